@@ -1,0 +1,113 @@
+"""The questions we ask the warehouse: a file each in queries/, with typed parameters, run under a bytes limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+
+from services.foundation.clients import Cloud
+from services.foundation.errors import BadInput, CatalogError
+from services.foundation.google_reads import reading_from
+from services.foundation.reading import Source
+
+FOLDER = Path(__file__).parents[2] / "queries"
+MIB = 1024 * 1024
+
+_PARAM = re.compile(r"^-- @param (\w+) (ARRAY<\w+>|\w+)\s+(.+)$", re.MULTILINE)
+_TABLE = re.compile(r"^-- @table (\w+)\s+(.+)$", re.MULTILINE)
+_USED = re.compile(r"@(\w+)")
+_PLACE = re.compile(r"\{(\w+)\}")
+_TABLE_ID = re.compile(r"^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]\.)?[A-Za-z0-9_]{1,1024}\.[A-Za-z0-9_]{1,1024}\*?$")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question: its `name` (folder.file), the sentence it answers, its SQL, parameter types and table places."""
+
+    name: str
+    question: str
+    sql: str
+    params: Mapping[str, str]
+    tables: tuple[str, ...]
+
+    def bind(self, **values: Any) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:
+        """Typed parameters for exactly the declared names; raises CatalogError for any other set."""
+        if set(values) != set(self.params):
+            raise CatalogError(f"{self.name} takes {sorted(self.params)}, got {sorted(values)}.")
+        return [_parameter(name, self.params[name], value) for name, value in values.items()]
+
+    def text(self, tables: Mapping[str, str]) -> str:
+        """The SQL with its table places filled; raises CatalogError for other places, BadInput for a bad table name."""
+        if set(tables) != set(self.tables):
+            raise CatalogError(f"{self.name} takes tables {sorted(self.tables)}, got {sorted(tables)}.")
+        return _PLACE.sub(lambda place: table_id(tables[place[1]]), self.sql) if tables else self.sql
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Rows as dicts by column name, and where they came from."""
+
+    rows: tuple[dict[str, Any], ...]
+    source: Source
+
+
+def table_id(name: str) -> str:
+    """`dataset.table` (or `project.dataset.table`, or a prefix ending in *) quoted for SQL; anything else is BadInput."""
+    if not _TABLE_ID.match(name):
+        raise BadInput(f"{name!r} is not a table name.", "Give it as dataset.table, with letters, digits and _ only.")
+    return f"`{name}`"
+
+
+@cache
+def load(name: str) -> Query:
+    """The query `folder.file`; raises CatalogError when there is none or its header and its SQL disagree."""
+    path = FOLDER.joinpath(*name.split(".")).with_suffix(".sql")
+    if not re.fullmatch(r"\w+\.\w+", name) or not path.is_file():
+        raise CatalogError(f"There is no query {name!r} in queries/.")
+    return parse(name, path.read_text(encoding="utf-8"))
+
+
+def parse(name: str, text: str) -> Query:
+    """Check a query's text against its header: every parameter and table place declared, every declaration used."""
+    params = {match[1]: match[2] for match in _PARAM.finditer(text)}
+    tables = tuple(match[1] for match in _TABLE.finditer(text))
+    sql = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
+    used, places = set(_USED.findall(sql)), set(_PLACE.findall(sql))
+    if used != set(params):
+        raise CatalogError(f"{name} declares {sorted(params)} but uses {sorted(used)}.")
+    if places != set(tables):
+        raise CatalogError(f"{name} declares tables {sorted(tables)} but names {sorted(places)}.")
+    question = text.splitlines()[0].removeprefix("--").strip()
+    if not text.startswith("-- ") or not question:
+        raise CatalogError(f"{name} does not start with the question it answers.")
+    return Query(name, question, sql, params, tables)
+
+
+def run(
+    cloud: Cloud, name: str, *, tables: Mapping[str, str] | None = None, job_id: str | None = None, **params: Any
+) -> Answer:
+    """Ask `name`; raises an OnCallError with a sentence (and the SQL's line) when BigQuery does not answer."""
+    query = load(name)
+    sql = query.text(tables or {})
+    config = bigquery.QueryJobConfig(
+        query_parameters=query.bind(**params), maximum_bytes_billed=cloud.settings.query_limit_mib * MIB
+    )
+    with reading_from(f"BigQuery ({name})", sql):
+        limit_s = cloud.settings.query_timeout_s
+        retry = DEFAULT_RETRY.with_timeout(limit_s)
+        job = cloud.bigquery.query(sql, config, job_id=job_id, retry=retry, job_retry=None, timeout=limit_s)
+        rows = tuple(dict(row) for row in job.result(retry=retry, job_retry=None, timeout=limit_s))
+    return Answer(rows, Source(f"BigQuery, {name}", cloud.now(), job.total_bytes_billed or 0, job.job_id))
+
+
+def _parameter(name: str, kind: str, value: Any) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+    if kind.startswith("ARRAY<"):
+        return bigquery.ArrayQueryParameter(name, kind.removeprefix("ARRAY<").removesuffix(">"), list(value))
+    return bigquery.ScalarQueryParameter(name, kind, value)

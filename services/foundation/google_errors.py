@@ -1,0 +1,291 @@
+"""The errors of the write path, one table: what Google says, what it means, whether trying again helps.
+
+The pipeline classifies with it and the sandbox answers from it, so the two cannot drift apart. An error is recognised by its
+machine reason and its words, never by the HTTP code alone: 403 is a full queue as often as a missing permission.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class ErrorClass(StrEnum):
+    """What a caller should do: try again soon, try again much later, adopt what exists, or stop."""
+
+    RETRY = "retry"
+    RETRY_LATER = "retry later"
+    ADOPT = "adopt"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True)
+class KnownError:
+    """One row: `key` names it; `template` is Google's message with {placeholders}; `words` recognise it."""
+
+    key: str
+    http: int
+    reason: str
+    template: str
+    words: str
+    error_class: ErrorClass
+    meaning: str
+    location: str = ""
+
+    def message(self, **values: object) -> str:
+        return self.template.format(**values)
+
+
+_R, _L, _A, _P = ErrorClass.RETRY, ErrorClass.RETRY_LATER, ErrorClass.ADOPT, ErrorClass.PERMANENT
+
+KNOWN_ERRORS: tuple[KnownError, ...] = (
+    KnownError(
+        "dml_queue_full",
+        400,
+        "resourcesExceeded",
+        "Resources exceeded during query execution: Too many DML statements outstanding against table {table}, limit is 20.",
+        "too many dml statements outstanding",
+        _R,
+        "the table already has 2 running and 20 waiting DML statements",
+    ),
+    KnownError(
+        "dml_queue_full_quota",
+        403,
+        "quotaExceeded",
+        "Quota exceeded: Your table exceeded quota for total number of dml jobs writing to a table, pending + running",
+        "total number of dml jobs writing to a table",
+        _R,
+        "the table already has 2 running and 20 waiting DML statements",
+        location="max_dml_outstanding_per_table",
+    ),
+    KnownError(
+        "dml_rate",
+        403,
+        "rateLimitExceeded",
+        "Job exceeded rate limits: Your table exceeded quota for table dml insert operations",
+        "quota for table dml insert operations",
+        _R,
+        "more than 25 DML statements in 10 s on one table",
+    ),
+    KnownError(
+        "concurrent_update",
+        400,
+        "invalidQuery",
+        "Could not serialize access to table {table} due to concurrent update",
+        "could not serialize access",
+        _R,
+        "another statement changed the same partition meanwhile",
+        location="q",
+    ),
+    KnownError(
+        "transaction_aborted",
+        400,
+        "invalidQuery",
+        "Transaction is aborted due to concurrent update against table {table}",
+        "transaction is aborted due to concurrent update",
+        _R,
+        "another statement changed the table during the transaction",
+    ),
+    KnownError(
+        "table_update_rate",
+        403,
+        "rateLimitExceeded",
+        "Exceeded rate limits: too many table update operations for this table",
+        "too many table update operations",
+        _R,
+        "more than 5 metadata updates of one table in 10 s",
+    ),
+    KnownError(
+        "partitioned_table_update_rate",
+        403,
+        "rateLimitExceeded",
+        "Exceeded rate limits: too many partitioned table update operations for this table",
+        "too many partitioned table update operations",
+        _R,
+        "more than 50 metadata updates of one partitioned table in 10 s",
+    ),
+    KnownError(
+        "api_rate",
+        403,
+        "rateLimitExceeded",
+        "Exceeded rate limits: too many api requests per user per method for this user_method ({method})",
+        "too many api requests per user per method",
+        _R,
+        "more calls of one method in a second than one user may make",
+    ),
+    KnownError(
+        "table_imports_per_day",
+        403,
+        "quotaExceeded",
+        "Quota exceeded: Your table exceeded quota for imports or query appends per table",
+        "quota for imports or query appends per table",
+        _L,
+        "the table's 1,500 modifications of this day are used up",
+    ),
+    KnownError(
+        "project_loads_per_day",
+        403,
+        "quotaExceeded",
+        "Quota exceeded: Your project exceeded quota for load jobs per project",
+        "quota for load jobs per project",
+        _L,
+        "the project's 100,000 load jobs of this day are used up",
+    ),
+    KnownError(
+        "project_copies_per_day",
+        403,
+        "quotaExceeded",
+        "Quota exceeded: Your project exceeded quota for copies per project",
+        "quota for copies per project",
+        _L,
+        "the project's 100,000 copy jobs of this day are used up",
+    ),
+    KnownError(
+        "log_reads",
+        429,
+        "RESOURCE_EXHAUSTED",
+        "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of service"
+        " 'logging.googleapis.com' for consumer 'project_number:{project}'.",
+        "read requests per minute",
+        _R,
+        "more than 60 log reads in a minute",
+    ),
+    KnownError(
+        "duplicate_job",
+        409,
+        "duplicate",
+        "Already Exists: Job {job}",
+        "already exists: job",
+        _A,
+        "a job with this id was started before",
+    ),
+    KnownError(
+        "too_many_tables",
+        400,
+        "invalidQuery",
+        "Too many tables, views and user-defined functions for query: Max: 1000",
+        "too many tables",
+        _P,
+        "a query may name 1,000 tables at most",
+    ),
+    KnownError(
+        "query_too_large",
+        400,
+        "invalidQuery",
+        "The query is too large. The maximum standard SQL query length is 1024.00K characters, including comments and white"
+        " space characters.",
+        "the query is too large",
+        _P,
+        "a query's text may have 1,024k characters at most",
+    ),
+    KnownError(
+        "float_partition",
+        400,
+        "invalidQuery",
+        "Partitioning by expressions of type FLOAT64 is not allowed at [{line}:{column}]",
+        "partitioning by expressions of type float64",
+        _P,
+        "a window cannot be partitioned by a FLOAT64",
+    ),
+    KnownError(
+        "bytes_limit",
+        400,
+        "bytesBilledLimitExceeded",
+        "Query exceeded limit for bytes billed: {limit}. {bytes} or higher required.",
+        "exceeded limit for bytes billed",
+        _P,
+        "the query would bill more than one question may",
+    ),
+    KnownError(
+        "copy_sources",
+        400,
+        "invalid",
+        "Too many source tables in copy job: {count}. Maximum is 1200.",
+        "too many source tables in copy job",
+        _P,
+        "a copy job may have 1,200 sources at most",
+    ),
+    KnownError(
+        "schema_mismatch",
+        400,
+        "invalid",
+        "Provided Schema does not match Table {table}. {detail}",
+        "provided schema does not match|no such field|cannot add fields",
+        _P,
+        "the rows' columns are not the table's",
+    ),
+    KnownError(
+        "backend",
+        503,
+        "backendError",
+        "Error encountered during execution. Retrying may solve the problem.",
+        "error encountered during execution|visibility check was unavailable|service is currently unavailable",
+        _R,
+        "BigQuery had a passing trouble of its own",
+    ),
+    KnownError(
+        "no_instance",
+        429,
+        "no_available_instance",
+        "The request was aborted because there was no available instance.",
+        "no available instance",
+        _R,
+        "every instance of the service is busy and no more may be started",
+    ),
+)
+
+BY_KEY = {known.key: known for known in KNOWN_ERRORS}
+_RETRY_REASONS = {
+    "rateLimitExceeded",
+    "jobRateLimitExceeded",
+    "backendError",
+    "internalError",
+    "jobBackendError",
+    "jobInternalError",
+}
+_RETRY_CODES = {429, 500, 502, 503, 504}
+
+
+def recognise(message: str) -> KnownError | None:
+    """The row whose words stand in a message (an exception's text, a log line), or None."""
+    return next((known for known in KNOWN_ERRORS if re.search(known.words, message, re.IGNORECASE)), None)
+
+
+def classify(http: int | None, reasons: Iterable[str], message: str) -> ErrorClass:
+    """What to do about an error, from its words first, then its reason, then its code."""
+    if (known := recognise(message)) is not None:
+        return known.error_class
+    reasons = set(reasons)
+    if "duplicate" in reasons:
+        return _A
+    if reasons & _RETRY_REASONS:
+        return _R
+    if "quotaExceeded" in reasons:
+        return _L
+    return _R if http in _RETRY_CODES else _P
+
+
+def classify_exception(error: BaseException) -> ErrorClass:
+    """`classify` for what the Google clients and requests raise; a lost connection is worth another try."""
+    if isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(("requests", "urllib3")):
+        return _R
+    reasons = [str(detail.get("reason", "")) for detail in getattr(error, "errors", []) if isinstance(detail, dict)]
+    return classify(getattr(error, "code", None), reasons, str(error))
+
+
+def body(known: KnownError, **values: object) -> dict[str, Any]:
+    """Google's JSON error body for a row, as the HTTP APIs send it."""
+    message = known.message(**values)
+    detail = {"message": message, "domain": "global", "reason": known.reason}
+    if known.location:
+        detail["location"] = known.location
+    return {"error": {"code": known.http, "message": message, "errors": [detail], "status": _status(known)}}
+
+
+def _status(known: KnownError) -> str:
+    return {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}.get(
+        known.http, "UNAVAILABLE"
+    )

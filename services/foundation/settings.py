@@ -1,0 +1,140 @@
+"""Every setting, read once from the environment, strictly: an unknown value is refused, never guessed.
+
+`python -m services.foundation.settings` (make settings) prints them all with their present values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from services.foundation.errors import SettingsError
+
+
+def _text(raw: str) -> str:
+    return raw
+
+
+def _name(raw: str) -> str:
+    if not raw or not all(c.isalnum() or c in "-_" for c in raw):
+        raise ValueError("letters, digits, - and _ only")
+    return raw
+
+
+def _address(raw: str) -> str:
+    parts = urlsplit(raw)
+    if raw and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("an http:// or https:// address, or nothing")
+    if parts.username or parts.password or parts.query:
+        raise ValueError("an address without user, password or query: no secrets in a URL")
+    return raw.rstrip("/")
+
+
+def _positive_int(raw: str) -> int:
+    if (number := int(raw)) < 1:
+        raise ValueError("a whole number from 1")
+    return number
+
+
+def _positive_float(raw: str) -> float:
+    if not 0 < (number := float(raw)) < float("inf"):
+        raise ValueError("a number above 0")
+    return number
+
+
+def _percent(raw: str) -> float:
+    if not 0 <= (number := float(raw)) <= 100:
+        raise ValueError("a number from 0 to 100")
+    return number
+
+
+def boolean(raw: str) -> bool:
+    """`true` or `false`, in any case; nothing else."""
+    try:
+        return {"true": True, "false": False}[raw.strip().lower()]
+    except KeyError:
+        raise ValueError("true or false") from None
+
+
+def _var(name: str, default: str, parse: Callable[[str], Any], doc: str) -> Any:
+    return field(metadata={"name": name, "default": default, "parse": parse, "doc": doc})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole configuration. Build it with `Settings.from_env()`; each field's variable is documented beside it."""
+
+    project: str = _var("GOOGLE_CLOUD_PROJECT", "nba-props-platform", _name, "Google Cloud project to read and act in")
+    region: str = _var("CLOUD_RUN_REGION", "us-west2", _name, "region of the Cloud Run services")
+    location: str = _var("BIGQUERY_LOCATION", "US", _name, "location of the BigQuery datasets")
+    worker_service: str = _var("WORKER_SERVICE", "prediction-worker", _name, "Cloud Run name of the worker")
+    coordinator_service: str = _var(
+        "COORDINATOR_SERVICE", "prediction-coordinator", _name, "Cloud Run name of the coordinator"
+    )
+    coordinator_url: str = _var(
+        "COORDINATOR_URL", "", _address, "coordinator's address; empty: the one that Cloud Run reports"
+    )
+    sandbox_url: str = _var("SANDBOX_URL", "", _address, "address of the local sandbox; empty: real Google Cloud")
+    query_limit_mib: int = _var(
+        "QUERY_LIMIT_MIB", "1024", _positive_int, "MiB one query may bill before BigQuery refuses it"
+    )
+    query_timeout_s: float = _var(
+        "QUERY_TIMEOUT_S", "30", _positive_float, "seconds one read may take, retries included"
+    )
+    coverage_warning_pct: float = _var("COVERAGE_WARNING_PCT", "95", _percent, "coverage below this is a warning")
+    coverage_critical_pct: float = _var("COVERAGE_CRITICAL_PCT", "85", _percent, "coverage below this is critical")
+    orphan_after_h: float = _var(
+        "ORPHAN_AFTER_H", "24", _positive_float, "age in hours at which a staging table is an orphan"
+    )
+    dml_alert_errors: int = _var("DML_ALERT_ERRORS", "5", _positive_int, "rejected writes that raise the DML alert …")
+    dml_alert_window_s: int = _var("DML_ALERT_WINDOW_S", "60", _positive_int, "… within this many seconds")
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read `env` (the process environment by default); raises SettingsError naming the variable and its rule."""
+        env = os.environ if env is None else env
+        made = cls(**{f.name: _read(f.metadata, env) for f in fields(cls)})
+        if made.coverage_critical_pct > made.coverage_warning_pct:
+            raise SettingsError(
+                f"COVERAGE_CRITICAL_PCT ({made.coverage_critical_pct:g}) is above"
+                f" COVERAGE_WARNING_PCT ({made.coverage_warning_pct:g}).",
+                "Set the critical threshold at or below the warning one.",
+            )
+        return made
+
+    @property
+    def in_sandbox(self) -> bool:
+        return bool(self.sandbox_url)
+
+
+def _read(about: Mapping[str, Any], env: Mapping[str, str]) -> Any:
+    raw = env.get(about["name"], "").strip() or about["default"]
+    try:
+        return about["parse"](raw)
+    except (ValueError, OverflowError) as wrong:
+        rule = about["doc"] if "invalid literal" in str(wrong) or "could not convert" in str(wrong) else str(wrong)
+        raise SettingsError(
+            f"{about['name']}={raw!r} cannot be used: {rule}.",
+            f"Unset it for the default, {about['default'] or 'empty'}.",
+        ) from None
+
+
+def describe(settings: Settings) -> str:
+    """A table of every variable: its value now, its default, what it is for."""
+    rows = [
+        (f.metadata["name"], str(getattr(settings, f.name)), f.metadata["default"], f.metadata["doc"])
+        for f in fields(settings)
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    head = f"{'variable':{widths[0]}}  {'value':{widths[1]}}  {'default':{widths[2]}}  meaning"
+    return "\n".join([head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:{widths[2]}}  {d}" for a, b, c, d in rows)])
+
+
+if __name__ == "__main__":
+    try:
+        print(describe(Settings.from_env()))
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None

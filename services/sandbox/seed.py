@@ -1,0 +1,19 @@
+"""What a scenario puts into the sandbox: table rows, log entries, past jobs and Cloud Run services, all plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Plain JSON-ready data. `tables` maps dataset.table to rows; jobs, entries and services are in Google's REST shapes."""
+
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    table_created: Mapping[str, str] = field(default_factory=dict)  # dataset.table → RFC 3339, for staging tables
+    log_entries: Sequence[Mapping[str, Any]] = ()  # LogEntry
+    jobs: Sequence[Mapping[str, Any]] = ()  # bigquery#job
+    services: Sequence[Mapping[str, Any]] = ()  # google.cloud.run.v2.Service
+    revisions: Sequence[Mapping[str, Any]] = ()  # google.cloud.run.v2.Revision
