@@ -1,0 +1,59 @@
+# Prediction On-Call: everything one types. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help run dashboard test check fix settings faults bench lock chromium clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): requirements.txt requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install python3, or set PYTHON=/path/to/python."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Set PYTHON=/path/to/python."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on http://127.0.0.1:8501
+	@exec $(BIN)/python -m services.sandbox
+
+dashboard: $(READY) ## the dashboard alone, against what the environment names (real Google Cloud by default)
+	@exec $(BIN)/python -m streamlit run app/main.py --server.port $${DASHBOARD_PORT:-8501}
+
+test: $(READY) chromium ## every test, the browser's included
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY) ## lint, types and layer contracts; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(READY) ## format and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+settings: $(READY) ## every setting with its value, its default and its meaning
+	@$(BIN)/python -m services.foundation.settings
+
+faults: $(READY) ## the write path under crashes, repeats and races, beside the old way
+	$(BIN)/python -m tests.faults
+
+bench: $(READY) ## cost, scale and speed of the write path, beside the old ways
+	$(BIN)/python -m tests.benchmarks
+
+lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header -o requirements-dev.txt
+
+chromium: ## the browser of the browser tests, from Debian, where it is missing
+	@command -v chromium >/dev/null || { \
+		echo "Installing Debian's chromium for the browser tests."; \
+		SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+		$$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji; }
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis artifacts
