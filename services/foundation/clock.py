@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -63,3 +64,10 @@ def eastern_day(at: datetime) -> date:
 def night_of(at: datetime) -> date:
     """The game date the person on call means at this instant: until 06:00 ET, the day before."""
     return (at.astimezone(ET) - timedelta(hours=NIGHT_ENDS_HOUR_ET)).date()
+
+
+def night_window(game_date: date) -> tuple[datetime, datetime]:
+    """The instants that belong to a night: from 06:00 ET on its date to 06:00 ET on the next."""
+    start = datetime.combine(game_date, time_of_day(NIGHT_ENDS_HOUR_ET), tzinfo=ET)
+    end = datetime.combine(game_date + timedelta(days=1), time_of_day(NIGHT_ENDS_HOUR_ET), tzinfo=ET)
+    return start.astimezone(UTC), end.astimezone(UTC)

@@ -1,0 +1,118 @@
+"""The frame around every page: where to go, which night, what time it is, and the page itself.
+
+Run as `python -m streamlit run app/main.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import streamlit as st
+
+from app import patience, reads, session, widgets
+from services.foundation.clock import ET, eastern_day
+from services.foundation.errors import OnCallError
+
+PAGES = {
+    "Tonight": [
+        ("overview", "Overview", "nights_stay", "Is tonight all right? If not, where was it lost?"),
+    ],
+    "Where it was lost": [
+        ("coverage", "Coverage", "monitoring", "Where do players drop out, by date?"),
+        ("missing_players", "Missing players", "person_search", "Who is missing, and at which stage was each lost?"),
+        ("dml_errors", "DML errors", "sync_problem", "How many writes fail, against which limit?"),
+    ],
+    "What to repair": [
+        ("staging_tables", "Staging tables", "table_rows", "What did runs leave behind, and what still hangs on it?"),
+        ("concurrency", "Concurrency", "tune", "How wide are the workers, against what the table admits?"),
+    ],
+}
+
+
+QUESTIONS = {title: question for pages in PAGES.values() for _, title, _, question in pages}
+
+
+def navigation() -> st.Page:
+    """Every page under its section; the file's name is its URL."""
+    return st.navigation(
+        {
+            section: [
+                st.Page(
+                    f"../pages/{name}.py",
+                    title=title,
+                    icon=f":material/{icon}:",
+                    url_path=name,
+                    help=question,
+                    default=name == "overview",
+                )
+                for name, title, icon, question in pages
+            ]
+            for section, pages in PAGES.items()
+        },
+        expanded=True,
+    )
+
+
+def head(page: st.Page) -> None:
+    """The page's name and the night it shows, with a step to either side."""
+    chosen = session.night(reads.first_stored)
+    today = eastern_day(session.now())
+    title, night = st.columns([3, 2], vertical_alignment="center")
+    question = QUESTIONS[page.title]
+    title.markdown(f"##### {page.title} :gray[· {session.day(chosen.game_date)}]", help=question)
+    with night.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"):
+        day = chosen.game_date
+        step(":material/chevron_left:", "The night before", day - timedelta(days=1), disabled=False)
+        st.date_input(
+            "Night",
+            key="night",
+            max_value=today,
+            on_change=session.picked,
+            label_visibility="collapsed",
+            width=132,
+            format="YYYY-MM-DD",
+        )
+        step(":material/chevron_right:", "The night after", day + timedelta(days=1), disabled=day >= today)
+    if chosen.notice:
+        st.warning(chosen.notice, icon=":material/event_busy:")
+
+
+def step(icon: str, meaning: str, to: object, disabled: bool) -> None:
+    st.button(icon, key=meaning, help=meaning, on_click=session.go_to, args=(to,), disabled=disabled, type="tertiary")
+
+
+def foot() -> None:
+    """Who is looking, at what, and what time it is there."""
+    cloud, actor, now = session.cloud(), session.actor(), session.now()
+    where = "Sandbox" if cloud.settings.in_sandbox else cloud.settings.project
+    st.sidebar.caption(
+        f":material/schedule: {now.astimezone(ET):%a %H:%M} ET · {now:%H:%M} UTC  \n"
+        f":material/cloud: {widgets.plain(where)}  \n"
+        f":material/person: {widgets.plain(actor.name)} · {actor.role}"
+    )
+
+
+def pulse() -> None:
+    """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m."""
+    st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
+
+    @st.fragment(run_every="4s" if patience.busy() else "30s", key="pulse")
+    def beat() -> None:
+        if st.session_state.get("beats") == drawn:
+            st.rerun()
+        st.session_state["beats"] = drawn
+
+    beat()
+
+
+st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
+page = navigation()
+try:
+    session.cloud()
+except OnCallError as error:
+    widgets.calm(error)
+    st.stop()
+head(page)
+foot()
+page.run()
+pulse()

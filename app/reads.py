@@ -1,0 +1,92 @@
+"""What the pages read: one line per question, with how long its answer stays fresh. Every answer carries its own age.
+
+Answers are shared by all viewers. A stale one is shown while a fresh one is fetched behind it; a failure is not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Generic, TypeVar
+
+import streamlit as st
+
+from app import patience
+from services.concurrency import Widths, read_widths
+from services.coverage import History, read_history
+from services.dml_errors import DmlReport, read_writes
+from services.foundation.clients import Cloud
+from services.foundation.clock import night_window
+from services.foundation.reading import Reading
+from services.night import Night, read_night
+from services.runs import Batches, read_batches
+from services.staging_tables import Inventory, read_inventory
+
+T = TypeVar("T")
+
+HISTORY_DAYS = 21
+
+
+class _Read(Generic[T]):
+    """A service's read, cached for all viewers; `begin` asks and returns at once, calling it waits for the answer."""
+
+    def __init__(self, source: str, read: Callable[..., T], fresh_for: str) -> None:
+        self.source = source
+        self.cached: Callable[..., T] = st.cache_data(
+            ttl=fresh_for,
+            refresh_mode="background",
+            max_entries=200,
+            show_spinner=False,
+            hash_funcs={Cloud: lambda cloud: repr(cloud.settings)},
+        )(read)
+
+    def begin(self, cloud: Cloud, *args: Any) -> Callable[[], Reading[T]]:
+        key = (self.source, cloud.settings, *args)
+        return patience.begin(key, self.source, cloud.now, lambda: self.cached(cloud, *args))
+
+    def __call__(self, cloud: Cloud, *args: Any) -> Reading[T]:
+        return self.begin(cloud, *args)()
+
+
+night: _Read[Night] = _Read("The warehouse", read_night, fresh_for="30s")
+history: _Read[History] = _Read("The coverage history", read_history, fresh_for="2m")
+writes: _Read[DmlReport] = _Read("The write jobs", read_writes, fresh_for="30s")
+staging: _Read[Inventory] = _Read("The staging tables", read_inventory, fresh_for="30s")
+widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for="15s")
+batches: _Read[Batches] = _Read("The batches", read_batches, fresh_for="30s")
+
+
+@dataclass(frozen=True)
+class Tonight:
+    """Everything the overview judges, each part known or not on its own."""
+
+    night: Reading[Night]
+    writes: Reading[DmlReport]
+    staging: Reading[Inventory]
+    widths: Reading[Widths]
+    batches: Reading[Batches]
+
+
+def tonight(cloud: Cloud, game_date: date) -> Tonight:
+    """Ask all sources of the overview at once, so it waits for the slowest and not for the sum."""
+    players = night.begin(cloud, game_date)
+    jobs = writes.begin(cloud, *night_window(game_date))
+    tables, services, runs = staging.begin(cloud), widths.begin(cloud), batches.begin(cloud, game_date)
+    return Tonight(players(), jobs(), tables(), services(), runs())
+
+
+def recent(cloud: Cloud, today: date) -> Reading[History]:
+    """Coverage of the last nights up to today."""
+    return history(cloud, today - timedelta(days=HISTORY_DAYS - 1), today)
+
+
+def first_stored(wanted: date) -> date | None:
+    """The first night the warehouse holds, or None when `wanted` is recent anyway or nobody could say."""
+    return None
+
+
+def forget() -> None:
+    """Read everything anew at the next look."""
+    st.cache_data.clear()
+    patience.forget()

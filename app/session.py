@@ -1,0 +1,102 @@
+"""Who is looking, which night they mean, and the doors to the cloud, opened once for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import streamlit as st
+
+from services.foundation.access import Actor, Role
+from services.foundation.clients import Cloud, connect
+from services.foundation.clock import eastern_day, night_of
+from services.foundation.settings import Settings
+
+DATE = "date"  # the name in the URL: ?date=2025-12-29
+_NIGHT = "night"  # the date picker's key
+
+
+@dataclass(frozen=True)
+class ChosenNight:
+    """The game date every page shows, and why it is not the one that was asked for, if so."""
+
+    game_date: date
+    notice: str = ""
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _open(settings: Settings) -> Cloud:
+    return connect(settings)
+
+
+def cloud() -> Cloud:
+    """The doors to the cloud that the environment names; raises OnCallError when they cannot be opened."""
+    return _open(Settings.from_env())
+
+
+def now() -> datetime:
+    return cloud().now()
+
+
+def actor() -> Actor:
+    """Who is looking. An e-mail counts only when the sign-in was verified; nobody is an operator by default."""
+    if cloud().settings.in_sandbox:
+        return Actor("on-call@sandbox", Role.OPERATOR)
+    if getattr(st.user, "is_logged_in", False):
+        return Actor(str(st.user.email), Role.VIEWER)
+    return Actor("not signed in", Role.VIEWER)
+
+
+def choose(asked: str, at: datetime, first_stored: Callable[[date], date | None]) -> ChosenNight:
+    """The night that `asked` names; a malformed, future or unknown one falls back to tonight, with a sentence."""
+    tonight = night_of(at)
+    instead = f"Showing {day(tonight)} instead."
+    try:
+        wanted = date.fromisoformat(asked)
+    except ValueError:
+        return ChosenNight(tonight, f"The date in the address is not written as 2025-12-29. {instead}")
+    if wanted > eastern_day(at):
+        return ChosenNight(tonight, f"{day(wanted)} has not come yet. {instead}")
+    first = first_stored(wanted)
+    if first is not None and wanted < first:
+        return ChosenNight(tonight, f"Nothing is stored for {day(wanted)}: the first night is {day(first)}. {instead}")
+    return ChosenNight(wanted)
+
+
+def night(first_stored: Callable[[date], date | None]) -> ChosenNight:
+    """The chosen night: what the URL names, else what this session last looked at, else tonight."""
+    asked = st.query_params.get(DATE)
+    if asked is not None:
+        chosen = choose(asked, now(), first_stored)
+    else:
+        chosen = ChosenNight(st.session_state.get(_NIGHT) or night_of(now()))
+        st.query_params[DATE] = chosen.game_date.isoformat()
+    st.session_state[_NIGHT] = chosen.game_date
+    return chosen
+
+
+def go_to(game_date: date) -> None:
+    """Turn every page to a night; the URL tells it, so it can be copied. For callbacks."""
+    st.query_params[DATE] = game_date.isoformat()
+
+
+def picked() -> None:
+    """The date picker changed."""
+    go_to(st.session_state[_NIGHT])
+
+
+def link() -> dict[str, str]:
+    """The URL's parameters that a link to another page takes along."""
+    return {DATE: st.session_state[_NIGHT].isoformat()}
+
+
+def game_date() -> date:
+    """The night the frame has chosen for this page."""
+    chosen: date = st.session_state[_NIGHT]
+    return chosen
+
+
+def day(of: date) -> str:
+    """A date as people say it: Mon 29 Dec 2025."""
+    return f"{of:%a} {of.day} {of:%b %Y}"

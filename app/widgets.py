@@ -1,0 +1,227 @@
+"""The pieces every page shares: the verdict, health words, figures with their denominator, tables, and honest gaps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from services.foundation.clock import ET
+from services.foundation.errors import OnCallError
+from services.foundation.reading import Health, Problem, Reading, Source
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+_LOOKS: dict[Health, tuple[str, str]] = {  # icon, Streamlit's colour name
+    Health.OK: ("check_circle", "green"),
+    Health.WARNING: ("warning", "orange"),
+    Health.CRITICAL: ("error", "red"),
+    Health.UNKNOWN: ("help", "violet"),
+    Health.NONE_EXPECTED: ("bedtime", "gray"),
+}
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
+_SHORTCODE = re.compile(r":(?=[\w+-][\w+/-]*[:\[])")  # :material/…:, :emoji:, :red[…]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+ROW_PX = 28
+
+
+class Markup(str):
+    """Text that is ours and may be read as Markdown; everything else is escaped."""
+
+    __slots__ = ()
+
+
+def plain(text: object) -> str:
+    """Any text as Markdown that shows exactly these characters: names and log lines must never format themselves."""
+    if isinstance(text, Markup):
+        return text
+    return _SHORTCODE.sub(":\N{ZERO WIDTH SPACE}", _MARKDOWN.sub(r"\\\1", " ".join(str(text).split())))
+
+
+def badge(health: Health) -> Markup:
+    """A health word with its icon; the colour only repeats them."""
+    icon, colour = _LOOKS[health]
+    return Markup(f":{colour}-badge[:material/{icon}: {health}]")
+
+
+def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
+    """The page's answer in one line, and at most a few words below it."""
+    icon, colour = _LOOKS[health]
+    st.markdown(f"## :{colour}[:material/{icon}:] {plain(sentence)}")
+    if rest := [plain(detail) for detail in details if detail]:
+        st.caption(" · ".join(rest))
+
+
+def signal(health: Health, name: str, text: str, page: str, query: dict[str, str]) -> None:
+    """One row: state, what it is about, what is known, and the way to its evidence."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown(badge(health), width=112 if health is Health.NONE_EXPECTED else 82)
+        st.page_link(
+            f"../pages/{page}.py", label=f"**{name}**", help="Open its evidence", query_params=query, width=128
+        )
+        st.markdown(plain(text), width=300)
+
+
+def figure(label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "") -> None:
+    """A number with what it is a part of; one that is not known says so and never looks like 0."""
+    shown = "unknown" if value is None else f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+    beside = f"of {of:,} {about}".strip() if of is not None else about
+    st.metric(
+        label, f"{shown} {unit}".strip() if value is not None else shown, delta_description=beside or None, border=True
+    )
+
+
+def percentage(label: str, part: int | None, whole: int | None, about: str) -> None:
+    """A share with both its numbers: 43.0 % — 68 of 158 eligible."""
+    known = part is not None and whole
+    st.metric(
+        label,
+        f"{100 * part / whole:.1f} %" if part is not None and whole else "none expected" if whole == 0 else "unknown",
+        delta_description=f"{part:,} of {whole:,} {about}" if known else f"of {about}",
+        border=True,
+    )
+
+
+def known(reading: Reading[T], what: str = "") -> T | None:
+    """The fact, or None after saying on the page that it is unknown, since when, why, and what to do."""
+    if reading.problem is not None:
+        unknown(reading.problem, what)
+    return reading.value
+
+
+def unknown(problem: Problem, what: str = "") -> None:
+    """A gap that is told: never an empty table, a 0 or a green word in its place."""
+    icon, colour = _LOOKS[Health.UNKNOWN]
+    with st.container(border=True, gap="xsmall"):
+        subject = f"{plain(what)}: " if what else ""
+        st.markdown(f":{colour}[:material/{icon}:] **{subject}unknown since {clock_time(problem.since)}**")
+        st.caption(f"{plain(problem.sentence)} {plain(problem.remedy)}")
+
+
+def gaps(problems: Iterable[Problem]) -> None:
+    """What a fact had to leave out because one of its sources could not be read."""
+    for problem in problems:
+        unknown(problem, problem.source)
+
+
+def calm(error: OnCallError) -> None:
+    """The whole page when the desk cannot start: one sentence, and what to do."""
+    st.markdown(f"### :violet[:material/help:] {plain(error.sentence)}")
+    st.markdown(plain(error.remedy))
+
+
+def footer(sources: Sequence[Source], now: datetime) -> None:
+    """Where a panel's figures come from, how old they are, what they cost."""
+    if not sources:
+        return
+    names = " · ".join(f"{plain(source.name)} ({age(source.read_at, now)})" for source in sources)
+    billed = sum(source.bytes_billed for source in sources)
+    st.caption(f":small[:material/database: {names} · {size(billed)} billed]")
+
+
+def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
+    """A dense table with its own safe download; without rows, the sentence `empty`. `columns` are column_config."""
+    if not rows:
+        st.caption(f":material/check: {plain(empty)}")
+        return
+    times = {
+        label: st.column_config.DatetimeColumn(f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET))
+        for label, value in rows[0].items()
+        if isinstance(value, datetime)
+    }
+    st.dataframe(
+        [dict(row) for row in rows],
+        hide_index=True,
+        row_height=ROW_PX,
+        height=ROW_PX * (min(len(rows), height_rows) + 1) + 3,
+        column_config={**times, **columns},
+        key=f"table {name}",
+        alt=alt,
+    )
+    st.download_button(
+        f"CSV, {len(rows):,} rows",
+        lambda: as_csv(rows),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        type="tertiary",
+        key=f"download {name}",
+        on_click="ignore",
+    )
+
+
+def percent_column() -> Any:
+    """Percentages right-aligned under each other."""
+    return st.column_config.NumberColumn(format="%.1f %%")
+
+
+def listing(rows: Sequence[Row], alt: str, empty: str) -> None:
+    """A short table as text, each cell escaped unless it is our own markup."""
+    if not rows:
+        st.caption(f":material/check: {plain(empty)}")
+        return
+    cells = [
+        {label: value if isinstance(value, int) else plain(value or "—") for label, value in row.items()}
+        for row in rows
+    ]
+    st.table(cells, border="horizontal", hide_index=True, alt=alt)
+
+
+def as_csv(rows: Sequence[Row]) -> bytes:
+    """Rows as CSV that a spreadsheet cannot run: text that would start a formula is quoted. Times are UTC."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(list(rows[0]) if rows else [])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
+        return f"'{value}"
+    return value
+
+
+def clock_time(at: datetime) -> str:
+    """14:47 ET (19:47 UTC)."""
+    return f"{at.astimezone(ET):%H:%M} ET ({at:%H:%M} UTC)"
+
+
+def short_time(at: datetime) -> str:
+    """14:47:51 ET, for a figure."""
+    return f"{at.astimezone(ET):%H:%M:%S} ET"
+
+
+def day_time(at: datetime | None) -> str:
+    """29 Dec 14:47 ET, or a dash when nothing recorded it."""
+    if at is None:
+        return "—"
+    there = at.astimezone(ET)
+    return f"{there.day} {there:%b %H:%M} ET"
+
+
+def age(at: datetime, now: datetime) -> str:
+    """How long ago, in the unit a person would use."""
+    seconds = max(0, int((now - at).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def size(count: int | None) -> str:
+    """Bytes in the unit a person would use."""
+    if count is None:
+        return "unknown"
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= length:
+            return f"{count / length:,.1f} {unit}"
+    return f"{count} B"

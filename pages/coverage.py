@@ -1,0 +1,95 @@
+"""Coverage: where do players drop out, by date? One night's funnel, and the nights before it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import charts, reads, session, widgets
+from services.coverage import History, funnel
+from services.foundation.clock import eastern_day
+from services.missing_players import missing
+from services.night import Night
+
+DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "lined"}
+
+PERCENT = {label: widgets.percent_column() for label in ("of eligible", "of in context", "of with odds")}
+
+cloud, game_date = session.cloud(), session.game_date()
+limits = cloud.settings
+
+
+def by_date(history: History) -> None:
+    """One bar a night, worst coloured by its health word; choosing a bar turns every page to that night."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader(f"The last {len(history.days)} nights", anchor=False, width="content")
+        of = st.segmented_control(
+            "Active players as a share of the players",
+            list(DENOMINATORS),
+            default="eligible",
+            required=True,
+            key="coverage denominator",
+            label_visibility="collapsed",
+        )
+    charts.nights(
+        charts.coverage_by_date(
+            history.days, DENOMINATORS[of or "eligible"], limits.coverage_warning_pct, limits.coverage_critical_pct
+        ),
+        key="coverage by date",
+        alt=f"Active players by night as a share of the players {of}",
+        on_pick=session.go_to,
+    )
+    widgets.table(
+        [
+            {
+                "game date": day.game_date,
+                "state": day.health.value,
+                "games": day.games,
+                "with odds": day.lined,
+                "in context": day.in_context,
+                "eligible": day.eligible,
+                "active": day.active,
+                "of eligible": charts.share(day, "eligible"),
+                "of in context": charts.share(day, "in_context"),
+                "of with odds": charts.share(day, "lined"),
+                "rows": day.rows_active,
+                **dict(day.by_system),
+            }
+            for day in reversed(history.days)
+        ],
+        name="coverage",
+        alt="Coverage by night",
+        empty="No night is stored in this window.",
+        **PERCENT,
+        height_rows=8,
+    )
+    widgets.footer(history.sources, cloud.now())
+
+
+def one_night(night: Night) -> None:
+    """The chosen night's funnel and its systems."""
+    panels = st.grid(2, min_column_width=400, gap="medium")
+    with panels.cell():
+        st.subheader(f"{session.day(game_date)}: {night.games} games", anchor=False)
+        facts = funnel(night, limits)
+        charts.show(
+            charts.funnel(facts.players, missing(night)),
+            key="coverage funnel",
+            alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in facts.players.items()),
+        )
+    with panels.cell():
+        st.subheader("By system", anchor=False)
+        widgets.listing(
+            [{"system": name, "players": players, "rows": rows} for name, players, rows in night.systems],
+            alt="Active players and rows by system",
+            empty="No system has an active row for this night.",
+        )
+    widgets.gaps(night.problems)
+    widgets.footer(night.sources, cloud.now())
+
+
+night = widgets.known(reads.night(cloud, game_date), "The night's players")
+if night is not None:
+    one_night(night)
+history = widgets.known(reads.recent(cloud, eastern_day(cloud.now())), "The history")
+if history is not None:
+    by_date(history)

@@ -1,0 +1,94 @@
+"""DML errors: how many writes fail, why, and against which limit?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import charts, reads, session, widgets
+from services.dml_errors import DmlReport
+from services.foundation.clock import night_window
+
+cloud, game_date = session.cloud(), session.game_date()
+rule = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_alert_window_s} s"
+
+
+def headline(report: DmlReport) -> str:
+    if report.attempted is None or report.rejected is None:
+        return "How many writes failed is unknown"
+    if not report.attempted:
+        return "No write was attempted"
+    return f"{report.rejected:,} of {report.attempted:,} writes were rejected"
+
+
+def figures(report: DmlReport) -> None:
+    logged = report.rejected_in_logs
+    agreed = (
+        "unknown" if logged is None else "the log agrees" if logged == report.rejected else f"{logged:,} by the log"
+    )
+    with st.grid(4, min_column_width=125):
+        widgets.figure("Rejected", report.rejected, report.attempted, about="attempted")
+        widgets.figure("Rejection rate", report.rejected_pct, unit="%", about=agreed)
+        widgets.figure("Most at once", report.peak_outstanding, charts.ADMITTED, about="admitted")
+        st.metric(
+            "Alert rule would fire",
+            widgets.short_time(report.alert_at)
+            if report.alert_at
+            else "no"
+            if report.rejected is not None
+            else "unknown",
+            delta_description=f"at {rule}",
+            border=True,
+        )
+
+
+def pictures(report: DmlReport) -> None:
+    panels = st.grid(2, min_column_width=400, gap="medium")
+    with panels.cell():
+        st.subheader("Writes by minute", anchor=False)
+        charts.show(charts.rejections_by_minute(report), "dml minutes", f"Writes by minute: {headline(report)}")
+    with panels.cell():
+        st.subheader("Statements running or waiting", anchor=False)
+        charts.show(
+            charts.outstanding(report.attempts),
+            "dml outstanding",
+            f"Statements outstanding at once, at most {report.peak_outstanding}, against {charts.ADMITTED} admitted",
+        )
+
+
+def show(report: DmlReport) -> None:
+    widgets.verdict(report.health, headline(report), [f"{session.day(game_date)}, 06:00 to 06:00 ET"])
+    figures(report)
+    widgets.gaps(report.problems)
+    if report.attempted:
+        pictures(report)
+        widgets.listing(
+            [{"why rejected": reason, "writes": count} for reason, count in report.by_reason],
+            alt="Rejected writes by reason",
+            empty="No write was rejected.",
+        )
+        only = st.toggle("Rejected only", value=bool(report.rejected), key="dml rejected only")
+        widgets.table(
+            [
+                {
+                    "at": attempt.at,
+                    "outcome": {True: "done", False: "rejected", None: "running"}[attempt.ok],
+                    "seconds": (attempt.ended - attempt.at).total_seconds() if attempt.ended else None,
+                    "statement": attempt.statement,
+                    "reason": attempt.reason,
+                    "message": attempt.message,
+                    "job": attempt.job_id,
+                    "as": attempt.user,
+                }
+                for attempt in report.attempts
+                if not only or attempt.ok is False
+            ],
+            name=f"writes-{game_date}",
+            alt="Writes of the night",
+            empty="No write was rejected.",
+        )
+    widgets.footer(report.sources, cloud.now())
+
+
+report = widgets.known(reads.writes(cloud, *night_window(game_date)), "Writes to the predictions table")
+if report is not None:
+    show(report)

@@ -1,0 +1,105 @@
+"""Missing players: who is not there, at which stage each was lost, on what evidence, and what repairs it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import streamlit as st
+
+from app import reads, session, widgets
+from services.coverage import funnel
+from services.missing_players import Missing, account, missing
+from services.night import Night
+
+cloud, game_date = session.cloud(), session.game_date()
+
+
+def as_row(lost: Missing) -> dict[str, str | None]:
+    player = lost.player
+    return {
+        "player": player.player_name or player.player_lookup,
+        "team": player.team,
+        "against": player.opponent,
+        "lost at": lost.lost_at.value,
+        "why": lost.why.value,
+        "evidence": lost.evidence,
+        "repair": lost.repair,
+        "player_lookup": player.player_lookup,
+        "batch": player.batch_id,
+    }
+
+
+def matches(lost: Missing, words: str) -> bool:
+    """Every word of the search stands somewhere in the row."""
+    text = " ".join(str(value) for value in as_row(lost).values()).lower()
+    return all(word in text for word in words.lower().split())
+
+
+def headline(night: Night, lost: list[Missing]) -> str:
+    """Who is missing of those expected, and who never came into question though the books offer a line."""
+    facts = account(night)
+    if not facts.expected and not lost:
+        return "Nobody is expected" if night.games else "No games, so nobody is expected"
+    gone = facts.expected - facts.active
+    beyond = f"; {len(lost) - gone:,} more have odds but are not in context" if len(lost) > gone else ""
+    return f"{gone:,} of {facts.expected:,} expected players are missing{beyond}"
+
+
+def the_sum(night: Night) -> None:
+    """The account that must balance, as a line one can check by hand."""
+    facts = account(night)
+    terms = [f"{facts.active:,} active", *(f"{count:,} {why}" for why, count in facts.classified)]
+    st.markdown(
+        f"**{facts.expected:,} expected = {' + '.join(widgets.plain(term) for term in terms)}"
+        f" + {facts.unexplained:,} unexplained**"
+    )
+    if not facts.balanced:
+        st.error("This sum does not balance: the classification is wrong. Report it.", icon=":material/error:")
+
+
+def filtered(lost: list[Missing]) -> list[Missing]:
+    """The rows that the reason pills and the search leave."""
+    counts = Counter(each.why.value for each in lost)
+    pills, search = st.columns([3, 1], vertical_alignment="center")
+    why = pills.pills(
+        "Why",
+        list(counts),
+        selection_mode="multi",
+        format_func=lambda name: f"{name} · {counts[name]}",
+        key="missing why",
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    words = search.text_input(
+        "Search", placeholder="Player, team, evidence…", key="missing search", label_visibility="collapsed"
+    )
+    return [each for each in lost if (not why or each.why.value in why) and matches(each, words or "")]
+
+
+def show(night: Night) -> None:
+    everyone = missing(night)
+    lost = [each for each in everyone if not each.expected]
+    left_out = [each for each in everyone if each.expected]
+    widgets.verdict(funnel(night, cloud.settings).health, headline(night, lost))
+    the_sum(night)
+    widgets.gaps(night.problems)
+    widgets.table(
+        [as_row(each) for each in filtered(lost)],
+        name=f"missing-{game_date}",
+        alt="Missing players",
+        height_rows=20,
+        empty="Nobody is missing." if not lost else "No missing player matches.",
+    )
+    with st.expander(f"Left out on purpose: {len(left_out):,} (minutes, status or not production-ready)"):
+        widgets.table(
+            [as_row(each) for each in left_out],
+            name=f"left-out-{game_date}",
+            alt="Players left out on purpose",
+            empty="Nobody was left out on purpose.",
+        )
+    widgets.footer(night.sources, cloud.now())
+
+
+night = widgets.known(reads.night(cloud, game_date), "The night's players")
+if night is not None:
+    show(night)

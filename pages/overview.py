@@ -1,0 +1,57 @@
+"""Overview: is tonight all right? If not, what is missing, where was it lost, and where is the evidence?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import charts, reads, session, widgets
+from services.coverage import funnel
+from services.missing_players import missing
+from services.night import Night, Stage
+from services.overview import judge
+
+cloud, game_date = session.cloud(), session.game_date()
+tonight = reads.tonight(cloud, game_date)
+verdict = judge(game_date, tonight.night, tonight.writes, tonight.staging, tonight.widths, tonight.batches)
+
+
+def shares(night: Night) -> None:
+    """The coverage of the night by each denominator, and the rows behind it."""
+    players = funnel(night, cloud.settings).players
+    active = players[Stage.ACTIVE]
+    with st.grid(4, min_column_width=125):
+        widgets.percentage("Coverage", active, players[Stage.ELIGIBLE], "eligible")
+        widgets.percentage("Of those in context", active, players[Stage.IN_CONTEXT], "in context")
+        widgets.percentage("Of those with odds", active, players[Stage.LINED], "lined")
+        widgets.figure("Rows active", night.active_rows, night.generated_rows, about="generated")
+
+
+def losses(night: Night) -> None:
+    """The funnel, with the players lost at each stage beside it."""
+    players = funnel(night, cloud.settings).players
+    st.subheader("Where players were lost", anchor=False)
+    charts.show(
+        charts.funnel(players, missing(night)),
+        key="overview funnel",
+        alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in players.items()),
+    )
+    widgets.footer(night.sources, cloud.now())
+
+
+answer, repair = st.columns([5, 1], vertical_alignment="center")
+with answer:
+    widgets.verdict(verdict.health, verdict.sentence, verdict.details)
+repair.container(key="overview repair")  # the button that repairs this verdict goes here
+
+night = widgets.known(tonight.night, "The night's players")
+if night is not None:
+    shares(night)
+
+panels = st.grid(2, min_column_width=440, gap="medium")
+with panels.cell():
+    st.subheader("Signals", anchor=False)
+    for each in verdict.signals:
+        widgets.signal(each.health, each.name, each.text, each.page, session.link())
+if night is not None:
+    with panels.cell():
+        losses(night)

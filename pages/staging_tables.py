@@ -1,0 +1,98 @@
+"""Staging tables: what did runs leave behind, what is safe, and what still holds rows nobody else has?"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import streamlit as st
+
+from app import reads, session, widgets
+from services.staging_tables import Inventory, StagingTable, TableClass
+
+cloud = session.cloud()
+now = cloud.now()
+
+
+def headline(inventory: Inventory) -> str:
+    if not inventory.tables:
+        return "No staging table is left behind"
+    counts = Counter(table.table_class for table in inventory.tables)
+    return ", ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
+
+
+def count(rows: int | None) -> str:
+    return "unknown" if rows is None else f"{rows:,}"
+
+
+def batches(inventory: Inventory) -> None:
+    st.subheader("By batch", anchor=False)
+    widgets.listing(
+        [
+            {
+                "batch": batch.batch_id,
+                "game date": str(batch.game_date or "unknown"),
+                "class": batch.table_class,
+                "tables": batch.tables,
+                "rows": batch.rows,
+                "not in predictions": count(batch.unmerged_rows),
+                "size": widgets.size(batch.size_bytes),
+                "oldest": widgets.age(batch.oldest, now),
+            }
+            for batch in inventory.batches
+        ],
+        alt="Staging tables by batch",
+        empty="No batch has left a staging table.",
+    )
+
+
+def filtered(tables: tuple[StagingTable, ...]) -> list[StagingTable]:
+    counts = Counter(table.table_class.value for table in tables)
+    chosen = st.pills(
+        "Class",
+        list(counts),
+        selection_mode="multi",
+        format_func=lambda name: f"{name} · {counts[name]}",
+        key="staging class",
+        label_visibility="collapsed",
+    )
+    return [table for table in tables if not chosen or table.table_class.value in chosen]
+
+
+def every_table(inventory: Inventory) -> None:
+    st.subheader("Every table", anchor=False)
+    widgets.table(
+        [
+            {
+                "table": table.table.rpartition(".")[2],
+                "class": table.table_class.value,
+                "batch": table.batch_id,
+                "worker": table.worker,
+                "game date": table.game_date,
+                "rows": table.rows,
+                "not in predictions": table.unmerged_rows,
+                "KiB": (table.size_bytes or 0) / 1024 or None,
+                "created": table.created,
+                "age": widgets.age(table.created, now),
+            }
+            for table in filtered(inventory.tables)
+        ],
+        name="staging-tables",
+        alt="Staging tables",
+        empty="No staging table matches.",
+        height_rows=18,
+        KiB=st.column_config.NumberColumn(format="%.1f"),
+    )
+
+
+def show(inventory: Inventory) -> None:
+    widgets.verdict(inventory.health, headline(inventory), ["all batches, whatever night is chosen"])
+    widgets.gaps(inventory.problems)
+    if inventory.tables:
+        batches(inventory)
+        every_table(inventory)
+    widgets.footer(inventory.sources, now)
+
+
+inventory = widgets.known(reads.staging(cloud), "The staging tables")
+if inventory is not None:
+    show(inventory)
