@@ -1,0 +1,75 @@
+"""The sandbox's BigQuery: the bqemulator package, started in this process on the night's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+from bqemulator.config import Settings as EmulatorSettings
+from bqemulator.server import EmulatorServer
+
+from services.foundation.clock import Clock
+
+
+class _EmulatorClock:
+    """The sandbox clock in the shape the emulator wants."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def place_spatial_extension() -> Path:
+    """Copy DuckDB's spatial extension from its PyPI package to where DuckDB looks for it."""
+    spec = importlib.util.find_spec("duckdb_extension_spatial")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("duckdb-extension-spatial is not installed: run `make run` once more.")
+    source = next(Path(spec.submodule_search_locations[0]).rglob("spatial.duckdb_extension"))
+    with duckdb.connect() as connection:
+        platform = connection.execute("PRAGMA platform").fetchall()[0][0]
+    target = Path.home() / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform / source.name
+    if not target.exists() or target.stat().st_size != source.stat().st_size:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(f".{threading.get_ident()}")
+        shutil.copy(source, partial)
+        partial.replace(target)
+    return target
+
+
+class Emulator:
+    """A running emulator; `address` is its own, without limits, for seeding."""
+
+    def __init__(self, clock: Clock) -> None:
+        place_spatial_extension()
+        self._server = EmulatorServer(
+            EmulatorSettings(
+                rest_port=0, grpc_port=0, enable_format_extensions=False, log_level="error", max_concurrent_jobs=32
+            ),
+            clock=_EmulatorClock(clock),
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bigquery-emulator", daemon=True)
+
+    def start(self) -> Emulator:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(timeout=60)
+        return self
+
+    @property
+    def address(self) -> str:
+        return self._server.rest_url
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)

@@ -1,0 +1,91 @@
+"""Troubles made to order: delays, refusals, dropped and empty answers, per API, a number of times or until taken away."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+APIS = ("bigquery", "run", "logging")
+KINDS = ("delay", "status", "drop", "drop_after", "empty")
+
+
+@dataclass
+class Fault:
+    """One trouble: `kind` of KINDS; `method` limits it to calls whose method contains it; `times` None: until removed."""
+
+    api: str
+    kind: str
+    method: str = ""
+    status: int = 503
+    message: str = ""
+    seconds: float = 0.0
+    times: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.api not in APIS or self.kind not in KINDS:
+            raise ValueError(f"a fault needs an api of {APIS} and a kind of {KINDS}")
+
+
+class Dropped(Exception):
+    """The connection is to be closed without an answer."""
+
+
+@dataclass
+class Faults:
+    """The faults in force, first match first."""
+
+    faults: list[Fault] = field(default_factory=list)
+
+    def set(self, *faults: Fault) -> None:
+        self.faults = list(faults)
+
+    def clear(self) -> None:
+        self.faults = []
+
+    def take(self, api: str, method: str) -> Fault | None:
+        """The fault for this call, counted down."""
+        for fault in self.faults:
+            if fault.api == api and fault.method in method and fault.times != 0:
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
+        return None
+
+    @classmethod
+    def parse(cls, told: list[dict[str, Any]]) -> list[Fault]:
+        return [Fault(**one) for one in told]
+
+
+async def before(fault: Fault | None) -> tuple[int, dict[str, Any]] | None:
+    """Do what a fault does before the call: wait, drop the connection, or answer in the service's place."""
+    if fault is None:
+        return None
+    if fault.seconds:
+        await asyncio.sleep(fault.seconds)
+    if fault.kind == "drop":
+        raise Dropped
+    if fault.kind == "empty":
+        return 200, {}
+    if fault.kind == "status":
+        return fault.status, error_body(fault.status, fault.message)
+    return None
+
+
+def error_body(status: int, message: str) -> dict[str, Any]:
+    """Google's error body for a bare status."""
+    names = {
+        400: ("invalid", "INVALID_ARGUMENT", "Invalid request."),
+        401: ("authError", "UNAUTHENTICATED", "Request had invalid authentication credentials."),
+        403: ("accessDenied", "PERMISSION_DENIED", "Access Denied: permission denied."),
+        404: ("notFound", "NOT_FOUND", "Not found."),
+        409: ("aborted", "ABORTED", "The request conflicts with the current state."),
+        412: ("conditionNotMet", "FAILED_PRECONDITION", "Precondition Failed"),
+        429: ("rateLimitExceeded", "RESOURCE_EXHAUSTED", "Quota exceeded."),
+        500: ("internalError", "INTERNAL", "An internal error occurred."),
+        503: ("backendError", "UNAVAILABLE", "The service is currently unavailable."),
+    }
+    reason, name, default = names.get(status, ("backendError", "UNKNOWN", "Error."))
+    text = message or default
+    detail = {"message": text, "domain": "global", "reason": reason}
+    return {"error": {"code": status, "message": text, "errors": [detail], "status": name}}

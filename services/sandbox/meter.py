@@ -1,0 +1,31 @@
+"""What the night's questions cost: bytes billed as BigQuery would bill them, and calls per method."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import ceil
+
+MIB = 1024 * 1024
+FLOOR = 10 * MIB
+
+
+def billed(sizes: list[int]) -> int:
+    """Bytes billed for a query over tables of these sizes: each at least 10 MiB, rounded up to a MiB; no table, no bill."""
+    return sum(max(FLOOR, ceil(size / MIB) * MIB) for size in sizes)
+
+
+@dataclass
+class Meter:
+    """Totals since the sandbox started, or since `reset`."""
+
+    bytes_billed: int = 0
+    queries: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def reset(self) -> None:
+        self.bytes_billed, self.queries = 0, 0
+        self.calls.clear()
+
+    def as_json(self) -> dict[str, object]:
+        return {"bytesBilled": self.bytes_billed, "queries": self.queries, "calls": dict(self.calls)}

@@ -1,0 +1,111 @@
+"""Starting and stopping a sandbox in this process: emulator, gateway and the night's data, on free ports if none are given."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import uvicorn
+
+from services.foundation.clock import Clock, RunningClock
+from services.sandbox.cloud_logging import LogBook
+from services.sandbox.cloud_run import CloudRun
+from services.sandbox.emulator import Emulator
+from services.sandbox.faults import Dropped, Faults
+from services.sandbox.gateway import World, application
+from services.sandbox.limits import Limits
+from services.sandbox.meter import Meter
+from services.sandbox.seed import Seed
+from services.sandbox.warehouse import Speed, Warehouse
+
+NIGHT_STARTS = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+PROJECT = "nba-props-platform"
+
+
+class _HangUp(uvicorn.Server):
+    """A server in a thread: no signal handlers of its own."""
+
+    def install_signal_handlers(self) -> None:
+        return
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox: its address, and the world behind it for tests that script faults."""
+
+    address: str
+    world: World
+    emulator: Emulator
+    _server: uvicorn.Server
+    _thread: threading.Thread
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+        self.emulator.stop()
+
+
+def start_sandbox(
+    seed: Seed | None = None,
+    *,
+    port: int = 0,
+    clock: Clock | None = None,
+    speed: Speed | None = None,
+    project: str = PROJECT,
+) -> Sandbox:
+    """Start everything and load `seed`; returns when the address answers."""
+    clock = clock or RunningClock.set_to(NIGHT_STARTS)
+    emulator = Emulator(clock).start()
+    meter, limits, faults = Meter(), Limits(), Faults()
+    warehouse = Warehouse(emulator.address, project, clock, limits, meter, speed or Speed())
+    run = CloudRun(clock, "")
+    world = World(clock, project, warehouse, run, LogBook(clock, project), limits, meter, faults)
+    config = uvicorn.Config(
+        _hang_up(application(world)), host="127.0.0.1", port=port, log_level="error", access_log=False
+    )
+    server = _HangUp(config)
+    thread = threading.Thread(target=server.run, name="sandbox-gateway", daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError(f"the gateway did not start on port {port}")
+        threading.Event().wait(0.02)
+    address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    run._address = address
+    sandbox = Sandbox(address, world, emulator, server, thread)
+    if seed is not None:
+        plant(sandbox, seed)
+    return sandbox
+
+
+def plant(sandbox: Sandbox, seed: Seed) -> None:
+    """Put a scenario's past into the sandbox; its table rows are loaded by the scenarios' own loader."""
+    world = sandbox.world
+    world.warehouse.jobs.seed([dict(job) for job in seed.jobs])
+    world.logs.add(seed.log_entries)
+    world.run.seed(seed.services, seed.revisions)
+
+
+def _hang_up(app):  # type: ignore[no-untyped-def]
+    """A dropped answer: the connection is closed without one."""
+
+    async def wrapped(scope, receive, send):  # type: ignore[no-untyped-def]
+        try:
+            await app(scope, receive, send)
+        except Dropped:
+            raise asyncio.CancelledError from None
+
+    return wrapped
+
+
+@contextmanager
+def running(seed: Seed | None = None, **options) -> Iterator[Sandbox]:  # type: ignore[no-untyped-def]
+    sandbox = start_sandbox(seed, **options)
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
