@@ -158,7 +158,7 @@ def rejections_by_minute(report: DmlReport) -> go.Figure:
 def outstanding(attempts: Iterable[WriteAttempt]) -> go.Figure:
     """Statements running or waiting at once, second by second, against the 2 + 20 that the table admits."""
     figure = _blank(240)
-    times, counts = _outstanding(attempts)
+    times, counts = at_once(attempts)
     figure.add_scatter(
         x=[_there(at) for at in times],
         y=counts,
@@ -174,14 +174,11 @@ def outstanding(attempts: Iterable[WriteAttempt]) -> go.Figure:
     return figure
 
 
-def _outstanding(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
-    """Every instant at which the number of accepted, unfinished statements changed, and the number after it."""
-    steps = sorted(
-        step
-        for attempt in attempts
-        if attempt.ok is not False and attempt.ended is not None
-        for step in ((attempt.at, 1), (attempt.ended, -1))
-    )
+def at_once(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
+    """Every instant at which the number of admitted, unfinished statements changed, and the number after it."""
+    admitted = [attempt for attempt in attempts if attempt.ok is not False]
+    steps = [(attempt.at, 1) for attempt in admitted] + [(a.ended, -1) for a in admitted if a.ended is not None]
+    steps.sort()
     return [at for at, _ in steps], list(accumulate(change for _, change in steps))
 
 

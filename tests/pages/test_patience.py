@@ -1,0 +1,91 @@
+"""How the pages ask: a slow source does not hold them up, a dead one is told with its first moment."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app import patience
+from services.foundation.errors import SourceUnreadable
+
+START = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+
+
+class Wall:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    patience.forget()
+    yield
+    patience.forget()
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+def down() -> int:
+    raise SourceUnreadable("Cloud Run did not answer.", "Look again.")
+
+
+def test_an_answer_is_a_known_reading(wall):
+    reading = patience.begin("a", "Cloud Run", wall, lambda: 4)()
+    assert (reading.value, reading.problem) == (4, None)
+
+
+def test_a_failure_is_unknown_with_its_reason_and_its_moment(wall):
+    reading = patience.begin("a", "Cloud Run", wall, down)()
+    assert reading.value is None
+    assert (reading.problem.sentence, reading.problem.remedy) == ("Cloud Run did not answer.", "Look again.")
+    assert reading.problem.since == START
+
+
+def test_a_failing_source_is_not_asked_again_at_once(wall):
+    asked = []
+    for _ in range(5):
+        patience.begin("a", "Cloud Run", wall, lambda: asked.append(1) or down())()
+    assert len(asked) == 1
+
+
+def test_the_first_moment_of_a_failure_survives_every_later_try(wall, monkeypatch):
+    monkeypatch.setattr(patience, "RETRY_AFTER_S", -1.0)
+    for _ in range(3):
+        problem = patience.begin("a", "Cloud Run", wall, down)().problem
+        wall.at += timedelta(minutes=1)
+    assert problem.since == START
+
+
+def test_a_source_that_recovers_starts_a_new_failure_from_scratch(wall, monkeypatch):
+    monkeypatch.setattr(patience, "RETRY_AFTER_S", -1.0)
+    patience.begin("a", "Cloud Run", wall, down)()
+    assert patience.begin("a", "Cloud Run", wall, lambda: 4)().known
+    wall.at += timedelta(hours=1)
+    assert patience.begin("a", "Cloud Run", wall, down)().problem.since == START + timedelta(hours=1)
+
+
+def test_a_slow_source_is_told_as_slow_and_its_answer_is_taken_when_it_comes(wall, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
+    answered = threading.Event()
+    ask = patience.begin("a", "Cloud Logging", wall, lambda: answered.wait(30) and 4)
+    late = ask()
+    assert "Cloud Logging has not answered" in late.problem.sentence
+    assert patience.busy()
+    answered.set()
+    monkeypatch.setattr(patience, "PATIENCE_S", 30.0)
+    assert patience.begin("a", "Cloud Logging", wall, down)().value == 4  # the same question, still under way
+
+
+def test_a_fault_of_ours_in_one_read_does_not_take_the_page_with_it(wall):
+    reading = patience.begin("a", "The batches", wall, lambda: {}["missing"])()
+    assert "could not be understood (KeyError)" in reading.problem.sentence

@@ -1,0 +1,53 @@
+"""What the pictures count and say."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from app import charts
+from services.coverage import DayCoverage
+from services.dml_errors import WriteAttempt
+from services.foundation.reading import Health
+from services.night import STAGES, Stage
+
+AT = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
+
+
+def attempt(start_s: float, seconds: float | None, ok: bool | None = True) -> WriteAttempt:
+    begun = AT + timedelta(seconds=start_s)
+    ended = begun + timedelta(seconds=seconds) if seconds is not None else None
+    return WriteAttempt("job", begun, ended, "MERGE", ok, "", "", "worker")
+
+
+def day(health: Health, active: int = 68, eligible: int = 158, games: int = 11) -> DayCoverage:
+    return DayCoverage(date(2025, 12, 29), games, 176, 352, eligible, active, active * 25, (), health)
+
+
+def test_statements_at_once_are_counted_by_their_overlap():
+    _, counts = charts.at_once([attempt(0, 10), attempt(1, 10), attempt(2, 2)])
+    assert counts == [1, 2, 3, 2, 1, 0]
+
+
+def test_a_statement_that_ends_as_the_next_begins_does_not_count_twice():
+    _, counts = charts.at_once([attempt(0, 5), attempt(5, 5)])
+    assert max(counts) == 1
+
+
+def test_a_rejected_statement_never_stood_in_the_queue():
+    assert charts.at_once([attempt(0, 1, ok=False)]) == ([], [])
+
+
+def test_a_statement_still_running_stays_in_the_count():
+    assert charts.at_once([attempt(0, None, ok=None)])[1] == [1]
+
+
+def test_a_night_that_was_not_judged_has_no_percentage():
+    assert charts.share(day(Health.UNKNOWN, active=0), "eligible") is None
+    assert charts.share(day(Health.NONE_EXPECTED, active=0, eligible=0, games=0), "eligible") is None
+    assert f"{charts.share(day(Health.CRITICAL), 'eligible'):.1f}" == "43.0"
+
+
+def test_a_stage_nobody_could_read_is_called_unknown_and_draws_no_bar():
+    figure = charts.funnel({**dict.fromkeys(STAGES, 158), Stage.STAGED: None}, ())
+    assert figure.data[0].x[STAGES.index(Stage.STAGED)] is None
+    assert figure.layout.annotations[STAGES.index(Stage.STAGED)].text == "<b>unknown</b>"
