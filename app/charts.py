@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from itertools import accumulate
+from datetime import date
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from services.concurrency import DML_RUNNING, DML_WAITING, Widths
 from services.coverage import DayCoverage
-from services.dml_errors import DmlReport, WriteAttempt
-from services.foundation.clock import ET
 from services.foundation.reading import Health
 from services.missing_players import Missing
 from services.night import STAGES, Stage
@@ -21,6 +17,7 @@ from services.night import STAGES, Stage
 BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#ab7116", "#3d8259", "#7f878d", "#7a5ca3"
 TRACK = "rgba(138,146,152,0.18)"
 _INK = {"light": "#4f565b", "dark": "#b4bcc1"}
+_ALARM = {"light": RED, "dark": "#ee8d80"}
 OF_HEALTH = {
     Health.OK: GREEN,
     Health.WARNING: AMBER,
@@ -28,7 +25,6 @@ OF_HEALTH = {
     Health.UNKNOWN: VIOLET,
     Health.NONE_EXPECTED: GREY,
 }
-ADMITTED = DML_RUNNING + DML_WAITING
 _STILL = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
 
 
@@ -54,7 +50,7 @@ def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> g
     lost = Counter(each.lost_at for each in gone if not each.expected)
     on_purpose = Counter(each.lost_at for each in gone if each.expected)
     names = [str(stage) for stage in STAGES]
-    figure = _blank(34 * len(STAGES) + 16)
+    figure = blank(34 * len(STAGES) + 16)
     parts = (
         (BLUE, [players.get(stage) for stage in STAGES], "players"),
         (RED, [lost[stage] for stage in STAGES], "lost here"),
@@ -83,9 +79,9 @@ def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> g
 def _beside(count: int | None, lost: int, on_purpose: int) -> str:
     words = f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"
     if lost:
-        words += f"  <span style='color:{RED}'><b>−{lost:,} lost here</b></span>"
+        words += f"  <span style='color:{_ALARM.get(_theme(), RED)}'><b>−{lost:,} lost here</b></span>"
     if on_purpose:
-        words += f"  <span style='color:{GREY}'>−{on_purpose:,} on purpose</span>"
+        words += f"  <span>−{on_purpose:,} on purpose</span>"
     return words
 
 
@@ -98,7 +94,7 @@ def coverage_by_date(
     days: Sequence[DayCoverage], denominator: str, warning_pct: float, critical_pct: float
 ) -> go.Figure:
     """Active players as a share of one denominator, a bar a night, with both thresholds."""
-    figure = _blank(250)
+    figure = blank(250)
     shares = [share(day, denominator) for day in days]
     figure.add_bar(
         x=[day.game_date for day in days],
@@ -117,104 +113,24 @@ def coverage_by_date(
             why = "no games" if day.health is Health.NONE_EXPECTED else "not known"
             figure.add_annotation(x=day.game_date, y=0, text=why, textangle=-90, yanchor="bottom", showarrow=False)
     if denominator == "eligible":
-        _limit(figure, warning_pct, f"warning {warning_pct:g} %", AMBER)
-        _limit(figure, critical_pct, f"critical {critical_pct:g} %", RED, below=True)
+        limit(figure, warning_pct, f"warning {warning_pct:g} %", AMBER)
+        limit(figure, critical_pct, f"critical {critical_pct:g} %", RED, below=True)
     figure.update_layout(bargap=0.35)
     figure.update_yaxes(range=[0, 112], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
     figure.update_xaxes(tickformat="%-d %b", dtick=86_400_000 * max(1, len(days) // 9), tickangle=0)
     return figure
 
 
-def rejections_by_minute(report: DmlReport) -> go.Figure:
-    """Writes by minute, accepted and rejected stacked, with the instant the alert rule would have fired."""
-    figure = _blank(240)
-    minutes = [_there(minute) for minute, _, _ in report.by_minute]
-    kinds = (
-        ("accepted", [attempted - rejected for _, attempted, rejected in report.by_minute], BLUE),
-        ("rejected", [rejected for _, _, rejected in report.by_minute], RED),
-    )
-    for name, counts, colour in kinds:
-        figure.add_bar(
-            x=minutes,
-            y=counts,
-            name=name,
-            marker_color=colour,
-            width=40_000,
-            text=[n or "" for n in counts],
-            textposition="inside",
-            insidetextanchor="middle",
-            textangle=0,
-            hovertemplate="%{x|%H:%M} ET: %{y} " + name + "<extra></extra>",
-        )
-    if report.alert_at is not None:
-        _mark(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
-    figure.update_layout(barmode="stack", showlegend=True)
-    figure.update_xaxes(tickformat="%H:%M")
-    if minutes:
-        figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max(minutes) + timedelta(minutes=3)])
-    return figure
-
-
-def outstanding(attempts: Iterable[WriteAttempt]) -> go.Figure:
-    """Statements running or waiting at once, second by second, against the 2 + 20 that the table admits."""
-    figure = _blank(240)
-    times, counts = at_once(attempts)
-    figure.add_scatter(
-        x=[_there(at) for at in times],
-        y=counts,
-        mode="lines",
-        line={"shape": "hv", "color": BLUE, "width": 1.5},
-        fill="tozeroy",
-        fillcolor="rgba(61,122,176,0.22)",
-        hovertemplate="%{x|%H:%M:%S} ET: %{y}<extra></extra>",
-    )
-    _limit(figure, ADMITTED, f"{DML_RUNNING} running + {DML_WAITING} waiting = {ADMITTED}", RED)
-    figure.update_yaxes(range=[0, max([ADMITTED, *counts]) * 1.25])
-    figure.update_xaxes(tickformat="%H:%M:%S", nticks=6)
-    return figure
-
-
-def at_once(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
-    """Every instant at which the number of admitted, unfinished statements changed, and the number after it."""
-    admitted = [attempt for attempt in attempts if attempt.ok is not False]
-    steps = [(attempt.at, 1) for attempt in admitted] + [(a.ended, -1) for a in admitted if a.ended is not None]
-    steps.sort()
-    return [at for at, _ in steps], list(accumulate(change for _, change in steps))
-
-
-def widths(facts: Widths) -> go.Figure:
-    """Each service's widest: instances × concurrent requests, against the statements the table admits."""
-    figure = _blank(52 * len(facts.services) + 56)
-    products = [service.product for service in facts.services]
-    figure.add_bar(
-        y=[service.service for service in facts.services],
-        x=products,
-        orientation="h",
-        marker_color=[OF_HEALTH[service.health] for service in facts.services],
-        text=[
-            f" {s.max_instances} × {s.request_concurrency} = {s.product}" if s.product else " no maximum is set"
-            for s in facts.services
-        ],
-        textposition="outside",
-        cliponaxis=False,
-        hoverinfo="skip",
-    )
-    figure.add_vline(x=ADMITTED, line_color=RED, line_width=1, line_dash="dot")
-    figure.add_annotation(
-        x=ADMITTED, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"the table admits {ADMITTED}"
-    )
-    figure.update_layout(margin_t=24, bargap=0.4)
-    figure.update_xaxes(range=[0, max([ADMITTED, *(p for p in products if p)]) * 1.45], nticks=6)
-    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
-    return figure
-
-
 def ink() -> str:
     """The colour of words in a picture; Plotly draws them itself and cannot follow the page's theme."""
-    return _INK.get(st.context.theme.type or "", GREY)
+    return _INK.get(_theme(), GREY)
 
 
-def _blank(height: int) -> go.Figure:
+def _theme() -> str:
+    return st.context.theme.type or ""
+
+
+def blank(height: int) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=height,
@@ -236,7 +152,7 @@ def _blank(height: int) -> go.Figure:
     return figure
 
 
-def _limit(figure: go.Figure, at: float, words: str, colour: str, below: bool = False) -> None:
+def limit(figure: go.Figure, at: float, words: str, colour: str, below: bool = False) -> None:
     figure.add_hline(y=at, line_color=colour, line_width=1, line_dash="dot")
     figure.add_annotation(
         x=0,
@@ -246,18 +162,5 @@ def _limit(figure: go.Figure, at: float, words: str, colour: str, below: bool = 
         showarrow=False,
         xanchor="left",
         yanchor="top" if below else "bottom",
-        font_color=colour,
-        font_size=11,
+        font={"color": ink(), "size": 11.5},
     )
-
-
-def _mark(figure: go.Figure, at: datetime, words: str) -> None:
-    figure.add_vline(x=_there(at), line_color=AMBER, line_width=1.5)
-    figure.add_annotation(
-        x=_there(at), y=1, yref="paper", yanchor="bottom", xanchor="left", text=words, showarrow=False, font_color=AMBER
-    )
-
-
-def _there(at: datetime) -> datetime:
-    """Wall time in New York, without the zone: Plotly draws the digits it is given."""
-    return at.astimezone(ET).replace(tzinfo=None)

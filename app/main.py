@@ -29,6 +29,7 @@ PAGES = {
 }
 
 
+HOME = "tonight"  # Streamlit serves its default page at /; /overview must open it as well
 QUESTIONS = {title: question for pages in PAGES.values() for _, title, _, question in pages}
 
 
@@ -41,14 +42,15 @@ def navigation() -> st.Page:
                     f"../pages/{name}.py",
                     title=title,
                     icon=f":material/{icon}:",
-                    url_path=name,
+                    url_path=HOME if name == "overview" else name,
                     help=question,
                     default=name == "overview",
                 )
                 for name, title, icon, question in pages
             ]
             for section, pages in PAGES.items()
-        },
+        }
+        | {"": [st.Page("../pages/overview.py", title="Overview", url_path="overview", visibility="hidden")]},
         expanded=True,
     )
 

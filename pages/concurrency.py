@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from app import charts, reads, session, widgets
+from collections.abc import Callable
+
+from app import charts, reads, session, widgets, write_charts
 from services.concurrency import ServiceWidth, Widths
 from services.foundation.reading import Health, worst
 
 cloud = session.cloud()
+
+
+LINES: dict[str, Callable[[ServiceWidth], object]] = {
+    "state": lambda each: widgets.badge(each.health),
+    "width": lambda each: each.width,
+    "max instances, service level": lambda each: maximum(each.max_instances_service),
+    "max instances, revision level": lambda each: maximum(each.max_instances_revision),
+    "requests each instance takes": lambda each: str(each.request_concurrency),
+    "most requests at once": lambda each: str(each.product or "not limited"),
+    "revision": lambda each: each.revision,
+    "serving since": lambda each: widgets.day_time(each.revision_since),
+    "changed by": lambda each: each.changed_by,
+}
 
 
 def sentence(service: ServiceWidth) -> str:
@@ -20,7 +35,7 @@ def headline(facts: Widths) -> str:
     writers = [service for service in facts.services if service.writes_predictions]
     if not writers:
         return "No service that writes predictions was found"
-    return "; ".join(f"{sentence(service)}, the table admits {charts.ADMITTED}" for service in writers)
+    return "; ".join(f"{sentence(service)}, the table admits {write_charts.ADMITTED}" for service in writers)
 
 
 def maximum(value: int | None) -> str:
@@ -30,23 +45,9 @@ def maximum(value: int | None) -> str:
 def show(facts: Widths) -> None:
     health = worst(service.health for service in facts.services) if facts.services else Health.UNKNOWN
     widgets.verdict(health, headline(facts))
-    charts.show(charts.widths(facts), "concurrency widths", "; ".join(map(sentence, facts.services)))
+    charts.show(write_charts.widths(facts), "concurrency widths", "; ".join(map(sentence, facts.services)))
     widgets.listing(
-        [
-            {
-                "service": service.service,
-                "state": widgets.badge(service.health),
-                "width": service.width,
-                "max instances, service": maximum(service.max_instances_service),
-                "max instances, revision": maximum(service.max_instances_revision),
-                "requests each": service.request_concurrency,
-                "product": service.product,
-                "revision": service.revision,
-                "since": widgets.day_time(service.revision_since),
-                "changed by": service.changed_by or None,
-            }
-            for service in facts.services
-        ],
+        [{"": name, **{each.service: tell(each) for each in facts.services}} for name, tell in LINES.items()],
         alt="Width of each service",
         empty="Cloud Run lists no service of the pipeline.",
     )

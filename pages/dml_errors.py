@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, reads, session, widgets
+from app import charts, reads, session, widgets, write_charts
 from services.dml_errors import DmlReport
 from services.foundation.clock import night_window
 
@@ -28,7 +28,7 @@ def figures(report: DmlReport) -> None:
     with st.grid(4, min_column_width=125):
         widgets.figure("Rejected", report.rejected, report.attempted, about="attempted")
         widgets.figure("Rejection rate", report.rejected_pct, unit="%", about=agreed)
-        widgets.figure("Most at once", report.peak_outstanding, charts.ADMITTED, about="admitted")
+        widgets.figure("Most at once", report.peak_outstanding, write_charts.ADMITTED, about="admitted")
         st.metric(
             "Alert rule would fire",
             widgets.short_time(report.alert_at)
@@ -45,13 +45,13 @@ def pictures(report: DmlReport) -> None:
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
         st.subheader("Writes by minute", anchor=False)
-        charts.show(charts.rejections_by_minute(report), "dml minutes", f"Writes by minute: {headline(report)}")
+        charts.show(write_charts.rejections_by_minute(report), "dml minutes", f"Writes by minute: {headline(report)}")
     with panels.cell():
         st.subheader("Statements running or waiting", anchor=False)
         charts.show(
-            charts.outstanding(report.attempts),
+            write_charts.outstanding(report.attempts),
             "dml outstanding",
-            f"Statements outstanding at once, at most {report.peak_outstanding}, against {charts.ADMITTED} admitted",
+            f"At most {report.peak_outstanding} statements stood at once; {write_charts.ADMITTED} are admitted",
         )
 
 

@@ -17,7 +17,7 @@ def headline(inventory: Inventory) -> str:
     if not inventory.tables:
         return "No staging table is left behind"
     counts = Counter(table.table_class for table in inventory.tables)
-    return ", ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
+    return "; ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
 
 
 def count(rows: int | None) -> str:
@@ -63,16 +63,16 @@ def every_table(inventory: Inventory) -> None:
     widgets.table(
         [
             {
-                "table": table.table.rpartition(".")[2],
                 "class": table.table_class.value,
-                "batch": table.batch_id,
                 "worker": table.worker,
                 "game date": table.game_date,
                 "rows": table.rows,
                 "not in predictions": table.unmerged_rows,
-                "KiB": (table.size_bytes or 0) / 1024 or None,
-                "created": table.created,
                 "age": widgets.age(table.created, now),
+                "KiB": table.size_bytes / 1024 if table.size_bytes is not None else None,
+                "created": table.created,
+                "batch": table.batch_id,
+                "table": table.table.rpartition(".")[2],
             }
             for table in filtered(inventory.tables)
         ],

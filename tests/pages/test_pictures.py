@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from app import charts
+from app import charts, write_charts
 from services.coverage import DayCoverage
 from services.dml_errors import WriteAttempt
 from services.foundation.reading import Health
@@ -24,21 +24,21 @@ def day(health: Health, active: int = 68, eligible: int = 158, games: int = 11) 
 
 
 def test_statements_at_once_are_counted_by_their_overlap():
-    _, counts = charts.at_once([attempt(0, 10), attempt(1, 10), attempt(2, 2)])
+    _, counts = write_charts.at_once([attempt(0, 10), attempt(1, 10), attempt(2, 2)])
     assert counts == [1, 2, 3, 2, 1, 0]
 
 
 def test_a_statement_that_ends_as_the_next_begins_does_not_count_twice():
-    _, counts = charts.at_once([attempt(0, 5), attempt(5, 5)])
+    _, counts = write_charts.at_once([attempt(0, 5), attempt(5, 5)])
     assert max(counts) == 1
 
 
 def test_a_rejected_statement_never_stood_in_the_queue():
-    assert charts.at_once([attempt(0, 1, ok=False)]) == ([], [])
+    assert write_charts.at_once([attempt(0, 1, ok=False)]) == ([], [])
 
 
 def test_a_statement_still_running_stays_in_the_count():
-    assert charts.at_once([attempt(0, None, ok=None)])[1] == [1]
+    assert write_charts.at_once([attempt(0, None, ok=None)])[1] == [1]
 
 
 def test_a_night_that_was_not_judged_has_no_percentage():

@@ -1,0 +1,73 @@
+"""The house rules that a machine can hold: sizes, who says what where, and that every question is asked and tested."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from services.foundation import catalog
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "pages").glob("*.py"))
+CODE = sorted(path for folder in ("app", "pages", "services") for path in (ROOT / folder).rglob("*.py"))
+QUERIES = sorted(path for path in (ROOT / "queries").rglob("*.sql") if path.parent.name != "schema")
+SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT INTO|MERGE INTO|DELETE FROM|DROP TABLE)\b", re.DOTALL)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
+def everything_in(folder: str) -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(tree: ast.AST) -> set[str]:
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return found | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_reads_shows_and_confirms_in_120_lines(page):
+    tree = ast.parse(page.read_text(encoding="utf-8"))
+    assert lines(page) <= 120
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)], "a page has no try"
+    assert not {module.split(".")[0] for module in imports(tree)} & {"pandas", "google", "plotly", "requests"}
+    assert not SQL.search(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("module", CODE, ids=name)
+def test_a_module_fits_in_the_head_and_starts_with_what_it_is_for(module):
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    assert lines(module) <= 250
+    assert not tree.body or ast.get_docstring(tree), "the first line says what the module is for"
+
+
+def test_only_the_session_holds_connections_and_only_the_reads_are_cached():
+    held = {name(path) for path in CODE if "cache_resource" in path.read_text(encoding="utf-8")}
+    cached = {name(path) for path in CODE if "cache_data(" in path.read_text(encoding="utf-8")}
+    assert (held, cached) == ({"app/session.py"}, {"app/reads.py"})
+
+
+def test_there_are_questions():
+    assert QUERIES
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=name)
+def test_a_query_has_a_header_a_caller_and_a_case(path):
+    question = f"{path.parent.name}.{path.stem}"
+    assert catalog.load(question).question
+    assert question in everything_in("services"), f"nobody asks {question}"
+    assert question in everything_in("tests"), f"no test shows what {question} answers"
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=name)
+def test_a_query_never_asks_the_warehouse_what_time_it_is(path):
+    assert not re.search(r"\bCURRENT_(DATE|TIME|TIMESTAMP|DATETIME)\b", path.read_text(encoding="utf-8"), re.I)
