@@ -70,12 +70,11 @@ class Copier:
             f"/bigquery/v2/projects/{self._project}/jobs",
             json={"configuration": {"query": {"query": sql, "useLegacySql": False}}},
         )
-        error = (
+        return (
             answer.json().get("status", {}).get("errorResult")
             if not answer.is_error
             else _error("invalid", answer.text[:300])
         )
-        return error
 
     def _path(self, reference: Resource) -> str:
         return f"/bigquery/v2/projects/{self._project}/datasets/{reference['datasetId']}/tables/{reference['tableId']}"

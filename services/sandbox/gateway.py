@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -38,6 +40,7 @@ class World:
     meter: Meter
     faults: Faults
     wait_for_instance_s: float = 10.0
+    table_created: dict[str, str] = field(default_factory=dict)  # dataset.table of a past night → epoch ms
 
 
 def application(world: World) -> Starlette:
@@ -58,6 +61,12 @@ def application(world: World) -> Starlette:
             bq("bigquery", "TableService.insertTable", api.create_table),
             methods=["POST"],
         ),
+        Route(
+            f"{project}/datasets/{{dataset}}/tables",
+            bq("bigquery", "TableService.listTables", api.list_tables),
+            methods=["GET"],
+        ),
+        Route(table, bq("bigquery", "TableService.getTable", api.get_table), methods=["GET"]),
         Route(table, bq("bigquery", "TableService.updateTable", api.change_table), methods=["PATCH", "PUT"]),
         Route(table, bq("bigquery", "TableService.deleteTable", api.drop_table), methods=["DELETE"]),
         Route(f"{table}/insertAll", bq("bigquery", "TableDataService.insertAll", api.stream), methods=["POST"]),
@@ -135,6 +144,25 @@ class _Api:
         name = f"{request.path_params['dataset']}.{told.get('tableReference', {}).get('tableId')}"
         return await self._metadata(request, name)
 
+    async def list_tables(self, request: Request) -> Response:
+        answer = await self.world.warehouse.pass_on(request)
+        told = json.loads(bytes(answer.body))
+        for table in told.get("tables", []):
+            self._date(request.path_params["dataset"], table)
+        return JSONResponse(told, answer.status_code)
+
+    async def get_table(self, request: Request) -> Response:
+        answer = await self.world.warehouse.pass_on(request)
+        told = json.loads(bytes(answer.body))
+        self._date(request.path_params["dataset"], told)
+        return JSONResponse(told, answer.status_code)
+
+    def _date(self, dataset: str, table: dict[str, Any]) -> None:
+        """A table of a past night was created that night, not when the sandbox loaded it."""
+        name = f"{dataset}.{table.get('tableReference', {}).get('tableId')}"
+        if name in self.world.table_created:
+            table["creationTime"] = self.world.table_created[name]
+
     async def change_table(self, request: Request) -> Response:
         return await self._metadata(request, f"{request.path_params['dataset']}.{request.path_params['table']}")
 
@@ -148,6 +176,7 @@ class _Api:
         return await world.warehouse.pass_on(request)
 
     async def drop_table(self, request: Request) -> Response:
+        self.world.table_created.pop(f"{request.path_params['dataset']}.{request.path_params['table']}", None)
         self.world.warehouse.forget(f"{request.path_params['dataset']}.{request.path_params['table']}")
         return await self.world.warehouse.pass_on(request)
 

@@ -24,7 +24,7 @@ def parse(text: str) -> Test:
     """A test of entries for a filter; raises FilterError with the place where it stops making sense."""
     tokens = _tokens(text)
     if not tokens:
-        return lambda entry: True
+        return lambda _: True
     reader = _Reader(tokens)
     test = reader.either()
     if reader.rest():

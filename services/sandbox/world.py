@@ -1,4 +1,4 @@
-"""Starting and stopping a sandbox in this process: emulator, gateway and the night's data, on free ports if none are given."""
+"""Starting and stopping a sandbox in this process: emulator, gateway and the night's data."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from services.sandbox.cloud_run import CloudRun
 from services.sandbox.emulator import Emulator
 from services.sandbox.faults import Dropped, Faults
 from services.sandbox.gateway import World, application
+from services.sandbox.jobs import millis
 from services.sandbox.limits import Limits
 from services.sandbox.meter import Meter
+from services.sandbox.scenarios.load import load
 from services.sandbox.seed import Seed
 from services.sandbox.warehouse import Speed, Warehouse
 
@@ -83,11 +85,14 @@ def start_sandbox(
 
 
 def plant(sandbox: Sandbox, seed: Seed) -> None:
-    """Put a scenario's past into the sandbox; its table rows are loaded by the scenarios' own loader."""
+    """Put a scenario's past into the sandbox: rows, log lines, jobs, services."""
     world = sandbox.world
     world.warehouse.jobs.seed([dict(job) for job in seed.jobs])
     world.logs.add(seed.log_entries)
     world.run.seed(seed.services, seed.revisions)
+    for name, created in seed.table_created.items():
+        world.table_created[name] = millis(datetime.fromisoformat(created.replace("Z", "+00:00")))
+    load(sandbox.emulator.address, world.project, seed)
 
 
 def _hang_up(app):  # type: ignore[no-untyped-def]

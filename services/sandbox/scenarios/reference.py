@@ -1,0 +1,143 @@
+"""The reference tables and the services: aliases, registry, unresolved names, Cloud Run as the handoff found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from services.sandbox.scenarios.rosters import every_player, script
+from services.sandbox.scenarios.slate import Slate
+from services.sandbox.scenarios.traces import PROJECT
+
+Row = dict[str, Any]
+_ALIASED_AT = "2025-12-30T02:10:00.000000Z"
+_REGISTERED_AT = "2025-10-05T09:00:00.000000Z"
+
+
+def aliases() -> Iterator[Row]:
+    """The handoff's seven, and the one that points the wrong way."""
+    for told in script()["names"]:
+        if told.get("alias"):
+            yield _alias(told["odds"], told["odds_name"], told["context"], told["name"], told["alias"])
+        elif told.get("wrong_way"):
+            yield _alias(told["context"], told["name"], told["odds"], told["odds_name"], "suffix_variation")
+
+
+def _alias(alias: str, alias_name: str, canonical: str, canonical_name: str, kind: str) -> Row:
+    return {
+        "alias_lookup": alias,
+        "nba_canonical_lookup": canonical,
+        "alias_display": alias_name,
+        "nba_canonical_display": canonical_name,
+        "alias_type": kind,
+        "alias_source": "manual",
+        "is_active": True,
+        "notes": "Coverage investigation of 29 December",
+        "created_by": "on-call@nba-props-platform",
+        "created_at": _ALIASED_AT,
+        "processed_at": _ALIASED_AT,
+    }
+
+
+def registry() -> Iterator[Row]:
+    """Every player of the season; the twins stand twice under two identities."""
+    for player in every_player():
+        yield _registered(player.lookup, player.name, player.team, player.position, 25 + len(player.lookup) % 8)
+    for told in script()["names"]:
+        if told.get("twin"):
+            yield _registered(told["odds"], told["odds_name"], told["team"], "G", 4)
+
+
+def _registered(lookup: str, name: str, team: str, position: str, games: int) -> Row:
+    return {
+        "universal_player_id": f"{lookup}_001",
+        "player_name": name,
+        "player_lookup": lookup,
+        "team_abbr": team,
+        "season": script()["season"],
+        "first_game_date": "2025-10-22",
+        "last_game_date": "2025-12-28",
+        "games_played": games,
+        "jersey_number": len(lookup) % 40,
+        "position": position,
+        "source_priority": "roster_nba_com",
+        "confidence_score": 1.0,
+        "last_processor": "roster",
+        "created_by": "roster",
+        "created_at": _REGISTERED_AT,
+        "processed_at": _REGISTERED_AT,
+    }
+
+
+def unresolved(slate: Slate) -> Iterator[Row]:
+    """The customer's queue knows the names of the night whose odds did not meet the context."""
+    for entry in slate.entries:
+        if entry.odds_lookup != entry.player.lookup:
+            yield {
+                "source": "odds_api_props",
+                "original_name": entry.player.odds_name,
+                "normalized_lookup": entry.odds_lookup,
+                "first_seen_date": slate.game_date.isoformat(),
+                "last_seen_date": slate.game_date.isoformat(),
+                "team_abbr": entry.player.team,
+                "season": script()["season"],
+                "occurrences": 1,
+                "status": "pending",
+                "created_at": f"{slate.game_date.isoformat()}T21:00:00.000000Z",
+            }
+
+
+def services() -> list[Row]:
+    return [
+        _service("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z", "11"),
+        _service("prediction-coordinator", "00005-b2r", 1, 8, "2025-12-30T01:18:00.000000Z", "5"),
+    ]
+
+
+def _service(name: str, revision: str, instances: int, concurrency: int, at: str, generation: str) -> Row:
+    full = f"projects/{PROJECT}/locations/us-west2/services/{name}"
+    serving = f"{full}/revisions/{name}-{revision}"
+    return {
+        "name": full,
+        "uid": f"sandbox-{name}",
+        "generation": generation,
+        "observedGeneration": generation,
+        "annotations": {},
+        "createTime": "2025-11-02T10:00:00.000000Z",
+        "updateTime": at,
+        "creator": "deploy@nba-props-platform.iam.gserviceaccount.com",
+        "lastModifier": "on-call@nba-props-platform",
+        "ingress": "INGRESS_TRAFFIC_ALL",
+        "launchStage": "GA",
+        "template": {
+            "scaling": {"maxInstanceCount": instances},
+            "maxInstanceRequestConcurrency": concurrency,
+            "timeout": "300s",
+            "containers": [{"image": f"us-west2-docker.pkg.dev/{PROJECT}/prediction/{name}:latest"}],
+        },
+        "traffic": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
+        "latestReadyRevision": serving,
+        "latestCreatedRevision": serving,
+        "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": at},
+    }
+
+
+def revisions() -> list[Row]:
+    """The serving revisions, and the worker's before the emergency: 20 × 5."""
+    return [
+        _revision("prediction-worker", "00010-k7d", 20, 5, "2025-12-18T18:02:00.000000Z"),
+        _revision("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z"),
+        _revision("prediction-coordinator", "00004-m2x", 1, 8, "2025-12-18T18:00:00.000000Z"),
+        _revision("prediction-coordinator", "00005-b2r", 1, 8, "2025-12-30T01:18:00.000000Z"),
+    ]
+
+
+def _revision(name: str, revision: str, instances: int, concurrency: int, at: str) -> Row:
+    service = f"projects/{PROJECT}/locations/us-west2/services/{name}"
+    return {
+        "name": f"{service}/revisions/{name}-{revision}",
+        "service": service,
+        "createTime": at,
+        "scaling": {"maxInstanceCount": instances},
+        "maxInstanceRequestConcurrency": concurrency,
+    }
