@@ -6,6 +6,7 @@ Run as `python -m streamlit run app/main.py`.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import streamlit as st
 
@@ -57,7 +58,7 @@ def navigation() -> st.Page:
 
 def head(page: st.Page) -> None:
     """The page's name and the night it shows, with a step to either side."""
-    chosen = session.night(reads.first_stored)
+    chosen = session.night(partial(reads.first_stored, session.cloud()))
     today = eastern_day(session.now())
     title, night = st.columns([3, 2], vertical_alignment="center")
     question = QUESTIONS[page.title]

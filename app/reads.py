@@ -13,11 +13,12 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 
 from app import patience
+from services.calendar import read_first_night
 from services.concurrency import Widths, read_widths
 from services.coverage import History, read_history
 from services.dml_errors import DmlReport, read_writes
 from services.foundation.clients import Cloud
-from services.foundation.clock import night_window
+from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading
 from services.night import Night, read_night
 from services.runs import Batches, read_batches
@@ -26,6 +27,7 @@ from services.staging_tables import Inventory, read_inventory
 T = TypeVar("T")
 
 HISTORY_DAYS = 21
+CERTAIN_DAYS = 7  # nights this recent are opened without asking whether they are stored
 
 
 class _Read(Generic[T]):
@@ -54,6 +56,7 @@ history: _Read[History] = _Read("The coverage history", read_history, fresh_for=
 writes: _Read[DmlReport] = _Read("The write jobs", read_writes, fresh_for="30s")
 staging: _Read[Inventory] = _Read("The staging tables", read_inventory, fresh_for="30s")
 widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for="15s")
+first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_for="1h")
 batches: _Read[Batches] = _Read("The batches", read_batches, fresh_for="30s")
 
 
@@ -81,9 +84,11 @@ def recent(cloud: Cloud, today: date) -> Reading[History]:
     return history(cloud, today - timedelta(days=HISTORY_DAYS - 1), today)
 
 
-def first_stored(wanted: date) -> date | None:
-    """The first night the warehouse holds, or None when `wanted` is recent anyway or nobody could say."""
-    return None
+def first_stored(cloud: Cloud, wanted: date) -> date | None:
+    """The first stored night; None when `wanted` is recent enough not to ask, or when nobody can say."""
+    if wanted > night_of(cloud.now()) - timedelta(days=CERTAIN_DAYS):
+        return None
+    return first_night(cloud).value
 
 
 def forget() -> None:
