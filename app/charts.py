@@ -16,8 +16,8 @@ from services.night import STAGES, Stage
 
 BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#ab7116", "#3d8259", "#7f878d", "#7a5ca3"
 TRACK = "rgba(138,146,152,0.18)"
-_INK = {"light": "#4f565b", "dark": "#b4bcc1"}
-_ALARM = {"light": RED, "dark": "#ee8d80"}
+INK = {"light": "#4f565b", "dark": "#b4bcc1"}
+ALARM = {"light": "#b3372a", "dark": "#ee8d80"}
 OF_HEALTH = {
     Health.OK: GREEN,
     Health.WARNING: AMBER,
@@ -79,7 +79,7 @@ def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> g
 def _beside(count: int | None, lost: int, on_purpose: int) -> str:
     words = f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"
     if lost:
-        words += f"  <span style='color:{_ALARM.get(_theme(), RED)}'><b>−{lost:,} lost here</b></span>"
+        words += f"  <span style='color:{ALARM.get(_theme(), RED)}'><b>−{lost:,} lost here</b></span>"
     if on_purpose:
         words += f"  <span>−{on_purpose:,} on purpose</span>"
     return words
@@ -123,7 +123,7 @@ def coverage_by_date(
 
 def ink() -> str:
     """The colour of words in a picture; Plotly draws them itself and cannot follow the page's theme."""
-    return _INK.get(_theme(), GREY)
+    return INK.get(_theme(), GREY)
 
 
 def _theme() -> str:
