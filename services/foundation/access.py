@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.foundation.errors import OnCallError
+
 
 class Role(StrEnum):
     """What somebody may do here."""
@@ -19,3 +21,19 @@ class Actor:
 
     name: str
     role: Role
+
+
+class Denied(OnCallError):
+    """This role may not do that."""
+
+
+def may(actor: Actor, needs: Role) -> bool:
+    """Whether an actor's role reaches the one that is needed."""
+    order = list(Role)
+    return order.index(actor.role) >= order.index(needs)
+
+
+def authorise(actor: Actor, needs: Role, deed: str) -> None:
+    """Raise Denied unless the actor's role reaches `needs`."""
+    if not may(actor, needs):
+        raise Denied(f"{actor.name} is a {actor.role}; {deed} needs an {needs}.", "Ask an operator to do it.")

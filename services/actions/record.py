@@ -1,0 +1,253 @@
+"""The action log: every intent and outcome, who and why, before and after. Only ever added to; no action without it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from google.api_core.exceptions import Conflict
+
+from services.actions.plan import Plan, Share, as_json, from_json
+from services.foundation import catalog
+from services.foundation.access import Actor, Role
+from services.foundation.clients import Cloud
+from services.foundation.errors import OnCallError
+from services.foundation.google_reads import reading_from
+from services.foundation.reading import Source
+
+TABLE = "prediction_on_call.actions"
+NOT_CLAIMED = -1  # the attempt number of what was denied or refused before it began
+SPARE_IDS = 5
+QUIET_AFTER_S = 60  # an action that has told nothing for so long is not being worked on any more
+_HERE = f"{socket.gethostname()}:{os.getpid()}"
+
+
+class State(StrEnum):
+    """What came of an action."""
+
+    UNDER_WAY = "under way"
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    DENIED = "denied"
+    UNVERIFIED = "unverified"
+
+
+class NotRecorded(OnCallError):
+    """The action could not be recorded, so it was not done."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action as the log tells it. `ended` None: no outcome is recorded (yet)."""
+
+    action_id: str
+    key: str
+    attempt: int
+    verb: str
+    target: str
+    title: str
+    actor: str
+    role: str
+    reason: str
+    state: State
+    sentence: str
+    begun: datetime
+    heard_of: datetime  # the newest row
+    ended: datetime | None
+    recorded_by: str
+    plan_json: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[tuple[datetime, str], ...] = ()
+    coverage_before: Share | None = None
+    coverage_after: Share | None = None
+
+    @property
+    def plan(self) -> Plan:
+        return from_json(self.plan_json)
+
+    def quiet(self, now: datetime) -> bool:
+        """Meant but never ended, and nobody has told anything of it lately."""
+        return self.ended is None and now - self.heard_of > timedelta(seconds=QUIET_AFTER_S)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Actions, newest first."""
+
+    actions: tuple[Action, ...]
+    source: Source
+
+
+def read_log(cloud: Cloud, start: datetime, until: datetime) -> Log:
+    """Every action that told anything between two instants."""
+    answer = catalog.run(cloud, "actions.log", start=start, until=until)
+    return Log(tuple(reversed(fold(answer.rows))), answer.source)
+
+
+def read_action(cloud: Cloud, action_id: str) -> Action | None:
+    """One action, or None when the log has none of that id."""
+    return next(iter(fold(catalog.run(cloud, "actions.one", action_id=action_id).rows)), None)
+
+
+def read_same(cloud: Cloud, key: str) -> tuple[Action, ...]:
+    """The actions with one key, oldest first."""
+    return fold(catalog.run(cloud, "actions.same_key", action_key=key).rows)
+
+
+def fold(rows: Iterable[Mapping[str, Any]]) -> tuple[Action, ...]:
+    """The rows of each action as one action, in the order in which they began."""
+    by_id: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_id.setdefault(row["action_id"], []).append(row)
+    return tuple(_action(of_one) for of_one in by_id.values())
+
+
+def _action(rows: list[Mapping[str, Any]]) -> Action:
+    first = rows[0]
+    outcome = next((row for row in rows if row["event"] == "outcome"), None)
+    newest = outcome or rows[-1]
+    facts: dict[str, Any] = {}
+    for row in rows:
+        facts |= json.loads(row["facts"] or "{}")
+    return Action(
+        action_id=first["action_id"],
+        key=first["action_key"],
+        attempt=first["attempt"],
+        verb=first["verb"],
+        target=first["target"],
+        title=first["title"],
+        actor=first["actor"],
+        role=first["role"],
+        reason=first["reason"] or "",
+        state=State(newest["state"]),
+        sentence=newest["sentence"],
+        begun=first["recorded_at"],
+        heard_of=max(row["recorded_at"] for row in rows),
+        ended=outcome["recorded_at"] if outcome else None,
+        recorded_by=first["recorded_by"],
+        plan_json=next((row["plan"] for row in rows if row["plan"] not in (None, "null")), ""),
+        facts=facts,
+        steps=tuple((row["recorded_at"], row["sentence"]) for row in rows if row["event"] == "step"),
+        coverage_before=_share(newest, "active_before"),
+        coverage_after=_share(newest, "active_after"),
+    )
+
+
+def _share(row: Mapping[str, Any], which: str) -> Share | None:
+    return Share(row[which], row["eligible"]) if row[which] is not None and row["eligible"] is not None else None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What every row of one action has in common, so that each row can be read by itself."""
+
+    action_id: str
+    actor: Actor
+    plan: Plan
+    attempt: int
+    reason: str
+
+    def row(self, now: datetime, event: str, state: State, sentence: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        before = self.plan.coverage
+        return {
+            "action_id": self.action_id,
+            "event": event,
+            "recorded_at": now,
+            "recorded_by": _HERE,
+            "action_key": self.plan.key,
+            "attempt": self.attempt,
+            "verb": self.plan.verb,
+            "target": self.plan.target,
+            "title": self.plan.title,
+            "actor": self.actor.name,
+            "role": str(self.actor.role),
+            "reason": self.reason,
+            "state": str(state),
+            "sentence": sentence,
+            "plan": as_json(self.plan) if event != "step" else "null",
+            "facts": json.dumps(facts, default=str),
+            "eligible": before.eligible if before else None,
+            "active_before": before.active if before else None,
+            "active_after": None,
+        }
+
+
+def entry_of(action: Action) -> Entry:
+    """The entry under which an outcome is added to an action that somebody else began."""
+    return Entry(action.action_id, Actor(action.actor, Role(action.role)), action.plan, action.attempt, action.reason)
+
+
+def claim(cloud: Cloud, entry: Entry) -> bool:
+    """Record the intent and by that claim this attempt; False when somebody has claimed it. Raises NotRecorded.
+
+    The row is written by a job whose id is the key and the attempt. BigQuery takes a job id once per project, so of any
+    number of clicks, browsers and processes exactly one writes the row: it, and only it, may act.
+    """
+    row = entry.row(cloud.now(), "intent", State.UNDER_WAY, "begun", {})
+    if _append_once(cloud, f"on-call-{entry.plan.key}-{entry.attempt}", row):
+        return True
+    # A lost answer makes the client ask again and meet its own job: then the row in the log is ours.
+    return any(action.action_id == entry.action_id for action in read_same(cloud, entry.plan.key))
+
+
+def step(cloud: Cloud, entry: Entry, sentence: str, facts: Mapping[str, Any]) -> None:
+    """Tell how far an action is. Streamed: a step costs no job, and one that is lost harms nobody."""
+    row = entry.row(cloud.now(), "step", State.UNDER_WAY, sentence, facts)
+    _stream(cloud, row)
+
+
+def refusal(cloud: Cloud, entry: Entry, state: State, sentence: str) -> None:
+    """Record an attempt that was denied or refused before anything was begun."""
+    _stream(cloud, entry.row(cloud.now(), "outcome", state, sentence, {}))
+
+
+def outcome(
+    cloud: Cloud, entry: Entry, state: State, sentence: str, facts: Mapping[str, Any], after: Share | None
+) -> None:
+    """Record what came of an action, once: a second outcome for the same action changes nothing."""
+    row = entry.row(cloud.now(), "outcome", state, sentence, facts)
+    if after is not None:
+        row |= {"active_after": after.active, "eligible": after.eligible}
+    _append_once(cloud, f"on-call-outcome-{entry.action_id}", row)
+
+
+def _append_once(cloud: Cloud, job_id: str, row: Mapping[str, Any]) -> bool:
+    """Insert a row by the job of this id; False when that has been done. A job that failed leaves its id used: try the next."""
+    for spare in range(SPARE_IDS):
+        spare_id = f"{job_id}-{spare}"
+        try:
+            catalog.run(cloud, "actions.append", job_id=spare_id, **row)
+        except OnCallError as error:
+            if not isinstance(error.__cause__, Conflict):
+                raise NotRecorded(f"The action log cannot be written: {error.sentence}", error.remedy) from error
+            if not _failed(cloud, spare_id):
+                return False
+        else:
+            return True
+    raise NotRecorded("The action log could not be written: every try failed.", "Look at BigQuery's job history.")
+
+
+def _failed(cloud: Cloud, job_id: str) -> bool:
+    """Whether the job of this id ended without writing; waits for one that is still running."""
+    with reading_from("BigQuery (jobs)"):
+        job = cloud.bigquery.get_job(job_id, timeout=cloud.settings.query_timeout_s)
+        return job.exception(timeout=cloud.settings.query_timeout_s) is not None
+
+
+def _stream(cloud: Cloud, row: Mapping[str, Any]) -> None:
+    told = {**row, "recorded_at": row["recorded_at"].isoformat()}
+    once = f"{row['action_id']}-{row['event']}-{told['recorded_at']}"
+    try:
+        with reading_from("BigQuery (insertAll)"):
+            errors = cloud.bigquery.insert_rows_json(TABLE, [told], row_ids=[once], timeout=10)
+    except OnCallError as error:
+        raise NotRecorded(f"The action log cannot be written: {error.sentence}", error.remedy) from error
+    if errors:
+        raise NotRecorded(f"The action log refused a row: {errors[0]['errors'][0].get('message', errors)}")
