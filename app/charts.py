@@ -11,12 +11,13 @@ import streamlit as st
 
 from services.coverage import DayCoverage
 from services.foundation.reading import Health
-from services.missing_players import Missing
+from services.missing_players import Missing, Why
 from services.night import STAGES, Stage
 
 BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#ab7116", "#3d8259", "#7f878d", "#7a5ca3"
 TRACK = "rgba(138,146,152,0.18)"
 INK = {"light": "#4f565b", "dark": "#b4bcc1"}
+_GONE = {"lost here": RED, "unexplained": VIOLET, "not run yet": TRACK, "on purpose": TRACK}
 ALARM = {"light": "#b3372a", "dark": "#ee8d80"}
 OF_HEALTH = {
     Health.OK: GREEN,
@@ -46,22 +47,17 @@ def nights(figure: go.Figure, key: str, alt: str, on_pick: Callable[[date], None
 
 def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> go.Figure:
     """Players at each stage; beside a bar, how many were lost on the way to it, and how many stay out on purpose."""
-    gone = tuple(missing)
-    lost = Counter(each.lost_at for each in gone if not each.expected)
-    on_purpose = Counter(each.lost_at for each in gone if each.expected)
+    gone = Counter((each.lost_at, _kind(each)) for each in missing)
     names = [str(stage) for stage in STAGES]
     figure = blank(34 * len(STAGES) + 16)
-    parts = (
-        (BLUE, [players.get(stage) for stage in STAGES], "players"),
-        (RED, [lost[stage] for stage in STAGES], "lost here"),
-        (TRACK, [on_purpose[stage] for stage in STAGES], "out on purpose"),
-    )
+    parts = [(BLUE, [players.get(stage) for stage in STAGES], "players")]
+    parts += [(colour, [gone[stage, kind] for stage in STAGES], kind) for kind, colour in _GONE.items()]
     for colour, counts, meaning in parts:
         hover = f"%{{y}}: %{{x:,}} {meaning}<extra></extra>"
         figure.add_bar(y=names, x=counts, orientation="h", marker_color=colour, hovertemplate=hover)
     widest = max(sum(part[1][i] or 0 for part in parts) for i in range(len(STAGES))) or 1
     for stage in STAGES:
-        words = _beside(players.get(stage), lost[stage], on_purpose[stage])
+        words = _beside(players.get(stage), {kind: gone[stage, kind] for kind in _GONE})
         figure.add_annotation(
             x=widest * 1.03,
             y=str(stage),
@@ -76,13 +72,23 @@ def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> g
     return figure
 
 
-def _beside(count: int | None, lost: int, on_purpose: int) -> str:
-    words = f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"
-    if lost:
-        words += f"  <span style='color:{ALARM.get(_theme(), RED)}'><b>−{lost:,} lost here</b></span>"
-    if on_purpose:
-        words += f"  <span>−{on_purpose:,} on purpose</span>"
-    return words
+def _kind(each: Missing) -> str:
+    """How a picture tells a missing player: lost, not explained, or not there for a good reason."""
+    if each.why is Why.UNEXPLAINED:
+        return "unexplained"
+    if each.why is Why.NOT_RUN_YET:
+        return "not run yet"
+    return "on purpose" if each.expected else "lost here"
+
+
+def _beside(count: int | None, gone: Mapping[str, int]) -> str:
+    words = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
+    for kind, number in gone.items():
+        if number and kind in ("lost here", "unexplained"):
+            words.append(f"<span style='color:{ALARM.get(_theme(), RED)}'><b>−{number:,} {kind}</b></span>")
+        elif number:
+            words.append(f"−{number:,} {kind}")
+    return "  ".join(words)
 
 
 def share(day: DayCoverage, denominator: str) -> float | None:

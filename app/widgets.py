@@ -120,9 +120,15 @@ def footer(sources: Sequence[Source], now: datetime) -> None:
     """Where a panel's figures come from, how old they are, what they cost."""
     if not sources:
         return
-    names = " · ".join(f"{plain(source.name)} ({age(source.read_at, now)})" for source in sources)
-    billed = sum(source.bytes_billed for source in sources)
-    st.caption(f":small[:material/database: {names} · {size(billed)} billed]")
+    asked: dict[tuple[str, str], list[str]] = {}
+    for source in sources:
+        system, _, question = source.name.partition(", ")
+        asked.setdefault((system, age(source.read_at, now)), []).append(question)
+    told = [
+        f"{system} {', '.join(filter(None, names))}".strip() + f" ({old})" for (system, old), names in asked.items()
+    ]
+    billed = size(sum(source.bytes_billed for source in sources))
+    st.caption(f":small[:material/database: {' · '.join(map(plain, told))} · {billed} billed]")
 
 
 def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:

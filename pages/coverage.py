@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import dropwhile
+
 import streamlit as st
 
 from app import charts, reads, session, widgets
@@ -20,8 +22,9 @@ limits = cloud.settings
 
 def by_date(history: History) -> None:
     """One bar a night, worst coloured by its health word; choosing a bar turns every page to that night."""
+    days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(f"The last {len(history.days)} nights", anchor=False, width="content")
+        st.subheader(f"The last {len(days)} nights", anchor=False, width="content")
         of = st.segmented_control(
             "Active players as a share of the players",
             list(DENOMINATORS),
@@ -32,7 +35,7 @@ def by_date(history: History) -> None:
         )
     charts.nights(
         charts.coverage_by_date(
-            history.days, DENOMINATORS[of or "eligible"], limits.coverage_warning_pct, limits.coverage_critical_pct
+            days, DENOMINATORS[of or "eligible"], limits.coverage_warning_pct, limits.coverage_critical_pct
         ),
         key="coverage by date",
         alt=f"Active players by night as a share of the players {of}",
@@ -54,7 +57,7 @@ def by_date(history: History) -> None:
                 "rows": day.rows_active,
                 **dict(day.by_system),
             }
-            for day in reversed(history.days)
+            for day in reversed(days)
         ],
         name="coverage",
         alt="Coverage by night",

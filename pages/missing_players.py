@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import reads, session, widgets
 from services.coverage import funnel
-from services.missing_players import Missing, account, missing
+from services.missing_players import Missing, Why, account, missing
 from services.night import Night
 
 cloud, game_date = session.cloud(), session.game_date()
@@ -41,6 +41,8 @@ def headline(night: Night, lost: list[Missing]) -> str:
     if not facts.expected and not lost:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
     gone = facts.expected - facts.active
+    if gone and dict(facts.classified).get(Why.NOT_RUN_YET) == gone:
+        return f"Not run yet: {facts.expected:,} players are expected"
     beyond = f"; {len(lost) - gone:,} more have odds but are not in context" if len(lost) > gone else ""
     return f"{gone:,} of {facts.expected:,} expected players are missing{beyond}"
 
