@@ -12,7 +12,9 @@ from services.overview import judge
 
 cloud, game_date = session.cloud(), session.game_date()
 tonight = reads.tonight(cloud, game_date)
-verdict = judge(game_date, tonight.night, tonight.writes, tonight.staging, tonight.widths, tonight.batches)
+verdict = judge(
+    game_date, tonight.night, tonight.writes, tonight.staging, tonight.widths, tonight.batches, cloud.settings
+)
 
 
 def shares(night: Night) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from services.foundation.clients import Cloud
+from services.foundation.google_reads import reading_from
 from services.foundation.reading import Health, Source
 
 DML_RUNNING, DML_WAITING = 2, 20  # mutating DML per table that BigQuery runs and queues
@@ -52,6 +54,66 @@ class Widths:
     sources: tuple[Source, ...]
 
 
+ADMITTED = DML_RUNNING + DML_WAITING
+EMERGENCY = (4, 3)  # instances × concurrency that can never fill the queue
+NORMAL_WORKER = (20, 5)
+NORMAL_COORDINATOR = (1, 8)
+NORMAL_INSTANCES = "on-call/normal-max-instances"  # annotations that remember what normal was
+NORMAL_CONCURRENCY = "on-call/normal-concurrency"
+
+
 def read_widths(cloud: Cloud) -> Widths:
     """Worker and coordinator as Cloud Run has them now; raises OnCallError when it does not answer."""
-    raise NotImplementedError
+    settings = cloud.settings
+    with reading_from("Cloud Run"):
+        found = tuple(_service(cloud, name) for name in (settings.worker_service, settings.coordinator_service))
+    return Widths(found, (Source("Cloud Run services.get and revisions.get", cloud.now()),))
+
+
+def _service(cloud: Cloud, name: str) -> ServiceWidth:
+    limit_s = cloud.settings.query_timeout_s
+    service = cloud.run.get_service(name=cloud.service_name(name), timeout=limit_s)
+    revision = cloud.revisions.get_revision(name=service.latest_ready_revision, timeout=limit_s)
+    worker = name == cloud.settings.worker_service
+    instances = revision.scaling.max_instance_count or None
+    limit = service.scaling.max_instance_count or None
+    concurrency = revision.max_instance_request_concurrency
+    actual = (min((m for m in (limit, instances) if m), default=None), concurrency)
+    width = judge_width(actual, normal(service.annotations, worker), worker)
+    return ServiceWidth(
+        service=name,
+        max_instances_service=limit,
+        max_instances_revision=instances,
+        request_concurrency=concurrency,
+        revision=service.latest_ready_revision.rsplit("/", 1)[-1],
+        revision_since=_instant(revision.create_time),
+        changed_by=service.last_modifier,
+        etag=service.etag,
+        width=width,
+        health=judge_health(actual, width, worker),
+        writes_predictions=worker,
+    )
+
+
+def normal(annotations: Any, worker: bool) -> tuple[int, int]:
+    """Normal instances × concurrency: what is noted on the service itself, else what the platform is deployed with."""
+    instances, concurrency = NORMAL_WORKER if worker else NORMAL_COORDINATOR
+    noted = annotations.get(NORMAL_INSTANCES, ""), annotations.get(NORMAL_CONCURRENCY, "")
+    return (int(noted[0]) if noted[0].isdigit() else instances, int(noted[1]) if noted[1].isdigit() else concurrency)
+
+
+def judge_width(actual: tuple[int | None, int], normal_width: tuple[int, int], worker: bool) -> Width:
+    if actual == normal_width:
+        return Width.NORMAL
+    return Width.EMERGENCY if worker and actual == EMERGENCY else Width.DRIFTED
+
+
+def judge_health(actual: tuple[int | None, int], width: Width, worker: bool) -> Health:
+    """Emergency is safe and yet a state to leave; a drifted width is a warning; a worker without a maximum is critical."""
+    if worker and actual[0] is None:
+        return Health.CRITICAL
+    return Health.OK if width is Width.NORMAL else Health.WARNING
+
+
+def _instant(at: Any) -> datetime | None:
+    return datetime.fromtimestamp(at.timestamp(), UTC) if at else None

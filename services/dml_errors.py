@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
 
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+
+from services import logs
 from services.foundation.clients import Cloud
+from services.foundation.errors import OnCallError
+from services.foundation.google_errors import recognise
+from services.foundation.google_reads import reading_from
 from services.foundation.reading import Health, Problem, Source
+from services.foundation.settings import Settings
+
+PREDICTIONS = ("nba_predictions", "player_prop_predictions")
+MUTATING = {"MERGE", "UPDATE", "DELETE"}
+MOST_JOBS = 20_000
+REJECTED_LINES = (
+    'resource.labels.service_name="{worker}" AND ("Too many DML statements" OR "Error writing to BigQuery for"'
+    ' OR "STAGING WRITE FAILED" OR "total number of dml jobs writing to a table" OR "due to concurrent update")'
+)
 
 
 @dataclass(frozen=True)
@@ -47,5 +66,134 @@ class DmlReport:
 
 
 def read_writes(cloud: Cloud, start: datetime, end: datetime) -> DmlReport:
-    """Mutating DML against the predictions table between two instants, from job history and worker logs."""
-    raise NotImplementedError
+    """Mutating DML against the predictions table between two instants, from job history and worker logs.
+
+    The job history counts; the log is the second witness and stands in when the history cannot be read. Raises nothing:
+    with neither source every count is None and both problems are told.
+    """
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    attempts: tuple[WriteAttempt, ...] | None = None
+    refusals: tuple[logs.LogLine, ...] | None = None
+    try:
+        attempts = _attempts(cloud, start, end)
+        sources.append(Source("BigQuery job history", cloud.now(), detail="jobs.list, all users"))
+    except OnCallError as error:
+        problems.append(Problem.of("job history", cloud.now(), error))
+    try:
+        lines = logs.read_lines(cloud, REJECTED_LINES, start, end, limit=10_000)
+        refusals = tuple(
+            line for line in lines.lines if line.message.startswith(("Error writing", "STAGING WRITE FAILED"))
+        )
+        sources.append(lines.source)
+    except OnCallError as error:
+        problems.append(Problem.of("worker log", cloud.now(), error))
+    return report(start, end, attempts, refusals, cloud.settings, tuple(sources), tuple(problems))
+
+
+def report(
+    start: datetime,
+    end: datetime,
+    attempts: tuple[WriteAttempt, ...] | None,
+    refusals: tuple[logs.LogLine, ...] | None,
+    settings: Settings,
+    sources: tuple[Source, ...] = (),
+    problems: tuple[Problem, ...] = (),
+) -> DmlReport:
+    """Put the two witnesses together; a rejection that both tell is counted once, from the job history."""
+    rejected = [a for a in attempts or () if a.ok is False]
+    times = sorted([a.at for a in rejected] if attempts is not None else [line.at for line in refusals or ()])
+    alert_at = first_alert(times, settings.dml_alert_errors, timedelta(seconds=settings.dml_alert_window_s))
+    in_logs = None if refusals is None else len(refusals)
+    reasons = [a.message for a in rejected] if attempts is not None else [line.message for line in refusals or ()]
+    return DmlReport(
+        start=start,
+        end=end,
+        attempted=None if attempts is None else len(attempts),
+        rejected=None if attempts is None else len(rejected),
+        by_minute=_by_minute(attempts or ()),
+        by_reason=tuple(Counter(map(_reason, reasons)).most_common()),
+        peak_outstanding=None if attempts is None else peak_outstanding(attempts),
+        alert_at=alert_at,
+        rejected_in_logs=in_logs,
+        attempts=attempts or (),
+        health=_health(attempts, in_logs, len(rejected), alert_at),
+        sources=sources,
+        problems=problems,
+    )
+
+
+def first_alert(times: Sequence[datetime], errors: int, window: timedelta) -> datetime | None:
+    """When the rule "`errors` rejections within `window`" is first met, from rejection times in order."""
+    pairs = zip(times[errors - 1 :], times, strict=False)
+    return next((last for last, first in pairs if last - first <= window), None)
+
+
+def peak_outstanding(attempts: Iterable[WriteAttempt]) -> int:
+    """The most statements that were running or waiting at one instant; refused ones never were."""
+    changes = [
+        change for a in attempts if a.ok is not False for change in ((a.at, 1), (a.ended, -1)) if change[0] is not None
+    ]
+    level = peak = 0
+    for _, step in sorted(changes, key=lambda c: (c[0], c[1])):
+        level += step
+        peak = max(peak, level)
+    return peak
+
+
+def _health(attempts: object, in_logs: int | None, rejected: int, alert_at: datetime | None) -> Health:
+    if alert_at is not None:
+        return Health.CRITICAL
+    if rejected or in_logs:
+        return Health.WARNING
+    return Health.UNKNOWN if attempts is None or in_logs is None else Health.OK
+
+
+def _by_minute(attempts: tuple[WriteAttempt, ...]) -> tuple[tuple[datetime, int, int], ...]:
+    minutes = Counter(a.at.replace(second=0, microsecond=0) for a in attempts)
+    refused = Counter(a.at.replace(second=0, microsecond=0) for a in attempts if a.ok is False)
+    return tuple((minute, minutes[minute], refused[minute]) for minute in sorted(minutes))
+
+
+def _reason(message: str) -> str:
+    known = recognise(message)
+    return known.meaning if known is not None else message.split("\n", 1)[0][:120]
+
+
+def _attempts(cloud: Cloud, start: datetime, end: datetime) -> tuple[WriteAttempt, ...]:
+    limit_s = cloud.settings.query_timeout_s
+    with reading_from("BigQuery job history"):
+        listed = cloud.bigquery.list_jobs(
+            all_users=True,
+            min_creation_time=start,
+            max_creation_time=end,
+            page_size=1000,
+            retry=DEFAULT_RETRY.with_timeout(limit_s),
+            timeout=limit_s,
+        )
+        jobs = [job for job in islice(listed, MOST_JOBS) if _mutates_predictions(job)]
+    return tuple(sorted((_attempt(job) for job in jobs), key=lambda attempt: attempt.at))
+
+
+def _mutates_predictions(job: Any) -> bool:
+    target = getattr(job, "destination", None)
+    return (
+        job.job_type == "query"
+        and job.statement_type in MUTATING
+        and target is not None
+        and (target.dataset_id, target.table_id) == PREDICTIONS
+    )
+
+
+def _attempt(job: Any) -> WriteAttempt:
+    error = job.error_result or {}
+    return WriteAttempt(
+        job_id=job.job_id,
+        at=job.created,
+        ended=job.ended,
+        statement=job.statement_type,
+        ok=None if job.state != "DONE" else not error,
+        reason=str(error.get("reason", "")),
+        message=str(error.get("message", "")),
+        user=job.user_email or "",
+    )

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
 
 from services.foundation.clients import Cloud
+from services.foundation.google_reads import reading_from
 from services.foundation.reading import Source
+
+# The handoff's searches, for both spellings and both kinds of payload.
+STAGING_WRITES = 'resource.labels.service_name="{worker}" AND ("Staging write" OR "STAGING WRITE")'
+CONSOLIDATION = 'resource.labels.service_name="{coordinator}" AND "consolidation"'
+DML = 'resource.labels.service_name="{worker}" AND "DML"'
+ERRORS = 'resource.labels.service_name=~"prediction" AND (severity>=ERROR OR "ERROR" OR "CRITICAL")'
+FAILED_PLAYERS = (
+    'resource.labels.service_name="{worker}" AND ("Error writing to BigQuery for" OR "STAGING WRITE FAILED for"'
+    ' OR "PERMANENT failure for" OR "TRANSIENT failure for")'
+)
+
+_PREFIX = re.compile(
+    r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:,\d+)? - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<rest>.*)$", re.DOTALL
+)
+_LEVELS = {"DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"}
 
 
 @dataclass(frozen=True)
@@ -30,5 +50,57 @@ class Lines:
 
 
 def read_lines(cloud: Cloud, condition: str, start: datetime, end: datetime, limit: int = 1000) -> Lines:
-    """Lines matching a Logging filter between two instants; raises OnCallError when Logging does not answer."""
-    raise NotImplementedError
+    """Lines matching a Logging filter between two instants, oldest first, repeats folded; raises OnCallError.
+
+    `condition` may name {worker} and {coordinator}. The window is always part of the filter: without one the client adds its own.
+    """
+    settings = cloud.settings
+    wanted = condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
+    told = (
+        f'resource.type="cloud_run_revision" AND ({wanted})'
+        f' AND timestamp>="{_rfc3339(start)}" AND timestamp<"{_rfc3339(end)}"'
+    )
+    with reading_from("Cloud Logging"):
+        entries = list(
+            islice(cloud.logging.list_entries(filter_=told, order_by="timestamp asc", page_size=1000), limit + 1)
+        )
+    lines = fold(parse(entry) for entry in entries[:limit])
+    return Lines(lines, Source("Cloud Logging", cloud.now(), detail=told), truncated=len(entries) > limit)
+
+
+def parse(entry: Any) -> LogLine:
+    """A Logging entry (text or JSON payload) as a line; the level in its text wins over an unset severity."""
+    labels = dict(entry.resource.labels) if entry.resource else {}
+    text = _text_of(entry.payload)
+    told = _PREFIX.match(text)
+    severity = str(entry.severity or "DEFAULT")
+    if told is not None and severity == "DEFAULT" and told["level"] in _LEVELS:
+        severity = told["level"]
+    return LogLine(
+        at=entry.timestamp,
+        service=labels.get("service_name", ""),
+        revision=labels.get("revision_name", ""),
+        severity=severity,
+        message=told["rest"] if told is not None else text,
+        insert_id=str(entry.insert_id or ""),
+    )
+
+
+def fold(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
+    """The same message of the same service and second counts once, with its repeats."""
+    kept: dict[tuple[str, datetime, str], LogLine] = {}
+    for line in lines:
+        key = (line.service, line.at.replace(microsecond=0), line.message)
+        first = kept.get(key)
+        kept[key] = line if first is None else replace(first, repeats=first.repeats + 1)
+    return tuple(kept.values())
+
+
+def _text_of(payload: Any) -> str:
+    if isinstance(payload, dict):
+        return str(payload.get("message") or payload.get("event") or payload)
+    return str(payload or "")
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from services import logs
+from services.foundation import catalog
 from services.foundation.clients import Cloud
+from services.foundation.clock import night_window
+from services.foundation.errors import OnCallError
 from services.foundation.reading import Health, Problem, Source
 
 
@@ -50,6 +56,106 @@ class Batches:
     problems: tuple[Problem, ...] = ()
 
 
+LIVE = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
+STALLED_AFTER = timedelta(minutes=10)
+STATUS_LINES = 'resource.labels.service_name="{coordinator}" AND ("complete! " OR "STALLED" OR "Consolidation" OR "TIMED OUT" OR "BATCH RESET")'
+
+
 def read_batches(cloud: Cloud, game_date: date) -> Batches:
-    """Batches of a game date: from our ledger, and from the log lines of coordinators that keep none."""
-    raise NotImplementedError
+    """Batches of a game date: from our ledger, and from the run rows and log lines of a coordinator that keeps none.
+
+    Raises OnCallError when neither the ledger nor the run rows can be read; one of them missing is told in `problems`.
+    """
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    start, end = night_window(game_date)
+    early, late = start - timedelta(days=1), end + timedelta(days=7)
+
+    def ask(source: str, read: Callable[[], Any]) -> Any:
+        try:
+            answer = read()
+        except OnCallError as error:
+            problems.append(Problem.of(source, cloud.now(), error))
+            return None
+        sources.append(answer.source)
+        return answer
+
+    ledger = ask("batch ledger", lambda: catalog.run(cloud, "runs.ledger", game_date=game_date))
+    reported = ask(
+        "worker runs", lambda: catalog.run(cloud, "runs.reported", game_date=game_date, from_time=early, to_time=late)
+    )
+    if ledger is None and reported is None:
+        raise OnCallError("No record of batches can be read.", problems[0].sentence)
+    lines = ask("coordinator log", lambda: logs.read_lines(cloud, STATUS_LINES, start, end + timedelta(days=1)))
+    recorded = [_recorded(row, cloud.now()) for row in (ledger.rows if ledger else ())]
+    known = {batch.batch_id for batch in recorded}
+    told = [
+        _reported(row, game_date, lines) for row in (reported.rows if reported else ()) if row["batch_id"] not in known
+    ]
+    newest = sorted(recorded + told, key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True)
+    return Batches(tuple(newest), tuple(sources), tuple(problems))
+
+
+def _recorded(row: Mapping[str, Any], now: datetime) -> Batch:
+    state = BatchState(row["state"])
+    if state in LIVE and now - row["recorded_at"] > STALLED_AFTER:
+        state = BatchState.STALLED
+    written = [row[c] for c in ("inserted", "updated", "unchanged")]
+    return Batch(
+        batch_id=row["batch_id"],
+        game_date=row["game_date"],
+        state=state,
+        started=row["started_at"],
+        ended=None if state in LIVE else row["recorded_at"],
+        started_by=row["started_by"] or "",
+        requested=row["requested"],
+        generated=row["generated"],
+        staged_rows=row["staged_rows"],
+        written_rows=None if None in written else sum(written),
+        status_text=row["reason"] or state.value,
+        health=_STATE_HEALTH[state],
+        recorded_in="ledger",
+    )
+
+
+_STATE_HEALTH = {
+    BatchState.REQUESTED: Health.OK,
+    BatchState.RUNNING: Health.OK,
+    BatchState.STAGED: Health.OK,
+    BatchState.CONSOLIDATING: Health.OK,
+    BatchState.CONSOLIDATED: Health.OK,
+    BatchState.CONSOLIDATION_FAILED: Health.CRITICAL,
+    BatchState.STALLED: Health.CRITICAL,
+    BatchState.ABANDONED: Health.WARNING,
+    BatchState.REPORTED_SUCCESS: Health.UNKNOWN,
+}
+
+
+def _reported(row: Mapping[str, Any], game_date: date, lines: Any) -> Batch:
+    """A batch of the customer's own coordinator: its status is its own word, so it is never proof."""
+    said = [
+        line
+        for line in (lines.lines if lines else ())
+        if row["batch_id"] in line.message or "rows merged" in line.message
+    ]
+    text = said[-1].message if said else "no status line found"
+    stalled = any("STALLED" in line.message or "TIMED OUT" in line.message for line in said)
+    failed = any("Consolidation FAILED" in line.message or "EXCEPTION" in line.message for line in said)
+    state = (
+        BatchState.STALLED if stalled else BatchState.CONSOLIDATION_FAILED if failed else BatchState.REPORTED_SUCCESS
+    )
+    return Batch(
+        batch_id=row["batch_id"],
+        game_date=game_date,
+        state=state,
+        started=row["started_at"],
+        ended=row["ended_at"],
+        started_by="scheduler",
+        requested=row["requested"],
+        generated=row["generated"],
+        staged_rows=None,
+        written_rows=None,
+        status_text=text,
+        health=_STATE_HEALTH[state],
+        recorded_in="logs",
+    )

@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS prediction_on_call.batch_players (
   staging_table STRING,
   load_job_id STRING,
   attempts INT64,
-  at TIMESTAMP NOT NULL
+  recorded_at TIMESTAMP NOT NULL
 )
 PARTITION BY game_date
 CLUSTER BY batch_id, player_lookup

@@ -44,15 +44,22 @@ def connect(settings: Settings) -> Cloud:
     credentials = _credentials(settings)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
     run_address = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
-    rest = {"host": run_address.netloc, "url_scheme": run_address.scheme, "credentials": credentials}
     return Cloud(
         settings=settings,
         clock=_sandbox_clock(settings.sandbox_url) if settings.in_sandbox else SystemClock(),
         bigquery=bigquery.Client(
             project=settings.project, credentials=credentials, location=settings.location, client_options=options
         ),
-        run=run_v2.ServicesClient(transport=ServicesRestTransport(**rest)),
-        revisions=run_v2.RevisionsClient(transport=RevisionsRestTransport(**rest)),
+        run=run_v2.ServicesClient(
+            transport=ServicesRestTransport(
+                host=run_address.netloc, url_scheme=run_address.scheme, credentials=credentials
+            )
+        ),
+        revisions=run_v2.RevisionsClient(
+            transport=RevisionsRestTransport(
+                host=run_address.netloc, url_scheme=run_address.scheme, credentials=credentials
+            )
+        ),
         logging=logging.Client(
             project=settings.project, credentials=credentials, _use_grpc=False, client_options=options
         ),

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
+from bqemulator.config import LogLevel
 from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.server import EmulatorServer
 
@@ -53,7 +54,11 @@ class Emulator:
         place_spatial_extension()
         self._server = EmulatorServer(
             EmulatorSettings(
-                rest_port=0, grpc_port=0, enable_format_extensions=False, log_level="error", max_concurrent_jobs=32
+                rest_port=0,
+                grpc_port=0,
+                enable_format_extensions=False,
+                log_level=LogLevel.ERROR,
+                max_concurrent_jobs=32,
             ),
             clock=_EmulatorClock(clock),
         )

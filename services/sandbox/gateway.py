@@ -42,6 +42,11 @@ class World:
     wait_for_instance_s: float = 10.0
     table_created: dict[str, str] = field(default_factory=dict)  # dataset.table of a past night → epoch ms
 
+    def reset_limits(self) -> None:
+        """Forget what the limits have counted, and every scripted fault."""
+        self.faults.clear()
+        self.limits = self.warehouse.limits = Limits()
+
 
 def application(world: World) -> Starlette:
     """The ASGI application of the sandbox."""

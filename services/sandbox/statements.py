@@ -44,7 +44,7 @@ def read(sql: str) -> Statement:
     return _of(tree)
 
 
-def _of(tree: exp.Expression) -> Statement:
+def _of(tree: exp.Expr) -> Statement:
     aliases = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     tables = tuple(
         dict.fromkeys(
@@ -55,8 +55,8 @@ def _of(tree: exp.Expression) -> Statement:
     return Statement(_kind(tree), _target(tree), tuple(t for t in tables if "." in t), cast, columns)
 
 
-def _kind(tree: exp.Expression) -> str:
-    kinds: tuple[tuple[type[exp.Expression], str], ...] = (
+def _kind(tree: exp.Expr) -> str:
+    kinds: tuple[tuple[type[exp.Expr], str], ...] = (
         (exp.Merge, "MERGE"),
         (exp.Insert, "INSERT"),
         (exp.Update, "UPDATE"),
@@ -69,14 +69,14 @@ def _kind(tree: exp.Expression) -> str:
     return next((name for kind, name in kinds if isinstance(tree, kind)), "OTHER")
 
 
-def _target(tree: exp.Expression) -> str:
+def _target(tree: exp.Expr) -> str:
     if not isinstance(tree, exp.Merge | exp.Insert | exp.Update | exp.Delete | exp.Create | exp.Drop | exp.Alter):
         return ""
     table = tree.this.find(exp.Table) if tree.this is not None else None
     return _name(table) if table is not None else ""
 
 
-def _windows(tree: exp.Expression) -> tuple[tuple[str, ...], str]:
+def _windows(tree: exp.Expr) -> tuple[tuple[str, ...], str]:
     columns: list[str] = []
     cast = ""
     for window in tree.find_all(exp.Window):

@@ -1,0 +1,53 @@
+-- How far did the players of each date get, between two dates?
+-- @param first_date DATE  the first slate
+-- @param last_date DATE  the last slate
+-- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
+WITH context AS (
+  SELECT
+    game_date,
+    COUNT(DISTINCT game_id) AS games,
+    COUNT(*) AS in_context,
+    COUNTIF(
+      IFNULL(CAST(avg_minutes_per_game_last_7 AS FLOAT64), 0) >= @minutes_needed
+      AND IFNULL(is_production_ready, FALSE)
+      AND UPPER(IFNULL(player_status, '')) NOT IN ('OUT', 'DOUBTFUL')
+    ) AS eligible
+  FROM (
+    SELECT
+      *,
+      ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup ORDER BY created_at DESC, game_id) AS age_rank
+    FROM nba_analytics.upcoming_player_game_context
+    WHERE game_date BETWEEN @first_date AND @last_date
+  )
+  WHERE age_rank = 1
+  GROUP BY game_date
+),
+odds AS (
+  SELECT game_date, COUNT(DISTINCT player_lookup) AS lined, COUNT(DISTINCT game_id) AS games
+  FROM nba_raw.odds_api_player_points_props
+  WHERE game_date BETWEEN @first_date AND @last_date
+  GROUP BY game_date
+),
+written AS (
+  SELECT
+    game_date,
+    COUNT(*) AS rows_written,
+    COUNTIF(is_active) AS rows_active,
+    COUNT(DISTINCT IF(is_active, player_lookup, NULL)) AS active
+  FROM nba_predictions.player_prop_predictions
+  WHERE game_date BETWEEN @first_date AND @last_date
+  GROUP BY game_date
+)
+SELECT
+  COALESCE(context.game_date, odds.game_date, written.game_date) AS game_date,
+  GREATEST(IFNULL(context.games, 0), IFNULL(odds.games, 0)) AS games,
+  IFNULL(odds.lined, 0) AS lined,
+  IFNULL(context.in_context, 0) AS in_context,
+  IFNULL(context.eligible, 0) AS eligible,
+  IFNULL(written.active, 0) AS active,
+  IFNULL(written.rows_active, 0) AS rows_active,
+  IFNULL(written.rows_written, 0) AS rows_written
+FROM context
+FULL OUTER JOIN odds ON odds.game_date = context.game_date
+FULL OUTER JOIN written ON written.game_date = COALESCE(context.game_date, odds.game_date)
+ORDER BY game_date
