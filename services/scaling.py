@@ -97,7 +97,7 @@ def _plan(cloud: Cloud, width: WorkerWidth, args: Facts, wish: _Wish) -> Plan:
         cost="No query. One call to Cloud Run"
         + (", and a new revision that takes over in about a minute." if rolls else "."),
         friction=Friction.TYPED if widens and wish.verb == "scaling.set" else Friction.ONE_CLICK,
-        typed=width.service,
+        typed=width.service if widens and wish.verb == "scaling.set" else "",
         cautions=tuple(_cautions(width, wish, widens)),
         commands=tuple(_commands(cloud, width, wish, rolls)),
         sources=(Source(f"Cloud Run, {width.service}", now),),
@@ -138,7 +138,8 @@ def _state(width: WorkerWidth, wish: _Wish) -> Iterator[Guard]:
         if width.rolling_out
         else f"{width.revision} serves, and nothing else is being rolled out.",
     )
-    same = width.actual == wish.wanted
+    reached = (width.actual.instances, width.actual.requests) == (wish.wanted.instances, wish.wanted.requests)
+    same = width.actual == wish.wanted or (reached and not wish.back)
     yield Guard(
         "something to change",
         not same,
