@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from services.foundation.errors import OnCallError
 from services.foundation.reading import Problem, Reading
@@ -28,6 +28,7 @@ RETRY_AFTER_S = 10.0  # how soon a source that failed is asked again
 _threads = ThreadPoolExecutor(max_workers=24, thread_name_prefix="read")
 _lock = Lock()
 _asked: dict[Hashable, _Asked] = {}
+_gaps: dict[Hashable, dict[str, datetime]] = {}  # question → unreadable part → since when
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def forget() -> None:
     """Drop every remembered failure, so that the next look asks anew."""
     with _lock:
         _asked.clear()
+        _gaps.clear()
 
 
 def _wait(key: Hashable, source: str, asked: _Asked) -> Reading[T]:
@@ -82,9 +84,23 @@ def _wait(key: Hashable, source: str, asked: _Asked) -> Reading[T]:
         problem = Problem(source, since, fault, "This is a fault of the dashboard: report it with its log.")
     else:
         _settle(key, asked, None)
-        return Reading(value)
+        return Reading(_with_first_moments(key, value))
     _settle(key, asked, problem)
     return Reading(None, problem)
+
+
+def _with_first_moments(key: Hashable, value: T) -> T:
+    """A fact that was read only in part tells its gaps with their first moment, not that of the latest try."""
+    problems: tuple[Problem, ...] = getattr(value, "problems", ())
+    with _lock:
+        before = _gaps.pop(key, {})
+        now = {problem.source: before.get(problem.source, problem.since) for problem in problems}
+        if now:
+            _gaps[key] = now
+    if not now:
+        return value
+    told = tuple(replace(problem, since=now[problem.source]) for problem in problems)
+    return cast(T, replace(cast(Any, value), problems=told))
 
 
 def _settle(key: Hashable, asked: _Asked, problem: Problem | None) -> None:

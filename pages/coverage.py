@@ -7,10 +7,11 @@ from itertools import dropwhile
 import streamlit as st
 
 from app import charts, reads, session, widgets
-from services.coverage import History, funnel
+from services.coverage import Funnel, History, funnel
 from services.foundation.clock import eastern_day
+from services.foundation.reading import Health
 from services.missing_players import missing
-from services.night import Night
+from services.night import Night, Stage
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "lined"}
 
@@ -68,12 +69,28 @@ def by_date(history: History) -> None:
     widgets.footer(history.sources, cloud.now())
 
 
+def headline(facts: Funnel) -> str:
+    """The coverage of the night in words, by its main denominator."""
+    active, eligible = facts.players[Stage.ACTIVE], facts.players[Stage.ELIGIBLE]
+    if facts.health is Health.NONE_EXPECTED:
+        return "No games, so no coverage is expected"
+    if active is None or not eligible:
+        return "Coverage is unknown"
+    if facts.health is Health.UNKNOWN and not active:
+        return f"Not run yet: {eligible:,} players are eligible"
+    return f"{active:,} of {eligible:,} eligible players are active: {100 * active / eligible:.1f} %"
+
+
 def one_night(night: Night) -> None:
-    """The chosen night's funnel and its systems."""
+    """The chosen night's answer, its funnel and its systems."""
+    facts = funnel(night, limits)
+    widgets.verdict(facts.health, headline(facts), [f"{night.games} games"] if night.games else [])
+    widgets.gaps(night.problems)
+    if not night.players:
+        return
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
-        st.subheader(f"{session.day(game_date)}: {night.games} games", anchor=False)
-        facts = funnel(night, limits)
+        st.subheader("Where players drop out", anchor=False)
         charts.show(
             charts.funnel(facts.players, missing(night)),
             key="coverage funnel",
@@ -86,7 +103,6 @@ def one_night(night: Night) -> None:
             alt="Active players and rows by system",
             empty="No system has an active row for this night.",
         )
-    widgets.gaps(night.problems)
     widgets.footer(night.sources, cloud.now())
 
 

@@ -83,8 +83,10 @@ def show(night: Night) -> None:
     lost = [each for each in everyone if not each.expected]
     left_out = [each for each in everyone if each.expected]
     widgets.verdict(funnel(night, cloud.settings).health, headline(night, lost))
-    the_sum(night)
     widgets.gaps(night.problems)
+    if not everyone and not night.games:
+        return
+    the_sum(night)
     widgets.table(
         [as_row(each) for each in filtered(lost)],
         name=f"missing-{game_date}",

@@ -55,7 +55,8 @@ def filtered(tables: tuple[StagingTable, ...]) -> list[StagingTable]:
         key="staging class",
         label_visibility="collapsed",
     )
-    return [table for table in tables if not chosen or table.table_class.value in chosen]
+    left = [table for table in tables if not chosen or table.table_class.value in chosen]
+    return sorted(left, key=lambda table: list(TableClass).index(table.table_class))
 
 
 def every_table(inventory: Inventory) -> None:

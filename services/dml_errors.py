@@ -15,7 +15,7 @@ from services import logs
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
 from services.foundation.google_errors import recognise
-from services.foundation.google_reads import reading_from
+from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Health, Problem, Source
 from services.foundation.settings import Settings
 
@@ -171,7 +171,7 @@ def _attempts(cloud: Cloud, start: datetime, end: datetime) -> tuple[WriteAttemp
             retry=DEFAULT_RETRY.with_timeout(limit_s),
             timeout=limit_s,
         )
-        jobs = [job for job in islice(listed, MOST_JOBS) if _mutates_predictions(job)]
+        jobs = [job for job in islice(items_of("BigQuery job history", listed), MOST_JOBS) if _mutates_predictions(job)]
     return tuple(sorted((_attempt(job) for job in jobs), key=lambda attempt: attempt.at))
 
 

@@ -16,7 +16,7 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
-from services.foundation.google_reads import reading_from
+from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Health, Problem, Source, worst
 from services.runs import LIVE, Batches, read_batches
 
@@ -96,7 +96,8 @@ def read_inventory(cloud: Cloud) -> Inventory:
         listed = cloud.bigquery.list_tables(
             DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s
         )
-        names = sorted(item.table_id for item in listed if item.table_id.startswith(PREFIX))
+        tables = [item.table_id for item in items_of("BigQuery tables.list", listed)]
+        names = sorted(name for name in tables if name.startswith(PREFIX))
         created = {} if not names else _describe(cloud, names)
     sources = [Source("BigQuery tables.list and tables.get", cloud.now())]
     problems: list[Problem] = []
@@ -109,8 +110,8 @@ def read_inventory(cloud: Cloud) -> Inventory:
             running |= _running(read_batches(cloud, day))
         except OnCallError as error:
             problems.append(Problem.of(f"proof for {day}", cloud.now(), error))
-    tables = tuple(_table(cloud, name, created[name], unmerged.get(name), running) for name in names)
-    return Inventory(tables, totals(tables), _health(tables), tuple(sources), tuple(problems))
+    told = tuple(_table(cloud, name, created[name], unmerged.get(name), running) for name in names)
+    return Inventory(told, totals(told), _health(told), tuple(sources), tuple(problems))
 
 
 def _describe(cloud: Cloud, names: list[str]) -> Mapping[str, Any]:

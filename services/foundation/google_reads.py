@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 from google.api_core import exceptions as google
+from google.api_core.page_iterator import Iterator as Listing
 from google.auth.exceptions import GoogleAuthError
 
 from services.foundation.errors import (
@@ -35,6 +37,14 @@ def reading_from(source: str, sql: str = "") -> Iterator[None]:
         raise
     except (google.GoogleAPIError, GoogleAuthError, requests.RequestException, ConnectionError, TimeoutError) as error:
         raise sentence_for(source, error, sql) from error
+
+
+def items_of(source: str, listing: Listing) -> Iterator[Any]:
+    """Every item of a BigQuery listing. An answer that is no listing at all is an unreadable source, never an empty one."""
+    for page in listing.pages:
+        if "kind" not in page.raw_page:
+            raise SourceUnreadable(f"{source} answered, but not with a list.", "It may pass; look again in a minute.")
+        yield from page
 
 
 def sentence_for(source: str, error: BaseException, sql: str = "") -> OnCallError:

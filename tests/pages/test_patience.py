@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app import patience
 from services.foundation.errors import SourceUnreadable
+from services.foundation.reading import Problem
 
 START = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 
@@ -89,3 +91,19 @@ def test_a_slow_source_is_told_as_slow_and_its_answer_is_taken_when_it_comes(wal
 def test_a_fault_of_ours_in_one_read_does_not_take_the_page_with_it(wall):
     reading = patience.begin("a", "The batches", wall, lambda: {}["missing"])()
     assert "could not be understood (KeyError)" in reading.problem.sentence
+
+
+@dataclass(frozen=True)
+class PartlyKnown:
+    problems: tuple[Problem, ...]
+
+
+def test_a_gap_inside_a_fact_keeps_its_first_moment_until_it_closes(wall):
+    def look(*problems: Problem) -> PartlyKnown:
+        return patience.begin("night", "The warehouse", wall, lambda: PartlyKnown(problems))().value
+
+    later = START + timedelta(minutes=5)
+    look(Problem("worker log", START, "down"))
+    assert look(Problem("worker log", later, "down")).problems[0].since == START
+    look()
+    assert look(Problem("worker log", later, "down")).problems[0].since == later

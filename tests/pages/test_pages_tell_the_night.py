@@ -1,0 +1,158 @@
+"""Every page, in a good night, on 29 December, on a day without games, and on a night not run yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages.desk import GOOD_NIGHT, INCIDENT, NO_GAMES, PAGES
+
+
+@pytest.mark.parametrize("night", [GOOD_NIGHT, INCIDENT, NO_GAMES, "2025-12-30", "2025-12-21", "2025-12-25"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_on_every_kind_of_night(open_page, page, night):
+    screen = open_page(page, night)
+    assert screen.app.query_params["date"] == night
+    assert "unknown since" not in screen.words
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_names_its_sources_their_age_and_their_cost(open_page, page):
+    words = open_page(page).words
+    assert "s ago)" in words
+    assert "billed" in words
+
+
+def test_the_overview_says_what_is_missing_how_much_of_what_and_where_it_was_lost(open_page):
+    screen = open_page()
+    assert ":material/error:" in screen.verdict
+    for words in ("90 of 158", "rejected the write", "14:47 ET"):
+        assert words in screen.verdict
+    assert screen.figure("Coverage") == ("43.0 %", "68 of 158 eligible")
+    assert screen.figure("Of those in context") == ("19.3 %", "68 of 352 in context")
+    assert screen.figure("Of those with odds")[1] == "68 of 176 lined"
+    assert screen.figure("Rows active") == ("1,700", "of 3,950 generated")
+    assert {"Coverage", "DML errors"} <= {name for name, badge in screen.signals().items() if "critical" in badge}
+
+
+def test_the_overview_of_a_good_night_is_calm(open_page):
+    screen = open_page(date=GOOD_NIGHT)
+    assert screen.figure("Coverage") == ("100.0 %", "128 of 128 eligible")
+    assert "ok" in screen.signals()["Coverage"]
+    assert "ok" in screen.signals()["DML errors"]
+
+
+def test_a_day_without_games_is_calm_and_shows_no_percentage(open_page):
+    screen = open_page(date=NO_GAMES)
+    assert ":material/bedtime:" in screen.verdict
+    assert screen.figure("Coverage")[0] == "none expected"
+    assert "%" not in "".join(metric.value for metric in screen.app.metric)
+
+
+def test_a_night_not_run_yet_is_neither_green_nor_red(open_page):
+    screen = open_page(date="2025-12-30")
+    assert not any(word in screen.signals()["Coverage"] for word in ("ok", "critical"))
+    assert "run" in screen.verdict
+
+
+def test_the_coverage_page_counts_every_denominator_and_system_of_29_december(open_page):
+    rows = {str(row["game date"])[:10]: row for row in open_page("coverage").table()}
+    night = rows[INCIDENT]
+    assert [night[name] for name in ("games", "with odds", "in context", "eligible", "active", "rows")] == [
+        11,
+        176,
+        352,
+        158,
+        68,
+        1700,
+    ]
+    assert f"{night['of eligible']:.1f} {night['of in context']:.1f}" == "43.0 19.3"
+    assert [night[name] for name in night if name.endswith(("_v1", "average"))] == [68] * 5
+    assert night["state"] == "critical"
+    assert rows[NO_GAMES]["state"] == "none expected"
+    assert rows[GOOD_NIGHT]["state"] == "ok"
+
+
+def test_choosing_another_denominator_keeps_the_table(open_page):
+    screen = open_page("coverage")
+    before = screen.table()
+    screen.app.get_by_key("coverage denominator").set_value("in context").run()
+    assert not screen.app.exception
+    assert len(screen.table()) == len(before)
+
+
+def test_the_sum_of_the_missing_is_printed_and_true(open_page):
+    words = open_page("missing_players").words
+    assert "158 expected = 68 active + 90 generated but rejected on write + 0 unexplained" in words
+
+
+def test_every_missing_player_has_a_stage_a_reason_evidence_and_a_repair(open_page):
+    rows = open_page("missing_players").table()
+    assert len(rows) == 105  # 90 rejected on write and 15 with odds that never came into context
+    assert all(row[column] for row in rows for column in ("player", "lost at", "why", "evidence", "repair"))
+    rejected = [row for row in rows if row["why"] == "generated but rejected on write"]
+    assert len(rejected) == 90
+    assert all("DML" in row["evidence"] for row in rejected)
+
+
+def test_the_players_who_never_came_into_context_are_told_apart_by_their_alias(open_page):
+    rows = {row["player_lookup"]: row["why"] for row in open_page("missing_players").table()}
+    assert rows["herbjones"] == "not in context, an alias would resolve it"
+    assert rows["kevinporterjr"] == "not in context, no alias"
+
+
+def test_the_search_and_the_reasons_narrow_the_missing(open_page):
+    screen = open_page("missing_players")
+    screen.app.text_input(key="missing search").set_value("herb").run()
+    assert [row["player_lookup"] for row in screen.table()] == ["herbjones"]
+    screen.app.text_input(key="missing search").set_value("").run()
+    screen.app.get_by_key("missing why").set_value(["generated but rejected on write"]).run()
+    assert len(screen.table()) == 90
+    screen.app.text_input(key="missing search").set_value("no such player").run()
+    assert "No missing player matches." in screen.words
+
+
+def test_players_left_out_on_purpose_stand_apart(open_page):
+    screen = open_page("missing_players")
+    assert "Left out on purpose: 194" in screen.words
+    assert {row["why"] for row in screen.table(1)} == {"filtered out"}
+
+
+def test_nobody_is_missing_in_a_good_night(open_page):
+    words = open_page("missing_players", GOOD_NIGHT).words
+    assert "128 expected = 128 active + 0 unexplained" in words
+
+
+def test_the_dml_page_counts_each_rejected_write_once(open_page):
+    screen = open_page("dml_errors")
+    assert screen.figure("Rejected") == ("90", "of 158 attempted")
+    assert screen.figure("Rejection rate") == ("57.0 %", "the log agrees")
+    assert screen.figure("Most at once")[1] == "of 22 admitted"
+    assert screen.figure("Alert rule would fire")[0].startswith("14:47:")
+    assert len(screen.table()) == 90
+
+
+def test_the_dml_page_of_a_good_night_rejects_nothing_and_fires_nothing(open_page):
+    screen = open_page("dml_errors", GOOD_NIGHT)
+    assert screen.figure("Rejected") == ("0", "of 128 attempted")
+    assert screen.figure("Alert rule would fire")[0] == "no"
+
+
+def test_all_writes_can_be_seen_beside_the_rejected_ones(open_page):
+    screen = open_page("dml_errors")
+    screen.app.toggle(key="dml rejected only").set_value(False).run()
+    assert {row["outcome"] for row in screen.table()} == {"done", "rejected"}
+    assert len(screen.table()) == 158
+
+
+def test_the_staging_page_tells_merged_tables_from_those_that_hold_rows_nobody_else_has(open_page):
+    rows = open_page("staging_tables").table()
+    classes = {(str(row["game date"])[:10], row["class"], row["not in predictions"] > 0) for row in rows}
+    assert ("2025-12-23", "already merged", False) in classes
+    assert any(night == "2025-12-25" and held for night, _, held in classes)
+
+
+def test_the_concurrency_page_holds_the_width_against_the_limit(open_page):
+    screen = open_page("concurrency")
+    assert "prediction-worker is 4 × 3 = 12 wide (emergency), the table admits 22" in screen.verdict
+    for words in ("prediction-worker-00011-zw5", "prediction-coordinator-00005-b2r", "29 Dec 20:20 ET"):
+        assert words in screen.words
