@@ -1,0 +1,83 @@
+"""The dashboard as a process of its own, and a real Chromium before it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+STARTS_WITHIN_S = 60
+
+
+@pytest.fixture(scope="session")
+def dashboard(shared_sandbox: Any) -> Iterator[str]:
+    """The address of a dashboard started as the Makefile starts it, against the session's sandbox."""
+    port = _free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "SANDBOX_URL": shared_sandbox.address})
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for the session; a machine without one fails, unless it says that this is meant."""
+    if not CHROMIUM.exists():
+        if os.environ.get("ALLOW_NO_BROWSER") == "1":
+            pytest.skip(f"There is no {CHROMIUM} and ALLOW_NO_BROWSER=1.")
+        pytest.fail(f"There is no {CHROMIUM}: install Debian's chromium (make chromium), or set CHROMIUM.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Path:
+    """Where screenshots go: looked at by people, ignored by git."""
+    folder = ROOT / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(address, timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.2)
+    raise RuntimeError(f"The dashboard did not start within {STARTS_WITHIN_S} s (exit code {process.poll()}).")
