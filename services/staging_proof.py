@@ -171,3 +171,19 @@ def _proof(name: str, about: Any, row: Mapping[str, Any] | None, trouble: str) -
     return Proof(
         name, True, row["staged_rows"], row["absent_rows"], row["differing_rows"], row["fingerprint"], about.etag
     )
+
+
+def state_of(proof: Proof) -> dict[str, Any]:
+    """What the decision to drop a table hangs on."""
+    return {
+        "rows": proof.rows,
+        "not in predictions": proof.absent,
+        "differing": proof.differing,
+        "content": str(proof.fingerprint),
+        "there": proof.exists,
+        "etag": proof.etag,
+    }
+
+
+def tables_told(count: int) -> str:
+    return f"{count} staging table{'' if count == 1 else 's'}"

@@ -17,10 +17,10 @@ from services.concurrency import DML_RUNNING, DML_WAITING
 from services.foundation.clients import Cloud
 from services.foundation.clock import ET
 from services.foundation.google_reads import reading_from
+from services.pipeline.config import EMERGENCY_CONCURRENCY, EMERGENCY_INSTANCES, WorkerConcurrencyConfig
 
 ADMITTED = DML_RUNNING + DML_WAITING
-EMERGENCY = (4, 3)  # instances × requests: 12 writes at once, below what the predictions table admits
-NORMAL = (20, 5)
+EMERGENCY = (EMERGENCY_INSTANCES, EMERGENCY_CONCURRENCY)  # 12 writes at once, below what the predictions table admits
 FLOOR_INSTANCES, CAP_INSTANCES = 1, 100
 FLOOR_REQUESTS, CAP_REQUESTS = 1, 80
 CAP_PRODUCT = 300  # BigQuery takes 300 calls at once from one identity; each busy worker holds one
@@ -129,6 +129,7 @@ def get_service(cloud: Cloud) -> run_v2.Service:
 
 def width_of(cloud: Cloud, service: run_v2.Service) -> WorkerWidth:
     notes = dict(service.annotations)
+    configured = WorkerConcurrencyConfig.from_env()
     settled = service.latest_ready_revision == service.latest_created_revision
     settled = settled and service.observed_generation == service.generation and not service.reconciling
     return WorkerWidth(
@@ -139,7 +140,7 @@ def width_of(cloud: Cloud, service: run_v2.Service) -> WorkerWidth:
             service.template.max_instance_request_concurrency or CAP_REQUESTS,
         ),
         noted=Noted(_normal(notes), _setting(notes.get(SET_TO, "")), notes.get(SET_BY, ""), _instant(notes)),
-        configured=NORMAL,
+        configured=(configured.max_instances, configured.concurrency),
         etag=service.etag,
         revision=service.latest_ready_revision.rsplit("/", 1)[-1],
         rolling_out=not settled,

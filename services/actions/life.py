@@ -10,9 +10,10 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from services.actions import record
+from services.actions import log, record
+from services.actions.log import Action, State
 from services.actions.plan import Friction, Plan, differences
-from services.actions.record import NOT_CLAIMED, Action, Entry, State
+from services.actions.record import NOT_CLAIMED, Entry
 from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation.access import Actor, Denied, authorise
 from services.foundation.clients import Cloud
@@ -36,12 +37,12 @@ def run_action(cloud: Cloud, actor: Actor, verb: Verb, plan: Plan, reason: str =
     except Denied as denied:
         record.refusal(cloud, entry, State.DENIED, denied.sentence)
         raise
-    known = record.read_same(cloud, plan.key)
+    known = log.read_same(cloud, plan.key)
     if (same := _same(known, plan)) is not None:
         return same
     refusal = _why_not(cloud, verb, plan, reason, typed)
     # Whoever acted between our two looks changed the state that we now find changed: theirs is this action.
-    if refusal and (same := _same(record.read_same(cloud, plan.key), plan)) is not None:
+    if refusal and (same := _same(log.read_same(cloud, plan.key), plan)) is not None:
         return same
     if refusal:
         record.refusal(cloud, entry, State.REFUSED, refusal)
@@ -69,7 +70,7 @@ def _same(known: Sequence[Action], plan: Plan) -> Action | None:
 
 def _claimed(cloud: Cloud, entry: Entry) -> Action:
     """The action that has taken this attempt."""
-    known = record.read_same(cloud, entry.plan.key)
+    known = log.read_same(cloud, entry.plan.key)
     return next((action for action in known if action.attempt == entry.attempt), None) or _lost(entry.plan)
 
 
@@ -109,7 +110,7 @@ def _carry_out(cloud: Cloud, verb: Verb, entry: Entry) -> Action:
         logging.getLogger(__name__).exception("%s failed", entry.plan.title)
         trouble = f"A fault of the dashboard ({type(error).__name__}): report it with its log."
     _record(cloud, entry, _verified(cloud, verb, entry.plan, facts, trouble), facts)
-    return record.read_action(cloud, entry.action_id) or _lost(entry.plan)
+    return log.read_action(cloud, entry.action_id) or _lost(entry.plan)
 
 
 def _verified(cloud: Cloud, verb: Verb, plan: Plan, facts: Facts, trouble: str) -> Verdict:

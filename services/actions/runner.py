@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.actions.log import Action
 from services.actions.plan import Plan
-from services.actions.record import Action
 from services.foundation.errors import OnCallError
 
 KEEP_S = 900  # how long an ended action is remembered here; the log remembers it for ever

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from services.actions.log import State
 from services.actions.plan import Plan, Share
-from services.actions.record import State
 from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud
 from services.foundation.reading import Source

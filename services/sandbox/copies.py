@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from services.foundation.clock import Clock
+from services.sandbox.dropped import Attic
 
 Resource = dict[str, Any]
 
@@ -14,13 +14,16 @@ Resource = dict[str, Any]
 class Copier:
     """Does on the emulator what one BigQuery copy job does."""
 
-    def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
-        self._http, self._project, self._clock = http, project, clock
+    def __init__(self, http: httpx.AsyncClient, project: str) -> None:
+        self._http, self._project = http, project
+        self.attic: Attic | None = None
 
     async def copy(
         self, sources: list[Resource], target: Resource, told: Resource
     ) -> tuple[dict[str, str] | None, int]:
         """(error, rows): one INSERT … SELECT over all sources, so that nothing of a failed copy stays."""
+        if len(sources) == 1 and "@" in sources[0]["tableId"]:
+            return await self._bring_back(sources[0], target, told)
         described = [await self._table(source) for source in sources]
         missing = next((s for s, d in zip(sources, described, strict=True) if d is None), None)
         if missing is not None:
@@ -36,6 +39,17 @@ class Copier:
         rows = sum(int((about or {}).get("numRows") or 0) for about in described)
         error = await self._prepare(target, first, told)
         return (error, 0) if error else (await self._append(sources, target, first), rows)
+
+    async def _bring_back(
+        self, source: Resource, target: Resource, told: Resource
+    ) -> tuple[dict[str, str] | None, int]:
+        kept = self.attic.find(source["datasetId"], source["tableId"]) if self.attic else None
+        if self.attic is None or kept is None:
+            return _error("notFound", f"Not found: Table {self._project}:{_name(source)}"), 0
+        error = await self._prepare(target, kept.resource, told)
+        if error is None:
+            await self.attic.pour(source["datasetId"], kept, target)
+        return error, 0 if error else int(kept.resource.get("numRows") or 0)
 
     async def _table(self, reference: Resource) -> Resource | None:
         answer = await self._http.get(self._path(reference))

@@ -74,6 +74,15 @@ class Emulator:
     def address(self) -> str:
         return self._server.rest_url
 
+    async def execute(self, sql: str) -> None:
+        """One statement in DuckDB's own words, for what the emulator itself does not offer."""
+
+        async def work() -> None:
+            async with self._server._engine.write_lock():
+                self._server._engine.execute(sql)
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)
         self._loop.call_soon_threadsafe(self._loop.stop)

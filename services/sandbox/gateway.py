@@ -74,6 +74,7 @@ def application(world: World) -> Starlette:
         Route(table, bq("bigquery", "TableService.getTable", api.get_table), methods=["GET"]),
         Route(table, bq("bigquery", "TableService.updateTable", api.change_table), methods=["PATCH", "PUT"]),
         Route(table, bq("bigquery", "TableService.deleteTable", api.drop_table), methods=["DELETE"]),
+        Route(f"{table}/data", bq("bigquery", "TableDataService.list", api.table_data), methods=["GET"]),
         Route(f"{table}/insertAll", bq("bigquery", "TableDataService.insertAll", api.stream), methods=["POST"]),
         Route(
             "/bigquery/v2/{rest:path}",
@@ -139,7 +140,7 @@ class _Api:
         return await self.world.warehouse.get(request.path_params["job"])
 
     async def query(self, request: Request) -> Response:
-        return await self.world.warehouse.query(await request.json(), request)
+        return await self.world.warehouse.query(await request.json())
 
     async def results(self, request: Request) -> Response:
         return await self.world.warehouse.results(request, request.path_params["job"])
@@ -160,6 +161,7 @@ class _Api:
         answer = await self.world.warehouse.pass_on(request)
         told = json.loads(bytes(answer.body))
         self._date(request.path_params["dataset"], told)
+        await self.world.warehouse.correct(f"{request.path_params['dataset']}.{request.path_params['table']}", told)
         return JSONResponse(told, answer.status_code)
 
     def _date(self, dataset: str, table: dict[str, Any]) -> None:
@@ -181,9 +183,18 @@ class _Api:
         return await world.warehouse.pass_on(request)
 
     async def drop_table(self, request: Request) -> Response:
+        if (attic := self.world.warehouse.copier.attic) is not None:
+            await attic.keep(request.path_params["dataset"], request.path_params["table"])
         self.world.table_created.pop(f"{request.path_params['dataset']}.{request.path_params['table']}", None)
         self.world.warehouse.forget(f"{request.path_params['dataset']}.{request.path_params['table']}")
         return await self.world.warehouse.pass_on(request)
+
+    async def table_data(self, request: Request) -> Response:
+        """tabledata.list, free of charge; a partition (table$20251229) is read by a query that is not billed."""
+        name, _, day = request.path_params["table"].partition("$")
+        if not day:
+            return await self.world.warehouse.pass_on(request)
+        return await self.world.warehouse.partition(request, request.path_params["dataset"], name, day)
 
     async def stream(self, request: Request) -> Response:
         self.world.warehouse.forget(f"{request.path_params['dataset']}.{request.path_params['table']}")

@@ -17,7 +17,7 @@ from services.foundation.clock import Clock
 from services.foundation.google_errors import BY_KEY, body, recognise
 from services.sandbox import statements
 from services.sandbox.copies import Copier
-from services.sandbox.jobs import Job, JobBook, Resource, known_error
+from services.sandbox.jobs import Job, JobBook, Resource, known_error, millis
 from services.sandbox.limits import MAX_COPY_SOURCES, Limits, query_shape
 from services.sandbox.meter import Meter, billed
 
@@ -49,11 +49,14 @@ class Warehouse:
         self.http = httpx.AsyncClient(base_url=emulator, timeout=120, limits=httpx.Limits(max_connections=64))
         self.project, self.clock, self.limits, self.meter, self.speed = project, clock, limits, meter, speed
         self.jobs = JobBook(clock, project)
-        self.copier = Copier(self.http, project, clock)
+        self.copier = Copier(self.http, project)
         self.queue_full_as = "dml_queue_full"
         self._turns: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._about: dict[str, tuple[int, bool, dict[str, str]]] = {}
+        self._changed: dict[
+            str, tuple[str, int | None]
+        ] = {}  # table → (epoch ms of its last write, rows if counted since)
 
     def _now_s(self) -> float:
         return self.clock.now().timestamp()
@@ -164,7 +167,7 @@ class Warehouse:
             config = {**config, "query": {k: v for k, v in config["query"].items() if k != "destinationTable"}}
         answer = await self._emulate({"jobReference": job.resource["jobReference"], "configuration": config})
         if statement.kind != "SELECT":
-            self._about.clear()
+            self.forget(statement.target)
         self._settle(job, answer, cost)
 
     def _settle(self, job: Job, answer: httpx.Response, cost: int) -> None:
@@ -198,7 +201,7 @@ class Warehouse:
         answer = await self._emulate(
             {"jobReference": job.resource["jobReference"], "configuration": job.resource["configuration"]}, upload
         )
-        self._about.pop(name, None)
+        self.forget(name)
         return self._settle(job, answer, 0)
 
     async def _copy(self, job: Job) -> None:
@@ -213,7 +216,7 @@ class Warehouse:
         self.jobs.start(job)
         await asyncio.sleep(self.speed.copy_s * self.speed.scale)
         error, rows = await self.copier.copy(sources, target, copy)
-        self._about.pop(name, None)
+        self.forget(name)
         if error is not None:
             return self.jobs.fail(job, error)
         return self.jobs.finish(job, {"copy": {"copiedRows": str(rows)}})
@@ -246,7 +249,7 @@ class Warehouse:
             return failed(job.error)
         return await self.pass_on(request)
 
-    async def query(self, told: Resource, request: Request) -> Response:
+    async def query(self, told: Resource) -> Response:
         """jobs.query: insert, wait, and answer with the first page."""
         config = {
             "query": {
@@ -270,6 +273,30 @@ class Warehouse:
             {**page.json(), "kind": "bigquery#queryResponse", "totalBytesBilled": stats.get("totalBytesBilled", "0")}
         )
 
+    async def partition(self, request: Request, dataset: str, table: str, day: str) -> Response:
+        """One page of a date partition, in tabledata.list's shape."""
+        asked = request.query_params
+        columns = ", ".join(f"`{c}`" for c in asked.get("selectedFields", "").split(",") if c) or "*"
+        start, size = (
+            int(asked.get("pageToken") or asked.get("startIndex") or 0),
+            int(asked.get("maxResults") or 10_000),
+        )
+        resource = (
+            await self.http.get(f"/bigquery/v2/projects/{self.project}/datasets/{dataset}/tables/{table}")
+        ).json()
+        field = resource["timePartitioning"]["field"]
+        where = f"{field} = DATE '{day[:4]}-{day[4:6]}-{day[6:8]}'"
+        sql = f"SELECT {columns} FROM `{dataset}.{table}` WHERE {where} LIMIT {size} OFFSET {start}"
+        told = await self.http.post(
+            f"/bigquery/v2/projects/{self.project}/queries",
+            json={"query": sql, "useLegacySql": False, "maxResults": size},
+        )
+        if told.is_error:
+            return Response(told.content, told.status_code, {"content-type": "application/json"})
+        rows = told.json().get("rows", [])
+        answer = {"kind": "bigquery#tableDataList", "totalRows": str(start + len(rows)), "rows": rows}
+        return JSONResponse({**answer, **({"pageToken": str(start + size)} if len(rows) == size else {})})
+
     # --- what the limits need to know --------------------------------------------------------------------------------
 
     async def about(self, table: str) -> tuple[int, bool, dict[str, str]]:
@@ -292,7 +319,24 @@ class Warehouse:
         return int(resource.get("numBytes") or 0), "timePartitioning" in resource, types
 
     def forget(self, table: str) -> None:
+        """A table was written or changed: what was known of it is old."""
         self._about.pop(table, None)
+        self._changed[table] = (millis(self.clock.now()), None)
+
+    async def correct(self, table: str, resource: Resource) -> None:
+        """The emulator's metadata knows neither rows that DML and copies wrote nor when: count and date them here."""
+        if table not in self._changed or "schema" not in resource:
+            return
+        at, rows = self._changed[table]
+        if rows is None:
+            told = await self.http.post(
+                f"/bigquery/v2/projects/{self.project}/queries",
+                json={"query": f"SELECT COUNT(*) FROM `{table}`", "useLegacySql": False},
+            )
+            rows = int(told.json()["rows"][0]["f"][0]["v"]) if not told.is_error else int(resource.get("numRows") or 0)
+            self._changed[table] = (at, rows)
+        size = int(resource.get("numBytes") or 0) or rows * 40 * len(resource["schema"].get("fields", []))
+        resource.update({"numRows": str(rows), "numBytes": str(size), "lastModifiedTime": at})
 
     def _reference(self, table: str) -> Resource:
         dataset, _, name = table.rpartition(".")
@@ -307,13 +351,13 @@ class Warehouse:
         if upload is None:
             return await self.http.post(f"/bigquery/v2/projects/{self.project}/jobs", json=told)
         media, _ = upload
-        boundary = "sandbox-part"
-        head = f"--{boundary}\r\nContent-Type: application/json\r\n\r\n{json.dumps(told)}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        part = "--sandbox-part\r\nContent-Type: "
+        head = f"{part}application/json\r\n\r\n{json.dumps(told)}\r\n{part}application/octet-stream\r\n\r\n"
         return await self.http.post(
             f"/upload/bigquery/v2/projects/{self.project}/jobs",
             params={"uploadType": "multipart"},
-            content=head.encode() + media + f"\r\n--{boundary}--\r\n".encode(),
-            headers={"content-type": f"multipart/related; boundary={boundary}"},
+            content=head.encode() + media + b"\r\n--sandbox-part--\r\n",
+            headers={"content-type": "multipart/related; boundary=sandbox-part"},
         )
 
 

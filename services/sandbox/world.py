@@ -14,6 +14,7 @@ import uvicorn
 from services.foundation.clock import Clock, RunningClock
 from services.sandbox.cloud_logging import LogBook
 from services.sandbox.cloud_run import CloudRun
+from services.sandbox.dropped import Attic
 from services.sandbox.emulator import Emulator
 from services.sandbox.faults import Dropped, Faults
 from services.sandbox.gateway import World, application
@@ -64,6 +65,7 @@ def start_sandbox(
     emulator = Emulator(clock).start()
     meter, limits, faults = Meter(), Limits(), Faults()
     warehouse = Warehouse(emulator.address, project, clock, limits, meter, speed or Speed())
+    warehouse.copier.attic = Attic(emulator, warehouse.http, project, clock)
     run = CloudRun(clock, "")
     world = World(clock, project, warehouse, run, LogBook(clock, project), limits, meter, faults)
     config = uvicorn.Config(
