@@ -74,7 +74,7 @@ def _start(slate: Slate, requests: int) -> Iterator[Entry]:
         at,
         name,
         "INFO",
-        f"Starting prediction batch for {slate.game_date} (correlation_id={seeded_id(slate.batch_id)[:8]}, mode=multi_line, run_mode=SAME_DAY)",
+        f"Starting prediction batch for {slate.game_date} (correlation_id={seeded_id(slate.batch_id)[:8]}, mode=multi_line)",
     )
     yield from line(
         COORDINATOR,

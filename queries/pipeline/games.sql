@@ -1,0 +1,7 @@
+-- Which games does a date have, by its context?
+-- @param game_date DATE  the slate, in US Eastern
+SELECT game_id, COUNT(DISTINCT player_lookup) AS players
+FROM nba_analytics.upcoming_player_game_context
+WHERE game_date = @game_date
+GROUP BY game_id
+ORDER BY game_id

@@ -1,0 +1,112 @@
+"""One consolidation per game date at a time, in any process: a fenced lease made of BigQuery job ids alone.
+
+BigQuery gives a job id once in a project, so taking an id is a compare-and-swap. For each game date there is a chain of fences
+1, 2, 3 …. Of fence n there are three ids:
+
+    lease-{date}-{n}     taken by whoever holds fence n
+    release-{date}-{n}   taken when the holder is done (or is found dead)
+    merge-{date}-{n}     the MERGE of fence n; or, taken empty by a successor, the proof that this MERGE can never start
+
+A successor may take fence n+1 when n is released, or older than the life of a lease. In the second case the old holder may only be
+slow. So before anything else the successor takes merge-{date}-{n}: if it gets it, the old holder's MERGE will be refused as a
+duplicate; if not, that MERGE was started, and the successor waits for its end. Two MERGEs of one date never overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from services.foundation.errors import OnCallError
+from services.pipeline.door import Warehouse
+from services.pipeline.names import job
+
+LEASE_LIFE = timedelta(minutes=10)
+
+
+class LeaseHeld(OnCallError):
+    """Another consolidation of this game date is under way."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Fence `fence` of a game date, held by `holder`."""
+
+    game_date: date
+    fence: int
+    holder: str
+
+    @property
+    def merge_job(self) -> str:
+        return merge_job(self.game_date, self.fence)
+
+
+def merge_job(game_date: date, fence: int) -> str:
+    return job("merge", game_date, fence)
+
+
+def acquire(warehouse: Warehouse, game_date: date, holder: str, life: timedelta = LEASE_LIFE) -> Lease:
+    """Take the next fence; raises LeaseHeld with the holder's name while another has it. `holder` is unique to the attempt."""
+    last = _last_fence(warehouse, game_date)
+    if last and _holder(warehouse, game_date, last) == _label(holder):
+        fence = last  # this very attempt took it, and only the answer was lost
+    else:
+        if last:
+            _pass(warehouse, game_date, last, life)
+        fence = last + 1
+        taken = warehouse.claim(job("lease", game_date, fence), {"holder": _label(holder)})
+        if not taken and _holder(warehouse, game_date, fence) != _label(holder):
+            raise LeaseHeld(f"Another consolidation of {game_date} has just begun.", "Look again in a minute.")
+    if fence > 1:
+        _fence_off(warehouse, game_date, fence - 1)
+    return Lease(game_date, fence, holder)
+
+
+def _holder(warehouse: Warehouse, game_date: date, fence: int) -> str:
+    return (warehouse.claimed(job("lease", game_date, fence)) or {}).get("holder", "")
+
+
+def release(warehouse: Warehouse, lease: Lease) -> None:
+    """Say that a fence is done. Saying it twice, or for a dead holder, changes nothing."""
+    warehouse.claim(job("release", lease.game_date, lease.fence), {"holder": _label(lease.holder)})
+
+
+def _last_fence(warehouse: Warehouse, game_date: date) -> int:
+    """The highest fence taken: doubled until free, then halved; ids are taken in order, so there is no gap."""
+    if warehouse.claimed(job("lease", game_date, 1)) is None:
+        return 0
+    low, high = 1, 2
+    while warehouse.claimed(job("lease", game_date, high)) is not None:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if warehouse.claimed(job("lease", game_date, middle)) is None:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _pass(warehouse: Warehouse, game_date: date, fence: int, life: timedelta) -> None:
+    """Whether one may go past a fence: released, or too old to wait for."""
+    if warehouse.claimed(job("release", game_date, fence)) is not None:
+        return
+    held = warehouse.claimed(job("lease", game_date, fence)) or {}
+    since = datetime.fromisoformat(held["created"])
+    if warehouse.now() - since < life:
+        raise LeaseHeld(
+            f"{held.get('holder', 'somebody')} consolidates {game_date} since {since:%H:%M:%S} UTC.",
+            f"If it died, the next attempt may take over at {since + life:%H:%M:%S} UTC.",
+        )
+
+
+def _fence_off(warehouse: Warehouse, game_date: date, fence: int) -> None:
+    """Make sure the predecessor's MERGE can never start from now on, or wait until it has ended."""
+    its_merge = merge_job(game_date, fence)
+    if not warehouse.claim(its_merge, {"fenced": "off"}):
+        warehouse.wait(its_merge)
+
+
+def _label(text: str) -> str:
+    """A label value: lower case letters, digits, - and _, at most 63."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in text.lower())[:63]

@@ -1,0 +1,105 @@
+"""What a prediction needs and gives; and a plain baseline, so that the write path has something real to write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, ClassVar, Protocol
+from uuid import NAMESPACE_OID, uuid5
+
+SYSTEMS = ("moving_average", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1", "ensemble_v1")
+LINE_OFFSETS = (-2, -1, 0, 1, 2)
+TENTH = Decimal("0.1")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One player to predict: where and when he plays, and his newest context row."""
+
+    game_date: date
+    player_lookup: str
+    game_id: str
+    context: Mapping[str, Any]
+
+
+class Predictor(Protocol):
+    """Makes every row of one player: one per system and line. Raises NotGenerated when it cannot."""
+
+    def predict(self, request: Request, at: datetime) -> Sequence[Row]: ...
+
+
+class NotGenerated(Exception):
+    """No prediction could be made; the reason is the text."""
+
+
+class BaselinePredictor:
+    """A baseline, no more: weighted scoring averages of the context, nudged for home court and rest.
+
+    Five systems differ only in their weights. It exists so that the pipeline runs without the customer's models; it uses nothing
+    but the context's columns and gives the same rows for the same context every time.
+    """
+
+    _WEIGHTS: ClassVar[
+        Mapping[str, tuple[Decimal, Decimal, Decimal]]
+    ] = {  # share of the last five games against the last ten, points for home court, points per day of rest
+        "moving_average": (Decimal("0.5"), Decimal("0"), Decimal("0")),
+        "zone_matchup_v1": (Decimal("0.4"), Decimal("0.6"), Decimal("0.1")),
+        "similarity_balanced_v1": (Decimal("0.6"), Decimal("0.3"), Decimal("0.2")),
+        "xgboost_v1": (Decimal("0.7"), Decimal("0.5"), Decimal("0.1")),
+        "ensemble_v1": (Decimal("0.55"), Decimal("0.4"), Decimal("0.1")),
+    }
+
+    def predict(self, request: Request, at: datetime) -> Sequence[Row]:
+        context = request.context
+        recent, longer = context.get("points_avg_last_5"), context.get("points_avg_last_10")
+        if recent is None or longer is None:
+            raise NotGenerated("no_features: the context has no scoring averages")
+        line = base_line(context)
+        return [
+            self._row(request, system, line + offset, Decimal(str(recent)), Decimal(str(longer)), at)
+            for system in SYSTEMS
+            for offset in LINE_OFFSETS
+        ]
+
+    def _row(self, request: Request, system: str, line: Decimal, recent: Decimal, longer: Decimal, at: datetime) -> Row:
+        share, home, rest = self._WEIGHTS[system]
+        context = request.context
+        nudge = (home if context.get("home_game") else -home) + rest * (int(context.get("days_rest") or 1) - 1)
+        points = (share * recent + (1 - share) * longer + nudge).quantize(TENTH, ROUND_HALF_UP)
+        margin = points - line
+        lined = bool(context.get("has_prop_line"))
+        return {
+            "prediction_id": str(
+                uuid5(NAMESPACE_OID, f"{request.game_date}/{request.player_lookup}/{system}/{line}/{at}")
+            ),
+            "system_id": system,
+            "player_lookup": request.player_lookup,
+            "universal_player_id": context.get("universal_player_id"),
+            "game_date": request.game_date,
+            "game_id": request.game_id,
+            "prediction_version": 1,
+            "predicted_points": points,
+            "confidence_score": min(Decimal(95), Decimal(55) + abs(margin) * 4).quantize(TENTH),
+            "recommendation": "OVER" if margin > 1 else "UNDER" if margin < -1 else "PASS",
+            "current_points_line": line,
+            "line_margin": margin,
+            "has_prop_line": lined,
+            "line_source": "ACTUAL_PROP" if lined else "ESTIMATED_AVG",
+            "line_source_api": "ODDS_API" if lined else "ESTIMATED",
+            "is_active": True,
+            "superseded": False,
+            "model_version": "baseline",
+            "prediction_made_before_game": True,
+            "created_at": at,
+        }
+
+
+def base_line(context: Mapping[str, Any]) -> Decimal:
+    """The line to predict around: the odds', else the ten-game average moved to a half point."""
+    if context.get("current_points_line") is not None:
+        return Decimal(str(context["current_points_line"])).quantize(TENTH)
+    average = Decimal(str(context["points_avg_last_10"]))
+    return max(Decimal("4.5"), average.quantize(Decimal(1), ROUND_HALF_UP) - Decimal("0.5"))
