@@ -23,7 +23,7 @@ from services.worker_width import (
     width_of,
 )
 
-TAKES_OVER_WITHIN_S = 180
+TAKES_OVER_WITHIN_S, ASK_AGAIN_S = 180, 1.0
 _LEVELS = ("service", "revision")
 
 
@@ -52,7 +52,7 @@ def _effect(deed: Deed) -> Facts:
 def _wait_until_it_serves(cloud: Cloud) -> None:
     patience_ends = time.monotonic() + TAKES_OVER_WITHIN_S
     while read_worker(cloud).rolling_out and time.monotonic() < patience_ends:
-        time.sleep(1)
+        time.sleep(ASK_AGAIN_S)
 
 
 def _verify(cloud: Cloud, plan: Plan, _found: Facts) -> Verdict:

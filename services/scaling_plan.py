@@ -39,14 +39,16 @@ class _Wish:
     verb: str
     title: str
     wanted: Setting
+    asked: tuple[int | None, int]
     back: bool = False
-    revert_at: str = ""
 
 
 def plan_narrow(cloud: Cloud, args: Facts) -> Plan:
     """Down to 4 × 3, whatever it is now; `args` may name an instant `revert_at`."""
     width = read_worker(cloud)
-    wish = _Wish("scaling.narrow", f"Narrow {width.service} to {_times(*EMERGENCY)}", narrowed(width, *EMERGENCY))
+    wish = _Wish(
+        "scaling.narrow", f"Narrow {width.service} to {_times(*EMERGENCY)}", narrowed(width, *EMERGENCY), EMERGENCY
+    )
     return _plan(cloud, width, args, wish)
 
 
@@ -55,7 +57,16 @@ def plan_restore(cloud: Cloud, args: Facts) -> Plan:
     width = read_worker(cloud)
     wanted = restored(width)
     return _plan(
-        cloud, width, args, _Wish("scaling.restore", f"Restore {width.service} to {wanted}", wanted, back=True)
+        cloud,
+        width,
+        args,
+        _Wish(
+            "scaling.restore",
+            f"Restore {width.service} to {wanted}",
+            wanted,
+            (wanted.instances, wanted.requests),
+            back=True,
+        ),
     )
 
 
@@ -64,7 +75,9 @@ def plan_set(cloud: Cloud, args: Facts) -> Plan:
     instances, requests = _whole(args, "instances"), _whole(args, "requests")
     width = read_worker(cloud)
     title = f"Set {width.service} to {_times(instances, requests)}"
-    return _plan(cloud, width, args, _Wish("scaling.set", title, narrowed(width, instances, requests)))
+    return _plan(
+        cloud, width, args, _Wish("scaling.set", title, narrowed(width, instances, requests), (instances, requests))
+    )
 
 
 def _plan(cloud: Cloud, width: WorkerWidth, args: Facts, wish: _Wish) -> Plan:
@@ -109,13 +122,13 @@ def _changes(width: WorkerWidth, wanted: Setting, revert_at: datetime | None, ro
 
 def _limits(wish: _Wish) -> Iterator[Guard]:
     """Floor and cap, checked where the change is made and not only in the form."""
-    instances, requests = wish.wanted.instances, wish.wanted.requests
+    instances, requests = wish.asked
     inside = instances is not None and FLOOR_INSTANCES <= instances <= CAP_INSTANCES
     inside = inside and FLOOR_REQUESTS <= requests <= CAP_REQUESTS
     yield Guard(
         "floor and cap",
-        inside and (wish.wanted.product or 0) <= CAP_PRODUCT,
-        f"{_times(instances, requests)} must lie within {FLOOR_INSTANCES}–{CAP_INSTANCES} instances,"
+        inside and (instances or 0) * requests <= CAP_PRODUCT,
+        f"{instances} × {requests} must lie within {FLOOR_INSTANCES}–{CAP_INSTANCES} instances,"
         f" {FLOOR_REQUESTS}–{CAP_REQUESTS} requests each, and {CAP_PRODUCT} requests at once.",
     )
 
