@@ -73,10 +73,10 @@ def children(sandbox: Sandbox, chosen: Mapping[str, int]) -> list[Child]:
         worker, coordinator = free_port(), chosen["COORDINATOR_PORT"]
         sandbox.world.run.backends["prediction-worker"] = f"http://127.0.0.1:{worker}"
         sandbox.world.run.backends["prediction-coordinator"] = f"http://127.0.0.1:{coordinator}"
-        for name, port in (("worker", worker), ("coordinator", coordinator)):
+        for name, module, port in (("worker", "worker", worker), ("coordinator", "serve", coordinator)):
             started.append(
                 start(
-                    name, [f"services.pipeline.{name}"], {**env, "PORT": str(port)}, f"http://127.0.0.1:{port}/health"
+                    name, [f"services.pipeline.{module}"], {**env, "PORT": str(port)}, f"http://127.0.0.1:{port}/health"
                 )
             )
     port = chosen["DASHBOARD_PORT"]
