@@ -24,7 +24,7 @@ from services.foundation.retry import Policy, may_pass, retrying
 from services.pipeline import lease as leases
 from services.pipeline.attempts import with_ids
 from services.pipeline.door import JobEnded, Staged, Warehouse
-from services.pipeline.names import PREDICTIONS, compact_table, is_unit_table, job, staging_prefix
+from services.pipeline.names import PREDICTIONS, compact_table, is_compact_table, is_unit_table, job, staging_prefix
 from services.pipeline.rows import Key
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class Consolidator:
             list(pool.map(lambda t: self._try(partial(self._warehouse.drop, t.table, t.version)), manifest))
         left = self._try(lambda: self._warehouse.staged(staging_prefix(batch)))
         for table in left:
-            if not is_unit_table(table.table, batch):
+            if is_compact_table(table.table, batch):
                 self._try(partial(self._warehouse.drop, table.table))
         return sum(is_unit_table(table.table, batch) for table in left)
 

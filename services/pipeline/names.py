@@ -8,7 +8,12 @@ from datetime import date, datetime
 
 DATASET = "nba_predictions"
 PREDICTIONS = f"{DATASET}.player_prop_predictions"
-COMPACT = "compact"  # no unit has this name: units begin with "p_"
+COMPACT = "compact"  # no unit has this name
+UNITS = (
+    "p_",
+    "prediction_worker_",
+    "worker_",
+)  # ours by player; the customer's by worker revision, one table per message
 
 _BATCH = re.compile(r"^batch_(\d{4}-\d\d-\d\d)_(\d{6,})(?:_\w+)?$")
 
@@ -50,8 +55,18 @@ def compact_table(batch: str, fence: int) -> str:
 
 
 def is_unit_table(table: str, batch: str) -> bool:
-    """Whether a table holds a unit of this batch (and not of one whose id starts with the same letters)."""
-    return table.split(".")[-1].startswith(f"{staging_prefix(batch)}p_")
+    """Whether a table holds a unit of this batch, of our workers or the customer's (and not of a batch with a longer id)."""
+    return _after(table, batch).startswith(UNITS)
+
+
+def is_compact_table(table: str, batch: str) -> bool:
+    """Whether a table is one that a consolidation of this batch made."""
+    return _after(table, batch).startswith(f"{COMPACT}_")
+
+
+def _after(table: str, batch: str) -> str:
+    name, prefix = table.split(".")[-1], staging_prefix(batch)
+    return name.removeprefix(prefix) if name.startswith(prefix) else ""
 
 
 def job(kind: str, *parts: object) -> str:
