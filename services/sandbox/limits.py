@@ -67,6 +67,8 @@ class DmlQueue:
     def finish(self, job: str) -> str | None:
         """Take a statement out; the waiting one that runs next, if any."""
         self.running.discard(job)
+        if job in self.waiting:
+            self.waiting.remove(job)
         if not self.waiting or len(self.running) >= DML_RUNNING:
             return None
         following = self.waiting.popleft()

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 Entry = Mapping[str, Any]
 Test = Callable[[Entry], bool]
+Path = tuple[str, ...]
 
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+TIMES = {("timestamp",), ("receiveTimestamp",)}
+MAX_CHARS = 20_000
+_ORDER: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
 _TOKEN = re.compile(
     r"""\s*(?:(?P<open>\()|(?P<close>\))|(?P<op>=~|!~|>=|<=|!=|=|:|>|<)|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()=!<>:~"]+))"""
 )
@@ -22,11 +34,13 @@ class FilterError(ValueError):
 
 def parse(text: str) -> Test:
     """A test of entries for a filter; raises FilterError with the place where it stops making sense."""
+    if len(text) > MAX_CHARS:
+        raise FilterError(f"Unparseable filter: it has {len(text)} characters, {MAX_CHARS} are allowed.")
     tokens = _tokens(text)
     if not tokens:
         return lambda _: True
     reader = _Reader(tokens)
-    test = reader.either()
+    test = reader.every()
     if reader.rest():
         raise FilterError(f"Unparseable filter: unexpected {reader.rest()[0][1]!r}.")
     return test
@@ -46,7 +60,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 
 class _Reader:
-    """Reads OR of AND of NOT of comparisons; two tests side by side mean AND."""
+    """Reads AND of OR of NOT of comparisons (OR binds closer than AND here); two tests side by side mean AND."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens, self._at = tokens, 0
@@ -63,20 +77,20 @@ class _Reader:
         self._at += 1
         return self._tokens[self._at - 1]
 
-    def either(self) -> Test:
-        tests = [self.every()]
-        while self._peek("OR"):
-            self._next()
-            tests.append(self.every())
-        return tests[0] if len(tests) == 1 else (lambda entry: any(test(entry) for test in tests))
-
     def every(self) -> Test:
-        tests = [self.one()]
-        while self.rest() and self.rest()[0][0] != "close" and not self._peek("OR"):
+        tests = [self.either()]
+        while self.rest() and self.rest()[0][0] != "close":
             if self._peek("AND"):
                 self._next()
-            tests.append(self.one())
+            tests.append(self.either())
         return tests[0] if len(tests) == 1 else (lambda entry: all(test(entry) for test in tests))
+
+    def either(self) -> Test:
+        tests = [self.one()]
+        while self._peek("OR"):
+            self._next()
+            tests.append(self.one())
+        return tests[0] if len(tests) == 1 else (lambda entry: any(test(entry) for test in tests))
 
     def one(self) -> Test:
         if self._peek("NOT") or (self.rest() and self.rest()[0] == ("word", "-")):
@@ -85,7 +99,7 @@ class _Reader:
             return lambda entry: not inner(entry)
         kind, value = self._next()
         if kind == "open":
-            test = self.either()
+            test = self.every()
             if self._next()[0] != "close":
                 raise FilterError("Unparseable filter: a parenthesis is not closed.")
             return test
@@ -96,65 +110,95 @@ class _Reader:
             self._at -= 1
             inner = self.one()
             return lambda entry: not inner(entry)
+        path = self._path(kind, value)
         if not self.rest() or self.rest()[0][0] != "op":
             return lambda entry: value.lower() in str(entry).lower()
-        return self._comparison(value, self._next()[1])
+        return self._comparison(path, self._next()[1])
 
-    def _comparison(self, field: str, op: str) -> Test:
+    def _path(self, kind: str, value: str) -> Path:
+        """A field's names: `labels."a.b"` is two, `resource.labels.x` three."""
+        names = [value] if kind == "quoted" else [name for name in value.split(".") if name]
+        while kind == "word" and value.endswith(".") and self.rest() and self.rest()[0][0] in ("word", "quoted"):
+            kind, value = self._next()
+            names += [value] if kind == "quoted" else [name for name in value.split(".") if name]
+        return tuple(names)
+
+    def _comparison(self, path: Path, op: str) -> Test:
         kind, value = self._next()
         if kind == "open":
             values = []
             while (token := self._next())[0] != "close":
                 if token[0] in ("quoted", "word") and token[1] not in ("OR", "AND"):
                     values.append(token[1])
-            tests = [_compare(field, op, one) for one in values]
+            tests = [_compare(path, op, one) for one in values]
             return lambda entry: any(test(entry) for test in tests)
         if kind not in ("word", "quoted"):
-            raise FilterError(f"Unparseable filter: {field} is compared with nothing.")
+            raise FilterError(f"Unparseable filter: {'.'.join(path)} is compared with nothing.")
         while kind == "word" and self.rest() and self.rest()[0] == ("op", ":"):  # an unquoted time of day
             value += self._next()[1] + self._next()[1]
-        return _compare(field, op, value)
+        return _compare(path, op, value)
 
 
-def _compare(field: str, op: str, value: str) -> Test:
+def _compare(path: Path, op: str, value: str) -> Test:
     if op in ("=~", "!~"):
-        pattern = re.compile(value)
-        return lambda entry: bool(pattern.search(_text(entry, field))) == (op == "=~")
+        pattern = _pattern(value)
+        return lambda entry: bool(pattern.search(_text(entry, path))) == (op == "=~")
     if op == ":":
-        return lambda entry: (
-            (value == "*" and _find(entry, field) is not None) or value.lower() in _text(entry, field).lower()
-        )
-    return lambda entry: _ordered(entry, field, op, value)
+        words = value.lower()
+        return lambda entry: (value == "*" and _find(entry, path) is not None) or words in _text(entry, path).lower()
+    if path in TIMES:
+        instant = _instant(value)
+        return lambda entry: _holds(op, _instant(str(_find(entry, path))), instant)
+    if path == ("severity",):
+        level = _level(value)
+        return lambda entry: _holds(op, _level(_find(entry, path)), level)
+    return lambda entry: _compare_found(op, _find(entry, path), value)
 
 
-def _ordered(entry: Entry, field: str, op: str, value: str) -> bool:
-    found = _find(entry, field)
-    if found is None and field != "severity":
+def _compare_found(op: str, found: Any, value: str) -> bool:
+    if found is None:
         return op == "!="
-    left, right = _comparable(field, found), _comparable(field, value)
-    if op in ("=", "!="):
-        return (left == right) == (op == "=")
-    return {">": left > right, "<": left < right, ">=": left >= right, "<=": left <= right}[op]
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        try:
+            return _holds(op, float(found), float(value))
+        except ValueError:
+            return op == "!="
+    return _holds(op, str(found).lower(), value.lower())
 
 
-def _comparable(field: str, value: Any) -> Any:
-    if field == "severity":
-        name = str(value or "DEFAULT").upper()
-        return SEVERITIES.index(name) if name in SEVERITIES else 0
-    if field in ("timestamp", "receiveTimestamp"):
-        return datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    return str(value)
+def _holds(op: str, left: Any, right: Any) -> bool:
+    return bool(_ORDER[op](left, right))
 
 
-def _find(entry: Entry, field: str) -> Any:
+def _pattern(value: str) -> re.Pattern[str]:
+    try:
+        return re.compile(value)
+    except re.error as error:
+        raise FilterError(f"Unparseable filter: invalid regular expression {value!r}: {error}.") from None
+
+
+def _instant(value: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        raise FilterError(f"Unparseable filter: {value!r} is no timestamp.") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _level(value: Any) -> int:
+    name = str(value or "DEFAULT").upper()
+    return SEVERITIES.index(name) if name in SEVERITIES else 0
+
+
+def _find(entry: Entry, path: Path) -> Any:
     value: Any = entry
-    for name in field.split("."):
-        if not isinstance(value, Mapping) or name.strip('"') not in value:
+    for name in path:
+        if not isinstance(value, Mapping) or name not in value:
             return None
-        value = value[name.strip('"')]
+        value = value[name]
     return value
 
 
-def _text(entry: Entry, field: str) -> str:
-    found = _find(entry, field)
+def _text(entry: Entry, path: Path) -> str:
+    found = _find(entry, path)
     return "" if found is None else str(found)

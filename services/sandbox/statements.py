@@ -26,6 +26,14 @@ class Statement:
     window_columns: tuple[str, ...] = ()
 
     @property
+    def billed_tables(self) -> tuple[str, ...]:
+        """What a statement reads: MERGE, UPDATE and DELETE read their target too, INSERT and CREATE only their source."""
+        if self.kind in {"DROP", "ALTER", "TRUNCATE"}:
+            return ()
+        own = self.target if self.kind in {"INSERT", "CREATE"} else ""
+        return tuple(table for table in self.tables if table != own)
+
+    @property
     def is_dml(self) -> bool:
         return self.kind in MUTATING or self.kind == "INSERT"
 
@@ -64,12 +72,15 @@ def _kind(tree: exp.Expr) -> str:
         (exp.Create, "CREATE"),
         (exp.Drop, "DROP"),
         (exp.Alter, "ALTER"),
+        (exp.TruncateTable, "TRUNCATE"),
         (exp.Query, "SELECT"),
     )
     return next((name for kind, name in kinds if isinstance(tree, kind)), "OTHER")
 
 
 def _target(tree: exp.Expr) -> str:
+    if isinstance(tree, exp.TruncateTable):
+        return _name(tree.expressions[0])
     if not isinstance(tree, exp.Merge | exp.Insert | exp.Update | exp.Delete | exp.Create | exp.Drop | exp.Alter):
         return ""
     table = tree.this.find(exp.Table) if tree.this is not None else None

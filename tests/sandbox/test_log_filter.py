@@ -1,0 +1,89 @@
+"""The filters that the handoff's commands and the pages send to Logging."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.sandbox.log_filter import FilterError, parse
+
+ENTRY = {
+    "timestamp": "2025-12-29T19:47:51.100000Z",
+    "severity": "DEFAULT",
+    "insertId": "a1",
+    "logName": "projects/nba-props-platform/logs/run.googleapis.com%2Fstderr",
+    "textPayload": "2025-12-29 19:47:51 - worker - ERROR - Error writing: Too many DML statements outstanding",
+    "resource": {"type": "cloud_run_revision", "labels": {"service_name": "prediction-worker"}},
+    "labels": {"instanceId": "00f"},
+}
+STRUCTURED = {**ENTRY, "severity": "ERROR", "jsonPayload": {"message": "Staging write", "rows": 25, "ok": True}}
+del STRUCTURED["textPayload"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        'resource.type="cloud_run_revision" AND resource.labels.service_name="prediction-worker" AND textPayload=~"DML"',
+        'resource.type = "cloud_run_revision"\nresource.labels.service_name = "prediction-worker"',
+        'resource.labels.service_name=~"prediction"',
+        'textPayload:"too many dml"',
+        'NOT textPayload:"consolidation"',
+        '-textPayload:"consolidation"',
+        'textPayload!~"Consolidation"',
+        'timestamp>="2025-12-29T19:00:00Z" AND timestamp<"2025-12-29T20:00:00Z"',
+        'timestamp>="2025-12-29"',
+        "timestamp>=2025-12-29T19:00:00Z",
+        "severity<INFO",
+        "severity=default",
+        'severity=("DEFAULT" OR "ERROR")',
+        'logName="projects/nba-props-platform/logs/run.googleapis.com%2Fstderr"',
+        'labels.instanceId="00f"',
+        'labels."instanceId"="00f"',
+        'resource.type="CLOUD_RUN_REVISION"',
+        '"outstanding"',
+        "insertId:*",
+    ],
+)
+def test_the_entry_is_found(text):
+    assert parse(text)(ENTRY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "severity>=ERROR",
+        'textPayload=~"dml"',
+        'textPayload:"Consolidation"',
+        'resource.labels.service_name!="prediction-worker"',
+        'timestamp>"2025-12-30T00:00:00Z"',
+        'jsonPayload.message:"x"',
+        "NOT (severity=DEFAULT OR severity=ERROR)",
+    ],
+)
+def test_the_entry_is_not_found(text):
+    assert not parse(text)(ENTRY)
+
+
+def test_or_binds_closer_than_and_as_logging_has_it():
+    """`a OR b AND c` is `(a OR b) AND c`."""
+    assert not parse('severity=DEFAULT OR severity=ERROR AND textPayload:"nothing of it"')(ENTRY)
+
+
+def test_numbers_are_compared_as_numbers():
+    assert parse("jsonPayload.rows>9")(STRUCTURED)
+    assert parse("jsonPayload.rows=25")(STRUCTURED)
+    assert parse("jsonPayload.ok=true")(STRUCTURED)
+    assert not parse("jsonPayload.rows>100")(STRUCTURED)
+
+
+@pytest.mark.parametrize(
+    "text", ['textPayload="', "(severity=ERROR", "severity=", 'textPayload=~"("', 'timestamp>="yesterday"', ") AND"]
+)
+def test_a_filter_that_cannot_be_read_is_refused(text):
+    with pytest.raises(FilterError):
+        parse(text)
+
+
+def test_a_filter_of_more_than_20_000_characters_is_refused():
+    with pytest.raises(FilterError):
+        parse('textPayload:"' + "x" * 20_000 + '"')
