@@ -28,11 +28,11 @@ class NotUnderstood(OnCallError):
 
 @dataclass(frozen=True)
 class Coordinator:
-    """What it says of itself. `offers` names what ours can do and the customer's cannot: players, resume, consolidate."""
+    """What it says of itself. `supports` names what ours can do and the customer's cannot: players, resume."""
 
     url: str
     service: str
-    offers: frozenset[str]
+    supports: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def read_coordinator(cloud: Cloud) -> Coordinator:
     status, told = _call(cloud, "GET", url, "/")
     if status != 200 or "service" not in told:
         raise NotUnderstood(f"{url} does not answer as a coordinator does (HTTP {status}).", "Check COORDINATOR_URL.")
-    offers = told.get("offers") or ()
+    supports = told.get("supports") or ()
     return Coordinator(
-        url, str(told["service"]), frozenset(map(str, offers)) if isinstance(offers, list) else frozenset()
+        url, str(told["service"]), frozenset(map(str, supports)) if isinstance(supports, list) else frozenset()
     )
 
 

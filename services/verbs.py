@@ -1,0 +1,22 @@
+"""Everything the desk can do, by name: what a button offers, and what a record needs to be finished or taken back."""
+
+from __future__ import annotations
+
+from services.actions.verb import Verb
+from services.consolidate_now import CONSOLIDATE
+from services.foundation.errors import BadInput
+from services.run_actions import RESUME, START
+from services.scaling import NARROW, RESTORE, SET
+from services.staging_repair import DROP_MERGED, DROP_ORPHAN
+from services.staging_undo import UNDO_DROP
+
+VERBS = {
+    verb.name: verb for verb in (START, RESUME, CONSOLIDATE, DROP_MERGED, DROP_ORPHAN, UNDO_DROP, NARROW, RESTORE, SET)
+}
+
+
+def verb_of(name: str) -> Verb:
+    """The verb of this name; raises BadInput for one that this desk does not know."""
+    if name not in VERBS:
+        raise BadInput(f"This desk knows no action {name!r}.", "It may be of a newer version.")
+    return VERBS[name]
