@@ -116,11 +116,11 @@ def coverage_by_date(
     )
     for day in days:
         if share(day, denominator) is None:
-            why = "no games" if day.health is Health.NONE_EXPECTED else "not known"
+            why = "no games" if day.health is Health.NONE_EXPECTED else "none yet" if not day.active else "unknown"
             figure.add_annotation(x=day.game_date, y=0, text=why, textangle=-90, yanchor="bottom", showarrow=False)
     if denominator == "eligible":
-        limit(figure, warning_pct, f"warning {warning_pct:g} %", AMBER)
-        limit(figure, critical_pct, f"critical {critical_pct:g} %", RED, below=True)
+        limit(figure, warning_pct, f"warning {warning_pct:g} %", AMBER, beside=True)
+        limit(figure, critical_pct, f"critical {critical_pct:g} %", RED, beside=True)
     figure.update_layout(bargap=0.35)
     figure.update_yaxes(range=[0, 112], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
     figure.update_xaxes(tickformat="%-d %b", dtick=86_400_000 * max(1, len(days) // 9), tickangle=0)
@@ -158,15 +158,12 @@ def blank(height: int) -> go.Figure:
     return figure
 
 
-def limit(figure: go.Figure, at: float, words: str, colour: str, below: bool = False) -> None:
+def limit(figure: go.Figure, at: float, words: str, colour: str, beside: bool = False) -> None:
+    """A dotted line across the picture, named above its left end, or beside it where bars would hide the name."""
+    place = {"x": 1.005, "yanchor": "middle"} if beside else {"x": 0, "yanchor": "bottom"}
     figure.add_hline(y=at, line_color=colour, line_width=1, line_dash="dot")
     figure.add_annotation(
-        x=0,
-        xref="paper",
-        y=at,
-        text=words,
-        showarrow=False,
-        xanchor="left",
-        yanchor="top" if below else "bottom",
-        font={"color": ink(), "size": 11.5},
+        xref="paper", y=at, text=words, showarrow=False, xanchor="left", font={"color": ink(), "size": 11.5}, **place
     )
+    if beside:
+        figure.update_layout(margin_r=92)

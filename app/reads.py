@@ -19,7 +19,7 @@ from services.coverage import History, read_history
 from services.dml_errors import DmlReport, read_writes
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
-from services.foundation.reading import Reading
+from services.foundation.reading import Reading, Source
 from services.night import Night, read_night
 from services.runs import Batches, read_batches
 from services.staging_tables import Inventory, read_inventory
@@ -69,6 +69,12 @@ class Tonight:
     staging: Reading[Inventory]
     widths: Reading[Widths]
     batches: Reading[Batches]
+
+    @property
+    def sources_of_signals(self) -> tuple[Source, ...]:
+        """What the signals beside the night's own figures were read from."""
+        facts = (self.writes.value, self.staging.value, self.widths.value, self.batches.value)
+        return tuple(source for fact in facts if fact is not None for source in fact.sources)
 
 
 def tonight(cloud: Cloud, game_date: date) -> Tonight:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -63,9 +64,9 @@ def signal(health: Health, name: str, text: str, page: str, query: dict[str, str
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(badge(health), width=112 if health is Health.NONE_EXPECTED else 82)
         st.page_link(
-            f"../pages/{page}.py", label=f"**{name}**", help="Open its evidence", query_params=query, width=128
+            f"../pages/{page}.py", label=f"**{name}**", help="Open its evidence", query_params=query, width=118
         )
-        st.markdown(plain(text), width=300)
+        st.markdown(plain(text.replace(" %", "\N{NO-BREAK SPACE}%")), width=310)
 
 
 def figure(label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "") -> None:
@@ -124,11 +125,14 @@ def footer(sources: Sequence[Source], now: datetime) -> None:
     for source in sources:
         system, _, question = source.name.partition(", ")
         asked.setdefault((system, age(source.read_at, now)), []).append(question)
-    told = [
-        f"{system} {', '.join(filter(None, names))}".strip() + f" ({old})" for (system, old), names in asked.items()
-    ]
+    told = [f"{system} {', '.join(_once(names))}".strip() + f" ({old})" for (system, old), names in asked.items()]
     billed = size(sum(source.bytes_billed for source in sources))
     st.caption(f":small[:material/database: {' · '.join(map(plain, told))} · {billed} billed]")
+
+
+def _once(names: Iterable[str]) -> list[str]:
+    """Each name once, with how often it was asked."""
+    return [f"{name} ×{times}" if times > 1 else name for name, times in Counter(names).items() if name]
 
 
 def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
@@ -147,6 +151,7 @@ def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int
         row_height=ROW_PX,
         height=ROW_PX * (min(len(rows), height_rows) + 1) + 3,
         column_config={**times, **columns},
+        placeholder="—",
         key=f"table {name}",
         alt=alt,
     )

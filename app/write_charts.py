@@ -19,7 +19,7 @@ ADMITTED = DML_RUNNING + DML_WAITING
 def rejections_by_minute(report: DmlReport) -> go.Figure:
     """Writes by minute, accepted and rejected stacked, with the instant the alert rule would have fired."""
     figure = blank(240)
-    minutes = [_there(minute) for minute, _, _ in report.by_minute]
+    minutes = [_there(minute) + timedelta(seconds=30) for minute, _, _ in report.by_minute]
     kinds = (
         ("accepted", [attempted - rejected for _, attempted, rejected in report.by_minute], BLUE),
         ("rejected", [rejected for _, _, rejected in report.by_minute], RED),

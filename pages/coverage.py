@@ -15,7 +15,8 @@ from services.night import Night, Stage
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "lined"}
 
-PERCENT = {label: widgets.percent_column() for label in ("of eligible", "of in context", "of with odds")}
+COLUMNS = {label: widgets.percent_column() for label in ("of eligible", "of in context", "of with odds")}
+COLUMNS["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cloud(), session.game_date()
 limits = cloud.settings
@@ -63,7 +64,7 @@ def by_date(history: History) -> None:
         name="coverage",
         alt="Coverage by night",
         empty="No night is stored in this window.",
-        **PERCENT,
+        **COLUMNS,
         height_rows=8,
     )
     widgets.footer(history.sources, cloud.now())

