@@ -53,11 +53,11 @@ class _Read(Generic[T]):
 
 night: _Read[Night] = _Read("The warehouse", read_night, fresh_for="30s")
 history: _Read[History] = _Read("The coverage history", read_history, fresh_for="2m")
-writes: _Read[DmlReport] = _Read("The write jobs", read_writes, fresh_for="30s")
-staging: _Read[Inventory] = _Read("The staging tables", read_inventory, fresh_for="30s")
+writes: _Read[DmlReport] = _Read("The job history", read_writes, fresh_for="30s")
+staging: _Read[Inventory] = _Read("The list of staging tables", read_inventory, fresh_for="30s")
 widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for="15s")
 first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_for="1h")
-batches: _Read[Batches] = _Read("The batches", read_batches, fresh_for="30s")
+batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for="30s")
 
 
 @dataclass(frozen=True)

@@ -60,13 +60,12 @@ def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
 
 
 def signal(health: Health, name: str, text: str, page: str, query: dict[str, str]) -> None:
-    """One row: state, what it is about, what is known, and the way to its evidence."""
+    """One row: state, what it is about with the way to its evidence, and what is known."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.markdown(badge(health), width=112 if health is Health.NONE_EXPECTED else 82)
-        st.page_link(
-            f"../pages/{page}.py", label=f"**{name}**", help="Open its evidence", query_params=query, width=118
-        )
-        st.markdown(plain(text.replace(" %", "\N{NO-BREAK SPACE}%")), width=310)
+        st.markdown(badge(health), width=106)
+        way = f"../pages/{page}.py"
+        st.page_link(way, label=f"**{name}**", help="Open its evidence", query_params=query, width=108)
+        st.markdown(plain(text).replace(" %", "\N{NO-BREAK SPACE}%"), width=290)
 
 
 def figure(label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "") -> None:
@@ -78,15 +77,13 @@ def figure(label: str, value: int | float | None, of: int | None = None, unit: s
     )
 
 
-def percentage(label: str, part: int | None, whole: int | None, about: str) -> None:
-    """A share with both its numbers: 43.0 % — 68 of 158 eligible."""
-    known = part is not None and whole
-    st.metric(
-        label,
-        f"{100 * part / whole:.1f} %" if part is not None and whole else "none expected" if whole == 0 else "unknown",
-        delta_description=f"{part:,} of {whole:,} {about}" if known else f"of {about}",
-        border=True,
-    )
+def percentage(label: str, part: int | None, whole: int | None, about: str, instead: str = "") -> None:
+    """A share with both its numbers: 43.0 % — 68 of 158 eligible; `instead` stands for it while there is none."""
+    if part is None or whole is None:
+        st.metric(label, "unknown", delta_description=f"of {about}", border=True)
+    else:
+        shown = instead or (f"{100 * part / whole:.1f} %" if whole else "none expected")
+        st.metric(label, shown, delta_description=f"{part:,} of {whole:,} {about}", border=True)
 
 
 def known(reading: Reading[T], what: str = "") -> T | None:

@@ -20,11 +20,11 @@ verdict = judge(
 def shares(night: Night) -> None:
     """The coverage of the night by each denominator, and the rows behind it."""
     players = funnel(night, cloud.settings).players
-    active = players[Stage.ACTIVE]
+    active, instead = players[Stage.ACTIVE], "not yet" if night.ran is False else ""
     with st.grid(4, min_column_width=125):
-        widgets.percentage("Coverage", active, players[Stage.ELIGIBLE], "eligible")
-        widgets.percentage("Of those in context", active, players[Stage.IN_CONTEXT], "in context")
-        widgets.percentage("Of those with odds", active, players[Stage.LINED], "lined")
+        widgets.percentage("Coverage", active, players[Stage.ELIGIBLE], "eligible", instead)
+        widgets.percentage("Of those in context", active, players[Stage.IN_CONTEXT], "in context", instead)
+        widgets.percentage("Of those with odds", active, players[Stage.LINED], "lined", instead)
         widgets.figure("Rows active", night.active_rows, night.generated_rows, about="generated")
 
 
@@ -46,7 +46,8 @@ with answer:
 repair.container(key="overview repair")  # the button that repairs this verdict goes here
 
 night = widgets.known(tonight.night, "The night's players")
-if night is not None:
+played = night is not None and (night.games or night.players)
+if night is not None and played:
     shares(night)
 
 panels = st.grid(2, min_column_width=440, gap="medium")
@@ -55,6 +56,6 @@ with panels.cell():
     for each in verdict.signals:
         widgets.signal(each.health, each.name, each.text, each.page, session.link())
     widgets.footer(tonight.sources_of_signals, cloud.now())
-if night is not None:
+if night is not None and played:
     with panels.cell():
         losses(night)
