@@ -163,6 +163,15 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "a job with this id was started before",
     ),
     KnownError(
+        "streaming_buffer",
+        400,
+        "invalidQuery",
+        "UPDATE or DELETE statement over table {table} would affect rows in the streaming buffer, which is not supported",
+        "rows in the streaming buffer",
+        _L,
+        "rows streamed in the last half hour cannot be changed yet",
+    ),
+    KnownError(
         "too_many_tables",
         400,
         "invalidQuery",

@@ -35,7 +35,7 @@ class CloudRun:
     """The services of one region."""
 
     def __init__(self, clock: Clock, address: str, rollout_s: float = 2.0) -> None:
-        self._clock, self._address, self._rollout_s = clock, address, rollout_s
+        self._clock, self.address, self._rollout_s = clock, address, rollout_s
         self.services: dict[str, Resource] = {}
         self.revisions: dict[str, Resource] = {}
         self.backends: dict[str, str] = {}
@@ -46,7 +46,7 @@ class CloudRun:
         for told in services:
             service = copy.deepcopy(dict(told))
             short = service["name"].rsplit("/", 1)[-1]
-            service["uri"] = f"{self._address}/run/{short}"
+            service["uri"] = f"{self.address}/run/{short}"
             service["urls"] = [service["uri"]]
             service.setdefault("generation", "1")
             service.setdefault("observedGeneration", service["generation"])

@@ -6,13 +6,16 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-APIS = ("bigquery", "run", "logging")
+APIS = ("bigquery", "run", "logging", "balancer")
 KINDS = ("delay", "status", "drop", "drop_after", "empty")
 
 
 @dataclass
 class Fault:
-    """One trouble: `kind` of KINDS; `method` limits it to calls whose method contains it; `times` None: until removed."""
+    """One trouble: `kind` of KINDS; `method` limits it to calls whose method contains it.
+
+    It lasts for `times` calls, or until the sandbox clock shows `until_s`; with neither, until it is taken away.
+    """
 
     api: str
     kind: str
@@ -21,14 +24,15 @@ class Fault:
     message: str = ""
     seconds: float = 0.0
     times: int | None = None
+    until_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.api not in APIS or self.kind not in KINDS:
             raise ValueError(f"a fault needs an api of {APIS} and a kind of {KINDS}")
 
 
-class Dropped(Exception):
-    """The connection is to be closed without an answer."""
+class Dropped(BaseException):
+    """The connection is to be closed without an answer; no handler of exceptions may make one of it."""
 
 
 @dataclass
@@ -43,18 +47,25 @@ class Faults:
     def clear(self) -> None:
         self.faults = []
 
-    def take(self, api: str, method: str) -> Fault | None:
+    def take(self, api: str, method: str, now_s: float) -> Fault | None:
         """The fault for this call, counted down."""
         for fault in self.faults:
-            if fault.api == api and fault.method in method and fault.times != 0:
+            over = fault.times == 0 or (fault.until_s is not None and now_s >= fault.until_s)
+            if fault.api == api and fault.method in method and not over:
                 if fault.times is not None:
                     fault.times -= 1
                 return fault
         return None
 
     @classmethod
-    def parse(cls, told: list[dict[str, Any]]) -> list[Fault]:
-        return [Fault(**one) for one in told]
+    def parse(cls, told: list[dict[str, Any]], now_s: float) -> list[Fault]:
+        """Faults as the control path takes them; `for_s` instead of `until_s` counts from now."""
+        return [_timed(dict(one), now_s) for one in told]
+
+
+def _timed(told: dict[str, Any], now_s: float) -> Fault:
+    seconds = told.pop("for_s", None)
+    return Fault(**told, **({} if seconds is None else {"until_s": now_s + seconds}))
 
 
 async def before(fault: Fault | None) -> tuple[int, dict[str, Any]] | None:

@@ -14,7 +14,9 @@ DML_WAITING = 20
 MAX_TABLES_PER_QUERY = 1_000
 MAX_QUERY_CHARS = 1_024_000
 MAX_COPY_SOURCES = 1_200
+METHOD_RATES = {"TableService.insertTable": 10, "JobService.getJob": 1_000, "TableDataService.list": 1_000}
 DAY_S = 86_400.0
+STREAMING_BUFFER_S = 30 * 60.0
 
 
 @dataclass
@@ -96,14 +98,13 @@ class Limits:
     loads: Window = field(default_factory=lambda: Window(100_000, DAY_S))
     copies: Window = field(default_factory=lambda: Window(100_000, DAY_S))
     methods: dict[str, Window] = field(default_factory=dict)
+    streamed_at: dict[str, float] = field(default_factory=dict)
     log_reads: Window = field(default_factory=lambda: Window(60, 60))
 
     def api_call(self, method: str, now: float) -> str | None:
-        rate = {"TableService.insertTable": 10, "JobService.getJob": 1_000, "TableDataService.list": 1_000}.get(
-            method, 100
-        )
-        window = self.methods.setdefault(method, Window(rate, 1))
-        return None if window.take(now) else "api_rate"
+        """One call of an API method: so many a second each."""
+        rate = METHOD_RATES.get(method, 100)
+        return None if self.methods.setdefault(method, Window(rate, 1)).take(now) else "api_rate"
 
     def log_read(self, now: float) -> str | None:
         return None if self.log_reads.take(now) else "log_reads"
@@ -120,6 +121,20 @@ class Limits:
             return "dml_rate"
         (self.partitioned_metadata if partitioned else self.metadata)[table].note(now)
         return None
+
+    def query_write(self, table: str, partitioned: bool, now: float) -> str | None:
+        """A query that writes its answer into a table: the table's day and its metadata rate."""
+        return (
+            self.metadata_update(table, partitioned, now) if self.imports[table].take(now) else "table_imports_per_day"
+        )
+
+    def streamed(self, table: str, now: float) -> None:
+        """Rows were streamed into a table by insertAll."""
+        self.streamed_at[table] = now
+
+    def streaming(self, table: str, now: float) -> bool:
+        """Whether a table has rows so young that UPDATE and DELETE may not touch them."""
+        return now - self.streamed_at.get(table, float("-inf")) < STREAMING_BUFFER_S
 
     def write_job(self, kind: Literal["load", "copy"], table: str, partitioned: bool, now: float) -> str | None:
         """A load or copy job into a table: the project's day, the table's day, the table's metadata rate."""

@@ -11,6 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 MUTATING = {"UPDATE", "DELETE", "MERGE"}
+DEFINING = {"CREATE", "ALTER", "TRUNCATE"}
 _KIND = re.compile(r"\s*(?:--[^\n]*\n\s*)*(\w+)", re.ASCII)
 _MANY_TABLES = re.compile(r"\b(?:FROM|JOIN)\s+`?([\w.-]+)`?", re.IGNORECASE)
 

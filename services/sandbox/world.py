@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,24 +15,27 @@ from services.sandbox.cloud_logging import LogBook
 from services.sandbox.cloud_run import CloudRun
 from services.sandbox.dropped import Attic
 from services.sandbox.emulator import Emulator
-from services.sandbox.faults import Dropped, Faults
-from services.sandbox.gateway import World, application
+from services.sandbox.faults import Faults
+from services.sandbox.gateway import application
 from services.sandbox.jobs import millis
 from services.sandbox.limits import Limits
+from services.sandbox.line import Line
 from services.sandbox.meter import Meter
 from services.sandbox.scenarios.load import load
 from services.sandbox.seed import Seed
+from services.sandbox.state import World
 from services.sandbox.warehouse import Speed, Warehouse
 
 NIGHT_STARTS = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 PROJECT = "nba-props-platform"
 
 
-class _HangUp(uvicorn.Server):
-    """A server in a thread: no signal handlers of its own."""
+class _Server(uvicorn.Server):
+    """A server in a thread of its own: signals stay with whoever started the sandbox."""
 
-    def install_signal_handlers(self) -> None:
-        return
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @dataclass
@@ -68,10 +70,10 @@ def start_sandbox(
     warehouse.copier.attic = Attic(emulator, warehouse.http, project, clock)
     run = CloudRun(clock, "")
     world = World(clock, project, warehouse, run, LogBook(clock, project), limits, meter, faults)
-    config = uvicorn.Config(
-        _hang_up(application(world)), host="127.0.0.1", port=port, log_level="error", access_log=False
+    line = Line(application(world))
+    server = _Server(
+        uvicorn.Config(line, host="127.0.0.1", port=port, http=line.protocol(), log_level="error", access_log=False)
     )
-    server = _HangUp(config)
     thread = threading.Thread(target=server.run, name="sandbox-gateway", daemon=True)
     thread.start()
     while not server.started:
@@ -79,7 +81,7 @@ def start_sandbox(
             raise RuntimeError(f"the gateway did not start on port {port}")
         threading.Event().wait(0.02)
     address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    run._address = address
+    run.address = address
     sandbox = Sandbox(address, world, emulator, server, thread)
     if seed is not None:
         plant(sandbox, seed)
@@ -93,26 +95,5 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
     world.logs.add(seed.log_entries)
     world.run.seed(seed.services, seed.revisions)
     for name, created in seed.table_created.items():
-        world.table_created[name] = millis(datetime.fromisoformat(created.replace("Z", "+00:00")))
+        world.warehouse.tables.created[name] = millis(datetime.fromisoformat(created.replace("Z", "+00:00")))
     load(sandbox.emulator.address, world.project, seed)
-
-
-def _hang_up(app):  # type: ignore[no-untyped-def]
-    """A dropped answer: the connection is closed without one."""
-
-    async def wrapped(scope, receive, send):  # type: ignore[no-untyped-def]
-        try:
-            await app(scope, receive, send)
-        except Dropped:
-            raise asyncio.CancelledError from None
-
-    return wrapped
-
-
-@contextmanager
-def running(seed: Seed | None = None, **options) -> Iterator[Sandbox]:  # type: ignore[no-untyped-def]
-    sandbox = start_sandbox(seed, **options)
-    try:
-        yield sandbox
-    finally:
-        sandbox.stop()

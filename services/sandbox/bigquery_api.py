@@ -1,0 +1,142 @@
+"""BigQuery's REST calls: which of them the gateway answers itself, and what it corrects in the emulator's answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.sandbox.answers import plain, refused
+from services.sandbox.job_answers import JobAnswers
+from services.sandbox.state import World
+from services.sandbox.uploads import Uploads, parts_of
+from services.sandbox.warehouse import USER
+
+Handler = Callable[[Request], Awaitable[Response]]
+Guard = Callable[[str, str, Handler], Handler]
+PROJECT = "/bigquery/v2/projects/{project}"
+DATASET = PROJECT + "/datasets/{dataset}/tables"
+TABLE = DATASET + "/{table}"
+
+
+def routes(world: World, guarded: Guard) -> list[Route]:
+    """Every BigQuery route, the ones with rules of their own first."""
+    api = _Api(world)
+    served = [
+        ("POST", f"/upload{PROJECT}/jobs", "JobService.insertJob", api.upload),
+        ("PUT", f"/upload{PROJECT}/jobs", "JobService.upload", api.go_on),
+        ("POST", f"{PROJECT}/jobs", "JobService.insertJob", api.insert_job),
+        ("GET", f"{PROJECT}/jobs", "JobService.listJobs", api.list_jobs),
+        ("GET", f"{PROJECT}/jobs/{{job}}", "JobService.getJob", api.get_job),
+        ("POST", f"{PROJECT}/jobs/{{job}}/cancel", "JobService.cancelJob", api.cancel_job),
+        ("POST", f"{PROJECT}/queries", "JobService.query", api.query),
+        ("GET", f"{PROJECT}/queries/{{job}}", "JobService.getQueryResults", api.results),
+        ("POST", DATASET, "TableService.insertTable", api.create_table),
+        ("GET", DATASET, "TableService.listTables", api.list_tables),
+        ("GET", TABLE, "TableService.getTable", api.get_table),
+        ("PATCH PUT", TABLE, "TableService.updateTable", api.change_table),
+        ("DELETE", TABLE, "TableService.deleteTable", api.drop_table),
+        ("GET", f"{TABLE}/data", "TableDataService.list", api.table_data),
+        ("POST", f"{TABLE}/insertAll", "TableDataService.insertAll", api.stream),
+        ("GET POST PUT PATCH DELETE", "/bigquery/v2/{rest:path}", "other", world.warehouse.pass_on),
+    ]
+    return [
+        Route(path, guarded("bigquery", method, handler), methods=verbs.split())
+        for verbs, path, method, handler in served
+    ]
+
+
+def _table(request: Request) -> str:
+    return f"{request.path_params['dataset']}.{request.path_params['table']}"
+
+
+class _Api:
+    """The handlers over one warehouse."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.warehouse, self.tables = world, world.warehouse, world.warehouse.tables
+        self.uploads, self.answers = Uploads(), JobAnswers(world.warehouse)
+
+    async def upload(self, request: Request) -> Response:
+        kind = request.query_params.get("uploadType")
+        if kind == "resumable":
+            return await self.uploads.begin(request)
+        if kind != "multipart":
+            return plain(400, "invalid", f"Unsupported uploadType: {kind}.")
+        try:
+            told, media = parts_of(request.headers.get("content-type", ""), await request.body())
+        except ValueError as error:
+            return plain(400, "invalid", str(error))
+        return await self.warehouse.insert(told, media)
+
+    async def go_on(self, request: Request) -> Response:
+        upload = await self.uploads.go_on(request)
+        return upload if isinstance(upload, Response) else await self.warehouse.insert(*upload)
+
+    async def insert_job(self, request: Request) -> Response:
+        return await self.warehouse.insert(await request.json())
+
+    async def list_jobs(self, request: Request) -> Response:
+        return JSONResponse(self.warehouse.jobs.list(request.query_params, USER))
+
+    async def get_job(self, request: Request) -> Response:
+        return await self.answers.get(request.path_params["job"])
+
+    async def cancel_job(self, request: Request) -> Response:
+        return await self.answers.cancel(request.path_params["job"])
+
+    async def query(self, request: Request) -> Response:
+        return await self.answers.query(await request.json())
+
+    async def results(self, request: Request) -> Response:
+        return await self.answers.results(request, request.path_params["job"])
+
+    async def create_table(self, request: Request) -> Response:
+        told = await request.json()
+        name = f"{request.path_params['dataset']}.{told.get('tableReference', {}).get('tableId')}"
+        return await self._metadata(request, name)
+
+    async def list_tables(self, request: Request) -> Response:
+        answer = await self.warehouse.pass_on(request)
+        told = json.loads(bytes(answer.body))
+        for table in told.get("tables", []):
+            self.tables.date(request.path_params["dataset"], table)
+        return JSONResponse(told, answer.status_code)
+
+    async def get_table(self, request: Request) -> Response:
+        answer = await self.warehouse.pass_on(request)
+        told = json.loads(bytes(answer.body))
+        await self.tables.correct(_table(request), told)
+        return JSONResponse(told, answer.status_code)
+
+    async def change_table(self, request: Request) -> Response:
+        return await self._metadata(request, _table(request))
+
+    async def _metadata(self, request: Request, name: str) -> Response:
+        partitioned = (await self.tables.about(name)).partitioned
+        key = self.world.limits.metadata_update(name, partitioned, self.world.now_s())
+        if key is not None:
+            return refused(key)
+        self.tables.forget(name)
+        return await self.warehouse.pass_on(request)
+
+    async def drop_table(self, request: Request) -> Response:
+        if (attic := self.warehouse.copier.attic) is not None:
+            await attic.keep(request.path_params["dataset"], request.path_params["table"])
+        self.tables.drop(_table(request))
+        return await self.warehouse.pass_on(request)
+
+    async def table_data(self, request: Request) -> Response:
+        """tabledata.list, free of charge; a partition (table$20251229) is read by a query that is not billed."""
+        name, _, day = request.path_params["table"].partition("$")
+        if not day:
+            return await self.warehouse.pass_on(request)
+        return await self.tables.partition(request, request.path_params["dataset"], name, day)
+
+    async def stream(self, request: Request) -> Response:
+        self.tables.forget(_table(request))
+        self.world.limits.streamed(_table(request), self.world.now_s())
+        return await self.warehouse.pass_on(request)

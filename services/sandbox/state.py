@@ -1,0 +1,36 @@
+"""Everything behind the sandbox's one address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.foundation.clock import Clock
+from services.sandbox.cloud_logging import LogBook
+from services.sandbox.cloud_run import CloudRun
+from services.sandbox.faults import Faults
+from services.sandbox.limits import Limits
+from services.sandbox.meter import Meter
+from services.sandbox.warehouse import Warehouse
+
+
+@dataclass
+class World:
+    """The warehouse, the services, the log, what they count, and what goes wrong on purpose."""
+
+    clock: Clock
+    project: str
+    warehouse: Warehouse
+    run: CloudRun
+    logs: LogBook
+    limits: Limits
+    meter: Meter
+    faults: Faults
+    wait_for_instance_s: float = 10.0
+
+    def reset_limits(self) -> None:
+        """Forget what the limits have counted, and every scripted fault."""
+        self.faults.clear()
+        self.limits = self.warehouse.limits = Limits()
+
+    def now_s(self) -> float:
+        return self.clock.now().timestamp()
