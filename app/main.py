@@ -10,7 +10,8 @@ from functools import partial
 
 import streamlit as st
 
-from app import patience, reads, session, widgets
+from app import actions, patience, reads, session, under_way, widgets
+from services.foundation.access import Role
 from services.foundation.clock import ET, eastern_day
 from services.foundation.errors import OnCallError
 
@@ -26,6 +27,10 @@ PAGES = {
     "What to repair": [
         ("staging_tables", "Staging tables", "table_rows", "What did runs leave behind, and what still hangs on it?"),
         ("concurrency", "Concurrency", "tune", "How wide are the workers, against what the table admits?"),
+        ("runs", "Runs", "directions_run", "Which batches ran, how far is each, and what do their sums prove?"),
+    ],
+    "What was done": [
+        ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
     ],
 }
 
@@ -93,6 +98,10 @@ def foot() -> None:
         f":material/cloud: {widgets.plain(where)}  \n"
         f":material/person: {widgets.plain(actor.name)} · {actor.role}"
     )
+    if cloud.settings.in_sandbox:
+        st.sidebar.segmented_control(
+            "Look as", list(Role), default=Role.OPERATOR, key=session.ROLE, required=True, help="Only in the sandbox"
+        )
 
 
 def pulse() -> None:
@@ -117,5 +126,8 @@ except OnCallError as error:
     st.stop()
 head(page)
 foot()
+under_way.strip()
 page.run()
-pulse()
+actions.dialog()
+if not actions.is_open():
+    pulse()

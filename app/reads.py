@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 
 from app import patience
+from services.actions.log import Log, read_log
 from services.calendar import read_first_night
 from services.concurrency import Widths, read_widths
 from services.coverage import History, read_history
@@ -21,8 +22,10 @@ from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading, Source
 from services.night import Night, read_night
+from services.run_progress import Live, read_live
 from services.runs import Batches, read_batches
 from services.staging_tables import Inventory, read_inventory
+from services.worker_width import WorkerWidth, read_worker
 
 T = TypeVar("T")
 
@@ -58,6 +61,9 @@ staging: _Read[Inventory] = _Read("The list of staging tables", read_inventory, 
 widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for="15s")
 first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_for="1h")
 batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for="30s")
+worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_for="5s")
+live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
+actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")
 
 
 @dataclass(frozen=True)

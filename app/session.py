@@ -14,6 +14,7 @@ from services.foundation.clock import eastern_day, night_of
 from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
+ROLE = "role"  # the sandbox's role switch
 _NIGHT = "night"  # the date picker's key
 
 
@@ -42,7 +43,7 @@ def now() -> datetime:
 def actor() -> Actor:
     """Who is looking. An e-mail counts only when the sign-in was verified; nobody is an operator by default."""
     if cloud().settings.in_sandbox:
-        return Actor("on-call", Role.OPERATOR)
+        return Actor("on-call", Role(st.session_state.get(ROLE, Role.OPERATOR)))
     if getattr(st.user, "is_logged_in", False):
         return Actor(str(st.user.email), Role.VIEWER)
     return Actor("not signed in", Role.VIEWER)

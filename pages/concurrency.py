@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app import charts, reads, session, widgets, write_charts
+from app import charts, reads, repairs, session, widgets, write_charts
 from services.concurrency import ServiceWidth, Widths
 from services.foundation.reading import Health, worst
 
@@ -45,6 +45,7 @@ def maximum(value: int | None) -> str:
 def show(facts: Widths) -> None:
     health = worst(service.health for service in facts.services) if facts.services else Health.UNKNOWN
     widgets.verdict(health, headline(facts))
+    repairs.of_width()
     charts.show(write_charts.widths(facts), "concurrency widths", "; ".join(map(sentence, facts.services)))
     widgets.listing(
         [{"": name, **{each.service: tell(each) for each in facts.services}} for name, tell in LINES.items()],

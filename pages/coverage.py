@@ -6,7 +6,7 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app import charts, reads, session, widgets
+from app import charts, reads, repairs, session, widgets
 from services.coverage import Funnel, History, funnel
 from services.foundation.clock import eastern_day
 from services.foundation.reading import Health
@@ -86,6 +86,7 @@ def one_night(night: Night) -> None:
     """The chosen night's answer, its funnel and its systems."""
     facts = funnel(night, limits)
     widgets.verdict(facts.health, headline(facts), [f"{night.games} games"] if night.games else [])
+    repairs.of_night(night)
     widgets.gaps(night.problems)
     if not night.players:
         return

@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import reads, session, widgets
+from app import reads, repairs, session, widgets
 from services.coverage import funnel
 from services.missing_players import Missing, Why, account, missing
 from services.night import Night
@@ -87,8 +87,10 @@ def show(night: Night) -> None:
     if not everyone and not night.games:
         return
     the_sum(night)
+    shown = filtered(lost)
+    repairs.of_night(night, None if len(shown) == len(lost) else shown)
     widgets.table(
-        [as_row(each) for each in filtered(lost)],
+        [as_row(each) for each in shown],
         name=f"missing-{game_date}",
         alt="Missing players",
         height_rows=20,

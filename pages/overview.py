@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, reads, session, widgets
+from app import charts, reads, repairs, session, widgets
 from services.coverage import funnel
 from services.missing_players import missing
 from services.night import Night, Stage
@@ -43,9 +43,10 @@ def losses(night: Night) -> None:
 answer, repair = st.columns([5, 1], vertical_alignment="center")
 with answer:
     widgets.verdict(verdict.health, verdict.sentence, verdict.details)
-repair.container(key="overview repair")  # the button that repairs this verdict goes here
-
 night = widgets.known(tonight.night, "The night's players")
+if night is not None:
+    with repair:
+        repairs.of_night(night)
 played = night is not None and (night.games or night.players)
 if night is not None and played:
     shares(night)

@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import reads, session, widgets
+from app import reads, repairs, session, widgets
 from services.staging_tables import Inventory, StagingTable, TableClass
 
 cloud = session.cloud()
@@ -105,6 +105,7 @@ def show(inventory: Inventory) -> None:
     widgets.gaps(inventory.problems)
     if inventory.tables:
         batches(inventory)
+        repairs.of_staging(inventory)
         every_table(inventory)
     widgets.footer(inventory.sources, now)
 

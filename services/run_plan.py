@@ -103,7 +103,7 @@ def _chosen(scene: Scene, players: Sequence[str] | None) -> tuple[Missing, ...]:
 
 def _plan(cloud: Cloud, game_date: date, args: Facts, scene: Scene, chosen: tuple[Missing, ...], whole: bool) -> Plan:
     overwrites = whole and scene.active > 0
-    body = body_of(game_date, scene.night, () if whole else [m.player.player_lookup for m in chosen])
+    body = body_of(game_date, scene.night, None if whole else [m.player.player_lookup for m in chosen])
     return Plan(
         verb="run.start",
         target=f"{game_date}",
@@ -134,12 +134,12 @@ def _plan(cloud: Cloud, game_date: date, args: Facts, scene: Scene, chosen: tupl
     )
 
 
-def body_of(game_date: date, night: Night, players: Sequence[str]) -> dict[str, Any]:
-    """What /start is sent. `force` only where the date has run before: a first run needs none."""
+def body_of(game_date: date, night: Night, players: Sequence[str] | None) -> dict[str, Any]:
+    """What /start is sent; without `players` it means everybody. `force` only where the date has run before."""
     body: dict[str, Any] = {"game_date": game_date.isoformat()}
     if night.ran:
         body["force"] = True
-    return {**body, "players": list(players)} if players else body
+    return body if players is None else {**body, "players": list(players)}
 
 
 def _title(game_date: date, scene: Scene, chosen: tuple[Missing, ...], whole: bool) -> str:

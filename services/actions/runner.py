@@ -77,3 +77,6 @@ def _work(ticket: Ticket, act: Callable[[], Action]) -> None:
     except BaseException as error:
         logging.getLogger(__name__).exception("%s ended in a fault", ticket.title)
         ticket.end.set_exception(error)
+
+
+RUNNER = Runner()  # the one of this process

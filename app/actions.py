@@ -1,0 +1,169 @@
+"""Actions on the screen: a button asks for a plan, the plan is shown, confirmed in proportion, run once, and followed by its record.
+
+Nothing here decides anything: the plan comes from the verb, the effect runs in the runner, the truth is in the action log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from app import session, under_way, widgets
+from services.actions.life import run_action
+from services.actions.plan import Friction, Guard, Plan
+from services.actions.runner import RUNNER
+from services.actions.verb import Verb
+from services.foundation.access import may
+from services.foundation.errors import OnCallError
+from services.verbs import verb_of
+
+_PENDING, _SAID, _REASON, _TYPED = "pending action", "action said", "action reason", "action typed"
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """What somebody asked for in this session: a verb with its arguments, and its plan or why there is none."""
+
+    verb: str
+    args: Mapping[str, Any]
+    plan: Plan | None = None
+    trouble: OnCallError | None = None
+
+
+def offer(verb: Verb, label: str = "", key: str = "", primary: bool = False, help: str = "", **args: Any) -> None:
+    """The button of a verb. It opens the plan; for who may not act it says so and opens the plan all the same."""
+    label = label or verb.label
+    allowed = may(session.actor(), verb.needs)
+    st.button(
+        label if allowed else f"Plan: {label}",
+        key=f"offer {verb.name} {key}",
+        icon=":material/play_circle:" if allowed else ":material/visibility:",
+        type="primary" if primary and allowed else "secondary",
+        help=help or "Shows the plan first"
+        if allowed
+        else "You may look at the plan; carrying it out needs an operator",
+        on_click=ask,
+        args=(verb.name, args),
+    )
+
+
+def ask(verb: str, args: Mapping[str, Any]) -> None:
+    """Open the plan of a verb at the next run of the page. For callbacks."""
+    st.session_state[_PENDING] = _Pending(verb, dict(args))
+    for key in (_SAID, _REASON, _TYPED):
+        st.session_state.pop(key, None)
+
+
+def dialog() -> None:
+    """The plan that was asked for, if one was. Called by the frame, so that it survives every run of the page."""
+    if _PENDING in st.session_state:
+        label = verb_of(st.session_state[_PENDING].verb).label
+        st.dialog(label, width="large", on_dismiss=_close)(_plan_and_confirm)()
+
+
+def is_open() -> bool:
+    """Whether a plan is being looked at: nothing else may turn the page meanwhile."""
+    return _PENDING in st.session_state
+
+
+def _close() -> None:
+    st.session_state.pop(_PENDING, None)
+
+
+def _look_again() -> None:
+    pending = st.session_state[_PENDING]
+    st.session_state[_PENDING] = replace(pending, plan=None, trouble=None)
+
+
+def _plan_and_confirm() -> None:
+    pending = st.session_state.get(_PENDING)
+    if pending is None:
+        st.rerun()
+    if pending.plan is None and pending.trouble is None:
+        with st.spinner("Reading how things stand…"):
+            pending = st.session_state[_PENDING] = _planned(pending)
+    if pending.plan is None:
+        trouble = pending.trouble or OnCallError("There is no plan.")
+        st.markdown(f"#### :violet[:material/help:] {widgets.plain(trouble.sentence)}")
+        st.markdown(widgets.plain(trouble.remedy))
+        st.button("Look again", on_click=_look_again)
+        return
+    show_plan(pending.plan)
+    _confirm(verb_of(pending.verb), pending.plan)
+
+
+def _planned(pending: _Pending) -> _Pending:
+    try:
+        return replace(pending, plan=verb_of(pending.verb).plan(session.cloud(), pending.args))
+    except OnCallError as error:
+        return replace(pending, trouble=error)
+
+
+def show_plan(plan: Plan, key: str = "") -> None:
+    """Everything a plan says: what changes, what stops it, what it costs, how it is undone, how to do it by hand."""
+    st.markdown(f"### {widgets.plain(plan.title)}")
+    for guard in plan.blocked:
+        st.markdown(f":red[:material/block:] **{widgets.plain(guard.sentence)}**")
+    for caution in plan.cautions:
+        st.markdown(f":orange[:material/warning:] {widgets.plain(caution)}")
+    widgets.table(
+        [{"what": change.what, "before": change.before, "after": change.after} for change in plan.changes],
+        name=f"plan-{plan.hash}{key}",
+        alt="What changes",
+        empty="Nothing would change.",
+        height_rows=9,
+    )
+    st.caption(f":material/undo: {widgets.plain(plan.undo)}  \n:material/payments: {widgets.plain(plan.cost)}")
+    _fine_print(plan)
+
+
+def _fine_print(plan: Plan) -> None:
+    checked, by_hand = st.columns(2)
+    with checked.popover(f"{len(plan.guards)} checks, {len(plan.blocked)} stop it", width="stretch"):
+        for guard in plan.guards:
+            st.markdown(f"{_mark(guard)} {widgets.plain(guard.sentence)}")
+    with by_hand.popover("Do it by hand", width="stretch"):
+        st.code("\n".join(plan.commands), language="bash", wrap_lines=True)
+
+
+def _mark(guard: Guard) -> str:
+    marks = {True: ":green[:material/check:]", False: ":red[:material/block:]", None: ":violet[:material/help:]"}
+    return marks[guard.ok]
+
+
+def _confirm(verb: Verb, plan: Plan) -> None:
+    allowed = may(session.actor(), verb.needs)
+    typed = plan.friction is Friction.TYPED
+    if allowed and not plan.blocked:
+        st.text_input("Reason" if typed else "Reason (optional)", key=_REASON, max_chars=300)
+        if typed:
+            st.text_input(f"Type {plan.typed} to confirm", key=_TYPED)
+    if said := st.session_state.get(_SAID):
+        st.error(widgets.plain(said), icon=":material/error:")
+    if not allowed:
+        st.info(f"You are a {session.actor().role}: carrying this out needs an {verb.needs}.", icon=":material/lock:")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        st.button("Cancel", on_click=_close, key="action cancel")
+        st.button(
+            widgets.plain(plan.title),
+            type="primary",
+            disabled=not allowed or bool(plan.blocked),
+            on_click=_go,
+            args=(verb, plan),
+            key="action confirm",
+        )
+
+
+def _go(verb: Verb, plan: Plan) -> None:
+    """Hand the plan that was shown to the runner. A second click finds the first one's ticket."""
+    reason, typed = st.session_state.get(_REASON, "") or "", st.session_state.get(_TYPED, "") or ""
+    if plan.friction is Friction.TYPED and (not reason.strip() or typed.strip() != plan.typed):
+        st.session_state[_SAID] = f"Give a reason and type “{plan.typed}”. Nothing was done."
+        return
+    cloud, actor = session.cloud(), session.actor()
+    ticket = RUNNER.submit(plan, actor.role, cloud.now(), lambda: run_action(cloud, actor, verb, plan, reason, typed))
+    under_way.tickets()[ticket.key] = ticket
+    _close()

@@ -1,0 +1,127 @@
+"""Which button helps where: beside the gap that is seen, with what it is about already filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from app import actions, reads, session, widgets
+from services.consolidate_now import CONSOLIDATE
+from services.missing_players import Missing, Why, missing
+from services.night import Night
+from services.run_actions import START
+from services.run_plan import NOT_BY_A_RUN
+from services.scaling import NARROW, RESTORE, SET
+from services.staging_repair import DROP_MERGED, DROP_ORPHAN
+from services.staging_tables import Inventory, StagingTable, parse_name
+from services.worker_width import CAP_INSTANCES, CAP_REQUESTS, WorkerWidth, what_if
+
+_STAYS = "Until somebody restores it"
+_LASTS = {_STAYS: None, "For 1 hour": timedelta(hours=1), "For 3 hours": timedelta(hours=3)}
+
+
+def of_night(night: Night, chosen: Sequence[Missing] | None = None) -> None:
+    """The repair of a night: run what a run repairs, consolidate what only waits in staging."""
+    date = night.game_date.isoformat()
+    lost = [m for m in (missing(night) if chosen is None else chosen) if m.why not in NOT_BY_A_RUN]
+    waiting = sorted({_batch(m) for m in missing(night) if m.why is Why.NOT_CONSOLIDATED} - {""})
+    for batch in waiting:
+        actions.offer(CONSOLIDATE, "Consolidate the waiting rows", key=batch, primary=True, batch_id=batch)
+    if night.ran is False and lost:
+        actions.offer(START, f"Start the run: {len(lost)} players", primary=True, game_date=date)
+    elif lost:
+        only: dict[str, Any] = {} if chosen is None else {"players": [m.player.player_lookup for m in lost]}
+        label = f"Re-run {len(lost)} lost player{'' if len(lost) == 1 else 's'}"
+        actions.offer(START, label, primary=not waiting, game_date=date, **only)
+
+
+def _batch(lost: Missing) -> str:
+    name = lost.player.staging_table.rpartition(".")[2]
+    return parse_name(name)[0] if name else ""
+
+
+def of_staging(inventory: Inventory) -> None:
+    """Consolidate each batch that holds rows of its own; drop what is proven to be merged; drop one table knowingly."""
+    merged = [_name(table) for table in inventory.tables if table.unmerged_rows == 0]
+    with st.container(horizontal=True, gap="small"):
+        for batch in inventory.batches:
+            if batch.unmerged_rows != 0:
+                actions.offer(
+                    CONSOLIDATE,
+                    f"Consolidate {batch.batch_id}",
+                    key=batch.batch_id,
+                    primary=True,
+                    batch_id=batch.batch_id,
+                )
+        if merged:
+            tables = "table" if len(merged) == 1 else "tables"
+            actions.offer(DROP_MERGED, f"Drop {len(merged)} merged {tables}", key="all", tables=merged)
+    with (
+        st.expander("Drop one table knowing what it holds"),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
+        name = st.selectbox("Table", [_name(table) for table in inventory.tables], key="table to drop", index=None)
+        if name:
+            actions.offer(DROP_ORPHAN, "Drop this table", key="one", tables=[name])
+
+
+def _name(table: StagingTable) -> str:
+    return table.table.rpartition(".")[2]
+
+
+def of_width() -> None:
+    """Narrow, restore, or set the worker's width; what is noted on it; what a width would mean."""
+    width = widgets.known(reads.worker(session.cloud()), "What is noted on the worker")
+    if width is None:
+        return
+    _noted(width)
+    lasts = st.segmented_control("A narrowing lasts", list(_LASTS), default=_STAYS, required=True, key="narrow lasts")
+    revert = _LASTS[lasts or _STAYS]
+    until = {"revert_at": (_minute() + revert).isoformat()} if revert else {}
+    with st.container(horizontal=True, gap="small"):
+        actions.offer(NARROW, "Emergency: narrow to 4 × 3", primary=True, **until)
+        actions.offer(RESTORE, "Restore the normal width")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        instances = st.number_input(
+            "Instances", 1, CAP_INSTANCES, width.actual.instances or 4, key="set instances", width=110
+        )
+        requests = st.number_input(
+            "Requests each", 1, CAP_REQUESTS, width.actual.requests, key="set requests", width=110
+        )
+        actions.offer(
+            SET, f"Set {instances} × {requests}", key="form", instances=int(instances), requests=int(requests)
+        )
+        st.markdown(
+            f":material/calculate: {widgets.plain(what_if(int(instances), int(requests)).sentence)}", width="stretch"
+        )
+
+
+def _minute() -> datetime:
+    """Now, to the minute: the plan stays the same plan while it is looked at."""
+    return session.now().replace(second=0, microsecond=0)
+
+
+def _noted(width: WorkerWidth) -> None:
+    """Actual beside desired beside configured, and a drift where somebody's setting did not last."""
+    instances, requests = width.configured
+    desired = f"{width.noted.set_to} by {width.noted.set_by}" if width.noted.set_to else "not set by this desk"
+    normal = str(width.noted.normal) if width.noted.normal else "none noted"
+    reverts = widgets.clock_time(width.noted.revert_at) if width.noted.revert_at else "no"
+    widgets.listing(
+        [
+            {
+                "actual": str(width.actual),
+                "desired": desired,
+                "configured": f"{instances} × {requests}",
+                "normal, noted on the service": normal,
+                "reverts by itself": reverts,
+            }
+        ],
+        alt="Actual, desired and configured width of the worker",
+        empty="",
+    )
+    if width.drift:
+        st.warning(widgets.plain(width.drift), icon=":material/trending_flat:")

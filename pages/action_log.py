@@ -1,0 +1,114 @@
+"""The action log: who did what, why, what was planned, what came of it; and what can be taken back."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import streamlit as st
+
+from app import actions, session, under_way, widgets
+from services.actions.log import Action, Log, State
+from services.foundation.access import Role
+from services.foundation.reading import Health
+from services.scaling import RESTORE
+from services.staging_undo import UNDO_DROP
+
+ACTION = "action"  # the name in the URL: ?action=…
+cloud, now = session.cloud(), session.now()
+
+
+def as_row(action: Action) -> dict[str, object]:
+    return {
+        "began": action.begun,
+        "what": action.title,
+        "state": str(action.state),
+        "what came of it": action.sentence if action.ended else "no outcome is recorded",
+        "coverage": coverage(action),
+        "who": action.actor,
+        "as": action.role,
+        "why": action.reason,
+        "seconds": (action.ended - action.begun).total_seconds() if action.ended else None,
+        "verb": action.verb,
+        "target": action.target,
+        "id": action.action_id,
+    }
+
+
+def coverage(action: Action) -> str:
+    before, after = action.coverage_before, action.coverage_after
+    if before is None or after is None:
+        return ""
+    return f"{before.active} → {after.active} of {after.eligible}"
+
+
+def matches(action: Action, words: str) -> bool:
+    """Every word of the search stands somewhere in the row."""
+    text = " ".join(str(value) for value in as_row(action).values()).lower()
+    return all(word in text for word in words.lower().split())
+
+
+def choose(log: Log) -> list[Action]:
+    """The actions that the pills and the search leave."""
+    counts = Counter(str(action.state) for action in log.actions)
+    pills, search = st.columns([3, 1], vertical_alignment="center")
+    states = pills.pills(
+        "State",
+        list(counts),
+        selection_mode="multi",
+        format_func=lambda name: f"{name} · {counts[name]}",
+        key="action states",
+        label_visibility="collapsed",
+    )
+    words = search.text_input(
+        "Search", placeholder="Who, what, why…", key="action search", label_visibility="collapsed"
+    )
+    return [a for a in log.actions if (not states or str(a.state) in states) and matches(a, words or "")]
+
+
+def one(action: Action) -> None:
+    """One action whole, under a link of its own."""
+    with st.container(border=True):
+        under_way.line(action, now)
+        st.caption(
+            f"{widgets.plain(action.verb)} on {widgets.plain(action.target)} · {widgets.plain(action.actor)} as"
+            f" {action.role} · began {widgets.clock_time(action.begun)} · id {action.action_id} ·"
+            f" reason: {widgets.plain(action.reason or 'none given')} · coverage {coverage(action) or 'not concerned'}"
+        )
+        for at, sentence in action.steps:
+            st.caption(f"{widgets.short_time(at)} · {widgets.plain(sentence)}")
+        if "dropped_from_ms" in action.facts:
+            actions.offer(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
+        if action.verb.startswith("scaling.") and action.verb != RESTORE.name and action.state is State.DONE:
+            actions.offer(RESTORE, "Restore the normal width", key=action.action_id)
+        with st.expander("The plan as it was shown, and the state after"):
+            actions.show_plan(action.plan, key=action.action_id)
+            st.json(dict(action.facts), expanded=False)
+
+
+def show(log: Log) -> None:
+    open_ones = [action for action in log.actions if action.quiet(now)]
+    words = f"{len(log.actions):,} action{'' if len(log.actions) == 1 else 's'} in {under_way.LOOK_BACK.days} days"
+    if open_ones:
+        widgets.verdict(Health.UNKNOWN, f"{len(open_ones)} of {words} have no outcome", [])
+    else:
+        widgets.verdict(Health.OK if log.actions else Health.NONE_EXPECTED, f"{words}, each with its outcome", [])
+    asked = st.query_params.get(ACTION)
+    chosen = next((action for action in log.actions if action.action_id == asked), None)
+    if asked and chosen is None:
+        st.caption("The action in the address is not in this log.")
+    if chosen is not None:
+        one(chosen)
+    rows = [{**as_row(action), "link": f"?action={action.action_id}"} for action in choose(log)]
+    widgets.table(
+        rows,
+        name="actions",
+        alt="Actions",
+        empty="No action matches." if log.actions else f"Nothing was done yet, by no {Role.OPERATOR}.",
+        link=st.column_config.LinkColumn("record", display_text="open"),
+    )
+    widgets.footer((log.source,), now)
+
+
+log = widgets.known(under_way.read_log(), "The action log")
+if log is not None:
+    show(log)

@@ -1,0 +1,108 @@
+"""Runs: start one, watch it, resume one that stopped; every batch of the night with its sums, so that success can be checked."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import actions, reads, session, widgets
+from services.foundation.reading import Health, worst
+from services.run_actions import RESUMABLE, RESUME, START
+from services.runs import LIVE, Batch, Batches, BatchState
+
+cloud, game_date = session.cloud(), session.game_date()
+
+
+def headline(batches: Batches) -> str:
+    """The newest batch in one line: a stuck one and one at 0 % are named."""
+    if not batches.batches:
+        return "No batch of this night is recorded"
+    newest = batches.batches[0]
+    asked = "unknown" if newest.requested is None else f"{newest.requested:,}"
+    done = "unknown" if newest.generated is None else f"{newest.generated:,}"
+    none = ", at 0 %" if newest.state in LIVE | {BatchState.STALLED} and not newest.generated else ""
+    return f"{newest.batch_id} is {newest.state}: {done} of {asked} players generated{none}"
+
+
+def count(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def duration(batch: Batch) -> str:
+    end = batch.ended or (cloud.now() if batch.state in LIVE else None)
+    if batch.started is None or end is None:
+        return "unknown"
+    return f"{(end - batch.started).total_seconds():,.0f} s"
+
+
+def as_row(batch: Batch) -> dict[str, object]:
+    return {
+        "batch": batch.batch_id,
+        "state": widgets.badge(batch.health),
+        "stands": str(batch.state),
+        "started": widgets.day_time(batch.started),
+        "took": duration(batch),
+        "by": batch.started_by,
+        "asked": count(batch.requested),
+        "generated": count(batch.generated),
+        "rows staged": count(batch.staged_rows),
+        "rows written": count(batch.written_rows),
+        "says": batch.status_text,
+    }
+
+
+def buttons(batches: Batches | None) -> None:
+    """Start or re-run the night; resume what has stopped."""
+    ran = bool(batches and batches.batches)
+    with st.container(horizontal=True, gap="small"):
+        actions.offer(
+            START,
+            "Re-run the lost players" if ran else "Start the run",
+            primary=True,
+            game_date=game_date.isoformat(),
+        )
+        if ran:
+            actions.offer(START, "Re-run everybody", key="date", game_date=game_date.isoformat(), scope="date")
+        for batch in batches.batches if batches else ():
+            if batch.state in RESUMABLE and batch.recorded_in == "ledger":
+                actions.offer(RESUME, f"Resume {batch.batch_id}", key=batch.batch_id, batch_id=batch.batch_id)
+
+
+def live(batch: Batch) -> None:
+    """The stages of a batch that runs, looked at every two seconds."""
+
+    @st.fragment(run_every="2s", key="run progress")
+    def panel() -> None:
+        seen = widgets.known(reads.live(cloud, batch.batch_id, batch.started), "How far the batch is")
+        if seen is None:
+            return
+        with st.grid(5, min_column_width=110):
+            for name, players in seen.stages:
+                widgets.figure(name.capitalize(), players, of=seen.requested if name != "requested" else None)
+        rate = f"{seen.per_minute:,.0f} players a minute" if seen.per_minute else "no rate yet"
+        eta = f", all asked by {widgets.clock_time(seen.ready_at)}" if seen.ready_at else ""
+        word = ":red[:material/hourglass_disabled:] stands still · " if seen.stalled else ""
+        st.caption(f"{word}{seen.state} · {rate}{eta} · {widgets.plain(seen.told)}")
+        widgets.footer((seen.source,), cloud.now())
+
+    panel()
+
+
+def show(batches: Batches) -> None:
+    health = worst(b.health for b in batches.batches[:1]) if batches.batches else Health.NONE_EXPECTED
+    widgets.verdict(health, headline(batches), [session.day(game_date)])
+    buttons(batches)
+    widgets.gaps(batches.problems)
+    for batch in batches.batches[:1]:
+        if batch.state in LIVE and batch.recorded_in == "ledger":
+            live(batch)
+    widgets.listing(
+        [as_row(batch) for batch in batches.batches], alt="Batches", empty="No batch of this night is recorded."
+    )
+    widgets.footer(batches.sources, cloud.now())
+
+
+batches = widgets.known(reads.batches(cloud, game_date), "The batches")
+if batches is not None:
+    show(batches)
+else:
+    buttons(None)
