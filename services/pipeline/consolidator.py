@@ -72,8 +72,8 @@ class ConsolidationResult:
 class Consolidator:
     """Consolidates batches; `holder` is the name under which it takes the lease."""
 
-    def __init__(self, warehouse: Warehouse, holder: str, retry: Policy | None = None) -> None:
-        self._warehouse, self._holder, self._retry = warehouse, holder, retry or Policy()
+    def __init__(self, warehouse: Warehouse, holder: str, retry: Policy | None = None, cleaners: int = CLEANERS) -> None:
+        self._warehouse, self._holder, self._retry, self._cleaners = warehouse, holder, retry or Policy(), cleaners
 
     def consolidate(self, batch: str, game_date: date) -> ConsolidationResult:
         """Bring every staged unit of a batch into the predictions table; raises LeaseHeld, or a sentence, with all tables kept.
@@ -147,13 +147,21 @@ class Consolidator:
 
     def _cleanup(self, batch: str, manifest: tuple[Staged, ...]) -> int:
         """Drop what is proven to be in the table; how many tables of the batch are left because they came or changed later."""
-        with ThreadPoolExecutor(CLEANERS) as pool:
-            list(pool.map(lambda t: self._try(partial(self._warehouse.drop, t.table, t.version)), manifest))
+        self._each(manifest, lambda t: self._try(partial(self._warehouse.drop, t.table, t.version)))
         left = self._try(lambda: self._warehouse.staged(staging_prefix(batch)))
         for table in left:
             if is_compact_table(table.table, batch):
                 self._try(partial(self._warehouse.drop, table.table))
         return sum(is_unit_table(table.table, batch) for table in left)
+
+    def _each(self, tables: Sequence[Staged], work: Callable[[Staged], object]) -> None:
+        """`work` on every table, several at once."""
+        if self._cleaners == 1:
+            for table in tables:
+                work(table)
+            return
+        with ThreadPoolExecutor(self._cleaners) as pool:
+            list(pool.map(work, tables))
 
     def _try(self, work: Callable[[], T], *but: type[Exception]) -> T:
         """`work`, again where its error may pass; an error of `but` is raised at once."""

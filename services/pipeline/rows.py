@@ -68,6 +68,6 @@ def value(name: str, told: Any) -> Any:
 
 def key(row: Row) -> Key:
     """The business key: the line as a decimal in one spelling, "" without a line; never a float, never an integer."""
-    line = row["current_points_line"]
+    line = row.get("current_points_line")
     told = "" if line is None else format(Decimal(str(line)).normalize(), "f")
     return str(row["game_date"]), row["game_id"], row["player_lookup"], row["system_id"], told
