@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-# Calls per second that BigQuery admits per user and method; half of it is ours.
+# Per second, what BigQuery admits of a method per user, and of writes into one table (5 in 10 s); less than half of it is ours.
 QUOTA_PER_S: Mapping[str, float] = {
     "jobs.insert": 100,
     "tables.insert": 10,

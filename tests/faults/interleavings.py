@@ -15,7 +15,7 @@ from greenlet import greenlet
 from services.foundation.errors import OnCallError
 from services.foundation.retry import Policy
 from services.pipeline import consolidator
-from services.pipeline.consolidator import Consolidator, active_twice
+from services.pipeline.consolidator import Consolidator, NotConserved, NothingStaged, active_twice
 from services.pipeline.lease import Lease
 from services.pipeline.names import PREDICTIONS, unit
 from services.pipeline.rows import key
@@ -54,8 +54,8 @@ def run(seed: int, consolidators: int) -> Schedule:
         world.now += timedelta(minutes=11)
         try:
             Consolidator(SimulatedWarehouse(world), "last", Policy(retries=0), cleaners=1).consolidate(batch, NIGHT)
-        except OnCallError as error:
-            assert type(error).__name__ in ("NothingStaged", "NotConserved"), error  # the second tells of duplicates
+        except (NothingStaged, NotConserved):
+            continue  # the others did it all; or, without a lease, duplicates were made and are told
     return _judge(world)
 
 
@@ -68,7 +68,7 @@ def _start(world: World, batch: str, rng: random.Random, number: int) -> Any:
 
     def work() -> None:
         door = SimulatedWarehouse(world, pause)
-        policy = Policy(retries=2, rng=rng.random, sleep=lambda s: pause("sleep", "inside"))
+        policy = Policy(retries=2, rng=rng.random, sleep=lambda _: pause("sleep", "inside"))
         try:
             Consolidator(door, f"c{number}", policy, cleaners=1).consolidate(batch, NIGHT)
         except (OnCallError, KeyError):
