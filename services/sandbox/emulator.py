@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 import duckdb
-from bqemulator.config import LogLevel
+from bqemulator.config import LogFormat, LogLevel
 from bqemulator.config import Settings as EmulatorSettings
-from bqemulator.server import EmulatorServer
+from bqemulator.observability.logging_ import configure_logging
 
 from services.foundation.clock import Clock
 
@@ -52,6 +52,10 @@ class Emulator:
 
     def __init__(self, clock: Clock) -> None:
         place_spatial_extension()
+        # Its modules log while they are imported, so they are told to be quiet before that.
+        configure_logging(level=LogLevel.ERROR, fmt=LogFormat.JSON)
+        from bqemulator.server import EmulatorServer
+
         self._server = EmulatorServer(
             EmulatorSettings(
                 rest_port=0,
