@@ -1,0 +1,73 @@
+"""Coordinators for these tests: ours, with its worker, as they are deployed; and others, by their documented answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.foundation.clients import connect
+from services.foundation.settings import Settings
+from services.pipeline import worker
+from services.pipeline.coordinator import Coordinator
+from services.pipeline.coordinator_http import Desk, application
+from services.sandbox.world import Sandbox
+
+
+@contextmanager
+def served(app: Starlette) -> Iterator[str]:
+    """An application on a free port of its own, until the end."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=10)
+
+
+@contextmanager
+def own_coordinator(sandbox: Sandbox) -> Iterator[str]:
+    """Our coordinator and our worker, behind the sandbox's Cloud Run."""
+    cloud = connect(Settings.from_env({"SANDBOX_URL": sandbox.address}))
+    with served(worker.application(worker.build(cloud))) as at:
+        sandbox.world.run.backends["prediction-worker"] = at
+        with served(application(Desk(cloud, Coordinator(cloud)))) as address:
+            yield address
+
+
+@dataclass
+class Customers:
+    """A coordinator that answers as the customer's is documented to. Every /start it was sent is kept."""
+
+    start: Callable[[Mapping[str, Any]], tuple[int, Any]]
+    status: Callable[[], tuple[int, Any]]
+    root: tuple[int, Any] = (200, {"service": "prediction-coordinator", "status": "healthy", "batch_active": False})
+    asked: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def application(self) -> Starlette:
+        async def root(_: Request) -> Response:
+            return _answer(self.root)
+
+        async def start(request: Request) -> Response:
+            self.asked.append(await request.json())
+            return _answer(self.start(self.asked[-1]))
+
+        async def status(_: Request) -> Response:
+            return _answer(self.status())
+
+        return Starlette(routes=[Route("/", root), Route("/start", start, methods=["POST"]), Route("/status", status)])
+
+
+def _answer(told: tuple[int, Any]) -> Response:
+    code, body = told
+    return JSONResponse(body, code) if isinstance(body, dict) else Response(str(body), code)
