@@ -72,7 +72,9 @@ class ConsolidationResult:
 class Consolidator:
     """Consolidates batches; `holder` is the name under which it takes the lease."""
 
-    def __init__(self, warehouse: Warehouse, holder: str, retry: Policy | None = None, cleaners: int = CLEANERS) -> None:
+    def __init__(
+        self, warehouse: Warehouse, holder: str, retry: Policy | None = None, cleaners: int = CLEANERS
+    ) -> None:
         self._warehouse, self._holder, self._retry, self._cleaners = warehouse, holder, retry or Policy(), cleaners
 
     def consolidate(self, batch: str, game_date: date) -> ConsolidationResult:

@@ -150,7 +150,7 @@ class BigQueryDoor:
 
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int:
         """Copy up to 1,200 tables into one; the rows the target then has."""
-        self._pace.take("table.update")
+        self._pace.take("table.update", target)
         config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_APPEND)
         self._start(
             job_id,

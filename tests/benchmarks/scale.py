@@ -67,7 +67,6 @@ def table() -> str:
         for name, backend in (("copy jobs", staged), ("objects (design)", by_objects)):
             found = backend(units)
             peaks = ", ".join(f"{what} {pct:.0f} %" for what, pct in found.peak_pct.items())
-            lines.append(
-                f"{units:9,}{found.mutating_dml:14}{found.seconds:10,.0f}   {name}: {(found.refused and 'refused: ' + found.refused) or peaks}"
-            )
+            told = f"refused: {found.refused}" if found.refused else peaks
+            lines.append(f"{units:9,}{found.mutating_dml:14}{found.seconds:10,.0f}   {name}: {told}")
     return "\n".join(lines)
