@@ -1,0 +1,81 @@
+"""Facts for tests: each factory gives the normal thing, and a test names the one thing that differs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from services.dml_errors import WriteAttempt
+from services.night import Night, PlayerNight, WriteError
+
+NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+NIGHT = date(2025, 12, 29)
+
+
+def player(**changes: Any) -> PlayerNight:
+    """An eligible player who was generated and is active."""
+    told: dict[str, Any] = {
+        "player_lookup": "herbertjones",
+        "player_name": "Herbert Jones",
+        "team": "NOP",
+        "opponent": "NYK",
+        "game_id": "20251229_NYK_NOP",
+        "lined": True,
+        "in_context": True,
+        "alias_canonical": None,
+        "eligible": True,
+        "not_eligible_reason": "",
+        "requested": True,
+        "generated_rows": 25,
+        "generation_error": "",
+        "staged_rows": 0,
+        "staging_table": "",
+        "written_rows": 25,
+        "active_rows": 25,
+        "superseded": False,
+        "write_error": None,
+        "batch_id": "batch_2025-12-29_1767037620",
+    }
+    return PlayerNight(**{**told, **changes})
+
+
+def lost(**changes: Any) -> PlayerNight:
+    """A generated player without a written row."""
+    return player(**{"written_rows": 0, "active_rows": 0, **changes})
+
+
+def night(*players: PlayerNight, **changes: Any) -> Night:
+    told: dict[str, Any] = {
+        "game_date": NIGHT,
+        "games": 11,
+        "players": players,
+        "systems": (("ensemble_v1", len(players), 5 * len(players)),),
+        "generated_rows": sum(p.generated_rows or 0 for p in players),
+        "written_rows": sum(p.written_rows or 0 for p in players),
+        "active_rows": sum(p.active_rows or 0 for p in players),
+        "ran": True,
+        "sources": (),
+    }
+    return Night(**{**told, **changes})
+
+
+def write_error(**changes: Any) -> WriteError:
+    text = "400 Resources exceeded during query execution: Too many DML statements outstanding against table p:d.t, limit is 20."
+    return WriteError(
+        **{"at": datetime(2025, 12, 29, 19, 47, 51, tzinfo=UTC), "text": text, "reason": "queue full", **changes}
+    )
+
+
+def attempt(**changes: Any) -> WriteAttempt:
+    at = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
+    told = {
+        "job_id": "j",
+        "at": at,
+        "ended": at,
+        "statement": "MERGE",
+        "ok": True,
+        "reason": "",
+        "message": "",
+        "user": "worker",
+    }
+    return WriteAttempt(**{**told, **changes})

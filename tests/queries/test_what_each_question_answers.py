@@ -1,0 +1,185 @@
+"""Each question of queries/ asked of the seeded fortnight: a case says the parameters and what the answer must hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from services.foundation import catalog
+from services.foundation.errors import BadInput, CatalogError, MissingInWarehouse, OverBytesLimit
+from services.foundation.settings import Settings
+
+NIGHT, SCHEDULED, NO_GAMES = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 24)
+FORTNIGHT = {"first_date": date(2025, 12, 16), "last_date": SCHEDULED}
+RUNS = {"from_time": datetime(2025, 12, 1, tzinfo=UTC), "to_time": datetime(2026, 1, 10, tzinfo=UTC)}
+
+
+@pytest.fixture
+def ask(cloud):
+    return lambda name, tables=None, **params: catalog.run(cloud, name, tables=tables, **params).rows
+
+
+def test_night_players_are_everybody_with_odds_or_context_once(ask):
+    rows = ask("night.players", game_date=NIGHT)
+    assert len({row["player_lookup"] for row in rows}) == len(rows) == 352 + 15
+    assert sum(row["lined"] for row in rows) == 176
+    assert sum(row["in_context"] for row in rows) == 352
+
+
+def test_night_players_names_an_alias_only_when_it_leads_into_the_context(ask):
+    rows = {row["player_lookup"]: row for row in ask("night.players", game_date=NIGHT)}
+    assert rows["herbjones"]["alias_canonical"] == "herbertjones"
+    assert rows["robertwilliams"]["alias_canonical"] is None, "the stored alias points the other way"
+    assert sum(row["alias_canonical"] is not None for row in rows.values()) == 7
+
+
+def test_night_players_of_a_day_without_games_are_none(ask):
+    assert ask("night.players", game_date=NO_GAMES) == ()
+
+
+def test_night_written_counts_rows_per_player_and_system(ask):
+    rows = ask("night.written", game_date=NIGHT)
+    assert len({row["player_lookup"] for row in rows}) == 68
+    assert sum(row["active_rows"] for row in rows) == 1_700
+    assert {row["written_rows"] for row in rows} == {5}
+
+
+def test_night_worker_runs_say_success_for_everybody_on_the_night_that_lost_90(ask):
+    rows = ask("night.worker_runs", game_date=NIGHT, **RUNS)
+    assert len(rows) == 158
+    assert all(row["success"] and row["predictions_generated"] == 25 for row in rows)
+
+
+def test_night_ledger_is_empty_before_our_coordinator_has_run(ask):
+    assert ask("night.ledger", game_date=NIGHT) == ()
+
+
+def test_night_staged_finds_the_rows_that_wait_in_staging(ask):
+    prefix = "nba_predictions._staging_batch_2025_12_25_*"
+    rows = ask("night.staged", tables={"staging": prefix}, game_date=date(2025, 12, 25))
+    assert len(rows) == 9
+    assert {row["staged_rows"] for row in rows} == {25}
+
+
+def test_coverage_history_has_a_row_per_date_with_games(ask):
+    rows = {row["game_date"]: row for row in ask("coverage.history", minutes_needed=15.0, **FORTNIGHT)}
+    assert NO_GAMES not in rows
+    assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["lined"]) == (
+        68,
+        158,
+        352,
+        176,
+    )
+    assert (rows[SCHEDULED]["games"], rows[SCHEDULED]["in_context"], rows[SCHEDULED]["active"]) == (2, 60, 0)
+
+
+def test_coverage_by_system_reads_the_systems_from_the_data(ask):
+    rows = [row for row in ask("coverage.by_system", **FORTNIGHT) if row["game_date"] == NIGHT]
+    assert len(rows) == 5
+    assert {row["players"] for row in rows} == {68}
+
+
+def test_staging_unmerged_tells_rows_that_are_nowhere_else_from_merged_ones(ask):
+    def unmerged(day: date) -> set[int]:
+        tables = {"staging": f"nba_predictions._staging_batch_{day:%Y_%m_%d}_*"}
+        return {row["unmerged_rows"] for row in ask("staging_tables.unmerged", tables=tables, game_date=day)}
+
+    assert unmerged(date(2025, 12, 25)) == {25}
+    assert unmerged(date(2025, 12, 23)) == {0}
+
+
+def test_runs_reported_groups_the_workers_rows_by_batch(ask):
+    (row,) = ask("runs.reported", game_date=NIGHT, **RUNS)
+    assert (row["batch_id"], row["requested"], row["generated"], row["produced_rows"]) == (
+        "batch_2025-12-29_1767037620",
+        158,
+        158,
+        3_950,
+    )
+
+
+def test_runs_ledger_is_empty_before_our_coordinator_has_run(ask):
+    assert ask("runs.ledger", game_date=NIGHT) == ()
+
+
+def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readiness(ask):
+    assert len(ask("pipeline.eligible", game_date=NIGHT, minutes_needed=15.0)) == 158
+    assert len(ask("pipeline.eligible", game_date=SCHEDULED, minutes_needed=15.0)) == 28
+    assert ask("pipeline.eligible", game_date=NIGHT, minutes_needed=47.0) == ()
+
+
+def test_pipeline_games_counts_the_slate(ask):
+    assert len(ask("pipeline.games", game_date=NIGHT)) == 11
+    assert ask("pipeline.games", game_date=NO_GAMES) == ()
+
+
+def test_pipeline_batch_and_batch_players_know_no_batch_that_never_was(ask):
+    assert ask("pipeline.batch", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
+    assert ask("pipeline.batch_players", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
+
+
+def test_calendar_first_night_is_the_first_with_context(ask):
+    assert list(ask("calendar.first_night")[0].values()) == [date(2025, 12, 16)]
+
+
+def test_actions_proof_counts_the_rows_a_drop_would_lose(ask):
+    prefix = "_staging_batch_2025_12_25_"
+    days = {"first_date": date(2025, 12, 25), "last_date": date(2025, 12, 25)}
+    found = ask("night.staged", tables={"staging": f"nba_predictions.{prefix}*"}, game_date=date(2025, 12, 25))
+    suffixes = [row["suffix"] for row in found]
+    rows = ask("actions.proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
+    assert len(rows) == 9
+
+
+def test_actions_append_and_nothing_are_exercised_with_every_action():
+    # tests/actions drives them through the action's life; here they only have to load
+    assert {catalog.load(name).name for name in ("actions.append", "actions.nothing")} == {
+        "actions.append",
+        "actions.nothing",
+    }
+
+
+# --- the catalog itself ---------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_or_missing_parameter_is_refused_before_anything_is_asked(cloud):
+    with pytest.raises(CatalogError, match=r"night.written takes \['game_date'\], got \['day'\]"):
+        catalog.run(cloud, "night.written", day=NIGHT)
+
+
+def test_an_unknown_question_is_refused(cloud):
+    with pytest.raises(CatalogError, match="no query"):
+        catalog.run(cloud, "night.nothing")
+
+
+@pytest.mark.parametrize("name", ["x`; DROP TABLE y", "only_a_table", "a.b.c.d", "ds.t WHERE 1=1", ""])
+def test_a_table_name_that_is_none_never_reaches_the_sql(name):
+    with pytest.raises(BadInput):
+        catalog.table_id(name)
+
+
+def test_a_header_that_does_not_fit_its_sql_is_refused():
+    with pytest.raises(CatalogError, match="declares"):
+        catalog.parse("x.y", "-- A question?\n-- @param day DATE  unused\nSELECT 1")
+
+
+def test_a_query_over_its_bytes_limit_is_a_sentence_and_bills_nothing(sandbox, cloud):
+    from dataclasses import replace
+
+    narrow = replace(cloud, settings=Settings.from_env({"SANDBOX_URL": sandbox.address, "QUERY_LIMIT_MIB": "5"}))
+    before = sandbox.world.meter.bytes_billed
+    with pytest.raises(OverBytesLimit, match="would bill more"):
+        catalog.run(narrow, "night.written", game_date=NIGHT)
+    assert sandbox.world.meter.bytes_billed == before
+
+
+def test_a_missing_table_is_a_sentence_that_names_it(cloud):
+    with pytest.raises(MissingInWarehouse, match="not found"):
+        catalog.run(cloud, "night.staged", tables={"staging": "nba_predictions.no_such_table"}, game_date=NIGHT)
+
+
+def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, cloud):
+    answer = catalog.run(cloud, "night.written", game_date=NIGHT)
+    assert answer.source.bytes_billed >= 10 * 1024 * 1024
+    assert answer.source.read_at - cloud.now() < timedelta(seconds=5)
