@@ -16,7 +16,7 @@ from services.foundation.errors import OnCallError
 from services.foundation.reading import Health, Reading
 from services.verbs import verb_of
 
-_ENDED = "ended actions"
+_ENDED, _FOUND = "ended actions", "what finishing found"
 LOOK_BACK = timedelta(days=7)
 TOLD_FOR = timedelta(minutes=3)  # how long an outcome stays under the page's head
 HEALTH = {
@@ -86,6 +86,8 @@ def tickets() -> dict[str, Ticket]:
 
 def _lines(actions: Iterable[Action]) -> None:
     now = session.now()
+    if found := st.session_state.pop(_FOUND, ""):
+        st.markdown(f":blue[:material/info:] {widgets.plain(found)}")
     known = {action.key for action in actions if action.ended is None}
     for ticket in list(tickets().values()):
         if not ticket.ended and ticket.key.split(" ")[0] not in known:
@@ -143,7 +145,7 @@ def _finish(action: Action) -> None:
     try:
         authorise(session.actor(), verb_of(action.verb).needs, "finishing an action")
         verdict = finish(session.cloud(), verb_of(action.verb), action)
-        st.toast(widgets.plain(verdict.sentence))
+        st.session_state[_FOUND] = verdict.sentence
     except OnCallError as error:
-        st.toast(widgets.plain(error))
+        st.session_state[_FOUND] = str(error)
     reads.forget()
