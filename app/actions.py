@@ -104,7 +104,7 @@ def _planned(pending: _Pending) -> _Pending:
 
 def show_plan(plan: Plan, key: str = "") -> None:
     """Everything a plan says: what changes, what stops it, what it costs, how it is undone, how to do it by hand."""
-    st.markdown(f"### {widgets.plain(plan.title)}")
+    st.markdown(f"## {widgets.plain(plan.title)}")
     for guard in plan.blocked:
         st.markdown(f":red[:material/block:] **{widgets.plain(guard.sentence)}**")
     for caution in plan.cautions:

@@ -17,7 +17,7 @@ from services.run_plan import NOT_BY_A_RUN
 from services.scaling import NARROW, RESTORE, SET
 from services.staging_repair import DROP_MERGED, DROP_ORPHAN
 from services.staging_tables import Inventory, StagingTable, parse_name
-from services.worker_width import CAP_INSTANCES, CAP_REQUESTS, WorkerWidth, what_if
+from services.worker_width import CAP_INSTANCES, CAP_REQUESTS, EMERGENCY, WorkerWidth, what_if
 
 _STAYS = "Until somebody restores it"
 _LASTS = {_STAYS: None, "For 1 hour": timedelta(hours=1), "For 3 hours": timedelta(hours=3)}
@@ -82,7 +82,8 @@ def of_width() -> None:
     revert = _LASTS[lasts or _STAYS]
     until = {"revert_at": (_minute() + revert).isoformat()} if revert else {}
     with st.container(horizontal=True, gap="small"):
-        actions.offer(NARROW, "Emergency: narrow to 4 × 3", primary=True, **until)
+        narrow = (width.actual.instances, width.actual.requests) == EMERGENCY
+        actions.offer(NARROW, "Emergency: narrow to 4 × 3", primary=not narrow, **until)
         actions.offer(RESTORE, "Restore the normal width")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         instances = st.number_input(

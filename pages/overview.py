@@ -40,13 +40,12 @@ def losses(night: Night) -> None:
     widgets.footer(night.sources, cloud.now())
 
 
-answer, repair = st.columns([5, 1], vertical_alignment="center")
-with answer:
-    widgets.verdict(verdict.health, verdict.sentence, verdict.details)
+with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(width="stretch"):
+        widgets.verdict(verdict.health, verdict.sentence, verdict.details)
+    if tonight.night.value is not None:
+        repairs.of_night(tonight.night.value)
 night = widgets.known(tonight.night, "The night's players")
-if night is not None:
-    with repair:
-        repairs.of_night(night)
 played = night is not None and (night.games or night.players)
 if night is not None and played:
     shares(night)
