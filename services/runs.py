@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -58,7 +59,8 @@ class Batches:
 
 LIVE = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
 STALLED_AFTER = timedelta(minutes=10)
-STATUS_LINES = 'resource.labels.service_name="{coordinator}" AND ("complete! " OR "STALLED" OR "Consolidation" OR "TIMED OUT" OR "BATCH RESET")'
+_STATUS_WORDS = ("complete! ", "STALLED", "Consolidation", "TIMED OUT", "BATCH RESET")
+STATUS_LINES = f'resource.labels.service_name="{{coordinator}}" AND ({" OR ".join(map(json.dumps, _STATUS_WORDS))})'
 
 
 def read_batches(cloud: Cloud, game_date: date) -> Batches:

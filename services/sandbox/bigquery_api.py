@@ -121,6 +121,7 @@ class _Api:
         if key is not None:
             return refused(key)
         self.tables.forget(name)
+        self.tables.expire(name, await request.json())
         return await self.warehouse.pass_on(request)
 
     async def drop_table(self, request: Request) -> Response:

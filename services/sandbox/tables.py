@@ -40,6 +40,7 @@ class Tables:
         self._about: dict[str, About] = {}
         self._changed: dict[str, tuple[str, int | None]] = {}
         self.created: dict[str, str] = {}  # dataset.table of a past night → epoch ms
+        self.expires: dict[str, str] = {}  # dataset.table → epoch ms; the emulator keeps no expiry
 
     def _path(self, dataset: str, table: str = "") -> str:
         return f"/bigquery/v2/projects/{self._project}/datasets/{dataset}/tables" + (f"/{table}" if table else "")
@@ -73,7 +74,16 @@ class Tables:
 
     def drop(self, table: str) -> None:
         self.created.pop(table, None)
+        self.expires.pop(table, None)
         self.forget(table)
+
+    def expire(self, table: str, told: Resource) -> None:
+        """Keep the expiry that a create or a patch sets; null takes it away."""
+        if "expirationTime" in told:
+            if told["expirationTime"]:
+                self.expires[table] = str(told["expirationTime"])
+            else:
+                self.expires.pop(table, None)
 
     async def names(self, dataset: str) -> list[str]:
         answer = await self._http.get(self._path(dataset), params={"maxResults": 50_000})
@@ -96,6 +106,8 @@ class Tables:
         name = f"{dataset}.{resource.get('tableReference', {}).get('tableId')}"
         if name in self.created:
             resource["creationTime"] = self.created[name]
+        if name in self.expires:
+            resource["expirationTime"] = self.expires[name]
 
     async def correct(self, table: str, resource: Resource) -> None:
         """The emulator's metadata knows neither rows that DML and copies wrote nor when: count and date them here."""
