@@ -22,6 +22,7 @@ from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading, Source
 from services.night import Night, read_night
+from services.run_checks import Check, read_checks
 from services.run_progress import Live, read_live
 from services.runs import Batches, read_batches
 from services.staging_tables import Inventory, read_inventory
@@ -62,6 +63,7 @@ widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for="15s")
 first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_for="1h")
 batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for="30s")
 worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_for="5s")
+checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for="30s")
 live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
 actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, reads, session, widgets
+from app import actions, reads, run_panels, session, widgets
 from services.foundation.reading import Health, worst
 from services.run_actions import RESUMABLE, RESUME, START
 from services.runs import LIVE, Batch, Batches, BatchState
@@ -67,26 +67,6 @@ def buttons(batches: Batches | None) -> None:
                 actions.offer(RESUME, f"Resume {batch.batch_id}", key=batch.batch_id, batch_id=batch.batch_id)
 
 
-def live(batch: Batch) -> None:
-    """The stages of a batch that runs, looked at every two seconds."""
-
-    @st.fragment(run_every="2s", key="run progress")
-    def panel() -> None:
-        seen = widgets.known(reads.live(cloud, batch.batch_id, batch.started), "How far the batch is")
-        if seen is None:
-            return
-        with st.grid(5, min_column_width=110):
-            for name, players in seen.stages:
-                widgets.figure(name.capitalize(), players, of=seen.requested if name != "requested" else None)
-        rate = f"{seen.per_minute:,.0f} players a minute" if seen.per_minute else "no rate yet"
-        eta = f", all asked by {widgets.clock_time(seen.ready_at)}" if seen.ready_at else ""
-        word = ":red[:material/hourglass_disabled:] stands still · " if seen.stalled else ""
-        st.caption(f"{word}{seen.state} · {rate}{eta} · {widgets.plain(seen.told)}")
-        widgets.footer((seen.source,), cloud.now())
-
-    panel()
-
-
 def show(batches: Batches) -> None:
     health = worst(b.health for b in batches.batches[:1]) if batches.batches else Health.NONE_EXPECTED
     widgets.verdict(health, headline(batches), [session.day(game_date)])
@@ -94,11 +74,14 @@ def show(batches: Batches) -> None:
     widgets.gaps(batches.problems)
     for batch in batches.batches[:1]:
         if batch.state in LIVE and batch.recorded_in == "ledger":
-            live(batch)
+            run_panels.live(batch)
     widgets.listing(
         [as_row(batch) for batch in batches.batches], alt="Batches", empty="No batch of this night is recorded."
     )
     widgets.footer(batches.sources, cloud.now())
+    for batch in batches.batches[:1]:
+        if batch.state not in LIVE and batch.recorded_in == "ledger":
+            run_panels.proof(batch)
 
 
 batches = widgets.known(reads.batches(cloud, game_date), "The batches")

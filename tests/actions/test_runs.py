@@ -10,11 +10,17 @@ import pytest
 from services.actions.life import Refused, run_action
 from services.actions.log import State
 from services.coordinator import NotUnderstood, progress_of, read_coordinator, start
+from services.dml_errors import read_writes
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput, OnCallError
 from services.missing_players import Why
+from services.night import read_night
+from services.pipeline.ledger import Entry
 from services.run_actions import RESUME, START
+from services.run_checks import checks as judge
+from services.run_checks import read_checks
 from services.run_progress import live_of
+from services.runs import BatchState, read_batches
 from tests.actions.conftest import OPERATOR
 from tests.actions.pipeline import Customers, own_coordinator, served
 
@@ -229,3 +235,20 @@ def test_a_night_that_has_not_run_is_started_whole_without_force(desk, ours):
     action = run_action(desk, OPERATOR, START, plan)
     assert action.state is State.DONE, action.sentence
     assert "28 of 28 eligible players are active" in action.sentence
+    batch = read_batches(desk, datetime(2025, 12, 30, tzinfo=UTC).date()).batches[0]
+    checks = read_checks(desk, batch)
+    assert [check.question for check in checks if check.ok is not True] == []
+    assert "700 produced = 700 staged." in [check.sentence for check in checks]
+
+
+def test_a_sum_that_does_not_hold_is_named_and_one_that_is_not_known_is_not_all_right(desk, ours):
+    day = datetime(2025, 12, 30, tzinfo=UTC).date()
+    entry = Entry(
+        BATCH, day, BatchState.CONSOLIDATION_FAILED, 4, "x", produced_rows=700, staged_rows=675, staged_tables=27
+    )
+    writes = read_writes(desk, desk.now(), desk.now())
+    found = {check.question: check for check in judge(entry, read_night(desk, day), writes, tables_left=27)}
+    assert found["what was produced was staged"].ok is False
+    assert found["what was produced was staged"].sentence == "700 produced = 675 staged."
+    assert found["each distinct row was merged"].ok is None
+    assert (found["consolidation succeeded"].ok, found["staging is clean"].ok) == (False, False)
