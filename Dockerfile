@@ -16,7 +16,7 @@ COPY services services
 # The sandbox stays on developers' machines.
 RUN rm -rf services/sandbox
 
-USER desk
+USER 10001
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/_stcore/health', timeout=4)"]
 CMD ["sh", "-c", "exec python -m streamlit run app/main.py --server.address 0.0.0.0 --server.port \"$PORT\""]
