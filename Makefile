@@ -24,7 +24,7 @@ dashboard: $(READY) ## the dashboard alone, against what the environment names (
 	@exec $(BIN)/python -m streamlit run app/main.py --server.port $${DASHBOARD_PORT:-8501}
 
 test: $(READY) chromium ## every test, the browser's included
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: $(READY) ## lint, types and layer contracts; changes nothing
 	$(BIN)/ruff format --check .
