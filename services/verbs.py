@@ -5,13 +5,31 @@ from __future__ import annotations
 from services.actions.verb import Verb
 from services.consolidate_now import CONSOLIDATE
 from services.foundation.errors import BadInput
+from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
+from services.names.saving import EDIT
+from services.names.taking_back import UNDO_EDIT
 from services.run_actions import RESUME, START
 from services.scaling import NARROW, RESTORE, SET
 from services.staging_repair import DROP_MERGED, DROP_ORPHAN
 from services.staging_undo import UNDO_DROP
 
 VERBS = {
-    verb.name: verb for verb in (START, RESUME, CONSOLIDATE, DROP_MERGED, DROP_ORPHAN, UNDO_DROP, NARROW, RESTORE, SET)
+    verb.name: verb
+    for verb in (
+        START,
+        RESUME,
+        CONSOLIDATE,
+        DROP_MERGED,
+        DROP_ORPHAN,
+        UNDO_DROP,
+        NARROW,
+        RESTORE,
+        SET,
+        EDIT,
+        UNDO_EDIT,
+        MERGE_IDENTITIES,
+        UNDO_MERGE,
+    )
 }
 
 
