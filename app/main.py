@@ -29,6 +29,9 @@ PAGES = {
         ("concurrency", "Concurrency", "tune", "How wide are the workers, against what the table admits?"),
         ("runs", "Runs", "directions_run", "Which batches ran, how far is each, and what do their sums prove?"),
     ],
+    "Who is who": [
+        ("aliases", "Aliases", "badge", "Which names of the odds meet no player, and whom do they mean?"),
+    ],
     "What was done": [
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
     ],

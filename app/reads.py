@@ -21,6 +21,7 @@ from services.dml_errors import DmlReport, read_writes
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading, Source
+from services.names.unresolved import Names, read_names
 from services.night import Night, read_night
 from services.run_checks import Check, read_checks
 from services.run_progress import Live, read_live
@@ -64,6 +65,7 @@ first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_
 batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for="30s")
 worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_for="5s")
 checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for="30s")
+names: _Read[Names] = _Read("The names", read_names, fresh_for="1m")
 live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
 actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -37,6 +37,16 @@ def turn_round(alias: str, canonical: str) -> tuple[Edit, Edit]:
 
 def correct(alias: str, wrong: str, right: str) -> tuple[Edit, Edit]:
     return Edit(Do.DEACTIVATE, alias, wrong), Edit(Do.ADD, alias, right)
+
+
+def with_turns(edits: Iterable[Edit], active: Mapping[str, Collection[str]]) -> tuple[Edit, ...]:
+    """The edits, with each addition whose other direction is active made a turning round."""
+    turned: list[Edit] = []
+    for edit in edits:
+        if edit.do is Do.ADD and edit.alias in active.get(edit.canonical, ()):
+            turned.append(Edit(Do.DEACTIVATE, edit.canonical, edit.alias))
+        turned.append(edit)
+    return tuple(dict.fromkeys(turned))
 
 
 def parse(text: str) -> tuple[Edit, ...]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.foundation.errors import BadInput
 from services.names.book import Alias, Book, Registered, read_book
 from services.names.checks import Weight, check, made_worse, with_rows
-from services.names.edits import Do, Edit, as_args, correct, edits_of, parse, turn_round
+from services.names.edits import Do, Edit, as_args, correct, edits_of, parse, turn_round, with_turns
 from services.names.proposals import Name, propose
 from services.names.twins import find_twins
 from services.names.unresolved import read_names
@@ -125,6 +125,14 @@ def test_turning_round_and_correcting_take_the_old_row_away_and_add_the_new_one(
         Edit(Do.ADD, "robertwilliams", "robertwilliamsiii"),
     )
     assert [edit.do for edit in correct("a1", "b1", "c1")] == [Do.DEACTIVATE, Do.ADD]
+
+
+def test_an_addition_against_an_active_alias_becomes_a_turning_round():
+    edits = parse("robertwilliams,robertwilliamsiii\nherbjones,herbertjones")
+    assert with_turns(edits, {"robertwilliamsiii": {"robertwilliams"}}) == (
+        Edit(Do.DEACTIVATE, "robertwilliamsiii", "robertwilliams"),
+        *edits,
+    )
 
 
 # --- proposals ---------------------------------------------------------------------------------------------------------------

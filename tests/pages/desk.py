@@ -9,7 +9,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
-PAGES = ("overview", "coverage", "missing_players", "dml_errors", "staging_tables", "concurrency")
+PAGES = ("overview", "coverage", "missing_players", "dml_errors", "staging_tables", "concurrency", "aliases")
 GOOD_NIGHT, INCIDENT, NO_GAMES = "2025-12-26", "2025-12-29", "2025-12-24"
 
 

@@ -183,3 +183,51 @@ def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, clou
     answer = catalog.run(cloud, "night.written", game_date=NIGHT)
     assert answer.source.bytes_billed >= 10 * 1024 * 1024
     assert answer.source.read_at - cloud.now() < timedelta(seconds=5)
+
+
+def test_aliases_book_and_registry_book_are_every_row(ask):
+    aliases, registry = ask("aliases.book"), ask("registry.book")
+    assert {"alias": "herbjones", "canonical": "herbertjones", "active": True}.items() <= next(
+        row for row in aliases if row["alias"] == "herbjones"
+    ).items()
+    assert len(aliases) == 8
+    assert {row["player_id"] for row in registry if row["lookup"].startswith("garytrent")} == {
+        "garytrent_001",
+        "garytrentjr_001",
+    }
+
+
+def test_aliases_unresolved_are_the_fifteen_of_29_december_and_seven_of_them_are_led_on(ask):
+    rows = ask("aliases.unresolved", from_date=NIGHT, to_date=NIGHT)
+    assert len(rows) == 15
+    assert sum(row["alias_canonical"] is not None for row in rows) == 7
+    assert ask("aliases.unresolved", from_date=NO_GAMES, to_date=NO_GAMES) == ()
+
+
+def test_aliases_resolved_says_by_which_way_each_name_leads(ask):
+    rows = ask("aliases.resolved", names=["herbjones", "herbertjones", "nobody"])
+    assert [(row["how"], row["lookup"]) for row in rows] == [
+        ("exact", "herbertjones"),
+        ("through an alias", "herbertjones"),
+        ("unresolved", None),
+    ]
+
+
+def test_aliases_standing_tells_who_was_out(ask):
+    rows = ask("aliases.standing", lookups=["jimmybutleriii", "nobody"], from_date=NIGHT, to_date=NIGHT)
+    assert [(row["player_lookup"], row["status"], row["ready"]) for row in rows] == [("jimmybutleriii", "out", True)]
+
+
+def test_registry_used_counts_the_rows_of_other_tables(ask):
+    rows = {row["table_name"]: row["row_count"] for row in ask("registry.used", player_ids=["nobody_001"])}
+    assert rows == {"player_prop_predictions": 0, "upcoming_player_game_context": 0}
+
+
+def test_aliases_apply_and_registry_set_id_change_nothing_when_nothing_is_as_expected(ask, cloud):
+    """What they do when it is, the actions' tests show."""
+    expected = {"expected_rows": 9, "expected_active": 9, "expected_latest": cloud.now()}
+    row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "gone": "false"}'
+    ask("aliases.apply", rows=[row], touched=["x"], **expected)
+    ask("registry.set_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
+    assert len(ask("aliases.book")) == 8
+    assert not [row for row in ask("registry.book") if row["player_id"] == "x_001"]
