@@ -5,6 +5,7 @@ Run as `python -m streamlit run app/main.py`.
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +15,7 @@ from app import actions, patience, reads, session, under_way, widgets
 from services.foundation.access import Role
 from services.foundation.clock import ET, eastern_day
 from services.foundation.errors import OnCallError
+from services.foundation.identity import NotSignedIn
 
 PAGES = {
     "Tonight": [
@@ -98,7 +100,7 @@ def foot() -> None:
         f":material/cloud: {widgets.plain(where)}  \n"
         f":material/person: {widgets.plain(actor.name)} · {actor.role}"
     )
-    if cloud.settings.in_sandbox:
+    if session.chooses_role():
         st.sidebar.segmented_control(
             "Look as", list(Role), default=Role.OPERATOR, key=session.ROLE, required=True, help="Only in the sandbox"
         )
@@ -117,12 +119,21 @@ def pulse() -> None:
     beat()
 
 
+def turned_away(error: OnCallError) -> None:
+    """The whole page when the desk cannot start, or when nobody is proven to be looking."""
+    widgets.calm(error)
+    if isinstance(error, NotSignedIn):
+        logging.getLogger(__name__).warning("Turned away: %s", error.sentence)
+        if session.oidc():
+            st.button("Sign in", on_click=st.login, type="primary")
+
+
 st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
 page = navigation()
 try:
-    session.cloud()
+    session.actor()
 except OnCallError as error:
-    widgets.calm(error)
+    turned_away(error)
     st.stop()
 head(page)
 foot()

@@ -8,14 +8,16 @@ from datetime import date, datetime
 
 import streamlit as st
 
+from services.foundation import identity
 from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud, connect
-from services.foundation.clock import eastern_day, night_of
+from services.foundation.clock import SystemClock, eastern_day, night_of
 from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
 ROLE = "role"  # the sandbox's role switch
 _NIGHT = "night"  # the date picker's key
+_SIGNED_IN = "signed in"  # the identity that this connection proved
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,31 @@ def now() -> datetime:
 
 
 def actor() -> Actor:
-    """Who is looking. An e-mail counts only when the sign-in was verified; nobody is an operator by default."""
-    if cloud().settings.in_sandbox:
-        return Actor("on-call", Role(st.session_state.get(ROLE, Role.OPERATOR)))
-    if getattr(st.user, "is_logged_in", False):
-        return Actor(str(st.user.email), Role.VIEWER)
-    return Actor("not signed in", Role.VIEWER)
+    """Who is looking; raises NotSignedIn when nobody proved it. Nobody is an operator by default."""
+    settings = cloud().settings
+    identity.check_configured(settings, oidc())
+    at = SystemClock().now()  # a signature's times are real, whatever night the sandbox shows
+    if settings.iap_audience:
+        told = st.context.headers.get_all(identity.ASSERTION)
+        keys = identity.key_ring(settings.iap_keys_url)
+        st.session_state[_SIGNED_IN] = known = identity.sign_in(
+            st.session_state.get(_SIGNED_IN), told, settings, keys, at
+        )
+        return identity.actor_of(known.identity, settings)
+    if oidc():
+        return identity.actor_of(identity.from_oidc(st.user.to_dict(), at), settings)
+    return Actor("on-call", Role(st.session_state.get(ROLE, Role.OPERATOR)))
+
+
+def chooses_role() -> bool:
+    """Whether one may look as somebody else: only in the sandbox, and only where nobody signs in."""
+    settings = cloud().settings
+    return settings.in_sandbox and not settings.iap_audience and not oidc()
+
+
+def oidc() -> bool:
+    """Whether Streamlit's own sign-in is configured."""
+    return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
 
 
 def choose(asked: str, at: datetime, first_stored: Callable[[date], date | None]) -> ChosenNight:
