@@ -30,7 +30,7 @@ class Metadata:
             self.asked.append(query["audience"])
             # The client decodes the token for its times; nobody here checks its signature.
             return 200, b"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjQ5MDAwMDAwMDB9.c2ln"
-        return 200, b"{}"
+        return 200, b'{"email": "on-call@example.iam.gserviceaccount.com", "scopes": []}'
 
 
 @pytest.fixture
