@@ -21,7 +21,7 @@ run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on
 	@exec $(BIN)/python -m services.sandbox
 
 dashboard: $(READY) ## the dashboard alone, against what the environment names (real Google Cloud by default)
-	@exec $(BIN)/python -m streamlit run app/main.py --server.port $${DASHBOARD_PORT:-8501}
+	@exec $(BIN)/python -m app.server
 
 test: $(READY) chromium ## every test, the browser's included
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

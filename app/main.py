@@ -1,6 +1,6 @@
 """The frame around every page: where to go, which night, what time it is, and the page itself.
 
-Run as `python -m streamlit run app/main.py`.
+`python -m app.server` serves it.
 """
 
 from __future__ import annotations

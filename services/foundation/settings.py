@@ -58,6 +58,13 @@ def _names(raw: str) -> frozenset[str]:
     return names
 
 
+def _hosts(raw: str) -> frozenset[str]:
+    names = frozenset(name.strip().lower() for name in raw.split(",") if name.strip())
+    if wrong := sorted(name for name in names if not name.replace("-", "").replace(".", "").isalnum()):
+        raise ValueError(f"host names without port, with commas between; not {wrong[0]!r}")
+    return names
+
+
 def boolean(raw: str) -> bool:
     """`true` or `false`, in any case; nothing else."""
     try:
@@ -97,6 +104,9 @@ class Settings:
     operators: frozenset[str] = _var("OPERATORS", "", _names, "e-mail addresses that may act, with commas between")
     operator_groups: frozenset[str] = _var(
         "OPERATOR_GROUPS", "", _names, "groups that may act, where the sign-in vouches for groups (OIDC)"
+    )
+    dashboard_hosts: frozenset[str] = _var(
+        "DASHBOARD_HOSTS", "", _hosts, "names the dashboard answers under, with commas between; empty: any"
     )
     query_limit_mib: int = _var(
         "QUERY_LIMIT_MIB", "1024", _positive_int, "MiB one query may bill before BigQuery refuses it"
