@@ -29,13 +29,19 @@ class ChosenNight:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _open(settings: Settings) -> Cloud:
-    return connect(settings)
+def _open(settings: Settings, acting: bool) -> Cloud:
+    return connect(settings, acting)
 
 
 def cloud() -> Cloud:
     """The doors to the cloud that the environment names; raises OnCallError when they cannot be opened."""
-    return _open(Settings.from_env())
+    return _open(Settings.from_env(), False)
+
+
+def acting_cloud() -> Cloud:
+    """The same doors, opened as the account that may change things; only actions go through them."""
+    settings = Settings.from_env()
+    return _open(settings, bool(settings.acting_account))
 
 
 def now() -> datetime:

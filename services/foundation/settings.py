@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -58,6 +59,12 @@ def _names(raw: str) -> frozenset[str]:
     return names
 
 
+def _account(raw: str) -> str:
+    if raw and not re.fullmatch(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com", raw):
+        raise ValueError("a service account's address, or nothing")
+    return raw
+
+
 def _hosts(raw: str) -> frozenset[str]:
     names = frozenset(name.strip().lower() for name in raw.split(",") if name.strip())
     if wrong := sorted(name for name in names if not name.replace("-", "").replace(".", "").isalnum()):
@@ -104,6 +111,9 @@ class Settings:
     operators: frozenset[str] = _var("OPERATORS", "", _names, "e-mail addresses that may act, with commas between")
     operator_groups: frozenset[str] = _var(
         "OPERATOR_GROUPS", "", _names, "groups that may act, where the sign-in vouches for groups (OIDC)"
+    )
+    acting_account: str = _var(
+        "ACTING_ACCOUNT", "", _account, "service account that actions are carried out as; empty: the one that reads"
     )
     dashboard_hosts: frozenset[str] = _var(
         "DASHBOARD_HOSTS", "", _hosts, "names the dashboard answers under, with commas between; empty: any"

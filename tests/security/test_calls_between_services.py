@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import fields
 
 import pytest
 
 from services import coordinator
-from services.foundation.clients import Cloud
-from services.foundation.errors import OnCallError
+from services.foundation.clients import Cloud, connect
+from services.foundation.errors import OnCallError, SettingsError
 from services.foundation.settings import Settings
 from services.pipeline import dispatch
 from tests.security.serving import serve
@@ -46,7 +48,7 @@ def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
 
 def real_cloud() -> Cloud:
     """A cloud outside the sandbox; only its settings are looked at here."""
-    return Cloud(Settings.from_env({}), None, None, None, None, None)  # type: ignore[arg-type]
+    return Cloud(**{**{each.name: None for each in fields(Cloud)}, "settings": Settings.from_env({})})
 
 
 @pytest.mark.parametrize("identity", [coordinator._identity, dispatch._identity], ids=["coordinator", "worker"])
@@ -73,3 +75,33 @@ def test_a_token_that_cannot_be_had_is_told_and_the_call_is_not_made(metadata, i
     metadata.down = True
     with pytest.raises(OnCallError, match="token"):
         identity(real_cloud(), "https://service-abc.a.run.app")
+
+
+@pytest.fixture
+def own_account(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials of the account that reads, as a file names them."""
+    told = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(told))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+
+
+def test_actions_go_out_as_the_account_that_acts_and_reads_as_the_one_that_reads(own_account):
+    acts = "on-call-act@nba-props-platform.iam.gserviceaccount.com"
+    settings = Settings.from_env({"ACTING_ACCOUNT": acts})
+    reading, acting = connect(settings), connect(settings, acting=True)
+    for client in (acting.bigquery, acting.logging):
+        assert client._credentials.service_account_email == acts
+    for client in (reading.bigquery, reading.logging):
+        assert getattr(client._credentials, "service_account_email", None) != acts
+
+
+def test_without_an_account_that_acts_there_is_one_identity(own_account):
+    acting = connect(Settings.from_env({}), acting=True)
+    assert not hasattr(acting.bigquery._credentials, "service_account_email")
+
+
+@pytest.mark.parametrize("wrong", ["nora@example.com", "on-call", "x@gserviceaccount.com.evil.example"])
+def test_an_acting_account_that_is_no_service_account_is_refused(wrong):
+    with pytest.raises(SettingsError, match="ACTING_ACCOUNT"):
+        Settings.from_env({"ACTING_ACCOUNT": wrong})
