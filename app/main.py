@@ -33,6 +33,7 @@ PAGES = {
     ],
     "What was done": [
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
+        ("doctor", "Connections", "cable", "Does the desk reach everything it stands on? If not, what repairs it?"),
     ],
 }
 

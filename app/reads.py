@@ -18,6 +18,7 @@ from services.calendar import read_first_night
 from services.concurrency import Widths, read_widths
 from services.coverage import History, read_history
 from services.dml_errors import DmlReport, read_writes
+from services.doctor import Examination, read_examination
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading, Source
@@ -65,6 +66,7 @@ batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for="
 worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_for="5s")
 checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for="30s")
 live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
+doctor: _Read[Examination] = _Read("The connections", read_examination, fresh_for="1m")
 actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")
 
 
