@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${WATCHED_RUNTIME:=}"                     # the watched worker's service account; needed to narrow and restore it
 : "${WITH_WRITE_PATH:=no}"                   # yes: also our own worker and coordinator, under names of their own
 : "${SLACK_SECRET:=}"                        # Secret Manager's name of the Slack address; empty: none
-: "${EVERY:=* * * * *}"                      # how often the watchdog looks
+: "${EVERY:=*/5 * * * *}"                    # how often the watchdog looks; a job is billed by the started minute
 
 WORKER="$NAME-worker" COORDINATOR="$NAME-coordinator" WATCHDOG="$NAME-watchdog"
 READ="$NAME-read@$PROJECT.iam.gserviceaccount.com"
