@@ -1,22 +1,29 @@
-# One image for every part: the dashboard by default; another command makes it the worker or the coordinator:
-#   python -m services.pipeline.worker      python -m services.pipeline.serve
+# One image for every part: the dashboard by default; another command makes it
+#   the worker       python -m services.pipeline.worker
+#   the coordinator  python -m services.pipeline.serve
+#   the watchdog     python -m services.watchdog
+# With --build-arg SANDBOX=yes it also holds the sandbox (python -m services.sandbox), for a demonstration.
 FROM python:3.11-slim-bookworm
+ARG SANDBOX=no
 
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 HOST=0.0.0.0 PORT=8080
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 HOST=0.0.0.0 PORT=8080
 WORKDIR /desk
 
-COPY requirements.txt .
-RUN pip install --no-deps --require-hashes -r requirements.txt && useradd --uid 10001 --no-create-home desk
+COPY requirements.txt requirements-dev.txt ./
+RUN if [ "$SANDBOX" = yes ]; then list=requirements-dev.txt; else list=requirements.txt; fi \
+    && pip install --no-deps --require-hashes -r "$list" \
+    && rm requirements*.txt \
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin desk
 
 COPY .streamlit .streamlit
 COPY app app
 COPY pages pages
 COPY queries queries
 COPY services services
-# The sandbox stays on developers' machines.
-RUN rm -rf services/sandbox
+RUN if [ "$SANDBOX" != yes ]; then rm -rf services/sandbox; fi
 
 USER 10001
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/_stcore/health', timeout=4)"]
-CMD ["sh", "-c", "exec python -m streamlit run app/main.py --server.address 0.0.0.0 --server.port \"$PORT\""]
+# Asks whichever part runs: the dashboard, or the worker and the coordinator. The watchdog is a job and serves nothing.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["python", "-m", "services.foundation.alive"]
+CMD ["python", "-m", "app.server"]

@@ -1,6 +1,6 @@
 # Prediction On-Call: everything one types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test check fix settings faults bench lock chromium clean
+.PHONY: help run dashboard test check fix settings doctor audit faults bench lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +21,7 @@ run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on
 	@exec $(BIN)/python -m services.sandbox
 
 dashboard: $(READY) ## the dashboard alone, against what the environment names (real Google Cloud by default)
-	@exec $(BIN)/python -m streamlit run app/main.py --server.port $${DASHBOARD_PORT:-8501}
+	@exec $(BIN)/python -m app.server
 
 test: $(READY) chromium ## every test, the browser's included
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
@@ -31,6 +31,7 @@ check: $(READY) ## lint, types and layer contracts; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -m tests.security.audit
 
 fix: $(READY) ## format and mend what the linter can
 	$(BIN)/ruff format .
@@ -38,6 +39,12 @@ fix: $(READY) ## format and mend what the linter can
 
 settings: $(READY) ## every setting with its value, its default and its meaning
 	@$(BIN)/python -m services.foundation.settings
+
+doctor: $(READY) ## what the desk reaches, and the command that repairs what it does not; changes nothing
+	@$(BIN)/python -m services.doctor
+
+audit: $(READY) ## known holes in what is pinned; says so and goes on where nobody can be asked
+	@$(BIN)/python -m tests.security.audit
 
 faults: $(READY) ## the write path under crashes, repeats and races, beside the old way
 	$(BIN)/python -m tests.faults

@@ -163,7 +163,7 @@ def _go(verb: Verb, plan: Plan) -> None:
     if plan.friction is Friction.TYPED and (not reason.strip() or typed.strip() != plan.typed):
         st.session_state[_SAID] = f"Give a reason and type “{plan.typed}”. Nothing was done."
         return
-    cloud, actor = session.cloud(), session.actor()
+    cloud, actor = session.acting_cloud(), session.actor()
     ticket = RUNNER.submit(plan, actor.role, cloud.now(), lambda: run_action(cloud, actor, verb, plan, reason, typed))
     under_way.tickets()[ticket.key] = ticket
     _close()

@@ -1,10 +1,11 @@
 """The frame around every page: where to go, which night, what time it is, and the page itself.
 
-Run as `python -m streamlit run app/main.py`.
+`python -m app.server` serves it.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +15,7 @@ from app import actions, patience, reads, session, under_way, widgets
 from services.foundation.access import Role
 from services.foundation.clock import ET, eastern_day
 from services.foundation.errors import OnCallError
+from services.foundation.identity import NotSignedIn
 
 PAGES = {
     "Tonight": [
@@ -34,6 +36,7 @@ PAGES = {
     ],
     "What was done": [
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
+        ("doctor", "Connections", "cable", "Does the desk reach everything it stands on? If not, what repairs it?"),
     ],
 }
 
@@ -101,7 +104,7 @@ def foot() -> None:
         f":material/cloud: {widgets.plain(where)}  \n"
         f":material/person: {widgets.plain(actor.name)} · {actor.role}"
     )
-    if cloud.settings.in_sandbox:
+    if session.chooses_role():
         st.sidebar.segmented_control(
             "Look as", list(Role), default=Role.OPERATOR, key=session.ROLE, required=True, help="Only in the sandbox"
         )
@@ -120,12 +123,21 @@ def pulse() -> None:
     beat()
 
 
+def turned_away(error: OnCallError) -> None:
+    """The whole page when the desk cannot start, or when nobody is proven to be looking."""
+    widgets.calm(error)
+    if isinstance(error, NotSignedIn):
+        logging.getLogger(__name__).warning("Turned away: %s", error.sentence)
+        if session.oidc():
+            st.button("Sign in", on_click=st.login, type="primary")
+
+
 st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
 page = navigation()
 try:
-    session.cloud()
+    session.actor()
 except OnCallError as error:
-    widgets.calm(error)
+    turned_away(error)
     st.stop()
 head(page)
 foot()

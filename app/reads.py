@@ -18,6 +18,7 @@ from services.calendar import read_first_night
 from services.concurrency import Widths, read_widths
 from services.coverage import History, read_history
 from services.dml_errors import DmlReport, read_writes
+from services.doctor import Examination, read_examination
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading, Source
@@ -67,6 +68,7 @@ worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_f
 checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for="30s")
 names: _Read[Names] = _Read("The names", read_names, fresh_for="1m")
 live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
+doctor: _Read[Examination] = _Read("The connections", read_examination, fresh_for="1m")
 actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")
 
 

@@ -8,15 +8,16 @@ from datetime import date, datetime
 
 import streamlit as st
 
+from services.foundation import identity
 from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud, connect
-from services.foundation.clock import eastern_day, night_of
+from services.foundation.clock import SystemClock, eastern_day, night_of
 from services.foundation.settings import Settings
-from services.scaling import keep_time
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
 ROLE = "role"  # the sandbox's role switch
 _NIGHT = "night"  # the date picker's key
+_SIGNED_IN = "signed in"  # the identity that this connection proved
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,19 @@ class ChosenNight:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _open(settings: Settings) -> Cloud:
-    cloud = connect(settings)
-    keep_time(cloud)
-    return cloud
+def _open(settings: Settings, acting: bool) -> Cloud:
+    return connect(settings, acting)
 
 
 def cloud() -> Cloud:
     """The doors to the cloud that the environment names; raises OnCallError when they cannot be opened."""
-    return _open(Settings.from_env())
+    return _open(Settings.from_env(), False)
+
+
+def acting_cloud() -> Cloud:
+    """The same doors, opened as the account that may change things; only actions go through them."""
+    settings = Settings.from_env()
+    return _open(settings, bool(settings.acting_account))
 
 
 def now() -> datetime:
@@ -44,12 +49,31 @@ def now() -> datetime:
 
 
 def actor() -> Actor:
-    """Who is looking. An e-mail counts only when the sign-in was verified; nobody is an operator by default."""
-    if cloud().settings.in_sandbox:
-        return Actor("on-call", Role(st.session_state.get(ROLE, Role.OPERATOR)))
-    if getattr(st.user, "is_logged_in", False):
-        return Actor(str(st.user.email), Role.VIEWER)
-    return Actor("not signed in", Role.VIEWER)
+    """Who is looking; raises NotSignedIn when nobody proved it. Nobody is an operator by default."""
+    settings = cloud().settings
+    identity.check_configured(settings, oidc())
+    at = SystemClock().now()  # a signature's times are real, whatever night the sandbox shows
+    if settings.iap_audience:
+        told = st.context.headers.get_all(identity.ASSERTION)
+        keys = identity.key_ring(settings.iap_keys_url)
+        st.session_state[_SIGNED_IN] = known = identity.sign_in(
+            st.session_state.get(_SIGNED_IN), told, settings, keys, at
+        )
+        return identity.actor_of(known.identity, settings)
+    if oidc():
+        return identity.actor_of(identity.from_oidc(st.user.to_dict(), at), settings)
+    return Actor("on-call", Role(st.session_state.get(ROLE, Role.OPERATOR)))
+
+
+def chooses_role() -> bool:
+    """Whether one may look as somebody else: only in the sandbox, and only where nobody signs in."""
+    settings = cloud().settings
+    return settings.in_sandbox and not settings.iap_audience and not oidc()
+
+
+def oidc() -> bool:
+    """Whether Streamlit's own sign-in is configured."""
+    return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
 
 
 def choose(asked: str, at: datetime, first_stored: Callable[[date], date | None]) -> ChosenNight:

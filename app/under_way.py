@@ -144,7 +144,7 @@ def _finish(action: Action) -> None:
     """Re-read what came of an action whose process died, and record it."""
     try:
         authorise(session.actor(), verb_of(action.verb).needs, "finishing an action")
-        verdict = finish(session.cloud(), verb_of(action.verb), action)
+        verdict = finish(session.acting_cloud(), verb_of(action.verb), action)
         st.session_state[_FOUND] = verdict.sentence
     except OnCallError as error:
         st.session_state[_FOUND] = str(error)

@@ -22,3 +22,4 @@ CREATE TABLE IF NOT EXISTS prediction_on_call.actions (
 )
 PARTITION BY DATE(recorded_at)
 CLUSTER BY action_key, action_id
+OPTIONS (description = "Who wanted what, what was planned, and what came of it? A row when it is meant, a row when it has ended; never changed.")

@@ -16,3 +16,4 @@ CREATE TABLE IF NOT EXISTS prediction_on_call.batch_players (
 )
 PARTITION BY game_date
 CLUSTER BY batch_id, player_lookup
+OPTIONS (description = "What became of each player of a batch? Written in one call per change of state, never one job per player.")

@@ -28,3 +28,4 @@ CREATE TABLE IF NOT EXISTS prediction_on_call.batches (
 )
 PARTITION BY game_date
 CLUSTER BY batch_id
+OPTIONS (description = "Where is each batch, and do its sums hold? One row per change of state; the newest row of a batch counts.")

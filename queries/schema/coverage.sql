@@ -11,3 +11,4 @@ CREATE TABLE IF NOT EXISTS prediction_on_call.coverage (
 )
 PARTITION BY game_date
 CLUSTER BY batch_id
+OPTIONS (description = "How did each batch leave the coverage of its date? One row per finished batch, for the history.")

@@ -60,7 +60,7 @@ class Answer:
 
 def table_id(name: str) -> str:
     """`dataset.table` (or `project.dataset.table`, or a prefix ending in *) quoted for SQL; anything else is BadInput."""
-    if not _TABLE_ID.match(name):
+    if not _TABLE_ID.fullmatch(name):
         raise BadInput(f"{name!r} is not a table name.", "Give it as dataset.table, with letters, digits and _ only.")
     return f"`{name}`"
 

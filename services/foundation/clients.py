@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import google.auth
 import requests
 from google.api_core.client_options import ClientOptions
+from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery, logging, run_v2
@@ -18,6 +19,10 @@ from google.cloud.run_v2.services.services.transports import ServicesRestTranspo
 from services.foundation.clock import Clock, RunningClock, SystemClock
 from services.foundation.errors import SourceUnreadable
 from services.foundation.settings import Settings
+
+EVERYTHING_ALLOWED = (
+    "https://www.googleapis.com/auth/cloud-platform"  # what may really be done, the account's roles decide
+)
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,9 @@ class Cloud:
         return f"projects/{self.settings.project}/locations/{self.settings.region}/services/{service}"
 
 
-def connect(settings: Settings) -> Cloud:
-    """Open every client; raises SourceUnreadable when credentials or the sandbox are missing."""
-    credentials = _credentials(settings)
+def connect(settings: Settings, acting: bool = False) -> Cloud:
+    """Open every client, as the account that acts when `acting`; raises SourceUnreadable when credentials or the sandbox are missing."""
+    credentials = _credentials(settings, acting)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
     run_address = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
     return Cloud(
@@ -66,11 +71,14 @@ def connect(settings: Settings) -> Cloud:
     )
 
 
-def _credentials(settings: Settings) -> Credentials:
+def _credentials(settings: Settings, acting: bool) -> Credentials:
     if settings.in_sandbox:
         return AnonymousCredentials()
     try:
-        return google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])[0]
+        own = google.auth.default(scopes=[EVERYTHING_ALLOWED])[0]
+        if not acting or not settings.acting_account:
+            return own
+        return impersonated_credentials.Credentials(own, settings.acting_account, [EVERYTHING_ALLOWED], lifetime=3600)
     except DefaultCredentialsError:
         raise SourceUnreadable(
             "No Google credentials were found.",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -51,6 +52,26 @@ def _percent(raw: str) -> float:
     return number
 
 
+def _names(raw: str) -> frozenset[str]:
+    names = frozenset(name.strip().lower() for name in raw.split(",") if name.strip())
+    if wrong := sorted(name for name in names if "@" not in name and not name.replace("-", "").isalnum()):
+        raise ValueError(f"e-mail addresses or group names, with commas between; not {wrong[0]!r}")
+    return names
+
+
+def _account(raw: str) -> str:
+    if raw and not re.fullmatch(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com", raw):
+        raise ValueError("a service account's address, or nothing")
+    return raw
+
+
+def _hosts(raw: str) -> frozenset[str]:
+    names = frozenset(name.strip().lower() for name in raw.split(",") if name.strip())
+    if wrong := sorted(name for name in names if not name.replace("-", "").replace(".", "").isalnum()):
+        raise ValueError(f"host names without port, with commas between; not {wrong[0]!r}")
+    return names
+
+
 def boolean(raw: str) -> bool:
     """`true` or `false`, in any case; nothing else."""
     try:
@@ -78,6 +99,25 @@ class Settings:
         "COORDINATOR_URL", "", _address, "coordinator's address; empty: the one that Cloud Run reports"
     )
     sandbox_url: str = _var("SANDBOX_URL", "", _address, "address of the local sandbox; empty: real Google Cloud")
+    iap_audience: str = _var(
+        "IAP_AUDIENCE", "", _text, "whom the proxy signs for: /projects/NUMBER/locations/REGION/services/NAME"
+    )
+    iap_keys_url: str = _var(
+        "IAP_KEYS_URL",
+        "https://www.gstatic.com/iap/verify/public_key-jwk",
+        _address,
+        "public keys of Identity-Aware Proxy",
+    )
+    operators: frozenset[str] = _var("OPERATORS", "", _names, "e-mail addresses that may act, with commas between")
+    operator_groups: frozenset[str] = _var(
+        "OPERATOR_GROUPS", "", _names, "groups that may act, where the sign-in vouches for groups (OIDC)"
+    )
+    acting_account: str = _var(
+        "ACTING_ACCOUNT", "", _account, "service account that actions are carried out as; empty: the one that reads"
+    )
+    dashboard_hosts: frozenset[str] = _var(
+        "DASHBOARD_HOSTS", "", _hosts, "names the dashboard answers under, with commas between; empty: any"
+    )
     query_limit_mib: int = _var(
         "QUERY_LIMIT_MIB", "1024", _positive_int, "MiB one query may bill before BigQuery refuses it"
     )
@@ -125,12 +165,16 @@ def _read(about: Mapping[str, Any], env: Mapping[str, str]) -> Any:
 def describe(settings: Settings) -> str:
     """A table of every variable: its value now, its default, what it is for."""
     rows = [
-        (f.metadata["name"], str(getattr(settings, f.name)), f.metadata["default"], f.metadata["doc"])
+        (f.metadata["name"], _shown(getattr(settings, f.name)), f.metadata["default"], f.metadata["doc"])
         for f in fields(settings)
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     head = f"{'variable':{widths[0]}}  {'value':{widths[1]}}  {'default':{widths[2]}}  meaning"
     return "\n".join([head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:{widths[2]}}  {d}" for a, b, c, d in rows)])
+
+
+def _shown(value: Any) -> str:
+    return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
 if __name__ == "__main__":

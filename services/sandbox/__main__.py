@@ -80,8 +80,8 @@ def children(sandbox: Sandbox, chosen: Mapping[str, int]) -> list[Child]:
                 )
             )
     port = chosen["DASHBOARD_PORT"]
-    command = ["streamlit", "run", "app/main.py", "--server.port", str(port)]
-    return [*started, start("dashboard", command, env, f"http://127.0.0.1:{port}/_stcore/health")]
+    env |= {"DASHBOARD_PORT": str(port)}
+    return [*started, start("dashboard", ["app.server"], env, f"http://127.0.0.1:{port}/_stcore/health")]
 
 
 def wait_for(child: Child, seconds: float = 60) -> None:

@@ -33,8 +33,8 @@ STARTS_WITHIN_S = 60
 def dashboard(shared_sandbox: Any) -> Iterator[str]:
     """The address of a dashboard started as the Makefile starts it, against the session's sandbox."""
     port = _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "SANDBOX_URL": shared_sandbox.address})
+    env = {**os.environ, "SANDBOX_URL": shared_sandbox.address, "DASHBOARD_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
         yield f"http://127.0.0.1:{port}"

@@ -49,9 +49,9 @@ class Place:
     def dashboard(self) -> str:
         address = f"http://127.0.0.1:{_free_port()}"
         port = address.rpartition(":")[2]
-        command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", port]
         env = {**os.environ, "SANDBOX_URL": self.sandbox.address, "COORDINATOR_URL": self.coordinator}
-        self.running[address] = subprocess.Popen(command, cwd=ROOT, env=env)
+        command = [sys.executable, "-m", "app.server"]
+        self.running[address] = subprocess.Popen(command, cwd=ROOT, env={**env, "DASHBOARD_PORT": port})
         _wait_for(f"{address}/_stcore/health", self.running[address])
         return address
 

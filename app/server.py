@@ -1,0 +1,37 @@
+"""Starts the dashboard as production does: Streamlit's server behind our gate.
+
+Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from app.gate import Gate
+from services.foundation import identity
+from services.foundation.errors import SettingsError
+from services.foundation.settings import Settings
+
+
+def application(settings: Settings) -> st.App:
+    """The dashboard as an ASGI application; raises SettingsError when nobody could be proven to be looking."""
+    identity.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
+    keys = identity.key_ring(settings.iap_keys_url)
+    return st.App(Path(__file__).with_name("main.py"), middleware=[Middleware(Gate, settings=settings, keys=keys)])
+
+
+def main() -> None:
+    port = os.environ.get("DASHBOARD_PORT") or os.environ.get("PORT") or "8501"
+    try:
+        app = application(Settings.from_env())
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+    app.run(config={"server.port": int(port), "server.address": os.environ.get("HOST", "127.0.0.1")})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Is the desk connected? Every door, permission, table and service it stands on, a sentence each, with the command that repairs it.
+
+`python -m services.doctor` (make doctor) prints it and ends with 1 when something critical is wrong. It never writes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+
+from services import coordinator
+from services.calendar import read_first_night
+from services.foundation.clients import Cloud, connect
+from services.foundation.errors import AccessDenied, MissingInWarehouse, OnCallError
+from services.foundation.google_reads import reading_from
+from services.foundation.reading import SEVERITY, Health, Source, worst
+from services.foundation.settings import Settings
+from services.logs import parse
+from services.wanted_tables import TABLES, Wanted
+
+LIMIT_S = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: how it is, in a sentence, and the command that repairs it where one does."""
+
+    about: str
+    health: Health
+    sentence: str
+    repair: str = ""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Every finding, worst first, and where they come from."""
+
+    findings: tuple[Finding, ...]
+    sources: tuple[Source, ...]
+
+    @property
+    def health(self) -> Health:
+        return worst(finding.health for finding in self.findings)
+
+
+def read_examination(cloud: Cloud) -> Examination:
+    """Look at everything once; what cannot be looked at is a finding of its own. Raises nothing."""
+    checks = (_sign_in, _warehouse, _tables, _job_history, _logs, _services, _coordinator)
+    found = [finding for check in checks for finding in _safely(check, cloud)]
+    found.sort(key=lambda finding: SEVERITY.index(finding.health))
+    return Examination(tuple(found), (Source("BigQuery, Cloud Run, Logging, the coordinator", cloud.now()),))
+
+
+def _safely(check: Callable[[Cloud], Iterator[Finding]], cloud: Cloud) -> Iterator[Finding]:
+    try:
+        yield from check(cloud)
+    except OnCallError as error:
+        yield _trouble(cloud, check.__name__.strip("_").replace("_", " "), error)
+
+
+def _trouble(cloud: Cloud, about: str, error: OnCallError, repair: str = "") -> Finding:
+    health = Health.CRITICAL if isinstance(error, AccessDenied | MissingInWarehouse) else Health.UNKNOWN
+    project = cloud.settings.project
+    grant = f"PROJECT={project} deploy/apply.sh --do" if isinstance(error, AccessDenied) else ""
+    return Finding(about, health, f"{error.sentence} {error.remedy}".strip(), repair or grant)
+
+
+def _sign_in(cloud: Cloud) -> Iterator[Finding]:
+    settings = cloud.settings
+    if settings.in_sandbox and not settings.iap_audience:
+        yield Finding("sign-in", Health.OK, "This is the sandbox: nobody signs in, and the role is chosen on the page.")
+        return
+    by = "Identity-Aware Proxy signs who is looking." if settings.iap_audience else "IAP_AUDIENCE is not set."
+    if settings.operators or settings.operator_groups:
+        many = len(settings.operators) + len(settings.operator_groups)
+        yield Finding("sign-in", Health.OK, f"{by} {many} people or groups may act.")
+    else:
+        yield Finding(
+            "sign-in",
+            Health.WARNING,
+            f"{by} OPERATORS is empty: everybody is a viewer, nobody may act.",
+            "gcloud run services update prediction-on-call --update-env-vars=OPERATORS=you@example.com",
+        )
+
+
+def _warehouse(cloud: Cloud) -> Iterator[Finding]:
+    """One question: proves the connection, the right to ask, and the bytes limit."""
+    first = read_first_night(cloud)
+    told = f"the first stored night is {first}" if first else "no night is stored yet"
+    yield Finding("warehouse", Health.OK, f"BigQuery answers questions in {cloud.settings.project}; {told}.")
+
+
+def _tables(cloud: Cloud) -> Iterator[Finding]:
+    for wanted in TABLES:
+        try:
+            yield _table(cloud, wanted)
+        except MissingInWarehouse:
+            yield _missing(cloud, wanted)
+        except OnCallError as error:
+            yield _trouble(cloud, wanted.name, error)
+
+
+def _missing(cloud: Cloud, wanted: Wanted) -> Finding:
+    project = cloud.settings.project
+    repair = f"PROJECT={project} deploy/apply.sh --do" if wanted.ours else f"bq show {project}:{wanted.name}"
+    health = Health.CRITICAL if wanted.needed else Health.WARNING
+    return Finding(wanted.name, health, f"It is not there: {wanted.without}.", repair)
+
+
+def _table(cloud: Cloud, wanted: Wanted) -> Finding:
+    with reading_from("BigQuery tables.get"):
+        table = cloud.bigquery.get_table(wanted.name, timeout=LIMIT_S)
+    name = f"{cloud.settings.project}.{wanted.name}"
+    there = {field.name: field.field_type for field in table.schema}
+    if gone := sorted(set(wanted.columns) - set(there)):
+        health = Health.CRITICAL if wanted.needed else Health.WARNING
+        columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column} {wanted.columns[column]}" for column in gone)
+        sentence = f"It has no column {', '.join(gone)}: {wanted.without}."
+        return Finding(wanted.name, health, sentence, f"bq query --nouse_legacy_sql 'ALTER TABLE `{name}` {columns}'")
+    extra = len(set(there) - set(wanted.columns))
+    about = f"{len(there)} columns ({extra} not needed here), {table.num_rows or 0:,} rows"
+    if wanted.partitioned_by and table.time_partitioning is None:
+        size = (table.num_bytes or 0) / 1_000_000
+        return Finding(
+            wanted.name,
+            Health.WARNING,
+            f"It is not partitioned: every question and every MERGE about one night reads the whole table"
+            f" ({size:,.1f} MB). Everything works; it costs more. {about}.",
+            f"bq query --nouse_legacy_sql --time_partitioning_field={wanted.partitioned_by}"
+            f" --clustering_fields={wanted.clustered_by.replace(' ', '')} --destination_table={wanted.name}_partitioned"
+            f" 'FROM `{name}`'",
+        )
+    return Finding(wanted.name, Health.OK, f"Every needed column is there: {about}.")
+
+
+def _job_history(cloud: Cloud) -> Iterator[Finding]:
+    try:
+        with reading_from("BigQuery job history"):
+            list(islice(cloud.bigquery.list_jobs(all_users=True, max_results=1, timeout=LIMIT_S), 1))
+    except AccessDenied as error:
+        yield _trouble(
+            cloud,
+            "job history",
+            AccessDenied(error.sentence, "DML errors are then counted from the logs alone."),
+            f"gcloud projects add-iam-policy-binding {cloud.settings.project} --role=roles/bigquery.resourceViewer"
+            " --member=serviceAccount:prediction-on-call-read@…",
+        )
+        return
+    yield Finding("job history", Health.OK, "The jobs of all users can be listed: DML errors are counted from them.")
+
+
+def _logs(cloud: Cloud) -> Iterator[Finding]:
+    """The newest lines of the worker and the coordinator: are there any, and can their shapes be read?"""
+    settings, since = cloud.settings, cloud.now() - timedelta(hours=36)
+    for service in (settings.worker_service, settings.coordinator_service):
+        told = (
+            f'resource.type="cloud_run_revision" AND resource.labels.service_name="{service}"'
+            f' AND timestamp>="{since:%Y-%m-%dT%H:%M:%SZ}"'
+        )
+        with reading_from("Cloud Logging"):
+            listed = cloud.logging.list_entries(filter_=told, order_by="timestamp desc", page_size=200)
+            entries = list(islice(listed, 200))
+        yield _shapes(service, entries)
+
+
+def _shapes(service: str, entries: list[object]) -> Finding:
+    about = f"log of {service}"
+    if not entries:
+        return Finding(
+            about,
+            Health.WARNING,
+            f"{service} wrote no line in 36 h: either it is idle, or its name is not {service}.",
+            "gcloud run services list --format='value(metadata.name)'",
+        )
+    lines = [parse(entry) for entry in entries]
+    as_json = sum(isinstance(getattr(entry, "payload", None), dict) for entry in entries)
+    unread = sum(not line.message.strip() for line in lines)
+    told = f"{len(lines)} newest lines read: {len(lines) - as_json} text, {as_json} JSON"
+    if unread:
+        return Finding(about, Health.WARNING, f"{told}; {unread} of them have no message that the desk understands.")
+    return Finding(about, Health.OK, f"{told}.")
+
+
+def _services(cloud: Cloud) -> Iterator[Finding]:
+    for name in (cloud.settings.worker_service, cloud.settings.coordinator_service):
+        try:
+            with reading_from("Cloud Run"):
+                service = cloud.run.get_service(name=cloud.service_name(name), timeout=LIMIT_S)
+        except MissingInWarehouse:
+            yield Finding(
+                name,
+                Health.CRITICAL,
+                f"Cloud Run has no service {name} in {cloud.settings.region}.",
+                f"gcloud run services list --project={cloud.settings.project}; then set WORKER_SERVICE,"
+                " COORDINATOR_SERVICE or CLOUD_RUN_REGION",
+            )
+            continue
+        except OnCallError as error:
+            yield _trouble(cloud, name, error)
+            continue
+        ready, created = (
+            r.rsplit("/", 1)[-1] for r in (service.latest_ready_revision, service.latest_created_revision)
+        )
+        if ready != created:
+            yield Finding(
+                name,
+                Health.WARNING,
+                f"{name} serves {ready or 'nothing'}, not its newest revision {created}, which did not become ready.",
+                f"gcloud run revisions describe {created} --region={cloud.settings.region}",
+            )
+        else:
+            yield Finding(name, Health.OK, f"{name} serves its newest revision {ready} at {service.uri}.")
+
+
+def _coordinator(cloud: Cloud) -> Iterator[Finding]:
+    try:
+        found = coordinator.read_coordinator(cloud)
+    except OnCallError as error:
+        yield Finding(
+            "coordinator",
+            Health.CRITICAL,
+            f"{error.sentence} {error.remedy} Runs can be watched in the tables, but not started from here.".strip(),
+            f"gcloud run services describe {cloud.settings.coordinator_service} --region={cloud.settings.region}"
+            " --format='value(status.url)'; then set COORDINATOR_URL",
+        )
+        return
+    ours = {"players", "resume"} <= found.supports
+    kind = (
+        "ours: it re-runs chosen players and resumes batches"
+        if ours
+        else "of the customer's kind: a re-run is always the whole date, and a stopped batch cannot be resumed"
+    )
+    yield Finding("coordinator", Health.OK, f"{found.service} answers at {found.url}; it is {kind}.")
+
+
+def as_text(examination: Examination) -> str:
+    """The findings as lines for a terminal, worst first."""
+    lines = []
+    for finding in examination.findings:
+        lines.append(f"{finding.health.upper():13} {finding.about}: {finding.sentence}")
+        if finding.repair:
+            lines.append(f"{'':13} → {finding.repair}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    try:
+        examination = read_examination(connect(Settings.from_env()))
+    except OnCallError as error:
+        raise SystemExit(str(error)) from None
+    print(as_text(examination))
+    sys.exit(examination.health is Health.CRITICAL)
+
+
+if __name__ == "__main__":
+    main()
