@@ -30,6 +30,7 @@ PAGES = {
         ("runs", "Runs", "directions_run", "Which batches ran, how far is each, and what do their sums prove?"),
     ],
     "What was done": [
+        ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
     ],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.actions.verb import Verb
+from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
 from services.consolidate_now import CONSOLIDATE
 from services.foundation.errors import BadInput
 from services.run_actions import RESUME, START
@@ -11,7 +12,23 @@ from services.staging_repair import DROP_MERGED, DROP_ORPHAN
 from services.staging_undo import UNDO_DROP
 
 VERBS = {
-    verb.name: verb for verb in (START, RESUME, CONSOLIDATE, DROP_MERGED, DROP_ORPHAN, UNDO_DROP, NARROW, RESTORE, SET)
+    verb.name: verb
+    for verb in (
+        ACKNOWLEDGE,
+        SILENCE,
+        RESOLVE,
+        REOPEN,
+        TEST,
+        START,
+        RESUME,
+        CONSOLIDATE,
+        DROP_MERGED,
+        DROP_ORPHAN,
+        UNDO_DROP,
+        NARROW,
+        RESTORE,
+        SET,
+    )
 }
 
 
