@@ -51,13 +51,19 @@ def buttons(alert: Alert, state: AlertState) -> None:
             actions.offer(ACKNOWLEDGE, key=key, primary=True, alert_id=key)
         if state is not AlertState.OPEN:
             actions.offer(REOPEN, key=key, alert_id=key)
-        with st.popover("Silence or resolve"):
-            st.caption(f"{widgets.plain(rule.means)} Source: {widgets.plain(rule.source)}.")
-            why = st.text_input("Why", key=f"why {key}", max_chars=200)
-            length = st.segmented_control("For", list(SILENCES), default="1 h", key=f"for {key}", required=True)
-            actions.offer(SILENCE, key=key, alert_id=key, minutes=SILENCES[length or "1 h"], why=why)
-            actions.offer(RESOLVE, key=key, alert_id=key, why=why)
+    # Not a popover: that would stay open above the plan that its buttons open.
+    with st.expander("What it means, by hand, silence, resolve"):
+        st.caption(f"{widgets.plain(rule.means)} Source: {widgets.plain(rule.source)}.")
         for finding in alert.findings[:1]:
             if finding.get("command"):
-                with st.popover("By hand"):
-                    st.code(finding["command"], language="bash", wrap_lines=True)
+                st.code(finding["command"], language="bash", wrap_lines=True)
+        _quiet(key)
+
+
+def _quiet(key: str) -> None:
+    """Silence for a while, or close; both ask why."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        why = st.text_input("Why", key=f"why {key}", max_chars=200, width=320)
+        length = st.segmented_control("For", list(SILENCES), default="1 h", key=f"for {key}", required=True)
+        actions.offer(SILENCE, key=key, alert_id=key, minutes=SILENCES[length or "1 h"], why=why)
+        actions.offer(RESOLVE, key=key, alert_id=key, why=why)

@@ -31,7 +31,9 @@ PAGES = {
     ],
     "What was done": [
         ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
+        ("logs", "Logs", "article", "What did the services say?"),
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
+        ("handoff_note", "Handoff note", "description", "What must whoever comes next know?"),
     ],
 }
 

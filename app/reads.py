@@ -22,6 +22,7 @@ from services.dml_errors import DmlReport, read_writes
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading, Source
+from services.logs import Lines, read_lines
 from services.night import Night, read_night
 from services.run_checks import Check, read_checks
 from services.run_progress import Live, read_live
@@ -69,6 +70,7 @@ worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_f
 checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for="30s")
 live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
 alerts: _Read[Alerts] = _Read("The alerts", read_alerts, fresh_for="5s")
+lines: _Read[Lines] = _Read("The log", read_lines, fresh_for="1m")
 last_look: _Read[datetime | None] = _Read("The watchdog's log", read_last_look, fresh_for="30s")
 schedule: _Read[Schedule] = _Read("Cloud Scheduler", read_schedule, fresh_for="2m")
 actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")

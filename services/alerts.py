@@ -14,7 +14,7 @@ from typing import Any
 from services.actions.record import append_once
 from services.foundation import catalog
 from services.foundation.clients import Cloud
-from services.foundation.reading import Health, Source
+from services.foundation.reading import SEVERITY, Health, Source
 
 HERE = f"{socket.gethostname()}:{os.getpid()}"
 KEEP_FOR = timedelta(days=14)  # how long an ended alert stays in sight
@@ -146,7 +146,9 @@ class Alerts:
 
     @property
     def open(self) -> tuple[Alert, ...]:
-        return tuple(alert for alert in self.alerts if not alert.ended)
+        """Worst first."""
+        found = [alert for alert in self.alerts if not alert.ended]
+        return tuple(sorted(found, key=lambda alert: (SEVERITY.index(alert.severity), alert.since)))
 
     def of(self, cause: str, night: date | None) -> Alert | None:
         """The alert of a cause and night: the open one, else the last that ended."""

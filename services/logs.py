@@ -106,3 +106,26 @@ def _text_of(payload: Any) -> str:
 
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A search that the person on call would type: `command` does the same by hand."""
+
+    name: str
+    condition: str
+    about: str
+
+    def command(self, cloud: Cloud) -> str:
+        settings = cloud.settings
+        told = self.condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
+        return f"gcloud logging read '{SERVICES} AND ({told})' --limit=50 --format='table(timestamp,textPayload)'"
+
+
+PRESETS = (
+    Preset("Staging writes", STAGING_WRITES, "What the workers staged"),
+    Preset("Consolidation", CONSOLIDATION, "What the coordinator merged, in both spellings"),
+    Preset("DML errors", DML, "Writes that the table refused"),
+    Preset("Errors of the prediction services", ERRORS, "Error or worse, by severity or by the text"),
+    Preset("Lost players", FAILED_PLAYERS, "A prediction or a write that failed, by player"),
+)

@@ -192,7 +192,7 @@ RULES = (
         "not one line of worker or coordinator since the newest batch began",
         "Errors would not be seen: that none is seen means nothing.",
         "See that logs arrive (sinks, exclusions, LOG_LEVEL).",
-        "alerts",
+        "logs",
         "sight-logs",
         _LOGS,
     ),

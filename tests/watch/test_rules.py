@@ -161,3 +161,26 @@ def test_every_rule_names_its_source_threshold_meaning_and_remedy():
     for rule in RULES:
         assert all([rule.source, rule.threshold_in(SETTINGS), rule.means, rule.remedy, rule.page])
     assert "5 rejected writes within 60 s" in RULES[0].threshold_in(SETTINGS)
+
+
+def test_healing_narrows_a_fresh_storm_resumes_what_stalled_consolidates_what_waits_and_never_deletes():
+    from services.pipeline.config import SelfHealingConfig
+    from services.watch.healing import plan_steps
+
+    def steps(given, now=NOW, healing=SelfHealingConfig()):  # noqa: B008
+        return [step.verb.name for step in plan_steps(judge(given, SETTINGS, now), given, healing, now)]
+
+    fresh = facts(night_facts(writes=known(writes(*storm(90, every_s=7)))))
+    assert steps(fresh) == ["scaling.narrow"]
+    assert steps(fresh, healing=SelfHealingConfig(auto_reduce_concurrency=False)) == []
+    assert steps(fresh, now=NOW + timedelta(hours=7)) == [], "an old storm is over"
+    narrow = facts(night_facts(writes=known(writes(*storm(90, every_s=7)))), worker=known(worker(Setting(4, 20, 3))))
+    assert steps(narrow) == [], "never below 4 × 3"
+    stopped = facts(night_facts(night=known(night(*players(10), *never_asked(5))), batches=stalled()))
+    assert steps(stopped) == ["run.resume"]
+    assert steps(stopped, healing=SelfHealingConfig(resume_stalled=False)) == []
+    leftover = facts(night_facts(night=known(night(*players(150), *waiting(3)))), staging=known((left(1),)))
+    assert steps(leftover) == ["staging.consolidate"]
+    assert steps(leftover, healing=SelfHealingConfig(consolidate_leftovers=False)) == []
+    for given, _ in DAYS.values():
+        assert not [name for name in steps(given) if "drop" in name or "delete" in name]
