@@ -6,7 +6,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 HOST=0.0.0.0
 WORKDIR /desk
 
 COPY requirements.txt .
-RUN pip install --require-hashes -r requirements.txt && useradd --uid 10001 --no-create-home desk
+RUN pip install --no-deps --require-hashes -r requirements.txt && useradd --uid 10001 --no-create-home desk
 
 COPY .streamlit .streamlit
 COPY app app

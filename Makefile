@@ -14,7 +14,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install python3, or set PYTHON=/path/to/python."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Set PYTHON=/path/to/python."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.txt
 	@touch $@
 
 run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on http://127.0.0.1:8501
@@ -24,7 +24,7 @@ dashboard: $(READY) ## the dashboard alone, against what the environment names (
 	@exec $(BIN)/python -m streamlit run app/main.py --server.port $${DASHBOARD_PORT:-8501}
 
 test: $(READY) chromium ## every test, the browser's included
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 check: $(READY) ## lint, types and layer contracts; changes nothing
 	$(BIN)/ruff format --check .

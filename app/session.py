@@ -12,6 +12,7 @@ from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud, connect
 from services.foundation.clock import eastern_day, night_of
 from services.foundation.settings import Settings
+from services.scaling import keep_time
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
 ROLE = "role"  # the sandbox's role switch
@@ -28,7 +29,9 @@ class ChosenNight:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _open(settings: Settings) -> Cloud:
-    return connect(settings)
+    cloud = connect(settings)
+    keep_time(cloud)
+    return cloud
 
 
 def cloud() -> Cloud:

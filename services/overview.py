@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.concurrency import ADMITTED, Widths
 from services.coverage import judge as judge_coverage
@@ -70,8 +70,17 @@ def judge(
         _signal("Concurrency", "concurrency", widths, _width),
         _signal("Last batch", "missing_players", batches, lambda b: _last_batch(b, night.value)),
     )
+    health, sentence = _hedged(health, sentence, (night, dml, staging, widths, batches))
     ordered = tuple(sorted(signals, key=lambda s: SEVERITY.index(s.health)))
     return Verdict(game_date, health, sentence, details, ordered)
+
+
+def _hedged(health: Health, sentence: str, readings: tuple[Reading[Any], ...]) -> tuple[Health, str]:
+    """A night is not called all right while a source that could contradict it is unread."""
+    unread = sum(reading.value is None for reading in readings)
+    if health is not Health.OK or not unread:
+        return health, sentence
+    return Health.UNKNOWN, f"{sentence}, but {unread} of {len(readings)} signals could not be read"
 
 
 def _coverage(night: Reading[Night], settings: Settings) -> tuple[Health, str, tuple[str, ...]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 
 from services.actions.life import run_action
 from services.actions.log import Action, State
 from services.actions.plan import Plan
 from services.actions.verb import Deed, Facts, Verb, Verdict
-from services.foundation.access import Actor
+from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud
+from services.foundation.errors import OnCallError
 from services.scaling_plan import plan_narrow, plan_restore, plan_set, revert_at_of
 from services.worker_width import (
     EMERGENCY,
@@ -23,6 +26,7 @@ from services.worker_width import (
     width_of,
 )
 
+TIMER = Actor("timer", Role.OPERATOR)
 TAKES_OVER_WITHIN_S, ASK_AGAIN_S = 180, 1.0
 _LEVELS = ("service", "revision")
 
@@ -87,3 +91,21 @@ def apply_due_reverts(cloud: Cloud, actor: Actor) -> Action | None:
         return None
     plan = plan_restore(cloud, {})
     return run_action(cloud, actor, RESTORE, plan, reason=f"The time to revert, {told_time(at)}, has come.")
+
+
+def keep_time(cloud: Cloud, every_s: float = 30.0, stop: threading.Event | None = None) -> threading.Thread:
+    """Revert what is due for as long as this process lives, whether or not anybody looks."""
+    ended = stop or threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(every_s):
+            try:
+                apply_due_reverts(cloud, TIMER)
+            except OnCallError as error:
+                logging.getLogger(__name__).warning("the time to revert could not be looked at: %s", error)
+            except Exception:
+                logging.getLogger(__name__).exception("the timer met a fault")
+
+    thread = threading.Thread(target=watch, name="revert timer", daemon=True)
+    thread.start()
+    return thread

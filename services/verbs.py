@@ -6,6 +6,9 @@ from services.actions.verb import Verb
 from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
 from services.consolidate_now import CONSOLIDATE
 from services.foundation.errors import BadInput
+from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
+from services.names.saving import EDIT
+from services.names.taking_back import UNDO_EDIT
 from services.run_actions import RESUME, START
 from services.scaling import NARROW, RESTORE, SET
 from services.staging_repair import DROP_MERGED, DROP_ORPHAN
@@ -28,6 +31,10 @@ VERBS = {
         NARROW,
         RESTORE,
         SET,
+        EDIT,
+        UNDO_EDIT,
+        MERGE_IDENTITIES,
+        UNDO_MERGE,
     )
 }
 

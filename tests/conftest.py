@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -65,3 +66,8 @@ def empty_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def empty_cloud(empty_sandbox: Sandbox) -> Cloud:
     return connect(Settings.from_env({"SANDBOX_URL": empty_sandbox.address}))
+
+
+def pytest_unconfigure() -> None:
+    """Servers that end after the terminal is closed have nothing left to say."""
+    logging.raiseExceptions = False

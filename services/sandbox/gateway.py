@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -58,7 +58,10 @@ class _Gate:
                 return JSONResponse(instead[1], instead[0])
             if api == "bigquery" and (key := world.limits.api_call(method, world.now_s())) is not None:
                 return refused(key, method=method)
-            answer = await handler(request)
+            try:
+                answer = await handler(request)
+            except ClientDisconnect:
+                raise Dropped from None  # nobody waits for this answer any more
             if fault is not None and fault.kind == "drop_after":
                 raise Dropped
             return answer

@@ -23,6 +23,7 @@ class Line:
 
         class Noted(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                self.access_log = False  # the emulator's set-up would write each call to the terminal
                 transports[transport.get_extra_info("peername")[:2]] = transport
                 super().connection_made(transport)
 
@@ -36,5 +37,7 @@ class Line:
         try:
             await self._app(scope, receive, send)
         except Dropped:
-            self._transports[tuple(scope["client"])].abort()
+            transport = self._transports.get(tuple(scope["client"]))
+            if transport is not None:  # the caller may have hung up first
+                transport.abort()
             await receive()

@@ -72,9 +72,16 @@ def start_sandbox(
     run = CloudRun(clock, "")
     world = World(clock, project, warehouse, run, LogBook(clock, project), limits, meter, faults)
     line = Line(application(world))
-    server = _Server(
-        uvicorn.Config(line, host="127.0.0.1", port=port, http=line.protocol(), log_level="error", access_log=False)
+    config = uvicorn.Config(
+        line,
+        host="127.0.0.1",
+        port=port,
+        http=line.protocol(),
+        log_config=None,  # the host's handlers stay as they are
+        log_level="error",
+        access_log=False,
     )
+    server = _Server(config)
     thread = threading.Thread(target=server.run, name="sandbox-gateway", daemon=True)
     thread.start()
     while not server.started:

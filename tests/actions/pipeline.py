@@ -25,7 +25,7 @@ from services.sandbox.world import Sandbox
 @contextmanager
 def served(app: Starlette) -> Iterator[str]:
     """An application on a free port of its own, until the end."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -1,5 +1,6 @@
 """Scaling through the real Cloud Run client: what it changes, what it refuses, and that the way back is never lost."""
 
+import threading
 import time
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from services.actions.life import Refused, run_action
 from services.actions.log import State
 from services.foundation.access import Actor, Denied, Role
 from services.foundation.errors import BadInput
-from services.scaling import NARROW, RESTORE, SET, apply_due_reverts
+from services.scaling import NARROW, RESTORE, SET, apply_due_reverts, keep_time
 from services.worker_width import ADMITTED, CAP_PRODUCT, Setting, read_worker, what_if
 from tests.actions.conftest import OPERATOR, VIEWER
 
@@ -138,6 +139,17 @@ def test_a_narrowing_with_a_time_to_revert_is_taken_back_once_that_has_come(wide
     assert read_worker(wide).actual == Setting(None, 20, 5)
     assert [a.actor for a in told() if a.verb == "scaling.restore"] == ["watchdog"]
     assert apply_due_reverts(wide, watchdog) is None
+
+
+def test_the_time_is_kept_whether_or_not_anybody_looks(wide, do, told):
+    stop = threading.Event()
+    do(NARROW, revert_at=(wide.now() + timedelta(seconds=1)).isoformat())
+    keep_time(wide, every_s=0.1, stop=stop)
+    until = time.monotonic() + 30
+    while read_worker(wide).actual != Setting(None, 20, 5) and time.monotonic() < until:
+        time.sleep(0.1)
+    stop.set()
+    assert read_worker(wide).actual == Setting(None, 20, 5)
 
 
 def test_widening_beyond_what_the_table_admits_needs_a_reason_and_the_services_name(wide, do):

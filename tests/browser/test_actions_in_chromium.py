@@ -130,7 +130,7 @@ def test_29_december_from_red_to_158_of_158_with_its_entry_in_the_log(place, des
     page.get_by_text("players answered").first.wait_for()
     page.screenshot(path=pictures / "running.png")
     page.get_by_text("158 of 158 eligible players are active, 3,950 rows").first.wait_for(timeout=90_000)
-    page.get_by_text("All 158 eligible players have active predictions").wait_for()
+    page.get_by_text("All 158 eligible players have active predictions").wait_for(timeout=90_000)
     page.wait_for_timeout(800)
     page.screenshot(path=pictures / "repaired.png")
     print(f"from opening to repaired: {time.monotonic() - began:.1f} s")

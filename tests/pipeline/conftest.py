@@ -30,7 +30,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(app: Any) -> tuple[str, Callable[[], None]]:
-    server = _Server(uvicorn.Config(app, port=0, log_level="error"))
+    server = _Server(uvicorn.Config(app, port=0, log_config=None, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

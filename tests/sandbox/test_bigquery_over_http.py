@@ -349,3 +349,9 @@ def test_a_past_job_is_listed_with_its_error_and_found_by_id(own_sandbox, own_cl
 def test_the_clients_connect_by_address_alone(own_sandbox):
     cloud = connect(Settings.from_env({"SANDBOX_URL": own_sandbox.address}))
     assert abs((cloud.now() - own_sandbox.world.clock.now()).total_seconds()) < 1
+
+
+def test_a_table_of_a_past_night_has_a_size(sandbox, cloud):
+    left = next(t for t in cloud.bigquery.list_tables("nba_predictions") if t.table_id.startswith("_staging_"))
+    table = cloud.bigquery.get_table(left.reference)
+    assert table.num_bytes >= table.num_rows > 0

@@ -1,0 +1,103 @@
+"""The book of names: every alias and every registered player, as the customer's tables have them now."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any
+
+from services.foundation import catalog
+from services.foundation.clients import Cloud
+from services.foundation.reading import Source
+
+
+@dataclass(frozen=True)
+class Alias:
+    """One row of player_aliases; `when active`, odds that say `alias` mean `canonical`."""
+
+    alias: str
+    canonical: str
+    active: bool
+    alias_display: str = ""
+    canonical_display: str = ""
+    kind: str | None = None
+    source: str | None = None
+    notes: str | None = None
+    created_by: str = ""
+    created_at: datetime | None = None
+    processed_at: datetime | None = None
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.alias, self.canonical
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One row of the registry: a player on a team in a season."""
+
+    player_id: str | None
+    name: str
+    lookup: str
+    team: str
+    season: str
+    games: int | None = None
+    jersey: int | None = None
+    position: str | None = None
+    first_game: date | None = None
+    last_game: date | None = None
+
+
+@dataclass(frozen=True)
+class Book:
+    """All names at one moment."""
+
+    aliases: tuple[Alias, ...]
+    registered: tuple[Registered, ...]
+    sources: tuple[Source, ...] = field(default=(), compare=False)
+
+    @cached_property
+    def lookups(self) -> frozenset[str]:
+        return frozenset(each.lookup for each in self.registered)
+
+    @cached_property
+    def by_lookup(self) -> Mapping[str, tuple[Registered, ...]]:
+        found: dict[str, list[Registered]] = defaultdict(list)
+        for each in self.registered:
+            found[each.lookup].append(each)
+        return {lookup: tuple(rows) for lookup, rows in found.items()}
+
+    @cached_property
+    def active(self) -> Mapping[str, frozenset[str]]:
+        """Each active alias with its canonical names; more than one is a fault that a check names."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for each in self.aliases:
+            if each.active:
+                found[each.alias].add(each.canonical)
+        return {alias: frozenset(canonicals) for alias, canonicals in found.items()}
+
+    def ids(self, lookup: str) -> frozenset[str]:
+        return frozenset(each.player_id for each in self.by_lookup.get(lookup, ()) if each.player_id)
+
+    def display(self, lookup: str) -> str:
+        """A registered player's name as people write it; the lookup itself for one that is not registered."""
+        rows = self.by_lookup.get(lookup, ())
+        return rows[0].name if rows else lookup
+
+
+def read_book(cloud: Cloud) -> Book:
+    """Every alias and every registered player; raises OnCallError when either table cannot be read."""
+    aliases, registry = catalog.run(cloud, "aliases.book"), catalog.run(cloud, "registry.book")
+    return Book(
+        tuple(Alias(**row) for row in aliases.rows),
+        tuple(Registered(**row) for row in registry.rows),
+        (aliases.source, registry.source),
+    )
+
+
+def as_row(alias: Alias) -> dict[str, Any]:
+    """One alias as plain values, for the record and for the statement that writes it."""
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(alias).items()}

@@ -1,0 +1,36 @@
+"""One player, one name: exact, else through one alias, else not at all. The same answer here and in queries/aliases/resolved.sql."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class How(StrEnum):
+    """The way by which a name was found."""
+
+    EXACT = "exact"
+    ALIAS = "through an alias"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Where a name leads. `lookup` is None when it leads nowhere."""
+
+    how: How
+    lookup: str | None
+
+
+def resolve(name: str, known: Collection[str], aliases: Mapping[str, Collection[str]]) -> Resolution:
+    """Where `name` leads among the `known` lookups. `aliases`: each active alias with its canonical names.
+
+    One hop and no further, so a chain or a cycle cannot hold it up; an alias of two canonicals, or of itself, leads nowhere.
+    """
+    if name in known:
+        return Resolution(How.EXACT, name)
+    canonicals = set(aliases.get(name, ())) - {name}
+    if len(canonicals) == 1 and (canonical := canonicals.pop()) in known:
+        return Resolution(How.ALIAS, canonical)
+    return Resolution(How.UNRESOLVED, None)

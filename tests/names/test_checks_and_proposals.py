@@ -1,0 +1,214 @@
+"""What the checks refuse, what they only warn of, and whom an unresolved name is taken for."""
+
+from __future__ import annotations
+
+import random
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.foundation.errors import BadInput
+from services.names.book import Alias, Book, Registered, read_book
+from services.names.checks import Weight, check, made_worse, with_rows
+from services.names.edits import Do, Edit, as_args, correct, edits_of, parse, turn_round
+from services.names.proposals import Name, propose
+from services.names.twins import find_twins
+from services.names.unresolved import read_names
+
+PEOPLE = {
+    "stephencurry": "Stephen Curry",
+    "sethcurry": "Seth Curry",
+    "herbertjones": "Herbert Jones",
+    "garytrent": "Gary Trent",
+    "garytrentjr": "Gary Trent Jr.",
+    "lebronjames": "LeBron James",
+    "zionwilliamson": "Zion Williamson",
+}
+
+
+def registered(lookup, name, team="MIL", season="2025-26", player_id=None, **more):
+    return Registered(player_id or f"{lookup}_001", name, lookup, team, season, **more)
+
+
+def book(*pairs, people=PEOPLE):
+    rows = tuple(registered(lookup, name) for lookup, name in people.items())
+    return Book(tuple(Alias(alias, canonical, active=True) for alias, canonical in pairs), rows)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "what", "weight"),
+    [
+        ([("lebronjames", "lebronjames")], "self-map", Weight.ERROR),
+        ([("herbjones", "nobody")], "canonical absent", Weight.ERROR),
+        ([("sethcurry", "stephencurry")], "another player's name", Weight.ERROR),
+        ([("garytrentjr", "garytrent")], "twin", Weight.WARNING),
+        ([("herb", "herbjones"), ("herbjones", "herbertjones")], "chain", Weight.ERROR),
+        ([("herbjones", "herbertjones"), ("herbertjones", "herbjones")], "both directions", Weight.ERROR),
+        ([("herbjones", "herbertjones"), ("herbjones", "lebronjames")], "two canonicals", Weight.ERROR),
+        ([("curry", "stephencurry")], "bare surname", Weight.ERROR),
+        ([("williamson", "zionwilliamson")], "bare surname", Weight.WARNING),
+        ([("h.jones", "herbertjones")], "not a lookup", Weight.ERROR),
+        ([("kingjamie", "lebronjames")], "surname differs", Weight.WARNING),
+    ],
+)
+def test_each_check_finds_its_fault_and_weighs_it(pairs, what, weight):
+    assert (what, weight) in {(finding.check, finding.weight) for finding in check(book(*pairs))}
+
+
+def test_a_good_alias_is_found_to_be_nothing():
+    assert check(book(("herbjones", "herbertjones"))) == ()
+
+
+def test_an_old_fault_stops_no_other_edit():
+    before = book(("curry", "stephencurry"))
+    after = with_rows(before, [Alias("herbjones", "herbertjones", active=True)])
+    assert made_worse(before, after) == ()
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.booleans(), st.sampled_from([*PEOPLE, "aa", "bb", "cc"]), st.sampled_from([*PEOPLE, "aa", "bb", "cc"])
+    ),
+    max_size=12,
+)
+
+
+@given(EDITS)
+def test_no_accepted_edits_leave_a_cycle_a_chain_a_self_map_or_two_canonicals(edits):
+    now = book()
+    for active, alias, canonical in edits:
+        after = with_rows(now, [Alias(alias, canonical, active=active)])
+        if not any(finding.weight is Weight.ERROR for finding in made_worse(now, after)):
+            now = after
+    for alias, canonicals in now.active.items():
+        assert len(canonicals) == 1
+        assert alias not in canonicals
+        assert not canonicals & now.active.keys()
+        assert canonicals <= now.lookups
+
+
+def test_a_paste_with_one_bad_line_among_twenty_is_refused_by_its_number():
+    lines = [f"alias{n},canonical{n}" for n in "abcdefghijklmnopqrst"]
+    assert len(parse("\n".join(lines))) == 20
+    with pytest.raises(BadInput, match="Line 13"):
+        parse("\n".join([*lines[:12], "nocomma", *lines[12:]]))
+    with pytest.raises(BadInput, match="No line"):
+        parse(" \n ")
+
+
+def test_pasted_names_are_written_as_lookups_and_keep_their_spelling():
+    assert parse("Tim Hardaway Junior, Tim Hardaway") == (
+        Edit(Do.ADD, "timhardawayjr", "timhardaway", "Tim Hardaway Junior"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("edits", "says"),
+    [
+        ([], "never means all"),
+        ([{"do": "drop", "alias": "a", "canonical": "b"}], "not written"),
+        ([{"do": "add", "alias": "x'); DROP TABLE", "canonical": "bb"}], "not both lookups"),
+        ([{"do": "add", "alias": "aa", "canonical": "bb"}] * 2, "stands twice"),
+        ([{"do": "add", "alias": f"alias{n}", "canonical": "bb"} for n in range(201)], "at most"),
+    ],
+)
+def test_edits_that_cannot_be_meant_are_refused(edits, says):
+    with pytest.raises(BadInput, match=says):
+        edits_of({"edits": edits})
+
+
+def test_turning_round_and_correcting_take_the_old_row_away_and_add_the_new_one():
+    assert edits_of(as_args(turn_round("robertwilliamsiii", "robertwilliams"))) == (
+        Edit(Do.DEACTIVATE, "robertwilliamsiii", "robertwilliams"),
+        Edit(Do.ADD, "robertwilliams", "robertwilliamsiii"),
+    )
+    assert [edit.do for edit in correct("a1", "b1", "c1")] == [Do.DEACTIVATE, Do.ADD]
+
+
+# --- proposals ---------------------------------------------------------------------------------------------------------------
+
+LISTED = [
+    ("Derrick Walton", "derrickwalton", "Derrick Walton Jr."),
+    ("Robert Williams", "robertwilliams", "Robert Williams III"),
+    ("Marcus Morris", "marcusmorris", "Marcus Morris Sr."),
+    ("GG Jackson II", "ggjacksonii", "GG Jackson"),
+    ("Isaiah Stewart II", "isaiahstewartii", "Isaiah Stewart"),
+    ("Nicolas Claxton", "nicolasclaxton", "Nic Claxton"),
+    ("Carlton Carrington", "carltoncarrington", "Bub Carrington"),
+    ("Craig Porter", "craigporter", "Craig Porter Jr."),
+    ("Bones Hyland", "boneshyland", "Nah'Shon Hyland"),
+    ("Trey Jemison", "treyjemison", "Trey Jemison III"),
+]
+
+
+def test_the_right_player_is_the_first_proposal_for_every_listed_alias(cloud):
+    from services.names.lookups import shared_lookup
+
+    base = read_book(cloud)
+    people = [registered(shared_lookup(name), name, team="DEN") for _, _, name in LISTED]
+    known = {row.lookup for row in people}
+    crowd = Book((), (*people, *(row for row in base.registered if row.lookup not in known)))
+    asked = [Name(lookup, name, frozenset({"DEN", "LAL"})) for name, lookup, _ in LISTED]
+    found = propose(asked, crowd)
+    ranks = {lookup: [p.lookup for p in found[lookup]].index(shared_lookup(name)) + 1 for _, lookup, name in LISTED}
+    assert ranks == dict.fromkeys(ranks, 1)
+
+
+def test_a_bare_surname_that_two_players_share_is_never_likely():
+    found = propose([Name("curry", "Curry", frozenset({"MIL"}))], book())["curry"]
+    assert {proposal.lookup for proposal in found} >= {"stephencurry", "sethcurry"}
+    assert not any(proposal.likely for proposal in found)
+
+
+def test_a_name_like_nobody_is_given_no_proposal():
+    assert propose([Name("qqqqqqqq", "Qqqq Qqqq")], book())["qqqqqqqq"] == ()
+
+
+def test_five_thousand_players_and_five_hundred_names_are_ranked():
+    rng = random.Random(7)
+    name = lambda: "".join(rng.choices("abcdefghilmnoprstu", k=6)).capitalize()  # noqa: E731
+    people = [f"{name()} {name()}" for _ in range(5_000)]
+    crowd = Book((), tuple(registered(p.lower().replace(" ", ""), p) for p in people))
+    asked = [Name(p.lower().replace(" ", "") + "jr", p + " Jr.", frozenset({"MIL"})) for p in people[:500]]
+    found = propose(asked, crowd)
+    assert all(found[one.lookup][0].lookup == one.lookup.removesuffix("jr") for one in asked)
+
+
+# --- the sandbox's own names -------------------------------------------------------------------------------------------------
+
+
+def test_the_fifteen_names_of_29_december_are_ranked_and_the_injured_cost_nothing(cloud):
+    names = read_names(cloud, date(2025, 12, 29), date(2025, 12, 29))
+    found = {one.lookup: one for one in names.unresolved}
+    assert len(found) == 15
+    assert sum(bool(one.alias_canonical) for one in names.unresolved) == 7
+    assert (found["jimmybutler"].lost, found["jimmybutler"].says) == (0, "jimmybutleriii was out: nothing lost")
+    assert names.unresolved[-1].lost == 0
+    right = {
+        "kevinporterjr": "kevinporter",
+        "timhardawayjr": "timhardaway",
+        "wendellcarterjr": "wendellcarter",
+        "nicolasclaxton": "nicclaxton",
+        "alexsarr": "alexandresarr",
+        "boneshyland": "nahshonhyland",
+        "robertwilliams": "robertwilliamsiii",
+    }
+    assert {lookup: found[lookup].proposals[0].lookup for lookup in right} == right
+
+
+def test_the_twins_are_found_with_what_speaks_for_and_against_them(cloud):
+    (twins, *_) = find_twins(read_book(cloud))
+    assert {twins.keep, twins.merge} == {"garytrent_001", "garytrentjr_001"}
+    assert "both are on MIL in 2025-26" in twins.speaks_for
+
+
+def test_a_father_and_his_son_are_told_apart():
+    rows = (
+        registered("timhardaway", "Tim Hardaway", "MIA", "1998-99", jersey=10, position="G", games=900),
+        registered("timhardawayjr", "Tim Hardaway Jr.", "DEN", "2025-26", jersey=11, position="G", games=30),
+    )
+    (twins,) = find_twins(Book((), rows))
+    assert not twins.likely
+    assert "they have no season in common, as a father and his son" in twins.speaks_against
