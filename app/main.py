@@ -35,8 +35,11 @@ PAGES = {
         ("aliases", "Aliases", "badge", "Which names of the odds meet no player, and whom do they mean?"),
     ],
     "What was done": [
+        ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
+        ("logs", "Logs", "article", "What did the services say?"),
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
         ("doctor", "Connections", "cable", "Does the desk reach everything it stands on? If not, what repairs it?"),
+        ("handoff_note", "Handoff note", "description", "What must whoever comes next know?"),
     ],
 }
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
 from app import patience
 from services.actions.log import Log, read_log
+from services.alerts import Alerts, read_alerts
 from services.calendar import read_first_night
 from services.concurrency import Widths, read_widths
 from services.coverage import History, read_history
@@ -22,12 +23,15 @@ from services.doctor import Examination, read_examination
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_of, night_window
 from services.foundation.reading import Reading, Source
+from services.logs import Lines, read_lines
 from services.names.unresolved import Names, read_names
 from services.night import Night, read_night
 from services.run_checks import Check, read_checks
 from services.run_progress import Live, read_live
 from services.runs import Batches, read_batches
+from services.schedule import Schedule, read_schedule
 from services.staging_tables import Inventory, read_inventory
+from services.watch.last_look import read_last_look
 from services.worker_width import WorkerWidth, read_worker
 
 T = TypeVar("T")
@@ -69,6 +73,10 @@ checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for="3
 names: _Read[Names] = _Read("The names", read_names, fresh_for="1m")
 live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
 doctor: _Read[Examination] = _Read("The connections", read_examination, fresh_for="1m")
+alerts: _Read[Alerts] = _Read("The alerts", read_alerts, fresh_for="5s")
+lines: _Read[Lines] = _Read("The log", read_lines, fresh_for="1m")
+last_look: _Read[datetime | None] = _Read("The watchdog's log", read_last_look, fresh_for="30s")
+schedule: _Read[Schedule] = _Read("Cloud Scheduler", read_schedule, fresh_for="2m")
 actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")
 
 

@@ -86,6 +86,9 @@ def show(report: DmlReport) -> None:
             alt="Writes of the night",
             empty="No write was rejected.",
         )
+    st.page_link(
+        "../pages/logs.py", label="The lines in the log", query_params={**session.link(), "search": "DML errors"}
+    )
     widgets.footer(report.sources, cloud.now())
 
 

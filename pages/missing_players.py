@@ -96,6 +96,8 @@ def show(night: Night) -> None:
         height_rows=20,
         empty="Nobody is missing." if not lost else "No missing player matches.",
     )
+    query = {**session.link(), "search": "Lost players"}
+    st.page_link("../pages/logs.py", label="What the workers logged of them", query_params=query)
     with st.expander(f"Left out on purpose: {len(left_out):,} (minutes, status or not production-ready)"):
         widgets.table(
             [as_row(each) for each in left_out],

@@ -107,6 +107,8 @@ def show(inventory: Inventory) -> None:
         batches(inventory)
         repairs.of_staging(inventory)
         every_table(inventory)
+    query = {**session.link(), "search": "Consolidation"}
+    st.page_link("../pages/logs.py", label="What the coordinator said of its consolidation", query_params=query)
     widgets.footer(inventory.sources, now)
 
 

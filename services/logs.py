@@ -13,6 +13,9 @@ from services.foundation.clients import Cloud
 from services.foundation.google_reads import reading_from
 from services.foundation.reading import Source
 
+SERVICES = 'resource.type="cloud_run_revision"'
+JOBS_TOO = 'resource.type=("cloud_run_revision" OR "cloud_run_job")'
+
 # The handoff's searches, for both spellings and both kinds of payload.
 STAGING_WRITES = 'resource.labels.service_name="{worker}" AND ("Staging write" OR "STAGING WRITE")'
 CONSOLIDATION = 'resource.labels.service_name="{coordinator}" AND "consolidation"'
@@ -49,17 +52,16 @@ class Lines:
     truncated: bool = False
 
 
-def read_lines(cloud: Cloud, condition: str, start: datetime, end: datetime, limit: int = 1000) -> Lines:
+def read_lines(
+    cloud: Cloud, condition: str, start: datetime, end: datetime, limit: int = 1000, of: str = SERVICES
+) -> Lines:
     """Lines matching a Logging filter between two instants, oldest first, repeats folded; raises OnCallError.
 
     `condition` may name {worker} and {coordinator}. The window is always part of the filter: without one the client adds its own.
     """
     settings = cloud.settings
     wanted = condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
-    told = (
-        f'resource.type="cloud_run_revision" AND ({wanted})'
-        f' AND timestamp>="{_rfc3339(start)}" AND timestamp<"{_rfc3339(end)}"'
-    )
+    told = f'{of} AND ({wanted}) AND timestamp>="{_rfc3339(start)}" AND timestamp<"{_rfc3339(end)}"'
     with reading_from("Cloud Logging"):
         entries = list(
             islice(cloud.logging.list_entries(filter_=told, order_by="timestamp asc", page_size=1000), limit + 1)
@@ -78,7 +80,7 @@ def parse(entry: Any) -> LogLine:
         severity = told["level"]
     return LogLine(
         at=entry.timestamp,
-        service=labels.get("service_name", ""),
+        service=labels.get("service_name") or labels.get("job_name", ""),
         revision=labels.get("revision_name", ""),
         severity=severity,
         message=told["rest"] if told is not None else text,
@@ -104,3 +106,26 @@ def _text_of(payload: Any) -> str:
 
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A search that the person on call would type: `command` does the same by hand."""
+
+    name: str
+    condition: str
+    about: str
+
+    def command(self, cloud: Cloud) -> str:
+        settings = cloud.settings
+        told = self.condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
+        return f"gcloud logging read '{SERVICES} AND ({told})' --limit=50 --format='table(timestamp,textPayload)'"
+
+
+PRESETS = (
+    Preset("Staging writes", STAGING_WRITES, "What the workers staged"),
+    Preset("Consolidation", CONSOLIDATION, "What the coordinator merged, in both spellings"),
+    Preset("DML errors", DML, "Writes that the table refused"),
+    Preset("Errors of the prediction services", ERRORS, "Error or worse, by severity or by the text"),
+    Preset("Lost players", FAILED_PLAYERS, "A prediction or a write that failed, by player"),
+)

@@ -62,11 +62,11 @@ def checks(entry: Entry, night: Night, writes: DmlReport, tables_left: int) -> t
             None if refused is None else refused == 0,
             f"{_told(refused)} writes refused since it began.",
         ),
-        *_sums(entry),
+        *sums(entry),
     )
 
 
-def _sums(entry: Entry) -> Iterator[Check]:
+def sums(entry: Entry) -> Iterator[Check]:
     """Rows are neither lost nor made on the way: each sum with its numbers in it."""
     merged = (entry.inserted, entry.updated, entry.unchanged)
     yield _sum("what was produced was staged", entry.produced_rows, "produced", (entry.staged_rows,), "staged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.actions.verb import Verb
+from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
 from services.consolidate_now import CONSOLIDATE
 from services.foundation.errors import BadInput
 from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
@@ -16,6 +17,11 @@ from services.staging_undo import UNDO_DROP
 VERBS = {
     verb.name: verb
     for verb in (
+        ACKNOWLEDGE,
+        SILENCE,
+        RESOLVE,
+        REOPEN,
+        TEST,
         START,
         RESUME,
         CONSOLIDATE,

@@ -77,7 +77,7 @@ def claim(cloud: Cloud, entry: Entry) -> bool:
     number of clicks, browsers and processes exactly one writes the row: it, and only it, may act.
     """
     row = entry.row(cloud.now(), "intent", State.UNDER_WAY, "begun", {})
-    if _append_once(cloud, f"on-call-{entry.plan.key}-{entry.attempt}", row):
+    if append_once(cloud, f"on-call-{entry.plan.key}-{entry.attempt}", row):
         return True
     # A lost answer makes the client ask again and meet its own job: then the row in the log is ours.
     return any(action.action_id == entry.action_id for action in read_same(cloud, entry.plan.key))
@@ -101,15 +101,15 @@ def outcome(
     row = entry.row(cloud.now(), "outcome", state, sentence, facts)
     if after is not None:
         row |= {"active_after": after.active, "eligible": after.eligible}
-    _append_once(cloud, f"on-call-outcome-{entry.action_id}", row)
+    append_once(cloud, f"on-call-outcome-{entry.action_id}", row)
 
 
-def _append_once(cloud: Cloud, job_id: str, row: Mapping[str, Any]) -> bool:
+def append_once(cloud: Cloud, job_id: str, row: Mapping[str, Any], query: str = "actions.append") -> bool:
     """Insert a row by the job of this id; False when that has been done. A job that failed leaves its id used: try the next."""
     for spare in range(SPARE_IDS):
         spare_id = f"{job_id}-{spare}"
         try:
-            catalog.run(cloud, "actions.append", job_id=spare_id, **row)
+            catalog.run(cloud, query, job_id=spare_id, **row)
         except OnCallError as error:
             if not isinstance(error.__cause__, Conflict):
                 raise NotRecorded(f"The action log cannot be written: {error.sentence}", error.remedy) from error

@@ -12,9 +12,10 @@ from google.api_core.client_options import ClientOptions
 from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError
-from google.cloud import bigquery, logging, run_v2
+from google.cloud import bigquery, logging, run_v2, scheduler_v1
 from google.cloud.run_v2.services.revisions.transports import RevisionsRestTransport
 from google.cloud.run_v2.services.services.transports import ServicesRestTransport
+from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudSchedulerRestTransport
 
 from services.foundation.clock import Clock, RunningClock, SystemClock
 from services.foundation.errors import SourceUnreadable
@@ -35,6 +36,7 @@ class Cloud:
     run: run_v2.ServicesClient
     revisions: run_v2.RevisionsClient
     logging: logging.Client
+    scheduler: scheduler_v1.CloudSchedulerClient
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -49,6 +51,7 @@ def connect(settings: Settings, acting: bool = False) -> Cloud:
     credentials = _credentials(settings, acting)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
     run_address = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
+    scheduler_address = urlsplit(settings.sandbox_url or "https://cloudscheduler.googleapis.com")
     return Cloud(
         settings=settings,
         clock=_sandbox_clock(settings.sandbox_url) if settings.in_sandbox else SystemClock(),
@@ -67,6 +70,11 @@ def connect(settings: Settings, acting: bool = False) -> Cloud:
         ),
         logging=logging.Client(
             project=settings.project, credentials=credentials, _use_grpc=False, client_options=options
+        ),
+        scheduler=scheduler_v1.CloudSchedulerClient(
+            transport=CloudSchedulerRestTransport(
+                host=scheduler_address.netloc, url_scheme=scheduler_address.scheme, credentials=credentials
+            )
         ),
     )
 

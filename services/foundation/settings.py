@@ -34,6 +34,18 @@ def _address(raw: str) -> str:
     return raw.rstrip("/")
 
 
+def _secret_address(raw: str) -> str:
+    """The address itself is the secret, so a refusal must not repeat it."""
+    parts = urlsplit(raw)
+    if raw and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError("an http:// or https:// address, or nothing")
+    return raw
+
+
+def _jobs(raw: str) -> str:
+    return ",".join(_name(part.strip()) for part in raw.split(",") if part.strip())
+
+
 def _positive_int(raw: str) -> int:
     if (number := int(raw)) < 1:
         raise ValueError("a whole number from 1")
@@ -80,8 +92,10 @@ def boolean(raw: str) -> bool:
         raise ValueError("true or false") from None
 
 
-def _var(name: str, default: str, parse: Callable[[str], Any], doc: str) -> Any:
-    return field(metadata={"name": name, "default": default, "parse": parse, "doc": doc})
+def _var(name: str, default: str, parse: Callable[[str], Any], doc: str, secret: bool = False) -> Any:
+    return field(
+        metadata={"name": name, "default": default, "parse": parse, "doc": doc, "secret": secret}, repr=not secret
+    )
 
 
 @dataclass(frozen=True)
@@ -131,6 +145,21 @@ class Settings:
     )
     dml_alert_errors: int = _var("DML_ALERT_ERRORS", "5", _positive_int, "rejected writes that raise the DML alert …")
     dml_alert_window_s: int = _var("DML_ALERT_WINDOW_S", "60", _positive_int, "… within this many seconds")
+    run_deadline_min: int = _var(
+        "RUN_DEADLINE_MIN", "90", _positive_int, "minutes before the first tip-off at which the night must be covered"
+    )
+    expected_jobs: str = _var(
+        "EXPECTED_JOBS",
+        "overnight-predictions,same-day-predictions,tomorrow-predictions",
+        _jobs,
+        "Cloud Scheduler jobs that must be there and enabled, separated by commas",
+    )
+    dashboard_url: str = _var(
+        "DASHBOARD_URL", "http://127.0.0.1:8501", _address, "this dashboard's address, for links in messages"
+    )
+    slack_webhook_url: str = _var(
+        "SLACK_WEBHOOK_URL", "", _secret_address, "Slack's incoming webhook; empty: alerts reach nobody", secret=True
+    )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -155,6 +184,7 @@ def _read(about: Mapping[str, Any], env: Mapping[str, str]) -> Any:
     try:
         return about["parse"](raw)
     except (ValueError, OverflowError) as wrong:
+        raw = "…" if about["secret"] else raw
         rule = about["doc"] if "invalid literal" in str(wrong) or "could not convert" in str(wrong) else str(wrong)
         raise SettingsError(
             f"{about['name']}={raw!r} cannot be used: {rule}.",
@@ -162,19 +192,21 @@ def _read(about: Mapping[str, Any], env: Mapping[str, str]) -> Any:
         ) from None
 
 
+def _shown(about: Mapping[str, Any], value: Any) -> str:
+    if about["secret"]:
+        return "set" if value else "not set"
+    return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+
+
 def describe(settings: Settings) -> str:
     """A table of every variable: its value now, its default, what it is for."""
     rows = [
-        (f.metadata["name"], _shown(getattr(settings, f.name)), f.metadata["default"], f.metadata["doc"])
+        (f.metadata["name"], _shown(f.metadata, getattr(settings, f.name)), f.metadata["default"], f.metadata["doc"])
         for f in fields(settings)
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     head = f"{'variable':{widths[0]}}  {'value':{widths[1]}}  {'default':{widths[2]}}  meaning"
     return "\n".join([head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c:{widths[2]}}  {d}" for a, b, c, d in rows)])
-
-
-def _shown(value: Any) -> str:
-    return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
 if __name__ == "__main__":

@@ -39,12 +39,14 @@ class WorkerConcurrencyConfig:
 
 @dataclass(frozen=True)
 class SelfHealingConfig:
-    """What the write path does by itself when BigQuery refuses."""
+    """What the write path and the watchdog do by themselves when something goes wrong."""
 
     dml_backoff_enabled: bool = True
     dml_max_retries: int = 3
     alert_on_dml_limit: bool = True
     auto_reduce_concurrency: bool = True
+    resume_stalled: bool = True
+    consolidate_leftovers: bool = True
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> SelfHealingConfig:
@@ -54,6 +56,8 @@ class SelfHealingConfig:
             _count(env, "SELF_HEALING_DML_MAX_RETRIES", 3, least=0),
             _switch(env, "SELF_HEALING_ALERT_ON_DML_LIMIT", True),
             _switch(env, "SELF_HEALING_AUTO_REDUCE_CONCURRENCY", True),
+            _switch(env, "SELF_HEALING_RESUME_STALLED", True),
+            _switch(env, "SELF_HEALING_CONSOLIDATE_LEFTOVERS", True),
         )
 
 

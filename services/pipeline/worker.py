@@ -9,6 +9,7 @@ import base64
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
@@ -60,6 +61,7 @@ class Worker:
         return self._stage(batch, who, rows)
 
     def _stage(self, batch: str, who: str, rows: Any) -> tuple[int, dict[str, Any]]:
+        began = time.monotonic()
         try:
             done = self._writer.write(batch, unit(who), rows)
         except SchemaMismatch as error:
@@ -78,9 +80,10 @@ class Worker:
                 "produced_rows": len(rows),
             }
         log_line.info(
-            "Staging write complete: %d rows to %s (batch=%s, worker=%s)",
+            "Staging write complete: %d rows to %s in %dms (batch=%s, worker=%s)",
             done.verified_rows,
             done.table,
+            1000 * (time.monotonic() - began),
             batch,
             unit(who),
         )

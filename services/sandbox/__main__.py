@@ -1,4 +1,4 @@
-"""`make run`: the night of 29 December on this machine — sandbox, workers, coordinator and dashboard, ended by Ctrl-C."""
+"""`make run`: the night of 29 December on this machine — sandbox, workers, coordinator, dashboard and watchdog, ended by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -66,8 +66,13 @@ def start(name: str, command: list[str], env: Mapping[str, str], address: str) -
 
 
 def children(sandbox: Sandbox, chosen: Mapping[str, int]) -> list[Child]:
-    """Worker, coordinator and dashboard, told where the sandbox is."""
-    env = {"SANDBOX_URL": sandbox.address, "COORDINATOR_URL": f"http://127.0.0.1:{chosen['COORDINATOR_PORT']}"}
+    """Worker, coordinator, dashboard and watchdog, told where the sandbox is."""
+    env = {
+        "SANDBOX_URL": sandbox.address,
+        "COORDINATOR_URL": f"http://127.0.0.1:{chosen['COORDINATOR_PORT']}",
+        "DASHBOARD_URL": f"http://127.0.0.1:{chosen['DASHBOARD_PORT']}",
+        "SLACK_WEBHOOK_URL": os.environ.get("SLACK_WEBHOOK_URL") or f"{sandbox.address}/slack/webhook",
+    }
     started = []
     if importlib.util.find_spec("services.pipeline.worker") is not None:
         worker, coordinator = free_port(), chosen["COORDINATOR_PORT"]
@@ -81,7 +86,9 @@ def children(sandbox: Sandbox, chosen: Mapping[str, int]) -> list[Child]:
             )
     port = chosen["DASHBOARD_PORT"]
     env |= {"DASHBOARD_PORT": str(port)}
-    return [*started, start("dashboard", ["app.server"], env, f"http://127.0.0.1:{port}/_stcore/health")]
+    started.append(start("dashboard", ["app.server"], env, f"http://127.0.0.1:{port}/_stcore/health"))
+    watching = ["services.watchdog", "--every", "60"]
+    return [*started, start("watchdog", watching, env, f"{sandbox.address}/sandbox/health")]
 
 
 def wait_for(child: Child, seconds: float = 60) -> None:
@@ -125,7 +132,8 @@ def main() -> None:
         print(f"\n  Dashboard    http://127.0.0.1:{chosen['DASHBOARD_PORT']}")
         if len(running) > 1:
             print(f"  Coordinator  http://127.0.0.1:{chosen['COORDINATOR_PORT']}")
-        print(f"  Sandbox      {sandbox.address}   (BigQuery, Cloud Run, Logging)")
+        print(f"  Sandbox      {sandbox.address}   (BigQuery, Cloud Run, Logging, Scheduler)")
+        print(f"  Slack        {sandbox.address}/slack/messages")
         print(
             f"\n  It is 30 December 2025, 01:45 ET. Up in {time.monotonic() - began:.1f} s. Ctrl-C ends everything.\n",
             flush=True,

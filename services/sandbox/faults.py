@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-APIS = ("bigquery", "run", "logging", "balancer")
+APIS = ("bigquery", "run", "logging", "balancer", "scheduler", "slack")
 KINDS = ("delay", "status", "drop", "drop_after", "empty")
 
 

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.sandbox import bigquery_api, other_apis
+from services.sandbox import bigquery_api, messages, other_apis
 from services.sandbox.answers import refused
 from services.sandbox.bigquery_api import Handler
 from services.sandbox.faults import Dropped, Faults, before, error_body
@@ -24,6 +24,7 @@ def application(world: World) -> Starlette:
     routes = [
         *bigquery_api.routes(world, gate.guarded),
         *other_apis.routes(world, gate.guarded),
+        *messages.routes(world, gate.guarded),
         Route("/sandbox/{what}", gate.control, methods=["GET", "PUT", "DELETE"]),
     ]
 

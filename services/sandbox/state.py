@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from services.foundation.clock import Clock
 from services.sandbox.cloud_logging import LogBook
@@ -26,6 +27,8 @@ class World:
     meter: Meter
     faults: Faults
     wait_for_instance_s: float = 10.0
+    messages: list[dict[str, Any]] = field(default_factory=list)  # what Slack was sent
+    jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's
 
     def reset_limits(self) -> None:
         """Forget what the limits have counted, and every scripted fault."""

@@ -20,6 +20,7 @@ from services.sandbox.gateway import application
 from services.sandbox.jobs import millis
 from services.sandbox.limits import Limits
 from services.sandbox.line import Line
+from services.sandbox.messages import december_jobs
 from services.sandbox.meter import Meter
 from services.sandbox.scenarios.load import load
 from services.sandbox.seed import Seed
@@ -101,6 +102,7 @@ def plant(sandbox: Sandbox, seed: Seed) -> None:
     world.warehouse.jobs.seed([dict(job) for job in seed.jobs])
     world.logs.add(seed.log_entries)
     world.run.seed(seed.services, seed.revisions)
+    world.jobs[:] = december_jobs()
     for name, created in seed.table_created.items():
         world.warehouse.tables.created[name] = millis(datetime.fromisoformat(created.replace("Z", "+00:00")))
     load(sandbox.emulator.address, world.project, seed)

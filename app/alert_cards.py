@@ -1,0 +1,69 @@
+"""An alert on the screen: what is wrong, what shows it, who took it, who was told, and what can be done with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from app import actions, session, widgets
+from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
+from services.alerts import Alert, AlertState
+from services.watch.rules import BY_NAME
+
+SILENCES = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
+
+
+def one(alert: Alert, now: datetime) -> None:
+    """An alert with what shows it, what helps, and what can be done with it."""
+    state = alert.state(now)
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(widgets.badge(alert.severity), width=106)
+            st.markdown(f"**{widgets.plain(alert.sentence)}**", width="stretch")
+        taken = "" if state is AlertState.OPEN else f" by {alert.change.actor}"
+        until = f" until {widgets.clock_time(alert.change.silent_until)}" if alert.change.silent_until else ""
+        why = f" · {alert.change.reason}" if alert.change.reason else ""
+        told = f"{state}{taken}{until}{why} · since {widgets.day_time(alert.since)} · {message(alert)}"
+        st.caption(widgets.plain(told))
+        for finding in alert.findings[1:]:
+            st.markdown(
+                f":gray[also] {widgets.plain(BY_NAME[finding['rule']].title)}: {widgets.plain(finding['sentence'])}"
+            )
+        buttons(alert, state)
+
+
+def message(alert: Alert) -> str:
+    last = next((e for e in reversed(alert.events) if e.event in ("telling", "told", "not told")), None)
+    if last is None:
+        return "nobody was told yet"
+    return f"{last.event} {widgets.short_time(last.recorded_at)} {last.facts.get('delivery', '')}".strip()
+
+
+def buttons(alert: Alert, state: AlertState) -> None:
+    rule, key = BY_NAME[alert.rule], alert.alert_id
+    date = {"date": alert.game_date.isoformat()} if alert.game_date else session.link()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if rule.page != "alerts":
+            st.page_link(f"../pages/{rule.page}.py", label="Evidence", icon=":material/search:", query_params=date)
+        st.markdown(f":material/lightbulb: {widgets.plain(rule.remedy)}", width="stretch")
+        if state is AlertState.OPEN:
+            actions.offer(ACKNOWLEDGE, key=key, primary=True, alert_id=key)
+        if state is not AlertState.OPEN:
+            actions.offer(REOPEN, key=key, alert_id=key)
+    # Not a popover: that would stay open above the plan that its buttons open.
+    with st.expander("What it means, by hand, silence, resolve"):
+        st.caption(f"{widgets.plain(rule.means)} Source: {widgets.plain(rule.source)}.")
+        for finding in alert.findings[:1]:
+            if finding.get("command"):
+                st.code(finding["command"], language="bash", wrap_lines=True)
+        _quiet(key)
+
+
+def _quiet(key: str) -> None:
+    """Silence for a while, or close; both ask why."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        why = st.text_input("Why", key=f"why {key}", max_chars=200, width=320)
+        length = st.segmented_control("For", list(SILENCES), default="1 h", key=f"for {key}", required=True)
+        actions.offer(SILENCE, key=key, alert_id=key, minutes=SILENCES[length or "1 h"], why=why)
+        actions.offer(RESOLVE, key=key, alert_id=key, why=why)

@@ -1,0 +1,93 @@
+"""Alerts: what is open, whatever the date; who was told and who took it; what happened, in one line of time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import streamlit as st
+
+from app import actions, alert_cards, reads, session, under_way, widgets
+from services.alert_actions import REOPEN, TEST
+from services.alerts import Alerts, AlertState
+from services.foundation.reading import SEVERITY, Health, worst
+from services.schedule import Schedule
+from services.timeline import kinds, timeline
+from services.watch.rules import RULES
+
+cloud, now = session.cloud(), session.now()
+
+
+def headline(alerts: Alerts) -> tuple[Health, str]:
+    waits = [a for a in alerts.open if a.state(now) is AlertState.OPEN]
+    if not alerts.open:
+        return Health.OK, "Nothing is open"
+    many = f"{len(alerts.open)} alert{'' if len(alerts.open) == 1 else 's'} open"
+    taken = len(alerts.open) - len(waits)
+    return worst(a.severity for a in alerts.open), f"{many}, {len(waits)} not taken by anybody" + (
+        f", {taken} taken or silent" if taken else ""
+    )
+
+
+def ended(alerts: Alerts) -> None:
+    for alert in sorted(
+        (a for a in alerts.alerts if a.ended and a.cause != "test"), key=lambda a: a.change.recorded_at, reverse=True
+    )[:10]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            by = f"{widgets.day_time(alert.change.recorded_at)} by {alert.change.actor}"
+            st.markdown(f":gray[resolved {widgets.plain(by)}] {widgets.plain(alert.sentence)}", width="stretch")
+            actions.offer(REOPEN, key=alert.alert_id, alert_id=alert.alert_id)
+
+
+def next_runs(schedule: Schedule) -> None:
+    rows = [
+        {
+            "job": j.name,
+            "next": j.next_at,
+            "last": j.last_at,
+            "trouble": j.trouble or "none",
+            "schedule": j.cron,
+            "about": j.about,
+        }
+        for j in schedule.jobs
+    ]
+    widgets.table(
+        rows, name="schedule", alt="Scheduled jobs by next time", empty="Cloud Scheduler has no job.", height_rows=9
+    )
+
+
+alerts = widgets.known(reads.alerts(cloud), "The alerts")
+if alerts is not None:
+    widgets.verdict(*headline(alerts), ["whatever night is chosen"])
+    seen = widgets.known(reads.last_look(cloud), "Whether the watchdog looks")
+    looked = f"The watchdog looked {widgets.age(seen, now)}" if seen else "The watchdog has not looked for 10 minutes"
+    late = seen is None or now - seen > timedelta(minutes=3)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"{widgets.badge(Health.UNKNOWN if late else Health.OK)} {widgets.plain(looked)}", width="stretch")
+        actions.offer(TEST)
+    for alert in sorted(alerts.open, key=lambda a: (a.state(now) is not AlertState.OPEN, SEVERITY.index(a.severity))):
+        alert_cards.one(alert, now)
+    ended(alerts)
+    st.subheader("What happened", anchor=False)
+    start, end = under_way.log_window(now)
+    batches, widths = reads.batches(cloud, session.game_date()).value, reads.widths(cloud).value
+    moments = timeline(alerts, under_way.read_log().value, batches, widths, start, end)
+    chosen = st.pills("Kind", kinds(moments), selection_mode="multi", key="kinds", label_visibility="collapsed")
+    widgets.table(
+        [vars(m) for m in moments if not chosen or m.kind in chosen],
+        name="timeline",
+        alt="What happened, newest first",
+        empty="Nothing happened.",
+    )
+    widgets.footer((alerts.source,), now)
+if (schedule := widgets.known(reads.schedule(cloud), "The schedule")) is not None:
+    with st.expander(f"When the next runs are · {len(schedule.jobs)} jobs, {len(schedule.troubles)} in trouble"):
+        next_runs(schedule)
+with st.expander(f"The {len(RULES)} rules"):
+    widgets.listing(
+        [
+            {"rule": r.title, "speaks at": r.threshold_in(cloud.settings), "source": r.source, "helps": r.remedy}
+            for r in RULES
+        ],
+        alt="Rules",
+        empty="",
+    )

@@ -1,0 +1,47 @@
+"""Handoff note: the shift for whoever comes next, in Markdown, from records only."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import reads, session, under_way, widgets
+from services.foundation.clock import night_window
+from services.foundation.reading import Health
+from services.handoff_note import Shift, write
+
+cloud, game_date = session.cloud(), session.game_date()
+shift = Shift(
+    game_date=game_date,
+    start=night_window(game_date)[0],
+    now=cloud.now(),
+    night=reads.night(cloud, game_date),
+    batches=reads.batches(cloud, game_date),
+    widths=reads.widths(cloud),
+    history=reads.recent(cloud, game_date),
+    alerts=reads.alerts(cloud),
+    log=under_way.read_log(),
+    schedule=reads.schedule(cloud),
+)
+note = write(shift, cloud.settings)
+parts = (shift.night, shift.batches, shift.widths, shift.history, shift.alerts, shift.log, shift.schedule)
+unknown = sum(not part.known for part in parts)
+health = Health.UNKNOWN if unknown else Health.OK
+with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(width="stretch"):
+        told = (
+            f"{unknown} of {len(parts)} records could not be read" if unknown else f"Written from {len(parts)} records"
+        )
+        widgets.verdict(health, told, [session.day(game_date), "nothing in it is typed by hand"])
+    st.download_button(
+        "Download the note",
+        note.encode(),
+        file_name=f"handoff-{game_date}.md",
+        mime="text/markdown",
+        icon=":material/download:",
+        type="primary",
+        on_click="ignore",
+    )
+written, source = st.tabs(["As it reads", "Markdown"])
+with written.container(border=True):
+    st.markdown(note.replace("\n# ", "\n##### ").replace("# Handoff", "#### Handoff", 1).replace("\n## ", "\n##### "))
+source.code(note, language="markdown", wrap_lines=True)

@@ -1,0 +1,238 @@
+"""Everything the watchdog judges by, read once per look: each fact known or unknown on its own, and the free ones first.
+
+What a night's tables hold is asked again only after one of them has changed: that they have is told by tables.get, which is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from services import logs
+from services.dml_errors import DmlReport, read_writes
+from services.foundation import catalog
+from services.foundation.clients import Cloud
+from services.foundation.clock import night_window
+from services.foundation.errors import OnCallError
+from services.foundation.google_reads import items_of, reading_from
+from services.foundation.reading import Problem, Reading, Source
+from services.night import Night, read_night
+from services.pipeline.ledger import Entry, Ledger
+from services.runs import LIVE, Batch, Batches, read_batches
+from services.schedule import Schedule, read_schedule
+from services.staging_tables import DATASET, PREFIX
+from services.worker_width import WorkerWidth, read_worker
+
+T = TypeVar("T")
+
+KEEP_AT_MOST = timedelta(minutes=10)  # rows that stream in may not show in a table's metadata at once
+BEFORE, AFTER = timedelta(minutes=1), timedelta(minutes=5)
+WATCHED = (
+    "nba_predictions.player_prop_predictions",
+    "nba_predictions.prediction_worker_runs",
+    "nba_analytics.upcoming_player_game_context",
+    "nba_raw.odds_api_player_points_props",
+    "nba_reference.player_aliases",
+    "prediction_on_call.batches",
+    "prediction_on_call.batch_players",
+)
+OUR_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
+
+
+@dataclass(frozen=True)
+class Slate:
+    """When a night tips off, and how many names with odds are not in the context, beside the last night with odds."""
+
+    tip_off: datetime | None
+    lined: int
+    unresolved: int
+    lined_before: int
+    unresolved_before: int
+
+
+@dataclass(frozen=True)
+class Left:
+    """One staging table by its listing."""
+
+    name: str
+    created: datetime | None
+    expires: datetime | None
+
+
+@dataclass(frozen=True)
+class NightFacts:
+    """One night. `ledger` holds the sums of the newest batch of our ledger; None where there is no such batch."""
+
+    game_date: date
+    night: Reading[Night]
+    slate: Reading[Slate]
+    batches: Reading[Batches]
+    writes: Reading[DmlReport]
+    ledger: Reading[Entry]
+    duplicates: Reading[int]
+    lines: Reading[int]
+
+    @property
+    def newest(self) -> Batch | None:
+        return self.batches.value.batches[0] if self.batches.value and self.batches.value.batches else None
+
+    @property
+    def live(self) -> bool:
+        return self.newest is not None and self.newest.state in LIVE
+
+
+@dataclass(frozen=True)
+class ChannelFacts:
+    """Whether messages reach somebody: a channel is set, and what went wrong with the last message, if anything did."""
+
+    is_set: bool
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    nights: tuple[NightFacts, ...]
+    staging: Reading[tuple[Left, ...]]
+    worker: Reading[WorkerWidth]
+    schedule: Reading[Schedule]
+    channel: ChannelFacts
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every source that could not be read, each once."""
+        readings: list[Reading[Any]] = [self.staging, self.worker, self.schedule]
+        for n in self.nights:
+            readings += [n.night, n.slate, n.batches, n.writes, n.ledger, n.duplicates, n.lines]
+        told = [p for r in readings for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
+        return tuple({problem.source: problem for problem in reversed(told)}.values())
+
+
+class Memory:
+    """What the last looks of this process found, with the state of the tables it was found in."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, object], tuple[object, datetime, Reading[Any]]] = {}
+
+    def keep(self, key: tuple[str, object], state: object, now: datetime, ask: Callable[[], Reading[T]]) -> Reading[T]:
+        """What was known, if the tables stand as they stood; else asked anew. What was not known is never kept."""
+        known = self._kept.get(key)
+        if state is not None and known is not None and known[0] == state and now - known[1] < KEEP_AT_MOST:
+            return known[2]
+        found = ask()
+        whole = found.known and not getattr(found.value, "problems", ())
+        if whole:
+            self._kept[key] = (state, now, found)
+        else:
+            self._kept.pop(key, None)
+        return found
+
+
+def read_facts(cloud: Cloud, nights: Iterable[date], channel: ChannelFacts, memory: Memory | None = None) -> Facts:
+    """Read everything once; raises nothing: what cannot be read is told as unknown."""
+    memory = memory or Memory()
+    staging = ask(cloud, "The list of staging tables", lambda: _left(cloud))
+    state = _state(cloud, staging)
+    return Facts(
+        tuple(_night(cloud, day, memory, state) for day in nights),
+        staging,
+        ask(cloud, "Cloud Run", lambda: read_worker(cloud)),
+        ask(cloud, "Cloud Scheduler", lambda: read_schedule(cloud)),
+        channel,
+    )
+
+
+def ask(cloud: Cloud, source: str, read: Callable[[], T]) -> Reading[T]:
+    try:
+        return Reading(read())
+    except OnCallError as error:
+        return Reading(None, Problem.of(source, cloud.now(), error))
+
+
+def _state(cloud: Cloud, staging: Reading[tuple[Left, ...]]) -> object:
+    """How the tables stand, by free metadata; None when that cannot be read, and then nothing is reused."""
+    if staging.value is None:
+        return None
+    try:
+        with reading_from("BigQuery tables.get"):
+            tables = [cloud.bigquery.get_table(name, timeout=20) for name in WATCHED]
+    except OnCallError:
+        return None
+    stand = [(t.modified, t.num_rows, getattr(t.streaming_buffer, "estimated_rows", 0)) for t in tables]
+    return (*stand, *(left.name for left in staging.value))
+
+
+def _night(cloud: Cloud, day: date, memory: Memory, state: object) -> NightFacts:
+    now = cloud.now()
+    # A batch stalls by the clock alone, with no table changing, so what is known of it lasts no longer than its minute.
+    minute = None if state is None else (state, now.replace(second=0, microsecond=0))
+    batches = memory.keep(
+        ("batches", day), minute, now, lambda: ask(cloud, "The list of batches", lambda: read_batches(cloud, day))
+    )
+    newest = batches.value.batches[0] if batches.value and batches.value.batches else None
+    start, end = _span(day, newest, now)
+
+    def kept(name: str, source: str, read: Callable[[], T]) -> Reading[T]:
+        return memory.keep((name, day), state, now, lambda: ask(cloud, source, read))
+
+    return NightFacts(
+        day,
+        kept("night", "The warehouse", lambda: read_night(cloud, day)),
+        kept("slate", "The slate", lambda: _slate(cloud, day)),
+        batches,
+        ask(cloud, "The job history", lambda: read_writes(cloud, start, min(now, end))),
+        kept("ledger", "The ledger", lambda: _entry(cloud, day, newest)),
+        kept("duplicates", "The predictions table", lambda: _duplicates(cloud, day)),
+        _lines(cloud, newest, start, min(now, end)),
+    )
+
+
+def _span(day: date, newest: Batch | None, now: datetime) -> tuple[datetime, datetime]:
+    """The time that the newest batch answers for; without one, the night so far."""
+    start, end = night_window(day)
+    if newest is None or newest.started is None:
+        return start, max(start, min(now, end))
+    return newest.started - BEFORE, max(end, newest.ended or end) + AFTER
+
+
+def _left(cloud: Cloud) -> tuple[Left, ...]:
+    with reading_from("BigQuery tables.list"):
+        listed = cloud.bigquery.list_tables(DATASET, page_size=1000, timeout=20)
+        tables = [t for t in items_of("BigQuery tables.list", listed) if t.table_id.startswith(PREFIX)]
+    return tuple(sorted((Left(t.table_id, t.created, t.expires) for t in tables), key=lambda left: left.name))
+
+
+def _slate(cloud: Cloud, day: date) -> Slate:
+    rows = catalog.run(cloud, "watch.slate", first_date=day - timedelta(days=7), last_date=day).rows
+    tonight = next((row for row in rows if row["game_date"] == day), None)
+    before: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
+    return Slate(
+        tonight["tip_off"] if tonight else None,
+        *((tonight["lined"], tonight["unresolved"]) if tonight else (0, 0)),
+        *((before[0]["lined"], before[0]["unresolved"]) if before else (0, 0)),
+    )
+
+
+def _entry(cloud: Cloud, day: date, newest: Batch | None) -> Any:
+    if newest is None or newest.recorded_in != "ledger":
+        return None
+    with reading_from("The ledger"):
+        return Ledger(cloud).newest(newest.batch_id, day)
+
+
+def _duplicates(cloud: Cloud, day: date) -> int:
+    return int(catalog.run(cloud, "watch.duplicates", game_date=day).rows[0]["duplicate_keys"])
+
+
+def _lines(cloud: Cloud, newest: Batch | None, start: datetime, end: datetime) -> Any:
+    """Whether the services have said anything since the newest batch began; not asked while there is no batch."""
+    if newest is None:
+        return Reading(0)
+    return ask(cloud, "Cloud Logging", lambda: len(logs.read_lines(cloud, OUR_LINES, start, end, limit=1).lines))
+
+
+def sources_of(facts: Facts) -> tuple[Source, ...]:
+    """What was read, for the bill."""
+    readings: list[Any] = [r.value for n in facts.nights for r in (n.night, n.batches, n.writes)]
+    return tuple(source for value in readings if value is not None for source in value.sources)

@@ -1,0 +1,21 @@
+"""When the watchdog last said that it looked: a watchdog that is silent is not a calm night."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from services import logs
+from services.foundation.clients import Cloud
+
+LOOKED = (
+    '(resource.labels.service_name="prediction-watchdog" OR resource.labels.job_name="prediction-watchdog")'
+    ' AND "Watchdog looked"'
+)
+WITHIN = timedelta(minutes=10)
+
+
+def read_last_look(cloud: Cloud) -> datetime | None:
+    """The newest look of the last ten minutes by any watchdog; None when there was none. Raises OnCallError."""
+    now = cloud.now()
+    lines = logs.read_lines(cloud, LOOKED, now - WITHIN, now + timedelta(seconds=5), limit=200, of=logs.JOBS_TOO).lines
+    return max((line.at for line in lines), default=None)
