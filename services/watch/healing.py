@@ -27,6 +27,7 @@ from services.worker_width import EMERGENCY
 
 ACTOR = Actor("watchdog", Role.OPERATOR)
 COOL_DOWN = timedelta(minutes=30)  # the same step on the same target is not repeated sooner
+CALM_AFTER = timedelta(hours=1)  # a narrowing of its own ends by then, or as soon after as the writes are calm
 FRESH = timedelta(minutes=10)  # an older storm is over: narrowing now would help nobody
 
 
@@ -54,7 +55,8 @@ def _steps(finding: Finding, facts: Facts, healing: SelfHealingConfig, now: date
     if name == "dml_rejections" and healing.auto_reduce_concurrency and of_night:
         worker = facts.worker.value
         if worker is not None and _wide(worker.actual.product) and _fresh(of_night.writes.value, now):
-            yield Step(NARROW, worker.service, {}, finding.sentence)
+            back = (now + CALM_AFTER).replace(second=0, microsecond=0).isoformat()
+            yield Step(NARROW, worker.service, {"revert_at": back}, finding.sentence)
     elif name == "stalled" and healing.resume_stalled and newest and newest.recorded_in == "ledger":
         yield Step(RESUME, str(finding.night), {"batch_id": batch}, finding.sentence)
     elif name == "consolidation" and healing.consolidate_leftovers and newest and newest.state not in LIVE:

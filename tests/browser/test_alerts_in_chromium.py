@@ -59,7 +59,7 @@ def confirm(page, title):
 def test_an_alert_is_taken_silenced_and_opened_again_by_buttons(desk, browser):
     address, cloud = desk
     page = browser.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     page.goto(f"{address}/alerts?date=2025-12-20")
     page.get_by_text("2 alerts open, 2 not taken by anybody").wait_for()
     page.get_by_role("button", name="Take").first.click()
@@ -73,8 +73,9 @@ def test_an_alert_is_taken_silenced_and_opened_again_by_buttons(desk, browser):
     page.get_by_role("button", name="Silence").last.click()
     confirm(page, f"Silence {WRITES} for 60 min")
     assert until(cloud, AlertState.SILENCED).change.reason == "the repair is under way"
+    page.get_by_text("silenced by on-call until").wait_for()
     second = browser.new_page()
-    second.set_default_timeout(30_000)
+    second.set_default_timeout(60_000)
     second.goto(f"{address}/alerts")
     second.get_by_text("silenced by on-call until").wait_for()
     second.get_by_role("button", name="Reopen").first.click()

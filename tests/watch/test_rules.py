@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -172,6 +172,8 @@ def test_healing_narrows_a_fresh_storm_resumes_what_stalled_consolidates_what_wa
 
     fresh = facts(night_facts(writes=known(writes(*storm(90, every_s=7)))))
     assert steps(fresh) == ["scaling.narrow"]
+    [narrowing] = plan_steps(judge(fresh, SETTINGS, NOW), fresh, SelfHealingConfig(), NOW)
+    assert NOW < datetime.fromisoformat(narrowing.args["revert_at"]) <= NOW + timedelta(hours=1), "noted for restore"
     assert steps(fresh, healing=SelfHealingConfig(auto_reduce_concurrency=False)) == []
     assert steps(fresh, now=NOW + timedelta(hours=7)) == [], "an old storm is over"
     narrow = facts(night_facts(writes=known(writes(*storm(90, every_s=7)))), worker=known(worker(Setting(4, 20, 3))))

@@ -126,6 +126,13 @@ def test_29_december_is_one_incident_at_once_one_message_one_narrowing_and_close
     assert alert.state(played.clock.now()) is AlertState.RESOLVED
     assert "Resolved" in played.messages[-1]["text"]
     assert len(played.messages) == 2
+    played.clock.advance(60 * 60)
+    played.look()
+    log = read_log(played.cloud, played.clock.now() - timedelta(hours=3), played.clock.now() + timedelta(hours=1))
+    assert [(a.verb, a.actor, a.state) for a in log.actions if a.verb.startswith("scaling")] == [
+        ("scaling.restore", "watchdog", State.DONE),
+        ("scaling.narrow", "watchdog", State.DONE),
+    ], "restored when calm"
 
 
 def _repair(played) -> None:
