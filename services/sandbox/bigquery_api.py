@@ -110,6 +110,11 @@ class _Api:
         answer = await self.warehouse.pass_on(request)
         told = json.loads(bytes(answer.body))
         await self.tables.correct(_table(request), told)
+        if self.world.limits.streaming(_table(request), self.world.now_s()):
+            told["streamingBuffer"] = {
+                "estimatedRows": "1",
+                "estimatedBytes": "1",
+            }  # estimates, and late ones, there too
         return JSONResponse(told, answer.status_code)
 
     async def change_table(self, request: Request) -> Response:
@@ -131,11 +136,9 @@ class _Api:
         return await self.warehouse.pass_on(request)
 
     async def table_data(self, request: Request) -> Response:
-        """tabledata.list, free of charge; a partition (table$20251229) is read by a query that is not billed."""
+        """tabledata.list, of a table or of a partition (table$20251229): free of charge."""
         name, _, day = request.path_params["table"].partition("$")
-        if not day:
-            return await self.warehouse.pass_on(request)
-        return await self.tables.partition(request, request.path_params["dataset"], name, day)
+        return await self.tables.rows(request, request.path_params["dataset"], name, day)
 
     async def stream(self, request: Request) -> Response:
         self.tables.forget(_table(request))
