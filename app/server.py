@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
 
 from app.gate import Gate
+from app.scripts import Scripts, pack_all
 from services.foundation import identity
 from services.foundation.errors import SettingsError
 from services.foundation.settings import Settings
+
+STATIC = Path(st.__file__).parent / "static"
 
 
 def application(settings: Settings) -> st.App:
     """The dashboard as an ASGI application; raises SettingsError when nobody could be proven to be looking."""
     identity.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
     keys = identity.key_ring(settings.iap_keys_url)
-    return st.App(Path(__file__).with_name("main.py"), middleware=[Middleware(Gate, settings=settings, keys=keys)])
+    around = [Middleware(Gate, settings=settings, keys=keys), Middleware(Scripts, folder=STATIC)]
+    return st.App(Path(__file__).with_name("main.py"), middleware=around)
 
 
 def main() -> None:
@@ -30,6 +35,7 @@ def main() -> None:
         app = application(Settings.from_env())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
+    Thread(target=pack_all, args=(STATIC,), daemon=True, name="pack").start()
     app.run(config={"server.port": int(port), "server.address": os.environ.get("HOST", "127.0.0.1")})
 
 
