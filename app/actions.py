@@ -97,7 +97,7 @@ def _plan_and_confirm() -> None:
 
 def _planned(pending: _Pending) -> _Pending:
     try:
-        return replace(pending, plan=verb_of(pending.verb).plan(session.cloud(), pending.args))
+        return replace(pending, plan=verb_of(pending.verb).plan(session.asking_cloud(), pending.args))
     except OnCallError as error:
         return replace(pending, trouble=error)
 

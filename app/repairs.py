@@ -12,11 +12,12 @@ from app import actions, reads, session, widgets
 from services.consolidate_now import CONSOLIDATE
 from services.missing_players import Missing, Why, missing
 from services.night import Night
+from services.pipeline.names import parse_name
 from services.run_actions import START
 from services.run_plan import NOT_BY_A_RUN
 from services.scaling import NARROW, RESTORE, SET
 from services.staging_repair import DROP_MERGED, DROP_ORPHAN
-from services.staging_tables import Inventory, StagingTable, parse_name
+from services.staging_tables import Inventory, StagingTable
 from services.worker_width import CAP_INSTANCES, CAP_REQUESTS, EMERGENCY, WorkerWidth, what_if
 
 _STAYS = "Until somebody restores it"

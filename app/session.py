@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import streamlit as st
@@ -12,6 +12,7 @@ from services.foundation import identity
 from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud, connect
 from services.foundation.clock import SystemClock, eastern_day, night_of
+from services.foundation.kept import Kept
 from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
@@ -30,7 +31,7 @@ class ChosenNight:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _open(settings: Settings, acting: bool) -> Cloud:
-    return connect(settings, acting)
+    return connect(settings, acting, None if acting else Kept())
 
 
 def cloud() -> Cloud:
@@ -38,10 +39,15 @@ def cloud() -> Cloud:
     return _open(Settings.from_env(), False)
 
 
+def asking_cloud() -> Cloud:
+    """The same doors without memory: every question is put anew. Plans are made from it."""
+    return replace(cloud(), kept=None)
+
+
 def acting_cloud() -> Cloud:
-    """The same doors, opened as the account that may change things; only actions go through them."""
+    """The same doors, opened as the account that may change things, without memory; only actions go through them."""
     settings = Settings.from_env()
-    return _open(settings, bool(settings.acting_account))
+    return _open(settings, True) if settings.acting_account else asking_cloud()
 
 
 def now() -> datetime:

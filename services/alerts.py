@@ -13,6 +13,7 @@ from typing import Any
 
 from services.actions.record import append_once
 from services.foundation import catalog
+from services.foundation.catalog import parsed
 from services.foundation.clients import Cloud
 from services.foundation.reading import SEVERITY, Health, Source
 
@@ -159,8 +160,9 @@ class Alerts:
 def read_alerts(cloud: Cloud) -> Alerts:
     """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError."""
     since = cloud.now().replace(hour=0, minute=0, second=0, microsecond=0) - KEEP_FOR
-    answer = catalog.run(cloud, "alerts.events", since=since)
-    return Alerts(fold(map(_event, answer.rows)), answer.source)
+    answer = catalog.run(cloud, "alerts.events")
+    every = fold(map(_event, answer.rows))
+    return Alerts(tuple(a for a in every if not a.ended or a.newest.recorded_at >= since), answer.source)
 
 
 def fold(events: Iterable[Event]) -> tuple[Alert, ...]:
@@ -183,6 +185,6 @@ def _event(row: Mapping[str, Any]) -> Event:
             **told,
             "game_date": row["game_date"],
             "severity": Health(row["severity"]),
-            "facts": json.loads(row["facts"] or "{}"),
+            "facts": parsed(row["facts"]) or {},
         }
     )

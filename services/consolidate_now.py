@@ -16,10 +16,9 @@ from services.foundation.google_reads import reading_from
 from services.night import read_night
 from services.pipeline.consolidator import Consolidator
 from services.pipeline.door import BigQueryDoor
-from services.pipeline.names import date_of, is_unit_table
+from services.pipeline.names import DATASET, STAGING, date_of, is_unit_table
 from services.runs import LIVE, read_batches
 from services.staging_proof import Proof, read_proofs, state_of, tables_told
-from services.staging_tables import DATASET, PREFIX
 
 
 def plan_consolidate(cloud: Cloud, args: Facts) -> Plan:
@@ -67,7 +66,7 @@ def tables_of(cloud: Cloud, batch_id: str) -> list[str]:
     """The names of a batch's staging tables that are there now."""
     with reading_from("BigQuery tables.list"):
         listed = [item.table_id for item in cloud.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
-    return sorted(name for name in listed if name.startswith(PREFIX) and is_unit_table(name, batch_id))
+    return sorted(name for name in listed if name.startswith(STAGING) and is_unit_table(name, batch_id))
 
 
 def _guards(cloud: Cloud, batch_id: str, game_date: date, proofs: tuple[Proof, ...]) -> Iterator[Guard]:

@@ -93,16 +93,16 @@ def _staged(players: list[PlayerNight]) -> int | None:
 def read_history(cloud: Cloud, first: date, last: date) -> History:
     """Coverage of each date from `first` to `last`, days without games included; a date not run yet is unknown, not 0 %."""
     told = catalog.run(cloud, "coverage.history", first_date=first, last_date=last, minutes_needed=MINUTES_NEEDED)
-    systems = catalog.run(cloud, "coverage.by_system", first_date=first, last_date=last)
     by_system: dict[date, list[tuple[str, int]]] = defaultdict(list)
-    for row in systems.rows:
-        by_system[row["game_date"]].append((row["system_id"], row["players"]))
+    for row in told.rows:
+        if row["system_id"] is not None:
+            by_system[row["game_date"]].append((row["system_id"], row["system_players"]))
     rows = {row["game_date"]: row for row in told.rows}
     days = (first + timedelta(days=i) for i in range((last - first).days + 1))
     tonight = night_of(cloud.now())
     return History(
         tuple(_day(cloud, day, rows.get(day), tuple(by_system[day]), day > tonight) for day in days),
-        (told.source, systems.source),
+        (told.source,),
     )
 
 

@@ -13,6 +13,7 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services import logs
 from services.foundation.clients import Cloud
+from services.foundation.clock import night_of, night_window
 from services.foundation.errors import OnCallError
 from services.foundation.google_errors import recognise
 from services.foundation.google_reads import items_of, reading_from
@@ -22,10 +23,6 @@ from services.foundation.settings import Settings
 PREDICTIONS = ("nba_predictions", "player_prop_predictions")
 MUTATING = {"MERGE", "UPDATE", "DELETE"}
 MOST_JOBS = 20_000
-REJECTED_LINES = (
-    'resource.labels.service_name="{worker}" AND ("Too many DML statements" OR "Error writing to BigQuery for"'
-    ' OR "STAGING WRITE FAILED" OR "total number of dml jobs writing to a table" OR "due to concurrent update")'
-)
 
 
 @dataclass(frozen=True)
@@ -81,14 +78,24 @@ def read_writes(cloud: Cloud, start: datetime, end: datetime) -> DmlReport:
     except OnCallError as error:
         problems.append(Problem.of("job history", cloud.now(), error))
     try:
-        lines = logs.read_lines(cloud, REJECTED_LINES, start, end, limit=10_000)
+        lines = _lines(cloud, start, end)
         refusals = tuple(
-            line for line in lines.lines if line.message.startswith(("Error writing", "STAGING WRITE FAILED"))
+            line
+            for line in lines.lines
+            if start <= line.at < end and line.message.startswith(("Error writing", "STAGING WRITE FAILED"))
         )
         sources.append(lines.source)
     except OnCallError as error:
         problems.append(Problem.of("worker log", cloud.now(), error))
     return report(start, end, attempts, refusals, cloud.settings, tuple(sources), tuple(problems))
+
+
+def _lines(cloud: Cloud, start: datetime, end: datetime) -> logs.Lines:
+    """The lines of refused writes; a window within one night shares that night's one read."""
+    night = night_of(start)
+    if end <= night_window(night)[1]:
+        return logs.read_night(cloud, night)
+    return logs.read_lines(cloud, logs.REJECTED, start, end, limit=logs.MOST_OF_A_NIGHT)
 
 
 def report(

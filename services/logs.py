@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from services.foundation.clients import Cloud
+from services.foundation.clock import night_window
 from services.foundation.google_reads import reading_from
+from services.foundation.kept import FOREVER
 from services.foundation.reading import Source
 
 SERVICES = 'resource.type="cloud_run_revision"'
@@ -25,6 +28,17 @@ FAILED_PLAYERS = (
     'resource.labels.service_name="{worker}" AND ("Error writing to BigQuery for" OR "STAGING WRITE FAILED for"'
     ' OR "PERMANENT failure for" OR "TRANSIENT failure for")'
 )
+
+STATUS_WORDS = ("complete! ", "STALLED", "Consolidation", "TIMED OUT", "BATCH RESET")
+STATUS = f'resource.labels.service_name="{{coordinator}}" AND ({" OR ".join(map(json.dumps, STATUS_WORDS))})'
+REJECTED = (
+    'resource.labels.service_name="{worker}" AND ("Too many DML statements" OR "Error writing to BigQuery for"'
+    ' OR "STAGING WRITE FAILED" OR "total number of dml jobs writing to a table" OR "due to concurrent update")'
+)
+OF_A_NIGHT = f"({FAILED_PLAYERS}) OR ({STATUS}) OR ({REJECTED})"  # asked at once: each read counts against a quota
+MOST_OF_A_NIGHT = 10_000
+OPEN_FOR_S = 60.0  # how long lines hold while more may come
+CLOSED_AFTER = timedelta(hours=1)  # a line may be this late
 
 _PREFIX = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:,\d+)? - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<rest>.*)$", re.DOTALL
@@ -62,6 +76,19 @@ def read_lines(
     settings = cloud.settings
     wanted = condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
     told = f'{of} AND ({wanted}) AND timestamp>="{_rfc3339(start)}" AND timestamp<"{_rfc3339(end)}"'
+    if cloud.kept is None:
+        return _read(cloud, told, limit)
+    holds_s = FOREVER if cloud.now() - end > CLOSED_AFTER else OPEN_FOR_S
+    return cloud.kept.lines(("log", told, limit), holds_s, lambda: _read(cloud, told, limit), lambda x: len(x.lines))
+
+
+def read_night(cloud: Cloud, game_date: date) -> Lines:
+    """What the desk's panels need of a night's log, all in one read: failed players, refused writes, the coordinator's word."""
+    start, end = night_window(game_date)
+    return read_lines(cloud, OF_A_NIGHT, start, end + timedelta(days=1), MOST_OF_A_NIGHT)
+
+
+def _read(cloud: Cloud, told: str, limit: int) -> Lines:
     with reading_from("Cloud Logging"):
         entries = list(
             islice(cloud.logging.list_entries(filter_=told, order_by="timestamp asc", page_size=1000), limit + 1)

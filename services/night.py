@@ -5,25 +5,19 @@ Coverage, missing players and the overview all start from `read_night`, so they 
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from services import logs
-from services.foundation import catalog
 from services.foundation.clients import Cloud
-from services.foundation.clock import night_window
-from services.foundation.errors import OnCallError
 from services.foundation.google_errors import recognise
-from services.foundation.google_reads import reading_from
 from services.foundation.reading import Problem, Source
+from services.night_sources import Parts, Reads, Row, Written, read_parts
+from services.pipeline.names import DATASET
 
 MINUTES_NEEDED = 15.0  # average of the last week below which a player is not predicted
-STAGING_DATASET = "nba_predictions"
 
 
 class Stage(StrEnum):
@@ -94,82 +88,37 @@ class Night:
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what hangs on them is None above
 
 
-@dataclass
-class _Reads:
-    """What has been read so far, and which optional sources failed."""
-
-    cloud: Cloud
-    sources: list[Source] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-    def rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
-        answer = catalog.run(self.cloud, name, **params)
-        self.sources.append(answer.source)
-        return answer.rows
-
-    def optional(self, source: str, ask: Callable[[], Any]) -> Any:
-        """What `ask` gives, or None with the problem noted."""
-        try:
-            return ask()
-        except OnCallError as error:
-            self.problems.append(Problem.of(source, self.cloud.now(), error))
-            return None
-
-
 def read_night(cloud: Cloud, game_date: date) -> Night:
     """Read one game date through all its stages; raises OnCallError when the warehouse cannot be read.
 
-    Worker runs, our ledger, staging tables and the log are optional: what hangs on an unreadable one is None, and told in `problems`.
+    Aliases, worker runs, our ledger, staging tables and the log are optional: what hangs on an unreadable one is None, and told
+    in `problems`.
     """
-    reads = _Reads(cloud)
-    start, end = night_window(game_date)
-    days = {"from_time": start - timedelta(days=1), "to_time": end + timedelta(days=7)}
-    people = reads.rows("night.players", game_date=game_date)
-    written = reads.rows("night.written", game_date=game_date)
-    runs = reads.optional(
-        "worker runs", lambda: _by_player(reads.rows("night.worker_runs", game_date=game_date, **days))
-    )
-    ledger = reads.optional("batch ledger", lambda: _by_player(reads.rows("night.ledger", game_date=game_date)))
-    staged = reads.optional("staging tables", lambda: _staged(reads, game_date))
-    lines = reads.optional("worker log", lambda: _failures(reads, start, end + timedelta(days=1)))
-    known = _Known(_written(written), runs, ledger, staged, lines)
-    players = tuple(_player(row, known) for row in people)
+    reads = Reads(cloud)
+    parts = read_parts(reads, game_date)
+    players = tuple(_player(row, parts) for row in parts.people)
     return Night(
         game_date=game_date,
-        games=len({row["game_id"] for row in people}),
+        games=len({row["game_id"] for row in parts.people}),
         players=players,
-        systems=_systems(written),
+        systems=parts.systems,
         generated_rows=_total(p.generated_rows for p in players),
-        written_rows=sum(row["written_rows"] for row in written),
-        active_rows=sum(row["active_rows"] for row in written),
-        ran=_ran(players, written, runs, ledger),
+        written_rows=sum(each.rows for each in parts.written.values()),
+        active_rows=sum(each.active for each in parts.written.values()),
+        ran=_ran(players, parts),
         sources=tuple(reads.sources),
         problems=tuple(reads.problems),
     )
 
 
-Rows = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Per player, what each source tells; None where the whole source could not be read."""
-
-    written: Rows
-    runs: Rows | None
-    ledger: Rows | None
-    staged: Rows | None
-    lines: Mapping[str, logs.LogLine] | None
-
-
-def _player(row: Mapping[str, Any], known: _Known) -> PlayerNight:
+def _player(row: Row, parts: Parts) -> PlayerNight:
     who = row["player_lookup"]
-    run, entry = (known.runs or {}).get(who), (known.ledger or {}).get(who)
-    staged = (known.staged or {}).get(who, {})
-    written = known.written.get(who, {})
-    line = (known.lines or {}).get(who)
+    run, entry = (parts.runs or {}).get(who), (parts.ledger or {}).get(who)
+    table, standing = (parts.staged or {}).get(who, ("", 0))
+    written = parts.written.get(who, Written())
+    line = (parts.lines or {}).get(who)
     eligible, reason = eligibility(row)
-    generated = _generated_rows(run, entry, written, known)
+    generated = _generated_rows(run, entry, written, parts)
     rejected = line is not None and not line.message.startswith(("PERMANENT", "TRANSIENT"))
     return PlayerNight(
         player_lookup=who,
@@ -182,20 +131,20 @@ def _player(row: Mapping[str, Any], known: _Known) -> PlayerNight:
         alias_canonical=row["alias_canonical"],
         eligible=eligible,
         not_eligible_reason=reason,
-        requested=_requested(run, entry, written, known),
+        requested=_requested(run, entry, written, parts),
         generated_rows=generated,
         generation_error=_generation_error(run, entry, line, generated),
-        staged_rows=_staged_rows(entry, staged, known),
-        staging_table=str((entry or {}).get("staging_table") or staged.get("table") or ""),
-        written_rows=int(written.get("written_rows", 0)),
-        active_rows=int(written.get("active_rows", 0)),
-        superseded=bool(written.get("superseded_rows", 0)),
+        staged_rows=_staged_rows(entry, standing, parts),
+        staging_table=str((entry or {}).get("staging_table") or (f"{DATASET}.{table}" if table else "")),
+        written_rows=written.rows,
+        active_rows=written.active,
+        superseded=bool(written.superseded),
         write_error=_write_error(line) if rejected and line is not None else _recorded_error(entry),
         batch_id=str((entry or run or {}).get("batch_id") or ""),
     )
 
 
-def eligibility(row: Mapping[str, Any]) -> tuple[bool | None, str]:
+def eligibility(row: Row) -> tuple[bool | None, str]:
     """Whether a context row meets the coordinator's rule, and in words why not."""
     if not row["in_context"]:
         return None, "not in context"
@@ -211,20 +160,20 @@ def eligibility(row: Mapping[str, Any]) -> tuple[bool | None, str]:
     return True, ""
 
 
-def _requested(run: Any, entry: Any, written: Mapping[str, Any], known: _Known) -> bool | None:
-    if run or entry or written:
+def _requested(run: Any, entry: Any, written: Written, parts: Parts) -> bool | None:
+    if run or entry or written.rows:
         return True
-    return None if known.runs is None or known.ledger is None else False
+    return None if parts.runs is None or parts.ledger is None else False
 
 
-def _generated_rows(run: Any, entry: Any, written: Mapping[str, Any], known: _Known) -> int | None:
+def _generated_rows(run: Any, entry: Any, written: Written, parts: Parts) -> int | None:
     if entry is not None and entry["produced_rows"] is not None:
-        return max(int(entry["produced_rows"]), int(written.get("written_rows", 0)))
+        return max(int(entry["produced_rows"]), written.rows)
     if run is not None and run["predictions_generated"] is not None:
-        return max(int(run["predictions_generated"]), int(written.get("written_rows", 0)))
-    if written:
-        return int(written["written_rows"])
-    return None if known.runs is None or known.ledger is None else 0
+        return max(int(run["predictions_generated"]), written.rows)
+    if written.rows:
+        return written.rows
+    return None if parts.runs is None or parts.ledger is None else 0
 
 
 def _generation_error(run: Any, entry: Any, line: logs.LogLine | None, generated: int | None) -> str:
@@ -245,12 +194,11 @@ def _generation_error(run: Any, entry: Any, line: logs.LogLine | None, generated
     return ": ".join(dict.fromkeys(told)) or (line.message if line else "")
 
 
-def _staged_rows(entry: Any, staged: Mapping[str, Any], known: _Known) -> int | None:
-    live = int(staged.get("staged_rows", 0))
+def _staged_rows(entry: Any, standing: int, parts: Parts) -> int | None:
     recorded = int((entry or {}).get("staged_rows") or 0)
-    if live or recorded:
-        return max(live, recorded)
-    return None if known.staged is None else 0
+    if standing or recorded:
+        return max(standing, recorded)
+    return None if parts.staged is None else 0
 
 
 def _write_error(line: logs.LogLine) -> WriteError:
@@ -268,57 +216,12 @@ def _recorded_error(entry: Any) -> WriteError | None:
     )
 
 
-def _by_player(rows: tuple[dict[str, Any], ...]) -> Rows:
-    return {row["player_lookup"]: row for row in rows}
-
-
-def _written(rows: tuple[dict[str, Any], ...]) -> Rows:
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for row in rows:
-        for column in ("written_rows", "active_rows", "superseded_rows"):
-            sums[row["player_lookup"]][column] += row[column]
-    return sums
-
-
-def _systems(rows: tuple[dict[str, Any], ...]) -> tuple[tuple[str, int, int], ...]:
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for row in rows:
-        counts[row["system_id"]][0] += row["active_rows"] > 0
-        counts[row["system_id"]][1] += row["active_rows"]
-    return tuple((system, players, active) for system, (players, active) in sorted(counts.items()))
-
-
-def _staged(reads: _Reads, game_date: date) -> Rows:
-    """Rows per player in the staging tables that exist now; no query when there is no such table."""
-    prefix = f"_staging_batch_{game_date:%Y_%m_%d}_"
-    with reading_from("BigQuery tables.list"):
-        tables = [t.table_id for t in reads.cloud.bigquery.list_tables(STAGING_DATASET, page_size=1000)]
-    if not any(table.startswith(prefix) for table in tables):
-        return {}
-    answer = catalog.run(
-        reads.cloud, "night.staged", tables={"staging": f"{STAGING_DATASET}.{prefix}*"}, game_date=game_date
-    )
-    reads.sources.append(answer.source)
-    return {row["player_lookup"]: {**row, "table": f"{STAGING_DATASET}.{prefix}{row['suffix']}"} for row in answer.rows}
-
-
-_WHO = re.compile(r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)")
-
-
-def _failures(reads: _Reads, start: datetime, end: datetime) -> Mapping[str, logs.LogLine]:
-    """The newest line about each player whose prediction or write failed."""
-    lines = logs.read_lines(reads.cloud, logs.FAILED_PLAYERS, start, end, limit=5_000)
-    reads.sources.append(lines.source)
-    found = ((_WHO.search(line.message), line) for line in lines.lines)
-    return {who[1]: line for who, line in found if who is not None}
-
-
 def _total(counts: Any) -> int | None:
     counts = list(counts)
     return None if any(count is None for count in counts) else sum(counts)
 
 
-def _ran(players: tuple[PlayerNight, ...], written: Any, runs: Any, ledger: Any) -> bool | None:
-    if written or any(p.requested for p in players):
+def _ran(players: tuple[PlayerNight, ...], parts: Parts) -> bool | None:
+    if parts.written or any(p.requested for p in players):
         return True
-    return None if runs is None or ledger is None else False
+    return None if parts.runs is None or parts.ledger is None else False

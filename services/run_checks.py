@@ -12,9 +12,8 @@ from services.foundation.errors import BadInput
 from services.foundation.google_reads import reading_from
 from services.night import Night, read_night
 from services.pipeline.ledger import Entry, Ledger
-from services.pipeline.names import staging_prefix
+from services.pipeline.names import DATASET, staging_prefix
 from services.runs import Batch, BatchState
-from services.staging_tables import DATASET
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ def read_checks(cloud: Cloud, batch: Batch) -> tuple[Check, ...]:
     entry = Ledger(cloud).newest(batch.batch_id, batch.game_date)
     if entry is None or batch.started is None:
         raise BadInput(f"The ledger has no batch {batch.batch_id}, so its sums are not known.")
-    writes = read_writes(cloud, batch.started, min(cloud.now(), (batch.ended or cloud.now()) + timedelta(minutes=5)))
+    writes = read_writes(cloud, batch.started, (batch.ended or cloud.now()) + timedelta(minutes=5))
     with reading_from("BigQuery tables.list"):
         left = [t.table_id for t in cloud.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
     prefix = staging_prefix(batch.batch_id)

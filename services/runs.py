@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -12,9 +11,9 @@ from typing import Any
 from services import logs
 from services.foundation import catalog
 from services.foundation.clients import Cloud
-from services.foundation.clock import night_window
 from services.foundation.errors import OnCallError
 from services.foundation.reading import Health, Problem, Source
+from services.night_sources import Row, worker_run_days
 
 
 class BatchState(StrEnum):
@@ -59,8 +58,6 @@ class Batches:
 
 LIVE = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
 STALLED_AFTER = timedelta(minutes=10)
-_STATUS_WORDS = ("complete! ", "STALLED", "Consolidation", "TIMED OUT", "BATCH RESET")
-STATUS_LINES = f'resource.labels.service_name="{{coordinator}}" AND ({" OR ".join(map(json.dumps, _STATUS_WORDS))})'
 
 
 def read_batches(cloud: Cloud, game_date: date) -> Batches:
@@ -70,8 +67,6 @@ def read_batches(cloud: Cloud, game_date: date) -> Batches:
     """
     sources: list[Source] = []
     problems: list[Problem] = []
-    start, end = night_window(game_date)
-    early, late = start - timedelta(days=1), end + timedelta(days=7)
 
     def ask(source: str, read: Callable[[], Any]) -> Any:
         try:
@@ -83,22 +78,42 @@ def read_batches(cloud: Cloud, game_date: date) -> Batches:
         return answer
 
     ledger = ask("batch ledger", lambda: catalog.run(cloud, "runs.ledger", game_date=game_date))
-    reported = ask(
-        "worker runs", lambda: catalog.run(cloud, "runs.reported", game_date=game_date, from_time=early, to_time=late)
-    )
-    if ledger is None and reported is None:
+    days = worker_run_days(game_date)
+    runs = ask("worker runs", lambda: catalog.run(cloud, "night.worker_runs", game_date=game_date, **days))
+    if ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].sentence)
-    lines = ask("coordinator log", lambda: logs.read_lines(cloud, STATUS_LINES, start, end + timedelta(days=1)))
-    recorded = [_recorded(row, cloud.now()) for row in (ledger.rows if ledger else ())]
+    lines = ask("coordinator log", lambda: logs.read_night(cloud, game_date))
+    said = [line for line in lines.lines if line.service == cloud.settings.coordinator_service] if lines else []
+    recorded = [_recorded(rows, cloud.now()) for rows in _by_batch(ledger.rows if ledger else ())]
     known = {batch.batch_id for batch in recorded}
     told = [
-        _reported(row, game_date, lines) for row in (reported.rows if reported else ()) if row["batch_id"] not in known
+        _reported(batch_id, rows, game_date, said)
+        for batch_id, rows in _of_runs(runs.rows if runs else ()).items()
+        if batch_id not in known
     ]
     newest = sorted(recorded + told, key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True)
     return Batches(tuple(newest), tuple(sources), tuple(problems))
 
 
-def _recorded(row: Mapping[str, Any], now: datetime) -> Batch:
+def _by_batch(rows: Iterable[Row]) -> list[list[Row]]:
+    """The states of each batch, oldest first."""
+    found: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["sequence"]):
+        found.setdefault(row["batch_id"], []).append(row)
+    return list(found.values())
+
+
+def _of_runs(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The workers' run rows of each batch."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["batch_id"] is not None:
+            found.setdefault(row["batch_id"], []).append(row)
+    return found
+
+
+def _recorded(states: list[Row], now: datetime) -> Batch:
+    row = states[-1]
     state = BatchState(row["state"])
     if state in LIVE and now - row["recorded_at"] > STALLED_AFTER:
         state = BatchState.STALLED
@@ -107,7 +122,7 @@ def _recorded(row: Mapping[str, Any], now: datetime) -> Batch:
         batch_id=row["batch_id"],
         game_date=row["game_date"],
         state=state,
-        started=row["started_at"],
+        started=min(each["recorded_at"] for each in states),
         ended=None if state in LIVE else row["recorded_at"],
         started_by=row["started_by"] or "",
         requested=row["requested"],
@@ -133,13 +148,9 @@ _STATE_HEALTH = {
 }
 
 
-def _reported(row: Mapping[str, Any], game_date: date, lines: Any) -> Batch:
+def _reported(batch_id: str, rows: list[Row], game_date: date, lines: list[logs.LogLine]) -> Batch:
     """A batch of the customer's own coordinator: its status is its own word, so it is never proof."""
-    said = [
-        line
-        for line in (lines.lines if lines else ())
-        if row["batch_id"] in line.message or "rows merged" in line.message
-    ]
+    said = [line for line in lines if batch_id in line.message or "rows merged" in line.message]
     text = said[-1].message if said else "no status line found"
     stalled = any("STALLED" in line.message or "TIMED OUT" in line.message for line in said)
     failed = any("Consolidation FAILED" in line.message or "EXCEPTION" in line.message for line in said)
@@ -147,14 +158,14 @@ def _reported(row: Mapping[str, Any], game_date: date, lines: Any) -> Batch:
         BatchState.STALLED if stalled else BatchState.CONSOLIDATION_FAILED if failed else BatchState.REPORTED_SUCCESS
     )
     return Batch(
-        batch_id=row["batch_id"],
+        batch_id=batch_id,
         game_date=game_date,
         state=state,
-        started=row["started_at"],
-        ended=row["ended_at"],
+        started=min(row["run_date"] for row in rows),
+        ended=max((row["created_at"] for row in rows if row["created_at"] is not None), default=None),
         started_by="scheduler",
-        requested=row["requested"],
-        generated=row["generated"],
+        requested=len({row["player_lookup"] for row in rows}),
+        generated=len({row["player_lookup"] for row in rows if row["success"]}),
         staged_rows=None,
         written_rows=None,
         status_text=text,

@@ -16,7 +16,7 @@ from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput, MissingInWarehouse, OnCallError
 from services.foundation.google_reads import reading_from
 from services.foundation.reading import Source
-from services.staging_tables import DATASET, PREFIX, parse_name
+from services.pipeline.names import DATASET, STAGING, parse_name
 
 AT_ONCE = 8
 
@@ -70,8 +70,8 @@ def names_of(tables: Any) -> tuple[str, ...]:
         raise BadInput("No staging table was chosen, so there is nothing to do.", "Choose the tables first.")
     names = tuple(sorted({str(name).removeprefix(f"{DATASET}.") for name in tables}))
     for name in names:
-        if not name.startswith(PREFIX) or not name.replace("_", "").isalnum():
-            raise BadInput(f"{name!r} is not a staging table.", f"Staging tables begin with {PREFIX}.")
+        if not name.startswith(STAGING) or not name.replace("_", "").isalnum():
+            raise BadInput(f"{name!r} is not a staging table.", f"Staging tables begin with {STAGING}.")
     return names
 
 

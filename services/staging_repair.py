@@ -12,9 +12,9 @@ from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput, OnCallError
 from services.foundation.google_reads import reading_from
+from services.pipeline.names import DATASET, parse_name
 from services.runs import LIVE, read_batches
 from services.staging_proof import Proof, Proofs, describe, names_of, read_proofs, state_of, tables_told
-from services.staging_tables import DATASET, parse_name
 from services.staging_undo import time_travel_h
 
 MOST_AT_ONCE = 500  # tables one action may touch; more are cleared in several

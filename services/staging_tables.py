@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from google.cloud.bigquery.retry import DEFAULT_RETRY
-
+from services import staging_rows
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
-from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Health, Problem, Source, worst
-from services.runs import LIVE, Batches, read_batches
-
-DATASET = "nba_predictions"
-PREFIX = "_staging_"
-MOST_DESCRIBED = 500  # tables whose rows and bytes are asked one by one; beyond that only the listing is shown
+from services.pipeline.names import DATASET
+from services.runs import LIVE, read_batches
 
 
 class TableClass(StrEnum):
@@ -72,85 +65,55 @@ class Inventory:
     problems: tuple[Problem, ...] = ()
 
 
-_NAME = re.compile(r"^_staging_(?P<batch>batch_(?P<y>\d{4})_(?P<m>\d\d)_(?P<d>\d\d)_\d+)_(?P<worker>.+)$")
-
-
-def parse_name(table: str) -> tuple[str, str, date | None]:
-    """(batch id, worker, game date) from a staging table's name; a name of another shape keeps what can be read of it."""
-    told = _NAME.match(table)
-    if told is None:
-        batch, _, worker = table.removeprefix(PREFIX).rpartition("_")
-        return batch or table, worker, None
-    day = f"{told['y']}-{told['m']}-{told['d']}"
-    try:
-        game_date = date.fromisoformat(day)
-    except ValueError:
-        return told["batch"], told["worker"], None
-    return f"batch_{day}_{told['batch'].rsplit('_', 1)[1]}", told["worker"], game_date
-
-
 def read_inventory(cloud: Cloud) -> Inventory:
-    """Every staging table with its class; raises OnCallError when the tables cannot be listed."""
-    limit_s = cloud.settings.query_timeout_s
-    with reading_from("BigQuery tables.list"):
-        listed = cloud.bigquery.list_tables(
-            DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s
-        )
-        tables = [item.table_id for item in items_of("BigQuery tables.list", listed)]
-        names = sorted(name for name in tables if name.startswith(PREFIX))
-        created = {} if not names else _describe(cloud, names)
-    sources = [Source("BigQuery tables.list and tables.get", cloud.now())]
+    """Every staging table with its class; raises OnCallError when the tables cannot be listed or described."""
+    listed = staging_rows.read_listed(cloud)
+    about = staging_rows.read_about(cloud, listed.tables)
+    sources = [replace(listed.source, name="BigQuery, tables.list and tables.get")]
     problems: list[Problem] = []
-    dates = sorted({day for day in (parse_name(name)[2] for name in names) if day is not None})
     unmerged: dict[str, int] = {}
     running: set[str] = set()
-    for day in dates:
+    there = [each for each in listed.tables if each.name in about]
+    for day in sorted({each.game_date for each in there if each.game_date is not None}):
         try:
-            unmerged |= _unmerged(cloud, day, sources)
-            running |= _running(read_batches(cloud, day))
+            of_day = {batch.batch_id for batch in read_batches(cloud, day).batches if batch.state in LIVE}
+            running |= of_day
+            ended = [each for each in there if each.game_date == day and each.batch_id not in of_day]
+            unmerged |= _unmerged(cloud, day, ended, sources)
         except OnCallError as error:
             problems.append(Problem.of(f"proof for {day}", cloud.now(), error))
-    told = tuple(_table(cloud, name, created[name], unmerged.get(name), running) for name in names)
+    told = tuple(_table(cloud, each, about[each.name], unmerged.get(each.name), running) for each in there)
     return Inventory(told, totals(told), _health(told), tuple(sources), tuple(problems))
 
 
-def _describe(cloud: Cloud, names: list[str]) -> Mapping[str, Any]:
-    limit_s = cloud.settings.query_timeout_s
-
-    def get(name: str) -> Any:
-        return cloud.bigquery.get_table(f"{DATASET}.{name}", retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s)
-
-    with ThreadPoolExecutor(8) as pool:
-        return dict(zip(names, pool.map(get, names), strict=True))
-
-
-def _unmerged(cloud: Cloud, day: date, sources: list[Source]) -> dict[str, int]:
-    prefix = f"{PREFIX}batch_{day:%Y_%m_%d}_"
-    told = catalog.run(cloud, "staging_tables.unmerged", tables={"staging": f"{DATASET}.{prefix}*"}, game_date=day)
-    sources.append(told.source)
-    return {f"{prefix}{row['suffix']}": row["unmerged_rows"] for row in told.rows}
+def _unmerged(cloud: Cloud, day: date, tables: Sequence[staging_rows.Listed], sources: list[Source]) -> dict[str, int]:
+    """How many rows of each table have a business key that the predictions table does not have."""
+    if not tables:
+        return {}
+    written = catalog.run(cloud, "night.written", game_date=day)
+    staged = staging_rows.read_contents(cloud, tables)
+    sources += [written.source, staged.source]
+    merged = {staging_rows.key_of(row, day) for row in written.rows}
+    return {name: sum(key not in merged for key in keys) for name, keys in staged.keys.items()}
 
 
-def _running(batches: Batches) -> set[str]:
-    return {batch.batch_id for batch in batches.batches if batch.state in LIVE}
-
-
-def _table(cloud: Cloud, name: str, about: Any, unmerged: int | None, running: set[str]) -> StagingTable:
-    batch_id, worker, game_date = parse_name(name)
+def _table(
+    cloud: Cloud, listed: staging_rows.Listed, about: Any, unmerged: int | None, running: set[str]
+) -> StagingTable:
     if unmerged is None and about.num_rows == 0:
         unmerged = 0
-    old = cloud.now() - about.created > timedelta(hours=cloud.settings.orphan_after_h)
+    old = cloud.now() - listed.created > timedelta(hours=cloud.settings.orphan_after_h)
     return StagingTable(
-        table=f"{DATASET}.{name}",
-        batch_id=batch_id,
-        worker=worker,
-        game_date=game_date,
+        table=f"{DATASET}.{listed.name}",
+        batch_id=listed.batch_id,
+        worker=listed.worker,
+        game_date=listed.game_date,
         rows=about.num_rows,
         size_bytes=about.num_bytes,
-        created=about.created,
+        created=listed.created,
         expires=about.expires,
         unmerged_rows=unmerged,
-        table_class=classify(unmerged, old, batch_id in running),
+        table_class=classify(unmerged, old, listed.batch_id in running),
     )
 
 

@@ -14,8 +14,8 @@ from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput
 from services.foundation.google_reads import reading_from
+from services.pipeline.names import DATASET
 from services.staging_proof import describe, read_proofs, state_of, tables_told
-from services.staging_tables import DATASET
 
 
 def plan_undo_drop(cloud: Cloud, args: Facts) -> Plan:

@@ -1,9 +1,9 @@
--- What was meant and done between two instants, oldest first?
+-- What was meant and done between two instants?
+-- @plain
 -- @param start TIMESTAMP  first instant
 -- @param until TIMESTAMP  first instant that no longer counts
 SELECT
   action_id, event, recorded_at, recorded_by, action_key, attempt, verb, target, title, actor, role, reason, state,
-  sentence, TO_JSON_STRING(plan) AS plan, TO_JSON_STRING(facts) AS facts, eligible, active_before, active_after
+  sentence, plan, facts, eligible, active_before, active_after
 FROM prediction_on_call.actions
 WHERE recorded_at >= @start AND recorded_at < @until
-ORDER BY recorded_at

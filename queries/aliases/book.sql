@@ -1,4 +1,5 @@
 -- Which aliases are there, active or not?
+-- @plain
 SELECT
   alias_lookup AS alias,
   nba_canonical_lookup AS canonical,
@@ -12,4 +13,3 @@ SELECT
   created_at,
   processed_at
 FROM nba_reference.player_aliases
-ORDER BY alias, canonical

@@ -1,4 +1,4 @@
--- How far did the players of each date get, between two dates?
+-- How far did the players of each date get, between two dates, and how many has each system active? A row a date and system.
 -- @param first_date DATE  the first slate
 -- @param last_date DATE  the last slate
 -- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
@@ -28,15 +28,31 @@ odds AS (
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date
 ),
+per_player AS (
+  SELECT
+    game_date,
+    system_id,
+    player_lookup,
+    COUNT(*) AS rows_written,
+    COUNTIF(is_active) AS rows_active
+  FROM nba_predictions.player_prop_predictions
+  WHERE game_date BETWEEN @first_date AND @last_date
+  GROUP BY game_date, system_id, player_lookup
+),
 written AS (
   SELECT
     game_date,
-    COUNT(*) AS rows_written,
-    COUNTIF(is_active) AS rows_active,
-    COUNT(DISTINCT IF(is_active, player_lookup, NULL)) AS active
-  FROM nba_predictions.player_prop_predictions
-  WHERE game_date BETWEEN @first_date AND @last_date
+    SUM(rows_written) AS rows_written,
+    SUM(rows_active) AS rows_active,
+    COUNT(DISTINCT IF(rows_active > 0, player_lookup, NULL)) AS active
+  FROM per_player
   GROUP BY game_date
+),
+systems AS (
+  SELECT game_date, system_id, COUNT(*) AS system_players
+  FROM per_player
+  WHERE rows_active > 0
+  GROUP BY game_date, system_id
 )
 SELECT
   COALESCE(context.game_date, odds.game_date, written.game_date) AS game_date,
@@ -46,8 +62,11 @@ SELECT
   IFNULL(context.eligible, 0) AS eligible,
   IFNULL(written.active, 0) AS active,
   IFNULL(written.rows_active, 0) AS rows_active,
-  IFNULL(written.rows_written, 0) AS rows_written
+  IFNULL(written.rows_written, 0) AS rows_written,
+  systems.system_id,
+  systems.system_players
 FROM context
 FULL OUTER JOIN odds ON odds.game_date = context.game_date
 FULL OUTER JOIN written ON written.game_date = COALESCE(context.game_date, odds.game_date)
-ORDER BY game_date
+LEFT JOIN systems ON systems.game_date = written.game_date
+ORDER BY game_date, system_id

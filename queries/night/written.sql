@@ -1,12 +1,6 @@
--- Which rows are in the predictions table for a date, per player and system, active or not?
+-- Which rows are in the predictions table for a date?
+-- @plain
 -- @param game_date DATE  the slate, in US Eastern
-SELECT
-  player_lookup,
-  system_id,
-  COUNT(*) AS written_rows,
-  COUNTIF(is_active) AS active_rows,
-  COUNTIF(IFNULL(superseded, FALSE)) AS superseded_rows
+SELECT player_lookup, system_id, game_id, current_points_line, is_active, superseded
 FROM nba_predictions.player_prop_predictions
 WHERE game_date = @game_date
-GROUP BY player_lookup, system_id
-ORDER BY player_lookup, system_id

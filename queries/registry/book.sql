@@ -1,4 +1,5 @@
 -- Which players are registered, on which team in which season?
+-- @plain
 SELECT
   universal_player_id AS player_id,
   player_name AS name,
@@ -11,4 +12,3 @@ SELECT
   first_game_date AS first_game,
   last_game_date AS last_game
 FROM nba_reference.nba_players_registry
-ORDER BY lookup, season, team

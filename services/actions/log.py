@@ -11,6 +11,7 @@ from typing import Any
 
 from services.actions.plan import Plan, Share, from_json
 from services.foundation import catalog
+from services.foundation.catalog import parsed
 from services.foundation.clients import Cloud
 from services.foundation.reading import Source
 
@@ -89,7 +90,7 @@ def read_same(cloud: Cloud, key: str) -> tuple[Action, ...]:
 def fold(rows: Iterable[Mapping[str, Any]]) -> tuple[Action, ...]:
     """The rows of each action as one action, in the order in which they began."""
     by_id: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["recorded_at"]):
         by_id.setdefault(row["action_id"], []).append(row)
     return tuple(_action(of_one) for of_one in by_id.values())
 
@@ -100,7 +101,7 @@ def _action(rows: list[Mapping[str, Any]]) -> Action:
     newest = outcome or rows[-1]
     facts: dict[str, Any] = {}
     for row in rows:
-        facts |= json.loads(row["facts"] or "{}")
+        facts |= parsed(row["facts"]) or {}
     return Action(
         action_id=first["action_id"],
         key=first["action_key"],
@@ -117,12 +118,16 @@ def _action(rows: list[Mapping[str, Any]]) -> Action:
         heard_of=max(row["recorded_at"] for row in rows),
         ended=outcome["recorded_at"] if outcome else None,
         recorded_by=first["recorded_by"],
-        plan_json=next((row["plan"] for row in rows if row["plan"] not in (None, "null")), ""),
+        plan_json=next((_text(row["plan"]) for row in rows if row["plan"] not in (None, "null")), ""),
         facts=facts,
         steps=tuple((row["recorded_at"], row["sentence"]) for row in rows if row["event"] == "step"),
         coverage_before=_share(newest, "active_before"),
         coverage_after=_share(newest, "active_after"),
     )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _share(row: Mapping[str, Any], which: str) -> Share | None:

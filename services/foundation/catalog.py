@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
+from services.foundation import listing
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput, CatalogError
 from services.foundation.google_reads import reading_from
+from services.foundation.kept import Version
+from services.foundation.listing import Plain, look
 from services.foundation.reading import Source
 
 FOLDER = Path(__file__).parents[2] / "queries"
@@ -23,7 +28,9 @@ MIB = 1024 * 1024
 _PARAM = re.compile(r"^-- @param (\w+) (ARRAY<\w+>|\w+)\s+(.+)$", re.MULTILINE)
 _TABLE = re.compile(r"^-- @table (\w+)\s+(.+)$", re.MULTILINE)
 _USED = re.compile(r"@(\w+)")
+_PLAIN = re.compile(r"^-- @plain\b", re.MULTILINE)
 _PLACE = re.compile(r"\{(\w+)\}")
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+`?(\w+\.\w+)\b", re.IGNORECASE)
 _TABLE_ID = re.compile(r"^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]\.)?[A-Za-z0-9_]{1,1024}\.[A-Za-z0-9_]{1,1024}\*?$")
 
 
@@ -36,6 +43,17 @@ class Query:
     sql: str
     params: Mapping[str, str]
     tables: tuple[str, ...]
+    plain: Plain | None = None  # its parts, where listing the table answers it as well
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """The tables that its SQL names, as dataset.table."""
+        return tuple(dict.fromkeys(_READ.findall(self.sql)))
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether it only reads, and only tables that say when they were changed."""
+        return self.sql.upper().startswith(("SELECT", "WITH")) and not self.tables and bool(self.reads)
 
     def bind(self, **values: Any) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:
         """Typed parameters for exactly the declared names; raises CatalogError for any other set."""
@@ -87,24 +105,72 @@ def parse(name: str, text: str) -> Query:
     question = text.splitlines()[0].removeprefix("--").strip()
     if not text.startswith("-- ") or not question:
         raise CatalogError(f"{name} does not start with the question it answers.")
-    return Query(name, question, sql, params, tables)
+    return Query(name, question, sql, params, tables, listing.parse(name, sql) if _PLAIN.search(text) else None)
 
 
 def run(
     cloud: Cloud, name: str, *, tables: Mapping[str, str] | None = None, job_id: str | None = None, **params: Any
 ) -> Answer:
-    """Ask `name`; raises an OnCallError with a sentence (and the SQL's line) when BigQuery does not answer."""
+    """Ask `name`; raises an OnCallError with a sentence (and the SQL's line) when BigQuery does not answer.
+
+    Where the cloud keeps answers, one whose tables have not changed since is given again, for nothing.
+    """
     query = load(name)
-    sql = query.text(tables or {})
-    config = bigquery.QueryJobConfig(
-        query_parameters=query.bind(**params), maximum_bytes_billed=cloud.settings.query_limit_mib * MIB
+    sql, values = query.text(tables or {}), query.bind(**params)
+    kept = cloud.kept
+    if kept is None or job_id is not None or not query.may_be_kept:
+        return _ask(cloud, query, sql, values, params, job_id)
+    with reading_from(f"BigQuery ({name})", sql):
+        versions = tuple(kept.version(table, partial(look, cloud)) for table in query.reads)
+    key = (name, *(f"{each}={value!r}" for each, value in sorted(params.items())))
+    answer, again = kept.answer(
+        key,
+        versions,
+        lambda: _ask(cloud, query, sql, values, params, None, versions[0].table),
+        lambda told: len(told.rows),
     )
+    return replace(answer, source=_seen_again(cloud, answer.source, versions)) if again else answer
+
+
+def _ask(
+    cloud: Cloud,
+    query: Query,
+    sql: str,
+    values: list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter],
+    params: Mapping[str, Any],
+    job_id: str | None,
+    table: bigquery.Table | None = None,
+) -> Answer:
+    if query.plain is not None:
+        with reading_from(f"BigQuery ({query.name})"):
+            listed = listing.rows(cloud, query.plain, table or look(cloud, query.plain.table), params)
+        if listed is not None:
+            return Answer(listed, Source(f"BigQuery, {query.name}", cloud.now(), detail="tabledata.list"))
+    return _query(cloud, query.name, sql, values, job_id)
+
+
+def _query(cloud: Cloud, name: str, sql: str, values: list[Any], job_id: str | None) -> Answer:
+    config = bigquery.QueryJobConfig(query_parameters=values, maximum_bytes_billed=cloud.settings.query_limit_mib * MIB)
     with reading_from(f"BigQuery ({name})", sql):
         limit_s = cloud.settings.query_timeout_s
         retry = DEFAULT_RETRY.with_timeout(limit_s)
         job = cloud.bigquery.query(sql, config, job_id=job_id, retry=retry, job_retry=None, timeout=limit_s)
         rows = tuple(dict(row) for row in job.result(retry=retry, job_retry=None, timeout=limit_s))
-    return Answer(rows, Source(f"BigQuery, {name}", cloud.now(), job.total_bytes_billed or 0, job.job_id))
+    source = Source(f"BigQuery, {name}", cloud.now(), job.total_bytes_billed or 0, job.job_id)
+    if cloud.kept is not None:
+        cloud.kept.bill.query(source.bytes_billed)
+    return Answer(rows, source)
+
+
+def _seen_again(cloud: Cloud, source: Source, versions: tuple[Version, ...]) -> Source:
+    """The source of a kept answer: as old as the last look at its tables, and free this time."""
+    looked = cloud.now() - timedelta(seconds=max(version.age_s for version in versions))
+    return replace(source, read_at=max(source.read_at, looked), bytes_billed=0)
+
+
+def parsed(value: Any) -> Any:
+    """A JSON column's value, whether the client has read it already or the query gave its text."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def _parameter(name: str, kind: str, value: Any) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:

@@ -19,6 +19,7 @@ from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudS
 
 from services.foundation.clock import Clock, RunningClock, SystemClock
 from services.foundation.errors import SourceUnreadable
+from services.foundation.kept import Kept
 from services.foundation.settings import Settings
 
 EVERYTHING_ALLOWED = (
@@ -28,7 +29,10 @@ EVERYTHING_ALLOWED = (
 
 @dataclass(frozen=True)
 class Cloud:
-    """Open clients of one project, with the settings and the clock they go by."""
+    """Open clients of one project, with the settings and the clock they go by.
+
+    With `kept`, what has not changed is not asked again; without it every question is put to Google anew.
+    """
 
     settings: Settings
     clock: Clock
@@ -37,6 +41,7 @@ class Cloud:
     revisions: run_v2.RevisionsClient
     logging: logging.Client
     scheduler: scheduler_v1.CloudSchedulerClient
+    kept: Kept | None = None
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -46,7 +51,7 @@ class Cloud:
         return f"projects/{self.settings.project}/locations/{self.settings.region}/services/{service}"
 
 
-def connect(settings: Settings, acting: bool = False) -> Cloud:
+def connect(settings: Settings, acting: bool = False, kept: Kept | None = None) -> Cloud:
     """Open every client, as the account that acts when `acting`; raises SourceUnreadable when credentials or the sandbox are missing."""
     credentials = _credentials(settings, acting)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
@@ -76,6 +81,7 @@ def connect(settings: Settings, acting: bool = False) -> Cloud:
                 host=scheduler_address.netloc, url_scheme=scheduler_address.scheme, credentials=credentials
             )
         ),
+        kept=kept,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -73,11 +73,7 @@ class Book:
     @cached_property
     def active(self) -> Mapping[str, frozenset[str]]:
         """Each active alias with its canonical names; more than one is a fault that a check names."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for each in self.aliases:
-            if each.active:
-                found[each.alias].add(each.canonical)
-        return {alias: frozenset(canonicals) for alias, canonicals in found.items()}
+        return active_aliases(vars(each) for each in self.aliases)
 
     def ids(self, lookup: str) -> frozenset[str]:
         return frozenset(each.player_id for each in self.by_lookup.get(lookup, ()) if each.player_id)
@@ -88,12 +84,23 @@ class Book:
         return rows[0].name if rows else lookup
 
 
+def active_aliases(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Each active alias with its canonical names, from the rows of the question `aliases.book`."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["active"]:
+            found[row["alias"]].add(row["canonical"])
+    return {alias: frozenset(canonicals) for alias, canonicals in found.items()}
+
+
 def read_book(cloud: Cloud) -> Book:
     """Every alias and every registered player; raises OnCallError when either table cannot be read."""
     aliases, registry = catalog.run(cloud, "aliases.book"), catalog.run(cloud, "registry.book")
     return Book(
-        tuple(Alias(**row) for row in aliases.rows),
-        tuple(Registered(**row) for row in registry.rows),
+        tuple(sorted((Alias(**row) for row in aliases.rows), key=lambda each: each.pair)),
+        tuple(
+            sorted((Registered(**row) for row in registry.rows), key=lambda each: (each.lookup, each.season, each.team))
+        ),
         (aliases.source, registry.source),
     )
 

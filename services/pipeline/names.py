@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 DATASET = "nba_predictions"
 PREDICTIONS = f"{DATASET}.player_prop_predictions"
+STAGING = "_staging_"
 COMPACT = "compact"  # no unit has this name
 UNITS = (
     "p_",
@@ -15,6 +16,7 @@ UNITS = (
     "worker_",
 )  # ours by player; the customer's by worker revision, one table per message
 
+_STAGED = re.compile(r"^_staging_(?P<batch>batch_(?P<y>\d{4})_(?P<m>\d\d)_(?P<d>\d\d)_\d+)_(?P<worker>.+)$")
 _BATCH = re.compile(r"^batch_(\d{4}-\d\d-\d\d)_(\d{6,})(?:_\w+)?$")
 
 
@@ -52,6 +54,20 @@ def staging_table(batch: str, unit_name: str) -> str:
 
 def compact_table(batch: str, fence: int) -> str:
     return f"{DATASET}.{staging_prefix(batch)}{COMPACT}_{fence}"
+
+
+def parse_name(table: str) -> tuple[str, str, date | None]:
+    """(batch id, worker, game date) from a staging table's name; a name of another shape keeps what can be read of it."""
+    told = _STAGED.match(table)
+    if told is None:
+        batch, _, worker = table.removeprefix(STAGING).rpartition("_")
+        return batch or table, worker, None
+    day = f"{told['y']}-{told['m']}-{told['d']}"
+    try:
+        game_date = date.fromisoformat(day)
+    except ValueError:
+        return told["batch"], told["worker"], None
+    return f"batch_{day}_{told['batch'].rsplit('_', 1)[1]}", told["worker"], game_date
 
 
 def is_unit_table(table: str, batch: str) -> bool:

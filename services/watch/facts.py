@@ -20,9 +20,9 @@ from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Problem, Reading, Source
 from services.night import Night, read_night
 from services.pipeline.ledger import Entry, Ledger
+from services.pipeline.names import DATASET, STAGING
 from services.runs import LIVE, Batch, Batches, read_batches
 from services.schedule import Schedule, read_schedule
-from services.staging_tables import DATASET, PREFIX
 from services.worker_width import WorkerWidth, read_worker
 
 T = TypeVar("T")
@@ -199,7 +199,7 @@ def _span(day: date, newest: Batch | None, now: datetime) -> tuple[datetime, dat
 def _left(cloud: Cloud) -> tuple[Left, ...]:
     with reading_from("BigQuery tables.list"):
         listed = cloud.bigquery.list_tables(DATASET, page_size=1000, timeout=20)
-        tables = [t for t in items_of("BigQuery tables.list", listed) if t.table_id.startswith(PREFIX)]
+        tables = [t for t in items_of("BigQuery tables.list", listed) if t.table_id.startswith(STAGING)]
     return tuple(sorted((Left(t.table_id, t.created, t.expires) for t in tables), key=lambda left: left.name))
 
 

@@ -17,10 +17,10 @@ from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
 from services.pipeline.config import SelfHealingConfig
+from services.pipeline.names import parse_name
 from services.run_actions import RESUME
 from services.runs import LIVE
 from services.scaling import NARROW, apply_due_reverts
-from services.staging_tables import parse_name
 from services.watch.facts import Facts
 from services.watch.telling import Finding
 from services.worker_width import EMERGENCY

@@ -10,8 +10,8 @@ from services.coverage import judge as judge_coverage
 from services.foundation.reading import Health
 from services.foundation.settings import Settings
 from services.missing_players import Why, account, missing
+from services.pipeline.names import parse_name
 from services.runs import LIVE, BatchState
-from services.staging_tables import parse_name
 from services.watch import of_batch
 from services.watch.facts import Facts
 from services.watch.rules import BY_NAME

@@ -16,6 +16,7 @@ WITHIN = timedelta(minutes=10)
 
 def read_last_look(cloud: Cloud) -> datetime | None:
     """The newest look of the last ten minutes by any watchdog; None when there was none. Raises OnCallError."""
-    now = cloud.now()
-    lines = logs.read_lines(cloud, LOOKED, now - WITHIN, now + timedelta(seconds=5), limit=200, of=logs.JOBS_TOO).lines
+    minute = cloud.now().replace(second=0, microsecond=0)  # one search for all who look within a minute
+    until = minute + timedelta(minutes=1, seconds=5)
+    lines = logs.read_lines(cloud, LOOKED, minute - WITHIN, until, limit=200, of=logs.JOBS_TOO).lines
     return max((line.at for line in lines), default=None)

@@ -9,6 +9,8 @@ import pytest
 from services.foundation import catalog
 from services.foundation.errors import BadInput, CatalogError, MissingInWarehouse, OverBytesLimit
 from services.foundation.settings import Settings
+from services.names.book import active_aliases
+from services.night_sources import people
 
 NIGHT, SCHEDULED, NO_GAMES = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 24)
 FORTNIGHT = {"first_date": date(2025, 12, 16), "last_date": SCHEDULED}
@@ -20,46 +22,48 @@ def ask(cloud):
     return lambda name, tables=None, **params: catalog.run(cloud, name, tables=tables, **params).rows
 
 
-def test_night_players_are_everybody_with_odds_or_context_once(ask):
-    rows = ask("night.players", game_date=NIGHT)
+def test_night_context_has_each_player_of_the_night_once(ask):
+    rows = ask("night.context", game_date=NIGHT)
+    assert len({row["player_lookup"] for row in rows}) == 352
+
+
+def test_night_odds_have_each_name_as_often_as_books_offered_it(ask):
+    rows = ask("night.odds", game_date=NIGHT)
+    assert len({row["player_lookup"] for row in rows}) == 176 < len(rows)
+    assert ask("night.odds", game_date=NO_GAMES) == ()
+
+
+def test_night_people_are_everybody_with_odds_or_context_once(ask):
+    rows = people(ask("night.context", game_date=NIGHT), ask("night.odds", game_date=NIGHT), {})
     assert len({row["player_lookup"] for row in rows}) == len(rows) == 352 + 15
     assert sum(row["lined"] for row in rows) == 176
     assert sum(row["in_context"] for row in rows) == 352
 
 
-def test_night_players_names_an_alias_only_when_it_leads_into_the_context(ask):
-    rows = {row["player_lookup"]: row for row in ask("night.players", game_date=NIGHT)}
+def test_night_people_name_an_alias_only_when_it_leads_into_the_context(ask):
+    aliases = active_aliases(ask("aliases.book"))
+    found = people(ask("night.context", game_date=NIGHT), ask("night.odds", game_date=NIGHT), aliases)
+    rows = {row["player_lookup"]: row for row in found}
     assert rows["herbjones"]["alias_canonical"] == "herbertjones"
     assert rows["robertwilliams"]["alias_canonical"] is None, "the stored alias points the other way"
     assert sum(row["alias_canonical"] is not None for row in rows.values()) == 7
 
 
-def test_night_players_of_a_day_without_games_are_none(ask):
-    assert ask("night.players", game_date=NO_GAMES) == ()
-
-
-def test_night_written_counts_rows_per_player_and_system(ask):
+def test_night_written_has_every_row_of_the_predictions_table(ask):
     rows = ask("night.written", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 68
-    assert sum(row["active_rows"] for row in rows) == 1_700
-    assert {row["written_rows"] for row in rows} == {5}
+    assert sum(row["is_active"] for row in rows) == len(rows) == 1_700
 
 
 def test_night_worker_runs_say_success_for_everybody_on_the_night_that_lost_90(ask):
     rows = ask("night.worker_runs", game_date=NIGHT, **RUNS)
     assert len(rows) == 158
     assert all(row["success"] and row["predictions_generated"] == 25 for row in rows)
+    assert {row["batch_id"] for row in rows} == {"batch_2025-12-29_1767037620"}
 
 
 def test_night_ledger_is_empty_before_our_coordinator_has_run(ask):
     assert ask("night.ledger", game_date=NIGHT) == ()
-
-
-def test_night_staged_finds_the_rows_that_wait_in_staging(ask):
-    prefix = "nba_predictions._staging_batch_2025_12_25_*"
-    rows = ask("night.staged", tables={"staging": prefix}, game_date=date(2025, 12, 25))
-    assert len(rows) == 9
-    assert {row["staged_rows"] for row in rows} == {25}
 
 
 def test_coverage_history_has_a_row_per_date_with_games(ask):
@@ -74,29 +78,10 @@ def test_coverage_history_has_a_row_per_date_with_games(ask):
     assert (rows[SCHEDULED]["games"], rows[SCHEDULED]["in_context"], rows[SCHEDULED]["active"]) == (2, 60, 0)
 
 
-def test_coverage_by_system_reads_the_systems_from_the_data(ask):
-    rows = [row for row in ask("coverage.by_system", **FORTNIGHT) if row["game_date"] == NIGHT]
-    assert len(rows) == 5
-    assert {row["players"] for row in rows} == {68}
-
-
-def test_staging_unmerged_tells_rows_that_are_nowhere_else_from_merged_ones(ask):
-    def unmerged(day: date) -> set[int]:
-        tables = {"staging": f"nba_predictions._staging_batch_{day:%Y_%m_%d}_*"}
-        return {row["unmerged_rows"] for row in ask("staging_tables.unmerged", tables=tables, game_date=day)}
-
-    assert unmerged(date(2025, 12, 25)) == {25}
-    assert unmerged(date(2025, 12, 23)) == {0}
-
-
-def test_runs_reported_groups_the_workers_rows_by_batch(ask):
-    (row,) = ask("runs.reported", game_date=NIGHT, **RUNS)
-    assert (row["batch_id"], row["requested"], row["generated"], row["produced_rows"]) == (
-        "batch_2025-12-29_1767037620",
-        158,
-        158,
-        3_950,
-    )
+def test_coverage_history_reads_the_systems_from_the_data(ask):
+    rows = [row for row in ask("coverage.history", minutes_needed=15.0, **FORTNIGHT) if row["game_date"] == NIGHT]
+    assert len({row["system_id"] for row in rows}) == len(rows) == 5
+    assert {row["system_players"] for row in rows} == {68}
 
 
 def test_runs_ledger_is_empty_before_our_coordinator_has_run(ask):
@@ -123,11 +108,14 @@ def test_calendar_first_night_is_the_first_with_context(ask):
     assert list(ask("calendar.first_night")[0].values()) == [date(2025, 12, 16)]
 
 
-def test_actions_proof_counts_the_rows_a_drop_would_lose(ask):
+def test_actions_proof_counts_the_rows_a_drop_would_lose(ask, cloud):
     prefix = "_staging_batch_2025_12_25_"
     days = {"first_date": date(2025, 12, 25), "last_date": date(2025, 12, 25)}
-    found = ask("night.staged", tables={"staging": f"nba_predictions.{prefix}*"}, game_date=date(2025, 12, 25))
-    suffixes = [row["suffix"] for row in found]
+    suffixes = [
+        table.table_id.removeprefix(prefix)
+        for table in cloud.bigquery.list_tables("nba_predictions")
+        if table.table_id.startswith(prefix)
+    ]
     rows = ask("actions.proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
     assert len(rows) == 9
 
@@ -170,17 +158,18 @@ def test_a_query_over_its_bytes_limit_is_a_sentence_and_bills_nothing(sandbox, c
     narrow = replace(cloud, settings=Settings.from_env({"SANDBOX_URL": sandbox.address, "QUERY_LIMIT_MIB": "5"}))
     before = sandbox.world.meter.bytes_billed
     with pytest.raises(OverBytesLimit, match="would bill more"):
-        catalog.run(narrow, "night.written", game_date=NIGHT)
+        catalog.run(narrow, "calendar.first_night")
     assert sandbox.world.meter.bytes_billed == before
 
 
 def test_a_missing_table_is_a_sentence_that_names_it(cloud):
+    tables, days = {"staging": "nba_predictions.no_such_table"}, {"first_date": NIGHT, "last_date": NIGHT}
     with pytest.raises(MissingInWarehouse, match="not found"):
-        catalog.run(cloud, "night.staged", tables={"staging": "nba_predictions.no_such_table"}, game_date=NIGHT)
+        catalog.run(cloud, "actions.proof", tables=tables, suffixes=["x"], **days)
 
 
 def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, cloud):
-    answer = catalog.run(cloud, "night.written", game_date=NIGHT)
+    answer = catalog.run(cloud, "calendar.first_night")
     assert answer.source.bytes_billed >= 10 * 1024 * 1024
     assert answer.source.read_at - cloud.now() < timedelta(seconds=5)
 

@@ -13,7 +13,8 @@ from services.dml_errors import first_alert, peak_outstanding, report
 from services.foundation.reading import Health, Problem, Reading, worst
 from services.foundation.settings import Settings
 from services.night import Stage
-from services.staging_tables import TableClass, classify, parse_name
+from services.pipeline.names import parse_name
+from services.staging_tables import TableClass, classify
 from tests.factories import NIGHT, NOW, attempt, lost, night, player, write_error
 
 SETTINGS = Settings.from_env({})

@@ -1,0 +1,15 @@
+-- Who has a context row on a date, and how does each stand? A player may have several; the newest counts.
+-- @plain
+-- @param game_date DATE  the slate, in US Eastern
+SELECT
+  player_lookup,
+  player_name,
+  game_id,
+  team_abbr,
+  opponent_team_abbr,
+  avg_minutes_per_game_last_7,
+  player_status,
+  is_production_ready,
+  created_at
+FROM nba_analytics.upcoming_player_game_context
+WHERE game_date = @game_date

@@ -1,0 +1,195 @@
+"""What one night's figures are read from: odds, context, predictions, the workers' and our own records, staging, the log."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from services import logs, staging_rows
+from services.foundation import catalog
+from services.foundation.clients import Cloud
+from services.foundation.clock import night_window
+from services.foundation.errors import OnCallError
+from services.foundation.reading import Problem, Source
+from services.names.book import active_aliases
+from services.names.resolver import How, resolve
+
+Row = Mapping[str, Any]
+Rows = Mapping[str, Row]  # by player_lookup
+_WHO = re.compile(r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A player's rows in the predictions table."""
+
+    rows: int = 0
+    active: int = 0
+    superseded: int = 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything read of a night. None where a whole source could not be read."""
+
+    people: tuple[Row, ...]
+    written: Mapping[str, Written]
+    systems: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
+    runs: Rows | None
+    ledger: Rows | None
+    staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
+    lines: Mapping[str, logs.LogLine] | None
+
+
+@dataclass
+class Reads:
+    """What has been read so far, and which optional sources failed."""
+
+    cloud: Cloud
+    sources: list[Source] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
+        answer = catalog.run(self.cloud, name, **params)
+        self.sources.append(answer.source)
+        return answer.rows
+
+    def optional(self, source: str, ask: Callable[[], Any]) -> Any:
+        """What `ask` gives, or None with the problem noted."""
+        try:
+            return ask()
+        except OnCallError as error:
+            self.problems.append(Problem.of(source, self.cloud.now(), error))
+            return None
+
+
+def worker_run_days(game_date: date) -> dict[str, Any]:
+    """The days on which a date's workers may have run: the night itself, a day before, a week after."""
+    start, end = night_window(game_date)
+    return {"from_time": start - timedelta(days=1), "to_time": end + timedelta(days=7)}
+
+
+def read_parts(reads: Reads, game_date: date) -> Parts:
+    """Every part of a night; raises OnCallError when odds, context or predictions cannot be read."""
+    context, odds = reads.rows("night.context", game_date=game_date), reads.rows("night.odds", game_date=game_date)
+    aliases = reads.optional("aliases", lambda: active_aliases(reads.rows("aliases.book")))
+    written = reads.rows("night.written", game_date=game_date)
+    runs = reads.optional(
+        "worker runs",
+        lambda: newest(reads.rows("night.worker_runs", game_date=game_date, **worker_run_days(game_date)), _run_order),
+    )
+    ledger = reads.optional(
+        "batch ledger", lambda: newest(reads.rows("night.ledger", game_date=game_date), _record_order)
+    )
+    return Parts(
+        people=people(context, odds, aliases or {}),
+        written=by_player(written),
+        systems=by_system(written),
+        runs=runs,
+        ledger=ledger,
+        staged=reads.optional("staging tables", lambda: _staged(reads, game_date, ledger or {})),
+        lines=reads.optional("worker log", lambda: _failures(reads, game_date)),
+    )
+
+
+def people(
+    context: Iterable[Row], odds: Iterable[Row], aliases: Mapping[str, Iterable[str]]
+) -> tuple[dict[str, Any], ...]:
+    """Everybody with odds or a context row, by name; names without context with whom an alias would lead to."""
+    there = newest(context, lambda row: (row["created_at"], _backwards(row["game_id"])))
+    lined = {row["player_lookup"]: row for row in odds if row["player_lookup"] is not None}
+    return tuple(
+        _person(who, there.get(who), lined.get(who), _alias(who, there, aliases))
+        for who in sorted(there.keys() | lined.keys())
+    )
+
+
+def _person(who: str, row: Row | None, line: Row | None, alias: str | None) -> dict[str, Any]:
+    here, odds = row or {}, line or {}
+    minutes = here.get("avg_minutes_per_game_last_7")
+    return {
+        "player_lookup": who,
+        "player_name": here.get("player_name") or odds.get("player_name") or who,
+        "game_id": here.get("game_id") or odds.get("game_id"),
+        "team": here.get("team_abbr"),
+        "opponent": here.get("opponent_team_abbr"),
+        "away_team": odds.get("away_team_abbr"),
+        "home_team": odds.get("home_team_abbr"),
+        "lined": line is not None,
+        "in_context": row is not None,
+        "minutes": None if minutes is None else float(minutes),
+        "status": here.get("player_status"),
+        "ready": here.get("is_production_ready"),
+        "alias_canonical": None if row is not None else alias,
+    }
+
+
+def _alias(who: str, there: Rows, aliases: Mapping[str, Iterable[str]]) -> str | None:
+    found = resolve(who, there, {who: tuple(aliases.get(who, ()))})
+    return found.lookup if found.how is How.ALIAS else None
+
+
+def newest(rows: Iterable[Row], order: Callable[[Row], Any]) -> dict[str, Row]:
+    """The last row of each player in that order."""
+    return {row["player_lookup"]: row for row in sorted(rows, key=order)}
+
+
+def _run_order(row: Row) -> Any:
+    return row["run_date"]
+
+
+def _record_order(row: Row) -> Any:
+    return row["recorded_at"], row["attempts"] or 0
+
+
+def _backwards(text: str | None) -> tuple[int, ...]:
+    """Sorts descending: of rows made at one instant, the one of the first game counts."""
+    return tuple(-ord(letter) for letter in text or "")
+
+
+def by_player(rows: Iterable[Row]) -> dict[str, Written]:
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in rows:
+        for place, counts in enumerate((True, row["is_active"], row["superseded"])):
+            sums[row["player_lookup"]][place] += bool(counts)
+    return {who: Written(*counts) for who, counts in sums.items()}
+
+
+def by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
+    players: dict[str, set[str]] = defaultdict(set)
+    active: dict[str, int] = defaultdict(int)
+    for row in rows:
+        active[row["system_id"]] += bool(row["is_active"])
+        if row["is_active"]:
+            players[row["system_id"]].add(row["player_lookup"])
+    return tuple((system, len(players[system]), active[system]) for system in sorted(active))
+
+
+def _staged(reads: Reads, game_date: date, ledger: Rows) -> dict[str, tuple[str, int]]:
+    """Rows per player in staging tables that exist now; those of our own batches are told by the ledger already."""
+    ours = {row["batch_id"] for row in ledger.values()}
+    listed = staging_rows.read_listed(reads.cloud)
+    wanted = [each for each in listed.tables if each.game_date == game_date and each.batch_id not in ours]
+    if not wanted:
+        return {}
+    read = staging_rows.read_contents(reads.cloud, wanted)
+    reads.sources.append(read.source)
+    found: dict[str, tuple[str, int]] = {}
+    for name, keys in sorted(read.keys.items()):
+        for key in keys:
+            found[key.player_lookup] = (name, found.get(key.player_lookup, ("", 0))[1] + 1)
+    return found
+
+
+def _failures(reads: Reads, game_date: date) -> Mapping[str, logs.LogLine]:
+    """The newest line about each player whose prediction or write failed."""
+    lines = logs.read_night(reads.cloud, game_date)
+    reads.sources.append(lines.source)
+    found = (
+        (_WHO.search(line.message), line) for line in lines.lines if line.service == reads.cloud.settings.worker_service
+    )
+    return {who[1]: line for who, line in found if who is not None}
