@@ -117,7 +117,7 @@ def pulse() -> None:
     """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m."""
     st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
 
-    @st.fragment(run_every="4s" if patience.busy() else "30s", key="pulse")
+    @st.fragment(run_every="2s" if patience.busy() else "30s", key="pulse")
     def beat() -> None:
         if st.session_state.get("beats") == drawn:
             st.rerun()

@@ -1,13 +1,15 @@
-"""Asks each source in the background, waits a little, and remembers since when a source has been unreadable.
+"""Asks each source in the background, waits a little, and remembers: what was told, and since when a source has been unreadable.
 
 A slow source must not hold up the page, a dead one must not be asked by every viewer at once, and the failure's first
-moment must survive the page's refreshes. So: one question in flight per source and arguments, whoever looks.
+moment must survive the page's refreshes. So: one question in flight per source and arguments, whoever looks; what was told is shown
+with its age while it is asked anew.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
@@ -23,11 +25,15 @@ T = TypeVar("T")
 
 PATIENCE_S = 6.0  # how long a page waits for a source before it says so and goes on
 PATIENCE_AGAIN_S = 1.5  # the same for a source that failed the last time
+PATIENCE_KNOWN_S = 0.3  # the same where an older answer can be shown meanwhile
+SHOWN_FOR_S = 300.0  # how old an answer may be to be shown meanwhile
 RETRY_AFTER_S = 10.0  # how soon a source that failed is asked again
+MOST_KNOWN = 300
 
 _threads = ThreadPoolExecutor(max_workers=24, thread_name_prefix="read")
 _lock = Lock()
 _asked: dict[Hashable, _Asked] = {}
+_known: OrderedDict[Hashable, _Known] = OrderedDict()
 _gaps: dict[Hashable, dict[str, datetime]] = {}  # question → unreadable part → since when
 
 
@@ -45,35 +51,72 @@ class _Asked:
         return time.monotonic() - self.begun_s
 
 
-def begin(key: Hashable, source: str, now: Callable[[], datetime], ask: Callable[[], T]) -> Callable[[], Reading[T]]:
-    """Ask in the background; what is returned waits for the answer, or says since when there is none."""
+@dataclass(frozen=True)
+class _Known:
+    """What a source told, and when it was asked for that."""
+
+    value: Any
+    begun_s: float
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.begun_s
+
+
+def begin(
+    key: Hashable, source: str, now: Callable[[], datetime], ask: Callable[[], T], fresh_for_s: float = 0.0
+) -> Callable[[], Reading[T]]:
+    """Ask in the background unless the last answer is fresh; what is returned waits for the answer, or says since when there is none."""
     with _lock:
+        known = _known.get(key)
+        if known is not None:
+            _known.move_to_end(key)
+            if known.age_s <= fresh_for_s:
+                return lambda: Reading(known.value)
         held = _asked.get(key)
         if held is None or (held.answer.done() and (held.problem is None or held.age_s > RETRY_AFTER_S)):
             held = _Asked(_threads.submit(ask), time.monotonic(), now(), held.problem if held else None)
             _asked[key] = held
-    return lambda: _wait(key, source, held)
+    held.answer.add_done_callback(lambda _: _remember(key, held))
+    return lambda: _wait(key, source, held, known)
 
 
 def busy() -> bool:
-    """Whether any question has been under way for longer than a page waits."""
+    """Whether any question is still under way: the page was drawn without its answer."""
     with _lock:
         return any(not asked.answer.done() for asked in _asked.values())
 
 
 def forget() -> None:
-    """Drop every remembered failure, so that the next look asks anew."""
+    """Drop every answer and every failure, so that the next look asks anew."""
     with _lock:
         _asked.clear()
+        _known.clear()
         _gaps.clear()
 
 
-def _wait(key: Hashable, source: str, asked: _Asked) -> Reading[T]:
+def _remember(key: Hashable, asked: _Asked) -> None:
+    """Keep an answer, unless everything was forgotten while it was under way: it may be from before."""
+    with _lock:
+        now = _asked.get(key)
+        if now is None or now.answer is not asked.answer or asked.answer.exception() is not None:
+            return
+        _known[key] = _Known(_with_first_moments(key, asked.answer.result()), asked.begun_s)
+        _known.move_to_end(key)
+        while len(_known) > MOST_KNOWN:
+            _known.popitem(last=False)
+        del _asked[key]
+
+
+def _wait(key: Hashable, source: str, asked: _Asked, known: _Known | None) -> Reading[T]:
     since = asked.problem.since if asked.problem else asked.begun_at
-    patience_s = PATIENCE_AGAIN_S if asked.problem else PATIENCE_S
+    meanwhile = known if known is not None and known.age_s <= SHOWN_FOR_S and asked.problem is None else None
+    patience_s = PATIENCE_KNOWN_S if meanwhile else PATIENCE_AGAIN_S if asked.problem else PATIENCE_S
     try:
         value = asked.answer.result(timeout=max(0.0, patience_s - asked.age_s))
     except StillRunning:
+        if meanwhile is not None:
+            return Reading(meanwhile.value)
         late = f"{source} has not answered for {asked.age_s:.0f} s."
         return Reading(None, Problem(source, since, late, "Still asking; this page looks again by itself."))
     except OnCallError as error:
@@ -83,33 +126,29 @@ def _wait(key: Hashable, source: str, asked: _Asked) -> Reading[T]:
         fault = f"{source} could not be understood ({type(error).__name__})."
         problem = Problem(source, since, fault, "This is a fault of the dashboard: report it with its log.")
     else:
-        _settle(key, asked, None)
-        return Reading(_with_first_moments(key, value))
-    _settle(key, asked, problem)
+        with _lock:
+            now = _known.get(key)
+        return Reading(now.value if now is not None and now.begun_s == asked.begun_s else value)
+    _failed(key, asked, problem)
     return Reading(None, problem)
 
 
 def _with_first_moments(key: Hashable, value: T) -> T:
-    """A fact that was read only in part tells its gaps with their first moment, not that of the latest try."""
+    """A fact that was read only in part tells its gaps with their first moment, not that of the latest try. Under the lock."""
     problems: tuple[Problem, ...] = getattr(value, "problems", ())
-    with _lock:
-        before = _gaps.pop(key, {})
-        now = {problem.source: before.get(problem.source, problem.since) for problem in problems}
-        if now:
-            _gaps[key] = now
+    before = _gaps.pop(key, {})
+    now = {problem.source: before.get(problem.source, problem.since) for problem in problems}
     if not now:
         return value
+    _gaps[key] = now
     told = tuple(replace(problem, since=now[problem.source]) for problem in problems)
     return cast(T, replace(cast(Any, value), problems=told))
 
 
-def _settle(key: Hashable, asked: _Asked, problem: Problem | None) -> None:
-    """Remember a failure, forget a question that was answered."""
+def _failed(key: Hashable, asked: _Asked, problem: Problem) -> None:
+    """Remember a failure with its first moment."""
     with _lock:
         now = _asked.get(key)
-        if now is None or now.answer is not asked.answer:
-            return
-        if problem is None:
-            del _asked[key]
-        else:
+        if now is not None and now.answer is asked.answer:
             _asked[key] = replace(asked, problem=problem)
+            _known.pop(key, None)

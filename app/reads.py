@@ -1,6 +1,7 @@
 """What the pages read: one line per question, with how long its answer stays fresh. Every answer carries its own age.
 
-Answers are shared by all viewers. A stale one is shown while a fresh one is fetched behind it; a failure is not kept.
+Answers are shared by all viewers. A stale one is shown while a fresh one is fetched behind it (app/patience.py); what has not changed
+is not asked again (services/foundation/kept.py); a failure is not kept.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Generic, TypeVar
-
-import streamlit as st
 
 from app import patience
 from services.actions.log import Log, read_log
@@ -41,43 +40,36 @@ CERTAIN_DAYS = 7  # nights this recent are opened without asking whether they ar
 
 
 class _Read(Generic[T]):
-    """A service's read, cached for all viewers; `begin` asks and returns at once, calling it waits for the answer."""
+    """A service's read, shared by all viewers; `begin` asks and returns at once, calling it waits for the answer."""
 
-    def __init__(self, source: str, read: Callable[..., T], fresh_for: str) -> None:
-        self.source = source
-        self.cached: Callable[..., T] = st.cache_data(
-            ttl=fresh_for,
-            refresh_mode="background",
-            max_entries=200,
-            show_spinner=False,
-            hash_funcs={Cloud: lambda cloud: repr(cloud.settings)},
-        )(read)
+    def __init__(self, source: str, read: Callable[..., T], fresh_for_s: float) -> None:
+        self.source, self.read, self.fresh_for_s = source, read, fresh_for_s
 
     def begin(self, cloud: Cloud, *args: Any) -> Callable[[], Reading[T]]:
         key = (self.source, cloud.settings, *args)
-        return patience.begin(key, self.source, cloud.now, lambda: self.cached(cloud, *args))
+        return patience.begin(key, self.source, cloud.now, lambda: self.read(cloud, *args), self.fresh_for_s)
 
     def __call__(self, cloud: Cloud, *args: Any) -> Reading[T]:
         return self.begin(cloud, *args)()
 
 
-night: _Read[Night] = _Read("The warehouse", read_night, fresh_for="30s")
-history: _Read[History] = _Read("The coverage history", read_history, fresh_for="2m")
-writes: _Read[DmlReport] = _Read("The job history", read_writes, fresh_for="30s")
-staging: _Read[Inventory] = _Read("The list of staging tables", read_inventory, fresh_for="30s")
-widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for="15s")
-first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_for="1h")
-batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for="30s")
-worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_for="5s")
-checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for="30s")
-names: _Read[Names] = _Read("The names", read_names, fresh_for="1m")
-live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for="1s")
-doctor: _Read[Examination] = _Read("The connections", read_examination, fresh_for="1m")
-alerts: _Read[Alerts] = _Read("The alerts", read_alerts, fresh_for="5s")
-lines: _Read[Lines] = _Read("The log", read_lines, fresh_for="1m")
-last_look: _Read[datetime | None] = _Read("The watchdog's log", read_last_look, fresh_for="30s")
-schedule: _Read[Schedule] = _Read("Cloud Scheduler", read_schedule, fresh_for="2m")
-actions: _Read[Log] = _Read("The action log", read_log, fresh_for="1s")
+night: _Read[Night] = _Read("The warehouse", read_night, fresh_for_s=30)
+history: _Read[History] = _Read("The coverage history", read_history, fresh_for_s=120)
+writes: _Read[DmlReport] = _Read("The job history", read_writes, fresh_for_s=30)
+staging: _Read[Inventory] = _Read("The list of staging tables", read_inventory, fresh_for_s=30)
+widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for_s=15)
+first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_for_s=3600)
+batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for_s=30)
+worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_for_s=5)
+checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for_s=30)
+names: _Read[Names] = _Read("The names", read_names, fresh_for_s=60)
+live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for_s=1)
+doctor: _Read[Examination] = _Read("The connections", read_examination, fresh_for_s=60)
+alerts: _Read[Alerts] = _Read("The alerts", read_alerts, fresh_for_s=5)
+lines: _Read[Lines] = _Read("The log", read_lines, fresh_for_s=60)
+last_look: _Read[datetime | None] = _Read("The watchdog's log", read_last_look, fresh_for_s=30)
+schedule: _Read[Schedule] = _Read("Cloud Scheduler", read_schedule, fresh_for_s=120)
+actions: _Read[Log] = _Read("The action log", read_log, fresh_for_s=1)
 
 
 @dataclass(frozen=True)
@@ -117,7 +109,9 @@ def first_stored(cloud: Cloud, wanted: date) -> date | None:
     return first_night(cloud).value
 
 
-def forget() -> None:
-    """Read everything anew at the next look."""
-    st.cache_data.clear()
+def forget(*clouds: Cloud) -> None:
+    """Read everything anew at the next look: somebody has acted."""
     patience.forget()
+    for cloud in clouds:
+        if cloud.kept is not None:
+            cloud.kept.look_again()

@@ -59,7 +59,7 @@ def strip() -> None:
         now = read_log()
         actions = now.value.actions if now.value else ()
         if _ended(actions) != st.session_state[_ENDED] or (busy and not _busy(actions)):
-            reads.forget()
+            reads.forget(session.cloud())
             st.rerun()
         _lines(actions)
 
@@ -148,4 +148,4 @@ def _finish(action: Action) -> None:
         st.session_state[_FOUND] = verdict.sentence
     except OnCallError as error:
         st.session_state[_FOUND] = str(error)
-    reads.forget()
+    reads.forget(session.cloud())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app import patience, reads
@@ -19,6 +20,7 @@ Open = Callable[..., Screen]
 def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens a page of the desk as a fresh visitor would, by its address."""
     monkeypatch.setenv("SANDBOX_URL", sandbox.address)
+    st.cache_resource.clear()  # each test with a memory of its own
     reads.forget()
 
     def open_it(page: str = "overview", date: str | None = INCIDENT) -> Screen:

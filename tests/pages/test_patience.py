@@ -107,3 +107,56 @@ def test_a_gap_inside_a_fact_keeps_its_first_moment_until_it_closes(wall):
     assert look(Problem("worker log", later, "down")).problems[0].since == START
     look()
     assert look(Problem("worker log", later, "down")).problems[0].since == later
+
+
+# --- what is known already ---------------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_answer_is_given_without_asking(wall):
+    asked = []
+    for _ in range(3):
+        assert patience.begin("a", "Cloud Run", wall, lambda: asked.append(1) or 4, fresh_for_s=60)().value == 4
+    assert len(asked) == 1
+
+
+def test_an_older_answer_is_shown_while_it_is_asked_anew_and_then_the_new_one(wall, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_KNOWN_S", 0.05)
+    patience.begin("a", "Cloud Run", wall, lambda: "old")()
+    answered = threading.Event()
+    ask = patience.begin("a", "Cloud Run", wall, lambda: answered.wait(30) and "new")
+    assert ask().value == "old"
+    assert patience.busy()
+    answered.set()
+    monkeypatch.setattr(patience, "PATIENCE_KNOWN_S", 30.0)
+    assert patience.begin("a", "Cloud Run", wall, down)().value == "new"
+
+
+def test_an_answer_too_old_to_be_shown_is_unknown_while_the_source_is_silent(wall, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(patience, "SHOWN_FOR_S", -1.0)
+    patience.begin("a", "Cloud Run", wall, lambda: "old")()
+    answered = threading.Event()
+    assert not patience.begin("a", "Cloud Run", wall, lambda: answered.wait(30))().known
+    answered.set()
+
+
+def test_a_source_that_fails_is_unknown_though_it_was_known_before(wall):
+    patience.begin("a", "Cloud Run", wall, lambda: "old")()
+    assert not patience.begin("a", "Cloud Run", wall, down)().known
+
+
+def test_what_was_asked_before_an_action_is_not_shown_after_it(wall, monkeypatch):
+    answered = threading.Event()
+    before = patience.begin("a", "Cloud Run", wall, lambda: answered.wait(30) and "before")
+    patience.forget()
+    answered.set()
+    before()
+    assert patience.begin("a", "Cloud Run", wall, lambda: "after", fresh_for_s=60)().value == "after"
+
+
+def test_answers_that_nobody_looks_at_make_room(wall, monkeypatch):
+    monkeypatch.setattr(patience, "MOST_KNOWN", 3)
+    for night in range(5):
+        patience.begin(night, "The warehouse", wall, lambda: "told", fresh_for_s=60)()
+    assert patience.begin(4, "The warehouse", wall, lambda: "anew", fresh_for_s=60)().value == "told"
+    assert patience.begin(0, "The warehouse", wall, lambda: "anew", fresh_for_s=60)().value == "anew"
