@@ -10,8 +10,9 @@ from app import actions, session, under_way, widgets
 from services.actions.log import Action, Log, State
 from services.foundation.access import Role
 from services.foundation.reading import Health
-from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
+from services.names.merging import MERGE_IDENTITIES
 from services.names.saving import EDIT
+from services.names.separating import UNDO_MERGE
 from services.names.taking_back import UNDO_EDIT
 from services.scaling import RESTORE
 from services.staging_undo import UNDO_DROP

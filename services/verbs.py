@@ -6,8 +6,9 @@ from services.actions.verb import Verb
 from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
 from services.consolidate_now import CONSOLIDATE
 from services.foundation.errors import BadInput
-from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
+from services.names.merging import MERGE_IDENTITIES
 from services.names.saving import EDIT
+from services.names.separating import UNDO_MERGE
 from services.names.taking_back import UNDO_EDIT
 from services.run_actions import RESUME, START
 from services.scaling import NARROW, RESTORE, SET

@@ -1,5 +1,6 @@
 -- Who has odds or a context row on a date, and which alias would lead a name with odds into the context?
 -- @param game_date DATE  the slate, in US Eastern
+-- @part resolver  where each name of the odds leads
 WITH odds AS (
   SELECT
     player_lookup,
@@ -29,12 +30,11 @@ context AS (
   )
   WHERE age_rank = 1
 ),
-aliases AS (
-  SELECT alias_lookup, MIN(nba_canonical_lookup) AS canonical
-  FROM nba_reference.player_aliases
-  WHERE is_active AND alias_lookup != nba_canonical_lookup
-  GROUP BY alias_lookup
-  HAVING COUNT(DISTINCT nba_canonical_lookup) = 1
+asked AS (
+  SELECT @game_date AS scope, player_lookup AS name FROM odds
+),
+known AS (
+  SELECT @game_date AS scope, player_lookup AS lookup FROM context
 )
 SELECT
   COALESCE(context.player_lookup, odds.player_lookup) AS player_lookup,
@@ -49,9 +49,8 @@ SELECT
   CAST(context.avg_minutes_per_game_last_7 AS FLOAT64) AS minutes,
   context.player_status AS status,
   context.is_production_ready AS ready,
-  resolved.player_lookup AS alias_canonical
+  IF(led.how = 'through an alias', led.lookup, NULL) AS alias_canonical
 FROM odds
 FULL OUTER JOIN context ON context.player_lookup = odds.player_lookup
-LEFT JOIN aliases ON aliases.alias_lookup = odds.player_lookup AND context.player_lookup IS NULL
-LEFT JOIN context AS resolved ON resolved.player_lookup = aliases.canonical
+LEFT JOIN {resolver} AS led ON led.name = odds.player_lookup
 ORDER BY player_lookup

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from services.actions.life import Refused, run_action
+from services.actions.life import Refused, finish, run_action
 from services.actions.log import State
 from services.foundation.access import Denied
 from services.foundation.errors import BadInput
+from services.names import merging, separating
 from services.names.book import read_book
+from services.names.checks import check
 from services.names.edits import Do, Edit, as_args, correct, parse, turn_round
-from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
+from services.names.merging import MERGE_IDENTITIES, stopped_halfway
 from services.names.saving import EDIT
+from services.names.separating import UNDO_MERGE
 from services.names.taking_back import UNDO_EDIT
 from tests.actions.conftest import OPERATOR, VIEWER, at_once
 
@@ -143,18 +146,146 @@ def test_identities_that_are_not_there_are_refused(desk, args):
         MERGE_IDENTITIES.plan(desk, args)
 
 
-def test_a_merge_that_stops_halfway_says_so_and_is_finished_by_the_same_plan_made_anew(desk, do, own_sandbox):
-    ids = {"keep": "garytrent_001", "merge": "garytrentjr_001"}
-    plan = MERGE_IDENTITIES.plan(desk, ids)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("services.names.merging._set_id", _stopped)
-        half = run_action(desk, OPERATOR, MERGE_IDENTITIES, plan, "one person", "garytrentjr_001")
+class Killed(BaseException):
+    """The process is gone: nobody catches this, and no outcome is recorded."""
+
+
+def killed_at(monkeypatch, step, after=False):
+    """Dies at a step of the merge, before it or after it."""
+    module = separating if step.startswith("back ") else merging
+    name = step.removeprefix("back ")
+    real = getattr(module, name)
+
+    def die(*args):
+        if after:
+            real(*args)
+        raise Killed
+
+    monkeypatch.setattr(module, name, die)
+
+
+TWINS = {"keep": "kevinporter_001", "merge": "kevinporterjr_001"}
+
+
+@pytest.fixture
+def twins(desk):
+    """A second pair of twins, whose names no alias joins yet."""
+    row = "('kevinporterjr_001', 'Kevin Porter Jr.', 'kevinporterjr', 'MIL', '2025-26', 3)"
+    columns = "universal_player_id, player_name, player_lookup, team_abbr, season, games_played"
+    desk.bigquery.query(f"INSERT nba_reference.nba_players_registry ({columns}) VALUES {row}").result()
+    yield registry(desk), table(desk)
+    desk.bigquery.query("DELETE FROM nba_reference.nba_players_registry WHERE player_lookup = 'kevinporterjr'").result()
+
+
+@pytest.mark.parametrize(
+    ("step", "after", "says"),
+    [
+        ("write", False, "Nothing was changed"),
+        ("set_id", False, "Half done: 1 registry rows still say kevinporterjr_001, 0 aliases are missing"),
+        ("set_id", True, "1 registry rows now say kevinporter_001"),
+    ],
+)
+def test_a_merge_killed_at_any_step_is_seen_finished_and_taken_back_exactly(
+    desk, do, told, twins, monkeypatch, step, after, says
+):
+    plan = MERGE_IDENTITIES.plan(desk, TWINS)
+    with monkeypatch.context() as patch:
+        killed_at(patch, step, after)
+        with pytest.raises(Killed):
+            run_action(desk, OPERATOR, MERGE_IDENTITIES, plan, "one person", "kevinporterjr_001")
+    (broken,) = told()
+    assert broken.ended is None
+    half = ("kevinporter_001", "kevinporterjr_001")
+    assert (half in stopped_halfway(read_book(desk))) is (step == "set_id" and not after)
+    assert says in finish(desk, MERGE_IDENTITIES, broken).sentence
+    last = broken
+    if not after:
+        last = do(MERGE_IDENTITIES, typed="kevinporterjr_001", **TWINS)
+        assert last.state is State.DONE, last.sentence
+    assert read_book(desk).ids("kevinporterjr") == {"kevinporter_001"}
+    assert stopped_halfway(read_book(desk)) == ()
+    back = do(UNDO_MERGE, action_id=last.action_id)
+    assert back.state is State.DONE, back.sentence
+    assert (registry(desk), table(desk)) == twins
+
+
+def test_a_half_merge_can_be_taken_back_without_being_finished(desk, do, told, twins, monkeypatch):
+    plan = MERGE_IDENTITIES.plan(desk, TWINS)
+    with monkeypatch.context() as patch:
+        patch.setattr(merging, "set_id", _stopped)
+        half = run_action(desk, OPERATOR, MERGE_IDENTITIES, plan, "one person", "kevinporterjr_001")
     assert half.state is State.FAILED
-    assert "1 registry rows still say garytrentjr_001" in half.sentence
-    done = do(MERGE_IDENTITIES, typed="garytrentjr_001", **ids)
-    assert done.state is State.DONE, done.sentence
+    assert "Half done" in half.sentence
+    assert do(UNDO_MERGE, action_id=half.action_id).state is State.DONE
+    assert (registry(desk), table(desk)) == twins
+    with pytest.raises(Refused, match="0 registry rows and 0 aliases of it are there"):
+        do(UNDO_MERGE, action_id=half.action_id)
+
+
+@pytest.mark.parametrize(("step", "after"), [("back set_id", False), ("back set_id", True), ("back write", True)])
+def test_a_separation_killed_at_any_step_is_finished_by_asking_again(desk, do, told, twins, monkeypatch, step, after):
+    done = do(MERGE_IDENTITIES, typed="kevinporterjr_001", **TWINS)
+    with monkeypatch.context() as patch:
+        killed_at(patch, step, after)
+        with pytest.raises(Killed):
+            do(UNDO_MERGE, action_id=done.action_id)
+    broken = told()[-1]
+    verdict = finish(desk, UNDO_MERGE, broken)
+    assert verdict.state is (State.DONE if step == "back write" else State.FAILED), verdict.sentence
+    if verdict.state is State.FAILED:
+        assert do(UNDO_MERGE, action_id=done.action_id).state is State.DONE
+    assert (registry(desk), table(desk)) == twins
+
+
+def test_an_alias_that_somebody_changed_after_the_merge_is_not_taken_back_over_them(desk, do, twins):
+    done = do(MERGE_IDENTITIES, typed="kevinporterjr_001", **TWINS)
+    off = do(EDIT, typed="kevinporterjr", **as_args([Edit(Do.DEACTIVATE, "kevinporterjr", "kevinporter")]))
+    with pytest.raises(Refused, match="was changed since: take that back first"):
+        do(UNDO_MERGE, action_id=done.action_id)
+    assert do(UNDO_EDIT, action_id=off.action_id).state is State.DONE
     assert do(UNDO_MERGE, action_id=done.action_id).state is State.DONE
+    assert (registry(desk), table(desk)) == twins
+
+
+def test_a_merge_that_would_leave_a_chain_or_rows_nobody_can_tell_apart_is_refused(desk, do, twins):
+    saved = do(EDIT, typed="kporter", **as_args([Edit(Do.ADD, "kporter", "kevinporterjr")]))
+    assert saved.state is State.DONE, saved.sentence
+    plan = MERGE_IDENTITIES.plan(desk, TWINS)
+    assert [guard.sentence for guard in plan.blocked] == [
+        "kevinporterjr is an alias itself (kevinporter); only one hop is followed."
+    ]
+    do(UNDO_EDIT, action_id=saved.action_id)
+    desk.bigquery.query(
+        "UPDATE nba_reference.nba_players_registry SET player_lookup = 'kevinporter', universal_player_id = 'kevinporter_002'"
+        " WHERE player_lookup = 'kevinporterjr'"
+    ).result()
+    plan = MERGE_IDENTITIES.plan(desk, {"keep": "kevinporter_001", "merge": "kevinporter_002"})
+    assert any("stands under both identities" in guard.sentence for guard in plan.blocked)
+    desk.bigquery.query(
+        "UPDATE nba_reference.nba_players_registry SET player_lookup = 'kevinporterjr', universal_player_id = 'kevinporterjr_001'"
+        " WHERE universal_player_id = 'kevinporter_002'"
+    ).result()
 
 
 def _stopped(*_):
     raise BadInput("The network went away.")
+
+
+# --- edits that meet each other ------------------------------------------------------------------------------------------------
+
+
+def test_two_people_whose_aliases_would_make_a_chain_together_are_not_both_let_through(desk, do, twins, monkeypatch):
+    """Each plan is good by itself; both look, both are told yes, and both write."""
+    before, plans = table(desk), [EDIT.plan(desk, as_args([Edit(Do.ADD, *pair)])) for pair in CHAIN]
+    assert not any(plan.blocked for plan in plans)
+    monkeypatch.setattr("services.actions.life._why_not", lambda *_: "")
+    results = at_once(*(lambda p=p: run_action(desk, OPERATOR, EDIT, p, "because", p.typed) for p in plans))
+    states = [result.state for result in results]
+    assert sorted(states) == [State.DONE, State.FAILED], [result.sentence for result in results]
+    assert not [f for f in check(read_book(desk)) if f.check == "chain"]
+    done = next(result for result in results if result.state is State.DONE)
+    do(UNDO_EDIT, action_id=done.action_id)
+    assert table(desk) == before
+
+
+CHAIN = (("kporter", "kevinporterjr"), ("kevinporterjr", "kevinporter"))

@@ -58,7 +58,7 @@ def test_each_check_finds_its_fault_and_weighs_it(pairs, what, weight):
 
 
 def test_a_good_alias_is_found_to_be_nothing():
-    assert check(book(("herbjones", "herbertjones"))) == ()
+    assert check(book(("herbjones", "herbertjones"), people={"herbertjones": "Herbert Jones"})) == ()
 
 
 def test_an_old_fault_stops_no_other_edit():
