@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import dropwhile
 
 import streamlit as st
@@ -50,6 +51,7 @@ def by_date(history: History) -> None:
                 "state": day.health.value,
                 "games": day.games,
                 "with odds": day.lined,
+                **names_of(history, day.game_date),
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,
@@ -67,7 +69,17 @@ def by_date(history: History) -> None:
         **COLUMNS,
         height_rows=8,
     )
+    widgets.gaps(history.problems)
     widgets.footer(history.sources, cloud.now())
+
+
+def names_of(history: History, game_date: date) -> dict[str, int | None]:
+    """How many names of the odds met no player, and how many only by an alias; empty cells where that is not known."""
+    effect = (history.names or {}).get(game_date)
+    return {
+        "by alias": effect.by_alias if effect else None,
+        "met nobody": effect.unresolved if effect else None,
+    }
 
 
 def headline(facts: Funnel) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_of
-from services.foundation.reading import Health, Source
+from services.foundation.errors import OnCallError
+from services.foundation.reading import Health, Problem, Source
 from services.foundation.settings import Settings
+from services.names.effect import Effect, Effects, read_effects
 from services.night import MINUTES_NEEDED, Night, PlayerNight, Stage
 
 
@@ -46,6 +49,8 @@ class DayCoverage:
 class History:
     days: tuple[DayCoverage, ...]
     sources: tuple[Source, ...]
+    names: Mapping[date, Effect] | None = None  # how the names of the odds led into the context; None: not readable
+    problems: tuple[Problem, ...] = ()
 
 
 def judge(active: int | None, eligible: int | None, games: int | None, settings: Settings) -> Health:
@@ -97,13 +102,24 @@ def read_history(cloud: Cloud, first: date, last: date) -> History:
     by_system: dict[date, list[tuple[str, int]]] = defaultdict(list)
     for row in systems.rows:
         by_system[row["game_date"]].append((row["system_id"], row["players"]))
+    names, problems = _names(cloud, first, last)
     rows = {row["game_date"]: row for row in told.rows}
     days = (first + timedelta(days=i) for i in range((last - first).days + 1))
     tonight = night_of(cloud.now())
     return History(
         tuple(_day(cloud, day, rows.get(day), tuple(by_system[day]), day > tonight) for day in days),
-        (told.source, systems.source),
+        (told.source, systems.source, *([names.source] if names else [])),
+        names.by_date if names else None,
+        problems,
     )
+
+
+def _names(cloud: Cloud, first: date, last: date) -> tuple[Effects | None, tuple[Problem, ...]]:
+    """How names led, for the history; without it the rest stands."""
+    try:
+        return read_effects(cloud, first, last), ()
+    except OnCallError as error:
+        return None, (Problem.of("names of the odds", cloud.now(), error),)
 
 
 def _day(

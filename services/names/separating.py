@@ -14,7 +14,7 @@ from services.names.edits import Edit
 from services.names.merging import MERGE_IDENTITIES, as_row_of, edits_in, made_by, rows_of, set_id
 from services.names.saving import observed, touched_by, write
 
-ENDED = (State.DONE, State.FAILED, State.UNVERIFIED)  # what may have left something to take back
+MAY_BE_HALF = (State.DONE, State.FAILED, State.UNVERIFIED)  # what may have left something to take back
 
 
 def plan_undo_merge(cloud: Cloud, args: Facts) -> Plan:
@@ -53,7 +53,7 @@ def plan_undo_merge(cloud: Cloud, args: Facts) -> Plan:
 
 def _merge_of(cloud: Cloud, args: Facts) -> Action:
     done = read_action(cloud, str(args.get("action_id") or ""))
-    if done is None or done.verb != MERGE_IDENTITIES.name or done.state not in ENDED:
+    if done is None or done.verb != MERGE_IDENTITIES.name or done.state not in MAY_BE_HALF:
         raise BadInput("That action has merged no identities that could be separated.", "Open it in the action log.")
     return done
 

@@ -12,11 +12,12 @@ from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.reading import Source
 from services.names.book import Book, read_book
+from services.names.effect import Effects, read_effects
 from services.names.lookups import disagree
 from services.names.proposals import Name, Proposal, propose
 
 OUT = ("OUT", "DOUBTFUL")
-MOST_ROWS = 25  # five systems × five lines: what one player has of one night at most
+ROWS_A_NIGHT = 25  # five systems × five lines: what one player has of one night at most
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Unresolved:
         return sum(not (day in self.standings and self.standings[day].out) for day in self.dates)
 
     @property
+    def predictions_lost(self) -> int:
+        """At most: as if each of those nights had given every system and line."""
+        return self.lost * ROWS_A_NIGHT
+
+    @property
     def says(self) -> str:
         """What it comes down to, in words."""
         if self.likely and self.dates and not self.lost:
@@ -81,13 +87,14 @@ class Names:
     """Every name that did not resolve between two dates, the costliest first, and how many lined names there were not."""
 
     unresolved: tuple[Unresolved, ...]
+    effects: Effects
     book: Book
     sources: tuple[Source, ...]
 
 
 def read_names(cloud: Cloud, first: date, last: date) -> Names:
     """Names without a context row in `first`…`last`, with proposals; raises OnCallError when a table cannot be read."""
-    book = read_book(cloud)
+    book, effects = read_book(cloud), read_effects(cloud, first, last)
     answer = catalog.run(cloud, "aliases.unresolved", from_date=first, to_date=last)
     grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in answer.rows:
@@ -109,7 +116,7 @@ def read_names(cloud: Cloud, first: date, last: date) -> Names:
         for one in asked
     ]
     ordered = tuple(sorted(found, key=lambda u: (-u.lost, -len(u.dates), u.lookup)))
-    return Names(ordered, book, (answer.source, *book.sources, *standing.sources))
+    return Names(ordered, effects, book, (answer.source, effects.source, *book.sources, *standing.sources))
 
 
 @dataclass(frozen=True)
