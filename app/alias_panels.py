@@ -137,7 +137,7 @@ def processors(names: Names) -> None:
     ready = sum(each.lost for each in names.unresolved if each.alias_canonical)
     cost = f"{lost / nights:.1f} players a night" if nights else "unknown: no night with odds"
     told = (
-        f"{cost} ({lost:,} in {nights} nights with odds; {ready:,} have an alias that is not used)" if nights else cost
+        f"{cost} ({lost:,} in {nights} with odds; {ready:,} of them have an alias that is not used)" if nights else cost
     )
     unread = "not measured: its table is not read here"
     rows = [
