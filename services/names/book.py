@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -78,6 +78,11 @@ class Book:
             if each.active:
                 found[each.alias].add(each.canonical)
         return {alias: frozenset(canonicals) for alias, canonicals in found.items()}
+
+    @cached_property
+    def aliases_to(self) -> Counter[str]:
+        """How many active aliases lead to each name."""
+        return Counter(canonical for canonicals in self.active.values() for canonical in canonicals)
 
     def ids(self, lookup: str) -> frozenset[str]:
         return frozenset(each.player_id for each in self.by_lookup.get(lookup, ()) if each.player_id)

@@ -34,29 +34,34 @@ class Finding:
 
 def check(book: Book) -> tuple[Finding, ...]:
     """Everything the checks find about the active aliases of `book`, errors first."""
-    by_surname = _surnames(book)
-    found = [
-        finding
-        for alias in sorted(book.active)
-        for canonical in sorted(book.active[alias])
-        for finding in _findings(book, alias, canonical, by_surname)
-    ]
-    once = {(f.weight, f.sentence): f for f in reversed([*found, *_pairs_without_alias(book)])}
-    return tuple(sorted(once.values(), key=lambda f: (f.weight, f.alias, f.check)))
+    return _told_once(_every(book))
 
 
 def made_worse(before: Book, after: Book) -> tuple[Finding, ...]:
     """What the checks find after a change and did not find before: an old fault stops no improvement elsewhere."""
     known = faults(before)
-    return tuple(finding for finding in check(after) if finding.key not in known)
+    return _told_once(finding for finding in _every(after) if finding.key not in known)
 
 
 def faults(book: Book) -> frozenset[str]:
     """The keys of everything the checks find, each canonical name of an alias by itself."""
+    return frozenset(finding.key for finding in _every(book))
+
+
+def _every(book: Book) -> Iterator[Finding]:
     by_surname = _surnames(book)
-    pairs = [(alias, canonical) for alias, canonicals in book.active.items() for canonical in canonicals]
-    found = [finding.key for pair in pairs for finding in _findings(book, *pair, by_surname)]
-    return frozenset((*found, *(finding.key for finding in _pairs_without_alias(book))))
+    for alias, canonicals in book.active.items():
+        for canonical in sorted(canonicals):
+            yield from _findings(book, alias, canonical, by_surname)
+    yield from _pairs_without_alias(book)
+
+
+def _told_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first; a sentence that says the same of two canonical names once."""
+    once: dict[tuple[Weight, str], Finding] = {}
+    for finding in found:
+        once.setdefault((finding.weight, finding.sentence), finding)
+    return tuple(sorted(once.values(), key=lambda f: (f.weight, f.alias, f.check)))
 
 
 def _findings(book: Book, alias: str, canonical: str, by_surname: dict[str, set[str]]) -> Iterator[Finding]:

@@ -80,5 +80,4 @@ def _games(rows: list[Registered]) -> int:
 
 
 def _as_canonical(book: Book, rows: list[Registered]) -> int:
-    lookups = {row.lookup for row in rows}
-    return sum(bool(canonicals & lookups) for canonicals in book.active.values())
+    return sum(book.aliases_to[lookup] for lookup in {row.lookup for row in rows})
