@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
+from itertools import permutations
+
 import pytest
 
 from services.actions.life import Refused, finish, run_action
 from services.actions.log import State
 from services.foundation.access import Denied
 from services.foundation.errors import BadInput
-from services.names import merging, separating
-from services.names.book import read_book
-from services.names.checks import check
+from services.names import merging, preview, separating
+from services.names.book import Book, read_book
+from services.names.checks import Weight, check, made_worse
 from services.names.edits import Do, Edit, as_args, correct, parse, turn_round
 from services.names.merging import MERGE_IDENTITIES, stopped_halfway
-from services.names.saving import EDIT
+from services.names.saving import EDIT, judge
 from services.names.separating import UNDO_MERGE
 from services.names.taking_back import UNDO_EDIT
 from tests.actions.conftest import OPERATOR, VIEWER, at_once
@@ -289,3 +292,93 @@ def test_two_people_whose_aliases_would_make_a_chain_together_are_not_both_let_t
 
 
 CHAIN = (("kporter", "kevinporterjr"), ("kevinporterjr", "kevinporter"))
+
+
+def test_taking_back_never_makes_a_chain_out_of_two_good_edits(desk, do, twins):
+    """An alias is switched off, and its canonical name made an alias since: together they would be a chain."""
+    first = do(EDIT, **as_args([Edit(Do.ADD, "kporter", "kevinporterjr")]))
+    off = do(EDIT, **as_args([Edit(Do.DEACTIVATE, "kporter", "kevinporterjr")]))
+    then = do(EDIT, typed="kevinporterjr", **as_args([Edit(Do.ADD, "kevinporterjr", "kevinporter")]))
+    assert [a.state for a in (first, off, then)] == [State.DONE] * 3
+    with pytest.raises(Refused, match="only one hop is followed"):
+        do(UNDO_EDIT, action_id=off.action_id)
+    for action in (then, off, first):
+        assert do(UNDO_EDIT, action_id=action.action_id).state is State.DONE
+    assert (registry(desk), table(desk)) == twins
+
+
+def test_the_preview_tells_who_is_met_even_where_the_odds_name_is_registered_too(desk):
+    """garytrentjr is registered a second time, and still meets nobody: what counts is the context."""
+    off = EDIT.plan(desk, as_args([Edit(Do.DEACTIVATE, "garytrentjr", "garytrent")]))
+    assert not any("player" in change.before for change in off.changes)
+    desk.bigquery.query(
+        "UPDATE nba_reference.player_aliases SET is_active = FALSE WHERE alias_lookup = 'garytrentjr'"
+    ).result()
+    on = EDIT.plan(desk, as_args([Edit(Do.ADD, "garytrentjr", "garytrent")]))
+    assert [c.what for c in on.changes if c.before == "odds without a player"] == ["garytrentjr on 29 Dec"]
+    assert any("was switched off before" in caution for caution in on.cautions)
+    desk.bigquery.query(
+        "UPDATE nba_reference.player_aliases SET is_active = TRUE WHERE alias_lookup = 'garytrentjr'"
+    ).result()
+
+
+def test_a_canonical_player_who_did_not_play_that_game_is_a_caution(desk):
+    plan = EDIT.plan(desk, as_args([Edit(Do.ADD, "kevinporterjr", elsewhere(desk))]))
+    assert any("was offered for 29 Dec, when" in caution and "did not play" in caution for caution in plan.cautions)
+
+
+def elsewhere(desk):
+    """A registered player whose team had no game on 29 December."""
+    sql = (
+        "SELECT MIN(player_lookup) AS name FROM nba_reference.nba_players_registry WHERE team_abbr NOT IN (SELECT DISTINCT"
+        " team_abbr FROM nba_analytics.upcoming_player_game_context WHERE game_date = '2025-12-29')"
+    )
+    (row,) = desk.bigquery.query(sql).result()
+    return row["name"]
+
+
+def test_what_cannot_be_previewed_is_said_and_stops_no_alias(desk, own_sandbox, monkeypatch):
+    def unreadable(*_, **__):
+        raise BadInput("The odds cannot be read.")
+
+    monkeypatch.setattr("services.names.preview.catalog.run", unreadable)
+    anew = preview.covered_anew(desk, Book((), ()), Book((), ()), desk.now())
+    assert anew.cautions == ("What it would cover is unknown: The odds cannot be read.",)
+
+
+# --- any edits, any merge, taken back ------------------------------------------------------------------------------------------
+
+
+SOME = ("herbjones", "kevinporterjr", "trey", "alexsarr", "nicclaxton", "garytrentjr", "robertwilliams")
+KNOWN = ("herbertjones", "kevinporter", "alexandresarr", "nicclaxton", "robertwilliamsiii", "garytrent")
+IDS = ("garytrent_001", "garytrentjr_001", "kevinporter_001", "alexandresarr_001", "nicclaxton_001")
+
+
+def accepted(book, rng):
+    """Some edits that the checks let through, drawn until they do."""
+    while True:
+        drawn = [Edit(rng.choice(list(Do)), rng.choice(SOME), rng.choice(KNOWN)) for _ in range(rng.randint(1, 4))]
+        edits = tuple({(edit.alias, edit.canonical): edit for edit in drawn}.values())
+        if judge(book, edits).accepted:
+            return edits
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_accepted_and_then_taken_back_leaves_both_tables_exactly_as_they_were(desk, seed):
+    """Saves and a merge drawn at random, then taken back in reverse: the real statements on the real tables."""
+    rng, before, done = random.Random(seed), (registry(desk), table(desk)), []
+    for _ in range(2):
+        book = read_book(desk)
+        plan = EDIT.plan(desk, as_args(accepted(book, rng)))
+        done.append((UNDO_EDIT, run_action(desk, OPERATOR, EDIT, plan, "because", plan.typed)))
+        assert not [f for f in made_worse(book, read_book(desk)) if f.weight is Weight.ERROR]
+    plans = (
+        MERGE_IDENTITIES.plan(desk, {"keep": a, "merge": b}) for a, b in rng.sample(list(permutations(IDS, 2)), 20)
+    )
+    plan = next(plan for plan in plans if not plan.blocked)
+    done.append((UNDO_MERGE, run_action(desk, OPERATOR, MERGE_IDENTITIES, plan, "because", plan.typed)))
+    assert [action.state for _, action in done] == [State.DONE] * 3, [action.sentence for _, action in done]
+    for verb, action in reversed(done):
+        back = run_action(desk, OPERATOR, verb, verb.plan(desk, {"action_id": action.action_id}))
+        assert back.state is State.DONE, back.sentence
+    assert (registry(desk), table(desk)) == before
