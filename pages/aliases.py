@@ -87,7 +87,8 @@ def aliases_room(names: Names) -> None:
 
 
 def show(names: Names) -> None:
-    widgets.verdict(health(names), headline(names), [f"{first:%-d %b} to {last:%-d %b %Y}, odds against context"])
+    nights = f"{last:%-d %b %Y}" if first == last else f"{first:%-d %b} to {last:%-d %b %Y}"
+    widgets.verdict(health(names), headline(names), [f"{nights}, odds against context"])
     room = st.segmented_control(
         "Show", ROOMS, default=ROOMS[0], required=True, key="alias room", label_visibility="collapsed"
     )

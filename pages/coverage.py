@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from itertools import dropwhile
 
 import streamlit as st
@@ -51,7 +50,8 @@ def by_date(history: History) -> None:
                 "state": day.health.value,
                 "games": day.games,
                 "with odds": day.lined,
-                **names_of(history, day.game_date),
+                "by alias": day.names and day.names.by_alias,
+                "met nobody": day.names and day.names.unresolved,
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,
@@ -71,15 +71,6 @@ def by_date(history: History) -> None:
     )
     widgets.gaps(history.problems)
     widgets.footer(history.sources, cloud.now())
-
-
-def names_of(history: History, game_date: date) -> dict[str, int | None]:
-    """How many names of the odds met no player, and how many only by an alias; empty cells where that is not known."""
-    effect = (history.names or {}).get(game_date)
-    return {
-        "by alias": effect.by_alias if effect else None,
-        "met nobody": effect.unresolved if effect else None,
-    }
 
 
 def headline(facts: Funnel) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from services.foundation import catalog
@@ -39,6 +38,7 @@ class DayCoverage:
     rows_active: int
     by_system: tuple[tuple[str, int], ...]  # (system_id, players active)
     health: Health
+    names: Effect | None = None  # how the names of the odds led into the context; None: not known
 
     def pct_of(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
@@ -49,7 +49,6 @@ class DayCoverage:
 class History:
     days: tuple[DayCoverage, ...]
     sources: tuple[Source, ...]
-    names: Mapping[date, Effect] | None = None  # how the names of the odds led into the context; None: not readable
     problems: tuple[Problem, ...] = ()
 
 
@@ -103,13 +102,15 @@ def read_history(cloud: Cloud, first: date, last: date) -> History:
     for row in systems.rows:
         by_system[row["game_date"]].append((row["system_id"], row["players"]))
     names, problems = _names(cloud, first, last)
-    rows = {row["game_date"]: row for row in told.rows}
+    rows, led = {row["game_date"]: row for row in told.rows}, names.by_date if names else {}
     days = (first + timedelta(days=i) for i in range((last - first).days + 1))
     tonight = night_of(cloud.now())
     return History(
-        tuple(_day(cloud, day, rows.get(day), tuple(by_system[day]), day > tonight) for day in days),
+        tuple(
+            replace(_day(cloud, day, rows.get(day), tuple(by_system[day]), day > tonight), names=led.get(day))
+            for day in days
+        ),
         (told.source, systems.source, *([names.source] if names else [])),
-        names.by_date if names else None,
         problems,
     )
 
