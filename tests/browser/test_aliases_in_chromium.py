@@ -119,6 +119,25 @@ def test_two_people_who_correct_one_alias_at_once_leave_one_and_the_other_is_tol
     second.close()
 
 
+def test_two_identities_are_made_one_and_separated_again_from_the_log(place, desk, page):
+    since, before = place.clock.now(), read_book(place.cloud)
+    page.goto(f"{desk}/aliases?date=2025-12-29")
+    page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Identities", exact=True).click()
+    page.get_by_text("both are on MIL in 2025-26").wait_for()
+    page.get_by_role("button", name="Make them one").first.click()
+    page.get_by_role("dialog").get_by_text("Against it: jersey 9 and 11").wait_for()
+    confirm(page, "garytrentjr_001").click()
+    (done,) = ended(place, since)
+    assert done.state is State.DONE, done.sentence
+    assert read_book(place.cloud).ids("garytrentjr") == {"garytrent_001"}
+
+    page.goto(f"{desk}/action_log?action={done.action_id}")
+    page.get_by_role("button", name="Separate again", exact=True).click()
+    confirm(page, "garytrentjr_001").click()
+    assert [action.state for action in ended(place, since, 2)] == [State.DONE] * 2
+    assert read_book(place.cloud) == before
+
+
 FOURTEEN = """herbjones,herbertjones
 garytrentjr,garytrent
 jabarismithjr,jabarismith
