@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 
 import streamlit as st
 
@@ -13,9 +12,9 @@ from services.foundation.errors import BadInput
 from services.foundation.reading import Health
 from services.names.book import Book
 from services.names.checks import Finding, Weight, check
-from services.names.edits import Do, Edit, as_args, correct, parse, turn_round, with_turns
-from services.names.merging import MERGE_IDENTITIES
-from services.names.saving import EDIT
+from services.names.edits import Do, Edit, as_args, correct, parse_lines, turn_round, with_turns
+from services.names.merging import MERGE_IDENTITIES, stopped_halfway
+from services.names.saving import EDIT, judge
 from services.names.twins import find_twins
 from services.names.unresolved import Names, Unresolved
 
@@ -37,17 +36,33 @@ def form(names: Names) -> None:
         help="Filled with the likely ones; change what is wrong. The plan checks every line before anything is saved.",
     )
     try:
-        edits = with_turns(parse(text), names.book.active) if text.strip() else ()
+        lines = parse_lines(text) if text.strip() else {}
     except BadInput as error:
         st.error(widgets.plain(str(error)), icon=":material/error:")
         return
-    turned = [edit for edit in edits if edit.do is Do.DEACTIVATE]
-    for edit in turned:
+    new = {n: e for n, e in lines.items() if e.canonical not in names.book.active.get(e.alias, ())}
+    _offer_lines(names.book, new)
+    if len(new) < len(lines):
+        st.caption(f":material/check: {len(lines) - len(new)} of {len(lines)} are active already and stay as they are.")
+
+
+def _offer_lines(book: Book, lines: Mapping[int, Edit]) -> None:
+    """The button for these lines; where an error stops one of them, its line and no button, because all or none are saved."""
+    edits = with_turns(lines.values(), book.active)
+    for edit in (edit for edit in edits if edit.do is Do.DEACTIVATE):
         st.caption(f":material/swap_horiz: {edit.alias} → {edit.canonical} points the other way: it is turned round.")
-    if edits:
-        save(edits, f"Check and save {len(edits) - len(turned)}", "form", primary=True)
+    number = {edit.alias: n for n, edit in reversed(list(lines.items()))}
+    errors = judge(book, edits).errors
+    for finding in errors:
+        line = number.get(finding.alias) or number.get(finding.canonical)
+        where = f"Line {line}: " if line else ""
+        st.error(widgets.plain(f"{where}{finding.sentence}"), icon=":material/error:")
+    if errors:
+        st.caption("Nothing is saved while a line is wrong.")
+    elif edits:
+        save(edits, f"Check and save {len(lines)}", "form", primary=True)
     else:
-        st.caption("Nothing is written, so nothing would be saved.")
+        st.caption("Nothing new is written, so nothing would be saved.")
 
 
 def save(edits: Sequence[Edit], label: str, key: str, primary: bool = False) -> None:
@@ -63,7 +78,8 @@ def one_alias(book: Book) -> None:
     row = rows[chosen]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if row.active:
-            right = st.selectbox("It should lead to", sorted(book.lookups), index=None, key="alias right")
+            others = sorted(book.lookups - {row.canonical, row.alias})
+            right = st.selectbox("It should lead to", others, index=None, key="alias right")
             if right:
                 save(correct(row.alias, row.canonical, right), "Correct", "correct")
             save(turn_round(row.alias, row.canonical), "Turn round", "turn")
@@ -86,6 +102,12 @@ def faults(book: Book) -> tuple[Finding, ...]:
 
 def identities(book: Book) -> None:
     """One player under two ids: what speaks for and against it, and the way to make them one."""
+    for keep, other in stopped_halfway(book):
+        st.error(
+            f"Making {widgets.plain(other)} one with {widgets.plain(keep)} stopped halfway: its alias is there, the registry still"
+            " has two. Finish it here, or separate them again in the action log.",
+            icon=":material/error:",
+        )
     twins = find_twins(book)
     if not twins:
         st.caption(f":material/check: No two of {len(book.lookups):,} registered names look like one player.")
@@ -99,24 +121,36 @@ def identities(book: Book) -> None:
             actions.offer(MERGE_IDENTITIES, "Make them one", key=pair.merge, keep=pair.keep, merge=pair.merge)
 
 
-def processors(names: Names, first: date, last: date) -> None:
+def effect(names: Names) -> None:
+    """What the aliases do, as a sum of the names of the odds."""
+    told = names.effects.together
+    st.markdown(
+        f"**{told.names:,} names with odds = {told.exact:,} exact + {told.by_alias:,} through an alias"
+        f" + {told.unresolved:,} unresolved**"
+    )
+
+
+def processors(names: Names) -> None:
     """Who of the customer's processors resolves names, and what it costs where the odds do not."""
-    nights = (last - first).days + 1
-    cost = sum(each.lost for each in names.unresolved)
-    by_alias = sum(each.lost for each in names.unresolved if each.alias_canonical)
-    told = f"{cost:,} player-nights in {nights} nights met nobody; {by_alias:,} of them through an alias that is there"
+    nights = len(names.effects.by_date)
+    lost = sum(each.lost for each in names.unresolved)
+    ready = sum(each.lost for each in names.unresolved if each.alias_canonical)
+    cost = f"{lost / nights:.1f} players a night" if nights else "unknown: no night with odds"
+    told = (
+        f"{cost} ({lost:,} in {nights} with odds; {ready:,} of them have an alias that is not used)" if nights else cost
+    )
+    unread = "not measured: its table is not read here"
     rows = [
-        ("Odds (OddsApiPropsProcessor)", "no", told),
-        ("Betting lines (BettingPropsProcessor)", "no", "not measured: its table is not read here"),
-        ("Feature store (MLFeatureStoreProcessor)", "no", "not measured: its table is not read here"),
-        ("Game summaries (PlayerGameSummary)", "yes", "none"),
-        ("Context (UpcomingPlayerGameContext)", "yes", "none"),
-        ("This desk: coverage, missing players, aliases", "yes", "none"),
+        ("OddsApiPropsProcessor", "no", "high", told),
+        ("BettingPropsProcessor", "no", "high", unread),
+        ("MLFeatureStoreProcessor", "no", "medium", unread),
+        ("PlayerGameSummary", "yes", "works", "none"),
+        ("UpcomingPlayerGameContext", "yes", "works", "none"),
+        ("This desk and its pipeline", "yes", "works", "none"),
     ]
+    columns = ("processor", "resolves names", "impact (handoff)", "measured cost")
     widgets.listing(
-        [{"processor": name, "resolves names": yes, "measured cost": cost_told} for name, yes, cost_told in rows],
-        alt="Which processors resolve names",
-        empty="",
+        [dict(zip(columns, row, strict=True)) for row in rows], alt="Which processors resolve names", empty=""
     )
 
 
@@ -128,6 +162,7 @@ def as_row(each: Unresolved) -> dict[str, object]:
         "in the odds as": each.lookup,
         "nights": len(each.dates),
         "lost": each.lost,
+        "predictions lost, at most": each.predictions_lost,
         "since": each.dates[0],
         "likely": each.likely or "nobody",
         "because": "an active alias" if each.alias_canonical else first.reason if first else "",

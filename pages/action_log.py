@@ -10,11 +10,9 @@ from app import actions, session, under_way, widgets
 from services.actions.log import Action, Log, State
 from services.foundation.access import Role
 from services.foundation.reading import Health
-from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
-from services.names.saving import EDIT
-from services.names.taking_back import UNDO_EDIT
 from services.scaling import RESTORE
 from services.staging_undo import UNDO_DROP
+from services.verbs import TAKEN_BACK_BY
 
 ACTION = "action"  # the name in the URL: ?action=…
 cloud, now = session.cloud(), session.now()
@@ -81,9 +79,9 @@ def one(action: Action) -> None:
             st.caption(f"{widgets.short_time(at)} · {widgets.plain(sentence)}")
         if "dropped_from_ms" in action.facts:
             actions.offer(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
-        for verb, undo in ((EDIT, UNDO_EDIT), (MERGE_IDENTITIES, UNDO_MERGE)):
-            if action.verb == verb.name and action.state is State.DONE:
-                actions.offer(undo, undo.label, key=action.action_id, action_id=action.action_id)
+        undo, states = TAKEN_BACK_BY.get(action.verb, (None, ()))
+        if undo is not None and action.state in states:
+            actions.offer(undo, undo.label, key=action.action_id, action_id=action.action_id)
         if action.verb.startswith("scaling.") and action.verb != RESTORE.name and action.state is State.DONE:
             actions.offer(RESTORE, "Restore the normal width", key=action.action_id)
         with st.expander("The plan as it was shown, and the state after"):

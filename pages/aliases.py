@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import streamlit as st
 
@@ -11,6 +11,8 @@ from services.foundation.reading import Health
 from services.names.unresolved import Names
 
 SPANS = {"This night": 1, "7 nights": 7, "14 nights": 14}
+OTHER = "Other nights"
+MOST_DAYS = 190  # a season's half: beyond it the odds of a day cost more than they tell
 ROOMS = ("Names", "Aliases", "Identities")
 
 cloud, game_date = session.cloud(), session.game_date()
@@ -35,17 +37,41 @@ def headline(names: Names) -> str:
     )
 
 
+def span() -> tuple[date, date] | None:
+    """The first and the last night that are looked at; None while only one of them is chosen."""
+    chosen = st.segmented_control(
+        "Span",
+        [*SPANS, OTHER],
+        default="This night",
+        required=True,
+        key="alias span",
+        label_visibility="collapsed",
+    )
+    if chosen != OTHER:
+        return game_date - timedelta(days=SPANS[chosen or "This night"] - 1), game_date
+    told = st.date_input("From and to", (game_date - timedelta(days=20), game_date), key="alias dates", width=280)
+    days = tuple(told) if isinstance(told, tuple) else (told,)
+    if len(days) < 2:
+        st.caption("Choose the last night too.")
+    elif (days[1] - days[0]).days >= MOST_DAYS:
+        st.warning(f"At most {MOST_DAYS} nights are read at once.", icon=":material/warning:")
+    else:
+        return days[0], days[1]
+    return None
+
+
 def names_room(names: Names) -> None:
+    alias_panels.effect(names)
     widgets.table(
         [alias_panels.as_row(each) for each in names.unresolved],
-        name=f"names-{game_date}",
+        name=f"names-{first}-{last}",
         alt="Names that do not resolve",
         empty="Every name of the odds meets a player of the context.",
         height_rows=16,
     )
     alias_panels.form(names)
     with st.expander("Who resolves names, and what it costs"):
-        alias_panels.processors(names, first, game_date)
+        alias_panels.processors(names)
 
 
 def aliases_room(names: Names) -> None:
@@ -61,7 +87,8 @@ def aliases_room(names: Names) -> None:
 
 
 def show(names: Names) -> None:
-    widgets.verdict(health(names), headline(names), [f"{first:%-d %b} to {game_date:%-d %b %Y}, odds against context"])
+    nights = f"{last:%-d %b %Y}" if first == last else f"{first:%-d %b} to {last:%-d %b %Y}"
+    widgets.verdict(health(names), headline(names), [f"{nights}, odds against context"])
     room = st.segmented_control(
         "Show", ROOMS, default=ROOMS[0], required=True, key="alias room", label_visibility="collapsed"
     )
@@ -74,10 +101,8 @@ def show(names: Names) -> None:
     widgets.footer(names.sources, cloud.now())
 
 
-span = st.segmented_control(
-    "Span", list(SPANS), default="This night", required=True, key="alias span", label_visibility="collapsed"
-)
-first = game_date - timedelta(days=SPANS[span or "This night"] - 1)
-names = widgets.known(reads.names(cloud, first, game_date), "The names")
-if names is not None:
-    show(names)
+if (nights := span()) is not None:
+    first, last = nights
+    names = widgets.known(reads.names(cloud, first, last), "The names")
+    if names is not None:
+        show(names)

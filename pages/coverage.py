@@ -50,6 +50,8 @@ def by_date(history: History) -> None:
                 "state": day.health.value,
                 "games": day.games,
                 "with odds": day.lined,
+                "by alias": day.names and day.names.by_alias,
+                "met nobody": day.names and day.names.unresolved,
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,

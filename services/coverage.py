@@ -11,6 +11,7 @@ from services.foundation.clients import Cloud
 from services.foundation.clock import night_of
 from services.foundation.reading import Health, Source
 from services.foundation.settings import Settings
+from services.names.effect import Effect
 from services.night import MINUTES_NEEDED, Night, PlayerNight, Stage
 
 
@@ -36,6 +37,7 @@ class DayCoverage:
     rows_active: int
     by_system: tuple[tuple[str, int], ...]  # (system_id, players active)
     health: Health
+    names: Effect | None = None  # how the names of the odds led into the context; None: not known
 
     def pct_of(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
@@ -124,4 +126,5 @@ def _day(
         rows_active=row["rows_active"],
         by_system=by_system,
         health=health,
+        names=Effect(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services import logs, staging_rows
@@ -20,6 +20,7 @@ from services.names.resolver import How, resolve
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]  # by player_lookup
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _WHO = re.compile(r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)")
 
 
@@ -100,7 +101,7 @@ def people(
     context: Iterable[Row], odds: Iterable[Row], aliases: Mapping[str, Iterable[str]]
 ) -> tuple[dict[str, Any], ...]:
     """Everybody with odds or a context row, by name; names without context with whom an alias would lead to."""
-    there = newest(context, lambda row: (row["created_at"], _backwards(row["game_id"])))
+    there = newest(context, context_order)
     lined = {row["player_lookup"]: row for row in odds if row["player_lookup"] is not None}
     return tuple(
         _person(who, there.get(who), lined.get(who), _alias(who, there, aliases))
@@ -134,16 +135,22 @@ def _alias(who: str, there: Rows, aliases: Mapping[str, Iterable[str]]) -> str |
 
 
 def newest(rows: Iterable[Row], order: Callable[[Row], Any]) -> dict[str, Row]:
-    """The last row of each player in that order."""
-    return {row["player_lookup"]: row for row in sorted(rows, key=order)}
+    """The last row of each player in that order; a row of nobody counts for nobody."""
+    of_somebody = (row for row in rows if row["player_lookup"] is not None)
+    return {row["player_lookup"]: row for row in sorted(of_somebody, key=order)}
+
+
+def context_order(row: Row) -> Any:
+    """The newest context row of a player counts; of two made at one instant, that of the first game."""
+    return row["created_at"] or _LONG_AGO, _backwards(row["game_id"])
 
 
 def _run_order(row: Row) -> Any:
-    return row["run_date"]
+    return row["run_date"] or _LONG_AGO
 
 
 def _record_order(row: Row) -> Any:
-    return row["recorded_at"], row["attempts"] or 0
+    return row["recorded_at"] or _LONG_AGO, row["attempts"] or 0
 
 
 def _backwards(text: str | None) -> tuple[int, ...]:
@@ -154,6 +161,8 @@ def _backwards(text: str | None) -> tuple[int, ...]:
 def by_player(rows: Iterable[Row]) -> dict[str, Written]:
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
+        if row["player_lookup"] is None:
+            continue
         for place, counts in enumerate((True, row["is_active"], row["superseded"])):
             sums[row["player_lookup"]][place] += bool(counts)
     return {who: Written(*counts) for who, counts in sums.items()}
@@ -163,6 +172,8 @@ def by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
     players: dict[str, set[str]] = defaultdict(set)
     active: dict[str, int] = defaultdict(int)
     for row in rows:
+        if row["player_lookup"] is None or row["system_id"] is None:
+            continue
         active[row["system_id"]] += bool(row["is_active"])
         if row["is_active"]:
             players[row["system_id"]].add(row["player_lookup"])

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from services.actions.log import State
 from services.actions.verb import Verb
 from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
 from services.consolidate_now import CONSOLIDATE
 from services.foundation.errors import BadInput
-from services.names.merging import MERGE_IDENTITIES, UNDO_MERGE
+from services.names.merging import MERGE_IDENTITIES
 from services.names.saving import EDIT
+from services.names.separating import MAY_BE_HALF, UNDO_MERGE
 from services.names.taking_back import UNDO_EDIT
 from services.run_actions import RESUME, START
 from services.scaling import NARROW, RESTORE, SET
 from services.staging_repair import DROP_MERGED, DROP_ORPHAN
 from services.staging_undo import UNDO_DROP
 
+TAKEN_BACK_BY = {  # which verb takes an ended action back, and in which states there may be something to take back
+    EDIT.name: (UNDO_EDIT, (State.DONE,)),
+    MERGE_IDENTITIES.name: (UNDO_MERGE, MAY_BE_HALF),
+}
 VERBS = {
     verb.name: verb
     for verb in (

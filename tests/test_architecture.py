@@ -13,7 +13,8 @@ from services.foundation import catalog
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "pages").glob("*.py"))
 CODE = sorted(path for folder in ("app", "pages", "services") for path in (ROOT / folder).rglob("*.py"))
-QUERIES = sorted(path for path in (ROOT / "queries").rglob("*.sql") if path.parent.name != "schema")
+QUERIES = sorted(path for path in (ROOT / "queries").rglob("*.sql") if path.parent.name not in ("schema", "parts"))
+PARTS = sorted((ROOT / "queries" / "parts").glob("*.sql"))
 LONGER = {  # a module may be longer for a reason
     "services/foundation/google_errors.py": "one table, a row per error",
     "services/sandbox/warehouse.py": "BigQuery's surface, method by method",
@@ -80,6 +81,6 @@ def test_a_query_has_a_header_a_caller_and_a_case(path):
     assert question in everything_in("tests"), f"no test shows what {question} answers"
 
 
-@pytest.mark.parametrize("path", QUERIES, ids=name)
+@pytest.mark.parametrize("path", [*QUERIES, *PARTS], ids=name)
 def test_a_query_never_asks_the_warehouse_what_time_it_is(path):
     assert not re.search(r"\bCURRENT_(DATE|TIME|TIMESTAMP|DATETIME)\b", path.read_text(encoding="utf-8"), re.I)

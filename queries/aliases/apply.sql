@@ -1,7 +1,7 @@
 -- Write these alias rows as they should be, all or none; nothing happens when somebody has changed one of them since the plan.
 -- @param rows ARRAY<STRING>  each wanted row as JSON; `gone` true takes it away
--- @param touched ARRAY<STRING>  every alias that is changed
--- @param expected_rows INT64  how many rows these aliases had when it was planned
+-- @param touched ARRAY<STRING>  every name in the changed aliases, on either side
+-- @param expected_rows INT64  how many rows named one of them when it was planned
 -- @param expected_active INT64  how many of them were active
 -- @param expected_latest TIMESTAMP  when the newest of them was written
 MERGE nba_reference.player_aliases AS kept
@@ -26,7 +26,7 @@ USING (
       AND COUNTIF(is_active) = @expected_active
       AND COALESCE(MAX(processed_at), TIMESTAMP '1970-01-01 00:00:00+00') = @expected_latest
     FROM nba_reference.player_aliases
-    WHERE alias_lookup IN UNNEST(@touched)
+    WHERE alias_lookup IN UNNEST(@touched) OR nba_canonical_lookup IN UNNEST(@touched)
   )
 ) AS wanted
 ON kept.alias_lookup = wanted.alias AND kept.nba_canonical_lookup = wanted.canonical

@@ -1,6 +1,7 @@
 -- Which names of the odds met no context row on their date, and where would a usable alias lead?
 -- @param from_date DATE  first slate, in US Eastern
 -- @param to_date DATE  last slate
+-- @part resolver  where each leads
 WITH odds AS (
   SELECT
     game_date,
@@ -12,17 +13,13 @@ WITH odds AS (
   WHERE game_date BETWEEN @from_date AND @to_date AND player_lookup IS NOT NULL
   GROUP BY game_date, player_lookup
 ),
-context AS (
-  SELECT DISTINCT game_date, player_lookup
+asked AS (
+  SELECT game_date AS scope, player_lookup AS name FROM odds
+),
+known AS (
+  SELECT DISTINCT game_date AS scope, player_lookup AS lookup
   FROM nba_analytics.upcoming_player_game_context
   WHERE game_date BETWEEN @from_date AND @to_date
-),
-usable AS (
-  SELECT alias_lookup, MIN(nba_canonical_lookup) AS canonical
-  FROM nba_reference.player_aliases
-  WHERE is_active AND alias_lookup != nba_canonical_lookup
-  GROUP BY alias_lookup
-  HAVING COUNT(DISTINCT nba_canonical_lookup) = 1
 )
 SELECT
   odds.game_date,
@@ -30,10 +27,8 @@ SELECT
   odds.player_name,
   odds.away_team,
   odds.home_team,
-  resolved.player_lookup AS alias_canonical
+  led.lookup AS alias_canonical
 FROM odds
-LEFT JOIN context ON context.game_date = odds.game_date AND context.player_lookup = odds.player_lookup
-LEFT JOIN usable ON usable.alias_lookup = odds.player_lookup
-LEFT JOIN context AS resolved ON resolved.game_date = odds.game_date AND resolved.player_lookup = usable.canonical
-WHERE context.player_lookup IS NULL
+JOIN {resolver} AS led ON led.scope = odds.game_date AND led.name = odds.player_lookup
+WHERE led.how != 'exact'
 ORDER BY odds.player_lookup, odds.game_date

@@ -2,6 +2,7 @@
 -- @param first_date DATE  the first slate
 -- @param last_date DATE  the last slate
 -- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
+-- @part resolver  where each name of the odds leads
 WITH context AS (
   SELECT
     game_date,
@@ -27,6 +28,25 @@ odds AS (
   FROM nba_raw.odds_api_player_points_props
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date
+),
+asked AS (
+  SELECT DISTINCT game_date AS scope, player_lookup AS name
+  FROM nba_raw.odds_api_player_points_props
+  WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
+),
+known AS (
+  SELECT DISTINCT game_date AS scope, player_lookup AS lookup
+  FROM nba_analytics.upcoming_player_game_context
+  WHERE game_date BETWEEN @first_date AND @last_date
+),
+names AS (
+  SELECT
+    led.scope AS game_date,
+    COUNTIF(led.how = 'exact') AS names_exact,
+    COUNTIF(led.how = 'through an alias') AS names_by_alias,
+    COUNTIF(led.how = 'unresolved') AS names_unresolved
+  FROM {resolver} AS led
+  GROUP BY led.scope
 ),
 per_player AS (
   SELECT
@@ -63,10 +83,14 @@ SELECT
   IFNULL(written.active, 0) AS active,
   IFNULL(written.rows_active, 0) AS rows_active,
   IFNULL(written.rows_written, 0) AS rows_written,
+  IFNULL(names.names_exact, 0) AS names_exact,
+  IFNULL(names.names_by_alias, 0) AS names_by_alias,
+  IFNULL(names.names_unresolved, 0) AS names_unresolved,
   systems.system_id,
   systems.system_players
 FROM context
 FULL OUTER JOIN odds ON odds.game_date = context.game_date
 FULL OUTER JOIN written ON written.game_date = COALESCE(context.game_date, odds.game_date)
+LEFT JOIN names ON names.game_date = COALESCE(context.game_date, odds.game_date)
 LEFT JOIN systems ON systems.game_date = written.game_date
 ORDER BY game_date, system_id

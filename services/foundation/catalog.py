@@ -27,6 +27,7 @@ MIB = 1024 * 1024
 
 _PARAM = re.compile(r"^-- @param (\w+) (ARRAY<\w+>|\w+)\s+(.+)$", re.MULTILINE)
 _TABLE = re.compile(r"^-- @table (\w+)\s+(.+)$", re.MULTILINE)
+_PART = re.compile(r"^-- @part (\w+)\s+(.+)$", re.MULTILINE)
 _USED = re.compile(r"@(\w+)")
 _PLAIN = re.compile(r"^-- @plain\b", re.MULTILINE)
 _PLACE = re.compile(r"\{(\w+)\}")
@@ -96,7 +97,7 @@ def parse(name: str, text: str) -> Query:
     """Check a query's text against its header: every parameter and table place declared, every declaration used."""
     params = {match[1]: match[2] for match in _PARAM.finditer(text)}
     tables = tuple(match[1] for match in _TABLE.finditer(text))
-    sql = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
+    sql = _with_parts(name, text)
     used, places = set(_USED.findall(sql)), set(_PLACE.findall(sql))
     if used != set(params):
         raise CatalogError(f"{name} declares {sorted(params)} but uses {sorted(used)}.")
@@ -106,6 +107,21 @@ def parse(name: str, text: str) -> Query:
     if not text.startswith("-- ") or not question:
         raise CatalogError(f"{name} does not start with the question it answers.")
     return Query(name, question, sql, params, tables, listing.parse(name, sql) if _PLAIN.search(text) else None)
+
+
+def _with_parts(name: str, text: str) -> str:
+    """The SQL without its header, each declared part (a file of ours that several questions share) put where it is named."""
+    sql = _bare(text)
+    for match in _PART.finditer(text):
+        path, place = FOLDER / "parts" / f"{match[1]}.sql", f"{{{match[1]}}}"
+        if place not in sql or not path.is_file():
+            raise CatalogError(f"{name} declares the part {match[1]}, which it does not use or which is not there.")
+        sql = sql.replace(place, f"(\n{_bare(path.read_text(encoding='utf-8'))}\n)")
+    return sql
+
+
+def _bare(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
 
 
 def run(

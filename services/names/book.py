@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -74,6 +74,11 @@ class Book:
     def active(self) -> Mapping[str, frozenset[str]]:
         """Each active alias with its canonical names; more than one is a fault that a check names."""
         return active_aliases(vars(each) for each in self.aliases)
+
+    @cached_property
+    def aliases_to(self) -> Counter[str]:
+        """How many active aliases lead to each name."""
+        return Counter(canonical for canonicals in self.active.values() for canonical in canonicals)
 
     def ids(self, lookup: str) -> frozenset[str]:
         return frozenset(each.player_id for each in self.by_lookup.get(lookup, ()) if each.player_id)

@@ -13,6 +13,7 @@ from services.foundation.errors import BadInput
 from services.names.lookups import shared_lookup
 
 MOST_AT_ONCE = 200
+_HEADER = re.compile(r"\s*alias(_lookup)?\s*,\s*(nba_)?canonical(_lookup)?\s*$", re.IGNORECASE)
 _LOOKUP = re.compile(r"[a-z0-9]{2,80}$")
 
 
@@ -51,9 +52,14 @@ def with_turns(edits: Iterable[Edit], active: Mapping[str, Collection[str]]) -> 
 
 def parse(text: str) -> tuple[Edit, ...]:
     """Additions from pasted `alias,canonical` lines; raises BadInput naming the first line that is not one."""
-    edits: list[Edit] = []
+    return tuple(parse_lines(text).values())
+
+
+def parse_lines(text: str) -> Mapping[int, Edit]:
+    """The same by line number. A header and empty lines are passed over."""
+    edits: dict[int, Edit] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
+        if not line.strip() or _HEADER.match(line):
             continue
         parts = [part.strip() for part in line.replace("→", ",").replace("\t", ",").split(",")]
         if len(parts) != 2 or not all(parts):
@@ -61,10 +67,14 @@ def parse(text: str) -> tuple[Edit, ...]:
         alias, canonical = (shared_lookup(part) for part in parts)
         if not alias or not canonical:
             raise BadInput(f"Line {number} has a name without letters: {line.strip()[:80]!r}.", "Nothing was saved.")
-        edits.append(Edit(Do.ADD, alias, canonical, parts[0] if parts[0] != alias else ""))
+        edit = Edit(Do.ADD, alias, canonical, parts[0] if parts[0] != alias else "")
+        first = next((n for n, e in edits.items() if (e.alias, e.canonical) == (alias, canonical)), None)
+        if first is not None:
+            raise BadInput(f"Line {number} says the same as line {first}: {line.strip()[:80]!r}.", "Keep one of them.")
+        edits[number] = edit
     if not edits:
         raise BadInput("No line names an alias.", "Paste lines like `herbjones,herbertjones`.")
-    return tuple(edits)
+    return edits
 
 
 def as_args(edits: Iterable[Edit]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 SUFFIXES = ("jr", "sr", "ii", "iii", "iv", "v")
 _WORDS = {"junior": "jr", "senior": "sr"}
@@ -44,6 +45,7 @@ def words_of(name: str) -> tuple[str, ...]:
     return words[:-1] if len(words) > 1 and words[-1] in SUFFIXES else words
 
 
+@lru_cache(maxsize=20_000)
 def surname(name: str) -> str:
     words = words_of(name)
     return words[-1] if words else ""

@@ -1,29 +1,34 @@
-"""Two identities made one, and two again: first the alias, then the registry's ids, each step recorded, the inverse kept.
+"""Two identities made one: first the aliases, then the registry's ids, each step recorded, so that it can be finished or taken back.
 
-A merge that stops between the two steps says so, and the same plan made anew does only what is left.
+The alias rows carry the action that made them. A merge that stopped between its two steps is seen in the tables by that, whoever
+looks; the same plan made anew does only what is left, and taking back restores what stood before the first try.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
-from services.actions.log import State, read_action
+from services.actions.log import State
 from services.actions.plan import Change, Friction, Guard, Plan
 from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation import catalog
 from services.foundation.clients import Cloud
-from services.foundation.errors import BadInput
-from services.names.book import Alias, Book, as_row, read_book
+from services.foundation.errors import BadInput, OnCallError
+from services.names.book import Alias, Book, Registered, as_row, read_book
+from services.names.checks import Weight, made_worse, with_rows
 from services.names.edits import Do, Edit
-from services.names.saving import observed, write
+from services.names.saving import observed, touched_by, write
 from services.names.twins import compare
+
+_MADE_BY = re.compile(r"^One identity with (\S+), by action (\w+)$")
 
 
 def plan_merge(cloud: Cloud, args: Facts) -> Plan:
-    """Give every registry row of `merge` the id `keep`, and the name of `merge` an alias; says what speaks against it."""
+    """Give every registry row of `merge` the id `keep`, and its names an alias; says what speaks against it."""
     keep, gone = str(args.get("keep") or ""), str(args.get("merge") or "")
     book = read_book(cloud)
     rows = {i: [row for row in book.registered if row.player_id == i] for i in (keep, gone)}
@@ -32,126 +37,146 @@ def plan_merge(cloud: Cloud, args: Facts) -> Plan:
             f"{keep or 'Nothing'} and {gone or 'nothing'} are not two identities of the registry.", "Choose two."
         )
     seen, used = compare(book, rows[keep], rows[gone]), catalog.run(cloud, "registry.used", player_ids=[gone])
-    alias, canonical = rows[gone][0].lookup, rows[keep][0].lookup
-    edit = Edit(Do.ADD, alias, canonical)
-    new = alias != canonical and canonical not in book.active.get(alias, ())
-    elsewhere = {row["table_name"]: row["row_count"] for row in used.rows}
+    edits = _edits(rows[keep], rows[gone], keep)
+    new = [edit for edit in edits if edit.canonical not in book.active.get(edit.alias, ())]
     return Plan(
         verb="registry.merge",
         target=gone,
         title=f"Make {gone} one with {keep}",
         args={"keep": keep, "merge": gone},
-        observed={"rows": _rows(book, gone), "kept rows": _rows(book, keep), **observed(book, [edit])},
+        observed={
+            "rows": rows_of(book, gone),
+            "kept rows": rows_of(book, keep),
+            "aliases": [f"{e.alias} → {e.canonical}" for e in edits],
+            **observed(book, edits),
+        },
         changes=(
             *(Change(f"registry: {r.lookup}, {r.team} {r.season}", gone, keep) for r in rows[gone]),
-            *([Change(f"alias {alias} → {canonical}", "not active", "active")] if new else []),
-            *(Change(table, f"{count} rows say {gone}", "left as they are") for table, count in elsewhere.items()),
+            *(Change(f"alias {edit.alias} → {edit.canonical}", "not active", "active") for edit in new),
+            *(Change(row["table_name"], f"{row['row_count']} rows say {gone}", "left as they are") for row in used.rows),
         ),
-        guards=(
-            Guard("other direction", alias not in book.active.get(canonical, ()), f"No alias leads from {canonical} to {alias}."
-                  if alias not in book.active.get(canonical, ()) else f"{canonical} → {alias} is active: turn it round first."),
-            Guard("alias is free", not book.active.get(alias, frozenset()) - {canonical}, f"{alias} leads to nobody else."),
-        ),
+        guards=tuple(_guards(book, edits, new, keep, gone)),
         planned_at=cloud.now(),
         undo="Separate them again, in the action log: each registry row gets its own id back.",
         cost="Two statements on two small tables; the plan read them and counted rows elsewhere.",
         friction=Friction.TYPED,
         typed=gone,
         cautions=(*(f"Against it: {text}." for text in seen.speaks_against), *(f"For it: {text}." for text in seen.speaks_for)),
+        commands=_by_hand(keep, gone, new),
         sources=(*book.sources, used.source),
     )  # fmt: skip
 
 
-def _rows(book: Book, player_id: str) -> list[str]:
+def _edits(kept: Sequence[Registered], going: Sequence[Registered], keep: str) -> tuple[Edit, ...]:
+    """An alias to the kept identity's own name for every name that only the other has."""
+    names = sorted({row.lookup for row in kept})
+    own = keep.rpartition("_")[0]
+    canonical = own if own in names else names[0]
+    return tuple(Edit(Do.ADD, name, canonical) for name in sorted({row.lookup for row in going} - set(names)))
+
+
+def _guards(book: Book, edits: Sequence[Edit], new: Sequence[Edit], keep: str, gone: str) -> list[Guard]:
+    turned = [e for e in edits if e.alias in book.active.get(e.canonical, ())]
+    busy = [e for e in edits if book.active.get(e.alias, frozenset()) - {e.canonical}]
+    twice = sorted(set(rows_of(book, keep)) & set(rows_of(book, gone)))
+    made_one = tuple(replace(row, player_id=keep) if row.player_id == gone else row for row in book.registered)
+    before = replace(book, registered=made_one)
+    worse = made_worse(before, with_rows(before, [Alias(e.alias, e.canonical, True) for e in new]))
+    return [
+        Guard("other direction", not turned, "No alias leads the other way." if not turned
+              else f"{turned[0].canonical} → {turned[0].alias} is active: turn it round first."),
+        Guard("alias is free", not busy, "The names lead to nobody else." if not busy
+              else f"{busy[0].alias} leads to {', '.join(sorted(book.active[busy[0].alias]))} too: deactivate that first."),
+        Guard("rows can be told apart", not twice, "No team and season stands under both identities with one name." if not twice
+              else f"{twice[0]} stands under both identities: nobody could take that back exactly."),
+        *(Guard(f.check, False, f.sentence) for f in worse if f.weight is Weight.ERROR and not (turned or busy)),
+    ]  # fmt: skip
+
+
+def _by_hand(keep: str, gone: str, new: Sequence[Edit]) -> tuple[str, ...]:
+    sql = "UPDATE nba_reference.nba_players_registry SET universal_player_id = @keep WHERE universal_player_id = @gone"
+    told = [f"# first save the alias {edit.alias},{edit.canonical}" for edit in new]
+    return (*told, f"bq query --use_legacy_sql=false --parameter=keep::{keep} --parameter=gone::{gone} '{sql}'")
+
+
+def rows_of(book: Book, player_id: str) -> list[str]:
     return sorted(f"{r.lookup} {r.team} {r.season}" for r in book.registered if r.player_id == player_id)
+
+
+def edits_in(was: Facts) -> tuple[Edit, ...]:
+    """The aliases of a merge, from what its plan observed."""
+    pairs = [str(pair).split(" → ") for pair in was.get("aliases", ())]
+    return tuple(Edit(Do.ADD, alias, canonical) for alias, canonical in pairs)
+
+
+def made_by(row: Mapping[str, Any] | None) -> str | None:
+    """The action whose merge made this alias row, if one did."""
+    told = _MADE_BY.match(str((row or {}).get("notes") or ""))
+    return told[2] if told else None
+
+
+def stopped_halfway(book: Book) -> tuple[tuple[str, str], ...]:
+    """(kept, other) ids whose merge has made its alias while the registry still has two identities."""
+    found = set()
+    for row in book.aliases:
+        told = _MADE_BY.match(row.notes or "") if row.active else None
+        for other in book.ids(row.alias) if told else ():
+            if told and told[1] != other and told[1] in book.ids(row.canonical):
+                found.add((told[1], other))
+    return tuple(sorted(found))
 
 
 def _merge(deed: Deed) -> Facts:
     args, book, now = deed.plan.args, read_book(deed.cloud), deed.cloud.now().astimezone(UTC)
-    alias, canonical = (next(r for r in book.registered if r.player_id == args[k]) for k in ("merge", "keep"))
-    if canonical.lookup not in book.active.get(alias.lookup, ()) and alias.lookup != canonical.lookup:
-        told = next((row for row in book.aliases if row.pair == (alias.lookup, canonical.lookup)), None) or Alias(
-            alias.lookup, canonical.lookup, True, alias.name, canonical.name, "suffix_variation", "on_call", None, deed.actor.name, now
+    edits = edits_in(deed.plan.observed)
+    rows = []
+    for edit in edits:
+        if edit.canonical in book.active.get(edit.alias, ()):
+            continue
+        there = next((row for row in book.aliases if row.pair == (edit.alias, edit.canonical)), None) or Alias(
+            edit.alias, edit.canonical, True, book.display(edit.alias), book.display(edit.canonical),
+            "suffix_variation", "on_call", None, deed.actor.name, now,
         )  # fmt: skip
-        write(deed, [as_row(replace(told, active=True, processed_at=now))], [alias.lookup])
-    deed.note("The alias is there; the registry comes next.", alias=alias.lookup, canonical=canonical.lookup)
-    _set_id(deed, list(deed.plan.observed["rows"]), args["merge"], args["keep"])
-    return {"alias": alias.lookup, "canonical": canonical.lookup}
+        notes = f"One identity with {args['keep']}, by action {deed.action_id}"
+        rows.append(as_row(replace(there, active=True, notes=notes, processed_at=now)))
+    if rows:
+        write(deed, rows, touched_by(edits))
+        now_active = read_book(deed.cloud).active
+        if any(edit.canonical not in now_active.get(edit.alias, ()) for edit in edits):
+            raise OnCallError(
+                "Somebody changed these aliases meanwhile, so the registry was not touched.", "Plan it again."
+            )
+    deed.note("The aliases are there; the registry comes next.", merged=args["merge"])
+    set_id(deed, list(deed.plan.observed["rows"]), args["merge"], args["keep"])
+    return {}
 
 
-def _set_id(deed: Deed, rows: list[str], from_id: str, to_id: str) -> None:
+def set_id(deed: Deed, rows: list[str], from_id: str, to_id: str) -> None:
     job_id = f"on-call-identity-{deed.action_id}"
     catalog.run(deed.cloud, "registry.set_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id)
 
 
 def _verify(cloud: Cloud, plan: Plan, _found: Facts) -> Verdict:
-    book = read_book(cloud)
-    left, now = _rows(book, plan.args["merge"]), _rows(book, plan.args["keep"])
-    wanted = sorted([*plan.observed["rows"], *plan.observed["kept rows"]])
-    after = {"rows": now, "left": left}
-    if not left and now == wanted:
-        return Verdict(State.DONE, f"{len(plan.observed['rows'])} registry rows now say {plan.args['keep']}.", after)
-    return Verdict(
-        State.FAILED,
-        f"{len(left)} registry rows still say {plan.args['merge']}: half done at most. Plan it again.",
-        after,
+    book, was = read_book(cloud), plan.observed
+    left, now = rows_of(book, plan.args["merge"]), rows_of(book, plan.args["keep"])
+    missing = [e.alias for e in edits_in(was) if e.canonical not in book.active.get(e.alias, ())]
+    after = {"rows": now, "left": left, "without alias": missing}
+    if not left and not missing and now == sorted([*was["rows"], *was["kept rows"]]):
+        return Verdict(State.DONE, f"{len(was['rows'])} registry rows now say {plan.args['keep']}.", after)
+    untouched = left == was["rows"] and all(
+        as_row_of(book, e) == was.get(f"{e.alias} → {e.canonical}") for e in edits_in(was)
     )
-
-
-def plan_undo_merge(cloud: Cloud, args: Facts) -> Plan:
-    """Two identities again: exactly the rows that the merge changed get their id back."""
-    done = read_action(cloud, str(args.get("action_id") or ""))
-    if done is None or done.verb != "registry.merge" or "alias" not in done.facts:
-        raise BadInput("That action has merged no identities that could be separated.", "Open it in the action log.")
-    book, keep, gone = read_book(cloud), done.plan.args["keep"], done.plan.args["merge"]
-    now = _rows(book, keep)
-    there = [row for row in done.plan.observed["rows"] if row in now]
-    return Plan(
-        verb="registry.undo_merge",
-        target=done.action_id,
-        title=f"Separate {gone} from {keep} again",
-        args={"action_id": done.action_id},
-        observed={"rows": now, "other": _rows(book, gone), **observed(book, [_edit(done.facts)])},
-        changes=tuple(Change(f"registry: {row}", keep, gone) for row in done.plan.observed["rows"]),
-        guards=(
-            Guard("rows are there", len(there) == len(done.plan.observed["rows"]), f"{len(there)} of the merged rows say {keep}."),
-        ),
-        planned_at=cloud.now(),
-        undo="Merge them once more.",
-        cost="Two statements on two small tables.",
-        sources=book.sources,
-    )  # fmt: skip
-
-
-def _edit(found: Facts) -> Edit:
-    return Edit(Do.ADD, found["alias"], found["canonical"])
-
-
-def _separate(deed: Deed) -> Facts:
-    done = read_action(deed.cloud, deed.plan.args["action_id"])
-    if done is None:
-        raise BadInput("The merge is not in the log any more.")
-    was, found = done.plan, done.facts
-    _set_id(deed, list(was.observed["rows"]), was.args["keep"], was.args["merge"])
-    pair = f"{found['alias']} → {found['canonical']}"
-    before, now = was.observed.get(pair), deed.plan.observed.get(pair)
-    if before != now:
-        gone = {"alias": found["alias"], "canonical": found["canonical"], "gone": True}
-        write(deed, [before or gone], [found["alias"]])
-    return {}
-
-
-def _verify_apart(cloud: Cloud, plan: Plan, _found: Facts) -> Verdict:
-    done = read_action(cloud, plan.args["action_id"])
-    was: Mapping[str, Any] = done.plan.observed if done else {}
-    ids = done.plan.args if done else {"keep": "", "merge": ""}
-    book = read_book(cloud)
-    same = (_rows(book, ids["merge"]), _rows(book, ids["keep"])) == (was.get("rows"), was.get("kept rows"))
     sentence = (
-        "The registry is as it was before the merge." if same else "The registry is not as it was before the merge."
-    )
-    return Verdict(State.DONE if same else State.FAILED, sentence, {"rows": _rows(book, ids["merge"])})
+        "Nothing was changed." if untouched
+        else f"Half done: {len(left)} registry rows still say {plan.args['merge']},"
+        f" {len(missing)} aliases are missing. Make them one again to finish it, or separate them again."
+    )  # fmt: skip
+    return Verdict(State.FAILED, sentence, after)
+
+
+def as_row_of(book: Book, edit: Edit) -> Mapping[str, Any] | None:
+    """The row of an alias as it is now, or None."""
+    return next((as_row(row) for row in book.aliases if row.pair == (edit.alias, edit.canonical)), None)
 
 
 MERGE_IDENTITIES = Verb("registry.merge", "Make them one", plan_merge, _merge, _verify)
-UNDO_MERGE = Verb("registry.undo_merge", "Separate again", plan_undo_merge, _separate, _verify_apart)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz import process
 from rapidfuzz.distance import JaroWinkler
@@ -15,6 +15,7 @@ from services.names.lookups import shared_lookup, surname, without_suffix, words
 MOST = 3
 SPELLING_FROM = 0.90  # Jaro-Winkler; below it, names of different players meet too often
 LIKELY_FROM = 80
+CLEAR_BY = 5  # a second player nearer than this leaves it open which one is meant
 _SAME_TEAM = 15
 
 
@@ -86,7 +87,21 @@ def _ranked(one: Name, index: _Index, spelled: Mapping[str, float]) -> tuple[Pro
         if lookup != one.lookup and score > best.get(lookup, (0, ""))[0]:
             best[lookup] = (score, reason)
     made = [_proposal(one, index, lookup, *found) for lookup, found in best.items()]
-    return tuple(sorted(made, key=lambda p: (-p.score, p.lookup))[:MOST])
+    return _open_between(sorted(made, key=lambda p: (-p.score, p.lookup))[:MOST], index)
+
+
+def _open_between(ranked: list[Proposal], index: _Index) -> tuple[Proposal, ...]:
+    """Where two different players are as likely, none of them is: a person has to choose."""
+    near = [p for p in ranked if p.likely and ranked[0].score - p.score < CLEAR_BY]
+    if len({frozenset(row.player_id for row in index.rows[p.lookup]) for p in near}) < 2:
+        return tuple(ranked)
+    names = {p.lookup for p in near}
+    return tuple(
+        replace(p, score=LIKELY_FROM - 1, reason=f"{p.reason}; as likely as {', '.join(sorted(names - {p.lookup}))}")
+        if p.lookup in names
+        else replace(p, score=min(p.score, LIKELY_FROM - 2))
+        for p in ranked
+    )
 
 
 def _reasons(one: Name, index: _Index, spelled: Mapping[str, float]) -> Iterable[tuple[str, int, str]]:

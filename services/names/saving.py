@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.names.book import Alias, Book, as_row, read_book
-from services.names.checks import Finding, Weight, made_worse, with_rows
+from services.names.checks import Finding, Weight, faults, made_worse, switched_off, with_rows
 from services.names.edits import Do, Edit, edits_of
 from services.names.lookups import without_suffix
 from services.names.preview import covered_anew
@@ -31,11 +31,9 @@ VALUES (@alias, @canonical, @alias, @canonical, TRUE, SESSION_USER(), CURRENT_TI
 def plan_edit(cloud: Cloud, args: Facts) -> Plan:
     """What the edits would change, what the checks say, and which players of which dates would newly be covered."""
     edits, book, now = edits_of(args), read_book(cloud), cloud.now()
-    wanted = [_wanted(edit, book) for edit in edits]
-    after = with_rows(book, wanted)
-    findings = made_worse(book, after)
-    anew = covered_anew(cloud, book, after, now)
-    warnings = [f for f in findings if f.weight is Weight.WARNING]
+    judged = judge(book, edits)
+    anew = covered_anew(cloud, book, judged.after, now)
+    warnings = (*(f.sentence for f in judged.warnings), *anew.cautions)
     noun = "alias" if len(edits) == 1 else "aliases"
     return Plan(
         verb="aliases.edit",
@@ -44,16 +42,40 @@ def plan_edit(cloud: Cloud, args: Facts) -> Plan:
         args={"edits": [asdict(edit) for edit in edits]},
         observed=observed(book, edits),
         changes=(*(_change(edit, book) for edit in edits), *anew.changes),
-        guards=(*_guards(edits, book), *(_guard(f) for f in findings if f.weight is Weight.ERROR), anew.guard),
+        guards=(*judged.guards, *anew.guards),
         planned_at=now,
         undo="Take back, in the action log: every row as it was before.",
         cost="One MERGE on player_aliases, a table of a few rows (10 MiB billed); the plan read four small tables.",
         friction=Friction.TYPED if warnings else Friction.ONE_CLICK,
         typed=edits[0].alias if warnings else "",
-        cautions=tuple(f.sentence for f in warnings),
+        cautions=warnings,
         commands=tuple(_by_hand(edit) for edit in edits),
         sources=(*book.sources, *anew.sources),
     )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the checks say of some edits together: the book after them, what stops them, what wants a reason."""
+
+    after: Book
+    guards: tuple[Guard, ...]
+    errors: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+
+    @property
+    def accepted(self) -> bool:
+        return all(guard.ok for guard in self.guards)
+
+
+def judge(book: Book, edits: Sequence[Edit]) -> Judged:
+    """The edits against the whole book as it would be after all of them. Pure."""
+    after = with_rows(book, [_wanted(edit, book) for edit in edits])
+    found = made_worse(book, after)
+    added = [(edit.alias, edit.canonical) for edit in edits if edit.do is Do.ADD]
+    errors = tuple(f for f in found if f.weight is Weight.ERROR)
+    warnings = (*(f for f in found if f.weight is Weight.WARNING), *switched_off(book, added))
+    return Judged(after, (*_guards(edits, book), *(_guard(f) for f in errors)), errors, warnings)
 
 
 def _wanted(edit: Edit, book: Book) -> Alias:
@@ -73,14 +95,20 @@ def _wanted(edit: Edit, book: Book) -> Alias:
 
 
 def observed(book: Book, edits: Sequence[Edit]) -> dict[str, Any]:
-    """Every row of the touched aliases as it is now: what the plan hangs on, and what an undo restores."""
-    touched = sorted({edit.alias for edit in edits})
-    rows = [row for row in book.aliases if row.alias in touched]
+    """Every row that names a touched name, on either side, as it is now: what the plan hangs on, and what an undo restores.
+
+    Both sides, because two people who save a → b and b → c at once would leave a chain that neither has seen.
+    """
+    touched = touched_by(edits)
+    rows = [row for row in book.aliases if row.alias in touched or row.canonical in touched]
     return {
         **{f"{edit.alias} → {edit.canonical}": None for edit in edits},
         **{f"{row.alias} → {row.canonical}": as_row(row) for row in rows},
-        "other directions": sorted(f"{a} → {c}" for a, cs in book.active.items() for c in cs if c in touched),
     }
+
+
+def touched_by(edits: Iterable[Edit]) -> list[str]:
+    return sorted({name for edit in edits for name in (edit.alias, edit.canonical)})
 
 
 def _change(edit: Edit, book: Book) -> Change:
@@ -126,13 +154,14 @@ def _save(deed: Deed) -> Facts:
         if row.created_at is None:
             row = replace(row, created_by=deed.actor.name, created_at=now)
         rows.append(as_row(replace(row, processed_at=now)))
-    write(deed, rows, sorted({edit.alias for edit in edits}))
-    return {"saved": [f"{edit.alias} → {edit.canonical}" for edit in edits]}
+    write(deed, rows, touched_by(edits))
+    return {"saved": [f"{edit.alias} → {edit.canonical}" for edit in edits], "faults": sorted(faults(book))}
 
 
 def write(deed: Deed, rows: Sequence[Mapping[str, Any]], touched: Sequence[str]) -> None:
-    """One MERGE under the action's own job id, which does nothing if the touched aliases are not as they were observed."""
-    before = [row for row in deed.plan.observed.values() if isinstance(row, Mapping) and row["alias"] in touched]
+    """One MERGE under the action's own job id, which does nothing if a row of a touched name is not as it was observed."""
+    rows_seen = [row for row in deed.plan.observed.values() if isinstance(row, Mapping)]
+    before = [row for row in rows_seen if row["alias"] in touched or row["canonical"] in touched]
     catalog.run(
         deed.cloud,
         "aliases.apply",

@@ -11,9 +11,9 @@ from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput
 from services.names.book import Alias, Book, read_book
-from services.names.checks import made_worse
+from services.names.checks import Weight, made_worse
 from services.names.edits import edits_of
-from services.names.saving import observed, write
+from services.names.saving import observed, touched_by, write
 
 
 def plan_undo(cloud: Cloud, args: Facts) -> Plan:
@@ -26,7 +26,9 @@ def plan_undo(cloud: Cloud, args: Facts) -> Plan:
     names = [f"{edit.alias} → {edit.canonical}" for edit in edits]
     same = [name for name in names if now_rows.get(name) == made.get(name)]
     after = _restored(book, done.plan.observed, names)
+    known = done.facts.get("faults") or ()  # a fault that stood before the edit comes back with what it replaced
     findings = made_worse(book, after)
+    new = [f for f in findings if f.weight is Weight.ERROR and f.key not in known]
     return Plan(
         verb="aliases.undo",
         target=done.action_id,
@@ -38,11 +40,12 @@ def plan_undo(cloud: Cloud, args: Facts) -> Plan:
             Guard(
                 "unchanged since", len(same) == len(names), f"{len(same)} of {len(names)} are as that action left them."
             ),
+            *(Guard(f.check, False, f.sentence) for f in new),
         ),
         planned_at=cloud.now(),
         undo="Save the same edits again.",
         cost="One MERGE on player_aliases.",
-        cautions=tuple(f.sentence for f in findings),
+        cautions=tuple(f.sentence for f in findings if f not in new),
         sources=book.sources,
     )
 
@@ -65,7 +68,7 @@ def _take_back(deed: Deed) -> Facts:
         before.get(f"{e.alias} → {e.canonical}") or {"alias": e.alias, "canonical": e.canonical, "gone": True}
         for e in edits
     ]
-    write(deed, rows, sorted({edit.alias for edit in edits}))
+    write(deed, rows, touched_by(edits))
     return {"taken back": [change.what for change in deed.plan.changes]}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from services.names.book import Book, Registered
-from services.names.lookups import without_suffix
+from services.names.lookups import surname, without_suffix
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,10 @@ class Twins:
 
 
 def find_twins(book: Book) -> tuple[Twins, ...]:
-    """Pairs of identities whose names differ only in a suffix, or that an active alias joins; the likeliest first."""
+    """Pairs of identities that may be one player, the likeliest first.
+
+    Their names differ only in a suffix, an active alias joins them, or one shirt of a team and season is worn by one surname twice.
+    """
     rows: dict[str, list[Registered]] = defaultdict(list)
     for each in book.registered:
         if each.player_id:
@@ -40,6 +43,8 @@ def _pairs(book: Book, rows: dict[str, list[Registered]]) -> Iterator[tuple[str,
     for player_id, theirs in rows.items():
         for each in theirs:
             alike[without_suffix(each.lookup)].add(player_id)
+            if each.jersey is not None:
+                alike[f"{surname(each.name)} {each.team} {each.season} {each.jersey}"].add(player_id)
     for ids in alike.values():
         yield from ((one, two) for one, two in combinations(sorted(ids), 2))
     for alias, canonicals in book.active.items():
@@ -75,5 +80,4 @@ def _games(rows: list[Registered]) -> int:
 
 
 def _as_canonical(book: Book, rows: list[Registered]) -> int:
-    lookups = {row.lookup for row in rows}
-    return sum(bool(canonicals & lookups) for canonicals in book.active.values())
+    return sum(book.aliases_to[lookup] for lookup in {row.lookup for row in rows})

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.reading import Source
 from services.names.book import Book, read_book
+from services.names.effect import Effect, Effects, read_effects
 from services.names.lookups import disagree
 from services.names.proposals import Name, Proposal, propose
+from services.names.resolver import How, resolve
+from services.night_sources import Row, context_order, newest
 
 OUT = ("OUT", "DOUBTFUL")
-MOST_ROWS = 25  # five systems × five lines: what one player has of one night at most
+ROWS_A_NIGHT = 25  # five systems × five lines: what one player has of one night at most
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Unresolved:
         return sum(not (day in self.standings and self.standings[day].out) for day in self.dates)
 
     @property
+    def predictions_lost(self) -> int:
+        """At most: as if each of those nights had given every system and line."""
+        return self.lost * ROWS_A_NIGHT
+
+    @property
     def says(self) -> str:
         """What it comes down to, in words."""
         if self.likely and self.dates and not self.lost:
@@ -81,21 +88,32 @@ class Names:
     """Every name that did not resolve between two dates, the costliest first, and how many lined names there were not."""
 
     unresolved: tuple[Unresolved, ...]
+    effects: Effects
     book: Book
     sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Met:
+    """How the names of the odds met the context: those that did not, how many led by which way, how players stood."""
+
+    unresolved: tuple[Row, ...]
+    effects: Effects
+    sources: tuple[Source, ...]
+    standings: Callable[[Iterable[str]], Standings]
 
 
 def read_names(cloud: Cloud, first: date, last: date) -> Names:
     """Names without a context row in `first`…`last`, with proposals; raises OnCallError when a table cannot be read."""
     book = read_book(cloud)
-    answer = catalog.run(cloud, "aliases.unresolved", from_date=first, to_date=last)
-    grouped: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in answer.rows:
+    met = read_of_one(cloud, first, book) if first == last else _read_of_several(cloud, first, last)
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for row in met.unresolved:
         grouped[row["player_lookup"]].append(row)
     asked = [Name(lookup, rows[-1]["player_name"], _teams(rows)) for lookup, rows in grouped.items()]
     proposed = propose(asked, book)
     likely = {lookup: _alias(rows) or _first(proposed[lookup]) for lookup, rows in grouped.items()}
-    standing = read_standings(cloud, filter(None, likely.values()), first, last)
+    standing = met.standings(filter(None, likely.values()))
     found = [
         Unresolved(
             one.lookup,
@@ -109,7 +127,52 @@ def read_names(cloud: Cloud, first: date, last: date) -> Names:
         for one in asked
     ]
     ordered = tuple(sorted(found, key=lambda u: (-u.lost, -len(u.dates), u.lookup)))
-    return Names(ordered, book, (answer.source, *book.sources, *standing.sources))
+    return Names(ordered, met.effects, book, (*met.sources, *book.sources, *standing.sources))
+
+
+def _read_of_several(cloud: Cloud, first: date, last: date) -> Met:
+    """The same from the warehouse, which counts several nights in its questions."""
+    effects = read_effects(cloud, first, last)
+    answer = catalog.run(cloud, "aliases.unresolved", from_date=first, to_date=last)
+    return Met(
+        answer.rows,
+        effects,
+        (answer.source, effects.source),
+        lambda lookups: read_standings(cloud, lookups, first, last),
+    )
+
+
+def read_of_one(cloud: Cloud, day: date, book: Book) -> Met:
+    """Which names of one night's odds meet nobody: from the lists that the night itself is read from, so it costs nothing more."""
+    context, odds = catalog.run(cloud, "night.context", game_date=day), catalog.run(cloud, "night.odds", game_date=day)
+    there = newest(context.rows, context_order)
+    lined = {row["player_lookup"]: row for row in odds.rows if row["player_lookup"] is not None}
+    led = {name: resolve(name, there, book.active) for name in sorted(lined)}
+    ways = Counter(each.how for each in led.values())
+    rows = tuple(
+        {
+            "game_date": day,
+            "player_lookup": name,
+            "player_name": lined[name]["player_name"],
+            "away_team": lined[name]["away_team_abbr"],
+            "home_team": lined[name]["home_team_abbr"],
+            "alias_canonical": each.lookup,
+        }
+        for name, each in led.items()
+        if each.how is not How.EXACT
+    )
+    effect = Effect(ways[How.EXACT], ways[How.ALIAS], ways[How.UNRESOLVED])
+    return Met(
+        rows,
+        Effects({day: effect} if lined else {}, odds.source),
+        (context.source, odds.source),
+        lambda lookups: Standings({who: {day: _stood(there[who])} for who in lookups if who in there}),
+    )
+
+
+def _stood(row: Row) -> Standing:
+    minutes = row["avg_minutes_per_game_last_7"]
+    return Standing(row["player_status"], None if minutes is None else float(minutes), row["is_production_ready"])
 
 
 @dataclass(frozen=True)
@@ -130,11 +193,11 @@ def read_standings(cloud: Cloud, lookups: Iterable[str], first: date, last: date
     return Standings(found, (answer.source,))
 
 
-def _teams(rows: list[dict[str, Any]]) -> frozenset[str]:
+def _teams(rows: list[Row]) -> frozenset[str]:
     return frozenset(team for row in rows for team in (row["away_team"], row["home_team"]) if team)
 
 
-def _alias(rows: list[dict[str, Any]]) -> str | None:
+def _alias(rows: list[Row]) -> str | None:
     return next((row["alias_canonical"] for row in reversed(rows) if row["alias_canonical"]), None)
 
 

@@ -17,6 +17,7 @@ from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput, OnCallError
 from services.foundation.retry import Policy
+from services.names.resolver import How
 from services.night import MINUTES_NEEDED
 from services.pipeline import names
 from services.pipeline.config import SelfHealingConfig, WorkerConcurrencyConfig
@@ -92,6 +93,9 @@ class Coordinator:
                 "Nothing was started.",
             )
         chosen = tuple(row for row in rows if not players or row["player_lookup"] in players)
+        led = [row["player_lookup"] for row in chosen if row["line_led"] == How.ALIAS]
+        if led:
+            log_line.info("Lines through an alias of the odds: %d (%s)", len(led), ", ".join(led[:10]))
         return Run(names.batch_id(game_date, self._cloud.now()), game_date, len(games), len(rows), chosen, started_by)
 
     def running(self, game_date: date) -> Batch | None:

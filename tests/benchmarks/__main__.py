@@ -1,4 +1,4 @@
-"""`make bench`: scale, cost and speed of the write path, beside the old ways, in one run."""
+"""`make bench`: scale, cost and speed of the write path, beside the old ways, and the names, in one run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.sandbox.meter import MIB
 from services.sandbox.scenarios.build import build
 from services.sandbox.warehouse import Speed
 from services.sandbox.world import start_sandbox
-from tests.benchmarks import cost, scale, speed
+from tests.benchmarks import cost, names, scale, speed
 
 SCALE = 0.1
 
@@ -27,7 +27,7 @@ def main() -> None:
     best = timed[-1].seconds
     for one in timed:
         print(f"  {one.name:40}{one.seconds:8.1f} s{one.seconds / best:8.2f} × ours{one.rows:9,} of 3,950 rows active")
-    print()
+    names.main()
 
 
 def with_fresh(work):  # type: ignore[no-untyped-def]

@@ -103,7 +103,7 @@ def test_after_an_action_nobody_waits_for_the_next_look(keeping, meter):
 def test_a_table_is_looked_at_once_however_many_ask(keeping, meter):
     for _ in range(50):
         ask(keeping)
-    assert meter.calls["bigquery.TableService.getTable"] == 3
+    assert meter.calls["bigquery.TableService.getTable"] == 4
 
 
 def test_rows_in_a_streaming_buffer_hold_for_seconds_only(keeping, tick, meter):

@@ -180,3 +180,28 @@ def test_older_lines_of_the_same_player_and_system_are_retired_in_the_same_state
     StagingWriter(door).write(second, unit("nobodyyet"), moved)
     done = Consolidator(door, "test").consolidate(second, NIGHT)
     assert (done.inserted, done.deactivated) == (1, 1)
+
+
+def test_a_line_that_the_odds_have_under_another_name_reaches_the_prediction_through_the_alias(pipeline, caplog):
+    """Herb Jones in the odds, Herbert Jones in the context, which therefore has no line for him."""
+    who = "game_date = '2025-12-29' AND player_lookup"
+    enough = "avg_minutes_per_game_last_7 = 30, is_production_ready = TRUE, player_status = 'available'"
+    for name in ("herbertjones", "kevinporter"):
+        sql = f"UPDATE nba_analytics.upcoming_player_game_context SET {enough} WHERE {who} = '{name}'"
+        pipeline.cloud.bigquery.query(sql).result()
+    odds = f"SELECT MAX(points_line) AS line FROM nba_raw.odds_api_player_points_props WHERE {who} = 'herbjones'"
+    (offered,) = pipeline.cloud.bigquery.query(odds).result()
+    with caplog.at_level("INFO", logger="coordinator"):
+        told = pipeline.run(game_date="2025-12-29", players=["herbertjones", "kevinporter"], force=True)
+    assert told["state"] == "consolidated"
+    assert "Lines through an alias of the odds: 1 (herbertjones)" in caplog.text
+    made = {
+        row["player_lookup"]: (row["source"], float(row["middle"]))
+        for row in pipeline.cloud.bigquery.query(
+            "SELECT player_lookup, ANY_VALUE(line_source) AS source, AVG(current_points_line) AS middle"
+            f" FROM nba_predictions.player_prop_predictions WHERE {who} IN ('herbertjones', 'kevinporter') AND is_active"
+            " GROUP BY player_lookup"
+        ).result()
+    }
+    assert made["herbertjones"] == ("ACTUAL_PROP", offered["line"])
+    assert made["kevinporter"][0] == "ESTIMATED_AVG", "no alias leads kevinporterjr there"

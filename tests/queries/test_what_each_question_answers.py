@@ -193,6 +193,11 @@ def test_aliases_unresolved_are_the_fifteen_of_29_december_and_seven_of_them_are
     assert ask("aliases.unresolved", from_date=NO_GAMES, to_date=NO_GAMES) == ()
 
 
+def test_aliases_effect_counts_each_name_of_each_date_by_the_way_it_leads(ask):
+    *_, row = ask("aliases.effect", from_date=NO_GAMES, to_date=NIGHT)
+    assert row == {"game_date": NIGHT, "exact": 161, "by_alias": 7, "unresolved": 8}
+
+
 def test_aliases_resolved_says_by_which_way_each_name_leads(ask):
     rows = ask("aliases.resolved", names=["herbjones", "herbertjones", "nobody"])
     assert [(row["how"], row["lookup"]) for row in rows] == [

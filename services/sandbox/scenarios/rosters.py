@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +11,8 @@ from typing import Any
 
 import yaml
 from nba_api.stats.static import players, teams
+
+from services.names.lookups import raw_lookup
 
 ROSTER = 17
 Row = dict[str, Any]
@@ -42,9 +42,7 @@ class Player:
 
 
 def lookup_of(name: str) -> str:
-    """The customer's raw rule: lower case, marks dropped, letters and digits only; suffixes stay."""
-    plain = unicodedata.normalize("NFD", name.lower())
-    return re.sub(r"[^a-z0-9]", "", "".join(c for c in plain if not unicodedata.combining(c)))
+    return raw_lookup(name) or ""
 
 
 @cache
