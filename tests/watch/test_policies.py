@@ -15,8 +15,8 @@ from services.sandbox.scenarios import traces
 from services.sandbox.scenarios.build import build
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
-METRICS = {m["name"]: m for m in yaml.safe_load_all((FOLDER / "metrics.yaml").read_text(encoding="utf-8"))}
-POLICIES = list(yaml.safe_load_all((FOLDER / "policies.yaml").read_text(encoding="utf-8")))
+METRICS = {m["name"]: m for m in map(yaml.safe_load, map(Path.read_text, sorted(FOLDER.glob("metric-*.yaml"))))}
+POLICIES = list(map(yaml.safe_load, map(Path.read_text, sorted(FOLDER.glob("policy-*.yaml")))))
 METRIC_FIELDS = {
     "name",
     "description",
