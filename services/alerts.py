@@ -39,6 +39,9 @@ _STATES = {
 }
 
 
+_SAYS_WHAT = {"opened", "worsened", "reopened", "updated"}
+
+
 @dataclass(frozen=True)
 class Event:
     """One row of an alert's record."""
@@ -86,7 +89,7 @@ class Alert:
     @property
     def _told(self) -> Event:
         """The newest event that says what is wrong."""
-        return next(e for e in reversed(self.events) if e.event in ("opened", "worsened", "reopened"))
+        return next(e for e in reversed(self.events) if e.event in _SAYS_WHAT)
 
     @property
     def severity(self) -> Health:

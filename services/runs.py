@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -12,7 +13,7 @@ from typing import Any
 from services import logs
 from services.foundation import catalog
 from services.foundation.clients import Cloud
-from services.foundation.clock import night_window
+from services.foundation.clock import ET, night_window
 from services.foundation.errors import OnCallError
 from services.foundation.reading import Health, Problem, Source
 
@@ -59,7 +60,22 @@ class Batches:
 
 LIVE = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
 STALLED_AFTER = timedelta(minutes=10)
-_STATUS_WORDS = ("complete! ", "STALLED", "Consolidation", "TIMED OUT", "BATCH RESET")
+_STATUS_WORDS = (
+    "Starting prediction batch",
+    "prediction requests [batch=",
+    "complete! ",
+    "STALLED",
+    "Consolidation",
+    "MERGE returned 0 rows",
+    "TIMED OUT",
+    "BATCH RESET",
+)
+_FAILED = ("CONSOLIDATION FAILED", "CONSOLIDATION EXCEPTION", "MERGE RETURNED 0 ROWS", "VALIDATION FAILED")
+_ABOUT_ITS_END = re.compile(r"rows merged|consolidation|MERGE returned 0 rows", re.IGNORECASE)
+_PUBLISHED = re.compile(r"Published (?:\d+)/(?P<all>\d+) prediction requests \[batch=(?P<batch>[^\],]+)")
+STARTS_WITHIN = timedelta(
+    minutes=2
+)  # the first run row follows its coordinator's first line, or precedes it by the clock
 STATUS_LINES = f'resource.labels.service_name="{{coordinator}}" AND ({" OR ".join(map(json.dumps, _STATUS_WORDS))})'
 
 
@@ -91,10 +107,15 @@ def read_batches(cloud: Cloud, game_date: date) -> Batches:
     lines = ask("coordinator log", lambda: logs.read_lines(cloud, STATUS_LINES, start, end + timedelta(days=1)))
     recorded = [_recorded(row, cloud.now()) for row in (ledger.rows if ledger else ())]
     known = {batch.batch_id for batch in recorded}
-    told = [
-        _reported(row, game_date, lines) for row in (reported.rows if reported else ()) if row["batch_id"] not in known
-    ]
-    newest = sorted(recorded + told, key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True)
+    said = lines.lines if lines else ()
+    rows = [row for row in (reported.rows if reported else ()) if row["batch_id"] not in known]
+    told = [reported_batch(row, game_date, said, cloud.now()) for row in rows]
+    silent = (
+        announced(said, game_date, recorded + told, cloud.now()) if ledger is not None and reported is not None else ()
+    )
+    newest = sorted(
+        [*recorded, *told, *silent], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
+    )
     return Batches(tuple(newest), tuple(sources), tuple(problems))
 
 
@@ -133,31 +154,61 @@ _STATE_HEALTH = {
 }
 
 
-def _reported(row: Mapping[str, Any], game_date: date, lines: Any) -> Batch:
-    """A batch of the customer's own coordinator: its status is its own word, so it is never proof."""
+def reported_batch(row: Mapping[str, Any], game_date: date, lines: Sequence[logs.LogLine], now: datetime) -> Batch:
+    """A batch of the customer's own coordinator: its status is its own word, so it is never proof. Pure."""
     said = [
         line
-        for line in (lines.lines if lines else ())
-        if row["batch_id"] in line.message or "rows merged" in line.message
+        for line in lines
+        if row["batch_id"] in line.message or (line.at >= row["started_at"] and _ABOUT_ITS_END.search(line.message))
     ]
-    text = said[-1].message if said else "no status line found"
-    stalled = any("STALLED" in line.message or "TIMED OUT" in line.message for line in said)
-    failed = any("Consolidation FAILED" in line.message or "EXCEPTION" in line.message for line in said)
-    state = (
-        BatchState.STALLED if stalled else BatchState.CONSOLIDATION_FAILED if failed else BatchState.REPORTED_SUCCESS
-    )
-    return Batch(
+    state = _state_of(said, now - row["ended_at"] <= STALLED_AFTER)
+    return _told_batch(
         batch_id=row["batch_id"],
         game_date=game_date,
         state=state,
         started=row["started_at"],
-        ended=row["ended_at"],
-        started_by="scheduler",
+        ended=None if state in LIVE else row["ended_at"],
         requested=row["requested"],
         generated=row["generated"],
-        staged_rows=None,
-        written_rows=None,
-        status_text=text,
-        health=_STATE_HEALTH[state],
-        recorded_in="logs",
+        status_text=said[-1].message if said else "no status line found",
     )
+
+
+def _state_of(said: Sequence[logs.LogLine], lately: bool) -> BatchState:
+    """What the lines say; without a last word, a batch that lately did something is still at it."""
+    words = " | ".join(line.message for line in said).upper()
+    if "STALLED" in words or "TIMED OUT" in words:
+        return BatchState.STALLED
+    if any(word in words for word in _FAILED):
+        return BatchState.CONSOLIDATION_FAILED
+    over = "CONSOLIDATION SUCCESS" in words or "CONSOLIDATION COMPLETE" in words or "ROWS MERGED" in words
+    if over or ("COMPLETE! " in words and "TRIGGERING CONSOLIDATION" not in words) or not lately:
+        return BatchState.REPORTED_SUCCESS
+    return BatchState.CONSOLIDATING if "COMPLETE! " in words else BatchState.RUNNING
+
+
+def announced(
+    lines: Sequence[logs.LogLine], game_date: date, known: Sequence[Batch], now: datetime
+) -> tuple[Batch, ...]:
+    """The newest batch that its coordinator began, where no worker has recorded anything of it: no row is no proof of calm."""
+    begun = [line for line in lines if f"Starting prediction batch for {game_date}" in line.message]
+    if not begun or any(b.started is not None and b.started >= begun[-1].at - STARTS_WITHIN for b in known):
+        return ()
+    at = begun[-1].at
+    sent = next((m for line in lines if line.at >= at and (m := _PUBLISHED.search(line.message))), None)
+    batch = _told_batch(
+        batch_id=sent["batch"] if sent else f"batch begun {at.astimezone(ET):%H:%M} ET",
+        game_date=game_date,
+        state=BatchState.STALLED if now - at > STALLED_AFTER else BatchState.REQUESTED,
+        started=at,
+        ended=None,
+        requested=int(sent["all"]) if sent else None,
+        generated=0,
+        status_text=sent[0] if sent else "begun, and no request was published",
+    )
+    return (batch,)
+
+
+def _told_batch(**told: Any) -> Batch:
+    told |= {"started_by": "scheduler", "staged_rows": None, "written_rows": None}
+    return Batch(**told, health=_STATE_HEALTH[told["state"]], recorded_in="logs")

@@ -8,9 +8,7 @@ from services import logs
 from services.foundation.clients import Cloud
 
 # Whatever it is deployed as: prediction-watchdog here, prediction-on-call-watchdog by deploy/names.sh.
-LOOKED = (
-    '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$") AND "Watchdog looked"'
-)
+LOOKED = '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$") AND "Watchdog looked"'
 WITHIN = timedelta(minutes=10)
 
 

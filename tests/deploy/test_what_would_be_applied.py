@@ -114,7 +114,9 @@ def test_the_alert_policies_and_their_metrics_are_applied_with_the_rest_and_alon
     for path in (DEPLOY / "monitoring").glob("*.yaml"):
         assert sum(str(path.relative_to(ROOT)) in line for line in told) == 1
         assert str(path.relative_to(ROOT)) in printed
-    assert all("--notification-channels=projects/p/notificationChannels/1" in line for line in told if "policies" in line)
+    assert all(
+        "--notification-channels=projects/p/notificationChannels/1" in line for line in told if "policies" in line
+    )
     assert "reach nobody" in printed, "without a channel that is said"
 
 
