@@ -12,7 +12,7 @@ from services.actions.runner import RUNNER, Ticket
 from services.actions.verb import Facts as Args
 from services.actions.verb import Verb
 from services.consolidate_now import CONSOLIDATE
-from services.dml_errors import DmlReport
+from services.dml_errors import DmlReport, of_crowding
 from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
@@ -73,7 +73,9 @@ def _wide(product: int | None) -> bool:
 def _fresh(writes: DmlReport | None, now: datetime) -> bool:
     if writes is None:
         return False
-    times = [a.at for a in writes.attempts if a.ok is False] or ([writes.alert_at] if writes.alert_at else [])
+    times = [a.at for a in writes.attempts if a.ok is False and of_crowding(a.message)] or (
+        [writes.alert_at] if writes.alert_at else []
+    )
     return bool(times) and now - max(times) <= FRESH
 
 
