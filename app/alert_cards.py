@@ -46,6 +46,9 @@ def buttons(alert: Alert, state: AlertState) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if rule.page != "alerts":
             st.page_link(f"../pages/{rule.page}.py", label="Evidence", icon=":material/search:", query_params=date)
+        if rule.search:
+            log = {**date, "search": rule.search}
+            st.page_link("../pages/logs.py", label="Log", icon=":material/article:", query_params=log)
         st.markdown(f":material/lightbulb: {widgets.plain(rule.remedy)}", width="stretch")
         if state is AlertState.OPEN:
             actions.offer(ACKNOWLEDGE, key=key, primary=True, alert_id=key)
