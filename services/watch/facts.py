@@ -43,13 +43,14 @@ OUR_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
 @dataclass(frozen=True)
 class Slate:
-    """When a night tips off, and how many names with odds are not in the context, beside the last night with odds."""
+    """When a night tips off, and how many names with odds meet nobody even through an alias, beside the last night with odds."""
 
     tip_off: datetime | None
     lined: int
     unresolved: int
     lined_before: int
     unresolved_before: int
+    through_alias: int = 0
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,7 @@ def _slate(cloud: Cloud, day: date) -> Slate:
         tonight["tip_off"] if tonight else None,
         *((tonight["lined"], tonight["unresolved"]) if tonight else (0, 0)),
         *((before[0]["lined"], before[0]["unresolved"]) if before else (0, 0)),
+        tonight["through_alias"] if tonight else 0,
     )
 
 

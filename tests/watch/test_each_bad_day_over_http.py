@@ -20,13 +20,14 @@ from tests.watch.bad_days import DAYS, looked_at, night, seed
 
 @pytest.fixture(scope="module")
 def fortnight():
-    place = start_sandbox(seed(), speed=Speed(scale=0.01))
+    place = start_sandbox(seed(), speed=Speed(scale=0.01), clock=FixedClock(looked_at("2025-12-30")))
     yield place
     place.stop()
 
 
 def incidents(fortnight, day):
-    clock = FixedClock(looked_at(day))
+    clock = fortnight.world.clock
+    clock.at = looked_at(day)
     cloud = replace(connect(Settings.from_env({"SANDBOX_URL": fortnight.address})), clock=clock)
     fortnight.world.reset_limits()
     found = read_facts(cloud, (night(day),), ChannelFacts(True))

@@ -75,12 +75,12 @@ def test_a_stalled_batch_of_ours_is_resumed_by_the_watchdog_and_the_night_is_who
         ours = replace(desk, settings=replace(desk.settings, coordinator_url=address))
         killed = Coordinator(ours)
         killed.begin(killed.plan(date(2025, 12, 30), started_by="test"))
-        soon = at(ours, 2025, 12, 30, 17, 0)
+        soon = at(ours, 2025, 12, 30, 11, 30)
         assert "stalled" in {f.rule.name for i in mend(soon).incidents for f in i.findings}
         [action] = [a for a in actions(soon) if a.verb == "run.resume"]
         assert (action.actor, action.state) == ("watchdog", State.DONE), action.sentence
         assert "28 of 28 eligible players are active" in action.sentence
-        after = look(at(ours, 2025, 12, 30, 17, 5), Memory(), HEALING).incidents
+        after = look(at(ours, 2025, 12, 30, 11, 35), Memory(), HEALING).incidents
         # Of 29 December, which is open no more than its night is looked at, nothing; this process sends no log line anywhere.
         assert {i.cause for i in after if i.night != date(2025, 12, 29)} == {"staging", "sight-logs"}
     assert not [a for a in actions(soon) if "drop" in a.verb]
