@@ -149,8 +149,8 @@ class Alerts:
 
     @property
     def open(self) -> tuple[Alert, ...]:
-        """Worst first."""
-        found = [alert for alert in self.alerts if not alert.ended]
+        """Worst first. A test message is no alert."""
+        found = [alert for alert in self.alerts if not alert.ended and alert.cause != "test"]
         return tuple(sorted(found, key=lambda alert: (SEVERITY.index(alert.severity), alert.since)))
 
     def of(self, cause: str, night: date | None) -> Alert | None:

@@ -107,6 +107,8 @@ def _due(alert: Alert, now: datetime) -> bool:
     if state is AlertState.SILENCED or alert.cause == "channel":
         return False
     told = _last(alert, "told")
+    if alert.cause == "test" and (alert.ended or told is not None):
+        return False
     changed = next(e for e in reversed(alert.events) if e.event in _TOLD_OF)
     taken, failed = _last(alert, "telling"), _last(alert, "not told")
     if (
@@ -193,6 +195,8 @@ def text_of(alerts: Sequence[Alert], settings: Settings) -> str:
 
 
 def _told(alert: Alert, settings: Settings) -> str:
+    if alert.cause == "test":
+        return _plain(alert.sentence)
     if alert.ended:
         return f"🟢 *Resolved* {_plain(alert.sentence)} ({_plain(alert.change.sentence)})"
     again = " *again*" if alert.change.event == "reopened" else ""

@@ -116,9 +116,10 @@ def plan_changes(
     for alert in alerts.open:
         key = (alert.cause, alert.game_date)
         judged = alert.game_date is None or alert.game_date in looked_at
-        if key not in speaking and key not in unknown and judged and alert.cause != "test":
+        if key not in speaking and key not in unknown and judged:
             events.append(alert.next("resolved", now, WATCHDOG, sentence="The rules are quiet again."))
-    return tuple(events)
+    tests = [a for a in alerts.alerts if a.cause == "test" and not a.ended and any(e.event == "told" for e in a.events)]
+    return (*events, *(test.next("resolved", now, WATCHDOG, sentence="It arrived.") for test in tests))
 
 
 def _raised(incident: Incident, alert: Alert | None, settings: Settings, now: datetime) -> Event | None:

@@ -212,7 +212,7 @@ def _slate(cloud: Cloud, day: date) -> Slate:
         tonight["tip_off"] if tonight else None,
         *((tonight["lined"], tonight["unresolved"]) if tonight else (0, 0)),
         *((before[0]["lined"], before[0]["unresolved"]) if before else (0, 0)),
-        tonight["through_alias"] if tonight else 0,
+        through_alias=tonight["through_alias"] if tonight else 0,
     )
 
 

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from services.actions.life import run_action
 from services.actions.log import State, read_log
+from services.alert_actions import TEST
 from services.alerts import WATCHDOG, Alert, AlertState, Event, append, read_alerts
 from services.delivery import MESSAGES_PER_HOUR, deliver, due, may_send
 from services.dml_errors import report
+from services.foundation.access import Actor, Role
 from services.foundation.clients import connect
 from services.foundation.clock import FixedClock
 from services.foundation.reading import Health
@@ -140,6 +143,20 @@ def test_an_alert_that_is_taken_while_slack_answers_is_recorded_as_told_and_not_
     assert [e.event for e in alert.events] == ["opened", "telling", "acknowledged", "told"]
     assert alert.state(desk.now()) is AlertState.ACKNOWLEDGED
     assert due([alert], desk.now() + timedelta(minutes=4)) == ()
+
+
+def test_a_test_message_of_a_desk_without_the_channels_secret_is_sent_once_by_the_watchdog(desk, fresh_sandbox):
+    """As deployed: only the watchdog may read Slack's address."""
+    without = replace(desk, settings=replace(desk.settings, slack_webhook_url=""))
+    nora = Actor("nora", Role.OPERATOR)
+    assert "The watchdog sends it" in run_action(without, nora, TEST, TEST.plan(without, {})).sentence
+    look(desk, Memory(), HEALING)
+    assert sum("Test message" in m["text"] for m in fresh_sandbox.world.messages) == 1
+    assert run_action(desk, nora, TEST, TEST.plan(desk, {"again": 1})).sentence == "Slack took it."
+    for _ in range(2):
+        look(desk, Memory(), HEALING)
+    assert sum("Test message" in m["text"] for m in fresh_sandbox.world.messages) == 2, "and nothing about their end"
+    assert not [a for a in read_alerts(desk).alerts if a.cause == "test" and not a.ended]
 
 
 def test_where_mending_is_not_possible_the_alert_is_told_all_the_same(desk, fresh_sandbox):
