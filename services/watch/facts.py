@@ -208,12 +208,12 @@ def _slate(cloud: Cloud, day: date) -> Slate:
     rows = catalog.run(cloud, "watch.slate", first_date=day - timedelta(days=7), last_date=day).rows
     tonight = next((row for row in rows if row["game_date"] == day), None)
     before: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
-    return Slate(
-        tonight["tip_off"] if tonight else None,
-        *((tonight["lined"], tonight["unresolved"]) if tonight else (0, 0)),
-        *((before[0]["lined"], before[0]["unresolved"]) if before else (0, 0)),
-        through_alias=tonight["through_alias"] if tonight else 0,
+    lined, unresolved, through_alias = (
+        (tonight["lined"], tonight["unresolved"], tonight["through_alias"]) if tonight else (0, 0, 0)
     )
+    lined_before, unresolved_before = (before[0]["lined"], before[0]["unresolved"]) if before else (0, 0)
+    tip_off = tonight["tip_off"] if tonight else None
+    return Slate(tip_off, lined, unresolved, lined_before, unresolved_before, through_alias)
 
 
 def _entry(cloud: Cloud, day: date, newest: Batch | None) -> Any:
