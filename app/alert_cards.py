@@ -9,7 +9,7 @@ import streamlit as st
 from app import actions, session, widgets
 from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts import Alert, AlertState
-from services.watch.rules import BY_NAME
+from services.watch.rules import rule_of
 
 SILENCES = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
 
@@ -28,7 +28,7 @@ def one(alert: Alert, now: datetime) -> None:
         st.caption(widgets.plain(told))
         for finding in alert.findings[1:]:
             st.markdown(
-                f":gray[also] {widgets.plain(BY_NAME[finding['rule']].title)}: {widgets.plain(finding['sentence'])}"
+                f":gray[also] {widgets.plain(rule_of(finding['rule']).title)}: {widgets.plain(finding['sentence'])}"
             )
         buttons(alert, state)
 
@@ -41,11 +41,14 @@ def message(alert: Alert) -> str:
 
 
 def buttons(alert: Alert, state: AlertState) -> None:
-    rule, key = BY_NAME[alert.rule], alert.alert_id
+    rule, key = rule_of(alert.rule), alert.alert_id
     date = {"date": alert.game_date.isoformat()} if alert.game_date else session.link()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if rule.page != "alerts":
             st.page_link(f"../pages/{rule.page}.py", label="Evidence", icon=":material/search:", query_params=date)
+        if rule.search:
+            log = {**date, "search": rule.search}
+            st.page_link("../pages/logs.py", label="Log", icon=":material/article:", query_params=log)
         st.markdown(f":material/lightbulb: {widgets.plain(rule.remedy)}", width="stretch")
         if state is AlertState.OPEN:
             actions.offer(ACKNOWLEDGE, key=key, primary=True, alert_id=key)

@@ -24,7 +24,7 @@ def live(batch: Batch) -> None:
         eta = f", all asked by {widgets.clock_time(seen.ready_at)}" if seen.ready_at else ""
         word = ":red[:material/hourglass_disabled:] stands still · " if seen.stalled else ""
         st.caption(f"{word}{seen.state} · {rate}{eta} · {widgets.plain(seen.told)}")
-        widgets.footer((seen.source,), session.now())
+        widgets.footer((seen.source,), session.now(), session.log("Staging writes"))
 
     panel()
 

@@ -125,6 +125,11 @@ def link() -> dict[str, str]:
     return {DATE: st.session_state[_NIGHT].isoformat()}
 
 
+def log(search: str) -> dict[str, str]:
+    """The URL's parameters of the logs page with one of its searches, on the chosen night."""
+    return {**link(), "search": search}
+
+
 def game_date() -> date:
     """The night the frame has chosen for this page."""
     chosen: date = st.session_state[_NIGHT]

@@ -114,8 +114,8 @@ def calm(error: OnCallError) -> None:
     st.markdown(plain(error.remedy))
 
 
-def footer(sources: Sequence[Source], now: datetime) -> None:
-    """Where a panel's figures come from, how old they are, what they cost."""
+def footer(sources: Sequence[Source], now: datetime, log: dict[str, str] | None = None) -> None:
+    """Where a panel's figures come from, how old they are, what they cost; and the way to the log lines about them."""
     if not sources:
         return
     asked: dict[tuple[str, str], list[str]] = {}
@@ -124,7 +124,11 @@ def footer(sources: Sequence[Source], now: datetime) -> None:
         asked.setdefault((system, age(source.read_at, now)), []).append(question)
     told = [f"{system} {', '.join(_once(names))}".strip() + f" ({old})" for (system, old), names in asked.items()]
     billed = size(sum(source.bytes_billed for source in sources))
-    st.caption(f":small[:material/database: {' · '.join(map(plain, told))} · {billed} billed]")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f":small[:material/database: {' · '.join(map(plain, told))} · {billed} billed]", width="stretch")
+        if log is not None:
+            label = f":small[Log: {log['search']}]"
+            st.page_link("../pages/logs.py", label=label, icon=":material/article:", query_params=log)
 
 
 def _once(names: Iterable[str]) -> list[str]:

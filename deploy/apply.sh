@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/names.sh"
 render() { # a file of deploy/ with its ${NAMES} filled in
   local text name; text=$(<"deploy/$1")
   for name in PROJECT REGION LOCATION NAME IMAGE OPERATORS AUDIENCE READ ACT PIPELINE WORKER COORDINATOR WATCHDOG \
-    WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET; do
+    WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET DASHBOARD_URL; do
     text=${text//"\${$name}"/"${!name}"}
   done
   if [[ -z $SLACK_SECRET ]]; then text=$(grep -v '# with SLACK_SECRET' <<<"$text"); fi
@@ -33,10 +33,11 @@ if [[ -z $PROJECT_NUMBER ]]; then
   else PROJECT_NUMBER=PROJECT_NUMBER; fi
 fi
 AUDIENCE="/projects/$PROJECT_NUMBER/locations/$REGION/services/$NAME"
+: "${DASHBOARD_URL:=https://$NAME-$PROJECT_NUMBER.$REGION.run.app}"   # Cloud Run's own address of the dashboard
 
 say "APIs"
 run gcloud services enable run.googleapis.com bigquery.googleapis.com logging.googleapis.com iap.googleapis.com \
-  cloudscheduler.googleapis.com secretmanager.googleapis.com iamcredentials.googleapis.com --project="$PROJECT" --quiet
+  cloudscheduler.googleapis.com secretmanager.googleapis.com iamcredentials.googleapis.com monitoring.googleapis.com --project="$PROJECT" --quiet
 
 say "Tables of our own; those of the customer are not touched"
 sql "CREATE SCHEMA IF NOT EXISTS \`$PROJECT.prediction_on_call\` OPTIONS (location = '$LOCATION', description = 'The on-call desk: batches, actions, alerts')"
@@ -106,6 +107,9 @@ if [[ $DO == yes ]] && gcloud scheduler jobs describe "$WATCHDOG" --project="$PR
 else
   run gcloud scheduler jobs create http "$WATCHDOG" "${timer[@]}"
 fi
+
+say "Log-based metrics and alert policies: they tell what the watchdog cannot, its own silence first"
+source deploy/monitoring/policies.sh
 
 say "What is there now"
 run gcloud run services describe "$NAME" --project="$PROJECT" --region="$REGION" --format='value(status.url)'

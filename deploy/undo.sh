@@ -15,6 +15,17 @@ if [[ $WITH_WRITE_PATH == yes ]]; then
   try gcloud run services delete "$WORKER" "${here[@]}"
 fi
 
+say "Alert policies, then the metrics they count"
+for file in deploy/monitoring/policy-*.yaml; do
+  title=$(sed -n 's/^displayName: //p' "$file")
+  policy="the policy named '$title'"
+  if [[ $DO == yes ]]; then policy=$(gcloud monitoring policies list --project="$PROJECT" --filter="displayName=\"$title\"" --format='value(name)'); fi
+  if [[ -n $policy ]]; then try gcloud monitoring policies delete "$policy" --project="$PROJECT" --quiet; fi
+done
+for file in deploy/monitoring/metric-*.yaml; do
+  try gcloud logging metrics delete "$(sed -n 's/^name: //p' "$file")" --project="$PROJECT" --quiet
+done
+
 say "Permissions, then the identities that had them"
 accounts=("$READ" "$ACT")
 if [[ $WITH_WRITE_PATH == yes ]]; then accounts+=("$PIPELINE"); fi

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import streamlit as st
 
 from app import actions, alert_cards, reads, session, under_way, widgets
@@ -60,9 +58,8 @@ if alerts is not None:
     widgets.verdict(*headline(alerts), ["whatever night is chosen"])
     seen = widgets.known(reads.last_look(cloud), "Whether the watchdog looks")
     looked = f"The watchdog looked {widgets.age(seen, now)}" if seen else "The watchdog has not looked for 10 minutes"
-    late = seen is None or now - seen > timedelta(minutes=3)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{widgets.badge(Health.UNKNOWN if late else Health.OK)} {widgets.plain(looked)}", width="stretch")
+        st.markdown(f"{widgets.badge(Health.OK if seen else Health.UNKNOWN)} {widgets.plain(looked)}", width="stretch")
         actions.offer(TEST)
     for alert in sorted(alerts.open, key=lambda a: (a.state(now) is not AlertState.OPEN, SEVERITY.index(a.severity))):
         alert_cards.one(alert, now)
@@ -78,7 +75,7 @@ if alerts is not None:
         alt="What happened, newest first",
         empty="Nothing happened.",
     )
-    widgets.footer((alerts.source,), now)
+    widgets.footer((alerts.source,), now, session.log("Errors of the prediction services"))
 if (schedule := widgets.known(reads.schedule(cloud), "The schedule")) is not None:
     with st.expander(f"When the next runs are · {len(schedule.jobs)} jobs, {len(schedule.troubles)} in trouble"):
         next_runs(schedule)

@@ -52,7 +52,7 @@ def show(facts: Widths) -> None:
         alt="Width of each service",
         empty="Cloud Run lists no service of the pipeline.",
     )
-    widgets.footer(facts.sources, cloud.now())
+    widgets.footer(facts.sources, cloud.now(), session.log("DML errors"))
 
 
 facts = widgets.known(reads.widths(cloud), "The services' widths")

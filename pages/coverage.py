@@ -107,7 +107,7 @@ def one_night(night: Night) -> None:
             alt="Active players and rows by system",
             empty="No system has an active row for this night.",
         )
-    widgets.footer(night.sources, cloud.now())
+    widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
 
 
 night = widgets.known(reads.night(cloud, game_date), "The night's players")

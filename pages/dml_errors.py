@@ -86,10 +86,7 @@ def show(report: DmlReport) -> None:
             alt="Writes of the night",
             empty="No write was rejected.",
         )
-    st.page_link(
-        "../pages/logs.py", label="The lines in the log", query_params={**session.link(), "search": "DML errors"}
-    )
-    widgets.footer(report.sources, cloud.now())
+    widgets.footer(report.sources, cloud.now(), session.log("DML errors"))
 
 
 report = widgets.known(reads.writes(cloud, *night_window(game_date)), "Writes to the predictions table")

@@ -96,8 +96,6 @@ def show(night: Night) -> None:
         height_rows=20,
         empty="Nobody is missing." if not lost else "No missing player matches.",
     )
-    query = {**session.link(), "search": "Lost players"}
-    st.page_link("../pages/logs.py", label="What the workers logged of them", query_params=query)
     with st.expander(f"Left out on purpose: {len(left_out):,} (minutes, status or not production-ready)"):
         widgets.table(
             [as_row(each) for each in left_out],
@@ -105,7 +103,7 @@ def show(night: Night) -> None:
             alt="Players left out on purpose",
             empty="Nobody was left out on purpose.",
         )
-    widgets.footer(night.sources, cloud.now())
+    widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
 
 
 night = widgets.known(reads.night(cloud, game_date), "The night's players")

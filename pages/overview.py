@@ -37,7 +37,7 @@ def losses(night: Night) -> None:
         key="overview funnel",
         alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in players.items()),
     )
-    widgets.footer(night.sources, cloud.now())
+    widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
 
 
 with st.container(horizontal=True, vertical_alignment="center"):
@@ -55,7 +55,7 @@ with panels.cell():
     st.subheader("Signals", anchor=False)
     for each in verdict.signals:
         widgets.signal(each.health, each.name, each.text, each.page, session.link())
-    widgets.footer(tonight.sources_of_signals, cloud.now())
+    widgets.footer(tonight.sources_of_signals, cloud.now(), session.log("Errors of the prediction services"))
 if night is not None and played:
     with panels.cell():
         losses(night)

@@ -78,7 +78,7 @@ def show(batches: Batches) -> None:
     widgets.listing(
         [as_row(batch) for batch in batches.batches], alt="Batches", empty="No batch of this night is recorded."
     )
-    widgets.footer(batches.sources, cloud.now())
+    widgets.footer(batches.sources, cloud.now(), session.log("Consolidation"))
     for batch in batches.batches[:1]:
         if batch.state not in LIVE and batch.recorded_in == "ledger":
             run_panels.proof(batch)

@@ -107,9 +107,7 @@ def show(inventory: Inventory) -> None:
         batches(inventory)
         repairs.of_staging(inventory)
         every_table(inventory)
-    query = {**session.link(), "search": "Consolidation"}
-    st.page_link("../pages/logs.py", label="What the coordinator said of its consolidation", query_params=query)
-    widgets.footer(inventory.sources, now)
+    widgets.footer(inventory.sources, now, session.log("Consolidation"))
 
 
 inventory = widgets.known(reads.staging(cloud), "The staging tables")

@@ -40,6 +40,9 @@ _STATES = {
 }
 
 
+_SAYS_WHAT = {"opened", "worsened", "reopened", "updated"}
+
+
 @dataclass(frozen=True)
 class Event:
     """One row of an alert's record."""
@@ -87,7 +90,7 @@ class Alert:
     @property
     def _told(self) -> Event:
         """The newest event that says what is wrong."""
-        return next(e for e in reversed(self.events) if e.event in ("opened", "worsened", "reopened"))
+        return next(e for e in reversed(self.events) if e.event in _SAYS_WHAT)
 
     @property
     def severity(self) -> Health:
@@ -147,8 +150,8 @@ class Alerts:
 
     @property
     def open(self) -> tuple[Alert, ...]:
-        """Worst first."""
-        found = [alert for alert in self.alerts if not alert.ended]
+        """Worst first. A test message is no alert."""
+        found = [alert for alert in self.alerts if not alert.ended and alert.cause != "test"]
         return tuple(sorted(found, key=lambda alert: (SEVERITY.index(alert.severity), alert.since)))
 
     def of(self, cause: str, night: date | None) -> Alert | None:

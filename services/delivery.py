@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http.client import RemoteDisconnected
 from typing import Any
@@ -29,9 +29,10 @@ from slack_sdk.webhook import WebhookClient
 from services.alerts import WATCHDOG, Alert, AlertState, Event, append
 from services.foundation.clients import Cloud
 from services.foundation.clock import ET
+from services.foundation.errors import OnCallError
 from services.foundation.reading import Health
 from services.foundation.settings import Settings
-from services.watch.rules import BY_NAME
+from services.watch.rules import rule_of
 
 TIMEOUT_S = 5
 TRIES = 3
@@ -39,8 +40,10 @@ LONGEST_WAIT_S = 30.0  # a longer Retry-After is left to the next look
 TAKEN_FOR = timedelta(minutes=3)  # a message that nobody told the end of is sent again after that
 REPEAT_AFTER = timedelta(hours=1)
 MESSAGES_PER_HOUR = 6
+THEN_EVERY = timedelta(minutes=10)  # a new alert must not wait an hour because another flaps
 MOST_LINES = 10
-_TOLD_OF = {"opened", "worsened", "reopened", "resolved"}
+SPARE_NUMBERS = 10
+_TOLD_OF = {"opened", "worsened", "reopened", "resolved", "mending"}
 _PASSING: list[type[Exception]] = [URLError, ConnectionError, RemoteDisconnected, TimeoutError]
 _MARKS = {Health.CRITICAL: "🔴", Health.UNKNOWN: "🟣", Health.WARNING: "🟠"}
 
@@ -104,6 +107,8 @@ def _due(alert: Alert, now: datetime) -> bool:
     if state is AlertState.SILENCED or alert.cause == "channel":
         return False
     told = _last(alert, "told")
+    if alert.cause == "test" and (alert.ended or told is not None):
+        return False
     changed = next(e for e in reversed(alert.events) if e.event in _TOLD_OF)
     taken, failed = _last(alert, "telling"), _last(alert, "not told")
     if (
@@ -131,23 +136,30 @@ def _last(alert: Alert, event: str) -> Event | None:
     return next((e for e in reversed(alert.events) if e.event == event), None)
 
 
+def _untold(alert: Alert) -> tuple[Event, ...]:
+    """What happened to it since somebody was last told."""
+    return tuple(event for event in alert.events if event.sequence > _number(_last(alert, "told")))
+
+
 def _number(event: Event | None) -> int:
     return event.sequence if event else 0
 
 
-def sent_lately(alerts: Sequence[Alert], now: datetime) -> int:
-    """Messages that arrived within the last hour."""
-    hour = now - timedelta(hours=1)
-    return len({e.message_id for a in alerts for e in a.events if e.event == "told" and e.recorded_at > hour})
+def may_send(alerts: Sequence[Alert], now: datetime) -> bool:
+    """Six messages an hour; after that one every ten minutes, which then tells everything that waits."""
+    sent = [e for a in alerts for e in a.events if e.event == "told" and now - e.recorded_at < timedelta(hours=1)]
+    if len({e.message_id for e in sent}) < MESSAGES_PER_HOUR:
+        return True
+    return now - max(e.recorded_at for e in sent) >= THEN_EVERY
 
 
 def deliver(cloud: Cloud, alerts: Sequence[Alert]) -> Delivery | None:
-    """Tell what is due in one message, however much it is; None when nothing is due, or the hour's messages are used up.
+    """Tell what is due in one message, however much it is; None when nothing is due, or too much was told lately.
 
     Each alert is claimed before it is told, so of several watchdogs one tells it.
     """
     now = cloud.now()
-    if sent_lately(alerts, now) >= MESSAGES_PER_HOUR:
+    if not may_send(alerts, now):
         return None
     message_id = uuid.uuid4().hex[:12]
     mine: list[tuple[Alert, Event]] = []
@@ -159,10 +171,18 @@ def deliver(cloud: Cloud, alerts: Sequence[Alert]) -> Delivery | None:
         return None
     done = send(cloud.settings, text_of([alert for alert, _ in mine], cloud.settings))
     for alert, claim in mine:
-        told = Alert(alert.alert_id, (*alert.events, claim))
-        event = "told" if done.ok else "not told"
-        append(cloud, told.next(event, cloud.now(), WATCHDOG, message_id=message_id, facts={"delivery": done.sentence}))
+        _record(cloud, Alert(alert.alert_id, (*alert.events, claim)), done, message_id)
     return done
+
+
+def _record(cloud: Cloud, alert: Alert, done: Delivery, message_id: str) -> None:
+    """How the message went, under the next free number: somebody may have taken the alert while Slack was answering."""
+    event = "told" if done.ok else "not told"
+    row = alert.next(event, cloud.now(), WATCHDOG, message_id=message_id, facts={"delivery": done.sentence})
+    for later in range(SPARE_NUMBERS):
+        if append(cloud, replace(row, sequence=row.sequence + later)):
+            return
+    raise OnCallError(f"How the message about {alert.alert_id} went could not be recorded.", "Look at the channel.")
 
 
 def text_of(alerts: Sequence[Alert], settings: Settings) -> str:
@@ -175,12 +195,14 @@ def text_of(alerts: Sequence[Alert], settings: Settings) -> str:
 
 
 def _told(alert: Alert, settings: Settings) -> str:
-    rule = BY_NAME.get(alert.rule)
+    if alert.cause == "test":
+        return _plain(alert.sentence)
     if alert.ended:
         return f"🟢 *Resolved* {_plain(alert.sentence)} ({_plain(alert.change.sentence)})"
     again = " *again*" if alert.change.event == "reopened" else ""
     since = f"{alert.since.astimezone(ET):%H:%M} ET"
-    helps = f"\n{rule.remedy}" if rule else ""
+    mends = [event.reason for event in _untold(alert) if event.event == "mending"]
+    helps = "\n".join(["", rule_of(alert.rule).remedy, *(f"The watchdog has begun: {what}." for what in mends)])
     command = next((f["command"] for f in alert.findings if f.get("command")), "")
     return (
         f"{_MARKS.get(alert.severity, '⚪')}{again} *{_plain(alert.sentence)}* (since {since}){_plain(helps)}"
@@ -191,11 +213,9 @@ def _told(alert: Alert, settings: Settings) -> str:
 
 def link(settings: Settings, alert: Alert) -> str:
     """The page with the evidence, on the alert's night."""
-    rule = BY_NAME.get(alert.rule)
+    rule = rule_of(alert.rule)
     query = {"date": alert.game_date.isoformat()} if alert.game_date else {}
-    page = rule.page if rule else "alerts"
-    query |= {"alert": alert.alert_id} if page == "alerts" else {}
-    return f"{settings.dashboard_url}/{page}" + (f"?{urlencode(query)}" if query else "")
+    return f"{settings.dashboard_url}/{rule.page}" + (f"?{urlencode(query)}" if query else "")
 
 
 def _plain(text: Any) -> str:

@@ -23,6 +23,7 @@ from services.foundation.settings import Settings
 PREDICTIONS = ("nba_predictions", "player_prop_predictions")
 MUTATING = {"MERGE", "UPDATE", "DELETE"}
 MOST_JOBS = 20_000
+CROWDING = {"dml_queue_full", "dml_queue_full_quota", "dml_rate", "concurrent_update", "transaction_aborted"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class DmlReport:
     by_minute: tuple[tuple[datetime, int, int], ...]  # (minute, attempted, rejected)
     by_reason: tuple[tuple[str, int], ...]
     peak_outstanding: int | None  # most statements running or waiting at once, against 2 + 20
-    alert_at: datetime | None  # when the rule (5 in 60 s) would have fired
+    alert_at: datetime | None  # when the rule (5 in 60 s, for too many writers) would have fired
     rejected_in_logs: int | None  # the same rejections as the log tells them, counted once
     attempts: tuple[WriteAttempt, ...]
     health: Health
@@ -109,7 +110,10 @@ def report(
 ) -> DmlReport:
     """Put the two witnesses together; a rejection that both tell is counted once, from the job history."""
     rejected = [a for a in attempts or () if a.ok is False]
-    times = sorted([a.at for a in rejected] if attempts is not None else [line.at for line in refusals or ()])
+    crowded = [a.at for a in rejected if of_crowding(a.message)]
+    times = sorted(
+        crowded if attempts is not None else [line.at for line in refusals or () if of_crowding(line.message)]
+    )
     alert_at = first_alert(times, settings.dml_alert_errors, timedelta(seconds=settings.dml_alert_window_s))
     in_logs = None if refusals is None else len(refusals)
     reasons = [a.message for a in rejected] if attempts is not None else [line.message for line in refusals or ()]
@@ -128,6 +132,12 @@ def report(
         sources=sources,
         problems=problems,
     )
+
+
+def of_crowding(message: str) -> bool:
+    """Whether a refusal may come from too many writers at once, so that fewer would help. A wrong schema does not."""
+    known = recognise(message)
+    return known is None or known.key in CROWDING
 
 
 def first_alert(times: Sequence[datetime], errors: int, window: timedelta) -> datetime | None:

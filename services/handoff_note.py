@@ -19,7 +19,7 @@ from services.night import Night
 from services.runs import Batches
 from services.schedule import Schedule
 from services.timeline import timeline
-from services.watch.rules import BY_NAME
+from services.watch.rules import rule_of
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _coverage(day: DayCoverage) -> str:
 def _next(shift: Shift) -> Iterator[str]:
     """What open alerts call for, what nobody has finished, and the next scheduled runs."""
     for alert in shift.alerts.value.open if shift.alerts.value else ():
-        yield f"- {BY_NAME[alert.rule].remedy} ({alert.alert_id})"
+        yield f"- {rule_of(alert.rule).remedy} ({alert.alert_id})"
     for action in shift.log.value.actions if shift.log.value else ():
         if action.quiet(shift.now):
             yield f"- Check and finish “{_line(action.title)}”: no outcome is recorded."

@@ -29,7 +29,16 @@ FAILED_PLAYERS = (
     ' OR "PERMANENT failure for" OR "TRANSIENT failure for")'
 )
 
-STATUS_WORDS = ("complete! ", "STALLED", "Consolidation", "TIMED OUT", "BATCH RESET")
+STATUS_WORDS = (
+    "Starting prediction batch",
+    "prediction requests [batch=",
+    "complete! ",
+    "STALLED",
+    "Consolidation",
+    "MERGE returned 0 rows",
+    "TIMED OUT",
+    "BATCH RESET",
+)
 STATUS = f'resource.labels.service_name="{{coordinator}}" AND ({" OR ".join(map(json.dumps, STATUS_WORDS))})'
 REJECTED = (
     'resource.labels.service_name="{worker}" AND ("Too many DML statements" OR "Error writing to BigQuery for"'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Any
 from services import logs
 from services.foundation import catalog
 from services.foundation.clients import Cloud
+from services.foundation.clock import ET
 from services.foundation.errors import OnCallError
 from services.foundation.reading import Health, Problem, Source
 from services.night_sources import Row, worker_run_days
@@ -58,6 +60,12 @@ class Batches:
 
 LIVE = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
 STALLED_AFTER = timedelta(minutes=10)
+_FAILED = ("CONSOLIDATION FAILED", "CONSOLIDATION EXCEPTION", "MERGE RETURNED 0 ROWS", "VALIDATION FAILED")
+_ABOUT_ITS_END = re.compile(r"rows merged|consolidation|MERGE returned 0 rows", re.IGNORECASE)
+_PUBLISHED = re.compile(r"Published (?:\d+)/(?P<all>\d+) prediction requests \[batch=(?P<batch>[^\],]+)")
+STARTS_WITHIN = timedelta(
+    minutes=2
+)  # the first run row follows its coordinator's first line, or precedes it by the clock
 
 
 def read_batches(cloud: Cloud, game_date: date) -> Batches:
@@ -83,36 +91,39 @@ def read_batches(cloud: Cloud, game_date: date) -> Batches:
     if ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].sentence)
     lines = ask("coordinator log", lambda: logs.read_night(cloud, game_date))
-    said = [line for line in lines.lines if line.service == cloud.settings.coordinator_service] if lines else []
-    recorded = [_recorded(rows, cloud.now()) for rows in _by_batch(ledger.rows if ledger else ())]
+    recorded = [_recorded(rows, cloud.now()) for rows in by_batch(ledger.rows if ledger else (), "sequence")]
     known = {batch.batch_id for batch in recorded}
-    told = [
-        _reported(batch_id, rows, game_date, said)
-        for batch_id, rows in _of_runs(runs.rows if runs else ()).items()
-        if batch_id not in known
-    ]
-    newest = sorted(recorded + told, key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True)
+    said = tuple(line for line in lines.lines if line.service == cloud.settings.coordinator_service) if lines else ()
+    reported = [reported_row(rows) for rows in by_batch(runs.rows if runs else (), "run_date")]
+    told = [reported_batch(row, game_date, said, cloud.now()) for row in reported if row["batch_id"] not in known]
+    silent = announced(said, game_date, recorded + told, cloud.now()) if ledger is not None and runs is not None else ()
+    newest = sorted(
+        [*recorded, *told, *silent], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
+    )
     return Batches(tuple(newest), tuple(sources), tuple(problems))
 
 
-def _by_batch(rows: Iterable[Row]) -> list[list[Row]]:
-    """The states of each batch, oldest first."""
+def by_batch(rows: Iterable[Row], order: str) -> list[list[Row]]:
+    """The rows of each batch in that column's order; rows of no batch and rows without it are left out."""
     found: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["sequence"]):
+    for row in sorted((row for row in rows if row["batch_id"] and row[order] is not None), key=lambda row: row[order]):
         found.setdefault(row["batch_id"], []).append(row)
     return list(found.values())
 
 
-def _of_runs(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The workers' run rows of each batch."""
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["batch_id"] is not None:
-            found.setdefault(row["batch_id"], []).append(row)
-    return found
+def reported_row(rows: Sequence[Row]) -> dict[str, Any]:
+    """What the workers' own run rows tell of their batch."""
+    ends = [row["created_at"] or row["run_date"] for row in rows]
+    return {
+        "batch_id": rows[0]["batch_id"],
+        "started_at": rows[0]["run_date"],
+        "ended_at": max(ends),
+        "requested": len({row["player_lookup"] for row in rows} - {None}),
+        "generated": len({row["player_lookup"] for row in rows if row["success"]} - {None}),
+    }
 
 
-def _recorded(states: list[Row], now: datetime) -> Batch:
+def _recorded(states: Sequence[Row], now: datetime) -> Batch:
     row = states[-1]
     state = BatchState(row["state"])
     if state in LIVE and now - row["recorded_at"] > STALLED_AFTER:
@@ -148,27 +159,61 @@ _STATE_HEALTH = {
 }
 
 
-def _reported(batch_id: str, rows: list[Row], game_date: date, lines: list[logs.LogLine]) -> Batch:
-    """A batch of the customer's own coordinator: its status is its own word, so it is never proof."""
-    said = [line for line in lines if batch_id in line.message or "rows merged" in line.message]
-    text = said[-1].message if said else "no status line found"
-    stalled = any("STALLED" in line.message or "TIMED OUT" in line.message for line in said)
-    failed = any("Consolidation FAILED" in line.message or "EXCEPTION" in line.message for line in said)
-    state = (
-        BatchState.STALLED if stalled else BatchState.CONSOLIDATION_FAILED if failed else BatchState.REPORTED_SUCCESS
-    )
-    return Batch(
-        batch_id=batch_id,
+def reported_batch(row: Mapping[str, Any], game_date: date, lines: Sequence[logs.LogLine], now: datetime) -> Batch:
+    """A batch of the customer's own coordinator: its status is its own word, so it is never proof. Pure."""
+    said = [
+        line
+        for line in lines
+        if row["batch_id"] in line.message or (line.at >= row["started_at"] and _ABOUT_ITS_END.search(line.message))
+    ]
+    state = _state_of(said, now - row["ended_at"] <= STALLED_AFTER)
+    return _told_batch(
+        batch_id=row["batch_id"],
         game_date=game_date,
         state=state,
-        started=min(row["run_date"] for row in rows),
-        ended=max((row["created_at"] for row in rows if row["created_at"] is not None), default=None),
-        started_by="scheduler",
-        requested=len({row["player_lookup"] for row in rows}),
-        generated=len({row["player_lookup"] for row in rows if row["success"]}),
-        staged_rows=None,
-        written_rows=None,
-        status_text=text,
-        health=_STATE_HEALTH[state],
-        recorded_in="logs",
+        started=row["started_at"],
+        ended=None if state in LIVE else row["ended_at"],
+        requested=row["requested"],
+        generated=row["generated"],
+        status_text=said[-1].message if said else "no status line found",
     )
+
+
+def _state_of(said: Sequence[logs.LogLine], lately: bool) -> BatchState:
+    """What the lines say; without a last word, a batch that lately did something is still at it."""
+    words = " | ".join(line.message for line in said).upper()
+    if "STALLED" in words or "TIMED OUT" in words:
+        return BatchState.STALLED
+    if any(word in words for word in _FAILED):
+        return BatchState.CONSOLIDATION_FAILED
+    over = "CONSOLIDATION SUCCESS" in words or "CONSOLIDATION COMPLETE" in words or "ROWS MERGED" in words
+    if over or ("COMPLETE! " in words and "TRIGGERING CONSOLIDATION" not in words) or not lately:
+        return BatchState.REPORTED_SUCCESS
+    return BatchState.CONSOLIDATING if "COMPLETE! " in words else BatchState.RUNNING
+
+
+def announced(
+    lines: Sequence[logs.LogLine], game_date: date, known: Sequence[Batch], now: datetime
+) -> tuple[Batch, ...]:
+    """The newest batch that its coordinator began, where no worker has recorded anything of it: no row is no proof of calm."""
+    begun = [line for line in lines if f"Starting prediction batch for {game_date}" in line.message]
+    if not begun or any(b.started is not None and b.started >= begun[-1].at - STARTS_WITHIN for b in known):
+        return ()
+    at = begun[-1].at
+    sent = next((m for line in lines if line.at >= at and (m := _PUBLISHED.search(line.message))), None)
+    batch = _told_batch(
+        batch_id=sent["batch"] if sent else f"batch begun {at.astimezone(ET):%H:%M} ET",
+        game_date=game_date,
+        state=BatchState.STALLED if now - at > STALLED_AFTER else BatchState.REQUESTED,
+        started=at,
+        ended=None,
+        requested=int(sent["all"]) if sent else None,
+        generated=0,
+        status_text=sent[0] if sent else "begun, and no request was published",
+    )
+    return (batch,)
+
+
+def _told_batch(**told: Any) -> Batch:
+    told |= {"started_by": "scheduler", "staged_rows": None, "written_rows": None}
+    return Batch(**told, health=_STATE_HEALTH[told["state"]], recorded_in="logs")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from google.cloud import scheduler_v1
 
 from services.foundation.clients import Cloud
+from services.foundation.clock import ET
 from services.foundation.google_reads import reading_from
 from services.foundation.reading import Source
+
+LATE_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ def read_schedule(cloud: Cloud) -> Schedule:
     settings = cloud.settings
     with reading_from("Cloud Scheduler"):
         parent = f"projects/{settings.project}/locations/{settings.region}"
-        found = tuple(map(_job, cloud.scheduler.list_jobs(parent=parent, timeout=settings.query_timeout_s)))
+        now = cloud.now()
+        found = tuple(
+            _job(job, now) for job in cloud.scheduler.list_jobs(parent=parent, timeout=settings.query_timeout_s)
+        )
     expected = tuple(filter(None, settings.expected_jobs.split(",")))
     names = {job.name for job in found}
     ordered = sorted(found, key=lambda job: (job.next_at is None, job.next_at.timestamp() if job.next_at else 0.0))
@@ -55,7 +61,7 @@ def read_schedule(cloud: Cloud) -> Schedule:
     return Schedule(tuple(ordered), missing, expected, Source("Cloud Scheduler, jobs.list", cloud.now()))
 
 
-def _job(job: scheduler_v1.Job) -> ScheduledJob:
+def _job(job: scheduler_v1.Job, now: datetime) -> ScheduledJob:
     return ScheduledJob(
         name=job.name.rsplit("/", 1)[-1],
         about=job.description,
@@ -63,15 +69,18 @@ def _job(job: scheduler_v1.Job) -> ScheduledJob:
         time_zone=job.time_zone,
         next_at=_instant(job, "schedule_time"),
         last_at=_instant(job, "last_attempt_time"),
-        trouble=_trouble(job),
+        trouble=_trouble(job, now),
     )
 
 
-def _trouble(job: scheduler_v1.Job) -> str:
+def _trouble(job: scheduler_v1.Job, now: datetime) -> str:
     if job.state != scheduler_v1.Job.State.ENABLED:
         return f"is {job.state.name.lower().replace('_', ' ')}"
     if job.status.code:
         return f"failed at its last attempt (code {job.status.code}{': ' + job.status.message if job.status.message else ''})"
+    due = _instant(job, "schedule_time")
+    if due is not None and now - due > LATE_AFTER:
+        return f"was due at {due.astimezone(ET):%H:%M} ET and has not been tried"
     return ""
 
 

@@ -42,7 +42,7 @@ def kinds(moments: Iterable[Moment]) -> list[str]:
 def _alerts(alerts: Alerts | None) -> Iterator[Moment]:
     for alert in alerts.alerts if alerts else ():
         for event in alert.events:
-            if event.event == "telling":
+            if event.event in ("telling", "updated"):
                 continue
             message = event.event in ("told", "not told")
             said = str(event.facts.get("delivery", "")) if message else event.sentence

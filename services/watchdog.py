@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from services.actions.record import NotRecorded
 from services.actions.runner import Ticket
 from services.alerts import WATCHDOG, Alert, Alerts, Event, append, fold, read_alerts
 from services.delivery import Delivery, deliver
@@ -57,13 +56,30 @@ def look(cloud: Cloud, memory: Memory, healing: SelfHealingConfig) -> Look:
     now = cloud.now()
     findings = judge(facts, cloud.settings, now)
     incidents = group(findings)
-    planned = plan_changes(before, incidents, undecided(findings), watched(facts), now)
+    planned = plan_changes(before, incidents, undecided(findings), watched(facts), cloud.settings, now)
     changed = tuple(event for event in planned if append(cloud, event))
-    after = _with(before, changed)
+    after, begun = _mend(cloud, _with(before, changed), facts, findings, healing)
     told = deliver(cloud, _tellable(after, healing))
-    begun = apply_steps(cloud, plan_steps(findings, facts, healing, now))
-    apply_reverts(cloud, findings)
     return Look(now, findings, incidents, changed, told, begun)
+
+
+def _mend(
+    cloud: Cloud, alerts: tuple[Alert, ...], facts: Facts, findings: Iterable[Finding], healing: SelfHealingConfig
+) -> tuple[tuple[Alert, ...], tuple[Ticket, ...]]:
+    """Begin what mends, and note it at its alert so that it is told with it. What fails here must not silence the alert."""
+    now, noted = cloud.now(), []
+    try:
+        begun = apply_steps(cloud, plan_steps(findings, facts, healing, now))
+        for step, ticket in begun:
+            alert = next((a for a in alerts if (a.cause, a.game_date) == step.about and not a.ended), None)
+            event = alert.next("mending", now, WATCHDOG, reason=ticket.title) if alert else None
+            if event is not None and append(cloud, event):
+                noted.append(event)
+        apply_reverts(cloud, findings)
+    except OnCallError as error:
+        log_line.error("Watchdog could not mend: %s", error)
+        begun = ()
+    return fold([*(e for a in alerts for e in a.events), *noted]), tuple(ticket for _, ticket in begun)
 
 
 def nights(alerts: Alerts, now: datetime) -> tuple[date, ...]:
@@ -90,27 +106,29 @@ def plan_changes(
     incidents: Iterable[Incident],
     unknown: frozenset[tuple[str, date | None]],
     looked_at: frozenset[date],
+    settings: Settings,
     now: datetime,
 ) -> tuple[Event, ...]:
-    """What the look changes: opened, opened again, worse than before, over. Pure. What is unknown closes nothing."""
+    """What the look changes: opened, opened again, worse than before, otherwise than before, over. Pure. What is unknown closes nothing."""
     incidents = tuple(incidents)
     speaking = {(i.cause, i.night) for i in incidents}
-    events = [event for i in incidents if (event := _raised(i, alerts.of(i.cause, i.night), now)) is not None]
+    events = [event for i in incidents if (event := _raised(i, alerts.of(i.cause, i.night), settings, now)) is not None]
     for alert in alerts.open:
         key = (alert.cause, alert.game_date)
         judged = alert.game_date is None or alert.game_date in looked_at
-        if key not in speaking and key not in unknown and judged and alert.cause != "test":
+        if key not in speaking and key not in unknown and judged:
             events.append(alert.next("resolved", now, WATCHDOG, sentence="The rules are quiet again."))
-    return tuple(events)
+    tests = [a for a in alerts.alerts if a.cause == "test" and not a.ended and any(e.event == "told" for e in a.events)]
+    return (*events, *(test.next("resolved", now, WATCHDOG, sentence="It arrived.") for test in tests))
 
 
-def _raised(incident: Incident, alert: Alert | None, now: datetime) -> Event | None:
+def _raised(incident: Incident, alert: Alert | None, settings: Settings, now: datetime) -> Event | None:
     """The event by which an incident is told, or None where its alert says all of it already."""
     told: dict[str, Any] = {
         "severity": incident.severity,
         "rule": incident.rule.name,
         "sentence": incident.sentence,
-        "facts": {"findings": [_finding(f) for f in incident.findings]},
+        "facts": {"findings": [_finding(f, settings) for f in incident.findings]},
     }
     if alert is None or (alert.ended and alert.game_date is None and eastern_day(alert.since) != eastern_day(now)):
         day = incident.night or eastern_day(now)
@@ -118,16 +136,22 @@ def _raised(incident: Incident, alert: Alert | None, now: datetime) -> Event | N
     if alert.ended:
         let_be = alert.change.actor != WATCHDOG and now - alert.change.recorded_at < LET_BE
         return None if let_be else alert.next("reopened", now, WATCHDOG, **told)
-    worse = SEVERITY.index(incident.severity) < SEVERITY.index(alert.severity)
-    return alert.next("worsened", now, WATCHDOG, **told) if worse else None
+    if SEVERITY.index(incident.severity) < SEVERITY.index(alert.severity):
+        return alert.next("worsened", now, WATCHDOG, **told)
+    same = (alert.severity, alert.sentence, list(alert.findings)) == (
+        incident.severity,
+        incident.sentence,
+        told["facts"]["findings"],
+    )
+    return None if same else alert.next("updated", now, WATCHDOG, **told)
 
 
-def _finding(finding: Finding) -> dict[str, str]:
+def _finding(finding: Finding, settings: Settings) -> dict[str, str]:
     return {
         "rule": finding.rule.name,
         "health": str(finding.health),
         "sentence": finding.sentence,
-        "command": finding.command,
+        "command": finding.command(settings),
     }
 
 
@@ -152,7 +176,7 @@ def sentence_of(done: Look) -> str:
 
 def say(done: Look) -> None:
     """Log the look, and what it changed."""
-    for event in done.changed:
+    for event in (e for e in done.changed if e.event != "updated"):
         log_line.warning("ALERT %s %s %s: %s", event.event, event.severity, event.alert_id, event.sentence)
     log_line.info(sentence_of(done))
 
@@ -165,8 +189,8 @@ def watch(cloud: Cloud, every_s: float | None, env: Mapping[str, str]) -> int:
         try:
             done = look(cloud, memory, healing)
             say(done)
-        except (OnCallError, NotRecorded) as error:
-            log_line.error("Watchdog is blind: %s", error)
+        except Exception as error:  # a fault in one look, ours included, must not be the end of watching
+            log_line.error("Watchdog is blind: %s: %s", type(error).__name__, error)
             if every_s is None:
                 return 1
         else:

@@ -1,7 +1,7 @@
 -- Add one event to an alert. The job's id is the claim: of two processes one writes the row.
 -- @param alert_id STRING  the alert
 -- @param sequence INT64  the number of this event
--- @param event STRING  opened, worsened, acknowledged, silenced, resolved, reopened, telling, told, not told
+-- @param event STRING  opened, worsened, updated, mending, acknowledged, silenced, resolved, reopened, telling, told, not told
 -- @param recorded_at TIMESTAMP  now
 -- @param recorded_by STRING  the process that writes
 -- @param actor STRING  who

@@ -43,13 +43,14 @@ OUR_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
 @dataclass(frozen=True)
 class Slate:
-    """When a night tips off, and how many names with odds are not in the context, beside the last night with odds."""
+    """When a night tips off, and how many names with odds meet nobody even through an alias, beside the last night with odds."""
 
     tip_off: datetime | None
     lined: int
     unresolved: int
     lined_before: int
     unresolved_before: int
+    through_alias: int = 0
 
 
 @dataclass(frozen=True)
@@ -207,11 +208,12 @@ def _slate(cloud: Cloud, day: date) -> Slate:
     rows = catalog.run(cloud, "watch.slate", first_date=day - timedelta(days=7), last_date=day).rows
     tonight = next((row for row in rows if row["game_date"] == day), None)
     before: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
-    return Slate(
-        tonight["tip_off"] if tonight else None,
-        *((tonight["lined"], tonight["unresolved"]) if tonight else (0, 0)),
-        *((before[0]["lined"], before[0]["unresolved"]) if before else (0, 0)),
+    lined, unresolved, through_alias = (
+        (tonight["lined"], tonight["unresolved"], tonight["through_alias"]) if tonight else (0, 0, 0)
     )
+    lined_before, unresolved_before = (before[0]["lined"], before[0]["unresolved"]) if before else (0, 0)
+    tip_off = tonight["tip_off"] if tonight else None
+    return Slate(tip_off, lined, unresolved, lined_before, unresolved_before, through_alias)
 
 
 def _entry(cloud: Cloud, day: date, newest: Batch | None) -> Any:

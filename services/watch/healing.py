@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from services.actions.life import run_action
 from services.actions.log import Action, read_log
@@ -12,7 +12,7 @@ from services.actions.runner import RUNNER, Ticket
 from services.actions.verb import Facts as Args
 from services.actions.verb import Verb
 from services.consolidate_now import CONSOLIDATE
-from services.dml_errors import DmlReport
+from services.dml_errors import DmlReport, of_crowding
 from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
@@ -39,6 +39,7 @@ class Step:
     target: str
     args: Args
     why: str
+    about: tuple[str, date | None]  # cause and night of the alert that it mends
 
 
 def plan_steps(
@@ -49,20 +50,20 @@ def plan_steps(
 
 
 def _steps(finding: Finding, facts: Facts, healing: SelfHealingConfig, now: datetime) -> Iterator[Step]:
-    name, batch = finding.rule.name, finding.batch_id
+    name, batch, about = finding.rule.name, finding.batch_id, (finding.cause, finding.night)
     of_night = next((n for n in facts.nights if n.game_date == finding.night), None)
     newest = of_night.newest if of_night else None
     if name == "dml_rejections" and healing.auto_reduce_concurrency and of_night:
         worker = facts.worker.value
         if worker is not None and _wide(worker.actual.product) and _fresh(of_night.writes.value, now):
             back = (now + CALM_AFTER).replace(second=0, microsecond=0).isoformat()
-            yield Step(NARROW, worker.service, {"revert_at": back}, finding.sentence)
+            yield Step(NARROW, worker.service, {"revert_at": back}, finding.sentence, about)
     elif name == "stalled" and healing.resume_stalled and newest and newest.recorded_in == "ledger":
-        yield Step(RESUME, str(finding.night), {"batch_id": batch}, finding.sentence)
+        yield Step(RESUME, str(finding.night), {"batch_id": batch}, finding.sentence, about)
     elif name == "consolidation" and healing.consolidate_leftovers and newest and newest.state not in LIVE:
         tables = facts.staging.value or ()
         for left in sorted({parse_name(t.name)[0] for t in tables if parse_name(t.name)[2] == finding.night}):
-            yield Step(CONSOLIDATE, left, {"batch_id": left}, finding.sentence)
+            yield Step(CONSOLIDATE, left, {"batch_id": left}, finding.sentence, about)
 
 
 def _wide(product: int | None) -> bool:
@@ -72,16 +73,18 @@ def _wide(product: int | None) -> bool:
 def _fresh(writes: DmlReport | None, now: datetime) -> bool:
     if writes is None:
         return False
-    times = [a.at for a in writes.attempts if a.ok is False] or ([writes.alert_at] if writes.alert_at else [])
+    times = [a.at for a in writes.attempts if a.ok is False and of_crowding(a.message)] or (
+        [writes.alert_at] if writes.alert_at else []
+    )
     return bool(times) and now - max(times) <= FRESH
 
 
-def apply_steps(cloud: Cloud, steps: Iterable[Step]) -> tuple[Ticket, ...]:
+def apply_steps(cloud: Cloud, steps: Iterable[Step]) -> tuple[tuple[Step, Ticket], ...]:
     """Begin each step that has not been tried lately, as an action of the watchdog; long ones go on beside the next looks."""
     now = cloud.now()
     steps = tuple(steps)
     known = read_log(cloud, now - COOL_DOWN, now + timedelta(minutes=1)).actions if steps else ()
-    return tuple(ticket for step in steps if (ticket := _begin(cloud, step, known, now)) is not None)
+    return tuple((step, ticket) for step in steps if (ticket := _begin(cloud, step, known, now)) is not None)
 
 
 def _begin(cloud: Cloud, step: Step, known: Iterable[Action], now: datetime) -> Ticket | None:

@@ -115,7 +115,8 @@ def _names(look: Look) -> Told:
     if not slate.lined_before or more < NAMES_MORE or points < NAMES_POINTS_MORE:
         return QUIET
     before = f"{slate.unresolved_before} of {slate.lined_before} the night before"
-    return Told(Health.WARNING, f"{slate.unresolved} of {slate.lined} names with odds are not in the context; {before}")
+    told = f"{slate.unresolved} of {slate.lined} names with odds meet nobody in the context, {slate.through_alias} only by an alias"
+    return Told(Health.WARNING, f"{told}; {before}")
 
 
 _NIGHTLY: dict[str, Callable[[Look], Told]] = {

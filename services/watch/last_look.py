@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 from services import logs
 from services.foundation.clients import Cloud
 
-LOOKED = (
-    '(resource.labels.service_name="prediction-watchdog" OR resource.labels.job_name="prediction-watchdog")'
-    ' AND "Watchdog looked"'
-)
+# Whatever it is deployed as: prediction-watchdog here, prediction-on-call-watchdog by deploy/names.sh.
+LOOKED = '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$") AND "Watchdog looked"'
 WITHIN = timedelta(minutes=10)
 
 

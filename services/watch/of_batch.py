@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.foundation.reading import Health
 from services.missing_players import Why, missing
 from services.run_checks import sums
-from services.runs import LIVE, BatchState
+from services.runs import LIVE, STALLED_AFTER, Batch, BatchState
 from services.watch.telling import BLIND, QUIET, Look, Told, all_active, clock_time, count_told, share
 
 COLLAPSED_PCT = 10.0
@@ -55,9 +55,15 @@ def consolidation(look: Look) -> Told:
     if newest is not None and newest.state is BatchState.CONSOLIDATION_FAILED:
         return Told(Health.CRITICAL, f"{newest.batch_id}: {newest.status_text}")
     waiting = [m for m in missing(night) if m.why is Why.NOT_CONSOLIDATED]
-    if not waiting or newest is None or newest.state in LIVE:
+    if not waiting or newest is None or newest.state in LIVE or _may_still_merge(newest, look.now):
         return QUIET
     return Told(Health.CRITICAL, f"{len(waiting)} players wait in staging, and {newest.batch_id} is {newest.state}")
+
+
+def _may_still_merge(newest: Batch, now: datetime) -> bool:
+    """The customer's coordinator merges after its last worker has ended, and its log may be late or silent about it."""
+    lately = newest.ended is not None and now - newest.ended <= STALLED_AFTER
+    return newest.recorded_in == "logs" and newest.state is BatchState.REPORTED_SUCCESS and lately
 
 
 def not_run(look: Look) -> Told:

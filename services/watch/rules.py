@@ -20,6 +20,7 @@ class Rule:
     page: str
     cause: str
     command: str = ""
+    search: str = ""  # the search on the logs page that shows the lines
 
     def threshold_in(self, settings: Settings) -> str:
         return self.threshold.format(**{name: _short(value) for name, value in vars(settings).items()})
@@ -29,8 +30,9 @@ def _short(value: object) -> object:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-_NARROW = "gcloud run services update prediction-worker --max-instances=4 --concurrency=3 --region=us-west2"
+_NARROW = "gcloud run services update {worker} --max-instances=4 --concurrency=3 --region={region}"
 _RERUN = 'curl -X POST $COORDINATOR_URL/start -H \'Content-Type: application/json\' -d \'{{"game_date": "{date}", "force": true}}\''
+_RESUME = "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'"
 _LOGS = "gcloud logging read 'resource.type=\"cloud_run_revision\"' --limit=20"
 
 RULES = (
@@ -38,12 +40,13 @@ RULES = (
         "dml_rejections",
         "Writes are being rejected",
         "BigQuery job history and the worker's log, every instance together",
-        "{dml_alert_errors} rejected writes within {dml_alert_window_s} s since the newest batch began",
+        "{dml_alert_errors} writes rejected for too many at once within {dml_alert_window_s} s since the newest batch began",
         "More workers write at once than the table admits; each refused write is a player lost.",
         "Narrow the workers to 4 × 3, then re-run the lost players through staging.",
         "dml_errors",
         "writes",
         _NARROW,
+        "DML errors",
     ),
     Rule(
         "write_success",
@@ -55,6 +58,7 @@ RULES = (
         "missing_players",
         "writes",
         _RERUN,
+        "Lost players",
     ),
     Rule(
         "stalled",
@@ -65,7 +69,8 @@ RULES = (
         "Resume the batch, or consolidate what waits in staging.",
         "runs",
         "run",
-        "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'",
+        _RESUME,
+        "Consolidation",
     ),
     Rule(
         "at_zero",
@@ -77,6 +82,7 @@ RULES = (
         "runs",
         "run",
         _RERUN,
+        "Errors of the prediction services",
     ),
     Rule(
         "produced_nothing",
@@ -88,6 +94,7 @@ RULES = (
         "runs",
         "run",
         _RERUN,
+        "Errors of the prediction services",
     ),
     Rule(
         "consolidation",
@@ -98,7 +105,8 @@ RULES = (
         "Consolidate the batch.",
         "staging_tables",
         "run",
-        "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'",
+        _RESUME,
+        "Consolidation",
     ),
     Rule(
         "not_run",
@@ -110,6 +118,7 @@ RULES = (
         "runs",
         "run",
         _RERUN,
+        "Errors of the prediction services",
     ),
     Rule(
         "duplicates",
@@ -142,13 +151,14 @@ RULES = (
         "missing_players",
         "generation",
         _RERUN,
+        "Lost players",
     ),
     Rule(
         "names",
         "More names do not resolve than the night before",
-        "odds and context",
+        "odds, context and aliases",
         "10 names and 10 percentage points more of those with odds than the last night",
-        "A source changed its spelling, or the context is missing teams.",
+        "A source changed its spelling, aliases are gone, or the context is missing teams.",
         "Add aliases, or look at the context.",
         "missing_players",
         "names",
@@ -178,12 +188,12 @@ RULES = (
         "schedule",
         "A scheduled run will not happen",
         "Cloud Scheduler",
-        "an expected job is not there, is paused, or failed at its last attempt",
+        "an expected job is not there, is paused, failed at its last attempt, or is 10 min late",
         "A deleted job raises no error: it is only silent.",
         "Create, enable or mend the job.",
         "alerts",
         "schedule",
-        "gcloud scheduler jobs list --location=us-west2 | grep prediction",
+        "gcloud scheduler jobs list --location={region} | grep prediction",
     ),
     Rule(
         "silence",
@@ -218,3 +228,9 @@ RULES = (
     ),
 )
 BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def rule_of(name: str) -> Rule:
+    """The rule of an alert; one that an older version raised is told under its name, not as a fault of the page."""
+    gone = "This version has no such rule any more."
+    return BY_NAME.get(name) or Rule(name, name, "an older version", gone, gone, "Resolve the alert.", "alerts", name)

@@ -31,10 +31,10 @@ class Finding:
         blind = self.health is Health.UNKNOWN and self.cause.startswith("sight")
         return self.health in SPEAKS or (blind and bool(self.sentence))
 
-    @property
-    def command(self) -> str:
-        """The rule's command with this night and batch in it."""
-        return self.rule.command.format(date=self.night or "", batch=self.batch_id)
+    def command(self, settings: Settings) -> str:
+        """The rule's command with this night, this batch and the project's own names in it."""
+        names = {"worker": settings.worker_service, "region": settings.region}
+        return self.rule.command.format(date=self.night or "", batch=self.batch_id, **names)
 
 
 @dataclass(frozen=True)

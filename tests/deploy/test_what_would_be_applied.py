@@ -79,7 +79,7 @@ def printed(tools: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["apply.sh", "undo.sh", "names.sh"])
+@pytest.mark.parametrize("name", ["apply.sh", "undo.sh", "names.sh", "monitoring/policies.sh"])
 def test_the_scripts_are_valid_bash(name):
     assert subprocess.run(["bash", "-n", str(DEPLOY / name)], check=False).returncode == 0
 
@@ -98,8 +98,50 @@ def test_what_is_printed_is_what_is_run(tools, name):
     shown = commands(script(tools, name).stdout)
     done = script(tools, name, "--do")
     assert done.returncode == 0, done.stderr
-    ran = [line for line in (tools / "called").read_text().splitlines() if "scheduler" not in line]
-    assert ran == [" ".join(command[:4]) for command in shown if "scheduler" not in command]
+    calls = (tools / "called").read_text().splitlines()
+    # Whether something is there already is asked only with --do; what is there is updated, and not created or deleted.
+    asked = ("scheduler", "gcloud monitoring", "gcloud logging")
+    ran = [line for line in calls if not any(word in line for word in asked)]
+    assert ran == [told for c in shown if not any(word in (told := " ".join(c[:4])) for word in asked)]
+    verbs = {"apply.sh": ("metrics update", "policies create"), "undo.sh": ("metrics delete", "policies list")}[name]
+    for verb in verbs:
+        assert sum(verb in line for line in calls) == 5
+
+
+def test_the_alert_policies_and_their_metrics_are_applied_with_the_rest_and_alone(tools, printed):
+    alone = script(tools, "monitoring/policies.sh", CHANNEL="projects/p/notificationChannels/1")
+    told = [" ".join(command) for command in commands(alone.stdout)]
+    for path in (DEPLOY / "monitoring").glob("*.yaml"):
+        assert sum(str(path.relative_to(ROOT)) in line for line in told) == 1
+        assert str(path.relative_to(ROOT)) in printed
+    assert all(
+        "--notification-channels=projects/p/notificationChannels/1" in line for line in told if "policies" in line
+    )
+    assert "reach nobody" in printed, "without a channel that is said"
+
+
+def test_the_watchdog_is_told_where_its_links_lead_and_its_switches_stand_in_its_file(printed):
+    told = filled_in(printed)["watchdog.yaml"]["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    env = {each["name"]: each.get("value") for each in told}
+    assert env["DASHBOARD_URL"] == "https://prediction-on-call-123.us-west2.run.app"
+    assert {name for name in env if name.startswith("SELF_HEALING")} == {
+        f"SELF_HEALING_{name}"
+        for name in ("ALERT_ON_DML_LIMIT", "AUTO_REDUCE_CONCURRENCY", "RESUME_STALLED", "CONSOLIDATE_LEFTOVERS")
+    }
+
+
+def test_the_watchdog_is_found_in_the_log_under_the_name_it_is_deployed_by(printed):
+    from services.sandbox import log_filter
+    from services.watch.last_look import LOOKED
+
+    name = filled_in(printed)["watchdog.yaml"]["metadata"]["name"]
+    line = {
+        "resource": {"type": "cloud_run_job", "labels": {"job_name": name}},
+        "textPayload": "2025-12-30 06:45:00 - watchdog - INFO - Watchdog looked: 0 incidents",
+    }
+    metric = yaml.safe_load((DEPLOY / "monitoring" / "metric-watchdog_looks.yaml").read_text(encoding="utf-8"))
+    assert log_filter.parse(LOOKED)(line)
+    assert log_filter.parse(metric["filter"])(line)
 
 
 @pytest.mark.parametrize(

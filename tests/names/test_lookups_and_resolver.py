@@ -13,6 +13,8 @@ from services.foundation import catalog
 from services.names.book import read_book
 from services.names.lookups import disagree, raw_lookup, shared_lookup, surname, without_suffix
 from services.names.resolver import How, Resolution, read_resolutions, resolve
+from services.names.unresolved import read_names, read_of_one
+from services.night import read_night
 
 SAME = {
     "T.J. McConnell": "tjmcconnell",
@@ -124,10 +126,6 @@ def test_python_and_sql_give_the_same_answer_whatever_is_wrong_with_the_aliases(
     told = read_resolutions(fresh_cloud, few)
     assert told == {name: resolve(name, book.lookups, book.active) for name in few}
     assert {found.how for found in told.values()} == set(How)
-
-
-from services.names.unresolved import read_names, read_of_one
-from services.night import read_night
 
 
 def test_one_night_read_from_its_lists_says_what_the_warehouse_counts(cloud):

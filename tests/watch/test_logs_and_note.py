@@ -113,3 +113,29 @@ def test_the_note_is_on_a_page_and_can_be_downloaded(open_page):
     assert "Written from 7 records" in screen.verdict
     assert "68 of 158" in screen.words
     assert [button.label for button in screen.app.get("download_button")] == ["Download the note"]
+
+
+PANELS = {
+    "overview": {"Log: Lost players", "Log: Errors of the prediction services"},
+    "coverage": {"Log: Lost players"},
+    "missing_players": {"Log: Lost players"},
+    "dml_errors": {"Log: DML errors"},
+    "staging_tables": {"Log: Consolidation"},
+    "concurrency": {"Log: DML errors"},
+    "runs": {"Log: Consolidation"},
+}
+
+
+def test_every_panel_leads_to_its_lines_and_three_viewers_of_all_pages_read_the_log_far_less_than_60_times(
+    open_page, sandbox
+):
+    sandbox.world.meter.reset()
+    for _viewer in range(3):
+        for name, links in PANELS.items():
+            screen = open_page(name)
+            assert links <= {link.value.removeprefix(":small[").removesuffix("]") for link in screen.app.page_link}
+        screen = open_page("logs")
+        for preset in PRESETS:
+            screen.app.segmented_control(key="log search").set_value(preset.name).run()
+            assert screen.verdict
+    assert sandbox.world.meter.calls["logging.entries.list"] <= 15

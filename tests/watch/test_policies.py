@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from datetime import datetime, timedelta
@@ -10,13 +11,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.alerts import Alerts
 from services.sandbox import log_filter
 from services.sandbox.scenarios import traces
 from services.sandbox.scenarios.build import build
+from services.watch.facts import ChannelFacts, read_facts
+from services.watch.incidents import group
+from services.watch.judging import judge
+from services.watchdog import Look, plan_changes, say
+from tests.factories import NIGHT
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
-METRICS = {m["name"]: m for m in yaml.safe_load_all((FOLDER / "metrics.yaml").read_text(encoding="utf-8"))}
-POLICIES = list(yaml.safe_load_all((FOLDER / "policies.yaml").read_text(encoding="utf-8")))
+METRICS = {m["name"]: m for m in map(yaml.safe_load, map(Path.read_text, sorted(FOLDER.glob("metric-*.yaml"))))}
+POLICIES = list(map(yaml.safe_load, map(Path.read_text, sorted(FOLDER.glob("policy-*.yaml")))))
 METRIC_FIELDS = {
     "name",
     "description",
@@ -106,14 +113,75 @@ def test_every_metric_has_a_policy_and_silence_of_the_watchdog_has_an_absence():
     ]
 
 
-def test_the_rejections_of_29_december_fire_the_policy_within_its_first_minutes():
-    counts = log_filter.parse(METRICS["dml_errors"]["filter"])
-    threshold = next(p for p in POLICIES if "rejected" in p["displayName"])["conditions"][0]["conditionThreshold"]
-    hits = [e for e in build().log_entries if counts(e)]
-    times = [
-        datetime.fromisoformat(e["timestamp"].replace("Z", "+00:00")) for e in hits if e["timestamp"] > "2025-12-29T12"
+def fires(policy, entries, start, end):
+    """When a policy would first fire on log entries: its metric counted minute by minute, as Cloud Monitoring does it."""
+    [about] = [told for key, told in policy["conditions"][0].items() if key != "displayName"]
+    counts = log_filter.parse(METRICS[USED.fullmatch(about["filter"])[1]]["filter"])
+    times = sorted(datetime.fromisoformat(e["timestamp"].replace("Z", "+00:00")) for e in entries if counts(e))
+    if "thresholdValue" in about:
+        minutes = Counter((at - start) // timedelta(minutes=1) for at in times if start <= at < end)
+        over = [minute for minute, count in sorted(minutes.items()) if count > about["thresholdValue"]]
+        return start + timedelta(minutes=over[0] + 1) if over else None
+    silent = timedelta(seconds=int(about["duration"].removesuffix("s")))
+    seen = [at for at in times if start <= at < end]
+    gaps = [at + silent for at, following in zip(seen, [*seen[1:], end], strict=True) if following - at >= silent]
+    return gaps[0] if gaps else None
+
+
+def policy(words):
+    return next(p for p in POLICIES if words in p["displayName"])
+
+
+def lines_of(day):
+    return [e for e in build().log_entries if e["timestamp"].startswith(day)]
+
+
+NOON = datetime.fromisoformat("2025-12-29T17:00:00+00:00")
+
+
+def test_the_rejections_of_29_december_fire_their_policy_within_two_minutes_and_a_healthy_night_none():
+    fired = fires(policy("rejected"), lines_of("2025-12-29"), NOON, NOON + timedelta(hours=8))
+    first = datetime.fromisoformat("2025-12-29T19:47:51+00:00")
+    assert first < fired <= first + timedelta(minutes=2)
+    start = datetime.fromisoformat("2025-12-23T12:00:00+00:00")
+    for each in POLICIES:
+        if "conditionThreshold" in each["conditions"][0]:
+            assert fires(each, lines_of("2025-12-23"), start, start + timedelta(hours=12)) is None, each["displayName"]
+
+
+def test_what_the_watchdog_writes_of_29_december_fires_the_policy_about_missing_players(cloud, caplog):
+    caplog.set_level("INFO", logger="watchdog")
+    facts = read_facts(cloud, (NIGHT,), ChannelFacts(True))
+    found = group(judge(facts, cloud.settings, cloud.now()))
+    unknown = Alerts((), facts.nights[0].night.value.sources[0])
+    planned = plan_changes(unknown, found, frozenset(), frozenset({NIGHT}), cloud.settings, cloud.now())
+    say(Look(cloud.now(), (), found, planned, None))
+    written = [entry("prediction-on-call-watchdog", record.getMessage()) for record in caplog.records]
+    assert fires(policy("players are missing"), written, AT - timedelta(minutes=1), AT + timedelta(hours=1))
+
+
+def test_a_watchdog_that_looks_every_five_minutes_is_heard_and_one_that_stops_fires_the_absence():
+    looks = [entry("prediction-on-call-watchdog", "Watchdog looked: 0 incidents")]
+    every = [
+        {**looks[0], "timestamp": (AT + timedelta(minutes=5 * n)).isoformat().replace("+00:00", "Z")} for n in range(12)
     ]
-    minutes = Counter(at.replace(second=0, microsecond=0) for at in times)
-    over = [minute for minute, count in sorted(minutes.items()) if count > threshold["thresholdValue"]]
-    assert over
-    assert over[0] - min(times) <= timedelta(minutes=1)
+    silence = policy("nobody watches")
+    assert fires(silence, every, AT, AT + timedelta(minutes=60)) is None
+    assert fires(silence, every, AT, AT + timedelta(minutes=70)) == AT + timedelta(minutes=65)
+
+
+OURS = {"worker": traces.WORKER, "staging_writer": traces.WORKER, "coordinator": traces.COORDINATOR}
+
+
+def test_our_pipeline_and_our_watchdog_write_a_line_that_each_metric_counts():
+    """The lines are taken from the source: who rewords one without the metric finds out here."""
+    root = Path(__file__).parents[2] / "services"
+    written = [
+        (OURS.get(path.stem, "prediction-on-call-watchdog"), re.sub(r"%[-.\d]*[a-z]", "1", node.value))
+        for path in [*(root / "pipeline").glob("*.py"), root / "watchdog.py"]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    for name in set(METRICS) - {"coverage_alerts"}:  # put together from an event's words: see the test above
+        counts = log_filter.parse(METRICS[name]["filter"])
+        assert any(counts(entry(service, words)) for service, words in written), name

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 from services.foundation import catalog
+from services.foundation.clock import FixedClock
 from services.schedule import read_schedule
 
 
@@ -12,7 +14,8 @@ def test_watch_slate_tells_the_first_tip_off_and_the_names_that_do_not_resolve(c
     rows = catalog.run(cloud, "watch.slate", first_date=date(2025, 12, 24), last_date=date(2025, 12, 29)).rows
     told = {row["game_date"]: row for row in rows}
     assert date(2025, 12, 24) not in told
-    assert (told[date(2025, 12, 29)]["lined"], told[date(2025, 12, 29)]["unresolved"]) == (176, 15)
+    names = told[date(2025, 12, 29)]
+    assert (names["lined"], names["unresolved"], names["through_alias"]) == (176, 8, 7)
     assert told[date(2025, 12, 28)]["unresolved"] == 0
     assert told[date(2025, 12, 29)]["tip_off"] == datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
 
@@ -35,6 +38,8 @@ def test_the_schedule_tells_when_each_run_is_next_and_what_is_missing(cloud, san
     assert schedule.jobs[0].next_at > cloud.now()
     following = next(job for job in schedule.jobs if job.name == "same-day-predictions")
     assert following.next_at == datetime(2025, 12, 30, 16, 30, tzinfo=UTC)
+    late = replace(cloud, clock=FixedClock(following.next_at + timedelta(minutes=11)))
+    assert "same-day-predictions was due at 11:30 ET and has not been tried" in read_schedule(late).troubles
     kept = list(sandbox.world.jobs)
     try:
         sandbox.world.jobs[:] = [job for job in kept if job["name"] != "same-day-predictions"]

@@ -160,7 +160,7 @@ def test_no_log_line_of_a_batch_is_unknown_and_not_calm():
 def test_every_rule_names_its_source_threshold_meaning_and_remedy():
     for rule in RULES:
         assert all([rule.source, rule.threshold_in(SETTINGS), rule.means, rule.remedy, rule.page])
-    assert "5 rejected writes within 60 s" in RULES[0].threshold_in(SETTINGS)
+    assert "5 writes rejected for too many at once within 60 s" in RULES[0].threshold_in(SETTINGS)
 
 
 def test_healing_narrows_a_fresh_storm_resumes_what_stalled_consolidates_what_waits_and_never_deletes():

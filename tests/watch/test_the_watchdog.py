@@ -110,6 +110,7 @@ def test_29_december_is_one_incident_at_once_one_message_one_narrowing_and_close
     assert [i.rule.name for i in seen] == ["dml_rejections"]
     assert len(played.messages) == 1
     assert "Narrow the workers to 4 × 3" in played.messages[0]["text"]
+    assert "The watchdog has begun: Narrow prediction-worker" in played.messages[0]["text"]
     assert "/dml_errors?date=2025-12-29" in played.messages[0]["text"]
     played.plant(**played.later)
     for _ in range(5):
@@ -117,6 +118,9 @@ def test_29_december_is_one_incident_at_once_one_message_one_narrowing_and_close
         done = played.look()
     assert [i.cause for i in done.incidents] == ["writes"]
     assert "coverage" in {f.rule.name for f in done.incidents[0].findings}
+    [alert] = read_alerts(played.cloud).alerts
+    assert "90 writes rejected of 158" in alert.sentence, "the page tells what is known now"
+    assert "coverage" in {f["rule"] for f in alert.findings}
     assert len(played.messages) == 1
     log = read_log(played.cloud, played.clock.now() - timedelta(hours=1), played.clock.now() + timedelta(hours=1))
     assert [(a.verb, a.actor, a.state) for a in log.actions] == [("scaling.narrow", "watchdog", State.DONE)]
