@@ -136,7 +136,7 @@ def read_night(cloud: Cloud, game_date: date) -> Night:
     players = tuple(_player(row, known) for row in people)
     return Night(
         game_date=game_date,
-        games=len({row["game_id"] for row in people}),
+        games=_games(people),
         players=players,
         systems=_systems(written),
         generated_rows=_total(p.generated_rows for p in players),
@@ -146,6 +146,12 @@ def read_night(cloud: Cloud, game_date: date) -> Night:
         sources=tuple(reads.sources),
         problems=tuple(reads.problems),
     )
+
+
+def _games(people: tuple[dict[str, Any], ...]) -> int:
+    """By the context's game ids; the odds may carry the league's own, so they count only where there is no context."""
+    there = {row["game_id"] for row in people if row["in_context"] and row["game_id"]}
+    return len(there or {row["game_id"] for row in people if row["game_id"]})
 
 
 Rows = Mapping[str, Mapping[str, Any]]

@@ -2,14 +2,15 @@
 SELECT
   alias_lookup AS alias,
   nba_canonical_lookup AS canonical,
-  is_active AS active,
-  alias_display,
-  nba_canonical_display AS canonical_display,
+  IFNULL(is_active, FALSE) AS active,
+  IFNULL(alias_display, alias_lookup) AS alias_display,
+  IFNULL(nba_canonical_display, nba_canonical_lookup) AS canonical_display,
   alias_type AS kind,
   alias_source AS source,
   notes,
-  created_by,
+  IFNULL(created_by, '') AS created_by,
   created_at,
   processed_at
 FROM nba_reference.player_aliases
+WHERE alias_lookup IS NOT NULL AND nba_canonical_lookup IS NOT NULL
 ORDER BY alias, canonical

@@ -14,7 +14,7 @@ FROM (
     run_date,
     ROW_NUMBER() OVER (PARTITION BY player_lookup ORDER BY run_date DESC) AS age_rank
   FROM nba_predictions.prediction_worker_runs
-  WHERE game_date = @game_date AND run_date >= @from_time AND run_date < @to_time
+  WHERE game_date = @game_date AND run_date >= @from_time AND run_date < @to_time AND player_lookup IS NOT NULL
 )
 WHERE age_rank = 1
 ORDER BY player_lookup

@@ -1,8 +1,8 @@
 -- Which rows are in the predictions table for a date, per player and system, active or not?
 -- @param game_date DATE  the slate, in US Eastern
 SELECT
-  player_lookup,
-  system_id,
+  IFNULL(player_lookup, 'no player') AS player_lookup,
+  IFNULL(system_id, 'no system') AS system_id,
   COUNT(*) AS written_rows,
   COUNTIF(is_active) AS active_rows,
   COUNTIF(IFNULL(superseded, FALSE)) AS superseded_rows
