@@ -40,6 +40,7 @@ def routes(world: World, guarded: Guard) -> list[Route]:
         ("PATCH PUT", TABLE, "TableService.updateTable", api.change_table),
         ("DELETE", TABLE, "TableService.deleteTable", api.drop_table),
         ("GET", f"{TABLE}/data", "TableDataService.list", api.table_data),
+        ("POST", f"{TABLE}:testIamPermissions", "TableService.testIamPermissions", api.permissions),
         ("POST", f"{TABLE}/insertAll", "TableDataService.insertAll", api.stream),
         ("GET POST PUT PATCH DELETE", "/bigquery/v2/{rest:path}", "other", world.warehouse.pass_on),
     ]
@@ -136,6 +137,9 @@ class _Api:
         if not day:
             return await self.warehouse.pass_on(request)
         return await self.tables.partition(request, request.path_params["dataset"], name, day)
+
+    async def permissions(self, request: Request) -> Response:
+        return JSONResponse(self.world.held(await request.json()))
 
     async def stream(self, request: Request) -> Response:
         self.tables.forget(_table(request))

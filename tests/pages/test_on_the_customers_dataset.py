@@ -88,7 +88,7 @@ def test_names_that_are_half_there_in_the_aliases_and_the_registry_take_nothing_
 
 def test_the_night_is_repaired_into_their_table_and_what_only_they_fill_stays_as_it_was(desk, sandbox, monkeypatch):
     monkeypatch.setattr("services.run_actions.LOOK_EVERY_S", 0.1)
-    count = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer.PREDICTIONS}"  # noqa: S608
+    count = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer.PREDICTIONS}"
     before = next(iter(desk.bigquery.query(count).result()))
     with own_coordinator(sandbox) as url:
         at = replace(desk, settings=replace(desk.settings, coordinator_url=url))
