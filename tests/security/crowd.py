@@ -56,6 +56,6 @@ async def visitor(address: str, signed: str) -> AsyncIterator[Visitor]:
     where = address.replace("http://", "ws://") + "/_stcore/stream"
     headers = {"X-Goog-IAP-JWT-Assertion": signed}
     async with websockets.connect(
-        where, origin=address, additional_headers=headers, max_size=None, open_timeout=60
+        where, origin=address, additional_headers=headers, max_size=None, open_timeout=60, close_timeout=0.2
     ) as socket:
         yield Visitor(socket)
