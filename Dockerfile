@@ -3,10 +3,10 @@
 #   the coordinator  python -m services.pipeline.serve
 #   the watchdog     python -m services.watchdog
 # With --build-arg SANDBOX=yes it also holds the sandbox (python -m services.sandbox), for a demonstration.
-FROM python:3.11-slim-bookworm
+FROM python:3.11.14-slim-bookworm
 ARG SANDBOX=no
 
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 HOST=0.0.0.0 PORT=8080
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 HOST=0.0.0.0 PORT=8080 HOME=/home/desk
 WORKDIR /desk
 
 COPY requirements.txt requirements-dev.txt ./

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.frames import only_needed
 from services.foundation import identity
 from services.foundation.clock import Clock, SystemClock
 from services.foundation.errors import OnCallError
@@ -95,7 +96,7 @@ class Gate:
             return
         self._sockets[who] += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, only_needed(receive, who), send)
         finally:
             self._sockets[who] -= 1
             self._sockets += Counter()  # forgets who has none left

@@ -28,7 +28,19 @@ _LOOKS: dict[Health, tuple[str, str]] = {  # icon, Streamlit's colour name
 }
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
 _SHORTCODE = re.compile(r":(?=[\w+-][\w+/-]*[:\[])")  # :material/…:, :emoji:, :red[…]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # the wide ones are read as the plain
 ROW_PX = 28
 
 
@@ -197,7 +209,7 @@ def as_csv(rows: Sequence[Row]) -> bytes:
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
+    if isinstance(value, str) and (value.lstrip().startswith(_FORMULA) or value.startswith(_FORMULA)):
         return f"'{value}"
     return value
 

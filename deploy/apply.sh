@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/names.sh"
 render() { # a file of deploy/ with its ${NAMES} filled in
   local text name; text=$(<"deploy/$1")
   for name in PROJECT REGION LOCATION NAME IMAGE OPERATORS AUDIENCE READ ACT PIPELINE WORKER COORDINATOR WATCHDOG \
-    WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET DASHBOARD_URL; do
+    WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET ADDRESS HOSTS; do
     text=${text//"\${$name}"/"${!name}"}
   done
   if [[ -z $SLACK_SECRET ]]; then text=$(grep -v '# with SLACK_SECRET' <<<"$text"); fi
@@ -32,8 +32,9 @@ if [[ -z $PROJECT_NUMBER ]]; then
   if [[ $DO == yes ]]; then PROJECT_NUMBER=$(gcloud projects describe "$PROJECT" --format='value(projectNumber)')
   else PROJECT_NUMBER=PROJECT_NUMBER; fi
 fi
+: "${ADDRESS:=https://$NAME-$PROJECT_NUMBER.$REGION.run.app}"
+HOSTS=${ADDRESS#https://}
 AUDIENCE="/projects/$PROJECT_NUMBER/locations/$REGION/services/$NAME"
-: "${DASHBOARD_URL:=https://$NAME-$PROJECT_NUMBER.$REGION.run.app}"   # Cloud Run's own address of the dashboard
 
 say "APIs"
 run gcloud services enable run.googleapis.com bigquery.googleapis.com logging.googleapis.com iap.googleapis.com \

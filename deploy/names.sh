@@ -15,8 +15,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${WATCHED_RUNTIME:=}"                     # the watched worker's service account; needed to narrow and restore it
 : "${WITH_WRITE_PATH:=no}"                   # yes: also our own worker and coordinator, under names of their own
 : "${SLACK_SECRET:=}"                        # Secret Manager's name of the Slack address; empty: none
-: "${DASHBOARD_URL:=}"                        # where people open the dashboard; empty: the address that Cloud Run gives it
 : "${CHANNEL:=}"                             # Cloud Monitoring's notification channel; empty: its policies reach nobody
+: "${ADDRESS:=}"                             # the dashboard's own, where it is not the one Cloud Run gives
 : "${EVERY:=*/5 * * * *}"                    # how often the watchdog looks; a job is billed by the started minute
 
 WORKER="$NAME-worker" COORDINATOR="$NAME-coordinator" WATCHDOG="$NAME-watchdog"
@@ -32,9 +32,10 @@ for name in PROJECT REGION NAME WATCHED_WORKER WATCHED_COORDINATOR LOCATION; do
 done
 [[ $IMAGE =~ ^[A-Za-z0-9./_:@-]+$ ]] || { echo "IMAGE='$IMAGE' is not an image." >&2; exit 2; }
 [[ $OPERATORS =~ ^[A-Za-z0-9.@,+_\ -]*$ ]] || { echo "OPERATORS must be e-mail addresses with commas between." >&2; exit 2; }
-[[ $DASHBOARD_URL =~ ^(https://[A-Za-z0-9./_-]+)?$ ]] || { echo "DASHBOARD_URL='$DASHBOARD_URL' is not an https address." >&2; exit 2; }
 [[ $CHANNEL =~ ^[A-Za-z0-9./_-]*$ ]] || { echo "CHANNEL='$CHANNEL' is not a notification channel." >&2; exit 2; }
 [[ ${#NAME} -le 20 ]] || { echo "NAME='$NAME' is too long: a service account's name has 30 characters." >&2; exit 2; }
+
+[[ -z $ADDRESS || $ADDRESS =~ ^https://[A-Za-z0-9.-]+$ ]] || { echo "ADDRESS='$ADDRESS' is not https:// and a name." >&2; exit 2; }
 
 DO=no
 case "${1:---dry-run}" in

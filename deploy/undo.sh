@@ -49,6 +49,10 @@ if [[ -n $WATCHED_RUNTIME ]]; then
   try gcloud iam service-accounts remove-iam-policy-binding "$WATCHED_RUNTIME" --project="$PROJECT" \
     --member="serviceAccount:$ACT" --role=roles/iam.serviceAccountUser --quiet
 fi
+if [[ -n $SLACK_SECRET ]]; then
+  try gcloud secrets remove-iam-policy-binding "$SLACK_SECRET" --project="$PROJECT" --member="serviceAccount:$ACT" \
+    --role=roles/secretmanager.secretAccessor --quiet
+fi
 for who in "${accounts[@]}" "$TICK"; do
   try gcloud iam service-accounts delete "$who" --project="$PROJECT" --quiet
 done

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app import reads, session, widgets
-from services.doctor import Examination, Finding
+from services.doctor import Examination
+from services.finding import Finding
 from services.foundation.reading import Health
 
 cloud = session.cloud()

@@ -9,13 +9,14 @@ from services.foundation.reading import Health, worst
 from services.run_actions import RESUMABLE, RESUME, START
 from services.runs import LIVE, Batch, Batches, BatchState
 
+NONE, NOT_SURE = "No batch of this night is recorded", "One of the records cannot be read: whether"
 cloud, game_date = session.cloud(), session.game_date()
 
 
 def headline(batches: Batches) -> str:
     """The newest batch in one line: a stuck one and one at 0 % are named."""
     if not batches.batches:
-        return "No batch of this night is recorded"
+        return f"{NOT_SURE} a batch ran is unknown" if batches.problems else NONE
     newest = batches.batches[0]
     asked = "unknown" if newest.requested is None else f"{newest.requested:,}"
     done = "unknown" if newest.generated is None else f"{newest.generated:,}"
@@ -68,16 +69,16 @@ def buttons(batches: Batches | None) -> None:
 
 
 def show(batches: Batches) -> None:
-    health = worst(b.health for b in batches.batches[:1]) if batches.batches else Health.NONE_EXPECTED
+    none = Health.UNKNOWN if batches.problems else Health.NONE_EXPECTED
+    health = worst(b.health for b in batches.batches[:1]) if batches.batches else none
     widgets.verdict(health, headline(batches), [session.day(game_date)])
     buttons(batches)
     widgets.gaps(batches.problems)
     for batch in batches.batches[:1]:
         if batch.state in LIVE and batch.recorded_in == "ledger":
             run_panels.live(batch)
-    widgets.listing(
-        [as_row(batch) for batch in batches.batches], alt="Batches", empty="No batch of this night is recorded."
-    )
+    if batches.batches or not batches.problems:
+        widgets.listing([as_row(batch) for batch in batches.batches], alt="Batches", empty=f"{NONE}.")
     widgets.footer(batches.sources, cloud.now(), session.log("Consolidation"))
     for batch in batches.batches[:1]:
         if batch.state not in LIVE and batch.recorded_in == "ledger":

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,25 +14,21 @@ from itertools import islice
 
 from services import coordinator
 from services.calendar import read_first_night
+from services.finding import LIMIT_S, Finding, trouble
 from services.foundation.clients import Cloud, connect
 from services.foundation.errors import AccessDenied, MissingInWarehouse, OnCallError
 from services.foundation.google_reads import reading_from
 from services.foundation.reading import SEVERITY, Health, Source, worst
 from services.foundation.settings import Settings
 from services.logs import parse
-from services.wanted_tables import TABLES, Wanted
+from services.permissions import acting_identity, reading_identity
+from services.schedule import read_schedule
+from services.wanted_tables import read_tables
 
-LIMIT_S = 20
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: how it is, in a sentence, and the command that repairs it where one does."""
-
-    about: str
-    health: Health
-    sentence: str
-    repair: str = ""
+SEARCHED = re.compile(  # the words that the desk's own searches look for, in any case
+    r"staging write|writing to bigquery|(permanent|transient) failure|dml|consolidation|merge|batch|predictions? for",
+    re.I,
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,18 @@ class Examination:
 
 def read_examination(cloud: Cloud) -> Examination:
     """Look at everything once; what cannot be looked at is a finding of its own. Raises nothing."""
-    checks = (_sign_in, _warehouse, _tables, _job_history, _logs, _services, _coordinator)
+    checks = (
+        _sign_in,
+        _warehouse,
+        read_tables,
+        _job_history,
+        reading_identity,
+        acting_identity,
+        _logs,
+        _services,
+        _scheduler,
+        _coordinator,
+    )
     found = [finding for check in checks for finding in _safely(check, cloud)]
     found.sort(key=lambda finding: SEVERITY.index(finding.health))
     return Examination(tuple(found), (Source("BigQuery, Cloud Run, Logging, the coordinator", cloud.now()),))
@@ -58,14 +66,7 @@ def _safely(check: Callable[[Cloud], Iterator[Finding]], cloud: Cloud) -> Iterat
     try:
         yield from check(cloud)
     except OnCallError as error:
-        yield _trouble(cloud, check.__name__.strip("_").replace("_", " "), error)
-
-
-def _trouble(cloud: Cloud, about: str, error: OnCallError, repair: str = "") -> Finding:
-    health = Health.CRITICAL if isinstance(error, AccessDenied | MissingInWarehouse) else Health.UNKNOWN
-    project = cloud.settings.project
-    grant = f"PROJECT={project} deploy/apply.sh --do" if isinstance(error, AccessDenied) else ""
-    return Finding(about, health, f"{error.sentence} {error.remedy}".strip(), repair or grant)
+        yield trouble(cloud, check.__name__.strip("_").replace("_", " "), error)
 
 
 def _sign_in(cloud: Cloud) -> Iterator[Finding]:
@@ -93,60 +94,18 @@ def _warehouse(cloud: Cloud) -> Iterator[Finding]:
     yield Finding("warehouse", Health.OK, f"BigQuery answers questions in {cloud.settings.project}; {told}.")
 
 
-def _tables(cloud: Cloud) -> Iterator[Finding]:
-    for wanted in TABLES:
-        try:
-            yield _table(cloud, wanted)
-        except MissingInWarehouse:
-            yield _missing(cloud, wanted)
-        except OnCallError as error:
-            yield _trouble(cloud, wanted.name, error)
-
-
-def _missing(cloud: Cloud, wanted: Wanted) -> Finding:
-    project = cloud.settings.project
-    repair = f"PROJECT={project} deploy/apply.sh --do" if wanted.ours else f"bq show {project}:{wanted.name}"
-    health = Health.CRITICAL if wanted.needed else Health.WARNING
-    return Finding(wanted.name, health, f"It is not there: {wanted.without}.", repair)
-
-
-def _table(cloud: Cloud, wanted: Wanted) -> Finding:
-    with reading_from("BigQuery tables.get"):
-        table = cloud.bigquery.get_table(wanted.name, timeout=LIMIT_S)
-    name = f"{cloud.settings.project}.{wanted.name}"
-    there = {field.name: field.field_type for field in table.schema}
-    if gone := sorted(set(wanted.columns) - set(there)):
-        health = Health.CRITICAL if wanted.needed else Health.WARNING
-        columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column} {wanted.columns[column]}" for column in gone)
-        sentence = f"It has no column {', '.join(gone)}: {wanted.without}."
-        return Finding(wanted.name, health, sentence, f"bq query --nouse_legacy_sql 'ALTER TABLE `{name}` {columns}'")
-    extra = len(set(there) - set(wanted.columns))
-    about = f"{len(there)} columns ({extra} not needed here), {table.num_rows or 0:,} rows"
-    if wanted.partitioned_by and table.time_partitioning is None:
-        size = (table.num_bytes or 0) / 1_000_000
-        return Finding(
-            wanted.name,
-            Health.WARNING,
-            f"It is not partitioned: every question and every MERGE about one night reads the whole table"
-            f" ({size:,.1f} MB). Everything works; it costs more. {about}.",
-            f"bq query --nouse_legacy_sql --time_partitioning_field={wanted.partitioned_by}"
-            f" --clustering_fields={wanted.clustered_by.replace(' ', '')} --destination_table={wanted.name}_partitioned"
-            f" 'FROM `{name}`'",
-        )
-    return Finding(wanted.name, Health.OK, f"Every needed column is there: {about}.")
-
-
 def _job_history(cloud: Cloud) -> Iterator[Finding]:
     try:
         with reading_from("BigQuery job history"):
             list(islice(cloud.bigquery.list_jobs(all_users=True, max_results=1, timeout=LIMIT_S), 1))
     except AccessDenied as error:
-        yield _trouble(
-            cloud,
+        project = cloud.settings.project
+        yield Finding(
             "job history",
-            AccessDenied(error.sentence, "DML errors are then counted from the logs alone."),
-            f"gcloud projects add-iam-policy-binding {cloud.settings.project} --role=roles/bigquery.resourceViewer"
-            " --member=serviceAccount:prediction-on-call-read@…",
+            Health.WARNING,
+            f"{error.sentence} DML errors are then counted from the logs alone.",
+            f"gcloud projects add-iam-policy-binding {project} --role=roles/bigquery.resourceViewer"
+            f" --member=serviceAccount:prediction-on-call-read@{project}.iam.gserviceaccount.com",
         )
         return
     yield Finding("job history", Health.OK, "The jobs of all users can be listed: DML errors are counted from them.")
@@ -178,7 +137,11 @@ def _shapes(service: str, entries: list[object]) -> Finding:
     lines = [parse(entry) for entry in entries]
     as_json = sum(isinstance(getattr(entry, "payload", None), dict) for entry in entries)
     unread = sum(not line.message.strip() for line in lines)
-    told = f"{len(lines)} newest lines read: {len(lines) - as_json} text, {as_json} JSON"
+    known = sum(SEARCHED.search(line.message) is not None for line in lines)
+    told = f"{len(lines)} newest lines read: {len(lines) - as_json} text, {as_json} JSON, {known} of a shape the desk knows"
+    if not known:
+        lost = "why a player is missing is then known from the tables alone"
+        return Finding(about, Health.WARNING, f"{told}: {lost}.", f"gcloud run services logs read {service} --limit=20")
     if unread:
         return Finding(about, Health.WARNING, f"{told}; {unread} of them have no message that the desk understands.")
     return Finding(about, Health.OK, f"{told}.")
@@ -199,7 +162,7 @@ def _services(cloud: Cloud) -> Iterator[Finding]:
             )
             continue
         except OnCallError as error:
-            yield _trouble(cloud, name, error)
+            yield trouble(cloud, name, error)
             continue
         ready, created = (
             r.rsplit("/", 1)[-1] for r in (service.latest_ready_revision, service.latest_created_revision)
@@ -213,6 +176,22 @@ def _services(cloud: Cloud) -> Iterator[Finding]:
             )
         else:
             yield Finding(name, Health.OK, f"{name} serves its newest revision {ready} at {service.uri}.")
+
+
+def _scheduler(cloud: Cloud) -> Iterator[Finding]:
+    """The entries that start the runs: there, enabled, and well at their last attempt."""
+    plan, here = read_schedule(cloud), f"--location={cloud.settings.region} --project={cloud.settings.project}"
+    jobs = {job.name: job for job in plan.jobs}
+    for name in plan.expected:
+        if name not in jobs:
+            known = f"gcloud scheduler jobs list {here}; then set EXPECTED_JOBS to those that start the runs"
+            yield Finding(name, Health.WARNING, "It is not in Cloud Scheduler: nothing starts that run.", known)
+        elif why := jobs[name].trouble:
+            verb = "resume" if "paused" in why or "disabled" in why else "describe"
+            repair = f"gcloud scheduler jobs {verb} {name} {here}"
+            yield Finding(name, Health.WARNING, f"The scheduled run {why}.", repair)
+        else:
+            yield Finding(name, Health.OK, f"It is scheduled ({jobs[name].cron}, {jobs[name].time_zone}).")
 
 
 def _coordinator(cloud: Cloud) -> Iterator[Finding]:

@@ -99,7 +99,7 @@ def read_night(cloud: Cloud, game_date: date) -> Night:
     players = tuple(_player(row, parts) for row in parts.people)
     return Night(
         game_date=game_date,
-        games=len({row["game_id"] for row in parts.people}),
+        games=_games(parts.people),
         players=players,
         systems=parts.systems,
         generated_rows=_total(p.generated_rows for p in players),
@@ -109,6 +109,12 @@ def read_night(cloud: Cloud, game_date: date) -> Night:
         sources=tuple(reads.sources),
         problems=tuple(reads.problems),
     )
+
+
+def _games(people: tuple[Row, ...]) -> int:
+    """By the context's game ids; the odds may carry the league's own, so they count only where there is no context."""
+    there = {row["game_id"] for row in people if row["in_context"] and row["game_id"]}
+    return len(there or {row["game_id"] for row in people if row["game_id"]})
 
 
 def _player(row: Row, parts: Parts) -> PlayerNight:

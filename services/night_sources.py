@@ -161,10 +161,8 @@ def _backwards(text: str | None) -> tuple[int, ...]:
 def by_player(rows: Iterable[Row]) -> dict[str, Written]:
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
-        if row["player_lookup"] is None:
-            continue
         for place, counts in enumerate((True, row["is_active"], row["superseded"])):
-            sums[row["player_lookup"]][place] += bool(counts)
+            sums[row["player_lookup"] or "no player"][place] += bool(counts)
     return {who: Written(*counts) for who, counts in sums.items()}
 
 
@@ -172,11 +170,10 @@ def by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
     players: dict[str, set[str]] = defaultdict(set)
     active: dict[str, int] = defaultdict(int)
     for row in rows:
-        if row["player_lookup"] is None or row["system_id"] is None:
-            continue
-        active[row["system_id"]] += bool(row["is_active"])
-        if row["is_active"]:
-            players[row["system_id"]].add(row["player_lookup"])
+        system = row["system_id"] or "no system"
+        active[system] += bool(row["is_active"])
+        if row["is_active"] and row["player_lookup"] is not None:
+            players[system].add(row["player_lookup"])
     return tuple((system, len(players[system]), active[system]) for system in sorted(active))
 
 

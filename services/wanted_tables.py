@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from google.cloud import bigquery
+
+from services.finding import LIMIT_S, Finding, apply_script, trouble
+from services.foundation.clients import Cloud
+from services.foundation.errors import MissingInWarehouse, OnCallError
+from services.foundation.google_reads import reading_from
+from services.foundation.reading import Health
+
+MODERN = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+NUMBERS = {"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"}  # every question casts them, so one may stand for another
 
 
 @dataclass(frozen=True)
@@ -111,3 +122,61 @@ TABLES = (
         needed=False,
     ),
 )
+
+
+def read_tables(cloud: Cloud) -> Iterator[Finding]:
+    """Every wanted table: is it there, with the columns and kinds that the questions name, and partitioned?"""
+    for wanted in TABLES:
+        try:
+            yield _table(cloud, wanted)
+        except MissingInWarehouse:
+            yield _missing(cloud, wanted)
+        except OnCallError as error:
+            yield trouble(cloud, wanted.name, error)
+
+
+def _missing(cloud: Cloud, wanted: Wanted) -> Finding:
+    project = cloud.settings.project
+    repair = apply_script(cloud) if wanted.ours else f"bq show {project}:{wanted.name}"
+    health = Health.CRITICAL if wanted.needed else Health.WARNING
+    return Finding(wanted.name, health, f"It is not there: {wanted.without}.", repair)
+
+
+def _table(cloud: Cloud, wanted: Wanted) -> Finding:
+    with reading_from("BigQuery tables.get"):
+        table = cloud.bigquery.get_table(wanted.name, timeout=LIMIT_S)
+    name = f"{cloud.settings.project}.{wanted.name}"
+    there = {field.name: MODERN.get(field.field_type, field.field_type) for field in table.schema}
+    if gone := sorted(set(wanted.columns) - set(there)):
+        health = Health.CRITICAL if wanted.needed else Health.WARNING
+        columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column} {wanted.columns[column]}" for column in gone)
+        sentence = f"It has no column {', '.join(gone)}: {wanted.without}."
+        return Finding(wanted.name, health, sentence, f"bq query --nouse_legacy_sql 'ALTER TABLE `{name}` {columns}'")
+    if wrong := [column for column in wanted.columns if not _fits(there[column], wanted.columns[column])]:
+        told = ", ".join(f"{column} is {there[column]}, not {wanted.columns[column]}" for column in wrong)
+        health = Health.CRITICAL if wanted.needed else Health.WARNING
+        repair = f"bq show --schema --format=prettyjson {cloud.settings.project}:{wanted.name}"
+        return Finding(wanted.name, health, f"Its {told}: {wanted.without}.", repair)
+    return _shape(wanted, table, there, name)
+
+
+def _fits(there: str, wanted: str) -> bool:
+    return there == wanted or {there, wanted} <= NUMBERS
+
+
+def _shape(wanted: Wanted, table: bigquery.Table, there: Mapping[str, str], name: str) -> Finding:
+    """The columns fit: what else is there, and is a night read without the rest?"""
+    extra = len(set(there) - set(wanted.columns))
+    about = f"{len(there)} columns ({extra} not needed here), {table.num_rows or 0:,} rows"
+    if wanted.partitioned_by and table.time_partitioning is None:
+        size = (table.num_bytes or 0) / 1_000_000
+        return Finding(
+            wanted.name,
+            Health.WARNING,
+            f"It is not partitioned: every question and every MERGE about one night reads the whole table"
+            f" ({size:,.1f} MB). Everything works; it costs more. {about}.",
+            f"bq query --nouse_legacy_sql --time_partitioning_field={wanted.partitioned_by}"
+            f" --clustering_fields={wanted.clustered_by.replace(' ', '')} --destination_table={wanted.name}_partitioned"
+            f" 'FROM `{name}`'",
+        )
+    return Finding(wanted.name, Health.OK, f"Every needed column is there: {about}.")

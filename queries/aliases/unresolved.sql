@@ -6,7 +6,7 @@ WITH odds AS (
   SELECT
     game_date,
     player_lookup,
-    ANY_VALUE(player_name) AS player_name,
+    IFNULL(ANY_VALUE(player_name), player_lookup) AS player_name,
     ANY_VALUE(away_team_abbr) AS away_team,
     ANY_VALUE(home_team_abbr) AS home_team
   FROM nba_raw.odds_api_player_points_props

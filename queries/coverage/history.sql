@@ -18,7 +18,7 @@ WITH context AS (
       *,
       ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup ORDER BY created_at DESC, game_id) AS age_rank
     FROM nba_analytics.upcoming_player_game_context
-    WHERE game_date BETWEEN @first_date AND @last_date
+    WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
   )
   WHERE age_rank = 1
   GROUP BY game_date
@@ -51,7 +51,7 @@ names AS (
 per_player AS (
   SELECT
     game_date,
-    system_id,
+    IFNULL(system_id, 'no system') AS system_id,
     player_lookup,
     COUNT(*) AS rows_written,
     COUNTIF(is_active) AS rows_active

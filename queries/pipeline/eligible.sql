@@ -10,7 +10,7 @@ WITH context AS (
       *,
       ROW_NUMBER() OVER (PARTITION BY player_lookup ORDER BY created_at DESC, game_id) AS age_rank
     FROM nba_analytics.upcoming_player_game_context
-    WHERE game_date = @game_date
+    WHERE game_date = @game_date AND player_lookup IS NOT NULL
   )
   WHERE age_rank = 1
 ),

@@ -18,3 +18,4 @@ CREATE TABLE IF NOT EXISTS prediction_on_call.alerts (
 )
 PARTITION BY DATE(recorded_at)
 CLUSTER BY alert_id
+OPTIONS (description = "What did the watchdog raise, who was told, and who did what about it? Rows are only ever added; an alert's events are numbered.")

@@ -58,7 +58,7 @@ def sentence_for(source: str, error: BaseException, sql: str = "") -> OnCallErro
     if known is not None:
         return SourceUnreadable(f"{source} refused: {known.meaning}.", "It usually passes; look again in a minute.")
     if isinstance(error, google.NotFound):
-        return MissingInWarehouse(f"{source}: not found: {message}", "Check the project, dataset and table names.")
+        return MissingInWarehouse(f"{source}: {message}", "Check the project, dataset and table names.")
     if isinstance(error, google.Forbidden | google.Unauthorized):
         return AccessDenied(f"{source} refused this identity: {message}", "Ask for the read roles listed in deploy/.")
     if isinstance(error, google.BadRequest):
@@ -87,4 +87,5 @@ def _quoted_line(message: str, sql: str) -> str:
 
 def _first_line(error: BaseException) -> str:
     message = getattr(error, "message", "") or str(error) or type(error).__name__
-    return re.sub(r"(POST|GET|PATCH|PUT|DELETE) https?://\S+:\s*", "", str(message).splitlines()[0])[:300]
+    line = re.sub(r"(POST|GET|PATCH|PUT|DELETE) https?://\S+:\s*", "", str(message).splitlines()[0])
+    return line.partition("; reason: ")[0][:300]  # what follows says the same again

@@ -93,7 +93,7 @@ def active_aliases(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str
     """Each active alias with its canonical names, from the rows of the question `aliases.book`."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row["active"]:
+        if row["active"] and row["alias"] and row["canonical"]:
             found[row["alias"]].add(row["canonical"])
     return {alias: frozenset(canonicals) for alias, canonicals in found.items()}
 
@@ -102,12 +102,30 @@ def read_book(cloud: Cloud) -> Book:
     """Every alias and every registered player; raises OnCallError when either table cannot be read."""
     aliases, registry = catalog.run(cloud, "aliases.book"), catalog.run(cloud, "registry.book")
     return Book(
-        tuple(sorted((Alias(**row) for row in aliases.rows), key=lambda each: each.pair)),
-        tuple(
-            sorted((Registered(**row) for row in registry.rows), key=lambda each: (each.lookup, each.season, each.team))
-        ),
+        tuple(sorted((_alias(row) for row in aliases.rows if row["alias"] and row["canonical"]), key=lambda a: a.pair)),
+        tuple(sorted((_registered(row) for row in registry.rows if row["lookup"]), key=_order)),
         (aliases.source, registry.source),
     )
+
+
+def _alias(row: Mapping[str, Any]) -> Alias:
+    """One row; what a live table leaves empty is told by what it has."""
+    shown = {
+        "active": bool(row["active"]),
+        "alias_display": row["alias_display"] or row["alias"],
+        "canonical_display": row["canonical_display"] or row["canonical"],
+        "created_by": row["created_by"] or "",
+    }
+    return Alias(**{**row, **shown})
+
+
+def _registered(row: Mapping[str, Any]) -> Registered:
+    shown = {"name": row["name"] or row["lookup"], "team": row["team"] or "", "season": row["season"] or ""}
+    return Registered(**{**row, **shown})
+
+
+def _order(each: Registered) -> tuple[str, str, str]:
+    return each.lookup, each.season, each.team
 
 
 def as_row(alias: Alias) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
+from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
 from services.pipeline.merge import merge_sql
@@ -26,6 +27,7 @@ from services.pipeline.rows import KEY, Column, Key, key
 
 STAGING_LIFE = timedelta(days=7)  # a net under the cleanup, not the cleanup
 TIMEOUT_S = 60.0
+LISTED_ROWS = 25_000
 
 
 @dataclass(frozen=True)
@@ -171,16 +173,24 @@ class BigQueryDoor:
         return Merged(int(job.num_dml_affected_rows or 0), job_id)
 
     def keys(self, table: str, game_date: date) -> dict[Key, list[bool]]:
-        """Business keys of a date in a table with the is_active of each row; read with tabledata.list, which is free."""
-        about = self._client.get_table(table, timeout=TIMEOUT_S)
-        wanted = [field for field in about.schema if field.name in (*KEY, "is_active")]
-        name = f"{table}${game_date:%Y%m%d}" if about.time_partitioning else table
-        source = bigquery.TableReference.from_string(name, self._cloud.settings.project)
+        """Business keys of a date in a table with the is_active of each row."""
         found: dict[Key, list[bool]] = {}
-        for row in self._client.list_rows(source, selected_fields=wanted, page_size=10_000, timeout=TIMEOUT_S):
+        for row in self._rows(self._client.get_table(table, timeout=TIMEOUT_S), table, game_date):
             if row["game_date"] == game_date:
                 found.setdefault(key(row), []).append(bool(row["is_active"]))
         return found
+
+    def _rows(self, about: bigquery.Table, table: str, game_date: date) -> Iterable[Mapping[str, Any]]:
+        """Listed, which is free; a long table without partitions would be listed whole, so there it is a query of six columns."""
+        if not about.time_partitioning and (about.num_rows or 0) > LISTED_ROWS:
+            return catalog.run(self._cloud, "pipeline.keys", tables={"rows": table}, game_date=game_date).rows
+        wanted = [field for field in about.schema if field.name in (*KEY, "is_active")]
+        name = f"{table}${game_date:%Y%m%d}" if about.time_partitioning else table
+        source = bigquery.TableReference.from_string(name, self._cloud.settings.project)
+        listed: Iterable[Mapping[str, Any]] = self._client.list_rows(
+            source, selected_fields=wanted, page_size=10_000, timeout=TIMEOUT_S
+        )
+        return listed
 
     def claim(self, job_id: str, labels: Mapping[str, str]) -> bool:
         """Take a job id: BigQuery gives it once in a project, so this is a compare-and-swap."""

@@ -40,6 +40,7 @@ def routes(world: World, guarded: Guard) -> list[Route]:
         ("PATCH PUT", TABLE, "TableService.updateTable", api.change_table),
         ("DELETE", TABLE, "TableService.deleteTable", api.drop_table),
         ("GET", f"{TABLE}/data", "TableDataService.list", api.table_data),
+        ("POST", f"{TABLE}:testIamPermissions", "TableService.testIamPermissions", api.permissions),
         ("POST", f"{TABLE}/insertAll", "TableDataService.insertAll", api.stream),
         ("GET POST PUT PATCH DELETE", "/bigquery/v2/{rest:path}", "other", world.warehouse.pass_on),
     ]
@@ -139,6 +140,9 @@ class _Api:
         """tabledata.list, of a table or of a partition (table$20251229): free of charge."""
         name, _, day = request.path_params["table"].partition("$")
         return await self.tables.rows(request, request.path_params["dataset"], name, day)
+
+    async def permissions(self, request: Request) -> Response:
+        return JSONResponse(self.world.held(await request.json()))
 
     async def stream(self, request: Request) -> Response:
         self.tables.forget(_table(request))

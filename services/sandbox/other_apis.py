@@ -23,6 +23,7 @@ def routes(world: World, guarded: Guard) -> list[Route]:
     return [
         Route("/v2/entries:list", guarded("logging", "entries.list", api.list_entries), methods=["POST"]),
         Route("/v2/entries:write", guarded("logging", "entries.write", api.write_entries), methods=["POST"]),
+        Route("/v2/{name:path}:testIamPermissions", guarded("run", "permissions", api.permissions), methods=["POST"]),
         Route("/v2/{name:path}", guarded("run", "run", api.cloud_run), methods=["GET", "PATCH"]),
         Route("/run/{service}/{path:path}", balanced, methods=["GET", "POST"]),
         Route("/run/{service}", balanced, methods=["GET", "POST"]),
@@ -74,6 +75,9 @@ class _Api:
                 404,
             )
         return JSONResponse(found)
+
+    async def permissions(self, request: Request) -> Response:
+        return JSONResponse(self.world.held(await request.json()))
 
     async def _patch_service(self, name: str, request: Request) -> Response:
         asked = request.query_params

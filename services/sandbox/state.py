@@ -29,11 +29,17 @@ class World:
     wait_for_instance_s: float = 10.0
     messages: list[dict[str, Any]] = field(default_factory=list)  # what Slack was sent
     jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's
+    withheld: set[str] = field(default_factory=set)  # permissions that nobody has here; everybody has the others
 
     def reset_limits(self) -> None:
-        """Forget what the limits have counted, and every scripted fault."""
+        """Forget what the limits have counted, and everything that was broken to order."""
         self.faults.clear()
         self.limits = self.warehouse.limits = Limits()
+        self.withheld.clear()
+
+    def held(self, told: dict[str, Any]) -> dict[str, Any]:
+        """What testIamPermissions answers: of the permissions asked for, those that one has."""
+        return {"permissions": [each for each in told.get("permissions", ()) if each not in self.withheld]}
 
     def now_s(self) -> float:
         return self.clock.now().timestamp()

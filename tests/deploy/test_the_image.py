@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def test_the_image_runs_as_nobody_in_particular_from_pinned_parts():
     assert ("USER", ["10001"]) in told
     assert any("--require-hashes" in words for word, words in told if word == "RUN")
     assert not [words for word, words in told if word == "ADD"]
-    assert any(words == ["python:3.11-slim-bookworm"] for word, words in told if word == "FROM")
+    (base,) = [words for word, words in told if word == "FROM"]
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", base[0]), "a release, not whatever is newest"
 
 
 def test_no_secret_and_no_test_is_sent_to_the_build():
@@ -102,6 +104,21 @@ def test_the_dashboard_of_the_image_lets_in_who_signed_in_and_nobody_else(part, 
 def test_worker_and_coordinator_start_from_the_same_image(part, sandbox, module):
     address = part("/health", module, SANDBOX_URL=sandbox.address)
     assert requests.get(address, timeout=10).json()["status"] == "healthy"
+
+
+def test_the_watchdog_looks_once_from_the_same_image_and_ends(built, sandbox):
+    folder, site = built
+    told = image.start(folder, site, "services.watchdog", SANDBOX_URL=sandbox.address)
+    assert told.wait(timeout=90) == 0
+
+
+def test_only_a_build_argument_brings_the_sandbox_with_what_it_needs():
+    (install,) = [" ".join(words) for word, words in image.steps() if word == "RUN" and "pip" in words]
+    assert ("ARG", ["SANDBOX=no"]) in image.steps()
+    assert 'if [ "$SANDBOX" = yes ]; then list=requirements-dev.txt; else list=requirements.txt; fi' in install
+    assert any(
+        '"$SANDBOX" != yes' in " ".join(w) and "services/sandbox" in w[-2] for k, w in image.steps() if k == "RUN"
+    )
 
 
 def test_the_dashboard_without_a_sign_in_ends_with_a_sentence(built):

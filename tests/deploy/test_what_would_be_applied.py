@@ -206,6 +206,40 @@ def test_the_dashboard_starts_with_what_its_file_says(printed, monkeypatch):
     assert settings.operators == {"nora@example.com", "max@example.com"}
 
 
+def test_links_in_messages_lead_to_the_dashboard_which_answers_under_that_name_only(tools, printed):
+    def env(told: dict) -> dict[str, str]:
+        spec = told["spec"]["template"]["spec"]
+        container = (spec["template"]["spec"] if "template" in spec else spec)["containers"][0]
+        return {each["name"]: each.get("value", "") for each in container["env"]}
+
+    host = "prediction-on-call-123.us-west2.run.app"
+    assert env(filled_in(printed)["watchdog.yaml"])["DASHBOARD_URL"] == f"https://{host}"
+    assert env(filled_in(printed)["dashboard.yaml"])["DASHBOARD_HOSTS"] == host
+    own = filled_in(script(tools, "apply.sh", ADDRESS="https://desk.example.com").stdout)
+    assert env(own["watchdog.yaml"])["DASHBOARD_URL"] == "https://desk.example.com"
+    assert script(tools, "apply.sh", ADDRESS="https://desk.example/?key=1").returncode == 2
+
+
+def test_each_table_of_ours_is_partitioned_clustered_and_says_what_it_is_for():
+    for path in (ROOT / "queries" / "schema").glob("*.sql"):
+        text = path.read_text(encoding="utf-8")
+        assert "PARTITION BY" in text, path.name
+        assert "CLUSTER BY" in text, path.name
+        assert "OPTIONS (description" in text.rpartition("CLUSTER BY")[2], path.name
+
+
+def test_undoing_takes_back_every_role_that_outlives_what_was_deployed(tools, printed):
+    """Roles on a service of ours go with it; those on a project, a dataset, a secret or somebody else's service must be taken."""
+    undone = {tuple(w for w in c if "role" in w or "member" in w) for c in commands(script(tools, "undo.sh").stdout)}
+    taken = {(w, m) for pair in undone if len(pair) == 2 for m in pair for w in pair if "role=" in w and "member=" in m}
+    stays = ("projects", "secrets")
+    for command in commands(printed):
+        if command[1] in stays and "add-iam-policy-binding" in command:
+            role = next(word for word in command if word.startswith("--role="))
+            member = next(word for word in command if word.startswith("--member="))
+            assert (role, member) in taken, command
+
+
 def test_nobody_unknown_may_call_anything_and_nobody_owns_the_project(printed):
     assert "allUsers" not in printed
     assert "allAuthenticatedUsers" not in printed

@@ -45,7 +45,9 @@ def test_every_health_word_has_an_icon_of_its_own_and_says_its_word():
     assert len({badge.split("material/")[1].split(":")[0] for badge in badges.values()}) == len(Health)
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", '=HYPERLINK("http://x")'])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "\u00a0=1", "\uff1d1+1", '=HYPERLINK("http://x")']
+)
 def test_a_downloaded_text_cannot_run_as_a_formula(cell):
     (row,) = csv.DictReader(io.StringIO(widgets.as_csv([{"name": cell}]).decode("utf-8-sig")))
     assert row["name"] == f"'{cell}"

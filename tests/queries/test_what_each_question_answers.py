@@ -94,6 +94,11 @@ def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readines
     assert ask("pipeline.eligible", game_date=NIGHT, minutes_needed=47.0) == ()
 
 
+def test_pipeline_keys_are_those_of_the_date_and_of_no_other(ask):
+    rows = ask("pipeline.keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT)
+    assert (len(rows), {row["game_date"] for row in rows}) == (1700, {NIGHT})
+
+
 def test_pipeline_games_counts_the_slate(ask):
     assert len(ask("pipeline.games", game_date=NIGHT)) == 11
     assert ask("pipeline.games", game_date=NO_GAMES) == ()

@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 from starlette.responses import PlainTextResponse
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.Common_pb2 import FileURLsRequest
 
 from app import gate
+from app.frames import only_needed
 from app.gate import Gate
 from services.foundation.clock import FixedClock
 from services.foundation.identity import KeyRing
@@ -188,6 +192,34 @@ def test_a_flood_of_connections_ends_at_the_gate_and_others_still_get_in(desk, m
     assert answers[:-1].count("websocket.accept") == 5
     assert answers[-1] == "websocket.accept"
     assert desk.connect(**origin, **desk.signed()) == "websocket.accept", "places that were left are free again"
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        (BackMsg(clear_cache=True), False),
+        (BackMsg(set_run_on_save=True), False),
+        (BackMsg(debug_shutdown_runtime=True), False),
+        (BackMsg(load_git_info=True), False),
+        (BackMsg(file_urls_request=FileURLsRequest(request_id="x")), False),
+        (BackMsg(stop_script=True), True),
+        (BackMsg(app_heartbeat=True), True),
+        (BackMsg(rerun_script=ClientState(query_string="date=2025-12-29")), True),
+    ],
+)
+def test_over_the_websocket_a_browser_asks_for_what_a_page_needs_and_cannot_empty_everybodys_answers(said, passes):
+    async def hear() -> list[bytes | None]:
+        told = iter([said.SerializeToString(), b"\xff not a message", None])
+
+        async def receive() -> dict:
+            return {"type": "websocket.receive", "bytes": next(told)}
+
+        heard = only_needed(receive, NORA)
+        return [(await heard())["bytes"] for _ in range(2)]
+
+    first, second = asyncio.run(hear())
+    assert (first == said.SerializeToString()) is passes
+    assert second == (b"\xff not a message" if passes else None), "what is no message is refused by Streamlit itself"
 
 
 def test_what_a_path_says_cannot_write_a_log_line(desk, monkeypatch):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
-from services.doctor import Finding, as_text, read_examination
+from services.doctor import as_text, read_examination
+from services.finding import Finding
 from services.foundation.clients import Cloud, connect
 from services.foundation.reading import Health
 from services.foundation.settings import Settings
@@ -81,7 +82,7 @@ def test_on_a_healthy_desk_every_finding_is_well_and_nothing_is_written(own, loo
     before = dict(own.world.meter.calls)
     found = look()
     assert worst(found) == set(), found
-    assert len(found) >= 17
+    assert len(found) >= 21
     asked = {call for call, times in own.world.meter.calls.items() if times != before.get(call, 0)}
     assert not {call for call in asked if any(w in call.lower() for w in ("insert", "patch", "delete", "update"))} - {
         "bigquery.JobService.insertJob"
@@ -138,7 +139,9 @@ def test_a_missing_column_is_named_with_the_command_that_adds_it(own, look):
     [
         (Fault("bigquery", "status", status=403, message="Access Denied: User may not"), "warehouse", Health.CRITICAL),
         (Fault("bigquery", "status", "getTable", status=403, message="Access Denied"), PREDICTIONS, Health.CRITICAL),
-        (Fault("bigquery", "status", "listJobs", status=403, message="Access Denied"), "job history", Health.CRITICAL),
+        (Fault("bigquery", "status", "listJobs", status=403, message="Access Denied"), "job history", Health.WARNING),
+        (Fault("scheduler", "status", status=403), "scheduler", Health.CRITICAL),
+        (Fault("bigquery", "status", "testIam", status=403), "acting identity", Health.CRITICAL),
         (Fault("logging", "status", status=403), "logs", Health.CRITICAL),
         (Fault("run", "status", status=403), "prediction-worker", Health.CRITICAL),
         (Fault("run", "status", status=400, message="nonsense"), "prediction-worker", Health.UNKNOWN),
@@ -148,9 +151,82 @@ def test_a_door_that_is_shut_is_told_and_the_others_are_still_looked_at(own, loo
     own.world.faults.set(fault)
     found = look()
     assert found[about].health is health, found[about]
-    if health is Health.CRITICAL:
+    if health is not Health.UNKNOWN:
         assert found[about].repair
+    assert "…" not in found[about].repair, "a command is one that can be pasted"
     assert [finding for finding in found.values() if finding.health is Health.OK]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "health"),
+    [("game_date", "STRING", Health.CRITICAL), ("created_at", "DATETIME", Health.CRITICAL)],
+)
+def test_a_column_of_another_kind_is_named(own, look, column, kind, health):
+    with without(own, PREDICTIONS, column, more=[bigquery.SchemaField(column, kind)]):
+        found = look()[PREDICTIONS]
+    assert found.health is health
+    assert f"{column} is {kind}, not" in found.sentence
+    assert found.repair.startswith("bq show --schema")
+
+
+def test_a_line_kept_as_a_float_is_no_fault_because_every_question_casts_it(own, look):
+    field = bigquery.SchemaField("current_points_line", "FLOAT64")
+    with without(own, PREDICTIONS, "current_points_line", more=[field]):
+        assert "not partitioned" in look()[PREDICTIONS].sentence
+
+
+@pytest.mark.parametrize(("state", "verb"), [("PAUSED", "resume"), ("DISABLED", "resume"), ("gone", "list")])
+def test_a_scheduler_entry_that_starts_nothing_is_noticed(own, look, state, verb):
+    jobs, name = own.world.jobs, "same-day-predictions"
+    kept = [dict(job) for job in jobs]
+    jobs[:] = [j for j in kept if state != "gone" or not j["name"].endswith(name)]
+    for job in jobs:
+        if job["name"].endswith(name):
+            job["state"] = state
+    try:
+        found = look()
+    finally:
+        jobs[:] = kept
+    assert found[name].health is Health.WARNING
+    assert found[name].repair.startswith(f"gcloud scheduler jobs {verb}")
+    assert found["overnight-predictions"].health is Health.OK
+
+
+@pytest.mark.parametrize(
+    ("permission", "says"),
+    [("bigquery.tables.updateData", "nothing can be consolidated"), ("run.services.update", "cannot be narrowed")],
+)
+def test_an_identity_that_may_not_act_is_noticed_before_somebody_presses(own, look, permission, says):
+    own.world.withheld.add(permission)
+    found = look()["acting identity"]
+    assert (found.health, says in found.sentence) == (Health.CRITICAL, True)
+    assert "deploy/apply.sh --do" in found.repair
+
+
+def test_a_reading_identity_that_could_change_something_is_too_wide(own, look):
+    acts = "on-call-act@nba-props-platform.iam.gserviceaccount.com"
+    wide = look(ACTING_ACCOUNT=acts)
+    assert wide["reading identity"].health is Health.WARNING
+    assert PREDICTIONS in wide["reading identity"].sentence
+    own.world.withheld |= {"bigquery.tables.updateData", "run.services.update"}
+    assert look(ACTING_ACCOUNT=acts)["reading identity"].health is Health.OK
+
+
+def test_logs_whose_lines_the_desk_does_not_know_are_noticed(own, look):
+    kept = own.world.logs._entries[:]
+    labels = {"service_name": "prediction-worker"}
+    own.world.logs.add(
+        [
+            {"textPayload": f"GET /{n} 200", "resource": {"type": "cloud_run_revision", "labels": labels}}
+            for n in range(200)
+        ]
+    )
+    try:
+        found = look()["log of prediction-worker"]
+    finally:
+        own.world.logs._entries[:] = kept
+    assert found.health is Health.WARNING
+    assert "0 of a shape the desk knows" in found.sentence
 
 
 def test_another_project_is_noticed(look):

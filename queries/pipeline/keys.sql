@@ -1,0 +1,6 @@
+-- Which business keys does a table hold for a date, and is each row active? For a table that is not partitioned and too long to list.
+-- @table rows  the table that is read
+-- @param game_date DATE  the slate, in US Eastern
+SELECT game_date, game_id, player_lookup, system_id, current_points_line, is_active
+FROM {rows}
+WHERE game_date = @game_date
