@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Table
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.foundation.clients import Cloud
-from services.foundation.errors import CatalogError
+from services.foundation.errors import CatalogError, MissingInWarehouse
 
 MOST_LISTED = 20_000  # rows of a table that is listed whole; a larger one is asked by SQL
 MOST_PARTITIONS = 31
@@ -93,7 +94,12 @@ def rows(cloud: Cloud, plain: Plain, table: Table, params: Mapping[str, Any]) ->
 def look(cloud: Cloud, table: str) -> Table:
     """What a table tells of itself (tables.get, free): its columns, partitions, rows, and when it was last changed."""
     limit_s = cloud.settings.query_timeout_s
-    return cloud.bigquery.get_table(table, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s)
+    try:
+        return cloud.bigquery.get_table(table, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s)
+    except NotFound as gone:
+        raise MissingInWarehouse(
+            f"Table {cloud.settings.project}.{table} was not found.", "Check the project, dataset and table names."
+        ) from gone
 
 
 def _chosen(plain: Plain, listed: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -153,7 +153,7 @@ def read_of_one(cloud: Cloud, day: date, book: Book) -> Met:
         {
             "game_date": day,
             "player_lookup": name,
-            "player_name": lined[name]["player_name"],
+            "player_name": lined[name]["player_name"] or name,
             "away_team": lined[name]["away_team_abbr"],
             "home_team": lined[name]["home_team_abbr"],
             "alias_canonical": each.lookup,
