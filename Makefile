@@ -1,6 +1,6 @@
 # Prediction On-Call: everything one types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test check fix settings doctor audit faults bench lock chromium clean
+.PHONY: help run dashboard test check fix settings doctor audit faults bench pictures lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,6 +51,9 @@ faults: $(READY) ## the write path under crashes, repeats and races, beside the 
 
 bench: $(READY) ## cost, scale and speed of the write path, beside the old ways
 	$(BIN)/python -m tests.benchmarks
+
+pictures: $(READY) chromium ## the README's gallery and its recording, anew from a sandbox of its own into docs/
+	@$(BIN)/python -m tests.pictures
 
 lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
