@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
@@ -92,6 +93,12 @@ def head(page: st.Page) -> None:
         step(":material/chevron_right:", "The night after", day + timedelta(days=1), disabled=day >= today)
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
+    if since := session.paused():
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(
+                f":orange-badge[:material/pause_circle: paused since {widgets.clock_time(since)}]", width="content"
+            )
+            st.button("Go on", key="go on", on_click=session.go_on, type="tertiary")
 
 
 def step(icon: str, meaning: str, to: object, disabled: bool) -> None:
@@ -107,6 +114,9 @@ def foot() -> None:
         f":material/cloud: {widgets.plain(where)}  \n"
         f":material/person: {widgets.plain(actor.name)} · {actor.role}"
     )
+    st.sidebar.toggle(
+        "Pause", key=session.PAUSED, on_change=session.pause, help="Nothing on the page moves until it is switched off"
+    )
     if session.chooses_role():
         st.sidebar.segmented_control(
             "Look as", list(Role), default=Role.OPERATOR, key=session.ROLE, required=True, help="Only in the sandbox"
@@ -114,7 +124,12 @@ def foot() -> None:
 
 
 def pulse() -> None:
-    """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m."""
+    """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m.
+
+    Not while somebody has paused it to read.
+    """
+    if session.paused():
+        return
     st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
 
     @st.fragment(run_every="4s" if patience.busy() else "30s", key="pulse")
@@ -135,7 +150,10 @@ def turned_away(error: OnCallError) -> None:
             st.button("Sign in", on_click=st.login, type="primary")
 
 
+LOOK = Path(__file__).with_name("look.css")  # what the theme cannot say
+
 st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
+st.html(LOOK)
 page = navigation()
 try:
     session.actor()

@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from app import session
 from services.foundation.clock import ET
 from services.foundation.errors import OnCallError
 from services.foundation.reading import Health, Problem, Reading, Source
@@ -59,31 +61,54 @@ def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
         st.caption(" · ".join(rest))
 
 
+def answer() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """The two places at the top of a page: its verdict, and beside it (on a phone below it) the button that helps."""
+    row = st.container(horizontal=True, vertical_alignment="center", key="answer")
+    return row.container(width="stretch"), row.container(width="content", horizontal=True)
+
+
 def signal(health: Health, name: str, text: str, page: str, query: dict[str, str]) -> None:
     """One row: state, what it is about with the way to its evidence, and what is known."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
         st.markdown(badge(health), width=106)
         way = f"../pages/{page}.py"
         st.page_link(way, label=f"**{name}**", help="Open its evidence", query_params=query, width=108)
-        st.markdown(plain(text).replace(" %", "\N{NO-BREAK SPACE}%"), width=290)
+        st.markdown(plain(text).replace(" %", "\N{NO-BREAK SPACE}%"), width="stretch")
 
 
-def figure(label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "") -> None:
+def figure(
+    label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "", page: str = ""
+) -> None:
     """A number with what it is a part of; one that is not known says so and never looks like 0."""
     shown = "unknown" if value is None else f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
     beside = f"of {of:,} {about}".strip() if of is not None else about
-    st.metric(
-        label, f"{shown} {unit}".strip() if value is not None else shown, delta_description=beside or None, border=True
-    )
+    card(label, f"{shown} {unit}".strip() if value is not None else shown, beside, page)
 
 
-def percentage(label: str, part: int | None, whole: int | None, about: str, instead: str = "") -> None:
+def percentage(label: str, part: int | None, whole: int | None, about: str, instead: str = "", page: str = "") -> None:
     """A share with both its numbers: 43.0 % — 68 of 158 eligible; `instead` stands for it while there is none."""
     if part is None or whole is None:
-        st.metric(label, "unknown", delta_description=f"of {about}", border=True)
+        card(label, "unknown", f"of {about}", page)
     else:
         shown = instead or (f"{100 * part / whole:.1f} %" if whole else "none expected")
-        st.metric(label, shown, delta_description=f"{part:,} of {whole:,} {about}", border=True)
+        card(label, shown, f"{part:,} of {whole:,} {about}", page)
+
+
+def card(label: str, value: str, beside: str, page: str = "") -> None:
+    """A figure in its frame; its name leads to the page with its evidence, where there is one."""
+    if not page:
+        st.metric(label, value, delta_description=beside or None, border=True)
+        return
+    with st.container(border=True, gap="xsmall", key=f"figure {label}"):
+        way = f"../pages/{page}.py"
+        st.page_link(way, label=label, help="Open its evidence", query_params=session.link())
+        st.metric(label, value, delta_description=beside or None, label_visibility="collapsed")
+
+
+def evidence(page: str, label: str, **query: str) -> None:
+    """A line that leads to another page of the same night."""
+    query = {**session.link(), **query}
+    st.page_link(f"../pages/{page}.py", label=label, icon=":material/arrow_forward:", query_params=query)
 
 
 def known(reading: Reading[T], what: str = "") -> T | None:
@@ -153,7 +178,7 @@ def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int
         alt=alt,
     )
     st.download_button(
-        f"CSV, {len(rows):,} rows",
+        f"CSV, {len(rows):,} row{'' if len(rows) == 1 else 's'}",
         lambda: as_csv(rows),
         file_name=f"{name}.csv",
         mime="text/csv",

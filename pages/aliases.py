@@ -61,9 +61,17 @@ def aliases_room(names: Names) -> None:
 
 
 def show(names: Names) -> None:
-    widgets.verdict(health(names), headline(names), [f"{first:%-d %b} to {game_date:%-d %b %Y}, odds against context"])
+    since = "" if first == game_date else f"{first:%-d %b} to "
+    with answer:
+        widgets.verdict(health(names), headline(names), [f"{since}{game_date:%-d %b %Y}, odds against context"])
     room = st.segmented_control(
-        "Show", ROOMS, default=ROOMS[0], required=True, key="alias room", label_visibility="collapsed"
+        "Show",
+        ROOMS,
+        default=ROOMS[0],
+        required=True,
+        key="alias_room",
+        bind="query-params",
+        label_visibility="collapsed",
     )
     if room == "Identities":
         alias_panels.identities(names.book)
@@ -74,8 +82,15 @@ def show(names: Names) -> None:
     widgets.footer(names.sources, cloud.now())
 
 
+answer = st.container()
 span = st.segmented_control(
-    "Span", list(SPANS), default="This night", required=True, key="alias span", label_visibility="collapsed"
+    "Span",
+    list(SPANS),
+    default="This night",
+    required=True,
+    key="alias_span",
+    bind="query-params",
+    label_visibility="collapsed",
 )
 first = game_date - timedelta(days=SPANS[span or "This night"] - 1)
 names = widgets.known(reads.names(cloud, first, game_date), "The names")

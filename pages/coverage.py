@@ -32,7 +32,8 @@ def by_date(history: History) -> None:
             list(DENOMINATORS),
             default="eligible",
             required=True,
-            key="coverage denominator",
+            key="coverage_share",
+            bind="query-params",
             label_visibility="collapsed",
         )
     charts.nights(
@@ -85,8 +86,11 @@ def headline(facts: Funnel) -> str:
 def one_night(night: Night) -> None:
     """The chosen night's answer, its funnel and its systems."""
     facts = funnel(night, limits)
-    widgets.verdict(facts.health, headline(facts), [f"{night.games} games"] if night.games else [])
-    repairs.of_night(night)
+    told, button = widgets.answer()
+    with told:
+        widgets.verdict(facts.health, headline(facts), [f"{night.games} games"] if night.games else [])
+    with button:
+        repairs.of_night(night)
     widgets.gaps(night.problems)
     if not night.players:
         return

@@ -66,7 +66,7 @@ def show(report: DmlReport) -> None:
             alt="Rejected writes by reason",
             empty="No write was rejected.",
         )
-        only = st.toggle("Rejected only", value=bool(report.rejected), key="dml rejected only")
+        only = st.toggle("Rejected only", value=bool(report.rejected), key="dml_rejected", bind="query-params")
         widgets.table(
             [
                 {
@@ -86,9 +86,7 @@ def show(report: DmlReport) -> None:
             alt="Writes of the night",
             empty="No write was rejected.",
         )
-    st.page_link(
-        "../pages/logs.py", label="The lines in the log", query_params={**session.link(), "search": "DML errors"}
-    )
+    widgets.evidence("logs", "What the workers logged of them", search="DML errors")
     widgets.footer(report.sources, cloud.now())
 
 

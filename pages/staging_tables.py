@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import reads, repairs, session, widgets
+from app import filters, reads, repairs, session, widgets
 from services.staging_tables import Inventory, StagingTable, TableClass
 
 cloud = session.cloud()
@@ -33,8 +33,8 @@ def by_class(inventory: Inventory) -> str:
     return "; ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
 
 
-def count(rows: int | None) -> str:
-    return "unknown" if rows is None else f"{rows:,}"
+def count(rows: int | None) -> int | str:
+    return "unknown" if rows is None else rows
 
 
 def batches(inventory: Inventory) -> None:
@@ -59,15 +59,9 @@ def batches(inventory: Inventory) -> None:
 
 
 def filtered(tables: tuple[StagingTable, ...]) -> list[StagingTable]:
-    counts = Counter(table.table_class.value for table in tables)
-    chosen = st.pills(
-        "Class",
-        [each.value for each in TableClass if counts[each.value]],
-        selection_mode="multi",
-        format_func=lambda name: f"{name} · {counts[name]}",
-        key="staging class",
-        label_visibility="collapsed",
-    )
+    found = Counter(table.table_class.value for table in tables)
+    counts = {each.value: found[each.value] for each in TableClass if found[each.value]}
+    chosen = filters.pills("Class", counts, "staging_kind")
     left = [table for table in tables if not chosen or table.table_class.value in chosen]
     return sorted(left, key=lambda table: list(TableClass).index(table.table_class))
 
@@ -107,8 +101,7 @@ def show(inventory: Inventory) -> None:
         batches(inventory)
         repairs.of_staging(inventory)
         every_table(inventory)
-    query = {**session.link(), "search": "Consolidation"}
-    st.page_link("../pages/logs.py", label="What the coordinator said of its consolidation", query_params=query)
+    widgets.evidence("logs", "What the coordinator logged of its consolidation", search="Consolidation")
     widgets.footer(inventory.sources, now)
 
 

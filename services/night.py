@@ -29,7 +29,7 @@ STAGING_DATASET = "nba_predictions"
 class Stage(StrEnum):
     """The stages of a player on a game date, in order; see `STAGES`."""
 
-    LINED = "lined"
+    LINED = "with odds"
     IN_CONTEXT = "in context"
     ELIGIBLE = "eligible"
     REQUESTED = "requested"

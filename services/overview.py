@@ -68,7 +68,7 @@ def judge(
         _signal("DML errors", "dml_errors", dml, _dml),
         _signal("Staging tables", "staging_tables", staging, _staging),
         _signal("Concurrency", "concurrency", widths, _width),
-        _signal("Last batch", "missing_players", batches, lambda b: _last_batch(b, night.value)),
+        _signal("Last batch", "runs", batches, lambda b: _last_batch(b, night.value)),
     )
     health, sentence = _hedged(health, sentence, (night, dml, staging, widths, batches))
     ordered = tuple(sorted(signals, key=lambda s: SEVERITY.index(s.health)))

@@ -30,6 +30,6 @@ def test_a_bad_line_is_named_and_no_button_is_offered(open_page):
 
 def test_faults_of_the_stored_aliases_and_the_twins_are_shown(open_page):
     screen = open_page("aliases")
-    screen.app.segmented_control(key="alias room").set_value("Aliases").run()
+    screen.app.segmented_control(key="alias_room").set_value("Aliases").run()
     assert "consolidate them too" in screen.words
     assert "robertwilliams is not in the registry" in screen.words

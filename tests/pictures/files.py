@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from itertools import pairwise
 
 from PIL import Image
 
@@ -24,7 +25,7 @@ def save_moving(frames: Sequence[tuple[float, bytes]], name: str, last_ms: int =
     for at, shot in frames:
         if not kept or kept[-1][1] != shot:
             kept.append((at, shot))
-    shown = [min(LONGEST_MS, int(1000 * (after - at))) for (at, _), (after, _) in zip(kept, kept[1:], strict=False)]
+    shown = [min(LONGEST_MS, int(1000 * (after - at))) for (at, _), (after, _) in pairwise(kept)]
     first, *rest = [Image.open(io.BytesIO(shot)).convert("RGB") for _, shot in kept]
     first.save(
         DOCS / f"{name}.webp",
