@@ -77,7 +77,11 @@ def head(page: st.Page) -> None:
     today = eastern_day(session.now())
     title, night = st.columns([3, 2], vertical_alignment="center")
     question = QUESTIONS[page.title]
-    title.markdown(f"##### {page.title} :gray[· {session.day(chosen.game_date)}]", help=question)
+    since = (
+        session.paused()
+    )  # told in a line that is there anyway: a new one would make the tables below forget their order
+    paused = f" :orange-badge[:material/pause_circle: paused since {widgets.clock_time(since)}]" if since else ""
+    title.markdown(f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}", help=question)
     with night.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"):
         day = chosen.game_date
         step(":material/chevron_left:", "The night before", day - timedelta(days=1), disabled=False)
@@ -93,12 +97,6 @@ def head(page: st.Page) -> None:
         step(":material/chevron_right:", "The night after", day + timedelta(days=1), disabled=day >= today)
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
-    if since := session.paused():
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(
-                f":orange-badge[:material/pause_circle: paused since {widgets.clock_time(since)}]", width="content"
-            )
-            st.button("Go on", key="go on", on_click=session.go_on, type="tertiary")
 
 
 def step(icon: str, meaning: str, to: object, disabled: bool) -> None:

@@ -137,11 +137,6 @@ def pause() -> None:
     st.session_state[_SINCE] = now()
 
 
-def go_on() -> None:
-    """Switch the pause off. For callbacks."""
-    st.session_state[PAUSED] = False
-
-
 def day(of: date) -> str:
     """A date as people say it: Mon 29 Dec 2025."""
     return f"{of:%a} {of.day} {of:%b %Y}"

@@ -61,6 +61,11 @@ def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
         st.caption(" · ".join(rest))
 
 
+def count(value: int | None) -> int | str:
+    """A number for a table, or the word for not knowing it."""
+    return "unknown" if value is None else value
+
+
 def answer() -> tuple[DeltaGenerator, DeltaGenerator]:
     """The two places at the top of a page: its verdict, and beside it (on a phone below it) the button that helps."""
     row = st.container(horizontal=True, vertical_alignment="center", key="answer")

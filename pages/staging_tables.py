@@ -33,10 +33,6 @@ def by_class(inventory: Inventory) -> str:
     return "; ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
 
 
-def count(rows: int | None) -> int | str:
-    return "unknown" if rows is None else rows
-
-
 def batches(inventory: Inventory) -> None:
     st.subheader("By batch", anchor=False)
     widgets.listing(
@@ -47,7 +43,7 @@ def batches(inventory: Inventory) -> None:
                 "class": batch.table_class,
                 "tables": batch.tables,
                 "rows": batch.rows,
-                "not in predictions": count(batch.unmerged_rows),
+                "not in predictions": widgets.count(batch.unmerged_rows),
                 "size": widgets.size(batch.size_bytes),
                 "oldest": widgets.age(batch.oldest, now),
             }
