@@ -23,7 +23,7 @@ PAGES = {
         ("overview", "Overview", "nights_stay", "Is tonight all right? If not, where was it lost?"),
     ],
     "Where it was lost": [
-        ("coverage", "Coverage", "monitoring", "Where do players drop out, by date?"),
+        ("coverage", "Coverage", "monitoring", "Where were players lost, by date?"),
         ("missing_players", "Missing players", "person_search", "Who is missing, and at which stage was each lost?"),
         ("dml_errors", "DML errors", "sync_problem", "How many writes fail, against which limit?"),
     ],

@@ -165,7 +165,7 @@ def _once(names: Iterable[str]) -> list[str]:
 def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
     """A dense table with its own safe download; without rows, the sentence `empty`. `columns` are column_config."""
     if not rows:
-        st.caption(f":material/check: {plain(empty)}")
+        st.caption(plain(empty))
         return
     times = {
         label: st.column_config.DatetimeColumn(f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET))
@@ -202,7 +202,7 @@ def percent_column() -> Any:
 def listing(rows: Sequence[Row], alt: str, empty: str) -> None:
     """A short table as text, each cell escaped unless it is our own markup."""
     if not rows:
-        st.caption(f":material/check: {plain(empty)}")
+        st.caption(plain(empty))
         return
     cells = [
         {label: value if isinstance(value, int) else plain(value or "—") for label, value in row.items()}

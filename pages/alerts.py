@@ -58,7 +58,7 @@ def next_runs(schedule: Schedule) -> None:
 
 alerts = widgets.known(reads.alerts(cloud), "The alerts")
 if alerts is not None:
-    widgets.verdict(*headline(alerts), ["whatever night is chosen"])
+    widgets.verdict(*headline(alerts), ["of every night"])
     seen = widgets.known(reads.last_look(cloud), "Whether the watchdog looks")
     looked = f"The watchdog looked {widgets.age(seen, now)}" if seen else "The watchdog has not looked for 10 minutes"
     late = seen is None or now - seen > timedelta(minutes=3)

@@ -1,4 +1,4 @@
-"""Coverage: where do players drop out, by date? One night's funnel, and the nights before it."""
+"""Coverage: where were players lost, by date? One night's funnel, and the nights before it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def one_night(night: Night) -> None:
         return
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
-        st.subheader("Where players drop out", anchor=False)
+        st.subheader("Where players were lost", anchor=False)
         charts.show(
             charts.funnel(facts.players, missing(night)),
             key="coverage funnel",

@@ -23,11 +23,12 @@ def headline(batches: Batches) -> str:
     return f"{newest.batch_id}: {newest.state}, {done} of {asked} players generated{none}"
 
 
-def duration(batch: Batch) -> str:
+def seconds(batch: Batch) -> int | str:
+    """How long it took, or has taken so far."""
     end = batch.ended or (cloud.now() if batch.state in LIVE else None)
     if batch.started is None or end is None:
         return "unknown"
-    return f"{(end - batch.started).total_seconds():,.0f}\N{NO-BREAK SPACE}s"
+    return round((end - batch.started).total_seconds())
 
 
 def as_row(batch: Batch) -> dict[str, object]:
@@ -36,7 +37,7 @@ def as_row(batch: Batch) -> dict[str, object]:
         "state": widgets.badge(batch.health),
         "stands": str(batch.state),
         "started": widgets.day_time(batch.started),
-        "took": duration(batch),
+        "seconds": seconds(batch),
         "by": batch.started_by,
         "asked": widgets.count(batch.requested),
         "generated": widgets.count(batch.generated),
@@ -70,8 +71,9 @@ def show(batches: Batches) -> None:
     for batch in batches.batches[:1]:
         if batch.state in LIVE and batch.recorded_in == "ledger":
             run_panels.live(batch)
+    rows = [as_row(batch) for batch in batches.batches]
     widgets.listing(
-        [as_row(batch) for batch in batches.batches], alt="Batches", empty="No batch of this night is recorded."
+        rows, alt="Batches", empty="Start the run: its plan says first whom it asks, and nothing happens yet."
     )
     widgets.footer(batches.sources, cloud.now())
     for batch in batches.batches[:1]:

@@ -89,9 +89,7 @@ def every_table(inventory: Inventory) -> None:
 
 
 def show(inventory: Inventory) -> None:
-    widgets.verdict(
-        inventory.health, headline(inventory), [by_class(inventory), "all batches, whatever night is chosen"]
-    )
+    widgets.verdict(inventory.health, headline(inventory), [by_class(inventory), "of every night"])
     widgets.gaps(inventory.problems)
     if inventory.tables:
         batches(inventory)

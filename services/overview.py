@@ -179,7 +179,7 @@ def _dml(report: DmlReport) -> tuple[Health, str]:
     if report.attempted == 0:
         return report.health, "no DML against the predictions table this night"
     share = f" ({report.rejected_pct:.1f} %)" if report.rejected else ""
-    peak = f", peak {report.peak_outstanding} of {ADMITTED} outstanding" if report.peak_outstanding is not None else ""
+    peak = f", at most {report.peak_outstanding} of {ADMITTED} at once" if report.peak_outstanding is not None else ""
     return report.health, f"{report.rejected} of {report.attempted} writes rejected{share}{peak}"
 
 
