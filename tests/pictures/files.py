@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from itertools import pairwise
 
 from PIL import Image
 
 from tests.browser.conftest import ROOT
 
 DOCS = ROOT / "docs"
-LONGEST_MS = 1_800  # nobody waits through a step of a recording for longer
+STEP_MS, BETWEEN_MS, LAST_MS = 2_000, 400, 4_000
+MOST_BETWEEN = 24  # frames of waiting in a recording; a busy machine gives more
 
 
 def save(shot: bytes, name: str) -> None:
@@ -19,20 +19,21 @@ def save(shot: bytes, name: str) -> None:
     Image.open(io.BytesIO(shot)).convert("RGB").save(DOCS / f"{name}.webp", lossless=True, quality=80, method=4)
 
 
-def save_moving(frames: Sequence[tuple[float, bytes]], name: str, last_ms: int = 4_000) -> None:
-    """A recording: each frame for as long as it stood, a long wait cut short; frames that change nothing are joined."""
-    kept: list[tuple[float, bytes]] = []
-    for at, shot in frames:
-        if not kept or kept[-1][1] != shot:
-            kept.append((at, shot))
-    shown = [min(LONGEST_MS, int(1000 * (after - at))) for (at, _), (after, _) in pairwise(kept)]
-    first, *rest = [Image.open(io.BytesIO(shot)).convert("RGB") for _, shot in kept]
+def save_moving(frames: Sequence[tuple[bytes, bool]], name: str) -> None:
+    """A recording: each step stands long enough to be read; of the waiting between them a few frames, whatever it took."""
+    changed = [frame for i, frame in enumerate(frames) if i == 0 or frame[1] or frame[0] != frames[i - 1][0]]
+    waiting = [i for i, (_, step) in enumerate(changed) if not step]
+    dropped = set(waiting) - set(waiting[:: max(1, -(-len(waiting) // MOST_BETWEEN))])
+    kept = [frame for i, frame in enumerate(changed) if i not in dropped]
+    first, *rest = [Image.open(io.BytesIO(shot)).convert("RGB") for shot, _ in kept]
+    durations = [STEP_MS if step else BETWEEN_MS for _, step in kept]
     first.save(
         DOCS / f"{name}.webp",
         save_all=True,
         append_images=rest,
-        duration=[*shown, last_ms],
+        duration=[*durations[:-1], LAST_MS],
         loop=0,
-        quality=70,
+        quality=60,
         method=4,
+        minimize_size=True,
     )

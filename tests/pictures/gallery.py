@@ -18,22 +18,23 @@ def take(browser: Any, address: str) -> None:
     """Write the pictures into docs/."""
     names = ["overview", *sorted(page.stem for page in (ROOT / "pages").glob("*.py") if page.stem != "overview")]
     for scheme in SCHEMES:
+        context = browser.new_context(color_scheme=scheme)
+        page = context.new_page()
         for name in names:
             path = "" if name == "overview" else name
-            save(_picture(browser, f"{address}/{path}?date={NIGHT}", scheme, WIDE), f"{name}-{scheme}")
+            save(_picture(page, f"{address}/{path}?date={NIGHT}", WIDE), f"{name}-{scheme}")
         for screen, width in SMALL.items():
-            save(_picture(browser, f"{address}/?date={NIGHT}", scheme, width), f"overview-{screen}-{scheme}")
+            save(_picture(page, f"{address}/?date={NIGHT}", width), f"overview-{screen}-{scheme}")
+        context.close()
 
 
-def _picture(browser: Any, address: str, scheme: str, width: int) -> bytes:
+def _picture(page: Any, address: str, width: int) -> bytes:
     """A page as high as what stands on it, as somebody sees it who just opened it."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": SHORTEST})
-    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": SHORTEST})
     page.goto(address)
     at_rest(page)
     height = page.get_by_test_id("stMainBlockContainer").evaluate("block => block.scrollHeight")
     page.set_viewport_size({"width": width, "height": max(SHORTEST, min(TALLEST, height + 24))})
     at_rest(page)
     shot: bytes = page.screenshot()
-    context.close()
     return shot

@@ -11,18 +11,19 @@ from tests.pictures.gallery import NIGHT
 
 SIZE = {"width": 1120, "height": 760}
 REPAIRED_MS = 150_000
-BETWEEN_MS = 350
+LOOK_EVERY_MS = 500
 
 
 class Film:
-    """Frames of a page with the second at which each was taken."""
+    """Frames of a page, and which of them are steps and not waiting."""
 
     def __init__(self, page: Any) -> None:
-        self.page, self.frames = page, []  # type: ignore[var-annotated]
+        self.page = page
+        self.frames: list[tuple[bytes, bool]] = []
 
-    def shoot(self) -> bytes:
+    def shoot(self, step: bool = True) -> bytes:
         shot: bytes = self.page.screenshot()
-        self.frames.append((time.monotonic(), shot))
+        self.frames.append((shot, step))
         return shot
 
     def until(self, words: str, patience_ms: int = PATIENCE_MS) -> bytes:
@@ -31,14 +32,10 @@ class Film:
         while not self.page.get_by_text(words).first.is_visible():
             if time.monotonic() > end:
                 raise TimeoutError(f"“{words}” did not appear within {patience_ms / 1000:.0f} s.")
-            self.shoot()
-            self.page.wait_for_timeout(BETWEEN_MS)
-        at_rest_for_a_frame(self.page)
+            self.shoot(step=False)
+            self.page.wait_for_timeout(LOOK_EVERY_MS)
+        self.page.wait_for_timeout(LOOK_EVERY_MS)
         return self.shoot()
-
-
-def at_rest_for_a_frame(page: Any) -> None:
-    page.wait_for_timeout(700)
 
 
 def record(browser: Any, address: str) -> None:
@@ -54,7 +51,6 @@ def record(browser: Any, address: str) -> None:
     save(film.until("7 checks, 0 stop it"), "plan")
     _press(film, page.get_by_role("dialog").get_by_test_id("stBaseButton-primary"))
     save(film.until("players answered"), "running")
-    film.until("158 of 158 eligible players are active", REPAIRED_MS)
     film.until("All 158 eligible players have active predictions", REPAIRED_MS)
     at_rest(page)
     save(film.shoot(), "repaired")
