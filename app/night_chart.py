@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from html import escape
 
 import plotly.graph_objects as go
@@ -77,7 +77,7 @@ def in_words(line: NightLine) -> str:
         marks = line.of(lane)
         if lane in line.unknown:
             told.append(f"{lane.capitalize()} are unknown: {line.unknown[lane]}")
-        words = "; ".join(f"{widgets.short_time(mark.at)} {mark.sentence}" for mark in marks)
+        words = "; ".join(f"{widgets.exact_time(mark.at)} {mark.sentence}" for mark in marks)
         if words or lane not in line.unknown:
             told.append(f"{lane.capitalize()}: {words or 'none'}.")
     return " ".join(told)
@@ -181,16 +181,12 @@ def _joined(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[tuple
 
 def _look(marks: Sequence[Mark], health: Health) -> dict[str, object]:
     """Colour, and what the pointer is told: ET, UTC, the whole sentence. What was logged must not format itself."""
-    told = "<br>".join(f"<b>{_both(mark.at)}</b> {escape(_wrapped(mark.sentence))}" for mark in marks)
+    told = "<br>".join(f"<b>{widgets.exact_time(mark.at)}</b> {escape(_wrapped(mark.sentence))}" for mark in marks)
     return {
         "marker_color": charts.OF_HEALTH[health],
         "customdata": [[marks[0].lane]],
         "hovertemplate": told.replace("\n", "<br>").replace("%{", "% {") + "<extra></extra>",
     }
-
-
-def _both(at: datetime) -> str:
-    return f"{at.astimezone(ET):%H:%M:%S} ET ({at:%H:%M:%S} UTC)"
 
 
 def _wrapped(sentence: str, width: int = 70) -> str:

@@ -95,7 +95,7 @@ def _lines(actions: Iterable[Action]) -> None:
 
 def line(action: Action, now: datetime) -> None:
     """One action in one line, with the way to its record, and a button where nobody has told its end."""
-    says = f"**{widgets.plain(action.title)}** · {widgets.plain(action.actor)}, {widgets.short_time(action.begun)}"
+    says = f"**{widgets.plain(action.title)}** · {widgets.plain(action.actor)}, {widgets.exact_time(action.begun)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if action.quiet(now):
             st.markdown(f":violet[:material/help:] {says} · no outcome is recorded", width="content")

@@ -168,7 +168,9 @@ def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int
         st.caption(plain(empty))
         return
     times = {
-        label: st.column_config.DatetimeColumn(f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET))
+        label: st.column_config.DatetimeColumn(
+            f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET), help="New York; the CSV has UTC"
+        )
         for label, value in rows[0].items()
         if isinstance(value, datetime)
     }
@@ -233,17 +235,17 @@ def clock_time(at: datetime) -> str:
     return f"{at.astimezone(ET):%H:%M} ET ({at:%H:%M} UTC)"
 
 
-def short_time(at: datetime) -> str:
-    """14:47:51 ET, for a figure."""
-    return f"{at.astimezone(ET):%H:%M:%S} ET"
+def exact_time(at: datetime) -> str:
+    """14:47:51 ET (19:47:51 UTC)."""
+    return f"{at.astimezone(ET):%H:%M:%S} ET ({at:%H:%M:%S} UTC)"
 
 
 def day_time(at: datetime | None) -> str:
-    """29 Dec 14:47 ET, or a dash when nothing recorded it."""
+    """29 Dec 14:47 ET (19:47 UTC), or a dash when nothing recorded it."""
     if at is None:
         return "—"
     there = at.astimezone(ET)
-    return f"{there.day} {there:%b %H:%M} ET"
+    return f"{there.day} {there:%b} {clock_time(at)}"
 
 
 def age(at: datetime, now: datetime) -> str:

@@ -67,7 +67,7 @@ def one(action: Action) -> None:
             f" reason: {widgets.plain(action.reason or 'none given')} · coverage {coverage(action) or 'not concerned'}"
         )
         for at, sentence in action.steps:
-            st.caption(f"{widgets.short_time(at)} · {widgets.plain(sentence)}")
+            st.caption(f"{widgets.exact_time(at)} · {widgets.plain(sentence)}")
         if "dropped_from_ms" in action.facts:
             actions.offer(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
         for verb, undo in ((EDIT, UNDO_EDIT), (MERGE_IDENTITIES, UNDO_MERGE)):

@@ -36,7 +36,7 @@ class Signal:
 class Verdict:
     game_date: date
     health: Health
-    sentence: str  # e.g. "90 of 158 players are missing: generated but rejected on write, since 14:47 ET"
+    sentence: str  # e.g. "90 of 158 players are missing: generated but rejected on write, since 14:47 ET (19:47 UTC)"
     details: tuple[str, ...]
     signals: tuple[Signal, ...]
 
@@ -119,7 +119,7 @@ def _players(count: int) -> str:
 
 def _since(lost: list[Missing]) -> str:
     times = [m.player.write_error.at for m in lost if m.player.write_error is not None]
-    return f", since {min(times).astimezone(ET):%H:%M} ET" if times else ""
+    return f", since {min(times).astimezone(ET):%H:%M} ET ({min(times):%H:%M} UTC)" if times else ""
 
 
 def _details(night: Night, sums: Account) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def save_moving(frames: Sequence[tuple[bytes, bool]], name: str) -> None:
         append_images=rest,
         duration=[*durations[:-1], LAST_MS],
         loop=0,
-        quality=60,
+        quality=75,
         method=4,
         minimize_size=True,
     )
