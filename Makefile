@@ -1,6 +1,6 @@
 # Prediction On-Call: everything one types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test check fix settings doctor audit faults bench watching lock chromium clean
+.PHONY: help run dashboard test check fix settings doctor audit faults bench watching pictures lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -54,6 +54,9 @@ bench: $(READY) ## cost, scale and speed of the write path, beside the old ways
 
 watching: $(READY) ## how soon the watchdog tells, and what an hour of watching reads and bills
 	$(BIN)/python -m tests.watch
+
+pictures: $(READY) chromium ## the README's gallery and its recording, anew from a sandbox of its own into docs/
+	@$(BIN)/python -m tests.pictures
 
 lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt

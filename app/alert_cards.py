@@ -37,7 +37,7 @@ def message(alert: Alert) -> str:
     last = next((e for e in reversed(alert.events) if e.event in ("telling", "told", "not told")), None)
     if last is None:
         return "nobody was told yet"
-    return f"{last.event} {widgets.short_time(last.recorded_at)} {last.facts.get('delivery', '')}".strip()
+    return f"{last.event} {widgets.exact_time(last.recorded_at)} {last.facts.get('delivery', '')}".strip()
 
 
 def buttons(alert: Alert, state: AlertState) -> None:

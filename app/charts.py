@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -14,10 +15,12 @@ from services.foundation.reading import Health
 from services.missing_players import Missing, Why
 from services.night import STAGES, Stage
 
-BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#ab7116", "#3d8259", "#7f878d", "#7a5ca3"
+BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#a3690f", "#3d8259", "#70777d", "#7a5ca3"
 TRACK = "rgba(138,146,152,0.18)"
+FLOW = "rgba(86,140,190,0.17)"
 INK = {"light": "#4f565b", "dark": "#b4bcc1"}
 _GONE = {"lost here": RED, "unexplained": VIOLET, "not run yet": TRACK, "on purpose": TRACK}
+_LOST = ("lost here", "unexplained")
 ALARM = {"light": "#b3372a", "dark": "#ee8d80"}
 OF_HEALTH = {
     Health.OK: GREEN,
@@ -29,9 +32,12 @@ OF_HEALTH = {
 _STILL = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
 
 
-def show(figure: go.Figure, key: str, alt: str) -> None:
-    """Put a figure on the page, with the sentence that says what it shows."""
-    st.plotly_chart(figure, key=key, alt=alt, config=_STILL)
+def show(figure: go.Figure, key: str, alt: str, on_select: Callable[[], None] | None = None) -> None:
+    """Put a figure on the page, with the sentence that says what it shows; choosing a mark may lead somewhere."""
+    if on_select is None:
+        st.plotly_chart(figure, key=key, alt=alt, config=_STILL)
+    else:
+        st.plotly_chart(figure, key=key, alt=alt, config=_STILL, on_select=on_select, selection_mode="points")
 
 
 def nights(figure: go.Figure, key: str, alt: str, on_pick: Callable[[date], None]) -> None:
@@ -42,34 +48,44 @@ def nights(figure: go.Figure, key: str, alt: str, on_pick: Callable[[date], None
         if points:
             on_pick(date.fromisoformat(str(points[0]["x"])[:10]))
 
-    st.plotly_chart(figure, key=key, alt=alt, config=_STILL, on_select=picked, selection_mode="points")
+    show(figure, key, alt, picked)
 
 
 def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> go.Figure:
-    """Players at each stage; beside a bar, how many were lost on the way to it, and how many stay out on purpose."""
+    """Players flowing from stage to stage; beside a bar, how many were lost on the way to it, the greatest loss largest."""
     gone = Counter((each.lost_at, _kind(each)) for each in missing)
-    names = [str(stage) for stage in STAGES]
-    figure = blank(34 * len(STAGES) + 16)
+    figure = blank(36 * len(STAGES) + 16)
     parts = [(BLUE, [players.get(stage) for stage in STAGES], "players")]
     parts += [(colour, [gone[stage, kind] for stage in STAGES], kind) for kind, colour in _GONE.items()]
+    rows = [*range(len(STAGES))]
     for colour, counts, meaning in parts:
-        hover = f"%{{y}}: %{{x:,}} {meaning}<extra></extra>"
-        figure.add_bar(y=names, x=counts, orientation="h", marker_color=colour, hovertemplate=hover)
-    widest = max(sum(part[1][i] or 0 for part in parts) for i in range(len(STAGES))) or 1
-    for stage in STAGES:
-        words = _beside(players.get(stage), {kind: gone[stage, kind] for kind in _GONE})
-        figure.add_annotation(
-            x=widest * 1.03,
-            y=str(stage),
-            xanchor="left",
-            showarrow=False,
-            text=words,
-            font={"size": 13, "color": ink()},
+        hover = f"%{{customdata}}: %{{x:,}} {meaning}<extra></extra>"
+        names = [str(stage) for stage in STAGES]
+        figure.add_bar(
+            y=rows, x=counts, customdata=names, orientation="h", width=0.62, marker_color=colour, hovertemplate=hover
         )
-    figure.update_layout(barmode="stack", bargap=0.32)
-    figure.update_xaxes(visible=False, range=[0, widest * 1.7])
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    widest = max(sum(part[1][row] or 0 for part in parts) for row in rows) or 1
+    most = max((number for (_, kind), number in gone.items() if kind in _LOST), default=0)
+    for row, stage in enumerate(STAGES):
+        words = _beside(players.get(stage), {kind: gone[stage, kind] for kind in _GONE}, most)
+        figure.add_annotation(
+            x=widest * 1.03, y=row, xanchor="left", showarrow=False, text=words, font={"size": 13, "color": ink()}
+        )
+    _flow(figure, [players.get(stage) for stage in STAGES])
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(visible=False, range=[0, widest * 1.75])
+    figure.update_yaxes(
+        tickvals=rows, ticktext=[str(stage) for stage in STAGES], range=[len(STAGES) - 0.5, -0.5], showgrid=False
+    )
     return figure
+
+
+def _flow(figure: go.Figure, counts: Sequence[int | None]) -> None:
+    """A pale band from each stage to the next known one, so that the eye follows the players down."""
+    known = [(row, count) for row, count in enumerate(counts) if count is not None]
+    for (above, before), (below, after) in pairwise(known):
+        path = f"M 0,{above + 0.31} L {before},{above + 0.31} L {after},{below - 0.31} L 0,{below - 0.31} Z"
+        figure.add_shape(type="path", path=path, fillcolor=FLOW, line_width=0, layer="below")
 
 
 def _kind(each: Missing) -> str:
@@ -81,11 +97,13 @@ def _kind(each: Missing) -> str:
     return "on purpose" if each.expected else "lost here"
 
 
-def _beside(count: int | None, gone: Mapping[str, int]) -> str:
+def _beside(count: int | None, gone: Mapping[str, int], most: int) -> str:
     words = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
     for kind, number in gone.items():
-        if number and kind in ("lost here", "unexplained"):
-            words.append(f"<span style='color:{ALARM.get(_theme(), RED)}'><b>−{number:,} {kind}</b></span>")
+        if number and kind in _LOST:
+            size = 16 if number == most else 13
+            look = f"color:{ALARM.get(_theme(), RED)};font-size:{size}px"
+            words.append(f"<span style='{look}'><b>−{number:,} {kind}</b></span>")
         elif number:
             words.append(f"−{number:,} {kind}")
     return "  ".join(words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
@@ -22,7 +23,7 @@ PAGES = {
         ("overview", "Overview", "nights_stay", "Is tonight all right? If not, where was it lost?"),
     ],
     "Where it was lost": [
-        ("coverage", "Coverage", "monitoring", "Where do players drop out, by date?"),
+        ("coverage", "Coverage", "monitoring", "Where were players lost, by date?"),
         ("missing_players", "Missing players", "person_search", "Who is missing, and at which stage was each lost?"),
         ("dml_errors", "DML errors", "sync_problem", "How many writes fail, against which limit?"),
     ],
@@ -76,7 +77,11 @@ def head(page: st.Page) -> None:
     today = eastern_day(session.now())
     title, night = st.columns([3, 2], vertical_alignment="center")
     question = QUESTIONS[page.title]
-    title.markdown(f"##### {page.title} :gray[· {session.day(chosen.game_date)}]", help=question)
+    since = (
+        session.paused()
+    )  # told in a line that is there anyway: a new one would make the tables below forget their order
+    paused = f" :orange-badge[:material/pause_circle: paused since {widgets.clock_time(since)}]" if since else ""
+    title.markdown(f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}", help=question)
     with night.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"):
         day = chosen.game_date
         step(":material/chevron_left:", "The night before", day - timedelta(days=1), disabled=False)
@@ -107,6 +112,9 @@ def foot() -> None:
         f":material/cloud: {widgets.plain(where)}  \n"
         f":material/person: {widgets.plain(actor.name)} · {actor.role}"
     )
+    st.sidebar.toggle(
+        "Pause", key=session.PAUSED, on_change=session.pause, help="Nothing on the page moves until it is switched off"
+    )
     if session.chooses_role():
         st.sidebar.segmented_control(
             "Look as", list(Role), default=Role.OPERATOR, key=session.ROLE, required=True, help="Only in the sandbox"
@@ -114,7 +122,12 @@ def foot() -> None:
 
 
 def pulse() -> None:
-    """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m."""
+    """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m.
+
+    Not while somebody has paused it to read.
+    """
+    if session.paused():
+        return
     st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
 
     @st.fragment(run_every="2s" if patience.busy() else "30s", key="pulse")
@@ -135,7 +148,10 @@ def turned_away(error: OnCallError) -> None:
             st.button("Sign in", on_click=st.login, type="primary")
 
 
+LOOK = Path(__file__).with_name("look.css")  # what the theme cannot say
+
 st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
+st.html(LOOK)
 page = navigation()
 try:
     session.actor()

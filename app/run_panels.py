@@ -12,7 +12,7 @@ from services.runs import Batch
 def live(batch: Batch) -> None:
     """The stages of a batch that runs, looked at every two seconds."""
 
-    @st.fragment(run_every="2s", key="run progress")
+    @st.fragment(run_every=None if session.paused() else "2s", key="run progress")
     def panel() -> None:
         seen = widgets.known(reads.live(session.cloud(), batch.batch_id, batch.started), "How far the batch is")
         if seen is None:

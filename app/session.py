@@ -17,6 +17,8 @@ from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
 ROLE = "role"  # the sandbox's role switch
+PAUSED = "paused"  # the pause switch
+_SINCE = "paused since"
 _NIGHT = "night"  # the date picker's key
 _SIGNED_IN = "signed in"  # the identity that this connection proved
 
@@ -134,6 +136,16 @@ def game_date() -> date:
     """The night the frame has chosen for this page."""
     chosen: date = st.session_state[_NIGHT]
     return chosen
+
+
+def paused() -> datetime | None:
+    """Since when this viewer has paused the page; None while it moves."""
+    return st.session_state.get(_SINCE) if st.session_state.get(PAUSED) else None
+
+
+def pause() -> None:
+    """The pause switch changed. For callbacks."""
+    st.session_state[_SINCE] = now()
 
 
 def day(of: date) -> str:

@@ -13,20 +13,12 @@ from services.actions.log import Action, Log, State
 from services.actions.runner import Ticket
 from services.foundation.access import authorise
 from services.foundation.errors import OnCallError
-from services.foundation.reading import Health, Reading
+from services.foundation.reading import Reading
 from services.verbs import verb_of
 
 _ENDED, _FOUND = "ended actions", "what finishing found"
 LOOK_BACK = timedelta(days=7)
 TOLD_FOR = timedelta(minutes=3)  # how long an outcome stays under the page's head
-HEALTH = {
-    State.UNDER_WAY: Health.NONE_EXPECTED,
-    State.DONE: Health.OK,
-    State.FAILED: Health.CRITICAL,
-    State.REFUSED: Health.WARNING,
-    State.DENIED: Health.WARNING,
-    State.UNVERIFIED: Health.UNKNOWN,
-}
 _ICONS = {
     State.UNDER_WAY: ":blue[:material/progress_activity:]",
     State.DONE: ":green[:material/check_circle:]",
@@ -54,7 +46,7 @@ def strip() -> None:
     busy = _under_way(known) or any(not ticket.ended for ticket in tickets().values())
     st.session_state[_ENDED] = _ended(known)
 
-    @st.fragment(run_every="1.5s" if busy else None, key="strip")
+    @st.fragment(run_every="1.5s" if busy and not session.paused() else None, key="strip")
     def live() -> None:
         now = read_log()
         actions = now.value.actions if now.value else ()
@@ -103,7 +95,7 @@ def _lines(actions: Iterable[Action]) -> None:
 
 def line(action: Action, now: datetime) -> None:
     """One action in one line, with the way to its record, and a button where nobody has told its end."""
-    says = f"**{widgets.plain(action.title)}** · {widgets.plain(action.actor)}, {widgets.short_time(action.begun)}"
+    says = f"**{widgets.plain(action.title)}** · {widgets.plain(action.actor)}, {widgets.exact_time(action.begun)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if action.quiet(now):
             st.markdown(f":violet[:material/help:] {says} · no outcome is recorded", width="content")

@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from app import session
 from services.foundation.clock import ET
 from services.foundation.errors import OnCallError
 from services.foundation.reading import Health, Problem, Reading, Source
@@ -71,31 +73,67 @@ def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
         st.caption(" · ".join(rest))
 
 
+def count(value: int | None) -> int | str:
+    """A number for a table, or the word for not knowing it."""
+    return "unknown" if value is None else value
+
+
+def answer() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """The two places at the top of a page: its verdict, and beside it (on a phone below it) the button that helps."""
+    row = st.container(horizontal=True, vertical_alignment="center", key="answer")
+    return row.container(width="stretch"), row.container(width="content", horizontal=True)
+
+
 def signal(health: Health, name: str, text: str, page: str, query: dict[str, str]) -> None:
     """One row: state, what it is about with the way to its evidence, and what is known."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
         st.markdown(badge(health), width=106)
         way = f"../pages/{page}.py"
         st.page_link(way, label=f"**{name}**", help="Open its evidence", query_params=query, width=108)
-        st.markdown(plain(text).replace(" %", "\N{NO-BREAK SPACE}%"), width=290)
+        st.markdown(plain(text).replace(" %", "\N{NO-BREAK SPACE}%"), width="stretch")
 
 
-def figure(label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "") -> None:
+def figure(
+    label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "", page: str = ""
+) -> None:
     """A number with what it is a part of; one that is not known says so and never looks like 0."""
     shown = "unknown" if value is None else f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
     beside = f"of {of:,} {about}".strip() if of is not None else about
-    st.metric(
-        label, f"{shown} {unit}".strip() if value is not None else shown, delta_description=beside or None, border=True
-    )
+    card(label, f"{shown} {unit}".strip() if value is not None else shown, beside, page)
 
 
-def percentage(label: str, part: int | None, whole: int | None, about: str, instead: str = "") -> None:
+def percentage(label: str, part: int | None, whole: int | None, about: str, instead: str = "", page: str = "") -> None:
     """A share with both its numbers: 43.0 % — 68 of 158 eligible; `instead` stands for it while there is none."""
     if part is None or whole is None:
-        st.metric(label, "unknown", delta_description=f"of {about}", border=True)
+        card(label, "unknown", f"of {about}", page)
     else:
         shown = instead or (f"{100 * part / whole:.1f} %" if whole else "none expected")
-        st.metric(label, shown, delta_description=f"{part:,} of {whole:,} {about}", border=True)
+        card(label, shown, f"{part:,} of {whole:,} {about}", page)
+
+
+def card(label: str, value: str, beside: str, page: str = "") -> None:
+    """A figure in its frame; its name leads to the page with its evidence, where there is one."""
+    if not page:
+        st.metric(label, value, delta_description=beside or None, border=True)
+        return
+    with st.container(border=True, gap="xsmall", key=f"figure {label}"):
+        way = f"../pages/{page}.py"
+        st.page_link(way, label=label, help="Open its evidence", query_params=session.link())
+        st.metric(label, value, delta_description=beside or None, label_visibility="collapsed")
+
+
+def choice(label: str, options: Sequence[str], key: str) -> str:
+    """One of a few, the first unless the address names another."""
+    chosen = st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        required=True,
+        key=key,
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return chosen or options[0]
 
 
 def known(reading: Reading[T], what: str = "") -> T | None:
@@ -151,10 +189,12 @@ def _once(names: Iterable[str]) -> list[str]:
 def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
     """A dense table with its own safe download; without rows, the sentence `empty`. `columns` are column_config."""
     if not rows:
-        st.caption(f":material/check: {plain(empty)}")
+        st.caption(plain(empty))
         return
     times = {
-        label: st.column_config.DatetimeColumn(f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET))
+        label: st.column_config.DatetimeColumn(
+            f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET), help="New York; the CSV has UTC"
+        )
         for label, value in rows[0].items()
         if isinstance(value, datetime)
     }
@@ -169,7 +209,7 @@ def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int
         alt=alt,
     )
     st.download_button(
-        f"CSV, {len(rows):,} rows",
+        f"CSV, {len(rows):,} row{'' if len(rows) == 1 else 's'}",
         lambda: as_csv(rows),
         file_name=f"{name}.csv",
         mime="text/csv",
@@ -188,7 +228,7 @@ def percent_column() -> Any:
 def listing(rows: Sequence[Row], alt: str, empty: str) -> None:
     """A short table as text, each cell escaped unless it is our own markup."""
     if not rows:
-        st.caption(f":material/check: {plain(empty)}")
+        st.caption(plain(empty))
         return
     cells = [
         {label: value if isinstance(value, int) else plain(value or "—") for label, value in row.items()}
@@ -219,17 +259,17 @@ def clock_time(at: datetime) -> str:
     return f"{at.astimezone(ET):%H:%M} ET ({at:%H:%M} UTC)"
 
 
-def short_time(at: datetime) -> str:
-    """14:47:51 ET, for a figure."""
-    return f"{at.astimezone(ET):%H:%M:%S} ET"
+def exact_time(at: datetime) -> str:
+    """14:47:51 ET (19:47:51 UTC)."""
+    return f"{at.astimezone(ET):%H:%M:%S} ET ({at:%H:%M:%S} UTC)"
 
 
 def day_time(at: datetime | None) -> str:
-    """29 Dec 14:47 ET, or a dash when nothing recorded it."""
+    """29 Dec 14:47 ET (19:47 UTC), or a dash when nothing recorded it."""
     if at is None:
         return "—"
     there = at.astimezone(ET)
-    return f"{there.day} {there:%b %H:%M} ET"
+    return f"{there.day} {there:%b} {clock_time(at)}"
 
 
 def age(at: datetime, now: datetime) -> str:

@@ -39,7 +39,7 @@ def rejections_by_minute(report: DmlReport) -> go.Figure:
         )
     if report.alert_at is not None:
         _mark(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
-    figure.update_layout(barmode="stack", showlegend=True)
+    figure.update_layout(barmode="stack", showlegend=True, margin_t=46, legend_y=1.13)
     figure.update_xaxes(tickformat="%H:%M")
     if minutes:
         figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max(minutes) + timedelta(minutes=3)])

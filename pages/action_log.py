@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import actions, session, under_way, widgets
+from app import actions, filters, session, under_way, widgets
 from services.actions.log import Action, Log, State
 from services.foundation.access import Role
 from services.foundation.reading import Health
@@ -42,28 +42,17 @@ def coverage(action: Action) -> str:
     return f"{before.active} → {after.active} of {after.eligible}"
 
 
-def matches(action: Action, words: str) -> bool:
+def matches(action: Action, words: list[str]) -> bool:
     """Every word of the search stands somewhere in the row."""
     text = " ".join(str(value) for value in as_row(action).values()).lower()
-    return all(word in text for word in words.lower().split())
+    return all(word in text for word in words)
 
 
 def choose(log: Log) -> list[Action]:
     """The actions that the pills and the search leave."""
     counts = Counter(str(action.state) for action in log.actions)
-    pills, search = st.columns([3, 1], vertical_alignment="center")
-    states = pills.pills(
-        "State",
-        list(counts),
-        selection_mode="multi",
-        format_func=lambda name: f"{name} · {counts[name]}",
-        key="action states",
-        label_visibility="collapsed",
-    )
-    words = search.text_input(
-        "Search", placeholder="Who, what, why…", key="action search", label_visibility="collapsed"
-    )
-    return [a for a in log.actions if (not states or str(a.state) in states) and matches(a, words or "")]
+    states, words = filters.bar("State", counts, "Who, what, why…", "action")
+    return [a for a in log.actions if (not states or str(a.state) in states) and matches(a, words)]
 
 
 def one(action: Action) -> None:
@@ -76,7 +65,7 @@ def one(action: Action) -> None:
             f" reason: {widgets.plain(action.reason or 'none given')} · coverage {coverage(action) or 'not concerned'}"
         )
         for at, sentence in action.steps:
-            st.caption(f"{widgets.short_time(at)} · {widgets.plain(sentence)}")
+            st.caption(f"{widgets.exact_time(at)} · {widgets.plain(sentence)}")
         if "dropped_from_ms" in action.facts:
             actions.offer(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
         undo, states = TAKEN_BACK_BY.get(action.verb, (None, ()))
@@ -94,22 +83,23 @@ def show(log: Log) -> None:
     words = f"{len(log.actions):,} action{'' if len(log.actions) == 1 else 's'} in {under_way.LOOK_BACK.days} days"
     if open_ones:
         widgets.verdict(Health.UNKNOWN, f"{len(open_ones)} of {words} have no outcome", [])
+    elif log.actions:
+        widgets.verdict(Health.OK, f"{words}, each with its outcome", [])
     else:
-        widgets.verdict(Health.OK if log.actions else Health.NONE_EXPECTED, f"{words}, each with its outcome", [])
+        widgets.verdict(Health.NONE_EXPECTED, f"Nothing was done in {under_way.LOOK_BACK.days} days", [])
+        st.caption(
+            f"What an {Role.OPERATOR} does with a button is kept here: who, why, before, after, what came of it."
+        )
     asked = st.query_params.get(ACTION)
     chosen = next((action for action in log.actions if action.action_id == asked), None)
     if asked and chosen is None:
         st.caption("The action in the address is not in this log.")
     if chosen is not None:
         one(chosen)
-    rows = [{**as_row(action), "link": f"?action={action.action_id}"} for action in choose(log)]
-    widgets.table(
-        rows,
-        name="actions",
-        alt="Actions",
-        empty="No action matches." if log.actions else f"Nothing was done yet, by no {Role.OPERATOR}.",
-        link=st.column_config.LinkColumn("record", display_text="open"),
-    )
+    if log.actions:
+        rows = [{**as_row(action), "link": f"?action={action.action_id}"} for action in choose(log)]
+        record = st.column_config.LinkColumn("record", display_text="open")
+        widgets.table(rows, name="actions", alt="Actions", empty="No action matches.", link=record)
     widgets.footer((log.source,), now)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, alert_cards, reads, session, under_way, widgets
+from app import actions, alert_cards, filters, night_chart, reads, session, under_way, widgets
 from services.alert_actions import REOPEN, TEST
 from services.alerts import Alerts, AlertState
+from services.foundation.clock import night_window
 from services.foundation.reading import SEVERITY, Health, worst
 from services.schedule import Schedule
 from services.timeline import kinds, timeline
@@ -55,7 +56,7 @@ def next_runs(schedule: Schedule) -> None:
 
 alerts = widgets.known(reads.alerts(cloud), "The alerts")
 if alerts is not None:
-    widgets.verdict(*headline(alerts), ["whatever night is chosen"])
+    widgets.verdict(*headline(alerts), ["of every night"])
     seen = widgets.known(reads.last_look(cloud), "Whether the watchdog looks")
     looked = f"The watchdog looked {widgets.age(seen, now)}" if seen else "The watchdog has not looked for 10 minutes"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -64,11 +65,12 @@ if alerts is not None:
     for alert in sorted(alerts.open, key=lambda a: (a.state(now) is not AlertState.OPEN, SEVERITY.index(a.severity))):
         alert_cards.one(alert, now)
     ended(alerts)
-    st.subheader("What happened", anchor=False)
-    start, end = under_way.log_window(now)
-    batches, widths = reads.batches(cloud, session.game_date()).value, reads.widths(cloud).value
-    moments = timeline(alerts, under_way.read_log().value, batches, widths, start, end)
-    chosen = st.pills("Kind", kinds(moments), selection_mode="multi", key="kinds", label_visibility="collapsed")
+    night, (start, end) = session.game_date(), under_way.log_window(now)
+    batches, widths = reads.batches(cloud, night), reads.widths(cloud)
+    night_chart.panel(night, batches, reads.writes(cloud, *night_window(night)), widths, key="alerts")
+    st.subheader(f"What happened in {under_way.LOOK_BACK.days} days", anchor=False)
+    moments = timeline(alerts, under_way.read_log().value, batches.value, widths.value, start, end)
+    chosen = filters.pills("Kind", kinds(moments), "alert_kind")
     widgets.table(
         [vars(m) for m in moments if not chosen or m.kind in chosen],
         name="timeline",

@@ -39,16 +39,9 @@ def headline(names: Names) -> str:
 
 def span() -> tuple[date, date] | None:
     """The first and the last night that are looked at; None while only one of them is chosen."""
-    chosen = st.segmented_control(
-        "Span",
-        [*SPANS, OTHER],
-        default="This night",
-        required=True,
-        key="alias span",
-        label_visibility="collapsed",
-    )
+    chosen = widgets.choice("Span", [*SPANS, OTHER], "alias_span")
     if chosen != OTHER:
-        return game_date - timedelta(days=SPANS[chosen or "This night"] - 1), game_date
+        return game_date - timedelta(days=SPANS[chosen] - 1), game_date
     told = st.date_input("From and to", (game_date - timedelta(days=20), game_date), key="alias dates", width=280)
     days = tuple(told) if isinstance(told, tuple) else (told,)
     if len(days) < 2:
@@ -88,10 +81,9 @@ def aliases_room(names: Names) -> None:
 
 def show(names: Names) -> None:
     nights = f"{last:%-d %b %Y}" if first == last else f"{first:%-d %b} to {last:%-d %b %Y}"
-    widgets.verdict(health(names), headline(names), [f"{nights}, odds against context"])
-    room = st.segmented_control(
-        "Show", ROOMS, default=ROOMS[0], required=True, key="alias room", label_visibility="collapsed"
-    )
+    with answer:
+        widgets.verdict(health(names), headline(names), [f"{nights}, odds against context"])
+    room = widgets.choice("Show", ROOMS, "alias_room")
     if room == "Identities":
         alias_panels.identities(names.book)
     elif room == "Aliases":
@@ -101,6 +93,7 @@ def show(names: Names) -> None:
     widgets.footer(names.sources, cloud.now())
 
 
+answer = st.container()
 if (nights := span()) is not None:
     first, last = nights
     names = widgets.known(reads.names(cloud, first, last), "The names")

@@ -1,4 +1,4 @@
-"""Coverage: where do players drop out, by date? One night's funnel, and the nights before it."""
+"""Coverage: where were players lost, by date? One night's funnel, and the nights before it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,9 @@ def by_date(history: History) -> None:
     days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader(f"The last {len(days)} nights", anchor=False, width="content")
-        of = st.segmented_control(
-            "Active players as a share of the players",
-            list(DENOMINATORS),
-            default="eligible",
-            required=True,
-            key="coverage denominator",
-            label_visibility="collapsed",
-        )
+        of = widgets.choice("Active players as a share of the players", list(DENOMINATORS), "coverage_share")
     charts.nights(
-        charts.coverage_by_date(
-            days, DENOMINATORS[of or "eligible"], limits.coverage_warning_pct, limits.coverage_critical_pct
-        ),
+        charts.coverage_by_date(days, DENOMINATORS[of], limits.coverage_warning_pct, limits.coverage_critical_pct),
         key="coverage by date",
         alt=f"Active players by night as a share of the players {of}",
         on_pick=session.go_to,
@@ -87,14 +78,17 @@ def headline(facts: Funnel) -> str:
 def one_night(night: Night) -> None:
     """The chosen night's answer, its funnel and its systems."""
     facts = funnel(night, limits)
-    widgets.verdict(facts.health, headline(facts), [f"{night.games} games"] if night.games else [])
-    repairs.of_night(night)
+    told, button = widgets.answer()
+    with told:
+        widgets.verdict(facts.health, headline(facts), [f"{night.games} games"] if night.games else [])
+    with button:
+        repairs.of_night(night)
     widgets.gaps(night.problems)
     if not night.players:
         return
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
-        st.subheader("Where players drop out", anchor=False)
+        st.subheader("Where players were lost", anchor=False)
         charts.show(
             charts.funnel(facts.players, missing(night)),
             key="coverage funnel",

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import charts, reads, session, widgets, write_charts
 from services.dml_errors import DmlReport
-from services.foundation.clock import night_window
+from services.foundation.clock import ET, night_window
 
 cloud, game_date = session.cloud(), session.game_date()
 rule = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_alert_window_s} s"
@@ -29,16 +29,14 @@ def figures(report: DmlReport) -> None:
         widgets.figure("Rejected", report.rejected, report.attempted, about="attempted")
         widgets.figure("Rejection rate", report.rejected_pct, unit="%", about=agreed)
         widgets.figure("Most at once", report.peak_outstanding, write_charts.ADMITTED, about="admitted")
-        st.metric(
-            "Alert rule would fire",
-            widgets.short_time(report.alert_at)
-            if report.alert_at
-            else "no"
-            if report.rejected is not None
-            else "unknown",
-            delta_description=f"at {rule}",
-            border=True,
-        )
+        widgets.card("Alert rule would fire", *fires(report))
+
+
+def fires(report: DmlReport) -> tuple[str, str]:
+    """When the rule would have spoken, in ET, and beside it the rule and the same instant in UTC."""
+    if report.alert_at is None:
+        return ("unknown" if report.rejected is None else "no"), f"at {rule}"
+    return f"{report.alert_at.astimezone(ET):%H:%M:%S} ET", f"at {rule}, {report.alert_at:%H:%M:%S} UTC"
 
 
 def pictures(report: DmlReport) -> None:
@@ -66,7 +64,7 @@ def show(report: DmlReport) -> None:
             alt="Rejected writes by reason",
             empty="No write was rejected.",
         )
-        only = st.toggle("Rejected only", value=bool(report.rejected), key="dml rejected only")
+        only = st.toggle("Rejected only", value=bool(report.rejected), key="dml_rejected", bind="query-params")
         widgets.table(
             [
                 {

@@ -26,21 +26,19 @@ note = write(shift, cloud.settings)
 parts = (shift.night, shift.batches, shift.widths, shift.history, shift.alerts, shift.log, shift.schedule)
 unknown = sum(not part.known for part in parts)
 health = Health.UNKNOWN if unknown else Health.OK
-with st.container(horizontal=True, vertical_alignment="center"):
-    with st.container(width="stretch"):
-        told = (
-            f"{unknown} of {len(parts)} records could not be read" if unknown else f"Written from {len(parts)} records"
-        )
-        widgets.verdict(health, told, [session.day(game_date), "nothing in it is typed by hand"])
-    st.download_button(
-        "Download the note",
-        note.encode(),
-        file_name=f"handoff-{game_date}.md",
-        mime="text/markdown",
-        icon=":material/download:",
-        type="primary",
-        on_click="ignore",
-    )
+told = f"{unknown} of {len(parts)} records could not be read" if unknown else f"Written from {len(parts)} records"
+answer, button = widgets.answer()
+with answer:
+    widgets.verdict(health, told, [session.day(game_date), "nothing in it is typed by hand"])
+button.download_button(
+    "Download the note",
+    note.encode(),
+    file_name=f"handoff-{game_date}.md",
+    mime="text/markdown",
+    icon=":material/download:",
+    type="primary",
+    on_click="ignore",
+)
 written, source = st.tabs(["As it reads", "Markdown"])
 with written.container(border=True):
     st.markdown(note.replace("\n# ", "\n##### ").replace("# Handoff", "#### Handoff", 1).replace("\n## ", "\n##### "))

@@ -6,24 +6,13 @@ from collections import Counter
 
 import streamlit as st
 
-from app import reads, session, widgets
+from app import filters, reads, session, widgets
 from services.foundation.clock import night_window
 from services.foundation.reading import Health
 from services.logs import PRESETS, Lines, LogLine
 
-SEARCH = "search"  # the name in the URL: ?search=DML+errors
 cloud, game_date = session.cloud(), session.game_date()
 names = [preset.name for preset in PRESETS]
-
-
-def chosen() -> str:
-    asked = st.query_params.get(SEARCH)
-    first = asked if asked in names else names[0]
-    name = st.segmented_control(
-        "Search", names, default=first, key="log search", required=True, label_visibility="collapsed"
-    )
-    st.query_params[SEARCH] = name or first
-    return name or first
 
 
 def headline(lines: Lines) -> tuple[Health, str]:
@@ -37,23 +26,9 @@ def headline(lines: Lines) -> tuple[Health, str]:
 
 def filtered(lines: Lines) -> list[LogLine]:
     counts = Counter(line.severity for line in lines.lines)
-    pills, search = st.columns([3, 1], vertical_alignment="center")
-    levels = pills.pills(
-        "Severity",
-        list(counts),
-        selection_mode="multi",
-        key="log levels",
-        format_func=lambda n: f"{n} · {counts[n]}",
-        label_visibility="collapsed",
-    )
-    words = (
-        search.text_input("Words", placeholder="Player, table, words…", key="log words", label_visibility="collapsed")
-        or ""
-    ).lower()
+    levels, words = filters.bar("Severity", counts, "Player, table, words…", "log")
     return [
-        x
-        for x in lines.lines
-        if (not levels or x.severity in levels) and all(w in x.message.lower() for w in words.split())
+        x for x in lines.lines if (not levels or x.severity in levels) and all(w in x.message.lower() for w in words)
     ]
 
 
@@ -63,7 +38,16 @@ def show(lines: Lines) -> None:
         f"{folded:,} repeated lines folded" if folded else "",
         "more lines than are shown" if lines.truncated else "",
     ]
-    widgets.verdict(*headline(lines), [session.day(game_date), preset.about, *told])
+    with answer:
+        widgets.verdict(*headline(lines), [session.day(game_date), preset.about, *told])
+    if not lines.lines:
+        st.caption("Look at the night before and after, or choose another search.")
+    else:
+        rows(lines)
+    widgets.footer((lines.source,), cloud.now())
+
+
+def rows(lines: Lines) -> None:
     widgets.table(
         [
             {
@@ -82,10 +66,18 @@ def show(lines: Lines) -> None:
         height_rows=22,
         message=st.column_config.TextColumn(width="large"),
     )
-    widgets.footer((lines.source,), cloud.now())
 
 
-name = chosen()
+answer = st.container()
+name = st.segmented_control(
+    "Search",
+    names,
+    default=names[0],
+    required=True,
+    key="search",  # the name in the address: ?search=DML+errors
+    bind="query-params",
+    label_visibility="collapsed",
+)
 preset = next(p for p in PRESETS if p.name == name)
 found = widgets.known(reads.lines(cloud, preset.condition, *night_window(game_date)), "The log")
 if found is not None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import reads, repairs, session, widgets
+from app import filters, reads, repairs, session, widgets
 from services.coverage import funnel
 from services.missing_players import Missing, Why, account, missing
 from services.night import Night
@@ -29,10 +29,10 @@ def as_row(lost: Missing) -> dict[str, str | None]:
     }
 
 
-def matches(lost: Missing, words: str) -> bool:
+def matches(lost: Missing, words: list[str]) -> bool:
     """Every word of the search stands somewhere in the row."""
     text = " ".join(str(value) for value in as_row(lost).values()).lower()
-    return all(word in text for word in words.lower().split())
+    return all(word in text for word in words)
 
 
 def headline(night: Night, lost: list[Missing]) -> str:
@@ -62,20 +62,8 @@ def the_sum(night: Night) -> None:
 def filtered(lost: list[Missing]) -> list[Missing]:
     """The rows that the reason pills and the search leave."""
     counts = Counter(each.why.value for each in lost)
-    pills, search = st.columns([3, 1], vertical_alignment="center")
-    why = pills.pills(
-        "Why",
-        list(counts),
-        selection_mode="multi",
-        format_func=lambda name: f"{name} · {counts[name]}",
-        key="missing why",
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    words = search.text_input(
-        "Search", placeholder="Player, team, evidence…", key="missing search", label_visibility="collapsed"
-    )
-    return [each for each in lost if (not why or each.why.value in why) and matches(each, words or "")]
+    why, words = filters.bar("Why", counts, "Player, team, evidence…", "missing")
+    return [each for each in lost if (not why or each.why.value in why) and matches(each, words)]
 
 
 def show(night: Night) -> None:

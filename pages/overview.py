@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, reads, repairs, session, widgets
+from app import charts, night_chart, reads, repairs, session, widgets
 from services.coverage import funnel
 from services.missing_players import missing
 from services.night import Night, Stage
@@ -22,10 +22,10 @@ def shares(night: Night) -> None:
     players = funnel(night, cloud.settings).players
     active, instead = players[Stage.ACTIVE], "not yet" if night.ran is False else ""
     with st.grid(4, min_column_width=125):
-        widgets.percentage("Coverage", active, players[Stage.ELIGIBLE], "eligible", instead)
-        widgets.percentage("Of those in context", active, players[Stage.IN_CONTEXT], "in context", instead)
-        widgets.percentage("Of those with odds", active, players[Stage.LINED], "lined", instead)
-        widgets.figure("Rows active", night.active_rows, night.generated_rows, about="generated")
+        widgets.percentage("Coverage", active, players[Stage.ELIGIBLE], "eligible", instead, "coverage")
+        widgets.percentage("Of those in context", active, players[Stage.IN_CONTEXT], "in context", instead, "coverage")
+        widgets.percentage("Of those with odds", active, players[Stage.LINED], "with odds", instead, "missing_players")
+        widgets.figure("Rows active", night.active_rows, night.generated_rows, about="generated", page="runs")
 
 
 def losses(night: Night) -> None:
@@ -41,10 +41,11 @@ def losses(night: Night) -> None:
     widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
 
 
-with st.container(horizontal=True, vertical_alignment="center"):
-    with st.container(width="stretch"):
-        widgets.verdict(verdict.health, verdict.sentence, verdict.details)
-    if tonight.night.value is not None:
+told, button = widgets.answer()
+with told:
+    widgets.verdict(verdict.health, verdict.sentence, verdict.details)
+if tonight.night.value is not None:
+    with button:
         repairs.of_night(tonight.night.value)
 night = widgets.known(tonight.night, "The night's players")
 played = night is not None and (night.games or night.players)
@@ -60,3 +61,4 @@ with panels.cell():
 if night is not None and played:
     with panels.cell():
         losses(night)
+night_chart.panel(game_date, tonight.batches, tonight.writes, tonight.widths, key="overview")

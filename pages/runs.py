@@ -21,18 +21,15 @@ def headline(batches: Batches) -> str:
     asked = "unknown" if newest.requested is None else f"{newest.requested:,}"
     done = "unknown" if newest.generated is None else f"{newest.generated:,}"
     none = ", at 0 %" if newest.state in LIVE | {BatchState.STALLED} and not newest.generated else ""
-    return f"{newest.batch_id} is {newest.state}: {done} of {asked} players generated{none}"
+    return f"{newest.batch_id}: {newest.state}, {done} of {asked} players generated{none}"
 
 
-def count(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}"
-
-
-def duration(batch: Batch) -> str:
+def seconds(batch: Batch) -> int | str:
+    """How long it took, or has taken so far."""
     end = batch.ended or (cloud.now() if batch.state in LIVE else None)
     if batch.started is None or end is None:
         return "unknown"
-    return f"{(end - batch.started).total_seconds():,.0f} s"
+    return round((end - batch.started).total_seconds())
 
 
 def as_row(batch: Batch) -> dict[str, object]:
@@ -41,12 +38,12 @@ def as_row(batch: Batch) -> dict[str, object]:
         "state": widgets.badge(batch.health),
         "stands": str(batch.state),
         "started": widgets.day_time(batch.started),
-        "took": duration(batch),
+        "seconds": seconds(batch),
         "by": batch.started_by,
-        "asked": count(batch.requested),
-        "generated": count(batch.generated),
-        "rows staged": count(batch.staged_rows),
-        "rows written": count(batch.written_rows),
+        "asked": widgets.count(batch.requested),
+        "generated": widgets.count(batch.generated),
+        "rows staged": widgets.count(batch.staged_rows),
+        "rows written": widgets.count(batch.written_rows),
         "says": batch.status_text,
     }
 
@@ -55,12 +52,8 @@ def buttons(batches: Batches | None) -> None:
     """Start or re-run the night; resume what has stopped."""
     ran = bool(batches and batches.batches)
     with st.container(horizontal=True, gap="small"):
-        actions.offer(
-            START,
-            "Re-run the lost players" if ran else "Start the run",
-            primary=True,
-            game_date=game_date.isoformat(),
-        )
+        label = "Re-run the lost players" if ran else "Start the run"
+        actions.offer(START, label, primary=True, game_date=game_date.isoformat())
         if ran:
             actions.offer(START, "Re-run everybody", key="date", game_date=game_date.isoformat(), scope="date")
         for batch in batches.batches if batches else ():
@@ -71,14 +64,20 @@ def buttons(batches: Batches | None) -> None:
 def show(batches: Batches) -> None:
     none = Health.UNKNOWN if batches.problems else Health.NONE_EXPECTED
     health = worst(b.health for b in batches.batches[:1]) if batches.batches else none
-    widgets.verdict(health, headline(batches), [session.day(game_date)])
-    buttons(batches)
+    told, button = widgets.answer()
+    with told:
+        widgets.verdict(health, headline(batches), [session.day(game_date)])
+    with button:
+        buttons(batches)
     widgets.gaps(batches.problems)
     for batch in batches.batches[:1]:
         if batch.state in LIVE and batch.recorded_in == "ledger":
             run_panels.live(batch)
     if batches.batches or not batches.problems:
-        widgets.listing([as_row(batch) for batch in batches.batches], alt="Batches", empty=f"{NONE}.")
+        rows = [as_row(batch) for batch in batches.batches]
+        widgets.listing(
+            rows, alt="Batches", empty="Start the run: its plan says first whom it asks, and nothing happens yet."
+        )
     widgets.footer(batches.sources, cloud.now(), session.log("Consolidation"))
     for batch in batches.batches[:1]:
         if batch.state not in LIVE and batch.recorded_in == "ledger":

@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import reads, repairs, session, widgets
+from app import filters, reads, repairs, session, widgets
 from services.staging_tables import Inventory, StagingTable, TableClass
 
 cloud = session.cloud()
@@ -33,10 +33,6 @@ def by_class(inventory: Inventory) -> str:
     return "; ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
 
 
-def count(rows: int | None) -> str:
-    return "unknown" if rows is None else f"{rows:,}"
-
-
 def batches(inventory: Inventory) -> None:
     st.subheader("By batch", anchor=False)
     widgets.listing(
@@ -47,7 +43,7 @@ def batches(inventory: Inventory) -> None:
                 "class": batch.table_class,
                 "tables": batch.tables,
                 "rows": batch.rows,
-                "not in predictions": count(batch.unmerged_rows),
+                "not in predictions": widgets.count(batch.unmerged_rows),
                 "size": widgets.size(batch.size_bytes),
                 "oldest": widgets.age(batch.oldest, now),
             }
@@ -59,15 +55,9 @@ def batches(inventory: Inventory) -> None:
 
 
 def filtered(tables: tuple[StagingTable, ...]) -> list[StagingTable]:
-    counts = Counter(table.table_class.value for table in tables)
-    chosen = st.pills(
-        "Class",
-        [each.value for each in TableClass if counts[each.value]],
-        selection_mode="multi",
-        format_func=lambda name: f"{name} · {counts[name]}",
-        key="staging class",
-        label_visibility="collapsed",
-    )
+    found = Counter(table.table_class.value for table in tables)
+    counts = {each.value: found[each.value] for each in TableClass if found[each.value]}
+    chosen = filters.pills("Class", counts, "staging_kind")
     left = [table for table in tables if not chosen or table.table_class.value in chosen]
     return sorted(left, key=lambda table: list(TableClass).index(table.table_class))
 
@@ -99,9 +89,7 @@ def every_table(inventory: Inventory) -> None:
 
 
 def show(inventory: Inventory) -> None:
-    widgets.verdict(
-        inventory.health, headline(inventory), [by_class(inventory), "all batches, whatever night is chosen"]
-    )
+    widgets.verdict(inventory.health, headline(inventory), [by_class(inventory), "of every night"])
     widgets.gaps(inventory.problems)
     if inventory.tables:
         batches(inventory)

@@ -161,7 +161,7 @@ class Preset:
 PRESETS = (
     Preset("Staging writes", STAGING_WRITES, "What the workers staged"),
     Preset("Consolidation", CONSOLIDATION, "What the coordinator merged, in both spellings"),
-    Preset("DML errors", DML, "Writes that the table refused"),
+    Preset("DML errors", DML, "Writes that BigQuery rejected"),
     Preset("Errors of the prediction services", ERRORS, "Error or worse, by severity or by the text"),
     Preset("Lost players", FAILED_PLAYERS, "A prediction or a write that failed, by player"),
 )

@@ -23,7 +23,7 @@ MINUTES_NEEDED = 15.0  # average of the last week below which a player is not pr
 class Stage(StrEnum):
     """The stages of a player on a game date, in order; see `STAGES`."""
 
-    LINED = "lined"
+    LINED = "with odds"
     IN_CONTEXT = "in context"
     ELIGIBLE = "eligible"
     REQUESTED = "requested"

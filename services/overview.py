@@ -36,7 +36,7 @@ class Signal:
 class Verdict:
     game_date: date
     health: Health
-    sentence: str  # e.g. "90 of 158 players are missing: generated but rejected on write, since 14:47 ET"
+    sentence: str  # e.g. "90 of 158 players are missing: generated but rejected on write, since 14:47 ET (19:47 UTC)"
     details: tuple[str, ...]
     signals: tuple[Signal, ...]
 
@@ -68,7 +68,7 @@ def judge(
         _signal("DML errors", "dml_errors", dml, _dml),
         _signal("Staging tables", "staging_tables", staging, _staging),
         _signal("Concurrency", "concurrency", widths, _width),
-        _signal("Last batch", "missing_players", batches, lambda b: _last_batch(b, night.value)),
+        _signal("Last batch", "runs", batches, lambda b: _last_batch(b, night.value)),
     )
     health, sentence = _hedged(health, sentence, (night, dml, staging, widths, batches))
     ordered = tuple(sorted(signals, key=lambda s: SEVERITY.index(s.health)))
@@ -119,7 +119,7 @@ def _players(count: int) -> str:
 
 def _since(lost: list[Missing]) -> str:
     times = [m.player.write_error.at for m in lost if m.player.write_error is not None]
-    return f", since {min(times).astimezone(ET):%H:%M} ET" if times else ""
+    return f", since {min(times).astimezone(ET):%H:%M} ET ({min(times):%H:%M} UTC)" if times else ""
 
 
 def _details(night: Night, sums: Account) -> tuple[str, ...]:
@@ -179,7 +179,7 @@ def _dml(report: DmlReport) -> tuple[Health, str]:
     if report.attempted == 0:
         return report.health, "no DML against the predictions table this night"
     share = f" ({report.rejected_pct:.1f} %)" if report.rejected else ""
-    peak = f", peak {report.peak_outstanding} of {ADMITTED} outstanding" if report.peak_outstanding is not None else ""
+    peak = f", at most {report.peak_outstanding} of {ADMITTED} at once" if report.peak_outstanding is not None else ""
     return report.health, f"{report.rejected} of {report.attempted} writes rejected{share}{peak}"
 
 

@@ -57,9 +57,9 @@ def checks(entry: Entry, night: Night, writes: DmlReport, tables_left: int) -> t
         ),
         Check("staging is clean", tables_left == 0, f"{tables_left} staging tables of the batch are left."),
         Check(
-            "no write was refused",
+            "no write was rejected",
             None if refused is None else refused == 0,
-            f"{_told(refused)} writes refused since it began.",
+            f"{_told(refused)} writes rejected since it began.",
         ),
         *sums(entry),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,8 +36,9 @@ def timeline(
     return tuple(sorted((m for m in found if start <= m.when < end), key=lambda m: m.when, reverse=True))
 
 
-def kinds(moments: Iterable[Moment]) -> list[str]:
-    return sorted({moment.kind for moment in moments})
+def kinds(moments: Iterable[Moment]) -> dict[str, int]:
+    """How many of each kind there are."""
+    return dict(sorted(Counter(moment.kind for moment in moments).items()))
 
 
 def _alerts(alerts: Alerts | None) -> Iterator[Moment]:

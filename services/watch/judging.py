@@ -71,7 +71,7 @@ def _success(look: Look) -> Told:
     refused = [m for m in missing(night) if m.why is Why.WRITE_REJECTED]
     if not generated or 100 * (1 - len(refused) / len(generated)) >= WRITE_SUCCESS_PCT:
         return QUIET
-    return Told(Health.CRITICAL, f"{len(refused)} of {len(generated)} generated players were refused on write")
+    return Told(Health.CRITICAL, f"{len(refused)} of {len(generated)} generated players were rejected on write")
 
 
 def _duplicates(look: Look) -> Told:

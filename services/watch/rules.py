@@ -41,7 +41,7 @@ RULES = (
         "Writes are being rejected",
         "BigQuery job history and the worker's log, every instance together",
         "{dml_alert_errors} writes rejected for too many at once within {dml_alert_window_s} s since the newest batch began",
-        "More workers write at once than the table admits; each refused write is a player lost.",
+        "More workers write at once than the table admits; each rejected write is a player lost.",
         "Narrow the workers to 4 × 3, then re-run the lost players through staging.",
         "dml_errors",
         "writes",

@@ -117,6 +117,36 @@ def ended(place: Place, since: datetime, count: int = 1) -> list[Action]:
     raise AssertionError(f"no {count} outcomes: {place.log(since)}")
 
 
+def focused(page: Any) -> str:
+    """The button that Enter would press."""
+    return str(page.evaluate("(at => at.tagName === 'BUTTON' ? at.innerText : '')(document.activeElement)")).strip()
+
+
+def tab_to(page: Any, words: str, most: int = 60) -> None:
+    """Press Tab until the focus is on the words."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if words in focused(page):
+            return
+    raise AssertionError(f"“{words}” is not reached by {most} tabs; the focus is on “{focused(page)}”")
+
+
+def test_the_repair_is_reached_planned_and_left_by_keyboard_alone(place, desk, page):
+    since, verb = place.clock.now(), "Re-run 90 lost players"
+    page.goto(f"{desk}/?date=2025-12-29")
+    page.get_by_role("button", name=verb).wait_for()
+    tab_to(page, verb)
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("7 checks, 0 stop it").wait_for()
+    tab_to(page, "Cancel")
+    tab_to(page, f"{verb} of Mon 29 Dec 2025", most=2)
+    assert dialog.get_by_test_id("stBaseButton-primary").is_enabled()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert place.log(since) == []
+
+
 def test_29_december_from_red_to_158_of_158_with_its_entry_in_the_log(place, desk, page, pictures):
     began = time.monotonic()
     page.goto(f"{desk}/?date=2025-12-29")

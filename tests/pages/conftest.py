@@ -23,8 +23,10 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     st.cache_resource.clear()  # each test with a memory of its own
     reads.forget()
 
-    def open_it(page: str = "overview", date: str | None = INCIDENT) -> Screen:
+    def open_it(page: str = "overview", date: str | None = INCIDENT, **address: str) -> Screen:
         app = AppTest.from_file(str(MAIN), default_timeout=90)
+        for name, value in address.items():
+            app.query_params[name] = value
         if date is not None:
             app.query_params["date"] = date
         if page != "overview":

@@ -54,10 +54,5 @@ class Screen:
     def signals(self) -> dict[str, str]:
         """The overview's rows: name → the badge before it."""
         badges = [each.value for each in self.app.markdown if "-badge[" in each.value]
-        return dict(
-            zip(
-                [link.value.strip("*") for link in self.app.page_link if link.value.startswith("**")],
-                badges,
-                strict=True,
-            )
-        )
+        names = [link.value.strip("*") for link in self.app.page_link if link.value.startswith("**")]
+        return dict(zip(names, badges, strict=True))

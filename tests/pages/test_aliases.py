@@ -32,7 +32,7 @@ def test_the_customers_processors_stand_with_what_they_cost_a_night(open_page):
 
 def test_any_nights_can_be_chosen(open_page):
     screen = open_page("aliases")
-    screen.app.segmented_control(key="alias span").set_value("Other nights").run()
+    screen.app.segmented_control(key="alias_span").set_value("Other nights").run()
     screen.app.date_input(key="alias dates").set_value((date(2025, 12, 16), date(2025, 12, 30))).run()
     assert "16 Dec to 30 Dec 2025" in screen.words
     assert "15 names of the odds meet no player" in screen.verdict
@@ -83,7 +83,7 @@ def test_lines_that_are_active_already_stop_nobody(open_page):
 
 def test_faults_of_the_stored_aliases_and_the_twins_are_shown(open_page):
     screen = open_page("aliases")
-    screen.app.segmented_control(key="alias room").set_value("Aliases").run()
+    screen.app.segmented_control(key="alias_room").set_value("Aliases").run()
     assert "consolidate them too" in screen.words
     assert "robertwilliams is not in the registry" in screen.words
 

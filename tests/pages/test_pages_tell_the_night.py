@@ -29,7 +29,7 @@ def test_the_overview_says_what_is_missing_how_much_of_what_and_where_it_was_los
         assert words in screen.verdict
     assert screen.figure("Coverage") == ("43.0 %", "68 of 158 eligible")
     assert screen.figure("Of those in context") == ("19.3 %", "68 of 352 in context")
-    assert screen.figure("Of those with odds")[1] == "68 of 176 lined"
+    assert screen.figure("Of those with odds")[1] == "68 of 176 with odds"
     assert screen.figure("Rows active") == ("1,700", "of 3,950 generated")
     assert {"Coverage", "DML errors"} <= {name for name, badge in screen.signals().items() if "critical" in badge}
 
@@ -76,7 +76,7 @@ def test_the_coverage_page_counts_every_denominator_and_system_of_29_december(op
 def test_choosing_another_denominator_keeps_the_table(open_page):
     screen = open_page("coverage")
     before = screen.table()
-    screen.app.get_by_key("coverage denominator").set_value("in context").run()
+    screen.app.get_by_key("coverage_share").set_value("in context").run()
     assert not screen.app.exception
     assert len(screen.table()) == len(before)
 
@@ -103,12 +103,12 @@ def test_the_players_who_never_came_into_context_are_told_apart_by_their_alias(o
 
 def test_the_search_and_the_reasons_narrow_the_missing(open_page):
     screen = open_page("missing_players")
-    screen.app.text_input(key="missing search").set_value("herb").run()
+    screen.app.text_input(key="missing_find").set_value("herb").run()
     assert [row["player_lookup"] for row in screen.table()] == ["herbjones"]
-    screen.app.text_input(key="missing search").set_value("").run()
-    screen.app.get_by_key("missing why").set_value(["generated but rejected on write"]).run()
+    screen.app.text_input(key="missing_find").set_value("").run()
+    screen.app.get_by_key("missing_kind").set_value(["generated but rejected on write"]).run()
     assert len(screen.table()) == 90
-    screen.app.text_input(key="missing search").set_value("no such player").run()
+    screen.app.text_input(key="missing_find").set_value("no such player").run()
     assert "No missing player matches." in screen.words
 
 
@@ -140,7 +140,7 @@ def test_the_dml_page_of_a_good_night_rejects_nothing_and_fires_nothing(open_pag
 
 def test_all_writes_can_be_seen_beside_the_rejected_ones(open_page):
     screen = open_page("dml_errors")
-    screen.app.toggle(key="dml rejected only").set_value(False).run()
+    screen.app.toggle(key="dml_rejected").set_value(False).run()
     assert {row["outcome"] for row in screen.table()} == {"done", "rejected"}
     assert len(screen.table()) == 158
 

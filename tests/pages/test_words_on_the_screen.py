@@ -68,7 +68,8 @@ def test_an_age_is_told_in_the_unit_a_person_would_use(ago, words):
 
 def test_times_are_told_in_new_york_with_utc_beside():
     assert widgets.clock_time(NOW) == "01:45 ET (06:45 UTC)"
-    assert widgets.day_time(NOW) == "30 Dec 01:45 ET"
+    assert widgets.day_time(NOW) == "30 Dec 01:45 ET (06:45 UTC)"
+    assert widgets.exact_time(NOW) == "01:45:00 ET (06:45:00 UTC)"
 
 
 @pytest.mark.parametrize(("count", "words"), [(None, "unknown"), (0, "0 B"), (10 << 20, "10.0 MiB"), (1536, "1.5 KiB")])

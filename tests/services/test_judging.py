@@ -114,7 +114,7 @@ def verdict(told, **readings):
 def test_the_verdict_says_what_is_missing_how_much_of_what_where_and_since_when():
     facts = night(player(), lost(write_error=write_error()), lost(write_error=write_error()))
     assert verdict(Reading(facts)).sentence == (
-        "2 of 3 players are missing: generated, but BigQuery rejected the write, since 14:47 ET"
+        "2 of 3 players are missing: generated, but BigQuery rejected the write, since 14:47 ET (19:47 UTC)"
     )
 
 

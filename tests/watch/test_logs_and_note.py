@@ -47,7 +47,7 @@ def test_both_spellings_of_a_consolidation_are_found_and_both_payloads(cloud):
 
 def test_the_logs_page_folds_repeats_and_reads_the_severity_from_the_text(open_page):
     screen = open_page("logs")
-    screen.app.segmented_control(key="log search").set_value("Errors of the prediction services").run()
+    screen.app.segmented_control(key="search").set_value("Errors of the prediction services").run()
     assert "90 lines, 90 of them errors" in screen.verdict
     assert "90 repeated lines folded" in screen.words
     assert {row["severity"] for row in screen.table()} == {"ERROR"}

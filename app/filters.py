@@ -1,0 +1,58 @@
+"""Filters of a table that the address keeps: a link opens the page as somebody else saw it; nonsense in it is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+
+def pills(label: str, counts: Mapping[str, int], name: str) -> list[str]:
+    """Which of the kinds are wanted, none meaning all; `name` is the key and the name in the address.
+
+    Streamlit's own binding would write the counts into the address, where they are wrong a minute later.
+    """
+    asked = st.query_params.get_all(name)
+    valid = [kind for kind in asked if kind in counts]
+    if asked != valid:
+        _tell(name, valid)
+
+    def changed() -> None:
+        _tell(name, st.session_state[name])
+
+    return st.pills(
+        label,
+        list(counts),
+        selection_mode="multi",
+        default=valid,
+        format_func=lambda kind: f"{kind} · {counts[kind]:,}",
+        key=name,
+        on_change=changed,
+        label_visibility="collapsed",
+        wrap=True,
+    )
+
+
+def _tell(name: str, kinds: list[str]) -> None:
+    if kinds:
+        st.query_params[name] = kinds
+    else:
+        st.query_params.pop(name, None)
+
+
+def words(placeholder: str, name: str) -> list[str]:
+    """What is searched for, in lower case; every word must stand in the row."""
+    asked = st.text_input(
+        "Search", placeholder=placeholder, key=name, bind="query-params", max_chars=100, label_visibility="collapsed"
+    )
+    return (asked or "").lower().split()
+
+
+def bar(label: str, counts: Mapping[str, int], placeholder: str, name: str) -> tuple[list[str], list[str]]:
+    """Kinds at the left, a search at the right: the same on every page."""
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    with left:
+        kinds = pills(label, counts, f"{name}_kind")
+    with right:
+        found = words(placeholder, f"{name}_find")
+    return kinds, found

@@ -1,0 +1,108 @@
+"""Every page for who cannot see the picture, who opens a link, who reads slowly, and for a night in which nothing happened."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app import night_chart
+from services.foundation.reading import Health
+from services.night_line import ALERTS, LANES, REJECTED, Mark, NightLine
+from tests.factories import NIGHT
+from tests.pages.desk import INCIDENT, NO_GAMES
+
+EVERY_PAGE = sorted(page.stem for page in (Path(__file__).parents[2] / "pages").glob("*.py"))
+AT = datetime(2025, 12, 29, 19, 47, 29, tzinfo=UTC)
+EVIL = Mark(ALERTS, AT, "writes opened", "<b>all is well</b> %{x} opened", Health.CRITICAL)
+REJECTIONS = Mark(REJECTED, AT, "61", "61 of 87 writes rejected", Health.CRITICAL, AT + timedelta(minutes=1), 61)
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_every_picture_and_table_has_words_in_its_place(open_page, page):
+    screen = open_page(page)
+    for kind in ("plotly_chart", "arrow_data_frame", "dataframe", "table"):
+        for each in screen.app.get(kind):
+            assert each.proto.alt, f"{kind} on {page}"
+
+
+@pytest.mark.parametrize(
+    ("page", "address", "left"),
+    [
+        ("missing_players", {"missing_find": "herb"}, 1),
+        ("missing_players", {"missing_kind": "generated but rejected on write"}, 90),
+        ("missing_players", {"missing_kind": "nonsense"}, 105),
+        ("staging_tables", {"staging_kind": "already merged"}, 6),
+        ("dml_errors", {"dml_rejected": "false"}, 158),
+        ("dml_errors", {"dml_rejected": "perhaps"}, 90),
+        ("logs", {"search": "Lost players"}, 90),
+    ],
+)
+def test_a_link_opens_a_page_as_it_was_filtered_and_nonsense_falls_back(open_page, page, address, left):
+    screen = open_page(page, **address)
+    assert len(screen.table()) == left
+
+
+def test_choosing_a_filter_writes_it_into_the_address_and_taking_it_back_removes_it(open_page):
+    screen = open_page("staging_tables")
+    pills = screen.app.get_by_key("staging_kind")
+    pills.set_value(["already merged"]).run()
+    assert screen.app.query_params["staging_kind"] == "already merged"
+    screen.app.get_by_key("staging_kind").set_value([]).run()
+    assert "staging_kind" not in screen.app.query_params
+
+
+def test_a_paused_page_says_since_when_and_nothing_on_it_beats(open_page):
+    screen = open_page("runs")
+    screen.app.toggle(key="paused").set_value(True).run()
+    assert re.search(r"paused since \d\d:\d\d ET \(\d\d:\d\d UTC\)", screen.words)
+    drawn = screen.app.session_state["runs"]
+    screen.app.run()
+    assert screen.app.session_state["runs"] == drawn, "no pulse was set going"
+    screen.app.toggle(key="paused").set_value(False).run()
+    assert "paused since" not in screen.words
+
+
+def test_every_figure_of_the_overview_leads_to_its_evidence(open_page):
+    screen = open_page()
+    ways = {link.value for link in screen.app.page_link if link.proto.query_string == f"date={INCIDENT}"}
+    assert {metric.label for metric in screen.app.metric} <= ways
+
+
+def test_a_night_in_which_nothing_happened_says_so_in_words(open_page):
+    screen = open_page(date=NO_GAMES)
+    assert "Nothing happened: no batch, rejected write, scale change, alert or action." in screen.words
+    assert not screen.app.get("plotly_chart")
+
+
+def test_the_picture_of_the_night_tells_the_same_in_words(open_page):
+    (alt,) = [p.proto.alt for p in open_page(date=INCIDENT).app.get("plotly_chart") if "The night of" in p.proto.alt]
+    for words in (
+        "61 of 87 writes rejected in this minute",
+        "158 players asked",
+        "prediction-worker-00011-zw5",
+        "14:47",
+    ):
+        assert words in alt
+    assert all(f"{lane.capitalize()}:" in alt for lane in LANES)
+
+
+def test_a_mark_tells_new_york_and_utc_and_a_sentence_cannot_format_itself():
+    drawn = night_chart.figure(NightLine(NIGHT, (REJECTIONS, EVIL)))
+    (hover,) = [trace.hovertemplate for trace in drawn.data if trace.customdata[0][0] == ALERTS]
+    assert "14:47:29 ET (19:47:29 UTC)" in hover
+    assert "<b>all is well" not in hover
+    assert "%{x}" not in hover
+
+
+def test_a_lane_that_could_not_be_read_says_unknown_in_the_picture_and_in_the_words():
+    line = NightLine(NIGHT, (REJECTIONS,), {ALERTS: "The warehouse is down"})
+    assert "unknown" in [note.text for note in night_chart.figure(line).layout.annotations]
+    assert "Alerts are unknown: The warehouse is down" in night_chart.in_words(line)
+
+
+def test_every_lane_leads_to_a_page():
+    assert set(night_chart.EVIDENCE) == set(LANES)
+    assert set(night_chart.EVIDENCE.values()) <= set(EVERY_PAGE)
