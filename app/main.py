@@ -121,16 +121,31 @@ def foot() -> None:
         )
 
 
+def bill() -> None:
+    """What looking has cost, whoever looked."""
+    kept = session.cloud().kept
+    if kept is not None:
+        cost, reads_now = kept.bill, kept.log_reads()
+        st.caption(
+            f":small[:material/payments: all viewers since {widgets.clock_time(cost.since)}:"
+            f" {widgets.size(cost.bytes_billed)} billed in {cost.queries:,} queries · {reads_now} log reads in the last minute]"
+        )
+
+
 def pulse() -> None:
     """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m.
 
-    Not while somebody has paused it to read.
+    Not while somebody has paused it to read. A viewer's first page is drawn twice: its answer, then its charts and grids.
     """
     if session.paused():
         return
+    every = "2s" if patience.busy() else "30s"
+    if not session.settled():
+        session.settle()
+        every = "0.2s"
     st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
 
-    @st.fragment(run_every="2s" if patience.busy() else "30s", key="pulse")
+    @st.fragment(run_every=every, key="pulse")
     def beat() -> None:
         if st.session_state.get("beats") == drawn:
             st.rerun()
@@ -162,6 +177,7 @@ head(page)
 foot()
 under_way.strip()
 page.run()
+bill()
 actions.dialog()
 if not actions.is_open():
     pulse()

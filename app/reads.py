@@ -20,7 +20,7 @@ from services.coverage import History, read_history
 from services.dml_errors import DmlReport, read_writes
 from services.doctor import Examination, read_examination
 from services.foundation.clients import Cloud
-from services.foundation.clock import night_of, night_window
+from services.foundation.clock import eastern_day, night_of, night_window
 from services.foundation.reading import Reading, Source
 from services.logs import Lines, read_lines
 from services.names.unresolved import Names, read_names
@@ -100,6 +100,12 @@ def tonight(cloud: Cloud, game_date: date) -> Tonight:
 def recent(cloud: Cloud, today: date) -> Reading[History]:
     """Coverage of the last nights up to today."""
     return history(cloud, today - timedelta(days=HISTORY_DAYS - 1), today)
+
+
+def before(cloud: Cloud, game_date: date) -> Reading[History]:
+    """The nights up to a game date: the last nights' own question where it holds them, so that it is asked once."""
+    today = eastern_day(cloud.now())
+    return recent(cloud, today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date)
 
 
 def first_stored(cloud: Cloud, wanted: date) -> date | None:

@@ -16,6 +16,7 @@ from services.foundation.kept import Kept
 from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
+SETTLED = "settled"
 ROLE = "role"  # the sandbox's role switch
 PAUSED = "paused"  # the pause switch
 _SINCE = "paused since"
@@ -33,7 +34,8 @@ class ChosenNight:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _open(settings: Settings, acting: bool) -> Cloud:
-    return connect(settings, acting, None if acting else Kept())
+    opened = connect(settings, acting)
+    return opened if acting else replace(opened, kept=Kept(since=opened.now()))
 
 
 def cloud() -> Cloud:
@@ -136,6 +138,15 @@ def game_date() -> date:
     """The night the frame has chosen for this page."""
     chosen: date = st.session_state[_NIGHT]
     return chosen
+
+
+def settled() -> bool:
+    """Whether this viewer has read an answer already: only then are charts and grids loaded, so that they never hold it up."""
+    return bool(st.session_state.get(SETTLED))
+
+
+def settle() -> None:
+    st.session_state[SETTLED] = True
 
 
 def paused() -> datetime | None:

@@ -198,11 +198,15 @@ def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int
         for label, value in rows[0].items()
         if isinstance(value, datetime)
     }
+    height = ROW_PX * (min(len(rows), height_rows) + 1) + 3
+    if not session.settled():
+        st.skeleton(height=height)
+        return
     st.dataframe(
         [dict(row) for row in rows],
         hide_index=True,
         row_height=ROW_PX,
-        height=ROW_PX * (min(len(rows), height_rows) + 1) + 3,
+        height=height,
         column_config={**times, **columns},
         placeholder="—",
         key=f"table {name}",

@@ -130,7 +130,7 @@ def _data(shift: Shift) -> Iterator[str]:
     if shift.history.value is None:
         return
     yield from ("", "| Game date | Games | In context | Eligible | Active | Coverage |", "|---|---|---|---|---|---|")
-    for day in shift.history.value.days[-7:]:
+    for day in [day for day in shift.history.value.days if day.game_date <= shift.game_date][-7:]:
         yield f"| {day.game_date} | {day.games} | {day.in_context} | {day.eligible} | {day.active} | {_coverage(day)} |"
 
 

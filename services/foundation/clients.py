@@ -51,7 +51,7 @@ class Cloud:
         return f"projects/{self.settings.project}/locations/{self.settings.region}/services/{service}"
 
 
-def connect(settings: Settings, acting: bool = False, kept: Kept | None = None) -> Cloud:
+def connect(settings: Settings, acting: bool = False) -> Cloud:
     """Open every client, as the account that acts when `acting`; raises SourceUnreadable when credentials or the sandbox are missing."""
     credentials = _credentials(settings, acting)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
@@ -81,7 +81,6 @@ def connect(settings: Settings, acting: bool = False, kept: Kept | None = None) 
                 host=scheduler_address.netloc, url_scheme=scheduler_address.scheme, credentials=credentials
             )
         ),
-        kept=kept,
     )
 
 

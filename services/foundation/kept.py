@@ -13,6 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +55,7 @@ class _Held(Generic[T]):
 class Bill:
     """What this process has asked since it began."""
 
+    since: datetime
     queries: int = 0
     bytes_billed: int = 0
     log_reads: deque[float] = field(default_factory=deque)  # those of the last minute
@@ -66,14 +68,14 @@ class Bill:
 class Kept:
     """One process's memory of what it has read. `tick` is a monotonic clock in seconds."""
 
-    def __init__(self, tick: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, tick: Callable[[], float] = time.monotonic, since: datetime | None = None) -> None:
         self._tick = tick
         self._lock = Lock()
         self._asking: dict[Hashable, Lock] = {}
         self._versions: dict[str, tuple[float, Version]] = {}
         self._held: OrderedDict[Hashable, _Held[Any]] = OrderedDict()
         self._rows = 0
-        self.bill = Bill()
+        self.bill = Bill(since or datetime.now(UTC))
 
     def look_again(self) -> None:
         """Somebody has acted: the next question asks its tables and the log whether they have changed."""
@@ -81,6 +83,11 @@ class Kept:
             self._versions.clear()
             for held in self._held.values():
                 held.until_s = FOREVER if held.until_s == FOREVER else PAST
+
+    def log_reads(self) -> int:
+        """How often the log was read within the last minute."""
+        with self._lock:
+            return self._recent_log_reads()
 
     def version(self, name: str, look: Callable[[str], bigquery.Table], every_s: float = LOOK_EVERY_S) -> Version:
         """A table's version, asked at most every `every_s` seconds; raises what `look` raises."""
@@ -146,13 +153,16 @@ class Kept:
 
     def _may_read_log(self, most: int) -> bool:
         with self._lock:
-            now = self._tick()
-            while self.bill.log_reads and self.bill.log_reads[0] <= now - LOG_SPAN_S:
-                self.bill.log_reads.popleft()
-            if len(self.bill.log_reads) >= most:
+            if self._recent_log_reads() >= most:
                 return False
-            self.bill.log_reads.append(now)
+            self.bill.log_reads.append(self._tick())
             return True
+
+    def _recent_log_reads(self) -> int:
+        reads, until = self.bill.log_reads, self._tick() - LOG_SPAN_S
+        while reads and reads[0] <= until:
+            reads.popleft()
+        return len(reads)
 
     @contextmanager
     def _one_at_a_time(self, key: Hashable) -> Iterator[None]:

@@ -10,7 +10,7 @@ import requests
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import patience, reads
+from app import patience, reads, session
 from tests.pages.desk import INCIDENT, MAIN, Screen
 
 Open = Callable[..., Screen]
@@ -25,6 +25,7 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
     def open_it(page: str = "overview", date: str | None = INCIDENT, **address: str) -> Screen:
         app = AppTest.from_file(str(MAIN), default_timeout=90)
+        app.session_state[session.SETTLED] = True  # nobody's browser asks for the charts and grids here
         for name, value in address.items():
             app.query_params[name] = value
         if date is not None:
