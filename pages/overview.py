@@ -37,6 +37,7 @@ def losses(night: Night) -> None:
         key="overview funnel",
         alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in players.items()),
     )
+    widgets.gaps(night.problems)
     widgets.footer(night.sources, cloud.now())
 
 
