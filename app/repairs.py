@@ -79,7 +79,9 @@ def of_width() -> None:
     if width is None:
         return
     _noted(width)
-    lasts = st.segmented_control("A narrowing lasts", list(_LASTS), default=_STAYS, required=True, key="narrow lasts")
+    lasts = st.segmented_control(
+        "A narrowing lasts", list(_LASTS), default=_STAYS, required=True, key="narrow_lasts", bind="query-params"
+    )
     revert = _LASTS[lasts or _STAYS]
     until = {"revert_at": (_minute() + revert).isoformat()} if revert else {}
     with st.container(horizontal=True, gap="small"):

@@ -164,9 +164,10 @@ def _signal(name: str, page: str, reading: Reading[T], tell: Callable[[T], tuple
 
 
 def _why(problem: Problem | None) -> str:
-    return (
-        "unknown" if problem is None else f"unknown since {problem.since.astimezone(ET):%H:%M} ET: {problem.sentence}"
-    )
+    if problem is None:
+        return "unknown"
+    since = f"{problem.since.astimezone(ET):%H:%M} ET ({problem.since:%H:%M} UTC)"
+    return f"unknown since {since}: {problem.sentence}"
 
 
 def _dml(report: DmlReport) -> tuple[Health, str]:

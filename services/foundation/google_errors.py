@@ -233,7 +233,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "Error encountered during execution. Retrying may solve the problem.",
         "error encountered during execution|visibility check was unavailable|service is currently unavailable",
         _R,
-        "BigQuery had a passing trouble of its own",
+        "Google had a passing trouble of its own",
     ),
     KnownError(
         "no_instance",

@@ -84,3 +84,10 @@ def test_a_setting_that_cannot_be_used_is_one_calm_sentence_naming_it(open_page,
     words = open_page().words
     assert "QUERY_LIMIT_MIB='plenty' cannot be used" in words
     assert isinstance(open_page().app, AppTest)
+
+
+def test_the_overview_names_the_log_it_could_not_read_beside_the_players_it_therefore_cannot_explain(open_page, fault):
+    fault("logging", "status", status=403)
+    words = open_page().words
+    assert "90 unexplained" in words
+    assert "worker log: unknown since" in words
