@@ -35,7 +35,7 @@ _STILL = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "r
 
 def show(figure: go.Figure, key: str, alt: str, on_select: Callable[[], None] | None = None) -> None:
     """Put a figure on the page, with the sentence that says what it shows; choosing a mark may lead somewhere."""
-    if not session.settled():
+    if session.drawn() < session.Drawn.WORDS:
         st.skeleton(height=figure.layout.height)
     elif on_select is None:
         st.plotly_chart(figure, key=key, alt=alt, config=_STILL)

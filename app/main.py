@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -74,29 +74,34 @@ def navigation() -> st.Page:
 def head(page: st.Page) -> None:
     """The page's name and the night it shows, with a step to either side."""
     chosen = session.night(partial(reads.first_stored, session.cloud()))
-    today = eastern_day(session.now())
     title, night = st.columns([3, 2], vertical_alignment="center")
-    question = QUESTIONS[page.title]
-    since = (
-        session.paused()
-    )  # told in a line that is there anyway: a new one would make the tables below forget their order
+    # The pause is told in a line that is there anyway: a new one would make the tables below forget their order.
+    since = session.paused()
     paused = f" :orange-badge[:material/pause_circle: paused since {widgets.clock_time(since)}]" if since else ""
-    title.markdown(f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}", help=question)
+    name = f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}"
+    title.markdown(name, help=QUESTIONS[page.title])
     with night.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"):
-        day = chosen.game_date
-        step(":material/chevron_left:", "The night before", day - timedelta(days=1), disabled=False)
-        st.date_input(
-            "Night",
-            key="night",
-            max_value=today,
-            on_change=session.picked,
-            label_visibility="collapsed",
-            width=132,
-            format="YYYY-MM-DD",
-        )
-        step(":material/chevron_right:", "The night after", day + timedelta(days=1), disabled=day >= today)
+        if session.drawn():
+            choose_night(chosen.game_date)
+        else:
+            st.skeleton(height=INPUT_PX)
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
+
+
+def choose_night(day: date) -> None:
+    today = eastern_day(session.now())
+    step(":material/chevron_left:", "The night before", day - timedelta(days=1), disabled=False)
+    st.date_input(
+        "Night",
+        key="night",
+        max_value=today,
+        on_change=session.picked,
+        label_visibility="collapsed",
+        width=132,
+        format="YYYY-MM-DD",
+    )
+    step(":material/chevron_right:", "The night after", day + timedelta(days=1), disabled=day >= today)
 
 
 def step(icon: str, meaning: str, to: object, disabled: bool) -> None:
@@ -112,6 +117,8 @@ def foot() -> None:
         f":material/cloud: {widgets.plain(where)}  \n"
         f":material/person: {widgets.plain(actor.name)} · {actor.role}"
     )
+    if not session.drawn():
+        return
     st.sidebar.toggle(
         "Pause", key=session.PAUSED, on_change=session.pause, help="Nothing on the page moves until it is switched off"
     )
@@ -135,14 +142,15 @@ def bill() -> None:
 def pulse() -> None:
     """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m.
 
-    Not while somebody has paused it to read. A viewer's first page is drawn twice: its answer, then its charts and grids.
+    Not while somebody has paused it to read. A viewer's first page is drawn in three steps: the answer, the rest of the
+    words, charts and grids.
     """
     if session.paused():
         return
     every = "2s" if patience.busy() else "30s"
-    if not session.settled():
-        session.settle()
-        every = "0.2s"
+    if session.drawn() < max(session.Drawn):
+        session.draw_more()
+        every = "0.1s"
     st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
 
     @st.fragment(run_every=every, key="pulse")
@@ -164,20 +172,33 @@ def turned_away(error: OnCallError) -> None:
 
 
 LOOK = Path(__file__).with_name("look.css")  # what the theme cannot say
+INPUT_PX = 40
+
+
+def show(page: st.Page) -> None:
+    """Everything on the page; on a viewer's first page as much as the step is for."""
+    head(page)
+    foot()
+    try:
+        if session.drawn():
+            under_way.strip()
+        page.run()
+        bill()
+    except session.Answered:
+        pass
+    actions.dialog()
+    if not actions.is_open():
+        pulse()
+
 
 st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
-st.html(LOOK)
+place = st.empty()
+if session.drawn():
+    place.html(LOOK)
 page = navigation()
 try:
     session.actor()
 except OnCallError as error:
     turned_away(error)
     st.stop()
-head(page)
-foot()
-under_way.strip()
-page.run()
-bill()
-actions.dialog()
-if not actions.is_open():
-    pulse()
+show(page)

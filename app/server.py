@@ -5,7 +5,9 @@ Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
 
 from __future__ import annotations
 
+import logging
 import os
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
@@ -15,7 +17,8 @@ from starlette.middleware import Middleware
 from app.gate import Gate
 from app.scripts import Scripts, pack_all
 from services.foundation import identity
-from services.foundation.errors import SettingsError
+from services.foundation.clock import eastern_day, night_of
+from services.foundation.errors import OnCallError, SettingsError
 from services.foundation.settings import Settings
 
 STATIC = Path(st.__file__).parent / "static"
@@ -29,13 +32,27 @@ def application(settings: Settings) -> st.App:
     return st.App(Path(__file__).with_name("main.py"), middleware=around)
 
 
+def get_ready() -> None:
+    """What the first visitor would otherwise wait for: scripts packed, modules imported, tonight's answers read."""
+    pack_all(STATIC)
+    import_module("app.night_chart")  # Plotly and pandas come with it
+    from app import reads, session
+
+    try:
+        cloud = session.cloud()
+        reads.tonight(cloud, night_of(cloud.now()))
+        reads.recent(cloud, eastern_day(cloud.now()))
+    except OnCallError as error:  # the page will say it to whoever looks
+        logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.sentence)
+
+
 def main() -> None:
     port = os.environ.get("DASHBOARD_PORT") or os.environ.get("PORT") or "8501"
     try:
         app = application(Settings.from_env())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
-    Thread(target=pack_all, args=(STATIC,), daemon=True, name="pack").start()
+    Thread(target=get_ready, daemon=True, name="get ready").start()
     app.run(config={"server.port": int(port), "server.address": os.environ.get("HOST", "127.0.0.1")})
 
 

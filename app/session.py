@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from enum import IntEnum
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from services.foundation.kept import Kept
 from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
-SETTLED = "settled"
+DRAWN = "drawn"
 ROLE = "role"  # the sandbox's role switch
 PAUSED = "paused"  # the pause switch
 _SINCE = "paused since"
@@ -140,13 +141,25 @@ def game_date() -> date:
     return chosen
 
 
-def settled() -> bool:
-    """Whether this viewer has read an answer already: only then are charts and grids loaded, so that they never hold it up."""
-    return bool(st.session_state.get(SETTLED))
+class Answered(Exception):
+    """The page's answer stands; the rest of a viewer's first page waits until it can be read."""
 
 
-def settle() -> None:
-    st.session_state[SETTLED] = True
+class Drawn(IntEnum):
+    """How much of a page this viewer's browser has been given: it loads a script for each kind of element it meets."""
+
+    NOTHING = 0
+    ANSWER = 1
+    WORDS = 2  # everything but charts and grids
+
+
+def drawn() -> Drawn:
+    """How far the viewer's first page is; every later page is drawn at once."""
+    return Drawn(st.session_state.get(DRAWN, Drawn.NOTHING))
+
+
+def draw_more() -> None:
+    st.session_state[DRAWN] = min(drawn() + 1, max(Drawn))
 
 
 def paused() -> datetime | None:
