@@ -16,10 +16,7 @@ from typing import Any
 from tests.benchmarks import standing
 from tests.benchmarks.watching import Seen, click, open_page
 
-DESK = (
-    "overview coverage missing_players dml_errors staging_tables concurrency runs aliases alerts logs action_log doctor"
-    " handoff_note"
-).split()
+DESK = sorted(path.stem for path in (standing.ROOT / "pages").glob("*.py"))
 NIGHT = "2025-12-29"
 SIZE = {"width": 1440, "height": 1000}
 BLANK, PLAIN = "blank Streamlit page", "plain Streamlit page"

@@ -8,15 +8,17 @@ from typing import Any
 WATCH = """
 (() => {
   const seen = window.__seen = {from: 0, before: null, path: null, verdict: null, full: null, settled: false};
-  const all = name => [...document.querySelectorAll(`[data-testid=${name}]`)];
-  const complete = () => {
-    const app = all('stApp')[0];
-    return app && app.dataset.testScriptState === 'notRunning'
-      && !['stSkeleton', 'stAppSkeleton', 'stStatusWidget'].some(name => all(name).length)
-      && !document.querySelector('[data-stale=true]')
-      && all('stPlotlyChart').every(each => each.querySelector('.main-svg'))
-      && all('stDataFrame').every(each => [...each.querySelectorAll('canvas')].some(one => one.width > 0));
-  };
+  const all = name => [...document.querySelectorAll(`[data-testid=${name}]`)]
+    .filter(each => each.checkVisibility());
+  const open = () => ({
+    script: all('stApp').filter(each => each.dataset.testScriptState !== 'notRunning').length,
+    skeletons: ['stSkeleton', 'stAppSkeleton', 'stStatusWidget'].flatMap(all).length,
+    stale: document.querySelectorAll('[data-stale=true]').length,
+    charts: all('stPlotlyChart').filter(each => !each.querySelector('.main-svg')).length,
+    grids: all('stDataFrame').filter(each => ![...each.querySelectorAll('canvas')].some(one => one.width > 0)).length,
+  });
+  const complete = () => document.querySelector('[data-testid=stApp]') && Object.values(open()).every(count => !count);
+  window.__why = () => JSON.stringify([seen, open()]);
   const look = () => {
     const now = performance.now();
     if (!seen.settled) {
@@ -76,7 +78,12 @@ def click(page: Any, path: str) -> Seen:
 
 
 def _settled(page: Any) -> Seen:
-    page.wait_for_function("() => window.__seen && window.__seen.settled", timeout=PATIENCE_MS, polling=100)
+    from playwright.sync_api import TimeoutError as Late
+
+    try:
+        page.wait_for_function("() => window.__seen && window.__seen.settled", timeout=PATIENCE_MS, polling=100)
+    except Late:
+        raise RuntimeError(f"{page.url} never stood still: {page.evaluate('window.__why()')}") from None
     seen = page.evaluate("window.__seen")
     return Seen(seen["verdict"] - seen["from"], seen["full"] - seen["from"])
 
