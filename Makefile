@@ -1,6 +1,6 @@
 # Prediction On-Call: everything one types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test check fix settings doctor audit faults bench bench-pages lock chromium clean
+.PHONY: help run dashboard test check fix settings doctor audit faults bench bench-pages bench-cost lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -54,6 +54,9 @@ bench: $(READY) ## cost, scale and speed of the write path, beside the old ways
 
 bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage)
 	@$(BIN)/python -m tests.benchmarks.pages
+
+bench-cost: $(READY) ## what looking costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)
+	@$(BIN)/python -m tests.benchmarks.viewing
 
 lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import shutil
 import threading
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -81,11 +82,33 @@ class Emulator:
     async def execute(self, sql: str) -> None:
         """One statement in DuckDB's own words, for what the emulator itself does not offer."""
 
-        async def work() -> None:
-            async with self._server._engine.write_lock():
-                self._server._engine.execute(sql)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._work(sql), self._loop))
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+    async def _work(self, sql: str) -> None:
+        async with self._server._engine.write_lock():
+            self._server._engine.execute(sql)
+
+    def run(self, statements: Iterable[str]) -> None:
+        """Statements in DuckDB's own words, one after the other, before anybody asks anything."""
+        for sql in statements:
+            asyncio.run_coroutine_threadsafe(self._work(sql), self._loop).result()
+
+    def make_tables(
+        self, project: str, dataset: str, like: str, made: Mapping[str, tuple[str, datetime]], rows_each: int
+    ) -> None:
+        """Tables of the columns of `like`: name → (DuckDB's SELECT, when it was created). Past the API, which takes one at a time."""
+
+        async def work() -> None:
+            catalog = self._server._catalog
+            plain = catalog.get_table(project, dataset, like).model_copy(
+                update={"time_partitioning": None, "clustering": None, "num_rows": rows_each, "num_bytes": 0}
+            )
+            for name, (select, at) in made.items():
+                self._server._engine.execute(f'CREATE TABLE "{project}__{dataset}"."{name}" AS {select}')
+                told = {"table_id": name, "creation_time": at, "last_modified_time": at, "etag": name}
+                catalog.create_table(plain.model_copy(update=told))
+
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result()
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)

@@ -85,8 +85,12 @@ class Tables:
             else:
                 self.expires.pop(table, None)
 
+    async def listed(self, dataset: str) -> httpx.Response:
+        """Every table of a dataset, in one answer."""
+        return await self._http.get(self._path(dataset), params={"maxResults": 50_000})
+
     async def names(self, dataset: str) -> list[str]:
-        answer = await self._http.get(self._path(dataset), params={"maxResults": 50_000})
+        answer = await self.listed(dataset)
         listed = [] if answer.is_error else answer.json().get("tables", [])
         return [table["tableReference"]["tableId"] for table in listed]
 

@@ -98,13 +98,14 @@ def chromium() -> Iterator[Any]:
 
 
 def main() -> None:
-    from services.sandbox.scenarios.build import build
+    from services.sandbox.scenarios.season import named
     from services.sandbox.world import start_sandbox
 
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    started = start_sandbox(build(), port=int(sys.argv[1]))
+    started = start_sandbox(port=int(sys.argv[1]))
+    named(os.environ.get("SCENARIO") or "december")(started)
     ended.wait()
     started.stop()
 
