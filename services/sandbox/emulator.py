@@ -100,7 +100,10 @@ class Emulator:
 
         async def work() -> None:
             catalog = self._server._catalog
-            plain = catalog.get_table(project, dataset, like).model_copy(
+            known = catalog.get_table(project, dataset, like)
+            if known is None:
+                raise RuntimeError(f"There is no {dataset}.{like} to be like.")
+            plain = known.model_copy(
                 update={"time_partitioning": None, "clustering": None, "num_rows": rows_each, "num_bytes": 0}
             )
             for name, (select, at) in made.items():

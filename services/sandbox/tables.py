@@ -25,11 +25,21 @@ _VIEW_COLUMNS = (
 
 @dataclass(frozen=True)
 class About:
-    """A table's size, whether it is partitioned, and its column types by lower-case name."""
+    """A table's size, the column it is partitioned by, if any, and its column types by lower-case name."""
 
     size_bytes: int = 0
-    partitioned: bool = False
+    partitioned_by: str = ""
     types: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def partitioned(self) -> bool:
+        return bool(self.partitioned_by)
+
+    def share_of(self, columns: frozenset[str]) -> float:
+        """The share of a row that these columns are, each as wide as any."""
+        if "*" in columns or not self.types:
+            return 1.0
+        return len(columns & self.types.keys()) / len(self.types)
 
 
 class Tables:
@@ -38,6 +48,7 @@ class Tables:
     def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
         self._http, self._project, self._clock = http, project, clock
         self._about: dict[str, About] = {}
+        self._days: dict[str, dict[str, int]] = {}
         self._changed: dict[str, tuple[str, int | None]] = {}
         self.created: dict[str, str] = {}  # dataset.table of a past night → epoch ms
         self.expires: dict[str, str] = {}  # dataset.table → epoch ms; the emulator keeps no expiry
@@ -65,11 +76,23 @@ class Tables:
             return About()
         resource = told.json()
         types = {f["name"].lower(): f["type"] for f in resource.get("schema", {}).get("fields", [])}
-        return About(int(resource.get("numBytes") or 0), "timePartitioning" in resource, types)
+        await self.correct(table, resource)
+        by = resource.get("timePartitioning", {}).get("field", "").lower()
+        return About(int(resource.get("numBytes") or 0), by, types)
+
+    async def days(self, table: str) -> dict[str, int]:
+        """Rows of each day of a partitioned table, remembered until it changes."""
+        if table not in self._days:
+            column = (await self.about(table)).partitioned_by
+            told = await self.ask(f"SELECT CAST(DATE({column}) AS STRING), COUNT(*) FROM `{table}` GROUP BY 1")
+            rows = [] if told.is_error else told.json().get("rows", [])
+            self._days[table] = {str(row["f"][0]["v"]): int(row["f"][1]["v"]) for row in rows}
+        return self._days[table]
 
     def forget(self, table: str) -> None:
         """A table was written or changed: what was known of it is old."""
         self._about.pop(table, None)
+        self._days.pop(table, None)
         self._changed[table] = (millis(self._clock.now()), None)
 
     def drop(self, table: str) -> None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from nba_api.stats.static import players
 
-from services.sandbox.emulator import Emulator
-from services.sandbox.scenarios import reference, rows, traces
+from services.sandbox.scenarios import reference, traces
 from services.sandbox.scenarios.build import PREDICTIONS, build, night_of
 from services.sandbox.scenarios.outcome import outcomes
 from services.sandbox.scenarios.rosters import lookup_of
