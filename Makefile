@@ -1,6 +1,6 @@
 # Prediction On-Call: everything one types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test check fix settings doctor audit faults bench bench-pages bench-cost lock chromium clean
+.PHONY: help run dashboard test check fix settings doctor audit faults bench bench-pages bench-cost bench-scale lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -57,6 +57,9 @@ bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamli
 
 bench-cost: $(READY) ## what looking costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)
 	@$(BIN)/python -m tests.benchmarks.viewing
+
+bench-scale: $(READY) ## every page on a season beside the fortnight, 20 viewers at once, an hour's refreshes (RUNS=5, REFRESHES=120)
+	@$(BIN)/python -m tests.benchmarks.season
 
 lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt

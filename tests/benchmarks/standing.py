@@ -67,12 +67,12 @@ def sandbox(**env: str) -> Iterator[str]:
 
 
 @contextmanager
-def dashboard(sandbox_url: str, **env: str) -> Iterator[tuple[str, int]]:
-    """The dashboard alone, as production starts it; its address and process id."""
+def dashboard(sandbox_url: str, *command: str) -> Iterator[tuple[str, int]]:
+    """The dashboard alone, as production starts it or by another command; its address and process id."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    told = {"SANDBOX_URL": sandbox_url, "DASHBOARD_PORT": str(port), **env}
-    with child("dashboard", ["app.server"], told, f"{address}/_stcore/health") as one:
+    told = {"SANDBOX_URL": sandbox_url, "DASHBOARD_PORT": str(port)}
+    with child("dashboard", list(command) or ["app.server"], told, f"{address}/_stcore/health") as one:
         yield address, one.process.pid
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ class Viewer:
     drawn_ms: list[float] = field(default_factory=list)
     verdict: str = ""
     verdict_ms: float = 0.0
+    heard: int = 0
     _asked: float = 0.0
     _whole: bool = False
     _beats: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -45,6 +45,7 @@ class Viewer:
         """Follow what the server says for as long as the tab is open."""
         async for data in self.socket:
             if isinstance(data, bytes):
+                self.heard += len(data)
                 message = ForwardMsg.FromString(data)
                 self._heard(message, str(message.WhichOneof("type")))
 
@@ -98,17 +99,3 @@ async def open_viewer(address: str, page: str = "", query: str = "") -> Viewer:
     viewer._listening = asyncio.ensure_future(viewer.listen())
     await viewer.look()
     return viewer
-
-
-async def watch(address: str, pages: Sequence[str], query: str, seconds: float) -> list[Viewer]:
-    """As many tabs as pages, opened over half a minute or less, kept open for `seconds`; what each of them saw."""
-    gap = min(30.0, seconds / 2) / max(1, len(pages))
-    viewers = []
-    for page in pages:
-        viewers.append(await open_viewer(address, page, query))
-        await asyncio.sleep(gap)
-    await asyncio.sleep(seconds - gap * len(pages))
-    for viewer in viewers:
-        await viewer.drawn()
-        await viewer.close()
-    return viewers
