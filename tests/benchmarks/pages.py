@@ -63,7 +63,7 @@ def desk_pages(address: str, names: Sequence[str]) -> list[Candidate]:
 def beside(stack: ExitStack) -> list[Candidate]:
     """The two pages that everything is measured beside, each alone on its server, and both on a third for the click."""
     blank, plain, two = (stack.enter_context(standing.streamlit(f"{name}.py")) for name in ("blank", "plain", "two"))
-    return [Candidate(BLANK, blank, f"{two}/plain", "/"), Candidate(PLAIN, plain, two, "/plain")]
+    return [Candidate(BLANK, blank, f"{two}/other", "/"), Candidate(PLAIN, plain, f"{two}/other", "/plain")]
 
 
 def measure(browser: Any, candidate: Candidate, into: Measured) -> None:
