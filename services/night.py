@@ -17,10 +17,11 @@ from services import logs
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_window
-from services.foundation.errors import OnCallError
+from services.foundation.errors import OnCallError, SourceUnreadable
 from services.foundation.google_errors import recognise
-from services.foundation.google_reads import reading_from
+from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Problem, Source
+from services.staging_contents import read_contents
 
 MINUTES_NEEDED = 15.0  # average of the last week below which a player is not predicted
 STAGING_DATASET = "nba_predictions"
@@ -289,17 +290,22 @@ def _systems(rows: tuple[dict[str, Any], ...]) -> tuple[tuple[str, int, int], ..
 
 
 def _staged(reads: _Reads, game_date: date) -> Rows:
-    """Rows per player in the staging tables that exist now; no query when there is no such table."""
+    """Rows per player in the staging tables that exist now, without a query."""
     prefix = f"_staging_batch_{game_date:%Y_%m_%d}_"
     with reading_from("BigQuery tables.list"):
-        tables = [t.table_id for t in reads.cloud.bigquery.list_tables(STAGING_DATASET, page_size=1000)]
-    if not any(table.startswith(prefix) for table in tables):
+        listed = reads.cloud.bigquery.list_tables(STAGING_DATASET, page_size=1000)
+        tables = [item for item in items_of("BigQuery tables.list", listed) if item.table_id.startswith(prefix)]
+    if not tables:
         return {}
-    answer = catalog.run(
-        reads.cloud, "night.staged", tables={"staging": f"{STAGING_DATASET}.{prefix}*"}, game_date=game_date
-    )
-    reads.sources.append(answer.source)
-    return {row["player_lookup"]: {**row, "table": f"{STAGING_DATASET}.{prefix}{row['suffix']}"} for row in answer.rows}
+    held = read_contents(reads.cloud, tables)
+    if unread := sum(item.table_id not in held or held[item.table_id].keys is None for item in tables):
+        raise SourceUnreadable(f"{unread:,} of {len(tables):,} staging tables of the night could not be read yet.")
+    reads.sources.append(Source("BigQuery, tabledata.list", reads.cloud.now()))
+    return {
+        who: {"player_lookup": who, "staged_rows": rows, "table": f"{STAGING_DATASET}.{name}"}
+        for name, each in sorted(held.items())
+        for who, rows in each.players.items()
+    }
 
 
 _WHO = re.compile(r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)")

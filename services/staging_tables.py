@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -19,10 +18,10 @@ from services.foundation.errors import OnCallError
 from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Health, Problem, Source, worst
 from services.runs import LIVE, Batches, read_batches
+from services.staging_contents import Contents, compare, forget_but, read_contents
 
 DATASET = "nba_predictions"
 PREFIX = "_staging_"
-MOST_DESCRIBED = 500  # tables whose rows and bytes are asked one by one; beyond that only the listing is shown
 
 
 class TableClass(StrEnum):
@@ -90,65 +89,98 @@ def parse_name(table: str) -> tuple[str, str, date | None]:
 
 
 def read_inventory(cloud: Cloud) -> Inventory:
-    """Every staging table with its class; raises OnCallError when the tables cannot be listed."""
+    """Every staging table with its class; raises OnCallError when the tables cannot be listed.
+
+    Of very many tables the first looks read only a part: the others are there, and what they hold is unknown until then.
+    """
     limit_s = cloud.settings.query_timeout_s
     with reading_from("BigQuery tables.list"):
         listed = cloud.bigquery.list_tables(
             DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s
         )
-        tables = [item.table_id for item in items_of("BigQuery tables.list", listed)]
-        names = sorted(name for name in tables if name.startswith(PREFIX))
-        created = {} if not names else _describe(cloud, names)
-    sources = [Source("BigQuery tables.list and tables.get", cloud.now())]
-    problems: list[Problem] = []
-    dates = sorted({day for day in (parse_name(name)[2] for name in names) if day is not None})
-    unmerged: dict[str, int] = {}
+        items = [item for item in items_of("BigQuery tables.list", listed) if item.table_id.startswith(PREFIX)]
+    sources = [Source("BigQuery, tables.list, tables.get and tabledata.list", cloud.now())]
+    held, problems = _held(cloud, items)
+    unmerged, unproven = _unmerged(cloud, held, sources)
     running: set[str] = set()
-    for day in dates:
+    for day in sorted({day for day in (parse_name(item.table_id)[2] for item in items) if day is not None}):
         try:
-            unmerged |= _unmerged(cloud, day, sources)
             running |= _running(read_batches(cloud, day))
         except OnCallError as error:
+            problems.append(Problem.of(f"batches of {day}", cloud.now(), error))
+    told = tuple(
+        _table(cloud, item, held.get(item.table_id), unmerged.get(item.table_id), running)
+        for item in sorted(items, key=lambda item: str(item.table_id))
+    )
+    return Inventory(told, totals(told), _health(told), tuple(sources), (*problems, *unproven))
+
+
+def _held(cloud: Cloud, items: Sequence[Any]) -> tuple[dict[str, Contents], list[Problem]]:
+    """What the tables hold, as far as this look could read them."""
+    held = read_contents(cloud, items)
+    forget_but(cloud, [item.table_id for item in items])
+    if (left := len(items) - len(held)) <= 0:
+        return held, []
+    words = f"{left:,} of {len(items):,} staging tables are not read yet."
+    return held, [
+        Problem("staging tables", cloud.now(), words, "Each look reads more of them; this page looks again by itself.")
+    ]
+
+
+def _unmerged(
+    cloud: Cloud, held: Mapping[str, Contents], sources: list[Source]
+) -> tuple[dict[str, int | None], tuple[Problem, ...]]:
+    """Rows of each table that the predictions table lacks, and the dates of which nobody can say."""
+    if not held:
+        return {}, ()
+    try:
+        compared, problems = compare(cloud, held)
+    except OnCallError as error:
+        return {}, (Problem.of("proof", cloud.now(), error),)
+    if any(each.keys and each.unmerged is None for each in compared.values()) and not problems:
+        return _by_query(cloud, held, sources)
+    return {name: each.unmerged for name, each in compared.items()}, problems
+
+
+def _by_query(
+    cloud: Cloud, held: Mapping[str, Contents], sources: list[Source]
+) -> tuple[dict[str, int | None], tuple[Problem, ...]]:
+    """The same by a query a date, which is billed: for a predictions table without partitions."""
+    found: dict[str, int | None] = {}
+    problems: list[Problem] = []
+    for day in sorted({day for day in (parse_name(name)[2] for name in held) if day is not None}):
+        prefix = f"{PREFIX}batch_{day:%Y_%m_%d}_"
+        try:
+            told = catalog.run(
+                cloud, "staging_tables.unmerged", tables={"staging": f"{DATASET}.{prefix}*"}, game_date=day
+            )
+        except OnCallError as error:
             problems.append(Problem.of(f"proof for {day}", cloud.now(), error))
-    told = tuple(_table(cloud, name, created[name], unmerged.get(name), running) for name in names)
-    return Inventory(told, totals(told), _health(told), tuple(sources), tuple(problems))
-
-
-def _describe(cloud: Cloud, names: list[str]) -> Mapping[str, Any]:
-    limit_s = cloud.settings.query_timeout_s
-
-    def get(name: str) -> Any:
-        return cloud.bigquery.get_table(f"{DATASET}.{name}", retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s)
-
-    with ThreadPoolExecutor(8) as pool:
-        return dict(zip(names, pool.map(get, names), strict=True))
-
-
-def _unmerged(cloud: Cloud, day: date, sources: list[Source]) -> dict[str, int]:
-    prefix = f"{PREFIX}batch_{day:%Y_%m_%d}_"
-    told = catalog.run(cloud, "staging_tables.unmerged", tables={"staging": f"{DATASET}.{prefix}*"}, game_date=day)
-    sources.append(told.source)
-    return {f"{prefix}{row['suffix']}": row["unmerged_rows"] for row in told.rows}
+            continue
+        sources.append(told.source)
+        found |= {f"{prefix}{row['suffix']}": row["unmerged_rows"] for row in told.rows}
+    return found, tuple(problems)
 
 
 def _running(batches: Batches) -> set[str]:
     return {batch.batch_id for batch in batches.batches if batch.state in LIVE}
 
 
-def _table(cloud: Cloud, name: str, about: Any, unmerged: int | None, running: set[str]) -> StagingTable:
+def _table(cloud: Cloud, item: Any, held: Contents | None, unmerged: int | None, running: set[str]) -> StagingTable:
+    name, created = item.table_id, item.created or cloud.now()
     batch_id, worker, game_date = parse_name(name)
-    if unmerged is None and about.num_rows == 0:
+    if unmerged is None and held is not None and held.rows == 0:
         unmerged = 0
-    old = cloud.now() - about.created > timedelta(hours=cloud.settings.orphan_after_h)
+    old = cloud.now() - created > timedelta(hours=cloud.settings.orphan_after_h)
     return StagingTable(
         table=f"{DATASET}.{name}",
         batch_id=batch_id,
         worker=worker,
         game_date=game_date,
-        rows=about.num_rows,
-        size_bytes=about.num_bytes,
-        created=about.created,
-        expires=about.expires,
+        rows=held.rows if held else None,
+        size_bytes=held.size_bytes if held else None,
+        created=created,
+        expires=item.expires,
         unmerged_rows=unmerged,
         table_class=classify(unmerged, old, batch_id in running),
     )

@@ -139,11 +139,9 @@ class _Api:
         return await self.warehouse.pass_on(request)
 
     async def table_data(self, request: Request) -> Response:
-        """tabledata.list, free of charge; a partition (table$20251229) is read by a query that is not billed."""
+        """tabledata.list, free of charge, of a table or of one partition (table$20251229)."""
         name, _, day = request.path_params["table"].partition("$")
-        if not day:
-            return await self.warehouse.pass_on(request)
-        return await self.tables.partition(request, request.path_params["dataset"], name, day)
+        return await self.tables.data(request.query_params, request.path_params["dataset"], name, day)
 
     async def stream(self, request: Request) -> Response:
         self.tables.forget(_table(request))

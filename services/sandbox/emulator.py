@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from bqemulator.config import LogFormat, LogLevel
@@ -87,6 +88,18 @@ class Emulator:
     async def _work(self, sql: str) -> None:
         async with self._server._engine.write_lock():
             self._server._engine.execute(sql)
+
+    async def rows(self, sql: str) -> list[Any]:
+        """The rows of a SELECT in DuckDB's own words, in tabledata.list's shape.
+
+        The emulator's own tabledata.list reads in threads of its own from the one connection, and answers meet: this stays in line.
+        """
+        from bqemulator.storage.arrow_bridge import arrow_table_to_bq_rows
+
+        async def work() -> list[Any]:
+            return list(arrow_table_to_bq_rows(self._server._engine.fetch_arrow(sql)))
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
 
     def run(self, statements: Iterable[str]) -> None:
         """Statements in DuckDB's own words, one after the other, before anybody asks anything."""

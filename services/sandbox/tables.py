@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import duckdb
 import httpx
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.foundation.clock import Clock
+from services.sandbox.answers import plain
 from services.sandbox.jobs import millis
 
 Resource = dict[str, Any]
@@ -44,6 +46,8 @@ class About:
 
 class Tables:
     """Asks the emulator about tables, remembers until they change, and corrects what it tells."""
+
+    rows: Callable[[str], Awaitable[list[Any]]]  # a SELECT in DuckDB's words; the emulator's, set when both stand
 
     def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
         self._http, self._project, self._clock = http, project, clock
@@ -150,26 +154,34 @@ class Tables:
         resource.update({"numRows": str(rows), "lastModifiedTime": at})
         _size(resource, rows)
 
-    async def partition(self, request: Request, dataset: str, table: str, day: str) -> Response:
-        """One page of a date partition, in tabledata.list's shape."""
-        asked = request.query_params
-        columns = ", ".join(f"`{c}`" for c in asked.get("selectedFields", "").split(",") if c) or "*"
+    async def data(self, asked: Mapping[str, str], dataset: str, table: str, day: str = "") -> Response:
+        """One page of a table, or of one of its date partitions, in tabledata.list's shape."""
+        name = f"{dataset}.{table}"
+        told = await self._http.get(self._path(dataset, table))
+        resource = told.json()
+        if told.is_error or (day and "timePartitioning" not in resource):
+            return JSONResponse(resource, told.status_code if told.is_error else 400)
+        columns = ", ".join(f'"{c}"' for c in asked.get("selectedFields", "").split(",") if c) or "*"
         start, size = (
             int(asked.get("pageToken") or asked.get("startIndex") or 0),
             int(asked.get("maxResults") or 10_000),
         )
-        resource = (await self._http.get(self._path(dataset, table))).json()
-        if "timePartitioning" not in resource:
-            return JSONResponse(resource, 404) if "error" in resource else Response(status_code=400)
-        where = f"{resource['timePartitioning']['field']} = DATE '{day[:4]}-{day[4:6]}-{day[6:8]}'"
-        told = await self.ask(
-            f"SELECT {columns} FROM `{dataset}.{table}` WHERE {where} LIMIT {size} OFFSET {start}", size
-        )
-        if told.is_error:
-            return Response(told.content, told.status_code, {"content-type": "application/json"})
-        rows = told.json().get("rows", [])
-        answer = {"kind": "bigquery#tableDataList", "totalRows": str(start + len(rows)), "rows": rows}
-        return JSONResponse({**answer, **({"pageToken": str(start + size)} if len(rows) == size else {})})
+        where = ""
+        if day:
+            day = f"{day[:4]}-{day[4:6]}-{day[6:8]}"
+            where = f" WHERE {resource['timePartitioning']['field']} = DATE '{day}'"
+            total = (await self.days(name)).get(day, 0)
+        else:
+            await self.correct(name, resource)
+            total = int(resource.get("numRows") or 0)
+        try:
+            rows = await self.rows(
+                f'SELECT {columns} FROM "{self._project}__{dataset}"."{table}"{where} LIMIT {size} OFFSET {start}'
+            )
+        except duckdb.Error as error:
+            return plain(400, "invalid", str(error).splitlines()[0])
+        more = {"pageToken": str(start + size)} if start + len(rows) < total else {}
+        return JSONResponse({"kind": "bigquery#tableDataList", "totalRows": str(total), "rows": rows, **more})
 
     async def with_views(self, sql: str) -> str:
         """The statement with each dataset's `__TABLES__`, which the emulator does not have, written out as rows."""

@@ -55,13 +55,6 @@ def test_night_ledger_is_empty_before_our_coordinator_has_run(ask):
     assert ask("night.ledger", game_date=NIGHT) == ()
 
 
-def test_night_staged_finds_the_rows_that_wait_in_staging(ask):
-    prefix = "nba_predictions._staging_batch_2025_12_25_*"
-    rows = ask("night.staged", tables={"staging": prefix}, game_date=date(2025, 12, 25))
-    assert len(rows) == 9
-    assert {row["staged_rows"] for row in rows} == {25}
-
-
 def test_coverage_history_has_a_row_per_date_with_games(ask):
     rows = {row["game_date"]: row for row in ask("coverage.history", minutes_needed=15.0, **FORTNIGHT)}
     assert NO_GAMES not in rows
@@ -126,7 +119,9 @@ def test_calendar_first_night_is_the_first_with_context(ask):
 def test_actions_proof_counts_the_rows_a_drop_would_lose(ask):
     prefix = "_staging_batch_2025_12_25_"
     days = {"first_date": date(2025, 12, 25), "last_date": date(2025, 12, 25)}
-    found = ask("night.staged", tables={"staging": f"nba_predictions.{prefix}*"}, game_date=date(2025, 12, 25))
+    found = ask(
+        "staging_tables.unmerged", tables={"staging": f"nba_predictions.{prefix}*"}, game_date=date(2025, 12, 25)
+    )
     suffixes = [row["suffix"] for row in found]
     rows = ask("actions.proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
     assert len(rows) == 9
@@ -176,7 +171,9 @@ def test_a_query_over_its_bytes_limit_is_a_sentence_and_bills_nothing(sandbox, c
 
 def test_a_missing_table_is_a_sentence_that_names_it(cloud):
     with pytest.raises(MissingInWarehouse, match="not found"):
-        catalog.run(cloud, "night.staged", tables={"staging": "nba_predictions.no_such_table"}, game_date=NIGHT)
+        catalog.run(
+            cloud, "staging_tables.unmerged", tables={"staging": "nba_predictions.no_such_table"}, game_date=NIGHT
+        )
 
 
 def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, cloud):
