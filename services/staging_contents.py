@@ -29,7 +29,7 @@ from services.pipeline.names import DATASET, PREDICTIONS
 from services.pipeline.rows import KEY, Key, key
 
 AT_ONCE = 16
-LOOK_S = 4.5  # how long one look reads tables before it goes on with what it knows
+LOOK_S = 2.5  # how long one look reads tables before it goes on with what it knows
 YOUNG = timedelta(hours=6)  # a table this new may still be written to: it is asked at every look
 TRUSTED_S = 3_600.0  # an older one is asked again after so long
 KINDS = dict(zip(KEY, ("DATE", "STRING", "STRING", "STRING", "NUMERIC"), strict=True))

@@ -102,17 +102,12 @@ def read_inventory(cloud: Cloud) -> Inventory:
     sources = [Source("BigQuery, tables.list, tables.get and tabledata.list", cloud.now())]
     held, problems = _held(cloud, items)
     unmerged, unproven = _unmerged(cloud, held, sources)
-    running: set[str] = set()
-    for day in sorted({day for day in (parse_name(item.table_id)[2] for item in items) if day is not None}):
-        try:
-            running |= _running(read_batches(cloud, day))
-        except OnCallError as error:
-            problems.append(Problem.of(f"batches of {day}", cloud.now(), error))
+    running, unasked = _live(cloud, items)
     told = tuple(
         _table(cloud, item, held.get(item.table_id), unmerged.get(item.table_id), running)
         for item in sorted(items, key=lambda item: str(item.table_id))
     )
-    return Inventory(told, totals(told), _health(told), tuple(sources), (*problems, *unproven))
+    return Inventory(told, totals(told), _health(told), tuple(sources), (*problems, *unproven, *unasked))
 
 
 def _held(cloud: Cloud, items: Sequence[Any]) -> tuple[dict[str, Contents], list[Problem]]:
@@ -160,6 +155,20 @@ def _by_query(
         sources.append(told.source)
         found |= {f"{prefix}{row['suffix']}": row["unmerged_rows"] for row in told.rows}
     return found, tuple(problems)
+
+
+def _live(cloud: Cloud, items: Sequence[Any]) -> tuple[set[str], tuple[Problem, ...]]:
+    """The batches that run now. Only dates with a table that is not old are asked: two queries each, and every plan asks again."""
+    since = cloud.now() - timedelta(hours=cloud.settings.orphan_after_h)
+    new = [item for item in items if item.created is None or item.created >= since]
+    running: set[str] = set()
+    problems: list[Problem] = []
+    for day in sorted({day for day in (parse_name(item.table_id)[2] for item in new) if day is not None}):
+        try:
+            running |= _running(read_batches(cloud, day))
+        except OnCallError as error:
+            problems.append(Problem.of(f"batches of {day}", cloud.now(), error))
+    return running, tuple(problems)
 
 
 def _running(batches: Batches) -> set[str]:
