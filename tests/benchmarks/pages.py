@@ -16,7 +16,6 @@ from typing import Any
 from tests.benchmarks import standing
 from tests.benchmarks.watching import Seen, click, open_page
 
-DESK = sorted(path.stem for path in (standing.ROOT / "pages").glob("*.py"))
 NIGHT = "2025-12-29"
 SIZE = {"width": 1440, "height": 1000}
 BLANK, PLAIN = "blank Streamlit page", "plain Streamlit page"
@@ -134,7 +133,7 @@ def promises(found: Mapping[str, Measured]) -> str:
 
 def main() -> None:
     runs = int(os.environ.get("RUNS") or 5)
-    names = [name for name in (os.environ.get("PAGES") or "").split(",") if name] or DESK
+    names = [name for name in (os.environ.get("PAGES") or "").split(",") if name] or standing.PAGES
     with ExitStack() as stack:
         candidates = beside(stack)
         desk = stack.enter_context(standing.run())

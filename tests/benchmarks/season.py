@@ -20,7 +20,7 @@ from statistics import median, quantiles
 
 from tests.benchmarks import standing
 from tests.benchmarks.viewers import Viewer, open_viewer
-from tests.benchmarks.viewing import PAGES, QUERY, quiet
+from tests.benchmarks.viewing import QUERY, quiet
 
 AT_ONCE, ROUNDS, SOAKING, WARM = 20, 3, 5, 20
 MOST_TIMES, MOST_SPREAD = 2.0, 5.0
@@ -67,9 +67,9 @@ async def drawn(of: Desk, page: str) -> Viewer:
 
 async def side_by_side(desks: Sequence[Desk], runs: int) -> dict[str, dict[str, list[Viewer]]]:
     """Every page on every desk in turn: the first look reads everything, the others find it read."""
-    seen: dict[str, dict[str, list[Viewer]]] = {page: {each.name: [] for each in desks} for page in PAGES}
+    seen: dict[str, dict[str, list[Viewer]]] = {page: {each.name: [] for each in desks} for page in standing.PAGES}
     for _ in range(runs + 1):
-        for page in PAGES:
+        for page in standing.PAGES:
             for each in desks:
                 seen[page][each.name].append(await drawn(each, page))
                 if len(seen[page][each.name]) == 1:
@@ -104,11 +104,11 @@ def beside(seen: Mapping[str, Mapping[str, Sequence[Viewer]]], small: str, large
 
 async def at_once(of: Desk) -> None:
     """Twenty tabs opened in the same instant, all pages among them, three times; beside one tab alone."""
-    alone = [(await drawn(of, page)).drawn_ms[0] for page in PAGES]
+    alone = [(await drawn(of, page)).drawn_ms[0] for page in standing.PAGES]
     times: list[float] = []
     before = of.rss_mb()
     for _ in range(ROUNDS):
-        viewers = await asyncio.gather(*(drawn(of, PAGES[i % len(PAGES)]) for i in range(AT_ONCE)))
+        viewers = await asyncio.gather(*(drawn(of, standing.PAGES[i % len(standing.PAGES)]) for i in range(AT_ONCE)))
         times += [viewer.drawn_ms[0] for viewer in viewers]
     cuts = quantiles(times, n=20)
     p50, p95 = median(times), cuts[18]
@@ -122,7 +122,7 @@ async def at_once(of: Desk) -> None:
 
 async def soak(of: Desk, refreshes: int) -> None:
     """Five tabs of different pages that look again as often as in an hour, one look after the other."""
-    tabs = [await open_viewer(of.address, page, QUERY) for page in ("", *PAGES[1:SOAKING])]
+    tabs = [await open_viewer(of.address, page, QUERY) for page in ("", *standing.PAGES[1:SOAKING])]
     for tab in tabs:
         await tab.drawn()
     held: list[dict[str, int]] = []

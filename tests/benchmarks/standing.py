@@ -20,6 +20,7 @@ from services.sandbox.__main__ import Child, free_port, stop, wait_for
 
 ROOT = Path(__file__).parents[2]
 BESIDE = Path(__file__).parent / "beside"
+PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
 QUIET = ("--disable-background-networking", "--disable-component-update")

@@ -25,7 +25,6 @@ from tests.benchmarks.viewers import Viewer, open_viewer
 
 NIGHT = date(2025, 12, 29)
 QUERY = f"date={NIGHT}"
-PAGES = sorted(path.stem for path in (standing.ROOT / "pages").glob("*.py"))
 FIFTY, LONGEST_FRESH_S = 50, 130  # every cached answer is older than that many seconds then
 MOST_TOUR_MIB, MOST_LOG_READS = 40, 6
 FREE = {
@@ -86,7 +85,7 @@ async def quiet(sandbox: str, for_s: float = 1.5) -> Cost:
 async def tour(sandbox: str, desk: str) -> dict[str, Cost]:
     """Each page once, as one who walks through all of them."""
     costs = {}
-    for page in PAGES:
+    for page in standing.PAGES:
         before = read(sandbox)
         viewer = await open_viewer(desk, "" if page == "overview" else page, QUERY)
         await viewer.drawn()
