@@ -1,6 +1,6 @@
 # Prediction On-Call: everything one types. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test check fix settings doctor audit faults bench watching pictures lock chromium clean
+.PHONY: help run dashboard test check fix settings doctor audit faults bench bench-pages bench-cost bench-scale watching pictures lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(READY): requirements.txt requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed: install python3, or set PYTHON=/path/to/python."; exit 1; }
@@ -17,7 +17,7 @@ $(READY): requirements.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.txt
 	@touch $@
 
-run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on http://127.0.0.1:8501
+run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on http://127.0.0.1:8501 (SCENARIO=season: a whole season)
 	@exec $(BIN)/python -m services.sandbox
 
 dashboard: $(READY) ## the dashboard alone, against what the environment names (real Google Cloud by default)
@@ -57,6 +57,15 @@ watching: $(READY) ## how soon the watchdog tells, and what an hour of watching 
 
 pictures: $(READY) chromium ## the README's gallery and its recording, anew from a sandbox of its own into docs/
 	@$(BIN)/python -m tests.pictures
+
+bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage)
+	@$(BIN)/python -m tests.benchmarks.pages
+
+bench-cost: $(READY) ## what looking costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)
+	@$(BIN)/python -m tests.benchmarks.viewing
+
+bench-scale: $(READY) ## every page on a season beside the fortnight, 20 viewers at once, an hour's refreshes (RUNS=5, REFRESHES=120)
+	@$(BIN)/python -m tests.benchmarks.season
 
 lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt

@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services import logs, staging_rows
+from services import logs
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.clock import night_window
-from services.foundation.errors import OnCallError
+from services.foundation.errors import OnCallError, SourceUnreadable
+from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Problem, Source
 from services.names.book import active_aliases
 from services.names.resolver import How, resolve
+from services.pipeline.names import DATASET, STAGING, parse_name
+from services.staging_contents import read_contents
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Row]  # by player_lookup
@@ -179,18 +182,18 @@ def by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
 
 def _staged(reads: Reads, game_date: date, ledger: Rows) -> dict[str, tuple[str, int]]:
     """Rows per player in staging tables that exist now; those of our own batches are told by the ledger already."""
-    ours = {row["batch_id"] for row in ledger.values()}
-    listed = staging_rows.read_listed(reads.cloud)
-    wanted = [each for each in listed.tables if each.game_date == game_date and each.batch_id not in ours]
-    if not wanted:
+    prefix, ours = f"{STAGING}batch_{game_date:%Y_%m_%d}_", {row["batch_id"] for row in ledger.values()}
+    with reading_from("BigQuery tables.list"):
+        listed = reads.cloud.bigquery.list_tables(DATASET, page_size=1000)
+        tables = [item for item in items_of("BigQuery tables.list", listed) if item.table_id.startswith(prefix)]
+    tables = [item for item in tables if parse_name(item.table_id)[0] not in ours]
+    if not tables:
         return {}
-    read = staging_rows.read_contents(reads.cloud, wanted)
-    reads.sources.append(read.source)
-    found: dict[str, tuple[str, int]] = {}
-    for name, keys in sorted(read.keys.items()):
-        for key in keys:
-            found[key.player_lookup] = (name, found.get(key.player_lookup, ("", 0))[1] + 1)
-    return found
+    held = read_contents(reads.cloud, tables)
+    if unread := sum(item.table_id not in held or held[item.table_id].keys is None for item in tables):
+        raise SourceUnreadable(f"{unread:,} of {len(tables):,} staging tables of the night could not be read yet.")
+    reads.sources.append(Source("BigQuery, tabledata.list", reads.cloud.now()))
+    return {who: (name, rows) for name, each in sorted(held.items()) for who, rows in each.players.items()}
 
 
 def _failures(reads: Reads, game_date: date) -> Mapping[str, logs.LogLine]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from services import staging_rows
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+
 from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.errors import OnCallError
+from services.foundation.google_reads import items_of, reading_from
 from services.foundation.reading import Health, Problem, Source, worst
-from services.pipeline.names import DATASET
-from services.runs import LIVE, read_batches
+from services.pipeline.names import DATASET, STAGING, parse_name
+from services.pipeline.rows import Key, key
+from services.runs import LIVE, Batches, read_batches
+from services.staging_contents import Contents, forget_but, read_contents
 
 
 class TableClass(StrEnum):
@@ -66,54 +70,98 @@ class Inventory:
 
 
 def read_inventory(cloud: Cloud) -> Inventory:
-    """Every staging table with its class; raises OnCallError when the tables cannot be listed or described."""
-    listed = staging_rows.read_listed(cloud)
-    about = staging_rows.read_about(cloud, listed.tables)
-    sources = [replace(listed.source, name="BigQuery, tables.list and tables.get")]
+    """Every staging table with its class; raises OnCallError when the tables cannot be listed.
+
+    Of very many tables the first looks read only a part: the others are there, and what they hold is unknown until then.
+    """
+    limit_s = cloud.settings.query_timeout_s
+    with reading_from("BigQuery tables.list"):
+        listed = cloud.bigquery.list_tables(
+            DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s
+        )
+        items = [item for item in items_of("BigQuery tables.list", listed) if item.table_id.startswith(STAGING)]
+    sources = [Source("BigQuery, tables.list, tables.get and tabledata.list", cloud.now())]
+    held, problems = _held(cloud, items)
+    unmerged, unproven = _unmerged(cloud, held, sources)
+    running, unasked = _live(cloud, items)
+    told = tuple(
+        _table(cloud, item, held.get(item.table_id), unmerged.get(item.table_id), running)
+        for item in sorted(items, key=lambda item: str(item.table_id))
+    )
+    return Inventory(told, totals(told), _health(told), tuple(sources), (*problems, *unproven, *unasked))
+
+
+def _held(cloud: Cloud, items: Sequence[Any]) -> tuple[dict[str, Contents], list[Problem]]:
+    """What the tables hold, as far as this look could read them."""
+    held = read_contents(cloud, items)
+    forget_but(cloud, [item.table_id for item in items])
+    if (left := len(items) - len(held)) <= 0:
+        return held, []
+    words = f"{left:,} of {len(items):,} staging tables are not read yet."
+    return held, [
+        Problem("staging tables", cloud.now(), words, "Each look reads more of them; this page looks again by itself.")
+    ]
+
+
+def _unmerged(
+    cloud: Cloud, held: Mapping[str, Contents], sources: list[Source]
+) -> tuple[dict[str, int | None], tuple[Problem, ...]]:
+    """Rows of each table that the predictions table lacks, and the dates of which nobody can say."""
+    merged: dict[date, set[Key]] = {}
     problems: list[Problem] = []
-    unmerged: dict[str, int] = {}
-    running: set[str] = set()
-    there = [each for each in listed.tables if each.name in about]
-    for day in sorted({each.game_date for each in there if each.game_date is not None}):
+    for day in sorted({day for each in held.values() for day in each.dates}):
         try:
-            of_day = {batch.batch_id for batch in read_batches(cloud, day).batches if batch.state in LIVE}
-            running |= of_day
-            ended = [each for each in there if each.game_date == day and each.batch_id not in of_day]
-            unmerged |= _unmerged(cloud, day, ended, sources)
+            written = catalog.run(cloud, "night.written", game_date=day)
         except OnCallError as error:
             problems.append(Problem.of(f"proof for {day}", cloud.now(), error))
-    told = tuple(_table(cloud, each, about[each.name], unmerged.get(each.name), running) for each in there)
-    return Inventory(told, totals(told), _health(told), tuple(sources), tuple(problems))
+            continue
+        sources.append(written.source)
+        merged[day] = {key({**row, "game_date": day}) for row in written.rows}
+    return {name: _lacking(each, merged) for name, each in held.items()}, tuple(problems)
 
 
-def _unmerged(cloud: Cloud, day: date, tables: Sequence[staging_rows.Listed], sources: list[Source]) -> dict[str, int]:
-    """How many rows of each table have a business key that the predictions table does not have."""
-    if not tables:
-        return {}
-    written = catalog.run(cloud, "night.written", game_date=day)
-    staged = staging_rows.read_contents(cloud, tables)
-    sources += [written.source, staged.source]
-    merged = {staging_rows.key_of(row, day) for row in written.rows}
-    return {name: sum(key not in merged for key in keys) for name, keys in staged.keys.items()}
+def _lacking(held: Contents, merged: Mapping[date, set[Key]]) -> int | None:
+    """How many rows of a table have no row of their key in the predictions table; None where that is not known."""
+    if held.keys is None or not held.dates <= merged.keys():
+        return None
+    return sum(row not in merged[date.fromisoformat(row[0])] for row in held.keys)
 
 
-def _table(
-    cloud: Cloud, listed: staging_rows.Listed, about: Any, unmerged: int | None, running: set[str]
-) -> StagingTable:
-    if unmerged is None and about.num_rows == 0:
+def _live(cloud: Cloud, items: Sequence[Any]) -> tuple[set[str], tuple[Problem, ...]]:
+    """The batches that run now. Only dates with a table that is not old are asked: two queries each, and every plan asks again."""
+    since = cloud.now() - timedelta(hours=cloud.settings.orphan_after_h)
+    new = [item for item in items if item.created is None or item.created >= since]
+    running: set[str] = set()
+    problems: list[Problem] = []
+    for day in sorted({day for day in (parse_name(item.table_id)[2] for item in new) if day is not None}):
+        try:
+            running |= _running(read_batches(cloud, day))
+        except OnCallError as error:
+            problems.append(Problem.of(f"batches of {day}", cloud.now(), error))
+    return running, tuple(problems)
+
+
+def _running(batches: Batches) -> set[str]:
+    return {batch.batch_id for batch in batches.batches if batch.state in LIVE}
+
+
+def _table(cloud: Cloud, item: Any, held: Contents | None, unmerged: int | None, running: set[str]) -> StagingTable:
+    name, created = item.table_id, item.created or cloud.now()
+    batch_id, worker, game_date = parse_name(name)
+    if unmerged is None and held is not None and held.rows == 0:
         unmerged = 0
-    old = cloud.now() - listed.created > timedelta(hours=cloud.settings.orphan_after_h)
+    old = cloud.now() - created > timedelta(hours=cloud.settings.orphan_after_h)
     return StagingTable(
-        table=f"{DATASET}.{listed.name}",
-        batch_id=listed.batch_id,
-        worker=listed.worker,
-        game_date=listed.game_date,
-        rows=about.num_rows,
-        size_bytes=about.num_bytes,
-        created=listed.created,
-        expires=about.expires,
+        table=f"{DATASET}.{name}",
+        batch_id=batch_id,
+        worker=worker,
+        game_date=game_date,
+        rows=held.rows if held else None,
+        size_bytes=held.size_bytes if held else None,
+        created=created,
+        expires=item.expires,
         unmerged_rows=unmerged,
-        table_class=classify(unmerged, old, listed.batch_id in running),
+        table_class=classify(unmerged, old, batch_id in running),
     )
 
 

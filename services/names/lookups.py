@@ -18,6 +18,7 @@ def raw_lookup(name: str | None) -> str | None:
     return re.sub(r"[^a-z0-9]", "", _without_marks(name.lower(), "NFD")) or None
 
 
+@lru_cache(maxsize=32_768)  # the checks and twins ask for every name of the registry at each look
 def shared_lookup(name: str | None) -> str:
     """The rule of the registry: as the other, but ı is i, Junior is jr, Senior is sr; nothing is the empty text."""
     plain = unicodedata.normalize("NFKC", name or "").translate(_TURKISH)

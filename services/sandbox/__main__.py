@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import requests
 
-from services.sandbox.scenarios.build import build
+from services.sandbox.scenarios.season import named
 from services.sandbox.world import Sandbox, start_sandbox
 
 PORTS = {"DASHBOARD_PORT": 8501, "SANDBOX_PORT": 9050, "COORDINATOR_PORT": 8090}
@@ -122,8 +122,10 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
+    plant = named(os.environ.get("SCENARIO") or "december")
     began = time.monotonic()
-    sandbox = start_sandbox(build(), port=chosen["SANDBOX_PORT"])
+    sandbox = start_sandbox(port=chosen["SANDBOX_PORT"])
+    plant(sandbox)
     running: list[Child] = []
     try:
         running = children(sandbox, chosen)

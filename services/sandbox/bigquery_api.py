@@ -101,11 +101,19 @@ class _Api:
         return await self._metadata(request, name)
 
     async def list_tables(self, request: Request) -> Response:
-        answer = await self.warehouse.pass_on(request)
-        told = json.loads(bytes(answer.body))
-        for table in told.get("tables", []):
-            self.tables.date(request.path_params["dataset"], table)
-        return JSONResponse(told, answer.status_code)
+        """One page; the emulator forgets what comes after the first."""
+        dataset, asked = request.path_params["dataset"], request.query_params
+        answer = await self.tables.listed(dataset)
+        told = answer.json()
+        if answer.is_error:
+            return JSONResponse(told, answer.status_code)
+        start, size = int(asked.get("pageToken") or 0), min(int(asked.get("maxResults") or 50), 1_000)
+        every = told.pop("tables", [])
+        page = every[start : start + size]
+        for table in page:
+            self.tables.date(dataset, table)
+        more = {"nextPageToken": str(start + size)} if start + size < len(every) else {}
+        return JSONResponse({**told, **({"tables": page} if page else {}), **more})
 
     async def get_table(self, request: Request) -> Response:
         answer = await self.warehouse.pass_on(request)
@@ -137,9 +145,9 @@ class _Api:
         return await self.warehouse.pass_on(request)
 
     async def table_data(self, request: Request) -> Response:
-        """tabledata.list, of a table or of a partition (table$20251229): free of charge."""
+        """tabledata.list, free of charge, of a table or of one partition (table$20251229)."""
         name, _, day = request.path_params["table"].partition("$")
-        return await self.tables.rows(request, request.path_params["dataset"], name, day)
+        return await self.tables.data(request.query_params, request.path_params["dataset"], name, day)
 
     async def permissions(self, request: Request) -> Response:
         return JSONResponse(self.world.held(await request.json()))

@@ -35,8 +35,12 @@ class LogBook:
 
     def list(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """entries.list: filtered, ordered, paged; raises FilterError for a filter that cannot be read."""
-        test = log_filter.parse(str(told.get("filter") or ""))
-        entries = [entry for _, _, entry in self._entries if test(entry)]
+        text = str(told.get("filter") or "")
+        test = log_filter.parse(text)
+        start_at, end_at = map(_rfc3339, log_filter.window(text))
+        first = bisect.bisect_left(self._entries, start_at, key=lambda e: e[0])
+        last = bisect.bisect_right(self._entries, end_at, key=lambda e: e[0])
+        entries = [entry for _, _, entry in self._entries[first:last] if test(entry)]
         if str(told.get("orderBy") or "").endswith("desc"):
             entries.reverse()
         start, size = int(told.get("pageToken") or 0), min(int(told.get("pageSize") or 50), 1_000)

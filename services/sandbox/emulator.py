@@ -6,8 +6,10 @@ import asyncio
 import importlib.util
 import shutil
 import threading
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from bqemulator.config import LogFormat, LogLevel
@@ -81,11 +83,48 @@ class Emulator:
     async def execute(self, sql: str) -> None:
         """One statement in DuckDB's own words, for what the emulator itself does not offer."""
 
-        async def work() -> None:
-            async with self._server._engine.write_lock():
-                self._server._engine.execute(sql)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._work(sql), self._loop))
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+    async def _work(self, sql: str) -> None:
+        async with self._server._engine.write_lock():
+            self._server._engine.execute(sql)
+
+    async def rows(self, sql: str) -> list[Any]:
+        """The rows of a SELECT in DuckDB's own words, in tabledata.list's shape.
+
+        The emulator's own tabledata.list reads in threads of its own from the one connection, and answers meet: this stays in line.
+        """
+        from bqemulator.storage.arrow_bridge import arrow_table_to_bq_rows
+
+        async def work() -> list[Any]:
+            return list(arrow_table_to_bq_rows(self._server._engine.fetch_arrow(sql)))
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+
+    def run(self, statements: Iterable[str]) -> None:
+        """Statements in DuckDB's own words, one after the other, before anybody asks anything."""
+        for sql in statements:
+            asyncio.run_coroutine_threadsafe(self._work(sql), self._loop).result()
+
+    def make_tables(
+        self, project: str, dataset: str, like: str, made: Mapping[str, tuple[str, datetime]], rows_each: int
+    ) -> None:
+        """Tables of the columns of `like`: name → (DuckDB's SELECT, when it was created). Past the API, which takes one at a time."""
+
+        async def work() -> None:
+            catalog = self._server._catalog
+            known = catalog.get_table(project, dataset, like)
+            if known is None:
+                raise RuntimeError(f"There is no {dataset}.{like} to be like.")
+            plain = known.model_copy(
+                update={"time_partitioning": None, "clustering": None, "num_rows": rows_each, "num_bytes": 0}
+            )
+            for name, (select, at) in made.items():
+                self._server._engine.execute(f'CREATE TABLE "{project}__{dataset}"."{name}" AS {select}')
+                told = {"table_id": name, "creation_time": at, "last_modified_time": at, "etag": name}
+                catalog.create_table(plain.model_copy(update=told))
+
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result()
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)

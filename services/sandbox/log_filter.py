@@ -15,6 +15,7 @@ Path = tuple[str, ...]
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 TIMES = {("timestamp",), ("receiveTimestamp",)}
 MAX_CHARS = 20_000
+EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -44,6 +45,25 @@ def parse(text: str) -> Test:
     if reader.rest():
         raise FilterError(f"Unparseable filter: unexpected {reader.rest()[0][1]!r}.")
     return test
+
+
+def window(text: str) -> tuple[datetime, datetime]:
+    """Instants between which every entry of a filter lies: what it says of `timestamp` where nothing is an alternative to it."""
+    start, end = EVER
+    tokens, depth = _tokens(text), 0
+    for at, (kind, value) in enumerate(tokens):
+        depth += {"open": 1, "close": -1}.get(kind, 0)
+        if depth == 0 and kind == "word" and (value in ("OR", "NOT") or value.startswith("-")):
+            return EVER
+        if (
+            depth == 0
+            and (kind, value) == ("word", "timestamp")
+            and [k for k, _ in tokens[at + 1 : at + 3]] == ["op", "quoted"]
+        ):
+            op, instant = tokens[at + 1][1], _instant(tokens[at + 2][1])
+            start = max(start, instant) if op in (">", ">=", "=") else start
+            end = min(end, instant) if op in ("<", "<=", "=") else end
+    return start, end
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:

@@ -10,6 +10,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from services.sandbox.pruning import Naming, namings
+
 MUTATING = {"UPDATE", "DELETE", "MERGE"}
 DEFINING = {"CREATE", "ALTER", "TRUNCATE"}
 _KIND = re.compile(r"\s*(?:--[^\n]*\n\s*)*(\w+)", re.ASCII)
@@ -25,6 +27,8 @@ class Statement:
     tables: tuple[str, ...]
     float_partition: str = ""  # the column a window is partitioned by through a FLOAT64 cast, if any
     window_columns: tuple[str, ...] = ()
+    namings: tuple[Naming, ...] = ()  # how each naming of a table bounds its partitions
+    columns: frozenset[str] = frozenset("*")  # every column that is named, by lower-case name; "*" for all of them
 
     @property
     def billed_tables(self) -> tuple[str, ...]:
@@ -61,7 +65,14 @@ def _of(tree: exp.Expr) -> Statement:
         )
     )
     columns, cast = _windows(tree)
-    return Statement(_kind(tree), _target(tree), tuple(t for t in tables if "." in t), cast, columns)
+    named = tuple(t for t in tables if "." in t)
+    return Statement(_kind(tree), _target(tree), named, cast, columns, namings(tree, _name), _columns(tree))
+
+
+def _columns(tree: exp.Expr) -> frozenset[str]:
+    """The columns that a statement reads; a star that is not counted reads all."""
+    starred = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
+    return frozenset({"*"} if starred else {column.name.lower() for column in tree.find_all(exp.Column)})
 
 
 def _kind(tree: exp.Expr) -> str:

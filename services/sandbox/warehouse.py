@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.foundation.clock import Clock
-from services.sandbox import statements
+from services.sandbox import pruning, statements
 from services.sandbox.answers import plain, refused
 from services.sandbox.copies import Copier
 from services.sandbox.jobs import Job, JobBook, Resource, known_error
@@ -89,7 +89,7 @@ class Warehouse:
         sql = await self.tables.with_views(config.get("query", {}).get("query", ""))
         asked = {**config, "query": {**config.get("query", {}), "query": sql}}
         answer = await self._emulate({"configuration": asked})
-        would = str(await self._cost(statements.read(config.get("query", {}).get("query", ""))))
+        would = str(await self._cost(config.get("query", {})))
         result = answer.json()
         result.setdefault("status", {"state": "DONE"})
         stats = result.setdefault("statistics", {})
@@ -97,9 +97,19 @@ class Warehouse:
         stats.setdefault("query", {}).update({"totalBytesProcessed": would, "totalBytesBilled": "0"})
         return JSONResponse(result, answer.status_code)
 
-    async def _cost(self, statement: statements.Statement) -> int:
+    async def _cost(self, query: Resource) -> int:
+        statement, parameters = statements.read(query.get("query", "")), pruning.parameters_of(query)
         tables = await self.tables.expand(statement.billed_tables)
-        return billed([(await self.tables.about(table)).size_bytes for table in tables])
+        return billed(await asyncio.gather(*(self._bytes_of(table, statement, parameters) for table in tables)))
+
+    async def _bytes_of(self, table: str, statement: statements.Statement, parameters: Mapping[str, str]) -> int:
+        """What a statement reads of a table: the columns it names, in the date partitions that it cannot leave out."""
+        about = await self.tables.about(table)
+        size = about.size_bytes * about.share_of(statement.columns)
+        named = [naming for naming in statement.namings if naming.table == table]
+        if about.partitioned and any(naming.bounds for naming in named):
+            size *= pruning.share(named, about.partitioned_by, await self.tables.days(table), parameters)
+        return round(size)
 
     async def _query(self, job: Job) -> None:
         query = job.resource["configuration"]["query"]
@@ -110,7 +120,7 @@ class Warehouse:
             return self.jobs.fail(job, known_error(shape))
         if (column := await self._float_window(statement)) is not None:
             return self.jobs.fail(job, known_error("float_partition", **_place(text, column)))
-        cost, limit = await self._cost(statement), int(query.get("maximumBytesBilled") or 0)
+        cost, limit = await self._cost(query), int(query.get("maximumBytesBilled") or 0)
         if limit and cost > limit:
             return self.jobs.fail(job, known_error("bytes_limit", limit=limit, bytes=cost))
         if statement.is_dml:

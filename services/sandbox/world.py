@@ -69,6 +69,7 @@ def start_sandbox(
     meter, limits, faults = Meter(), Limits(), Faults()
     warehouse = Warehouse(emulator.address, project, clock, limits, meter, speed or Speed())
     warehouse.copier.attic = Attic(emulator, warehouse.http, project, clock)
+    warehouse.tables.rows = emulator.rows
     run = CloudRun(clock, "")
     world = World(clock, project, warehouse, run, LogBook(clock, project), limits, meter, faults)
     line = Line(application(world))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.sandbox.log_filter import FilterError, parse
+from services.sandbox.log_filter import EVER, FilterError, parse, window
 
 ENTRY = {
     "timestamp": "2025-12-29T19:47:51.100000Z",
@@ -87,3 +87,18 @@ def test_a_filter_that_cannot_be_read_is_refused(text):
 def test_a_filter_of_more_than_20_000_characters_is_refused():
     with pytest.raises(FilterError):
         parse('textPayload:"' + "x" * 20_000 + '"')
+
+
+BETWEEN = 'timestamp>="2025-12-29T05:00:00Z" AND timestamp<"2025-12-30T05:00:00Z"'
+
+
+@pytest.mark.parametrize("text", [BETWEEN, f'resource.type=("a" OR "b") AND ("x" OR "y") AND {BETWEEN}'])
+def test_a_filter_tells_between_which_instants_its_entries_lie(text):
+    assert [f"{at:%d %H}" for at in window(text)] == ["29 05", "30 05"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "severity=ERROR", f"({BETWEEN}) OR severity=ERROR", f"NOT {BETWEEN}", f"x OR {BETWEEN}"]
+)
+def test_a_filter_with_an_alternative_to_its_times_tells_none(text):
+    assert window(text) == EVER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.sandbox.pruning import share
 from services.sandbox.statements import read
 
 STAGED = "SELECT game_date, player_lookup FROM `nba-props-platform.nba_predictions._staging_b_{}`"
@@ -63,3 +64,30 @@ def test_a_window_partitioned_by_a_float_is_seen():
     sql = "SELECT ROW_NUMBER() OVER (PARTITION BY a, CAST(line AS FLOAT64)) FROM d.t"
     assert read(sql).float_partition
     assert read(sql).window_columns == ("a",)
+
+
+DAYS = {"2025-12-28": 30, "2025-12-29": 50, "2025-12-30": 20}
+NIGHT = "SELECT a FROM d.t WHERE game_date = @night AND a > 1"
+OF_DAYS = {
+    NIGHT: 0.5,
+    "SELECT a FROM d.t WHERE game_date BETWEEN DATE '2025-12-28' AND @night": 0.8,
+    "SELECT a FROM d.t WHERE @night <= game_date": 0.7,
+    "SELECT a FROM d.t WHERE game_date = @night OR a > 1": 1.0,
+    "SELECT a FROM d.t WHERE game_date = (SELECT MAX(game_date) FROM d.s)": 1.0,
+    f"WITH x AS ({NIGHT}), y AS (SELECT a FROM d.t WHERE game_date = DATE '2025-12-30') SELECT a FROM x JOIN y USING (a)": 0.7,
+    f"WITH x AS ({NIGHT}), y AS (SELECT a FROM d.t) SELECT a FROM x JOIN y USING (a)": 1.0,
+}
+
+
+@pytest.mark.parametrize(("sql", "part"), OF_DAYS.items())
+def test_only_days_that_no_row_can_come_from_are_left_out_of_the_bill(sql, part):
+    named = [naming for naming in read(sql).namings if naming.table == "d.t"]
+    assert share(named, "game_date", DAYS, {"night": "2025-12-29"}) == pytest.approx(part)
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [("SELECT a, COUNT(*) FROM d.t WHERE b > 1 GROUP BY a", {"a", "b"}), ("SELECT *, b FROM d.t", {"*"})],
+)
+def test_a_star_reads_every_column_and_a_count_reads_none(sql, columns):
+    assert read(sql).columns == columns

@@ -24,7 +24,9 @@ def build() -> Seed:
     jobs: list[Row] = []
     for slate in slates():
         fates = outcomes(slate)
-        _night(tables, created, slate, fates)
+        for name, found in night_of(slate, fates).items():
+            tables[name] += found
+        created |= left_at(slate, fates)
         entries += traces.log_entries(slate, fates)
         jobs += traces.jobs(slate, fates)
         if slate.plan.get("odds_names"):
@@ -34,15 +36,33 @@ def build() -> Seed:
     return Seed(dict(tables), created, entries, jobs, reference.services(), reference.revisions())
 
 
-def _night(tables: dict[str, list[Row]], created: dict[str, str], slate: Slate, fates: tuple[Outcome, ...]) -> None:
-    tables["nba_analytics.upcoming_player_game_context"] += rows.context_rows(slate)
-    tables["nba_raw.odds_api_player_points_props"] += rows.odds_rows(slate)
-    tables["nba_predictions.prediction_worker_runs"] += (rows.worker_run(slate, fate) for fate in fates)
+def night_of(slate: Slate, fates: tuple[Outcome, ...]) -> dict[str, list[Row]]:
+    """One night's rows by table, what it left in staging included."""
+    made = [fate for fate in fates if fate.generated and not fate.error and not fate.staged_only]
+    staged = {
+        _staging(slate, fate): list(rows.prediction_rows(slate, fate.entry, fate.asked_at))
+        for fate in _left(slate, fates)
+    }
+    return {
+        "nba_analytics.upcoming_player_game_context": list(rows.context_rows(slate)),
+        "nba_raw.odds_api_player_points_props": list(rows.odds_rows(slate)),
+        "nba_predictions.prediction_worker_runs": [rows.worker_run(slate, fate) for fate in fates],
+        PREDICTIONS: [
+            row for fate in made for row in rows.prediction_rows(slate, fate.entry, fate.write_ended or fate.asked_at)
+        ],
+        **staged,
+    }
+
+
+def left_at(slate: Slate, fates: tuple[Outcome, ...]) -> dict[str, str]:
+    """When each staging table that a night left behind was made."""
+    return {_staging(slate, fate): rows.rfc3339(fate.asked_at) for fate in _left(slate, fates)}
+
+
+def _left(slate: Slate, fates: tuple[Outcome, ...]) -> list[Outcome]:
     leftover = int(slate.plan.get("merged_leftover_tables") or 0)
-    for i, fate in enumerate(fates):
-        if fate.generated and not fate.error and not fate.staged_only:
-            tables[PREDICTIONS] += rows.prediction_rows(slate, fate.entry, fate.write_ended or fate.asked_at)
-        if fate.staged_only or i < leftover:
-            name = traces.staging_name(slate, fate.entry.player.lookup)
-            tables[name] += rows.prediction_rows(slate, fate.entry, fate.asked_at)
-            created[name] = rows.rfc3339(fate.asked_at)
+    return [fate for i, fate in enumerate(fates) if fate.staged_only or i < leftover]
+
+
+def _staging(slate: Slate, fate: Outcome) -> str:
+    return traces.staging_name(slate, fate.entry.player.lookup)

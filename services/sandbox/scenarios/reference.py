@@ -18,12 +18,12 @@ def aliases() -> Iterator[Row]:
     """The handoff's seven, and the one that points the wrong way."""
     for told in script()["names"]:
         if told.get("alias"):
-            yield _alias(told["odds"], told["odds_name"], told["context"], told["name"], told["alias"])
+            yield alias(told["odds"], told["odds_name"], told["context"], told["name"], told["alias"])
         elif told.get("wrong_way"):
-            yield _alias(told["context"], told["name"], told["odds"], told["odds_name"], "suffix_variation")
+            yield alias(told["context"], told["name"], told["odds"], told["odds_name"], "suffix_variation")
 
 
-def _alias(alias: str, alias_name: str, canonical: str, canonical_name: str, kind: str) -> Row:
+def alias(alias: str, alias_name: str, canonical: str, canonical_name: str, kind: str) -> Row:
     return {
         "alias_lookup": alias,
         "nba_canonical_lookup": canonical,
@@ -42,13 +42,13 @@ def _alias(alias: str, alias_name: str, canonical: str, canonical_name: str, kin
 def registry() -> Iterator[Row]:
     """Every player of the season; the twins stand twice under two identities."""
     for player in every_player():
-        yield _registered(player.lookup, player.name, player.team, player.position, 25 + len(player.lookup) % 8)
+        yield registered(player.lookup, player.name, player.team, player.position, 25 + len(player.lookup) % 8)
     for told in script()["names"]:
         if told.get("twin"):
-            yield _registered(told["odds"], told["odds_name"], told["team"], "G", 4)
+            yield registered(told["odds"], told["odds_name"], told["team"], "G", 4)
 
 
-def _registered(lookup: str, name: str, team: str, position: str, games: int) -> Row:
+def registered(lookup: str, name: str, team: str, position: str, games: int) -> Row:
     return {
         "universal_player_id": f"{lookup}_001",
         "player_name": name,

@@ -77,14 +77,15 @@ class Slate:
 
 def slates() -> tuple[Slate, ...]:
     """Every night of the script, oldest first."""
-    return tuple(_slate(_as_date(day), plan) for day, plan in script()["nights"].items())
+    return tuple(slate_of(_as_date(day), plan) for day, plan in script()["nights"].items())
 
 
 def _as_date(told: Any) -> date:
     return told if isinstance(told, date) else date.fromisoformat(str(told))
 
 
-def _slate(day: date, plan: Mapping[str, Any]) -> Slate:
+def slate_of(day: date, plan: Mapping[str, Any]) -> Slate:
+    """One night from its plan, the same at every call."""
     rng = random.Random(f"slate {day}")
     games = _games(day, plan["games"], rng)
     return Slate(day, plan, games, _entries(plan, games, rng) if games else ())

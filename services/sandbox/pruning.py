@@ -1,0 +1,103 @@
+"""Which date partitions a statement must read: what its WHERE says of the partitioning column, in constants or parameters.
+
+Only comparisons that every row must meet count, as in BigQuery; anything else reads the whole table.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot import exp
+
+_OPERATORS: tuple[tuple[type[exp.Expr], str, str], ...] = (  # as written, and with its sides exchanged
+    (exp.EQ, "==", "=="),
+    (exp.GTE, ">=", "<="),
+    (exp.GT, ">", "<"),
+    (exp.LTE, "<=", ">="),
+    (exp.LT, "<", ">"),
+)
+# A bound may lie within a day, so the day itself is always read.
+_ON_DAYS: dict[str, Callable[[str, str], bool]] = {
+    "==": operator.eq,
+    ">=": operator.ge,
+    ">": operator.ge,
+    "<=": operator.le,
+    "<": operator.le,
+}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A comparison of a column with a constant, or with the parameter of this name."""
+
+    column: str
+    operator: str
+    value: str = ""
+    parameter: str = ""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """One naming of a table in a statement, with the bounds that its rows must meet."""
+
+    table: str
+    bounds: tuple[Bound, ...]
+
+
+def namings(tree: exp.Expr, name: Callable[[exp.Table], str]) -> tuple[Naming, ...]:
+    """Every naming of a table in the statement."""
+    return tuple(Naming(name(table), tuple(_bounds(table))) for table in tree.find_all(exp.Table))
+
+
+def _bounds(table: exp.Table) -> Iterator[Bound]:
+    owner = table.find_ancestor(exp.Select, exp.Update, exp.Delete)
+    where = owner.args.get("where") if owner is not None else None
+    if where is None:
+        return
+    parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+    for part in parts:
+        if isinstance(part, exp.Between):
+            yield from _bound(part.this, ">=", part.args["low"])
+            yield from _bound(part.this, "<=", part.args["high"])
+        for kind, straight, exchanged in _OPERATORS:
+            if type(part) is kind:
+                yield from _bound(part.this, straight, part.expression)
+                yield from _bound(part.expression, exchanged, part.this)
+
+
+def _bound(column: exp.Expr, operator: str, value: exp.Expr) -> Iterator[Bound]:
+    if not isinstance(column, exp.Column):
+        return
+    value = value.this if isinstance(value, exp.Cast | exp.Paren | exp.Date) else value
+    if isinstance(value, exp.Parameter):
+        yield Bound(column.name.lower(), operator, parameter=value.name.lower())
+    elif isinstance(value, exp.Literal) and value.is_string:
+        yield Bound(column.name.lower(), operator, value=value.this)
+
+
+def share(named: Sequence[Naming], column: str, rows: Mapping[str, int], parameters: Mapping[str, str]) -> float:
+    """The share of a table's rows in the days that these namings of it must read; `rows` has the rows of each day."""
+    total = sum(rows.values())
+    if not total or not named:
+        return 1.0
+    days = {day for naming in named for day in rows if _must(day, naming, column, parameters)}
+    return sum(rows[day] for day in days) / total
+
+
+def _must(day: str, naming: Naming, column: str, parameters: Mapping[str, str]) -> bool:
+    for bound in naming.bounds:
+        value = parameters.get(bound.parameter, "") if bound.parameter else bound.value
+        if bound.column == column and value and not _ON_DAYS[bound.operator](day, value[:10]):
+            return False
+    return True
+
+
+def parameters_of(query: Mapping[str, Any]) -> dict[str, str]:
+    """The scalar parameters of a query's configuration, by lower-case name."""
+    return {
+        str(told.get("name", "")).lower(): str(told.get("parameterValue", {}).get("value") or "")
+        for told in query.get("queryParameters") or ()
+    }
