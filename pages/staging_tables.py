@@ -46,7 +46,7 @@ def batches(inventory: Inventory) -> None:
                 "game date": str(batch.game_date or "unknown"),
                 "class": batch.table_class,
                 "tables": batch.tables,
-                "rows": batch.rows,
+                "rows": count(batch.rows),
                 "not in predictions": count(batch.unmerged_rows),
                 "size": widgets.size(batch.size_bytes),
                 "oldest": widgets.age(batch.oldest, now),
