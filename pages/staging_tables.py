@@ -46,7 +46,7 @@ def batches(inventory: Inventory) -> None:
                 "game date": str(batch.game_date or "unknown"),
                 "class": batch.table_class,
                 "tables": batch.tables,
-                "rows": count(batch.rows),
+                "rows": "unknown" if batch.rows is None else batch.rows,
                 "not in predictions": count(batch.unmerged_rows),
                 "size": widgets.size(batch.size_bytes),
                 "oldest": widgets.age(batch.oldest, now),
