@@ -42,7 +42,7 @@ def batches(inventory: Inventory) -> None:
                 "game date": str(batch.game_date or "unknown"),
                 "class": batch.table_class,
                 "tables": batch.tables,
-                "rows": batch.rows,
+                "rows": widgets.count(batch.rows),
                 "not in predictions": widgets.count(batch.unmerged_rows),
                 "size": widgets.size(batch.size_bytes),
                 "oldest": widgets.age(batch.oldest, now),

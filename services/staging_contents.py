@@ -1,19 +1,21 @@
 """What each staging table holds, and how many of its rows the predictions table lacks: by free calls, read once while it stays the same.
 
 A wildcard query bills 10 MiB for every table it matches, and refuses more than 1,000. Two thousand tables take longer to read
-than one look may last, so a look reads the newest first for as long as it may, and the next one goes on.
+than one look may last, so a look reads the newest first for as long as it may, and the rest is read behind it.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from math import inf
 from sys import intern
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 from google.api_core.exceptions import BadRequest, NotFound
@@ -26,7 +28,7 @@ from services.foundation.settings import Settings
 from services.pipeline.names import DATASET
 from services.pipeline.rows import KEY, Key, key
 
-AT_ONCE = 16
+AT_ONCE, GOING_ON = 16, 4  # tables read at once during a look, and behind it
 LOOK_S = 2.5  # how long one look reads tables before it goes on with what it knows
 YOUNG = timedelta(hours=6)  # a table this new may still be written to: it is asked at every look
 TRUSTED_S = 3_600.0  # an older one is asked again after so long
@@ -59,6 +61,7 @@ class _Known:
     contents: dict[str, Contents] = field(default_factory=dict)
     asked_s: dict[str, float] = field(default_factory=dict)  # name → when tables.get last told of it
     lock: Lock = field(default_factory=Lock)
+    going_on: int = 0  # threads that read behind a look
 
     def keep(self, each: Contents) -> Contents:
         with self.lock:
@@ -82,7 +85,34 @@ def read_contents(cloud: Cloud, listed: Iterable[Any]) -> dict[str, Contents]:
     until = time.monotonic() + LOOK_S
     with reading_from("BigQuery tables.get"), ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(lambda item: _read(cloud, known, item, until), tables)
-        return {each.name: each for each in found if each is not None}
+        contents = {each.name: each for each in found if each is not None}
+    if len(contents) < len(tables):
+        _go_on(cloud, known, [item for item in tables if item.table_id not in contents])
+    return contents
+
+
+def _go_on(cloud: Cloud, known: _Known, tables: list[Any]) -> None:
+    """Read behind the look what it had no time for, so that the next one finds it; one such reading at a time."""
+    with known.lock:
+        if known.going_on:
+            return
+        known.going_on = GOING_ON
+    waiting = deque(tables)
+
+    def work() -> None:
+        try:
+            while True:
+                _read(cloud, known, waiting.popleft(), inf)
+        except IndexError:
+            return
+        except Exception as error:  # the next look meets the same trouble, and says so
+            logging.getLogger(__name__).info("Staging tables are not read on: %s", error)
+        finally:
+            with known.lock:
+                known.going_on -= 1
+
+    for _ in range(GOING_ON):
+        Thread(target=work, name="staging tables", daemon=True).start()
 
 
 def forget_but(cloud: Cloud, names: Iterable[str]) -> None:

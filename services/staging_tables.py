@@ -53,8 +53,8 @@ class BatchTotal:
     batch_id: str
     game_date: date | None
     tables: int
-    rows: int
-    size_bytes: int
+    rows: int | None  # None as soon as one of its tables is not read
+    size_bytes: int | None
     oldest: datetime
     unmerged_rows: int | None
     table_class: TableClass
@@ -188,17 +188,23 @@ def totals(tables: Iterable[StagingTable]) -> tuple[BatchTotal, ...]:
 
 def _total(batch_id: str, group: list[StagingTable]) -> BatchTotal:
     order = list(TableClass)
-    proofs = [t.unmerged_rows for t in group]
     return BatchTotal(
         batch_id=batch_id,
         game_date=group[0].game_date,
         tables=len(group),
-        rows=sum(t.rows or 0 for t in group),
-        size_bytes=sum(t.size_bytes or 0 for t in group),
+        rows=_sum(t.rows for t in group),
+        size_bytes=_sum(t.size_bytes for t in group),
         oldest=min(t.created for t in group),
-        unmerged_rows=None if any(p is None for p in proofs) else sum(p or 0 for p in proofs),
+        unmerged_rows=_sum(t.unmerged_rows for t in group),
         table_class=min((t.table_class for t in group), key=order.index),
     )
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """A sum is unknown as soon as a part of it is."""
+    told = list(counts)
+    known = [count for count in told if count is not None]
+    return sum(known) if len(known) == len(told) else None
 
 
 def _health(tables: tuple[StagingTable, ...]) -> Health:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -85,7 +86,9 @@ def test_a_dropped_table_is_forgotten(changing):
 
 def test_what_one_look_could_not_read_is_unknown_and_said_so(cloud, monkeypatch):
     monkeypatch.setattr(staging_contents, "LOOK_S", -1.0)
+    monkeypatch.setattr(staging_contents, "_go_on", lambda *_: None)
     inventory = read_inventory(cloud)
+    assert {(batch.rows, batch.size_bytes, batch.unmerged_rows) for batch in inventory.batches} == {(None, None, None)}
     assert {table.table_class for table in inventory.tables} == {TableClass.UNKNOWN}
     assert "15 of 15 staging tables are not read yet" in inventory.problems[0].sentence
     night = read_night(cloud, WAITING_NIGHT)
@@ -107,3 +110,14 @@ def test_a_table_without_a_key_column_is_unknown_and_spoils_no_other(changing):
     assert found[name].table_class is TableClass.UNKNOWN
     assert sum(t.unmerged_rows or 0 for t in found.values()) == before
     changing.bigquery.delete_table(name)
+
+
+def test_what_a_look_had_no_time_for_is_read_behind_it(cloud, monkeypatch):
+    monkeypatch.setattr(staging_contents, "LOOK_S", -1.0)
+    read_inventory(cloud)
+    known = staging_contents._known[cloud.settings]
+    until = time.monotonic() + 60
+    while known.going_on and time.monotonic() < until:
+        time.sleep(0.02)
+    assert len(known.contents) == 15
+    assert read_inventory(cloud).problems == ()
