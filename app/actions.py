@@ -11,8 +11,9 @@ from typing import Any
 
 import streamlit as st
 
-from app import session, under_way, widgets
+from app import reads, session, under_way, widgets
 from services.actions.life import run_action
+from services.actions.log import Action
 from services.actions.plan import Friction, Guard, Plan
 from services.actions.runner import RUNNER
 from services.actions.verb import Verb
@@ -52,6 +53,9 @@ def offer(verb: Verb, label: str = "", key: str = "", primary: bool = False, hel
 
 def ask(verb: str, args: Mapping[str, Any]) -> None:
     """Open the plan of a verb at the next run of the page. For callbacks."""
+    held = st.session_state.get(_PENDING)
+    if held is not None and (held.verb, held.args) == (verb, dict(args)):
+        return  # a click whose run was overtaken is told once more; what was typed meanwhile stays
     st.session_state[_PENDING] = _Pending(verb, dict(args))
     for key in (_SAID, _REASON, _TYPED):
         st.session_state.pop(key, None)
@@ -163,7 +167,14 @@ def _go(verb: Verb, plan: Plan) -> None:
     if plan.friction is Friction.TYPED and (not reason.strip() or typed.strip() != plan.typed):
         st.session_state[_SAID] = f"Give a reason and type “{plan.typed}”. Nothing was done."
         return
-    cloud, actor = session.acting_cloud(), session.actor()
-    ticket = RUNNER.submit(plan, actor.role, cloud.now(), lambda: run_action(cloud, actor, verb, plan, reason, typed))
+    cloud, actor, seen = session.acting_cloud(), session.actor(), session.cloud()
+
+    def act() -> Action:
+        try:
+            return run_action(cloud, actor, verb, plan, reason, typed)
+        finally:
+            reads.forget(seen)  # whatever came of it, what was read before is old
+
+    ticket = RUNNER.submit(plan, actor.role, cloud.now(), act)
     under_way.tickets()[ticket.key] = ticket
     _close()

@@ -10,7 +10,6 @@ from itertools import pairwise
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import session
 from services.coverage import DayCoverage
 from services.foundation.reading import Health
 from services.missing_players import Missing, Why
@@ -35,9 +34,7 @@ _STILL = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "r
 
 def show(figure: go.Figure, key: str, alt: str, on_select: Callable[[], None] | None = None) -> None:
     """Put a figure on the page, with the sentence that says what it shows; choosing a mark may lead somewhere."""
-    if session.drawn() < session.Drawn.WORDS:
-        st.skeleton(height=figure.layout.height)
-    elif on_select is None:
+    if on_select is None:
         st.plotly_chart(figure, key=key, alt=alt, config=_STILL)
     else:
         st.plotly_chart(figure, key=key, alt=alt, config=_STILL, on_select=on_select, selection_mode="points")

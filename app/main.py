@@ -81,10 +81,7 @@ def head(page: st.Page) -> None:
     name = f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}"
     title.markdown(name, help=QUESTIONS[page.title])
     with night.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"):
-        if session.drawn():
-            choose_night(chosen.game_date)
-        else:
-            st.skeleton(height=INPUT_PX)
+        choose_night(chosen.game_date)
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
 
@@ -117,8 +114,6 @@ def foot() -> None:
         f":material/cloud: {widgets.plain(where)}  \n"
         f":material/person: {widgets.plain(actor.name)} · {actor.role}"
     )
-    if not session.drawn():
-        return
     st.sidebar.toggle(
         "Pause", key=session.PAUSED, on_change=session.pause, help="Nothing on the page moves until it is switched off"
     )
@@ -142,20 +137,15 @@ def bill() -> None:
 def pulse() -> None:
     """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m.
 
-    Not while somebody has paused it to read. A viewer's first page is drawn in three steps: the answer, the rest of the
-    words, charts and grids.
+    Not while somebody has paused it to read.
     """
     if session.paused():
         return
-    every = "2s" if patience.busy() else "30s"
-    if session.drawn() < max(session.Drawn):
-        session.draw_more()
-        every = "0.1s"
     st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
 
-    @st.fragment(run_every=every, key="pulse")
+    @st.fragment(run_every="4s" if patience.busy() else "30s", key="pulse")
     def beat() -> None:
-        if st.session_state.get("beats") == drawn:
+        if st.session_state.get("beats") == drawn and not actions.is_open():
             st.rerun()
         st.session_state["beats"] = drawn
 
@@ -172,33 +162,21 @@ def turned_away(error: OnCallError) -> None:
 
 
 LOOK = Path(__file__).with_name("look.css")  # what the theme cannot say
-INPUT_PX = 40
-
-
-def show(page: st.Page) -> None:
-    """Everything on the page; on a viewer's first page as much as the step is for."""
-    head(page)
-    foot()
-    try:
-        if session.drawn():
-            under_way.strip()
-        page.run()
-        bill()
-    except session.Answered:
-        pass
-    actions.dialog()
-    if not actions.is_open():
-        pulse()
 
 
 st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
-place = st.empty()
-if session.drawn():
-    place.html(LOOK)
+st.html(LOOK)
 page = navigation()
 try:
     session.actor()
 except OnCallError as error:
     turned_away(error)
     st.stop()
-show(page)
+head(page)
+foot()
+under_way.strip()
+page.run()
+bill()
+actions.dialog()
+if not actions.is_open():
+    pulse()

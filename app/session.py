@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from enum import IntEnum
 
 import streamlit as st
 
@@ -17,7 +16,6 @@ from services.foundation.kept import Kept
 from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
-DRAWN = "drawn"
 ROLE = "role"  # the sandbox's role switch
 PAUSED = "paused"  # the pause switch
 _SINCE = "paused since"
@@ -139,27 +137,6 @@ def game_date() -> date:
     """The night the frame has chosen for this page."""
     chosen: date = st.session_state[_NIGHT]
     return chosen
-
-
-class Answered(Exception):
-    """The page's answer stands; the rest of a viewer's first page waits until it can be read."""
-
-
-class Drawn(IntEnum):
-    """How much of a page this viewer's browser has been given: it loads a script for each kind of element it meets."""
-
-    NOTHING = 0
-    ANSWER = 1
-    WORDS = 2  # everything but charts and grids
-
-
-def drawn() -> Drawn:
-    """How far the viewer's first page is; every later page is drawn at once."""
-    return Drawn(st.session_state.get(DRAWN, Drawn.NOTHING))
-
-
-def draw_more() -> None:
-    st.session_state[DRAWN] = min(drawn() + 1, max(Drawn))
 
 
 def paused() -> datetime | None:

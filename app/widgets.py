@@ -71,8 +71,6 @@ def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
     st.markdown(f"## :{colour}[:material/{icon}:] {plain(sentence)}")
     if rest := [plain(detail) for detail in details if detail]:
         st.caption(" · ".join(rest))
-    if session.drawn() is session.Drawn.NOTHING:
-        raise session.Answered
 
 
 def count(value: int | None) -> int | str:
@@ -201,9 +199,6 @@ def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int
         if isinstance(value, datetime)
     }
     height = ROW_PX * (min(len(rows), height_rows) + 1) + 3
-    if session.drawn() < session.Drawn.WORDS:
-        st.skeleton(height=height)
-        return
     st.dataframe(
         [dict(row) for row in rows],
         hide_index=True,

@@ -69,15 +69,7 @@ def rows(lines: Lines) -> None:
 
 
 answer = st.container()
-name = st.segmented_control(
-    "Search",
-    names,
-    default=names[0],
-    required=True,
-    key="search",  # the name in the address: ?search=DML+errors
-    bind="query-params",
-    label_visibility="collapsed",
-)
+name = widgets.choice("Search", names, "search")  # in the address: ?search=DML+errors
 preset = next(p for p in PRESETS if p.name == name)
 found = widgets.known(reads.lines(cloud, preset.condition, *night_window(game_date)), "The log")
 if found is not None:

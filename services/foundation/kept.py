@@ -23,7 +23,8 @@ from services.foundation.errors import SourceUnreadable
 
 T = TypeVar("T")
 
-LOOK_EVERY_S = 5.0  # how often a table is asked whether it has changed, whoever looks
+LOOK_EVERY_S = 3.0  # how often a table is asked whether it has changed, whoever looks
+LOOK_AT_OURS_S = 0.5  # the same for our own records: what was just done must be seen
 STREAMED_FOR_S = 15.0  # how long an answer holds while rows are being streamed into its table
 LOG_REFRESHES, LOG_READS, LOG_SPAN_S = 6, 30, 60.0
 FOREVER, PAST = float("inf"), float("-inf")

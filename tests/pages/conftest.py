@@ -10,7 +10,7 @@ import requests
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import patience, reads, session
+from app import patience, reads
 from tests.pages.desk import INCIDENT, MAIN, Screen
 
 Open = Callable[..., Screen]
@@ -25,7 +25,6 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
     def open_it(page: str = "overview", date: str | None = INCIDENT, **address: str) -> Screen:
         app = AppTest.from_file(str(MAIN), default_timeout=90)
-        app.session_state[session.DRAWN] = session.Drawn.WORDS  # nobody's browser asks for the charts and grids here
         for name, value in address.items():
             app.query_params[name] = value
         if date is not None:

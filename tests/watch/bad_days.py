@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from services.sandbox.scenarios import reference, traces
-from services.sandbox.scenarios.build import PREDICTIONS, _night
+from services.sandbox.scenarios.build import PREDICTIONS, left_at, night_of
 from services.sandbox.scenarios.outcome import Outcome, outcomes
 from services.sandbox.scenarios.slate import Slate, slates
 from services.sandbox.seed import Seed
@@ -114,7 +114,9 @@ def seed() -> Seed:
     jobs: list[Row] = []
     for slate, fates in map(_planned, slates()):
         left: Tables = _Lists()
-        _night(left, created, slate, fates)
+        for name, made in night_of(slate, fates).items():
+            left[name] += made
+        created |= left_at(slate, fates)
         day = DAYS.get(str(slate.game_date))
         changed, told = (day.change if day else Day("", {}, None).change)(
             slate, left, list(traces.log_entries(slate, fates))

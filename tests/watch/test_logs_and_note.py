@@ -136,6 +136,6 @@ def test_every_panel_leads_to_its_lines_and_three_viewers_of_all_pages_read_the_
             assert links <= {link.value.removeprefix(":small[").removesuffix("]") for link in screen.app.page_link}
         screen = open_page("logs")
         for preset in PRESETS:
-            screen.app.segmented_control(key="log search").set_value(preset.name).run()
+            screen.app.segmented_control(key="search").set_value(preset.name).run()
             assert screen.verdict
     assert sandbox.world.meter.calls["logging.entries.list"] <= 15
