@@ -94,10 +94,15 @@ def confirm(page, typed):
     button = dialog.get_by_test_id("stBaseButton-primary")
     button.wait_for()
     if dialog.get_by_text(f"Type {typed} to confirm").count():
-        for label, words in (("Reason", "names of 29 December"), (f"Type {typed} to confirm", typed)):
-            dialog.get_by_role("textbox", name=label).fill(words)
-            dialog.get_by_role("textbox", name=label).press("Tab")
-        page.wait_for_timeout(500)
+        told = {"Reason": "names of 29 December", f"Type {typed} to confirm": typed}
+        fields = {label: dialog.get_by_role("textbox", name=label) for label in told}
+        for _ in range(5):  # a plan that is drawn anew just then takes what was typed with it; a person types it again
+            for label, field in fields.items():
+                field.fill(told[label])
+                field.press("Tab")
+            page.wait_for_timeout(1500)
+            if all(field.input_value() == told[label] for label, field in fields.items()):
+                break
     return button
 
 
