@@ -174,7 +174,7 @@ except OnCallError as error:
     st.stop()
 head(page)
 foot()
-under_way.strip()
+under_way.strip(still=actions.is_open())
 page.run()
 bill()
 actions.dialog()

@@ -39,8 +39,12 @@ def read_log() -> Reading[Log]:
     return reads.actions(session.cloud(), *log_window(session.now()))
 
 
-def strip() -> None:
-    """What is being done, by whom, how far; what just ended; what somebody began and nobody finished."""
+def strip(still: bool = False) -> None:
+    """What is being done, by whom, how far; what just ended; what somebody began and nobody finished.
+
+    While `still`, its own lines move but the page does not: Streamlit takes an open dialog off the screen, with what is half
+    typed in it, whenever the whole page is drawn anew.
+    """
     log = read_log()
     known = log.value.actions if log.value else ()
     busy = _under_way(known) or any(not ticket.ended for ticket in tickets().values())
@@ -50,7 +54,7 @@ def strip() -> None:
     def live() -> None:
         now = read_log()
         actions = now.value.actions if now.value else ()
-        if _ended(actions) != st.session_state[_ENDED] or (busy and not _busy(actions)):
+        if not still and (_ended(actions) != st.session_state[_ENDED] or (busy and not _busy(actions))):
             reads.forget(session.cloud())
             st.rerun()
         _lines(actions)

@@ -7,16 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from threading import Event, Thread
 from typing import Any
 
 import pytest
 
+from services.actions.life import run_action
 from services.actions.log import Action, State, read_log
+from services.actions.verb import Deed, Verb
+from services.foundation.access import Actor, Role
 from services.foundation.clients import Cloud, connect
 from services.foundation.clock import RunningClock
 from services.foundation.settings import Settings
+from services.names.edits import Do, Edit, as_args
+from services.names.saving import EDIT
 from services.sandbox.scenarios.build import build
 from services.sandbox.warehouse import Speed
 from services.sandbox.world import NIGHT_STARTS, Sandbox, start_sandbox
@@ -145,6 +151,44 @@ def test_the_repair_is_reached_planned_and_left_by_keyboard_alone(place, desk, p
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert place.log(since) == []
+
+
+def nothing_until(gate: Event) -> Verb:
+    """An edit of aliases that is under way until the gate opens, and then has changed nothing."""
+
+    def wait(_: Deed) -> dict[str, Any]:
+        gate.wait(60)
+        return {}
+
+    return replace(EDIT, effect=wait)
+
+
+def test_what_is_half_typed_in_a_plan_stays_when_another_action_ends(place, desk, page):
+    gate, since = Event(), place.clock.now()
+    verb, other = nothing_until(gate), Actor("somebody else", Role.OPERATOR)
+    plan = verb.plan(place.cloud, as_args([Edit(Do.DEACTIVATE, "herbjones", "herbertjones")]))
+    act = Thread(target=run_action, args=(place.cloud, other, verb, plan, "to be seen elsewhere"))
+    act.start()
+    try:
+        while not place.log(since):
+            time.sleep(0.2)
+        page.goto(f"{desk}/?date=2025-12-29")
+        strip = page.get_by_text("somebody else")
+        strip.first.wait_for()
+        page.get_by_role("button", name="Re-run 90 lost players").click()
+        field = page.get_by_role("dialog").get_by_role("textbox", name="Reason (optional)")
+        field.press_sequentially("half a ")
+        gate.set()
+        ended(place, since)
+        page.wait_for_timeout(4000)  # the strip has looked twice since
+        page.keyboard.type("reason")  # the focus has stayed as well
+        assert field.input_value() == "half a reason"
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        page.get_by_role("dialog").wait_for(state="detached")
+    finally:
+        gate.set()
+        act.join()
+    assert [action.state for action in place.log(since)] == [State.FAILED]
 
 
 def test_29_december_from_red_to_158_of_158_with_its_entry_in_the_log(place, desk, page, pictures):
