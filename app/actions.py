@@ -22,6 +22,7 @@ from services.foundation.errors import OnCallError
 from services.verbs import verb_of
 
 _PENDING, _SAID, _REASON, _TYPED = "pending action", "action said", "action reason", "action typed"
+_CLICKED = "clicked offer"
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,35 @@ class _Pending:
 
 
 def offer(verb: Verb, label: str = "", key: str = "", primary: bool = False, help: str = "", **args: Any) -> None:
-    """The button of a verb. It opens the plan; for who may not act it says so and opens the plan all the same."""
-    label = label or verb.label
+    """The button of a verb. It opens the plan; for who may not act it says so and opens the plan all the same.
+
+    A click only says which button was meant; what the plan is about is what this run of the page has made of its inputs. What is
+    typed in a form and left by clicking its button comes together with the click, after the button was drawn for the old text.
+    """
+    label, button = label or verb.label, f"offer {verb.name} {key}"
     allowed = may(session.actor(), verb.needs)
     st.button(
         label if allowed else f"Plan: {label}",
-        key=f"offer {verb.name} {key}",
+        key=button,
         icon=":material/play_circle:" if allowed else ":material/visibility:",
         type="primary" if primary and allowed else "secondary",
         help=help or "Shows the plan first"
         if allowed
         else "You may look at the plan; carrying it out needs an operator",
-        on_click=ask,
-        args=(verb.name, args),
+        on_click=_click,
+        args=(button,),
     )
+    if st.session_state.get(_CLICKED) == button:
+        del st.session_state[_CLICKED]
+        _ask(verb.name, args)
 
 
-def ask(verb: str, args: Mapping[str, Any]) -> None:
-    """Open the plan of a verb at the next run of the page. For callbacks."""
+def _click(button: str) -> None:
+    st.session_state[_CLICKED] = button
+
+
+def _ask(verb: str, args: Mapping[str, Any]) -> None:
+    """Open the plan of a verb in this run of the page."""
     held = st.session_state.get(_PENDING)
     if held is not None and (held.verb, held.args) == (verb, dict(args)):
         return  # a click whose run was overtaken is told once more; what was typed meanwhile stays
@@ -62,15 +74,16 @@ def ask(verb: str, args: Mapping[str, Any]) -> None:
 
 
 def dialog() -> None:
-    """The plan that was asked for, if one was. Called by the frame, so that it survives every run of the page."""
+    """The plan that was asked for, if one was. Called by the frame after the page, so that it survives every run of it."""
+    st.session_state.pop(_CLICKED, None)  # of a button that this run did not draw again: what it was for is gone
     if _PENDING in st.session_state:
         label = verb_of(st.session_state[_PENDING].verb).label
         st.dialog(label, width="large", on_dismiss=_close)(_plan_and_confirm)()
 
 
 def is_open() -> bool:
-    """Whether a plan is being looked at: nothing else may turn the page meanwhile."""
-    return _PENDING in st.session_state
+    """Whether a plan is being looked at or was asked for by a click: nothing else may turn the page meanwhile."""
+    return _PENDING in st.session_state or _CLICKED in st.session_state
 
 
 def _close() -> None:

@@ -25,9 +25,7 @@ def test_the_missing_aliases_are_saved_together_and_taken_back_from_the_log(plac
     since, before = place.clock.now(), read_book(place.cloud).aliases
     form = open_form(page, desk)
     form.fill("kevinporterjr,kevinporter\nwendellcarterjr,wendellcarter\nrobertwilliams,robertwilliamsiii")
-    form.press("Control+Enter")
-    page.get_by_text("is turned round").wait_for()
-    page.get_by_role("button", name="Check and save 3").click()
+    page.get_by_role("button", name="Check and save").click()  # what was just typed comes together with the click
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
     confirm.wait_for()
     confirm.click()
@@ -163,9 +161,7 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(place, page, pi
     desk, since, began = place.dashboard(), place.clock.now(), time.monotonic()  # a desk that has not read them yet
     form = open_form(page, desk)
     form.fill(FOURTEEN)
-    form.press("Control+Enter")
-    page.get_by_text("robertwilliamsiii → robertwilliams points the other way").wait_for()
-    page.get_by_role("button", name="Check and save 14").click()
+    page.get_by_role("button", name="Check and save").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("nicolasclaxton does not have the surname of alexandresarr").wait_for()
     button = confirm(page, "herbjones")
