@@ -13,8 +13,8 @@ from datetime import timedelta
 from itertools import islice
 
 from services import coordinator
-from services.calendar import read_first_night
 from services.finding import LIMIT_S, Finding, trouble
+from services.foundation import catalog
 from services.foundation.clients import Cloud, connect
 from services.foundation.errors import AccessDenied, MissingInWarehouse, OnCallError
 from services.foundation.google_reads import reading_from
@@ -88,10 +88,12 @@ def _sign_in(cloud: Cloud) -> Iterator[Finding]:
 
 
 def _warehouse(cloud: Cloud) -> Iterator[Finding]:
-    """One question: proves the connection, the right to ask, and the bytes limit."""
-    first = read_first_night(cloud)
-    told = f"the first stored night is {first}" if first else "no night is stored yet"
-    yield Finding("warehouse", Health.OK, f"BigQuery answers questions in {cloud.settings.project}; {told}.")
+    """A question without a table, and one about the players that is planned but not run: both free."""
+    catalog.run(cloud, "actions.nothing")
+    would = catalog.would_read(cloud, "calendar.first_night") / catalog.MIB
+    project, limit = cloud.settings.project, cloud.settings.query_limit_mib
+    told = f"BigQuery answers questions in {project}; the calendar would read {would:.1f} of the {limit:,} MiB allowed a query."
+    yield Finding("warehouse", Health.OK, told)
 
 
 def _job_history(cloud: Cloud) -> Iterator[Finding]:

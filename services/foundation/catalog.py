@@ -149,6 +149,15 @@ def run(
     return replace(answer, source=_seen_again(cloud, answer.source, versions)) if again else answer
 
 
+def would_read(cloud: Cloud, name: str, **params: Any) -> int:
+    """The bytes that `name` would read. BigQuery plans it with our rights and does not run it, which is free."""
+    query = load(name)
+    config = bigquery.QueryJobConfig(query_parameters=query.bind(**params), dry_run=True)
+    with reading_from(f"BigQuery ({name}, planned only)", query.sql):
+        job = cloud.bigquery.query(query.sql, config, timeout=cloud.settings.query_timeout_s, job_retry=None)
+    return int(job.total_bytes_processed or 0)
+
+
 def _ask(
     cloud: Cloud,
     query: Query,
