@@ -15,7 +15,11 @@ WITH context AS (
     ) AS eligible
   FROM (
     SELECT
-      *,
+      game_date,
+      game_id,
+      avg_minutes_per_game_last_7,
+      is_production_ready,
+      player_status,
       ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup ORDER BY created_at DESC, game_id) AS age_rank
     FROM nba_analytics.upcoming_player_game_context
     WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
