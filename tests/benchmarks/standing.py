@@ -1,6 +1,7 @@
 """What the benchmarks of the pages stand on: servers as processes of their own, and one Chromium before them.
 
-`python -m tests.benchmarks.standing PORT` is the sandbox alone, without the watchdog, whose questions would be counted too.
+`python -m tests.benchmarks.standing PORT PLANTED` is the sandbox alone, without the watchdog, whose questions would be
+counted too; it touches the file PLANTED once its nights are in.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,11 +62,18 @@ def run(**env: str) -> Iterator[str]:
 
 @contextmanager
 def sandbox(**env: str) -> Iterator[str]:
-    """The sandbox alone; its address."""
+    """The sandbox alone, with its nights in it; its address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    with child("sandbox", ["tests.benchmarks.standing", str(port)], env, f"{address}/sandbox/health"):
-        yield address
+    with tempfile.TemporaryDirectory() as folder:
+        planted = Path(
+            folder, "planted"
+        )  # it answers before: what read it then would find its tables changed once more
+        command = ["tests.benchmarks.standing", str(port), str(planted)]
+        with child("sandbox", command, env, f"{address}/sandbox/health") as one:
+            while not planted.exists() and one.process.poll() is None:
+                time.sleep(0.1)
+            yield address
 
 
 @contextmanager
@@ -107,6 +116,7 @@ def main() -> None:
         signal.signal(number, lambda *_: ended.set())
     started = start_sandbox(port=int(sys.argv[1]))
     named(os.environ.get("SCENARIO") or "december")(started)
+    Path(sys.argv[2]).touch()
     ended.wait()
     started.stop()
 
