@@ -54,8 +54,11 @@ def strip(still: bool = False) -> None:
     def live() -> None:
         now = read_log()
         actions = now.value.actions if now.value else ()
-        if not still and (_ended(actions) != st.session_state[_ENDED] or (busy and not _busy(actions))):
+        over = busy and not _busy(actions)
+        if _ended(actions) != st.session_state[_ENDED]:
+            st.session_state[_ENDED], over = _ended(actions), True
             reads.forget(session.cloud())
+        if over and not still:
             st.rerun()
         _lines(actions)
 
