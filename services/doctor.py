@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
+from math import ceil
 
 from services import coordinator
 from services.finding import LIMIT_S, Finding, trouble
@@ -88,11 +89,17 @@ def _sign_in(cloud: Cloud) -> Iterator[Finding]:
 
 
 def _warehouse(cloud: Cloud) -> Iterator[Finding]:
-    """A question about the players that is planned with our rights and not run: it costs nothing."""
-    would = catalog.would_read(cloud, "calendar.first_night") / catalog.MIB
+    """A question about the players that is planned with our rights and not run: connection, rights and bytes limit for nothing."""
     project, limit = cloud.settings.project, cloud.settings.query_limit_mib
-    told = f"BigQuery plans our questions in {project}; the calendar would read {would:.1f} of the {limit:,} MiB allowed a query."
-    yield Finding("warehouse", Health.OK, told)
+    would = max(catalog.would_read(cloud, "calendar.first_night") / catalog.MIB, catalog.LEAST_BILLED_MIB)
+    told = f"BigQuery plans our questions in {project}; the calendar would bill {would:,.0f} of {limit:,} MiB allowed a query."
+    if would <= limit:
+        yield Finding("warehouse", Health.OK, told)
+    else:
+        allow = (
+            f"gcloud run services update prediction-on-call --update-env-vars=QUERY_LIMIT_MIB={max(1024, ceil(would))}"
+        )
+        yield Finding("warehouse", Health.WARNING, f"{told} BigQuery refuses it.", allow)
 
 
 def _job_history(cloud: Cloud) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from services.foundation.reading import Source
 
 FOLDER = Path(__file__).parents[2] / "queries"
 MIB = 1024 * 1024
+LEAST_BILLED_MIB = 10  # BigQuery bills no table that is read with less
 OURS = "prediction_on_call"  # the dataset of our own records
 
 _PARAM = re.compile(r"^-- @param (\w+) (ARRAY<\w+>|\w+)\s+(.+)$", re.MULTILINE)
@@ -154,8 +155,7 @@ def would_read(cloud: Cloud, name: str, **params: Any) -> int:
     query = load(name)
     config = bigquery.QueryJobConfig(query_parameters=query.bind(**params), dry_run=True)
     with reading_from(f"BigQuery ({name}, planned only)", query.sql):
-        job = cloud.bigquery.query(query.sql, config, timeout=cloud.settings.query_timeout_s, job_retry=None)
-    return int(job.total_bytes_processed or 0)
+        return int(_job(cloud, query.sql, config).total_bytes_processed or 0)
 
 
 def _ask(
@@ -177,15 +177,21 @@ def _ask(
 
 def _query(cloud: Cloud, name: str, sql: str, values: list[Any], job_id: str | None) -> Answer:
     config = bigquery.QueryJobConfig(query_parameters=values, maximum_bytes_billed=cloud.settings.query_limit_mib * MIB)
+    limit_s = cloud.settings.query_timeout_s
     with reading_from(f"BigQuery ({name})", sql):
-        limit_s = cloud.settings.query_timeout_s
-        retry = DEFAULT_RETRY.with_timeout(limit_s)
-        job = cloud.bigquery.query(sql, config, job_id=job_id, retry=retry, job_retry=None, timeout=limit_s)
-        rows = tuple(dict(row) for row in job.result(retry=retry, job_retry=None, timeout=limit_s))
+        job = _job(cloud, sql, config, job_id)
+        told = job.result(retry=DEFAULT_RETRY.with_timeout(limit_s), job_retry=None, timeout=limit_s)
+        rows = tuple(dict(row) for row in told)
     source = Source(f"BigQuery, {name}", cloud.now(), job.total_bytes_billed or 0, job.job_id)
     if cloud.kept is not None:
         cloud.kept.bill.query(source.bytes_billed)
     return Answer(rows, source)
+
+
+def _job(cloud: Cloud, sql: str, config: bigquery.QueryJobConfig, job_id: str | None = None) -> bigquery.QueryJob:
+    limit_s = cloud.settings.query_timeout_s
+    retry = DEFAULT_RETRY.with_timeout(limit_s)
+    return cloud.bigquery.query(sql, config, job_id=job_id, retry=retry, job_retry=None, timeout=limit_s)
 
 
 def _look_every_s(table: str) -> float:

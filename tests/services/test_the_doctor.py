@@ -90,6 +90,13 @@ def test_on_a_healthy_desk_every_finding_is_well_and_nothing_is_written(own, loo
     assert "ours: it re-runs chosen players" in found["coordinator"].sentence
 
 
+def test_a_bytes_limit_that_stops_our_questions_is_said_with_the_command_that_raises_it(look):
+    found = look(QUERY_LIMIT_MIB="5")
+    assert found["warehouse"].health is Health.WARNING
+    assert "10 of 5 MiB allowed" in found["warehouse"].sentence
+    assert found["warehouse"].repair.endswith("QUERY_LIMIT_MIB=1024")
+
+
 def test_the_customers_shape_works_and_what_it_costs_is_said(own, look):
     """Unpartitioned, unclustered, with columns nobody here knows, NULLs allowed, optional tables missing, their coordinator."""
     more = [bigquery.SchemaField("features_snapshot", "STRING"), bigquery.SchemaField("build_commit_sha", "STRING")]
