@@ -66,12 +66,13 @@ def sandbox(**env: str) -> Iterator[str]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
-        planted = Path(
-            folder, "planted"
-        )  # it answers before: what read it then would find its tables changed once more
+        # It answers before its nights are in; what was read then would seem to have changed afterwards.
+        planted = Path(folder, "planted")
         command = ["tests.benchmarks.standing", str(port), str(planted)]
         with child("sandbox", command, env, f"{address}/sandbox/health") as one:
-            while not planted.exists() and one.process.poll() is None:
+            while not planted.exists():
+                if one.process.poll() is not None:
+                    sys.exit("The sandbox ended before its nights were in; its last lines are above.")
                 time.sleep(0.1)
             yield address
 

@@ -84,12 +84,12 @@ async def quiet(sandbox: str, for_s: float = 1.5) -> Cost:
 
 async def tour(sandbox: str, desk: str, since: Cost | None = None) -> dict[str, Cost]:
     """Each page once, as one who walks through all of them; the first page bears what was read `since` a reading before."""
-    costs = {}
+    costs, before = {}, since or read(sandbox)
     for page in standing.PAGES:
-        before, since = since or read(sandbox), None
         viewer = await open_viewer(desk, "" if page == "overview" else page, QUERY)
         await viewer.drawn()
-        costs[page] = (await quiet(sandbox)).since(before)
+        after = await quiet(sandbox)
+        costs[page], before = after.since(before), after
         await viewer.close()
     return costs
 
