@@ -173,8 +173,7 @@ def test_what_is_half_typed_in_a_plan_stays_when_another_action_ends(place, desk
         while not place.log(since):
             time.sleep(0.2)
         page.goto(f"{desk}/?date=2025-12-29")
-        strip = page.get_by_text("somebody else")
-        strip.first.wait_for()
+        page.get_by_text("somebody else").first.wait_for()
         page.get_by_role("button", name="Re-run 90 lost players").click()
         field = page.get_by_role("dialog").get_by_role("textbox", name="Reason (optional)")
         field.press_sequentially("half a ")
