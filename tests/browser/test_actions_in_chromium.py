@@ -157,7 +157,7 @@ def nothing_until(gate: Event) -> Verb:
     """An edit of aliases that is under way until the gate opens, and then has changed nothing."""
 
     def wait(_: Deed) -> dict[str, Any]:
-        gate.wait(60)
+        gate.wait(120)
         return {}
 
     return replace(EDIT, effect=wait)
@@ -173,7 +173,8 @@ def test_what_is_half_typed_in_a_plan_stays_when_another_action_ends(place, desk
         while not place.log(since):
             time.sleep(0.2)
         page.goto(f"{desk}/?date=2025-12-29")
-        page.get_by_text("somebody else").first.wait_for()
+        # A page whose log took longer than it waits shows the older one, and looks again after half a minute.
+        page.get_by_text("somebody else").first.wait_for(timeout=2 * PATIENCE_MS)
         page.get_by_role("button", name="Re-run 90 lost players").click()
         field = page.get_by_role("dialog").get_by_role("textbox", name="Reason (optional)")
         field.press_sequentially("half a ")
