@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 from datetime import date, timedelta
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import actions, patience, reads, session, under_way, widgets
+from app.document import NAME
 from services.foundation.access import Role
 from services.foundation.clock import ET, eastern_day
 from services.foundation.errors import OnCallError
@@ -71,19 +72,19 @@ def navigation() -> st.Page:
     )
 
 
-def head(page: st.Page) -> None:
-    """The page's name and the night it shows, with a step to either side."""
-    chosen = session.night(partial(reads.first_stored, session.cloud()))
+def head(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
+    """The page's name and the night it shows; what is returned is the place for the steps to other nights."""
     title, night = st.columns([3, 2], vertical_alignment="center")
     # The pause is told in a line that is there anyway: a new one would make the tables below forget their order.
     since = session.paused()
     paused = f" :orange-badge[:material/pause_circle: paused since {widgets.clock_time(since)}]" if since else ""
     name = f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}"
     title.markdown(name, help=QUESTIONS[page.title])
-    with night.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall"):
-        choose_night(chosen.game_date)
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
+    return night.container(
+        horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", height=INPUT_PX
+    )
 
 
 def choose_night(day: date) -> None:
@@ -135,7 +136,7 @@ def bill() -> None:
 
 
 def pulse() -> None:
-    """Look again every half minute, sooner while a source is still being asked; nobody reloads at 2 a.m.
+    """Look again every half minute, sooner where an answer is still to come; nobody reloads at 2 a.m.
 
     Not while somebody has paused it to read.
     """
@@ -143,7 +144,7 @@ def pulse() -> None:
         return
     st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
 
-    @st.fragment(run_every="4s" if patience.busy() else "30s", key="pulse")
+    @st.fragment(run_every="2s" if patience.waits() else "30s", key="pulse")
     def beat() -> None:
         if st.session_state.get("beats") == drawn and not actions.is_open():
             st.rerun()
@@ -161,21 +162,28 @@ def turned_away(error: OnCallError) -> None:
             st.button("Sign in", on_click=st.login, type="primary")
 
 
-LOOK = Path(__file__).with_name("look.css")  # what the theme cannot say
+INPUT_PX = 40
 
 
-st.set_page_config("Prediction On-Call", "🏀", layout="wide", initial_sidebar_state=210)
-st.html(LOOK)
+st.set_page_config(NAME, "🏀", layout="wide", initial_sidebar_state=210)
 page = navigation()
 try:
     session.actor()
 except OnCallError as error:
     turned_away(error)
     st.stop()
-head(page)
-foot()
-under_way.strip(still=actions.is_open())
+patience.new_page()
+log = under_way.ask()
+chosen = session.night(partial(reads.first_stored, session.cloud()))
+if page.title == "Overview":  # what it waits for is asked while the lines above it are drawn
+    reads.begin_tonight(session.cloud(), chosen.game_date)
+steps = head(page, chosen)
+under_way.strip(log, still=actions.is_open())
 page.run()
+# What needs scripts of its own comes when the answer stands: a browser that is new here loads them one after another.
+with steps:
+    choose_night(chosen.game_date)
+foot()
 bill()
 actions.dialog()
 if not actions.is_open():

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass, replace
 from datetime import datetime
-from threading import Lock
+from threading import Lock, local
 from typing import Any, TypeVar, cast
 
 from services.foundation.errors import OnCallError
@@ -25,13 +25,14 @@ T = TypeVar("T")
 
 PATIENCE_S = 6.0  # how long a page waits for a source before it says so and goes on
 PATIENCE_AGAIN_S = 1.5  # the same for a source that failed the last time
-PATIENCE_KNOWN_S = 0.3  # the same where an older answer can be shown meanwhile
+PATIENCE_KNOWN_S = 0.05  # the same where an older answer can be shown meanwhile
 SHOWN_FOR_S = 300.0  # how old an answer may be to be shown meanwhile
 RETRY_AFTER_S = 10.0  # how soon a source that failed is asked again
 MOST_KNOWN = 300
 
 _threads = ThreadPoolExecutor(max_workers=24, thread_name_prefix="read")
 _lock = Lock()
+_page = local()
 _asked: dict[Hashable, _Asked] = {}
 _known: OrderedDict[Hashable, _Known] = OrderedDict()
 _gaps: dict[Hashable, dict[str, datetime]] = {}  # question → unreadable part → since when
@@ -81,10 +82,14 @@ def begin(
     return lambda: _wait(key, source, held, known)
 
 
-def busy() -> bool:
-    """Whether any question is still under way: the page was drawn without its answer."""
-    with _lock:
-        return any(not asked.answer.done() for asked in _asked.values())
+def new_page() -> None:
+    """This thread begins to draw a page."""
+    _page.waits = False
+
+
+def waits() -> bool:
+    """Whether this thread's page was drawn with an older answer, or without one, while its question is under way."""
+    return getattr(_page, "waits", False)
 
 
 def forget() -> None:
@@ -115,6 +120,7 @@ def _wait(key: Hashable, source: str, asked: _Asked, known: _Known | None) -> Re
     try:
         value = asked.answer.result(timeout=max(0.0, patience_s - asked.age_s))
     except StillRunning:
+        _page.waits = True
         if meanwhile is not None:
             return Reading(meanwhile.value)
         late = f"{source} has not answered for {asked.age_s:.0f} s."

@@ -91,10 +91,14 @@ class Tonight:
 
 def tonight(cloud: Cloud, game_date: date) -> Tonight:
     """Ask all sources of the overview at once, so it waits for the slowest and not for the sum."""
+    return begin_tonight(cloud, game_date)()
+
+
+def begin_tonight(cloud: Cloud, game_date: date) -> Callable[[], Tonight]:
     players = night.begin(cloud, game_date)
     jobs = writes.begin(cloud, *night_window(game_date))
     tables, services, runs = staging.begin(cloud), widths.begin(cloud), batches.begin(cloud, game_date)
-    return Tonight(players(), jobs(), tables(), services(), runs())
+    return lambda: Tonight(players(), jobs(), tables(), services(), runs())
 
 
 def recent(cloud: Cloud, today: date) -> Reading[History]:

@@ -5,6 +5,7 @@ Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from importlib import import_module
@@ -14,6 +15,7 @@ from threading import Thread
 import streamlit as st
 from starlette.middleware import Middleware
 
+from app.document import Document
 from app.gate import Gate
 from app.scripts import Scripts, pack_all
 from services.foundation import identity
@@ -28,7 +30,11 @@ def application(settings: Settings) -> st.App:
     """The dashboard as an ASGI application; raises SettingsError when nobody could be proven to be looking."""
     identity.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
     keys = identity.key_ring(settings.iap_keys_url)
-    around = [Middleware(Gate, settings=settings, keys=keys), Middleware(Scripts, folder=STATIC)]
+    around = [
+        Middleware(Gate, settings=settings, keys=keys),
+        Middleware(Scripts, folder=STATIC),
+        Middleware(Document, folder=STATIC),
+    ]
     return st.App(Path(__file__).with_name("main.py"), middleware=around)
 
 
@@ -44,6 +50,9 @@ def get_ready() -> None:
         reads.recent(cloud, eastern_day(cloud.now()))
     except OnCallError as error:  # the page will say it to whoever looks
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.sentence)
+    # Streamlit collects garbage after every run of a page and holds up everybody meanwhile: what stays is not looked through.
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
@@ -35,24 +35,25 @@ def log_window(now: datetime) -> tuple[datetime, datetime]:
     return today - LOOK_BACK, today + timedelta(days=1)
 
 
-def read_log() -> Reading[Log]:
-    return reads.actions(session.cloud(), *log_window(session.now()))
+def ask() -> Callable[[], Reading[Log]]:
+    """Ask for the action log; what is returned waits for it."""
+    return reads.actions.begin(session.cloud(), *log_window(session.now()))
 
 
-def strip(still: bool = False) -> None:
+def strip(asked: Callable[[], Reading[Log]], still: bool = False) -> None:
     """What is being done, by whom, how far; what just ended; what somebody began and nobody finished.
 
     While `still`, its own lines move but the page does not: Streamlit takes an open dialog off the screen, with what is half
     typed in it, whenever the whole page is drawn anew.
     """
-    log = read_log()
+    log = asked()
     known = log.value.actions if log.value else ()
     busy = _under_way(known) or any(not ticket.ended for ticket in tickets().values())
     st.session_state[_ENDED] = _ended(known)
 
     @st.fragment(run_every="1.5s" if busy and not session.paused() else None, key="strip")
     def live() -> None:
-        now = read_log()
+        now = ask()()
         actions = now.value.actions if now.value else ()
         over = busy and not _busy(actions)
         if _ended(actions) != st.session_state[_ENDED]:

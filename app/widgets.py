@@ -71,6 +71,7 @@ def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
     st.markdown(f"## :{colour}[:material/{icon}:] {plain(sentence)}")
     if rest := [plain(detail) for detail in details if detail]:
         st.caption(" · ".join(rest))
+    session.let_paint()
 
 
 def count(value: int | None) -> int | str:

@@ -51,7 +51,7 @@ class Look:
 
 def look(cloud: Cloud, memory: Memory, healing: SelfHealingConfig) -> Look:
     """Look once; raises OnCallError when the alerts themselves cannot be read or written."""
-    before = read_alerts(cloud)
+    before = read_alerts(memory.door(cloud))
     facts = read_facts(cloud, nights(before, cloud.now()), channel_of(cloud.settings, before), memory)
     now = cloud.now()
     findings = judge(facts, cloud.settings, now)

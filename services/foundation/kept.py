@@ -67,10 +67,13 @@ class Bill:
 
 
 class Kept:
-    """One process's memory of what it has read. `tick` is a monotonic clock in seconds."""
+    """One process's memory of what it has read. `tick` is a monotonic clock in seconds; `refreshes` is how often a minute it reads
+    lines again that it has."""
 
-    def __init__(self, tick: Callable[[], float] = time.monotonic, since: datetime | None = None) -> None:
-        self._tick = tick
+    def __init__(
+        self, tick: Callable[[], float] = time.monotonic, since: datetime | None = None, refreshes: int = LOG_REFRESHES
+    ) -> None:
+        self._tick, self._refreshes = tick, refreshes
         self._lock = Lock()
         self._asking: dict[Hashable, Lock] = {}
         self._versions: dict[str, tuple[float, Version]] = {}
@@ -116,7 +119,7 @@ class Kept:
 
         def within_bounds() -> T:
             old: _Held[T] | None = self._held.get(key)
-            if self._may_read_log(LOG_READS if old is None else LOG_REFRESHES):
+            if self._may_read_log(LOG_READS if old is None else self._refreshes):
                 return read()
             if old is not None:
                 return old.value

@@ -1,12 +1,9 @@
-"""Everything the watchdog judges by, read once per look: each fact known or unknown on its own, and the free ones first.
-
-What a night's tables hold is asked again only after one of them has changed: that they have is told by tables.get, which is free.
-"""
+"""Everything the watchdog judges by, read once per look: each fact known or unknown on its own, and the free ones first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,6 +14,7 @@ from services.foundation.clients import Cloud
 from services.foundation.clock import night_window
 from services.foundation.errors import OnCallError
 from services.foundation.google_reads import items_of, reading_from
+from services.foundation.kept import LOG_READS, Kept
 from services.foundation.reading import Problem, Reading, Source
 from services.night import Night, read_night
 from services.pipeline.ledger import Entry, Ledger
@@ -29,15 +27,6 @@ T = TypeVar("T")
 
 KEEP_AT_MOST = timedelta(minutes=10)  # rows that stream in may not show in a table's metadata at once
 BEFORE, AFTER = timedelta(minutes=1), timedelta(minutes=5)
-WATCHED = (
-    "nba_predictions.player_prop_predictions",
-    "nba_predictions.prediction_worker_runs",
-    "nba_analytics.upcoming_player_game_context",
-    "nba_raw.odds_api_player_points_props",
-    "nba_reference.player_aliases",
-    "prediction_on_call.batches",
-    "prediction_on_call.batch_players",
-)
 OUR_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
 
@@ -111,33 +100,26 @@ class Facts:
 
 
 class Memory:
-    """What the last looks of this process found, with the state of the tables it was found in."""
+    """The answers of this process's last looks. Each holds while its tables stay as they were, which BigQuery tells for nothing."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, object], tuple[object, datetime, Reading[Any]]] = {}
+        self._kept: Kept | None = None
 
-    def keep(self, key: tuple[str, object], state: object, now: datetime, ask: Callable[[], Reading[T]]) -> Reading[T]:
-        """What was known, if the tables stand as they stood; else asked anew. What was not known is never kept."""
-        known = self._kept.get(key)
-        if state is not None and known is not None and known[0] == state and now - known[1] < KEEP_AT_MOST:
-            return known[2]
-        found = ask()
-        whole = found.known and not getattr(found.value, "problems", ())
-        if whole:
-            self._kept[key] = (state, now, found)
-        else:
-            self._kept.pop(key, None)
-        return found
+    def door(self, cloud: Cloud) -> Cloud:
+        """The cloud's doors with that memory, for one look."""
+        now = cloud.now()
+        if self._kept is None or now - self._kept.bill.since >= KEEP_AT_MOST:
+            self._kept = Kept(lambda: cloud.now().timestamp(), now, refreshes=LOG_READS)
+        self._kept.look_again()
+        return replace(cloud, kept=self._kept)
 
 
 def read_facts(cloud: Cloud, nights: Iterable[date], channel: ChannelFacts, memory: Memory | None = None) -> Facts:
     """Read everything once; raises nothing: what cannot be read is told as unknown."""
-    memory = memory or Memory()
-    staging = ask(cloud, "The list of staging tables", lambda: _left(cloud))
-    state = _state(cloud, staging)
+    warehouse = (memory or Memory()).door(cloud)
     return Facts(
-        tuple(_night(cloud, day, memory, state) for day in nights),
-        staging,
+        tuple(_night(cloud, warehouse, day) for day in nights),
+        ask(cloud, "The list of staging tables", lambda: _left(cloud)),
         ask(cloud, "Cloud Run", lambda: read_worker(cloud)),
         ask(cloud, "Cloud Scheduler", lambda: read_schedule(cloud)),
         channel,
@@ -151,40 +133,19 @@ def ask(cloud: Cloud, source: str, read: Callable[[], T]) -> Reading[T]:
         return Reading(None, Problem.of(source, cloud.now(), error))
 
 
-def _state(cloud: Cloud, staging: Reading[tuple[Left, ...]]) -> object:
-    """How the tables stand, by free metadata; None when that cannot be read, and then nothing is reused."""
-    if staging.value is None:
-        return None
-    try:
-        with reading_from("BigQuery tables.get"):
-            tables = [cloud.bigquery.get_table(name, timeout=20) for name in WATCHED]
-    except OnCallError:
-        return None
-    stand = [(t.modified, t.num_rows, getattr(t.streaming_buffer, "estimated_rows", 0)) for t in tables]
-    return (*stand, *(left.name for left in staging.value))
-
-
-def _night(cloud: Cloud, day: date, memory: Memory, state: object) -> NightFacts:
+def _night(cloud: Cloud, warehouse: Cloud, day: date) -> NightFacts:
     now = cloud.now()
-    # A batch stalls by the clock alone, with no table changing, so what is known of it lasts no longer than its minute.
-    minute = None if state is None else (state, now.replace(second=0, microsecond=0))
-    batches = memory.keep(
-        ("batches", day), minute, now, lambda: ask(cloud, "The list of batches", lambda: read_batches(cloud, day))
-    )
+    batches = ask(cloud, "The list of batches", lambda: read_batches(warehouse, day))
     newest = batches.value.batches[0] if batches.value and batches.value.batches else None
     start, end = _span(day, newest, now)
-
-    def kept(name: str, source: str, read: Callable[[], T]) -> Reading[T]:
-        return memory.keep((name, day), state, now, lambda: ask(cloud, source, read))
-
     return NightFacts(
         day,
-        kept("night", "The warehouse", lambda: read_night(cloud, day)),
-        kept("slate", "The slate", lambda: _slate(cloud, day)),
+        ask(cloud, "The warehouse", lambda: read_night(warehouse, day)),
+        ask(cloud, "The slate", lambda: _slate(warehouse, day)),
         batches,
         ask(cloud, "The job history", lambda: read_writes(cloud, start, min(now, end))),
-        kept("ledger", "The ledger", lambda: _entry(cloud, day, newest)),
-        kept("duplicates", "The predictions table", lambda: _duplicates(cloud, day)),
+        ask(cloud, "The ledger", lambda: _entry(warehouse, day, newest)),
+        ask(cloud, "The predictions table", lambda: _duplicates(warehouse, day)),
         _lines(cloud, newest, start, min(now, end)),
     )
 

@@ -10,7 +10,7 @@ import requests
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import patience, reads
+from app import patience, reads, session
 from tests.pages.desk import INCIDENT, MAIN, Screen
 
 Open = Callable[..., Screen]
@@ -20,6 +20,7 @@ Open = Callable[..., Screen]
 def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens a page of the desk as a fresh visitor would, by its address."""
     monkeypatch.setenv("SANDBOX_URL", sandbox.address)
+    monkeypatch.setattr(session, "PAINT_S", 0.0)  # there is no browser
     st.cache_resource.clear()  # each test with a memory of its own
     reads.forget()
 

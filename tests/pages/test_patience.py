@@ -80,9 +80,10 @@ def test_a_slow_source_is_told_as_slow_and_its_answer_is_taken_when_it_comes(wal
     monkeypatch.setattr(patience, "PATIENCE_S", 0.05)
     answered = threading.Event()
     ask = patience.begin("a", "Cloud Logging", wall, lambda: answered.wait(30) and 4)
+    patience.new_page()
     late = ask()
     assert "Cloud Logging has not answered" in late.problem.sentence
-    assert patience.busy()
+    assert patience.waits()
     answered.set()
     monkeypatch.setattr(patience, "PATIENCE_S", 30.0)
     assert patience.begin("a", "Cloud Logging", wall, down)().value == 4  # the same question, still under way
@@ -124,8 +125,9 @@ def test_an_older_answer_is_shown_while_it_is_asked_anew_and_then_the_new_one(wa
     patience.begin("a", "Cloud Run", wall, lambda: "old")()
     answered = threading.Event()
     ask = patience.begin("a", "Cloud Run", wall, lambda: answered.wait(30) and "new")
+    patience.new_page()
     assert ask().value == "old"
-    assert patience.busy()
+    assert patience.waits()
     answered.set()
     monkeypatch.setattr(patience, "PATIENCE_KNOWN_S", 30.0)
     assert patience.begin("a", "Cloud Run", wall, down)().value == "new"
@@ -160,3 +162,16 @@ def test_answers_that_nobody_looks_at_make_room(wall, monkeypatch):
         patience.begin(night, "The warehouse", wall, lambda: "told", fresh_for_s=60)()
     assert patience.begin(4, "The warehouse", wall, lambda: "anew", fresh_for_s=60)().value == "told"
     assert patience.begin(0, "The warehouse", wall, lambda: "anew", fresh_for_s=60)().value == "anew"
+
+
+def test_a_page_drawn_with_an_older_answer_knows_it_even_when_the_new_one_comes_before_its_end(wall, monkeypatch):
+    patience.begin("a", "Cloud Run", wall, lambda: "old")()
+    answered = threading.Event()
+    patience.new_page()
+    assert patience.begin("a", "Cloud Run", wall, lambda: answered.wait(30) and "new")().value == "old"
+    answered.set()
+    monkeypatch.setattr(patience, "PATIENCE_KNOWN_S", 30.0)
+    assert patience.begin("a", "Cloud Run", wall, down)().value == "new"
+    assert patience.waits()
+    patience.new_page()
+    assert not patience.waits()
