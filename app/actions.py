@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import reads, session, under_way, widgets
+from app import reads, session, tables, under_way, words
 from services.actions.life import run_action
 from services.actions.log import Action
 from services.actions.plan import Friction, Guard, Plan
@@ -104,8 +104,8 @@ def _plan_and_confirm() -> None:
             pending = st.session_state[_PENDING] = _planned(pending)
     if pending.plan is None:
         trouble = pending.trouble or OnCallError("There is no plan.")
-        st.markdown(f"#### :violet[:material/help:] {widgets.plain(trouble.sentence)}")
-        st.markdown(widgets.plain(trouble.remedy))
+        st.markdown(f"#### :violet[:material/help:] {words.plain(trouble.sentence)}")
+        st.markdown(words.plain(trouble.remedy))
         st.button("Look again", on_click=_look_again)
         return
     show_plan(pending.plan)
@@ -121,19 +121,19 @@ def _planned(pending: _Pending) -> _Pending:
 
 def show_plan(plan: Plan, key: str = "") -> None:
     """Everything a plan says: what changes, what stops it, what it costs, how it is undone, how to do it by hand."""
-    st.markdown(f"## {widgets.plain(plan.title)}")
+    st.markdown(f"## {words.plain(plan.title)}")
     for guard in plan.blocked:
-        st.markdown(f":red[:material/block:] **{widgets.plain(guard.sentence)}**")
+        st.markdown(f":red[:material/block:] **{words.plain(guard.sentence)}**")
     for caution in plan.cautions:
-        st.markdown(f":orange[:material/warning:] {widgets.plain(caution)}")
-    widgets.table(
+        st.markdown(f":orange[:material/warning:] {words.plain(caution)}")
+    tables.table(
         [{"what": change.what, "before": change.before, "after": change.after} for change in plan.changes],
         name=f"plan-{plan.hash}{key}",
         alt="What changes",
         empty="Nothing would change.",
         height_rows=9,
     )
-    st.caption(f":material/undo: {widgets.plain(plan.undo)}  \n:material/payments: {widgets.plain(plan.cost)}")
+    st.caption(f":material/undo: {words.plain(plan.undo)}  \n:material/payments: {words.plain(plan.cost)}")
     _fine_print(plan)
 
 
@@ -141,7 +141,7 @@ def _fine_print(plan: Plan) -> None:
     checked, by_hand = st.columns(2)
     with checked.popover(f"{len(plan.guards)} checks, {len(plan.blocked)} stop it", width="stretch"):
         for guard in plan.guards:
-            st.markdown(f"{_mark(guard)} {widgets.plain(guard.sentence)}")
+            st.markdown(f"{_mark(guard)} {words.plain(guard.sentence)}")
     with by_hand.popover("Do it by hand", width="stretch"):
         st.code("\n".join(plan.commands), language="bash", wrap_lines=True)
 
@@ -159,13 +159,13 @@ def _confirm(verb: Verb, plan: Plan) -> None:
         if typed:
             st.text_input(f"Type {plan.typed} to confirm", key=_TYPED)
     if said := st.session_state.get(_SAID):
-        st.error(widgets.plain(said), icon=":material/error:")
+        st.error(words.plain(said), icon=":material/error:")
     if not allowed:
         st.info(f"You are a {session.actor().role}: carrying this out needs an {verb.needs}.", icon=":material/lock:")
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Cancel", on_click=_close, key="action cancel")
         st.button(
-            widgets.plain(plan.title),
+            words.plain(plan.title),
             type="primary",
             disabled=not allowed or bool(plan.blocked),
             on_click=_go,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from app import actions, session, widgets
+from app import actions, session, widgets, words
 from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts import Alert, AlertState
 from services.watch.rules import rule_of
@@ -20,15 +20,15 @@ def one(alert: Alert, now: datetime) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(widgets.badge(alert.severity), width=106)
-            st.markdown(f"**{widgets.plain(alert.sentence)}**", width="stretch")
+            st.markdown(f"**{words.plain(alert.sentence)}**", width="stretch")
         taken = "" if state is AlertState.OPEN else f" by {alert.change.actor}"
-        until = f" until {widgets.clock_time(alert.change.silent_until)}" if alert.change.silent_until else ""
+        until = f" until {words.clock_time(alert.change.silent_until)}" if alert.change.silent_until else ""
         why = f" · {alert.change.reason}" if alert.change.reason else ""
-        told = f"{state}{taken}{until}{why} · since {widgets.day_time(alert.since)} · {message(alert)}"
-        st.caption(widgets.plain(told))
+        told = f"{state}{taken}{until}{why} · since {words.day_time(alert.since)} · {message(alert)}"
+        st.caption(words.plain(told))
         for finding in alert.findings[1:]:
             st.markdown(
-                f":gray[also] {widgets.plain(rule_of(finding['rule']).title)}: {widgets.plain(finding['sentence'])}"
+                f":gray[also] {words.plain(rule_of(finding['rule']).title)}: {words.plain(finding['sentence'])}"
             )
         buttons(alert, state)
 
@@ -37,7 +37,7 @@ def message(alert: Alert) -> str:
     last = next((e for e in reversed(alert.events) if e.event in ("telling", "told", "not told")), None)
     if last is None:
         return "nobody was told yet"
-    return f"{last.event} {widgets.exact_time(last.recorded_at)} {last.facts.get('delivery', '')}".strip()
+    return f"{last.event} {words.exact_time(last.recorded_at)} {last.facts.get('delivery', '')}".strip()
 
 
 def buttons(alert: Alert, state: AlertState) -> None:
@@ -49,14 +49,14 @@ def buttons(alert: Alert, state: AlertState) -> None:
         if rule.search:
             log = {**date, "search": rule.search}
             st.page_link("../pages/logs.py", label="Log", icon=":material/article:", query_params=log)
-        st.markdown(f":material/lightbulb: {widgets.plain(rule.remedy)}", width="stretch")
+        st.markdown(f":material/lightbulb: {words.plain(rule.remedy)}", width="stretch")
         if state is AlertState.OPEN:
             actions.offer(ACKNOWLEDGE, key=key, primary=True, alert_id=key)
         if state is not AlertState.OPEN:
             actions.offer(REOPEN, key=key, alert_id=key)
     # Not a popover: that would stay open above the plan that its buttons open.
     with st.expander("What it means, by hand, silence, resolve"):
-        st.caption(f"{widgets.plain(rule.means)} Source: {widgets.plain(rule.source)}.")
+        st.caption(f"{words.plain(rule.means)} Source: {words.plain(rule.source)}.")
         for finding in alert.findings[:1]:
             if finding.get("command"):
                 st.code(finding["command"], language="bash", wrap_lines=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from app import actions, widgets
+from app import actions, tables, widgets, words
 from services.foundation.errors import BadInput
 from services.foundation.reading import Health
 from services.names.book import Book
@@ -38,7 +38,7 @@ def form(names: Names) -> None:
     try:
         lines = parse_lines(text) if text.strip() else {}
     except BadInput as error:
-        st.error(widgets.plain(str(error)), icon=":material/error:")
+        st.error(words.plain(str(error)), icon=":material/error:")
         return
     new = {n: e for n, e in lines.items() if e.canonical not in names.book.active.get(e.alias, ())}
     _offer_lines(names.book, new)
@@ -56,7 +56,7 @@ def _offer_lines(book: Book, lines: Mapping[int, Edit]) -> None:
     for finding in errors:
         line = number.get(finding.alias) or number.get(finding.canonical)
         where = f"Line {line}: " if line else ""
-        st.error(widgets.plain(f"{where}{finding.sentence}"), icon=":material/error:")
+        st.error(words.plain(f"{where}{finding.sentence}"), icon=":material/error:")
     if errors:
         st.caption("Nothing is saved while a line is wrong.")
     elif edits:
@@ -91,9 +91,9 @@ def one_alias(book: Book) -> None:
 def faults(book: Book) -> tuple[Finding, ...]:
     """What the checks find about the aliases that are there."""
     found = check(book)
-    words = {Weight.ERROR: Health.CRITICAL, Weight.WARNING: Health.WARNING}
-    widgets.listing(
-        [{"": widgets.badge(words[f.weight]), "alias": f.alias, "what is wrong": f.sentence} for f in found],
+    healths = {Weight.ERROR: Health.CRITICAL, Weight.WARNING: Health.WARNING}
+    tables.listing(
+        [{"": widgets.badge(healths[f.weight]), "alias": f.alias, "what is wrong": f.sentence} for f in found],
         alt="Faults of the aliases",
         empty=f"The checks find nothing wrong with {len(book.active):,} active aliases.",
     )
@@ -104,7 +104,7 @@ def identities(book: Book) -> None:
     """One player under two ids: what speaks for and against it, and the way to make them one."""
     for keep, other in stopped_halfway(book):
         st.error(
-            f"Making {widgets.plain(other)} one with {widgets.plain(keep)} stopped halfway: its alias is there, the registry still"
+            f"Making {words.plain(other)} one with {words.plain(keep)} stopped halfway: its alias is there, the registry still"
             " has two. Finish it here, or separate them again in the action log.",
             icon=":material/error:",
         )
@@ -115,8 +115,8 @@ def identities(book: Book) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             against = "; ".join(pair.speaks_against) or "nothing"
             st.markdown(
-                f"**{widgets.plain(pair.keep)}** and **{widgets.plain(pair.merge)}**  \n"
-                f"for: {widgets.plain('; '.join(pair.speaks_for) or 'nothing')} · against: {widgets.plain(against)}"
+                f"**{words.plain(pair.keep)}** and **{words.plain(pair.merge)}**  \n"
+                f"for: {words.plain('; '.join(pair.speaks_for) or 'nothing')} · against: {words.plain(against)}"
             )
             actions.offer(MERGE_IDENTITIES, "Make them one", key=pair.merge, keep=pair.keep, merge=pair.merge)
 
@@ -149,7 +149,7 @@ def processors(names: Names) -> None:
         ("This desk and its pipeline", "yes", "works", "none"),
     ]
     columns = ("processor", "resolves names", "impact (handoff)", "measured cost")
-    widgets.listing(
+    tables.listing(
         [dict(zip(columns, row, strict=True)) for row in rows], alt="Which processors resolve names", empty=""
     )
 

@@ -12,7 +12,7 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import actions, patience, reads, session, under_way, widgets
+from app import actions, patience, reads, session, under_way, widgets, words
 from app.document import NAME
 from services.foundation.access import Role
 from services.foundation.clock import ET, eastern_day
@@ -77,13 +77,13 @@ def head(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
     title, night = st.columns([3, 2], vertical_alignment="center")
     # The pause is told in a line that is there anyway: a new one would make the tables below forget their order.
     since = session.paused()
-    paused = f" :orange-badge[:material/pause_circle: paused since {widgets.clock_time(since)}]" if since else ""
+    paused = f" :orange-badge[:material/pause_circle: paused since {words.clock_time(since)}]" if since else ""
     name = f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}"
     title.markdown(name, help=QUESTIONS[page.title])
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
     return night.container(
-        horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", height=INPUT_PX
+        horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", key="nights"
     )
 
 
@@ -112,8 +112,8 @@ def foot() -> None:
     where = "Sandbox" if cloud.settings.in_sandbox else cloud.settings.project
     st.sidebar.caption(
         f":material/schedule: {now.astimezone(ET):%a %H:%M} ET · {now:%H:%M} UTC  \n"
-        f":material/cloud: {widgets.plain(where)}  \n"
-        f":material/person: {widgets.plain(actor.name)} · {actor.role}"
+        f":material/cloud: {words.plain(where)}  \n"
+        f":material/person: {words.plain(actor.name)} · {actor.role}"
     )
     st.sidebar.toggle(
         "Pause", key=session.PAUSED, on_change=session.pause, help="Nothing on the page moves until it is switched off"
@@ -130,8 +130,9 @@ def bill() -> None:
     if kept is not None:
         cost, reads_now = kept.bill, kept.log_reads()
         st.caption(
-            f":small[:material/payments: all viewers since {widgets.clock_time(cost.since)}:"
-            f" {widgets.size(cost.bytes_billed)} billed in {cost.queries:,} queries · {reads_now} log reads in the last minute]"
+            f":small[:material/payments: all viewers since {words.clock_time(cost.since)}:"
+            f" {words.size(cost.bytes_billed)} billed in {words.many(cost.queries, 'query', 'queries')}"
+            f" · {words.many(reads_now, 'log read')} in the last minute]"
         )
 
 
@@ -160,9 +161,6 @@ def turned_away(error: OnCallError) -> None:
         logging.getLogger(__name__).warning("Turned away: %s", error.sentence)
         if session.oidc():
             st.button("Sign in", on_click=st.login, type="primary")
-
-
-INPUT_PX = 40
 
 
 st.set_page_config(NAME, "🏀", layout="wide", initial_sidebar_state=210)

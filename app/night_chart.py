@@ -9,7 +9,7 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, reads, session, widgets
+from app import charts, reads, session, words
 from services.concurrency import Widths
 from services.dml_errors import DmlReport
 from services.folded_time import Stretch, fold, pauses, place
@@ -77,9 +77,9 @@ def in_words(line: NightLine) -> str:
         marks = line.of(lane)
         if lane in line.unknown:
             told.append(f"{lane.capitalize()} are unknown: {line.unknown[lane]}")
-        words = "; ".join(f"{widgets.exact_time(mark.at)} {mark.sentence}" for mark in marks)
-        if words or lane not in line.unknown:
-            told.append(f"{lane.capitalize()}: {words or 'none'}.")
+        listed = "; ".join(f"{words.exact_time(mark.at)} {mark.sentence}" for mark in marks)
+        if listed or lane not in line.unknown:
+            told.append(f"{lane.capitalize()}: {listed or 'none'}.")
     return " ".join(told)
 
 
@@ -181,7 +181,7 @@ def _joined(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[tuple
 
 def _look(marks: Sequence[Mark], health: Health) -> dict[str, object]:
     """Colour, and what the pointer is told: ET, UTC, the whole sentence. What was logged must not format itself."""
-    told = "<br>".join(f"<b>{widgets.exact_time(mark.at)}</b> {escape(_wrapped(mark.sentence))}" for mark in marks)
+    told = "<br>".join(f"<b>{words.exact_time(mark.at)}</b> {escape(_wrapped(mark.sentence))}" for mark in marks)
     return {
         "marker_color": charts.OF_HEALTH[health],
         "customdata": [[marks[0].lane]],

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import actions, reads, session, widgets
+from app import actions, reads, session, tables, widgets, words
 from services.consolidate_now import CONSOLIDATE
 from services.missing_players import Missing, Why, missing
 from services.night import Night
@@ -20,6 +20,7 @@ from services.staging_repair import DROP_MERGED, DROP_ORPHAN
 from services.staging_tables import Inventory, StagingTable
 from services.worker_width import CAP_INSTANCES, CAP_REQUESTS, EMERGENCY, WorkerWidth, what_if
 
+OFFERED = 3  # batches with a button of their own; a season leaves a dozen
 _STAYS = "Until somebody restores it"
 _LASTS = {_STAYS: None, "For 1 hour": timedelta(hours=1), "For 3 hours": timedelta(hours=3)}
 
@@ -35,7 +36,7 @@ def of_night(night: Night, chosen: Sequence[Missing] | None = None) -> None:
         actions.offer(START, f"Start the run: {len(lost)} players", primary=True, game_date=date)
     elif lost:
         only: dict[str, Any] = {} if chosen is None else {"players": [m.player.player_lookup for m in lost]}
-        label = f"Re-run {len(lost)} lost player{'' if len(lost) == 1 else 's'}"
+        label = f"Re-run {words.many(len(lost), 'lost player')}"
         actions.offer(START, label, primary=not waiting, game_date=date, **only)
 
 
@@ -45,21 +46,22 @@ def _batch(lost: Missing) -> str:
 
 
 def of_staging(inventory: Inventory) -> None:
-    """Consolidate each batch that holds rows of its own; drop what is proven to be merged; drop one table knowingly."""
+    """Consolidate the batches that hold rows of their own, the fullest first; drop what is merged; drop one table knowingly."""
     merged = [_name(table) for table in inventory.tables if table.unmerged_rows == 0]
-    with st.container(horizontal=True, gap="small"):
-        for batch in inventory.batches:
-            if batch.unmerged_rows != 0:
-                actions.offer(
-                    CONSOLIDATE,
-                    f"Consolidate {batch.batch_id}",
-                    key=batch.batch_id,
-                    primary=True,
-                    batch_id=batch.batch_id,
-                )
+    holding = [batch for batch in inventory.batches if batch.unmerged_rows != 0]
+    fullest = [b.batch_id for b in sorted(holding, key=lambda b: b.unmerged_rows or 0, reverse=True)]
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        for batch in fullest[:OFFERED]:
+            primary = batch == fullest[0]
+            actions.offer(CONSOLIDATE, f"Consolidate {batch}", key=batch, primary=primary, batch_id=batch)
         if merged:
-            tables = "table" if len(merged) == 1 else "tables"
-            actions.offer(DROP_MERGED, f"Drop {len(merged)} merged {tables}", key="all", tables=merged)
+            actions.offer(DROP_MERGED, f"Drop {words.many(len(merged), 'merged table')}", key="all", tables=merged)
+    if rest := fullest[OFFERED:]:
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            label = f"{words.many(len(rest), 'more batch holds', 'more batches hold')} rows of their own"
+            other = st.selectbox(label, rest, key="batch to consolidate", index=None, placeholder="Choose a batch")
+            if other:
+                actions.offer(CONSOLIDATE, "Consolidate this batch", key="one", batch_id=other)
     with (
         st.expander("Drop one table knowing what it holds"),
         st.container(horizontal=True, vertical_alignment="bottom"),
@@ -99,7 +101,7 @@ def of_width() -> None:
             SET, f"Set {instances} × {requests}", key="form", instances=int(instances), requests=int(requests)
         )
         st.markdown(
-            f":material/calculate: {widgets.plain(what_if(int(instances), int(requests)).sentence)}", width="stretch"
+            f":material/calculate: {words.plain(what_if(int(instances), int(requests)).sentence)}", width="stretch"
         )
 
 
@@ -113,8 +115,8 @@ def _noted(width: WorkerWidth) -> None:
     instances, requests = width.configured
     desired = f"{width.noted.set_to} by {width.noted.set_by}" if width.noted.set_to else "not set by this desk"
     normal = str(width.noted.normal) if width.noted.normal else "none noted"
-    reverts = widgets.clock_time(width.noted.revert_at) if width.noted.revert_at else "no"
-    widgets.listing(
+    reverts = words.clock_time(width.noted.revert_at) if width.noted.revert_at else "no"
+    tables.listing(
         [
             {
                 "actual": str(width.actual),
@@ -128,4 +130,4 @@ def _noted(width: WorkerWidth) -> None:
         empty="",
     )
     if width.drift:
-        st.warning(widgets.plain(width.drift), icon=":material/trending_flat:")
+        st.warning(words.plain(width.drift), icon=":material/trending_flat:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import reads, session, widgets
+from app import reads, session, tables, widgets, words
 from services.foundation.reading import Health
 from services.runs import Batch
 
@@ -21,9 +21,9 @@ def live(batch: Batch) -> None:
             for name, players in seen.stages:
                 widgets.figure(name.capitalize(), players, of=seen.requested if name != "requested" else None)
         rate = f"{seen.per_minute:,.0f} players a minute" if seen.per_minute else "no rate yet"
-        eta = f", all asked by {widgets.clock_time(seen.ready_at)}" if seen.ready_at else ""
+        eta = f", all asked by {words.clock_time(seen.ready_at)}" if seen.ready_at else ""
         word = ":red[:material/hourglass_disabled:] stands still · " if seen.stalled else ""
-        st.caption(f"{word}{seen.state} · {rate}{eta} · {widgets.plain(seen.told)}")
+        st.caption(f"{word}{seen.state} · {rate}{eta} · {words.plain(seen.told)}")
         widgets.footer((seen.source,), session.now(), session.log("Staging writes"))
 
     panel()
@@ -34,10 +34,10 @@ def proof(batch: Batch) -> None:
     found = widgets.known(reads.checks(session.cloud(), batch), "The verification")
     if found is None:
         return
-    words = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
+    healths = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
     st.subheader(f"Verification of {batch.batch_id}", anchor=False)
-    widgets.listing(
-        [{"": widgets.badge(words[c.ok]), "question": c.question, "answer": c.sentence} for c in found],
+    tables.listing(
+        [{"": widgets.badge(healths[c.ok]), "question": c.question, "answer": c.sentence} for c in found],
         alt="Verification of the newest batch",
         empty="",
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from app import reads, session, widgets
+from app import reads, session, words
 from services.actions.life import finish
 from services.actions.log import Action, Log, State
 from services.actions.runner import Ticket
@@ -87,13 +87,11 @@ def tickets() -> dict[str, Ticket]:
 def _lines(actions: Iterable[Action]) -> None:
     now = session.now()
     if found := st.session_state.pop(_FOUND, ""):
-        st.markdown(f":blue[:material/info:] {widgets.plain(found)}")
+        st.markdown(f":blue[:material/info:] {words.plain(found)}")
     known = {action.key for action in actions if action.ended is None}
     for ticket in list(tickets().values()):
         if not ticket.ended and ticket.key.split(" ")[0] not in known:
-            st.markdown(
-                f"{_ICONS[State.UNDER_WAY]} {widgets.plain(ticket.title)}: checking once more before it begins…"
-            )
+            st.markdown(f"{_ICONS[State.UNDER_WAY]} {words.plain(ticket.title)}: checking once more before it begins…")
         elif ticket.trouble is not None:
             _trouble(ticket)
     for action in actions:
@@ -103,7 +101,7 @@ def _lines(actions: Iterable[Action]) -> None:
 
 def line(action: Action, now: datetime) -> None:
     """One action in one line, with the way to its record, and a button where nobody has told its end."""
-    says = f"**{widgets.plain(action.title)}** · {widgets.plain(action.actor)}, {widgets.exact_time(action.begun)}"
+    says = f"**{words.plain(action.title)}** · {words.plain(action.actor)}, {words.exact_time(action.begun)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if action.quiet(now):
             st.markdown(f":violet[:material/help:] {says} · no outcome is recorded", width="content")
@@ -111,7 +109,7 @@ def line(action: Action, now: datetime) -> None:
                 "Check and finish", key=f"finish {action.action_id}", on_click=_finish, args=(action,), type="tertiary"
             )
         else:
-            st.markdown(f"{_ICONS[action.state]} {says} · {widgets.plain(_told(action))}", width="content")
+            st.markdown(f"{_ICONS[action.state]} {says} · {words.plain(_told(action))}", width="content")
         query = {**session.link(), "action": action.action_id}
         st.page_link("../pages/action_log.py", label="Record", query_params=query)
 
@@ -131,7 +129,7 @@ def _trouble(ticket: Ticket) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f":orange[:material/block:] **{widgets.plain(ticket.title)}** · {widgets.plain(error)}", width="content"
+            f":orange[:material/block:] **{words.plain(ticket.title)}** · {words.plain(error)}", width="content"
         )
         st.button("Dismiss", key=f"dismiss {ticket.key}", on_click=_dismiss, args=(ticket.key,), type="tertiary")
 

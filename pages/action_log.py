@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import actions, filters, session, under_way, widgets
+from app import actions, filters, session, tables, under_way, widgets, words
 from services.actions.log import Action, Log, State
 from services.foundation.access import Role
 from services.foundation.reading import Health
@@ -42,17 +42,17 @@ def coverage(action: Action) -> str:
     return f"{before.active} → {after.active} of {after.eligible}"
 
 
-def matches(action: Action, words: list[str]) -> bool:
+def matches(action: Action, sought: list[str]) -> bool:
     """Every word of the search stands somewhere in the row."""
     text = " ".join(str(value) for value in as_row(action).values()).lower()
-    return all(word in text for word in words)
+    return all(word in text for word in sought)
 
 
 def choose(log: Log) -> list[Action]:
     """The actions that the pills and the search leave."""
     counts = Counter(str(action.state) for action in log.actions)
-    states, words = filters.bar("State", counts, "Who, what, why…", "action")
-    return [a for a in log.actions if (not states or str(a.state) in states) and matches(a, words)]
+    states, sought = filters.bar("State", counts, "Who, what, why…", "action")
+    return [a for a in log.actions if (not states or str(a.state) in states) and matches(a, sought)]
 
 
 def one(action: Action) -> None:
@@ -60,12 +60,12 @@ def one(action: Action) -> None:
     with st.container(border=True):
         under_way.line(action, now)
         st.caption(
-            f"{widgets.plain(action.verb)} on {widgets.plain(action.target)} · {widgets.plain(action.actor)} as"
-            f" {action.role} · began {widgets.clock_time(action.begun)} · id {action.action_id} ·"
-            f" reason: {widgets.plain(action.reason or 'none given')} · coverage {coverage(action) or 'not concerned'}"
+            f"{words.plain(action.verb)} on {words.plain(action.target)} · {words.plain(action.actor)} as"
+            f" {action.role} · began {words.clock_time(action.begun)} · id {action.action_id} ·"
+            f" reason: {words.plain(action.reason or 'none given')} · coverage {coverage(action) or 'not concerned'}"
         )
         for at, sentence in action.steps:
-            st.caption(f"{widgets.exact_time(at)} · {widgets.plain(sentence)}")
+            st.caption(f"{words.exact_time(at)} · {words.plain(sentence)}")
         if "dropped_from_ms" in action.facts:
             actions.offer(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
         undo, states = TAKEN_BACK_BY.get(action.verb, (None, ()))
@@ -80,11 +80,11 @@ def one(action: Action) -> None:
 
 def show(log: Log) -> None:
     open_ones = [action for action in log.actions if action.quiet(now)]
-    words = f"{len(log.actions):,} action{'' if len(log.actions) == 1 else 's'} in {under_way.LOOK_BACK.days} days"
+    headline = f"{words.many(len(log.actions), 'action')} in {under_way.LOOK_BACK.days} days"
     if open_ones:
-        widgets.verdict(Health.UNKNOWN, f"{len(open_ones)} of {words} have no outcome", [])
+        widgets.verdict(Health.UNKNOWN, f"{len(open_ones)} of {headline} have no outcome", [])
     elif log.actions:
-        widgets.verdict(Health.OK, f"{words}, each with its outcome", [])
+        widgets.verdict(Health.OK, f"{headline}, each with its outcome", [])
     else:
         widgets.verdict(Health.NONE_EXPECTED, f"Nothing was done in {under_way.LOOK_BACK.days} days", [])
         st.caption(
@@ -99,7 +99,7 @@ def show(log: Log) -> None:
     if log.actions:
         rows = [{**as_row(action), "link": f"?action={action.action_id}"} for action in choose(log)]
         record = st.column_config.LinkColumn("record", display_text="open")
-        widgets.table(rows, name="actions", alt="Actions", empty="No action matches.", link=record)
+        tables.table(rows, name="actions", alt="Actions", empty="No action matches.", link=record)
     widgets.footer((log.source,), now)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, alert_cards, filters, night_chart, reads, session, under_way, widgets
+from app import actions, alert_cards, filters, night_chart, reads, session, tables, under_way, widgets, words
 from services.alert_actions import REOPEN, TEST
 from services.alerts import Alerts, AlertState
 from services.foundation.clock import night_window
@@ -20,7 +20,7 @@ def headline(alerts: Alerts) -> tuple[Health, str]:
     waits = [a for a in alerts.open if a.state(now) is AlertState.OPEN]
     if not alerts.open:
         return Health.OK, "Nothing is open"
-    many = f"{len(alerts.open)} alert{'' if len(alerts.open) == 1 else 's'} open"
+    many = f"{words.many(len(alerts.open), 'alert')} open"
     taken = len(alerts.open) - len(waits)
     return worst(a.severity for a in alerts.open), f"{many}, {len(waits)} not taken by anybody" + (
         f", {taken} taken or silent" if taken else ""
@@ -32,8 +32,8 @@ def ended(alerts: Alerts) -> None:
         (a for a in alerts.alerts if a.ended and a.cause != "test"), key=lambda a: a.change.recorded_at, reverse=True
     )[:10]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            by = f"{widgets.day_time(alert.change.recorded_at)} by {alert.change.actor}"
-            st.markdown(f":gray[resolved {widgets.plain(by)}] {widgets.plain(alert.sentence)}", width="stretch")
+            by = f"{words.day_time(alert.change.recorded_at)} by {alert.change.actor}"
+            st.markdown(f":gray[resolved {words.plain(by)}] {words.plain(alert.sentence)}", width="stretch")
             actions.offer(REOPEN, key=alert.alert_id, alert_id=alert.alert_id)
 
 
@@ -49,7 +49,7 @@ def next_runs(schedule: Schedule) -> None:
         }
         for j in schedule.jobs
     ]
-    widgets.table(
+    tables.table(
         rows, name="schedule", alt="Scheduled jobs by next time", empty="Cloud Scheduler has no job.", height_rows=9
     )
 
@@ -58,9 +58,9 @@ alerts = widgets.known(reads.alerts(cloud), "The alerts")
 if alerts is not None:
     widgets.verdict(*headline(alerts), ["of every night"])
     seen = widgets.known(reads.last_look(cloud), "Whether the watchdog looks")
-    looked = f"The watchdog looked {widgets.age(seen, now)}" if seen else "The watchdog has not looked for 10 minutes"
+    looked = f"The watchdog looked {words.age(seen, now)}" if seen else "The watchdog has not looked for 10 minutes"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"{widgets.badge(Health.OK if seen else Health.UNKNOWN)} {widgets.plain(looked)}", width="stretch")
+        st.markdown(f"{widgets.badge(Health.OK if seen else Health.UNKNOWN)} {words.plain(looked)}", width="stretch")
         actions.offer(TEST)
     for alert in sorted(alerts.open, key=lambda a: (a.state(now) is not AlertState.OPEN, SEVERITY.index(a.severity))):
         alert_cards.one(alert, now)
@@ -71,7 +71,7 @@ if alerts is not None:
     st.subheader(f"What happened in {under_way.LOOK_BACK.days} days", anchor=False)
     moments = timeline(alerts, under_way.ask()().value, batches.value, widths.value, start, end)
     chosen = filters.pills("Kind", kinds(moments), "alert_kind")
-    widgets.table(
+    tables.table(
         [vars(m) for m in moments if not chosen or m.kind in chosen],
         name="timeline",
         alt="What happened, newest first",
@@ -82,7 +82,7 @@ if (schedule := widgets.known(reads.schedule(cloud), "The schedule")) is not Non
     with st.expander(f"When the next runs are · {len(schedule.jobs)} jobs, {len(schedule.troubles)} in trouble"):
         next_runs(schedule)
 with st.expander(f"The {len(RULES)} rules"):
-    widgets.listing(
+    tables.listing(
         [
             {"rule": r.title, "speaks at": r.threshold_in(cloud.settings), "source": r.source, "helps": r.remedy}
             for r in RULES

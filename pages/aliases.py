@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from app import alias_panels, reads, session, widgets
+from app import alias_panels, reads, session, tables, widgets
 from services.foundation.reading import Health
 from services.names.unresolved import Names
 
@@ -55,7 +55,7 @@ def span() -> tuple[date, date] | None:
 
 def names_room(names: Names) -> None:
     alias_panels.effect(names)
-    widgets.table(
+    tables.table(
         [alias_panels.as_row(each) for each in names.unresolved],
         name=f"names-{first}-{last}",
         alt="Names that do not resolve",
@@ -70,7 +70,7 @@ def names_room(names: Names) -> None:
 def aliases_room(names: Names) -> None:
     alias_panels.faults(names.book)
     alias_panels.one_alias(names.book)
-    widgets.table(
+    tables.table(
         alias_panels.alias_rows(names.book),
         name="aliases",
         alt="Every alias",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app import charts, reads, repairs, session, widgets, write_charts
+from app import charts, reads, repairs, session, tables, widgets, words, write_charts
 from services.concurrency import ServiceWidth, Widths
 from services.foundation.reading import Health, worst
 
@@ -19,7 +19,7 @@ LINES: dict[str, Callable[[ServiceWidth], object]] = {
     "requests each instance takes": lambda each: str(each.request_concurrency),
     "most requests at once": lambda each: str(each.product or "not limited"),
     "revision": lambda each: each.revision,
-    "serving since": lambda each: widgets.day_time(each.revision_since),
+    "serving since": lambda each: words.day_time(each.revision_since),
     "changed by": lambda each: each.changed_by,
 }
 
@@ -47,7 +47,7 @@ def show(facts: Widths) -> None:
     widgets.verdict(health, headline(facts))
     repairs.of_width()
     charts.show(write_charts.widths(facts), "concurrency widths", "; ".join(map(sentence, facts.services)))
-    widgets.listing(
+    tables.listing(
         [{"": name, **{each.service: tell(each) for each in facts.services}} for name, tell in LINES.items()],
         alt="Width of each service",
         empty="Cloud Run lists no service of the pipeline.",

@@ -6,7 +6,7 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app import charts, reads, repairs, session, widgets
+from app import charts, reads, repairs, session, tables, widgets
 from services.coverage import Funnel, History, funnel
 from services.foundation.clock import eastern_day
 from services.foundation.reading import Health
@@ -15,7 +15,7 @@ from services.night import Night, Stage
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "lined"}
 
-COLUMNS = {label: widgets.percent_column() for label in ("of eligible", "of in context", "of with odds")}
+COLUMNS = {label: tables.percent_column() for label in ("of eligible", "of in context", "of with odds")}
 COLUMNS["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cloud(), session.game_date()
@@ -34,7 +34,7 @@ def by_date(history: History) -> None:
         alt=f"Active players by night as a share of the players {of}",
         on_pick=session.go_to,
     )
-    widgets.table(
+    tables.table(
         [
             {
                 "game date": day.game_date,
@@ -96,7 +96,7 @@ def one_night(night: Night) -> None:
         )
     with panels.cell():
         st.subheader("By system", anchor=False)
-        widgets.listing(
+        tables.listing(
             [{"system": name, "players": players, "rows": rows} for name, players, rows in night.systems],
             alt="Active players and rows by system",
             empty="No system has an active row for this night.",

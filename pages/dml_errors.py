@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, reads, session, widgets, write_charts
+from app import charts, reads, session, tables, widgets, write_charts
 from services.dml_errors import DmlReport
 from services.foundation.clock import ET, night_window
 
@@ -59,13 +59,13 @@ def show(report: DmlReport) -> None:
     widgets.gaps(report.problems)
     if report.attempted:
         pictures(report)
-        widgets.listing(
+        tables.listing(
             [{"why rejected": reason, "writes": count} for reason, count in report.by_reason],
             alt="Rejected writes by reason",
             empty="No write was rejected.",
         )
         only = st.toggle("Rejected only", value=bool(report.rejected), key="dml_rejected", bind="query-params")
-        widgets.table(
+        tables.table(
             [
                 {
                     "at": attempt.at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import reads, session, widgets
+from app import reads, session, tables, widgets
 from services.doctor import Examination
 from services.finding import Finding
 from services.foundation.reading import Health
@@ -29,7 +29,7 @@ def show(found: Examination) -> None:
         with st.expander(f"{len(repairs)} commands that repair it", icon=":material/build:", expanded=True):
             text = "\n".join(f"# {finding.about}\n{command}" for command, finding in repairs.items())
             st.code(text, language="bash", wrap_lines=True)
-    widgets.listing([row(finding) for finding in found.findings], alt="Connections", empty="Nothing was looked at.")
+    tables.listing([row(finding) for finding in found.findings], alt="Connections", empty="Nothing was looked at.")
     widgets.footer(found.sources, cloud.now())
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import filters, reads, session, widgets
+from app import filters, reads, session, tables, widgets
 from services.foundation.clock import night_window
 from services.foundation.reading import Health
 from services.logs import PRESETS, Lines, LogLine
@@ -20,15 +20,15 @@ def headline(lines: Lines) -> tuple[Health, str]:
     if not lines.lines:
         return Health.UNKNOWN, "No such line was logged: that proves nothing by itself"
     bad = sum(line.severity in ("ERROR", "CRITICAL", "ALERT", "EMERGENCY") for line in lines.lines)
-    words = f"{len(lines.lines):,} lines" + (f", {bad:,} of them errors" if bad else "")
-    return (Health.WARNING if bad else Health.OK), words
+    headline = f"{len(lines.lines):,} lines" + (f", {bad:,} of them errors" if bad else "")
+    return (Health.WARNING if bad else Health.OK), headline
 
 
 def filtered(lines: Lines) -> list[LogLine]:
     counts = Counter(line.severity for line in lines.lines)
-    levels, words = filters.bar("Severity", counts, "Player, table, words…", "log")
+    levels, sought = filters.bar("Severity", counts, "Player, table, words…", "log")
     return [
-        x for x in lines.lines if (not levels or x.severity in levels) and all(w in x.message.lower() for w in words)
+        x for x in lines.lines if (not levels or x.severity in levels) and all(w in x.message.lower() for w in sought)
     ]
 
 
@@ -48,7 +48,7 @@ def show(lines: Lines) -> None:
 
 
 def rows(lines: Lines) -> None:
-    widgets.table(
+    tables.table(
         [
             {
                 "at": line.at,

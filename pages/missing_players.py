@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import filters, reads, repairs, session, widgets
+from app import filters, reads, repairs, session, tables, widgets, words
 from services.coverage import funnel
 from services.missing_players import Missing, Why, account, missing
 from services.night import Night
@@ -29,10 +29,10 @@ def as_row(lost: Missing) -> dict[str, str | None]:
     }
 
 
-def matches(lost: Missing, words: list[str]) -> bool:
+def matches(lost: Missing, sought: list[str]) -> bool:
     """Every word of the search stands somewhere in the row."""
     text = " ".join(str(value) for value in as_row(lost).values()).lower()
-    return all(word in text for word in words)
+    return all(word in text for word in sought)
 
 
 def headline(night: Night, lost: list[Missing]) -> str:
@@ -52,7 +52,7 @@ def the_sum(night: Night) -> None:
     facts = account(night)
     terms = [f"{facts.active:,} active", *(f"{count:,} {why}" for why, count in facts.classified)]
     st.markdown(
-        f"**{facts.expected:,} expected = {' + '.join(widgets.plain(term) for term in terms)}"
+        f"**{facts.expected:,} expected = {' + '.join(words.plain(term) for term in terms)}"
         f" + {facts.unexplained:,} unexplained**"
     )
     if not facts.balanced:
@@ -62,8 +62,8 @@ def the_sum(night: Night) -> None:
 def filtered(lost: list[Missing]) -> list[Missing]:
     """The rows that the reason pills and the search leave."""
     counts = Counter(each.why.value for each in lost)
-    why, words = filters.bar("Why", counts, "Player, team, evidence…", "missing")
-    return [each for each in lost if (not why or each.why.value in why) and matches(each, words)]
+    why, sought = filters.bar("Why", counts, "Player, team, evidence…", "missing")
+    return [each for each in lost if (not why or each.why.value in why) and matches(each, sought)]
 
 
 def show(night: Night) -> None:
@@ -77,7 +77,7 @@ def show(night: Night) -> None:
     the_sum(night)
     shown = filtered(lost)
     repairs.of_night(night, None if len(shown) == len(lost) else shown)
-    widgets.table(
+    tables.table(
         [as_row(each) for each in shown],
         name=f"missing-{game_date}",
         alt="Missing players",
@@ -85,7 +85,7 @@ def show(night: Night) -> None:
         empty="Nobody is missing." if not lost else "No missing player matches.",
     )
     with st.expander(f"Left out on purpose: {len(left_out):,} (minutes, status or not production-ready)"):
-        widgets.table(
+        tables.table(
             [as_row(each) for each in left_out],
             name=f"left-out-{game_date}",
             alt="Players left out on purpose",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, reads, run_panels, session, widgets
+from app import actions, reads, run_panels, session, tables, widgets, words
 from services.foundation.reading import Health, worst
 from services.run_actions import RESUMABLE, RESUME, START
 from services.runs import LIVE, Batch, Batches, BatchState
@@ -37,13 +37,13 @@ def as_row(batch: Batch) -> dict[str, object]:
         "batch": batch.batch_id,
         "state": widgets.badge(batch.health),
         "stands": str(batch.state),
-        "started": widgets.day_time(batch.started),
+        "started": words.day_time(batch.started),
         "seconds": seconds(batch),
         "by": batch.started_by,
-        "asked": widgets.count(batch.requested),
-        "generated": widgets.count(batch.generated),
-        "rows staged": widgets.count(batch.staged_rows),
-        "rows written": widgets.count(batch.written_rows),
+        "asked": words.count(batch.requested),
+        "generated": words.count(batch.generated),
+        "rows staged": words.count(batch.staged_rows),
+        "rows written": words.count(batch.written_rows),
         "says": batch.status_text,
     }
 
@@ -75,7 +75,7 @@ def show(batches: Batches) -> None:
             run_panels.live(batch)
     if batches.batches or not batches.problems:
         rows = [as_row(batch) for batch in batches.batches]
-        widgets.listing(
+        tables.listing(
             rows, alt="Batches", empty="Start the run: its plan says first whom it asks, and nothing happens yet."
         )
     widgets.footer(batches.sources, cloud.now(), session.log("Consolidation"))

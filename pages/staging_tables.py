@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app import filters, reads, repairs, session, widgets
+from app import filters, reads, repairs, session, tables, widgets, words
 from services.staging_tables import Inventory, StagingTable, TableClass
 
 cloud = session.cloud()
@@ -35,17 +35,17 @@ def by_class(inventory: Inventory) -> str:
 
 def batches(inventory: Inventory) -> None:
     st.subheader("By batch", anchor=False)
-    widgets.listing(
+    tables.listing(
         [
             {
                 "batch": batch.batch_id,
                 "game date": str(batch.game_date or "unknown"),
                 "class": batch.table_class,
                 "tables": batch.tables,
-                "rows": widgets.count(batch.rows),
-                "not in predictions": widgets.count(batch.unmerged_rows),
-                "size": widgets.size(batch.size_bytes),
-                "oldest": widgets.age(batch.oldest, now),
+                "rows": words.count(batch.rows),
+                "not in predictions": words.count(batch.unmerged_rows),
+                "size": words.size(batch.size_bytes),
+                "oldest": words.age(batch.oldest, now),
             }
             for batch in inventory.batches
         ],
@@ -64,7 +64,7 @@ def filtered(tables: tuple[StagingTable, ...]) -> list[StagingTable]:
 
 def every_table(inventory: Inventory) -> None:
     st.subheader("Every table", anchor=False)
-    widgets.table(
+    tables.table(
         [
             {
                 "class": table.table_class.value,
@@ -72,7 +72,7 @@ def every_table(inventory: Inventory) -> None:
                 "game date": table.game_date,
                 "rows": table.rows,
                 "not in predictions": table.unmerged_rows,
-                "age": widgets.age(table.created, now),
+                "age": words.age(table.created, now),
                 "KiB": table.size_bytes / 1024 if table.size_bytes is not None else None,
                 "created": table.created,
                 "batch": table.batch_id,

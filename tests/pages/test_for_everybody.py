@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from app import night_chart
+from app import night_chart, reads
 from services.foundation.reading import Health
 from services.night_line import ALERTS, LANES, REJECTED, Mark, NightLine
+from services.staging_tables import BatchTotal, Inventory, StagingTable, TableClass
 from tests.factories import NIGHT
 from tests.pages.desk import INCIDENT, NO_GAMES
 
@@ -106,3 +108,26 @@ def test_a_lane_that_could_not_be_read_says_unknown_in_the_picture_and_in_the_wo
 def test_every_lane_leads_to_a_page():
     assert set(night_chart.EVIDENCE) == set(LANES)
     assert set(night_chart.EVIDENCE.values()) <= set(EVERY_PAGE)
+
+
+def test_of_many_batches_with_rows_of_their_own_the_fullest_are_offered_and_the_rest_can_be_chosen(
+    open_page, monkeypatch
+):
+    now = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+    holding = [(f"batch_2025-12-{day:02}_1", day) for day in range(20, 26)]
+    batches = tuple(
+        BatchTotal(name, date(2025, 12, day), 1, day, 1, now - timedelta(days=2), day, TableClass.ORPHAN)
+        for name, day in holding
+    )
+    everything = Inventory((), batches, Health.WARNING, ())
+    one = StagingTable("d._staging_x", "x", "w", None, 25, 1, now, None, 25, TableClass.ORPHAN)
+    monkeypatch.setattr(reads.staging, "read", lambda _: replace(everything, tables=(one,)))
+    app = open_page("staging_tables").app
+    offered = [button for button in app.button if button.label.startswith("Consolidate")]
+    assert [button.label.removeprefix("Consolidate batch_2025-12-") for button in offered] == ["25_1", "24_1", "23_1"]
+    other = app.selectbox(key="batch to consolidate")
+    assert (other.label, len(other.options)) == ("3 more batches hold rows of their own", 3)
+    other.set_value(holding[0][0]).run()
+    app.button(key="offer staging.consolidate one").click().run()
+    plan = next(each.value for each in app.markdown if each.value.startswith("#### "))
+    assert holding[0][0] in plan.replace("\\", "")  # there is no such batch, and it says which was meant
