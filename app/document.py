@@ -9,6 +9,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NAME = "Prediction On-Call"
+# Where the server is: below the page's own address Streamlit's script would look first, and wait in vain for an answer.
+_SERVER = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
 LOOK = Path(__file__).with_name("look.css")  # what the theme cannot say
 
 
@@ -42,7 +44,8 @@ class Document:
 def document(page: str) -> str:
     """Streamlit's page under our name, dark from its first moment for who has it dark, and in our look before anything stands in it."""
     look = f"<style>{_ground()}{LOOK.read_text(encoding='utf-8')}</style>"
-    return page.replace("<title>Streamlit</title>", f"<title>{NAME}</title>").replace("</head>", f"{look}</head>")
+    named = page.replace("<title>Streamlit</title>", f"<title>{NAME}</title>").replace("<head>", f"<head>{_SERVER}", 1)
+    return named.replace("</head>", f"{look}</head>")
 
 
 def _ground() -> str:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.document import document
 from app.frames import only_needed
 from services.foundation import identity
 from services.foundation.clock import Clock, SystemClock
@@ -47,7 +48,8 @@ class Gate:
 
     def __init__(self, app: ASGIApp, settings: Settings, keys: Keys, clock: Clock | None = None) -> None:
         self._app, self._settings, self._keys, self._clock = app, settings, keys, clock or SystemClock()
-        self._headers = security_headers(Path(streamlit.__file__).parent / "static" / "index.html")
+        index = Path(streamlit.__file__).parent / "static" / "index.html"
+        self._headers = security_headers(document(index.read_text(encoding="utf-8")))
         self._sockets: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,9 +123,9 @@ class Gate:
         return with_headers
 
 
-def security_headers(index: Path) -> tuple[tuple[str, str], ...]:
-    """What a browser is told of every answer; `index` is Streamlit's page, whose own inline scripts are allowed by digest."""
-    scripts = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.DOTALL)
+def security_headers(page: str) -> tuple[tuple[str, str], ...]:
+    """What a browser is told of every answer; the inline scripts of `page`, the first document, are allowed by digest."""
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     return (
         ("Content-Security-Policy", _policy(map(_digest, scripts))),
         ("X-Content-Type-Options", "nosniff"),

@@ -1,7 +1,7 @@
 -- How did these players stand in the context on each date: out, how many minutes, production-ready? The newest row counts.
 -- @param lookups ARRAY<STRING>  canonical names
--- @param from_date DATE  first slate, in US Eastern
--- @param to_date DATE  last slate
+-- @param first_date DATE  first slate, in US Eastern
+-- @param last_date DATE  last slate
 SELECT game_date, player_lookup, player_status AS status, minutes, is_production_ready AS ready
 FROM (
   SELECT
@@ -12,7 +12,7 @@ FROM (
     is_production_ready,
     ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup ORDER BY created_at DESC, game_id) AS age_rank
   FROM nba_analytics.upcoming_player_game_context
-  WHERE game_date BETWEEN @from_date AND @to_date AND player_lookup IN UNNEST(@lookups)
+  WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IN UNNEST(@lookups)
 )
 WHERE age_rank = 1
 ORDER BY player_lookup, game_date

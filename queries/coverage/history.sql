@@ -2,7 +2,8 @@
 -- @param first_date DATE  the first slate
 -- @param last_date DATE  the last slate
 -- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
--- @part resolver  where each name of the odds leads
+-- @part night_names  where each name of the odds leads
+-- @part resolver  by which rule
 WITH context AS (
   SELECT
     game_date,
@@ -33,24 +34,14 @@ odds AS (
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date
 ),
-asked AS (
-  SELECT DISTINCT game_date AS scope, player_lookup AS name
-  FROM nba_raw.odds_api_player_points_props
-  WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
-),
-known AS (
-  SELECT DISTINCT game_date AS scope, player_lookup AS lookup
-  FROM nba_analytics.upcoming_player_game_context
-  WHERE game_date BETWEEN @first_date AND @last_date
-),
 names AS (
   SELECT
-    led.scope AS game_date,
+    led.game_date,
     COUNTIF(led.how = 'exact') AS names_exact,
     COUNTIF(led.how = 'through an alias') AS names_by_alias,
     COUNTIF(led.how = 'unresolved') AS names_unresolved
-  FROM {resolver} AS led
-  GROUP BY led.scope
+  FROM {night_names} AS led
+  GROUP BY led.game_date
 ),
 per_player AS (
   SELECT

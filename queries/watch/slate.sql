@@ -1,20 +1,13 @@
 -- When does each night tip off, how many names have odds, how many of those meet nobody, and how many only through an alias?
 -- @param first_date DATE  first slate, in US Eastern
 -- @param last_date DATE  last slate
--- @part resolver  where each name of the odds leads
+-- @part night_names  where each name of the odds leads
+-- @part resolver  by which rule
 WITH odds AS (
   SELECT game_date, player_lookup, MIN(game_start_time) AS tip_off
   FROM nba_raw.odds_api_player_points_props
   WHERE game_date >= @first_date AND game_date <= @last_date AND player_lookup IS NOT NULL
   GROUP BY game_date, player_lookup
-),
-asked AS (
-  SELECT game_date AS scope, player_lookup AS name FROM odds
-),
-known AS (
-  SELECT DISTINCT game_date AS scope, player_lookup AS lookup
-  FROM nba_analytics.upcoming_player_game_context
-  WHERE game_date >= @first_date AND game_date <= @last_date AND player_lookup IS NOT NULL
 )
 SELECT
   odds.game_date,
@@ -23,6 +16,6 @@ SELECT
   COUNTIF(led.how = 'unresolved') AS unresolved,
   COUNTIF(led.how = 'through an alias') AS through_alias
 FROM odds
-JOIN {resolver} AS led ON led.scope = odds.game_date AND led.name = odds.player_lookup
+JOIN {night_names} AS led ON led.game_date = odds.game_date AND led.name = odds.player_lookup
 GROUP BY odds.game_date
 ORDER BY odds.game_date

@@ -41,6 +41,6 @@ class Effects:
 
 def read_effects(cloud: Cloud, first: date, last: date) -> Effects:
     """How the names of the odds lead on each date from `first` to `last`; raises OnCallError."""
-    answer = catalog.run(cloud, "aliases.effect", from_date=first, to_date=last)
+    answer = catalog.run(cloud, "aliases.effect", first_date=first, last_date=last)
     counts = {row["game_date"]: Effect(row["exact"], row["by_alias"], row["unresolved"]) for row in answer.rows}
     return Effects(counts, answer.source)

@@ -38,7 +38,7 @@ def covered_anew(cloud: Cloud, before: Book, after: Book, now: datetime) -> Anew
     last = night_of(now) + timedelta(days=1)
     first = last - timedelta(days=LOOK_BACK_DAYS)
     try:
-        answer = catalog.run(cloud, "aliases.unresolved", from_date=first, to_date=last)
+        answer = catalog.run(cloud, "aliases.unresolved", first_date=first, last_date=last)
         led = list(_led_anew(answer.rows, before, after))
         standings = read_standings(cloud, {to for _, to in led}, first, last)
     except OnCallError as error:

@@ -133,7 +133,7 @@ def read_names(cloud: Cloud, first: date, last: date) -> Names:
 def _read_of_several(cloud: Cloud, first: date, last: date) -> Met:
     """The same from the warehouse, which counts several nights in its questions."""
     effects = read_effects(cloud, first, last)
-    answer = catalog.run(cloud, "aliases.unresolved", from_date=first, to_date=last)
+    answer = catalog.run(cloud, "aliases.unresolved", first_date=first, last_date=last)
     return Met(
         answer.rows,
         effects,
@@ -186,7 +186,7 @@ def read_standings(cloud: Cloud, lookups: Iterable[str], first: date, last: date
     wanted = sorted(set(lookups))
     if not wanted:
         return Standings({})
-    answer = catalog.run(cloud, "aliases.standing", lookups=wanted, from_date=first, to_date=last)
+    answer = catalog.run(cloud, "aliases.standing", lookups=wanted, first_date=first, last_date=last)
     found: dict[str, dict[date, Standing]] = defaultdict(dict)
     for row in answer.rows:
         found[row["player_lookup"]][row["game_date"]] = Standing(row["status"], row["minutes"], row["ready"])

@@ -95,7 +95,7 @@ def test_the_missing_players_the_names_and_the_pipeline_lead_each_name_of_each_n
     book, first, last = read_book(cloud), date(2025, 12, 16), date(2025, 12, 30)
     unresolved = {
         (row["game_date"], row["player_lookup"]): row["alias_canonical"]
-        for row in catalog.run(cloud, "aliases.unresolved", from_date=first, to_date=last).rows
+        for row in catalog.run(cloud, "aliases.unresolved", first_date=first, last_date=last).rows
     }
     for day in (date(2025, 12, 28), date(2025, 12, 29), last):
         people = read_night(cloud, day).players

@@ -192,14 +192,14 @@ def test_aliases_book_and_registry_book_are_every_row(ask):
 
 
 def test_aliases_unresolved_are_the_fifteen_of_29_december_and_seven_of_them_are_led_on(ask):
-    rows = ask("aliases.unresolved", from_date=NIGHT, to_date=NIGHT)
+    rows = ask("aliases.unresolved", first_date=NIGHT, last_date=NIGHT)
     assert len(rows) == 15
     assert sum(row["alias_canonical"] is not None for row in rows) == 7
-    assert ask("aliases.unresolved", from_date=NO_GAMES, to_date=NO_GAMES) == ()
+    assert ask("aliases.unresolved", first_date=NO_GAMES, last_date=NO_GAMES) == ()
 
 
 def test_aliases_effect_counts_each_name_of_each_date_by_the_way_it_leads(ask):
-    *_, row = ask("aliases.effect", from_date=NO_GAMES, to_date=NIGHT)
+    *_, row = ask("aliases.effect", first_date=NO_GAMES, last_date=NIGHT)
     assert row == {"game_date": NIGHT, "exact": 161, "by_alias": 7, "unresolved": 8}
 
 
@@ -213,7 +213,7 @@ def test_aliases_resolved_says_by_which_way_each_name_leads(ask):
 
 
 def test_aliases_standing_tells_who_was_out(ask):
-    rows = ask("aliases.standing", lookups=["jimmybutleriii", "nobody"], from_date=NIGHT, to_date=NIGHT)
+    rows = ask("aliases.standing", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
     assert [(row["player_lookup"], row["status"], row["ready"]) for row in rows] == [("jimmybutleriii", "out", True)]
 
 
