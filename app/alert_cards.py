@@ -54,13 +54,20 @@ def buttons(alert: Alert, state: AlertState) -> None:
             actions.offer(ACKNOWLEDGE, key=key, primary=True, alert_id=key)
         if state is not AlertState.OPEN:
             actions.offer(REOPEN, key=key, alert_id=key)
-    # Not a popover: that would stay open above the plan that its buttons open.
-    with st.expander("What it means, by hand, silence, resolve"):
-        st.caption(f"{words.plain(rule.means)} Source: {words.plain(rule.source)}.")
-        for finding in alert.findings[:1]:
-            if finding.get("command"):
-                st.code(finding["command"], language="bash", wrap_lines=True)
-        _quiet(key)
+    # Not a popover: that would stay open above the plan that its buttons open. Drawn when opened: its script is half a megabyte.
+    more = st.expander("What it means, by hand, silence, resolve", key=f"more {key}", on_change="rerun")
+    if more.open:
+        with more:
+            _more(alert)
+
+
+def _more(alert: Alert) -> None:
+    rule = rule_of(alert.rule)
+    st.caption(f"{words.plain(rule.means)} Source: {words.plain(rule.source)}.")
+    for finding in alert.findings[:1]:
+        if finding.get("command"):
+            st.code(finding["command"], language="bash", wrap_lines=True)
+    _quiet(alert.alert_id)
 
 
 def _quiet(key: str) -> None:

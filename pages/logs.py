@@ -74,5 +74,6 @@ preset = next(p for p in PRESETS if p.name == name)
 found = widgets.known(reads.lines(cloud, preset.condition, *night_window(game_date)), "The log")
 if found is not None:
     show(found)
-with st.expander("Do it by hand"):
-    st.code(preset.command(cloud), language="bash", wrap_lines=True)
+by_hand = st.expander("Do it by hand", key="log by hand", on_change="rerun")
+if by_hand.open:
+    by_hand.code(preset.command(cloud), language="bash", wrap_lines=True)

@@ -67,6 +67,7 @@ def test_an_alert_is_taken_silenced_and_opened_again_by_buttons(desk, browser):
     assert until(cloud, AlertState.ACKNOWLEDGED).change.actor == "on-call"
     page.get_by_text("2 alerts open, 1 not taken by anybody, 1 taken or silent").wait_for()
     page.get_by_text("What it means, by hand, silence, resolve").last.click()
+    page.get_by_test_id("stCode").last.wait_for()
     page.get_by_label("Why").last.fill("the repair is under way")
     page.get_by_label("Why").last.press("Enter")
     page.wait_for_timeout(800)
