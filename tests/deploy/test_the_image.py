@@ -95,7 +95,7 @@ def test_the_dashboard_of_the_image_lets_in_who_signed_in_and_nobody_else(part, 
         assert requests.get(address, timeout=10).status_code == 401
         signed = {"x-goog-iap-jwt-assertion": proxy.sign()}
         answer = requests.get(address, headers=signed, timeout=10)
-        assert (answer.status_code, "<title>Streamlit" in answer.text) == (200, True)
+        assert (answer.status_code, "<title>Prediction On-Call" in answer.text) == (200, True)
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert requests.get(f"{address}/_stcore/metrics", headers=signed, timeout=10).status_code == 404
 
