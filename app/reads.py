@@ -95,6 +95,7 @@ def tonight(cloud: Cloud, game_date: date) -> Tonight:
 
 
 def begin_tonight(cloud: Cloud, game_date: date) -> Callable[[], Tonight]:
+    """Ask them and return at once; what is returned waits for the answers."""
     players = night.begin(cloud, game_date)
     jobs = writes.begin(cloud, *night_window(game_date))
     tables, services, runs = staging.begin(cloud), widths.begin(cloud), batches.begin(cloud, game_date)

@@ -17,7 +17,7 @@ from services.run_actions import START
 from services.run_plan import NOT_BY_A_RUN
 from services.scaling import NARROW, RESTORE, SET
 from services.staging_repair import DROP_MERGED, DROP_ORPHAN
-from services.staging_tables import Inventory, StagingTable
+from services.staging_tables import BatchTotal, Inventory, StagingTable
 from services.worker_width import CAP_INSTANCES, CAP_REQUESTS, EMERGENCY, WorkerWidth, what_if
 
 OFFERED = 3  # batches with a button of their own; a season leaves a dozen
@@ -49,7 +49,7 @@ def of_staging(inventory: Inventory) -> None:
     """Consolidate the batches that hold rows of their own, the fullest first; drop what is merged; drop one table knowingly."""
     merged = [_name(table) for table in inventory.tables if table.unmerged_rows == 0]
     holding = [batch for batch in inventory.batches if batch.unmerged_rows != 0]
-    fullest = [b.batch_id for b in sorted(holding, key=lambda b: b.unmerged_rows or 0, reverse=True)]
+    fullest = [batch.batch_id for batch in sorted(holding, key=_at_stake, reverse=True)]
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for batch in fullest[:OFFERED]:
             primary = batch == fullest[0]
@@ -58,7 +58,7 @@ def of_staging(inventory: Inventory) -> None:
             actions.offer(DROP_MERGED, f"Drop {words.many(len(merged), 'merged table')}", key="all", tables=merged)
     if rest := fullest[OFFERED:]:
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            label = f"{words.many(len(rest), 'more batch holds', 'more batches hold')} rows of their own"
+            label = f"{words.many(len(rest), 'more batch', 'more batches')} to consolidate"
             other = st.selectbox(label, rest, key="batch to consolidate", index=None, placeholder="Choose a batch")
             if other:
                 actions.offer(CONSOLIDATE, "Consolidate this batch", key="one", batch_id=other)
@@ -69,6 +69,12 @@ def of_staging(inventory: Inventory) -> None:
         name = st.selectbox("Table", [_name(table) for table in inventory.tables], key="table to drop", index=None)
         if name:
             actions.offer(DROP_ORPHAN, "Drop this table", key="one", tables=[name])
+
+
+def _at_stake(batch: BatchTotal) -> float:
+    """How many rows may be nowhere else: all of a batch that is not proven, whose number may itself be unknown."""
+    rows = batch.rows if batch.unmerged_rows is None else batch.unmerged_rows
+    return float("inf") if rows is None else rows
 
 
 def _name(table: StagingTable) -> str:

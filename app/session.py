@@ -17,7 +17,7 @@ from services.foundation.kept import Kept
 from services.foundation.settings import Settings
 
 DATE = "date"  # the name in the URL: ?date=2025-12-29
-PAINT_S = 0.1  # by `make bench-pages` less is too short on two cores; the full page is no later for it
+PAINT_S = 0.1  # a browser on two cores takes some 60 ms from the answer's arrival to its paint
 ROLE = "role"  # the sandbox's role switch
 PAUSED = "paused"  # the pause switch
 _SINCE = "paused since"

@@ -40,6 +40,10 @@ def ask() -> Callable[[], Reading[Log]]:
     return reads.actions.begin(session.cloud(), *log_window(session.now()))
 
 
+def read_log() -> Reading[Log]:
+    return ask()()
+
+
 def strip(asked: Callable[[], Reading[Log]], still: bool = False) -> None:
     """What is being done, by whom, how far; what just ended; what somebody began and nobody finished.
 
@@ -53,7 +57,7 @@ def strip(asked: Callable[[], Reading[Log]], still: bool = False) -> None:
 
     @st.fragment(run_every="1.5s" if busy and not session.paused() else None, key="strip")
     def live() -> None:
-        now = ask()()
+        now = read_log()
         actions = now.value.actions if now.value else ()
         over = busy and not _busy(actions)
         if _ended(actions) != st.session_state[_ENDED]:

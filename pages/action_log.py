@@ -103,6 +103,6 @@ def show(log: Log) -> None:
     widgets.footer((log.source,), now)
 
 
-log = widgets.known(under_way.ask()(), "The action log")
+log = widgets.known(under_way.read_log(), "The action log")
 if log is not None:
     show(log)

@@ -69,7 +69,7 @@ if alerts is not None:
     batches, widths = reads.batches(cloud, night), reads.widths(cloud)
     night_chart.panel(night, batches, reads.writes(cloud, *night_window(night)), widths, key="alerts")
     st.subheader(f"What happened in {under_way.LOOK_BACK.days} days", anchor=False)
-    moments = timeline(alerts, under_way.ask()().value, batches.value, widths.value, start, end)
+    moments = timeline(alerts, under_way.read_log().value, batches.value, widths.value, start, end)
     chosen = filters.pills("Kind", kinds(moments), "alert_kind")
     tables.table(
         [vars(m) for m in moments if not chosen or m.kind in chosen],

@@ -19,7 +19,7 @@ shift = Shift(
     widths=reads.widths(cloud),
     history=reads.before(cloud, game_date),
     alerts=reads.alerts(cloud),
-    log=under_way.ask()(),
+    log=under_way.read_log(),
     schedule=reads.schedule(cloud),
 )
 note = write(shift, cloud.settings)

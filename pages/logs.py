@@ -20,8 +20,8 @@ def headline(lines: Lines) -> tuple[Health, str]:
     if not lines.lines:
         return Health.UNKNOWN, "No such line was logged: that proves nothing by itself"
     bad = sum(line.severity in ("ERROR", "CRITICAL", "ALERT", "EMERGENCY") for line in lines.lines)
-    headline = f"{len(lines.lines):,} lines" + (f", {bad:,} of them errors" if bad else "")
-    return (Health.WARNING if bad else Health.OK), headline
+    told = f"{len(lines.lines):,} lines" + (f", {bad:,} of them errors" if bad else "")
+    return (Health.WARNING if bad else Health.OK), told
 
 
 def filtered(lines: Lines) -> list[LogLine]:

@@ -2,7 +2,6 @@
 -- @param first_date DATE  first slate, in US Eastern
 -- @param last_date DATE  last slate
 -- @part night_names  where each leads
--- @part resolver  by which rule
 WITH odds AS (
   SELECT
     game_date,

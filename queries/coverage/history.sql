@@ -3,7 +3,6 @@
 -- @param last_date DATE  the last slate
 -- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
 -- @part night_names  where each name of the odds leads
--- @part resolver  by which rule
 WITH context AS (
   SELECT
     game_date,

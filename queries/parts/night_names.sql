@@ -1,5 +1,7 @@
--- Where does each name of the odds lead in the context of its own date, from @first_date to @last_date?
--- It needs the part resolver after it.
+-- Where does each name of the odds lead in the context of its own date?
+-- @param first_date DATE  first slate, in US Eastern
+-- @param last_date DATE  last slate
+-- @part resolver  by which rule
 WITH asked AS (
   SELECT DISTINCT game_date AS scope, player_lookup AS name
   FROM nba_raw.odds_api_player_points_props

@@ -2,7 +2,6 @@
 -- @param first_date DATE  first slate, in US Eastern
 -- @param last_date DATE  last slate
 -- @part night_names  where each name of the odds leads
--- @part resolver  by which rule
 WITH odds AS (
   SELECT game_date, player_lookup, MIN(game_start_time) AS tip_off
   FROM nba_raw.odds_api_player_points_props

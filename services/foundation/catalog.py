@@ -112,13 +112,13 @@ def parse(name: str, text: str) -> Query:
 
 
 def _with_parts(name: str, text: str) -> str:
-    """The SQL without its header, each declared part (a file of ours that several questions share) put where it is named."""
+    """The SQL without its header, each declared part (a file of ours that several questions share) put where it is named, with its own."""
     sql = _bare(text)
     for match in _PART.finditer(text):
         path, place = FOLDER / "parts" / f"{match[1]}.sql", f"{{{match[1]}}}"
         if place not in sql or not path.is_file():
             raise CatalogError(f"{name} declares the part {match[1]}, which it does not use or which is not there.")
-        sql = sql.replace(place, f"(\n{_bare(path.read_text(encoding='utf-8'))}\n)")
+        sql = sql.replace(place, f"(\n{_with_parts(match[1], path.read_text(encoding='utf-8'))}\n)")
     return sql
 
 

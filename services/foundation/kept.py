@@ -67,13 +67,10 @@ class Bill:
 
 
 class Kept:
-    """One process's memory of what it has read. `tick` is a monotonic clock in seconds; `refreshes` is how often a minute it reads
-    lines again that it has."""
+    """One process's memory of what it has read. `tick` is a monotonic clock in seconds."""
 
-    def __init__(
-        self, tick: Callable[[], float] = time.monotonic, since: datetime | None = None, refreshes: int = LOG_REFRESHES
-    ) -> None:
-        self._tick, self._refreshes = tick, refreshes
+    def __init__(self, tick: Callable[[], float] = time.monotonic, since: datetime | None = None) -> None:
+        self._tick = tick
         self._lock = Lock()
         self._asking: dict[Hashable, Lock] = {}
         self._versions: dict[str, tuple[float, Version]] = {}
@@ -81,10 +78,15 @@ class Kept:
         self._rows = 0
         self.bill = Bill(since or datetime.now(UTC))
 
-    def look_again(self) -> None:
-        """Somebody has acted: the next question asks its tables and the log whether they have changed."""
+    def tables_again(self) -> None:
+        """The next question asks its tables whether they have changed, however short ago they were asked."""
         with self._lock:
             self._versions.clear()
+
+    def look_again(self) -> None:
+        """Somebody has acted: the next question asks its tables and the log whether they have changed."""
+        self.tables_again()
+        with self._lock:
             for held in self._held.values():
                 held.until_s = FOREVER if held.until_s == FOREVER else PAST
 
@@ -119,7 +121,7 @@ class Kept:
 
         def within_bounds() -> T:
             old: _Held[T] | None = self._held.get(key)
-            if self._may_read_log(LOG_READS if old is None else self._refreshes):
+            if self._may_read_log(LOG_READS if old is None else LOG_REFRESHES):
                 return read()
             if old is not None:
                 return old.value

@@ -14,7 +14,7 @@ from services.foundation.clients import Cloud
 from services.foundation.clock import night_window
 from services.foundation.errors import OnCallError
 from services.foundation.google_reads import items_of, reading_from
-from services.foundation.kept import LOG_READS, Kept
+from services.foundation.kept import Kept
 from services.foundation.reading import Problem, Reading, Source
 from services.night import Night, read_night
 from services.pipeline.ledger import Entry, Ledger
@@ -104,13 +104,18 @@ class Memory:
 
     def __init__(self) -> None:
         self._kept: Kept | None = None
+        self._minute: datetime | None = None
 
     def door(self, cloud: Cloud) -> Cloud:
         """The cloud's doors with that memory, for one look."""
         now = cloud.now()
+        minute = now.replace(second=0, microsecond=0)
         if self._kept is None or now - self._kept.bill.since >= KEEP_AT_MOST:
-            self._kept = Kept(lambda: cloud.now().timestamp(), now, refreshes=LOG_READS)
-        self._kept.look_again()
+            self._kept = Kept(lambda: cloud.now().timestamp(), now)
+        elif minute != self._minute:  # what the log told holds no longer than its minute
+            self._kept.look_again()
+        self._kept.tables_again()
+        self._minute = minute
         return replace(cloud, kept=self._kept)
 
 

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+
+from services.actions.log import Action
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -81,3 +83,14 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
         except requests.RequestException:
             time.sleep(0.2)
     raise RuntimeError(f"The dashboard did not start within {STARTS_WITHIN_S} s (exit code {process.poll()}).")
+
+
+def told_ended(told: Callable[[], list[Action]], count: int = 1) -> list[Action]:
+    """What `told` gives once `count` of its actions have an outcome, which is recorded a moment after its rows can be seen."""
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        found = told()
+        if sum(action.ended is not None for action in found) >= count:
+            return found
+        time.sleep(0.3)
+    raise AssertionError(f"no {count} outcomes: {told()}")

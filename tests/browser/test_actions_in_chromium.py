@@ -27,7 +27,7 @@ from services.sandbox.scenarios.build import build
 from services.sandbox.warehouse import Speed
 from services.sandbox.world import NIGHT_STARTS, Sandbox, start_sandbox
 from tests.actions.pipeline import own_coordinator
-from tests.browser.conftest import ROOT, _free_port, _wait_for
+from tests.browser.conftest import ROOT, _free_port, _wait_for, told_ended
 
 pytestmark = pytest.mark.browser
 PATIENCE_MS = 30_000
@@ -114,13 +114,7 @@ def open_plan(page: Any, address: str, path: str, button: str) -> Any:
 
 def ended(place: Place, since: datetime, count: int = 1) -> list[Action]:
     """The actions since an instant, once `count` of them have an outcome."""
-    until = time.monotonic() + 40
-    while time.monotonic() < until:
-        found = place.log(since)
-        if sum(action.ended is not None for action in found) >= count:
-            return found
-        time.sleep(0.3)
-    raise AssertionError(f"no {count} outcomes: {place.log(since)}")
+    return told_ended(lambda: place.log(since), count)
 
 
 def focused(page: Any) -> str:

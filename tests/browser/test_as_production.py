@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -19,7 +18,7 @@ from services.sandbox.scenarios.build import build
 from services.sandbox.warehouse import Speed
 from services.sandbox.world import start_sandbox
 from tests.actions.pipeline import own_coordinator
-from tests.browser.conftest import _free_port, _wait_for
+from tests.browser.conftest import _free_port, _wait_for, told_ended
 from tests.browser.iap import before
 from tests.deploy import image
 from tests.security.proxy import AUDIENCE, NORA, VIC, Proxy
@@ -80,13 +79,6 @@ def actions(place: dict[str, Any]) -> list[Any]:
     return list(read_log(cloud, cloud.now() - timedelta(days=1), cloud.now() + timedelta(days=1)).actions)
 
 
-def ended(place: dict[str, Any]) -> list[Any]:
-    until = time.monotonic() + 30
-    while any(action.ended is None for action in actions(place)) and time.monotonic() < until:
-        time.sleep(0.3)
-    return actions(place)
-
-
 def test_a_viewer_reads_everything_and_finds_no_verb_that_could_be_pressed(place, desk_of):
     page, desk = desk_of(VIC)
     page.goto(f"{desk}/?date=2025-12-29")
@@ -109,7 +101,7 @@ def test_an_operator_repairs_the_night_under_their_own_name_and_the_viewer_sees_
     page.get_by_role("button", name="Re-run 90 lost players", exact=True).click()
     page.get_by_role("dialog").get_by_test_id("stBaseButton-primary").click()
     page.get_by_text("All 158 eligible players have active predictions").wait_for(timeout=90_000)
-    done = ended(place)  # its outcome is recorded a moment after its rows can be seen
+    done = told_ended(lambda: actions(place))
     assert [(a.actor, a.role, a.state) for a in done] == [(NORA, "operator", State.DONE)]
     page.screenshot(path=pictures / "as-production-operator.png")
 

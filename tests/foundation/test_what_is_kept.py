@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -119,7 +118,7 @@ def test_rows_in_a_streaming_buffer_hold_for_seconds_only(keeping, tick, meter):
 
 
 def test_a_statement_that_changes_something_is_never_kept():
-    kept = [path.stem for path in _questions() if _changes(path) and _question(path).may_be_kept]
+    kept = [path.stem for path in catalog.FOLDER.rglob("*.sql") if _changes(path) and _question(path).may_be_kept]
     assert not kept
 
 
@@ -244,14 +243,10 @@ def test_a_column_that_the_table_lacks_is_left_to_the_query_to_name(cloud):
 def test_the_tables_that_a_question_reads_are_those_that_a_parser_finds():
     from services.sandbox.statements import read
 
-    for path in _questions():
+    for path in catalog.FOLDER.rglob("*.sql"):
         query = _question(path)
         if query.may_be_kept:
             assert set(query.reads) == set(read(query.sql).tables), query.name
-
-
-def _questions() -> list[Path]:
-    return [path for path in catalog.FOLDER.rglob("*.sql") if path.parent.name != "parts"]
 
 
 def _question(path) -> catalog.Query:

@@ -35,7 +35,10 @@ def test_the_page_has_our_name_and_look_and_is_theirs_otherwise(client):
     answer = client.get("/coverage")
     assert "<title>Prediction On-Call</title>" in answer.text
     assert LOOK.read_text(encoding="utf-8") in answer.text
-    assert "prefers-color-scheme: dark" in answer.text
+    light, dark = (streamlit.get_option(f"theme.{kind}.backgroundColor") for kind in ("light", "dark"))
+    ground = f"html {{ background: {light} }} @media (prefers-color-scheme: dark) {{ html {{ background: {dark} }} }}"
+    assert light != dark
+    assert ground in answer.text
     rest = re.sub("(<head>)<script>.*?</script>", r"\1", answer.text)
     rest = rest.replace("<title>Prediction On-Call</title>", "<title>Streamlit</title>")
     assert rest[: rest.index("<style>")] + rest[rest.index("</style>") + len("</style>") :] == THEIRS

@@ -114,19 +114,20 @@ def test_of_many_batches_with_rows_of_their_own_the_fullest_are_offered_and_the_
     open_page, monkeypatch
 ):
     now = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
-    holding = [(f"batch_2025-12-{day:02}_1", day) for day in range(20, 26)]
+    holding = [(f"batch_2025-12-{day:02}_1", day, day) for day in range(20, 26)]
+    unproven = ("batch_2025-12-19_1", 24, None)  # at worst, all of its rows are nowhere else
     batches = tuple(
-        BatchTotal(name, date(2025, 12, day), 1, day, 1, now - timedelta(days=2), day, TableClass.ORPHAN)
-        for name, day in holding
+        BatchTotal(name, date(2025, 12, 20), 1, rows, 1, now - timedelta(days=2), lost, TableClass.ORPHAN)
+        for name, rows, lost in (unproven, *holding)
     )
     everything = Inventory((), batches, Health.WARNING, ())
     one = StagingTable("d._staging_x", "x", "w", None, 25, 1, now, None, 25, TableClass.ORPHAN)
     monkeypatch.setattr(reads.staging, "read", lambda _: replace(everything, tables=(one,)))
     app = open_page("staging_tables").app
     offered = [button for button in app.button if button.label.startswith("Consolidate")]
-    assert [button.label.removeprefix("Consolidate batch_2025-12-") for button in offered] == ["25_1", "24_1", "23_1"]
+    assert [button.label.removeprefix("Consolidate batch_2025-12-") for button in offered] == ["25_1", "19_1", "24_1"]
     other = app.selectbox(key="batch to consolidate")
-    assert (other.label, len(other.options)) == ("3 more batches hold rows of their own", 3)
+    assert (other.label, len(other.options)) == ("4 more batches to consolidate", 4)
     other.set_value(holding[0][0]).run()
     app.button(key="offer staging.consolidate one").click().run()
     plan = next(each.value for each in app.markdown if each.value.startswith("#### "))
