@@ -11,7 +11,7 @@ from typing import Any
 
 from services.actions.plan import Change, Friction, Guard, Plan, Share
 from services.actions.verb import Facts
-from services.concurrency import DML_RUNNING, DML_WAITING
+from services.concurrency import ADMITTED
 from services.coordinator import Coordinator, read_coordinator
 from services.foundation.clients import Cloud
 from services.foundation.clock import eastern_day
@@ -22,7 +22,6 @@ from services.runs import LIVE, Batches, read_batches
 from services.staging_tables import StagingTable, read_inventory
 from services.worker_width import CAP_PRODUCT, read_worker
 
-ADMITTED = DML_RUNNING + DML_WAITING
 NOT_BY_A_RUN = {Why.FILTERED_OUT, Why.NOT_CONSOLIDATED, Why.NOT_IN_CONTEXT, Why.NOT_IN_CONTEXT_ALIAS}
 USUAL_ROWS = 25  # five systems × five lines, until the night itself shows another number
 

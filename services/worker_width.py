@@ -13,13 +13,12 @@ from typing import Any
 
 from google.cloud import run_v2
 
-from services.concurrency import DML_RUNNING, DML_WAITING
+from services.concurrency import ADMITTED
 from services.foundation.clients import Cloud
 from services.foundation.clock import ET
 from services.foundation.google_reads import reading_from
 from services.pipeline.config import EMERGENCY_CONCURRENCY, EMERGENCY_INSTANCES, WorkerConcurrencyConfig
 
-ADMITTED = DML_RUNNING + DML_WAITING
 EMERGENCY = (EMERGENCY_INSTANCES, EMERGENCY_CONCURRENCY)  # 12 writes at once, below what the predictions table admits
 FLOOR_INSTANCES, CAP_INSTANCES = 1, 100
 FLOOR_REQUESTS, CAP_REQUESTS = 1, 80
