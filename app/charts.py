@@ -1,34 +1,17 @@
-"""Pictures: facts in, a Plotly figure out. Text takes the theme's colour; marks read in light and dark."""
+"""Charts with axes: facts in, a Plotly figure out. Text takes the theme's colour; marks read in light and dark."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from itertools import pairwise
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.palette import AMBER, OF_HEALTH, RED, TRACK, ink
 from services.coverage import DayCoverage
 from services.foundation.reading import Health
-from services.missing_players import Missing, Why
-from services.night import STAGES, Stage
 
-BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#a3690f", "#3d8259", "#70777d", "#7a5ca3"
-TRACK = "rgba(138,146,152,0.18)"
-FLOW = "rgba(86,140,190,0.17)"
-INK = {"light": "#4f565b", "dark": "#b4bcc1"}
-_GONE = {"lost here": RED, "unexplained": VIOLET, "not run yet": TRACK, "on purpose": TRACK}
-_LOST = ("lost here", "unexplained")
-ALARM = {"light": "#b3372a", "dark": "#ee8d80"}
-OF_HEALTH = {
-    Health.OK: GREEN,
-    Health.WARNING: AMBER,
-    Health.CRITICAL: RED,
-    Health.UNKNOWN: VIOLET,
-    Health.NONE_EXPECTED: GREY,
-}
 _STILL = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
 
 
@@ -49,64 +32,6 @@ def nights(figure: go.Figure, key: str, alt: str, on_pick: Callable[[date], None
             on_pick(date.fromisoformat(str(points[0]["x"])[:10]))
 
     show(figure, key, alt, picked)
-
-
-def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> go.Figure:
-    """Players flowing from stage to stage; beside a bar, how many were lost on the way to it, the greatest loss largest."""
-    gone = Counter((each.lost_at, _kind(each)) for each in missing)
-    figure = blank(36 * len(STAGES) + 16)
-    parts = [(BLUE, [players.get(stage) for stage in STAGES], "players")]
-    parts += [(colour, [gone[stage, kind] for stage in STAGES], kind) for kind, colour in _GONE.items()]
-    rows = [*range(len(STAGES))]
-    for colour, counts, meaning in parts:
-        hover = f"%{{customdata}}: %{{x:,}} {meaning}<extra></extra>"
-        names = [str(stage) for stage in STAGES]
-        figure.add_bar(
-            y=rows, x=counts, customdata=names, orientation="h", width=0.62, marker_color=colour, hovertemplate=hover
-        )
-    widest = max(sum(part[1][row] or 0 for part in parts) for row in rows) or 1
-    most = max((number for (_, kind), number in gone.items() if kind in _LOST), default=0)
-    for row, stage in enumerate(STAGES):
-        words = _beside(players.get(stage), {kind: gone[stage, kind] for kind in _GONE}, most)
-        figure.add_annotation(
-            x=widest * 1.03, y=row, xanchor="left", showarrow=False, text=words, font={"size": 13, "color": ink()}
-        )
-    _flow(figure, [players.get(stage) for stage in STAGES])
-    figure.update_layout(barmode="stack")
-    figure.update_xaxes(visible=False, range=[0, widest * 1.75])
-    figure.update_yaxes(
-        tickvals=rows, ticktext=[str(stage) for stage in STAGES], range=[len(STAGES) - 0.5, -0.5], showgrid=False
-    )
-    return figure
-
-
-def _flow(figure: go.Figure, counts: Sequence[int | None]) -> None:
-    """A pale band from each stage to the next known one, so that the eye follows the players down."""
-    known = [(row, count) for row, count in enumerate(counts) if count is not None]
-    for (above, before), (below, after) in pairwise(known):
-        path = f"M 0,{above + 0.31} L {before},{above + 0.31} L {after},{below - 0.31} L 0,{below - 0.31} Z"
-        figure.add_shape(type="path", path=path, fillcolor=FLOW, line_width=0, layer="below")
-
-
-def _kind(each: Missing) -> str:
-    """How a picture tells a missing player: lost, not explained, or not there for a good reason."""
-    if each.why is Why.UNEXPLAINED:
-        return "unexplained"
-    if each.why is Why.NOT_RUN_YET:
-        return "not run yet"
-    return "on purpose" if each.expected else "lost here"
-
-
-def _beside(count: int | None, gone: Mapping[str, int], most: int) -> str:
-    words = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
-    for kind, number in gone.items():
-        if number and kind in _LOST:
-            size = 16 if number == most else 13
-            look = f"color:{ALARM.get(_theme(), RED)};font-size:{size}px"
-            words.append(f"<span style='{look}'><b>−{number:,} {kind}</b></span>")
-        elif number:
-            words.append(f"−{number:,} {kind}")
-    return "  ".join(words)
 
 
 def share(day: DayCoverage, denominator: str) -> float | None:
@@ -145,15 +70,6 @@ def coverage_by_date(
     return figure
 
 
-def ink() -> str:
-    """The colour of words in a picture; Plotly draws them itself and cannot follow the page's theme."""
-    return INK.get(_theme(), GREY)
-
-
-def _theme() -> str:
-    return st.context.theme.type or ""
-
-
 def blank(height: int) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
@@ -176,12 +92,12 @@ def blank(height: int) -> go.Figure:
     return figure
 
 
-def limit(figure: go.Figure, at: float, words: str, colour: str, beside: bool = False) -> None:
+def limit(figure: go.Figure, at: float, words: str, colour: str, beside: bool = False, axis: str = "y") -> None:
     """A dotted line across the picture, named above its left end, or beside it where bars would hide the name."""
     place = {"x": 1.005, "yanchor": "middle"} if beside else {"x": 0, "yanchor": "bottom"}
-    figure.add_hline(y=at, line_color=colour, line_width=1, line_dash="dot")
-    figure.add_annotation(
-        xref="paper", y=at, text=words, showarrow=False, xanchor="left", font={"color": ink(), "size": 11.5}, **place
-    )
+    line = {"color": colour, "width": 1, "dash": "dot"}
+    figure.add_shape(x0=0, x1=1, xref="paper", y0=at, y1=at, yref=axis, line=line)
+    look = {"xref": "paper", "yref": axis, "showarrow": False, "xanchor": "left"}
+    figure.add_annotation(y=at, text=words, font={"color": ink(), "size": 11.5}, **look, **place)
     if beside:
         figure.update_layout(margin_r=92)

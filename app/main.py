@@ -60,7 +60,6 @@ def navigation() -> st.Page:
                     title=title,
                     icon=f":material/{icon}:",
                     url_path=HOME if name == "overview" else name,
-                    help=question,
                     default=name == "overview",
                 )
                 for name, title, icon, question in pages

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from html import escape
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from app import charts, reads, session, words
+from app import palette, reads, session, words
 from services.concurrency import Widths
 from services.dml_errors import DmlReport
 from services.folded_time import Stretch, fold, pauses, place
@@ -27,21 +26,20 @@ EVIDENCE = {
 }
 _SHAPES = {
     Health.OK: "circle",
-    Health.WARNING: "triangle-up",
-    Health.CRITICAL: "x",
+    Health.WARNING: "triangle",
+    Health.CRITICAL: "cross",
     Health.UNKNOWN: "diamond",
-    Health.NONE_EXPECTED: "circle-open",
+    Health.NONE_EXPECTED: "ring",
 }
 _TOGETHER = 0.015  # marks closer than this share of the axis are one mark with all their words
 _ROOM = 0.3  # what a label needs beside its mark
 _LONGEST = 34
-_GO = "night chart goes to"
 
 
 def panel(
     game_date: date, batches: Reading[Batches], writes: Reading[DmlReport], widths: Reading[Widths], key: str
 ) -> None:
-    """The picture under its heading; a click on a mark opens the page with its evidence."""
+    """The picture under its heading: a lane's name leads to its evidence, a mark tells its words."""
     cloud, now = session.cloud(), session.now()
     alerts, log = reads.alerts.begin(cloud), reads.actions.begin(cloud, *night_window(game_date))
     line = night_line(game_date, now, batches, writes, widths, alerts(), log())
@@ -49,25 +47,14 @@ def panel(
     if not line.marks and not line.unknown:
         st.caption(":material/bedtime: Nothing happened: no batch, rejected write, scale change, alert or action.")
         return
-    _show(line, f"{key} night")
-
-
-def _show(line: NightLine, key: str) -> None:
-    def picked() -> None:
-        points = st.session_state[key].selection.points
-        if points and (page := EVIDENCE.get(_lane_of(points[0]))):
-            st.session_state[_GO] = page
-
-    charts.show(figure(line), key=key, alt=in_words(line), on_select=picked)
+    with st.container(horizontal=True, gap="xsmall", key=f"night line {key}"):
+        with st.container(width=104, gap=None, key="lanes"):
+            for lane in LANES:
+                way = f"../pages/{EVIDENCE[lane]}.py"
+                st.page_link(way, label=lane, query_params=session.link())
+        st.html(picture(line), width="stretch")
     folded = "quiet hours folded · " if len(_stretches(line)) > 1 else ""
-    st.caption(f":small[ET · {folded}a mark tells its words and UTC, a click opens its evidence]")
-    if page := st.session_state.pop(_GO, ""):
-        st.switch_page(f"../pages/{page}.py", query_params=session.link())
-
-
-def _lane_of(point: dict[str, object]) -> str:
-    told = point.get("customdata")
-    return str(told[0]) if isinstance(told, list | tuple) and told else ""
+    st.caption(f":small[ET · {folded}a mark tells its words and UTC, a lane's name leads to its evidence]")
 
 
 def in_words(line: NightLine) -> str:
@@ -83,44 +70,39 @@ def in_words(line: NightLine) -> str:
     return " ".join(told)
 
 
+def picture(line: NightLine) -> str:
+    """One lane for each kind, worst told largest; the axis leaves out the hours in which nothing happened."""
+    stretches = _stretches(line)
+    lanes = []
+    for lane in LANES:
+        marks = line.of(lane)
+        draw = {REJECTED: _columns, BATCHES: _bars}.get(lane, _points)
+        drawn = draw(marks, stretches) if marks else []
+        if lane in line.unknown or not marks:
+            drawn.append(_says(0.0, "unknown" if lane in line.unknown else "none", "after"))
+        lanes.append(f'<div class="lane">{"".join(drawn)}</div>')
+    lanes.insert(0, f'<div class="above">{_folds(stretches)}</div>')
+    return f'<div class="night" role="group" aria-label="{escape(in_words(line))}">{"".join(lanes)}{_axis(stretches)}</div>'
+
+
 def _stretches(line: NightLine) -> tuple[Stretch, ...]:
     return fold([mark.at for mark in line.marks] + [mark.ended for mark in line.marks if mark.ended])
 
 
-def figure(line: NightLine) -> go.Figure:
-    """One lane for each kind, worst told largest; the axis leaves out the hours in which nothing happened."""
-    stretches = _stretches(line)
-    drawn = charts.blank(38 * len(LANES) + 44)
-    for row, lane in enumerate(reversed(LANES)):
-        marks = line.of(lane)
-        if lane == REJECTED:
-            _columns(drawn, marks, row, stretches)
-        elif lane == BATCHES:
-            _bars(drawn, marks, row, stretches)
-        else:
-            _points(drawn, _joined(marks, stretches), row, stretches)
-        if lane in line.unknown or not marks:
-            _says(drawn, row, 0.0, "unknown" if lane in line.unknown else "none", "left")
-    _axis(drawn, stretches)
-    drawn.update_layout(barmode="overlay", margin={"l": 8, "r": 8, "t": 22, "b": 8})
-    for row in range(1, len(LANES)):
-        drawn.add_hline(y=row - 0.5, line_color=charts.TRACK, line_width=1, layer="below")
-    rows = [*range(len(LANES))]
-    drawn.update_yaxes(tickvals=rows, ticktext=[*reversed(LANES)], range=[-0.6, len(LANES) - 0.4], showgrid=False)
-    return drawn
-
-
-def _axis(drawn: go.Figure, stretches: tuple[Stretch, ...]) -> None:
+def _axis(stretches: tuple[Stretch, ...]) -> str:
     ticks = [(each.left, each.start) for each in stretches]
     ticks += [(each.right, each.end) for each in stretches[-1:] if each.right - each.left > 0.2]
-    drawn.update_xaxes(
-        range=[-0.01, 1.01], tickvals=[x for x, _ in ticks], ticktext=[f"{at.astimezone(ET):%H:%M}" for _, at in ticks]
+    told = (f'<span style="left:{_pct(x)}">{at.astimezone(ET):%H:%M}</span>' for x, at in ticks)
+    return f'<div class="below">{"".join(told)}</div>'
+
+
+def _folds(stretches: tuple[Stretch, ...]) -> str:
+    """The folded pauses as bands through all lanes, each with its length above it."""
+    return "".join(
+        f'<i class="fold" style="left:{_pct(middle)};background:{palette.TRACK}"></i>'
+        f'<span style="left:{_pct(middle)}">{_long(length)}</span>'
+        for middle, length in pauses(stretches)
     )
-    for middle, length in pauses(stretches):
-        drawn.add_vrect(middle - 0.012, middle + 0.012, fillcolor=charts.TRACK, line_width=0, layer="below")
-        drawn.add_annotation(
-            x=middle, y=1, yref="paper", yanchor="bottom", showarrow=False, text=_long(length), font_size=11
-        )
 
 
 def _long(length: timedelta) -> str:
@@ -128,44 +110,41 @@ def _long(length: timedelta) -> str:
     return f"{hours} h {minutes:02d}" if hours else f"{minutes} min"
 
 
-def _bars(drawn: go.Figure, marks: Sequence[Mark], row: int, stretches: tuple[Stretch, ...]) -> None:
+def _bars(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
+    drawn = []
     for mark in marks:
         left, right = place(stretches, mark.at), place(stretches, mark.ended or mark.at)
-        drawn.add_bar(
-            x=[max(right - left, 0.004)], base=[left], y=[row], width=0.5, orientation="h", **_look([mark], mark.health)
-        )
-        if right - left > _ROOM:
-            _says(drawn, row, (left + right) / 2, escape(mark.label), "center", "white")
-        else:
-            _beside(drawn, mark.label, row, left, right, [place(stretches, other.at) for other in marks])
+        inside = escape(mark.label) if right - left > _ROOM else ""
+        drawn.append(_mark([mark], mark.health, "bar", left, f"width:max(3px,{_pct(right - left)})", inside))
+        if not inside:
+            drawn.append(_beside(mark.label, left, right, [place(stretches, other.at) for other in marks]))
+    return drawn
 
 
-def _columns(drawn: go.Figure, marks: Sequence[Mark], row: int, stretches: tuple[Stretch, ...]) -> None:
+def _columns(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
     """Rejected writes by minute, the worst minute as high as its lane."""
-    most = max((mark.count for mark in marks), default=1)
+    most = max(mark.count for mark in marks)
+    drawn = []
     for mark in marks:
         left, right = place(stretches, mark.at), place(stretches, mark.ended or mark.at)
-        height = 0.15 + 0.65 * mark.count / most
-        look = _look([mark], mark.health)
-        drawn.add_bar(
-            x=[(left + right) / 2], base=[row - 0.4], y=[height], width=max(right - left, 0.006) * 0.92, **look
-        )
-    if marks:
-        total = sum(mark.count for mark in marks)
-        left, right = place(stretches, marks[0].at), place(stretches, marks[-1].ended or marks[-1].at)
-        _beside(drawn, f"{total:,}, at most {most:,} a minute", row, left, right, [left])
+        size = f"width:max(4px,{_pct(0.92 * (right - left))});height:{15 + 65 * mark.count / most:.0f}%"
+        drawn.append(_mark([mark], mark.health, "column", left, size))
+    left, right = place(stretches, marks[0].at), place(stretches, marks[-1].ended or marks[-1].at)
+    total = sum(mark.count for mark in marks)
+    return [*drawn, _beside(f"{total:,}, at most {most:,} a minute", left, right, [left])]
 
 
-def _points(drawn: go.Figure, groups: Sequence[tuple[Mark, ...]], row: int, stretches: tuple[Stretch, ...]) -> None:
+def _points(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
+    groups = _joined(marks, stretches)
     places = [place(stretches, group[0].at) for group in groups]
+    drawn = []
     for group, x in zip(groups, places, strict=True):
         health = worst(mark.health for mark in group)
-        drawn.add_scatter(
-            x=[x], y=[row], mode="markers", marker_symbol=_SHAPES[health], marker_size=13, **_look(group, health)
-        )
+        drawn.append(_mark(group, health, "point", x))
         first = min(group, key=lambda mark: SEVERITY.index(mark.health))
         label = first.label if len(group) == 1 else f"{first.label} +{len(group) - 1}"
-        _beside(drawn, label, row, x, x, places)
+        drawn.append(_beside(label, x, x, places))
+    return drawn
 
 
 def _joined(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[tuple[Mark, ...]]:
@@ -179,44 +158,34 @@ def _joined(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[tuple
     return [tuple(group) for group in groups]
 
 
-def _look(marks: Sequence[Mark], health: Health) -> dict[str, object]:
-    """Colour, and what the pointer is told: ET, UTC, the whole sentence. What was logged must not format itself."""
-    told = "<br>".join(f"<b>{words.exact_time(mark.at)}</b> {escape(_wrapped(mark.sentence))}" for mark in marks)
-    return {
-        "marker_color": charts.OF_HEALTH[health],
-        "customdata": [[marks[0].lane]],
-        "hovertemplate": told.replace("\n", "<br>").replace("%{", "% {") + "<extra></extra>",
-    }
+def _mark(marks: Sequence[Mark], health: Health, kind: str, x: float, size: str = "", inside: str = "") -> str:
+    """A mark that pointer, finger and keyboard reach; it tells ET, UTC and the whole sentence. What was logged stays text."""
+    told = [(words.exact_time(mark.at), mark.sentence) for mark in marks]
+    tip = "".join(f"<span><b>{at}</b> {escape(sentence)}</span>" for at, sentence in told)
+    label = escape(f"{health}: " + "; ".join(f"{at} {sentence}" for at, sentence in told))
+    look = f"left:{_pct(x)};{size};--mark:{palette.OF_HEALTH[health]}"
+    side = "to-left" if x > 0.5 else "to-right"
+    return (
+        f'<span class="mark {kind} {_SHAPES[health]}" style="{look}" tabindex="0" role="img" aria-label="{label}">'
+        f'<i>{inside}</i><span class="tip {side}">{tip}</span></span>'
+    )
 
 
-def _wrapped(sentence: str, width: int = 70) -> str:
-    lines = [""]
-    for word in sentence.split():
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
-
-
-def _beside(drawn: go.Figure, label: str, row: int, left: float, right: float, others: Sequence[float]) -> None:
-    """A few words on the side where there is room; without room the pointer tells them."""
+def _beside(label: str, left: float, right: float, others: Sequence[float]) -> str:
+    """A few words on the side where there is room; without room the mark tells them."""
     words = escape(label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…")
     after = min((x for x in others if x > left), default=1.0)
     before = max((x for x in others if x < left), default=0.0)
     if after - right > _ROOM:
-        _says(drawn, row, right, words, "left")
-    elif left - before > _ROOM:
-        _says(drawn, row, left, words, "right")
+        return _says(right, words, "after")
+    return _says(left, words, "before") if left - before > _ROOM else ""
 
 
-def _says(drawn: go.Figure, row: int, x: float, words: str, anchor: str, colour: str = "") -> None:
-    """Words that begin, or end, a marker's width from a place; or stand in its middle."""
-    drawn.add_annotation(
-        x=x,
-        y=row,
-        text=words,
-        xanchor=anchor,
-        xshift={"left": 10, "right": -10}.get(anchor, 0),
-        showarrow=False,
-        font={"size": 12, "color": colour or charts.ink()},
-    )
+def _says(x: float, words: str, side: str) -> str:
+    """Words that begin, or end, a mark's width from a place."""
+    at = f"left:{_pct(x)}" if side == "after" else f"right:{_pct(1 - x)}"
+    return f'<span class="said {side}" style="{at}">{words}</span>'
+
+
+def _pct(share: float) -> str:
+    return f"{100 * share:.2f}%"

@@ -41,7 +41,7 @@ def application(settings: Settings) -> st.App:
 def get_ready() -> None:
     """What the first visitor would otherwise wait for: scripts packed, modules imported, tonight's answers read."""
     pack_all(STATIC)
-    import_module("app.night_chart")  # Plotly and pandas come with it
+    import_module("app.charts")  # Plotly and pandas come with it
     from app import reads, session
 
     try:

@@ -51,7 +51,7 @@ def signal(health: Health, name: str, text: str, page: str, query: dict[str, str
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
         st.markdown(badge(health), width=106)
         way = f"../pages/{page}.py"
-        st.page_link(way, label=f"**{name}**", help="Open its evidence", query_params=query, width=108)
+        st.page_link(way, label=f"**{name}**", query_params=query, width=108)
         st.markdown(words.plain(text).replace(" %", "\N{NO-BREAK SPACE}%"), width="stretch")
 
 
@@ -80,7 +80,7 @@ def card(label: str, value: str, beside: str, page: str = "") -> None:
         return
     with st.container(border=True, gap="xsmall", key=f"figure {label}"):
         way = f"../pages/{page}.py"
-        st.page_link(way, label=label, help="Open its evidence", query_params=session.link())
+        st.page_link(way, label=label, query_params=session.link())
         st.metric(label, value, delta_description=beside or None, label_visibility="collapsed")
 
 

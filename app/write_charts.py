@@ -1,4 +1,4 @@
-"""Pictures of the write limit: who was rejected when, how many statements stood at once, how wide the services are."""
+"""Charts of the write limit: who was rejected when, how many statements stood at once."""
 
 from __future__ import annotations
 
@@ -8,17 +8,33 @@ from itertools import accumulate
 
 import plotly.graph_objects as go
 
-from app.charts import AMBER, BLUE, OF_HEALTH, RED, blank, limit
-from services.concurrency import DML_RUNNING, DML_WAITING, Widths
+from app.charts import blank, limit
+from app.palette import AMBER, BLUE, RED
+from services.concurrency import ADMITTED, DML_RUNNING, DML_WAITING
 from services.dml_errors import DmlReport, WriteAttempt
 from services.foundation.clock import ET
 
-ADMITTED = DML_RUNNING + DML_WAITING
+
+def of_night(report: DmlReport) -> go.Figure:
+    """Writes by minute, and below them on the same line of time how many statements stood at once against what is admitted."""
+    figure = blank(400)
+    figure.update_layout(
+        xaxis={"tickformat": "%H:%M", "anchor": "y2"},
+        yaxis={"domain": [0.56, 1]},
+        yaxis2={**figure.layout.yaxis.to_plotly_json(), "domain": [0, 0.38]},
+        barmode="stack",
+        showlegend=True,
+        margin_t=46,
+        legend_y=1.08,
+    )
+    _by_minute(figure, report)
+    _outstanding(figure, report.attempts)
+    if report.alert_at is not None:
+        _mark(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
+    return figure
 
 
-def rejections_by_minute(report: DmlReport) -> go.Figure:
-    """Writes by minute, accepted and rejected stacked, with the instant the alert rule would have fired."""
-    figure = blank(240)
+def _by_minute(figure: go.Figure, report: DmlReport) -> None:
     minutes = [_there(minute) + timedelta(seconds=30) for minute, _, _ in report.by_minute]
     kinds = (
         ("accepted", [attempted - rejected for _, attempted, rejected in report.by_minute], BLUE),
@@ -37,32 +53,27 @@ def rejections_by_minute(report: DmlReport) -> go.Figure:
             textangle=0,
             hovertemplate="%{x|%H:%M} ET: %{y} " + name + "<extra></extra>",
         )
-    if report.alert_at is not None:
-        _mark(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
-    figure.update_layout(barmode="stack", showlegend=True, margin_t=46, legend_y=1.13)
-    figure.update_xaxes(tickformat="%H:%M")
     if minutes:
         figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max(minutes) + timedelta(minutes=3)])
-    return figure
 
 
-def outstanding(attempts: Iterable[WriteAttempt]) -> go.Figure:
-    """Statements running or waiting at once, second by second, against the 2 + 20 that the table admits."""
-    figure = blank(240)
+def _outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:
     times, counts = at_once(attempts)
     figure.add_scatter(
         x=[_there(at) for at in times],
         y=counts,
+        yaxis="y2",
         mode="lines",
         line={"shape": "hv", "color": BLUE, "width": 1.5},
         fill="tozeroy",
         fillcolor="rgba(61,122,176,0.22)",
-        hovertemplate="%{x|%H:%M:%S} ET: %{y}<extra></extra>",
+        name="running or waiting",
+        showlegend=False,
+        hovertemplate="%{x|%H:%M:%S} ET: %{y} running or waiting<extra></extra>",
     )
-    limit(figure, ADMITTED, f"{DML_RUNNING} running + {DML_WAITING} waiting = {ADMITTED}", RED)
-    figure.update_yaxes(range=[0, max([ADMITTED, *counts]) * 1.25])
-    figure.update_xaxes(tickformat="%H:%M:%S", nticks=6)
-    return figure
+    figure.update_layout(yaxis2_range=[0, max([ADMITTED, *counts]) * 1.35])
+    words = f"running or waiting at once; {DML_RUNNING} running + {DML_WAITING} waiting = {ADMITTED} are admitted"
+    limit(figure, ADMITTED, words, RED, axis="y2")
 
 
 def at_once(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
@@ -73,35 +84,8 @@ def at_once(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]
     return [at for at, _ in steps], list(accumulate(change for _, change in steps))
 
 
-def widths(facts: Widths) -> go.Figure:
-    """Each service's widest: instances × concurrent requests, against the statements the table admits."""
-    figure = blank(52 * len(facts.services) + 56)
-    products = [service.product for service in facts.services]
-    figure.add_bar(
-        y=[service.service for service in facts.services],
-        x=products,
-        orientation="h",
-        marker_color=[OF_HEALTH[service.health] for service in facts.services],
-        text=[
-            f" {s.max_instances} × {s.request_concurrency} = {s.product}" if s.product else " no maximum is set"
-            for s in facts.services
-        ],
-        textposition="outside",
-        cliponaxis=False,
-        hoverinfo="skip",
-    )
-    figure.add_vline(x=ADMITTED, line_color=RED, line_width=1, line_dash="dot")
-    figure.add_annotation(
-        x=ADMITTED, y=1, yref="paper", yanchor="bottom", showarrow=False, text=f"the table admits {ADMITTED}"
-    )
-    figure.update_layout(margin_t=24, bargap=0.4)
-    figure.update_xaxes(range=[0, max([ADMITTED, *(p for p in products if p)]) * 1.45], nticks=6)
-    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
-    return figure
-
-
 def _mark(figure: go.Figure, at: datetime, words: str) -> None:
-    figure.add_vline(x=_there(at), line_color=AMBER, line_width=1.5)
+    figure.add_shape(x0=_there(at), x1=_there(at), y0=0, y1=1, yref="paper", line={"color": AMBER, "width": 1.5})
     figure.add_annotation(
         x=_there(at), y=1, yref="paper", yanchor="bottom", xanchor="left", text=words, showarrow=False
     )

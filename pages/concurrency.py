@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app import charts, reads, repairs, session, tables, widgets, words, write_charts
-from services.concurrency import ServiceWidth, Widths
+from app import bars, reads, repairs, session, tables, widgets, words
+from services.concurrency import ADMITTED, ServiceWidth, Widths
 from services.foundation.reading import Health, worst
 
 cloud = session.cloud()
@@ -35,7 +35,7 @@ def headline(facts: Widths) -> str:
     writers = [service for service in facts.services if service.writes_predictions]
     if not writers:
         return "No service that writes predictions was found"
-    return "; ".join(f"{sentence(service)}, the table admits {write_charts.ADMITTED}" for service in writers)
+    return "; ".join(f"{sentence(service)}, the table admits {ADMITTED}" for service in writers)
 
 
 def maximum(value: int | None) -> str:
@@ -46,7 +46,7 @@ def show(facts: Widths) -> None:
     health = worst(service.health for service in facts.services) if facts.services else Health.UNKNOWN
     widgets.verdict(health, headline(facts))
     repairs.of_width()
-    charts.show(write_charts.widths(facts), "concurrency widths", "; ".join(map(sentence, facts.services)))
+    bars.show(bars.widths(facts), "; ".join(map(sentence, facts.services)))
     tables.listing(
         [{"": name, **{each.service: tell(each) for each in facts.services}} for name, tell in LINES.items()],
         alt="Width of each service",

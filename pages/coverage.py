@@ -6,7 +6,7 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app import charts, reads, repairs, session, tables, widgets
+from app import bars, charts, reads, repairs, session, tables, widgets
 from services.coverage import Funnel, History, funnel
 from services.foundation.clock import eastern_day
 from services.foundation.reading import Health
@@ -89,9 +89,8 @@ def one_night(night: Night) -> None:
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
         st.subheader("Where players were lost", anchor=False)
-        charts.show(
-            charts.funnel(facts.players, missing(night)),
-            key="coverage funnel",
+        bars.show(
+            bars.funnel(facts.players, missing(night)),
             alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in facts.players.items()),
         )
     with panels.cell():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import charts, reads, session, tables, widgets, write_charts
+from services.concurrency import ADMITTED
 from services.dml_errors import DmlReport
 from services.foundation.clock import ET, night_window
 
@@ -28,7 +29,7 @@ def figures(report: DmlReport) -> None:
     with st.grid(4, min_column_width=125):
         widgets.figure("Rejected", report.rejected, report.attempted, about="attempted")
         widgets.figure("Rejection rate", report.rejected_pct, unit="%", about=agreed)
-        widgets.figure("Most at once", report.peak_outstanding, write_charts.ADMITTED, about="admitted")
+        widgets.figure("Most at once", report.peak_outstanding, ADMITTED, about="admitted")
         widgets.card("Alert rule would fire", *fires(report))
 
 
@@ -39,18 +40,10 @@ def fires(report: DmlReport) -> tuple[str, str]:
     return f"{report.alert_at.astimezone(ET):%H:%M:%S} ET", f"at {rule}, {report.alert_at:%H:%M:%S} UTC"
 
 
-def pictures(report: DmlReport) -> None:
-    panels = st.grid(2, min_column_width=400, gap="medium")
-    with panels.cell():
-        st.subheader("Writes by minute", anchor=False)
-        charts.show(write_charts.rejections_by_minute(report), "dml minutes", f"Writes by minute: {headline(report)}")
-    with panels.cell():
-        st.subheader("Statements running or waiting", anchor=False)
-        charts.show(
-            write_charts.outstanding(report.attempts),
-            "dml outstanding",
-            f"At most {report.peak_outstanding} statements stood at once; {write_charts.ADMITTED} are admitted",
-        )
+def picture(report: DmlReport) -> None:
+    st.subheader("Writes by minute", anchor=False)
+    at_once = f"at most {report.peak_outstanding} statements stood at once, {ADMITTED} are admitted"
+    charts.show(write_charts.of_night(report), "dml writes", f"Writes by minute: {headline(report)}; {at_once}")
 
 
 def show(report: DmlReport) -> None:
@@ -58,7 +51,7 @@ def show(report: DmlReport) -> None:
     figures(report)
     widgets.gaps(report.problems)
     if report.attempted:
-        pictures(report)
+        picture(report)
         tables.listing(
             [{"why rejected": reason, "writes": count} for reason, count in report.by_reason],
             alt="Rejected writes by reason",

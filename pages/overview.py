@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, night_chart, reads, repairs, session, widgets
+from app import bars, night_chart, reads, repairs, session, widgets
 from services.coverage import funnel
 from services.missing_players import missing
 from services.night import Night, Stage
@@ -32,9 +32,8 @@ def losses(night: Night) -> None:
     """The funnel, with the players lost at each stage beside it."""
     players = funnel(night, cloud.settings).players
     st.subheader("Where players were lost", anchor=False)
-    charts.show(
-        charts.funnel(players, missing(night)),
-        key="overview funnel",
+    bars.show(
+        bars.funnel(players, missing(night)),
         alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in players.items()),
     )
     widgets.gaps(night.problems)

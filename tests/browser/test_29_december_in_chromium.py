@@ -65,7 +65,7 @@ def test_the_overview_shows_the_loss_and_its_denominators(page, dashboard, pictu
     expect(main.get_by_role("heading", level=2)).to_contain_text("90 of 158")
     for figure in ("43.0 %", "68 of 158 eligible", "19.3 %", "68 of 352 in context", "1,700", "of 3,950 generated"):
         expect(main.get_by_text(figure, exact=True)).to_be_visible()
-    expect(main.locator(".js-plotly-plot").get_by_text("90 lost here")).to_be_visible()
+    expect(main.locator(".rows").get_by_text("90 lost here")).to_be_visible()
     assert cut_off(page) == []
     keep(page, pictures, "overview")
     assert page.faults == []

@@ -77,14 +77,21 @@ def test_on_a_small_screen_the_answer_and_its_button_stand_in_the_first_look(pag
     assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
 
 
-def test_a_mark_in_the_picture_of_the_night_opens_its_evidence(page, dashboard):
+def test_a_mark_in_the_picture_of_the_night_tells_its_words_to_who_goes_by_keyboard(page, dashboard):
     main = look(page, f"{dashboard}/{NIGHT}")
-    rejected = main.locator(".js-plotly-plot").last.locator(".barlayer .point path").nth(2)
-    rejected.scroll_into_view_if_needed()
-    box = rejected.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.up()
+    worst = main.locator(".mark.column").nth(1)
+    words = worst.get_by_text("61 of 87 writes rejected in this minute")
+    expect(words).to_be_hidden()
+    worst.focus()
+    expect(words).to_be_visible()
+
+
+def test_a_lane_of_the_night_leads_to_its_evidence(page, dashboard):
+    main = look(page, f"{dashboard}/{NIGHT}")
+    lane, name = main.locator(".night .lane").nth(1), main.get_by_role("link", name="rejected writes")
+    middles = [box["y"] + box["height"] / 2 for box in (lane.bounding_box(), name.bounding_box())]
+    assert abs(middles[0] - middles[1]) < 3, "a name stands before its lane"
+    name.click()
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-29"))
 
 

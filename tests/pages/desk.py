@@ -35,6 +35,11 @@ class Screen:
         return "\n".join(texts).replace("\\", "")
 
     @property
+    def pictures(self) -> list[str]:
+        """The pictures drawn as HTML."""
+        return [each.proto.body for each in self.app.get("html")]
+
+    @property
     def verdict(self) -> str:
         """The page's one line."""
         return next((each.value for each in self.app.markdown if each.value.startswith("## ")), "").replace("\\", "")

@@ -18,7 +18,7 @@ from tests.pages.desk import INCIDENT, NO_GAMES
 
 EVERY_PAGE = sorted(page.stem for page in (Path(__file__).parents[2] / "pages").glob("*.py"))
 AT = datetime(2025, 12, 29, 19, 47, 29, tzinfo=UTC)
-EVIL = Mark(ALERTS, AT, "writes opened", "<b>all is well</b> %{x} opened", Health.CRITICAL)
+EVIL = Mark(ALERTS, AT, "writes opened", '<b>all is well</b> " onfocus="alert() opened', Health.CRITICAL)
 REJECTIONS = Mark(REJECTED, AT, "61", "61 of 87 writes rejected", Health.CRITICAL, AT + timedelta(minutes=1), 61)
 
 
@@ -28,6 +28,8 @@ def test_every_picture_and_table_has_words_in_its_place(open_page, page):
     for kind in ("plotly_chart", "arrow_data_frame", "dataframe", "table"):
         for each in screen.app.get(kind):
             assert each.proto.alt, f"{kind} on {page}"
+    for picture in screen.pictures:
+        assert re.search(r'aria-label="[^"]+"', picture), f"a picture on {page}"
 
 
 @pytest.mark.parametrize(
@@ -76,11 +78,11 @@ def test_every_figure_of_the_overview_leads_to_its_evidence(open_page):
 def test_a_night_in_which_nothing_happened_says_so_in_words(open_page):
     screen = open_page(date=NO_GAMES)
     assert "Nothing happened: no batch, rejected write, scale change, alert or action." in screen.words
-    assert not screen.app.get("plotly_chart")
+    assert not [picture for picture in screen.pictures if 'class="night"' in picture]
 
 
 def test_the_picture_of_the_night_tells_the_same_in_words(open_page):
-    (alt,) = [p.proto.alt for p in open_page(date=INCIDENT).app.get("plotly_chart") if "The night of" in p.proto.alt]
+    (alt,) = re.findall(r'aria-label="(The night of [^"]*)"', "".join(open_page(date=INCIDENT).pictures))
     for words in (
         "61 of 87 writes rejected in this minute",
         "158 players asked",
@@ -91,18 +93,23 @@ def test_the_picture_of_the_night_tells_the_same_in_words(open_page):
     assert all(f"{lane.capitalize()}:" in alt for lane in LANES)
 
 
-def test_a_mark_tells_new_york_and_utc_and_a_sentence_cannot_format_itself():
-    drawn = night_chart.figure(NightLine(NIGHT, (REJECTIONS, EVIL)))
-    (hover,) = [trace.hovertemplate for trace in drawn.data if trace.customdata[0][0] == ALERTS]
-    assert "14:47:29 ET (19:47:29 UTC)" in hover
-    assert "<b>all is well" not in hover
-    assert "%{x}" not in hover
+def test_a_mark_tells_new_york_and_utc_and_a_sentence_stays_text():
+    drawn = night_chart.picture(NightLine(NIGHT, (REJECTIONS, EVIL)))
+    (tip,) = re.findall(r'<span class="tip to-\w+">(.*?)</span></span>', drawn.split("cross point")[-1])[-1:]
+    assert "14:47:29 ET (19:47:29 UTC)" in tip
+    assert "<b>all is well" not in drawn
+    assert 'onfocus="' not in drawn
+
+
+def test_a_mark_can_be_reached_by_keyboard_and_says_its_state_and_its_words():
+    drawn = night_chart.picture(NightLine(NIGHT, (REJECTIONS,)))
+    assert re.search(r'tabindex="0" role="img" aria-label="critical: 14:47:29 ET [^"]*61 of 87 writes rejected"', drawn)
 
 
 def test_a_lane_that_could_not_be_read_says_unknown_in_the_picture_and_in_the_words():
-    line = NightLine(NIGHT, (REJECTIONS,), {ALERTS: "The warehouse is down"})
-    assert "unknown" in [note.text for note in night_chart.figure(line).layout.annotations]
-    assert "Alerts are unknown: The warehouse is down" in night_chart.in_words(line)
+    drawn = night_chart.picture(NightLine(NIGHT, (REJECTIONS,), {ALERTS: "The warehouse is down"}))
+    assert drawn.count(">unknown<") == 1
+    assert "Alerts are unknown: The warehouse is down" in drawn
 
 
 def test_every_lane_leads_to_a_page():

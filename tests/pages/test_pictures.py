@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from app import charts, write_charts
+from app import bars, charts, write_charts
+from services.concurrency import ServiceWidth, Width, Widths
 from services.coverage import DayCoverage
 from services.dml_errors import WriteAttempt
 from services.foundation.reading import Health
@@ -48,6 +49,15 @@ def test_a_night_that_was_not_judged_has_no_percentage():
 
 
 def test_a_stage_nobody_could_read_is_called_unknown_and_draws_no_bar():
-    figure = charts.funnel({**dict.fromkeys(STAGES, 158), Stage.STAGED: None}, ())
-    assert figure.data[0].x[STAGES.index(Stage.STAGED)] is None
-    assert figure.layout.annotations[STAGES.index(Stage.STAGED)].text == "<b>unknown</b>"
+    drawn = bars.funnel({**dict.fromkeys(STAGES, 158), Stage.STAGED: None}, ())
+    assert drawn.count('title="') == len(STAGES) - 1
+    assert 'title="staged' not in drawn
+    assert drawn.count("<b>unknown</b>") == 1
+
+
+def test_a_width_without_a_maximum_is_told_and_draws_no_bar():
+    endless = ServiceWidth("worker", None, None, 3, "r", None, "", "", Width.DRIFTED, Health.CRITICAL, True)
+    drawn = bars.widths(Widths((endless,), ()))
+    assert "<b>no maximum is set</b>" in drawn
+    assert 'title="' not in drawn
+    assert "the table admits 22" in drawn

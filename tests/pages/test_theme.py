@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app import charts
+from app import palette
 
 CONFIG = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 THEMES = ("light", "dark")
@@ -63,7 +63,7 @@ def test_white_letters_on_the_button_that_repairs_can_be_read(theme):
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("mark", ["BLUE", "RED", "AMBER", "GREEN", "VIOLET", "GREY"])
 def test_a_mark_in_a_picture_stands_out_and_its_white_number_can_be_read(theme, mark):
-    colour = getattr(charts, mark)
+    colour = getattr(palette, mark)
     assert contrast(colour, CONFIG["theme"][theme]["backgroundColor"]) >= 3
     assert contrast(colour, "#ffffff") >= 4.5
 
@@ -71,8 +71,8 @@ def test_a_mark_in_a_picture_stands_out_and_its_white_number_can_be_read(theme, 
 @pytest.mark.parametrize("theme", THEMES)
 def test_words_in_a_picture_can_be_read(theme):
     background = CONFIG["theme"][theme]["backgroundColor"]
-    assert contrast(charts.INK[theme], background) >= 4.5
-    assert contrast(charts.ALARM[theme], background) >= 4.5
+    assert contrast(palette.INK[theme], background) >= 4.5
+    assert contrast(palette.ALARM[theme], background) >= 4.5
 
 
 def test_nothing_is_fetched_from_the_network_for_the_look():
