@@ -65,8 +65,8 @@ def coverage_by_date(
         limit(figure, warning_pct, f"warning {warning_pct:g} %", AMBER, beside=True)
         limit(figure, critical_pct, f"critical {critical_pct:g} %", RED, beside=True)
     figure.update_layout(bargap=0.35)
-    figure.update_yaxes(range=[0, 112], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
-    figure.update_xaxes(tickformat="%-d %b", dtick=86_400_000 * max(1, len(days) // 9), tickangle=0)
+    figure.update_yaxes(range=[0, 112], tickvals=[0, 50, 100], ticktext=["0 %", "50 %", "100 %"])
+    figure.update_xaxes(tickformat="%-d %b", nticks=6, tickangle=0)
     return figure
 
 

@@ -172,8 +172,6 @@ except OnCallError as error:
 patience.new_page()
 log = under_way.ask()
 chosen = session.night(partial(reads.first_stored, session.cloud()))
-if page.title == "Overview":  # what it waits for is asked while the lines above it are drawn
-    reads.begin_tonight(session.cloud(), chosen.game_date)
 steps = head(page, chosen)
 under_way.strip(log, still=actions.is_open())
 page.run()

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 PATIENCE_S = 6.0  # how long a page waits for a source before it says so and goes on
 PATIENCE_AGAIN_S = 1.5  # the same for a source that failed the last time
-PATIENCE_KNOWN_S = 0.05  # the same where an older answer can be shown meanwhile
+PATIENCE_KNOWN_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
 SHOWN_FOR_S = 300.0  # how old an answer may be to be shown meanwhile
 RETRY_AFTER_S = 10.0  # how soon a source that failed is asked again
 MOST_KNOWN = 300
@@ -84,7 +84,7 @@ def begin(
 
 def new_page() -> None:
     """This thread begins to draw a page."""
-    _page.waits = False
+    _page.waits, _page.waited_s = False, 0.0
 
 
 def waits() -> bool:
@@ -116,9 +116,8 @@ def _remember(key: Hashable, asked: _Asked) -> None:
 def _wait(key: Hashable, source: str, asked: _Asked, known: _Known | None) -> Reading[T]:
     since = asked.problem.since if asked.problem else asked.begun_at
     meanwhile = known if known is not None and known.age_s <= SHOWN_FOR_S and asked.problem is None else None
-    patience_s = PATIENCE_KNOWN_S if meanwhile else PATIENCE_AGAIN_S if asked.problem else PATIENCE_S
     try:
-        value = asked.answer.result(timeout=max(0.0, patience_s - asked.age_s))
+        value = _known_soon(asked) if meanwhile else _answered(asked)
     except StillRunning:
         _page.waits = True
         if meanwhile is not None:
@@ -137,6 +136,20 @@ def _wait(key: Hashable, source: str, asked: _Asked, known: _Known | None) -> Re
         return Reading(now.value if now is not None and now.begun_s == asked.begun_s else value)
     _failed(key, asked, problem)
     return Reading(None, problem)
+
+
+def _answered(asked: _Asked) -> Any:
+    patience_s = PATIENCE_AGAIN_S if asked.problem else PATIENCE_S
+    return asked.answer.result(timeout=max(0.0, patience_s - asked.age_s))
+
+
+def _known_soon(asked: _Asked) -> Any:
+    """The answer if it comes at once; all of a page's questions share the little that it waits."""
+    begun, waited_s = time.monotonic(), getattr(_page, "waited_s", 0.0)
+    try:
+        return asked.answer.result(timeout=max(0.0, PATIENCE_KNOWN_S - max(asked.age_s, waited_s)))
+    finally:
+        _page.waited_s = waited_s + time.monotonic() - begun
 
 
 def _with_first_moments(key: Hashable, value: T) -> T:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from app import patience
@@ -22,6 +23,7 @@ from services.doctor import Examination, read_examination
 from services.foundation.clients import Cloud
 from services.foundation.clock import eastern_day, night_of, night_window
 from services.foundation.reading import Reading, Source
+from services.handoff_note import Shift
 from services.logs import Lines, read_lines
 from services.names.unresolved import Names, read_names
 from services.night import Night, read_night
@@ -47,7 +49,7 @@ class _Read(Generic[T]):
 
     def begin(self, cloud: Cloud, *args: Any) -> Callable[[], Reading[T]]:
         key = (self.source, cloud.settings, *args)
-        return patience.begin(key, self.source, cloud.now, lambda: self.read(cloud, *args), self.fresh_for_s)
+        return patience.begin(key, self.source, cloud.now, partial(self.read, cloud, *args), self.fresh_for_s)
 
     def __call__(self, cloud: Cloud, *args: Any) -> Reading[T]:
         return self.begin(cloud, *args)()
@@ -91,15 +93,10 @@ class Tonight:
 
 def tonight(cloud: Cloud, game_date: date) -> Tonight:
     """Ask all sources of the overview at once, so it waits for the slowest and not for the sum."""
-    return begin_tonight(cloud, game_date)()
-
-
-def begin_tonight(cloud: Cloud, game_date: date) -> Callable[[], Tonight]:
-    """Ask them and return at once; what is returned waits for the answers."""
     players = night.begin(cloud, game_date)
     jobs = writes.begin(cloud, *night_window(game_date))
     tables, services, runs = staging.begin(cloud), widths.begin(cloud), batches.begin(cloud, game_date)
-    return lambda: Tonight(players(), jobs(), tables(), services(), runs())
+    return Tonight(players(), jobs(), tables(), services(), runs())
 
 
 def recent(cloud: Cloud, today: date) -> Reading[History]:
@@ -107,10 +104,25 @@ def recent(cloud: Cloud, today: date) -> Reading[History]:
     return history(cloud, today - timedelta(days=HISTORY_DAYS - 1), today)
 
 
-def before(cloud: Cloud, game_date: date) -> Reading[History]:
-    """The nights up to a game date: the last nights' own question where it holds them, so that it is asked once."""
+def shift(cloud: Cloud, game_date: date, log: Callable[[], Reading[Log]]) -> Shift:
+    """Everything a handoff note is written from, asked at once; the night's history is the last nights' own where it is among them."""
     today = eastern_day(cloud.now())
-    return recent(cloud, today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date)
+    last = today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date
+    players, runs, services = night.begin(cloud, game_date), batches.begin(cloud, game_date), widths.begin(cloud)
+    days = history.begin(cloud, last - timedelta(days=HISTORY_DAYS - 1), last)
+    told, jobs = alerts.begin(cloud), schedule.begin(cloud)
+    return Shift(
+        game_date=game_date,
+        start=night_window(game_date)[0],
+        now=cloud.now(),
+        night=players(),
+        batches=runs(),
+        widths=services(),
+        history=days(),
+        alerts=told(),
+        log=log(),
+        schedule=jobs(),
+    )
 
 
 def first_stored(cloud: Cloud, wanted: date) -> date | None:

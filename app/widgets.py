@@ -34,8 +34,8 @@ def badge(health: Health) -> words.Markup:
 def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
     """The page's answer in one line, and at most a few words below it."""
     icon, colour = _LOOKS[health]
-    st.markdown(f"## :{colour}[:material/{icon}:] {words.plain(sentence)}")
-    if rest := [words.plain(detail) for detail in details if detail]:
+    st.markdown(f"## :{colour}[:material/{icon}:] {words.whole(sentence)}")
+    if rest := [words.whole(detail) for detail in details if detail]:
         st.caption(" · ".join(rest))
     session.let_paint()
 
@@ -52,7 +52,7 @@ def signal(health: Health, name: str, text: str, page: str, query: dict[str, str
         st.markdown(badge(health), width=106)
         way = f"../pages/{page}.py"
         st.page_link(way, label=f"**{name}**", query_params=query, width=108)
-        st.markdown(words.plain(text).replace(" %", "\N{NO-BREAK SPACE}%"), width="stretch")
+        st.markdown(words.whole(text), width="stretch")
 
 
 def figure(

@@ -24,6 +24,11 @@ def plain(text: object) -> str:
     return _SHORTCODE.sub(":\N{ZERO WIDTH SPACE}", _MARKDOWN.sub(r"\\\1", " ".join(str(text).split())))
 
 
+def whole(text: object) -> str:
+    """The same, with every per cent sign kept beside its number."""
+    return plain(text).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def count(value: int | None) -> int | str:
     """A number for a table, or the word for not knowing it."""
     return "unknown" if value is None else value

@@ -29,7 +29,8 @@ def show(found: Examination) -> None:
         with st.expander(f"{len(repairs)} commands that repair it", icon=":material/build:", expanded=True):
             text = "\n".join(f"# {finding.about}\n{command}" for command, finding in repairs.items())
             st.code(text, language="bash", wrap_lines=True)
-    tables.listing([row(finding) for finding in found.findings], alt="Connections", empty="Nothing was looked at.")
+    with st.container(key="connections"):
+        tables.listing([row(finding) for finding in found.findings], alt="Connections", empty="Nothing was looked at.")
     widgets.footer(found.sources, cloud.now())
 
 

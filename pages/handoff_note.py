@@ -5,23 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from app import reads, session, under_way, widgets
-from services.foundation.clock import night_window
 from services.foundation.reading import Health
-from services.handoff_note import Shift, write
+from services.handoff_note import write
 
 cloud, game_date = session.cloud(), session.game_date()
-shift = Shift(
-    game_date=game_date,
-    start=night_window(game_date)[0],
-    now=cloud.now(),
-    night=reads.night(cloud, game_date),
-    batches=reads.batches(cloud, game_date),
-    widths=reads.widths(cloud),
-    history=reads.before(cloud, game_date),
-    alerts=reads.alerts(cloud),
-    log=under_way.read_log(),
-    schedule=reads.schedule(cloud),
-)
+shift = reads.shift(cloud, game_date, under_way.ask())
 note = write(shift, cloud.settings)
 parts = (shift.night, shift.batches, shift.widths, shift.history, shift.alerts, shift.log, shift.schedule)
 unknown = sum(not part.known for part in parts)

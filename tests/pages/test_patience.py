@@ -28,6 +28,7 @@ class Wall:
 @pytest.fixture(autouse=True)
 def _fresh():
     patience.forget()
+    patience.new_page()
     yield
     patience.forget()
 
@@ -175,3 +176,14 @@ def test_a_page_drawn_with_an_older_answer_knows_it_even_when_the_new_one_comes_
     assert patience.waits()
     patience.new_page()
     assert not patience.waits()
+
+
+def test_all_questions_of_a_page_share_the_little_that_it_waits_for_what_it_can_show_older(wall, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_KNOWN_S", 0.3)
+    for key in "ab":
+        patience.begin(key, "Cloud Run", wall, lambda: "old")()
+    never = threading.Event()
+    patience.new_page()
+    assert patience.begin("a", "Cloud Run", wall, lambda: never.wait(30))().value == "old"
+    assert patience.begin("b", "Cloud Run", wall, lambda: never.wait(0.1) or "new")().value == "old", "not waited for"
+    never.set()
