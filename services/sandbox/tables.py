@@ -148,11 +148,19 @@ class Tables:
             return
         at, rows = self._changed[table]
         if rows is None:
-            told = await self.ask(f"SELECT COUNT(*) FROM `{table}`")
-            rows = int(told.json()["rows"][0]["f"][0]["v"]) if not told.is_error else int(resource.get("numRows") or 0)
+            rows = await self._count(resource)
             self._changed[table] = (at, rows)
         resource.update({"numRows": str(rows), "lastModifiedTime": at})
         _size(resource, rows)
+
+    async def _count(self, resource: Resource) -> int:
+        """Counted in the emulator's own store: under load its query path now and then answers a count without a row."""
+        where = resource["tableReference"]
+        try:
+            told = await self.rows(f'SELECT COUNT(*) FROM "{self._project}__{where["datasetId"]}"."{where["tableId"]}"')
+        except duckdb.Error:
+            return int(resource.get("numRows") or 0)
+        return int(told[0]["f"][0]["v"])
 
     async def data(self, asked: Mapping[str, str], dataset: str, table: str, day: str = "") -> Response:
         """One page of a table, or of one of its date partitions, in tabledata.list's shape."""
