@@ -46,7 +46,9 @@ def get_ready() -> None:
 
     try:
         cloud = session.cloud()
-        reads.tonight(cloud, night_of(cloud.now()))
+        night = night_of(cloud.now())
+        reads.tonight(cloud, night)
+        reads.names(cloud, night, night)
         reads.recent(cloud, eastern_day(cloud.now()))
     except OnCallError as error:  # the page will say it to whoever looks
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.sentence)

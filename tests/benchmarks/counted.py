@@ -13,19 +13,17 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from streamlit.runtime.caching import get_data_cache_stats_provider
-
 
 def counts() -> dict[str, int]:
-    """Cached answers with their bytes, questions remembered, threads, objects."""
-    from app import patience
+    """Answers the pages remember, answers and rows kept of the warehouse, threads, objects."""
+    from app import patience, session
 
     gc.collect()
-    stats: list[Any] = [one for found in get_data_cache_stats_provider().get_stats().values() for one in found]
+    kept = session.cloud().kept
     return {
-        "cached answers": len(stats),
-        "cached kB": sum(one.byte_length for one in stats) // 1000,
-        "questions remembered": len(patience._asked),
+        "answers remembered": len(patience._known),
+        "answers kept": len(kept._held) if kept else 0,
+        "rows kept": kept._rows if kept else 0,
         "threads": threading.active_count(),
         "objects": len(gc.get_objects()),
     }
