@@ -52,7 +52,7 @@ def _offer_lines(book: Book, lines: Mapping[int, Edit]) -> None:
     for edit in (edit for edit in edits if edit.do is Do.DEACTIVATE):
         st.caption(f":material/swap_horiz: {edit.alias} → {edit.canonical} points the other way: it is turned round.")
     number = {edit.alias: n for n, edit in reversed(list(lines.items()))}
-    errors = judge(book, edits).errors
+    errors = _errors(book, edits)
     for finding in errors:
         line = number.get(finding.alias) or number.get(finding.canonical)
         where = f"Line {line}: " if line else ""
@@ -63,6 +63,15 @@ def _offer_lines(book: Book, lines: Mapping[int, Edit]) -> None:
         save(edits, f"Check and save {len(lines)}", "form", primary=True)
     else:
         st.caption("Nothing new is written, so nothing would be saved.")
+
+
+def _errors(book: Book, edits: Sequence[Edit]) -> tuple[Finding, ...]:
+    """What stops these lines; judged once for the same book and lines, however often the page is drawn."""
+    held = st.session_state.get("judged")
+    if held is None or held[0] is not book or held[1] != edits:
+        st.session_state["judged"] = held = (book, edits, judge(book, edits).errors)
+    errors: tuple[Finding, ...] = held[2]
+    return errors
 
 
 def save(edits: Sequence[Edit], label: str, key: str, primary: bool = False) -> None:
