@@ -33,7 +33,7 @@ def of_night(night: Night, chosen: Sequence[Missing] | None = None) -> None:
     for batch in waiting:
         actions.offer(CONSOLIDATE, "Consolidate the waiting rows", key=batch, primary=True, batch_id=batch)
     if night.ran is False and lost:
-        actions.offer(START, f"Start the run: {len(lost)} players", primary=True, game_date=date)
+        actions.offer(START, f"Start the run: {words.many(len(lost), 'player')}", primary=True, game_date=date)
     elif lost:
         only: dict[str, Any] = {} if chosen is None else {"players": [m.player.player_lookup for m in lost]}
         label = f"Re-run {words.many(len(lost), 'lost player')}"

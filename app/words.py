@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from services.foundation.clock import ET
+from services.foundation.words import many as many
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
 _SHORTCODE = re.compile(r":(?=[\w+-][\w+/-]*[:\[])")  # :material/…:, :emoji:, :red[…]
@@ -69,8 +70,3 @@ def size(count: int | None) -> str:
         if count >= length:
             return f"{count / length:,.1f} {unit}"
     return f"{count} B"
-
-
-def many(count: int, one: str, several: str = "") -> str:
-    """A count with its noun: 1 query, 2,000 queries."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"

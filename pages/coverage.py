@@ -6,7 +6,7 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app import bars, charts, reads, repairs, session, tables, widgets
+from app import bars, charts, reads, repairs, session, tables, widgets, words
 from services.coverage import Funnel, History, funnel
 from services.foundation.clock import eastern_day
 from services.foundation.reading import Health
@@ -26,7 +26,7 @@ def by_date(history: History) -> None:
     """One bar a night, worst coloured by its health word; choosing a bar turns every page to that night."""
     days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(f"The last {len(days)} nights", anchor=False, width="content")
+        st.subheader(f"The last {words.many(len(days), 'night')}", anchor=False, width="content")
         of = widgets.choice("Active players as a share of the players", list(DENOMINATORS), "coverage_share")
     charts.nights(
         charts.coverage_by_date(days, DENOMINATORS[of], limits.coverage_warning_pct, limits.coverage_critical_pct),

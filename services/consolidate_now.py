@@ -13,12 +13,13 @@ from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput
 from services.foundation.google_reads import reading_from
+from services.foundation.words import many
 from services.night import read_night
 from services.pipeline.consolidator import Consolidator
 from services.pipeline.door import BigQueryDoor
 from services.pipeline.names import DATASET, STAGING, date_of, is_unit_table
 from services.runs import LIVE, read_batches
-from services.staging_proof import Proof, read_proofs, state_of, tables_told
+from services.staging_proof import Proof, read_proofs, state_of
 
 
 def plan_consolidate(cloud: Cloud, args: Facts) -> Plan:
@@ -41,7 +42,7 @@ def plan_consolidate(cloud: Cloud, args: Facts) -> Plan:
     return Plan(
         verb="staging.consolidate",
         target=batch_id,
-        title=f"Consolidate {batch_id}: {rows:,} rows of {tables_told(len(names))}",
+        title=f"Consolidate {batch_id}: {rows:,} rows of {many(len(names), 'staging table')}",
         args={"batch_id": batch_id},
         observed={proof.table: state_of(proof) for proof in proofs},
         changes=(
@@ -118,13 +119,13 @@ def _verify(cloud: Cloud, plan: Plan, found: Facts) -> Verdict:
     if not held:
         return Verdict(
             State.DONE,
-            f"Every row is in the predictions table; {tables_told(len(left))} can be dropped; {coverage}.",
+            f"Every row is in the predictions table; {many(len(left), 'staging table')} can be dropped; {coverage}.",
             {"left": left},
             share,
         )
     return Verdict(
         State.FAILED,
-        f"{tables_told(len(held))} still hold rows of their own, the first {held[0].sentence}; {coverage}.",
+        f"{many(len(held), 'staging table')} still hold rows of their own, the first {held[0].sentence}; {coverage}.",
         {"left": left},
         share,
     )

@@ -16,6 +16,7 @@ from services.coordinator import Coordinator, read_coordinator
 from services.foundation.clients import Cloud
 from services.foundation.clock import eastern_day
 from services.foundation.errors import BadInput, OnCallError
+from services.foundation.words import many
 from services.missing_players import Missing, Why, missing
 from services.night import Night, read_night
 from services.runs import LIVE, Batches, read_batches
@@ -147,7 +148,7 @@ def _title(game_date: date, scene: Scene, chosen: tuple[Missing, ...], whole: bo
         return f"Start the run of {day} ({scene.eligible} players)"
     if whole:
         return f"Re-run all {scene.eligible} players of {day}"
-    return f"Re-run {len(chosen)} lost player{'' if len(chosen) == 1 else 's'} of {day}"
+    return f"Re-run {many(len(chosen), 'lost player')} of {day}"
 
 
 def _sums(scene: Scene, chosen: tuple[Missing, ...], whole: bool) -> Iterator[Change]:

@@ -183,7 +183,3 @@ def state_of(proof: Proof) -> dict[str, Any]:
         "there": proof.exists,
         "etag": proof.etag,
     }
-
-
-def tables_told(count: int) -> str:
-    return f"{count} staging table{'' if count == 1 else 's'}"

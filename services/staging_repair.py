@@ -12,9 +12,10 @@ from services.foundation import catalog
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput, OnCallError
 from services.foundation.google_reads import reading_from
+from services.foundation.words import many
 from services.pipeline.names import DATASET, parse_name
 from services.runs import LIVE, read_batches
-from services.staging_proof import Proof, Proofs, describe, names_of, read_proofs, state_of, tables_told
+from services.staging_proof import Proof, Proofs, describe, names_of, read_proofs, state_of
 from services.staging_undo import time_travel_h
 
 MOST_AT_ONCE = 500  # tables one action may touch; more are cleared in several
@@ -23,7 +24,7 @@ MOST_AT_ONCE = 500  # tables one action may touch; more are cleared in several
 def plan_drop_merged(cloud: Cloud, args: Facts) -> Plan:
     """Drop `tables`, each of them only on proof that every row of it is in the predictions table."""
     proofs = read_proofs(cloud, names_of(args.get("tables")))
-    title = f"Drop {tables_told(len(proofs.proofs))} ({_unmerged(proofs)})"
+    title = f"Drop {many(len(proofs.proofs), 'staging table')} ({_unmerged(proofs)})"
     guards = [_proven(proof) for proof in proofs.proofs]
     return _plan(cloud, "staging.drop_merged", title, proofs, guards)
 
@@ -103,7 +104,7 @@ def _not_too_many(names: list[str]) -> Guard:
 def _drop(deed: Deed) -> Facts:
     """Drop table by table, each looked at once more; one that changed meanwhile is kept."""
     cloud, names, kept = deed.cloud, deed.plan.args["tables"], []
-    deed.note(f"Dropping {tables_told(len(names))}.", dropped_from_ms=_server_ms(cloud))
+    deed.note(f"Dropping {many(len(names), 'staging table')}.", dropped_from_ms=_server_ms(cloud))
     for name in names:
         about = describe(cloud, [name])[name]
         if about is None or about.etag != deed.plan.observed[name]["etag"]:
@@ -119,7 +120,7 @@ def _verify_drop(cloud: Cloud, plan: Plan, found: Facts) -> Verdict:
     gone = len(plan.args["tables"]) - len(there)
     after = {"dropped": gone, "still there": sorted(there)}
     if not there:
-        return Verdict(State.DONE, f"{tables_told(gone)} dropped; none of them is listed any more.", after)
+        return Verdict(State.DONE, f"{many(gone, 'staging table')} dropped; none of them is listed any more.", after)
     changed = " They changed meanwhile." if found.get("kept because they changed") else ""
     return Verdict(State.FAILED, f"{gone} dropped, still there: {', '.join(sorted(there))}.{changed}", after)
 

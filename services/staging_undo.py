@@ -14,8 +14,9 @@ from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput
 from services.foundation.google_reads import reading_from
+from services.foundation.words import many
 from services.pipeline.names import DATASET
-from services.staging_proof import describe, read_proofs, state_of, tables_told
+from services.staging_proof import describe, read_proofs, state_of
 
 
 def plan_undo_drop(cloud: Cloud, args: Facts) -> Plan:
@@ -30,7 +31,7 @@ def plan_undo_drop(cloud: Cloud, args: Facts) -> Plan:
     return Plan(
         verb="staging.undo_drop",
         target=dropped.action_id,
-        title=f"Bring back {tables_told(len(back))}",
+        title=f"Bring back {many(len(back), 'staging table')}",
         args={"action_id": dropped.action_id},
         observed={"there now": [name for name in names if there[name]], "as of": dropped.facts["dropped_from_ms"]},
         changes=tuple(
@@ -72,7 +73,7 @@ def _verify_back(cloud: Cloud, plan: Plan, _found: Facts) -> Verdict:
     after = {proof.table: state_of(proof) for proof in read_proofs(cloud, names).proofs}
     same = [n for n in names if all(after[n][k] == before.get(n, {}).get(k) for k in ("rows", "content", "there"))]
     if len(same) == len(names):
-        return Verdict(State.DONE, f"{tables_told(len(same))} brought back, each row as it was.", after)
+        return Verdict(State.DONE, f"{many(len(same), 'staging table')} brought back, each row as it was.", after)
     other = ", ".join(name for name in names if name not in same)
     return Verdict(State.FAILED, f"{len(same)} of {len(names)} are as they were; not so: {other}.", after)
 

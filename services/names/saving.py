@@ -14,6 +14,7 @@ from services.actions.plan import Change, Friction, Guard, Plan
 from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation import catalog
 from services.foundation.clients import Cloud
+from services.foundation.words import many
 from services.names.book import Alias, Book, as_row, read_book
 from services.names.checks import Finding, Weight, faults, made_worse, switched_off, with_rows
 from services.names.edits import Do, Edit, edits_of
@@ -32,13 +33,13 @@ def plan_edit(cloud: Cloud, args: Facts) -> Plan:
     """What the edits would change, what the checks say, and which players of which dates would newly be covered."""
     edits, book, now = edits_of(args), read_book(cloud), cloud.now()
     judged = judge(book, edits)
+    told = many(len(edits), "alias", "aliases")
     anew = covered_anew(cloud, book, judged.after, now)
     warnings = (*(f.sentence for f in judged.warnings), *anew.cautions)
-    noun = "alias" if len(edits) == 1 else "aliases"
     return Plan(
         verb="aliases.edit",
-        target=edits[0].alias if len(edits) == 1 else f"{len(edits)} aliases",
-        title=f"Save {len(edits)} {noun}",
+        target=edits[0].alias if len(edits) == 1 else told,
+        title=f"Save {told}",
         args={"edits": [asdict(edit) for edit in edits]},
         observed=observed(book, edits),
         changes=(*(_change(edit, book) for edit in edits), *anew.changes),

@@ -10,6 +10,7 @@ from services.actions.plan import Change, Guard, Plan
 from services.actions.verb import Deed, Facts, Verb, Verdict
 from services.foundation.clients import Cloud
 from services.foundation.errors import BadInput
+from services.foundation.words import many
 from services.names.book import Alias, Book, read_book
 from services.names.checks import Weight, made_worse
 from services.names.edits import edits_of
@@ -32,7 +33,7 @@ def plan_undo(cloud: Cloud, args: Facts) -> Plan:
     return Plan(
         verb="aliases.undo",
         target=done.action_id,
-        title=f"Take back {len(names)} alias {'edit' if len(names) == 1 else 'edits'}",
+        title=f"Take back {many(len(names), 'alias edit')}",
         args={"action_id": done.action_id},
         observed=now_rows,
         changes=tuple(Change(n, _state(now_rows.get(n)), _state(done.plan.observed.get(n))) for n in names),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from services.foundation.reading import Health
+from services.foundation.words import many
 from services.missing_players import Why, missing
 from services.run_checks import sums
 from services.runs import LIVE, STALLED_AFTER, Batch, BatchState
@@ -57,7 +58,10 @@ def consolidation(look: Look) -> Told:
     waiting = [m for m in missing(night) if m.why is Why.NOT_CONSOLIDATED]
     if not waiting or newest is None or newest.state in LIVE or _may_still_merge(newest, look.now):
         return QUIET
-    return Told(Health.CRITICAL, f"{len(waiting)} players wait in staging, and {newest.batch_id} is {newest.state}")
+    return Told(
+        Health.CRITICAL,
+        f"{many(len(waiting), 'player')} {'waits' if len(waiting) == 1 else 'wait'} in staging, and {newest.batch_id} is {newest.state}",
+    )
 
 
 def _may_still_merge(newest: Batch, now: datetime) -> bool:
