@@ -158,10 +158,10 @@ class Preset:
         return f"gcloud logging read '{SERVICES} AND ({told})' --limit=50 --format='table(timestamp,textPayload)'"
 
 
-PRESETS = (
+PRESETS = (  # what went wrong first: the first is what the page opens with
+    Preset("Errors of the prediction services", ERRORS, "Error or worse, by severity or by the text"),
+    Preset("DML errors", DML, "Writes that BigQuery rejected"),
+    Preset("Lost players", FAILED_PLAYERS, "A prediction or a write that failed, by player"),
     Preset("Staging writes", STAGING_WRITES, "What the workers staged"),
     Preset("Consolidation", CONSOLIDATION, "What the coordinator merged, in both spellings"),
-    Preset("DML errors", DML, "Writes that BigQuery rejected"),
-    Preset("Errors of the prediction services", ERRORS, "Error or worse, by severity or by the text"),
-    Preset("Lost players", FAILED_PLAYERS, "A prediction or a write that failed, by player"),
 )

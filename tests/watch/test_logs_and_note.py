@@ -13,7 +13,7 @@ from services.coverage import read_history
 from services.foundation.clock import night_window
 from services.foundation.reading import Problem, Reading
 from services.handoff_note import Shift, write
-from services.logs import PRESETS, read_lines
+from services.logs import CONSOLIDATION, PRESETS, read_lines
 from services.night import read_night
 from services.runs import read_batches
 from services.sandbox.faults import Fault
@@ -40,7 +40,7 @@ def test_each_search_of_the_handoff_finds_its_lines(cloud, preset, day, words):
 
 def test_both_spellings_of_a_consolidation_are_found_and_both_payloads(cloud):
     start, end = night_window(NIGHT.fromisoformat("2025-12-23"))
-    told = [line.message for line in read_lines(cloud, PRESETS[1].condition, start, end).lines]
+    told = [line.message for line in read_lines(cloud, CONSOLIDATION, start, end).lines]
     assert any("Consolidation SUCCESS" in message for message in told)
     assert any("Consolidation complete" in message for message in told)
 
