@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import streamlit as st
 
-from app import palette
+from app import palette, words
 from services.concurrency import ADMITTED, Widths
 from services.missing_players import Missing, Why
 from services.night import STAGES, Stage
@@ -36,6 +36,16 @@ class Row:
     @property
     def total(self) -> int:
         return sum(count for count, _, _ in self.bars)
+
+
+def funnel_in_words(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> str:
+    """The same as the funnel, for who cannot see it."""
+    gone = Counter((each.lost_at, _kind(each)) for each in missing)
+    told = []
+    for stage in STAGES:
+        lost = "".join(f", {gone[stage, kind]:,} {kind}" for kind in _GONE if gone[stage, kind])
+        told.append(f"{stage} {words.count(players.get(stage))}{lost}")
+    return f"Players per stage: {'; '.join(told)}."
 
 
 def show(picture: str, alt: str) -> None:
@@ -72,7 +82,7 @@ def widths(facts: Widths) -> str:
     at = f"{100 * ADMITTED / most:.2f}%"
     side = f"width:{at};text-align:right" if most / 2 < ADMITTED else f"margin-left:{at}"
     limit = (
-        f'<div class="limit" style="margin-left:{at};border-color:{palette.RED}"></div>'
+        f'<div class="limit" style="margin-left:{at}"></div>'
         f'<div class="ends" style="grid-row:{2 * len(rows) + 1};{side}">the table admits {ADMITTED}</div>'
     )
     return drawn(rows, most, limit)
@@ -115,11 +125,11 @@ def _kind(each: Missing) -> str:
 
 
 def _beside(count: int | None, gone: Mapping[str, int], most: int) -> str:
-    words = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
+    told = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
     for kind, number in gone.items():
         if number and kind in _LOST:
             size = "1.15em" if number == most else "1em"
-            words.append(f'<b style="color:{palette.alarm()};font-size:{size}">−{number:,} {kind}</b>')
+            told.append(f'<b style="color:{palette.alarm()};font-size:{size}">−{number:,} {kind}</b>')
         elif number:
-            words.append(f"<span>−{number:,} {kind}</span>")
-    return " ".join(words)
+            told.append(f"<span>−{number:,} {kind}</span>")
+    return " ".join(told)

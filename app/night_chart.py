@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from html import escape
 
@@ -31,14 +32,12 @@ _SHAPES = {
     Health.UNKNOWN: "diamond",
     Health.NONE_EXPECTED: "ring",
 }
-_TOGETHER = 0.015  # marks closer than this share of the axis are one mark with all their words
+_TOGETHER = 0.015  # points closer than this share of the axis are one mark with all their words
+_MINUTES_TOGETHER = 0.008  # the same for the beginnings of columns
 _ROOM = 0.3  # what a label needs beside its mark
-_LONGEST = 34
 
 
-def panel(
-    game_date: date, batches: Reading[Batches], writes: Reading[DmlReport], widths: Reading[Widths], key: str
-) -> None:
+def panel(game_date: date, batches: Reading[Batches], writes: Reading[DmlReport], widths: Reading[Widths]) -> None:
     """The picture under its heading: a lane's name leads to its evidence, a mark tells its words."""
     cloud, now = session.cloud(), session.now()
     alerts, log = reads.alerts.begin(cloud), reads.actions.begin(cloud, *night_window(game_date))
@@ -47,7 +46,7 @@ def panel(
     if not line.marks and not line.unknown:
         st.caption(":material/bedtime: Nothing happened: no batch, rejected write, scale change, alert or action.")
         return
-    with st.container(horizontal=True, gap="xsmall", key=f"night line {key}"):
+    with st.container(horizontal=True, gap="xsmall"):
         with st.container(width=104, gap=None, key="lanes"):
             for lane in LANES:
                 way = f"../pages/{EVIDENCE[lane]}.py"
@@ -58,20 +57,19 @@ def panel(
 
 
 def in_words(line: NightLine) -> str:
-    """The same as the picture, for who cannot see it."""
+    """What lies on each lane; the marks tell the rest themselves."""
     told = [f"The night of {session.day(line.game_date)} in ET."]
     for lane in LANES:
-        marks = line.of(lane)
+        marks = len(line.of(lane))
         if lane in line.unknown:
-            told.append(f"{lane.capitalize()} are unknown: {line.unknown[lane]}")
-        listed = "; ".join(f"{words.exact_time(mark.at)} {mark.sentence}" for mark in marks)
-        if listed or lane not in line.unknown:
-            told.append(f"{lane.capitalize()}: {listed or 'none'}.")
+            told.append(f"{lane.capitalize()} are unknown: {line.unknown[lane].rstrip('.')}.")
+        if marks or lane not in line.unknown:
+            told.append(f"{lane.capitalize()}: {words.many(marks, 'mark') if marks else 'none'}.")
     return " ".join(told)
 
 
 def picture(line: NightLine) -> str:
-    """One lane for each kind, worst told largest; the axis leaves out the hours in which nothing happened."""
+    """One lane for each kind; the axis leaves out the hours in which nothing happened."""
     stretches = _stretches(line)
     lanes = []
     for lane in LANES:
@@ -79,7 +77,7 @@ def picture(line: NightLine) -> str:
         draw = {REJECTED: _columns, BATCHES: _bars}.get(lane, _points)
         drawn = draw(marks, stretches) if marks else []
         if lane in line.unknown or not marks:
-            drawn.append(_says(0.0, "unknown" if lane in line.unknown else "none", "after"))
+            drawn.append(_says(0.0, "unknown" if lane in line.unknown else "none", "after", 1.0))
         lanes.append(f'<div class="lane">{"".join(drawn)}</div>')
     lanes.insert(0, f'<div class="above">{_folds(stretches)}</div>')
     return f'<div class="night" role="group" aria-label="{escape(in_words(line))}">{"".join(lanes)}{_axis(stretches)}</div>'
@@ -111,47 +109,57 @@ def _long(length: timedelta) -> str:
 
 
 def _bars(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
-    drawn = []
-    for mark in marks:
-        left, right = place(stretches, mark.at), place(stretches, mark.ended or mark.at)
+    drawn, free = [], 0.0
+    lefts = [place(stretches, mark.at) for mark in marks]
+    for mark, left in zip(marks, lefts, strict=True):
+        right = place(stretches, mark.ended or mark.at)
         inside = escape(mark.label) if right - left > _ROOM else ""
         drawn.append(_mark([mark], mark.health, "bar", left, f"width:max(3px,{_pct(right - left)})", inside))
-        if not inside:
-            drawn.append(_beside(mark.label, left, right, [place(stretches, other.at) for other in marks]))
+        label, free = _beside("" if inside else mark.label, left, right, free, lefts)
+        drawn.append(label)
     return drawn
 
 
 def _columns(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
     """Rejected writes by minute, the worst minute as high as its lane."""
-    most = max(mark.count for mark in marks)
-    drawn = []
-    for mark in marks:
-        left, right = place(stretches, mark.at), place(stretches, mark.ended or mark.at)
-        size = f"width:max(4px,{_pct(0.92 * (right - left))});height:{15 + 65 * mark.count / most:.0f}%"
-        drawn.append(_mark([mark], mark.health, "column", left, size))
+    most, drawn = max(mark.count for mark in marks), []
+    for group in _joined(marks, stretches, _MINUTES_TOGETHER):
+        left, right = place(stretches, group[0].at), place(stretches, group[-1].ended or group[-1].at)
+        worst_minute = max(mark.count for mark in group)
+        size = f"width:max(4px,{_pct(0.92 * (right - left))});height:{15 + 65 * worst_minute / most:.0f}%"
+        drawn.append(_mark([_summed(group)], group[0].health, "column", left, size))
     left, right = place(stretches, marks[0].at), place(stretches, marks[-1].ended or marks[-1].at)
     total = sum(mark.count for mark in marks)
-    return [*drawn, _beside(f"{total:,}, at most {most:,} a minute", left, right, [left])]
+    return [*drawn, _beside(f"{total:,}, at most {most:,} a minute", left, right, 0.0, [left])[0]]
+
+
+def _summed(marks: Sequence[Mark]) -> Mark:
+    """Several minutes as one mark with their sum."""
+    if len(marks) == 1:
+        return marks[0]
+    total, most = sum(mark.count for mark in marks), max(mark.count for mark in marks)
+    until = words.exact_time(marks[-1].ended or marks[-1].at)
+    return replace(marks[0], sentence=f"to {until}: {total:,} writes rejected, at most {most:,} in a minute")
 
 
 def _points(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
-    groups = _joined(marks, stretches)
+    groups = _joined(marks, stretches, _TOGETHER)
     places = [place(stretches, group[0].at) for group in groups]
-    drawn = []
+    drawn, free = [], 0.0
     for group, x in zip(groups, places, strict=True):
         health = worst(mark.health for mark in group)
         drawn.append(_mark(group, health, "point", x))
         first = min(group, key=lambda mark: SEVERITY.index(mark.health))
-        label = first.label if len(group) == 1 else f"{first.label} +{len(group) - 1}"
-        drawn.append(_beside(label, x, x, places))
+        told, free = _beside(first.label if len(group) == 1 else f"{first.label} +{len(group) - 1}", x, x, free, places)
+        drawn.append(told)
     return drawn
 
 
-def _joined(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[tuple[Mark, ...]]:
+def _joined(marks: Sequence[Mark], stretches: tuple[Stretch, ...], nearer: float) -> list[tuple[Mark, ...]]:
     """Marks that would lie on each other, as one."""
     groups: list[list[Mark]] = []
     for mark in marks:
-        if groups and place(stretches, mark.at) - place(stretches, groups[-1][0].at) < _TOGETHER:
+        if groups and place(stretches, mark.at) - place(stretches, groups[-1][0].at) < nearer:
             groups[-1].append(mark)
         else:
             groups.append([mark])
@@ -171,20 +179,25 @@ def _mark(marks: Sequence[Mark], health: Health, kind: str, x: float, size: str 
     )
 
 
-def _beside(label: str, left: float, right: float, others: Sequence[float]) -> str:
-    """A few words on the side where there is room; without room the mark tells them."""
-    words = escape(label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…")
-    after = min((x for x in others if x > left), default=1.0)
-    before = max((x for x in others if x < left), default=0.0)
+def _beside(label: str, left: float, right: float, free: float, places: Sequence[float]) -> tuple[str, float]:
+    """A few words on the side where there is room, and where room begins for the next mark; without room the mark tells them.
+
+    `free` is where it begins for this one: behind the mark before and its words.
+    """
+    after = min((x for x in places if x > left), default=1.0)
+    if not label:
+        return "", right
     if after - right > _ROOM:
-        return _says(right, words, "after")
-    return _says(left, words, "before") if left - before > _ROOM else ""
+        return _says(right, escape(label), "after", after - right), after
+    if left - free > _ROOM:
+        return _says(left, escape(label), "before", left - free), right
+    return "", right
 
 
-def _says(x: float, words: str, side: str) -> str:
-    """Words that begin, or end, a mark's width from a place."""
+def _says(x: float, words: str, side: str, room: float) -> str:
+    """Words that begin, or end, a mark's width from a place, and end where their room ends."""
     at = f"left:{_pct(x)}" if side == "after" else f"right:{_pct(1 - x)}"
-    return f'<span class="said {side}" style="{at}">{words}</span>'
+    return f'<span class="said {side}" style="{at};max-width:{_pct(room)}">{words}</span>'
 
 
 def _pct(share: float) -> str:

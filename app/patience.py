@@ -27,6 +27,9 @@ PATIENCE_S = 6.0  # how long a page waits for a source before it says so and goe
 PATIENCE_AGAIN_S = 1.5  # the same for a source that failed the last time
 PATIENCE_KNOWN_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
 SHOWN_FOR_S = 300.0  # how old an answer may be to be shown meanwhile
+SHOWN_CALMLY_S = (
+    10.0  # how old it may be without the page looking again sooner than usual: a slow source must not keep it restless
+)
 RETRY_AFTER_S = 10.0  # how soon a source that failed is asked again
 MOST_KNOWN = 300
 
@@ -88,7 +91,7 @@ def new_page() -> None:
 
 
 def waits() -> bool:
-    """Whether this thread's page was drawn with an older answer, or without one, while its question is under way."""
+    """Whether this thread's page was drawn with an answer of some age, or without one, while its question is under way."""
     return getattr(_page, "waits", False)
 
 
@@ -119,7 +122,7 @@ def _wait(key: Hashable, source: str, asked: _Asked, known: _Known | None) -> Re
     try:
         value = _known_soon(asked) if meanwhile else _answered(asked)
     except StillRunning:
-        _page.waits = True
+        _page.waits = waits() or meanwhile is None or meanwhile.age_s > SHOWN_CALMLY_S
         if meanwhile is not None:
             return Reading(meanwhile.value)
         late = f"{source} has not answered for {asked.age_s:.0f} s."

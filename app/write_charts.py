@@ -54,7 +54,8 @@ def _by_minute(figure: go.Figure, report: DmlReport) -> None:
             hovertemplate="%{x|%H:%M} ET: %{y} " + name + "<extra></extra>",
         )
     if minutes:
-        figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max(minutes) + timedelta(minutes=3)])
+        ended = [_there(each.ended) for each in report.attempts if each.ok is not False and each.ended is not None]
+        figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max([*minutes, *ended]) + timedelta(minutes=3)])
 
 
 def _outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:

@@ -67,7 +67,7 @@ if alerts is not None:
     ended(alerts)
     night, (start, end) = session.game_date(), under_way.log_window(now)
     batches, widths = reads.batches(cloud, night), reads.widths(cloud)
-    night_chart.panel(night, batches, reads.writes(cloud, *night_window(night)), widths, key="alerts")
+    night_chart.panel(night, batches, reads.writes(cloud, *night_window(night)), widths)
     st.subheader(f"What happened in {under_way.LOOK_BACK.days} days", anchor=False)
     moments = timeline(alerts, under_way.read_log().value, batches.value, widths.value, start, end)
     chosen = filters.pills("Kind", kinds(moments), "alert_kind")

@@ -86,13 +86,11 @@ def one_night(night: Night) -> None:
     widgets.gaps(night.problems)
     if not night.players:
         return
+    lost = missing(night)
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
         st.subheader("Where players were lost", anchor=False)
-        bars.show(
-            bars.funnel(facts.players, missing(night)),
-            alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in facts.players.items()),
-        )
+        bars.show(bars.funnel(facts.players, lost), bars.funnel_in_words(facts.players, lost))
     with panels.cell():
         st.subheader("By system", anchor=False)
         tables.listing(

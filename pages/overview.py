@@ -30,12 +30,9 @@ def shares(night: Night) -> None:
 
 def losses(night: Night) -> None:
     """The funnel, with the players lost at each stage beside it."""
-    players = funnel(night, cloud.settings).players
+    players, lost = funnel(night, cloud.settings).players, missing(night)
     st.subheader("Where players were lost", anchor=False)
-    bars.show(
-        bars.funnel(players, missing(night)),
-        alt="Players per stage: " + ", ".join(f"{stage} {count}" for stage, count in players.items()),
-    )
+    bars.show(bars.funnel(players, lost), bars.funnel_in_words(players, lost))
     widgets.gaps(night.problems)
     widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
 
@@ -60,4 +57,4 @@ with panels.cell():
 if night is not None and played:
     with panels.cell():
         losses(night)
-night_chart.panel(game_date, tonight.batches, tonight.writes, tonight.widths, key="overview")
+night_chart.panel(game_date, tonight.batches, tonight.writes, tonight.widths)

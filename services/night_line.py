@@ -102,7 +102,9 @@ def _batches(batches: Batches, now: datetime) -> Iterator[Mark]:
             continue
         asked = "an unknown number of" if batch.requested is None else f"{batch.requested:,}"
         told = f"{batch.batch_id}: {batch.state}, {asked} players asked, by {batch.started_by or 'nobody known'}"
-        ended = batch.ended or (now if batch.state in LIVE else None)
+        # By the minute: a picture that changed at each look would take the focus from the mark that is being read.
+        until = max(batch.started, now.replace(second=0, microsecond=0)) if batch.state in LIVE else None
+        ended = batch.ended or until
         yield Mark(BATCHES, batch.started, f"{asked} asked, {batch.state}", told, batch.health, ended)
 
 

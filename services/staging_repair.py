@@ -57,7 +57,7 @@ def _plan(
     hours = time_travel_h(cloud)
     return Plan(
         verb=verb,
-        target=names[0] if len(names) == 1 else f"{len(names)} staging tables",
+        target=names[0] if len(names) == 1 else many(len(names), "staging table"),
         title=title,
         args={"tables": names},
         observed={proof.table: state_of(proof) for proof in proofs.proofs},

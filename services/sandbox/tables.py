@@ -149,7 +149,8 @@ class Tables:
         at, rows = self._changed[table]
         if rows is None:
             rows = await self._count(resource)
-            self._changed[table] = (at, rows)
+            if self._changed.get(table) == (at, None):  # it may have been written again while it was counted
+                self._changed[table] = (at, rows)
         resource.update({"numRows": str(rows), "lastModifiedTime": at})
         _size(resource, rows)
 

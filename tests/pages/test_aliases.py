@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from app import alias_panels, patience
+from services.names.saving import judge
+
 
 def test_the_names_of_29_december_are_told_apart_by_what_helps(open_page):
     screen = open_page("aliases")
@@ -69,6 +72,19 @@ def test_a_line_that_the_checks_refuse_is_named_before_any_plan(open_page):
     assert "Line 5: nobodyatall is not in the registry" in screen.words
     assert "Nothing is saved while a line is wrong." in screen.words
     assert not saves(screen)
+
+
+def test_the_same_lines_are_judged_again_only_when_the_names_were_read_anew(open_page, monkeypatch):
+    judged = []
+    monkeypatch.setattr(alias_panels, "judge", lambda book, edits: judged.append(book) or judge(book, edits))
+    screen = open_page("aliases")
+    screen.app.run()
+    assert len(judged) == 1
+    patience.forget()
+    screen.app.run()
+    assert len(judged) == 2
+    screen.app.text_area[0].set_value("kevinporterjr,kevinporter\nkevinporter,kevinporterjr").run()
+    assert len(judged) == 3
 
 
 def test_lines_that_are_active_already_stop_nobody(open_page):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -82,15 +83,22 @@ def test_a_night_in_which_nothing_happened_says_so_in_words(open_page):
 
 
 def test_the_picture_of_the_night_tells_the_same_in_words(open_page):
-    (alt,) = re.findall(r'aria-label="(The night of [^"]*)"', "".join(open_page(date=INCIDENT).pictures))
+    (picture,) = [each for each in open_page(date=INCIDENT).pictures if 'class="night"' in each]
+    told = " ".join(re.findall(r'aria-label="([^"]*)"', picture))
     for words in (
         "61 of 87 writes rejected in this minute",
         "158 players asked",
         "prediction-worker-00011-zw5",
         "14:47",
     ):
-        assert words in alt
-    assert all(f"{lane.capitalize()}:" in alt for lane in LANES)
+        assert words in told
+    assert all(f"{lane.capitalize()}:" in told for lane in LANES)
+
+
+def test_the_funnel_tells_the_same_in_words_and_never_none(open_page):
+    told = " ".join(re.findall(r'aria-label="([^"]*)"', "".join(open_page(date=INCIDENT).pictures)))
+    assert "staged unknown; written 68, 90 lost here; active 68." in told
+    assert "None" not in told
 
 
 def test_a_mark_tells_new_york_and_utc_and_a_sentence_stays_text():
@@ -109,7 +117,36 @@ def test_a_mark_can_be_reached_by_keyboard_and_says_its_state_and_its_words():
 def test_a_lane_that_could_not_be_read_says_unknown_in_the_picture_and_in_the_words():
     drawn = night_chart.picture(NightLine(NIGHT, (REJECTIONS,), {ALERTS: "The warehouse is down"}))
     assert drawn.count(">unknown<") == 1
-    assert "Alerts are unknown: The warehouse is down" in drawn
+    assert "Alerts are unknown: The warehouse is down. Actions: none." in drawn
+
+
+def test_words_beside_a_mark_take_no_room_of_the_mark_before():
+    at = [AT + timedelta(minutes=minutes) for minutes in (0, 7, 8, 20)]
+    marks = tuple(Mark(ALERTS, when, f"words of {n}", "told", Health.WARNING) for n, when in enumerate(at))
+    drawn = night_chart.picture(NightLine(NIGHT, marks))
+    spans = [
+        (float(x) if side == "left" else 100 - float(x) - float(room), float(room))
+        for side, x, room in re.findall(
+            r'class="said \w+" style="(left|right):([\d.]+)%;max-width:([\d.]+)%">words', drawn
+        )
+    ]
+    assert spans
+    for (left, room), (following, _) in pairwise(sorted(spans)):
+        assert left + room <= following + 0.1
+
+
+def test_many_minutes_of_rejections_stay_few_marks_and_none_is_forgotten():
+    minutes = [
+        Mark(REJECTED, AT + timedelta(minutes=n), "2", "2 of 3", Health.CRITICAL, AT + timedelta(minutes=n + 1), 2)
+        for n in range(700)
+    ]
+    drawn = night_chart.picture(NightLine(NIGHT, tuple(minutes)))
+    assert drawn.count('tabindex="0"') < 150
+    sums = [
+        int(each.replace(",", ""))
+        for each in re.findall(r'aria-label="[^"]*: ([\d,]+) writes rejected, at most', drawn)
+    ]
+    assert sum(sums) == 1400
 
 
 def test_every_lane_leads_to_a_page():

@@ -126,6 +126,7 @@ def test_an_older_answer_is_shown_while_it_is_asked_anew_and_then_the_new_one(wa
     patience.begin("a", "Cloud Run", wall, lambda: "old")()
     answered = threading.Event()
     ask = patience.begin("a", "Cloud Run", wall, lambda: answered.wait(30) and "new")
+    monkeypatch.setattr(patience, "SHOWN_CALMLY_S", 0.0)
     patience.new_page()
     assert ask().value == "old"
     assert patience.waits()
@@ -166,6 +167,7 @@ def test_answers_that_nobody_looks_at_make_room(wall, monkeypatch):
 
 
 def test_a_page_drawn_with_an_older_answer_knows_it_even_when_the_new_one_comes_before_its_end(wall, monkeypatch):
+    monkeypatch.setattr(patience, "SHOWN_CALMLY_S", 0.0)
     patience.begin("a", "Cloud Run", wall, lambda: "old")()
     answered = threading.Event()
     patience.new_page()
@@ -186,4 +188,17 @@ def test_all_questions_of_a_page_share_the_little_that_it_waits_for_what_it_can_
     patience.new_page()
     assert patience.begin("a", "Cloud Run", wall, lambda: never.wait(30))().value == "old"
     assert patience.begin("b", "Cloud Run", wall, lambda: never.wait(0.1) or "new")().value == "old", "not waited for"
+    never.set()
+
+
+def test_a_slow_source_of_which_a_young_answer_is_shown_does_not_keep_the_page_restless(wall, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_KNOWN_S", 0.0)
+    patience.begin("a", "Cloud Run", wall, lambda: "young")()
+    never = threading.Event()
+    patience.new_page()
+    assert patience.begin("a", "Cloud Run", wall, lambda: never.wait(30))().value == "young"
+    assert not patience.waits()
+    monkeypatch.setattr(patience, "SHOWN_CALMLY_S", 0.0)
+    assert patience.begin("a", "Cloud Run", wall, lambda: never.wait(30))().value == "young"
+    assert patience.waits()
     never.set()

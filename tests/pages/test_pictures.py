@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from app import bars, charts, write_charts
 from services.concurrency import ServiceWidth, Width, Widths
 from services.coverage import DayCoverage
-from services.dml_errors import WriteAttempt
+from services.dml_errors import DmlReport, WriteAttempt
+from services.foundation.clock import ET
 from services.foundation.reading import Health
 from services.night import STAGES, Stage
 
@@ -61,3 +62,13 @@ def test_a_width_without_a_maximum_is_told_and_draws_no_bar():
     assert "<b>no maximum is set</b>" in drawn
     assert 'title="' not in drawn
     assert "the table admits 22" in drawn
+
+
+def test_writes_of_a_night_are_drawn_until_the_last_statement_ends_with_the_second_of_the_alert():
+    long, refused = attempt(0, 1800), attempt(1, 0, ok=False)
+    alert = AT + timedelta(seconds=9)
+    report = DmlReport(AT, AT, 2, 1, ((AT, 2, 1),), (), 1, alert, 1, (long, refused), Health.CRITICAL, ())
+    drawn = write_charts.of_night(report)
+    assert drawn.layout.xaxis.range[1] >= (AT + timedelta(seconds=1800)).astimezone(ET).replace(tzinfo=None)
+    assert [trace.yaxis for trace in drawn.data] == [None, None, "y2"]
+    assert "alert 14:47:09" in [note.text for note in drawn.layout.annotations]
