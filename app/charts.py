@@ -1,76 +1,118 @@
-"""Charts with axes: facts in, a Plotly figure out. Text takes the theme's colour; marks read in light and dark."""
+"""Charts with axes, by Plotly: who was rejected when, how many statements stood at once. Text takes the theme's colour."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import accumulate
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.palette import AMBER, OF_HEALTH, RED, TRACK, ink
-from services.coverage import DayCoverage
-from services.foundation.reading import Health
+from app.palette import AMBER, BLUE, RED, TRACK, ink
+from services.concurrency import ADMITTED, DML_RUNNING, DML_WAITING
+from services.dml_errors import DmlReport, WriteAttempt
+from services.foundation.clock import ET
 
 _STILL = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
 
 
-def show(figure: go.Figure, key: str, alt: str, on_select: Callable[[], None] | None = None) -> None:
-    """Put a figure on the page, with the sentence that says what it shows; choosing a mark may lead somewhere."""
-    if on_select is None:
-        st.plotly_chart(figure, key=key, alt=alt, config=_STILL)
-    else:
-        st.plotly_chart(figure, key=key, alt=alt, config=_STILL, on_select=on_select, selection_mode="points")
+def show(figure: go.Figure, key: str, alt: str) -> None:
+    """Put a figure on the page, with the sentence that says what it shows."""
+    st.plotly_chart(figure, key=key, alt=alt, config=_STILL)
 
 
-def nights(figure: go.Figure, key: str, alt: str, on_pick: Callable[[date], None]) -> None:
-    """A figure with one bar a night; choosing a bar tells `on_pick` its date."""
-
-    def picked() -> None:
-        points = st.session_state[key].selection.points
-        if points:
-            on_pick(date.fromisoformat(str(points[0]["x"])[:10]))
-
-    show(figure, key, alt, picked)
-
-
-def share(day: DayCoverage, denominator: str) -> float | None:
-    """A night's percentage of one denominator; None while the night is not judged (not run yet, not readable)."""
-    return None if day.health is Health.UNKNOWN else day.pct_of(getattr(day, denominator))
-
-
-def coverage_by_date(
-    days: Sequence[DayCoverage], denominator: str, warning_pct: float, critical_pct: float
-) -> go.Figure:
-    """Active players as a share of one denominator, a bar a night, with both thresholds."""
-    figure = blank(250)
-    shares = [share(day, denominator) for day in days]
-    figure.add_bar(
-        x=[day.game_date for day in days],
-        y=shares,
-        marker_color=[OF_HEALTH[day.health] for day in days],
-        text=[f"{pct:.0f}" if pct is not None else "" for pct in shares],
-        textposition="inside",
-        insidetextanchor="start",
-        textangle=0,
-        textfont_color="white",
-        customdata=[(day.active, getattr(day, denominator)) for day in days],
-        hovertemplate="%{x|%a %-d %b}: %{y:.1f} % — %{customdata[0]} of %{customdata[1]}<extra></extra>",
+def of_night(report: DmlReport) -> go.Figure:
+    """Writes by minute, and below them on the same line of time how many statements stood at once against what is admitted."""
+    figure = _blank(400)
+    figure.update_layout(
+        xaxis={"tickformat": "%H:%M", "anchor": "y2"},
+        yaxis={"domain": [0.56, 1]},
+        yaxis2={**figure.layout.yaxis.to_plotly_json(), "domain": [0, 0.38]},
+        barmode="stack",
+        showlegend=True,
+        margin_t=46,
+        legend_y=1.08,
     )
-    for day in days:
-        if share(day, denominator) is None:
-            why = "no games" if day.health is Health.NONE_EXPECTED else "none yet" if not day.active else "unknown"
-            figure.add_annotation(x=day.game_date, y=0, text=why, textangle=-90, yanchor="bottom", showarrow=False)
-    if denominator == "eligible":
-        limit(figure, warning_pct, f"warning {warning_pct:g} %", AMBER, beside=True)
-        limit(figure, critical_pct, f"critical {critical_pct:g} %", RED, beside=True)
-    figure.update_layout(bargap=0.35)
-    figure.update_yaxes(range=[0, 112], tickvals=[0, 50, 100], ticktext=["0 %", "50 %", "100 %"])
-    figure.update_xaxes(tickformat="%-d %b", nticks=6, tickangle=0)
+    _by_minute(figure, report)
+    _outstanding(figure, report.attempts)
+    if report.alert_at is not None:
+        _mark(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
     return figure
 
 
-def blank(height: int) -> go.Figure:
+def _by_minute(figure: go.Figure, report: DmlReport) -> None:
+    minutes = [_there(minute) + timedelta(seconds=30) for minute, _, _ in report.by_minute]
+    kinds = (
+        ("accepted", [attempted - rejected for _, attempted, rejected in report.by_minute], BLUE),
+        ("rejected", [rejected for _, _, rejected in report.by_minute], RED),
+    )
+    for name, counts, colour in kinds:
+        figure.add_bar(
+            x=minutes,
+            y=counts,
+            name=name,
+            marker_color=colour,
+            width=40_000,
+            text=[n or "" for n in counts],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            hovertemplate="%{x|%H:%M} ET: %{y} " + name + "<extra></extra>",
+        )
+    if minutes:
+        ended = [_there(each.ended) for each in report.attempts if each.ok is not False and each.ended is not None]
+        figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max([*minutes, *ended]) + timedelta(minutes=3)])
+
+
+def _outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:
+    times, counts = at_once(attempts)
+    figure.add_scatter(
+        x=[_there(at) for at in times],
+        y=counts,
+        yaxis="y2",
+        mode="lines",
+        line={"shape": "hv", "color": BLUE, "width": 1.5},
+        fill="tozeroy",
+        fillcolor="rgba(61,122,176,0.22)",
+        name="running or waiting",
+        showlegend=False,
+        hovertemplate="%{x|%H:%M:%S} ET: %{y} running or waiting<extra></extra>",
+    )
+    figure.update_layout(yaxis2_range=[0, max([ADMITTED, *counts]) * 1.35])
+    words = f"running or waiting at once; {DML_RUNNING} running + {DML_WAITING} waiting = {ADMITTED} are admitted"
+    _limit(figure, ADMITTED, words)
+
+
+def at_once(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
+    """Every instant at which the number of admitted, unfinished statements changed, and the number after it."""
+    admitted = [attempt for attempt in attempts if attempt.ok is not False]
+    steps = [(attempt.at, 1) for attempt in admitted] + [(a.ended, -1) for a in admitted if a.ended is not None]
+    steps.sort()
+    return [at for at, _ in steps], list(accumulate(change for _, change in steps))
+
+
+def _limit(figure: go.Figure, at: float, words: str) -> None:
+    """A dotted line across the lower picture, named above its left end."""
+    line = {"color": RED, "width": 1, "dash": "dot"}
+    figure.add_shape(x0=0, x1=1, xref="paper", y0=at, y1=at, yref="y2", line=line)
+    look = {"xref": "paper", "yref": "y2", "showarrow": False, "xanchor": "left", "yanchor": "bottom"}
+    figure.add_annotation(x=0, y=at, text=words, font={"color": ink(), "size": 11.5}, **look)
+
+
+def _mark(figure: go.Figure, at: datetime, words: str) -> None:
+    figure.add_shape(x0=_there(at), x1=_there(at), y0=0, y1=1, yref="paper", line={"color": AMBER, "width": 1.5})
+    figure.add_annotation(
+        x=_there(at), y=1, yref="paper", yanchor="bottom", xanchor="left", text=words, showarrow=False
+    )
+
+
+def _there(at: datetime) -> datetime:
+    """Wall time in New York, without the zone: Plotly draws the digits it is given."""
+    return at.astimezone(ET).replace(tzinfo=None)
+
+
+def _blank(height: int) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=height,
@@ -90,14 +132,3 @@ def blank(height: int) -> go.Figure:
         tickfont={"size": 12.5, "color": ink()}, fixedrange=True, gridcolor=TRACK, zeroline=False, automargin=True
     )
     return figure
-
-
-def limit(figure: go.Figure, at: float, words: str, colour: str, beside: bool = False, axis: str = "y") -> None:
-    """A dotted line across the picture, named above its left end, or beside it where bars would hide the name."""
-    place = {"x": 1.005, "yanchor": "middle"} if beside else {"x": 0, "yanchor": "bottom"}
-    line = {"color": colour, "width": 1, "dash": "dot"}
-    figure.add_shape(x0=0, x1=1, xref="paper", y0=at, y1=at, yref=axis, line=line)
-    look = {"xref": "paper", "yref": axis, "showarrow": False, "xanchor": "left"}
-    figure.add_annotation(y=at, text=words, font={"color": ink(), "size": 11.5}, **look, **place)
-    if beside:
-        figure.update_layout(margin_r=92)

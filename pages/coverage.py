@@ -6,7 +6,7 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app import bars, charts, reads, repairs, session, tables, widgets, words
+from app import bars, nights, reads, repairs, session, tables, widgets, words
 from services.coverage import Funnel, History, funnel
 from services.foundation.clock import eastern_day
 from services.foundation.reading import Health
@@ -20,20 +20,17 @@ COLUMNS["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cloud(), session.game_date()
 limits = cloud.settings
+LIMITS = (("warning", limits.coverage_warning_pct), ("critical", limits.coverage_critical_pct))
 
 
 def by_date(history: History) -> None:
-    """One bar a night, worst coloured by its health word; choosing a bar turns every page to that night."""
+    """One bar a night, coloured by its health word, and every figure of it in a table."""
     days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
+    span = f" :gray[· {days[0].game_date:%-d %b} to {days[-1].game_date:%-d %b}]" if days else ""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(f"The last {words.many(len(days), 'night')}", anchor=False, width="content")
+        st.subheader(f"The last {words.many(len(days), 'night')}{span}", anchor=False, width="content")
         of = widgets.choice("Active players as a share of the players", list(DENOMINATORS), "coverage_share")
-    charts.nights(
-        charts.coverage_by_date(days, DENOMINATORS[of], limits.coverage_warning_pct, limits.coverage_critical_pct),
-        key="coverage by date",
-        alt=f"Active players by night as a share of the players {of}",
-        on_pick=session.go_to,
-    )
+    nights.panel(days, DENOMINATORS[of], of, LIMITS if of == "eligible" else ())
     tables.table(
         [
             {
@@ -46,9 +43,9 @@ def by_date(history: History) -> None:
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,
-                "of eligible": charts.share(day, "eligible"),
-                "of in context": charts.share(day, "in_context"),
-                "of with odds": charts.share(day, "lined"),
+                "of eligible": nights.share(day, "eligible"),
+                "of in context": nights.share(day, "in_context"),
+                "of with odds": nights.share(day, "lined"),
                 "rows": day.rows_active,
                 **dict(day.by_system),
             }

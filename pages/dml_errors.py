@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, reads, session, tables, widgets, write_charts
+from app import charts, reads, session, tables, widgets
 from services.concurrency import ADMITTED
 from services.dml_errors import DmlReport
 from services.foundation.clock import ET, night_window
@@ -43,7 +43,7 @@ def fires(report: DmlReport) -> tuple[str, str]:
 def picture(report: DmlReport) -> None:
     st.subheader("Writes by minute", anchor=False)
     at_once = f"at most {report.peak_outstanding} statements stood at once, {ADMITTED} are admitted"
-    charts.show(write_charts.of_night(report), "dml writes", f"Writes by minute: {headline(report)}; {at_once}")
+    charts.show(charts.of_night(report), "dml writes", f"Writes by minute: {headline(report)}; {at_once}")
 
 
 def show(report: DmlReport) -> None:

@@ -92,7 +92,7 @@ def test_the_menu_keeps_the_night(page, dashboard):
 
 def test_the_coverage_page_draws_the_nights_and_the_thresholds(page, dashboard, pictures):
     main = show(page, f"{dashboard}/coverage?date=2025-12-29")
-    chart = main.locator(".js-plotly-plot").last
+    chart = main.locator(".nights")
     for words in ("warning 95 %", "critical 85 %", "no games"):
         expect(chart.get_by_text(words).first).to_be_visible()
     assert cut_off(page) == []

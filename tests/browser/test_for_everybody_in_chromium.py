@@ -95,6 +95,16 @@ def test_a_lane_of_the_night_leads_to_its_evidence(page, dashboard):
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-29"))
 
 
+def test_a_nights_name_stands_under_its_bar_and_turns_the_page_to_it(page, dashboard):
+    main = look(page, f"{dashboard}/coverage{NIGHT}")
+    bar, name = main.locator(".nights > span").nth(5), main.get_by_role("button", name="21", exact=True)
+    middles = [box["x"] + box["width"] / 2 for box in (bar.bounding_box(), name.bounding_box())]
+    assert abs(middles[0] - middles[1]) < 3
+    name.click()
+    expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-21"))
+    expect(main.get_by_text("Sun 21 Dec 2025").first).to_be_visible()
+
+
 def first_row(page: Any) -> str:
     return str(page.locator("[data-testid=stDataFrame] [role=gridcell]").first.text_content())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from app import bars, charts, write_charts
+from app import bars, charts, nights
 from services.concurrency import ServiceWidth, Width, Widths
 from services.coverage import DayCoverage
 from services.dml_errors import DmlReport, WriteAttempt
@@ -26,27 +26,39 @@ def day(health: Health, active: int = 68, eligible: int = 158, games: int = 11) 
 
 
 def test_statements_at_once_are_counted_by_their_overlap():
-    _, counts = write_charts.at_once([attempt(0, 10), attempt(1, 10), attempt(2, 2)])
+    _, counts = charts.at_once([attempt(0, 10), attempt(1, 10), attempt(2, 2)])
     assert counts == [1, 2, 3, 2, 1, 0]
 
 
 def test_a_statement_that_ends_as_the_next_begins_does_not_count_twice():
-    _, counts = write_charts.at_once([attempt(0, 5), attempt(5, 5)])
+    _, counts = charts.at_once([attempt(0, 5), attempt(5, 5)])
     assert max(counts) == 1
 
 
 def test_a_rejected_statement_never_stood_in_the_queue():
-    assert write_charts.at_once([attempt(0, 1, ok=False)]) == ([], [])
+    assert charts.at_once([attempt(0, 1, ok=False)]) == ([], [])
 
 
 def test_a_statement_still_running_stays_in_the_count():
-    assert write_charts.at_once([attempt(0, None, ok=None)])[1] == [1]
+    assert charts.at_once([attempt(0, None, ok=None)])[1] == [1]
 
 
 def test_a_night_that_was_not_judged_has_no_percentage():
-    assert charts.share(day(Health.UNKNOWN, active=0), "eligible") is None
-    assert charts.share(day(Health.NONE_EXPECTED, active=0, eligible=0, games=0), "eligible") is None
-    assert f"{charts.share(day(Health.CRITICAL), 'eligible'):.1f}" == "43.0"
+    assert nights.share(day(Health.UNKNOWN, active=0), "eligible") is None
+    assert nights.share(day(Health.NONE_EXPECTED, active=0, eligible=0, games=0), "eligible") is None
+    assert f"{nights.share(day(Health.CRITICAL), 'eligible'):.1f}" == "43.0"
+
+
+def test_a_night_that_was_not_judged_draws_no_bar_and_says_why():
+    off = day(Health.NONE_EXPECTED, active=0, eligible=0, games=0)
+    drawn = nights.picture(
+        [day(Health.CRITICAL), day(Health.UNKNOWN, active=0), off], "eligible", "eligible", [("low", 85)]
+    )
+    assert drawn.count("<i ") == 1
+    assert ">none yet<" in drawn
+    assert ">no games<" in drawn
+    assert "Mon 29 Dec 2025 critical: 43.0 %, 68 of 158; Mon 29 Dec 2025: none yet; Mon 29 Dec 2025: no games." in drawn
+    assert "low 85 %" in drawn
 
 
 def test_a_stage_nobody_could_read_is_called_unknown_and_draws_no_bar():
@@ -68,7 +80,7 @@ def test_writes_of_a_night_are_drawn_until_the_last_statement_ends_with_the_seco
     long, refused = attempt(0, 1800), attempt(1, 0, ok=False)
     alert = AT + timedelta(seconds=9)
     report = DmlReport(AT, AT, 2, 1, ((AT, 2, 1),), (), 1, alert, 1, (long, refused), Health.CRITICAL, ())
-    drawn = write_charts.of_night(report)
+    drawn = charts.of_night(report)
     assert drawn.layout.xaxis.range[1] >= (AT + timedelta(seconds=1800)).astimezone(ET).replace(tzinfo=None)
     assert [trace.yaxis for trace in drawn.data] == [None, None, "y2"]
     assert "alert 14:47:09" in [note.text for note in drawn.layout.annotations]
