@@ -62,7 +62,7 @@ def navigation() -> st.Page:
                     url_path=HOME if name == "overview" else name,
                     default=name == "overview",
                 )
-                for name, title, icon, question in pages
+                for name, title, icon, _ in pages
             ]
             for section, pages in PAGES.items()
         }

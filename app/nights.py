@@ -30,7 +30,7 @@ def panel(days: Sequence[DayCoverage], denominator: str, of: str, limits: Sequen
 
 
 def picture(days: Sequence[DayCoverage], denominator: str, of: str, limits: Sequence[tuple[str, float]]) -> str:
-    """The bars over each other's dates, worst coloured by its health word, and a line for each limit in per cent."""
+    """A bar for each night in the colour of its health word, and a line for each limit in per cent."""
     bars = "".join(_bar(day, denominator) for day in days)
     lines = "".join(
         f'<div class="at" style="bottom:{100 * pct / _TOP:.2f}%"><span>{escape(name)} {pct:g} %</span></div>'
