@@ -53,6 +53,10 @@ def show(picture: str, alt: str) -> None:
     st.html(f'<div role="img" aria-label="{escape(alt)}">{picture}</div>')
 
 
+def show_funnel(players: Mapping[Stage, int | None], missing: Sequence[Missing]) -> None:
+    show(funnel(players, missing), funnel_in_words(players, missing))
+
+
 def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> str:
     """Players flowing from stage to stage; beside a bar, how many were lost on the way to it, the greatest loss largest."""
     gone = Counter((each.lost_at, _kind(each)) for each in missing)

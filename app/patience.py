@@ -27,9 +27,7 @@ PATIENCE_S = 6.0  # how long a page waits for a source before it says so and goe
 PATIENCE_AGAIN_S = 1.5  # the same for a source that failed the last time
 PATIENCE_KNOWN_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
 SHOWN_FOR_S = 300.0  # how old an answer may be to be shown meanwhile
-SHOWN_CALMLY_S = (
-    10.0  # how old it may be without the page looking again sooner than usual: a slow source must not keep it restless
-)
+SHOWN_CALMLY_S = 10.0  # how old it may be before the page looks again soon: a slow source must not keep it restless
 RETRY_AFTER_S = 10.0  # how soon a source that failed is asked again
 MOST_KNOWN = 300
 

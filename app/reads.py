@@ -101,7 +101,11 @@ def tonight(cloud: Cloud, game_date: date) -> Tonight:
 
 def recent(cloud: Cloud, today: date) -> Reading[History]:
     """Coverage of the last nights up to today."""
-    return history(cloud, today - timedelta(days=HISTORY_DAYS - 1), today)
+    return history(cloud, *_nights_up_to(today))
+
+
+def _nights_up_to(last: date) -> tuple[date, date]:
+    return last - timedelta(days=HISTORY_DAYS - 1), last
 
 
 def shift(cloud: Cloud, game_date: date, log: Callable[[], Reading[Log]]) -> Shift:
@@ -109,7 +113,7 @@ def shift(cloud: Cloud, game_date: date, log: Callable[[], Reading[Log]]) -> Shi
     today = eastern_day(cloud.now())
     last = today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date
     players, runs, services = night.begin(cloud, game_date), batches.begin(cloud, game_date), widths.begin(cloud)
-    days = history.begin(cloud, last - timedelta(days=HISTORY_DAYS - 1), last)
+    days = history.begin(cloud, *_nights_up_to(last))
     told, jobs = alerts.begin(cloud), schedule.begin(cloud)
     return Shift(
         game_date=game_date,

@@ -83,11 +83,10 @@ def one_night(night: Night) -> None:
     widgets.gaps(night.problems)
     if not night.players:
         return
-    lost = missing(night)
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
         st.subheader("Where players were lost", anchor=False)
-        bars.show(bars.funnel(facts.players, lost), bars.funnel_in_words(facts.players, lost))
+        bars.show_funnel(facts.players, missing(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
         tables.listing(

@@ -30,9 +30,8 @@ def shares(night: Night) -> None:
 
 def losses(night: Night) -> None:
     """The funnel, with the players lost at each stage beside it."""
-    players, lost = funnel(night, cloud.settings).players, missing(night)
     st.subheader("Where players were lost", anchor=False)
-    bars.show(bars.funnel(players, lost), bars.funnel_in_words(players, lost))
+    bars.show_funnel(funnel(night, cloud.settings).players, missing(night))
     widgets.gaps(night.problems)
     widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
 

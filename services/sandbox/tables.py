@@ -149,18 +149,21 @@ class Tables:
         at, rows = self._changed[table]
         if rows is None:
             rows = await self._count(resource)
-            if self._changed.get(table) == (at, None):  # it may have been written again while it was counted
+            # Not kept where nobody could count, nor where it was written again meanwhile.
+            if rows is not None and self._changed.get(table) == (at, None):
                 self._changed[table] = (at, rows)
+        if rows is None:
+            rows = int(resource.get("numRows") or 0)
         resource.update({"numRows": str(rows), "lastModifiedTime": at})
         _size(resource, rows)
 
-    async def _count(self, resource: Resource) -> int:
+    async def _count(self, resource: Resource) -> int | None:
         """Counted in the emulator's own store: under load its query path now and then answers a count without a row."""
         where = resource["tableReference"]
         try:
             told = await self.rows(f'SELECT COUNT(*) FROM "{self._project}__{where["datasetId"]}"."{where["tableId"]}"')
         except duckdb.Error:
-            return int(resource.get("numRows") or 0)
+            return None
         return int(told[0]["f"][0]["v"])
 
     async def data(self, asked: Mapping[str, str], dataset: str, table: str, day: str = "") -> Response:
