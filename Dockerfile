@@ -1,7 +1,7 @@
 # One image for every part: the dashboard by default; another command makes it
 #   the worker       python -m services.pipeline.worker
-#   the coordinator  python -m services.pipeline.serve
-#   the watchdog     python -m services.watchdog
+#   the coordinator  python -m services.pipeline.coordinator
+#   the watchdog     python -m services.alerts.watchdog
 # With --build-arg SANDBOX=yes it also holds the sandbox (python -m services.sandbox), for a demonstration.
 FROM python:3.11.14-slim-bookworm
 ARG SANDBOX=no
@@ -25,5 +25,5 @@ RUN if [ "$SANDBOX" != yes ]; then rm -rf services/sandbox; fi
 USER 10001
 EXPOSE 8080
 # Asks whichever part runs: the dashboard, or the worker and the coordinator. The watchdog is a job and serves nothing.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["python", "-m", "services.foundation.alive"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["python", "-m", "services.core.healthcheck"]
 CMD ["python", "-m", "app.server"]

@@ -12,12 +12,17 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app import actions, patience, reads, session, under_way, widgets, words
-from app.document import NAME
-from services.foundation.access import Role
-from services.foundation.clock import ET, eastern_day
-from services.foundation.errors import OnCallError
-from services.foundation.identity import NotSignedIn
+from app.actions import dialog as actions
+from app.actions import status_strip as under_way
+from app.components import text_format as words
+from app.components import widgets
+from app.http.index_page import NAME
+from app.state import background_cache as patience
+from app.state import reads, session
+from services.auth.roles import Role
+from services.auth.sign_in import NotSignedIn
+from services.core.clock import ET, eastern_day
+from services.core.errors import OnCallError
 
 PAGES = {
     "Tonight": [

@@ -15,13 +15,13 @@ from threading import Thread
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app.document import Document
-from app.gate import Gate
-from app.scripts import Scripts, pack_all
-from services.foundation import identity
-from services.foundation.clock import eastern_day, night_of
-from services.foundation.errors import OnCallError, SettingsError
-from services.foundation.settings import Settings
+from app.http.access_middleware import Gate
+from app.http.index_page import Document
+from app.http.static_gzip import Scripts, pack_all
+from services.auth import sign_in as identity
+from services.core.clock import eastern_day, night_of
+from services.core.errors import OnCallError, SettingsError
+from services.core.settings import Settings
 
 STATIC = Path(st.__file__).parent / "static"
 
@@ -41,8 +41,8 @@ def application(settings: Settings) -> st.App:
 def get_ready() -> None:
     """What the first visitor would otherwise wait for: scripts packed, modules imported, tonight's answers read."""
     pack_all(STATIC)
-    import_module("app.charts")  # Plotly and pandas come with it
-    from app import reads, session
+    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
+    from app.state import reads, session
 
     try:
         cloud = session.cloud()

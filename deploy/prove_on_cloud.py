@@ -20,10 +20,10 @@ from itertools import islice
 from google.api_core import exceptions as google
 from google.cloud import bigquery, run_v2
 
-from services.foundation.catalog import table_id
-from services.foundation.clients import Cloud, connect
-from services.foundation.errors import OnCallError
-from services.foundation.settings import Settings
+from services.core.errors import OnCallError
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.gcp.query_catalog import table_id
 
 WAIT_S, LOOK_AGAIN_S = 300.0, 2.0
 SCHEMA = [bigquery.SchemaField("game_date", "DATE"), bigquery.SchemaField("player", "STRING")]

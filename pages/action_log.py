@@ -6,13 +6,17 @@ from collections import Counter
 
 import streamlit as st
 
-from app import actions, filters, session, tables, under_way, widgets, words
-from services.actions.log import Action, Log, State
-from services.foundation.access import Role
-from services.foundation.reading import Health
-from services.scaling import RESTORE
-from services.staging_undo import UNDO_DROP
-from services.verbs import TAKEN_BACK_BY
+from app.actions import dialog as actions
+from app.actions import status_strip as under_way
+from app.components import filters, tables, widgets
+from app.components import text_format as words
+from app.state import session
+from services.action_registry import TAKEN_BACK_BY
+from services.actions.log_reader import Action, Log, State
+from services.auth.roles import Role
+from services.core.result import Health
+from services.scaling.actions import RESTORE
+from services.staging.restore_dropped import UNDO_DROP
 
 ACTION = "action"  # the name in the URL: ?action=…
 cloud, now = session.cloud(), session.now()

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, alert_cards, filters, night_chart, reads, session, tables, under_way, widgets, words
-from services.alert_actions import REOPEN, TEST
-from services.alerts import Alerts, AlertState
-from services.foundation.clock import night_window
-from services.foundation.reading import SEVERITY, Health, worst
-from services.schedule import Schedule
-from services.timeline import kinds, timeline
-from services.watch.rules import RULES
+from app.actions import dialog as actions
+from app.actions import status_strip as under_way
+from app.charts import night_timeline as night_chart
+from app.components import filters, tables, widgets
+from app.components import text_format as words
+from app.panels import alert_cards
+from app.state import reads, session
+from services.alerts.actions import REOPEN, TEST
+from services.alerts.alert_log import Alerts, AlertState
+from services.alerts.rules import RULES
+from services.core.clock import night_window
+from services.core.result import SEVERITY, Health, worst
+from services.reports.event_list import kinds, timeline
+from services.telemetry.scheduler import Schedule
 
 cloud, now = session.cloud(), session.now()
 

@@ -6,9 +6,11 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from app import alias_panels, reads, session, tables, widgets
-from services.foundation.reading import Health
-from services.names.unresolved import Names
+from app.components import tables, widgets
+from app.panels import alias_panels
+from app.state import reads, session
+from services.aliases.unresolved import Names
+from services.core.result import Health
 
 SPANS = {"This night": 1, "7 nights": 7, "14 nights": 14}
 OTHER = "Other nights"

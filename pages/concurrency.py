@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app import bars, reads, repairs, session, tables, widgets, words
-from services.concurrency import ADMITTED, ServiceWidth, Widths
-from services.foundation.reading import Health, worst
+from app.charts import bar_rows as bars
+from app.components import tables, widgets
+from app.components import text_format as words
+from app.panels import repair_buttons as repairs
+from app.state import reads, session
+from services.core.result import Health, worst
+from services.policy.dml_limits import ADMITTED
+from services.scaling.service_widths import ServiceWidth, Widths
 
 cloud = session.cloud()
 

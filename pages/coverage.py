@@ -6,12 +6,17 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app import bars, nights, reads, repairs, session, tables, widgets, words
-from services.coverage import Funnel, History, funnel
-from services.foundation.clock import eastern_day
-from services.foundation.reading import Health
-from services.missing_players import missing
-from services.night import Night, Stage
+from app.charts import bar_rows as bars
+from app.charts import coverage_by_night as nights
+from app.components import tables, widgets
+from app.components import text_format as words
+from app.panels import repair_buttons as repairs
+from app.state import reads, session
+from services.core.clock import eastern_day
+from services.core.result import Health
+from services.nights.coverage import Funnel, History, funnel
+from services.nights.missing_players import missing
+from services.nights.player_stages import Night, Stage
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "lined"}
 

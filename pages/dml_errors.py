@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts, reads, session, tables, widgets
-from services.concurrency import ADMITTED
-from services.dml_errors import DmlReport
-from services.foundation.clock import ET, night_window
+from app.charts import plotly_charts as charts
+from app.components import tables, widgets
+from app.state import reads, session
+from services.core.clock import ET, night_window
+from services.policy.dml_limits import ADMITTED
+from services.telemetry.dml_jobs import DmlReport
 
 cloud, game_date = session.cloud(), session.game_date()
 rule = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_alert_window_s} s"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import reads, session, tables, widgets
-from services.doctor import Examination
-from services.finding import Finding
-from services.foundation.reading import Health
+from app.components import tables, widgets
+from app.state import reads, session
+from services.core.result import Health
+from services.doctor.examination import Examination
+from services.doctor.finding import Finding
 
 cloud = session.cloud()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import reads, session, under_way, widgets
-from services.foundation.reading import Health
-from services.handoff_note import write
+from app.actions import status_strip as under_way
+from app.components import widgets
+from app.state import reads, session
+from services.core.result import Health
+from services.reports.handoff_note import write
 
 cloud, game_date = session.cloud(), session.game_date()
 shift = reads.shift(cloud, game_date, under_way.ask())

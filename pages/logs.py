@@ -6,10 +6,11 @@ from collections import Counter
 
 import streamlit as st
 
-from app import filters, reads, session, tables, widgets
-from services.foundation.clock import night_window
-from services.foundation.reading import Health
-from services.logs import PRESETS, Lines, LogLine
+from app.components import filters, tables, widgets
+from app.state import reads, session
+from services.core.clock import night_window
+from services.core.result import Health
+from services.telemetry.log_reader import PRESETS, Lines, LogLine
 
 cloud, game_date = session.cloud(), session.game_date()
 names = [preset.name for preset in PRESETS]

@@ -6,10 +6,13 @@ from collections import Counter
 
 import streamlit as st
 
-from app import filters, reads, repairs, session, tables, widgets, words
-from services.coverage import funnel
-from services.missing_players import Missing, Why, account, missing
-from services.night import Night
+from app.components import filters, tables, widgets
+from app.components import text_format as words
+from app.panels import repair_buttons as repairs
+from app.state import reads, session
+from services.nights.coverage import funnel
+from services.nights.missing_players import Missing, Why, account, missing
+from services.nights.player_stages import Night
 
 cloud, game_date = session.cloud(), session.game_date()
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import bars, night_chart, reads, repairs, session, widgets
-from services.coverage import funnel
-from services.missing_players import missing
-from services.night import Night, Stage
-from services.overview import judge
+from app.charts import bar_rows as bars
+from app.charts import night_timeline as night_chart
+from app.components import widgets
+from app.panels import repair_buttons as repairs
+from app.state import reads, session
+from services.nights.coverage import funnel
+from services.nights.missing_players import missing
+from services.nights.player_stages import Night, Stage
+from services.reports.overview import judge
 
 cloud, game_date = session.cloud(), session.game_date()
 tonight = reads.tonight(cloud, game_date)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import actions, reads, run_panels, session, tables, widgets, words
-from services.foundation.reading import Health, worst
-from services.run_actions import RESUMABLE, RESUME, START
-from services.runs import LIVE, Batch, Batches, BatchState
+from app.actions import dialog as actions
+from app.components import tables, widgets
+from app.components import text_format as words
+from app.panels import run_panels
+from app.state import reads, session
+from services.batches.reader import Batch, Batches
+from services.batches.state import LIVE, BatchState
+from services.core.result import Health, worst
+from services.runs.actions import RESUMABLE, RESUME, START
 
 NONE, NOT_SURE = "No batch of this night is recorded", "One of the records cannot be read: whether"
 cloud, game_date = session.cloud(), session.game_date()

@@ -6,8 +6,11 @@ from collections import Counter
 
 import streamlit as st
 
-from app import filters, reads, repairs, session, tables, widgets, words
-from services.staging_tables import Inventory, StagingTable, TableClass
+from app.components import filters, tables, widgets
+from app.components import text_format as words
+from app.panels import repair_buttons as repairs
+from app.state import reads, session
+from services.staging.inventory import Inventory, StagingTable, TableClass
 
 cloud = session.cloud()
 now = cloud.now()

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.foundation.clients import Cloud, connect
-from services.foundation.settings import Settings
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import Sandbox, start_sandbox
+from services.sandbox.server import Sandbox, start_sandbox
 
 FAST = Speed(scale=0.02)
 

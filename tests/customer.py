@@ -13,12 +13,12 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
 from services.sandbox.seed import Seed
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import Sandbox, plant, start_sandbox
+from services.sandbox.server import Sandbox, plant, start_sandbox
 
 PREDICTIONS = "nba_predictions.player_prop_predictions"
 CONTEXT = "nba_analytics.upcoming_player_game_context"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.dml_errors import WriteAttempt
-from services.night import Night, PlayerNight, WriteError
+from services.nights.player_stages import Night, PlayerNight, WriteError
+from services.telemetry.dml_jobs import WriteAttempt
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 NIGHT = date(2025, 12, 29)

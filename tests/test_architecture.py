@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.foundation import catalog
+from services.gcp import query_catalog as catalog
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "pages").glob("*.py"))
@@ -16,8 +16,8 @@ CODE = sorted(path for folder in ("app", "pages", "services") for path in (ROOT 
 QUERIES = sorted(path for path in (ROOT / "queries").rglob("*.sql") if path.parent.name not in ("schema", "parts"))
 PARTS = sorted((ROOT / "queries" / "parts").glob("*.sql"))
 LONGER = {  # a module may be longer for a reason
-    "services/foundation/google_errors.py": "one table, a row per error",
-    "services/sandbox/warehouse.py": "BigQuery's surface, method by method",
+    "services/gcp/error_table.py": "one table, a row per error",
+    "services/sandbox/bigquery/job_server.py": "BigQuery's surface, method by method",
 }
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT INTO|MERGE INTO|DELETE FROM|DROP TABLE)\b", re.DOTALL)
 
@@ -66,7 +66,7 @@ def test_a_module_fits_in_the_head_and_starts_with_what_it_is_for(module):
 def test_only_the_session_holds_connections_and_answers_are_kept_in_one_place():
     held = {name(path) for path in CODE if "cache_resource" in path.read_text(encoding="utf-8")}
     cached = {name(path) for path in CODE if "cache_data(" in path.read_text(encoding="utf-8")}
-    assert (held, cached) == ({"app/session.py"}, set())
+    assert (held, cached) == ({"app/state/session.py"}, set())
 
 
 def test_there_are_questions():

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from services.foundation.reading import Source
+from services.core.result import Source
 
 
 class Friction(StrEnum):

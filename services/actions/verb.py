@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.actions.log import State
+from services.actions.log_reader import State
 from services.actions.plan import Plan, Share
-from services.foundation.access import Actor, Role
-from services.foundation.clients import Cloud
-from services.foundation.reading import Source
+from services.auth.roles import Actor, Role
+from services.core.result import Source
+from services.gcp.clients import Cloud
 
 Facts = Mapping[str, Any]
 

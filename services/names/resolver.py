@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.foundation import catalog
-from services.foundation.clients import Cloud
+from services.gcp import query_catalog as catalog
+from services.gcp.clients import Cloud
 
 
 class How(StrEnum):

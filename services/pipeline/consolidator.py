@@ -19,13 +19,13 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from services.foundation.errors import OnCallError
-from services.foundation.retry import Policy, may_pass, retrying
+from services.batches.business_key import Key
+from services.batches.ids import PREDICTIONS, compact_table, is_compact_table, is_unit_table, job, staging_prefix
+from services.core.errors import OnCallError
+from services.gcp.retry import Policy, may_pass, retrying
 from services.pipeline import lease as leases
-from services.pipeline.attempts import with_ids
-from services.pipeline.door import JobEnded, Staged, Warehouse
-from services.pipeline.names import PREDICTIONS, compact_table, is_compact_table, is_unit_table, job, staging_prefix
-from services.pipeline.rows import Key
+from services.pipeline.job_retry import with_ids
+from services.pipeline.warehouse import JobEnded, Staged, Warehouse
 
 T = TypeVar("T")
 

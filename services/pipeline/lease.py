@@ -17,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from services.foundation.errors import OnCallError
-from services.pipeline.door import Warehouse
-from services.pipeline.names import job
+from services.batches.ids import job
+from services.core.errors import OnCallError
+from services.pipeline.warehouse import Warehouse
 
 LEASE_LIFE = timedelta(minutes=10)
 

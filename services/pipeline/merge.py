@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from services.foundation.catalog import table_id
+from services.gcp.query_catalog import table_id
 
 KEY = ("game_date", "game_id", "player_lookup", "system_id", "current_points_line")
 # A re-run makes these anew; alone they do not make a row different.

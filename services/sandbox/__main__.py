@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import requests
 
 from services.sandbox.scenarios.season import named
-from services.sandbox.world import Sandbox, start_sandbox
+from services.sandbox.server import Sandbox, start_sandbox
 
 PORTS = {"DASHBOARD_PORT": 8501, "SANDBOX_PORT": 9050, "COORDINATOR_PORT": 8090}
 
@@ -78,7 +78,7 @@ def children(sandbox: Sandbox, chosen: Mapping[str, int]) -> list[Child]:
         worker, coordinator = free_port(), chosen["COORDINATOR_PORT"]
         sandbox.world.run.backends["prediction-worker"] = f"http://127.0.0.1:{worker}"
         sandbox.world.run.backends["prediction-coordinator"] = f"http://127.0.0.1:{coordinator}"
-        for name, module, port in (("worker", "worker", worker), ("coordinator", "serve", coordinator)):
+        for name, module, port in (("worker", "worker", worker), ("coordinator", "coordinator", coordinator)):
             started.append(
                 start(
                     name, [f"services.pipeline.{module}"], {**env, "PORT": str(port)}, f"http://127.0.0.1:{port}/health"
@@ -87,7 +87,7 @@ def children(sandbox: Sandbox, chosen: Mapping[str, int]) -> list[Child]:
     port = chosen["DASHBOARD_PORT"]
     env |= {"DASHBOARD_PORT": str(port)}
     started.append(start("dashboard", ["app.server"], env, f"http://127.0.0.1:{port}/_stcore/health"))
-    watching = ["services.watchdog", "--every", "60"]
+    watching = ["services.alerts.watchdog", "--every", "60"]
     return [*started, start("watchdog", watching, env, f"{sandbox.address}/sandbox/health")]
 
 

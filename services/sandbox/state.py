@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.foundation.clock import Clock
-from services.sandbox.cloud_logging import LogBook
-from services.sandbox.cloud_run import CloudRun
-from services.sandbox.faults import Faults
-from services.sandbox.limits import Limits
-from services.sandbox.meter import Meter
-from services.sandbox.warehouse import Warehouse
+from services.core.clock import Clock
+from services.sandbox.bigquery.billing_meter import Meter
+from services.sandbox.bigquery.job_server import Warehouse
+from services.sandbox.bigquery.limits import Limits
+from services.sandbox.common.fault_injection import Faults
+from services.sandbox.stand_ins.cloud_logging import LogBook
+from services.sandbox.stand_ins.cloud_run import CloudRun
 
 
 @dataclass

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from services.actions.life import run_action
-from services.actions.log import Action, read_log
+from services.actions.executor import run_action
+from services.actions.log_reader import Action, read_log
 from services.actions.verb import Verb
-from services.foundation.access import Actor, Role
-from services.foundation.clients import Cloud, connect
-from services.foundation.clock import night_window
-from services.foundation.settings import Settings
+from services.auth.roles import Actor, Role
+from services.core.clock import night_window
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import Sandbox, start_sandbox
+from services.sandbox.server import Sandbox, start_sandbox
 
 OPERATOR = Actor("nora", Role.OPERATOR)
 VIEWER = Actor("vic", Role.VIEWER)
@@ -34,7 +34,7 @@ def own_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Roll-outs take a third of a second here, so they are looked at more often."""
-    monkeypatch.setattr("services.scaling.ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr("services.scaling.actions.ASK_AGAIN_S", 0.05)
 
 
 @pytest.fixture

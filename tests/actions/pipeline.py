@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
-from services.pipeline import worker
-from services.pipeline.coordinator import Coordinator
-from services.pipeline.coordinator_http import Desk, application
-from services.sandbox.world import Sandbox
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.pipeline.coordinator.batch_runner import Coordinator
+from services.pipeline.coordinator.http_api import Desk, application
+from services.pipeline.worker import app as worker
+from services.sandbox.server import Sandbox
 
 
 @contextmanager

@@ -7,18 +7,20 @@ from itertools import permutations
 
 import pytest
 
-from services.actions.life import Refused, finish, run_action
-from services.actions.log import State
-from services.foundation.access import Denied
-from services.foundation.errors import BadInput
-from services.names import merging, preview, separating
-from services.names.book import Book, read_book
-from services.names.checks import Weight, check, made_worse
-from services.names.edits import Do, Edit, as_args, correct, parse, turn_round
-from services.names.merging import MERGE_IDENTITIES, stopped_halfway
-from services.names.saving import EDIT, judge
-from services.names.separating import UNDO_MERGE
-from services.names.taking_back import UNDO_EDIT
+from services.actions.executor import Refused, finish, run_action
+from services.actions.log_reader import State
+from services.aliases import preview
+from services.aliases.edits import Do, Edit, as_args, correct, parse, turn_round
+from services.aliases.identities import merge as merging
+from services.aliases.identities import split as separating
+from services.aliases.identities.merge import MERGE_IDENTITIES, stopped_halfway
+from services.aliases.identities.split import UNDO_MERGE
+from services.aliases.save import EDIT, judge
+from services.aliases.undo import UNDO_EDIT
+from services.aliases.validation import Weight, check, made_worse
+from services.auth.roles import Denied
+from services.core.errors import BadInput
+from services.names.registry import Book, read_book
 from tests.actions.conftest import OPERATOR, VIEWER, at_once
 
 MISSING = """kevinporterjr,kevinporter
@@ -281,7 +283,7 @@ def test_two_people_whose_aliases_would_make_a_chain_together_are_not_both_let_t
     """Each plan is good by itself; both look, both are told yes, and both write."""
     before, plans = table(desk), [EDIT.plan(desk, as_args([Edit(Do.ADD, *pair)])) for pair in CHAIN]
     assert not any(plan.blocked for plan in plans)
-    monkeypatch.setattr("services.actions.life._why_not", lambda *_: "")
+    monkeypatch.setattr("services.actions.executor._why_not", lambda *_: "")
     results = at_once(*(lambda p=p: run_action(desk, OPERATOR, EDIT, p, "because", p.typed) for p in plans))
     states = [result.state for result in results]
     assert sorted(states) == [State.DONE, State.FAILED], [result.sentence for result in results]
@@ -341,7 +343,7 @@ def test_what_cannot_be_previewed_is_said_and_stops_no_alias(desk, own_sandbox, 
     def unreadable(*_, **__):
         raise BadInput("The odds cannot be read.")
 
-    monkeypatch.setattr("services.names.preview.catalog.run", unreadable)
+    monkeypatch.setattr("services.aliases.preview.catalog.run", unreadable)
     anew = preview.covered_anew(desk, Book((), ()), Book((), ()), desk.now())
     assert anew.cautions == ("What it would cover is unknown: The odds cannot be read.",)
 

@@ -8,27 +8,27 @@ from datetime import timedelta
 
 import pytest
 
-from services.actions.life import finish, run_action
-from services.actions.log import State, read_same
+from services.actions.background import Runner
+from services.actions.executor import finish, run_action
+from services.actions.log_reader import State, read_same
 from services.actions.plan import Plan, as_json
-from services.actions.runner import Runner
-from services.foundation import catalog
-from services.foundation.clients import connect
-from services.foundation.errors import OnCallError
-from services.foundation.settings import Settings
-from services.sandbox.faults import Fault
-from services.scaling import NARROW, SET
-from services.worker_width import read_worker
+from services.core.errors import OnCallError
+from services.core.settings import Settings
+from services.gcp import query_catalog as catalog
+from services.gcp.clients import connect
+from services.sandbox.common.fault_injection import Fault
+from services.scaling.actions import NARROW, SET
+from services.scaling.worker_width import read_worker
 from tests.actions.conftest import OPERATOR, at_once
 
 ELSEWHERE = """
 import sys
-from services.actions.life import run_action
+from services.actions.executor import run_action
 from services.actions.plan import from_json
-from services.foundation.access import Actor, Role
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
-from services.verbs import verb_of
+from services.auth.roles import Actor, Role
+from services.gcp.clients import connect
+from services.core.settings import Settings
+from services.action_registry import verb_of
 cloud = connect(Settings.from_env())
 plan = from_json(sys.stdin.readline())
 print("ready", flush=True)

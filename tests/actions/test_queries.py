@@ -2,11 +2,11 @@
 
 from datetime import date, timedelta
 
-from services.actions import record
-from services.actions.log import State
-from services.foundation import catalog
-from services.foundation.access import Actor, Role
-from services.scaling import NARROW
+from services.actions import log_writer as record
+from services.actions.log_reader import State
+from services.auth.roles import Actor, Role
+from services.gcp import query_catalog as catalog
+from services.scaling.actions import NARROW
 
 COLUMNS = {"action_id", "event", "recorded_at", "actor", "role", "reason", "state", "sentence", "plan", "facts"}
 

@@ -7,20 +7,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.actions.life import Refused, run_action
-from services.actions.log import State
-from services.coordinator import NotUnderstood, progress_of, read_coordinator, start
-from services.dml_errors import read_writes
-from services.foundation.clients import Cloud
-from services.foundation.errors import BadInput, OnCallError
-from services.missing_players import Why
-from services.night import read_night
-from services.pipeline.ledger import Entry
-from services.run_actions import RESUME, START
-from services.run_checks import checks as judge
-from services.run_checks import read_checks
-from services.run_progress import live_of
-from services.runs import BatchState, read_batches
+from services.actions.executor import Refused, run_action
+from services.actions.log_reader import State
+from services.batches.ledger import Entry
+from services.batches.reader import read_batches
+from services.batches.state import BatchState
+from services.core.errors import BadInput, OnCallError
+from services.gcp.clients import Cloud
+from services.nights.missing_players import Why
+from services.nights.player_stages import read_night
+from services.runs.actions import RESUME, START
+from services.runs.coordinator_client import NotUnderstood, progress_of, read_coordinator, start
+from services.runs.progress import live_of
+from services.runs.verification import checks as judge
+from services.runs.verification import read_checks
+from services.telemetry.dml_jobs import read_writes
 from tests.actions.conftest import OPERATOR
 from tests.actions.pipeline import Customers, own_coordinator, served
 
@@ -35,8 +36,8 @@ def at(desk: Cloud, url: str) -> Cloud:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr("services.run_actions.LOOK_EVERY_S", 0.1)
-    monkeypatch.setattr("services.run_actions.TELL_EVERY_S", 0.5)
+    monkeypatch.setattr("services.runs.actions.LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("services.runs.actions.TELL_EVERY_S", 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_a_refused_start_is_a_recorded_failure_and_the_night_is_as_it_was(desk):
 
 
 def test_a_coordinator_that_accepts_and_does_nothing_is_not_believed(desk, monkeypatch):
-    monkeypatch.setattr("services.run_actions.MOVES_WITHIN_S", 0.8)
+    monkeypatch.setattr("services.runs.actions.MOVES_WITHIN_S", 0.8)
     other = Customers(accepted, lambda: in_memory(0))
     with served(other.application()) as url:
         desk = at(desk, url)

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.actions.life import Refused, run_action
-from services.actions.log import State
-from services.foundation.access import Actor, Denied, Role
-from services.foundation.errors import BadInput
-from services.scaling import NARROW, RESTORE, SET, apply_due_reverts
-from services.worker_width import ADMITTED, CAP_PRODUCT, Setting, read_worker, what_if
+from services.actions.executor import Refused, run_action
+from services.actions.log_reader import State
+from services.auth.roles import Actor, Denied, Role
+from services.core.errors import BadInput
+from services.scaling.actions import NARROW, RESTORE, SET, apply_due_reverts
+from services.scaling.annotations import Setting
+from services.scaling.worker_width import ADMITTED, CAP_PRODUCT, read_worker, what_if
 from tests.actions.conftest import OPERATOR, VIEWER
 
 

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from services.actions.life import Refused, run_action
-from services.actions.log import State
-from services.consolidate_now import CONSOLIDATE
-from services.foundation import catalog
-from services.foundation.access import Denied
-from services.foundation.errors import BadInput
-from services.staging_proof import read_proofs
-from services.staging_repair import DROP_MERGED, DROP_ORPHAN
-from services.staging_undo import UNDO_DROP, undo_left
+from services.actions.executor import Refused, run_action
+from services.actions.log_reader import State
+from services.auth.roles import Denied
+from services.core.errors import BadInput
+from services.gcp import query_catalog as catalog
+from services.staging.consolidate import CONSOLIDATE
+from services.staging.drop import DROP_MERGED, DROP_ORPHAN
+from services.staging.merge_proof import read_proofs
+from services.staging.restore_dropped import UNDO_DROP, undo_left
 from tests.actions.conftest import OPERATOR, VIEWER
 
 DATASET = "nba_predictions"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
-from services.sandbox.meter import MIB
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.sandbox.bigquery.billing_meter import MIB
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import start_sandbox
+from services.sandbox.server import start_sandbox
 from tests.benchmarks import cost, names, scale, speed
 
 SCALE = 0.1

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date
 from math import ceil
 
-from services.foundation.clients import Cloud
+from services.batches.ids import PREDICTIONS, staging_table, unit
+from services.gcp.clients import Cloud
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.door import BigQueryDoor
 from services.pipeline.merge import merge_sql
-from services.pipeline.names import PREDICTIONS, staging_table, unit
-from services.sandbox.meter import MIB, billed
-from services.sandbox.world import Sandbox
+from services.pipeline.warehouse import BigQueryDoor
+from services.sandbox.bigquery.billing_meter import MIB, billed
+from services.sandbox.server import Sandbox
 
 ROW_BYTES = 3_430  # a row of the customer's live table
 ROWS_PER_UNIT = 25

@@ -16,7 +16,8 @@ from typing import Any
 
 def counts() -> dict[str, int]:
     """Answers the pages remember, answers and rows kept of the warehouse, threads, objects."""
-    from app import patience, session
+    from app.state import background_cache as patience
+    from app.state import session
 
     gc.collect()
     kept = session.cloud().kept

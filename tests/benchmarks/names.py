@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from nba_api.stats.static import players, teams
 from rapidfuzz.distance import JaroWinkler
 
-from services.names.book import Alias, Book, Registered
-from services.names.checks import check, made_worse, with_rows
-from services.names.lookups import shared_lookup
-from services.names.proposals import Name, Proposal, propose
-from services.names.twins import find_twins
+from services.aliases.identities.duplicates import find_twins
+from services.aliases.suggestions import Name, Proposal, propose
+from services.aliases.validation import check, made_worse, with_rows
+from services.names.normalization import shared_lookup
+from services.names.registry import Alias, Book, Registered
 
 NOBODY = 999
 

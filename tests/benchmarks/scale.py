@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from services.pipeline.consolidator import SOURCES_PER_COPY
-from services.pipeline.pacing import QUOTA_PER_S, SHARE
-from services.sandbox.limits import DAY_S, Limits, Window
+from services.pipeline.rate_limiter import QUOTA_PER_S, SHARE
+from services.sandbox.bigquery.limits import DAY_S, Limits, Window
 
 LOAD_JOBS_A_DAY = 100_000
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from services.foundation import catalog
-from services.foundation.clients import Cloud
-from services.foundation.retry import Policy, retrying
-from services.pipeline import names
+from services.batches import ids as names
+from services.gcp import query_catalog as catalog
+from services.gcp.clients import Cloud
+from services.gcp.retry import Policy, retrying
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.door import BigQueryDoor
 from services.pipeline.merge import merge_sql
-from services.pipeline.predictor import BaselinePredictor, Request
-from services.pipeline.staging_writer import StagingWriter
+from services.pipeline.warehouse import BigQueryDoor
+from services.pipeline.worker.predictor import BaselinePredictor, Request
+from services.pipeline.worker.staging_writer import StagingWriter
 from tests.benchmarks.cost import _at, _config, union_merge
 
 NIGHT = date(2025, 12, 29)

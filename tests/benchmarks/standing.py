@@ -110,7 +110,7 @@ def chromium() -> Iterator[Any]:
 
 def main() -> None:
     from services.sandbox.scenarios.season import named
-    from services.sandbox.world import start_sandbox
+    from services.sandbox.server import start_sandbox
 
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

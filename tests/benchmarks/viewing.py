@@ -14,12 +14,12 @@ from functools import partial
 
 import requests
 
-from services.foundation.clients import connect
-from services.foundation.retry import Policy
-from services.foundation.settings import Settings
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.gcp.retry import Policy
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.door import BigQueryDoor
-from services.sandbox.meter import MIB
+from services.pipeline.warehouse import BigQueryDoor
+from services.sandbox.bigquery.billing_meter import MIB
 from tests.benchmarks import speed, standing
 from tests.benchmarks.viewers import Viewer, open_viewer
 

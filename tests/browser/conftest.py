@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from services.actions.log import Action
+from services.actions.log_reader import Action
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))

@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from services.actions.life import run_action
-from services.actions.log import Action, State, read_log
+from services.actions.executor import run_action
+from services.actions.log_reader import Action, State, read_log
 from services.actions.verb import Deed, Verb
-from services.foundation.access import Actor, Role
-from services.foundation.clients import Cloud, connect
-from services.foundation.clock import RunningClock
-from services.foundation.settings import Settings
-from services.names.edits import Do, Edit, as_args
-from services.names.saving import EDIT
+from services.aliases.edits import Do, Edit, as_args
+from services.aliases.save import EDIT
+from services.auth.roles import Actor, Role
+from services.core.clock import RunningClock
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import NIGHT_STARTS, Sandbox, start_sandbox
+from services.sandbox.server import NIGHT_STARTS, Sandbox, start_sandbox
 from tests.actions.pipeline import own_coordinator
 from tests.browser.conftest import ROOT, _free_port, _wait_for, told_ended
 

@@ -9,15 +9,15 @@ import time
 
 import pytest
 
-from services.alerts import AlertState, read_alerts
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
-from services.pipeline.config import SelfHealingConfig
+from services.alerts.alert_log import AlertState, read_alerts
+from services.alerts.facts import Memory
+from services.alerts.watchdog import look
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import start_sandbox
-from services.watch.facts import Memory
-from services.watchdog import look
+from services.sandbox.server import start_sandbox
 from tests.browser.conftest import ROOT, _free_port, _wait_for
 
 pytestmark = pytest.mark.browser

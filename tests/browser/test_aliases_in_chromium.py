@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.actions.log import State
-from services.names.book import read_book
+from services.actions.log_reader import State
+from services.names.registry import read_book
 from tests.browser.test_actions_in_chromium import PATIENCE_MS, desk, ended, page, place
 
 __all__ = ["desk", "page", "place"]  # the fixtures of a place whose tables may be changed

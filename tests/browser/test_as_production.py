@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import requests
 
-from services.actions.log import State, read_log
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
+from services.actions.log_reader import State, read_log
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import start_sandbox
+from services.sandbox.server import start_sandbox
 from tests.actions.pipeline import own_coordinator
 from tests.browser.conftest import _free_port, _wait_for, told_ended
 from tests.browser.iap import before

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from services.foundation import alive
+from services.core import healthcheck as alive
 from tests.deploy import image
 from tests.security.proxy import AUDIENCE, Proxy
 from tests.security.serving import serve
@@ -100,7 +100,7 @@ def test_the_dashboard_of_the_image_lets_in_who_signed_in_and_nobody_else(part, 
         assert requests.get(f"{address}/_stcore/metrics", headers=signed, timeout=10).status_code == 404
 
 
-@pytest.mark.parametrize("module", ["services.pipeline.worker", "services.pipeline.serve"])
+@pytest.mark.parametrize("module", ["services.pipeline.worker", "services.pipeline.coordinator"])
 def test_worker_and_coordinator_start_from_the_same_image(part, sandbox, module):
     address = part("/health", module, SANDBOX_URL=sandbox.address)
     assert requests.get(address, timeout=10).json()["status"] == "healthy"
@@ -108,7 +108,7 @@ def test_worker_and_coordinator_start_from_the_same_image(part, sandbox, module)
 
 def test_the_watchdog_looks_once_from_the_same_image_and_ends(built, sandbox):
     folder, site = built
-    told = image.start(folder, site, "services.watchdog", SANDBOX_URL=sandbox.address)
+    told = image.start(folder, site, "services.alerts.watchdog", SANDBOX_URL=sandbox.address)
     assert told.wait(timeout=90) == 0
 
 
@@ -156,8 +156,8 @@ def test_the_pages_find_everything_they_import_in_the_image(built):
     [
         ("python -m app.server", "/_stcore/health"),
         ("python -m services.pipeline.worker", "/health"),
-        ("python -m services.pipeline.serve", "/health"),
-        ("python -m services.watchdog", ""),
+        ("python -m services.pipeline.coordinator", "/health"),
+        ("python -m services.alerts.watchdog", ""),
     ],
 )
 def test_the_health_check_asks_the_part_that_runs(command, path):
@@ -167,10 +167,10 @@ def test_the_health_check_asks_the_part_that_runs(command, path):
 def test_the_health_check_tells_a_part_that_is_down_from_one_that_answers():
     with serve(lambda path, *_: (200 if path == "/health" else 500, b"{}")) as address:
         port = {"PORT": address.rpartition(":")[2]}
-        assert alive.trouble("python -m services.pipeline.serve", port) == ""
+        assert alive.trouble("python -m services.pipeline.coordinator", port) == ""
         assert "answers 500" in alive.trouble("python -m app.server", port)
     assert "does not answer" in alive.trouble("python -m app.server", port)
-    assert alive.trouble("python -m services.watchdog", port) == ""
+    assert alive.trouble("python -m services.alerts.watchdog", port) == ""
 
 
 def test_the_packages_are_those_of_the_image_and_nothing_of_the_workshop():

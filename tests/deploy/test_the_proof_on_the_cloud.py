@@ -7,8 +7,8 @@ import copy
 import pytest
 
 from deploy import prove_on_cloud
-from services.sandbox.faults import Fault
-from services.sandbox.world import Sandbox
+from services.sandbox.common.fault_injection import Fault
+from services.sandbox.server import Sandbox
 
 SERVICE = "prediction-on-call-worker"
 

@@ -131,8 +131,8 @@ def test_the_watchdog_is_told_where_its_links_lead_and_its_switches_stand_in_its
 
 
 def test_the_watchdog_is_found_in_the_log_under_the_name_it_is_deployed_by(printed):
-    from services.sandbox import log_filter
-    from services.watch.last_look import LOOKED
+    from services.alerts.heartbeat import LOOKED
+    from services.sandbox.stand_ins import log_filter
 
     name = filled_in(printed)["watchdog.yaml"]["metadata"]["name"]
     line = {
@@ -197,8 +197,8 @@ def test_the_dashboard_keeps_its_websockets_and_is_one_instance_behind_the_proxy
 
 
 def test_the_dashboard_starts_with_what_its_file_says(printed, monkeypatch):
-    from services.foundation import identity
-    from services.foundation.settings import Settings
+    from services.auth import sign_in as identity
+    from services.core.settings import Settings
 
     told = filled_in(printed)["dashboard.yaml"]["spec"]["template"]["spec"]["containers"][0]["env"]
     settings = Settings.from_env({each["name"]: each["value"] for each in told})

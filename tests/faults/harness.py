@@ -11,13 +11,13 @@ from decimal import Decimal
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from services.foundation.errors import OnCallError
-from services.foundation.retry import Policy
+from services.batches.business_key import key
+from services.batches.ids import PREDICTIONS, is_unit_table, staging_prefix, unit
+from services.core.errors import OnCallError
+from services.gcp.retry import Policy
 from services.pipeline.consolidator import Consolidator, active_twice
 from services.pipeline.lease import LEASE_LIFE
-from services.pipeline.names import PREDICTIONS, is_unit_table, staging_prefix, unit
-from services.pipeline.rows import key
-from services.pipeline.staging_writer import StagingWriter
+from services.pipeline.worker.staging_writer import StagingWriter
 from tests.faults.simulated import FAULTS, Killed, Row, SimulatedWarehouse, World, plan_merge, raise_fault
 
 NIGHT = date(2025, 12, 29)

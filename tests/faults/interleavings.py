@@ -12,14 +12,14 @@ from unittest.mock import patch
 
 from greenlet import greenlet
 
-from services.foundation.errors import OnCallError
-from services.foundation.retry import Policy
+from services.batches.business_key import key
+from services.batches.ids import PREDICTIONS, unit
+from services.core.errors import OnCallError
+from services.gcp.retry import Policy
 from services.pipeline import consolidator
 from services.pipeline.consolidator import Consolidator, NotConserved, NothingStaged, active_twice
 from services.pipeline.lease import Lease
-from services.pipeline.names import PREDICTIONS, unit
-from services.pipeline.rows import key
-from services.pipeline.staging_writer import StagingWriter
+from services.pipeline.worker.staging_writer import StagingWriter
 from tests.faults.harness import BATCH, NIGHT, PLAYERS, rows_of
 from tests.faults.simulated import SimulatedWarehouse, World
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from google.api_core.exceptions import Forbidden, InternalServerError, NotFound, ServiceUnavailable, TooManyRequests
 
-from services.pipeline.door import FencedOff, JobEnded, Merged, Staged
-from services.pipeline.names import PREDICTIONS
-from services.pipeline.rows import Column, Key, key
+from services.batches.business_key import Key, key
+from services.batches.ids import PREDICTIONS
+from services.pipeline.row_encoding import Column
+from services.pipeline.warehouse import FencedOff, JobEnded, Merged, Staged
 
 COLUMNS = (
     Column("prediction_id", "STRING", True),

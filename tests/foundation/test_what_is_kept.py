@@ -7,11 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services import logs
-from services.foundation import catalog, listing
-from services.foundation.clock import FixedClock, night_window
-from services.foundation.errors import CatalogError, SourceUnreadable
-from services.foundation.kept import LOG_READS, LOG_REFRESHES, LOOK_EVERY_S, Kept
+from services.core.clock import FixedClock, night_window
+from services.core.errors import CatalogError, SourceUnreadable
+from services.gcp import query_catalog as catalog
+from services.gcp import table_listing as listing
+from services.gcp.read_cache import LOG_READS, LOG_REFRESHES, LOOK_EVERY_S, Kept
+from services.telemetry import log_reader as logs
 
 NIGHT = date(2025, 12, 29)
 RUNS = {"from_time": datetime(2025, 12, 28, tzinfo=UTC), "to_time": datetime(2026, 1, 6, tzinfo=UTC)}
@@ -178,9 +179,9 @@ def test_a_search_that_may_not_be_made_says_so_and_is_no_empty_answer(keeping, t
 
 
 def test_the_panels_of_a_night_share_one_read_of_its_log(keeping, meter):
-    from services.dml_errors import read_writes
-    from services.night import read_night
-    from services.runs import read_batches
+    from services.batches.reader import read_batches
+    from services.nights.player_stages import read_night
+    from services.telemetry.dml_jobs import read_writes
 
     read_night(keeping, NIGHT)
     read_batches(keeping, NIGHT)
@@ -241,7 +242,7 @@ def test_a_column_that_the_table_lacks_is_left_to_the_query_to_name(cloud):
 
 
 def test_the_tables_that_a_question_reads_are_those_that_a_parser_finds():
-    from services.sandbox.statements import read
+    from services.sandbox.bigquery.sql_inspection import read
 
     for path in catalog.FOLDER.rglob("*.sql"):
         query = _question(path)
@@ -254,7 +255,7 @@ def _question(path) -> catalog.Query:
 
 
 def _changes(path) -> bool:
-    from services.sandbox.statements import read
+    from services.sandbox.bigquery.sql_inspection import read
 
     return read(_question(path).sql).is_dml or "CREATE" in path.read_text()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from google.api_core import exceptions as google
 
-from services.foundation.errors import AccessDenied, MissingInWarehouse, SettingsError, SourceUnreadable
-from services.foundation.google_errors import BY_KEY, KNOWN_ERRORS, ErrorClass, classify, classify_exception, recognise
-from services.foundation.google_reads import sentence_for
-from services.foundation.retry import Policy, may_pass, retrying
-from services.foundation.settings import Settings, describe
-from services.pipeline.config import SelfHealingConfig, WorkerConcurrencyConfig
+from services.core.errors import AccessDenied, MissingInWarehouse, SettingsError, SourceUnreadable
+from services.core.settings import Settings, describe
+from services.gcp.error_messages import sentence_for
+from services.gcp.error_table import BY_KEY, KNOWN_ERRORS, ErrorClass, classify, classify_exception, recognise
+from services.gcp.retry import Policy, may_pass, retrying
+from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.foundation.errors import BadInput
-from services.names.book import Alias, Book, Registered, read_book
-from services.names.checks import Weight, check, faults, made_worse, with_rows
-from services.names.edits import Do, Edit, as_args, correct, edits_of, parse, turn_round, with_turns
-from services.names.proposals import Name, propose
-from services.names.saving import judge
-from services.names.twins import find_twins
-from services.names.unresolved import read_names
+from services.aliases.edits import Do, Edit, as_args, correct, edits_of, parse, turn_round, with_turns
+from services.aliases.identities.duplicates import find_twins
+from services.aliases.save import judge
+from services.aliases.suggestions import Name, propose
+from services.aliases.unresolved import read_names
+from services.aliases.validation import Weight, check, faults, made_worse, with_rows
+from services.core.errors import BadInput
+from services.names.registry import Alias, Book, Registered, read_book
 from tests.benchmarks import names
 
 PEOPLE = {

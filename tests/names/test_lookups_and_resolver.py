@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.foundation import catalog
-from services.names.book import read_book
-from services.names.lookups import disagree, raw_lookup, shared_lookup, surname, without_suffix
+from services.aliases.unresolved import read_names, read_of_one
+from services.gcp import query_catalog as catalog
+from services.names.normalization import disagree, raw_lookup, shared_lookup, surname, without_suffix
+from services.names.registry import read_book
 from services.names.resolver import How, Resolution, read_resolutions, resolve
-from services.names.unresolved import read_names, read_of_one
-from services.night import read_night
+from services.nights.player_stages import read_night
 
 SAME = {
     "T.J. McConnell": "tjmcconnell",

@@ -10,7 +10,8 @@ import requests
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app import patience, reads, session
+from app.state import background_cache as patience
+from app.state import reads, session
 from tests.pages.desk import INCIDENT, MAIN, Screen
 
 Open = Callable[..., Screen]

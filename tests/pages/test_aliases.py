@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import date
 
-from app import alias_panels, patience
-from services.names.saving import judge
+from app.panels import alias_panels
+from app.state import background_cache as patience
+from services.aliases.save import judge
 
 
 def test_the_names_of_29_december_are_told_apart_by_what_helps(open_page):

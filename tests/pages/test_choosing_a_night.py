@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from app.session import choose
+from app.state.session import choose
 
 AT = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)  # 01:45 in New York, so the night is still the 29th's
 TONIGHT = date(2025, 12, 29)

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.document import LOOK, Document
+from app.http.index_page import LOOK, Document
 
 FOLDER = Path(streamlit.__file__).parent / "static"
 THEIRS = (FOLDER / "index.html").read_text(encoding="utf-8")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app import night_chart, reads
-from services.foundation.reading import Health
-from services.night_line import ALERTS, LANES, REJECTED, Mark, NightLine
-from services.staging_tables import BatchTotal, Inventory, StagingTable, TableClass
+from app.charts import night_timeline as night_chart
+from app.state import reads
+from services.core.result import Health
+from services.reports.night_events import ALERTS, LANES, REJECTED, Mark, NightLine
+from services.staging.inventory import BatchTotal, Inventory, StagingTable, TableClass
 from tests.factories import NIGHT
 from tests.pages.desk import INCIDENT, NO_GAMES
 

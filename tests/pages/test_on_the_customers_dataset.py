@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from app import reads
-from services.actions.life import run_action
-from services.actions.log import State, read_log
-from services.foundation.access import Actor, Role
-from services.foundation.clients import Cloud, connect
-from services.foundation.settings import Settings
-from services.missing_players import account
-from services.night import read_night
-from services.run_actions import START
-from services.sandbox.world import Sandbox
+from app.state import reads
+from services.actions.executor import run_action
+from services.actions.log_reader import State, read_log
+from services.auth.roles import Actor, Role
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.nights.missing_players import account
+from services.nights.player_stages import read_night
+from services.runs.actions import START
+from services.sandbox.server import Sandbox
 from tests import customer
 from tests.actions.pipeline import own_coordinator
 from tests.pages.desk import INCIDENT, PAGES
@@ -87,7 +87,7 @@ def test_names_that_are_half_there_in_the_aliases_and_the_registry_take_nothing_
 
 
 def test_the_night_is_repaired_into_their_table_and_what_only_they_fill_stays_as_it_was(desk, sandbox, monkeypatch):
-    monkeypatch.setattr("services.run_actions.LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("services.runs.actions.LOOK_EVERY_S", 0.1)
     count = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer.PREDICTIONS}"
     before = next(iter(desk.bigquery.query(count).result()))
     with own_coordinator(sandbox) as url:

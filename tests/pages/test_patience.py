@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app import patience
-from services.foundation.errors import SourceUnreadable
-from services.foundation.reading import Problem
+from app.state import background_cache as patience
+from services.core.errors import SourceUnreadable
+from services.core.result import Problem
 
 START = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from app import bars, charts, nights
-from services.concurrency import ServiceWidth, Width, Widths
-from services.coverage import DayCoverage
-from services.dml_errors import DmlReport, WriteAttempt
-from services.foundation.clock import ET
-from services.foundation.reading import Health
-from services.night import STAGES, Stage
+from app.charts import bar_rows as bars
+from app.charts import coverage_by_night as nights
+from app.charts import plotly_charts as charts
+from services.core.clock import ET
+from services.core.result import Health
+from services.nights.coverage import DayCoverage
+from services.nights.player_stages import STAGES, Stage
+from services.scaling.service_widths import ServiceWidth, Width, Widths
+from services.telemetry.dml_jobs import DmlReport, WriteAttempt
 
 AT = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.scripts import Scripts
+from app.http.static_gzip import Scripts
 
 FOLDER = Path(streamlit.__file__).parent / "static"
 
@@ -50,6 +50,6 @@ def test_all_else_is_answered_by_streamlit(client, path):
 
 
 def test_what_is_kept_is_what_gzip_gives():
-    from app.scripts import packed
+    from app.http.static_gzip import packed
 
     assert gzip.decompress(packed(script())) == script().read_bytes()

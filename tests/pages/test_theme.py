@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app import palette
+from app.charts import palette
 
 CONFIG = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
 THEMES = ("light", "dark")

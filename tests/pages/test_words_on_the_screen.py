@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app import tables, widgets, words
-from services.foundation.reading import Health
+from app.components import tables, widgets
+from app.components import text_format as words
+from services.core.result import Health
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 

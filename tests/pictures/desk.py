@@ -13,9 +13,9 @@ from typing import Any
 
 import requests
 
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
-from services.watch.last_look import read_last_look
+from services.alerts.heartbeat import read_last_look
+from services.core.settings import Settings
+from services.gcp.clients import connect
 from tests.browser.conftest import ROOT, _free_port
 
 STARTS_WITHIN_S = 120

@@ -12,14 +12,15 @@ import pytest
 import requests
 import uvicorn
 
-from services.foundation.clients import Cloud
-from services.foundation.retry import Policy
-from services.pipeline import coordinator_http, worker
-from services.pipeline.coordinator import Coordinator
-from services.pipeline.door import BigQueryDoor
-from services.pipeline.predictor import BaselinePredictor
-from services.pipeline.staging_writer import StagingWriter
-from services.sandbox.world import Sandbox
+from services.gcp.clients import Cloud
+from services.gcp.retry import Policy
+from services.pipeline.coordinator import http_api as coordinator_http
+from services.pipeline.coordinator.batch_runner import Coordinator
+from services.pipeline.warehouse import BigQueryDoor
+from services.pipeline.worker import app as worker
+from services.pipeline.worker.predictor import BaselinePredictor
+from services.pipeline.worker.staging_writer import StagingWriter
+from services.sandbox.server import Sandbox
 
 QUICK = Policy(retries=3, base_s=0.2)
 

@@ -7,18 +7,18 @@ from datetime import date
 import pytest
 import requests
 
-from services.foundation.errors import OnCallError
-from services.pipeline import coordinator as coordinating
+from services.batches.ids import batch_id, staging_table, unit
+from services.batches.reader import read_batches
+from services.core.errors import OnCallError
 from services.pipeline.consolidator import Consolidator, NothingStaged
-from services.pipeline.coordinator import Run
-from services.pipeline.door import BigQueryDoor
-from services.pipeline.names import batch_id, staging_table, unit
-from services.pipeline.predictor import BaselinePredictor, Request
-from services.pipeline.rows import SchemaMismatch
-from services.pipeline.staging_writer import StagingWriter
-from services.run_checks import read_checks
-from services.runs import read_batches
-from services.sandbox.faults import Fault
+from services.pipeline.coordinator import batch_runner as coordinating
+from services.pipeline.coordinator.batch_runner import Run
+from services.pipeline.row_encoding import SchemaMismatch
+from services.pipeline.warehouse import BigQueryDoor
+from services.pipeline.worker.predictor import BaselinePredictor, Request
+from services.pipeline.worker.staging_writer import StagingWriter
+from services.runs.verification import read_checks
+from services.sandbox.common.fault_injection import Fault
 
 NIGHT = date(2025, 12, 29)
 

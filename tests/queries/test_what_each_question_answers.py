@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.foundation import catalog
-from services.foundation.errors import BadInput, CatalogError, MissingInWarehouse, OverBytesLimit
-from services.foundation.settings import Settings
-from services.names.book import active_aliases
-from services.night_sources import people
+from services.core.errors import BadInput, CatalogError, MissingInWarehouse, OverBytesLimit
+from services.core.settings import Settings
+from services.gcp import query_catalog as catalog
+from services.names.registry import active_aliases
+from services.nights.sources import people
 
 NIGHT, SCHEDULED, NO_GAMES = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 24)
 FORTNIGHT = {"first_date": date(2025, 12, 16), "last_date": SCHEDULED}

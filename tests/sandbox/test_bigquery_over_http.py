@@ -14,10 +14,10 @@ import requests
 from google.api_core.exceptions import BadRequest, Conflict, GoogleAPICallError, NotFound, TooManyRequests
 from google.cloud import bigquery
 
-from services.foundation.clients import Cloud, connect
-from services.foundation.settings import Settings
-from services.sandbox.limits import Window
-from services.sandbox.world import Sandbox
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.sandbox.bigquery.limits import Window
+from services.sandbox.server import Sandbox
 
 PROJECT = "nba-props-platform"
 TABLE = "nba_predictions.target"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.sandbox.limits import DmlQueue, Limits, Window, query_shape, simulate_merges
-from services.sandbox.meter import MIB, billed
+from services.sandbox.bigquery.billing_meter import MIB, billed
+from services.sandbox.bigquery.limits import DmlQueue, Limits, Window, query_shape, simulate_merges
 
 TABLE = "nba_predictions.player_prop_predictions"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.sandbox.log_filter import EVER, FilterError, parse, window
+from services.sandbox.stand_ins.log_filter import EVER, FilterError, parse, window
 
 ENTRY = {
     "timestamp": "2025-12-29T19:47:51.100000Z",

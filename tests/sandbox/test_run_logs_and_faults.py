@@ -22,9 +22,9 @@ from google.api_core.exceptions import (
 )
 from google.cloud import run_v2
 
-from services.foundation.clients import Cloud
-from services.sandbox.faults import Fault
-from services.sandbox.world import Sandbox
+from services.gcp.clients import Cloud
+from services.sandbox.common.fault_injection import Fault
+from services.sandbox.server import Sandbox
 
 SERVICE = "projects/nba-props-platform/locations/us-west2/services/prediction-worker"
 WORKER = 'resource.type="cloud_run_revision" AND resource.labels.service_name="prediction-worker"'

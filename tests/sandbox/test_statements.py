@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.sandbox.pruning import share
-from services.sandbox.statements import read
+from services.sandbox.bigquery.partition_pruning import share
+from services.sandbox.bigquery.sql_inspection import read
 
 STAGED = "SELECT game_date, player_lookup FROM `nba-props-platform.nba_predictions._staging_b_{}`"
 

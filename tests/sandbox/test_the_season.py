@@ -7,15 +7,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.coverage import read_history
-from services.foundation.clients import Cloud, connect
-from services.foundation.settings import Settings
-from services.missing_players import Why, missing
-from services.names.book import read_book
-from services.night import read_night
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.names.registry import read_book
+from services.nights.coverage import read_history
+from services.nights.missing_players import Why, missing
+from services.nights.player_stages import read_night
 from services.sandbox.scenarios import season
-from services.sandbox.world import Sandbox, start_sandbox
-from services.staging_tables import TableClass, read_inventory
+from services.sandbox.server import Sandbox, start_sandbox
+from services.staging.inventory import TableClass, read_inventory
 from tests.conftest import FAST
 
 SMALL = season.Season(dates=20, staging_tables=215, log_lines=6_000, aliases=300)

@@ -16,13 +16,13 @@ import httpx
 import pytest
 import websockets
 
-from app.gate import MOST_SOCKETS_EACH
-from services.actions.log import read_log
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
+from app.http.access_middleware import MOST_SOCKETS_EACH
+from services.actions.log_reader import read_log
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import start_sandbox
+from services.sandbox.server import start_sandbox
 from tests.browser.conftest import ROOT, _free_port, _wait_for
 from tests.security.crowd import Visitor, visitor
 from tests.security.proxy import AUDIENCE, NORA, VIC, Proxy

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from services.actions.life import run_action
-from services.actions.log import State, read_log
+from services.action_registry import VERBS
+from services.actions.executor import run_action
+from services.actions.log_reader import State, read_log
 from services.actions.plan import Plan
-from services.foundation.access import Actor, Denied, Role
-from services.foundation.clock import night_window
-from services.verbs import VERBS
+from services.auth.roles import Actor, Denied, Role
+from services.core.clock import night_window
 
 VIEWER = Actor("vic@example.com", Role.VIEWER)
 
@@ -17,10 +17,10 @@ VIEWER = Actor("vic@example.com", Role.VIEWER)
 @pytest.fixture(scope="module")
 def everything_done(request):
     """What each verb answered a viewer, the calls that reached the cloud meanwhile, and what the log says of it."""
-    from services.foundation.clients import connect
-    from services.foundation.settings import Settings
+    from services.core.settings import Settings
+    from services.gcp.clients import connect
     from services.sandbox.scenarios.build import build
-    from services.sandbox.world import start_sandbox
+    from services.sandbox.server import start_sandbox
 
     sandbox = start_sandbox(build())
     try:

@@ -8,11 +8,11 @@ from dataclasses import fields
 
 import pytest
 
-from services import coordinator
-from services.foundation.clients import Cloud, connect
-from services.foundation.errors import OnCallError, SettingsError
-from services.foundation.settings import Settings
-from services.pipeline import dispatch
+from services.core.errors import OnCallError, SettingsError
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.pipeline.coordinator import dispatcher as dispatch
+from services.runs import coordinator_client as coordinator
 from tests.security.serving import serve
 
 PLACE = "/computeMetadata/v1/instance/service-accounts/default/identity"

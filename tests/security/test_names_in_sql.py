@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.foundation import catalog
-from services.foundation.errors import BadInput
+from services.core.errors import BadInput
+from services.gcp import query_catalog as catalog
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.Common_pb2 import FileURLsRequest
 
-from app import gate
-from app.frames import only_needed
-from app.gate import Gate
-from services.foundation.clock import FixedClock
-from services.foundation.identity import KeyRing
-from services.foundation.settings import Settings
+from app.http import access_middleware as gate
+from app.http.access_middleware import Gate
+from app.http.websocket_filter import only_needed
+from services.auth.sign_in import KeyRing
+from services.core.clock import FixedClock
+from services.core.settings import Settings
 from tests.security.proxy import AUDIENCE, NORA, VIC, Proxy
 
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)

@@ -12,11 +12,11 @@ import pytest
 import requests
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.foundation import identity
-from services.foundation.access import Role
-from services.foundation.errors import SettingsError
-from services.foundation.identity import ASSERTION, KeyRing, KeysUnreadable, NotSignedIn
-from services.foundation.settings import Settings
+from services.auth import sign_in as identity
+from services.auth.roles import Role
+from services.auth.sign_in import ASSERTION, KeyRing, KeysUnreadable, NotSignedIn
+from services.core.errors import SettingsError
+from services.core.settings import Settings
 from tests.security.proxy import AUDIENCE, NORA, VIC, Proxy
 
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)

@@ -6,8 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.logs import LogLine
-from services.runs import BatchState, announced, reported_batch
+from services.batches.reader import announced, reported_batch
+from services.batches.state import BatchState
+from services.telemetry.log_reader import LogLine
 
 DAY = date(2025, 12, 29)
 BEGUN = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)

@@ -6,15 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from services import overview
-from services.concurrency import EMERGENCY, NORMAL_WORKER, Width, judge_health, judge_width, normal
-from services.coverage import funnel, judge
-from services.dml_errors import first_alert, peak_outstanding, report
-from services.foundation.reading import Health, Problem, Reading, worst
-from services.foundation.settings import Settings
-from services.night import Stage
-from services.pipeline.names import parse_name
-from services.staging_tables import TableClass, classify
+from services.batches.ids import parse_name
+from services.core.result import Health, Problem, Reading, worst
+from services.core.settings import Settings
+from services.nights.coverage import funnel
+from services.nights.player_stages import Stage
+from services.policy.coverage_thresholds import judge
+from services.policy.dml_limits import EMERGENCY, NORMAL_WORKER
+from services.reports import overview
+from services.scaling.service_widths import Width, judge_health, judge_width, normal
+from services.staging.inventory import TableClass, classify
+from services.telemetry.dml_jobs import first_alert, peak_outstanding, report
 from tests.factories import NIGHT, NOW, attempt, lost, night, player, write_error
 
 SETTINGS = Settings.from_env({})

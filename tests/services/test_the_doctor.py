@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from google.cloud import bigquery
 
-from services.doctor import as_text, read_examination
-from services.finding import Finding
-from services.foundation.clients import Cloud, connect
-from services.foundation.reading import Health
-from services.foundation.settings import Settings
-from services.sandbox.faults import Fault
+from services.core.result import Health
+from services.core.settings import Settings
+from services.doctor.__main__ import as_text
+from services.doctor.examination import read_examination
+from services.doctor.finding import Finding
+from services.gcp.clients import Cloud, connect
+from services.sandbox.bigquery.job_server import Speed
+from services.sandbox.common.fault_injection import Fault
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import Sandbox, start_sandbox
+from services.sandbox.server import Sandbox, start_sandbox
 from tests.security.serving import serve
 
 PREDICTIONS = "nba_predictions.player_prop_predictions"

@@ -7,17 +7,18 @@ from datetime import date
 
 import pytest
 
-from services.concurrency import Width, read_widths
-from services.coverage import funnel, read_history
-from services.dml_errors import read_writes
-from services.foundation.clock import night_window
-from services.foundation.errors import OnCallError
-from services.foundation.reading import Health
-from services.missing_players import Why, account, missing
-from services.night import Stage, read_night
-from services.runs import BatchState, read_batches
-from services.sandbox.faults import Fault
-from services.staging_tables import TableClass, read_inventory
+from services.batches.reader import read_batches
+from services.batches.state import BatchState
+from services.core.clock import night_window
+from services.core.errors import OnCallError
+from services.core.result import Health
+from services.nights.coverage import funnel, read_history
+from services.nights.missing_players import Why, account, missing
+from services.nights.player_stages import Stage, read_night
+from services.sandbox.common.fault_injection import Fault
+from services.scaling.service_widths import Width, read_widths
+from services.staging.inventory import TableClass, read_inventory
+from services.telemetry.dml_jobs import read_writes
 
 NIGHT = date(2025, 12, 29)
 

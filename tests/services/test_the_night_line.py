@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.actions.log import Action, Log, State
-from services.alerts import Alerts, Event, fold
-from services.concurrency import read_widths
-from services.dml_errors import read_writes
-from services.folded_time import fold as fold_time
-from services.folded_time import pauses, place
-from services.foundation.clock import night_window
-from services.foundation.reading import Health, Problem, Reading, Source
-from services.night_line import ACTIONS, ALERTS, BATCHES, REJECTED, SCALED, night_line
-from services.runs import Batches, read_batches
+from app.charts.time_axis import fold as fold_time
+from app.charts.time_axis import pauses, place
+from services.actions.log_reader import Action, Log, State
+from services.alerts.alert_log import Alerts, Event, fold
+from services.batches.reader import Batches, read_batches
+from services.core.clock import night_window
+from services.core.result import Health, Problem, Reading, Source
+from services.reports.night_events import ACTIONS, ALERTS, BATCHES, REJECTED, SCALED, night_line
+from services.scaling.service_widths import read_widths
+from services.telemetry.dml_jobs import read_writes
 from tests.factories import NIGHT, NOW
 
 AT = datetime(2025, 12, 29, 19, 47, 29, tzinfo=UTC)

@@ -9,14 +9,14 @@ from datetime import date
 
 import pytest
 
-from services import staging_contents
-from services.foundation.clients import Cloud, connect
-from services.foundation.kept import Kept
-from services.foundation.settings import Settings
-from services.night import read_night
+from services.batches import staged_rows as staging_contents
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.gcp.read_cache import Kept
+from services.nights.player_stages import read_night
 from services.sandbox.scenarios.build import build
-from services.sandbox.world import Sandbox, start_sandbox
-from services.staging_tables import TableClass, read_inventory
+from services.sandbox.server import Sandbox, start_sandbox
+from services.staging.inventory import TableClass, read_inventory
 from tests.conftest import FAST
 
 WAITING_NIGHT = date(2025, 12, 25)

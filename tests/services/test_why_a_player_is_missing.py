@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.foundation.reading import Problem
-from services.missing_players import Why, account, missing, why_missing
+from services.core.result import Problem
+from services.nights.missing_players import Why, account, missing, why_missing
 from tests.factories import NOW, lost, night, player, write_error
 
 CASES = {

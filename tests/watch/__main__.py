@@ -7,17 +7,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.foundation.clients import Cloud, connect
-from services.foundation.clock import FixedClock
-from services.foundation.settings import Settings
-from services.pipeline.config import SelfHealingConfig
+from services.alerts.facts import Memory
+from services.alerts.watchdog import look
+from services.core.clock import FixedClock
+from services.core.settings import Settings
+from services.gcp.clients import Cloud, connect
+from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.scenarios.load import load
 from services.sandbox.seed import Seed
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import Sandbox, start_sandbox
-from services.watch.facts import Memory
-from services.watchdog import look
+from services.sandbox.seed_loader import load
+from services.sandbox.server import Sandbox, start_sandbox
 from tests.watch.test_the_watchdog import FIFTH_REJECTION, RUN_ROWS, _Night
 
 MIB = 2**20

@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.dml_errors import report
-from services.foundation.reading import Health, Problem, Reading, Source
-from services.foundation.settings import Settings
-from services.pipeline.ledger import Entry
-from services.runs import Batch, Batches, BatchState
-from services.schedule import Schedule, ScheduledJob
-from services.watch.facts import ChannelFacts, Facts, Left, NightFacts, Slate
-from services.worker_width import Noted, Setting, WorkerWidth
+from services.alerts.facts import ChannelFacts, Facts, Left, NightFacts, Slate
+from services.batches.ledger import Entry
+from services.batches.reader import Batch, Batches
+from services.batches.state import BatchState
+from services.core.result import Health, Problem, Reading, Source
+from services.core.settings import Settings
+from services.scaling.annotations import Noted, Setting
+from services.scaling.worker_width import WorkerWidth
+from services.telemetry.dml_jobs import report
+from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.factories import NIGHT, attempt, lost, night, player, write_error
 
 SETTINGS = Settings.from_env({})

@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.actions.life import Refused, run_action
-from services.actions.log import State
-from services.alert_actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
-from services.alerts import AlertState, read_alerts
-from services.foundation.access import Actor, Denied, Role
-from services.foundation.clients import connect
-from services.foundation.settings import Settings
-from services.pipeline.config import SelfHealingConfig
+from services.actions.executor import Refused, run_action
+from services.actions.log_reader import State
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
+from services.alerts.alert_log import AlertState, read_alerts
+from services.alerts.facts import Memory
+from services.alerts.watchdog import look
+from services.auth.roles import Actor, Denied, Role
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.policy.concurrency_config import SelfHealingConfig
+from services.reports.event_list import kinds, timeline
+from services.sandbox.bigquery.job_server import Speed
 from services.sandbox.scenarios.build import build
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import start_sandbox
-from services.timeline import kinds, timeline
-from services.watch.facts import Memory
-from services.watchdog import look
+from services.sandbox.server import start_sandbox
 from tests.pages.conftest import open_page as open_page
 
 NORA = Actor("nora", Role.OPERATOR)
@@ -113,9 +113,9 @@ def test_the_page_tells_what_is_open_whatever_the_date_with_what_helps(open_page
 
 
 def test_the_timeline_mixes_alerts_messages_batches_and_deploys(cloud):
-    from services.actions.log import read_log
-    from services.concurrency import read_widths
-    from services.runs import read_batches
+    from services.actions.log_reader import read_log
+    from services.batches.reader import read_batches
+    from services.scaling.service_widths import read_widths
     from tests.factories import NIGHT
 
     start, end = datetime(2025, 12, 29, tzinfo=UTC), cloud.now() + timedelta(hours=1)

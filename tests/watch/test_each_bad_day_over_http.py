@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from services.foundation.clients import connect
-from services.foundation.clock import FixedClock
-from services.foundation.settings import Settings
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import start_sandbox
-from services.watch.facts import ChannelFacts, read_facts
-from services.watch.incidents import group
-from services.watch.judging import judge
-from services.worker_width import SET_BY, SET_TO
+from services.alerts.evaluation import judge
+from services.alerts.facts import ChannelFacts, read_facts
+from services.alerts.incidents import group
+from services.core.clock import FixedClock
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.sandbox.bigquery.job_server import Speed
+from services.sandbox.server import start_sandbox
+from services.scaling.annotations import SET_BY, SET_TO
 from tests.watch.bad_days import DAYS, looked_at, night, seed
 
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from services.actions.log import read_log
-from services.alerts import read_alerts
-from services.concurrency import read_widths
-from services.coverage import read_history
-from services.foundation.clock import night_window
-from services.foundation.reading import Problem, Reading
-from services.handoff_note import Shift, write
-from services.logs import CONSOLIDATION, PRESETS, read_lines
-from services.night import read_night
-from services.runs import read_batches
-from services.sandbox.faults import Fault
-from services.schedule import read_schedule
+from services.actions.log_reader import read_log
+from services.alerts.alert_log import read_alerts
+from services.batches.reader import read_batches
+from services.core.clock import night_window
+from services.core.result import Problem, Reading
+from services.nights.coverage import read_history
+from services.nights.player_stages import read_night
+from services.reports.handoff_note import Shift, write
+from services.sandbox.common.fault_injection import Fault
+from services.scaling.service_widths import read_widths
+from services.telemetry.log_reader import CONSOLIDATION, PRESETS, read_lines
+from services.telemetry.scheduler import read_schedule
 from tests.factories import NIGHT
 from tests.pages.conftest import open_page as open_page
 

@@ -13,24 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from services.actions.life import run_action
-from services.actions.log import State, read_log
-from services.alert_actions import TEST
-from services.alerts import WATCHDOG, Alert, AlertState, Event, append, read_alerts
-from services.delivery import MESSAGES_PER_HOUR, deliver, due, may_send
-from services.dml_errors import report
-from services.foundation.access import Actor, Role
-from services.foundation.clients import connect
-from services.foundation.clock import FixedClock
-from services.foundation.reading import Health
-from services.foundation.settings import Settings
-from services.logs import LogLine
-from services.pipeline.config import SelfHealingConfig
-from services.pipeline.coordinator import Coordinator
-from services.sandbox.faults import Fault
-from services.watch.facts import Memory
-from services.watch.rules import rule_of
-from services.watchdog import look, watch
+from services.actions.executor import run_action
+from services.actions.log_reader import State, read_log
+from services.alerts.actions import TEST
+from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append, read_alerts
+from services.alerts.facts import Memory
+from services.alerts.rules import rule_of
+from services.alerts.slack import MESSAGES_PER_HOUR, deliver, due, may_send
+from services.alerts.watchdog import look, watch
+from services.auth.roles import Actor, Role
+from services.core.clock import FixedClock
+from services.core.result import Health
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.pipeline.coordinator.batch_runner import Coordinator
+from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox.common.fault_injection import Fault
+from services.telemetry.dml_jobs import report
+from services.telemetry.log_reader import LogLine
 from tests.actions.pipeline import own_coordinator
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,7 @@ def test_a_stalled_batch_of_ours_is_resumed_by_the_watchdog_and_the_night_is_who
 
 def test_two_watchdogs_as_two_processes_at_once_raise_and_tell_once(fresh_sandbox, desk):
     env = {**os.environ, "SANDBOX_URL": fresh_sandbox.address, "SLACK_WEBHOOK_URL": desk.settings.slack_webhook_url}
-    command = [sys.executable, "-m", "services.watchdog"]
+    command = [sys.executable, "-m", "services.alerts.watchdog"]
     both = [subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
@@ -167,7 +167,7 @@ def test_where_mending_is_not_possible_the_alert_is_told_all_the_same(desk, fres
 
 
 def test_a_fault_of_our_own_in_one_look_is_logged_and_is_not_the_end_of_watching(desk, monkeypatch, caplog):
-    monkeypatch.setattr("services.watchdog.judge", lambda *_: 1 / 0)
+    monkeypatch.setattr("services.alerts.watchdog.judge", lambda *_: 1 / 0)
     assert watch(desk, None, {}) == 1
     assert "Watchdog is blind: ZeroDivisionError" in caplog.text
 

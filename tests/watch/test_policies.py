@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.alerts import Alerts
-from services.sandbox import log_filter
+from services.alerts.alert_log import Alerts
+from services.alerts.evaluation import judge
+from services.alerts.facts import ChannelFacts, read_facts
+from services.alerts.incidents import group
+from services.alerts.watchdog import Look, plan_changes, say
 from services.sandbox.scenarios import traces
 from services.sandbox.scenarios.build import build
-from services.watch.facts import ChannelFacts, read_facts
-from services.watch.incidents import group
-from services.watch.judging import judge
-from services.watchdog import Look, plan_changes, say
+from services.sandbox.stand_ins import log_filter
 from tests.factories import NIGHT
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
@@ -170,15 +170,16 @@ def test_a_watchdog_that_looks_every_five_minutes_is_heard_and_one_that_stops_fi
     assert fires(silence, every, AT, AT + timedelta(minutes=70)) == AT + timedelta(minutes=65)
 
 
-OURS = {"worker": traces.WORKER, "staging_writer": traces.WORKER, "coordinator": traces.COORDINATOR}
+OURS = {"worker": traces.WORKER, "coordinator": traces.COORDINATOR, "alerts": "prediction-on-call-watchdog"}
 
 
 def test_our_pipeline_and_our_watchdog_write_a_line_that_each_metric_counts():
     """The lines are taken from the source: who rewords one without the metric finds out here."""
     root = Path(__file__).parents[2] / "services"
     written = [
-        (OURS.get(path.stem, "prediction-on-call-watchdog"), re.sub(r"%[-.\d]*[a-z]", "1", node.value))
-        for path in [*(root / "pipeline").glob("*.py"), root / "watchdog.py"]
+        (OURS[folder], re.sub(r"%[-.\d]*[a-z]", "1", node.value))
+        for folder in OURS
+        for path in root.rglob(f"{folder}/*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from services.foundation import catalog
-from services.foundation.clock import FixedClock
-from services.schedule import read_schedule
+from services.core.clock import FixedClock
+from services.gcp import query_catalog as catalog
+from services.telemetry.scheduler import read_schedule
 
 
 def test_watch_slate_tells_the_first_tip_off_and_the_names_that_do_not_resolve(cloud):

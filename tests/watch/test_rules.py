@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.foundation.reading import Health
-from services.runs import Batches, BatchState
-from services.watch.facts import ChannelFacts, Slate
-from services.watch.incidents import group, undecided
-from services.watch.judging import judge
-from services.watch.rules import RULES
-from services.worker_width import Setting
+from services.alerts.evaluation import judge
+from services.alerts.facts import ChannelFacts, Slate
+from services.alerts.incidents import group, undecided
+from services.alerts.rules import RULES
+from services.batches.reader import Batches
+from services.batches.state import BatchState
+from services.core.result import Health
+from services.scaling.annotations import Setting
 from tests.factories import night
 from tests.watch.facts_for_tests import (
     DAYS,
@@ -164,8 +165,8 @@ def test_every_rule_names_its_source_threshold_meaning_and_remedy():
 
 
 def test_healing_narrows_a_fresh_storm_resumes_what_stalled_consolidates_what_waits_and_never_deletes():
-    from services.pipeline.config import SelfHealingConfig
-    from services.watch.healing import plan_steps
+    from services.alerts.remediation import plan_steps
+    from services.policy.concurrency_config import SelfHealingConfig
 
     def steps(given, now=NOW, healing=SelfHealingConfig()):  # noqa: B008
         return [step.verb.name for step in plan_steps(judge(given, SETTINGS, now), given, healing, now)]

@@ -8,27 +8,27 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services import delivery
-from services.actions.log import State, read_log
-from services.alerts import AlertState, append, read_alerts
-from services.delivery import due, link, send, text_of
-from services.foundation import catalog
-from services.foundation.clients import connect
-from services.foundation.clock import FixedClock
-from services.foundation.settings import Settings, describe
-from services.pipeline.config import SelfHealingConfig
-from services.pipeline.ledger import Ledger
-from services.runs import BatchState
-from services.sandbox.faults import Fault
+from services.actions.log_reader import State, read_log
+from services.alerts import slack as delivery
+from services.alerts.alert_log import AlertState, append, read_alerts
+from services.alerts.facts import Memory
+from services.alerts.slack import due, link, send, text_of
+from services.alerts.watchdog import look, watch
+from services.batches.ledger import Ledger
+from services.batches.state import BatchState
+from services.core.clock import FixedClock
+from services.core.settings import Settings, describe
+from services.gcp import query_catalog as catalog
+from services.gcp.clients import connect
+from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox.bigquery.job_server import Speed
+from services.sandbox.common.fault_injection import Fault
 from services.sandbox.scenarios import rows
 from services.sandbox.scenarios.build import PREDICTIONS, build
-from services.sandbox.scenarios.load import load
 from services.sandbox.scenarios.slate import slates
 from services.sandbox.seed import Seed
-from services.sandbox.warehouse import Speed
-from services.sandbox.world import start_sandbox
-from services.watch.facts import Memory
-from services.watchdog import look, watch
+from services.sandbox.seed_loader import load
+from services.sandbox.server import start_sandbox
 from tests.factories import NIGHT
 from tests.watch.facts_for_tests import entry
 

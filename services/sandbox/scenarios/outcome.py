@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.sandbox.limits import DmlQueue
+from services.sandbox.bigquery.limits import DmlQueue
 from services.sandbox.scenarios.slate import Entry, Slate
 
 MERGE_S = 4.7

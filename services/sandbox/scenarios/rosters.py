@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from nba_api.stats.static import players, teams
 
-from services.names.lookups import raw_lookup
+from services.names.normalization import raw_lookup
 
 ROSTER = 17
 Row = dict[str, Any]

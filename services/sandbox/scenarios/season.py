@@ -19,7 +19,7 @@ from services.sandbox.scenarios.outcome import outcomes
 from services.sandbox.scenarios.rosters import lookup_of
 from services.sandbox.scenarios.slate import Slate, slate_of
 from services.sandbox.seed import Seed
-from services.sandbox.world import Sandbox, plant
+from services.sandbox.server import Sandbox, plant
 
 Row = dict[str, Any]
 FORTNIGHT = 15  # the dates of december.yaml

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.foundation.clock import ET
+from services.core.clock import ET
 from services.sandbox.scenarios.rosters import Player, rosters, script
 
 MINUTES_NEEDED = 15

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.foundation.google_errors import BY_KEY
+from services.gcp.error_table import BY_KEY
 from services.sandbox.scenarios.outcome import Outcome
 from services.sandbox.scenarios.rows import REVISION, rfc3339, seeded_id
 from services.sandbox.scenarios.slate import Slate

@@ -1,0 +1,34 @@
+"""The colours of pictures: marks that read in light and dark, and carry white letters. The theme's own are in .streamlit/config.toml."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from services.core.result import Health
+
+BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#a3690f", "#3d8259", "#70777d", "#7a5ca3"
+TRACK = "rgba(138,146,152,0.18)"
+FLOW = "rgba(86,140,190,0.17)"
+INK = {"light": "#4f565b", "dark": "#b4bcc1"}
+ALARM = {"light": "#b3372a", "dark": "#ee8d80"}
+OF_HEALTH = {
+    Health.OK: GREEN,
+    Health.WARNING: AMBER,
+    Health.CRITICAL: RED,
+    Health.UNKNOWN: VIOLET,
+    Health.NONE_EXPECTED: GREY,
+}
+
+
+def ink() -> str:
+    """The colour of words in a picture that cannot follow the page's theme by itself."""
+    return INK.get(_theme(), GREY)
+
+
+def alarm() -> str:
+    """The colour of words that must be seen first."""
+    return ALARM.get(_theme(), RED)
+
+
+def _theme() -> str:
+    return st.context.theme.type or ""

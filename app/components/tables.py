@@ -1,0 +1,99 @@
+"""Tables: a grid with its own safe download, and short ones as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from app.components import text_format as words
+from services.core.clock import ET
+
+Row = Mapping[str, Any]
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # the wide ones are read as the plain
+ROW_PX = 28
+
+
+def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
+    """A dense table with its own safe download; without rows, the sentence `empty`. `columns` are column_config."""
+    if not rows:
+        st.caption(words.plain(empty))
+        return
+    times = {
+        label: st.column_config.DatetimeColumn(
+            f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET), help="New York; the CSV has UTC"
+        )
+        for label, value in rows[0].items()
+        if isinstance(value, datetime)
+    }
+    height = ROW_PX * (min(len(rows), height_rows) + 1) + 3
+    st.dataframe(
+        [dict(row) for row in rows],
+        hide_index=True,
+        row_height=ROW_PX,
+        height=height,
+        column_config={**times, **columns},
+        placeholder="—",
+        key=f"table {name}",
+        alt=alt,
+    )
+    st.download_button(
+        f"CSV, {words.many(len(rows), 'row')}",
+        lambda: as_csv(rows),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        type="tertiary",
+        key=f"download {name}",
+        on_click="ignore",
+    )
+
+
+def percent_column() -> Any:
+    """Percentages right-aligned under each other."""
+    return st.column_config.NumberColumn(format="%.1f %%")
+
+
+def listing(rows: Sequence[Row], alt: str, empty: str) -> None:
+    """A short table as text, each cell escaped unless it is our own markup."""
+    if not rows:
+        st.caption(words.plain(empty))
+        return
+    cells = [
+        {label: value if isinstance(value, int) else words.plain(value or "—") for label, value in row.items()}
+        for row in rows
+    ]
+    st.table(cells, border="horizontal", hide_index=True, alt=alt)
+
+
+def as_csv(rows: Sequence[Row]) -> bytes:
+    """Rows as CSV that a spreadsheet cannot run: text that would start a formula is quoted. Times are UTC."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(list(rows[0]) if rows else [])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and (value.lstrip().startswith(_FORMULA) or value.startswith(_FORMULA)):
+        return f"'{value}"
+    return value

@@ -1,0 +1,72 @@
+"""How the desk writes: any text as it is, times in ET with UTC, ages, sizes, counts."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from services.core.clock import ET
+from services.core.text import many as many
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
+_SHORTCODE = re.compile(r":(?=[\w+-][\w+/-]*[:\[])")  # :material/…:, :emoji:, :red[…]
+
+
+class Markup(str):
+    """Text that is ours and may be read as Markdown; everything else is escaped."""
+
+    __slots__ = ()
+
+
+def plain(text: object) -> str:
+    """Any text as Markdown that shows exactly these characters: names and log lines must never format themselves."""
+    if isinstance(text, Markup):
+        return text
+    return _SHORTCODE.sub(":\N{ZERO WIDTH SPACE}", _MARKDOWN.sub(r"\\\1", " ".join(str(text).split())))
+
+
+def whole(text: object) -> str:
+    """The same, with every per cent sign kept beside its number."""
+    return plain(text).replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def count(value: int | None) -> int | str:
+    """A number for a table, or the word for not knowing it."""
+    return "unknown" if value is None else value
+
+
+def clock_time(at: datetime) -> str:
+    """14:47 ET (19:47 UTC)."""
+    return f"{at.astimezone(ET):%H:%M} ET ({at:%H:%M} UTC)"
+
+
+def exact_time(at: datetime) -> str:
+    """14:47:51 ET (19:47:51 UTC)."""
+    return f"{at.astimezone(ET):%H:%M:%S} ET ({at:%H:%M:%S} UTC)"
+
+
+def day_time(at: datetime | None) -> str:
+    """29 Dec 14:47 ET (19:47 UTC), or a dash when nothing recorded it."""
+    if at is None:
+        return "—"
+    there = at.astimezone(ET)
+    return f"{there.day} {there:%b} {clock_time(at)}"
+
+
+def age(at: datetime, now: datetime) -> str:
+    """How long ago, in the unit a person would use."""
+    seconds = max(0, int((now - at).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit} ago"
+    return f"{seconds} s ago"
+
+
+def size(count: int | None) -> str:
+    """Bytes in the unit a person would use."""
+    if count is None:
+        return "unknown"
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= length:
+            return f"{count / length:,.1f} {unit}"
+    return f"{count} B"

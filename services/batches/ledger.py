@@ -1,0 +1,143 @@
+"""The ledger of batches: every change of state with its sums, every player's outcome, in a few streamed rows per batch.
+
+    requested ─► running ─► staged ─► consolidating ─► consolidated
+        │           │          │            └────────► consolidation failed ─┐
+        └───────────┴──────────┴─► stalled (nobody wrote for a while) ───────┴─► /resume ─► running …
+    abandoned: an operator gave it up
+
+Rows are only ever added: the highest sequence of a batch is its state. A row is streamed under the insertId batch/sequence, so a
+repeated answerless call adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date, datetime
+from typing import Any
+
+from services.batches.state import BatchState
+from services.gcp import query_catalog as catalog
+from services.gcp.clients import Cloud
+from services.gcp.retry import Policy, retrying
+from services.gcp.streaming_insert import insert
+
+BATCHES = "prediction_on_call.batches"
+PLAYERS = "prediction_on_call.batch_players"
+COVERAGE = "prediction_on_call.coverage"
+ROWS_PER_CALL = 500
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One state of a batch with the sums known then; None: not known yet."""
+
+    batch_id: str
+    game_date: date
+    state: BatchState
+    sequence: int
+    holder: str
+    started_by: str = ""
+    reason: str = ""
+    eligible: int | None = None
+    requested: int | None = None
+    generated: int | None = None
+    produced_rows: int | None = None
+    staged_rows: int | None = None
+    staged_tables: int | None = None
+    distinct_keys: int | None = None
+    collapsed_rows: int | None = None
+    inserted: int | None = None
+    updated: int | None = None
+    unchanged: int | None = None
+    deactivated: int | None = None
+    active_players: int | None = None
+    active_rows: int | None = None
+    merge_job_id: str | None = None
+    fence: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one player: `outcome` is staged, not generated, write rejected or no answer."""
+
+    player_lookup: str
+    unit: str
+    outcome: str
+    reason: str = ""
+    message: str = ""
+    produced_rows: int | None = None
+    staged_rows: int | None = None
+    staging_table: str = ""
+    load_job_id: str = ""
+    attempts: int = 1
+
+    @property
+    def staged(self) -> bool:
+        return self.outcome == "staged"
+
+
+class Ledger:
+    """Writes and reads the ledger of one project."""
+
+    def __init__(self, cloud: Cloud, retry: Policy | None = None) -> None:
+        self._cloud, self._retry = cloud, retry or Policy()
+
+    def state(self, entry: Entry) -> None:
+        """Add a state; raises when it could not be recorded, and then what depends on it must not be done."""
+        row = {**asdict(entry), "game_date": entry.game_date.isoformat(), "state": entry.state.value}
+        row |= {"recorded_at": _stamp(self._cloud.now()), "details": json.dumps(dict(entry.details), default=str)}
+        self._insert(BATCHES, [row], [f"{entry.batch_id}/{entry.sequence}"])
+
+    def outcomes(self, batch: str, game_date: date, outcomes: Sequence[Outcome]) -> None:
+        """Add players' outcomes, in calls of up to 500 rows."""
+        at = _stamp(self._cloud.now())
+        for i in range(0, len(outcomes), ROWS_PER_CALL):
+            part = outcomes[i : i + ROWS_PER_CALL]
+            rows = [
+                {"batch_id": batch, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)} for o in part
+            ]
+            self._insert(PLAYERS, rows, [f"{batch}/{o.player_lookup}/{at}" for o in part])
+
+    def coverage(self, batch: str, game_date: date, eligible: int, players: int, rows: int, verdict: str) -> None:
+        """Keep how a batch left the coverage of its date."""
+        row = {
+            "game_date": game_date.isoformat(),
+            "batch_id": batch,
+            "recorded_at": _stamp(self._cloud.now()),
+            "eligible": eligible,
+            "active_players": players,
+            "active_rows": rows,
+            "coverage_pct": 100 * players / eligible if eligible else None,
+            "verdict": verdict,
+        }
+        self._insert(COVERAGE, [row], [f"{batch}/coverage/{row['recorded_at']}"])
+
+    def newest(self, batch: str, game_date: date) -> Entry | None:
+        """The batch's state now, or None when there is no such batch."""
+        rows = catalog.run(self._cloud, "pipeline.batch", batch_id=batch, game_date=game_date).rows
+        return _entry(rows[0]) if rows else None
+
+    def players(self, batch: str, game_date: date) -> dict[str, Outcome]:
+        """The newest outcome of each player of a batch."""
+        rows = catalog.run(self._cloud, "pipeline.batch_players", batch_id=batch, game_date=game_date).rows
+        names = {f.name for f in fields(Outcome)}
+        return {
+            r["player_lookup"]: Outcome(**{k: v for k, v in r.items() if k in names and v is not None}) for r in rows
+        }
+
+    def _insert(self, table: str, rows: list[dict[str, Any]], ids: list[str]) -> None:
+        retrying(self._retry, lambda: insert(self._cloud, table, rows, ids))
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    told = {f.name: row[f.name] for f in fields(Entry) if f.name in row and row[f.name] is not None}
+    details = told.get("details") or {}
+    told["details"] = json.loads(details) if isinstance(details, str) else details
+    return Entry(**{**told, "state": BatchState(row["state"])})
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,41 @@
+"""Where a batch stands, in words, and how healthy that is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+
+from services.core.result import Health
+
+
+class BatchState(StrEnum):
+    """Where a batch stands; architecture.md §4."""
+
+    REQUESTED = "requested"
+    RUNNING = "running"
+    STAGED = "staged"
+    CONSOLIDATING = "consolidating"
+    CONSOLIDATED = "consolidated"
+    CONSOLIDATION_FAILED = "consolidation failed"
+    STALLED = "stalled"
+    ABANDONED = "abandoned"
+    REPORTED_SUCCESS = "reported success"  # the customer's older coordinator: its own word, unproven
+
+
+LIVE = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
+
+
+STALLED_AFTER = timedelta(minutes=10)
+
+
+_STATE_HEALTH = {
+    BatchState.REQUESTED: Health.OK,
+    BatchState.RUNNING: Health.OK,
+    BatchState.STAGED: Health.OK,
+    BatchState.CONSOLIDATING: Health.OK,
+    BatchState.CONSOLIDATED: Health.OK,
+    BatchState.CONSOLIDATION_FAILED: Health.CRITICAL,
+    BatchState.STALLED: Health.CRITICAL,
+    BatchState.ABANDONED: Health.WARNING,
+    BatchState.REPORTED_SUCCESS: Health.UNKNOWN,
+}

@@ -1,0 +1,79 @@
+"""What time it is: in production the machine's, in the sandbox the night's; game dates are US Eastern days."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+ET = ZoneInfo("America/New_York")
+
+# Before this hour (ET) the night that people talk about is still yesterday's slate.
+NIGHT_ENDS_HOUR_ET = 6
+
+
+class Clock(Protocol):
+    """Gives the current time, timezone-aware, in UTC."""
+
+    def now(self) -> datetime: ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class RunningClock:
+    """A clock set to `start` at the monotonic instant `set_at` and running at real speed since."""
+
+    start: datetime
+    set_at: float
+
+    @classmethod
+    def set_to(cls, start: datetime) -> RunningClock:
+        return cls(start.astimezone(UTC), time.monotonic())
+
+    def now(self) -> datetime:
+        return self.start + timedelta(seconds=time.monotonic() - self.set_at)
+
+
+@dataclass
+class FixedClock:
+    """A clock for tests: it moves only when told to."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+def eastern_day(at: datetime) -> date:
+    """The ET calendar day of an instant."""
+    return at.astimezone(ET).date()
+
+
+def night_of(at: datetime) -> date:
+    """The game date the person on call means at this instant: until 06:00 ET, the day before."""
+    return (at.astimezone(ET) - timedelta(hours=NIGHT_ENDS_HOUR_ET)).date()
+
+
+def night_window(game_date: date) -> tuple[datetime, datetime]:
+    """The instants that belong to a night: from 06:00 ET on its date to 06:00 ET on the next."""
+    start = datetime.combine(game_date, time_of_day(NIGHT_ENDS_HOUR_ET), tzinfo=ET)
+    end = datetime.combine(game_date + timedelta(days=1), time_of_day(NIGHT_ENDS_HOUR_ET), tzinfo=ET)
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def worker_run_days(game_date: date) -> dict[str, Any]:
+    """The days on which a date's workers may have run: the night itself, a day before, a week after."""
+    start, end = night_window(game_date)
+    return {"from_time": start - timedelta(days=1), "to_time": end + timedelta(days=7)}

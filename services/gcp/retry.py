@@ -1,0 +1,59 @@
+"""Tries again what may pass, by what the error means: 5 s, doubling, 120 s at most, full jitter, within a budget."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
+
+from services.core.errors import OnCallError
+from services.gcp.error_table import ErrorClass, classify_exception
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How often and how long: `retries` after the first try, within `budget_s` seconds."""
+
+    retries: int = 3
+    base_s: float = 5.0
+    cap_s: float = 120.0
+    budget_s: float = 600.0
+    sleep: Callable[[float], None] = time.sleep
+    rng: Callable[[], float] = random.random
+
+    def pause_s(self, attempt: int) -> float:
+        """Seconds before retry number `attempt` (1 is the first): anywhere between 0 and the doubled base."""
+        return self.rng() * min(self.cap_s, self.base_s * 2 ** (attempt - 1))
+
+
+NO_RETRY = Policy(retries=0)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether another try may succeed: rate limits, full queues, passing trouble, lost connections; never a permanent error."""
+    if isinstance(error, OnCallError):
+        cause = error.__cause__
+        return cause is not None and may_pass(cause)
+    return isinstance(error, Exception) and classify_exception(error) is ErrorClass.RETRY
+
+
+def retrying(policy: Policy, work: Callable[[], T]) -> T:
+    """Do `work`, again where its error may pass; the last error is raised as it came."""
+
+    def wait(state: RetryCallState) -> float:
+        return policy.pause_s(state.attempt_number)
+
+    attempts = Retrying(
+        retry=retry_if_exception(may_pass),
+        stop=stop_after_attempt(policy.retries + 1) | stop_after_delay(policy.budget_s),
+        wait=wait,
+        sleep=policy.sleep,
+        reraise=True,
+    )
+    return attempts(work)

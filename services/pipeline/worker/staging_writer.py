@@ -1,0 +1,61 @@
+"""A worker's write: its rows into a table of their own by a load job, and "done" only when the warehouse says they are there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.batches.business_key import key
+from services.batches.ids import job, staging_table
+from services.core.errors import OnCallError
+from services.gcp.retry import Policy
+from services.pipeline.job_retry import with_ids
+from services.pipeline.row_encoding import check, encode
+from services.pipeline.warehouse import Warehouse
+
+
+class NotVerified(OnCallError):
+    """The warehouse does not hold the rows that were sent, so the unit is not done."""
+
+
+@dataclass(frozen=True)
+class StagingWriteResult:
+    """Rows produced and rows the load job verified (equal, or NotVerified is raised), where, and by which job."""
+
+    table: str
+    job_id: str
+    produced_rows: int
+    verified_rows: int
+    distinct_keys: int
+
+
+class StagingWriter:
+    """Writes units of one batch. Load jobs are not DML, so no DML limit applies to them."""
+
+    def __init__(self, warehouse: Warehouse, retry: Policy | None = None) -> None:
+        self._warehouse, self._retry = warehouse, retry or Policy()
+
+    def write(self, batch: str, unit: str, rows: Sequence[Mapping[str, Any]]) -> StagingWriteResult:
+        """Stage a unit's rows; the same rows delivered again adopt the first job, other rows replace the first ones.
+
+        Raises SchemaMismatch before anything is sent, NotVerified when the counts differ, else the warehouse's error.
+        """
+        check(rows, self._warehouse.columns())
+        encoded = encode(rows)
+        table = staging_table(batch, unit)
+        job_id = job("load", batch, unit, content_hash(encoded))
+        verified = with_ids(self._retry, job_id, lambda used: self._warehouse.load(table, encoded, used))
+        if verified != len(encoded):
+            raise NotVerified(
+                f"{table} holds {verified} of {len(encoded)} rows sent.", "The unit will be delivered again."
+            )
+        return StagingWriteResult(table, job_id, len(encoded), verified, len({key(row) for row in encoded}))
+
+
+def content_hash(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The same for the same predictions, whenever they were made: ids and times of making are left out."""
+    plain = [{k: v for k, v in row.items() if k not in ("prediction_id", "created_at")} for row in rows]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

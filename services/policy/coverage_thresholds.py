@@ -1,0 +1,18 @@
+"""From which coverage a night is ok, warning or critical."""
+
+from __future__ import annotations
+
+from services.core.result import Health
+from services.core.settings import Settings
+
+
+def judge(active: int | None, eligible: int | None, games: int | None, settings: Settings) -> Health:
+    """The health word of a coverage: thresholds from settings, none expected without games, unknown without a denominator."""
+    if games == 0:
+        return Health.NONE_EXPECTED
+    if active is None or not eligible:
+        return Health.UNKNOWN
+    pct = 100 * active / eligible
+    if pct < settings.coverage_critical_pct:
+        return Health.CRITICAL
+    return Health.WARNING if pct < settings.coverage_warning_pct else Health.OK

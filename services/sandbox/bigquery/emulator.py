@@ -1,0 +1,132 @@
+"""The sandbox's BigQuery: the bqemulator package, started in this process on the night's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from bqemulator.config import LogFormat, LogLevel
+from bqemulator.config import Settings as EmulatorSettings
+from bqemulator.observability.logging_ import configure_logging
+
+from services.core.clock import Clock
+
+
+class _EmulatorClock:
+    """The sandbox clock in the shape the emulator wants."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+
+def place_spatial_extension() -> Path:
+    """Copy DuckDB's spatial extension from its PyPI package to where DuckDB looks for it."""
+    spec = importlib.util.find_spec("duckdb_extension_spatial")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("duckdb-extension-spatial is not installed: run `make run` once more.")
+    source = next(Path(spec.submodule_search_locations[0]).rglob("spatial.duckdb_extension"))
+    with duckdb.connect() as connection:
+        platform = connection.execute("PRAGMA platform").fetchall()[0][0]
+    target = Path.home() / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform / source.name
+    if not target.exists() or target.stat().st_size != source.stat().st_size:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(f".{threading.get_ident()}")
+        shutil.copy(source, partial)
+        partial.replace(target)
+    return target
+
+
+class Emulator:
+    """A running emulator; `address` is its own, without limits, for seeding."""
+
+    def __init__(self, clock: Clock) -> None:
+        place_spatial_extension()
+        # Its modules log while they are imported, so they are told to be quiet before that.
+        configure_logging(level=LogLevel.ERROR, fmt=LogFormat.JSON)
+        from bqemulator.server import EmulatorServer
+
+        self._server = EmulatorServer(
+            EmulatorSettings(
+                rest_port=0,
+                grpc_port=0,
+                enable_format_extensions=False,
+                log_level=LogLevel.ERROR,
+                max_concurrent_jobs=32,
+            ),
+            clock=_EmulatorClock(clock),
+        )
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bigquery-emulator", daemon=True)
+
+    def start(self) -> Emulator:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(timeout=60)
+        return self
+
+    @property
+    def address(self) -> str:
+        return self._server.rest_url
+
+    async def execute(self, sql: str) -> None:
+        """One statement in DuckDB's own words, for what the emulator itself does not offer."""
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._work(sql), self._loop))
+
+    async def _work(self, sql: str) -> None:
+        async with self._server._engine.write_lock():
+            self._server._engine.execute(sql)
+
+    async def rows(self, sql: str) -> list[Any]:
+        """The rows of a SELECT in DuckDB's own words, in tabledata.list's shape.
+
+        The emulator's own tabledata.list reads in threads of its own from the one connection, and answers meet: this stays in line.
+        """
+        from bqemulator.storage.arrow_bridge import arrow_table_to_bq_rows
+
+        async def work() -> list[Any]:
+            return list(arrow_table_to_bq_rows(self._server._engine.fetch_arrow(sql)))
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+
+    def run(self, statements: Iterable[str]) -> None:
+        """Statements in DuckDB's own words, one after the other, before anybody asks anything."""
+        for sql in statements:
+            asyncio.run_coroutine_threadsafe(self._work(sql), self._loop).result()
+
+    def make_tables(
+        self, project: str, dataset: str, like: str, made: Mapping[str, tuple[str, datetime]], rows_each: int
+    ) -> None:
+        """Tables of the columns of `like`: name → (DuckDB's SELECT, when it was created). Past the API, which takes one at a time."""
+
+        async def work() -> None:
+            catalog = self._server._catalog
+            known = catalog.get_table(project, dataset, like)
+            if known is None:
+                raise RuntimeError(f"There is no {dataset}.{like} to be like.")
+            plain = known.model_copy(
+                update={"time_partitioning": None, "clustering": None, "num_rows": rows_each, "num_bytes": 0}
+            )
+            for name, (select, at) in made.items():
+                self._server._engine.execute(f'CREATE TABLE "{project}__{dataset}"."{name}" AS {select}')
+                told = {"table_id": name, "creation_time": at, "last_modified_time": at, "etag": name}
+                catalog.create_table(plain.model_copy(update=told))
+
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result()
+
+    def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)

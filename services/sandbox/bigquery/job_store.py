@@ -1,0 +1,141 @@
+"""The gateway's own record of BigQuery jobs: ids used once, states one can watch, refusals that stay in the history."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.core.clock import Clock
+from services.gcp.error_table import BY_KEY
+
+Resource = dict[str, Any]
+
+
+def millis(at: datetime) -> str:
+    return str(int(at.timestamp() * 1000))
+
+
+@dataclass
+class Job:
+    """One job: its resource as jobs.get answers it, and an event for whoever waits for its end."""
+
+    resource: Resource
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def job_id(self) -> str:
+        return str(self.resource["jobReference"]["jobId"])
+
+    @property
+    def state(self) -> str:
+        return str(self.resource["status"]["state"])
+
+    @property
+    def error(self) -> Mapping[str, Any] | None:
+        return self.resource["status"].get("errorResult")
+
+    @property
+    def created_ms(self) -> int:
+        return int(float(self.resource["statistics"]["creationTime"]))
+
+
+class JobBook:
+    """Every job of the project, newest last."""
+
+    def __init__(self, clock: Clock, project: str) -> None:
+        self._clock, self._project = clock, project
+        self._jobs: dict[str, Job] = {}
+
+    def seed(self, past: list[Resource]) -> None:
+        for resource in past:
+            job = Job(resource)
+            job.done.set()
+            self._jobs[job.job_id] = job
+
+    def get(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
+
+    def open(self, config: Resource, job_id: str | None, user: str) -> Job | None:
+        """A new PENDING job, or None when its id was used before."""
+        job_id = job_id or uuid.uuid4().hex
+        if job_id in self._jobs:
+            return None
+        resource: Resource = {
+            "kind": "bigquery#job",
+            "id": f"{self._project}:US.{job_id}",
+            "etag": uuid.uuid4().hex[:16],
+            "selfLink": f"/bigquery/v2/projects/{self._project}/jobs/{job_id}?location=US",
+            "jobReference": {"projectId": self._project, "jobId": job_id, "location": "US"},
+            "user_email": user,
+            "configuration": config,
+            "status": {"state": "PENDING"},
+            "statistics": {"creationTime": millis(self._clock.now())},
+        }
+        job = self._jobs[job_id] = Job(resource)
+        return job
+
+    def start(self, job: Job) -> None:
+        job.resource["status"]["state"] = "RUNNING"
+        job.resource["statistics"]["startTime"] = millis(self._clock.now())
+
+    def finish(self, job: Job, statistics: Mapping[str, Any] | None = None) -> None:
+        now = millis(self._clock.now())
+        stats = job.resource["statistics"]
+        stats.update({k: v for k, v in (statistics or {}).items() if k not in {"creationTime", "startTime", "endTime"}})
+        stats.setdefault("startTime", now)
+        stats["endTime"] = now
+        job.resource["status"]["state"] = "DONE"
+        job.done.set()
+
+    def fail(self, job: Job, error: Mapping[str, Any], statistics: Mapping[str, Any] | None = None) -> None:
+        """End a job with an errorResult of `reason`, `message` and perhaps `location`."""
+        job.resource["status"].update({"errorResult": dict(error), "errors": [dict(error)]})
+        self.finish(job, statistics)
+
+    def list(self, query: Mapping[str, str], user: str) -> Resource:
+        """jobs.list: newest first, filtered and paged as the API does."""
+        wanted = [job for job in reversed(self._jobs.values()) if _matches(job, query, user)]
+        wanted.sort(key=lambda job: -job.created_ms)
+        start = int(base64.b64decode(query["pageToken"]).decode()) if query.get("pageToken") else 0
+        size = min(int(query.get("maxResults") or 1_000), 1_000)
+        page = wanted[start : start + size]
+        full = query.get("projection") == "full"
+        answer: Resource = {"kind": "bigquery#jobList", "etag": uuid.uuid4().hex[:16]}
+        if page:
+            answer["jobs"] = [_listed(job, full) for job in page]
+        if start + size < len(wanted):
+            answer["nextPageToken"] = base64.b64encode(str(start + size).encode()).decode()
+        return answer
+
+
+def _matches(job: Job, query: Mapping[str, str], user: str) -> bool:
+    checks: list[Callable[[], bool]] = []
+    if query.get("minCreationTime"):
+        checks.append(lambda: job.created_ms >= int(query["minCreationTime"]))
+    if query.get("maxCreationTime"):
+        checks.append(lambda: job.created_ms <= int(query["maxCreationTime"]))
+    if query.get("stateFilter"):
+        checks.append(lambda: job.state.lower() == query["stateFilter"].lower())
+    if query.get("allUsers", "false").lower() != "true":
+        checks.append(lambda: job.resource.get("user_email", user) == user)
+    return all(check() for check in checks)
+
+
+def _listed(job: Job, full: bool) -> Resource:
+    resource = {k: v for k, v in job.resource.items() if k not in {"etag", "selfLink"}}
+    resource["state"] = job.state
+    if job.error:
+        resource["errorResult"] = job.error
+    return resource if full else {k: v for k, v in resource.items() if k != "configuration"}
+
+
+def known_error(key: str, **values: object) -> dict[str, str]:
+    """A job's errorResult from the table of errors."""
+    known = BY_KEY[key]
+    error = {"reason": known.reason, "message": known.message(**values)}
+    return {**error, "location": known.location} if known.location else error

@@ -1,0 +1,41 @@
+"""Google's error bodies: for a known limit, for a failed job, for a bare status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from services.gcp.error_table import BY_KEY, body, recognise
+
+_CODES = {
+    "notFound": 404,
+    "accessDenied": 403,
+    "quotaExceeded": 403,
+    "rateLimitExceeded": 403,
+    "duplicate": 409,
+    "backendError": 503,
+    "internalError": 500,
+    "stopped": 200,
+}
+
+
+def refused(key: str, **values: object) -> JSONResponse:
+    """The HTTP answer of a limit."""
+    return JSONResponse(body(BY_KEY[key], **values), BY_KEY[key].http)
+
+
+def failed(error: Mapping[str, Any]) -> JSONResponse:
+    """A failed job's error as getQueryResults answers it, with the code that belongs to its reason."""
+    known = recognise(str(error.get("message", "")))
+    code = known.http if known is not None else _CODES.get(str(error.get("reason")), 400)
+    detail = {"domain": "global", **error}
+    return JSONResponse({"error": {"code": code, "message": error.get("message", ""), "errors": [detail]}}, code)
+
+
+def plain(code: int, reason: str, message: str) -> JSONResponse:
+    """An error that is in no table: BigQuery's body for a code, a reason and a message."""
+    status = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}.get(code, "UNKNOWN")
+    detail = {"message": message, "domain": "global", "reason": reason}
+    return JSONResponse({"error": {"code": code, "message": message, "errors": [detail], "status": status}}, code)

@@ -1,0 +1,216 @@
+"""DML errors: how many writes fail, why, and against which limit; each failure counted once though lines repeat."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+
+from services.core.clock import night_of, night_window
+from services.core.errors import OnCallError
+from services.core.result import Health, Problem, Source
+from services.core.settings import Settings
+from services.gcp.clients import Cloud
+from services.gcp.error_messages import items_of, reading_from
+from services.gcp.error_table import recognise
+from services.telemetry import log_reader as logs
+
+PREDICTIONS = ("nba_predictions", "player_prop_predictions")
+MUTATING = {"MERGE", "UPDATE", "DELETE"}
+MOST_JOBS = 20_000
+CROWDING = {"dml_queue_full", "dml_queue_full_quota", "dml_rate", "concurrent_update", "transaction_aborted"}
+
+
+@dataclass(frozen=True)
+class WriteAttempt:
+    """One mutating DML statement against the predictions table, from the job history."""
+
+    job_id: str
+    at: datetime
+    ended: datetime | None
+    statement: str
+    ok: bool | None  # None: still running
+    reason: str
+    message: str
+    user: str
+
+
+@dataclass(frozen=True)
+class DmlReport:
+    """Writes of a window of time. Counts are None when neither job history nor logs could be read."""
+
+    start: datetime
+    end: datetime
+    attempted: int | None
+    rejected: int | None
+    by_minute: tuple[tuple[datetime, int, int], ...]  # (minute, attempted, rejected)
+    by_reason: tuple[tuple[str, int], ...]
+    peak_outstanding: int | None  # most statements running or waiting at once, against 2 + 20
+    alert_at: datetime | None  # when the rule (5 in 60 s, for too many writers) would have fired
+    rejected_in_logs: int | None  # the same rejections as the log tells them, counted once
+    attempts: tuple[WriteAttempt, ...]
+    health: Health
+    sources: tuple[Source, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def rejected_pct(self) -> float | None:
+        return 100 * self.rejected / self.attempted if self.attempted and self.rejected is not None else None
+
+
+def read_writes(cloud: Cloud, start: datetime, end: datetime) -> DmlReport:
+    """Mutating DML against the predictions table between two instants, from job history and worker logs.
+
+    The job history counts; the log is the second witness and stands in when the history cannot be read. Raises nothing:
+    with neither source every count is None and both problems are told.
+    """
+    sources: list[Source] = []
+    problems: list[Problem] = []
+    attempts: tuple[WriteAttempt, ...] | None = None
+    refusals: tuple[logs.LogLine, ...] | None = None
+    try:
+        attempts = _attempts(cloud, start, end)
+        sources.append(Source("BigQuery job history", cloud.now(), detail="jobs.list, all users"))
+    except OnCallError as error:
+        problems.append(Problem.of("job history", cloud.now(), error))
+    try:
+        lines = _lines(cloud, start, end)
+        refusals = tuple(
+            line
+            for line in lines.lines
+            if start <= line.at < end and line.message.startswith(("Error writing", "STAGING WRITE FAILED"))
+        )
+        sources.append(lines.source)
+    except OnCallError as error:
+        problems.append(Problem.of("worker log", cloud.now(), error))
+    return report(start, end, attempts, refusals, cloud.settings, tuple(sources), tuple(problems))
+
+
+def _lines(cloud: Cloud, start: datetime, end: datetime) -> logs.Lines:
+    """The lines of refused writes; a window within one night shares that night's one read."""
+    night = night_of(start)
+    if end <= night_window(night)[1]:
+        return logs.read_night(cloud, night)
+    return logs.read_lines(cloud, logs.REJECTED, start, end, limit=logs.MOST_OF_A_NIGHT)
+
+
+def report(
+    start: datetime,
+    end: datetime,
+    attempts: tuple[WriteAttempt, ...] | None,
+    refusals: tuple[logs.LogLine, ...] | None,
+    settings: Settings,
+    sources: tuple[Source, ...] = (),
+    problems: tuple[Problem, ...] = (),
+) -> DmlReport:
+    """Put the two witnesses together; a rejection that both tell is counted once, from the job history."""
+    rejected = [a for a in attempts or () if a.ok is False]
+    crowded = [a.at for a in rejected if of_crowding(a.message)]
+    times = sorted(
+        crowded if attempts is not None else [line.at for line in refusals or () if of_crowding(line.message)]
+    )
+    alert_at = first_alert(times, settings.dml_alert_errors, timedelta(seconds=settings.dml_alert_window_s))
+    in_logs = None if refusals is None else len(refusals)
+    reasons = [a.message for a in rejected] if attempts is not None else [line.message for line in refusals or ()]
+    return DmlReport(
+        start=start,
+        end=end,
+        attempted=None if attempts is None else len(attempts),
+        rejected=None if attempts is None else len(rejected),
+        by_minute=_by_minute(attempts or ()),
+        by_reason=tuple(Counter(map(_reason, reasons)).most_common()),
+        peak_outstanding=None if attempts is None else peak_outstanding(attempts),
+        alert_at=alert_at,
+        rejected_in_logs=in_logs,
+        attempts=attempts or (),
+        health=_health(attempts, in_logs, len(rejected), alert_at),
+        sources=sources,
+        problems=problems,
+    )
+
+
+def of_crowding(message: str) -> bool:
+    """Whether a refusal may come from too many writers at once, so that fewer would help. A wrong schema does not."""
+    known = recognise(message)
+    return known is None or known.key in CROWDING
+
+
+def first_alert(times: Sequence[datetime], errors: int, window: timedelta) -> datetime | None:
+    """When the rule "`errors` rejections within `window`" is first met, from rejection times in order."""
+    pairs = zip(times[errors - 1 :], times, strict=False)
+    return next((last for last, first in pairs if last - first <= window), None)
+
+
+def peak_outstanding(attempts: Iterable[WriteAttempt]) -> int:
+    """The most statements that were running or waiting at one instant; refused ones never were."""
+    changes = [
+        change for a in attempts if a.ok is not False for change in ((a.at, 1), (a.ended, -1)) if change[0] is not None
+    ]
+    level = peak = 0
+    for _, step in sorted(changes, key=lambda c: (c[0], c[1])):
+        level += step
+        peak = max(peak, level)
+    return peak
+
+
+def _health(attempts: object, in_logs: int | None, rejected: int, alert_at: datetime | None) -> Health:
+    if alert_at is not None:
+        return Health.CRITICAL
+    if rejected or in_logs:
+        return Health.WARNING
+    return Health.UNKNOWN if attempts is None or in_logs is None else Health.OK
+
+
+def _by_minute(attempts: tuple[WriteAttempt, ...]) -> tuple[tuple[datetime, int, int], ...]:
+    minutes = Counter(a.at.replace(second=0, microsecond=0) for a in attempts)
+    refused = Counter(a.at.replace(second=0, microsecond=0) for a in attempts if a.ok is False)
+    return tuple((minute, minutes[minute], refused[minute]) for minute in sorted(minutes))
+
+
+def _reason(message: str) -> str:
+    known = recognise(message)
+    return known.meaning if known is not None else message.split("\n", 1)[0][:120]
+
+
+def _attempts(cloud: Cloud, start: datetime, end: datetime) -> tuple[WriteAttempt, ...]:
+    limit_s = cloud.settings.query_timeout_s
+    with reading_from("BigQuery job history"):
+        listed = cloud.bigquery.list_jobs(
+            all_users=True,
+            min_creation_time=start,
+            max_creation_time=end,
+            page_size=1000,
+            retry=DEFAULT_RETRY.with_timeout(limit_s),
+            timeout=limit_s,
+        )
+        jobs = [job for job in islice(items_of("BigQuery job history", listed), MOST_JOBS) if _mutates_predictions(job)]
+    return tuple(sorted((_attempt(job) for job in jobs), key=lambda attempt: attempt.at))
+
+
+def _mutates_predictions(job: Any) -> bool:
+    target = getattr(job, "destination", None)
+    return (
+        job.job_type == "query"
+        and job.statement_type in MUTATING
+        and target is not None
+        and (target.dataset_id, target.table_id) == PREDICTIONS
+    )
+
+
+def _attempt(job: Any) -> WriteAttempt:
+    error = job.error_result or {}
+    return WriteAttempt(
+        job_id=job.job_id,
+        at=job.created,
+        ended=job.ended,
+        statement=job.statement_type,
+        ok=None if job.state != "DONE" else not error,
+        reason=str(error.get("reason", "")),
+        message=str(error.get("message", "")),
+        user=job.user_email or "",
+    )
