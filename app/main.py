@@ -12,19 +12,16 @@ from functools import partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.actions import dialog as actions
-from app.actions import status_strip as under_way
-from app.components import text_format as words
-from app.components import widgets
-from app.http.index_page import NAME
-from app.state import background_cache as patience
-from app.state import reads, session
+from app.actions import dialog, status_strip
+from app.components import text_format, widgets
+from app.http.index_page import APP_TITLE
+from app.state import background_cache, reads, session
 from services.auth.roles import Role
-from services.auth.sign_in import NotSignedIn
+from services.auth.sign_in import Unauthenticated
 from services.core.clock import ET, eastern_day
 from services.core.errors import OnCallError
 
-PAGES = {
+NAVIGATION = {
     "Tonight": [
         ("overview", "Overview", "nights_stay", "Is tonight all right? If not, where was it lost?"),
     ],
@@ -51,11 +48,11 @@ PAGES = {
 }
 
 
-HOME = "tonight"  # Streamlit serves its default page at /; /overview must open it as well
-QUESTIONS = {title: question for pages in PAGES.values() for _, title, _, question in pages}
+DEFAULT_URL_PATH = "tonight"  # Streamlit serves its default page at /; /overview must open it as well
+PAGE_DESCRIPTIONS = {title: question for pages in NAVIGATION.values() for _, title, _, question in pages}
 
 
-def navigation() -> st.Page:
+def build_navigation() -> st.Page:
     """Every page under its section; the file's name is its URL."""
     return st.navigation(
         {
@@ -64,127 +61,139 @@ def navigation() -> st.Page:
                     f"../pages/{name}.py",
                     title=title,
                     icon=f":material/{icon}:",
-                    url_path=HOME if name == "overview" else name,
+                    url_path=DEFAULT_URL_PATH if name == "overview" else name,
                     default=name == "overview",
                 )
                 for name, title, icon, _ in pages
             ]
-            for section, pages in PAGES.items()
+            for section, pages in NAVIGATION.items()
         }
         | {"": [st.Page("../pages/overview.py", title="Overview", url_path="overview", visibility="hidden")]},
         expanded=True,
     )
 
 
-def head(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
+def render_header(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
     """The page's name and the night it shows; what is returned is the place for the steps to other nights."""
-    title, night = st.columns([3, 2], vertical_alignment="center")
+    title_column, picker_column = st.columns([3, 2], vertical_alignment="center")
     # The pause is told in a line that is there anyway: a new one would make the tables below forget their order.
-    since = session.paused()
-    paused = f" :orange-badge[:material/pause_circle: paused since {words.clock_time(since)}]" if since else ""
-    name = f"##### {page.title} :gray[· {session.day(chosen.game_date)}]{paused}"
-    title.markdown(name, help=QUESTIONS[page.title])
+    since = session.paused_since()
+    paused_badge = (
+        f" :orange-badge[:material/pause_circle: paused since {text_format.format_clock_time(since)}]" if since else ""
+    )
+    heading = f"##### {page.title} :gray[· {session.format_day(chosen.game_date)}]{paused_badge}"
+    title_column.markdown(heading, help=PAGE_DESCRIPTIONS[page.title])
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
-    return night.container(
+    return picker_column.container(
         horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", key="nights"
     )
 
 
-def choose_night(day: date) -> None:
+def render_night_picker(day: date) -> None:
     today = eastern_day(session.now())
-    step(":material/chevron_left:", "The night before", day - timedelta(days=1), disabled=False)
+    night_button(":material/chevron_left:", "The night before", day - timedelta(days=1), disabled=False)
     st.date_input(
         "Night",
         key="night",
         max_value=today,
-        on_change=session.picked,
+        on_change=session.on_date_picked,
         label_visibility="collapsed",
         width=132,
         format="YYYY-MM-DD",
     )
-    step(":material/chevron_right:", "The night after", day + timedelta(days=1), disabled=day >= today)
+    night_button(":material/chevron_right:", "The night after", day + timedelta(days=1), disabled=day >= today)
 
 
-def step(icon: str, meaning: str, to: object, disabled: bool) -> None:
-    st.button(icon, key=meaning, help=meaning, on_click=session.go_to, args=(to,), disabled=disabled, type="tertiary")
+def night_button(icon: str, label: str, target: object, disabled: bool) -> None:
+    st.button(
+        icon, key=label, help=label, on_click=session.set_night, args=(target,), disabled=disabled, type="tertiary"
+    )
 
 
-def foot() -> None:
+def render_sidebar_footer() -> None:
     """Who is looking, at what, and what time it is there."""
-    cloud, actor, now = session.cloud(), session.actor(), session.now()
-    where = "Sandbox" if cloud.settings.in_sandbox else cloud.settings.project
+    clients, actor, now = session.cached_clients(), session.actor(), session.now()
+    environment = "Sandbox" if clients.settings.in_sandbox else clients.settings.project
     st.sidebar.caption(
         f":material/schedule: {now.astimezone(ET):%a %H:%M} ET · {now:%H:%M} UTC  \n"
-        f":material/cloud: {words.plain(where)}  \n"
-        f":material/person: {words.plain(actor.name)} · {actor.role}"
+        f":material/cloud: {text_format.escape_markdown(environment)}  \n"
+        f":material/person: {text_format.escape_markdown(actor.name)} · {actor.role}"
     )
     st.sidebar.toggle(
-        "Pause", key=session.PAUSED, on_change=session.pause, help="Nothing on the page moves until it is switched off"
+        "Pause",
+        key=session.PAUSED_KEY,
+        on_change=session.on_pause_toggled,
+        help="Nothing on the page moves until it is switched off",
     )
-    if session.chooses_role():
+    if session.role_switch_enabled():
         st.sidebar.segmented_control(
-            "Look as", list(Role), default=Role.OPERATOR, key=session.ROLE, required=True, help="Only in the sandbox"
+            "Look as",
+            list(Role),
+            default=Role.OPERATOR,
+            key=session.ROLE_KEY,
+            required=True,
+            help="Only in the sandbox",
         )
 
 
-def bill() -> None:
+def render_query_cost() -> None:
     """What looking has cost, whoever looked."""
-    kept = session.cloud().kept
-    if kept is not None:
-        cost, reads_now = kept.bill, kept.log_reads()
+    cache = session.cached_clients().cache
+    if cache is not None:
+        usage, recent_log_reads = cache.usage, cache.log_reads_last_minute()
         st.caption(
-            f":small[:material/payments: all viewers since {words.clock_time(cost.since)}:"
-            f" {words.size(cost.bytes_billed)} billed in {words.many(cost.queries, 'query', 'queries')}"
-            f" · {words.many(reads_now, 'log read')} in the last minute]"
+            f":small[:material/payments: all viewers since {text_format.format_clock_time(usage.since)}:"
+            f" {text_format.format_bytes(usage.bytes_billed)} billed in {text_format.pluralize(usage.queries, 'query', 'queries')}"
+            f" · {text_format.pluralize(recent_log_reads, 'log read')} in the last minute]"
         )
 
 
-def pulse() -> None:
+def auto_refresh() -> None:
     """Look again every half minute, sooner where an answer is still to come; nobody reloads at 2 a.m.
 
     Not while somebody has paused it to read.
     """
-    if session.paused():
+    if session.paused_since():
         return
-    st.session_state["runs"] = drawn = st.session_state.get("runs", 0) + 1
+    st.session_state["runs"] = run_count = st.session_state.get("runs", 0) + 1
 
-    @st.fragment(run_every="2s" if patience.waits() else "30s", key="pulse")
-    def beat() -> None:
-        if st.session_state.get("beats") == drawn and not actions.is_open():
+    @st.fragment(run_every="2s" if background_cache.rendered_stale() else "30s", key="pulse")
+    def tick() -> None:
+        if st.session_state.get("beats") == run_count and not dialog.is_dialog_open():
             st.rerun()
-        st.session_state["beats"] = drawn
+        st.session_state["beats"] = run_count
 
-    beat()
+    tick()
 
 
-def turned_away(error: OnCallError) -> None:
+def render_access_denied(error: OnCallError) -> None:
     """The whole page when the desk cannot start, or when nobody is proven to be looking."""
-    widgets.calm(error)
-    if isinstance(error, NotSignedIn):
-        logging.getLogger(__name__).warning("Turned away: %s", error.sentence)
-        if session.oidc():
+    widgets.render_startup_error(error)
+    if isinstance(error, Unauthenticated):
+        logging.getLogger(__name__).warning("Turned away: %s", error.message)
+        if session.oidc_configured():
             st.button("Sign in", on_click=st.login, type="primary")
 
 
-st.set_page_config(NAME, "🏀", layout="wide", initial_sidebar_state=210)
-page = navigation()
+st.set_page_config(APP_TITLE, "🏀", layout="wide", initial_sidebar_state=210)
+page = build_navigation()
 try:
     session.actor()
 except OnCallError as error:
-    turned_away(error)
+    render_access_denied(error)
     st.stop()
-patience.new_page()
-log = under_way.ask()
-chosen = session.night(partial(reads.first_stored, session.cloud()))
-steps = head(page, chosen)
-under_way.strip(log, still=actions.is_open())
+background_cache.start_render()
+wait_for_log = status_strip.fetch_log_async()
+chosen_night = session.resolve_night(partial(reads.first_stored_night, session.cached_clients()))
+night_picker_slot = render_header(page, chosen_night)
+status_strip.render_strip(wait_for_log, dialog_open=dialog.is_dialog_open())
 page.run()
 # What needs scripts of its own comes when the answer stands: a browser that is new here loads them one after another.
-with steps:
-    choose_night(chosen.game_date)
-foot()
-bill()
-actions.dialog()
-if not actions.is_open():
-    pulse()
+with night_picker_slot:
+    render_night_picker(chosen_night.game_date)
+render_sidebar_footer()
+render_query_cost()
+dialog.render_dialog()
+if not dialog.is_dialog_open():
+    auto_refresh()

@@ -15,43 +15,43 @@ from threading import Thread
 import streamlit as st
 from starlette.middleware import Middleware
 
-from app.http.access_middleware import Gate
-from app.http.index_page import Document
-from app.http.static_gzip import Scripts, pack_all
-from services.auth import sign_in as identity
-from services.core.clock import eastern_day, night_of
+from app.http.access_middleware import AccessMiddleware
+from app.http.index_page import IndexPageMiddleware
+from app.http.static_gzip import StaticGzipMiddleware, precompress_all
+from services.auth import sign_in
+from services.core.clock import eastern_day, to_game_date
 from services.core.errors import OnCallError, SettingsError
 from services.core.settings import Settings
 
-STATIC = Path(st.__file__).parent / "static"
+STATIC_DIR = Path(st.__file__).parent / "static"
 
 
-def application(settings: Settings) -> st.App:
+def build_application(settings: Settings) -> st.App:
     """The dashboard as an ASGI application; raises SettingsError when nobody could be proven to be looking."""
-    identity.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
-    keys = identity.key_ring(settings.iap_keys_url)
-    around = [
-        Middleware(Gate, settings=settings, keys=keys),
-        Middleware(Scripts, folder=STATIC),
-        Middleware(Document, folder=STATIC),
+    sign_in.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
+    keys = sign_in.jwks_cache(settings.iap_keys_url)
+    middleware = [
+        Middleware(AccessMiddleware, settings=settings, keys=keys),
+        Middleware(StaticGzipMiddleware, folder=STATIC_DIR),
+        Middleware(IndexPageMiddleware, folder=STATIC_DIR),
     ]
-    return st.App(Path(__file__).with_name("main.py"), middleware=around)
+    return st.App(Path(__file__).with_name("main.py"), middleware=middleware)
 
 
-def get_ready() -> None:
+def warm_up() -> None:
     """What the first visitor would otherwise wait for: scripts packed, modules imported, tonight's answers read."""
-    pack_all(STATIC)
+    precompress_all(STATIC_DIR)
     import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
     from app.state import reads, session
 
     try:
-        cloud = session.cloud()
-        night = night_of(cloud.now())
-        reads.tonight(cloud, night)
-        reads.names(cloud, night, night)
-        reads.recent(cloud, eastern_day(cloud.now()))
+        clients = session.cached_clients()
+        night = to_game_date(clients.now())
+        reads.read_overview(clients, night)
+        reads.names(clients, night, night)
+        reads.recent_history(clients, eastern_day(clients.now()))
     except OnCallError as error:  # the page will say it to whoever looks
-        logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.sentence)
+        logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.message)
     # Streamlit collects garbage after every run of a page and holds up everybody meanwhile: what stays is not looked through.
     gc.collect()
     gc.freeze()
@@ -60,10 +60,10 @@ def get_ready() -> None:
 def main() -> None:
     port = os.environ.get("DASHBOARD_PORT") or os.environ.get("PORT") or "8501"
     try:
-        app = application(Settings.from_env())
+        app = build_application(Settings.from_env())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
-    Thread(target=get_ready, daemon=True, name="get ready").start()
+    Thread(target=warm_up, daemon=True, name="get ready").start()
     app.run(config={"server.port": int(port), "server.address": os.environ.get("HOST", "127.0.0.1")})
 
 

@@ -6,107 +6,109 @@ from collections import Counter
 
 import streamlit as st
 
-from app.actions import dialog as actions
-from app.actions import status_strip as under_way
-from app.components import filters, tables, widgets
-from app.components import text_format as words
+from app.actions import dialog, status_strip
+from app.components import filters, tables, text_format, widgets
 from app.state import session
-from services.action_registry import TAKEN_BACK_BY
-from services.actions.log_reader import Action, Log, State
+from services.action_registry import UNDO_ACTION_OF
+from services.actions.log_reader import Action, ActionLog, ActionState
 from services.auth.roles import Role
 from services.core.result import Health
-from services.scaling.actions import RESTORE
+from services.scaling.actions import RESTORE_CAPACITY
 from services.staging.restore_dropped import UNDO_DROP
 
-ACTION = "action"  # the name in the URL: ?action=…
-cloud, now = session.cloud(), session.now()
+ACTION_PARAM = "action"  # the name in the URL: ?action=…
+cloud, now = session.cached_clients(), session.now()
 
 
-def as_row(action: Action) -> dict[str, object]:
+def to_table_row(action: Action) -> dict[str, object]:
     return {
-        "began": action.begun,
+        "began": action.started_at,
         "what": action.title,
         "state": str(action.state),
-        "what came of it": action.sentence if action.ended else "no outcome is recorded",
-        "coverage": coverage(action),
+        "what came of it": action.message if action.ended_at else "no outcome is recorded",
+        "coverage": coverage_change(action),
         "who": action.actor,
         "as": action.role,
         "why": action.reason,
-        "seconds": (action.ended - action.begun).total_seconds() if action.ended else None,
+        "seconds": (action.ended_at - action.started_at).total_seconds() if action.ended_at else None,
         "verb": action.verb,
         "target": action.target,
         "id": action.action_id,
     }
 
 
-def coverage(action: Action) -> str:
+def coverage_change(action: Action) -> str:
     before, after = action.coverage_before, action.coverage_after
     if before is None or after is None:
         return ""
     return f"{before.active} → {after.active} of {after.eligible}"
 
 
-def matches(action: Action, sought: list[str]) -> bool:
+def matches_search(action: Action, terms: list[str]) -> bool:
     """Every word of the search stands somewhere in the row."""
-    text = " ".join(str(value) for value in as_row(action).values()).lower()
-    return all(word in text for word in sought)
+    text = " ".join(str(value) for value in to_table_row(action).values()).lower()
+    return all(word in text for word in terms)
 
 
-def choose(log: Log) -> list[Action]:
+def filter_actions(log: ActionLog) -> list[Action]:
     """The actions that the pills and the search leave."""
     counts = Counter(str(action.state) for action in log.actions)
-    states, sought = filters.bar("State", counts, "Who, what, why…", "action")
-    return [a for a in log.actions if (not states or str(a.state) in states) and matches(a, sought)]
+    states, terms = filters.filter_bar("State", counts, "Who, what, why…", "action")
+    return [a for a in log.actions if (not states or str(a.state) in states) and matches_search(a, terms)]
 
 
-def one(action: Action) -> None:
+def render_action(action: Action) -> None:
     """One action whole, under a link of its own."""
     with st.container(border=True):
-        under_way.line(action, now)
+        status_strip.render_action_line(action, now)
         st.caption(
-            f"{words.plain(action.verb)} on {words.plain(action.target)} · {words.plain(action.actor)} as"
-            f" {action.role} · began {words.clock_time(action.begun)} · id {action.action_id} ·"
-            f" reason: {words.plain(action.reason or 'none given')} · coverage {coverage(action) or 'not concerned'}"
+            f"{text_format.escape_markdown(action.verb)} on {text_format.escape_markdown(action.target)} · {text_format.escape_markdown(action.actor)} as"
+            f" {action.role} · began {text_format.format_clock_time(action.started_at)} · id {action.action_id} ·"
+            f" reason: {text_format.escape_markdown(action.reason or 'none given')} · coverage {coverage_change(action) or 'not concerned'}"
         )
         for at, sentence in action.steps:
-            st.caption(f"{words.exact_time(at)} · {words.plain(sentence)}")
+            st.caption(f"{text_format.format_exact_time(at)} · {text_format.escape_markdown(sentence)}")
         if "dropped_from_ms" in action.facts:
-            actions.offer(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
-        undo, states = TAKEN_BACK_BY.get(action.verb, (None, ()))
+            dialog.action_button(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
+        undo, states = UNDO_ACTION_OF.get(action.verb, (None, ()))
         if undo is not None and action.state in states:
-            actions.offer(undo, undo.label, key=action.action_id, action_id=action.action_id)
-        if action.verb.startswith("scaling.") and action.verb != RESTORE.name and action.state is State.DONE:
-            actions.offer(RESTORE, "Restore the normal width", key=action.action_id)
+            dialog.action_button(undo, undo.label, key=action.action_id, action_id=action.action_id)
+        if (
+            action.verb.startswith("scaling.")
+            and action.verb != RESTORE_CAPACITY.name
+            and action.state is ActionState.DONE
+        ):
+            dialog.action_button(RESTORE_CAPACITY, "Restore the normal width", key=action.action_id)
         with st.expander("The plan as it was shown, and the state after"):
-            actions.show_plan(action.plan, key=action.action_id)
+            dialog.show_plan(action.plan, key=action.action_id)
             st.json(dict(action.facts), expanded=False)
 
 
-def show(log: Log) -> None:
-    open_ones = [action for action in log.actions if action.quiet(now)]
-    headline = f"{words.many(len(log.actions), 'action')} in {under_way.LOOK_BACK.days} days"
-    if open_ones:
-        widgets.verdict(Health.UNKNOWN, f"{len(open_ones)} of {headline} have no outcome", [])
+def render(log: ActionLog) -> None:
+    unfinished = [action for action in log.actions if action.is_abandoned(now)]
+    headline = f"{text_format.pluralize(len(log.actions), 'action')} in {status_strip.LOG_WINDOW.days} days"
+    if unfinished:
+        widgets.verdict(Health.UNKNOWN, f"{len(unfinished)} of {headline} have no outcome", [])
     elif log.actions:
         widgets.verdict(Health.OK, f"{headline}, each with its outcome", [])
     else:
-        widgets.verdict(Health.NONE_EXPECTED, f"Nothing was done in {under_way.LOOK_BACK.days} days", [])
+        widgets.verdict(Health.NONE_EXPECTED, f"Nothing was done in {status_strip.LOG_WINDOW.days} days", [])
         st.caption(
             f"What an {Role.OPERATOR} does with a button is kept here: who, why, before, after, what came of it."
         )
-    asked = st.query_params.get(ACTION)
-    chosen = next((action for action in log.actions if action.action_id == asked), None)
-    if asked and chosen is None:
+    requested_id = st.query_params.get(ACTION_PARAM)
+    chosen = next((action for action in log.actions if action.action_id == requested_id), None)
+    if requested_id and chosen is None:
         st.caption("The action in the address is not in this log.")
     if chosen is not None:
-        one(chosen)
+        render_action(chosen)
     if log.actions:
-        rows = [{**as_row(action), "link": f"?action={action.action_id}"} for action in choose(log)]
-        record = st.column_config.LinkColumn("record", display_text="open")
-        tables.table(rows, name="actions", alt="Actions", empty="No action matches.", link=record)
-    widgets.footer((log.source,), now)
+        rows = [{**to_table_row(action), "link": f"?action={action.action_id}"} for action in filter_actions(log)]
+        link_column = st.column_config.LinkColumn("record", display_text="open")
+        tables.data_grid(rows, name="actions", alt="Actions", empty="No action matches.", link=link_column)
+    widgets.source_footer((log.source,), now)
 
 
-log = widgets.known(under_way.read_log(), "The action log")
-if log is not None:
-    show(log)
+action_log = widgets.value_or_notice(status_strip.fetch_log(), "The action log")
+if action_log is not None:
+    render(action_log)

@@ -4,62 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.charts import bar_rows as bars
-from app.components import tables, widgets
-from app.components import text_format as words
-from app.panels import repair_buttons as repairs
+from app.charts import bar_rows
+from app.components import tables, text_format, widgets
+from app.panels import repair_buttons
 from app.state import reads, session
 from services.core.result import Health, worst
-from services.policy.dml_limits import ADMITTED
-from services.scaling.service_widths import ServiceWidth, Widths
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.scaling.service_widths import ServiceCapacities, ServiceCapacity
 
-cloud = session.cloud()
+cloud = session.cached_clients()
 
 
-LINES: dict[str, Callable[[ServiceWidth], object]] = {
+ROW_FORMATTERS: dict[str, Callable[[ServiceCapacity], object]] = {
     "state": lambda each: widgets.badge(each.health),
-    "width": lambda each: each.width,
-    "max instances, service level": lambda each: maximum(each.max_instances_service),
-    "max instances, revision level": lambda each: maximum(each.max_instances_revision),
+    "width": lambda each: each.state,
+    "max instances, service level": lambda each: format_max(each.max_instances_service),
+    "max instances, revision level": lambda each: format_max(each.max_instances_revision),
     "requests each instance takes": lambda each: str(each.request_concurrency),
-    "most requests at once": lambda each: str(each.product or "not limited"),
+    "most requests at once": lambda each: str(each.capacity or "not limited"),
     "revision": lambda each: each.revision,
-    "serving since": lambda each: words.day_time(each.revision_since),
+    "serving since": lambda each: text_format.format_day_time(each.revision_since),
     "changed by": lambda each: each.changed_by,
 }
 
 
-def sentence(service: ServiceWidth) -> str:
-    if service.product is None:
+def capacity_text(service: ServiceCapacity) -> str:
+    if service.capacity is None:
         return f"{service.service} has no maximum: its width is not limited"
-    product = f"{service.max_instances} × {service.request_concurrency} = {service.product}"
-    return f"{service.service} is {product} wide ({service.width})"
+    product_text = f"{service.max_instances} × {service.request_concurrency} = {service.capacity}"
+    return f"{service.service} is {product_text} wide ({service.state})"
 
 
-def headline(facts: Widths) -> str:
-    writers = [service for service in facts.services if service.writes_predictions]
+def headline(capacities: ServiceCapacities) -> str:
+    writers = [service for service in capacities.services if service.writes_predictions]
     if not writers:
         return "No service that writes predictions was found"
-    return "; ".join(f"{sentence(service)}, the table admits {ADMITTED}" for service in writers)
+    return "; ".join(f"{capacity_text(service)}, the table admits {MAX_OUTSTANDING_DML}" for service in writers)
 
 
-def maximum(value: int | None) -> str:
+def format_max(value: int | None) -> str:
     return "not set" if value is None else f"{value:,}"
 
 
-def show(facts: Widths) -> None:
-    health = worst(service.health for service in facts.services) if facts.services else Health.UNKNOWN
-    widgets.verdict(health, headline(facts))
-    repairs.of_width()
-    bars.show(bars.widths(facts), "; ".join(map(sentence, facts.services)))
-    tables.listing(
-        [{"": name, **{each.service: tell(each) for each in facts.services}} for name, tell in LINES.items()],
+def render(capacities: ServiceCapacities) -> None:
+    health = worst(service.health for service in capacities.services) if capacities.services else Health.UNKNOWN
+    widgets.verdict(health, headline(capacities))
+    repair_buttons.scaling_form()
+    bar_rows.show_html(bar_rows.capacities_html(capacities), "; ".join(map(capacity_text, capacities.services)))
+    tables.text_table(
+        [
+            {"": name, **{entry.service: format_value(entry) for entry in capacities.services}}
+            for name, format_value in ROW_FORMATTERS.items()
+        ],
         alt="Width of each service",
         empty="Cloud Run lists no service of the pipeline.",
     )
-    widgets.footer(facts.sources, cloud.now(), session.log("DML errors"))
+    widgets.source_footer(capacities.sources, cloud.now(), session.log_link_params("DML errors"))
 
 
-facts = widgets.known(reads.widths(cloud), "The services' widths")
-if facts is not None:
-    show(facts)
+capacities = widgets.value_or_notice(reads.service_capacities(cloud), "The services' widths")
+if capacities is not None:
+    render(capacities)

@@ -6,52 +6,54 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app.charts import bar_rows as bars
-from app.charts import coverage_by_night as nights
-from app.components import tables, widgets
-from app.components import text_format as words
-from app.panels import repair_buttons as repairs
+from app.charts import bar_rows, coverage_by_night
+from app.components import tables, text_format, widgets
+from app.panels import repair_buttons
 from app.state import reads, session
 from services.core.clock import eastern_day
 from services.core.result import Health
-from services.nights.coverage import Funnel, History, funnel
-from services.nights.missing_players import missing
-from services.nights.player_stages import Night, Stage
+from services.nights.coverage import CoverageHistory, Funnel, funnel
+from services.nights.missing_players import list_missing_players
+from services.nights.player_stages import NightStatus, Stage
 
-DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "lined"}
+DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "with_odds"}
 
-COLUMNS = {label: tables.percent_column() for label in ("of eligible", "of in context", "of with odds")}
-COLUMNS["state"] = st.column_config.TextColumn(width=104)
+COLUMN_CONFIG = {label: tables.percent_column() for label in ("of eligible", "of in context", "of with odds")}
+COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
-cloud, game_date = session.cloud(), session.game_date()
-limits = cloud.settings
-LIMITS = (("warning", limits.coverage_warning_pct), ("critical", limits.coverage_critical_pct))
+cloud, game_date = session.cached_clients(), session.game_date()
+settings = cloud.settings
+COVERAGE_THRESHOLDS = (("warning", settings.coverage_warning_pct), ("critical", settings.coverage_critical_pct))
 
 
-def by_date(history: History) -> None:
+def render_history(history: CoverageHistory) -> None:
     """One bar a night, coloured by its health word, and every figure of it in a table."""
     days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
-    span = f" :gray[· {days[0].game_date:%-d %b} to {days[-1].game_date:%-d %b}]" if days else ""
+    dates_text = f" :gray[· {days[0].game_date:%-d %b} to {days[-1].game_date:%-d %b}]" if days else ""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(f"The last {words.many(len(days), 'night')}{span}", anchor=False, width="content")
-        of = widgets.choice("Active players as a share of the players", list(DENOMINATORS), "coverage_share")
-    nights.panel(days, DENOMINATORS[of], of, LIMITS if of == "eligible" else ())
-    tables.table(
+        st.subheader(f"The last {text_format.pluralize(len(days), 'night')}{dates_text}", anchor=False, width="content")
+        population = widgets.segmented_choice(
+            "Active players as a share of the players", list(DENOMINATORS), "coverage_share"
+        )
+    coverage_by_night.render(
+        days, DENOMINATORS[population], population, COVERAGE_THRESHOLDS if population == "eligible" else ()
+    )
+    tables.data_grid(
         [
             {
                 "game date": day.game_date,
                 "state": day.health.value,
                 "games": day.games,
-                "with odds": day.lined,
-                "by alias": day.names and day.names.by_alias,
-                "met nobody": day.names and day.names.unresolved,
+                "with odds": day.with_odds,
+                "by alias": day.resolution_counts and day.resolution_counts.by_alias,
+                "met nobody": day.resolution_counts and day.resolution_counts.unresolved,
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,
-                "of eligible": nights.share(day, "eligible"),
-                "of in context": nights.share(day, "in_context"),
-                "of with odds": nights.share(day, "lined"),
-                "rows": day.rows_active,
+                "of eligible": coverage_by_night.coverage_pct(day, "eligible"),
+                "of in context": coverage_by_night.coverage_pct(day, "in_context"),
+                "of with odds": coverage_by_night.coverage_pct(day, "with_odds"),
+                "rows": day.active_rows,
                 **dict(day.by_system),
             }
             for day in reversed(days)
@@ -59,52 +61,52 @@ def by_date(history: History) -> None:
         name="coverage",
         alt="Coverage by night",
         empty="No night is stored in this window.",
-        **COLUMNS,
+        **COLUMN_CONFIG,
         height_rows=8,
     )
-    widgets.footer(history.sources, cloud.now())
+    widgets.source_footer(history.sources, cloud.now())
 
 
-def headline(facts: Funnel) -> str:
+def headline(night_funnel: Funnel) -> str:
     """The coverage of the night in words, by its main denominator."""
-    active, eligible = facts.players[Stage.ACTIVE], facts.players[Stage.ELIGIBLE]
-    if facts.health is Health.NONE_EXPECTED:
+    active, eligible = night_funnel.players[Stage.ACTIVE], night_funnel.players[Stage.ELIGIBLE]
+    if night_funnel.health is Health.NONE_EXPECTED:
         return "No games, so no coverage is expected"
     if active is None or not eligible:
         return "Coverage is unknown"
-    if facts.health is Health.UNKNOWN and not active:
+    if night_funnel.health is Health.UNKNOWN and not active:
         return f"Not run yet: {eligible:,} players are eligible"
     return f"{active:,} of {eligible:,} eligible players are active: {100 * active / eligible:.1f} %"
 
 
-def one_night(night: Night) -> None:
+def render_night(night: NightStatus) -> None:
     """The chosen night's answer, its funnel and its systems."""
-    facts = funnel(night, limits)
-    told, button = widgets.answer()
-    with told:
-        widgets.verdict(facts.health, headline(facts), [f"{night.games} games"] if night.games else [])
-    with button:
-        repairs.of_night(night)
-    widgets.gaps(night.problems)
+    night_funnel = funnel(night, settings)
+    answer_col, button_col = widgets.answer_row()
+    with answer_col:
+        widgets.verdict(night_funnel.health, headline(night_funnel), [f"{night.games} games"] if night.games else [])
+    with button_col:
+        repair_buttons.night_buttons(night)
+    widgets.render_problems(night.problems)
     if not night.players:
         return
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
         st.subheader("Where players were lost", anchor=False)
-        bars.show_funnel(facts.players, missing(night))
+        bar_rows.show_funnel(night_funnel.players, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
-        tables.listing(
+        tables.text_table(
             [{"system": name, "players": players, "rows": rows} for name, players, rows in night.systems],
             alt="Active players and rows by system",
             empty="No system has an active row for this night.",
         )
-    widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
+    widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-night = widgets.known(reads.night(cloud, game_date), "The night's players")
+night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
 if night is not None:
-    one_night(night)
-history = widgets.known(reads.recent(cloud, eastern_day(cloud.now())), "The history")
+    render_night(night)
+history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "The history")
 if history is not None:
-    by_date(history)
+    render_history(history)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.charts import plotly_charts as charts
+from app.charts import plotly_charts
 from app.components import tables, widgets
 from app.state import reads, session
 from services.core.clock import ET, night_window
-from services.policy.dml_limits import ADMITTED
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
-cloud, game_date = session.cloud(), session.game_date()
-rule = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_alert_window_s} s"
+cloud, game_date = session.cached_clients(), session.game_date()
+alert_rule_text = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_alert_window_s} s"
 
 
 def headline(report: DmlReport) -> str:
@@ -23,44 +23,50 @@ def headline(report: DmlReport) -> str:
     return f"{report.rejected:,} of {report.attempted:,} writes were rejected"
 
 
-def figures(report: DmlReport) -> None:
-    logged = report.rejected_in_logs
-    agreed = (
-        "unknown" if logged is None else "the log agrees" if logged == report.rejected else f"{logged:,} by the log"
+def metrics(report: DmlReport) -> None:
+    logged_count = report.rejected_in_logs
+    agreement = (
+        "unknown"
+        if logged_count is None
+        else "the log agrees"
+        if logged_count == report.rejected
+        else f"{logged_count:,} by the log"
     )
     with st.grid(4, min_column_width=125):
-        widgets.figure("Rejected", report.rejected, report.attempted, about="attempted")
-        widgets.figure("Rejection rate", report.rejected_pct, unit="%", about=agreed)
-        widgets.figure("Most at once", report.peak_outstanding, ADMITTED, about="admitted")
-        widgets.card("Alert rule would fire", *fires(report))
+        widgets.metric_of_total("Rejected", report.rejected, report.attempted, note="attempted")
+        widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
+        widgets.metric_of_total("Most at once", report.peak_outstanding, MAX_OUTSTANDING_DML, note="admitted")
+        widgets.metric_card("Alert rule would fire", *alert_metric(report))
 
 
-def fires(report: DmlReport) -> tuple[str, str]:
+def alert_metric(report: DmlReport) -> tuple[str, str]:
     """When the rule would have spoken, in ET, and beside it the rule and the same instant in UTC."""
     if report.alert_at is None:
-        return ("unknown" if report.rejected is None else "no"), f"at {rule}"
-    return f"{report.alert_at.astimezone(ET):%H:%M:%S} ET", f"at {rule}, {report.alert_at:%H:%M:%S} UTC"
+        return ("unknown" if report.rejected is None else "no"), f"at {alert_rule_text}"
+    return f"{report.alert_at.astimezone(ET):%H:%M:%S} ET", f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
 
 
-def picture(report: DmlReport) -> None:
+def chart(report: DmlReport) -> None:
     st.subheader("Writes by minute", anchor=False)
-    at_once = f"at most {report.peak_outstanding} statements stood at once, {ADMITTED} are admitted"
-    charts.show(charts.of_night(report), "dml writes", f"Writes by minute: {headline(report)}; {at_once}")
+    peak_text = f"at most {report.peak_outstanding} statements stood at once, {MAX_OUTSTANDING_DML} are admitted"
+    plotly_charts.show_figure(
+        plotly_charts.dml_figure(report), "dml writes", f"Writes by minute: {headline(report)}; {peak_text}"
+    )
 
 
-def show(report: DmlReport) -> None:
-    widgets.verdict(report.health, headline(report), [f"{session.day(game_date)}, 06:00 to 06:00 ET"])
-    figures(report)
-    widgets.gaps(report.problems)
+def render(report: DmlReport) -> None:
+    widgets.verdict(report.health, headline(report), [f"{session.format_day(game_date)}, 06:00 to 06:00 ET"])
+    metrics(report)
+    widgets.render_problems(report.problems)
     if report.attempted:
-        picture(report)
-        tables.listing(
+        chart(report)
+        tables.text_table(
             [{"why rejected": reason, "writes": count} for reason, count in report.by_reason],
             alt="Rejected writes by reason",
             empty="No write was rejected.",
         )
-        only = st.toggle("Rejected only", value=bool(report.rejected), key="dml_rejected", bind="query-params")
-        tables.table(
+        rejected_only = st.toggle("Rejected only", value=bool(report.rejected), key="dml_rejected", bind="query-params")
+        tables.data_grid(
             [
                 {
                     "at": attempt.at,
@@ -73,15 +79,15 @@ def show(report: DmlReport) -> None:
                     "as": attempt.user,
                 }
                 for attempt in report.attempts
-                if not only or attempt.ok is False
+                if not rejected_only or attempt.ok is False
             ],
             name=f"writes-{game_date}",
             alt="Writes of the night",
             empty="No write was rejected.",
         )
-    widgets.footer(report.sources, cloud.now(), session.log("DML errors"))
+    widgets.source_footer(report.sources, cloud.now(), session.log_link_params("DML errors"))
 
 
-report = widgets.known(reads.writes(cloud, *night_window(game_date)), "Writes to the predictions table")
+report = widgets.value_or_notice(reads.writes(cloud, *night_window(game_date)), "Writes to the predictions table")
 if report is not None:
-    show(report)
+    render(report)

@@ -7,34 +7,36 @@ import streamlit as st
 from app.components import tables, widgets
 from app.state import reads, session
 from services.core.result import Health
-from services.doctor.examination import Examination
-from services.doctor.finding import Finding
+from services.doctor.examination import ConnectionReport
+from services.doctor.finding import CheckResult
 
-cloud = session.cloud()
-
-
-def headline(found: Examination) -> str:
-    wrong = [finding for finding in found.findings if finding.health not in (Health.OK, Health.NONE_EXPECTED)]
-    if not wrong:
-        return f"All {len(found.findings)} connections stand"
-    return f"{len(wrong)} of {len(found.findings)} connections need a look; first: {wrong[0].about}"
+cloud = session.cached_clients()
 
 
-def row(finding: Finding) -> dict[str, object]:
-    return {"state": widgets.badge(finding.health), "about": finding.about, "what was found": finding.sentence}
+def headline(report: ConnectionReport) -> str:
+    failing = [check for check in report.results if check.health not in (Health.OK, Health.NONE_EXPECTED)]
+    if not failing:
+        return f"All {len(report.results)} connections stand"
+    return f"{len(failing)} of {len(report.results)} connections need a look; first: {failing[0].subject}"
 
 
-def show(found: Examination) -> None:
-    widgets.verdict(found.health, headline(found), ["Nothing is changed by looking"])
-    if repairs := {finding.repair: finding for finding in found.findings if finding.repair}:
-        with st.expander(f"{len(repairs)} commands that repair it", icon=":material/build:", expanded=True):
-            text = "\n".join(f"# {finding.about}\n{command}" for command, finding in repairs.items())
+def to_table_row(check: CheckResult) -> dict[str, object]:
+    return {"state": widgets.badge(check.health), "about": check.subject, "what was found": check.message}
+
+
+def render(report: ConnectionReport) -> None:
+    widgets.verdict(report.health, headline(report), ["Nothing is changed by looking"])
+    if repair_commands := {check.repair_command: check for check in report.results if check.repair_command}:
+        with st.expander(f"{len(repair_commands)} commands that repair it", icon=":material/build:", expanded=True):
+            text = "\n".join(f"# {check.subject}\n{command}" for command, check in repair_commands.items())
             st.code(text, language="bash", wrap_lines=True)
     with st.container(key="connections"):
-        tables.listing([row(finding) for finding in found.findings], alt="Connections", empty="Nothing was looked at.")
-    widgets.footer(found.sources, cloud.now())
+        tables.text_table(
+            [to_table_row(check) for check in report.results], alt="Connections", empty="Nothing was looked at."
+        )
+    widgets.source_footer(report.sources, cloud.now())
 
 
-examination = widgets.known(reads.doctor(cloud), "The connections")
-if examination is not None:
-    show(examination)
+report = widgets.value_or_notice(reads.connection_checks(cloud), "The connections")
+if report is not None:
+    render(report)

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import status_strip as under_way
+from app.actions import status_strip
 from app.components import widgets
 from app.state import reads, session
 from services.core.result import Health
-from services.reports.handoff_note import write
+from services.reports.handoff_note import render_markdown
 
-cloud, game_date = session.cloud(), session.game_date()
-shift = reads.shift(cloud, game_date, under_way.ask())
-note = write(shift, cloud.settings)
-parts = (shift.night, shift.batches, shift.widths, shift.history, shift.alerts, shift.log, shift.schedule)
-unknown = sum(not part.known for part in parts)
-health = Health.UNKNOWN if unknown else Health.OK
-told = f"{unknown} of {len(parts)} records could not be read" if unknown else f"Written from {len(parts)} records"
-answer, button = widgets.answer()
-with answer:
-    widgets.verdict(health, told, [session.day(game_date), "nothing in it is typed by hand"])
-button.download_button(
+cloud, game_date = session.cached_clients(), session.game_date()
+inputs = reads.handoff_inputs(cloud, game_date, status_strip.fetch_log_async())
+note_markdown = render_markdown(inputs, cloud.settings)
+results = (
+    inputs.night,
+    inputs.batches,
+    inputs.capacities,
+    inputs.history,
+    inputs.alerts,
+    inputs.action_log,
+    inputs.schedule,
+)
+unreadable = sum(not part.ok for part in results)
+health = Health.UNKNOWN if unreadable else Health.OK
+headline = (
+    f"{unreadable} of {len(results)} records could not be read"
+    if unreadable
+    else f"Written from {len(results)} records"
+)
+answer_col, button_col = widgets.answer_row()
+with answer_col:
+    widgets.verdict(health, headline, [session.format_day(game_date), "nothing in it is typed by hand"])
+button_col.download_button(
     "Download the note",
-    note.encode(),
+    note_markdown.encode(),
     file_name=f"handoff-{game_date}.md",
     mime="text/markdown",
     icon=":material/download:",
     type="primary",
     on_click="ignore",
 )
-written, source = st.tabs(["As it reads", "Markdown"])
-with written.container(border=True):
-    st.markdown(note.replace("\n# ", "\n##### ").replace("# Handoff", "#### Handoff", 1).replace("\n## ", "\n##### "))
-source.code(note, language="markdown", wrap_lines=True)
+preview_tab, markdown_tab = st.tabs(["As it reads", "Markdown"])
+with preview_tab.container(border=True):
+    st.markdown(
+        note_markdown.replace("\n# ", "\n##### ").replace("# Handoff", "#### Handoff", 1).replace("\n## ", "\n##### ")
+    )
+markdown_tab.code(note_markdown, language="markdown", wrap_lines=True)

@@ -10,46 +10,48 @@ from app.components import filters, tables, widgets
 from app.state import reads, session
 from services.core.clock import night_window
 from services.core.result import Health
-from services.telemetry.log_reader import PRESETS, Lines, LogLine
+from services.telemetry.log_reader import PRESETS, LogLine, LogLines
 
-cloud, game_date = session.cloud(), session.game_date()
-names = [preset.name for preset in PRESETS]
+cloud, game_date = session.cached_clients(), session.game_date()
+preset_names = [preset.name for preset in PRESETS]
 
 
-def headline(lines: Lines) -> tuple[Health, str]:
+def headline(lines: LogLines) -> tuple[Health, str]:
     """No line is not good news: it is only no line."""
     if not lines.lines:
         return Health.UNKNOWN, "No such line was logged: that proves nothing by itself"
-    bad = sum(line.severity in ("ERROR", "CRITICAL", "ALERT", "EMERGENCY") for line in lines.lines)
-    told = f"{len(lines.lines):,} lines" + (f", {bad:,} of them errors" if bad else "")
-    return (Health.WARNING if bad else Health.OK), told
+    error_count = sum(line.severity in ("ERROR", "CRITICAL", "ALERT", "EMERGENCY") for line in lines.lines)
+    message = f"{len(lines.lines):,} lines" + (f", {error_count:,} of them errors" if error_count else "")
+    return (Health.WARNING if error_count else Health.OK), message
 
 
-def filtered(lines: Lines) -> list[LogLine]:
+def filter_lines(lines: LogLines) -> list[LogLine]:
     counts = Counter(line.severity for line in lines.lines)
-    levels, sought = filters.bar("Severity", counts, "Player, table, words…", "log")
+    levels, terms = filters.filter_bar("Severity", counts, "Player, table, words…", "log")
     return [
-        x for x in lines.lines if (not levels or x.severity in levels) and all(w in x.message.lower() for w in sought)
+        entry
+        for entry in lines.lines
+        if (not levels or entry.severity in levels) and all(term in entry.message.lower() for term in terms)
     ]
 
 
-def show(lines: Lines) -> None:
-    folded = sum(line.repeats - 1 for line in lines.lines)
-    told = [
-        f"{folded:,} repeated lines folded" if folded else "",
+def render(lines: LogLines) -> None:
+    repeat_count = sum(line.repeats - 1 for line in lines.lines)
+    notes = [
+        f"{repeat_count:,} repeated lines folded" if repeat_count else "",
         "more lines than are shown" if lines.truncated else "",
     ]
-    with answer:
-        widgets.verdict(*headline(lines), [session.day(game_date), preset.about, *told])
+    with answer_container:
+        widgets.verdict(*headline(lines), [session.format_day(game_date), preset.description, *notes])
     if not lines.lines:
         st.caption("Look at the night before and after, or choose another search.")
     else:
-        rows(lines)
-    widgets.footer((lines.source,), cloud.now())
+        log_table(lines)
+    widgets.source_footer((lines.source,), cloud.now())
 
 
-def rows(lines: Lines) -> None:
-    tables.table(
+def log_table(lines: LogLines) -> None:
+    tables.data_grid(
         [
             {
                 "at": line.at,
@@ -59,7 +61,7 @@ def rows(lines: Lines) -> None:
                 "service": line.service,
                 "revision": line.revision,
             }
-            for line in filtered(lines)
+            for line in filter_lines(lines)
         ],
         name=f"log-{game_date}",
         alt=f"{preset.name}, lines of the night",
@@ -69,12 +71,12 @@ def rows(lines: Lines) -> None:
     )
 
 
-answer = st.container()
-name = widgets.choice("Search", names, "search")  # in the address: ?search=DML+errors
-preset = next(p for p in PRESETS if p.name == name)
-found = widgets.known(reads.lines(cloud, preset.condition, *night_window(game_date)), "The log")
-if found is not None:
-    show(found)
-by_hand = st.expander("Do it by hand", key="log by hand", on_change="rerun")
-if by_hand.open:
-    by_hand.code(preset.command(cloud), language="bash", wrap_lines=True)
+answer_container = st.container()
+preset_name = widgets.segmented_choice("Search", preset_names, "search")  # in the address: ?search=DML+errors
+preset = next(p for p in PRESETS if p.name == preset_name)
+log_lines = widgets.value_or_notice(reads.log_lines(cloud, preset.condition, *night_window(game_date)), "The log")
+if log_lines is not None:
+    render(log_lines)
+manual_commands = st.expander("Do it by hand", key="log by hand", on_change="rerun")
+if manual_commands.open:
+    manual_commands.code(preset.command(cloud), language="bash", wrap_lines=True)

@@ -6,97 +6,102 @@ from collections import Counter
 
 import streamlit as st
 
-from app.components import filters, tables, widgets
-from app.components import text_format as words
-from app.panels import repair_buttons as repairs
+from app.components import filters, tables, text_format, widgets
+from app.panels import repair_buttons
 from app.state import reads, session
 from services.nights.coverage import funnel
-from services.nights.missing_players import Missing, Why, account, missing
-from services.nights.player_stages import Night
+from services.nights.missing_players import LossReason, MissingPlayer, balance, list_missing_players
+from services.nights.player_stages import NightStatus
 
-cloud, game_date = session.cloud(), session.game_date()
+cloud, game_date = session.cached_clients(), session.game_date()
 
 
-def as_row(lost: Missing) -> dict[str, str | None]:
-    player = lost.player
+def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
+    player = entry.player
     return {
         "player": player.player_name or player.player_lookup,
         "team": player.team,
         "against": player.opponent,
-        "lost at": lost.lost_at.value,
-        "why": lost.why.value,
-        "evidence": lost.evidence,
-        "repair": lost.repair,
+        "lost at": entry.dropped_at.value,
+        "why": entry.reason.value,
+        "evidence": entry.evidence,
+        "repair": entry.repair,
         "player_lookup": player.player_lookup,
         "batch": player.batch_id,
     }
 
 
-def matches(lost: Missing, sought: list[str]) -> bool:
+def matches_search(entry: MissingPlayer, terms: list[str]) -> bool:
     """Every word of the search stands somewhere in the row."""
-    text = " ".join(str(value) for value in as_row(lost).values()).lower()
-    return all(word in text for word in sought)
+    text = " ".join(str(value) for value in to_table_row(entry).values()).lower()
+    return all(word in text for word in terms)
 
 
-def headline(night: Night, lost: list[Missing]) -> str:
+def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
     """Who is missing of those expected, and who never came into question though the books offer a line."""
-    facts = account(night)
-    if not facts.expected and not lost:
+    totals = balance(night)
+    if not totals.expected and not entries:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
-    gone = facts.expected - facts.active
-    if gone and dict(facts.classified).get(Why.NOT_RUN_YET) == gone:
-        return f"Not run yet: {facts.expected:,} players are expected"
-    beyond = f"; {len(lost) - gone:,} more have odds but are not in context" if len(lost) > gone else ""
-    return f"{gone:,} of {facts.expected:,} expected players are missing{beyond}"
-
-
-def the_sum(night: Night) -> None:
-    """The account that must balance, as a line one can check by hand."""
-    facts = account(night)
-    terms = [f"{facts.active:,} active", *(f"{count:,} {why}" for why, count in facts.classified)]
-    st.markdown(
-        f"**{facts.expected:,} expected = {' + '.join(words.plain(term) for term in terms)}"
-        f" + {facts.unexplained:,} unexplained**"
+    missing_count = totals.expected - totals.active
+    if missing_count and dict(totals.classified).get(LossReason.NOT_RUN_YET) == missing_count:
+        return f"Not run yet: {totals.expected:,} players are expected"
+    beyond_text = (
+        f"; {len(entries) - missing_count:,} more have odds but are not in context"
+        if len(entries) > missing_count
+        else ""
     )
-    if not facts.balanced:
+    return f"{missing_count:,} of {totals.expected:,} expected players are missing{beyond_text}"
+
+
+def render_balance(night: NightStatus) -> None:
+    """The account that must balance, as a line one can check by hand."""
+    totals = balance(night)
+    terms = [f"{totals.active:,} active", *(f"{count:,} {reason}" for reason, count in totals.classified)]
+    st.markdown(
+        f"**{totals.expected:,} expected = {' + '.join(text_format.escape_markdown(term) for term in terms)}"
+        f" + {totals.unexplained:,} unexplained**"
+    )
+    if not totals.is_balanced:
         st.error("This sum does not balance: the classification is wrong. Report it.", icon=":material/error:")
 
 
-def filtered(lost: list[Missing]) -> list[Missing]:
+def filter_entries(entries: list[MissingPlayer]) -> list[MissingPlayer]:
     """The rows that the reason pills and the search leave."""
-    counts = Counter(each.why.value for each in lost)
-    why, sought = filters.bar("Why", counts, "Player, team, evidence…", "missing")
-    return [each for each in lost if (not why or each.why.value in why) and matches(each, sought)]
+    counts = Counter(entry.reason.value for entry in entries)
+    reasons, terms = filters.filter_bar("Why", counts, "Player, team, evidence…", "missing")
+    return [
+        entry for entry in entries if (not reasons or entry.reason.value in reasons) and matches_search(entry, terms)
+    ]
 
 
-def show(night: Night) -> None:
-    everyone = missing(night)
-    lost = [each for each in everyone if not each.expected]
-    left_out = [each for each in everyone if each.expected]
-    widgets.verdict(funnel(night, cloud.settings).health, headline(night, lost))
-    widgets.gaps(night.problems)
-    if not everyone and not night.games:
+def render(night: NightStatus) -> None:
+    all_entries = list_missing_players(night)
+    entries = [entry for entry in all_entries if not entry.intentional]
+    intentional = [entry for entry in all_entries if entry.intentional]
+    widgets.verdict(funnel(night, cloud.settings).health, headline(night, entries))
+    widgets.render_problems(night.problems)
+    if not all_entries and not night.games:
         return
-    the_sum(night)
-    shown = filtered(lost)
-    repairs.of_night(night, None if len(shown) == len(lost) else shown)
-    tables.table(
-        [as_row(each) for each in shown],
+    render_balance(night)
+    filtered_entries = filter_entries(entries)
+    repair_buttons.night_buttons(night, None if len(filtered_entries) == len(entries) else filtered_entries)
+    tables.data_grid(
+        [to_table_row(entry) for entry in filtered_entries],
         name=f"missing-{game_date}",
         alt="Missing players",
         height_rows=20,
-        empty="Nobody is missing." if not lost else "No missing player matches.",
+        empty="Nobody is missing." if not entries else "No missing player matches.",
     )
-    with st.expander(f"Left out on purpose: {len(left_out):,} (minutes, status or not production-ready)"):
-        tables.table(
-            [as_row(each) for each in left_out],
+    with st.expander(f"Left out on purpose: {len(intentional):,} (minutes, status or not production-ready)"):
+        tables.data_grid(
+            [to_table_row(entry) for entry in intentional],
             name=f"left-out-{game_date}",
             alt="Players left out on purpose",
             empty="Nobody was left out on purpose.",
         )
-    widgets.footer(night.sources, cloud.now(), session.log("Lost players"))
+    widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-night = widgets.known(reads.night(cloud, game_date), "The night's players")
+night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
 if night is not None:
-    show(night)
+    render(night)

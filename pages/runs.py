@@ -4,93 +4,98 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import dialog as actions
-from app.components import tables, widgets
-from app.components import text_format as words
+from app.actions import dialog
+from app.components import tables, text_format, widgets
 from app.panels import run_panels
 from app.state import reads, session
 from services.batches.reader import Batch, Batches
-from services.batches.state import LIVE, BatchState
+from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health, worst
-from services.runs.actions import RESUMABLE, RESUME, START
+from services.runs.actions import RESUMABLE, RESUME_BATCH, START_RUN
 
-NONE, NOT_SURE = "No batch of this night is recorded", "One of the records cannot be read: whether"
-cloud, game_date = session.cloud(), session.game_date()
+NO_BATCH_TEXT, UNKNOWN_PREFIX = "No batch of this night is recorded", "One of the records cannot be read: whether"
+cloud, game_date = session.cached_clients(), session.game_date()
 
 
 def headline(batches: Batches) -> str:
     """The newest batch in one line: a stuck one and one at 0 % are named."""
     if not batches.batches:
-        return f"{NOT_SURE} a batch ran is unknown" if batches.problems else NONE
+        return f"{UNKNOWN_PREFIX} a batch ran is unknown" if batches.problems else NO_BATCH_TEXT
     newest = batches.batches[0]
-    asked = "unknown" if newest.requested is None else f"{newest.requested:,}"
-    done = "unknown" if newest.generated is None else f"{newest.generated:,}"
-    none = ", at 0 %" if newest.state in LIVE | {BatchState.STALLED} and not newest.generated else ""
-    return f"{newest.batch_id}: {newest.state}, {done} of {asked} players generated{none}"
+    requested = "unknown" if newest.requested is None else f"{newest.requested:,}"
+    generated = "unknown" if newest.generated is None else f"{newest.generated:,}"
+    no_progress = (
+        ", at 0 %" if newest.state in IN_PROGRESS_STATES | {BatchState.STALLED} and not newest.generated else ""
+    )
+    return f"{newest.batch_id}: {newest.state}, {generated} of {requested} players generated{no_progress}"
 
 
-def seconds(batch: Batch) -> int | str:
+def duration_s(batch: Batch) -> int | str:
     """How long it took, or has taken so far."""
-    end = batch.ended or (cloud.now() if batch.state in LIVE else None)
+    end = batch.ended or (cloud.now() if batch.state in IN_PROGRESS_STATES else None)
     if batch.started is None or end is None:
         return "unknown"
     return round((end - batch.started).total_seconds())
 
 
-def as_row(batch: Batch) -> dict[str, object]:
+def to_table_row(batch: Batch) -> dict[str, object]:
     return {
         "batch": batch.batch_id,
         "state": widgets.badge(batch.health),
         "stands": str(batch.state),
-        "started": words.day_time(batch.started),
-        "seconds": seconds(batch),
+        "started": text_format.format_day_time(batch.started),
+        "seconds": duration_s(batch),
         "by": batch.started_by,
-        "asked": words.count(batch.requested),
-        "generated": words.count(batch.generated),
-        "rows staged": words.count(batch.staged_rows),
-        "rows written": words.count(batch.written_rows),
+        "asked": text_format.count_or_unknown(batch.requested),
+        "generated": text_format.count_or_unknown(batch.generated),
+        "rows staged": text_format.count_or_unknown(batch.staged_rows),
+        "rows written": text_format.count_or_unknown(batch.written_rows),
         "says": batch.status_text,
     }
 
 
-def buttons(batches: Batches | None) -> None:
+def run_buttons(batches: Batches | None) -> None:
     """Start or re-run the night; resume what has stopped."""
     ran = bool(batches and batches.batches)
     with st.container(horizontal=True, gap="small"):
         label = "Re-run the lost players" if ran else "Start the run"
-        actions.offer(START, label, primary=True, game_date=game_date.isoformat())
+        dialog.action_button(START_RUN, label, primary=True, game_date=game_date.isoformat())
         if ran:
-            actions.offer(START, "Re-run everybody", key="date", game_date=game_date.isoformat(), scope="date")
+            dialog.action_button(
+                START_RUN, "Re-run everybody", key="date", game_date=game_date.isoformat(), scope="date"
+            )
         for batch in batches.batches if batches else ():
-            if batch.state in RESUMABLE and batch.recorded_in == "ledger":
-                actions.offer(RESUME, f"Resume {batch.batch_id}", key=batch.batch_id, batch_id=batch.batch_id)
+            if batch.state in RESUMABLE and batch.record_source == "ledger":
+                dialog.action_button(
+                    RESUME_BATCH, f"Resume {batch.batch_id}", key=batch.batch_id, batch_id=batch.batch_id
+                )
 
 
-def show(batches: Batches) -> None:
-    none = Health.UNKNOWN if batches.problems else Health.NONE_EXPECTED
-    health = worst(b.health for b in batches.batches[:1]) if batches.batches else none
-    told, button = widgets.answer()
-    with told:
-        widgets.verdict(health, headline(batches), [session.day(game_date)])
-    with button:
-        buttons(batches)
-    widgets.gaps(batches.problems)
+def render(batches: Batches) -> None:
+    empty_health = Health.UNKNOWN if batches.problems else Health.NONE_EXPECTED
+    health = worst(b.health for b in batches.batches[:1]) if batches.batches else empty_health
+    answer_col, button_col = widgets.answer_row()
+    with answer_col:
+        widgets.verdict(health, headline(batches), [session.format_day(game_date)])
+    with button_col:
+        run_buttons(batches)
+    widgets.render_problems(batches.problems)
     for batch in batches.batches[:1]:
-        if batch.state in LIVE and batch.recorded_in == "ledger":
-            run_panels.live(batch)
+        if batch.state in IN_PROGRESS_STATES and batch.record_source == "ledger":
+            run_panels.run_progress(batch)
     if batches.batches or not batches.problems:
-        rows = [as_row(batch) for batch in batches.batches]
-        tables.listing(
+        rows = [to_table_row(batch) for batch in batches.batches]
+        tables.text_table(
             rows, alt="Batches", empty="Start the run: its plan says first whom it asks, and nothing happens yet."
         )
-    widgets.footer(batches.sources, cloud.now(), session.log("Consolidation"))
+    widgets.source_footer(batches.sources, cloud.now(), session.log_link_params("Consolidation"))
     for batch in batches.batches[:1]:
-        if batch.state not in LIVE and batch.recorded_in == "ledger":
-            run_panels.proof(batch)
+        if batch.state not in IN_PROGRESS_STATES and batch.record_source == "ledger":
+            run_panels.run_verification(batch)
 
 
-batches = widgets.known(reads.batches(cloud, game_date), "The batches")
+batches = widgets.value_or_notice(reads.batches(cloud, game_date), "The batches")
 if batches is not None:
-    show(batches)
+    render(batches)
 else:
-    buttons(None)
+    run_buttons(None)

@@ -6,49 +6,46 @@ from collections import Counter
 
 import streamlit as st
 
-from app.components import filters, tables, widgets
-from app.components import text_format as words
-from app.panels import repair_buttons as repairs
+from app.components import filters, tables, text_format, widgets
+from app.panels import repair_buttons
 from app.state import reads, session
-from services.staging.inventory import Inventory, StagingTable, TableClass
+from services.staging.inventory import StagingInventory, StagingTable, StagingTableState
 
-cloud = session.cloud()
+cloud = session.cached_clients()
 now = cloud.now()
 
 
-def headline(inventory: Inventory) -> str:
+def headline(inventory: StagingInventory) -> str:
     """What is at stake first: rows that are in no other place."""
-    tables = inventory.tables
-    if not tables:
+    staging_tables = inventory.tables
+    if not staging_tables:
         return "No staging table is left behind"
-    if unproven := sum(table.unmerged_rows is None for table in tables):
-        return f"Whether the rows of {unproven:,} of {len(tables):,} staging tables are safe is unknown"
-    holding = [table.unmerged_rows for table in tables if table.unmerged_rows]
-    if not holding:
-        return f"{len(tables):,} staging tables, and every row of them is in the predictions table"
-    return (
-        f"{sum(holding):,} rows in {len(holding):,} of {len(tables):,} staging tables are not in the predictions table"
-    )
+    if unverified := sum(table.unmerged_rows is None for table in staging_tables):
+        return f"Whether the rows of {unverified:,} of {len(staging_tables):,} staging tables are safe is unknown"
+    unmerged_counts = [table.unmerged_rows for table in staging_tables if table.unmerged_rows]
+    if not unmerged_counts:
+        return f"{len(staging_tables):,} staging tables, and every row of them is in the predictions table"
+    return f"{sum(unmerged_counts):,} rows in {len(unmerged_counts):,} of {len(staging_tables):,} staging tables are not in the predictions table"
 
 
-def by_class(inventory: Inventory) -> str:
-    counts = Counter(table.table_class for table in inventory.tables)
-    return "; ".join(f"{counts[each]:,} {each}" for each in TableClass if counts[each])
+def counts_by_state(inventory: StagingInventory) -> str:
+    counts = Counter(table.state for table in inventory.tables)
+    return "; ".join(f"{counts[state]:,} {state}" for state in StagingTableState if counts[state])
 
 
-def batches(inventory: Inventory) -> None:
+def batch_table(inventory: StagingInventory) -> None:
     st.subheader("By batch", anchor=False)
-    tables.listing(
+    tables.text_table(
         [
             {
                 "batch": batch.batch_id,
                 "game date": str(batch.game_date or "unknown"),
-                "class": batch.table_class,
+                "class": batch.state,
                 "tables": batch.tables,
-                "rows": words.count(batch.rows),
-                "not in predictions": words.count(batch.unmerged_rows),
-                "size": words.size(batch.size_bytes),
-                "oldest": words.age(batch.oldest, now),
+                "rows": text_format.count_or_unknown(batch.rows),
+                "not in predictions": text_format.count_or_unknown(batch.unmerged_rows),
+                "size": text_format.format_bytes(batch.size_bytes),
+                "oldest": text_format.format_age(batch.oldest, now),
             }
             for batch in inventory.batches
         ],
@@ -57,31 +54,31 @@ def batches(inventory: Inventory) -> None:
     )
 
 
-def filtered(tables: tuple[StagingTable, ...]) -> list[StagingTable]:
-    found = Counter(table.table_class.value for table in tables)
-    counts = {each.value: found[each.value] for each in TableClass if found[each.value]}
-    chosen = filters.pills("Class", counts, "staging_kind")
-    left = [table for table in tables if not chosen or table.table_class.value in chosen]
-    return sorted(left, key=lambda table: list(TableClass).index(table.table_class))
+def filter_tables(staging_tables: tuple[StagingTable, ...]) -> list[StagingTable]:
+    table_counts = Counter(table.state.value for table in staging_tables)
+    counts = {state.value: table_counts[state.value] for state in StagingTableState if table_counts[state.value]}
+    chosen = filters.filter_pills("Class", counts, "staging_kind")
+    remaining = [table for table in staging_tables if not chosen or table.state.value in chosen]
+    return sorted(remaining, key=lambda table: list(StagingTableState).index(table.state))
 
 
-def every_table(inventory: Inventory) -> None:
+def table_grid(inventory: StagingInventory) -> None:
     st.subheader("Every table", anchor=False)
-    tables.table(
+    tables.data_grid(
         [
             {
-                "class": table.table_class.value,
+                "class": table.state.value,
                 "worker": table.worker,
                 "game date": table.game_date,
                 "rows": table.rows,
                 "not in predictions": table.unmerged_rows,
-                "age": words.age(table.created, now),
+                "age": text_format.format_age(table.created, now),
                 "KiB": table.size_bytes / 1024 if table.size_bytes is not None else None,
                 "created": table.created,
                 "batch": table.batch_id,
                 "table": table.table.rpartition(".")[2],
             }
-            for table in filtered(inventory.tables)
+            for table in filter_tables(inventory.tables)
         ],
         name="staging-tables",
         alt="Staging tables",
@@ -91,16 +88,16 @@ def every_table(inventory: Inventory) -> None:
     )
 
 
-def show(inventory: Inventory) -> None:
-    widgets.verdict(inventory.health, headline(inventory), [by_class(inventory), "of every night"])
-    widgets.gaps(inventory.problems)
+def render(inventory: StagingInventory) -> None:
+    widgets.verdict(inventory.health, headline(inventory), [counts_by_state(inventory), "of every night"])
+    widgets.render_problems(inventory.problems)
     if inventory.tables:
-        batches(inventory)
-        repairs.of_staging(inventory)
-        every_table(inventory)
-    widgets.footer(inventory.sources, now, session.log("Consolidation"))
+        batch_table(inventory)
+        repair_buttons.staging_buttons(inventory)
+        table_grid(inventory)
+    widgets.source_footer(inventory.sources, now, session.log_link_params("Consolidation"))
 
 
-inventory = widgets.known(reads.staging(cloud), "The staging tables")
+inventory = widgets.value_or_notice(reads.staging(cloud), "The staging tables")
 if inventory is not None:
-    show(inventory)
+    render(inventory)

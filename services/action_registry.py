@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from services.actions.log_reader import State
-from services.actions.verb import Verb
-from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
+from services.actions.log_reader import ActionState
+from services.actions.verb import ActionType
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST_NOTIFICATION
 from services.aliases.identities.merge import MERGE_IDENTITIES
-from services.aliases.identities.split import MAY_BE_HALF, UNDO_MERGE
-from services.aliases.save import EDIT
+from services.aliases.identities.split import UNDO_MERGE, UNDOABLE_STATES
+from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
-from services.core.errors import BadInput
-from services.runs.actions import RESUME, START
-from services.scaling.actions import NARROW, RESTORE, SET
-from services.staging.consolidate import CONSOLIDATE
+from services.core.errors import InvalidInput
+from services.runs.actions import RESUME_BATCH, START_RUN
+from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
+from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.restore_dropped import UNDO_DROP
 
-TAKEN_BACK_BY = {  # which verb takes an ended action back, and in which states there may be something to take back
-    EDIT.name: (UNDO_EDIT, (State.DONE,)),
-    MERGE_IDENTITIES.name: (UNDO_MERGE, MAY_BE_HALF),
+UNDO_ACTION_OF = {  # which verb takes an ended action back, and in which states there may be something to take back
+    EDIT_ALIASES.name: (UNDO_EDIT, (ActionState.DONE,)),
+    MERGE_IDENTITIES.name: (UNDO_MERGE, UNDOABLE_STATES),
 }
-VERBS = {
+ACTION_TYPES = {
     verb.name: verb
     for verb in (
         ACKNOWLEDGE,
         SILENCE,
         RESOLVE,
         REOPEN,
-        TEST,
-        START,
-        RESUME,
-        CONSOLIDATE,
+        TEST_NOTIFICATION,
+        START_RUN,
+        RESUME_BATCH,
+        CONSOLIDATE_BATCH,
         DROP_MERGED,
         DROP_ORPHAN,
         UNDO_DROP,
-        NARROW,
-        RESTORE,
-        SET,
-        EDIT,
+        SCALE_DOWN,
+        RESTORE_CAPACITY,
+        SET_CAPACITY,
+        EDIT_ALIASES,
         UNDO_EDIT,
         MERGE_IDENTITIES,
         UNDO_MERGE,
@@ -45,8 +45,8 @@ VERBS = {
 }
 
 
-def verb_of(name: str) -> Verb:
+def get_action_type(name: str) -> ActionType:
     """The verb of this name; raises BadInput for one that this desk does not know."""
-    if name not in VERBS:
-        raise BadInput(f"This desk knows no action {name!r}.", "It may be of a newer version.")
-    return VERBS[name]
+    if name not in ACTION_TYPES:
+        raise InvalidInput(f"This desk knows no action {name!r}.", "It may be of a newer version.")
+    return ACTION_TYPES[name]

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from services.core.settings import Settings
-from services.gcp.clients import Cloud, connect
-from services.sandbox.bigquery.job_server import Speed
-from services.sandbox.scenarios.build import build
+from services.gcp.clients import Clients, connect
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 
-FAST = Speed(scale=0.02)
+FAST = JobLatency(scale=0.02)
 
 
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
     """The fortnight of December. Tests that use it change nothing in it but faults."""
-    sandbox = start_sandbox(build(), speed=FAST)
+    sandbox = start_sandbox(build_seed(), latency=FAST)
     yield sandbox
     sandbox.stop()
 
@@ -27,45 +27,45 @@ def shared_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
     """The shared sandbox, without faults and with its limits' windows empty."""
-    shared_sandbox.world.reset_limits()
+    shared_sandbox.state.reset_limits()
     yield shared_sandbox
-    shared_sandbox.world.reset_limits()
+    shared_sandbox.state.reset_limits()
 
 
 @pytest.fixture
 def settings(sandbox: Sandbox) -> Settings:
-    return Settings.from_env({"SANDBOX_URL": sandbox.address})
+    return Settings.from_env({"SANDBOX_URL": sandbox.url})
 
 
 @pytest.fixture
-def cloud(settings: Settings) -> Cloud:
+def clients(settings: Settings) -> Clients:
     return connect(settings)
 
 
 @pytest.fixture
 def fresh_sandbox() -> Iterator[Sandbox]:
     """A sandbox of its own, with the fortnight in it, for tests that change what is there."""
-    sandbox = start_sandbox(build(), speed=FAST)
+    sandbox = start_sandbox(build_seed(), latency=FAST)
     yield sandbox
     sandbox.stop()
 
 
 @pytest.fixture
-def fresh_cloud(fresh_sandbox: Sandbox) -> Cloud:
-    return connect(Settings.from_env({"SANDBOX_URL": fresh_sandbox.address}))
+def fresh_clients(fresh_sandbox: Sandbox) -> Clients:
+    return connect(Settings.from_env({"SANDBOX_URL": fresh_sandbox.url}))
 
 
 @pytest.fixture
 def empty_sandbox() -> Iterator[Sandbox]:
     """A sandbox of its own without any data."""
-    sandbox = start_sandbox(speed=FAST)
+    sandbox = start_sandbox(latency=FAST)
     yield sandbox
     sandbox.stop()
 
 
 @pytest.fixture
-def empty_cloud(empty_sandbox: Sandbox) -> Cloud:
-    return connect(Settings.from_env({"SANDBOX_URL": empty_sandbox.address}))
+def empty_cloud(empty_sandbox: Sandbox) -> Clients:
+    return connect(Settings.from_env({"SANDBOX_URL": empty_sandbox.url}))
 
 
 def pytest_unconfigure() -> None:

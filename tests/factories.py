@@ -5,22 +5,22 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.nights.player_stages import Night, PlayerNight, WriteError
+from services.nights.player_stages import NightStatus, PlayerStatus, WriteError
 from services.telemetry.dml_jobs import WriteAttempt
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 NIGHT = date(2025, 12, 29)
 
 
-def player(**changes: Any) -> PlayerNight:
+def make_player(**changes: Any) -> PlayerStatus:
     """An eligible player who was generated and is active."""
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "player_lookup": "herbertjones",
         "player_name": "Herbert Jones",
         "team": "NOP",
         "opponent": "NYK",
         "game_id": "20251229_NYK_NOP",
-        "lined": True,
+        "has_odds": True,
         "in_context": True,
         "alias_canonical": None,
         "eligible": True,
@@ -36,16 +36,16 @@ def player(**changes: Any) -> PlayerNight:
         "write_error": None,
         "batch_id": "batch_2025-12-29_1767037620",
     }
-    return PlayerNight(**{**told, **changes})
+    return PlayerStatus(**{**fields, **changes})
 
 
-def lost(**changes: Any) -> PlayerNight:
+def player_without_rows(**changes: Any) -> PlayerStatus:
     """A generated player without a written row."""
-    return player(**{"written_rows": 0, "active_rows": 0, **changes})
+    return make_player(**{"written_rows": 0, "active_rows": 0, **changes})
 
 
-def night(*players: PlayerNight, **changes: Any) -> Night:
-    told: dict[str, Any] = {
+def make_night(*players: PlayerStatus, **changes: Any) -> NightStatus:
+    fields: dict[str, Any] = {
         "game_date": NIGHT,
         "games": 11,
         "players": players,
@@ -53,22 +53,22 @@ def night(*players: PlayerNight, **changes: Any) -> Night:
         "generated_rows": sum(p.generated_rows or 0 for p in players),
         "written_rows": sum(p.written_rows or 0 for p in players),
         "active_rows": sum(p.active_rows or 0 for p in players),
-        "ran": True,
+        "was_run": True,
         "sources": (),
     }
-    return Night(**{**told, **changes})
+    return NightStatus(**{**fields, **changes})
 
 
-def write_error(**changes: Any) -> WriteError:
-    text = "400 Resources exceeded during query execution: Too many DML statements outstanding against table p:d.t, limit is 20."
+def make_write_error(**changes: Any) -> WriteError:
+    message = "400 Resources exceeded during query execution: Too many DML statements outstanding against table p:d.t, limit is 20."
     return WriteError(
-        **{"at": datetime(2025, 12, 29, 19, 47, 51, tzinfo=UTC), "text": text, "reason": "queue full", **changes}
+        **{"at": datetime(2025, 12, 29, 19, 47, 51, tzinfo=UTC), "text": message, "reason": "queue full", **changes}
     )
 
 
-def attempt(**changes: Any) -> WriteAttempt:
+def make_attempt(**changes: Any) -> WriteAttempt:
     at = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
-    told = {
+    fields = {
         "job_id": "j",
         "at": at,
         "ended": at,
@@ -78,4 +78,4 @@ def attempt(**changes: Any) -> WriteAttempt:
         "message": "",
         "user": "worker",
     }
-    return WriteAttempt(**{**told, **changes})
+    return WriteAttempt(**{**fields, **changes})

@@ -11,186 +11,204 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import status_strip as under_way
-from app.components import tables
-from app.components import text_format as words
+from app.actions import status_strip
+from app.components import tables, text_format
 from app.state import reads, session
-from services.action_registry import verb_of
-from services.actions.background import RUNNER
-from services.actions.executor import run_action
+from services.action_registry import get_action_type
+from services.actions.background import BACKGROUND
+from services.actions.executor import execute
 from services.actions.log_reader import Action
-from services.actions.plan import Friction, Guard, Plan
-from services.actions.verb import Verb
-from services.auth.roles import may
+from services.actions.plan import Confirmation, Guard, Plan
+from services.actions.verb import ActionType
+from services.auth.roles import has_role
 from services.core.errors import OnCallError
 
-_PENDING, _SAID, _REASON, _TYPED = "pending action", "action said", "action reason", "action typed"
-_CLICKED = "clicked offer"
+_PENDING_KEY, _ERROR_KEY, _REASON_KEY, _CONFIRMATION_KEY = (
+    "pending action",
+    "action said",
+    "action reason",
+    "action typed",
+)
+_CLICKED_BUTTON_KEY = "clicked offer"
 
 
 @dataclass(frozen=True)
-class _Pending:
+class _PendingAction:
     """What somebody asked for in this session: a verb with its arguments, and its plan or why there is none."""
 
-    verb: str
+    action_name: str
     args: Mapping[str, Any]
     plan: Plan | None = None
-    trouble: OnCallError | None = None
+    error: OnCallError | None = None
 
 
-def offer(verb: Verb, label: str = "", key: str = "", primary: bool = False, help: str = "", **args: Any) -> None:
+def action_button(
+    action_type: ActionType, label: str = "", key: str = "", primary: bool = False, help: str = "", **args: Any
+) -> None:
     """The button of a verb. It opens the plan; for who may not act it says so and opens the plan all the same.
 
     A click only says which button was meant; what the plan is about is what this run of the page has made of its inputs. What is
     typed in a form and left by clicking its button comes together with the click, after the button was drawn for the old text.
     """
-    label, button = label or verb.label, f"offer {verb.name} {key}"
-    allowed = may(session.actor(), verb.needs)
+    label, button_key = label or action_type.label, f"offer {action_type.name} {key}"
+    allowed = has_role(session.actor(), action_type.required_role)
     st.button(
         label if allowed else f"Plan: {label}",
-        key=button,
+        key=button_key,
         icon=":material/play_circle:" if allowed else ":material/visibility:",
         type="primary" if primary and allowed else "secondary",
         help=help or "Shows the plan first"
         if allowed
         else "You may look at the plan; carrying it out needs an operator",
-        on_click=_click,
-        args=(button,),
+        on_click=_on_click,
+        args=(button_key,),
     )
-    if st.session_state.get(_CLICKED) == button:
-        del st.session_state[_CLICKED]
-        _ask(verb.name, args)
+    if st.session_state.get(_CLICKED_BUTTON_KEY) == button_key:
+        del st.session_state[_CLICKED_BUTTON_KEY]
+        _open_dialog(action_type.name, args)
 
 
-def _click(button: str) -> None:
-    st.session_state[_CLICKED] = button
+def _on_click(button_key: str) -> None:
+    st.session_state[_CLICKED_BUTTON_KEY] = button_key
 
 
-def _ask(verb: str, args: Mapping[str, Any]) -> None:
+def _open_dialog(action_name: str, args: Mapping[str, Any]) -> None:
     """Open the plan of a verb in this run of the page."""
-    held = st.session_state.get(_PENDING)
-    if held is not None and (held.verb, held.args) == (verb, dict(args)):
+    pending = st.session_state.get(_PENDING_KEY)
+    if pending is not None and (pending.action_name, pending.args) == (action_name, dict(args)):
         return  # a click whose run was overtaken is told once more; what was typed meanwhile stays
-    st.session_state[_PENDING] = _Pending(verb, dict(args))
-    for key in (_SAID, _REASON, _TYPED):
+    st.session_state[_PENDING_KEY] = _PendingAction(action_name, dict(args))
+    for key in (_ERROR_KEY, _REASON_KEY, _CONFIRMATION_KEY):
         st.session_state.pop(key, None)
 
 
-def dialog() -> None:
+def render_dialog() -> None:
     """The plan that was asked for, if one was. Called by the frame after the page, so that it survives every run of it."""
-    st.session_state.pop(_CLICKED, None)  # of a button that this run did not draw again: what it was for is gone
-    if _PENDING in st.session_state:
-        label = verb_of(st.session_state[_PENDING].verb).label
-        st.dialog(label, width="large", on_dismiss=_close)(_plan_and_confirm)()
+    st.session_state.pop(
+        _CLICKED_BUTTON_KEY, None
+    )  # of a button that this run did not draw again: what it was for is gone
+    if _PENDING_KEY in st.session_state:
+        label = get_action_type(st.session_state[_PENDING_KEY].action_name).label
+        st.dialog(label, width="large", on_dismiss=_close_dialog)(_dialog_body)()
 
 
-def is_open() -> bool:
+def is_dialog_open() -> bool:
     """Whether a plan is being looked at or was asked for by a click: nothing else may turn the page meanwhile."""
-    return _PENDING in st.session_state or _CLICKED in st.session_state
+    return _PENDING_KEY in st.session_state or _CLICKED_BUTTON_KEY in st.session_state
 
 
-def _close() -> None:
-    st.session_state.pop(_PENDING, None)
+def _close_dialog() -> None:
+    st.session_state.pop(_PENDING_KEY, None)
 
 
-def _look_again() -> None:
-    pending = st.session_state[_PENDING]
-    st.session_state[_PENDING] = replace(pending, plan=None, trouble=None)
+def _replan() -> None:
+    pending = st.session_state[_PENDING_KEY]
+    st.session_state[_PENDING_KEY] = replace(pending, plan=None, error=None)
 
 
-def _plan_and_confirm() -> None:
-    pending = st.session_state.get(_PENDING)
+def _dialog_body() -> None:
+    pending = st.session_state.get(_PENDING_KEY)
     if pending is None:
         st.rerun()
-    if pending.plan is None and pending.trouble is None:
+    if pending.plan is None and pending.error is None:
         with st.spinner("Reading how things stand…"):
-            pending = st.session_state[_PENDING] = _planned(pending)
+            pending = st.session_state[_PENDING_KEY] = _with_plan(pending)
     if pending.plan is None:
-        trouble = pending.trouble or OnCallError("There is no plan.")
-        st.markdown(f"#### :violet[:material/help:] {words.plain(trouble.sentence)}")
-        st.markdown(words.plain(trouble.remedy))
-        st.button("Look again", on_click=_look_again)
+        error = pending.error or OnCallError("There is no plan.")
+        st.markdown(f"#### :violet[:material/help:] {text_format.escape_markdown(error.message)}")
+        st.markdown(text_format.escape_markdown(error.hint))
+        st.button("Look again", on_click=_replan)
         return
     show_plan(pending.plan)
-    _confirm(verb_of(pending.verb), pending.plan)
+    _render_confirmation(get_action_type(pending.action_name), pending.plan)
 
 
-def _planned(pending: _Pending) -> _Pending:
+def _with_plan(pending: _PendingAction) -> _PendingAction:
     try:
-        return replace(pending, plan=verb_of(pending.verb).plan(session.asking_cloud(), pending.args))
+        return replace(
+            pending, plan=get_action_type(pending.action_name).plan(session.uncached_clients(), pending.args)
+        )
     except OnCallError as error:
-        return replace(pending, trouble=error)
+        return replace(pending, error=error)
 
 
 def show_plan(plan: Plan, key: str = "") -> None:
     """Everything a plan says: what changes, what stops it, what it costs, how it is undone, how to do it by hand."""
-    st.markdown(f"## {words.plain(plan.title)}")
-    for guard in plan.blocked:
-        st.markdown(f":red[:material/block:] **{words.plain(guard.sentence)}**")
-    for caution in plan.cautions:
-        st.markdown(f":orange[:material/warning:] {words.plain(caution)}")
-    tables.table(
+    st.markdown(f"## {text_format.escape_markdown(plan.title)}")
+    for guard in plan.failed_guards:
+        st.markdown(f":red[:material/block:] **{text_format.escape_markdown(guard.sentence)}**")
+    for warning in plan.cautions:
+        st.markdown(f":orange[:material/warning:] {text_format.escape_markdown(warning)}")
+    tables.data_grid(
         [{"what": change.what, "before": change.before, "after": change.after} for change in plan.changes],
         name=f"plan-{plan.hash}{key}",
         alt="What changes",
         empty="Nothing would change.",
         height_rows=9,
     )
-    st.caption(f":material/undo: {words.plain(plan.undo)}  \n:material/payments: {words.plain(plan.cost)}")
-    _fine_print(plan)
+    st.caption(
+        f":material/undo: {text_format.escape_markdown(plan.undo)}  \n:material/payments: {text_format.escape_markdown(plan.cost)}"
+    )
+    _plan_details(plan)
 
 
-def _fine_print(plan: Plan) -> None:
-    checked, by_hand = st.columns(2)
-    with checked.popover(f"{len(plan.guards)} checks, {len(plan.blocked)} stop it", width="stretch"):
+def _plan_details(plan: Plan) -> None:
+    checks_column, commands_column = st.columns(2)
+    with checks_column.popover(f"{len(plan.guards)} checks, {len(plan.failed_guards)} stop it", width="stretch"):
         for guard in plan.guards:
-            st.markdown(f"{_mark(guard)} {words.plain(guard.sentence)}")
-    with by_hand.popover("Do it by hand", width="stretch"):
+            st.markdown(f"{_guard_icon(guard)} {text_format.escape_markdown(guard.sentence)}")
+    with commands_column.popover("Do it by hand", width="stretch"):
         st.code("\n".join(plan.commands), language="bash", wrap_lines=True)
 
 
-def _mark(guard: Guard) -> str:
-    marks = {True: ":green[:material/check:]", False: ":red[:material/block:]", None: ":violet[:material/help:]"}
-    return marks[guard.ok]
+def _guard_icon(guard: Guard) -> str:
+    icons = {True: ":green[:material/check:]", False: ":red[:material/block:]", None: ":violet[:material/help:]"}
+    return icons[guard.ok]
 
 
-def _confirm(verb: Verb, plan: Plan) -> None:
-    allowed = may(session.actor(), verb.needs)
-    typed = plan.friction is Friction.TYPED
-    if allowed and not plan.blocked:
-        st.text_input("Reason" if typed else "Reason (optional)", key=_REASON, max_chars=300)
-        if typed:
-            st.text_input(f"Type {plan.typed} to confirm", key=_TYPED)
-    if said := st.session_state.get(_SAID):
-        st.error(words.plain(said), icon=":material/error:")
+def _render_confirmation(action_type: ActionType, plan: Plan) -> None:
+    allowed = has_role(session.actor(), action_type.required_role)
+    needs_typing = plan.friction is Confirmation.TYPED
+    if allowed and not plan.failed_guards:
+        st.text_input("Reason" if needs_typing else "Reason (optional)", key=_REASON_KEY, max_chars=300)
+        if needs_typing:
+            st.text_input(f"Type {plan.typed} to confirm", key=_CONFIRMATION_KEY)
+    if error_message := st.session_state.get(_ERROR_KEY):
+        st.error(text_format.escape_markdown(error_message), icon=":material/error:")
     if not allowed:
-        st.info(f"You are a {session.actor().role}: carrying this out needs an {verb.needs}.", icon=":material/lock:")
+        st.info(
+            f"You are a {session.actor().role}: carrying this out needs an {action_type.required_role}.",
+            icon=":material/lock:",
+        )
     with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", on_click=_close, key="action cancel")
+        st.button("Cancel", on_click=_close_dialog, key="action cancel")
         st.button(
-            words.plain(plan.title),
+            text_format.escape_markdown(plan.title),
             type="primary",
-            disabled=not allowed or bool(plan.blocked),
-            on_click=_go,
-            args=(verb, plan),
+            disabled=not allowed or bool(plan.failed_guards),
+            on_click=_submit,
+            args=(action_type, plan),
             key="action confirm",
         )
 
 
-def _go(verb: Verb, plan: Plan) -> None:
+def _submit(action_type: ActionType, plan: Plan) -> None:
     """Hand the plan that was shown to the runner. A second click finds the first one's ticket."""
-    reason, typed = st.session_state.get(_REASON, "") or "", st.session_state.get(_TYPED, "") or ""
-    if plan.friction is Friction.TYPED and (not reason.strip() or typed.strip() != plan.typed):
-        st.session_state[_SAID] = f"Give a reason and type “{plan.typed}”. Nothing was done."
+    reason, confirmation = (
+        st.session_state.get(_REASON_KEY, "") or "",
+        st.session_state.get(_CONFIRMATION_KEY, "") or "",
+    )
+    if plan.friction is Confirmation.TYPED and (not reason.strip() or confirmation.strip() != plan.typed):
+        st.session_state[_ERROR_KEY] = f"Give a reason and type “{plan.typed}”. Nothing was done."
         return
-    cloud, actor, seen = session.acting_cloud(), session.actor(), session.cloud()
+    clients, actor, viewer_clients = session.operator_clients(), session.actor(), session.cached_clients()
 
     def act() -> Action:
         try:
-            return run_action(cloud, actor, verb, plan, reason, typed)
+            return execute(clients, actor, action_type, plan, reason, confirmation)
         finally:
-            reads.forget(seen)  # whatever came of it, what was read before is old
+            reads.invalidate(viewer_clients)  # whatever came of it, what was read before is old
 
-    ticket = RUNNER.submit(plan, actor.role, cloud.now(), act)
-    under_way.tickets()[ticket.key] = ticket
-    _close()
+    handle = BACKGROUND.submit(plan, actor.role, clients.now(), act)
+    status_strip.session_tickets()[handle.key] = handle
+    _close_dialog()

@@ -7,148 +7,154 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from app.components import text_format as words
+from app.components import text_format
 from app.state import reads, session
-from services.action_registry import verb_of
-from services.actions.background import Ticket
-from services.actions.executor import finish
-from services.actions.log_reader import Action, Log, State
-from services.auth.roles import authorise
+from services.action_registry import get_action_type
+from services.actions.background import ActionHandle
+from services.actions.executor import recover
+from services.actions.log_reader import Action, ActionLog, ActionState
+from services.auth.roles import require_role
 from services.core.errors import OnCallError
-from services.core.result import Reading
+from services.core.result import Result
 
-_ENDED, _FOUND = "ended actions", "what finishing found"
-LOOK_BACK = timedelta(days=7)
-TOLD_FOR = timedelta(minutes=3)  # how long an outcome stays under the page's head
-_ICONS = {
-    State.UNDER_WAY: ":blue[:material/progress_activity:]",
-    State.DONE: ":green[:material/check_circle:]",
-    State.FAILED: ":red[:material/error:]",
-    State.REFUSED: ":orange[:material/block:]",
-    State.DENIED: ":orange[:material/lock:]",
-    State.UNVERIFIED: ":violet[:material/help:]",
+_ENDED_IDS_KEY, _FINISH_MESSAGE_KEY = "ended actions", "what finishing found"
+LOG_WINDOW = timedelta(days=7)
+OUTCOME_SHOWN_FOR = timedelta(minutes=3)  # how long an outcome stays under the page's head
+_ICON_BY_STATE = {
+    ActionState.IN_PROGRESS: ":blue[:material/progress_activity:]",
+    ActionState.DONE: ":green[:material/check_circle:]",
+    ActionState.FAILED: ":red[:material/error:]",
+    ActionState.REFUSED: ":orange[:material/block:]",
+    ActionState.DENIED: ":orange[:material/lock:]",
+    ActionState.UNVERIFIED: ":violet[:material/help:]",
 }
 
 
 def log_window(now: datetime) -> tuple[datetime, datetime]:
     """The days whose actions are looked at: whole days, so that the question stays the same and its answer is kept."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - LOOK_BACK, today + timedelta(days=1)
+    return today - LOG_WINDOW, today + timedelta(days=1)
 
 
-def ask() -> Callable[[], Reading[Log]]:
+def fetch_log_async() -> Callable[[], Result[ActionLog]]:
     """Ask for the action log; what is returned waits for it."""
-    return reads.actions.begin(session.cloud(), *log_window(session.now()))
+    return reads.action_log.fetch_async(session.cached_clients(), *log_window(session.now()))
 
 
-def read_log() -> Reading[Log]:
-    return ask()()
+def fetch_log() -> Result[ActionLog]:
+    return fetch_log_async()()
 
 
-def strip(asked: Callable[[], Reading[Log]], still: bool = False) -> None:
+def render_strip(wait_for_log: Callable[[], Result[ActionLog]], dialog_open: bool = False) -> None:
     """What is being done, by whom, how far; what just ended; what somebody began and nobody finished.
 
     While `still`, its own lines move but the page does not: Streamlit takes an open dialog off the screen, with what is half
     typed in it, whenever the whole page is drawn anew.
     """
-    log = asked()
-    known = log.value.actions if log.value else ()
-    busy = _under_way(known) or any(not ticket.ended for ticket in tickets().values())
-    st.session_state[_ENDED] = _ended(known)
+    result = wait_for_log()
+    logged_actions = result.value.actions if result.value else ()
+    was_busy = _any_running(logged_actions) or any(not handle.ended for handle in session_tickets().values())
+    st.session_state[_ENDED_IDS_KEY] = _ended_ids(logged_actions)
 
-    @st.fragment(run_every="1.5s" if busy and not session.paused() else None, key="strip")
-    def live() -> None:
-        now = read_log()
-        actions = now.value.actions if now.value else ()
-        over = busy and not _busy(actions)
-        if _ended(actions) != st.session_state[_ENDED]:
-            st.session_state[_ENDED], over = _ended(actions), True
-            reads.forget(session.cloud())
-        if over and not still:
+    @st.fragment(run_every="1.5s" if was_busy and not session.paused_since() else None, key="strip")
+    def poll() -> None:
+        latest = fetch_log()
+        actions = latest.value.actions if latest.value else ()
+        needs_rerun = was_busy and not _is_busy(actions)
+        if _ended_ids(actions) != st.session_state[_ENDED_IDS_KEY]:
+            st.session_state[_ENDED_IDS_KEY], needs_rerun = _ended_ids(actions), True
+            reads.invalidate(session.cached_clients())
+        if needs_rerun and not dialog_open:
             st.rerun()
-        _lines(actions)
+        _render_lines(actions)
 
-    live()
-
-
-def _busy(actions: Iterable[Action]) -> bool:
-    return _under_way(actions) or any(not ticket.ended for ticket in tickets().values())
+    poll()
 
 
-def _under_way(actions: Iterable[Action]) -> bool:
+def _is_busy(actions: Iterable[Action]) -> bool:
+    return _any_running(actions) or any(not handle.ended for handle in session_tickets().values())
+
+
+def _any_running(actions: Iterable[Action]) -> bool:
     now = session.now()
-    return any(action.ended is None and not action.quiet(now) for action in actions)
+    return any(action.ended_at is None and not action.is_abandoned(now) for action in actions)
 
 
-def _ended(actions: Iterable[Action]) -> frozenset[str]:
-    return frozenset(action.action_id for action in actions if action.ended is not None)
+def _ended_ids(actions: Iterable[Action]) -> frozenset[str]:
+    return frozenset(action.action_id for action in actions if action.ended_at is not None)
 
 
-def tickets() -> dict[str, Ticket]:
-    found: dict[str, Ticket] = st.session_state.setdefault("tickets", {})
-    return found
+def session_tickets() -> dict[str, ActionHandle]:
+    stored: dict[str, ActionHandle] = st.session_state.setdefault("tickets", {})
+    return stored
 
 
-def _lines(actions: Iterable[Action]) -> None:
+def _render_lines(actions: Iterable[Action]) -> None:
     now = session.now()
-    if found := st.session_state.pop(_FOUND, ""):
-        st.markdown(f":blue[:material/info:] {words.plain(found)}")
-    known = {action.key for action in actions if action.ended is None}
-    for ticket in list(tickets().values()):
-        if not ticket.ended and ticket.key.split(" ")[0] not in known:
-            st.markdown(f"{_ICONS[State.UNDER_WAY]} {words.plain(ticket.title)}: checking once more before it begins…")
-        elif ticket.trouble is not None:
-            _trouble(ticket)
+    if message := st.session_state.pop(_FINISH_MESSAGE_KEY, ""):
+        st.markdown(f":blue[:material/info:] {text_format.escape_markdown(message)}")
+    logged_keys = {action.key for action in actions if action.ended_at is None}
+    for handle in list(session_tickets().values()):
+        if not handle.ended and handle.key.split(" ")[0] not in logged_keys:
+            st.markdown(
+                f"{_ICON_BY_STATE[ActionState.IN_PROGRESS]} {text_format.escape_markdown(handle.title)}: checking once more before it begins…"
+            )
+        elif handle.error is not None:
+            _render_failed_ticket(handle)
     for action in actions:
-        if action.ended is None or now - action.ended < TOLD_FOR:
-            line(action, now)
+        if action.ended_at is None or now - action.ended_at < OUTCOME_SHOWN_FOR:
+            render_action_line(action, now)
 
 
-def line(action: Action, now: datetime) -> None:
+def render_action_line(action: Action, now: datetime) -> None:
     """One action in one line, with the way to its record, and a button where nobody has told its end."""
-    says = f"**{words.plain(action.title)}** · {words.plain(action.actor)}, {words.exact_time(action.begun)}"
+    summary = f"**{text_format.escape_markdown(action.title)}** · {text_format.escape_markdown(action.actor)}, {text_format.format_exact_time(action.started_at)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if action.quiet(now):
-            st.markdown(f":violet[:material/help:] {says} · no outcome is recorded", width="content")
+        if action.is_abandoned(now):
+            st.markdown(f":violet[:material/help:] {summary} · no outcome is recorded", width="content")
             st.button(
                 "Check and finish", key=f"finish {action.action_id}", on_click=_finish, args=(action,), type="tertiary"
             )
         else:
-            st.markdown(f"{_ICONS[action.state]} {says} · {words.plain(_told(action))}", width="content")
-        query = {**session.link(), "action": action.action_id}
-        st.page_link("../pages/action_log.py", label="Record", query_params=query)
+            st.markdown(
+                f"{_ICON_BY_STATE[action.state]} {summary} · {text_format.escape_markdown(_progress_text(action))}",
+                width="content",
+            )
+        query_params = {**session.link_params(), "action": action.action_id}
+        st.page_link("../pages/action_log.py", label="Record", query_params=query_params)
 
 
-def _told(action: Action) -> str:
+def _progress_text(action: Action) -> str:
     """How far an action is: a run by its coordinator's count, anything else by its last step."""
-    if action.ended is None and (batch := action.facts.get("batch_id")):
-        seen = reads.live(session.cloud(), batch, action.begun).value
-        if seen is not None:
-            return seen.sentence
-    return action.steps[-1][1] if action.ended is None and action.steps else action.sentence
+    if action.ended_at is None and (batch_id := action.facts.get("batch_id")):
+        progress = reads.run_progress(session.cached_clients(), batch_id, action.started_at).value
+        if progress is not None:
+            return progress.summary
+    return action.steps[-1][1] if action.ended_at is None and action.steps else action.message
 
 
-def _trouble(ticket: Ticket) -> None:
-    error = ticket.trouble
+def _render_failed_ticket(handle: ActionHandle) -> None:
+    error = handle.error
     if error is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f":orange[:material/block:] **{words.plain(ticket.title)}** · {words.plain(error)}", width="content"
+            f":orange[:material/block:] **{text_format.escape_markdown(handle.title)}** · {text_format.escape_markdown(error)}",
+            width="content",
         )
-        st.button("Dismiss", key=f"dismiss {ticket.key}", on_click=_dismiss, args=(ticket.key,), type="tertiary")
+        st.button("Dismiss", key=f"dismiss {handle.key}", on_click=_dismiss, args=(handle.key,), type="tertiary")
 
 
 def _dismiss(key: str) -> None:
-    tickets().pop(key, None)
+    session_tickets().pop(key, None)
 
 
 def _finish(action: Action) -> None:
     """Re-read what came of an action whose process died, and record it."""
     try:
-        authorise(session.actor(), verb_of(action.verb).needs, "finishing an action")
-        verdict = finish(session.acting_cloud(), verb_of(action.verb), action)
-        st.session_state[_FOUND] = verdict.sentence
+        require_role(session.actor(), get_action_type(action.verb).required_role, "finishing an action")
+        verification = recover(session.operator_clients(), get_action_type(action.verb), action)
+        st.session_state[_FINISH_MESSAGE_KEY] = verification.message
     except OnCallError as error:
-        st.session_state[_FOUND] = str(error)
-    reads.forget(session.cloud())
+        st.session_state[_FINISH_MESSAGE_KEY] = str(error)
+    reads.invalidate(session.cached_clients())

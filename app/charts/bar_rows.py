@@ -11,20 +11,20 @@ from itertools import pairwise
 import streamlit as st
 
 from app.charts import palette
-from app.components import text_format as words
-from services.nights.missing_players import Missing, Why
+from app.components import text_format
+from services.nights.missing_players import LossReason, MissingPlayer
 from services.nights.player_stages import STAGES, Stage
-from services.policy.dml_limits import ADMITTED
-from services.scaling.service_widths import Widths
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.scaling.service_widths import ServiceCapacities
 
-_GONE = {
+_LOSS_COLORS = {
     "lost here": palette.RED,
     "unexplained": palette.VIOLET,
-    "not run yet": palette.TRACK,
-    "on purpose": palette.TRACK,
+    "not run yet": palette.NEUTRAL_FILL,
+    "on purpose": palette.NEUTRAL_FILL,
 }
-_LOST = ("lost here", "unexplained")
-_ROW, _GAP = "1.5rem", "0.7rem"
+_LOSS_KINDS = ("lost here", "unexplained")
+_ROW_HEIGHT, _ROW_GAP = "1.5rem", "0.7rem"
 
 
 @dataclass(frozen=True)
@@ -33,109 +33,116 @@ class Row:
 
     name: str
     bars: Sequence[tuple[int, str, str]]
-    said: str
+    label_html: str
 
     @property
     def total(self) -> int:
         return sum(count for count, _, _ in self.bars)
 
 
-def funnel_in_words(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> str:
+def funnel_alt_text(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
     """The same as the funnel, for who cannot see it."""
-    gone = Counter((each.lost_at, _kind(each)) for each in missing)
-    told = []
+    losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
+    parts = []
     for stage in STAGES:
-        lost = "".join(f", {gone[stage, kind]:,} {kind}" for kind in _GONE if gone[stage, kind])
-        told.append(f"{stage} {words.count(players.get(stage))}{lost}")
-    return f"Players per stage: {'; '.join(told)}."
+        loss_text = "".join(f", {losses[stage, kind]:,} {kind}" for kind in _LOSS_COLORS if losses[stage, kind])
+        parts.append(f"{stage} {text_format.count_or_unknown(players.get(stage))}{loss_text}")
+    return f"Players per stage: {'; '.join(parts)}."
 
 
-def show(picture: str, alt: str) -> None:
+def show_html(markup: str, alt: str) -> None:
     """Put a picture on the page, with the sentence that says what it shows."""
-    st.html(f'<div role="img" aria-label="{escape(alt)}">{picture}</div>')
+    st.html(f'<div role="img" aria-label="{escape(alt)}">{markup}</div>')
 
 
-def show_funnel(players: Mapping[Stage, int | None], missing: Sequence[Missing]) -> None:
-    show(funnel(players, missing), funnel_in_words(players, missing))
+def show_funnel(players: Mapping[Stage, int | None], missing: Sequence[MissingPlayer]) -> None:
+    show_html(funnel_html(players, missing), funnel_alt_text(players, missing))
 
 
-def funnel(players: Mapping[Stage, int | None], missing: Iterable[Missing]) -> str:
+def funnel_html(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
     """Players flowing from stage to stage; beside a bar, how many were lost on the way to it, the greatest loss largest."""
-    gone = Counter((each.lost_at, _kind(each)) for each in missing)
-    most = max((number for (_, kind), number in gone.items() if kind in _LOST), default=0)
+    losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
+    max_loss = max((number for (_, kind), number in losses.items() if kind in _LOSS_KINDS), default=0)
     rows = []
     for stage in STAGES:
-        here = {kind: gone[stage, kind] for kind in _GONE}
-        bars = [(players.get(stage) or 0, palette.BLUE, "players"), *((here[k], _GONE[k], k) for k in _GONE)]
-        rows.append(Row(str(stage), bars, _beside(players.get(stage), here, most)))
+        stage_losses = {kind: losses[stage, kind] for kind in _LOSS_COLORS}
+        bars = [
+            (players.get(stage) or 0, palette.BLUE, "players"),
+            *((stage_losses[k], _LOSS_COLORS[k], k) for k in _LOSS_COLORS),
+        ]
+        rows.append(Row(str(stage), bars, _row_label(players.get(stage), stage_losses, max_loss)))
     widest = max(row.total for row in rows) or 1
-    return drawn(rows, widest, _flow([players.get(stage) for stage in STAGES], widest))
+    return render_rows(rows, widest, _funnel_band([players.get(stage) for stage in STAGES], widest))
 
 
-def widths(facts: Widths) -> str:
+def capacities_html(capacities: ServiceCapacities) -> str:
     """Each service's widest: instances × concurrent requests, against the statements the table admits."""
     rows = [
         Row(
-            each.service,
-            [(each.product or 0, palette.OF_HEALTH[each.health], "requests at once")],
-            f"{each.max_instances} × {each.request_concurrency} = <b>{each.product:,}</b>"
-            if each.product
+            service.service,
+            [(service.capacity or 0, palette.COLOR_BY_HEALTH[service.health], "requests at once")],
+            f"{service.max_instances} × {service.request_concurrency} = <b>{service.capacity:,}</b>"
+            if service.capacity
             else "<b>no maximum is set</b>",
         )
-        for each in facts.services
+        for service in capacities.services
     ]
-    most = max([ADMITTED, *(row.total for row in rows)])
-    at = f"{100 * ADMITTED / most:.2f}%"
-    side = f"width:{at};text-align:right" if most / 2 < ADMITTED else f"margin-left:{at}"
-    limit = (
-        f'<div class="limit" style="margin-left:{at}"></div>'
-        f'<div class="ends" style="grid-row:{2 * len(rows) + 1};{side}">the table admits {ADMITTED}</div>'
+    scale_max = max([MAX_OUTSTANDING_DML, *(row.total for row in rows)])
+    limit_left = f"{100 * MAX_OUTSTANDING_DML / scale_max:.2f}%"
+    limit_label_style = (
+        f"width:{limit_left};text-align:right" if scale_max / 2 < MAX_OUTSTANDING_DML else f"margin-left:{limit_left}"
     )
-    return drawn(rows, most, limit)
+    limit_html = (
+        f'<div class="limit" style="margin-left:{limit_left}"></div>'
+        f'<div class="ends" style="grid-row:{2 * len(rows) + 1};{limit_label_style}">the table admits {MAX_OUTSTANDING_DML}</div>'
+    )
+    return render_rows(rows, scale_max, limit_html)
 
 
-def drawn(rows: Sequence[Row], widest: int, also: str = "") -> str:
+def render_rows(rows: Sequence[Row], widest: int, extra_html: str = "") -> str:
     """The rows below each other, every bar a share of the widest; `also` lies in the bars' column."""
-    lines = []
+    cells = []
     for index, row in enumerate(rows):
         bars = "".join(
-            f'<i style="width:{100 * count / widest:.2f}%;background:{colour}"'
-            f' title="{escape(row.name)}: {count:,} {meaning}"></i>'
-            for count, colour, meaning in row.bars
+            f'<i style="width:{100 * count / widest:.2f}%;background:{color}"'
+            f' title="{escape(row.name)}: {count:,} {label}"></i>'
+            for count, color, label in row.bars
             if count
         )
-        at = f"grid-row:{2 * index + 1}"
-        lines.append(f'<span class="name" style="{at}">{escape(row.name)}</span>')
-        lines.append(f'<span class="bars" style="{at}">{bars}</span><span class="said" style="{at}">{row.said}</span>')
-    height = f"grid-template-rows:repeat({len(rows)},{_ROW} {_GAP})"
-    return f'<div class="rows" style="{height}">{also}{"".join(lines)}</div>'
+        grid_row = f"grid-row:{2 * index + 1}"
+        cells.append(f'<span class="name" style="{grid_row}">{escape(row.name)}</span>')
+        cells.append(
+            f'<span class="bars" style="{grid_row}">{bars}</span><span class="said" style="{grid_row}">{row.label_html}</span>'
+        )
+    height = f"grid-template-rows:repeat({len(rows)},{_ROW_HEIGHT} {_ROW_GAP})"
+    return f'<div class="rows" style="{height}">{extra_html}{"".join(cells)}</div>'
 
 
-def _flow(counts: Sequence[int | None], widest: int) -> str:
+def _funnel_band(counts: Sequence[int | None], widest: int) -> str:
     """A pale band from each stage to the next known one, so that the eye follows the players down."""
-    known = [(row, count) for row, count in enumerate(counts) if count is not None]
+    known_counts = [(row, count) for row, count in enumerate(counts) if count is not None]
     return "".join(
-        f'<div class="flow" style="grid-row:{2 * above + 2}/{2 * below + 1};background:{palette.FLOW};clip-path:'
+        f'<div class="flow" style="grid-row:{2 * above + 2}/{2 * below + 1};background:{palette.FUNNEL_BAND_FILL};clip-path:'
         f'polygon(0 0,{100 * before / widest:.2f}% 0,{100 * after / widest:.2f}% 100%,0 100%)"></div>'
-        for (above, before), (below, after) in pairwise(known)
+        for (above, before), (below, after) in pairwise(known_counts)
     )
 
 
-def _kind(each: Missing) -> str:
+def _loss_kind(entry: MissingPlayer) -> str:
     """How a picture tells a missing player: lost, not explained, or not there for a good reason."""
-    if each.why is Why.UNEXPLAINED:
+    if entry.reason is LossReason.UNEXPLAINED:
         return "unexplained"
-    if each.why is Why.NOT_RUN_YET:
+    if entry.reason is LossReason.NOT_RUN_YET:
         return "not run yet"
-    return "on purpose" if each.expected else "lost here"
+    return "on purpose" if entry.intentional else "lost here"
 
 
-def _beside(count: int | None, gone: Mapping[str, int], most: int) -> str:
-    told = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
-    for kind, number in gone.items():
-        if number and kind in _LOST:
-            size = "1.15em" if number == most else "1em"
-            told.append(f'<b style="color:{palette.alarm()};font-size:{size}">−{number:,} {kind}</b>')
+def _row_label(count: int | None, losses: Mapping[str, int], max_loss: int) -> str:
+    parts = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
+    for kind, number in losses.items():
+        if number and kind in _LOSS_KINDS:
+            font_size = "1.15em" if number == max_loss else "1em"
+            parts.append(f'<b style="color:{palette.alert_text_color()};font-size:{font_size}">−{number:,} {kind}</b>')
         elif number:
-            told.append(f"<span>−{number:,} {kind}</span>")
-    return " ".join(told)
+            parts.append(f"<span>−{number:,} {kind}</span>")
+    return " ".join(parts)

@@ -10,197 +10,217 @@ from html import escape
 import streamlit as st
 
 from app.charts import palette
-from app.charts.time_axis import Stretch, fold, pauses, place
-from app.components import text_format as words
+from app.charts.time_axis import AxisSegment, broken_axis, gaps, position
+from app.components import text_format
 from app.state import reads, session
 from services.batches.reader import Batches
 from services.core.clock import ET, night_window
-from services.core.result import SEVERITY, Health, Reading, worst
-from services.reports.night_events import ACTIONS, ALERTS, BATCHES, LANES, REJECTED, SCALED, Mark, NightLine, night_line
-from services.scaling.service_widths import Widths
+from services.core.result import SEVERITY_ORDER, Health, Result, worst
+from services.reports.night_events import (
+    ACTIONS,
+    ALERTS,
+    BATCHES,
+    LANES,
+    REJECTED,
+    SCALED,
+    NightEvent,
+    NightEvents,
+    night_events,
+)
+from services.scaling.service_widths import ServiceCapacities
 from services.telemetry.dml_jobs import DmlReport
 
-EVIDENCE = {
+PAGE_OF_LANE = {
     BATCHES: "runs",
     REJECTED: "dml_errors",
     SCALED: "concurrency",
     ALERTS: "alerts",
     ACTIONS: "action_log",
 }
-_SHAPES = {
+_SHAPE_BY_HEALTH = {
     Health.OK: "circle",
     Health.WARNING: "triangle",
     Health.CRITICAL: "cross",
     Health.UNKNOWN: "diamond",
     Health.NONE_EXPECTED: "ring",
 }
-_TOGETHER = 0.015  # points closer than this share of the axis are one mark with all their words
-_MINUTES_TOGETHER = 0.008  # the same for the beginnings of columns
-_ROOM = 0.3  # what a label needs beside its mark
+_MIN_DISTANCE = 0.015  # points closer than this share of the axis are one mark with all their words
+_MIN_COLUMN_DISTANCE = 0.008  # the same for the beginnings of columns
+_LABEL_WIDTH = 0.3  # what a label needs beside its mark
 
 
-def panel(game_date: date, batches: Reading[Batches], writes: Reading[DmlReport], widths: Reading[Widths]) -> None:
+def render(
+    game_date: date, batches: Result[Batches], writes: Result[DmlReport], capacities: Result[ServiceCapacities]
+) -> None:
     """The picture under its heading: a lane's name leads to its evidence, a mark tells its words."""
-    cloud, now = session.cloud(), session.now()
-    alerts, log = reads.alerts.begin(cloud), reads.actions.begin(cloud, *night_window(game_date))
-    line = night_line(game_date, now, batches, writes, widths, alerts(), log())
+    clients, now = session.cached_clients(), session.now()
+    alerts, log = reads.alerts.fetch_async(clients), reads.action_log.fetch_async(clients, *night_window(game_date))
+    timeline = night_events(game_date, now, batches, writes, capacities, alerts(), log())
     st.subheader("The night on one line", anchor=False)
-    if not line.marks and not line.unknown:
+    if not timeline.events and not timeline.unknown_lanes:
         st.caption(":material/bedtime: Nothing happened: no batch, rejected write, scale change, alert or action.")
         return
     with st.container(horizontal=True, gap="xsmall"):
         with st.container(width=104, gap=None, key="lanes"):
             for lane in LANES:
-                way = f"../pages/{EVIDENCE[lane]}.py"
-                st.page_link(way, label=lane, query_params=session.link())
-        st.html(picture(line), width="stretch")
-    folded = "quiet hours folded · " if len(_stretches(line)) > 1 else ""
-    st.caption(f":small[ET · {folded}a mark tells its words and UTC, a lane's name leads to its evidence]")
+                page_path = f"../pages/{PAGE_OF_LANE[lane]}.py"
+                st.page_link(page_path, label=lane, query_params=session.link_params())
+        st.html(to_html(timeline), width="stretch")
+    gap_note = "quiet hours folded · " if len(_segments(timeline)) > 1 else ""
+    st.caption(f":small[ET · {gap_note}a mark tells its words and UTC, a lane's name leads to its evidence]")
 
 
-def in_words(line: NightLine) -> str:
+def alt_text(timeline: NightEvents) -> str:
     """What lies on each lane; the marks tell the rest themselves."""
-    told = [f"The night of {session.day(line.game_date)} in ET."]
+    sentences = [f"The night of {session.format_day(timeline.game_date)} in ET."]
     for lane in LANES:
-        marks = len(line.of(lane))
-        if lane in line.unknown:
-            told.append(f"{lane.capitalize()} are unknown: {line.unknown[lane].rstrip('.')}.")
-        if marks or lane not in line.unknown:
-            told.append(f"{lane.capitalize()}: {words.many(marks, 'mark') if marks else 'none'}.")
-    return " ".join(told)
+        marks = len(timeline.in_lane(lane))
+        if lane in timeline.unknown_lanes:
+            sentences.append(f"{lane.capitalize()} are unknown: {timeline.unknown_lanes[lane].rstrip('.')}.")
+        if marks or lane not in timeline.unknown_lanes:
+            sentences.append(f"{lane.capitalize()}: {text_format.pluralize(marks, 'mark') if marks else 'none'}.")
+    return " ".join(sentences)
 
 
-def picture(line: NightLine) -> str:
+def to_html(timeline: NightEvents) -> str:
     """One lane for each kind; the axis leaves out the hours in which nothing happened."""
-    stretches = _stretches(line)
+    segments = _segments(timeline)
     lanes = []
     for lane in LANES:
-        marks = line.of(lane)
-        draw = {REJECTED: _columns, BATCHES: _bars}.get(lane, _points)
-        drawn = draw(marks, stretches) if marks else []
-        if lane in line.unknown or not marks:
-            drawn.append(_says(0.0, "unknown" if lane in line.unknown else "none", "after", 1.0))
-        lanes.append(f'<div class="lane">{"".join(drawn)}</div>')
-    lanes.insert(0, f'<div class="above">{_folds(stretches)}</div>')
-    return f'<div class="night" role="group" aria-label="{escape(in_words(line))}">{"".join(lanes)}{_axis(stretches)}</div>'
+        marks = timeline.in_lane(lane)
+        draw = {REJECTED: _draw_columns, BATCHES: _draw_bars}.get(lane, _draw_points)
+        parts = draw(marks, segments) if marks else []
+        if lane in timeline.unknown_lanes or not marks:
+            parts.append(_label_html(0.0, "unknown" if lane in timeline.unknown_lanes else "none", "after", 1.0))
+        lanes.append(f'<div class="lane">{"".join(parts)}</div>')
+    lanes.insert(0, f'<div class="above">{_gap_bands(segments)}</div>')
+    return f'<div class="night" role="group" aria-label="{escape(alt_text(timeline))}">{"".join(lanes)}{_axis_html(segments)}</div>'
 
 
-def _stretches(line: NightLine) -> tuple[Stretch, ...]:
-    return fold([mark.at for mark in line.marks] + [mark.ended for mark in line.marks if mark.ended])
+def _segments(timeline: NightEvents) -> tuple[AxisSegment, ...]:
+    return broken_axis([mark.at for mark in timeline.events] + [mark.ended for mark in timeline.events if mark.ended])
 
 
-def _axis(stretches: tuple[Stretch, ...]) -> str:
-    ticks = [(each.left, each.start) for each in stretches]
-    ticks += [(each.right, each.end) for each in stretches[-1:] if each.right - each.left > 0.2]
-    told = (f'<span style="left:{_pct(x)}">{at.astimezone(ET):%H:%M}</span>' for x, at in ticks)
-    return f'<div class="below">{"".join(told)}</div>'
+def _axis_html(segments: tuple[AxisSegment, ...]) -> str:
+    ticks = [(segment.left, segment.start) for segment in segments]
+    ticks += [(segment.right, segment.end) for segment in segments[-1:] if segment.right - segment.left > 0.2]
+    labels = (f'<span style="left:{_pct(x)}">{at.astimezone(ET):%H:%M}</span>' for x, at in ticks)
+    return f'<div class="below">{"".join(labels)}</div>'
 
 
-def _folds(stretches: tuple[Stretch, ...]) -> str:
+def _gap_bands(segments: tuple[AxisSegment, ...]) -> str:
     """The folded pauses as bands through all lanes, each with its length above it."""
     return "".join(
-        f'<i class="fold" style="left:{_pct(middle)};background:{palette.TRACK}"></i>'
-        f'<span style="left:{_pct(middle)}">{_long(length)}</span>'
-        for middle, length in pauses(stretches)
+        f'<i class="fold" style="left:{_pct(middle)};background:{palette.NEUTRAL_FILL}"></i>'
+        f'<span style="left:{_pct(middle)}">{_format_duration(length)}</span>'
+        for middle, length in gaps(segments)
     )
 
 
-def _long(length: timedelta) -> str:
+def _format_duration(length: timedelta) -> str:
     hours, minutes = divmod(int(length.total_seconds()) // 60, 60)
     return f"{hours} h {minutes:02d}" if hours else f"{minutes} min"
 
 
-def _bars(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
-    drawn, free = [], 0.0
-    lefts = [place(stretches, mark.at) for mark in marks]
-    for mark, left in zip(marks, lefts, strict=True):
-        right = place(stretches, mark.ended or mark.at)
-        inside = escape(mark.label) if right - left > _ROOM else ""
-        drawn.append(_mark([mark], mark.health, "bar", left, f"width:max(3px,{_pct(right - left)})", inside))
-        label, free = _beside("" if inside else mark.label, left, right, free, lefts)
-        drawn.append(label)
-    return drawn
+def _draw_bars(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+    parts, free_from = [], 0.0
+    positions = [position(segments, mark.at) for mark in marks]
+    for mark, left in zip(marks, positions, strict=True):
+        right = position(segments, mark.ended or mark.at)
+        inner_html = escape(mark.label) if right - left > _LABEL_WIDTH else ""
+        parts.append(_mark_html([mark], mark.health, "bar", left, f"width:max(3px,{_pct(right - left)})", inner_html))
+        label, free_from = _place_label("" if inner_html else mark.label, left, right, free_from, positions)
+        parts.append(label)
+    return parts
 
 
-def _columns(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
+def _draw_columns(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
     """Rejected writes by minute, the worst minute as high as its lane."""
-    most, drawn = max(mark.count for mark in marks), []
-    for group in _joined(marks, stretches, _MINUTES_TOGETHER):
-        left, right = place(stretches, group[0].at), place(stretches, group[-1].ended or group[-1].at)
+    max_count, parts = max(mark.count for mark in marks), []
+    for group in _merge_close_marks(marks, segments, _MIN_COLUMN_DISTANCE):
+        left, right = position(segments, group[0].at), position(segments, group[-1].ended or group[-1].at)
         worst_minute = max(mark.count for mark in group)
-        size = f"width:max(4px,{_pct(0.92 * (right - left))});height:{15 + 65 * worst_minute / most:.0f}%"
-        drawn.append(_mark([_summed(group)], group[0].health, "column", left, size))
-    left, right = place(stretches, marks[0].at), place(stretches, marks[-1].ended or marks[-1].at)
+        size_css = f"width:max(4px,{_pct(0.92 * (right - left))});height:{15 + 65 * worst_minute / max_count:.0f}%"
+        parts.append(_mark_html([_sum_marks(group)], group[0].health, "column", left, size_css))
+    left, right = position(segments, marks[0].at), position(segments, marks[-1].ended or marks[-1].at)
     total = sum(mark.count for mark in marks)
-    return [*drawn, _beside(f"{total:,}, at most {most:,} a minute", left, right, 0.0, [left])[0]]
+    return [*parts, _place_label(f"{total:,}, at most {max_count:,} a minute", left, right, 0.0, [left])[0]]
 
 
-def _summed(marks: Sequence[Mark]) -> Mark:
+def _sum_marks(marks: Sequence[NightEvent]) -> NightEvent:
     """Several minutes as one mark with their sum."""
     if len(marks) == 1:
         return marks[0]
-    total, most = sum(mark.count for mark in marks), max(mark.count for mark in marks)
-    until = words.exact_time(marks[-1].ended or marks[-1].at)
-    return replace(marks[0], sentence=f"to {until}: {total:,} writes rejected, at most {most:,} in a minute")
+    total, max_count = sum(mark.count for mark in marks), max(mark.count for mark in marks)
+    until_text = text_format.format_exact_time(marks[-1].ended or marks[-1].at)
+    return replace(marks[0], message=f"to {until_text}: {total:,} writes rejected, at most {max_count:,} in a minute")
 
 
-def _points(marks: Sequence[Mark], stretches: tuple[Stretch, ...]) -> list[str]:
-    groups = _joined(marks, stretches, _TOGETHER)
-    places = [place(stretches, group[0].at) for group in groups]
-    drawn, free = [], 0.0
-    for group, x in zip(groups, places, strict=True):
+def _draw_points(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+    groups = _merge_close_marks(marks, segments, _MIN_DISTANCE)
+    positions = [position(segments, group[0].at) for group in groups]
+    parts, free_from = [], 0.0
+    for group, x in zip(groups, positions, strict=True):
         health = worst(mark.health for mark in group)
-        drawn.append(_mark(group, health, "point", x))
-        first = min(group, key=lambda mark: SEVERITY.index(mark.health))
-        told, free = _beside(first.label if len(group) == 1 else f"{first.label} +{len(group) - 1}", x, x, free, places)
-        drawn.append(told)
-    return drawn
+        parts.append(_mark_html(group, health, "point", x))
+        first = min(group, key=lambda mark: SEVERITY_ORDER.index(mark.health))
+        label_html, free_from = _place_label(
+            first.label if len(group) == 1 else f"{first.label} +{len(group) - 1}", x, x, free_from, positions
+        )
+        parts.append(label_html)
+    return parts
 
 
-def _joined(marks: Sequence[Mark], stretches: tuple[Stretch, ...], nearer: float) -> list[tuple[Mark, ...]]:
+def _merge_close_marks(
+    marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...], min_distance: float
+) -> list[tuple[NightEvent, ...]]:
     """Marks that would lie on each other, as one."""
-    groups: list[list[Mark]] = []
+    groups: list[list[NightEvent]] = []
     for mark in marks:
-        if groups and place(stretches, mark.at) - place(stretches, groups[-1][0].at) < nearer:
+        if groups and position(segments, mark.at) - position(segments, groups[-1][0].at) < min_distance:
             groups[-1].append(mark)
         else:
             groups.append([mark])
     return [tuple(group) for group in groups]
 
 
-def _mark(marks: Sequence[Mark], health: Health, kind: str, x: float, size: str = "", inside: str = "") -> str:
+def _mark_html(
+    marks: Sequence[NightEvent], health: Health, kind: str, x: float, size_css: str = "", inner_html: str = ""
+) -> str:
     """A mark that pointer, finger and keyboard reach; it tells ET, UTC and the whole sentence. What was logged stays text."""
-    told = [(words.exact_time(mark.at), mark.sentence) for mark in marks]
-    tip = "".join(f"<span><b>{at}</b> {escape(sentence)}</span>" for at, sentence in told)
-    label = escape(f"{health}: " + "; ".join(f"{at} {sentence}" for at, sentence in told))
-    look = f"left:{_pct(x)};{size};--mark:{palette.OF_HEALTH[health]}"
+    entries = [(text_format.format_exact_time(mark.at), mark.message) for mark in marks]
+    tooltip = "".join(f"<span><b>{at}</b> {escape(sentence)}</span>" for at, sentence in entries)
+    label = escape(f"{health}: " + "; ".join(f"{at} {sentence}" for at, sentence in entries))
+    style = f"left:{_pct(x)};{size_css};--mark:{palette.COLOR_BY_HEALTH[health]}"
     side = "to-left" if x > 0.5 else "to-right"
     return (
-        f'<span class="mark {kind} {_SHAPES[health]}" style="{look}" tabindex="0" role="img" aria-label="{label}">'
-        f'<i>{inside}</i><span class="tip {side}">{tip}</span></span>'
+        f'<span class="mark {kind} {_SHAPE_BY_HEALTH[health]}" style="{style}" tabindex="0" role="img" aria-label="{label}">'
+        f'<i>{inner_html}</i><span class="tip {side}">{tooltip}</span></span>'
     )
 
 
-def _beside(label: str, left: float, right: float, free: float, places: Sequence[float]) -> tuple[str, float]:
+def _place_label(
+    label: str, left: float, right: float, free_from: float, positions: Sequence[float]
+) -> tuple[str, float]:
     """A few words on the side where there is room, and where room begins for the next mark; without room the mark tells them.
 
     `free` is where it begins for this one: behind the mark before and its words.
     """
-    after = min((x for x in places if x > left), default=1.0)
+    next_left = min((x for x in positions if x > left), default=1.0)
     if not label:
         return "", right
-    if after - right > _ROOM:
-        return _says(right, escape(label), "after", after - right), after
-    if left - free > _ROOM:
-        return _says(left, escape(label), "before", left - free), right
+    if next_left - right > _LABEL_WIDTH:
+        return _label_html(right, escape(label), "after", next_left - right), next_left
+    if left - free_from > _LABEL_WIDTH:
+        return _label_html(left, escape(label), "before", left - free_from), right
     return "", right
 
 
-def _says(x: float, words: str, side: str, room: float) -> str:
+def _label_html(x: float, text_html: str, side: str, max_width: float) -> str:
     """Words that begin, or end, a mark's width from a place, and end where their room ends."""
-    at = f"left:{_pct(x)}" if side == "after" else f"right:{_pct(1 - x)}"
-    return f'<span class="said {side}" style="{at};max-width:{_pct(room)}">{words}</span>'
+    placement = f"left:{_pct(x)}" if side == "after" else f"right:{_pct(1 - x)}"
+    return f'<span class="said {side}" style="{placement};max-width:{_pct(max_width)}">{text_html}</span>'
 
 
-def _pct(share: float) -> str:
-    return f"{100 * share:.2f}%"
+def _pct(fraction: float) -> str:
+    return f"{100 * fraction:.2f}%"

@@ -7,11 +7,11 @@ import streamlit as st
 from services.core.result import Health
 
 BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#a3690f", "#3d8259", "#70777d", "#7a5ca3"
-TRACK = "rgba(138,146,152,0.18)"
-FLOW = "rgba(86,140,190,0.17)"
-INK = {"light": "#4f565b", "dark": "#b4bcc1"}
-ALARM = {"light": "#b3372a", "dark": "#ee8d80"}
-OF_HEALTH = {
+NEUTRAL_FILL = "rgba(138,146,152,0.18)"
+FUNNEL_BAND_FILL = "rgba(86,140,190,0.17)"
+TEXT_COLOR = {"light": "#4f565b", "dark": "#b4bcc1"}
+ALERT_TEXT_COLOR = {"light": "#b3372a", "dark": "#ee8d80"}
+COLOR_BY_HEALTH = {
     Health.OK: GREEN,
     Health.WARNING: AMBER,
     Health.CRITICAL: RED,
@@ -20,14 +20,14 @@ OF_HEALTH = {
 }
 
 
-def ink() -> str:
+def text_color() -> str:
     """The colour of words in a picture that cannot follow the page's theme by itself."""
-    return INK.get(_theme(), GREY)
+    return TEXT_COLOR.get(_theme(), GREY)
 
 
-def alarm() -> str:
+def alert_text_color() -> str:
     """The colour of words that must be seen first."""
-    return ALARM.get(_theme(), RED)
+    return ALERT_TEXT_COLOR.get(_theme(), RED)
 
 
 def _theme() -> str:

@@ -9,22 +9,22 @@ from itertools import accumulate
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.charts.palette import AMBER, BLUE, RED, TRACK, ink
+from app.charts.palette import AMBER, BLUE, NEUTRAL_FILL, RED, text_color
 from services.core.clock import ET
-from services.policy.dml_limits import ADMITTED, DML_RUNNING, DML_WAITING
+from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_RUNNING_DML
 from services.telemetry.dml_jobs import DmlReport, WriteAttempt
 
-_STILL = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
+_STATIC_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
 
 
-def show(figure: go.Figure, key: str, alt: str) -> None:
+def show_figure(figure: go.Figure, key: str, alt: str) -> None:
     """Put a figure on the page, with the sentence that says what it shows."""
-    st.plotly_chart(figure, key=key, alt=alt, config=_STILL)
+    st.plotly_chart(figure, key=key, alt=alt, config=_STATIC_CONFIG)
 
 
-def of_night(report: DmlReport) -> go.Figure:
+def dml_figure(report: DmlReport) -> go.Figure:
     """Writes by minute, and below them on the same line of time how many statements stood at once against what is admitted."""
-    figure = _blank(400)
+    figure = _base_figure(400)
     figure.update_layout(
         xaxis={"tickformat": "%H:%M", "anchor": "y2"},
         yaxis={"domain": [0.56, 1]},
@@ -34,25 +34,25 @@ def of_night(report: DmlReport) -> go.Figure:
         margin_t=46,
         legend_y=1.08,
     )
-    _by_minute(figure, report)
-    _outstanding(figure, report.attempts)
+    _add_writes_by_minute(figure, report)
+    _add_outstanding(figure, report.attempts)
     if report.alert_at is not None:
-        _mark(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
+        _add_marker(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
     return figure
 
 
-def _by_minute(figure: go.Figure, report: DmlReport) -> None:
-    minutes = [_there(minute) + timedelta(seconds=30) for minute, _, _ in report.by_minute]
+def _add_writes_by_minute(figure: go.Figure, report: DmlReport) -> None:
+    minutes = [_to_eastern_naive(minute) + timedelta(seconds=30) for minute, _, _ in report.by_minute]
     kinds = (
         ("accepted", [attempted - rejected for _, attempted, rejected in report.by_minute], BLUE),
         ("rejected", [rejected for _, _, rejected in report.by_minute], RED),
     )
-    for name, counts, colour in kinds:
+    for name, counts, color in kinds:
         figure.add_bar(
             x=minutes,
             y=counts,
             name=name,
-            marker_color=colour,
+            marker_color=color,
             width=40_000,
             text=[n or "" for n in counts],
             textposition="inside",
@@ -61,14 +61,18 @@ def _by_minute(figure: go.Figure, report: DmlReport) -> None:
             hovertemplate="%{x|%H:%M} ET: %{y} " + name + "<extra></extra>",
         )
     if minutes:
-        ended = [_there(each.ended) for each in report.attempts if each.ok is not False and each.ended is not None]
+        ended = [
+            _to_eastern_naive(attempt.ended)
+            for attempt in report.attempts
+            if attempt.ok is not False and attempt.ended is not None
+        ]
         figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max([*minutes, *ended]) + timedelta(minutes=3)])
 
 
-def _outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:
-    times, counts = at_once(attempts)
+def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:
+    times, counts = outstanding_over_time(attempts)
     figure.add_scatter(
-        x=[_there(at) for at in times],
+        x=[_to_eastern_naive(at) for at in times],
         y=counts,
         yaxis="y2",
         mode="lines",
@@ -79,40 +83,47 @@ def _outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:
         showlegend=False,
         hovertemplate="%{x|%H:%M:%S} ET: %{y} running or waiting<extra></extra>",
     )
-    figure.update_layout(yaxis2_range=[0, max([ADMITTED, *counts]) * 1.35])
-    words = f"running or waiting at once; {DML_RUNNING} running + {DML_WAITING} waiting = {ADMITTED} are admitted"
-    _limit(figure, ADMITTED, words)
+    figure.update_layout(yaxis2_range=[0, max([MAX_OUTSTANDING_DML, *counts]) * 1.35])
+    limit_text = f"running or waiting at once; {MAX_RUNNING_DML} running + {MAX_QUEUED_DML} waiting = {MAX_OUTSTANDING_DML} are admitted"
+    _add_limit_line(figure, MAX_OUTSTANDING_DML, limit_text)
 
 
-def at_once(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
+def outstanding_over_time(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
     """Every instant at which the number of admitted, unfinished statements changed, and the number after it."""
-    admitted = [attempt for attempt in attempts if attempt.ok is not False]
-    steps = [(attempt.at, 1) for attempt in admitted] + [(a.ended, -1) for a in admitted if a.ended is not None]
-    steps.sort()
-    return [at for at, _ in steps], list(accumulate(change for _, change in steps))
+    accepted = [attempt for attempt in attempts if attempt.ok is not False]
+    changes = [(attempt.at, 1) for attempt in accepted] + [(a.ended, -1) for a in accepted if a.ended is not None]
+    changes.sort()
+    return [at for at, _ in changes], list(accumulate(change for _, change in changes))
 
 
-def _limit(figure: go.Figure, at: float, words: str) -> None:
+def _add_limit_line(figure: go.Figure, limit: float, text: str) -> None:
     """A dotted line across the lower picture, named above its left end."""
     line = {"color": RED, "width": 1, "dash": "dot"}
-    figure.add_shape(x0=0, x1=1, xref="paper", y0=at, y1=at, yref="y2", line=line)
-    look = {"xref": "paper", "yref": "y2", "showarrow": False, "xanchor": "left", "yanchor": "bottom"}
-    figure.add_annotation(x=0, y=at, text=words, font={"color": ink(), "size": 11.5}, **look)
+    figure.add_shape(x0=0, x1=1, xref="paper", y0=limit, y1=limit, yref="y2", line=line)
+    placement = {"xref": "paper", "yref": "y2", "showarrow": False, "xanchor": "left", "yanchor": "bottom"}
+    figure.add_annotation(x=0, y=limit, text=text, font={"color": text_color(), "size": 11.5}, **placement)
 
 
-def _mark(figure: go.Figure, at: datetime, words: str) -> None:
-    figure.add_shape(x0=_there(at), x1=_there(at), y0=0, y1=1, yref="paper", line={"color": AMBER, "width": 1.5})
+def _add_marker(figure: go.Figure, at: datetime, text: str) -> None:
+    figure.add_shape(
+        x0=_to_eastern_naive(at),
+        x1=_to_eastern_naive(at),
+        y0=0,
+        y1=1,
+        yref="paper",
+        line={"color": AMBER, "width": 1.5},
+    )
     figure.add_annotation(
-        x=_there(at), y=1, yref="paper", yanchor="bottom", xanchor="left", text=words, showarrow=False
+        x=_to_eastern_naive(at), y=1, yref="paper", yanchor="bottom", xanchor="left", text=text, showarrow=False
     )
 
 
-def _there(at: datetime) -> datetime:
+def _to_eastern_naive(at: datetime) -> datetime:
     """Wall time in New York, without the zone: Plotly draws the digits it is given."""
     return at.astimezone(ET).replace(tzinfo=None)
 
 
-def _blank(height: int) -> go.Figure:
+def _base_figure(height: int) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=height,
@@ -122,13 +133,17 @@ def _blank(height: int) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         uniformtext={"minsize": 10, "mode": "show"},
-        font={"size": 13, "color": ink()},
+        font={"size": 13, "color": text_color()},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     figure.update_xaxes(
-        tickfont={"size": 12, "color": ink()}, fixedrange=True, showgrid=False, zeroline=False, automargin=True
+        tickfont={"size": 12, "color": text_color()}, fixedrange=True, showgrid=False, zeroline=False, automargin=True
     )
     figure.update_yaxes(
-        tickfont={"size": 12.5, "color": ink()}, fixedrange=True, gridcolor=TRACK, zeroline=False, automargin=True
+        tickfont={"size": 12.5, "color": text_color()},
+        fixedrange=True,
+        gridcolor=NEUTRAL_FILL,
+        zeroline=False,
+        automargin=True,
     )
     return figure

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import sqrt
 
-QUIET = timedelta(minutes=20)  # a pause shorter than this is not worth folding
-MOST = 5  # busy stretches beside each other; more cannot be labelled on a small screen
-FOLD = 0.05  # the share of the axis that a folded pause takes
+MIN_GAP = timedelta(minutes=20)  # a pause shorter than this is not worth folding
+MAX_SEGMENTS = 5  # busy stretches beside each other; more cannot be labelled on a small screen
+GAP_WIDTH = 0.05  # the share of the axis that a folded pause takes
 _MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class AxisSegment:
     """A busy piece of the night and the part of the axis, 0 to 1, on which it is drawn."""
 
     start: datetime
@@ -25,47 +25,51 @@ class Stretch:
     right: float
 
 
-def fold(instants: Iterable[datetime]) -> tuple[Stretch, ...]:
+def broken_axis(instants: Iterable[datetime]) -> tuple[AxisSegment, ...]:
     """The busy stretches of a night, cut at its longest pauses; without any instant there are none."""
     times = sorted(set(instants))
     if not times:
         return ()
-    pauses = sorted(((b - a, b) for a, b in pairwise(times) if b - a > QUIET), reverse=True)
-    cuts = sorted(after for _, after in pauses[: MOST - 1])
+    long_gaps = sorted(((b - a, b) for a, b in pairwise(times) if b - a > MIN_GAP), reverse=True)
+    cuts = sorted(after for _, after in long_gaps[: MAX_SEGMENTS - 1])
     edges = [times[0], *cuts]
     ends = [times[bisect_right(times, cut) - 2] for cut in cuts] + [times[-1]]
-    return _laid_out([(_down(start), _down(end) + 2 * _MINUTE) for start, end in zip(edges, ends, strict=True)])
+    return _allocate_width(
+        [(_floor_minute(start), _floor_minute(end) + 2 * _MINUTE) for start, end in zip(edges, ends, strict=True)]
+    )
 
 
-def _laid_out(pieces: list[tuple[datetime, datetime]]) -> tuple[Stretch, ...]:
+def _allocate_width(pieces: list[tuple[datetime, datetime]]) -> tuple[AxisSegment, ...]:
     """A longer stretch gets more room, but not in proportion: three minutes of trouble must stay readable."""
     weights = [sqrt(max(4.0, (end - start) / _MINUTE)) for start, end in pieces]
-    room, at, found = 1 - FOLD * (len(pieces) - 1), 0.0, []
+    usable_width, left, segments = 1 - GAP_WIDTH * (len(pieces) - 1), 0.0, []
     for (start, end), weight in zip(pieces, weights, strict=True):
-        right = at + room * weight / sum(weights)
-        found.append(Stretch(start, end, at, right))
-        at = right + FOLD
-    return tuple(found)
+        right = left + usable_width * weight / sum(weights)
+        segments.append(AxisSegment(start, end, left, right))
+        left = right + GAP_WIDTH
+    return tuple(segments)
 
 
-def _down(at: datetime) -> datetime:
+def _floor_minute(at: datetime) -> datetime:
     """A minute's beginning, with one more for air."""
     return at.replace(second=0, microsecond=0) - _MINUTE
 
 
-def place(stretches: tuple[Stretch, ...], at: datetime) -> float:
+def position(segments: tuple[AxisSegment, ...], at: datetime) -> float:
     """Where an instant lies on the axis; within a folded pause, in the fold."""
-    last = stretches[0]
-    for each in stretches:
-        if at < each.start:
-            return (last.right + each.left) / 2 if last is not each else each.left
-        if at <= each.end:
-            return each.left + (each.right - each.left) * ((at - each.start) / (each.end - each.start))
-        last = each
-    return last.right
+    previous = segments[0]
+    for segment in segments:
+        if at < segment.start:
+            return (previous.right + segment.left) / 2 if previous is not segment else segment.left
+        if at <= segment.end:
+            return segment.left + (segment.right - segment.left) * (
+                (at - segment.start) / (segment.end - segment.start)
+            )
+        previous = segment
+    return previous.right
 
 
-def pauses(stretches: tuple[Stretch, ...]) -> list[tuple[float, timedelta]]:
+def gaps(segments: tuple[AxisSegment, ...]) -> list[tuple[float, timedelta]]:
     """The middle of each fold on the axis, and how long nothing happened there."""
-    pairs = pairwise(stretches)
-    return [((one.right + other.left) / 2, other.start - one.end) for one, other in pairs]
+    pairs = pairwise(segments)
+    return [((earlier.right + later.left) / 2, later.start - earlier.end) for earlier, later in pairs]

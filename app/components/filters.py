@@ -7,18 +7,18 @@ from collections.abc import Mapping
 import streamlit as st
 
 
-def pills(label: str, counts: Mapping[str, int], name: str) -> list[str]:
+def filter_pills(label: str, counts: Mapping[str, int], name: str) -> list[str]:
     """Which of the kinds are wanted, none meaning all; `name` is the key and the name in the address.
 
     Streamlit's own binding would write the counts into the address, where they are wrong a minute later.
     """
-    asked = st.query_params.get_all(name)
-    valid = [kind for kind in asked if kind in counts]
-    if asked != valid:
-        _tell(name, valid)
+    requested = st.query_params.get_all(name)
+    valid = [kind for kind in requested if kind in counts]
+    if requested != valid:
+        _write_query_param(name, valid)
 
     def changed() -> None:
-        _tell(name, st.session_state[name])
+        _write_query_param(name, st.session_state[name])
 
     return st.pills(
         label,
@@ -33,26 +33,26 @@ def pills(label: str, counts: Mapping[str, int], name: str) -> list[str]:
     )
 
 
-def _tell(name: str, kinds: list[str]) -> None:
+def _write_query_param(name: str, kinds: list[str]) -> None:
     if kinds:
         st.query_params[name] = kinds
     else:
         st.query_params.pop(name, None)
 
 
-def words(placeholder: str, name: str) -> list[str]:
+def search_terms(placeholder: str, name: str) -> list[str]:
     """What is searched for, in lower case; every word must stand in the row."""
-    asked = st.text_input(
+    query = st.text_input(
         "Search", placeholder=placeholder, key=name, bind="query-params", max_chars=100, label_visibility="collapsed"
     )
-    return (asked or "").lower().split()
+    return (query or "").lower().split()
 
 
-def bar(label: str, counts: Mapping[str, int], placeholder: str, name: str) -> tuple[list[str], list[str]]:
+def filter_bar(label: str, counts: Mapping[str, int], placeholder: str, name: str) -> tuple[list[str], list[str]]:
     """Kinds at the left, a search at the right: the same on every page."""
     left, right = st.columns([3, 1], vertical_alignment="center")
     with left:
-        kinds = pills(label, counts, f"{name}_kind")
+        kinds = filter_pills(label, counts, f"{name}_kind")
     with right:
-        found = words(placeholder, f"{name}_find")
-    return kinds, found
+        terms = search_terms(placeholder, f"{name}_find")
+    return kinds, terms

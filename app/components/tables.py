@@ -10,11 +10,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.components import text_format as words
+from app.components import text_format
 from services.core.clock import ET
 
 Row = Mapping[str, Any]
-_FORMULA = (
+_FORMULA_PREFIXES = (
     "=",
     "+",
     "-",
@@ -27,35 +27,35 @@ _FORMULA = (
     "\uff0d",
     "\uff20",
 )  # the wide ones are read as the plain
-ROW_PX = 28
+ROW_HEIGHT_PX = 28
 
 
-def table(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
+def data_grid(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
     """A dense table with its own safe download; without rows, the sentence `empty`. `columns` are column_config."""
     if not rows:
-        st.caption(words.plain(empty))
+        st.caption(text_format.escape_markdown(empty))
         return
-    times = {
+    datetime_columns = {
         label: st.column_config.DatetimeColumn(
             f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET), help="New York; the CSV has UTC"
         )
         for label, value in rows[0].items()
         if isinstance(value, datetime)
     }
-    height = ROW_PX * (min(len(rows), height_rows) + 1) + 3
+    height = ROW_HEIGHT_PX * (min(len(rows), height_rows) + 1) + 3
     st.dataframe(
         [dict(row) for row in rows],
         hide_index=True,
-        row_height=ROW_PX,
+        row_height=ROW_HEIGHT_PX,
         height=height,
-        column_config={**times, **columns},
+        column_config={**datetime_columns, **columns},
         placeholder="—",
         key=f"table {name}",
         alt=alt,
     )
     st.download_button(
-        f"CSV, {words.many(len(rows), 'row')}",
-        lambda: as_csv(rows),
+        f"CSV, {text_format.pluralize(len(rows), 'row')}",
+        lambda: to_csv(rows),
         file_name=f"{name}.csv",
         mime="text/csv",
         icon=":material/download:",
@@ -70,30 +70,33 @@ def percent_column() -> Any:
     return st.column_config.NumberColumn(format="%.1f %%")
 
 
-def listing(rows: Sequence[Row], alt: str, empty: str) -> None:
+def text_table(rows: Sequence[Row], alt: str, empty: str) -> None:
     """A short table as text, each cell escaped unless it is our own markup."""
     if not rows:
-        st.caption(words.plain(empty))
+        st.caption(text_format.escape_markdown(empty))
         return
     cells = [
-        {label: value if isinstance(value, int) else words.plain(value or "—") for label, value in row.items()}
+        {
+            label: value if isinstance(value, int) else text_format.escape_markdown(value or "—")
+            for label, value in row.items()
+        }
         for row in rows
     ]
     st.table(cells, border="horizontal", hide_index=True, alt=alt)
 
 
-def as_csv(rows: Sequence[Row]) -> bytes:
+def to_csv(rows: Sequence[Row]) -> bytes:
     """Rows as CSV that a spreadsheet cannot run: text that would start a formula is quoted. Times are UTC."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(list(rows[0]) if rows else [])
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    writer.writerows([_escape_csv_cell(value) for value in row.values()] for row in rows)
     return out.getvalue().encode("utf-8-sig")
 
 
-def _cell(value: Any) -> Any:
+def _escape_csv_cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and (value.lstrip().startswith(_FORMULA) or value.startswith(_FORMULA)):
+    if isinstance(value, str) and (value.lstrip().startswith(_FORMULA_PREFIXES) or value.startswith(_FORMULA_PREFIXES)):
         return f"'{value}"
     return value

@@ -6,67 +6,67 @@ import re
 from datetime import datetime
 
 from services.core.clock import ET
-from services.core.text import many as many
+from services.core.text import pluralize as pluralize
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
+_MARKDOWN_SPECIALS = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
 _SHORTCODE = re.compile(r":(?=[\w+-][\w+/-]*[:\[])")  # :material/…:, :emoji:, :red[…]
 
 
-class Markup(str):
+class SafeMarkdown(str):
     """Text that is ours and may be read as Markdown; everything else is escaped."""
 
     __slots__ = ()
 
 
-def plain(text: object) -> str:
+def escape_markdown(text: object) -> str:
     """Any text as Markdown that shows exactly these characters: names and log lines must never format themselves."""
-    if isinstance(text, Markup):
+    if isinstance(text, SafeMarkdown):
         return text
-    return _SHORTCODE.sub(":\N{ZERO WIDTH SPACE}", _MARKDOWN.sub(r"\\\1", " ".join(str(text).split())))
+    return _SHORTCODE.sub(":\N{ZERO WIDTH SPACE}", _MARKDOWN_SPECIALS.sub(r"\\\1", " ".join(str(text).split())))
 
 
-def whole(text: object) -> str:
+def escape_keep_percent(text: object) -> str:
     """The same, with every per cent sign kept beside its number."""
-    return plain(text).replace(" %", "\N{NO-BREAK SPACE}%")
+    return escape_markdown(text).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def count(value: int | None) -> int | str:
+def count_or_unknown(value: int | None) -> int | str:
     """A number for a table, or the word for not knowing it."""
     return "unknown" if value is None else value
 
 
-def clock_time(at: datetime) -> str:
+def format_clock_time(at: datetime) -> str:
     """14:47 ET (19:47 UTC)."""
     return f"{at.astimezone(ET):%H:%M} ET ({at:%H:%M} UTC)"
 
 
-def exact_time(at: datetime) -> str:
+def format_exact_time(at: datetime) -> str:
     """14:47:51 ET (19:47:51 UTC)."""
     return f"{at.astimezone(ET):%H:%M:%S} ET ({at:%H:%M:%S} UTC)"
 
 
-def day_time(at: datetime | None) -> str:
+def format_day_time(at: datetime | None) -> str:
     """29 Dec 14:47 ET (19:47 UTC), or a dash when nothing recorded it."""
     if at is None:
         return "—"
-    there = at.astimezone(ET)
-    return f"{there.day} {there:%b} {clock_time(at)}"
+    eastern = at.astimezone(ET)
+    return f"{eastern.day} {eastern:%b} {format_clock_time(at)}"
 
 
-def age(at: datetime, now: datetime) -> str:
+def format_age(at: datetime, now: datetime) -> str:
     """How long ago, in the unit a person would use."""
     seconds = max(0, int((now - at).total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit} ago"
+    for unit, seconds_per_unit in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * seconds_per_unit:
+            return f"{seconds // seconds_per_unit} {unit} ago"
     return f"{seconds} s ago"
 
 
-def size(count: int | None) -> str:
+def format_bytes(byte_count: int | None) -> str:
     """Bytes in the unit a person would use."""
-    if count is None:
+    if byte_count is None:
         return "unknown"
-    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= length:
-            return f"{count / length:,.1f} {unit}"
-    return f"{count} B"
+    for unit, bytes_per_unit in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if byte_count >= bytes_per_unit:
+            return f"{byte_count / bytes_per_unit:,.1f} {unit}"
+    return f"{byte_count} B"

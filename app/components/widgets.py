@@ -10,14 +10,14 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.components import text_format as words
+from app.components import text_format
 from app.state import session
 from services.core.errors import OnCallError
-from services.core.result import Health, Problem, Reading, Source
+from services.core.result import DataSource, Health, Problem, Result
 
 T = TypeVar("T")
 
-_LOOKS: dict[Health, tuple[str, str]] = {  # icon, Streamlit's colour name
+_STYLE_BY_HEALTH: dict[Health, tuple[str, str]] = {  # icon, Streamlit's colour name
     Health.OK: ("check_circle", "green"),
     Health.WARNING: ("warning", "orange"),
     Health.CRITICAL: ("error", "red"),
@@ -26,66 +26,68 @@ _LOOKS: dict[Health, tuple[str, str]] = {  # icon, Streamlit's colour name
 }
 
 
-def badge(health: Health) -> words.Markup:
+def badge(health: Health) -> text_format.SafeMarkdown:
     """A health word with its icon; the colour only repeats them."""
-    icon, colour = _LOOKS[health]
-    return words.Markup(f":{colour}-badge[:material/{icon}: {health}]")
+    icon, color = _STYLE_BY_HEALTH[health]
+    return text_format.SafeMarkdown(f":{color}-badge[:material/{icon}: {health}]")
 
 
-def verdict(health: Health, sentence: str, details: Iterable[str] = ()) -> None:
+def verdict(health: Health, headline: str, details: Iterable[str] = ()) -> None:
     """The page's answer in one line, and at most a few words below it."""
-    icon, colour = _LOOKS[health]
-    st.markdown(f"## :{colour}[:material/{icon}:] {words.whole(sentence)}")
-    if rest := [words.whole(detail) for detail in details if detail]:
+    icon, color = _STYLE_BY_HEALTH[health]
+    st.markdown(f"## :{color}[:material/{icon}:] {text_format.escape_keep_percent(headline)}")
+    if rest := [text_format.escape_keep_percent(detail) for detail in details if detail]:
         st.caption(" · ".join(rest))
-    session.let_paint()
+    session.yield_for_first_paint()
 
 
-def answer() -> tuple[DeltaGenerator, DeltaGenerator]:
+def answer_row() -> tuple[DeltaGenerator, DeltaGenerator]:
     """The two places at the top of a page: its verdict, and beside it (on a phone below it) the button that helps."""
     row = st.container(horizontal=True, vertical_alignment="center", key="answer")
     return row.container(width="stretch"), row.container(width="content", horizontal=True)
 
 
-def signal(health: Health, name: str, text: str, page: str, query: dict[str, str]) -> None:
+def signal_row(health: Health, name: str, text: str, page: str, query_params: dict[str, str]) -> None:
     """One row: state, what it is about with the way to its evidence, and what is known."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
         st.markdown(badge(health), width=106)
-        way = f"../pages/{page}.py"
-        st.page_link(way, label=f"**{name}**", query_params=query, width=108)
-        st.markdown(words.whole(text), width="stretch")
+        page_path = f"../pages/{page}.py"
+        st.page_link(page_path, label=f"**{name}**", query_params=query_params, width=108)
+        st.markdown(text_format.escape_keep_percent(text), width="stretch")
 
 
-def figure(
-    label: str, value: int | float | None, of: int | None = None, unit: str = "", about: str = "", page: str = ""
+def metric_of_total(
+    label: str, value: int | float | None, total: int | None = None, unit: str = "", note: str = "", page: str = ""
 ) -> None:
     """A number with what it is a part of; one that is not known says so and never looks like 0."""
-    shown = "unknown" if value is None else f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
-    beside = f"of {of:,} {about}".strip() if of is not None else about
-    card(label, f"{shown} {unit}".strip() if value is not None else shown, beside, page)
+    value_text = "unknown" if value is None else f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
+    description = f"of {total:,} {note}".strip() if total is not None else note
+    metric_card(label, f"{value_text} {unit}".strip() if value is not None else value_text, description, page)
 
 
-def percentage(label: str, part: int | None, whole: int | None, about: str, instead: str = "", page: str = "") -> None:
+def metric_percentage(
+    label: str, part: int | None, total: int | None, population: str, override: str = "", page: str = ""
+) -> None:
     """A share with both its numbers: 43.0 % — 68 of 158 eligible; `instead` stands for it while there is none."""
-    if part is None or whole is None:
-        card(label, "unknown", f"of {about}", page)
+    if part is None or total is None:
+        metric_card(label, "unknown", f"of {population}", page)
     else:
-        shown = instead or (f"{100 * part / whole:.1f} %" if whole else "none expected")
-        card(label, shown, f"{part:,} of {whole:,} {about}", page)
+        value_text = override or (f"{100 * part / total:.1f} %" if total else "none expected")
+        metric_card(label, value_text, f"{part:,} of {total:,} {population}", page)
 
 
-def card(label: str, value: str, beside: str, page: str = "") -> None:
+def metric_card(label: str, value: str, description: str, page: str = "") -> None:
     """A figure in its frame; its name leads to the page with its evidence, where there is one."""
     if not page:
-        st.metric(label, value, delta_description=beside or None, border=True)
+        st.metric(label, value, delta_description=description or None, border=True)
         return
     with st.container(border=True, gap="xsmall", key=f"figure {label}"):
-        way = f"../pages/{page}.py"
-        st.page_link(way, label=label, query_params=session.link())
-        st.metric(label, value, delta_description=beside or None, label_visibility="collapsed")
+        page_path = f"../pages/{page}.py"
+        st.page_link(page_path, label=label, query_params=session.link_params())
+        st.metric(label, value, delta_description=description or None, label_visibility="collapsed")
 
 
-def choice(label: str, options: Sequence[str], key: str) -> str:
+def segmented_choice(label: str, options: Sequence[str], key: str) -> str:
     """One of a few, the first unless the address names another."""
     chosen = st.segmented_control(
         label,
@@ -99,53 +101,59 @@ def choice(label: str, options: Sequence[str], key: str) -> str:
     return chosen or options[0]
 
 
-def known(reading: Reading[T], what: str = "") -> T | None:
+def value_or_notice(result: Result[T], label: str = "") -> T | None:
     """The fact, or None after saying on the page that it is unknown, since when, why, and what to do."""
-    if reading.problem is not None:
-        unknown(reading.problem, what)
-    return reading.value
+    if result.problem is not None:
+        render_problem(result.problem, label)
+    return result.value
 
 
-def unknown(problem: Problem, what: str = "") -> None:
+def render_problem(problem: Problem, label: str = "") -> None:
     """A gap that is told: never an empty table, a 0 or a green word in its place."""
-    icon, colour = _LOOKS[Health.UNKNOWN]
+    icon, color = _STYLE_BY_HEALTH[Health.UNKNOWN]
     with st.container(border=True, gap="xsmall"):
-        subject = f"{words.plain(what)}: " if what else ""
-        st.markdown(f":{colour}[:material/{icon}:] **{subject}unknown since {words.clock_time(problem.since)}**")
-        st.caption(f"{words.plain(problem.sentence)} {words.plain(problem.remedy)}")
+        subject = f"{text_format.escape_markdown(label)}: " if label else ""
+        st.markdown(
+            f":{color}[:material/{icon}:] **{subject}unknown since {text_format.format_clock_time(problem.since)}**"
+        )
+        st.caption(f"{text_format.escape_markdown(problem.message)} {text_format.escape_markdown(problem.hint)}")
 
 
-def gaps(problems: Iterable[Problem]) -> None:
+def render_problems(problems: Iterable[Problem]) -> None:
     """What a fact had to leave out because one of its sources could not be read."""
     for problem in problems:
-        unknown(problem, problem.source)
+        render_problem(problem, problem.source)
 
 
-def calm(error: OnCallError) -> None:
+def render_startup_error(error: OnCallError) -> None:
     """The whole page when the desk cannot start: one sentence, and what to do."""
-    st.markdown(f"### :violet[:material/help:] {words.plain(error.sentence)}")
-    st.markdown(words.plain(error.remedy))
+    st.markdown(f"### :violet[:material/help:] {text_format.escape_markdown(error.message)}")
+    st.markdown(text_format.escape_markdown(error.hint))
 
 
-def footer(sources: Sequence[Source], now: datetime, log: dict[str, str] | None = None) -> None:
+def source_footer(sources: Sequence[DataSource], now: datetime, log_params: dict[str, str] | None = None) -> None:
     """Where a panel's figures come from, how old they are, what they cost; and the way to the log lines about them."""
     if not sources:
         return
-    asked: dict[tuple[str, str], list[str]] = {}
+    query_names: dict[tuple[str, str], list[str]] = {}
     for source in sources:
-        system, _, question = source.name.partition(", ")
-        asked.setdefault((system, words.age(source.read_at, now)), []).append(question)
-    told = [f"{system} {', '.join(_once(names))}".strip() + f" ({old})" for (system, old), names in asked.items()]
-    billed = words.size(sum(source.bytes_billed for source in sources))
+        system, _, query_name = source.name.partition(", ")
+        query_names.setdefault((system, text_format.format_age(source.read_at, now)), []).append(query_name)
+    parts = [
+        f"{system} {', '.join(_count_names(names))}".strip() + f" ({age_text})"
+        for (system, age_text), names in query_names.items()
+    ]
+    billed = text_format.format_bytes(sum(source.bytes_billed for source in sources))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(
-            f":small[:material/database: {' · '.join(map(words.plain, told))} · {billed} billed]", width="stretch"
+            f":small[:material/database: {' · '.join(map(text_format.escape_markdown, parts))} · {billed} billed]",
+            width="stretch",
         )
-        if log is not None:
-            label = f":small[Log: {log['search']}]"
-            st.page_link("../pages/logs.py", label=label, icon=":material/article:", query_params=log)
+        if log_params is not None:
+            label = f":small[Log: {log_params['search']}]"
+            st.page_link("../pages/logs.py", label=label, icon=":material/article:", query_params=log_params)
 
 
-def _once(names: Iterable[str]) -> list[str]:
+def _count_names(names: Iterable[str]) -> list[str]:
     """Each name once, with how often it was asked."""
-    return [f"{name} ×{times}" if times > 1 else name for name, times in Counter(names).items() if name]
+    return [f"{name} ×{count}" if count > 1 else name for name, count in Counter(names).items() if name]

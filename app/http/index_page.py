@@ -8,46 +8,48 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NAME = "Prediction On-Call"
+APP_TITLE = "Prediction On-Call"
 # Where the server is: below the page's own address Streamlit's script would look first, and wait in vain for an answer.
-_SERVER = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
-LOOK = Path(__file__).with_name("style.css")  # what the theme cannot say
+_BACKEND_URL_SCRIPT = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
+STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot say
 
 
-class Document:
+class IndexPageMiddleware:
     """ASGI middleware: the answer of `app` is replaced wherever it is Streamlit's own page."""
 
     def __init__(self, app: ASGIApp, folder: Path) -> None:
-        self._app, self._page = app, document((folder / "index.html").read_text(encoding="utf-8")).encode()
+        self._app, self._page = app, render_index((folder / "index.html").read_text(encoding="utf-8")).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_page = False
 
-        async def replaced(message: Message) -> None:
+        async def replace_body(message: Message) -> None:
             nonlocal is_page
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 is_page = message["status"] == 200 and headers.get("content-type", "").startswith("text/html")
                 if is_page:
                     headers["content-length"] = str(len(self._page))
-                    for of_the_other in ("etag", "last-modified", "content-encoding"):
-                        del headers[of_the_other]
+                    for header in ("etag", "last-modified", "content-encoding"):
+                        del headers[header]
             elif is_page and message.get("more_body"):
                 return
             elif is_page and message["type"] == "http.response.body":
                 message = {**message, "body": b"" if scope["method"] == "HEAD" else self._page}
             await send(message)
 
-        await self._app(scope, receive, replaced if scope["type"] == "http" else send)
+        await self._app(scope, receive, replace_body if scope["type"] == "http" else send)
 
 
-def document(page: str) -> str:
+def render_index(page: str) -> str:
     """Streamlit's page under our name, dark from its first moment for who has it dark, and in our look before anything stands in it."""
-    look = f"<style>{_ground()}{LOOK.read_text(encoding='utf-8')}</style>"
-    named = page.replace("<title>Streamlit</title>", f"<title>{NAME}</title>").replace("<head>", f"<head>{_SERVER}", 1)
-    return named.replace("</head>", f"{look}</head>")
+    style_tag = f"<style>{_background_css()}{STYLESHEET.read_text(encoding='utf-8')}</style>"
+    titled = page.replace("<title>Streamlit</title>", f"<title>{APP_TITLE}</title>").replace(
+        "<head>", f"<head>{_BACKEND_URL_SCRIPT}", 1
+    )
+    return titled.replace("</head>", f"{style_tag}</head>")
 
 
-def _ground() -> str:
+def _background_css() -> str:
     light, dark = (st.get_option(f"theme.{kind}.backgroundColor") for kind in ("light", "dark"))
     return f"html {{ background: {light} }} @media (prefers-color-scheme: dark) {{ html {{ background: {dark} }} }}\n"

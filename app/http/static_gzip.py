@@ -13,40 +13,40 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-SMALLEST = 1_000  # bytes; below that compressing gains nothing
-KINDS = {".js", ".css", ".json", ".svg", ".wasm"}
-FOR_A_YEAR = "public, immutable, max-age=31536000"  # every name carries a digest of its content
+MIN_BYTES = 1_000  # bytes; below that compressing gains nothing
+COMPRESSIBLE = {".js", ".css", ".json", ".svg", ".wasm"}
+IMMUTABLE_CACHE_CONTROL = "public, immutable, max-age=31536000"  # every name carries a digest of its content
 
 
-class Scripts:
+class StaticGzipMiddleware:
     """ASGI middleware: answers for the files of `folder` below /static to whoever takes gzip; all else goes on to `app`."""
 
     def __init__(self, app: ASGIApp, folder: Path) -> None:
-        self._app, self._files = app, dict(_files(folder))
+        self._app, self._files = app, dict(_compressible_files(folder))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = self._files.get(scope.get("path", "")) if scope["type"] == "http" else None
         if path is None or "gzip" not in Headers(scope=scope).get("accept-encoding", ""):
             await self._app(scope, receive, send)
             return
-        body = await run_in_threadpool(packed, path)
-        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding", "Cache-Control": FOR_A_YEAR}
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        await Response(body, headers=headers, media_type=kind)(scope, receive, send)
+        body = await run_in_threadpool(compressed, path)
+        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding", "Cache-Control": IMMUTABLE_CACHE_CONTROL}
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        await Response(body, headers=headers, media_type=media_type)(scope, receive, send)
 
 
 @lru_cache(maxsize=512)
-def packed(path: Path) -> bytes:
+def compressed(path: Path) -> bytes:
     return gzip.compress(path.read_bytes(), 6)
 
 
-def pack_all(folder: Path) -> None:
+def precompress_all(folder: Path) -> None:
     """Compress everything before the first visitor asks; some two seconds of one core, 7 MB kept."""
-    for _, path in _files(folder):
-        packed(path)
+    for _, path in _compressible_files(folder):
+        compressed(path)
 
 
-def _files(folder: Path) -> Iterable[tuple[str, Path]]:
+def _compressible_files(folder: Path) -> Iterable[tuple[str, Path]]:
     for path in sorted((folder / "static").rglob("*")):
-        if path.suffix in KINDS and path.stat().st_size >= SMALLEST:
+        if path.suffix in COMPRESSIBLE and path.stat().st_size >= MIN_BYTES:
             yield f"/{path.relative_to(folder).as_posix()}", path

@@ -8,27 +8,27 @@ from google.protobuf.message import DecodeError
 from starlette.types import Message, Receive
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-log_line = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Streamlit would obey the others too: clear_cache empties everybody's answers, whoever asks, and all is read and billed anew.
-NEEDED = frozenset({"rerun_script", "stop_script", "app_heartbeat", "backend_operation_request"})
+ALLOWED_MESSAGES = frozenset({"rerun_script", "stop_script", "app_heartbeat", "backend_operation_request"})
 
 
-def only_needed(receive: Receive, who: str) -> Receive:
+def filter_messages(receive: Receive, user: str) -> Receive:
     """The same messages, without those that no page of ours sends."""
 
     async def filtered() -> Message:
         while True:
             message = await receive()
-            said = _kind(message.get("bytes"))
-            if said in NEEDED:
+            message_type = _message_type(message.get("bytes"))
+            if message_type in ALLOWED_MESSAGES:
                 return message
-            log_line.warning("Ignored: %s sent %s over the websocket", who, said)
+            logger.warning("Ignored: %s sent %s over the websocket", user, message_type)
 
     return filtered
 
 
-def _kind(data: bytes | None) -> str:
+def _message_type(data: bytes | None) -> str:
     """What a frame asks for. What is no frame of Streamlit's is its own to refuse; so it passes as a rerun."""
     if not data:
         return "rerun_script"

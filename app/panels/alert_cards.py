@@ -6,77 +6,86 @@ from datetime import datetime
 
 import streamlit as st
 
-from app.actions import dialog as actions
-from app.components import text_format as words
-from app.components import widgets
+from app.actions import dialog
+from app.components import text_format, widgets
 from app.state import session
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.alert_log import Alert, AlertState
-from services.alerts.rules import rule_of
+from services.alerts.rules import get_rule
 
-SILENCES = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
+SILENCE_DURATIONS_MIN = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
 
 
-def one(alert: Alert, now: datetime) -> None:
+def render_alert(alert: Alert, now: datetime) -> None:
     """An alert with what shows it, what helps, and what can be done with it."""
     state = alert.state(now)
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(widgets.badge(alert.severity), width=106)
-            st.markdown(f"**{words.plain(alert.sentence)}**", width="stretch")
-        taken = "" if state is AlertState.OPEN else f" by {alert.change.actor}"
-        until = f" until {words.clock_time(alert.change.silent_until)}" if alert.change.silent_until else ""
-        why = f" · {alert.change.reason}" if alert.change.reason else ""
-        told = f"{state}{taken}{until}{why} · since {words.day_time(alert.since)} · {message(alert)}"
-        st.caption(words.plain(told))
-        for finding in alert.findings[1:]:
+            st.markdown(f"**{text_format.escape_markdown(alert.message)}**", width="stretch")
+        actor_text = "" if state is AlertState.OPEN else f" by {alert.last_state_change.actor}"
+        until_text = (
+            f" until {text_format.format_clock_time(alert.last_state_change.silent_until)}"
+            if alert.last_state_change.silent_until
+            else ""
+        )
+        reason_text = f" · {alert.last_state_change.reason}" if alert.last_state_change.reason else ""
+        summary = f"{state}{actor_text}{until_text}{reason_text} · since {text_format.format_day_time(alert.since)} · {last_notification_text(alert)}"
+        st.caption(text_format.escape_markdown(summary))
+        for result in alert.rule_results[1:]:
             st.markdown(
-                f":gray[also] {words.plain(rule_of(finding['rule']).title)}: {words.plain(finding['sentence'])}"
+                f":gray[also] {text_format.escape_markdown(get_rule(result['rule']).title)}: {text_format.escape_markdown(result['sentence'])}"
             )
-        buttons(alert, state)
+        alert_buttons(alert, state)
 
 
-def message(alert: Alert) -> str:
-    last = next((e for e in reversed(alert.events) if e.event in ("telling", "told", "not told")), None)
-    if last is None:
+def last_notification_text(alert: Alert) -> str:
+    last_event = next((e for e in reversed(alert.events) if e.event in ("telling", "told", "not told")), None)
+    if last_event is None:
         return "nobody was told yet"
-    return f"{last.event} {words.exact_time(last.recorded_at)} {last.facts.get('delivery', '')}".strip()
+    return f"{last_event.event} {text_format.format_exact_time(last_event.recorded_at)} {last_event.facts.get('delivery', '')}".strip()
 
 
-def buttons(alert: Alert, state: AlertState) -> None:
-    rule, key = rule_of(alert.rule), alert.alert_id
-    date = {"date": alert.game_date.isoformat()} if alert.game_date else session.link()
+def alert_buttons(alert: Alert, state: AlertState) -> None:
+    rule, alert_id = get_rule(alert.rule), alert.alert_id
+    date_params = {"date": alert.game_date.isoformat()} if alert.game_date else session.link_params()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if rule.page != "alerts":
-            st.page_link(f"../pages/{rule.page}.py", label="Evidence", icon=":material/search:", query_params=date)
-        if rule.search:
-            log = {**date, "search": rule.search}
-            st.page_link("../pages/logs.py", label="Log", icon=":material/article:", query_params=log)
-        st.markdown(f":material/lightbulb: {words.plain(rule.remedy)}", width="stretch")
+            st.page_link(
+                f"../pages/{rule.page}.py", label="Evidence", icon=":material/search:", query_params=date_params
+            )
+        if rule.log_preset:
+            log_params = {**date_params, "search": rule.log_preset}
+            st.page_link("../pages/logs.py", label="Log", icon=":material/article:", query_params=log_params)
+        st.markdown(f":material/lightbulb: {text_format.escape_markdown(rule.hint)}", width="stretch")
         if state is AlertState.OPEN:
-            actions.offer(ACKNOWLEDGE, key=key, primary=True, alert_id=key)
+            dialog.action_button(ACKNOWLEDGE, key=alert_id, primary=True, alert_id=alert_id)
         if state is not AlertState.OPEN:
-            actions.offer(REOPEN, key=key, alert_id=key)
+            dialog.action_button(REOPEN, key=alert_id, alert_id=alert_id)
     # Not a popover: that would stay open above the plan that its buttons open. Drawn when opened: its script is half a megabyte.
-    more = st.expander("What it means, by hand, silence, resolve", key=f"more {key}", on_change="rerun")
-    if more.open:
-        with more:
-            _more(alert)
+    details = st.expander("What it means, by hand, silence, resolve", key=f"more {alert_id}", on_change="rerun")
+    if details.open:
+        with details:
+            _details(alert)
 
 
-def _more(alert: Alert) -> None:
-    rule = rule_of(alert.rule)
-    st.caption(f"{words.plain(rule.means)} Source: {words.plain(rule.source)}.")
-    for finding in alert.findings[:1]:
-        if finding.get("command"):
-            st.code(finding["command"], language="bash", wrap_lines=True)
-    _quiet(alert.alert_id)
+def _details(alert: Alert) -> None:
+    rule = get_rule(alert.rule)
+    st.caption(f"{text_format.escape_markdown(rule.description)} Source: {text_format.escape_markdown(rule.source)}.")
+    for result in alert.rule_results[:1]:
+        if result.get("command"):
+            st.code(result["command"], language="bash", wrap_lines=True)
+    _silence_form(alert.alert_id)
 
 
-def _quiet(key: str) -> None:
+def _silence_form(alert_id: str) -> None:
     """Silence for a while, or close; both ask why."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        why = st.text_input("Why", key=f"why {key}", max_chars=200, width=320)
-        length = st.segmented_control("For", list(SILENCES), default="1 h", key=f"for {key}", required=True)
-        actions.offer(SILENCE, key=key, alert_id=key, minutes=SILENCES[length or "1 h"], why=why)
-        actions.offer(RESOLVE, key=key, alert_id=key, why=why)
+        reason = st.text_input("Why", key=f"why {alert_id}", max_chars=200, width=320)
+        duration = st.segmented_control(
+            "For", list(SILENCE_DURATIONS_MIN), default="1 h", key=f"for {alert_id}", required=True
+        )
+        dialog.action_button(
+            SILENCE, key=alert_id, alert_id=alert_id, minutes=SILENCE_DURATIONS_MIN[duration or "1 h"], why=reason
+        )
+        dialog.action_button(RESOLVE, key=alert_id, alert_id=alert_id, why=reason)

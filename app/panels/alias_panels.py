@@ -7,183 +7,203 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from app.actions import dialog as actions
-from app.components import tables, widgets
-from app.components import text_format as words
-from services.aliases.edits import Do, Edit, as_args, correct, parse_lines, turn_round, with_turns
-from services.aliases.identities.duplicates import find_twins
-from services.aliases.identities.merge import MERGE_IDENTITIES, stopped_halfway
-from services.aliases.save import EDIT, judge
-from services.aliases.unresolved import Names, Unresolved
-from services.aliases.validation import Finding, Weight, check
-from services.core.errors import BadInput
+from app.actions import dialog
+from app.components import tables, text_format, widgets
+from services.aliases.edits import (
+    Edit,
+    EditKind,
+    parse_lines,
+    replace_canonical,
+    reverse,
+    reverse_conflicting,
+    to_params,
+)
+from services.aliases.identities.duplicates import find_duplicates
+from services.aliases.identities.merge import MERGE_IDENTITIES, partial_merges
+from services.aliases.save import EDIT_ALIASES, validate
+from services.aliases.unresolved import NameResolutionReport, UnresolvedNameDetails
+from services.aliases.validation import Severity, Violation, find_violations
+from services.core.errors import InvalidInput
 from services.core.result import Health
-from services.names.registry import Book
+from services.names.registry import NameRegistry
 
 
-def proposed(unresolved: Sequence[Unresolved]) -> str:
+def prefilled_lines(unresolved: Sequence[UnresolvedNameDetails]) -> str:
     """The likely proposals as lines of the form; nothing else is filled in by itself."""
-    wanted = [each for each in unresolved if not each.alias_canonical]
-    return "\n".join(f"{u.lookup},{u.proposals[0].lookup}" for u in wanted if u.proposals and u.proposals[0].likely)
+    without_alias = [name for name in unresolved if not name.alias_canonical]
+    return "\n".join(
+        f"{u.lookup},{u.suggestions[0].lookup}" for u in without_alias if u.suggestions and u.suggestions[0].is_likely
+    )
 
 
-def form(names: Names) -> None:
+def alias_form(names: NameResolutionReport) -> None:
     """New aliases, one a line. Bad lines are named, and nothing of them is planned."""
-    filled = proposed(names.unresolved)
+    prefilled = prefilled_lines(names.unresolved)
     text = st.text_area(
         "New aliases: `alias,canonical`, one a line",
-        value=filled,
-        key=f"alias lines {hash(filled)}",
+        value=prefilled,
+        key=f"alias lines {hash(prefilled)}",
         height=150,
         help="Filled with the likely ones; change what is wrong. The plan checks every line before anything is saved.",
     )
     try:
         lines = parse_lines(text) if text.strip() else {}
-    except BadInput as error:
-        st.error(words.plain(str(error)), icon=":material/error:")
+    except InvalidInput as error:
+        st.error(text_format.escape_markdown(str(error)), icon=":material/error:")
         return
-    new = {n: e for n, e in lines.items() if e.canonical not in names.book.active.get(e.alias, ())}
-    _offer_lines(names.book, new)
-    if len(new) < len(lines):
-        st.caption(f":material/check: {len(lines) - len(new)} of {len(lines)} are active already and stay as they are.")
+    new_lines = {n: e for n, e in lines.items() if e.canonical not in names.registry.active.get(e.alias, ())}
+    _save_lines_button(names.registry, new_lines)
+    if len(new_lines) < len(lines):
+        st.caption(
+            f":material/check: {len(lines) - len(new_lines)} of {len(lines)} are active already and stay as they are."
+        )
 
 
-def _offer_lines(book: Book, lines: Mapping[int, Edit]) -> None:
+def _save_lines_button(registry: NameRegistry, lines: Mapping[int, Edit]) -> None:
     """The button for these lines; where an error stops one of them, its line and no button, because all or none are saved."""
-    edits = with_turns(lines.values(), book.active)
-    for edit in (edit for edit in edits if edit.do is Do.DEACTIVATE):
+    edits = reverse_conflicting(lines.values(), registry.active)
+    for edit in (edit for edit in edits if edit.do is EditKind.DEACTIVATE):
         st.caption(f":material/swap_horiz: {edit.alias} → {edit.canonical} points the other way: it is turned round.")
-    number = {edit.alias: n for n, edit in reversed(list(lines.items()))}
-    errors = _errors(book, edits)
-    for finding in errors:
-        line = number.get(finding.alias) or number.get(finding.canonical)
-        where = f"Line {line}: " if line else ""
-        st.error(words.plain(f"{where}{finding.sentence}"), icon=":material/error:")
+    line_by_alias = {edit.alias: n for n, edit in reversed(list(lines.items()))}
+    errors = _validation_errors(registry, edits)
+    for violation in errors:
+        line = line_by_alias.get(violation.alias) or line_by_alias.get(violation.canonical)
+        prefix = f"Line {line}: " if line else ""
+        st.error(text_format.escape_markdown(f"{prefix}{violation.message}"), icon=":material/error:")
     if errors:
         st.caption("Nothing is saved while a line is wrong.")
     elif edits:
-        save(edits, f"Check and save {len(lines)}", "form", primary=True)
+        save_button(edits, f"Check and save {len(lines)}", "form", primary=True)
     else:
         st.caption("Nothing new is written, so nothing would be saved.")
 
 
-def _errors(book: Book, edits: Sequence[Edit]) -> tuple[Finding, ...]:
+def _validation_errors(registry: NameRegistry, edits: Sequence[Edit]) -> tuple[Violation, ...]:
     """What stops these lines; judged once for the same book and lines, however often the page is drawn."""
-    held = st.session_state.get("judged")
-    if held is None or held[0] is not book or held[1] != edits:
-        st.session_state["judged"] = held = (book, edits, judge(book, edits).errors)
-    errors: tuple[Finding, ...] = held[2]
+    cached = st.session_state.get("judged")
+    if cached is None or cached[0] is not registry or cached[1] != edits:
+        st.session_state["judged"] = cached = (registry, edits, validate(registry, edits).errors)
+    errors: tuple[Violation, ...] = cached[2]
     return errors
 
 
-def save(edits: Sequence[Edit], label: str, key: str, primary: bool = False) -> None:
-    actions.offer(EDIT, label, key=key, primary=primary, edits=as_args(edits)["edits"])
+def save_button(edits: Sequence[Edit], label: str, key: str, primary: bool = False) -> None:
+    dialog.action_button(EDIT_ALIASES, label, key=key, primary=primary, edits=to_params(edits)["edits"])
 
 
-def one_alias(book: Book) -> None:
+def edit_alias_form(registry: NameRegistry) -> None:
     """An alias that is there: correct it, turn it round, switch it off or on."""
-    rows = {f"{row.alias} → {row.canonical}": row for row in book.aliases}
-    chosen = st.selectbox("An alias that is there", list(rows), index=None, key="alias chosen")
+    aliases_by_label = {f"{row.alias} → {row.canonical}": row for row in registry.aliases}
+    chosen = st.selectbox("An alias that is there", list(aliases_by_label), index=None, key="alias chosen")
     if chosen is None:
         return
-    row = rows[chosen]
+    row = aliases_by_label[chosen]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if row.active:
-            others = sorted(book.lookups - {row.canonical, row.alias})
-            right = st.selectbox("It should lead to", others, index=None, key="alias right")
-            if right:
-                save(correct(row.alias, row.canonical, right), "Correct", "correct")
-            save(turn_round(row.alias, row.canonical), "Turn round", "turn")
-            save([Edit(Do.DEACTIVATE, row.alias, row.canonical)], "Deactivate", "off")
+            candidates = sorted(registry.lookups - {row.canonical, row.alias})
+            replacement = st.selectbox("It should lead to", candidates, index=None, key="alias right")
+            if replacement:
+                save_button(replace_canonical(row.alias, row.canonical, replacement), "Correct", "correct")
+            save_button(reverse(row.alias, row.canonical), "Turn round", "turn")
+            save_button([Edit(EditKind.DEACTIVATE, row.alias, row.canonical)], "Deactivate", "off")
         else:
-            save([Edit(Do.ADD, row.alias, row.canonical)], "Activate again", "on")
+            save_button([Edit(EditKind.ADD, row.alias, row.canonical)], "Activate again", "on")
 
 
-def faults(book: Book) -> tuple[Finding, ...]:
+def validation_table(registry: NameRegistry) -> tuple[Violation, ...]:
     """What the checks find about the aliases that are there."""
-    found = check(book)
-    healths = {Weight.ERROR: Health.CRITICAL, Weight.WARNING: Health.WARNING}
-    tables.listing(
-        [{"": widgets.badge(healths[f.weight]), "alias": f.alias, "what is wrong": f.sentence} for f in found],
+    violations = find_violations(registry)
+    health_by_severity = {Severity.ERROR: Health.CRITICAL, Severity.WARNING: Health.WARNING}
+    tables.text_table(
+        [
+            {
+                "": widgets.badge(health_by_severity[violation.severity]),
+                "alias": violation.alias,
+                "what is wrong": violation.message,
+            }
+            for violation in violations
+        ],
         alt="Faults of the aliases",
-        empty=f"The checks find nothing wrong with {len(book.active):,} active aliases.",
+        empty=f"The checks find nothing wrong with {len(registry.active):,} active aliases.",
     )
-    return found
+    return violations
 
 
-def identities(book: Book) -> None:
+def duplicate_identities(registry: NameRegistry) -> None:
     """One player under two ids: what speaks for and against it, and the way to make them one."""
-    for keep, other in stopped_halfway(book):
+    for keep, other in partial_merges(registry):
         st.error(
-            f"Making {words.plain(other)} one with {words.plain(keep)} stopped halfway: its alias is there, the registry still"
+            f"Making {text_format.escape_markdown(other)} one with {text_format.escape_markdown(keep)} stopped halfway: its alias is there, the registry still"
             " has two. Finish it here, or separate them again in the action log.",
             icon=":material/error:",
         )
-    twins = find_twins(book)
-    if not twins:
-        st.caption(f":material/check: No two of {len(book.lookups):,} registered names look like one player.")
-    for pair in twins:
+    candidates = find_duplicates(registry)
+    if not candidates:
+        st.caption(f":material/check: No two of {len(registry.lookups):,} registered names look like one player.")
+    for pair in candidates:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            against = "; ".join(pair.speaks_against) or "nothing"
+            against = "; ".join(pair.evidence_against) or "nothing"
             st.markdown(
-                f"**{words.plain(pair.keep)}** and **{words.plain(pair.merge)}**  \n"
-                f"for: {words.plain('; '.join(pair.speaks_for) or 'nothing')} · against: {words.plain(against)}"
+                f"**{text_format.escape_markdown(pair.keep)}** and **{text_format.escape_markdown(pair.merge)}**  \n"
+                f"for: {text_format.escape_markdown('; '.join(pair.evidence_for) or 'nothing')} · against: {text_format.escape_markdown(against)}"
             )
-            actions.offer(MERGE_IDENTITIES, "Make them one", key=pair.merge, keep=pair.keep, merge=pair.merge)
+            dialog.action_button(MERGE_IDENTITIES, "Make them one", key=pair.merge, keep=pair.keep, merge=pair.merge)
 
 
-def effect(names: Names) -> None:
+def resolution_summary(names: NameResolutionReport) -> None:
     """What the aliases do, as a sum of the names of the odds."""
-    told = names.effects.together
+    counts = names.resolution_counts.total
     st.markdown(
-        f"**{told.names:,} names with odds = {told.exact:,} exact + {told.by_alias:,} through an alias"
-        f" + {told.unresolved:,} unresolved**"
+        f"**{counts.name_count:,} names with odds = {counts.exact:,} exact + {counts.by_alias:,} through an alias"
+        f" + {counts.unresolved:,} unresolved**"
     )
 
 
-def processors(names: Names) -> None:
+def processor_table(names: NameResolutionReport) -> None:
     """Who of the customer's processors resolves names, and what it costs where the odds do not."""
-    nights = len(names.effects.by_date)
-    lost = sum(each.lost for each in names.unresolved)
-    ready = sum(each.lost for each in names.unresolved if each.alias_canonical)
-    cost = f"{lost / nights:.1f} players a night" if nights else "unknown: no night with odds"
-    told = (
-        f"{cost} ({lost:,} in {nights} with odds; {ready:,} of them have an alias that is not used)" if nights else cost
+    night_count = len(names.resolution_counts.by_date)
+    lost_total = sum(unresolved.nights_lost for unresolved in names.unresolved)
+    lost_with_alias = sum(unresolved.nights_lost for unresolved in names.unresolved if unresolved.alias_canonical)
+    cost_per_night = f"{lost_total / night_count:.1f} players a night" if night_count else "unknown: no night with odds"
+    cost_text = (
+        f"{cost_per_night} ({lost_total:,} in {night_count} with odds; {lost_with_alias:,} of them have an alias that is not used)"
+        if night_count
+        else cost_per_night
     )
-    unread = "not measured: its table is not read here"
+    not_measured = "not measured: its table is not read here"
     rows = [
-        ("OddsApiPropsProcessor", "no", "high", told),
-        ("BettingPropsProcessor", "no", "high", unread),
-        ("MLFeatureStoreProcessor", "no", "medium", unread),
+        ("OddsApiPropsProcessor", "no", "high", cost_text),
+        ("BettingPropsProcessor", "no", "high", not_measured),
+        ("MLFeatureStoreProcessor", "no", "medium", not_measured),
         ("PlayerGameSummary", "yes", "works", "none"),
         ("UpcomingPlayerGameContext", "yes", "works", "none"),
         ("This desk and its pipeline", "yes", "works", "none"),
     ]
     columns = ("processor", "resolves names", "impact (handoff)", "measured cost")
-    tables.listing(
+    tables.text_table(
         [dict(zip(columns, row, strict=True)) for row in rows], alt="Which processors resolve names", empty=""
     )
 
 
-def as_row(each: Unresolved) -> dict[str, object]:
-    first = each.proposals[0] if each.proposals else None
-    stood = each.standings.get(each.dates[-1])
+def to_table_row(unresolved: UnresolvedNameDetails) -> dict[str, object]:
+    suggestion = unresolved.suggestions[0] if unresolved.suggestions else None
+    last_status = unresolved.status_by_date.get(unresolved.dates[-1])
     return {
-        "name": each.name,
-        "in the odds as": each.lookup,
-        "nights": len(each.dates),
-        "lost": each.lost,
-        "predictions lost, at most": each.predictions_lost,
-        "since": each.dates[0],
-        "likely": each.likely or "nobody",
-        "because": "an active alias" if each.alias_canonical else first.reason if first else "",
-        "comes down to": each.says,
-        "stood": stood.sentence if stood else "not known",
-        "teams of that game": "/".join(sorted(each.teams)),
-        "rules disagree": "yes" if each.rules_disagree else "",
+        "name": unresolved.name,
+        "in the odds as": unresolved.lookup,
+        "nights": len(unresolved.dates),
+        "lost": unresolved.nights_lost,
+        "predictions lost, at most": unresolved.max_predictions_lost,
+        "since": unresolved.dates[0],
+        "likely": unresolved.likely_lookup or "nobody",
+        "because": "an active alias" if unresolved.alias_canonical else suggestion.reason if suggestion else "",
+        "comes down to": unresolved.summary,
+        "stood": last_status.description if last_status else "not known",
+        "teams of that game": "/".join(sorted(unresolved.teams)),
+        "rules disagree": "yes" if unresolved.has_normalization_mismatch else "",
     }
 
 
-def alias_rows(book: Book) -> list[dict[str, object]]:
+def alias_rows(registry: NameRegistry) -> list[dict[str, object]]:
     """Every alias as the table has it."""
-    return [{**asdict(row), "active": "active" if row.active else "inactive"} for row in book.aliases]
+    return [{**asdict(row), "active": "active" if row.active else "inactive"} for row in registry.aliases]

@@ -4,42 +4,48 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.components import tables, widgets
-from app.components import text_format as words
+from app.components import tables, text_format, widgets
 from app.state import reads, session
 from services.batches.reader import Batch
 from services.core.result import Health
 
 
-def live(batch: Batch) -> None:
+def run_progress(batch: Batch) -> None:
     """The stages of a batch that runs, looked at every two seconds."""
 
-    @st.fragment(run_every=None if session.paused() else "2s", key="run progress")
-    def panel() -> None:
-        seen = widgets.known(reads.live(session.cloud(), batch.batch_id, batch.started), "How far the batch is")
-        if seen is None:
+    @st.fragment(run_every=None if session.paused_since() else "2s", key="run progress")
+    def refresh() -> None:
+        progress = widgets.value_or_notice(
+            reads.run_progress(session.cached_clients(), batch.batch_id, batch.started), "How far the batch is"
+        )
+        if progress is None:
             return
         with st.grid(5, min_column_width=110):
-            for name, players in seen.stages:
-                widgets.figure(name.capitalize(), players, of=seen.requested if name != "requested" else None)
-        rate = f"{seen.per_minute:,.0f} players a minute" if seen.per_minute else "no rate yet"
-        eta = f", all asked by {words.clock_time(seen.ready_at)}" if seen.ready_at else ""
-        word = ":red[:material/hourglass_disabled:] stands still · " if seen.stalled else ""
-        st.caption(f"{word}{seen.state} · {rate}{eta} · {words.plain(seen.told)}")
-        widgets.footer((seen.source,), session.now(), session.log("Staging writes"))
+            for name, players in progress.stages:
+                widgets.metric_of_total(
+                    name.capitalize(), players, total=progress.requested if name != "requested" else None
+                )
+        rate = f"{progress.per_minute:,.0f} players a minute" if progress.per_minute else "no rate yet"
+        eta = f", all asked by {text_format.format_clock_time(progress.ready_at)}" if progress.ready_at else ""
+        stalled_prefix = ":red[:material/hourglass_disabled:] stands still · " if progress.stalled else ""
+        st.caption(f"{stalled_prefix}{progress.state} · {rate}{eta} · {text_format.escape_markdown(progress.message)}")
+        widgets.source_footer((progress.source,), session.now(), session.log_link_params("Staging writes"))
 
-    panel()
+    refresh()
 
 
-def proof(batch: Batch) -> None:
+def run_verification(batch: Batch) -> None:
     """What must be true after a run, each with its numbers."""
-    found = widgets.known(reads.checks(session.cloud(), batch), "The verification")
-    if found is None:
+    checks = widgets.value_or_notice(reads.run_verification(session.cached_clients(), batch), "The verification")
+    if checks is None:
         return
-    healths = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
+    health_by_ok = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
     st.subheader(f"Verification of {batch.batch_id}", anchor=False)
-    tables.listing(
-        [{"": widgets.badge(healths[c.ok]), "question": c.question, "answer": c.sentence} for c in found],
+    tables.text_table(
+        [
+            {"": widgets.badge(health_by_ok[check.ok]), "question": check.name, "answer": check.detail}
+            for check in checks
+        ],
         alt="Verification of the newest batch",
         empty="",
     )

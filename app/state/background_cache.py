@@ -19,156 +19,162 @@ from threading import Lock, local
 from typing import Any, TypeVar, cast
 
 from services.core.errors import OnCallError
-from services.core.result import Problem, Reading
+from services.core.result import Problem, Result
 
 T = TypeVar("T")
 
-PATIENCE_S = 6.0  # how long a page waits for a source before it says so and goes on
-PATIENCE_AGAIN_S = 1.5  # the same for a source that failed the last time
-PATIENCE_KNOWN_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
-SHOWN_FOR_S = 300.0  # how old an answer may be to be shown meanwhile
-SHOWN_CALMLY_S = 10.0  # how old it may be before the page looks again soon: a slow source must not keep it restless
-RETRY_AFTER_S = 10.0  # how soon a source that failed is asked again
-MOST_KNOWN = 300
+FIRST_LOAD_TIMEOUT_S = 6.0  # how long a page waits for a source before it says so and goes on
+RETRY_TIMEOUT_S = 1.5  # the same for a source that failed the last time
+REVALIDATE_WAIT_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
+MAX_STALE_S = 300.0  # how old an answer may be to be shown meanwhile
+STALE_WITHOUT_RERUN_S = (
+    10.0  # how old it may be before the page looks again soon: a slow source must not keep it restless
+)
+NEGATIVE_TTL_S = 10.0  # how soon a source that failed is asked again
+MAX_ENTRIES = 300
 
-_threads = ThreadPoolExecutor(max_workers=24, thread_name_prefix="read")
+_executor = ThreadPoolExecutor(max_workers=24, thread_name_prefix="read")
 _lock = Lock()
-_page = local()
-_asked: dict[Hashable, _Asked] = {}
-_known: OrderedDict[Hashable, _Known] = OrderedDict()
-_gaps: dict[Hashable, dict[str, datetime]] = {}  # question → unreadable part → since when
+_render_state = local()
+_in_flight: dict[Hashable, _InFlight] = {}
+_cache: OrderedDict[Hashable, _CacheEntry] = OrderedDict()
+_problem_since: dict[Hashable, dict[str, datetime]] = {}  # question → unreadable part → since when
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _InFlight:
     """A question under way or answered with a failure. `problem` is the failure that lasts, with its first moment."""
 
-    answer: Future[Any]
-    begun_s: float
-    begun_at: datetime
+    future: Future[Any]
+    started_s: float
+    started_at: datetime
     problem: Problem | None = None
 
     @property
     def age_s(self) -> float:
-        return time.monotonic() - self.begun_s
+        return time.monotonic() - self.started_s
 
 
 @dataclass(frozen=True)
-class _Known:
+class _CacheEntry:
     """What a source told, and when it was asked for that."""
 
     value: Any
-    begun_s: float
+    started_s: float
 
     @property
     def age_s(self) -> float:
-        return time.monotonic() - self.begun_s
+        return time.monotonic() - self.started_s
 
 
-def begin(
-    key: Hashable, source: str, now: Callable[[], datetime], ask: Callable[[], T], fresh_for_s: float = 0.0
-) -> Callable[[], Reading[T]]:
+def fetch_async(
+    key: Hashable, source: str, now: Callable[[], datetime], fetch: Callable[[], T], ttl_s: float = 0.0
+) -> Callable[[], Result[T]]:
     """Ask in the background unless the last answer is fresh; what is returned waits for the answer, or says since when there is none."""
     with _lock:
-        known = _known.get(key)
-        if known is not None:
-            _known.move_to_end(key)
-            if known.age_s <= fresh_for_s:
-                return lambda: Reading(known.value)
-        held = _asked.get(key)
-        if held is None or (held.answer.done() and (held.problem is None or held.age_s > RETRY_AFTER_S)):
-            held = _Asked(_threads.submit(ask), time.monotonic(), now(), held.problem if held else None)
-            _asked[key] = held
-    held.answer.add_done_callback(lambda _: _remember(key, held))
-    return lambda: _wait(key, source, held, known)
+        cached = _cache.get(key)
+        if cached is not None:
+            _cache.move_to_end(key)
+            if cached.age_s <= ttl_s:
+                return lambda: Result(cached.value)
+        in_flight = _in_flight.get(key)
+        if in_flight is None or (
+            in_flight.future.done() and (in_flight.problem is None or in_flight.age_s > NEGATIVE_TTL_S)
+        ):
+            in_flight = _InFlight(
+                _executor.submit(fetch), time.monotonic(), now(), in_flight.problem if in_flight else None
+            )
+            _in_flight[key] = in_flight
+    in_flight.future.add_done_callback(lambda _: _store(key, in_flight))
+    return lambda: _result(key, source, in_flight, cached)
 
 
-def new_page() -> None:
+def start_render() -> None:
     """This thread begins to draw a page."""
-    _page.waits, _page.waited_s = False, 0.0
+    _render_state.stale, _render_state.waited_s = False, 0.0
 
 
-def waits() -> bool:
+def rendered_stale() -> bool:
     """Whether this thread's page was drawn with an answer of some age, or without one, while its question is under way."""
-    return getattr(_page, "waits", False)
+    return getattr(_render_state, "stale", False)
 
 
-def forget() -> None:
+def clear() -> None:
     """Drop every answer and every failure, so that the next look asks anew."""
     with _lock:
-        _asked.clear()
-        _known.clear()
-        _gaps.clear()
+        _in_flight.clear()
+        _cache.clear()
+        _problem_since.clear()
 
 
-def _remember(key: Hashable, asked: _Asked) -> None:
+def _store(key: Hashable, in_flight: _InFlight) -> None:
     """Keep an answer, unless everything was forgotten while it was under way: it may be from before."""
     with _lock:
-        now = _asked.get(key)
-        if now is None or now.answer is not asked.answer or asked.answer.exception() is not None:
+        current = _in_flight.get(key)
+        if current is None or current.future is not in_flight.future or in_flight.future.exception() is not None:
             return
-        _known[key] = _Known(_with_first_moments(key, asked.answer.result()), asked.begun_s)
-        _known.move_to_end(key)
-        while len(_known) > MOST_KNOWN:
-            _known.popitem(last=False)
-        del _asked[key]
+        _cache[key] = _CacheEntry(_keep_problem_since(key, in_flight.future.result()), in_flight.started_s)
+        _cache.move_to_end(key)
+        while len(_cache) > MAX_ENTRIES:
+            _cache.popitem(last=False)
+        del _in_flight[key]
 
 
-def _wait(key: Hashable, source: str, asked: _Asked, known: _Known | None) -> Reading[T]:
-    since = asked.problem.since if asked.problem else asked.begun_at
-    meanwhile = known if known is not None and known.age_s <= SHOWN_FOR_S and asked.problem is None else None
+def _result(key: Hashable, source: str, in_flight: _InFlight, cached: _CacheEntry | None) -> Result[T]:
+    since = in_flight.problem.since if in_flight.problem else in_flight.started_at
+    stale = cached if cached is not None and cached.age_s <= MAX_STALE_S and in_flight.problem is None else None
     try:
-        value = _known_soon(asked) if meanwhile else _answered(asked)
+        value = _await_revalidation(in_flight) if stale else _await_first(in_flight)
     except StillRunning:
-        _page.waits = waits() or meanwhile is None or meanwhile.age_s > SHOWN_CALMLY_S
-        if meanwhile is not None:
-            return Reading(meanwhile.value)
-        late = f"{source} has not answered for {asked.age_s:.0f} s."
-        return Reading(None, Problem(source, since, late, "Still asking; this page looks again by itself."))
+        _render_state.stale = rendered_stale() or stale is None or stale.age_s > STALE_WITHOUT_RERUN_S
+        if stale is not None:
+            return Result(stale.value)
+        message = f"{source} has not answered for {in_flight.age_s:.0f} s."
+        return Result(None, Problem(source, since, message, "Still asking; this page looks again by itself."))
     except OnCallError as error:
-        problem = Problem.of(source, since, error)
+        problem = Problem.from_error(source, since, error)
     except Exception as error:  # a fault of ours in one panel must not take the page with it
         logging.getLogger(__name__).exception("%s could not be read", source)
-        fault = f"{source} could not be understood ({type(error).__name__})."
-        problem = Problem(source, since, fault, "This is a fault of the dashboard: report it with its log.")
+        bug_message = f"{source} could not be understood ({type(error).__name__})."
+        problem = Problem(source, since, bug_message, "This is a fault of the dashboard: report it with its log.")
     else:
         with _lock:
-            now = _known.get(key)
-        return Reading(now.value if now is not None and now.begun_s == asked.begun_s else value)
-    _failed(key, asked, problem)
-    return Reading(None, problem)
+            latest = _cache.get(key)
+        return Result(latest.value if latest is not None and latest.started_s == in_flight.started_s else value)
+    _store_failure(key, in_flight, problem)
+    return Result(None, problem)
 
 
-def _answered(asked: _Asked) -> Any:
-    patience_s = PATIENCE_AGAIN_S if asked.problem else PATIENCE_S
-    return asked.answer.result(timeout=max(0.0, patience_s - asked.age_s))
+def _await_first(in_flight: _InFlight) -> Any:
+    timeout_s = RETRY_TIMEOUT_S if in_flight.problem else FIRST_LOAD_TIMEOUT_S
+    return in_flight.future.result(timeout=max(0.0, timeout_s - in_flight.age_s))
 
 
-def _known_soon(asked: _Asked) -> Any:
+def _await_revalidation(in_flight: _InFlight) -> Any:
     """The answer if it comes at once; all of a page's questions share the little that it waits."""
-    begun, waited_s = time.monotonic(), getattr(_page, "waited_s", 0.0)
+    started_s, waited_s = time.monotonic(), getattr(_render_state, "waited_s", 0.0)
     try:
-        return asked.answer.result(timeout=max(0.0, PATIENCE_KNOWN_S - max(asked.age_s, waited_s)))
+        return in_flight.future.result(timeout=max(0.0, REVALIDATE_WAIT_S - max(in_flight.age_s, waited_s)))
     finally:
-        _page.waited_s = waited_s + time.monotonic() - begun
+        _render_state.waited_s = waited_s + time.monotonic() - started_s
 
 
-def _with_first_moments(key: Hashable, value: T) -> T:
+def _keep_problem_since(key: Hashable, value: T) -> T:
     """A fact that was read only in part tells its gaps with their first moment, not that of the latest try. Under the lock."""
     problems: tuple[Problem, ...] = getattr(value, "problems", ())
-    before = _gaps.pop(key, {})
-    now = {problem.source: before.get(problem.source, problem.since) for problem in problems}
-    if not now:
+    previous = _problem_since.pop(key, {})
+    since_by_source = {problem.source: previous.get(problem.source, problem.since) for problem in problems}
+    if not since_by_source:
         return value
-    _gaps[key] = now
-    told = tuple(replace(problem, since=now[problem.source]) for problem in problems)
-    return cast(T, replace(cast(Any, value), problems=told))
+    _problem_since[key] = since_by_source
+    dated_problems = tuple(replace(problem, since=since_by_source[problem.source]) for problem in problems)
+    return cast(T, replace(cast(Any, value), problems=dated_problems))
 
 
-def _failed(key: Hashable, asked: _Asked, problem: Problem) -> None:
+def _store_failure(key: Hashable, in_flight: _InFlight, problem: Problem) -> None:
     """Remember a failure with its first moment."""
     with _lock:
-        now = _asked.get(key)
-        if now is not None and now.answer is asked.answer:
-            _asked[key] = replace(asked, problem=problem)
-            _known.pop(key, None)
+        current = _in_flight.get(key)
+        if current is not None and current.future is in_flight.future:
+            _in_flight[key] = replace(in_flight, problem=problem)
+            _cache.pop(key, None)

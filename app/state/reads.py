@@ -12,133 +12,143 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from app.state import background_cache as patience
-from services.actions.log_reader import Log, read_log
+from app.state import background_cache
+from services.actions.log_reader import ActionLog, read_action_log
 from services.alerts.alert_log import Alerts, read_alerts
-from services.alerts.heartbeat import read_last_look
-from services.aliases.unresolved import Names, read_names
+from services.alerts.heartbeat import read_last_heartbeat
+from services.aliases.unresolved import NameResolutionReport, read_names
 from services.batches.reader import Batches, read_batches
-from services.core.clock import eastern_day, night_of, night_window
-from services.core.result import Reading, Source
-from services.doctor.examination import Examination, read_examination
-from services.gcp.clients import Cloud
-from services.nights.coverage import History, read_history
+from services.core.clock import eastern_day, night_window, to_game_date
+from services.core.result import DataSource, Result
+from services.doctor.examination import ConnectionReport, run_checks
+from services.gcp.clients import Clients
+from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
-from services.nights.player_stages import Night, read_night
-from services.reports.handoff_note import Shift
-from services.runs.progress import Live, read_live
-from services.runs.verification import Check, read_checks
-from services.scaling.service_widths import Widths, read_widths
-from services.scaling.worker_width import WorkerWidth, read_worker
-from services.staging.inventory import Inventory, read_inventory
+from services.nights.player_stages import NightStatus, read_night
+from services.reports.handoff_note import HandoffInputs
+from services.runs.progress import RunProgress, read_run_progress
+from services.runs.verification import VerificationCheck, read_run_verification
+from services.scaling.service_widths import ServiceCapacities, read_service_capacities
+from services.scaling.worker_width import WorkerCapacity, read_worker_capacity
+from services.staging.inventory import StagingInventory, read_inventory
 from services.telemetry.dml_jobs import DmlReport, read_writes
-from services.telemetry.log_reader import Lines, read_lines
+from services.telemetry.log_reader import LogLines, read_lines
 from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
 
 HISTORY_DAYS = 21
-CERTAIN_DAYS = 7  # nights this recent are opened without asking whether they are stored
+SKIP_CALENDAR_DAYS = 7  # nights this recent are opened without asking whether they are stored
 
 
-class _Read(Generic[T]):
+class CachedRead(Generic[T]):
     """A service's read, shared by all viewers; `begin` asks and returns at once, calling it waits for the answer."""
 
-    def __init__(self, source: str, read: Callable[..., T], fresh_for_s: float) -> None:
-        self.source, self.read, self.fresh_for_s = source, read, fresh_for_s
+    def __init__(self, source: str, read: Callable[..., T], ttl_s: float) -> None:
+        self.source, self.read, self.ttl_s = source, read, ttl_s
 
-    def begin(self, cloud: Cloud, *args: Any) -> Callable[[], Reading[T]]:
-        key = (self.source, cloud.settings, *args)
-        return patience.begin(key, self.source, cloud.now, partial(self.read, cloud, *args), self.fresh_for_s)
+    def fetch_async(self, clients: Clients, *args: Any) -> Callable[[], Result[T]]:
+        key = (self.source, clients.settings, *args)
+        return background_cache.fetch_async(
+            key, self.source, clients.now, partial(self.read, clients, *args), self.ttl_s
+        )
 
-    def __call__(self, cloud: Cloud, *args: Any) -> Reading[T]:
-        return self.begin(cloud, *args)()
+    def __call__(self, clients: Clients, *args: Any) -> Result[T]:
+        return self.fetch_async(clients, *args)()
 
 
-night: _Read[Night] = _Read("The warehouse", read_night, fresh_for_s=30)
-history: _Read[History] = _Read("The coverage history", read_history, fresh_for_s=120)
-writes: _Read[DmlReport] = _Read("The job history", read_writes, fresh_for_s=30)
-staging: _Read[Inventory] = _Read("The list of staging tables", read_inventory, fresh_for_s=30)
-widths: _Read[Widths] = _Read("Cloud Run", read_widths, fresh_for_s=15)
-first_night: _Read[date | None] = _Read("The calendar", read_first_night, fresh_for_s=3600)
-batches: _Read[Batches] = _Read("The list of batches", read_batches, fresh_for_s=30)
-worker: _Read[WorkerWidth] = _Read("Cloud Run, the worker", read_worker, fresh_for_s=5)
-checks: _Read[tuple[Check, ...]] = _Read("The ledger", read_checks, fresh_for_s=30)
-names: _Read[Names] = _Read("The names", read_names, fresh_for_s=60)
-live: _Read[Live | None] = _Read("The coordinator", read_live, fresh_for_s=1)
-doctor: _Read[Examination] = _Read("The connections", read_examination, fresh_for_s=60)
-alerts: _Read[Alerts] = _Read("The alerts", read_alerts, fresh_for_s=5)
-lines: _Read[Lines] = _Read("The log", read_lines, fresh_for_s=60)
-last_look: _Read[datetime | None] = _Read("The watchdog's log", read_last_look, fresh_for_s=30)
-schedule: _Read[Schedule] = _Read("Cloud Scheduler", read_schedule, fresh_for_s=120)
-actions: _Read[Log] = _Read("The action log", read_log, fresh_for_s=1)
+night: CachedRead[NightStatus] = CachedRead("The warehouse", read_night, ttl_s=30)
+history: CachedRead[CoverageHistory] = CachedRead("The coverage history", read_history, ttl_s=120)
+writes: CachedRead[DmlReport] = CachedRead("The job history", read_writes, ttl_s=30)
+staging: CachedRead[StagingInventory] = CachedRead("The list of staging tables", read_inventory, ttl_s=30)
+service_capacities: CachedRead[ServiceCapacities] = CachedRead("Cloud Run", read_service_capacities, ttl_s=15)
+first_night: CachedRead[date | None] = CachedRead("The calendar", read_first_night, ttl_s=3600)
+batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, ttl_s=30)
+worker_capacity: CachedRead[WorkerCapacity] = CachedRead("Cloud Run, the worker", read_worker_capacity, ttl_s=5)
+run_verification: CachedRead[tuple[VerificationCheck, ...]] = CachedRead("The ledger", read_run_verification, ttl_s=30)
+names: CachedRead[NameResolutionReport] = CachedRead("The names", read_names, ttl_s=60)
+run_progress: CachedRead[RunProgress | None] = CachedRead("The coordinator", read_run_progress, ttl_s=1)
+connection_checks: CachedRead[ConnectionReport] = CachedRead("The connections", run_checks, ttl_s=60)
+alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, ttl_s=5)
+log_lines: CachedRead[LogLines] = CachedRead("The log", read_lines, ttl_s=60)
+last_heartbeat: CachedRead[datetime | None] = CachedRead("The watchdog's log", read_last_heartbeat, ttl_s=30)
+schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, ttl_s=120)
+action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, ttl_s=1)
 
 
 @dataclass(frozen=True)
-class Tonight:
+class OverviewReadings:
     """Everything the overview judges, each part known or not on its own."""
 
-    night: Reading[Night]
-    writes: Reading[DmlReport]
-    staging: Reading[Inventory]
-    widths: Reading[Widths]
-    batches: Reading[Batches]
+    night: Result[NightStatus]
+    writes: Result[DmlReport]
+    staging: Result[StagingInventory]
+    capacities: Result[ServiceCapacities]
+    batches: Result[Batches]
 
     @property
-    def sources_of_signals(self) -> tuple[Source, ...]:
+    def signal_sources(self) -> tuple[DataSource, ...]:
         """What the signals beside the night's own figures were read from."""
-        facts = (self.writes.value, self.staging.value, self.widths.value, self.batches.value)
-        return tuple(source for fact in facts if fact is not None for source in fact.sources)
+        values = (self.writes.value, self.staging.value, self.capacities.value, self.batches.value)
+        return tuple(source for value in values if value is not None for source in value.sources)
 
 
-def tonight(cloud: Cloud, game_date: date) -> Tonight:
+def read_overview(clients: Clients, game_date: date) -> OverviewReadings:
     """Ask all sources of the overview at once, so it waits for the slowest and not for the sum."""
-    players = night.begin(cloud, game_date)
-    jobs = writes.begin(cloud, *night_window(game_date))
-    tables, services, runs = staging.begin(cloud), widths.begin(cloud), batches.begin(cloud, game_date)
-    return Tonight(players(), jobs(), tables(), services(), runs())
+    players = night.fetch_async(clients, game_date)
+    jobs = writes.fetch_async(clients, *night_window(game_date))
+    tables, services, runs = (
+        staging.fetch_async(clients),
+        service_capacities.fetch_async(clients),
+        batches.fetch_async(clients, game_date),
+    )
+    return OverviewReadings(players(), jobs(), tables(), services(), runs())
 
 
-def recent(cloud: Cloud, today: date) -> Reading[History]:
+def recent_history(clients: Clients, today: date) -> Result[CoverageHistory]:
     """Coverage of the last nights up to today."""
-    return history(cloud, *_nights_up_to(today))
+    return history(clients, *_nights_up_to(today))
 
 
 def _nights_up_to(last: date) -> tuple[date, date]:
     return last - timedelta(days=HISTORY_DAYS - 1), last
 
 
-def shift(cloud: Cloud, game_date: date, log: Callable[[], Reading[Log]]) -> Shift:
+def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[], Result[ActionLog]]) -> HandoffInputs:
     """Everything a handoff note is written from, asked at once; the night's history is the last nights' own where it is among them."""
-    today = eastern_day(cloud.now())
+    today = eastern_day(clients.now())
     last = today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date
-    players, runs, services = night.begin(cloud, game_date), batches.begin(cloud, game_date), widths.begin(cloud)
-    days = history.begin(cloud, *_nights_up_to(last))
-    told, jobs = alerts.begin(cloud), schedule.begin(cloud)
-    return Shift(
+    players, runs, services = (
+        night.fetch_async(clients, game_date),
+        batches.fetch_async(clients, game_date),
+        service_capacities.fetch_async(clients),
+    )
+    days = history.fetch_async(clients, *_nights_up_to(last))
+    alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
+    return HandoffInputs(
         game_date=game_date,
         start=night_window(game_date)[0],
-        now=cloud.now(),
+        now=clients.now(),
         night=players(),
         batches=runs(),
-        widths=services(),
+        capacities=services(),
         history=days(),
-        alerts=told(),
-        log=log(),
+        alerts=alert_log(),
+        action_log=wait_for_log(),
         schedule=jobs(),
     )
 
 
-def first_stored(cloud: Cloud, wanted: date) -> date | None:
+def first_stored_night(clients: Clients, requested: date) -> date | None:
     """The first stored night; None when `wanted` is recent enough not to ask, or when nobody can say."""
-    if wanted > night_of(cloud.now()) - timedelta(days=CERTAIN_DAYS):
+    if requested > to_game_date(clients.now()) - timedelta(days=SKIP_CALENDAR_DAYS):
         return None
-    return first_night(cloud).value
+    return first_night(clients).value
 
 
-def forget(*clouds: Cloud) -> None:
+def invalidate(*all_clients: Clients) -> None:
     """Read everything anew at the next look: somebody has acted."""
-    patience.forget()
-    for cloud in clouds:
-        if cloud.kept is not None:
-            cloud.kept.look_again()
+    background_cache.clear()
+    for clients in all_clients:
+        if clients.cache is not None:
+            clients.cache.invalidate()

@@ -9,21 +9,21 @@ from datetime import date, datetime
 
 import streamlit as st
 
-from services.auth import sign_in as identity
+from services.auth import sign_in
 from services.auth.roles import Actor, Role
-from services.core.clock import SystemClock, eastern_day, night_of
+from services.core.clock import SystemClock, eastern_day, to_game_date
 from services.core.settings import Settings
-from services.gcp.clients import Cloud, connect
-from services.gcp.read_cache import Kept
+from services.gcp.clients import Clients, connect
+from services.gcp.read_cache import ReadCache
 
-DATE = "date"  # the name in the URL: ?date=2025-12-29
-PAINT_S = 0.1  # a browser on two cores takes some 60 ms from the answer's arrival to its paint
-ROLE = "role"  # the sandbox's role switch
-PAUSED = "paused"  # the pause switch
-_SINCE = "paused since"
-_NIGHT = "night"  # the date picker's key
-_ANSWERED = "answered"  # the viewer's browser has been given its first answer
-_SIGNED_IN = "signed in"  # the identity that this connection proved
+DATE_PARAM = "date"  # the name in the URL: ?date=2025-12-29
+FIRST_PAINT_DELAY_S = 0.1  # a browser on two cores takes some 60 ms from the answer's arrival to its paint
+ROLE_KEY = "role"  # the sandbox's role switch
+PAUSED_KEY = "paused"  # the pause switch
+_PAUSED_SINCE_KEY = "paused since"
+_NIGHT_KEY = "night"  # the date picker's key
+_FIRST_PAINT_DONE_KEY = "answered"  # the viewer's browser has been given its first answer
+_SIGN_IN_KEY = "signed in"  # the identity that this connection proved
 
 
 @dataclass(frozen=True)
@@ -36,130 +36,133 @@ class ChosenNight:
 
 # Streamlit would take the settings apart, value by value, at each of a page's twenty calls.
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs={Settings: hash})
-def _open(settings: Settings, acting: bool) -> Cloud:
-    opened = connect(settings, acting)
-    return opened if acting else replace(opened, kept=Kept(since=opened.now()))
+def _connect_cached(settings: Settings, as_operator: bool) -> Clients:
+    clients = connect(settings, as_operator)
+    return clients if as_operator else replace(clients, cache=ReadCache(since=clients.now()))
 
 
-def cloud() -> Cloud:
+def cached_clients() -> Clients:
     """The doors to the cloud that the environment names; raises OnCallError when they cannot be opened."""
-    return _open(Settings.from_env(), False)
+    return _connect_cached(Settings.from_env(), False)
 
 
-def asking_cloud() -> Cloud:
+def uncached_clients() -> Clients:
     """The same doors without memory: every question is put anew. Plans are made from it."""
-    return replace(cloud(), kept=None)
+    return replace(cached_clients(), cache=None)
 
 
-def acting_cloud() -> Cloud:
+def operator_clients() -> Clients:
     """The same doors, opened as the account that may change things, without memory; only actions go through them."""
     settings = Settings.from_env()
-    return _open(settings, True) if settings.acting_account else asking_cloud()
+    return _connect_cached(settings, True) if settings.acting_account else uncached_clients()
 
 
 def now() -> datetime:
-    return cloud().now()
+    return cached_clients().now()
 
 
 def actor() -> Actor:
     """Who is looking; raises NotSignedIn when nobody proved it. Nobody is an operator by default."""
-    settings = cloud().settings
-    identity.check_configured(settings, oidc())
+    settings = cached_clients().settings
+    sign_in.check_configured(settings, oidc_configured())
     at = SystemClock().now()  # a signature's times are real, whatever night the sandbox shows
     if settings.iap_audience:
-        told = st.context.headers.get_all(identity.ASSERTION)
-        keys = identity.key_ring(settings.iap_keys_url)
-        st.session_state[_SIGNED_IN] = known = identity.sign_in(
-            st.session_state.get(_SIGNED_IN), told, settings, keys, at
+        assertions = st.context.headers.get_all(sign_in.IAP_HEADER)
+        keys = sign_in.jwks_cache(settings.iap_keys_url)
+        st.session_state[_SIGN_IN_KEY] = signed_in = sign_in.authenticate_connection(
+            st.session_state.get(_SIGN_IN_KEY), assertions, settings, keys, at
         )
-        return identity.actor_of(known.identity, settings)
-    if oidc():
-        return identity.actor_of(identity.from_oidc(st.user.to_dict(), at), settings)
-    return Actor("on-call", Role(st.session_state.get(ROLE, Role.OPERATOR)))
+        return sign_in.to_actor(signed_in.identity, settings)
+    if oidc_configured():
+        return sign_in.to_actor(sign_in.identity_from_oidc(st.user.to_dict(), at), settings)
+    return Actor("on-call", Role(st.session_state.get(ROLE_KEY, Role.OPERATOR)))
 
 
-def chooses_role() -> bool:
+def role_switch_enabled() -> bool:
     """Whether one may look as somebody else: only in the sandbox, and only where nobody signs in."""
-    settings = cloud().settings
-    return settings.in_sandbox and not settings.iap_audience and not oidc()
+    settings = cached_clients().settings
+    return settings.in_sandbox and not settings.iap_audience and not oidc_configured()
 
 
-def oidc() -> bool:
+def oidc_configured() -> bool:
     """Whether Streamlit's own sign-in is configured."""
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
 
 
-def choose(asked: str, at: datetime, first_stored: Callable[[date], date | None]) -> ChosenNight:
+def parse_night(date_text: str, at: datetime, first_stored_night: Callable[[date], date | None]) -> ChosenNight:
     """The night that `asked` names; a malformed, future or unknown one falls back to tonight, with a sentence."""
-    tonight = night_of(at)
-    instead = f"Showing {day(tonight)} instead."
+    tonight = to_game_date(at)
+    fallback_notice = f"Showing {format_day(tonight)} instead."
     try:
-        wanted = date.fromisoformat(asked)
+        requested = date.fromisoformat(date_text)
     except ValueError:
-        return ChosenNight(tonight, f"The date in the address is not written as 2025-12-29. {instead}")
-    if wanted > eastern_day(at):
-        return ChosenNight(tonight, f"{day(wanted)} has not come yet. {instead}")
-    first = first_stored(wanted)
-    if first is not None and wanted < first:
-        return ChosenNight(tonight, f"Nothing is stored for {day(wanted)}: the first night is {day(first)}. {instead}")
-    return ChosenNight(wanted)
+        return ChosenNight(tonight, f"The date in the address is not written as 2025-12-29. {fallback_notice}")
+    if requested > eastern_day(at):
+        return ChosenNight(tonight, f"{format_day(requested)} has not come yet. {fallback_notice}")
+    first = first_stored_night(requested)
+    if first is not None and requested < first:
+        return ChosenNight(
+            tonight,
+            f"Nothing is stored for {format_day(requested)}: the first night is {format_day(first)}. {fallback_notice}",
+        )
+    return ChosenNight(requested)
 
 
-def night(first_stored: Callable[[date], date | None]) -> ChosenNight:
+def resolve_night(first_stored_night: Callable[[date], date | None]) -> ChosenNight:
     """The chosen night: what the URL names, else what this session last looked at, else tonight."""
-    asked = st.query_params.get(DATE)
-    if asked is not None:
-        chosen = choose(asked, now(), first_stored)
+    date_param = st.query_params.get(DATE_PARAM)
+    if date_param is not None:
+        chosen = parse_night(date_param, now(), first_stored_night)
     else:
-        chosen = ChosenNight(st.session_state.get(_NIGHT) or night_of(now()))
-        st.query_params[DATE] = chosen.game_date.isoformat()
-    st.session_state[_NIGHT] = chosen.game_date
+        chosen = ChosenNight(st.session_state.get(_NIGHT_KEY) or to_game_date(now()))
+        st.query_params[DATE_PARAM] = chosen.game_date.isoformat()
+    st.session_state[_NIGHT_KEY] = chosen.game_date
     return chosen
 
 
-def go_to(game_date: date) -> None:
+def set_night(game_date: date) -> None:
     """Turn every page to a night; the URL tells it, so it can be copied. For callbacks."""
-    st.query_params[DATE] = game_date.isoformat()
+    st.query_params[DATE_PARAM] = game_date.isoformat()
 
 
-def picked() -> None:
+def on_date_picked() -> None:
     """The date picker changed."""
-    go_to(st.session_state[_NIGHT])
+    set_night(st.session_state[_NIGHT_KEY])
 
 
-def link() -> dict[str, str]:
+def link_params() -> dict[str, str]:
     """The URL's parameters that a link to another page takes along."""
-    return {DATE: st.session_state[_NIGHT].isoformat()}
+    return {DATE_PARAM: st.session_state[_NIGHT_KEY].isoformat()}
 
 
-def log(search: str) -> dict[str, str]:
+def log_link_params(preset_name: str) -> dict[str, str]:
     """The URL's parameters of the logs page with one of its searches, on the chosen night."""
-    return {**link(), "search": search}
+    return {**link_params(), "search": preset_name}
 
 
 def game_date() -> date:
     """The night the frame has chosen for this page."""
-    chosen: date = st.session_state[_NIGHT]
+    chosen: date = st.session_state[_NIGHT_KEY]
     return chosen
 
 
-def let_paint() -> None:
+def yield_for_first_paint() -> None:
     """A browser that is new here paints the answer before it is given the rest, whose scripts it must first load."""
-    if not st.session_state.get(_ANSWERED):
-        st.session_state[_ANSWERED] = True
-        time.sleep(PAINT_S)
+    if not st.session_state.get(_FIRST_PAINT_DONE_KEY):
+        st.session_state[_FIRST_PAINT_DONE_KEY] = True
+        time.sleep(FIRST_PAINT_DELAY_S)
 
 
-def paused() -> datetime | None:
+def paused_since() -> datetime | None:
     """Since when this viewer has paused the page; None while it moves."""
-    return st.session_state.get(_SINCE) if st.session_state.get(PAUSED) else None
+    return st.session_state.get(_PAUSED_SINCE_KEY) if st.session_state.get(PAUSED_KEY) else None
 
 
-def pause() -> None:
+def on_pause_toggled() -> None:
     """The pause switch changed. For callbacks."""
-    st.session_state[_SINCE] = now()
+    st.session_state[_PAUSED_SINCE_KEY] = now()
 
 
-def day(of: date) -> str:
+def format_day(day: date) -> str:
     """A date as people say it: Mon 29 Dec 2025."""
-    return f"{of:%a} {of.day} {of:%b %Y}"
+    return f"{day:%a} {day.day} {day:%b %Y}"

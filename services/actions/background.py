@@ -13,70 +13,70 @@ from services.actions.log_reader import Action
 from services.actions.plan import Plan
 from services.core.errors import OnCallError
 
-KEEP_S = 900  # how long an ended action is remembered here; the log remembers it for ever
+RETAIN_S = 900  # how long an ended action is remembered here; the log remembers it for ever
 
 
 @dataclass(frozen=True)
-class Ticket:
+class ActionHandle:
     """One action of this process: its key, its title, when it was begun, and its end when it has one."""
 
     key: str
     title: str
-    begun: datetime
-    end: Future[Action]
+    started_at: datetime
+    future: Future[Action]
 
     @property
     def ended(self) -> bool:
-        return self.end.done()
+        return self.future.done()
 
     @property
-    def trouble(self) -> OnCallError | None:
+    def error(self) -> OnCallError | None:
         """Why it did not come to an outcome of its own: denied, refused, not recorded."""
-        error = self.end.exception() if self.end.done() else None
-        if error is None or isinstance(error, OnCallError):
-            return error
+        exception = self.future.exception() if self.future.done() else None
+        if exception is None or isinstance(exception, OnCallError):
+            return exception
         return OnCallError(
-            f"{self.title}: a fault of the dashboard ({type(error).__name__}).", "Report it with its log."
+            f"{self.title}: a fault of the dashboard ({type(exception).__name__}).", "Report it with its log."
         )
 
 
-class Runner:
+class BackgroundRunner:
     """The actions of this process, shared by every session in it. It never touches the screen."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._tickets: dict[str, Ticket] = {}
+        self._handles: dict[str, ActionHandle] = {}
 
-    def submit(self, plan: Plan, as_role: str, now: datetime, act: Callable[[], Action]) -> Ticket:
+    def submit(self, plan: Plan, role: str, now: datetime, task: Callable[[], Action]) -> ActionHandle:
         """Begin `act` in the background, or return the ticket of the same plan that runs or was begun since it was made."""
-        key = f"{plan.key} {as_role}"
+        key = f"{plan.key} {role}"
         with self._lock:
-            self._forget(now)
-            known = self._tickets.get(key)
-            if known is not None and (not known.ended or known.begun >= plan.planned_at):
-                return known
-            ticket = self._tickets[key] = Ticket(key, plan.title, now, Future())
-        threading.Thread(target=_work, args=(ticket, act), name=f"action {key}", daemon=True).start()
-        return ticket
+            self._evict_ended(now)
+            existing = self._handles.get(key)
+            if existing is not None and (not existing.ended or existing.started_at >= plan.planned_at):
+                return existing
+            handle = self._handles[key] = ActionHandle(key, plan.title, now, Future())
+        threading.Thread(target=_run, args=(handle, task), name=f"action {key}", daemon=True).start()
+        return handle
 
-    def ticket(self, key: str) -> Ticket | None:
+    def get(self, key: str) -> ActionHandle | None:
         with self._lock:
-            return self._tickets.get(key)
+            return self._handles.get(key)
 
-    def _forget(self, now: datetime) -> None:
-        old = [k for k, t in self._tickets.items() if t.ended and (now - t.begun).total_seconds() > KEEP_S]
-        for key in old:
-            del self._tickets[key]
+    def _evict_ended(self, now: datetime) -> None:
+        expired = [k for k, t in self._handles.items() if t.ended and (now - t.started_at).total_seconds() > RETAIN_S]
+        for key in expired:
+            del self._handles[key]
 
 
-def _work(ticket: Ticket, act: Callable[[], Action]) -> None:
+def _run(handle: ActionHandle, task: Callable[[], Action]) -> None:
     try:
-        ticket.end.set_result(act())
+        handle.future.set_result(task())
     except OnCallError as error:
-        ticket.end.set_exception(error)
+        handle.future.set_exception(error)
     except BaseException as error:
-        logging.getLogger(__name__).exception("%s ended in a fault", ticket.title)
-        ticket.end.set_exception(error)
+        logging.getLogger(__name__).exception("%s ended in a fault", handle.title)
+        handle.future.set_exception(error)
 
 
-RUNNER = Runner()  # the one of this process
+BACKGROUND = BackgroundRunner()  # the one of this process

@@ -10,136 +10,151 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from services.actions import log_reader as log
-from services.actions import log_writer as record
-from services.actions.log_reader import Action, State
-from services.actions.log_writer import NOT_CLAIMED, Entry
-from services.actions.plan import Friction, Plan, differences
-from services.actions.verb import Deed, Facts, Verb, Verdict
-from services.auth.roles import Actor, Denied, authorise
+from services.actions import log_reader, log_writer
+from services.actions.log_reader import Action, ActionState
+from services.actions.log_writer import UNCLAIMED_ATTEMPT, ActionRecord
+from services.actions.plan import Confirmation, Plan, diff_plans
+from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.auth.roles import Actor, InsufficientRole, require_role
 from services.core.errors import OnCallError
-from services.gcp.clients import Cloud
+from services.gcp.clients import Clients
 
-KEEP_TRYING_TO_RECORD_S = 120
+RECORD_TIMEOUT_S = 120
 
 
-class Refused(OnCallError):
+class ActionRefused(OnCallError):
     """The action was refused; nothing was done."""
 
 
-def run_action(cloud: Cloud, actor: Actor, verb: Verb, plan: Plan, reason: str = "", typed: str = "") -> Action:
+def execute(
+    clients: Clients, actor: Actor, action_type: ActionType, plan: Plan, reason: str = "", confirmation: str = ""
+) -> Action:
     """Do `plan` at most once, whoever else asks for it, and return what the log says of it.
 
     Raises Denied or Refused after recording it, and NotRecorded when nothing could be recorded and so nothing was done.
     """
-    entry = Entry(uuid.uuid4().hex, actor, plan, NOT_CLAIMED, reason.strip())
+    action_record = ActionRecord(uuid.uuid4().hex, actor, plan, UNCLAIMED_ATTEMPT, reason.strip())
     try:
-        authorise(actor, verb.needs, f"“{plan.title}”")
-    except Denied as denied:
-        record.refusal(cloud, entry, State.DENIED, denied.sentence)
+        require_role(actor, action_type.required_role, f"“{plan.title}”")
+    except InsufficientRole as denied:
+        log_writer.log_refusal(clients, action_record, ActionState.DENIED, denied.message)
         raise
-    known = log.read_same(cloud, plan.key)
-    if (same := _same(known, plan)) is not None:
-        return same
-    refusal = _why_not(cloud, verb, plan, reason, typed)
+    same_key_actions = log_reader.read_by_key(clients, plan.key)
+    if (duplicate := _find_duplicate(same_key_actions, plan)) is not None:
+        return duplicate
+    refusal = _reasons_to_refuse(clients, action_type, plan, reason, confirmation)
     # Whoever acted between our two looks changed the state that we now find changed: theirs is this action.
-    if refusal and (same := _same(log.read_same(cloud, plan.key), plan)) is not None:
-        return same
+    if refusal and (duplicate := _find_duplicate(log_reader.read_by_key(clients, plan.key), plan)) is not None:
+        return duplicate
     if refusal:
-        record.refusal(cloud, entry, State.REFUSED, refusal)
-        raise Refused(f"Refused, nothing was done: {refusal}", "Look at the plan anew.")
+        log_writer.log_refusal(clients, action_record, ActionState.REFUSED, refusal)
+        raise ActionRefused(f"Refused, nothing was done: {refusal}", "Look at the plan anew.")
     # The number comes from the same look as the decision that nobody has begun: who began since, has taken it.
-    entry = replace(entry, attempt=1 + max((action.attempt for action in known), default=NOT_CLAIMED))
-    if not record.claim(cloud, entry):
-        return _claimed(cloud, entry)
-    return _carry_out(cloud, verb, entry)
+    action_record = replace(
+        action_record, attempt=1 + max((action.attempt for action in same_key_actions), default=UNCLAIMED_ATTEMPT)
+    )
+    if not log_writer.claim_attempt(clients, action_record):
+        return _winner_of_claim(clients, action_record)
+    return _execute_claimed(clients, action_type, action_record)
 
 
-def finish(cloud: Cloud, verb: Verb, action: Action) -> Verdict:
+def recover(clients: Clients, action_type: ActionType, action: Action) -> Verification:
     """Re-read what came of an action whose process died, and record it; still under way records nothing."""
-    verdict = verb.verify(cloud, action.plan, action.facts)
-    if verdict.state is not State.UNDER_WAY:
-        _record(cloud, record.entry_of(action), verdict, {"found_again": True})
-    return verdict
+    verification = action_type.verify(clients, action.plan, action.facts)
+    if verification.state is not ActionState.IN_PROGRESS:
+        _record_outcome(clients, log_writer.record_for(action), verification, {"found_again": True})
+    return verification
 
 
-def _same(known: Sequence[Action], plan: Plan) -> Action | None:
+def _find_duplicate(same_key_actions: Sequence[Action], plan: Plan) -> Action | None:
     """The same action, if somebody began it since this plan was made or has it under way: a second click belongs to it."""
-    begun = [action for action in known if action.attempt > NOT_CLAIMED]
-    return next((a for a in reversed(begun) if a.ended is None or a.begun >= plan.planned_at), None)
+    claimed = [action for action in same_key_actions if action.attempt > UNCLAIMED_ATTEMPT]
+    return next((a for a in reversed(claimed) if a.ended_at is None or a.started_at >= plan.planned_at), None)
 
 
-def _claimed(cloud: Cloud, entry: Entry) -> Action:
+def _winner_of_claim(clients: Clients, action_record: ActionRecord) -> Action:
     """The action that has taken this attempt."""
-    known = log.read_same(cloud, entry.plan.key)
-    return next((action for action in known if action.attempt == entry.attempt), None) or _lost(entry.plan)
+    same_key_actions = log_reader.read_by_key(clients, action_record.plan.key)
+    return next(
+        (action for action in same_key_actions if action.attempt == action_record.attempt), None
+    ) or _raise_not_recorded(action_record.plan)
 
 
-def _why_not(cloud: Cloud, verb: Verb, plan: Plan, reason: str, typed: str) -> str:
+def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, reason: str, confirmation: str) -> str:
     """Why the plan cannot be run as it was shown, from a fresh look; empty when it can."""
     try:
-        fresh = verb.plan(cloud, plan.args)
+        current = action_type.plan(clients, plan.args)
     except OnCallError as error:
-        return f"it could not be planned again: {error.sentence}"
-    if fresh.hash != plan.hash:
-        return "things changed since the plan was shown: " + "; ".join(differences(plan, fresh)) + "."
-    if fresh.blocked:
-        return " ".join(guard.sentence for guard in fresh.blocked)
-    if fresh.friction is Friction.TYPED and not reason.strip():
+        return f"it could not be planned again: {error.message}"
+    if current.hash != plan.hash:
+        return "things changed since the plan was shown: " + "; ".join(diff_plans(plan, current)) + "."
+    if current.failed_guards:
+        return " ".join(guard.sentence for guard in current.failed_guards)
+    if current.friction is Confirmation.TYPED and not reason.strip():
         return "a reason is needed."
-    if fresh.friction is Friction.TYPED and typed.strip() != fresh.typed:
-        return f"“{fresh.typed}” has to be typed, letter by letter."
+    if current.friction is Confirmation.TYPED and confirmation.strip() != current.typed:
+        return f"“{current.typed}” has to be typed, letter by letter."
     return ""
 
 
-def _carry_out(cloud: Cloud, verb: Verb, entry: Entry) -> Action:
-    facts: dict[str, Any] = {}
+def _execute_claimed(clients: Clients, action_type: ActionType, action_record: ActionRecord) -> Action:
+    details: dict[str, Any] = {}
 
-    def note(sentence: str, **found: Any) -> None:
-        facts.update(found)
+    def report_progress(message: str, **new_details: Any) -> None:
+        details.update(new_details)
         try:
-            record.step(cloud, entry, sentence, found)
-        except record.NotRecorded:
-            logging.getLogger(__name__).warning("a step of %s was not recorded", entry.action_id, exc_info=True)
+            log_writer.log_step(clients, action_record, message, new_details)
+        except log_writer.ActionNotRecorded:
+            logging.getLogger(__name__).warning("a step of %s was not recorded", action_record.action_id, exc_info=True)
 
-    trouble = ""
+    failure = ""
     try:
-        facts |= verb.effect(Deed(cloud, entry.actor, entry.plan, entry.action_id, note))
+        details |= action_type.apply(
+            ActionContext(clients, action_record.actor, action_record.plan, action_record.action_id, report_progress)
+        )
     except OnCallError as error:
-        trouble = str(error)
+        failure = str(error)
     except Exception as error:
-        logging.getLogger(__name__).exception("%s failed", entry.plan.title)
-        trouble = f"A fault of the dashboard ({type(error).__name__}): report it with its log."
-    _record(cloud, entry, _verified(cloud, verb, entry.plan, facts, trouble), facts)
-    return log.read_action(cloud, entry.action_id) or _lost(entry.plan)
+        logging.getLogger(__name__).exception("%s failed", action_record.plan.title)
+        failure = f"A fault of the dashboard ({type(error).__name__}): report it with its log."
+    _record_outcome(
+        clients, action_record, _verify(clients, action_type, action_record.plan, details, failure), details
+    )
+    return log_reader.read_action(clients, action_record.action_id) or _raise_not_recorded(action_record.plan)
 
 
-def _verified(cloud: Cloud, verb: Verb, plan: Plan, facts: Facts, trouble: str) -> Verdict:
+def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Details, failure: str) -> Verification:
     """What the re-read says. An answer that was lost may still have done it; one that said yes may not have."""
     try:
-        verdict = verb.verify(cloud, plan, facts)
+        verification = action_type.verify(clients, plan, details)
     except OnCallError as error:
-        return Verdict(State.UNVERIFIED, f"{trouble} What came of it could not be read: {error.sentence}".strip())
-    if verdict.state is State.UNDER_WAY:
-        return replace(verdict, state=State.UNVERIFIED, sentence=f"{trouble} {verdict.sentence}".strip())
-    return replace(verdict, sentence=f"{trouble} {verdict.sentence}".strip()) if trouble else verdict
+        return Verification(
+            ActionState.UNVERIFIED, f"{failure} What came of it could not be read: {error.message}".strip()
+        )
+    if verification.state is ActionState.IN_PROGRESS:
+        return replace(verification, state=ActionState.UNVERIFIED, message=f"{failure} {verification.message}".strip())
+    return replace(verification, message=f"{failure} {verification.message}".strip()) if failure else verification
 
 
-def _record(cloud: Cloud, entry: Entry, verdict: Verdict, facts: Facts) -> None:
+def _record_outcome(
+    clients: Clients, action_record: ActionRecord, verification: Verification, details: Details
+) -> None:
     """Record the outcome, trying for a while: an effect without an outcome has to be found again by a person."""
-    told = {**facts, "after": dict(verdict.after)}
+    outcome_details = {**details, "after": dict(verification.after)}
     for attempt in Retrying(
-        retry=retry_if_exception_type(record.NotRecorded),
+        retry=retry_if_exception_type(log_writer.ActionNotRecorded),
         wait=wait_random_exponential(multiplier=0.5, max=15),
-        stop=stop_after_delay(KEEP_TRYING_TO_RECORD_S),
+        stop=stop_after_delay(RECORD_TIMEOUT_S),
         reraise=True,
     ):
         with attempt:
-            record.outcome(cloud, entry, verdict.state, verdict.sentence, told, verdict.coverage)
+            log_writer.log_outcome(
+                clients, action_record, verification.state, verification.message, outcome_details, verification.coverage
+            )
 
 
-def _lost(plan: Plan) -> Action:
-    raise record.NotRecorded(
+def _raise_not_recorded(plan: Plan) -> Action:
+    raise log_writer.ActionNotRecorded(
         f"The log does not show what came of “{plan.title}”.",
         "Look at the action log in a minute; do not repeat it yet.",
     )

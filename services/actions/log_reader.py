@@ -9,19 +9,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from services.actions.plan import Plan, Share, from_json
-from services.core.result import Source
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.query_catalog import parsed
+from services.actions.plan import CoverageCount, Plan, plan_from_json
+from services.core.result import DataSource
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.query_catalog import parse_json_column
 
-QUIET_AFTER_S = 60  # an action that has told nothing for so long is not being worked on any more
+ABANDONED_AFTER_S = 60  # an action that has told nothing for so long is not being worked on any more
 
 
-class State(StrEnum):
+class ActionState(StrEnum):
     """What came of an action."""
 
-    UNDER_WAY = "under way"
+    IN_PROGRESS = "under way"
     DONE = "done"
     FAILED = "failed"
     REFUSED = "refused"
@@ -42,66 +42,66 @@ class Action:
     actor: str
     role: str
     reason: str
-    state: State
-    sentence: str
-    begun: datetime
-    heard_of: datetime  # the newest row
-    ended: datetime | None
+    state: ActionState
+    message: str
+    started_at: datetime
+    last_event_at: datetime  # the newest row
+    ended_at: datetime | None
     recorded_by: str
     plan_json: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[tuple[datetime, str], ...] = ()
-    coverage_before: Share | None = None
-    coverage_after: Share | None = None
+    coverage_before: CoverageCount | None = None
+    coverage_after: CoverageCount | None = None
 
     @property
     def plan(self) -> Plan:
-        return from_json(self.plan_json)
+        return plan_from_json(self.plan_json)
 
-    def quiet(self, now: datetime) -> bool:
+    def is_abandoned(self, now: datetime) -> bool:
         """Meant but never ended, and nobody has told anything of it lately."""
-        return self.ended is None and now - self.heard_of > timedelta(seconds=QUIET_AFTER_S)
+        return self.ended_at is None and now - self.last_event_at > timedelta(seconds=ABANDONED_AFTER_S)
 
 
 @dataclass(frozen=True)
-class Log:
+class ActionLog:
     """Actions, newest first."""
 
     actions: tuple[Action, ...]
-    source: Source
+    source: DataSource
 
 
-def read_log(cloud: Cloud, start: datetime, until: datetime) -> Log:
+def read_action_log(clients: Clients, start: datetime, until: datetime) -> ActionLog:
     """Every action that told anything between two instants."""
-    answer = catalog.run(cloud, "actions.log", start=start, until=until)
-    return Log(tuple(reversed(fold(answer.rows))), answer.source)
+    result = query_catalog.run_query(clients, "actions.log", start=start, until=until)
+    return ActionLog(tuple(reversed(group_by_action(result.rows))), result.source)
 
 
-def read_action(cloud: Cloud, action_id: str) -> Action | None:
+def read_action(clients: Clients, action_id: str) -> Action | None:
     """One action, or None when the log has none of that id."""
-    return next(iter(fold(catalog.run(cloud, "actions.one", action_id=action_id).rows)), None)
+    return next(iter(group_by_action(query_catalog.run_query(clients, "actions.one", action_id=action_id).rows)), None)
 
 
-def read_same(cloud: Cloud, key: str) -> tuple[Action, ...]:
+def read_by_key(clients: Clients, key: str) -> tuple[Action, ...]:
     """The actions with one key, oldest first."""
-    return fold(catalog.run(cloud, "actions.same_key", action_key=key).rows)
+    return group_by_action(query_catalog.run_query(clients, "actions.same_key", action_key=key).rows)
 
 
-def fold(rows: Iterable[Mapping[str, Any]]) -> tuple[Action, ...]:
+def group_by_action(rows: Iterable[Mapping[str, Any]]) -> tuple[Action, ...]:
     """The rows of each action as one action, in the order in which they began."""
     by_id: dict[str, list[Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["recorded_at"]):
         by_id.setdefault(row["action_id"], []).append(row)
-    return tuple(_action(of_one) for of_one in by_id.values())
+    return tuple(_to_action(action_rows) for action_rows in by_id.values())
 
 
-def _action(rows: list[Mapping[str, Any]]) -> Action:
+def _to_action(rows: list[Mapping[str, Any]]) -> Action:
     first = rows[0]
     outcome = next((row for row in rows if row["event"] == "outcome"), None)
     newest = outcome or rows[-1]
-    facts: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     for row in rows:
-        facts |= parsed(row["facts"]) or {}
+        details |= parse_json_column(row["facts"]) or {}
     return Action(
         action_id=first["action_id"],
         key=first["action_key"],
@@ -112,23 +112,27 @@ def _action(rows: list[Mapping[str, Any]]) -> Action:
         actor=first["actor"],
         role=first["role"],
         reason=first["reason"] or "",
-        state=State(newest["state"]),
-        sentence=newest["sentence"],
-        begun=first["recorded_at"],
-        heard_of=max(row["recorded_at"] for row in rows),
-        ended=outcome["recorded_at"] if outcome else None,
+        state=ActionState(newest["state"]),
+        message=newest["sentence"],
+        started_at=first["recorded_at"],
+        last_event_at=max(row["recorded_at"] for row in rows),
+        ended_at=outcome["recorded_at"] if outcome else None,
         recorded_by=first["recorded_by"],
-        plan_json=next((_text(row["plan"]) for row in rows if row["plan"] not in (None, "null")), ""),
-        facts=facts,
+        plan_json=next((_to_json_text(row["plan"]) for row in rows if row["plan"] not in (None, "null")), ""),
+        facts=details,
         steps=tuple((row["recorded_at"], row["sentence"]) for row in rows if row["event"] == "step"),
-        coverage_before=_share(newest, "active_before"),
-        coverage_after=_share(newest, "active_after"),
+        coverage_before=_coverage_count(newest, "active_before"),
+        coverage_after=_coverage_count(newest, "active_after"),
     )
 
 
-def _text(value: Any) -> str:
+def _to_json_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _share(row: Mapping[str, Any], which: str) -> Share | None:
-    return Share(row[which], row["eligible"]) if row[which] is not None and row["eligible"] is not None else None
+def _coverage_count(row: Mapping[str, Any], active_column: str) -> CoverageCount | None:
+    return (
+        CoverageCount(row[active_column], row["eligible"])
+        if row[active_column] is not None and row["eligible"] is not None
+        else None
+    )

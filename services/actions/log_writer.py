@@ -12,26 +12,26 @@ from typing import Any
 
 from google.api_core.exceptions import Conflict
 
-from services.actions.log_reader import Action, State, read_same
-from services.actions.plan import Plan, Share, as_json
+from services.actions.log_reader import Action, ActionState, read_by_key
+from services.actions.plan import CoverageCount, Plan, plan_to_json
 from services.auth.roles import Actor, Role
 from services.core.errors import OnCallError
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 
 TABLE = "prediction_on_call.actions"
-NOT_CLAIMED = -1  # the attempt number of what was denied or refused before it began
-SPARE_IDS = 5
-_HERE = f"{socket.gethostname()}:{os.getpid()}"
+UNCLAIMED_ATTEMPT = -1  # the attempt number of what was denied or refused before it began
+MAX_JOB_ID_SUFFIXES = 5
+PROCESS_ID = f"{socket.gethostname()}:{os.getpid()}"
 
 
-class NotRecorded(OnCallError):
+class ActionNotRecorded(OnCallError):
     """The action could not be recorded, so it was not done."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class ActionRecord:
     """What every row of one action has in common, so that each row can be read by itself."""
 
     action_id: str
@@ -40,13 +40,15 @@ class Entry:
     attempt: int
     reason: str
 
-    def row(self, now: datetime, event: str, state: State, sentence: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-        before = self.plan.coverage
+    def row(
+        self, now: datetime, event: str, state: ActionState, message: str, details: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        coverage = self.plan.coverage
         return {
             "action_id": self.action_id,
             "event": event,
             "recorded_at": now,
-            "recorded_by": _HERE,
+            "recorded_by": PROCESS_ID,
             "action_key": self.plan.key,
             "attempt": self.attempt,
             "verb": self.plan.verb,
@@ -56,84 +58,91 @@ class Entry:
             "role": str(self.actor.role),
             "reason": self.reason,
             "state": str(state),
-            "sentence": sentence,
-            "plan": as_json(self.plan) if event != "step" else "null",
-            "facts": json.dumps(facts, default=str),
-            "eligible": before.eligible if before else None,
-            "active_before": before.active if before else None,
+            "sentence": message,
+            "plan": plan_to_json(self.plan) if event != "step" else "null",
+            "facts": json.dumps(details, default=str),
+            "eligible": coverage.eligible if coverage else None,
+            "active_before": coverage.active if coverage else None,
             "active_after": None,
         }
 
 
-def entry_of(action: Action) -> Entry:
+def record_for(action: Action) -> ActionRecord:
     """The entry under which an outcome is added to an action that somebody else began."""
-    return Entry(action.action_id, Actor(action.actor, Role(action.role)), action.plan, action.attempt, action.reason)
+    return ActionRecord(
+        action.action_id, Actor(action.actor, Role(action.role)), action.plan, action.attempt, action.reason
+    )
 
 
-def claim(cloud: Cloud, entry: Entry) -> bool:
+def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
     """Record the intent and by that claim this attempt; False when somebody has claimed it. Raises NotRecorded.
 
     The row is written by a job whose id is the key and the attempt. BigQuery takes a job id once per project, so of any
     number of clicks, browsers and processes exactly one writes the row: it, and only it, may act.
     """
-    row = entry.row(cloud.now(), "intent", State.UNDER_WAY, "begun", {})
-    if append_once(cloud, f"on-call-{entry.plan.key}-{entry.attempt}", row):
+    row = record.row(clients.now(), "intent", ActionState.IN_PROGRESS, "begun", {})
+    if insert_once(clients, f"on-call-{record.plan.key}-{record.attempt}", row):
         return True
     # A lost answer makes the client ask again and meet its own job: then the row in the log is ours.
-    return any(action.action_id == entry.action_id for action in read_same(cloud, entry.plan.key))
+    return any(action.action_id == record.action_id for action in read_by_key(clients, record.plan.key))
 
 
-def step(cloud: Cloud, entry: Entry, sentence: str, facts: Mapping[str, Any]) -> None:
+def log_step(clients: Clients, record: ActionRecord, message: str, details: Mapping[str, Any]) -> None:
     """Tell how far an action is. Streamed: a step costs no job, and one that is lost harms nobody."""
-    row = entry.row(cloud.now(), "step", State.UNDER_WAY, sentence, facts)
-    _stream(cloud, row)
+    row = record.row(clients.now(), "step", ActionState.IN_PROGRESS, message, details)
+    _streaming_insert(clients, row)
 
 
-def refusal(cloud: Cloud, entry: Entry, state: State, sentence: str) -> None:
+def log_refusal(clients: Clients, record: ActionRecord, state: ActionState, message: str) -> None:
     """Record an attempt that was denied or refused before anything was begun."""
-    _stream(cloud, entry.row(cloud.now(), "outcome", state, sentence, {}))
+    _streaming_insert(clients, record.row(clients.now(), "outcome", state, message, {}))
 
 
-def outcome(
-    cloud: Cloud, entry: Entry, state: State, sentence: str, facts: Mapping[str, Any], after: Share | None
+def log_outcome(
+    clients: Clients,
+    record: ActionRecord,
+    state: ActionState,
+    message: str,
+    details: Mapping[str, Any],
+    coverage_after: CoverageCount | None,
 ) -> None:
     """Record what came of an action, once: a second outcome for the same action changes nothing."""
-    row = entry.row(cloud.now(), "outcome", state, sentence, facts)
-    if after is not None:
-        row |= {"active_after": after.active, "eligible": after.eligible}
-    append_once(cloud, f"on-call-outcome-{entry.action_id}", row)
+    row = record.row(clients.now(), "outcome", state, message, details)
+    if coverage_after is not None:
+        row |= {"active_after": coverage_after.active, "eligible": coverage_after.eligible}
+    insert_once(clients, f"on-call-outcome-{record.action_id}", row)
 
 
-def append_once(cloud: Cloud, job_id: str, row: Mapping[str, Any], query: str = "actions.append") -> bool:
+def insert_once(clients: Clients, job_id: str, row: Mapping[str, Any], query_name: str = "actions.append") -> bool:
     """Insert a row by the job of this id; False when that has been done. A job that failed leaves its id used: try the next."""
-    for spare in range(SPARE_IDS):
-        spare_id = f"{job_id}-{spare}"
+    for suffix in range(MAX_JOB_ID_SUFFIXES):
+        suffixed_id = f"{job_id}-{suffix}"
         try:
-            catalog.run(cloud, query, job_id=spare_id, **row)
+            query_catalog.run_query(clients, query_name, job_id=suffixed_id, **row)
         except OnCallError as error:
             if not isinstance(error.__cause__, Conflict):
-                raise NotRecorded(f"The action log cannot be written: {error.sentence}", error.remedy) from error
-            if not _failed(cloud, spare_id):
+                raise ActionNotRecorded(f"The action log cannot be written: {error.message}", error.hint) from error
+            if not _job_failed(clients, suffixed_id):
                 return False
         else:
             return True
-    raise NotRecorded("The action log could not be written: every try failed.", "Look at BigQuery's job history.")
+    raise ActionNotRecorded("The action log could not be written: every try failed.", "Look at BigQuery's job history.")
 
 
-def _failed(cloud: Cloud, job_id: str) -> bool:
+def _job_failed(clients: Clients, job_id: str) -> bool:
     """Whether the job of this id ended without writing; waits for one that is still running."""
-    with reading_from("BigQuery (jobs)"):
-        job = cloud.bigquery.get_job(job_id, timeout=cloud.settings.query_timeout_s)
-        return job.exception(timeout=cloud.settings.query_timeout_s) is not None
+    with translate_errors("BigQuery (jobs)"):
+        job = clients.bigquery.get_job(job_id, timeout=clients.settings.query_timeout_s)
+        return job.exception(timeout=clients.settings.query_timeout_s) is not None
 
 
-def _stream(cloud: Cloud, row: Mapping[str, Any]) -> None:
-    told = {**row, "recorded_at": row["recorded_at"].isoformat()}
-    once = f"{row['action_id']}-{row['event']}-{told['recorded_at']}"
+def _streaming_insert(clients: Clients, row: Mapping[str, Any]) -> None:
+    json_row = {**row, "recorded_at": row["recorded_at"].isoformat()}
+    insert_id = f"{row['action_id']}-{row['event']}-{json_row['recorded_at']}"
     try:
-        with reading_from("BigQuery (insertAll)"):
-            errors = cloud.bigquery.insert_rows_json(TABLE, [told], row_ids=[once], timeout=10)
+        with translate_errors("BigQuery (insertAll)"):
+            errors = clients.bigquery.insert_rows_json(TABLE, [json_row], row_ids=[insert_id], timeout=10)
     except OnCallError as error:
-        raise NotRecorded(f"The action log cannot be written: {error.sentence}", error.remedy) from error
+        raise ActionNotRecorded(f"The action log cannot be written: {error.message}", error.hint) from error
     if errors:
-        raise NotRecorded(f"The action log refused a row: {errors[0]['errors'][0].get('message', errors)}")
+        raise ActionNotRecorded(f"The action log refused a row: {errors[0]['errors'][0].get('message', errors)}")

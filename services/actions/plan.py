@@ -10,10 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from services.core.result import Source
+from services.core.result import DataSource
 
 
-class Friction(StrEnum):
+class Confirmation(StrEnum):
     """How much confirmation an action asks for, in proportion to what it could destroy."""
 
     ONE_CLICK = "one click"
@@ -39,7 +39,7 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Share:
+class CoverageCount:
     """Players active of those eligible on a game date: what the action is about, where it is about coverage."""
 
     active: int
@@ -60,23 +60,23 @@ class Plan:
     planned_at: datetime
     undo: str
     cost: str = ""
-    friction: Friction = Friction.ONE_CLICK
+    friction: Confirmation = Confirmation.ONE_CLICK
     typed: str = ""  # what has to be typed, where something has to
     cautions: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()  # how to do the same by hand
-    coverage: Share | None = None
-    sources: tuple[Source, ...] = field(default=(), compare=False)
+    coverage: CoverageCount | None = None
+    sources: tuple[DataSource, ...] = field(default=(), compare=False)
 
     @property
-    def blocked(self) -> tuple[Guard, ...]:
+    def failed_guards(self) -> tuple[Guard, ...]:
         """The guards that stop it; empty when it may go ahead."""
         return tuple(guard for guard in self.guards if guard.ok is not True)
 
     @property
     def hash(self) -> str:
         """The same for the same intention on the same state, in every process."""
-        meant = [self.verb, self.target, self.args, self.observed, [asdict(change) for change in self.changes]]
-        return hashlib.sha256(_json(meant).encode()).hexdigest()[:20]
+        identity = [self.verb, self.target, self.args, self.observed, [asdict(change) for change in self.changes]]
+        return hashlib.sha256(_to_json(identity).encode()).hexdigest()[:20]
 
     @property
     def key(self) -> str:
@@ -84,66 +84,66 @@ class Plan:
         return f"{self.verb.replace('.', '-')}-{self.hash}"
 
 
-def differences(shown: Plan, fresh: Plan) -> tuple[str, ...]:
+def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
     """In words, what changed between the plan that was shown and the state now."""
-    before, now = _flat(shown.observed), _flat(fresh.observed)
+    before, after = _flatten(shown.observed), _flatten(current.observed)
     changed = [
-        f"{name} was {_told(before.get(name))}, is {_told(now.get(name))}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
+        f"{name} was {_format_value(before.get(name))}, is {_format_value(after.get(name))}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
     ]
-    if not changed and shown.hash != fresh.hash:
-        changed = [f"it would now do: {_told_changes(fresh)}"]
+    if not changed and shown.hash != current.hash:
+        changed = [f"it would now do: {_format_changes(current)}"]
     return tuple(changed)
 
 
-def as_json(plan: Plan) -> str:
+def plan_to_json(plan: Plan) -> str:
     """A plan as text for the record; `from_json` reads it back."""
-    told = asdict(plan)
-    del told["sources"]
-    return _json(told)
+    fields = asdict(plan)
+    del fields["sources"]
+    return _to_json(fields)
 
 
-def from_json(text: str) -> Plan:
+def plan_from_json(text: str) -> Plan:
     """The plan that a record holds, for whoever has to finish or undo it."""
-    told = json.loads(text)
-    coverage = told["coverage"]
+    fields = json.loads(text)
+    coverage = fields["coverage"]
     return Plan(
         **{
-            **told,
-            "changes": tuple(Change(**each) for each in told["changes"]),
-            "guards": tuple(Guard(**each) for each in told["guards"]),
-            "planned_at": datetime.fromisoformat(told["planned_at"]),
-            "friction": Friction(told["friction"]),
-            "cautions": tuple(told["cautions"]),
-            "commands": tuple(told["commands"]),
-            "coverage": Share(**coverage) if coverage else None,
+            **fields,
+            "changes": tuple(Change(**item) for item in fields["changes"]),
+            "guards": tuple(Guard(**item) for item in fields["guards"]),
+            "planned_at": datetime.fromisoformat(fields["planned_at"]),
+            "friction": Confirmation(fields["friction"]),
+            "cautions": tuple(fields["cautions"]),
+            "commands": tuple(fields["commands"]),
+            "coverage": CoverageCount(**coverage) if coverage else None,
         }
     )
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=_plain, ensure_ascii=False)
+def _to_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=_to_json_value, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
 
 
-def _flat(state: Any, name: str = "") -> dict[str, Any]:
+def _flatten(state: Any, name: str = "") -> dict[str, Any]:
     """A nested state as one level of names, so that a difference can be named."""
     if isinstance(state, Mapping) and state:
-        return {k: v for key, part in state.items() for k, v in _flat(part, f"{name} {key}".strip()).items()}
+        return {k: v for key, part in state.items() for k, v in _flatten(part, f"{name} {key}".strip()).items()}
     return {name: state}
 
 
-def _told(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None or value == {} or value == "":
         return "not there"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _told_changes(plan: Plan) -> str:
+def _format_changes(plan: Plan) -> str:
     return "; ".join(f"{change.what}: {change.before} → {change.after}" for change in plan.changes) or "nothing"

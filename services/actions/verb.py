@@ -6,50 +6,50 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from services.actions.log_reader import State
-from services.actions.plan import Plan, Share
+from services.actions.log_reader import ActionState
+from services.actions.plan import CoverageCount, Plan
 from services.auth.roles import Actor, Role
-from services.core.result import Source
-from services.gcp.clients import Cloud
+from services.core.result import DataSource
+from services.gcp.clients import Clients
 
-Facts = Mapping[str, Any]
+Details = Mapping[str, Any]
 
 
-class Note(Protocol):
+class ProgressReporter(Protocol):
     """Tells the record how far the action is; facts told here are there for whoever finishes a broken action."""
 
-    def __call__(self, sentence: str, **facts: Any) -> None: ...
+    def __call__(self, message: str, **details: Any) -> None: ...
 
 
 @dataclass(frozen=True)
-class Deed:
+class ActionContext:
     """One plan being carried out, by whom, under which id."""
 
-    cloud: Cloud
+    clients: Clients
     actor: Actor
     plan: Plan
     action_id: str
-    note: Note
+    report_progress: ProgressReporter
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What a re-read says of an action: DONE, FAILED, UNVERIFIED or still UNDER_WAY, with the state after it."""
 
-    state: State
-    sentence: str
-    after: Facts = field(default_factory=dict)
-    coverage: Share | None = None
-    sources: tuple[Source, ...] = ()
+    state: ActionState
+    message: str
+    after: Details = field(default_factory=dict)
+    coverage: CoverageCount | None = None
+    sources: tuple[DataSource, ...] = ()
 
 
 @dataclass(frozen=True)
-class Verb:
+class ActionType:
     """One thing the desk can do. `effect` acts once and returns what it made; only `run_action` calls it."""
 
     name: str
     label: str  # what the button says
-    plan: Callable[[Cloud, Facts], Plan]
-    effect: Callable[[Deed], Facts]
-    verify: Callable[[Cloud, Plan, Facts], Verdict]
-    needs: Role = Role.OPERATOR
+    plan: Callable[[Clients, Details], Plan]
+    apply: Callable[[ActionContext], Details]
+    verify: Callable[[Clients, Plan, Details], Verification]
+    required_role: Role = Role.OPERATOR

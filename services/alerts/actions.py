@@ -7,205 +7,230 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from services.actions.log_reader import State
+from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import Deed, Facts, Verb, Verdict
-from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append, read_alerts
-from services.alerts.slack import send
+from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append_event, read_alerts
+from services.alerts.slack import send_message
 from services.auth.roles import Role
 from services.core.clock import ET
-from services.core.errors import BadInput, OnCallError
+from services.core.errors import InvalidInput, OnCallError
 from services.core.result import Health
-from services.gcp.clients import Cloud
+from services.gcp.clients import Clients
 
-LONGEST_SILENCE_MIN = 24 * 60
-REASON_NEEDED = {"silenced", "resolved"}
+MAX_SILENCE_MIN = 24 * 60
+EVENTS_NEEDING_REASON = {"silenced", "resolved"}
 
 
 @dataclass(frozen=True)
-class _Change:
+class _Transition:
     """One thing that can be done: the event it adds, from which states, to which."""
 
     event: str
-    does: str
-    start: frozenset[AlertState]
-    to: AlertState
+    verb: str
+    source_states: frozenset[AlertState]
+    target_state: AlertState
     undo: str
 
 
-_OPEN = frozenset({AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
-_CHANGES = {
-    "alerts.acknowledge": _Change(
+_OPEN_STATES = frozenset({AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
+_TRANSITIONS = {
+    "alerts.acknowledge": _Transition(
         "acknowledged", "Take", frozenset({AlertState.OPEN}), AlertState.ACKNOWLEDGED, "Silence, resolve or reopen it."
     ),
-    "alerts.silence": _Change(
-        "silenced", "Silence", _OPEN, AlertState.SILENCED, "It ends by itself; reopening ends it now."
+    "alerts.silence": _Transition(
+        "silenced", "Silence", _OPEN_STATES, AlertState.SILENCED, "It ends by itself; reopening ends it now."
     ),
-    "alerts.resolve": _Change("resolved", "Resolve", _OPEN, AlertState.RESOLVED, "Reopen it."),
-    "alerts.reopen": _Change(
+    "alerts.resolve": _Transition("resolved", "Resolve", _OPEN_STATES, AlertState.RESOLVED, "Reopen it."),
+    "alerts.reopen": _Transition(
         "reopened", "Reopen", frozenset(AlertState) - {AlertState.OPEN}, AlertState.OPEN, "Resolve it."
     ),
 }
 
 
-def read_alert(cloud: Cloud, alert_id: str) -> Alert:
+def read_alert(clients: Clients, alert_id: str) -> Alert:
     """One alert; raises BadInput when there is none of that id."""
-    found = next((a for a in read_alerts(cloud).alerts if a.alert_id == alert_id), None)
-    if found is None:
-        raise BadInput(f"There is no alert {alert_id!r}.", "Choose one on the alerts page.")
-    return found
+    alert = next((a for a in read_alerts(clients).alerts if a.alert_id == alert_id), None)
+    if alert is None:
+        raise InvalidInput(f"There is no alert {alert_id!r}.", "Choose one on the alerts page.")
+    return alert
 
 
-def _planner(name: str) -> Callable[[Cloud, Facts], Plan]:
-    change = _CHANGES[name]
+def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
+    transition = _TRANSITIONS[name]
 
-    def plan(cloud: Cloud, args: Facts) -> Plan:
-        alert, now = read_alert(cloud, str(args.get("alert_id") or "")), cloud.now()
+    def plan(clients: Clients, args: Details) -> Plan:
+        alert, now = read_alert(clients, str(args.get("alert_id") or "")), clients.now()
         state, minutes = alert.state(now), args.get("minutes")
-        length = f" for {minutes} min" if change.event == "silenced" else ""
+        duration_text = f" for {minutes} min" if transition.event == "silenced" else ""
         return Plan(
             verb=name,
             target=alert.alert_id,
-            title=f"{change.does} {alert.alert_id}{length}",
+            title=f"{transition.verb} {alert.alert_id}{duration_text}",
             args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
-            observed={"state": str(state), "events": alert.change.sequence},
-            changes=(Change("alert", str(state), f"{change.to}{length}"), Change("tells again", *_tells(change.to))),
-            guards=tuple(_guards(change, state, args)),
+            observed={"state": str(state), "events": alert.last_state_change.sequence},
+            changes=(
+                Change("alert", str(state), f"{transition.target_state}{duration_text}"),
+                Change("tells again", *_notification_effect(transition.target_state)),
+            ),
+            guards=tuple(_guards(transition, state, args)),
             planned_at=now,
-            undo=change.undo,
+            undo=transition.undo,
             cost="No query of its own: one row in the record.",
-            cautions=_cautions(change),
+            cautions=_warnings(transition),
         )
 
     return plan
 
 
-def _tells(to: AlertState) -> tuple[str, str]:
-    words = {
+def _notification_effect(state: AlertState) -> tuple[str, str]:
+    effects = {
         AlertState.OPEN: "every hour while it is critical",
         AlertState.ACKNOWLEDGED: "only when it gets worse or ends",
         AlertState.SILENCED: "nobody, until the silence ends",
         AlertState.RESOLVED: "if its rule still speaks in 15 min",
     }
-    return "", words[to]
+    return "", effects[state]
 
 
-def _guards(change: _Change, state: AlertState, args: Facts) -> list[Guard]:
-    guards = [Guard("state", state in change.start, f"It is {state} now.")]
-    if change.event in REASON_NEEDED:
-        why = str(args.get("why") or "").strip()
-        guards.append(Guard("reason", bool(why), f"Reason: {why}." if why else "A reason is needed."))
-    if change.event == "silenced":
+def _guards(transition: _Transition, state: AlertState, args: Details) -> list[Guard]:
+    guards = [Guard("state", state in transition.source_states, f"It is {state} now.")]
+    if transition.event in EVENTS_NEEDING_REASON:
+        reason = str(args.get("why") or "").strip()
+        guards.append(Guard("reason", bool(reason), f"Reason: {reason}." if reason else "A reason is needed."))
+    if transition.event == "silenced":
         minutes = args.get("minutes")
-        fits = isinstance(minutes, int) and not isinstance(minutes, bool) and 0 < minutes <= LONGEST_SILENCE_MIN
-        guards.append(Guard("end", fits, f"A silence ends after 1 to {LONGEST_SILENCE_MIN} minutes; asked: {minutes}."))
+        valid = isinstance(minutes, int) and not isinstance(minutes, bool) and 0 < minutes <= MAX_SILENCE_MIN
+        guards.append(Guard("end", valid, f"A silence ends after 1 to {MAX_SILENCE_MIN} minutes; asked: {minutes}."))
     return guards
 
 
-def _cautions(change: _Change) -> tuple[str, ...]:
-    if change.event == "resolved":
+def _warnings(transition: _Transition) -> tuple[str, ...]:
+    if transition.event == "resolved":
         return ("Resolving mends nothing: if the rule still speaks in 15 minutes, the alert opens again.",)
     return ()
 
 
-def _effect(deed: Deed) -> Facts:
-    change, args = _CHANGES[deed.plan.verb], deed.plan.args
-    now = deed.cloud.now()
-    until = now + timedelta(minutes=int(args["minutes"])) if change.event == "silenced" else None
+def _apply(context: ActionContext) -> Details:
+    transition, args = _TRANSITIONS[context.plan.verb], context.plan.args
+    now = context.clients.now()
+    silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == "silenced" else None
     for _ in range(5):  # a delivery may take the number meanwhile; a change of state by another is seen and left alone
-        alert = read_alert(deed.cloud, deed.plan.target)
-        if alert.change.sequence != deed.plan.observed["events"]:
-            raise OnCallError(f"{alert.change.actor} has {alert.change.event} it meanwhile.", "Look at it anew.")
+        alert = read_alert(context.clients, context.plan.target)
+        if alert.last_state_change.sequence != context.plan.observed["events"]:
+            raise OnCallError(
+                f"{alert.last_state_change.actor} has {alert.last_state_change.event} it meanwhile.", "Look at it anew."
+            )
         reason = str(args.get("why") or "")
-        if append(
-            deed.cloud,
-            alert.next(change.event, now, deed.actor.name, reason=reason, silent_until=until, **_facts(alert)),
+        if append_event(
+            context.clients,
+            alert.new_event(
+                transition.event,
+                now,
+                context.actor.name,
+                reason=reason,
+                silent_until=silent_until,
+                **_current_findings(alert),
+            ),
         ):
-            return {"event": change.event}
+            return {"event": transition.event}
     raise OnCallError("The alert's record is busy.", "Try again.")
 
 
-def _facts(alert: Alert) -> dict[str, Any]:
-    return {"facts": {"findings": list(alert.findings)}}
+def _current_findings(alert: Alert) -> dict[str, Any]:
+    return {"facts": {"findings": list(alert.rule_results)}}
 
 
-def _verify(cloud: Cloud, plan: Plan, _found: Facts) -> Verdict:
-    alert, wanted = read_alert(cloud, plan.target), _CHANGES[plan.verb]
-    state = alert.state(cloud.now())
-    if state is not wanted.to:
-        return Verdict(State.FAILED, f"It is {state}, not {wanted.to}.", {"state": str(state)})
-    until = alert.change.silent_until
-    end = f" until {until.astimezone(ET):%H:%M} ET" if until else ""
-    return Verdict(State.DONE, f"{plan.target} is {state}{end}.", {"state": str(state)})
+def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
+    alert, transition = read_alert(clients, plan.target), _TRANSITIONS[plan.verb]
+    state = alert.state(clients.now())
+    if state is not transition.target_state:
+        return Verification(ActionState.FAILED, f"It is {state}, not {transition.target_state}.", {"state": str(state)})
+    silent_until = alert.last_state_change.silent_until
+    until_text = f" until {silent_until.astimezone(ET):%H:%M} ET" if silent_until else ""
+    return Verification(ActionState.DONE, f"{plan.target} is {state}{until_text}.", {"state": str(state)})
 
 
-def _plan_test(cloud: Cloud, args: Facts) -> Plan:
-    now = cloud.now().replace(second=0, microsecond=0)
-    is_set = bool(cloud.settings.slack_webhook_url)
+def _plan_test(clients: Clients, args: Details) -> Plan:
+    now = clients.now().replace(second=0, microsecond=0)
+    channel_configured = bool(clients.settings.slack_webhook_url)
     return Plan(
         verb="alerts.test",
         target="slack",
         title="Send a test message",
         args=dict(args),
-        observed={"channel": "set here" if is_set else "the watchdog's", "minute": now.isoformat()},
-        changes=(Change("message", "", f"one line, marked as a test, sent {'now' if is_set else 'by the watchdog'}"),),
-        guards=(
-            Guard(
-                "channel", True, f"SLACK_WEBHOOK_URL is {'set' if is_set else 'not set here: the watchdog sends it'}."
+        observed={"channel": "set here" if channel_configured else "the watchdog's", "minute": now.isoformat()},
+        changes=(
+            Change(
+                "message", "", f"one line, marked as a test, sent {'now' if channel_configured else 'by the watchdog'}"
             ),
         ),
-        planned_at=cloud.now(),
+        guards=(
+            Guard(
+                "channel",
+                True,
+                f"SLACK_WEBHOOK_URL is {'set' if channel_configured else 'not set here: the watchdog sends it'}.",
+            ),
+        ),
+        planned_at=clients.now(),
         undo="A message cannot be taken back.",
         cost="One call to Slack.",
     )
 
 
-def _send_test(deed: Deed) -> Facts:
+def _send_test(context: ActionContext) -> Details:
     """The test goes into the same record as every message, so that what it shows of the channel is what the watchdog goes by."""
-    words = f"Test message of Prediction On-Call, sent by {deed.actor.name}. Nothing is wrong."
-    told = Event(
-        f"test-{deed.action_id}",
+    text = f"Test message of Prediction On-Call, sent by {context.actor.name}. Nothing is wrong."
+    opened = Event(
+        f"test-{context.action_id}",
         1,
         "opened",
-        deed.cloud.now(),
-        deed.actor.name,
+        context.clients.now(),
+        context.actor.name,
         "test",
         None,
         Health.OK,
         "channel",
-        words,
+        text,
     )
-    if not deed.cloud.settings.slack_webhook_url:
-        append(deed.cloud, told)
-        return {"asked": told.alert_id}
-    done = send(deed.cloud.settings, words)
-    delivered = "told" if done.ok else "not told"
+    if not context.clients.settings.slack_webhook_url:
+        append_event(context.clients, opened)
+        return {"asked": opened.alert_id}
+    delivery = send_message(context.clients.settings, text)
+    delivery_event = "told" if delivery.ok else "not told"
     for event in (
-        told,
-        Alert(told.alert_id, (told,)).next(
-            delivered, deed.cloud.now(), WATCHDOG, message_id=deed.action_id, facts={"delivery": done.sentence}
+        opened,
+        Alert(opened.alert_id, (opened,)).new_event(
+            delivery_event,
+            context.clients.now(),
+            WATCHDOG,
+            message_id=context.action_id,
+            facts={"delivery": delivery.detail},
         ),
     ):
-        append(deed.cloud, event)
-    append(deed.cloud, _ended(told, deed))
-    return {"delivered": done.ok, "delivery": done.sentence}
+        append_event(context.clients, event)
+    append_event(context.clients, _resolve_event(opened, context))
+    return {"delivered": delivery.ok, "delivery": delivery.detail}
 
 
-def _ended(told: Event, deed: Deed) -> Event:
-    last = Alert(told.alert_id, (told,)).next("resolved", deed.cloud.now(), WATCHDOG)
-    return Event(**{**vars(last), "sequence": 3})
+def _resolve_event(opened: Event, context: ActionContext) -> Event:
+    resolved = Alert(opened.alert_id, (opened,)).new_event("resolved", context.clients.now(), WATCHDOG)
+    return Event(**{**vars(resolved), "sequence": 3})
 
 
-def _verify_test(_cloud: Cloud, _plan: Plan, found: Facts) -> Verdict:
-    if "asked" in found:
-        return Verdict(State.DONE, "The watchdog sends it at its next look; what happened below tells how it went.", {})
-    if "delivered" not in found:
-        return Verdict(State.UNVERIFIED, "Nobody recorded whether it arrived: look into the channel.")
-    state = State.DONE if found["delivered"] else State.FAILED
-    return Verdict(state, f"{found['delivery']}.", {})
+def _verify_test(_cloud: Clients, _plan: Plan, details: Details) -> Verification:
+    if "asked" in details:
+        return Verification(
+            ActionState.DONE, "The watchdog sends it at its next look; what happened below tells how it went.", {}
+        )
+    if "delivered" not in details:
+        return Verification(ActionState.UNVERIFIED, "Nobody recorded whether it arrived: look into the channel.")
+    state = ActionState.DONE if details["delivered"] else ActionState.FAILED
+    return Verification(state, f"{details['delivery']}.", {})
 
 
 ACKNOWLEDGE, SILENCE, RESOLVE, REOPEN = (
-    Verb(name, change.does, _planner(name), _effect, _verify, Role.OPERATOR) for name, change in _CHANGES.items()
+    ActionType(name, change.verb, _make_planner(name), _apply, _verify, Role.OPERATOR)
+    for name, change in _TRANSITIONS.items()
 )
-TEST = Verb("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test)
+TEST_NOTIFICATION = ActionType("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test)

@@ -11,14 +11,14 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from services.actions.log_writer import append_once
-from services.core.result import SEVERITY, Health, Source
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.query_catalog import parsed
+from services.actions.log_writer import insert_once
+from services.core.result import SEVERITY_ORDER, DataSource, Health
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.query_catalog import parse_json_column
 
-HERE = f"{socket.gethostname()}:{os.getpid()}"
-KEEP_FOR = timedelta(days=14)  # how long an ended alert stays in sight
+PROCESS_ID = f"{socket.gethostname()}:{os.getpid()}"
+RETENTION = timedelta(days=14)  # how long an ended alert stays in sight
 WATCHDOG = "watchdog"
 
 
@@ -31,7 +31,7 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
-_STATES = {
+_STATE_BY_EVENT = {
     "opened": AlertState.OPEN,
     "reopened": AlertState.OPEN,
     "acknowledged": AlertState.ACKNOWLEDGED,
@@ -40,7 +40,7 @@ _STATES = {
 }
 
 
-_SAYS_WHAT = {"opened", "worsened", "reopened", "updated"}
+_DESCRIBING_EVENTS = {"opened", "worsened", "reopened", "updated"}
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,11 @@ class Event:
     silent_until: datetime | None = None
     message_id: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    recorded_by: str = HERE
+    recorded_by: str = PROCESS_ID
 
-    def row(self) -> dict[str, Any]:
-        told = {**vars(self), "severity": str(self.severity), "facts": json.dumps(dict(self.facts), default=str)}
-        return {**told, "reason": self.reason or None, "message_id": self.message_id or None}
+    def to_row(self) -> dict[str, Any]:
+        record = {**vars(self), "severity": str(self.severity), "facts": json.dumps(dict(self.facts), default=str)}
+        return {**record, "reason": self.reason or None, "message_id": self.message_id or None}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Alert:
     events: tuple[Event, ...]
 
     @property
-    def newest(self) -> Event:
+    def latest_event(self) -> Event:
         return self.events[-1]
 
     @property
@@ -88,25 +88,25 @@ class Alert:
         return self.events[0].game_date
 
     @property
-    def _told(self) -> Event:
+    def _latest_description(self) -> Event:
         """The newest event that says what is wrong."""
-        return next(e for e in reversed(self.events) if e.event in _SAYS_WHAT)
+        return next(e for e in reversed(self.events) if e.event in _DESCRIBING_EVENTS)
 
     @property
     def severity(self) -> Health:
-        return self._told.severity
+        return self._latest_description.severity
 
     @property
     def rule(self) -> str:
-        return self._told.rule
+        return self._latest_description.rule
 
     @property
-    def sentence(self) -> str:
-        return self._told.sentence
+    def message(self) -> str:
+        return self._latest_description.sentence
 
     @property
-    def findings(self) -> tuple[Mapping[str, str], ...]:
-        return tuple(self._told.facts.get("findings", ()))
+    def rule_results(self) -> tuple[Mapping[str, str], ...]:
+        return tuple(self._latest_description.facts.get("findings", ()))
 
     @property
     def since(self) -> datetime:
@@ -114,31 +114,33 @@ class Alert:
         return next(e.recorded_at for e in reversed(self.events) if e.event in ("opened", "reopened"))
 
     @property
-    def change(self) -> Event:
+    def last_state_change(self) -> Event:
         """The newest event that changed its state."""
-        return next(e for e in reversed(self.events) if e.event in _STATES)
+        return next(e for e in reversed(self.events) if e.event in _STATE_BY_EVENT)
 
     def state(self, now: datetime) -> AlertState:
         """Where it stands; a silence ends by itself."""
-        change = self.change
-        over = change.event == "silenced" and change.silent_until is not None and now >= change.silent_until
-        return AlertState.OPEN if over else _STATES[change.event]
+        last_change = self.last_state_change
+        silence_ended = (
+            last_change.event == "silenced" and last_change.silent_until is not None and now >= last_change.silent_until
+        )
+        return AlertState.OPEN if silence_ended else _STATE_BY_EVENT[last_change.event]
 
     @property
     def ended(self) -> bool:
-        return self.change.event == "resolved"
+        return self.last_state_change.event == "resolved"
 
-    def next(self, event: str, now: datetime, actor: str, **changes: Any) -> Event:
+    def new_event(self, event: str, now: datetime, actor: str, **changes: Any) -> Event:
         """The event that would come next, about what the newest one is about."""
-        about = self._told
-        told = {
+        description = self._latest_description
+        fields = {
             "cause": self.cause,
             "game_date": self.game_date,
-            "severity": about.severity,
-            "rule": about.rule,
-            "sentence": about.sentence,
+            "severity": description.severity,
+            "rule": description.rule,
+            "sentence": description.sentence,
         }
-        return Event(self.alert_id, self.newest.sequence + 1, event, now, actor, **{**told, **changes})
+        return Event(self.alert_id, self.latest_event.sequence + 1, event, now, actor, **{**fields, **changes})
 
 
 @dataclass(frozen=True)
@@ -146,48 +148,51 @@ class Alerts:
     """Open alerts of any date, and those that ended lately."""
 
     alerts: tuple[Alert, ...]
-    source: Source
+    source: DataSource
 
     @property
     def open(self) -> tuple[Alert, ...]:
         """Worst first. A test message is no alert."""
-        found = [alert for alert in self.alerts if not alert.ended and alert.cause != "test"]
-        return tuple(sorted(found, key=lambda alert: (SEVERITY.index(alert.severity), alert.since)))
+        open_alerts = [alert for alert in self.alerts if not alert.ended and alert.cause != "test"]
+        return tuple(sorted(open_alerts, key=lambda alert: (SEVERITY_ORDER.index(alert.severity), alert.since)))
 
-    def of(self, cause: str, night: date | None) -> Alert | None:
+    def find(self, cause: str, game_date: date | None) -> Alert | None:
         """The alert of a cause and night: the open one, else the last that ended."""
-        of_cause = [a for a in self.alerts if (a.cause, a.game_date) == (cause, night)]
-        return next((a for a in of_cause if not a.ended), max(of_cause, key=lambda a: a.since, default=None))
+        matches = [a for a in self.alerts if (a.cause, a.game_date) == (cause, game_date)]
+        return next((a for a in matches if not a.ended), max(matches, key=lambda a: a.since, default=None))
 
 
-def read_alerts(cloud: Cloud) -> Alerts:
+def read_alerts(clients: Clients) -> Alerts:
     """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError."""
-    since = cloud.now().replace(hour=0, minute=0, second=0, microsecond=0) - KEEP_FOR
-    answer = catalog.run(cloud, "alerts.events")
-    every = fold(map(_event, answer.rows))
-    return Alerts(tuple(a for a in every if not a.ended or a.newest.recorded_at >= since), answer.source)
+    since = clients.now().replace(hour=0, minute=0, second=0, microsecond=0) - RETENTION
+    result = query_catalog.run_query(clients, "alerts.events")
+    alerts = group_by_alert(map(_to_event, result.rows))
+    return Alerts(tuple(a for a in alerts if not a.ended or a.latest_event.recorded_at >= since), result.source)
 
 
-def fold(events: Iterable[Event]) -> tuple[Alert, ...]:
+def group_by_alert(events: Iterable[Event]) -> tuple[Alert, ...]:
     """The events of each alert as one alert."""
     by_id: dict[str, list[Event]] = {}
     for event in events:
         by_id.setdefault(event.alert_id, []).append(event)
-    return tuple(Alert(i, tuple(sorted(told, key=lambda e: e.sequence))) for i, told in by_id.items())
+    return tuple(
+        Alert(alert_id, tuple(sorted(alert_events, key=lambda e: e.sequence)))
+        for alert_id, alert_events in by_id.items()
+    )
 
 
-def append(cloud: Cloud, event: Event) -> bool:
+def append_event(clients: Clients, event: Event) -> bool:
     """Record an event under its number; False when another process has recorded that number. Raises NotRecorded."""
-    return append_once(cloud, f"on-call-alert-{event.alert_id}-{event.sequence}", event.row(), "alerts.append")
+    return insert_once(clients, f"on-call-alert-{event.alert_id}-{event.sequence}", event.to_row(), "alerts.append")
 
 
-def _event(row: Mapping[str, Any]) -> Event:
-    told = {name: value for name, value in row.items() if value is not None}
+def _to_event(row: Mapping[str, Any]) -> Event:
+    values = {name: value for name, value in row.items() if value is not None}
     return Event(
         **{
-            **told,
+            **values,
             "game_date": row["game_date"],
             "severity": Health(row["severity"]),
-            "facts": parsed(row["facts"]) or {},
+            "facts": parse_json_column(row["facts"]) or {},
         }
     )

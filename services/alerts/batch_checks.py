@@ -4,113 +4,126 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from services.alerts.findings import BLIND, QUIET, Look, Told, all_active, clock_time, count_told, share
+from services.alerts.findings import (
+    NO_DATA,
+    OK,
+    NightContext,
+    Outcome,
+    all_active,
+    format_clock_time,
+    format_count,
+    percentage,
+)
 from services.batches.reader import Batch
-from services.batches.state import LIVE, STALLED_AFTER, BatchState
+from services.batches.state import IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
 from services.core.result import Health
-from services.core.text import many
-from services.nights.missing_players import Why, missing
-from services.runs.verification import sums
+from services.core.text import pluralize
+from services.nights.missing_players import LossReason, list_missing_players
+from services.runs.verification import conservation_checks
 
-COLLAPSED_PCT = 10.0
-AT_ZERO_AFTER = timedelta(minutes=5)
-
-
-def stalled(look: Look) -> Told:
-    newest = look.night.newest
-    if newest is None:
-        return BLIND if look.night.batches.value is None else QUIET
-    if newest.state is not BatchState.STALLED or all_active(look.played):
-        return QUIET
-    far = f"{count_told(newest.generated)} of {count_told(newest.requested)} generated"
-    return Told(Health.CRITICAL, f"{newest.batch_id} stands still: {far}; {newest.status_text}")
+MAX_COLLAPSED_PCT = 10.0
+ZERO_PROGRESS_TIMEOUT = timedelta(minutes=5)
 
 
-def at_zero(look: Look) -> Told:
-    newest = look.night.newest
-    if newest is None:
-        return BLIND if look.night.batches.value is None else QUIET
-    old = newest.started is not None and look.now - newest.started > AT_ZERO_AFTER
-    stands = newest.state in LIVE or newest.state is BatchState.STALLED
-    if stands and old and not newest.generated and newest.requested != 0:
-        return Told(
+def stalled(context: NightContext) -> Outcome:
+    batch = context.snapshot.newest_batch
+    if batch is None:
+        return NO_DATA if context.snapshot.batches.value is None else OK
+    if batch.state is not BatchState.STALLED or all_active(context.played_night):
+        return OK
+    progress = f"{format_count(batch.generated)} of {format_count(batch.requested)} generated"
+    return Outcome(Health.CRITICAL, f"{batch.batch_id} stands still: {progress}; {batch.status_text}")
+
+
+def stuck_at_zero(context: NightContext) -> Outcome:
+    batch = context.snapshot.newest_batch
+    if batch is None:
+        return NO_DATA if context.snapshot.batches.value is None else OK
+    overdue = batch.started is not None and context.now - batch.started > ZERO_PROGRESS_TIMEOUT
+    unfinished = batch.state in IN_PROGRESS_STATES or batch.state is BatchState.STALLED
+    if unfinished and overdue and not batch.generated and batch.requested != 0:
+        return Outcome(
             Health.CRITICAL,
-            f"{newest.batch_id}: 0 of {count_told(newest.requested)} since {clock_time(newest.started)}",
+            f"{batch.batch_id}: 0 of {format_count(batch.requested)} since {format_clock_time(batch.started)}",
         )
-    return QUIET
+    return OK
 
 
-def nothing(look: Look) -> Told:
-    night, newest = look.played, look.night.newest
-    if night is None or newest is None:
-        return BLIND if look.night.night.value is None or look.night.batches.value is None else QUIET
-    ended = newest.state in (BatchState.CONSOLIDATED, BatchState.REPORTED_SUCCESS)
+def produced_nothing(context: NightContext) -> Outcome:
+    night, batch = context.played_night, context.snapshot.newest_batch
+    if night is None or batch is None:
+        return NO_DATA if context.snapshot.night.value is None or context.snapshot.batches.value is None else OK
+    ended = batch.state in (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
     if not ended or night.written_rows or not any(p.eligible for p in night.players):
-        return QUIET
-    return Told(Health.CRITICAL, f"{newest.batch_id} says {newest.state}, and the date has no row")
+        return OK
+    return Outcome(Health.CRITICAL, f"{batch.batch_id} says {batch.state}, and the date has no row")
 
 
-def consolidation(look: Look) -> Told:
-    night, newest = look.night.night.value, look.night.newest
-    if night is None or look.night.batches.value is None:
-        return BLIND
-    if newest is not None and newest.state is BatchState.CONSOLIDATION_FAILED:
-        return Told(Health.CRITICAL, f"{newest.batch_id}: {newest.status_text}")
-    waiting = [m for m in missing(night) if m.why is Why.NOT_CONSOLIDATED]
-    if not waiting or newest is None or newest.state in LIVE or _may_still_merge(newest, look.now):
-        return QUIET
-    return Told(
+def consolidation(context: NightContext) -> Outcome:
+    night, batch = context.snapshot.night.value, context.snapshot.newest_batch
+    if night is None or context.snapshot.batches.value is None:
+        return NO_DATA
+    if batch is not None and batch.state is BatchState.CONSOLIDATION_FAILED:
+        return Outcome(Health.CRITICAL, f"{batch.batch_id}: {batch.status_text}")
+    waiting = [m for m in list_missing_players(night) if m.reason is LossReason.NOT_CONSOLIDATED]
+    if not waiting or batch is None or batch.state in IN_PROGRESS_STATES or _merge_may_follow(batch, context.now):
+        return OK
+    return Outcome(
         Health.CRITICAL,
-        f"{many(len(waiting), 'player')} {'waits' if len(waiting) == 1 else 'wait'} in staging, and {newest.batch_id} is {newest.state}",
+        f"{pluralize(len(waiting), 'player')} {'waits' if len(waiting) == 1 else 'wait'} in staging, and {batch.batch_id} is {batch.state}",
     )
 
 
-def _may_still_merge(newest: Batch, now: datetime) -> bool:
+def _merge_may_follow(batch: Batch, now: datetime) -> bool:
     """The customer's coordinator merges after its last worker has ended, and its log may be late or silent about it."""
-    lately = newest.ended is not None and now - newest.ended <= STALLED_AFTER
-    return newest.recorded_in == "logs" and newest.state is BatchState.REPORTED_SUCCESS and lately
+    ended_recently = batch.ended is not None and now - batch.ended <= STALL_TIMEOUT
+    return batch.record_source == "logs" and batch.state is BatchState.UNVERIFIED_SUCCESS and ended_recently
 
 
-def not_run(look: Look) -> Told:
-    night = look.played
+def not_run(context: NightContext) -> Outcome:
+    night = context.played_night
     if night is None:
-        return BLIND if look.night.night.value is None else QUIET
-    if night.ran is None or look.night.slate.value is None:
-        return BLIND
+        return NO_DATA if context.snapshot.night.value is None else OK
+    if night.was_run is None or context.snapshot.slate.value is None:
+        return NO_DATA
     eligible = sum(bool(p.eligible) for p in night.players)
-    if night.ran or look.night.newest is not None or not look.due or not eligible:
-        return QUIET
-    tip_off = look.night.slate.value.tip_off
-    return Told(
-        Health.CRITICAL, f"{eligible} players are eligible, none was requested; first tip-off {clock_time(tip_off)}"
+    if night.was_run or context.snapshot.newest_batch is not None or not context.coverage_due or not eligible:
+        return OK
+    tip_off = context.snapshot.slate.value.tip_off
+    return Outcome(
+        Health.CRITICAL,
+        f"{eligible} players are eligible, none was requested; first tip-off {format_clock_time(tip_off)}",
     )
 
 
-def conservation(look: Look) -> Told:
-    night, ledger = look.night.night.value, look.night.ledger
-    if night is None or not ledger.known:
-        return BLIND
-    entry = ledger.value
-    if entry is not None and entry.state is BatchState.CONSOLIDATED:
-        broken = [check.sentence for check in sums(entry) if check.ok is False]
-        if broken:
-            return Told(Health.CRITICAL, f"{entry.batch_id}: {broken[0]}")
-        if share(entry.collapsed_rows, entry.staged_rows) > COLLAPSED_PCT:
-            return Told(
+def row_conservation(context: NightContext) -> Outcome:
+    night, ledger = context.snapshot.night.value, context.snapshot.ledger
+    if night is None or not ledger.ok:
+        return NO_DATA
+    record = ledger.value
+    if record is not None and record.state is BatchState.CONSOLIDATED:
+        failed_checks = [check.detail for check in conservation_checks(record) if check.ok is False]
+        if failed_checks:
+            return Outcome(Health.CRITICAL, f"{record.batch_id}: {failed_checks[0]}")
+        if percentage(record.collapsed_rows, record.staged_rows) > MAX_COLLAPSED_PCT:
+            return Outcome(
                 Health.CRITICAL,
-                f"{entry.batch_id}: {entry.collapsed_rows} of {entry.staged_rows} staged rows share a key",
+                f"{record.batch_id}: {record.collapsed_rows} of {record.staged_rows} staged rows share a key",
             )
     active = [p for p in night.players if p.active_rows and p.generated_rows]
-    made, kept = sum(p.generated_rows or 0 for p in active), sum(p.written_rows or 0 for p in active)
-    if share(made - kept, made) > COLLAPSED_PCT:
-        return Told(Health.CRITICAL, f"{made} rows generated for the {len(active)} active players, {kept} written")
-    return QUIET
+    generated_rows, written_rows = sum(p.generated_rows or 0 for p in active), sum(p.written_rows or 0 for p in active)
+    if percentage(generated_rows - written_rows, generated_rows) > MAX_COLLAPSED_PCT:
+        return Outcome(
+            Health.CRITICAL,
+            f"{generated_rows} rows generated for the {len(active)} active players, {written_rows} written",
+        )
+    return OK
 
 
-def silence(look: Look) -> Told:
-    newest = look.night.newest
-    if not look.night.lines.known or newest is None or look.night.lines.value:
-        return QUIET if look.night.lines.known else BLIND
-    settled = newest.started is not None and look.now - newest.started > AT_ZERO_AFTER
-    told = f"{newest.batch_id} began {clock_time(newest.started)}, and no service has logged a line since"
-    return Told(Health.UNKNOWN, told) if settled else QUIET
+def no_log_lines(context: NightContext) -> Outcome:
+    batch = context.snapshot.newest_batch
+    if not context.snapshot.lines.ok or batch is None or context.snapshot.lines.value:
+        return OK if context.snapshot.lines.ok else NO_DATA
+    timed_out = batch.started is not None and context.now - batch.started > ZERO_PROGRESS_TIMEOUT
+    message = f"{batch.batch_id} began {format_clock_time(batch.started)}, and no service has logged a line since"
+    return Outcome(Health.UNKNOWN, message) if timed_out else OK

@@ -6,189 +6,218 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_checks as of_batch
-from services.alerts.facts import Facts
-from services.alerts.findings import BLIND, QUIET, SPEAKS, Finding, Look, Told, clock_time, of_all, share
-from services.alerts.rules import BY_NAME
-from services.batches.ids import parse_name
-from services.batches.state import LIVE, BatchState
+from services.alerts import batch_checks
+from services.alerts.facts import Snapshot
+from services.alerts.findings import (
+    FIRING,
+    NO_DATA,
+    OK,
+    NightContext,
+    Outcome,
+    RuleResult,
+    format_clock_time,
+    format_total,
+    percentage,
+)
+from services.alerts.rules import RULES_BY_NAME
+from services.batches.ids import parse_staging_table_name
+from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health
 from services.core.settings import Settings
-from services.nights.missing_players import Why, account, missing
-from services.policy.coverage_thresholds import judge as judge_coverage
+from services.nights.missing_players import LossReason, balance, list_missing_players
+from services.policy.coverage_thresholds import classify_coverage
 
-WRITE_SUCCESS_PCT = 99.0
-NAMES_MORE, NAMES_POINTS_MORE = 10, 10.0
-EXPIRES_WITHIN = timedelta(hours=24)
-CAUSE_OF = {  # coverage is a symptom: it belongs to what lost most of the players
-    Why.WRITE_REJECTED: "writes",
-    Why.NOT_CONSOLIDATED: "run",
-    Why.NEVER_REQUESTED: "run",
-    Why.NOT_RUN_YET: "run",
-    Why.INACTIVE: "rows",
+MIN_WRITE_SUCCESS_PCT = 99.0
+UNRESOLVED_MIN_INCREASE, UNRESOLVED_MIN_INCREASE_PCT_POINTS = 10, 10.0
+EXPIRY_WARNING = timedelta(hours=24)
+CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most of the players
+    LossReason.WRITE_REJECTED: "writes",
+    LossReason.NOT_CONSOLIDATED: "run",
+    LossReason.NEVER_REQUESTED: "run",
+    LossReason.NOT_RUN_YET: "run",
+    LossReason.INACTIVE: "rows",
 }
 
 
-def judge(facts: Facts, settings: Settings, now: datetime) -> tuple[Finding, ...]:
+def evaluate_rules(snapshot: Snapshot, settings: Settings, now: datetime) -> tuple[RuleResult, ...]:
     """What every rule says; one finding per rule and night, and one per rule that is about no night."""
-    found = [f for night in facts.nights for f in _of_night(Look(night, settings, now))]
-    return (*found, *_of_place(facts, settings, now))
+    night_results = [
+        result for night in snapshot.nights for result in _evaluate_night(NightContext(night, settings, now))
+    ]
+    return (*night_results, *_evaluate_platform(snapshot, settings, now))
 
 
-def _of_night(look: Look) -> Iterator[Finding]:
-    newest = look.night.newest
-    for name, tell in _NIGHTLY.items():
-        told, rule = tell(look), BY_NAME[name]
-        yield Finding(
+def _evaluate_night(context: NightContext) -> Iterator[RuleResult]:
+    batch = context.snapshot.newest_batch
+    for name, evaluate in _NIGHT_RULES.items():
+        outcome, rule = evaluate(context), RULES_BY_NAME[name]
+        yield RuleResult(
             rule,
-            told.health,
-            told.sentence,
-            told.cause or rule.cause,
-            look.night.game_date,
-            newest.batch_id if newest else "",
+            outcome.health,
+            outcome.message,
+            outcome.cause or rule.cause,
+            context.snapshot.game_date,
+            batch.batch_id if batch else "",
         )
 
 
-def _dml(look: Look) -> Told:
-    writes = look.night.writes.value
+def _dml_rejections(context: NightContext) -> Outcome:
+    writes = context.snapshot.writes.value
     if writes is None or (writes.rejected is None and writes.rejected_in_logs is None):
-        return BLIND
+        return NO_DATA
     if writes.alert_at is None:
-        return QUIET
+        return OK
     count = writes.rejected if writes.rejected is not None else writes.rejected_in_logs
-    return Told(
+    return Outcome(
         Health.CRITICAL,
-        f"{count} writes rejected{of_all(writes.attempted)}; {look.settings.dml_alert_errors} within"
-        f" {look.settings.dml_alert_window_s} s at {clock_time(writes.alert_at)}",
+        f"{count} writes rejected{format_total(writes.attempted)}; {context.settings.dml_alert_errors} within"
+        f" {context.settings.dml_alert_window_s} s at {format_clock_time(writes.alert_at)}",
     )
 
 
-def _success(look: Look) -> Told:
-    night = look.night.night.value
+def _write_success(context: NightContext) -> Outcome:
+    night = context.snapshot.night.value
     if night is None or night.generated_rows is None:
-        return BLIND
+        return NO_DATA
     generated = [p for p in night.players if p.eligible and p.generated_rows]
-    refused = [m for m in missing(night) if m.why is Why.WRITE_REJECTED]
-    if not generated or 100 * (1 - len(refused) / len(generated)) >= WRITE_SUCCESS_PCT:
-        return QUIET
-    return Told(Health.CRITICAL, f"{len(refused)} of {len(generated)} generated players were rejected on write")
+    rejected = [m for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED]
+    if not generated or 100 * (1 - len(rejected) / len(generated)) >= MIN_WRITE_SUCCESS_PCT:
+        return OK
+    return Outcome(Health.CRITICAL, f"{len(rejected)} of {len(generated)} generated players were rejected on write")
 
 
-def _duplicates(look: Look) -> Told:
-    count = look.night.duplicates
-    if not count.known:
-        return BLIND
-    return Told(Health.CRITICAL, f"{count.value} keys have more than one active row") if count.value else QUIET
+def _duplicates(context: NightContext) -> Outcome:
+    count = context.snapshot.duplicates
+    if not count.ok:
+        return NO_DATA
+    return Outcome(Health.CRITICAL, f"{count.value} keys have more than one active row") if count.value else OK
 
 
-def _coverage(look: Look) -> Told:
-    night, newest = look.played, look.night.newest
+def _coverage(context: NightContext) -> Outcome:
+    night, batch = context.played_night, context.snapshot.newest_batch
     if night is None:
-        return BLIND if look.night.night.value is None else QUIET
-    ended = newest is not None and newest.state not in LIVE
-    if night.ran is False or not (ended or look.due):
-        return QUIET
-    told = account(night)
-    if not told.expected:
-        return QUIET
-    health = judge_coverage(told.active, told.expected, night.games, look.settings)
-    if health not in SPEAKS:
-        return QUIET
-    gone = told.expected - told.active
-    why = Counter(m.why for m in missing(night) if m.player.eligible).most_common(1)[0][0]
-    share = f"{told.active} of {told.expected} eligible players are active ({100 * told.active / told.expected:.1f} %)"
-    return Told(health, f"{share}: {gone} missing, most {why}", CAUSE_OF.get(why, "run" if _stopped(look) else ""))
+        return NO_DATA if context.snapshot.night.value is None else OK
+    ended = batch is not None and batch.state not in IN_PROGRESS_STATES
+    if night.was_run is False or not (ended or context.coverage_due):
+        return OK
+    totals = balance(night)
+    if not totals.expected:
+        return OK
+    health = classify_coverage(totals.active, totals.expected, night.games, context.settings)
+    if health not in FIRING:
+        return OK
+    missing_count = totals.expected - totals.active
+    top_reason = Counter(m.reason for m in list_missing_players(night) if m.player.eligible).most_common(1)[0][0]
+    share_text = f"{totals.active} of {totals.expected} eligible players are active ({100 * totals.active / totals.expected:.1f} %)"
+    return Outcome(
+        health,
+        f"{share_text}: {missing_count} missing, most {top_reason}",
+        CAUSE_BY_LOSS_REASON.get(top_reason, "run" if _batch_stopped_early(context) else ""),
+    )
 
 
-def _stopped(look: Look) -> bool:
+def _batch_stopped_early(context: NightContext) -> bool:
     """Whether the newest batch stopped on its way, so that who was not generated is its doing."""
-    newest = look.night.newest
-    return newest is not None and (newest.state is BatchState.STALLED or not newest.generated)
+    batch = context.snapshot.newest_batch
+    return batch is not None and (batch.state is BatchState.STALLED or not batch.generated)
 
 
-def _names(look: Look) -> Told:
-    slate = look.night.slate.value
+def _unresolved_names(context: NightContext) -> Outcome:
+    slate = context.snapshot.slate.value
     if slate is None:
-        return BLIND
-    more = slate.unresolved - slate.unresolved_before
-    points = share(slate.unresolved, slate.lined) - share(slate.unresolved_before, slate.lined_before)
-    if not slate.lined_before or more < NAMES_MORE or points < NAMES_POINTS_MORE:
-        return QUIET
-    before = f"{slate.unresolved_before} of {slate.lined_before} the night before"
-    told = f"{slate.unresolved} of {slate.lined} names with odds meet nobody in the context, {slate.through_alias} only by an alias"
-    return Told(Health.WARNING, f"{told}; {before}")
+        return NO_DATA
+    increase = slate.unresolved - slate.previous_unresolved
+    increase_pct_points = percentage(slate.unresolved, slate.with_odds) - percentage(
+        slate.previous_unresolved, slate.previous_with_odds
+    )
+    if (
+        not slate.previous_with_odds
+        or increase < UNRESOLVED_MIN_INCREASE
+        or increase_pct_points < UNRESOLVED_MIN_INCREASE_PCT_POINTS
+    ):
+        return OK
+    previous_text = f"{slate.previous_unresolved} of {slate.previous_with_odds} the night before"
+    current_text = f"{slate.unresolved} of {slate.with_odds} names with odds meet nobody in the context, {slate.resolved_by_alias} only by an alias"
+    return Outcome(Health.WARNING, f"{current_text}; {previous_text}")
 
 
-_NIGHTLY: dict[str, Callable[[Look], Told]] = {
-    "dml_rejections": _dml,
-    "write_success": _success,
-    "stalled": of_batch.stalled,
-    "at_zero": of_batch.at_zero,
-    "produced_nothing": of_batch.nothing,
-    "consolidation": of_batch.consolidation,
-    "not_run": of_batch.not_run,
+_NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
+    "dml_rejections": _dml_rejections,
+    "write_success": _write_success,
+    "stalled": batch_checks.stalled,
+    "at_zero": batch_checks.stuck_at_zero,
+    "produced_nothing": batch_checks.produced_nothing,
+    "consolidation": batch_checks.consolidation,
+    "not_run": batch_checks.not_run,
     "duplicates": _duplicates,
-    "conservation": of_batch.conservation,
+    "conservation": batch_checks.row_conservation,
     "coverage": _coverage,
-    "names": _names,
-    "silence": of_batch.silence,
+    "names": _unresolved_names,
+    "silence": batch_checks.no_log_lines,
 }
 
 
-def _of_place(facts: Facts, settings: Settings, now: datetime) -> Iterator[Finding]:
+def _evaluate_platform(snapshot: Snapshot, settings: Settings, now: datetime) -> Iterator[RuleResult]:
     """The rules that are about no night."""
-    for name, told in (
-        ("staging_orphans", _orphans(facts, settings, now)),
-        ("width", _width(facts)),
-        ("schedule", _schedule(facts)),
-        ("channel", _channel(facts)),
-        ("unreadable", _unreadable(facts)),
+    for name, outcome in (
+        ("staging_orphans", _staging_orphans(snapshot, settings, now)),
+        ("width", _capacity_drift(snapshot)),
+        ("schedule", _schedule(snapshot)),
+        ("channel", _channel(snapshot)),
+        ("unreadable", _sources_down(snapshot)),
     ):
-        yield Finding(BY_NAME[name], told.health, told.sentence, told.cause or BY_NAME[name].cause)
+        yield RuleResult(
+            RULES_BY_NAME[name], outcome.health, outcome.message, outcome.cause or RULES_BY_NAME[name].cause
+        )
 
 
-def _orphans(facts: Facts, settings: Settings, now: datetime) -> Told:
-    if facts.staging.value is None:
-        return BLIND
-    live = {n.newest.batch_id for n in facts.nights if n.newest is not None and n.live}
-    tables = [t for t in facts.staging.value if parse_name(t.name)[0] not in live]
-    ends = [t for t in tables if t.expires is not None and t.expires - now < EXPIRES_WITHIN]
+def _staging_orphans(snapshot: Snapshot, settings: Settings, now: datetime) -> Outcome:
+    if snapshot.staging.value is None:
+        return NO_DATA
+    live_batch_ids = {
+        n.newest_batch.batch_id for n in snapshot.nights if n.newest_batch is not None and n.has_live_batch
+    }
+    tables = [t for t in snapshot.staging.value if parse_staging_table_name(t.name)[0] not in live_batch_ids]
+    expiring = [t for t in tables if t.expires is not None and t.expires - now < EXPIRY_WARNING]
     old = [t for t in tables if t.created and now - t.created > timedelta(hours=settings.orphan_after_h)]
-    if ends:
-        first = min(t.expires for t in ends if t.expires)
-        return Told(Health.CRITICAL, f"{len(ends)} staging tables expire, the first at {clock_time(first)}")
+    if expiring:
+        first_expiry = min(t.expires for t in expiring if t.expires)
+        return Outcome(
+            Health.CRITICAL, f"{len(expiring)} staging tables expire, the first at {format_clock_time(first_expiry)}"
+        )
     if not old:
-        return QUIET
-    batches = len({parse_name(t.name)[0] for t in old})
-    return Told(
-        Health.WARNING, f"{len(old)} staging tables of {batches} batches are older than {settings.orphan_after_h:g} h"
+        return OK
+    batch_count = len({parse_staging_table_name(t.name)[0] for t in old})
+    return Outcome(
+        Health.WARNING,
+        f"{len(old)} staging tables of {batch_count} batches are older than {settings.orphan_after_h:g} h",
     )
 
 
-def _width(facts: Facts) -> Told:
-    worker = facts.worker.value
+def _capacity_drift(snapshot: Snapshot) -> Outcome:
+    worker = snapshot.worker.value
     if worker is None:
-        return BLIND
+        return NO_DATA
     if worker.actual.instances is None:
-        return Told(Health.CRITICAL, f"{worker.service} has no maximum of instances")
-    return Told(Health.WARNING, worker.drift) if worker.drift and not worker.rolling_out else QUIET
+        return Outcome(Health.CRITICAL, f"{worker.service} has no maximum of instances")
+    return Outcome(Health.WARNING, worker.drift) if worker.drift and not worker.rolling_out else OK
 
 
-def _schedule(facts: Facts) -> Told:
-    schedule = facts.schedule.value
+def _schedule(snapshot: Snapshot) -> Outcome:
+    schedule = snapshot.schedule.value
     if schedule is None:
-        return BLIND
-    return Told(Health.CRITICAL, "; ".join(schedule.troubles)) if schedule.troubles else QUIET
+        return NO_DATA
+    return Outcome(Health.CRITICAL, "; ".join(schedule.job_problems)) if schedule.job_problems else OK
 
 
-def _channel(facts: Facts) -> Told:
-    if not facts.channel.is_set:
-        return Told(Health.WARNING, "No channel is set: alerts are shown here and reach nobody")
-    return Told(Health.CRITICAL, facts.channel.trouble) if facts.channel.trouble else QUIET
+def _channel(snapshot: Snapshot) -> Outcome:
+    if not snapshot.channel.is_set:
+        return Outcome(Health.WARNING, "No channel is set: alerts are shown here and reach nobody")
+    return Outcome(Health.CRITICAL, snapshot.channel.problem) if snapshot.channel.problem else OK
 
 
-def _unreadable(facts: Facts) -> Told:
-    problems = facts.problems
+def _sources_down(snapshot: Snapshot) -> Outcome:
+    problems = snapshot.problems
     if not problems:
-        return QUIET
-    return Told(Health.UNKNOWN, "; ".join(f"{p.source}: {p.sentence}" for p in problems)[:600])
+        return OK
+    return Outcome(Health.UNKNOWN, "; ".join(f"{p.source}: {p.message}" for p in problems)[:600])

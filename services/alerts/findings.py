@@ -5,89 +5,89 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from services.alerts.facts import NightFacts
+from services.alerts.facts import NightSnapshot
 from services.alerts.rules import Rule
 from services.core.clock import ET
 from services.core.result import Health
 from services.core.settings import Settings
-from services.nights.player_stages import Night
+from services.nights.player_stages import NightStatus
 
-SPEAKS = {Health.CRITICAL, Health.WARNING}
+FIRING = {Health.CRITICAL, Health.WARNING}
 
 
 @dataclass(frozen=True)
-class Finding:
+class RuleResult:
     """What one rule says now. OK is quiet, UNKNOWN cannot know; `cause` and `night` tell what it belongs to."""
 
     rule: Rule
     health: Health
-    sentence: str
+    message: str
     cause: str
-    night: date | None = None
+    game_date: date | None = None
     batch_id: str = ""
 
     @property
-    def speaks(self) -> bool:
-        blind = self.health is Health.UNKNOWN and self.cause.startswith("sight")
-        return self.health in SPEAKS or (blind and bool(self.sentence))
+    def firing(self) -> bool:
+        source_down = self.health is Health.UNKNOWN and self.cause.startswith("sight")
+        return self.health in FIRING or (source_down and bool(self.message))
 
-    def command(self, settings: Settings) -> str:
+    def format_command(self, settings: Settings) -> str:
         """The rule's command with this night, this batch and the project's own names in it."""
         names = {"worker": settings.worker_service, "region": settings.region}
-        return self.rule.command.format(date=self.night or "", batch=self.batch_id, **names)
+        return self.rule.command.format(date=self.game_date or "", batch=self.batch_id, **names)
 
 
 @dataclass(frozen=True)
-class Told:
+class Outcome:
     """A rule's answer before it is put under its rule."""
 
     health: Health
-    sentence: str = ""
+    message: str = ""
     cause: str = ""
 
 
-QUIET, BLIND = Told(Health.OK), Told(Health.UNKNOWN)
+OK, NO_DATA = Outcome(Health.OK), Outcome(Health.UNKNOWN)
 
 
 @dataclass(frozen=True)
-class Look:
-    night: NightFacts
+class NightContext:
+    snapshot: NightSnapshot
     settings: Settings
     now: datetime
 
     @property
-    def due(self) -> bool:
+    def coverage_due(self) -> bool:
         """Whether the night must be covered by now: its first tip-off is near or past."""
-        slate = self.night.slate.value
+        slate = self.snapshot.slate.value
         return (
             slate is not None
             and slate.tip_off is not None
-            and self.now >= slate.tip_off - timedelta(minutes=self.settings.run_deadline_min)
+            and self.now >= slate.tip_off - timedelta(minutes=self.settings.run_deadline_before_tipoff_min)
         )
 
     @property
-    def played(self) -> Night | None:
+    def played_night(self) -> NightStatus | None:
         """The night, where it can be read and has games."""
-        night = self.night.night.value
+        night = self.snapshot.night.value
         return night if night is not None and (night.games or night.players) else None
 
 
-def all_active(night: Night | None) -> bool:
+def all_active(night: NightStatus | None) -> bool:
     eligible = [p for p in night.players if p.eligible] if night else []
     return bool(eligible) and all(p.active_rows for p in eligible)
 
 
-def share(part: int | None, whole: int | None) -> float:
+def percentage(part: int | None, whole: int | None) -> float:
     return 100 * part / whole if part and whole else 0.0
 
 
-def of_all(count: int | None) -> str:
+def format_total(count: int | None) -> str:
     return f" of {count}" if count is not None else ""
 
 
-def count_told(count: int | None) -> str:
+def format_count(count: int | None) -> str:
     return "an unknown number" if count is None else str(count)
 
 
-def clock_time(at: datetime | None) -> str:
+def format_clock_time(at: datetime | None) -> str:
     return f"{at.astimezone(ET):%H:%M:%S} ET" if at else "an unknown time"

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from services.gcp.clients import Cloud
-from services.telemetry import log_reader as logs
+from services.gcp.clients import Clients
+from services.telemetry import log_reader
 
 # Whatever it is deployed as: prediction-watchdog here, prediction-on-call-watchdog by deploy/names.sh.
-LOOKED = '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$") AND "Watchdog looked"'
-WITHIN = timedelta(minutes=10)
+HEARTBEAT_FILTER = (
+    '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$") AND "Watchdog looked"'
+)
+HEARTBEAT_TIMEOUT = timedelta(minutes=10)
 
 
-def read_last_look(cloud: Cloud) -> datetime | None:
+def read_last_heartbeat(clients: Clients) -> datetime | None:
     """The newest look of the last ten minutes by any watchdog; None when there was none. Raises OnCallError."""
-    minute = cloud.now().replace(second=0, microsecond=0)  # one search for all who look within a minute
-    until = minute + timedelta(minutes=1, seconds=5)
-    lines = logs.read_lines(cloud, LOOKED, minute - WITHIN, until, limit=200, of=logs.JOBS_TOO).lines
+    minute = clients.now().replace(second=0, microsecond=0)  # one search for all who look within a minute
+    end = minute + timedelta(minutes=1, seconds=5)
+    lines = log_reader.read_lines(
+        clients,
+        HEARTBEAT_FILTER,
+        minute - HEARTBEAT_TIMEOUT,
+        end,
+        limit=200,
+        resource_filter=log_reader.SERVICE_OR_JOB_FILTER,
+    ).lines
     return max((line.at for line in lines), default=None)

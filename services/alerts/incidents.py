@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from services.alerts.findings import Finding
+from services.alerts.findings import RuleResult
 from services.alerts.rules import RULES, Rule
-from services.core.result import SEVERITY, Health, worst
+from services.core.result import SEVERITY_ORDER, Health, worst
 
-_ORDER = [rule.name for rule in RULES]
+_RULE_ORDER = [rule.name for rule in RULES]
 
 
 @dataclass(frozen=True)
@@ -19,46 +19,51 @@ class Incident:
     """One thing that is wrong, with everything that shows it."""
 
     cause: str
-    night: date | None
-    findings: tuple[Finding, ...]  # most causal first
+    game_date: date | None
+    results: tuple[RuleResult, ...]  # most causal first
 
     @property
-    def leads(self) -> Finding:
-        return self.findings[0]
+    def leading_result(self) -> RuleResult:
+        return self.results[0]
 
     @property
     def rule(self) -> Rule:
-        return self.leads.rule
+        return self.leading_result.rule
 
     @property
     def severity(self) -> Health:
-        return worst(finding.health for finding in self.findings)
+        return worst(result.health for result in self.results)
 
     @property
-    def sentence(self) -> str:
-        return f"{self.rule.title}: {self.leads.sentence}"
+    def message(self) -> str:
+        return f"{self.rule.title}: {self.leading_result.message}"
 
 
-def group(findings: Iterable[Finding]) -> tuple[Incident, ...]:
+def group_by_cause(results: Iterable[RuleResult]) -> tuple[Incident, ...]:
     """The incidents of one look, worst first."""
-    by_cause: dict[tuple[str, date | None], list[Finding]] = defaultdict(list)
-    for finding in findings:
-        if finding.speaks:
-            by_cause[finding.cause, finding.night].append(finding)
-    made = [
-        Incident(cause, night, tuple(sorted(found, key=lambda f: _ORDER.index(f.rule.name))))
-        for (cause, night), found in by_cause.items()
+    by_cause: dict[tuple[str, date | None], list[RuleResult]] = defaultdict(list)
+    for result in results:
+        if result.firing:
+            by_cause[result.cause, result.game_date].append(result)
+    incidents = [
+        Incident(cause, game_date, tuple(sorted(cause_results, key=lambda f: _RULE_ORDER.index(f.rule.name))))
+        for (cause, game_date), cause_results in by_cause.items()
     ]
-    return tuple(sorted(made, key=lambda i: (SEVERITY.index(i.severity), _ORDER.index(i.rule.name))))
+    return tuple(sorted(incidents, key=lambda i: (SEVERITY_ORDER.index(i.severity), _RULE_ORDER.index(i.rule.name))))
 
 
-def undecided(findings: Iterable[Finding]) -> frozenset[tuple[str, date | None]]:
+def causes_without_data(results: Iterable[RuleResult]) -> frozenset[tuple[str, date | None]]:
     """Causes of which some rule cannot know: an alert of theirs must not be closed now."""
-    found = {(f.cause, f.night) for f in findings if f.health is Health.UNKNOWN}
-    blind_coverage = {
-        n
-        for _, n in (
-            (f.rule.name, f.night) for f in findings if f.rule.name == "coverage" and f.health is Health.UNKNOWN
+    without_data = {(result.cause, result.game_date) for result in results if result.health is Health.UNKNOWN}
+    nights_without_coverage = {
+        game_date
+        for _, game_date in (
+            (result.rule.name, result.game_date)
+            for result in results
+            if result.rule.name == "coverage" and result.health is Health.UNKNOWN
         )
     }
-    return frozenset(found | {(cause, night) for night in blind_coverage for cause in ("writes", "run", "rows")})
+    return frozenset(
+        without_data
+        | {(cause, game_date) for game_date in nights_without_coverage for cause in ("writes", "run", "rows")}
+    )

@@ -6,103 +6,143 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from services.actions.background import RUNNER, Ticket
-from services.actions.executor import run_action
-from services.actions.log_reader import Action, read_log
-from services.actions.verb import Facts as Args
-from services.actions.verb import Verb
-from services.alerts.facts import Facts
-from services.alerts.findings import Finding
+from services.actions.background import BACKGROUND, ActionHandle
+from services.actions.executor import execute
+from services.actions.log_reader import Action, read_action_log
+from services.actions.verb import ActionType
+from services.actions.verb import Details as Args
+from services.alerts.facts import Snapshot
+from services.alerts.findings import RuleResult
 from services.auth.roles import Actor, Role
-from services.batches.ids import parse_name
-from services.batches.state import LIVE
+from services.batches.ids import parse_staging_table_name
+from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import OnCallError
-from services.gcp.clients import Cloud
+from services.gcp.clients import Clients
 from services.policy.concurrency_config import SelfHealingConfig
-from services.runs.actions import RESUME
-from services.scaling.actions import NARROW, apply_due_reverts
-from services.scaling.worker_width import EMERGENCY
-from services.staging.consolidate import CONSOLIDATE
-from services.telemetry.dml_jobs import DmlReport, of_crowding
+from services.runs.actions import RESUME_BATCH
+from services.scaling.actions import SCALE_DOWN, apply_due_reverts
+from services.scaling.worker_width import EMERGENCY_CAPACITY
+from services.staging.consolidate import CONSOLIDATE_BATCH
+from services.telemetry.dml_jobs import DmlReport, is_contention_error
 
-ACTOR = Actor("watchdog", Role.OPERATOR)
-COOL_DOWN = timedelta(minutes=30)  # the same step on the same target is not repeated sooner
-CALM_AFTER = timedelta(hours=1)  # a narrowing of its own ends by then, or as soon after as the writes are calm
-FRESH = timedelta(minutes=10)  # an older storm is over: narrowing now would help nobody
+WATCHDOG_ACTOR = Actor("watchdog", Role.OPERATOR)
+COOLDOWN = timedelta(minutes=30)  # the same step on the same target is not repeated sooner
+REVERT_AFTER = timedelta(hours=1)  # a narrowing of its own ends by then, or as soon after as the writes are calm
+MAX_STORM_AGE = timedelta(minutes=10)  # an older storm is over: narrowing now would help nobody
 
 
 @dataclass(frozen=True)
-class Step:
+class Remediation:
     """One thing to mend, with the finding that calls for it."""
 
-    verb: Verb
+    action_type: ActionType
     target: str
-    args: Args
-    why: str
-    about: tuple[str, date | None]  # cause and night of the alert that it mends
+    params: Args
+    reason: str
+    alert_key: tuple[str, date | None]  # cause and night of the alert that it mends
 
 
-def plan_steps(
-    findings: Iterable[Finding], facts: Facts, healing: SelfHealingConfig, now: datetime
-) -> tuple[Step, ...]:
+def plan_remediations(
+    results: Iterable[RuleResult], snapshot: Snapshot, self_healing: SelfHealingConfig, now: datetime
+) -> tuple[Remediation, ...]:
     """What to do about the findings. Pure."""
-    return tuple(step for finding in findings if finding.speaks for step in _steps(finding, facts, healing, now))
+    return tuple(
+        remediation
+        for result in results
+        if result.firing
+        for remediation in _remediations_for(result, snapshot, self_healing, now)
+    )
 
 
-def _steps(finding: Finding, facts: Facts, healing: SelfHealingConfig, now: datetime) -> Iterator[Step]:
-    name, batch, about = finding.rule.name, finding.batch_id, (finding.cause, finding.night)
-    of_night = next((n for n in facts.nights if n.game_date == finding.night), None)
-    newest = of_night.newest if of_night else None
-    if name == "dml_rejections" and healing.auto_reduce_concurrency and of_night:
-        worker = facts.worker.value
-        if worker is not None and _wide(worker.actual.product) and _fresh(of_night.writes.value, now):
-            back = (now + CALM_AFTER).replace(second=0, microsecond=0).isoformat()
-            yield Step(NARROW, worker.service, {"revert_at": back}, finding.sentence, about)
-    elif name == "stalled" and healing.resume_stalled and newest and newest.recorded_in == "ledger":
-        yield Step(RESUME, str(finding.night), {"batch_id": batch}, finding.sentence, about)
-    elif name == "consolidation" and healing.consolidate_leftovers and newest and newest.state not in LIVE:
-        tables = facts.staging.value or ()
-        for left in sorted({parse_name(t.name)[0] for t in tables if parse_name(t.name)[2] == finding.night}):
-            yield Step(CONSOLIDATE, left, {"batch_id": left}, finding.sentence, about)
+def _remediations_for(
+    result: RuleResult, snapshot: Snapshot, self_healing: SelfHealingConfig, now: datetime
+) -> Iterator[Remediation]:
+    rule_name, batch_id, alert_key = result.rule.name, result.batch_id, (result.cause, result.game_date)
+    night = next((n for n in snapshot.nights if n.game_date == result.game_date), None)
+    newest_batch = night.newest_batch if night else None
+    if rule_name == "dml_rejections" and self_healing.auto_reduce_concurrency and night:
+        worker = snapshot.worker.value
+        if worker is not None and _above_emergency(worker.actual.capacity) and _is_recent(night.writes.value, now):
+            revert_at = (now + REVERT_AFTER).replace(second=0, microsecond=0).isoformat()
+            yield Remediation(SCALE_DOWN, worker.service, {"revert_at": revert_at}, result.message, alert_key)
+    elif (
+        rule_name == "stalled"
+        and self_healing.resume_stalled
+        and newest_batch
+        and newest_batch.record_source == "ledger"
+    ):
+        yield Remediation(RESUME_BATCH, str(result.game_date), {"batch_id": batch_id}, result.message, alert_key)
+    elif (
+        rule_name == "consolidation"
+        and self_healing.consolidate_leftovers
+        and newest_batch
+        and newest_batch.state not in IN_PROGRESS_STATES
+    ):
+        tables = snapshot.staging.value or ()
+        for leftover_batch_id in sorted(
+            {
+                parse_staging_table_name(t.name)[0]
+                for t in tables
+                if parse_staging_table_name(t.name)[2] == result.game_date
+            }
+        ):
+            yield Remediation(
+                CONSOLIDATE_BATCH, leftover_batch_id, {"batch_id": leftover_batch_id}, result.message, alert_key
+            )
 
 
-def _wide(product: int | None) -> bool:
-    return product is None or product > EMERGENCY[0] * EMERGENCY[1]
+def _above_emergency(capacity: int | None) -> bool:
+    return capacity is None or capacity > EMERGENCY_CAPACITY[0] * EMERGENCY_CAPACITY[1]
 
 
-def _fresh(writes: DmlReport | None, now: datetime) -> bool:
+def _is_recent(writes: DmlReport | None, now: datetime) -> bool:
     if writes is None:
         return False
-    times = [a.at for a in writes.attempts if a.ok is False and of_crowding(a.message)] or (
+    times = [a.at for a in writes.attempts if a.ok is False and is_contention_error(a.message)] or (
         [writes.alert_at] if writes.alert_at else []
     )
-    return bool(times) and now - max(times) <= FRESH
+    return bool(times) and now - max(times) <= MAX_STORM_AGE
 
 
-def apply_steps(cloud: Cloud, steps: Iterable[Step]) -> tuple[tuple[Step, Ticket], ...]:
+def start_remediations(
+    clients: Clients, remediations: Iterable[Remediation]
+) -> tuple[tuple[Remediation, ActionHandle], ...]:
     """Begin each step that has not been tried lately, as an action of the watchdog; long ones go on beside the next looks."""
-    now = cloud.now()
-    steps = tuple(steps)
-    known = read_log(cloud, now - COOL_DOWN, now + timedelta(minutes=1)).actions if steps else ()
-    return tuple((step, ticket) for step in steps if (ticket := _begin(cloud, step, known, now)) is not None)
+    now = clients.now()
+    remediations = tuple(remediations)
+    recent_actions = (
+        read_action_log(clients, now - COOLDOWN, now + timedelta(minutes=1)).actions if remediations else ()
+    )
+    return tuple(
+        (remediation, handle)
+        for remediation in remediations
+        if (handle := _start(clients, remediation, recent_actions, now)) is not None
+    )
 
 
-def _begin(cloud: Cloud, step: Step, known: Iterable[Action], now: datetime) -> Ticket | None:
+def _start(
+    clients: Clients, remediation: Remediation, recent_actions: Iterable[Action], now: datetime
+) -> ActionHandle | None:
     """None while the step was tried lately, by whomever, or its plan is blocked: then there is nothing to record."""
-    if any(a.verb == step.verb.name and (a.target == step.target or a.ended is None) for a in known):
+    if any(
+        a.verb == remediation.action_type.name and (a.target == remediation.target or a.ended_at is None)
+        for a in recent_actions
+    ):
         return None
     try:
-        plan = step.verb.plan(cloud, step.args)
+        plan = remediation.action_type.plan(clients, remediation.params)
     except OnCallError:
         return None
-    if plan.blocked:
+    if plan.failed_guards:
         return None
-    reason = f"The rule speaks: {step.why}"
-    return RUNNER.submit(plan, ACTOR.role, now, lambda: run_action(cloud, ACTOR, step.verb, plan, reason))
+    reason = f"The rule speaks: {remediation.reason}"
+    return BACKGROUND.submit(
+        plan, WATCHDOG_ACTOR.role, now, lambda: execute(clients, WATCHDOG_ACTOR, remediation.action_type, plan, reason)
+    )
 
 
-def apply_reverts(cloud: Cloud, findings: Iterable[Finding]) -> Action | None:
+def apply_reverts_if_calm(clients: Clients, results: Iterable[RuleResult]) -> Action | None:
     """Restore a width whose time to revert has come, but not into a storm."""
-    if any(f.rule.name == "dml_rejections" and f.speaks for f in findings):
+    if any(result.rule.name == "dml_rejections" and result.firing for result in results):
         return None
-    return apply_due_reverts(cloud, ACTOR)
+    return apply_due_reverts(clients, WATCHDOG_ACTOR)

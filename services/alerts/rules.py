@@ -15,25 +15,27 @@ class Rule:
     title: str
     source: str
     threshold: str
-    means: str
-    remedy: str
+    description: str
+    hint: str
     page: str
     cause: str
     command: str = ""
-    search: str = ""  # the search on the logs page that shows the lines
+    log_preset: str = ""  # the search on the logs page that shows the lines
 
-    def threshold_in(self, settings: Settings) -> str:
-        return self.threshold.format(**{name: _short(value) for name, value in vars(settings).items()})
+    def format_threshold(self, settings: Settings) -> str:
+        return self.threshold.format(**{name: _format_value(value) for name, value in vars(settings).items()})
 
 
-def _short(value: object) -> object:
+def _format_value(value: object) -> object:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-_NARROW = "gcloud run services update {worker} --max-instances=4 --concurrency=3 --region={region}"
-_RERUN = 'curl -X POST $COORDINATOR_URL/start -H \'Content-Type: application/json\' -d \'{{"game_date": "{date}", "force": true}}\''
-_RESUME = "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'"
-_LOGS = "gcloud logging read 'resource.type=\"cloud_run_revision\"' --limit=20"
+_SCALE_DOWN_COMMAND = "gcloud run services update {worker} --max-instances=4 --concurrency=3 --region={region}"
+_RERUN_COMMAND = 'curl -X POST $COORDINATOR_URL/start -H \'Content-Type: application/json\' -d \'{{"game_date": "{date}", "force": true}}\''
+_RESUME_COMMAND = (
+    "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'"
+)
+_READ_LOGS_COMMAND = "gcloud logging read 'resource.type=\"cloud_run_revision\"' --limit=20"
 
 RULES = (
     Rule(
@@ -45,7 +47,7 @@ RULES = (
         "Narrow the workers to 4 × 3, then re-run the lost players through staging.",
         "dml_errors",
         "writes",
-        _NARROW,
+        _SCALE_DOWN_COMMAND,
         "DML errors",
     ),
     Rule(
@@ -57,7 +59,7 @@ RULES = (
         "Re-run the lost players.",
         "missing_players",
         "writes",
-        _RERUN,
+        _RERUN_COMMAND,
         "Lost players",
     ),
     Rule(
@@ -69,7 +71,7 @@ RULES = (
         "Resume the batch, or consolidate what waits in staging.",
         "runs",
         "run",
-        _RESUME,
+        _RESUME_COMMAND,
         "Consolidation",
     ),
     Rule(
@@ -81,7 +83,7 @@ RULES = (
         "Look at the workers' log and at the subscription, then run the night again.",
         "runs",
         "run",
-        _RERUN,
+        _RERUN_COMMAND,
         "Errors of the prediction services",
     ),
     Rule(
@@ -93,7 +95,7 @@ RULES = (
         "Run the night again.",
         "runs",
         "run",
-        _RERUN,
+        _RERUN_COMMAND,
         "Errors of the prediction services",
     ),
     Rule(
@@ -105,19 +107,19 @@ RULES = (
         "Consolidate the batch.",
         "staging_tables",
         "run",
-        _RESUME,
+        _RESUME_COMMAND,
         "Consolidation",
     ),
     Rule(
         "not_run",
         "The night has not been run",
         "worker runs, ledger, odds' first tip-off",
-        "no batch {run_deadline_min} min before the first tip-off",
+        "no batch {run_deadline_before_tipoff_min} min before the first tip-off",
         "Nobody will have a prediction when the games begin.",
         "Start the run.",
         "runs",
         "run",
-        _RERUN,
+        _RERUN_COMMAND,
         "Errors of the prediction services",
     ),
     Rule(
@@ -145,12 +147,12 @@ RULES = (
         "Players are missing",
         "the night player by player",
         "below {coverage_warning_pct} % (critical {coverage_critical_pct} %) of those eligible once a batch has ended,"
-        " and at the latest {run_deadline_min} min before the first tip-off",
+        " and at the latest {run_deadline_before_tipoff_min} min before the first tip-off",
         "Eligible players have no active prediction.",
         "Look why, then re-run them.",
         "missing_players",
         "generation",
-        _RERUN,
+        _RERUN_COMMAND,
         "Lost players",
     ),
     Rule(
@@ -182,7 +184,7 @@ RULES = (
         "Narrow or restore the workers.",
         "concurrency",
         "width",
-        _NARROW,
+        _SCALE_DOWN_COMMAND,
     ),
     Rule(
         "schedule",
@@ -204,7 +206,7 @@ RULES = (
         "See that logs arrive (sinks, exclusions, LOG_LEVEL).",
         "logs",
         "sight-logs",
-        _LOGS,
+        _READ_LOGS_COMMAND,
     ),
     Rule(
         "unreadable",
@@ -227,10 +229,12 @@ RULES = (
         "channel",
     ),
 )
-BY_NAME = {rule.name: rule for rule in RULES}
+RULES_BY_NAME = {rule.name: rule for rule in RULES}
 
 
-def rule_of(name: str) -> Rule:
+def get_rule(name: str) -> Rule:
     """The rule of an alert; one that an older version raised is told under its name, not as a fault of the page."""
-    gone = "This version has no such rule any more."
-    return BY_NAME.get(name) or Rule(name, name, "an older version", gone, gone, "Resolve the alert.", "alerts", name)
+    retired_text = "This version has no such rule any more."
+    return RULES_BY_NAME.get(name) or Rule(
+        name, name, "an older version", retired_text, retired_text, "Resolve the alert.", "alerts", name
+    )

@@ -26,26 +26,26 @@ from slack_sdk.http_retry.builtin_handlers import ServerErrorRetryHandler
 from slack_sdk.http_retry.jitter import RandomJitter
 from slack_sdk.webhook import WebhookClient
 
-from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append
-from services.alerts.rules import rule_of
+from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append_event
+from services.alerts.rules import get_rule
 from services.core.clock import ET
 from services.core.errors import OnCallError
 from services.core.result import Health
 from services.core.settings import Settings
-from services.gcp.clients import Cloud
+from services.gcp.clients import Clients
 
-TIMEOUT_S = 5
-TRIES = 3
-LONGEST_WAIT_S = 30.0  # a longer Retry-After is left to the next look
-TAKEN_FOR = timedelta(minutes=3)  # a message that nobody told the end of is sent again after that
-REPEAT_AFTER = timedelta(hours=1)
-MESSAGES_PER_HOUR = 6
-THEN_EVERY = timedelta(minutes=10)  # a new alert must not wait an hour because another flaps
-MOST_LINES = 10
-SPARE_NUMBERS = 10
-_TOLD_OF = {"opened", "worsened", "reopened", "resolved", "mending"}
-_PASSING: list[type[Exception]] = [URLError, ConnectionError, RemoteDisconnected, TimeoutError]
-_MARKS = {Health.CRITICAL: "🔴", Health.UNKNOWN: "🟣", Health.WARNING: "🟠"}
+REQUEST_TIMEOUT_S = 5
+MAX_ATTEMPTS = 3
+MAX_RETRY_AFTER_S = 30.0  # a longer Retry-After is left to the next look
+CLAIM_TIMEOUT = timedelta(minutes=3)  # a message that nobody told the end of is sent again after that
+RENOTIFY_AFTER = timedelta(hours=1)
+MAX_MESSAGES_PER_HOUR = 6
+BURST_INTERVAL = timedelta(minutes=10)  # a new alert must not wait an hour because another flaps
+MAX_ALERTS_PER_MESSAGE = 10
+MAX_SEQUENCE_RETRIES = 10
+_NOTIFY_EVENTS = {"opened", "worsened", "reopened", "resolved", "mending"}
+_TRANSIENT_ERRORS: list[type[Exception]] = [URLError, ConnectionError, RemoteDisconnected, TimeoutError]
+_SEVERITY_EMOJI = {Health.CRITICAL: "🔴", Health.UNKNOWN: "🟣", Health.WARNING: "🟠"}
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Delivery:
     """How one message went, in words that never hold the webhook."""
 
     ok: bool
-    sentence: str
+    detail: str
 
 
-class _Patient(RateLimitErrorRetryHandler):
+class _BoundedRateLimitHandler(RateLimitErrorRetryHandler):
     """Waits as long as Slack asks, but not so long that the watchdog stops looking."""
 
     def prepare_for_next_attempt(
@@ -67,157 +67,167 @@ class _Patient(RateLimitErrorRetryHandler):
         response: HttpResponse | None = None,
         error: Exception | None = None,
     ) -> None:
-        asked = (response.headers if response else {}).get("retry-after") or ["1"]
-        wait_s = float(asked[0] if isinstance(asked, list) else asked)
-        if wait_s > LONGEST_WAIT_S:
+        retry_after = (response.headers if response else {}).get("retry-after") or ["1"]
+        wait_s = float(retry_after[0] if isinstance(retry_after, list) else retry_after)
+        if wait_s > MAX_RETRY_AFTER_S:
             raise SlackRequestError(f"Slack asks to wait {wait_s:g} s")
         super().prepare_for_next_attempt(state=state, request=request, response=response, error=error)
 
 
-def send(settings: Settings, text: str) -> Delivery:
+def send_message(settings: Settings, text: str) -> Delivery:
     """Send one message; raises nothing. Slack's word is what counts, and it says `ok`."""
     if not settings.slack_webhook_url:
         return Delivery(False, "No channel is set: SLACK_WEBHOOK_URL is empty")
-    pause = BackoffRetryIntervalCalculator(0.5, RandomJitter())
+    backoff = BackoffRetryIntervalCalculator(0.5, RandomJitter())
     handlers: list[RetryHandler] = [
-        ConnectionErrorRetryHandler(max_retry_count=TRIES - 1, interval_calculator=pause, error_types=_PASSING),
-        _Patient(max_retry_count=TRIES - 1),
-        ServerErrorRetryHandler(max_retry_count=TRIES - 1, interval_calculator=pause),
+        ConnectionErrorRetryHandler(
+            max_retry_count=MAX_ATTEMPTS - 1, interval_calculator=backoff, error_types=_TRANSIENT_ERRORS
+        ),
+        _BoundedRateLimitHandler(max_retry_count=MAX_ATTEMPTS - 1),
+        ServerErrorRetryHandler(max_retry_count=MAX_ATTEMPTS - 1, interval_calculator=backoff),
     ]
-    quiet = logging.getLogger("slack_sdk.quiet")
-    quiet.setLevel(logging.CRITICAL)  # at DEBUG the client writes the webhook's address
-    client = WebhookClient(settings.slack_webhook_url, timeout=TIMEOUT_S, retry_handlers=handlers, logger=quiet)
+    muted_logger = logging.getLogger("slack_sdk.quiet")
+    muted_logger.setLevel(logging.CRITICAL)  # at DEBUG the client writes the webhook's address
+    client = WebhookClient(
+        settings.slack_webhook_url, timeout=REQUEST_TIMEOUT_S, retry_handlers=handlers, logger=muted_logger
+    )
     try:
-        answer = client.send(text=text)
+        response = client.send(text=text)
     except Exception as error:  # whatever the network or Slack does, the alert stays and says so
-        told = str(error).replace(settings.slack_webhook_url, "…")
-        return Delivery(False, f"Slack was not reached after {TRIES} tries: {type(error).__name__}: {told}"[:300])
-    if answer.status_code == 200 and answer.body == "ok":
+        error_text = str(error).replace(settings.slack_webhook_url, "…")
+        return Delivery(
+            False, f"Slack was not reached after {MAX_ATTEMPTS} tries: {type(error).__name__}: {error_text}"[:300]
+        )
+    if response.status_code == 200 and response.body == "ok":
         return Delivery(True, "Slack took it")
-    return Delivery(False, f"Slack answered HTTP {answer.status_code}: {answer.body[:100] or 'nothing'}")
+    return Delivery(False, f"Slack answered HTTP {response.status_code}: {response.body[:100] or 'nothing'}")
 
 
-def due(alerts: Sequence[Alert], now: datetime) -> tuple[Alert, ...]:
+def alerts_to_notify(alerts: Sequence[Alert], now: datetime) -> tuple[Alert, ...]:
     """The alerts that somebody has to be told of now: something changed since, or nobody has taken a critical one."""
-    return tuple(alert for alert in alerts if _due(alert, now))
+    return tuple(alert for alert in alerts if _should_notify(alert, now))
 
 
-def _due(alert: Alert, now: datetime) -> bool:
+def _should_notify(alert: Alert, now: datetime) -> bool:
     state = alert.state(now)
     if state is AlertState.SILENCED or alert.cause == "channel":
         return False
-    told = _last(alert, "told")
-    if alert.cause == "test" and (alert.ended or told is not None):
+    notified = _latest_event(alert, "told")
+    if alert.cause == "test" and (alert.ended or notified is not None):
         return False
-    changed = next(e for e in reversed(alert.events) if e.event in _TOLD_OF)
-    taken, failed = _last(alert, "telling"), _last(alert, "not told")
+    last_change = next(e for e in reversed(alert.events) if e.event in _NOTIFY_EVENTS)
+    claim, failed = _latest_event(alert, "telling"), _latest_event(alert, "not told")
     if (
-        taken is not None
-        and taken.sequence > max(_number(told), _number(failed))
-        and now - taken.recorded_at < TAKEN_FOR
+        claim is not None
+        and claim.sequence > max(_sequence(notified), _sequence(failed))
+        and now - claim.recorded_at < CLAIM_TIMEOUT
     ):
         return False
-    if failed is not None and failed.sequence > _number(told) and now - failed.recorded_at < _pause(alert):
+    if failed is not None and failed.sequence > _sequence(notified) and now - failed.recorded_at < _retry_delay(alert):
         return False
-    if changed.sequence > _number(told):
-        return changed.event != "resolved" or told is not None
-    waits = state is AlertState.OPEN and alert.severity is Health.CRITICAL and not alert.ended
-    return waits and told is not None and now - told.recorded_at >= REPEAT_AFTER
+    if last_change.sequence > _sequence(notified):
+        return last_change.event != "resolved" or notified is not None
+    needs_reminder = state is AlertState.OPEN and alert.severity is Health.CRITICAL and not alert.ended
+    return needs_reminder and notified is not None and now - notified.recorded_at >= RENOTIFY_AFTER
 
 
-def _pause(alert: Alert) -> timedelta:
+def _retry_delay(alert: Alert) -> timedelta:
     """How long to leave a channel alone that has failed: one minute, doubling, a quarter of an hour at most."""
-    last = _number(_last(alert, "told"))
-    failures = sum(e.event == "not told" and e.sequence > last for e in alert.events)
+    last_notified = _sequence(_latest_event(alert, "told"))
+    failures = sum(e.event == "not told" and e.sequence > last_notified for e in alert.events)
     return timedelta(minutes=min(15, 2 ** (failures - 1)))
 
 
-def _last(alert: Alert, event: str) -> Event | None:
+def _latest_event(alert: Alert, event: str) -> Event | None:
     return next((e for e in reversed(alert.events) if e.event == event), None)
 
 
-def _untold(alert: Alert) -> tuple[Event, ...]:
+def _unnotified_events(alert: Alert) -> tuple[Event, ...]:
     """What happened to it since somebody was last told."""
-    return tuple(event for event in alert.events if event.sequence > _number(_last(alert, "told")))
+    return tuple(event for event in alert.events if event.sequence > _sequence(_latest_event(alert, "told")))
 
 
-def _number(event: Event | None) -> int:
+def _sequence(event: Event | None) -> int:
     return event.sequence if event else 0
 
 
-def may_send(alerts: Sequence[Alert], now: datetime) -> bool:
+def within_rate_limit(alerts: Sequence[Alert], now: datetime) -> bool:
     """Six messages an hour; after that one every ten minutes, which then tells everything that waits."""
     sent = [e for a in alerts for e in a.events if e.event == "told" and now - e.recorded_at < timedelta(hours=1)]
-    if len({e.message_id for e in sent}) < MESSAGES_PER_HOUR:
+    if len({e.message_id for e in sent}) < MAX_MESSAGES_PER_HOUR:
         return True
-    return now - max(e.recorded_at for e in sent) >= THEN_EVERY
+    return now - max(e.recorded_at for e in sent) >= BURST_INTERVAL
 
 
-def deliver(cloud: Cloud, alerts: Sequence[Alert]) -> Delivery | None:
+def notify(clients: Clients, alerts: Sequence[Alert]) -> Delivery | None:
     """Tell what is due in one message, however much it is; None when nothing is due, or too much was told lately.
 
     Each alert is claimed before it is told, so of several watchdogs one tells it.
     """
-    now = cloud.now()
-    if not may_send(alerts, now):
+    now = clients.now()
+    if not within_rate_limit(alerts, now):
         return None
     message_id = uuid.uuid4().hex[:12]
-    mine: list[tuple[Alert, Event]] = []
-    for alert in due(alerts, now):
-        claim = alert.next("telling", now, WATCHDOG, message_id=message_id)
-        if append(cloud, claim):
-            mine.append((alert, claim))
-    if not mine:
+    claimed: list[tuple[Alert, Event]] = []
+    for alert in alerts_to_notify(alerts, now):
+        claim = alert.new_event("telling", now, WATCHDOG, message_id=message_id)
+        if append_event(clients, claim):
+            claimed.append((alert, claim))
+    if not claimed:
         return None
-    done = send(cloud.settings, text_of([alert for alert, _ in mine], cloud.settings))
-    for alert, claim in mine:
-        _record(cloud, Alert(alert.alert_id, (*alert.events, claim)), done, message_id)
-    return done
+    delivery = send_message(clients.settings, format_message([alert for alert, _ in claimed], clients.settings))
+    for alert, claim in claimed:
+        _record_delivery(clients, Alert(alert.alert_id, (*alert.events, claim)), delivery, message_id)
+    return delivery
 
 
-def _record(cloud: Cloud, alert: Alert, done: Delivery, message_id: str) -> None:
+def _record_delivery(clients: Clients, alert: Alert, delivery: Delivery, message_id: str) -> None:
     """How the message went, under the next free number: somebody may have taken the alert while Slack was answering."""
-    event = "told" if done.ok else "not told"
-    row = alert.next(event, cloud.now(), WATCHDOG, message_id=message_id, facts={"delivery": done.sentence})
-    for later in range(SPARE_NUMBERS):
-        if append(cloud, replace(row, sequence=row.sequence + later)):
+    event_name = "told" if delivery.ok else "not told"
+    delivery_event = alert.new_event(
+        event_name, clients.now(), WATCHDOG, message_id=message_id, facts={"delivery": delivery.detail}
+    )
+    for offset in range(MAX_SEQUENCE_RETRIES):
+        if append_event(clients, replace(delivery_event, sequence=delivery_event.sequence + offset)):
             return
     raise OnCallError(f"How the message about {alert.alert_id} went could not be recorded.", "Look at the channel.")
 
 
-def text_of(alerts: Sequence[Alert], settings: Settings) -> str:
+def format_message(alerts: Sequence[Alert], settings: Settings) -> str:
     """The message: what is wrong, since when, what helps, where the evidence is; many in one, with their number."""
-    lines = [_told(alert, settings) for alert in alerts[:MOST_LINES]]
+    lines = [_format_alert(alert, settings) for alert in alerts[:MAX_ALERTS_PER_MESSAGE]]
     if len(alerts) == 1:
         return lines[0]
-    rest = f"\n… and {len(alerts) - MOST_LINES} more" if len(alerts) > MOST_LINES else ""
+    rest = f"\n… and {len(alerts) - MAX_ALERTS_PER_MESSAGE} more" if len(alerts) > MAX_ALERTS_PER_MESSAGE else ""
     return f"*{len(alerts)} alerts*\n" + "\n".join(lines) + rest
 
 
-def _told(alert: Alert, settings: Settings) -> str:
+def _format_alert(alert: Alert, settings: Settings) -> str:
     if alert.cause == "test":
-        return _plain(alert.sentence)
+        return _escape_mrkdwn(alert.message)
     if alert.ended:
-        return f"🟢 *Resolved* {_plain(alert.sentence)} ({_plain(alert.change.sentence)})"
-    again = " *again*" if alert.change.event == "reopened" else ""
+        return f"🟢 *Resolved* {_escape_mrkdwn(alert.message)} ({_escape_mrkdwn(alert.last_state_change.sentence)})"
+    reopened_mark = " *again*" if alert.last_state_change.event == "reopened" else ""
     since = f"{alert.since.astimezone(ET):%H:%M} ET"
-    mends = [event.reason for event in _untold(alert) if event.event == "mending"]
-    helps = "\n".join(["", rule_of(alert.rule).remedy, *(f"The watchdog has begun: {what}." for what in mends)])
-    command = next((f["command"] for f in alert.findings if f.get("command")), "")
+    remediations = [event.reason for event in _unnotified_events(alert) if event.event == "mending"]
+    hint_text = "\n".join(
+        ["", get_rule(alert.rule).hint, *(f"The watchdog has begun: {title}." for title in remediations)]
+    )
+    command = next((result["command"] for result in alert.rule_results if result.get("command")), "")
     return (
-        f"{_MARKS.get(alert.severity, '⚪')}{again} *{_plain(alert.sentence)}* (since {since}){_plain(helps)}"
+        f"{_SEVERITY_EMOJI.get(alert.severity, '⚪')}{reopened_mark} *{_escape_mrkdwn(alert.message)}* (since {since}){_escape_mrkdwn(hint_text)}"
         + (f"\n```{command}```" if command else "")
-        + f"\n<{link(settings, alert)}|Evidence and buttons>"
+        + f"\n<{evidence_url(settings, alert)}|Evidence and buttons>"
     )
 
 
-def link(settings: Settings, alert: Alert) -> str:
+def evidence_url(settings: Settings, alert: Alert) -> str:
     """The page with the evidence, on the alert's night."""
-    rule = rule_of(alert.rule)
+    rule = get_rule(alert.rule)
     query = {"date": alert.game_date.isoformat()} if alert.game_date else {}
     return f"{settings.dashboard_url}/{rule.page}" + (f"?{urlencode(query)}" if query else "")
 
 
-def _plain(text: Any) -> str:
+def _escape_mrkdwn(text: Any) -> str:
     """Slack's three special characters, as it wants them."""
     return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -9,197 +9,208 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from services.actions.log_reader import State
-from services.actions.plan import Change, Friction, Guard, Plan
-from services.actions.verb import Deed, Facts, Verb, Verdict
-from services.aliases.edits import Do, Edit, edits_of
-from services.aliases.preview import covered_anew
-from services.aliases.validation import Finding, Weight, faults, made_worse, switched_off, with_rows
-from services.core.text import many
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.names.normalization import without_suffix
-from services.names.registry import Alias, Book, as_row, read_book
+from services.actions.log_reader import ActionState
+from services.actions.plan import Change, Confirmation, Guard, Plan
+from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.aliases.edits import Edit, EditKind, from_params
+from services.aliases.preview import preview_coverage_gain
+from services.aliases.validation import (
+    Severity,
+    Violation,
+    new_violations,
+    previously_deactivated,
+    violation_keys,
+    with_aliases,
+)
+from services.core.text import pluralize
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.names.normalization import strip_suffix
+from services.names.registry import Alias, NameRegistry, alias_to_dict, read_registry
 
-_NOTHING_YET = "1970-01-01T00:00:00+00:00"
-_DEACTIVATE = """UPDATE nba_reference.player_aliases SET is_active = FALSE, processed_at = CURRENT_TIMESTAMP()
+_EPOCH_TEXT = "1970-01-01T00:00:00+00:00"
+_DEACTIVATE_SQL = """UPDATE nba_reference.player_aliases SET is_active = FALSE, processed_at = CURRENT_TIMESTAMP()
 WHERE alias_lookup = @alias AND nba_canonical_lookup = @canonical"""
-_ADD = """INSERT nba_reference.player_aliases
+_ADD_SQL = """INSERT nba_reference.player_aliases
 (alias_lookup, nba_canonical_lookup, alias_display, nba_canonical_display, is_active, created_by, created_at, processed_at)
 VALUES (@alias, @canonical, @alias, @canonical, TRUE, SESSION_USER(), CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP())"""
 
 
-def plan_edit(cloud: Cloud, args: Facts) -> Plan:
+def plan_edit(clients: Clients, args: Details) -> Plan:
     """What the edits would change, what the checks say, and which players of which dates would newly be covered."""
-    edits, book, now = edits_of(args), read_book(cloud), cloud.now()
-    judged = judge(book, edits)
-    told = many(len(edits), "alias", "aliases")
-    anew = covered_anew(cloud, book, judged.after, now)
-    warnings = (*(f.sentence for f in judged.warnings), *anew.cautions)
+    edits, registry, now = from_params(args), read_registry(clients), clients.now()
+    validation = validate(registry, edits)
+    count_text = pluralize(len(edits), "alias", "aliases")
+    gain = preview_coverage_gain(clients, registry, validation.after, now)
+    warnings = (*(f.message for f in validation.warnings), *gain.warnings)
     return Plan(
         verb="aliases.edit",
-        target=edits[0].alias if len(edits) == 1 else told,
-        title=f"Save {told}",
+        target=edits[0].alias if len(edits) == 1 else count_text,
+        title=f"Save {count_text}",
         args={"edits": [asdict(edit) for edit in edits]},
-        observed=observed(book, edits),
-        changes=(*(_change(edit, book) for edit in edits), *anew.changes),
-        guards=(*judged.guards, *anew.guards),
+        observed=snapshot(registry, edits),
+        changes=(*(_to_change(edit, registry) for edit in edits), *gain.changes),
+        guards=(*validation.guards, *gain.guards),
         planned_at=now,
         undo="Take back, in the action log: every row as it was before.",
         cost="One MERGE on player_aliases, a table of a few rows (10 MiB billed); the plan read four small tables.",
-        friction=Friction.TYPED if warnings else Friction.ONE_CLICK,
+        friction=Confirmation.TYPED if warnings else Confirmation.ONE_CLICK,
         typed=edits[0].alias if warnings else "",
         cautions=warnings,
-        commands=tuple(_by_hand(edit) for edit in edits),
-        sources=(*book.sources, *anew.sources),
+        commands=tuple(_manual_command(edit) for edit in edits),
+        sources=(*registry.sources, *gain.sources),
     )
 
 
 @dataclass(frozen=True)
-class Judged:
+class EditValidation:
     """What the checks say of some edits together: the book after them, what stops them, what wants a reason."""
 
-    after: Book
+    after: NameRegistry
     guards: tuple[Guard, ...]
-    errors: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
+    errors: tuple[Violation, ...]
+    warnings: tuple[Violation, ...]
 
     @property
     def accepted(self) -> bool:
         return all(guard.ok for guard in self.guards)
 
 
-def judge(book: Book, edits: Sequence[Edit]) -> Judged:
+def validate(registry: NameRegistry, edits: Sequence[Edit]) -> EditValidation:
     """The edits against the whole book as it would be after all of them. Pure."""
-    after = with_rows(book, [_wanted(edit, book) for edit in edits])
-    found = made_worse(book, after)
-    added = [(edit.alias, edit.canonical) for edit in edits if edit.do is Do.ADD]
-    errors = tuple(f for f in found if f.weight is Weight.ERROR)
-    warnings = (*(f for f in found if f.weight is Weight.WARNING), *switched_off(book, added))
-    return Judged(after, (*_guards(edits, book), *(_guard(f) for f in errors)), errors, warnings)
+    after = with_aliases(registry, [_target_row(edit, registry) for edit in edits])
+    violations = new_violations(registry, after)
+    added = [(edit.alias, edit.canonical) for edit in edits if edit.do is EditKind.ADD]
+    errors = tuple(f for f in violations if f.severity is Severity.ERROR)
+    warnings = (*(f for f in violations if f.severity is Severity.WARNING), *previously_deactivated(registry, added))
+    return EditValidation(after, (*_guards(edits, registry), *(_to_guard(f) for f in errors)), errors, warnings)
 
 
-def _wanted(edit: Edit, book: Book) -> Alias:
+def _target_row(edit: Edit, registry: NameRegistry) -> Alias:
     """The row that an edit wants, before anybody's name and time are put on it."""
-    there = next((row for row in book.aliases if row.pair == (edit.alias, edit.canonical)), None)
-    if there is not None:
-        return replace(there, active=edit.do is Do.ADD)
+    existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
+    if existing is not None:
+        return replace(existing, active=edit.do is EditKind.ADD)
     return Alias(
         edit.alias,
         edit.canonical,
-        edit.do is Do.ADD,
-        alias_display=edit.alias_display or book.display(edit.alias),
-        canonical_display=book.display(edit.canonical),
-        kind="suffix_variation" if without_suffix(edit.alias) == without_suffix(edit.canonical) else "name_variation",
+        edit.do is EditKind.ADD,
+        alias_display=edit.alias_display or registry.display_name(edit.alias),
+        canonical_display=registry.display_name(edit.canonical),
+        kind="suffix_variation" if strip_suffix(edit.alias) == strip_suffix(edit.canonical) else "name_variation",
         source="on_call",
     )
 
 
-def observed(book: Book, edits: Sequence[Edit]) -> dict[str, Any]:
+def snapshot(registry: NameRegistry, edits: Sequence[Edit]) -> dict[str, Any]:
     """Every row that names a touched name, on either side, as it is now: what the plan hangs on, and what an undo restores.
 
     Both sides, because two people who save a → b and b → c at once would leave a chain that neither has seen.
     """
-    touched = touched_by(edits)
-    rows = [row for row in book.aliases if row.alias in touched or row.canonical in touched]
+    touched = touched_names(edits)
+    rows = [row for row in registry.aliases if row.alias in touched or row.canonical in touched]
     return {
         **{f"{edit.alias} → {edit.canonical}": None for edit in edits},
-        **{f"{row.alias} → {row.canonical}": as_row(row) for row in rows},
+        **{f"{row.alias} → {row.canonical}": alias_to_dict(row) for row in rows},
     }
 
 
-def touched_by(edits: Iterable[Edit]) -> list[str]:
+def touched_names(edits: Iterable[Edit]) -> list[str]:
     return sorted({name for edit in edits for name in (edit.alias, edit.canonical)})
 
 
-def _change(edit: Edit, book: Book) -> Change:
-    there = next((row for row in book.aliases if row.pair == (edit.alias, edit.canonical)), None)
-    before = "not there" if there is None else "active" if there.active else "inactive"
-    return Change(f"{edit.alias} → {edit.canonical}", before, "active" if edit.do is Do.ADD else "inactive")
+def _to_change(edit: Edit, registry: NameRegistry) -> Change:
+    existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
+    before = "not there" if existing is None else "active" if existing.active else "inactive"
+    return Change(f"{edit.alias} → {edit.canonical}", before, "active" if edit.do is EditKind.ADD else "inactive")
 
 
-def _guards(edits: Sequence[Edit], book: Book) -> Iterable[Guard]:
+def _guards(edits: Sequence[Edit], registry: NameRegistry) -> Iterable[Guard]:
     for edit in edits:
         pair = (edit.alias, edit.canonical)
-        rows = [row for row in book.aliases if row.pair == pair]
+        rows = [row for row in registry.aliases if row.pair == pair]
         name = f"{edit.alias} → {edit.canonical}"
         if len(rows) > 1:
             yield Guard(
                 name, False, f"{name} stands {len(rows)} times in the table: nobody could take that back exactly."
             )
-        elif not rows and edit.do is Do.DEACTIVATE:
+        elif not rows and edit.do is EditKind.DEACTIVATE:
             yield Guard(name, False, f"{name} is not there, so it cannot be deactivated.")
-        elif rows and rows[0].active is (edit.do is Do.ADD):
+        elif rows and rows[0].active is (edit.do is EditKind.ADD):
             yield Guard(name, False, f"{name} is {'active' if rows[0].active else 'inactive'} already.")
         else:
-            yield Guard(name, True, f"{name} can be {'activated' if edit.do is Do.ADD else 'deactivated'}.")
+            yield Guard(name, True, f"{name} can be {'activated' if edit.do is EditKind.ADD else 'deactivated'}.")
 
 
-def _guard(finding: Finding) -> Guard:
-    return Guard(finding.check, False, finding.sentence)
+def _to_guard(violation: Violation) -> Guard:
+    return Guard(violation.check, False, violation.message)
 
 
-def _by_hand(edit: Edit) -> str:
+def _manual_command(edit: Edit) -> str:
     """The same by hand; what was typed is a parameter there too."""
-    sql = _DEACTIVATE if edit.do is Do.DEACTIVATE else _ADD
-    told = " ".join(shlex.quote(f"--parameter={k}::{getattr(edit, k)}") for k in ("alias", "canonical"))
-    return f"bq query --use_legacy_sql=false {told} {shlex.quote(sql)}"
+    sql = _DEACTIVATE_SQL if edit.do is EditKind.DEACTIVATE else _ADD_SQL
+    parameters = " ".join(
+        shlex.quote(f"--parameter={field_name}::{getattr(edit, field_name)}") for field_name in ("alias", "canonical")
+    )
+    return f"bq query --use_legacy_sql=false {parameters} {shlex.quote(sql)}"
 
 
-def _save(deed: Deed) -> Facts:
-    now, edits = deed.cloud.now().astimezone(UTC), edits_of(deed.plan.args)
-    book = read_book(deed.cloud)
+def _save(context: ActionContext) -> Details:
+    now, edits = context.clients.now().astimezone(UTC), from_params(context.plan.args)
+    registry = read_registry(context.clients)
     rows = []
     for edit in edits:
-        row = _wanted(edit, book)
+        row = _target_row(edit, registry)
         if row.created_at is None:
-            row = replace(row, created_by=deed.actor.name, created_at=now)
-        rows.append(as_row(replace(row, processed_at=now)))
-    write(deed, rows, touched_by(edits))
-    return {"saved": [f"{edit.alias} → {edit.canonical}" for edit in edits], "faults": sorted(faults(book))}
+            row = replace(row, created_by=context.actor.name, created_at=now)
+        rows.append(alias_to_dict(replace(row, processed_at=now)))
+    write_rows(context, rows, touched_names(edits))
+    return {"saved": [f"{edit.alias} → {edit.canonical}" for edit in edits], "faults": sorted(violation_keys(registry))}
 
 
-def write(deed: Deed, rows: Sequence[Mapping[str, Any]], touched: Sequence[str]) -> None:
+def write_rows(context: ActionContext, rows: Sequence[Mapping[str, Any]], touched: Sequence[str]) -> None:
     """One MERGE under the action's own job id, which does nothing if a row of a touched name is not as it was observed."""
-    rows_seen = [row for row in deed.plan.observed.values() if isinstance(row, Mapping)]
-    before = [row for row in rows_seen if row["alias"] in touched or row["canonical"] in touched]
-    catalog.run(
-        deed.cloud,
+    planned_rows = [row for row in context.plan.observed.values() if isinstance(row, Mapping)]
+    expected = [row for row in planned_rows if row["alias"] in touched or row["canonical"] in touched]
+    query_catalog.run_query(
+        context.clients,
         "aliases.apply",
-        job_id=f"on-call-aliases-{deed.action_id}",
-        rows=[json.dumps({key: _text(value) for key, value in row.items()}) for row in rows],
+        job_id=f"on-call-aliases-{context.action_id}",
+        rows=[json.dumps({key: _bool_to_text(value) for key, value in row.items()}) for row in rows],
         touched=list(touched),
-        expected_rows=len(before),
-        expected_active=sum(row["active"] for row in before),
-        expected_latest=max((datetime.fromisoformat(row["processed_at"]) for row in before), default=_epoch()),
+        expected_rows=len(expected),
+        expected_active=sum(row["active"] for row in expected),
+        expected_latest=max((datetime.fromisoformat(row["processed_at"]) for row in expected), default=_epoch()),
     )
 
 
 def _epoch() -> datetime:
-    return datetime.fromisoformat(_NOTHING_YET)
+    return datetime.fromisoformat(_EPOCH_TEXT)
 
 
-def _text(value: Any) -> Any:
+def _bool_to_text(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _verify(cloud: Cloud, plan: Plan, _found: Facts) -> Verdict:
-    rows = {row.pair: row for row in read_book(cloud).aliases}
-    edits = edits_of(plan.args)
-    wrong = [
+def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
+    rows = {row.pair: row for row in read_registry(clients).aliases}
+    edits = from_params(plan.args)
+    unsaved = [
         e
         for e in edits
-        if (e.alias, e.canonical) not in rows or rows[e.alias, e.canonical].active is not (e.do is Do.ADD)
+        if (e.alias, e.canonical) not in rows or rows[e.alias, e.canonical].active is not (e.do is EditKind.ADD)
     ]
     after = {
-        f"{e.alias} → {e.canonical}": as_row(rows[e.alias, e.canonical])
+        f"{e.alias} → {e.canonical}": alias_to_dict(rows[e.alias, e.canonical])
         for e in edits
         if (e.alias, e.canonical) in rows
     }
-    if not wrong:
-        return Verdict(State.DONE, f"{len(edits)} of {len(edits)} edits are in the table.", after)
-    names = ", ".join(edit.alias for edit in wrong)
-    return Verdict(State.FAILED, f"Not saved: {names}. Somebody changed them meanwhile; nothing was written.", after)
+    if not unsaved:
+        return Verification(ActionState.DONE, f"{len(edits)} of {len(edits)} edits are in the table.", after)
+    names = ", ".join(edit.alias for edit in unsaved)
+    return Verification(
+        ActionState.FAILED, f"Not saved: {names}. Somebody changed them meanwhile; nothing was written.", after
+    )
 
 
-EDIT = Verb("aliases.edit", "Save aliases", plan_edit, _save, _verify)
+EDIT_ALIASES = ActionType("aliases.edit", "Save aliases", plan_edit, _save, _verify)

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from rapidfuzz import process
 from rapidfuzz.distance import JaroWinkler
 
-from services.names.normalization import shared_lookup, surname, without_suffix, words_of
-from services.names.registry import Book, Registered
+from services.names.normalization import name_tokens, normalize_registry_name, strip_suffix, surname
+from services.names.registry import NameRegistry, RegistryRow
 
-MOST = 3
-SPELLING_FROM = 0.90  # Jaro-Winkler; below it, names of different players meet too often
-LIKELY_FROM = 80
-CLEAR_BY = 5  # a second player nearer than this leaves it open which one is meant
-_SAME_TEAM = 15
+MAX_SUGGESTIONS = 3
+MIN_SPELLING_SIMILARITY = 0.90  # Jaro-Winkler; below it, names of different players meet too often
+MIN_LIKELY_SCORE = 80
+AMBIGUITY_MARGIN = 5  # a second player nearer than this leaves it open which one is meant
+_SAME_TEAM_BONUS = 15
 
 
 @dataclass(frozen=True)
-class Name:
+class UnresolvedName:
     """An unresolved name: its lookup, as it was written, and the teams of the games it was offered for."""
 
     lookup: str
@@ -29,7 +29,7 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Suggestion:
     """One registered player it may mean. `score` 0–100 ranks; `reason` says why, with what is uncertain about it."""
 
     lookup: str
@@ -38,116 +38,144 @@ class Proposal:
     reason: str
 
     @property
-    def likely(self) -> bool:
-        return self.score >= LIKELY_FROM
+    def is_likely(self) -> bool:
+        return self.score >= MIN_LIKELY_SCORE
 
 
-def propose(names: Sequence[Name], book: Book) -> Mapping[str, tuple[Proposal, ...]]:
+def suggest(names: Sequence[UnresolvedName], registry: NameRegistry) -> Mapping[str, tuple[Suggestion, ...]]:
     """For each name its likeliest players, best first; at most three, and none where nothing speaks for any."""
-    index = _Index(book)
-    spelled = _similar(names, index)
-    return {one.lookup: _ranked(one, index, spelled.get(one.lookup, {})) for one in names}
+    index = _RegistryIndex(registry)
+    similar_lookups = _find_similar(names, index)
+    return {
+        unresolved.lookup: _rank(unresolved, index, similar_lookups.get(unresolved.lookup, {})) for unresolved in names
+    }
 
 
-class _Index:
+class _RegistryIndex:
     """Registered players by what makes names meet."""
 
-    def __init__(self, book: Book) -> None:
-        self.rows: dict[str, list[Registered]] = defaultdict(list)
-        self.plain: dict[str, set[str]] = defaultdict(set)
-        self.surname: dict[str, set[str]] = defaultdict(set)
-        self.words: dict[tuple[str, ...], set[str]] = defaultdict(set)
-        for each in book.registered:
-            self.rows[each.lookup].append(each)
-            self.plain[without_suffix(each.lookup)].add(each.lookup)
-            self.surname[surname(each.name)].add(each.lookup)
-            self.words[tuple(sorted(words_of(each.name)))].add(each.lookup)
-        self.lookups = sorted(self.rows)
+    def __init__(self, registry: NameRegistry) -> None:
+        self.rows_by_lookup: dict[str, list[RegistryRow]] = defaultdict(list)
+        self.lookups_by_base: dict[str, set[str]] = defaultdict(set)
+        self.lookups_by_surname: dict[str, set[str]] = defaultdict(set)
+        self.lookups_by_tokens: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        for row in registry.registered:
+            self.rows_by_lookup[row.lookup].append(row)
+            self.lookups_by_base[strip_suffix(row.lookup)].add(row.lookup)
+            self.lookups_by_surname[surname(row.name)].add(row.lookup)
+            self.lookups_by_tokens[tuple(sorted(name_tokens(row.name)))].add(row.lookup)
+        self.lookups = sorted(self.rows_by_lookup)
 
     def on(self, lookup: str, teams: frozenset[str]) -> bool:
-        return any(row.team in teams for row in self.rows[lookup])
+        return any(row.team in teams for row in self.rows_by_lookup[lookup])
 
 
-def _similar(names: Sequence[Name], index: _Index) -> dict[str, dict[str, float]]:
+def _find_similar(names: Sequence[UnresolvedName], index: _RegistryIndex) -> dict[str, dict[str, float]]:
     """Every registered lookup that is spelled much like a name. All pairs at once, in C."""
     if not names or not index.lookups:
         return {}
-    asked = [without_suffix(one.lookup) for one in names]
-    plain = [without_suffix(lookup) for lookup in index.lookups]
-    scores = process.cdist(asked, plain, scorer=JaroWinkler.similarity, score_cutoff=SPELLING_FROM)
-    found: dict[str, dict[str, float]] = {}
-    for one, row in zip(names, scores, strict=True):
-        found[one.lookup] = {index.lookups[i]: float(row[i]) for i in row.nonzero()[0]}
-    return found
+    query_bases = [strip_suffix(unresolved.lookup) for unresolved in names]
+    registry_bases = [strip_suffix(lookup) for lookup in index.lookups]
+    scores = process.cdist(
+        query_bases, registry_bases, scorer=JaroWinkler.similarity, score_cutoff=MIN_SPELLING_SIMILARITY
+    )
+    similar_lookups: dict[str, dict[str, float]] = {}
+    for unresolved, row in zip(names, scores, strict=True):
+        similar_lookups[unresolved.lookup] = {index.lookups[i]: float(row[i]) for i in row.nonzero()[0]}
+    return similar_lookups
 
 
-def _ranked(one: Name, index: _Index, spelled: Mapping[str, float]) -> tuple[Proposal, ...]:
+def _rank(
+    unresolved: UnresolvedName, index: _RegistryIndex, similar_lookups: Mapping[str, float]
+) -> tuple[Suggestion, ...]:
     best: dict[str, tuple[int, str]] = {}
-    for lookup, score, reason in _reasons(one, index, spelled):
-        if lookup != one.lookup and score > best.get(lookup, (0, ""))[0]:
+    for lookup, score, reason in _candidates(unresolved, index, similar_lookups):
+        if lookup != unresolved.lookup and score > best.get(lookup, (0, ""))[0]:
             best[lookup] = (score, reason)
-    made = [_proposal(one, index, lookup, *found) for lookup, found in best.items()]
-    return _open_between(sorted(made, key=lambda p: (-p.score, p.lookup))[:MOST], index)
+    suggestions = [
+        _to_suggestion(unresolved, index, lookup, *score_and_reason) for lookup, score_and_reason in best.items()
+    ]
+    return _demote_ambiguous(sorted(suggestions, key=lambda p: (-p.score, p.lookup))[:MAX_SUGGESTIONS], index)
 
 
-def _open_between(ranked: list[Proposal], index: _Index) -> tuple[Proposal, ...]:
+def _demote_ambiguous(ranked: list[Suggestion], index: _RegistryIndex) -> tuple[Suggestion, ...]:
     """Where two different players are as likely, none of them is: a person has to choose."""
-    near = [p for p in ranked if p.likely and ranked[0].score - p.score < CLEAR_BY]
-    if len({frozenset(row.player_id for row in index.rows[p.lookup]) for p in near}) < 2:
+    contenders = [p for p in ranked if p.is_likely and ranked[0].score - p.score < AMBIGUITY_MARGIN]
+    if len({frozenset(row.player_id for row in index.rows_by_lookup[p.lookup]) for p in contenders}) < 2:
         return tuple(ranked)
-    names = {p.lookup for p in near}
+    names = {p.lookup for p in contenders}
     return tuple(
-        replace(p, score=LIKELY_FROM - 1, reason=f"{p.reason}; as likely as {', '.join(sorted(names - {p.lookup}))}")
+        replace(
+            p, score=MIN_LIKELY_SCORE - 1, reason=f"{p.reason}; as likely as {', '.join(sorted(names - {p.lookup}))}"
+        )
         if p.lookup in names
-        else replace(p, score=min(p.score, LIKELY_FROM - 2))
+        else replace(p, score=min(p.score, MIN_LIKELY_SCORE - 2))
         for p in ranked
     )
 
 
-def _reasons(one: Name, index: _Index, spelled: Mapping[str, float]) -> Iterable[tuple[str, int, str]]:
+def _candidates(
+    unresolved: UnresolvedName, index: _RegistryIndex, similar_lookups: Mapping[str, float]
+) -> Iterable[tuple[str, int, str]]:
     """(lookup, score without the team, why)."""
-    words = words_of(one.name)
-    plain = without_suffix(one.lookup)
-    for lookup in index.plain[plain]:
+    tokens = name_tokens(unresolved.name)
+    base_lookup = strip_suffix(unresolved.lookup)
+    for lookup in index.lookups_by_base[base_lookup]:
         yield lookup, 85, "differs only in the suffix"
-    for lookup in index.plain[without_suffix(shared_lookup(one.name))]:
+    for lookup in index.lookups_by_base[strip_suffix(normalize_registry_name(unresolved.name))]:
         yield lookup, 85, "the same name by the registry's rule"
-    for lookup in index.words[tuple(sorted(words))]:
-        yield lookup, 80, "the same words in another order" if len(words) > 1 else "the same word"
-    if len(words) == 1:
-        yield from _bare(plain, index)
-    for lookup in index.surname[words[-1]] if len(words) > 1 else ():
-        yield _same_surname(lookup, words, index)
-    for lookup, likeness in spelled.items():
-        yield lookup, round(70 * likeness), f"spelled alike ({100 * likeness:.0f} %)"
+    for lookup in index.lookups_by_tokens[tuple(sorted(tokens))]:
+        yield lookup, 80, "the same words in another order" if len(tokens) > 1 else "the same word"
+    if len(tokens) == 1:
+        yield from _bare_surname(base_lookup, index)
+    for lookup in index.lookups_by_surname[tokens[-1]] if len(tokens) > 1 else ():
+        yield _same_surname(lookup, tokens, index)
+    for lookup, similarity in similar_lookups.items():
+        yield lookup, round(70 * similarity), f"spelled alike ({100 * similarity:.0f} %)"
 
 
-def _bare(plain: str, index: _Index) -> Iterable[tuple[str, int, str]]:
-    bearers = index.surname[plain]
+def _bare_surname(base_lookup: str, index: _RegistryIndex) -> Iterable[tuple[str, int, str]]:
+    bearers = index.lookups_by_surname[base_lookup]
     for lookup in bearers:
-        shared = f"a bare surname that {len(bearers)} players share" if len(bearers) > 1 else "a bare surname"
-        yield lookup, 30 if len(bearers) > 1 else 50, shared
+        reason = f"a bare surname that {len(bearers)} players share" if len(bearers) > 1 else "a bare surname"
+        yield lookup, 30 if len(bearers) > 1 else 50, reason
 
 
-def _same_surname(lookup: str, words: tuple[str, ...], index: _Index) -> tuple[str, int, str]:
-    first = words[0]
-    for row in index.rows[lookup]:
-        theirs = words_of(row.name)[0]
-        if len(first) > 1 and len(theirs) > 1 and (first.startswith(theirs) or theirs.startswith(first)):
-            return lookup, 75, f"the same surname, and {first} is short for {theirs} or the other way round"
-        if len(first) <= 2 and theirs.startswith(first[:1]):
+def _same_surname(lookup: str, tokens: tuple[str, ...], index: _RegistryIndex) -> tuple[str, int, str]:
+    first_name = tokens[0]
+    for row in index.rows_by_lookup[lookup]:
+        registered_first_name = name_tokens(row.name)[0]
+        if (
+            len(first_name) > 1
+            and len(registered_first_name) > 1
+            and (first_name.startswith(registered_first_name) or registered_first_name.startswith(first_name))
+        ):
+            return (
+                lookup,
+                75,
+                f"the same surname, and {first_name} is short for {registered_first_name} or the other way round",
+            )
+        if len(first_name) <= 2 and registered_first_name.startswith(first_name[:1]):
             return lookup, 60, "the same surname and initial"
     return lookup, 50, "the same surname, another first name"
 
 
-def _proposal(one: Name, index: _Index, lookup: str, score: int, reason: str) -> Proposal:
-    if not one.teams:
-        return Proposal(lookup, index.rows[lookup][0].name, score, reason)
-    teams = "/".join(sorted({row.team for row in index.rows[lookup]}))
-    if index.on(lookup, one.teams):
-        return Proposal(
-            lookup, index.rows[lookup][0].name, min(score + _SAME_TEAM, 99), f"{reason}; plays for {teams} in that game"
+def _to_suggestion(
+    unresolved: UnresolvedName, index: _RegistryIndex, lookup: str, score: int, reason: str
+) -> Suggestion:
+    if not unresolved.teams:
+        return Suggestion(lookup, index.rows_by_lookup[lookup][0].name, score, reason)
+    teams = "/".join(sorted({row.team for row in index.rows_by_lookup[lookup]}))
+    if index.on(lookup, unresolved.teams):
+        return Suggestion(
+            lookup,
+            index.rows_by_lookup[lookup][0].name,
+            min(score + _SAME_TEAM_BONUS, 99),
+            f"{reason}; plays for {teams} in that game",
         )
-    return Proposal(
-        lookup, index.rows[lookup][0].name, max(score - 25, 1), f"{reason}, but plays for {teams}, not in that game"
+    return Suggestion(
+        lookup,
+        index.rows_by_lookup[lookup][0].name,
+        max(score - 25, 1),
+        f"{reason}, but plays for {teams}, not in that game",
     )

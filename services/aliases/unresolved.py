@@ -7,23 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from services.aliases.suggestions import Name, Proposal, propose
-from services.core.result import Source
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
+from services.aliases.suggestions import Suggestion, UnresolvedName, suggest
+from services.core.result import DataSource
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
 from services.gcp.query_catalog import Row
-from services.names.normalization import disagree
-from services.names.registry import Book, read_book
-from services.names.resolution_counts import Effect, Effects, read_effects
-from services.names.resolver import How, resolve
-from services.nights.sources import context_order, newest
+from services.names.normalization import normalizations_differ
+from services.names.registry import NameRegistry, read_registry
+from services.names.resolution_counts import CountsByDate, ResolutionCounts, read_resolution_counts
+from services.names.resolver import ResolutionMethod, resolve
+from services.nights.sources import context_sort_key, latest_per_player
 
-OUT = ("OUT", "DOUBTFUL")
-ROWS_A_NIGHT = 25  # five systems × five lines: what one player has of one night at most
+INACTIVE_STATUSES = ("OUT", "DOUBTFUL")
+MAX_ROWS_PER_PLAYER_NIGHT = 25  # five systems × five lines: what one player has of one night at most
 
 
 @dataclass(frozen=True)
-class Standing:
+class NameStatus:
     """How a player stood in the context of one date."""
 
     status: str | None
@@ -32,17 +32,17 @@ class Standing:
 
     @property
     def out(self) -> bool:
-        return (self.status or "").upper() in OUT
+        return (self.status or "").upper() in INACTIVE_STATUSES
 
     @property
-    def sentence(self) -> str:
+    def description(self) -> str:
         minutes = "minutes unknown" if self.minutes is None else f"{self.minutes:.1f} minutes"
         ready = "" if self.ready else ", not production-ready"
         return f"{self.status or 'status unknown'}, {minutes}{ready}"
 
 
 @dataclass(frozen=True)
-class Unresolved:
+class UnresolvedNameDetails:
     """One name of the odds that met no context row, on these dates."""
 
     lookup: str
@@ -50,157 +50,178 @@ class Unresolved:
     teams: frozenset[str]
     dates: tuple[date, ...]
     alias_canonical: str | None  # where an active alias leads, if to a player in the context of that date
-    proposals: tuple[Proposal, ...]
-    standings: Mapping[date, Standing]  # of the alias's or the best proposal's player
+    suggestions: tuple[Suggestion, ...]
+    status_by_date: Mapping[date, NameStatus]  # of the alias's or the best proposal's player
 
     @property
-    def likely(self) -> str | None:
+    def likely_lookup(self) -> str | None:
         """Whom it probably means."""
-        return self.alias_canonical or (self.proposals[0].lookup if self.proposals else None)
+        return self.alias_canonical or (self.suggestions[0].lookup if self.suggestions else None)
 
     @property
-    def lost(self) -> int:
+    def nights_lost(self) -> int:
         """Dates on which it cost predictions: those on which the likely player was not out."""
-        return sum(not (day in self.standings and self.standings[day].out) for day in self.dates)
+        return sum(not (day in self.status_by_date and self.status_by_date[day].out) for day in self.dates)
 
     @property
-    def predictions_lost(self) -> int:
+    def max_predictions_lost(self) -> int:
         """At most: as if each of those nights had given every system and line."""
-        return self.lost * ROWS_A_NIGHT
+        return self.nights_lost * MAX_ROWS_PER_PLAYER_NIGHT
 
     @property
-    def says(self) -> str:
+    def summary(self) -> str:
         """What it comes down to, in words."""
-        if self.likely and self.dates and not self.lost:
-            return f"{self.likely} was out: nothing lost"
+        if self.likely_lookup and self.dates and not self.nights_lost:
+            return f"{self.likely_lookup} was out: nothing lost"
         if self.alias_canonical:
             return f"an alias leads to {self.alias_canonical}; the odds do not use it"
-        if self.proposals:
-            return f"no alias; likely {self.likely}"
+        if self.suggestions:
+            return f"no alias; likely {self.likely_lookup}"
         return "no alias, and nobody in the registry is like it"
 
     @property
-    def rules_disagree(self) -> bool:
-        return disagree(self.name)
+    def has_normalization_mismatch(self) -> bool:
+        return normalizations_differ(self.name)
 
 
 @dataclass(frozen=True)
-class Names:
+class NameResolutionReport:
     """Every name that did not resolve between two dates, the costliest first, and how many lined names there were not."""
 
-    unresolved: tuple[Unresolved, ...]
-    effects: Effects
-    book: Book
-    sources: tuple[Source, ...]
+    unresolved: tuple[UnresolvedNameDetails, ...]
+    resolution_counts: CountsByDate
+    registry: NameRegistry
+    sources: tuple[DataSource, ...]
 
 
 @dataclass(frozen=True)
-class Met:
+class OddsMatch:
     """How the names of the odds met the context: those that did not, how many led by which way, how players stood."""
 
     unresolved: tuple[Row, ...]
-    effects: Effects
-    sources: tuple[Source, ...]
-    standings: Callable[[Iterable[str]], Standings]
+    resolution_counts: CountsByDate
+    sources: tuple[DataSource, ...]
+    read_statuses: Callable[[Iterable[str]], StatusByDate]
 
 
-def read_names(cloud: Cloud, first: date, last: date) -> Names:
+def read_names(clients: Clients, first: date, last: date) -> NameResolutionReport:
     """Names without a context row in `first`…`last`, with proposals; raises OnCallError when a table cannot be read."""
-    book = read_book(cloud)
-    met = read_of_one(cloud, first, book) if first == last else _read_of_several(cloud, first, last)
+    registry = read_registry(clients)
+    odds_match = (
+        read_single_night(clients, first, registry) if first == last else _read_date_range(clients, first, last)
+    )
     grouped: dict[str, list[Row]] = defaultdict(list)
-    for row in met.unresolved:
+    for row in odds_match.unresolved:
         grouped[row["player_lookup"]].append(row)
-    asked = [Name(lookup, rows[-1]["player_name"], _teams(rows)) for lookup, rows in grouped.items()]
-    proposed = propose(asked, book)
-    likely = {lookup: _alias(rows) or _first(proposed[lookup]) for lookup, rows in grouped.items()}
-    standing = met.standings(filter(None, likely.values()))
-    found = [
-        Unresolved(
-            one.lookup,
-            one.name,
-            one.teams,
-            tuple(row["game_date"] for row in grouped[one.lookup]),
-            _alias(grouped[one.lookup]),
-            proposed[one.lookup],
-            standing.by_lookup.get(likely[one.lookup] or "", {}),
-        )
-        for one in asked
+    unresolved_names = [
+        UnresolvedName(lookup, rows[-1]["player_name"], _teams(rows)) for lookup, rows in grouped.items()
     ]
-    ordered = tuple(sorted(found, key=lambda u: (-u.lost, -len(u.dates), u.lookup)))
-    return Names(ordered, met.effects, book, (*met.sources, *book.sources, *standing.sources))
-
-
-def _read_of_several(cloud: Cloud, first: date, last: date) -> Met:
-    """The same from the warehouse, which counts several nights in its questions."""
-    effects = read_effects(cloud, first, last)
-    answer = catalog.run(cloud, "aliases.unresolved", first_date=first, last_date=last)
-    return Met(
-        answer.rows,
-        effects,
-        (answer.source, effects.source),
-        lambda lookups: read_standings(cloud, lookups, first, last),
+    suggestions = suggest(unresolved_names, registry)
+    likely_lookups = {
+        lookup: _alias_canonical(rows) or _top_suggestion(suggestions[lookup]) for lookup, rows in grouped.items()
+    }
+    statuses = odds_match.read_statuses(filter(None, likely_lookups.values()))
+    details = [
+        UnresolvedNameDetails(
+            unresolved.lookup,
+            unresolved.name,
+            unresolved.teams,
+            tuple(row["game_date"] for row in grouped[unresolved.lookup]),
+            _alias_canonical(grouped[unresolved.lookup]),
+            suggestions[unresolved.lookup],
+            statuses.by_lookup.get(likely_lookups[unresolved.lookup] or "", {}),
+        )
+        for unresolved in unresolved_names
+    ]
+    ordered = tuple(sorted(details, key=lambda u: (-u.nights_lost, -len(u.dates), u.lookup)))
+    return NameResolutionReport(
+        ordered, odds_match.resolution_counts, registry, (*odds_match.sources, *registry.sources, *statuses.sources)
     )
 
 
-def read_of_one(cloud: Cloud, day: date, book: Book) -> Met:
+def _read_date_range(clients: Clients, first: date, last: date) -> OddsMatch:
+    """The same from the warehouse, which counts several nights in its questions."""
+    counts = read_resolution_counts(clients, first, last)
+    result = query_catalog.run_query(clients, "aliases.unresolved", first_date=first, last_date=last)
+    return OddsMatch(
+        result.rows,
+        counts,
+        (result.source, counts.source),
+        lambda lookups: read_player_statuses(clients, lookups, first, last),
+    )
+
+
+def read_single_night(clients: Clients, day: date, registry: NameRegistry) -> OddsMatch:
     """Which names of one night's odds meet nobody: from the lists that the night itself is read from, so it costs nothing more."""
-    context, odds = catalog.run(cloud, "night.context", game_date=day), catalog.run(cloud, "night.odds", game_date=day)
-    there = newest(context.rows, context_order)
-    lined = {row["player_lookup"]: row for row in odds.rows if row["player_lookup"] is not None}
-    led = {name: resolve(name, there, book.active) for name in sorted(lined)}
-    ways = Counter(each.how for each in led.values())
+    context, odds = (
+        query_catalog.run_query(clients, "night.context", game_date=day),
+        query_catalog.run_query(clients, "night.odds", game_date=day),
+    )
+    context_by_player = latest_per_player(context.rows, context_sort_key)
+    odds_by_player = {row["player_lookup"]: row for row in odds.rows if row["player_lookup"] is not None}
+    resolutions = {name: resolve(name, context_by_player, registry.active) for name in sorted(odds_by_player)}
+    method_counts = Counter(resolution.method for resolution in resolutions.values())
     rows = tuple(
         {
             "game_date": day,
             "player_lookup": name,
-            "player_name": lined[name]["player_name"] or name,
-            "away_team": lined[name]["away_team_abbr"],
-            "home_team": lined[name]["home_team_abbr"],
-            "alias_canonical": each.lookup,
+            "player_name": odds_by_player[name]["player_name"] or name,
+            "away_team": odds_by_player[name]["away_team_abbr"],
+            "home_team": odds_by_player[name]["home_team_abbr"],
+            "alias_canonical": resolution.lookup,
         }
-        for name, each in led.items()
-        if each.how is not How.EXACT
+        for name, resolution in resolutions.items()
+        if resolution.method is not ResolutionMethod.EXACT
     )
-    effect = Effect(ways[How.EXACT], ways[How.ALIAS], ways[How.UNRESOLVED])
-    return Met(
+    counts = ResolutionCounts(
+        method_counts[ResolutionMethod.EXACT],
+        method_counts[ResolutionMethod.ALIAS],
+        method_counts[ResolutionMethod.UNRESOLVED],
+    )
+    return OddsMatch(
         rows,
-        Effects({day: effect} if lined else {}, odds.source),
+        CountsByDate({day: counts} if odds_by_player else {}, odds.source),
         (context.source, odds.source),
-        lambda lookups: Standings({who: {day: _stood(there[who])} for who in lookups if who in there}),
+        lambda lookups: StatusByDate(
+            {lookup: {day: _status(context_by_player[lookup])} for lookup in lookups if lookup in context_by_player}
+        ),
     )
 
 
-def _stood(row: Row) -> Standing:
+def _status(row: Row) -> NameStatus:
     minutes = row["avg_minutes_per_game_last_7"]
-    return Standing(row["player_status"], None if minutes is None else float(minutes), row["is_production_ready"])
+    return NameStatus(row["player_status"], None if minutes is None else float(minutes), row["is_production_ready"])
 
 
 @dataclass(frozen=True)
-class Standings:
-    by_lookup: Mapping[str, Mapping[date, Standing]]
-    sources: tuple[Source, ...] = ()
+class StatusByDate:
+    by_lookup: Mapping[str, Mapping[date, NameStatus]]
+    sources: tuple[DataSource, ...] = ()
 
 
-def read_standings(cloud: Cloud, lookups: Iterable[str], first: date, last: date) -> Standings:
+def read_player_statuses(clients: Clients, lookups: Iterable[str], first: date, last: date) -> StatusByDate:
     """How these players stood in the context, by date; of nobody, nothing is asked."""
-    wanted = sorted(set(lookups))
-    if not wanted:
-        return Standings({})
-    answer = catalog.run(cloud, "aliases.standing", lookups=wanted, first_date=first, last_date=last)
-    found: dict[str, dict[date, Standing]] = defaultdict(dict)
-    for row in answer.rows:
-        found[row["player_lookup"]][row["game_date"]] = Standing(row["status"], row["minutes"], row["ready"])
-    return Standings(found, (answer.source,))
+    unique_lookups = sorted(set(lookups))
+    if not unique_lookups:
+        return StatusByDate({})
+    result = query_catalog.run_query(
+        clients, "aliases.standing", lookups=unique_lookups, first_date=first, last_date=last
+    )
+    status_by_lookup: dict[str, dict[date, NameStatus]] = defaultdict(dict)
+    for row in result.rows:
+        status_by_lookup[row["player_lookup"]][row["game_date"]] = NameStatus(
+            row["status"], row["minutes"], row["ready"]
+        )
+    return StatusByDate(status_by_lookup, (result.source,))
 
 
 def _teams(rows: list[Row]) -> frozenset[str]:
     return frozenset(team for row in rows for team in (row["away_team"], row["home_team"]) if team)
 
 
-def _alias(rows: list[Row]) -> str | None:
+def _alias_canonical(rows: list[Row]) -> str | None:
     return next((row["alias_canonical"] for row in reversed(rows) if row["alias_canonical"]), None)
 
 
-def _first(proposals: tuple[Proposal, ...]) -> str | None:
-    return proposals[0].lookup if proposals else None
+def _top_suggestion(suggestions: tuple[Suggestion, ...]) -> str | None:
+    return suggestions[0].lookup if suggestions else None

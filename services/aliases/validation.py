@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
-from services.names.normalization import shared_lookup, surname, without_suffix
-from services.names.registry import Alias, Book
+from services.names.normalization import normalize_registry_name, strip_suffix, surname
+from services.names.registry import Alias, NameRegistry
 
 
-class Weight(StrEnum):
+class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Violation:
     """One thing a check found about one alias, in a sentence."""
 
     alias: str
-    weight: Weight
+    severity: Severity
     check: str
-    sentence: str
+    message: str
     canonical: str = ""
 
     @property
@@ -32,129 +32,141 @@ class Finding:
         return f"{self.check}: {self.alias} → {self.canonical}"
 
 
-def check(book: Book) -> tuple[Finding, ...]:
+def find_violations(registry: NameRegistry) -> tuple[Violation, ...]:
     """Everything the checks find about the active aliases of `book`, errors first."""
-    return _told_once(_every(book))
+    return _deduplicate(_all_violations(registry))
 
 
-def made_worse(before: Book, after: Book) -> tuple[Finding, ...]:
+def new_violations(before: NameRegistry, after: NameRegistry) -> tuple[Violation, ...]:
     """What the checks find after a change and did not find before: an old fault stops no improvement elsewhere."""
-    known = faults(before)
-    return _told_once(finding for finding in _every(after) if finding.key not in known)
+    known_keys = violation_keys(before)
+    return _deduplicate(violation for violation in _all_violations(after) if violation.key not in known_keys)
 
 
-def faults(book: Book) -> frozenset[str]:
+def violation_keys(registry: NameRegistry) -> frozenset[str]:
     """The keys of everything the checks find, each canonical name of an alias by itself."""
-    return frozenset(finding.key for finding in _every(book))
+    return frozenset(violation.key for violation in _all_violations(registry))
 
 
-def _every(book: Book) -> Iterator[Finding]:
-    by_surname = _surnames(book)
-    for alias, canonicals in book.active.items():
+def _all_violations(registry: NameRegistry) -> Iterator[Violation]:
+    by_surname = _lookups_by_surname(registry)
+    for alias, canonicals in registry.active.items():
         for canonical in sorted(canonicals):
-            yield from _findings(book, alias, canonical, by_surname)
-    yield from _pairs_without_alias(book)
+            yield from _check_alias(registry, alias, canonical, by_surname)
+    yield from _suffix_pairs_without_alias(registry)
 
 
-def _told_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
+def _deduplicate(violations: Iterable[Violation]) -> tuple[Violation, ...]:
     """Errors first; a sentence that says the same of two canonical names once."""
-    once: dict[tuple[Weight, str], Finding] = {}
-    for finding in found:
-        once.setdefault((finding.weight, finding.sentence), finding)
-    return tuple(sorted(once.values(), key=lambda f: (f.weight, f.alias, f.check)))
+    unique: dict[tuple[Severity, str], Violation] = {}
+    for violation in violations:
+        unique.setdefault((violation.severity, violation.message), violation)
+    return tuple(sorted(unique.values(), key=lambda f: (f.severity, f.alias, f.check)))
 
 
-def _findings(book: Book, alias: str, canonical: str, by_surname: dict[str, set[str]]) -> Iterator[Finding]:
-    def error(name: str, sentence: str) -> Finding:
-        return Finding(alias, Weight.ERROR, name, sentence, canonical)
+def _check_alias(
+    registry: NameRegistry, alias: str, canonical: str, by_surname: dict[str, set[str]]
+) -> Iterator[Violation]:
+    def error(name: str, message: str) -> Violation:
+        return Violation(alias, Severity.ERROR, name, message, canonical)
 
     for name in (alias, canonical):
-        if not name or shared_lookup(name) != name:
-            yield error("not a lookup", f"“{name}” is no lookup: write it as {shared_lookup(name) or 'letters'}.")
+        if not name or normalize_registry_name(name) != name:
+            yield error(
+                "not a lookup", f"“{name}” is no lookup: write it as {normalize_registry_name(name) or 'letters'}."
+            )
     if alias == canonical:
         yield error("self-map", f"{alias} leads to itself.")
         return
-    if canonical not in book.lookups:
+    if canonical not in registry.lookups:
         yield error("canonical absent", f"{canonical} is not in the registry, so {alias} would lead nowhere.")
-    if alias in book.active.get(canonical, ()):
+    if alias in registry.active.get(canonical, ()):
         yield error("both directions", f"{alias} leads to {canonical} and {canonical} back to {alias}: keep one.")
-    elif canonical in book.active:
-        onward = ", ".join(sorted(book.active[canonical]))
+    elif canonical in registry.active:
+        onward = ", ".join(sorted(registry.active[canonical]))
         yield error("chain", f"{canonical} is an alias itself ({onward}); only one hop is followed.")
-    if len(book.active[alias]) > 1:
-        yield error("two canonicals", f"{alias} leads to {' and to '.join(sorted(book.active[alias]))}: keep one.")
-    yield from _other_player(book, alias, canonical)
-    yield from _bare_surname(book, alias, canonical, by_surname)
-    yield from _far_apart(book, alias, canonical)
+    if len(registry.active[alias]) > 1:
+        yield error("two canonicals", f"{alias} leads to {' and to '.join(sorted(registry.active[alias]))}: keep one.")
+    yield from _shadows_other_player(registry, alias, canonical)
+    yield from _bare_surname_alias(registry, alias, canonical, by_surname)
+    yield from _surname_differs(registry, alias, canonical)
 
 
-def _other_player(book: Book, alias: str, canonical: str) -> Iterator[Finding]:
+def _shadows_other_player(registry: NameRegistry, alias: str, canonical: str) -> Iterator[Violation]:
     """An alias that is a registered name shadows that player; one identity written twice is only untidy."""
-    if alias not in book.lookups or canonical not in book.lookups or book.ids(alias) & book.ids(canonical):
-        return
-    ids = f"{'/'.join(sorted(book.ids(alias)))} and {'/'.join(sorted(book.ids(canonical)))}"
-    if without_suffix(alias) == without_suffix(canonical) and _team_seasons(book, alias) & _team_seasons(
-        book, canonical
+    if (
+        alias not in registry.lookups
+        or canonical not in registry.lookups
+        or registry.player_ids(alias) & registry.player_ids(canonical)
     ):
-        sentence = f"{alias} and {canonical} are registered as two players ({ids}) on one team: consolidate them too."
-        yield Finding(alias, Weight.WARNING, "twin", sentence, canonical)
+        return
+    ids = f"{'/'.join(sorted(registry.player_ids(alias)))} and {'/'.join(sorted(registry.player_ids(canonical)))}"
+    if strip_suffix(alias) == strip_suffix(canonical) and _team_seasons(registry, alias) & _team_seasons(
+        registry, canonical
+    ):
+        message = f"{alias} and {canonical} are registered as two players ({ids}) on one team: consolidate them too."
+        yield Violation(alias, Severity.WARNING, "twin", message, canonical)
     else:
-        sentence = f"{alias} is the name of another registered player ({ids})."
-        yield Finding(alias, Weight.ERROR, "another player's name", sentence, canonical)
+        message = f"{alias} is the name of another registered player ({ids})."
+        yield Violation(alias, Severity.ERROR, "another player's name", message, canonical)
 
 
-def _bare_surname(book: Book, alias: str, canonical: str, by_surname: dict[str, set[str]]) -> Iterator[Finding]:
+def _bare_surname_alias(
+    registry: NameRegistry, alias: str, canonical: str, by_surname: dict[str, set[str]]
+) -> Iterator[Violation]:
     bearers = by_surname.get(alias, set())
-    if alias in book.lookups or not bearers:
+    if alias in registry.lookups or not bearers:
         return
     if len(bearers) > 1:
-        some = ", ".join(sorted(bearers)[:3])
-        sentence = f"{alias} is a bare surname of {len(bearers)} players ({some}): it cannot mean one."
-        yield Finding(alias, Weight.ERROR, "bare surname", sentence, canonical)
+        examples = ", ".join(sorted(bearers)[:3])
+        message = f"{alias} is a bare surname of {len(bearers)} players ({examples}): it cannot mean one."
+        yield Violation(alias, Severity.ERROR, "bare surname", message, canonical)
     else:
-        sentence = f"{alias} is a bare surname; only one player has it now, the next one would be taken for him."
-        yield Finding(alias, Weight.WARNING, "bare surname", sentence, canonical)
+        message = f"{alias} is a bare surname; only one player has it now, the next one would be taken for him."
+        yield Violation(alias, Severity.WARNING, "bare surname", message, canonical)
 
 
-def _far_apart(book: Book, alias: str, canonical: str) -> Iterator[Finding]:
+def _surname_differs(registry: NameRegistry, alias: str, canonical: str) -> Iterator[Violation]:
     """Names with nothing in common may be right (Bones is Nah'Shon), but a person should say why."""
-    surnames = {surname(row.name) for row in book.by_lookup.get(canonical, ())} - {""}
-    plain = without_suffix(alias)
-    if surnames and not any(plain.endswith(name) or plain.startswith(name) for name in surnames):
-        sentence = f"{alias} does not have the surname of {canonical}."
-        yield Finding(alias, Weight.WARNING, "surname differs", sentence, canonical)
+    surnames = {surname(row.name) for row in registry.by_lookup.get(canonical, ())} - {""}
+    base_lookup = strip_suffix(alias)
+    if surnames and not any(base_lookup.endswith(name) or base_lookup.startswith(name) for name in surnames):
+        message = f"{alias} does not have the surname of {canonical}."
+        yield Violation(alias, Severity.WARNING, "surname differs", message, canonical)
 
 
-def _pairs_without_alias(book: Book) -> Iterator[Finding]:
+def _suffix_pairs_without_alias(registry: NameRegistry) -> Iterator[Violation]:
     """Two registered names that differ only in a suffix, on one team in one season, which no active alias joins."""
-    alike: dict[str, set[str]] = {}
-    for lookup in book.lookups:
-        alike.setdefault(without_suffix(lookup), set()).add(lookup)
-    for names in alike.values():
-        for one, two in combinations(sorted(names, key=lambda name: (len(name), name)), 2):
-            joined = two in book.active.get(one, ()) or one in book.active.get(two, ())
-            if not joined and _team_seasons(book, one) & _team_seasons(book, two):
-                sentence = f"{two} and {one} differ only in the suffix and are on one team, and no alias joins them."
-                yield Finding(two, Weight.WARNING, "suffix pair without alias", sentence, one)
+    lookups_by_base: dict[str, set[str]] = {}
+    for lookup in registry.lookups:
+        lookups_by_base.setdefault(strip_suffix(lookup), set()).add(lookup)
+    for names in lookups_by_base.values():
+        for shorter, longer in combinations(sorted(names, key=lambda name: (len(name), name)), 2):
+            joined = longer in registry.active.get(shorter, ()) or shorter in registry.active.get(longer, ())
+            if not joined and _team_seasons(registry, shorter) & _team_seasons(registry, longer):
+                message = (
+                    f"{longer} and {shorter} differ only in the suffix and are on one team, and no alias joins them."
+                )
+                yield Violation(longer, Severity.WARNING, "suffix pair without alias", message, shorter)
 
 
-def _surnames(book: Book) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for each in book.registered:
-        found.setdefault(surname(each.name), set()).add(each.lookup)
-    return found
+def _lookups_by_surname(registry: NameRegistry) -> dict[str, set[str]]:
+    by_surname: dict[str, set[str]] = {}
+    for row in registry.registered:
+        by_surname.setdefault(surname(row.name), set()).add(row.lookup)
+    return by_surname
 
 
-def _team_seasons(book: Book, lookup: str) -> set[tuple[str, str]]:
-    return {(row.team, row.season) for row in book.by_lookup.get(lookup, ())}
+def _team_seasons(registry: NameRegistry, lookup: str) -> set[tuple[str, str]]:
+    return {(row.team, row.season) for row in registry.by_lookup.get(lookup, ())}
 
 
-def switched_off(before: Book, added: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
+def previously_deactivated(before: NameRegistry, added: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
     """Additions of an alias that somebody has switched off before, to this canonical name or to another."""
     return tuple(
-        Finding(
+        Violation(
             alias,
-            Weight.WARNING,
+            Severity.WARNING,
             "inactive duplicate",
             f"{alias} → {row.canonical} was switched off before{f', {row.processed_at:%-d %b %Y}' if row.processed_at else ''}.",
             row.canonical,
@@ -165,7 +177,11 @@ def switched_off(before: Book, added: Iterable[tuple[str, str]]) -> tuple[Findin
     )
 
 
-def with_rows(book: Book, rows: Iterable[Alias]) -> Book:
+def with_aliases(registry: NameRegistry, rows: Iterable[Alias]) -> NameRegistry:
     """The book as it would be with these rows in place of those of the same pair."""
-    new = {row.pair: row for row in rows}
-    return Book((*(row for row in book.aliases if row.pair not in new), *new.values()), book.registered, book.sources)
+    new_rows = {row.pair: row for row in rows}
+    return NameRegistry(
+        (*(row for row in registry.aliases if row.pair not in new_rows), *new_rows.values()),
+        registry.registered,
+        registry.sources,
+    )

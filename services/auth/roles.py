@@ -23,17 +23,19 @@ class Actor:
     role: Role
 
 
-class Denied(OnCallError):
+class InsufficientRole(OnCallError):
     """This role may not do that."""
 
 
-def may(actor: Actor, needs: Role) -> bool:
+def has_role(actor: Actor, required_role: Role) -> bool:
     """Whether an actor's role reaches the one that is needed."""
     order = list(Role)
-    return order.index(actor.role) >= order.index(needs)
+    return order.index(actor.role) >= order.index(required_role)
 
 
-def authorise(actor: Actor, needs: Role, deed: str) -> None:
+def require_role(actor: Actor, required_role: Role, action: str) -> None:
     """Raise Denied unless the actor's role reaches `needs`."""
-    if not may(actor, needs):
-        raise Denied(f"{actor.name} is a {actor.role}; {deed} needs an {needs}.", "Ask an operator to do it.")
+    if not has_role(actor, required_role):
+        raise InsufficientRole(
+            f"{actor.name} is a {actor.role}; {action} needs an {required_role}.", "Ask an operator to do it."
+        )

@@ -19,25 +19,25 @@ from services.auth.roles import Actor, Role
 from services.core.errors import OnCallError, SettingsError
 from services.core.settings import Settings
 
-ASSERTION = "x-goog-iap-jwt-assertion"
-ISSUER = "https://cloud.google.com/iap"
-CLOCKS_MAY_DIFFER_S = 30
-LONGEST_TOKEN = timedelta(minutes=15)  # the proxy's live for ten
+IAP_HEADER = "x-goog-iap-jwt-assertion"
+IAP_ISSUER = "https://cloud.google.com/iap"
+CLOCK_SKEW_S = 30
+MAX_TOKEN_LIFETIME = timedelta(minutes=15)  # the proxy's live for ten
 # One websocket is one sign-in, and Cloud Run ends a websocket after an hour; what comes after it carries a new header.
-SIGN_IN_HOLDS = timedelta(minutes=65)
-KEYS_FRESH_S, KEYS_USABLE_S, ASK_AGAIN_S = 3600, 86_400, 30
+SESSION_LIFETIME = timedelta(minutes=65)
+JWKS_TTL_S, JWKS_MAX_AGE_S, JWKS_COOLDOWN_S = 3600, 86_400, 30
 
 
-class NotSignedIn(OnCallError):
+class Unauthenticated(OnCallError):
     """Nobody is proven to be looking."""
 
-    remedy = "Open the dashboard through its address in the proxy, and sign in there."
+    hint = "Open the dashboard through its address in the proxy, and sign in there."
 
 
-class KeysUnreadable(OnCallError):
+class JwksUnavailable(OnCallError):
     """The proxy's public keys could not be read, so no signature can be checked."""
 
-    remedy = "Nobody is let in meanwhile; check that IAP_KEYS_URL can be reached, then reload."
+    hint = "Nobody is let in meanwhile; check that IAP_KEYS_URL can be reached, then reload."
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Identity:
 
     email: str
     groups: frozenset[str]
-    by: str
+    provider: str
     verified_at: datetime
 
 
@@ -58,13 +58,13 @@ class SignIn:
     identity: Identity
 
 
-class Keys(Protocol):
+class KeySource(Protocol):
     """Public keys by their id."""
 
     def key(self, key_id: str) -> Any: ...
 
 
-class KeyRing:
+class JwksCache:
     """The proxy's public keys: renewed every hour, and for an id not seen yet; asked for at most twice a minute.
 
     When they cannot be renewed, known keys count for a day.
@@ -75,46 +75,48 @@ class KeyRing:
         url: str,
         *,
         fetch: Callable[[str], Mapping[str, Any]] | None = None,
-        tick: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url, self._fetch, self._tick = url, fetch or _fetch, tick
+        self._url, self._fetch, self._monotonic = url, fetch or _fetch_jwks, monotonic
         self._keys: dict[str, Any] = {}
         self._fetched_at = self._tried_at = float("-inf")
-        self._trouble = ""
+        self._last_error = ""
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> Any:
         """The key, or None when the proxy has none of that id; raises KeysUnreadable when that cannot be known."""
         with self._lock:
-            wanted = key_id not in self._keys or self._tick() - self._fetched_at > KEYS_FRESH_S
-            if wanted and self._tick() - self._tried_at > ASK_AGAIN_S:
-                self._renew()
-            known = self._keys.get(key_id) if self._tick() - self._fetched_at <= KEYS_USABLE_S else None
-            if known is None and self._trouble:
-                raise KeysUnreadable(f"The proxy's public keys could not be read from {self._url} ({self._trouble}).")
-            return known
+            needs_refresh = key_id not in self._keys or self._monotonic() - self._fetched_at > JWKS_TTL_S
+            if needs_refresh and self._monotonic() - self._tried_at > JWKS_COOLDOWN_S:
+                self._refresh()
+            key = self._keys.get(key_id) if self._monotonic() - self._fetched_at <= JWKS_MAX_AGE_S else None
+            if key is None and self._last_error:
+                raise JwksUnavailable(
+                    f"The proxy's public keys could not be read from {self._url} ({self._last_error})."
+                )
+            return key
 
-    def _renew(self) -> None:
-        self._tried_at = self._tick()
+    def _refresh(self) -> None:
+        self._tried_at = self._monotonic()
         try:
-            told = self._fetch(self._url)["keys"]
-            self._keys = {str(key["kid"]): ECAlgorithm.from_jwk(dict(key)) for key in told if key.get("kty") == "EC"}
-            self._fetched_at, self._trouble = self._tick(), ""
+            jwks = self._fetch(self._url)["keys"]
+            self._keys = {str(key["kid"]): ECAlgorithm.from_jwk(dict(key)) for key in jwks if key.get("kty") == "EC"}
+            self._fetched_at, self._last_error = self._monotonic(), ""
         except (requests.RequestException, ValueError, TypeError, LookupError, jwt.PyJWTError) as error:
-            self._trouble = type(error).__name__
+            self._last_error = type(error).__name__
 
 
 @cache
-def key_ring(url: str) -> KeyRing:
+def jwks_cache(url: str) -> JwksCache:
     """The one ring of this process for an address."""
-    return KeyRing(url)
+    return JwksCache(url)
 
 
-def _fetch(url: str) -> Mapping[str, Any]:
-    answer = requests.get(url, timeout=5)
-    answer.raise_for_status()
-    told: Mapping[str, Any] = answer.json()
-    return told
+def _fetch_jwks(url: str) -> Mapping[str, Any]:
+    response = requests.get(url, timeout=5)
+    response.raise_for_status()
+    body: Mapping[str, Any] = response.json()
+    return body
 
 
 def check_configured(settings: Settings, oidc: bool = False) -> None:
@@ -127,44 +129,48 @@ def check_configured(settings: Settings, oidc: bool = False) -> None:
     )
 
 
-def identify(headers: Iterable[tuple[str, str]], settings: Settings, keys: Keys, now: datetime) -> Identity:
+def verify_assertion(
+    headers: Iterable[tuple[str, str]], settings: Settings, keys: KeySource, now: datetime
+) -> Identity:
     """Whom the proxy's signed header names; raises NotSignedIn with the reason. Every unsigned header is ignored."""
-    told = [value for name, value in headers if name.lower() == ASSERTION]
-    if len(told) != 1:
-        raise NotSignedIn(
+    assertions = [value for name, value in headers if name.lower() == IAP_HEADER]
+    if len(assertions) != 1:
+        raise Unauthenticated(
             "The request did not come through the proxy: it has no signed identity."
-            if not told
+            if not assertions
             else "The request has more than one signed identity."
         )
-    claims = _verified(told[0], settings.iap_audience, keys)
+    claims = _verify_token(assertions[0], settings.iap_audience, keys)
     _check_times(claims, now)
     email = claims.get("email")
     if not isinstance(email, str) or "@" not in email:
-        raise NotSignedIn("The signed identity names no e-mail address.")
-    return Identity(email.lower(), _groups(claims), "IAP", now)
+        raise Unauthenticated("The signed identity names no e-mail address.")
+    return Identity(email.lower(), _extract_groups(claims), "IAP", now)
 
 
-def sign_in(known: SignIn | None, told: Sequence[str], settings: Settings, keys: Keys, now: datetime) -> SignIn:
+def authenticate_connection(
+    current: SignIn | None, assertions: Sequence[str], settings: Settings, keys: KeySource, now: datetime
+) -> SignIn:
     """The sign-in of a connection whose handshake carried `told`: checked at its start, when it changes, when it is old."""
-    digest = hashlib.sha256("\n".join(told).encode()).hexdigest()
-    if known is not None and known.digest == digest and now - known.identity.verified_at <= SIGN_IN_HOLDS:
-        return known
-    return SignIn(digest, identify([(ASSERTION, each) for each in told], settings, keys, now))
+    digest = hashlib.sha256("\n".join(assertions).encode()).hexdigest()
+    if current is not None and current.digest == digest and now - current.identity.verified_at <= SESSION_LIFETIME:
+        return current
+    return SignIn(digest, verify_assertion([(IAP_HEADER, assertion) for assertion in assertions], settings, keys, now))
 
 
-def _verified(token: str, audience: str, keys: Keys) -> dict[str, Any]:
+def _verify_token(token: str, audience: str, keys: KeySource) -> dict[str, Any]:
     """The claims of a token that this proxy signed for this service. Times are judged by our own clock, below."""
     try:
         header = jwt.get_unverified_header(token)
         key = keys.key(str(header.get("kid", ""))) if header.get("alg") == "ES256" else None
         if key is None:
-            raise NotSignedIn("The identity is not signed with one of the proxy's keys.")
+            raise Unauthenticated("The identity is not signed with one of the proxy's keys.")
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
             algorithms=["ES256"],
             audience=audience,
-            issuer=ISSUER,
+            issuer=IAP_ISSUER,
             options={
                 "require": ["exp", "iat", "aud", "iss"],
                 "verify_exp": False,
@@ -174,41 +180,41 @@ def _verified(token: str, audience: str, keys: Keys) -> dict[str, Any]:
         )
         return claims
     except jwt.InvalidAudienceError:
-        raise NotSignedIn("The identity was signed for another service.") from None
+        raise Unauthenticated("The identity was signed for another service.") from None
     except jwt.PyJWTError as error:
-        raise NotSignedIn(f"The signed identity is not valid ({type(error).__name__}).") from None
+        raise Unauthenticated(f"The signed identity is not valid ({type(error).__name__}).") from None
 
 
 def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
     try:
-        issued, ends = (datetime.fromtimestamp(int(claims[name]), UTC) for name in ("iat", "exp"))
+        issued_at, expires_at = (datetime.fromtimestamp(int(claims[name]), UTC) for name in ("iat", "exp"))
     except (ValueError, TypeError, OverflowError, OSError):
-        raise NotSignedIn("The signed identity has no readable times.") from None
-    skew = timedelta(seconds=CLOCKS_MAY_DIFFER_S)
-    if now > ends + skew:
-        raise NotSignedIn("The signed identity has expired.", "Reload the page.")
-    if issued > now + skew:
-        raise NotSignedIn("The signed identity is from the future: the clocks differ.")
-    if ends - issued > LONGEST_TOKEN:
-        raise NotSignedIn("The signed identity is valid for longer than the proxy makes them.")
+        raise Unauthenticated("The signed identity has no readable times.") from None
+    skew = timedelta(seconds=CLOCK_SKEW_S)
+    if now > expires_at + skew:
+        raise Unauthenticated("The signed identity has expired.", "Reload the page.")
+    if issued_at > now + skew:
+        raise Unauthenticated("The signed identity is from the future: the clocks differ.")
+    if expires_at - issued_at > MAX_TOKEN_LIFETIME:
+        raise Unauthenticated("The signed identity is valid for longer than the proxy makes them.")
 
 
-def _groups(claims: Mapping[str, Any]) -> frozenset[str]:
-    told = claims.get("groups")
-    return frozenset(str(group).lower() for group in told) if isinstance(told, list | tuple) else frozenset()
+def _extract_groups(claims: Mapping[str, Any]) -> frozenset[str]:
+    groups = claims.get("groups")
+    return frozenset(str(group).lower() for group in groups) if isinstance(groups, list | tuple) else frozenset()
 
 
-def from_oidc(claims: Mapping[str, Any], now: datetime) -> Identity:
+def identity_from_oidc(claims: Mapping[str, Any], now: datetime) -> Identity:
     """Whom Streamlit's own sign-in names; it has verified the token. An e-mail the provider did not verify does not count."""
     if claims.get("is_logged_in") is not True:
-        raise NotSignedIn("Nobody is signed in.", "Sign in.")
+        raise Unauthenticated("Nobody is signed in.", "Sign in.")
     email = claims.get("email")
     if not isinstance(email, str) or "@" not in email or claims.get("email_verified", True) is not True:
-        raise NotSignedIn("The sign-in names no verified e-mail address.", "Sign in with another account.")
-    return Identity(email.lower(), _groups(claims), "OIDC", now)
+        raise Unauthenticated("The sign-in names no verified e-mail address.", "Sign in with another account.")
+    return Identity(email.lower(), _extract_groups(claims), "OIDC", now)
 
 
-def actor_of(identity: Identity, settings: Settings) -> Actor:
+def to_actor(identity: Identity, settings: Settings) -> Actor:
     """Operator when the person or one of their groups is named in the settings; everybody else is a viewer."""
-    named = identity.email in settings.operators or bool(identity.groups & settings.operator_groups)
-    return Actor(identity.email, Role.OPERATOR if named else Role.VIEWER)
+    is_operator = identity.email in settings.operators or bool(identity.groups & settings.operator_groups)
+    return Actor(identity.email, Role.OPERATOR if is_operator else Role.VIEWER)

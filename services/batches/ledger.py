@@ -18,19 +18,19 @@ from datetime import date, datetime
 from typing import Any
 
 from services.batches.state import BatchState
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.retry import Policy, retrying
-from services.gcp.streaming_insert import insert
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.retry import RetryPolicy, call_with_retry
+from services.gcp.streaming_insert import insert_rows
 
-BATCHES = "prediction_on_call.batches"
-PLAYERS = "prediction_on_call.batch_players"
-COVERAGE = "prediction_on_call.coverage"
+BATCHES_TABLE = "prediction_on_call.batches"
+BATCH_PLAYERS_TABLE = "prediction_on_call.batch_players"
+COVERAGE_TABLE = "prediction_on_call.coverage"
 ROWS_PER_CALL = 500
 
 
 @dataclass(frozen=True)
-class Entry:
+class BatchRecord:
     """One state of a batch with the sums known then; None: not known yet."""
 
     batch_id: str
@@ -60,7 +60,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlayerOutcome:
     """What became of one player: `outcome` is staged, not generated, write rejected or no answer."""
 
     player_lookup: str
@@ -82,62 +82,70 @@ class Outcome:
 class Ledger:
     """Writes and reads the ledger of one project."""
 
-    def __init__(self, cloud: Cloud, retry: Policy | None = None) -> None:
-        self._cloud, self._retry = cloud, retry or Policy()
+    def __init__(self, clients: Clients, retry: RetryPolicy | None = None) -> None:
+        self._clients, self._retry = clients, retry or RetryPolicy()
 
-    def state(self, entry: Entry) -> None:
+    def append_state(self, record: BatchRecord) -> None:
         """Add a state; raises when it could not be recorded, and then what depends on it must not be done."""
-        row = {**asdict(entry), "game_date": entry.game_date.isoformat(), "state": entry.state.value}
-        row |= {"recorded_at": _stamp(self._cloud.now()), "details": json.dumps(dict(entry.details), default=str)}
-        self._insert(BATCHES, [row], [f"{entry.batch_id}/{entry.sequence}"])
+        row = {**asdict(record), "game_date": record.game_date.isoformat(), "state": record.state.value}
+        row |= {
+            "recorded_at": _to_rfc3339(self._clients.now()),
+            "details": json.dumps(dict(record.details), default=str),
+        }
+        self._insert(BATCHES_TABLE, [row], [f"{record.batch_id}/{record.sequence}"])
 
-    def outcomes(self, batch: str, game_date: date, outcomes: Sequence[Outcome]) -> None:
+    def append_outcomes(self, batch: str, game_date: date, outcomes: Sequence[PlayerOutcome]) -> None:
         """Add players' outcomes, in calls of up to 500 rows."""
-        at = _stamp(self._cloud.now())
+        at = _to_rfc3339(self._clients.now())
         for i in range(0, len(outcomes), ROWS_PER_CALL):
-            part = outcomes[i : i + ROWS_PER_CALL]
+            chunk = outcomes[i : i + ROWS_PER_CALL]
             rows = [
-                {"batch_id": batch, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)} for o in part
+                {"batch_id": batch, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)} for o in chunk
             ]
-            self._insert(PLAYERS, rows, [f"{batch}/{o.player_lookup}/{at}" for o in part])
+            self._insert(BATCH_PLAYERS_TABLE, rows, [f"{batch}/{o.player_lookup}/{at}" for o in chunk])
 
-    def coverage(self, batch: str, game_date: date, eligible: int, players: int, rows: int, verdict: str) -> None:
+    def append_coverage(
+        self, batch: str, game_date: date, eligible: int, players: int, rows: int, verdict: str
+    ) -> None:
         """Keep how a batch left the coverage of its date."""
         row = {
             "game_date": game_date.isoformat(),
             "batch_id": batch,
-            "recorded_at": _stamp(self._cloud.now()),
+            "recorded_at": _to_rfc3339(self._clients.now()),
             "eligible": eligible,
             "active_players": players,
             "active_rows": rows,
             "coverage_pct": 100 * players / eligible if eligible else None,
             "verdict": verdict,
         }
-        self._insert(COVERAGE, [row], [f"{batch}/coverage/{row['recorded_at']}"])
+        self._insert(COVERAGE_TABLE, [row], [f"{batch}/coverage/{row['recorded_at']}"])
 
-    def newest(self, batch: str, game_date: date) -> Entry | None:
+    def latest(self, batch: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""
-        rows = catalog.run(self._cloud, "pipeline.batch", batch_id=batch, game_date=game_date).rows
-        return _entry(rows[0]) if rows else None
+        rows = query_catalog.run_query(self._clients, "pipeline.batch", batch_id=batch, game_date=game_date).rows
+        return _to_record(rows[0]) if rows else None
 
-    def players(self, batch: str, game_date: date) -> dict[str, Outcome]:
+    def player_outcomes(self, batch: str, game_date: date) -> dict[str, PlayerOutcome]:
         """The newest outcome of each player of a batch."""
-        rows = catalog.run(self._cloud, "pipeline.batch_players", batch_id=batch, game_date=game_date).rows
-        names = {f.name for f in fields(Outcome)}
+        rows = query_catalog.run_query(
+            self._clients, "pipeline.batch_players", batch_id=batch, game_date=game_date
+        ).rows
+        field_names = {f.name for f in fields(PlayerOutcome)}
         return {
-            r["player_lookup"]: Outcome(**{k: v for k, v in r.items() if k in names and v is not None}) for r in rows
+            r["player_lookup"]: PlayerOutcome(**{k: v for k, v in r.items() if k in field_names and v is not None})
+            for r in rows
         }
 
     def _insert(self, table: str, rows: list[dict[str, Any]], ids: list[str]) -> None:
-        retrying(self._retry, lambda: insert(self._cloud, table, rows, ids))
+        call_with_retry(self._retry, lambda: insert_rows(self._clients, table, rows, ids))
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
-    told = {f.name: row[f.name] for f in fields(Entry) if f.name in row and row[f.name] is not None}
-    details = told.get("details") or {}
-    told["details"] = json.loads(details) if isinstance(details, str) else details
-    return Entry(**{**told, "state": BatchState(row["state"])})
+def _to_record(row: Mapping[str, Any]) -> BatchRecord:
+    values = {f.name: row[f.name] for f in fields(BatchRecord) if f.name in row and row[f.name] is not None}
+    details = values.get("details") or {}
+    values["details"] = json.loads(details) if isinstance(details, str) else details
+    return BatchRecord(**{**values, "state": BatchState(row["state"])})
 
 
-def _stamp(at: datetime) -> str:
+def _to_rfc3339(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

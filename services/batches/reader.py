@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from services.batches.state import _STATE_HEALTH, LIVE, STALLED_AFTER, BatchState
+from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
 from services.core.clock import ET, worker_run_days
 from services.core.errors import OnCallError
-from services.core.result import Health, Problem, Source
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
+from services.core.result import DataSource, Health, Problem
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
 from services.gcp.query_catalog import Row
-from services.telemetry import log_reader as logs
+from services.telemetry import log_reader
 
 
 @dataclass(frozen=True)
@@ -34,157 +34,177 @@ class Batch:
     written_rows: int | None
     status_text: str  # what the coordinator itself says of it
     health: Health
-    recorded_in: str  # "ledger" or "logs"
+    record_source: str  # "ledger" or "logs"
 
 
 @dataclass(frozen=True)
 class Batches:
     batches: tuple[Batch, ...]  # newest first
-    sources: tuple[Source, ...]
+    sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
 
 
-_FAILED = ("CONSOLIDATION FAILED", "CONSOLIDATION EXCEPTION", "MERGE RETURNED 0 ROWS", "VALIDATION FAILED")
-_ABOUT_ITS_END = re.compile(r"rows merged|consolidation|MERGE returned 0 rows", re.IGNORECASE)
-_PUBLISHED = re.compile(r"Published (?:\d+)/(?P<all>\d+) prediction requests \[batch=(?P<batch>[^\],]+)")
-STARTS_WITHIN = timedelta(
+_FAILURE_PHRASES = ("CONSOLIDATION FAILED", "CONSOLIDATION EXCEPTION", "MERGE RETURNED 0 ROWS", "VALIDATION FAILED")
+_END_PHRASES = re.compile(r"rows merged|consolidation|MERGE returned 0 rows", re.IGNORECASE)
+_PUBLISHED_REQUESTS = re.compile(r"Published (?:\d+)/(?P<all>\d+) prediction requests \[batch=(?P<batch>[^\],]+)")
+MAX_START_SKEW = timedelta(
     minutes=2
 )  # the first run row follows its coordinator's first line, or precedes it by the clock
 
 
-def read_batches(cloud: Cloud, game_date: date) -> Batches:
+def read_batches(clients: Clients, game_date: date) -> Batches:
     """Batches of a game date: from our ledger, and from the run rows and log lines of a coordinator that keeps none.
 
     Raises OnCallError when neither the ledger nor the run rows can be read; one of them missing is told in `problems`.
     """
-    sources: list[Source] = []
+    sources: list[DataSource] = []
     problems: list[Problem] = []
 
-    def ask(source: str, read: Callable[[], Any]) -> Any:
+    def read_source(source: str, read: Callable[[], Any]) -> Any:
         try:
-            answer = read()
+            result = read()
         except OnCallError as error:
-            problems.append(Problem.of(source, cloud.now(), error))
+            problems.append(Problem.from_error(source, clients.now(), error))
             return None
-        sources.append(answer.source)
-        return answer
+        sources.append(result.source)
+        return result
 
-    ledger = ask("batch ledger", lambda: catalog.run(cloud, "runs.ledger", game_date=game_date))
+    ledger = read_source("batch ledger", lambda: query_catalog.run_query(clients, "runs.ledger", game_date=game_date))
     days = worker_run_days(game_date)
-    runs = ask("worker runs", lambda: catalog.run(cloud, "night.worker_runs", game_date=game_date, **days))
-    if ledger is None and runs is None:
-        raise OnCallError("No record of batches can be read.", problems[0].sentence)
-    lines = ask("coordinator log", lambda: logs.read_night(cloud, game_date))
-    recorded = [_recorded(rows, cloud.now()) for rows in by_batch(ledger.rows if ledger else (), "sequence")]
-    known = {batch.batch_id for batch in recorded}
-    said = tuple(line for line in lines.lines if line.service == cloud.settings.coordinator_service) if lines else ()
-    reported = [reported_row(rows) for rows in by_batch(runs.rows if runs else (), "run_date")]
-    told = [reported_batch(row, game_date, said, cloud.now()) for row in reported if row["batch_id"] not in known]
-    silent = announced(said, game_date, recorded + told, cloud.now()) if ledger is not None and runs is not None else ()
-    newest = sorted(
-        [*recorded, *told, *silent], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
+    runs = read_source(
+        "worker runs", lambda: query_catalog.run_query(clients, "night.worker_runs", game_date=game_date, **days)
     )
-    return Batches(tuple(newest), tuple(sources), tuple(problems))
+    if ledger is None and runs is None:
+        raise OnCallError("No record of batches can be read.", problems[0].message)
+    lines = read_source("coordinator log", lambda: log_reader.read_night_log(clients, game_date))
+    ledger_batches = [
+        _batch_from_ledger(rows, clients.now()) for rows in group_by_batch(ledger.rows if ledger else (), "sequence")
+    ]
+    recorded_ids = {batch.batch_id for batch in ledger_batches}
+    coordinator_lines = (
+        tuple(line for line in lines.lines if line.service == clients.settings.coordinator_service) if lines else ()
+    )
+    run_summaries = [batch_from_run_rows(rows) for rows in group_by_batch(runs.rows if runs else (), "run_date")]
+    log_batches = [
+        batch_from_logs(row, game_date, coordinator_lines, clients.now())
+        for row in run_summaries
+        if row["batch_id"] not in recorded_ids
+    ]
+    announced_batches = (
+        announced_without_rows(coordinator_lines, game_date, ledger_batches + log_batches, clients.now())
+        if ledger is not None and runs is not None
+        else ()
+    )
+    newest_first = sorted(
+        [*ledger_batches, *log_batches, *announced_batches],
+        key=lambda b: b.started.timestamp() if b.started else 0.0,
+        reverse=True,
+    )
+    return Batches(tuple(newest_first), tuple(sources), tuple(problems))
 
 
-def by_batch(rows: Iterable[Row], order: str) -> list[list[Row]]:
+def group_by_batch(rows: Iterable[Row], order: str) -> list[list[Row]]:
     """The rows of each batch in that column's order; rows of no batch and rows without it are left out."""
-    found: dict[str, list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in sorted((row for row in rows if row["batch_id"] and row[order] is not None), key=lambda row: row[order]):
-        found.setdefault(row["batch_id"], []).append(row)
-    return list(found.values())
+        groups.setdefault(row["batch_id"], []).append(row)
+    return list(groups.values())
 
 
-def reported_row(rows: Sequence[Row]) -> dict[str, Any]:
+def batch_from_run_rows(rows: Sequence[Row]) -> dict[str, Any]:
     """What the workers' own run rows tell of their batch."""
-    ends = [row["created_at"] or row["run_date"] for row in rows]
+    end_times = [row["created_at"] or row["run_date"] for row in rows]
     return {
         "batch_id": rows[0]["batch_id"],
         "started_at": rows[0]["run_date"],
-        "ended_at": max(ends),
+        "ended_at": max(end_times),
         "requested": len({row["player_lookup"] for row in rows} - {None}),
         "generated": len({row["player_lookup"] for row in rows if row["success"]} - {None}),
     }
 
 
-def _recorded(states: Sequence[Row], now: datetime) -> Batch:
-    row = states[-1]
+def _batch_from_ledger(state_rows: Sequence[Row], now: datetime) -> Batch:
+    row = state_rows[-1]
     state = BatchState(row["state"])
-    if state in LIVE and now - row["recorded_at"] > STALLED_AFTER:
+    if state in IN_PROGRESS_STATES and now - row["recorded_at"] > STALL_TIMEOUT:
         state = BatchState.STALLED
-    written = [row[c] for c in ("inserted", "updated", "unchanged")]
+    written_counts = [row[c] for c in ("inserted", "updated", "unchanged")]
     return Batch(
         batch_id=row["batch_id"],
         game_date=row["game_date"],
         state=state,
-        started=min(each["recorded_at"] for each in states),
-        ended=None if state in LIVE else row["recorded_at"],
+        started=min(state_row["recorded_at"] for state_row in state_rows),
+        ended=None if state in IN_PROGRESS_STATES else row["recorded_at"],
         started_by=row["started_by"] or "",
         requested=row["requested"],
         generated=row["generated"],
         staged_rows=row["staged_rows"],
-        written_rows=None if None in written else sum(written),
+        written_rows=None if None in written_counts else sum(written_counts),
         status_text=row["reason"] or state.value,
-        health=_STATE_HEALTH[state],
-        recorded_in="ledger",
+        health=HEALTH_BY_BATCH_STATE[state],
+        record_source="ledger",
     )
 
 
-def reported_batch(row: Mapping[str, Any], game_date: date, lines: Sequence[logs.LogLine], now: datetime) -> Batch:
+def batch_from_logs(
+    row: Mapping[str, Any], game_date: date, lines: Sequence[log_reader.LogLine], now: datetime
+) -> Batch:
     """A batch of the customer's own coordinator: its status is its own word, so it is never proof. Pure."""
-    said = [
+    status_lines = [
         line
         for line in lines
-        if row["batch_id"] in line.message or (line.at >= row["started_at"] and _ABOUT_ITS_END.search(line.message))
+        if row["batch_id"] in line.message or (line.at >= row["started_at"] and _END_PHRASES.search(line.message))
     ]
-    state = _state_of(said, now - row["ended_at"] <= STALLED_AFTER)
-    return _told_batch(
+    state = _infer_state(status_lines, now - row["ended_at"] <= STALL_TIMEOUT)
+    return _log_batch(
         batch_id=row["batch_id"],
         game_date=game_date,
         state=state,
         started=row["started_at"],
-        ended=None if state in LIVE else row["ended_at"],
+        ended=None if state in IN_PROGRESS_STATES else row["ended_at"],
         requested=row["requested"],
         generated=row["generated"],
-        status_text=said[-1].message if said else "no status line found",
+        status_text=status_lines[-1].message if status_lines else "no status line found",
     )
 
 
-def _state_of(said: Sequence[logs.LogLine], lately: bool) -> BatchState:
+def _infer_state(status_lines: Sequence[log_reader.LogLine], recently_active: bool) -> BatchState:
     """What the lines say; without a last word, a batch that lately did something is still at it."""
-    words = " | ".join(line.message for line in said).upper()
-    if "STALLED" in words or "TIMED OUT" in words:
+    text = " | ".join(line.message for line in status_lines).upper()
+    if "STALLED" in text or "TIMED OUT" in text:
         return BatchState.STALLED
-    if any(word in words for word in _FAILED):
+    if any(phrase in text for phrase in _FAILURE_PHRASES):
         return BatchState.CONSOLIDATION_FAILED
-    over = "CONSOLIDATION SUCCESS" in words or "CONSOLIDATION COMPLETE" in words or "ROWS MERGED" in words
-    if over or ("COMPLETE! " in words and "TRIGGERING CONSOLIDATION" not in words) or not lately:
-        return BatchState.REPORTED_SUCCESS
-    return BatchState.CONSOLIDATING if "COMPLETE! " in words else BatchState.RUNNING
+    completed = "CONSOLIDATION SUCCESS" in text or "CONSOLIDATION COMPLETE" in text or "ROWS MERGED" in text
+    if completed or ("COMPLETE! " in text and "TRIGGERING CONSOLIDATION" not in text) or not recently_active:
+        return BatchState.UNVERIFIED_SUCCESS
+    return BatchState.CONSOLIDATING if "COMPLETE! " in text else BatchState.RUNNING
 
 
-def announced(
-    lines: Sequence[logs.LogLine], game_date: date, known: Sequence[Batch], now: datetime
+def announced_without_rows(
+    lines: Sequence[log_reader.LogLine], game_date: date, known_batches: Sequence[Batch], now: datetime
 ) -> tuple[Batch, ...]:
     """The newest batch that its coordinator began, where no worker has recorded anything of it: no row is no proof of calm."""
-    begun = [line for line in lines if f"Starting prediction batch for {game_date}" in line.message]
-    if not begun or any(b.started is not None and b.started >= begun[-1].at - STARTS_WITHIN for b in known):
+    start_lines = [line for line in lines if f"Starting prediction batch for {game_date}" in line.message]
+    if not start_lines or any(
+        b.started is not None and b.started >= start_lines[-1].at - MAX_START_SKEW for b in known_batches
+    ):
         return ()
-    at = begun[-1].at
-    sent = next((m for line in lines if line.at >= at and (m := _PUBLISHED.search(line.message))), None)
-    batch = _told_batch(
-        batch_id=sent["batch"] if sent else f"batch begun {at.astimezone(ET):%H:%M} ET",
+    at = start_lines[-1].at
+    published = next((m for line in lines if line.at >= at and (m := _PUBLISHED_REQUESTS.search(line.message))), None)
+    batch = _log_batch(
+        batch_id=published["batch"] if published else f"batch begun {at.astimezone(ET):%H:%M} ET",
         game_date=game_date,
-        state=BatchState.STALLED if now - at > STALLED_AFTER else BatchState.REQUESTED,
+        state=BatchState.STALLED if now - at > STALL_TIMEOUT else BatchState.REQUESTED,
         started=at,
         ended=None,
-        requested=int(sent["all"]) if sent else None,
+        requested=int(published["all"]) if published else None,
         generated=0,
-        status_text=sent[0] if sent else "begun, and no request was published",
+        status_text=published[0] if published else "begun, and no request was published",
     )
     return (batch,)
 
 
-def _told_batch(**told: Any) -> Batch:
-    told |= {"started_by": "scheduler", "staged_rows": None, "written_rows": None}
-    return Batch(**told, health=_STATE_HEALTH[told["state"]], recorded_in="logs")
+def _log_batch(**fields: Any) -> Batch:
+    fields |= {"started_by": "scheduler", "staged_rows": None, "written_rows": None}
+    return Batch(**fields, health=HEALTH_BY_BATCH_STATE[fields["state"]], record_source="logs")

@@ -22,18 +22,18 @@ from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.batches.business_key import KEY, Key, key
+from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key
 from services.batches.ids import DATASET
 from services.core.settings import Settings
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 
-AT_ONCE, GOING_ON = 16, 4  # tables read at once during a look, and behind it
-LOOK_S = 2.5  # how long one look reads tables before it goes on with what it knows
-YOUNG = timedelta(hours=6)  # a table this new may still be written to: it is asked at every look
-TRUSTED_S = 3_600.0  # an older one is asked again after so long
-KINDS = dict(zip(KEY, ("DATE", "STRING", "STRING", "STRING", "NUMERIC"), strict=True))
-COLUMNS = [bigquery.SchemaField(name, kind) for name, kind in KINDS.items()]
+READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a look, and behind it
+READ_BUDGET_S = 2.5  # how long one look reads tables before it goes on with what it knows
+MUTABLE_AGE = timedelta(hours=6)  # a table this new may still be written to: it is asked at every look
+CACHE_TTL_S = 3_600.0  # an older one is asked again after so long
+KEY_COLUMN_TYPES = dict(zip(BUSINESS_KEY_COLUMNS, ("DATE", "STRING", "STRING", "STRING", "NUMERIC"), strict=True))
+KEY_COLUMNS = [bigquery.SchemaField(name, kind) for name, kind in KEY_COLUMN_TYPES.items()]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Contents:
     size_bytes: int
     created: datetime
     expires: datetime | None
-    keys: tuple[Key, ...] | None
+    keys: tuple[BusinessKey, ...] | None
     players: Mapping[str, int]
 
     @property
@@ -55,115 +55,123 @@ class Contents:
 
 
 @dataclass
-class _Known:
+class _ContentsCache:
     """What this process remembers of a project's staging tables; a table that is gone is forgotten."""
 
     contents: dict[str, Contents] = field(default_factory=dict)
-    asked_s: dict[str, float] = field(default_factory=dict)  # name → when tables.get last told of it
+    fetched_at_s: dict[str, float] = field(default_factory=dict)  # name → when tables.get last told of it
     lock: Lock = field(default_factory=Lock)
-    going_on: int = 0  # threads that read behind a look
+    background_threads: int = 0  # threads that read behind a look
 
-    def keep(self, each: Contents) -> Contents:
+    def store(self, table_contents: Contents) -> Contents:
         with self.lock:
-            self.contents[each.name] = each
-        return each
+            self.contents[table_contents.name] = table_contents
+        return table_contents
 
-    def keep_only(self, names: set[str]) -> None:
+    def retain_only(self, names: set[str]) -> None:
         with self.lock:
-            for gone in self.contents.keys() - names:
-                del self.contents[gone]
-            self.asked_s = {name: at for name, at in self.asked_s.items() if name in names}
+            for missing_name in self.contents.keys() - names:
+                del self.contents[missing_name]
+            self.fetched_at_s = {name: at for name, at in self.fetched_at_s.items() if name in names}
 
 
-_known: dict[Settings, _Known] = {}
+_caches: dict[Settings, _ContentsCache] = {}
 
 
-def read_contents(cloud: Cloud, listed: Iterable[Any]) -> dict[str, Contents]:
+def read_contents(clients: Clients, table_items: Iterable[Any]) -> dict[str, Contents]:
     """The contents of each listed table that is known or could be read in this look; raises OnCallError when BigQuery refuses."""
-    known = _known.setdefault(cloud.settings, _Known())
-    tables = sorted(listed, key=lambda item: item.created or cloud.now(), reverse=True)
-    until = time.monotonic() + LOOK_S
-    with reading_from("BigQuery tables.get"), ThreadPoolExecutor(AT_ONCE) as pool:
-        found = pool.map(lambda item: _read(cloud, known, item, until), tables)
-        contents = {each.name: each for each in found if each is not None}
+    cache = _caches.setdefault(clients.settings, _ContentsCache())
+    tables = sorted(table_items, key=lambda item: item.created or clients.now(), reverse=True)
+    deadline = time.monotonic() + READ_BUDGET_S
+    with translate_errors("BigQuery tables.get"), ThreadPoolExecutor(READ_THREADS) as pool:
+        results = pool.map(lambda item: _read_table(clients, cache, item, deadline), tables)
+        contents = {table_contents.name: table_contents for table_contents in results if table_contents is not None}
     if len(contents) < len(tables):
-        _go_on(cloud, known, [item for item in tables if item.table_id not in contents])
+        _continue_in_background(clients, cache, [item for item in tables if item.table_id not in contents])
     return contents
 
 
-def _go_on(cloud: Cloud, known: _Known, tables: list[Any]) -> None:
+def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: list[Any]) -> None:
     """Read behind the look what it had no time for, so that the next one finds it; one such reading at a time."""
-    with known.lock:
-        if known.going_on:
+    with cache.lock:
+        if cache.background_threads:
             return
-        known.going_on = GOING_ON
-    waiting = deque(tables)
+        cache.background_threads = BACKGROUND_THREADS
+    pending = deque(tables)
 
-    def work() -> None:
+    def read_pending() -> None:
         try:
             while True:
-                _read(cloud, known, waiting.popleft(), inf)
+                _read_table(clients, cache, pending.popleft(), inf)
         except IndexError:
             return
         except Exception as error:  # the next look meets the same trouble, and says so
             logging.getLogger(__name__).info("Staging tables are not read on: %s", error)
         finally:
-            with known.lock:
-                known.going_on -= 1
+            with cache.lock:
+                cache.background_threads -= 1
 
-    for _ in range(GOING_ON):
-        Thread(target=work, name="staging tables", daemon=True).start()
+    for _ in range(BACKGROUND_THREADS):
+        Thread(target=read_pending, name="staging tables", daemon=True).start()
 
 
-def forget_but(cloud: Cloud, names: Iterable[str]) -> None:
+def evict_missing(clients: Clients, names: Iterable[str]) -> None:
     """Keep in mind only the tables that still exist."""
-    _known.setdefault(cloud.settings, _Known()).keep_only(set(names))
+    _caches.setdefault(clients.settings, _ContentsCache()).retain_only(set(names))
 
 
-def _read(cloud: Cloud, known: _Known, item: Any, until: float) -> Contents | None:
+def _read_table(clients: Clients, cache: _ContentsCache, item: Any, deadline: float) -> Contents | None:
     """One table, remembered or asked; None when it is gone, or was never read and this look has no time left."""
     name, now = item.table_id, time.monotonic()
-    before = known.contents.get(name)
-    if before is not None and before.created != item.created:
-        before = None  # dropped and made anew under the same name
-    young = item.created is None or cloud.now() - item.created < YOUNG
-    trusted = not young and now - known.asked_s.get(name, -TRUSTED_S) < TRUSTED_S
-    if now > until or (before is not None and trusted):
-        return before
-    found = _ask(cloud, name, before)
-    known.asked_s[name] = now
-    return known.keep(found) if found is not None else None
+    cached = cache.contents.get(name)
+    if cached is not None and cached.created != item.created:
+        cached = None  # dropped and made anew under the same name
+    may_change = item.created is None or clients.now() - item.created < MUTABLE_AGE
+    is_fresh = not may_change and now - cache.fetched_at_s.get(name, -CACHE_TTL_S) < CACHE_TTL_S
+    if now > deadline or (cached is not None and is_fresh):
+        return cached
+    fetched = _fetch(clients, name, cached)
+    cache.fetched_at_s[name] = now
+    return cache.store(fetched) if fetched is not None else None
 
 
-def _ask(cloud: Cloud, name: str, before: Contents | None) -> Contents | None:
-    limit_s = cloud.settings.query_timeout_s
-    retry = DEFAULT_RETRY.with_timeout(limit_s)
+def _fetch(clients: Clients, name: str, cached: Contents | None) -> Contents | None:
+    timeout_s = clients.settings.query_timeout_s
+    retry = DEFAULT_RETRY.with_timeout(timeout_s)
     try:
-        about = cloud.bigquery.get_table(f"{DATASET}.{name}", retry=retry, timeout=limit_s)
+        table = clients.bigquery.get_table(f"{DATASET}.{name}", retry=retry, timeout=timeout_s)
     except NotFound:
         return None
-    version = f"{about.etag}/{about.modified}/{about.num_rows}"
-    if before is not None and before.version == version:
-        return before
-    keys = None if about.streaming_buffer is not None else _keys(cloud, f"{DATASET}.{name}") if about.num_rows else ()
+    version = f"{table.etag}/{table.modified}/{table.num_rows}"
+    if cached is not None and cached.version == version:
+        return cached
+    keys = (
+        None
+        if table.streaming_buffer is not None
+        else _read_keys(clients, f"{DATASET}.{name}")
+        if table.num_rows
+        else ()
+    )
     players = Counter(row[2] for row in keys or ())
-    rows, size = int(about.num_rows or 0), int(about.num_bytes or 0)
-    return Contents(name, version, rows, size, about.created, about.expires, keys, players)
+    rows, size_bytes = int(table.num_rows or 0), int(table.num_bytes or 0)
+    return Contents(name, version, rows, size_bytes, table.created, table.expires, keys, players)
 
 
-def _keys(cloud: Cloud, table: str) -> tuple[Key, ...] | None:
+def _read_keys(clients: Clients, table: str) -> tuple[BusinessKey, ...] | None:
     """The business keys of a table's rows, by tabledata.list; None when it lacks a column of them."""
-    source = bigquery.TableReference.from_string(table, cloud.settings.project)
-    limit_s = cloud.settings.query_timeout_s
-    retry = DEFAULT_RETRY.with_timeout(limit_s)
+    source = bigquery.TableReference.from_string(table, clients.settings.project)
+    timeout_s = clients.settings.query_timeout_s
+    retry = DEFAULT_RETRY.with_timeout(timeout_s)
     try:
-        rows = cloud.bigquery.list_rows(source, selected_fields=COLUMNS, page_size=10_000, retry=retry, timeout=limit_s)
-        return tuple(_interned(key(row)) for row in rows)
+        rows = clients.bigquery.list_rows(
+            source, selected_fields=KEY_COLUMNS, page_size=10_000, retry=retry, timeout=timeout_s
+        )
+        return tuple(_intern_key(business_key(row)) for row in rows)
     except BadRequest:
         return None
 
 
-def _interned(told: Key) -> Key:
+def _intern_key(key_values: BusinessKey) -> BusinessKey:
     """Each text once in memory: rows of one night share almost all of theirs."""
-    a, b, c, d, e = map(intern, told)
+    a, b, c, d, e = map(intern, key_values)
     return a, b, c, d, e

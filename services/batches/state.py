@@ -19,16 +19,16 @@ class BatchState(StrEnum):
     CONSOLIDATION_FAILED = "consolidation failed"
     STALLED = "stalled"
     ABANDONED = "abandoned"
-    REPORTED_SUCCESS = "reported success"  # the customer's older coordinator: its own word, unproven
+    UNVERIFIED_SUCCESS = "reported success"  # the customer's older coordinator: its own word, unproven
 
 
-LIVE = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
+IN_PROGRESS_STATES = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
 
 
-STALLED_AFTER = timedelta(minutes=10)
+STALL_TIMEOUT = timedelta(minutes=10)
 
 
-_STATE_HEALTH = {
+HEALTH_BY_BATCH_STATE = {
     BatchState.REQUESTED: Health.OK,
     BatchState.RUNNING: Health.OK,
     BatchState.STAGED: Health.OK,
@@ -37,5 +37,5 @@ _STATE_HEALTH = {
     BatchState.CONSOLIDATION_FAILED: Health.CRITICAL,
     BatchState.STALLED: Health.CRITICAL,
     BatchState.ABANDONED: Health.WARNING,
-    BatchState.REPORTED_SUCCESS: Health.UNKNOWN,
+    BatchState.UNVERIFIED_SUCCESS: Health.UNKNOWN,
 }

@@ -29,18 +29,18 @@ class SystemClock:
 
 
 @dataclass(frozen=True)
-class RunningClock:
+class OffsetClock:
     """A clock set to `start` at the monotonic instant `set_at` and running at real speed since."""
 
     start: datetime
-    set_at: float
+    monotonic_start: float
 
     @classmethod
-    def set_to(cls, start: datetime) -> RunningClock:
+    def starting_at(cls, start: datetime) -> OffsetClock:
         return cls(start.astimezone(UTC), time.monotonic())
 
     def now(self) -> datetime:
-        return self.start + timedelta(seconds=time.monotonic() - self.set_at)
+        return self.start + timedelta(seconds=time.monotonic() - self.monotonic_start)
 
 
 @dataclass
@@ -61,7 +61,7 @@ def eastern_day(at: datetime) -> date:
     return at.astimezone(ET).date()
 
 
-def night_of(at: datetime) -> date:
+def to_game_date(at: datetime) -> date:
     """The game date the person on call means at this instant: until 06:00 ET, the day before."""
     return (at.astimezone(ET) - timedelta(hours=NIGHT_ENDS_HOUR_ET)).date()
 

@@ -6,35 +6,35 @@ from __future__ import annotations
 class OnCallError(Exception):
     """Something this desk could not do. `sentence` says what, `remedy` says what to do; both fit on one line."""
 
-    remedy: str = ""
+    hint: str = ""
 
-    def __init__(self, sentence: str = "", remedy: str = "") -> None:
-        self.sentence = sentence or (self.__doc__ or "").strip().splitlines()[0]
-        self.remedy = remedy or self.remedy
-        super().__init__(f"{self.sentence} {self.remedy}".strip())
+    def __init__(self, message: str = "", hint: str = "") -> None:
+        self.message = message or (self.__doc__ or "").strip().splitlines()[0]
+        self.hint = hint or self.hint
+        super().__init__(f"{self.message} {self.hint}".strip())
 
 
 class SettingsError(OnCallError):
     """A setting in the environment cannot be used."""
 
 
-class SourceUnreadable(OnCallError):
+class SourceUnavailable(OnCallError):
     """A source did not answer, so what it would have told is unknown."""
 
 
-class AccessDenied(SourceUnreadable):
+class AccessDenied(SourceUnavailable):
     """Google refused this identity."""
 
 
-class MissingInWarehouse(SourceUnreadable):
+class TableNotFound(SourceUnavailable):
     """A dataset, table or column that this question needs is not there."""
 
 
-class OverBytesLimit(SourceUnreadable):
+class OverBytesLimit(SourceUnavailable):
     """A query would bill more bytes than one question may."""
 
 
-class BadQuery(OnCallError):
+class InvalidQuery(OnCallError):
     """A query of ours is wrong: BigQuery refused it."""
 
 
@@ -42,5 +42,5 @@ class CatalogError(OnCallError):
     """A query was asked for that the catalog does not have, or with the wrong parameters."""
 
 
-class BadInput(OnCallError):
+class InvalidInput(OnCallError):
     """What was typed cannot be used; nothing was changed."""

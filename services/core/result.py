@@ -23,16 +23,16 @@ class Health(StrEnum):
     NONE_EXPECTED = "none expected"
 
 
-SEVERITY = (Health.CRITICAL, Health.UNKNOWN, Health.WARNING, Health.OK, Health.NONE_EXPECTED)
+SEVERITY_ORDER = (Health.CRITICAL, Health.UNKNOWN, Health.WARNING, Health.OK, Health.NONE_EXPECTED)
 
 
 def worst(states: Iterable[Health]) -> Health:
     """The worst of several health words; of none, unknown (nothing was judged)."""
-    return min(states, key=SEVERITY.index, default=Health.UNKNOWN)
+    return min(states, key=SEVERITY_ORDER.index, default=Health.UNKNOWN)
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """One thing that was read: `name` as a reader would say it, `detail` to find it again (job id, filter)."""
 
     name: str
@@ -47,21 +47,21 @@ class Problem:
 
     source: str
     since: datetime
-    sentence: str
-    remedy: str = ""
+    message: str
+    hint: str = ""
 
     @classmethod
-    def of(cls, source: str, since: datetime, error: OnCallError) -> Problem:
-        return cls(source, since, error.sentence, error.remedy)
+    def from_error(cls, source: str, since: datetime, error: OnCallError) -> Problem:
+        return cls(source, since, error.message, error.hint)
 
 
 @dataclass(frozen=True)
-class Reading(Generic[T]):
+class Result(Generic[T]):
     """A fact, or the reason why it is unknown. Exactly one of `value` and `problem` is set."""
 
     value: T | None
     problem: Problem | None = None
 
     @property
-    def known(self) -> bool:
+    def ok(self) -> bool:
         return self.problem is None

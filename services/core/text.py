@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def many(count: int, one: str, several: str = "") -> str:
+def pluralize(count: int, singular: str, plural: str = "") -> str:
     """A count with its noun: 1 query, 2,000 queries."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -7,27 +7,27 @@ import sys
 from services.core.errors import OnCallError
 from services.core.result import Health
 from services.core.settings import Settings
-from services.doctor.examination import Examination, read_examination
+from services.doctor.examination import ConnectionReport, run_checks
 from services.gcp.clients import connect
 
 
-def as_text(examination: Examination) -> str:
+def format_report(report: ConnectionReport) -> str:
     """The findings as lines for a terminal, worst first."""
     lines = []
-    for finding in examination.findings:
-        lines.append(f"{finding.health.upper():13} {finding.about}: {finding.sentence}")
-        if finding.repair:
-            lines.append(f"{'':13} → {finding.repair}")
+    for result in report.results:
+        lines.append(f"{result.health.upper():13} {result.subject}: {result.message}")
+        if result.repair_command:
+            lines.append(f"{'':13} → {result.repair_command}")
     return "\n".join(lines)
 
 
 def main() -> None:
     try:
-        examination = read_examination(connect(Settings.from_env()))
+        report = run_checks(connect(Settings.from_env()))
     except OnCallError as error:
         raise SystemExit(str(error)) from None
-    print(as_text(examination))
-    sys.exit(examination.health is Health.CRITICAL)
+    print(format_report(report))
+    sys.exit(report.health is Health.CRITICAL)
 
 
 if __name__ == "__main__":

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.core.errors import AccessDenied, MissingInWarehouse, OnCallError
+from services.core.errors import AccessDenied, OnCallError, TableNotFound
 from services.core.result import Health
-from services.gcp.clients import Cloud
+from services.gcp.clients import Clients
 
-LIMIT_S = 20
+TIMEOUT_S = 20
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at: how it is, in a sentence, and the command that repairs it where one does."""
 
-    about: str
+    subject: str
     health: Health
-    sentence: str
-    repair: str = ""
+    message: str
+    repair_command: str = ""
 
 
-def apply_script(cloud: Cloud) -> str:
+def deploy_command(clients: Clients) -> str:
     """The script that makes our own tables and grants every permission."""
-    return f"PROJECT={cloud.settings.project} deploy/apply.sh --do"
+    return f"PROJECT={clients.settings.project} deploy/apply.sh --do"
 
 
-def trouble(cloud: Cloud, about: str, error: OnCallError, repair: str = "") -> Finding:
+def from_error(clients: Clients, subject: str, error: OnCallError, repair_command: str = "") -> CheckResult:
     """A look that ended in an error; a missing permission is granted by the script."""
-    health = Health.CRITICAL if isinstance(error, AccessDenied | MissingInWarehouse) else Health.UNKNOWN
-    grant = apply_script(cloud) if isinstance(error, AccessDenied) else ""
-    return Finding(about, health, f"{error.sentence} {error.remedy}".strip(), repair or grant)
+    health = Health.CRITICAL if isinstance(error, AccessDenied | TableNotFound) else Health.UNKNOWN
+    grant_command = deploy_command(clients) if isinstance(error, AccessDenied) else ""
+    return CheckResult(subject, health, f"{error.message} {error.hint}".strip(), repair_command or grant_command)

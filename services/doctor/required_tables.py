@@ -7,41 +7,41 @@ from dataclasses import dataclass
 
 from google.cloud import bigquery
 
-from services.core.errors import MissingInWarehouse, OnCallError
+from services.core.errors import OnCallError, TableNotFound
 from services.core.result import Health
-from services.doctor.finding import LIMIT_S, Finding, apply_script, trouble
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
+from services.doctor.finding import TIMEOUT_S, CheckResult, deploy_command, from_error
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 
-MODERN = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-NUMBERS = {"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"}  # every question casts them, so one may stand for another
+STANDARD_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
+NUMERIC_TYPES = {"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"}  # every question casts them, so one may stand for another
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequiredTable:
     """One table. `without` ends the sentence "… is not there: "."""
 
     name: str
     columns: Mapping[str, str]
-    without: str
-    needed: bool = True
+    consequence: str
+    required: bool = True
     partitioned_by: str = ""
     clustered_by: str = ""
 
     @property
-    def ours(self) -> bool:
+    def is_own(self) -> bool:
         return self.name.startswith("prediction_on_call.")
 
 
-def _columns(told: str) -> dict[str, str]:
+def _parse_columns(spec: str) -> dict[str, str]:
     """`name TYPE, name TYPE` as a mapping."""
-    return {each.split()[0]: each.split()[1] for each in told.split(",")}
+    return {column.split()[0]: column.split()[1] for column in spec.split(",")}
 
 
-TABLES = (
-    Wanted(
+REQUIRED_TABLES = (
+    RequiredTable(
         "nba_predictions.player_prop_predictions",
-        _columns(
+        _parse_columns(
             "prediction_id STRING, system_id STRING, player_lookup STRING, game_date DATE, game_id STRING,"
             " current_points_line NUMERIC, is_active BOOL, superseded BOOL, created_at TIMESTAMP"
         ),
@@ -49,9 +49,9 @@ TABLES = (
         partitioned_by="game_date",
         clustered_by="system_id, player_lookup",
     ),
-    Wanted(
+    RequiredTable(
         "nba_analytics.upcoming_player_game_context",
-        _columns(
+        _parse_columns(
             "player_lookup STRING, player_name STRING, game_id STRING, game_date DATE, team_abbr STRING,"
             " opponent_team_abbr STRING, avg_minutes_per_game_last_7 NUMERIC, player_status STRING,"
             " is_production_ready BOOL, created_at TIMESTAMP"
@@ -60,9 +60,9 @@ TABLES = (
         partitioned_by="game_date",
         clustered_by="player_lookup",
     ),
-    Wanted(
+    RequiredTable(
         "nba_raw.odds_api_player_points_props",
-        _columns(
+        _parse_columns(
             "player_lookup STRING, player_name STRING, game_id STRING, game_date DATE, home_team_abbr STRING,"
             " away_team_abbr STRING"
         ),
@@ -70,113 +70,127 @@ TABLES = (
         partitioned_by="game_date",
         clustered_by="player_lookup",
     ),
-    Wanted(
+    RequiredTable(
         "nba_reference.player_aliases",
-        _columns("alias_lookup STRING, nba_canonical_lookup STRING, is_active BOOL"),
+        _parse_columns("alias_lookup STRING, nba_canonical_lookup STRING, is_active BOOL"),
         "a name that an alias would resolve cannot be told from an unknown one",
     ),
-    Wanted(
+    RequiredTable(
         "nba_predictions.prediction_worker_runs",
-        _columns(
+        _parse_columns(
             "player_lookup STRING, game_date DATE, run_date TIMESTAMP, success BOOL, batch_id STRING,"
             " predictions_generated INT64, skip_reason STRING, error_message STRING"
         ),
         "why a player was not generated is then known from the logs alone",
-        needed=False,
+        required=False,
     ),
-    Wanted(
+    RequiredTable(
         "nba_reference.nba_players_registry",
-        _columns(
+        _parse_columns(
             "universal_player_id STRING, player_name STRING, player_lookup STRING, team_abbr STRING, season STRING"
         ),
         "an alias cannot be checked against the registry",
-        needed=False,
+        required=False,
     ),
-    Wanted(
+    RequiredTable(
         "nba_reference.unresolved_player_names",
-        _columns("normalized_lookup STRING, original_name STRING, status STRING"),
+        _parse_columns("normalized_lookup STRING, original_name STRING, status STRING"),
         "names that did not resolve are found in the odds alone",
-        needed=False,
+        required=False,
     ),
-    Wanted(
+    RequiredTable(
         "prediction_on_call.actions",
-        _columns(
+        _parse_columns(
             "action_id STRING, event STRING, recorded_at TIMESTAMP, action_key STRING, attempt INT64, state STRING"
         ),
         "nothing can be recorded, so no action is carried out",
     ),
-    Wanted(
+    RequiredTable(
         "prediction_on_call.batches",
-        _columns("batch_id STRING, game_date DATE, sequence INT64, state STRING, recorded_at TIMESTAMP"),
+        _parse_columns("batch_id STRING, game_date DATE, sequence INT64, state STRING, recorded_at TIMESTAMP"),
         "runs of our coordinator are not known, and it cannot start one",
     ),
-    Wanted(
+    RequiredTable(
         "prediction_on_call.batch_players",
-        _columns("batch_id STRING, game_date DATE, player_lookup STRING, outcome STRING, staging_table STRING"),
+        _parse_columns("batch_id STRING, game_date DATE, player_lookup STRING, outcome STRING, staging_table STRING"),
         "a stopped batch cannot be resumed",
     ),
-    Wanted(
+    RequiredTable(
         "prediction_on_call.coverage",
-        _columns("game_date DATE, batch_id STRING, eligible INT64, active_players INT64"),
+        _parse_columns("game_date DATE, batch_id STRING, eligible INT64, active_players INT64"),
         "the history of coverage is read from the predictions themselves, which costs more",
-        needed=False,
+        required=False,
     ),
 )
 
 
-def read_tables(cloud: Cloud) -> Iterator[Finding]:
+def read_tables(clients: Clients) -> Iterator[CheckResult]:
     """Every wanted table: is it there, with the columns and kinds that the questions name, and partitioned?"""
-    for wanted in TABLES:
+    for required_table in REQUIRED_TABLES:
         try:
-            yield _table(cloud, wanted)
-        except MissingInWarehouse:
-            yield _missing(cloud, wanted)
+            yield _check_table(clients, required_table)
+        except TableNotFound:
+            yield _missing_table(clients, required_table)
         except OnCallError as error:
-            yield trouble(cloud, wanted.name, error)
+            yield from_error(clients, required_table.name, error)
 
 
-def _missing(cloud: Cloud, wanted: Wanted) -> Finding:
-    project = cloud.settings.project
-    repair = apply_script(cloud) if wanted.ours else f"bq show {project}:{wanted.name}"
-    health = Health.CRITICAL if wanted.needed else Health.WARNING
-    return Finding(wanted.name, health, f"It is not there: {wanted.without}.", repair)
+def _missing_table(clients: Clients, required_table: RequiredTable) -> CheckResult:
+    project = clients.settings.project
+    repair_command = deploy_command(clients) if required_table.is_own else f"bq show {project}:{required_table.name}"
+    health = Health.CRITICAL if required_table.required else Health.WARNING
+    return CheckResult(required_table.name, health, f"It is not there: {required_table.consequence}.", repair_command)
 
 
-def _table(cloud: Cloud, wanted: Wanted) -> Finding:
-    with reading_from("BigQuery tables.get"):
-        table = cloud.bigquery.get_table(wanted.name, timeout=LIMIT_S)
-    name = f"{cloud.settings.project}.{wanted.name}"
-    there = {field.name: MODERN.get(field.field_type, field.field_type) for field in table.schema}
-    if gone := sorted(set(wanted.columns) - set(there)):
-        health = Health.CRITICAL if wanted.needed else Health.WARNING
-        columns = ", ".join(f"ADD COLUMN IF NOT EXISTS {column} {wanted.columns[column]}" for column in gone)
-        sentence = f"It has no column {', '.join(gone)}: {wanted.without}."
-        return Finding(wanted.name, health, sentence, f"bq query --nouse_legacy_sql 'ALTER TABLE `{name}` {columns}'")
-    if wrong := [column for column in wanted.columns if not _fits(there[column], wanted.columns[column])]:
-        told = ", ".join(f"{column} is {there[column]}, not {wanted.columns[column]}" for column in wrong)
-        health = Health.CRITICAL if wanted.needed else Health.WARNING
-        repair = f"bq show --schema --format=prettyjson {cloud.settings.project}:{wanted.name}"
-        return Finding(wanted.name, health, f"Its {told}: {wanted.without}.", repair)
-    return _shape(wanted, table, there, name)
+def _check_table(clients: Clients, required_table: RequiredTable) -> CheckResult:
+    with translate_errors("BigQuery tables.get"):
+        table = clients.bigquery.get_table(required_table.name, timeout=TIMEOUT_S)
+    name = f"{clients.settings.project}.{required_table.name}"
+    actual_types = {field.name: STANDARD_TYPES.get(field.field_type, field.field_type) for field in table.schema}
+    if missing_columns := sorted(set(required_table.columns) - set(actual_types)):
+        health = Health.CRITICAL if required_table.required else Health.WARNING
+        columns = ", ".join(
+            f"ADD COLUMN IF NOT EXISTS {column} {required_table.columns[column]}" for column in missing_columns
+        )
+        message = f"It has no column {', '.join(missing_columns)}: {required_table.consequence}."
+        return CheckResult(
+            required_table.name, health, message, f"bq query --nouse_legacy_sql 'ALTER TABLE `{name}` {columns}'"
+        )
+    if mismatched := [
+        column
+        for column in required_table.columns
+        if not _types_compatible(actual_types[column], required_table.columns[column])
+    ]:
+        mismatch_text = ", ".join(
+            f"{column} is {actual_types[column]}, not {required_table.columns[column]}" for column in mismatched
+        )
+        health = Health.CRITICAL if required_table.required else Health.WARNING
+        repair_command = f"bq show --schema --format=prettyjson {clients.settings.project}:{required_table.name}"
+        return CheckResult(
+            required_table.name, health, f"Its {mismatch_text}: {required_table.consequence}.", repair_command
+        )
+    return _check_partitioning(required_table, table, actual_types, name)
 
 
-def _fits(there: str, wanted: str) -> bool:
-    return there == wanted or {there, wanted} <= NUMBERS
+def _types_compatible(actual: str, expected: str) -> bool:
+    return actual == expected or {actual, expected} <= NUMERIC_TYPES
 
 
-def _shape(wanted: Wanted, table: bigquery.Table, there: Mapping[str, str], name: str) -> Finding:
+def _check_partitioning(
+    required_table: RequiredTable, table: bigquery.Table, actual_types: Mapping[str, str], name: str
+) -> CheckResult:
     """The columns fit: what else is there, and is a night read without the rest?"""
-    extra = len(set(there) - set(wanted.columns))
-    about = f"{len(there)} columns ({extra} not needed here), {table.num_rows or 0:,} rows"
-    if wanted.partitioned_by and table.time_partitioning is None:
-        size = (table.num_bytes or 0) / 1_000_000
-        return Finding(
-            wanted.name,
+    extra = len(set(actual_types) - set(required_table.columns))
+    summary = f"{len(actual_types)} columns ({extra} not needed here), {table.num_rows or 0:,} rows"
+    if required_table.partitioned_by and table.time_partitioning is None:
+        size_mb = (table.num_bytes or 0) / 1_000_000
+        return CheckResult(
+            required_table.name,
             Health.WARNING,
             f"It is not partitioned: every question and every MERGE about one night reads the whole table"
-            f" ({size:,.1f} MB). Everything works; it costs more. {about}.",
-            f"bq query --nouse_legacy_sql --time_partitioning_field={wanted.partitioned_by}"
-            f" --clustering_fields={wanted.clustered_by.replace(' ', '')} --destination_table={wanted.name}_partitioned"
+            f" ({size_mb:,.1f} MB). Everything works; it costs more. {summary}.",
+            f"bq query --nouse_legacy_sql --time_partitioning_field={required_table.partitioned_by}"
+            f" --clustering_fields={required_table.clustered_by.replace(' ', '')} --destination_table={required_table.name}_partitioned"
             f" 'FROM `{name}`'",
         )
-    return Finding(wanted.name, Health.OK, f"Every needed column is there: {about}.")
+    return CheckResult(required_table.name, Health.OK, f"Every needed column is there: {summary}.")

@@ -17,18 +17,18 @@ from google.cloud.run_v2.services.revisions.transports import RevisionsRestTrans
 from google.cloud.run_v2.services.services.transports import ServicesRestTransport
 from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudSchedulerRestTransport
 
-from services.core.clock import Clock, RunningClock, SystemClock
-from services.core.errors import SourceUnreadable
+from services.core.clock import Clock, OffsetClock, SystemClock
+from services.core.errors import SourceUnavailable
 from services.core.settings import Settings
-from services.gcp.read_cache import Kept
+from services.gcp.read_cache import ReadCache
 
-EVERYTHING_ALLOWED = (
+CLOUD_PLATFORM_SCOPE = (
     "https://www.googleapis.com/auth/cloud-platform"  # what may really be done, the account's roles decide
 )
 
 
 @dataclass(frozen=True)
-class Cloud:
+class Clients:
     """Open clients of one project, with the settings and the clock they go by.
 
     With `kept`, what has not changed is not asked again; without it every question is put to Google anew.
@@ -41,7 +41,7 @@ class Cloud:
     revisions: run_v2.RevisionsClient
     logging: logging.Client
     scheduler: scheduler_v1.CloudSchedulerClient
-    kept: Kept | None = None
+    cache: ReadCache | None = None
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -51,63 +51,61 @@ class Cloud:
         return f"projects/{self.settings.project}/locations/{self.settings.region}/services/{service}"
 
 
-def connect(settings: Settings, acting: bool = False) -> Cloud:
+def connect(settings: Settings, as_operator: bool = False) -> Clients:
     """Open every client, as the account that acts when `acting`; raises SourceUnreadable when credentials or the sandbox are missing."""
-    credentials = _credentials(settings, acting)
+    credentials = _credentials(settings, as_operator)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
-    run_address = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
-    scheduler_address = urlsplit(settings.sandbox_url or "https://cloudscheduler.googleapis.com")
-    return Cloud(
+    run_url = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
+    scheduler_url = urlsplit(settings.sandbox_url or "https://cloudscheduler.googleapis.com")
+    return Clients(
         settings=settings,
         clock=_sandbox_clock(settings.sandbox_url) if settings.in_sandbox else SystemClock(),
         bigquery=bigquery.Client(
             project=settings.project, credentials=credentials, location=settings.location, client_options=options
         ),
         run=run_v2.ServicesClient(
-            transport=ServicesRestTransport(
-                host=run_address.netloc, url_scheme=run_address.scheme, credentials=credentials
-            )
+            transport=ServicesRestTransport(host=run_url.netloc, url_scheme=run_url.scheme, credentials=credentials)
         ),
         revisions=run_v2.RevisionsClient(
-            transport=RevisionsRestTransport(
-                host=run_address.netloc, url_scheme=run_address.scheme, credentials=credentials
-            )
+            transport=RevisionsRestTransport(host=run_url.netloc, url_scheme=run_url.scheme, credentials=credentials)
         ),
         logging=logging.Client(
             project=settings.project, credentials=credentials, _use_grpc=False, client_options=options
         ),
         scheduler=scheduler_v1.CloudSchedulerClient(
             transport=CloudSchedulerRestTransport(
-                host=scheduler_address.netloc, url_scheme=scheduler_address.scheme, credentials=credentials
+                host=scheduler_url.netloc, url_scheme=scheduler_url.scheme, credentials=credentials
             )
         ),
     )
 
 
-def _credentials(settings: Settings, acting: bool) -> Credentials:
+def _credentials(settings: Settings, as_operator: bool) -> Credentials:
     if settings.in_sandbox:
         return AnonymousCredentials()
     try:
-        own = google.auth.default(scopes=[EVERYTHING_ALLOWED])[0]
-        if not acting or not settings.acting_account:
-            return own
-        return impersonated_credentials.Credentials(own, settings.acting_account, [EVERYTHING_ALLOWED], lifetime=3600)
+        base_credentials = google.auth.default(scopes=[CLOUD_PLATFORM_SCOPE])[0]
+        if not as_operator or not settings.acting_account:
+            return base_credentials
+        return impersonated_credentials.Credentials(
+            base_credentials, settings.acting_account, [CLOUD_PLATFORM_SCOPE], lifetime=3600
+        )
     except DefaultCredentialsError:
-        raise SourceUnreadable(
+        raise SourceUnavailable(
             "No Google credentials were found.",
             "Run `gcloud auth application-default login`, or set SANDBOX_URL to use the sandbox.",
         ) from None
 
 
-def _sandbox_clock(address: str) -> Clock:
+def _sandbox_clock(sandbox_url: str) -> Clock:
     try:
-        answer = requests.get(f"{address}/sandbox/clock", timeout=5)
-        answer.raise_for_status()
-        return RunningClock.set_to(datetime.fromisoformat(answer.json()["now"]))
+        response = requests.get(f"{sandbox_url}/sandbox/clock", timeout=5)
+        response.raise_for_status()
+        return OffsetClock.starting_at(datetime.fromisoformat(response.json()["now"]))
     except (requests.RequestException, ValueError, KeyError) as error:
-        raise SourceUnreadable(
-            f"The sandbox at {address} does not answer ({type(error).__name__}).", "Start it with `make run`."
+        raise SourceUnavailable(
+            f"The sandbox at {sandbox_url} does not answer ({type(error).__name__}).", "Start it with `make run`."
         ) from None
 
 
-TIMEOUT_S = 60.0
+BIGQUERY_TIMEOUT_S = 60.0

@@ -14,13 +14,13 @@ from google.auth.exceptions import GoogleAuthError
 
 from services.core.errors import (
     AccessDenied,
-    BadQuery,
-    MissingInWarehouse,
+    InvalidQuery,
     OnCallError,
     OverBytesLimit,
-    SourceUnreadable,
+    SourceUnavailable,
+    TableNotFound,
 )
-from services.gcp.error_table import recognise
+from services.gcp.error_table import find_known_error
 
 _POSITION = re.compile(r"\[(\d+):(\d+)\]")
 _MISSING_COLUMN = re.compile(
@@ -29,60 +29,62 @@ _MISSING_COLUMN = re.compile(
 
 
 @contextmanager
-def reading_from(source: str, sql: str = "") -> Iterator[None]:
+def translate_errors(source: str, sql: str = "") -> Iterator[None]:
     """Every exception of a Google client inside becomes an OnCallError about `source`."""
     try:
         yield
     except OnCallError:
         raise
     except (google.GoogleAPIError, GoogleAuthError, requests.RequestException, ConnectionError, TimeoutError) as error:
-        raise sentence_for(source, error, sql) from error
+        raise to_oncall_error(source, error, sql) from error
 
 
-def items_of(source: str, listing: Listing) -> Iterator[Any]:
+def iterate_pages(source: str, listing: Listing) -> Iterator[Any]:
     """Every item of a BigQuery listing. An answer that is no listing at all is an unreadable source, never an empty one."""
     for page in listing.pages:
         if "kind" not in page.raw_page:
-            raise SourceUnreadable(f"{source} answered, but not with a list.", "It may pass; look again in a minute.")
+            raise SourceUnavailable(f"{source} answered, but not with a list.", "It may pass; look again in a minute.")
         yield from page
 
 
-def sentence_for(source: str, error: BaseException, sql: str = "") -> OnCallError:
+def to_oncall_error(source: str, error: BaseException, sql: str = "") -> OnCallError:
     """The OnCallError for one exception; `sql` lets a wrong query show its line."""
     message = _first_line(error)
-    known = recognise(str(error))
-    if known is not None and known.key == "bytes_limit":
+    known_error = find_known_error(str(error))
+    if known_error is not None and known_error.key == "bytes_limit":
         return OverBytesLimit(
             f"{source} would bill more than its limit: {message}", "Narrow the dates, or raise QUERY_LIMIT_MIB."
         )
-    if known is not None:
-        return SourceUnreadable(f"{source} refused: {known.meaning}.", "It usually passes; look again in a minute.")
+    if known_error is not None:
+        return SourceUnavailable(
+            f"{source} refused: {known_error.meaning}.", "It usually passes; look again in a minute."
+        )
     if isinstance(error, google.NotFound):
-        return MissingInWarehouse(f"{source}: {message}", "Check the project, dataset and table names.")
+        return TableNotFound(f"{source}: {message}", "Check the project, dataset and table names.")
     if isinstance(error, google.Forbidden | google.Unauthorized):
         return AccessDenied(f"{source} refused this identity: {message}", "Ask for the read roles listed in deploy/.")
     if isinstance(error, google.BadRequest):
         return _bad_request(source, message, sql)
     if isinstance(error, GoogleAuthError):
         return AccessDenied(f"{source}: the credentials do not work: {message}", "Sign in again.")
-    return SourceUnreadable(f"{source} did not answer: {message}", "It may pass; look again in a minute.")
+    return SourceUnavailable(f"{source} did not answer: {message}", "It may pass; look again in a minute.")
 
 
 def _bad_request(source: str, message: str, sql: str) -> OnCallError:
     if (column := _MISSING_COLUMN.search(message)) is not None:
         name = next(group for group in column.groups() if group)
-        return MissingInWarehouse(
-            f"{source}: column {name} is not in the table.", "Compare the table with queries/schema."
-        )
-    return BadQuery(f"{source}: {message}{_quoted_line(message, sql)}", "This is a fault of the dashboard: report it.")
+        return TableNotFound(f"{source}: column {name} is not in the table.", "Compare the table with queries/schema.")
+    return InvalidQuery(
+        f"{source}: {message}{_quoted_line(message, sql)}", "This is a fault of the dashboard: report it."
+    )
 
 
 def _quoted_line(message: str, sql: str) -> str:
     lines = sql.splitlines()
-    where = _POSITION.search(message)
-    if where is None or not 0 < int(where[1]) <= len(lines):
+    position = _POSITION.search(message)
+    if position is None or not 0 < int(position[1]) <= len(lines):
         return ""
-    return f" — line {where[1]}: {lines[int(where[1]) - 1].strip()}"
+    return f" — line {position[1]}: {lines[int(position[1]) - 1].strip()}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -27,19 +27,19 @@ class KnownError:
     """One row: `key` names it; `template` is Google's message with {placeholders}; `words` recognise it."""
 
     key: str
-    http: int
+    http_status: int
     reason: str
     template: str
-    words: str
+    pattern: str
     error_class: ErrorClass
     meaning: str
     location: str = ""
 
-    def message(self, **values: object) -> str:
+    def format_message(self, **values: object) -> str:
         return self.template.format(**values)
 
 
-_R, _L, _A, _P = ErrorClass.RETRY, ErrorClass.RETRY_LATER, ErrorClass.ADOPT, ErrorClass.PERMANENT
+RETRY, RETRY_LATER, ADOPT, PERMANENT = ErrorClass.RETRY, ErrorClass.RETRY_LATER, ErrorClass.ADOPT, ErrorClass.PERMANENT
 
 KNOWN_ERRORS: tuple[KnownError, ...] = (
     KnownError(
@@ -48,7 +48,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "resourcesExceeded",
         "Resources exceeded during query execution: Too many DML statements outstanding against table {table}, limit is 20.",
         "too many dml statements outstanding",
-        _R,
+        RETRY,
         "the table already has 2 running and 20 waiting DML statements",
     ),
     KnownError(
@@ -57,7 +57,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "quotaExceeded",
         "Quota exceeded: Your table exceeded quota for total number of dml jobs writing to a table, pending + running",
         "total number of dml jobs writing to a table",
-        _R,
+        RETRY,
         "the table already has 2 running and 20 waiting DML statements",
         location="max_dml_outstanding_per_table",
     ),
@@ -67,7 +67,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "rateLimitExceeded",
         "Job exceeded rate limits: Your table exceeded quota for table dml insert operations",
         "quota for table dml insert operations",
-        _R,
+        RETRY,
         "more than 25 DML statements in 10 s on one table",
     ),
     KnownError(
@@ -76,7 +76,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "invalidQuery",
         "Could not serialize access to table {table} due to concurrent update",
         "could not serialize access",
-        _R,
+        RETRY,
         "another statement changed the same partition meanwhile",
         location="q",
     ),
@@ -86,7 +86,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "invalidQuery",
         "Transaction is aborted due to concurrent update against table {table}",
         "transaction is aborted due to concurrent update",
-        _R,
+        RETRY,
         "another statement changed the table during the transaction",
     ),
     KnownError(
@@ -95,7 +95,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "rateLimitExceeded",
         "Exceeded rate limits: too many table update operations for this table",
         "too many table update operations",
-        _R,
+        RETRY,
         "more than 5 metadata updates of one table in 10 s",
     ),
     KnownError(
@@ -104,7 +104,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "rateLimitExceeded",
         "Exceeded rate limits: too many partitioned table update operations for this table",
         "too many partitioned table update operations",
-        _R,
+        RETRY,
         "more than 50 metadata updates of one partitioned table in 10 s",
     ),
     KnownError(
@@ -113,7 +113,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "rateLimitExceeded",
         "Exceeded rate limits: too many api requests per user per method for this user_method ({method})",
         "too many api requests per user per method",
-        _R,
+        RETRY,
         "more calls of one method in a second than one user may make",
     ),
     KnownError(
@@ -122,7 +122,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "quotaExceeded",
         "Quota exceeded: Your table exceeded quota for imports or query appends per table",
         "quota for imports or query appends per table",
-        _L,
+        RETRY_LATER,
         "the table's 1,500 modifications of this day are used up",
     ),
     KnownError(
@@ -131,7 +131,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "quotaExceeded",
         "Quota exceeded: Your project exceeded quota for load jobs per project",
         "quota for load jobs per project",
-        _L,
+        RETRY_LATER,
         "the project's 100,000 load jobs of this day are used up",
     ),
     KnownError(
@@ -140,7 +140,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "quotaExceeded",
         "Quota exceeded: Your project exceeded quota for copies per project",
         "quota for copies per project",
-        _L,
+        RETRY_LATER,
         "the project's 100,000 copy jobs of this day are used up",
     ),
     KnownError(
@@ -150,7 +150,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of service"
         " 'logging.googleapis.com' for consumer 'project_number:{project}'.",
         "read requests per minute",
-        _R,
+        RETRY,
         "more than 60 log reads in a minute",
     ),
     KnownError(
@@ -159,7 +159,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "duplicate",
         "Already Exists: Job {job}",
         "already exists: job",
-        _A,
+        ADOPT,
         "a job with this id was started before",
     ),
     KnownError(
@@ -168,7 +168,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "invalidQuery",
         "UPDATE or DELETE statement over table {table} would affect rows in the streaming buffer, which is not supported",
         "rows in the streaming buffer",
-        _L,
+        RETRY_LATER,
         "rows streamed in the last half hour cannot be changed yet",
     ),
     KnownError(
@@ -177,7 +177,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "invalidQuery",
         "Too many tables, views and user-defined functions for query: Max: 1000",
         "too many tables",
-        _P,
+        PERMANENT,
         "a query may name 1,000 tables at most",
     ),
     KnownError(
@@ -187,7 +187,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "The query is too large. The maximum standard SQL query length is 1024.00K characters, including comments and white"
         " space characters.",
         "the query is too large",
-        _P,
+        PERMANENT,
         "a query's text may have 1,024k characters at most",
     ),
     KnownError(
@@ -196,7 +196,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "invalidQuery",
         "Partitioning by expressions of type FLOAT64 is not allowed at [{line}:{column}]",
         "partitioning by expressions of type float64",
-        _P,
+        PERMANENT,
         "a window cannot be partitioned by a FLOAT64",
     ),
     KnownError(
@@ -205,7 +205,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "bytesBilledLimitExceeded",
         "Query exceeded limit for bytes billed: {limit}. {bytes} or higher required.",
         "exceeded limit for bytes billed",
-        _P,
+        PERMANENT,
         "the query would bill more than one question may",
     ),
     KnownError(
@@ -214,7 +214,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "invalid",
         "Too many source tables in copy job: {count}. Maximum is 1200.",
         "too many source tables in copy job",
-        _P,
+        PERMANENT,
         "a copy job may have 1,200 sources at most",
     ),
     KnownError(
@@ -223,7 +223,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "invalid",
         "Provided Schema does not match Table {table}. {detail}",
         "provided schema does not match|no such field|cannot add fields",
-        _P,
+        PERMANENT,
         "the rows' columns are not the table's",
     ),
     KnownError(
@@ -232,7 +232,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "backendError",
         "Error encountered during execution. Retrying may solve the problem.",
         "error encountered during execution|visibility check was unavailable|service is currently unavailable",
-        _R,
+        RETRY,
         "Google had a passing trouble of its own",
     ),
     KnownError(
@@ -241,12 +241,12 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "no_available_instance",
         "The request was aborted because there was no available instance.",
         "no available instance",
-        _R,
+        RETRY,
         "every instance of the service is busy and no more may be started",
     ),
 )
 
-BY_KEY = {known.key: known for known in KNOWN_ERRORS}
+ERRORS_BY_KEY = {known.key: known for known in KNOWN_ERRORS}
 _RETRY_REASONS = {
     "rateLimitExceeded",
     "jobRateLimitExceeded",
@@ -258,43 +258,52 @@ _RETRY_REASONS = {
 _RETRY_CODES = {429, 500, 502, 503, 504}
 
 
-def recognise(message: str) -> KnownError | None:
+def find_known_error(message: str) -> KnownError | None:
     """The row whose words stand in a message (an exception's text, a log line), or None."""
-    return next((known for known in KNOWN_ERRORS if re.search(known.words, message, re.IGNORECASE)), None)
+    return next(
+        (known_error for known_error in KNOWN_ERRORS if re.search(known_error.pattern, message, re.IGNORECASE)), None
+    )
 
 
-def classify(http: int | None, reasons: Iterable[str], message: str) -> ErrorClass:
+def classify(http_status: int | None, reasons: Iterable[str], message: str) -> ErrorClass:
     """What to do about an error, from its words first, then its reason, then its code."""
-    if (known := recognise(message)) is not None:
-        return known.error_class
+    if (known_error := find_known_error(message)) is not None:
+        return known_error.error_class
     reasons = set(reasons)
     if "duplicate" in reasons:
-        return _A
+        return ADOPT
     if reasons & _RETRY_REASONS:
-        return _R
+        return RETRY
     if "quotaExceeded" in reasons:
-        return _L
-    return _R if http in _RETRY_CODES else _P
+        return RETRY_LATER
+    return RETRY if http_status in _RETRY_CODES else PERMANENT
 
 
 def classify_exception(error: BaseException) -> ErrorClass:
     """`classify` for what the Google clients and requests raise; a lost connection is worth another try."""
     if isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(("requests", "urllib3")):
-        return _R
+        return RETRY
     reasons = [str(detail.get("reason", "")) for detail in getattr(error, "errors", []) if isinstance(detail, dict)]
     return classify(getattr(error, "code", None), reasons, str(error))
 
 
-def body(known: KnownError, **values: object) -> dict[str, Any]:
+def to_response_body(known_error: KnownError, **values: object) -> dict[str, Any]:
     """Google's JSON error body for a row, as the HTTP APIs send it."""
-    message = known.message(**values)
-    detail = {"message": message, "domain": "global", "reason": known.reason}
-    if known.location:
-        detail["location"] = known.location
-    return {"error": {"code": known.http, "message": message, "errors": [detail], "status": _status(known)}}
+    message = known_error.format_message(**values)
+    detail = {"message": message, "domain": "global", "reason": known_error.reason}
+    if known_error.location:
+        detail["location"] = known_error.location
+    return {
+        "error": {
+            "code": known_error.http_status,
+            "message": message,
+            "errors": [detail],
+            "status": _rpc_status(known_error),
+        }
+    }
 
 
-def _status(known: KnownError) -> str:
+def _rpc_status(known_error: KnownError) -> str:
     return {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}.get(
-        known.http, "UNAVAILABLE"
+        known_error.http_status, "UNAVAILABLE"
     )

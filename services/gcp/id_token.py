@@ -6,18 +6,18 @@ import google.auth.transport.requests
 from google.auth.exceptions import GoogleAuthError
 from google.oauth2 import id_token
 
-from services.core.errors import SourceUnreadable
-from services.gcp.clients import Cloud
+from services.core.errors import SourceUnavailable
+from services.gcp.clients import Clients
 
 
-def _identity(cloud: Cloud, url: str) -> dict[str, str]:
+def fetch_auth_headers(clients: Clients, url: str) -> dict[str, str]:
     """Cloud Run wants an ID token for its own address; the sandbox wants none."""
-    if cloud.settings.in_sandbox or not url.startswith("https://"):
+    if clients.settings.in_sandbox or not url.startswith("https://"):
         return {}
     try:
         token = id_token.fetch_id_token(google.auth.transport.requests.Request(), url)
     except GoogleAuthError as error:
-        raise SourceUnreadable(
+        raise SourceUnavailable(
             f"No ID token for {url} could be made ({type(error).__name__}).",
             "Run as a service account that may invoke it.",
         ) from error

@@ -11,35 +11,35 @@ from datetime import UTC, datetime
 
 from google.cloud.logging_v2.resource import Resource
 
-from services.gcp.clients import Cloud
+from services.gcp.clients import Clients
 
 _FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
 
-class _ToSandbox(logging.Handler):
+class SandboxLogHandler(logging.Handler):
     """Sends lines to Logging in batches from a thread of its own; stamped with the night's clock, not the machine's."""
 
-    def __init__(self, cloud: Cloud, service: str, revision: str) -> None:
+    def __init__(self, clients: Clients, service: str, revision: str) -> None:
         super().__init__()
-        self._cloud, self._lines = cloud, queue.SimpleQueue[tuple[datetime, str]]()
+        self._clients, self._queue = clients, queue.SimpleQueue[tuple[datetime, str]]()
         self._resource = Resource(
             type="cloud_run_revision",
-            labels={"service_name": service, "revision_name": revision, "location": cloud.settings.region},
+            labels={"service_name": service, "revision_name": revision, "location": clients.settings.region},
         )
         threading.Thread(target=self._send, name="log lines", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        at = self._cloud.now()
+        at = self._clients.now()
         text = f"{at:%Y-%m-%d %H:%M:%S} - {record.name} - {record.levelname} - {record.getMessage()}"
-        self._lines.put((at, text))
+        self._queue.put((at, text))
 
     def _send(self) -> None:
-        logger = self._cloud.logging.logger("run.googleapis.com%2Fstdout")
+        logger = self._clients.logging.logger("run.googleapis.com%2Fstdout")
         while True:
-            lines = [self._lines.get()]
+            lines = [self._queue.get()]
             time.sleep(0.3)
-            while not self._lines.empty() and len(lines) < 500:
-                lines.append(self._lines.get())
+            while not self._queue.empty() and len(lines) < 500:
+                lines.append(self._queue.get())
             try:
                 batch = logger.batch()
                 for at, text in lines:
@@ -49,15 +49,15 @@ class _ToSandbox(logging.Handler):
                 print(f"log lines were not sent: {error}", file=sys.stderr)
 
 
-def set_up(cloud: Cloud, service: str, revision: str) -> None:
+def configure_logging(clients: Clients, service: str, revision: str) -> None:
     """Log to stdout, and in the sandbox to its Logging too."""
     stdout = logging.StreamHandler(sys.stdout)
     formatter = logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S")
     formatter.converter = lambda *_: datetime.now(UTC).timetuple()
     stdout.setFormatter(formatter)
     handlers: list[logging.Handler] = [stdout]
-    if cloud.settings.in_sandbox:
-        handlers.append(_ToSandbox(cloud, service, revision))
+    if clients.settings.in_sandbox:
+        handlers.append(SandboxLogHandler(clients, service, revision))
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
-    for noisy in ("httpx", "urllib3", "google", "uvicorn.access"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for logger_name in ("httpx", "urllib3", "google", "uvicorn.access"):
+        logging.getLogger(logger_name).setLevel(logging.WARNING)

@@ -19,16 +19,16 @@ from typing import Any, Generic, TypeVar
 
 from google.cloud import bigquery
 
-from services.core.errors import SourceUnreadable
+from services.core.errors import SourceUnavailable
 
 T = TypeVar("T")
 
-LOOK_EVERY_S = 3.0  # how often a table is asked whether it has changed, whoever looks
-LOOK_AT_OURS_S = 0.5  # the same for our own records: what was just done must be seen
-STREAMED_FOR_S = 15.0  # how long an answer holds while rows are being streamed into its table
-LOG_REFRESHES, LOG_READS, LOG_SPAN_S = 6, 30, 60.0
-FOREVER, PAST = float("inf"), float("-inf")
-MOST_ROWS = 200_000  # in all answers kept, some 140 MiB at 710 bytes a row of a night; what was not looked at for longest goes first
+VERSION_TTL_S = 3.0  # how often a table is asked whether it has changed, whoever looks
+OWN_TABLE_VERSION_TTL_S = 0.5  # the same for our own records: what was just done must be seen
+STREAMING_TTL_S = 15.0  # how long an answer holds while rows are being streamed into its table
+MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_READS_PER_MIN, LOG_QUOTA_WINDOW_S = 6, 30, 60.0
+NEVER_EXPIRES, EXPIRED = float("inf"), float("-inf")
+MAX_CACHED_ROWS = 200_000  # in all answers kept, some 140 MiB at 710 bytes a row of a night; what was not looked at for longest goes first
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Version:
     """What a table says of itself for nothing; `mark` is equal as long as the table has not changed."""
 
     table: bigquery.Table
-    mark: tuple[Any, ...]
+    fingerprint: tuple[Any, ...]
     age_s: float = 0.0  # how long ago it was asked
 
     @property
@@ -45,145 +45,147 @@ class Version:
 
 
 @dataclass
-class _Held(Generic[T]):
+class _Entry(Generic[T]):
     value: T
-    marks: tuple[Any, ...]
-    until_s: float
-    rows: int
+    fingerprints: tuple[Any, ...]
+    expires_at_s: float
+    row_count: int
 
 
 @dataclass
-class Bill:
+class UsageCounter:
     """What this process has asked since it began."""
 
     since: datetime
     queries: int = 0
     bytes_billed: int = 0
-    log_reads: deque[float] = field(default_factory=deque)  # those of the last minute
+    log_read_times: deque[float] = field(default_factory=deque)  # those of the last minute
 
-    def query(self, billed: int) -> None:
+    def record_query(self, bytes_billed: int) -> None:
         self.queries += 1
-        self.bytes_billed += billed
+        self.bytes_billed += bytes_billed
 
 
-class Kept:
+class ReadCache:
     """One process's memory of what it has read. `tick` is a monotonic clock in seconds."""
 
-    def __init__(self, tick: Callable[[], float] = time.monotonic, since: datetime | None = None) -> None:
-        self._tick = tick
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, since: datetime | None = None) -> None:
+        self._monotonic = monotonic
         self._lock = Lock()
-        self._asking: dict[Hashable, Lock] = {}
+        self._key_locks: dict[Hashable, Lock] = {}
         self._versions: dict[str, tuple[float, Version]] = {}
-        self._held: OrderedDict[Hashable, _Held[Any]] = OrderedDict()
-        self._rows = 0
-        self.bill = Bill(since or datetime.now(UTC))
+        self._entries: OrderedDict[Hashable, _Entry[Any]] = OrderedDict()
+        self._row_count = 0
+        self.usage = UsageCounter(since or datetime.now(UTC))
 
-    def tables_again(self) -> None:
+    def expire_table_versions(self) -> None:
         """The next question asks its tables whether they have changed, however short ago they were asked."""
         with self._lock:
             self._versions.clear()
 
-    def look_again(self) -> None:
+    def invalidate(self) -> None:
         """Somebody has acted: the next question asks its tables and the log whether they have changed."""
-        self.tables_again()
+        self.expire_table_versions()
         with self._lock:
-            for held in self._held.values():
-                held.until_s = FOREVER if held.until_s == FOREVER else PAST
+            for entry in self._entries.values():
+                entry.expires_at_s = NEVER_EXPIRES if entry.expires_at_s == NEVER_EXPIRES else EXPIRED
 
-    def log_reads(self) -> int:
+    def log_reads_last_minute(self) -> int:
         """How often the log was read within the last minute."""
         with self._lock:
-            return self._recent_log_reads()
+            return self._count_recent_log_reads()
 
-    def version(self, name: str, look: Callable[[str], bigquery.Table], every_s: float = LOOK_EVERY_S) -> Version:
+    def table_version(
+        self, table_name: str, fetch_table: Callable[[str], bigquery.Table], max_age_s: float = VERSION_TTL_S
+    ) -> Version:
         """A table's version, asked at most every `every_s` seconds; raises what `look` raises."""
-        with self._one_at_a_time(("version", name)):
-            now = self._tick()
-            asked_s, known = self._versions.get(name, (PAST, None))
-            if known is None or now - asked_s > every_s:
-                table = look(name)
-                asked_s, known = self._versions[name] = now, version_of(table)
-            return replace(known, age_s=now - asked_s)
+        with self._single_flight(("version", table_name)):
+            now = self._monotonic()
+            fetched_at_s, cached = self._versions.get(table_name, (EXPIRED, None))
+            if cached is None or now - fetched_at_s > max_age_s:
+                table = fetch_table(table_name)
+                fetched_at_s, cached = self._versions[table_name] = now, make_version(table)
+            return replace(cached, age_s=now - fetched_at_s)
 
-    def answer(
-        self, key: Hashable, versions: tuple[Version, ...], ask: Callable[[], T], rows_of: Callable[[T], int]
+    def cached_rows(
+        self, key: Hashable, versions: tuple[Version, ...], fetch: Callable[[], T], count_rows: Callable[[T], int]
     ) -> tuple[T, bool]:
         """The kept answer while its tables stay the same, else what `ask` gives; and whether it was kept."""
-        marks = tuple(version.mark for version in versions)
-        holds_s = STREAMED_FOR_S if any(version.streaming for version in versions) else FOREVER
-        return self._ask(key, marks, holds_s, ask, rows_of)
+        fingerprints = tuple(version.fingerprint for version in versions)
+        ttl_s = STREAMING_TTL_S if any(version.streaming for version in versions) else NEVER_EXPIRES
+        return self._get_or_fetch(key, fingerprints, ttl_s, fetch, count_rows)
 
-    def lines(self, key: Hashable, holds_s: float, read: Callable[[], T], rows_of: Callable[[T], int]) -> T:
+    def cached_log_lines(self, key: Hashable, ttl_s: float, read: Callable[[], T], count_rows: Callable[[T], int]) -> T:
         """Log lines, read again after `holds_s`. Beyond the reads that a minute admits, the older lines stay.
 
         A search that was never made raises SourceUnreadable then: no line is not what was found.
         """
 
-        def within_bounds() -> T:
-            old: _Held[T] | None = self._held.get(key)
-            if self._may_read_log(LOG_READS if old is None else LOG_REFRESHES):
+        def read_within_quota() -> T:
+            cached: _Entry[T] | None = self._entries.get(key)
+            if self._within_log_quota(MAX_LOG_READS_PER_MIN if cached is None else MAX_LOG_REFRESHES_PER_MIN):
                 return read()
-            if old is not None:
-                return old.value
-            raise SourceUnreadable(
-                f"The log was read {LOG_READS} times within a minute, which is the most that this desk asks.",
+            if cached is not None:
+                return cached.value
+            raise SourceUnavailable(
+                f"The log was read {MAX_LOG_READS_PER_MIN} times within a minute, which is the most that this desk asks.",
                 "It is read again within a minute; this page looks by itself.",
             )
 
-        return self._ask(key, (), holds_s, within_bounds, rows_of)[0]
+        return self._get_or_fetch(key, (), ttl_s, read_within_quota, count_rows)[0]
 
-    def _ask(
+    def _get_or_fetch(
         self,
         key: Hashable,
-        marks: tuple[Any, ...],
-        holds_s: float,
-        ask: Callable[[], T],
-        rows_of: Callable[[T], int],
+        fingerprints: tuple[Any, ...],
+        ttl_s: float,
+        fetch: Callable[[], T],
+        count_rows: Callable[[T], int],
     ) -> tuple[T, bool]:
-        with self._one_at_a_time(key):
-            held = self._held.get(key)
-            if held is not None and held.marks == marks and self._tick() <= held.until_s:
-                self._held.move_to_end(key)
-                return held.value, True
-            value = ask()
-            self._hold(key, _Held(value, marks, self._tick() + holds_s, rows_of(value)))
+        with self._single_flight(key):
+            entry = self._entries.get(key)
+            if entry is not None and entry.fingerprints == fingerprints and self._monotonic() <= entry.expires_at_s:
+                self._entries.move_to_end(key)
+                return entry.value, True
+            value = fetch()
+            self._store(key, _Entry(value, fingerprints, self._monotonic() + ttl_s, count_rows(value)))
             return value, False
 
-    def _hold(self, key: Hashable, held: _Held[Any]) -> None:
+    def _store(self, key: Hashable, entry: _Entry[Any]) -> None:
         with self._lock:
-            before = self._held.pop(key, None)
-            self._rows += held.rows - (before.rows if before else 0)
-            self._held[key] = held
-            while self._rows > MOST_ROWS and len(self._held) > 1:
-                self._rows -= self._held.popitem(last=False)[1].rows
+            previous = self._entries.pop(key, None)
+            self._row_count += entry.row_count - (previous.row_count if previous else 0)
+            self._entries[key] = entry
+            while self._row_count > MAX_CACHED_ROWS and len(self._entries) > 1:
+                self._row_count -= self._entries.popitem(last=False)[1].row_count
 
-    def _may_read_log(self, most: int) -> bool:
+    def _within_log_quota(self, max_reads: int) -> bool:
         with self._lock:
-            if self._recent_log_reads() >= most:
+            if self._count_recent_log_reads() >= max_reads:
                 return False
-            self.bill.log_reads.append(self._tick())
+            self.usage.log_read_times.append(self._monotonic())
             return True
 
-    def _recent_log_reads(self) -> int:
-        reads, until = self.bill.log_reads, self._tick() - LOG_SPAN_S
-        while reads and reads[0] <= until:
-            reads.popleft()
-        return len(reads)
+    def _count_recent_log_reads(self) -> int:
+        read_times, cutoff = self.usage.log_read_times, self._monotonic() - LOG_QUOTA_WINDOW_S
+        while read_times and read_times[0] <= cutoff:
+            read_times.popleft()
+        return len(read_times)
 
     @contextmanager
-    def _one_at_a_time(self, key: Hashable) -> Iterator[None]:
+    def _single_flight(self, key: Hashable) -> Iterator[None]:
         """Of many who ask the same at once, one asks and the others get its answer."""
         with self._lock:
-            lock = self._asking.setdefault(key, Lock())
+            lock = self._key_locks.setdefault(key, Lock())
         with lock:
             yield
         with self._lock:
             if not lock.locked():
-                self._asking.pop(key, None)
+                self._key_locks.pop(key, None)
 
 
-def version_of(table: bigquery.Table) -> Version:
+def make_version(table: bigquery.Table) -> Version:
     """A table's version, as it tells it now."""
     buffer = table.streaming_buffer
-    streamed = None if buffer is None else (buffer.estimated_rows, buffer.oldest_entry_time)
-    return Version(table, (str(table.reference), table.modified, table.num_rows, streamed))
+    buffer_state = None if buffer is None else (buffer.estimated_rows, buffer.oldest_entry_time)
+    return Version(table, (str(table.reference), table.modified, table.num_rows, buffer_state))

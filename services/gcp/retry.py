@@ -17,40 +17,40 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Policy:
+class RetryPolicy:
     """How often and how long: `retries` after the first try, within `budget_s` seconds."""
 
     retries: int = 3
-    base_s: float = 5.0
-    cap_s: float = 120.0
+    base_backoff_s: float = 5.0
+    max_backoff_s: float = 120.0
     budget_s: float = 600.0
     sleep: Callable[[float], None] = time.sleep
     rng: Callable[[], float] = random.random
 
-    def pause_s(self, attempt: int) -> float:
+    def backoff_s(self, attempt: int) -> float:
         """Seconds before retry number `attempt` (1 is the first): anywhere between 0 and the doubled base."""
-        return self.rng() * min(self.cap_s, self.base_s * 2 ** (attempt - 1))
+        return self.rng() * min(self.max_backoff_s, self.base_backoff_s * 2 ** (attempt - 1))
 
 
-NO_RETRY = Policy(retries=0)
+NO_RETRY = RetryPolicy(retries=0)
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether another try may succeed: rate limits, full queues, passing trouble, lost connections; never a permanent error."""
     if isinstance(error, OnCallError):
         cause = error.__cause__
-        return cause is not None and may_pass(cause)
+        return cause is not None and is_transient(cause)
     return isinstance(error, Exception) and classify_exception(error) is ErrorClass.RETRY
 
 
-def retrying(policy: Policy, work: Callable[[], T]) -> T:
+def call_with_retry(policy: RetryPolicy, work: Callable[[], T]) -> T:
     """Do `work`, again where its error may pass; the last error is raised as it came."""
 
     def wait(state: RetryCallState) -> float:
-        return policy.pause_s(state.attempt_number)
+        return policy.backoff_s(state.attempt_number)
 
     attempts = Retrying(
-        retry=retry_if_exception(may_pass),
+        retry=retry_if_exception(is_transient),
         stop=stop_after_attempt(policy.retries + 1) | stop_after_delay(policy.budget_s),
         wait=wait,
         sleep=policy.sleep,

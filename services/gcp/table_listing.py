@@ -17,26 +17,26 @@ from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Table
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.core.errors import CatalogError, MissingInWarehouse
-from services.gcp.clients import Cloud
+from services.core.errors import CatalogError, TableNotFound
+from services.gcp.clients import Clients
 
-MOST_LISTED = 20_000  # rows of a table that is listed whole; a larger one is asked by SQL
-MOST_PARTITIONS = 31
-_FORM = re.compile(r"SELECT (?P<columns>.+?) FROM (?P<table>\w+\.\w+)(?: WHERE (?P<where>.+))?", re.DOTALL)
+MAX_LISTED_ROWS = 20_000  # rows of a table that is listed whole; a larger one is asked by SQL
+MAX_PARTITIONS = 31
+_SELECT_STATEMENT = re.compile(r"SELECT (?P<columns>.+?) FROM (?P<table>\w+\.\w+)(?: WHERE (?P<where>.+))?", re.DOTALL)
 _COLUMN = re.compile(r"(\w+)(?: AS (\w+))?")
 _CONDITION = re.compile(r"(\w+) (=|<|<=|>|>=) @(\w+)")
-_HOLDS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+_OPERATORS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 @dataclass(frozen=True)
 class Condition:
     column: str
-    sign: str
+    op: str
     param: str
 
 
 @dataclass(frozen=True)
-class Plain:
+class ListableQuery:
     """The parts of a plain query: `columns` as (column, name in the answer)."""
 
     columns: tuple[tuple[str, str], ...]
@@ -44,81 +44,99 @@ class Plain:
     conditions: tuple[Condition, ...]
 
     @property
-    def needed(self) -> set[str]:
-        return {column for column, _ in self.columns} | {each.column for each in self.conditions}
+    def required_columns(self) -> set[str]:
+        return {column for column, _ in self.columns} | {condition.column for condition in self.conditions}
 
 
-def parse(name: str, sql: str) -> Plain:
+def parse(name: str, sql: str) -> ListableQuery:
     """The parts of `sql`; raises CatalogError when it is not plain."""
-    form = _FORM.fullmatch(" ".join(sql.split()))
-    columns = [_COLUMN.fullmatch(part.strip()) for part in form["columns"].split(",")] if form else []
-    conditions = [_CONDITION.fullmatch(part) for part in (form["where"] or "").split(" AND ") if part] if form else []
-    if form is None or None in columns or None in conditions:
+    match = _SELECT_STATEMENT.fullmatch(" ".join(sql.split()))
+    columns = [_COLUMN.fullmatch(part.strip()) for part in match["columns"].split(",")] if match else []
+    conditions = [_CONDITION.fullmatch(part) for part in (match["where"] or "").split(" AND ") if part] if match else []
+    if match is None or None in columns or None in conditions:
         raise CatalogError(f"{name} says @plain, but it is more than columns of one table under simple conditions.")
-    return Plain(
+    return ListableQuery(
         tuple((c[1], c[2] or c[1]) for c in columns if c),
-        form["table"],
+        match["table"],
         tuple(Condition(c[1], c[2], c[3]) for c in conditions if c),
     )
 
 
-def places(plain: Plain, table: Table, params: Mapping[str, Any]) -> tuple[str, ...] | None:
+def partitions_to_list(query: ListableQuery, table: Table, params: Mapping[str, Any]) -> tuple[str, ...] | None:
     """What to list: the partitions that the conditions leave, or the whole of a small table; None: ask by SQL.
 
     Rows in a streaming buffer stand in no partition yet, so such a table is listed whole or not at all.
     """
-    by = table.time_partitioning
-    if table.table_type not in (None, "TABLE") or not plain.needed <= {column.name for column in table.schema}:
+    partitioning = table.time_partitioning
+    if table.table_type not in (None, "TABLE") or not query.required_columns <= {
+        column.name for column in table.schema
+    }:
         return None
-    if by is not None and by.type_ == "DAY" and by.field and table.streaming_buffer is None:
-        days = _days([c for c in plain.conditions if c.column == by.field], params)
+    if (
+        partitioning is not None
+        and partitioning.type_ == "DAY"
+        and partitioning.field
+        and table.streaming_buffer is None
+    ):
+        days = _partition_days([c for c in query.conditions if c.column == partitioning.field], params)
         if days is not None:
-            return tuple(f"{plain.table}${day:%Y%m%d}" for day in days)
-    return (plain.table,) if (table.num_rows or 0) <= MOST_LISTED else None
+            return tuple(f"{query.table}${day:%Y%m%d}" for day in days)
+    return (query.table,) if (table.num_rows or 0) <= MAX_LISTED_ROWS else None
 
 
-def rows(cloud: Cloud, plain: Plain, table: Table, params: Mapping[str, Any]) -> tuple[dict[str, Any], ...] | None:
+def list_matching_rows(
+    clients: Clients, query: ListableQuery, table: Table, params: Mapping[str, Any]
+) -> tuple[dict[str, Any], ...] | None:
     """The rows that the query would give, in no order; None when the table does not lend itself to it."""
-    where = places(plain, table, params)
-    if where is None:
+    partitions = partitions_to_list(query, table, params)
+    if partitions is None:
         return None
-    limit_s = cloud.settings.query_timeout_s
-    retry, wanted = DEFAULT_RETRY.with_timeout(limit_s), [c for c in table.schema if c.name in plain.needed]
-    found: list[dict[str, Any]] = []
-    for place in where:
-        listed = cloud.bigquery.list_rows(place, selected_fields=wanted, page_size=10_000, retry=retry, timeout=limit_s)
-        found += _chosen(plain, listed, params)
-    return tuple(found)
+    timeout_s = clients.settings.query_timeout_s
+    retry, selected_fields = (
+        DEFAULT_RETRY.with_timeout(timeout_s),
+        [c for c in table.schema if c.name in query.required_columns],
+    )
+    matching_rows: list[dict[str, Any]] = []
+    for partition in partitions:
+        listed_rows = clients.bigquery.list_rows(
+            partition, selected_fields=selected_fields, page_size=10_000, retry=retry, timeout=timeout_s
+        )
+        matching_rows += _filter_rows(query, listed_rows, params)
+    return tuple(matching_rows)
 
 
-def look(cloud: Cloud, table: str) -> Table:
+def fetch_table(clients: Clients, table: str) -> Table:
     """What a table tells of itself (tables.get, free): its columns, partitions, rows, and when it was last changed."""
-    limit_s = cloud.settings.query_timeout_s
+    timeout_s = clients.settings.query_timeout_s
     try:
-        return cloud.bigquery.get_table(table, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s)
-    except NotFound as gone:
-        raise MissingInWarehouse(
-            f"Table {cloud.settings.project}.{table} was not found.", "Check the project, dataset and table names."
-        ) from gone
+        return clients.bigquery.get_table(table, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s)
+    except NotFound as error:
+        raise TableNotFound(
+            f"Table {clients.settings.project}.{table} was not found.", "Check the project, dataset and table names."
+        ) from error
 
 
-def _chosen(plain: Plain, listed: Iterable[Mapping[str, Any]], params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _filter_rows(
+    query: ListableQuery, listed_rows: Iterable[Mapping[str, Any]], params: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     """The rows that meet the conditions, under the answer's names. As in SQL, NULL meets none."""
-    for row in listed:
-        compared = [(row[each.column], _HOLDS[each.sign], params[each.param]) for each in plain.conditions]
-        if all(value is not None and holds(value, wanted) for value, holds, wanted in compared):
-            yield {name: row[column] for column, name in plain.columns}
+    for row in listed_rows:
+        comparisons = [
+            (row[condition.column], _OPERATORS[condition.op], params[condition.param]) for condition in query.conditions
+        ]
+        if all(value is not None and compare(value, expected) for value, compare, expected in comparisons):
+            yield {name: row[column] for column, name in query.columns}
 
 
-def _days(conditions: list[Condition], params: Mapping[str, Any]) -> list[date] | None:
+def _partition_days(conditions: list[Condition], params: Mapping[str, Any]) -> list[date] | None:
     """The days on which the partition's column can lie; None when they are not bounded, or too many."""
-    low = [_day(params[c.param]) for c in conditions if c.sign in ("=", ">", ">=")]
-    high = [_day(params[c.param]) for c in conditions if c.sign in ("=", "<", "<=")]
-    if not low or not high:
+    lower_bounds = [_to_utc_date(params[c.param]) for c in conditions if c.op in ("=", ">", ">=")]
+    upper_bounds = [_to_utc_date(params[c.param]) for c in conditions if c.op in ("=", "<", "<=")]
+    if not lower_bounds or not upper_bounds:
         return None
-    span = (min(high) - max(low)).days + 1
-    return [max(low) + timedelta(days=i) for i in range(span)] if span <= MOST_PARTITIONS else None
+    day_count = (min(upper_bounds) - max(lower_bounds)).days + 1
+    return [max(lower_bounds) + timedelta(days=i) for i in range(day_count)] if day_count <= MAX_PARTITIONS else None
 
 
-def _day(value: date) -> date:
+def _to_utc_date(value: date) -> date:
     return value.astimezone(UTC).date() if isinstance(value, datetime) else value

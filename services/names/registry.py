@@ -9,9 +9,9 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
-from services.core.result import Source
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
+from services.core.result import DataSource
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Alias:
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegistryRow:
     """One row of the registry: a player on a team in a season."""
 
     player_id: str | None
@@ -52,38 +52,38 @@ class Registered:
 
 
 @dataclass(frozen=True)
-class Book:
+class NameRegistry:
     """All names at one moment."""
 
     aliases: tuple[Alias, ...]
-    registered: tuple[Registered, ...]
-    sources: tuple[Source, ...] = field(default=(), compare=False)
+    registered: tuple[RegistryRow, ...]
+    sources: tuple[DataSource, ...] = field(default=(), compare=False)
 
     @cached_property
     def lookups(self) -> frozenset[str]:
-        return frozenset(each.lookup for each in self.registered)
+        return frozenset(row.lookup for row in self.registered)
 
     @cached_property
-    def by_lookup(self) -> Mapping[str, tuple[Registered, ...]]:
-        found: dict[str, list[Registered]] = defaultdict(list)
-        for each in self.registered:
-            found[each.lookup].append(each)
-        return {lookup: tuple(rows) for lookup, rows in found.items()}
+    def by_lookup(self) -> Mapping[str, tuple[RegistryRow, ...]]:
+        rows_by_lookup: dict[str, list[RegistryRow]] = defaultdict(list)
+        for row in self.registered:
+            rows_by_lookup[row.lookup].append(row)
+        return {lookup: tuple(rows) for lookup, rows in rows_by_lookup.items()}
 
     @cached_property
     def active(self) -> Mapping[str, frozenset[str]]:
         """Each active alias with its canonical names; more than one is a fault that a check names."""
-        return active_aliases(vars(each) for each in self.aliases)
+        return active_aliases(vars(alias) for alias in self.aliases)
 
     @cached_property
-    def aliases_to(self) -> Counter[str]:
+    def alias_counts(self) -> Counter[str]:
         """How many active aliases lead to each name."""
         return Counter(canonical for canonicals in self.active.values() for canonical in canonicals)
 
-    def ids(self, lookup: str) -> frozenset[str]:
-        return frozenset(each.player_id for each in self.by_lookup.get(lookup, ()) if each.player_id)
+    def player_ids(self, lookup: str) -> frozenset[str]:
+        return frozenset(row.player_id for row in self.by_lookup.get(lookup, ()) if row.player_id)
 
-    def display(self, lookup: str) -> str:
+    def display_name(self, lookup: str) -> str:
         """A registered player's name as people write it; the lookup itself for one that is not registered."""
         rows = self.by_lookup.get(lookup, ())
         return rows[0].name if rows else lookup
@@ -91,43 +91,50 @@ class Book:
 
 def active_aliases(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
     """Each active alias with its canonical names, from the rows of the question `aliases.book`."""
-    found: dict[str, set[str]] = defaultdict(set)
+    canonicals_by_alias: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row["active"] and row["alias"] and row["canonical"]:
-            found[row["alias"]].add(row["canonical"])
-    return {alias: frozenset(canonicals) for alias, canonicals in found.items()}
+            canonicals_by_alias[row["alias"]].add(row["canonical"])
+    return {alias: frozenset(canonicals) for alias, canonicals in canonicals_by_alias.items()}
 
 
-def read_book(cloud: Cloud) -> Book:
+def read_registry(clients: Clients) -> NameRegistry:
     """Every alias and every registered player; raises OnCallError when either table cannot be read."""
-    aliases, registry = catalog.run(cloud, "aliases.book"), catalog.run(cloud, "registry.book")
-    return Book(
-        tuple(sorted((_alias(row) for row in aliases.rows if row["alias"] and row["canonical"]), key=lambda a: a.pair)),
-        tuple(sorted((_registered(row) for row in registry.rows if row["lookup"]), key=_order)),
-        (aliases.source, registry.source),
+    alias_result, registry_result = (
+        query_catalog.run_query(clients, "aliases.book"),
+        query_catalog.run_query(clients, "registry.book"),
+    )
+    return NameRegistry(
+        tuple(
+            sorted(
+                (_to_alias(row) for row in alias_result.rows if row["alias"] and row["canonical"]), key=lambda a: a.pair
+            )
+        ),
+        tuple(sorted((_to_registry_row(row) for row in registry_result.rows if row["lookup"]), key=_registry_sort_key)),
+        (alias_result.source, registry_result.source),
     )
 
 
-def _alias(row: Mapping[str, Any]) -> Alias:
+def _to_alias(row: Mapping[str, Any]) -> Alias:
     """One row; what a live table leaves empty is told by what it has."""
-    shown = {
+    defaults = {
         "active": bool(row["active"]),
         "alias_display": row["alias_display"] or row["alias"],
         "canonical_display": row["canonical_display"] or row["canonical"],
         "created_by": row["created_by"] or "",
     }
-    return Alias(**{**row, **shown})
+    return Alias(**{**row, **defaults})
 
 
-def _registered(row: Mapping[str, Any]) -> Registered:
-    shown = {"name": row["name"] or row["lookup"], "team": row["team"] or "", "season": row["season"] or ""}
-    return Registered(**{**row, **shown})
+def _to_registry_row(row: Mapping[str, Any]) -> RegistryRow:
+    defaults = {"name": row["name"] or row["lookup"], "team": row["team"] or "", "season": row["season"] or ""}
+    return RegistryRow(**{**row, **defaults})
 
 
-def _order(each: Registered) -> tuple[str, str, str]:
-    return each.lookup, each.season, each.team
+def _registry_sort_key(row: RegistryRow) -> tuple[str, str, str]:
+    return row.lookup, row.season, row.team
 
 
-def as_row(alias: Alias) -> dict[str, Any]:
+def alias_to_dict(alias: Alias) -> dict[str, Any]:
     """One alias as plain values, for the record and for the statement that writes it."""
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(alias).items()}

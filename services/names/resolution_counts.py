@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from services.core.result import Source
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
+from services.core.result import DataSource
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
 
 
 @dataclass(frozen=True)
-class Effect:
+class ResolutionCounts:
     """Names of the odds on one date, or on several together, by the way they lead."""
 
     exact: int
@@ -20,27 +20,31 @@ class Effect:
     unresolved: int
 
     @property
-    def names(self) -> int:
+    def name_count(self) -> int:
         return self.exact + self.by_alias + self.unresolved
 
-    def __add__(self, other: Effect) -> Effect:
-        return Effect(self.exact + other.exact, self.by_alias + other.by_alias, self.unresolved + other.unresolved)
+    def __add__(self, other: ResolutionCounts) -> ResolutionCounts:
+        return ResolutionCounts(
+            self.exact + other.exact, self.by_alias + other.by_alias, self.unresolved + other.unresolved
+        )
 
 
 @dataclass(frozen=True)
-class Effects:
+class CountsByDate:
     """The effect on each date that has odds."""
 
-    by_date: Mapping[date, Effect]
-    source: Source
+    by_date: Mapping[date, ResolutionCounts]
+    source: DataSource
 
     @property
-    def together(self) -> Effect:
-        return sum(self.by_date.values(), Effect(0, 0, 0))
+    def total(self) -> ResolutionCounts:
+        return sum(self.by_date.values(), ResolutionCounts(0, 0, 0))
 
 
-def read_effects(cloud: Cloud, first: date, last: date) -> Effects:
+def read_resolution_counts(clients: Clients, first: date, last: date) -> CountsByDate:
     """How the names of the odds lead on each date from `first` to `last`; raises OnCallError."""
-    answer = catalog.run(cloud, "aliases.effect", first_date=first, last_date=last)
-    counts = {row["game_date"]: Effect(row["exact"], row["by_alias"], row["unresolved"]) for row in answer.rows}
-    return Effects(counts, answer.source)
+    result = query_catalog.run_query(clients, "aliases.effect", first_date=first, last_date=last)
+    counts = {
+        row["game_date"]: ResolutionCounts(row["exact"], row["by_alias"], row["unresolved"]) for row in result.rows
+    }
+    return CountsByDate(counts, result.source)

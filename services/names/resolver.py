@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
 
 
-class How(StrEnum):
+class ResolutionMethod(StrEnum):
     """The way by which a name was found."""
 
     EXACT = "exact"
@@ -22,24 +22,24 @@ class How(StrEnum):
 class Resolution:
     """Where a name leads. `lookup` is None when it leads nowhere."""
 
-    how: How
+    method: ResolutionMethod
     lookup: str | None
 
 
-def resolve(name: str, known: Collection[str], aliases: Mapping[str, Collection[str]]) -> Resolution:
+def resolve(name: str, known_lookups: Collection[str], aliases: Mapping[str, Collection[str]]) -> Resolution:
     """Where `name` leads among the `known` lookups. `aliases`: each active alias with its canonical names.
 
     One hop and no further, so a chain or a cycle cannot hold it up; an alias of two canonicals, or of itself, leads nowhere.
     """
-    if name in known:
-        return Resolution(How.EXACT, name)
+    if name in known_lookups:
+        return Resolution(ResolutionMethod.EXACT, name)
     canonicals = set(aliases.get(name, ())) - {name}
-    if len(canonicals) == 1 and (canonical := canonicals.pop()) in known:
-        return Resolution(How.ALIAS, canonical)
-    return Resolution(How.UNRESOLVED, None)
+    if len(canonicals) == 1 and (canonical := canonicals.pop()) in known_lookups:
+        return Resolution(ResolutionMethod.ALIAS, canonical)
+    return Resolution(ResolutionMethod.UNRESOLVED, None)
 
 
-def read_resolutions(cloud: Cloud, names: Collection[str]) -> Mapping[str, Resolution]:
+def read_resolutions(clients: Clients, names: Collection[str]) -> Mapping[str, Resolution]:
     """The same answers from the warehouse, for a processor that has no book at hand; raises OnCallError."""
-    rows = catalog.run(cloud, "aliases.resolved", names=sorted(set(names))).rows
-    return {row["name"]: Resolution(How(row["how"]), row["lookup"]) for row in rows}
+    rows = query_catalog.run_query(clients, "aliases.resolved", names=sorted(set(names))).rows
+    return {row["name"]: Resolution(ResolutionMethod(row["how"]), row["lookup"]) for row in rows}

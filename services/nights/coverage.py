@@ -6,15 +6,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from services.core.clock import night_of
-from services.core.result import Health, Source
+from services.core.clock import to_game_date
+from services.core.result import DataSource, Health
 from services.core.settings import Settings
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.names.resolution_counts import Effect
-from services.nights.player_stages import Night, PlayerNight, Stage
-from services.policy.coverage_thresholds import judge
-from services.policy.eligibility import MINUTES_NEEDED
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.names.resolution_counts import ResolutionCounts
+from services.nights.player_stages import NightStatus, PlayerStatus, Stage
+from services.policy.coverage_thresholds import classify_coverage
+from services.policy.eligibility import MIN_AVERAGE_MINUTES
 
 
 @dataclass(frozen=True)
@@ -27,94 +27,96 @@ class Funnel:
 
 
 @dataclass(frozen=True)
-class DayCoverage:
+class NightCoverage:
     """One game date of the history. Percentages are None when their denominator is 0 or unknown."""
 
     game_date: date
     games: int
-    lined: int
+    with_odds: int
     in_context: int
     eligible: int
     active: int
-    rows_active: int
+    active_rows: int
     by_system: tuple[tuple[str, int], ...]  # (system_id, players active)
     health: Health
-    names: Effect | None = None  # how the names of the odds led into the context; None: not known
+    resolution_counts: ResolutionCounts | None = None  # how the names of the odds led into the context; None: not known
 
-    def pct_of(self, denominator: int) -> float | None:
+    def active_pct(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
         return 100 * self.active / denominator if denominator else None
 
 
 @dataclass(frozen=True)
-class History:
-    days: tuple[DayCoverage, ...]
-    sources: tuple[Source, ...]
+class CoverageHistory:
+    days: tuple[NightCoverage, ...]
+    sources: tuple[DataSource, ...]
 
 
-def funnel(night: Night, settings: Settings) -> Funnel:
+def funnel(night: NightStatus, settings: Settings) -> Funnel:
     """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging."""
     eligible = [p for p in night.players if p.eligible]
     players = {
-        Stage.LINED: sum(bool(p.lined) for p in night.players),
+        Stage.WITH_ODDS: sum(bool(p.has_odds) for p in night.players),
         Stage.IN_CONTEXT: sum(bool(p.in_context) for p in night.players),
         Stage.ELIGIBLE: len(eligible),
-        Stage.REQUESTED: _count(eligible, [p.requested for p in eligible]),
-        Stage.GENERATED: _count(eligible, [p.generated_rows for p in eligible]),
-        Stage.STAGED: _staged(eligible),
-        Stage.WRITTEN: _count(eligible, [p.written_rows for p in eligible]),
-        Stage.ACTIVE: _count(eligible, [p.active_rows for p in eligible]),
+        Stage.REQUESTED: _count_reached(eligible, [p.requested for p in eligible]),
+        Stage.GENERATED: _count_reached(eligible, [p.generated_rows for p in eligible]),
+        Stage.STAGED: _count_staged(eligible),
+        Stage.WRITTEN: _count_reached(eligible, [p.written_rows for p in eligible]),
+        Stage.ACTIVE: _count_reached(eligible, [p.active_rows for p in eligible]),
     }
     if night.games == 0:
         return Funnel(night.game_date, players, Health.NONE_EXPECTED)
-    health = judge(players[Stage.ACTIVE], len(eligible), night.games, settings)
-    return Funnel(night.game_date, players, health if night.ran else Health.UNKNOWN)
+    health = classify_coverage(players[Stage.ACTIVE], len(eligible), night.games, settings)
+    return Funnel(night.game_date, players, health if night.was_run else Health.UNKNOWN)
 
 
-def _count(players: list[PlayerNight], values: list[bool | None] | list[int | None]) -> int | None:
+def _count_reached(players: list[PlayerStatus], values: list[bool | None] | list[int | None]) -> int | None:
     """How many are known to have reached a stage; None as soon as one of them is unknown."""
-    return None if any(v is None for v in values) and players else sum(bool(v) for v in values)
+    return None if any(value is None for value in values) and players else sum(bool(value) for value in values)
 
 
-def _staged(players: list[PlayerNight]) -> int | None:
+def _count_staged(players: list[PlayerStatus]) -> int | None:
     """Players known to have been staged; None when the evidence is gone (tables cleaned up, or the night never staged)."""
     staged = sum(bool(p.staged_rows) for p in players)
     return staged if staged and staged >= sum(bool(p.written_rows) for p in players) else None
 
 
-def read_history(cloud: Cloud, first: date, last: date) -> History:
+def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
     """Coverage of each date from `first` to `last`, days without games included; a date not run yet is unknown, not 0 %."""
-    told = catalog.run(cloud, "coverage.history", first_date=first, last_date=last, minutes_needed=MINUTES_NEEDED)
+    result = query_catalog.run_query(
+        clients, "coverage.history", first_date=first, last_date=last, minutes_needed=MIN_AVERAGE_MINUTES
+    )
     by_system: dict[date, list[tuple[str, int]]] = defaultdict(list)
-    for row in told.rows:
+    for row in result.rows:
         if row["system_id"] is not None:
             by_system[row["game_date"]].append((row["system_id"], row["system_players"]))
-    rows = {row["game_date"]: row for row in told.rows}
-    days = (first + timedelta(days=i) for i in range((last - first).days + 1))
-    tonight = night_of(cloud.now())
-    return History(
-        tuple(_day(cloud, day, rows.get(day), tuple(by_system[day]), day > tonight) for day in days),
-        (told.source,),
+    rows = {row["game_date"]: row for row in result.rows}
+    days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
+    tonight = to_game_date(clients.now())
+    return CoverageHistory(
+        tuple(_to_night_coverage(clients, day, rows.get(day), tuple(by_system[day]), day > tonight) for day in days),
+        (result.source,),
     )
 
 
-def _day(
-    cloud: Cloud, day: date, row: dict[str, int] | None, by_system: tuple[tuple[str, int], ...], to_come: bool
-) -> DayCoverage:
+def _to_night_coverage(
+    clients: Clients, day: date, row: dict[str, int] | None, by_system: tuple[tuple[str, int], ...], is_future: bool
+) -> NightCoverage:
     if row is None:
-        return DayCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
-    health = judge(row["active"], row["eligible"], row["games"], cloud.settings)
-    if to_come and not row["rows_written"]:
+        return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
+    health = classify_coverage(row["active"], row["eligible"], row["games"], clients.settings)
+    if is_future and not row["rows_written"]:
         health = Health.UNKNOWN
-    return DayCoverage(
+    return NightCoverage(
         game_date=day,
         games=row["games"],
-        lined=row["lined"],
+        with_odds=row["lined"],
         in_context=row["in_context"],
         eligible=row["eligible"],
         active=row["active"],
-        rows_active=row["rows_active"],
+        active_rows=row["rows_active"],
         by_system=by_system,
         health=health,
-        names=Effect(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
+        resolution_counts=ResolutionCounts(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
 
 
-def read_first_night(cloud: Cloud) -> date | None:
+def read_first_night(clients: Clients) -> date | None:
     """The first game date with players in context; None when nothing is stored yet."""
-    answer = catalog.run(cloud, "calendar.first_night")
-    return answer.rows[0]["first_night"] if answer.rows else None
+    result = query_catalog.run_query(clients, "calendar.first_night")
+    return result.rows[0]["first_night"] if result.rows else None

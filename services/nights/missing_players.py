@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.core.clock import ET
-from services.nights.player_stages import Night, PlayerNight, Stage
+from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 
 
-class Why(StrEnum):
+class LossReason(StrEnum):
     """Why a player is missing: the first stage it did not reach. See architecture.md §4."""
 
     NOT_IN_CONTEXT_ALIAS = "not in context, an alias would resolve it"
@@ -26,133 +26,150 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingPlayer:
     """One missing player: why, the stage where it was lost, the evidence in words, and what would repair it."""
 
-    player: PlayerNight
-    why: Why
-    lost_at: Stage
+    player: PlayerStatus
+    reason: LossReason
+    dropped_at: Stage
     evidence: str
     repair: str
-    expected: bool  # filtered out: missing on purpose, shown apart
+    intentional: bool  # filtered out: missing on purpose, shown apart
 
 
 @dataclass(frozen=True)
-class Account:
+class Balance:
     """The sum that must hold: expected = active + Σ classified + unexplained, over the eligible players."""
 
     expected: int
     active: int
-    classified: tuple[tuple[Why, int], ...]
+    classified: tuple[tuple[LossReason, int], ...]
     unexplained: int
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         return self.expected == self.active + sum(n for _, n in self.classified) + self.unexplained
 
 
-WORST_FIRST = (
-    Why.UNEXPLAINED,
-    Why.WRITE_REJECTED,
-    Why.NOT_CONSOLIDATED,
-    Why.INACTIVE,
-    Why.NEVER_REQUESTED,
-    Why.NOT_GENERATED,
-    Why.NOT_IN_CONTEXT_ALIAS,
-    Why.NOT_IN_CONTEXT,
-    Why.NOT_RUN_YET,
-    Why.FILTERED_OUT,
+REASONS_BY_SEVERITY = (
+    LossReason.UNEXPLAINED,
+    LossReason.WRITE_REJECTED,
+    LossReason.NOT_CONSOLIDATED,
+    LossReason.INACTIVE,
+    LossReason.NEVER_REQUESTED,
+    LossReason.NOT_GENERATED,
+    LossReason.NOT_IN_CONTEXT_ALIAS,
+    LossReason.NOT_IN_CONTEXT,
+    LossReason.NOT_RUN_YET,
+    LossReason.FILTERED_OUT,
 )
 
-_REPAIR = {
-    Why.UNEXPLAINED: "Read the logs of this player before re-running",
-    Why.WRITE_REJECTED: "Re-run this player through staging",
-    Why.NOT_CONSOLIDATED: "Consolidate the batch",
-    Why.INACTIVE: "Re-run this player; check what superseded the rows",
-    Why.NEVER_REQUESTED: "Run this player",
-    Why.NOT_GENERATED: "Mend the cause upstream, then run this player",
-    Why.NOT_IN_CONTEXT_ALIAS: "Apply aliases to the odds",
-    Why.NOT_IN_CONTEXT: "Add an alias, or confirm that the player is out",
-    Why.NOT_RUN_YET: "Start the run",
-    Why.FILTERED_OUT: "None: left out on purpose",
+_REPAIR_BY_REASON = {
+    LossReason.UNEXPLAINED: "Read the logs of this player before re-running",
+    LossReason.WRITE_REJECTED: "Re-run this player through staging",
+    LossReason.NOT_CONSOLIDATED: "Consolidate the batch",
+    LossReason.INACTIVE: "Re-run this player; check what superseded the rows",
+    LossReason.NEVER_REQUESTED: "Run this player",
+    LossReason.NOT_GENERATED: "Mend the cause upstream, then run this player",
+    LossReason.NOT_IN_CONTEXT_ALIAS: "Apply aliases to the odds",
+    LossReason.NOT_IN_CONTEXT: "Add an alias, or confirm that the player is out",
+    LossReason.NOT_RUN_YET: "Start the run",
+    LossReason.FILTERED_OUT: "None: left out on purpose",
 }
 
-_LOST_AT = {
-    Why.UNEXPLAINED: Stage.WRITTEN,
-    Why.WRITE_REJECTED: Stage.WRITTEN,
-    Why.NOT_CONSOLIDATED: Stage.WRITTEN,
-    Why.INACTIVE: Stage.ACTIVE,
-    Why.NEVER_REQUESTED: Stage.REQUESTED,
-    Why.NOT_GENERATED: Stage.GENERATED,
-    Why.NOT_IN_CONTEXT_ALIAS: Stage.IN_CONTEXT,
-    Why.NOT_IN_CONTEXT: Stage.IN_CONTEXT,
-    Why.NOT_RUN_YET: Stage.REQUESTED,
-    Why.FILTERED_OUT: Stage.ELIGIBLE,
+_STAGE_BY_REASON = {
+    LossReason.UNEXPLAINED: Stage.WRITTEN,
+    LossReason.WRITE_REJECTED: Stage.WRITTEN,
+    LossReason.NOT_CONSOLIDATED: Stage.WRITTEN,
+    LossReason.INACTIVE: Stage.ACTIVE,
+    LossReason.NEVER_REQUESTED: Stage.REQUESTED,
+    LossReason.NOT_GENERATED: Stage.GENERATED,
+    LossReason.NOT_IN_CONTEXT_ALIAS: Stage.IN_CONTEXT,
+    LossReason.NOT_IN_CONTEXT: Stage.IN_CONTEXT,
+    LossReason.NOT_RUN_YET: Stage.REQUESTED,
+    LossReason.FILTERED_OUT: Stage.ELIGIBLE,
 }
 
 
-def why_missing(player: PlayerNight, night: Night) -> Missing | None:
+def classify_missing(player: PlayerStatus, night: NightStatus) -> MissingPlayer | None:
     """The first stage a player did not reach, or None when it is active."""
     if player.active_rows:
         return None
-    why, evidence = _reason(player, night)
-    return Missing(player, why, _LOST_AT[why], evidence, _REPAIR[why], expected=why is Why.FILTERED_OUT)
+    reason, evidence = _loss_reason(player, night)
+    return MissingPlayer(
+        player,
+        reason,
+        _STAGE_BY_REASON[reason],
+        evidence,
+        _REPAIR_BY_REASON[reason],
+        intentional=reason is LossReason.FILTERED_OUT,
+    )
 
 
-def _reason(player: PlayerNight, night: Night) -> tuple[Why, str]:
+def _loss_reason(player: PlayerStatus, night: NightStatus) -> tuple[LossReason, str]:
     """First failing stage wins. "Not generated" and "generated but not written" never mix: the rows generated decide."""
     if not player.in_context:
         if player.alias_canonical:
             return (
-                Why.NOT_IN_CONTEXT_ALIAS,
+                LossReason.NOT_IN_CONTEXT_ALIAS,
                 f"Odds say {player.player_lookup}; the context has {player.alias_canonical}, and an active alias leads there",
             )
-        return Why.NOT_IN_CONTEXT, f"Odds say {player.player_lookup}; no context row and no alias that leads to one"
+        return (
+            LossReason.NOT_IN_CONTEXT,
+            f"Odds say {player.player_lookup}; no context row and no alias that leads to one",
+        )
     if player.eligible is False:
-        return Why.FILTERED_OUT, player.not_eligible_reason
-    if night.ran is False:
-        return Why.NOT_RUN_YET, "No batch of this date has run"
+        return LossReason.FILTERED_OUT, player.not_eligible_reason
+    if night.was_run is False:
+        return LossReason.NOT_RUN_YET, "No batch of this date has run"
     if player.requested is False:
-        return Why.NEVER_REQUESTED, "No batch asked for this player"
+        return LossReason.NEVER_REQUESTED, "No batch asked for this player"
     if player.generated_rows == 0:
-        return Why.NOT_GENERATED, player.generation_error or "The worker's run row says 0 predictions"
-    return _after_generation(player, night)
+        return LossReason.NOT_GENERATED, player.generation_error or "The worker's run row says 0 predictions"
+    return _reason_after_generation(player, night)
 
 
-def _after_generation(player: PlayerNight, night: Night) -> tuple[Why, str]:
+def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[LossReason, str]:
     rows = "an unknown number of" if player.generated_rows is None else player.generated_rows
     if player.written_rows:
-        what = "superseded" if player.superseded else "inactive"
-        return Why.INACTIVE, f"{player.written_rows} rows written, all {what}"
+        state = "superseded" if player.superseded else "inactive"
+        return LossReason.INACTIVE, f"{player.written_rows} rows written, all {state}"
     if player.write_error is not None:
         at = player.write_error.at.astimezone(ET)
-        return Why.WRITE_REJECTED, f"{rows} rows generated; {at:%H:%M:%S} ET: {player.write_error.text}"
+        return LossReason.WRITE_REJECTED, f"{rows} rows generated; {at:%H:%M:%S} ET: {player.write_error.text}"
     if player.staged_rows:
         return (
-            Why.NOT_CONSOLIDATED,
+            LossReason.NOT_CONSOLIDATED,
             f"{player.staged_rows} rows in {player.staging_table or 'staging'}, none in the predictions table",
         )
-    blind = [problem.source for problem in night.problems]
-    if player.generated_rows is None or blind:
+    unread_sources = [problem.source for problem in night.problems]
+    if player.generated_rows is None or unread_sources:
         return (
-            Why.UNEXPLAINED,
-            f"{rows} rows generated, none written; not readable: {', '.join(blind) or 'the worker runs'}",
+            LossReason.UNEXPLAINED,
+            f"{rows} rows generated, none written; not readable: {', '.join(unread_sources) or 'the worker runs'}",
         )
-    return Why.UNEXPLAINED, f"{rows} rows generated, none written, and no log line or staging table tells why"
+    return LossReason.UNEXPLAINED, f"{rows} rows generated, none written, and no log line or staging table tells why"
 
 
-def missing(night: Night) -> tuple[Missing, ...]:
+def list_missing_players(night: NightStatus) -> tuple[MissingPlayer, ...]:
     """Every player of a night without an active row, worst first; those filtered out on purpose last."""
-    found = [m for m in (why_missing(player, night) for player in night.players) if m is not None]
-    return tuple(sorted(found, key=lambda m: (WORST_FIRST.index(m.why), m.player.team, m.player.player_lookup)))
+    missing_players = [m for m in (classify_missing(player, night) for player in night.players) if m is not None]
+    return tuple(
+        sorted(
+            missing_players, key=lambda m: (REASONS_BY_SEVERITY.index(m.reason), m.player.team, m.player.player_lookup)
+        )
+    )
 
 
-def account(night: Night) -> Account:
+def balance(night: NightStatus) -> Balance:
     """The conservation sum of a night over its eligible players."""
     eligible = [p for p in night.players if p.eligible]
-    found = Counter(m.why for m in (why_missing(player, night) for player in eligible) if m is not None)
-    unexplained = found.pop(Why.UNEXPLAINED, 0)
+    counts = Counter(m.reason for m in (classify_missing(player, night) for player in eligible) if m is not None)
+    unexplained = counts.pop(LossReason.UNEXPLAINED, 0)
     active = sum(bool(player.active_rows) for player in eligible)
-    return Account(
-        len(eligible), active, tuple(sorted(found.items(), key=lambda i: WORST_FIRST.index(i[0]))), unexplained
+    return Balance(
+        len(eligible),
+        active,
+        tuple(sorted(counts.items(), key=lambda item: REASONS_BY_SEVERITY.index(item[0]))),
+        unexplained,
     )

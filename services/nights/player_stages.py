@@ -11,19 +11,19 @@ from enum import StrEnum
 from typing import Any
 
 from services.batches.ids import DATASET
-from services.core.result import Problem, Source
-from services.gcp.clients import Cloud
-from services.gcp.error_table import recognise
+from services.core.result import DataSource, Problem
+from services.gcp.clients import Clients
+from services.gcp.error_table import find_known_error
 from services.gcp.query_catalog import Row
-from services.nights.sources import Parts, Reads, Written, read_parts
-from services.policy.eligibility import eligibility
-from services.telemetry import log_reader as logs
+from services.nights.sources import NightData, SourceReader, WrittenRows, read_night_data
+from services.policy.eligibility import check_eligibility
+from services.telemetry import log_reader
 
 
 class Stage(StrEnum):
     """The stages of a player on a game date, in order; see `STAGES`."""
 
-    LINED = "with odds"
+    WITH_ODDS = "with odds"
     IN_CONTEXT = "in context"
     ELIGIBLE = "eligible"
     REQUESTED = "requested"
@@ -47,7 +47,7 @@ class WriteError:
 
 
 @dataclass(frozen=True)
-class PlayerNight:
+class PlayerStatus:
     """One player on one game date. None means unknown (its source could not be read), never "no"."""
 
     player_lookup: str
@@ -55,7 +55,7 @@ class PlayerNight:
     team: str
     opponent: str
     game_id: str
-    lined: bool | None
+    has_odds: bool | None
     in_context: bool | None
     alias_canonical: str | None  # the canonical name an active alias leads to, when that name is in context
     eligible: bool | None
@@ -73,145 +73,149 @@ class PlayerNight:
 
 
 @dataclass(frozen=True)
-class Night:
+class NightStatus:
     """Everything known of one game date. `games` 0 with no players is a day without games."""
 
     game_date: date
     games: int
-    players: tuple[PlayerNight, ...]
+    players: tuple[PlayerStatus, ...]
     systems: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     generated_rows: int | None
     written_rows: int
     active_rows: int
-    ran: bool | None  # whether any batch of this date asked for players
-    sources: tuple[Source, ...]
+    was_run: bool | None  # whether any batch of this date asked for players
+    sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what hangs on them is None above
 
 
-def read_night(cloud: Cloud, game_date: date) -> Night:
+def read_night(clients: Clients, game_date: date) -> NightStatus:
     """Read one game date through all its stages; raises OnCallError when the warehouse cannot be read.
 
     Aliases, worker runs, our ledger, staging tables and the log are optional: what hangs on an unreadable one is None, and told
     in `problems`.
     """
-    reads = Reads(cloud)
-    parts = read_parts(reads, game_date)
-    players = tuple(_player(row, parts) for row in parts.people)
-    return Night(
+    reader = SourceReader(clients)
+    data = read_night_data(reader, game_date)
+    players = tuple(_to_player_status(row, data) for row in data.players)
+    return NightStatus(
         game_date=game_date,
-        games=_games(parts.people),
+        games=_count_games(data.players),
         players=players,
-        systems=parts.systems,
-        generated_rows=_total(p.generated_rows for p in players),
-        written_rows=sum(each.rows for each in parts.written.values()),
-        active_rows=sum(each.active for each in parts.written.values()),
-        ran=_ran(players, parts),
-        sources=tuple(reads.sources),
-        problems=tuple(reads.problems),
+        systems=data.systems,
+        generated_rows=_sum_or_unknown(p.generated_rows for p in players),
+        written_rows=sum(player_rows.rows for player_rows in data.written.values()),
+        active_rows=sum(player_rows.active for player_rows in data.written.values()),
+        was_run=_was_run(players, data),
+        sources=tuple(reader.sources),
+        problems=tuple(reader.problems),
     )
 
 
-def _games(people: tuple[Row, ...]) -> int:
+def _count_games(players: tuple[Row, ...]) -> int:
     """By the context's game ids; the odds may carry the league's own, so they count only where there is no context."""
-    there = {row["game_id"] for row in people if row["in_context"] and row["game_id"]}
-    return len(there or {row["game_id"] for row in people if row["game_id"]})
+    context_game_ids = {row["game_id"] for row in players if row["in_context"] and row["game_id"]}
+    return len(context_game_ids or {row["game_id"] for row in players if row["game_id"]})
 
 
-def _player(row: Row, parts: Parts) -> PlayerNight:
-    who = row["player_lookup"]
-    run, entry = (parts.runs or {}).get(who), (parts.ledger or {}).get(who)
-    table, standing = (parts.staged or {}).get(who, ("", 0))
-    written = parts.written.get(who, Written())
-    line = (parts.lines or {}).get(who)
-    eligible, reason = eligibility(row)
-    generated = _generated_rows(run, entry, written, parts)
-    rejected = line is not None and not line.message.startswith(("PERMANENT", "TRANSIENT"))
-    return PlayerNight(
-        player_lookup=who,
+def _to_player_status(row: Row, data: NightData) -> PlayerStatus:
+    player_lookup = row["player_lookup"]
+    run_row, ledger_row = (data.worker_runs or {}).get(player_lookup), (data.ledger_rows or {}).get(player_lookup)
+    table, rows_in_staging = (data.staged or {}).get(player_lookup, ("", 0))
+    written = data.written.get(player_lookup, WrittenRows())
+    log_line = (data.failure_lines or {}).get(player_lookup)
+    eligible, reason = check_eligibility(row)
+    generated_rows = _generated_rows(run_row, ledger_row, written, data)
+    rejected = log_line is not None and not log_line.message.startswith(("PERMANENT", "TRANSIENT"))
+    return PlayerStatus(
+        player_lookup=player_lookup,
         player_name=row["player_name"],
         team=row["team"] or "",
         opponent=row["opponent"] or "",
         game_id=row["game_id"],
-        lined=row["lined"],
+        has_odds=row["lined"],
         in_context=row["in_context"],
         alias_canonical=row["alias_canonical"],
         eligible=eligible,
         not_eligible_reason=reason,
-        requested=_requested(run, entry, written, parts),
-        generated_rows=generated,
-        generation_error=_generation_error(run, entry, line, generated),
-        staged_rows=_staged_rows(entry, standing, parts),
-        staging_table=str((entry or {}).get("staging_table") or (f"{DATASET}.{table}" if table else "")),
+        requested=_requested(run_row, ledger_row, written, data),
+        generated_rows=generated_rows,
+        generation_error=_generation_error(run_row, ledger_row, log_line, generated_rows),
+        staged_rows=_staged_rows(ledger_row, rows_in_staging, data),
+        staging_table=str((ledger_row or {}).get("staging_table") or (f"{DATASET}.{table}" if table else "")),
         written_rows=written.rows,
         active_rows=written.active,
         superseded=bool(written.superseded),
-        write_error=_write_error(line) if rejected and line is not None else _recorded_error(entry),
-        batch_id=str((entry or run or {}).get("batch_id") or ""),
+        write_error=_write_error(log_line) if rejected and log_line is not None else _recorded_error(ledger_row),
+        batch_id=str((ledger_row or run_row or {}).get("batch_id") or ""),
     )
 
 
-def _requested(run: Any, entry: Any, written: Written, parts: Parts) -> bool | None:
-    if run or entry or written.rows:
+def _requested(run_row: Any, ledger_row: Any, written: WrittenRows, data: NightData) -> bool | None:
+    if run_row or ledger_row or written.rows:
         return True
-    return None if parts.runs is None or parts.ledger is None else False
+    return None if data.worker_runs is None or data.ledger_rows is None else False
 
 
-def _generated_rows(run: Any, entry: Any, written: Written, parts: Parts) -> int | None:
-    if entry is not None and entry["produced_rows"] is not None:
-        return max(int(entry["produced_rows"]), written.rows)
-    if run is not None and run["predictions_generated"] is not None:
-        return max(int(run["predictions_generated"]), written.rows)
+def _generated_rows(run_row: Any, ledger_row: Any, written: WrittenRows, data: NightData) -> int | None:
+    if ledger_row is not None and ledger_row["produced_rows"] is not None:
+        return max(int(ledger_row["produced_rows"]), written.rows)
+    if run_row is not None and run_row["predictions_generated"] is not None:
+        return max(int(run_row["predictions_generated"]), written.rows)
     if written.rows:
         return written.rows
-    return None if parts.runs is None or parts.ledger is None else 0
+    return None if data.worker_runs is None or data.ledger_rows is None else 0
 
 
-def _generation_error(run: Any, entry: Any, line: logs.LogLine | None, generated: int | None) -> str:
-    if generated:
+def _generation_error(
+    run_row: Any, ledger_row: Any, log_line: log_reader.LogLine | None, generated_rows: int | None
+) -> str:
+    if generated_rows:
         return ""
-    told = [
+    messages = [
         str(part)
-        for source in (entry, run)
-        if source
+        for row in (ledger_row, run_row)
+        if row
         for part in (
-            source.get("skip_reason"),
-            source.get("reason"),
-            source.get("error_message"),
-            source.get("message"),
+            row.get("skip_reason"),
+            row.get("reason"),
+            row.get("error_message"),
+            row.get("message"),
         )
         if part
     ]
-    return ": ".join(dict.fromkeys(told)) or (line.message if line else "")
+    return ": ".join(dict.fromkeys(messages)) or (log_line.message if log_line else "")
 
 
-def _staged_rows(entry: Any, standing: int, parts: Parts) -> int | None:
-    recorded = int((entry or {}).get("staged_rows") or 0)
-    if standing or recorded:
-        return max(standing, recorded)
-    return None if parts.staged is None else 0
+def _staged_rows(ledger_row: Any, rows_in_staging: int, data: NightData) -> int | None:
+    recorded = int((ledger_row or {}).get("staged_rows") or 0)
+    if rows_in_staging or recorded:
+        return max(rows_in_staging, recorded)
+    return None if data.staged is None else 0
 
 
-def _write_error(line: logs.LogLine) -> WriteError:
-    text = line.message.split(": ", 1)[-1]
-    known = recognise(text)
-    return WriteError(line.at, text, known.meaning if known else text[:120], line.insert_id)
+def _write_error(log_line: log_reader.LogLine) -> WriteError:
+    text = log_line.message.split(": ", 1)[-1]
+    known_error = find_known_error(text)
+    return WriteError(log_line.at, text, known_error.meaning if known_error else text[:120], log_line.insert_id)
 
 
-def _recorded_error(entry: Any) -> WriteError | None:
-    if not entry or entry["outcome"] != "write rejected":
+def _recorded_error(ledger_row: Any) -> WriteError | None:
+    if not ledger_row or ledger_row["outcome"] != "write rejected":
         return None
-    known = recognise(str(entry["message"] or ""))
+    known_error = find_known_error(str(ledger_row["message"] or ""))
     return WriteError(
-        entry["recorded_at"], str(entry["message"] or entry["reason"]), known.meaning if known else str(entry["reason"])
+        ledger_row["recorded_at"],
+        str(ledger_row["message"] or ledger_row["reason"]),
+        known_error.meaning if known_error else str(ledger_row["reason"]),
     )
 
 
-def _total(counts: Any) -> int | None:
+def _sum_or_unknown(counts: Any) -> int | None:
     counts = list(counts)
     return None if any(count is None for count in counts) else sum(counts)
 
 
-def _ran(players: tuple[PlayerNight, ...], parts: Parts) -> bool | None:
-    if parts.written or any(p.requested for p in players):
+def _was_run(players: tuple[PlayerStatus, ...], data: NightData) -> bool | None:
+    if data.written or any(p.requested for p in players):
         return True
-    return None if parts.runs is None or parts.ledger is None else False
+    return None if data.worker_runs is None or data.ledger_rows is None else False

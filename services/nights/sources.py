@@ -9,26 +9,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.batches.ids import DATASET, STAGING, parse_name
+from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, parse_staging_table_name
 from services.batches.staged_rows import read_contents
 from services.core.clock import worker_run_days
-from services.core.errors import OnCallError, SourceUnreadable
-from services.core.result import Problem, Source
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import items_of, reading_from
+from services.core.errors import OnCallError, SourceUnavailable
+from services.core.result import DataSource, Problem
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.error_messages import iterate_pages, translate_errors
 from services.gcp.query_catalog import Row
 from services.names.registry import active_aliases
-from services.names.resolver import How, resolve
-from services.telemetry import log_reader as logs
+from services.names.resolver import ResolutionMethod, resolve
+from services.telemetry import log_reader
 
-Rows = Mapping[str, Row]  # by player_lookup
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_WHO = re.compile(r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)")
+RowsByPlayer = Mapping[str, Row]  # by player_lookup
+_DATETIME_MIN = datetime.min.replace(tzinfo=UTC)
+_FAILED_PLAYER = re.compile(
+    r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)"
+)
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenRows:
     """A player's rows in the predictions table."""
 
     rows: int = 0
@@ -37,133 +39,146 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Parts:
+class NightData:
     """Everything read of a night. None where a whole source could not be read."""
 
-    people: tuple[Row, ...]
-    written: Mapping[str, Written]
+    players: tuple[Row, ...]
+    written: Mapping[str, WrittenRows]
     systems: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
-    runs: Rows | None
-    ledger: Rows | None
+    worker_runs: RowsByPlayer | None
+    ledger_rows: RowsByPlayer | None
     staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
-    lines: Mapping[str, logs.LogLine] | None
+    failure_lines: Mapping[str, log_reader.LogLine] | None
 
 
 @dataclass
-class Reads:
+class SourceReader:
     """What has been read so far, and which optional sources failed."""
 
-    cloud: Cloud
-    sources: list[Source] = field(default_factory=list)
+    cloud: Clients
+    sources: list[DataSource] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
-        answer = catalog.run(self.cloud, name, **params)
-        self.sources.append(answer.source)
-        return answer.rows
+    def fetch_rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
+        result = query_catalog.run_query(self.cloud, name, **params)
+        self.sources.append(result.source)
+        return result.rows
 
-    def optional(self, source: str, ask: Callable[[], Any]) -> Any:
+    def fetch_optional(self, source: str, fetch: Callable[[], Any]) -> Any:
         """What `ask` gives, or None with the problem noted."""
         try:
-            return ask()
+            return fetch()
         except OnCallError as error:
-            self.problems.append(Problem.of(source, self.cloud.now(), error))
+            self.problems.append(Problem.from_error(source, self.cloud.now(), error))
             return None
 
 
-def read_parts(reads: Reads, game_date: date) -> Parts:
+def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     """Every part of a night; raises OnCallError when odds, context or predictions cannot be read."""
-    context, odds = reads.rows("night.context", game_date=game_date), reads.rows("night.odds", game_date=game_date)
-    aliases = reads.optional("aliases", lambda: active_aliases(reads.rows("aliases.book")))
-    written = reads.rows("night.written", game_date=game_date)
-    runs = reads.optional(
+    context, odds = (
+        reader.fetch_rows("night.context", game_date=game_date),
+        reader.fetch_rows("night.odds", game_date=game_date),
+    )
+    aliases = reader.fetch_optional("aliases", lambda: active_aliases(reader.fetch_rows("aliases.book")))
+    written = reader.fetch_rows("night.written", game_date=game_date)
+    worker_runs = reader.fetch_optional(
         "worker runs",
-        lambda: newest(reads.rows("night.worker_runs", game_date=game_date, **worker_run_days(game_date)), _run_order),
+        lambda: latest_per_player(
+            reader.fetch_rows("night.worker_runs", game_date=game_date, **worker_run_days(game_date)), _run_sort_key
+        ),
     )
-    ledger = reads.optional(
-        "batch ledger", lambda: newest(reads.rows("night.ledger", game_date=game_date), _record_order)
+    ledger_rows = reader.fetch_optional(
+        "batch ledger",
+        lambda: latest_per_player(reader.fetch_rows("night.ledger", game_date=game_date), _record_sort_key),
     )
-    return Parts(
-        people=people(context, odds, aliases or {}),
-        written=by_player(written),
-        systems=by_system(written),
-        runs=runs,
-        ledger=ledger,
-        staged=reads.optional("staging tables", lambda: _staged(reads, game_date, ledger or {})),
-        lines=reads.optional("worker log", lambda: _failures(reads, game_date)),
+    return NightData(
+        players=merge_context_and_odds(context, odds, aliases or {}),
+        written=count_rows_by_player(written),
+        systems=count_rows_by_system(written),
+        worker_runs=worker_runs,
+        ledger_rows=ledger_rows,
+        staged=reader.fetch_optional("staging tables", lambda: _read_staged_rows(reader, game_date, ledger_rows or {})),
+        failure_lines=reader.fetch_optional("worker log", lambda: _failure_lines(reader, game_date)),
     )
 
 
-def people(
+def merge_context_and_odds(
     context: Iterable[Row], odds: Iterable[Row], aliases: Mapping[str, Iterable[str]]
 ) -> tuple[dict[str, Any], ...]:
     """Everybody with odds or a context row, by name; names without context with whom an alias would lead to."""
-    there = newest(context, context_order)
-    lined = {row["player_lookup"]: row for row in odds if row["player_lookup"] is not None}
+    context_by_player = latest_per_player(context, context_sort_key)
+    odds_by_player = {row["player_lookup"]: row for row in odds if row["player_lookup"] is not None}
     return tuple(
-        _person(who, there.get(who), lined.get(who), _alias(who, there, aliases))
-        for who in sorted(there.keys() | lined.keys())
+        _merge_player(
+            player,
+            context_by_player.get(player),
+            odds_by_player.get(player),
+            _resolve_alias(player, context_by_player, aliases),
+        )
+        for player in sorted(context_by_player.keys() | odds_by_player.keys())
     )
 
 
-def _person(who: str, row: Row | None, line: Row | None, alias: str | None) -> dict[str, Any]:
-    here, odds = row or {}, line or {}
-    minutes = here.get("avg_minutes_per_game_last_7")
+def _merge_player(
+    player: str, context_row: Row | None, odds_row: Row | None, alias_canonical: str | None
+) -> dict[str, Any]:
+    context, odds = context_row or {}, odds_row or {}
+    minutes = context.get("avg_minutes_per_game_last_7")
     return {
-        "player_lookup": who,
-        "player_name": here.get("player_name") or odds.get("player_name") or who,
-        "game_id": here.get("game_id") or odds.get("game_id"),
-        "team": here.get("team_abbr"),
-        "opponent": here.get("opponent_team_abbr"),
+        "player_lookup": player,
+        "player_name": context.get("player_name") or odds.get("player_name") or player,
+        "game_id": context.get("game_id") or odds.get("game_id"),
+        "team": context.get("team_abbr"),
+        "opponent": context.get("opponent_team_abbr"),
         "away_team": odds.get("away_team_abbr"),
         "home_team": odds.get("home_team_abbr"),
-        "lined": line is not None,
-        "in_context": row is not None,
+        "lined": odds_row is not None,
+        "in_context": context_row is not None,
         "minutes": None if minutes is None else float(minutes),
-        "status": here.get("player_status"),
-        "ready": here.get("is_production_ready"),
-        "alias_canonical": None if row is not None else alias,
+        "status": context.get("player_status"),
+        "ready": context.get("is_production_ready"),
+        "alias_canonical": None if context_row is not None else alias_canonical,
     }
 
 
-def _alias(who: str, there: Rows, aliases: Mapping[str, Iterable[str]]) -> str | None:
-    found = resolve(who, there, {who: tuple(aliases.get(who, ()))})
-    return found.lookup if found.how is How.ALIAS else None
+def _resolve_alias(player: str, context_by_player: RowsByPlayer, aliases: Mapping[str, Iterable[str]]) -> str | None:
+    resolution = resolve(player, context_by_player, {player: tuple(aliases.get(player, ()))})
+    return resolution.lookup if resolution.method is ResolutionMethod.ALIAS else None
 
 
-def newest(rows: Iterable[Row], order: Callable[[Row], Any]) -> dict[str, Row]:
+def latest_per_player(rows: Iterable[Row], sort_key: Callable[[Row], Any]) -> dict[str, Row]:
     """The last row of each player in that order; a row of nobody counts for nobody."""
-    of_somebody = (row for row in rows if row["player_lookup"] is not None)
-    return {row["player_lookup"]: row for row in sorted(of_somebody, key=order)}
+    with_player = (row for row in rows if row["player_lookup"] is not None)
+    return {row["player_lookup"]: row for row in sorted(with_player, key=sort_key)}
 
 
-def context_order(row: Row) -> Any:
+def context_sort_key(row: Row) -> Any:
     """The newest context row of a player counts; of two made at one instant, that of the first game."""
-    return row["created_at"] or _LONG_AGO, _backwards(row["game_id"])
+    return row["created_at"] or _DATETIME_MIN, _descending_key(row["game_id"])
 
 
-def _run_order(row: Row) -> Any:
-    return row["run_date"] or _LONG_AGO
+def _run_sort_key(row: Row) -> Any:
+    return row["run_date"] or _DATETIME_MIN
 
 
-def _record_order(row: Row) -> Any:
-    return row["recorded_at"] or _LONG_AGO, row["attempts"] or 0
+def _record_sort_key(row: Row) -> Any:
+    return row["recorded_at"] or _DATETIME_MIN, row["attempts"] or 0
 
 
-def _backwards(text: str | None) -> tuple[int, ...]:
+def _descending_key(text: str | None) -> tuple[int, ...]:
     """Sorts descending: of rows made at one instant, the one of the first game counts."""
     return tuple(-ord(letter) for letter in text or "")
 
 
-def by_player(rows: Iterable[Row]) -> dict[str, Written]:
-    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+def count_rows_by_player(rows: Iterable[Row]) -> dict[str, WrittenRows]:
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
-        for place, counts in enumerate((True, row["is_active"], row["superseded"])):
-            sums[row["player_lookup"] or "no player"][place] += bool(counts)
-    return {who: Written(*counts) for who, counts in sums.items()}
+        for index, counts in enumerate((True, row["is_active"], row["superseded"])):
+            totals[row["player_lookup"] or "no player"][index] += bool(counts)
+    return {player: WrittenRows(*counts) for player, counts in totals.items()}
 
 
-def by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
+def count_rows_by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
     players: dict[str, set[str]] = defaultdict(set)
     active: dict[str, int] = defaultdict(int)
     for row in rows:
@@ -174,27 +189,36 @@ def by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
     return tuple((system, len(players[system]), active[system]) for system in sorted(active))
 
 
-def _staged(reads: Reads, game_date: date, ledger: Rows) -> dict[str, tuple[str, int]]:
+def _read_staged_rows(reader: SourceReader, game_date: date, ledger_rows: RowsByPlayer) -> dict[str, tuple[str, int]]:
     """Rows per player in staging tables that exist now; those of our own batches are told by the ledger already."""
-    prefix, ours = f"{STAGING}batch_{game_date:%Y_%m_%d}_", {row["batch_id"] for row in ledger.values()}
-    with reading_from("BigQuery tables.list"):
-        listed = reads.cloud.bigquery.list_tables(DATASET, page_size=1000)
-        tables = [item for item in items_of("BigQuery tables.list", listed) if item.table_id.startswith(prefix)]
-    tables = [item for item in tables if parse_name(item.table_id)[0] not in ours]
+    prefix, own_batch_ids = (
+        f"{STAGING_TABLE_PREFIX}batch_{game_date:%Y_%m_%d}_",
+        {row["batch_id"] for row in ledger_rows.values()},
+    )
+    with translate_errors("BigQuery tables.list"):
+        iterator = reader.cloud.bigquery.list_tables(DATASET, page_size=1000)
+        tables = [item for item in iterate_pages("BigQuery tables.list", iterator) if item.table_id.startswith(prefix)]
+    tables = [item for item in tables if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
     if not tables:
         return {}
-    held = read_contents(reads.cloud, tables)
-    if unread := sum(item.table_id not in held or held[item.table_id].keys is None for item in tables):
-        raise SourceUnreadable(f"{unread:,} of {len(tables):,} staging tables of the night could not be read yet.")
-    reads.sources.append(Source("BigQuery, tabledata.list", reads.cloud.now()))
-    return {who: (name, rows) for name, each in sorted(held.items()) for who, rows in each.players.items()}
+    contents = read_contents(reader.cloud, tables)
+    if unread := sum(item.table_id not in contents or contents[item.table_id].keys is None for item in tables):
+        raise SourceUnavailable(f"{unread:,} of {len(tables):,} staging tables of the night could not be read yet.")
+    reader.sources.append(DataSource("BigQuery, tabledata.list", reader.cloud.now()))
+    return {
+        player: (name, rows)
+        for name, table_contents in sorted(contents.items())
+        for player, rows in table_contents.players.items()
+    }
 
 
-def _failures(reads: Reads, game_date: date) -> Mapping[str, logs.LogLine]:
+def _failure_lines(reader: SourceReader, game_date: date) -> Mapping[str, log_reader.LogLine]:
     """The newest line about each player whose prediction or write failed."""
-    lines = logs.read_night(reads.cloud, game_date)
-    reads.sources.append(lines.source)
-    found = (
-        (_WHO.search(line.message), line) for line in lines.lines if line.service == reads.cloud.settings.worker_service
+    lines = log_reader.read_night_log(reader.cloud, game_date)
+    reader.sources.append(lines.source)
+    matches = (
+        (_FAILED_PLAYER.search(line.message), line)
+        for line in lines.lines
+        if line.service == reader.cloud.settings.worker_service
     )
-    return {who[1]: line for who, line in found if who is not None}
+    return {match[1]: line for match, line in matches if match is not None}

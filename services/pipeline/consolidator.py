@@ -19,19 +19,26 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from services.batches.business_key import Key
-from services.batches.ids import PREDICTIONS, compact_table, is_compact_table, is_unit_table, job, staging_prefix
+from services.batches.business_key import BusinessKey
+from services.batches.ids import (
+    PREDICTIONS_TABLE,
+    compact_table,
+    is_compact_table,
+    is_unit_table,
+    make_job_id,
+    staging_prefix,
+)
 from services.core.errors import OnCallError
-from services.gcp.retry import Policy, may_pass, retrying
+from services.gcp.retry import RetryPolicy, call_with_retry, is_transient
 from services.pipeline import lease as leases
-from services.pipeline.job_retry import with_ids
-from services.pipeline.warehouse import JobEnded, Staged, Warehouse
+from services.pipeline.job_retry import run_job_with_retry
+from services.pipeline.warehouse import JobFailed, StagingTableInfo, Warehouse
 
 T = TypeVar("T")
 
 SOURCES_PER_COPY = 1_200
-CLEANERS = 8
-Keys = Mapping[Key, Sequence[bool]]
+DROP_THREADS = 8
+ActiveFlagsByKey = Mapping[BusinessKey, Sequence[bool]]
 
 
 class NothingStaged(OnCallError):
@@ -46,7 +53,7 @@ class SchemaDrift(OnCallError):
     """Staging tables of one batch differ in their columns."""
 
 
-class NotConserved(OnCallError):
+class RowCountMismatch(OnCallError):
     """The numbers do not add up; nothing was cleaned up."""
 
 
@@ -73,9 +80,14 @@ class Consolidator:
     """Consolidates batches; `holder` is the name under which it takes the lease."""
 
     def __init__(
-        self, warehouse: Warehouse, holder: str, retry: Policy | None = None, cleaners: int = CLEANERS
+        self, warehouse: Warehouse, holder: str, retry: RetryPolicy | None = None, drop_threads: int = DROP_THREADS
     ) -> None:
-        self._warehouse, self._holder, self._retry, self._cleaners = warehouse, holder, retry or Policy(), cleaners
+        self._warehouse, self._holder, self._retry, self._drop_threads = (
+            warehouse,
+            holder,
+            retry or RetryPolicy(),
+            drop_threads,
+        )
 
     def consolidate(self, batch: str, game_date: date) -> ConsolidationResult:
         """Bring every staged unit of a batch into the predictions table; raises LeaseHeld, or a sentence, with all tables kept.
@@ -85,35 +97,37 @@ class Consolidator:
         attempt = 1
         while True:
             try:
-                return self._round(batch, game_date)
-            except JobEnded as error:
-                if attempt > self._retry.retries or not may_pass(error):
+                return self._attempt(batch, game_date)
+            except JobFailed as error:
+                if attempt > self._retry.retries or not is_transient(error):
                     raise
-                self._retry.sleep(self._retry.pause_s(attempt))
+                self._retry.sleep(self._retry.backoff_s(attempt))
                 attempt += 1
 
-    def _round(self, batch: str, game_date: date) -> ConsolidationResult:
+    def _attempt(self, batch: str, game_date: date) -> ConsolidationResult:
         holder = f"{self._holder}-{secrets.token_hex(4)}"
-        held = self._try(lambda: leases.acquire(self._warehouse, game_date, holder))
+        lease = self._retry_call(lambda: leases.acquire(self._warehouse, game_date, holder))
         try:
-            return self._under(held, batch, game_date)
+            return self._consolidate_with_lease(lease, batch, game_date)
         finally:
-            self._try(lambda: leases.release(self._warehouse, held))
+            self._retry_call(lambda: leases.release(self._warehouse, lease))
 
-    def _under(self, held: leases.Lease, batch: str, game_date: date) -> ConsolidationResult:
-        manifest = self._manifest(batch)
-        source = self._compact(batch, held.fence, manifest)
-        before = self._keys(PREDICTIONS, game_date)
-        staged = self._keys(source, game_date)
-        at = self._warehouse.now()
-        merged = self._try(lambda: self._warehouse.merge(source, game_date, held.merge_job, at), JobEnded)
-        after = self._keys(PREDICTIONS, game_date)
-        result = _sums(held, batch, manifest, before, staged, after, merged.affected)
+    def _consolidate_with_lease(self, lease: leases.Lease, batch: str, game_date: date) -> ConsolidationResult:
+        manifest = self._build_manifest(batch)
+        source = self._compact(batch, lease.fence, manifest)
+        before = self._read_keys(PREDICTIONS_TABLE, game_date)
+        staged = self._read_keys(source, game_date)
+        merged_at = self._warehouse.now()
+        merge_result = self._retry_call(
+            lambda: self._warehouse.merge(source, game_date, lease.merge_job_id, merged_at), JobFailed
+        )
+        after = self._read_keys(PREDICTIONS_TABLE, game_date)
+        result = _verify_counts(lease, batch, manifest, before, staged, after, merge_result.affected_rows)
         return replace(result, late_tables=self._cleanup(batch, manifest))
 
-    def _manifest(self, batch: str) -> tuple[Staged, ...]:
-        found = self._try(lambda: self._warehouse.staged(staging_prefix(batch)))
-        units = tuple(table for table in found if is_unit_table(table.table, batch))
+    def _build_manifest(self, batch: str) -> tuple[StagingTableInfo, ...]:
+        staging_tables = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch)))
+        units = tuple(table for table in staging_tables if is_unit_table(table.table, batch))
         if not units:
             raise NothingStaged(f"{batch} has no staging table, so there is nothing to consolidate.")
         if not any(table.rows for table in units):
@@ -124,82 +138,88 @@ class Consolidator:
         if drifted:
             raise SchemaDrift(
                 f"{len(drifted)} of {len(units)} staging tables of {batch} have other columns than {units[0].table}"
-                f" ({_difference(units[0], drifted[0])}); all are kept.",
+                f" ({_describe_schema_difference(units[0], drifted[0])}); all are kept.",
                 "Re-run the players of the drifted tables with one worker revision.",
             )
         return units
 
-    def _compact(self, batch: str, fence: int, manifest: tuple[Staged, ...]) -> str:
+    def _compact(self, batch: str, fence: int, manifest: tuple[StagingTableInfo, ...]) -> str:
         """One table with every row of the manifest. It is named by the fence, so no other attempt ever touches it."""
         target = compact_table(batch, fence)
         rows = 0
         for i in range(0, len(manifest), SOURCES_PER_COPY):
             sources = [table.table for table in manifest[i : i + SOURCES_PER_COPY]]
-            job_id = job("copy", batch, fence, i // SOURCES_PER_COPY)
-            rows = with_ids(self._retry, job_id, partial(self._warehouse.copy, sources, target))
+            job_id = make_job_id("copy", batch, fence, i // SOURCES_PER_COPY)
+            rows = run_job_with_retry(self._retry, job_id, partial(self._warehouse.copy, sources, target))
         expected = sum(table.rows for table in manifest)
         if rows != expected:
-            raise NotConserved(
+            raise RowCountMismatch(
                 f"{target} holds {rows} rows, the {len(manifest)} tables of {batch} hold {expected}; all are kept."
             )
         return target
 
-    def _keys(self, table: str, game_date: date) -> Keys:
-        return self._try(lambda: self._warehouse.keys(table, game_date))
+    def _read_keys(self, table: str, game_date: date) -> ActiveFlagsByKey:
+        return self._retry_call(lambda: self._warehouse.read_keys(table, game_date))
 
-    def _cleanup(self, batch: str, manifest: tuple[Staged, ...]) -> int:
+    def _cleanup(self, batch: str, manifest: tuple[StagingTableInfo, ...]) -> int:
         """Drop what is proven to be in the table; how many tables of the batch are left because they came or changed later."""
-        self._each(manifest, lambda t: self._try(partial(self._warehouse.drop, t.table, t.version)))
-        left = self._try(lambda: self._warehouse.staged(staging_prefix(batch)))
-        for table in left:
+        self._parallel(manifest, lambda t: self._retry_call(partial(self._warehouse.drop, t.table, t.version)))
+        remaining = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch)))
+        for table in remaining:
             if is_compact_table(table.table, batch):
-                self._try(partial(self._warehouse.drop, table.table))
-        return sum(is_unit_table(table.table, batch) for table in left)
+                self._retry_call(partial(self._warehouse.drop, table.table))
+        return sum(is_unit_table(table.table, batch) for table in remaining)
 
-    def _each(self, tables: Sequence[Staged], work: Callable[[Staged], object]) -> None:
+    def _parallel(self, tables: Sequence[StagingTableInfo], work: Callable[[StagingTableInfo], object]) -> None:
         """`work` on every table, several at once."""
-        if self._cleaners == 1:
+        if self._drop_threads == 1:
             for table in tables:
                 work(table)
             return
-        with ThreadPoolExecutor(self._cleaners) as pool:
+        with ThreadPoolExecutor(self._drop_threads) as pool:
             list(pool.map(work, tables))
 
-    def _try(self, work: Callable[[], T], *but: type[Exception]) -> T:
+    def _retry_call(self, work: Callable[[], T], *no_retry_on: type[Exception]) -> T:
         """`work`, again where its error may pass; an error of `but` is raised at once."""
 
-        def once() -> T | Exception:
+        def attempt() -> T | Exception:
             try:
                 return work()
-            except but as error:
+            except no_retry_on as error:
                 return error
 
-        done = retrying(self._retry, once)
-        if isinstance(done, Exception):
-            raise done
-        return done
+        result = call_with_retry(self._retry, attempt)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
-def _sums(
-    held: leases.Lease, batch: str, manifest: tuple[Staged, ...], before: Keys, staged: Keys, after: Keys, affected: int
+def _verify_counts(
+    lease: leases.Lease,
+    batch: str,
+    manifest: tuple[StagingTableInfo, ...],
+    before: ActiveFlagsByKey,
+    staged: ActiveFlagsByKey,
+    after: ActiveFlagsByKey,
+    affected_rows: int,
 ) -> ConsolidationResult:
     """Prove the MERGE from three readings of the keys; raises NotConserved with the numbers."""
-    absent = [key for key in staged if key not in after]
-    doubled = active_twice(after, staged)
+    missing_keys = [key for key in staged if key not in after]
+    duplicate_keys = duplicate_active_keys(after, staged)
     inserted = sum(key not in before for key in staged)
-    renewed = {key[1:4] for key in staged}
-    retired = sum(sum(rows) for key, rows in before.items() if key[1:4] in renewed and key not in staged)
-    updated = affected - inserted - retired
+    touched_players = {key[1:4] for key in staged}
+    deactivated = sum(sum(rows) for key, rows in before.items() if key[1:4] in touched_players and key not in staged)
+    updated = affected_rows - inserted - deactivated
     staged_rows = sum(table.rows for table in manifest)
     unchanged = len(staged) - inserted - updated
-    if absent or doubled or updated < 0 or unchanged < 0:
-        raise NotConserved(
-            f"After the MERGE of {batch}: {len(absent)} of {len(staged)} staged keys are not in the table, {len(doubled)} keys are"
-            f" active twice, {affected} rows changed for {inserted} new and {retired} retired; all tables are kept."
+    if missing_keys or duplicate_keys or updated < 0 or unchanged < 0:
+        raise RowCountMismatch(
+            f"After the MERGE of {batch}: {len(missing_keys)} of {len(staged)} staged keys are not in the table, {len(duplicate_keys)} keys are"
+            f" active twice, {affected_rows} rows changed for {inserted} new and {deactivated} retired; all tables are kept."
         )
     return ConsolidationResult(
         batch_id=batch,
-        game_date=held.game_date,
+        game_date=lease.game_date,
         tables=tuple(table.table for table in manifest),
         staged_rows=staged_rows,
         distinct_keys=len(staged),
@@ -207,18 +227,18 @@ def _sums(
         inserted=inserted,
         updated=updated,
         unchanged=unchanged,
-        deactivated=retired,
-        merge_job_id=held.merge_job,
-        fence=held.fence,
+        deactivated=deactivated,
+        merge_job_id=lease.merge_job_id,
+        fence=lease.fence,
         late_tables=0,
     )
 
 
-def active_twice(keys: Keys, among: Iterable[Key] | None = None) -> list[Key]:
+def duplicate_active_keys(keys: ActiveFlagsByKey, among: Iterable[BusinessKey] | None = None) -> list[BusinessKey]:
     """Business keys with more than one active row."""
     return [key for key in (keys if among is None else among) if sum(keys.get(key, ())) > 1]
 
 
-def _difference(one: Staged, other: Staged) -> str:
-    missing = sorted({n for n, _ in one.columns} ^ {n for n, _ in other.columns})
-    return f"differing in {', '.join(missing)}" if missing else "differing in a column's type"
+def _describe_schema_difference(expected: StagingTableInfo, actual: StagingTableInfo) -> str:
+    differing = sorted({n for n, _ in expected.columns} ^ {n for n, _ in actual.columns})
+    return f"differing in {', '.join(differing)}" if differing else "differing in a column's type"

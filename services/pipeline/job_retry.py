@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from services.gcp.retry import Policy, retrying
-from services.pipeline.warehouse import JobEnded
+from services.gcp.retry import RetryPolicy, call_with_retry
+from services.pipeline.warehouse import JobFailed
 
 T = TypeVar("T")
 
 
-def with_ids(policy: Policy, job_id: str, start: Callable[[str], T]) -> T:
+def run_job_with_retry(policy: RetryPolicy, job_id: str, start: Callable[[str], T]) -> T:
     """`start(id)` until it succeeds. Ids are job_id, job_id-r1, job_id-r2 …: the same sequence at every delivery."""
-    ended = 0
+    failed_jobs = 0
 
-    def once() -> T:
-        nonlocal ended
+    def attempt() -> T:
+        nonlocal failed_jobs
         try:
-            return start(f"{job_id}-r{ended}" if ended else job_id)
-        except JobEnded:
-            ended += 1
+            return start(f"{job_id}-r{failed_jobs}" if failed_jobs else job_id)
+        except JobFailed:
+            failed_jobs += 1
             raise
 
-    return retrying(policy, once)
+    return call_with_retry(policy, attempt)

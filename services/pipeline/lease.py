@@ -17,11 +17,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from services.batches.ids import job
+from services.batches.ids import make_job_id
 from services.core.errors import OnCallError
 from services.pipeline.warehouse import Warehouse
 
-LEASE_LIFE = timedelta(minutes=10)
+LEASE_TTL = timedelta(minutes=10)
 
 
 class LeaseHeld(OnCallError):
@@ -37,76 +37,76 @@ class Lease:
     holder: str
 
     @property
-    def merge_job(self) -> str:
-        return merge_job(self.game_date, self.fence)
+    def merge_job_id(self) -> str:
+        return merge_job_id(self.game_date, self.fence)
 
 
-def merge_job(game_date: date, fence: int) -> str:
-    return job("merge", game_date, fence)
+def merge_job_id(game_date: date, fence: int) -> str:
+    return make_job_id("merge", game_date, fence)
 
 
-def acquire(warehouse: Warehouse, game_date: date, holder: str, life: timedelta = LEASE_LIFE) -> Lease:
+def acquire(warehouse: Warehouse, game_date: date, holder: str, ttl: timedelta = LEASE_TTL) -> Lease:
     """Take the next fence; raises LeaseHeld with the holder's name while another has it. `holder` is unique to the attempt."""
-    last = _last_fence(warehouse, game_date)
-    if last and _holder(warehouse, game_date, last) == _label(holder):
-        fence = last  # this very attempt took it, and only the answer was lost
+    latest_fence = _latest_fence(warehouse, game_date)
+    if latest_fence and _get_holder(warehouse, game_date, latest_fence) == _to_label(holder):
+        fence = latest_fence  # this very attempt took it, and only the answer was lost
     else:
-        if last:
-            _pass(warehouse, game_date, last, life)
-        fence = last + 1
-        taken = warehouse.claim(job("lease", game_date, fence), {"holder": _label(holder)})
-        if not taken and _holder(warehouse, game_date, fence) != _label(holder):
+        if latest_fence:
+            _check_predecessor(warehouse, game_date, latest_fence, ttl)
+        fence = latest_fence + 1
+        claimed = warehouse.claim_job_id(make_job_id("lease", game_date, fence), {"holder": _to_label(holder)})
+        if not claimed and _get_holder(warehouse, game_date, fence) != _to_label(holder):
             raise LeaseHeld(f"Another consolidation of {game_date} has just begun.", "Look again in a minute.")
     if fence > 1:
-        _fence_off(warehouse, game_date, fence - 1)
+        _block_predecessor_merge(warehouse, game_date, fence - 1)
     return Lease(game_date, fence, holder)
 
 
-def _holder(warehouse: Warehouse, game_date: date, fence: int) -> str:
-    return (warehouse.claimed(job("lease", game_date, fence)) or {}).get("holder", "")
+def _get_holder(warehouse: Warehouse, game_date: date, fence: int) -> str:
+    return (warehouse.get_claim(make_job_id("lease", game_date, fence)) or {}).get("holder", "")
 
 
 def release(warehouse: Warehouse, lease: Lease) -> None:
     """Say that a fence is done. Saying it twice, or for a dead holder, changes nothing."""
-    warehouse.claim(job("release", lease.game_date, lease.fence), {"holder": _label(lease.holder)})
+    warehouse.claim_job_id(make_job_id("release", lease.game_date, lease.fence), {"holder": _to_label(lease.holder)})
 
 
-def _last_fence(warehouse: Warehouse, game_date: date) -> int:
+def _latest_fence(warehouse: Warehouse, game_date: date) -> int:
     """The highest fence taken: doubled until free, then halved; ids are taken in order, so there is no gap."""
-    if warehouse.claimed(job("lease", game_date, 1)) is None:
+    if warehouse.get_claim(make_job_id("lease", game_date, 1)) is None:
         return 0
     low, high = 1, 2
-    while warehouse.claimed(job("lease", game_date, high)) is not None:
+    while warehouse.get_claim(make_job_id("lease", game_date, high)) is not None:
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        if warehouse.claimed(job("lease", game_date, middle)) is None:
+        if warehouse.get_claim(make_job_id("lease", game_date, middle)) is None:
             high = middle
         else:
             low = middle
     return low
 
 
-def _pass(warehouse: Warehouse, game_date: date, fence: int, life: timedelta) -> None:
+def _check_predecessor(warehouse: Warehouse, game_date: date, fence: int, ttl: timedelta) -> None:
     """Whether one may go past a fence: released, or too old to wait for."""
-    if warehouse.claimed(job("release", game_date, fence)) is not None:
+    if warehouse.get_claim(make_job_id("release", game_date, fence)) is not None:
         return
-    held = warehouse.claimed(job("lease", game_date, fence)) or {}
-    since = datetime.fromisoformat(held["created"])
-    if warehouse.now() - since < life:
+    claim = warehouse.get_claim(make_job_id("lease", game_date, fence)) or {}
+    since = datetime.fromisoformat(claim["created"])
+    if warehouse.now() - since < ttl:
         raise LeaseHeld(
-            f"{held.get('holder', 'somebody')} consolidates {game_date} since {since:%H:%M:%S} UTC.",
-            f"If it died, the next attempt may take over at {since + life:%H:%M:%S} UTC.",
+            f"{claim.get('holder', 'somebody')} consolidates {game_date} since {since:%H:%M:%S} UTC.",
+            f"If it died, the next attempt may take over at {since + ttl:%H:%M:%S} UTC.",
         )
 
 
-def _fence_off(warehouse: Warehouse, game_date: date, fence: int) -> None:
+def _block_predecessor_merge(warehouse: Warehouse, game_date: date, fence: int) -> None:
     """Make sure the predecessor's MERGE can never start from now on, or wait until it has ended."""
-    its_merge = merge_job(game_date, fence)
-    if not warehouse.claim(its_merge, {"fenced": "off"}):
-        warehouse.wait(its_merge)
+    predecessor_merge = merge_job_id(game_date, fence)
+    if not warehouse.claim_job_id(predecessor_merge, {"fenced": "off"}):
+        warehouse.wait_for_job(predecessor_merge)
 
 
-def _label(text: str) -> str:
+def _to_label(text: str) -> str:
     """A label value: lower case letters, digits, - and _, at most 63."""
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in text.lower())[:63]

@@ -13,10 +13,10 @@ QUOTA_PER_S: Mapping[str, float] = {
     "tables.get": 100,
     "table.update": 0.4,
 }
-SHARE = 0.48
+QUOTA_FRACTION = 0.48
 
 
-class Pace:
+class RateLimiter:
     """Evenly spaced permits per method, shared by the threads of one process."""
 
     def __init__(
@@ -25,15 +25,15 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._gap = {method: 1 / (quota * SHARE) for method, quota in quota_per_s.items()}
-        self._next: dict[str, float] = {}
+        self._interval_s = {method: 1 / (quota * QUOTA_FRACTION) for method, quota in quota_per_s.items()}
+        self._next_permit_at: dict[str, float] = {}
         self._clock, self._sleep, self._lock = clock, sleep, threading.Lock()
 
-    def take(self, method: str, of: str = "") -> None:
+    def acquire(self, method: str, scope: str = "") -> None:
         """Wait for this method's next permit; `of` names the table of a limit that each table has for itself."""
         with self._lock:
             now = self._clock()
-            at = max(now, self._next.get(method + of, now))
-            self._next[method + of] = at + self._gap[method]
-        if at > now:
-            self._sleep(at - now)
+            permit_at = max(now, self._next_permit_at.get(method + scope, now))
+            self._next_permit_at[method + scope] = permit_at + self._interval_s[method]
+        if permit_at > now:
+            self._sleep(permit_at - now)

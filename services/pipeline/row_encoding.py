@@ -23,14 +23,14 @@ class Column:
     """One column of a table, in BigQuery's legacy type names."""
 
     name: str
-    kind: str
+    field_type: str
     required: bool
 
 
-def check(rows: Sequence[Row], columns: Sequence[Column]) -> None:
+def validate_rows(rows: Sequence[Row], columns: Sequence[Column]) -> None:
     """Raises SchemaMismatch naming every field the table lacks and every required one the rows lack."""
-    known = {column.name for column in columns}
-    unknown = sorted({name for row in rows for name in row} - known)
+    column_names = {column.name for column in columns}
+    unknown = sorted({name for row in rows for name in row} - column_names)
     if unknown:
         raise SchemaMismatch(
             f"The predictions have {len(unknown)} fields that the table lacks: {', '.join(unknown)}.",
@@ -41,23 +41,25 @@ def check(rows: Sequence[Row], columns: Sequence[Column]) -> None:
             raise SchemaMismatch(f"The required field {column.name} is empty in a prediction.", "Mend the predictor.")
 
 
-def encode(rows: Iterable[Row]) -> list[dict[str, Any]]:
+def to_json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """JSON-ready rows: decimals and dates as text, NaN and infinities refused with their field, numpy values as plain ones."""
-    return [{name: value(name, told) for name, told in row.items() if told is not None} for row in rows]
+    return [{name: to_json_value(name, value) for name, value in row.items() if value is not None} for row in rows]
 
 
-def value(name: str, told: Any) -> Any:
+def to_json_value(name: str, value: Any) -> Any:
     """One JSON-ready value; raises SchemaMismatch for what BigQuery would refuse."""
-    if hasattr(told, "item") and not isinstance(told, Decimal):  # numpy scalars
-        told = told.item()
-    if isinstance(told, Decimal | float) and not math.isfinite(told):
-        raise SchemaMismatch(f"{name} is {told}: no table can hold it.", "Mend the predictor; the row was not written.")
-    if isinstance(told, Decimal):
-        return format(told, "f")
-    if isinstance(told, datetime):
-        return told.isoformat()
-    if isinstance(told, date):
-        return told.isoformat()
-    if isinstance(told, dict | list):
-        return json.dumps(told)
-    return told
+    if hasattr(value, "item") and not isinstance(value, Decimal):  # numpy scalars
+        value = value.item()
+    if isinstance(value, Decimal | float) and not math.isfinite(value):
+        raise SchemaMismatch(
+            f"{name} is {value}: no table can hold it.", "Mend the predictor; the row was not written."
+        )
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return value

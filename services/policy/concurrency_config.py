@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.core.errors import SettingsError
-from services.core.settings import boolean
+from services.core.settings import parse_bool
 
 EMERGENCY_INSTANCES, EMERGENCY_CONCURRENCY = 4, 3
 
@@ -24,13 +24,13 @@ class WorkerConcurrencyConfig:
     def from_env(cls, env: Mapping[str, str] | None = None) -> WorkerConcurrencyConfig:
         env = os.environ if env is None else env
         return cls(
-            _count(env, "WORKER_MAX_INSTANCES", 20),
-            _count(env, "WORKER_CONCURRENCY", 5),
-            _switch(env, "WORKER_EMERGENCY_MODE", False),
+            _int_env(env, "WORKER_MAX_INSTANCES", 20),
+            _int_env(env, "WORKER_CONCURRENCY", 5),
+            _bool_env(env, "WORKER_EMERGENCY_MODE", False),
         )
 
     @property
-    def at_once(self) -> int:
+    def max_parallel_requests(self) -> int:
         """Requests at once under this configuration."""
         if self.emergency_mode:
             return EMERGENCY_INSTANCES * EMERGENCY_CONCURRENCY
@@ -52,24 +52,24 @@ class SelfHealingConfig:
     def from_env(cls, env: Mapping[str, str] | None = None) -> SelfHealingConfig:
         env = os.environ if env is None else env
         return cls(
-            _switch(env, "SELF_HEALING_DML_BACKOFF_ENABLED", True),
-            _count(env, "SELF_HEALING_DML_MAX_RETRIES", 3, least=0),
-            _switch(env, "SELF_HEALING_ALERT_ON_DML_LIMIT", True),
-            _switch(env, "SELF_HEALING_AUTO_REDUCE_CONCURRENCY", True),
-            _switch(env, "SELF_HEALING_RESUME_STALLED", True),
-            _switch(env, "SELF_HEALING_CONSOLIDATE_LEFTOVERS", True),
+            _bool_env(env, "SELF_HEALING_DML_BACKOFF_ENABLED", True),
+            _int_env(env, "SELF_HEALING_DML_MAX_RETRIES", 3, minimum=0),
+            _bool_env(env, "SELF_HEALING_ALERT_ON_DML_LIMIT", True),
+            _bool_env(env, "SELF_HEALING_AUTO_REDUCE_CONCURRENCY", True),
+            _bool_env(env, "SELF_HEALING_RESUME_STALLED", True),
+            _bool_env(env, "SELF_HEALING_CONSOLIDATE_LEFTOVERS", True),
         )
 
 
-def _switch(env: Mapping[str, str], name: str, default: bool) -> bool:
+def _bool_env(env: Mapping[str, str], name: str, default: bool) -> bool:
     try:
-        return boolean(env[name]) if env.get(name) else default
-    except ValueError as wrong:
-        raise SettingsError(f"{name}={env[name]!r} cannot be used: {wrong}.") from None
+        return parse_bool(env[name]) if env.get(name) else default
+    except ValueError as error:
+        raise SettingsError(f"{name}={env[name]!r} cannot be used: {error}.") from None
 
 
-def _count(env: Mapping[str, str], name: str, default: int, least: int = 1) -> int:
-    told = env.get(name) or str(default)
-    if not told.isdigit() or int(told) < least:
-        raise SettingsError(f"{name}={told!r} cannot be used: a whole number from {least}.")
-    return int(told)
+def _int_env(env: Mapping[str, str], name: str, default: int, minimum: int = 1) -> int:
+    raw = env.get(name) or str(default)
+    if not raw.isdigit() or int(raw) < minimum:
+        raise SettingsError(f"{name}={raw!r} cannot be used: a whole number from {minimum}.")
+    return int(raw)

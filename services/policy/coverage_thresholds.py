@@ -6,7 +6,7 @@ from services.core.result import Health
 from services.core.settings import Settings
 
 
-def judge(active: int | None, eligible: int | None, games: int | None, settings: Settings) -> Health:
+def classify_coverage(active: int | None, eligible: int | None, games: int | None, settings: Settings) -> Health:
     """The health word of a coverage: thresholds from settings, none expected without games, unknown without a denominator."""
     if games == 0:
         return Health.NONE_EXPECTED

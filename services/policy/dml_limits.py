@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-DML_RUNNING, DML_WAITING = 2, 20  # mutating DML per table that BigQuery runs and queues
+MAX_RUNNING_DML, MAX_QUEUED_DML = 2, 20  # mutating DML per table that BigQuery runs and queues
 
 
-ADMITTED = DML_RUNNING + DML_WAITING
+MAX_OUTSTANDING_DML = MAX_RUNNING_DML + MAX_QUEUED_DML
 
 
-EMERGENCY = (4, 3)  # instances × concurrency that can never fill the queue
+EMERGENCY_CAPACITY = (4, 3)  # instances × concurrency that can never fill the queue
 
 
-NORMAL_WORKER = (20, 5)
+NORMAL_WORKER_CAPACITY = (20, 5)
 
 
-NORMAL_COORDINATOR = (1, 8)
+NORMAL_COORDINATOR_CAPACITY = (1, 8)

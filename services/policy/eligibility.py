@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from services.gcp.query_catalog import Row
 
-MINUTES_NEEDED = 15.0  # average of the last week below which a player is not predicted
+MIN_AVERAGE_MINUTES = 15.0  # average of the last week below which a player is not predicted
 
 
-def eligibility(row: Row) -> tuple[bool | None, str]:
+def check_eligibility(row: Row) -> tuple[bool | None, str]:
     """Whether a context row meets the coordinator's rule, and in words why not."""
     if not row["in_context"]:
         return None, "not in context"
@@ -15,9 +15,9 @@ def eligibility(row: Row) -> tuple[bool | None, str]:
     if status in ("OUT", "DOUBTFUL"):
         return False, status
     minutes = row["minutes"]
-    if minutes is None or minutes < MINUTES_NEEDED:
-        told = "no minutes known" if minutes is None else f"{minutes:.1f} minutes on average"
-        return False, f"{told}, {MINUTES_NEEDED:g} needed"
+    if minutes is None or minutes < MIN_AVERAGE_MINUTES:
+        minutes_text = "no minutes known" if minutes is None else f"{minutes:.1f} minutes on average"
+        return False, f"{minutes_text}, {MIN_AVERAGE_MINUTES:g} needed"
     if not row["ready"]:
         return False, "not production-ready"
     return True, ""

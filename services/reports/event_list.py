@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.actions.log_reader import Log
+from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
 from services.batches.reader import Batches
-from services.scaling.service_widths import Widths
+from services.scaling.service_widths import ServiceCapacities
 
 
 @dataclass(frozen=True)
-class Moment:
+class RecentEvent:
     """One thing that happened."""
 
     when: datetime
@@ -23,64 +23,71 @@ class Moment:
     who: str
 
 
-def timeline(
+def recent_events(
     alerts: Alerts | None,
-    log: Log | None,
+    action_log: ActionLog | None,
     batches: Batches | None,
-    widths: Widths | None,
+    capacities: ServiceCapacities | None,
     start: datetime,
     end: datetime,
-) -> tuple[Moment, ...]:
+) -> tuple[RecentEvent, ...]:
     """Everything between two instants, from what could be read."""
-    found = [*_alerts(alerts), *_actions(log), *_batches(batches), *_deploys(widths)]
-    return tuple(sorted((m for m in found if start <= m.when < end), key=lambda m: m.when, reverse=True))
+    events = [*_alert_events(alerts), *_action_events(action_log), *_batch_events(batches), *_deploy_events(capacities)]
+    return tuple(
+        sorted((event for event in events if start <= event.when < end), key=lambda event: event.when, reverse=True)
+    )
 
 
-def kinds(moments: Iterable[Moment]) -> dict[str, int]:
+def count_by_kind(events: Iterable[RecentEvent]) -> dict[str, int]:
     """How many of each kind there are."""
-    return dict(sorted(Counter(moment.kind for moment in moments).items()))
+    return dict(sorted(Counter(event.kind for event in events).items()))
 
 
-def _alerts(alerts: Alerts | None) -> Iterator[Moment]:
+def _alert_events(alerts: Alerts | None) -> Iterator[RecentEvent]:
     for alert in alerts.alerts if alerts else ():
         for event in alert.events:
             if event.event in ("telling", "updated"):
                 continue
-            message = event.event in ("told", "not told")
-            said = str(event.facts.get("delivery", "")) if message else event.sentence
-            why = f" — {event.reason}" if event.reason else ""
-            yield Moment(
+            is_notification = event.event in ("told", "not told")
+            text = str(event.facts.get("delivery", "")) if is_notification else event.sentence
+            reason_text = f" — {event.reason}" if event.reason else ""
+            yield RecentEvent(
                 event.recorded_at,
-                "message" if message else "alert",
-                f"{alert.alert_id} {event.event}: {said}{why}",
+                "message" if is_notification else "alert",
+                f"{alert.alert_id} {event.event}: {text}{reason_text}",
                 event.actor,
             )
 
 
-def _actions(log: Log | None) -> Iterator[Moment]:
-    for action in log.actions if log else ():
+def _action_events(action_log: ActionLog | None) -> Iterator[RecentEvent]:
+    for action in action_log.actions if action_log else ():
         if action.verb.startswith("alerts."):
             continue  # told by the alert itself
         kind = "scale change" if action.verb.startswith("scaling.") else "action"
-        ended = action.sentence if action.ended else "no outcome is recorded"
-        yield Moment(action.begun, kind, f"{action.title}: {action.state}. {ended}", action.actor)
+        outcome_text = action.message if action.ended_at else "no outcome is recorded"
+        yield RecentEvent(action.started_at, kind, f"{action.title}: {action.state}. {outcome_text}", action.actor)
 
 
-def _batches(batches: Batches | None) -> Iterator[Moment]:
+def _batch_events(batches: Batches | None) -> Iterator[RecentEvent]:
     for batch in batches.batches if batches else ():
         if batch.started:
-            asked = f"{batch.requested if batch.requested is not None else 'an unknown number of'} players requested"
-            yield Moment(batch.started, "batch", f"{batch.batch_id} began, {asked}", batch.started_by)
+            requested_text = (
+                f"{batch.requested if batch.requested is not None else 'an unknown number of'} players requested"
+            )
+            yield RecentEvent(batch.started, "batch", f"{batch.batch_id} began, {requested_text}", batch.started_by)
         if batch.ended:
-            yield Moment(
+            yield RecentEvent(
                 batch.ended, "batch", f"{batch.batch_id} ended: {batch.state}, {batch.status_text}", "coordinator"
             )
 
 
-def _deploys(widths: Widths | None) -> Iterator[Moment]:
-    for service in widths.services if widths else ():
+def _deploy_events(capacities: ServiceCapacities | None) -> Iterator[RecentEvent]:
+    for service in capacities.services if capacities else ():
         if service.revision_since:
-            width = f"{service.max_instances or 'any'} × {service.request_concurrency}"
-            yield Moment(
-                service.revision_since, "deploy", f"{service.revision} began to serve, {width}", service.changed_by
+            capacity_text = f"{service.max_instances or 'any'} × {service.request_concurrency}"
+            yield RecentEvent(
+                service.revision_since,
+                "deploy",
+                f"{service.revision} began to serve, {capacity_text}",
+                service.changed_by,
             )

@@ -7,181 +7,189 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from services.actions.log_reader import Log
+from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
-from services.alerts.rules import rule_of
+from services.alerts.rules import get_rule
 from services.batches.reader import Batches
 from services.core.clock import ET
-from services.core.result import Health, Reading
+from services.core.result import Health, Result
 from services.core.settings import Settings
-from services.nights.coverage import DayCoverage, History
-from services.nights.missing_players import account
-from services.nights.player_stages import Night
-from services.reports.event_list import timeline
-from services.scaling.service_widths import Widths
+from services.nights.coverage import CoverageHistory, NightCoverage
+from services.nights.missing_players import balance
+from services.nights.player_stages import NightStatus
+from services.reports.event_list import recent_events
+from services.scaling.service_widths import ServiceCapacities
 from services.telemetry.scheduler import Schedule
 
 
 @dataclass(frozen=True)
-class Shift:
+class HandoffInputs:
     """What the note is written from: every part known or not on its own."""
 
     game_date: date
     start: datetime
     now: datetime
-    night: Reading[Night]
-    batches: Reading[Batches]
-    widths: Reading[Widths]
-    history: Reading[History]
-    alerts: Reading[Alerts]
-    log: Reading[Log]
-    schedule: Reading[Schedule]
+    night: Result[NightStatus]
+    batches: Result[Batches]
+    capacities: Result[ServiceCapacities]
+    history: Result[CoverageHistory]
+    alerts: Result[Alerts]
+    action_log: Result[ActionLog]
+    schedule: Result[Schedule]
 
 
-def write(shift: Shift, settings: Settings) -> str:
+def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
     """The note. Pure: the same records give the same words."""
     parts = [
         [
-            f"# Handoff, night of {shift.game_date}",
+            f"# Handoff, night of {inputs.game_date}",
             "",
-            f"Written {_time(shift.now)} by Prediction On-Call from its records.",
+            f"Written {_format_time(inputs.now)} by Prediction On-Call from its records.",
         ],
-        ["## Key numbers", *_numbers(shift)],
-        ["## Open alerts", *_alerts(shift)],
-        ["## What happened", *_happened(shift)],
-        ["## What was done, and by whom", *_done(shift)],
-        ["## Current settings", *_settings(shift)],
-        ["## Data state", *_data(shift)],
-        ["## Next steps", *_next(shift)],
-        ["## Quick commands", *_commands(shift, settings)],
+        ["## Key numbers", *_key_numbers(inputs)],
+        ["## Open alerts", *_open_alerts(inputs)],
+        ["## What happened", *_events(inputs)],
+        ["## What was done, and by whom", *_actions(inputs)],
+        ["## Current settings", *_current_settings(inputs)],
+        ["## Data state", *_coverage_history(inputs)],
+        ["## Next steps", *_next_steps(inputs)],
+        ["## Quick commands", *_quick_commands(inputs, settings)],
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _unknown(reading: Reading[Any]) -> list[str]:
-    return [f"- **Unknown:** {reading.problem.sentence}"] if reading.problem else []
+def _unknown_note(result: Result[Any]) -> list[str]:
+    return [f"- **Unknown:** {result.problem.message}"] if result.problem else []
 
 
-def _numbers(shift: Shift) -> Iterator[str]:
-    yield from _unknown(shift.night)
-    night = shift.night.value
+def _key_numbers(inputs: HandoffInputs) -> Iterator[str]:
+    yield from _unknown_note(inputs.night)
+    night = inputs.night.value
     if night is None:
         return
     if night.games == 0:
         yield "- No games on this date."
         return
-    sums, context = account(night), sum(bool(p.in_context) for p in night.players)
-    share = f" ({100 * sums.active / sums.expected:.1f} %)" if sums.expected else ""
-    yield f"- **{sums.active} of {sums.expected}** eligible players are active{share}; {context} are in context."
-    yield f"- {night.active_rows:,} active rows of {_count(night.generated_rows)} generated; {night.games} games."
-    for why, count in sums.classified:
-        yield f"- {count} missing: {why}."
-    if sums.unexplained:
-        yield f"- **{sums.unexplained} missing without an explanation.**"
-    yield from (f"- Not readable: {problem.source}, since {_time(problem.since)}." for problem in night.problems)
+    totals, in_context = balance(night), sum(bool(p.in_context) for p in night.players)
+    share_text = f" ({100 * totals.active / totals.expected:.1f} %)" if totals.expected else ""
+    yield f"- **{totals.active} of {totals.expected}** eligible players are active{share_text}; {in_context} are in context."
+    yield f"- {night.active_rows:,} active rows of {_format_count(night.generated_rows)} generated; {night.games} games."
+    for reason, count in totals.classified:
+        yield f"- {count} missing: {reason}."
+    if totals.unexplained:
+        yield f"- **{totals.unexplained} missing without an explanation.**"
+    yield from (f"- Not readable: {problem.source}, since {_format_time(problem.since)}." for problem in night.problems)
 
 
-def _alerts(shift: Shift) -> Iterator[str]:
-    yield from _unknown(shift.alerts)
-    if shift.alerts.value is None:
+def _open_alerts(inputs: HandoffInputs) -> Iterator[str]:
+    yield from _unknown_note(inputs.alerts)
+    if inputs.alerts.value is None:
         return
-    if not shift.alerts.value.open:
+    if not inputs.alerts.value.open:
         yield "- None."
-    for alert in shift.alerts.value.open:
-        yield f"- **{alert.severity}**, {alert.state(shift.now)} since {_time(alert.since)}: {_line(alert.sentence)}"
+    for alert in inputs.alerts.value.open:
+        yield f"- **{alert.severity}**, {alert.state(inputs.now)} since {_format_time(alert.since)}: {_escape_inline(alert.message)}"
 
 
-def _happened(shift: Shift) -> Iterator[str]:
-    for reading in (shift.batches, shift.alerts):
-        yield from _unknown(reading)
-    moments = timeline(shift.alerts.value, None, shift.batches.value, shift.widths.value, shift.start, shift.now)
-    for moment in reversed(moments[:60]):
-        yield f"- {_time(moment.when)} · {moment.kind} · {_line(moment.what)}" + (
-            f" ({moment.who})" if moment.who else ""
+def _events(inputs: HandoffInputs) -> Iterator[str]:
+    for result in (inputs.batches, inputs.alerts):
+        yield from _unknown_note(result)
+    events = recent_events(
+        inputs.alerts.value, None, inputs.batches.value, inputs.capacities.value, inputs.start, inputs.now
+    )
+    for event in reversed(events[:60]):
+        yield f"- {_format_time(event.when)} · {event.kind} · {_escape_inline(event.what)}" + (
+            f" ({event.who})" if event.who else ""
         )
-    if not moments:
+    if not events:
         yield "- Nothing is recorded."
 
 
-def _done(shift: Shift) -> Iterator[str]:
-    yield from _unknown(shift.log)
-    done = [a for a in (shift.log.value.actions if shift.log.value else ()) if shift.start <= a.begun < shift.now]
-    for action in reversed(done):
-        why = f" Reason: {_line(action.reason)}." if action.reason else ""
-        came = _line(action.sentence) if action.ended else "**no outcome is recorded**"
-        yield f"- {_time(action.begun)} · {action.actor} · {_line(action.title)}: {action.state}. {came}{why}"
-    if shift.log.value is not None and not done:
+def _actions(inputs: HandoffInputs) -> Iterator[str]:
+    yield from _unknown_note(inputs.action_log)
+    actions = [
+        a
+        for a in (inputs.action_log.value.actions if inputs.action_log.value else ())
+        if inputs.start <= a.started_at < inputs.now
+    ]
+    for action in reversed(actions):
+        reason_text = f" Reason: {_escape_inline(action.reason)}." if action.reason else ""
+        outcome_text = _escape_inline(action.message) if action.ended_at else "**no outcome is recorded**"
+        yield f"- {_format_time(action.started_at)} · {action.actor} · {_escape_inline(action.title)}: {action.state}. {outcome_text}{reason_text}"
+    if inputs.action_log.value is not None and not actions:
         yield "- Nothing was done from this desk."
 
 
-def _settings(shift: Shift) -> Iterator[str]:
-    yield from _unknown(shift.widths)
-    if shift.widths.value is None:
+def _current_settings(inputs: HandoffInputs) -> Iterator[str]:
+    yield from _unknown_note(inputs.capacities)
+    if inputs.capacities.value is None:
         return
     yield from ("", "| Service | Width | Revision | Changed by |", "|---|---|---|---|")
-    for each in shift.widths.value.services:
-        product = each.product if each.product is not None else "no limit"
-        wide = f"{each.max_instances or 'no maximum'} × {each.request_concurrency} = {product} ({each.width})"
-        yield f"| {each.service} | {wide} | {each.revision} | {each.changed_by} |"
+    for service in inputs.capacities.value.services:
+        capacity = service.capacity if service.capacity is not None else "no limit"
+        capacity_text = (
+            f"{service.max_instances or 'no maximum'} × {service.request_concurrency} = {capacity} ({service.state})"
+        )
+        yield f"| {service.service} | {capacity_text} | {service.revision} | {service.changed_by} |"
 
 
-def _data(shift: Shift) -> Iterator[str]:
-    yield from _unknown(shift.history)
-    if shift.history.value is None:
+def _coverage_history(inputs: HandoffInputs) -> Iterator[str]:
+    yield from _unknown_note(inputs.history)
+    if inputs.history.value is None:
         return
     yield from ("", "| Game date | Games | In context | Eligible | Active | Coverage |", "|---|---|---|---|---|---|")
-    for day in [day for day in shift.history.value.days if day.game_date <= shift.game_date][-7:]:
-        yield f"| {day.game_date} | {day.games} | {day.in_context} | {day.eligible} | {day.active} | {_coverage(day)} |"
+    for day in [day for day in inputs.history.value.days if day.game_date <= inputs.game_date][-7:]:
+        yield f"| {day.game_date} | {day.games} | {day.in_context} | {day.eligible} | {day.active} | {_format_coverage(day)} |"
 
 
-def _coverage(day: DayCoverage) -> str:
-    share = day.pct_of(day.eligible)
+def _format_coverage(day: NightCoverage) -> str:
+    share = day.active_pct(day.eligible)
     if day.health is Health.NONE_EXPECTED:
         return "no games"
     return "not run yet" if day.health is Health.UNKNOWN or share is None else f"{share:.1f} % ({day.health})"
 
 
-def _next(shift: Shift) -> Iterator[str]:
+def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
     """What open alerts call for, what nobody has finished, and the next scheduled runs."""
-    for alert in shift.alerts.value.open if shift.alerts.value else ():
-        yield f"- {rule_of(alert.rule).remedy} ({alert.alert_id})"
-    for action in shift.log.value.actions if shift.log.value else ():
-        if action.quiet(shift.now):
-            yield f"- Check and finish “{_line(action.title)}”: no outcome is recorded."
-    yield from _unknown(shift.schedule)
-    expected = shift.schedule.value.expected if shift.schedule.value else ()
-    for job in shift.schedule.value.jobs if shift.schedule.value else ():
+    for alert in inputs.alerts.value.open if inputs.alerts.value else ():
+        yield f"- {get_rule(alert.rule).hint} ({alert.alert_id})"
+    for action in inputs.action_log.value.actions if inputs.action_log.value else ():
+        if action.is_abandoned(inputs.now):
+            yield f"- Check and finish “{_escape_inline(action.title)}”: no outcome is recorded."
+    yield from _unknown_note(inputs.schedule)
+    expected = inputs.schedule.value.expected if inputs.schedule.value else ()
+    for job in inputs.schedule.value.jobs if inputs.schedule.value else ():
         if job.name in expected:
-            yield f"- {job.name} runs next at {_time(job.next_at)}{f'; it {job.trouble}' if job.trouble else ''}."
+            yield f"- {job.name} runs next at {_format_time(job.next_at)}{f'; it {job.problem}' if job.problem else ''}."
     yield from (
         f"- {name} is not in Cloud Scheduler."
-        for name in (shift.schedule.value.missing if shift.schedule.value else ())
+        for name in (inputs.schedule.value.missing if inputs.schedule.value else ())
     )
 
 
-def _commands(shift: Shift, settings: Settings) -> Iterator[str]:
+def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
     region, worker = settings.region, settings.worker_service
     yield "```bash"
     yield f"gcloud run services describe {worker} --region={region}"
     yield f"gcloud run services update {worker} --max-instances=4 --concurrency=3 --region={region}   # emergency"
     yield f"gcloud scheduler jobs list --location={region} | grep prediction"
-    body = f'{{"game_date": "{shift.game_date}", "force": true}}'
+    body = f'{{"game_date": "{inputs.game_date}", "force": true}}'
     yield f"curl -X POST $COORDINATOR_URL/start -H 'Content-Type: application/json' -d '{body}'"
     yield "```"
-    yield f"[This night on the desk]({settings.dashboard_url}/overview?date={shift.game_date})"
+    yield f"[This night on the desk]({settings.dashboard_url}/overview?date={inputs.game_date})"
 
 
-def _line(text: str) -> str:
+def _escape_inline(text: str) -> str:
     """Words from a record, in one line that starts no Markdown of its own."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
 
 
-def _count(value: int | None) -> str:
+def _format_count(value: int | None) -> str:
     return "an unknown number of rows" if value is None else f"{value:,}"
 
 
-def _time(at: datetime | None) -> str:
+def _format_time(at: datetime | None) -> str:
     if at is None:
         return "an unknown time"
-    there = at.astimezone(ET)
-    return f"{there.day} {there:%b %H:%M} ET"
+    eastern = at.astimezone(ET)
+    return f"{eastern.day} {eastern:%b %H:%M} ET"

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.clock import ET
-from services.core.result import SEVERITY, Health, Problem, Reading
+from services.core.result import SEVERITY_ORDER, Health, Problem, Result
 from services.core.settings import Settings
-from services.nights.missing_players import Account, Missing, Why, account, missing
-from services.nights.player_stages import Night
-from services.policy.coverage_thresholds import judge as judge_coverage
-from services.policy.dml_limits import ADMITTED
-from services.scaling.service_widths import Widths
-from services.staging.inventory import Inventory, TableClass
+from services.nights.missing_players import Balance, LossReason, MissingPlayer, balance, list_missing_players
+from services.nights.player_stages import NightStatus
+from services.policy.coverage_thresholds import classify_coverage
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.scaling.service_widths import ServiceCapacities
+from services.staging.inventory import StagingInventory, StagingTableState
 from services.telemetry.dml_jobs import DmlReport
 
 T = TypeVar("T")
@@ -35,179 +35,196 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Overview:
     game_date: date
     health: Health
-    sentence: str  # e.g. "90 of 158 players are missing: generated but rejected on write, since 14:47 ET (19:47 UTC)"
+    message: str  # e.g. "90 of 158 players are missing: generated but rejected on write, since 14:47 ET (19:47 UTC)"
     details: tuple[str, ...]
     signals: tuple[Signal, ...]
 
 
-LOST_IN_WORDS = {
-    Why.WRITE_REJECTED: "generated, but BigQuery rejected the write",
-    Why.NOT_CONSOLIDATED: "staged, but not consolidated",
-    Why.INACTIVE: "written, but not active",
-    Why.NEVER_REQUESTED: "never requested",
-    Why.NOT_GENERATED: "not generated",
-    Why.UNEXPLAINED: "unexplained",
-    Why.NOT_RUN_YET: "not run yet",
+LOSS_PHRASES = {
+    LossReason.WRITE_REJECTED: "generated, but BigQuery rejected the write",
+    LossReason.NOT_CONSOLIDATED: "staged, but not consolidated",
+    LossReason.INACTIVE: "written, but not active",
+    LossReason.NEVER_REQUESTED: "never requested",
+    LossReason.NOT_GENERATED: "not generated",
+    LossReason.UNEXPLAINED: "unexplained",
+    LossReason.NOT_RUN_YET: "not run yet",
 }
 
 
-def judge(
+def build_overview(
     game_date: date,
-    night: Reading[Night],
-    dml: Reading[DmlReport],
-    staging: Reading[Inventory],
-    widths: Reading[Widths],
-    batches: Reading[Batches],
+    night: Result[NightStatus],
+    dml: Result[DmlReport],
+    staging: Result[StagingInventory],
+    capacities: Result[ServiceCapacities],
+    batches: Result[Batches],
     settings: Settings,
-) -> Verdict:
+) -> Overview:
     """Put the verdict into words from what could be read; what could not is unknown, never green."""
-    health, sentence, details = _coverage(night, settings)
+    health, message, details = _coverage_verdict(night, settings)
     signals = (
         Signal("Coverage", health, _coverage_text(night), "coverage"),
-        _signal("DML errors", "dml_errors", dml, _dml),
-        _signal("Staging tables", "staging_tables", staging, _staging),
-        _signal("Concurrency", "concurrency", widths, _width),
-        _signal("Last batch", "runs", batches, lambda b: _last_batch(b, night.value)),
+        _build_signal("DML errors", "dml_errors", dml, _summarize_dml),
+        _build_signal("Staging tables", "staging_tables", staging, _summarize_staging),
+        _build_signal("Concurrency", "concurrency", capacities, _summarize_capacity),
+        _build_signal("Last batch", "runs", batches, lambda b: _summarize_last_batch(b, night.value)),
     )
-    health, sentence = _hedged(health, sentence, (night, dml, staging, widths, batches))
-    ordered = tuple(sorted(signals, key=lambda s: SEVERITY.index(s.health)))
-    return Verdict(game_date, health, sentence, details, ordered)
+    health, message = _downgrade_if_unread(health, message, (night, dml, staging, capacities, batches))
+    ordered = tuple(sorted(signals, key=lambda s: SEVERITY_ORDER.index(s.health)))
+    return Overview(game_date, health, message, details, ordered)
 
 
-def _hedged(health: Health, sentence: str, readings: tuple[Reading[Any], ...]) -> tuple[Health, str]:
+def _downgrade_if_unread(health: Health, message: str, results: tuple[Result[Any], ...]) -> tuple[Health, str]:
     """A night is not called all right while a source that could contradict it is unread."""
-    unread = sum(reading.value is None for reading in readings)
-    if health is not Health.OK or not unread:
-        return health, sentence
-    return Health.UNKNOWN, f"{sentence}, but {unread} of {len(readings)} signals could not be read"
+    unread_count = sum(result.value is None for result in results)
+    if health is not Health.OK or not unread_count:
+        return health, message
+    return Health.UNKNOWN, f"{message}, but {unread_count} of {len(results)} signals could not be read"
 
 
-def _coverage(night: Reading[Night], settings: Settings) -> tuple[Health, str, tuple[str, ...]]:
+def _coverage_verdict(night: Result[NightStatus], settings: Settings) -> tuple[Health, str, tuple[str, ...]]:
     if night.value is None:
         return (
             Health.UNKNOWN,
             "Whether players are missing is unknown: the predictions cannot be read",
-            (_why(night.problem),),
+            (_problem_text(night.problem),),
         )
-    facts = night.value
-    if facts.games == 0:
+    status = night.value
+    if status.games == 0:
         return Health.NONE_EXPECTED, "No games on this date, so no predictions are expected", ()
-    sums = account(facts)
-    if facts.ran is False:
-        return Health.UNKNOWN, f"Not run yet: {sums.expected} players are eligible, none has been requested", ()
-    health = judge_coverage(sums.active, sums.expected, facts.games, settings)
-    if sums.unexplained and health is Health.OK:
+    totals = balance(status)
+    if status.was_run is False:
+        return Health.UNKNOWN, f"Not run yet: {totals.expected} players are eligible, none has been requested", ()
+    health = classify_coverage(totals.active, totals.expected, status.games, settings)
+    if totals.unexplained and health is Health.OK:
         health = Health.UNKNOWN
-    if sums.active == sums.expected:
-        return health, f"All {sums.expected} eligible players have active predictions", _apart(facts)
-    return health, _lost(facts, sums), _details(facts, sums)
+    if totals.active == totals.expected:
+        return health, f"All {totals.expected} eligible players have active predictions", _not_in_context_note(status)
+    return health, _missing_summary(status, totals), _details(status, totals)
 
 
-def _lost(night: Night, sums: Account) -> str:
+def _missing_summary(night: NightStatus, totals: Balance) -> str:
     """e.g. "90 of 158 players are missing: generated, but BigQuery rejected the write, since 14:47 ET"."""
-    eligible = [m for m in missing(night) if m.player.eligible]
-    why, count = Counter(m.why for m in eligible).most_common(1)[0]
-    gone = sums.expected - sums.active
-    most = "" if count == gone else f"{count} of them "
-    return f"{gone} of {sums.expected} {_players(gone)} missing: {most}{LOST_IN_WORDS[why]}{_since(eligible)}"
+    eligible = [m for m in list_missing_players(night) if m.player.eligible]
+    reason, count = Counter(m.reason for m in eligible).most_common(1)[0]
+    missing_count = totals.expected - totals.active
+    most_text = "" if count == missing_count else f"{count} of them "
+    return f"{missing_count} of {totals.expected} {_players_are(missing_count)} missing: {most_text}{LOSS_PHRASES[reason]}{_since_text(eligible)}"
 
 
-def _players(count: int) -> str:
+def _players_are(count: int) -> str:
     return "player is" if count == 1 else "players are"
 
 
-def _since(lost: list[Missing]) -> str:
-    times = [m.player.write_error.at for m in lost if m.player.write_error is not None]
+def _since_text(missing_players: list[MissingPlayer]) -> str:
+    times = [m.player.write_error.at for m in missing_players if m.player.write_error is not None]
     return f", since {min(times).astimezone(ET):%H:%M} ET ({min(times):%H:%M} UTC)" if times else ""
 
 
-def _details(night: Night, sums: Account) -> tuple[str, ...]:
+def _details(night: NightStatus, totals: Balance) -> tuple[str, ...]:
     parts = " + ".join(
         [
-            f"{sums.active} active",
-            *(f"{n} {LOST_IN_WORDS[w]}" for w, n in sums.classified),
-            f"{sums.unexplained} unexplained",
+            f"{totals.active} active",
+            *(f"{count} {LOSS_PHRASES[reason]}" for reason, count in totals.classified),
+            f"{totals.unexplained} unexplained",
         ]
     )
-    return (f"{sums.expected} eligible = {parts}", *_apart(night))
+    return (f"{totals.expected} eligible = {parts}", *_not_in_context_note(night))
 
 
-def _apart(night: Night) -> tuple[str, ...]:
+def _not_in_context_note(night: NightStatus) -> tuple[str, ...]:
     """What the eligible count leaves out: names with odds that never reached the context."""
-    lost = [m for m in missing(night) if m.why in (Why.NOT_IN_CONTEXT, Why.NOT_IN_CONTEXT_ALIAS)]
-    if not lost:
+    not_in_context = [
+        m
+        for m in list_missing_players(night)
+        if m.reason in (LossReason.NOT_IN_CONTEXT, LossReason.NOT_IN_CONTEXT_ALIAS)
+    ]
+    if not not_in_context:
         return ()
-    by_alias = sum(m.why is Why.NOT_IN_CONTEXT_ALIAS for m in lost)
-    return (f"{len(lost)} more have odds but are not in context; an alias would resolve {by_alias} of them",)
+    by_alias = sum(m.reason is LossReason.NOT_IN_CONTEXT_ALIAS for m in not_in_context)
+    return (f"{len(not_in_context)} more have odds but are not in context; an alias would resolve {by_alias} of them",)
 
 
-def _coverage_text(night: Reading[Night]) -> str:
+def _coverage_text(night: Result[NightStatus]) -> str:
     if night.value is None:
-        return _why(night.problem)
-    sums = account(night.value)
-    if not sums.expected:
+        return _problem_text(night.problem)
+    totals = balance(night.value)
+    if not totals.expected:
         return "no eligible players"
-    if night.value.ran is False:
-        return f"not run yet, {sums.expected} eligible"
-    context = sum(bool(p.in_context) for p in night.value.players)
+    if night.value.was_run is False:
+        return f"not run yet, {totals.expected} eligible"
+    in_context = sum(bool(p.in_context) for p in night.value.players)
     return (
-        f"{sums.active} of {sums.expected} eligible ({100 * sums.active / sums.expected:.1f} %),"
-        f" {sums.active} of {context} in context ({100 * sums.active / context:.1f} %)"
+        f"{totals.active} of {totals.expected} eligible ({100 * totals.active / totals.expected:.1f} %),"
+        f" {totals.active} of {in_context} in context ({100 * totals.active / in_context:.1f} %)"
     )
 
 
-def _signal(name: str, page: str, reading: Reading[T], tell: Callable[[T], tuple[Health, str]]) -> Signal:
-    if reading.value is None:
-        return Signal(name, Health.UNKNOWN, _why(reading.problem), page)
-    return Signal(name, *tell(reading.value), page)
+def _build_signal(name: str, page: str, result: Result[T], summarize: Callable[[T], tuple[Health, str]]) -> Signal:
+    if result.value is None:
+        return Signal(name, Health.UNKNOWN, _problem_text(result.problem), page)
+    return Signal(name, *summarize(result.value), page)
 
 
-def _why(problem: Problem | None) -> str:
+def _problem_text(problem: Problem | None) -> str:
     if problem is None:
         return "unknown"
     since = f"{problem.since.astimezone(ET):%H:%M} ET ({problem.since:%H:%M} UTC)"
-    return f"unknown since {since}: {problem.sentence}"
+    return f"unknown since {since}: {problem.message}"
 
 
-def _dml(report: DmlReport) -> tuple[Health, str]:
+def _summarize_dml(report: DmlReport) -> tuple[Health, str]:
     if report.attempted is None or report.rejected is None:
-        seen = report.rejected_in_logs
+        rejected_in_logs = report.rejected_in_logs
         return (
             report.health,
-            "unknown: no source could be read" if seen is None else f"{seen} rejections in the log; attempts unknown",
+            "unknown: no source could be read"
+            if rejected_in_logs is None
+            else f"{rejected_in_logs} rejections in the log; attempts unknown",
         )
     if report.attempted == 0:
         return report.health, "no DML against the predictions table this night"
-    share = f" ({report.rejected_pct:.1f} %)" if report.rejected else ""
-    peak = f", at most {report.peak_outstanding} of {ADMITTED} at once" if report.peak_outstanding is not None else ""
-    return report.health, f"{report.rejected} of {report.attempted} writes rejected{share}{peak}"
+    share_text = f" ({report.rejected_pct:.1f} %)" if report.rejected else ""
+    peak_text = (
+        f", at most {report.peak_outstanding} of {MAX_OUTSTANDING_DML} at once"
+        if report.peak_outstanding is not None
+        else ""
+    )
+    return report.health, f"{report.rejected} of {report.attempted} writes rejected{share_text}{peak_text}"
 
 
-def _staging(inventory: Inventory) -> tuple[Health, str]:
+def _summarize_staging(inventory: StagingInventory) -> tuple[Health, str]:
     if not inventory.tables:
         return inventory.health, "no staging table left behind"
     risky = [
-        t for t in inventory.tables if t.table_class in (TableClass.ORPHAN, TableClass.WAITING, TableClass.UNKNOWN)
+        t
+        for t in inventory.tables
+        if t.state in (StagingTableState.ORPHAN, StagingTableState.WAITING, StagingTableState.UNKNOWN)
     ]
     rows = [t.unmerged_rows for t in risky]
-    held = "an unknown number of" if None in rows else str(sum(r or 0 for r in rows))
+    unmerged_text = "an unknown number of" if None in rows else str(sum(r or 0 for r in rows))
     if not risky:
         return inventory.health, f"{len(inventory.tables)} tables, every row of them merged or running"
-    return inventory.health, f"{len(risky)} of {len(inventory.tables)} tables hold {held} rows that are nowhere else"
+    return (
+        inventory.health,
+        f"{len(risky)} of {len(inventory.tables)} tables hold {unmerged_text} rows that are nowhere else",
+    )
 
 
-def _width(widths: Widths) -> tuple[Health, str]:
-    worker = next(s for s in widths.services if s.writes_predictions)
-    worst = min(widths.services, key=lambda s: SEVERITY.index(s.health))
-    text = f"{worker.service} {worker.width}: {worker.max_instances or 'no maximum'} × {worker.request_concurrency}"
-    product = "" if worker.product is None else f" = {worker.product} at once, the table admits {ADMITTED}"
-    return worst.health, text + product
+def _summarize_capacity(capacities: ServiceCapacities) -> tuple[Health, str]:
+    worker = next(s for s in capacities.services if s.writes_predictions)
+    worst_service = min(capacities.services, key=lambda s: SEVERITY_ORDER.index(s.health))
+    text = f"{worker.service} {worker.state}: {worker.max_instances or 'no maximum'} × {worker.request_concurrency}"
+    capacity_text = (
+        "" if worker.capacity is None else f" = {worker.capacity} at once, the table admits {MAX_OUTSTANDING_DML}"
+    )
+    return worst_service.health, text + capacity_text
 
 
-def _last_batch(batches: Batches, night: Night | None) -> tuple[Health, str]:
+def _summarize_last_batch(batches: Batches, night: NightStatus | None) -> tuple[Health, str]:
     if not batches.batches:
         return (
             (Health.NONE_EXPECTED, "no games, no batch")
@@ -216,14 +233,14 @@ def _last_batch(batches: Batches, night: Night | None) -> tuple[Health, str]:
         )
     batch = batches.batches[0]
     text = f"{batch.batch_id}: {batch.state}"
-    if batch.state is not BatchState.REPORTED_SUCCESS:
+    if batch.state is not BatchState.UNVERIFIED_SUCCESS:
         return batch.health, text
     if night is None:
         return Health.UNKNOWN, f"{text}, unproven"
-    active = account(night).active
-    told = f"{text} for {batch.generated} of {batch.requested}, but {active} are active"
+    active = balance(night).active
+    message = f"{text} for {batch.generated} of {batch.requested}, but {active} are active"
     return (
         (Health.OK, f"{text}, and {active} players are active")
         if active >= (batch.requested or 0)
-        else (Health.CRITICAL, told)
+        else (Health.CRITICAL, message)
     )

@@ -6,128 +6,141 @@ import time
 from datetime import date
 from typing import Any
 
-from services.actions.log_reader import State
-from services.actions.plan import Change, Guard, Plan, Share
-from services.actions.verb import Deed, Facts, Note, Verb, Verdict
-from services.batches.ids import date_of
+from services.actions.log_reader import ActionState
+from services.actions.plan import Change, CoverageCount, Guard, Plan
+from services.actions.verb import ActionContext, ActionType, Details, ProgressReporter, Verification
+from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
-from services.batches.state import LIVE, BatchState
-from services.core.errors import BadInput, OnCallError, SourceUnreadable
-from services.gcp.clients import Cloud
-from services.nights.player_stages import Night, read_night
-from services.runs.coordinator_client import Progress, read_coordinator, read_progress, resume, start
+from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.core.errors import InvalidInput, OnCallError, SourceUnavailable
+from services.gcp.clients import Clients
+from services.nights.player_stages import NightStatus, read_night
+from services.runs.coordinator_client import BatchProgress, read_coordinator, read_progress, resume_batch, start_run
 from services.runs.plan import plan_start
 
-LOOK_EVERY_S = 2.0
-TELL_EVERY_S = 10.0
-MOVES_WITHIN_S = 90.0  # a batch that was accepted and does nothing for so long is told as such
-LONGEST_S = 3_600.0
+POLL_INTERVAL_S = 2.0
+REPORT_INTERVAL_S = 10.0
+PROGRESS_TIMEOUT_S = 90.0  # a batch that was accepted and does nothing for so long is told as such
+MAX_WAIT_S = 3_600.0
 RESUMABLE = {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED, BatchState.STAGED, BatchState.ABANDONED}
 
 
-class NothingMoves(OnCallError):
+class BatchNotProgressing(OnCallError):
     """The coordinator accepted the batch, and then nothing happened."""
 
 
-def _start(deed: Deed) -> Facts:
-    url = read_coordinator(deed.cloud).url
-    who = {"correlation_id": deed.action_id, "parent_processor": deed.actor.name}
-    batch_id = start(deed.cloud, url, {**deed.plan.observed["body"], **who})
-    deed.note(f"Accepted as {batch_id}.", batch_id=batch_id)
-    watch(deed.cloud, url, batch_id, deed.note)
+def _start(context: ActionContext) -> Details:
+    url = read_coordinator(context.clients).url
+    origin = {"correlation_id": context.action_id, "parent_processor": context.actor.name}
+    batch_id = start_run(context.clients, url, {**context.plan.observed["body"], **origin})
+    context.report_progress(f"Accepted as {batch_id}.", batch_id=batch_id)
+    wait_for_batch(context.clients, url, batch_id, context.report_progress)
     return {"batch_id": batch_id}
 
 
-def watch(cloud: Cloud, url: str, batch_id: str, note: Note) -> None:
+def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: ProgressReporter) -> None:
     """Follow a batch until its coordinator says it has ended; raises NothingMoves when it stands still."""
-    began = moved = told = time.monotonic()
-    last: tuple[Any, ...] = ()
-    while (now := time.monotonic()) - began < LONGEST_S:
-        seen = _look(cloud, url, batch_id)
-        if seen is not None and seen.ended:
+    started_at = last_progress_at = last_report_at = time.monotonic()
+    last_state: tuple[Any, ...] = ()
+    while (now := time.monotonic()) - started_at < MAX_WAIT_S:
+        progress = _poll(clients, url, batch_id)
+        if progress is not None and progress.ended:
             return
-        state = (seen.completed, seen.told.get("state"), seen.status) if seen else ()
-        if state != last:
-            last, moved = state, now
-        if seen is not None and now - told > TELL_EVERY_S:
-            note(sentence_of(seen))
-            told = now
-        if now - moved > MOVES_WITHIN_S:
-            what = sentence_of(seen) if seen else "the coordinator knows no such batch"
-            raise NothingMoves(f"{batch_id} was accepted, but for {MOVES_WITHIN_S:.0f} s nothing has moved: {what}.")
-        time.sleep(LOOK_EVERY_S)
+        state = (progress.completed, progress.payload.get("state"), progress.status) if progress else ()
+        if state != last_state:
+            last_state, last_progress_at = state, now
+        if progress is not None and now - last_report_at > REPORT_INTERVAL_S:
+            report_progress(format_progress(progress))
+            last_report_at = now
+        if now - last_progress_at > PROGRESS_TIMEOUT_S:
+            detail = format_progress(progress) if progress else "the coordinator knows no such batch"
+            raise BatchNotProgressing(
+                f"{batch_id} was accepted, but for {PROGRESS_TIMEOUT_S:.0f} s nothing has moved: {detail}."
+            )
+        time.sleep(POLL_INTERVAL_S)
 
 
-def _look(cloud: Cloud, url: str, batch_id: str) -> Progress | None:
+def _poll(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
     """One look; a coordinator that does not answer for a moment is not the end of a run."""
     try:
-        return read_progress(cloud, url, batch_id)
-    except SourceUnreadable:
+        return read_progress(clients, url, batch_id)
+    except SourceUnavailable:
         return None
 
 
-def sentence_of(seen: Progress) -> str:
-    of = f" of {seen.requested}" if seen.requested is not None else ""
-    return f"{seen.told.get('state', seen.status)}: {seen.completed if seen.completed is not None else 'unknown'}{of} players have answered"
+def format_progress(progress: BatchProgress) -> str:
+    total_text = f" of {progress.requested}" if progress.requested is not None else ""
+    return f"{progress.payload.get('state', progress.status)}: {progress.completed if progress.completed is not None else 'unknown'}{total_text} players have answered"
 
 
-def _verify(cloud: Cloud, plan: Plan, found: Facts) -> Verdict:
+def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     """Done only when every player of the plan has active rows now, whatever the coordinator says of itself."""
     game_date = date.fromisoformat(plan.target)
-    night = read_night(cloud, game_date)
-    share = _share(night)
-    batch = _batch(cloud, game_date, plan, found)
+    night = read_night(clients, game_date)
+    coverage_count = _coverage_count(night)
+    batch = _find_batch(clients, game_date, plan, details)
     after = {
         "batch": batch.batch_id if batch else "none",
         "batch state": str(batch.state) if batch else "none",
         "active rows": night.active_rows,
     }
-    if batch is not None and batch.state in LIVE:
-        return Verdict(State.UNDER_WAY, f"{batch.batch_id} is {batch.state}.", after, share)
-    wanted = set(plan.observed["lost"]) or {p.player_lookup for p in night.players if p.eligible}
-    absent = sorted(p.player_lookup for p in night.players if p.player_lookup in wanted and not p.active_rows)
-    coverage = f"{share.active} of {share.eligible} eligible players are active" if share else "nobody is eligible"
+    if batch is not None and batch.state in IN_PROGRESS_STATES:
+        return Verification(ActionState.IN_PROGRESS, f"{batch.batch_id} is {batch.state}.", after, coverage_count)
+    target_players = set(plan.observed["lost"]) or {p.player_lookup for p in night.players if p.eligible}
+    still_missing = sorted(
+        p.player_lookup for p in night.players if p.player_lookup in target_players and not p.active_rows
+    )
+    coverage_text = (
+        f"{coverage_count.active} of {coverage_count.eligible} eligible players are active"
+        if coverage_count
+        else "nobody is eligible"
+    )
     if batch is None:
-        return Verdict(State.FAILED, f"No new batch of {game_date} is to be found; {coverage}.", after, share)
-    if absent:
-        names = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
-        return Verdict(
-            State.FAILED,
-            f"{batch.batch_id} is {batch.state}, but {len(absent)} of {len(wanted)} are still missing: {names}; {coverage}.",
-            after,
-            share,
+        return Verification(
+            ActionState.FAILED, f"No new batch of {game_date} is to be found; {coverage_text}.", after, coverage_count
         )
-    return Verdict(
-        State.DONE, f"{coverage}, {night.active_rows:,} rows; {batch.batch_id} is {batch.state}.", after, share
+    if still_missing:
+        names = ", ".join(still_missing[:5]) + (" …" if len(still_missing) > 5 else "")
+        return Verification(
+            ActionState.FAILED,
+            f"{batch.batch_id} is {batch.state}, but {len(still_missing)} of {len(target_players)} are still missing: {names}; {coverage_text}.",
+            after,
+            coverage_count,
+        )
+    return Verification(
+        ActionState.DONE,
+        f"{coverage_text}, {night.active_rows:,} rows; {batch.batch_id} is {batch.state}.",
+        after,
+        coverage_count,
     )
 
 
-def _share(night: Night) -> Share | None:
+def _coverage_count(night: NightStatus) -> CoverageCount | None:
     eligible = [player for player in night.players if player.eligible]
-    return Share(sum(bool(player.active_rows) for player in eligible), len(eligible)) if eligible else None
+    return CoverageCount(sum(bool(player.active_rows) for player in eligible), len(eligible)) if eligible else None
 
 
-def _batch(cloud: Cloud, game_date: date, plan: Plan, found: Facts) -> Batch | None:
+def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details) -> Batch | None:
     """The batch of this action: the one it was told, else, where the answer was lost, one that began after the plan."""
-    batches = read_batches(cloud, game_date).batches
-    if found.get("batch_id"):
-        return next((b for b in batches if b.batch_id == found["batch_id"]), None)
+    batches = read_batches(clients, game_date).batches
+    if details.get("batch_id"):
+        return next((b for b in batches if b.batch_id == details["batch_id"]), None)
     return next((b for b in batches if b.started is not None and b.started >= plan.planned_at), None)
 
 
-def plan_resume(cloud: Cloud, args: Facts) -> Plan:
+def plan_resume(clients: Clients, args: Details) -> Plan:
     """Resume `batch_id`: what is staged is adopted, what is missing is asked again, then one MERGE."""
     batch_id = str(args.get("batch_id") or "")
     try:
-        game_date = date_of(batch_id)
+        game_date = parse_batch_date(batch_id)
     except ValueError:
-        raise BadInput(f"{batch_id!r} is not a batch.", "Choose one on the runs page.") from None
-    batch = next((b for b in read_batches(cloud, game_date).batches if b.batch_id == batch_id), None)
+        raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the runs page.") from None
+    batch = next((b for b in read_batches(clients, game_date).batches if b.batch_id == batch_id), None)
     if batch is None:
-        raise BadInput(f"No batch {batch_id} is recorded.", "Choose one on the runs page.")
-    coordinator = read_coordinator(cloud)
-    share = _share(read_night(cloud, game_date))
-    own = batch.recorded_in == "ledger" and "resume" in coordinator.supports
+        raise InvalidInput(f"No batch {batch_id} is recorded.", "Choose one on the runs page.")
+    coordinator = read_coordinator(clients)
+    coverage_count = _coverage_count(read_night(clients, game_date))
+    can_resume = batch.record_source == "ledger" and "resume" in coordinator.supports
     stopped = batch.state in RESUMABLE
     return Plan(
         verb="run.resume",
@@ -151,30 +164,30 @@ def plan_resume(cloud: Cloud, args: Facts) -> Plan:
         guards=(
             Guard(
                 "coordinator can",
-                own,
+                can_resume,
                 "The coordinator can resume it."
-                if own
+                if can_resume
                 else "This batch is not of a coordinator that can resume: re-run its lost players, or consolidate its staging tables.",
             ),
             Guard("batch has stopped", stopped, f"{batch_id} is {batch.state}."),
         ),
-        planned_at=cloud.now(),
+        planned_at=clients.now(),
         undo="Not by a button: it adds and updates rows, it deletes none.",
         cost="One MERGE at the end.",
         commands=(
             f"curl -X POST {coordinator.url}/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch_id}\"}}'",
         ),
-        coverage=share,
+        coverage=coverage_count,
     )
 
 
-def _resume(deed: Deed) -> Facts:
-    url, batch_id = read_coordinator(deed.cloud).url, deed.plan.args["batch_id"]
-    resume(deed.cloud, url, {"batch_id": batch_id})
-    deed.note(f"{batch_id} is resumed.", batch_id=batch_id)
-    watch(deed.cloud, url, batch_id, deed.note)
+def _resume(context: ActionContext) -> Details:
+    url, batch_id = read_coordinator(context.clients).url, context.plan.args["batch_id"]
+    resume_batch(context.clients, url, {"batch_id": batch_id})
+    context.report_progress(f"{batch_id} is resumed.", batch_id=batch_id)
+    wait_for_batch(context.clients, url, batch_id, context.report_progress)
     return {"batch_id": batch_id}
 
 
-START = Verb("run.start", "Run", plan_start, _start, _verify)
-RESUME = Verb("run.resume", "Resume", plan_resume, _resume, _verify)
+START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify)
+RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify)

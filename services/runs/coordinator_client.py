@@ -8,24 +8,24 @@ from typing import Any
 
 import requests
 
-from services.core.errors import OnCallError, SourceUnreadable
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
-from services.gcp.id_token import _identity
+from services.core.errors import OnCallError, SourceUnavailable
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
+from services.gcp.id_token import fetch_auth_headers
 
-READ_S, START_S = 10, 120  # a customer's /start preloads histories before it answers
+READ_TIMEOUT_S, START_TIMEOUT_S = 10, 120  # a customer's /start preloads histories before it answers
 
 
 class CoordinatorRefused(OnCallError):
     """The coordinator answered, and refused."""
 
 
-class NotUnderstood(OnCallError):
+class UnexpectedResponse(OnCallError):
     """The coordinator answered something that is not documented."""
 
 
 @dataclass(frozen=True)
-class Coordinator:
+class CoordinatorInfo:
     """What it says of itself. `supports` names what ours can do and the customer's cannot: players, resume."""
 
     url: str
@@ -34,7 +34,7 @@ class Coordinator:
 
 
 @dataclass(frozen=True)
-class Progress:
+class BatchProgress:
     """How far a batch is, in its coordinator's words. Counts are None where it does not tell them."""
 
     batch_id: str
@@ -47,116 +47,125 @@ class Progress:
     eta_s: float | None
     stalled: bool
     ended: bool
-    told: Mapping[str, Any]
+    payload: Mapping[str, Any]
 
 
-def address(cloud: Cloud) -> str:
+def get_url(clients: Clients) -> str:
     """Where the coordinator is: as configured, else as Cloud Run reports it."""
-    if cloud.settings.coordinator_url:
-        return cloud.settings.coordinator_url
-    with reading_from("Cloud Run"):
-        name = cloud.service_name(cloud.settings.coordinator_service)
-        return cloud.run.get_service(name=name, timeout=READ_S).uri.rstrip("/")
+    if clients.settings.coordinator_url:
+        return clients.settings.coordinator_url
+    with translate_errors("Cloud Run"):
+        name = clients.service_name(clients.settings.coordinator_service)
+        return clients.run.get_service(name=name, timeout=READ_TIMEOUT_S).uri.rstrip("/")
 
 
-def read_coordinator(cloud: Cloud) -> Coordinator:
+def read_coordinator(clients: Clients) -> CoordinatorInfo:
     """Ask it who it is; raises SourceUnreadable when it is down, NotUnderstood when it answers something else."""
-    url = address(cloud)
-    status, told = _call(cloud, "GET", url, "/")
-    if status != 200 or "service" not in told:
-        raise NotUnderstood(f"{url} does not answer as a coordinator does (HTTP {status}).", "Check COORDINATOR_URL.")
-    supports = told.get("supports") or ()
-    return Coordinator(
-        url, str(told["service"]), frozenset(map(str, supports)) if isinstance(supports, list) else frozenset()
+    url = get_url(clients)
+    status, payload = _request(clients, "GET", url, "/")
+    if status != 200 or "service" not in payload:
+        raise UnexpectedResponse(
+            f"{url} does not answer as a coordinator does (HTTP {status}).", "Check COORDINATOR_URL."
+        )
+    supports = payload.get("supports") or ()
+    return CoordinatorInfo(
+        url, str(payload["service"]), frozenset(map(str, supports)) if isinstance(supports, list) else frozenset()
     )
 
 
-def start(cloud: Cloud, url: str, wish: Mapping[str, Any]) -> str:
+def start_run(clients: Clients, url: str, body: Mapping[str, Any]) -> str:
     """POST /start; the batch id, or CoordinatorRefused with the coordinator's own reason."""
-    status, told = _call(cloud, "POST", url, "/start", wish, START_S)
-    if status == 202 and isinstance(told.get("batch_id"), str):
-        return str(told["batch_id"])
-    raise _refusal(status, told, f"run {wish.get('game_date')}")
+    status, payload = _request(clients, "POST", url, "/start", body, START_TIMEOUT_S)
+    if status == 202 and isinstance(payload.get("batch_id"), str):
+        return str(payload["batch_id"])
+    raise _to_refusal(status, payload, f"run {body.get('game_date')}")
 
 
-def resume(cloud: Cloud, url: str, wish: Mapping[str, Any]) -> Mapping[str, Any]:
+def resume_batch(clients: Clients, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
     """POST /resume; what the coordinator says it will do."""
-    status, told = _call(cloud, "POST", url, "/resume", wish, START_S)
+    status, payload = _request(clients, "POST", url, "/resume", body, START_TIMEOUT_S)
     if status in (200, 202):
-        return told
-    raise _refusal(status, told, f"resume {wish.get('batch_id')}")
+        return payload
+    raise _to_refusal(status, payload, f"resume {body.get('batch_id')}")
 
 
-def read_progress(cloud: Cloud, url: str, batch_id: str) -> Progress | None:
+def read_progress(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
     """GET /status of one batch, in either documented shape; None when the coordinator knows no such batch."""
-    status, told = _call(cloud, "GET", url, f"/status?batch_id={batch_id}")
-    if status == 404 or told.get("status") in ("no_active_batch", "not_found"):
+    status, payload = _request(clients, "GET", url, f"/status?batch_id={batch_id}")
+    if status == 404 or payload.get("status") in ("no_active_batch", "not_found"):
         return None
-    if status != 200 or "status" not in told:
-        raise NotUnderstood(f"The coordinator's /status answered HTTP {status} with no status in it.")
-    return progress_of(batch_id, told)
+    if status != 200 or "status" not in payload:
+        raise UnexpectedResponse(f"The coordinator's /status answered HTTP {status} with no status in it.")
+    return parse_progress(batch_id, payload)
 
 
-def progress_of(batch_id: str, told: Mapping[str, Any]) -> Progress:
+def parse_progress(batch_id: str, payload: Mapping[str, Any]) -> BatchProgress:
     """Either shape of /status: the one with `progress` in it, or the flat one from the customer's Firestore."""
-    inner = told.get("progress")
-    counts: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
-    requested = _count(counts.get("expected", told.get("expected_players")))
-    completed = _count(counts.get("completed", told.get("completed_players")))
-    status = str(told["status"])
-    return Progress(
-        batch_id=str(told.get("batch_id") or batch_id),
+    progress = payload.get("progress")
+    counts: Mapping[str, Any] = progress if isinstance(progress, Mapping) else {}
+    requested = _int_or_none(counts.get("expected", payload.get("expected_players")))
+    completed = _int_or_none(counts.get("completed", payload.get("completed_players")))
+    status = str(payload["status"])
+    return BatchProgress(
+        batch_id=str(payload.get("batch_id") or batch_id),
         status=status,
         requested=requested,
         completed=completed,
-        failed=_count(counts.get("failed")),
-        predictions=_count(counts.get("total_predictions")),
-        per_second=_number(counts.get("completion_rate")),
-        eta_s=_number(counts.get("eta_seconds")),
-        stalled=bool(told.get("is_stalled")) or status == "stalled",
+        failed=_int_or_none(counts.get("failed")),
+        predictions=_int_or_none(counts.get("total_predictions")),
+        per_second=_float_or_none(counts.get("completion_rate")),
+        eta_s=_float_or_none(counts.get("eta_seconds")),
+        stalled=bool(payload.get("is_stalled")) or status == "stalled",
         ended=bool(counts.get("is_complete"))
         or status in ("complete", "completed", "consolidated", "consolidation failed"),
-        told=told,
+        payload=payload,
     )
 
 
-def _call(
-    cloud: Cloud, method: str, url: str, path: str, body: Mapping[str, Any] | None = None, limit_s: float = READ_S
+def _request(
+    clients: Clients,
+    method: str,
+    url: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    timeout_s: float = READ_TIMEOUT_S,
 ) -> tuple[int, Mapping[str, Any]]:
     try:
-        answer = requests.request(
+        response = requests.request(
             method,
             f"{url}{path}",
             json=dict(body) if body is not None else None,
-            headers=_identity(cloud, url),
-            timeout=limit_s,
+            headers=fetch_auth_headers(clients, url),
+            timeout=timeout_s,
         )
     except requests.RequestException as error:
-        raise SourceUnreadable(
+        raise SourceUnavailable(
             f"The coordinator at {url} does not answer ({type(error).__name__}).", "See that it runs; then look again."
         ) from error
     try:
-        told = answer.json()
+        payload = response.json()
     except ValueError:
-        told = None
-    if not isinstance(told, Mapping):
-        raise NotUnderstood(
-            f"The coordinator at {url} answered HTTP {answer.status_code} with something that is not JSON."
+        payload = None
+    if not isinstance(payload, Mapping):
+        raise UnexpectedResponse(
+            f"The coordinator at {url} answered HTTP {response.status_code} with something that is not JSON."
         )
-    return answer.status_code, told
+    return response.status_code, payload
 
 
-def _refusal(status: int, told: Mapping[str, Any], what: str) -> OnCallError:
-    why = next((str(told[key]) for key in ("message", "error", "detail", "status") if told.get(key)), "no reason given")
-    batch = f" (batch {told['batch_id']})" if told.get("batch_id") else ""
+def _to_refusal(status: int, payload: Mapping[str, Any], operation: str) -> OnCallError:
+    reason = next(
+        (str(payload[key]) for key in ("message", "error", "detail", "status") if payload.get(key)), "no reason given"
+    )
+    batch = f" (batch {payload['batch_id']})" if payload.get("batch_id") else ""
     if status in (200, 202):
-        return CoordinatorRefused(f"The coordinator did not {what}: it answered “{why}”{batch}.")
-    return CoordinatorRefused(f"The coordinator refused to {what}: HTTP {status}, {why}{batch}.")
+        return CoordinatorRefused(f"The coordinator did not {operation}: it answered “{reason}”{batch}.")
+    return CoordinatorRefused(f"The coordinator refused to {operation}: HTTP {status}, {reason}{batch}.")
 
 
-def _count(value: Any) -> int | None:
+def _int_or_none(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _number(value: Any) -> float | None:
+def _float_or_none(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -9,36 +9,41 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from services.actions.plan import Change, Friction, Guard, Plan, Share
-from services.actions.verb import Facts
+from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Plan
+from services.actions.verb import Details
 from services.batches.reader import Batches, read_batches
-from services.batches.state import LIVE
+from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import eastern_day
-from services.core.errors import BadInput, OnCallError
-from services.core.text import many
-from services.gcp.clients import Cloud
-from services.nights.missing_players import Missing, Why, missing
-from services.nights.player_stages import Night, read_night
-from services.policy.dml_limits import ADMITTED
-from services.runs.coordinator_client import Coordinator, read_coordinator
-from services.scaling.worker_width import CAP_PRODUCT, read_worker
+from services.core.errors import InvalidInput, OnCallError
+from services.core.text import pluralize
+from services.gcp.clients import Clients
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
+from services.nights.player_stages import NightStatus, read_night
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.runs.coordinator_client import CoordinatorInfo, read_coordinator
+from services.scaling.worker_width import MAX_CAPACITY, read_worker_capacity
 from services.staging.inventory import StagingTable, read_inventory
 
-NOT_BY_A_RUN = {Why.FILTERED_OUT, Why.NOT_CONSOLIDATED, Why.NOT_IN_CONTEXT, Why.NOT_IN_CONTEXT_ALIAS}
-USUAL_ROWS = 25  # five systems × five lines, until the night itself shows another number
+NOT_REPAIRABLE_BY_RUN = {
+    LossReason.FILTERED_OUT,
+    LossReason.NOT_CONSOLIDATED,
+    LossReason.NOT_IN_CONTEXT,
+    LossReason.NOT_IN_CONTEXT_ALIAS,
+}
+DEFAULT_ROWS_PER_PLAYER = 25  # five systems × five lines, until the night itself shows another number
 
 
 @dataclass(frozen=True)
-class Scene:
+class RunContext:
     """Everything a run's plan is made from, read just now. What could not be read is None with its reason in `gaps`."""
 
-    night: Night
-    lost: tuple[Missing, ...]
+    night: NightStatus
+    repairable: tuple[MissingPlayer, ...]
     batches: Batches | None
-    leftover: tuple[StagingTable, ...] | None
-    coordinator: Coordinator | None
-    width: int | None
-    gaps: dict[str, str]
+    staging_tables: tuple[StagingTable, ...] | None
+    coordinator: CoordinatorInfo | None
+    worker_capacity: int | None
+    unreadable: dict[str, str]
 
     @property
     def eligible(self) -> int:
@@ -49,200 +54,229 @@ class Scene:
         return sum(bool(player.active_rows) for player in self.night.players if player.eligible)
 
 
-def game_date_of(args: Facts) -> date:
+def parse_game_date(args: Details) -> date:
     try:
         return date.fromisoformat(str(args.get("game_date")))
     except ValueError:
-        raise BadInput(f"{args.get('game_date')!r} is not a game date.", "Write it as 2025-12-29.") from None
+        raise InvalidInput(f"{args.get('game_date')!r} is not a game date.", "Write it as 2025-12-29.") from None
 
 
-def plan_start(cloud: Cloud, args: Facts) -> Plan:
+def plan_start(clients: Clients, args: Details) -> Plan:
     """Run `game_date`: only the lost players (`players` chooses among them), or with scope "date" everybody again."""
-    game_date, scope = game_date_of(args), args.get("scope", "lost")
+    game_date, scope = parse_game_date(args), args.get("scope", "lost")
     if scope not in ("lost", "date"):
-        raise BadInput(f"{scope!r} is no scope of a run.", "It is lost or date.")
+        raise InvalidInput(f"{scope!r} is no scope of a run.", "It is lost or date.")
     if "players" in args and not args["players"]:
-        raise BadInput("No player was chosen, so there is nothing to run.", "Choose players first.")
-    scene = _read(cloud, game_date)
-    chosen = _chosen(scene, args.get("players"))
-    whole = scope == "date" or not scene.night.ran or not _supports(scene, "players")
-    return _plan(cloud, game_date, args, scene, chosen, whole)
+        raise InvalidInput("No player was chosen, so there is nothing to run.", "Choose players first.")
+    context = _load_context(clients, game_date)
+    selected = _select_players(context, args.get("players"))
+    full_date = scope == "date" or not context.night.was_run or not _supports(context, "players")
+    return _plan(clients, game_date, args, context, selected, full_date)
 
 
-def _read(cloud: Cloud, game_date: date) -> Scene:
-    gaps: dict[str, str] = {}
+def _load_context(clients: Clients, game_date: date) -> RunContext:
+    unreadable: dict[str, str] = {}
 
-    def tried(what: str, read: Any) -> Any:
+    def try_read(source: str, read: Any) -> Any:
         try:
             return read()
         except OnCallError as error:
-            gaps[what] = str(error)
+            unreadable[source] = str(error)
             return None
 
-    night = read_night(cloud, game_date)
-    inventory = tried("staging", lambda: read_inventory(cloud))
-    worker = tried("width", lambda: read_worker(cloud))
-    return Scene(
+    night = read_night(clients, game_date)
+    inventory = try_read("staging", lambda: read_inventory(clients))
+    worker = try_read("width", lambda: read_worker_capacity(clients))
+    return RunContext(
         night=night,
-        lost=tuple(m for m in missing(night) if m.why not in NOT_BY_A_RUN),
-        batches=tried("batches", lambda: read_batches(cloud, game_date)),
-        leftover=tuple(t for t in inventory.tables if t.game_date == game_date) if inventory else None,
-        coordinator=tried("coordinator", lambda: read_coordinator(cloud)),
-        width=worker.actual.product if worker else None,
-        gaps=gaps,
+        repairable=tuple(m for m in list_missing_players(night) if m.reason not in NOT_REPAIRABLE_BY_RUN),
+        batches=try_read("batches", lambda: read_batches(clients, game_date)),
+        staging_tables=tuple(t for t in inventory.tables if t.game_date == game_date) if inventory else None,
+        coordinator=try_read("coordinator", lambda: read_coordinator(clients)),
+        worker_capacity=worker.actual.capacity if worker else None,
+        unreadable=unreadable,
     )
 
 
-def _chosen(scene: Scene, players: Sequence[str] | None) -> tuple[Missing, ...]:
+def _select_players(context: RunContext, players: Sequence[str] | None) -> tuple[MissingPlayer, ...]:
     if players is None:
-        return scene.lost
-    unknown = sorted(set(players) - {m.player.player_lookup for m in scene.lost})
+        return context.repairable
+    unknown = sorted(set(players) - {m.player.player_lookup for m in context.repairable})
     if unknown:
-        raise BadInput(f"Not among the players a run would repair: {', '.join(unknown[:5])}.", "Choose from the list.")
-    return tuple(m for m in scene.lost if m.player.player_lookup in players)
+        raise InvalidInput(
+            f"Not among the players a run would repair: {', '.join(unknown[:5])}.", "Choose from the list."
+        )
+    return tuple(m for m in context.repairable if m.player.player_lookup in players)
 
 
-def _plan(cloud: Cloud, game_date: date, args: Facts, scene: Scene, chosen: tuple[Missing, ...], whole: bool) -> Plan:
-    overwrites = whole and scene.active > 0
-    body = body_of(game_date, scene.night, None if whole else [m.player.player_lookup for m in chosen])
+def _plan(
+    clients: Clients,
+    game_date: date,
+    args: Details,
+    context: RunContext,
+    selected: tuple[MissingPlayer, ...],
+    full_date: bool,
+) -> Plan:
+    overwrites = full_date and context.active > 0
+    body = build_start_body(game_date, context.night, None if full_date else [m.player.player_lookup for m in selected])
     return Plan(
         verb="run.start",
         target=f"{game_date}",
-        title=_title(game_date, scene, chosen, whole),
+        title=_title(game_date, context, selected, full_date),
         args=dict(args),
         observed={
-            "lost": {m.player.player_lookup: str(m.why) for m in chosen},
-            "active players": scene.active,
-            "batches": [f"{b.batch_id} {b.state}" for b in scene.batches.batches[:5]] if scene.batches else "unknown",
-            "left in staging": [t.table for t in scene.leftover or () if t.unmerged_rows != 0],
-            "coordinator": f"{scene.coordinator.url} {sorted(scene.coordinator.supports)}"
-            if scene.coordinator
+            "lost": {m.player.player_lookup: str(m.reason) for m in selected},
+            "active players": context.active,
+            "batches": [f"{b.batch_id} {b.state}" for b in context.batches.batches[:5]]
+            if context.batches
+            else "unknown",
+            "left in staging": [t.table for t in context.staging_tables or () if t.unmerged_rows != 0],
+            "coordinator": f"{context.coordinator.url} {sorted(context.coordinator.supports)}"
+            if context.coordinator
             else "down",
             "body": body,
         },
-        changes=(*_sums(scene, chosen, whole), *_players(chosen)),
-        guards=tuple(_guards(cloud, game_date, scene, chosen, whole)),
-        planned_at=cloud.now(),
+        changes=(*_row_changes(context, selected, full_date), *_player_changes(selected)),
+        guards=tuple(_guards(clients, game_date, context, selected, full_date)),
+        planned_at=clients.now(),
         undo="Not by a button. The table can be read as it was for a week; a run adds and updates rows, it deletes none.",
         cost="One MERGE for the whole batch, some 25 MiB billed; the plan billed"
-        f" {sum(s.bytes_billed for s in scene.night.sources) / 2**20:,.0f} MiB.",
-        friction=Friction.TYPED if overwrites else Friction.ONE_CLICK,
+        f" {sum(s.bytes_billed for s in context.night.sources) / 2**20:,.0f} MiB.",
+        friction=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
         typed=str(game_date) if overwrites else "",
-        cautions=tuple(_cautions(scene, whole)),
-        commands=(_curl(scene, body),),
-        coverage=Share(scene.active, scene.eligible) if scene.eligible else None,
-        sources=scene.night.sources,
+        cautions=tuple(_warnings(context, full_date)),
+        commands=(_curl_command(context, body),),
+        coverage=CoverageCount(context.active, context.eligible) if context.eligible else None,
+        sources=context.night.sources,
     )
 
 
-def body_of(game_date: date, night: Night, players: Sequence[str] | None) -> dict[str, Any]:
+def build_start_body(game_date: date, night: NightStatus, players: Sequence[str] | None) -> dict[str, Any]:
     """What /start is sent; without `players` it means everybody. `force` only where the date has run before."""
     body: dict[str, Any] = {"game_date": game_date.isoformat()}
-    if night.ran:
+    if night.was_run:
         body["force"] = True
     return body if players is None else {**body, "players": list(players)}
 
 
-def _title(game_date: date, scene: Scene, chosen: tuple[Missing, ...], whole: bool) -> str:
+def _title(game_date: date, context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> str:
     day = f"{game_date:%a} {game_date.day} {game_date:%b %Y}"
-    if not scene.night.ran:
-        return f"Start the run of {day} ({scene.eligible} players)"
-    if whole:
-        return f"Re-run all {scene.eligible} players of {day}"
-    return f"Re-run {many(len(chosen), 'lost player')} of {day}"
+    if not context.night.was_run:
+        return f"Start the run of {day} ({context.eligible} players)"
+    if full_date:
+        return f"Re-run all {context.eligible} players of {day}"
+    return f"Re-run {pluralize(len(selected), 'lost player')} of {day}"
 
 
-def _sums(scene: Scene, chosen: tuple[Missing, ...], whole: bool) -> Iterator[Change]:
-    usual = round(scene.night.active_rows / scene.active) if scene.active else USUAL_ROWS
-    told = [m.player.generated_rows for m in chosen]
-    known = [rows for rows in told if rows]
-    added = sum(known) + usual * (len(told) - len(known))
-    how = "as generated before" if len(known) == len(told) else f"{usual} a player where nothing was generated yet"
-    kept = scene.night.active_rows
-    replaced = f"{kept:,} of {scene.active} players, each updated where its values differ" if whole and kept else "none"
-    yield Change(
-        "players active", f"{scene.active} of {scene.eligible}", f"{scene.active + len(chosen)} of {scene.eligible}"
+def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> Iterator[Change]:
+    rows_per_player = round(context.night.active_rows / context.active) if context.active else DEFAULT_ROWS_PER_PLAYER
+    row_counts = [m.player.generated_rows for m in selected]
+    known_counts = [rows for rows in row_counts if rows]
+    added = sum(known_counts) + rows_per_player * (len(row_counts) - len(known_counts))
+    basis = (
+        "as generated before"
+        if len(known_counts) == len(row_counts)
+        else f"{rows_per_player} a player where nothing was generated yet"
     )
-    yield Change("rows added", f"{kept:,} active now", f"+{added:,} ({how})")
+    active_rows = context.night.active_rows
+    replaced = (
+        f"{active_rows:,} of {context.active} players, each updated where its values differ"
+        if full_date and active_rows
+        else "none"
+    )
+    yield Change(
+        "players active",
+        f"{context.active} of {context.eligible}",
+        f"{context.active + len(selected)} of {context.eligible}",
+    )
+    yield Change("rows added", f"{active_rows:,} active now", f"+{added:,} ({basis})")
     yield Change("rows replaced", "", replaced)
     yield Change("rows deactivated", "", "only older lines of the same players, where a line has moved since")
 
 
-def _players(chosen: tuple[Missing, ...]) -> Iterator[Change]:
-    for m in chosen:
-        yield Change(m.player.player_name or m.player.player_lookup, str(m.why), "asked for again")
+def _player_changes(selected: tuple[MissingPlayer, ...]) -> Iterator[Change]:
+    for m in selected:
+        yield Change(m.player.player_name or m.player.player_lookup, str(m.reason), "asked for again")
 
 
-def _guards(cloud: Cloud, game_date: date, scene: Scene, chosen: tuple[Missing, ...], whole: bool) -> Iterator[Guard]:
-    games = scene.night.games
+def _guards(
+    clients: Clients, game_date: date, context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool
+) -> Iterator[Guard]:
+    games = context.night.games
     yield Guard("games", bool(games), f"{game_date} has {games or 'no'} games.")
-    ahead = (game_date - eastern_day(cloud.now())).days
+    days_ahead = (game_date - eastern_day(clients.now())).days
     yield Guard(
         "date",
-        ahead <= 1,
-        "The date is today's, tomorrow's or past." if ahead <= 1 else f"{game_date} is {ahead} days away.",
+        days_ahead <= 1,
+        "The date is today's, tomorrow's or past." if days_ahead <= 1 else f"{game_date} is {days_ahead} days away.",
     )
-    someone = bool(chosen) or (whole and scene.eligible > 0)
+    has_players = bool(selected) or (full_date and context.eligible > 0)
     yield Guard(
         "somebody to run",
-        someone,
-        f"{len(chosen)} players would be repaired." if someone else "Nobody is lost that a run would repair.",
+        has_players,
+        f"{len(selected)} players would be repaired." if has_players else "Nobody is lost that a run would repair.",
     )
-    yield from _nothing_in_the_way(scene)
-    yield _width_is_safe(scene)
+    yield from _conflict_guards(context)
+    yield _capacity_guard(context)
 
 
-def _nothing_in_the_way(scene: Scene) -> Iterator[Guard]:
-    up = scene.coordinator is not None
-    yield Guard("coordinator", True if up else None, "The coordinator answers." if up else scene.gaps["coordinator"])
-    if scene.batches is None:
-        yield Guard("no batch runs", None, scene.gaps["batches"])
+def _conflict_guards(context: RunContext) -> Iterator[Guard]:
+    reachable = context.coordinator is not None
+    yield Guard(
+        "coordinator",
+        True if reachable else None,
+        "The coordinator answers." if reachable else context.unreadable["coordinator"],
+    )
+    if context.batches is None:
+        yield Guard("no batch runs", None, context.unreadable["batches"])
     else:
-        live = next((b for b in scene.batches.batches if b.state in LIVE), None)
+        running = next((b for b in context.batches.batches if b.state in IN_PROGRESS_STATES), None)
         yield Guard(
             "no batch runs",
-            live is None,
-            f"{live.batch_id} is {live.state}." if live else "No batch of this date runs.",
+            running is None,
+            f"{running.batch_id} is {running.state}." if running else "No batch of this date runs.",
         )
-    if scene.leftover is None:
-        yield Guard("staging is clear", None, scene.gaps["staging"])
+    if context.staging_tables is None:
+        yield Guard("staging is clear", None, context.unreadable["staging"])
         return
-    held = [t for t in scene.leftover if t.unmerged_rows != 0]
-    says = (
-        f"{len(held)} staging tables of {held[0].batch_id} still hold rows: consolidate or drop them first."
-        if held
+    unmerged = [t for t in context.staging_tables if t.unmerged_rows != 0]
+    message = (
+        f"{len(unmerged)} staging tables of {unmerged[0].batch_id} still hold rows: consolidate or drop them first."
+        if unmerged
         else ""
     )
-    yield Guard("staging is clear", not held, says or "No staging table of this date holds rows of its own.")
+    yield Guard("staging is clear", not unmerged, message or "No staging table of this date holds rows of its own.")
 
 
-def _width_is_safe(scene: Scene) -> Guard:
+def _capacity_guard(context: RunContext) -> Guard:
     """Ours stages and merges once, so only the API's own limit counts; another coordinator may let every worker MERGE."""
-    limit = CAP_PRODUCT if _supports(scene, "resume") else ADMITTED
-    if "width" in scene.gaps:
-        return Guard("width", None, scene.gaps["width"])
-    ok = scene.width is not None and scene.width <= limit
+    limit = MAX_CAPACITY if _supports(context, "resume") else MAX_OUTSTANDING_DML
+    if "width" in context.unreadable:
+        return Guard("width", None, context.unreadable["width"])
+    ok = context.worker_capacity is not None and context.worker_capacity <= limit
     return Guard(
         "width",
         ok,
-        f"The workers take {scene.width or 'any number of'} requests at once; {limit} are safe{'' if ok else ': narrow them first'}.",
+        f"The workers take {context.worker_capacity or 'any number of'} requests at once; {limit} are safe{'' if ok else ': narrow them first'}.",
     )
 
 
-def _cautions(scene: Scene, whole: bool) -> Iterator[str]:
-    if whole and scene.night.ran and not _supports(scene, "players"):
+def _warnings(context: RunContext, full_date: bool) -> Iterator[str]:
+    if full_date and context.night.was_run and not _supports(context, "players"):
         yield "This coordinator cannot run single players: the smallest safe unit is the whole date."
-    by_why = Counter(str(m.why) for m in scene.lost if m.why in (Why.NOT_GENERATED, Why.UNEXPLAINED))
-    for why, count in by_why.items():
-        yield f"{count} players were lost as “{why}”: a run repairs them only if its cause is gone."
-    for problem in scene.night.problems:
-        yield f"Not readable: {problem.source}. {problem.sentence}"
+    count_by_reason = Counter(
+        str(m.reason) for m in context.repairable if m.reason in (LossReason.NOT_GENERATED, LossReason.UNEXPLAINED)
+    )
+    for reason, count in count_by_reason.items():
+        yield f"{count} players were lost as “{reason}”: a run repairs them only if its cause is gone."
+    for problem in context.night.problems:
+        yield f"Not readable: {problem.source}. {problem.message}"
 
 
-def _supports(scene: Scene, what: str) -> bool:
-    return scene.coordinator is not None and what in scene.coordinator.supports
+def _supports(context: RunContext, feature: str) -> bool:
+    return context.coordinator is not None and feature in context.coordinator.supports
 
 
-def _curl(scene: Scene, body: dict[str, Any]) -> str:
-    url = scene.coordinator.url if scene.coordinator else "$COORDINATOR_URL"
+def _curl_command(context: RunContext, body: dict[str, Any]) -> str:
+    url = context.coordinator.url if context.coordinator else "$COORDINATOR_URL"
     return f"curl -X POST {url}/start -H 'Content-Type: application/json' -d '{json.dumps(body)}'"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.core.result import Source
-from services.gcp.clients import Cloud
-from services.runs.coordinator_client import Progress, address, read_progress
+from services.core.result import DataSource
+from services.gcp.clients import Clients
+from services.runs.coordinator_client import BatchProgress, get_url, read_progress
 
-STALLS_AFTER = timedelta(seconds=90)
+STALL_TIMEOUT = timedelta(seconds=90)
 
 
 @dataclass(frozen=True)
-class Live:
+class RunProgress:
     """The stages of one batch as (name, players, of how many); None where nobody tells it."""
 
     batch_id: str
@@ -23,56 +23,60 @@ class Live:
     per_minute: float | None
     ready_at: datetime | None
     stalled: bool
-    told: str
-    source: Source
+    message: str
+    source: DataSource
 
     @property
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """In one line: where it stands, how far, how fast."""
         answered = dict(self.stages)["answered"]
-        far = f": {answered} of {self.requested} players answered" if answered is not None else ""
-        fast = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""
-        return f"{self.state}{far}{fast}" + (", and it stands still" if self.stalled else "")
+        progress_text = f": {answered} of {self.requested} players answered" if answered is not None else ""
+        rate_text = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""
+        return f"{self.state}{progress_text}{rate_text}" + (", and it stands still" if self.stalled else "")
 
 
-def read_live(cloud: Cloud, batch_id: str, started: datetime | None) -> Live | None:
+def read_run_progress(clients: Clients, batch_id: str, started: datetime | None) -> RunProgress | None:
     """Ask the coordinator how far a batch is; None when it knows no such batch. Raises OnCallError when it does not answer."""
-    seen = read_progress(cloud, address(cloud), batch_id)
-    return None if seen is None else live_of(seen, started, cloud.now())
+    progress = read_progress(clients, get_url(clients), batch_id)
+    return None if progress is None else to_run_progress(progress, started, clients.now())
 
 
-def live_of(seen: Progress, started: datetime | None, now: datetime) -> Live:
+def to_run_progress(progress: BatchProgress, started: datetime | None, now: datetime) -> RunProgress:
     """The stages of a batch from one answer. Until it has consolidated, nobody is counted as active."""
-    sums = seen.told.get("sums") or {}
-    state = str(seen.told.get("state") or seen.status)
-    staged = None if seen.completed is None else seen.completed - (seen.failed or 0)
+    totals = progress.payload.get("sums") or {}
+    state = str(progress.payload.get("state") or progress.status)
+    staged = None if progress.completed is None else progress.completed - (progress.failed or 0)
     merged = state == "consolidated"
-    active = sums.get("active_players") if merged else 0
-    per_s = _rate(seen, started, now)
-    left = None if seen.requested is None or seen.completed is None else seen.requested - seen.completed
-    ready = now + timedelta(seconds=left / per_s) if left and per_s else None
-    stands = started is not None and now - started > STALLS_AFTER and not seen.completed and not seen.ended
-    return Live(
-        batch_id=seen.batch_id,
+    active = totals.get("active_players") if merged else 0
+    players_per_s = _players_per_s(progress, started, now)
+    remaining = (
+        None if progress.requested is None or progress.completed is None else progress.requested - progress.completed
+    )
+    ready_at = now + timedelta(seconds=remaining / players_per_s) if remaining and players_per_s else None
+    no_progress = (
+        started is not None and now - started > STALL_TIMEOUT and not progress.completed and not progress.ended
+    )
+    return RunProgress(
+        batch_id=progress.batch_id,
         state=state,
         stages=(
-            ("requested", seen.requested),
-            ("answered", seen.completed),
+            ("requested", progress.requested),
+            ("answered", progress.completed),
             ("staged", staged),
             ("consolidated", staged if merged else 0),
             ("active on the date", active),
         ),
-        requested=seen.requested,
-        per_minute=per_s * 60 if per_s else None,
-        ready_at=ready,
-        stalled=seen.stalled or stands,
-        told=str(seen.told.get("reason") or seen.told.get("message") or ""),
-        source=Source("The coordinator, /status", now),
+        requested=progress.requested,
+        per_minute=players_per_s * 60 if players_per_s else None,
+        ready_at=ready_at,
+        stalled=progress.stalled or no_progress,
+        message=str(progress.payload.get("reason") or progress.payload.get("message") or ""),
+        source=DataSource("The coordinator, /status", now),
     )
 
 
-def _rate(seen: Progress, started: datetime | None, now: datetime) -> float | None:
-    if seen.per_second:
-        return seen.per_second
+def _players_per_s(progress: BatchProgress, started: datetime | None, now: datetime) -> float | None:
+    if progress.per_second:
+        return progress.per_second
     age_s = (now - started).total_seconds() if started else 0
-    return seen.completed / age_s if seen.completed and age_s > 0 else None
+    return progress.completed / age_s if progress.completed and age_s > 0 else None

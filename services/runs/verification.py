@@ -7,86 +7,102 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.batches.ids import DATASET, staging_prefix
-from services.batches.ledger import Entry, Ledger
+from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch
 from services.batches.state import BatchState
-from services.core.errors import BadInput
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
-from services.nights.player_stages import Night, read_night
+from services.core.errors import InvalidInput
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
+from services.nights.player_stages import NightStatus, read_night
 from services.telemetry.dml_jobs import DmlReport, read_writes
 
 
 @dataclass(frozen=True)
-class Check:
+class VerificationCheck:
     """One question about a run. `ok` None: it could not be found out, and so it is not all right."""
 
-    question: str
+    name: str
     ok: bool | None
-    sentence: str
+    detail: str
 
 
-def read_checks(cloud: Cloud, batch: Batch) -> tuple[Check, ...]:
+def read_run_verification(clients: Clients, batch: Batch) -> tuple[VerificationCheck, ...]:
     """Every question about one batch of our ledger, asked now; raises OnCallError when the ledger or the tables cannot be read."""
-    entry = Ledger(cloud).newest(batch.batch_id, batch.game_date)
-    if entry is None or batch.started is None:
-        raise BadInput(f"The ledger has no batch {batch.batch_id}, so its sums are not known.")
-    writes = read_writes(cloud, batch.started, (batch.ended or cloud.now()) + timedelta(minutes=5))
-    with reading_from("BigQuery tables.list"):
-        left = [t.table_id for t in cloud.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
+    record = Ledger(clients).latest(batch.batch_id, batch.game_date)
+    if record is None or batch.started is None:
+        raise InvalidInput(f"The ledger has no batch {batch.batch_id}, so its sums are not known.")
+    writes = read_writes(clients, batch.started, (batch.ended or clients.now()) + timedelta(minutes=5))
+    with translate_errors("BigQuery tables.list"):
+        table_names = [t.table_id for t in clients.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
     prefix = staging_prefix(batch.batch_id)
-    return checks(entry, read_night(cloud, batch.game_date), writes, sum(name.startswith(prefix) for name in left))
+    return verify_run(
+        record, read_night(clients, batch.game_date), writes, sum(name.startswith(prefix) for name in table_names)
+    )
 
 
-def checks(entry: Entry, night: Night, writes: DmlReport, tables_left: int) -> tuple[Check, ...]:
+def verify_run(
+    record: BatchRecord, night: NightStatus, writes: DmlReport, remaining_tables: int
+) -> tuple[VerificationCheck, ...]:
     """The answers, from what was read. Pure."""
     eligible = [player for player in night.players if player.eligible]
     active = sum(bool(player.active_rows) for player in eligible)
-    staged = entry.staged_tables
-    refused = writes.rejected
+    staged = record.staged_tables
+    rejected = writes.rejected
     return (
-        Check("staging tables appeared", None if staged is None else staged > 0, f"{_told(staged)} staging tables."),
-        Check(
-            "consolidation succeeded",
-            entry.state is BatchState.CONSOLIDATED,
-            f"The batch is {entry.state}. {entry.reason}".strip(),
+        VerificationCheck(
+            "staging tables appeared",
+            None if staged is None else staged > 0,
+            f"{_format_count(staged)} staging tables.",
         ),
-        Check(
+        VerificationCheck(
+            "consolidation succeeded",
+            record.state is BatchState.CONSOLIDATED,
+            f"The batch is {record.state}. {record.reason}".strip(),
+        ),
+        VerificationCheck(
             "everybody has predictions",
             active == len(eligible),
             f"{active} of {len(eligible)} eligible players are active.",
         ),
-        Check("staging is clean", tables_left == 0, f"{tables_left} staging tables of the batch are left."),
-        Check(
-            "no write was rejected",
-            None if refused is None else refused == 0,
-            f"{_told(refused)} writes rejected since it began.",
+        VerificationCheck(
+            "staging is clean", remaining_tables == 0, f"{remaining_tables} staging tables of the batch are left."
         ),
-        *sums(entry),
+        VerificationCheck(
+            "no write was rejected",
+            None if rejected is None else rejected == 0,
+            f"{_format_count(rejected)} writes rejected since it began.",
+        ),
+        *conservation_checks(record),
     )
 
 
-def sums(entry: Entry) -> Iterator[Check]:
+def conservation_checks(record: BatchRecord) -> Iterator[VerificationCheck]:
     """Rows are neither lost nor made on the way: each sum with its numbers in it."""
-    merged = (entry.inserted, entry.updated, entry.unchanged)
-    yield _sum("what was produced was staged", entry.produced_rows, "produced", (entry.staged_rows,), "staged")
-    yield _sum(
+    merged = (record.inserted, record.updated, record.unchanged)
+    yield _conservation_check(
+        "what was produced was staged", record.produced_rows, "produced", (record.staged_rows,), "staged"
+    )
+    yield _conservation_check(
         "what was staged is distinct or collapsed",
-        entry.staged_rows,
+        record.staged_rows,
         "staged",
-        (entry.distinct_keys, entry.collapsed_rows),
+        (record.distinct_keys, record.collapsed_rows),
         "distinct + collapsed",
     )
-    yield _sum(
-        "each distinct row was merged", entry.distinct_keys, "distinct", merged, "inserted + updated + unchanged"
+    yield _conservation_check(
+        "each distinct row was merged", record.distinct_keys, "distinct", merged, "inserted + updated + unchanged"
     )
 
 
-def _sum(question: str, left: int | None, left_name: str, right: tuple[int | None, ...], right_name: str) -> Check:
-    known = [part for part in right if part is not None]
-    ok = left == sum(known) if left is not None and len(known) == len(right) else None
-    return Check(question, ok, f"{_told(left)} {left_name} = {' + '.join(map(_told, right))} {right_name}.")
+def _conservation_check(
+    name: str, left: int | None, left_name: str, right: tuple[int | None, ...], right_name: str
+) -> VerificationCheck:
+    known_parts = [part for part in right if part is not None]
+    ok = left == sum(known_parts) if left is not None and len(known_parts) == len(right) else None
+    return VerificationCheck(
+        name, ok, f"{_format_count(left)} {left_name} = {' + '.join(map(_format_count, right))} {right_name}."
+    )
 
 
-def _told(value: int | None) -> str:
+def _format_count(value: int | None) -> str:
     return "unknown" if value is None else f"{value:,}"

@@ -12,28 +12,28 @@ import requests
 
 from services.sandbox.seed import Seed
 
-SCHEMAS = (Path(__file__).parent / "scenarios" / "schema", Path(__file__).parents[2] / "queries" / "schema")
+SCHEMA_FOLDERS = (Path(__file__).parent / "scenarios" / "schema", Path(__file__).parents[2] / "queries" / "schema")
 DATASETS = ("nba_predictions", "nba_analytics", "nba_raw", "nba_reference", "prediction_on_call")
-PREDICTIONS = "nba_predictions.player_prop_predictions"
+PREDICTIONS_TABLE = "nba_predictions.player_prop_predictions"
 
 
-def load(address: str, project: str, seed: Seed) -> None:
+def load_tables(emulator_url: str, project: str, seed: Seed) -> None:
     """Create every dataset and table, then load the rows; raises RuntimeError with the emulator's words."""
-    base = f"{address}/bigquery/v2/projects/{project}"
+    base = f"{emulator_url}/bigquery/v2/projects/{project}"
     for dataset in DATASETS:
         _post(f"{base}/datasets", {"datasetReference": {"projectId": project, "datasetId": dataset}})
-    for folder in SCHEMAS:
+    for folder in SCHEMA_FOLDERS:
         for path in sorted(folder.glob("*.sql")):
             _post(f"{base}/queries", {"query": path.read_text(encoding="utf-8"), "useLegacySql": False})
-    schema = requests.get(_table_url(base, PREDICTIONS), timeout=30).json()["schema"]
+    schema = requests.get(_table_url(base, PREDICTIONS_TABLE), timeout=30).json()["schema"]
     for name in seed.tables:
         if "._staging_" in name:
-            _create_staging(base, project, name, schema)
+            _create_staging_table(base, project, name, schema)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda item: _load(address, project, *item), seed.tables.items()))
+        list(pool.map(lambda item: _load_table(emulator_url, project, *item), seed.tables.items()))
 
 
-def _create_staging(base: str, project: str, name: str, schema: Mapping[str, Any]) -> None:
+def _create_staging_table(base: str, project: str, name: str, schema: Mapping[str, Any]) -> None:
     dataset, table = name.split(".")
     _post(
         f"{base}/datasets/{dataset}/tables",
@@ -44,7 +44,7 @@ def _create_staging(base: str, project: str, name: str, schema: Mapping[str, Any
     )
 
 
-def _load(address: str, project: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _load_table(emulator_url: str, project: str, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     dataset, table = name.split(".")
     job = {
         "configuration": {
@@ -60,21 +60,21 @@ def _load(address: str, project: str, name: str, rows: Sequence[Mapping[str, Any
         f"--part\r\nContent-Type: application/json\r\n\r\n{json.dumps(job)}\r\n"
         f"--part\r\nContent-Type: application/octet-stream\r\n\r\n{media}\r\n--part--\r\n"
     )
-    answer = requests.post(
-        f"{address}/upload/bigquery/v2/projects/{project}/jobs?uploadType=multipart",
+    response = requests.post(
+        f"{emulator_url}/upload/bigquery/v2/projects/{project}/jobs?uploadType=multipart",
         data=content.encode(),
         headers={"Content-Type": "multipart/related; boundary=part"},
         timeout=120,
     )
-    error = answer.json().get("error") or answer.json().get("status", {}).get("errorResult")
+    error = response.json().get("error") or response.json().get("status", {}).get("errorResult")
     if error:
         raise RuntimeError(f"{name} could not be loaded: {error.get('message')}")
 
 
-def _post(url: str, told: Mapping[str, Any]) -> None:
-    answer = requests.post(url, json=told, timeout=60)
-    if answer.status_code >= 400 and answer.status_code != 409:
-        raise RuntimeError(f"{url}: {answer.text[:500]}")
+def _post(url: str, body: Mapping[str, Any]) -> None:
+    response = requests.post(url, json=body, timeout=60)
+    if response.status_code >= 400 and response.status_code != 409:
+        raise RuntimeError(f"{url}: {response.text[:500]}")
 
 
 def _table_url(base: str, name: str) -> str:

@@ -6,24 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-NORMAL_MAX, NORMAL_REVISION_MAX, NORMAL_REQUESTS = (
+ANNOTATION_NORMAL_MAX_INSTANCES, ANNOTATION_NORMAL_REVISION_MAX_INSTANCES, ANNOTATION_NORMAL_CONCURRENCY = (
     "on-call/normal-max-instances",
     "on-call/normal-revision-max-instances",
     "on-call/normal-concurrency",
 )
 
 
-SET_TO, SET_BY, REVERT_AT = "on-call/set-to", "on-call/set-by", "on-call/revert-at"
+ANNOTATION_SET_TO, ANNOTATION_SET_BY, ANNOTATION_REVERT_AT = "on-call/set-to", "on-call/set-by", "on-call/revert-at"
 
 
-_NOTES = (NORMAL_MAX, NORMAL_REVISION_MAX, NORMAL_REQUESTS, SET_TO, SET_BY, REVERT_AT)
+ALL_ANNOTATIONS = (
+    ANNOTATION_NORMAL_MAX_INSTANCES,
+    ANNOTATION_NORMAL_REVISION_MAX_INSTANCES,
+    ANNOTATION_NORMAL_CONCURRENCY,
+    ANNOTATION_SET_TO,
+    ANNOTATION_SET_BY,
+    ANNOTATION_REVERT_AT,
+)
 
 
-_NOT_SET = "not set"
+NOT_SET = "not set"
 
 
 @dataclass(frozen=True)
-class Setting:
+class CapacitySetting:
     """The three numbers of a service. None: no maximum is set at that level."""
 
     max_service: int | None
@@ -35,7 +42,7 @@ class Setting:
         return min((m for m in (self.max_service, self.max_revision) if m), default=None)
 
     @property
-    def product(self) -> int | None:
+    def capacity(self) -> int | None:
         return self.instances * self.requests if self.instances else None
 
     def __str__(self) -> str:
@@ -43,36 +50,38 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Noted:
+class CapacityAnnotations:
     """What the service's own notes say: its normal numbers, to what it was set by whom, and when that ends."""
 
-    normal: Setting | None
-    set_to: Setting | None
+    normal: CapacitySetting | None
+    set_to: CapacitySetting | None
     set_by: str
     revert_at: datetime | None
 
 
-def _normal(notes: Mapping[str, str]) -> Setting | None:
-    if NORMAL_REQUESTS not in notes:
+def parse_normal_setting(annotations: Mapping[str, str]) -> CapacitySetting | None:
+    if ANNOTATION_NORMAL_CONCURRENCY not in annotations:
         return None
-    return _setting(f"{notes.get(NORMAL_MAX, '')}/{notes.get(NORMAL_REVISION_MAX, '')}/{notes[NORMAL_REQUESTS]}")
+    return parse_setting(
+        f"{annotations.get(ANNOTATION_NORMAL_MAX_INSTANCES, '')}/{annotations.get(ANNOTATION_NORMAL_REVISION_MAX_INSTANCES, '')}/{annotations[ANNOTATION_NORMAL_CONCURRENCY]}"
+    )
 
 
-def _setting(text: str) -> Setting | None:
+def parse_setting(text: str) -> CapacitySetting | None:
     """Numbers from a note; a note that somebody mangled counts as none."""
     parts = text.split("/")
     if len(parts) != 3 or not parts[2].isdigit():
         return None
-    first, second = (int(part) if part.isdigit() else None for part in parts[:2])
-    return Setting(first, second, int(parts[2]))
+    max_service, max_revision = (int(part) if part.isdigit() else None for part in parts[:2])
+    return CapacitySetting(max_service, max_revision, int(parts[2]))
 
 
-def _instant(notes: Mapping[str, str]) -> datetime | None:
+def parse_revert_annotation(annotations: Mapping[str, str]) -> datetime | None:
     try:
-        return datetime.fromisoformat(notes.get(REVERT_AT, ""))
+        return datetime.fromisoformat(annotations.get(ANNOTATION_REVERT_AT, ""))
     except ValueError:
         return None
 
 
-def _number(value: int | None) -> str:
-    return _NOT_SET if value is None else str(value)
+def format_maximum(value: int | None) -> str:
+    return NOT_SET if value is None else str(value)

@@ -6,198 +6,215 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.actions.plan import Change, Friction, Guard, Plan
-from services.actions.verb import Facts
-from services.core.errors import BadInput
-from services.core.result import Source
-from services.gcp.clients import Cloud
-from services.scaling.annotations import Setting
+from services.actions.plan import Change, Confirmation, Guard, Plan
+from services.actions.verb import Details
+from services.core.errors import InvalidInput
+from services.core.result import DataSource
+from services.gcp.clients import Clients
+from services.scaling.annotations import CapacitySetting
 from services.scaling.worker_width import (
-    ADMITTED,
-    CAP_INSTANCES,
-    CAP_PRODUCT,
-    CAP_REQUESTS,
-    EMERGENCY,
-    FLOOR_INSTANCES,
-    FLOOR_REQUESTS,
-    WorkerWidth,
-    as_facts,
-    narrowed,
-    read_worker,
-    restored,
-    told_time,
-    what_if,
+    EMERGENCY_CAPACITY,
+    MAX_CAPACITY,
+    MAX_CONCURRENCY,
+    MAX_INSTANCES,
+    MAX_OUTSTANDING_DML,
+    MIN_CONCURRENCY,
+    MIN_INSTANCES,
+    WorkerCapacity,
+    format_time,
+    normal_setting,
+    read_worker_capacity,
+    simulate_contention,
+    target_setting,
+    to_display,
 )
 
-LONGEST_REVERT = timedelta(hours=24)
+MAX_REVERT_AFTER = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _ScalingRequest:
     """What a scaling verb is asked to reach. `back` is a restore: the notes go, the typed caps do not apply."""
 
     verb: str
     title: str
-    wanted: Setting
-    asked: tuple[int | None, int]
-    back: bool = False
+    target: CapacitySetting
+    requested: tuple[int | None, int]
+    is_restore: bool = False
 
 
-def plan_narrow(cloud: Cloud, args: Facts) -> Plan:
+def plan_scale_down(clients: Clients, args: Details) -> Plan:
     """Down to 4 × 3, whatever it is now; `args` may name an instant `revert_at`."""
-    width = read_worker(cloud)
-    wish = _Wish(
-        "scaling.narrow", f"Narrow {width.service} to {_times(*EMERGENCY)}", narrowed(width, *EMERGENCY), EMERGENCY
+    worker = read_worker_capacity(clients)
+    request = _ScalingRequest(
+        "scaling.narrow",
+        f"Narrow {worker.service} to {_format_capacity(*EMERGENCY_CAPACITY)}",
+        target_setting(worker, *EMERGENCY_CAPACITY),
+        EMERGENCY_CAPACITY,
     )
-    return _plan(cloud, width, args, wish)
+    return _plan(clients, worker, args, request)
 
 
-def plan_restore(cloud: Cloud, args: Facts) -> Plan:
+def plan_restore(clients: Clients, args: Details) -> Plan:
     """Back to the normal values that are noted on the service."""
-    width = read_worker(cloud)
-    wanted = restored(width)
+    worker = read_worker_capacity(clients)
+    target = normal_setting(worker)
     return _plan(
-        cloud,
-        width,
+        clients,
+        worker,
         args,
-        _Wish(
+        _ScalingRequest(
             "scaling.restore",
-            f"Restore {width.service} to {wanted}",
-            wanted,
-            (wanted.instances, wanted.requests),
-            back=True,
+            f"Restore {worker.service} to {target}",
+            target,
+            (target.instances, target.requests),
+            is_restore=True,
         ),
     )
 
 
-def plan_set(cloud: Cloud, args: Facts) -> Plan:
+def plan_set_capacity(clients: Clients, args: Details) -> Plan:
     """To the `instances` and `requests` asked for; raises BadInput when they are not whole numbers."""
-    instances, requests = _whole(args, "instances"), _whole(args, "requests")
-    width = read_worker(cloud)
-    title = f"Set {width.service} to {_times(instances, requests)}"
+    instances, concurrency = _require_int(args, "instances"), _require_int(args, "requests")
+    worker = read_worker_capacity(clients)
+    title = f"Set {worker.service} to {_format_capacity(instances, concurrency)}"
     return _plan(
-        cloud, width, args, _Wish("scaling.set", title, narrowed(width, instances, requests), (instances, requests))
+        clients,
+        worker,
+        args,
+        _ScalingRequest("scaling.set", title, target_setting(worker, instances, concurrency), (instances, concurrency)),
     )
 
 
-def _plan(cloud: Cloud, width: WorkerWidth, args: Facts, wish: _Wish) -> Plan:
-    revert_at, now = revert_at_of(args), cloud.now()
-    before, after = as_facts(width.actual), as_facts(wish.wanted)
-    rolls = (width.actual.max_revision, width.actual.requests) != (wish.wanted.max_revision, wish.wanted.requests)
-    widens = (wish.wanted.product or 0) > max(ADMITTED, width.actual.product or 0)
+def _plan(clients: Clients, worker: WorkerCapacity, args: Details, request: _ScalingRequest) -> Plan:
+    revert_at, now = parse_revert_at(args), clients.now()
+    before, after = to_display(worker.actual), to_display(request.target)
+    creates_revision = (worker.actual.max_revision, worker.actual.requests) != (
+        request.target.max_revision,
+        request.target.requests,
+    )
+    exceeds_limit = (request.target.capacity or 0) > max(MAX_OUTSTANDING_DML, worker.actual.capacity or 0)
     return Plan(
-        verb=wish.verb,
-        target=width.service,
-        title=wish.title + (f" until {told_time(revert_at)}" if revert_at else ""),
+        verb=request.verb,
+        target=worker.service,
+        title=request.title + (f" until {format_time(revert_at)}" if revert_at else ""),
         args=dict(args),
-        observed={"now": {**before, "etag": width.etag}, "noted": str(width.noted.normal), "wanted": after},
-        changes=tuple(_changes(width, wish.wanted, revert_at, rolls)),
-        guards=(*_limits(wish), *_state(width, wish), _revert(revert_at, now)),
+        observed={"now": {**before, "etag": worker.etag}, "noted": str(worker.annotations.normal), "wanted": after},
+        changes=tuple(_changes(worker, request.target, revert_at, creates_revision)),
+        guards=(*_limit_guards(request), *_state_guards(worker, request), _revert_guard(revert_at, now)),
         planned_at=now,
         undo="Restore puts the normal values back: they are noted on the service itself."
-        if not wish.back
-        else f"Narrow takes it to {_times(*EMERGENCY)} again.",
+        if not request.is_restore
+        else f"Narrow takes it to {_format_capacity(*EMERGENCY_CAPACITY)} again.",
         cost="No query. One call to Cloud Run"
-        + (", and a new revision that takes over in about a minute." if rolls else "."),
-        friction=Friction.TYPED if widens and wish.verb == "scaling.set" else Friction.ONE_CLICK,
-        typed=width.service if widens and wish.verb == "scaling.set" else "",
-        cautions=tuple(_cautions(width, wish, widens)),
-        commands=tuple(_commands(cloud, width, wish, rolls)),
-        sources=(Source(f"Cloud Run, {width.service}", now),),
+        + (", and a new revision that takes over in about a minute." if creates_revision else "."),
+        friction=Confirmation.TYPED if exceeds_limit and request.verb == "scaling.set" else Confirmation.ONE_CLICK,
+        typed=worker.service if exceeds_limit and request.verb == "scaling.set" else "",
+        cautions=tuple(_warnings(worker, request, exceeds_limit)),
+        commands=tuple(_commands(clients, worker, request, creates_revision)),
+        sources=(DataSource(f"Cloud Run, {worker.service}", now),),
     )
 
 
-def _changes(width: WorkerWidth, wanted: Setting, revert_at: datetime | None, rolls: bool) -> Iterator[Change]:
-    before, after = as_facts(width.actual), as_facts(wanted)
-    when = {"service maximum": "at once", "revision maximum": "new revision", "requests per instance": "new revision"}
+def _changes(
+    worker: WorkerCapacity, target: CapacitySetting, revert_at: datetime | None, creates_revision: bool
+) -> Iterator[Change]:
+    before, after = to_display(worker.actual), to_display(target)
+    takes_effect = {
+        "service maximum": "at once",
+        "revision maximum": "new revision",
+        "requests per instance": "new revision",
+    }
     for name in before:
         if before[name] != after[name]:
-            yield Change(f"{name} ({when[name]})", str(before[name]), str(after[name]))
-    yield Change("requests at once", str(width.actual.product or "no limit"), str(wanted.product or "no limit"))
-    if rolls:
-        yield Change("revision that serves", width.revision, "a new one, as soon as it is ready")
+            yield Change(f"{name} ({takes_effect[name]})", str(before[name]), str(after[name]))
+    yield Change("requests at once", str(worker.actual.capacity or "no limit"), str(target.capacity or "no limit"))
+    if creates_revision:
+        yield Change("revision that serves", worker.revision, "a new one, as soon as it is ready")
     if revert_at:
-        yield Change("reverts by itself", "no", f"at {told_time(revert_at)}")
+        yield Change("reverts by itself", "no", f"at {format_time(revert_at)}")
 
 
-def _limits(wish: _Wish) -> Iterator[Guard]:
+def _limit_guards(request: _ScalingRequest) -> Iterator[Guard]:
     """Floor and cap, checked where the change is made and not only in the form."""
-    instances, requests = wish.asked
-    inside = instances is not None and FLOOR_INSTANCES <= instances <= CAP_INSTANCES
-    inside = inside and FLOOR_REQUESTS <= requests <= CAP_REQUESTS
+    instances, concurrency = request.requested
+    within_limits = instances is not None and MIN_INSTANCES <= instances <= MAX_INSTANCES
+    within_limits = within_limits and MIN_CONCURRENCY <= concurrency <= MAX_CONCURRENCY
     yield Guard(
         "floor and cap",
-        inside and (instances or 0) * requests <= CAP_PRODUCT,
-        f"{instances} × {requests} must lie within {FLOOR_INSTANCES}–{CAP_INSTANCES} instances,"
-        f" {FLOOR_REQUESTS}–{CAP_REQUESTS} requests each, and {CAP_PRODUCT} requests at once.",
+        within_limits and (instances or 0) * concurrency <= MAX_CAPACITY,
+        f"{instances} × {concurrency} must lie within {MIN_INSTANCES}–{MAX_INSTANCES} instances,"
+        f" {MIN_CONCURRENCY}–{MAX_CONCURRENCY} requests each, and {MAX_CAPACITY} requests at once.",
     )
 
 
-def _state(width: WorkerWidth, wish: _Wish) -> Iterator[Guard]:
+def _state_guards(worker: WorkerCapacity, request: _ScalingRequest) -> Iterator[Guard]:
     yield Guard(
         "no roll-out under way",
-        not width.rolling_out,
-        f"{width.service} is rolling out another change."
-        if width.rolling_out
-        else f"{width.revision} serves, and nothing else is being rolled out.",
+        not worker.rolling_out,
+        f"{worker.service} is rolling out another change."
+        if worker.rolling_out
+        else f"{worker.revision} serves, and nothing else is being rolled out.",
     )
-    reached = (width.actual.instances, width.actual.requests) == (wish.wanted.instances, wish.wanted.requests)
-    same = width.actual == wish.wanted or (reached and not wish.back)
+    at_target = (worker.actual.instances, worker.actual.requests) == (request.target.instances, request.target.requests)
+    unchanged = worker.actual == request.target or (at_target and not request.is_restore)
     yield Guard(
         "something to change",
-        not same,
-        f"{width.service} is {width.actual} already." if same else f"{width.service} is {width.actual} now.",
+        not unchanged,
+        f"{worker.service} is {worker.actual} already." if unchanged else f"{worker.service} is {worker.actual} now.",
     )
 
 
-def _revert(revert_at: datetime | None, now: datetime) -> Guard:
+def _revert_guard(revert_at: datetime | None, now: datetime) -> Guard:
     if revert_at is None:
         return Guard("time to revert", True, "It stays until somebody restores it.")
-    ahead = now < revert_at <= now + LONGEST_REVERT
+    within_window = now < revert_at <= now + MAX_REVERT_AFTER
     return Guard(
         "time to revert",
-        ahead,
-        f"It reverts by itself at {told_time(revert_at)}."
-        if ahead
+        within_window,
+        f"It reverts by itself at {format_time(revert_at)}."
+        if within_window
         else "The time to revert must lie within 24 hours from now.",
     )
 
 
-def _cautions(width: WorkerWidth, wish: _Wish, widens: bool) -> Iterator[str]:
-    if wish.wanted.instances:
-        yield what_if(wish.wanted.instances, wish.wanted.requests).sentence
-    if wish.back and width.noted.normal is None:
-        yield f"Nobody noted normal values on the service; {_times(*width.configured)} is what the configuration says."
-    if width.drift:
-        yield width.drift
-    if widens:
-        yield f"This is wider than the {ADMITTED} writes that the predictions table admits: safe only with staged writes."
+def _warnings(worker: WorkerCapacity, request: _ScalingRequest, exceeds_limit: bool) -> Iterator[str]:
+    if request.target.instances:
+        yield simulate_contention(request.target.instances, request.target.requests).summary
+    if request.is_restore and worker.annotations.normal is None:
+        yield f"Nobody noted normal values on the service; {_format_capacity(*worker.configured)} is what the configuration says."
+    if worker.drift:
+        yield worker.drift
+    if exceeds_limit:
+        yield f"This is wider than the {MAX_OUTSTANDING_DML} writes that the predictions table admits: safe only with staged writes."
 
 
-def _commands(cloud: Cloud, width: WorkerWidth, wish: _Wish, rolls: bool) -> Iterator[str]:
-    base = f"gcloud run services update {width.service} --region={cloud.settings.region}"
-    yield f"{base} --max={wish.wanted.max_service or 'default'}"
-    if rolls:
-        yield f"{base} --max-instances={wish.wanted.max_revision or 'default'} --concurrency={wish.wanted.requests}"
+def _commands(
+    clients: Clients, worker: WorkerCapacity, request: _ScalingRequest, creates_revision: bool
+) -> Iterator[str]:
+    base = f"gcloud run services update {worker.service} --region={clients.settings.region}"
+    yield f"{base} --max={request.target.max_service or 'default'}"
+    if creates_revision:
+        yield f"{base} --max-instances={request.target.max_revision or 'default'} --concurrency={request.target.requests}"
 
 
-def _whole(args: Facts, name: str) -> int:
+def _require_int(args: Details, name: str) -> int:
     value = args.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise BadInput(f"{name} must be a whole number, not {value!r}.", "Type a whole number.")
+        raise InvalidInput(f"{name} must be a whole number, not {value!r}.", "Type a whole number.")
     return value
 
 
-def revert_at_of(args: Facts) -> datetime | None:
+def parse_revert_at(args: Details) -> datetime | None:
     text = args.get("revert_at") or ""
     try:
-        at = datetime.fromisoformat(text) if text else None
+        revert_at = datetime.fromisoformat(text) if text else None
     except (TypeError, ValueError):
-        raise BadInput(f"{text!r} is not an instant.", "Give it as 2025-12-30T08:00:00+00:00.") from None
-    if at is not None and at.tzinfo is None:
-        raise BadInput(f"{text!r} names no time zone.", "Give it as 2025-12-30T08:00:00+00:00.")
-    return at
+        raise InvalidInput(f"{text!r} is not an instant.", "Give it as 2025-12-30T08:00:00+00:00.") from None
+    if revert_at is not None and revert_at.tzinfo is None:
+        raise InvalidInput(f"{text!r} names no time zone.", "Give it as 2025-12-30T08:00:00+00:00.")
+    return revert_at
 
 
-def _times(instances: int | None, requests: int) -> str:
-    return f"{instances or 'any'} × {requests}"
+def _format_capacity(instances: int | None, concurrency: int) -> str:
+    return f"{instances or 'any'} × {concurrency}"

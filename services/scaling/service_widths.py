@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from services.core.result import Health, Source
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
-from services.policy.dml_limits import EMERGENCY, NORMAL_COORDINATOR, NORMAL_WORKER
+from services.core.result import DataSource, Health
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
+from services.policy.dml_limits import EMERGENCY_CAPACITY, NORMAL_COORDINATOR_CAPACITY, NORMAL_WORKER_CAPACITY
 
 
-class Width(StrEnum):
+class CapacityState(StrEnum):
     """How a service stands against its known widths."""
 
     EMERGENCY = "emergency"
@@ -22,7 +22,7 @@ class Width(StrEnum):
 
 
 @dataclass(frozen=True)
-class ServiceWidth:
+class ServiceCapacity:
     """One Cloud Run service. The smaller of the two maxima counts; None means no maximum is set at that level."""
 
     service: str
@@ -33,82 +33,87 @@ class ServiceWidth:
     revision_since: datetime | None
     changed_by: str
     etag: str
-    width: Width
+    state: CapacityState
     health: Health
     writes_predictions: bool  # the worker: its product counts against the DML limit
 
     @property
     def max_instances(self) -> int | None:
-        known = [m for m in (self.max_instances_service, self.max_instances_revision) if m]
-        return min(known, default=None)
+        maxima = [m for m in (self.max_instances_service, self.max_instances_revision) if m]
+        return min(maxima, default=None)
 
     @property
-    def product(self) -> int | None:
+    def capacity(self) -> int | None:
         return self.max_instances * self.request_concurrency if self.max_instances else None
 
 
 @dataclass(frozen=True)
-class Widths:
-    services: tuple[ServiceWidth, ...]
-    sources: tuple[Source, ...]
+class ServiceCapacities:
+    services: tuple[ServiceCapacity, ...]
+    sources: tuple[DataSource, ...]
 
 
-NORMAL_INSTANCES = "on-call/normal-max-instances"  # annotations that remember what normal was
-NORMAL_CONCURRENCY = "on-call/normal-concurrency"
+ANNOTATION_NORMAL_MAX_INSTANCES = "on-call/normal-max-instances"  # annotations that remember what normal was
+ANNOTATION_NORMAL_CONCURRENCY = "on-call/normal-concurrency"
 
 
-def read_widths(cloud: Cloud) -> Widths:
+def read_service_capacities(clients: Clients) -> ServiceCapacities:
     """Worker and coordinator as Cloud Run has them now; raises OnCallError when it does not answer."""
-    settings = cloud.settings
-    with reading_from("Cloud Run"):
-        found = tuple(_service(cloud, name) for name in (settings.worker_service, settings.coordinator_service))
-    return Widths(found, (Source("Cloud Run services.get and revisions.get", cloud.now()),))
+    settings = clients.settings
+    with translate_errors("Cloud Run"):
+        services = tuple(
+            _read_service(clients, name) for name in (settings.worker_service, settings.coordinator_service)
+        )
+    return ServiceCapacities(services, (DataSource("Cloud Run services.get and revisions.get", clients.now()),))
 
 
-def _service(cloud: Cloud, name: str) -> ServiceWidth:
-    limit_s = cloud.settings.query_timeout_s
-    service = cloud.run.get_service(name=cloud.service_name(name), timeout=limit_s)
-    revision = cloud.revisions.get_revision(name=service.latest_ready_revision, timeout=limit_s)
-    worker = name == cloud.settings.worker_service
-    instances = revision.scaling.max_instance_count or None
-    limit = service.scaling.max_instance_count or None
+def _read_service(clients: Clients, name: str) -> ServiceCapacity:
+    timeout_s = clients.settings.query_timeout_s
+    service = clients.run.get_service(name=clients.service_name(name), timeout=timeout_s)
+    revision = clients.revisions.get_revision(name=service.latest_ready_revision, timeout=timeout_s)
+    is_worker = name == clients.settings.worker_service
+    revision_max = revision.scaling.max_instance_count or None
+    service_max = service.scaling.max_instance_count or None
     concurrency = revision.max_instance_request_concurrency
-    actual = (min((m for m in (limit, instances) if m), default=None), concurrency)
-    width = judge_width(actual, normal(service.annotations, worker), worker)
-    return ServiceWidth(
+    actual = (min((m for m in (service_max, revision_max) if m), default=None), concurrency)
+    state = classify_capacity(actual, normal_capacity(service.annotations, is_worker), is_worker)
+    return ServiceCapacity(
         service=name,
-        max_instances_service=limit,
-        max_instances_revision=instances,
+        max_instances_service=service_max,
+        max_instances_revision=revision_max,
         request_concurrency=concurrency,
         revision=service.latest_ready_revision.rsplit("/", 1)[-1],
-        revision_since=_instant(revision.create_time),
+        revision_since=_to_datetime(revision.create_time),
         changed_by=service.last_modifier,
         etag=service.etag,
-        width=width,
-        health=judge_health(actual, width, worker),
-        writes_predictions=worker,
+        state=state,
+        health=classify_health(actual, state, is_worker),
+        writes_predictions=is_worker,
     )
 
 
-def normal(annotations: Any, worker: bool) -> tuple[int, int]:
+def normal_capacity(annotations: Any, is_worker: bool) -> tuple[int, int]:
     """Normal instances × concurrency: what is noted on the service itself, else what the platform is deployed with."""
-    instances, concurrency = NORMAL_WORKER if worker else NORMAL_COORDINATOR
-    noted = annotations.get(NORMAL_INSTANCES, ""), annotations.get(NORMAL_CONCURRENCY, "")
-    return (int(noted[0]) if noted[0].isdigit() else instances, int(noted[1]) if noted[1].isdigit() else concurrency)
+    instances, concurrency = NORMAL_WORKER_CAPACITY if is_worker else NORMAL_COORDINATOR_CAPACITY
+    annotated = annotations.get(ANNOTATION_NORMAL_MAX_INSTANCES, ""), annotations.get(ANNOTATION_NORMAL_CONCURRENCY, "")
+    return (
+        int(annotated[0]) if annotated[0].isdigit() else instances,
+        int(annotated[1]) if annotated[1].isdigit() else concurrency,
+    )
 
 
-def judge_width(actual: tuple[int | None, int], normal_width: tuple[int, int], worker: bool) -> Width:
-    if actual == normal_width:
-        return Width.NORMAL
-    return Width.EMERGENCY if worker and actual == EMERGENCY else Width.DRIFTED
+def classify_capacity(actual: tuple[int | None, int], normal_limits: tuple[int, int], is_worker: bool) -> CapacityState:
+    if actual == normal_limits:
+        return CapacityState.NORMAL
+    return CapacityState.EMERGENCY if is_worker and actual == EMERGENCY_CAPACITY else CapacityState.DRIFTED
 
 
-def judge_health(actual: tuple[int | None, int], width: Width, worker: bool) -> Health:
+def classify_health(actual: tuple[int | None, int], state: CapacityState, is_worker: bool) -> Health:
     """Emergency is safe and yet a state to leave; a drifted width is a warning; a worker without a maximum is critical."""
-    if worker and actual[0] is None:
+    if is_worker and actual[0] is None:
         return Health.CRITICAL
-    return Health.OK if width is Width.NORMAL else Health.WARNING
+    return Health.OK if state is CapacityState.NORMAL else Health.WARNING
 
 
-def _instant(at: Any) -> datetime | None:
+def _to_datetime(at: Any) -> datetime | None:
     return datetime.fromtimestamp(at.timestamp(), UTC) if at else None

@@ -14,40 +14,43 @@ from typing import Any
 from google.cloud import run_v2
 
 from services.core.clock import ET
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 from services.policy.concurrency_config import EMERGENCY_CONCURRENCY, EMERGENCY_INSTANCES, WorkerConcurrencyConfig
-from services.policy.dml_limits import ADMITTED
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.scaling.annotations import (
-    _NOT_SET,
-    _NOTES,
-    NORMAL_MAX,
-    NORMAL_REQUESTS,
-    NORMAL_REVISION_MAX,
-    REVERT_AT,
-    SET_BY,
-    SET_TO,
-    Noted,
-    Setting,
-    _instant,
-    _normal,
-    _number,
-    _setting,
+    ALL_ANNOTATIONS,
+    ANNOTATION_NORMAL_CONCURRENCY,
+    ANNOTATION_NORMAL_MAX_INSTANCES,
+    ANNOTATION_NORMAL_REVISION_MAX_INSTANCES,
+    ANNOTATION_REVERT_AT,
+    ANNOTATION_SET_BY,
+    ANNOTATION_SET_TO,
+    NOT_SET,
+    CapacityAnnotations,
+    CapacitySetting,
+    format_maximum,
+    parse_normal_setting,
+    parse_revert_annotation,
+    parse_setting,
 )
 
-EMERGENCY = (EMERGENCY_INSTANCES, EMERGENCY_CONCURRENCY)  # 12 writes at once, below what the predictions table admits
-FLOOR_INSTANCES, CAP_INSTANCES = 1, 100
-FLOOR_REQUESTS, CAP_REQUESTS = 1, 80
-CAP_PRODUCT = 300  # BigQuery takes 300 calls at once from one identity; each busy worker holds one
+EMERGENCY_CAPACITY = (
+    EMERGENCY_INSTANCES,
+    EMERGENCY_CONCURRENCY,
+)  # 12 writes at once, below what the predictions table admits
+MIN_INSTANCES, MAX_INSTANCES = 1, 100
+MIN_CONCURRENCY, MAX_CONCURRENCY = 1, 80
+MAX_CAPACITY = 300  # BigQuery takes 300 calls at once from one identity; each busy worker holds one
 
 
 @dataclass(frozen=True)
-class WorkerWidth:
+class WorkerCapacity:
     """The worker as Cloud Run has it, beside what is noted on it and what the configuration says."""
 
     service: str
-    actual: Setting
-    noted: Noted
+    actual: CapacitySetting
+    annotations: CapacityAnnotations
     configured: tuple[int, int]
     etag: str
     revision: str
@@ -56,66 +59,71 @@ class WorkerWidth:
     @property
     def drift(self) -> str:
         """In a sentence, that the width is no longer what somebody set it to; empty when it is."""
-        wanted = self.noted.set_to
-        if wanted is None or wanted == self.actual:
+        expected = self.annotations.set_to
+        if expected is None or expected == self.actual:
             return ""
         return (
-            f"{self.noted.set_by or 'Somebody'} set {self.service} to {wanted}, but it is {self.actual}:"
+            f"{self.annotations.set_by or 'Somebody'} set {self.service} to {expected}, but it is {self.actual}:"
             f" a later deploy or command (revision {self.revision}) has changed it."
         )
 
 
 @dataclass(frozen=True)
-class WhatIf:
+class ContentionEstimate:
     """Worst case if every slot of a width writes at the same moment."""
 
-    product: int
+    capacity: int
     direct_outstanding: int
     direct_rejected: int
     staged_outstanding: int
 
     @property
-    def sentence(self) -> str:
-        lost = (
-            f"{self.direct_rejected} of {self.product} would be rejected"
+    def summary(self) -> str:
+        rejected_text = (
+            f"{self.direct_rejected} of {self.capacity} would be rejected"
             if self.direct_rejected
             else "none is rejected"
         )
         return (
-            f"{self.product} writes at once against {ADMITTED} admitted: with direct MERGEs {lost};"
+            f"{self.capacity} writes at once against {MAX_OUTSTANDING_DML} admitted: with direct MERGEs {rejected_text};"
             f" with staging there is {self.staged_outstanding} MERGE a batch at any width."
         )
 
 
-def what_if(instances: int, requests: int) -> WhatIf:
+def simulate_contention(instances: int, concurrency: int) -> ContentionEstimate:
     """What a width would mean for the predictions table. Pure."""
-    product = instances * requests
-    return WhatIf(product, min(product, ADMITTED), max(0, product - ADMITTED), 1)
+    capacity = instances * concurrency
+    return ContentionEstimate(capacity, min(capacity, MAX_OUTSTANDING_DML), max(0, capacity - MAX_OUTSTANDING_DML), 1)
 
 
-def read_worker(cloud: Cloud) -> WorkerWidth:
+def read_worker_capacity(clients: Clients) -> WorkerCapacity:
     """The worker's width from Cloud Run, asked now; raises OnCallError when Cloud Run does not answer."""
-    return width_of(cloud, get_service(cloud))
+    return to_worker_capacity(clients, get_service(clients))
 
 
-def get_service(cloud: Cloud) -> run_v2.Service:
-    with reading_from("Cloud Run"):
-        return cloud.run.get_service(name=cloud.service_name(cloud.settings.worker_service), timeout=20)
+def get_service(clients: Clients) -> run_v2.Service:
+    with translate_errors("Cloud Run"):
+        return clients.run.get_service(name=clients.service_name(clients.settings.worker_service), timeout=20)
 
 
-def width_of(cloud: Cloud, service: run_v2.Service) -> WorkerWidth:
-    notes = dict(service.annotations)
+def to_worker_capacity(clients: Clients, service: run_v2.Service) -> WorkerCapacity:
+    annotations = dict(service.annotations)
     configured = WorkerConcurrencyConfig.from_env()
     settled = service.latest_ready_revision == service.latest_created_revision
     settled = settled and service.observed_generation == service.generation and not service.reconciling
-    return WorkerWidth(
-        service=cloud.settings.worker_service,
-        actual=Setting(
+    return WorkerCapacity(
+        service=clients.settings.worker_service,
+        actual=CapacitySetting(
             service.scaling.max_instance_count or None,
             service.template.scaling.max_instance_count or None,
-            service.template.max_instance_request_concurrency or CAP_REQUESTS,
+            service.template.max_instance_request_concurrency or MAX_CONCURRENCY,
         ),
-        noted=Noted(_normal(notes), _setting(notes.get(SET_TO, "")), notes.get(SET_BY, ""), _instant(notes)),
+        annotations=CapacityAnnotations(
+            parse_normal_setting(annotations),
+            parse_setting(annotations.get(ANNOTATION_SET_TO, "")),
+            annotations.get(ANNOTATION_SET_BY, ""),
+            parse_revert_annotation(annotations),
+        ),
         configured=(configured.max_instances, configured.concurrency),
         etag=service.etag,
         revision=service.latest_ready_revision.rsplit("/", 1)[-1],
@@ -123,63 +131,65 @@ def width_of(cloud: Cloud, service: run_v2.Service) -> WorkerWidth:
     )
 
 
-def narrowed(width: WorkerWidth, instances: int, requests: int) -> Setting:
+def target_setting(worker: WorkerCapacity, instances: int, concurrency: int) -> CapacitySetting:
     """The numbers that give a width, leaving the revision's maximum alone wherever the service's can do it at once."""
-    now = width.actual
-    enough = now.max_revision is None or now.max_revision >= instances
-    return Setting(instances, now.max_revision if enough else instances, requests)
+    current = worker.actual
+    revision_max_suffices = current.max_revision is None or current.max_revision >= instances
+    return CapacitySetting(instances, current.max_revision if revision_max_suffices else instances, concurrency)
 
 
-def restored(width: WorkerWidth) -> Setting:
+def normal_setting(worker: WorkerCapacity) -> CapacitySetting:
     """The normal numbers: those noted on the service; else those it has, or the configured ones if it has the emergency's."""
-    if width.noted.normal is not None:
-        return width.noted.normal
-    if (width.actual.instances, width.actual.requests) != EMERGENCY:
-        return width.actual
-    instances, requests = width.configured
-    return Setting(None, instances, requests)
+    if worker.annotations.normal is not None:
+        return worker.annotations.normal
+    if (worker.actual.instances, worker.actual.requests) != EMERGENCY_CAPACITY:
+        return worker.actual
+    instances, concurrency = worker.configured
+    return CapacitySetting(None, instances, concurrency)
 
 
-def notes_for(width: WorkerWidth, wanted: Setting, by: str, revert_at: str) -> dict[str, str]:
+def annotations_for(worker: WorkerCapacity, target: CapacitySetting, set_by: str, revert_at: str) -> dict[str, str]:
     """The notes beside a changed width. Normal values noted before are kept: a second narrowing must not lose them."""
-    normal = restored(width)
-    notes = {
-        NORMAL_MAX: _number(normal.max_service),
-        NORMAL_REVISION_MAX: _number(normal.max_revision),
-        NORMAL_REQUESTS: str(normal.requests),
-        SET_TO: f"{_number(wanted.max_service)}/{_number(wanted.max_revision)}/{wanted.requests}",
-        SET_BY: by,
+    normal = normal_setting(worker)
+    annotations = {
+        ANNOTATION_NORMAL_MAX_INSTANCES: format_maximum(normal.max_service),
+        ANNOTATION_NORMAL_REVISION_MAX_INSTANCES: format_maximum(normal.max_revision),
+        ANNOTATION_NORMAL_CONCURRENCY: str(normal.requests),
+        ANNOTATION_SET_TO: f"{format_maximum(target.max_service)}/{format_maximum(target.max_revision)}/{target.requests}",
+        ANNOTATION_SET_BY: set_by,
     }
-    return notes | ({REVERT_AT: revert_at} if revert_at else {})
+    return annotations | ({ANNOTATION_REVERT_AT: revert_at} if revert_at else {})
 
 
-def patch(cloud: Cloud, width: WorkerWidth, etag: str, wanted: Setting, notes: Mapping[str, str]) -> run_v2.Service:
+def update_service(
+    clients: Clients, worker: WorkerCapacity, etag: str, target: CapacitySetting, annotations: Mapping[str, str]
+) -> run_v2.Service:
     """Change the service in one call that Cloud Run refuses when its etag has moved on."""
-    service = get_service(cloud)
-    kept = {name: text for name, text in service.annotations.items() if name not in _NOTES}
-    service.annotations = {**kept, **notes}
+    service = get_service(clients)
+    other_annotations = {name: text for name, text in service.annotations.items() if name not in ALL_ANNOTATIONS}
+    service.annotations = {**other_annotations, **annotations}
     service.etag = etag
-    service.scaling.max_instance_count = wanted.max_service or 0
-    masks = ["annotations", "scaling.max_instance_count"]
-    if (wanted.max_revision, wanted.requests) != (width.actual.max_revision, width.actual.requests):
-        service.template.scaling.max_instance_count = wanted.max_revision or 0
-        service.template.max_instance_request_concurrency = wanted.requests
+    service.scaling.max_instance_count = target.max_service or 0
+    mask_paths = ["annotations", "scaling.max_instance_count"]
+    if (target.max_revision, target.requests) != (worker.actual.max_revision, worker.actual.requests):
+        service.template.scaling.max_instance_count = target.max_revision or 0
+        service.template.max_instance_request_concurrency = target.requests
         service.template.revision = ""  # a name from the last deploy would name two revisions
-        masks += [
+        mask_paths += [
             "template.scaling.max_instance_count",
             "template.max_instance_request_concurrency",
             "template.revision",
         ]
-    with reading_from("Cloud Run"):
-        request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": masks})
-        return cloud.run.update_service(request=request, timeout=60).result(timeout=120)
+    with translate_errors("Cloud Run"):
+        request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": mask_paths})
+        return clients.run.update_service(request=request, timeout=60).result(timeout=120)
 
 
-def as_facts(setting: Setting) -> dict[str, Any]:
+def to_display(setting: CapacitySetting) -> dict[str, Any]:
     """The numbers under the names that the record and the screen use."""
-    names = {"max_service": "service maximum", "max_revision": "revision maximum", "requests": "requests per instance"}
-    return {names[key]: _NOT_SET if value is None else value for key, value in asdict(setting).items()}
+    labels = {"max_service": "service maximum", "max_revision": "revision maximum", "requests": "requests per instance"}
+    return {labels[key]: NOT_SET if value is None else value for key, value in asdict(setting).items()}
 
 
-def told_time(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     return f"{at.astimezone(ET):%H:%M} ET"

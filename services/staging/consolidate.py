@@ -7,134 +7,150 @@ import socket
 from collections.abc import Iterator
 from datetime import date
 
-from services.actions.log_reader import State
-from services.actions.plan import Change, Guard, Plan, Share
-from services.actions.verb import Deed, Facts, Verb, Verdict
-from services.batches.ids import DATASET, STAGING, date_of, is_unit_table
+from services.actions.log_reader import ActionState
+from services.actions.plan import Change, CoverageCount, Guard, Plan
+from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, is_unit_table, parse_batch_date
 from services.batches.reader import read_batches
-from services.batches.state import LIVE
-from services.core.errors import BadInput
-from services.core.text import many
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
+from services.batches.state import IN_PROGRESS_STATES
+from services.core.errors import InvalidInput
+from services.core.text import pluralize
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 from services.nights.player_stages import read_night
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.warehouse import BigQueryDoor
-from services.staging.merge_proof import Proof, read_proofs, state_of
+from services.pipeline.warehouse import BigQueryWarehouse
+from services.staging.merge_proof import MergeProof, read_proofs, snapshot
 
 
-def plan_consolidate(cloud: Cloud, args: Facts) -> Plan:
+def plan_consolidate(clients: Clients, args: Details) -> Plan:
     """Merge what the staging tables of `batch_id` hold; raises BadInput when there is no such table."""
     batch_id = str(args.get("batch_id") or "")
     try:
-        game_date = date_of(batch_id)
+        game_date = parse_batch_date(batch_id)
     except ValueError:
-        raise BadInput(f"{batch_id!r} is not a batch.", "Choose one on the staging page.") from None
-    names = tables_of(cloud, batch_id)
+        raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the staging page.") from None
+    names = list_batch_tables(clients, batch_id)
     if not names:
-        raise BadInput(
+        raise InvalidInput(
             f"{batch_id} has no staging table, so there is nothing to consolidate.", "Look at the list anew."
         )
-    found = read_proofs(cloud, names)
-    proofs = found.proofs
-    rows, absent, differing = (
-        sum(n or 0 for n in column) for column in zip(*((p.rows, p.absent, p.differing) for p in proofs), strict=True)
+    merge_proofs = read_proofs(clients, names)
+    proofs = merge_proofs.proofs
+    rows, missing_rows, changed_rows = (
+        sum(n or 0 for n in column)
+        for column in zip(*((p.rows, p.missing_rows, p.changed_rows) for p in proofs), strict=True)
     )
     return Plan(
         verb="staging.consolidate",
         target=batch_id,
-        title=f"Consolidate {batch_id}: {rows:,} rows of {many(len(names), 'staging table')}",
+        title=f"Consolidate {batch_id}: {rows:,} rows of {pluralize(len(names), 'staging table')}",
         args={"batch_id": batch_id},
-        observed={proof.table: state_of(proof) for proof in proofs},
+        observed={proof.table: snapshot(proof) for proof in proofs},
         changes=(
-            Change("rows added", "", f"{absent:,} whose key is not in the predictions table"),
-            Change("rows updated", "", f"{differing:,} whose key is there with other values"),
-            Change("rows unchanged", "", f"{rows - absent - differing:,}"),
+            Change("rows added", "", f"{missing_rows:,} whose key is not in the predictions table"),
+            Change("rows updated", "", f"{changed_rows:,} whose key is there with other values"),
+            Change("rows unchanged", "", f"{rows - missing_rows - changed_rows:,}"),
             Change("staging tables", f"{len(names)}", "dropped, after each row is proven to be in the table"),
         ),
-        guards=tuple(_guards(cloud, batch_id, game_date, proofs)),
-        planned_at=cloud.now(),
+        guards=tuple(_guards(clients, batch_id, game_date, proofs)),
+        planned_at=clients.now(),
         undo="Not by a button. The predictions table can be read as it was for a week.",
-        cost=f"One MERGE; the plan billed {found.bytes_billed / 2**20:,.0f} MiB.",
+        cost=f"One MERGE; the plan billed {merge_proofs.bytes_billed / 2**20:,.0f} MiB.",
         commands=(
             f"curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch_id}\"}}'",
         ),
-        coverage=_share(cloud, game_date),
-        sources=found.sources,
+        coverage=_coverage_count(clients, game_date),
+        sources=merge_proofs.sources,
     )
 
 
-def tables_of(cloud: Cloud, batch_id: str) -> list[str]:
+def list_batch_tables(clients: Clients, batch_id: str) -> list[str]:
     """The names of a batch's staging tables that are there now."""
-    with reading_from("BigQuery tables.list"):
-        listed = [item.table_id for item in cloud.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
-    return sorted(name for name in listed if name.startswith(STAGING) and is_unit_table(name, batch_id))
+    with translate_errors("BigQuery tables.list"):
+        listed = [item.table_id for item in clients.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
+    return sorted(name for name in listed if name.startswith(STAGING_TABLE_PREFIX) and is_unit_table(name, batch_id))
 
 
-def _guards(cloud: Cloud, batch_id: str, game_date: date, proofs: tuple[Proof, ...]) -> Iterator[Guard]:
-    unread = [proof for proof in proofs if proof.trouble]
+def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[MergeProof, ...]) -> Iterator[Guard]:
+    unread = [proof for proof in proofs if proof.error]
     yield Guard(
         "tables readable",
         None if unread else True,
-        unread[0].sentence if unread else f"All {len(proofs)} tables can be read.",
+        unread[0].summary if unread else f"All {len(proofs)} tables can be read.",
     )
-    live = next((b for b in read_batches(cloud, game_date).batches if b.state in LIVE), None)
+    running = next((b for b in read_batches(clients, game_date).batches if b.state in IN_PROGRESS_STATES), None)
     yield Guard(
-        "no batch runs", live is None, f"{live.batch_id} is {live.state}." if live else f"No batch of {game_date} runs."
+        "no batch runs",
+        running is None,
+        f"{running.batch_id} is {running.state}." if running else f"No batch of {game_date} runs.",
     )
-    holds = any(proof.rows for proof in proofs)
+    has_rows = any(proof.rows for proof in proofs)
     yield Guard(
-        "rows", holds, f"The tables of {batch_id} hold {'rows' if holds else 'no rows: there is nothing to merge'}."
+        "rows",
+        has_rows,
+        f"The tables of {batch_id} hold {'rows' if has_rows else 'no rows: there is nothing to merge'}.",
     )
 
 
-def _consolidate(deed: Deed) -> Facts:
-    holder = f"desk-{socket.gethostname()}-{os.getpid()}"
-    batch_id = deed.plan.args["batch_id"]
-    with reading_from("BigQuery"):
-        done = Consolidator(BigQueryDoor(deed.cloud), holder).consolidate(batch_id, date_of(batch_id))
+def _consolidate(context: ActionContext) -> Details:
+    instance_id = f"desk-{socket.gethostname()}-{os.getpid()}"
+    batch_id = context.plan.args["batch_id"]
+    with translate_errors("BigQuery"):
+        result = Consolidator(BigQueryWarehouse(context.clients), instance_id).consolidate(
+            batch_id, parse_batch_date(batch_id)
+        )
     return {
-        "staged rows": done.staged_rows,
-        "inserted": done.inserted,
-        "updated": done.updated,
-        "unchanged": done.unchanged,
-        "deactivated": done.deactivated,
-        "merge job": done.merge_job_id,
+        "staged rows": result.staged_rows,
+        "inserted": result.inserted,
+        "updated": result.updated,
+        "unchanged": result.unchanged,
+        "deactivated": result.deactivated,
+        "merge job": result.merge_job_id,
     }
 
 
-def _verify(cloud: Cloud, plan: Plan, found: Facts) -> Verdict:
+def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     """Done when no table is left; what is left is told with what it holds."""
-    share = _share(cloud, date_of(plan.target))
-    left = tables_of(cloud, plan.target)
-    coverage = f"{share.active} of {share.eligible} eligible players are active" if share else "nobody is eligible"
-    if not left:
-        sums = (
-            f"{found['inserted']} rows added, {found['updated']} updated, {found['unchanged']} unchanged; "
-            if "inserted" in found
+    coverage_count = _coverage_count(clients, parse_batch_date(plan.target))
+    remaining = list_batch_tables(clients, plan.target)
+    coverage_text = (
+        f"{coverage_count.active} of {coverage_count.eligible} eligible players are active"
+        if coverage_count
+        else "nobody is eligible"
+    )
+    if not remaining:
+        counts_text = (
+            f"{details['inserted']} rows added, {details['updated']} updated, {details['unchanged']} unchanged; "
+            if "inserted" in details
             else ""
         )
-        return Verdict(State.DONE, f"{sums}no staging table of the batch is left; {coverage}.", {"left": []}, share)
-    proofs = read_proofs(cloud, left).proofs
-    held = [proof for proof in proofs if not proof.merged]
-    if not held:
-        return Verdict(
-            State.DONE,
-            f"Every row is in the predictions table; {many(len(left), 'staging table')} can be dropped; {coverage}.",
-            {"left": left},
-            share,
+        return Verification(
+            ActionState.DONE,
+            f"{counts_text}no staging table of the batch is left; {coverage_text}.",
+            {"left": []},
+            coverage_count,
         )
-    return Verdict(
-        State.FAILED,
-        f"{many(len(held), 'staging table')} still hold rows of their own, the first {held[0].sentence}; {coverage}.",
-        {"left": left},
-        share,
+    proofs = read_proofs(clients, remaining).proofs
+    unmerged = [proof for proof in proofs if not proof.merged]
+    if not unmerged:
+        return Verification(
+            ActionState.DONE,
+            f"Every row is in the predictions table; {pluralize(len(remaining), 'staging table')} can be dropped; {coverage_text}.",
+            {"left": remaining},
+            coverage_count,
+        )
+    return Verification(
+        ActionState.FAILED,
+        f"{pluralize(len(unmerged), 'staging table')} still hold rows of their own, the first {unmerged[0].summary}; {coverage_text}.",
+        {"left": remaining},
+        coverage_count,
     )
 
 
-def _share(cloud: Cloud, game_date: date) -> Share | None:
-    eligible = [player for player in read_night(cloud, game_date).players if player.eligible]
-    return Share(sum(bool(p.active_rows) for p in eligible), len(eligible)) if eligible else None
+def _coverage_count(clients: Clients, game_date: date) -> CoverageCount | None:
+    eligible = [player for player in read_night(clients, game_date).players if player.eligible]
+    return CoverageCount(sum(bool(p.active_rows) for p in eligible), len(eligible)) if eligible else None
 
 
-CONSOLIDATE = Verb("staging.consolidate", "Consolidate now", plan_consolidate, _consolidate, _verify)
+CONSOLIDATE_BATCH = ActionType("staging.consolidate", "Consolidate now", plan_consolidate, _consolidate, _verify)

@@ -5,143 +5,174 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from services.actions.log_reader import State
-from services.actions.plan import Change, Friction, Guard, Plan
-from services.actions.verb import Deed, Facts, Verb, Verdict
-from services.batches.ids import DATASET, parse_name
+from services.actions.log_reader import ActionState
+from services.actions.plan import Change, Confirmation, Guard, Plan
+from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.batches.ids import DATASET, parse_staging_table_name
 from services.batches.reader import read_batches
-from services.batches.state import LIVE
-from services.core.errors import BadInput, OnCallError
-from services.core.text import many
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
-from services.staging.merge_proof import Proof, Proofs, describe, names_of, read_proofs, state_of
+from services.batches.state import IN_PROGRESS_STATES
+from services.core.errors import InvalidInput, OnCallError
+from services.core.text import pluralize
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
+from services.staging.merge_proof import (
+    MergeProof,
+    MergeProofs,
+    get_tables,
+    read_proofs,
+    snapshot,
+    validate_table_names,
+)
 from services.staging.restore_dropped import time_travel_h
 
-MOST_AT_ONCE = 500  # tables one action may touch; more are cleared in several
+MAX_TABLES_PER_ACTION = 500  # tables one action may touch; more are cleared in several
 
 
-def plan_drop_merged(cloud: Cloud, args: Facts) -> Plan:
+def plan_drop_merged(clients: Clients, args: Details) -> Plan:
     """Drop `tables`, each of them only on proof that every row of it is in the predictions table."""
-    proofs = read_proofs(cloud, names_of(args.get("tables")))
-    title = f"Drop {many(len(proofs.proofs), 'staging table')} ({_unmerged(proofs)})"
-    guards = [_proven(proof) for proof in proofs.proofs]
-    return _plan(cloud, "staging.drop_merged", title, proofs, guards)
+    proofs = read_proofs(clients, validate_table_names(args.get("tables")))
+    title = f"Drop {pluralize(len(proofs.proofs), 'staging table')} ({_format_unmerged(proofs)})"
+    guards = [_merged_guard(proof) for proof in proofs.proofs]
+    return _plan(clients, "staging.drop_merged", title, proofs, guards)
 
 
-def plan_drop_orphan(cloud: Cloud, args: Facts) -> Plan:
+def plan_drop_orphan(clients: Clients, args: Details) -> Plan:
     """Drop the one table of `tables` knowing what it holds: its name has to be typed, and a reason given."""
-    names = names_of(args.get("tables"))
+    names = validate_table_names(args.get("tables"))
     if len(names) != 1:
-        raise BadInput("An orphan is dropped one at a time.", "Choose one table.")
-    proofs = read_proofs(cloud, names)
+        raise InvalidInput("An orphan is dropped one at a time.", "Choose one table.")
+    proofs = read_proofs(clients, names)
     proof = proofs.proofs[0]
-    title = f"Drop {names[0]} ({_unmerged(proofs)})"
-    lost = (
-        () if proof.merged else (f"This table {proof.sentence}. They will be nowhere else once the undo has run out.",)
+    title = f"Drop {names[0]} ({_format_unmerged(proofs)})"
+    warnings = (
+        () if proof.merged else (f"This table {proof.summary}. They will be nowhere else once the undo has run out.",)
     )
     guards = [Guard("table", proof.exists, f"{names[0]} is {'there' if proof.exists else 'not there any more'}.")]
-    return _plan(cloud, "staging.drop_orphan", title, proofs, guards, typed=names[0], cautions=lost)
+    return _plan(clients, "staging.drop_orphan", title, proofs, guards, confirmation_text=names[0], warnings=warnings)
 
 
 def _plan(
-    cloud: Cloud,
+    clients: Clients,
     verb: str,
     title: str,
-    proofs: Proofs,
+    proofs: MergeProofs,
     guards: list[Guard],
-    typed: str = "",
-    cautions: tuple[str, ...] = (),
+    confirmation_text: str = "",
+    warnings: tuple[str, ...] = (),
 ) -> Plan:
     names = [proof.table for proof in proofs.proofs]
-    hours = time_travel_h(cloud)
+    hours = time_travel_h(clients)
     return Plan(
         verb=verb,
-        target=names[0] if len(names) == 1 else many(len(names), "staging table"),
+        target=names[0] if len(names) == 1 else pluralize(len(names), "staging table"),
         title=title,
         args={"tables": names},
-        observed={proof.table: state_of(proof) for proof in proofs.proofs},
-        changes=tuple(Change(proof.table, f"{_rows(proof)}; {proof.sentence}", "dropped") for proof in proofs.proofs),
-        guards=(*guards, *_no_batch_runs(cloud, names), _not_too_many(names)),
-        planned_at=cloud.now(),
+        observed={proof.table: snapshot(proof) for proof in proofs.proofs},
+        changes=tuple(
+            Change(proof.table, f"{_format_rows(proof)}; {proof.summary}", "dropped") for proof in proofs.proofs
+        ),
+        guards=(*guards, *_running_batch_guards(clients, names), _table_count_guard(names)),
+        planned_at=clients.now(),
         undo=f"Bring back, for {hours} hours: BigQuery keeps dropped tables that long.",
         cost=f"The proof billed {proofs.bytes_billed / 2**20:,.0f} MiB and is made once more before the drop; dropping is free.",
-        friction=Friction.TYPED if typed else Friction.ONE_CLICK,
-        typed=typed,
-        cautions=cautions,
-        commands=tuple(f"bq rm -f -t {cloud.settings.project}:{DATASET}.{name}" for name in names),
+        friction=Confirmation.TYPED if confirmation_text else Confirmation.ONE_CLICK,
+        typed=confirmation_text,
+        cautions=warnings,
+        commands=tuple(f"bq rm -f -t {clients.settings.project}:{DATASET}.{name}" for name in names),
         sources=proofs.sources,
     )
 
 
-def _proven(proof: Proof) -> Guard:
-    ok = None if proof.exists and proof.trouble else proof.merged
-    return Guard(proof.table, ok, f"{proof.table}: {proof.sentence}.")
+def _merged_guard(proof: MergeProof) -> Guard:
+    ok = None if proof.exists and proof.error else proof.merged
+    return Guard(proof.table, ok, f"{proof.table}: {proof.summary}.")
 
 
-def _no_batch_runs(cloud: Cloud, names: Iterable[str]) -> Iterator[Guard]:
+def _running_batch_guards(clients: Clients, names: Iterable[str]) -> Iterator[Guard]:
     """A table of a batch that still runs is not left behind, whatever it holds."""
     by_date: dict[Any, set[str]] = {}
     for name in names:
-        batch_id, _, game_date = parse_name(name)
+        batch_id, _, game_date = parse_staging_table_name(name)
         by_date.setdefault(game_date, set()).add(batch_id)
     for game_date, batch_ids in by_date.items():
         if game_date is None:
             continue
         try:
-            live = {b.batch_id for b in read_batches(cloud, game_date).batches if b.state in LIVE} & batch_ids
+            running = {
+                b.batch_id for b in read_batches(clients, game_date).batches if b.state in IN_PROGRESS_STATES
+            } & batch_ids
         except OnCallError as error:
-            yield Guard("no batch runs", None, f"Whether a batch of {game_date} runs is not known: {error.sentence}")
+            yield Guard("no batch runs", None, f"Whether a batch of {game_date} runs is not known: {error.message}")
             continue
-        says = f"{', '.join(sorted(live))} still runs." if live else f"No batch of {game_date} with these tables runs."
-        yield Guard("no batch runs", not live, says)
+        message = (
+            f"{', '.join(sorted(running))} still runs."
+            if running
+            else f"No batch of {game_date} with these tables runs."
+        )
+        yield Guard("no batch runs", not running, message)
 
 
-def _not_too_many(names: list[str]) -> Guard:
-    return Guard("size", len(names) <= MOST_AT_ONCE, f"{len(names)} of at most {MOST_AT_ONCE} tables in one action.")
+def _table_count_guard(names: list[str]) -> Guard:
+    return Guard(
+        "size",
+        len(names) <= MAX_TABLES_PER_ACTION,
+        f"{len(names)} of at most {MAX_TABLES_PER_ACTION} tables in one action.",
+    )
 
 
-def _drop(deed: Deed) -> Facts:
+def _drop(context: ActionContext) -> Details:
     """Drop table by table, each looked at once more; one that changed meanwhile is kept."""
-    cloud, names, kept = deed.cloud, deed.plan.args["tables"], []
-    deed.note(f"Dropping {many(len(names), 'staging table')}.", dropped_from_ms=_server_ms(cloud))
+    clients, names, skipped = context.clients, context.plan.args["tables"], []
+    context.report_progress(
+        f"Dropping {pluralize(len(names), 'staging table')}.", dropped_from_ms=_bigquery_now_ms(clients)
+    )
     for name in names:
-        about = describe(cloud, [name])[name]
-        if about is None or about.etag != deed.plan.observed[name]["etag"]:
-            kept.append(name)
+        table = get_tables(clients, [name])[name]
+        if table is None or table.etag != context.plan.observed[name]["etag"]:
+            skipped.append(name)
             continue
-        with reading_from(f"BigQuery ({name})"):
-            cloud.bigquery.delete_table(f"{DATASET}.{name}", not_found_ok=True, timeout=cloud.settings.query_timeout_s)
-    return {"kept because they changed": kept} if kept else {}
+        with translate_errors(f"BigQuery ({name})"):
+            clients.bigquery.delete_table(
+                f"{DATASET}.{name}", not_found_ok=True, timeout=clients.settings.query_timeout_s
+            )
+    return {"kept because they changed": skipped} if skipped else {}
 
 
-def _verify_drop(cloud: Cloud, plan: Plan, found: Facts) -> Verdict:
-    there = {name for name, about in describe(cloud, plan.args["tables"]).items() if about is not None}
-    gone = len(plan.args["tables"]) - len(there)
-    after = {"dropped": gone, "still there": sorted(there)}
-    if not there:
-        return Verdict(State.DONE, f"{many(gone, 'staging table')} dropped; none of them is listed any more.", after)
-    changed = " They changed meanwhile." if found.get("kept because they changed") else ""
-    return Verdict(State.FAILED, f"{gone} dropped, still there: {', '.join(sorted(there))}.{changed}", after)
+def _verify_drop(clients: Clients, plan: Plan, details: Details) -> Verification:
+    remaining = {name for name, table in get_tables(clients, plan.args["tables"]).items() if table is not None}
+    dropped_count = len(plan.args["tables"]) - len(remaining)
+    after = {"dropped": dropped_count, "still there": sorted(remaining)}
+    if not remaining:
+        return Verification(
+            ActionState.DONE,
+            f"{pluralize(dropped_count, 'staging table')} dropped; none of them is listed any more.",
+            after,
+        )
+    changed_text = " They changed meanwhile." if details.get("kept because they changed") else ""
+    return Verification(
+        ActionState.FAILED,
+        f"{dropped_count} dropped, still there: {', '.join(sorted(remaining))}.{changed_text}",
+        after,
+    )
 
 
-def _server_ms(cloud: Cloud) -> int:
+def _bigquery_now_ms(clients: Clients) -> int:
     """An instant of BigQuery's own clock, after the proof and before the drop: our clock may run ahead of it."""
-    job = cloud.bigquery.get_job(catalog.run(cloud, "actions.nothing").source.detail, timeout=20)
+    job = clients.bigquery.get_job(query_catalog.run_query(clients, "actions.nothing").source.detail, timeout=20)
     return int(job.ended.timestamp() * 1000)
 
 
-def _rows(proof: Proof) -> str:
+def _format_rows(proof: MergeProof) -> str:
     return "rows not known" if proof.rows is None else f"{proof.rows} rows"
 
 
-def _unmerged(proofs: Proofs) -> str:
-    unknown = sum(proof.unmerged is None for proof in proofs.proofs)
-    if unknown:
-        return f"{unknown} not proven"
-    return f"{sum(proof.unmerged or 0 for proof in proofs.proofs)} unmerged rows"
+def _format_unmerged(proofs: MergeProofs) -> str:
+    unproven_count = sum(proof.unmerged_rows is None for proof in proofs.proofs)
+    if unproven_count:
+        return f"{unproven_count} not proven"
+    return f"{sum(proof.unmerged_rows or 0 for proof in proofs.proofs)} unmerged rows"
 
 
-DROP_MERGED = Verb("staging.drop_merged", "Drop merged tables", plan_drop_merged, _drop, _verify_drop)
-DROP_ORPHAN = Verb("staging.drop_orphan", "Drop an orphan", plan_drop_orphan, _drop, _verify_drop)
+DROP_MERGED = ActionType("staging.drop_merged", "Drop merged tables", plan_drop_merged, _drop, _verify_drop)
+DROP_ORPHAN = ActionType("staging.drop_orphan", "Drop an orphan", plan_drop_orphan, _drop, _verify_drop)

@@ -11,19 +11,19 @@ from typing import Any
 
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.batches.business_key import Key, key
-from services.batches.ids import DATASET, STAGING, parse_name
+from services.batches.business_key import BusinessKey, business_key
+from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, parse_staging_table_name
 from services.batches.reader import Batches, read_batches
-from services.batches.staged_rows import Contents, forget_but, read_contents
-from services.batches.state import LIVE
+from services.batches.staged_rows import Contents, evict_missing, read_contents
+from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import OnCallError
-from services.core.result import Health, Problem, Source, worst
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import items_of, reading_from
+from services.core.result import DataSource, Health, Problem, worst
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.error_messages import iterate_pages, translate_errors
 
 
-class TableClass(StrEnum):
+class StagingTableState(StrEnum):
     """What a staging table is; worst first."""
 
     ORPHAN = "orphan, older than 24 h"
@@ -46,7 +46,7 @@ class StagingTable:
     created: datetime
     expires: datetime | None
     unmerged_rows: int | None
-    table_class: TableClass
+    state: StagingTableState
 
 
 @dataclass(frozen=True)
@@ -58,162 +58,176 @@ class BatchTotal:
     size_bytes: int | None
     oldest: datetime
     unmerged_rows: int | None
-    table_class: TableClass
+    state: StagingTableState
 
 
 @dataclass(frozen=True)
-class Inventory:
+class StagingInventory:
     tables: tuple[StagingTable, ...]
     batches: tuple[BatchTotal, ...]
     health: Health
-    sources: tuple[Source, ...]
+    sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
 
 
-def read_inventory(cloud: Cloud) -> Inventory:
+def read_inventory(clients: Clients) -> StagingInventory:
     """Every staging table with its class; raises OnCallError when the tables cannot be listed.
 
     Of very many tables the first looks read only a part: the others are there, and what they hold is unknown until then.
     """
-    limit_s = cloud.settings.query_timeout_s
-    with reading_from("BigQuery tables.list"):
-        listed = cloud.bigquery.list_tables(
-            DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(limit_s), timeout=limit_s
+    timeout_s = clients.settings.query_timeout_s
+    with translate_errors("BigQuery tables.list"):
+        listed = clients.bigquery.list_tables(
+            DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s
         )
-        items = [item for item in items_of("BigQuery tables.list", listed) if item.table_id.startswith(STAGING)]
-    sources = [Source("BigQuery, tables.list, tables.get and tabledata.list", cloud.now())]
-    held, problems = _held(cloud, items)
-    unmerged, unproven = _unmerged(cloud, held, sources)
-    running, unasked = _live(cloud, items)
-    told = tuple(
-        _table(cloud, item, held.get(item.table_id), unmerged.get(item.table_id), running)
+        items = [
+            item
+            for item in iterate_pages("BigQuery tables.list", listed)
+            if item.table_id.startswith(STAGING_TABLE_PREFIX)
+        ]
+    sources = [DataSource("BigQuery, tables.list, tables.get and tabledata.list", clients.now())]
+    contents, problems = _read_contents(clients, items)
+    unmerged, proof_problems = _count_unmerged_by_table(clients, contents, sources)
+    running, batch_problems = _running_batches(clients, items)
+    tables = tuple(
+        _to_staging_table(clients, item, contents.get(item.table_id), unmerged.get(item.table_id), running)
         for item in sorted(items, key=lambda item: str(item.table_id))
     )
-    return Inventory(told, totals(told), _health(told), tuple(sources), (*problems, *unproven, *unasked))
+    return StagingInventory(
+        tables, totals_by_batch(tables), _health(tables), tuple(sources), (*problems, *proof_problems, *batch_problems)
+    )
 
 
-def _held(cloud: Cloud, items: Sequence[Any]) -> tuple[dict[str, Contents], list[Problem]]:
+def _read_contents(clients: Clients, items: Sequence[Any]) -> tuple[dict[str, Contents], list[Problem]]:
     """What the tables hold, as far as this look could read them."""
-    held = read_contents(cloud, items)
-    forget_but(cloud, [item.table_id for item in items])
-    if (left := len(items) - len(held)) <= 0:
-        return held, []
-    words = f"{left:,} of {len(items):,} staging tables are not read yet."
-    return held, [
-        Problem("staging tables", cloud.now(), words, "Each look reads more of them; this page looks again by itself.")
+    contents = read_contents(clients, items)
+    evict_missing(clients, [item.table_id for item in items])
+    if (unread := len(items) - len(contents)) <= 0:
+        return contents, []
+    message = f"{unread:,} of {len(items):,} staging tables are not read yet."
+    return contents, [
+        Problem(
+            "staging tables", clients.now(), message, "Each look reads more of them; this page looks again by itself."
+        )
     ]
 
 
-def _unmerged(
-    cloud: Cloud, held: Mapping[str, Contents], sources: list[Source]
+def _count_unmerged_by_table(
+    clients: Clients, contents: Mapping[str, Contents], sources: list[DataSource]
 ) -> tuple[dict[str, int | None], tuple[Problem, ...]]:
     """Rows of each table that the predictions table lacks, and the dates of which nobody can say."""
-    merged: dict[date, set[Key]] = {}
+    merged_keys: dict[date, set[BusinessKey]] = {}
     problems: list[Problem] = []
-    for day in sorted({day for each in held.values() for day in each.dates}):
+    for day in sorted({day for table_contents in contents.values() for day in table_contents.dates}):
         try:
-            written = catalog.run(cloud, "night.written", game_date=day)
+            predictions = query_catalog.run_query(clients, "night.written", game_date=day)
         except OnCallError as error:
-            problems.append(Problem.of(f"proof for {day}", cloud.now(), error))
+            problems.append(Problem.from_error(f"proof for {day}", clients.now(), error))
             continue
-        sources.append(written.source)
-        merged[day] = {key({**row, "game_date": day}) for row in written.rows}
-    return {name: _lacking(each, merged) for name, each in held.items()}, tuple(problems)
+        sources.append(predictions.source)
+        merged_keys[day] = {business_key({**row, "game_date": day}) for row in predictions.rows}
+    return {name: _count_unmerged(table_contents, merged_keys) for name, table_contents in contents.items()}, tuple(
+        problems
+    )
 
 
-def _lacking(held: Contents, merged: Mapping[date, set[Key]]) -> int | None:
+def _count_unmerged(contents: Contents, merged_keys: Mapping[date, set[BusinessKey]]) -> int | None:
     """How many rows of a table have no row of their key in the predictions table; None where that is not known."""
-    if held.keys is None or not held.dates <= merged.keys():
+    if contents.keys is None or not contents.dates <= merged_keys.keys():
         return None
-    return sum(row not in merged[date.fromisoformat(row[0])] for row in held.keys)
+    return sum(row not in merged_keys[date.fromisoformat(row[0])] for row in contents.keys)
 
 
-def _live(cloud: Cloud, items: Sequence[Any]) -> tuple[set[str], tuple[Problem, ...]]:
+def _running_batches(clients: Clients, items: Sequence[Any]) -> tuple[set[str], tuple[Problem, ...]]:
     """The batches that run now. Only dates with a table that is not old are asked: two queries each, and every plan asks again."""
-    since = cloud.now() - timedelta(hours=cloud.settings.orphan_after_h)
-    new = [item for item in items if item.created is None or item.created >= since]
+    since = clients.now() - timedelta(hours=clients.settings.orphan_after_h)
+    recent = [item for item in items if item.created is None or item.created >= since]
     running: set[str] = set()
     problems: list[Problem] = []
-    for day in sorted({day for day in (parse_name(item.table_id)[2] for item in new) if day is not None}):
+    for day in sorted(
+        {day for day in (parse_staging_table_name(item.table_id)[2] for item in recent) if day is not None}
+    ):
         try:
-            running |= _running(read_batches(cloud, day))
+            running |= _running_batch_ids(read_batches(clients, day))
         except OnCallError as error:
-            problems.append(Problem.of(f"batches of {day}", cloud.now(), error))
+            problems.append(Problem.from_error(f"batches of {day}", clients.now(), error))
     return running, tuple(problems)
 
 
-def _running(batches: Batches) -> set[str]:
-    return {batch.batch_id for batch in batches.batches if batch.state in LIVE}
+def _running_batch_ids(batches: Batches) -> set[str]:
+    return {batch.batch_id for batch in batches.batches if batch.state in IN_PROGRESS_STATES}
 
 
-def _table(cloud: Cloud, item: Any, held: Contents | None, unmerged: int | None, running: set[str]) -> StagingTable:
-    name, created = item.table_id, item.created or cloud.now()
-    batch_id, worker, game_date = parse_name(name)
-    if unmerged is None and held is not None and held.rows == 0:
+def _to_staging_table(
+    clients: Clients, item: Any, contents: Contents | None, unmerged: int | None, running: set[str]
+) -> StagingTable:
+    name, created = item.table_id, item.created or clients.now()
+    batch_id, worker, game_date = parse_staging_table_name(name)
+    if unmerged is None and contents is not None and contents.rows == 0:
         unmerged = 0
-    old = cloud.now() - created > timedelta(hours=cloud.settings.orphan_after_h)
+    old = clients.now() - created > timedelta(hours=clients.settings.orphan_after_h)
     return StagingTable(
         table=f"{DATASET}.{name}",
         batch_id=batch_id,
         worker=worker,
         game_date=game_date,
-        rows=held.rows if held else None,
-        size_bytes=held.size_bytes if held else None,
+        rows=contents.rows if contents else None,
+        size_bytes=contents.size_bytes if contents else None,
         created=created,
         expires=item.expires,
         unmerged_rows=unmerged,
-        table_class=classify(unmerged, old, batch_id in running),
+        state=classify(unmerged, old, batch_id in running),
     )
 
 
-def classify(unmerged_rows: int | None, old: bool, batch_runs: bool) -> TableClass:
+def classify(unmerged_rows: int | None, old: bool, batch_runs: bool) -> StagingTableState:
     """What a table is: proof first, then its batch, then its age. Without proof it is never called merged."""
     if batch_runs:
-        return TableClass.RUNNING
+        return StagingTableState.RUNNING
     if unmerged_rows is None:
-        return TableClass.UNKNOWN
+        return StagingTableState.UNKNOWN
     if unmerged_rows == 0:
-        return TableClass.MERGED
-    return TableClass.ORPHAN if old else TableClass.WAITING
+        return StagingTableState.MERGED
+    return StagingTableState.ORPHAN if old else StagingTableState.WAITING
 
 
-def totals(tables: Iterable[StagingTable]) -> tuple[BatchTotal, ...]:
+def totals_by_batch(tables: Iterable[StagingTable]) -> tuple[BatchTotal, ...]:
     """One line per batch, worst class first."""
     groups: dict[str, list[StagingTable]] = defaultdict(list)
     for table in tables:
         groups[table.batch_id].append(table)
-    made = [_total(batch_id, group) for batch_id, group in groups.items()]
-    order = list(TableClass)
-    return tuple(sorted(made, key=lambda total: (order.index(total.table_class), total.oldest)))
+    batch_totals = [_batch_total(batch_id, group) for batch_id, group in groups.items()]
+    order = list(StagingTableState)
+    return tuple(sorted(batch_totals, key=lambda total: (order.index(total.state), total.oldest)))
 
 
-def _total(batch_id: str, group: list[StagingTable]) -> BatchTotal:
-    order = list(TableClass)
+def _batch_total(batch_id: str, group: list[StagingTable]) -> BatchTotal:
+    order = list(StagingTableState)
     return BatchTotal(
         batch_id=batch_id,
         game_date=group[0].game_date,
         tables=len(group),
-        rows=_sum(t.rows for t in group),
-        size_bytes=_sum(t.size_bytes for t in group),
+        rows=_sum_or_none(t.rows for t in group),
+        size_bytes=_sum_or_none(t.size_bytes for t in group),
         oldest=min(t.created for t in group),
-        unmerged_rows=_sum(t.unmerged_rows for t in group),
-        table_class=min((t.table_class for t in group), key=order.index),
+        unmerged_rows=_sum_or_none(t.unmerged_rows for t in group),
+        state=min((t.state for t in group), key=order.index),
     )
 
 
-def _sum(counts: Iterable[int | None]) -> int | None:
+def _sum_or_none(counts: Iterable[int | None]) -> int | None:
     """A sum is unknown as soon as a part of it is."""
-    told = list(counts)
-    known = [count for count in told if count is not None]
-    return sum(known) if len(known) == len(told) else None
+    values = list(counts)
+    known_values = [count for count in values if count is not None]
+    return sum(known_values) if len(known_values) == len(values) else None
 
 
 def _health(tables: tuple[StagingTable, ...]) -> Health:
-    words = {
-        TableClass.ORPHAN: Health.WARNING,
-        TableClass.WAITING: Health.WARNING,
-        TableClass.UNKNOWN: Health.UNKNOWN,
-        TableClass.RUNNING: Health.OK,
-        TableClass.MERGED: Health.OK,
+    health_by_state = {
+        StagingTableState.ORPHAN: Health.WARNING,
+        StagingTableState.WAITING: Health.WARNING,
+        StagingTableState.UNKNOWN: Health.UNKNOWN,
+        StagingTableState.RUNNING: Health.OK,
+        StagingTableState.MERGED: Health.OK,
     }
-    return worst(words[table.table_class] for table in tables) if tables else Health.OK
+    return worst(health_by_state[table.state] for table in tables) if tables else Health.OK

@@ -11,19 +11,19 @@ from typing import Any
 
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.core.clock import night_of, night_window
+from services.core.clock import night_window, to_game_date
 from services.core.errors import OnCallError
-from services.core.result import Health, Problem, Source
+from services.core.result import DataSource, Health, Problem
 from services.core.settings import Settings
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import items_of, reading_from
-from services.gcp.error_table import recognise
-from services.telemetry import log_reader as logs
+from services.gcp.clients import Clients
+from services.gcp.error_messages import iterate_pages, translate_errors
+from services.gcp.error_table import find_known_error
+from services.telemetry import log_reader
 
-PREDICTIONS = ("nba_predictions", "player_prop_predictions")
-MUTATING = {"MERGE", "UPDATE", "DELETE"}
-MOST_JOBS = 20_000
-CROWDING = {"dml_queue_full", "dml_queue_full_quota", "dml_rate", "concurrent_update", "transaction_aborted"}
+PREDICTIONS_TABLE = ("nba_predictions", "player_prop_predictions")
+MUTATING_STATEMENTS = {"MERGE", "UPDATE", "DELETE"}
+MAX_JOBS = 20_000
+CONTENTION_ERRORS = {"dml_queue_full", "dml_queue_full_quota", "dml_rate", "concurrent_update", "transaction_aborted"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class DmlReport:
     rejected_in_logs: int | None  # the same rejections as the log tells them, counted once
     attempts: tuple[WriteAttempt, ...]
     health: Health
-    sources: tuple[Source, ...]
+    sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -63,84 +63,90 @@ class DmlReport:
         return 100 * self.rejected / self.attempted if self.attempted and self.rejected is not None else None
 
 
-def read_writes(cloud: Cloud, start: datetime, end: datetime) -> DmlReport:
+def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
     """Mutating DML against the predictions table between two instants, from job history and worker logs.
 
     The job history counts; the log is the second witness and stands in when the history cannot be read. Raises nothing:
     with neither source every count is None and both problems are told.
     """
-    sources: list[Source] = []
+    sources: list[DataSource] = []
     problems: list[Problem] = []
     attempts: tuple[WriteAttempt, ...] | None = None
-    refusals: tuple[logs.LogLine, ...] | None = None
+    rejection_lines: tuple[log_reader.LogLine, ...] | None = None
     try:
-        attempts = _attempts(cloud, start, end)
-        sources.append(Source("BigQuery job history", cloud.now(), detail="jobs.list, all users"))
+        attempts = _read_attempts(clients, start, end)
+        sources.append(DataSource("BigQuery job history", clients.now(), detail="jobs.list, all users"))
     except OnCallError as error:
-        problems.append(Problem.of("job history", cloud.now(), error))
+        problems.append(Problem.from_error("job history", clients.now(), error))
     try:
-        lines = _lines(cloud, start, end)
-        refusals = tuple(
+        lines = _read_rejection_lines(clients, start, end)
+        rejection_lines = tuple(
             line
             for line in lines.lines
             if start <= line.at < end and line.message.startswith(("Error writing", "STAGING WRITE FAILED"))
         )
         sources.append(lines.source)
     except OnCallError as error:
-        problems.append(Problem.of("worker log", cloud.now(), error))
-    return report(start, end, attempts, refusals, cloud.settings, tuple(sources), tuple(problems))
+        problems.append(Problem.from_error("worker log", clients.now(), error))
+    return build_report(start, end, attempts, rejection_lines, clients.settings, tuple(sources), tuple(problems))
 
 
-def _lines(cloud: Cloud, start: datetime, end: datetime) -> logs.Lines:
+def _read_rejection_lines(clients: Clients, start: datetime, end: datetime) -> log_reader.LogLines:
     """The lines of refused writes; a window within one night shares that night's one read."""
-    night = night_of(start)
+    night = to_game_date(start)
     if end <= night_window(night)[1]:
-        return logs.read_night(cloud, night)
-    return logs.read_lines(cloud, logs.REJECTED, start, end, limit=logs.MOST_OF_A_NIGHT)
+        return log_reader.read_night_log(clients, night)
+    return log_reader.read_lines(
+        clients, log_reader.REJECTED_WRITES_FILTER, start, end, limit=log_reader.MAX_NIGHT_LINES
+    )
 
 
-def report(
+def build_report(
     start: datetime,
     end: datetime,
     attempts: tuple[WriteAttempt, ...] | None,
-    refusals: tuple[logs.LogLine, ...] | None,
+    rejection_lines: tuple[log_reader.LogLine, ...] | None,
     settings: Settings,
-    sources: tuple[Source, ...] = (),
+    sources: tuple[DataSource, ...] = (),
     problems: tuple[Problem, ...] = (),
 ) -> DmlReport:
     """Put the two witnesses together; a rejection that both tell is counted once, from the job history."""
     rejected = [a for a in attempts or () if a.ok is False]
-    crowded = [a.at for a in rejected if of_crowding(a.message)]
+    contention_times = [a.at for a in rejected if is_contention_error(a.message)]
     times = sorted(
-        crowded if attempts is not None else [line.at for line in refusals or () if of_crowding(line.message)]
+        contention_times
+        if attempts is not None
+        else [line.at for line in rejection_lines or () if is_contention_error(line.message)]
     )
-    alert_at = first_alert(times, settings.dml_alert_errors, timedelta(seconds=settings.dml_alert_window_s))
-    in_logs = None if refusals is None else len(refusals)
-    reasons = [a.message for a in rejected] if attempts is not None else [line.message for line in refusals or ()]
+    alert_at = first_burst(times, settings.dml_alert_errors, timedelta(seconds=settings.dml_alert_window_s))
+    rejected_in_logs = None if rejection_lines is None else len(rejection_lines)
+    reasons = (
+        [a.message for a in rejected] if attempts is not None else [line.message for line in rejection_lines or ()]
+    )
     return DmlReport(
         start=start,
         end=end,
         attempted=None if attempts is None else len(attempts),
         rejected=None if attempts is None else len(rejected),
-        by_minute=_by_minute(attempts or ()),
+        by_minute=_count_by_minute(attempts or ()),
         by_reason=tuple(Counter(map(_reason, reasons)).most_common()),
         peak_outstanding=None if attempts is None else peak_outstanding(attempts),
         alert_at=alert_at,
-        rejected_in_logs=in_logs,
+        rejected_in_logs=rejected_in_logs,
         attempts=attempts or (),
-        health=_health(attempts, in_logs, len(rejected), alert_at),
+        health=_health(attempts, rejected_in_logs, len(rejected), alert_at),
         sources=sources,
         problems=problems,
     )
 
 
-def of_crowding(message: str) -> bool:
+def is_contention_error(message: str) -> bool:
     """Whether a refusal may come from too many writers at once, so that fewer would help. A wrong schema does not."""
-    known = recognise(message)
-    return known is None or known.key in CROWDING
+    known_error = find_known_error(message)
+    return known_error is None or known_error.key in CONTENTION_ERRORS
 
 
-def first_alert(times: Sequence[datetime], errors: int, window: timedelta) -> datetime | None:
+def first_burst(times: Sequence[datetime], errors: int, window: timedelta) -> datetime | None:
     """When the rule "`errors` rejections within `window`" is first met, from rejection times in order."""
     pairs = zip(times[errors - 1 :], times, strict=False)
     return next((last for last, first in pairs if last - first <= window), None)
@@ -158,51 +164,55 @@ def peak_outstanding(attempts: Iterable[WriteAttempt]) -> int:
     return peak
 
 
-def _health(attempts: object, in_logs: int | None, rejected: int, alert_at: datetime | None) -> Health:
+def _health(attempts: object, rejected_in_logs: int | None, rejected: int, alert_at: datetime | None) -> Health:
     if alert_at is not None:
         return Health.CRITICAL
-    if rejected or in_logs:
+    if rejected or rejected_in_logs:
         return Health.WARNING
-    return Health.UNKNOWN if attempts is None or in_logs is None else Health.OK
+    return Health.UNKNOWN if attempts is None or rejected_in_logs is None else Health.OK
 
 
-def _by_minute(attempts: tuple[WriteAttempt, ...]) -> tuple[tuple[datetime, int, int], ...]:
+def _count_by_minute(attempts: tuple[WriteAttempt, ...]) -> tuple[tuple[datetime, int, int], ...]:
     minutes = Counter(a.at.replace(second=0, microsecond=0) for a in attempts)
-    refused = Counter(a.at.replace(second=0, microsecond=0) for a in attempts if a.ok is False)
-    return tuple((minute, minutes[minute], refused[minute]) for minute in sorted(minutes))
+    rejected = Counter(a.at.replace(second=0, microsecond=0) for a in attempts if a.ok is False)
+    return tuple((minute, minutes[minute], rejected[minute]) for minute in sorted(minutes))
 
 
 def _reason(message: str) -> str:
-    known = recognise(message)
-    return known.meaning if known is not None else message.split("\n", 1)[0][:120]
+    known_error = find_known_error(message)
+    return known_error.meaning if known_error is not None else message.split("\n", 1)[0][:120]
 
 
-def _attempts(cloud: Cloud, start: datetime, end: datetime) -> tuple[WriteAttempt, ...]:
-    limit_s = cloud.settings.query_timeout_s
-    with reading_from("BigQuery job history"):
-        listed = cloud.bigquery.list_jobs(
+def _read_attempts(clients: Clients, start: datetime, end: datetime) -> tuple[WriteAttempt, ...]:
+    timeout_s = clients.settings.query_timeout_s
+    with translate_errors("BigQuery job history"):
+        job_iterator = clients.bigquery.list_jobs(
             all_users=True,
             min_creation_time=start,
             max_creation_time=end,
             page_size=1000,
-            retry=DEFAULT_RETRY.with_timeout(limit_s),
-            timeout=limit_s,
+            retry=DEFAULT_RETRY.with_timeout(timeout_s),
+            timeout=timeout_s,
         )
-        jobs = [job for job in islice(items_of("BigQuery job history", listed), MOST_JOBS) if _mutates_predictions(job)]
-    return tuple(sorted((_attempt(job) for job in jobs), key=lambda attempt: attempt.at))
+        jobs = [
+            job
+            for job in islice(iterate_pages("BigQuery job history", job_iterator), MAX_JOBS)
+            if _mutates_predictions(job)
+        ]
+    return tuple(sorted((_to_attempt(job) for job in jobs), key=lambda attempt: attempt.at))
 
 
 def _mutates_predictions(job: Any) -> bool:
     target = getattr(job, "destination", None)
     return (
         job.job_type == "query"
-        and job.statement_type in MUTATING
+        and job.statement_type in MUTATING_STATEMENTS
         and target is not None
-        and (target.dataset_id, target.table_id) == PREDICTIONS
+        and (target.dataset_id, target.table_id) == PREDICTIONS_TABLE
     )
 
 
-def _attempt(job: Any) -> WriteAttempt:
+def _to_attempt(job: Any) -> WriteAttempt:
     error = job.error_result or {}
     return WriteAttempt(
         job_id=job.job_id,

@@ -9,11 +9,11 @@ from typing import Any
 from google.cloud import scheduler_v1
 
 from services.core.clock import ET
-from services.core.result import Source
-from services.gcp.clients import Cloud
-from services.gcp.error_messages import reading_from
+from services.core.result import DataSource
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 
-LATE_AFTER = timedelta(minutes=10)
+OVERDUE_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class ScheduledJob:
     """One job of Cloud Scheduler. `trouble` is what keeps it from running; empty when nothing does."""
 
     name: str
-    about: str
+    description: str
     cron: str
     time_zone: str
     next_at: datetime | None
     last_at: datetime | None
-    trouble: str
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -36,54 +36,58 @@ class Schedule:
     jobs: tuple[ScheduledJob, ...]
     missing: tuple[str, ...]
     expected: tuple[str, ...]
-    source: Source
+    source: DataSource
 
     @property
-    def troubles(self) -> tuple[str, ...]:
+    def job_problems(self) -> tuple[str, ...]:
         """In sentences, what is wrong with the expected jobs."""
-        gone = [f"{name} is not in Cloud Scheduler" for name in self.missing]
-        return (*gone, *(f"{job.name} {job.trouble}" for job in self.jobs if job.trouble and job.name in self.expected))
+        missing_messages = [f"{name} is not in Cloud Scheduler" for name in self.missing]
+        return (
+            *missing_messages,
+            *(f"{job.name} {job.problem}" for job in self.jobs if job.problem and job.name in self.expected),
+        )
 
 
-def read_schedule(cloud: Cloud) -> Schedule:
+def read_schedule(clients: Clients) -> Schedule:
     """The jobs of the project's region; raises OnCallError when Cloud Scheduler does not answer."""
-    settings = cloud.settings
-    with reading_from("Cloud Scheduler"):
+    settings = clients.settings
+    with translate_errors("Cloud Scheduler"):
         parent = f"projects/{settings.project}/locations/{settings.region}"
-        now = cloud.now()
-        found = tuple(
-            _job(job, now) for job in cloud.scheduler.list_jobs(parent=parent, timeout=settings.query_timeout_s)
+        now = clients.now()
+        jobs = tuple(
+            _to_scheduled_job(job, now)
+            for job in clients.scheduler.list_jobs(parent=parent, timeout=settings.query_timeout_s)
         )
     expected = tuple(filter(None, settings.expected_jobs.split(",")))
-    names = {job.name for job in found}
-    ordered = sorted(found, key=lambda job: (job.next_at is None, job.next_at.timestamp() if job.next_at else 0.0))
-    missing = tuple(name for name in expected if name not in names)
-    return Schedule(tuple(ordered), missing, expected, Source("Cloud Scheduler, jobs.list", cloud.now()))
+    job_names = {job.name for job in jobs}
+    ordered = sorted(jobs, key=lambda job: (job.next_at is None, job.next_at.timestamp() if job.next_at else 0.0))
+    missing = tuple(name for name in expected if name not in job_names)
+    return Schedule(tuple(ordered), missing, expected, DataSource("Cloud Scheduler, jobs.list", clients.now()))
 
 
-def _job(job: scheduler_v1.Job, now: datetime) -> ScheduledJob:
+def _to_scheduled_job(job: scheduler_v1.Job, now: datetime) -> ScheduledJob:
     return ScheduledJob(
         name=job.name.rsplit("/", 1)[-1],
-        about=job.description,
+        description=job.description,
         cron=job.schedule,
         time_zone=job.time_zone,
-        next_at=_instant(job, "schedule_time"),
-        last_at=_instant(job, "last_attempt_time"),
-        trouble=_trouble(job, now),
+        next_at=_to_datetime(job, "schedule_time"),
+        last_at=_to_datetime(job, "last_attempt_time"),
+        problem=_find_problem(job, now),
     )
 
 
-def _trouble(job: scheduler_v1.Job, now: datetime) -> str:
+def _find_problem(job: scheduler_v1.Job, now: datetime) -> str:
     if job.state != scheduler_v1.Job.State.ENABLED:
         return f"is {job.state.name.lower().replace('_', ' ')}"
     if job.status.code:
         return f"failed at its last attempt (code {job.status.code}{': ' + job.status.message if job.status.message else ''})"
-    due = _instant(job, "schedule_time")
-    if due is not None and now - due > LATE_AFTER:
+    due = _to_datetime(job, "schedule_time")
+    if due is not None and now - due > OVERDUE_AFTER:
         return f"was due at {due.astimezone(ET):%H:%M} ET and has not been tried"
     return ""
 
 
-def _instant(job: Any, name: str) -> datetime | None:
+def _to_datetime(job: Any, name: str) -> datetime | None:
     at = getattr(job, name, None)
     return datetime.fromisoformat(at.isoformat()) if at else None

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from services.actions.executor import run_action
-from services.actions.log_reader import Action, read_log
-from services.actions.verb import Verb
+from services.actions.executor import execute
+from services.actions.log_reader import Action, read_action_log
+from services.actions.verb import ActionType
 from services.auth.roles import Actor, Role
 from services.core.clock import night_window
 from services.core.settings import Settings
-from services.gcp.clients import Cloud, connect
-from services.sandbox.bigquery.job_server import Speed
-from services.sandbox.scenarios.build import build
+from services.gcp.clients import Clients, connect
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 
 OPERATOR = Actor("nora", Role.OPERATOR)
@@ -24,56 +24,56 @@ VIEWER = Actor("vic", Role.VIEWER)
 
 
 @pytest.fixture(scope="module")
-def own_sandbox() -> Iterator[Sandbox]:
-    sandbox = start_sandbox(build(), speed=Speed(scale=0.01))
-    sandbox.world.run._rollout_s = 0.15
+def module_sandbox() -> Iterator[Sandbox]:
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
+    sandbox.state.cloud_run._rollout_s = 0.15
     yield sandbox
     sandbox.stop()
 
 
 @pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_rollout_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Roll-outs take a third of a second here, so they are looked at more often."""
-    monkeypatch.setattr("services.scaling.actions.ASK_AGAIN_S", 0.05)
+    monkeypatch.setattr("services.scaling.actions.POLL_INTERVAL_S", 0.05)
 
 
 @pytest.fixture
-def desk(own_sandbox: Sandbox) -> Iterator[Cloud]:
+def module_clients(module_sandbox: Sandbox) -> Iterator[Clients]:
     """Real clients of the module's sandbox, its limits and faults cleared."""
-    own_sandbox.world.reset_limits()
-    yield connect(Settings.from_env({"SANDBOX_URL": own_sandbox.address}))
-    own_sandbox.world.reset_limits()
+    module_sandbox.state.reset_limits()
+    yield connect(Settings.from_env({"SANDBOX_URL": module_sandbox.url}))
+    module_sandbox.state.reset_limits()
 
 
 @pytest.fixture
-def told(desk: Cloud) -> Callable[[], list[Action]]:
+def recorded_actions(module_clients: Clients) -> Callable[[], list[Action]]:
     """What the log tells of this test: the actions that began since it started, oldest first."""
-    start = desk.now()
-    return lambda: list(reversed(read_log(desk, start, night_window(start.date())[1]).actions))
+    start = module_clients.now()
+    return lambda: list(reversed(read_action_log(module_clients, start, night_window(start.date())[1]).actions))
 
 
 @pytest.fixture
-def do(desk: Cloud) -> Callable[..., Action]:
+def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
     """Plan a verb and run the plan as an operator."""
 
-    def run(verb: Verb, reason: str = "because", typed: str = "", actor: Actor = OPERATOR, **args: Any) -> Action:
-        return run_action(desk, actor, verb, verb.plan(desk, args), reason, typed)
+    def run(verb: ActionType, reason: str = "because", typed: str = "", actor: Actor = OPERATOR, **args: Any) -> Action:
+        return execute(module_clients, actor, verb, verb.plan(module_clients, args), reason, typed)
 
     return run
 
 
-def at_once(*deeds: Callable[[], Any]) -> list[Any]:
+def run_concurrently(*tasks: Callable[[], Any]) -> list[Any]:
     """Run all at the same moment; each one's result or its exception."""
-    ready, results = threading.Barrier(len(deeds)), [None] * len(deeds)
+    ready, results = threading.Barrier(len(tasks)), [None] * len(tasks)
 
     def run(i: int) -> None:
         ready.wait()
         try:
-            results[i] = deeds[i]()
+            results[i] = tasks[i]()
         except Exception as error:
             results[i] = error
 
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(deeds))]
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(tasks))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -16,14 +16,14 @@ from starlette.routing import Route
 
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.pipeline.coordinator.batch_runner import Coordinator
-from services.pipeline.coordinator.http_api import Desk, application
+from services.pipeline.coordinator.batch_runner import BatchRunner
+from services.pipeline.coordinator.http_api import CoordinatorApi, create_app
 from services.pipeline.worker import app as worker
 from services.sandbox.server import Sandbox
 
 
 @contextmanager
-def served(app: Starlette) -> Iterator[str]:
+def serve_app(app: Starlette) -> Iterator[str]:
     """An application on a free port of its own, until the end."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
@@ -36,38 +36,38 @@ def served(app: Starlette) -> Iterator[str]:
 
 
 @contextmanager
-def own_coordinator(sandbox: Sandbox) -> Iterator[str]:
+def coordinator_server(sandbox: Sandbox) -> Iterator[str]:
     """Our coordinator and our worker, behind the sandbox's Cloud Run."""
-    cloud = connect(Settings.from_env({"SANDBOX_URL": sandbox.address}))
-    with served(worker.application(worker.build(cloud))) as at:
-        sandbox.world.run.backends["prediction-worker"] = at
-        with served(application(Desk(cloud, Coordinator(cloud)))) as address:
+    clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+    with serve_app(worker.create_app(worker.build_worker(clients))) as worker_url:
+        sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
+        with serve_app(create_app(CoordinatorApi(clients, BatchRunner(clients)))) as address:
             yield address
 
 
 @dataclass
-class Customers:
+class CustomerCoordinator:
     """A coordinator that answers as the customer's is documented to. Every /start it was sent is kept."""
 
     start: Callable[[Mapping[str, Any]], tuple[int, Any]]
     status: Callable[[], tuple[int, Any]]
     root: tuple[int, Any] = (200, {"service": "prediction-coordinator", "status": "healthy", "batch_active": False})
-    asked: list[Mapping[str, Any]] = field(default_factory=list)
+    start_requests: list[Mapping[str, Any]] = field(default_factory=list)
 
     def application(self) -> Starlette:
         async def root(_: Request) -> Response:
-            return _answer(self.root)
+            return _to_response(self.root)
 
         async def start(request: Request) -> Response:
-            self.asked.append(await request.json())
-            return _answer(self.start(self.asked[-1]))
+            self.start_requests.append(await request.json())
+            return _to_response(self.start(self.start_requests[-1]))
 
         async def status(_: Request) -> Response:
-            return _answer(self.status())
+            return _to_response(self.status())
 
         return Starlette(routes=[Route("/", root), Route("/start", start, methods=["POST"]), Route("/status", status)])
 
 
-def _answer(told: tuple[int, Any]) -> Response:
-    code, body = told
+def _to_response(response: tuple[int, Any]) -> Response:
+    code, body = response
     return JSONResponse(body, code) if isinstance(body, dict) else Response(str(body), code)

@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.actions.plan import Change, Friction, Guard, Plan, Share, as_json, differences, from_json
+from services.actions.plan import (
+    Change,
+    Confirmation,
+    CoverageCount,
+    Guard,
+    Plan,
+    diff_plans,
+    plan_from_json,
+    plan_to_json,
+)
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 
@@ -22,9 +31,9 @@ def plan() -> Plan:
         guards=(Guard("proof", True, "All 25 rows are in the predictions table."),),
         planned_at=NOW,
         undo="Bring back",
-        friction=Friction.TYPED,
+        friction=Confirmation.TYPED,
         typed="_staging_a",
-        coverage=Share(68, 158),
+        coverage=CoverageCount(68, 158),
     )
 
 
@@ -32,28 +41,28 @@ def test_a_plan_made_later_from_the_same_state_is_the_same_plan(plan):
     assert replace(plan, planned_at=NOW + timedelta(minutes=5)).hash == plan.hash
 
 
-def test_a_plan_on_another_state_is_another_plan_and_says_why(plan):
-    later = replace(plan, observed={"_staging_a": {"rows": 26, "etag": "x"}})
-    assert later.hash != plan.hash
-    assert differences(plan, later) == ("_staging_a rows was 25, is 26",)
+def test_a_plan_on_changed_state_differs_and_lists_the_differences(plan):
+    changed_plan = replace(plan, observed={"_staging_a": {"rows": 26, "etag": "x"}})
+    assert changed_plan.hash != plan.hash
+    assert diff_plans(plan, changed_plan) == ("_staging_a rows was 25, is 26",)
 
 
-def test_something_that_appeared_or_vanished_is_told_as_such(plan):
-    later = replace(plan, observed={"_staging_a": {"rows": 25}})
-    assert differences(plan, later) == ("_staging_a etag was x, is not there",)
+def test_an_added_or_removed_value_is_reported_as_such(plan):
+    changed_plan = replace(plan, observed={"_staging_a": {"rows": 25}})
+    assert diff_plans(plan, changed_plan) == ("_staging_a etag was x, is not there",)
 
 
-def test_a_plan_that_would_now_do_something_else_says_what(plan):
-    later = replace(plan, changes=(Change("_staging_b", "1 row", "dropped"),))
-    assert differences(plan, later) == ("it would now do: _staging_b: 1 row → dropped",)
+def test_a_plan_with_other_changes_reports_them(plan):
+    changed_plan = replace(plan, changes=(Change("_staging_b", "1 row", "dropped"),))
+    assert diff_plans(plan, changed_plan) == ("it would now do: _staging_b: 1 row → dropped",)
 
 
-def test_a_plan_survives_the_record_unchanged(plan):
-    again = from_json(as_json(plan))
-    assert again == plan
-    assert again.hash == plan.hash
+def test_a_plan_survives_serialization_unchanged(plan):
+    restored_plan = plan_from_json(plan_to_json(plan))
+    assert restored_plan == plan
+    assert restored_plan.hash == plan.hash
 
 
-def test_a_guard_that_could_not_be_checked_stops_as_surely_as_a_no(plan):
+def test_a_guard_that_could_not_be_checked_blocks_like_a_failed_one(plan):
     unknown = replace(plan, guards=(Guard("proof", None, "Not known."), Guard("other", True, "Fine.")))
-    assert [guard.name for guard in unknown.blocked] == ["proof"]
+    assert [guard.name for guard in unknown.failed_guards] == ["proof"]

@@ -2,54 +2,60 @@
 
 from datetime import date, timedelta
 
-from services.actions import log_writer as record
-from services.actions.log_reader import State
+from services.actions import log_writer
+from services.actions.log_reader import ActionState
 from services.auth.roles import Actor, Role
-from services.gcp import query_catalog as catalog
-from services.scaling.actions import NARROW
+from services.gcp import query_catalog
+from services.scaling.actions import SCALE_DOWN
 
-COLUMNS = {"action_id", "event", "recorded_at", "actor", "role", "reason", "state", "sentence", "plan", "facts"}
+LOG_COLUMNS = {"action_id", "event", "recorded_at", "actor", "role", "reason", "state", "sentence", "plan", "facts"}
 
 
-def test_append_writes_one_row_that_log_one_and_same_key_find(desk):
-    plan = NARROW.plan(desk, {})
-    row = record.Entry("an-action", Actor("nora", Role.OPERATOR), plan, 0, "why").row(
-        desk.now(), "intent", State.UNDER_WAY, "begun", {"job": "j1"}
+def test_append_writes_one_row_that_the_log_id_and_key_queries_find(module_clients):
+    plan = SCALE_DOWN.plan(module_clients, {})
+    row = log_writer.ActionRecord("an-action", Actor("nora", Role.OPERATOR), plan, 0, "why").row(
+        module_clients.now(), "intent", ActionState.IN_PROGRESS, "begun", {"job": "j1"}
     )
-    catalog.run(desk, "actions.append", **row)
+    query_catalog.run_query(module_clients, "actions.append", **row)
     day = timedelta(days=1)
-    log = catalog.run(desk, "actions.log", start=desk.now() - day, until=desk.now() + day).rows
-    one = catalog.run(desk, "actions.one", action_id="an-action").rows
-    same = catalog.run(desk, "actions.same_key", action_key=plan.key).rows
-    assert log == one == same
-    assert set(one[0]) >= COLUMNS
-    assert one[0]["facts"] == '{"job":"j1"}'
-    assert not catalog.run(desk, "actions.log", start=desk.now() + day, until=desk.now() + 2 * day).rows
+    log_rows = query_catalog.run_query(
+        module_clients, "actions.log", start=module_clients.now() - day, until=module_clients.now() + day
+    ).rows
+    by_id_rows = query_catalog.run_query(module_clients, "actions.one", action_id="an-action").rows
+    by_key_rows = query_catalog.run_query(module_clients, "actions.same_key", action_key=plan.key).rows
+    assert log_rows == by_id_rows == by_key_rows
+    assert set(by_id_rows[0]) >= LOG_COLUMNS
+    assert by_id_rows[0]["facts"] == '{"job":"j1"}'
+    assert not query_catalog.run_query(
+        module_clients, "actions.log", start=module_clients.now() + day, until=module_clients.now() + 2 * day
+    ).rows
 
 
-def test_proof_compares_keys_as_decimals_and_values_null_safely(desk):
-    name = next(t.table_id for t in desk.bigquery.list_tables("nba_predictions") if "_2025_12_23_" in t.table_id)
+def test_merge_proof_compares_keys_as_decimals_and_values_null_safely(module_clients):
+    name = next(
+        t.table_id for t in module_clients.bigquery.list_tables("nba_predictions") if "_2025_12_23_" in t.table_id
+    )
     tables, suffixes = {"staging": f"nba_predictions.{name[:-1]}*"}, [name[-1]]
     day = date(2025, 12, 23)
 
     def proof():
-        return catalog.run(desk, "actions.proof", tables=tables, suffixes=suffixes, first_date=day, last_date=day).rows[
-            0
-        ]
+        return query_catalog.run_query(
+            module_clients, "actions.proof", tables=tables, suffixes=suffixes, first_date=day, last_date=day
+        ).rows[0]
 
     before = proof()
     assert (before["staged_rows"], before["absent_rows"], before["differing_rows"]) == (25, 0, 0)
-    desk.bigquery.query(
+    module_clients.bigquery.query(
         f"UPDATE nba_predictions.{name} SET current_points_line = NULL WHERE system_id = 'xgboost_v1'"
     ).result()
     after = proof()
     assert (after["absent_rows"], after["differing_rows"]) == (5, 0), "a missing line is a key of its own"
     assert after["fingerprint"] != before["fingerprint"]
-    dates = catalog.run(desk, "actions.staged_dates", tables=tables, suffixes=suffixes).rows[0]
+    dates = query_catalog.run_query(module_clients, "actions.staged_dates", tables=tables, suffixes=suffixes).rows[0]
     assert (dates["first_date"], dates["last_date"]) == (day, day)
 
 
-def test_nothing_asks_nothing_and_bills_nothing(desk):
-    answer = catalog.run(desk, "actions.nothing")
-    assert answer.rows == ({"nothing": 1},)
-    assert answer.source.bytes_billed == 0
+def test_the_server_time_query_reads_no_table_and_bills_nothing(module_clients):
+    query_result = query_catalog.run_query(module_clients, "actions.nothing")
+    assert query_result.rows == ({"nothing": 1},)
+    assert query_result.source.bytes_billed == 0

@@ -7,50 +7,50 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.actions.executor import Refused, run_action
-from services.actions.log_reader import State
-from services.batches.ledger import Entry
+from services.actions.executor import ActionRefused, execute
+from services.actions.log_reader import ActionState
+from services.batches.ledger import BatchRecord
 from services.batches.reader import read_batches
 from services.batches.state import BatchState
-from services.core.errors import BadInput, OnCallError
-from services.gcp.clients import Cloud
-from services.nights.missing_players import Why
+from services.core.errors import InvalidInput, OnCallError
+from services.gcp.clients import Clients
+from services.nights.missing_players import LossReason
 from services.nights.player_stages import read_night
-from services.runs.actions import RESUME, START
-from services.runs.coordinator_client import NotUnderstood, progress_of, read_coordinator, start
-from services.runs.progress import live_of
-from services.runs.verification import checks as judge
-from services.runs.verification import read_checks
+from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.coordinator_client import UnexpectedResponse, parse_progress, read_coordinator, start_run
+from services.runs.progress import to_run_progress
+from services.runs.verification import read_run_verification
+from services.runs.verification import verify_run as judge
 from services.telemetry.dml_jobs import read_writes
 from tests.actions.conftest import OPERATOR
-from tests.actions.pipeline import Customers, own_coordinator, served
+from tests.actions.pipeline import CustomerCoordinator, coordinator_server, serve_app
 
-NIGHT = {"game_date": "2025-12-29"}
+NIGHT_ARGS = {"game_date": "2025-12-29"}
 BATCH = "batch_2025-12-29_1767080000"
 
 
-def at(desk: Cloud, url: str) -> Cloud:
+def with_coordinator(clients: Clients, url: str) -> Clients:
     """The same desk with another coordinator."""
-    return replace(desk, settings=replace(desk.settings, coordinator_url=url))
+    return replace(clients, settings=replace(clients.settings, coordinator_url=url))
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr("services.runs.actions.LOOK_EVERY_S", 0.1)
-    monkeypatch.setattr("services.runs.actions.TELL_EVERY_S", 0.5)
+def fast_polling(monkeypatch):
+    monkeypatch.setattr("services.runs.actions.POLL_INTERVAL_S", 0.1)
+    monkeypatch.setattr("services.runs.actions.REPORT_INTERVAL_S", 0.5)
 
 
 @pytest.fixture(scope="module")
-def ours(own_sandbox):
-    with own_coordinator(own_sandbox) as url:
+def coordinator_url(module_sandbox):
+    with coordinator_server(module_sandbox) as url:
         yield url
 
 
-def accepted(_):
+def accepted_response(_):
     return 202, {"status": "started", "batch_id": BATCH, "game_date": "2025-12-29", "published": 158}
 
 
-def in_memory(completed, status="in_progress"):
+def in_memory_status(completed, status="in_progress"):
     progress = {"expected": 158, "completed": completed, "failed": 0, "is_complete": status == "complete"}
     return 200, {"status": status, "progress": progress, "is_stalled": False, "summary": {}}
 
@@ -58,9 +58,9 @@ def in_memory(completed, status="in_progress"):
 # --- coordinators that go wrong: before the night is repaired below -----------------------------------------------------
 
 
-def test_a_customers_coordinator_cannot_run_single_players_so_the_plan_is_the_whole_date(desk, told):
-    with served(Customers(accepted, lambda: in_memory(0)).application()) as url:
-        plan = START.plan(at(desk, url), NIGHT)
+def test_a_coordinator_without_single_player_support_plans_the_whole_date(module_clients, recorded_actions):
+    with serve_app(CustomerCoordinator(accepted_response, lambda: in_memory_status(0)).application()) as url:
+        plan = START_RUN.plan(with_coordinator(module_clients, url), NIGHT_ARGS)
     assert plan.title == "Re-run all 158 players of Mon 29 Dec 2025"
     assert "the smallest safe unit is the whole date" in " ".join(plan.cautions)
     assert next(c for c in plan.changes if c.what == "rows replaced").after.startswith("1,700 of 68 players")
@@ -68,21 +68,24 @@ def test_a_customers_coordinator_cannot_run_single_players_so_the_plan_is_the_wh
     assert "players" not in plan.observed["body"]
 
 
-def test_a_coordinator_that_is_down_blocks_the_plan_and_says_so(desk, told):
-    desk = at(desk, "http://127.0.0.1:9")
-    plan = START.plan(desk, NIGHT)
-    assert [guard.name for guard in plan.blocked] == ["coordinator", "width"] or [g.name for g in plan.blocked] == [
-        "coordinator"
-    ]
-    with pytest.raises(Refused, match="does not answer"):
-        run_action(desk, OPERATOR, START, plan, "try", "2025-12-29")
-    assert [action.state for action in told()] == [State.REFUSED]
+def test_an_unreachable_coordinator_blocks_the_plan_with_a_message(module_clients, recorded_actions):
+    module_clients = with_coordinator(module_clients, "http://127.0.0.1:9")
+    plan = START_RUN.plan(module_clients, NIGHT_ARGS)
+    assert [guard.name for guard in plan.failed_guards] == ["coordinator", "width"] or [
+        g.name for g in plan.failed_guards
+    ] == ["coordinator"]
+    with pytest.raises(ActionRefused, match="does not answer"):
+        execute(module_clients, OPERATOR, START_RUN, plan, "try", "2025-12-29")
+    assert [action.state for action in recorded_actions()] == [ActionState.REFUSED]
 
 
 @pytest.mark.parametrize("root", [(200, "<html>sign in</html>"), (200, {"hello": 1}), (503, {"service": "x"})])
-def test_what_answers_but_is_no_coordinator_is_not_understood(desk, root):
-    with served(Customers(accepted, lambda: in_memory(0), root).application()) as url, pytest.raises(NotUnderstood):
-        read_coordinator(at(desk, url))
+def test_a_response_that_is_no_coordinators_is_rejected(module_clients, root):
+    with (
+        serve_app(CustomerCoordinator(accepted_response, lambda: in_memory_status(0), root).application()) as url,
+        pytest.raises(UnexpectedResponse),
+    ):
+        read_coordinator(with_coordinator(module_clients, url))
 
 
 @pytest.mark.parametrize(
@@ -96,114 +99,128 @@ def test_what_answers_but_is_no_coordinator_is_not_understood(desk, root):
         ((500, "Traceback"), "not JSON"),
     ],
 )
-def test_a_start_that_is_not_accepted_is_told_in_a_sentence(desk, answer, words):
+def test_a_rejected_start_is_reported_with_its_reason(module_clients, answer, words):
     with (
-        served(Customers(lambda _: answer, lambda: (404, {})).application()) as url,
+        serve_app(CustomerCoordinator(lambda _: answer, lambda: (404, {})).application()) as url,
         pytest.raises(OnCallError) as error,
     ):
-        start(desk, url, {"game_date": "2025-12-29"})
-    assert words in error.value.sentence
+        start_run(module_clients, url, {"game_date": "2025-12-29"})
+    assert words in error.value.message
 
 
-def test_a_refused_start_is_a_recorded_failure_and_the_night_is_as_it_was(desk):
-    running = (409, {"status": "already_running", "batch_id": "batch_x"})
-    with served(Customers(lambda _: running, lambda: (404, {"status": "not_found"})).application()) as url:
-        desk = at(desk, url)
-        action = run_action(desk, OPERATOR, START, START.plan(desk, NIGHT), "try", "2025-12-29")
-    assert action.state is State.FAILED
-    assert "already_running (batch batch_x)" in action.sentence
-    assert "68 of 158 eligible players are active" in action.sentence
+def test_a_rejected_start_is_a_recorded_failure_and_changes_nothing(module_clients):
+    conflict = (409, {"status": "already_running", "batch_id": "batch_x"})
+    with serve_app(
+        CustomerCoordinator(lambda _: conflict, lambda: (404, {"status": "not_found"})).application()
+    ) as url:
+        module_clients = with_coordinator(module_clients, url)
+        action = execute(
+            module_clients, OPERATOR, START_RUN, START_RUN.plan(module_clients, NIGHT_ARGS), "try", "2025-12-29"
+        )
+    assert action.state is ActionState.FAILED
+    assert "already_running (batch batch_x)" in action.message
+    assert "68 of 158 eligible players are active" in action.message
 
 
-def test_a_coordinator_that_accepts_and_does_nothing_is_not_believed(desk, monkeypatch):
-    monkeypatch.setattr("services.runs.actions.MOVES_WITHIN_S", 0.8)
-    other = Customers(accepted, lambda: in_memory(0))
-    with served(other.application()) as url:
-        desk = at(desk, url)
-        action = run_action(desk, OPERATOR, START, START.plan(desk, NIGHT), "try", "2025-12-29")
-    assert action.state is State.FAILED
-    assert "nothing has moved: in_progress: 0 of 158 players have answered" in action.sentence
-    assert other.asked[0]["force"] is True
-    assert other.asked[0]["correlation_id"] == action.action_id
+def test_a_coordinator_that_accepts_and_makes_no_progress_is_a_failure(module_clients, monkeypatch):
+    monkeypatch.setattr("services.runs.actions.PROGRESS_TIMEOUT_S", 0.8)
+    customer = CustomerCoordinator(accepted_response, lambda: in_memory_status(0))
+    with serve_app(customer.application()) as url:
+        module_clients = with_coordinator(module_clients, url)
+        action = execute(
+            module_clients, OPERATOR, START_RUN, START_RUN.plan(module_clients, NIGHT_ARGS), "try", "2025-12-29"
+        )
+    assert action.state is ActionState.FAILED
+    assert "nothing has moved: in_progress: 0 of 158 players have answered" in action.message
+    assert customer.start_requests[0]["force"] is True
+    assert customer.start_requests[0]["correlation_id"] == action.action_id
 
 
-def test_a_coordinator_that_claims_success_without_rows_is_not_believed(desk):
-    with served(Customers(accepted, lambda: in_memory(158, "complete")).application()) as url:
-        desk = at(desk, url)
-        action = run_action(desk, OPERATOR, START, START.plan(desk, NIGHT), "try", "2025-12-29")
-    assert action.state is State.FAILED
+def test_a_reported_success_without_rows_is_a_failure(module_clients):
+    with serve_app(
+        CustomerCoordinator(accepted_response, lambda: in_memory_status(158, "complete")).application()
+    ) as url:
+        module_clients = with_coordinator(module_clients, url)
+        action = execute(
+            module_clients, OPERATOR, START_RUN, START_RUN.plan(module_clients, NIGHT_ARGS), "try", "2025-12-29"
+        )
+    assert action.state is ActionState.FAILED
     assert (action.coverage_after.active, action.coverage_after.eligible) == (68, 158)
 
 
 def test_both_documented_shapes_of_status_are_read():
-    memory = progress_of(
+    memory = parse_progress(
         BATCH, {"status": "in_progress", "progress": {"expected": 4, "completed": 3, "eta_seconds": 2.5}}
     )
-    flat = progress_of(
+    flat = parse_progress(
         BATCH, {"status": "complete", "expected_players": 4, "completed_players": 4, "source": "firestore"}
     )
     assert (memory.requested, memory.completed, memory.eta_s, memory.ended) == (4, 3, 2.5, False)
     assert (flat.requested, flat.completed, flat.ended) == (4, 4, True)
 
 
-def test_progress_tells_rate_and_eta_and_calls_what_stands_still_by_its_name():
+def test_progress_has_a_rate_and_an_eta_and_detects_a_stall():
     began, now = datetime(2025, 12, 30, 6, 45, tzinfo=UTC), datetime(2025, 12, 30, 6, 47, tzinfo=UTC)
-    moving = live_of(progress_of(BATCH, in_memory(60)[1]), began, now)
-    assert (moving.per_minute, moving.stalled) == (30, False)
-    assert (moving.ready_at - now).total_seconds() == pytest.approx(196)
-    assert live_of(progress_of(BATCH, in_memory(0)[1]), began, now).stalled
+    progress = to_run_progress(parse_progress(BATCH, in_memory_status(60)[1]), began, now)
+    assert (progress.per_minute, progress.stalled) == (30, False)
+    assert (progress.ready_at - now).total_seconds() == pytest.approx(196)
+    assert to_run_progress(parse_progress(BATCH, in_memory_status(0)[1]), began, now).stalled
 
 
 # --- bad wishes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("date", ["", "29 December", None, "2025-13-01"])
-def test_what_is_no_date_is_told_in_a_sentence(desk, date):
-    with pytest.raises(BadInput, match="is not a game date"):
-        START.plan(desk, {"game_date": date})
+def test_an_invalid_date_is_refused_with_a_message(module_clients, date):
+    with pytest.raises(InvalidInput, match="is not a game date"):
+        START_RUN.plan(module_clients, {"game_date": date})
 
 
-def test_an_empty_selection_of_players_is_an_error_and_never_everybody(desk):
-    with pytest.raises(BadInput, match="No player was chosen"):
-        START.plan(desk, {**NIGHT, "players": []})
+def test_an_empty_player_selection_is_an_error_and_never_means_all(module_clients):
+    with pytest.raises(InvalidInput, match="No player was chosen"):
+        START_RUN.plan(module_clients, {**NIGHT_ARGS, "players": []})
 
 
-def test_a_player_whom_no_run_would_repair_cannot_be_chosen(desk, ours):
-    with pytest.raises(BadInput, match="Not among the players"):
-        START.plan(at(desk, ours), {**NIGHT, "players": ["nobody"]})
+def test_a_player_that_a_run_cannot_repair_cannot_be_selected(module_clients, coordinator_url):
+    with pytest.raises(InvalidInput, match="Not among the players"):
+        START_RUN.plan(with_coordinator(module_clients, coordinator_url), {**NIGHT_ARGS, "players": ["nobody"]})
 
 
-def test_a_date_without_games_is_blocked(desk, ours):
-    plan = START.plan(at(desk, ours), {"game_date": "2025-12-24"})
-    assert "games" in [guard.name for guard in plan.blocked]
+def test_a_date_without_games_is_blocked(module_clients, coordinator_url):
+    plan = START_RUN.plan(with_coordinator(module_clients, coordinator_url), {"game_date": "2025-12-24"})
+    assert "games" in [guard.name for guard in plan.failed_guards]
 
 
-def test_leftover_staging_of_the_date_blocks_a_run_with_its_batch_named(desk, ours):
-    plan = START.plan(at(desk, ours), {"game_date": "2025-12-25"})
-    blocked = {guard.name: guard.sentence for guard in plan.blocked}
+def test_leftover_staging_tables_block_a_run_and_name_their_batch(module_clients, coordinator_url):
+    plan = START_RUN.plan(with_coordinator(module_clients, coordinator_url), {"game_date": "2025-12-25"})
+    blocked = {guard.name: guard.sentence for guard in plan.failed_guards}
     assert "9 staging tables of batch_2025-12-25_1766680200 still hold rows" in blocked["staging is clear"]
 
 
-def test_a_batch_that_no_ledger_knows_cannot_be_resumed(desk, ours):
-    with pytest.raises(BadInput, match="No batch batch_2025-12-29_99"):
-        RESUME.plan(at(desk, ours), {"batch_id": "batch_2025-12-29_99999999"})
-    plan = RESUME.plan(at(desk, ours), {"batch_id": "batch_2025-12-29_1767037620"})
-    assert {guard.name for guard in plan.blocked} == {"coordinator can", "batch has stopped"}
+def test_a_batch_without_a_ledger_record_cannot_be_resumed(module_clients, coordinator_url):
+    with pytest.raises(InvalidInput, match="No batch batch_2025-12-29_99"):
+        RESUME_BATCH.plan(with_coordinator(module_clients, coordinator_url), {"batch_id": "batch_2025-12-29_99999999"})
+    plan = RESUME_BATCH.plan(
+        with_coordinator(module_clients, coordinator_url), {"batch_id": "batch_2025-12-29_1767037620"}
+    )
+    assert {guard.name for guard in plan.failed_guards} == {"coordinator can", "batch has stopped"}
 
 
 # --- the night, repaired -------------------------------------------------------------------------------------------------
 
 
-def test_the_plan_of_29_december_names_the_90_lost_players_why_each_and_what_comes(desk, ours):
-    desk = at(desk, ours)
-    assert "players" in read_coordinator(desk).supports
-    plan = START.plan(desk, NIGHT)
+def test_the_plan_of_29_december_lists_the_90_missing_players_their_reasons_and_the_result(
+    module_clients, coordinator_url
+):
+    module_clients = with_coordinator(module_clients, coordinator_url)
+    assert "players" in read_coordinator(module_clients).supports
+    plan = START_RUN.plan(module_clients, NIGHT_ARGS)
     assert plan.title == "Re-run 90 lost players of Mon 29 Dec 2025"
-    assert not plan.blocked
-    assert set(plan.observed["lost"].values()) == {str(Why.WRITE_REJECTED)}
+    assert not plan.failed_guards
+    assert set(plan.observed["lost"].values()) == {str(LossReason.WRITE_REJECTED)}
     assert len(plan.observed["body"]["players"]) == 90
-    sums = {change.what: change.after for change in plan.changes}
-    assert (sums["players active"], sums["rows added"], sums["rows replaced"]) == (
+    after_by_subject = {change.what: change.after for change in plan.changes}
+    assert (after_by_subject["players active"], after_by_subject["rows added"], after_by_subject["rows replaced"]) == (
         "158 of 158",
         "+2,250 (as generated before)",
         "none",
@@ -211,45 +228,45 @@ def test_the_plan_of_29_december_names_the_90_lost_players_why_each_and_what_com
     assert '"players"' in plan.commands[0]
 
 
-def test_one_chosen_player_is_run_and_only_that_one(desk, ours):
-    desk = at(desk, ours)
-    who = sorted(START.plan(desk, NIGHT).observed["lost"])[0]
-    plan = START.plan(desk, {**NIGHT, "players": [who]})
-    assert plan.observed["body"]["players"] == [who]
-    action = run_action(desk, OPERATOR, START, plan, "one first")
-    assert action.state is State.DONE, action.sentence
+def test_one_selected_player_is_run_and_no_other(module_clients, coordinator_url):
+    module_clients = with_coordinator(module_clients, coordinator_url)
+    player = sorted(START_RUN.plan(module_clients, NIGHT_ARGS).observed["lost"])[0]
+    plan = START_RUN.plan(module_clients, {**NIGHT_ARGS, "players": [player]})
+    assert plan.observed["body"]["players"] == [player]
+    action = execute(module_clients, OPERATOR, START_RUN, plan, "one first")
+    assert action.state is ActionState.DONE, action.message
     assert (action.coverage_before.active, action.coverage_after.active) == (68, 69)
 
 
-def test_a_plan_made_before_the_run_is_refused_after_it_with_the_difference(desk, ours):
-    desk = at(desk, ours)
-    plan = replace(START.plan(desk, {**NIGHT, "scope": "date"}), observed={"active players": 68})
-    with pytest.raises(Refused, match="active players was 68, is 69"):
-        run_action(desk, OPERATOR, START, plan, "late", "2025-12-29")
+def test_an_outdated_plan_is_refused_with_its_differences(module_clients, coordinator_url):
+    module_clients = with_coordinator(module_clients, coordinator_url)
+    plan = replace(START_RUN.plan(module_clients, {**NIGHT_ARGS, "scope": "date"}), observed={"active players": 68})
+    with pytest.raises(ActionRefused, match="active players was 68, is 69"):
+        execute(module_clients, OPERATOR, START_RUN, plan, "late", "2025-12-29")
 
 
-def test_a_night_that_has_not_run_is_started_whole_without_force(desk, ours):
-    desk = at(desk, ours)
-    plan = START.plan(desk, {"game_date": "2025-12-30"})
+def test_a_night_that_has_not_run_is_started_in_full_without_force(module_clients, coordinator_url):
+    module_clients = with_coordinator(module_clients, coordinator_url)
+    plan = START_RUN.plan(module_clients, {"game_date": "2025-12-30"})
     assert plan.title == "Start the run of Tue 30 Dec 2025 (28 players)"
     assert plan.observed["body"] == {"game_date": "2025-12-30"}
-    action = run_action(desk, OPERATOR, START, plan)
-    assert action.state is State.DONE, action.sentence
-    assert "28 of 28 eligible players are active" in action.sentence
-    batch = read_batches(desk, datetime(2025, 12, 30, tzinfo=UTC).date()).batches[0]
-    checks = read_checks(desk, batch)
-    assert [check.question for check in checks if check.ok is not True] == []
-    assert "700 produced = 700 staged." in [check.sentence for check in checks]
+    action = execute(module_clients, OPERATOR, START_RUN, plan)
+    assert action.state is ActionState.DONE, action.message
+    assert "28 of 28 eligible players are active" in action.message
+    batch = read_batches(module_clients, datetime(2025, 12, 30, tzinfo=UTC).date()).batches[0]
+    checks = read_run_verification(module_clients, batch)
+    assert [check.name for check in checks if check.ok is not True] == []
+    assert "700 produced = 700 staged." in [check.detail for check in checks]
 
 
-def test_a_sum_that_does_not_hold_is_named_and_one_that_is_not_known_is_not_all_right(desk, ours):
+def test_a_failed_sum_is_named_and_an_unknown_one_is_not_a_pass(module_clients, coordinator_url):
     day = datetime(2025, 12, 30, tzinfo=UTC).date()
-    entry = Entry(
+    entry = BatchRecord(
         BATCH, day, BatchState.CONSOLIDATION_FAILED, 4, "x", produced_rows=700, staged_rows=675, staged_tables=27
     )
-    writes = read_writes(desk, desk.now(), desk.now())
-    found = {check.question: check for check in judge(entry, read_night(desk, day), writes, tables_left=27)}
-    assert found["what was produced was staged"].ok is False
-    assert found["what was produced was staged"].sentence == "700 produced = 675 staged."
-    assert found["each distinct row was merged"].ok is None
-    assert (found["consolidation succeeded"].ok, found["staging is clean"].ok) == (False, False)
+    writes = read_writes(module_clients, module_clients.now(), module_clients.now())
+    checks = {check.name: check for check in judge(entry, read_night(module_clients, day), writes, remaining_tables=27)}
+    assert checks["what was produced was staged"].ok is False
+    assert checks["what was produced was staged"].detail == "700 produced = 675 staged."
+    assert checks["each distinct row was merged"].ok is None
+    assert (checks["consolidation succeeded"].ok, checks["staging is clean"].ok) == (False, False)

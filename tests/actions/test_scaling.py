@@ -7,152 +7,173 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.actions.executor import Refused, run_action
-from services.actions.log_reader import State
-from services.auth.roles import Actor, Denied, Role
-from services.core.errors import BadInput
-from services.scaling.actions import NARROW, RESTORE, SET, apply_due_reverts
-from services.scaling.annotations import Setting
-from services.scaling.worker_width import ADMITTED, CAP_PRODUCT, read_worker, what_if
+from services.actions.executor import ActionRefused, execute
+from services.actions.log_reader import ActionState
+from services.auth.roles import Actor, InsufficientRole, Role
+from services.core.errors import InvalidInput
+from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY, apply_due_reverts
+from services.scaling.annotations import CapacitySetting
+from services.scaling.worker_width import MAX_CAPACITY, MAX_OUTSTANDING_DML, read_worker_capacity, simulate_contention
 from tests.actions.conftest import OPERATOR, VIEWER
 
 
 @pytest.fixture
-def wide(desk, own_sandbox):
+def normal_capacity_clients(module_clients, module_sandbox):
     """The worker as a deploy leaves it: 20 × 5 on the revision, nothing noted."""
-    _deploy(own_sandbox, 20, 5, "template,annotations,scaling")
-    while read_worker(desk).rolling_out:
+    _deploy(module_sandbox, 20, 5, "template,annotations,scaling")
+    while read_worker_capacity(module_clients).rolling_out:
         time.sleep(0.02)
-    assert read_worker(desk).actual == Setting(None, 20, 5)
-    return desk
+    assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
+    return module_clients
 
 
 def _deploy(own_sandbox, instances, requests, mask="template"):
     """What a deploy does behind our back: a new revision with its own numbers."""
-    name = next(n for n in own_sandbox.world.run.services if n.endswith("prediction-worker"))
-    template = {**own_sandbox.world.run.services[name]["template"], "maxInstanceRequestConcurrency": requests}
-    told = {"template": {**template, "scaling": {"maxInstanceCount": instances}}}
-    own_sandbox.world.run.patch(name, told, mask, False)
+    name = next(n for n in own_sandbox.state.cloud_run.services if n.endswith("prediction-worker"))
+    template = {**own_sandbox.state.cloud_run.services[name]["template"], "maxInstanceRequestConcurrency": requests}
+    body = {"template": {**template, "scaling": {"maxInstanceCount": instances}}}
+    own_sandbox.state.cloud_run.patch(name, body, mask, False)
 
 
-def test_the_handoffs_emergency_width_is_restored_to_the_configured_one_when_nobody_noted_another(desk, do):
-    before = read_worker(desk)
-    assert (before.actual, before.noted.normal) == (Setting(None, 4, 3), None)
-    plan = RESTORE.plan(desk, {})
+def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_was_saved(
+    module_clients, plan_and_execute
+):
+    before = read_worker_capacity(module_clients)
+    assert (before.actual, before.annotations.normal) == (CapacitySetting(None, 4, 3), None)
+    plan = RESTORE_CAPACITY.plan(module_clients, {})
     assert "Nobody noted normal values" in " ".join(plan.cautions)
-    done = run_action(desk, OPERATOR, RESTORE, plan)
-    assert done.state is State.DONE
-    assert read_worker(desk).actual == Setting(None, 20, 5)
+    restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan)
+    assert restored.state is ActionState.DONE
+    assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
 
 
-def test_narrowing_changes_the_service_maximum_and_leaves_the_revisions_maximum_alone(wide, do):
-    done = do(NARROW)
-    assert done.state is State.DONE, done.sentence
-    assert read_worker(wide).actual == Setting(4, 20, 3)
-    assert done.facts["after"]["service maximum"] == 4
-    assert read_worker(wide).revision in done.sentence
+def test_scaling_down_changes_the_service_maximum_and_not_the_revision_maximum(
+    normal_capacity_clients, plan_and_execute
+):
+    scaled_down = plan_and_execute(SCALE_DOWN)
+    assert scaled_down.state is ActionState.DONE, scaled_down.message
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(4, 20, 3)
+    assert scaled_down.facts["after"]["service maximum"] == 4
+    assert read_worker_capacity(normal_capacity_clients).revision in scaled_down.message
 
 
-def test_a_change_of_instances_alone_needs_no_new_revision(wide, do):
-    revision = read_worker(wide).revision
-    plan = SET.plan(wide, {"instances": 8, "requests": 5})
+def test_a_change_of_instances_alone_creates_no_revision(normal_capacity_clients, plan_and_execute):
+    revision = read_worker_capacity(normal_capacity_clients).revision
+    plan = SET_CAPACITY.plan(normal_capacity_clients, {"instances": 8, "requests": 5})
     assert "No query. One call to Cloud Run." in plan.cost
-    do(SET, "fewer", "prediction-worker", instances=8, requests=5)
-    assert (read_worker(wide).revision, read_worker(wide).actual) == (revision, Setting(8, 20, 5))
+    plan_and_execute(SET_CAPACITY, "fewer", "prediction-worker", instances=8, requests=5)
+    assert (
+        read_worker_capacity(normal_capacity_clients).revision,
+        read_worker_capacity(normal_capacity_clients).actual,
+    ) == (revision, CapacitySetting(8, 20, 5))
 
 
-def test_a_change_of_requests_waits_until_the_new_revision_serves(wide, do):
-    revision = read_worker(wide).revision
-    done = do(SET, instances=4, requests=2)
-    after = read_worker(wide)
+def test_a_change_of_concurrency_waits_for_the_new_revision(normal_capacity_clients, plan_and_execute):
+    revision = read_worker_capacity(normal_capacity_clients).revision
+    scaled = plan_and_execute(SET_CAPACITY, instances=4, requests=2)
+    after = read_worker_capacity(normal_capacity_clients)
     assert after.revision != revision
     assert not after.rolling_out
-    assert done.state is State.DONE
-    assert any("rolled out" in sentence for _, sentence in done.steps)
+    assert scaled.state is ActionState.DONE
+    assert any("rolled out" in sentence for _, sentence in scaled.steps)
 
 
-def test_restore_after_two_narrowings_gives_the_original_values(wide, do):
-    do(SET, instances=10, requests=4)
-    do(NARROW)
-    assert read_worker(wide).noted.normal == Setting(None, 20, 5)
-    do(RESTORE)
-    assert read_worker(wide).actual == Setting(None, 20, 5)
-    assert read_worker(wide).noted.normal is None
+def test_restore_after_scaling_down_twice_returns_the_original_values(normal_capacity_clients, plan_and_execute):
+    plan_and_execute(SET_CAPACITY, instances=10, requests=4)
+    plan_and_execute(SCALE_DOWN)
+    assert read_worker_capacity(normal_capacity_clients).annotations.normal == CapacitySetting(None, 20, 5)
+    plan_and_execute(RESTORE_CAPACITY)
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
+    assert read_worker_capacity(normal_capacity_clients).annotations.normal is None
 
 
 @pytest.mark.parametrize(("instances", "requests"), [(0, 5), (101, 1), (4, 0), (4, 81), (100, 4)])
-def test_values_outside_floor_and_cap_are_refused_on_the_server(wide, do, told, instances, requests):
-    with pytest.raises(Refused, match="must lie within"):
-        do(SET, "I want to", "prediction-worker", instances=instances, requests=requests)
-    assert read_worker(wide).actual == Setting(None, 20, 5)
-    assert [action.state for action in told()] == [State.REFUSED]
+def test_values_outside_the_limits_are_refused_by_the_server(
+    normal_capacity_clients, plan_and_execute, recorded_actions, instances, requests
+):
+    with pytest.raises(ActionRefused, match="must lie within"):
+        plan_and_execute(SET_CAPACITY, "I want to", "prediction-worker", instances=instances, requests=requests)
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
+    assert [action.state for action in recorded_actions()] == [ActionState.REFUSED]
 
 
 @pytest.mark.parametrize("value", [None, "4", 3.5, True])
-def test_what_is_not_a_whole_number_is_not_even_planned(desk, value):
-    with pytest.raises(BadInput, match="whole number"):
-        SET.plan(desk, {"instances": value, "requests": 3})
+def test_a_value_that_is_no_integer_is_never_planned(module_clients, value):
+    with pytest.raises(InvalidInput, match="whole number"):
+        SET_CAPACITY.plan(module_clients, {"instances": value, "requests": 3})
 
 
-def test_a_change_of_the_etag_between_plan_and_apply_is_refused_with_the_difference(wide, own_sandbox, told):
-    plan = NARROW.plan(wide, {})
-    _deploy(own_sandbox, 15, 5)
-    with pytest.raises(Refused, match="revision maximum was 20, is 15"):
-        run_action(wide, OPERATOR, NARROW, plan)
-    assert read_worker(wide).actual == Setting(None, 15, 5)
-    assert [(action.state, action.ended is not None) for action in told()] == [(State.REFUSED, True)]
+def test_an_etag_change_between_plan_and_apply_is_refused_with_the_difference(
+    normal_capacity_clients, module_sandbox, recorded_actions
+):
+    plan = SCALE_DOWN.plan(normal_capacity_clients, {})
+    _deploy(module_sandbox, 15, 5)
+    with pytest.raises(ActionRefused, match="revision maximum was 20, is 15"):
+        execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 15, 5)
+    assert [(action.state, action.ended_at is not None) for action in recorded_actions()] == [
+        (ActionState.REFUSED, True)
+    ]
 
 
-def test_a_change_in_the_last_instant_is_refused_by_cloud_run_itself(wide, own_sandbox, monkeypatch, told):
-    plan = NARROW.plan(wide, {})
+def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, module_sandbox, monkeypatch, body):
+    plan = SCALE_DOWN.plan(normal_capacity_clients, {})
 
-    run = own_sandbox.world.run
-    patch = run.patch
-    monkeypatch.setattr(run, "patch", lambda name, told, *rest: patch(name, {**told, "etag": '"older"'}, *rest))
-    action = run_action(wide, OPERATOR, NARROW, plan)
-    assert action.state is State.FAILED
-    assert "version was specified but current version differs" in action.sentence
-    assert read_worker(wide).actual.product == plan.observed["now"]["revision maximum"] * 5
-
-
-def test_a_later_deploy_that_resets_the_width_is_shown_as_drift(wide, do, own_sandbox):
-    do(NARROW)
-    assert read_worker(wide).drift == ""
-    _deploy(own_sandbox, 20, 5)
-    assert "nora set prediction-worker to 4 × 3, but it is 4 × 5" in read_worker(wide).drift
+    run = module_sandbox.state.cloud_run
+    original_patch = run.patch
+    monkeypatch.setattr(
+        run, "patch", lambda name, body, *rest: original_patch(name, {**body, "etag": '"older"'}, *rest)
+    )
+    action = execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
+    assert action.state is ActionState.FAILED
+    assert "version was specified but current version differs" in action.message
+    assert read_worker_capacity(normal_capacity_clients).actual.capacity == plan.observed["now"]["revision maximum"] * 5
 
 
-def test_a_viewer_is_denied_and_that_is_recorded(wide, told):
-    with pytest.raises(Denied):
-        run_action(wide, VIEWER, NARROW, NARROW.plan(wide, {}))
-    assert [(action.actor, action.state) for action in told()] == [("vic", State.DENIED)]
+def test_a_later_deploy_that_resets_the_capacity_is_shown_as_drift(
+    normal_capacity_clients, plan_and_execute, module_sandbox
+):
+    plan_and_execute(SCALE_DOWN)
+    assert read_worker_capacity(normal_capacity_clients).drift == ""
+    _deploy(module_sandbox, 20, 5)
+    assert "nora set prediction-worker to 4 × 3, but it is 4 × 5" in read_worker_capacity(normal_capacity_clients).drift
 
 
-def test_a_narrowing_with_a_time_to_revert_is_taken_back_once_that_has_come(wide, do, own_sandbox, told):
-    at = wide.now() + timedelta(seconds=1.5)
-    do(NARROW, revert_at=at.isoformat())
+def test_a_viewer_is_denied_and_that_is_recorded(normal_capacity_clients, recorded_actions):
+    with pytest.raises(InsufficientRole):
+        execute(normal_capacity_clients, VIEWER, SCALE_DOWN, SCALE_DOWN.plan(normal_capacity_clients, {}))
+    assert [(action.actor, action.state) for action in recorded_actions()] == [("vic", ActionState.DENIED)]
+
+
+def test_an_emergency_limit_with_a_revert_time_is_reverted_when_it_is_due(
+    normal_capacity_clients, plan_and_execute, module_sandbox, recorded_actions
+):
+    revert_at = normal_capacity_clients.now() + timedelta(seconds=1.5)
+    plan_and_execute(SCALE_DOWN, revert_at=revert_at.isoformat())
     watchdog = Actor("watchdog", Role.OPERATOR)
-    assert read_worker(wide).noted.revert_at == at
-    assert apply_due_reverts(wide, watchdog) is None, "its time has not come"
-    time.sleep((at - wide.now()).total_seconds() + 0.01)
-    assert apply_due_reverts(wide, watchdog).state is State.DONE
-    assert read_worker(wide).actual == Setting(None, 20, 5)
-    assert [a.actor for a in told() if a.verb == "scaling.restore"] == ["watchdog"]
-    assert apply_due_reverts(wide, watchdog) is None
+    assert read_worker_capacity(normal_capacity_clients).annotations.revert_at == revert_at
+    assert apply_due_reverts(normal_capacity_clients, watchdog) is None, "its time has not come"
+    time.sleep((revert_at - normal_capacity_clients.now()).total_seconds() + 0.01)
+    assert apply_due_reverts(normal_capacity_clients, watchdog).state is ActionState.DONE
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
+    assert [a.actor for a in recorded_actions() if a.verb == "scaling.restore"] == ["watchdog"]
+    assert apply_due_reverts(normal_capacity_clients, watchdog) is None
 
 
-def test_widening_beyond_what_the_table_admits_needs_a_reason_and_the_services_name(wide, do):
-    do(NARROW)
-    with pytest.raises(Refused, match="a reason is needed"):
-        do(SET, reason="", instances=10, requests=5)
-    with pytest.raises(Refused, match="has to be typed"):
-        do(SET, reason="because", typed="prediction-coordinator", instances=10, requests=5)
+def test_capacity_beyond_the_dml_limit_needs_a_reason_and_the_typed_service_name(
+    normal_capacity_clients, plan_and_execute
+):
+    plan_and_execute(SCALE_DOWN)
+    with pytest.raises(ActionRefused, match="a reason is needed"):
+        plan_and_execute(SET_CAPACITY, reason="", instances=10, requests=5)
+    with pytest.raises(ActionRefused, match="has to be typed"):
+        plan_and_execute(SET_CAPACITY, reason="because", typed="prediction-coordinator", instances=10, requests=5)
 
 
 @given(st.integers(1, 100), st.integers(1, 80))
-def test_of_any_width_the_direct_writes_beyond_22_would_be_rejected_and_staging_makes_one(instances, requests):
-    told = what_if(instances, requests)
-    assert told.direct_outstanding + told.direct_rejected == instances * requests
-    assert told.direct_outstanding <= ADMITTED
-    assert told.staged_outstanding == 1
-    assert CAP_PRODUCT >= ADMITTED
+def test_direct_writes_beyond_the_dml_limit_are_rejected_at_any_capacity_and_staging_makes_one(instances, requests):
+    estimate = simulate_contention(instances, requests)
+    assert estimate.direct_outstanding + estimate.direct_rejected == instances * requests
+    assert estimate.direct_outstanding <= MAX_OUTSTANDING_DML
+    assert estimate.staged_outstanding == 1
+    assert MAX_CAPACITY >= MAX_OUTSTANDING_DML

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 
-def counts() -> dict[str, int]:
+def count_objects() -> dict[str, int]:
     """Answers the pages remember, answers and rows kept of the warehouse, threads, objects."""
-    from app.state import background_cache as patience
-    from app.state import session
+    from app.state import background_cache, session
 
     gc.collect()
-    kept = session.cloud().kept
+    cache = session.cached_clients().cache
     return {
-        "answers remembered": len(patience._known),
-        "answers kept": len(kept._held) if kept else 0,
-        "rows kept": kept._rows if kept else 0,
+        "answers remembered": len(background_cache._cache),
+        "answers kept": len(cache._entries) if cache else 0,
+        "rows kept": cache._row_count if cache else 0,
         "threads": threading.active_count(),
         "objects": len(gc.get_objects()),
     }
@@ -33,14 +32,14 @@ def counts() -> dict[str, int]:
 def main() -> None:
     from app import server
 
-    told = Path(sys.argv.pop(1))
+    output_path = Path(sys.argv.pop(1))
 
-    def tell(*_: Any) -> None:
-        part = told.with_suffix(".part")
-        part.write_text(json.dumps(counts()))
-        part.replace(told)
+    def write_counts(*_: Any) -> None:
+        partial_path = output_path.with_suffix(".part")
+        partial_path.write_text(json.dumps(count_objects()))
+        partial_path.replace(output_path)
 
-    signal.signal(signal.SIGUSR1, tell)
+    signal.signal(signal.SIGUSR1, write_counts)
     server.main()
 
 

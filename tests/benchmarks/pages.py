@@ -14,12 +14,12 @@ from statistics import median
 from typing import Any
 
 from tests.benchmarks import standing
-from tests.benchmarks.watching import Seen, click, open_page
+from tests.benchmarks.watching import PageTiming, click, open_page
 
 NIGHT = "2025-12-29"
-SIZE = {"width": 1440, "height": 1000}
-BLANK, PLAIN = "blank Streamlit page", "plain Streamlit page"
-MOST_MB, MOST_VERDICT, MOST_CLICK_MS = 4.7, 1.1, 300
+VIEWPORT = {"width": 1440, "height": 1000}
+BLANK_PAGE, PLAIN_PAGE = "blank Streamlit page", "plain Streamlit page"
+MAX_MB, MAX_VERDICT_RATIO, MAX_CLICK_OVERHEAD_MS = 4.7, 1.1, 300
 
 
 @dataclass(frozen=True)
@@ -33,100 +33,121 @@ class Candidate:
 
 
 @dataclass
-class Measured:
+class PageMeasurements:
     """Every measurement of one candidate by what was done: cold, second, click."""
 
-    seen: dict[str, list[Seen]]
+    timings: dict[str, list[PageTiming]]
 
-    def ms(self, how: str, what: str) -> float:
-        return median(getattr(each, what) for each in self.seen[how])
+    def median_ms(self, visit: str, metric: str) -> float:
+        return median(getattr(timing, metric) for timing in self.timings[visit])
 
     @property
-    def mb(self) -> float:
-        return median(each.wire for each in self.seen["cold"]) / 1e6
+    def wire_mb(self) -> float:
+        return median(timing.wire for timing in self.timings["cold"]) / 1e6
 
     @property
     def socket_kb(self) -> float:
-        return median(each.socket for each in self.seen["cold"]) / 1e3
+        return median(timing.socket for timing in self.timings["cold"]) / 1e3
 
 
-def desk_pages(address: str, names: Sequence[str]) -> list[Candidate]:
-    made = []
+def dashboard_candidates(address: str, names: Sequence[str]) -> list[Candidate]:
+    candidates = []
     for name in names:
         path = "/" if name == "overview" else f"/{name}"
-        other = "/coverage" if name == "overview" else "/"
-        made.append(Candidate(name, f"{address}{path}?date={NIGHT}", f"{address}{other}?date={NIGHT}", path))
-    return made
+        click_source = "/coverage" if name == "overview" else "/"
+        candidates.append(
+            Candidate(name, f"{address}{path}?date={NIGHT}", f"{address}{click_source}?date={NIGHT}", path)
+        )
+    return candidates
 
 
-def beside(stack: ExitStack) -> list[Candidate]:
+def baseline_candidates(stack: ExitStack) -> list[Candidate]:
     """The two pages that everything is measured beside, each alone on its server, and both on a third for the click."""
-    blank, plain, two = (stack.enter_context(standing.streamlit(f"{name}.py")) for name in ("blank", "plain", "two"))
-    return [Candidate(BLANK, blank, f"{two}/other", "/"), Candidate(PLAIN, plain, f"{two}/other", "/plain")]
+    blank_url, plain_url, multipage_url = (
+        stack.enter_context(standing.start_streamlit(f"{name}.py")) for name in ("blank", "plain", "two")
+    )
+    return [
+        Candidate(BLANK_PAGE, blank_url, f"{multipage_url}/other", "/"),
+        Candidate(PLAIN_PAGE, plain_url, f"{multipage_url}/other", "/plain"),
+    ]
 
 
-def measure(browser: Any, candidate: Candidate, into: Measured) -> None:
+def measure(browser: Any, candidate: Candidate, measurements: PageMeasurements) -> None:
     """Cold in a fresh context, once more in a new tab of it, and by a click from another page."""
-    context = browser.new_context(viewport=SIZE)
-    for how in ("cold", "second"):
-        page, seen = open_page(context, candidate.address)
-        into.seen[how].append(seen)
+    context = browser.new_context(viewport=VIEWPORT)
+    for visit in ("cold", "second"):
+        page, timing = open_page(context, candidate.address)
+        measurements.timings[visit].append(timing)
         page.close()
     page, _ = open_page(context, candidate.click_from)
-    into.seen["click"].append(click(page, candidate.click_to))
+    measurements.timings["click"].append(click(page, candidate.click_to))
     context.close()
 
 
-def rounds(browser: Any, candidates: Sequence[Candidate], runs: int) -> dict[str, Measured]:
+def run_rounds(browser: Any, candidates: Sequence[Candidate], runs: int) -> dict[str, PageMeasurements]:
     """All candidates in turn, `runs` times; before that each once, so that every server is warm."""
-    found = {each.name: Measured(defaultdict(list)) for each in candidates}
+    measurements = {entry.name: PageMeasurements(defaultdict(list)) for entry in candidates}
     for run in range(runs + 1):
         for candidate in candidates:
-            measure(browser, candidate, found[candidate.name] if run else Measured(defaultdict(list)))
-    return found
+            measure(browser, candidate, measurements[candidate.name] if run else PageMeasurements(defaultdict(list)))
+    return measurements
 
 
-def table(found: Mapping[str, Measured]) -> str:
-    blank, plain = found[BLANK], found[PLAIN]
+def format_table(measurements: Mapping[str, PageMeasurements]) -> str:
+    blank, plain = measurements[BLANK_PAGE], measurements[PLAIN_PAGE]
     lines = [
         f"{'ms, medians':22}{'——— cold ———':>24}{'—— second ——':>16}{'—— click ——':>16}{'cold':>8}{'socket':>8}"
         f"   {'cold verdict':>12}{'cold full':>11}{'click verdict':>16}",
         f"{'':22}{'verdict':>12}{'full':>12}{'verdict':>8}{'full':>8}{'verdict':>8}{'full':>8}{'MB':>8}{'kB':>8}"
         f"   {'÷ blank':>12}{'÷ plain':>11}{'− blank':>16}",
     ]
-    for name, one in found.items():
-        times = [one.ms(how, what) for how in ("cold", "second", "click") for what in ("verdict_ms", "full_ms")]
-        shown = "".join(f"{ms:{12 if i < 2 else 8},.0f}" for i, ms in enumerate(times))
-        verdict = times[0] / blank.ms("cold", "verdict_ms")
-        full = times[1] / plain.ms("cold", "full_ms")
-        later = times[4] - blank.ms("click", "verdict_ms")
+    for name, measured in measurements.items():
+        times = [
+            measured.median_ms(visit, metric)
+            for visit in ("cold", "second", "click")
+            for metric in ("verdict_ms", "full_ms")
+        ]
+        columns = "".join(f"{ms:{12 if i < 2 else 8},.0f}" for i, ms in enumerate(times))
+        verdict_ratio = times[0] / blank.median_ms("cold", "verdict_ms")
+        full_ratio = times[1] / plain.median_ms("cold", "full_ms")
+        click_overhead_ms = times[4] - blank.median_ms("click", "verdict_ms")
         lines.append(
-            f"{name:22}{shown}{one.mb:8.2f}{one.socket_kb:8.0f}   {verdict:12.2f}{full:11.2f}{later:13,.0f} ms"
+            f"{name:22}{columns}{measured.wire_mb:8.2f}{measured.socket_kb:8.0f}   {verdict_ratio:12.2f}{full_ratio:11.2f}{click_overhead_ms:13,.0f} ms"
         )
     return "\n".join(lines)
 
 
-def promises(found: Mapping[str, Measured]) -> str:
+def format_promises(measurements: Mapping[str, PageMeasurements]) -> str:
     """How many pages keep each promise, and which do not."""
-    blank, plain = found[BLANK], found[PLAIN]
-    desk = {name: one for name, one in found.items() if name not in (BLANK, PLAIN)}
-    first, base = blank.ms("cold", "verdict_ms"), blank.ms("click", "verdict_ms")
-    kept = {
-        f"verdict cold ≤ {MOST_VERDICT} × blank": lambda one: one.ms("cold", "verdict_ms") <= MOST_VERDICT * first,
-        f"click's verdict ≤ blank + {MOST_CLICK_MS} ms": lambda one: (
-            one.ms("click", "verdict_ms") <= base + MOST_CLICK_MS
+    blank, plain = measurements[BLANK_PAGE], measurements[PLAIN_PAGE]
+    dashboard_pages = {
+        name: measured for name, measured in measurements.items() if name not in (BLANK_PAGE, PLAIN_PAGE)
+    }
+    first, base = blank.median_ms("cold", "verdict_ms"), blank.median_ms("click", "verdict_ms")
+    promise_checks = {
+        f"verdict cold ≤ {MAX_VERDICT_RATIO} × blank": lambda measured: (
+            measured.median_ms("cold", "verdict_ms") <= MAX_VERDICT_RATIO * first
         ),
-        "full cold ahead of plain": lambda one: one.ms("cold", "full_ms") < plain.ms("cold", "full_ms"),
-        "full second ahead of plain": lambda one: one.ms("second", "full_ms") < plain.ms("second", "full_ms"),
-        "full click ahead of plain": lambda one: one.ms("click", "full_ms") < plain.ms("click", "full_ms"),
-        f"cold ≤ {MOST_MB} MB": lambda one: one.mb <= MOST_MB,
+        f"click's verdict ≤ blank + {MAX_CLICK_OVERHEAD_MS} ms": lambda measured: (
+            measured.median_ms("click", "verdict_ms") <= base + MAX_CLICK_OVERHEAD_MS
+        ),
+        "full cold ahead of plain": lambda measured: (
+            measured.median_ms("cold", "full_ms") < plain.median_ms("cold", "full_ms")
+        ),
+        "full second ahead of plain": lambda measured: (
+            measured.median_ms("second", "full_ms") < plain.median_ms("second", "full_ms")
+        ),
+        "full click ahead of plain": lambda measured: (
+            measured.median_ms("click", "full_ms") < plain.median_ms("click", "full_ms")
+        ),
+        f"cold ≤ {MAX_MB} MB": lambda measured: measured.wire_mb <= MAX_MB,
     }
     lines = []
-    for promise, holds in kept.items():
-        broken = [name for name, one in desk.items() if not holds(one)]
+    for promise, holds in promise_checks.items():
+        broken_pages = [name for name, measured in dashboard_pages.items() if not holds(measured)]
         lines.append(
-            f"  {promise:34}{len(desk) - len(broken):3} of {len(desk)} pages"
-            + (f"; not {', '.join(broken)}" if broken else "")
+            f"  {promise:34}{len(dashboard_pages) - len(broken_pages):3} of {len(dashboard_pages)} pages"
+            + (f"; not {', '.join(broken_pages)}" if broken_pages else "")
         )
     return "\n".join(lines)
 
@@ -135,16 +156,16 @@ def main() -> None:
     runs = int(os.environ.get("RUNS") or 5)
     names = [name for name in (os.environ.get("PAGES") or "").split(",") if name] or standing.PAGES
     with ExitStack() as stack:
-        candidates = beside(stack)
-        desk = stack.enter_context(standing.run())
-        candidates += desk_pages(desk, names)
-        browser = stack.enter_context(standing.chromium())
-        found = rounds(browser, candidates, runs)
+        candidates = baseline_candidates(stack)
+        dashboard_url = stack.enter_context(standing.start_stack())
+        candidates += dashboard_candidates(dashboard_url, names)
+        browser = stack.enter_context(standing.launch_chromium())
+        measurements = run_rounds(browser, candidates, runs)
     print(
         f"\nMedians of {runs} runs in turn, headless Chromium, {os.cpu_count()} cores, night of {NIGHT}, servers warm."
     )
     print("verdict: the first line of the answer stands; full: charts and grids too. A click is one in the sidebar.\n")
-    print(table(found) + "\n\n" + promises(found) + "\n")
+    print(format_table(measurements) + "\n\n" + format_promises(measurements) + "\n")
 
 
 if __name__ == "__main__":

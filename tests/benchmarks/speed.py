@@ -11,23 +11,23 @@ from typing import Any
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from services.batches import ids as names
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.retry import Policy, retrying
+from services.batches import ids
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.retry import RetryPolicy, call_with_retry
 from services.pipeline.consolidator import Consolidator
 from services.pipeline.merge import merge_sql
-from services.pipeline.warehouse import BigQueryDoor
-from services.pipeline.worker.predictor import BaselinePredictor, Request
+from services.pipeline.warehouse import BigQueryWarehouse
+from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter
-from tests.benchmarks.cost import _at, _config, union_merge
+from tests.benchmarks.cost import _query_config, _timestamp_parameter, union_merge
 
 NIGHT = date(2025, 12, 29)
-AT_ONCE = 100
+CONCURRENCY = 100
 
 
 @dataclass(frozen=True)
-class Timed:
+class WriteTiming:
     """Wall seconds until all that lands has landed, and rows active then."""
 
     name: str
@@ -35,70 +35,75 @@ class Timed:
     rows: int
 
 
-def predictions(cloud: Cloud) -> dict[str, list[dict[str, Any]]]:
-    rows = catalog.run(cloud, "pipeline.eligible", game_date=NIGHT, minutes_needed=15.0).rows
-    made = {}
+def make_predictions(clients: Clients) -> dict[str, list[dict[str, Any]]]:
+    rows = query_catalog.run_query(clients, "pipeline.eligible", game_date=NIGHT, minutes_needed=15.0).rows
+    rows_by_player = {}
     for row in rows:
-        request = Request(NIGHT, row["player_lookup"], row["game_id"], row)
-        made[row["player_lookup"]] = list(BaselinePredictor().predict(request, cloud.now()))
-    return made
+        request = PredictionRequest(NIGHT, row["player_lookup"], row["game_id"], row)
+        rows_by_player[row["player_lookup"]] = list(BaselinePredictor().predict(request, clients.now()))
+    return rows_by_player
 
 
-def stage(cloud: Cloud, batch: str, made: dict[str, list[dict[str, Any]]], retry: Policy) -> None:
-    writer = StagingWriter(BigQueryDoor(cloud), retry)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda item: writer.write(batch, names.unit(item[0]), item[1]), made.items()))
+def stage_rows(
+    clients: Clients, batch: str, rows_by_player: dict[str, list[dict[str, Any]]], retry: RetryPolicy
+) -> None:
+    writer = StagingWriter(BigQueryWarehouse(clients), retry)
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        list(pool.map(lambda item: writer.write(batch, ids.work_unit_id(item[0]), item[1]), rows_by_player.items()))
 
 
-def direct(cloud: Cloud, scale: float) -> Timed:
+def time_direct_merge(clients: Clients, scale: float) -> WriteTiming:
     """Each worker loads its rows into a table of its own and MERGEs that, three retries from 5 s, as the handoff configures."""
-    made, batch = predictions(cloud), f"batch_{NIGHT}_111111"
-    retry = Policy(retries=3, base_s=5 * scale)
-    door = BigQueryDoor(cloud)
-    columns = {c.name: c.kind for c in door.columns()}
-    stage(cloud, batch, made, retry)
+    rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_111111"
+    retry = RetryPolicy(retries=3, base_backoff_s=5 * scale)
+    warehouse = BigQueryWarehouse(clients)
+    columns = {c.name: c.field_type for c in warehouse.get_columns()}
+    stage_rows(clients, batch, rows_by_player, retry)
 
     def merge(player: str) -> None:
-        source = names.staging_table(batch, names.unit(player))
-        sql = merge_sql(list(columns), columns, source, names.PREDICTIONS, NIGHT)
+        source = ids.staging_table(batch, ids.work_unit_id(player))
+        sql = merge_sql(list(columns), columns, source, ids.PREDICTIONS_TABLE, NIGHT)
         try:
-            retrying(
-                retry, lambda: cloud.bigquery.query(sql, _config([_at(cloud)]), job_retry=None).result(job_retry=None)
+            call_with_retry(
+                retry,
+                lambda: clients.bigquery.query(
+                    sql, _query_config([_timestamp_parameter(clients)]), job_retry=None
+                ).result(job_retry=None),
             )
         except GoogleAPICallError:
             return
 
-    return _timed("direct MERGE, 3 retries", cloud, lambda: _all(merge, made))
+    return _time_write("direct MERGE, 3 retries", clients, lambda: _for_each_player(merge, rows_by_player))
 
 
-def union(cloud: Cloud, scale: float) -> Timed:
-    made, batch = predictions(cloud), f"batch_{NIGHT}_222222"
-
-    def work() -> None:
-        stage(cloud, batch, made, Policy(base_s=5 * scale))
-        union_merge(cloud, batch, list(made), NIGHT)
-
-    return _timed("union of staging tables", cloud, work)
-
-
-def ours(cloud: Cloud, scale: float) -> Timed:
-    made, batch = predictions(cloud), f"batch_{NIGHT}_333333"
+def time_union_merge(clients: Clients, scale: float) -> WriteTiming:
+    rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_222222"
 
     def work() -> None:
-        stage(cloud, batch, made, Policy(base_s=5 * scale))
-        Consolidator(BigQueryDoor(cloud), "bench").consolidate(batch, NIGHT)
+        stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=5 * scale))
+        union_merge(clients, batch, list(rows_by_player), NIGHT)
 
-    return _timed("compact, one MERGE, verified, cleaned", cloud, work)
-
-
-def _all(work: Callable[[str], None], made: dict[str, list[dict[str, Any]]]) -> None:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(work, made))
+    return _time_write("union of staging tables", clients, work)
 
 
-def _timed(name: str, cloud: Cloud, work: Callable[[], None]) -> Timed:
-    began = time.monotonic()
+def time_compact_merge(clients: Clients, scale: float) -> WriteTiming:
+    rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_333333"
+
+    def work() -> None:
+        stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=5 * scale))
+        Consolidator(BigQueryWarehouse(clients), "bench").consolidate(batch, NIGHT)
+
+    return _time_write("compact, one MERGE, verified, cleaned", clients, work)
+
+
+def _for_each_player(work: Callable[[str], None], rows_by_player: dict[str, list[dict[str, Any]]]) -> None:
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        list(pool.map(work, rows_by_player))
+
+
+def _time_write(name: str, clients: Clients, work: Callable[[], None]) -> WriteTiming:
+    started = time.monotonic()
     work()
-    seconds = time.monotonic() - began
-    keys = BigQueryDoor(cloud).keys(names.PREDICTIONS, NIGHT)
-    return Timed(name, seconds, sum(sum(rows) for rows in keys.values()))
+    seconds = time.monotonic() - started
+    keys = BigQueryWarehouse(clients).read_keys(ids.PREDICTIONS_TABLE, NIGHT)
+    return WriteTiming(name, seconds, sum(sum(rows) for rows in keys.values()))

@@ -11,7 +11,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-PATIENCE_S = 120.0
+RENDER_TIMEOUT_S = 120.0
 
 
 @dataclass
@@ -21,70 +21,72 @@ class Viewer:
     socket: ClientConnection
     page: str
     query: str
-    drawn_ms: list[float] = field(default_factory=list)
+    render_ms: list[float] = field(default_factory=list)
     verdict: str = ""
     verdict_ms: float = 0.0
-    heard: int = 0
-    _asked: float = 0.0
-    _whole: bool = False
-    _beats: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _drawn: asyncio.Event = field(default_factory=asyncio.Event)
-    _listening: asyncio.Future[None] | None = None
+    bytes_received: int = 0
+    _requested_at: float = 0.0
+    _is_full_run: bool = False
+    _refresh_timers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _rendered: asyncio.Event = field(default_factory=asyncio.Event)
+    _listener: asyncio.Future[None] | None = None
 
-    async def look(self, fragment: str = "") -> None:
+    async def request_rerun(self, fragment: str = "") -> None:
         """Ask for the page, or for one of its fragments as the browser's timer does."""
-        told = BackMsg()
-        told.rerun_script.page_name, told.rerun_script.query_string = self.page, self.query
-        told.rerun_script.fragment_id, told.rerun_script.is_auto_rerun = fragment, bool(fragment)
+        message = BackMsg()
+        message.rerun_script.page_name, message.rerun_script.query_string = self.page, self.query
+        message.rerun_script.fragment_id, message.rerun_script.is_auto_rerun = fragment, bool(fragment)
         if not fragment:
-            self._asked, self.verdict = time.monotonic(), ""
-            self._drawn.clear()
-        await self.socket.send(told.SerializeToString())
+            self._requested_at, self.verdict = time.monotonic(), ""
+            self._rendered.clear()
+        await self.socket.send(message.SerializeToString())
 
     async def listen(self) -> None:
         """Follow what the server says for as long as the tab is open."""
         async for data in self.socket:
             if isinstance(data, bytes):
-                self.heard += len(data)
+                self.bytes_received += len(data)
                 message = ForwardMsg.FromString(data)
-                self._heard(message, str(message.WhichOneof("type")))
+                self._handle_message(message, str(message.WhichOneof("type")))
 
-    def _heard(self, message: ForwardMsg, kind: str) -> None:
+    def _handle_message(self, message: ForwardMsg, kind: str) -> None:
         if kind == "new_session":
-            self._whole = not message.metadata.run.fragment_ids
-            if self._whole:
-                self._forget_beats(*self._beats)
-                self._asked = self._asked or time.monotonic()
+            self._is_full_run = not message.metadata.run.fragment_ids
+            if self._is_full_run:
+                self._cancel_timers(*self._refresh_timers)
+                self._requested_at = self._requested_at or time.monotonic()
         elif kind == "auto_rerun":
-            told = message.auto_rerun
-            self._forget_beats(told.fragment_id)
-            self._beats[told.fragment_id] = asyncio.ensure_future(self._beat(told.fragment_id, told.interval))
+            auto_rerun = message.auto_rerun
+            self._cancel_timers(auto_rerun.fragment_id)
+            self._refresh_timers[auto_rerun.fragment_id] = asyncio.ensure_future(
+                self._refresh_periodically(auto_rerun.fragment_id, auto_rerun.interval)
+            )
         elif kind == "stop_auto_rerun":
-            self._forget_beats(*message.stop_auto_rerun.fragment_ids)
+            self._cancel_timers(*message.stop_auto_rerun.fragment_ids)
         elif kind == "delta" and not self.verdict:
-            words = message.delta.new_element.markdown.body
-            if words.startswith("## "):
-                self.verdict, self.verdict_ms = words, 1000 * (time.monotonic() - self._asked)
-        elif kind == "script_finished" and self._whole:
-            self.drawn_ms.append(1000 * (time.monotonic() - self._asked))
-            self._asked = 0.0
-            self._drawn.set()
+            heading = message.delta.new_element.markdown.body
+            if heading.startswith("## "):
+                self.verdict, self.verdict_ms = heading, 1000 * (time.monotonic() - self._requested_at)
+        elif kind == "script_finished" and self._is_full_run:
+            self.render_ms.append(1000 * (time.monotonic() - self._requested_at))
+            self._requested_at = 0.0
+            self._rendered.set()
 
-    async def _beat(self, fragment: str, every_s: float) -> None:
+    async def _refresh_periodically(self, fragment: str, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
-            await self.look(fragment)
+            await self.request_rerun(fragment)
 
-    def _forget_beats(self, *fragments: str) -> None:
+    def _cancel_timers(self, *fragments: str) -> None:
         for name in fragments:
-            if name in self._beats:
-                self._beats.pop(name).cancel()
+            if name in self._refresh_timers:
+                self._refresh_timers.pop(name).cancel()
 
-    async def drawn(self) -> None:
-        await asyncio.wait_for(self._drawn.wait(), PATIENCE_S)
+    async def wait_rendered(self) -> None:
+        await asyncio.wait_for(self._rendered.wait(), RENDER_TIMEOUT_S)
 
     async def close(self) -> None:
-        self._forget_beats(*self._beats)
+        self._cancel_timers(*self._refresh_timers)
         await self.socket.close()
 
 
@@ -96,6 +98,6 @@ async def open_viewer(address: str, page: str = "", query: str = "") -> Viewer:
         f"ws://{host}/_stcore/stream", origin=f"http://{host}", subprotocols=["streamlit"], max_size=None
     )
     viewer = Viewer(socket, page, query)
-    viewer._listening = asyncio.ensure_future(viewer.listen())
-    await viewer.look()
+    viewer._listener = asyncio.ensure_future(viewer.listen())
+    await viewer.request_rerun()
     return viewer

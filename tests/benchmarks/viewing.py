@@ -16,18 +16,18 @@ import requests
 
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.gcp.retry import Policy
+from services.gcp.retry import RetryPolicy
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.warehouse import BigQueryDoor
+from services.pipeline.warehouse import BigQueryWarehouse
 from services.sandbox.bigquery.billing_meter import MIB
 from tests.benchmarks import speed, standing
 from tests.benchmarks.viewers import Viewer, open_viewer
 
 NIGHT = date(2025, 12, 29)
 QUERY = f"date={NIGHT}"
-FIFTY, LONGEST_FRESH_S = 50, 130  # every cached answer is older than that many seconds then
-MOST_TOUR_MIB, MOST_LOG_READS = 40, 6
-FREE = {
+MANY_VIEWERS, MAX_CACHE_AGE_S = 50, 130  # every cached answer is older than that many seconds then
+MAX_TOUR_MIB, MAX_LOG_READS_PER_MIN = 40, 6
+FREE_METHODS = {
     "jobs": ("bigquery.JobService.listJobs", "bigquery.JobService.getJob"),
     "list": ("bigquery.TableService.listTables",),
     "get": ("bigquery.TableService.getTable",),
@@ -38,131 +38,150 @@ FREE = {
 
 
 @dataclass(frozen=True)
-class Cost:
+class UsageCost:
     """What the meter counted: queries, bytes billed, and calls by method."""
 
     queries: int
-    billed: int
+    bytes_billed: int
     calls: Mapping[str, int]
 
-    def since(self, before: Cost) -> Cost:
+    def since(self, before: UsageCost) -> UsageCost:
         calls = {name: count - before.calls.get(name, 0) for name, count in self.calls.items()}
-        return Cost(self.queries - before.queries, self.billed - before.billed, calls)
+        return UsageCost(self.queries - before.queries, self.bytes_billed - before.bytes_billed, calls)
 
-    def times(self, factor: float) -> Cost:
+    def scaled(self, factor: float) -> UsageCost:
         calls = {name: round(count * factor) for name, count in self.calls.items()}
-        return Cost(round(self.queries * factor), round(self.billed * factor), calls)
+        return UsageCost(round(self.queries * factor), round(self.bytes_billed * factor), calls)
 
-    def free(self, kind: str) -> int:
-        return sum(self.calls.get(name, 0) for name in FREE[kind])
+    def free_calls(self, kind: str) -> int:
+        return sum(self.calls.get(name, 0) for name in FREE_METHODS[kind])
 
     @property
-    def dear(self) -> tuple[int, int]:
-        return self.queries, self.billed
+    def billed_usage(self) -> tuple[int, int]:
+        return self.queries, self.bytes_billed
 
-    def row(self, name: str) -> str:
-        shown = "".join(f"{self.free(kind):7,}" for kind in FREE)
-        return f"  {name:34}{self.queries:8,}{self.billed / MIB:12,.0f}   {shown}"
-
-
-HEAD = f"  {'':34}{'queries':>8}{'MiB billed':>12}   " + "".join(f"{kind:>7}" for kind in FREE) + "   (free calls)"
+    def format_row(self, name: str) -> str:
+        free_columns = "".join(f"{self.free_calls(kind):7,}" for kind in FREE_METHODS)
+        return f"  {name:34}{self.queries:8,}{self.bytes_billed / MIB:12,.0f}   {free_columns}"
 
 
-def read(sandbox: str) -> Cost:
-    told = requests.get(f"{sandbox}/sandbox/meter", timeout=10).json()
-    return Cost(told["queries"], told["bytesBilled"], told["calls"])
+TABLE_HEADER = (
+    f"  {'':34}{'queries':>8}{'MiB billed':>12}   " + "".join(f"{kind:>7}" for kind in FREE_METHODS) + "   (free calls)"
+)
 
 
-async def quiet(sandbox: str, for_s: float = 1.5) -> Cost:
+def read_meter(sandbox: str) -> UsageCost:
+    meter = requests.get(f"{sandbox}/sandbox/meter", timeout=10).json()
+    return UsageCost(meter["queries"], meter["bytesBilled"], meter["calls"])
+
+
+async def wait_until_idle(sandbox: str, idle_s: float = 1.5) -> UsageCost:
     """The meter once nothing has been asked for a while: what is refreshed behind a page counts for that page."""
     while True:
-        before = read(sandbox)
-        await asyncio.sleep(for_s)
-        if (after := read(sandbox)) == before:
+        before = read_meter(sandbox)
+        await asyncio.sleep(idle_s)
+        if (after := read_meter(sandbox)) == before:
             return after
 
 
-async def tour(sandbox: str, desk: str, since: Cost | None = None) -> dict[str, Cost]:
+async def visit_every_page(sandbox: str, dashboard_url: str, since: UsageCost | None = None) -> dict[str, UsageCost]:
     """Each page once, as one who walks through all of them; the first page bears what was read `since` a reading before."""
-    costs, before = {}, since or read(sandbox)
+    costs, before = {}, since or read_meter(sandbox)
     for page in standing.PAGES:
-        viewer = await open_viewer(desk, "" if page == "overview" else page, QUERY)
-        await viewer.drawn()
-        after = await quiet(sandbox)
+        viewer = await open_viewer(dashboard_url, "" if page == "overview" else page, QUERY)
+        await viewer.wait_rendered()
+        after = await wait_until_idle(sandbox)
         costs[page], before = after.since(before), after
         await viewer.close()
     return costs
 
 
-async def watched(sandbox: str, desk: str, viewers: int, minutes: float) -> Cost:
+async def measure_viewers(sandbox: str, dashboard_url: str, viewers: int, minutes: float) -> UsageCost:
     """What an hour of the overview costs, measured over some minutes after everybody has it open."""
     # The gate lets one person have 40 tabs; who nobody signs in is told apart by the name they came under.
-    doors = (desk, desk.replace("127.0.0.1", "localhost"))
-    tabs: list[Viewer] = [await open_viewer(doors[i % 2], "", QUERY) for i in range(viewers)]
+    hosts = (dashboard_url, dashboard_url.replace("127.0.0.1", "localhost"))
+    tabs: list[Viewer] = [await open_viewer(hosts[i % 2], "", QUERY) for i in range(viewers)]
     for tab in tabs:
-        await tab.drawn()
-    before = await quiet(sandbox, 0.5)
+        await tab.wait_rendered()
+    before = await wait_until_idle(sandbox, 0.5)
     await asyncio.sleep(60 * minutes)
-    cost = read(sandbox).since(before)
+    cost = read_meter(sandbox).since(before)
     for tab in tabs:
         await tab.close()
-    return cost.times(60 / minutes)
+    return cost.scaled(60 / minutes)
 
 
-def change(sandbox: str) -> int:
+def write_one_batch(sandbox: str) -> int:
     """One batch of the night as the write path writes it; its rows."""
-    cloud = connect(Settings.from_env({"SANDBOX_URL": sandbox}))
-    made = dict(sorted(speed.predictions(cloud).items())[:3])
+    clients = connect(Settings.from_env({"SANDBOX_URL": sandbox}))
+    rows_by_player = dict(sorted(speed.make_predictions(clients).items())[:3])
     batch = f"batch_{NIGHT}_555555"
-    speed.stage(cloud, batch, made, Policy(base_s=0.5))
-    Consolidator(BigQueryDoor(cloud), "bench").consolidate(batch, NIGHT)
-    return sum(map(len, made.values()))
+    speed.stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=0.5))
+    Consolidator(BigQueryWarehouse(clients), "bench").consolidate(batch, NIGHT)
+    return sum(map(len, rows_by_player.values()))
 
 
-def total(costs: Sequence[Cost]) -> Cost:
+def sum_costs(costs: Sequence[UsageCost]) -> UsageCost:
     names = {name for cost in costs for name in cost.calls}
     calls = {name: sum(cost.calls.get(name, 0) for cost in costs) for name in names}
-    return Cost(sum(cost.queries for cost in costs), sum(cost.billed for cost in costs), calls)
+    return UsageCost(sum(cost.queries for cost in costs), sum(cost.bytes_billed for cost in costs), calls)
 
 
-def show(title: str, costs: Mapping[str, Cost]) -> Cost:
-    print(f"\n{title}\n{HEAD}")
+def print_costs(title: str, costs: Mapping[str, UsageCost]) -> UsageCost:
+    print(f"\n{title}\n{TABLE_HEADER}")
     for page, cost in costs.items():
-        print(cost.row(page))
-    summed = total(list(costs.values()))
-    print(summed.row("all pages"), flush=True)
-    return summed
+        print(cost.format_row(page))
+    total_cost = sum_costs(list(costs.values()))
+    print(total_cost.format_row("all pages"), flush=True)
+    return total_cost
 
 
-def verdict(kept: bool, promise: str, numbers: str) -> None:
-    print(f"  {'kept' if kept else 'BROKEN':8}{promise:52}{numbers}")
+def print_promise(is_met: bool, promise: str, numbers: str) -> None:
+    print(f"  {'kept' if is_met else 'BROKEN':8}{promise:52}{numbers}")
 
 
-async def measure(sandbox: str, desk: str, minutes: float, since: Cost) -> None:
-    cold = show("A cold tour of all pages, the first with what a start reads ahead", await tour(sandbox, desk, since))
-    await asyncio.sleep(LONGEST_FRESH_S)
-    again = show(f"The same tour {LONGEST_FRESH_S} s later, nothing changed", await tour(sandbox, desk))
-    print(f"\nAn hour of the overview ({minutes:g} min measured, × {60 / minutes:g})\n{HEAD}", flush=True)
-    one = await watched(sandbox, desk, 1, minutes)
-    print(one.row("1 viewer"), flush=True)
-    many = await watched(sandbox, desk, FIFTY, minutes)
-    print(many.row(f"{FIFTY} viewers"), flush=True)
-    rows = await asyncio.to_thread(partial(change, sandbox))
-    await quiet(sandbox)
-    changed = show(f"The tour after one batch of {rows} rows was written", await tour(sandbox, desk))
-    print("\nPromises")
-    verdict(cold.billed <= MOST_TOUR_MIB * MIB, f"a cold tour ≤ {MOST_TOUR_MIB} MiB", f"{cold.billed / MIB:,.0f} MiB")
-    verdict(
-        again.dear == (0, 0),
-        "what has not changed costs nothing",
-        f"{again.queries} queries, {again.billed / MIB:,.0f} MiB",
+async def measure(sandbox: str, dashboard_url: str, minutes: float, since: UsageCost) -> None:
+    cold = print_costs(
+        "A cold tour of all pages, the first with what a start reads ahead",
+        await visit_every_page(sandbox, dashboard_url, since),
     )
-    ratio = f"{many.queries} queries beside {one.queries}, {many.billed / MIB:,.0f} MiB beside {one.billed / MIB:,.0f}"
-    verdict(many.dear == one.dear, f"{FIFTY} viewers cost what one costs", ratio)
-    reads = max(one.free("logs"), many.free("logs")) / 60
-    verdict(reads <= MOST_LOG_READS, f"log reads ≤ {MOST_LOG_READS} a minute", f"{reads:.1f} a minute")
-    verdict(
-        changed.billed <= cold.billed, "a change costs no more than a cold tour", f"{changed.billed / MIB:,.0f} MiB\n"
+    await asyncio.sleep(MAX_CACHE_AGE_S)
+    repeated = print_costs(
+        f"The same tour {MAX_CACHE_AGE_S} s later, nothing changed", await visit_every_page(sandbox, dashboard_url)
+    )
+    print(f"\nAn hour of the overview ({minutes:g} min measured, × {60 / minutes:g})\n{TABLE_HEADER}", flush=True)
+    single_viewer = await measure_viewers(sandbox, dashboard_url, 1, minutes)
+    print(single_viewer.format_row("1 viewer"), flush=True)
+    many_viewers = await measure_viewers(sandbox, dashboard_url, MANY_VIEWERS, minutes)
+    print(many_viewers.format_row(f"{MANY_VIEWERS} viewers"), flush=True)
+    rows = await asyncio.to_thread(partial(write_one_batch, sandbox))
+    await wait_until_idle(sandbox)
+    changed = print_costs(
+        f"The tour after one batch of {rows} rows was written", await visit_every_page(sandbox, dashboard_url)
+    )
+    print("\nPromises")
+    print_promise(
+        cold.bytes_billed <= MAX_TOUR_MIB * MIB,
+        f"a cold tour ≤ {MAX_TOUR_MIB} MiB",
+        f"{cold.bytes_billed / MIB:,.0f} MiB",
+    )
+    print_promise(
+        repeated.billed_usage == (0, 0),
+        "what has not changed costs nothing",
+        f"{repeated.queries} queries, {repeated.bytes_billed / MIB:,.0f} MiB",
+    )
+    ratio = f"{many_viewers.queries} queries beside {single_viewer.queries}, {many_viewers.bytes_billed / MIB:,.0f} MiB beside {single_viewer.bytes_billed / MIB:,.0f}"
+    print_promise(
+        many_viewers.billed_usage == single_viewer.billed_usage, f"{MANY_VIEWERS} viewers cost what one costs", ratio
+    )
+    reads = max(single_viewer.free_calls("logs"), many_viewers.free_calls("logs")) / 60
+    print_promise(
+        reads <= MAX_LOG_READS_PER_MIN, f"log reads ≤ {MAX_LOG_READS_PER_MIN} a minute", f"{reads:.1f} a minute"
+    )
+    print_promise(
+        changed.bytes_billed <= cold.bytes_billed,
+        "a change costs no more than a cold tour",
+        f"{changed.bytes_billed / MIB:,.0f} MiB\n",
     )
 
 
@@ -171,10 +190,10 @@ def main() -> None:
     print(
         f"\nThe night of {NIGHT}; bytes by the sandbox's meter (10 MiB a table and query at least); dashboard by `app.server`."
     )
-    with standing.sandbox() as sandbox:
-        before = read(sandbox)
-        with standing.dashboard(sandbox) as (desk, _):
-            asyncio.run(measure(sandbox, desk, minutes, before))
+    with standing.start_sandbox_process() as sandbox:
+        before = read_meter(sandbox)
+        with standing.start_dashboard(sandbox) as (dashboard_url, _):
+            asyncio.run(measure(sandbox, dashboard_url, minutes, before))
 
 
 if __name__ == "__main__":

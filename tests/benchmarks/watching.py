@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-WATCH = """
+TIMER_SCRIPT = """
 (() => {
   const seen = window.__seen = {from: 0, before: null, path: null, verdict: null, full: null, settled: false};
   const all = name => [...document.querySelectorAll(`[data-testid=${name}]`)]
@@ -43,11 +43,11 @@ WATCH = """
   };
 })();
 """
-PATIENCE_MS = 60_000
+PAGE_TIMEOUT_MS = 60_000
 
 
 @dataclass(frozen=True)
-class Seen:
+class PageTiming:
     """Milliseconds to the answer and to the full page; bytes over HTTP, and those of the socket before compression."""
 
     verdict_ms: float
@@ -56,49 +56,49 @@ class Seen:
     socket: int = 0
 
 
-def open_page(context: Any, address: str) -> tuple[Any, Seen]:
+def open_page(context: Any, address: str) -> tuple[Any, PageTiming]:
     """Open an address in a new tab and wait until all of it stands."""
     page = context.new_page()
-    counted = _count(context, page)
-    page.add_init_script(WATCH)
+    byte_counts = _count_bytes(context, page)
+    page.add_init_script(TIMER_SCRIPT)
     page.goto(address, wait_until="commit")
-    seen = _settled(page)
-    return page, Seen(seen.verdict_ms, seen.full_ms, counted["wire"], counted["socket"])
+    timing = _wait_settled(page)
+    return page, PageTiming(timing.verdict_ms, timing.full_ms, byte_counts["wire"], byte_counts["socket"])
 
 
-def click(page: Any, path: str) -> Seen:
+def click(page: Any, path: str) -> PageTiming:
     """Click a page in the sidebar and wait until all of it stands."""
     page.wait_for_function(
         "path => [...document.querySelectorAll('[data-testid=stSidebarNav] a')].some(a => new URL(a.href).pathname === path)",
         arg=path,
-        timeout=PATIENCE_MS,
+        timeout=PAGE_TIMEOUT_MS,
     )
     page.evaluate("path => window.__click(path)", path)
-    return _settled(page)
+    return _wait_settled(page)
 
 
-def _settled(page: Any) -> Seen:
+def _wait_settled(page: Any) -> PageTiming:
     from playwright.sync_api import TimeoutError as Late
 
     try:
-        page.wait_for_function("() => window.__seen && window.__seen.settled", timeout=PATIENCE_MS, polling=100)
+        page.wait_for_function("() => window.__seen && window.__seen.settled", timeout=PAGE_TIMEOUT_MS, polling=100)
     except Late:
         raise RuntimeError(f"{page.url} never stood still: {page.evaluate('window.__why()')}") from None
-    seen = page.evaluate("window.__seen")
-    return Seen(seen["verdict"] - seen["from"], seen["full"] - seen["from"])
+    timing = page.evaluate("window.__seen")
+    return PageTiming(timing["verdict"] - timing["from"], timing["full"] - timing["from"])
 
 
-def _count(context: Any, page: Any) -> dict[str, int]:
-    counted = {"wire": 0, "socket": 0}
+def _count_bytes(context: Any, page: Any) -> dict[str, int]:
+    byte_counts = {"wire": 0, "socket": 0}
     protocol = context.new_cdp_session(page)
     protocol.send("Network.enable")
 
-    def arrived(event: dict[str, Any]) -> None:
-        counted["wire"] += int(event["encodedDataLength"])
+    def on_loading_finished(event: dict[str, Any]) -> None:
+        byte_counts["wire"] += int(event["encodedDataLength"])
 
-    def told(event: dict[str, Any]) -> None:
-        counted["socket"] += len(event["response"]["payloadData"]) * 3 // 4
+    def on_websocket_frame(event: dict[str, Any]) -> None:
+        byte_counts["socket"] += len(event["response"]["payloadData"]) * 3 // 4
 
-    protocol.on("Network.loadingFinished", arrived)
-    protocol.on("Network.webSocketFrameReceived", told)
-    return counted
+    protocol.on("Network.loadingFinished", on_loading_finished)
+    protocol.on("Network.webSocketFrameReceived", on_websocket_frame)
+    return byte_counts

@@ -18,7 +18,7 @@ from services.actions.log_reader import Action
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-ARGS = [
+CHROMIUM_ARGS = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -28,17 +28,17 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-STARTS_WITHIN_S = 60
+STARTUP_TIMEOUT_S = 60
 
 
 @pytest.fixture(scope="session")
-def dashboard(shared_sandbox: Any) -> Iterator[str]:
+def dashboard_url(shared_sandbox: Any) -> Iterator[str]:
     """The address of a dashboard started as the Makefile starts it, against the session's sandbox."""
-    port = _free_port()
-    env = {**os.environ, "SANDBOX_URL": shared_sandbox.address, "DASHBOARD_PORT": str(port)}
+    port = free_port()
+    env = {**os.environ, "SANDBOX_URL": shared_sandbox.url, "DASHBOARD_PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
+        wait_for_server(f"http://127.0.0.1:{port}/_stcore/health", process)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
@@ -55,42 +55,42 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
         yield chromium
         chromium.close()
 
 
 @pytest.fixture(scope="session")
-def pictures() -> Path:
+def screenshots_dir() -> Path:
     """Where screenshots go: looked at by people, ignored by git."""
     folder = ROOT / "artifacts"
     folder.mkdir(exist_ok=True)
     return folder
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_S
+def wait_for_server(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + STARTUP_TIMEOUT_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if requests.get(address, timeout=2).ok:
                 return
         except requests.RequestException:
             time.sleep(0.2)
-    raise RuntimeError(f"The dashboard did not start within {STARTS_WITHIN_S} s (exit code {process.poll()}).")
+    raise RuntimeError(f"The dashboard did not start within {STARTUP_TIMEOUT_S} s (exit code {process.poll()}).")
 
 
-def told_ended(told: Callable[[], list[Action]], count: int = 1) -> list[Action]:
+def wait_for_outcomes(read_actions: Callable[[], list[Action]], count: int = 1) -> list[Action]:
     """What `told` gives once `count` of its actions have an outcome, which is recorded a moment after its rows can be seen."""
-    until = time.monotonic() + 40
-    while time.monotonic() < until:
-        found = told()
-        if sum(action.ended is not None for action in found) >= count:
-            return found
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        actions = read_actions()
+        if sum(action.ended_at is not None for action in actions) >= count:
+            return actions
         time.sleep(0.3)
-    raise AssertionError(f"no {count} outcomes: {told()}")
+    raise AssertionError(f"no {count} outcomes: {read_actions()}")

@@ -11,45 +11,45 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-WIDE, NARROW = {"width": 1440, "height": 1000}, {"width": 800, "height": 1000}
-PATIENCE_MS = 60_000
+DESKTOP_VIEWPORT, TABLET_VIEWPORT = {"width": 1440, "height": 1000}, {"width": 800, "height": 1000}
+PAGE_TIMEOUT_MS = 60_000
 
 
-@pytest.fixture(params=[("light", WIDE), ("dark", NARROW)], ids=["light, 1440 px", "dark, 800 px"])
+@pytest.fixture(params=[("light", DESKTOP_VIEWPORT), ("dark", TABLET_VIEWPORT)], ids=["light, 1440 px", "dark, 800 px"])
 def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
     scheme, size = request.param
     context = browser.new_context(color_scheme=scheme, viewport=size)
     page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(PAGE_TIMEOUT_MS)
     page.scheme, page.faults = scheme, []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     yield page
     context.close()
 
 
-def show(page: Any, address: str) -> Any:
+def open_and_settle(page: Any, address: str) -> Any:
     """Open a page and wait until its answer stands and nothing is running."""
     page.goto(address)
     main = page.get_by_test_id("stMain")
-    expect(main.locator("h2, h3").first).to_be_visible(timeout=PATIENCE_MS)
-    settle(page)
+    expect(main.locator("h2, h3").first).to_be_visible(timeout=PAGE_TIMEOUT_MS)
+    wait_until_idle(page)
     return main
 
 
-def settle(page: Any) -> None:
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PATIENCE_MS)
+def wait_until_idle(page: Any) -> None:
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=PAGE_TIMEOUT_MS)
     page.wait_for_timeout(1200)  # grids and charts draw after the script has ended
 
 
-def keep(page: Any, pictures: Any, name: str) -> None:
+def save_screenshot(page: Any, directory: Any, name: str) -> None:
     """A screenshot of the whole page, for people."""
     height = page.get_by_test_id("stMainBlockContainer").evaluate("block => block.scrollHeight")
     page.set_viewport_size({"width": page.viewport_size["width"], "height": max(700, min(2400, height + 24))})
     page.wait_for_timeout(600)
-    page.screenshot(path=pictures / f"{name}-{page.scheme}.png")
+    page.screenshot(path=directory / f"{name}-{page.scheme}.png")
 
 
-def cut_off(page: Any) -> list[str]:
+def find_truncated_text(page: Any) -> list[str]:
     """Texts that are wider than the place they were given."""
     return page.evaluate(
         """() => [...document.querySelectorAll(
@@ -60,65 +60,65 @@ def cut_off(page: Any) -> list[str]:
     )
 
 
-def test_the_overview_shows_the_loss_and_its_denominators(page, dashboard, pictures):
-    main = show(page, f"{dashboard}/?date=2025-12-29")
+def test_the_overview_shows_the_missing_players_and_the_denominators(page, dashboard_url, screenshots_dir):
+    main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-29")
     expect(main.get_by_role("heading", level=2)).to_contain_text("90 of 158")
     for figure in ("43.0 %", "68 of 158 eligible", "19.3 %", "68 of 352 in context", "1,700", "of 3,950 generated"):
         expect(main.get_by_text(figure, exact=True)).to_be_visible()
     expect(main.locator(".rows").get_by_text("90 lost here")).to_be_visible()
-    assert cut_off(page) == []
-    keep(page, pictures, "overview")
+    assert find_truncated_text(page) == []
+    save_screenshot(page, screenshots_dir, "overview")
     assert page.faults == []
 
 
-def test_the_overview_also_answers_under_its_own_name(page, dashboard):
-    main = show(page, f"{dashboard}/overview?date=2025-12-29")
+def test_the_overview_is_also_served_under_its_own_path(page, dashboard_url):
+    main = open_and_settle(page, f"{dashboard_url}/overview?date=2025-12-29")
     expect(main.get_by_role("heading", level=2)).to_contain_text("90 of 158")
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
-def test_a_signal_leads_to_its_evidence_on_the_same_night(page, dashboard):
-    main = show(page, f"{dashboard}/?date=2025-12-21")
+def test_a_health_check_links_to_its_page_on_the_same_date(page, dashboard_url):
+    main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-21")
     main.get_by_role("link", name="DML errors").click()
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-21"))
     expect(page.get_by_test_id("stMain").get_by_text("Sun 21 Dec 2025").first).to_be_visible()
 
 
-def test_the_menu_keeps_the_night(page, dashboard):
-    show(page, f"{dashboard}/?date=2025-12-21")
+def test_the_menu_keeps_the_game_date(page, dashboard_url):
+    open_and_settle(page, f"{dashboard_url}/?date=2025-12-21")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
     expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-21"))
 
 
-def test_the_coverage_page_draws_the_nights_and_the_thresholds(page, dashboard, pictures):
-    main = show(page, f"{dashboard}/coverage?date=2025-12-29")
+def test_the_coverage_page_draws_all_dates_and_the_thresholds(page, dashboard_url, screenshots_dir):
+    main = open_and_settle(page, f"{dashboard_url}/coverage?date=2025-12-29")
     chart = main.locator(".nights")
-    for words in ("warning 95 %", "critical 85 %", "no games"):
-        expect(chart.get_by_text(words).first).to_be_visible()
-    assert cut_off(page) == []
-    keep(page, pictures, "coverage")
+    for label in ("warning 95 %", "critical 85 %", "no games"):
+        expect(chart.get_by_text(label).first).to_be_visible()
+    assert find_truncated_text(page) == []
+    save_screenshot(page, screenshots_dir, "coverage")
     assert page.faults == []
 
 
-def test_the_missing_players_sum_up_and_can_be_downloaded(page, dashboard, pictures):
-    main = show(page, f"{dashboard}/missing_players?date=2025-12-29")
+def test_the_missing_players_add_up_and_can_be_downloaded(page, dashboard_url, screenshots_dir):
+    main = open_and_settle(page, f"{dashboard_url}/missing_players?date=2025-12-29")
     expect(
         main.get_by_text("158 expected = 68 active + 90 generated but rejected on write + 0 unexplained")
     ).to_be_visible()
     expect(main.get_by_test_id("stDataFrame").first).to_be_visible()
-    with page.expect_download(timeout=PATIENCE_MS) as arriving:
+    with page.expect_download(timeout=PAGE_TIMEOUT_MS) as download:
         main.get_by_role("button", name=re.compile("CSV, 105 rows")).click()
-    lines = arriving.value.path().read_text(encoding="utf-8-sig").splitlines()
+    lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 106
     assert lines[0].startswith("player,team,against,lost at,why,evidence,repair")
-    assert cut_off(page) == []
-    keep(page, pictures, "missing_players")
+    assert find_truncated_text(page) == []
+    save_screenshot(page, screenshots_dir, "missing_players")
     assert page.faults == []
 
 
 @pytest.mark.parametrize("name", ["dml_errors", "staging_tables", "concurrency"])
-def test_the_other_pages_stand_without_cut_off_text(page, dashboard, pictures, name):
-    show(page, f"{dashboard}/{name}?date=2025-12-29")
-    assert cut_off(page) == []
-    keep(page, pictures, name)
+def test_the_other_pages_render_without_truncated_text(page, dashboard_url, screenshots_dir, name):
+    open_and_settle(page, f"{dashboard_url}/{name}?date=2025-12-29")
+    assert find_truncated_text(page) == []
+    save_screenshot(page, screenshots_dir, name)
     assert page.faults == []

@@ -14,91 +14,95 @@ from typing import Any
 
 import pytest
 
-from services.actions.executor import run_action
-from services.actions.log_reader import Action, State, read_log
-from services.actions.verb import Deed, Verb
-from services.aliases.edits import Do, Edit, as_args
-from services.aliases.save import EDIT
+from services.actions.executor import execute
+from services.actions.log_reader import Action, ActionState, read_action_log
+from services.actions.verb import ActionContext, ActionType
+from services.aliases.edits import Edit, EditKind, to_params
+from services.aliases.save import EDIT_ALIASES
 from services.auth.roles import Actor, Role
-from services.core.clock import RunningClock
+from services.core.clock import OffsetClock
 from services.core.settings import Settings
-from services.gcp.clients import Cloud, connect
-from services.sandbox.bigquery.job_server import Speed
-from services.sandbox.scenarios.build import build
-from services.sandbox.server import NIGHT_STARTS, Sandbox, start_sandbox
-from tests.actions.pipeline import own_coordinator
-from tests.browser.conftest import ROOT, _free_port, _wait_for, told_ended
+from services.gcp.clients import Clients, connect
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
+from services.sandbox.server import SCENARIO_START, Sandbox, start_sandbox
+from tests.actions.pipeline import coordinator_server
+from tests.browser.conftest import ROOT, free_port, wait_for_outcomes, wait_for_server
 
 pytestmark = pytest.mark.browser
-PATIENCE_MS = 30_000
+PAGE_TIMEOUT_MS = 30_000
 
 
-class LeapingClock:
+class AdjustableClock:
     """Real time that can be moved on, for what happens only after a minute of silence."""
 
     def __init__(self) -> None:
-        self._clock, self.ahead = RunningClock.set_to(NIGHT_STARTS), timedelta(0)
+        self._clock, self.offset = OffsetClock.starting_at(SCENARIO_START), timedelta(0)
 
     def now(self) -> datetime:
-        return self._clock.now() + self.ahead
+        return self._clock.now() + self.offset
 
 
 @dataclass
-class Place:
+class Environment:
     """A sandbox, its coordinator, and as many dashboards as are started."""
 
     sandbox: Sandbox
-    clock: LeapingClock
+    clock: AdjustableClock
     coordinator: str
-    running: dict[str, subprocess.Popen[bytes]]
+    processes: dict[str, subprocess.Popen[bytes]]
 
-    def dashboard(self) -> str:
-        address = f"http://127.0.0.1:{_free_port()}"
+    def start_dashboard(self) -> str:
+        address = f"http://127.0.0.1:{free_port()}"
         port = address.rpartition(":")[2]
-        env = {**os.environ, "SANDBOX_URL": self.sandbox.address, "COORDINATOR_URL": self.coordinator}
+        env = {**os.environ, "SANDBOX_URL": self.sandbox.url, "COORDINATOR_URL": self.coordinator}
         command = [sys.executable, "-m", "app.server"]
-        self.running[address] = subprocess.Popen(command, cwd=ROOT, env={**env, "DASHBOARD_PORT": port})
-        _wait_for(f"{address}/_stcore/health", self.running[address])
+        self.processes[address] = subprocess.Popen(command, cwd=ROOT, env={**env, "DASHBOARD_PORT": port})
+        wait_for_server(f"{address}/_stcore/health", self.processes[address])
         return address
 
     def kill(self, address: str) -> None:
-        self.running[address].kill()
-        self.running[address].wait(timeout=20)
+        self.processes[address].kill()
+        self.processes[address].wait(timeout=20)
 
     @property
-    def cloud(self) -> Cloud:
-        return connect(Settings.from_env({"SANDBOX_URL": self.sandbox.address}))
+    def cloud(self) -> Clients:
+        return connect(Settings.from_env({"SANDBOX_URL": self.sandbox.url}))
 
-    def changes(self) -> int:
+    def count_changes(self) -> int:
         """How often the worker service has been changed."""
-        return next(int(s["generation"]) for n, s in self.sandbox.world.run.services.items() if n.endswith("-worker"))
+        return next(
+            int(s["generation"]) for n, s in self.sandbox.state.cloud_run.services.items() if n.endswith("-worker")
+        )
 
-    def log(self, since: datetime) -> list[Action]:
-        return [a for a in read_log(self.cloud, since, since + timedelta(days=1)).actions if a.begun >= since]
+    def read_actions(self, since: datetime) -> list[Action]:
+        return [
+            a for a in read_action_log(self.cloud, since, since + timedelta(days=1)).actions if a.started_at >= since
+        ]
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    clock = LeapingClock()
-    sandbox = start_sandbox(build(), speed=Speed(scale=0.02), clock=clock)
-    with own_coordinator(sandbox) as coordinator:
-        place = Place(sandbox, clock, coordinator, {})
-        yield place
-        for process in place.running.values():
+def environment() -> Iterator[Environment]:
+    clock = AdjustableClock()
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.02), clock=clock)
+    with coordinator_server(sandbox) as coordinator:
+        environment = Environment(sandbox, clock, coordinator, {})
+        yield environment
+        for process in environment.processes.values():
             process.terminate()
             process.wait(timeout=20)
     sandbox.stop()
 
 
 @pytest.fixture(scope="module")
-def desk(place: Place) -> str:
-    return place.dashboard()
+def module_dashboard_url(environment: Environment) -> str:
+    return environment.start_dashboard()
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(PAGE_TIMEOUT_MS)
     yield page
     page.close()
 
@@ -112,68 +116,70 @@ def open_plan(page: Any, address: str, path: str, button: str) -> Any:
     return confirm
 
 
-def ended(place: Place, since: datetime, count: int = 1) -> list[Action]:
+def wait_for_actions(environment: Environment, since: datetime, count: int = 1) -> list[Action]:
     """The actions since an instant, once `count` of them have an outcome."""
-    return told_ended(lambda: place.log(since), count)
+    return wait_for_outcomes(lambda: environment.read_actions(since), count)
 
 
-def focused(page: Any) -> str:
+def focused_button(page: Any) -> str:
     """The button that Enter would press."""
     return str(page.evaluate("(at => at.tagName === 'BUTTON' ? at.innerText : '')(document.activeElement)")).strip()
 
 
-def tab_to(page: Any, words: str, most: int = 60) -> None:
+def tab_to(page: Any, label: str, max_tabs: int = 60) -> None:
     """Press Tab until the focus is on the words."""
-    for _ in range(most):
+    for _ in range(max_tabs):
         page.keyboard.press("Tab")
-        if words in focused(page):
+        if label in focused_button(page):
             return
-    raise AssertionError(f"“{words}” is not reached by {most} tabs; the focus is on “{focused(page)}”")
+    raise AssertionError(f"“{label}” is not reached by {max_tabs} tabs; the focus is on “{focused_button(page)}”")
 
 
-def test_the_repair_is_reached_planned_and_left_by_keyboard_alone(place, desk, page):
-    since, verb = place.clock.now(), "Re-run 90 lost players"
-    page.goto(f"{desk}/?date=2025-12-29")
-    page.get_by_role("button", name=verb).wait_for()
-    tab_to(page, verb)
+def test_the_repair_can_be_planned_and_cancelled_by_keyboard_alone(environment, module_dashboard_url, page):
+    since, button_label = environment.clock.now(), "Re-run 90 lost players"
+    page.goto(f"{module_dashboard_url}/?date=2025-12-29")
+    page.get_by_role("button", name=button_label).wait_for()
+    tab_to(page, button_label)
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("7 checks, 0 stop it").wait_for()
     tab_to(page, "Cancel")
-    tab_to(page, f"{verb} of Mon 29 Dec 2025", most=2)
+    tab_to(page, f"{button_label} of Mon 29 Dec 2025", max_tabs=2)
     assert dialog.get_by_test_id("stBaseButton-primary").is_enabled()
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
-    assert place.log(since) == []
+    assert environment.read_actions(since) == []
 
 
-def nothing_until(gate: Event) -> Verb:
+def blocked_edit(gate: Event) -> ActionType:
     """An edit of aliases that is under way until the gate opens, and then has changed nothing."""
 
-    def wait(_: Deed) -> dict[str, Any]:
+    def wait_for_gate(_: ActionContext) -> dict[str, Any]:
         gate.wait(120)
         return {}
 
-    return replace(EDIT, effect=wait)
+    return replace(EDIT_ALIASES, apply=wait_for_gate)
 
 
-def test_what_is_half_typed_in_a_plan_stays_when_another_action_ends(place, desk, page):
-    gate, since = Event(), place.clock.now()
-    verb, other = nothing_until(gate), Actor("somebody else", Role.OPERATOR)
-    plan = verb.plan(place.cloud, as_args([Edit(Do.DEACTIVATE, "herbjones", "herbertjones")]))
-    act = Thread(target=run_action, args=(place.cloud, other, verb, plan, "to be seen elsewhere"))
-    act.start()
+def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environment, module_dashboard_url, page):
+    gate, since = Event(), environment.clock.now()
+    action_type, other_actor = blocked_edit(gate), Actor("somebody else", Role.OPERATOR)
+    plan = action_type.plan(environment.cloud, to_params([Edit(EditKind.DEACTIVATE, "herbjones", "herbertjones")]))
+    worker_thread = Thread(
+        target=execute, args=(environment.cloud, other_actor, action_type, plan, "to be seen elsewhere")
+    )
+    worker_thread.start()
     try:
-        while not place.log(since):
+        while not environment.read_actions(since):
             time.sleep(0.2)
-        page.goto(f"{desk}/?date=2025-12-29")
+        page.goto(f"{module_dashboard_url}/?date=2025-12-29")
         # A page whose log took longer than it waits shows the older one, and looks again after half a minute.
-        page.get_by_text("somebody else").first.wait_for(timeout=2 * PATIENCE_MS)
+        page.get_by_text("somebody else").first.wait_for(timeout=2 * PAGE_TIMEOUT_MS)
         page.get_by_role("button", name="Re-run 90 lost players").click()
         field = page.get_by_role("dialog").get_by_role("textbox", name="Reason (optional)")
         field.press_sequentially("half a ")
         gate.set()
-        ended(place, since)
+        wait_for_actions(environment, since)
         page.wait_for_timeout(4000)  # the strip has looked twice since
         page.keyboard.type("reason")  # the focus has stayed as well
         assert field.input_value() == "half a reason"
@@ -181,106 +187,111 @@ def test_what_is_half_typed_in_a_plan_stays_when_another_action_ends(place, desk
         page.get_by_role("dialog").wait_for(state="detached")
     finally:
         gate.set()
-        act.join()
-    assert [action.state for action in place.log(since)] == [State.FAILED]
+        worker_thread.join()
+    assert [action.state for action in environment.read_actions(since)] == [ActionState.FAILED]
 
 
-def test_29_december_from_red_to_158_of_158_with_its_entry_in_the_log(place, desk, page, pictures):
-    began = time.monotonic()
-    page.goto(f"{desk}/?date=2025-12-29")
+def test_29_december_is_repaired_from_68_to_158_players_and_logged(
+    environment, module_dashboard_url, page, screenshots_dir
+):
+    started = time.monotonic()
+    page.goto(f"{module_dashboard_url}/?date=2025-12-29")
     page.get_by_text("90 of 158 players are missing").wait_for()
-    confirm = open_plan(page, desk, "?date=2025-12-29", "Re-run 90 lost players")
+    confirm = open_plan(page, module_dashboard_url, "?date=2025-12-29", "Re-run 90 lost players")
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("7 checks, 0 stop it").wait_for()
     page.wait_for_timeout(800)
-    page.screenshot(path=pictures / "plan.png")
+    page.screenshot(path=screenshots_dir / "plan.png")
     confirm.click()
     page.get_by_text("players answered").first.wait_for()
-    page.screenshot(path=pictures / "running.png")
+    page.screenshot(path=screenshots_dir / "running.png")
     page.get_by_text("158 of 158 eligible players are active, 3,950 rows").first.wait_for(timeout=90_000)
     page.get_by_text("All 158 eligible players have active predictions").wait_for(timeout=90_000)
     page.wait_for_timeout(800)
-    page.screenshot(path=pictures / "repaired.png")
-    print(f"from opening to repaired: {time.monotonic() - began:.1f} s")
+    page.screenshot(path=screenshots_dir / "repaired.png")
+    print(f"from opening to repaired: {time.monotonic() - started:.1f} s")
     page.get_by_role("link", name="Record").first.click()
     page.get_by_text("coverage 68 → 158 of 158").wait_for()
     page.wait_for_timeout(800)
-    page.screenshot(path=pictures / "action-log.png")
+    page.screenshot(path=screenshots_dir / "action-log.png")
 
 
-def test_two_clicks_and_a_click_elsewhere_are_one_action_and_leave_no_dead_button(place, desk, page):
-    since, before = place.clock.now(), place.changes()
-    confirm = open_plan(page, desk, "concurrency", "Restore the normal width")
+def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment, module_dashboard_url, page):
+    since, before = environment.clock.now(), environment.count_changes()
+    confirm = open_plan(page, module_dashboard_url, "concurrency", "Restore the normal width")
     confirm.evaluate("button => { button.click(); setTimeout(() => button.click(), 250) }")
     page.wait_for_timeout(400)
     page.get_by_test_id("stSidebar").get_by_text("viewer", exact=True).click(force=True)
-    found = ended(place, since)
-    assert [(a.title, a.state) for a in found] == [("Restore prediction-worker to 20 × 5", State.DONE)]
-    assert place.changes() == before + 1
+    actions = wait_for_actions(environment, since)
+    assert [(a.title, a.state) for a in actions] == [("Restore prediction-worker to 20 × 5", ActionState.DONE)]
+    assert environment.count_changes() == before + 1
     page.get_by_text("Restore prediction-worker to 20 × 5").first.wait_for()
     page.get_by_test_id("stSidebar").get_by_text("operator", exact=True).click()
-    again = page.get_by_role("button", name="Emergency: narrow to 4 × 3")
-    again.wait_for()
-    assert again.is_enabled()
+    scale_down_button = page.get_by_role("button", name="Emergency: narrow to 4 × 3")
+    scale_down_button.wait_for()
+    assert scale_down_button.is_enabled()
 
 
-def test_a_viewer_sees_the_plan_and_no_verb_that_could_be_pressed(place, desk, page):
-    since = place.clock.now()
-    page.goto(f"{desk}/concurrency")
+def test_a_viewer_sees_the_plan_and_no_enabled_action_button(environment, module_dashboard_url, page):
+    since = environment.clock.now()
+    page.goto(f"{module_dashboard_url}/concurrency")
     page.get_by_test_id("stSidebar").get_by_text("viewer", exact=True).click()
     page.get_by_role("button", name="Plan: Emergency: narrow to 4 × 3").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("carrying this out needs an operator").wait_for()
     assert dialog.get_by_test_id("stBaseButton-primary").is_disabled()
     assert page.get_by_test_id("stMain").get_by_test_id("stBaseButton-primary").count() == 0
-    assert place.log(since) == []
+    assert environment.read_actions(since) == []
 
 
-def test_two_browsers_on_two_dashboards_at_once_are_one_action(place, desk, browser, page):
-    other, since, before = place.dashboard(), place.clock.now(), place.changes()
+def test_two_browsers_on_two_dashboards_start_one_action(environment, module_dashboard_url, browser, page):
+    other_url, since, before = environment.start_dashboard(), environment.clock.now(), environment.count_changes()
     second = browser.new_page()
-    second.set_default_timeout(PATIENCE_MS)
-    narrow = "Emergency: narrow to 4 × 3"
-    both = [open_plan(page, desk, "concurrency", narrow), open_plan(second, other, "concurrency", narrow)]
-    for confirm in both:
+    second.set_default_timeout(PAGE_TIMEOUT_MS)
+    scale_down_label = "Emergency: narrow to 4 × 3"
+    confirm_buttons = [
+        open_plan(page, module_dashboard_url, "concurrency", scale_down_label),
+        open_plan(second, other_url, "concurrency", scale_down_label),
+    ]
+    for confirm in confirm_buttons:
         confirm.evaluate("button => { setTimeout(() => button.click(), 500) }")
-    found = ended(place, since)
-    for each in (page, second):
-        each.get_by_text("takes 4 × 3 = 12 requests at once").first.wait_for()
-    assert [(a.title, a.state) for a in place.log(since)] == [(found[0].title, State.DONE)]
-    assert place.changes() == before + 1
+    actions = wait_for_actions(environment, since)
+    for tab in (page, second):
+        tab.get_by_text("takes 4 × 3 = 12 requests at once").first.wait_for()
+    assert [(a.title, a.state) for a in environment.read_actions(since)] == [(actions[0].title, ActionState.DONE)]
+    assert environment.count_changes() == before + 1
     second.close()
 
 
-def test_a_closed_tab_changes_nothing_and_the_next_viewer_is_told(place, desk, browser, page):
-    since, before = place.clock.now(), place.changes()
+def test_an_action_of_a_closed_tab_completes_and_is_shown_to_the_next_viewer(
+    environment, module_dashboard_url, browser, page
+):
+    since, before = environment.clock.now(), environment.count_changes()
     leaving = browser.new_page()
-    leaving.set_default_timeout(PATIENCE_MS)
-    open_plan(leaving, desk, "concurrency", "Restore the normal width").click()
+    leaving.set_default_timeout(PAGE_TIMEOUT_MS)
+    open_plan(leaving, module_dashboard_url, "concurrency", "Restore the normal width").click()
     leaving.wait_for_timeout(300)
     leaving.close()
-    assert [a.state for a in ended(place, since)] == [State.DONE]
-    assert place.changes() == before + 1
-    page.goto(f"{desk}/overview")
+    assert [a.state for a in wait_for_actions(environment, since)] == [ActionState.DONE]
+    assert environment.count_changes() == before + 1
+    page.goto(f"{module_dashboard_url}/overview")
     page.get_by_text("Restore prediction-worker to 20 × 5").first.wait_for()
 
 
-def test_a_dashboard_that_was_killed_midway_leaves_an_action_that_the_next_one_finds_and_finishes(
-    place, browser, page, monkeypatch
-):
-    monkeypatch.setattr(place.sandbox.world.run, "_rollout_s", 3.0)
-    dying, since, before = place.dashboard(), place.clock.now(), place.changes()
-    confirm = open_plan(page, dying, "concurrency", "Emergency: narrow to 4 × 3")
+def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(environment, browser, page, monkeypatch):
+    monkeypatch.setattr(environment.sandbox.state.cloud_run, "_rollout_s", 3.0)
+    doomed_url, since, before = environment.start_dashboard(), environment.clock.now(), environment.count_changes()
+    confirm = open_plan(page, doomed_url, "concurrency", "Emergency: narrow to 4 × 3")
     confirm.click()
-    while place.changes() == before:
+    while environment.count_changes() == before:
         time.sleep(0.05)
-    place.kill(dying)
-    assert [a.ended for a in place.log(since)] == [None]
+    environment.kill(doomed_url)
+    assert [a.ended_at for a in environment.read_actions(since)] == [None]
     time.sleep(3)
-    place.clock.ahead += timedelta(seconds=61)
-    page.goto(f"{place.dashboard()}/overview")
+    environment.clock.offset += timedelta(seconds=61)
+    page.goto(f"{environment.start_dashboard()}/overview")
     page.get_by_text("no outcome is recorded").wait_for()
     page.get_by_role("button", name="Check and finish").click()
-    found = ended(place, since)
-    assert [(a.state, a.facts.get("found_again")) for a in found] == [(State.DONE, True)]
-    assert place.changes() == before + 1
+    actions = wait_for_actions(environment, since)
+    assert [(a.state, a.facts.get("found_again")) for a in actions] == [(ActionState.DONE, True)]
+    assert environment.count_changes() == before + 1

@@ -11,77 +11,80 @@ from typing import Any
 import pytest
 import requests
 
-from services.actions.log_reader import State, read_log
+from services.actions.log_reader import ActionState, read_action_log
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.sandbox.bigquery.job_server import Speed
-from services.sandbox.scenarios.build import build
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
 from services.sandbox.server import start_sandbox
-from tests.actions.pipeline import own_coordinator
-from tests.browser.conftest import _free_port, _wait_for, told_ended
-from tests.browser.iap import before
+from tests.actions.pipeline import coordinator_server
+from tests.browser.conftest import free_port, wait_for_outcomes, wait_for_server
+from tests.browser.iap import run_iap_proxy
 from tests.deploy import image
-from tests.security.proxy import AUDIENCE, NORA, VIC, Proxy
-from tests.security.serving import serve
+from tests.security.proxy import AUDIENCE, NORA, VIC, IapSigner
+from tests.security.serving import serve_http
 
 pytestmark = pytest.mark.browser
-PATIENCE_MS = 60_000
-As = Callable[[str], Any]
+PAGE_TIMEOUT_MS = 60_000
+OpenDashboard = Callable[[str], Any]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A sandbox as the cloud, the image's dashboard before it, and the proxy's address for each person."""
     folder = tmp_path_factory.mktemp("production") / "desk"
     folder.mkdir()
-    site, proxy, port = image.build(folder), Proxy(), _free_port()
-    sandbox = start_sandbox(build(), speed=Speed(scale=0.02))
+    site, signer, port = image.build_image_dir(folder), IapSigner(), free_port()
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.02))
     with ExitStack() as stack:
         stack.callback(sandbox.stop)
-        keys = stack.enter_context(serve(lambda *_: (200, json.dumps(proxy.public()).encode())))
+        keys = stack.enter_context(serve_http(lambda *_: (200, json.dumps(signer.public_jwks()).encode())))
         env = {
-            "SANDBOX_URL": sandbox.address,
-            "COORDINATOR_URL": stack.enter_context(own_coordinator(sandbox)),
+            "SANDBOX_URL": sandbox.url,
+            "COORDINATOR_URL": stack.enter_context(coordinator_server(sandbox)),
             "IAP_AUDIENCE": AUDIENCE,
             "IAP_KEYS_URL": keys,
             "OPERATORS": NORA,
             "PORT": str(port),
         }
-        process = image.start(folder, site, **env)
+        process = image.start_process(folder, site, **env)
         stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
         direct = f"http://127.0.0.1:{port}"
-        _wait_for(f"{direct}/_stcore/health", process)
-        people = {who: stack.enter_context(before(direct, proxy, who)) for who in (NORA, VIC)}
-        yield {"sandbox": sandbox, "direct": direct, "people": people}
+        wait_for_server(f"{direct}/_stcore/health", process)
+        url_by_email = {email: stack.enter_context(run_iap_proxy(direct, signer, email)) for email in (NORA, VIC)}
+        yield {"sandbox": sandbox, "direct": direct, "people": url_by_email}
 
 
 @pytest.fixture
-def desk_of(place: dict[str, Any], browser: Any) -> Iterator[As]:
+def open_dashboard_as(environment: dict[str, Any], browser: Any) -> Iterator[OpenDashboard]:
     """Opens the dashboard as a person does, and in the end fails on whatever their browser complained about."""
-    opened, complaints = [], []
+    pages, browser_errors = [], []
 
-    def begin(who: str) -> tuple[Any, str]:
+    def open_page_as(email: str) -> tuple[Any, str]:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.append(page)
-        return page, place["people"][who]
+        page.set_default_timeout(PAGE_TIMEOUT_MS)
+        page.on(
+            "console",
+            lambda message: browser_errors.append(message.text) if "Content Security" in message.text else None,
+        )
+        page.on("pageerror", lambda error: browser_errors.append(str(error)))
+        pages.append(page)
+        return page, environment["people"][email]
 
-    yield begin
-    for page in opened:
+    yield open_page_as
+    for page in pages:
         page.close()
-    assert complaints == []
+    assert browser_errors == []
 
 
-def actions(place: dict[str, Any]) -> list[Any]:
-    cloud = connect(Settings.from_env({"SANDBOX_URL": place["sandbox"].address}))
-    return list(read_log(cloud, cloud.now() - timedelta(days=1), cloud.now() + timedelta(days=1)).actions)
+def read_actions(environment: dict[str, Any]) -> list[Any]:
+    clients = connect(Settings.from_env({"SANDBOX_URL": environment["sandbox"].url}))
+    return list(read_action_log(clients, clients.now() - timedelta(days=1), clients.now() + timedelta(days=1)).actions)
 
 
-def test_a_viewer_reads_everything_and_finds_no_verb_that_could_be_pressed(place, desk_of):
-    page, desk = desk_of(VIC)
-    page.goto(f"{desk}/?date=2025-12-29")
+def test_a_viewer_can_read_everything_and_start_no_action(environment, open_dashboard_as):
+    page, url = open_dashboard_as(VIC)
+    page.goto(f"{url}/?date=2025-12-29")
     page.get_by_text("90 of 158 players are missing").wait_for()
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text(f"{VIC} · viewer").wait_for()
@@ -92,38 +95,38 @@ def test_a_viewer_reads_everything_and_finds_no_verb_that_could_be_pressed(place
     assert dialog.get_by_test_id("stBaseButton-primary").is_disabled()
     dialog.get_by_test_id("stBaseButton-primary").evaluate("button => { button.disabled = false; button.click() }")
     page.wait_for_timeout(1500)
-    assert actions(place) == []
+    assert read_actions(environment) == []
 
 
-def test_an_operator_repairs_the_night_under_their_own_name_and_the_viewer_sees_who_it_was(place, desk_of, pictures):
-    page, desk = desk_of(NORA)
-    page.goto(f"{desk}/?date=2025-12-29")
+def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environment, open_dashboard_as, screenshots_dir):
+    page, url = open_dashboard_as(NORA)
+    page.goto(f"{url}/?date=2025-12-29")
     page.get_by_role("button", name="Re-run 90 lost players", exact=True).click()
     page.get_by_role("dialog").get_by_test_id("stBaseButton-primary").click()
     page.get_by_text("All 158 eligible players have active predictions").wait_for(timeout=90_000)
-    done = told_ended(lambda: actions(place))
-    assert [(a.actor, a.role, a.state) for a in done] == [(NORA, "operator", State.DONE)]
-    page.screenshot(path=pictures / "as-production-operator.png")
+    actions_done = wait_for_outcomes(lambda: read_actions(environment))
+    assert [(a.actor, a.role, a.state) for a in actions_done] == [(NORA, "operator", ActionState.DONE)]
+    page.screenshot(path=screenshots_dir / "as-production-operator.png")
 
-    page, desk = desk_of(VIC)
-    page.goto(f"{desk}/overview")
+    page, url = open_dashboard_as(VIC)
+    page.goto(f"{url}/overview")
     page.get_by_role("link", name="Record").first.click()
     page.get_by_text("coverage 68 → 158 of 158").wait_for()
     page.get_by_test_id("stMain").get_by_text(NORA).first.wait_for()
-    page.goto(f"{desk}/missing_players?date=2025-12-29")
-    with page.expect_download() as arriving:
+    page.goto(f"{url}/missing_players?date=2025-12-29")
+    with page.expect_download() as download:
         page.get_by_role("button", name="CSV").first.click()
-    assert arriving.value.path().stat().st_size > 0, "downloads pass the gate"
-    page.screenshot(path=pictures / "as-production-viewer.png")
+    assert download.value.path().stat().st_size > 0, "downloads pass the gate"
+    page.screenshot(path=screenshots_dir / "as-production-viewer.png")
 
 
-def test_around_the_proxy_there_is_nothing_whatever_one_says_one_is(place):
+def test_direct_requests_are_rejected_whatever_they_claim(environment):
     claims = {"X-Goog-Authenticated-User-Email": f"accounts.google.com:{NORA}"}
     for path in ("/", "/overview", "/_stcore/host-config", "/static/js/index.js"):
-        assert requests.get(f"{place['direct']}{path}", headers=claims, timeout=10).status_code == 401
+        assert requests.get(f"{environment['direct']}{path}", headers=claims, timeout=10).status_code == 401
 
 
-def test_through_the_proxy_a_header_of_ones_own_is_dropped(place):
-    forged = {"X-Goog-IAP-JWT-Assertion": Proxy().sign(NORA)}
-    assert requests.get(place["people"][VIC], headers=forged, timeout=10).status_code == 200
-    assert requests.get(place["direct"], headers=forged, timeout=10).status_code == 401
+def test_the_proxy_replaces_a_forged_assertion_header(environment):
+    forged = {"X-Goog-IAP-JWT-Assertion": IapSigner().sign(NORA)}
+    assert requests.get(environment["people"][VIC], headers=forged, timeout=10).status_code == 200
+    assert requests.get(environment["direct"], headers=forged, timeout=10).status_code == 401

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.pictures.desk import at_rest
+from tests.pictures.desk import wait_until_idle
 
 pytestmark = pytest.mark.browser
-NIGHT = "?date=2025-12-29"
+NIGHT_QUERY = "?date=2025-12-29"
 PAGES = ("", "missing_players", "alerts", "concurrency", "handoff_note")
-VERB = "Re-run 90 lost players"
+RERUN_LABEL = "Re-run 90 lost players"
 
-TOO_PALE = """() => {
+FIND_LOW_CONTRAST_JS = """() => {
   const parse = text => { const n = text.match(/[\\d.]+/g).map(Number);
     return text.startsWith('color(srgb') ? [n[0] * 255, n[1] * 255, n[2] * 255, n[3] ?? 1] : [n[0], n[1], n[2], n[3] ?? 1] };
   const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat([1]);
@@ -50,44 +50,44 @@ def page(browser: Any) -> Iterator[Any]:
     page.close()
 
 
-def look(page: Any, address: str) -> Any:
+def open_settled(page: Any, address: str) -> Any:
     page.goto(address)
-    at_rest(page)
+    wait_until_idle(page)
     return page.get_by_test_id("stMain")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_word_on_the_screen_has_a_contrast_of_4_5(page, dashboard, scheme):
+def test_all_text_has_a_contrast_of_at_least_4_5(page, dashboard_url, scheme):
     page.emulate_media(color_scheme=scheme)
     for name in PAGES:
-        look(page, f"{dashboard}/{name}{NIGHT}")
-        assert page.evaluate(TOO_PALE) == [], name
+        open_settled(page, f"{dashboard_url}/{name}{NIGHT_QUERY}")
+        assert page.evaluate(FIND_LOW_CONTRAST_JS) == [], name
 
 
 @pytest.mark.parametrize("width", [800, 390])
-def test_on_a_small_screen_the_answer_and_its_button_stand_in_the_first_look(page, dashboard, width):
+def test_on_a_small_screen_the_verdict_and_its_button_are_above_the_fold(page, dashboard_url, width):
     page.set_viewport_size({"width": width, "height": 640})
-    main = look(page, f"{dashboard}/{NIGHT}")
-    for each in (main.get_by_role("heading", level=2), main.get_by_role("button", name=VERB)):
-        box = each.bounding_box()
+    main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
+    for element in (main.get_by_role("heading", level=2), main.get_by_role("button", name=RERUN_LABEL)):
+        box = element.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
         assert box["y"] + box["height"] <= 640
-    assert main.get_by_role("button", name=VERB).bounding_box()["height"] >= 34
+    assert main.get_by_role("button", name=RERUN_LABEL).bounding_box()["height"] >= 34
     assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
 
 
-def test_a_mark_in_the_picture_of_the_night_tells_its_words_to_who_goes_by_keyboard(page, dashboard):
-    main = look(page, f"{dashboard}/{NIGHT}")
-    worst = main.locator(".mark.column").nth(1)
-    words = worst.get_by_text("61 of 87 writes rejected in this minute")
-    expect(words).to_be_hidden()
-    worst.focus()
-    expect(words).to_be_visible()
+def test_a_timeline_mark_shows_its_tooltip_on_keyboard_focus(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
+    worst_mark = main.locator(".mark.column").nth(1)
+    tooltip = worst_mark.get_by_text("61 of 87 writes rejected in this minute")
+    expect(tooltip).to_be_hidden()
+    worst_mark.focus()
+    expect(tooltip).to_be_visible()
 
 
-def test_a_lane_of_the_night_leads_to_its_evidence(page, dashboard):
-    main = look(page, f"{dashboard}/{NIGHT}")
+def test_a_timeline_lane_links_to_its_page(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
     lane, name = main.locator(".night .lane").nth(1), main.get_by_role("link", name="rejected writes")
     middles = [box["y"] + box["height"] / 2 for box in (lane.bounding_box(), name.bounding_box())]
     assert abs(middles[0] - middles[1]) < 3, "a name stands before its lane"
@@ -95,8 +95,8 @@ def test_a_lane_of_the_night_leads_to_its_evidence(page, dashboard):
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-29"))
 
 
-def test_a_nights_name_stands_under_its_bar_and_turns_the_page_to_it(page, dashboard):
-    main = look(page, f"{dashboard}/coverage{NIGHT}")
+def test_a_date_label_is_below_its_bar_and_opens_that_date(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/coverage{NIGHT_QUERY}")
     bar, name = main.locator(".nights > span").nth(5), main.get_by_role("button", name="21", exact=True)
     middles = [box["x"] + box["width"] / 2 for box in (bar.bounding_box(), name.bounding_box())]
     assert abs(middles[0] - middles[1]) < 3
@@ -109,8 +109,8 @@ def first_row(page: Any) -> str:
     return str(page.locator("[data-testid=stDataFrame] [role=gridcell]").first.text_content())
 
 
-def test_a_table_stays_sorted_while_the_page_refreshes(page, dashboard):
-    main = look(page, f"{dashboard}/missing_players{NIGHT}")
+def test_a_table_stays_sorted_while_the_page_refreshes(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}")
     grid = main.get_by_test_id("stDataFrame").first
     before = first_row(page)
     grid.click(position={"x": 40, "y": 14})
@@ -119,12 +119,12 @@ def test_a_table_stays_sorted_while_the_page_refreshes(page, dashboard):
     assert sorted_first != before
     page.get_by_test_id("stSidebar").get_by_text("Pause").click()
     main.get_by_text("paused since").wait_for()
-    at_rest(page)
+    wait_until_idle(page)
     assert first_row(page) == sorted_first
 
 
-def test_a_link_with_a_filter_opens_filtered_and_the_menu_leaves_the_filter_behind(page, dashboard):
-    main = look(page, f"{dashboard}/missing_players{NIGHT}&missing_find=herb&missing_kind=nonsense")
+def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}&missing_find=herb&missing_kind=nonsense")
     expect(main.get_by_text("CSV, 1 row")).to_be_visible()
     assert "nonsense" not in page.url
     page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()

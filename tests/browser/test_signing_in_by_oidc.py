@@ -16,16 +16,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.actions.pipeline import served
-from tests.browser.conftest import _free_port, _wait_for
+from tests.actions.pipeline import serve_app
+from tests.browser.conftest import free_port, wait_for_server
 from tests.deploy import image
 from tests.security.proxy import NORA
 
 pytestmark = pytest.mark.browser
-CLIENT = "on-call-desk"
+CLIENT_ID = "on-call-desk"
 
 
-class Provider:
+class OidcProvider:
     """An OpenID provider with one person, who is always signed in there; `verified` is what it vouches for."""
 
     def __init__(self) -> None:
@@ -35,29 +35,29 @@ class Provider:
     def application(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/.well-known/openid-configuration", self.about),
+                Route("/.well-known/openid-configuration", self.discovery),
                 Route("/authorize", self.authorize),
                 Route("/token", self.token, methods=["POST"]),
                 Route("/keys", self.keys),
             ]
         )
 
-    async def about(self, _: Request) -> Response:
-        places = {name: f"{self.address}/{path}" for name, path in self.PLACES.items()}
-        return JSONResponse({"issuer": self.address, "response_types_supported": ["code"], **places})
+    async def discovery(self, _: Request) -> Response:
+        endpoints = {name: f"{self.address}/{path}" for name, path in self.ENDPOINT_PATHS.items()}
+        return JSONResponse({"issuer": self.address, "response_types_supported": ["code"], **endpoints})
 
-    PLACES = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}  # noqa: RUF012
+    ENDPOINT_PATHS = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}  # noqa: RUF012
 
     async def authorize(self, request: Request) -> Response:
-        asked = request.query_params
-        self.nonce = asked.get("nonce", "")
-        return RedirectResponse(f"{asked['redirect_uri']}?code=once&state={asked['state']}")
+        params = request.query_params
+        self.nonce = params.get("nonce", "")
+        return RedirectResponse(f"{params['redirect_uri']}?code=once&state={params['state']}")
 
     async def token(self, _: Request) -> Response:
         now = int(time.time())
-        claims = {"iss": self.address, "aud": CLIENT, "sub": "1", "iat": now, "exp": now + 600, "nonce": self.nonce}
-        who = {"email": NORA, "email_verified": self.verified}
-        signed = jwt.encode({**claims, **who}, self.key, "RS256", {"kid": "one"})
+        claims = {"iss": self.address, "aud": CLIENT_ID, "sub": "1", "iat": now, "exp": now + 600, "nonce": self.nonce}
+        identity_claims = {"email": NORA, "email_verified": self.verified}
+        signed = jwt.encode({**claims, **identity_claims}, self.key, "RS256", {"kid": "one"})
         return JSONResponse({"access_token": "a", "token_type": "Bearer", "expires_in": 600, "id_token": signed})
 
     async def keys(self, _: Request) -> Response:
@@ -66,47 +66,51 @@ class Provider:
 
 
 @pytest.fixture(scope="module")
-def place(shared_sandbox: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Provider]]:
+def oidc_dashboard(shared_sandbox: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, OidcProvider]]:
     """The image's dashboard with a sign-in in its secrets, as Secret Manager mounts them, and the provider."""
     folder = tmp_path_factory.mktemp("oidc") / "desk"
     folder.mkdir()
-    site, provider, port = image.build(folder), Provider(), _free_port()
+    site, provider, port = image.build_image_dir(folder), OidcProvider(), free_port()
     with ExitStack() as stack:
-        provider.address = stack.enter_context(served(provider.application()))
-        desk = f"http://127.0.0.1:{port}"
+        provider.address = stack.enter_context(serve_app(provider.application()))
+        dashboard_url = f"http://127.0.0.1:{port}"
         secrets = folder.parent / ".streamlit" / "secrets.toml"
         secrets.parent.mkdir()
         secrets.write_text(
-            f'[auth]\nredirect_uri = "{desk}/oauth2callback"\ncookie_secret = "for this test only, 32 characters"\n'
-            f'client_id = "{CLIENT}"\nclient_secret = "for this test"\n'
+            f'[auth]\nredirect_uri = "{dashboard_url}/oauth2callback"\ncookie_secret = "for this test only, 32 characters"\n'
+            f'client_id = "{CLIENT_ID}"\nclient_secret = "for this test"\n'
             f'server_metadata_url = "{provider.address}/.well-known/openid-configuration"\n'
         )
-        process = image.start(folder, site, SANDBOX_URL=shared_sandbox.address, OPERATORS=NORA, PORT=str(port))
+        process = image.start_process(folder, site, SANDBOX_URL=shared_sandbox.url, OPERATORS=NORA, PORT=str(port))
         stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
-        _wait_for(f"{desk}/_stcore/health", process)
-        yield desk, provider
+        wait_for_server(f"{dashboard_url}/_stcore/health", process)
+        yield dashboard_url, provider
 
 
-def test_nobody_sees_the_night_before_signing_in_whatever_headers_and_cookies_they_send(place, browser):
-    desk, _ = place
+def test_no_data_is_shown_before_sign_in_whatever_headers_and_cookies_are_sent(oidc_dashboard, browser):
+    dashboard_url, _ = oidc_dashboard
     context = browser.new_context(extra_http_headers={"X-Goog-Authenticated-User-Email": f"accounts.google.com:{NORA}"})
-    made_up = {"name": "_streamlit_user", "value": '{"email":"nora@example.com","is_logged_in":true}', "url": desk}
-    context.add_cookies([made_up])
+    forged_cookie = {
+        "name": "_streamlit_user",
+        "value": '{"email":"nora@example.com","is_logged_in":true}',
+        "url": dashboard_url,
+    }
+    context.add_cookies([forged_cookie])
     page = context.new_page()
-    page.goto(f"{desk}/?date=2025-12-29")
+    page.goto(f"{dashboard_url}/?date=2025-12-29")
     page.get_by_role("button", name="Sign in").wait_for(timeout=60_000)
     assert page.get_by_text("158").count() == 0
     context.close()
 
 
 @pytest.mark.parametrize("verified", [True, False])
-def test_who_signed_in_is_an_operator_by_name_and_only_with_an_address_the_provider_verified(place, browser, verified):
-    desk, provider = place
+def test_a_signed_in_user_is_an_operator_by_name_and_only_with_a_verified_address(oidc_dashboard, browser, verified):
+    dashboard_url, provider = oidc_dashboard
     provider.verified = verified
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(60_000)
-    page.goto(f"{desk}/?date=2025-12-29")
+    page.goto(f"{dashboard_url}/?date=2025-12-29")
     page.get_by_role("button", name="Sign in").click()
     if verified:
         page.get_by_text(f"{NORA} · operator").wait_for()

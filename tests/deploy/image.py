@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-ONLY_THE_IMAGES_PACKAGES = """
+IMPORT_BLOCKER = """
 import sys
 class Absent:
     NAMES = frozenset({names!r})
@@ -22,38 +22,47 @@ sys.meta_path.insert(0, Absent())
 """
 
 
-def steps() -> list[tuple[str, list[str]]]:
+def parse_dockerfile() -> list[tuple[str, list[str]]]:
     """The Dockerfile's instructions, continued lines joined."""
     text = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [(word, rest.split()) for word, _, rest in (line.partition(" ") for line in lines)]
+    return [(instruction, arguments.split()) for instruction, _, arguments in (line.partition(" ") for line in lines)]
 
 
-def build(into: Path) -> Path:
+def build_image_dir(into: Path) -> Path:
     """Copy what the Dockerfile copies, take away what it takes away, and shut out what it does not install."""
-    for word, told in steps():
-        if word == "COPY" and not told[0].startswith("requirements"):
-            shutil.copytree(ROOT / told[0], into / told[1], ignore=shutil.ignore_patterns("__pycache__"))
+    for instruction, arguments in parse_dockerfile():
+        if instruction == "COPY" and not arguments[0].startswith("requirements"):
+            shutil.copytree(ROOT / arguments[0], into / arguments[1], ignore=shutil.ignore_patterns("__pycache__"))
     shutil.rmtree(into / "services" / "sandbox")
     site = into.parent / "site"
     site.mkdir()
-    (site / "sitecustomize.py").write_text(ONLY_THE_IMAGES_PACKAGES.format(names=sorted(absent())))
+    (site / "sitecustomize.py").write_text(IMPORT_BLOCKER.format(names=sorted(packages_not_in_image())))
     return site
 
 
-def absent() -> set[str]:
+def packages_not_in_image() -> set[str]:
     """The top-level modules of every package here that requirements.txt does not install."""
-    told = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    kept = {_plain(name) for name in told} | {"pip", "setuptools"}
+    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    installed = {_normalize_package_name(name) for name in pinned} | {"pip", "setuptools"}
     owners = importlib.metadata.packages_distributions()
-    return {module for module, of in owners.items() if not {_plain(name) for name in of} & kept}
+    return {
+        module
+        for module, distributions in owners.items()
+        if not {_normalize_package_name(name) for name in distributions} & installed
+    }
 
 
-def _plain(name: str) -> str:
+def _normalize_package_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def start(folder: Path, site: Path, *module: str, **env: str) -> subprocess.Popen[bytes]:
+def start_process(folder: Path, site: Path, *module: str, **env: str) -> subprocess.Popen[bytes]:
     """One part, as the image starts it; nothing of this machine's environment but its PATH reaches it."""
-    told = {"PATH": os.environ["PATH"], "HOME": str(folder.parent), "PYTHONPATH": str(site), "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen([sys.executable, "-m", *(module or ("app.server",))], cwd=folder, env={**told, **env})
+    base_env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder.parent),
+        "PYTHONPATH": str(site),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return subprocess.Popen([sys.executable, "-m", *(module or ("app.server",))], cwd=folder, env={**base_env, **env})

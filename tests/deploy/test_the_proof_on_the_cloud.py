@@ -14,55 +14,55 @@ SERVICE = "prediction-on-call-worker"
 
 
 @pytest.fixture
-def place(fresh_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+def sandbox_with_own_service(fresh_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A sandbox with a service of our own in it, named as the cloud in the environment."""
-    run = fresh_sandbox.world.run
-    theirs = next(s for n, s in run.services.items() if n.endswith("/prediction-worker"))
-    ours = copy.deepcopy(theirs)
-    ours["name"] = theirs["name"].replace("prediction-worker", SERVICE)
-    run.seed([ours], [])
-    monkeypatch.setenv("SANDBOX_URL", fresh_sandbox.address)
-    monkeypatch.setattr(prove_on_cloud, "LOOK_AGAIN_S", 0.05)
+    run = fresh_sandbox.state.cloud_run
+    customer_service = next(s for n, s in run.services.items() if n.endswith("/prediction-worker"))
+    own_service = copy.deepcopy(customer_service)
+    own_service["name"] = customer_service["name"].replace("prediction-worker", SERVICE)
+    run.seed([own_service], [])
+    monkeypatch.setenv("SANDBOX_URL", fresh_sandbox.url)
+    monkeypatch.setattr(prove_on_cloud, "POLL_INTERVAL_S", 0.05)
     return fresh_sandbox
 
 
-def state(place: Sandbox) -> dict:
-    service = next(s for n, s in place.world.run.services.items() if n.endswith(SERVICE))
+def read_service_state(sandbox: Sandbox) -> dict:
+    service = next(s for n, s in sandbox.state.cloud_run.services.items() if n.endswith(SERVICE))
     return {
         key: copy.deepcopy(service.get(key) or {})
         for key in ("annotations", "scaling", "template", "latestReadyRevision")
     }
 
 
-def test_without_being_told_to_it_only_says_what_it_would_do(place, capsys):
-    calls = dict(place.world.meter.calls)
+def test_a_dry_run_only_prints_its_steps(sandbox_with_own_service, capsys):
+    calls = dict(sandbox_with_own_service.state.meter.calls)
     assert prove_on_cloud.main(["--service", SERVICE]) == 0
-    told = capsys.readouterr().out
-    assert told.count("\n") >= 7
-    assert "Nothing was done" in told
-    assert dict(place.world.meter.calls) == calls
+    output = capsys.readouterr().out
+    assert output.count("\n") >= 7
+    assert "Nothing was done" in output
+    assert dict(sandbox_with_own_service.state.meter.calls) == calls
 
 
-def test_the_service_that_the_desk_watches_is_never_touched(place, capsys):
-    calls = dict(place.world.meter.calls)
+def test_the_customers_service_is_never_touched(sandbox_with_own_service, capsys):
+    calls = dict(sandbox_with_own_service.state.meter.calls)
     assert prove_on_cloud.main(["--service", "prediction-worker", "--do"]) == 2
-    assert dict(place.world.meter.calls) == calls
+    assert dict(sandbox_with_own_service.state.meter.calls) == calls
 
 
-def test_each_proof_holds_and_the_service_is_left_as_it_was(place, capsys):
-    before = state(place)
+def test_every_assumption_holds_and_the_service_is_restored(sandbox_with_own_service, capsys):
+    before = read_service_state(sandbox_with_own_service)
     code = prove_on_cloud.main(["--service", SERVICE, "--do"])
-    told = capsys.readouterr().out
-    assert (code, told.count("as relied on")) == (0, 5), told
-    assert "50 rows staged, 50 copied, 50 merged, 0 merged the second time" in told
-    assert "no new revision" in told
-    assert state(place) == before
+    output = capsys.readouterr().out
+    assert (code, output.count("as relied on")) == (0, 5), output
+    assert "50 rows staged, 50 copied, 50 merged, 0 merged the second time" in output
+    assert "no new revision" in output
+    assert read_service_state(sandbox_with_own_service) == before
 
 
-def test_a_cloud_that_differs_is_told_and_fails(place, capsys, monkeypatch):
-    monkeypatch.setattr(prove_on_cloud, "WAIT_S", 0.3)
-    monkeypatch.setattr(place.world.logs, "add", lambda *_: None)
-    place.world.faults.set(Fault("bigquery", "status", "copy", status=403))
+def test_a_failed_assumption_is_reported_and_fails(sandbox_with_own_service, capsys, monkeypatch):
+    monkeypatch.setattr(prove_on_cloud, "LOG_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(sandbox_with_own_service.state.logs, "add", lambda *_: None)
+    sandbox_with_own_service.state.faults.set(Fault("bigquery", "status", "copy", status=403))
     assert prove_on_cloud.main(["--service", SERVICE, "--do"]) == 1
-    told = capsys.readouterr().out
-    assert "NOT AS RELIED ON  a log line can be read soon: not readable within" in told
+    output = capsys.readouterr().out
+    assert "NOT AS RELIED ON  check log latency: not readable within" in output

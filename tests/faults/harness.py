@@ -11,19 +11,19 @@ from decimal import Decimal
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from services.batches.business_key import key
-from services.batches.ids import PREDICTIONS, is_unit_table, staging_prefix, unit
+from services.batches.business_key import business_key
+from services.batches.ids import PREDICTIONS_TABLE, is_unit_table, staging_prefix, work_unit_id
 from services.core.errors import OnCallError
-from services.gcp.retry import Policy
-from services.pipeline.consolidator import Consolidator, active_twice
-from services.pipeline.lease import LEASE_LIFE
+from services.gcp.retry import RetryPolicy
+from services.pipeline.consolidator import Consolidator, duplicate_active_keys
+from services.pipeline.lease import LEASE_TTL
 from services.pipeline.worker.staging_writer import StagingWriter
-from tests.faults.simulated import FAULTS, Killed, Row, SimulatedWarehouse, World, plan_merge, raise_fault
+from tests.faults.simulated import FAULTS, FakeWarehouse, ProcessKilled, Row, WarehouseState, plan_merge, raise_fault
 
 NIGHT = date(2025, 12, 29)
 BATCH = "batch_2025-12-29_1767077100000"
 PLAYERS = tuple(f"player{letter}" for letter in "abcdef")
-LIVES = 40  # how often a process may die before the run is called stuck
+MAX_PROCESS_RESTARTS = 40  # how often a process may die before the run is called stuck
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Outcome:
     faults: Counter[str] = field(default_factory=Counter)
 
 
-def rows_of(player: str, version: int = 1) -> list[Row]:
+def make_rows(player: str, version: int = 1) -> list[Row]:
     """Four predictions of one player; a later version predicts other points."""
     return [
         {
@@ -57,93 +57,93 @@ def rows_of(player: str, version: int = 1) -> list[Row]:
 
 
 @dataclass
-class Chaos:
+class FaultInjector:
     """Faults at step boundaries, drawn from a seed; at most `limit`, so that every run can end."""
 
-    world: World
+    world: WarehouseState
     rng: random.Random
     rate: float
     limit: int = 12
-    met: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
     dead: bool = False
 
-    def __call__(self, step: str, when: str) -> None:
+    def __call__(self, step: str, phase: str) -> None:
         if self.dead:  # a killed process does nothing more, not even in its finally
-            raise Killed
+            raise ProcessKilled
         self.world.now += timedelta(milliseconds=200)
-        if sum(self.met.values()) < self.limit and self.rng.random() < self.rate:
+        if sum(self.injected.values()) < self.limit and self.rng.random() < self.rate:
             fault = self.rng.choice(FAULTS)
-            self.met[fault] += 1
+            self.injected[fault] += 1
             self.dead = fault == "killed"
-            raise_fault(self.world, fault, step, when)
+            raise_fault(self.world, fault, step, phase)
 
 
-def policy(world: World, rng: random.Random) -> Policy:
+def simulated_retry_policy(world: WarehouseState, rng: random.Random) -> RetryPolicy:
     """The real back-off, waiting on the simulated clock."""
 
     def sleep(seconds: float) -> None:
         world.now += timedelta(seconds=seconds)
 
-    return Policy(sleep=sleep, rng=rng.random)
+    return RetryPolicy(sleep=sleep, rng=rng.random)
 
 
-def staged_path(seed: int, rate: float = 0.06) -> Outcome:
+def run_staged_path(seed: int, rate: float = 0.06) -> Outcome:
     """Our write path: stage each unit, acknowledge what is verified, consolidate; whoever dies is started again."""
-    rng, world = random.Random(seed), World()
-    world.predictions = [row for player in PLAYERS[:2] for row in rows_of(player, version=0)]
-    chaos = Chaos(world, rng, rate)
-    retry = policy(world, rng)
-    door = SimulatedWarehouse(world, chaos)
+    rng, world = random.Random(seed), WarehouseState()
+    world.predictions = [row for player in PLAYERS[:2] for row in make_rows(player, version=0)]
+    chaos = FaultInjector(world, rng, rate)
+    retry = simulated_retry_policy(world, rng)
+    warehouse = FakeWarehouse(world, chaos)
     acknowledged: set[str] = set()
     state = "stalled"
-    for _ in range(LIVES):
+    for _ in range(MAX_PROCESS_RESTARTS):
         chaos.dead = False
         try:
-            for player in _deliveries(rng, acknowledged):
-                StagingWriter(door, retry).write(BATCH, unit(player), rows_of(player))
+            for player in _pending_deliveries(rng, acknowledged):
+                StagingWriter(warehouse, retry).write(BATCH, work_unit_id(player), make_rows(player))
                 acknowledged.add(player)
-            Consolidator(door, "coordinator", retry, cleaners=1).consolidate(BATCH, NIGHT)
-            _deliver_late(door, retry, rng)
-            if _left(world):
-                Consolidator(door, "coordinator", retry, cleaners=1).consolidate(BATCH, NIGHT)
+            Consolidator(warehouse, "coordinator", retry, drop_threads=1).consolidate(BATCH, NIGHT)
+            _deliver_late(warehouse, retry, rng)
+            if _has_unmerged_tables(world):
+                Consolidator(warehouse, "coordinator", retry, drop_threads=1).consolidate(BATCH, NIGHT)
             state = "consolidated"
             break
-        except Killed:
+        except ProcessKilled:
             state = "stalled"
         except (OnCallError, GoogleAPICallError, ConnectionError) as error:
             if type(error).__name__ == "NothingStaged" and len(acknowledged) == len(PLAYERS):
                 state = "consolidated"
                 break
             state = "consolidation failed"
-        world.now += LEASE_LIFE  # somebody looks, and resumes
-    return _count(world, PLAYERS, state, chaos)
+        world.now += LEASE_TTL  # somebody looks, and resumes
+    return _count_outcome(world, PLAYERS, state, chaos)
 
 
-def _deliveries(rng: random.Random, acknowledged: set[str]) -> list[str]:
+def _pending_deliveries(rng: random.Random, acknowledged: set[str]) -> list[str]:
     """What is not acknowledged yet, in any order, some of it twice."""
-    left = [player for player in PLAYERS if player not in acknowledged]
-    left += [player for player in left if rng.random() < 0.2]
-    rng.shuffle(left)
-    return left
+    pending = [player for player in PLAYERS if player not in acknowledged]
+    pending += [player for player in pending if rng.random() < 0.2]
+    rng.shuffle(pending)
+    return pending
 
 
-def _deliver_late(door: SimulatedWarehouse, retry: Policy, rng: random.Random) -> None:
+def _deliver_late(warehouse: FakeWarehouse, retry: RetryPolicy, rng: random.Random) -> None:
     """A delivery that arrives after the consolidation: the queue hands out at least once."""
     if rng.random() < 0.3:
         player = rng.choice(PLAYERS)
-        StagingWriter(door, retry).write(BATCH, unit(player), rows_of(player))
+        StagingWriter(warehouse, retry).write(BATCH, work_unit_id(player), make_rows(player))
 
 
-def _left(world: World) -> bool:
+def _has_unmerged_tables(world: WarehouseState) -> bool:
     return any(
         is_unit_table(table, BATCH) for table in world.tables if table.split(".")[-1].startswith(staging_prefix(BATCH))
     )
 
 
-def direct_path(seed: int, rate: float = 0.06) -> Outcome:
+def run_direct_path(seed: int, rate: float = 0.06) -> Outcome:
     """The old way: each worker MERGEs its own rows, and its status says success whatever became of it."""
-    rng, world = random.Random(seed), World()
-    chaos = Chaos(world, rng, rate)
+    rng, world = random.Random(seed), WarehouseState()
+    chaos = FaultInjector(world, rng, rate)
     outstanding = 0
     for player in PLAYERS:
         outstanding = max(0, outstanding + rng.choice((-1, 1, 1, 2)))
@@ -151,40 +151,42 @@ def direct_path(seed: int, rate: float = 0.06) -> Outcome:
             chaos("merge", "before")
             if outstanding > 4:  # the queue of this small table is full
                 raise ConnectionError("Too many DML statements outstanding")
-            for old, new in [(None, row) for row in rows_of(player)]:
+            for old, new in [(None, row) for row in make_rows(player)]:
                 assert old is None
                 world.predictions.append(dict(new))
             chaos("merge", "after")
-        except (Killed, GoogleAPICallError, ConnectionError):
+        except (ProcessKilled, GoogleAPICallError, ConnectionError):
             continue
-    return _count(world, PLAYERS, "reported success", chaos)
+    return _count_outcome(world, PLAYERS, "reported success", chaos)
 
 
-def early_answer_path(seed: int, rate: float = 0.06) -> Outcome:
+def run_early_response_path(seed: int, rate: float = 0.06) -> Outcome:
     """Staging as first deployed: the worker answers before its write is verified, and nobody asks again."""
-    rng, world = random.Random(seed), World()
-    chaos = Chaos(world, rng, rate)
-    door = SimulatedWarehouse(world, chaos)
+    rng, world = random.Random(seed), WarehouseState()
+    chaos = FaultInjector(world, rng, rate)
+    warehouse = FakeWarehouse(world, chaos)
     for player in PLAYERS:
         try:
-            StagingWriter(door, Policy(retries=0)).write(BATCH, unit(player), rows_of(player))
-        except (Killed, OnCallError, GoogleAPICallError, ConnectionError):
+            StagingWriter(warehouse, RetryPolicy(retries=0)).write(BATCH, work_unit_id(player), make_rows(player))
+        except (ProcessKilled, OnCallError, GoogleAPICallError, ConnectionError):
             continue
     staged = [row for rows, _ in world.tables.values() for row in rows]
     insert, _, _ = plan_merge(world.predictions, staged, NIGHT)
     world.predictions.extend(insert)
-    return _count(world, PLAYERS, "reported success", chaos)
+    return _count_outcome(world, PLAYERS, "reported success", chaos)
 
 
-def _count(world: World, players: tuple[str, ...], state: str, chaos: Chaos) -> Outcome:
-    there: dict = {}
+def _count_outcome(world: WarehouseState, players: tuple[str, ...], state: str, chaos: FaultInjector) -> Outcome:
+    points_by_key: dict = {}
     for row in world.predictions:
         if row["is_active"]:
-            there.setdefault(key(row), []).append(str(row["predicted_points"]))
-    wanted = {key(row): str(row["predicted_points"]) for player in players for row in rows_of(player)}
-    lost = sum(points not in there.get(k, []) for k, points in wanted.items())
-    keys = SimulatedWarehouse(world).keys(PREDICTIONS, NIGHT)
-    return Outcome(lost, len(active_twice(keys)), state, world.commits, chaos.met)
+            points_by_key.setdefault(business_key(row), []).append(str(row["predicted_points"]))
+    expected_points = {
+        business_key(row): str(row["predicted_points"]) for player in players for row in make_rows(player)
+    }
+    lost = sum(points not in points_by_key.get(k, []) for k, points in expected_points.items())
+    keys = FakeWarehouse(world).read_keys(PREDICTIONS_TABLE, NIGHT)
+    return Outcome(lost, len(duplicate_active_keys(keys)), state, world.commits, chaos.injected)
 
 
 def survey(path: Callable[[int], Outcome], seeds: range) -> tuple[int, int, Counter[str], Counter[str]]:

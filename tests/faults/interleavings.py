@@ -12,20 +12,20 @@ from unittest.mock import patch
 
 from greenlet import greenlet
 
-from services.batches.business_key import key
-from services.batches.ids import PREDICTIONS, unit
+from services.batches.business_key import business_key
+from services.batches.ids import PREDICTIONS_TABLE, work_unit_id
 from services.core.errors import OnCallError
-from services.gcp.retry import Policy
+from services.gcp.retry import RetryPolicy
 from services.pipeline import consolidator
-from services.pipeline.consolidator import Consolidator, NotConserved, NothingStaged, active_twice
+from services.pipeline.consolidator import Consolidator, NothingStaged, RowCountMismatch, duplicate_active_keys
 from services.pipeline.lease import Lease
 from services.pipeline.worker.staging_writer import StagingWriter
-from tests.faults.harness import BATCH, NIGHT, PLAYERS, rows_of
-from tests.faults.simulated import SimulatedWarehouse, World
+from tests.faults.harness import BATCH, NIGHT, PLAYERS, make_rows
+from tests.faults.simulated import FakeWarehouse, WarehouseState
 
 
 @dataclass(frozen=True)
-class Schedule:
+class ScheduleResult:
     """What one schedule came to: MERGEs that overlapped, keys active twice, rows missing, MERGEs committed."""
 
     overlaps: int
@@ -34,66 +34,66 @@ class Schedule:
     merges: int
 
 
-def run(seed: int, consolidators: int) -> Schedule:
+def run_schedule(seed: int, consolidators: int) -> ScheduleResult:
     """Consolidators of two batches of the same date; between any two steps another may go on, or time may jump past the lease's life."""
-    rng, world = random.Random(seed), World()
+    rng, world = random.Random(seed), WarehouseState()
     batches = [BATCH, BATCH.replace("1767077100000", "1767077200000")]
     for i, batch in enumerate(batches):
         for player in PLAYERS[:3]:
-            StagingWriter(SimulatedWarehouse(world), Policy(retries=0)).write(
-                batch, unit(player), rows_of(player, 1 + i)
+            StagingWriter(FakeWarehouse(world), RetryPolicy(retries=0)).write(
+                batch, work_unit_id(player), make_rows(player, 1 + i)
             )
-    running = [_start(world, batches[i % 2], rng, i) for i in range(consolidators)]
+    running = [_start_consolidator(world, batches[i % 2], rng, i) for i in range(consolidators)]
     while running:
-        one = rng.choice(running)
+        current = rng.choice(running)
         if rng.random() < 0.02:
             world.now += timedelta(minutes=11)  # the holder looks dead, and is only slow
-        one.switch()
-        running = [other for other in running if not other.dead]
+        current.switch()
+        running = [process for process in running if not process.dead]
     for batch in batches:  # somebody finishes what the refused ones left
         world.now += timedelta(minutes=11)
         try:
-            Consolidator(SimulatedWarehouse(world), "last", Policy(retries=0), cleaners=1).consolidate(batch, NIGHT)
-        except (NothingStaged, NotConserved):
+            Consolidator(FakeWarehouse(world), "last", RetryPolicy(retries=0), drop_threads=1).consolidate(batch, NIGHT)
+        except (NothingStaged, RowCountMismatch):
             continue  # the others did it all; or, without a lease, duplicates were made and are told
-    return _judge(world)
+    return _summarize(world)
 
 
-def _start(world: World, batch: str, rng: random.Random, number: int) -> Any:
-    home = greenlet.getcurrent()
+def _start_consolidator(world: WarehouseState, batch: str, rng: random.Random, index: int) -> Any:
+    scheduler = greenlet.getcurrent()
 
-    def pause(_step: str, _when: str) -> None:
+    def pause(_step: str, _phase: str) -> None:
         world.now += timedelta(milliseconds=100)
-        home.switch()
+        scheduler.switch()
 
     def work() -> None:
-        door = SimulatedWarehouse(world, pause)
-        policy = Policy(retries=2, rng=rng.random, sleep=lambda _: pause("sleep", "inside"))
+        warehouse = FakeWarehouse(world, pause)
+        policy = RetryPolicy(retries=2, rng=rng.random, sleep=lambda _: pause("sleep", "inside"))
         try:
-            Consolidator(door, f"c{number}", policy, cleaners=1).consolidate(batch, NIGHT)
+            Consolidator(warehouse, f"c{index}", policy, drop_threads=1).consolidate(batch, NIGHT)
         except (OnCallError, KeyError):
             return  # refused, fenced off, or its tables were cleaned up by the one that did the work
 
     return greenlet(work)
 
 
-def _judge(world: World) -> Schedule:
-    keys = SimulatedWarehouse(world).keys(PREDICTIONS, NIGHT)
-    wanted = {key(row) for player in PLAYERS[:3] for row in rows_of(player)}
-    lost = sum(not any(keys.get(k, ())) for k in wanted)
-    return Schedule(world.overlaps, len(active_twice(keys)), lost, world.commits)
+def _summarize(world: WarehouseState) -> ScheduleResult:
+    keys = FakeWarehouse(world).read_keys(PREDICTIONS_TABLE, NIGHT)
+    expected_keys = {business_key(row) for player in PLAYERS[:3] for row in make_rows(player)}
+    lost = sum(not any(keys.get(k, ())) for k in expected_keys)
+    return ScheduleResult(world.overlaps, len(duplicate_active_keys(keys)), lost, world.commits)
 
 
 @contextmanager
-def lease_off() -> Iterator[None]:
+def without_lease() -> Iterator[None]:
     """Everybody is given a lease at once: what the customer's first version did."""
     fences = iter(range(1, 1_000_000))
 
-    def anyway(_warehouse: Any, game_date: date, holder: str) -> Lease:
+    def acquire_always(_warehouse: Any, game_date: date, holder: str) -> Lease:
         return Lease(game_date, next(fences), holder)
 
     with (
-        patch.object(consolidator.leases, "acquire", anyway),
+        patch.object(consolidator.leases, "acquire", acquire_always),
         patch.object(consolidator.leases, "release", lambda *_: None),
     ):
         yield
@@ -101,5 +101,5 @@ def lease_off() -> Iterator[None]:
 
 def survey(seeds: range, consolidators: int) -> tuple[int, int, int]:
     """(overlapping MERGEs, keys active twice, rows missing) over many schedules."""
-    found = [run(seed, consolidators) for seed in seeds]
-    return sum(s.overlaps for s in found), sum(s.doubled for s in found), sum(s.lost for s in found)
+    results = [run_schedule(seed, consolidators) for seed in seeds]
+    return sum(s.overlaps for s in results), sum(s.doubled for s in results), sum(s.lost for s in results)

@@ -11,10 +11,10 @@ from typing import Any
 
 from google.api_core.exceptions import Forbidden, InternalServerError, NotFound, ServiceUnavailable, TooManyRequests
 
-from services.batches.business_key import Key, key
-from services.batches.ids import PREDICTIONS
+from services.batches.business_key import BusinessKey, business_key
+from services.batches.ids import PREDICTIONS_TABLE
 from services.pipeline.row_encoding import Column
-from services.pipeline.warehouse import FencedOff, JobEnded, Merged, Staged
+from services.pipeline.warehouse import JobFailed, LeaseLost, MergeResult, StagingTableInfo
 
 COLUMNS = (
     Column("prediction_id", "STRING", True),
@@ -27,11 +27,11 @@ COLUMNS = (
     Column("is_active", "BOOLEAN", True),
     Column("created_at", "TIMESTAMP", True),
 )
-SHAPE = tuple((column.name, column.kind) for column in COLUMNS)
+COLUMN_TYPES = tuple((column.name, column.field_type) for column in COLUMNS)
 Row = dict[str, Any]
 
 
-class Killed(BaseException):
+class ProcessKilled(BaseException):
     """The process died here. Not an Exception: no handler of the code under test may survive it."""
 
 
@@ -45,7 +45,7 @@ class Job:
 
 
 @dataclass
-class World:
+class WarehouseState:
     """What survives every process: tables, the predictions, the jobs, the clock."""
 
     tables: dict[str, tuple[list[Row], int]] = field(default_factory=dict)  # rows, version
@@ -58,190 +58,192 @@ class World:
     writes: int = 0
 
 
-Trouble = Callable[[str, str], None]
+FaultHook = Callable[[str, str], None]
 
 
-def calm(_step: str, _when: str) -> None:
+def no_faults(_step: str, _phase: str) -> None:
     """No trouble."""
 
 
 @dataclass
-class SimulatedWarehouse:
+class FakeWarehouse:
     """One process's door to the world. `trouble(step, "before" | "inside" | "after")` may raise, kill, wait, or let another process run."""
 
-    world: World
-    trouble: Trouble = calm
+    state: WarehouseState
+    fault_hook: FaultHook = no_faults
 
     def now(self) -> datetime:
-        return self.world.now
+        return self.state.now
 
-    def columns(self) -> tuple[Column, ...]:
+    def get_columns(self) -> tuple[Column, ...]:
         return COLUMNS
 
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int:
         def effect() -> int:
-            self.world.writes += 1
-            self.world.tables[table] = ([dict(row) for row in rows], self.world.writes)
+            self.state.writes += 1
+            self.state.tables[table] = ([dict(row) for row in rows], self.state.writes)
             return len(rows)
 
         return int(self._job("load", job_id, {}, effect))
 
-    def staged(self, prefix: str) -> tuple[Staged, ...]:
-        self.trouble("list", "before")
-        wanted = sorted(name for name in self.world.tables if name.split(".")[-1].startswith(prefix))
-        return tuple(Staged(n, len(self.world.tables[n][0]), SHAPE, str(self.world.tables[n][1])) for n in wanted)
+    def list_staging_tables(self, prefix: str) -> tuple[StagingTableInfo, ...]:
+        self.fault_hook("list", "before")
+        names = sorted(name for name in self.state.tables if name.split(".")[-1].startswith(prefix))
+        return tuple(
+            StagingTableInfo(n, len(self.state.tables[n][0]), COLUMN_TYPES, str(self.state.tables[n][1])) for n in names
+        )
 
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int:
         def effect() -> int:
-            there = self.world.tables.get(target, ([], 0))[0]
-            rows = [row for source in sources for row in self.world.tables[source][0]]
-            self.world.writes += 1
-            self.world.tables[target] = (there + rows, self.world.writes)
-            return len(there) + len(rows)
+            existing = self.state.tables.get(target, ([], 0))[0]
+            rows = [row for source in sources for row in self.state.tables[source][0]]
+            self.state.writes += 1
+            self.state.tables[target] = (existing + rows, self.state.writes)
+            return len(existing) + len(rows)
 
         return int(self._job("copy", job_id, {}, effect))
 
-    def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> Merged:
-        return Merged(int(self._job("merge", job_id, {}, lambda: self._merge(source, game_date, at))), job_id)
+    def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult:
+        return MergeResult(int(self._job("merge", job_id, {}, lambda: self._merge(source, game_date, at))), job_id)
 
-    def keys(self, table: str, game_date: date) -> dict[Key, list[bool]]:
-        self.trouble("keys", "before")
-        rows = self.world.predictions if table == PREDICTIONS else self.world.tables[table][0]
-        found: dict[Key, list[bool]] = {}
+    def read_keys(self, table: str, game_date: date) -> dict[BusinessKey, list[bool]]:
+        self.fault_hook("keys", "before")
+        rows = self.state.predictions if table == PREDICTIONS_TABLE else self.state.tables[table][0]
+        active_by_key: dict[BusinessKey, list[bool]] = {}
         for row in rows:
             if str(row["game_date"]) == str(game_date):
-                found.setdefault(key(row), []).append(bool(row["is_active"]))
-        return found
+                active_by_key.setdefault(business_key(row), []).append(bool(row["is_active"]))
+        return active_by_key
 
-    def claim(self, job_id: str, labels: Mapping[str, str]) -> bool:
-        self.trouble("claim", "before")
-        if job_id in self.world.jobs:
+    def claim_job_id(self, job_id: str, labels: Mapping[str, str]) -> bool:
+        self.fault_hook("claim", "before")
+        if job_id in self.state.jobs:
             return False
-        self.world.jobs[job_id] = Job(labels, self.world.now)
-        self.trouble("claim", "after")
+        self.state.jobs[job_id] = Job(labels, self.state.now)
+        self.fault_hook("claim", "after")
         return True
 
-    def claimed(self, job_id: str) -> Mapping[str, str] | None:
-        self.trouble("look", "before")
-        job = self.world.jobs.get(job_id)
+    def get_claim(self, job_id: str) -> Mapping[str, str] | None:
+        self.fault_hook("look", "before")
+        job = self.state.jobs.get(job_id)
         return None if job is None else {**job.labels, "created": job.created.isoformat()}
 
-    def wait(self, job_id: str) -> None:
-        while not self.world.jobs[job_id].done:
-            self.trouble("wait", "inside")
+    def wait_for_job(self, job_id: str) -> None:
+        while not self.state.jobs[job_id].done:
+            self.fault_hook("wait", "inside")
 
     def drop(self, table: str, version: str | None = None) -> bool:
-        self.trouble("drop", "before")
-        there = self.world.tables.get(table)
-        if there is not None and version is not None and str(there[1]) != version:
+        self.fault_hook("drop", "before")
+        existing = self.state.tables.get(table)
+        if existing is not None and version is not None and str(existing[1]) != version:
             return False
-        self.world.tables.pop(table, None)
-        self.trouble("drop", "after")
+        self.state.tables.pop(table, None)
+        self.fault_hook("drop", "after")
         return True
 
     # --- how jobs behave ------------------------------------------------------------------------------------------------
 
     def _job(self, step: str, job_id: str, labels: Mapping[str, str], effect: Callable[[], Any]) -> Any:
         """Start a job or adopt the one with this id; an id whose job failed is used up."""
-        self.trouble(step, "before")
-        job = self.world.jobs.get(job_id)
+        self.fault_hook(step, "before")
+        job = self.state.jobs.get(job_id)
         if job is None:
-            job = self.world.jobs[job_id] = Job(labels, self.world.now, done=False)
+            job = self.state.jobs[job_id] = Job(labels, self.state.now, done=False)
             try:
-                self.trouble(step, "job")
+                self.fault_hook(step, "job")
                 job.result = effect()
             except (Forbidden, InternalServerError) as error:
                 job.error = error
-            except (Killed, Exception):  # the job goes on without its starter
-                self._go_on(job, effect)
+            except (ProcessKilled, Exception):  # the job goes on without its starter
+                self._finish_without_starter(job, effect)
                 raise
             job.done = True
-            self.trouble(step, "after")
+            self.fault_hook(step, "after")
         while not job.done:
-            self.trouble(step, "inside")
+            self.fault_hook(step, "inside")
         if job.labels.get("fenced"):
-            raise FencedOff("A later consolidation took over.")
+            raise LeaseLost("A later consolidation took over.")
         if job.error is not None:
-            raise JobEnded(f"{job_id} failed") from job.error
+            raise JobFailed(f"{job_id} failed") from job.error
         return job.result
 
-    def _go_on(self, job: Job, effect: Callable[[], Any]) -> None:
+    def _finish_without_starter(self, job: Job, effect: Callable[[], Any]) -> None:
         """A job once started ends by itself, well or with its source table gone."""
-        trouble, self.trouble = self.trouble, calm
+        original_hook, self.fault_hook = self.fault_hook, no_faults
         try:
             job.result = effect()
-        except KeyError as gone:
-            job.error = NotFound(f"Not found: Table {gone}")
+        except KeyError as error:
+            job.error = NotFound(f"Not found: Table {error}")
         finally:
-            job.done, self.trouble = True, trouble
+            job.done, self.fault_hook = True, original_hook
 
     def _merge(self, source: str, game_date: date, at: datetime) -> int:
         """Two MERGEs that overlap both read the snapshot they began with; only ones that also update are rerun by BigQuery."""
-        world = self.world
+        world = self.state
         world.overlaps += world.merging > 0
         world.merging += 1
         try:
-            begun, plan = world.commits, plan_merge(world.predictions, world.tables[source][0], game_date)
-            self.trouble("merge", "inside")
-            if world.commits != begun and plan[1]:
+            commits_before, plan = world.commits, plan_merge(world.predictions, world.tables[source][0], game_date)
+            self.fault_hook("merge", "inside")
+            if world.commits != commits_before and plan[1]:
                 plan = plan_merge(world.predictions, world.tables[source][0], game_date)
             return apply_merge(world, plan)
         finally:
             world.merging -= 1
 
 
-Plan = tuple[list[Row], list[tuple[Row, Row]], list[Row]]  # insert, (row, by) update, retire
+MergePlan = tuple[list[Row], list[tuple[Row, Row]], list[Row]]  # insert, (row, by) update, retire
 
 
-def plan_merge(predictions: list[Row], staged: list[Row], game_date: date) -> Plan:
+def plan_merge(predictions: list[Row], staged: list[Row], game_date: date) -> MergePlan:
     """What the MERGE statement does with these rows: the same rules as services.pipeline.merge, in Python."""
-    newest: dict[Key, Row] = {}
+    newest: dict[BusinessKey, Row] = {}
     for row in sorted(staged, key=lambda r: (str(r["created_at"]), r["prediction_id"])):
-        newest[key(row)] = row
-    by_key: dict[Key, list[Row]] = {}
+        newest[business_key(row)] = row
+    by_key: dict[BusinessKey, list[Row]] = {}
     for row in predictions:
         if str(row["game_date"]) == str(game_date):
-            by_key.setdefault(key(row), []).append(row)
+            by_key.setdefault(business_key(row), []).append(row)
     insert = [row for k, row in newest.items() if k not in by_key]
-    update = [(old, row) for k, row in newest.items() for old in by_key.get(k, []) if _differs(old, row)]
-    renewed = {k[1:4] for k in newest}
-    retire = [o for k, rows in by_key.items() if k[1:4] in renewed and k not in newest for o in rows if o["is_active"]]
+    update = [(old, row) for k, row in newest.items() for old in by_key.get(k, []) if _is_changed(old, row)]
+    touched = {k[1:4] for k in newest}
+    retire = [o for k, rows in by_key.items() if k[1:4] in touched and k not in newest for o in rows if o["is_active"]]
     return insert, update, retire
 
 
-def _differs(old: Row, new: Row) -> bool:
+def _is_changed(old: Row, new: Row) -> bool:
     return (str(old["predicted_points"]), old["is_active"]) != (str(new["predicted_points"]), new["is_active"])
 
 
-def apply_merge(world: World, plan: Plan) -> int:
+def apply_merge(state: WarehouseState, plan: MergePlan) -> int:
     insert, update, retire = plan
-    world.predictions.extend(dict(row) for row in insert)
+    state.predictions.extend(dict(row) for row in insert)
     for old, new in update:
         old.update(predicted_points=new["predicted_points"], is_active=new["is_active"])
     for row in retire:
         row["is_active"] = False
-    world.commits += 1
+    state.commits += 1
     return len(insert) + len(update) + len(retire)
 
 
 FAULTS = ("killed", "timeout", "lost answer", "429", "503", "500 after commit", "refused job", "slow")
 
 
-def raise_fault(world: World, fault: str, step: str, when: str) -> None:
+def raise_fault(state: WarehouseState, fault: str, step: str, phase: str) -> None:
     """Let one fault happen at a boundary; some make sense only before, inside or after a step."""
     if fault == "slow":
-        world.now += timedelta(minutes=4)
+        state.now += timedelta(minutes=4)
     elif fault == "killed":
-        raise Killed
+        raise ProcessKilled
     elif fault in ("timeout", "lost answer"):
         raise ConnectionError(f"{fault} at {step}")
     elif fault == "429":
         raise TooManyRequests("slow down")
     elif fault == "503":
         raise ServiceUnavailable("The service is currently unavailable")
-    elif fault == "500 after commit" and when == "after":
+    elif fault == "500 after commit" and phase == "after":
         raise InternalServerError("internal error")
-    elif fault == "refused job" and when == "job":
+    elif fault == "refused job" and phase == "job":
         raise Forbidden(
             "Exceeded rate limits: too many table update operations for this table",
             errors=[{"reason": "rateLimitExceeded"}],

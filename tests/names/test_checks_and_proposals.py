@@ -9,17 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.aliases.edits import Do, Edit, as_args, correct, edits_of, parse, turn_round, with_turns
-from services.aliases.identities.duplicates import find_twins
-from services.aliases.save import judge
-from services.aliases.suggestions import Name, propose
+from services.aliases.edits import (
+    Edit,
+    EditKind,
+    from_params,
+    parse,
+    replace_canonical,
+    reverse,
+    reverse_conflicting,
+    to_params,
+)
+from services.aliases.identities.duplicates import find_duplicates
+from services.aliases.save import validate
+from services.aliases.suggestions import UnresolvedName, suggest
 from services.aliases.unresolved import read_names
-from services.aliases.validation import Weight, check, faults, made_worse, with_rows
-from services.core.errors import BadInput
-from services.names.registry import Alias, Book, Registered, read_book
+from services.aliases.validation import Severity, find_violations, new_violations, violation_keys, with_aliases
+from services.core.errors import InvalidInput
+from services.names.registry import Alias, NameRegistry, RegistryRow, read_registry
 from tests.benchmarks import names
 
-PEOPLE = {
+PLAYERS = {
     "stephencurry": "Stephen Curry",
     "sethcurry": "Seth Curry",
     "herbertjones": "Herbert Jones",
@@ -30,107 +39,113 @@ PEOPLE = {
 }
 
 
-def registered(lookup, name, team="MIL", season="2025-26", player_id=None, **more):
-    return Registered(player_id or f"{lookup}_001", name, lookup, team, season, **more)
+def make_registry_row(lookup, name, team="MIL", season="2025-26", player_id=None, **fields):
+    return RegistryRow(player_id or f"{lookup}_001", name, lookup, team, season, **fields)
 
 
-def book(*pairs, people=PEOPLE):
-    rows = tuple(registered(lookup, name) for lookup, name in people.items())
-    return Book(tuple(Alias(alias, canonical, active=True) for alias, canonical in pairs), rows)
+def make_registry(*pairs, people=PLAYERS):
+    rows = tuple(make_registry_row(lookup, name) for lookup, name in people.items())
+    return NameRegistry(tuple(Alias(alias, canonical, active=True) for alias, canonical in pairs), rows)
 
 
 @pytest.mark.parametrize(
     ("pairs", "what", "weight"),
     [
-        ([("lebronjames", "lebronjames")], "self-map", Weight.ERROR),
-        ([("herbjones", "nobody")], "canonical absent", Weight.ERROR),
-        ([("sethcurry", "stephencurry")], "another player's name", Weight.ERROR),
-        ([("garytrentjr", "garytrent")], "twin", Weight.WARNING),
-        ([("herb", "herbjones"), ("herbjones", "herbertjones")], "chain", Weight.ERROR),
-        ([("herbjones", "herbertjones"), ("herbertjones", "herbjones")], "both directions", Weight.ERROR),
-        ([("herbjones", "herbertjones"), ("herbjones", "lebronjames")], "two canonicals", Weight.ERROR),
-        ([("curry", "stephencurry")], "bare surname", Weight.ERROR),
-        ([("williamson", "zionwilliamson")], "bare surname", Weight.WARNING),
-        ([("h.jones", "herbertjones")], "not a lookup", Weight.ERROR),
-        ([("kingjamie", "lebronjames")], "surname differs", Weight.WARNING),
+        ([("lebronjames", "lebronjames")], "self-map", Severity.ERROR),
+        ([("herbjones", "nobody")], "canonical absent", Severity.ERROR),
+        ([("sethcurry", "stephencurry")], "another player's name", Severity.ERROR),
+        ([("garytrentjr", "garytrent")], "twin", Severity.WARNING),
+        ([("herb", "herbjones"), ("herbjones", "herbertjones")], "chain", Severity.ERROR),
+        ([("herbjones", "herbertjones"), ("herbertjones", "herbjones")], "both directions", Severity.ERROR),
+        ([("herbjones", "herbertjones"), ("herbjones", "lebronjames")], "two canonicals", Severity.ERROR),
+        ([("curry", "stephencurry")], "bare surname", Severity.ERROR),
+        ([("williamson", "zionwilliamson")], "bare surname", Severity.WARNING),
+        ([("h.jones", "herbertjones")], "not a lookup", Severity.ERROR),
+        ([("kingjamie", "lebronjames")], "surname differs", Severity.WARNING),
     ],
 )
-def test_each_check_finds_its_fault_and_weighs_it(pairs, what, weight):
-    assert (what, weight) in {(finding.check, finding.weight) for finding in check(book(*pairs))}
+def test_each_check_reports_its_violation_with_its_severity(pairs, what, weight):
+    assert (what, weight) in {(finding.check, finding.severity) for finding in find_violations(make_registry(*pairs))}
 
 
-def test_a_good_alias_is_found_to_be_nothing():
-    assert check(book(("herbjones", "herbertjones"), people={"herbertjones": "Herbert Jones"})) == ()
+def test_a_valid_alias_has_no_violation():
+    assert find_violations(make_registry(("herbjones", "herbertjones"), people={"herbertjones": "Herbert Jones"})) == ()
 
 
-def test_an_old_fault_stops_no_other_edit():
-    before = book(("curry", "stephencurry"))
-    after = with_rows(before, [Alias("herbjones", "herbertjones", active=True)])
-    assert made_worse(before, after) == ()
+def test_an_existing_violation_blocks_no_other_edit():
+    before = make_registry(("curry", "stephencurry"))
+    after = with_aliases(before, [Alias("herbjones", "herbertjones", active=True)])
+    assert new_violations(before, after) == ()
 
 
-TEAMS, NAMES = ("MIL", "DEN"), [*PEOPLE, "aa", "bb", "cc", "curry", "jones"]
-PAIRS = st.tuples(st.booleans(), st.sampled_from(NAMES), st.sampled_from(NAMES))
+TEAMS, NAMES = ("MIL", "DEN"), [*PLAYERS, "aa", "bb", "cc", "curry", "jones"]
+EDITS = st.tuples(st.booleans(), st.sampled_from(NAMES), st.sampled_from(NAMES))
 REGISTRIES = st.lists(
-    st.tuples(st.sampled_from([*PEOPLE]), st.sampled_from(TEAMS), st.integers(1, 2)), unique=True, max_size=10
+    st.tuples(st.sampled_from([*PLAYERS]), st.sampled_from(TEAMS), st.integers(1, 2)), unique=True, max_size=10
 )
-SAVES = st.lists(st.lists(PAIRS, min_size=1, max_size=4), max_size=6)  # several edits at once, several times
-STRUCTURAL = ("self-map", "chain", "both directions", "two canonicals", "canonical absent")
+EDIT_BATCHES = st.lists(st.lists(EDITS, min_size=1, max_size=4), max_size=6)  # several edits at once, several times
+STRUCTURAL_CHECKS = ("self-map", "chain", "both directions", "two canonicals", "canonical absent")
 
 
-@given(REGISTRIES, st.lists(PAIRS, max_size=3), SAVES)
+@given(REGISTRIES, st.lists(EDITS, max_size=3), EDIT_BATCHES)
 def test_no_accepted_edits_leave_a_cycle_a_chain_a_self_map_or_two_canonicals(rows, stored, saves):
     """From any registry, and from any aliases: what is accepted adds no fault, and from none it never makes one."""
-    people = tuple(registered(n, PEOPLE[n], team, player_id=f"{n}_00{number}") for n, team, number in rows)
+    people = tuple(make_registry_row(n, PLAYERS[n], team, player_id=f"{n}_00{number}") for n, team, number in rows)
     stored = tuple({(a, c): Alias(a, c, active=active) for active, a, c in stored}.values())
-    now = Book(stored, people)
-    clean = not [f for f in check(now) if f.check in STRUCTURAL]
+    current = NameRegistry(stored, people)
+    started_clean = not [f for f in find_violations(current) if f.check in STRUCTURAL_CHECKS]
     for edits in saves:
-        asked = {(a, c): Edit(Do.ADD if add else Do.DEACTIVATE, a, c) for add, a, c in edits}
-        judged = judge(now, tuple(asked.values()))
-        if judged.accepted:
-            assert {key for key in faults(judged.after) if key.startswith(STRUCTURAL)} <= faults(now)
-            now = judged.after
-    if clean:
-        for alias, canonicals in now.active.items():
+        unique_edits = {(a, c): Edit(EditKind.ADD if add else EditKind.DEACTIVATE, a, c) for add, a, c in edits}
+        validated = validate(current, tuple(unique_edits.values()))
+        if validated.accepted:
+            assert {
+                key for key in violation_keys(validated.after) if key.startswith(STRUCTURAL_CHECKS)
+            } <= violation_keys(current)
+            current = validated.after
+    if started_clean:
+        for alias, canonicals in current.active.items():
             assert len(canonicals) == 1
             assert alias not in canonicals
-            assert not canonicals & now.active.keys()
-            assert canonicals <= now.lookups
+            assert not canonicals & current.active.keys()
+            assert canonicals <= current.lookups
 
 
-def test_one_of_three_canonical_names_can_be_taken_away_and_a_fourth_cannot_be_added():
-    stored = book(("herbjones", "herbertjones"), ("herbjones", "lebronjames"), ("herbjones", "stephencurry"))
-    assert judge(stored, [Edit(Do.DEACTIVATE, "herbjones", "stephencurry")]).accepted
-    assert not judge(stored, [Edit(Do.ADD, "herbjones", "sethcurry")]).accepted
+def test_one_of_three_canonical_names_can_be_removed_and_a_fourth_cannot_be_added():
+    stored = make_registry(("herbjones", "herbertjones"), ("herbjones", "lebronjames"), ("herbjones", "stephencurry"))
+    assert validate(stored, [Edit(EditKind.DEACTIVATE, "herbjones", "stephencurry")]).accepted
+    assert not validate(stored, [Edit(EditKind.ADD, "herbjones", "sethcurry")]).accepted
 
 
-def test_an_alias_that_was_switched_off_before_wants_a_reason_to_come_back():
-    off = Book((Alias("herbjones", "lebronjames", active=False),), book().registered)
-    judged = judge(off, [Edit(Do.ADD, "herbjones", "herbertjones")])
-    assert judged.accepted
-    assert "herbjones → lebronjames was switched off before." in {f.sentence for f in judged.warnings}
+def test_reactivating_a_deactivated_alias_gives_a_warning():
+    deactivated = NameRegistry((Alias("herbjones", "lebronjames", active=False),), make_registry().registered)
+    validated = validate(deactivated, [Edit(EditKind.ADD, "herbjones", "herbertjones")])
+    assert validated.accepted
+    assert "herbjones → lebronjames was switched off before." in {f.message for f in validated.warnings}
 
 
 def test_a_suffix_pair_on_one_team_without_an_alias_is_a_warning():
-    assert "suffix pair without alias" in {f.check for f in check(book())}
-    assert "suffix pair without alias" not in {f.check for f in check(book(("garytrentjr", "garytrent")))}
-    judged = judge(book(("garytrentjr", "garytrent")), [Edit(Do.DEACTIVATE, "garytrentjr", "garytrent")])
-    assert "suffix pair without alias" in {f.check for f in judged.warnings}
+    assert "suffix pair without alias" in {f.check for f in find_violations(make_registry())}
+    assert "suffix pair without alias" not in {
+        f.check for f in find_violations(make_registry(("garytrentjr", "garytrent")))
+    }
+    validated = validate(
+        make_registry(("garytrentjr", "garytrent")), [Edit(EditKind.DEACTIVATE, "garytrentjr", "garytrent")]
+    )
+    assert "suffix pair without alias" in {f.check for f in validated.warnings}
 
 
-def test_a_paste_with_one_bad_line_among_twenty_is_refused_by_its_number():
+def test_a_pasted_malformed_line_is_refused_by_its_number():
     lines = [f"alias{n},canonical{n}" for n in "abcdefghijklmnopqrst"]
     assert len(parse("\n".join(lines))) == 20
-    with pytest.raises(BadInput, match="Line 13"):
+    with pytest.raises(InvalidInput, match="Line 13"):
         parse("\n".join([*lines[:12], "nocomma", *lines[12:]]))
-    with pytest.raises(BadInput, match="No line"):
+    with pytest.raises(InvalidInput, match="No line"):
         parse(" \n ")
 
 
-def test_pasted_names_are_written_as_lookups_and_keep_their_spelling():
+def test_pasted_names_are_normalized_and_keep_their_display_name():
     assert parse("Tim Hardaway Junior, Tim Hardaway") == (
-        Edit(Do.ADD, "timhardawayjr", "timhardaway", "Tim Hardaway Junior"),
+        Edit(EditKind.ADD, "timhardawayjr", "timhardaway", "Tim Hardaway Junior"),
     )
 
 
@@ -144,23 +159,23 @@ def test_pasted_names_are_written_as_lookups_and_keep_their_spelling():
         ([{"do": "add", "alias": f"alias{n}", "canonical": "bb"} for n in range(201)], "at most"),
     ],
 )
-def test_edits_that_cannot_be_meant_are_refused(edits, says):
-    with pytest.raises(BadInput, match=says):
-        edits_of({"edits": edits})
+def test_invalid_edits_are_refused(edits, says):
+    with pytest.raises(InvalidInput, match=says):
+        from_params({"edits": edits})
 
 
-def test_turning_round_and_correcting_take_the_old_row_away_and_add_the_new_one():
-    assert edits_of(as_args(turn_round("robertwilliamsiii", "robertwilliams"))) == (
-        Edit(Do.DEACTIVATE, "robertwilliamsiii", "robertwilliams"),
-        Edit(Do.ADD, "robertwilliams", "robertwilliamsiii"),
+def test_reversing_and_correcting_deactivate_the_old_row_and_add_the_new_one():
+    assert from_params(to_params(reverse("robertwilliamsiii", "robertwilliams"))) == (
+        Edit(EditKind.DEACTIVATE, "robertwilliamsiii", "robertwilliams"),
+        Edit(EditKind.ADD, "robertwilliams", "robertwilliamsiii"),
     )
-    assert [edit.do for edit in correct("a1", "b1", "c1")] == [Do.DEACTIVATE, Do.ADD]
+    assert [edit.do for edit in replace_canonical("a1", "b1", "c1")] == [EditKind.DEACTIVATE, EditKind.ADD]
 
 
-def test_an_addition_against_an_active_alias_becomes_a_turning_round():
+def test_adding_the_reverse_of_an_active_alias_deactivates_that_alias():
     edits = parse("robertwilliams,robertwilliamsiii\nherbjones,herbertjones")
-    assert with_turns(edits, {"robertwilliamsiii": {"robertwilliams"}}) == (
-        Edit(Do.DEACTIVATE, "robertwilliamsiii", "robertwilliams"),
+    assert reverse_conflicting(edits, {"robertwilliamsiii": {"robertwilliams"}}) == (
+        Edit(EditKind.DEACTIVATE, "robertwilliamsiii", "robertwilliams"),
         *edits,
     )
 
@@ -168,59 +183,79 @@ def test_an_addition_against_an_active_alias_becomes_a_turning_round():
 # --- proposals ---------------------------------------------------------------------------------------------------------------
 
 
-def test_the_right_player_is_the_first_proposal_for_every_listed_alias_among_five_thousand():
+def test_the_right_player_is_the_first_suggestion_for_every_listed_alias():
     """`python -m tests.benchmarks.names` prints the figures."""
-    crowd = names.crowd()
+    crowd = names.build_registry()
     assert len(crowd.lookups) > 5_000
-    told, untold = names.ranks(crowd, with_teams=True), names.ranks(crowd, with_teams=False)
-    assert (told.first(), told.filled_in_wrong) == (len(names.LISTED), ())
-    assert (untold.first(), untold.among_three(), untold.filled_in_wrong) == (20, len(names.LISTED), ())
-
-
-def test_where_two_players_are_as_likely_a_person_has_to_choose():
-    rows = (
-        registered("jalenwilliams", "Jalen Williams", "OKC"),
-        registered("jaylenwilliams", "Jaylen Williams", "OKC"),
-        registered("garytrent", "Gary Trent", "MIL", player_id="garytrent_001"),
-        registered("garytrentjr", "Gary Trent Jr.", "MIL", player_id="garytrent_001"),
+    with_team_ranks, without_team_ranks = (
+        names.rank_suggestions(crowd, with_teams=True),
+        names.rank_suggestions(crowd, with_teams=False),
     )
-    asked = [Name("jawilliams", "Ja Williams", frozenset({"OKC"})), Name("garytrentsr", "Gary Trent Sr.")]
-    found = propose([*asked, Name("jal", "Jal Williams", frozenset({"OKC"}))], Book((), rows))
-    assert not any(proposal.likely for proposal in found["jawilliams"])
-    assert [proposal.likely for proposal in found["garytrentsr"]] == [True, True], "two names of one player"
+    assert (with_team_ranks.count_first(), with_team_ranks.wrong_prefills) == (len(names.LISTED_ALIASES), ())
+    assert (
+        without_team_ranks.count_first(),
+        without_team_ranks.count_top_three(),
+        without_team_ranks.wrong_prefills,
+    ) == (20, len(names.LISTED_ALIASES), ())
 
 
-def test_a_bare_surname_that_two_players_share_is_never_likely():
-    found = propose([Name("curry", "Curry", frozenset({"MIL"}))], book())["curry"]
-    assert {proposal.lookup for proposal in found} >= {"stephencurry", "sethcurry"}
-    assert not any(proposal.likely for proposal in found)
+def test_two_equally_likely_players_are_left_to_a_person():
+    rows = (
+        make_registry_row("jalenwilliams", "Jalen Williams", "OKC"),
+        make_registry_row("jaylenwilliams", "Jaylen Williams", "OKC"),
+        make_registry_row("garytrent", "Gary Trent", "MIL", player_id="garytrent_001"),
+        make_registry_row("garytrentjr", "Gary Trent Jr.", "MIL", player_id="garytrent_001"),
+    )
+    unresolved = [
+        UnresolvedName("jawilliams", "Ja Williams", frozenset({"OKC"})),
+        UnresolvedName("garytrentsr", "Gary Trent Sr."),
+    ]
+    suggestions = suggest(
+        [*unresolved, UnresolvedName("jal", "Jal Williams", frozenset({"OKC"}))], NameRegistry((), rows)
+    )
+    assert not any(proposal.is_likely for proposal in suggestions["jawilliams"])
+    assert [proposal.is_likely for proposal in suggestions["garytrentsr"]] == [True, True], "two names of one player"
 
 
-def test_a_name_like_nobody_is_given_no_proposal():
-    assert propose([Name("qqqqqqqq", "Qqqq Qqqq")], book())["qqqqqqqq"] == ()
+def test_a_shared_surname_is_never_a_likely_suggestion():
+    suggestions = suggest([UnresolvedName("curry", "Curry", frozenset({"MIL"}))], make_registry())["curry"]
+    assert {proposal.lookup for proposal in suggestions} >= {"stephencurry", "sethcurry"}
+    assert not any(proposal.is_likely for proposal in suggestions)
+
+
+def test_a_name_like_no_player_gets_no_suggestion():
+    assert suggest([UnresolvedName("qqqqqqqq", "Qqqq Qqqq")], make_registry())["qqqqqqqq"] == ()
 
 
 def test_five_thousand_players_and_five_hundred_names_are_ranked():
     rng = random.Random(7)
-    name = lambda: "".join(rng.choices("abcdefghilmnoprstu", k=6)).capitalize()  # noqa: E731
-    people = [f"{name()} {name()}" for _ in range(5_000)]
-    crowd = Book((), tuple(registered(p.lower().replace(" ", ""), p) for p in people))
-    asked = [Name(p.lower().replace(" ", "") + "jr", p + " Jr.", frozenset({"MIL"})) for p in people[:500]]
-    found = propose(asked, crowd)
-    assert all(found[one.lookup][0].lookup == one.lookup.removesuffix("jr") for one in asked)
+    random_name = lambda: "".join(rng.choices("abcdefghilmnoprstu", k=6)).capitalize()  # noqa: E731
+    people = [f"{random_name()} {random_name()}" for _ in range(5_000)]
+    crowd = NameRegistry((), tuple(make_registry_row(p.lower().replace(" ", ""), p) for p in people))
+    unresolved = [
+        UnresolvedName(p.lower().replace(" ", "") + "jr", p + " Jr.", frozenset({"MIL"})) for p in people[:500]
+    ]
+    suggestions = suggest(unresolved, crowd)
+    assert all(
+        suggestions[unresolved_name.lookup][0].lookup == unresolved_name.lookup.removesuffix("jr")
+        for unresolved_name in unresolved
+    )
 
 
 # --- the sandbox's own names -------------------------------------------------------------------------------------------------
 
 
-def test_the_fifteen_names_of_29_december_are_ranked_and_the_injured_cost_nothing(cloud):
-    read = read_names(cloud, date(2025, 12, 29), date(2025, 12, 29))
-    found = {one.lookup: one for one in read.unresolved}
-    assert len(found) == 15
-    assert sum(bool(one.alias_canonical) for one in read.unresolved) == 7
-    assert (found["jimmybutler"].lost, found["jimmybutler"].says) == (0, "jimmybutleriii was out: nothing lost")
-    assert read.unresolved[-1].lost == 0
-    right = {
+def test_the_15_names_of_29_december_are_ranked_and_injured_players_cost_nothing(clients):
+    read = read_names(clients, date(2025, 12, 29), date(2025, 12, 29))
+    name_by_lookup = {unresolved_name.lookup: unresolved_name for unresolved_name in read.unresolved}
+    assert len(name_by_lookup) == 15
+    assert sum(bool(unresolved_name.alias_canonical) for unresolved_name in read.unresolved) == 7
+    assert (name_by_lookup["jimmybutler"].nights_lost, name_by_lookup["jimmybutler"].summary) == (
+        0,
+        "jimmybutleriii was out: nothing lost",
+    )
+    assert read.unresolved[-1].nights_lost == 0
+    expected = {
         "kevinporterjr": "kevinporter",
         "timhardawayjr": "timhardaway",
         "wendellcarterjr": "wendellcarter",
@@ -229,31 +264,31 @@ def test_the_fifteen_names_of_29_december_are_ranked_and_the_injured_cost_nothin
         "boneshyland": "nahshonhyland",
         "robertwilliams": "robertwilliamsiii",
     }
-    assert {lookup: found[lookup].proposals[0].lookup for lookup in right} == right
+    assert {lookup: name_by_lookup[lookup].suggestions[0].lookup for lookup in expected} == expected
 
 
-def test_the_twins_are_found_with_what_speaks_for_and_against_them(cloud):
-    (twins, *_) = find_twins(read_book(cloud))
+def test_the_duplicate_identities_are_found_with_their_evidence(clients):
+    (twins, *_) = find_duplicates(read_registry(clients))
     assert {twins.keep, twins.merge} == {"garytrent_001", "garytrentjr_001"}
-    assert "both are on MIL in 2025-26" in twins.speaks_for
+    assert "both are on MIL in 2025-26" in twins.evidence_for
 
 
-def test_a_father_and_his_son_are_told_apart():
+def test_a_father_and_his_son_are_not_likely_duplicates():
     rows = (
-        registered("timhardaway", "Tim Hardaway", "MIA", "1998-99", jersey=10, position="G", games=900),
-        registered("timhardawayjr", "Tim Hardaway Jr.", "DEN", "2025-26", jersey=11, position="G", games=30),
+        make_registry_row("timhardaway", "Tim Hardaway", "MIA", "1998-99", jersey=10, position="G", games=900),
+        make_registry_row("timhardawayjr", "Tim Hardaway Jr.", "DEN", "2025-26", jersey=11, position="G", games=30),
     )
-    (twins,) = find_twins(Book((), rows))
-    assert not twins.likely
-    assert "they have no season in common, as a father and his son" in twins.speaks_against
+    (twins,) = find_duplicates(NameRegistry((), rows))
+    assert not twins.is_likely
+    assert "they have no season in common, as a father and his son" in twins.evidence_against
 
 
-def test_two_ids_of_one_shirt_and_surname_are_found_though_no_alias_joins_them():
+def test_two_ids_with_one_jersey_and_surname_are_duplicate_candidates():
     rows = (
-        registered("nicclaxton", "Nic Claxton", "BKN", jersey=33),
-        registered("nicolasclaxton", "Nicolas Claxton", "BKN", jersey=33),
-        registered("otherclaxton", "Other Claxton", "BKN", jersey=4),
+        make_registry_row("nicclaxton", "Nic Claxton", "BKN", jersey=33),
+        make_registry_row("nicolasclaxton", "Nicolas Claxton", "BKN", jersey=33),
+        make_registry_row("otherclaxton", "Other Claxton", "BKN", jersey=4),
     )
-    (twins,) = find_twins(Book((), rows))
+    (twins,) = find_duplicates(NameRegistry((), rows))
     assert {twins.keep, twins.merge} == {"nicclaxton_001", "nicolasclaxton_001"}
-    assert "jersey 33 and 33" in twins.speaks_for
+    assert "jersey 33 and 33" in twins.evidence_for

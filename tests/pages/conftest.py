@@ -10,24 +10,23 @@ import requests
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.state import background_cache as patience
-from app.state import reads, session
-from tests.pages.desk import INCIDENT, MAIN, Screen
+from app.state import background_cache, reads, session
+from tests.pages.desk import INCIDENT, MAIN, RenderedPage
 
-Open = Callable[..., Screen]
+OpenPage = Callable[..., RenderedPage]
 
 
 @pytest.fixture
-def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
     """Opens a page of the desk as a fresh visitor would, by its address."""
-    monkeypatch.setenv("SANDBOX_URL", sandbox.address)
-    monkeypatch.setattr(session, "PAINT_S", 0.0)  # there is no browser
+    monkeypatch.setenv("SANDBOX_URL", sandbox.url)
+    monkeypatch.setattr(session, "FIRST_PAINT_DELAY_S", 0.0)  # there is no browser
     st.cache_resource.clear()  # each test with a memory of its own
-    reads.forget()
+    reads.invalidate()
 
-    def open_it(page: str = "overview", date: str | None = INCIDENT, **address: str) -> Screen:
+    def open_as_visitor(page: str = "overview", date: str | None = INCIDENT, **params: str) -> RenderedPage:
         app = AppTest.from_file(str(MAIN), default_timeout=90)
-        for name, value in address.items():
+        for name, value in params.items():
             app.query_params[name] = value
         if date is not None:
             app.query_params["date"] = date
@@ -35,20 +34,22 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
             app.switch_page(f"../pages/{page}.py")
         app.run()
         assert not app.exception, app.exception
-        return Screen(app)
+        return RenderedPage(app)
 
-    yield open_it
-    reads.forget()
+    yield open_as_visitor
+    reads.invalidate()
 
 
 @pytest.fixture
-def fault(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def inject_fault(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Breaks one of the sandbox's APIs until the test ends; the pages' patience is shortened to keep the test short."""
-    monkeypatch.setattr(patience, "PATIENCE_S", 4.0)
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 4.0)
 
-    def break_it(api: str, kind: str, **how: Any) -> None:
-        told = requests.put(f"{sandbox.address}/sandbox/faults", json=[{"api": api, "kind": kind, **how}], timeout=10)
-        told.raise_for_status()
+    def inject(api: str, kind: str, **options: Any) -> None:
+        response = requests.put(
+            f"{sandbox.url}/sandbox/faults", json=[{"api": api, "kind": kind, **options}], timeout=10
+        )
+        response.raise_for_status()
 
-    yield break_it
-    requests.delete(f"{sandbox.address}/sandbox/faults", timeout=10).raise_for_status()
+    yield inject
+    requests.delete(f"{sandbox.url}/sandbox/faults", timeout=10).raise_for_status()

@@ -13,47 +13,52 @@ from starlette.responses import FileResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.http.index_page import LOOK, Document
+from app.http.index_page import STYLESHEET, IndexPageMiddleware
 
-FOLDER = Path(streamlit.__file__).parent / "static"
-THEIRS = (FOLDER / "index.html").read_text(encoding="utf-8")
+STATIC_DIR = Path(streamlit.__file__).parent / "static"
+STREAMLIT_INDEX = (STATIC_DIR / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def client() -> TestClient:
     routes = [
         Route("/plain", lambda _: PlainTextResponse("from behind")),
-        Route("/{rest:path}", lambda _: FileResponse(FOLDER / "index.html", headers={"cache-control": "no-cache"})),
+        Route("/{rest:path}", lambda _: FileResponse(STATIC_DIR / "index.html", headers={"cache-control": "no-cache"})),
     ]
-    behind = Starlette(routes=routes)
-    behind.add_middleware(GZipMiddleware, minimum_size=100)  # as Streamlit's own server does
-    behind.add_middleware(Document, folder=FOLDER)
-    return TestClient(behind)
+    app = Starlette(routes=routes)
+    app.add_middleware(GZipMiddleware, minimum_size=100)  # as Streamlit's own server does
+    app.add_middleware(IndexPageMiddleware, folder=STATIC_DIR)
+    return TestClient(app)
 
 
-def test_the_page_has_our_name_and_look_and_is_theirs_otherwise(client):
-    answer = client.get("/coverage")
-    assert "<title>Prediction On-Call</title>" in answer.text
-    assert LOOK.read_text(encoding="utf-8") in answer.text
+def test_the_page_has_our_title_and_style_and_is_otherwise_streamlits(client):
+    response = client.get("/coverage")
+    assert "<title>Prediction On-Call</title>" in response.text
+    assert STYLESHEET.read_text(encoding="utf-8") in response.text
     light, dark = (streamlit.get_option(f"theme.{kind}.backgroundColor") for kind in ("light", "dark"))
-    ground = f"html {{ background: {light} }} @media (prefers-color-scheme: dark) {{ html {{ background: {dark} }} }}"
+    background_css = (
+        f"html {{ background: {light} }} @media (prefers-color-scheme: dark) {{ html {{ background: {dark} }} }}"
+    )
     assert light != dark
-    assert ground in answer.text
-    rest = re.sub("(<head>)<script>.*?</script>", r"\1", answer.text)
-    rest = rest.replace("<title>Prediction On-Call</title>", "<title>Streamlit</title>")
-    assert rest[: rest.index("<style>")] + rest[rest.index("</style>") + len("</style>") :] == THEIRS
+    assert background_css in response.text
+    page_html = re.sub("(<head>)<script>.*?</script>", r"\1", response.text)
+    page_html = page_html.replace("<title>Prediction On-Call</title>", "<title>Streamlit</title>")
+    assert (
+        page_html[: page_html.index("<style>")] + page_html[page_html.index("</style>") + len("</style>") :]
+        == STREAMLIT_INDEX
+    )
 
 
-def test_no_browser_takes_an_old_look_for_the_present_one(client):
-    answer = client.get("/")
-    assert not {"etag", "last-modified", "content-encoding"} & set(answer.headers)
-    assert answer.headers["cache-control"] == "no-cache"
-    assert int(answer.headers["content-length"]) == len(answer.content)
+def test_the_page_is_not_cached_by_the_browser(client):
+    response = client.get("/")
+    assert not {"etag", "last-modified", "content-encoding"} & set(response.headers)
+    assert response.headers["cache-control"] == "no-cache"
+    assert int(response.headers["content-length"]) == len(response.content)
 
 
-def test_who_asks_only_for_the_head_gets_no_page(client):
+def test_a_head_request_gets_no_body(client):
     assert client.head("/").content == b""
 
 
-def test_all_else_passes(client):
+def test_other_paths_pass_through(client):
     assert client.get("/plain").text == "from behind"

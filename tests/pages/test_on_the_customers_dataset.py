@@ -10,113 +10,119 @@ from typing import Any
 import pytest
 
 from app.state import reads
-from services.actions.executor import run_action
-from services.actions.log_reader import State, read_log
+from services.actions.executor import execute
+from services.actions.log_reader import ActionState, read_action_log
 from services.auth.roles import Actor, Role
 from services.core.settings import Settings
-from services.gcp.clients import Cloud, connect
-from services.nights.missing_players import account
+from services.gcp.clients import Clients, connect
+from services.nights.missing_players import balance
 from services.nights.player_stages import read_night
-from services.runs.actions import START
+from services.runs.actions import START_RUN
 from services.sandbox.server import Sandbox
 from tests import customer
-from tests.actions.pipeline import own_coordinator
+from tests.actions.pipeline import coordinator_server
 from tests.pages.desk import INCIDENT, PAGES
 
 NORA = Actor("nora@example.com", Role.OPERATOR)
-THERE = (*PAGES, "runs", "alerts", "logs", "action_log", "doctor", "handoff_note")
+ALL_PAGES = (*PAGES, "runs", "alerts", "logs", "action_log", "doctor", "handoff_note")
 
 
 @pytest.fixture(scope="module")
-def theirs() -> Iterator[Sandbox]:
-    with customer.customers_cloud() as sandbox:
+def customer_sandbox() -> Iterator[Sandbox]:
+    with customer.customer_sandbox() as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def sandbox(theirs: Sandbox) -> Iterator[Sandbox]:
+def sandbox(customer_sandbox: Sandbox) -> Iterator[Sandbox]:
     """What `open_page` opens: their cloud instead of the declared one."""
-    theirs.world.reset_limits()
-    yield theirs
-    theirs.world.reset_limits()
-    reads.forget()
+    customer_sandbox.state.reset_limits()
+    yield customer_sandbox
+    customer_sandbox.state.reset_limits()
+    reads.invalidate()
 
 
 @pytest.fixture
-def desk(sandbox: Sandbox) -> Cloud:
-    return connect(Settings.from_env({"SANDBOX_URL": sandbox.address}))
+def customer_clients(sandbox: Sandbox) -> Clients:
+    return connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
 
 
-@pytest.mark.parametrize("page", THERE)
-def test_every_page_opens_and_nothing_on_it_is_unknown(open_page, page):
-    assert "unknown since" not in open_page(page).words
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_every_page_opens_without_an_unavailable_source(open_page, page):
+    assert "unknown since" not in open_page(page).text
 
 
-def test_the_overview_tells_the_same_figures_as_on_the_declared_tables(open_page):
+def test_the_overview_shows_the_same_figures_as_on_the_declared_tables(open_page):
     """But for one row: somebody whom no run asked for has one."""
     screen = open_page()
     assert "90 of 158 players are missing: generated, but BigQuery rejected the write" in screen.verdict
-    assert screen.figure("Coverage") == ("43.0 %", "68 of 158 eligible")
-    assert screen.figure("Rows active") == ("1,700", "of 3,951 generated")
+    assert screen.metric_of("Coverage") == ("43.0 %", "68 of 158 eligible")
+    assert screen.metric_of("Rows active") == ("1,700", "of 3,951 generated")
 
 
-def test_the_history_counts_the_same_as_the_night(open_page, desk):
+def test_the_history_counts_the_same_as_the_night(open_page, customer_clients):
     rows = {str(row["game date"])[:10]: row for row in open_page("coverage").table()}
     assert (rows[INCIDENT]["eligible"], rows[INCIDENT]["active"], rows[INCIDENT]["games"]) == (158, 68, 11)
-    assert read_night(desk, date.fromisoformat(INCIDENT)).games == 11, (
+    assert read_night(customer_clients, date.fromisoformat(INCIDENT)).games == 11, (
         "the league's game ids in the odds are not games more"
     )
 
 
-def test_every_missing_player_is_classified_and_the_sum_holds(desk):
-    told = account(read_night(desk, date.fromisoformat(INCIDENT)))
-    assert (told.balanced, told.expected, told.active, told.unexplained) == (True, 158, 68, 0)
+def test_every_missing_player_is_classified_and_the_balance_holds(customer_clients):
+    totals = balance(read_night(customer_clients, date.fromisoformat(INCIDENT)))
+    assert (totals.is_balanced, totals.expected, totals.active, totals.unexplained) == (True, 158, 68, 0)
 
 
-def test_rows_without_a_player_or_a_system_are_shown_and_are_nobody(open_page, desk):
-    night = read_night(desk, date.fromisoformat(INCIDENT))
+def test_rows_without_a_player_or_a_system_are_shown_and_count_for_no_player(open_page, customer_clients):
+    night = read_night(customer_clients, date.fromisoformat(INCIDENT))
     assert all(player.player_lookup for player in night.players)
     assert "no system" in {system for system, _, _ in night.systems}
 
 
-def test_names_that_are_half_there_in_the_aliases_and_the_registry_take_nothing_with_them(open_page):
+def test_incomplete_alias_and_registry_rows_break_nothing(open_page):
     screen = open_page("aliases")
     rows = {row["in the odds as"]: row for row in screen.table()}
     assert rows["herbjones"]["comes down to"] == "an alias leads to herbertjones; the odds do not use it"
     assert "onlyodds" in rows
 
 
-def test_the_night_is_repaired_into_their_table_and_what_only_they_fill_stays_as_it_was(desk, sandbox, monkeypatch):
-    monkeypatch.setattr("services.runs.actions.LOOK_EVERY_S", 0.1)
-    count = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer.PREDICTIONS}"
-    before = next(iter(desk.bigquery.query(count).result()))
-    with own_coordinator(sandbox) as url:
-        at = replace(desk, settings=replace(desk.settings, coordinator_url=url))
-        plan = START.plan(at, {"game_date": INCIDENT})
+def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(customer_clients, sandbox, monkeypatch):
+    monkeypatch.setattr("services.runs.actions.POLL_INTERVAL_S", 0.1)
+    count_sql = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer.PREDICTIONS}"
+    before = next(iter(customer_clients.bigquery.query(count_sql).result()))
+    with coordinator_server(sandbox) as url:
+        clients_with_coordinator = replace(
+            customer_clients, settings=replace(customer_clients.settings, coordinator_url=url)
+        )
+        plan = START_RUN.plan(clients_with_coordinator, {"game_date": INCIDENT})
         assert plan.title.startswith("Re-run 90 lost players")
-        plan = START.plan(at, {"game_date": INCIDENT, "players": sorted(plan.observed["lost"])[:6]})
-        run_action(at, NORA, START, plan, "customer", plan.typed)
-    (done,) = read_log(desk, desk.now().replace(day=28), desk.now().replace(day=31)).actions
-    assert done.state is State.DONE, done.sentence
-    after = next(iter(desk.bigquery.query(count).result()))
+        plan = START_RUN.plan(
+            clients_with_coordinator, {"game_date": INCIDENT, "players": sorted(plan.observed["lost"])[:6]}
+        )
+        execute(clients_with_coordinator, NORA, START_RUN, plan, "customer", plan.typed)
+    (recorded_action,) = read_action_log(
+        customer_clients, customer_clients.now().replace(day=28), customer_clients.now().replace(day=31)
+    ).actions
+    assert recorded_action.state is ActionState.DONE, recorded_action.message
+    after = next(iter(customer_clients.bigquery.query(count_sql).result()))
     assert (after.kept, after.total) == (before.kept, before.total + 6 * 25)
-    assert account(read_night(desk, date.fromisoformat(INCIDENT))).active == 68 + 6
+    assert balance(read_night(customer_clients, date.fromisoformat(INCIDENT))).active == 68 + 6
 
 
 @pytest.fixture
-def without(desk: Cloud) -> Iterator[Any]:
+def without_optional_tables(customer_clients: Clients) -> Iterator[Any]:
     """Their dataset with optional tables gone, for good: these tests come last."""
     for table in (customer.RUNS, "nba_reference.nba_players_registry", "nba_reference.unresolved_player_names"):
-        desk.bigquery.delete_table(table, not_found_ok=True)
+        customer_clients.bigquery.delete_table(table, not_found_ok=True)
 
 
-def test_without_the_optional_tables_the_pages_say_what_is_missing_and_show_the_rest(open_page, without):
+def test_without_the_optional_tables_the_pages_name_them_and_show_the_rest(open_page, without_optional_tables):
     screen = open_page(date="2025-12-28")
     assert "8 of 102 players are missing" in screen.verdict
-    assert "worker runs: unknown since" in screen.words
-    assert "Table nba-props-platform.nba_predictions.prediction_worker_runs was not found" in screen.words
+    assert "worker runs: unknown since" in screen.text
+    assert "Table nba-props-platform.nba_predictions.prediction_worker_runs was not found" in screen.text
     assert "whether a batch ran is unknown" in open_page("runs", date="2025-12-28").verdict
-    found = open_page("doctor").words
-    assert "why a player was not generated is then known from the logs alone" in found
-    assert "an alias cannot be checked against the registry" in found
-    assert "unknown since" in open_page("aliases").words
+    text = open_page("doctor").text
+    assert "why a player was not generated is then known from the logs alone" in text
+    assert "an alias cannot be checked against the registry" in text
+    assert "unknown since" in open_page("aliases").text

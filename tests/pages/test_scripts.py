@@ -12,44 +12,46 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from app.http.static_gzip import Scripts
+from app.http.static_gzip import StaticGzipMiddleware
 
-FOLDER = Path(streamlit.__file__).parent / "static"
+STATIC_DIR = Path(streamlit.__file__).parent / "static"
 
 
 @pytest.fixture
 def client() -> TestClient:
-    behind = Starlette(routes=[Route("/{rest:path}", lambda _: PlainTextResponse("from behind"))])
-    behind.add_middleware(Scripts, folder=FOLDER)
-    return TestClient(behind)
+    app = Starlette(routes=[Route("/{rest:path}", lambda _: PlainTextResponse("from behind"))])
+    app.add_middleware(StaticGzipMiddleware, folder=STATIC_DIR)
+    return TestClient(app)
 
 
-def script() -> Path:
-    return max((FOLDER / "static" / "js").glob("PlotlyChart.*.js"))
+def largest_script() -> Path:
+    return max((STATIC_DIR / "static" / "js").glob("PlotlyChart.*.js"))
 
 
-def test_a_script_travels_compressed_and_unchanged_and_may_be_kept(client):
-    answer = client.get(f"/static/js/{script().name}")
-    assert answer.headers["content-encoding"] == "gzip"
-    assert "immutable" in answer.headers["cache-control"]
-    assert answer.headers["vary"] == "Accept-Encoding"
-    assert answer.headers["content-type"].startswith("text/javascript")
-    assert answer.content == script().read_bytes()
-    assert int(answer.headers["content-length"]) < script().stat().st_size / 3
+def test_a_script_is_compressed_unchanged_and_cacheable(client):
+    response = client.get(f"/static/js/{largest_script().name}")
+    assert response.headers["content-encoding"] == "gzip"
+    assert "immutable" in response.headers["cache-control"]
+    assert response.headers["vary"] == "Accept-Encoding"
+    assert response.headers["content-type"].startswith("text/javascript")
+    assert response.content == largest_script().read_bytes()
+    assert int(response.headers["content-length"]) < largest_script().stat().st_size / 3
 
 
-def test_who_takes_no_gzip_is_answered_by_streamlit(client):
-    assert client.get(f"/static/js/{script().name}", headers={"accept-encoding": "identity"}).text == "from behind"
+def test_a_client_without_gzip_is_served_by_streamlit(client):
+    assert (
+        client.get(f"/static/js/{largest_script().name}", headers={"accept-encoding": "identity"}).text == "from behind"
+    )
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/index.html", "/static/js/none.js", "/static/../../pyproject.toml", "/coverage"]
 )
-def test_all_else_is_answered_by_streamlit(client, path):
+def test_other_paths_are_served_by_streamlit(client, path):
     assert client.get(path).text == "from behind"
 
 
-def test_what_is_kept_is_what_gzip_gives():
-    from app.http.static_gzip import packed
+def test_the_compressed_bytes_are_gzip():
+    from app.http.static_gzip import compressed
 
-    assert gzip.decompress(packed(script())) == script().read_bytes()
+    assert gzip.decompress(compressed(largest_script())) == largest_script().read_bytes()

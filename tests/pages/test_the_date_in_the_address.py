@@ -19,7 +19,7 @@ def test_without_a_date_the_desk_opens_on_tonight_and_writes_it_into_the_address
 @pytest.mark.parametrize("asked", ["yesterday", "2025-02-30", "2026-12-29", "2019-01-01"])
 def test_a_date_that_cannot_be_shown_falls_back_to_tonight_with_a_sentence(open_page, page, asked):
     screen = open_page(page, asked)
-    assert "Showing Mon 29 Dec 2025 instead." in screen.notice
+    assert "Showing Mon 29 Dec 2025 instead." in screen.warnings
     assert screen.app.date_input[0].value == date(2025, 12, 29)
 
 
@@ -27,7 +27,7 @@ def test_the_night_is_kept_from_page_to_page(open_page):
     screen = open_page("coverage", "2025-12-21")
     screen.app.switch_page("../pages/missing_players.py").run()
     assert screen.app.query_params["date"] == "2025-12-21"
-    assert "Sun 21 Dec 2025" in screen.words
+    assert "Sun 21 Dec 2025" in screen.text
 
 
 def test_the_date_picker_and_its_arrows_turn_the_page_and_the_address(open_page):

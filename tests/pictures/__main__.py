@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
-from tests.browser.conftest import ARGS, CHROMIUM
+from tests.browser.conftest import CHROMIUM, CHROMIUM_ARGS
 from tests.pictures import gallery, recording
-from tests.pictures.desk import desk
+from tests.pictures.desk import run_dashboard
 from tests.pictures.files import DOCS
 
 
@@ -17,9 +17,9 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     began = time.monotonic()
-    with desk() as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
-        gallery.take(browser, address)
+    with run_dashboard() as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
+        gallery.take_screenshots(browser, address)
         recording.record(browser, address)
         browser.close()
     sizes = {file.name: file.stat().st_size for file in sorted(DOCS.iterdir())}

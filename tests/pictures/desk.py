@@ -13,61 +13,61 @@ from typing import Any
 
 import requests
 
-from services.alerts.heartbeat import read_last_look
+from services.alerts.heartbeat import read_last_heartbeat
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from tests.browser.conftest import ROOT, _free_port
+from tests.browser.conftest import ROOT, free_port
 
-STARTS_WITHIN_S = 120
-PATIENCE_MS = 60_000
-STILL_S = 0.5
-_BUSY = "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true], .stSpinner"
+STARTUP_TIMEOUT_S = 120
+PAGE_TIMEOUT_MS = 60_000
+IDLE_S = 0.5
+_BUSY_SELECTOR = "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true], .stSpinner"
 
 
 @contextmanager
-def desk() -> Iterator[str]:
+def run_dashboard() -> Iterator[str]:
     """The address of the dashboard, once the watchdog has looked at the night for the first time."""
-    ports = {name: str(_free_port()) for name in ("DASHBOARD_PORT", "SANDBOX_PORT", "COORDINATOR_PORT")}
+    ports = {name: str(free_port()) for name in ("DASHBOARD_PORT", "SANDBOX_PORT", "COORDINATOR_PORT")}
     env = {**os.environ, **ports}
-    said = ROOT / "artifacts" / "pictures.log"
-    said.parent.mkdir(exist_ok=True)
-    with said.open("w") as log:
+    log_path = ROOT / "artifacts" / "pictures.log"
+    log_path.parent.mkdir(exist_ok=True)
+    with log_path.open("w") as log:
         command = [sys.executable, "-m", "services.sandbox"]
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
     try:
         address = f"http://127.0.0.1:{ports['DASHBOARD_PORT']}"
         _wait_for(lambda: requests.get(f"{address}/_stcore/health", timeout=2).ok, process)
-        cloud = connect(Settings.from_env({"SANDBOX_URL": f"http://127.0.0.1:{ports['SANDBOX_PORT']}"}))
-        _wait_for(lambda: read_last_look(cloud) is not None, process, every_s=2.0)
+        clients = connect(Settings.from_env({"SANDBOX_URL": f"http://127.0.0.1:{ports['SANDBOX_PORT']}"}))
+        _wait_for(lambda: read_last_heartbeat(clients) is not None, process, every_s=2.0)
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
 
 
-def _wait_for(answers: Callable[[], bool], process: subprocess.Popen[bytes], every_s: float = 0.3) -> None:
-    until = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < until:
+def _wait_for(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], every_s: float = 0.3) -> None:
+    deadline = time.monotonic() + STARTUP_TIMEOUT_S
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             sys.exit(f"The sandbox ended with code {process.returncode}; see artifacts/pictures.log.")
         try:
-            if answers():
+            if is_ready():
                 return
         except requests.RequestException:
             pass
         time.sleep(every_s)
-    sys.exit(f"The desk did not answer within {STARTS_WITHIN_S} s.")
+    sys.exit(f"The desk did not answer within {STARTUP_TIMEOUT_S} s.")
 
 
-def at_rest(page: Any) -> None:
+def wait_until_idle(page: Any) -> None:
     """Wait until nothing runs, nothing is stale, and for half a second nothing on the page has changed."""
-    page.get_by_test_id("stMain").locator("h2, h3").first.wait_for(timeout=PATIENCE_MS)
-    until, last, since = time.monotonic() + PATIENCE_MS / 1000, "", time.monotonic()
-    while time.monotonic() < until:
-        busy = page.locator(_BUSY).count()
-        drawn = page.evaluate("document.body.innerText.length + ' ' + document.querySelectorAll('*').length")
-        if busy or drawn != last:
-            last, since = drawn, time.monotonic()
-        elif time.monotonic() - since > STILL_S:
+    page.get_by_test_id("stMain").locator("h2, h3").first.wait_for(timeout=PAGE_TIMEOUT_MS)
+    deadline, last_state, idle_since = time.monotonic() + PAGE_TIMEOUT_MS / 1000, "", time.monotonic()
+    while time.monotonic() < deadline:
+        busy = page.locator(_BUSY_SELECTOR).count()
+        page_state = page.evaluate("document.body.innerText.length + ' ' + document.querySelectorAll('*').length")
+        if busy or page_state != last_state:
+            last_state, idle_since = page_state, time.monotonic()
+        elif time.monotonic() - idle_since > IDLE_S:
             return
         page.wait_for_timeout(100)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from tests.browser.conftest import ROOT
-from tests.pictures.desk import at_rest
-from tests.pictures.files import save
+from tests.pictures.desk import wait_until_idle
+from tests.pictures.files import save_image
 
 NIGHT = "2025-12-29"
 SCHEMES = ("light", "dark")
-WIDE, SMALL = 1440, {"tablet": 800, "phone": 390}
-SHORTEST, TALLEST = 700, 1500
+DESKTOP_WIDTH, SMALL_WIDTHS = 1440, {"tablet": 800, "phone": 390}
+MIN_HEIGHT, MAX_HEIGHT = 700, 1500
 
 
-def take(browser: Any, address: str) -> None:
+def take_screenshots(browser: Any, address: str) -> None:
     """Write the pictures into docs/."""
     names = ["overview", *sorted(page.stem for page in (ROOT / "pages").glob("*.py") if page.stem != "overview")]
     for scheme in SCHEMES:
@@ -22,19 +22,19 @@ def take(browser: Any, address: str) -> None:
         page = context.new_page()
         for name in names:
             path = "" if name == "overview" else name
-            save(_picture(page, f"{address}/{path}?date={NIGHT}", WIDE), f"{name}-{scheme}")
-        for screen, width in SMALL.items():
-            save(_picture(page, f"{address}/?date={NIGHT}", width), f"overview-{screen}-{scheme}")
+            save_image(_screenshot_page(page, f"{address}/{path}?date={NIGHT}", DESKTOP_WIDTH), f"{name}-{scheme}")
+        for screen, width in SMALL_WIDTHS.items():
+            save_image(_screenshot_page(page, f"{address}/?date={NIGHT}", width), f"overview-{screen}-{scheme}")
         context.close()
 
 
-def _picture(page: Any, address: str, width: int) -> bytes:
+def _screenshot_page(page: Any, address: str, width: int) -> bytes:
     """A page as high as what stands on it, as somebody sees it who just opened it."""
-    page.set_viewport_size({"width": width, "height": SHORTEST})
+    page.set_viewport_size({"width": width, "height": MIN_HEIGHT})
     page.goto(address)
-    at_rest(page)
+    wait_until_idle(page)
     height = page.get_by_test_id("stMainBlockContainer").evaluate("block => block.scrollHeight")
-    page.set_viewport_size({"width": width, "height": max(SHORTEST, min(TALLEST, height + 24))})
-    at_rest(page)
-    shot: bytes = page.screenshot()
-    return shot
+    page.set_viewport_size({"width": width, "height": max(MIN_HEIGHT, min(MAX_HEIGHT, height + 24))})
+    wait_until_idle(page)
+    screenshot: bytes = page.screenshot()
+    return screenshot

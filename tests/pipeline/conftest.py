@@ -12,17 +12,17 @@ import pytest
 import requests
 import uvicorn
 
-from services.gcp.clients import Cloud
-from services.gcp.retry import Policy
-from services.pipeline.coordinator import http_api as coordinator_http
-from services.pipeline.coordinator.batch_runner import Coordinator
-from services.pipeline.warehouse import BigQueryDoor
+from services.gcp.clients import Clients
+from services.gcp.retry import RetryPolicy
+from services.pipeline.coordinator import http_api
+from services.pipeline.coordinator.batch_runner import BatchRunner
+from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker import app as worker
 from services.pipeline.worker.predictor import BaselinePredictor
 from services.pipeline.worker.staging_writer import StagingWriter
 from services.sandbox.server import Sandbox
 
-QUICK = Policy(retries=3, base_s=0.2)
+FAST_RETRY = RetryPolicy(retries=3, base_backoff_s=0.2)
 
 
 class _Server(uvicorn.Server):
@@ -30,7 +30,7 @@ class _Server(uvicorn.Server):
         return
 
 
-def serve(app: Any) -> tuple[str, Callable[[], None]]:
+def start_server(app: Any) -> tuple[str, Callable[[], None]]:
     server = _Server(uvicorn.Config(app, port=0, log_config=None, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -49,38 +49,38 @@ class Pipeline:
     """The coordinator's address, and what is behind it."""
 
     address: str
-    cloud: Cloud
+    cloud: Clients
     sandbox: Sandbox
-    coordinator: Coordinator
+    coordinator: BatchRunner
 
-    def post(self, path: str, told: Any) -> tuple[int, dict[str, Any]]:
-        answer = requests.post(f"{self.address}{path}", json=told, timeout=30)
-        return answer.status_code, answer.json()
+    def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        response = requests.post(f"{self.address}{path}", json=body, timeout=30)
+        return response.status_code, response.json()
 
     def status(self, batch: str) -> dict[str, Any]:
         return requests.get(f"{self.address}/status", params={"batch_id": batch}, timeout=30).json()
 
-    def run(self, **told: Any) -> dict[str, Any]:
+    def run(self, **body: Any) -> dict[str, Any]:
         """Start a run and wait for its end."""
-        code, started = self.post("/start", told)
+        code, started = self.post("/start", body)
         assert code == 202, started
         return self.wait(started["batch_id"])
 
     def wait(self, batch: str) -> dict[str, Any]:
-        until = time.monotonic() + 90
-        while time.monotonic() < until:
-            told = self.status(batch)
-            if told["status"] == "complete":
-                return told
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            status_body = self.status(batch)
+            if status_body["status"] == "complete":
+                return status_body
             time.sleep(0.2)
-        raise AssertionError(f"{batch} did not end: {told}")
+        raise AssertionError(f"{batch} did not end: {status_body}")
 
-    def count(self, where: str) -> dict[str, int]:
+    def count_rows(self, condition: str) -> dict[str, int]:
         counts = "COUNT(*) AS n, COUNTIF(is_active) AS active, COUNT(DISTINCT player_lookup) AS players"
-        sql = f"SELECT {counts} FROM nba_predictions.player_prop_predictions WHERE {where}"
+        sql = f"SELECT {counts} FROM nba_predictions.player_prop_predictions WHERE {condition}"
         return dict(next(iter(self.cloud.bigquery.query(sql).result())))
 
-    def staging(self) -> list[str]:
+    def staging_tables(self) -> list[str]:
         return [
             t.table_id
             for t in self.cloud.bigquery.list_tables("nba_predictions")
@@ -89,12 +89,12 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(fresh_sandbox: Sandbox, fresh_cloud: Cloud) -> Iterator[Pipeline]:
-    writer = StagingWriter(BigQueryDoor(fresh_cloud), QUICK)
-    at, stop_worker = serve(worker.application(worker.Worker(fresh_cloud, BaselinePredictor(), writer)))
-    fresh_sandbox.world.run.backends["prediction-worker"] = at
-    coordinator = Coordinator(fresh_cloud, QUICK)
-    address, stop = serve(coordinator_http.application(coordinator_http.Desk(fresh_cloud, coordinator)))
-    yield Pipeline(address, fresh_cloud, fresh_sandbox, coordinator)
+def pipeline(fresh_sandbox: Sandbox, fresh_clients: Clients) -> Iterator[Pipeline]:
+    writer = StagingWriter(BigQueryWarehouse(fresh_clients), FAST_RETRY)
+    worker_url, stop_worker = start_server(worker.create_app(worker.Worker(fresh_clients, BaselinePredictor(), writer)))
+    fresh_sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
+    coordinator = BatchRunner(fresh_clients, FAST_RETRY)
+    address, stop = start_server(http_api.create_app(http_api.CoordinatorApi(fresh_clients, coordinator)))
+    yield Pipeline(address, fresh_clients, fresh_sandbox, coordinator)
     stop()
     stop_worker()

@@ -6,68 +6,72 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.core.errors import BadInput, CatalogError, MissingInWarehouse, OverBytesLimit
+from services.core.errors import CatalogError, InvalidInput, OverBytesLimit, TableNotFound
 from services.core.settings import Settings
-from services.gcp import query_catalog as catalog
+from services.gcp import query_catalog
 from services.names.registry import active_aliases
-from services.nights.sources import people
+from services.nights.sources import merge_context_and_odds
 
 NIGHT, SCHEDULED, NO_GAMES = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 24)
 FORTNIGHT = {"first_date": date(2025, 12, 16), "last_date": SCHEDULED}
-RUNS = {"from_time": datetime(2025, 12, 1, tzinfo=UTC), "to_time": datetime(2026, 1, 10, tzinfo=UTC)}
+RUN_WINDOW = {"from_time": datetime(2025, 12, 1, tzinfo=UTC), "to_time": datetime(2026, 1, 10, tzinfo=UTC)}
 
 
 @pytest.fixture
-def ask(cloud):
-    return lambda name, tables=None, **params: catalog.run(cloud, name, tables=tables, **params).rows
+def run_query(clients):
+    return lambda name, tables=None, **params: query_catalog.run_query(clients, name, tables=tables, **params).rows
 
 
-def test_night_context_has_each_player_of_the_night_once(ask):
-    rows = ask("night.context", game_date=NIGHT)
+def test_night_context_has_each_player_of_the_night_once(run_query):
+    rows = run_query("night.context", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 352
 
 
-def test_night_odds_have_each_name_as_often_as_books_offered_it(ask):
-    rows = ask("night.odds", game_date=NIGHT)
+def test_night_odds_have_each_name_as_often_as_books_offered_it(run_query):
+    rows = run_query("night.odds", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 176 < len(rows)
-    assert ask("night.odds", game_date=NO_GAMES) == ()
+    assert run_query("night.odds", game_date=NO_GAMES) == ()
 
 
-def test_night_people_are_everybody_with_odds_or_context_once(ask):
-    rows = people(ask("night.context", game_date=NIGHT), ask("night.odds", game_date=NIGHT), {})
+def test_merged_context_and_odds_have_each_player_once(run_query):
+    rows = merge_context_and_odds(
+        run_query("night.context", game_date=NIGHT), run_query("night.odds", game_date=NIGHT), {}
+    )
     assert len({row["player_lookup"] for row in rows}) == len(rows) == 352 + 15
     assert sum(row["lined"] for row in rows) == 176
     assert sum(row["in_context"] for row in rows) == 352
 
 
-def test_night_people_name_an_alias_only_when_it_leads_into_the_context(ask):
-    aliases = active_aliases(ask("aliases.book"))
-    found = people(ask("night.context", game_date=NIGHT), ask("night.odds", game_date=NIGHT), aliases)
-    rows = {row["player_lookup"]: row for row in found}
+def test_merged_context_and_odds_name_an_alias_only_when_it_resolves_into_the_context(run_query):
+    aliases = active_aliases(run_query("aliases.book"))
+    merged = merge_context_and_odds(
+        run_query("night.context", game_date=NIGHT), run_query("night.odds", game_date=NIGHT), aliases
+    )
+    rows = {row["player_lookup"]: row for row in merged}
     assert rows["herbjones"]["alias_canonical"] == "herbertjones"
     assert rows["robertwilliams"]["alias_canonical"] is None, "the stored alias points the other way"
     assert sum(row["alias_canonical"] is not None for row in rows.values()) == 7
 
 
-def test_night_written_has_every_row_of_the_predictions_table(ask):
-    rows = ask("night.written", game_date=NIGHT)
+def test_night_written_has_every_row_of_the_predictions_table(run_query):
+    rows = run_query("night.written", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 68
     assert sum(row["is_active"] for row in rows) == len(rows) == 1_700
 
 
-def test_night_worker_runs_say_success_for_everybody_on_the_night_that_lost_90(ask):
-    rows = ask("night.worker_runs", game_date=NIGHT, **RUNS)
+def test_night_worker_runs_report_success_for_all_on_the_night_that_lost_90(run_query):
+    rows = run_query("night.worker_runs", game_date=NIGHT, **RUN_WINDOW)
     assert len(rows) == 158
     assert all(row["success"] and row["predictions_generated"] == 25 for row in rows)
     assert {row["batch_id"] for row in rows} == {"batch_2025-12-29_1767037620"}
 
 
-def test_night_ledger_is_empty_before_our_coordinator_has_run(ask):
-    assert ask("night.ledger", game_date=NIGHT) == ()
+def test_night_ledger_is_empty_before_our_coordinator_ran(run_query):
+    assert run_query("night.ledger", game_date=NIGHT) == ()
 
 
-def test_coverage_history_has_a_row_per_date_with_games(ask):
-    rows = {row["game_date"]: row for row in ask("coverage.history", minutes_needed=15.0, **FORTNIGHT)}
+def test_coverage_history_has_a_row_per_date_with_games(run_query):
+    rows = {row["game_date"]: row for row in run_query("coverage.history", minutes_needed=15.0, **FORTNIGHT)}
     assert NO_GAMES not in rows
     assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["lined"]) == (
         68,
@@ -78,56 +82,56 @@ def test_coverage_history_has_a_row_per_date_with_games(ask):
     assert (rows[SCHEDULED]["games"], rows[SCHEDULED]["in_context"], rows[SCHEDULED]["active"]) == (2, 60, 0)
 
 
-def test_coverage_history_reads_the_systems_from_the_data(ask):
-    rows = [row for row in ask("coverage.history", minutes_needed=15.0, **FORTNIGHT) if row["game_date"] == NIGHT]
+def test_coverage_history_reads_the_systems_from_the_data(run_query):
+    rows = [row for row in run_query("coverage.history", minutes_needed=15.0, **FORTNIGHT) if row["game_date"] == NIGHT]
     assert len({row["system_id"] for row in rows}) == len(rows) == 5
     assert {row["system_players"] for row in rows} == {68}
 
 
-def test_runs_ledger_is_empty_before_our_coordinator_has_run(ask):
-    assert ask("runs.ledger", game_date=NIGHT) == ()
+def test_runs_ledger_is_empty_before_our_coordinator_ran(run_query):
+    assert run_query("runs.ledger", game_date=NIGHT) == ()
 
 
-def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readiness(ask):
-    assert len(ask("pipeline.eligible", game_date=NIGHT, minutes_needed=15.0)) == 158
-    assert len(ask("pipeline.eligible", game_date=SCHEDULED, minutes_needed=15.0)) == 28
-    assert ask("pipeline.eligible", game_date=NIGHT, minutes_needed=47.0) == ()
+def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readiness(run_query):
+    assert len(run_query("pipeline.eligible", game_date=NIGHT, minutes_needed=15.0)) == 158
+    assert len(run_query("pipeline.eligible", game_date=SCHEDULED, minutes_needed=15.0)) == 28
+    assert run_query("pipeline.eligible", game_date=NIGHT, minutes_needed=47.0) == ()
 
 
-def test_pipeline_keys_are_those_of_the_date_and_of_no_other(ask):
-    rows = ask("pipeline.keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT)
+def test_pipeline_keys_are_those_of_the_date_and_of_no_other(run_query):
+    rows = run_query("pipeline.keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT)
     assert (len(rows), {row["game_date"] for row in rows}) == (1700, {NIGHT})
 
 
-def test_pipeline_games_counts_the_slate(ask):
-    assert len(ask("pipeline.games", game_date=NIGHT)) == 11
-    assert ask("pipeline.games", game_date=NO_GAMES) == ()
+def test_pipeline_games_counts_the_slate(run_query):
+    assert len(run_query("pipeline.games", game_date=NIGHT)) == 11
+    assert run_query("pipeline.games", game_date=NO_GAMES) == ()
 
 
-def test_pipeline_batch_and_batch_players_know_no_batch_that_never_was(ask):
-    assert ask("pipeline.batch", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
-    assert ask("pipeline.batch_players", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
+def test_pipeline_batch_queries_return_nothing_for_an_unknown_batch(run_query):
+    assert run_query("pipeline.batch", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
+    assert run_query("pipeline.batch_players", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
 
 
-def test_calendar_first_night_is_the_first_with_context(ask):
-    assert list(ask("calendar.first_night")[0].values()) == [date(2025, 12, 16)]
+def test_calendar_first_night_is_the_first_with_context(run_query):
+    assert list(run_query("calendar.first_night")[0].values()) == [date(2025, 12, 16)]
 
 
-def test_actions_proof_counts_the_rows_a_drop_would_lose(ask, cloud):
+def test_actions_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
     prefix = "_staging_batch_2025_12_25_"
     days = {"first_date": date(2025, 12, 25), "last_date": date(2025, 12, 25)}
     suffixes = [
         table.table_id.removeprefix(prefix)
-        for table in cloud.bigquery.list_tables("nba_predictions")
+        for table in clients.bigquery.list_tables("nba_predictions")
         if table.table_id.startswith(prefix)
     ]
-    rows = ask("actions.proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
+    rows = run_query("actions.proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
     assert len(rows) == 9
 
 
-def test_actions_append_and_nothing_are_exercised_with_every_action():
+def test_actions_append_and_nothing_load():
     # tests/actions drives them through the action's life; here they only have to load
-    assert {catalog.load(name).name for name in ("actions.append", "actions.nothing")} == {
+    assert {query_catalog.load(name).name for name in ("actions.append", "actions.nothing")} == {
         "actions.append",
         "actions.nothing",
     }
@@ -136,51 +140,51 @@ def test_actions_append_and_nothing_are_exercised_with_every_action():
 # --- the catalog itself ---------------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_or_missing_parameter_is_refused_before_anything_is_asked(cloud):
+def test_an_unknown_or_missing_parameter_is_refused_before_the_query_runs(clients):
     with pytest.raises(CatalogError, match=r"night.written takes \['game_date'\], got \['day'\]"):
-        catalog.run(cloud, "night.written", day=NIGHT)
+        query_catalog.run_query(clients, "night.written", day=NIGHT)
 
 
-def test_an_unknown_question_is_refused(cloud):
+def test_an_unknown_query_is_refused(clients):
     with pytest.raises(CatalogError, match="no query"):
-        catalog.run(cloud, "night.nothing")
+        query_catalog.run_query(clients, "night.nothing")
 
 
 @pytest.mark.parametrize("name", ["x`; DROP TABLE y", "only_a_table", "a.b.c.d", "ds.t WHERE 1=1", ""])
-def test_a_table_name_that_is_none_never_reaches_the_sql(name):
-    with pytest.raises(BadInput):
-        catalog.table_id(name)
+def test_an_invalid_table_name_never_reaches_the_sql(name):
+    with pytest.raises(InvalidInput):
+        query_catalog.quote_table_id(name)
 
 
-def test_a_header_that_does_not_fit_its_sql_is_refused():
+def test_a_header_that_does_not_match_its_sql_is_refused():
     with pytest.raises(CatalogError, match="declares"):
-        catalog.parse("x.y", "-- A question?\n-- @param day DATE  unused\nSELECT 1")
+        query_catalog.parse("x.y", "-- A question?\n-- @param day DATE  unused\nSELECT 1")
 
 
-def test_a_query_over_its_bytes_limit_is_a_sentence_and_bills_nothing(sandbox, cloud):
+def test_a_query_over_its_bytes_limit_is_refused_with_a_message_and_not_billed(sandbox, clients):
     from dataclasses import replace
 
-    narrow = replace(cloud, settings=Settings.from_env({"SANDBOX_URL": sandbox.address, "QUERY_LIMIT_MIB": "5"}))
-    before = sandbox.world.meter.bytes_billed
+    limited_clients = replace(clients, settings=Settings.from_env({"SANDBOX_URL": sandbox.url, "QUERY_LIMIT_MIB": "5"}))
+    before = sandbox.state.meter.bytes_billed
     with pytest.raises(OverBytesLimit, match="would bill more"):
-        catalog.run(narrow, "calendar.first_night")
-    assert sandbox.world.meter.bytes_billed == before
+        query_catalog.run_query(limited_clients, "calendar.first_night")
+    assert sandbox.state.meter.bytes_billed == before
 
 
-def test_a_missing_table_is_a_sentence_that_names_it(cloud):
+def test_a_missing_table_is_reported_by_name(clients):
     tables, days = {"staging": "nba_predictions.no_such_table"}, {"first_date": NIGHT, "last_date": NIGHT}
-    with pytest.raises(MissingInWarehouse, match="not found"):
-        catalog.run(cloud, "actions.proof", tables=tables, suffixes=["x"], **days)
+    with pytest.raises(TableNotFound, match="not found"):
+        query_catalog.run_query(clients, "actions.proof", tables=tables, suffixes=["x"], **days)
 
 
-def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, cloud):
-    answer = catalog.run(cloud, "calendar.first_night")
-    assert answer.source.bytes_billed >= 10 * 1024 * 1024
-    assert answer.source.read_at - cloud.now() < timedelta(seconds=5)
+def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, clients):
+    query_result = query_catalog.run_query(clients, "calendar.first_night")
+    assert query_result.source.bytes_billed >= 10 * 1024 * 1024
+    assert query_result.source.read_at - clients.now() < timedelta(seconds=5)
 
 
-def test_aliases_book_and_registry_book_are_every_row(ask):
-    aliases, registry = ask("aliases.book"), ask("registry.book")
+def test_aliases_book_and_registry_book_are_every_row(run_query):
+    aliases, registry = run_query("aliases.book"), run_query("registry.book")
     assert {"alias": "herbjones", "canonical": "herbertjones", "active": True}.items() <= next(
         row for row in aliases if row["alias"] == "herbjones"
     ).items()
@@ -191,20 +195,20 @@ def test_aliases_book_and_registry_book_are_every_row(ask):
     }
 
 
-def test_aliases_unresolved_are_the_fifteen_of_29_december_and_seven_of_them_are_led_on(ask):
-    rows = ask("aliases.unresolved", first_date=NIGHT, last_date=NIGHT)
+def test_aliases_unresolved_are_the_15_of_29_december_of_which_7_have_an_alias(run_query):
+    rows = run_query("aliases.unresolved", first_date=NIGHT, last_date=NIGHT)
     assert len(rows) == 15
     assert sum(row["alias_canonical"] is not None for row in rows) == 7
-    assert ask("aliases.unresolved", first_date=NO_GAMES, last_date=NO_GAMES) == ()
+    assert run_query("aliases.unresolved", first_date=NO_GAMES, last_date=NO_GAMES) == ()
 
 
-def test_aliases_effect_counts_each_name_of_each_date_by_the_way_it_leads(ask):
-    *_, row = ask("aliases.effect", first_date=NO_GAMES, last_date=NIGHT)
+def test_aliases_effect_counts_names_by_date_and_resolution_method(run_query):
+    *_, row = run_query("aliases.effect", first_date=NO_GAMES, last_date=NIGHT)
     assert row == {"game_date": NIGHT, "exact": 161, "by_alias": 7, "unresolved": 8}
 
 
-def test_aliases_resolved_says_by_which_way_each_name_leads(ask):
-    rows = ask("aliases.resolved", names=["herbjones", "herbertjones", "nobody"])
+def test_aliases_resolved_returns_the_method_of_each_name(run_query):
+    rows = run_query("aliases.resolved", names=["herbjones", "herbertjones", "nobody"])
     assert [(row["how"], row["lookup"]) for row in rows] == [
         ("exact", "herbertjones"),
         ("through an alias", "herbertjones"),
@@ -212,21 +216,21 @@ def test_aliases_resolved_says_by_which_way_each_name_leads(ask):
     ]
 
 
-def test_aliases_standing_tells_who_was_out(ask):
-    rows = ask("aliases.standing", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
+def test_aliases_standing_returns_the_players_status(run_query):
+    rows = run_query("aliases.standing", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
     assert [(row["player_lookup"], row["status"], row["ready"]) for row in rows] == [("jimmybutleriii", "out", True)]
 
 
-def test_registry_used_counts_the_rows_of_other_tables(ask):
-    rows = {row["table_name"]: row["row_count"] for row in ask("registry.used", player_ids=["nobody_001"])}
+def test_registry_used_counts_the_rows_of_other_tables(run_query):
+    rows = {row["table_name"]: row["row_count"] for row in run_query("registry.used", player_ids=["nobody_001"])}
     assert rows == {"player_prop_predictions": 0, "upcoming_player_game_context": 0}
 
 
-def test_aliases_apply_and_registry_set_id_change_nothing_when_nothing_is_as_expected(ask, cloud):
+def test_aliases_apply_and_registry_set_id_change_nothing_when_nothing_is_as_expected(run_query, clients):
     """What they do when it is, the actions' tests show."""
-    expected = {"expected_rows": 9, "expected_active": 9, "expected_latest": cloud.now()}
+    expected = {"expected_rows": 9, "expected_active": 9, "expected_latest": clients.now()}
     row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "gone": "false"}'
-    ask("aliases.apply", rows=[row], touched=["x"], **expected)
-    ask("registry.set_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
-    assert len(ask("aliases.book")) == 8
-    assert not [row for row in ask("registry.book") if row["player_id"] == "x_001"]
+    run_query("aliases.apply", rows=[row], touched=["x"], **expected)
+    run_query("registry.set_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
+    assert len(run_query("aliases.book")) == 8
+    assert not [row for row in run_query("registry.book") if row["player_id"] == "x_001"]

@@ -7,25 +7,25 @@ from collections.abc import Iterator
 import pytest
 
 from services.core.settings import Settings
-from services.gcp.clients import Cloud, connect
-from services.sandbox.bigquery.job_server import Speed
+from services.gcp.clients import Clients, connect
+from services.sandbox.bigquery.job_server import JobLatency
 from services.sandbox.server import Sandbox, start_sandbox
 
 
 @pytest.fixture(scope="session")
-def playground() -> Iterator[Sandbox]:
-    sandbox = start_sandbox(speed=Speed(scale=0.02))
+def shared_blank_sandbox() -> Iterator[Sandbox]:
+    sandbox = start_sandbox(latency=JobLatency(scale=0.02))
     yield sandbox
     sandbox.stop()
 
 
 @pytest.fixture
-def own_sandbox(playground: Sandbox) -> Iterator[Sandbox]:
-    playground.world.reset_limits()
-    yield playground
-    playground.world.reset_limits()
+def blank_sandbox(shared_blank_sandbox: Sandbox) -> Iterator[Sandbox]:
+    shared_blank_sandbox.state.reset_limits()
+    yield shared_blank_sandbox
+    shared_blank_sandbox.state.reset_limits()
 
 
 @pytest.fixture
-def own_cloud(own_sandbox: Sandbox) -> Cloud:
-    return connect(Settings.from_env({"SANDBOX_URL": own_sandbox.address}))
+def blank_clients(blank_sandbox: Sandbox) -> Clients:
+    return connect(Settings.from_env({"SANDBOX_URL": blank_sandbox.url}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.sandbox.stand_ins.log_filter import EVER, FilterError, parse, window
+from services.sandbox.stand_ins.log_filter import ALL_TIME, FilterError, parse, time_bounds
 
 ENTRY = {
     "timestamp": "2025-12-29T19:47:51.100000Z",
@@ -44,7 +44,7 @@ del STRUCTURED["textPayload"]
         "insertId:*",
     ],
 )
-def test_the_entry_is_found(text):
+def test_the_filter_matches_the_entry(text):
     assert parse(text)(ENTRY)
 
 
@@ -60,7 +60,7 @@ def test_the_entry_is_found(text):
         "NOT (severity=DEFAULT OR severity=ERROR)",
     ],
 )
-def test_the_entry_is_not_found(text):
+def test_the_filter_does_not_match_the_entry(text):
     assert not parse(text)(ENTRY)
 
 
@@ -79,7 +79,7 @@ def test_numbers_are_compared_as_numbers():
 @pytest.mark.parametrize(
     "text", ['textPayload="', "(severity=ERROR", "severity=", 'textPayload=~"("', 'timestamp>="yesterday"', ") AND"]
 )
-def test_a_filter_that_cannot_be_read_is_refused(text):
+def test_an_invalid_filter_is_refused(text):
     with pytest.raises(FilterError):
         parse(text)
 
@@ -89,16 +89,16 @@ def test_a_filter_of_more_than_20_000_characters_is_refused():
         parse('textPayload:"' + "x" * 20_000 + '"')
 
 
-BETWEEN = 'timestamp>="2025-12-29T05:00:00Z" AND timestamp<"2025-12-30T05:00:00Z"'
+TIME_RANGE = 'timestamp>="2025-12-29T05:00:00Z" AND timestamp<"2025-12-30T05:00:00Z"'
 
 
-@pytest.mark.parametrize("text", [BETWEEN, f'resource.type=("a" OR "b") AND ("x" OR "y") AND {BETWEEN}'])
-def test_a_filter_tells_between_which_instants_its_entries_lie(text):
-    assert [f"{at:%d %H}" for at in window(text)] == ["29 05", "30 05"]
+@pytest.mark.parametrize("text", [TIME_RANGE, f'resource.type=("a" OR "b") AND ("x" OR "y") AND {TIME_RANGE}'])
+def test_the_time_range_of_a_filter_is_extracted(text):
+    assert [f"{instant:%d %H}" for instant in time_bounds(text)] == ["29 05", "30 05"]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "severity=ERROR", f"({BETWEEN}) OR severity=ERROR", f"NOT {BETWEEN}", f"x OR {BETWEEN}"]
+    "text", ["", "severity=ERROR", f"({TIME_RANGE}) OR severity=ERROR", f"NOT {TIME_RANGE}", f"x OR {TIME_RANGE}"]
 )
-def test_a_filter_with_an_alternative_to_its_times_tells_none(text):
-    assert window(text) == EVER
+def test_a_filter_with_an_alternative_to_its_times_has_no_time_range(text):
+    assert time_bounds(text) == ALL_TIME

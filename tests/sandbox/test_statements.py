@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from services.sandbox.bigquery.partition_pruning import share
-from services.sandbox.bigquery.sql_inspection import read
+from services.sandbox.bigquery.partition_pruning import scanned_fraction
+from services.sandbox.bigquery.sql_inspection import inspect_sql
 
-STAGED = "SELECT game_date, player_lookup FROM `nba-props-platform.nba_predictions._staging_b_{}`"
+STAGED_SELECT = "SELECT game_date, player_lookup FROM `nba-props-platform.nba_predictions._staging_b_{}`"
 
 
 def merge_over(tables: int) -> str:
-    source = " UNION ALL ".join(STAGED.format(n) for n in range(tables))
+    source = " UNION ALL ".join(STAGED_SELECT.format(n) for n in range(tables))
     return (
         f"MERGE `nba-props-platform.nba_predictions.player_prop_predictions` T USING ({source}) S"
         " ON T.player_lookup = S.player_lookup WHEN NOT MATCHED THEN INSERT (game_date) VALUES (S.game_date)"
@@ -19,8 +19,8 @@ def merge_over(tables: int) -> str:
 
 
 @pytest.mark.parametrize("tables", [1, 158, 999, 1_000])
-def test_a_merge_over_many_tables_keeps_its_kind_its_target_and_every_table(tables):
-    statement = read(merge_over(tables))
+def test_a_merge_over_many_tables_has_its_kind_target_and_all_tables(tables):
+    statement = inspect_sql(merge_over(tables))
     assert (statement.kind, statement.target) == ("MERGE", "nba_predictions.player_prop_predictions")
     assert len(statement.tables) == tables + 1
 
@@ -39,36 +39,38 @@ def test_a_merge_over_many_tables_keeps_its_kind_its_target_and_every_table(tabl
         ("ALTER TABLE d.t ADD COLUMN b INT64", "ALTER"),
     ],
 )
-def test_kinds_are_told_apart(sql, kind):
-    statement = read(sql)
+def test_statement_kinds_are_recognized(sql, kind):
+    statement = inspect_sql(sql)
     assert statement.kind == kind
     assert statement.target == ("" if kind == "SELECT" else "d.t")
 
 
-def test_a_name_of_a_common_table_expression_is_no_table():
+def test_a_common_table_expression_is_no_table():
     sql = "WITH p AS (SELECT a FROM d.t) SELECT * FROM p JOIN d.u USING (a)"
-    assert set(read(sql).tables) == {"d.t", "d.u"}
+    assert set(inspect_sql(sql).tables) == {"d.t", "d.u"}
 
 
 def test_only_what_a_statement_reads_is_billed():
-    assert read("INSERT INTO d.t (a) SELECT a FROM d.s").billed_tables == ("d.s",)
-    assert read("CREATE TABLE d.t AS SELECT a FROM d.s").billed_tables == ("d.s",)
-    assert read("DROP TABLE d.t").billed_tables == ()
-    assert set(read("MERGE d.t T USING d.s S ON T.a = S.a WHEN MATCHED THEN UPDATE SET a = S.a").billed_tables) == {
+    assert inspect_sql("INSERT INTO d.t (a) SELECT a FROM d.s").billed_tables == ("d.s",)
+    assert inspect_sql("CREATE TABLE d.t AS SELECT a FROM d.s").billed_tables == ("d.s",)
+    assert inspect_sql("DROP TABLE d.t").billed_tables == ()
+    assert set(
+        inspect_sql("MERGE d.t T USING d.s S ON T.a = S.a WHEN MATCHED THEN UPDATE SET a = S.a").billed_tables
+    ) == {
         "d.t",
         "d.s",
     }
 
 
-def test_a_window_partitioned_by_a_float_is_seen():
+def test_a_window_partitioned_by_a_float_is_detected():
     sql = "SELECT ROW_NUMBER() OVER (PARTITION BY a, CAST(line AS FLOAT64)) FROM d.t"
-    assert read(sql).float_partition
-    assert read(sql).window_columns == ("a",)
+    assert inspect_sql(sql).float_partition
+    assert inspect_sql(sql).window_columns == ("a",)
 
 
-DAYS = {"2025-12-28": 30, "2025-12-29": 50, "2025-12-30": 20}
+ROWS_BY_DAY = {"2025-12-28": 30, "2025-12-29": 50, "2025-12-30": 20}
 NIGHT = "SELECT a FROM d.t WHERE game_date = @night AND a > 1"
-OF_DAYS = {
+SHARE_BY_SQL = {
     NIGHT: 0.5,
     "SELECT a FROM d.t WHERE game_date BETWEEN DATE '2025-12-28' AND @night": 0.8,
     "SELECT a FROM d.t WHERE @night <= game_date": 0.7,
@@ -79,10 +81,10 @@ OF_DAYS = {
 }
 
 
-@pytest.mark.parametrize(("sql", "part"), OF_DAYS.items())
-def test_only_days_that_no_row_can_come_from_are_left_out_of_the_bill(sql, part):
-    named = [naming for naming in read(sql).namings if naming.table == "d.t"]
-    assert share(named, "game_date", DAYS, {"night": "2025-12-29"}) == pytest.approx(part)
+@pytest.mark.parametrize(("sql", "part"), SHARE_BY_SQL.items())
+def test_only_partitions_that_match_no_row_are_pruned_from_the_bill(sql, part):
+    references = [naming for naming in inspect_sql(sql).table_references if naming.table == "d.t"]
+    assert scanned_fraction(references, "game_date", ROWS_BY_DAY, {"night": "2025-12-29"}) == pytest.approx(part)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +92,4 @@ def test_only_days_that_no_row_can_come_from_are_left_out_of_the_bill(sql, part)
     [("SELECT a, COUNT(*) FROM d.t WHERE b > 1 GROUP BY a", {"a", "b"}), ("SELECT *, b FROM d.t", {"*"})],
 )
 def test_a_star_reads_every_column_and_a_count_reads_none(sql, columns):
-    assert read(sql).columns == columns
+    assert inspect_sql(sql).columns == columns

@@ -7,42 +7,54 @@ import subprocess
 import sys
 from pathlib import Path
 
-PINNED = Path(__file__).parents[2] / "requirements.txt"
+REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
 
 
-def judge(code: int, out: str, err: str) -> tuple[int, str]:
+def evaluate_audit(code: int, out: str, err: str) -> tuple[int, str]:
     """(exit code, sentence) for what pip-audit answered."""
     try:
-        told = json.loads(out)
+        report = json.loads(out)
     except ValueError:
-        last = (err.strip().splitlines() or ["no reason given"])[-1]
-        return 0, f"The advisory service could not be asked ({last[:160]}): the packages are not audited this time."
-    packages = told["dependencies"]
-    holes = [f"{each['name']} {each['version']}: {hole['id']}" for each in packages for hole in each.get("vulns", ())]
-    skipped = [each["name"] for each in packages if "skip_reason" in each]
-    if holes:
+        last_line = (err.strip().splitlines() or ["no reason given"])[-1]
+        return (
+            0,
+            f"The advisory service could not be asked ({last_line[:160]}): the packages are not audited this time.",
+        )
+    packages = report["dependencies"]
+    vulnerabilities = [
+        f"{package['name']} {package['version']}: {vulnerability['id']}"
+        for package in packages
+        for vulnerability in package.get("vulns", ())
+    ]
+    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    if vulnerabilities:
         return 1, "Known holes in what is pinned: " + "; ".join(
-            holes
+            vulnerabilities
         ) + ". Raise the version in pyproject.toml, then make lock."
     if len(skipped) == len(packages):
-        why = next((each["skip_reason"] for each in packages if "skip_reason" in each), "nothing is pinned")
-        return 0, f"The advisory service could not be asked ({why[:160]}): the packages are not audited this time."
+        skip_reason = next(
+            (package["skip_reason"] for package in packages if "skip_reason" in package), "nothing is pinned"
+        )
+        return (
+            0,
+            f"The advisory service could not be asked ({skip_reason[:160]}): the packages are not audited this time.",
+        )
     if code:
         return 1, f"pip-audit ended with {code}: {err.strip()[-300:]}"
-    left = f"; {len(skipped)} could not be looked up" if skipped else ""
-    return 0, f"No known hole in {len(packages) - len(skipped)} pinned packages{left}."
+    skipped_note = f"; {len(skipped)} could not be looked up" if skipped else ""
+    return 0, f"No known hole in {len(packages) - len(skipped)} pinned packages{skipped_note}."
 
 
 def main() -> None:
-    command = [sys.executable, "-m", "pip_audit", "-r", str(PINNED), "--require-hashes", "--disable-pip"]
+    command = [sys.executable, "-m", "pip_audit", "-r", str(REQUIREMENTS), "--require-hashes", "--disable-pip"]
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, "--format", "json", "--timeout", "10"], capture_output=True, text=True, timeout=240
         )
-        code, sentence = judge(done.returncode, done.stdout, done.stderr)
+        code, message = evaluate_audit(result.returncode, result.stdout, result.stderr)
     except subprocess.TimeoutExpired:
-        code, sentence = judge(1, "", "it did not answer in time")
-    print(sentence)
+        code, message = evaluate_audit(1, "", "it did not answer in time")
+    print(message)
     sys.exit(code)
 
 

@@ -11,51 +11,51 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 
-class Visitor:
+class WebsocketClient:
     """One open page: what is written on it, and its buttons' ids by label."""
 
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self.socket = socket
-        self.words = ""
+        self.text = ""
         self.buttons: dict[str, str] = {}
 
-    async def look(self, query: str = "date=2025-12-29", press: str = "") -> None:
+    async def rerun(self, query: str = "date=2025-12-29", button_label: str = "") -> None:
         """Draw the page anew, after pressing the button of that label where one is named."""
-        said = BackMsg()
-        said.rerun_script.query_string = query
-        if press:
-            state = said.rerun_script.widget_states.widgets.add()
-            state.id, state.trigger_value = next(i for label, i in self.buttons.items() if press in label), True
-        await self.say(said)
+        message = BackMsg()
+        message.rerun_script.query_string = query
+        if button_label:
+            state = message.rerun_script.widget_states.widgets.add()
+            state.id, state.trigger_value = next(i for label, i in self.buttons.items() if button_label in label), True
+        await self.send(message)
 
-    async def say(self, said: BackMsg) -> None:
-        await self.socket.send(said.SerializeToString())
+    async def send(self, message: BackMsg) -> None:
+        await self.socket.send(message.SerializeToString())
 
-    async def until(self, words: str, within_s: float = 60) -> None:
+    async def wait_for_text(self, text: str, timeout_s: float = 60) -> None:
         """Until the page says so; raises TimeoutError when it does not."""
-        await self._until(lambda: words in self.words, within_s)
+        await self._receive_until(lambda: text in self.text, timeout_s)
 
-    async def until_button(self, label: str, within_s: float = 60) -> None:
-        await self._until(lambda: any(label in each for each in self.buttons), within_s)
+    async def wait_for_button(self, label: str, timeout_s: float = 60) -> None:
+        await self._receive_until(lambda: any(label in button_label for button_label in self.buttons), timeout_s)
 
-    async def _until(self, met: Callable[[], bool], within_s: float) -> None:
-        async with asyncio.timeout(within_s):
-            while not met():
-                self._take_in(ForwardMsg.FromString(await self.socket.recv()))
+    async def _receive_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                self._handle_message(ForwardMsg.FromString(await self.socket.recv()))
 
-    def _take_in(self, told: ForwardMsg) -> None:
-        element = told.delta.new_element
-        self.words += f"\n{element.markdown.body}"
+    def _handle_message(self, message: ForwardMsg) -> None:
+        element = message.delta.new_element
+        self.text += f"\n{element.markdown.body}"
         if element.button.id:
             self.buttons[element.button.label] = element.button.id
 
 
 @asynccontextmanager
-async def visitor(address: str, signed: str) -> AsyncIterator[Visitor]:
+async def open_client(address: str, assertion: str) -> AsyncIterator[WebsocketClient]:
     """A person's browser at the dashboard's own address, with what the proxy signs for them."""
-    where = address.replace("http://", "ws://") + "/_stcore/stream"
-    headers = {"X-Goog-IAP-JWT-Assertion": signed}
+    websocket_url = address.replace("http://", "ws://") + "/_stcore/stream"
+    headers = {"X-Goog-IAP-JWT-Assertion": assertion}
     async with websockets.connect(
-        where, origin=address, additional_headers=headers, max_size=None, open_timeout=60, close_timeout=0.2
+        websocket_url, origin=address, additional_headers=headers, max_size=None, open_timeout=60, close_timeout=0.2
     ) as socket:
-        yield Visitor(socket)
+        yield WebsocketClient(socket)

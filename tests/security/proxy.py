@@ -16,37 +16,37 @@ NORA, VIC = "nora@example.com", "vic@example.com"
 
 
 @dataclass
-class Proxy:
+class IapSigner:
     """Signs with the newest of its keys; `rotate` adds one and forgets the oldest."""
 
     keys: dict[str, ec.EllipticCurvePrivateKey] = field(default_factory=dict)
-    _made: int = 0
+    _key_count: int = 0
 
     def __post_init__(self) -> None:
         self.rotate()
 
     def rotate(self) -> None:
         self.keys = dict(list(self.keys.items())[-1:])
-        self._made += 1
-        self.keys[f"key-{self._made}"] = ec.generate_private_key(ec.SECP256R1())
+        self._key_count += 1
+        self.keys[f"key-{self._key_count}"] = ec.generate_private_key(ec.SECP256R1())
 
-    def public(self) -> dict[str, Any]:
+    def public_jwks(self) -> dict[str, Any]:
         """What IAP_KEYS_URL answers."""
-        told = {kid: json.loads(ECAlgorithm.to_jwk(key.public_key())) for kid, key in self.keys.items()}
-        return {"keys": [{**each, "kid": kid, "alg": "ES256", "use": "sig"} for kid, each in told.items()]}
+        jwk_by_id = {kid: json.loads(ECAlgorithm.to_jwk(key.public_key())) for kid, key in self.keys.items()}
+        return {"keys": [{**jwk, "kid": kid, "alg": "ES256", "use": "sig"} for kid, jwk in jwk_by_id.items()]}
 
-    def claims(self, email: str = NORA, at: datetime | None = None, **changes: Any) -> dict[str, Any]:
-        at = at or datetime.now(UTC)
-        told = {
+    def claims(self, email: str = NORA, issued_at: datetime | None = None, **changes: Any) -> dict[str, Any]:
+        issued_at = issued_at or datetime.now(UTC)
+        defaults = {
             "iss": "https://cloud.google.com/iap",
             "aud": AUDIENCE,
             "sub": f"accounts.google.com:{email}",
             "email": email,
-            "iat": int(at.timestamp()),
-            "exp": int((at + timedelta(minutes=10)).timestamp()),
+            "iat": int(issued_at.timestamp()),
+            "exp": int((issued_at + timedelta(minutes=10)).timestamp()),
         }
-        return {name: value for name, value in {**told, **changes}.items() if value is not None}
+        return {name: value for name, value in {**defaults, **changes}.items() if value is not None}
 
-    def sign(self, email: str = NORA, at: datetime | None = None, kid: str | None = None, **changes: Any) -> str:
+    def sign(self, email: str = NORA, issued_at: datetime | None = None, kid: str | None = None, **changes: Any) -> str:
         kid = kid or list(self.keys)[-1]
-        return jwt.encode(self.claims(email, at, **changes), self.keys[kid], "ES256", {"kid": kid})
+        return jwt.encode(self.claims(email, issued_at, **changes), self.keys[kid], "ES256", {"kid": kid})

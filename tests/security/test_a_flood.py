@@ -16,32 +16,32 @@ import httpx
 import pytest
 import websockets
 
-from app.http.access_middleware import MOST_SOCKETS_EACH
-from services.actions.log_reader import read_log
+from app.http.access_middleware import MAX_WEBSOCKETS_PER_USER
+from services.actions.log_reader import read_action_log
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.sandbox.bigquery.job_server import Speed
-from services.sandbox.scenarios.build import build
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
 from services.sandbox.server import start_sandbox
-from tests.browser.conftest import ROOT, _free_port, _wait_for
-from tests.security.crowd import Visitor, visitor
-from tests.security.proxy import AUDIENCE, NORA, VIC, Proxy
-from tests.security.serving import serve
+from tests.browser.conftest import ROOT, free_port, wait_for_server
+from tests.security.crowd import WebsocketClient, open_client
+from tests.security.proxy import AUDIENCE, NORA, VIC, IapSigner
+from tests.security.serving import serve_http
 
-PLAN = "Plan: Re-run 90 lost players"
+PLAN_LABEL = "Plan: Re-run 90 lost players"
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[dict[str, Any]]:
+def protected_dashboard() -> Iterator[dict[str, Any]]:
     """The dashboard as a process of its own, that believes only what `proxy` signs."""
-    proxy, port = Proxy(), _free_port()
-    sandbox = start_sandbox(build(), speed=Speed(scale=0.02))
+    signer, port = IapSigner(), free_port()
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.02))
     with ExitStack() as stack:
         stack.callback(sandbox.stop)
-        keys = stack.enter_context(serve(lambda *_: (200, json.dumps(proxy.public()).encode())))
+        keys = stack.enter_context(serve_http(lambda *_: (200, json.dumps(signer.public_jwks()).encode())))
         env = {
             **os.environ,
-            "SANDBOX_URL": sandbox.address,
+            "SANDBOX_URL": sandbox.url,
             "IAP_AUDIENCE": AUDIENCE,
             "IAP_KEYS_URL": keys,
             "OPERATORS": NORA,
@@ -49,45 +49,47 @@ def place() -> Iterator[dict[str, Any]]:
         }
         process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
         stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield {"sandbox": sandbox, "address": f"http://127.0.0.1:{port}", "proxy": proxy}
+        wait_for_server(f"http://127.0.0.1:{port}/_stcore/health", process)
+        yield {"sandbox": sandbox, "address": f"http://127.0.0.1:{port}", "proxy": signer}
 
 
-async def crowd_in(stack: AsyncExitStack, place: dict[str, Any], many: int) -> list[Visitor]:
+async def open_clients(stack: AsyncExitStack, dashboard: dict[str, Any], count: int) -> list[WebsocketClient]:
     """As many pages of one person as the gate lets in."""
-    found: list[Visitor] = []
-    for _ in range(many):
+    clients: list[WebsocketClient] = []
+    for _ in range(count):
         with suppress(websockets.InvalidStatus, websockets.ConnectionClosed):
-            found.append(await stack.enter_async_context(visitor(place["address"], place["proxy"].sign(VIC))))
-    return found
+            clients.append(
+                await stack.enter_async_context(open_client(dashboard["address"], dashboard["proxy"].sign(VIC)))
+            )
+    return clients
 
 
-async def flood(place: dict[str, Any]) -> dict[str, Any]:
+async def flood(dashboard: dict[str, Any]) -> dict[str, Any]:
     """As many connections as one person may have, four pages that press plans again and again, a hundred requests."""
     async with AsyncExitStack() as stack:
-        many = await crowd_in(stack, place, MOST_SOCKETS_EACH + 3)
-        pages = many[:4]
-        await asyncio.gather(*(each.look() for each in pages))
-        await asyncio.gather(*(each.until_button(PLAN) for each in pages))
+        clients = await open_clients(stack, dashboard, MAX_WEBSOCKETS_PER_USER + 3)
+        active_clients = clients[:4]
+        await asyncio.gather(*(client.rerun() for client in active_clients))
+        await asyncio.gather(*(client.wait_for_button(PLAN_LABEL) for client in active_clients))
         for _ in range(2):
-            await asyncio.gather(*(each.look(press=PLAN) for each in pages))
-        web = await stack.enter_async_context(httpx.AsyncClient(base_url=place["address"], timeout=60))
-        signed = {"X-Goog-IAP-JWT-Assertion": place["proxy"].sign(VIC)}
+            await asyncio.gather(*(client.rerun(button_label=PLAN_LABEL) for client in active_clients))
+        http_client = await stack.enter_async_context(httpx.AsyncClient(base_url=dashboard["address"], timeout=60))
+        signed = {"X-Goog-IAP-JWT-Assertion": dashboard["proxy"].sign(VIC)}
         paths = ["/", "/coverage", "/_stcore/metrics", "/media/none.csv"] * 25
-        answers = asyncio.gather(*(web.get(path, headers=signed) for path in paths))
-        nora = await stack.enter_async_context(visitor(place["address"], place["proxy"].sign(NORA)))
-        await nora.look()
-        await nora.until_button("Re-run 90 lost players")
-        await nora.look(press="Re-run 90 lost players")
-        await nora.until("Re-run all 158 players")  # no coordinator is there, so the plan is the whole date
-        codes = {answer.status_code for answer in await answers}
-        return {"let in": len(many), "codes": codes}
+        responses = asyncio.gather(*(http_client.get(path, headers=signed) for path in paths))
+        operator = await stack.enter_async_context(open_client(dashboard["address"], dashboard["proxy"].sign(NORA)))
+        await operator.rerun()
+        await operator.wait_for_button("Re-run 90 lost players")
+        await operator.rerun(button_label="Re-run 90 lost players")
+        await operator.wait_for_text("Re-run all 158 players")  # no coordinator is there, so the plan is the whole date
+        codes = {response.status_code for response in await responses}
+        return {"let in": len(clients), "codes": codes}
 
 
-def test_an_operator_still_gets_their_page_and_their_plan_while_one_person_floods(place):
-    with ThreadPoolExecutor(1) as apart:  # Playwright may have left a loop running in this thread
-        seen = apart.submit(asyncio.run, flood(place)).result()
-    assert seen["let in"] == MOST_SOCKETS_EACH
-    assert seen["codes"] == {200, 404}
-    cloud = connect(Settings.from_env({"SANDBOX_URL": place["sandbox"].address}))
-    assert read_log(cloud, cloud.now().replace(day=1), cloud.now()).actions == (), "plans change nothing"
+def test_an_operator_can_still_plan_while_one_user_floods_the_dashboard(protected_dashboard):
+    with ThreadPoolExecutor(1) as executor:  # Playwright may have left a loop running in this thread
+        flood_result = executor.submit(asyncio.run, flood(protected_dashboard)).result()
+    assert flood_result["let in"] == MAX_WEBSOCKETS_PER_USER
+    assert flood_result["codes"] == {200, 404}
+    clients = connect(Settings.from_env({"SANDBOX_URL": protected_dashboard["sandbox"].url}))
+    assert read_action_log(clients, clients.now().replace(day=1), clients.now()).actions == (), "plans change nothing"

@@ -10,98 +10,108 @@ import pytest
 
 from services.core.errors import OnCallError, SettingsError
 from services.core.settings import Settings
-from services.gcp.clients import Cloud, connect
-from services.pipeline.coordinator import dispatcher as dispatch
-from services.runs import coordinator_client as coordinator
-from tests.security.serving import serve
+from services.gcp.clients import Clients, connect
+from services.pipeline.coordinator import dispatcher
+from services.runs import coordinator_client
+from tests.security.serving import serve_http
 
-PLACE = "/computeMetadata/v1/instance/service-accounts/default/identity"
+IDENTITY_PATH = "/computeMetadata/v1/instance/service-accounts/default/identity"
 
 
-class Metadata:
+class MetadataServer:
     """What Cloud Run's metadata server answers: a token for the audience that is asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.audiences: list[str] = []
         self.down = False
 
-    def answer(self, path: str, query: dict[str, str], headers: dict[str, str]) -> tuple[int, bytes]:
+    def respond(self, path: str, query: dict[str, str], headers: dict[str, str]) -> tuple[int, bytes]:
         if self.down or headers.get("metadata-flavor") != "Google":
             return 500, b"no"
-        if path == PLACE:
-            self.asked.append(query["audience"])
+        if path == IDENTITY_PATH:
+            self.audiences.append(query["audience"])
             # The client decodes the token for its times; nobody here checks its signature.
             return 200, b"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjQ5MDAwMDAwMDB9.c2ln"
         return 200, b'{"email": "on-call@example.iam.gserviceaccount.com", "scopes": []}'
 
 
 @pytest.fixture
-def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metadata]:
-    told = Metadata()
-    with serve(told.answer) as address:
+def metadata_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]:
+    server = MetadataServer()
+    with serve_http(server.respond) as address:
         host = address.removeprefix("http://")
         monkeypatch.setattr("google.auth.compute_engine._metadata._GCE_METADATA_HOST", host)
         monkeypatch.setenv("GCE_METADATA_IP", host)
         monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-        yield told
+        yield server
 
 
-def real_cloud() -> Cloud:
+def clients_outside_sandbox() -> Clients:
     """A cloud outside the sandbox; only its settings are looked at here."""
-    return Cloud(**{**{each.name: None for each in fields(Cloud)}, "settings": Settings.from_env({})})
+    return Clients(
+        **{**{client_field.name: None for client_field in fields(Clients)}, "settings": Settings.from_env({})}
+    )
 
 
-@pytest.mark.parametrize("identity", [coordinator._identity, dispatch._identity], ids=["coordinator", "worker"])
-def test_outside_the_sandbox_a_call_carries_a_token_for_the_called_address(metadata, identity):
-    told = identity(real_cloud(), "https://service-abc.a.run.app")
-    assert told["Authorization"].startswith("Bearer ey")
-    assert metadata.asked == ["https://service-abc.a.run.app"]
+@pytest.mark.parametrize(
+    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
+)
+def test_outside_the_sandbox_a_call_carries_an_id_token_for_its_own_address(metadata_server, identity):
+    headers = identity(clients_outside_sandbox(), "https://service-abc.a.run.app")
+    assert headers["Authorization"].startswith("Bearer ey")
+    assert metadata_server.audiences == ["https://service-abc.a.run.app"]
 
 
-@pytest.mark.parametrize("identity", [coordinator._identity, dispatch._identity], ids=["coordinator", "worker"])
-def test_in_the_sandbox_no_token_leaves_the_machine(metadata, cloud, identity):
-    assert identity(cloud, "https://service-abc.a.run.app") == {}
-    assert metadata.asked == []
+@pytest.mark.parametrize(
+    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
+)
+def test_in_the_sandbox_no_token_is_sent(metadata_server, clients, identity):
+    assert identity(clients, "https://service-abc.a.run.app") == {}
+    assert metadata_server.audiences == []
 
 
-@pytest.mark.parametrize("identity", [coordinator._identity, dispatch._identity], ids=["coordinator", "worker"])
-def test_an_address_without_tls_gets_no_token(metadata, identity):
-    assert identity(real_cloud(), "http://10.0.0.7:8080") == {}
-    assert metadata.asked == []
+@pytest.mark.parametrize(
+    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
+)
+def test_an_address_without_tls_gets_no_token(metadata_server, identity):
+    assert identity(clients_outside_sandbox(), "http://10.0.0.7:8080") == {}
+    assert metadata_server.audiences == []
 
 
-@pytest.mark.parametrize("identity", [coordinator._identity, dispatch._identity], ids=["coordinator", "worker"])
-def test_a_token_that_cannot_be_had_is_told_and_the_call_is_not_made(metadata, identity):
-    metadata.down = True
+@pytest.mark.parametrize(
+    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
+)
+def test_a_missing_token_is_reported_and_the_call_is_not_made(metadata_server, identity):
+    metadata_server.down = True
     with pytest.raises(OnCallError, match="token"):
-        identity(real_cloud(), "https://service-abc.a.run.app")
+        identity(clients_outside_sandbox(), "https://service-abc.a.run.app")
 
 
 @pytest.fixture
-def own_account(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def reader_credentials(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials of the account that reads, as a file names them."""
-    told = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+    credentials_json = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
     path = tmp_path / "own.json"
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(credentials_json))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
 
 
-def test_actions_go_out_as_the_account_that_acts_and_reads_as_the_one_that_reads(own_account):
-    acts = "on-call-act@nba-props-platform.iam.gserviceaccount.com"
-    settings = Settings.from_env({"ACTING_ACCOUNT": acts})
-    reading, acting = connect(settings), connect(settings, acting=True)
+def test_actions_use_the_acting_account_and_reads_the_reading_one(reader_credentials):
+    acting_account = "on-call-act@nba-props-platform.iam.gserviceaccount.com"
+    settings = Settings.from_env({"ACTING_ACCOUNT": acting_account})
+    reading, acting = connect(settings), connect(settings, as_operator=True)
     for client in (acting.bigquery, acting.logging):
-        assert client._credentials.service_account_email == acts
+        assert client._credentials.service_account_email == acting_account
     for client in (reading.bigquery, reading.logging):
-        assert getattr(client._credentials, "service_account_email", None) != acts
+        assert getattr(client._credentials, "service_account_email", None) != acting_account
 
 
-def test_without_an_account_that_acts_there_is_one_identity(own_account):
-    acting = connect(Settings.from_env({}), acting=True)
+def test_without_an_acting_account_there_is_one_identity(reader_credentials):
+    acting = connect(Settings.from_env({}), as_operator=True)
     assert not hasattr(acting.bigquery._credentials, "service_account_email")
 
 
 @pytest.mark.parametrize("wrong", ["nora@example.com", "on-call", "x@gserviceaccount.com.evil.example"])
-def test_an_acting_account_that_is_no_service_account_is_refused(wrong):
+def test_an_invalid_acting_account_is_refused(wrong):
     with pytest.raises(SettingsError, match="ACTING_ACCOUNT"):
         Settings.from_env({"ACTING_ACCOUNT": wrong})

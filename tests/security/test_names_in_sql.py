@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.errors import BadInput
-from services.gcp import query_catalog as catalog
+from services.core.errors import InvalidInput
+from services.gcp import query_catalog
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ from services.gcp import query_catalog as catalog
         "nba_predictions.t\u00e9",
     ],
 )
-def test_what_is_not_a_table_name_never_reaches_sql(name):
-    with pytest.raises(BadInput):
-        catalog.table_id(name)
+def test_an_invalid_table_name_is_refused(name):
+    with pytest.raises(InvalidInput):
+        query_catalog.quote_table_id(name)
 
 
 @pytest.mark.parametrize("name", ["nba_predictions.t", "nba-props-platform.nba_predictions._staging_batch_1", "d.t_*"])
 def test_a_table_name_is_quoted(name):
-    assert catalog.table_id(name) == f"`{name}`"
+    assert query_catalog.quote_table_id(name) == f"`{name}`"

@@ -12,45 +12,45 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.Common_pb2 import FileURLsRequest
 
-from app.http import access_middleware as gate
-from app.http.access_middleware import Gate
-from app.http.websocket_filter import only_needed
-from services.auth.sign_in import KeyRing
+from app.http import access_middleware
+from app.http.access_middleware import AccessMiddleware
+from app.http.websocket_filter import filter_messages
+from services.auth.sign_in import JwksCache
 from services.core.clock import FixedClock
 from services.core.settings import Settings
-from tests.security.proxy import AUDIENCE, NORA, VIC, Proxy
+from tests.security.proxy import AUDIENCE, NORA, VIC, IapSigner
 
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
-HERE = "desk.example"
+DASHBOARD_HOST = "desk.example"
 
 
-class Desk:
+class MiddlewareHarness:
     """A gate, what passed it, and what it answered."""
 
     def __init__(self, **env: str) -> None:
-        self.proxy, self.passed, self.held = Proxy(), [], asyncio.Event()
+        self.signer, self.forwarded_paths, self.release = IapSigner(), [], asyncio.Event()
         self.clock = FixedClock(NOW)
-        ring = KeyRing("https://keys.example", fetch=lambda _: self.proxy.public())
-        self.gate = Gate(self._streamlit, Settings.from_env(env), ring, self.clock)
+        jwks = JwksCache("https://keys.example", fetch=lambda _: self.signer.public_jwks())
+        self.middleware = AccessMiddleware(self._streamlit, Settings.from_env(env), jwks, self.clock)
 
     async def _streamlit(self, scope: Any, receive: Any, send: Any) -> None:
-        self.passed.append(scope["path"])
+        self.forwarded_paths.append(scope["path"])
         if scope["type"] == "websocket":
             await send({"type": "websocket.accept"})
-            await self.held.wait()
+            await self.release.wait()
         else:
             await PlainTextResponse("a page")(scope, receive, send)
 
     async def call(self, path: str, headers: dict[str, str], kind: str = "http", method: str = "GET") -> list[dict]:
-        told: list[dict] = []
+        messages: list[dict] = []
 
         async def send(message: Any) -> None:
-            told.append(message)
+            messages.append(message)
 
         async def receive() -> dict:
             return {"type": "http.request", "body": b""}
 
-        raw = [(name.encode(), value.encode()) for name, value in {"host": HERE, **headers}.items()]
+        raw = [(name.encode(), value.encode()) for name, value in {"host": DASHBOARD_HOST, **headers}.items()]
         scope = {
             "type": kind,
             "path": path,
@@ -59,32 +59,34 @@ class Desk:
             "query_string": b"",
             "http_version": "1.1",
         }
-        await self.gate({**scope, "scheme": "https", "server": (HERE, 443), "subprotocols": []}, receive, send)
-        return told
+        await self.middleware(
+            {**scope, "scheme": "https", "server": (DASHBOARD_HOST, 443), "subprotocols": []}, receive, send
+        )
+        return messages
 
     def get(self, path: str = "/", method: str = "GET", **headers: str) -> int:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return int(asyncio.run(self.call(path, named, method=method))[0]["status"])
+        header_names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return int(asyncio.run(self.call(path, header_names, method=method))[0]["status"])
 
     def connect(self, **headers: str) -> str:
-        self.held.set()
-        told = asyncio.run(
+        self.release.set()
+        messages = asyncio.run(
             self.call("/_stcore/stream", {n.replace("_", "-"): v for n, v in headers.items()}, "websocket")
         )
-        return str(told[0]["type"])
+        return str(messages[0]["type"])
 
-    def signed(self, who: str = NORA) -> dict[str, str]:
-        return {"x_goog_iap_jwt_assertion": self.proxy.sign(who, NOW)}
-
-
-@pytest.fixture
-def open_desk() -> Desk:
-    return Desk(SANDBOX_URL="http://127.0.0.1:1")
+    def signed(self, email: str = NORA) -> dict[str, str]:
+        return {"x_goog_iap_jwt_assertion": self.signer.sign(email, NOW)}
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk(IAP_AUDIENCE=AUDIENCE)
+def sandbox_harness() -> MiddlewareHarness:
+    return MiddlewareHarness(SANDBOX_URL="http://127.0.0.1:1")
+
+
+@pytest.fixture
+def iap_harness() -> MiddlewareHarness:
+    return MiddlewareHarness(IAP_AUDIENCE=AUDIENCE)
 
 
 @pytest.mark.parametrize(
@@ -103,62 +105,62 @@ def desk() -> Desk:
         "/app/static/secrets.toml",
     ],
 )
-def test_a_path_that_no_page_needs_is_not_there(open_desk, path):
-    assert open_desk.get(path) == 404
-    assert open_desk.passed == []
+def test_an_unneeded_path_is_not_found(sandbox_harness, path):
+    assert sandbox_harness.get(path) == 404
+    assert sandbox_harness.forwarded_paths == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_nothing_can_be_sent(open_desk, method):
-    assert open_desk.get("/", method=method) == 405
-    assert open_desk.passed == []
+def test_only_get_and_head_are_allowed(sandbox_harness, method):
+    assert sandbox_harness.get("/", method=method) == 405
+    assert sandbox_harness.forwarded_paths == []
 
 
 @pytest.mark.parametrize("path", ["/", "/coverage", "/static/js/index.js", "/media/a.csv", "/_stcore/host-config"])
-def test_whoever_did_not_sign_in_sees_nothing_not_even_the_programme(desk, path):
-    assert desk.get(path) == 401
-    assert desk.get(path, x_goog_authenticated_user_email=f"accounts.google.com:{NORA}") == 401
-    assert desk.passed == []
-    assert desk.get(path, **desk.signed()) == 200
+def test_without_a_sign_in_nothing_is_served(iap_harness, path):
+    assert iap_harness.get(path) == 401
+    assert iap_harness.get(path, x_goog_authenticated_user_email=f"accounts.google.com:{NORA}") == 401
+    assert iap_harness.forwarded_paths == []
+    assert iap_harness.get(path, **iap_harness.signed()) == 200
 
 
-def test_a_connection_needs_a_signature_and_its_own_page(desk):
-    assert desk.connect(origin=f"https://{HERE}") == "websocket.close"
-    assert desk.connect(origin="https://evil.example", **desk.signed()) == "websocket.close"
-    assert desk.connect(origin="http://localhost:3000", **desk.signed()) == "websocket.close"
-    assert desk.connect(**desk.signed()) == "websocket.close"
-    assert desk.passed == []
-    assert desk.connect(origin=f"https://{HERE}", **desk.signed()) == "websocket.accept"
+def test_a_websocket_needs_a_signature_and_the_same_origin(iap_harness):
+    assert iap_harness.connect(origin=f"https://{DASHBOARD_HOST}") == "websocket.close"
+    assert iap_harness.connect(origin="https://evil.example", **iap_harness.signed()) == "websocket.close"
+    assert iap_harness.connect(origin="http://localhost:3000", **iap_harness.signed()) == "websocket.close"
+    assert iap_harness.connect(**iap_harness.signed()) == "websocket.close"
+    assert iap_harness.forwarded_paths == []
+    assert iap_harness.connect(origin=f"https://{DASHBOARD_HOST}", **iap_harness.signed()) == "websocket.accept"
 
 
-def test_an_expired_signature_is_turned_away_at_every_request(desk):
-    headers = desk.signed()
-    assert desk.get(**headers) == 200
-    desk.clock.at = NOW + timedelta(minutes=12)
-    assert desk.get(**headers) == 401
-    assert desk.connect(origin=f"https://{HERE}", **headers) == "websocket.close"
+def test_an_expired_signature_is_rejected_at_every_request(iap_harness):
+    headers = iap_harness.signed()
+    assert iap_harness.get(**headers) == 200
+    iap_harness.clock.at = NOW + timedelta(minutes=12)
+    assert iap_harness.get(**headers) == 401
+    assert iap_harness.connect(origin=f"https://{DASHBOARD_HOST}", **headers) == "websocket.close"
 
 
-def test_only_the_health_of_the_process_is_told_without_a_signature(desk):
-    assert desk.get("/_stcore/health") == 200
-    assert desk.get("/_stcore/health", method="POST") == 405
+def test_only_the_health_endpoint_needs_no_signature(iap_harness):
+    assert iap_harness.get("/_stcore/health") == 200
+    assert iap_harness.get("/_stcore/health", method="POST") == 405
 
 
-def test_another_sites_page_cannot_read_through_a_browser_that_is_signed_in(desk):
-    assert desk.get("/media/a.csv", origin="https://evil.example", **desk.signed()) == 403
+def test_a_cross_origin_request_is_rejected_even_when_signed_in(iap_harness):
+    assert iap_harness.get("/media/a.csv", origin="https://evil.example", **iap_harness.signed()) == 403
 
 
-def test_a_name_that_is_not_ours_gets_no_answer():
-    desk = Desk(SANDBOX_URL="http://127.0.0.1:1", DASHBOARD_HOSTS=f"{HERE}, other.example")
-    assert desk.get() == 200
-    assert desk.get(host="Desk.Example:8080".lower()) == 200
-    for name in ("evil.example", "", f"{HERE}.evil.example", f"user@{HERE}.evil"):
-        assert desk.get(host=name) == 421
+def test_an_unknown_host_is_rejected():
+    harness = MiddlewareHarness(SANDBOX_URL="http://127.0.0.1:1", DASHBOARD_HOSTS=f"{DASHBOARD_HOST}, other.example")
+    assert harness.get() == 200
+    assert harness.get(host="Desk.Example:8080".lower()) == 200
+    for name in ("evil.example", "", f"{DASHBOARD_HOST}.evil.example", f"user@{DASHBOARD_HOST}.evil"):
+        assert harness.get(host=name) == 421
 
 
-def test_every_answer_carries_the_headers_and_the_page_may_load_from_nowhere_else(desk):
-    for told in (asyncio.run(desk.call("/", {})), asyncio.run(desk.call("/_stcore/health", {}))):
-        headers = {name.decode(): value.decode() for name, value in told[0]["headers"]}
+def test_every_response_has_the_security_headers_and_a_strict_csp(iap_harness):
+    for messages in (asyncio.run(iap_harness.call("/", {})), asyncio.run(iap_harness.call("/_stcore/health", {}))):
+        headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
         policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
         assert policy["default-src"] == "'self'"
         assert policy["frame-ancestors"] == policy["object-src"] == "'none'"
@@ -168,30 +170,32 @@ def test_every_answer_carries_the_headers_and_the_page_may_load_from_nowhere_els
         assert headers["referrer-policy"] == "same-origin"
 
 
-def test_a_flood_of_connections_ends_at_the_gate_and_others_still_get_in(desk, monkeypatch):
-    monkeypatch.setattr(gate, "MOST_SOCKETS", 8)
-    monkeypatch.setattr(gate, "MOST_SOCKETS_EACH", 5)
-    origin = {"origin": f"https://{HERE}"}
+def test_websockets_per_user_are_limited_and_others_still_connect(iap_harness, monkeypatch):
+    monkeypatch.setattr(access_middleware, "MAX_WEBSOCKETS", 8)
+    monkeypatch.setattr(access_middleware, "MAX_WEBSOCKETS_PER_USER", 5)
+    origin = {"origin": f"https://{DASHBOARD_HOST}"}
 
     async def flood() -> list[str]:
-        def knock(who: str) -> Any:
-            return desk.call(
+        def open_websocket(email: str) -> Any:
+            return iap_harness.call(
                 "/_stcore/stream",
-                {**origin, **{k.replace("_", "-"): v for k, v in desk.signed(who).items()}},
+                {**origin, **{k.replace("_", "-"): v for k, v in iap_harness.signed(email).items()}},
                 "websocket",
             )
 
-        tasks = [asyncio.create_task(knock(NORA)) for _ in range(50)]
+        tasks = [asyncio.create_task(open_websocket(NORA)) for _ in range(50)]
         await asyncio.sleep(0.3)
-        tasks.append(asyncio.create_task(knock(VIC)))
+        tasks.append(asyncio.create_task(open_websocket(VIC)))
         await asyncio.sleep(0.1)
-        desk.held.set()
-        return [told[0]["type"] for told in await asyncio.gather(*tasks)]
+        iap_harness.release.set()
+        return [messages[0]["type"] for messages in await asyncio.gather(*tasks)]
 
-    answers = asyncio.run(flood())
-    assert answers[:-1].count("websocket.accept") == 5
-    assert answers[-1] == "websocket.accept"
-    assert desk.connect(**origin, **desk.signed()) == "websocket.accept", "places that were left are free again"
+    results = asyncio.run(flood())
+    assert results[:-1].count("websocket.accept") == 5
+    assert results[-1] == "websocket.accept"
+    assert iap_harness.connect(**origin, **iap_harness.signed()) == "websocket.accept", (
+        "places that were left are free again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,24 +211,24 @@ def test_a_flood_of_connections_ends_at_the_gate_and_others_still_get_in(desk, m
         (BackMsg(rerun_script=ClientState(query_string="date=2025-12-29")), True),
     ],
 )
-def test_over_the_websocket_a_browser_asks_for_what_a_page_needs_and_cannot_empty_everybodys_answers(said, passes):
-    async def hear() -> list[bytes | None]:
-        told = iter([said.SerializeToString(), b"\xff not a message", None])
+def test_the_websocket_passes_only_needed_messages(said, passes):
+    async def receive_two() -> list[bytes | None]:
+        incoming = iter([said.SerializeToString(), b"\xff not a message", None])
 
         async def receive() -> dict:
-            return {"type": "websocket.receive", "bytes": next(told)}
+            return {"type": "websocket.receive", "bytes": next(incoming)}
 
-        heard = only_needed(receive, NORA)
-        return [(await heard())["bytes"] for _ in range(2)]
+        filtered = filter_messages(receive, NORA)
+        return [(await filtered())["bytes"] for _ in range(2)]
 
-    first, second = asyncio.run(hear())
+    first, second = asyncio.run(receive_two())
     assert (first == said.SerializeToString()) is passes
     assert second == (b"\xff not a message" if passes else None), "what is no message is refused by Streamlit itself"
 
 
-def test_what_a_path_says_cannot_write_a_log_line(desk, monkeypatch):
-    told: list[str] = []
-    monkeypatch.setattr(gate.log_line, "warning", lambda text, *args: told.append(text % args))
-    assert desk.get("/_stcore/x\nERROR all is lost") == 404
-    assert "ERROR all is lost" in told[0]
-    assert "\n" not in told[0]
+def test_a_path_cannot_inject_a_log_line(iap_harness, monkeypatch):
+    warnings: list[str] = []
+    monkeypatch.setattr(access_middleware.logger, "warning", lambda text, *args: warnings.append(text % args))
+    assert iap_harness.get("/_stcore/x\nERROR all is lost") == 404
+    assert "ERROR all is lost" in warnings[0]
+    assert "\n" not in warnings[0]

@@ -13,25 +13,25 @@ from services.core.clock import night_window
 from services.core.errors import OnCallError
 from services.core.result import Health
 from services.nights.coverage import funnel, read_history
-from services.nights.missing_players import Why, account, missing
+from services.nights.missing_players import LossReason, balance, list_missing_players
 from services.nights.player_stages import Stage, read_night
 from services.sandbox.common.fault_injection import Fault
-from services.scaling.service_widths import Width, read_widths
-from services.staging.inventory import TableClass, read_inventory
+from services.scaling.service_widths import CapacityState, read_service_capacities
+from services.staging.inventory import StagingTableState, read_inventory
 from services.telemetry.dml_jobs import read_writes
 
 NIGHT = date(2025, 12, 29)
 
 
 @pytest.fixture
-def night(cloud):
-    return read_night(cloud, NIGHT)
+def night(clients):
+    return read_night(clients, NIGHT)
 
 
 def test_68_of_158_were_written_43_percent_of_the_eligible_and_19_3_of_those_in_context(night, settings):
     counts = funnel(night, settings).players
     assert (counts[Stage.ACTIVE], counts[Stage.ELIGIBLE], counts[Stage.GENERATED]) == (68, 158, 158)
-    assert (counts[Stage.IN_CONTEXT], counts[Stage.LINED], night.games) == (352, 176, 11)
+    assert (counts[Stage.IN_CONTEXT], counts[Stage.WITH_ODDS], night.games) == (352, 176, 11)
     assert f"{100 * 68 / 158:.1f} {100 * 68 / 352:.1f}" == "43.0 19.3"
 
 
@@ -40,74 +40,83 @@ def test_1700_of_3950_rows_landed(night):
 
 
 def test_90_were_rejected_on_write_and_none_is_unexplained(night):
-    sums = account(night)
-    assert sums.classified == ((Why.WRITE_REJECTED, 90),)
-    assert (sums.unexplained, sums.balanced) == (0, True)
+    totals = balance(night)
+    assert totals.classified == ((LossReason.WRITE_REJECTED, 90),)
+    assert (totals.unexplained, totals.is_balanced) == (0, True)
 
 
 def test_15_had_odds_and_no_context_and_an_alias_would_resolve_7(night):
-    found = Counter(m.why for m in missing(night))
-    assert (found[Why.NOT_IN_CONTEXT_ALIAS], found[Why.NOT_IN_CONTEXT], found[Why.FILTERED_OUT]) == (7, 8, 194)
+    reasons = Counter(m.reason for m in list_missing_players(night))
+    assert (
+        reasons[LossReason.NOT_IN_CONTEXT_ALIAS],
+        reasons[LossReason.NOT_IN_CONTEXT],
+        reasons[LossReason.FILTERED_OUT],
+    ) == (7, 8, 194)
 
 
-def test_the_burst_filled_the_queue_and_the_rule_would_have_fired_within_its_first_seconds(cloud):
-    told = read_writes(cloud, *night_window(NIGHT))
-    assert (told.attempted, told.rejected, told.rejected_in_logs, told.peak_outstanding) == (158, 90, 90, 22)
-    assert told.alert_at is not None
-    assert f"{told.alert_at:%H:%M}" == "19:47"
-    assert told.health is Health.CRITICAL
+def test_the_burst_filled_the_queue_and_would_have_fired_the_alert_within_seconds(clients):
+    write_report = read_writes(clients, *night_window(NIGHT))
+    assert (
+        write_report.attempted,
+        write_report.rejected,
+        write_report.rejected_in_logs,
+        write_report.peak_outstanding,
+    ) == (158, 90, 90, 22)
+    assert write_report.alert_at is not None
+    assert f"{write_report.alert_at:%H:%M}" == "19:47"
+    assert write_report.health is Health.CRITICAL
 
 
-def test_the_coordinators_own_status_said_success(cloud):
-    (batch,) = read_batches(cloud, NIGHT).batches
-    assert batch.state is BatchState.REPORTED_SUCCESS
+def test_the_coordinator_reported_success(clients):
+    (batch,) = read_batches(clients, NIGHT).batches
+    assert batch.state is BatchState.UNVERIFIED_SUCCESS
     assert "158/158" in batch.status_text
 
 
-def test_30_december_has_2_games_60_in_context_and_has_not_run(cloud, settings):
-    tomorrow = read_night(cloud, date(2025, 12, 30))
-    assert (tomorrow.games, sum(bool(p.in_context) for p in tomorrow.players), tomorrow.ran) == (2, 60, False)
+def test_30_december_has_2_games_60_in_context_and_has_not_run(clients, settings):
+    tomorrow = read_night(clients, date(2025, 12, 30))
+    assert (tomorrow.games, sum(bool(p.in_context) for p in tomorrow.players), tomorrow.was_run) == (2, 60, False)
     assert funnel(tomorrow, settings).health is Health.UNKNOWN
 
 
-def test_the_history_has_good_bad_and_empty_days(cloud):
-    days = read_history(cloud, date(2025, 12, 16), date(2025, 12, 30)).days
-    words = Counter(day.health for day in days)
-    assert words[Health.OK] >= 8
-    assert words[Health.CRITICAL] == 2
-    assert words[Health.NONE_EXPECTED] == 1
+def test_the_history_has_good_bad_and_empty_days(clients):
+    days = read_history(clients, date(2025, 12, 16), date(2025, 12, 30)).days
+    health_counts = Counter(day.health for day in days)
+    assert health_counts[Health.OK] >= 8
+    assert health_counts[Health.CRITICAL] == 2
+    assert health_counts[Health.NONE_EXPECTED] == 1
 
 
-def test_the_leftovers_are_nine_orphans_with_rows_and_six_merged_tables(cloud):
-    kinds = Counter(t.table_class for t in read_inventory(cloud).tables)
-    assert kinds == {TableClass.ORPHAN: 9, TableClass.MERGED: 6}
+def test_the_leftovers_are_nine_orphans_with_rows_and_six_merged_tables(clients):
+    kinds = Counter(t.state for t in read_inventory(clients).tables)
+    assert kinds == {StagingTableState.ORPHAN: 9, StagingTableState.MERGED: 6}
 
 
-def test_the_worker_is_in_emergency_and_the_coordinator_normal(cloud):
-    worker, coordinator = read_widths(cloud).services
-    assert (worker.max_instances, worker.request_concurrency, worker.width) == (4, 3, Width.EMERGENCY)
+def test_the_worker_is_in_emergency_and_the_coordinator_normal(clients):
+    worker, coordinator = read_service_capacities(clients).services
+    assert (worker.max_instances, worker.request_concurrency, worker.state) == (4, 3, CapacityState.EMERGENCY)
     assert (worker.revision, coordinator.revision) == (
         "prediction-worker-00011-zw5",
         "prediction-coordinator-00005-b2r",
     )
-    assert coordinator.width is Width.NORMAL
+    assert coordinator.state is CapacityState.NORMAL
 
 
-def test_without_the_log_the_rejected_players_are_unexplained_never_ok(sandbox, cloud):
-    sandbox.world.faults.set(Fault("logging", "status", status=503))
-    told = read_night(cloud, NIGHT)
-    assert account(told).unexplained == 90
-    assert "worker log" in {problem.source for problem in told.problems}
+def test_without_the_log_the_rejected_players_are_unexplained_never_ok(sandbox, clients):
+    sandbox.state.faults.set(Fault("logging", "status", status=503))
+    night_status = read_night(clients, NIGHT)
+    assert balance(night_status).unexplained == 90
+    assert "worker log" in {problem.source for problem in night_status.problems}
 
 
-def test_without_the_job_history_attempts_are_unknown_and_the_log_still_counts(sandbox, cloud):
-    sandbox.world.faults.set(Fault("bigquery", "status", method="listJobs", status=403))
-    told = read_writes(cloud, *night_window(NIGHT))
-    assert (told.attempted, told.rejected, told.rejected_in_logs) == (None, None, 90)
-    assert told.alert_at is not None
+def test_without_the_job_history_attempts_are_unknown_and_the_log_still_counts(sandbox, clients):
+    sandbox.state.faults.set(Fault("bigquery", "status", method="listJobs", status=403))
+    write_report = read_writes(clients, *night_window(NIGHT))
+    assert (write_report.attempted, write_report.rejected, write_report.rejected_in_logs) == (None, None, 90)
+    assert write_report.alert_at is not None
 
 
-def test_without_cloud_run_the_widths_are_a_sentence(sandbox, cloud):
-    sandbox.world.faults.set(Fault("run", "status", status=403))
+def test_without_cloud_run_the_capacities_are_an_error(sandbox, clients):
+    sandbox.state.faults.set(Fault("run", "status", status=403))
     with pytest.raises(OnCallError, match="Cloud Run refused this identity"):
-        read_widths(cloud)
+        read_service_capacities(clients)

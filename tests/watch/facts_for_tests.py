@@ -6,17 +6,17 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.alerts.facts import ChannelFacts, Facts, Left, NightFacts, Slate
-from services.batches.ledger import Entry
+from services.alerts.facts import ChannelStatus, NightSnapshot, SlateCounts, Snapshot, StagingTableListing
+from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch, Batches
 from services.batches.state import BatchState
-from services.core.result import Health, Problem, Reading, Source
+from services.core.result import DataSource, Health, Problem, Result
 from services.core.settings import Settings
-from services.scaling.annotations import Noted, Setting
-from services.scaling.worker_width import WorkerWidth
-from services.telemetry.dml_jobs import report
+from services.scaling.annotations import CapacityAnnotations, CapacitySetting
+from services.scaling.worker_width import WorkerCapacity
+from services.telemetry.dml_jobs import build_report
 from services.telemetry.scheduler import Schedule, ScheduledJob
-from tests.factories import NIGHT, attempt, lost, night, player, write_error
+from tests.factories import NIGHT, make_attempt, make_night, make_player, make_write_error, player_without_rows
 
 SETTINGS = Settings.from_env({})
 STARTED = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
@@ -25,24 +25,26 @@ NOW = STARTED + timedelta(minutes=20)
 BATCH = "batch_2025-12-29_1767037620"
 
 
-def known(value: Any) -> Reading[Any]:
-    return Reading(value)
+def ok_result(value: Any) -> Result[Any]:
+    return Result(value)
 
 
-def unread(source: str = "Cloud Logging") -> Reading[Any]:
-    return Reading(None, Problem(source, NOW, f"{source} did not answer."))
+def failed_result(source: str = "Cloud Logging") -> Result[Any]:
+    return Result(None, Problem(source, NOW, f"{source} did not answer."))
 
 
-def players(count: int, **changes: Any) -> list[Any]:
-    return [player(player_lookup=f"player{i}", **changes) for i in range(count)]
+def make_players(count: int, **changes: Any) -> list[Any]:
+    return [make_player(player_lookup=f"player{i}", **changes) for i in range(count)]
 
 
-def rejected(count: int, **changes: Any) -> list[Any]:
-    return [lost(player_lookup=f"lost{i}", write_error=write_error(), **changes) for i in range(count)]
+def make_rejected_players(count: int, **changes: Any) -> list[Any]:
+    return [
+        player_without_rows(player_lookup=f"lost{i}", write_error=make_write_error(), **changes) for i in range(count)
+    ]
 
 
-def batch(**changes: Any) -> Batch:
-    told: dict[str, Any] = {
+def make_batch(**changes: Any) -> Batch:
+    fields: dict[str, Any] = {
         "batch_id": BATCH,
         "game_date": NIGHT,
         "state": BatchState.CONSOLIDATED,
@@ -55,13 +57,13 @@ def batch(**changes: Any) -> Batch:
         "written_rows": 3950,
         "status_text": "consolidated",
         "health": Health.OK,
-        "recorded_in": "ledger",
+        "record_source": "ledger",
     }
-    return Batch(**{**told, **changes})
+    return Batch(**{**fields, **changes})
 
 
-def entry(**changes: Any) -> Entry:
-    told: dict[str, Any] = {
+def make_batch_record(**changes: Any) -> BatchRecord:
+    fields: dict[str, Any] = {
         "batch_id": BATCH,
         "game_date": NIGHT,
         "state": BatchState.CONSOLIDATED,
@@ -75,16 +77,16 @@ def entry(**changes: Any) -> Entry:
         "updated": 0,
         "unchanged": 0,
     }
-    return Entry(**{**told, **changes})
+    return BatchRecord(**{**fields, **changes})
 
 
-def writes(*attempts: Any, settings: Settings = SETTINGS) -> Any:
-    return report(STARTED, NOW, tuple(attempts), (), settings)
+def make_write_report(*attempts: Any, settings: Settings = SETTINGS) -> Any:
+    return build_report(STARTED, NOW, tuple(attempts), (), settings)
 
 
-def storm(count: int = 90, every_s: float = 1.0) -> list[Any]:
+def make_rejection_burst(count: int = 90, every_s: float = 1.0) -> list[Any]:
     return [
-        attempt(
+        make_attempt(
             job_id=f"j{i}",
             at=STARTED + timedelta(seconds=50 + i * every_s),
             ok=False,
@@ -94,159 +96,181 @@ def storm(count: int = 90, every_s: float = 1.0) -> list[Any]:
     ]
 
 
-def night_facts(**changes: Any) -> NightFacts:
-    told: dict[str, Any] = {
+def make_night_snapshot(**changes: Any) -> NightSnapshot:
+    fields: dict[str, Any] = {
         "game_date": NIGHT,
-        "night": known(night(*players(158))),
-        "slate": known(Slate(TIP_OFF, 176, 4, 150, 3)),
-        "batches": known(Batches((batch(),), ())),
-        "writes": known(writes(attempt())),
-        "ledger": known(entry()),
-        "duplicates": known(0),
-        "lines": known(1),
+        "night": ok_result(make_night(*make_players(158))),
+        "slate": ok_result(SlateCounts(TIP_OFF, 176, 4, 150, 3)),
+        "batches": ok_result(Batches((make_batch(),), ())),
+        "writes": ok_result(make_write_report(make_attempt())),
+        "ledger": ok_result(make_batch_record()),
+        "duplicates": ok_result(0),
+        "lines": ok_result(1),
     }
-    return NightFacts(**{**told, **changes})
+    return NightSnapshot(**{**fields, **changes})
 
 
-def worker(actual: Setting | None = None, set_to: Setting | None = None) -> WorkerWidth:
-    actual = actual or Setting(None, 20, 5)
-    noted = Noted(None, set_to, "nora" if set_to else "", None)
-    return WorkerWidth("prediction-worker", actual, noted, (20, 5), '"e"', "prediction-worker-00011-zw5", False)
+def make_worker_capacity(
+    actual: CapacitySetting | None = None, set_to: CapacitySetting | None = None
+) -> WorkerCapacity:
+    actual = actual or CapacitySetting(None, 20, 5)
+    noted = CapacityAnnotations(None, set_to, "nora" if set_to else "", None)
+    return WorkerCapacity("prediction-worker", actual, noted, (20, 5), '"e"', "prediction-worker-00011-zw5", False)
 
 
-def schedule(missing: tuple[str, ...] = (), trouble: str = "") -> Schedule:
+def make_schedule(missing: tuple[str, ...] = (), problem: str = "") -> Schedule:
     expected = ("same-day-predictions",)
-    jobs = () if missing else (ScheduledJob(expected[0], "", "30 11 * * *", "ET", NOW, NOW, trouble),)
-    return Schedule(jobs, missing, expected, Source("Cloud Scheduler", NOW))
+    jobs = () if missing else (ScheduledJob(expected[0], "", "30 11 * * *", "ET", NOW, NOW, problem),)
+    return Schedule(jobs, missing, expected, DataSource("Cloud Scheduler", NOW))
 
 
-def facts(*nights: NightFacts, **changes: Any) -> Facts:
-    told: dict[str, Any] = {
-        "staging": known(()),
-        "worker": known(worker()),
-        "schedule": known(schedule()),
-        "channel": ChannelFacts(True),
+def make_snapshot(*nights: NightSnapshot, **changes: Any) -> Snapshot:
+    fields: dict[str, Any] = {
+        "staging": ok_result(()),
+        "worker": ok_result(make_worker_capacity()),
+        "schedule": ok_result(make_schedule()),
+        "channel": ChannelStatus(True),
     }
-    return Facts(nights or (night_facts(),), **{**told, **changes})
+    return Snapshot(nights or (make_night_snapshot(),), **{**fields, **changes})
 
 
-def no_batches() -> Reading[Any]:
-    return known(Batches((), ()))
+def empty_batches() -> Result[Any]:
+    return ok_result(Batches((), ()))
 
 
-def stalled(**changes: Any) -> Reading[Any]:
-    return known(Batches((batch(**{"state": BatchState.STALLED, "ended": None, **changes}),), ()))
+def stalled_batch(**changes: Any) -> Result[Any]:
+    return ok_result(Batches((make_batch(**{"state": BatchState.STALLED, "ended": None, **changes}),), ()))
 
 
-def waiting(count: int) -> list[Any]:
+def make_unmerged_players(count: int) -> list[Any]:
     return [
-        lost(player_lookup=f"waits{i}", staged_rows=25, staging_table=f"nba_predictions._staging_{BATCH}_w")
+        player_without_rows(
+            player_lookup=f"waits{i}", staged_rows=25, staging_table=f"nba_predictions._staging_{BATCH}_w"
+        )
         for i in range(count)
     ]
 
 
-def left(age_h: float, expires_in_h: float = 160) -> Left:
-    return Left(
+def make_leftover_table(age_h: float, expires_in_h: float = 160) -> StagingTableListing:
+    return StagingTableListing(
         f"_staging_{BATCH.replace('-', '_')}_p_x", NOW - timedelta(hours=age_h), NOW + timedelta(hours=expires_in_h)
     )
 
 
-def never_asked(count: int) -> list[Any]:
+def make_unrequested_players(count: int) -> list[Any]:
     return [
-        lost(player_lookup=f"never{i}", requested=False, generated_rows=0, staged_rows=0, batch_id="")
+        player_without_rows(player_lookup=f"never{i}", requested=False, generated_rows=0, staged_rows=0, batch_id="")
         for i in range(count)
     ]
 
 
-TWO_SYSTEMS_GONE = [player(player_lookup=f"p{i}") for i in range(11)] + [
-    player(player_lookup=f"gone{i}", active_rows=0, superseded=True) for i in range(58)
+SUPERSEDED_PLAYERS = [make_player(player_lookup=f"p{i}") for i in range(11)] + [
+    make_player(player_lookup=f"gone{i}", active_rows=0, superseded=True) for i in range(58)
 ]
 NO_GAMES = date(2025, 12, 24)
 
 # The customer's demo days: what differs, and the one incident (its leading rule and its cause) that must follow.
-DAYS: dict[str, tuple[Facts, tuple[str, str] | None]] = {
-    "healthy": (facts(), None),
+SNAPSHOTS: dict[str, tuple[Snapshot, tuple[str, str] | None]] = {
+    "healthy": (make_snapshot(), None),
     "90 of 158 rejected": (
-        facts(
-            night_facts(
-                night=known(night(*players(68), *rejected(90))),
-                batches=known(Batches((batch(state=BatchState.REPORTED_SUCCESS, recorded_in="logs"),), ())),
-                writes=known(writes(*storm())),
-                ledger=known(None),
+        make_snapshot(
+            make_night_snapshot(
+                night=ok_result(make_night(*make_players(68), *make_rejected_players(90))),
+                batches=ok_result(Batches((make_batch(state=BatchState.UNVERIFIED_SUCCESS, recorded_in="logs"),), ())),
+                writes=ok_result(make_write_report(*make_rejection_burst())),
+                ledger=ok_result(None),
             )
         ),
         ("dml_rejections", "writes"),
     ),
     "700 rows collapse to 140": (
-        facts(
-            night_facts(
-                night=known(night(*players(28, written_rows=5, active_rows=5))),
-                ledger=known(
-                    entry(produced_rows=700, staged_rows=700, distinct_keys=140, collapsed_rows=560, inserted=140)
+        make_snapshot(
+            make_night_snapshot(
+                night=ok_result(make_night(*make_players(28, written_rows=5, active_rows=5))),
+                ledger=ok_result(
+                    make_batch_record(
+                        produced_rows=700, staged_rows=700, distinct_keys=140, collapsed_rows=560, inserted=140
+                    )
                 ),
             )
         ),
         ("conservation", "rows"),
     ),
     "stalled at 102 of 104 with tables waiting": (
-        facts(
-            night_facts(
-                night=known(night(*waiting(102), *never_asked(2))), batches=stalled(requested=104, generated=102)
+        make_snapshot(
+            make_night_snapshot(
+                night=ok_result(make_night(*make_unmerged_players(102), *make_unrequested_players(2))),
+                batches=stalled_batch(requested=104, generated=102),
             )
         ),
         ("stalled", "run"),
     ),
     "published nothing and blocks": (
-        facts(
-            night_facts(
-                night=known(night(*never_asked(117))),
-                batches=known(
-                    Batches((batch(state=BatchState.REQUESTED, ended=None, requested=117, generated=0),), ())
+        make_snapshot(
+            make_night_snapshot(
+                night=ok_result(make_night(*make_unrequested_players(117))),
+                batches=ok_result(
+                    Batches((make_batch(state=BatchState.REQUESTED, ended=None, requested=117, generated=0),), ())
                 ),
             )
         ),
         ("at_zero", "run"),
     ),
     "schema drift mid-batch": (
-        facts(night_facts(night=known(night(*players(67), *rejected(19))))),
+        make_snapshot(make_night_snapshot(night=ok_result(make_night(*make_players(67), *make_rejected_players(19))))),
         ("write_success", "writes"),
     ),
-    "racing MERGE, 112 keys twice": (facts(night_facts(duplicates=known(112))), ("duplicates", "rows")),
-    "names never in context": (facts(night_facts(slate=known(Slate(TIP_OFF, 176, 94, 150, 3)))), ("names", "names")),
+    "racing MERGE, 112 keys twice": (
+        make_snapshot(make_night_snapshot(duplicates=ok_result(112))),
+        ("duplicates", "rows"),
+    ),
+    "names never in context": (
+        make_snapshot(make_night_snapshot(slate=ok_result(SlateCounts(TIP_OFF, 176, 94, 150, 3)))),
+        ("names", "names"),
+    ),
     "a deploy resets the emergency width": (
-        facts(worker=known(worker(Setting(None, 20, 5), set_to=Setting(4, 20, 3)))),
+        make_snapshot(
+            worker=ok_result(make_worker_capacity(CapacitySetting(None, 20, 5), set_to=CapacitySetting(4, 20, 3)))
+        ),
         ("width", "width"),
     ),
     "subscription gone: 158 published, none completed": (
-        facts(
-            night_facts(
-                night=known(night(*[lost(player_lookup=f"l{i}", generated_rows=0, staged_rows=0) for i in range(158)])),
-                batches=stalled(generated=0),
+        make_snapshot(
+            make_night_snapshot(
+                night=ok_result(
+                    make_night(
+                        *[
+                            player_without_rows(player_lookup=f"l{i}", generated_rows=0, staged_rows=0)
+                            for i in range(158)
+                        ]
+                    )
+                ),
+                batches=stalled_batch(generated=0),
             )
         ),
         ("stalled", "run"),
     ),
     "no games": (
-        facts(
-            night_facts(
+        make_snapshot(
+            make_night_snapshot(
                 game_date=NO_GAMES,
-                night=known(night(game_date=NO_GAMES, games=0, ran=False)),
-                slate=known(Slate(None, 0, 0, 150, 3)),
-                batches=no_batches(),
-                writes=known(writes()),
-                ledger=known(None),
-                lines=known(0),
+                night=ok_result(make_night(game_date=NO_GAMES, games=0, was_run=False)),
+                slate=ok_result(SlateCounts(None, 0, 0, 150, 3)),
+                batches=empty_batches(),
+                writes=ok_result(make_write_report()),
+                ledger=ok_result(None),
+                lines=ok_result(0),
             )
         ),
         None,
     ),
     "superseded, then filtered: 69 to 11 active": (
-        facts(night_facts(night=known(night(*TWO_SYSTEMS_GONE)))),
+        make_snapshot(make_night_snapshot(night=ok_result(make_night(*SUPERSEDED_PLAYERS)))),
         ("coverage", "rows"),
     ),
 }
 
 
-def with_night(given: Facts, **changes: Any) -> Facts:
+def with_first_night(snapshot: Snapshot, **changes: Any) -> Snapshot:
     """The same facts with something else of the first night."""
-    return replace(given, nights=(replace(given.nights[0], **changes), *given.nights[1:]))
+    return replace(snapshot, nights=(replace(snapshot.nights[0], **changes), *snapshot.nights[1:]))

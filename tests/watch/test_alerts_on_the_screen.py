@@ -6,67 +6,70 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.actions.executor import Refused, run_action
-from services.actions.log_reader import State
-from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST
+from services.actions.executor import ActionRefused, execute
+from services.actions.log_reader import ActionState
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST_NOTIFICATION
 from services.alerts.alert_log import AlertState, read_alerts
-from services.alerts.facts import Memory
-from services.alerts.watchdog import look
-from services.auth.roles import Actor, Denied, Role
+from services.alerts.facts import CheckCache
+from services.alerts.watchdog import run_check
+from services.auth.roles import Actor, InsufficientRole, Role
 from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.policy.concurrency_config import SelfHealingConfig
-from services.reports.event_list import kinds, timeline
-from services.sandbox.bigquery.job_server import Speed
-from services.sandbox.scenarios.build import build
+from services.reports.event_list import count_by_kind, recent_events
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
 from services.sandbox.server import start_sandbox
 from tests.pages.conftest import open_page as open_page
 
 NORA = Actor("nora", Role.OPERATOR)
-WRITES = "writes-2025-12-29"
+WRITES_ALERT_ID = "writes-2025-12-29"
 
 
 @pytest.fixture(scope="module")
-def watched():
+def checked_sandbox():
     """A sandbox that a watchdog has looked at once."""
-    place = start_sandbox(build(), speed=Speed(scale=0.01))
-    cloud = connect(
-        Settings.from_env({"SANDBOX_URL": place.address, "SLACK_WEBHOOK_URL": f"{place.address}/slack/webhook"})
+    server = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
+    clients = connect(
+        Settings.from_env({"SANDBOX_URL": server.url, "SLACK_WEBHOOK_URL": f"{server.url}/slack/webhook"})
     )
-    look(cloud, Memory(), SelfHealingConfig())
-    yield cloud, place
-    place.stop()
+    run_check(clients, CheckCache(), SelfHealingConfig())
+    yield clients, server
+    server.stop()
 
 
 @pytest.fixture
-def cloud(watched):
-    return watched[0]
+def cloud(checked_sandbox):
+    return checked_sandbox[0]
 
 
 @pytest.fixture
-def sandbox(watched, monkeypatch):
+def sandbox(checked_sandbox, monkeypatch):
     """The page fixture opens this sandbox."""
-    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{watched[1].address}/slack/webhook")
-    return watched[1]
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{checked_sandbox[1].url}/slack/webhook")
+    return checked_sandbox[1]
 
 
-def do(cloud, verb, actor=NORA, **args):
-    return run_action(cloud, actor, verb, verb.plan(cloud, args))
+def execute_action(clients, action_type, actor=NORA, **args):
+    return execute(clients, actor, action_type, action_type.plan(clients, args))
 
 
-def state(cloud):
-    return next(a for a in read_alerts(cloud).alerts if a.alert_id == WRITES).state(cloud.now())
+def alert_state(clients):
+    return next(a for a in read_alerts(clients).alerts if a.alert_id == WRITES_ALERT_ID).state(clients.now())
 
 
-def test_an_alert_is_taken_silenced_resolved_and_reopened(cloud):
-    assert do(cloud, ACKNOWLEDGE, alert_id=WRITES).state is State.DONE
-    assert state(cloud) is AlertState.ACKNOWLEDGED
-    assert "until" in do(cloud, SILENCE, alert_id=WRITES, minutes=60, why="repair is under way").sentence
-    assert state(cloud) is AlertState.SILENCED
-    assert do(cloud, RESOLVE, alert_id=WRITES, why="re-run by hand").state is State.DONE
-    assert state(cloud) is AlertState.RESOLVED
-    assert do(cloud, REOPEN, alert_id=WRITES).state is State.DONE
-    assert state(cloud) is AlertState.OPEN
+def test_an_alert_is_acknowledged_silenced_resolved_and_reopened(clients):
+    assert execute_action(clients, ACKNOWLEDGE, alert_id=WRITES_ALERT_ID).state is ActionState.DONE
+    assert alert_state(clients) is AlertState.ACKNOWLEDGED
+    assert (
+        "until"
+        in execute_action(clients, SILENCE, alert_id=WRITES_ALERT_ID, minutes=60, why="repair is under way").message
+    )
+    assert alert_state(clients) is AlertState.SILENCED
+    assert execute_action(clients, RESOLVE, alert_id=WRITES_ALERT_ID, why="re-run by hand").state is ActionState.DONE
+    assert alert_state(clients) is AlertState.RESOLVED
+    assert execute_action(clients, REOPEN, alert_id=WRITES_ALERT_ID).state is ActionState.DONE
+    assert alert_state(clients) is AlertState.OPEN
 
 
 @pytest.mark.parametrize(
@@ -79,48 +82,53 @@ def test_an_alert_is_taken_silenced_resolved_and_reopened(cloud):
         (REOPEN, {}),
     ],
 )
-def test_without_a_reason_an_end_or_the_right_state_nothing_is_done(cloud, verb, args):
-    with pytest.raises(Refused):
-        do(cloud, verb, alert_id=WRITES, **args)
-    assert state(cloud) is AlertState.OPEN
+def test_an_alert_action_without_reason_duration_or_valid_state_is_refused(clients, verb, args):
+    with pytest.raises(ActionRefused):
+        execute_action(clients, verb, alert_id=WRITES_ALERT_ID, **args)
+    assert alert_state(clients) is AlertState.OPEN
 
 
-def test_a_viewer_may_not(cloud):
-    with pytest.raises(Denied):
-        do(cloud, ACKNOWLEDGE, actor=Actor("vic", Role.VIEWER), alert_id=WRITES)
+def test_a_viewer_may_not_acknowledge(clients):
+    with pytest.raises(InsufficientRole):
+        execute_action(clients, ACKNOWLEDGE, actor=Actor("vic", Role.VIEWER), alert_id=WRITES_ALERT_ID)
 
 
-def test_what_a_person_resolved_is_left_for_a_quarter_of_an_hour_and_then_opens_again(cloud):
-    do(cloud, RESOLVE, alert_id=WRITES, why="known")
-    assert look(cloud, Memory(), SelfHealingConfig()).changed == ()
-    do(cloud, REOPEN, alert_id=WRITES)
+def test_a_manually_resolved_alert_reopens_only_after_fifteen_minutes(clients):
+    execute_action(clients, RESOLVE, alert_id=WRITES_ALERT_ID, why="known")
+    assert run_check(clients, CheckCache(), SelfHealingConfig()).recorded_events == ()
+    execute_action(clients, REOPEN, alert_id=WRITES_ALERT_ID)
 
 
-def test_a_test_message_arrives_and_is_in_the_record(cloud, watched):
-    assert do(cloud, TEST).sentence == "Slack took it."
-    assert "Nothing is wrong" in watched[1].world.messages[-1]["text"]
+def test_a_test_message_is_delivered_and_logged(clients, checked_sandbox):
+    assert execute_action(clients, TEST_NOTIFICATION).message == "Slack took it."
+    assert "Nothing is wrong" in checked_sandbox[1].state.slack_messages[-1]["text"]
 
 
-def test_the_page_tells_what_is_open_whatever_the_date_with_what_helps(open_page):
+def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):
     screen = open_page("alerts", date="2025-12-18")
     assert "2 alerts open" in screen.verdict
-    assert "Writes are being rejected: 90 writes rejected of 158" in screen.words
-    assert "Narrow the workers to 4 × 3" in screen.words
-    assert "told" in screen.words
-    assert "Slack took it" in screen.words
-    assert "The watchdog has not looked for 10 minutes" in screen.words, "its log is empty here, and that is said"
-    assert "9 jobs, 0 in trouble" in screen.words
+    assert "Writes are being rejected: 90 writes rejected of 158" in screen.text
+    assert "Narrow the workers to 4 × 3" in screen.text
+    assert "told" in screen.text
+    assert "Slack took it" in screen.text
+    assert "The watchdog has not looked for 10 minutes" in screen.text, "its log is empty here, and that is said"
+    assert "9 jobs, 0 in trouble" in screen.text
 
 
-def test_the_timeline_mixes_alerts_messages_batches_and_deploys(cloud):
-    from services.actions.log_reader import read_log
+def test_the_timeline_contains_alerts_messages_batches_and_deploys(clients):
+    from services.actions.log_reader import read_action_log
     from services.batches.reader import read_batches
-    from services.scaling.service_widths import read_widths
+    from services.scaling.service_widths import read_service_capacities
     from tests.factories import NIGHT
 
-    start, end = datetime(2025, 12, 29, tzinfo=UTC), cloud.now() + timedelta(hours=1)
-    moments = timeline(
-        read_alerts(cloud), read_log(cloud, start, end), read_batches(cloud, NIGHT), read_widths(cloud), start, end
+    start, end = datetime(2025, 12, 29, tzinfo=UTC), clients.now() + timedelta(hours=1)
+    moments = recent_events(
+        read_alerts(clients),
+        read_action_log(clients, start, end),
+        read_batches(clients, NIGHT),
+        read_service_capacities(clients),
+        start,
+        end,
     )
-    assert {"alert", "message", "batch", "deploy"} <= set(kinds(moments))
+    assert {"alert", "message", "batch", "deploy"} <= set(count_by_kind(moments))
     assert [m.when for m in moments] == sorted((m.when for m in moments), reverse=True)

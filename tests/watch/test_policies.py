@@ -12,18 +12,18 @@ import pytest
 import yaml
 
 from services.alerts.alert_log import Alerts
-from services.alerts.evaluation import judge
-from services.alerts.facts import ChannelFacts, read_facts
-from services.alerts.incidents import group
-from services.alerts.watchdog import Look, plan_changes, say
+from services.alerts.evaluation import evaluate_rules
+from services.alerts.facts import ChannelStatus, read_snapshot
+from services.alerts.incidents import group_by_cause
+from services.alerts.watchdog import CycleResult, log_result, plan_alert_events
 from services.sandbox.scenarios import traces
-from services.sandbox.scenarios.build import build
+from services.sandbox.scenarios.build import build_seed
 from services.sandbox.stand_ins import log_filter
 from tests.factories import NIGHT
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
-METRICS = {m["name"]: m for m in map(yaml.safe_load, map(Path.read_text, sorted(FOLDER.glob("metric-*.yaml"))))}
-POLICIES = list(map(yaml.safe_load, map(Path.read_text, sorted(FOLDER.glob("policy-*.yaml")))))
+MONITORING_DIR = Path(__file__).parents[2] / "deploy" / "monitoring"
+METRICS = {m["name"]: m for m in map(yaml.safe_load, map(Path.read_text, sorted(MONITORING_DIR.glob("metric-*.yaml"))))}
+POLICIES = list(map(yaml.safe_load, map(Path.read_text, sorted(MONITORING_DIR.glob("policy-*.yaml")))))
 METRIC_FIELDS = {
     "name",
     "description",
@@ -35,12 +35,14 @@ METRIC_FIELDS = {
 }
 POLICY_FIELDS = {"displayName", "combiner", "conditions", "alertStrategy", "documentation", "userLabels", "enabled"}
 THRESHOLD = {"filter", "aggregations", "comparison", "thresholdValue", "duration", "trigger"}
-USED = re.compile(r'resource\.type="cloud_run_(?:revision|job)" AND metric\.type="logging\.googleapis\.com/user/(\w+)"')
+METRIC_REFERENCE = re.compile(
+    r'resource\.type="cloud_run_(?:revision|job)" AND metric\.type="logging\.googleapis\.com/user/(\w+)"'
+)
 AT = datetime.fromisoformat("2025-12-29T19:50:00+00:00")
 ERROR = "400 Resources exceeded during query execution: Too many DML statements outstanding"
 
 # metric, service, line: as the customer's services write them, ours, and the watchdog's
-LINES = [
+EXPECTED_LINES = [
     ("dml_errors", traces.WORKER, f"Error writing to BigQuery for lebronjames: {ERROR}"),
     ("dml_errors", traces.WORKER, f"STAGING WRITE FAILED for lebronjames: {ERROR} (batch=b, worker=w)"),
     ("consolidation_failures", traces.COORDINATOR, "Consolidation FAILED: no rows (batch=b)"),
@@ -56,24 +58,24 @@ LINES = [
 ]
 
 
-def entry(service, message):
-    return next(traces.line(service, AT, "x", "ERROR", message))
+def make_entry(service, message):
+    return next(traces.text_entries(service, AT, "x", "ERROR", message))
 
 
-@pytest.mark.parametrize(("metric", "service", "message"), LINES)
-def test_a_metric_counts_the_lines_that_are_really_written_as_text_and_as_json(metric, service, message):
+@pytest.mark.parametrize(("metric", "service", "message"), EXPECTED_LINES)
+def test_a_metric_matches_the_real_log_lines_as_text_and_json(metric, service, message):
     counts = log_filter.parse(METRICS[metric]["filter"])
-    assert counts(entry(service, message))
+    assert counts(make_entry(service, message))
     if metric != "write_latency_ms":  # its number is taken from the text
-        assert counts(traces.structured(service, AT, "ERROR", message))
-    calm = entry(service, "Batch b complete! 158/158 players, status=success")
+        assert counts(traces.json_entry(service, AT, "ERROR", message))
+    calm = make_entry(service, "Batch b complete! 158/158 players, status=success")
     assert not counts(calm)
 
 
-def test_the_watchdog_counts_when_it_runs_as_a_job():
-    told = entry("prediction-watchdog", "Watchdog looked: 0 incidents")
-    told["resource"] = {"type": "cloud_run_job", "labels": {"job_name": "prediction-watchdog"}}
-    assert log_filter.parse(METRICS["watchdog_looks"]["filter"])(told)
+def test_the_heartbeat_metric_matches_a_cloud_run_job():
+    job_entry = make_entry("prediction-watchdog", "Watchdog looked: 0 incidents")
+    job_entry["resource"] = {"type": "cloud_run_job", "labels": {"job_name": "prediction-watchdog"}}
+    assert log_filter.parse(METRICS["watchdog_looks"]["filter"])(job_entry)
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda m: m["name"])
@@ -85,25 +87,25 @@ def test_a_metric_has_the_fields_of_the_api(metric):
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p["displayName"])
-def test_a_policy_has_the_fields_of_the_api_and_a_metric_that_is_made_here(policy):
+def test_a_policy_has_api_fields_and_a_metric_of_this_repo(policy):
     assert set(policy) <= POLICY_FIELDS
     assert policy["combiner"] == "OR"
     for condition in policy["conditions"]:
         [kind] = set(condition) - {"displayName"}
-        about = condition[kind]
+        condition_spec = condition[kind]
         assert kind in ("conditionThreshold", "conditionAbsent")
-        assert set(about) <= (
+        assert set(condition_spec) <= (
             THRESHOLD if kind == "conditionThreshold" else {"filter", "aggregations", "duration", "trigger"}
         )
-        assert USED.fullmatch(about["filter"])[1] in METRICS
-        assert int(about["duration"].removesuffix("s")) % 60 == 0
+        assert METRIC_REFERENCE.fullmatch(condition_spec["filter"])[1] in METRICS
+        assert int(condition_spec["duration"].removesuffix("s")) % 60 == 0
         if kind == "conditionAbsent":
-            assert int(about["duration"].removesuffix("s")) >= 120
+            assert int(condition_spec["duration"].removesuffix("s")) >= 120
 
 
-def test_every_metric_has_a_policy_and_silence_of_the_watchdog_has_an_absence():
+def test_every_metric_has_a_policy_and_the_watchdog_an_absence_condition():
     used = {
-        USED.fullmatch(next(iter(v for k, v in c.items() if k != "displayName"))["filter"])[1]
+        METRIC_REFERENCE.fullmatch(next(iter(v for k, v in c.items() if k != "displayName"))["filter"])[1]
         for p in POLICIES
         for c in p["conditions"]
     }
@@ -113,76 +115,85 @@ def test_every_metric_has_a_policy_and_silence_of_the_watchdog_has_an_absence():
     ]
 
 
-def fires(policy, entries, start, end):
+def first_firing(policy, entries, start, end):
     """When a policy would first fire on log entries: its metric counted minute by minute, as Cloud Monitoring does it."""
-    [about] = [told for key, told in policy["conditions"][0].items() if key != "displayName"]
-    counts = log_filter.parse(METRICS[USED.fullmatch(about["filter"])[1]]["filter"])
+    [condition_spec] = [condition for key, condition in policy["conditions"][0].items() if key != "displayName"]
+    counts = log_filter.parse(METRICS[METRIC_REFERENCE.fullmatch(condition_spec["filter"])[1]]["filter"])
     times = sorted(datetime.fromisoformat(e["timestamp"].replace("Z", "+00:00")) for e in entries if counts(e))
-    if "thresholdValue" in about:
-        minutes = Counter((at - start) // timedelta(minutes=1) for at in times if start <= at < end)
-        over = [minute for minute, count in sorted(minutes.items()) if count > about["thresholdValue"]]
+    if "thresholdValue" in condition_spec:
+        minutes = Counter((instant - start) // timedelta(minutes=1) for instant in times if start <= instant < end)
+        over = [minute for minute, count in sorted(minutes.items()) if count > condition_spec["thresholdValue"]]
         return start + timedelta(minutes=over[0] + 1) if over else None
-    silent = timedelta(seconds=int(about["duration"].removesuffix("s")))
-    seen = [at for at in times if start <= at < end]
-    gaps = [at + silent for at, following in zip(seen, [*seen[1:], end], strict=True) if following - at >= silent]
-    return gaps[0] if gaps else None
+    silent = timedelta(seconds=int(condition_spec["duration"].removesuffix("s")))
+    in_window = [instant for instant in times if start <= instant < end]
+    silence_ends = [
+        instant + silent
+        for instant, following in zip(in_window, [*in_window[1:], end], strict=True)
+        if following - instant >= silent
+    ]
+    return silence_ends[0] if silence_ends else None
 
 
-def policy(words):
-    return next(p for p in POLICIES if words in p["displayName"])
+def find_policy(name_part):
+    return next(p for p in POLICIES if name_part in p["displayName"])
 
 
-def lines_of(day):
-    return [e for e in build().log_entries if e["timestamp"].startswith(day)]
+def entries_of(day):
+    return [e for e in build_seed().log_entries if e["timestamp"].startswith(day)]
 
 
 NOON = datetime.fromisoformat("2025-12-29T17:00:00+00:00")
 
 
-def test_the_rejections_of_29_december_fire_their_policy_within_two_minutes_and_a_healthy_night_none():
-    fired = fires(policy("rejected"), lines_of("2025-12-29"), NOON, NOON + timedelta(hours=8))
+def test_the_rejections_of_29_december_fire_within_two_minutes_and_a_healthy_night_never():
+    fired = first_firing(find_policy("rejected"), entries_of("2025-12-29"), NOON, NOON + timedelta(hours=8))
     first = datetime.fromisoformat("2025-12-29T19:47:51+00:00")
     assert first < fired <= first + timedelta(minutes=2)
     start = datetime.fromisoformat("2025-12-23T12:00:00+00:00")
-    for each in POLICIES:
-        if "conditionThreshold" in each["conditions"][0]:
-            assert fires(each, lines_of("2025-12-23"), start, start + timedelta(hours=12)) is None, each["displayName"]
+    for candidate in POLICIES:
+        if "conditionThreshold" in candidate["conditions"][0]:
+            assert first_firing(candidate, entries_of("2025-12-23"), start, start + timedelta(hours=12)) is None, (
+                candidate["displayName"]
+            )
 
 
-def test_what_the_watchdog_writes_of_29_december_fires_the_policy_about_missing_players(cloud, caplog):
+def test_the_watchdogs_log_of_29_december_fires_the_missing_players_policy(clients, caplog):
     caplog.set_level("INFO", logger="watchdog")
-    facts = read_facts(cloud, (NIGHT,), ChannelFacts(True))
-    found = group(judge(facts, cloud.settings, cloud.now()))
+    facts = read_snapshot(clients, (NIGHT,), ChannelStatus(True))
+    incidents = group_by_cause(evaluate_rules(facts, clients.settings, clients.now()))
     unknown = Alerts((), facts.nights[0].night.value.sources[0])
-    planned = plan_changes(unknown, found, frozenset(), frozenset({NIGHT}), cloud.settings, cloud.now())
-    say(Look(cloud.now(), (), found, planned, None))
-    written = [entry("prediction-on-call-watchdog", record.getMessage()) for record in caplog.records]
-    assert fires(policy("players are missing"), written, AT - timedelta(minutes=1), AT + timedelta(hours=1))
+    alert_events = plan_alert_events(
+        unknown, incidents, frozenset(), frozenset({NIGHT}), clients.settings, clients.now()
+    )
+    log_result(CycleResult(clients.now(), (), incidents, alert_events, None))
+    written = [make_entry("prediction-on-call-watchdog", record.getMessage()) for record in caplog.records]
+    assert first_firing(find_policy("players are missing"), written, AT - timedelta(minutes=1), AT + timedelta(hours=1))
 
 
-def test_a_watchdog_that_looks_every_five_minutes_is_heard_and_one_that_stops_fires_the_absence():
-    looks = [entry("prediction-on-call-watchdog", "Watchdog looked: 0 incidents")]
-    every = [
-        {**looks[0], "timestamp": (AT + timedelta(minutes=5 * n)).isoformat().replace("+00:00", "Z")} for n in range(12)
+def test_a_missing_heartbeat_fires_the_absence_policy():
+    heartbeat = [make_entry("prediction-on-call-watchdog", "Watchdog looked: 0 incidents")]
+    heartbeats = [
+        {**heartbeat[0], "timestamp": (AT + timedelta(minutes=5 * n)).isoformat().replace("+00:00", "Z")}
+        for n in range(12)
     ]
-    silence = policy("nobody watches")
-    assert fires(silence, every, AT, AT + timedelta(minutes=60)) is None
-    assert fires(silence, every, AT, AT + timedelta(minutes=70)) == AT + timedelta(minutes=65)
+    absence_policy = find_policy("nobody watches")
+    assert first_firing(absence_policy, heartbeats, AT, AT + timedelta(minutes=60)) is None
+    assert first_firing(absence_policy, heartbeats, AT, AT + timedelta(minutes=70)) == AT + timedelta(minutes=65)
 
 
-OURS = {"worker": traces.WORKER, "coordinator": traces.COORDINATOR, "alerts": "prediction-on-call-watchdog"}
+SERVICE_BY_ROOM = {"worker": traces.WORKER, "coordinator": traces.COORDINATOR, "alerts": "prediction-on-call-watchdog"}
 
 
-def test_our_pipeline_and_our_watchdog_write_a_line_that_each_metric_counts():
+def test_our_services_write_a_line_for_each_metric():
     """The lines are taken from the source: who rewords one without the metric finds out here."""
     root = Path(__file__).parents[2] / "services"
     written = [
-        (OURS[folder], re.sub(r"%[-.\d]*[a-z]", "1", node.value))
-        for folder in OURS
+        (SERVICE_BY_ROOM[folder], re.sub(r"%[-.\d]*[a-z]", "1", node.value))
+        for folder in SERVICE_BY_ROOM
         for path in root.rglob(f"{folder}/*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     for name in set(METRICS) - {"coverage_alerts"}:  # put together from an event's words: see the test above
         counts = log_filter.parse(METRICS[name]["filter"])
-        assert any(counts(entry(service, words)) for service, words in written), name
+        assert any(counts(make_entry(service, message)) for service, message in written), name

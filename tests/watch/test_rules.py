@@ -7,52 +7,52 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.alerts.evaluation import judge
-from services.alerts.facts import ChannelFacts, Slate
-from services.alerts.incidents import group, undecided
+from services.alerts.evaluation import evaluate_rules
+from services.alerts.facts import ChannelStatus, SlateCounts
+from services.alerts.incidents import causes_without_data, group_by_cause
 from services.alerts.rules import RULES
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import Health
-from services.scaling.annotations import Setting
-from tests.factories import night
+from services.scaling.annotations import CapacitySetting
+from tests.factories import make_night
 from tests.watch.facts_for_tests import (
-    DAYS,
     NOW,
     SETTINGS,
+    SNAPSHOTS,
     STARTED,
     TIP_OFF,
-    batch,
-    facts,
-    known,
-    left,
-    never_asked,
-    night_facts,
-    no_batches,
-    players,
-    rejected,
-    schedule,
-    stalled,
-    storm,
-    unread,
-    waiting,
-    worker,
-    writes,
+    empty_batches,
+    failed_result,
+    make_batch,
+    make_leftover_table,
+    make_night_snapshot,
+    make_players,
+    make_rejected_players,
+    make_rejection_burst,
+    make_schedule,
+    make_snapshot,
+    make_unmerged_players,
+    make_unrequested_players,
+    make_worker_capacity,
+    make_write_report,
+    ok_result,
+    stalled_batch,
 )
 
 
-def incidents(given, now=NOW):
-    return group(judge(given, SETTINGS, now))
+def find_incidents(snapshot, now=NOW):
+    return group_by_cause(evaluate_rules(snapshot, SETTINGS, now))
 
 
-def rules_of(given, now=NOW):
-    return {finding.rule.name for incident in incidents(given, now) for finding in incident.findings}
+def fired_rules(snapshot, now=NOW):
+    return {finding.rule.name for incident in find_incidents(snapshot, now) for finding in incident.results}
 
 
-@pytest.mark.parametrize("day", DAYS)
-def test_each_of_the_customers_days_raises_its_incident_and_no_other(day):
-    given, expected = DAYS[day]
-    assert [(i.rule.name, i.cause) for i in incidents(given)] == ([expected] if expected else [])
+@pytest.mark.parametrize("day", SNAPSHOTS)
+def test_each_scenario_raises_its_incident_and_no_other(day):
+    snapshot, expected = SNAPSHOTS[day]
+    assert [(i.rule.name, i.cause) for i in find_incidents(snapshot)] == ([expected] if expected else [])
 
 
 def test_a_thousand_healthy_batches_raise_nothing():
@@ -63,127 +63,194 @@ def test_a_thousand_healthy_batches_raise_nothing():
         state = rng.choice([BatchState.RUNNING, BatchState.STAGED]) if running else BatchState.CONSOLIDATED
         started = STARTED + timedelta(minutes=rng.uniform(0, 19))
         active = count if not running else rng.randint(1, count)
-        given = facts(
-            night_facts(
-                night=known(night(*players(active), *(never_asked(count - active) if running else []))),
-                slate=known(Slate(TIP_OFF, 150, rng.randint(0, 12), 150, rng.randint(0, 12))),
-                batches=known(Batches((batch(state=state, started=started, requested=count, generated=active),), ())),
+        snapshot = make_snapshot(
+            make_night_snapshot(
+                night=ok_result(
+                    make_night(*make_players(active), *(make_unrequested_players(count - active) if running else []))
+                ),
+                slate=ok_result(SlateCounts(TIP_OFF, 150, rng.randint(0, 12), 150, rng.randint(0, 12))),
+                batches=ok_result(
+                    Batches((make_batch(state=state, started=started, requested=count, generated=active),), ())
+                ),
             ),
-            staging=known((left(0.1),) if running else ()),
-            worker=known(worker(rng.choice([Setting(None, 20, 5), Setting(4, 20, 3), Setting(10, 20, 5)]))),
+            staging=ok_result((make_leftover_table(0.1),) if running else ()),
+            worker=ok_result(
+                make_worker_capacity(
+                    rng.choice([CapacitySetting(None, 20, 5), CapacitySetting(4, 20, 3), CapacitySetting(10, 20, 5)])
+                )
+            ),
         )
-        assert incidents(given) == ()
+        assert find_incidents(snapshot) == ()
 
 
 @pytest.mark.parametrize(
     ("given", "rule"),
     [
-        (facts(night_facts(writes=known(writes(*storm(5))))), "dml_rejections"),
-        (facts(night_facts(night=known(night(*players(97), *rejected(2))))), "write_success"),
         (
-            facts(night_facts(batches=known(Batches((batch(state=BatchState.CONSOLIDATION_FAILED),), ())))),
+            make_snapshot(make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(5))))),
+            "dml_rejections",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(night=ok_result(make_night(*make_players(97), *make_rejected_players(2))))
+            ),
+            "write_success",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(
+                    batches=ok_result(Batches((make_batch(state=BatchState.CONSOLIDATION_FAILED),), ()))
+                )
+            ),
             "consolidation",
         ),
-        (facts(night_facts(night=known(night(*players(150), *waiting(3))))), "consolidation"),
         (
-            facts(night_facts(night=known(night(*never_asked(158), written_rows=0)), duplicates=known(0))),
+            make_snapshot(
+                make_night_snapshot(night=ok_result(make_night(*make_players(150), *make_unmerged_players(3))))
+            ),
+            "consolidation",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(
+                    night=ok_result(make_night(*make_unrequested_players(158), written_rows=0)), duplicates=ok_result(0)
+                )
+            ),
             "produced_nothing",
         ),
-        (facts(staging=known((left(25),))), "staging_orphans"),
-        (facts(staging=known((left(1, expires_in_h=20),))), "staging_orphans"),
-        (facts(worker=known(worker(Setting(None, None, 5)))), "width"),
-        (facts(schedule=known(schedule(missing=("same-day-predictions",)))), "schedule"),
-        (facts(schedule=known(schedule(trouble="is paused"))), "schedule"),
-        (facts(night_facts(lines=known(0))), "silence"),
-        (facts(night_facts(duplicates=unread())), "unreadable"),
-        (facts(channel=ChannelFacts(False)), "channel"),
-        (facts(channel=ChannelFacts(True, "Slack answered HTTP 404: no_service")), "channel"),
+        (make_snapshot(staging=ok_result((make_leftover_table(25),))), "staging_orphans"),
+        (make_snapshot(staging=ok_result((make_leftover_table(1, expires_in_h=20),))), "staging_orphans"),
+        (make_snapshot(worker=ok_result(make_worker_capacity(CapacitySetting(None, None, 5)))), "width"),
+        (make_snapshot(schedule=ok_result(make_schedule(missing=("same-day-predictions",)))), "schedule"),
+        (make_snapshot(schedule=ok_result(make_schedule(problem="is paused"))), "schedule"),
+        (make_snapshot(make_night_snapshot(lines=ok_result(0))), "silence"),
+        (make_snapshot(make_night_snapshot(duplicates=failed_result())), "unreadable"),
+        (make_snapshot(channel=ChannelStatus(False)), "channel"),
+        (make_snapshot(channel=ChannelStatus(True, "Slack answered HTTP 404: no_service")), "channel"),
     ],
 )
-def test_each_rule_speaks_when_its_threshold_is_met(given, rule):
-    assert rule in rules_of(given)
+def test_each_rule_fires_at_its_threshold(given, rule):
+    assert rule in fired_rules(given)
 
 
 @pytest.mark.parametrize(
     ("given", "rule"),
     [
-        (facts(night_facts(writes=known(writes(*storm(4))))), "dml_rejections"),
-        (facts(night_facts(writes=known(writes(*storm(20, every_s=16))))), "dml_rejections"),
-        (facts(night_facts(night=known(night(*players(199), *rejected(1))))), "write_success"),
-        (facts(night_facts(slate=known(Slate(TIP_OFF, 176, 12, 150, 3)))), "names"),
-        (facts(staging=known((left(23),))), "staging_orphans"),
-        (facts(worker=known(worker(Setting(4, 20, 3), set_to=Setting(4, 20, 3)))), "width"),
+        (
+            make_snapshot(make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(4))))),
+            "dml_rejections",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(20, every_s=16))))
+            ),
+            "dml_rejections",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(night=ok_result(make_night(*make_players(199), *make_rejected_players(1))))
+            ),
+            "write_success",
+        ),
+        (make_snapshot(make_night_snapshot(slate=ok_result(SlateCounts(TIP_OFF, 176, 12, 150, 3)))), "names"),
+        (make_snapshot(staging=ok_result((make_leftover_table(23),))), "staging_orphans"),
+        (
+            make_snapshot(
+                worker=ok_result(make_worker_capacity(CapacitySetting(4, 20, 3), set_to=CapacitySetting(4, 20, 3)))
+            ),
+            "width",
+        ),
     ],
 )
-def test_each_rule_is_quiet_below_its_threshold(given, rule):
-    assert rule not in rules_of(given)
+def test_each_rule_is_ok_below_its_threshold(given, rule):
+    assert rule not in fired_rules(given)
 
 
-def test_a_night_that_has_not_run_is_calm_until_the_deadline_before_the_first_tip_off():
-    waits = facts(
-        night_facts(
-            night=known(night(*never_asked(28), ran=False)), batches=no_batches(), ledger=known(None), lines=known(0)
+def test_a_night_that_has_not_run_is_ok_until_the_deadline():
+    not_run = make_snapshot(
+        make_night_snapshot(
+            night=ok_result(make_night(*make_unrequested_players(28), was_run=False)),
+            batches=empty_batches(),
+            ledger=ok_result(None),
+            lines=ok_result(0),
         )
     )
-    deadline = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_min)
-    assert rules_of(waits, deadline - timedelta(seconds=1)) == set()
-    assert rules_of(waits, deadline) == {"not_run"}
+    deadline = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min)
+    assert fired_rules(not_run, deadline - timedelta(seconds=1)) == set()
+    assert fired_rules(not_run, deadline) == {"not_run"}
 
 
-def test_coverage_is_not_judged_while_its_batch_runs_and_is_at_the_deadline():
-    running = facts(
-        night_facts(
-            night=known(night(*players(60), *never_asked(98))),
-            batches=known(Batches((batch(state=BatchState.RUNNING, ended=None, generated=60),), ())),
+def test_coverage_is_not_evaluated_while_its_batch_runs_and_is_at_the_deadline():
+    running = make_snapshot(
+        make_night_snapshot(
+            night=ok_result(make_night(*make_players(60), *make_unrequested_players(98))),
+            batches=ok_result(Batches((make_batch(state=BatchState.RUNNING, ended=None, generated=60),), ())),
         )
     )
-    assert rules_of(running) == set()
-    assert rules_of(running, TIP_OFF - timedelta(minutes=89)) == {"coverage"}
+    assert fired_rules(running) == set()
+    assert fired_rules(running, TIP_OFF - timedelta(minutes=89)) == {"coverage"}
 
 
-def test_a_whole_night_that_was_stalled_and_then_written_is_calm():
-    assert rules_of(facts(night_facts(batches=stalled()))) == set()
+def test_a_stalled_batch_of_a_complete_night_is_ok():
+    assert fired_rules(make_snapshot(make_night_snapshot(batches=stalled_batch()))) == set()
 
 
 @pytest.mark.parametrize("what", ["night", "batches", "writes", "duplicates", "lines", "ledger", "slate"])
-def test_a_source_that_cannot_be_read_is_an_unknown_alert_and_closes_nothing(what):
-    found = judge(facts(night_facts(**{what: unread("The source")})), SETTINGS, NOW)
-    assert [(i.rule.name, i.severity) for i in group(found)] == [("unreadable", Health.UNKNOWN)]
-    assert undecided(found)
+def test_an_unreadable_source_is_an_unknown_alert_and_resolves_nothing(what):
+    results = evaluate_rules(make_snapshot(make_night_snapshot(**{what: failed_result("The source")})), SETTINGS, NOW)
+    assert [(i.rule.name, i.severity) for i in group_by_cause(results)] == [("unreadable", Health.UNKNOWN)]
+    assert causes_without_data(results)
 
 
-def test_no_log_line_of_a_batch_is_unknown_and_not_calm():
-    [incident] = incidents(facts(night_facts(lines=known(0))))
+def test_no_log_lines_for_a_batch_is_unknown_and_not_ok():
+    [incident] = find_incidents(make_snapshot(make_night_snapshot(lines=ok_result(0))))
     assert (incident.rule.name, incident.severity) == ("silence", Health.UNKNOWN)
-    assert "no service has logged a line" in incident.sentence
+    assert "no service has logged a line" in incident.message
 
 
-def test_every_rule_names_its_source_threshold_meaning_and_remedy():
+def test_every_rule_has_a_source_threshold_description_and_remedy():
     for rule in RULES:
-        assert all([rule.source, rule.threshold_in(SETTINGS), rule.means, rule.remedy, rule.page])
-    assert "5 writes rejected for too many at once within 60 s" in RULES[0].threshold_in(SETTINGS)
+        assert all([rule.source, rule.format_threshold(SETTINGS), rule.description, rule.hint, rule.page])
+    assert "5 writes rejected for too many at once within 60 s" in RULES[0].format_threshold(SETTINGS)
 
 
-def test_healing_narrows_a_fresh_storm_resumes_what_stalled_consolidates_what_waits_and_never_deletes():
-    from services.alerts.remediation import plan_steps
+def test_remediation_scales_down_resumes_and_consolidates_and_never_deletes():
+    from services.alerts.remediation import plan_remediations
     from services.policy.concurrency_config import SelfHealingConfig
 
-    def steps(given, now=NOW, healing=SelfHealingConfig()):  # noqa: B008
-        return [step.verb.name for step in plan_steps(judge(given, SETTINGS, now), given, healing, now)]
+    def steps(snapshot, now=NOW, healing=SelfHealingConfig()):  # noqa: B008
+        return [
+            step.action_type.name
+            for step in plan_remediations(evaluate_rules(snapshot, SETTINGS, now), snapshot, healing, now)
+        ]
 
-    fresh = facts(night_facts(writes=known(writes(*storm(90, every_s=7)))))
-    assert steps(fresh) == ["scaling.narrow"]
-    [narrowing] = plan_steps(judge(fresh, SETTINGS, NOW), fresh, SelfHealingConfig(), NOW)
-    assert NOW < datetime.fromisoformat(narrowing.args["revert_at"]) <= NOW + timedelta(hours=1), "noted for restore"
-    assert steps(fresh, healing=SelfHealingConfig(auto_reduce_concurrency=False)) == []
-    assert steps(fresh, now=NOW + timedelta(hours=7)) == [], "an old storm is over"
-    narrow = facts(night_facts(writes=known(writes(*storm(90, every_s=7)))), worker=known(worker(Setting(4, 20, 3))))
-    assert steps(narrow) == [], "never below 4 × 3"
-    stopped = facts(night_facts(night=known(night(*players(10), *never_asked(5))), batches=stalled()))
-    assert steps(stopped) == ["run.resume"]
-    assert steps(stopped, healing=SelfHealingConfig(resume_stalled=False)) == []
-    leftover = facts(night_facts(night=known(night(*players(150), *waiting(3)))), staging=known((left(1),)))
+    recent_burst = make_snapshot(
+        make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(90, every_s=7))))
+    )
+    assert steps(recent_burst) == ["scaling.narrow"]
+    [scale_down] = plan_remediations(
+        evaluate_rules(recent_burst, SETTINGS, NOW), recent_burst, SelfHealingConfig(), NOW
+    )
+    assert NOW < datetime.fromisoformat(scale_down.params["revert_at"]) <= NOW + timedelta(hours=1), "noted for restore"
+    assert steps(recent_burst, healing=SelfHealingConfig(auto_reduce_concurrency=False)) == []
+    assert steps(recent_burst, now=NOW + timedelta(hours=7)) == [], "an old storm is over"
+    at_emergency_limit = make_snapshot(
+        make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(90, every_s=7)))),
+        worker=ok_result(make_worker_capacity(CapacitySetting(4, 20, 3))),
+    )
+    assert steps(at_emergency_limit) == [], "never below 4 × 3"
+    stalled_night = make_snapshot(
+        make_night_snapshot(
+            night=ok_result(make_night(*make_players(10), *make_unrequested_players(5))), batches=stalled_batch()
+        )
+    )
+    assert steps(stalled_night) == ["run.resume"]
+    assert steps(stalled_night, healing=SelfHealingConfig(resume_stalled=False)) == []
+    leftover = make_snapshot(
+        make_night_snapshot(night=ok_result(make_night(*make_players(150), *make_unmerged_players(3)))),
+        staging=ok_result((make_leftover_table(1),)),
+    )
     assert steps(leftover) == ["staging.consolidate"]
     assert steps(leftover, healing=SelfHealingConfig(consolidate_leftovers=False)) == []
-    for given, _ in DAYS.values():
-        assert not [name for name in steps(given) if "drop" in name or "delete" in name]
+    for snapshot, _ in SNAPSHOTS.values():
+        assert not [name for name in steps(snapshot) if "drop" in name or "delete" in name]

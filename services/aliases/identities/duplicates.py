@@ -7,77 +7,98 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from services.names.normalization import surname, without_suffix
-from services.names.registry import Book, Registered
+from services.names.normalization import strip_suffix, surname
+from services.names.registry import NameRegistry, RegistryRow
 
 
 @dataclass(frozen=True)
-class Twins:
+class DuplicateCandidate:
     """Two registered identities that may be one. `keep` is the one with more games; each side's evidence in sentences."""
 
     keep: str
     merge: str
-    speaks_for: tuple[str, ...]
-    speaks_against: tuple[str, ...]
+    evidence_for: tuple[str, ...]
+    evidence_against: tuple[str, ...]
 
     @property
-    def likely(self) -> bool:
-        return bool(self.speaks_for) and not self.speaks_against
+    def is_likely(self) -> bool:
+        return bool(self.evidence_for) and not self.evidence_against
 
 
-def find_twins(book: Book) -> tuple[Twins, ...]:
+def find_duplicates(registry: NameRegistry) -> tuple[DuplicateCandidate, ...]:
     """Pairs of identities that may be one player, the likeliest first.
 
     Their names differ only in a suffix, an active alias joins them, or one shirt of a team and season is worn by one surname twice.
     """
-    rows: dict[str, list[Registered]] = defaultdict(list)
-    for each in book.registered:
-        if each.player_id:
-            rows[each.player_id].append(each)
-    found = [compare(book, rows[one], rows[two]) for one, two in sorted(set(_pairs(book, rows)))]
-    return tuple(sorted(found, key=lambda twins: (len(twins.speaks_against), -len(twins.speaks_for), twins.keep)))
+    rows: dict[str, list[RegistryRow]] = defaultdict(list)
+    for row in registry.registered:
+        if row.player_id:
+            rows[row.player_id].append(row)
+    candidates = [
+        compare_identities(registry, rows[first_id], rows[second_id])
+        for first_id, second_id in sorted(set(_candidate_pairs(registry, rows)))
+    ]
+    return tuple(
+        sorted(
+            candidates,
+            key=lambda candidate: (len(candidate.evidence_against), -len(candidate.evidence_for), candidate.keep),
+        )
+    )
 
 
-def _pairs(book: Book, rows: dict[str, list[Registered]]) -> Iterator[tuple[str, str]]:
-    alike: dict[str, set[str]] = defaultdict(set)
-    for player_id, theirs in rows.items():
-        for each in theirs:
-            alike[without_suffix(each.lookup)].add(player_id)
-            if each.jersey is not None:
-                alike[f"{surname(each.name)} {each.team} {each.season} {each.jersey}"].add(player_id)
-    for ids in alike.values():
-        yield from ((one, two) for one, two in combinations(sorted(ids), 2))
-    for alias, canonicals in book.active.items():
+def _candidate_pairs(registry: NameRegistry, rows: dict[str, list[RegistryRow]]) -> Iterator[tuple[str, str]]:
+    ids_by_trait: dict[str, set[str]] = defaultdict(set)
+    for player_id, player_rows in rows.items():
+        for row in player_rows:
+            ids_by_trait[strip_suffix(row.lookup)].add(player_id)
+            if row.jersey is not None:
+                ids_by_trait[f"{surname(row.name)} {row.team} {row.season} {row.jersey}"].add(player_id)
+    for ids in ids_by_trait.values():
+        yield from ((first_id, second_id) for first_id, second_id in combinations(sorted(ids), 2))
+    for alias, canonicals in registry.active.items():
         for canonical in canonicals:
-            for one in book.ids(alias):
-                yield from ((min(one, two), max(one, two)) for two in book.ids(canonical) if one != two)
+            for first_id in registry.player_ids(alias):
+                yield from (
+                    (min(first_id, second_id), max(first_id, second_id))
+                    for second_id in registry.player_ids(canonical)
+                    if first_id != second_id
+                )
 
 
-def compare(book: Book, one: list[Registered], two: list[Registered]) -> Twins:
+def compare_identities(
+    registry: NameRegistry, first_rows: list[RegistryRow], second_rows: list[RegistryRow]
+) -> DuplicateCandidate:
     """Two identities side by side, from their registry rows."""
-    keep, merge = sorted((one, two), key=lambda rows: (-_games(rows), -_as_canonical(book, rows), rows[0].lookup))
-    speaks_for, speaks_against = [], []
-    shared = {(r.team, r.season) for r in one} & {(r.team, r.season) for r in two}
-    seasons = {r.season for r in one} & {r.season for r in two}
+    keep, merge = sorted(
+        (first_rows, second_rows),
+        key=lambda rows: (-_games_played(rows), -_alias_count(registry, rows), rows[0].lookup),
+    )
+    evidence_for, evidence_against = [], []
+    shared = {(r.team, r.season) for r in first_rows} & {(r.team, r.season) for r in second_rows}
+    seasons = {r.season for r in first_rows} & {r.season for r in second_rows}
     if shared:
-        speaks_for += [f"both are on {team} in {season}" for team, season in sorted(shared)]
+        evidence_for += [f"both are on {team} in {season}" for team, season in sorted(shared)]
     elif seasons:
-        speaks_against += [f"in {season} they are on different teams" for season in sorted(seasons)]
+        evidence_against += [f"in {season} they are on different teams" for season in sorted(seasons)]
     else:
-        speaks_against.append("they have no season in common, as a father and his son")
-    for what in ("jersey", "position"):
-        a, b = ({getattr(r, what) for r in rows} - {None} for rows in (one, two))
-        if a and b:
-            told = f"{what} {'/'.join(map(str, sorted(a)))} and {'/'.join(map(str, sorted(b)))}"
-            (speaks_for if a & b else speaks_against).append(told)
-    if book.active.get(merge[0].lookup, frozenset()) & {r.lookup for r in keep}:
-        speaks_for.append(f"the alias {merge[0].lookup} → {keep[0].lookup} is active")
-    return Twins(str(keep[0].player_id), str(merge[0].player_id), tuple(speaks_for), tuple(speaks_against))
+        evidence_against.append("they have no season in common, as a father and his son")
+    for attribute in ("jersey", "position"):
+        first_values, second_values = (
+            {getattr(r, attribute) for r in rows} - {None} for rows in (first_rows, second_rows)
+        )
+        if first_values and second_values:
+            evidence = f"{attribute} {'/'.join(map(str, sorted(first_values)))} and {'/'.join(map(str, sorted(second_values)))}"
+            (evidence_for if first_values & second_values else evidence_against).append(evidence)
+    if registry.active.get(merge[0].lookup, frozenset()) & {r.lookup for r in keep}:
+        evidence_for.append(f"the alias {merge[0].lookup} → {keep[0].lookup} is active")
+    return DuplicateCandidate(
+        str(keep[0].player_id), str(merge[0].player_id), tuple(evidence_for), tuple(evidence_against)
+    )
 
 
-def _games(rows: list[Registered]) -> int:
+def _games_played(rows: list[RegistryRow]) -> int:
     return sum(row.games or 0 for row in rows)
 
 
-def _as_canonical(book: Book, rows: list[Registered]) -> int:
-    return sum(book.aliases_to[lookup] for lookup in {row.lookup for row in rows})
+def _alias_count(registry: NameRegistry, rows: list[RegistryRow]) -> int:
+    return sum(registry.alias_counts[lookup] for lookup in {row.lookup for row in rows})

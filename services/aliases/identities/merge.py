@@ -12,171 +12,195 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
-from services.actions.log_reader import State
-from services.actions.plan import Change, Friction, Guard, Plan
-from services.actions.verb import Deed, Facts, Verb, Verdict
-from services.aliases.edits import Do, Edit
-from services.aliases.identities.duplicates import compare
-from services.aliases.save import observed, touched_by, write
-from services.aliases.validation import Weight, made_worse, with_rows
-from services.core.errors import BadInput, OnCallError
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.names.registry import Alias, Book, Registered, as_row, read_book
+from services.actions.log_reader import ActionState
+from services.actions.plan import Change, Confirmation, Guard, Plan
+from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.aliases.edits import Edit, EditKind
+from services.aliases.identities.duplicates import compare_identities
+from services.aliases.save import snapshot, touched_names, write_rows
+from services.aliases.validation import Severity, new_violations, with_aliases
+from services.core.errors import InvalidInput, OnCallError
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.names.registry import Alias, NameRegistry, RegistryRow, alias_to_dict, read_registry
 
-_MADE_BY = re.compile(r"^One identity with (\S+), by action (\w+)$")
+_MERGE_NOTE_PATTERN = re.compile(r"^One identity with (\S+), by action (\w+)$")
 
 
-def plan_merge(cloud: Cloud, args: Facts) -> Plan:
+def plan_merge(clients: Clients, args: Details) -> Plan:
     """Give every registry row of `merge` the id `keep`, and its names an alias; says what speaks against it."""
-    keep, gone = str(args.get("keep") or ""), str(args.get("merge") or "")
-    book = read_book(cloud)
-    rows = {i: [row for row in book.registered if row.player_id == i] for i in (keep, gone)}
-    if keep == gone or not all(rows.values()):
-        raise BadInput(
-            f"{keep or 'Nothing'} and {gone or 'nothing'} are not two identities of the registry.", "Choose two."
+    keep_id, merge_id = str(args.get("keep") or ""), str(args.get("merge") or "")
+    registry = read_registry(clients)
+    rows = {
+        player_id: [row for row in registry.registered if row.player_id == player_id]
+        for player_id in (keep_id, merge_id)
+    }
+    if keep_id == merge_id or not all(rows.values()):
+        raise InvalidInput(
+            f"{keep_id or 'Nothing'} and {merge_id or 'nothing'} are not two identities of the registry.", "Choose two."
         )
-    seen, used = compare(book, rows[keep], rows[gone]), catalog.run(cloud, "registry.used", player_ids=[gone])
-    edits = _edits(rows[keep], rows[gone], keep)
-    new = [edit for edit in edits if edit.canonical not in book.active.get(edit.alias, ())]
+    comparison, usage = (
+        compare_identities(registry, rows[keep_id], rows[merge_id]),
+        query_catalog.run_query(clients, "registry.used", player_ids=[merge_id]),
+    )
+    edits = _alias_edits(rows[keep_id], rows[merge_id], keep_id)
+    new_edits = [edit for edit in edits if edit.canonical not in registry.active.get(edit.alias, ())]
     return Plan(
         verb="registry.merge",
-        target=gone,
-        title=f"Make {gone} one with {keep}",
-        args={"keep": keep, "merge": gone},
+        target=merge_id,
+        title=f"Make {merge_id} one with {keep_id}",
+        args={"keep": keep_id, "merge": merge_id},
         observed={
-            "rows": rows_of(book, gone),
-            "kept rows": rows_of(book, keep),
+            "rows": registry_rows(registry, merge_id),
+            "kept rows": registry_rows(registry, keep_id),
             "aliases": [f"{e.alias} → {e.canonical}" for e in edits],
-            **observed(book, edits),
+            **snapshot(registry, edits),
         },
         changes=(
-            *(Change(f"registry: {r.lookup}, {r.team} {r.season}", gone, keep) for r in rows[gone]),
-            *(Change(f"alias {edit.alias} → {edit.canonical}", "not active", "active") for edit in new),
-            *(Change(row["table_name"], f"{row['row_count']} rows say {gone}", "left as they are") for row in used.rows),
+            *(Change(f"registry: {r.lookup}, {r.team} {r.season}", merge_id, keep_id) for r in rows[merge_id]),
+            *(Change(f"alias {edit.alias} → {edit.canonical}", "not active", "active") for edit in new_edits),
+            *(Change(row["table_name"], f"{row['row_count']} rows say {merge_id}", "left as they are") for row in usage.rows),
         ),
-        guards=tuple(_guards(book, edits, new, keep, gone)),
-        planned_at=cloud.now(),
+        guards=tuple(_guards(registry, edits, new_edits, keep_id, merge_id)),
+        planned_at=clients.now(),
         undo="Separate them again, in the action log: each registry row gets its own id back.",
         cost="Two statements on two small tables; the plan read them and counted rows elsewhere.",
-        friction=Friction.TYPED,
-        typed=gone,
-        cautions=(*(f"Against it: {text}." for text in seen.speaks_against), *(f"For it: {text}." for text in seen.speaks_for)),
-        commands=_by_hand(keep, gone, new),
-        sources=(*book.sources, used.source),
+        friction=Confirmation.TYPED,
+        typed=merge_id,
+        cautions=(*(f"Against it: {text}." for text in comparison.evidence_against), *(f"For it: {text}." for text in comparison.evidence_for)),
+        commands=_manual_commands(keep_id, merge_id, new_edits),
+        sources=(*registry.sources, usage.source),
     )  # fmt: skip
 
 
-def _edits(kept: Sequence[Registered], going: Sequence[Registered], keep: str) -> tuple[Edit, ...]:
+def _alias_edits(
+    kept_rows: Sequence[RegistryRow], merged_rows: Sequence[RegistryRow], keep_id: str
+) -> tuple[Edit, ...]:
     """An alias to the kept identity's own name for every name that only the other has."""
-    names = sorted({row.lookup for row in kept})
-    own = keep.rpartition("_")[0]
-    canonical = own if own in names else names[0]
-    return tuple(Edit(Do.ADD, name, canonical) for name in sorted({row.lookup for row in going} - set(names)))
+    names = sorted({row.lookup for row in kept_rows})
+    id_base = keep_id.rpartition("_")[0]
+    canonical = id_base if id_base in names else names[0]
+    return tuple(
+        Edit(EditKind.ADD, name, canonical) for name in sorted({row.lookup for row in merged_rows} - set(names))
+    )
 
 
-def _guards(book: Book, edits: Sequence[Edit], new: Sequence[Edit], keep: str, gone: str) -> list[Guard]:
-    turned = [e for e in edits if e.alias in book.active.get(e.canonical, ())]
-    busy = [e for e in edits if book.active.get(e.alias, frozenset()) - {e.canonical}]
-    twice = sorted(set(rows_of(book, keep)) & set(rows_of(book, gone)))
-    made_one = tuple(replace(row, player_id=keep) if row.player_id == gone else row for row in book.registered)
-    before = replace(book, registered=made_one)
-    worse = made_worse(before, with_rows(before, [Alias(e.alias, e.canonical, True) for e in new]))
+def _guards(
+    registry: NameRegistry, edits: Sequence[Edit], new_edits: Sequence[Edit], keep_id: str, merge_id: str
+) -> list[Guard]:
+    reversed_edits = [e for e in edits if e.alias in registry.active.get(e.canonical, ())]
+    conflicting_edits = [e for e in edits if registry.active.get(e.alias, frozenset()) - {e.canonical}]
+    ambiguous_rows = sorted(set(registry_rows(registry, keep_id)) & set(registry_rows(registry, merge_id)))
+    merged_rows = tuple(
+        replace(row, player_id=keep_id) if row.player_id == merge_id else row for row in registry.registered
+    )
+    before = replace(registry, registered=merged_rows)
+    violations = new_violations(before, with_aliases(before, [Alias(e.alias, e.canonical, True) for e in new_edits]))
     return [
-        Guard("other direction", not turned, "No alias leads the other way." if not turned
-              else f"{turned[0].canonical} → {turned[0].alias} is active: turn it round first."),
-        Guard("alias is free", not busy, "The names lead to nobody else." if not busy
-              else f"{busy[0].alias} leads to {', '.join(sorted(book.active[busy[0].alias]))} too: deactivate that first."),
-        Guard("rows can be told apart", not twice, "No team and season stands under both identities with one name." if not twice
-              else f"{twice[0]} stands under both identities: nobody could take that back exactly."),
-        *(Guard(f.check, False, f.sentence) for f in worse if f.weight is Weight.ERROR and not (turned or busy)),
+        Guard("other direction", not reversed_edits, "No alias leads the other way." if not reversed_edits
+              else f"{reversed_edits[0].canonical} → {reversed_edits[0].alias} is active: turn it round first."),
+        Guard("alias is free", not conflicting_edits, "The names lead to nobody else." if not conflicting_edits
+              else f"{conflicting_edits[0].alias} leads to {', '.join(sorted(registry.active[conflicting_edits[0].alias]))} too: deactivate that first."),
+        Guard("rows can be told apart", not ambiguous_rows, "No team and season stands under both identities with one name." if not ambiguous_rows
+              else f"{ambiguous_rows[0]} stands under both identities: nobody could take that back exactly."),
+        *(Guard(f.check, False, f.message) for f in violations if f.severity is Severity.ERROR and not (reversed_edits or conflicting_edits)),
     ]  # fmt: skip
 
 
-def _by_hand(keep: str, gone: str, new: Sequence[Edit]) -> tuple[str, ...]:
+def _manual_commands(keep_id: str, merge_id: str, new_edits: Sequence[Edit]) -> tuple[str, ...]:
     sql = "UPDATE nba_reference.nba_players_registry SET universal_player_id = @keep WHERE universal_player_id = @gone"
-    told = [f"# first save the alias {edit.alias},{edit.canonical}" for edit in new]
-    return (*told, f"bq query --use_legacy_sql=false --parameter=keep::{keep} --parameter=gone::{gone} '{sql}'")
+    comments = [f"# first save the alias {edit.alias},{edit.canonical}" for edit in new_edits]
+    return (
+        *comments,
+        f"bq query --use_legacy_sql=false --parameter=keep::{keep_id} --parameter=gone::{merge_id} '{sql}'",
+    )
 
 
-def rows_of(book: Book, player_id: str) -> list[str]:
-    return sorted(f"{r.lookup} {r.team} {r.season}" for r in book.registered if r.player_id == player_id)
+def registry_rows(registry: NameRegistry, player_id: str) -> list[str]:
+    return sorted(f"{r.lookup} {r.team} {r.season}" for r in registry.registered if r.player_id == player_id)
 
 
-def edits_in(was: Facts) -> tuple[Edit, ...]:
+def edits_from_plan(preconditions: Details) -> tuple[Edit, ...]:
     """The aliases of a merge, from what its plan observed."""
-    pairs = [str(pair).split(" → ") for pair in was.get("aliases", ())]
-    return tuple(Edit(Do.ADD, alias, canonical) for alias, canonical in pairs)
+    pairs = [str(pair).split(" → ") for pair in preconditions.get("aliases", ())]
+    return tuple(Edit(EditKind.ADD, alias, canonical) for alias, canonical in pairs)
 
 
-def made_by(row: Mapping[str, Any] | None) -> str | None:
+def creating_action_id(row: Mapping[str, Any] | None) -> str | None:
     """The action whose merge made this alias row, if one did."""
-    told = _MADE_BY.match(str((row or {}).get("notes") or ""))
-    return told[2] if told else None
+    match = _MERGE_NOTE_PATTERN.match(str((row or {}).get("notes") or ""))
+    return match[2] if match else None
 
 
-def stopped_halfway(book: Book) -> tuple[tuple[str, str], ...]:
+def partial_merges(registry: NameRegistry) -> tuple[tuple[str, str], ...]:
     """(kept, other) ids whose merge has made its alias while the registry still has two identities."""
-    found = set()
-    for row in book.aliases:
-        told = _MADE_BY.match(row.notes or "") if row.active else None
-        for other in book.ids(row.alias) if told else ():
-            if told and told[1] != other and told[1] in book.ids(row.canonical):
-                found.add((told[1], other))
-    return tuple(sorted(found))
+    pairs = set()
+    for row in registry.aliases:
+        match = _MERGE_NOTE_PATTERN.match(row.notes or "") if row.active else None
+        for other_id in registry.player_ids(row.alias) if match else ():
+            if match and match[1] != other_id and match[1] in registry.player_ids(row.canonical):
+                pairs.add((match[1], other_id))
+    return tuple(sorted(pairs))
 
 
-def _merge(deed: Deed) -> Facts:
-    args, book, now = deed.plan.args, read_book(deed.cloud), deed.cloud.now().astimezone(UTC)
-    edits = edits_in(deed.plan.observed)
+def _merge(context: ActionContext) -> Details:
+    args, registry, now = context.plan.args, read_registry(context.clients), context.clients.now().astimezone(UTC)
+    edits = edits_from_plan(context.plan.observed)
     rows = []
     for edit in edits:
-        if edit.canonical in book.active.get(edit.alias, ()):
+        if edit.canonical in registry.active.get(edit.alias, ()):
             continue
-        there = next((row for row in book.aliases if row.pair == (edit.alias, edit.canonical)), None) or Alias(
-            edit.alias, edit.canonical, True, book.display(edit.alias), book.display(edit.canonical),
-            "suffix_variation", "on_call", None, deed.actor.name, now,
+        existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None) or Alias(
+            edit.alias, edit.canonical, True, registry.display_name(edit.alias), registry.display_name(edit.canonical),
+            "suffix_variation", "on_call", None, context.actor.name, now,
         )  # fmt: skip
-        notes = f"One identity with {args['keep']}, by action {deed.action_id}"
-        rows.append(as_row(replace(there, active=True, notes=notes, processed_at=now)))
+        notes = f"One identity with {args['keep']}, by action {context.action_id}"
+        rows.append(alias_to_dict(replace(existing, active=True, notes=notes, processed_at=now)))
     if rows:
-        write(deed, rows, touched_by(edits))
-        now_active = read_book(deed.cloud).active
+        write_rows(context, rows, touched_names(edits))
+        now_active = read_registry(context.clients).active
         if any(edit.canonical not in now_active.get(edit.alias, ()) for edit in edits):
             raise OnCallError(
                 "Somebody changed these aliases meanwhile, so the registry was not touched.", "Plan it again."
             )
-    deed.note("The aliases are there; the registry comes next.", merged=args["merge"])
-    set_id(deed, list(deed.plan.observed["rows"]), args["merge"], args["keep"])
+    context.report_progress("The aliases are there; the registry comes next.", merged=args["merge"])
+    reassign_player_id(context, list(context.plan.observed["rows"]), args["merge"], args["keep"])
     return {}
 
 
-def set_id(deed: Deed, rows: list[str], from_id: str, to_id: str) -> None:
-    job_id = f"on-call-identity-{deed.action_id}"
-    catalog.run(deed.cloud, "registry.set_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id)
+def reassign_player_id(context: ActionContext, rows: list[str], from_id: str, to_id: str) -> None:
+    job_id = f"on-call-identity-{context.action_id}"
+    query_catalog.run_query(context.clients, "registry.set_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id)
 
 
-def _verify(cloud: Cloud, plan: Plan, _found: Facts) -> Verdict:
-    book, was = read_book(cloud), plan.observed
-    left, now = rows_of(book, plan.args["merge"]), rows_of(book, plan.args["keep"])
-    missing = [e.alias for e in edits_in(was) if e.canonical not in book.active.get(e.alias, ())]
-    after = {"rows": now, "left": left, "without alias": missing}
-    if not left and not missing and now == sorted([*was["rows"], *was["kept rows"]]):
-        return Verdict(State.DONE, f"{len(was['rows'])} registry rows now say {plan.args['keep']}.", after)
-    untouched = left == was["rows"] and all(
-        as_row_of(book, e) == was.get(f"{e.alias} → {e.canonical}") for e in edits_in(was)
+def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
+    registry, preconditions = read_registry(clients), plan.observed
+    remaining_rows, kept_rows = registry_rows(registry, plan.args["merge"]), registry_rows(registry, plan.args["keep"])
+    missing = [e.alias for e in edits_from_plan(preconditions) if e.canonical not in registry.active.get(e.alias, ())]
+    after = {"rows": kept_rows, "left": remaining_rows, "without alias": missing}
+    if (
+        not remaining_rows
+        and not missing
+        and kept_rows == sorted([*preconditions["rows"], *preconditions["kept rows"]])
+    ):
+        return Verification(
+            ActionState.DONE, f"{len(preconditions['rows'])} registry rows now say {plan.args['keep']}.", after
+        )
+    untouched = remaining_rows == preconditions["rows"] and all(
+        find_alias_row(registry, e) == preconditions.get(f"{e.alias} → {e.canonical}")
+        for e in edits_from_plan(preconditions)
     )
-    sentence = (
+    message = (
         "Nothing was changed." if untouched
-        else f"Half done: {len(left)} registry rows still say {plan.args['merge']},"
+        else f"Half done: {len(remaining_rows)} registry rows still say {plan.args['merge']},"
         f" {len(missing)} aliases are missing. Make them one again to finish it, or separate them again."
     )  # fmt: skip
-    return Verdict(State.FAILED, sentence, after)
+    return Verification(ActionState.FAILED, message, after)
 
 
-def as_row_of(book: Book, edit: Edit) -> Mapping[str, Any] | None:
+def find_alias_row(registry: NameRegistry, edit: Edit) -> Mapping[str, Any] | None:
     """The row of an alias as it is now, or None."""
-    return next((as_row(row) for row in book.aliases if row.pair == (edit.alias, edit.canonical)), None)
+    return next((alias_to_dict(row) for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
 
 
-MERGE_IDENTITIES = Verb("registry.merge", "Make them one", plan_merge, _merge, _verify)
+MERGE_IDENTITIES = ActionType("registry.merge", "Make them one", plan_merge, _merge, _verify)

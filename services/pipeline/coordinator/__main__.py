@@ -7,16 +7,18 @@ import os
 import uvicorn
 
 from services.core.settings import Settings
-from services.gcp import logging_setup as log
+from services.gcp import logging_setup
 from services.gcp.clients import connect
-from services.pipeline.coordinator.batch_runner import Coordinator
-from services.pipeline.coordinator.http_api import Desk, application
+from services.pipeline.coordinator.batch_runner import BatchRunner
+from services.pipeline.coordinator.http_api import CoordinatorApi, create_app
 
 
 def main() -> None:
-    cloud = connect(Settings.from_env())
-    log.set_up(cloud, cloud.settings.coordinator_service, os.environ.get("K_REVISION", "local"))
-    app = application(Desk(cloud, Coordinator(cloud)))
+    clients = connect(Settings.from_env())
+    logging_setup.configure_logging(
+        clients, clients.settings.coordinator_service, os.environ.get("K_REVISION", "local")
+    )
+    app = create_app(CoordinatorApi(clients, BatchRunner(clients)))
     uvicorn.run(
         app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")), log_level="warning"
     )

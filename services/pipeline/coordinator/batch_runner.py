@@ -12,27 +12,27 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from services.batches import ids as names
-from services.batches.ledger import Entry, Ledger, Outcome
+from services.batches import ids
+from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
 from services.batches.reader import Batch, read_batches
-from services.batches.state import LIVE, BatchState
-from services.core.errors import BadInput, OnCallError
-from services.gcp import query_catalog as catalog
-from services.gcp.clients import Cloud
-from services.gcp.retry import Policy
-from services.names.resolver import How
+from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.core.errors import InvalidInput, OnCallError
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.gcp.retry import RetryPolicy
+from services.names.resolver import ResolutionMethod
 from services.pipeline.consolidator import ConsolidationResult, Consolidator
-from services.pipeline.coordinator.dispatcher import dispatch, target
-from services.pipeline.warehouse import BigQueryDoor, Staged
+from services.pipeline.coordinator.dispatcher import dispatch, get_worker_endpoint
+from services.pipeline.warehouse import BigQueryWarehouse, StagingTableInfo
 from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
-from services.policy.coverage_thresholds import judge
-from services.policy.eligibility import MINUTES_NEEDED
+from services.policy.coverage_thresholds import classify_coverage
+from services.policy.eligibility import MIN_AVERAGE_MINUTES
 
-log_line = logging.getLogger("coordinator")
-ROUNDS = 3  # consolidations of one batch, when tables keep coming late
+logger = logging.getLogger("coordinator")
+MAX_ROUNDS = 3  # consolidations of one batch, when tables keep coming late
 
 
-class AlreadyRunning(OnCallError):
+class BatchAlreadyRunning(OnCallError):
     """A batch of this date is running."""
 
     def __init__(self, batch: Batch) -> None:
@@ -43,7 +43,7 @@ class AlreadyRunning(OnCallError):
         )
 
 
-class NoPlayers(OnCallError):
+class NoEligiblePlayers(OnCallError):
     """No player of this date is eligible."""
 
 
@@ -59,60 +59,71 @@ class Run:
     started_by: str
 
 
-class Coordinator:
+class BatchRunner:
     """Runs batches of one project; what it knows is in the ledger, so another instance can go on where it stopped."""
 
-    def __init__(self, cloud: Cloud, retry: Policy | None = None) -> None:
+    def __init__(self, clients: Clients, retry: RetryPolicy | None = None) -> None:
         healing = SelfHealingConfig.from_env()
-        self._cloud = cloud
-        self._retry = retry or Policy(retries=healing.dml_max_retries if healing.dml_backoff_enabled else 0)
-        self.holder = f"{os.environ.get('K_REVISION', 'coordinator')}-{socket.gethostname()}-{os.getpid()}"
-        self._ledger, self._door = Ledger(cloud, self._retry), BigQueryDoor(cloud)
-        self._starting = threading.Lock()
+        self._cloud = clients
+        self._retry = retry or RetryPolicy(retries=healing.dml_max_retries if healing.dml_backoff_enabled else 0)
+        self.instance_id = f"{os.environ.get('K_REVISION', 'coordinator')}-{socket.gethostname()}-{os.getpid()}"
+        self._ledger, self._warehouse = Ledger(clients, self._retry), BigQueryWarehouse(clients)
+        self._start_lock = threading.Lock()
         self.progress: dict[str, Counter[str]] = {}
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
     def plan(
-        self, game_date: date, *, min_minutes: float = MINUTES_NEEDED, players: Sequence[str] = (), started_by: str = ""
+        self,
+        game_date: date,
+        *,
+        min_minutes: float = MIN_AVERAGE_MINUTES,
+        players: Sequence[str] = (),
+        started_by: str = "",
     ) -> Run | None:
         """What a run would ask for; None on a date without games. Raises NoPlayers, or BadInput for a player who is not eligible."""
-        games = catalog.run(self._cloud, "pipeline.games", game_date=game_date).rows
+        games = query_catalog.run_query(self._cloud, "pipeline.games", game_date=game_date).rows
         if not games:
             return None
-        rows = catalog.run(
+        rows = query_catalog.run_query(
             self._cloud, "pipeline.eligible", game_date=game_date, minutes_needed=float(min_minutes)
         ).rows
         if not rows:
-            raise NoPlayers(
+            raise NoEligiblePlayers(
                 f"No player of {game_date} is eligible: {len(games)} games, none with minutes, status and readiness."
             )
-        unknown = sorted(set(players) - {row["player_lookup"] for row in rows})
-        if unknown:
-            raise BadInput(
-                f"Not eligible on {game_date}: {', '.join(unknown[:5])}{' …' if len(unknown) > 5 else ''}.",
+        ineligible = sorted(set(players) - {row["player_lookup"] for row in rows})
+        if ineligible:
+            raise InvalidInput(
+                f"Not eligible on {game_date}: {', '.join(ineligible[:5])}{' …' if len(ineligible) > 5 else ''}.",
                 "Nothing was started.",
             )
-        chosen = tuple(row for row in rows if not players or row["player_lookup"] in players)
-        led = [row["player_lookup"] for row in chosen if row["line_led"] == How.ALIAS]
-        if led:
-            log_line.info("Lines through an alias of the odds: %d (%s)", len(led), ", ".join(led[:10]))
-        return Run(names.batch_id(game_date, self._cloud.now()), game_date, len(games), len(rows), chosen, started_by)
+        selected = tuple(row for row in rows if not players or row["player_lookup"] in players)
+        alias_players = [row["player_lookup"] for row in selected if row["line_led"] == ResolutionMethod.ALIAS]
+        if alias_players:
+            logger.info(
+                "Lines through an alias of the odds: %d (%s)", len(alias_players), ", ".join(alias_players[:10])
+            )
+        return Run(ids.batch_id(game_date, self._cloud.now()), game_date, len(games), len(rows), selected, started_by)
 
-    def running(self, game_date: date) -> Batch | None:
+    def find_running_batch(self, game_date: date) -> Batch | None:
         """The batch of a date that is under way, if any; one that nobody has written to for long counts as stalled, not running."""
         return next(
-            (b for b in read_batches(self._cloud, game_date).batches if b.recorded_in == "ledger" and b.state in LIVE),
+            (
+                b
+                for b in read_batches(self._cloud, game_date).batches
+                if b.record_source == "ledger" and b.state in IN_PROGRESS_STATES
+            ),
             None,
         )
 
-    def begin(self, run: Run) -> None:
+    def record_requested(self, run: Run) -> None:
         """Record a batch as requested; raises AlreadyRunning with its name. From here on a resume can finish it."""
-        with self._starting:
-            if (other := self.running(run.game_date)) is not None:
-                raise AlreadyRunning(other)
-            self._record(_first(run, self.holder))
-        log_line.info(
+        with self._start_lock:
+            if (running_batch := self.find_running_batch(run.game_date)) is not None:
+                raise BatchAlreadyRunning(running_batch)
+            self._record(_initial_entry(run, self.instance_id))
+        logger.info(
             "Starting prediction batch for %s (batch=%s, by=%s)",
             run.game_date,
             run.batch_id,
@@ -121,157 +132,200 @@ class Coordinator:
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    def finish(self, run: Run) -> Entry:
+    def run(self, run: Run) -> BatchRecord:
         """From requested to consolidated; any failure ends in a named state with its reason, and every staged row stays."""
-        entry = self._entry(run.batch_id, run.game_date)
+        entry = self._read_entry(run.batch_id, run.game_date)
         try:
-            entry = self._ask(run, entry)
+            entry = self._dispatch(run, entry)
             return self._consolidate(entry)
         except Exception as error:
-            log_line.exception("Batch %s stopped", run.batch_id)
+            logger.exception("Batch %s stopped", run.batch_id)
             reason = str(error) if isinstance(error, OnCallError) else f"{type(error).__name__}: {error}"
-            failed = (
+            failed_state = (
                 BatchState.CONSOLIDATION_FAILED
                 if entry.state in (BatchState.STAGED, BatchState.CONSOLIDATING)
                 else BatchState.STALLED
             )
-            latest = self._entry(run.batch_id, run.game_date)
-            log_line.error("Consolidation FAILED: %s (batch=%s)", reason, run.batch_id)
-            return self._next(latest, failed, reason=reason[:1000])
+            latest = self._read_entry(run.batch_id, run.game_date)
+            logger.error("Consolidation FAILED: %s (batch=%s)", reason, run.batch_id)
+            return self._advance(latest, failed_state, reason=reason[:1000])
 
     def resume(self, batch: str) -> Run:
         """What is left of a batch that stopped: what is staged or recorded is adopted, the rest is asked again. Raises BadInput."""
         try:
-            game_date = names.date_of(batch)
-        except ValueError as wrong:
-            raise BadInput(f"{wrong}.", "Take it from the runs page.") from None
-        entry = self._ledger.newest(batch, game_date)
+            game_date = ids.parse_batch_date(batch)
+        except ValueError as error:
+            raise InvalidInput(f"{error}.", "Take it from the runs page.") from None
+        entry = self._ledger.latest(batch, game_date)
         if entry is None:
-            raise BadInput(
+            raise InvalidInput(
                 f"The ledger has no batch {batch}.", "A batch of another coordinator cannot be resumed here."
             )
-        known = self._ledger.players(batch, game_date)
-        wanted = entry.details.get("players") or list(known)
+        outcomes = self._ledger.player_outcomes(batch, game_date)
+        player_lookups = entry.details.get("players") or list(outcomes)
         plan = self.plan(game_date, players=[])
         rows = {row["player_lookup"]: row for row in (plan.players if plan else ())}
-        there = {table.table: table for table in self._door.staged(names.staging_prefix(batch))}
-        adopted = [
-            self._adopt(batch, who, there) for who in wanted if names.staging_table(batch, names.unit(who)) in there
-        ]
-        self._ledger.outcomes(batch, game_date, [o for o in adopted if o.player_lookup not in known])
-        done = {o.player_lookup for o in adopted} | {
-            who for who, o in known.items() if o.outcome == "not generated" or o.staged
+        staging_tables = {
+            table.table: table for table in self._warehouse.list_staging_tables(ids.staging_prefix(batch))
         }
-        left = tuple(rows[who] for who in wanted if who not in done and who in rows)
-        self._next(
+        adopted = [
+            self._adopt(batch, player_lookup, staging_tables)
+            for player_lookup in player_lookups
+            if ids.staging_table(batch, ids.work_unit_id(player_lookup)) in staging_tables
+        ]
+        self._ledger.append_outcomes(batch, game_date, [o for o in adopted if o.player_lookup not in outcomes])
+        finished = {o.player_lookup for o in adopted} | {
+            player_lookup for player_lookup, o in outcomes.items() if o.outcome == "not generated" or o.staged
+        }
+        remaining = tuple(
+            rows[player_lookup]
+            for player_lookup in player_lookups
+            if player_lookup not in finished and player_lookup in rows
+        )
+        self._advance(
             entry,
             BatchState.RUNNING,
-            reason=f"resumed: {len(adopted)} players adopted from staging, {len(left)} asked again",
+            reason=f"resumed: {len(adopted)} players adopted from staging, {len(remaining)} asked again",
         )
-        return Run(batch, game_date, plan.games if plan else 0, entry.eligible or len(rows), left, entry.started_by)
+        return Run(
+            batch, game_date, plan.games if plan else 0, entry.eligible or len(rows), remaining, entry.started_by
+        )
 
-    def _adopt(self, batch: str, who: str, there: Mapping[str, Staged]) -> Outcome:
-        table = there[names.staging_table(batch, names.unit(who))]
-        return Outcome(who, names.unit(who), "staged", "adopted", "", table.rows, table.rows, table.table)
+    def _adopt(self, batch: str, player_lookup: str, staging_tables: Mapping[str, StagingTableInfo]) -> PlayerOutcome:
+        table = staging_tables[ids.staging_table(batch, ids.work_unit_id(player_lookup))]
+        return PlayerOutcome(
+            player_lookup,
+            ids.work_unit_id(player_lookup),
+            "staged",
+            "adopted",
+            "",
+            table.rows,
+            table.rows,
+            table.table,
+        )
 
-    def _ask(self, run: Run, entry: Entry) -> Entry:
-        to = target(self._cloud, WorkerConcurrencyConfig.from_env().at_once)
-        entry = self._next(entry, BatchState.RUNNING, reason=f"{len(run.players)} players asked, {to.at_once} at once")
-        log_line.info(
-            "Published %d/%d prediction requests [batch=%s]", len(run.players), len(run.players), run.batch_id
+    def _dispatch(self, run: Run, entry: BatchRecord) -> BatchRecord:
+        endpoint = get_worker_endpoint(self._cloud, WorkerConcurrencyConfig.from_env().max_parallel_requests)
+        entry = self._advance(
+            entry,
+            BatchState.RUNNING,
+            reason=f"{len(run.players)} players asked, {endpoint.max_parallel_requests} at once",
         )
-        seen = self.progress[run.batch_id] = Counter()
-        found = dispatch(
-            self._cloud, to, run.batch_id, run.game_date, run.players, self._retry, lambda o: seen.update([o.outcome])
+        logger.info("Published %d/%d prediction requests [batch=%s]", len(run.players), len(run.players), run.batch_id)
+        progress = self.progress[run.batch_id] = Counter()
+        outcomes = dispatch(
+            self._cloud,
+            endpoint,
+            run.batch_id,
+            run.game_date,
+            run.players,
+            self._retry,
+            lambda o: progress.update([o.outcome]),
         )
-        self._ledger.outcomes(run.batch_id, run.game_date, found)
-        everyone = {**self._ledger.players(run.batch_id, run.game_date), **{o.player_lookup: o for o in found}}
-        staged = [o for o in everyone.values() if o.staged]
-        return self._next(
+        self._ledger.append_outcomes(run.batch_id, run.game_date, outcomes)
+        all_outcomes = {
+            **self._ledger.player_outcomes(run.batch_id, run.game_date),
+            **{o.player_lookup: o for o in outcomes},
+        }
+        staged = [o for o in all_outcomes.values() if o.staged]
+        return self._advance(
             entry,
             BatchState.STAGED,
-            reason=f"{len(staged)} of {len(everyone)} players staged",
-            generated=sum(bool(o.produced_rows) for o in everyone.values()),
-            produced_rows=sum(o.produced_rows or 0 for o in everyone.values()),
+            reason=f"{len(staged)} of {len(all_outcomes)} players staged",
+            generated=sum(bool(o.produced_rows) for o in all_outcomes.values()),
+            produced_rows=sum(o.produced_rows or 0 for o in all_outcomes.values()),
             staged_rows=sum(o.staged_rows or 0 for o in staged),
             staged_tables=len(staged),
         )
 
-    def _consolidate(self, entry: Entry) -> Entry:
-        entry = self._next(entry, BatchState.CONSOLIDATING, reason="")
-        done = self._rounds(entry)
-        players, rows = self._active(entry.game_date)
-        short = (entry.produced_rows or 0) - (entry.staged_rows or 0)
-        reason = "" if not short else f"{short} rows were produced and never staged: resume asks for them again"
-        verdict = judge(players, entry.eligible, 1, self._cloud.settings)
-        self._ledger.coverage(entry.batch_id, entry.game_date, entry.eligible or 0, players, rows, verdict.value)
-        log_line.info(
-            "Consolidation SUCCESS: %d rows merged from %d staging tables", done.distinct_keys, len(done.tables)
+    def _consolidate(self, entry: BatchRecord) -> BatchRecord:
+        entry = self._advance(entry, BatchState.CONSOLIDATING, reason="")
+        result = self._consolidate_until_done(entry)
+        players, rows = self._count_active(entry.game_date)
+        unstaged_rows = (entry.produced_rows or 0) - (entry.staged_rows or 0)
+        reason = (
+            ""
+            if not unstaged_rows
+            else f"{unstaged_rows} rows were produced and never staged: resume asks for them again"
         )
-        text = "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d"
+        verdict = classify_coverage(players, entry.eligible, 1, self._cloud.settings)
+        self._ledger.append_coverage(entry.batch_id, entry.game_date, entry.eligible or 0, players, rows, verdict.value)
+        logger.info(
+            "Consolidation SUCCESS: %d rows merged from %d staging tables", result.distinct_keys, len(result.tables)
+        )
+        log_format = "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d"
         eligible = entry.eligible or 0
-        log_line.info(
-            text, entry.game_date, players, eligible, 100 * players / eligible if eligible else 0, eligible - players
+        logger.info(
+            log_format,
+            entry.game_date,
+            players,
+            eligible,
+            100 * players / eligible if eligible else 0,
+            eligible - players,
         )
-        return self._next(
+        return self._advance(
             entry,
             BatchState.CONSOLIDATED,
             reason=reason,
-            staged_rows=done.staged_rows,
-            distinct_keys=done.distinct_keys,
-            collapsed_rows=done.collapsed_rows,
-            inserted=done.inserted,
-            updated=done.updated,
-            unchanged=done.unchanged,
-            deactivated=done.deactivated,
+            staged_rows=result.staged_rows,
+            distinct_keys=result.distinct_keys,
+            collapsed_rows=result.collapsed_rows,
+            inserted=result.inserted,
+            updated=result.updated,
+            unchanged=result.unchanged,
+            deactivated=result.deactivated,
             active_players=players,
             active_rows=rows,
-            merge_job_id=done.merge_job_id,
-            fence=done.fence,
+            merge_job_id=result.merge_job_id,
+            fence=result.fence,
         )
 
-    def _rounds(self, entry: Entry) -> ConsolidationResult:
+    def _consolidate_until_done(self, entry: BatchRecord) -> ConsolidationResult:
         """Consolidate; and again while tables of the batch came too late for the round before."""
         total: ConsolidationResult | None = None
-        for _ in range(ROUNDS):
-            log_line.info("Executing consolidation MERGE for batch=%s", entry.batch_id)
-            done = Consolidator(self._door, self.holder, self._retry).consolidate(entry.batch_id, entry.game_date)
-            total = done if total is None else added(total, done)
-            if not done.late_tables:
+        for _ in range(MAX_ROUNDS):
+            logger.info("Executing consolidation MERGE for batch=%s", entry.batch_id)
+            result = Consolidator(self._warehouse, self.instance_id, self._retry).consolidate(
+                entry.batch_id, entry.game_date
+            )
+            total = result if total is None else sum_results(total, result)
+            if not result.late_tables:
                 return total
         raise OnCallError(
-            f"{done.late_tables} staging tables of {entry.batch_id} keep changing; they are kept.",
+            f"{result.late_tables} staging tables of {entry.batch_id} keep changing; they are kept.",
             "Look at the workers, then consolidate again.",
         )
 
-    def _active(self, game_date: date) -> tuple[int, int]:
-        keys = self._door.keys(names.PREDICTIONS, game_date)
-        active = [key for key, rows in keys.items() if any(rows)]
-        return len({key[2] for key in active}), sum(sum(rows) for rows in keys.values())
+    def _count_active(self, game_date: date) -> tuple[int, int]:
+        flags_by_key = self._warehouse.read_keys(ids.PREDICTIONS_TABLE, game_date)
+        active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
+        return len({key[2] for key in active_keys}), sum(sum(active_flags) for active_flags in flags_by_key.values())
 
     # --- the ledger ----------------------------------------------------------------------------------------------------
 
-    def _entry(self, batch: str, game_date: date) -> Entry:
-        entry = self._ledger.newest(batch, game_date)
+    def _read_entry(self, batch: str, game_date: date) -> BatchRecord:
+        entry = self._ledger.latest(batch, game_date)
         if entry is None:
             raise OnCallError(f"The ledger has no batch {batch}.")
         return entry
 
-    def _next(self, entry: Entry, state: BatchState, **told: Any) -> Entry:
-        return self._record(replace(entry, state=state, sequence=entry.sequence + 1, holder=self.holder, **told))
+    def _advance(self, entry: BatchRecord, state: BatchState, **changes: Any) -> BatchRecord:
+        return self._record(
+            replace(entry, state=state, sequence=entry.sequence + 1, holder=self.instance_id, **changes)
+        )
 
-    def _record(self, entry: Entry) -> Entry:
-        self._ledger.state(entry)
+    def _record(self, entry: BatchRecord) -> BatchRecord:
+        self._ledger.append_state(entry)
         return entry
 
 
-def _first(run: Run, holder: str) -> Entry:
-    return Entry(
+def _initial_entry(run: Run, instance_id: str) -> BatchRecord:
+    return BatchRecord(
         run.batch_id,
         run.game_date,
         BatchState.REQUESTED,
         1,
-        holder,
+        instance_id,
         started_by=run.started_by,
         eligible=run.eligible,
         requested=len(run.players),
@@ -279,9 +333,11 @@ def _first(run: Run, holder: str) -> Entry:
     )
 
 
-def added(one: ConsolidationResult, two: ConsolidationResult) -> ConsolidationResult:
+def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> ConsolidationResult:
     """The sums of two rounds of one batch."""
     sums = ("staged_rows", "distinct_keys", "collapsed_rows", "inserted", "updated", "unchanged", "deactivated")
     return replace(
-        two, tables=one.tables + two.tables, **{name: getattr(one, name) + getattr(two, name) for name in sums}
+        second,
+        tables=first.tables + second.tables,
+        **{name: getattr(first, name) + getattr(second, name) for name in sums},
     )

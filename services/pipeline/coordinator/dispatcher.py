@@ -14,94 +14,96 @@ import google.auth.transport.requests
 import requests
 from google.oauth2 import id_token
 
-from services.batches.ids import unit
-from services.batches.ledger import Outcome
+from services.batches.ids import work_unit_id
+from services.batches.ledger import PlayerOutcome
 from services.core.errors import OnCallError
-from services.gcp.clients import Cloud
-from services.gcp.retry import Policy, retrying
-from services.scaling.service_widths import read_widths
+from services.gcp.clients import Clients
+from services.gcp.retry import RetryPolicy, call_with_retry
+from services.scaling.service_widths import read_service_capacities
 
-log_line = logging.getLogger("coordinator")
-ANSWER_WITHIN_S = 120
-AGAIN = {429, 500, 502, 503, 504}
+logger = logging.getLogger("coordinator")
+REQUEST_TIMEOUT_S = 120
+RETRYABLE_STATUS = {429, 500, 502, 503, 504}
 
 
-class AskAgain(ConnectionError):
+class WorkerUnavailable(ConnectionError):
     """The worker was busy, failed, or did not answer; the unit may be delivered again at no risk."""
 
 
 @dataclass(frozen=True)
-class Target:
+class WorkerEndpoint:
     """Where the worker answers, and how many requests it takes at once."""
 
-    address: str
-    at_once: int
+    url: str
+    max_parallel_requests: int
 
 
-def target(cloud: Cloud, configured: int) -> Target:
+def get_worker_endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoint:
     """The worker's address and width from Cloud Run; never more at once than it is configured for."""
-    service = cloud.run.get_service(name=cloud.service_name(cloud.settings.worker_service), timeout=30)
-    worker = next(s for s in read_widths(cloud).services if s.writes_predictions)
-    return Target(service.uri, min(configured, worker.product or configured))
+    service = clients.run.get_service(name=clients.service_name(clients.settings.worker_service), timeout=30)
+    worker = next(s for s in read_service_capacities(clients).services if s.writes_predictions)
+    return WorkerEndpoint(service.uri, min(configured_limit, worker.capacity or configured_limit))
 
 
 def dispatch(
-    cloud: Cloud,
-    to: Target,
+    clients: Clients,
+    endpoint: WorkerEndpoint,
     batch: str,
     game_date: date,
     players: Iterable[Mapping[str, Any]],
-    retry: Policy,
-    heard: Callable[[Outcome], None],
-) -> tuple[Outcome, ...]:
+    retry: RetryPolicy,
+    on_outcome: Callable[[PlayerOutcome], None],
+) -> tuple[PlayerOutcome, ...]:
     """Deliver every player once or more; `heard` is told of each outcome as it comes in."""
-    with ThreadPoolExecutor(max(1, to.at_once)) as pool, requests.Session() as session:
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(10, to.at_once))
+    with ThreadPoolExecutor(max(1, endpoint.max_parallel_requests)) as pool, requests.Session() as session:
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(10, endpoint.max_parallel_requests))
         session.mount("http://", adapter)
         session.mount("https://", adapter)
-        headers = _identity(cloud, to.address)
-        asked = [pool.submit(_deliver, session, headers, to, batch, game_date, player, retry) for player in players]
-        found = []
-        for answer in as_completed(asked):
-            found.append(answer.result())
-            heard(found[-1])
-        return tuple(found)
+        headers = _auth_headers(clients, endpoint.url)
+        futures = [
+            pool.submit(_deliver, session, headers, endpoint, batch, game_date, player, retry) for player in players
+        ]
+        outcomes = []
+        for future in as_completed(futures):
+            outcomes.append(future.result())
+            on_outcome(outcomes[-1])
+        return tuple(outcomes)
 
 
 def _deliver(
     session: requests.Session,
     headers: Mapping[str, str],
-    to: Target,
+    endpoint: WorkerEndpoint,
     batch: str,
     game_date: date,
     player: Mapping[str, Any],
-    retry: Policy,
-) -> Outcome:
+    retry: RetryPolicy,
+) -> PlayerOutcome:
     """One player's outcome; what never answered is "no answer", which a later resume asks again."""
-    who, attempts = player["player_lookup"], 0
-    told = {
-        "player_lookup": who,
+    player_lookup, attempts = player["player_lookup"], 0
+    body = {
+        "player_lookup": player_lookup,
         "game_date": game_date.isoformat(),
         "game_id": player["game_id"],
         "batch_id": batch,
-        "context": {k: _plain(v) for k, v in player.items()},
+        "context": {k: _json_safe(v) for k, v in player.items()},
     }
 
-    def ask() -> requests.Response:
+    def send() -> requests.Response:
         nonlocal attempts
         attempts += 1
-        answer = session.post(f"{to.address}/predict", json=told, headers=dict(headers), timeout=ANSWER_WITHIN_S)
-        if answer.status_code in AGAIN:
-            raise AskAgain(f"{answer.status_code}: {answer.text[:200]}")
-        return answer
+        response = session.post(f"{endpoint.url}/predict", json=body, headers=dict(headers), timeout=REQUEST_TIMEOUT_S)
+        if response.status_code in RETRYABLE_STATUS:
+            raise WorkerUnavailable(f"{response.status_code}: {response.text[:200]}")
+        return response
 
     try:
-        return _outcome(who, retrying(retry, ask), attempts)
-    except (AskAgain, requests.RequestException) as error:
+        return _to_outcome(player_lookup, call_with_retry(retry, send), attempts)
+    except (WorkerUnavailable, requests.RequestException) as error:
         rejected = "write rejected" in str(error)
-        return Outcome(
-            who,
-            unit(who),
+        return PlayerOutcome(
+            player_lookup,
+            work_unit_id(player_lookup),
             "write rejected" if rejected else "no answer",
             type(error).__name__,
             str(error)[:500],
@@ -109,46 +111,60 @@ def _deliver(
         )
 
 
-def _outcome(who: str, answer: requests.Response, attempts: int) -> Outcome:
-    if answer.status_code == 204:
-        return Outcome(
-            who, unit(who), "not generated", answer.headers.get("x-reason", ""), produced_rows=0, attempts=attempts
+def _to_outcome(player_lookup: str, response: requests.Response, attempts: int) -> PlayerOutcome:
+    if response.status_code == 204:
+        return PlayerOutcome(
+            player_lookup,
+            work_unit_id(player_lookup),
+            "not generated",
+            response.headers.get("x-reason", ""),
+            produced_rows=0,
+            attempts=attempts,
         )
     try:
-        told = answer.json()
+        payload = response.json()
     except ValueError:
-        return Outcome(
-            who, unit(who), "no answer", "not JSON", f"{answer.status_code}: {answer.text[:300]}", attempts=attempts
+        return PlayerOutcome(
+            player_lookup,
+            work_unit_id(player_lookup),
+            "no answer",
+            "not JSON",
+            f"{response.status_code}: {response.text[:300]}",
+            attempts=attempts,
         )
-    if answer.status_code == 200 and told.get("produced_rows") and told.get("verified_rows") == told["produced_rows"]:
-        return Outcome(
-            who,
-            unit(who),
+    if (
+        response.status_code == 200
+        and payload.get("produced_rows")
+        and payload.get("verified_rows") == payload["produced_rows"]
+    ):
+        return PlayerOutcome(
+            player_lookup,
+            work_unit_id(player_lookup),
             "staged",
             "",
             "",
-            told["produced_rows"],
-            told["verified_rows"],
-            told["table"],
-            told["job_id"],
+            payload["produced_rows"],
+            payload["verified_rows"],
+            payload["table"],
+            payload["job_id"],
             attempts,
         )
-    message = str(told.get("message") or told.get("error") or told)[:500]
-    rejected = told.get("outcome") == "write rejected"
-    return Outcome(
-        who,
-        unit(who),
+    message = str(payload.get("message") or payload.get("error") or payload)[:500]
+    rejected = payload.get("outcome") == "write rejected"
+    return PlayerOutcome(
+        player_lookup,
+        work_unit_id(player_lookup),
         "write rejected" if rejected else "no answer",
-        str(told.get("reason", "")),
+        str(payload.get("reason", "")),
         message,
-        told.get("produced_rows"),
+        payload.get("produced_rows"),
         attempts=attempts,
     )
 
 
-def _identity(cloud: Cloud, audience: str) -> Mapping[str, str]:
+def _auth_headers(clients: Clients, audience: str) -> Mapping[str, str]:
     """An ID token for the worker; the sandbox asks for none, and none travels without TLS."""
-    if cloud.settings.in_sandbox or not audience.startswith("https://"):
+    if clients.settings.in_sandbox or not audience.startswith("https://"):
         return {}
     try:
         token = id_token.fetch_id_token(google.auth.transport.requests.Request(), audience)
@@ -159,5 +175,5 @@ def _identity(cloud: Cloud, audience: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _plain(value: Any) -> Any:
+def _json_safe(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else value

@@ -15,20 +15,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.batches.ids import date_of
-from services.batches.ledger import Entry, Ledger
+from services.batches.ids import parse_batch_date
+from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, read_batches
-from services.batches.state import LIVE, BatchState
+from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.clock import eastern_day
-from services.core.errors import BadInput, OnCallError
-from services.gcp.clients import Cloud
-from services.pipeline.coordinator.batch_runner import AlreadyRunning, Coordinator, NoPlayers, Run
+from services.core.errors import InvalidInput, OnCallError
+from services.gcp.clients import Clients
+from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning, BatchRunner, NoEligiblePlayers, Run
 
-log_line = logging.getLogger("coordinator")
-Answer = tuple[int, dict[str, Any]]
+logger = logging.getLogger("coordinator")
+ApiResponse = tuple[int, dict[str, Any]]
 # The customer's schedulers may send any of these; those that mean nothing here are taken and told back as ignored.
-FIELDS = {"game_date", "min_minutes", "force", "players", "correlation_id", "parent_processor", "started_by"}
-IGNORED = {
+START_FIELDS = {"game_date", "min_minutes", "force", "players", "correlation_id", "parent_processor", "started_by"}
+IGNORED_FIELDS = {
     "use_multiple_lines",
     "dataset_prefix",
     "skip_completeness_check",
@@ -39,7 +39,7 @@ IGNORED = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class StartRequest:
     """A checked /start request."""
 
     game_date: date
@@ -49,93 +49,102 @@ class Asked:
     started_by: str
 
 
-class Desk:
+class CoordinatorApi:
     """Answers requests; a run goes on in a thread of its own after its 202."""
 
-    def __init__(self, cloud: Cloud, coordinator: Coordinator) -> None:
-        self._cloud, self._coordinator, self._ledger = cloud, coordinator, Ledger(cloud)
+    def __init__(self, clients: Clients, runner: BatchRunner) -> None:
+        self._cloud, self._runner, self._ledger = clients, runner, Ledger(clients)
 
-    def start(self, told: Mapping[str, Any]) -> Answer:
-        asked = read(told, eastern_day(self._cloud.now()))
-        run = self._coordinator.plan(
-            asked.game_date, min_minutes=asked.min_minutes, players=asked.players, started_by=asked.started_by
+    def start(self, body: Mapping[str, Any]) -> ApiResponse:
+        start_request = parse_start_request(body, eastern_day(self._cloud.now()))
+        run = self._runner.plan(
+            start_request.game_date,
+            min_minutes=start_request.min_minutes,
+            players=start_request.players,
+            started_by=start_request.started_by,
         )
         if run is None:
             return 200, {
                 "status": "no_games_scheduled",
-                "game_date": str(asked.game_date),
+                "game_date": str(start_request.game_date),
                 "message": "No games, so nothing was started.",
             }
-        if not asked.force and (done := self._exists(asked.game_date)) is not None:
+        if not start_request.force and (existing := self._find_completed_batch(start_request.game_date)) is not None:
             return 409, {
                 "status": "already_exists",
-                "batch_id": done.batch_id,
-                "message": f"{done.batch_id} has run; send force to run again.",
+                "batch_id": existing.batch_id,
+                "message": f"{existing.batch_id} has run; send force to run again.",
             }
-        self._coordinator.begin(run)
-        threading.Thread(target=self._coordinator.finish, args=(run,), name=run.batch_id, daemon=True).start()
-        return 202, _started(run, "started")
+        self._runner.record_requested(run)
+        threading.Thread(target=self._runner.run, args=(run,), name=run.batch_id, daemon=True).start()
+        return 202, _to_start_response(run, "started")
 
-    def _exists(self, game_date: date) -> Batch | None:
-        done = (BatchState.CONSOLIDATED, BatchState.REPORTED_SUCCESS)
-        return next((b for b in read_batches(self._cloud, game_date).batches if b.state in done), None)
+    def _find_completed_batch(self, game_date: date) -> Batch | None:
+        completed_states = (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
+        return next((b for b in read_batches(self._cloud, game_date).batches if b.state in completed_states), None)
 
-    def resume(self, told: Mapping[str, Any]) -> Answer:
-        batch = told.get("batch_id")
-        if not isinstance(batch, str) or set(told) - {"batch_id"}:
-            raise BadInput('Send {"batch_id": "batch_…"} and nothing else.')
-        run = self._coordinator.resume(batch)
-        threading.Thread(target=self._coordinator.finish, args=(run,), name=batch, daemon=True).start()
-        return 202, _started(run, "resumed")
+    def resume(self, body: Mapping[str, Any]) -> ApiResponse:
+        batch = body.get("batch_id")
+        if not isinstance(batch, str) or set(body) - {"batch_id"}:
+            raise InvalidInput('Send {"batch_id": "batch_…"} and nothing else.')
+        run = self._runner.resume(batch)
+        threading.Thread(target=self._runner.run, args=(run,), name=batch, daemon=True).start()
+        return 202, _to_start_response(run, "resumed")
 
-    def status(self, batch: str | None) -> Answer:
+    def status(self, batch: str | None) -> ApiResponse:
         if not batch:
             return 200, {"status": "no_active_batch", "message": "Give ?batch_id= to ask for one."}
         try:
-            game_date = date_of(batch)
+            game_date = parse_batch_date(batch)
         except ValueError:
             return 404, {"status": "not_found", "batch_id": batch}
-        entry = self._ledger.newest(batch, game_date)
+        entry = self._ledger.latest(batch, game_date)
         if entry is None:
             return 404, {"status": "not_found", "batch_id": batch}
-        return 200, status_of(entry, self._coordinator.progress.get(batch, {}))
+        return 200, to_status_response(entry, self._runner.progress.get(batch, {}))
 
 
-def read(told: Any, today: date) -> Asked:
+def parse_start_request(body: Any, today: date) -> StartRequest:
     """Check a /start body; raises BadInput naming the field."""
-    if not isinstance(told, Mapping):
-        raise BadInput("The body must be a JSON object.")
-    if unknown := sorted(set(told) - FIELDS - IGNORED):
-        raise BadInput(f"Unknown field{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}.", "Nothing was started.")
-    players = told.get("players", [])
+    if not isinstance(body, Mapping):
+        raise InvalidInput("The body must be a JSON object.")
+    if unknown := sorted(set(body) - START_FIELDS - IGNORED_FIELDS):
+        raise InvalidInput(
+            f"Unknown field{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}.", "Nothing was started."
+        )
+    players = body.get("players", [])
     if not isinstance(players, list) or not all(isinstance(p, str) for p in players):
-        raise BadInput("players must be a list of player_lookup.", "Nothing was started.")
-    if "players" in told and not players:
-        raise BadInput(
+        raise InvalidInput("players must be a list of player_lookup.", "Nothing was started.")
+    if "players" in body and not players:
+        raise InvalidInput(
             "players is empty, and an empty list never means everybody.", "Leave it out to run the whole date."
         )
-    if not isinstance(told.get("force", False), bool):
-        raise BadInput("force must be true or false.")
-    minutes = told.get("min_minutes", 15)
+    if not isinstance(body.get("force", False), bool):
+        raise InvalidInput("force must be true or false.")
+    minutes = body.get("min_minutes", 15)
     if not isinstance(minutes, int | float) or isinstance(minutes, bool) or not 0 <= minutes <= 48:
-        raise BadInput("min_minutes must be a number from 0 to 48.")
-    by = str(told.get("started_by") or told.get("parent_processor") or "scheduler or curl")[:200]
-    return Asked(
-        _date(told.get("game_date", "TODAY"), today), told.get("force", False), float(minutes), tuple(players), by
+        raise InvalidInput("min_minutes must be a number from 0 to 48.")
+    started_by = str(body.get("started_by") or body.get("parent_processor") or "scheduler or curl")[:200]
+    return StartRequest(
+        _parse_game_date(body.get("game_date", "TODAY"), today),
+        body.get("force", False),
+        float(minutes),
+        tuple(players),
+        started_by,
     )
 
 
-def _date(told: Any, today: date) -> date:
-    named = {"TODAY": today, "TOMORROW": today + timedelta(days=1)}
-    if isinstance(told, str) and told.upper() in named:
-        return named[told.upper()]
+def _parse_game_date(value: Any, today: date) -> date:
+    dates_by_keyword = {"TODAY": today, "TOMORROW": today + timedelta(days=1)}
+    if isinstance(value, str) and value.upper() in dates_by_keyword:
+        return dates_by_keyword[value.upper()]
     try:
-        return date.fromisoformat(told)
+        return date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise BadInput(f"game_date {told!r} is no date.", "Write it as 2025-12-29, TODAY or TOMORROW.") from None
+        raise InvalidInput(f"game_date {value!r} is no date.", "Write it as 2025-12-29, TODAY or TOMORROW.") from None
 
 
-def _started(run: Run, status: str) -> dict[str, Any]:
+def _to_start_response(run: Run, status: str) -> dict[str, Any]:
     return {
         "status": status,
         "batch_id": run.batch_id,
@@ -147,12 +156,18 @@ def _started(run: Run, status: str) -> dict[str, Any]:
     }
 
 
-def status_of(entry: Entry, seen: Mapping[str, int]) -> dict[str, Any]:
+def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[str, Any]:
     """The customer's memory shape, and beside it the state and the sums that prove it."""
     expected = entry.requested or 0
-    completed = sum(seen.values()) if seen and entry.state in LIVE else expected if entry.state not in LIVE else 0
-    failed = sum(count for outcome, count in seen.items() if outcome != "staged")
-    done = entry.state not in LIVE
+    completed = (
+        sum(progress.values())
+        if progress and entry.state in IN_PROGRESS_STATES
+        else expected
+        if entry.state not in IN_PROGRESS_STATES
+        else 0
+    )
+    failed = sum(count for outcome, count in progress.items() if outcome != "staged")
+    finished = entry.state not in IN_PROGRESS_STATES
     sums = {
         name: getattr(entry, name)
         for name in (
@@ -171,7 +186,7 @@ def status_of(entry: Entry, seen: Mapping[str, int]) -> dict[str, Any]:
         )
     }
     return {
-        "status": "complete" if done else "in_progress",
+        "status": "complete" if finished else "in_progress",
         "state": entry.state.value,
         "reason": entry.reason,
         "batch_id": entry.batch_id,
@@ -181,7 +196,7 @@ def status_of(entry: Entry, seen: Mapping[str, int]) -> dict[str, Any]:
             "completed": completed,
             "failed": failed,
             "remaining": max(0, expected - completed),
-            "is_complete": done,
+            "is_complete": finished,
             "total_predictions": entry.produced_rows,
             "progress_percentage": round(100 * completed / expected, 1) if expected else None,
         },
@@ -192,7 +207,7 @@ def status_of(entry: Entry, seen: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def conserved(entry: Entry) -> bool:
+def conserved(entry: BatchRecord) -> bool:
     """produced = staged; staged = distinct + collapsed; distinct = inserted + updated + unchanged."""
     numbers = (
         entry.produced_rows,
@@ -209,20 +224,20 @@ def conserved(entry: Entry) -> bool:
     return produced == staged == distinct + collapsed and distinct == inserted + updated + unchanged
 
 
-def application(desk: Desk) -> Starlette:
+def create_app(api: CoordinatorApi) -> Starlette:
     """The coordinator's routes."""
 
     async def start(request: Request) -> Response:
-        return await _answer(request, desk.start)
+        return await _handle(request, api.start)
 
     async def resume(request: Request) -> Response:
-        return await _answer(request, desk.resume)
+        return await _handle(request, api.resume)
 
     async def status(request: Request) -> Response:
-        code, told = await run_in_threadpool(_guard, desk.status, request.query_params.get("batch_id"))
-        return JSONResponse(told, code)
+        code, body = await run_in_threadpool(_map_errors, api.status, request.query_params.get("batch_id"))
+        return JSONResponse(body, code)
 
-    async def alive(_: Request) -> Response:
+    async def health(_: Request) -> Response:
         return JSONResponse(
             {"service": "prediction-coordinator", "status": "healthy", "supports": ["players", "resume"]}
         )
@@ -232,36 +247,36 @@ def application(desk: Desk) -> Starlette:
         Route("/resume", resume, methods=["POST"]),
         Route("/status", status),
     ]
-    return Starlette(routes=[*routes, *(Route(path, alive) for path in ("/", "/health", "/ready"))])
+    return Starlette(routes=[*routes, *(Route(path, health) for path in ("/", "/health", "/ready"))])
 
 
-async def _answer(request: Request, work: Any) -> Response:
+async def _handle(request: Request, handler: Any) -> Response:
     if "application/json" not in request.headers.get("content-type", ""):
         return JSONResponse({"error": "Send Content-Type: application/json."}, 415)
     try:
-        told = await request.json()
+        body = await request.json()
     except ValueError:
         return JSONResponse({"error": "The body is not JSON."}, 400)
-    code, answer = await run_in_threadpool(_guard, work, told)
-    return JSONResponse(answer, code)
+    code, payload = await run_in_threadpool(_map_errors, handler, body)
+    return JSONResponse(payload, code)
 
 
-def _guard(work: Any, told: Any) -> Answer:
+def _map_errors(handler: Any, argument: Any) -> ApiResponse:
     """Every refusal as its documented code and one sentence."""
     try:
-        answer: Answer = work(told)
-        return answer
-    except AlreadyRunning as error:
+        response: ApiResponse = handler(argument)
+        return response
+    except BatchAlreadyRunning as error:
         return 409, {
             "status": "already_running",
             "batch_id": error.batch.batch_id,
             "progress": error.batch.status_text,
             "message": str(error),
         }
-    except NoPlayers as error:
+    except NoEligiblePlayers as error:
         return 404, {"status": "no_players", "message": f"No players found: {error}"}
-    except BadInput as error:
+    except InvalidInput as error:
         return 400, {"status": "bad_request", "message": str(error)}
     except OnCallError as error:
-        log_line.error("Refused: %s", error)
+        logger.error("Refused: %s", error)
         return 503, {"status": "unavailable", "message": str(error)}

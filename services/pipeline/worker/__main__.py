@@ -7,16 +7,16 @@ import os
 import uvicorn
 
 from services.core.settings import Settings
-from services.gcp import logging_setup as log
+from services.gcp import logging_setup
 from services.gcp.clients import connect
-from services.pipeline.worker.app import application, build
+from services.pipeline.worker.app import build_worker, create_app
 
 
 def main() -> None:
-    cloud = connect(Settings.from_env())
-    log.set_up(cloud, cloud.settings.worker_service, os.environ.get("K_REVISION", "local"))
+    clients = connect(Settings.from_env())
+    logging_setup.configure_logging(clients, clients.settings.worker_service, os.environ.get("K_REVISION", "local"))
     uvicorn.run(
-        application(build(cloud)),
+        create_app(build_worker(clients)),
         host=os.environ.get("HOST", "127.0.0.1"),
         port=int(os.environ.get("PORT", "8080")),
         log_level="warning",

@@ -11,12 +11,12 @@ from uuid import NAMESPACE_OID, uuid5
 
 SYSTEMS = ("moving_average", "zone_matchup_v1", "similarity_balanced_v1", "xgboost_v1", "ensemble_v1")
 LINE_OFFSETS = (-2, -1, 0, 1, 2)
-TENTH = Decimal("0.1")
+_ONE_DECIMAL = Decimal("0.1")
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Request:
+class PredictionRequest:
     """One player to predict: where and when he plays, and his newest context row."""
 
     game_date: date
@@ -28,10 +28,10 @@ class Request:
 class Predictor(Protocol):
     """Makes every row of one player: one per system and line. Raises NotGenerated when it cannot."""
 
-    def predict(self, request: Request, at: datetime) -> Sequence[Row]: ...
+    def predict(self, request: PredictionRequest, at: datetime) -> Sequence[Row]: ...
 
 
-class NotGenerated(Exception):
+class PredictionNotPossible(Exception):
     """No prediction could be made; the reason is the text."""
 
 
@@ -52,25 +52,39 @@ class BaselinePredictor:
         "ensemble_v1": (Decimal("0.55"), Decimal("0.4"), Decimal("0.1")),
     }
 
-    def predict(self, request: Request, at: datetime) -> Sequence[Row]:
+    def predict(self, request: PredictionRequest, at: datetime) -> Sequence[Row]:
         context = request.context
-        recent, longer = context.get("points_avg_last_5"), context.get("points_avg_last_10")
-        if recent is None or longer is None:
-            raise NotGenerated("no_features: the context has no scoring averages")
-        line = base_line(context)
+        recent_average, longer_average = context.get("points_avg_last_5"), context.get("points_avg_last_10")
+        if recent_average is None or longer_average is None:
+            raise PredictionNotPossible("no_features: the context has no scoring averages")
+        line = baseline_line(context)
         return [
-            self._row(request, system, line + offset, Decimal(str(recent)), Decimal(str(longer)), at)
+            self._build_row(
+                request, system, line + offset, Decimal(str(recent_average)), Decimal(str(longer_average)), at
+            )
             for system in SYSTEMS
             for offset in LINE_OFFSETS
         ]
 
-    def _row(self, request: Request, system: str, line: Decimal, recent: Decimal, longer: Decimal, at: datetime) -> Row:
-        share, home, rest = self._WEIGHTS[system]
+    def _build_row(
+        self,
+        request: PredictionRequest,
+        system: str,
+        line: Decimal,
+        recent_average: Decimal,
+        longer_average: Decimal,
+        at: datetime,
+    ) -> Row:
+        recent_weight, home_points, points_per_rest_day = self._WEIGHTS[system]
         context = request.context
-        nudge = (home if context.get("home_game") else -home) + rest * (int(context.get("days_rest") or 1) - 1)
-        points = (share * recent + (1 - share) * longer + nudge).quantize(TENTH, ROUND_HALF_UP)
+        adjustment = (home_points if context.get("home_game") else -home_points) + points_per_rest_day * (
+            int(context.get("days_rest") or 1) - 1
+        )
+        points = (recent_weight * recent_average + (1 - recent_weight) * longer_average + adjustment).quantize(
+            _ONE_DECIMAL, ROUND_HALF_UP
+        )
         margin = points - line
-        lined = bool(context.get("has_prop_line"))
+        has_line = bool(context.get("has_prop_line"))
         return {
             "prediction_id": str(
                 uuid5(NAMESPACE_OID, f"{request.game_date}/{request.player_lookup}/{system}/{line}/{at}")
@@ -82,13 +96,13 @@ class BaselinePredictor:
             "game_id": request.game_id,
             "prediction_version": 1,
             "predicted_points": points,
-            "confidence_score": min(Decimal(95), Decimal(55) + abs(margin) * 4).quantize(TENTH),
+            "confidence_score": min(Decimal(95), Decimal(55) + abs(margin) * 4).quantize(_ONE_DECIMAL),
             "recommendation": "OVER" if margin > 1 else "UNDER" if margin < -1 else "PASS",
             "current_points_line": line,
             "line_margin": margin,
-            "has_prop_line": lined,
-            "line_source": "ACTUAL_PROP" if lined else "ESTIMATED_AVG",
-            "line_source_api": "ODDS_API" if lined else "ESTIMATED",
+            "has_prop_line": has_line,
+            "line_source": "ACTUAL_PROP" if has_line else "ESTIMATED_AVG",
+            "line_source_api": "ODDS_API" if has_line else "ESTIMATED",
             "is_active": True,
             "superseded": False,
             "model_version": "baseline",
@@ -97,9 +111,9 @@ class BaselinePredictor:
         }
 
 
-def base_line(context: Mapping[str, Any]) -> Decimal:
+def baseline_line(context: Mapping[str, Any]) -> Decimal:
     """The line to predict around: the odds', else the ten-game average moved to a half point."""
     if context.get("current_points_line") is not None:
-        return Decimal(str(context["current_points_line"])).quantize(TENTH)
+        return Decimal(str(context["current_points_line"])).quantize(_ONE_DECIMAL)
     average = Decimal(str(context["points_avg_last_10"]))
     return max(Decimal("4.5"), average.quantize(Decimal(1), ROUND_HALF_UP) - Decimal("0.5"))

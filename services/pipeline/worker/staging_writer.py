@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.batches.business_key import key
-from services.batches.ids import job, staging_table
+from services.batches.business_key import business_key
+from services.batches.ids import make_job_id, staging_table
 from services.core.errors import OnCallError
-from services.gcp.retry import Policy
-from services.pipeline.job_retry import with_ids
-from services.pipeline.row_encoding import check, encode
+from services.gcp.retry import RetryPolicy
+from services.pipeline.job_retry import run_job_with_retry
+from services.pipeline.row_encoding import to_json_rows, validate_rows
 from services.pipeline.warehouse import Warehouse
 
 
-class NotVerified(OnCallError):
+class StagingNotVerified(OnCallError):
     """The warehouse does not hold the rows that were sent, so the unit is not done."""
 
 
@@ -35,27 +35,29 @@ class StagingWriteResult:
 class StagingWriter:
     """Writes units of one batch. Load jobs are not DML, so no DML limit applies to them."""
 
-    def __init__(self, warehouse: Warehouse, retry: Policy | None = None) -> None:
-        self._warehouse, self._retry = warehouse, retry or Policy()
+    def __init__(self, warehouse: Warehouse, retry: RetryPolicy | None = None) -> None:
+        self._warehouse, self._retry = warehouse, retry or RetryPolicy()
 
     def write(self, batch: str, unit: str, rows: Sequence[Mapping[str, Any]]) -> StagingWriteResult:
         """Stage a unit's rows; the same rows delivered again adopt the first job, other rows replace the first ones.
 
         Raises SchemaMismatch before anything is sent, NotVerified when the counts differ, else the warehouse's error.
         """
-        check(rows, self._warehouse.columns())
-        encoded = encode(rows)
+        validate_rows(rows, self._warehouse.get_columns())
+        encoded = to_json_rows(rows)
         table = staging_table(batch, unit)
-        job_id = job("load", batch, unit, content_hash(encoded))
-        verified = with_ids(self._retry, job_id, lambda used: self._warehouse.load(table, encoded, used))
+        job_id = make_job_id("load", batch, unit, content_hash(encoded))
+        verified = run_job_with_retry(
+            self._retry, job_id, lambda attempt_id: self._warehouse.load(table, encoded, attempt_id)
+        )
         if verified != len(encoded):
-            raise NotVerified(
+            raise StagingNotVerified(
                 f"{table} holds {verified} of {len(encoded)} rows sent.", "The unit will be delivered again."
             )
-        return StagingWriteResult(table, job_id, len(encoded), verified, len({key(row) for row in encoded}))
+        return StagingWriteResult(table, job_id, len(encoded), verified, len({business_key(row) for row in encoded}))
 
 
 def content_hash(rows: Sequence[Mapping[str, Any]]) -> str:
     """The same for the same predictions, whenever they were made: ids and times of making are left out."""
-    plain = [{k: v for k, v in row.items() if k not in ("prediction_id", "created_at")} for row in rows]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+    stable_rows = [{k: v for k, v in row.items() if k not in ("prediction_id", "created_at")} for row in rows]
+    return hashlib.sha256(json.dumps(stable_rows, sort_keys=True).encode()).hexdigest()[:16]

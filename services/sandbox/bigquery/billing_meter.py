@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from math import ceil
 
 MIB = 1024 * 1024
-FLOOR = 10 * MIB
+MIN_BILLED_BYTES = 10 * MIB
 
 
-def billed(sizes: list[int]) -> int:
+def billed_bytes(sizes: list[int]) -> int:
     """Bytes billed for a query over tables of these sizes: each at least 10 MiB, rounded up to a MiB; no table, no bill."""
-    return sum(max(FLOOR, ceil(size / MIB) * MIB) for size in sizes)
+    return sum(max(MIN_BILLED_BYTES, ceil(size / MIB) * MIB) for size in sizes)
 
 
 @dataclass
-class Meter:
+class BillingMeter:
     """Totals since the sandbox started, or since `reset`."""
 
     bytes_billed: int = 0
@@ -27,5 +27,5 @@ class Meter:
         self.bytes_billed, self.queries = 0, 0
         self.calls.clear()
 
-    def as_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         return {"bytesBilled": self.bytes_billed, "queries": self.queries, "calls": dict(self.calls)}

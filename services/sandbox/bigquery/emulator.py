@@ -32,7 +32,7 @@ class _EmulatorClock:
         return int(self._clock.now().timestamp() * 1000)
 
 
-def place_spatial_extension() -> Path:
+def install_spatial_extension() -> Path:
     """Copy DuckDB's spatial extension from its PyPI package to where DuckDB looks for it."""
     spec = importlib.util.find_spec("duckdb_extension_spatial")
     if spec is None or not spec.submodule_search_locations:
@@ -53,7 +53,7 @@ class Emulator:
     """A running emulator; `address` is its own, without limits, for seeding."""
 
     def __init__(self, clock: Clock) -> None:
-        place_spatial_extension()
+        install_spatial_extension()
         # Its modules log while they are imported, so they are told to be quiet before that.
         configure_logging(level=LogLevel.ERROR, fmt=LogFormat.JSON)
         from bqemulator.server import EmulatorServer
@@ -77,54 +77,59 @@ class Emulator:
         return self
 
     @property
-    def address(self) -> str:
+    def url(self) -> str:
         return self._server.rest_url
 
     async def execute(self, sql: str) -> None:
         """One statement in DuckDB's own words, for what the emulator itself does not offer."""
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._work(sql), self._loop))
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._execute_locked(sql), self._loop))
 
-    async def _work(self, sql: str) -> None:
+    async def _execute_locked(self, sql: str) -> None:
         async with self._server._engine.write_lock():
             self._server._engine.execute(sql)
 
-    async def rows(self, sql: str) -> list[Any]:
+    async def fetch_rows(self, sql: str) -> list[Any]:
         """The rows of a SELECT in DuckDB's own words, in tabledata.list's shape.
 
         The emulator's own tabledata.list reads in threads of its own from the one connection, and answers meet: this stays in line.
         """
         from bqemulator.storage.arrow_bridge import arrow_table_to_bq_rows
 
-        async def work() -> list[Any]:
+        async def fetch() -> list[Any]:
             return list(arrow_table_to_bq_rows(self._server._engine.fetch_arrow(sql)))
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._loop))
 
-    def run(self, statements: Iterable[str]) -> None:
+    def run_statements(self, statements: Iterable[str]) -> None:
         """Statements in DuckDB's own words, one after the other, before anybody asks anything."""
         for sql in statements:
-            asyncio.run_coroutine_threadsafe(self._work(sql), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._execute_locked(sql), self._loop).result()
 
     def make_tables(
-        self, project: str, dataset: str, like: str, made: Mapping[str, tuple[str, datetime]], rows_each: int
+        self,
+        project: str,
+        dataset: str,
+        template_name: str,
+        definitions: Mapping[str, tuple[str, datetime]],
+        rows_per_table: int,
     ) -> None:
         """Tables of the columns of `like`: name → (DuckDB's SELECT, when it was created). Past the API, which takes one at a time."""
 
-        async def work() -> None:
+        async def create_tables() -> None:
             catalog = self._server._catalog
-            known = catalog.get_table(project, dataset, like)
-            if known is None:
-                raise RuntimeError(f"There is no {dataset}.{like} to be like.")
-            plain = known.model_copy(
-                update={"time_partitioning": None, "clustering": None, "num_rows": rows_each, "num_bytes": 0}
+            existing = catalog.get_table(project, dataset, template_name)
+            if existing is None:
+                raise RuntimeError(f"There is no {dataset}.{template_name} to be like.")
+            template = existing.model_copy(
+                update={"time_partitioning": None, "clustering": None, "num_rows": rows_per_table, "num_bytes": 0}
             )
-            for name, (select, at) in made.items():
+            for name, (select, created_at) in definitions.items():
                 self._server._engine.execute(f'CREATE TABLE "{project}__{dataset}"."{name}" AS {select}')
-                told = {"table_id": name, "creation_time": at, "last_modified_time": at, "etag": name}
-                catalog.create_table(plain.model_copy(update=told))
+                update = {"table_id": name, "creation_time": created_at, "last_modified_time": created_at, "etag": name}
+                catalog.create_table(template.model_copy(update=update))
 
-        asyncio.run_coroutine_threadsafe(work(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(create_tables(), self._loop).result()
 
     def stop(self) -> None:
         asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)

@@ -8,68 +8,79 @@ import json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.sandbox.bigquery.job_server import Warehouse
+from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.job_store import Job, Resource
-from services.sandbox.common.error_responses import failed, plain
+from services.sandbox.common.error_responses import error_response, job_error_response
 
-REQUEST_IDS_LAST_S = 15 * 60
-_NOT_CONFIG = {"dryRun", "timeoutMs", "maxResults", "requestId", "kind", "location", "formatOptions", "jobCreationMode"}
+REQUEST_ID_TTL_S = 15 * 60
+_NON_CONFIG_FIELDS = {
+    "dryRun",
+    "timeoutMs",
+    "maxResults",
+    "requestId",
+    "kind",
+    "location",
+    "formatOptions",
+    "jobCreationMode",
+}
 
 
-class JobAnswers:
+class JobEndpoints:
     """jobs.get, jobs.cancel, jobs.getQueryResults and jobs.query over one warehouse."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
-        self._warehouse = warehouse
+    def __init__(self, server: BigQueryJobServer) -> None:
+        self._server = server
         self._requests: dict[str, tuple[float, str]] = {}
 
-    def _no_job(self, job_id: str) -> Response:
-        return plain(404, "notFound", f"Not found: Job {self._warehouse.project}:{job_id}")
+    def _job_not_found(self, job_id: str) -> Response:
+        return error_response(404, "notFound", f"Not found: Job {self._server.project}:{job_id}")
 
     async def get(self, job_id: str) -> Response:
-        job = self._warehouse.jobs.get(job_id)
-        return JSONResponse(job.resource) if job is not None else self._no_job(job_id)
+        job = self._server.jobs.get(job_id)
+        return JSONResponse(job.resource) if job is not None else self._job_not_found(job_id)
 
-    async def results(self, request: Request, job_id: str) -> Response:
+    async def get_query_results(self, request: Request, job_id: str) -> Response:
         """getQueryResults: wait a while for the end; an error is answered as the error it is."""
-        job = self._warehouse.jobs.get(job_id)
+        job = self._server.jobs.get(job_id)
         if job is None:
-            return self._no_job(job_id)
-        if not await _ended(job, request.query_params.get("timeoutMs")):
-            return _not_yet(job, "bigquery#getQueryResultsResponse")
-        return failed(job.error) if job.error is not None else await self._warehouse.pass_on(request)
+            return self._job_not_found(job_id)
+        if not await _wait_until_done(job, request.query_params.get("timeoutMs")):
+            return _incomplete_response(job, "bigquery#getQueryResultsResponse")
+        return job_error_response(job.error) if job.error is not None else await self._server.proxy(request)
 
-    async def query(self, told: Resource) -> Response:
+    async def query(self, body: Resource) -> Response:
         """jobs.query: insert, wait, and answer with the first page; the same requestId within 15 minutes is the same job."""
-        config: Resource = {"query": {"useLegacySql": False, **{k: v for k, v in told.items() if k not in _NOT_CONFIG}}}
-        asked_at, before = self._requests.get(told.get("requestId", ""), (0.0, ""))
-        job = self._warehouse.jobs.get(before) if self._warehouse.now_s() - asked_at < REQUEST_IDS_LAST_S else None
+        config: Resource = {
+            "query": {"useLegacySql": False, **{k: v for k, v in body.items() if k not in _NON_CONFIG_FIELDS}}
+        }
+        previous_at, previous_job_id = self._requests.get(body.get("requestId", ""), (0.0, ""))
+        job = self._server.jobs.get(previous_job_id) if self._server.now_s() - previous_at < REQUEST_ID_TTL_S else None
         if job is None:
-            answer = await self._warehouse.insert({"configuration": {**config, "dryRun": bool(told.get("dryRun"))}})
-            job = self._warehouse.jobs.get(json.loads(bytes(answer.body)).get("jobReference", {}).get("jobId", ""))
+            response = await self._server.insert_job({"configuration": {**config, "dryRun": bool(body.get("dryRun"))}})
+            job = self._server.jobs.get(json.loads(bytes(response.body)).get("jobReference", {}).get("jobId", ""))
             if job is None:
-                return answer
-            if told.get("requestId"):
-                self._requests[told["requestId"]] = (self._warehouse.now_s(), job.job_id)
-        if not await _ended(job, told.get("timeoutMs")):
-            return _not_yet(job, "bigquery#queryResponse")
-        return failed(job.error) if job.error is not None else await self._first_page(job, told)
+                return response
+            if body.get("requestId"):
+                self._requests[body["requestId"]] = (self._server.now_s(), job.job_id)
+        if not await _wait_until_done(job, body.get("timeoutMs")):
+            return _incomplete_response(job, "bigquery#queryResponse")
+        return job_error_response(job.error) if job.error is not None else await self._first_page(job, body)
 
-    async def _first_page(self, job: Job, told: Resource) -> Response:
-        path = f"/bigquery/v2/projects/{self._warehouse.project}/queries/{job.job_id}"
-        page = await self._warehouse.http.get(path, params={"maxResults": told.get("maxResults", 10_000)})
+    async def _first_page(self, job: Job, body: Resource) -> Response:
+        path = f"/bigquery/v2/projects/{self._server.project}/queries/{job.job_id}"
+        page = await self._server.http.get(path, params={"maxResults": body.get("maxResults", 10_000)})
         billed_bytes = job.resource["statistics"].get("query", {}).get("totalBytesBilled", "0")
         return JSONResponse({**page.json(), "kind": "bigquery#queryResponse", "totalBytesBilled": billed_bytes})
 
     async def cancel(self, job_id: str) -> Response:
-        job = self._warehouse.jobs.get(job_id)
+        job = self._server.jobs.get(job_id)
         if job is None:
-            return self._no_job(job_id)
-        self._warehouse.stop_waiting(job)
+            return self._job_not_found(job_id)
+        self._server.cancel_pending(job)
         return JSONResponse({"kind": "bigquery#jobCancelResponse", "job": job.resource})
 
 
-async def _ended(job: Job, timeout_ms: str | int | None) -> bool:
+async def _wait_until_done(job: Job, timeout_ms: str | int | None) -> bool:
     """Wait for a job's end as long as a call may ask for."""
     try:
         await asyncio.wait_for(job.done.wait(), min(int(timeout_ms or 10_000) / 1000, 20))
@@ -78,5 +89,5 @@ async def _ended(job: Job, timeout_ms: str | int | None) -> bool:
     return True
 
 
-def _not_yet(job: Job, kind: str) -> Response:
+def _incomplete_response(job: Job, kind: str) -> Response:
     return JSONResponse({"kind": kind, "jobReference": job.resource["jobReference"], "jobComplete": False})

@@ -12,22 +12,21 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.core.clock import Clock
-from services.sandbox.bigquery import partition_pruning as pruning
-from services.sandbox.bigquery import sql_inspection as statements
-from services.sandbox.bigquery.billing_meter import Meter, billed
+from services.sandbox.bigquery import partition_pruning, sql_inspection
+from services.sandbox.bigquery.billing_meter import BillingMeter, billed_bytes
 from services.sandbox.bigquery.copy_jobs import Copier
-from services.sandbox.bigquery.job_store import Job, JobBook, Resource, known_error
-from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, DmlQueue, Limits, query_shape
-from services.sandbox.bigquery.table_metadata import Tables
-from services.sandbox.bigquery.uploads import multipart
-from services.sandbox.common.error_responses import plain, refused
+from services.sandbox.bigquery.job_store import Job, JobStore, Resource, known_error_result
+from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, DmlQueue, Limits, check_query_size
+from services.sandbox.bigquery.table_metadata import TableCatalog
+from services.sandbox.bigquery.uploads import build_multipart
+from services.sandbox.common.error_responses import error_response, known_error_response
 
-USER = "sandbox@prediction-on-call.local"
-_PASSED = {"content-type", "accept", "content-encoding"}
+SANDBOX_USER = "sandbox@prediction-on-call.local"
+_FORWARDED_HEADERS = {"content-type", "accept", "content-encoding"}
 
 
 @dataclass(frozen=True)
-class Speed:
+class JobLatency:
     """Seconds a job of a kind takes on the real service, times `scale` here."""
 
     scale: float = 0.1
@@ -36,49 +35,53 @@ class Speed:
     copy_s: float = 2.0
 
 
-class Warehouse:
+class BigQueryJobServer:
     """BigQuery as a client sees it."""
 
-    def __init__(self, emulator: str, project: str, clock: Clock, limits: Limits, meter: Meter, speed: Speed) -> None:
-        self.http = httpx.AsyncClient(base_url=emulator, timeout=120, limits=httpx.Limits(max_connections=64))
-        self.project, self.clock, self.limits, self.meter, self.speed = project, clock, limits, meter, speed
-        self.jobs = JobBook(clock, project)
-        self.tables = Tables(self.http, project, clock)
+    def __init__(
+        self, emulator_url: str, project: str, clock: Clock, limits: Limits, meter: BillingMeter, latency: JobLatency
+    ) -> None:
+        self.http = httpx.AsyncClient(base_url=emulator_url, timeout=120, limits=httpx.Limits(max_connections=64))
+        self.project, self.clock, self.limits, self.meter, self.latency = project, clock, limits, meter, latency
+        self.jobs = JobStore(clock, project)
+        self.tables = TableCatalog(self.http, project, clock)
         self.copier = Copier(self.http, project)
-        self.queue_full_as = "dml_queue_full"  # or "dml_queue_full_quota", the other shape seen in the field
-        self._turns: dict[str, asyncio.Event] = {}
+        self.queue_full_error = "dml_queue_full"  # or "dml_queue_full_quota", the other shape seen in the field
+        self._slot_events: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def now_s(self) -> float:
         return self.clock.now().timestamp()
 
-    async def pass_on(self, request: Request) -> Response:
+    async def proxy(self, request: Request) -> Response:
         """Send a call to the emulator as it came, and its answer back."""
-        headers = {k: v for k, v in request.headers.items() if k.lower() in _PASSED}
+        headers = {k: v for k, v in request.headers.items() if k.lower() in _FORWARDED_HEADERS}
         content = await request.body()
-        answer = await self.http.request(
+        response = await self.http.request(
             request.method, request.url.path, params=dict(request.query_params), content=content, headers=headers
         )
-        kept = {k: v for k, v in answer.headers.items() if k.lower() in {"content-type", "location", "range"}}
-        return Response(answer.content, answer.status_code, kept)
+        response_headers = {
+            k: v for k, v in response.headers.items() if k.lower() in {"content-type", "location", "range"}
+        }
+        return Response(response.content, response.status_code, response_headers)
 
-    async def insert(self, told: Resource, media: bytes | None = None) -> Response:
+    async def insert_job(self, body: Resource, media: bytes | None = None) -> Response:
         """jobs.insert: accept the job, refuse it, or let it run and fail; the same id twice is 409."""
-        config = told.get("configuration") or {}
+        config = body.get("configuration") or {}
         kind = next((k for k in ("query", "load", "copy", "extract") if k in config), "")
         if not kind:
-            return plain(400, "required", "Required parameter is missing: configuration")
+            return error_response(400, "required", "Required parameter is missing: configuration")
         if config.get("dryRun"):
             return await self._dry_run(config)
-        job_id = (told.get("jobReference") or {}).get("jobId")
-        job = self.jobs.open(config, job_id, USER)
+        job_id = (body.get("jobReference") or {}).get("jobId")
+        job = self.jobs.create(config, job_id, SANDBOX_USER)
         if job is None:
-            return refused("duplicate_job", job=f"{self.project}:US.{job_id}")
-        work = {"query": self._query, "copy": self._copy}.get(kind)
-        await self._see_through(job, work(job) if work is not None else self._load(job, kind, media))
+            return known_error_response("duplicate_job", job=f"{self.project}:US.{job_id}")
+        work = {"query": self._run_query, "copy": self._run_copy}.get(kind)
+        await self._run_guarded(job, work(job) if work is not None else self._run_load(job, kind, media))
         return JSONResponse(job.resource)
 
-    async def _see_through(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+    async def _run_guarded(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
         """Whatever breaks in the sandbox itself, a job never stays without an end."""
         try:
             await work
@@ -87,202 +90,217 @@ class Warehouse:
             raise
 
     async def _dry_run(self, config: Resource) -> Response:
-        sql = await self.tables.with_views(config.get("query", {}).get("query", ""))
-        asked = {**config, "query": {**config.get("query", {}), "query": sql}}
-        answer = await self._emulate({"configuration": asked})
-        would = str(await self._cost(config.get("query", {})))
-        result = answer.json()
+        sql = await self.tables.inline_tables_view(config.get("query", {}).get("query", ""))
+        expanded_config = {**config, "query": {**config.get("query", {}), "query": sql}}
+        response = await self._call_emulator({"configuration": expanded_config})
+        estimated_bytes = str(await self._estimate_billed_bytes(config.get("query", {})))
+        result = response.json()
         result.setdefault("status", {"state": "DONE"})
         stats = result.setdefault("statistics", {})
-        stats["totalBytesProcessed"] = would
-        stats.setdefault("query", {}).update({"totalBytesProcessed": would, "totalBytesBilled": "0"})
-        return JSONResponse(result, answer.status_code)
+        stats["totalBytesProcessed"] = estimated_bytes
+        stats.setdefault("query", {}).update({"totalBytesProcessed": estimated_bytes, "totalBytesBilled": "0"})
+        return JSONResponse(result, response.status_code)
 
-    async def _cost(self, query: Resource) -> int:
-        statement, parameters = statements.read(query.get("query", "")), pruning.parameters_of(query)
-        tables = await self.tables.expand(statement.billed_tables)
-        return billed(await asyncio.gather(*(self._bytes_of(table, statement, parameters) for table in tables)))
+    async def _estimate_billed_bytes(self, query: Resource) -> int:
+        statement, parameters = (
+            sql_inspection.inspect_sql(query.get("query", "")),
+            partition_pruning.query_parameters(query),
+        )
+        tables = await self.tables.expand_wildcards(statement.billed_tables)
+        return billed_bytes(
+            await asyncio.gather(*(self._estimate_scanned_bytes(table, statement, parameters) for table in tables))
+        )
 
-    async def _bytes_of(self, table: str, statement: statements.Statement, parameters: Mapping[str, str]) -> int:
+    async def _estimate_scanned_bytes(
+        self, table: str, statement: sql_inspection.Statement, parameters: Mapping[str, str]
+    ) -> int:
         """What a statement reads of a table: the columns it names, in the date partitions that it cannot leave out."""
-        about = await self.tables.about(table)
-        size = about.size_bytes * about.share_of(statement.columns)
-        named = [naming for naming in statement.namings if naming.table == table]
-        if about.partitioned and any(naming.bounds for naming in named):
-            size *= pruning.share(named, about.partitioned_by, await self.tables.days(table), parameters)
+        metadata = await self.tables.get_metadata(table)
+        size = metadata.size_bytes * metadata.column_fraction(statement.columns)
+        references = [reference for reference in statement.table_references if reference.table == table]
+        if metadata.partitioned and any(reference.bounds for reference in references):
+            size *= partition_pruning.scanned_fraction(
+                references, metadata.partitioned_by, await self.tables.rows_by_day(table), parameters
+            )
         return round(size)
 
-    async def _query(self, job: Job) -> None:
+    async def _run_query(self, job: Job) -> None:
         query = job.resource["configuration"]["query"]
         text = query.get("query", "")
-        statement = statements.read(text)
-        named = [t for t in await self.tables.expand(statement.tables) if "INFORMATION_SCHEMA" not in t]
-        if (shape := query_shape(len(named), len(text))) is not None:
-            return self.jobs.fail(job, known_error(shape))
-        if (column := await self._float_window(statement)) is not None:
-            return self.jobs.fail(job, known_error("float_partition", **_place(text, column)))
-        cost, limit = await self._cost(query), int(query.get("maximumBytesBilled") or 0)
+        statement = sql_inspection.inspect_sql(text)
+        table_names = [t for t in await self.tables.expand_wildcards(statement.tables) if "INFORMATION_SCHEMA" not in t]
+        if (error_key := check_query_size(len(table_names), len(text))) is not None:
+            return self.jobs.fail(job, known_error_result(error_key))
+        if (column := await self._float_partition_column(statement)) is not None:
+            return self.jobs.fail(job, known_error_result("float_partition", **_find_position(text, column)))
+        cost, limit = await self._estimate_billed_bytes(query), int(query.get("maximumBytesBilled") or 0)
         if limit and cost > limit:
-            return self.jobs.fail(job, known_error("bytes_limit", limit=limit, bytes=cost))
+            return self.jobs.fail(job, known_error_result("bytes_limit", limit=limit, bytes=cost))
         if statement.is_dml:
-            return await self._dml(job, statement, cost)
-        if (refusal := await self._definition(query, statement)) is not None:
-            return self.jobs.fail(job, known_error(refusal))
-        return await self._run(job, cost, statement)
+            return await self._run_dml(job, statement, cost)
+        if (write_error_key := await self._check_table_write(query, statement)) is not None:
+            return self.jobs.fail(job, known_error_result(write_error_key))
+        return await self._execute(job, cost, statement)
 
-    async def _float_window(self, statement: statements.Statement) -> str | None:
+    async def _float_partition_column(self, statement: sql_inspection.Statement) -> str | None:
         if statement.float_partition:
             return statement.float_partition
         for table in statement.tables if statement.window_columns else ():
-            types = (await self.tables.about(table)).types
+            types = (await self.tables.get_metadata(table)).types
             for column in statement.window_columns:
                 if types.get(column.lower()) in {"FLOAT", "FLOAT64"}:
                     return column
         return None
 
-    async def _definition(self, query: Resource, statement: statements.Statement) -> str | None:
+    async def _check_table_write(self, query: Resource, statement: sql_inspection.Statement) -> str | None:
         """Limits of DDL, and of a query that writes its answer into a table."""
-        told = query.get("destinationTable") or {}
-        if told.get("tableId"):
-            name = f"{told.get('datasetId')}.{told['tableId']}"
-            return self.limits.query_write(name, (await self.tables.about(name)).partitioned, self.now_s())
-        if statement.kind in statements.DEFINING:
-            partitioned = (await self.tables.about(statement.target)).partitioned
-            return self.limits.metadata_update(statement.target, partitioned, self.now_s())
+        destination = query.get("destinationTable") or {}
+        if destination.get("tableId"):
+            name = f"{destination.get('datasetId')}.{destination['tableId']}"
+            return self.limits.check_query_write(name, (await self.tables.get_metadata(name)).partitioned, self.now_s())
+        if statement.kind in sql_inspection.DDL_KINDS:
+            partitioned = (await self.tables.get_metadata(statement.target)).partitioned
+            return self.limits.check_metadata_update(statement.target, partitioned, self.now_s())
         return None
 
-    async def _dml(self, job: Job, statement: statements.Statement, cost: int) -> None:
+    async def _run_dml(self, job: Job, statement: sql_inspection.Statement, cost: int) -> None:
         target = statement.target
-        job.resource["configuration"]["query"]["destinationTable"] = self._reference(target)
+        job.resource["configuration"]["query"]["destinationTable"] = self._table_reference(target)
         job.resource["statistics"]["query"] = {"statementType": statement.kind}
-        partitioned = (await self.tables.about(target)).partitioned
-        queue, mutating = self.limits.dml[target], statement.kind in statements.MUTATING
-        if mutating and queue.full:
-            return self.jobs.fail(job, known_error(self.queue_full_as, table=f"{self.project}:{target}"))
-        if mutating and statement.kind != "MERGE" and self.limits.streaming(target, self.now_s()):
-            return self.jobs.fail(job, known_error("streaming_buffer", table=f"{self.project}:{target}"))
-        if (refusal := self.limits.dml_statement(target, partitioned, self.now_s())) is not None:
-            return self.jobs.fail(job, known_error(refusal))
+        partitioned = (await self.tables.get_metadata(target)).partitioned
+        queue, mutating = self.limits.dml_queues[target], statement.kind in sql_inspection.MUTATING_KINDS
+        if mutating and queue.is_full:
+            return self.jobs.fail(job, known_error_result(self.queue_full_error, table=f"{self.project}:{target}"))
+        if mutating and statement.kind != "MERGE" and self.limits.has_streaming_buffer(target, self.now_s()):
+            return self.jobs.fail(job, known_error_result("streaming_buffer", table=f"{self.project}:{target}"))
+        if (error_key := self.limits.check_dml_statement(target, partitioned, self.now_s())) is not None:
+            return self.jobs.fail(job, known_error_result(error_key))
         if not mutating:
-            return await self._run(job, cost, statement)
-        turn = self._turns[job.job_id] = asyncio.Event()
+            return await self._execute(job, cost, statement)
+        slot_event = self._slot_events[job.job_id] = asyncio.Event()
         if queue.submit(job.job_id) == "run":
-            turn.set()
-        self._spawn(self._mutate(job, statement, cost, queue))
+            slot_event.set()
+        self._start_task(self._run_in_slot(job, statement, cost, queue))
         return None
 
-    async def _mutate(self, job: Job, statement: statements.Statement, cost: int, queue: DmlQueue) -> None:
+    async def _run_in_slot(self, job: Job, statement: sql_inspection.Statement, cost: int, queue: DmlQueue) -> None:
         try:
-            await self._turns[job.job_id].wait()
+            await self._slot_events[job.job_id].wait()
             if not job.done.is_set():
                 self.jobs.start(job)
-                await asyncio.sleep(self.speed.merge_s * self.speed.scale)
-                await self._see_through(job, self._run(job, cost, statement))
+                await asyncio.sleep(self.latency.merge_s * self.latency.scale)
+                await self._run_guarded(job, self._execute(job, cost, statement))
         finally:
-            del self._turns[job.job_id]
-            following = queue.finish(job.job_id)
-            if following is not None:
-                self._turns[following].set()
+            del self._slot_events[job.job_id]
+            next_job_id = queue.finish(job.job_id)
+            if next_job_id is not None:
+                self._slot_events[next_job_id].set()
 
-    def stop_waiting(self, job: Job) -> None:
+    def cancel_pending(self, job: Job) -> None:
         """Cancel a statement that still waits for its turn; what runs, runs to its end."""
-        if job.state == "PENDING" and job.job_id in self._turns:
+        if job.state == "PENDING" and job.job_id in self._slot_events:
             message = "Job execution was cancelled: User requested cancellation"
             self.jobs.fail(job, {"reason": "stopped", "message": message})
-            self._turns[job.job_id].set()
+            self._slot_events[job.job_id].set()
 
-    async def _run(self, job: Job, cost: int, statement: statements.Statement) -> None:
+    async def _execute(self, job: Job, cost: int, statement: sql_inspection.Statement) -> None:
         """Let the emulator do it under the same id, and take over what came of it."""
         if job.state == "PENDING":
             self.jobs.start(job)
         config = {k: v for k, v in job.resource["configuration"].items() if k != "dryRun"}
         query = {k: v for k, v in config["query"].items() if not (statement.is_dml and k == "destinationTable")}
-        query["query"] = await self.tables.with_views(query.get("query", ""))
-        told = {"jobReference": job.resource["jobReference"], "configuration": {**config, "query": query}}
-        answer = await self._emulate(told)
+        query["query"] = await self.tables.inline_tables_view(query.get("query", ""))
+        body = {"jobReference": job.resource["jobReference"], "configuration": {**config, "query": query}}
+        response = await self._call_emulator(body)
         if statement.kind != "SELECT":
-            self.tables.forget(statement.target)
-        self._settle(job, answer, cost)
+            self.tables.invalidate(statement.target)
+        self._complete(job, response, cost)
 
-    def _settle(self, job: Job, answer: httpx.Response, cost: int) -> None:
-        told = answer.json()
-        if answer.is_error:
-            first = (told.get("error", {}).get("errors") or [{}])[0]
-            message = told.get("error", {}).get("message", "")
+    def _complete(self, job: Job, response: httpx.Response, cost: int) -> None:
+        payload = response.json()
+        if response.is_error:
+            first = (payload.get("error", {}).get("errors") or [{}])[0]
+            message = payload.get("error", {}).get("message", "")
             return self.jobs.fail(job, {"reason": first.get("reason", "invalidQuery"), "message": message})
-        stats = dict(told.get("statistics", {}))
-        if (error := told.get("status", {}).get("errorResult")) is not None:
+        stats = dict(payload.get("statistics", {}))
+        if (error := payload.get("status", {}).get("errorResult")) is not None:
             return self.jobs.fail(job, error, stats)
         if "query" in job.resource["configuration"]:
             self.meter.queries += 1
             self.meter.bytes_billed += cost
             kind = job.resource["statistics"].get("query", {}).get("statementType")
-            bill = {"totalBytesBilled": str(cost), "totalBytesProcessed": str(cost)}
-            stats["query"] = {**stats.get("query", {}), **bill, **({"statementType": kind} if kind else {})}
+            billing = {"totalBytesBilled": str(cost), "totalBytesProcessed": str(cost)}
+            stats["query"] = {**stats.get("query", {}), **billing, **({"statementType": kind} if kind else {})}
             stats["totalBytesProcessed"] = str(cost)
         return self.jobs.finish(job, stats)
 
-    async def _load(self, job: Job, kind: str, media: bytes | None) -> None:
+    async def _run_load(self, job: Job, kind: str, media: bytes | None) -> None:
         target = job.resource["configuration"][kind].get("destinationTable") or {}
         name = f"{target.get('datasetId')}.{target.get('tableId')}"
-        partitioned = (await self.tables.about(name)).partitioned
-        if kind == "load" and (refusal := self.limits.write_job("load", name, partitioned, self.now_s())) is not None:
-            return self.jobs.fail(job, known_error(refusal))
+        partitioned = (await self.tables.get_metadata(name)).partitioned
+        if (
+            kind == "load"
+            and (error_key := self.limits.check_write_job("load", name, partitioned, self.now_s())) is not None
+        ):
+            return self.jobs.fail(job, known_error_result(error_key))
         self.jobs.start(job)
-        await asyncio.sleep(self.speed.load_s * self.speed.scale)
-        told = {"jobReference": job.resource["jobReference"], "configuration": job.resource["configuration"]}
-        answer = await self._emulate(told, media)
-        self.tables.forget(name)
-        self._settle(job, answer, 0)
+        await asyncio.sleep(self.latency.load_s * self.latency.scale)
+        body = {"jobReference": job.resource["jobReference"], "configuration": job.resource["configuration"]}
+        response = await self._call_emulator(body, media)
+        self.tables.invalidate(name)
+        self._complete(job, response, 0)
         if job.error is None and media is not None:
-            _count_rows(job, kind, media)
+            _set_output_rows(job, kind, media)
         return None
 
-    async def _copy(self, job: Job) -> None:
-        copy = job.resource["configuration"]["copy"]
-        sources = copy.get("sourceTables") or [copy.get("sourceTable") or {}]
-        target = copy.get("destinationTable") or {}
+    async def _run_copy(self, job: Job) -> None:
+        config = job.resource["configuration"]["copy"]
+        sources = config.get("sourceTables") or [config.get("sourceTable") or {}]
+        target = config.get("destinationTable") or {}
         name = f"{target.get('datasetId')}.{target.get('tableId')}"
         if len(sources) > MAX_COPY_SOURCES:
-            return self.jobs.fail(job, known_error("copy_sources", count=len(sources)))
-        partitioned = (await self.tables.about(name)).partitioned
-        if (refusal := self.limits.write_job("copy", name, partitioned, self.now_s())) is not None:
-            return self.jobs.fail(job, known_error(refusal))
+            return self.jobs.fail(job, known_error_result("copy_sources", count=len(sources)))
+        partitioned = (await self.tables.get_metadata(name)).partitioned
+        if (error_key := self.limits.check_write_job("copy", name, partitioned, self.now_s())) is not None:
+            return self.jobs.fail(job, known_error_result(error_key))
         self.jobs.start(job)
-        await asyncio.sleep(self.speed.copy_s * self.speed.scale)
-        error, rows = await self.copier.copy(sources, target, copy)
-        self.tables.forget(name)
+        await asyncio.sleep(self.latency.copy_s * self.latency.scale)
+        error, rows = await self.copier.copy(sources, target, config)
+        self.tables.invalidate(name)
         if error is not None:
             return self.jobs.fail(job, error)
         return self.jobs.finish(job, {"copy": {"copiedRows": str(rows)}})
 
-    def _reference(self, table: str) -> Resource:
+    def _table_reference(self, table: str) -> Resource:
         dataset, _, name = table.rpartition(".")
         return {"projectId": self.project, "datasetId": dataset, "tableId": name}
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _emulate(self, told: Resource, media: bytes | None = None) -> httpx.Response:
+    async def _call_emulator(self, body: Resource, media: bytes | None = None) -> httpx.Response:
         path = f"/bigquery/v2/projects/{self.project}/jobs"
         if media is None:
-            return await self.http.post(path, json=told)
-        content, kind = multipart(told, media)
+            return await self.http.post(path, json=body)
+        content, content_type = build_multipart(body, media)
         return await self.http.post(
-            f"/upload{path}", params={"uploadType": "multipart"}, content=content, headers={"content-type": kind}
+            f"/upload{path}",
+            params={"uploadType": "multipart"},
+            content=content,
+            headers={"content-type": content_type},
         )
 
 
-def _count_rows(job: Job, kind: str, media: bytes) -> None:
+def _set_output_rows(job: Job, kind: str, media: bytes) -> None:
     """A load's output rows are those it brought; the emulator tells how many the table then has."""
     if job.resource["configuration"][kind].get("sourceFormat") == "NEWLINE_DELIMITED_JSON":
         rows = sum(1 for line in media.splitlines() if line.strip())
         job.resource["statistics"].setdefault("load", {})["outputRows"] = str(rows)
 
 
-def _place(sql: str, words: str) -> dict[str, int]:
+def _find_position(sql: str, fragment: str) -> dict[str, int]:
     """Line and column of some words in a statement, as BigQuery counts them; the start when they are not found."""
-    before = sql[: max(sql.lower().find(words.lower()), 0)]
-    return {"line": before.count("\n") + 1, "column": len(before) - (before.rfind("\n") + 1) + 1}
+    preceding = sql[: max(sql.lower().find(fragment.lower()), 0)]
+    return {"line": preceding.count("\n") + 1, "column": len(preceding) - (preceding.rfind("\n") + 1) + 1}

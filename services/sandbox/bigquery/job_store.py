@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from services.core.clock import Clock
-from services.gcp.error_table import BY_KEY
+from services.gcp.error_table import ERRORS_BY_KEY
 
 Resource = dict[str, Any]
 
 
-def millis(at: datetime) -> str:
+def to_epoch_ms(at: datetime) -> str:
     return str(int(at.timestamp() * 1000))
 
 
@@ -44,7 +44,7 @@ class Job:
         return int(float(self.resource["statistics"]["creationTime"]))
 
 
-class JobBook:
+class JobStore:
     """Every job of the project, newest last."""
 
     def __init__(self, clock: Clock, project: str) -> None:
@@ -60,7 +60,7 @@ class JobBook:
     def get(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 
-    def open(self, config: Resource, job_id: str | None, user: str) -> Job | None:
+    def create(self, config: Resource, job_id: str | None, user: str) -> Job | None:
         """A new PENDING job, or None when its id was used before."""
         job_id = job_id or uuid.uuid4().hex
         if job_id in self._jobs:
@@ -74,17 +74,17 @@ class JobBook:
             "user_email": user,
             "configuration": config,
             "status": {"state": "PENDING"},
-            "statistics": {"creationTime": millis(self._clock.now())},
+            "statistics": {"creationTime": to_epoch_ms(self._clock.now())},
         }
         job = self._jobs[job_id] = Job(resource)
         return job
 
     def start(self, job: Job) -> None:
         job.resource["status"]["state"] = "RUNNING"
-        job.resource["statistics"]["startTime"] = millis(self._clock.now())
+        job.resource["statistics"]["startTime"] = to_epoch_ms(self._clock.now())
 
     def finish(self, job: Job, statistics: Mapping[str, Any] | None = None) -> None:
-        now = millis(self._clock.now())
+        now = to_epoch_ms(self._clock.now())
         stats = job.resource["statistics"]
         stats.update({k: v for k, v in (statistics or {}).items() if k not in {"creationTime", "startTime", "endTime"}})
         stats.setdefault("startTime", now)
@@ -99,18 +99,18 @@ class JobBook:
 
     def list(self, query: Mapping[str, str], user: str) -> Resource:
         """jobs.list: newest first, filtered and paged as the API does."""
-        wanted = [job for job in reversed(self._jobs.values()) if _matches(job, query, user)]
-        wanted.sort(key=lambda job: -job.created_ms)
+        matching = [job for job in reversed(self._jobs.values()) if _matches(job, query, user)]
+        matching.sort(key=lambda job: -job.created_ms)
         start = int(base64.b64decode(query["pageToken"]).decode()) if query.get("pageToken") else 0
         size = min(int(query.get("maxResults") or 1_000), 1_000)
-        page = wanted[start : start + size]
+        page = matching[start : start + size]
         full = query.get("projection") == "full"
-        answer: Resource = {"kind": "bigquery#jobList", "etag": uuid.uuid4().hex[:16]}
+        response: Resource = {"kind": "bigquery#jobList", "etag": uuid.uuid4().hex[:16]}
         if page:
-            answer["jobs"] = [_listed(job, full) for job in page]
-        if start + size < len(wanted):
-            answer["nextPageToken"] = base64.b64encode(str(start + size).encode()).decode()
-        return answer
+            response["jobs"] = [_to_list_item(job, full) for job in page]
+        if start + size < len(matching):
+            response["nextPageToken"] = base64.b64encode(str(start + size).encode()).decode()
+        return response
 
 
 def _matches(job: Job, query: Mapping[str, str], user: str) -> bool:
@@ -126,7 +126,7 @@ def _matches(job: Job, query: Mapping[str, str], user: str) -> bool:
     return all(check() for check in checks)
 
 
-def _listed(job: Job, full: bool) -> Resource:
+def _to_list_item(job: Job, full: bool) -> Resource:
     resource = {k: v for k, v in job.resource.items() if k not in {"etag", "selfLink"}}
     resource["state"] = job.state
     if job.error:
@@ -134,8 +134,8 @@ def _listed(job: Job, full: bool) -> Resource:
     return resource if full else {k: v for k, v in resource.items() if k != "configuration"}
 
 
-def known_error(key: str, **values: object) -> dict[str, str]:
+def known_error_result(key: str, **values: object) -> dict[str, str]:
     """A job's errorResult from the table of errors."""
-    known = BY_KEY[key]
-    error = {"reason": known.reason, "message": known.message(**values)}
-    return {**error, "location": known.location} if known.location else error
+    entry = ERRORS_BY_KEY[key]
+    error = {"reason": entry.reason, "message": entry.format_message(**values)}
+    return {**error, "location": entry.location} if entry.location else error

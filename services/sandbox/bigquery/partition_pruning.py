@@ -20,7 +20,7 @@ _OPERATORS: tuple[tuple[type[exp.Expr], str, str], ...] = (  # as written, and w
     (exp.LT, "<", ">"),
 )
 # A bound may lie within a day, so the day itself is always read.
-_ON_DAYS: dict[str, Callable[[str, str], bool]] = {
+_DAY_COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "==": operator.eq,
     ">=": operator.ge,
     ">": operator.ge,
@@ -40,16 +40,16 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Naming:
+class TableReference:
     """One naming of a table in a statement, with the bounds that its rows must meet."""
 
     table: str
     bounds: tuple[Bound, ...]
 
 
-def namings(tree: exp.Expr, name: Callable[[exp.Table], str]) -> tuple[Naming, ...]:
+def find_table_references(tree: exp.Expr, qualified_name: Callable[[exp.Table], str]) -> tuple[TableReference, ...]:
     """Every naming of a table in the statement."""
-    return tuple(Naming(name(table), tuple(_bounds(table))) for table in tree.find_all(exp.Table))
+    return tuple(TableReference(qualified_name(table), tuple(_bounds(table))) for table in tree.find_all(exp.Table))
 
 
 def _bounds(table: exp.Table) -> Iterator[Bound]:
@@ -60,15 +60,15 @@ def _bounds(table: exp.Table) -> Iterator[Bound]:
     parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
     for part in parts:
         if isinstance(part, exp.Between):
-            yield from _bound(part.this, ">=", part.args["low"])
-            yield from _bound(part.this, "<=", part.args["high"])
-        for kind, straight, exchanged in _OPERATORS:
+            yield from _parse_bound(part.this, ">=", part.args["low"])
+            yield from _parse_bound(part.this, "<=", part.args["high"])
+        for kind, direct, swapped in _OPERATORS:
             if type(part) is kind:
-                yield from _bound(part.this, straight, part.expression)
-                yield from _bound(part.expression, exchanged, part.this)
+                yield from _parse_bound(part.this, direct, part.expression)
+                yield from _parse_bound(part.expression, swapped, part.this)
 
 
-def _bound(column: exp.Expr, operator: str, value: exp.Expr) -> Iterator[Bound]:
+def _parse_bound(column: exp.Expr, operator: str, value: exp.Expr) -> Iterator[Bound]:
     if not isinstance(column, exp.Column):
         return
     value = value.this if isinstance(value, exp.Cast | exp.Paren | exp.Date) else value
@@ -78,26 +78,28 @@ def _bound(column: exp.Expr, operator: str, value: exp.Expr) -> Iterator[Bound]:
         yield Bound(column.name.lower(), operator, value=value.this)
 
 
-def share(named: Sequence[Naming], column: str, rows: Mapping[str, int], parameters: Mapping[str, str]) -> float:
+def scanned_fraction(
+    references: Sequence[TableReference], column: str, rows_by_day: Mapping[str, int], parameters: Mapping[str, str]
+) -> float:
     """The share of a table's rows in the days that these namings of it must read; `rows` has the rows of each day."""
-    total = sum(rows.values())
-    if not total or not named:
+    total = sum(rows_by_day.values())
+    if not total or not references:
         return 1.0
-    days = {day for naming in named for day in rows if _must(day, naming, column, parameters)}
-    return sum(rows[day] for day in days) / total
+    days = {day for reference in references for day in rows_by_day if _must_scan(day, reference, column, parameters)}
+    return sum(rows_by_day[day] for day in days) / total
 
 
-def _must(day: str, naming: Naming, column: str, parameters: Mapping[str, str]) -> bool:
-    for bound in naming.bounds:
+def _must_scan(day: str, reference: TableReference, column: str, parameters: Mapping[str, str]) -> bool:
+    for bound in reference.bounds:
         value = parameters.get(bound.parameter, "") if bound.parameter else bound.value
-        if bound.column == column and value and not _ON_DAYS[bound.operator](day, value[:10]):
+        if bound.column == column and value and not _DAY_COMPARISONS[bound.operator](day, value[:10]):
             return False
     return True
 
 
-def parameters_of(query: Mapping[str, Any]) -> dict[str, str]:
+def query_parameters(query: Mapping[str, Any]) -> dict[str, str]:
     """The scalar parameters of a query's configuration, by lower-case name."""
     return {
-        str(told.get("name", "")).lower(): str(told.get("parameterValue", {}).get("value") or "")
-        for told in query.get("queryParameters") or ()
+        str(parameter.get("name", "")).lower(): str(parameter.get("parameterValue", {}).get("value") or "")
+        for parameter in query.get("queryParameters") or ()
     }

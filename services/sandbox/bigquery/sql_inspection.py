@@ -10,12 +10,12 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from services.sandbox.bigquery.partition_pruning import Naming, namings
+from services.sandbox.bigquery.partition_pruning import TableReference, find_table_references
 
-MUTATING = {"UPDATE", "DELETE", "MERGE"}
-DEFINING = {"CREATE", "ALTER", "TRUNCATE"}
-_KIND = re.compile(r"\s*(?:--[^\n]*\n\s*)*(\w+)", re.ASCII)
-_MANY_TABLES = re.compile(r"\b(?:FROM|JOIN)\s+`?([\w.-]+)`?", re.IGNORECASE)
+MUTATING_KINDS = {"UPDATE", "DELETE", "MERGE"}
+DDL_KINDS = {"CREATE", "ALTER", "TRUNCATE"}
+_FIRST_KEYWORD = re.compile(r"\s*(?:--[^\n]*\n\s*)*(\w+)", re.ASCII)
+_TABLE_PATTERN = re.compile(r"\b(?:FROM|JOIN)\s+`?([\w.-]+)`?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Statement:
     tables: tuple[str, ...]
     float_partition: str = ""  # the column a window is partitioned by through a FLOAT64 cast, if any
     window_columns: tuple[str, ...] = ()
-    namings: tuple[Naming, ...] = ()  # how each naming of a table bounds its partitions
+    table_references: tuple[TableReference, ...] = ()  # how each naming of a table bounds its partitions
     columns: frozenset[str] = frozenset("*")  # every column that is named, by lower-case name; "*" for all of them
 
     @property
@@ -35,47 +35,59 @@ class Statement:
         """What a statement reads: MERGE, UPDATE and DELETE read their target too, INSERT and CREATE only their source."""
         if self.kind in {"DROP", "ALTER", "TRUNCATE"}:
             return ()
-        own = self.target if self.kind in {"INSERT", "CREATE"} else ""
-        return tuple(table for table in self.tables if table != own)
+        excluded = self.target if self.kind in {"INSERT", "CREATE"} else ""
+        return tuple(table for table in self.tables if table != excluded)
 
     @property
     def is_dml(self) -> bool:
-        return self.kind in MUTATING or self.kind == "INSERT"
+        return self.kind in MUTATING_KINDS or self.kind == "INSERT"
 
 
 @lru_cache(maxsize=2_000)
-def read(sql: str) -> Statement:
+def inspect_sql(sql: str) -> Statement:
     """Parse one statement; what cannot be parsed is told by its first word and passed on to the emulator to judge."""
-    first = (_KIND.match(sql) or [""])[0].split()[-1:] or [""]
+    first = (_FIRST_KEYWORD.match(sql) or [""])[0].split()[-1:] or [""]
     kind = first[0].upper()
     if kind in {"DECLARE", "BEGIN", "CALL", "IF", "SET", "EXECUTE"}:
-        return Statement("SCRIPT", "", tuple(dict.fromkeys(_named(sql))))
+        return Statement("SCRIPT", "", tuple(dict.fromkeys(_find_table_names(sql))))
     try:
         tree = sqlglot.parse_one(sql, read="bigquery")
     except (SqlglotError, RecursionError):
-        return Statement("SELECT" if kind in {"WITH", "SELECT"} else kind, "", tuple(dict.fromkeys(_named(sql))))
-    return _of(tree)
+        return Statement(
+            "SELECT" if kind in {"WITH", "SELECT"} else kind, "", tuple(dict.fromkeys(_find_table_names(sql)))
+        )
+    return _inspect_tree(tree)
 
 
-def _of(tree: exp.Expr) -> Statement:
+def _inspect_tree(tree: exp.Expr) -> Statement:
     aliases = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     tables = tuple(
         dict.fromkeys(
-            _name(table) for table in tree.find_all(exp.Table) if table.db or table.name.lower() not in aliases
+            _qualified_name(table)
+            for table in tree.find_all(exp.Table)
+            if table.db or table.name.lower() not in aliases
         )
     )
-    columns, cast = _windows(tree)
-    named = tuple(t for t in tables if "." in t)
-    return Statement(_kind(tree), _target(tree), named, cast, columns, namings(tree, _name), _columns(tree))
+    columns, float_cast = _window_partitions(tree)
+    qualified = tuple(t for t in tables if "." in t)
+    return Statement(
+        _statement_kind(tree),
+        _target_table(tree),
+        qualified,
+        float_cast,
+        columns,
+        find_table_references(tree, _qualified_name),
+        _column_names(tree),
+    )
 
 
-def _columns(tree: exp.Expr) -> frozenset[str]:
+def _column_names(tree: exp.Expr) -> frozenset[str]:
     """The columns that a statement reads; a star that is not counted reads all."""
     starred = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
     return frozenset({"*"} if starred else {column.name.lower() for column in tree.find_all(exp.Column)})
 
 
-def _kind(tree: exp.Expr) -> str:
+def _statement_kind(tree: exp.Expr) -> str:
     kinds: tuple[tuple[type[exp.Expr], str], ...] = (
         (exp.Merge, "MERGE"),
         (exp.Insert, "INSERT"),
@@ -90,31 +102,31 @@ def _kind(tree: exp.Expr) -> str:
     return next((name for kind, name in kinds if isinstance(tree, kind)), "OTHER")
 
 
-def _target(tree: exp.Expr) -> str:
+def _target_table(tree: exp.Expr) -> str:
     if isinstance(tree, exp.TruncateTable):
-        return _name(tree.expressions[0])
+        return _qualified_name(tree.expressions[0])
     if not isinstance(tree, exp.Merge | exp.Insert | exp.Update | exp.Delete | exp.Create | exp.Drop | exp.Alter):
         return ""
     table = tree.this.find(exp.Table) if tree.this is not None else None
-    return _name(table) if table is not None else ""
+    return _qualified_name(table) if table is not None else ""
 
 
-def _windows(tree: exp.Expr) -> tuple[tuple[str, ...], str]:
+def _window_partitions(tree: exp.Expr) -> tuple[tuple[str, ...], str]:
     columns: list[str] = []
-    cast = ""
+    float_cast = ""
     for window in tree.find_all(exp.Window):
         for part in window.args.get("partition_by") or ():
             if isinstance(part, exp.Cast) and part.to.is_type("double", "float"):
-                cast = part.sql(dialect="bigquery")
+                float_cast = part.sql(dialect="bigquery")
             elif isinstance(part, exp.Column):
                 columns.append(part.name)
-    return tuple(dict.fromkeys(columns)), cast
+    return tuple(dict.fromkeys(columns)), float_cast
 
 
-def _name(table: exp.Table) -> str:
+def _qualified_name(table: exp.Table) -> str:
     parts = [part for part in (table.db, table.name) if part]
     return ".".join(parts).replace("`", "")
 
 
-def _named(sql: str) -> list[str]:
-    return [".".join(name.split(".")[-2:]) for name in _MANY_TABLES.findall(sql) if "." in name]
+def _find_table_names(sql: str) -> list[str]:
+    return [".".join(name.split(".")[-2:]) for name in _TABLE_PATTERN.findall(sql) if "." in name]

@@ -11,50 +11,54 @@ from services.core.clock import Clock
 from services.sandbox.bigquery.emulator import Emulator
 
 Resource = dict[str, Any]
-WEEK_MS = 7 * 24 * 3_600_000
+TIME_TRAVEL_WINDOW_MS = 7 * 24 * 3_600_000
 
 
 @dataclass(frozen=True)
-class Kept:
+class DroppedTable:
     """One dropped table: what tables.get said of it, where its rows are, when it was dropped."""
 
     resource: Resource
-    hidden: str
+    hidden_name: str
     dropped_ms: int
 
 
-class Attic:
+class DroppedTableStore:
     """Where dropped tables go. Renaming is instant, so that clearing 158 tables costs a run nothing."""
 
     def __init__(self, emulator: Emulator, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
         self._emulator, self._http, self._project, self._clock = emulator, http, project, clock
-        self._kept: dict[tuple[str, str], list[Kept]] = {}
+        self._dropped: dict[tuple[str, str], list[DroppedTable]] = {}
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
 
-    async def keep(self, dataset: str, table: str) -> None:
+    async def store(self, dataset: str, table: str) -> None:
         """Put a table's rows away before it is dropped; nothing happens when there is no such table."""
-        answer = await self._http.get(f"/bigquery/v2/projects/{self._project}/datasets/{dataset}/tables/{table}")
-        if answer.is_error:
+        response = await self._http.get(f"/bigquery/v2/projects/{self._project}/datasets/{dataset}/tables/{table}")
+        if response.is_error:
             return
-        history = self._kept.setdefault((dataset, table), [])
-        hidden = f"dropped_{len(history)}_{table}"
-        await self._emulator.execute(f'ALTER TABLE {self._place(dataset, table)} RENAME TO "{hidden}"')
-        history.append(Kept(answer.json(), hidden, self._now_ms()))
+        history = self._dropped.setdefault((dataset, table), [])
+        hidden_name = f"dropped_{len(history)}_{table}"
+        await self._emulator.execute(f'ALTER TABLE {self._physical_name(dataset, table)} RENAME TO "{hidden_name}"')
+        history.append(DroppedTable(response.json(), hidden_name, self._now_ms()))
 
-    def find(self, dataset: str, decorated: str) -> Kept | None:
+    def find(self, dataset: str, decorated: str) -> DroppedTable | None:
         """The table that `name@ms` means, if it was dropped since that instant and within the week."""
         table, _, ms = decorated.partition("@")
-        if not ms.isdigit() or self._now_ms() - int(ms) > WEEK_MS:
+        if not ms.isdigit() or self._now_ms() - int(ms) > TIME_TRAVEL_WINDOW_MS:
             return None
-        after = [kept for kept in self._kept.get((dataset, table), []) if kept.dropped_ms >= int(ms)]
-        return next((kept for kept in after if int(kept.resource.get("creationTime") or 0) <= int(ms)), None)
+        candidates = [dropped for dropped in self._dropped.get((dataset, table), []) if dropped.dropped_ms >= int(ms)]
+        return next(
+            (dropped for dropped in candidates if int(dropped.resource.get("creationTime") or 0) <= int(ms)), None
+        )
 
-    async def pour(self, dataset: str, kept: Kept, target: Resource) -> None:
+    async def restore_rows(self, dataset: str, dropped: DroppedTable, target: Resource) -> None:
         """The rows of a dropped table into an empty one of the same columns."""
-        into = self._place(target["datasetId"], target["tableId"])
-        await self._emulator.execute(f"INSERT INTO {into} SELECT * FROM {self._place(dataset, kept.hidden)}")
+        target_name = self._physical_name(target["datasetId"], target["tableId"])
+        await self._emulator.execute(
+            f"INSERT INTO {target_name} SELECT * FROM {self._physical_name(dataset, dropped.hidden_name)}"
+        )
 
-    def _place(self, dataset: str, table: str) -> str:
+    def _physical_name(self, dataset: str, table: str) -> str:
         return f'"{self._project}__{dataset}"."{table}"'

@@ -14,7 +14,7 @@ Resource = dict[str, Any]
 _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
-def parts_of(content_type: str, content: bytes) -> tuple[Resource, bytes]:
+def parse_multipart(content_type: str, content: bytes) -> tuple[Resource, bytes]:
     """The job and the media of a multipart/related upload; raises ValueError when it has no such parts."""
     boundary = re.search(r'boundary="?([^";]+)"?', content_type)
     if boundary is None:
@@ -26,38 +26,38 @@ def parts_of(content_type: str, content: bytes) -> tuple[Resource, bytes]:
     return json.loads(payloads[0]), payloads[1]
 
 
-def multipart(told: Resource, media: bytes) -> tuple[bytes, str]:
+def build_multipart(job: Resource, media: bytes) -> tuple[bytes, str]:
     """The body and content type of an upload, the media part typed as the emulator insists."""
     part = "--sandbox-part\r\nContent-Type: "
-    head = f"{part}application/json\r\n\r\n{json.dumps(told)}\r\n{part}application/octet-stream\r\n\r\n"
+    head = f"{part}application/json\r\n\r\n{json.dumps(job)}\r\n{part}application/octet-stream\r\n\r\n"
     return head.encode() + media + b"\r\n--sandbox-part--\r\n", "multipart/related; boundary=sandbox-part"
 
 
-class Uploads:
+class ResumableUploads:
     """Resumable uploads on their way: what was told at the start, and the bytes so far."""
 
     def __init__(self) -> None:
-        self._open: dict[str, tuple[Resource, bytearray]] = {}
+        self._sessions: dict[str, tuple[Resource, bytearray]] = {}
 
-    async def begin(self, request: Request) -> Response:
+    async def start_session(self, request: Request) -> Response:
         """Open a session and name its address."""
         session = uuid.uuid4().hex
-        self._open[session] = (await request.json(), bytearray())
-        address = request.url.include_query_params(upload_id=session)
-        return Response(status_code=200, headers={"location": str(address), "x-guploader-uploadid": session})
+        self._sessions[session] = (await request.json(), bytearray())
+        session_url = request.url.include_query_params(upload_id=session)
+        return Response(status_code=200, headers={"location": str(session_url), "x-guploader-uploadid": session})
 
-    async def go_on(self, request: Request) -> tuple[Resource, bytes] | Response:
+    async def receive_chunk(self, request: Request) -> tuple[Resource, bytes] | Response:
         """Take a chunk: the finished upload, or the answer that asks for more."""
         session = request.query_params.get("upload_id", "")
-        if session not in self._open:
+        if session not in self._sessions:
             return Response("Upload session not found.", 404)
-        told, media = self._open[session]
-        place = _RANGE.match(request.headers.get("content-range", "bytes 0-0/0"))
+        job, media = self._sessions[session]
+        content_range = _RANGE.match(request.headers.get("content-range", "bytes 0-0/0"))
         content = await request.body()
-        if place is not None and place[1] is not None and int(place[1]) <= len(media):
-            media[int(place[1]) :] = content
-        if place is not None and place[3] != "*" and len(media) >= int(place[3]):
-            del self._open[session]
-            return told, bytes(media)
+        if content_range is not None and content_range[1] is not None and int(content_range[1]) <= len(media):
+            media[int(content_range[1]) :] = content
+        if content_range is not None and content_range[3] != "*" and len(media) >= int(content_range[3]):
+            del self._sessions[session]
+            return job, bytes(media)
         headers = {"range": f"bytes=0-{len(media) - 1}"} if media else {}
         return Response(status_code=308, headers=headers)

@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from services.gcp.error_table import BY_KEY, body, recognise
+from services.gcp.error_table import ERRORS_BY_KEY, find_known_error, to_response_body
 
-_CODES = {
+_HTTP_STATUS_BY_REASON = {
     "notFound": 404,
     "accessDenied": 403,
     "quotaExceeded": 403,
@@ -21,20 +21,24 @@ _CODES = {
 }
 
 
-def refused(key: str, **values: object) -> JSONResponse:
+def known_error_response(key: str, **values: object) -> JSONResponse:
     """The HTTP answer of a limit."""
-    return JSONResponse(body(BY_KEY[key], **values), BY_KEY[key].http)
+    return JSONResponse(to_response_body(ERRORS_BY_KEY[key], **values), ERRORS_BY_KEY[key].http_status)
 
 
-def failed(error: Mapping[str, Any]) -> JSONResponse:
+def job_error_response(error: Mapping[str, Any]) -> JSONResponse:
     """A failed job's error as getQueryResults answers it, with the code that belongs to its reason."""
-    known = recognise(str(error.get("message", "")))
-    code = known.http if known is not None else _CODES.get(str(error.get("reason")), 400)
+    known_error = find_known_error(str(error.get("message", "")))
+    code = (
+        known_error.http_status
+        if known_error is not None
+        else _HTTP_STATUS_BY_REASON.get(str(error.get("reason")), 400)
+    )
     detail = {"domain": "global", **error}
     return JSONResponse({"error": {"code": code, "message": error.get("message", ""), "errors": [detail]}}, code)
 
 
-def plain(code: int, reason: str, message: str) -> JSONResponse:
+def error_response(code: int, reason: str, message: str) -> JSONResponse:
     """An error that is in no table: BigQuery's body for a code, a reason and a message."""
     status = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}.get(code, "UNKNOWN")
     detail = {"message": message, "domain": "global", "reason": reason}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 APIS = ("bigquery", "run", "logging", "balancer", "scheduler", "slack")
-KINDS = ("delay", "status", "drop", "drop_after", "empty")
+FAULT_KINDS = ("delay", "status", "drop", "drop_after", "empty")
 
 
 @dataclass
@@ -27,11 +27,11 @@ class Fault:
     until_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.api not in APIS or self.kind not in KINDS:
-            raise ValueError(f"a fault needs an api of {APIS} and a kind of {KINDS}")
+        if self.api not in APIS or self.kind not in FAULT_KINDS:
+            raise ValueError(f"a fault needs an api of {APIS} and a kind of {FAULT_KINDS}")
 
 
-class Dropped(BaseException):
+class ConnectionDropped(BaseException):
     """The connection is to be closed without an answer; no handler of exceptions may make one of it."""
 
 
@@ -47,35 +47,35 @@ class Faults:
     def clear(self) -> None:
         self.faults = []
 
-    def take(self, api: str, method: str, now_s: float) -> Fault | None:
+    def next_fault(self, api: str, method: str, now_s: float) -> Fault | None:
         """The fault for this call, counted down."""
         for fault in self.faults:
-            over = fault.times == 0 or (fault.until_s is not None and now_s >= fault.until_s)
-            if fault.api == api and fault.method in method and not over:
+            expired = fault.times == 0 or (fault.until_s is not None and now_s >= fault.until_s)
+            if fault.api == api and fault.method in method and not expired:
                 if fault.times is not None:
                     fault.times -= 1
                 return fault
         return None
 
     @classmethod
-    def parse(cls, told: list[dict[str, Any]], now_s: float) -> list[Fault]:
+    def parse(cls, items: list[dict[str, Any]], now_s: float) -> list[Fault]:
         """Faults as the control path takes them; `for_s` instead of `until_s` counts from now."""
-        return [_timed(dict(one), now_s) for one in told]
+        return [_to_fault(dict(item), now_s) for item in items]
 
 
-def _timed(told: dict[str, Any], now_s: float) -> Fault:
-    seconds = told.pop("for_s", None)
-    return Fault(**told, **({} if seconds is None else {"until_s": now_s + seconds}))
+def _to_fault(fields: dict[str, Any], now_s: float) -> Fault:
+    duration_s = fields.pop("for_s", None)
+    return Fault(**fields, **({} if duration_s is None else {"until_s": now_s + duration_s}))
 
 
-async def before(fault: Fault | None) -> tuple[int, dict[str, Any]] | None:
+async def apply_before(fault: Fault | None) -> tuple[int, dict[str, Any]] | None:
     """Do what a fault does before the call: wait, drop the connection, or answer in the service's place."""
     if fault is None:
         return None
     if fault.seconds:
         await asyncio.sleep(fault.seconds)
     if fault.kind == "drop":
-        raise Dropped
+        raise ConnectionDropped
     if fault.kind == "empty":
         return 200, {}
     if fault.kind == "status":
@@ -85,7 +85,7 @@ async def before(fault: Fault | None) -> tuple[int, dict[str, Any]] | None:
 
 def error_body(status: int, message: str) -> dict[str, Any]:
     """Google's error body for a bare status."""
-    names = {
+    defaults = {
         400: ("invalid", "INVALID_ARGUMENT", "Invalid request."),
         401: ("authError", "UNAUTHENTICATED", "Request had invalid authentication credentials."),
         403: ("accessDenied", "PERMISSION_DENIED", "Access Denied: permission denied."),
@@ -96,7 +96,7 @@ def error_body(status: int, message: str) -> dict[str, Any]:
         500: ("internalError", "INTERNAL", "An internal error occurred."),
         503: ("backendError", "UNAVAILABLE", "The service is currently unavailable."),
     }
-    reason, name, default = names.get(status, ("backendError", "UNKNOWN", "Error."))
-    text = message or default
+    reason, status_name, default_message = defaults.get(status, ("backendError", "UNKNOWN", "Error."))
+    text = message or default_message
     detail = {"message": text, "domain": "global", "reason": reason}
-    return {"error": {"code": status, "message": text, "errors": [detail], "status": name}}
+    return {"error": {"code": status, "message": text, "errors": [detail], "status": status_name}}

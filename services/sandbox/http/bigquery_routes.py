@@ -9,150 +9,150 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.sandbox.bigquery.job_endpoints import JobAnswers
-from services.sandbox.bigquery.job_server import USER
-from services.sandbox.bigquery.uploads import Uploads, parts_of
-from services.sandbox.common.error_responses import plain, refused
-from services.sandbox.state import World
+from services.sandbox.bigquery.job_endpoints import JobEndpoints
+from services.sandbox.bigquery.job_server import SANDBOX_USER
+from services.sandbox.bigquery.uploads import ResumableUploads, parse_multipart
+from services.sandbox.common.error_responses import error_response, known_error_response
+from services.sandbox.state import SandboxState
 
 Handler = Callable[[Request], Awaitable[Response]]
-Guard = Callable[[str, str, Handler], Handler]
-PROJECT = "/bigquery/v2/projects/{project}"
-DATASET = PROJECT + "/datasets/{dataset}/tables"
-TABLE = DATASET + "/{table}"
+HandlerWrapper = Callable[[str, str, Handler], Handler]
+PROJECT_PATH = "/bigquery/v2/projects/{project}"
+TABLES_PATH = PROJECT_PATH + "/datasets/{dataset}/tables"
+TABLE_PATH = TABLES_PATH + "/{table}"
 
 
-def routes(world: World, guarded: Guard) -> list[Route]:
+def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
     """Every BigQuery route, the ones with rules of their own first."""
-    api = _Api(world)
-    served = [
-        ("POST", f"/upload{PROJECT}/jobs", "JobService.insertJob", api.upload),
-        ("PUT", f"/upload{PROJECT}/jobs", "JobService.upload", api.go_on),
-        ("POST", f"{PROJECT}/jobs", "JobService.insertJob", api.insert_job),
-        ("GET", f"{PROJECT}/jobs", "JobService.listJobs", api.list_jobs),
-        ("GET", f"{PROJECT}/jobs/{{job}}", "JobService.getJob", api.get_job),
-        ("POST", f"{PROJECT}/jobs/{{job}}/cancel", "JobService.cancelJob", api.cancel_job),
-        ("POST", f"{PROJECT}/queries", "JobService.query", api.query),
-        ("GET", f"{PROJECT}/queries/{{job}}", "JobService.getQueryResults", api.results),
-        ("POST", DATASET, "TableService.insertTable", api.create_table),
-        ("GET", DATASET, "TableService.listTables", api.list_tables),
-        ("GET", TABLE, "TableService.getTable", api.get_table),
-        ("PATCH PUT", TABLE, "TableService.updateTable", api.change_table),
-        ("DELETE", TABLE, "TableService.deleteTable", api.drop_table),
-        ("GET", f"{TABLE}/data", "TableDataService.list", api.table_data),
-        ("POST", f"{TABLE}:testIamPermissions", "TableService.testIamPermissions", api.permissions),
-        ("POST", f"{TABLE}/insertAll", "TableDataService.insertAll", api.stream),
-        ("GET POST PUT PATCH DELETE", "/bigquery/v2/{rest:path}", "other", world.warehouse.pass_on),
+    api = _BigQueryHandlers(state)
+    endpoints = [
+        ("POST", f"/upload{PROJECT_PATH}/jobs", "JobService.insertJob", api.upload),
+        ("PUT", f"/upload{PROJECT_PATH}/jobs", "JobService.upload", api.continue_upload),
+        ("POST", f"{PROJECT_PATH}/jobs", "JobService.insertJob", api.insert_job),
+        ("GET", f"{PROJECT_PATH}/jobs", "JobService.listJobs", api.list_jobs),
+        ("GET", f"{PROJECT_PATH}/jobs/{{job}}", "JobService.getJob", api.get_job),
+        ("POST", f"{PROJECT_PATH}/jobs/{{job}}/cancel", "JobService.cancelJob", api.cancel_job),
+        ("POST", f"{PROJECT_PATH}/queries", "JobService.query", api.query),
+        ("GET", f"{PROJECT_PATH}/queries/{{job}}", "JobService.getQueryResults", api.query_results),
+        ("POST", TABLES_PATH, "TableService.insertTable", api.create_table),
+        ("GET", TABLES_PATH, "TableService.listTables", api.list_tables),
+        ("GET", TABLE_PATH, "TableService.getTable", api.get_table),
+        ("PATCH PUT", TABLE_PATH, "TableService.updateTable", api.update_table),
+        ("DELETE", TABLE_PATH, "TableService.deleteTable", api.delete_table),
+        ("GET", f"{TABLE_PATH}/data", "TableDataService.list", api.list_table_data),
+        ("POST", f"{TABLE_PATH}:testIamPermissions", "TableService.testIamPermissions", api.permissions),
+        ("POST", f"{TABLE_PATH}/insertAll", "TableDataService.insertAll", api.insert_all),
+        ("GET POST PUT PATCH DELETE", "/bigquery/v2/{rest:path}", "other", state.bigquery.proxy),
     ]
     return [
-        Route(path, guarded("bigquery", method, handler), methods=verbs.split())
-        for verbs, path, method, handler in served
+        Route(path, wrap_handler("bigquery", method, handler), methods=verbs.split())
+        for verbs, path, method, handler in endpoints
     ]
 
 
-def _table(request: Request) -> str:
+def _table_name(request: Request) -> str:
     return f"{request.path_params['dataset']}.{request.path_params['table']}"
 
 
-class _Api:
+class _BigQueryHandlers:
     """The handlers over one warehouse."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.warehouse, self.tables = world, world.warehouse, world.warehouse.tables
-        self.uploads, self.answers = Uploads(), JobAnswers(world.warehouse)
+    def __init__(self, state: SandboxState) -> None:
+        self.state, self.bigquery, self.tables = state, state.bigquery, state.bigquery.tables
+        self.uploads, self.job_endpoints = ResumableUploads(), JobEndpoints(state.bigquery)
 
     async def upload(self, request: Request) -> Response:
-        kind = request.query_params.get("uploadType")
-        if kind == "resumable":
-            return await self.uploads.begin(request)
-        if kind != "multipart":
-            return plain(400, "invalid", f"Unsupported uploadType: {kind}.")
+        upload_type = request.query_params.get("uploadType")
+        if upload_type == "resumable":
+            return await self.uploads.start_session(request)
+        if upload_type != "multipart":
+            return error_response(400, "invalid", f"Unsupported uploadType: {upload_type}.")
         try:
-            told, media = parts_of(request.headers.get("content-type", ""), await request.body())
+            job_resource, media = parse_multipart(request.headers.get("content-type", ""), await request.body())
         except ValueError as error:
-            return plain(400, "invalid", str(error))
-        return await self.warehouse.insert(told, media)
+            return error_response(400, "invalid", str(error))
+        return await self.bigquery.insert_job(job_resource, media)
 
-    async def go_on(self, request: Request) -> Response:
-        upload = await self.uploads.go_on(request)
-        return upload if isinstance(upload, Response) else await self.warehouse.insert(*upload)
+    async def continue_upload(self, request: Request) -> Response:
+        upload = await self.uploads.receive_chunk(request)
+        return upload if isinstance(upload, Response) else await self.bigquery.insert_job(*upload)
 
     async def insert_job(self, request: Request) -> Response:
-        return await self.warehouse.insert(await request.json())
+        return await self.bigquery.insert_job(await request.json())
 
     async def list_jobs(self, request: Request) -> Response:
-        return JSONResponse(self.warehouse.jobs.list(request.query_params, USER))
+        return JSONResponse(self.bigquery.jobs.list(request.query_params, SANDBOX_USER))
 
     async def get_job(self, request: Request) -> Response:
-        return await self.answers.get(request.path_params["job"])
+        return await self.job_endpoints.get(request.path_params["job"])
 
     async def cancel_job(self, request: Request) -> Response:
-        return await self.answers.cancel(request.path_params["job"])
+        return await self.job_endpoints.cancel(request.path_params["job"])
 
     async def query(self, request: Request) -> Response:
-        return await self.answers.query(await request.json())
+        return await self.job_endpoints.query(await request.json())
 
-    async def results(self, request: Request) -> Response:
-        return await self.answers.results(request, request.path_params["job"])
+    async def query_results(self, request: Request) -> Response:
+        return await self.job_endpoints.get_query_results(request, request.path_params["job"])
 
     async def create_table(self, request: Request) -> Response:
-        told = await request.json()
-        name = f"{request.path_params['dataset']}.{told.get('tableReference', {}).get('tableId')}"
-        return await self._metadata(request, name)
+        body = await request.json()
+        name = f"{request.path_params['dataset']}.{body.get('tableReference', {}).get('tableId')}"
+        return await self._update_metadata(request, name)
 
     async def list_tables(self, request: Request) -> Response:
         """One page; the emulator forgets what comes after the first."""
-        dataset, asked = request.path_params["dataset"], request.query_params
-        answer = await self.tables.listed(dataset)
-        told = answer.json()
-        if answer.is_error:
-            return JSONResponse(told, answer.status_code)
-        start, size = int(asked.get("pageToken") or 0), min(int(asked.get("maxResults") or 50), 1_000)
-        every = told.pop("tables", [])
-        page = every[start : start + size]
+        dataset, params = request.path_params["dataset"], request.query_params
+        response = await self.tables.list_all(dataset)
+        payload = response.json()
+        if response.is_error:
+            return JSONResponse(payload, response.status_code)
+        start, size = int(params.get("pageToken") or 0), min(int(params.get("maxResults") or 50), 1_000)
+        all_tables = payload.pop("tables", [])
+        page = all_tables[start : start + size]
         for table in page:
-            self.tables.date(dataset, table)
-        more = {"nextPageToken": str(start + size)} if start + size < len(every) else {}
-        return JSONResponse({**told, **({"tables": page} if page else {}), **more})
+            self.tables.apply_recorded_times(dataset, table)
+        next_page = {"nextPageToken": str(start + size)} if start + size < len(all_tables) else {}
+        return JSONResponse({**payload, **({"tables": page} if page else {}), **next_page})
 
     async def get_table(self, request: Request) -> Response:
-        answer = await self.warehouse.pass_on(request)
-        told = json.loads(bytes(answer.body))
-        await self.tables.correct(_table(request), told)
-        if self.world.limits.streaming(_table(request), self.world.now_s()):
-            told["streamingBuffer"] = {
+        response = await self.bigquery.proxy(request)
+        resource = json.loads(bytes(response.body))
+        await self.tables.correct_metadata(_table_name(request), resource)
+        if self.state.limits.has_streaming_buffer(_table_name(request), self.state.now_s()):
+            resource["streamingBuffer"] = {
                 "estimatedRows": "1",
                 "estimatedBytes": "1",
             }  # estimates, and late ones, there too
-        return JSONResponse(told, answer.status_code)
+        return JSONResponse(resource, response.status_code)
 
-    async def change_table(self, request: Request) -> Response:
-        return await self._metadata(request, _table(request))
+    async def update_table(self, request: Request) -> Response:
+        return await self._update_metadata(request, _table_name(request))
 
-    async def _metadata(self, request: Request, name: str) -> Response:
-        partitioned = (await self.tables.about(name)).partitioned
-        key = self.world.limits.metadata_update(name, partitioned, self.world.now_s())
-        if key is not None:
-            return refused(key)
-        self.tables.forget(name)
-        self.tables.expire(name, await request.json())
-        return await self.warehouse.pass_on(request)
+    async def _update_metadata(self, request: Request, name: str) -> Response:
+        partitioned = (await self.tables.get_metadata(name)).partitioned
+        error_key = self.state.limits.check_metadata_update(name, partitioned, self.state.now_s())
+        if error_key is not None:
+            return known_error_response(error_key)
+        self.tables.invalidate(name)
+        self.tables.set_expiration(name, await request.json())
+        return await self.bigquery.proxy(request)
 
-    async def drop_table(self, request: Request) -> Response:
-        if (attic := self.warehouse.copier.attic) is not None:
-            await attic.keep(request.path_params["dataset"], request.path_params["table"])
-        self.tables.drop(_table(request))
-        return await self.warehouse.pass_on(request)
+    async def delete_table(self, request: Request) -> Response:
+        if (dropped_tables := self.bigquery.copier.dropped_tables) is not None:
+            await dropped_tables.store(request.path_params["dataset"], request.path_params["table"])
+        self.tables.drop(_table_name(request))
+        return await self.bigquery.proxy(request)
 
-    async def table_data(self, request: Request) -> Response:
+    async def list_table_data(self, request: Request) -> Response:
         """tabledata.list, free of charge, of a table or of one partition (table$20251229)."""
         name, _, day = request.path_params["table"].partition("$")
         return await self.tables.data(request.query_params, request.path_params["dataset"], name, day)
 
     async def permissions(self, request: Request) -> Response:
-        return JSONResponse(self.world.held(await request.json()))
+        return JSONResponse(self.state.granted_permissions(await request.json()))
 
-    async def stream(self, request: Request) -> Response:
-        self.tables.forget(_table(request))
-        self.world.limits.streamed(_table(request), self.world.now_s())
-        return await self.warehouse.pass_on(request)
+    async def insert_all(self, request: Request) -> Response:
+        self.tables.invalidate(_table_name(request))
+        self.state.limits.record_streaming_insert(_table_name(request), self.state.now_s())
+        return await self.bigquery.proxy(request)

@@ -11,84 +11,82 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.sandbox.common.error_responses import refused
-from services.sandbox.common.fault_injection import Dropped, Faults, before, error_body
-from services.sandbox.http import bigquery_routes as bigquery_api
-from services.sandbox.http import run_and_logging_routes as other_apis
-from services.sandbox.http import slack_and_scheduler_routes as messages
+from services.sandbox.common.error_responses import known_error_response
+from services.sandbox.common.fault_injection import ConnectionDropped, Faults, apply_before, error_body
+from services.sandbox.http import bigquery_routes, run_and_logging_routes, slack_and_scheduler_routes
 from services.sandbox.http.bigquery_routes import Handler
-from services.sandbox.state import World
+from services.sandbox.state import SandboxState
 
 
-def application(world: World) -> Starlette:
+def create_app(state: SandboxState) -> Starlette:
     """The ASGI application of the sandbox."""
-    gate = _Gate(world)
+    policy = _RequestPolicy(state)
     routes = [
-        *bigquery_api.routes(world, gate.guarded),
-        *other_apis.routes(world, gate.guarded),
-        *messages.routes(world, gate.guarded),
-        Route("/sandbox/{what}", gate.control, methods=["GET", "PUT", "DELETE"]),
+        *bigquery_routes.routes(state, policy.wrap_handler),
+        *run_and_logging_routes.routes(state, policy.wrap_handler),
+        *slack_and_scheduler_routes.routes(state, policy.wrap_handler),
+        Route("/sandbox/{what}", policy.control_endpoint, methods=["GET", "PUT", "DELETE"]),
     ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        await world.warehouse.http.aclose()
+        await state.bigquery.http.aclose()
 
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _unknown, 405: _unknown})
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found, 405: _not_found})
 
 
-async def _unknown(request: Request, _: Exception) -> Response:
+async def _not_found(request: Request, _: Exception) -> Response:
     return JSONResponse(error_body(404, f"The requested URL {request.url.path} was not found on this server."), 404)
 
 
-class _Gate:
+class _RequestPolicy:
     """What stands before every handler."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, state: SandboxState) -> None:
+        self.state = state
 
-    def guarded(self, api: str, method: str, handler: Handler) -> Handler:
+    def wrap_handler(self, api: str, method: str, handler: Handler) -> Handler:
         """Count the call, keep the API's rate, and let a scripted fault have its way."""
 
-        async def guard(request: Request) -> Response:
-            world = self.world
-            world.meter.calls[f"{api}.{method}"] += 1
-            fault = world.faults.take(api, f"{method} {request.method}", world.now_s())
-            instead = await before(fault)
-            if instead is not None:
-                return JSONResponse(instead[1], instead[0])
-            if api == "bigquery" and (key := world.limits.api_call(method, world.now_s())) is not None:
-                return refused(key, method=method)
+        async def checked_handler(request: Request) -> Response:
+            state = self.state
+            state.meter.calls[f"{api}.{method}"] += 1
+            fault = state.faults.next_fault(api, f"{method} {request.method}", state.now_s())
+            replacement = await apply_before(fault)
+            if replacement is not None:
+                return JSONResponse(replacement[1], replacement[0])
+            if api == "bigquery" and (error_key := state.limits.check_api_call(method, state.now_s())) is not None:
+                return known_error_response(error_key, method=method)
             try:
-                answer = await handler(request)
+                response = await handler(request)
             except ClientDisconnect:
-                raise Dropped from None  # nobody waits for this answer any more
+                raise ConnectionDropped from None  # nobody waits for this answer any more
             if fault is not None and fault.kind == "drop_after":
-                raise Dropped
-            return answer
+                raise ConnectionDropped
+            return response
 
-        return guard
+        return checked_handler
 
-    async def control(self, request: Request) -> Response:
-        world, what = self.world, request.path_params["what"]
-        if what == "clock":
-            return JSONResponse({"now": world.clock.now().isoformat()})
-        if what == "health":
-            return JSONResponse({"status": "ok", "project": world.project})
-        if what == "meter":
+    async def control_endpoint(self, request: Request) -> Response:
+        state, endpoint = self.state, request.path_params["what"]
+        if endpoint == "clock":
+            return JSONResponse({"now": state.clock.now().isoformat()})
+        if endpoint == "health":
+            return JSONResponse({"status": "ok", "project": state.project})
+        if endpoint == "meter":
             if request.method == "DELETE":
-                world.meter.reset()
-            return JSONResponse(world.meter.as_json())
-        return await self._faults(request) if what == "faults" else await _unknown(request, Exception())
+                state.meter.reset()
+            return JSONResponse(state.meter.to_json())
+        return await self._faults_endpoint(request) if endpoint == "faults" else await _not_found(request, Exception())
 
-    async def _faults(self, request: Request) -> Response:
+    async def _faults_endpoint(self, request: Request) -> Response:
         """The faults in force: shown by GET, replaced by PUT with a list, taken away by DELETE."""
         if request.method == "PUT":
             try:
-                self.world.faults.set(*Faults.parse(await request.json(), self.world.now_s()))
+                self.state.faults.set(*Faults.parse(await request.json(), self.state.now_s()))
             except (TypeError, ValueError) as error:
                 return JSONResponse(error_body(400, str(error)), 400)
         if request.method == "DELETE":
-            self.world.faults.clear()
-        return JSONResponse([asdict(fault) for fault in self.world.faults.faults])
+            self.state.faults.clear()
+        return JSONResponse([asdict(fault) for fault in self.state.faults.faults])

@@ -12,11 +12,11 @@ from starlette.routing import Route
 
 from services.core.clock import ET
 from services.sandbox.common.fault_injection import error_body
-from services.sandbox.http.bigquery_routes import Guard
-from services.sandbox.state import World
+from services.sandbox.http.bigquery_routes import HandlerWrapper
+from services.sandbox.state import SandboxState
 
 # When the customer's runs were due in December, ET.
-DECEMBER: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+DECEMBER_SCHEDULE: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("early-predictions", "Early lines", "30 2 * * *", ("02:30",)),
     ("orphaned-staging-sweep", "Staging tables older than a day", "0 3 * * *", ("03:00",)),
     ("overnight-predictions", "The night's run, forced", "0 7 * * *", ("07:00",)),
@@ -29,81 +29,84 @@ DECEMBER: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 )
 
 
-def routes(world: World, guarded: Guard) -> list[Route]:
+def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
     """The webhook, what it was sent, and the list of jobs."""
-    api = _Api(world)
+    api = _SlackAndSchedulerHandlers(state)
     return [
-        Route("/slack/webhook", guarded("slack", "webhook", api.take), methods=["POST"]),
-        Route("/slack/messages", api.show, methods=["GET", "DELETE"]),
+        Route("/slack/webhook", wrap_handler("slack", "webhook", api.receive_message), methods=["POST"]),
+        Route("/slack/messages", api.list_messages, methods=["GET", "DELETE"]),
         Route(
             "/v1/projects/{project}/locations/{region}/jobs",
-            guarded("scheduler", "jobs.list", api.jobs),
+            wrap_handler("scheduler", "jobs.list", api.list_jobs),
             methods=["GET"],
         ),
     ]
 
 
-class _Api:
-    def __init__(self, world: World) -> None:
-        self.world = world
+class _SlackAndSchedulerHandlers:
+    def __init__(self, state: SandboxState) -> None:
+        self.state = state
 
-    async def take(self, request: Request) -> Response:
+    async def receive_message(self, request: Request) -> Response:
         """Slack's answers: `ok` as text, or an error as text."""
         try:
-            told = await request.json()
+            payload = await request.json()
         except (ValueError, ClientDisconnect):
             return PlainTextResponse("invalid_payload", 400)
-        if not told.get("text"):
+        if not payload.get("text"):
             return PlainTextResponse("no_text", 400)
-        self.world.messages.append({"at": self.world.clock.now().isoformat(), "text": told["text"]})
+        self.state.slack_messages.append({"at": self.state.clock.now().isoformat(), "text": payload["text"]})
         return PlainTextResponse("ok")
 
-    async def show(self, request: Request) -> Response:
+    async def list_messages(self, request: Request) -> Response:
         if request.method == "DELETE":
-            self.world.messages.clear()
-        return JSONResponse(self.world.messages)
+            self.state.slack_messages.clear()
+        return JSONResponse(self.state.slack_messages)
 
-    async def jobs(self, request: Request) -> Response:
-        place = f"projects/{request.path_params['project']}/locations/{request.path_params['region']}"
-        if not place.startswith(f"projects/{self.world.project}/"):
+    async def list_jobs(self, request: Request) -> Response:
+        parent = f"projects/{request.path_params['project']}/locations/{request.path_params['region']}"
+        if not parent.startswith(f"projects/{self.state.project}/"):
             return JSONResponse(error_body(403, ""), 403)
-        now = self.world.clock.now()
-        return JSONResponse({"jobs": [{**job, "name": f"{place}/jobs/{job['name']}"} for job in self._now(now)]})
+        now = self.state.clock.now()
+        return JSONResponse({"jobs": [{**job, "name": f"{parent}/jobs/{job['name']}"} for job in self._jobs_at(now)]})
 
-    def _now(self, now: datetime) -> Sequence[dict[str, Any]]:
-        told = []
-        for job in self.world.jobs:
-            plain = {key: value for key, value in job.items() if key != "times"}
-            told.append({**plain, **(_times(job["times"], now) if job["state"] == "ENABLED" else {})})
-        return told
+    def _jobs_at(self, now: datetime) -> Sequence[dict[str, Any]]:
+        resources = []
+        for job in self.state.scheduler_jobs:
+            resource = {key: value for key, value in job.items() if key != "times"}
+            resources.append({**resource, **(_schedule_times(job["times"], now) if job["state"] == "ENABLED" else {})})
+        return resources
 
 
-def december_jobs() -> list[dict[str, Any]]:
+def december_scheduler_jobs() -> list[dict[str, Any]]:
     """The jobs as jobs.list tells them; when each is next is told by the clock."""
     return [
         {
             "name": name,
-            "description": about,
+            "description": description,
             "schedule": cron,
             "timeZone": "America/New_York",
             "state": "ENABLED",
             "times": times,
         }
-        for name, about, cron, times in DECEMBER
+        for name, description, cron, times in DECEMBER_SCHEDULE
     ]
 
 
-def _times(times: tuple[str, ...], now: datetime) -> dict[str, Any]:
+def _schedule_times(daily_times: tuple[str, ...], now: datetime) -> dict[str, Any]:
     """Next and last time of a daily job; one of every quarter of an hour where no time is named."""
-    here = now.astimezone(ET)
-    if not times:
-        last = here.replace(minute=here.minute - here.minute % 15, second=0, microsecond=0)
-        return {"scheduleTime": _z(last + timedelta(minutes=15)), "lastAttemptTime": _z(last)}
-    hour, minute = map(int, times[0].split(":"))
-    today = here.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    following = today if today > here else today + timedelta(days=1)
-    return {"scheduleTime": _z(following), "lastAttemptTime": _z(following - timedelta(days=1))}
+    local_now = now.astimezone(ET)
+    if not daily_times:
+        last_attempt = local_now.replace(minute=local_now.minute - local_now.minute % 15, second=0, microsecond=0)
+        return {
+            "scheduleTime": _to_rfc3339(last_attempt + timedelta(minutes=15)),
+            "lastAttemptTime": _to_rfc3339(last_attempt),
+        }
+    hour, minute = map(int, daily_times[0].split(":"))
+    todays_run = local_now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    next_run = todays_run if todays_run > local_now else todays_run + timedelta(days=1)
+    return {"scheduleTime": _to_rfc3339(next_run), "lastAttemptTime": _to_rfc3339(next_run - timedelta(days=1))}
 
 
-def _z(at: datetime) -> str:
+def _to_rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,62 +7,69 @@ from functools import cache
 from typing import Any
 
 from services.sandbox.scenarios import reference, rows, traces
-from services.sandbox.scenarios.outcome import Outcome, outcomes
-from services.sandbox.scenarios.slate import Slate, slates
+from services.sandbox.scenarios.outcome import SimulatedOutcome, simulate_outcomes
+from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed
 
 Row = dict[str, Any]
-PREDICTIONS = "nba_predictions.player_prop_predictions"
+PREDICTIONS_TABLE = "nba_predictions.player_prop_predictions"
 
 
 @cache
-def build() -> Seed:
+def build_seed() -> Seed:
     """16–30 December 2025."""
     tables: dict[str, list[Row]] = defaultdict(list)
     created: dict[str, str] = {}
     entries: list[Row] = []
     jobs: list[Row] = []
-    for slate in slates():
-        fates = outcomes(slate)
-        for name, found in night_of(slate, fates).items():
-            tables[name] += found
-        created |= left_at(slate, fates)
-        entries += traces.log_entries(slate, fates)
-        jobs += traces.jobs(slate, fates)
+    for slate in build_slates():
+        player_outcomes = simulate_outcomes(slate)
+        for name, table_rows in night_rows(slate, player_outcomes).items():
+            tables[name] += table_rows
+        created |= staging_created_at(slate, player_outcomes)
+        entries += traces.log_entries(slate, player_outcomes)
+        jobs += traces.merge_jobs(slate, player_outcomes)
         if slate.plan.get("odds_names"):
-            tables["nba_reference.unresolved_player_names"] += reference.unresolved(slate)
-    tables["nba_reference.player_aliases"] += reference.aliases()
-    tables["nba_reference.nba_players_registry"] += reference.registry()
-    return Seed(dict(tables), created, entries, jobs, reference.services(), reference.revisions())
+            tables["nba_reference.unresolved_player_names"] += reference.unresolved_rows(slate)
+    tables["nba_reference.player_aliases"] += reference.alias_rows()
+    tables["nba_reference.nba_players_registry"] += reference.registry_rows()
+    return Seed(dict(tables), created, entries, jobs, reference.service_resources(), reference.revision_resources())
 
 
-def night_of(slate: Slate, fates: tuple[Outcome, ...]) -> dict[str, list[Row]]:
+def night_rows(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> dict[str, list[Row]]:
     """One night's rows by table, what it left in staging included."""
-    made = [fate for fate in fates if fate.generated and not fate.error and not fate.staged_only]
+    written = [
+        outcome for outcome in player_outcomes if outcome.generated and not outcome.error and not outcome.staged_only
+    ]
     staged = {
-        _staging(slate, fate): list(rows.prediction_rows(slate, fate.entry, fate.asked_at))
-        for fate in _left(slate, fates)
+        _staging_table_name(slate, outcome): list(rows.prediction_rows(slate, outcome.entry, outcome.requested_at))
+        for outcome in _leftover_outcomes(slate, player_outcomes)
     }
     return {
         "nba_analytics.upcoming_player_game_context": list(rows.context_rows(slate)),
         "nba_raw.odds_api_player_points_props": list(rows.odds_rows(slate)),
-        "nba_predictions.prediction_worker_runs": [rows.worker_run(slate, fate) for fate in fates],
-        PREDICTIONS: [
-            row for fate in made for row in rows.prediction_rows(slate, fate.entry, fate.write_ended or fate.asked_at)
+        "nba_predictions.prediction_worker_runs": [rows.worker_run_row(slate, outcome) for outcome in player_outcomes],
+        PREDICTIONS_TABLE: [
+            row
+            for outcome in written
+            for row in rows.prediction_rows(slate, outcome.entry, outcome.write_ended_at or outcome.requested_at)
         ],
         **staged,
     }
 
 
-def left_at(slate: Slate, fates: tuple[Outcome, ...]) -> dict[str, str]:
+def staging_created_at(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> dict[str, str]:
     """When each staging table that a night left behind was made."""
-    return {_staging(slate, fate): rows.rfc3339(fate.asked_at) for fate in _left(slate, fates)}
+    return {
+        _staging_table_name(slate, outcome): rows.to_rfc3339(outcome.requested_at)
+        for outcome in _leftover_outcomes(slate, player_outcomes)
+    }
 
 
-def _left(slate: Slate, fates: tuple[Outcome, ...]) -> list[Outcome]:
-    leftover = int(slate.plan.get("merged_leftover_tables") or 0)
-    return [fate for i, fate in enumerate(fates) if fate.staged_only or i < leftover]
+def _leftover_outcomes(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> list[SimulatedOutcome]:
+    leftover_count = int(slate.plan.get("merged_leftover_tables") or 0)
+    return [outcome for i, outcome in enumerate(player_outcomes) if outcome.staged_only or i < leftover_count]
 
 
-def _staging(slate: Slate, fate: Outcome) -> str:
-    return traces.staging_name(slate, fate.entry.player.lookup)
+def _staging_table_name(slate: Slate, outcome: SimulatedOutcome) -> str:
+    return traces.staging_table_name(slate, outcome.entry.player.lookup)

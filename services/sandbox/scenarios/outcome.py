@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.sandbox.bigquery.limits import DmlQueue
-from services.sandbox.scenarios.slate import Entry, Slate
+from services.sandbox.scenarios.slate import PlayerEntry, Slate
 
-MERGE_S = 4.7
+MERGE_DURATION_S = 4.7
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulatedOutcome:
     """One player's run. `write_started` None: never written; `error` is a key of google_errors or a free reason."""
 
-    entry: Entry
+    entry: PlayerEntry
     generated: bool
     skip_reason: str
     message: str
-    asked_at: datetime
-    write_started: datetime | None
-    write_ended: datetime | None
+    requested_at: datetime
+    write_started_at: datetime | None
+    write_ended_at: datetime | None
     error: str  # "" | dml_queue_full | schema
     staged_only: bool
 
 
-def outcomes(slate: Slate) -> tuple[Outcome, ...]:
+def simulate_outcomes(slate: Slate) -> tuple[SimulatedOutcome, ...]:
     """Deterministic fates; on a night of the DML limit the queue of the table decides who lands."""
     if slate.run_at is None:
         return ()
@@ -37,57 +37,77 @@ def outcomes(slate: Slate) -> tuple[Outcome, ...]:
     rng.shuffle(entries)
     rejected = slate.plan.get("rejected") or {}
     if rejected.get("reason") == "dml_queue_full":
-        return _burst(slate, entries, len(entries) - rejected["count"])
-    return tuple(_calm(slate, entry, i, _fate(slate, i, len(entries))) for i, entry in enumerate(entries))
+        return _burst_outcomes(slate, entries, len(entries) - rejected["count"])
+    return tuple(
+        _sequential_outcome(slate, entry, i, _failure_for(slate, i, len(entries))) for i, entry in enumerate(entries)
+    )
 
 
-def _fate(slate: Slate, i: int, of: int) -> tuple[str, str, str]:
+def _failure_for(slate: Slate, index: int, total: int) -> tuple[str, str, str]:
     """("", "", "") for a healthy run, else (kind, reason, message); troubles fall on the first players."""
-    for told in slate.plan.get("not_generated") or []:
-        if i < told["count"]:
-            return "not generated", told["skip_reason"], told["message"]
-    if (slate.plan.get("rejected") or {}).get("reason") == "schema" and i >= of - slate.plan["rejected"]["count"]:
+    for failure in slate.plan.get("not_generated") or []:
+        if index < failure["count"]:
+            return "not generated", failure["skip_reason"], failure["message"]
+    if (slate.plan.get("rejected") or {}).get("reason") == "schema" and index >= total - slate.plan["rejected"][
+        "count"
+    ]:
         return "rejected", "schema", ""
-    if i >= of - int(slate.plan.get("not_consolidated") or 0):
+    if index >= total - int(slate.plan.get("not_consolidated") or 0):
         return "staged", "", ""
     return "", "", ""
 
 
-def _calm(slate: Slate, entry: Entry, i: int, fate: tuple[str, str, str]) -> Outcome:
-    kind, reason, message = fate
-    asked = slate.started + timedelta(seconds=4 + 2.6 * i)
-    done = asked + timedelta(seconds=2.4)
+def _sequential_outcome(
+    slate: Slate, entry: PlayerEntry, index: int, failure: tuple[str, str, str]
+) -> SimulatedOutcome:
+    kind, reason, message = failure
+    requested_at = slate.started_at + timedelta(seconds=4 + 2.6 * index)
+    generated_at = requested_at + timedelta(seconds=2.4)
     written = kind != "not generated" and kind != "staged"
-    return Outcome(
+    return SimulatedOutcome(
         entry,
         generated=kind != "not generated",
         skip_reason=reason if kind == "not generated" else "",
         message=message,
-        asked_at=asked,
-        write_started=done if written else None,
-        write_ended=done + timedelta(seconds=MERGE_S) if written else None,
+        requested_at=requested_at,
+        write_started_at=generated_at if written else None,
+        write_ended_at=generated_at + timedelta(seconds=MERGE_DURATION_S) if written else None,
         error=reason if kind == "rejected" else "",
         staged_only=kind == "staged",
     )
 
 
-def _burst(slate: Slate, entries: list[Entry], landing: int) -> tuple[Outcome, ...]:
+def _burst_outcomes(slate: Slate, entries: list[PlayerEntry], accepted_count: int) -> tuple[SimulatedOutcome, ...]:
     """Direct MERGEs within two minutes against 2 + 20: the arrival window is the one in which `landing` get through."""
-    spread = next(s / 10 for s in range(600, 1400) if _landed(_replay(len(entries), s / 10)) == landing)
-    first = slate.started + timedelta(seconds=29)
-    made = []
-    for i, (entry, times) in enumerate(zip(entries, _replay(len(entries), spread), strict=True)):
-        asked = first + timedelta(seconds=i * spread / len(entries))
-        end = None if times is None else first + timedelta(seconds=times[1])
-        made.append(Outcome(entry, True, "", "", asked, asked, end or asked, "" if times else "dml_queue_full", False))
-    return tuple(made)
+    spread_s = next(
+        s / 10 for s in range(600, 1400) if _count_accepted(_simulate_dml_queue(len(entries), s / 10)) == accepted_count
+    )
+    first_request_at = slate.started_at + timedelta(seconds=29)
+    outcomes_in_order = []
+    for i, (entry, times) in enumerate(zip(entries, _simulate_dml_queue(len(entries), spread_s), strict=True)):
+        requested_at = first_request_at + timedelta(seconds=i * spread_s / len(entries))
+        ended_at = None if times is None else first_request_at + timedelta(seconds=times[1])
+        outcomes_in_order.append(
+            SimulatedOutcome(
+                entry,
+                True,
+                "",
+                "",
+                requested_at,
+                requested_at,
+                ended_at or requested_at,
+                "" if times else "dml_queue_full",
+                False,
+            )
+        )
+    return tuple(outcomes_in_order)
 
 
-def _landed(times: list[tuple[float, float] | None]) -> int:
+def _count_accepted(times: list[tuple[float, float] | None]) -> int:
     return sum(t is not None for t in times)
 
 
-def _replay(count: int, spread_s: float) -> list[tuple[float, float] | None]:
+def _simulate_dml_queue(count: int, spread_s: float) -> list[tuple[float, float] | None]:
     """(start, end) of each statement that arrived in turn, None for the refused."""
     queue = DmlQueue()
     times: list[tuple[float, float] | None] = [None] * count
@@ -95,8 +115,10 @@ def _replay(count: int, spread_s: float) -> list[tuple[float, float] | None]:
     heapq.heapify(events)
     while events:
         at, i, kind = heapq.heappop(events)
-        run = (str(i) if queue.submit(str(i)) == "run" else None) if kind == "arrive" else queue.finish(str(i))
-        if run is not None:
-            times[int(run)] = (at, at + MERGE_S)
-            heapq.heappush(events, (at + MERGE_S, int(run), "finish"))
+        started_index = (
+            (str(i) if queue.submit(str(i)) == "run" else None) if kind == "arrive" else queue.finish(str(i))
+        )
+        if started_index is not None:
+            times[int(started_index)] = (at, at + MERGE_DURATION_S)
+            heapq.heappush(events, (at + MERGE_DURATION_S, int(started_index), "finish"))
     return times

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from services.sandbox.scenarios.rosters import every_player, script
+from services.sandbox.scenarios.rosters import all_players, scenario_config
 from services.sandbox.scenarios.slate import Slate
 from services.sandbox.scenarios.traces import PROJECT
 
@@ -14,19 +14,19 @@ _ALIASED_AT = "2025-12-30T02:10:00.000000Z"
 _REGISTERED_AT = "2025-10-05T09:00:00.000000Z"
 
 
-def aliases() -> Iterator[Row]:
+def alias_rows() -> Iterator[Row]:
     """The handoff's seven, and the one that points the wrong way."""
-    for told in script()["names"]:
-        if told.get("alias"):
-            yield alias(told["odds"], told["odds_name"], told["context"], told["name"], told["alias"])
-        elif told.get("wrong_way"):
-            yield alias(told["context"], told["name"], told["odds"], told["odds_name"], "suffix_variation")
+    for spec in scenario_config()["names"]:
+        if spec.get("alias"):
+            yield alias_row(spec["odds"], spec["odds_name"], spec["context"], spec["name"], spec["alias"])
+        elif spec.get("wrong_way"):
+            yield alias_row(spec["context"], spec["name"], spec["odds"], spec["odds_name"], "suffix_variation")
 
 
-def alias(alias: str, alias_name: str, canonical: str, canonical_name: str, kind: str) -> Row:
+def alias_row(alias_lookup: str, alias_name: str, canonical_lookup: str, canonical_name: str, kind: str) -> Row:
     return {
-        "alias_lookup": alias,
-        "nba_canonical_lookup": canonical,
+        "alias_lookup": alias_lookup,
+        "nba_canonical_lookup": canonical_lookup,
         "alias_display": alias_name,
         "nba_canonical_display": canonical_name,
         "alias_type": kind,
@@ -39,22 +39,22 @@ def alias(alias: str, alias_name: str, canonical: str, canonical_name: str, kind
     }
 
 
-def registry() -> Iterator[Row]:
+def registry_rows() -> Iterator[Row]:
     """Every player of the season; the twins stand twice under two identities."""
-    for player in every_player():
-        yield registered(player.lookup, player.name, player.team, player.position, 25 + len(player.lookup) % 8)
-    for told in script()["names"]:
-        if told.get("twin"):
-            yield registered(told["odds"], told["odds_name"], told["team"], "G", 4)
+    for player in all_players():
+        yield registry_row(player.lookup, player.name, player.team, player.position, 25 + len(player.lookup) % 8)
+    for spec in scenario_config()["names"]:
+        if spec.get("twin"):
+            yield registry_row(spec["odds"], spec["odds_name"], spec["team"], "G", 4)
 
 
-def registered(lookup: str, name: str, team: str, position: str, games: int) -> Row:
+def registry_row(lookup: str, name: str, team: str, position: str, games: int) -> Row:
     return {
         "universal_player_id": f"{lookup}_001",
         "player_name": name,
         "player_lookup": lookup,
         "team_abbr": team,
-        "season": script()["season"],
+        "season": scenario_config()["season"],
         "first_game_date": "2025-10-22",
         "last_game_date": "2025-12-28",
         "games_played": games,
@@ -69,7 +69,7 @@ def registered(lookup: str, name: str, team: str, position: str, games: int) -> 
     }
 
 
-def unresolved(slate: Slate) -> Iterator[Row]:
+def unresolved_rows(slate: Slate) -> Iterator[Row]:
     """The customer's queue knows the names of the night whose odds did not meet the context."""
     for entry in slate.entries:
         if entry.odds_lookup != entry.player.lookup:
@@ -80,25 +80,25 @@ def unresolved(slate: Slate) -> Iterator[Row]:
                 "first_seen_date": slate.game_date.isoformat(),
                 "last_seen_date": slate.game_date.isoformat(),
                 "team_abbr": entry.player.team,
-                "season": script()["season"],
+                "season": scenario_config()["season"],
                 "occurrences": 1,
                 "status": "pending",
                 "created_at": f"{slate.game_date.isoformat()}T21:00:00.000000Z",
             }
 
 
-def services() -> list[Row]:
+def service_resources() -> list[Row]:
     return [
-        _service("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z", "11"),
-        _service("prediction-coordinator", "00005-b2r", 1, 8, "2025-12-30T01:18:00.000000Z", "5"),
+        _service_resource("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z", "11"),
+        _service_resource("prediction-coordinator", "00005-b2r", 1, 8, "2025-12-30T01:18:00.000000Z", "5"),
     ]
 
 
-def _service(name: str, revision: str, instances: int, concurrency: int, at: str, generation: str) -> Row:
-    full = f"projects/{PROJECT}/locations/us-west2/services/{name}"
-    serving = f"{full}/revisions/{name}-{revision}"
+def _service_resource(name: str, revision: str, instances: int, concurrency: int, at: str, generation: str) -> Row:
+    full_name = f"projects/{PROJECT}/locations/us-west2/services/{name}"
+    revision_name = f"{full_name}/revisions/{name}-{revision}"
     return {
-        "name": full,
+        "name": full_name,
         "uid": f"sandbox-{name}",
         "generation": generation,
         "observedGeneration": generation,
@@ -116,23 +116,23 @@ def _service(name: str, revision: str, instances: int, concurrency: int, at: str
             "containers": [{"image": f"us-west2-docker.pkg.dev/{PROJECT}/prediction/{name}:latest"}],
         },
         "traffic": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
-        "latestReadyRevision": serving,
-        "latestCreatedRevision": serving,
+        "latestReadyRevision": revision_name,
+        "latestCreatedRevision": revision_name,
         "terminalCondition": {"type": "Ready", "state": "CONDITION_SUCCEEDED", "lastTransitionTime": at},
     }
 
 
-def revisions() -> list[Row]:
+def revision_resources() -> list[Row]:
     """The serving revisions, and the worker's before the emergency: 20 × 5."""
     return [
-        _revision("prediction-worker", "00010-k7d", 20, 5, "2025-12-18T18:02:00.000000Z"),
-        _revision("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z"),
-        _revision("prediction-coordinator", "00004-m2x", 1, 8, "2025-12-18T18:00:00.000000Z"),
-        _revision("prediction-coordinator", "00005-b2r", 1, 8, "2025-12-30T01:18:00.000000Z"),
+        _revision_resource("prediction-worker", "00010-k7d", 20, 5, "2025-12-18T18:02:00.000000Z"),
+        _revision_resource("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z"),
+        _revision_resource("prediction-coordinator", "00004-m2x", 1, 8, "2025-12-18T18:00:00.000000Z"),
+        _revision_resource("prediction-coordinator", "00005-b2r", 1, 8, "2025-12-30T01:18:00.000000Z"),
     ]
 
 
-def _revision(name: str, revision: str, instances: int, concurrency: int, at: str) -> Row:
+def _revision_resource(name: str, revision: str, instances: int, concurrency: int, at: str) -> Row:
     service = f"projects/{PROJECT}/locations/us-west2/services/{name}"
     return {
         "name": f"{service}/revisions/{name}-{revision}",

@@ -12,14 +12,14 @@ from typing import Any
 import yaml
 from nba_api.stats.static import players, teams
 
-from services.names.normalization import raw_lookup
+from services.names.normalization import normalize_odds_name
 
-ROSTER = 17
+ROSTER_SIZE = 17
 Row = dict[str, Any]
 
 
 @cache
-def script() -> Mapping[str, Any]:
+def scenario_config() -> Mapping[str, Any]:
     """december.yaml, read once."""
     return yaml.safe_load(Path(__file__).with_name("december.yaml").read_text(encoding="utf-8"))
 
@@ -41,45 +41,53 @@ class Player:
         return f"{self.lookup}_001"
 
 
-def lookup_of(name: str) -> str:
-    return raw_lookup(name) or ""
+def normalize_lookup(name: str) -> str:
+    return normalize_odds_name(name) or ""
 
 
 @cache
 def rosters() -> Mapping[str, tuple[Player, ...]]:
     """Seventeen players per team; the names of the handoff come first in theirs."""
     rng = random.Random("rosters")
-    special: dict[str, list[Player]] = {}
-    for told in script()["names"]:
-        special.setdefault(told["team"], []).append(_special(told, rng))
-    taken = {p.lookup for team in special.values() for p in team} | {p.odds_lookup for t in special.values() for p in t}
-    pool = _pool(taken)
+    scripted: dict[str, list[Player]] = {}
+    for spec in scenario_config()["names"]:
+        scripted.setdefault(spec["team"], []).append(_scripted_player(spec, rng))
+    taken_lookups = {p.lookup for team in scripted.values() for p in team} | {
+        p.odds_lookup for t in scripted.values() for p in t
+    }
+    pool = _unused_names(taken_lookups)
     rng.shuffle(pool)
-    made: dict[str, tuple[Player, ...]] = {}
+    players_by_team: dict[str, tuple[Player, ...]] = {}
     for abbr in sorted(t["abbreviation"] for t in teams.get_teams()):
-        first = special.get(abbr, [])
-        drawn = [_player(pool.pop(), abbr, rng) for _ in range(ROSTER - len(first))]
-        made[abbr] = (*first, *drawn)
-    return made
+        scripted_players = scripted.get(abbr, [])
+        random_players = [_random_player(pool.pop(), abbr, rng) for _ in range(ROSTER_SIZE - len(scripted_players))]
+        players_by_team[abbr] = (*scripted_players, *random_players)
+    return players_by_team
 
 
-def _pool(taken: set[str]) -> list[str]:
-    names = {lookup_of(p["full_name"]): p["full_name"] for p in players.get_active_players()}
-    return [name for lookup, name in sorted(names.items()) if lookup not in taken]
+def _unused_names(taken_lookups: set[str]) -> list[str]:
+    names = {normalize_lookup(p["full_name"]): p["full_name"] for p in players.get_active_players()}
+    return [name for lookup, name in sorted(names.items()) if lookup not in taken_lookups]
 
 
-def _player(name: str, team: str, rng: random.Random) -> Player:
+def _random_player(name: str, team: str, rng: random.Random) -> Player:
     return Player(
-        lookup_of(name), name, team, lookup_of(name), name, round(rng.gammavariate(3, 4) + 3, 1), rng.choice("GFC")
+        normalize_lookup(name),
+        name,
+        team,
+        normalize_lookup(name),
+        name,
+        round(rng.gammavariate(3, 4) + 3, 1),
+        rng.choice("GFC"),
     )
 
 
-def _special(told: Mapping[str, Any], rng: random.Random) -> Player:
+def _scripted_player(spec: Mapping[str, Any], rng: random.Random) -> Player:
     points = round(rng.uniform(9, 19), 1)
     return Player(
-        told["context"], told["name"], told["team"], told["odds"], told["odds_name"], points, rng.choice("GFC")
+        spec["context"], spec["name"], spec["team"], spec["odds"], spec["odds_name"], points, rng.choice("GFC")
     )
 
 
-def every_player() -> Sequence[Player]:
+def all_players() -> Sequence[Player]:
     return [player for team in rosters().values() for player in team]

@@ -14,22 +14,22 @@ from typing import Any
 from nba_api.stats.static import players
 
 from services.sandbox.scenarios import reference, traces
-from services.sandbox.scenarios.build import PREDICTIONS, build, night_of
-from services.sandbox.scenarios.outcome import outcomes
-from services.sandbox.scenarios.rosters import lookup_of
-from services.sandbox.scenarios.slate import Slate, slate_of
+from services.sandbox.scenarios.build import PREDICTIONS_TABLE, build_seed, night_rows
+from services.sandbox.scenarios.outcome import simulate_outcomes
+from services.sandbox.scenarios.rosters import normalize_lookup
+from services.sandbox.scenarios.slate import Slate, build_slate
 from services.sandbox.seed import Seed
-from services.sandbox.server import Sandbox, plant
+from services.sandbox.server import Sandbox, load_seed
 
 Row = dict[str, Any]
-FORTNIGHT = 15  # the dates of december.yaml
-PATTERN = date(2025, 12, 15)  # the last night before them: all others are this one again
-PLAN = {"games": 11, "in_context": 350, "eligible": 185, "lined": 200, "path": "staging", "run_at": "11:30"}
-ROWS_EACH = 50  # ten systems × five lines
-LEFT_EVERY = 14  # nights apart that left their staging tables behind
-UNMERGED_OF = 20  # of such a night, one player in so many has rows in staging only
-RERUNS = 6  # batches of the one night that was run again and again: more tables than one query may name
-NOISE = 480  # lines a night that are about nothing
+DECEMBER_DATES = 15  # the dates of december.yaml
+TEMPLATE_DATE = date(2025, 12, 15)  # the last night before them: all others are this one again
+TEMPLATE_PLAN = {"games": 11, "in_context": 350, "eligible": 185, "lined": 200, "path": "staging", "run_at": "11:30"}
+ROWS_PER_TABLE = 50  # ten systems × five lines
+LEFTOVER_INTERVAL_NIGHTS = 14  # nights apart that left their staging tables behind
+UNMERGED_ONE_IN = 20  # of such a night, one player in so many has rows in staging only
+RERUN_BATCHES = 6  # batches of the one night that was run again and again: more tables than one query may name
+NOISE_LINES_PER_NIGHT = 480  # lines a night that are about nothing
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,16 @@ class Season:
     @property
     def nights(self) -> int:
         """How many nights are the pattern again, the pattern included."""
-        return self.dates - FORTNIGHT
+        return self.dates - DECEMBER_DATES
 
     @property
-    def left(self) -> tuple[int, ...]:
+    def leftover_days(self) -> tuple[int, ...]:
         """How many days before the pattern those nights lie that left tables behind."""
-        return tuple(range(1, self.nights, LEFT_EVERY))
+        return tuple(range(1, self.nights, LEFTOVER_INTERVAL_NIGHTS))
 
 
 @dataclass(frozen=True)
-class Leftover:
+class LeftoverTable:
     """One staging table: what it is called, whose rows it holds, and whether they are in the predictions table too."""
 
     name: str
@@ -63,104 +63,117 @@ class Leftover:
     merged: bool
 
 
-def plant_season(sandbox: Sandbox, season: Season | None = None) -> None:
+def load_season(sandbox: Sandbox, season: Season | None = None) -> None:
     """The fortnight, and the season before it."""
     season = season or Season()
-    plant(sandbox, seed(season))
-    left = list(leftovers(season))
-    sandbox.emulator.run([*repeat(sandbox.world.project, season.nights)])
-    place = f'"{sandbox.world.project}__nba_predictions"."player_prop_predictions"'
+    load_seed(sandbox, build_season_seed(season))
+    leftover = list(leftover_tables(season))
+    sandbox.emulator.run_statements([*repeat_statements(sandbox.state.project, season.nights)])
+    predictions = f'"{sandbox.state.project}__nba_predictions"."player_prop_predictions"'
     sandbox.emulator.make_tables(
-        sandbox.world.project,
+        sandbox.state.project,
         "nba_predictions",
-        like="player_prop_predictions",
-        made={
-            one.name: (
-                f"SELECT * FROM {place} WHERE game_date = DATE '{one.game_date}' AND player_lookup = '{one.player}'",
-                one.created,
+        template_name="player_prop_predictions",
+        definitions={
+            staging.name: (
+                f"SELECT * FROM {predictions} WHERE game_date = DATE '{staging.game_date}' AND player_lookup = '{staging.player}'",
+                staging.created,
             )
-            for one in left
+            for staging in leftover
         },
-        rows_each=ROWS_EACH,
+        rows_per_table=ROWS_PER_TABLE,
     )
-    lost = sorted({(one.game_date, one.player) for one in left if not one.merged})
-    listed = ", ".join(f"(DATE '{day}', '{who}')" for day, who in lost)
-    sandbox.emulator.run([f"DELETE FROM {place} WHERE (game_date, player_lookup) IN ({listed})"] if lost else [])
-    for table in (PREDICTIONS, *REPEATED):
-        sandbox.world.warehouse.tables.forget(table)
+    unmerged = sorted({(staging.game_date, staging.player) for staging in leftover if not staging.merged})
+    key_list = ", ".join(f"(DATE '{day}', '{player}')" for day, player in unmerged)
+    sandbox.emulator.run_statements(
+        [f"DELETE FROM {predictions} WHERE (game_date, player_lookup) IN ({key_list})"] if unmerged else []
+    )
+    for table in (PREDICTIONS_TABLE, *SHIFTED_COLUMNS):
+        sandbox.state.bigquery.tables.invalidate(table)
 
 
-def seed(season: Season) -> Seed:
+def build_season_seed(season: Season) -> Seed:
     """The fortnight's seed with the pattern night in it, the reference tables at size, and every night's log lines."""
-    december, pattern = build(), pattern_night(0)
-    tables = {name: list(found) for name, found in december.tables.items()}
-    for name, found in night_of(pattern, outcomes(pattern)).items():
-        tables.setdefault(name, []).extend(found)
-    tables["nba_reference.nba_players_registry"] += registry(season.aliases)
-    tables["nba_reference.player_aliases"] += aliases(season.aliases)
+    december, template = build_seed(), template_slate(0)
+    tables = {name: list(table_rows) for name, table_rows in december.tables.items()}
+    for name, table_rows in night_rows(template, simulate_outcomes(template)).items():
+        tables.setdefault(name, []).extend(table_rows)
+    tables["nba_reference.nba_players_registry"] += registry_rows(season.aliases)
+    tables["nba_reference.player_aliases"] += alias_rows(season.aliases)
     entries = list(december.log_entries)
-    entries += islice(log_lines(season), max(0, season.log_lines - len(entries)))
+    entries += islice(log_entries(season), max(0, season.log_lines - len(entries)))
     return replace(december, tables=tables, log_entries=entries)
 
 
-def pattern_night(days_before: int) -> Slate:
+def template_slate(days_before: int) -> Slate:
     """The pattern, moved to an earlier date."""
-    slate, day = slate_of(PATTERN, PLAN), PATTERN - timedelta(days=days_before)
+    slate, day = build_slate(TEMPLATE_DATE, TEMPLATE_PLAN), TEMPLATE_DATE - timedelta(days=days_before)
     return replace(slate, game_date=day)
 
 
-def log_lines(season: Season) -> Iterator[Row]:
+def log_entries(season: Season) -> Iterator[Row]:
     """What the services said of each night, newest night first, and what they say all day long."""
-    for days in range(season.nights):
-        slate = pattern_night(days)
-        yield from traces.log_entries(slate, outcomes(slate))
-        for i in range(NOISE):
-            at = slate.started + timedelta(seconds=7 * i)
-            yield from traces.line(traces.WORKER, at, "features", "INFO", f"Loaded 33 features in {i % 90} ms ({i})")
+    for days_before in range(season.nights):
+        slate = template_slate(days_before)
+        yield from traces.log_entries(slate, simulate_outcomes(slate))
+        for i in range(NOISE_LINES_PER_NIGHT):
+            at = slate.started_at + timedelta(seconds=7 * i)
+            yield from traces.text_entries(
+                traces.WORKER, at, "features", "INFO", f"Loaded 33 features in {i % 90} ms ({i})"
+            )
 
 
-def everybody(count: int) -> list[str]:
+def generate_names(count: int) -> list[str]:
     """Names for the reference tables: all who ever played, and again with a number when they are not enough."""
-    known = [player["full_name"] for player in players.get_inactive_players()]
-    return [known[i % len(known)] + (f" {i // len(known) + 1}" if i >= len(known) else "") for i in range(count)]
+    full_names = [player["full_name"] for player in players.get_inactive_players()]
+    return [
+        full_names[i % len(full_names)] + (f" {i // len(full_names) + 1}" if i >= len(full_names) else "")
+        for i in range(count)
+    ]
 
 
-def registry(count: int) -> Iterator[Row]:
-    seen: set[str] = set()
-    for name in everybody(count):
-        lookup = lookup_of(name)
-        if lookup not in seen:
-            seen.add(lookup)
-            yield reference.registered(lookup, name, "FA", "G", 0)
+def registry_rows(count: int) -> Iterator[Row]:
+    lookups: set[str] = set()
+    for name in generate_names(count):
+        lookup = normalize_lookup(name)
+        if lookup not in lookups:
+            lookups.add(lookup)
+            yield reference.registry_row(lookup, name, "FA", "G", 0)
 
 
-def aliases(count: int) -> Iterator[Row]:
+def alias_rows(count: int) -> Iterator[Row]:
     """Each of them as one feed spells them: the last name first."""
-    for name in everybody(count):
+    for name in generate_names(count):
         first, _, last = name.partition(" ")
-        yield reference.alias(
-            lookup_of(f"{last} {first} alias"), f"{last} {first}", lookup_of(name), name, "source_variation"
+        yield reference.alias_row(
+            normalize_lookup(f"{last} {first} alias"),
+            f"{last} {first}",
+            normalize_lookup(name),
+            name,
+            "source_variation",
         )
 
 
-def leftovers(season: Season) -> Iterator[Leftover]:
+def leftover_tables(season: Season) -> Iterator[LeftoverTable]:
     """Staging tables that were never cleaned up, as many as the fortnight's do not make up."""
-    already = sum("._staging_" in name for name in build().tables)
-    return islice(_leftovers(season), max(0, season.staging_tables - already))
+    existing_count = sum("._staging_" in name for name in build_seed().tables)
+    return islice(_generate_leftovers(season), max(0, season.staging_tables - existing_count))
 
 
-def _leftovers(season: Season) -> Iterator[Leftover]:
-    for days in season.left:
-        slate = pattern_night(days)
-        for again in range(RERUNS if days == season.left[0] else 1):
-            batch = replace(slate, plan={**PLAN, "batch_id": f"{slate.batch_id[:-1]}{again}"})
-            for i, outcome in enumerate(outcomes(slate)):
-                who = outcome.entry.player.lookup
-                name = traces.staging_name(batch, who).partition(".")[2]
-                yield Leftover(name, slate.game_date, who, outcome.asked_at, merged=bool(i % UNMERGED_OF))
+def _generate_leftovers(season: Season) -> Iterator[LeftoverTable]:
+    for days_before in season.leftover_days:
+        slate = template_slate(days_before)
+        for rerun in range(RERUN_BATCHES if days_before == season.leftover_days[0] else 1):
+            batch = replace(slate, plan={**TEMPLATE_PLAN, "batch_id": f"{slate.batch_id[:-1]}{rerun}"})
+            for i, outcome in enumerate(simulate_outcomes(slate)):
+                lookup = outcome.entry.player.lookup
+                name = traces.staging_table_name(batch, lookup).partition(".")[2]
+                yield LeftoverTable(
+                    name, slate.game_date, lookup, outcome.requested_at, merged=bool(i % UNMERGED_ONE_IN)
+                )
 
 
-REPEATED: Mapping[str, str] = {
+SHIFTED_COLUMNS: Mapping[str, str] = {
     "nba_analytics.upcoming_player_game_context": (
         "game_date - n AS game_date, strftime(game_date - n, '%Y%m%d') || substr(game_id, 9) AS game_id,"
         " created_at - to_days(n) AS created_at, processed_at - to_days(n) AS processed_at"
@@ -175,33 +188,33 @@ REPEATED: Mapping[str, str] = {
         " request_id || '-' || n AS request_id, run_date - to_days(n) AS run_date, created_at - to_days(n) AS created_at,"
         " 'batch_' || (game_date - n) || '_' || (split_part(batch_id, '_', 3)::BIGINT - 86400 * n) AS batch_id"
     ),
-    PREDICTIONS: (
+    PREDICTIONS_TABLE: (
         "game_date - n AS game_date, strftime(game_date - n, '%Y%m%d') || substr(game_id, 9) AS game_id,"
         " prediction_id || '-' || n AS prediction_id, created_at - to_days(n) AS created_at"
     ),
 }
 
 
-def repeat(project: str, nights: int) -> Iterator[str]:
+def repeat_statements(project: str, nights: int) -> Iterator[str]:
     """Five more systems for every night, then the pattern on every earlier date."""
-    place = {name: f'"{project}__{name.replace(".", chr(34) + "." + chr(34))}"' for name in REPEATED}
+    physical_names = {name: f'"{project}__{name.replace(".", chr(34) + "." + chr(34))}"' for name in SHIFTED_COLUMNS}
     yield (
-        f"INSERT INTO {place[PREDICTIONS]} SELECT * REPLACE (prediction_id || '-b' AS prediction_id,"
-        f" system_id || '_b' AS system_id) FROM {place[PREDICTIONS]}"
+        f"INSERT INTO {physical_names[PREDICTIONS_TABLE]} SELECT * REPLACE (prediction_id || '-b' AS prediction_id,"
+        f" system_id || '_b' AS system_id) FROM {physical_names[PREDICTIONS_TABLE]}"
     )
     yield (
-        f"UPDATE {place['nba_predictions.prediction_worker_runs']} SET predictions_generated = 2 * predictions_generated"
+        f"UPDATE {physical_names['nba_predictions.prediction_worker_runs']} SET predictions_generated = 2 * predictions_generated"
     )
-    for name, columns in REPEATED.items():
+    for name, columns in SHIFTED_COLUMNS.items():
         yield (
-            f"INSERT INTO {place[name]} SELECT t.* REPLACE ({columns}) FROM {place[name]} t,"
-            f" (SELECT range::INTEGER AS n FROM range(1, {nights})) WHERE game_date = DATE '{PATTERN}'"
+            f"INSERT INTO {physical_names[name]} SELECT t.* REPLACE ({columns}) FROM {physical_names[name]} t,"
+            f" (SELECT range::INTEGER AS n FROM range(1, {nights})) WHERE game_date = DATE '{TEMPLATE_DATE}'"
         )
 
 
-def named(name: str) -> Any:
+def get_scenario_loader(name: str) -> Any:
     """What plants a scenario, by the name that SCENARIO gives; exits with a sentence for any other."""
-    planted = {"december": lambda sandbox: plant(sandbox, build()), "season": plant_season}
-    if name not in planted:
-        raise SystemExit(f"SCENARIO={name!r} is not known: {' or '.join(planted)}.")
-    return planted[name]
+    loaders = {"december": lambda sandbox: load_seed(sandbox, build_seed()), "season": load_season}
+    if name not in loaders:
+        raise SystemExit(f"SCENARIO={name!r} is not known: {' or '.join(loaders)}.")
+    return loaders[name]

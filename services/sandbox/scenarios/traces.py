@@ -6,34 +6,36 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.gcp.error_table import BY_KEY
-from services.sandbox.scenarios.outcome import Outcome
-from services.sandbox.scenarios.rows import REVISION, rfc3339, seeded_id
+from services.gcp.error_table import ERRORS_BY_KEY
+from services.sandbox.scenarios.outcome import SimulatedOutcome
+from services.sandbox.scenarios.rows import WORKER_REVISION, seeded_id, to_rfc3339
 from services.sandbox.scenarios.slate import Slate
 
 PROJECT = "nba-props-platform"
-TARGET = f"{PROJECT}:nba_predictions.player_prop_predictions"
+PREDICTIONS_TABLE_ID = f"{PROJECT}:nba_predictions.player_prop_predictions"
 COORDINATOR_REVISION = "prediction-coordinator-00004-m2x"
 WORKER, COORDINATOR = "prediction-worker", "prediction-coordinator"
-Entry = dict[str, Any]
+LogEntry = dict[str, Any]
 
 
-def error_text(key: str) -> str:
+def write_error_text(key: str) -> str:
     """What the worker logged of a refused write."""
     if key == "schema":
-        return f"400 Provided Schema does not match Table {TARGET}. Field vegas_line_source is missing in the table"
-    known = BY_KEY[key]
-    return f"{known.http} {known.message(table=TARGET)}"
+        return f"400 Provided Schema does not match Table {PREDICTIONS_TABLE_ID}. Field vegas_line_source is missing in the table"
+    known_error = ERRORS_BY_KEY[key]
+    return f"{known_error.http_status} {known_error.format_message(table=PREDICTIONS_TABLE_ID)}"
 
 
-def line(service: str, at: datetime, logger: str, level: str, message: str, copies: int = 1) -> Iterator[Entry]:
+def text_entries(
+    service: str, at: datetime, logger_name: str, level: str, message: str, copies: int = 1
+) -> Iterator[LogEntry]:
     """A log line as the service writes it; a second copy is the same line through the other stream."""
-    revision = REVISION if service == WORKER else COORDINATOR_REVISION
+    revision = WORKER_REVISION if service == WORKER else COORDINATOR_REVISION
     for copy in range(copies):
         yield {
             "insertId": seeded_id("log", service, at, message, copy)[:18],
-            "timestamp": rfc3339(at + timedelta(milliseconds=copy)),
-            "receiveTimestamp": rfc3339(at + timedelta(seconds=1)),
+            "timestamp": to_rfc3339(at + timedelta(milliseconds=copy)),
+            "receiveTimestamp": to_rfc3339(at + timedelta(seconds=1)),
             "severity": "DEFAULT",
             "logName": f"projects/{PROJECT}/logs/run.googleapis.com%2F{('stdout', 'stderr')[copy]}",
             "resource": {
@@ -46,122 +48,133 @@ def line(service: str, at: datetime, logger: str, level: str, message: str, copi
                     "configuration_name": service,
                 },
             },
-            "textPayload": f"{at:%Y-%m-%d %H:%M:%S} - {logger} - {level} - {message}",
+            "textPayload": f"{at:%Y-%m-%d %H:%M:%S} - {logger_name} - {level} - {message}",
         }
 
 
-def structured(service: str, at: datetime, level: str, message: str, **fields: object) -> Entry:
+def json_entry(service: str, at: datetime, level: str, message: str, **fields: object) -> LogEntry:
     """The same through the structured logger: jsonPayload, severity set."""
-    entry = next(line(service, at, "", level, message))
+    entry = next(text_entries(service, at, "", level, message))
     del entry["textPayload"]
     return {**entry, "severity": level, "jsonPayload": {"message": message, **fields}}
 
 
-def log_entries(slate: Slate, outcomes: tuple[Outcome, ...]) -> Iterator[Entry]:
+def log_entries(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> Iterator[LogEntry]:
     """Every line of a night's run."""
     if slate.run_at is None:
         return
-    yield from _start(slate, len(outcomes))
+    yield from _batch_start_entries(slate, len(outcomes))
     for outcome in outcomes:
-        yield from _worker(slate, outcome)
-    yield from _end(slate, outcomes)
+        yield from _worker_entries(slate, outcome)
+    yield from _batch_end_entries(slate, outcomes)
 
 
-def _start(slate: Slate, requests: int) -> Iterator[Entry]:
-    at, name = slate.started, "coordinator"
-    yield from line(
+def _batch_start_entries(slate: Slate, requests: int) -> Iterator[LogEntry]:
+    at, logger_name = slate.started_at, "coordinator"
+    yield from text_entries(
         COORDINATOR,
         at,
-        name,
+        logger_name,
         "INFO",
         f"Starting prediction batch for {slate.game_date} (correlation_id={seeded_id(slate.batch_id)[:8]}, mode=multi_line)",
     )
-    yield from line(
+    yield from text_entries(
         COORDINATOR,
         at + timedelta(seconds=3),
-        name,
+        logger_name,
         "INFO",
         f"Published {requests}/{requests} prediction requests [batch={slate.batch_id}]",
     )
 
 
-def _worker(slate: Slate, outcome: Outcome) -> Iterator[Entry]:
-    who, name = outcome.entry.player.lookup, "predictions.worker.worker"
-    done = outcome.asked_at + timedelta(seconds=1.2)
+def _worker_entries(slate: Slate, outcome: SimulatedOutcome) -> Iterator[LogEntry]:
+    lookup, logger_name = outcome.entry.player.lookup, "predictions.worker.worker"
+    generated_at = outcome.requested_at + timedelta(seconds=1.2)
     if not outcome.generated:
-        text = f"PERMANENT failure for {who} on {slate.game_date} - acknowledging. Reason: {outcome.skip_reason}: {outcome.message}"
-        yield from line(WORKER, done, name, "WARNING", text)
+        text = f"PERMANENT failure for {lookup} on {slate.game_date} - acknowledging. Reason: {outcome.skip_reason}: {outcome.message}"
+        yield from text_entries(WORKER, generated_at, logger_name, "WARNING", text)
         return
-    yield from line(WORKER, done, name, "INFO", f"Successfully generated 25 predictions for {who}")
+    yield from text_entries(
+        WORKER, generated_at, logger_name, "INFO", f"Successfully generated 25 predictions for {lookup}"
+    )
     if outcome.error:
-        at = max(outcome.write_started or done, done)
+        at = max(outcome.write_started_at or generated_at, generated_at)
         if outcome.error == "dml_queue_full":
-            yield from line(
-                WORKER, at, name, "WARNING", f"🚨 BigQuery DML rate limit hit - {error_text(outcome.error)[:90]}"
+            yield from text_entries(
+                WORKER,
+                at,
+                logger_name,
+                "WARNING",
+                f"🚨 BigQuery DML rate limit hit - {write_error_text(outcome.error)[:90]}",
             )
-        yield from line(
-            WORKER, at, name, "ERROR", f"Error writing to BigQuery for {who}: {error_text(outcome.error)}", 2
+        yield from text_entries(
+            WORKER,
+            at,
+            logger_name,
+            "ERROR",
+            f"Error writing to BigQuery for {lookup}: {write_error_text(outcome.error)}",
+            2,
         )
     elif slate.plan.get("path") == "staging":
-        yield from _staged(slate, who, done + timedelta(seconds=1.6), name)
+        yield from _staging_write_entries(slate, lookup, generated_at + timedelta(seconds=1.6), logger_name)
 
 
-def _staged(slate: Slate, who: str, at: datetime, name: str) -> Iterator[Entry]:
+def _staging_write_entries(slate: Slate, lookup: str, at: datetime, logger_name: str) -> Iterator[LogEntry]:
     """The same event told twice in two wordings: summing both would double the rows."""
-    table, worker = staging_name(slate, who), worker_of(who)
-    yield from line(
+    table, worker = staging_table_name(slate, lookup), worker_id(lookup)
+    yield from text_entries(
         WORKER,
         at,
         "predictions.worker.batch_staging_writer",
         "INFO",
         f"Staging write complete: 25 rows to {table} in 1612ms (batch={slate.batch_id}, worker={worker})",
     )
-    yield from line(
+    yield from text_entries(
         WORKER,
         at,
-        name,
+        logger_name,
         "INFO",
         f"Staging write complete: 25 rows to {table} (batch={slate.batch_id}, worker={worker})",
     )
 
 
-def worker_of(who: str) -> str:
-    return f"{REVISION}_{seeded_id('worker', who)[:8]}"
+def worker_id(lookup: str) -> str:
+    return f"{WORKER_REVISION}_{seeded_id('worker', lookup)[:8]}"
 
 
-def staging_name(slate: Slate, who: str) -> str:
-    return f"nba_predictions._staging_{slate.batch_id}_{worker_of(who)}".replace("-", "_")
+def staging_table_name(slate: Slate, lookup: str) -> str:
+    return f"nba_predictions._staging_{slate.batch_id}_{worker_id(lookup)}".replace("-", "_")
 
 
-def _end(slate: Slate, outcomes: tuple[Outcome, ...]) -> Iterator[Entry]:
-    at, name = ended(outcomes) + timedelta(seconds=4), "coordinator"
-    done = sum(o.generated for o in outcomes)
+def _batch_end_entries(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> Iterator[LogEntry]:
+    at, logger_name = last_write_at(outcomes) + timedelta(seconds=4), "coordinator"
+    generated_count = sum(o.generated for o in outcomes)
     if any(o.staged_only for o in outcomes):
-        staged = sum(o.staged_only for o in outcomes)
-        text = f"Batch {slate.batch_id} STALLED at {done - staged}/{len(outcomes)} ({100 * (done - staged) / len(outcomes):.1f}%)"
-        yield from line(COORDINATOR, at, name, "WARNING", text, 2)
+        staged_count = sum(o.staged_only for o in outcomes)
+        text = f"Batch {slate.batch_id} STALLED at {generated_count - staged_count}/{len(outcomes)} ({100 * (generated_count - staged_count) / len(outcomes):.1f}%)"
+        yield from text_entries(COORDINATOR, at, logger_name, "WARNING", text, 2)
         return
-    yield from line(
+    yield from text_entries(
         COORDINATOR,
         at,
-        name,
+        logger_name,
         "INFO",
         f"Batch {slate.batch_id} complete! {len(outcomes)}/{len(outcomes)} players, status=success",
     )
     if slate.plan.get("path") == "staging":
-        rows = 25 * done
-        text = f"CONSOLIDATION_METRICS: {rows} rows merged in 5021ms for batch {slate.batch_id}, staging_tables={done}"
-        yield from line(COORDINATOR, at + timedelta(seconds=6), name, "INFO", text)
-        text = f"Consolidation SUCCESS: {rows} rows merged from {done} staging tables, cleaned={done - 6}"
-        yield from line(COORDINATOR, at + timedelta(seconds=7), name, "INFO", text)
-        yield from line(
+        rows = 25 * generated_count
+        text = f"CONSOLIDATION_METRICS: {rows} rows merged in 5021ms for batch {slate.batch_id}, staging_tables={generated_count}"
+        yield from text_entries(COORDINATOR, at + timedelta(seconds=6), logger_name, "INFO", text)
+        text = f"Consolidation SUCCESS: {rows} rows merged from {generated_count} staging tables, cleaned={generated_count - 6}"
+        yield from text_entries(COORDINATOR, at + timedelta(seconds=7), logger_name, "INFO", text)
+        yield from text_entries(
             COORDINATOR,
             at + timedelta(seconds=7),
-            name,
+            logger_name,
             "INFO",
             f"✅ Consolidation complete: {rows} rows, batch={slate.batch_id}",
         )
-        yield structured(
+        yield json_entry(
             COORDINATOR,
             at + timedelta(seconds=8),
             "INFO",
@@ -170,28 +183,28 @@ def _end(slate: Slate, outcomes: tuple[Outcome, ...]) -> Iterator[Entry]:
         )
 
 
-def ended(outcomes: tuple[Outcome, ...]) -> datetime:
-    return max(o.write_ended or o.asked_at for o in outcomes)
+def last_write_at(outcomes: tuple[SimulatedOutcome, ...]) -> datetime:
+    return max(o.write_ended_at or o.requested_at for o in outcomes)
 
 
-def jobs(slate: Slate, outcomes: tuple[Outcome, ...]) -> Iterator[dict[str, Any]]:
+def merge_jobs(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> Iterator[dict[str, Any]]:
     """A night's MERGE statements, refused ones with their error, as jobs.get answers them."""
     if slate.plan.get("path") != "direct":
         return
     for outcome in outcomes:
-        if outcome.write_started is not None:
+        if outcome.write_started_at is not None:
             yield _merge_job(slate, outcome)
 
 
-def _merge_job(slate: Slate, outcome: Outcome) -> dict[str, Any]:
+def _merge_job(slate: Slate, outcome: SimulatedOutcome) -> dict[str, Any]:
     job_id = seeded_id("merge", slate.game_date, outcome.entry.player.lookup)
-    start, end = outcome.write_started, outcome.write_ended
-    created = outcome.asked_at if outcome.error or start is None else min(outcome.asked_at, start)
-    dataset, table = TARGET.split(":")[1].split(".")
+    start, end = outcome.write_started_at, outcome.write_ended_at
+    created = outcome.requested_at if outcome.error or start is None else min(outcome.requested_at, start)
+    dataset, table = PREDICTIONS_TABLE_ID.split(":")[1].split(".")
     status: dict[str, Any] = {"state": "DONE"}
     if outcome.error:
-        reason = "invalid" if outcome.error == "schema" else BY_KEY[outcome.error].reason
-        error = {"reason": reason, "message": error_text(outcome.error)[4:]}
+        reason = "invalid" if outcome.error == "schema" else ERRORS_BY_KEY[outcome.error].reason
+        error = {"reason": reason, "message": write_error_text(outcome.error)[4:]}
         status |= {"errorResult": error, "errors": [error]}
     return {
         "kind": "bigquery#job",
@@ -208,13 +221,13 @@ def _merge_job(slate: Slate, outcome: Outcome) -> dict[str, Any]:
         },
         "status": status,
         "statistics": {
-            "creationTime": _ms(created),
-            "startTime": _ms(start or created),
-            "endTime": _ms(end or created),
+            "creationTime": _to_epoch_ms(created),
+            "startTime": _to_epoch_ms(start or created),
+            "endTime": _to_epoch_ms(end or created),
             "query": {"statementType": "MERGE", "totalBytesBilled": "0" if outcome.error else "20971520"},
         },
     }
 
 
-def _ms(at: datetime) -> str:
+def _to_epoch_ms(at: datetime) -> str:
     return str(int(at.timestamp() * 1000))

@@ -12,7 +12,7 @@ from services.core.clock import Clock
 from services.sandbox.stand_ins import log_filter
 
 
-class LogBook:
+class LogStore:
     """Every entry of the project, by time."""
 
     def __init__(self, clock: Clock, project: str) -> None:
@@ -21,34 +21,34 @@ class LogBook:
 
     def add(self, entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any] | None = None) -> None:
         """Keep entries; what they lack comes from the request's defaults, the time from the clock."""
-        now = _rfc3339(self._clock.now())
-        for told in entries:
-            entry = {**(defaults or {}), **told}
+        now = _to_rfc3339(self._clock.now())
+        for raw_entry in entries:
+            entry = {**(defaults or {}), **raw_entry}
             entry.setdefault("timestamp", now)
             entry.setdefault("insertId", uuid.uuid4().hex[:16])
             entry.setdefault("receiveTimestamp", now)
             entry.setdefault("severity", "DEFAULT")
             entry.setdefault("logName", f"projects/{self._project}/logs/run.googleapis.com%2Fstdout")
             entry.setdefault("resource", {"type": "global", "labels": {"project_id": self._project}})
-            key = _rfc3339(datetime.fromisoformat(str(entry["timestamp"]).replace("Z", "+00:00")))
+            key = _to_rfc3339(datetime.fromisoformat(str(entry["timestamp"]).replace("Z", "+00:00")))
             bisect.insort(self._entries, (key, str(entry["insertId"]), entry), key=lambda e: e[:2])
 
-    def list(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    def list(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """entries.list: filtered, ordered, paged; raises FilterError for a filter that cannot be read."""
-        text = str(told.get("filter") or "")
-        test = log_filter.parse(text)
-        start_at, end_at = map(_rfc3339, log_filter.window(text))
+        text = str(body.get("filter") or "")
+        matches = log_filter.parse(text)
+        start_at, end_at = map(_to_rfc3339, log_filter.time_bounds(text))
         first = bisect.bisect_left(self._entries, start_at, key=lambda e: e[0])
         last = bisect.bisect_right(self._entries, end_at, key=lambda e: e[0])
-        entries = [entry for _, _, entry in self._entries[first:last] if test(entry)]
-        if str(told.get("orderBy") or "").endswith("desc"):
+        entries = [entry for _, _, entry in self._entries[first:last] if matches(entry)]
+        if str(body.get("orderBy") or "").endswith("desc"):
             entries.reverse()
-        start, size = int(told.get("pageToken") or 0), min(int(told.get("pageSize") or 50), 1_000)
-        answer: dict[str, Any] = {"entries": entries[start : start + size]} if entries[start : start + size] else {}
+        start, size = int(body.get("pageToken") or 0), min(int(body.get("pageSize") or 50), 1_000)
+        response: dict[str, Any] = {"entries": entries[start : start + size]} if entries[start : start + size] else {}
         if start + size < len(entries):
-            answer["nextPageToken"] = str(start + size)
-        return answer
+            response["nextPageToken"] = str(start + size)
+        return response
 
 
-def _rfc3339(at: datetime) -> str:
+def _to_rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -19,161 +19,161 @@ Resource = dict[str, Any]
 _SERVICE_TYPE = "type.googleapis.com/google.cloud.run.v2.Service"
 
 
-class Conflict(Exception):
+class EtagMismatch(Exception):
     """The etag is not the one of the service now."""
 
 
 @dataclass
-class Slots:
+class RequestSlots:
     """How many requests of one service are on their way, against instances × concurrency."""
 
     busy: int = 0
-    freed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    slot_freed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
 
 class CloudRun:
     """The services of one region."""
 
-    def __init__(self, clock: Clock, address: str, rollout_s: float = 2.0) -> None:
-        self._clock, self.address, self._rollout_s = clock, address, rollout_s
+    def __init__(self, clock: Clock, base_url: str, rollout_s: float = 2.0) -> None:
+        self._clock, self.base_url, self._rollout_s = clock, base_url, rollout_s
         self.services: dict[str, Resource] = {}
         self.revisions: dict[str, Resource] = {}
         self.backends: dict[str, str] = {}
-        self._serving: dict[str, tuple[datetime, str]] = {}
-        self.slots: dict[str, Slots] = {}
+        self._rollouts: dict[str, tuple[datetime, str]] = {}
+        self.slots: dict[str, RequestSlots] = {}
 
     def seed(self, services: Sequence[Mapping[str, Any]], revisions: Sequence[Mapping[str, Any]]) -> None:
-        for told in services:
-            service = copy.deepcopy(dict(told))
-            short = service["name"].rsplit("/", 1)[-1]
-            service["uri"] = f"{self.address}/run/{short}"
+        for resource in services:
+            service = copy.deepcopy(dict(resource))
+            short_name = service["name"].rsplit("/", 1)[-1]
+            service["uri"] = f"{self.base_url}/run/{short_name}"
             service["urls"] = [service["uri"]]
             service.setdefault("generation", "1")
             service.setdefault("observedGeneration", service["generation"])
             service["etag"] = _etag(service)
             self.services[service["name"]] = service
-        self.revisions.update({r["name"]: dict(r) for r in told_list(revisions)})
+        self.revisions.update({r["name"]: dict(r) for r in copy_resources(revisions)})
 
     def get(self, name: str) -> Resource | None:
         service = self.services.get(name)
         if service is not None:
-            self._settle(name)
+            self._finish_rollout(name)
         return service
 
-    def patch(self, name: str, told: Resource, mask: str, validate_only: bool) -> Resource:
+    def patch(self, name: str, body: Resource, update_mask: str, validate_only: bool) -> Resource:
         """Change a service; a new template makes a new revision that serves a little later. Raises Conflict."""
         current = self.get(name)
         if current is None:
             raise KeyError(name)
-        if told.get("etag") and told["etag"] != current["etag"]:
-            raise Conflict
-        changed = _masked(current, told, mask)
+        if body.get("etag") and body["etag"] != current["etag"]:
+            raise EtagMismatch
+        changed = _apply_update_mask(current, body, update_mask)
         if validate_only:
-            return operation(changed, name)
+            return completed_operation(changed, name)
         new_template = _without_revision(changed.get("template")) != _without_revision(current.get("template"))
         changed["generation"] = str(int(current["generation"]) + 1)
-        changed["updateTime"] = _rfc3339(self._clock.now())
+        changed["updateTime"] = _to_rfc3339(self._clock.now())
         if new_template:
             self._roll_out(changed)
         else:
             changed["observedGeneration"] = changed["generation"]
         changed["etag"] = _etag(changed)
         self.services[name] = changed
-        return operation(changed, name)
+        return completed_operation(changed, name)
 
     def _roll_out(self, service: Resource) -> None:
-        short = service["name"].rsplit("/", 1)[-1]
+        short_name = service["name"].rsplit("/", 1)[-1]
         number = int(str(service.get("latestCreatedRevision", "x-00000-x")).rsplit("-", 2)[-2]) + 1
         suffix = "".join(random.choices(string.ascii_lowercase + string.digits, k=3))
-        revision = f"{service['name']}/revisions/{short}-{number:05d}-{suffix}"
+        revision = f"{service['name']}/revisions/{short_name}-{number:05d}-{suffix}"
         service["template"]["revision"] = ""
         self.revisions[revision] = {
             "name": revision,
             "service": service["name"],
-            "createTime": _rfc3339(self._clock.now()),
+            "createTime": _to_rfc3339(self._clock.now()),
             "scaling": service["template"].get("scaling", {}),
             "maxInstanceRequestConcurrency": service["template"].get("maxInstanceRequestConcurrency"),
         }
         service.update({"latestCreatedRevision": revision, "reconciling": True})
-        self._serving[service["name"]] = (self._clock.now(), revision)
+        self._rollouts[service["name"]] = (self._clock.now(), revision)
 
-    def _settle(self, name: str) -> None:
+    def _finish_rollout(self, name: str) -> None:
         """Let a revision serve once its roll-out time is over."""
-        started = self._serving.get(name)
-        if started is None or (self._clock.now() - started[0]).total_seconds() < self._rollout_s:
+        rollout = self._rollouts.get(name)
+        if rollout is None or (self._clock.now() - rollout[0]).total_seconds() < self._rollout_s:
             return
         service = self.services[name]
-        service.update({"latestReadyRevision": started[1], "observedGeneration": service["generation"]})
+        service.update({"latestReadyRevision": rollout[1], "observedGeneration": service["generation"]})
         service.pop("reconciling", None)
         service["trafficStatuses"] = [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}]
-        del self._serving[name]
+        del self._rollouts[name]
 
     def capacity(self, name: str) -> int:
         """Requests a service takes at once: the smaller maximum × request concurrency, of the revision that serves."""
         service = self.get(name) or {}
         revision = self.revisions.get(str(service.get("latestReadyRevision")), {})
-        of_service = int((service.get("scaling") or {}).get("maxInstanceCount") or 0)
-        of_revision = int((revision.get("scaling") or {}).get("maxInstanceCount") or 100)
+        service_max = int((service.get("scaling") or {}).get("maxInstanceCount") or 0)
+        revision_max = int((revision.get("scaling") or {}).get("maxInstanceCount") or 100)
         concurrency = int(revision.get("maxInstanceRequestConcurrency") or 80)
-        return min(m for m in (of_service, of_revision) if m) * concurrency
+        return min(m for m in (service_max, revision_max) if m) * concurrency
 
-    async def admit(self, name: str, wait_s: float) -> bool:
+    async def acquire_slot(self, name: str, timeout_s: float) -> bool:
         """Take a place for one request, waiting for one to come free; False is Cloud Run's 429."""
-        slots = self.slots.setdefault(name, Slots())
-        async with slots.freed:
+        slots = self.slots.setdefault(name, RequestSlots())
+        async with slots.slot_freed:
             try:
-                await asyncio.wait_for(slots.freed.wait_for(lambda: slots.busy < self.capacity(name)), wait_s)
+                await asyncio.wait_for(slots.slot_freed.wait_for(lambda: slots.busy < self.capacity(name)), timeout_s)
             except TimeoutError:
                 return False
             slots.busy += 1
             return True
 
-    async def leave(self, name: str) -> None:
+    async def release_slot(self, name: str) -> None:
         slots = self.slots[name]
-        async with slots.freed:
+        async with slots.slot_freed:
             slots.busy -= 1
-            slots.freed.notify_all()
+            slots.slot_freed.notify_all()
 
 
-def told_list(revisions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def copy_resources(revisions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [copy.deepcopy(dict(r)) for r in revisions]
 
 
-def operation(service: Resource, name: str) -> Resource:
+def completed_operation(service: Resource, name: str) -> Resource:
     """A long-running operation that is done, with the service in it."""
-    place = name.rsplit("/services/", 1)[0]
+    parent = name.rsplit("/services/", 1)[0]
     return {
-        "name": f"{place}/operations/{service['etag'][:12].strip(chr(34))}",
+        "name": f"{parent}/operations/{service['etag'][:12].strip(chr(34))}",
         "done": True,
         "response": {"@type": _SERVICE_TYPE, **service},
     }
 
 
-def _masked(current: Resource, told: Resource, mask: str) -> Resource:
+def _apply_update_mask(current: Resource, body: Resource, update_mask: str) -> Resource:
     changed = copy.deepcopy(current)
-    if not mask:
+    if not update_mask:
         # A client without a mask sends the whole service: a map it emptied is simply absent.
         for key in ("annotations", "labels", "template", "scaling", "traffic", "description"):
             changed.pop(key, None)
-            if key in told:
-                changed[key] = copy.deepcopy(told[key])
+            if key in body:
+                changed[key] = copy.deepcopy(body[key])
         return changed
-    for path in mask.split(","):
-        _put(changed, told, [_camel(part) for part in path.strip().split(".")])
+    for path in update_mask.split(","):
+        _copy_field(changed, body, [_to_camel_case(part) for part in path.strip().split(".")])
     return changed
 
 
-def _put(target: Resource, told: Resource, path: list[str]) -> None:
+def _copy_field(target: Resource, source: Resource, path: list[str]) -> None:
     for part in path[:-1]:
-        told = told.get(part) or {}
+        source = source.get(part) or {}
         target = target.setdefault(part, {})
-    if path[-1] in told:
-        target[path[-1]] = copy.deepcopy(told[path[-1]])
+    if path[-1] in source:
+        target[path[-1]] = copy.deepcopy(source[path[-1]])
     else:
         target.pop(path[-1], None)
 
 
-def _camel(name: str) -> str:
+def _to_camel_case(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
 
@@ -187,5 +187,5 @@ def _etag(service: Resource) -> str:
     return '"' + hashlib.sha256(text.encode()).hexdigest()[:24] + '"'
 
 
-def _rfc3339(at: datetime) -> str:
+def _to_rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
