@@ -31,7 +31,7 @@ check: $(READY) ## lint, types and layer contracts; changes nothing
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(BIN)/python -m tests.security.audit
+	@$(BIN)/python -m tests.tools.security_audit
 
 fix: $(READY) ## format and mend what the linter can
 	$(BIN)/ruff format .
@@ -44,28 +44,28 @@ doctor: $(READY) ## what the desk reaches, and the command that repairs what it 
 	@$(BIN)/python -m services.doctor
 
 audit: $(READY) ## known holes in what is pinned; says so and goes on where nobody can be asked
-	@$(BIN)/python -m tests.security.audit
+	@$(BIN)/python -m tests.tools.security_audit
 
 faults: $(READY) ## the write path under crashes, repeats and races, beside the old way
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.tools.fault_survey
 
 bench: $(READY) ## cost, scale and speed of the write path, beside the old ways
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.tools.benchmarks
 
 watching: $(READY) ## how soon the watchdog tells, and what an hour of watching reads and bills
-	$(BIN)/python -m tests.watch
+	$(BIN)/python -m tests.tools.watchdog_benchmark
 
 pictures: $(READY) chromium ## the README's gallery and its recording, anew from a sandbox of its own into docs/
-	@$(BIN)/python -m tests.pictures
+	@$(BIN)/python -m tests.tools.pictures
 
 bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage)
-	@$(BIN)/python -m tests.benchmarks.pages
+	@$(BIN)/python -m tests.tools.benchmarks.pages
 
 bench-cost: $(READY) ## what looking costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)
-	@$(BIN)/python -m tests.benchmarks.viewing
+	@$(BIN)/python -m tests.tools.benchmarks.viewing_cost
 
 bench-scale: $(READY) ## every page on a season beside the fortnight, 20 viewers at once, an hour's refreshes (RUNS=5, REFRESHES=120)
-	@$(BIN)/python -m tests.benchmarks.season
+	@$(BIN)/python -m tests.tools.benchmarks.season
 
 lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt

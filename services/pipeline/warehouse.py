@@ -76,11 +76,11 @@ class BigQueryWarehouse:
     """The real thing, through the Google client, paced below half of each quota."""
 
     def __init__(self, clients: Clients, rate_limiter: RateLimiter | None = None) -> None:
-        self._cloud, self._client, self._rate_limiter = clients, clients.bigquery, rate_limiter or RateLimiter()
+        self._clients, self._client, self._rate_limiter = clients, clients.bigquery, rate_limiter or RateLimiter()
         self._schema_fields: list[bigquery.SchemaField] | None = None
 
     def now(self) -> datetime:
-        return self._cloud.now()
+        return self._clients.now()
 
     def get_columns(self) -> tuple[Column, ...]:
         return tuple(Column(f.name, f.field_type, f.mode == "REQUIRED") for f in self._get_schema())
@@ -119,7 +119,7 @@ class BigQueryWarehouse:
 
     def _set_expiry(self, table: str) -> None:
         """A load job cannot set an expiry and tables.insert admits 10 a second, so the table it made is patched at once."""
-        staging_table = bigquery.Table(f"{self._cloud.settings.project}.{table}")
+        staging_table = bigquery.Table(f"{self._clients.settings.project}.{table}")
         staging_table.expires = self.now() + STAGING_TTL
         self._client.update_table(staging_table, ["expires"], timeout=BIGQUERY_TIMEOUT_S)
 
@@ -182,11 +182,11 @@ class BigQueryWarehouse:
         """Listed, which is free; a long table without partitions would be listed whole, so there it is a query of six columns."""
         if not metadata.time_partitioning and (metadata.num_rows or 0) > MAX_UNPARTITIONED_LIST_ROWS:
             return query_catalog.run_query(
-                self._cloud, "pipeline.keys", tables={"rows": table}, game_date=game_date
+                self._clients, "pipeline.keys", tables={"rows": table}, game_date=game_date
             ).rows
         selected_fields = [field for field in metadata.schema if field.name in (*BUSINESS_KEY_COLUMNS, "is_active")]
         name = f"{table}${game_date:%Y%m%d}" if metadata.time_partitioning else table
-        source = bigquery.TableReference.from_string(name, self._cloud.settings.project)
+        source = bigquery.TableReference.from_string(name, self._clients.settings.project)
         rows: Iterable[Mapping[str, Any]] = self._client.list_rows(
             source, selected_fields=selected_fields, page_size=10_000, timeout=BIGQUERY_TIMEOUT_S
         )

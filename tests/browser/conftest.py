@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from services.actions.log_reader import Action
+from tests.support.chromium import CHROMIUM, CHROMIUM_ARGS
+from tests.support.paths import ROOT
+from tests.support.processes import free_port, wait_for_server
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-CHROMIUM_ARGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 STARTUP_TIMEOUT_S = 60
 
 
@@ -66,31 +53,3 @@ def screenshots_dir() -> Path:
     folder = ROOT / "artifacts"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_for_server(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + STARTUP_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if requests.get(address, timeout=2).ok:
-                return
-        except requests.RequestException:
-            time.sleep(0.2)
-    raise RuntimeError(f"The dashboard did not start within {STARTUP_TIMEOUT_S} s (exit code {process.poll()}).")
-
-
-def wait_for_outcomes(read_actions: Callable[[], list[Action]], count: int = 1) -> list[Action]:
-    """What `told` gives once `count` of its actions have an outcome, which is recorded a moment after its rows can be seen."""
-    deadline = time.monotonic() + 40
-    while time.monotonic() < deadline:
-        actions = read_actions()
-        if sum(action.ended_at is not None for action in actions) >= count:
-            return actions
-        time.sleep(0.3)
-    raise AssertionError(f"no {count} outcomes: {read_actions()}")

@@ -18,7 +18,15 @@ from services.gcp.retry import RetryPolicy
 from services.pipeline.consolidator import Consolidator, duplicate_active_keys
 from services.pipeline.lease import LEASE_TTL
 from services.pipeline.worker.staging_writer import StagingWriter
-from tests.faults.simulated import FAULTS, FakeWarehouse, ProcessKilled, Row, WarehouseState, plan_merge, raise_fault
+from tests.faults.fake_warehouse import (
+    FAULTS,
+    FakeWarehouse,
+    ProcessKilled,
+    Row,
+    WarehouseState,
+    plan_merge,
+    raise_fault,
+)
 
 NIGHT = date(2025, 12, 29)
 BATCH = "batch_2025-12-29_1767077100000"

@@ -20,8 +20,8 @@ from services.pipeline import consolidator
 from services.pipeline.consolidator import Consolidator, NothingStaged, RowCountMismatch, duplicate_active_keys
 from services.pipeline.lease import Lease
 from services.pipeline.worker.staging_writer import StagingWriter
+from tests.faults.fake_warehouse import FakeWarehouse, WarehouseState
 from tests.faults.harness import BATCH, NIGHT, PLAYERS, make_rows
-from tests.faults.simulated import FakeWarehouse, WarehouseState
 
 
 @dataclass(frozen=True)

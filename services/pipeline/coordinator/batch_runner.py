@@ -7,8 +7,8 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -17,16 +17,14 @@ from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.errors import InvalidInput, OnCallError
-from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
-from services.names.resolver import ResolutionMethod
 from services.pipeline.consolidator import ConsolidationResult, Consolidator
 from services.pipeline.coordinator.dispatcher import dispatch, get_worker_endpoint
+from services.pipeline.coordinator.run_request import Run, initial_record, plan_run
 from services.pipeline.warehouse import BigQueryWarehouse, StagingTableInfo
 from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
 from services.policy.coverage_thresholds import classify_coverage
-from services.policy.eligibility import MIN_AVERAGE_MINUTES
 
 logger = logging.getLogger("coordinator")
 MAX_ROUNDS = 3  # consolidations of one batch, when tables keep coming late
@@ -43,28 +41,12 @@ class BatchAlreadyRunning(OnCallError):
         )
 
 
-class NoEligiblePlayers(OnCallError):
-    """No player of this date is eligible."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A batch that may start: its id, its date and the context rows of the players it asks for."""
-
-    batch_id: str
-    game_date: date
-    games: int
-    eligible: int
-    players: tuple[Mapping[str, Any], ...]
-    started_by: str
-
-
 class BatchRunner:
     """Runs batches of one project; what it knows is in the ledger, so another instance can go on where it stopped."""
 
     def __init__(self, clients: Clients, retry: RetryPolicy | None = None) -> None:
         healing = SelfHealingConfig.from_env()
-        self._cloud = clients
+        self._clients = clients
         self._retry = retry or RetryPolicy(retries=healing.dml_max_retries if healing.dml_backoff_enabled else 0)
         self.instance_id = f"{os.environ.get('K_REVISION', 'coordinator')}-{socket.gethostname()}-{os.getpid()}"
         self._ledger, self._warehouse = Ledger(clients, self._retry), BigQueryWarehouse(clients)
@@ -73,45 +55,12 @@ class BatchRunner:
 
     # --- starting -----------------------------------------------------------------------------------------------------
 
-    def plan(
-        self,
-        game_date: date,
-        *,
-        min_minutes: float = MIN_AVERAGE_MINUTES,
-        players: Sequence[str] = (),
-        started_by: str = "",
-    ) -> Run | None:
-        """What a run would ask for; None on a date without games. Raises NoPlayers, or BadInput for a player who is not eligible."""
-        games = query_catalog.run_query(self._cloud, "pipeline.games", game_date=game_date).rows
-        if not games:
-            return None
-        rows = query_catalog.run_query(
-            self._cloud, "pipeline.eligible", game_date=game_date, minutes_needed=float(min_minutes)
-        ).rows
-        if not rows:
-            raise NoEligiblePlayers(
-                f"No player of {game_date} is eligible: {len(games)} games, none with minutes, status and readiness."
-            )
-        ineligible = sorted(set(players) - {row["player_lookup"] for row in rows})
-        if ineligible:
-            raise InvalidInput(
-                f"Not eligible on {game_date}: {', '.join(ineligible[:5])}{' …' if len(ineligible) > 5 else ''}.",
-                "Nothing was started.",
-            )
-        selected = tuple(row for row in rows if not players or row["player_lookup"] in players)
-        alias_players = [row["player_lookup"] for row in selected if row["line_led"] == ResolutionMethod.ALIAS]
-        if alias_players:
-            logger.info(
-                "Lines through an alias of the odds: %d (%s)", len(alias_players), ", ".join(alias_players[:10])
-            )
-        return Run(ids.batch_id(game_date, self._cloud.now()), game_date, len(games), len(rows), selected, started_by)
-
     def find_running_batch(self, game_date: date) -> Batch | None:
         """The batch of a date that is under way, if any; one that nobody has written to for long counts as stalled, not running."""
         return next(
             (
                 b
-                for b in read_batches(self._cloud, game_date).batches
+                for b in read_batches(self._clients, game_date).batches
                 if b.record_source == "ledger" and b.state in IN_PROGRESS_STATES
             ),
             None,
@@ -122,7 +71,7 @@ class BatchRunner:
         with self._start_lock:
             if (running_batch := self.find_running_batch(run.game_date)) is not None:
                 raise BatchAlreadyRunning(running_batch)
-            self._record(_initial_entry(run, self.instance_id))
+            self._record(initial_record(run, self.instance_id))
         logger.info(
             "Starting prediction batch for %s (batch=%s, by=%s)",
             run.game_date,
@@ -163,7 +112,7 @@ class BatchRunner:
             )
         outcomes = self._ledger.player_outcomes(batch, game_date)
         player_lookups = entry.details.get("players") or list(outcomes)
-        plan = self.plan(game_date, players=[])
+        plan = plan_run(self._clients, game_date)
         rows = {row["player_lookup"]: row for row in (plan.players if plan else ())}
         staging_tables = {
             table.table: table for table in self._warehouse.list_staging_tables(ids.staging_prefix(batch))
@@ -205,7 +154,7 @@ class BatchRunner:
         )
 
     def _dispatch(self, run: Run, entry: BatchRecord) -> BatchRecord:
-        endpoint = get_worker_endpoint(self._cloud, WorkerConcurrencyConfig.from_env().max_parallel_requests)
+        endpoint = get_worker_endpoint(self._clients, WorkerConcurrencyConfig.from_env().max_parallel_requests)
         entry = self._advance(
             entry,
             BatchState.RUNNING,
@@ -214,7 +163,7 @@ class BatchRunner:
         logger.info("Published %d/%d prediction requests [batch=%s]", len(run.players), len(run.players), run.batch_id)
         progress = self.progress[run.batch_id] = Counter()
         outcomes = dispatch(
-            self._cloud,
+            self._clients,
             endpoint,
             run.batch_id,
             run.game_date,
@@ -248,7 +197,7 @@ class BatchRunner:
             if not unstaged_rows
             else f"{unstaged_rows} rows were produced and never staged: resume asks for them again"
         )
-        verdict = classify_coverage(players, entry.eligible, 1, self._cloud.settings)
+        verdict = classify_coverage(players, entry.eligible, 1, self._clients.settings)
         self._ledger.append_coverage(entry.batch_id, entry.game_date, entry.eligible or 0, players, rows, verdict.value)
         logger.info(
             "Consolidation SUCCESS: %d rows merged from %d staging tables", result.distinct_keys, len(result.tables)
@@ -317,20 +266,6 @@ class BatchRunner:
     def _record(self, entry: BatchRecord) -> BatchRecord:
         self._ledger.append_state(entry)
         return entry
-
-
-def _initial_entry(run: Run, instance_id: str) -> BatchRecord:
-    return BatchRecord(
-        run.batch_id,
-        run.game_date,
-        BatchState.REQUESTED,
-        1,
-        instance_id,
-        started_by=run.started_by,
-        eligible=run.eligible,
-        requested=len(run.players),
-        details={"players": [row["player_lookup"] for row in run.players]},
-    )
 
 
 def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> ConsolidationResult:

@@ -22,7 +22,8 @@ from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.clock import eastern_day
 from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
-from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning, BatchRunner, NoEligiblePlayers, Run
+from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning, BatchRunner
+from services.pipeline.coordinator.run_request import NoEligiblePlayers, Run, plan_run
 
 logger = logging.getLogger("coordinator")
 ApiResponse = tuple[int, dict[str, Any]]
@@ -53,11 +54,12 @@ class CoordinatorApi:
     """Answers requests; a run goes on in a thread of its own after its 202."""
 
     def __init__(self, clients: Clients, runner: BatchRunner) -> None:
-        self._cloud, self._runner, self._ledger = clients, runner, Ledger(clients)
+        self._clients, self._runner, self._ledger = clients, runner, Ledger(clients)
 
     def start(self, body: Mapping[str, Any]) -> ApiResponse:
-        start_request = parse_start_request(body, eastern_day(self._cloud.now()))
-        run = self._runner.plan(
+        start_request = parse_start_request(body, eastern_day(self._clients.now()))
+        run = plan_run(
+            self._clients,
             start_request.game_date,
             min_minutes=start_request.min_minutes,
             players=start_request.players,
@@ -81,7 +83,7 @@ class CoordinatorApi:
 
     def _find_completed_batch(self, game_date: date) -> Batch | None:
         completed_states = (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
-        return next((b for b in read_batches(self._cloud, game_date).batches if b.state in completed_states), None)
+        return next((b for b in read_batches(self._clients, game_date).batches if b.state in completed_states), None)
 
     def resume(self, body: Mapping[str, Any]) -> ApiResponse:
         batch = body.get("batch_id")

@@ -37,7 +37,7 @@ class Worker:
     """One process's worker: a predictor and a writer."""
 
     def __init__(self, clients: Clients, predictor: Predictor, writer: StagingWriter) -> None:
-        self._cloud, self._predictor, self._writer = clients, predictor, writer
+        self._clients, self._predictor, self._writer = clients, predictor, writer
 
     def predict(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         """(HTTP status, answer). 200 staged · 204 cannot be done, do not ask again · 400 bad request · 500 ask again."""
@@ -47,7 +47,7 @@ class Worker:
             return 400, {"error": f"The request cannot be read: {error}."}
         player_lookup = request.player_lookup
         try:
-            rows = self._predictor.predict(request, self._cloud.now())
+            rows = self._predictor.predict(request, self._clients.now())
         except PredictionNotPossible as reason:
             logger.warning(
                 "PERMANENT failure for %s on %s - acknowledging. Reason: %s", player_lookup, request.game_date, reason

@@ -1,0 +1,82 @@
+"""What a run will ask for: the eligible players of a game date, or the sentence why nothing can start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from services.batches import ids
+from services.batches.ledger import BatchRecord
+from services.batches.state import BatchState
+from services.core.errors import InvalidInput, OnCallError
+from services.gcp import query_catalog
+from services.gcp.clients import Clients
+from services.names.resolver import ResolutionMethod
+from services.policy.eligibility import MIN_AVERAGE_MINUTES
+
+logger = logging.getLogger("coordinator")
+
+
+class NoEligiblePlayers(OnCallError):
+    """No player of this date is eligible."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A batch that may start: its id, its date and the context rows of the players it asks for."""
+
+    batch_id: str
+    game_date: date
+    games: int
+    eligible: int
+    players: tuple[Mapping[str, Any], ...]
+    started_by: str
+
+
+def plan_run(
+    clients: Clients,
+    game_date: date,
+    *,
+    min_minutes: float = MIN_AVERAGE_MINUTES,
+    players: Sequence[str] = (),
+    started_by: str = "",
+) -> Run | None:
+    """What a run would ask for; None on a date without games. Raises NoPlayers, or BadInput for a player who is not eligible."""
+    games = query_catalog.run_query(clients, "pipeline.games", game_date=game_date).rows
+    if not games:
+        return None
+    rows = query_catalog.run_query(
+        clients, "pipeline.eligible", game_date=game_date, minutes_needed=float(min_minutes)
+    ).rows
+    if not rows:
+        raise NoEligiblePlayers(
+            f"No player of {game_date} is eligible: {len(games)} games, none with minutes, status and readiness."
+        )
+    ineligible = sorted(set(players) - {row["player_lookup"] for row in rows})
+    if ineligible:
+        raise InvalidInput(
+            f"Not eligible on {game_date}: {', '.join(ineligible[:5])}{' …' if len(ineligible) > 5 else ''}.",
+            "Nothing was started.",
+        )
+    selected = tuple(row for row in rows if not players or row["player_lookup"] in players)
+    alias_players = [row["player_lookup"] for row in selected if row["line_led"] == ResolutionMethod.ALIAS]
+    if alias_players:
+        logger.info("Lines through an alias of the odds: %d (%s)", len(alias_players), ", ".join(alias_players[:10]))
+    return Run(ids.batch_id(game_date, clients.now()), game_date, len(games), len(rows), selected, started_by)
+
+
+def initial_record(run: Run, instance_id: str) -> BatchRecord:
+    return BatchRecord(
+        run.batch_id,
+        run.game_date,
+        BatchState.REQUESTED,
+        1,
+        instance_id,
+        started_by=run.started_by,
+        eligible=run.eligible,
+        requested=len(run.players),
+        details={"players": [row["player_lookup"] for row in run.players]},
+    )

@@ -1,0 +1,131 @@
+"""In a real browser: readable in both themes, reachable by keyboard, usable on a phone, and calm while it refreshes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.chromium import wait_until_idle
+
+pytestmark = pytest.mark.browser
+NIGHT_QUERY = "?date=2025-12-29"
+PAGES = ("", "missing_players", "alerts", "concurrency", "handoff_note")
+RERUN_LABEL = "Re-run 90 lost players"
+
+FIND_LOW_CONTRAST_JS = """() => {
+  const parse = text => { const n = text.match(/[\\d.]+/g).map(Number);
+    return text.startsWith('color(srgb') ? [n[0] * 255, n[1] * 255, n[2] * 255, n[3] ?? 1] : [n[0], n[1], n[2], n[3] ?? 1] };
+  const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3])).concat([1]);
+  const light = colour => [0.2126, 0.7152, 0.0722].reduce((sum, share, i) => { const v = colour[i] / 255;
+    return sum + share * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4) }, 0);
+  const pale = new Set(), words = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (words.nextNode()) {
+    const text = words.currentNode.textContent.trim(), box = words.currentNode.parentElement;
+    if (!text || box.closest('script, style, :disabled, [aria-disabled=true]')) continue;
+    if (!box.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    if (box.getBoundingClientRect().width < 2) continue;
+    const drawn = box.namespaceURI.includes('svg'), style = getComputedStyle(box);
+    let ink = parse(drawn ? style.fill : style.color), ground = [255, 255, 255, 1], seen = 1; const above = [];
+    if (drawn && ink[0] + ink[1] + ink[2] === 765) continue;  // white on a bar: tested with the bars' colours
+    for (let each = box; each; each = each.parentElement) {
+      above.unshift(parse(getComputedStyle(each).backgroundColor)); seen *= Number(getComputedStyle(each).opacity) }
+    for (const each of above) ground = over(each, ground);
+    ink = over([ink[0], ink[1], ink[2], ink[3] * seen], ground);
+    const [dark, bright] = [light(ink), light(ground)].sort((a, b) => a - b);
+    if ((bright + 0.05) / (dark + 0.05) < 4.5) pale.add(`${text.slice(0, 30)}: ${ink.map(Math.round)} on ${ground.map(Math.round)}`);
+  }
+  return [...pale];
+}"""
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(60_000)
+    yield page
+    page.close()
+
+
+def open_settled(page: Any, address: str) -> Any:
+    page.goto(address)
+    wait_until_idle(page)
+    return page.get_by_test_id("stMain")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_has_a_contrast_of_at_least_4_5(page, dashboard_url, scheme):
+    page.emulate_media(color_scheme=scheme)
+    for name in PAGES:
+        open_settled(page, f"{dashboard_url}/{name}{NIGHT_QUERY}")
+        assert page.evaluate(FIND_LOW_CONTRAST_JS) == [], name
+
+
+@pytest.mark.parametrize("width", [800, 390])
+def test_on_a_small_screen_the_verdict_and_its_button_are_above_the_fold(page, dashboard_url, width):
+    page.set_viewport_size({"width": width, "height": 640})
+    main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
+    for element in (main.get_by_role("heading", level=2), main.get_by_role("button", name=RERUN_LABEL)):
+        box = element.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= 640
+    assert main.get_by_role("button", name=RERUN_LABEL).bounding_box()["height"] >= 34
+    assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
+
+
+def test_a_timeline_mark_shows_its_tooltip_on_keyboard_focus(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
+    worst_mark = main.locator(".mark.column").nth(1)
+    tooltip = worst_mark.get_by_text("61 of 87 writes rejected in this minute")
+    expect(tooltip).to_be_hidden()
+    worst_mark.focus()
+    expect(tooltip).to_be_visible()
+
+
+def test_a_timeline_lane_links_to_its_page(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
+    lane, name = main.locator(".night .lane").nth(1), main.get_by_role("link", name="rejected writes")
+    middles = [box["y"] + box["height"] / 2 for box in (lane.bounding_box(), name.bounding_box())]
+    assert abs(middles[0] - middles[1]) < 3, "a name stands before its lane"
+    name.click()
+    expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-29"))
+
+
+def test_a_date_label_is_below_its_bar_and_opens_that_date(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/coverage{NIGHT_QUERY}")
+    bar, name = main.locator(".nights > span").nth(5), main.get_by_role("button", name="21", exact=True)
+    middles = [box["x"] + box["width"] / 2 for box in (bar.bounding_box(), name.bounding_box())]
+    assert abs(middles[0] - middles[1]) < 3
+    name.click()
+    expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-21"))
+    expect(main.get_by_text("Sun 21 Dec 2025").first).to_be_visible()
+
+
+def first_row(page: Any) -> str:
+    return str(page.locator("[data-testid=stDataFrame] [role=gridcell]").first.text_content())
+
+
+def test_a_table_stays_sorted_while_the_page_refreshes(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}")
+    grid = main.get_by_test_id("stDataFrame").first
+    before = first_row(page)
+    grid.click(position={"x": 40, "y": 14})
+    page.wait_for_timeout(500)
+    sorted_first = first_row(page)
+    assert sorted_first != before
+    page.get_by_test_id("stSidebar").get_by_text("Pause").click()
+    main.get_by_text("paused since").wait_for()
+    wait_until_idle(page)
+    assert first_row(page) == sorted_first
+
+
+def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashboard_url):
+    main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}&missing_find=herb&missing_kind=nonsense")
+    expect(main.get_by_text("CSV, 1 row")).to_be_visible()
+    assert "nonsense" not in page.url
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
+    expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-29$"))

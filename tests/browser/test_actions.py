@@ -1,0 +1,209 @@
+"""Buttons one can believe, in a real browser: two clicks, two browsers, two dashboards, a closed tab, a dashboard that dies."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+from threading import Event, Thread
+from typing import Any
+
+import pytest
+
+from services.actions.executor import execute
+from services.actions.log_reader import ActionState
+from services.actions.verb import ActionContext, ActionType
+from services.aliases.edits import Edit, EditKind, to_params
+from services.aliases.save import EDIT_ALIASES
+from services.auth.roles import Actor, Role
+from tests.browser.environment import (
+    PAGE_TIMEOUT_MS,
+    wait_for_actions,
+)
+
+pytestmark = pytest.mark.browser
+
+
+def open_plan(page: Any, address: str, path: str, button: str) -> Any:
+    """Open a page, ask for a plan, wait until it can be confirmed; the button that confirms it."""
+    page.goto(f"{address}/{path}")
+    page.get_by_role("button", name=button, exact=True).click()
+    confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
+    confirm.wait_for()
+    return confirm
+
+
+def focused_button(page: Any) -> str:
+    """The button that Enter would press."""
+    return str(page.evaluate("(at => at.tagName === 'BUTTON' ? at.innerText : '')(document.activeElement)")).strip()
+
+
+def tab_to(page: Any, label: str, max_tabs: int = 60) -> None:
+    """Press Tab until the focus is on the words."""
+    for _ in range(max_tabs):
+        page.keyboard.press("Tab")
+        if label in focused_button(page):
+            return
+    raise AssertionError(f"“{label}” is not reached by {max_tabs} tabs; the focus is on “{focused_button(page)}”")
+
+
+def test_the_repair_can_be_planned_and_cancelled_by_keyboard_alone(environment, module_dashboard_url, page):
+    since, button_label = environment.clock.now(), "Re-run 90 lost players"
+    page.goto(f"{module_dashboard_url}/?date=2025-12-29")
+    page.get_by_role("button", name=button_label).wait_for()
+    tab_to(page, button_label)
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("7 checks, 0 stop it").wait_for()
+    tab_to(page, "Cancel")
+    tab_to(page, f"{button_label} of Mon 29 Dec 2025", max_tabs=2)
+    assert dialog.get_by_test_id("stBaseButton-primary").is_enabled()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert environment.read_actions(since) == []
+
+
+def blocked_edit(gate: Event) -> ActionType:
+    """An edit of aliases that is under way until the gate opens, and then has changed nothing."""
+
+    def wait_for_gate(_: ActionContext) -> dict[str, Any]:
+        gate.wait(120)
+        return {}
+
+    return replace(EDIT_ALIASES, apply=wait_for_gate)
+
+
+def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environment, module_dashboard_url, page):
+    gate, since = Event(), environment.clock.now()
+    action_type, other_actor = blocked_edit(gate), Actor("somebody else", Role.OPERATOR)
+    plan = action_type.plan(environment.cloud, to_params([Edit(EditKind.DEACTIVATE, "herbjones", "herbertjones")]))
+    worker_thread = Thread(
+        target=execute, args=(environment.cloud, other_actor, action_type, plan, "to be seen elsewhere")
+    )
+    worker_thread.start()
+    try:
+        while not environment.read_actions(since):
+            time.sleep(0.2)
+        page.goto(f"{module_dashboard_url}/?date=2025-12-29")
+        # A page whose log took longer than it waits shows the older one, and looks again after half a minute.
+        page.get_by_text("somebody else").first.wait_for(timeout=2 * PAGE_TIMEOUT_MS)
+        page.get_by_role("button", name="Re-run 90 lost players").click()
+        field = page.get_by_role("dialog").get_by_role("textbox", name="Reason (optional)")
+        field.press_sequentially("half a ")
+        gate.set()
+        wait_for_actions(environment, since)
+        page.wait_for_timeout(4000)  # the strip has looked twice since
+        page.keyboard.type("reason")  # the focus has stayed as well
+        assert field.input_value() == "half a reason"
+        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        page.get_by_role("dialog").wait_for(state="detached")
+    finally:
+        gate.set()
+        worker_thread.join()
+    assert [action.state for action in environment.read_actions(since)] == [ActionState.FAILED]
+
+
+def test_29_december_is_repaired_from_68_to_158_players_and_logged(
+    environment, module_dashboard_url, page, screenshots_dir
+):
+    started = time.monotonic()
+    page.goto(f"{module_dashboard_url}/?date=2025-12-29")
+    page.get_by_text("90 of 158 players are missing").wait_for()
+    confirm = open_plan(page, module_dashboard_url, "?date=2025-12-29", "Re-run 90 lost players")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("7 checks, 0 stop it").wait_for()
+    page.wait_for_timeout(800)
+    page.screenshot(path=screenshots_dir / "plan.png")
+    confirm.click()
+    page.get_by_text("players answered").first.wait_for()
+    page.screenshot(path=screenshots_dir / "running.png")
+    page.get_by_text("158 of 158 eligible players are active, 3,950 rows").first.wait_for(timeout=90_000)
+    page.get_by_text("All 158 eligible players have active predictions").wait_for(timeout=90_000)
+    page.wait_for_timeout(800)
+    page.screenshot(path=screenshots_dir / "repaired.png")
+    print(f"from opening to repaired: {time.monotonic() - started:.1f} s")
+    page.get_by_role("link", name="Record").first.click()
+    page.get_by_text("coverage 68 → 158 of 158").wait_for()
+    page.wait_for_timeout(800)
+    page.screenshot(path=screenshots_dir / "action-log.png")
+
+
+def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment, module_dashboard_url, page):
+    since, before = environment.clock.now(), environment.count_changes()
+    confirm = open_plan(page, module_dashboard_url, "concurrency", "Restore the normal width")
+    confirm.evaluate("button => { button.click(); setTimeout(() => button.click(), 250) }")
+    page.wait_for_timeout(400)
+    page.get_by_test_id("stSidebar").get_by_text("viewer", exact=True).click(force=True)
+    actions = wait_for_actions(environment, since)
+    assert [(a.title, a.state) for a in actions] == [("Restore prediction-worker to 20 × 5", ActionState.DONE)]
+    assert environment.count_changes() == before + 1
+    page.get_by_text("Restore prediction-worker to 20 × 5").first.wait_for()
+    page.get_by_test_id("stSidebar").get_by_text("operator", exact=True).click()
+    scale_down_button = page.get_by_role("button", name="Emergency: narrow to 4 × 3")
+    scale_down_button.wait_for()
+    assert scale_down_button.is_enabled()
+
+
+def test_a_viewer_sees_the_plan_and_no_enabled_action_button(environment, module_dashboard_url, page):
+    since = environment.clock.now()
+    page.goto(f"{module_dashboard_url}/concurrency")
+    page.get_by_test_id("stSidebar").get_by_text("viewer", exact=True).click()
+    page.get_by_role("button", name="Plan: Emergency: narrow to 4 × 3").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("carrying this out needs an operator").wait_for()
+    assert dialog.get_by_test_id("stBaseButton-primary").is_disabled()
+    assert page.get_by_test_id("stMain").get_by_test_id("stBaseButton-primary").count() == 0
+    assert environment.read_actions(since) == []
+
+
+def test_two_browsers_on_two_dashboards_start_one_action(environment, module_dashboard_url, browser, page):
+    other_url, since, before = environment.start_dashboard(), environment.clock.now(), environment.count_changes()
+    second = browser.new_page()
+    second.set_default_timeout(PAGE_TIMEOUT_MS)
+    scale_down_label = "Emergency: narrow to 4 × 3"
+    confirm_buttons = [
+        open_plan(page, module_dashboard_url, "concurrency", scale_down_label),
+        open_plan(second, other_url, "concurrency", scale_down_label),
+    ]
+    for confirm in confirm_buttons:
+        confirm.evaluate("button => { setTimeout(() => button.click(), 500) }")
+    actions = wait_for_actions(environment, since)
+    for tab in (page, second):
+        tab.get_by_text("takes 4 × 3 = 12 requests at once").first.wait_for()
+    assert [(a.title, a.state) for a in environment.read_actions(since)] == [(actions[0].title, ActionState.DONE)]
+    assert environment.count_changes() == before + 1
+    second.close()
+
+
+def test_an_action_of_a_closed_tab_completes_and_is_shown_to_the_next_viewer(
+    environment, module_dashboard_url, browser, page
+):
+    since, before = environment.clock.now(), environment.count_changes()
+    leaving = browser.new_page()
+    leaving.set_default_timeout(PAGE_TIMEOUT_MS)
+    open_plan(leaving, module_dashboard_url, "concurrency", "Restore the normal width").click()
+    leaving.wait_for_timeout(300)
+    leaving.close()
+    assert [a.state for a in wait_for_actions(environment, since)] == [ActionState.DONE]
+    assert environment.count_changes() == before + 1
+    page.goto(f"{module_dashboard_url}/overview")
+    page.get_by_text("Restore prediction-worker to 20 × 5").first.wait_for()
+
+
+def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(environment, browser, page, monkeypatch):
+    monkeypatch.setattr(environment.sandbox.state.cloud_run, "_rollout_s", 3.0)
+    doomed_url, since, before = environment.start_dashboard(), environment.clock.now(), environment.count_changes()
+    confirm = open_plan(page, doomed_url, "concurrency", "Emergency: narrow to 4 × 3")
+    confirm.click()
+    while environment.count_changes() == before:
+        time.sleep(0.05)
+    environment.kill(doomed_url)
+    assert [a.ended_at for a in environment.read_actions(since)] == [None]
+    time.sleep(3)
+    environment.clock.offset += timedelta(seconds=61)
+    page.goto(f"{environment.start_dashboard()}/overview")
+    page.get_by_text("no outcome is recorded").wait_for()
+    page.get_by_role("button", name="Check and finish").click()
+    actions = wait_for_actions(environment, since)
+    assert [(a.state, a.facts.get("found_again")) for a in actions] == [(ActionState.DONE, True)]
+    assert environment.count_changes() == before + 1

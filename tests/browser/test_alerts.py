@@ -1,0 +1,87 @@
+"""An alert in a real browser: taken, silenced with a reason, opened again, and told the same to the next viewer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from services.alerts.alert_log import AlertState, read_alerts
+from services.alerts.facts import CheckCache
+from services.alerts.watchdog import run_check
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
+from services.sandbox.server import start_sandbox
+from tests.support.paths import ROOT
+from tests.support.processes import free_port, wait_for_server
+
+pytestmark = pytest.mark.browser
+WRITES_ALERT_ID = "writes-2025-12-29"
+
+
+@pytest.fixture(scope="module")
+def dashboard_and_clients():
+    """A dashboard of its own over a sandbox that the watchdog has looked at."""
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
+    env = {"SANDBOX_URL": sandbox.url, "SLACK_WEBHOOK_URL": f"{sandbox.url}/slack/webhook"}
+    clients = connect(Settings.from_env(env))
+    run_check(clients, CheckCache(), SelfHealingConfig())
+    address = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", address.rpartition(":")[2]]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env})
+    wait_for_server(f"{address}/_stcore/health", process)
+    yield address, clients
+    process.terminate()
+    process.wait(timeout=20)
+    sandbox.stop()
+
+
+def wait_for_state(clients, state):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        alert = next(a for a in read_alerts(clients).alerts if a.alert_id == WRITES_ALERT_ID)
+        if alert.state(clients.now()) is state:
+            return alert
+        time.sleep(0.1)
+    raise AssertionError(f"it is {alert.state(clients.now())}, not {state}")
+
+
+def confirm(page, title):
+    page.get_by_role("dialog").get_by_role("button", name=title).click()
+    page.get_by_role("dialog").wait_for(state="detached")
+
+
+def test_an_alert_is_acknowledged_silenced_and_reopened_by_buttons(dashboard_and_clients, browser):
+    address, clients = dashboard_and_clients
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{address}/alerts?date=2025-12-20")
+    page.get_by_text("2 alerts open, 2 not taken by anybody").wait_for()
+    page.get_by_role("button", name="Take").first.click()
+    confirm(page, f"Take {WRITES_ALERT_ID}")
+    assert wait_for_state(clients, AlertState.ACKNOWLEDGED).last_state_change.actor == "on-call"
+    page.get_by_text("2 alerts open, 1 not taken by anybody, 1 taken or silent").wait_for()
+    page.get_by_text("What it means, by hand, silence, resolve").last.click()
+    page.get_by_test_id("stCode").last.wait_for()
+    page.get_by_label("Why").last.fill("the repair is under way")
+    page.get_by_label("Why").last.press("Enter")
+    page.wait_for_timeout(800)
+    page.get_by_role("button", name="Silence").last.click()
+    confirm(page, f"Silence {WRITES_ALERT_ID} for 60 min")
+    assert wait_for_state(clients, AlertState.SILENCED).last_state_change.reason == "the repair is under way"
+    page.get_by_text("silenced by on-call until").wait_for()
+    second = browser.new_page()
+    second.set_default_timeout(60_000)
+    second.goto(f"{address}/alerts")
+    second.get_by_text("silenced by on-call until").wait_for()
+    second.get_by_role("button", name="Reopen").first.click()
+    confirm(second, f"Reopen {WRITES_ALERT_ID}")
+    assert wait_for_state(clients, AlertState.OPEN).last_state_change.event == "reopened"
+    second.close()
+    page.close()

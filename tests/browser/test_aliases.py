@@ -1,0 +1,194 @@
+"""The alias form as a data owner uses it: the likely ones saved and taken back, bad lines named, two people at once, all fourteen."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+
+from services.actions.log_reader import ActionState
+from services.names.registry import read_registry
+from tests.browser.environment import PAGE_TIMEOUT_MS, environment, module_dashboard_url, page, wait_for_actions
+
+__all__ = ["environment", "module_dashboard_url", "page"]  # the fixtures of a place whose tables may be changed
+pytestmark = pytest.mark.browser
+
+
+def open_form(page, dashboard_url):
+    page.goto(f"{dashboard_url}/aliases?date=2025-12-29")
+    page.get_by_text("15 names of the odds meet no player").wait_for()
+    return page.get_by_role("textbox", name="New aliases")
+
+
+def test_missing_aliases_are_saved_together_and_undone_from_the_log(place, desk, page):
+    since, before = place.clock.now(), read_registry(place.clients).aliases
+    form = open_form(page, desk)
+    form.fill("kevinporterjr,kevinporter\nwendellcarterjr,wendellcarter\nrobertwilliams,robertwilliamsiii")
+    page.get_by_role("button", name="Check and save").click()  # what was just typed comes together with the click
+    confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
+    confirm.wait_for()
+    confirm.click()
+    (saved_action,) = wait_for_actions(place, since)
+    assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 4 aliases"), saved_action.message
+    assert read_registry(place.clients).active["robertwilliams"] == {"robertwilliamsiii"}
+
+    page.goto(f"{desk}/action_log?action={saved_action.action_id}")
+    page.get_by_role("button", name="Take back", exact=True).click()
+    confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
+    confirm.wait_for()
+    confirm.click()
+    assert [action.state for action in wait_for_actions(place, since, 2)] == [ActionState.DONE] * 2
+    assert read_registry(place.clients).aliases == before
+
+
+def test_one_malformed_line_of_twenty_is_named_and_blocks_saving(place, desk, page):
+    form = open_form(page, desk)
+    form.fill("\n".join([f"alias{n},kevinporter" for n in range(12)] + ["nocomma"] + ["herb,herbertjones"] * 7))
+    page.get_by_role("button", name="Check and save").click()  # gone when what was just typed is read
+    page.get_by_text("Line 13 is not").wait_for()
+    assert page.get_by_role("button", name="Check and save").count() == 0
+    page.wait_for_timeout(500)
+    assert page.get_by_role("dialog").count() == 0
+    assert not [
+        a
+        for a in place.read_actions(place.clock.now() - timedelta(seconds=5))
+        if a.action_name == "aliases.edit" and a.ended_at is None
+    ]
+
+
+def test_one_invalid_alias_of_twenty_is_named_and_blocks_saving(place, desk, page):
+    since, before = place.clock.now(), read_registry(place.clients).aliases
+    canonical_names = sorted(read_registry(place.clients).lookups)[:19]
+    valid_lines = [f"{name}junior,{name}" for name in canonical_names]
+    form = open_form(page, desk)
+    form.fill("\n".join([*valid_lines[:12], "herb,nobodyatall", *valid_lines[12:]]))
+    form.press("Control+Enter")
+    page.get_by_text("Line 13: nobodyatall is not in the registry").wait_for()
+    assert page.get_by_role("button", name="Check and save").count() == 0
+    form.fill("\n".join(valid_lines))
+    form.press("Control+Enter")
+    page.get_by_role("button", name="Check and save 19").wait_for()
+    assert read_registry(place.clients).aliases == before
+    assert place.read_actions(since) == []
+
+
+def select_option(page, label, option):
+    """Pick what these words find in a list of the page."""
+    box = page.get_by_role("combobox", name=label)
+    box.click()
+    box.fill(option)
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def open_correction(page, dashboard_url, alias, current, corrected):
+    """An alias that is there, its right canonical name chosen, and the plan open, with its reason given where one is asked for."""
+    page.goto(f"{dashboard_url}/aliases?date=2025-12-29")
+    page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Aliases", exact=True).click()
+    select_option(page, "An alias that is there", f"{alias} → {current}")
+    select_option(page, "It should lead to", corrected)
+    page.get_by_role("button", name="Correct", exact=True).click()
+    return fill_confirmation(page, alias)
+
+
+def fill_confirmation(page, typed):
+    dialog = page.get_by_role("dialog")
+    button = dialog.get_by_test_id("stBaseButton-primary")
+    button.wait_for()
+    dialog.get_by_role("textbox", name="Reason").wait_for()  # its script comes after the button's, the first time
+    if dialog.get_by_text(f"Type {typed} to confirm").count():
+        field_values = {"Reason": "names of 29 December", f"Type {typed} to confirm": typed}
+        for label, text in field_values.items():
+            field = dialog.get_by_role("textbox", name=label)
+            field.fill(text)
+            field.press("Tab")
+    return button
+
+
+def test_of_two_concurrent_corrections_one_wins_and_the_other_is_reported(place, desk, page, browser):
+    since, second = place.clock.now(), browser.new_page(viewport={"width": 1440, "height": 900})
+    second.set_default_timeout(PAGE_TIMEOUT_MS)
+    page_by_canonical = {"kevinporter": page, "timhardaway": second}
+    buttons = [
+        open_correction(tab, desk, "herbjones", "herbertjones", canonical_name)
+        for canonical_name, tab in page_by_canonical.items()
+    ]
+    for button in buttons:
+        button.evaluate("button => { setTimeout(() => button.click(), 300) }")
+    actions = wait_for_actions(place, since, 2)
+    assert [action.state for action in actions].count(ActionState.DONE) == 1, [action.message for action in actions]
+    (rejected,) = [action for action in actions if action.state is not ActionState.DONE]
+    assert rejected.state in (ActionState.REFUSED, ActionState.FAILED)
+    assert "changed" in rejected.message
+    (canonical,) = read_registry(place.clients).active["herbjones"]
+    losing_page = next(tab for canonical_name, tab in page_by_canonical.items() if canonical_name != canonical)
+    losing_page.get_by_text("changed").first.wait_for()
+    second.close()
+
+
+def test_two_identities_are_merged_and_split_again_from_the_log(place, desk, page):
+    since, before = place.clock.now(), read_registry(place.clients)
+    page.goto(f"{desk}/aliases?date=2025-12-29")
+    page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Identities", exact=True).click()
+    page.get_by_text("both are on MIL in 2025-26").wait_for()
+    page.get_by_role("button", name="Make them one").first.click()
+    page.get_by_role("dialog").get_by_text("Against it: jersey 9 and 11").wait_for()
+    fill_confirmation(page, "garytrentjr_001").click()
+    (merge_action,) = wait_for_actions(place, since)
+    assert merge_action.state is ActionState.DONE, merge_action.message
+    assert read_registry(place.clients).player_ids("garytrentjr") == {"garytrent_001"}
+
+    page.goto(f"{desk}/action_log?action={merge_action.action_id}")
+    page.get_by_role("button", name="Separate again", exact=True).click()
+    fill_confirmation(page, "garytrentjr_001").click()
+    assert [action.state for action in wait_for_actions(place, since, 2)] == [ActionState.DONE] * 2
+    assert read_registry(place.clients) == before
+
+
+HANDOFF_ALIASES = """herbjones,herbertjones
+garytrentjr,garytrent
+jabarismithjr,jabarismith
+jaimejaquezjr,jaimejaquez
+michaelporterjr,michaelporter
+treymurphyiii,treymurphy
+marvinbagleyiii,marvinbagley
+kevinporterjr,kevinporter
+timhardawayjr,timhardaway
+wendellcarterjr,wendellcarter
+nicolasclaxton,alexandresarr
+alexsarr,alexandresarr
+boneshyland,nahshonhyland
+robertwilliams,robertwilliamsiii"""
+
+
+def test_the_handoffs_fourteen_are_entered_checked_and_corrected(place, page, screenshots_dir):
+    """From a table that holds only the one that points the wrong way; one of them is entered wrong and corrected after."""
+    wrong_way = "DELETE FROM nba_reference.player_aliases WHERE alias_lookup != 'robertwilliamsiii'"
+    place.clients.bigquery.query(wrong_way).result()
+    desk, since, started = (
+        place.start_dashboard(),
+        place.clock.now(),
+        time.monotonic(),
+    )  # a desk that has not read them yet
+    form = open_form(page, desk)
+    form.fill(HANDOFF_ALIASES)
+    page.get_by_role("button", name="Check and save").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("nicolasclaxton does not have the surname of alexandresarr").wait_for()
+    button = fill_confirmation(page, "herbjones")
+    page.screenshot(path=screenshots_dir / "fourteen-aliases.png")
+    button.click()
+    (saved_action,) = wait_for_actions(place, since)
+    assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 15 aliases"), saved_action.message
+    page.get_by_text("15 of 15 edits are in the table").first.wait_for()
+    open_correction(page, desk, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
+    assert [action.state for action in wait_for_actions(place, since, 2)] == [ActionState.DONE] * 2
+    print(f"fourteen aliases entered, checked and corrected: {time.monotonic() - started:.1f} s")
+    expected_lines = HANDOFF_ALIASES.replace("nicolasclaxton,alexandresarr", "nicolasclaxton,nicclaxton")
+    book = read_registry(place.clients)
+    assert book.active == {
+        alias: {canonical} for alias, canonical in (line.split(",") for line in expected_lines.split())
+    }
+    assert all(
+        row.alias_display and row.canonical_display and row.created_by and row.created_at for row in book.aliases
+    )

@@ -1,0 +1,71 @@
+"""What the watchdog mends by itself, for real, and how it tells of it: once, at the right time, and never lost on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from services.actions.log_reader import ActionState, read_action_log
+from services.alerts.alert_log import read_alerts
+from services.alerts.facts import CheckCache
+from services.alerts.watchdog import run_check
+from services.core.clock import FixedClock
+from services.pipeline.coordinator.batch_runner import BatchRunner
+from services.pipeline.coordinator.run_request import plan_run
+from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox.common.fault_injection import Fault
+from tests.support.coordinators import coordinator_server
+
+SELF_HEALING = SelfHealingConfig()
+
+
+def at_time(clients, *time_parts):
+    return replace(clients, clock=FixedClock(datetime(*time_parts, tzinfo=UTC)))
+
+
+def check_and_remediate(clients):
+    check_result = run_check(clients, CheckCache(), SELF_HEALING)
+    for handle in check_result.started_actions:
+        handle.future.result(timeout=120)
+    return check_result
+
+
+def read_actions(clients):
+    return read_action_log(clients, clients.now() - timedelta(days=1), clients.now() + timedelta(days=10)).actions
+
+
+def test_the_watchdog_consolidates_a_leftover_batch_and_the_alert_closes(slack_clients, fresh_sandbox):
+    scenario_clients = at_time(slack_clients, 2025, 12, 25, 17, 30)
+    check_result = check_and_remediate(scenario_clients)
+    assert [i.cause for i in check_result.incidents if i.game_date == date(2025, 12, 25)] == ["run"]
+    [action] = [a for a in read_actions(scenario_clients) if a.action_name == "staging.consolidate"]
+    assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message
+    assert "72 of 72 eligible players are active" in action.message
+    [message] = [m["text"] for m in fresh_sandbox.state.slack_messages]
+    assert "The watchdog has begun: Consolidate batch_2025-12-25" in message
+    run_check(at_time(slack_clients, 2025, 12, 25, 17, 40), CheckCache(), SELF_HEALING)
+    alert = next(a for a in read_alerts(slack_clients).alerts if a.cause == "run")
+    assert alert.ended
+
+
+def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_clients, fresh_sandbox):
+    with coordinator_server(fresh_sandbox) as address:
+        own_clients = replace(slack_clients, settings=replace(slack_clients.settings, coordinator_url=address))
+        coordinator = BatchRunner(own_clients)
+        coordinator.record_requested(plan_run(own_clients, date(2025, 12, 30), started_by="test"))
+        scenario_clients = at_time(own_clients, 2025, 12, 30, 11, 30)
+        assert "stalled" in {f.rule.name for i in check_and_remediate(scenario_clients).incidents for f in i.results}
+        [action] = [a for a in read_actions(scenario_clients) if a.action_name == "run.resume"]
+        assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message
+        assert "28 of 28 eligible players are active" in action.message
+        after = run_check(at_time(own_clients, 2025, 12, 30, 11, 35), CheckCache(), SELF_HEALING).incidents
+        # Of 29 December, which is open no more than its night is looked at, nothing; this process sends no log line anywhere.
+        assert {i.cause for i in after if i.game_date != date(2025, 12, 29)} == {"staging", "sight-logs"}
+    assert not [a for a in read_actions(scenario_clients) if "drop" in a.action_name]
+
+
+def test_a_failed_remediation_does_not_prevent_the_notification(slack_clients, fresh_sandbox):
+    fresh_sandbox.state.faults.set(Fault("run", "status", status=403))
+    check_result = run_check(slack_clients, CheckCache(), SELF_HEALING)
+    assert check_result.delivery.ok
+    assert {"writes", "sight"} <= {i.cause for i in check_result.incidents}

@@ -1,0 +1,54 @@
+"""Test preview: moved here by the new layout."""
+
+from __future__ import annotations
+
+from services.aliases import preview
+from services.aliases.edits import Edit, EditKind, to_params
+from services.aliases.save import EDIT_ALIASES
+from services.core.errors import InvalidInput
+from services.names.registry import NameRegistry
+
+
+def test_the_preview_counts_matches_in_context_even_for_a_registered_odds_name(module_clients):
+    """garytrentjr is registered a second time, and still meets nobody: what counts is the context."""
+    deactivation_plan = EDIT_ALIASES.plan(
+        module_clients, to_params([Edit(EditKind.DEACTIVATE, "garytrentjr", "garytrent")])
+    )
+    assert not any("player" in change.before for change in deactivation_plan.changes)
+    module_clients.bigquery.query(
+        "UPDATE nba_reference.player_aliases SET is_active = FALSE WHERE alias_lookup = 'garytrentjr'"
+    ).result()
+    activation_plan = EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
+    assert [c.what for c in activation_plan.changes if c.before == "odds without a player"] == ["garytrentjr on 29 Dec"]
+    assert any("was switched off before" in caution for caution in activation_plan.cautions)
+    module_clients.bigquery.query(
+        "UPDATE nba_reference.player_aliases SET is_active = TRUE WHERE alias_lookup = 'garytrentjr'"
+    ).result()
+
+
+def test_a_canonical_player_without_that_game_gives_a_warning(module_clients):
+    plan = EDIT_ALIASES.plan(
+        module_clients, to_params([Edit(EditKind.ADD, "kevinporterjr", find_player_without_game(module_clients))])
+    )
+    assert any("was offered for 29 Dec, when" in caution and "did not play" in caution for caution in plan.cautions)
+
+
+def find_player_without_game(clients):
+    """A registered player whose team had no game on 29 December."""
+    sql = (
+        "SELECT MIN(player_lookup) AS name FROM nba_reference.nba_players_registry WHERE team_abbr NOT IN (SELECT DISTINCT"
+        " team_abbr FROM nba_analytics.upcoming_player_game_context WHERE game_date = '2025-12-29')"
+    )
+    (row,) = clients.bigquery.query(sql).result()
+    return row["name"]
+
+
+def test_a_failed_preview_gives_a_warning_and_blocks_no_alias(module_clients, module_sandbox, monkeypatch):
+    def raise_unreadable(*_, **__):
+        raise InvalidInput("The odds cannot be read.")
+
+    monkeypatch.setattr("services.aliases.preview.catalog.run_query", raise_unreadable)
+    preview_result = preview.preview_coverage_gain(
+        module_clients, NameRegistry((), ()), NameRegistry((), ()), module_clients.now()
+    )
+    assert preview_result.warnings == ("What it would cover is unknown: The odds cannot be read.",)

@@ -1,0 +1,96 @@
+"""A flood of connections, reads and plans by one person leaves the desk usable for another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, ExitStack, suppress
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+
+from app.http.access_middleware import MAX_WEBSOCKETS_PER_USER
+from services.actions.log_reader import read_action_log
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
+from services.sandbox.server import start_sandbox
+from tests.support.http_stub import serve_http
+from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
+from tests.support.paths import ROOT
+from tests.support.processes import free_port, wait_for_server
+from tests.support.websocket_client import WebsocketClient, open_client
+
+PLAN_LABEL = "Plan: Re-run 90 lost players"
+
+
+@pytest.fixture(scope="module")
+def protected_dashboard() -> Iterator[dict[str, Any]]:
+    """The dashboard as a process of its own, that believes only what `proxy` signs."""
+    signer, port = IapSigner(), free_port()
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.02))
+    with ExitStack() as stack:
+        stack.callback(sandbox.stop)
+        keys = stack.enter_context(serve_http(lambda *_: (200, json.dumps(signer.public_jwks()).encode())))
+        env = {
+            **os.environ,
+            "SANDBOX_URL": sandbox.url,
+            "IAP_AUDIENCE": AUDIENCE,
+            "IAP_KEYS_URL": keys,
+            "OPERATORS": NORA,
+            "DASHBOARD_PORT": str(port),
+        }
+        process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
+        stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
+        wait_for_server(f"http://127.0.0.1:{port}/_stcore/health", process)
+        yield {"sandbox": sandbox, "address": f"http://127.0.0.1:{port}", "proxy": signer}
+
+
+async def open_clients(stack: AsyncExitStack, dashboard: dict[str, Any], count: int) -> list[WebsocketClient]:
+    """As many pages of one person as the gate lets in."""
+    clients: list[WebsocketClient] = []
+    for _ in range(count):
+        with suppress(websockets.InvalidStatus, websockets.ConnectionClosed):
+            clients.append(
+                await stack.enter_async_context(open_client(dashboard["address"], dashboard["proxy"].sign(VIC)))
+            )
+    return clients
+
+
+async def flood(dashboard: dict[str, Any]) -> dict[str, Any]:
+    """As many connections as one person may have, four pages that press plans again and again, a hundred requests."""
+    async with AsyncExitStack() as stack:
+        clients = await open_clients(stack, dashboard, MAX_WEBSOCKETS_PER_USER + 3)
+        active_clients = clients[:4]
+        await asyncio.gather(*(client.rerun() for client in active_clients))
+        await asyncio.gather(*(client.wait_for_button(PLAN_LABEL) for client in active_clients))
+        for _ in range(2):
+            await asyncio.gather(*(client.rerun(button_label=PLAN_LABEL) for client in active_clients))
+        http_client = await stack.enter_async_context(httpx.AsyncClient(base_url=dashboard["address"], timeout=60))
+        signed = {"X-Goog-IAP-JWT-Assertion": dashboard["proxy"].sign(VIC)}
+        paths = ["/", "/coverage", "/_stcore/metrics", "/media/none.csv"] * 25
+        responses = asyncio.gather(*(http_client.get(path, headers=signed) for path in paths))
+        operator = await stack.enter_async_context(open_client(dashboard["address"], dashboard["proxy"].sign(NORA)))
+        await operator.rerun()
+        await operator.wait_for_button("Re-run 90 lost players")
+        await operator.rerun(button_label="Re-run 90 lost players")
+        await operator.wait_for_text("Re-run all 158 players")  # no coordinator is there, so the plan is the whole date
+        codes = {response.status_code for response in await responses}
+        return {"let in": len(clients), "codes": codes}
+
+
+def test_an_operator_can_still_plan_while_one_user_floods_the_dashboard(protected_dashboard):
+    with ThreadPoolExecutor(1) as executor:  # Playwright may have left a loop running in this thread
+        flood_result = executor.submit(asyncio.run, flood(protected_dashboard)).result()
+    assert flood_result["let in"] == MAX_WEBSOCKETS_PER_USER
+    assert flood_result["codes"] == {200, 404}
+    clients = connect(Settings.from_env({"SANDBOX_URL": protected_dashboard["sandbox"].url}))
+    assert read_action_log(clients, clients.now().replace(day=1), clients.now()).actions == (), "plans change nothing"

@@ -1,0 +1,86 @@
+"""A desk with a sandbox of its own per module: actions change what is there, and each test starts from what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from services.actions.executor import execute
+from services.actions.log_reader import Action, read_action_log
+from services.actions.verb import ActionType
+from services.alerts.facts import CheckCache
+from services.alerts.watchdog import run_check
+from services.auth.roles import Actor
+from services.core.clock import night_window
+from services.core.settings import Settings
+from services.gcp.clients import Clients, connect
+from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
+from services.sandbox.server import Sandbox, start_sandbox
+from tests.support.actors import OPERATOR
+
+
+@pytest.fixture(scope="module")
+def module_sandbox() -> Iterator[Sandbox]:
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
+    sandbox.state.cloud_run._rollout_s = 0.15
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.fixture(autouse=True)
+def fast_rollout_polling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roll-outs take a third of a second here, so they are looked at more often."""
+    monkeypatch.setattr("services.scaling.actions.POLL_INTERVAL_S", 0.05)
+
+
+@pytest.fixture
+def module_clients(module_sandbox: Sandbox) -> Iterator[Clients]:
+    """Real clients of the module's sandbox, its limits and faults cleared."""
+    module_sandbox.state.reset_limits()
+    yield connect(Settings.from_env({"SANDBOX_URL": module_sandbox.url}))
+    module_sandbox.state.reset_limits()
+
+
+@pytest.fixture
+def recorded_actions(module_clients: Clients) -> Callable[[], list[Action]]:
+    """What the log tells of this test: the actions that began since it started, oldest first."""
+    start = module_clients.now()
+    return lambda: list(reversed(read_action_log(module_clients, start, night_window(start.date())[1]).actions))
+
+
+@pytest.fixture
+def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
+    """Plan a verb and run the plan as an operator."""
+
+    def run(verb: ActionType, reason: str = "because", typed: str = "", actor: Actor = OPERATOR, **args: Any) -> Action:
+        return execute(module_clients, actor, verb, verb.plan(module_clients, args), reason, typed)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def checked_sandbox():
+    """A sandbox that a watchdog has looked at once."""
+    server = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
+    clients = connect(
+        Settings.from_env({"SANDBOX_URL": server.url, "SLACK_WEBHOOK_URL": f"{server.url}/slack/webhook"})
+    )
+    run_check(clients, CheckCache(), SelfHealingConfig())
+    yield clients, server
+    server.stop()
+
+
+@pytest.fixture
+def cloud(checked_sandbox):
+    return checked_sandbox[0]
+
+
+@pytest.fixture
+def sandbox(checked_sandbox, monkeypatch):
+    """The page fixture opens this sandbox."""
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{checked_sandbox[1].url}/slack/webhook")
+    return checked_sandbox[1]

@@ -1,0 +1,176 @@
+"""What has not changed is not asked again; what has, is; and a plain question has one answer by whichever way it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from services.core.clock import FixedClock, night_window
+from services.core.errors import SourceUnavailable
+from services.gcp import query_catalog, table_listing
+from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, VERSION_TTL_S, ReadCache
+from services.telemetry import log_reader
+from tests.support.fake_monotonic import FakeMonotonic
+
+NIGHT = date(2025, 12, 29)
+RUN_WINDOW = {"from_time": datetime(2025, 12, 28, tzinfo=UTC), "to_time": datetime(2026, 1, 6, tzinfo=UTC)}
+LISTABLE_QUERIES = {
+    "night.context": {"game_date": NIGHT},
+    "night.odds": {"game_date": NIGHT},
+    "night.written": {"game_date": NIGHT},
+    "night.worker_runs": {"game_date": NIGHT, **RUN_WINDOW},
+    "night.ledger": {"game_date": NIGHT},
+    "runs.ledger": {"game_date": NIGHT},
+    "aliases.book": {},
+    "registry.book": {},
+    "alerts.events": {},
+    "actions.log": {"start": RUN_WINDOW["from_time"], "until": RUN_WINDOW["to_time"]},
+}
+
+
+@pytest.fixture
+def fake_monotonic() -> FakeMonotonic:
+    return FakeMonotonic()
+
+
+@pytest.fixture
+def caching_clients(clients, fake_monotonic):
+    return replace(clients, cache=ReadCache(fake_monotonic))
+
+
+@pytest.fixture
+def meter(sandbox):
+    sandbox.state.meter.reset()
+    return sandbox.state.meter
+
+
+def run_history_query(clients):
+    return query_catalog.run_query(clients, "coverage.history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0)
+
+
+def touch_table(clients) -> None:
+    """A write that leaves every value as it is, and the table changed."""
+    sql = (
+        "UPDATE nba_raw.odds_api_player_points_props SET player_name = player_name WHERE game_date = DATE '2025-12-16'"
+    )
+    clients.bigquery.query(sql).result()
+
+
+# --- answers of the warehouse ---------------------------------------------------------------------------------------------
+
+
+def test_an_unchanged_table_is_not_queried_again_and_a_cache_hit_is_free(caching_clients, fake_monotonic, meter):
+    first = run_history_query(caching_clients)
+    bytes_before = meter.bytes_billed
+    fake_monotonic.seconds += 3_600
+    second = run_history_query(caching_clients)
+    assert second.rows == first.rows
+    assert (meter.queries, meter.bytes_billed) == (1, bytes_before)
+    assert (first.source.bytes_billed, second.source.bytes_billed) == (bytes_before, 0)
+    assert second.source.read_at >= first.source.read_at, "it is as fresh as the last look at its tables"
+
+
+def test_a_changed_table_is_queried_again_once_its_version_is_checked(caching_clients, fake_monotonic, meter):
+    run_history_query(caching_clients)
+    touch_table(caching_clients)
+    assert meter.queries == 2, "the question and the write"
+    run_history_query(caching_clients)
+    assert meter.queries == 2, "the table was looked at just now"
+    fake_monotonic.seconds += VERSION_TTL_S + 1
+    run_history_query(caching_clients)
+    assert meter.queries == 3
+
+
+def test_an_action_invalidates_the_cached_versions_at_once(caching_clients, meter):
+    run_history_query(caching_clients)
+    touch_table(caching_clients)
+    caching_clients.cache.invalidate()
+    run_history_query(caching_clients)
+    assert meter.queries == 3
+
+
+def test_a_table_version_is_fetched_once_for_many_queries(caching_clients, meter):
+    for _ in range(50):
+        run_history_query(caching_clients)
+    assert meter.calls["bigquery.TableService.getTable"] == 4
+
+
+def test_rows_in_a_streaming_buffer_are_cached_for_seconds_only(caching_clients, fake_monotonic, meter):
+    key, rows = ("question",), iter(range(9))
+    table = table_listing.fetch_table(caching_clients, "prediction_on_call.batches")
+    table._properties["streamingBuffer"] = {"estimatedRows": "1"}
+    version = caching_clients.cache.table_version("prediction_on_call.batches", lambda _: table)
+    assert caching_clients.cache.cached_rows(key, (version,), lambda: next(rows), int) == (0, False)
+    assert caching_clients.cache.cached_rows(key, (version,), lambda: next(rows), int) == (0, True)
+    fake_monotonic.seconds += 20
+    assert caching_clients.cache.cached_rows(key, (version,), lambda: next(rows), int) == (1, False)
+
+
+def test_a_failure_is_not_cached(caching_clients, sandbox, meter):
+    sandbox.state.faults.set([{"api": "bigquery", "kind": "status", "status": 400}])
+    try:
+        with pytest.raises(Exception, match=r"coverage\.history"):
+            run_history_query(caching_clients)
+    finally:
+        sandbox.state.faults.clear()
+    assert run_history_query(caching_clients).rows
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------------
+
+
+def test_lines_of_a_past_night_are_read_once(caching_clients, fake_monotonic, meter):
+    start, end = night_window(date(2025, 12, 26))
+    for _ in range(3):
+        log_reader.read_lines(caching_clients, log_reader.DML_FILTER, start, end)
+        fake_monotonic.seconds += 3_600
+    assert sum(count for method, count in meter.calls.items() if method.startswith("logging")) == 1
+
+
+def test_cached_lines_are_refreshed_six_times_a_minute_for_any_number_of_viewers(caching_clients, fake_monotonic):
+    reads = []
+
+    def read_lines(name: str) -> str:
+        def read() -> str:
+            reads.append(name)
+            return f"{name} {len(reads)}"
+
+        return caching_clients.cache.cached_log_lines((name,), 0.0, read, lambda _: 1)
+
+    for _ in range(20):
+        fake_monotonic.seconds += 1
+        latest = read_lines("one search")
+    assert len(reads) == MAX_LOG_REFRESHES_PER_MIN == 6
+    assert latest == "one search 6", "beyond that the lines read last are shown, with their age"
+
+
+def test_a_search_over_the_log_quota_is_an_error_and_no_empty_result(caching_clients, fake_monotonic):
+    for number in range(MAX_LOG_READS_PER_MIN):
+        caching_clients.cache.cached_log_lines((number,), 60.0, lambda: "lines", lambda _: 1)
+    with pytest.raises(SourceUnavailable, match="30 times within a minute"):
+        caching_clients.cache.cached_log_lines(("one more",), 60.0, lambda: "lines", lambda _: 1)
+    fake_monotonic.seconds += 60
+    assert caching_clients.cache.cached_log_lines(("one more",), 60.0, lambda: "lines", lambda _: 1) == "lines"
+
+
+def test_all_panels_of_a_night_share_one_log_read(caching_clients, meter):
+    from services.batches.reader import read_batches
+    from services.nights.player_stages import read_night
+    from services.telemetry.dml_jobs import read_writes
+
+    read_night(caching_clients, NIGHT)
+    read_batches(caching_clients, NIGHT)
+    read_writes(caching_clients, *night_window(NIGHT))
+    assert len(caching_clients.cache.usage.log_read_times) == 1
+
+
+# --- listing ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_read_time_of_a_cached_result_is_never_in_the_future(caching_clients, fake_monotonic):
+    fixed_clients = replace(caching_clients, clock=FixedClock(caching_clients.now()))
+    run_history_query(fixed_clients)
+    fake_monotonic.seconds += 2
+    assert run_history_query(fixed_clients).source.read_at <= fixed_clients.now() - timedelta(seconds=0)

@@ -1,0 +1,55 @@
+"""The desk, opened in-process against the running sandbox, and its sources broken to order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app.state import background_cache, reads, session
+from tests.integration.pages.helpers import INCIDENT, MAIN, RenderedPage
+
+OpenPage = Callable[..., RenderedPage]
+
+
+@pytest.fixture
+def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
+    """Opens a page of the desk as a fresh visitor would, by its address."""
+    monkeypatch.setenv("SANDBOX_URL", sandbox.url)
+    monkeypatch.setattr(session, "FIRST_PAINT_DELAY_S", 0.0)  # there is no browser
+    st.cache_resource.clear()  # each test with a memory of its own
+    reads.invalidate()
+
+    def open_as_visitor(page: str = "overview", date: str | None = INCIDENT, **params: str) -> RenderedPage:
+        app = AppTest.from_file(str(MAIN), default_timeout=90)
+        for name, value in params.items():
+            app.query_params[name] = value
+        if date is not None:
+            app.query_params["date"] = date
+        if page != "overview":
+            app.switch_page(f"../pages/{page}.py")
+        app.run()
+        assert not app.exception, app.exception
+        return RenderedPage(app)
+
+    yield open_as_visitor
+    reads.invalidate()
+
+
+@pytest.fixture
+def inject_fault(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Breaks one of the sandbox's APIs until the test ends; the pages' patience is shortened to keep the test short."""
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 4.0)
+
+    def inject(api: str, kind: str, **options: Any) -> None:
+        response = requests.put(
+            f"{sandbox.url}/sandbox/faults", json=[{"api": api, "kind": kind, **options}], timeout=10
+        )
+        response.raise_for_status()
+
+    yield inject
+    requests.delete(f"{sandbox.url}/sandbox/faults", timeout=10).raise_for_status()

@@ -1,0 +1,65 @@
+"""Every page for who cannot see the picture, who opens a link, who reads slowly, and for a night in which nothing happened."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from services.reports.night_events import LANES
+from tests.integration.pages.helpers import INCIDENT, NO_GAMES
+from tests.support.paths import ROOT
+
+EVERY_PAGE = sorted(page.stem for page in (ROOT / "pages").glob("*.py"))
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_every_chart_and_table_has_a_text_alternative(open_page, page):
+    screen = open_page(page)
+    for kind in ("plotly_chart", "arrow_data_frame", "dataframe", "table"):
+        for element in screen.app.get(kind):
+            assert element.proto.alt, f"{kind} on {page}"
+    for html_body in screen.html_bodies:
+        assert re.search(r'aria-label="[^"]+"', html_body), f"a picture on {page}"
+
+
+def test_a_paused_page_shows_since_when_and_does_not_refresh(open_page):
+    screen = open_page("runs")
+    screen.app.toggle(key="paused").set_value(True).run()
+    assert re.search(r"paused since \d\d:\d\d ET \(\d\d:\d\d UTC\)", screen.text)
+    render_state = screen.app.session_state["runs"]
+    screen.app.run()
+    assert screen.app.session_state["runs"] == render_state, "no pulse was set going"
+    screen.app.toggle(key="paused").set_value(False).run()
+    assert "paused since" not in screen.text
+
+
+def test_every_metric_of_the_overview_links_to_its_page(open_page):
+    screen = open_page()
+    link_labels = {link.value for link in screen.app.page_link if link.proto.query_string == f"date={INCIDENT}"}
+    assert {metric.label for metric in screen.app.metric} <= link_labels
+
+
+def test_a_night_without_events_says_so(open_page):
+    screen = open_page(date=NO_GAMES)
+    assert "Nothing happened: no batch, rejected write, scale change, alert or action." in screen.text
+    assert not [picture for picture in screen.html_bodies if 'class="night"' in picture]
+
+
+def test_the_timeline_has_an_equivalent_text_alternative(open_page):
+    (picture,) = [html_body for html_body in open_page(date=INCIDENT).html_bodies if 'class="night"' in html_body]
+    labels = " ".join(re.findall(r'aria-label="([^"]*)"', picture))
+    for expected in (
+        "61 of 87 writes rejected in this minute",
+        "158 players asked",
+        "prediction-worker-00011-zw5",
+        "14:47",
+    ):
+        assert expected in labels
+    assert all(f"{lane.capitalize()}:" in labels for lane in LANES)
+
+
+def test_the_funnel_has_an_equivalent_text_alternative_without_none(open_page):
+    labels = " ".join(re.findall(r'aria-label="([^"]*)"', "".join(open_page(date=INCIDENT).html_bodies)))
+    assert "staged unknown; written 68, 90 lost here; active 68." in labels
+    assert "None" not in labels

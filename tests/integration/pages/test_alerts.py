@@ -1,0 +1,14 @@
+"""Test alerts: moved here by the new layout."""
+
+from __future__ import annotations
+
+
+def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):
+    screen = open_page("alerts", date="2025-12-18")
+    assert "2 alerts open" in screen.verdict
+    assert "Writes are being rejected: 90 writes rejected of 158" in screen.text
+    assert "Narrow the workers to 4 × 3" in screen.text
+    assert "told" in screen.text
+    assert "Slack took it" in screen.text
+    assert "The watchdog has not looked for 10 minutes" in screen.text, "its log is empty here, and that is said"
+    assert "9 jobs, 0 in trouble" in screen.text

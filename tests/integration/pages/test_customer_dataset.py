@@ -1,0 +1,128 @@
+"""The desk on a dataset like the customer's live one: the same figures as on the declared one, and every gap told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from app.state import reads
+from services.actions.executor import execute
+from services.actions.log_reader import ActionState, read_action_log
+from services.auth.roles import Actor, Role
+from services.core.settings import Settings
+from services.gcp.clients import Clients, connect
+from services.nights.missing_players import balance
+from services.nights.player_stages import read_night
+from services.runs.actions import START_RUN
+from services.sandbox.server import Sandbox
+from tests.integration.pages.helpers import INCIDENT, PAGES
+from tests.support import customer_dataset as customer
+from tests.support.coordinators import coordinator_server
+
+NORA = Actor("nora@example.com", Role.OPERATOR)
+ALL_PAGES = (*PAGES, "runs", "alerts", "logs", "action_log", "doctor", "handoff_note")
+
+
+@pytest.fixture(scope="module")
+def customer_sandbox() -> Iterator[Sandbox]:
+    with customer.customer_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(customer_sandbox: Sandbox) -> Iterator[Sandbox]:
+    """What `open_page` opens: their cloud instead of the declared one."""
+    customer_sandbox.state.reset_limits()
+    yield customer_sandbox
+    customer_sandbox.state.reset_limits()
+    reads.invalidate()
+
+
+@pytest.fixture
+def customer_clients(sandbox: Sandbox) -> Clients:
+    return connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
+def test_every_page_opens_without_an_unavailable_source(open_page, page):
+    assert "unknown since" not in open_page(page).text
+
+
+def test_the_overview_shows_the_same_figures_as_on_the_declared_tables(open_page):
+    """But for one row: somebody whom no run asked for has one."""
+    screen = open_page()
+    assert "90 of 158 players are missing: generated, but BigQuery rejected the write" in screen.verdict
+    assert screen.metric_of("Coverage") == ("43.0 %", "68 of 158 eligible")
+    assert screen.metric_of("Rows active") == ("1,700", "of 3,951 generated")
+
+
+def test_the_history_counts_the_same_as_the_night(open_page, customer_clients):
+    rows = {str(row["game date"])[:10]: row for row in open_page("coverage").table()}
+    assert (rows[INCIDENT]["eligible"], rows[INCIDENT]["active"], rows[INCIDENT]["games"]) == (158, 68, 11)
+    assert read_night(customer_clients, date.fromisoformat(INCIDENT)).games == 11, (
+        "the league's game ids in the odds are not games more"
+    )
+
+
+def test_every_missing_player_is_classified_and_the_balance_holds(customer_clients):
+    totals = balance(read_night(customer_clients, date.fromisoformat(INCIDENT)))
+    assert (totals.is_balanced, totals.expected, totals.active, totals.unexplained) == (True, 158, 68, 0)
+
+
+def test_rows_without_a_player_or_a_system_are_shown_and_count_for_no_player(open_page, customer_clients):
+    night = read_night(customer_clients, date.fromisoformat(INCIDENT))
+    assert all(player.player_lookup for player in night.players)
+    assert "no system" in {system for system, _, _ in night.systems}
+
+
+def test_incomplete_alias_and_registry_rows_break_nothing(open_page):
+    screen = open_page("aliases")
+    rows = {row["in the odds as"]: row for row in screen.table()}
+    assert rows["herbjones"]["comes down to"] == "an alias leads to herbertjones; the odds do not use it"
+    assert "onlyodds" in rows
+
+
+def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(customer_clients, sandbox, monkeypatch):
+    monkeypatch.setattr("services.runs.actions.POLL_INTERVAL_S", 0.1)
+    count_sql = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer.PREDICTIONS}"
+    before = next(iter(customer_clients.bigquery.query(count_sql).result()))
+    with coordinator_server(sandbox) as url:
+        clients_with_coordinator = replace(
+            customer_clients, settings=replace(customer_clients.settings, coordinator_url=url)
+        )
+        plan = START_RUN.plan(clients_with_coordinator, {"game_date": INCIDENT})
+        assert plan.title.startswith("Re-run 90 lost players")
+        plan = START_RUN.plan(
+            clients_with_coordinator, {"game_date": INCIDENT, "players": sorted(plan.observed["lost"])[:6]}
+        )
+        execute(clients_with_coordinator, NORA, START_RUN, plan, "customer", plan.typed)
+    (recorded_action,) = read_action_log(
+        customer_clients, customer_clients.now().replace(day=28), customer_clients.now().replace(day=31)
+    ).actions
+    assert recorded_action.state is ActionState.DONE, recorded_action.message
+    after = next(iter(customer_clients.bigquery.query(count_sql).result()))
+    assert (after.kept, after.total) == (before.kept, before.total + 6 * 25)
+    assert balance(read_night(customer_clients, date.fromisoformat(INCIDENT))).active == 68 + 6
+
+
+@pytest.fixture
+def without_optional_tables(customer_clients: Clients) -> Iterator[Any]:
+    """Their dataset with optional tables gone, for good: these tests come last."""
+    for table in (customer.RUNS, "nba_reference.nba_players_registry", "nba_reference.unresolved_player_names"):
+        customer_clients.bigquery.delete_table(table, not_found_ok=True)
+
+
+def test_without_the_optional_tables_the_pages_name_them_and_show_the_rest(open_page, without_optional_tables):
+    screen = open_page(date="2025-12-28")
+    assert "8 of 102 players are missing" in screen.verdict
+    assert "worker runs: unknown since" in screen.text
+    assert "Table nba-props-platform.nba_predictions.prediction_worker_runs was not found" in screen.text
+    assert "whether a batch ran is unknown" in open_page("runs", date="2025-12-28").verdict
+    text = open_page("doctor").text
+    assert "why a player was not generated is then known from the logs alone" in text
+    assert "an alias cannot be checked against the registry" in text
+    assert "unknown since" in open_page("aliases").text

@@ -1,0 +1,31 @@
+"""Test filters: moved here by the new layout."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("page", "address", "left"),
+    [
+        ("missing_players", {"missing_find": "herb"}, 1),
+        ("missing_players", {"missing_kind": "generated but rejected on write"}, 90),
+        ("missing_players", {"missing_kind": "nonsense"}, 105),
+        ("staging_tables", {"staging_kind": "already merged"}, 6),
+        ("dml_errors", {"dml_rejected": "false"}, 158),
+        ("dml_errors", {"dml_rejected": "perhaps"}, 90),
+        ("logs", {"search": "Lost players"}, 90),
+    ],
+)
+def test_a_filter_link_opens_filtered_and_invalid_values_are_ignored(open_page, page, address, left):
+    screen = open_page(page, **address)
+    assert len(screen.table()) == left
+
+
+def test_selecting_a_filter_sets_the_query_parameter_and_clearing_it_removes_it(open_page):
+    screen = open_page("staging_tables")
+    pills = screen.app.get_by_key("staging_kind")
+    pills.set_value(["already merged"]).run()
+    assert screen.app.query_params["staging_kind"] == "already merged"
+    screen.app.get_by_key("staging_kind").set_value([]).run()
+    assert "staging_kind" not in screen.app.query_params

@@ -1,0 +1,48 @@
+"""Test logs: moved here by the new layout."""
+
+from __future__ import annotations
+
+from services.sandbox.common.fault_injection import Fault
+from services.telemetry.log_reader import PRESETS
+
+
+def test_the_logs_page_deduplicates_lines_and_parses_the_severity(open_page):
+    screen = open_page("logs")
+    screen.app.segmented_control(key="search").set_value("Errors of the prediction services").run()
+    assert "90 lines, 90 of them errors" in screen.verdict
+    assert "90 repeated lines folded" in screen.text
+    assert {row["severity"] for row in screen.table()} == {"ERROR"}
+
+
+def test_no_matching_line_is_unknown_and_never_ok(open_page):
+    screen = open_page("logs", date="2025-12-24")
+    assert "proves nothing" in screen.verdict
+
+
+def test_an_unreadable_log_is_reported_on_its_page(open_page, sandbox):
+    sandbox.state.faults.set(Fault("logging", "status", status=403))
+    assert "unknown since" in open_page("logs").text
+
+
+LOG_LINKS_BY_PAGE = {
+    "overview": {"Log: Lost players", "Log: Errors of the prediction services"},
+    "coverage": {"Log: Lost players"},
+    "missing_players": {"Log: Lost players"},
+    "dml_errors": {"Log: DML errors"},
+    "staging_tables": {"Log: Consolidation"},
+    "concurrency": {"Log: DML errors"},
+    "runs": {"Log: Consolidation"},
+}
+
+
+def test_every_panel_links_to_its_logs_and_three_viewers_stay_within_the_log_quota(open_page, sandbox):
+    sandbox.state.meter.reset()
+    for _visit in range(3):
+        for name, links in LOG_LINKS_BY_PAGE.items():
+            screen = open_page(name)
+            assert links <= {link.value.removeprefix(":small[").removesuffix("]") for link in screen.app.page_link}
+        screen = open_page("logs")
+        for preset in PRESETS:
+            screen.app.segmented_control(key="search").set_value(preset.name).run()
+            assert screen.verdict
+    assert sandbox.state.meter.calls["logging.entries.list"] <= 15

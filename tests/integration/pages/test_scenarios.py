@@ -1,0 +1,159 @@
+"""Every page, in a good night, on 29 December, on a day without games, and on a night not run yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.pages.helpers import GOOD_NIGHT, INCIDENT, NO_GAMES, PAGES
+
+
+@pytest.mark.parametrize("night", [GOOD_NIGHT, INCIDENT, NO_GAMES, "2025-12-30", "2025-12-21", "2025-12-25"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_on_every_kind_of_night(open_page, page, night):
+    screen = open_page(page, night)
+    assert screen.app.query_params["date"] == night
+    assert "unknown since" not in screen.text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_names_its_sources_their_age_and_their_cost(open_page, page):
+    text = open_page(page).text
+    assert "s ago)" in text
+    assert "billed" in text
+
+
+def test_the_overview_shows_the_missing_players_their_stage_and_time(open_page):
+    screen = open_page()
+    assert ":material/error:" in screen.verdict
+    for phrase in ("90 of 158", "rejected the write", "14:47 ET"):
+        assert phrase in screen.verdict
+    assert screen.metric_of("Coverage") == ("43.0 %", "68 of 158 eligible")
+    assert screen.metric_of("Of those in context") == ("19.3 %", "68 of 352 in context")
+    assert screen.metric_of("Of those with odds")[1] == "68 of 176 with odds"
+    assert screen.metric_of("Rows active") == ("1,700", "of 3,950 generated")
+    assert {"Coverage", "DML errors"} <= {name for name, badge in screen.health_badges().items() if "critical" in badge}
+
+
+def test_the_overview_of_a_healthy_night_is_ok(open_page):
+    screen = open_page(date=GOOD_NIGHT)
+    assert screen.metric_of("Coverage") == ("100.0 %", "128 of 128 eligible")
+    assert "ok" in screen.health_badges()["Coverage"]
+    assert "ok" in screen.health_badges()["DML errors"]
+
+
+def test_a_day_without_games_is_ok_and_shows_no_percentage(open_page):
+    screen = open_page(date=NO_GAMES)
+    assert ":material/bedtime:" in screen.verdict
+    assert not screen.app.metric
+    assert "none expected" in screen.health_badges()["Coverage"]
+
+
+def test_a_night_that_has_not_run_is_neither_ok_nor_critical(open_page):
+    screen = open_page(date="2025-12-30")
+    assert not any(health in screen.health_badges()["Coverage"] for health in ("ok", "critical"))
+    assert "Not run yet" in screen.verdict
+    assert screen.metric_of("Coverage") == ("not yet", "0 of 28 eligible")
+
+
+def test_the_coverage_page_counts_every_denominator_and_system_of_29_december(open_page):
+    rows = {str(row["game date"])[:10]: row for row in open_page("coverage").table()}
+    night = rows[INCIDENT]
+    assert [night[name] for name in ("games", "with odds", "in context", "eligible", "active", "rows")] == [
+        11,
+        176,
+        352,
+        158,
+        68,
+        1700,
+    ]
+    assert f"{night['of eligible']:.1f} {night['of in context']:.1f}" == "43.0 19.3"
+    assert [night[name] for name in night if name.endswith(("_v1", "average"))] == [68] * 5
+    assert night["state"] == "critical"
+    assert rows[NO_GAMES]["state"] == "none expected"
+    assert rows[GOOD_NIGHT]["state"] == "ok"
+
+
+def test_choosing_another_denominator_keeps_the_table(open_page):
+    screen = open_page("coverage")
+    before = screen.table()
+    screen.app.get_by_key("coverage_share").set_value("in context").run()
+    assert not screen.app.exception
+    assert len(screen.table()) == len(before)
+
+
+def test_the_balance_of_missing_players_is_shown_and_correct(open_page):
+    text = open_page("missing_players").text
+    assert "158 expected = 68 active + 90 generated but rejected on write + 0 unexplained" in text
+
+
+def test_every_missing_player_has_a_stage_a_reason_evidence_and_a_repair(open_page):
+    rows = open_page("missing_players").table()
+    assert len(rows) == 105  # 90 rejected on write and 15 with odds that never came into context
+    assert all(row[column] for row in rows for column in ("player", "lost at", "why", "evidence", "repair"))
+    rejected = [row for row in rows if row["why"] == "generated but rejected on write"]
+    assert len(rejected) == 90
+    assert all("DML" in row["evidence"] for row in rejected)
+
+
+def test_players_without_context_are_distinguished_by_their_alias(open_page):
+    rows = {row["player_lookup"]: row["why"] for row in open_page("missing_players").table()}
+    assert rows["herbjones"] == "not in context, an alias would resolve it"
+    assert rows["kevinporterjr"] == "not in context, no alias"
+
+
+def test_search_and_reason_filters_reduce_the_missing_players(open_page):
+    screen = open_page("missing_players")
+    screen.app.text_input(key="missing_find").set_value("herb").run()
+    assert [row["player_lookup"] for row in screen.table()] == ["herbjones"]
+    screen.app.text_input(key="missing_find").set_value("").run()
+    screen.app.get_by_key("missing_kind").set_value(["generated but rejected on write"]).run()
+    assert len(screen.table()) == 90
+    screen.app.text_input(key="missing_find").set_value("no such player").run()
+    assert "No missing player matches." in screen.text
+
+
+def test_ineligible_players_are_listed_separately(open_page):
+    screen = open_page("missing_players")
+    assert "Left out on purpose: 194" in screen.text
+    assert {row["why"] for row in screen.table(1)} == {"filtered out"}
+
+
+def test_a_healthy_night_has_no_missing_players(open_page):
+    text = open_page("missing_players", GOOD_NIGHT).text
+    assert "128 expected = 128 active + 0 unexplained" in text
+
+
+def test_the_dml_page_counts_each_rejected_write_once(open_page):
+    screen = open_page("dml_errors")
+    assert screen.metric_of("Rejected") == ("90", "of 158 attempted")
+    assert screen.metric_of("Rejection rate") == ("57.0 %", "the log agrees")
+    assert screen.metric_of("Most at once")[1] == "of 22 admitted"
+    assert screen.metric_of("Alert rule would fire")[0].startswith("14:47:")
+    assert len(screen.table()) == 90
+
+
+def test_the_dml_page_of_a_healthy_night_has_no_rejections_and_no_alert(open_page):
+    screen = open_page("dml_errors", GOOD_NIGHT)
+    assert screen.metric_of("Rejected") == ("0", "of 128 attempted")
+    assert screen.metric_of("Alert rule would fire")[0] == "no"
+
+
+def test_all_writes_can_be_shown_with_the_rejected_ones(open_page):
+    screen = open_page("dml_errors")
+    screen.app.toggle(key="dml_rejected").set_value(False).run()
+    assert {row["outcome"] for row in screen.table()} == {"done", "rejected"}
+    assert len(screen.table()) == 158
+
+
+def test_the_staging_page_distinguishes_merged_from_unmerged_tables(open_page):
+    rows = open_page("staging_tables").table()
+    classes = {(str(row["game date"])[:10], row["class"], row["not in predictions"] > 0) for row in rows}
+    assert ("2025-12-23", "already merged", False) in classes
+    assert any(night == "2025-12-25" and has_unmerged_rows for night, _, has_unmerged_rows in classes)
+
+
+def test_the_concurrency_page_compares_the_capacity_with_the_limit(open_page):
+    screen = open_page("concurrency")
+    assert "prediction-worker is 4 × 3 = 12 wide (emergency), the table admits 22" in screen.verdict
+    for phrase in ("prediction-worker-00011-zw5", "prediction-coordinator-00005-b2r", "29 Dec 20:20 ET"):
+        assert phrase in screen.text

@@ -1,0 +1,93 @@
+"""With any of the three APIs down, slow, empty or refusing, every page renders and says what it does not know."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.integration.pages.helpers import GOOD_NIGHT, PAGES
+
+APIS = ("bigquery", "logging", "run")
+PAGES_BY_API = {
+    "bigquery": ("coverage", "missing_players", "dml_errors", "staging_tables"),
+    "run": ("concurrency",),
+    "logging": ("missing_players", "dml_errors"),
+}
+HEALTH_CHECKS_BY_API = {
+    "bigquery": {"Coverage", "DML errors", "Staging tables"},
+    "run": {"Concurrency"},
+    "logging": set(),
+}
+FAULTS = {
+    "refusing": {"kind": "status", "status": 403},
+    "unavailable": {"kind": "status", "status": 503},
+    "cut off": {"kind": "drop"},
+    "answering nothing": {"kind": "empty"},
+    "slow": {"kind": "delay", "seconds": 60.0},
+}
+UNAVAILABLE_SINCE = re.compile(r"unknown since \d\d:\d\d ET \(\d\d:\d\d UTC\)")
+
+
+@pytest.mark.parametrize("how", FAULTS)
+@pytest.mark.parametrize("api", APIS)
+def test_the_overview_is_never_green_while_a_source_it_needs_is_down(open_page, inject_fault, api, how):
+    inject_fault(api, **FAULTS[how])
+    screen = open_page(date=GOOD_NIGHT)
+    assert ":green" not in screen.verdict or api == "logging"
+    green = {name for name, badge in screen.health_badges().items() if ":green" in badge}
+    assert not green & HEALTH_CHECKS_BY_API[api]
+
+
+@pytest.mark.parametrize(("api", "page"), [(api, page) for api, pages in PAGES_BY_API.items() for page in pages])
+def test_a_page_says_since_when_a_source_is_unavailable_and_why(open_page, inject_fault, api, page):
+    inject_fault(api, "status", status=503)
+    screen = open_page(page)
+    assert UNAVAILABLE_SINCE.search(screen.text), screen.text
+    assert not [metric.value for metric in screen.app.metric if metric.value in ("0", "0.0 %", "100.0 %")]
+    assert ":green" not in screen.verdict
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_renders_during_any_outage(open_page, inject_fault, api, page):
+    inject_fault(api, "drop")
+    assert "Mon 29 Dec 2025" in open_page(page).text
+
+
+def test_the_start_of_an_outage_is_kept_across_page_loads(open_page, inject_fault):
+    inject_fault("run", "status", status=503)
+    first = UNAVAILABLE_SINCE.search(open_page("concurrency").text)
+    second = UNAVAILABLE_SINCE.search(open_page("concurrency").text)
+    assert first
+    assert second
+    assert first[0] == second[0]
+
+
+def test_without_the_log_the_players_are_still_counted(open_page, inject_fault):
+    inject_fault("logging", "status", status=503)
+    screen = open_page()
+    assert screen.metric_of("Coverage") == ("43.0 %", "68 of 158 eligible")
+
+
+def test_an_unreachable_sandbox_shows_one_message(open_page, monkeypatch):
+    monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:9")
+    screen = open_page()
+    assert screen.app.markdown[0].value.endswith("does not answer (ConnectionError).")
+    assert "make run" in screen.text
+    assert not screen.app.metric
+
+
+def test_an_invalid_setting_shows_one_message_with_its_name(open_page, monkeypatch):
+    monkeypatch.setenv("QUERY_LIMIT_MIB", "plenty")
+    text = open_page().text
+    assert "QUERY_LIMIT_MIB='plenty' cannot be used" in text
+    assert isinstance(open_page().app, AppTest)
+
+
+def test_the_overview_names_the_unreadable_log_beside_the_unexplained_players(open_page, inject_fault):
+    inject_fault("logging", "status", status=403)
+    text = open_page().text
+    assert "90 unexplained" in text
+    assert "worker log: unknown since" in text

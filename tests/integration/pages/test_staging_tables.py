@@ -1,0 +1,32 @@
+"""Test staging tables: moved here by the new layout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from app.state import reads
+from services.core.result import Health
+from services.staging.inventory import BatchTotal, StagingInventory, StagingTable, StagingTableState
+
+
+def test_of_many_unmerged_batches_the_largest_have_buttons_and_the_rest_can_be_selected(open_page, monkeypatch):
+    now = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+    with_unmerged_rows = [(f"batch_2025-12-{day:02}_1", day, day) for day in range(20, 26)]
+    unproven = ("batch_2025-12-19_1", 24, None)  # at worst, all of its rows are nowhere else
+    batches = tuple(
+        BatchTotal(name, date(2025, 12, 20), 1, rows, 1, now - timedelta(days=2), lost, StagingTableState.ORPHAN)
+        for name, rows, lost in (unproven, *with_unmerged_rows)
+    )
+    inventory = StagingInventory((), batches, Health.WARNING, ())
+    table_state = StagingTable("d._staging_x", "x", "w", None, 25, 1, now, None, 25, StagingTableState.ORPHAN)
+    monkeypatch.setattr(reads.staging, "read", lambda _: replace(inventory, tables=(table_state,)))
+    app = open_page("staging_tables").app
+    buttons = [button for button in app.button if button.label.startswith("Consolidate")]
+    assert [button.label.removeprefix("Consolidate batch_2025-12-") for button in buttons] == ["25_1", "19_1", "24_1"]
+    selectbox = app.selectbox(key="batch to consolidate")
+    assert (selectbox.label, len(selectbox.options)) == ("4 more batches to consolidate", 4)
+    selectbox.set_value(with_unmerged_rows[0][0]).run()
+    app.button(key="offer staging.consolidate one").click().run()
+    plan = next(element.value for element in app.markdown if element.value.startswith("#### "))
+    assert with_unmerged_rows[0][0] in plan.replace("\\", "")  # there is no such batch, and it says which was meant

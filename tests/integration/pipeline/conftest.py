@@ -1,0 +1,113 @@
+"""A coordinator and a worker as they run in production, in threads, behind the sandbox's Cloud Run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+import uvicorn
+
+from services.gcp.clients import Clients
+from services.gcp.retry import RetryPolicy
+from services.pipeline.coordinator import http_api
+from services.pipeline.coordinator.batch_runner import BatchRunner
+from services.pipeline.warehouse import BigQueryWarehouse
+from services.pipeline.worker import app as worker
+from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
+from services.pipeline.worker.staging_writer import StagingWriter
+from services.sandbox.server import Sandbox
+from tests.integration.pipeline.test_run_over_http import NIGHT
+
+FAST_RETRY = RetryPolicy(retries=3, base_backoff_s=0.2)
+
+
+class _Server(uvicorn.Server):
+    def install_signal_handlers(self) -> None:
+        return
+
+
+def start_server(app: Any) -> tuple[str, Callable[[], None]]:
+    server = _Server(uvicorn.Config(app, port=0, log_config=None, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(timeout=5)
+
+    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", stop
+
+
+@dataclass
+class Pipeline:
+    """The coordinator's address, and what is behind it."""
+
+    address: str
+    cloud: Clients
+    sandbox: Sandbox
+    coordinator: BatchRunner
+
+    def post(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        response = requests.post(f"{self.address}{path}", json=body, timeout=30)
+        return response.status_code, response.json()
+
+    def status(self, batch: str) -> dict[str, Any]:
+        return requests.get(f"{self.address}/status", params={"batch_id": batch}, timeout=30).json()
+
+    def run(self, **body: Any) -> dict[str, Any]:
+        """Start a run and wait for its end."""
+        code, started = self.post("/start", body)
+        assert code == 202, started
+        return self.wait(started["batch_id"])
+
+    def wait(self, batch: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            status_body = self.status(batch)
+            if status_body["status"] == "complete":
+                return status_body
+            time.sleep(0.2)
+        raise AssertionError(f"{batch} did not end: {status_body}")
+
+    def count_rows(self, condition: str) -> dict[str, int]:
+        counts = "COUNT(*) AS n, COUNTIF(is_active) AS active, COUNT(DISTINCT player_lookup) AS players"
+        sql = f"SELECT {counts} FROM nba_predictions.player_prop_predictions WHERE {condition}"
+        return dict(next(iter(self.cloud.bigquery.query(sql).result())))
+
+    def staging_tables(self) -> list[str]:
+        return [
+            t.table_id
+            for t in self.cloud.bigquery.list_tables("nba_predictions")
+            if "2025_12_29" in t.table_id or "2025_12_30" in t.table_id
+        ]
+
+
+@pytest.fixture
+def pipeline(fresh_sandbox: Sandbox, fresh_clients: Clients) -> Iterator[Pipeline]:
+    writer = StagingWriter(BigQueryWarehouse(fresh_clients), FAST_RETRY)
+    worker_url, stop_worker = start_server(worker.create_app(worker.Worker(fresh_clients, BaselinePredictor(), writer)))
+    fresh_sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
+    coordinator = BatchRunner(fresh_clients, FAST_RETRY)
+    address, stop = start_server(http_api.create_app(http_api.CoordinatorApi(fresh_clients, coordinator)))
+    yield Pipeline(address, fresh_clients, fresh_sandbox, coordinator)
+    stop()
+    stop_worker()
+
+
+@pytest.fixture
+def warehouse(fresh_clients):
+    return BigQueryWarehouse(fresh_clients)
+
+
+def make_predictions(clients, player="herbertjones"):
+    context = {"points_avg_last_5": "12.4", "points_avg_last_10": "11.0", "current_points_line": None}
+    return list(
+        BaselinePredictor().predict(PredictionRequest(NIGHT, player, "20251229_NYK_NOP", context), clients.now())
+    )

@@ -1,0 +1,40 @@
+"""Test consolidator: moved here by the new layout."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.batches.ids import batch_id, work_unit_id
+from services.pipeline.consolidator import Consolidator, NothingStaged
+from services.pipeline.worker.staging_writer import StagingWriter
+from tests.integration.pipeline.conftest import make_predictions
+from tests.integration.pipeline.test_run_over_http import NIGHT
+
+
+def test_a_batch_without_tables_is_refused_with_a_message(warehouse):
+    with pytest.raises(NothingStaged, match="nothing to consolidate"):
+        Consolidator(warehouse, "test").consolidate("batch_2025-12-29_999999", NIGHT)
+
+
+def test_half_point_lines_and_missing_lines_keep_their_own_keys(warehouse, fresh_clients):
+    batch = batch_id(NIGHT, fresh_clients.now())
+    rows = make_predictions(fresh_clients, "nobodyyet")[:3]
+    for row, line in zip(rows, ("20.5", "21.0", None), strict=True):
+        row["current_points_line"] = line
+    StagingWriter(warehouse).write(batch, work_unit_id("nobodyyet"), rows)
+    merged = Consolidator(warehouse, "test").consolidate(batch, NIGHT)
+    assert (merged.distinct_keys, merged.inserted, merged.collapsed_rows) == (3, 3, 0)
+    StagingWriter(warehouse).write(batch + "1", work_unit_id("nobodyyet"), rows)
+    repeated = Consolidator(warehouse, "test").consolidate(batch + "1", NIGHT)
+    assert (repeated.inserted, repeated.updated, repeated.unchanged) == (0, 0, 3)
+
+
+def test_superseded_lines_are_deactivated_in_the_same_statement(warehouse, fresh_clients):
+    first, second = batch_id(NIGHT, fresh_clients.now()), batch_id(NIGHT, fresh_clients.now()) + "2"
+    rows = make_predictions(fresh_clients, "nobodyyet")[:1]
+    StagingWriter(warehouse).write(first, work_unit_id("nobodyyet"), rows)
+    Consolidator(warehouse, "test").consolidate(first, NIGHT)
+    moved = [{**rows[0], "current_points_line": "33.5"}]
+    StagingWriter(warehouse).write(second, work_unit_id("nobodyyet"), moved)
+    merged = Consolidator(warehouse, "test").consolidate(second, NIGHT)
+    assert (merged.inserted, merged.deactivated) == (1, 1)

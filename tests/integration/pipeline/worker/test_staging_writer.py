@@ -1,0 +1,33 @@
+"""Test staging writer: moved here by the new layout."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.batches.ids import batch_id, staging_table, work_unit_id
+from services.pipeline.row_encoding import SchemaMismatch
+from services.pipeline.worker.staging_writer import StagingWriter
+from tests.integration.pipeline.conftest import make_predictions
+from tests.integration.pipeline.test_run_over_http import NIGHT
+
+
+def test_a_unit_delivered_twice_is_staged_once(warehouse, fresh_clients):
+    batch, rows = batch_id(NIGHT, fresh_clients.now()), make_predictions(fresh_clients)
+    first, second = (StagingWriter(warehouse).write(batch, work_unit_id("herbertjones"), rows) for _ in range(2))
+    assert (first.verified_rows, first.job_id) == (25, second.job_id)
+    table = fresh_clients.bigquery.get_table(staging_table(batch, work_unit_id("herbertjones")))
+    assert table.num_rows == 25
+    assert table.expires is not None
+
+
+def test_an_unknown_field_is_refused_by_name_before_anything_is_written(warehouse, fresh_clients):
+    rows = [{**row, "vegas_line_source": "none"} for row in make_predictions(fresh_clients)]
+    with pytest.raises(SchemaMismatch, match="vegas_line_source"):
+        StagingWriter(warehouse).write("batch_2025-12-29_5", work_unit_id("x"), rows)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_non_finite_number_is_refused_with_its_field(warehouse, fresh_clients, bad):
+    rows = [{**row, "feature_quality_score": bad} for row in make_predictions(fresh_clients)]
+    with pytest.raises(SchemaMismatch, match="feature_quality_score"):
+        StagingWriter(warehouse).write("batch_2025-12-29_5", work_unit_id("x"), rows)

@@ -1,0 +1,33 @@
+"""What the watchdog's own questions answer of the seeded fortnight."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from services.gcp import query_catalog
+
+
+def test_watch_slate_returns_the_first_tip_off_and_the_unresolved_names(clients):
+    rows = query_catalog.run_query(
+        clients, "watch.slate", first_date=date(2025, 12, 24), last_date=date(2025, 12, 29)
+    ).rows
+    row_by_date = {row["game_date"]: row for row in rows}
+    assert date(2025, 12, 24) not in row_by_date
+    counts = row_by_date[date(2025, 12, 29)]
+    assert (counts["lined"], counts["unresolved"], counts["through_alias"]) == (176, 8, 7)
+    assert row_by_date[date(2025, 12, 28)]["unresolved"] == 0
+    assert row_by_date[date(2025, 12, 29)]["tip_off"] == datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
+
+
+def test_watch_duplicates_counts_keys_with_two_active_rows(fresh_clients):
+    def count_duplicates():
+        return query_catalog.run_query(fresh_clients, "watch.duplicates", game_date=date(2025, 12, 26)).rows[0][
+            "duplicate_keys"
+        ]
+
+    assert count_duplicates() == 0
+    table = "nba_predictions.player_prop_predictions"
+    fresh_clients.bigquery.query(
+        f"INSERT INTO {table} SELECT * FROM {table} WHERE game_date = '2025-12-26' AND is_active LIMIT 3"
+    ).result()
+    assert count_duplicates() == 3

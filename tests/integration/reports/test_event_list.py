@@ -1,0 +1,28 @@
+"""Test event list: moved here by the new layout."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from services.alerts.alert_log import read_alerts
+from services.reports.event_list import count_by_kind, recent_events
+
+
+def test_the_timeline_contains_alerts_messages_batches_and_deploys(clients):
+    from tests.factories import NIGHT
+
+    from services.actions.log_reader import read_action_log
+    from services.batches.reader import read_batches
+    from services.scaling.service_widths import read_service_capacities
+
+    start, end = datetime(2025, 12, 29, tzinfo=UTC), clients.now() + timedelta(hours=1)
+    moments = recent_events(
+        read_alerts(clients),
+        read_action_log(clients, start, end),
+        read_batches(clients, NIGHT),
+        read_service_capacities(clients),
+        start,
+        end,
+    )
+    assert {"alert", "message", "batch", "deploy"} <= set(count_by_kind(moments))
+    assert [m.when for m in moments] == sorted((m.when for m in moments), reverse=True)

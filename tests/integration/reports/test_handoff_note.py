@@ -1,0 +1,65 @@
+"""The logs page and the handoff note: the handoff's searches and shape, from records only, honest where a record is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.actions.log_reader import read_action_log
+from services.alerts.alert_log import read_alerts
+from services.batches.reader import read_batches
+from services.core.clock import night_window
+from services.core.result import Problem, Result
+from services.nights.coverage import read_history
+from services.nights.player_stages import read_night
+from services.reports.handoff_note import HandoffInputs, render_markdown
+from services.scaling.service_widths import read_service_capacities
+from services.telemetry.scheduler import read_schedule
+from tests.integration.pages.conftest import open_page as open_page
+from tests.support.factories import NIGHT
+
+
+@pytest.fixture
+def handoff_inputs(clients):
+    start, end = night_window(NIGHT)
+    return HandoffInputs(
+        NIGHT,
+        start,
+        clients.now(),
+        Result(read_night(clients, NIGHT)),
+        Result(read_batches(clients, NIGHT)),
+        Result(read_service_capacities(clients)),
+        Result(read_history(clients, NIGHT.replace(day=20), NIGHT)),
+        Result(read_alerts(clients)),
+        Result(read_action_log(clients, start, end)),
+        Result(read_schedule(clients)),
+    )
+
+
+def test_the_handoff_note_has_its_sections_and_figures(handoff_inputs, clients):
+    note = render_markdown(handoff_inputs, clients.settings)
+    for part in (
+        "Key numbers",
+        "What happened",
+        "What was done, and by whom",
+        "Current settings",
+        "Data state",
+        "Open alerts",
+        "Next steps",
+        "Quick commands",
+    ):
+        assert f"## {part}" in note
+    assert "**68 of 158** eligible players are active (43.0 %); 352 are in context." in note
+    assert "90 missing: generated but rejected on write." in note
+    assert "| 2025-12-29 | 11 | 352 | 158 | 68 | 43.0 % (critical) |" in note
+    assert "| prediction-worker | 4 × 3 = 12 (emergency) | prediction-worker-00011-zw5" in note
+    assert "same-day-predictions runs next at 30 Dec 11:30 ET." in note
+    assert render_markdown(handoff_inputs, clients.settings) == note
+
+
+def test_an_unavailable_source_is_unknown_in_the_note(handoff_inputs, clients):
+    unavailable = Result(None, Problem("Cloud Run", handoff_inputs.now, "Cloud Run did not answer."))
+    note = render_markdown(replace(handoff_inputs, capacities=unavailable), clients.settings)
+    assert "**Unknown:** Cloud Run did not answer." in note
+    assert "4 × 3 = 12" not in note

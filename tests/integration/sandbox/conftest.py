@@ -1,0 +1,60 @@
+"""One sandbox of their own for the tests of the sandbox: they break what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from google.cloud import run_v2
+
+from services.core.settings import Settings
+from services.gcp.clients import Clients, connect
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.server import Sandbox, start_sandbox
+
+
+@pytest.fixture(scope="session")
+def shared_blank_sandbox() -> Iterator[Sandbox]:
+    sandbox = start_sandbox(latency=JobLatency(scale=0.02))
+    yield sandbox
+    sandbox.stop()
+
+
+@pytest.fixture
+def blank_sandbox(shared_blank_sandbox: Sandbox) -> Iterator[Sandbox]:
+    shared_blank_sandbox.state.reset_limits()
+    yield shared_blank_sandbox
+    shared_blank_sandbox.state.reset_limits()
+
+
+@pytest.fixture
+def blank_clients(blank_sandbox: Sandbox) -> Clients:
+    return connect(Settings.from_env({"SANDBOX_URL": blank_sandbox.url}))
+
+
+SERVICE = "projects/nba-props-platform/locations/us-west2/services/prediction-worker"
+
+
+@pytest.fixture
+def worker(blank_sandbox: Sandbox) -> run_v2.Service:
+    """The worker at 4 × 3, as the handoff left it."""
+    revision = f"{SERVICE}/revisions/prediction-worker-00011-zw5"
+    template = {"scaling": {"maxInstanceCount": 4}, "maxInstanceRequestConcurrency": 3}
+    run = blank_sandbox.state.cloud_run
+    run.services.clear()
+    run.revisions.clear()
+    run.seed(
+        [
+            {
+                "name": SERVICE,
+                "template": template,
+                "annotations": {"owner": "on-call"},
+                "latestCreatedRevision": revision,
+                "latestReadyRevision": revision,
+            }
+        ],
+        [{"name": revision, "service": SERVICE, **template, "createTime": "2025-12-30T01:20:00Z"}],
+    )
+    run._rollout_s = 0.2
+    run.slots.clear()
+    return run

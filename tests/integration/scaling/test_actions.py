@@ -1,0 +1,168 @@
+"""Scaling through the real Cloud Run client: what it changes, what it refuses, and that the way back is never lost."""
+
+import time
+from datetime import timedelta
+
+import pytest
+
+from services.actions.executor import ActionRefused, execute
+from services.actions.log_reader import ActionState
+from services.auth.roles import Actor, InsufficientRole, Role
+from services.core.errors import InvalidInput
+from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY, apply_due_reverts
+from services.scaling.annotations import CapacitySetting
+from services.scaling.worker_width import read_worker_capacity
+from tests.support.actors import OPERATOR, VIEWER
+
+
+@pytest.fixture
+def normal_capacity_clients(module_clients, module_sandbox):
+    """The worker as a deploy leaves it: 20 × 5 on the revision, nothing noted."""
+    _deploy(module_sandbox, 20, 5, "template,annotations,scaling")
+    while read_worker_capacity(module_clients).rolling_out:
+        time.sleep(0.02)
+    assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
+    return module_clients
+
+
+def _deploy(own_sandbox, instances, requests, mask="template"):
+    """What a deploy does behind our back: a new revision with its own numbers."""
+    name = next(n for n in own_sandbox.state.cloud_run.services if n.endswith("prediction-worker"))
+    template = {**own_sandbox.state.cloud_run.services[name]["template"], "maxInstanceRequestConcurrency": requests}
+    body = {"template": {**template, "scaling": {"maxInstanceCount": instances}}}
+    own_sandbox.state.cloud_run.patch(name, body, mask, False)
+
+
+def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_was_saved(
+    module_clients, plan_and_execute
+):
+    before = read_worker_capacity(module_clients)
+    assert (before.actual, before.annotations.normal) == (CapacitySetting(None, 4, 3), None)
+    plan = RESTORE_CAPACITY.plan(module_clients, {})
+    assert "Nobody noted normal values" in " ".join(plan.cautions)
+    restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan)
+    assert restored.state is ActionState.DONE
+    assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
+
+
+def test_scaling_down_changes_the_service_maximum_and_not_the_revision_maximum(
+    normal_capacity_clients, plan_and_execute
+):
+    scaled_down = plan_and_execute(SCALE_DOWN)
+    assert scaled_down.state is ActionState.DONE, scaled_down.message
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(4, 20, 3)
+    assert scaled_down.facts["after"]["service maximum"] == 4
+    assert read_worker_capacity(normal_capacity_clients).revision in scaled_down.message
+
+
+def test_a_change_of_instances_alone_creates_no_revision(normal_capacity_clients, plan_and_execute):
+    revision = read_worker_capacity(normal_capacity_clients).revision
+    plan = SET_CAPACITY.plan(normal_capacity_clients, {"instances": 8, "requests": 5})
+    assert "No query. One call to Cloud Run." in plan.cost
+    plan_and_execute(SET_CAPACITY, "fewer", "prediction-worker", instances=8, requests=5)
+    assert (
+        read_worker_capacity(normal_capacity_clients).revision,
+        read_worker_capacity(normal_capacity_clients).actual,
+    ) == (revision, CapacitySetting(8, 20, 5))
+
+
+def test_a_change_of_concurrency_waits_for_the_new_revision(normal_capacity_clients, plan_and_execute):
+    revision = read_worker_capacity(normal_capacity_clients).revision
+    scaled = plan_and_execute(SET_CAPACITY, instances=4, requests=2)
+    after = read_worker_capacity(normal_capacity_clients)
+    assert after.revision != revision
+    assert not after.rolling_out
+    assert scaled.state is ActionState.DONE
+    assert any("rolled out" in sentence for _, sentence in scaled.steps)
+
+
+def test_restore_after_scaling_down_twice_returns_the_original_values(normal_capacity_clients, plan_and_execute):
+    plan_and_execute(SET_CAPACITY, instances=10, requests=4)
+    plan_and_execute(SCALE_DOWN)
+    assert read_worker_capacity(normal_capacity_clients).annotations.normal == CapacitySetting(None, 20, 5)
+    plan_and_execute(RESTORE_CAPACITY)
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
+    assert read_worker_capacity(normal_capacity_clients).annotations.normal is None
+
+
+@pytest.mark.parametrize(("instances", "requests"), [(0, 5), (101, 1), (4, 0), (4, 81), (100, 4)])
+def test_values_outside_the_limits_are_refused_by_the_server(
+    normal_capacity_clients, plan_and_execute, recorded_actions, instances, requests
+):
+    with pytest.raises(ActionRefused, match="must lie within"):
+        plan_and_execute(SET_CAPACITY, "I want to", "prediction-worker", instances=instances, requests=requests)
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
+    assert [action.state for action in recorded_actions()] == [ActionState.REFUSED]
+
+
+@pytest.mark.parametrize("value", [None, "4", 3.5, True])
+def test_a_value_that_is_no_integer_is_never_planned(module_clients, value):
+    with pytest.raises(InvalidInput, match="whole number"):
+        SET_CAPACITY.plan(module_clients, {"instances": value, "requests": 3})
+
+
+def test_an_etag_change_between_plan_and_apply_is_refused_with_the_difference(
+    normal_capacity_clients, module_sandbox, recorded_actions
+):
+    plan = SCALE_DOWN.plan(normal_capacity_clients, {})
+    _deploy(module_sandbox, 15, 5)
+    with pytest.raises(ActionRefused, match="revision maximum was 20, is 15"):
+        execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 15, 5)
+    assert [(action.state, action.ended_at is not None) for action in recorded_actions()] == [
+        (ActionState.REFUSED, True)
+    ]
+
+
+def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, module_sandbox, monkeypatch, body):
+    plan = SCALE_DOWN.plan(normal_capacity_clients, {})
+
+    run = module_sandbox.state.cloud_run
+    original_patch = run.patch
+    monkeypatch.setattr(
+        run, "patch", lambda name, body, *rest: original_patch(name, {**body, "etag": '"older"'}, *rest)
+    )
+    action = execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
+    assert action.state is ActionState.FAILED
+    assert "version was specified but current version differs" in action.message
+    assert read_worker_capacity(normal_capacity_clients).actual.capacity == plan.observed["now"]["revision maximum"] * 5
+
+
+def test_a_later_deploy_that_resets_the_capacity_is_shown_as_drift(
+    normal_capacity_clients, plan_and_execute, module_sandbox
+):
+    plan_and_execute(SCALE_DOWN)
+    assert read_worker_capacity(normal_capacity_clients).drift == ""
+    _deploy(module_sandbox, 20, 5)
+    assert "nora set prediction-worker to 4 × 3, but it is 4 × 5" in read_worker_capacity(normal_capacity_clients).drift
+
+
+def test_a_viewer_is_denied_and_that_is_recorded(normal_capacity_clients, recorded_actions):
+    with pytest.raises(InsufficientRole):
+        execute(normal_capacity_clients, VIEWER, SCALE_DOWN, SCALE_DOWN.plan(normal_capacity_clients, {}))
+    assert [(action.actor, action.state) for action in recorded_actions()] == [("vic", ActionState.DENIED)]
+
+
+def test_an_emergency_limit_with_a_revert_time_is_reverted_when_it_is_due(
+    normal_capacity_clients, plan_and_execute, module_sandbox, recorded_actions
+):
+    revert_at = normal_capacity_clients.now() + timedelta(seconds=1.5)
+    plan_and_execute(SCALE_DOWN, revert_at=revert_at.isoformat())
+    watchdog = Actor("watchdog", Role.OPERATOR)
+    assert read_worker_capacity(normal_capacity_clients).annotations.revert_at == revert_at
+    assert apply_due_reverts(normal_capacity_clients, watchdog) is None, "its time has not come"
+    time.sleep((revert_at - normal_capacity_clients.now()).total_seconds() + 0.01)
+    assert apply_due_reverts(normal_capacity_clients, watchdog).state is ActionState.DONE
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
+    assert [a.actor for a in recorded_actions() if a.verb == "scaling.restore"] == ["watchdog"]
+    assert apply_due_reverts(normal_capacity_clients, watchdog) is None
+
+
+def test_capacity_beyond_the_dml_limit_needs_a_reason_and_the_typed_service_name(
+    normal_capacity_clients, plan_and_execute
+):
+    plan_and_execute(SCALE_DOWN)
+    with pytest.raises(ActionRefused, match="a reason is needed"):
+        plan_and_execute(SET_CAPACITY, reason="", instances=10, requests=5)
+    with pytest.raises(ActionRefused, match="has to be typed"):
+        plan_and_execute(SET_CAPACITY, reason="because", typed="prediction-coordinator", instances=10, requests=5)

@@ -1,0 +1,34 @@
+"""Test consolidate: moved here by the new layout."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.actions.executor import execute
+from services.actions.log_reader import ActionState
+from services.core.errors import InvalidInput
+from services.staging.consolidate import CONSOLIDATE_BATCH
+from tests.integration.staging.conftest import list_staging_tables
+from tests.integration.staging.test_drop import LEFTOVER_BATCH
+from tests.support.actors import OPERATOR
+
+
+def test_a_leftover_batch_is_consolidated_and_its_coverage_is_recorded(
+    module_clients, plan_and_execute, unmerged_tables
+):
+    plan = CONSOLIDATE_BATCH.plan(module_clients, {"batch_id": LEFTOVER_BATCH})
+    assert plan.title == f"Consolidate {LEFTOVER_BATCH}: 225 rows of 9 staging tables"
+    assert plan.changes[0].after == "225 whose key is not in the predictions table"
+    action = execute(module_clients, OPERATOR, CONSOLIDATE_BATCH, plan)
+    assert action.state is ActionState.DONE, action.message
+    assert (action.facts["inserted"], action.facts["updated"]) == (225, 0)
+    assert (action.coverage_before.active, action.coverage_after.active, action.coverage_after.eligible) == (63, 72, 72)
+    assert list_staging_tables(module_clients, "batch_2025_12_25") == []
+    with pytest.raises(InvalidInput, match="no staging table"):
+        CONSOLIDATE_BATCH.plan(module_clients, {"batch_id": LEFTOVER_BATCH})
+
+
+@pytest.mark.parametrize("batch", ["", "batch_yesterday_1", "_staging_batch_2025_12_25_1766680200"])
+def test_an_invalid_batch_id_is_refused_with_a_message(module_clients, batch):
+    with pytest.raises(InvalidInput, match="is not a batch"):
+        CONSOLIDATE_BATCH.plan(module_clients, {"batch_id": batch})

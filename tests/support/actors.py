@@ -1,0 +1,10 @@
+"""Actors: moved here by the new layout."""
+
+from __future__ import annotations
+
+from services.auth.roles import Actor, Role
+
+OPERATOR = Actor("nora", Role.OPERATOR)
+
+
+VIEWER = Actor("vic", Role.VIEWER)

@@ -1,0 +1,62 @@
+"""Monitoring policies: moved here by the new layout."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from services.sandbox.scenarios import traces
+from services.sandbox.scenarios.build import build_seed
+from services.sandbox.stand_ins import log_filter
+from tests.support.paths import ROOT
+
+MONITORING_DIR = ROOT / "deploy" / "monitoring"
+
+
+METRICS = {m["name"]: m for m in map(yaml.safe_load, map(Path.read_text, sorted(MONITORING_DIR.glob("metric-*.yaml"))))}
+
+
+POLICIES = list(map(yaml.safe_load, map(Path.read_text, sorted(MONITORING_DIR.glob("policy-*.yaml")))))
+
+
+METRIC_REFERENCE = re.compile(
+    r'resource\.type="cloud_run_(?:revision|job)" AND metric\.type="logging\.googleapis\.com/user/(\w+)"'
+)
+
+
+AT = datetime.fromisoformat("2025-12-29T19:50:00+00:00")
+
+
+def make_entry(service, message):
+    return next(traces.text_entries(service, AT, "x", "ERROR", message))
+
+
+def first_firing(policy, entries, start, end):
+    """When a policy would first fire on log entries: its metric counted minute by minute, as Cloud Monitoring does it."""
+    [condition_spec] = [condition for key, condition in policy["conditions"][0].items() if key != "displayName"]
+    counts = log_filter.parse(METRICS[METRIC_REFERENCE.fullmatch(condition_spec["filter"])[1]]["filter"])
+    times = sorted(datetime.fromisoformat(e["timestamp"].replace("Z", "+00:00")) for e in entries if counts(e))
+    if "thresholdValue" in condition_spec:
+        minutes = Counter((instant - start) // timedelta(minutes=1) for instant in times if start <= instant < end)
+        over = [minute for minute, count in sorted(minutes.items()) if count > condition_spec["thresholdValue"]]
+        return start + timedelta(minutes=over[0] + 1) if over else None
+    silent = timedelta(seconds=int(condition_spec["duration"].removesuffix("s")))
+    in_window = [instant for instant in times if start <= instant < end]
+    silence_ends = [
+        instant + silent
+        for instant, following in zip(in_window, [*in_window[1:], end], strict=True)
+        if following - instant >= silent
+    ]
+    return silence_ends[0] if silence_ends else None
+
+
+def find_policy(name_part):
+    return next(p for p in POLICIES if name_part in p["displayName"])
+
+
+def entries_of(day):
+    return [e for e in build_seed().log_entries if e["timestamp"].startswith(day)]

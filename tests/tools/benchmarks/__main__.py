@@ -1,0 +1,61 @@
+"""`make bench`: scale, cost and speed of the write path, beside the old ways, and the names, in one run."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from services.core.settings import Settings
+from services.gcp.clients import connect
+from services.sandbox.bigquery.billing_meter import MIB
+from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.scenarios.build import build_seed
+from services.sandbox.server import start_sandbox
+from tests.tools.benchmarks import name_suggestions as names
+from tests.tools.benchmarks import write_cost as cost
+from tests.tools.benchmarks import write_scale as scale
+from tests.tools.benchmarks import write_speed as speed
+
+TIME_SCALE = 0.1
+
+
+def main() -> None:
+    print("\nScale, on the limit rules\n\n" + scale.format_table())
+    print("\nCost\n\n" + cost.format_table())
+    print("\nMeasured on the sandbox's meter, 158 units of 25 rows:")
+    with_fresh_sandbox(_cost)
+    print(
+        f"\nSpeed: 158 players, {speed.CONCURRENCY} at once, service times × {TIME_SCALE}, each from the same night of 68 players\n"
+    )
+    measurements = [
+        with_fresh_sandbox(lambda _, c, p=path: p(c, TIME_SCALE))
+        for path in (speed.time_direct_merge, speed.time_union_merge, speed.time_compact_merge)
+    ]
+    best = measurements[-1].seconds
+    for measurement in measurements:
+        print(
+            f"  {measurement.name:40}{measurement.seconds:8.1f} s{measurement.seconds / best:8.2f} × ours{measurement.rows:9,} of 3,950 rows active"
+        )
+    names.main()
+
+
+def with_fresh_sandbox(measure):  # type: ignore[no-untyped-def]
+    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=TIME_SCALE))
+    try:
+        return measure(sandbox, connect(Settings.from_env({"SANDBOX_URL": sandbox.url})))
+    finally:
+        sandbox.stop()
+
+
+def _cost(sandbox, clients) -> None:  # type: ignore[no-untyped-def]
+    rows_by_player, batch = speed.make_predictions(clients), "batch_2025-12-29_444444"
+    speed.stage_rows(clients, batch, rows_by_player, speed.RetryPolicy(base_backoff_s=0.5))
+    union_bytes, staged_bytes = cost.measure_bytes_billed(
+        sandbox, clients, batch, list(rows_by_player), date(2025, 12, 29)
+    )
+    print(
+        f"  union {union_bytes / MIB:,.0f} MiB, ours {staged_bytes / MIB:,.0f} MiB: {union_bytes / staged_bytes:.0f} times less"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""What the rules say: each of the customer's bad days raises its one incident, good ones none, and what is unknown is never calm."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+
+from services.alerts.evaluation import evaluate_rules
+from services.alerts.facts import ChannelStatus, SlateCounts
+from services.alerts.incidents import causes_without_data, group_by_cause
+from services.batches.reader import Batches
+from services.batches.state import BatchState
+from services.core.result import Health
+from services.scaling.annotations import CapacitySetting
+from tests.support.alert_factories import (
+    NOW,
+    SETTINGS,
+    SNAPSHOTS,
+    STARTED,
+    TIP_OFF,
+    empty_batches,
+    failed_result,
+    make_batch,
+    make_leftover_table,
+    make_night_snapshot,
+    make_players,
+    make_rejected_players,
+    make_rejection_burst,
+    make_schedule,
+    make_snapshot,
+    make_unmerged_players,
+    make_unrequested_players,
+    make_worker_capacity,
+    make_write_report,
+    ok_result,
+    stalled_batch,
+)
+from tests.support.factories import make_night
+
+
+def find_incidents(snapshot, now=NOW):
+    return group_by_cause(evaluate_rules(snapshot, SETTINGS, now))
+
+
+def fired_rules(snapshot, now=NOW):
+    return {finding.rule.name for incident in find_incidents(snapshot, now) for finding in incident.results}
+
+
+@pytest.mark.parametrize("day", SNAPSHOTS)
+def test_each_scenario_raises_its_incident_and_no_other(day):
+    snapshot, expected = SNAPSHOTS[day]
+    assert [(i.rule.name, i.cause) for i in find_incidents(snapshot)] == ([expected] if expected else [])
+
+
+def test_a_thousand_healthy_batches_raise_nothing():
+    rng = random.Random(1)
+    for _ in range(1_000):
+        count = rng.randint(20, 180)
+        running = rng.random() < 0.2
+        state = rng.choice([BatchState.RUNNING, BatchState.STAGED]) if running else BatchState.CONSOLIDATED
+        started = STARTED + timedelta(minutes=rng.uniform(0, 19))
+        active = count if not running else rng.randint(1, count)
+        snapshot = make_snapshot(
+            make_night_snapshot(
+                night=ok_result(
+                    make_night(*make_players(active), *(make_unrequested_players(count - active) if running else []))
+                ),
+                slate=ok_result(SlateCounts(TIP_OFF, 150, rng.randint(0, 12), 150, rng.randint(0, 12))),
+                batches=ok_result(
+                    Batches((make_batch(state=state, started=started, requested=count, generated=active),), ())
+                ),
+            ),
+            staging=ok_result((make_leftover_table(0.1),) if running else ()),
+            worker=ok_result(
+                make_worker_capacity(
+                    rng.choice([CapacitySetting(None, 20, 5), CapacitySetting(4, 20, 3), CapacitySetting(10, 20, 5)])
+                )
+            ),
+        )
+        assert find_incidents(snapshot) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        (
+            make_snapshot(make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(5))))),
+            "dml_rejections",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(night=ok_result(make_night(*make_players(97), *make_rejected_players(2))))
+            ),
+            "write_success",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(
+                    batches=ok_result(Batches((make_batch(state=BatchState.CONSOLIDATION_FAILED),), ()))
+                )
+            ),
+            "consolidation",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(night=ok_result(make_night(*make_players(150), *make_unmerged_players(3))))
+            ),
+            "consolidation",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(
+                    night=ok_result(make_night(*make_unrequested_players(158), written_rows=0)), duplicates=ok_result(0)
+                )
+            ),
+            "produced_nothing",
+        ),
+        (make_snapshot(staging=ok_result((make_leftover_table(25),))), "staging_orphans"),
+        (make_snapshot(staging=ok_result((make_leftover_table(1, expires_in_h=20),))), "staging_orphans"),
+        (make_snapshot(worker=ok_result(make_worker_capacity(CapacitySetting(None, None, 5)))), "width"),
+        (make_snapshot(schedule=ok_result(make_schedule(missing=("same-day-predictions",)))), "schedule"),
+        (make_snapshot(schedule=ok_result(make_schedule(problem="is paused"))), "schedule"),
+        (make_snapshot(make_night_snapshot(lines=ok_result(0))), "silence"),
+        (make_snapshot(make_night_snapshot(duplicates=failed_result())), "unreadable"),
+        (make_snapshot(channel=ChannelStatus(False)), "channel"),
+        (make_snapshot(channel=ChannelStatus(True, "Slack answered HTTP 404: no_service")), "channel"),
+    ],
+)
+def test_each_rule_fires_at_its_threshold(given, rule):
+    assert rule in fired_rules(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        (
+            make_snapshot(make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(4))))),
+            "dml_rejections",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(20, every_s=16))))
+            ),
+            "dml_rejections",
+        ),
+        (
+            make_snapshot(
+                make_night_snapshot(night=ok_result(make_night(*make_players(199), *make_rejected_players(1))))
+            ),
+            "write_success",
+        ),
+        (make_snapshot(make_night_snapshot(slate=ok_result(SlateCounts(TIP_OFF, 176, 12, 150, 3)))), "names"),
+        (make_snapshot(staging=ok_result((make_leftover_table(23),))), "staging_orphans"),
+        (
+            make_snapshot(
+                worker=ok_result(make_worker_capacity(CapacitySetting(4, 20, 3), set_to=CapacitySetting(4, 20, 3)))
+            ),
+            "width",
+        ),
+    ],
+)
+def test_each_rule_is_ok_below_its_threshold(given, rule):
+    assert rule not in fired_rules(given)
+
+
+def test_a_night_that_has_not_run_is_ok_until_the_deadline():
+    not_run = make_snapshot(
+        make_night_snapshot(
+            night=ok_result(make_night(*make_unrequested_players(28), was_run=False)),
+            batches=empty_batches(),
+            ledger=ok_result(None),
+            lines=ok_result(0),
+        )
+    )
+    deadline = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min)
+    assert fired_rules(not_run, deadline - timedelta(seconds=1)) == set()
+    assert fired_rules(not_run, deadline) == {"not_run"}
+
+
+def test_coverage_is_not_evaluated_while_its_batch_runs_and_is_at_the_deadline():
+    running = make_snapshot(
+        make_night_snapshot(
+            night=ok_result(make_night(*make_players(60), *make_unrequested_players(98))),
+            batches=ok_result(Batches((make_batch(state=BatchState.RUNNING, ended=None, generated=60),), ())),
+        )
+    )
+    assert fired_rules(running) == set()
+    assert fired_rules(running, TIP_OFF - timedelta(minutes=89)) == {"coverage"}
+
+
+def test_a_stalled_batch_of_a_complete_night_is_ok():
+    assert fired_rules(make_snapshot(make_night_snapshot(batches=stalled_batch()))) == set()
+
+
+@pytest.mark.parametrize("what", ["night", "batches", "writes", "duplicates", "lines", "ledger", "slate"])
+def test_an_unreadable_source_is_an_unknown_alert_and_resolves_nothing(what):
+    results = evaluate_rules(make_snapshot(make_night_snapshot(**{what: failed_result("The source")})), SETTINGS, NOW)
+    assert [(i.rule.name, i.severity) for i in group_by_cause(results)] == [("unreadable", Health.UNKNOWN)]
+    assert causes_without_data(results)
+
+
+def test_no_log_lines_for_a_batch_is_unknown_and_not_ok():
+    [incident] = find_incidents(make_snapshot(make_night_snapshot(lines=ok_result(0))))
+    assert (incident.rule.name, incident.severity) == ("silence", Health.UNKNOWN)
+    assert "no service has logged a line" in incident.message

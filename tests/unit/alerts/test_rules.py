@@ -1,0 +1,17 @@
+"""Test rules: moved here by the new layout."""
+
+from __future__ import annotations
+
+from services.alerts.rules import RULES, get_rule
+from tests.support.alert_factories import SETTINGS
+
+
+def test_an_alert_of_a_removed_rule_still_renders():
+    assert get_rule("dml_rejections").page == "dml_errors"
+    assert get_rule("an_old_rule").hint == "Resolve the alert."
+
+
+def test_every_rule_has_a_source_threshold_description_and_remedy():
+    for rule in RULES:
+        assert all([rule.source, rule.format_threshold(SETTINGS), rule.description, rule.hint, rule.page])
+    assert "5 writes rejected for too many at once within 60 s" in RULES[0].format_threshold(SETTINGS)

@@ -1,0 +1,25 @@
+"""Test bar rows: moved here by the new layout."""
+
+from __future__ import annotations
+
+from app.charts import bar_rows
+from services.core.result import Health
+from services.nights.player_stages import STAGES, Stage
+from services.scaling.service_widths import CapacityState, ServiceCapacities, ServiceCapacity
+
+
+def test_an_unreadable_stage_is_unknown_and_has_no_bar():
+    chart_html = bar_rows.funnel_html({**dict.fromkeys(STAGES, 158), Stage.STAGED: None}, ())
+    assert chart_html.count('title="') == len(STAGES) - 1
+    assert 'title="staged' not in chart_html
+    assert chart_html.count("<b>unknown</b>") == 1
+
+
+def test_an_unlimited_capacity_is_stated_and_has_no_bar():
+    unlimited = ServiceCapacity(
+        "worker", None, None, 3, "r", None, "", "", CapacityState.DRIFTED, Health.CRITICAL, True
+    )
+    chart_html = bar_rows.capacities_html(ServiceCapacities((unlimited,), ()))
+    assert "<b>no maximum is set</b>" in chart_html
+    assert 'title="' not in chart_html
+    assert "the table admits 22" in chart_html

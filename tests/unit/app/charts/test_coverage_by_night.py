@@ -1,0 +1,40 @@
+"""Test coverage by night: moved here by the new layout."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from app.charts import coverage_by_night
+from services.core.result import Health
+from services.nights.coverage import NightCoverage
+
+
+def make_coverage(health: Health, active: int = 68, eligible: int = 158, games: int = 11) -> NightCoverage:
+    return NightCoverage(date(2025, 12, 29), games, 176, 352, eligible, active, active * 25, (), health)
+
+
+def test_a_night_without_classification_has_no_percentage():
+    assert coverage_by_night.coverage_pct(make_coverage(Health.UNKNOWN, active=0), "eligible") is None
+    assert (
+        coverage_by_night.coverage_pct(make_coverage(Health.NONE_EXPECTED, active=0, eligible=0, games=0), "eligible")
+        is None
+    )
+    assert f"{coverage_by_night.coverage_pct(make_coverage(Health.CRITICAL), 'eligible'):.1f}" == "43.0"
+
+
+def test_a_night_without_classification_has_no_bar_and_a_reason():
+    no_games = make_coverage(Health.NONE_EXPECTED, active=0, eligible=0, games=0)
+    chart_html = coverage_by_night.to_html(
+        [make_coverage(Health.CRITICAL), make_coverage(Health.UNKNOWN, active=0), no_games],
+        "eligible",
+        "eligible",
+        [("low", 85)],
+    )
+    assert chart_html.count("<i ") == 1
+    assert ">none yet<" in chart_html
+    assert ">no games<" in chart_html
+    assert (
+        "Mon 29 Dec 2025 critical: 43.0 %, 68 of 158; Mon 29 Dec 2025: none yet; Mon 29 Dec 2025: no games."
+        in chart_html
+    )
+    assert "low 85 %" in chart_html

@@ -1,0 +1,24 @@
+"""Test tables: moved here by the new layout."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from app.components import tables
+from tests.unit.app.components.test_text_format import NOW
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "\u00a0=1", "\uff1d1+1", '=HYPERLINK("http://x")']
+)
+def test_a_downloaded_cell_cannot_run_as_a_formula(cell):
+    (row,) = csv.DictReader(io.StringIO(tables.to_csv([{"name": cell}]).decode("utf-8-sig")))
+    assert row["name"] == f"'{cell}"
+
+
+def test_a_downloaded_number_stays_a_number_and_a_time_keeps_its_zone():
+    text = tables.to_csv([{"n": -5, "at": NOW, "gap": None}]).decode("utf-8-sig")
+    assert text.splitlines() == ["n,at,gap", "-5,2025-12-30T06:45:00+00:00,"]

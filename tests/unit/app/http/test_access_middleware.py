@@ -1,0 +1,202 @@
+"""Around Streamlit's server: what is not needed is not there, who is not signed in sees nothing, and a flood ends at the gate."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from starlette.responses import PlainTextResponse
+
+from app.http import access_middleware
+from app.http.access_middleware import AccessMiddleware
+from services.auth.sign_in import JwksCache
+from services.core.clock import FixedClock
+from services.core.settings import Settings
+from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
+
+NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
+DASHBOARD_HOST = "desk.example"
+
+
+class MiddlewareHarness:
+    """A gate, what passed it, and what it answered."""
+
+    def __init__(self, **env: str) -> None:
+        self.signer, self.forwarded_paths, self.release = IapSigner(), [], asyncio.Event()
+        self.clock = FixedClock(NOW)
+        jwks = JwksCache("https://keys.example", fetch=lambda _: self.signer.public_jwks())
+        self.middleware = AccessMiddleware(self._streamlit, Settings.from_env(env), jwks, self.clock)
+
+    async def _streamlit(self, scope: Any, receive: Any, send: Any) -> None:
+        self.forwarded_paths.append(scope["path"])
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            await self.release.wait()
+        else:
+            await PlainTextResponse("a page")(scope, receive, send)
+
+    async def call(self, path: str, headers: dict[str, str], kind: str = "http", method: str = "GET") -> list[dict]:
+        messages: list[dict] = []
+
+        async def send(message: Any) -> None:
+            messages.append(message)
+
+        async def receive() -> dict:
+            return {"type": "http.request", "body": b""}
+
+        raw = [(name.encode(), value.encode()) for name, value in {"host": DASHBOARD_HOST, **headers}.items()]
+        scope = {
+            "type": kind,
+            "path": path,
+            "method": method,
+            "headers": raw,
+            "query_string": b"",
+            "http_version": "1.1",
+        }
+        await self.middleware(
+            {**scope, "scheme": "https", "server": (DASHBOARD_HOST, 443), "subprotocols": []}, receive, send
+        )
+        return messages
+
+    def get(self, path: str = "/", method: str = "GET", **headers: str) -> int:
+        header_names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return int(asyncio.run(self.call(path, header_names, method=method))[0]["status"])
+
+    def connect(self, **headers: str) -> str:
+        self.release.set()
+        messages = asyncio.run(
+            self.call("/_stcore/stream", {n.replace("_", "-"): v for n, v in headers.items()}, "websocket")
+        )
+        return str(messages[0]["type"])
+
+    def signed(self, email: str = NORA) -> dict[str, str]:
+        return {"x_goog_iap_jwt_assertion": self.signer.sign(email, NOW)}
+
+
+@pytest.fixture
+def sandbox_harness() -> MiddlewareHarness:
+    return MiddlewareHarness(SANDBOX_URL="http://127.0.0.1:1")
+
+
+@pytest.fixture
+def iap_harness() -> MiddlewareHarness:
+    return MiddlewareHarness(IAP_AUDIENCE=AUDIENCE)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/_stcore/metrics",
+        "/_stcore/script-health-check",
+        "/_stcore/upload_file/session/file",
+        "/_stcore/agent/interact",
+        "/_stcore/agent/mcp",
+        "/_stcore/agent/openapi.json",
+        "/_stcore/bidi-components/x/y.js",
+        "/_stcore",
+        "/_stcore/health/",
+        "/component/x/index.html",
+        "/app/static/secrets.toml",
+    ],
+)
+def test_an_unneeded_path_is_not_found(sandbox_harness, path):
+    assert sandbox_harness.get(path) == 404
+    assert sandbox_harness.forwarded_paths == []
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_only_get_and_head_are_allowed(sandbox_harness, method):
+    assert sandbox_harness.get("/", method=method) == 405
+    assert sandbox_harness.forwarded_paths == []
+
+
+@pytest.mark.parametrize("path", ["/", "/coverage", "/static/js/index.js", "/media/a.csv", "/_stcore/host-config"])
+def test_without_a_sign_in_nothing_is_served(iap_harness, path):
+    assert iap_harness.get(path) == 401
+    assert iap_harness.get(path, x_goog_authenticated_user_email=f"accounts.google.com:{NORA}") == 401
+    assert iap_harness.forwarded_paths == []
+    assert iap_harness.get(path, **iap_harness.signed()) == 200
+
+
+def test_a_websocket_needs_a_signature_and_the_same_origin(iap_harness):
+    assert iap_harness.connect(origin=f"https://{DASHBOARD_HOST}") == "websocket.close"
+    assert iap_harness.connect(origin="https://evil.example", **iap_harness.signed()) == "websocket.close"
+    assert iap_harness.connect(origin="http://localhost:3000", **iap_harness.signed()) == "websocket.close"
+    assert iap_harness.connect(**iap_harness.signed()) == "websocket.close"
+    assert iap_harness.forwarded_paths == []
+    assert iap_harness.connect(origin=f"https://{DASHBOARD_HOST}", **iap_harness.signed()) == "websocket.accept"
+
+
+def test_an_expired_signature_is_rejected_at_every_request(iap_harness):
+    headers = iap_harness.signed()
+    assert iap_harness.get(**headers) == 200
+    iap_harness.clock.at = NOW + timedelta(minutes=12)
+    assert iap_harness.get(**headers) == 401
+    assert iap_harness.connect(origin=f"https://{DASHBOARD_HOST}", **headers) == "websocket.close"
+
+
+def test_only_the_health_endpoint_needs_no_signature(iap_harness):
+    assert iap_harness.get("/_stcore/health") == 200
+    assert iap_harness.get("/_stcore/health", method="POST") == 405
+
+
+def test_a_cross_origin_request_is_rejected_even_when_signed_in(iap_harness):
+    assert iap_harness.get("/media/a.csv", origin="https://evil.example", **iap_harness.signed()) == 403
+
+
+def test_an_unknown_host_is_rejected():
+    harness = MiddlewareHarness(SANDBOX_URL="http://127.0.0.1:1", DASHBOARD_HOSTS=f"{DASHBOARD_HOST}, other.example")
+    assert harness.get() == 200
+    assert harness.get(host="Desk.Example:8080".lower()) == 200
+    for name in ("evil.example", "", f"{DASHBOARD_HOST}.evil.example", f"user@{DASHBOARD_HOST}.evil"):
+        assert harness.get(host=name) == 421
+
+
+def test_every_response_has_the_security_headers_and_a_strict_csp(iap_harness):
+    for messages in (asyncio.run(iap_harness.call("/", {})), asyncio.run(iap_harness.call("/_stcore/health", {}))):
+        headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+        policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'self'"
+        assert policy["frame-ancestors"] == policy["object-src"] == "'none'"
+        assert "unsafe-inline" not in policy["script-src"]
+        assert "http" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+def test_websockets_per_user_are_limited_and_others_still_connect(iap_harness, monkeypatch):
+    monkeypatch.setattr(access_middleware, "MAX_WEBSOCKETS", 8)
+    monkeypatch.setattr(access_middleware, "MAX_WEBSOCKETS_PER_USER", 5)
+    origin = {"origin": f"https://{DASHBOARD_HOST}"}
+
+    async def flood() -> list[str]:
+        def open_websocket(email: str) -> Any:
+            return iap_harness.call(
+                "/_stcore/stream",
+                {**origin, **{k.replace("_", "-"): v for k, v in iap_harness.signed(email).items()}},
+                "websocket",
+            )
+
+        tasks = [asyncio.create_task(open_websocket(NORA)) for _ in range(50)]
+        await asyncio.sleep(0.3)
+        tasks.append(asyncio.create_task(open_websocket(VIC)))
+        await asyncio.sleep(0.1)
+        iap_harness.release.set()
+        return [messages[0]["type"] for messages in await asyncio.gather(*tasks)]
+
+    results = asyncio.run(flood())
+    assert results[:-1].count("websocket.accept") == 5
+    assert results[-1] == "websocket.accept"
+    assert iap_harness.connect(**origin, **iap_harness.signed()) == "websocket.accept", (
+        "places that were left are free again"
+    )
+
+
+def test_a_path_cannot_inject_a_log_line(iap_harness, monkeypatch):
+    warnings: list[str] = []
+    monkeypatch.setattr(access_middleware.logger, "warning", lambda text, *args: warnings.append(text % args))
+    assert iap_harness.get("/_stcore/x\nERROR all is lost") == 404
+    assert "ERROR all is lost" in warnings[0]
+    assert "\n" not in warnings[0]

@@ -1,0 +1,248 @@
+"""Only what the proxy signed, for this service, just now, counts as a person; everything else is nobody."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+import requests
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from services.auth import sign_in
+from services.auth.roles import Role
+from services.auth.sign_in import IAP_HEADER, JwksCache, JwksUnavailable, Unauthenticated
+from services.core.errors import SettingsError
+from services.core.settings import Settings
+from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
+
+NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
+SETTINGS = Settings.from_env({"IAP_AUDIENCE": AUDIENCE, "OPERATORS": f"{NORA}, Max@Example.com"})
+
+
+@pytest.fixture
+def iap_signer() -> IapSigner:
+    return IapSigner()
+
+
+class FakeKeySource:
+    """Seconds that pass when told to, and a key list that counts how often it was fetched."""
+
+    def __init__(self, proxy: IapSigner) -> None:
+        self.signer, self.seconds, self.fetched, self.down = proxy, 1000.0, 0, False
+
+    def fetch(self, _: str) -> dict:
+        self.fetched += 1
+        if self.down:
+            raise requests.ConnectionError
+        return self.signer.public_jwks()
+
+    def jwks_cache(self) -> JwksCache:
+        return JwksCache("https://keys.example", fetch=self.fetch, monotonic=lambda: self.seconds)
+
+
+def verify(signer: IapSigner, *tokens: str, now: datetime = NOW, **headers: str) -> sign_in.Identity:
+    all_headers = [(IAP_HEADER, token) for token in tokens] + [(n.replace("_", "-"), v) for n, v in headers.items()]
+    return sign_in.verify_assertion(all_headers, SETTINGS, FakeKeySource(signer).jwks_cache(), now)
+
+
+def unsigned_token(claims: dict, alg: str) -> str:
+    parts = [{"alg": alg, "typ": "JWT", "kid": "any"}, claims]
+    return ".".join(base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=").decode() for p in parts) + "."
+
+
+def test_a_valid_signature_identifies_the_user(iap_signer):
+    identified = verify(iap_signer, iap_signer.sign("Nora@Example.com", NOW))
+    assert (identified.email, identified.provider) == (NORA, "IAP")
+
+
+def test_a_token_signed_with_another_key_is_rejected(iap_signer):
+    kid = next(iter(iap_signer.keys))
+    forged = jwt.encode(iap_signer.claims(NORA, NOW), IapSigner().keys.popitem()[1], "ES256", {"kid": kid})
+    with pytest.raises(Unauthenticated, match="not valid"):
+        verify(iap_signer, forged)
+
+
+def test_a_token_with_changed_claims_is_rejected(iap_signer):
+    head, _, signature = iap_signer.sign(VIC, NOW).split(".")
+    body = base64.urlsafe_b64encode(json.dumps(iap_signer.claims(NORA, NOW)).encode()).rstrip(b"=").decode()
+    with pytest.raises(Unauthenticated, match="not valid"):
+        verify(iap_signer, f"{head}.{body}.{signature}")
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "HS256"])
+def test_an_unsigned_or_weakly_signed_token_is_rejected(iap_signer, alg):
+    with pytest.raises(Unauthenticated):
+        verify(iap_signer, unsigned_token(iap_signer.claims(NORA, NOW), alg))
+
+
+def test_a_token_signed_with_the_public_key_as_a_secret_is_rejected(iap_signer):
+    password = next(iter(iap_signer.keys.values())).public_key()
+    pem = password.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    start = (
+        unsigned_token(iap_signer.claims(NORA, NOW), "HS256").rstrip(".").replace("any", next(iter(iap_signer.keys)))
+    )
+    mac = base64.urlsafe_b64encode(hmac.digest(pem, start.encode(), "sha256")).rstrip(b"=").decode()
+    with pytest.raises(Unauthenticated):
+        verify(iap_signer, f"{start}.{mac}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"aud": "/projects/123/locations/us-west2/services/other"}, "another service"),
+        ({"aud": None}, "not valid"),
+        ({"iss": "https://accounts.google.com"}, "not valid"),
+        ({"exp": None}, "not valid"),
+        ({"exp": int((NOW + timedelta(days=1)).timestamp())}, "longer than the proxy"),
+        ({"iat": int((NOW + timedelta(minutes=5)).timestamp())}, "future"),
+        ({"exp": "soon"}, "no readable times"),
+        ({"email": ""}, "names no e-mail"),
+    ],
+)
+def test_a_token_for_another_purpose_is_rejected(iap_signer, changes, why):
+    with pytest.raises(Unauthenticated, match=why):
+        verify(iap_signer, iap_signer.sign(**{"email": NORA, "issued_at": NOW, **changes}))
+
+
+def test_a_token_is_valid_until_it_expires_and_cannot_be_replayed(iap_signer):
+    token = iap_signer.sign(NORA, NOW)
+    assert verify(iap_signer, token, now=NOW + timedelta(minutes=10)).email == NORA
+    with pytest.raises(Unauthenticated, match="expired"):
+        verify(iap_signer, token, now=NOW + timedelta(minutes=11))
+
+
+def test_two_assertion_headers_are_rejected_even_when_both_are_valid(iap_signer):
+    with pytest.raises(Unauthenticated, match="more than one"):
+        verify(iap_signer, iap_signer.sign(NORA, NOW), iap_signer.sign(VIC, NOW))
+    with pytest.raises(Unauthenticated):
+        verify(iap_signer, f"{iap_signer.sign(NORA, NOW)},{iap_signer.sign(VIC, NOW)}")
+
+
+def test_unsigned_proxy_headers_are_ignored(iap_signer):
+    spoofed = {
+        "x_goog_authenticated_user_email": f"accounts.google.com:{NORA}",
+        "x_forwarded_user": NORA,
+        "authorization": f"Bearer {iap_signer.sign(NORA, NOW)}",
+    }
+    with pytest.raises(Unauthenticated, match="did not come through the proxy"):
+        verify(iap_signer, **spoofed)
+    assert verify(iap_signer, iap_signer.sign(VIC, NOW), **spoofed).email == VIC
+
+
+# --- the proxy's keys -------------------------------------------------------------------------------------------------
+
+
+def test_a_rotated_key_is_fetched_and_a_removed_one_is_no_longer_valid(iap_signer):
+    key_source = FakeKeySource(iap_signer)
+    ring, first = key_source.jwks_cache(), next(iter(iap_signer.keys))
+    assert ring.key(first) is not None
+    iap_signer.rotate()
+    iap_signer.rotate()
+    key_source.seconds += 31
+    assert ring.key(list(iap_signer.keys)[-1]) is not None
+    assert ring.key(first) is None
+
+
+def test_unknown_key_ids_cannot_cause_more_than_two_fetches_a_minute(iap_signer):
+    key_source = FakeKeySource(iap_signer)
+    ring = key_source.jwks_cache()
+    for number in range(600):
+        key_source.seconds += 0.1
+        assert ring.key(f"made-up-{number}") is None
+    assert key_source.fetched <= 2
+
+
+def test_cached_keys_are_valid_for_a_day_while_no_new_ones_can_be_fetched(iap_signer):
+    key_source = FakeKeySource(iap_signer)
+    ring, kid = key_source.jwks_cache(), next(iter(iap_signer.keys))
+    assert ring.key(kid) is not None
+    key_source.down, key_source.seconds = True, key_source.seconds + 7200
+    assert ring.key(kid) is not None
+    with pytest.raises(JwksUnavailable, match="could not be read"):
+        ring.key("another")
+    key_source.seconds += 86_400
+    with pytest.raises(JwksUnavailable):
+        ring.key(kid)
+
+
+def test_an_invalid_key_list_authenticates_nobody():
+    ring = JwksCache("https://keys.example", fetch=lambda _: {"error": "no"})
+    with pytest.raises(JwksUnavailable):
+        ring.key("any")
+    with pytest.raises(JwksUnavailable):
+        ring.key("any")
+
+
+# --- one connection, one sign-in --------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_verified_at_its_start_and_when_its_header_changes(iap_signer):
+    ring = FakeKeySource(iap_signer).jwks_cache()
+    token = iap_signer.sign(NORA, NOW)
+    first_sign_in = sign_in.authenticate_connection(None, [token], SETTINGS, ring, NOW)
+    later = NOW + timedelta(minutes=50)
+    assert sign_in.authenticate_connection(first_sign_in, [token], SETTINGS, ring, later) is first_sign_in, (
+        "a websocket outlives its header"
+    )
+    other_sign_in = sign_in.authenticate_connection(first_sign_in, [iap_signer.sign(VIC, later)], SETTINGS, ring, later)
+    assert other_sign_in.identity.email == VIC
+    with pytest.raises(Unauthenticated):
+        sign_in.authenticate_connection(first_sign_in, [], SETTINGS, ring, later)
+
+
+def test_a_new_connection_cannot_replay_an_expired_header_and_an_old_session_ends(iap_signer):
+    ring = FakeKeySource(iap_signer).jwks_cache()
+    token = iap_signer.sign(NORA, NOW)
+    first_sign_in = sign_in.authenticate_connection(None, [token], SETTINGS, ring, NOW)
+    with pytest.raises(Unauthenticated, match="expired"):
+        sign_in.authenticate_connection(None, [token], SETTINGS, ring, NOW + timedelta(minutes=50))
+    with pytest.raises(Unauthenticated, match="expired"):
+        sign_in.authenticate_connection(first_sign_in, [token], SETTINGS, ring, NOW + timedelta(minutes=66))
+
+
+# --- roles ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("email", "role"),
+    [(NORA, Role.OPERATOR), ("max@example.com", Role.OPERATOR), (VIC, Role.VIEWER), ("xnora@example.com", Role.VIEWER)],
+)
+def test_a_user_who_is_not_listed_is_a_viewer(iap_signer, email, role):
+    assert sign_in.to_actor(verify(iap_signer, iap_signer.sign(email, NOW)), SETTINGS).role is role
+
+
+def test_a_group_of_the_provider_makes_an_operator():
+    settings = Settings.from_env({"OPERATOR_GROUPS": "on-call"})
+    claims = {"is_logged_in": True, "email": VIC, "email_verified": True, "groups": ["On-Call", "all"]}
+    assert sign_in.to_actor(sign_in.identity_from_oidc(claims, NOW), settings).role is Role.OPERATOR
+    assert (
+        sign_in.to_actor(sign_in.identity_from_oidc({**claims, "groups": "on-call"}, NOW), settings).role is Role.VIEWER
+    )
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"email": NORA},
+        {"is_logged_in": False, "email": NORA},
+        {"is_logged_in": "true", "email": NORA},
+        {"is_logged_in": True, "email": NORA, "email_verified": False},
+        {"is_logged_in": True, "email": "nora"},
+    ],
+)
+def test_a_streamlit_sign_in_without_a_verified_address_is_rejected(told):
+    with pytest.raises(Unauthenticated):
+        sign_in.identity_from_oidc(told, NOW)
+
+
+def test_without_a_sign_in_only_the_sandbox_starts():
+    with pytest.raises(SettingsError, match="does not start"):
+        sign_in.check_configured(Settings.from_env({}))
+    sign_in.check_configured(Settings.from_env({"SANDBOX_URL": "http://127.0.0.1:9050"}))
+    sign_in.check_configured(Settings.from_env({"IAP_AUDIENCE": AUDIENCE}))
+    sign_in.check_configured(Settings.from_env({}), oidc=True)

@@ -1,0 +1,80 @@
+"""A table's name is the only text that is ever put into SQL, and only when it is nothing but a name."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.core.errors import CatalogError, InvalidInput
+from services.gcp import query_catalog
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nba_predictions.t`; DROP TABLE nba_predictions.x; --",
+        "nba_predictions.t WHERE 1=1",
+        "nba_predictions.t\n",
+        "nba_predictions",
+        "a.b.c.d",
+        "nba_predictions.t`",
+        "nba_predictions.*x",
+        "",
+        "../secrets.t",
+        "nba_predictions.t\u00e9",
+    ],
+)
+def test_an_invalid_table_name_is_refused(name):
+    with pytest.raises(InvalidInput):
+        query_catalog.quote_table_id(name)
+
+
+@pytest.mark.parametrize("name", ["nba_predictions.t", "nba-props-platform.nba_predictions._staging_batch_1", "d.t_*"])
+def test_a_table_name_is_quoted(name):
+    assert query_catalog.quote_table_id(name) == f"`{name}`"
+
+
+def test_a_modifying_statement_is_never_cacheable():
+    cacheable_changes = [
+        path.stem
+        for path in query_catalog.QUERIES_DIR.rglob("*.sql")
+        if _is_modifying(path) and _parse_query(path).cacheable
+    ]
+    assert not cacheable_changes
+
+
+def test_the_tables_of_every_query_match_the_sql_parser():
+    from services.sandbox.bigquery.sql_inspection import inspect_sql
+
+    for path in query_catalog.QUERIES_DIR.rglob("*.sql"):
+        query = _parse_query(path)
+        if query.cacheable:
+            assert set(query.source_tables) == set(inspect_sql(query.sql).tables), query.name
+
+
+def _parse_query(path) -> query_catalog.Query:
+    return query_catalog.parse(path.stem, path.read_text())
+
+
+def _is_modifying(path) -> bool:
+    from services.sandbox.bigquery.sql_inspection import inspect_sql
+
+    return inspect_sql(_parse_query(path).sql).is_dml or "CREATE" in path.read_text()
+
+
+def test_actions_append_and_nothing_load():
+    # tests/actions drives them through the action's life; here they only have to load
+    assert {query_catalog.load(name).name for name in ("actions.append", "actions.nothing")} == {
+        "actions.append",
+        "actions.nothing",
+    }
+
+
+@pytest.mark.parametrize("name", ["x`; DROP TABLE y", "only_a_table", "a.b.c.d", "ds.t WHERE 1=1", ""])
+def test_an_invalid_table_name_never_reaches_the_sql(name):
+    with pytest.raises(InvalidInput):
+        query_catalog.quote_table_id(name)
+
+
+def test_a_header_that_does_not_match_its_sql_is_refused():
+    with pytest.raises(CatalogError, match="declares"):
+        query_catalog.parse("x.y", "-- A question?\n-- @param day DATE  unused\nSELECT 1")

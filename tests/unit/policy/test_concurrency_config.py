@@ -1,0 +1,30 @@
+"""Test concurrency config: moved here by the new layout."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.core.errors import SettingsError
+from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
+
+
+def test_the_handoffs_variables_have_the_handoffs_defaults():
+    assert WorkerConcurrencyConfig.from_env({}) == WorkerConcurrencyConfig(20, 5, False)
+    assert SelfHealingConfig.from_env({}) == SelfHealingConfig(True, 3, True, True)
+
+
+def test_emergency_mode_is_4_by_3_whatever_else_is_set():
+    assert (
+        WorkerConcurrencyConfig.from_env(
+            {"WORKER_EMERGENCY_MODE": "true", "WORKER_MAX_INSTANCES": "50"}
+        ).max_parallel_requests
+        == 12
+    )
+
+
+@pytest.mark.parametrize(
+    "env", [{"WORKER_EMERGENCY_MODE": "yes"}, {"WORKER_MAX_INSTANCES": "-1"}, {"SELF_HEALING_DML_MAX_RETRIES": "many"}]
+)
+def test_an_invalid_pipeline_variable_is_refused_by_name(env):
+    with pytest.raises(SettingsError, match=next(iter(env))):
+        (WorkerConcurrencyConfig.from_env(env), SelfHealingConfig.from_env(env))

@@ -1,0 +1,29 @@
+"""Words of judgement: coverage, writes, staging tables, widths and the verdict, each unknown where nothing is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.core.result import Health
+from services.core.settings import Settings
+from services.policy.coverage_thresholds import classify_coverage
+
+SETTINGS = Settings.from_env({})
+
+
+@pytest.mark.parametrize(
+    ("active", "eligible", "games", "word"),
+    [
+        (158, 158, 11, Health.OK),
+        (151, 158, 11, Health.OK),
+        (150, 158, 11, Health.WARNING),
+        (134, 158, 11, Health.CRITICAL),
+        (68, 158, 11, Health.CRITICAL),
+        (0, 158, 11, Health.CRITICAL),
+        (0, 0, 0, Health.NONE_EXPECTED),
+        (0, 0, 5, Health.UNKNOWN),
+        (None, 158, 11, Health.UNKNOWN),
+    ],
+)
+def test_coverage_is_classified_at_95_and_85_pct_and_never_ok_without_a_denominator(active, eligible, games, word):
+    assert classify_coverage(active, eligible, games, SETTINGS) is word
