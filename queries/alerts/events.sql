@@ -1,5 +1,5 @@
 -- Which alerts were there ever, with all their events?
--- @plain
+-- @listable
 SELECT
   alert_id, sequence, event, recorded_at, recorded_by, actor, cause, game_date, severity, rule, sentence, reason,
   silent_until, message_id, facts

@@ -1,6 +1,6 @@
 -- Where does each of these names lead in the registry: itself, through one alias, or nowhere?
 -- @param names ARRAY<STRING>  names as the odds spell them
--- @part resolver  where each leads
+-- @part name_resolution  where each leads
 WITH known AS (
   SELECT DISTINCT 'registry' AS scope, player_lookup AS lookup FROM nba_reference.nba_players_registry
 ),
@@ -8,5 +8,5 @@ asked AS (
   SELECT DISTINCT 'registry' AS scope, name FROM UNNEST(@names) AS name
 )
 SELECT led.name, led.lookup, led.how
-FROM {resolver} AS led
+FROM {name_resolution} AS led
 ORDER BY led.name

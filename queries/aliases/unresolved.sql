@@ -1,7 +1,7 @@
 -- Which names of the odds met no context row on their date, and where would a usable alias lead?
 -- @param first_date DATE  first slate, in US Eastern
 -- @param last_date DATE  last slate
--- @part night_names  where each leads
+-- @part resolved_odds_names  where each leads
 WITH odds AS (
   SELECT
     game_date,
@@ -21,6 +21,6 @@ SELECT
   odds.home_team,
   led.lookup AS alias_canonical
 FROM odds
-JOIN {night_names} AS led ON led.game_date = odds.game_date AND led.name = odds.player_lookup
+JOIN {resolved_odds_names} AS led ON led.game_date = odds.game_date AND led.name = odds.player_lookup
 WHERE led.how != 'exact'
 ORDER BY odds.player_lookup, odds.game_date

@@ -73,18 +73,18 @@ class ActionLog:
 
 def read_action_log(clients: Clients, start: datetime, until: datetime) -> ActionLog:
     """Every action that told anything between two instants."""
-    result = query_catalog.run_query(clients, "actions.log", start=start, until=until)
+    result = query_catalog.run_query(clients, "actions.between", start=start, until=until)
     return ActionLog(tuple(reversed(group_by_action(result.rows))), result.source)
 
 
 def read_action(clients: Clients, action_id: str) -> Action | None:
     """One action, or None when the log has none of that id."""
-    return next(iter(group_by_action(query_catalog.run_query(clients, "actions.one", action_id=action_id).rows)), None)
+    return next(iter(group_by_action(query_catalog.run_query(clients, "actions.by_id", action_id=action_id).rows)), None)
 
 
 def read_by_key(clients: Clients, key: str) -> tuple[Action, ...]:
     """The actions with one key, oldest first."""
-    return group_by_action(query_catalog.run_query(clients, "actions.same_key", action_key=key).rows)
+    return group_by_action(query_catalog.run_query(clients, "actions.by_key", action_key=key).rows)
 
 
 def group_by_action(rows: Iterable[Mapping[str, Any]]) -> tuple[Action, ...]:

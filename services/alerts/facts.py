@@ -180,7 +180,7 @@ def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
 
 
 def _read_slate(clients: Clients, day: date) -> SlateCounts:
-    rows = query_catalog.run_query(clients, "watch.slate", first_date=day - timedelta(days=7), last_date=day).rows
+    rows = query_catalog.run_query(clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day).rows
     current = next((row for row in rows if row["game_date"] == day), None)
     previous: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
     with_odds, unresolved, resolved_by_alias = (
@@ -199,7 +199,7 @@ def _read_batch_record(clients: Clients, day: date, newest_batch: Batch | None) 
 
 
 def _count_duplicate_keys(clients: Clients, day: date) -> int:
-    return int(query_catalog.run_query(clients, "watch.duplicates", game_date=day).rows[0]["duplicate_keys"])
+    return int(query_catalog.run_query(clients, "alerts.duplicate_keys", game_date=day).rows[0]["duplicate_keys"])
 
 
 def _count_log_lines(clients: Clients, newest_batch: Batch | None, start: datetime, end: datetime) -> Any:

@@ -174,7 +174,7 @@ def write_rows(context: ActionContext, rows: Sequence[Mapping[str, Any]], touche
     expected = [row for row in planned_rows if row["alias"] in touched or row["canonical"] in touched]
     query_catalog.run_query(
         context.clients,
-        "aliases.apply",
+        "aliases.upsert",
         job_id=f"on-call-aliases-{context.action_id}",
         rows=[json.dumps({key: _bool_to_text(value) for key, value in row.items()}) for row in rows],
         touched=list(touched),

@@ -154,8 +154,8 @@ def _read_date_range(clients: Clients, first: date, last: date) -> OddsMatch:
 def read_single_night(clients: Clients, day: date, registry: NameRegistry) -> OddsMatch:
     """Which names of one night's odds meet nobody: from the lists that the night itself is read from, so it costs nothing more."""
     context, odds = (
-        query_catalog.run_query(clients, "night.context", game_date=day),
-        query_catalog.run_query(clients, "night.odds", game_date=day),
+        query_catalog.run_query(clients, "nights.context", game_date=day),
+        query_catalog.run_query(clients, "nights.odds", game_date=day),
     )
     context_by_player = latest_per_player(context.rows, context_sort_key)
     odds_by_player = {row["player_lookup"]: row for row in odds.rows if row["player_lookup"] is not None}
@@ -205,7 +205,7 @@ def read_player_statuses(clients: Clients, lookups: Iterable[str], first: date, 
     if not unique_lookups:
         return StatusByDate({})
     result = query_catalog.run_query(
-        clients, "aliases.standing", lookups=unique_lookups, first_date=first, last_date=last
+        clients, "aliases.player_status", lookups=unique_lookups, first_date=first, last_date=last
     )
     status_by_lookup: dict[str, dict[date, NameStatus]] = defaultdict(dict)
     for row in result.rows:

@@ -122,13 +122,13 @@ class Ledger:
 
     def latest(self, batch: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""
-        rows = query_catalog.run_query(self._clients, "pipeline.batch", batch_id=batch, game_date=game_date).rows
+        rows = query_catalog.run_query(self._clients, "batches.states_by_id", batch_id=batch, game_date=game_date).rows
         return _to_record(rows[0]) if rows else None
 
     def player_outcomes(self, batch: str, game_date: date) -> dict[str, PlayerOutcome]:
         """The newest outcome of each player of a batch."""
         rows = query_catalog.run_query(
-            self._clients, "pipeline.batch_players", batch_id=batch, game_date=game_date
+            self._clients, "batches.player_outcomes_by_id", batch_id=batch, game_date=game_date
         ).rows
         field_names = {f.name for f in fields(PlayerOutcome)}
         return {

@@ -94,7 +94,7 @@ def _warehouse(clients: Clients) -> Iterator[CheckResult]:
     """A question about the players that is planned with our rights and not run: connection, rights and bytes limit for nothing."""
     project, limit_mib = clients.settings.project, clients.settings.max_bytes_billed_mib
     billed_mib = max(
-        query_catalog.dry_run_bytes(clients, "calendar.first_night") / query_catalog.MIB, query_catalog.MIN_BILLED_MIB
+        query_catalog.dry_run_bytes(clients, "nights.first_night") / query_catalog.MIB, query_catalog.MIN_BILLED_MIB
     )
     summary = f"BigQuery plans our questions in {project}; the calendar would bill {billed_mib:,.0f} of {limit_mib:,} MiB allowed a query."
     if billed_mib <= limit_mib:

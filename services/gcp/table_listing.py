@@ -1,6 +1,6 @@
 """Questions so plain that listing their table answers them, for nothing: columns of one table, rows by simple comparisons.
 
-A query with `-- @plain` in its header is one; `parse` refuses it when its SQL says more. Listing a table (tabledata.list)
+A query with `-- @listable` in its header is one; `parse` refuses it when its SQL says more. Listing a table (tabledata.list)
 bills nothing, where a query bills 10 MiB at least. Both ways give the same rows; which one is taken depends on the table.
 """
 
@@ -54,7 +54,7 @@ def parse(name: str, sql: str) -> ListableQuery:
     columns = [_COLUMN.fullmatch(part.strip()) for part in match["columns"].split(",")] if match else []
     conditions = [_CONDITION.fullmatch(part) for part in (match["where"] or "").split(" AND ") if part] if match else []
     if match is None or None in columns or None in conditions:
-        raise CatalogError(f"{name} says @plain, but it is more than columns of one table under simple conditions.")
+        raise CatalogError(f"{name} says @listable, but it is more than columns of one table under simple conditions.")
     return ListableQuery(
         tuple((c[1], c[2] or c[1]) for c in columns if c),
         match["table"],

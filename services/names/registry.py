@@ -90,7 +90,7 @@ class NameRegistry:
 
 
 def active_aliases(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """Each active alias with its canonical names, from the rows of the question `aliases.book`."""
+    """Each active alias with its canonical names, from the rows of the question `aliases.all`."""
     canonicals_by_alias: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row["active"] and row["alias"] and row["canonical"]:
@@ -101,8 +101,8 @@ def active_aliases(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str
 def read_registry(clients: Clients) -> NameRegistry:
     """Every alias and every registered player; raises OnCallError when either table cannot be read."""
     alias_result, registry_result = (
-        query_catalog.run_query(clients, "aliases.book"),
-        query_catalog.run_query(clients, "registry.book"),
+        query_catalog.run_query(clients, "aliases.all"),
+        query_catalog.run_query(clients, "registry.all"),
     )
     return NameRegistry(
         tuple(

@@ -43,7 +43,7 @@ class CountsByDate:
 
 def read_resolution_counts(clients: Clients, first: date, last: date) -> CountsByDate:
     """How the names of the odds lead on each date from `first` to `last`; raises OnCallError."""
-    result = query_catalog.run_query(clients, "aliases.effect", first_date=first, last_date=last)
+    result = query_catalog.run_query(clients, "aliases.resolution_counts", first_date=first, last_date=last)
     counts = {
         row["game_date"]: ResolutionCounts(row["exact"], row["by_alias"], row["unresolved"]) for row in result.rows
     }

@@ -85,7 +85,7 @@ def _count_staged(players: list[PlayerStatus]) -> int | None:
 def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
     """Coverage of each date from `first` to `last`, days without games included; a date not run yet is unknown, not 0 %."""
     result = query_catalog.run_query(
-        clients, "coverage.history", first_date=first, last_date=last, minutes_needed=MIN_AVERAGE_MINUTES
+        clients, "nights.coverage_history", first_date=first, last_date=last, minutes_needed=MIN_AVERAGE_MINUTES
     )
     by_system: dict[date, list[tuple[str, int]]] = defaultdict(list)
     for row in result.rows:

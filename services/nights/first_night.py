@@ -10,5 +10,5 @@ from services.gcp.clients import Clients
 
 def read_first_night(clients: Clients) -> date | None:
     """The first game date with players in context; None when nothing is stored yet."""
-    result = query_catalog.run_query(clients, "calendar.first_night")
+    result = query_catalog.run_query(clients, "nights.first_night")
     return result.rows[0]["first_night"] if result.rows else None

@@ -76,20 +76,20 @@ class SourceReader:
 def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     """Every part of a night; raises OnCallError when odds, context or predictions cannot be read."""
     context, odds = (
-        reader.fetch_rows("night.context", game_date=game_date),
-        reader.fetch_rows("night.odds", game_date=game_date),
+        reader.fetch_rows("nights.context", game_date=game_date),
+        reader.fetch_rows("nights.odds", game_date=game_date),
     )
-    aliases = reader.fetch_optional("aliases", lambda: active_aliases(reader.fetch_rows("aliases.book")))
-    written = reader.fetch_rows("night.written", game_date=game_date)
+    aliases = reader.fetch_optional("aliases", lambda: active_aliases(reader.fetch_rows("aliases.all")))
+    written = reader.fetch_rows("nights.written_rows", game_date=game_date)
     worker_runs = reader.fetch_optional(
         "worker runs",
         lambda: latest_per_player(
-            reader.fetch_rows("night.worker_runs", game_date=game_date, **worker_run_days(game_date)), _run_sort_key
+            reader.fetch_rows("nights.worker_runs", game_date=game_date, **worker_run_days(game_date)), _run_sort_key
         ),
     )
     ledger_rows = reader.fetch_optional(
         "batch ledger",
-        lambda: latest_per_player(reader.fetch_rows("night.ledger", game_date=game_date), _record_sort_key),
+        lambda: latest_per_player(reader.fetch_rows("batches.player_outcomes", game_date=game_date), _record_sort_key),
     )
     return NightData(
         players=merge_context_and_odds(context, odds, aliases or {}),

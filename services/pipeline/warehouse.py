@@ -182,7 +182,7 @@ class BigQueryWarehouse:
         """Listed, which is free; a long table without partitions would be listed whole, so there it is a query of six columns."""
         if not metadata.time_partitioning and (metadata.num_rows or 0) > MAX_UNPARTITIONED_LIST_ROWS:
             return query_catalog.run_query(
-                self._clients, "pipeline.keys", tables={"rows": table}, game_date=game_date
+                self._clients, "pipeline.business_keys", tables={"rows": table}, game_date=game_date
             ).rows
         selected_fields = [field for field in metadata.schema if field.name in (*BUSINESS_KEY_COLUMNS, "is_active")]
         name = f"{table}${game_date:%Y%m%d}" if metadata.time_partitioning else table

@@ -159,7 +159,7 @@ def _verify_drop(clients: Clients, plan: Plan, details: Details) -> Verification
 
 def _bigquery_now_ms(clients: Clients) -> int:
     """An instant of BigQuery's own clock, after the proof and before the drop: our clock may run ahead of it."""
-    job = clients.bigquery.get_job(query_catalog.run_query(clients, "actions.nothing").source.detail, timeout=20)
+    job = clients.bigquery.get_job(query_catalog.run_query(clients, "actions.server_time").source.detail, timeout=20)
     return int(job.ended.timestamp() * 1000)
 
 

@@ -120,7 +120,7 @@ def _count_unmerged_by_table(
     problems: list[Problem] = []
     for day in sorted({day for table_contents in contents.values() for day in table_contents.dates}):
         try:
-            predictions = query_catalog.run_query(clients, "night.written", game_date=day)
+            predictions = query_catalog.run_query(clients, "nights.written_rows", game_date=day)
         except OnCallError as error:
             problems.append(Problem.from_error(f"proof for {day}", clients.now(), error))
             continue

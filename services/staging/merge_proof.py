@@ -128,7 +128,7 @@ def _query_batch(
     tables, suffixes = {"staging": f"{DATASET}.{prefix}*"}, [name.removeprefix(prefix) for name in group]
     first, last = _date_range(clients, group, tables, suffixes, sources)
     result = query_catalog.run_query(
-        clients, "actions.proof", tables=tables, suffixes=suffixes, first_date=first, last_date=last
+        clients, "staging.merge_proof", tables=tables, suffixes=suffixes, first_date=first, last_date=last
     )
     sources.append(result.source)
     return {f"{prefix}{row['suffix']}": row for row in result.rows}
@@ -141,7 +141,7 @@ def _date_range(
     game_date = parse_staging_table_name(group[0])[2]
     if game_date is not None:
         return game_date, game_date
-    result = query_catalog.run_query(clients, "actions.staged_dates", tables=tables, suffixes=suffixes)
+    result = query_catalog.run_query(clients, "staging.date_range", tables=tables, suffixes=suffixes)
     sources.append(result.source)
     return result.rows[0]["first_date"], result.rows[0]["last_date"]
 

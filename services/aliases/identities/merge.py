@@ -41,7 +41,7 @@ def plan_merge(clients: Clients, args: Details) -> Plan:
         )
     comparison, usage = (
         compare_identities(registry, rows[keep_id], rows[merge_id]),
-        query_catalog.run_query(clients, "registry.used", player_ids=[merge_id]),
+        query_catalog.run_query(clients, "registry.usage_counts", player_ids=[merge_id]),
     )
     edits = _alias_edits(rows[keep_id], rows[merge_id], keep_id)
     new_edits = [edit for edit in edits if edit.canonical not in registry.active.get(edit.alias, ())]
@@ -170,7 +170,7 @@ def _merge(context: ActionContext) -> Details:
 
 def reassign_player_id(context: ActionContext, rows: list[str], from_id: str, to_id: str) -> None:
     job_id = f"on-call-identity-{context.action_id}"
-    query_catalog.run_query(context.clients, "registry.set_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id)
+    query_catalog.run_query(context.clients, "registry.reassign_player_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id)
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:

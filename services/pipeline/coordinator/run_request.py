@@ -49,7 +49,7 @@ def plan_run(
     if not games:
         return None
     rows = query_catalog.run_query(
-        clients, "pipeline.eligible", game_date=game_date, minutes_needed=float(min_minutes)
+        clients, "pipeline.eligible_players", game_date=game_date, minutes_needed=float(min_minutes)
     ).rows
     if not rows:
         raise NoEligiblePlayers(

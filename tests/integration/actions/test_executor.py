@@ -59,7 +59,7 @@ def change_count(module_sandbox):
 
 
 def read_events(clients, plan) -> list[str]:
-    return [row["event"] for row in query_catalog.run_query(clients, "actions.same_key", action_key=plan.key).rows]
+    return [row["event"] for row in query_catalog.run_query(clients, "actions.by_key", action_key=plan.key).rows]
 
 
 def start_second_process(address: str, actor_name: str, plan: Plan) -> subprocess.Popen:
@@ -207,7 +207,7 @@ def test_an_unreadable_outcome_is_unverified_and_never_a_success(module_clients,
 
 def test_every_log_row_is_self_contained(module_clients, plan):
     action = execute(module_clients, OPERATOR, SET_CAPACITY, plan, "to see")
-    for row in query_catalog.run_query(module_clients, "actions.one", action_id=action.action_id).rows:
+    for row in query_catalog.run_query(module_clients, "actions.by_id", action_id=action.action_id).rows:
         assert (row["actor"], row["role"], row["verb"], row["target"], row["reason"]) == (
             "nora", "operator", "scaling.set", "prediction-worker", "to see",
         )  # fmt: skip

@@ -13,8 +13,8 @@ from tests.integration.queries.test_query_results import NIGHT
 
 
 def test_an_unknown_or_missing_parameter_is_refused_before_the_query_runs(clients):
-    with pytest.raises(CatalogError, match=r"night.written takes \['game_date'\], got \['day'\]"):
-        query_catalog.run_query(clients, "night.written", day=NIGHT)
+    with pytest.raises(CatalogError, match=r"nights.written_rows takes \['game_date'\], got \['day'\]"):
+        query_catalog.run_query(clients, "nights.written_rows", day=NIGHT)
 
 
 def test_an_unknown_query_is_refused(clients):
@@ -28,17 +28,17 @@ def test_a_query_over_its_bytes_limit_is_refused_with_a_message_and_not_billed(s
     limited_clients = replace(clients, settings=Settings.from_env({"SANDBOX_URL": sandbox.url, "QUERY_LIMIT_MIB": "5"}))
     before = sandbox.state.meter.bytes_billed
     with pytest.raises(OverBytesLimit, match="would bill more"):
-        query_catalog.run_query(limited_clients, "calendar.first_night")
+        query_catalog.run_query(limited_clients, "nights.first_night")
     assert sandbox.state.meter.bytes_billed == before
 
 
 def test_a_missing_table_is_reported_by_name(clients):
     tables, days = {"staging": "nba_predictions.no_such_table"}, {"first_date": NIGHT, "last_date": NIGHT}
     with pytest.raises(TableNotFound, match="not found"):
-        query_catalog.run_query(clients, "actions.proof", tables=tables, suffixes=["x"], **days)
+        query_catalog.run_query(clients, "staging.merge_proof", tables=tables, suffixes=["x"], **days)
 
 
 def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, clients):
-    query_result = query_catalog.run_query(clients, "calendar.first_night")
+    query_result = query_catalog.run_query(clients, "nights.first_night")
     assert query_result.source.bytes_billed >= 10 * 1024 * 1024
     assert query_result.source.read_at - clients.now() < timedelta(seconds=5)

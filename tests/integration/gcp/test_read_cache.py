@@ -17,16 +17,16 @@ from tests.support.fake_monotonic import FakeMonotonic
 NIGHT = date(2025, 12, 29)
 RUN_WINDOW = {"from_time": datetime(2025, 12, 28, tzinfo=UTC), "to_time": datetime(2026, 1, 6, tzinfo=UTC)}
 LISTABLE_QUERIES = {
-    "night.context": {"game_date": NIGHT},
-    "night.odds": {"game_date": NIGHT},
-    "night.written": {"game_date": NIGHT},
-    "night.worker_runs": {"game_date": NIGHT, **RUN_WINDOW},
-    "night.ledger": {"game_date": NIGHT},
-    "runs.ledger": {"game_date": NIGHT},
-    "aliases.book": {},
-    "registry.book": {},
+    "nights.context": {"game_date": NIGHT},
+    "nights.odds": {"game_date": NIGHT},
+    "nights.written_rows": {"game_date": NIGHT},
+    "nights.worker_runs": {"game_date": NIGHT, **RUN_WINDOW},
+    "batches.player_outcomes": {"game_date": NIGHT},
+    "batches.states_by_date": {"game_date": NIGHT},
+    "aliases.all": {},
+    "registry.all": {},
     "alerts.events": {},
-    "actions.log": {"start": RUN_WINDOW["from_time"], "until": RUN_WINDOW["to_time"]},
+    "actions.between": {"start": RUN_WINDOW["from_time"], "until": RUN_WINDOW["to_time"]},
 }
 
 
@@ -47,7 +47,7 @@ def meter(sandbox):
 
 
 def run_history_query(clients):
-    return query_catalog.run_query(clients, "coverage.history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0)
+    return query_catalog.run_query(clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0)
 
 
 def touch_table(clients) -> None:

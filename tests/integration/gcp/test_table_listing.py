@@ -20,13 +20,13 @@ def test_listing_a_table_returns_the_rows_of_the_query(name, clients, meter):
 
 def test_every_listable_query_is_covered_here():
     declared = {
-        f"{p.parent.name}.{p.stem}" for p in query_catalog.QUERIES_DIR.rglob("*.sql") if "-- @plain" in p.read_text()
+        f"{p.parent.name}.{p.stem}" for p in query_catalog.QUERIES_DIR.rglob("*.sql") if "-- @listable" in p.read_text()
     }
     assert declared == set(LISTABLE_QUERIES)
 
 
 def test_large_unpartitioned_and_streamed_tables_are_queried_with_sql(clients):
-    listable = query_catalog.load("night.written").listable
+    listable = query_catalog.load("nights.written_rows").listable
     table = table_listing.fetch_table(clients, "nba_predictions.player_prop_predictions")
     assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (
         "nba_predictions.player_prop_predictions$20251229",

@@ -19,15 +19,15 @@ def test_append_writes_one_row_that_the_log_id_and_key_queries_find(module_clien
     query_catalog.run_query(module_clients, "actions.append", **row)
     day = timedelta(days=1)
     log_rows = query_catalog.run_query(
-        module_clients, "actions.log", start=module_clients.now() - day, until=module_clients.now() + day
+        module_clients, "actions.between", start=module_clients.now() - day, until=module_clients.now() + day
     ).rows
-    by_id_rows = query_catalog.run_query(module_clients, "actions.one", action_id="an-action").rows
-    by_key_rows = query_catalog.run_query(module_clients, "actions.same_key", action_key=plan.key).rows
+    by_id_rows = query_catalog.run_query(module_clients, "actions.by_id", action_id="an-action").rows
+    by_key_rows = query_catalog.run_query(module_clients, "actions.by_key", action_key=plan.key).rows
     assert log_rows == by_id_rows == by_key_rows
     assert set(by_id_rows[0]) >= LOG_COLUMNS
     assert by_id_rows[0]["facts"] == '{"job":"j1"}'
     assert not query_catalog.run_query(
-        module_clients, "actions.log", start=module_clients.now() + day, until=module_clients.now() + 2 * day
+        module_clients, "actions.between", start=module_clients.now() + day, until=module_clients.now() + 2 * day
     ).rows
 
 
@@ -40,7 +40,7 @@ def test_merge_proof_compares_keys_as_decimals_and_values_null_safely(module_cli
 
     def proof():
         return query_catalog.run_query(
-            module_clients, "actions.proof", tables=tables, suffixes=suffixes, first_date=day, last_date=day
+            module_clients, "staging.merge_proof", tables=tables, suffixes=suffixes, first_date=day, last_date=day
         ).rows[0]
 
     before = proof()
@@ -51,11 +51,11 @@ def test_merge_proof_compares_keys_as_decimals_and_values_null_safely(module_cli
     after = proof()
     assert (after["absent_rows"], after["differing_rows"]) == (5, 0), "a missing line is a key of its own"
     assert after["fingerprint"] != before["fingerprint"]
-    dates = query_catalog.run_query(module_clients, "actions.staged_dates", tables=tables, suffixes=suffixes).rows[0]
+    dates = query_catalog.run_query(module_clients, "staging.date_range", tables=tables, suffixes=suffixes).rows[0]
     assert (dates["first_date"], dates["last_date"]) == (day, day)
 
 
 def test_the_server_time_query_reads_no_table_and_bills_nothing(module_clients):
-    query_result = query_catalog.run_query(module_clients, "actions.nothing")
+    query_result = query_catalog.run_query(module_clients, "actions.server_time")
     assert query_result.rows == ({"nothing": 1},)
     assert query_result.source.bytes_billed == 0

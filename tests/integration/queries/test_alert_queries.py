@@ -9,7 +9,7 @@ from services.gcp import query_catalog
 
 def test_watch_slate_returns_the_first_tip_off_and_the_unresolved_names(clients):
     rows = query_catalog.run_query(
-        clients, "watch.slate", first_date=date(2025, 12, 24), last_date=date(2025, 12, 29)
+        clients, "alerts.slate_counts", first_date=date(2025, 12, 24), last_date=date(2025, 12, 29)
     ).rows
     row_by_date = {row["game_date"]: row for row in rows}
     assert date(2025, 12, 24) not in row_by_date
@@ -21,7 +21,7 @@ def test_watch_slate_returns_the_first_tip_off_and_the_unresolved_names(clients)
 
 def test_watch_duplicates_counts_keys_with_two_active_rows(fresh_clients):
     def count_duplicates():
-        return query_catalog.run_query(fresh_clients, "watch.duplicates", game_date=date(2025, 12, 26)).rows[0][
+        return query_catalog.run_query(fresh_clients, "alerts.duplicate_keys", game_date=date(2025, 12, 26)).rows[0][
             "duplicate_keys"
         ]
 

@@ -21,19 +21,19 @@ def run_query(clients):
 
 
 def test_night_context_has_each_player_of_the_night_once(run_query):
-    rows = run_query("night.context", game_date=NIGHT)
+    rows = run_query("nights.context", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 352
 
 
 def test_night_odds_have_each_name_as_often_as_books_offered_it(run_query):
-    rows = run_query("night.odds", game_date=NIGHT)
+    rows = run_query("nights.odds", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 176 < len(rows)
-    assert run_query("night.odds", game_date=NO_GAMES) == ()
+    assert run_query("nights.odds", game_date=NO_GAMES) == ()
 
 
 def test_merged_context_and_odds_have_each_player_once(run_query):
     rows = merge_context_and_odds(
-        run_query("night.context", game_date=NIGHT), run_query("night.odds", game_date=NIGHT), {}
+        run_query("nights.context", game_date=NIGHT), run_query("nights.odds", game_date=NIGHT), {}
     )
     assert len({row["player_lookup"] for row in rows}) == len(rows) == 352 + 15
     assert sum(row["lined"] for row in rows) == 176
@@ -41,9 +41,9 @@ def test_merged_context_and_odds_have_each_player_once(run_query):
 
 
 def test_merged_context_and_odds_name_an_alias_only_when_it_resolves_into_the_context(run_query):
-    aliases = active_aliases(run_query("aliases.book"))
+    aliases = active_aliases(run_query("aliases.all"))
     merged = merge_context_and_odds(
-        run_query("night.context", game_date=NIGHT), run_query("night.odds", game_date=NIGHT), aliases
+        run_query("nights.context", game_date=NIGHT), run_query("nights.odds", game_date=NIGHT), aliases
     )
     rows = {row["player_lookup"]: row for row in merged}
     assert rows["herbjones"]["alias_canonical"] == "herbertjones"
@@ -52,24 +52,24 @@ def test_merged_context_and_odds_name_an_alias_only_when_it_resolves_into_the_co
 
 
 def test_night_written_has_every_row_of_the_predictions_table(run_query):
-    rows = run_query("night.written", game_date=NIGHT)
+    rows = run_query("nights.written_rows", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 68
     assert sum(row["is_active"] for row in rows) == len(rows) == 1_700
 
 
 def test_night_worker_runs_report_success_for_all_on_the_night_that_lost_90(run_query):
-    rows = run_query("night.worker_runs", game_date=NIGHT, **RUN_WINDOW)
+    rows = run_query("nights.worker_runs", game_date=NIGHT, **RUN_WINDOW)
     assert len(rows) == 158
     assert all(row["success"] and row["predictions_generated"] == 25 for row in rows)
     assert {row["batch_id"] for row in rows} == {"batch_2025-12-29_1767037620"}
 
 
 def test_night_ledger_is_empty_before_our_coordinator_ran(run_query):
-    assert run_query("night.ledger", game_date=NIGHT) == ()
+    assert run_query("batches.player_outcomes", game_date=NIGHT) == ()
 
 
 def test_coverage_history_has_a_row_per_date_with_games(run_query):
-    rows = {row["game_date"]: row for row in run_query("coverage.history", minutes_needed=15.0, **FORTNIGHT)}
+    rows = {row["game_date"]: row for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT)}
     assert NO_GAMES not in rows
     assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["lined"]) == (
         68,
@@ -81,23 +81,23 @@ def test_coverage_history_has_a_row_per_date_with_games(run_query):
 
 
 def test_coverage_history_reads_the_systems_from_the_data(run_query):
-    rows = [row for row in run_query("coverage.history", minutes_needed=15.0, **FORTNIGHT) if row["game_date"] == NIGHT]
+    rows = [row for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT) if row["game_date"] == NIGHT]
     assert len({row["system_id"] for row in rows}) == len(rows) == 5
     assert {row["system_players"] for row in rows} == {68}
 
 
 def test_runs_ledger_is_empty_before_our_coordinator_ran(run_query):
-    assert run_query("runs.ledger", game_date=NIGHT) == ()
+    assert run_query("batches.states_by_date", game_date=NIGHT) == ()
 
 
 def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readiness(run_query):
-    assert len(run_query("pipeline.eligible", game_date=NIGHT, minutes_needed=15.0)) == 158
-    assert len(run_query("pipeline.eligible", game_date=SCHEDULED, minutes_needed=15.0)) == 28
-    assert run_query("pipeline.eligible", game_date=NIGHT, minutes_needed=47.0) == ()
+    assert len(run_query("pipeline.eligible_players", game_date=NIGHT, minutes_needed=15.0)) == 158
+    assert len(run_query("pipeline.eligible_players", game_date=SCHEDULED, minutes_needed=15.0)) == 28
+    assert run_query("pipeline.eligible_players", game_date=NIGHT, minutes_needed=47.0) == ()
 
 
 def test_pipeline_keys_are_those_of_the_date_and_of_no_other(run_query):
-    rows = run_query("pipeline.keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT)
+    rows = run_query("pipeline.business_keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT)
     assert (len(rows), {row["game_date"] for row in rows}) == (1700, {NIGHT})
 
 
@@ -107,12 +107,12 @@ def test_pipeline_games_counts_the_slate(run_query):
 
 
 def test_pipeline_batch_queries_return_nothing_for_an_unknown_batch(run_query):
-    assert run_query("pipeline.batch", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
-    assert run_query("pipeline.batch_players", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
+    assert run_query("batches.states_by_id", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
+    assert run_query("batches.player_outcomes_by_id", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
 
 
 def test_calendar_first_night_is_the_first_with_context(run_query):
-    assert list(run_query("calendar.first_night")[0].values()) == [date(2025, 12, 16)]
+    assert list(run_query("nights.first_night")[0].values()) == [date(2025, 12, 16)]
 
 
 def test_actions_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
@@ -123,7 +123,7 @@ def test_actions_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
         for table in clients.bigquery.list_tables("nba_predictions")
         if table.table_id.startswith(prefix)
     ]
-    rows = run_query("actions.proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
+    rows = run_query("staging.merge_proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
     assert len(rows) == 9
 
 
@@ -131,7 +131,7 @@ def test_actions_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
 
 
 def test_aliases_book_and_registry_book_are_every_row(run_query):
-    aliases, registry = run_query("aliases.book"), run_query("registry.book")
+    aliases, registry = run_query("aliases.all"), run_query("registry.all")
     assert {"alias": "herbjones", "canonical": "herbertjones", "active": True}.items() <= next(
         row for row in aliases if row["alias"] == "herbjones"
     ).items()
@@ -150,7 +150,7 @@ def test_aliases_unresolved_are_the_15_of_29_december_of_which_7_have_an_alias(r
 
 
 def test_aliases_effect_counts_names_by_date_and_resolution_method(run_query):
-    *_, row = run_query("aliases.effect", first_date=NO_GAMES, last_date=NIGHT)
+    *_, row = run_query("aliases.resolution_counts", first_date=NO_GAMES, last_date=NIGHT)
     assert row == {"game_date": NIGHT, "exact": 161, "by_alias": 7, "unresolved": 8}
 
 
@@ -164,12 +164,12 @@ def test_aliases_resolved_returns_the_method_of_each_name(run_query):
 
 
 def test_aliases_standing_returns_the_players_status(run_query):
-    rows = run_query("aliases.standing", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
+    rows = run_query("aliases.player_status", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
     assert [(row["player_lookup"], row["status"], row["ready"]) for row in rows] == [("jimmybutleriii", "out", True)]
 
 
 def test_registry_used_counts_the_rows_of_other_tables(run_query):
-    rows = {row["table_name"]: row["row_count"] for row in run_query("registry.used", player_ids=["nobody_001"])}
+    rows = {row["table_name"]: row["row_count"] for row in run_query("registry.usage_counts", player_ids=["nobody_001"])}
     assert rows == {"player_prop_predictions": 0, "upcoming_player_game_context": 0}
 
 
@@ -177,7 +177,7 @@ def test_aliases_apply_and_registry_set_id_change_nothing_when_nothing_is_as_exp
     """What they do when it is, the actions' tests show."""
     expected = {"expected_rows": 9, "expected_active": 9, "expected_latest": clients.now()}
     row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "gone": "false"}'
-    run_query("aliases.apply", rows=[row], touched=["x"], **expected)
-    run_query("registry.set_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
-    assert len(run_query("aliases.book")) == 8
-    assert not [row for row in run_query("registry.book") if row["player_id"] == "x_001"]
+    run_query("aliases.upsert", rows=[row], touched=["x"], **expected)
+    run_query("registry.reassign_player_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
+    assert len(run_query("aliases.all")) == 8
+    assert not [row for row in run_query("registry.all") if row["player_id"] == "x_001"]

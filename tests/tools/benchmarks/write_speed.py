@@ -36,7 +36,7 @@ class WriteTiming:
 
 
 def make_predictions(clients: Clients) -> dict[str, list[dict[str, Any]]]:
-    rows = query_catalog.run_query(clients, "pipeline.eligible", game_date=NIGHT, minutes_needed=15.0).rows
+    rows = query_catalog.run_query(clients, "pipeline.eligible_players", game_date=NIGHT, minutes_needed=15.0).rows
     rows_by_player = {}
     for row in rows:
         request = PredictionRequest(NIGHT, row["player_lookup"], row["game_id"], row)

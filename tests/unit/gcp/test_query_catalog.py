@@ -63,9 +63,9 @@ def _is_modifying(path) -> bool:
 
 def test_actions_append_and_nothing_load():
     # tests/actions drives them through the action's life; here they only have to load
-    assert {query_catalog.load(name).name for name in ("actions.append", "actions.nothing")} == {
+    assert {query_catalog.load(name).name for name in ("actions.append", "actions.server_time")} == {
         "actions.append",
-        "actions.nothing",
+        "actions.server_time",
     }
 
 

@@ -1,5 +1,5 @@
 -- What was meant and done between two instants?
--- @plain
+-- @listable
 -- @param start TIMESTAMP  first instant
 -- @param until TIMESTAMP  first instant that no longer counts
 SELECT

@@ -1,5 +1,5 @@
 -- What did our own coordinator record of each player of a date? A player may have several records; the newest counts.
--- @plain
+-- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT
   player_lookup,

@@ -2,7 +2,7 @@
 -- taken from the odds, through an alias where they spell the player another way.
 -- @param game_date DATE  the slate, in US Eastern
 -- @param minutes_needed FLOAT64  average minutes below which a player is not asked for
--- @part resolver  where each name of the odds leads
+-- @part name_resolution  where each name of the odds leads
 WITH context AS (
   SELECT *
   FROM (
@@ -35,7 +35,7 @@ lines AS (
     led.how,
     ROW_NUMBER() OVER (PARTITION BY led.lookup ORDER BY led.how, led.name) AS choice
   FROM odds
-  JOIN {resolver} AS led ON led.name = odds.name
+  JOIN {name_resolution} AS led ON led.name = odds.name
   WHERE odds.age_rank = 1 AND led.lookup IS NOT NULL
 )
 SELECT

@@ -2,7 +2,7 @@
 -- @param first_date DATE  the first slate
 -- @param last_date DATE  the last slate
 -- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
--- @part night_names  where each name of the odds leads
+-- @part resolved_odds_names  where each name of the odds leads
 WITH context AS (
   SELECT
     game_date,
@@ -39,7 +39,7 @@ names AS (
     COUNTIF(led.how = 'exact') AS names_exact,
     COUNTIF(led.how = 'through an alias') AS names_by_alias,
     COUNTIF(led.how = 'unresolved') AS names_unresolved
-  FROM {night_names} AS led
+  FROM {resolved_odds_names} AS led
   GROUP BY led.game_date
 ),
 per_player AS (

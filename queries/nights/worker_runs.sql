@@ -1,5 +1,5 @@
 -- What did the workers themselves say of each player of a date? A player may have several runs; the newest counts.
--- @plain
+-- @listable
 -- @param game_date DATE  the slate, in US Eastern
 -- @param from_time TIMESTAMP  start of the days on which such runs were made
 -- @param to_time TIMESTAMP  end of them

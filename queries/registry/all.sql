@@ -1,5 +1,5 @@
 -- Which players are registered, on which team in which season?
--- @plain
+-- @listable
 SELECT
   universal_player_id AS player_id,
   player_name AS name,

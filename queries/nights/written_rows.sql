@@ -1,5 +1,5 @@
 -- Which rows are in the predictions table for a date?
--- @plain
+-- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT player_lookup, system_id, game_id, current_points_line, is_active, superseded
 FROM nba_predictions.player_prop_predictions

@@ -1,5 +1,5 @@
 -- Which names have odds on a date? A name stands there once for each book and moment.
--- @plain
+-- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT player_lookup, player_name, game_id, away_team_abbr, home_team_abbr
 FROM nba_raw.odds_api_player_points_props

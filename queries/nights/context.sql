@@ -1,5 +1,5 @@
 -- Who has a context row on a date, and how does each stand? A player may have several; the newest counts.
--- @plain
+-- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT
   player_lookup,

@@ -1,5 +1,5 @@
 -- Which aliases are there, active or not?
--- @plain
+-- @listable
 SELECT
   alias_lookup AS alias,
   nba_canonical_lookup AS canonical,

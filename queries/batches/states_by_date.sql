@@ -1,5 +1,5 @@
 -- Which states of which batches has our coordinator recorded for a date? A batch's highest sequence is its state.
--- @plain
+-- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT
   batch_id,

@@ -1,7 +1,7 @@
 -- Where does each name of the odds lead in the context of its own date?
 -- @param first_date DATE  first slate, in US Eastern
 -- @param last_date DATE  last slate
--- @part resolver  by which rule
+-- @part name_resolution  by which rule
 WITH asked AS (
   SELECT DISTINCT game_date AS scope, player_lookup AS name
   FROM nba_raw.odds_api_player_points_props
@@ -13,4 +13,4 @@ known AS (
   WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
 )
 SELECT led.scope AS game_date, led.name, led.lookup, led.how
-FROM {resolver} AS led
+FROM {name_resolution} AS led
