@@ -79,7 +79,9 @@ def read_action_log(clients: Clients, start: datetime, until: datetime) -> Actio
 
 def read_action(clients: Clients, action_id: str) -> Action | None:
     """One action, or None when the log has none of that id."""
-    return next(iter(group_by_action(query_catalog.run_query(clients, "actions.by_id", action_id=action_id).rows)), None)
+    return next(
+        iter(group_by_action(query_catalog.run_query(clients, "actions.by_id", action_id=action_id).rows)), None
+    )
 
 
 def read_by_key(clients: Clients, key: str) -> tuple[Action, ...]:

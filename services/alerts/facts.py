@@ -180,7 +180,9 @@ def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
 
 
 def _read_slate(clients: Clients, day: date) -> SlateCounts:
-    rows = query_catalog.run_query(clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day).rows
+    rows = query_catalog.run_query(
+        clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day
+    ).rows
     current = next((row for row in rows if row["game_date"] == day), None)
     previous: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
     with_odds, unresolved, resolved_by_alias = (

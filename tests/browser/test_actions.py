@@ -16,10 +16,9 @@ from services.actions.verb import ActionContext, ActionType
 from services.aliases.edits import Edit, EditKind, to_params
 from services.aliases.save import EDIT_ALIASES
 from services.auth.roles import Actor, Role
-from tests.browser.environment import (
-    PAGE_TIMEOUT_MS,
-    wait_for_actions,
-)
+from tests.browser.environment import PAGE_TIMEOUT_MS, environment, module_dashboard_url, page, wait_for_actions
+
+__all__ = ["environment", "module_dashboard_url", "page"]  # fixtures
 
 pytestmark = pytest.mark.browser
 

@@ -11,7 +11,7 @@ from services.actions.log_reader import ActionState
 from services.names.registry import read_registry
 from tests.browser.environment import PAGE_TIMEOUT_MS, environment, module_dashboard_url, page, wait_for_actions
 
-__all__ = ["environment", "module_dashboard_url", "page"]  # the fixtures of a place whose tables may be changed
+__all__ = ["environment", "module_dashboard_url", "page"]  # fixtures
 pytestmark = pytest.mark.browser
 
 
@@ -21,29 +21,29 @@ def open_form(page, dashboard_url):
     return page.get_by_role("textbox", name="New aliases")
 
 
-def test_missing_aliases_are_saved_together_and_undone_from_the_log(place, desk, page):
-    since, before = place.clock.now(), read_registry(place.clients).aliases
-    form = open_form(page, desk)
+def test_missing_aliases_are_saved_together_and_undone_from_the_log(environment, module_dashboard_url, page):
+    since, before = environment.clock.now(), read_registry(environment.clients).aliases
+    form = open_form(page, module_dashboard_url)
     form.fill("kevinporterjr,kevinporter\nwendellcarterjr,wendellcarter\nrobertwilliams,robertwilliamsiii")
     page.get_by_role("button", name="Check and save").click()  # what was just typed comes together with the click
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
     confirm.wait_for()
     confirm.click()
-    (saved_action,) = wait_for_actions(place, since)
+    (saved_action,) = wait_for_actions(environment, since)
     assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 4 aliases"), saved_action.message
-    assert read_registry(place.clients).active["robertwilliams"] == {"robertwilliamsiii"}
+    assert read_registry(environment.clients).active["robertwilliams"] == {"robertwilliamsiii"}
 
-    page.goto(f"{desk}/action_log?action={saved_action.action_id}")
+    page.goto(f"{module_dashboard_url}/action_log?action={saved_action.action_id}")
     page.get_by_role("button", name="Take back", exact=True).click()
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
     confirm.wait_for()
     confirm.click()
-    assert [action.state for action in wait_for_actions(place, since, 2)] == [ActionState.DONE] * 2
-    assert read_registry(place.clients).aliases == before
+    assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
+    assert read_registry(environment.clients).aliases == before
 
 
-def test_one_malformed_line_of_twenty_is_named_and_blocks_saving(place, desk, page):
-    form = open_form(page, desk)
+def test_one_malformed_line_of_twenty_is_named_and_blocks_saving(environment, module_dashboard_url, page):
+    form = open_form(page, module_dashboard_url)
     form.fill("\n".join([f"alias{n},kevinporter" for n in range(12)] + ["nocomma"] + ["herb,herbertjones"] * 7))
     page.get_by_role("button", name="Check and save").click()  # gone when what was just typed is read
     page.get_by_text("Line 13 is not").wait_for()
@@ -52,16 +52,16 @@ def test_one_malformed_line_of_twenty_is_named_and_blocks_saving(place, desk, pa
     assert page.get_by_role("dialog").count() == 0
     assert not [
         a
-        for a in place.read_actions(place.clock.now() - timedelta(seconds=5))
+        for a in environment.read_actions(environment.clock.now() - timedelta(seconds=5))
         if a.action_name == "aliases.edit" and a.ended_at is None
     ]
 
 
-def test_one_invalid_alias_of_twenty_is_named_and_blocks_saving(place, desk, page):
-    since, before = place.clock.now(), read_registry(place.clients).aliases
-    canonical_names = sorted(read_registry(place.clients).lookups)[:19]
+def test_one_invalid_alias_of_twenty_is_named_and_blocks_saving(environment, module_dashboard_url, page):
+    since, before = environment.clock.now(), read_registry(environment.clients).aliases
+    canonical_names = sorted(read_registry(environment.clients).lookups)[:19]
     valid_lines = [f"{name}junior,{name}" for name in canonical_names]
-    form = open_form(page, desk)
+    form = open_form(page, module_dashboard_url)
     form.fill("\n".join([*valid_lines[:12], "herb,nobodyatall", *valid_lines[12:]]))
     form.press("Control+Enter")
     page.get_by_text("Line 13: nobodyatall is not in the registry").wait_for()
@@ -69,8 +69,8 @@ def test_one_invalid_alias_of_twenty_is_named_and_blocks_saving(place, desk, pag
     form.fill("\n".join(valid_lines))
     form.press("Control+Enter")
     page.get_by_role("button", name="Check and save 19").wait_for()
-    assert read_registry(place.clients).aliases == before
-    assert place.read_actions(since) == []
+    assert read_registry(environment.clients).aliases == before
+    assert environment.read_actions(since) == []
 
 
 def select_option(page, label, option):
@@ -105,44 +105,46 @@ def fill_confirmation(page, typed):
     return button
 
 
-def test_of_two_concurrent_corrections_one_wins_and_the_other_is_reported(place, desk, page, browser):
-    since, second = place.clock.now(), browser.new_page(viewport={"width": 1440, "height": 900})
+def test_of_two_concurrent_corrections_one_wins_and_the_other_is_reported(
+    environment, module_dashboard_url, page, browser
+):
+    since, second = environment.clock.now(), browser.new_page(viewport={"width": 1440, "height": 900})
     second.set_default_timeout(PAGE_TIMEOUT_MS)
     page_by_canonical = {"kevinporter": page, "timhardaway": second}
     buttons = [
-        open_correction(tab, desk, "herbjones", "herbertjones", canonical_name)
+        open_correction(tab, module_dashboard_url, "herbjones", "herbertjones", canonical_name)
         for canonical_name, tab in page_by_canonical.items()
     ]
     for button in buttons:
         button.evaluate("button => { setTimeout(() => button.click(), 300) }")
-    actions = wait_for_actions(place, since, 2)
+    actions = wait_for_actions(environment, since, 2)
     assert [action.state for action in actions].count(ActionState.DONE) == 1, [action.message for action in actions]
     (rejected,) = [action for action in actions if action.state is not ActionState.DONE]
     assert rejected.state in (ActionState.REFUSED, ActionState.FAILED)
     assert "changed" in rejected.message
-    (canonical,) = read_registry(place.clients).active["herbjones"]
+    (canonical,) = read_registry(environment.clients).active["herbjones"]
     losing_page = next(tab for canonical_name, tab in page_by_canonical.items() if canonical_name != canonical)
     losing_page.get_by_text("changed").first.wait_for()
     second.close()
 
 
-def test_two_identities_are_merged_and_split_again_from_the_log(place, desk, page):
-    since, before = place.clock.now(), read_registry(place.clients)
-    page.goto(f"{desk}/aliases?date=2025-12-29")
+def test_two_identities_are_merged_and_split_again_from_the_log(environment, module_dashboard_url, page):
+    since, before = environment.clock.now(), read_registry(environment.clients)
+    page.goto(f"{module_dashboard_url}/aliases?date=2025-12-29")
     page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Identities", exact=True).click()
     page.get_by_text("both are on MIL in 2025-26").wait_for()
     page.get_by_role("button", name="Make them one").first.click()
     page.get_by_role("dialog").get_by_text("Against it: jersey 9 and 11").wait_for()
     fill_confirmation(page, "garytrentjr_001").click()
-    (merge_action,) = wait_for_actions(place, since)
+    (merge_action,) = wait_for_actions(environment, since)
     assert merge_action.state is ActionState.DONE, merge_action.message
-    assert read_registry(place.clients).player_ids("garytrentjr") == {"garytrent_001"}
+    assert read_registry(environment.clients).player_ids("garytrentjr") == {"garytrent_001"}
 
-    page.goto(f"{desk}/action_log?action={merge_action.action_id}")
+    page.goto(f"{module_dashboard_url}/action_log?action={merge_action.action_id}")
     page.get_by_role("button", name="Separate again", exact=True).click()
     fill_confirmation(page, "garytrentjr_001").click()
-    assert [action.state for action in wait_for_actions(place, since, 2)] == [ActionState.DONE] * 2
-    assert read_registry(place.clients) == before
+    assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
+    assert read_registry(environment.clients) == before
 
 
 HANDOFF_ALIASES = """herbjones,herbertjones
@@ -161,16 +163,16 @@ boneshyland,nahshonhyland
 robertwilliams,robertwilliamsiii"""
 
 
-def test_the_handoffs_fourteen_are_entered_checked_and_corrected(place, page, screenshots_dir):
+def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, page, screenshots_dir):
     """From a table that holds only the one that points the wrong way; one of them is entered wrong and corrected after."""
     wrong_way = "DELETE FROM nba_reference.player_aliases WHERE alias_lookup != 'robertwilliamsiii'"
-    place.clients.bigquery.query(wrong_way).result()
-    desk, since, started = (
-        place.start_dashboard(),
-        place.clock.now(),
+    environment.clients.bigquery.query(wrong_way).result()
+    module_dashboard_url, since, started = (
+        environment.start_dashboard(),
+        environment.clock.now(),
         time.monotonic(),
-    )  # a desk that has not read them yet
-    form = open_form(page, desk)
+    )  # a dashboard that has not read them yet
+    form = open_form(page, module_dashboard_url)
     form.fill(HANDOFF_ALIASES)
     page.get_by_role("button", name="Check and save").click()
     dialog = page.get_by_role("dialog")
@@ -178,14 +180,14 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(place, page, sc
     button = fill_confirmation(page, "herbjones")
     page.screenshot(path=screenshots_dir / "fourteen-aliases.png")
     button.click()
-    (saved_action,) = wait_for_actions(place, since)
+    (saved_action,) = wait_for_actions(environment, since)
     assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 15 aliases"), saved_action.message
     page.get_by_text("15 of 15 edits are in the table").first.wait_for()
-    open_correction(page, desk, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
-    assert [action.state for action in wait_for_actions(place, since, 2)] == [ActionState.DONE] * 2
+    open_correction(page, module_dashboard_url, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
+    assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
     print(f"fourteen aliases entered, checked and corrected: {time.monotonic() - started:.1f} s")
     expected_lines = HANDOFF_ALIASES.replace("nicolasclaxton,alexandresarr", "nicolasclaxton,nicclaxton")
-    book = read_registry(place.clients)
+    book = read_registry(environment.clients)
     assert book.active == {
         alias: {canonical} for alias, canonical in (line.split(",") for line in expected_lines.split())
     }

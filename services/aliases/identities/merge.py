@@ -170,7 +170,9 @@ def _merge(context: ActionContext) -> Details:
 
 def reassign_player_id(context: ActionContext, rows: list[str], from_id: str, to_id: str) -> None:
     job_id = f"on-call-identity-{context.action_id}"
-    query_catalog.run_query(context.clients, "registry.reassign_player_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id)
+    query_catalog.run_query(
+        context.clients, "registry.reassign_player_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id
+    )
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:

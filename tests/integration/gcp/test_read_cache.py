@@ -11,6 +11,7 @@ from services.core.clock import FixedClock, night_window
 from services.core.errors import SourceUnavailable
 from services.gcp import query_catalog, table_listing
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, VERSION_TTL_S, ReadCache
+from services.sandbox.common.fault_injection import Fault
 from services.telemetry import log_reader
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -40,14 +41,10 @@ def caching_clients(clients, fake_monotonic):
     return replace(clients, cache=ReadCache(fake_monotonic))
 
 
-@pytest.fixture
-def meter(sandbox):
-    sandbox.state.meter.reset()
-    return sandbox.state.meter
-
-
 def run_history_query(clients):
-    return query_catalog.run_query(clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0)
+    return query_catalog.run_query(
+        clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0
+    )
 
 
 def touch_table(clients) -> None:
@@ -109,9 +106,9 @@ def test_rows_in_a_streaming_buffer_are_cached_for_seconds_only(caching_clients,
 
 
 def test_a_failure_is_not_cached(caching_clients, sandbox, meter):
-    sandbox.state.faults.set([{"api": "bigquery", "kind": "status", "status": 400}])
+    sandbox.state.faults.set(Fault("bigquery", "status", status=400))
     try:
-        with pytest.raises(Exception, match=r"coverage\.history"):
+        with pytest.raises(Exception, match=r"nights\.coverage_history"):
             run_history_query(caching_clients)
     finally:
         sandbox.state.faults.clear()

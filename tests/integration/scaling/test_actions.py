@@ -114,7 +114,9 @@ def test_an_etag_change_between_plan_and_apply_is_refused_with_the_difference(
     ]
 
 
-def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, module_sandbox, monkeypatch, body):
+def test_a_last_moment_change_is_refused_by_cloud_run(
+    normal_capacity_clients, module_sandbox, monkeypatch, recorded_actions
+):
     plan = SCALE_DOWN.plan(normal_capacity_clients, {})
 
     run = module_sandbox.state.cloud_run
