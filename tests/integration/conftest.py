@@ -63,8 +63,8 @@ def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
 
 
 @pytest.fixture(scope="module")
-def checked_sandbox():
-    """A sandbox that a watchdog has looked at once."""
+def checked_sandbox() -> Iterator[tuple[Clients, Sandbox]]:
+    """A sandbox that the watchdog has checked once, with clients of it."""
     server = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
     clients = connect(
         Settings.from_env({"SANDBOX_URL": server.url, "SLACK_WEBHOOK_URL": f"{server.url}/slack/webhook"})
@@ -72,15 +72,3 @@ def checked_sandbox():
     run_check(clients, CheckCache(), SelfHealingConfig())
     yield clients, server
     server.stop()
-
-
-@pytest.fixture
-def cloud(checked_sandbox):
-    return checked_sandbox[0]
-
-
-@pytest.fixture
-def sandbox(checked_sandbox, monkeypatch):
-    """The page fixture opens this sandbox."""
-    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{checked_sandbox[1].url}/slack/webhook")
-    return checked_sandbox[1]

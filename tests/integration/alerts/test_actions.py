@@ -18,6 +18,18 @@ NORA = Actor("nora", Role.OPERATOR)
 WRITES_ALERT_ID = "writes-2025-12-29"
 
 
+@pytest.fixture
+def clients(checked_sandbox):
+    return checked_sandbox[0]
+
+
+@pytest.fixture
+def sandbox(checked_sandbox, monkeypatch):
+    """The page fixture opens this sandbox."""
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{checked_sandbox[1].url}/slack/webhook")
+    return checked_sandbox[1]
+
+
 def execute_action(clients, action_type, actor=NORA, **args):
     return execute(clients, actor, action_type, action_type.plan(clients, args))
 

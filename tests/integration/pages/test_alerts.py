@@ -1,6 +1,20 @@
-"""Test alerts: moved here by the new layout."""
+"""The alerts page: what is open whatever the date, and what helps."""
 
 from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def clients(checked_sandbox):
+    return checked_sandbox[0]
+
+
+@pytest.fixture
+def sandbox(checked_sandbox, monkeypatch):
+    """The page fixture opens this sandbox."""
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{checked_sandbox[1].url}/slack/webhook")
+    return checked_sandbox[1]
 
 
 def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from services.alerts.alert_log import read_alerts
 from services.reports.event_list import count_by_kind, recent_events
+
+
+@pytest.fixture
+def clients(checked_sandbox):
+    return checked_sandbox[0]
+
+
+@pytest.fixture
+def sandbox(checked_sandbox, monkeypatch):
+    """The page fixture opens this sandbox."""
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{checked_sandbox[1].url}/slack/webhook")
+    return checked_sandbox[1]
 
 
 def test_the_timeline_contains_alerts_messages_batches_and_deploys(clients):
