@@ -23,7 +23,7 @@ def sandbox(checked_sandbox, monkeypatch):
 
 
 def test_the_timeline_contains_alerts_messages_batches_and_deploys(clients):
-    from tests.factories import NIGHT
+    from tests.support.factories import NIGHT
 
     from services.actions.log_reader import read_action_log
     from services.batches.reader import read_batches
