@@ -72,7 +72,7 @@ class Environment:
         self.processes[address].wait(timeout=20)
 
     @property
-    def cloud(self) -> Clients:
+    def clients(self) -> Clients:
         return connect(Settings.from_env({"SANDBOX_URL": self.sandbox.url}))
 
     def count_changes(self) -> int:
@@ -83,7 +83,7 @@ class Environment:
 
     def read_actions(self, since: datetime) -> list[Action]:
         return [
-            a for a in read_action_log(self.cloud, since, since + timedelta(days=1)).actions if a.started_at >= since
+            a for a in read_action_log(self.clients, since, since + timedelta(days=1)).actions if a.started_at >= since
         ]
 
 

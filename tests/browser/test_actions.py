@@ -75,9 +75,9 @@ def blocked_edit(gate: Event) -> ActionType:
 def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environment, module_dashboard_url, page):
     gate, since = Event(), environment.clock.now()
     action_type, other_actor = blocked_edit(gate), Actor("somebody else", Role.OPERATOR)
-    plan = action_type.plan(environment.cloud, to_params([Edit(EditKind.DEACTIVATE, "herbjones", "herbertjones")]))
+    plan = action_type.plan(environment.clients, to_params([Edit(EditKind.DEACTIVATE, "herbjones", "herbertjones")]))
     worker_thread = Thread(
-        target=execute, args=(environment.cloud, other_actor, action_type, plan, "to be seen elsewhere")
+        target=execute, args=(environment.clients, other_actor, action_type, plan, "to be seen elsewhere")
     )
     worker_thread.start()
     try:

@@ -45,17 +45,17 @@ class IncidentReplay:
         self.sandbox = start_sandbox(first, latency=JobLatency(scale=0.01), clock=self.clock)
         self.sandbox.state.cloud_run._rollout_s = 0.0
         settings = Settings.from_env({"SANDBOX_URL": self.sandbox.url, **_slack_env(self.sandbox)})
-        self.cloud = replace(connect(settings), clock=self.clock)
+        self.clients = replace(connect(settings), clock=self.clock)
         self.memory = CheckCache()
 
     def run_check(self):
-        check_result = run_check(self.cloud, self.memory, SELF_HEALING)
+        check_result = run_check(self.clients, self.memory, SELF_HEALING)
         for handle in check_result.started_actions:
             handle.future.exception()
         return check_result
 
     def load_rows(self, **tables) -> None:
-        load_tables(self.sandbox.emulator.url, self.cloud.settings.project, Seed(tables))
+        load_tables(self.sandbox.emulator.url, self.clients.settings.project, Seed(tables))
 
     @property
     def messages(self):

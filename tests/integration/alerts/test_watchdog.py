@@ -57,26 +57,26 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
         check_result = incident_replay.run_check()
     assert [i.cause for i in check_result.incidents] == ["writes"]
     assert "coverage" in {f.rule.name for f in check_result.incidents[0].results}
-    [alert] = read_alerts(incident_replay.cloud).alerts
+    [alert] = read_alerts(incident_replay.clients).alerts
     assert "90 writes rejected of 158" in alert.message, "the page tells what is known now"
     assert "coverage" in {f["rule"] for f in alert.rule_results}
     assert len(incident_replay.messages) == 1
     log = read_action_log(
-        incident_replay.cloud,
+        incident_replay.clients,
         incident_replay.clock.now() - timedelta(hours=1),
         incident_replay.clock.now() + timedelta(hours=1),
     )
     assert [(a.verb, a.actor, a.state) for a in log.actions] == [("scaling.narrow", "watchdog", ActionState.DONE)]
     _simulate_repair(incident_replay)
     incident_replay.run_check()
-    [alert] = read_alerts(incident_replay.cloud).alerts
+    [alert] = read_alerts(incident_replay.clients).alerts
     assert alert.state(incident_replay.clock.now()) is AlertState.RESOLVED
     assert "Resolved" in incident_replay.messages[-1]["text"]
     assert len(incident_replay.messages) == 2
     incident_replay.clock.advance(60 * 60)
     incident_replay.run_check()
     log = read_action_log(
-        incident_replay.cloud,
+        incident_replay.clients,
         incident_replay.clock.now() - timedelta(hours=3),
         incident_replay.clock.now() + timedelta(hours=1),
     )
@@ -106,7 +106,7 @@ def _simulate_repair(replay) -> None:
         generated=len(missing_entries),
         **row_counts,
     )
-    Ledger(replay.cloud).append_state(batch_record)
+    Ledger(replay.clients).append_state(batch_record)
     replay.clock.advance(60)
     assert batch_record.state is BatchState.CONSOLIDATED
 
@@ -183,7 +183,7 @@ def test_a_second_check_bills_one_small_query_and_a_third_none(short_timeout_sla
 def test_each_remediation_can_be_disabled(incident_replay):
     disabled = SelfHealingConfig.from_env({"SELF_HEALING_AUTO_REDUCE_CONCURRENCY": "false"})
     incident_replay.clock.advance(180)
-    check_result = run_check(incident_replay.cloud, CheckCache(), disabled)
+    check_result = run_check(incident_replay.clients, CheckCache(), disabled)
     assert "dml_rejections" in {i.rule.name for i in check_result.incidents}
     assert check_result.started_actions == ()
 
