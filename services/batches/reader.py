@@ -69,7 +69,9 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         sources.append(result.source)
         return result
 
-    ledger = read_source("batch ledger", lambda: query_catalog.run_query(clients, "batches.states_by_date", game_date=game_date))
+    ledger = read_source(
+        "batch ledger", lambda: query_catalog.run_query(clients, "batches.states_by_date", game_date=game_date)
+    )
     days = worker_run_days(game_date)
     runs = read_source(
         "worker runs", lambda: query_catalog.run_query(clients, "nights.worker_runs", game_date=game_date, **days)

@@ -22,7 +22,7 @@ from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key
+from services.batches.business_key import BUSINESS_KEY_TYPES, BusinessKey, business_key
 from services.batches.ids import DATASET
 from services.core.settings import Settings
 from services.gcp.clients import Clients
@@ -32,8 +32,7 @@ READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a look, a
 READ_BUDGET_S = 2.5  # how long one look reads tables before it goes on with what it knows
 MUTABLE_AGE = timedelta(hours=6)  # a table this new may still be written to: it is asked at every look
 CACHE_TTL_S = 3_600.0  # an older one is asked again after so long
-KEY_COLUMN_TYPES = dict(zip(BUSINESS_KEY_COLUMNS, ("DATE", "STRING", "STRING", "STRING", "NUMERIC"), strict=True))
-KEY_COLUMNS = [bigquery.SchemaField(name, kind) for name, kind in KEY_COLUMN_TYPES.items()]
+KEY_SCHEMA = [bigquery.SchemaField(name, sql_type) for name, sql_type in BUSINESS_KEY_TYPES.items()]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Contents:
 
     @property
     def dates(self) -> set[date]:
-        return {date.fromisoformat(row[0]) for row in self.keys or ()}
+        return {date.fromisoformat(key.game_date) for key in self.keys or ()}
 
 
 @dataclass
@@ -152,7 +151,7 @@ def _fetch(clients: Clients, name: str, cached: Contents | None) -> Contents | N
         if table.num_rows
         else ()
     )
-    players = Counter(row[2] for row in keys or ())
+    players = Counter(key.player_lookup for key in keys or ())
     rows, size_bytes = int(table.num_rows or 0), int(table.num_bytes or 0)
     return Contents(name, version, rows, size_bytes, table.created, table.expires, keys, players)
 
@@ -164,14 +163,13 @@ def _read_keys(clients: Clients, table: str) -> tuple[BusinessKey, ...] | None:
     retry = DEFAULT_RETRY.with_timeout(timeout_s)
     try:
         rows = clients.bigquery.list_rows(
-            source, selected_fields=KEY_COLUMNS, page_size=10_000, retry=retry, timeout=timeout_s
+            source, selected_fields=KEY_SCHEMA, page_size=10_000, retry=retry, timeout=timeout_s
         )
         return tuple(_intern_key(business_key(row)) for row in rows)
     except BadRequest:
         return None
 
 
-def _intern_key(key_values: BusinessKey) -> BusinessKey:
+def _intern_key(key: BusinessKey) -> BusinessKey:
     """Each text once in memory: rows of one night share almost all of theirs."""
-    a, b, c, d, e = map(intern, key_values)
-    return a, b, c, d, e
+    return BusinessKey(*map(intern, key))

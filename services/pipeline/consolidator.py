@@ -207,15 +207,20 @@ def _verify_counts(
     missing_keys = [key for key in staged if key not in after]
     duplicate_keys = duplicate_active_keys(after, staged)
     inserted = sum(key not in before for key in staged)
-    touched_players = {key[1:4] for key in staged}
-    deactivated = sum(sum(rows) for key, rows in before.items() if key[1:4] in touched_players and key not in staged)
+    touched_players = {key.player_system for key in staged}
+    deactivated = sum(
+        sum(active_flags)
+        for key, active_flags in before.items()
+        if key.player_system in touched_players and key not in staged
+    )
     updated = affected_rows - inserted - deactivated
     staged_rows = sum(table.rows for table in manifest)
     unchanged = len(staged) - inserted - updated
     if missing_keys or duplicate_keys or updated < 0 or unchanged < 0:
         raise RowCountMismatch(
-            f"After the MERGE of {batch}: {len(missing_keys)} of {len(staged)} staged keys are not in the table, {len(duplicate_keys)} keys are"
-            f" active twice, {affected_rows} rows changed for {inserted} new and {deactivated} retired; all tables are kept."
+            f"After the MERGE of {batch}: {len(missing_keys)} of {len(staged)} staged keys are not in the table,"
+            f" {len(duplicate_keys)} keys are active twice, {affected_rows} rows changed for {inserted} new"
+            f" and {deactivated} retired; all tables are kept."
         )
     return ConsolidationResult(
         batch_id=batch,

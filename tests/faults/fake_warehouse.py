@@ -206,8 +206,9 @@ def plan_merge(predictions: list[Row], staged: list[Row], game_date: date) -> Me
             by_key.setdefault(business_key(row), []).append(row)
     insert = [row for k, row in newest.items() if k not in by_key]
     update = [(old, row) for k, row in newest.items() for old in by_key.get(k, []) if _is_changed(old, row)]
-    touched = {k[1:4] for k in newest}
-    retire = [o for k, rows in by_key.items() if k[1:4] in touched and k not in newest for o in rows if o["is_active"]]
+    touched = {k.player_system for k in newest}
+    superseded = [k for k in by_key if k.player_system in touched and k not in newest]
+    retire = [row for k in superseded for row in by_key[k] if row["is_active"]]
     return insert, update, retire
 
 

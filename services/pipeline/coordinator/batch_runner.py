@@ -248,7 +248,9 @@ class BatchRunner:
     def _count_active(self, game_date: date) -> tuple[int, int]:
         flags_by_key = self._warehouse.read_keys(ids.PREDICTIONS_TABLE, game_date)
         active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
-        return len({key[2] for key in active_keys}), sum(sum(active_flags) for active_flags in flags_by_key.values())
+        return len({key.player_lookup for key in active_keys}), sum(
+            sum(active_flags) for active_flags in flags_by_key.values()
+        )
 
     # --- the ledger ----------------------------------------------------------------------------------------------------
 

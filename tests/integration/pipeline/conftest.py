@@ -50,7 +50,7 @@ class Pipeline:
     """The coordinator's address, and what is behind it."""
 
     address: str
-    cloud: Clients
+    clients: Clients
     sandbox: Sandbox
     coordinator: BatchRunner
 
@@ -79,12 +79,12 @@ class Pipeline:
     def count_rows(self, condition: str) -> dict[str, int]:
         counts = "COUNT(*) AS n, COUNTIF(is_active) AS active, COUNT(DISTINCT player_lookup) AS players"
         sql = f"SELECT {counts} FROM nba_predictions.player_prop_predictions WHERE {condition}"
-        return dict(next(iter(self.cloud.bigquery.query(sql).result())))
+        return dict(next(iter(self.clients.bigquery.query(sql).result())))
 
     def staging_tables(self) -> list[str]:
         return [
             t.table_id
-            for t in self.cloud.bigquery.list_tables("nba_predictions")
+            for t in self.clients.bigquery.list_tables("nba_predictions")
             if "2025_12_29" in t.table_id or "2025_12_30" in t.table_id
         ]
 

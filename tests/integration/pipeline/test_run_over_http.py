@@ -23,11 +23,11 @@ def test_29_december_goes_from_68_to_158_players_and_a_repeat_changes_no_row(pip
     assert (status["sums"]["active_players"], status["sums"]["active_rows"]) == (158, 3_950)
     assert pipeline.count_rows("game_date = '2025-12-29' AND is_active")["players"] == 158
     assert pipeline.staging_tables() == []
-    merges = [j for j in pipeline.cloud.bigquery.list_jobs(all_users=True) if "on-call-merge" in j.job_id]
+    merges = [j for j in pipeline.clients.bigquery.list_jobs(all_users=True) if "on-call-merge" in j.job_id]
     assert [m.error_result for m in merges] == [None]
 
-    batch = next(b for b in read_batches(pipeline.cloud, NIGHT).batches if b.batch_id == status["batch_id"])
-    assert [check.name for check in read_run_verification(pipeline.cloud, batch) if check.ok is not True] == []
+    batch = next(b for b in read_batches(pipeline.clients, NIGHT).batches if b.batch_id == status["batch_id"])
+    assert [check.name for check in read_run_verification(pipeline.clients, batch) if check.ok is not True] == []
     before = pipeline.count_rows("game_date = '2025-12-29'")
     repeated = pipeline.run(game_date="2025-12-29", force=True)
     assert (repeated["sums"]["inserted"], repeated["sums"]["updated"], repeated["sums"]["unchanged"]) == (0, 0, 3_950)
@@ -87,7 +87,7 @@ def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeli
     run = plan_run(pipeline.clients, NIGHT, started_by="test")
     pipeline.coordinator.record_requested(run)
     partial_run = Run(run.batch_id, NIGHT, run.games, run.eligible, run.players[:80], "test")
-    monkeypatch.setattr(batch_runner.Ledger, "outcomes", lambda *_: (_ for _ in ()).throw(OnCallError("killed")))
+    monkeypatch.setattr(batch_runner.Ledger, "append_outcomes", lambda *_: (_ for _ in ()).throw(OnCallError("killed")))
     pipeline.coordinator.run(partial_run)
     monkeypatch.undo()
     assert pipeline.status(run.batch_id)["state"] == "stalled"
@@ -127,16 +127,16 @@ def test_an_odds_line_under_another_name_reaches_the_prediction_through_the_alia
     eligible_columns = "avg_minutes_per_game_last_7 = 30, is_production_ready = TRUE, player_status = 'available'"
     for name in ("herbertjones", "kevinporter"):
         sql = f"UPDATE nba_analytics.upcoming_player_game_context SET {eligible_columns} WHERE {player_condition} = '{name}'"
-        pipeline.cloud.bigquery.query(sql).result()
+        pipeline.clients.bigquery.query(sql).result()
     odds = f"SELECT MAX(points_line) AS line FROM nba_raw.odds_api_player_points_props WHERE {player_condition} = 'herbjones'"
-    (odds_row,) = pipeline.cloud.bigquery.query(odds).result()
+    (odds_row,) = pipeline.clients.bigquery.query(odds).result()
     with caplog.at_level("INFO", logger="coordinator"):
         status = pipeline.run(game_date="2025-12-29", players=["herbertjones", "kevinporter"], force=True)
     assert status["state"] == "consolidated"
     assert "Lines through an alias of the odds: 1 (herbertjones)" in caplog.text
     line_by_player = {
         row["player_lookup"]: (row["source"], float(row["middle"]))
-        for row in pipeline.cloud.bigquery.query(
+        for row in pipeline.clients.bigquery.query(
             "SELECT player_lookup, ANY_VALUE(line_source) AS source, AVG(current_points_line) AS middle"
             f" FROM nba_predictions.player_prop_predictions WHERE {player_condition} IN ('herbertjones', 'kevinporter') AND is_active"
             " GROUP BY player_lookup"
