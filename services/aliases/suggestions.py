@@ -66,7 +66,7 @@ class _RegistryIndex:
             self.lookups_by_tokens[tuple(sorted(name_tokens(row.name)))].add(row.lookup)
         self.lookups = sorted(self.rows_by_lookup)
 
-    def on(self, lookup: str, teams: frozenset[str]) -> bool:
+    def plays_for(self, lookup: str, teams: frozenset[str]) -> bool:
         return any(row.team in teams for row in self.rows_by_lookup[lookup])
 
 
@@ -166,7 +166,7 @@ def _to_suggestion(
     if not unresolved.teams:
         return Suggestion(lookup, index.rows_by_lookup[lookup][0].name, score, reason)
     teams = "/".join(sorted({row.team for row in index.rows_by_lookup[lookup]}))
-    if index.on(lookup, unresolved.teams):
+    if index.plays_for(lookup, unresolved.teams):
         return Suggestion(
             lookup,
             index.rows_by_lookup[lookup][0].name,

@@ -17,8 +17,8 @@ from services.names.registry import NameRegistry, read_registry
 from services.names.resolution_counts import CountsByDate, ResolutionCounts, read_resolution_counts
 from services.names.resolver import ResolutionMethod, resolve
 from services.nights.sources import context_sort_key, latest_per_player
+from services.policy.eligibility import is_ineligible_status
 
-INACTIVE_STATUSES = ("OUT", "DOUBTFUL")
 MAX_ROWS_PER_PLAYER_NIGHT = 25  # five systems × five lines: what one player has of one night at most
 
 
@@ -31,8 +31,8 @@ class NameStatus:
     ready: bool | None
 
     @property
-    def out(self) -> bool:
-        return (self.status or "").upper() in INACTIVE_STATUSES
+    def is_out(self) -> bool:
+        return is_ineligible_status(self.status)
 
     @property
     def description(self) -> str:
@@ -61,7 +61,7 @@ class UnresolvedNameDetails:
     @property
     def nights_lost(self) -> int:
         """Dates on which it cost predictions: those on which the likely player was not out."""
-        return sum(not (day in self.status_by_date and self.status_by_date[day].out) for day in self.dates)
+        return sum(not (day in self.status_by_date and self.status_by_date[day].is_out) for day in self.dates)
 
     @property
     def max_predictions_lost(self) -> int:

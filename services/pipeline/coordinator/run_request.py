@@ -15,7 +15,7 @@ from services.core.errors import InvalidInput, OnCallError
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.resolver import ResolutionMethod
-from services.policy.eligibility import MIN_AVERAGE_MINUTES
+from services.policy.eligibility import MIN_AVERAGE_MINUTES, eligibility_params
 
 logger = logging.getLogger("coordinator")
 
@@ -49,7 +49,7 @@ def plan_run(
     if not games:
         return None
     rows = query_catalog.run_query(
-        clients, "pipeline.eligible_players", game_date=game_date, minutes_needed=float(min_minutes)
+        clients, "pipeline.eligible_players", game_date=game_date, **eligibility_params(min_minutes)
     ).rows
     if not rows:
         raise NoEligiblePlayers(

@@ -11,6 +11,7 @@ from services.core.clock import FixedClock, night_window
 from services.core.errors import SourceUnavailable
 from services.gcp import query_catalog, table_listing
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, VERSION_TTL_S, ReadCache
+from services.policy.eligibility import eligibility_params
 from services.telemetry import log_reader
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -47,7 +48,7 @@ def meter(sandbox):
 
 
 def run_history_query(clients):
-    return query_catalog.run_query(clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0)
+    return query_catalog.run_query(clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, **eligibility_params())
 
 
 def touch_table(clients) -> None:
