@@ -50,13 +50,11 @@ def reverse_conflicting(edits: Iterable[Edit], active: Mapping[str, Collection[s
     return tuple(dict.fromkeys(expanded))
 
 
-def parse(text: str) -> tuple[Edit, ...]:
-    """Additions from pasted `alias,canonical` lines; raises BadInput naming the first line that is not one."""
-    return tuple(parse_lines(text).values())
-
-
 def parse_lines(text: str) -> Mapping[int, Edit]:
-    """The same by line number. A header and empty lines are passed over."""
+    """Additions from pasted `alias,canonical` lines, by line number; a header and empty lines are skipped.
+
+    Raises InvalidInput naming the first line that is not one, or that repeats another.
+    """
     edits: dict[int, Edit] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or _CSV_HEADER.match(line):

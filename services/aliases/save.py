@@ -71,10 +71,6 @@ class EditValidation:
     errors: tuple[Violation, ...]
     warnings: tuple[Violation, ...]
 
-    @property
-    def accepted(self) -> bool:
-        return all(guard.ok for guard in self.guards)
-
 
 def validate(registry: NameRegistry, edits: Sequence[Edit]) -> EditValidation:
     """The edits against the whole book as it would be after all of them. Pure."""

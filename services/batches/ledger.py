@@ -25,7 +25,6 @@ from services.gcp.streaming_insert import insert_rows
 
 BATCHES_TABLE = "prediction_on_call.batches"
 BATCH_PLAYERS_TABLE = "prediction_on_call.batch_players"
-COVERAGE_TABLE = "prediction_on_call.coverage"
 ROWS_PER_CALL = 500
 
 
@@ -103,22 +102,6 @@ class Ledger:
                 {"batch_id": batch, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)} for o in chunk
             ]
             self._insert(BATCH_PLAYERS_TABLE, rows, [f"{batch}/{o.player_lookup}/{at}" for o in chunk])
-
-    def append_coverage(
-        self, batch: str, game_date: date, eligible: int, players: int, rows: int, verdict: str
-    ) -> None:
-        """Keep how a batch left the coverage of its date."""
-        row = {
-            "game_date": game_date.isoformat(),
-            "batch_id": batch,
-            "recorded_at": _to_rfc3339(self._clients.now()),
-            "eligible": eligible,
-            "active_players": players,
-            "active_rows": rows,
-            "coverage_pct": 100 * players / eligible if eligible else None,
-            "verdict": verdict,
-        }
-        self._insert(COVERAGE_TABLE, [row], [f"{batch}/coverage/{row['recorded_at']}"])
 
     def latest(self, batch: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""

@@ -24,7 +24,6 @@ from services.pipeline.coordinator.dispatcher import dispatch, get_worker_endpoi
 from services.pipeline.coordinator.run_request import Run, initial_record, plan_run
 from services.pipeline.warehouse import BigQueryWarehouse, StagingTableInfo
 from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
-from services.policy.coverage_thresholds import classify_coverage
 
 logger = logging.getLogger("coordinator")
 MAX_ROUNDS = 3  # consolidations of one batch, when tables keep coming late
@@ -197,8 +196,6 @@ class BatchRunner:
             if not unstaged_rows
             else f"{unstaged_rows} rows were produced and never staged: resume asks for them again"
         )
-        verdict = classify_coverage(players, entry.eligible, 1, self._clients.settings)
-        self._ledger.append_coverage(entry.batch_id, entry.game_date, entry.eligible or 0, players, rows, verdict.value)
         logger.info(
             "Consolidation SUCCESS: %d rows merged from %d staging tables", result.distinct_keys, len(result.tables)
         )
