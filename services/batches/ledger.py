@@ -6,7 +6,7 @@
     abandoned: an operator gave it up
 
 Rows are only ever added: the highest sequence of a batch is its state. A row is streamed under the insertId batch/sequence, so a
-repeated answerless call adds nothing.
+call repeated after a lost answer adds nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROWS_PER_CALL = 500
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """One state of a batch with the sums known then; None: not known yet."""
+    """One state of a batch with the counts known then; None: not known yet."""
 
     batch_id: str
     game_date: date
@@ -60,7 +60,7 @@ class BatchRecord:
 
 @dataclass(frozen=True)
 class PlayerOutcome:
-    """What became of one player: `outcome` is staged, not generated, write rejected or no answer."""
+    """The result of one player: `outcome` is staged, not generated, write rejected or no answer."""
 
     player_lookup: str
     unit: str

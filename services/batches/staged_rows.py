@@ -1,7 +1,7 @@
-"""What each staging table holds, and how many of its rows the predictions table lacks: by free calls, read once while it stays the same.
+"""The contents of each staging table, read by free calls, once as long as the table does not change.
 
 A wildcard query bills 10 MiB for every table it matches, and refuses more than 1,000. Two thousand tables take longer to read
-than one look may last, so a look reads the newest first for as long as it may, and the rest is read behind it.
+than one request may last, so a request reads the newest first within READ_BUDGET_S, and threads read the rest in the background.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from services.core.settings import Settings
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
-READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a look, and behind it
-READ_BUDGET_S = 2.5  # how long one look reads tables before it goes on with what it knows
-MUTABLE_AGE = timedelta(hours=6)  # a table this new may still be written to: it is asked at every look
-CACHE_TTL_S = 3_600.0  # an older one is asked again after so long
+READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a request, and in the background
+READ_BUDGET_S = 2.5  # how long one request reads tables before it returns what is known
+MUTABLE_AGE = timedelta(hours=6)  # a newer table may still be written to: it is checked at every request
+CACHE_TTL_S = 3_600.0  # an older one is checked again after so long
 KEY_SCHEMA = [bigquery.SchemaField(name, sql_type) for name, sql_type in BUSINESS_KEY_TYPES.items()]
 
 
@@ -55,12 +55,12 @@ class Contents:
 
 @dataclass
 class _ContentsCache:
-    """What this process remembers of a project's staging tables; a table that is gone is forgotten."""
+    """This process's cache of a project's staging tables; a table that is gone is evicted."""
 
     contents: dict[str, Contents] = field(default_factory=dict)
-    fetched_at_s: dict[str, float] = field(default_factory=dict)  # name → when tables.get last told of it
+    fetched_at_s: dict[str, float] = field(default_factory=dict)  # name → monotonic time of its last tables.get
     lock: Lock = field(default_factory=Lock)
-    background_threads: int = 0  # threads that read behind a look
+    background_threads: int = 0  # threads that read in the background now
 
     def store(self, table_contents: Contents) -> Contents:
         with self.lock:
@@ -78,7 +78,7 @@ _caches: dict[Settings, _ContentsCache] = {}
 
 
 def read_contents(clients: Clients, table_items: Iterable[Any]) -> dict[str, Contents]:
-    """The contents of each listed table that is known or could be read in this look; raises OnCallError when BigQuery refuses."""
+    """The contents of each listed table that is cached or could be read in time; raises OnCallError when BigQuery refuses."""
     cache = _caches.setdefault(clients.settings, _ContentsCache())
     tables = sorted(table_items, key=lambda item: item.created or clients.now(), reverse=True)
     deadline = time.monotonic() + READ_BUDGET_S
@@ -91,7 +91,7 @@ def read_contents(clients: Clients, table_items: Iterable[Any]) -> dict[str, Con
 
 
 def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: list[Any]) -> None:
-    """Read behind the look what it had no time for, so that the next one finds it; one such reading at a time."""
+    """Read in the background what the request had no time for; one such reading at a time."""
     with cache.lock:
         if cache.background_threads:
             return
@@ -104,7 +104,7 @@ def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: lis
                 _read_table(clients, cache, pending.popleft(), inf)
         except IndexError:
             return
-        except Exception as error:  # the next look meets the same trouble, and says so
+        except Exception as error:  # the next request meets the same error, and reports it
             logging.getLogger(__name__).info("Staging tables are not read on: %s", error)
         finally:
             with cache.lock:
@@ -115,16 +115,16 @@ def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: lis
 
 
 def evict_missing(clients: Clients, names: Iterable[str]) -> None:
-    """Keep in mind only the tables that still exist."""
+    """Forget the tables that no longer exist."""
     _caches.setdefault(clients.settings, _ContentsCache()).retain_only(set(names))
 
 
 def _read_table(clients: Clients, cache: _ContentsCache, item: Any, deadline: float) -> Contents | None:
-    """One table, remembered or asked; None when it is gone, or was never read and this look has no time left."""
+    """One table, from the cache or fetched; None when it is gone, or was never read and no time is left."""
     name, now = item.table_id, time.monotonic()
     cached = cache.contents.get(name)
     if cached is not None and cached.created != item.created:
-        cached = None  # dropped and made anew under the same name
+        cached = None  # dropped and recreated under the same name
     may_change = item.created is None or clients.now() - item.created < MUTABLE_AGE
     is_fresh = not may_change and now - cache.fetched_at_s.get(name, -CACHE_TTL_S) < CACHE_TTL_S
     if now > deadline or (cached is not None and is_fresh):
@@ -157,7 +157,7 @@ def _fetch(clients: Clients, name: str, cached: Contents | None) -> Contents | N
 
 
 def _read_keys(clients: Clients, table: str) -> tuple[BusinessKey, ...] | None:
-    """The business keys of a table's rows, by tabledata.list; None when it lacks a column of them."""
+    """The business keys of a table's rows, by tabledata.list; None when it lacks a column of the key."""
     source = bigquery.TableReference.from_string(table, clients.settings.project)
     timeout_s = clients.settings.query_timeout_s
     retry = DEFAULT_RETRY.with_timeout(timeout_s)

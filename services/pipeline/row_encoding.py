@@ -1,4 +1,4 @@
-"""Rows on their way into staging: checked against the table they are for, and turned into what a load job takes."""
+"""Validates predictions against their table's schema, and encodes them for a load job."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def validate_rows(rows: Sequence[PredictionRow], columns: Sequence[Column]) -> N
 
 
 def to_json_rows(rows: Iterable[PredictionRow]) -> list[dict[str, Any]]:
-    """JSON-ready rows: decimals and dates as text, NaN and infinities refused with their field, numpy values as plain ones."""
+    """JSON-ready rows: decimals and dates as text, numpy scalars as plain values; NaN and infinities raise SchemaMismatch."""
     return [{name: to_json_value(name, value) for name, value in row.items() if value is not None} for row in rows]
 
 

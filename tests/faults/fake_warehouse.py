@@ -62,12 +62,14 @@ FaultHook = Callable[[str, str], None]
 
 
 def no_faults(_step: str, _phase: str) -> None:
-    """No trouble."""
+    """Nothing goes wrong."""
 
 
 @dataclass
 class FakeWarehouse:
-    """One process's door to the world. `trouble(step, "before" | "inside" | "after")` may raise, kill, wait, or let another process run."""
+    """One process's connection to the shared state. `fault_hook(step, phase)`, with phase "before", "job", "inside" or "after",
+    may raise, kill, wait, or let another process run.
+    """
 
     state: WarehouseState
     fault_hook: FaultHook = no_faults
