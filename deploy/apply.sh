@@ -2,7 +2,7 @@
 # Brings the desk to Google Cloud: tables, identities with their permissions, services, the watchdog and its timer.
 #   PROJECT=nba-props-platform deploy/apply.sh          prints every command
 #   PROJECT=nba-props-platform deploy/apply.sh --do     runs them; running it again changes only what differs
-source "$(dirname "${BASH_SOURCE[0]}")/names.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/config.sh"
 
 render() { # a file of deploy/ with its ${NAMES} filled in
   local text name; text=$(<"deploy/$1")

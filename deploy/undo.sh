@@ -2,7 +2,7 @@
 # Takes back what apply.sh brought. The records (dataset prediction_on_call) stay unless RECORDS=delete is set.
 #   PROJECT=nba-props-platform deploy/undo.sh          prints every command
 #   PROJECT=nba-props-platform deploy/undo.sh --do     runs them
-source "$(dirname "${BASH_SOURCE[0]}")/names.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/config.sh"
 
 here=(--project="$PROJECT" --region="$REGION" --quiet)
 

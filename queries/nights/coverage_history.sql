@@ -2,17 +2,15 @@
 -- @param first_date DATE  the first slate
 -- @param last_date DATE  the last slate
 -- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
+-- @param ineligible_statuses ARRAY<STRING>  statuses of players who are not expected to play
+-- @part is_eligible  by which rule
 -- @part resolved_odds_names  where each name of the odds leads
 WITH context AS (
   SELECT
     game_date,
     COUNT(DISTINCT game_id) AS games,
     COUNT(*) AS in_context,
-    COUNTIF(
-      IFNULL(CAST(avg_minutes_per_game_last_7 AS FLOAT64), 0) >= @minutes_needed
-      AND IFNULL(is_production_ready, FALSE)
-      AND UPPER(IFNULL(player_status, '')) NOT IN ('OUT', 'DOUBTFUL')
-    ) AS eligible
+    COUNTIF{is_eligible} AS eligible
   FROM (
     SELECT
       game_date,

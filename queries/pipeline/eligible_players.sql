@@ -2,6 +2,8 @@
 -- taken from the odds, through an alias where they spell the player another way.
 -- @param game_date DATE  the slate, in US Eastern
 -- @param minutes_needed FLOAT64  average minutes below which a player is not asked for
+-- @param ineligible_statuses ARRAY<STRING>  statuses of players who are not expected to play
+-- @part is_eligible  by which rule
 -- @part name_resolution  where each name of the odds leads
 WITH context AS (
   SELECT *
@@ -53,8 +55,5 @@ SELECT
   IFNULL(context.days_rest, 1) AS days_rest
 FROM context
 LEFT JOIN lines ON lines.lookup = context.player_lookup AND lines.choice = 1
-WHERE
-  context.avg_minutes_per_game_last_7 >= CAST(@minutes_needed AS NUMERIC)
-  AND context.is_production_ready
-  AND UPPER(IFNULL(context.player_status, '')) NOT IN ('OUT', 'DOUBTFUL')
+WHERE {is_eligible}
 ORDER BY context.player_lookup

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from services.gcp.clients import Clients
 from services.telemetry import log_reader
 
-# Whatever it is deployed as: prediction-watchdog here, prediction-on-call-watchdog by deploy/names.sh.
+# Whatever it is deployed as: prediction-watchdog here, prediction-on-call-watchdog by deploy/config.sh.
 HEARTBEAT_FILTER = (
     '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$") AND "Watchdog looked"'
 )

@@ -1,4 +1,4 @@
-"""What is wanted of aliases: additions and deactivations, typed or pasted; correcting and turning round are both at once."""
+"""Alias edits: additions and deactivations, typed or pasted. Correcting or reversing an alias is both at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOKUP_PATTERN = re.compile(r"[a-z0-9]{2,80}$")
 
 
 class EditKind(StrEnum):
-    """What is wanted of one alias. Correcting and turning round are a deactivation and an addition in one save."""
+    """What to do with one alias. Correcting and reversing are a deactivation and an addition in one save."""
 
     ADD = "add"
     DEACTIVATE = "deactivate"
@@ -29,7 +29,7 @@ class Edit:
     do: EditKind
     alias: str
     canonical: str
-    alias_display: str = ""  # as people write it; empty: the registry's way, or the lookup itself
+    alias_display: str = ""  # as people write it; empty: as the registry writes it, else the lookup itself
 
 
 def reverse(alias: str, canonical: str) -> tuple[Edit, Edit]:
@@ -41,7 +41,7 @@ def replace_canonical(alias: str, old_canonical: str, new_canonical: str) -> tup
 
 
 def reverse_conflicting(edits: Iterable[Edit], active: Mapping[str, Collection[str]]) -> tuple[Edit, ...]:
-    """The edits, with each addition whose other direction is active made a turning round."""
+    """The edits, where each addition whose reverse is active also deactivates that reverse."""
     expanded: list[Edit] = []
     for edit in edits:
         if edit.do is EditKind.ADD and edit.alias in active.get(edit.canonical, ()):
@@ -50,13 +50,11 @@ def reverse_conflicting(edits: Iterable[Edit], active: Mapping[str, Collection[s
     return tuple(dict.fromkeys(expanded))
 
 
-def parse(text: str) -> tuple[Edit, ...]:
-    """Additions from pasted `alias,canonical` lines; raises BadInput naming the first line that is not one."""
-    return tuple(parse_lines(text).values())
-
-
 def parse_lines(text: str) -> Mapping[int, Edit]:
-    """The same by line number. A header and empty lines are passed over."""
+    """Additions from pasted `alias,canonical` lines, by line number; a header and empty lines are skipped.
+
+    Raises InvalidInput naming the first line that is not one, or that repeats another.
+    """
     edits: dict[int, Edit] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or _CSV_HEADER.match(line):
@@ -84,7 +82,7 @@ def parse_lines(text: str) -> Mapping[int, Edit]:
 
 
 def to_params(edits: Iterable[Edit]) -> dict[str, Any]:
-    """The edits as a verb takes them."""
+    """The edits as parameters of an action type."""
     return {"edits": [asdict(edit) for edit in edits]}
 
 

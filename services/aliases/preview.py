@@ -1,31 +1,28 @@
-"""What an alias would change: which players of which dates would newly meet their odds, and how they stood."""
+"""What an alias would change: which players of which dates would newly match their odds, and their status then."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from services.actions.plan import Change, Guard
-from services.aliases.unresolved import NameStatus, read_player_statuses
+from services.aliases.unresolved import NameStatus, UnresolvedRow, read_player_statuses, read_unresolved_rows
 from services.core.clock import to_game_date
 from services.core.errors import OnCallError
 from services.core.result import DataSource
-from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.registry import NameRegistry
 from services.names.resolver import ResolutionMethod, resolve
 
 PREVIEW_WINDOW_DAYS = 14
 MAX_PREVIEW_ROWS = 30
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class CoverageGain:
-    """Names of the odds that the changed book would resolve and today's does not, by date."""
+    """Names of the odds that the changed registry would resolve and the present one does not, by date."""
 
     changes: tuple[Change, ...] = ()
     guards: tuple[Guard, ...] = ()
@@ -34,12 +31,12 @@ class CoverageGain:
 
 
 def preview_coverage_gain(clients: Clients, before: NameRegistry, after: NameRegistry, now: datetime) -> CoverageGain:
-    """The last two weeks through both books. What cannot be read is a caution: it stops nothing, and is no empty answer."""
+    """Resolves the last two weeks with both registries. What cannot be read becomes a warning, not an empty result."""
     last = to_game_date(now) + timedelta(days=1)
     first = last - timedelta(days=PREVIEW_WINDOW_DAYS)
     try:
-        result = query_catalog.run_query(clients, "aliases.unresolved", first_date=first, last_date=last)
-        newly_resolved = list(_newly_resolved(result.rows, before, after))
+        rows, source = read_unresolved_rows(clients, first, last)
+        newly_resolved = list(_newly_resolved(rows, before, after))
         statuses = read_player_statuses(clients, {canonical for _, canonical in newly_resolved}, first, last)
     except OnCallError as error:
         return CoverageGain(warnings=(f"What it would cover is unknown: {error.message}",))
@@ -52,13 +49,18 @@ def preview_coverage_gain(clients: Clients, before: NameRegistry, after: NameReg
     return CoverageGain(
         tuple(_to_change(*entry) for entry in rows_with_status[:MAX_PREVIEW_ROWS]),
         (Guard("what it would cover", True, message),),
-        (result.source, *statuses.sources),
+        (source, *statuses.sources),
         tuple(_wrong_team_warnings(rows_with_status, after)),
     )
 
 
-def _newly_resolved(rows: tuple[Row, ...], before: NameRegistry, after: NameRegistry) -> Iterator[tuple[Row, str]]:
-    """Rows without a player whose name leads elsewhere now. None of these names is in the context, so the registry does not count."""
+def _newly_resolved(
+    rows: tuple[UnresolvedRow, ...], before: NameRegistry, after: NameRegistry
+) -> Iterator[tuple[UnresolvedRow, str]]:
+    """(row, new canonical) of unresolved rows that resolve differently after the edit.
+
+    None of these names is in the context of its date, so a registry entry of the same name does not count.
+    """
     for row in rows:
         name = row["player_lookup"]
         known_lookups = after.lookups - {name} if name in after.lookups else after.lookups
@@ -71,7 +73,7 @@ def _newly_resolved(rows: tuple[Row, ...], before: NameRegistry, after: NameRegi
             yield row, new_resolution.lookup
 
 
-def _to_change(row: Row, canonical: str, status: NameStatus | None) -> Change:
+def _to_change(row: UnresolvedRow, canonical: str, status: NameStatus | None) -> Change:
     outcome = (
         f"meets {canonical}: {status.description}"
         if status
@@ -81,9 +83,9 @@ def _to_change(row: Row, canonical: str, status: NameStatus | None) -> Change:
 
 
 def _wrong_team_warnings(
-    rows_with_status: list[tuple[Row, str, NameStatus | None]], registry: NameRegistry
+    rows_with_status: list[tuple[UnresolvedRow, str, NameStatus | None]], registry: NameRegistry
 ) -> Iterator[str]:
-    """A canonical player whose teams had no part in the game that the odds were for is probably somebody else."""
+    """A canonical player whose teams did not play in the game that the odds were for is probably somebody else."""
     dates_by_mismatch: dict[tuple[str, str, str], list[date]] = defaultdict(list)
     for row, canonical, status in rows_with_status:
         teams = {registry_row.team for registry_row in registry.by_lookup.get(canonical, ())}

@@ -1,4 +1,4 @@
-"""Saving aliases: what the edits change, what the checks say, whom they would cover; one MERGE, all or none."""
+"""Saves alias edits: plans what they change, validates them, previews whom they would cover; one MERGE, all or none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Confirmation, Guard, Plan
@@ -26,7 +25,7 @@ from services.core.text import pluralize
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.normalization import strip_suffix
-from services.names.registry import Alias, NameRegistry, alias_to_dict, read_registry
+from services.names.registry import Alias, AliasRecord, NameRegistry, alias_to_dict, read_registry
 
 _EPOCH_TEXT = "1970-01-01T00:00:00+00:00"
 _DEACTIVATE_SQL = """UPDATE nba_reference.player_aliases SET is_active = FALSE, processed_at = CURRENT_TIMESTAMP()
@@ -37,7 +36,7 @@ VALUES (@alias, @canonical, @alias, @canonical, TRUE, SESSION_USER(), CURRENT_TI
 
 
 def plan_edit(clients: Clients, args: Details) -> Plan:
-    """What the edits would change, what the checks say, and which players of which dates would newly be covered."""
+    """What the edits would change, what validation says, and which players of which dates would newly be covered."""
     edits, registry, now = from_params(args), read_registry(clients), clients.now()
     validation = validate(registry, edits)
     count_text = pluralize(len(edits), "alias", "aliases")
@@ -64,20 +63,16 @@ def plan_edit(clients: Clients, args: Details) -> Plan:
 
 @dataclass(frozen=True)
 class EditValidation:
-    """What the checks say of some edits together: the book after them, what stops them, what wants a reason."""
+    """What validation says of edits together: the registry after them, what stops them, what needs a reason."""
 
     after: NameRegistry
     guards: tuple[Guard, ...]
     errors: tuple[Violation, ...]
     warnings: tuple[Violation, ...]
 
-    @property
-    def accepted(self) -> bool:
-        return all(guard.ok for guard in self.guards)
-
 
 def validate(registry: NameRegistry, edits: Sequence[Edit]) -> EditValidation:
-    """The edits against the whole book as it would be after all of them. Pure."""
+    """Validates the edits against the whole registry as it would be after all of them. Pure."""
     after = with_aliases(registry, [_target_row(edit, registry) for edit in edits])
     violations = new_violations(registry, after)
     added = [(edit.alias, edit.canonical) for edit in edits if edit.do is EditKind.ADD]
@@ -87,7 +82,7 @@ def validate(registry: NameRegistry, edits: Sequence[Edit]) -> EditValidation:
 
 
 def _target_row(edit: Edit, registry: NameRegistry) -> Alias:
-    """The row that an edit wants, before anybody's name and time are put on it."""
+    """The row that an edit asks for, before author and time are set."""
     existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
     if existing is not None:
         return replace(existing, active=edit.do is EditKind.ADD)
@@ -102,10 +97,10 @@ def _target_row(edit: Edit, registry: NameRegistry) -> Alias:
     )
 
 
-def snapshot(registry: NameRegistry, edits: Sequence[Edit]) -> dict[str, Any]:
-    """Every row that names a touched name, on either side, as it is now: what the plan hangs on, and what an undo restores.
+def snapshot(registry: NameRegistry, edits: Sequence[Edit]) -> dict[str, AliasRecord | None]:
+    """Every row with a touched name on either side, as it is now: what the plan depends on, and what an undo restores.
 
-    Both sides, because two people who save a → b and b → c at once would leave a chain that neither has seen.
+    Both sides, because two people who save a → b and b → c at once would leave a chain that neither of them saw.
     """
     touched = touched_names(edits)
     rows = [row for row in registry.aliases if row.alias in touched or row.canonical in touched]
@@ -147,7 +142,7 @@ def _to_guard(violation: Violation) -> Guard:
 
 
 def _manual_command(edit: Edit) -> str:
-    """The same by hand; what was typed is a parameter there too."""
+    """The same as a bq command; typed names are query parameters there too."""
     sql = _DEACTIVATE_SQL if edit.do is EditKind.DEACTIVATE else _ADD_SQL
     parameters = " ".join(
         shlex.quote(f"--parameter={field_name}::{getattr(edit, field_name)}") for field_name in ("alias", "canonical")
@@ -168,7 +163,12 @@ def _save(context: ActionContext) -> Details:
     return {"saved": [f"{edit.alias} → {edit.canonical}" for edit in edits], "faults": sorted(violation_keys(registry))}
 
 
-def write_rows(context: ActionContext, rows: Sequence[Mapping[str, Any]], touched: Sequence[str]) -> None:
+def format_row_state(row: AliasRecord | None) -> str:
+    """How a recorded alias row is shown in a plan's changes."""
+    return "not there" if not row else "active" if row["active"] else "inactive"
+
+
+def write_rows(context: ActionContext, rows: Sequence[Mapping[str, object]], touched: Sequence[str]) -> None:
     """One MERGE under the action's own job id, which does nothing if a row of a touched name is not as it was observed."""
     planned_rows = [row for row in context.plan.observed.values() if isinstance(row, Mapping)]
     expected = [row for row in planned_rows if row["alias"] in touched or row["canonical"] in touched]
@@ -188,7 +188,7 @@ def _epoch() -> datetime:
     return datetime.fromisoformat(_EPOCH_TEXT)
 
 
-def _bool_to_text(value: Any) -> Any:
+def _bool_to_text(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 

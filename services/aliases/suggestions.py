@@ -1,4 +1,4 @@
-"""Whom an unresolved name probably means: the likeliest registered players, each with the reason. Never applied by themselves."""
+"""Suggests whom an unresolved name means: the likeliest registered players, each with a reason. Never applied automatically."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from services.names.normalization import name_tokens, normalize_registry_name, s
 from services.names.registry import NameRegistry, RegistryRow
 
 MAX_SUGGESTIONS = 3
-MIN_SPELLING_SIMILARITY = 0.90  # Jaro-Winkler; below it, names of different players meet too often
+MIN_SPELLING_SIMILARITY = 0.90  # Jaro-Winkler; below it, names of different players match too often
 MIN_LIKELY_SCORE = 80
-AMBIGUITY_MARGIN = 5  # a second player nearer than this leaves it open which one is meant
+AMBIGUITY_MARGIN = 5  # points; a second player closer than this makes it ambiguous which one is meant
 _SAME_TEAM_BONUS = 15
 
 
@@ -43,7 +43,7 @@ class Suggestion:
 
 
 def suggest(names: Sequence[UnresolvedName], registry: NameRegistry) -> Mapping[str, tuple[Suggestion, ...]]:
-    """For each name its likeliest players, best first; at most three, and none where nothing speaks for any."""
+    """For each name its likeliest players, best first: at most MAX_SUGGESTIONS, none where no evidence supports any."""
     index = _RegistryIndex(registry)
     similar_lookups = _find_similar(names, index)
     return {
@@ -52,7 +52,7 @@ def suggest(names: Sequence[UnresolvedName], registry: NameRegistry) -> Mapping[
 
 
 class _RegistryIndex:
-    """Registered players by what makes names meet."""
+    """Registered players by what names may match on: base lookup, surname, tokens."""
 
     def __init__(self, registry: NameRegistry) -> None:
         self.rows_by_lookup: dict[str, list[RegistryRow]] = defaultdict(list)
@@ -66,7 +66,8 @@ class _RegistryIndex:
             self.lookups_by_tokens[tuple(sorted(name_tokens(row.name)))].add(row.lookup)
         self.lookups = sorted(self.rows_by_lookup)
 
-    def on(self, lookup: str, teams: frozenset[str]) -> bool:
+    def plays_for(self, lookup: str, teams: frozenset[str]) -> bool:
+        """Whether a registered player is on one of these teams."""
         return any(row.team in teams for row in self.rows_by_lookup[lookup])
 
 
@@ -166,7 +167,7 @@ def _to_suggestion(
     if not unresolved.teams:
         return Suggestion(lookup, index.rows_by_lookup[lookup][0].name, score, reason)
     teams = "/".join(sorted({row.team for row in index.rows_by_lookup[lookup]}))
-    if index.on(lookup, unresolved.teams):
+    if index.plays_for(lookup, unresolved.teams):
         return Suggestion(
             lookup,
             index.rows_by_lookup[lookup][0].name,

@@ -1,15 +1,14 @@
-"""Saved aliases taken back: every row as it was before, unless somebody has changed it since."""
+"""Undoes saved alias edits: every row as it was before, unless somebody has changed it since."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from services.actions.log_reader import ActionState, read_action
 from services.actions.plan import Change, Guard, Plan
 from services.actions.verb import ActionContext, ActionType, Details, Verification
 from services.aliases.edits import from_params
-from services.aliases.save import snapshot, touched_names, write_rows
+from services.aliases.save import format_row_state, snapshot, touched_names, write_rows
 from services.aliases.validation import Severity, new_violations
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
@@ -27,7 +26,7 @@ def plan_undo(clients: Clients, args: Details) -> Plan:
     names = [f"{edit.alias} → {edit.canonical}" for edit in edits]
     unchanged = [name for name in names if current_rows.get(name) == rows_after_edit.get(name)]
     restored = _with_previous_rows(registry, action.plan.observed, names)
-    known_keys = action.facts.get("faults") or ()  # a fault that stood before the edit comes back with what it replaced
+    known_keys = action.facts.get("faults") or ()  # a violation that predates the edit returns with the row it concerns
     violations = new_violations(registry, restored)
     new_errors = [f for f in violations if f.severity is Severity.ERROR and f.key not in known_keys]
     return Plan(
@@ -37,7 +36,7 @@ def plan_undo(clients: Clients, args: Details) -> Plan:
         args={"action_id": action.action_id},
         observed=current_rows,
         changes=tuple(
-            Change(n, _format_row_state(current_rows.get(n)), _format_row_state(action.plan.observed.get(n)))
+            Change(n, format_row_state(current_rows.get(n)), format_row_state(action.plan.observed.get(n)))
             for n in names
         ),
         guards=(
@@ -60,10 +59,6 @@ def _with_previous_rows(registry: NameRegistry, previous_rows: Details, names: S
     untouched_rows = tuple(row for row in registry.aliases if f"{row.alias} → {row.canonical}" not in names)
     restored_rows = tuple(Alias(**previous_rows[name]) for name in names if previous_rows.get(name))
     return NameRegistry(untouched_rows + restored_rows, registry.registered)
-
-
-def _format_row_state(row: Mapping[str, Any] | None) -> str:
-    return "not there" if not row else "active" if row["active"] else "inactive"
 
 
 def _undo(context: ActionContext) -> Details:

@@ -1,4 +1,4 @@
-"""Names that do not resolve: odds without a context row, how often, since when, and whether the player was simply out."""
+"""Unresolved names: odds without a context row, on which dates, whom they probably mean, and whether that player was out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import TypedDict, cast
 
 from services.aliases.suggestions import Suggestion, UnresolvedName, suggest
 from services.core.result import DataSource
@@ -17,22 +18,33 @@ from services.names.registry import NameRegistry, read_registry
 from services.names.resolution_counts import CountsByDate, ResolutionCounts, read_resolution_counts
 from services.names.resolver import ResolutionMethod, resolve
 from services.nights.sources import context_sort_key, latest_per_player
+from services.policy.eligibility import is_ineligible_status
 
-INACTIVE_STATUSES = ("OUT", "DOUBTFUL")
 MAX_ROWS_PER_PLAYER_NIGHT = 25  # five systems × five lines: what one player has of one night at most
+
+
+class UnresolvedRow(TypedDict):
+    """A row of the query aliases.unresolved: a name of one date's odds that matched no context row."""
+
+    game_date: date
+    player_lookup: str
+    player_name: str
+    away_team: str | None
+    home_team: str | None
+    alias_canonical: str | None  # where a usable alias leads
 
 
 @dataclass(frozen=True)
 class NameStatus:
-    """How a player stood in the context of one date."""
+    """A player's status in the context of one date."""
 
     status: str | None
     minutes: float | None
     ready: bool | None
 
     @property
-    def out(self) -> bool:
-        return (self.status or "").upper() in INACTIVE_STATUSES
+    def is_out(self) -> bool:
+        return is_ineligible_status(self.status)
 
     @property
     def description(self) -> str:
@@ -43,7 +55,7 @@ class NameStatus:
 
 @dataclass(frozen=True)
 class UnresolvedNameDetails:
-    """One name of the odds that met no context row, on these dates."""
+    """One name of the odds that matched no context row, on these dates."""
 
     lookup: str
     name: str
@@ -51,7 +63,7 @@ class UnresolvedNameDetails:
     dates: tuple[date, ...]
     alias_canonical: str | None  # where an active alias leads, if to a player in the context of that date
     suggestions: tuple[Suggestion, ...]
-    status_by_date: Mapping[date, NameStatus]  # of the alias's or the best proposal's player
+    status_by_date: Mapping[date, NameStatus]  # of the player that the alias or the best suggestion leads to
 
     @property
     def likely_lookup(self) -> str | None:
@@ -61,7 +73,7 @@ class UnresolvedNameDetails:
     @property
     def nights_lost(self) -> int:
         """Dates on which it cost predictions: those on which the likely player was not out."""
-        return sum(not (day in self.status_by_date and self.status_by_date[day].out) for day in self.dates)
+        return sum(not (day in self.status_by_date and self.status_by_date[day].is_out) for day in self.dates)
 
     @property
     def max_predictions_lost(self) -> int:
@@ -96,21 +108,21 @@ class NameResolutionReport:
 
 @dataclass(frozen=True)
 class OddsMatch:
-    """How the names of the odds met the context: those that did not, how many led by which way, how players stood."""
+    """How the names of the odds match the context: unresolved names, counts by resolution method, a reader of statuses."""
 
-    unresolved: tuple[Row, ...]
+    unresolved: tuple[UnresolvedRow, ...]
     resolution_counts: CountsByDate
     sources: tuple[DataSource, ...]
     read_statuses: Callable[[Iterable[str]], StatusByDate]
 
 
 def read_names(clients: Clients, first: date, last: date) -> NameResolutionReport:
-    """Names without a context row in `first`…`last`, with proposals; raises OnCallError when a table cannot be read."""
+    """Names without a context row in `first`…`last`, with suggestions; raises OnCallError when a table cannot be read."""
     registry = read_registry(clients)
     odds_match = (
         read_single_night(clients, first, registry) if first == last else _read_date_range(clients, first, last)
     )
-    grouped: dict[str, list[Row]] = defaultdict(list)
+    grouped: dict[str, list[UnresolvedRow]] = defaultdict(list)
     for row in odds_match.unresolved:
         grouped[row["player_lookup"]].append(row)
     unresolved_names = [
@@ -140,19 +152,25 @@ def read_names(clients: Clients, first: date, last: date) -> NameResolutionRepor
 
 
 def _read_date_range(clients: Clients, first: date, last: date) -> OddsMatch:
-    """The same from the warehouse, which counts several nights in its questions."""
+    """The same for several nights, counted by queries."""
     counts = read_resolution_counts(clients, first, last)
-    result = query_catalog.run_query(clients, "aliases.unresolved", first_date=first, last_date=last)
+    rows, source = read_unresolved_rows(clients, first, last)
     return OddsMatch(
-        result.rows,
+        rows,
         counts,
-        (result.source, counts.source),
+        (source, counts.source),
         lambda lookups: read_player_statuses(clients, lookups, first, last),
     )
 
 
+def read_unresolved_rows(clients: Clients, first: date, last: date) -> tuple[tuple[UnresolvedRow, ...], DataSource]:
+    """Names of the odds without a context row, a row per name and date; raises OnCallError."""
+    result = query_catalog.run_query(clients, "aliases.unresolved", first_date=first, last_date=last)
+    return cast(tuple[UnresolvedRow, ...], result.rows), result.source
+
+
 def read_single_night(clients: Clients, day: date, registry: NameRegistry) -> OddsMatch:
-    """Which names of one night's odds meet nobody: from the lists that the night itself is read from, so it costs nothing more."""
+    """Which names of one night's odds match nobody, from the queries that the night itself is read with: no extra cost."""
     context, odds = (
         query_catalog.run_query(clients, "nights.context", game_date=day),
         query_catalog.run_query(clients, "nights.odds", game_date=day),
@@ -161,7 +179,7 @@ def read_single_night(clients: Clients, day: date, registry: NameRegistry) -> Od
     odds_by_player = {row["player_lookup"]: row for row in odds.rows if row["player_lookup"] is not None}
     resolutions = {name: resolve(name, context_by_player, registry.active) for name in sorted(odds_by_player)}
     method_counts = Counter(resolution.method for resolution in resolutions.values())
-    rows = tuple(
+    rows: tuple[UnresolvedRow, ...] = tuple(
         {
             "game_date": day,
             "player_lookup": name,
@@ -200,7 +218,7 @@ class StatusByDate:
 
 
 def read_player_statuses(clients: Clients, lookups: Iterable[str], first: date, last: date) -> StatusByDate:
-    """How these players stood in the context, by date; of nobody, nothing is asked."""
+    """The status of these players in the context, by date; for no players, no query is run."""
     unique_lookups = sorted(set(lookups))
     if not unique_lookups:
         return StatusByDate({})
@@ -215,11 +233,11 @@ def read_player_statuses(clients: Clients, lookups: Iterable[str], first: date, 
     return StatusByDate(status_by_lookup, (result.source,))
 
 
-def _teams(rows: list[Row]) -> frozenset[str]:
+def _teams(rows: list[UnresolvedRow]) -> frozenset[str]:
     return frozenset(team for row in rows for team in (row["away_team"], row["home_team"]) if team)
 
 
-def _alias_canonical(rows: list[Row]) -> str | None:
+def _alias_canonical(rows: list[UnresolvedRow]) -> str | None:
     return next((row["alias_canonical"] for row in reversed(rows) if row["alias_canonical"]), None)
 
 

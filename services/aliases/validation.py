@@ -1,4 +1,4 @@
-"""What is wrong with an alias before it is saved: errors stop it, warnings need a reason. Pure."""
+"""Validates aliases before they are saved: errors stop an edit, warnings need a reason. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Violation:
-    """One thing a check found about one alias, in a sentence."""
+    """One problem of one alias, in a sentence."""
 
     alias: str
     severity: Severity
@@ -28,23 +28,23 @@ class Violation:
 
     @property
     def key(self) -> str:
-        """The same fault is the same, though its sentence may count others beside it."""
+        """Identifies the problem across registries: its sentence may count other names and so differ."""
         return f"{self.check}: {self.alias} → {self.canonical}"
 
 
 def find_violations(registry: NameRegistry) -> tuple[Violation, ...]:
-    """Everything the checks find about the active aliases of `book`, errors first."""
+    """Every problem of the registry's active aliases, errors first."""
     return _deduplicate(_all_violations(registry))
 
 
 def new_violations(before: NameRegistry, after: NameRegistry) -> tuple[Violation, ...]:
-    """What the checks find after a change and did not find before: an old fault stops no improvement elsewhere."""
+    """The problems after a change that were not there before: an old problem stops no improvement elsewhere."""
     known_keys = violation_keys(before)
     return _deduplicate(violation for violation in _all_violations(after) if violation.key not in known_keys)
 
 
 def violation_keys(registry: NameRegistry) -> frozenset[str]:
-    """The keys of everything the checks find, each canonical name of an alias by itself."""
+    """The keys of every problem, one per alias and canonical name."""
     return frozenset(violation.key for violation in _all_violations(registry))
 
 
@@ -57,7 +57,7 @@ def _all_violations(registry: NameRegistry) -> Iterator[Violation]:
 
 
 def _deduplicate(violations: Iterable[Violation]) -> tuple[Violation, ...]:
-    """Errors first; a sentence that says the same of two canonical names once."""
+    """Errors first; a sentence that is the same for two canonical names only once."""
     unique: dict[tuple[Severity, str], Violation] = {}
     for violation in violations:
         unique.setdefault((violation.severity, violation.message), violation)
@@ -93,7 +93,7 @@ def _check_alias(
 
 
 def _shadows_other_player(registry: NameRegistry, alias: str, canonical: str) -> Iterator[Violation]:
-    """An alias that is a registered name shadows that player; one identity written twice is only untidy."""
+    """An alias that is a registered name shadows that player; two spellings of one identity are harmless."""
     if (
         alias not in registry.lookups
         or canonical not in registry.lookups
@@ -162,7 +162,7 @@ def _team_seasons(registry: NameRegistry, lookup: str) -> set[tuple[str, str]]:
 
 
 def previously_deactivated(before: NameRegistry, added: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
-    """Additions of an alias that somebody has switched off before, to this canonical name or to another."""
+    """A warning for each addition of an alias that was deactivated before, to this canonical name or to another."""
     return tuple(
         Violation(
             alias,
@@ -178,7 +178,7 @@ def previously_deactivated(before: NameRegistry, added: Iterable[tuple[str, str]
 
 
 def with_aliases(registry: NameRegistry, rows: Iterable[Alias]) -> NameRegistry:
-    """The book as it would be with these rows in place of those of the same pair."""
+    """The registry as it would be with these rows in place of those of the same pair."""
     new_rows = {row.pair: row for row in rows}
     return NameRegistry(
         (*(row for row in registry.aliases if row.pair not in new_rows), *new_rows.values()),

@@ -1,4 +1,4 @@
-"""The names of the write path: batches, units of work, staging tables and job ids, the same at every delivery."""
+"""The ids of the write path: batches, units of work, staging tables and jobs, the same at every delivery."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BATCH_ID = re.compile(r"^batch_(\d{4}-\d\d-\d\d)_(\d{6,})(?:_\w+)?$")
 
 
 def batch_id(game_date: date, at: datetime) -> str:
-    """`batch_{date}_{epoch in milliseconds}`: a forced re-run never meets the tables of the run before."""
+    """`batch_{date}_{epoch in milliseconds}`: a forced re-run never shares tables with the run before."""
     return f"batch_{game_date}_{int(at.timestamp() * 1000)}"
 
 
@@ -34,7 +34,7 @@ def parse_batch_date(batch: str) -> date:
 
 
 def work_unit_id(player_lookup: str) -> str:
-    """The unit of work of a player: any delivery of it hits the same table. Odd names are told apart by a hash."""
+    """The unit of work of a player: every delivery of it writes the same table. A hash distinguishes unusual names."""
     normalized = re.sub(r"[^a-z0-9]", "", player_lookup.lower())
     return (
         f"p_{normalized}"
@@ -76,7 +76,7 @@ def is_unit_table(table: str, batch: str) -> bool:
 
 
 def is_compact_table(table: str, batch: str) -> bool:
-    """Whether a table is one that a consolidation of this batch made."""
+    """Whether a table was created by a consolidation of this batch."""
     return _unit_suffix(table, batch).startswith(f"{COMPACTED_PREFIX}_")
 
 

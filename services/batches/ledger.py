@@ -6,7 +6,7 @@
     abandoned: an operator gave it up
 
 Rows are only ever added: the highest sequence of a batch is its state. A row is streamed under the insertId batch/sequence, so a
-repeated answerless call adds nothing.
+call repeated after a lost answer adds nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ from services.gcp.streaming_insert import insert_rows
 
 BATCHES_TABLE = "prediction_on_call.batches"
 BATCH_PLAYERS_TABLE = "prediction_on_call.batch_players"
-COVERAGE_TABLE = "prediction_on_call.coverage"
 ROWS_PER_CALL = 500
 
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """One state of a batch with the sums known then; None: not known yet."""
+    """One state of a batch with the counts known then; None: not known yet."""
 
     batch_id: str
     game_date: date
@@ -61,7 +60,7 @@ class BatchRecord:
 
 @dataclass(frozen=True)
 class PlayerOutcome:
-    """What became of one player: `outcome` is staged, not generated, write rejected or no answer."""
+    """The result of one player: `outcome` is staged, not generated, write rejected or no answer."""
 
     player_lookup: str
     unit: str
@@ -103,22 +102,6 @@ class Ledger:
                 {"batch_id": batch, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)} for o in chunk
             ]
             self._insert(BATCH_PLAYERS_TABLE, rows, [f"{batch}/{o.player_lookup}/{at}" for o in chunk])
-
-    def append_coverage(
-        self, batch: str, game_date: date, eligible: int, players: int, rows: int, verdict: str
-    ) -> None:
-        """Keep how a batch left the coverage of its date."""
-        row = {
-            "game_date": game_date.isoformat(),
-            "batch_id": batch,
-            "recorded_at": _to_rfc3339(self._clients.now()),
-            "eligible": eligible,
-            "active_players": players,
-            "active_rows": rows,
-            "coverage_pct": 100 * players / eligible if eligible else None,
-            "verdict": verdict,
-        }
-        self._insert(COVERAGE_TABLE, [row], [f"{batch}/coverage/{row['recorded_at']}"])
 
     def latest(self, batch: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""

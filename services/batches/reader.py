@@ -1,4 +1,4 @@
-"""Runs: every batch of a game date with its state and its sums."""
+"""Reads every batch of a game date with its state and its counts, from the ledger, run rows and log lines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, TypeVar, cast
 
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
 from services.core.clock import ET, worker_run_days
@@ -14,8 +14,48 @@ from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.gcp.query_catalog import Row
 from services.telemetry import log_reader
+
+
+class _StateRow(TypedDict):
+    """A row of the query batches.states_by_date."""
+
+    batch_id: str
+    game_date: date
+    state: str
+    sequence: int
+    recorded_at: datetime
+    started_by: str | None
+    reason: str | None
+    requested: int | None
+    generated: int | None
+    staged_rows: int | None
+    inserted: int | None
+    updated: int | None
+    unchanged: int | None
+
+
+class _RunRow(TypedDict):
+    """A row of the query nights.worker_runs."""
+
+    player_lookup: str | None
+    batch_id: str
+    success: bool | None
+    run_date: datetime
+    created_at: datetime | None
+
+
+class RunSummary(TypedDict):
+    """A batch as its workers' run rows show it."""
+
+    batch_id: str
+    started_at: datetime
+    ended_at: datetime
+    requested: int
+    generated: int
+
+
+BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
 
 
 @dataclass(frozen=True)
@@ -32,7 +72,7 @@ class Batch:
     generated: int | None
     staged_rows: int | None
     written_rows: int | None
-    status_text: str  # what the coordinator itself says of it
+    status_text: str  # what the coordinator itself says about it
     health: Health
     record_source: str  # "ledger" or "logs"
 
@@ -53,9 +93,9 @@ MAX_START_SKEW = timedelta(
 
 
 def read_batches(clients: Clients, game_date: date) -> Batches:
-    """Batches of a game date: from our ledger, and from the run rows and log lines of a coordinator that keeps none.
+    """Batches of a game date: from our ledger, and from run rows and log lines where a coordinator keeps no ledger.
 
-    Raises OnCallError when neither the ledger nor the run rows can be read; one of them missing is told in `problems`.
+    Raises OnCallError when neither the ledger nor the run rows can be read; one of them missing is reported in `problems`.
     """
     sources: list[DataSource] = []
     problems: list[Problem] = []
@@ -79,14 +119,14 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     if ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].message)
     lines = read_source("coordinator log", lambda: log_reader.read_night_log(clients, game_date))
-    ledger_batches = [
-        _batch_from_ledger(rows, clients.now()) for rows in group_by_batch(ledger.rows if ledger else (), "sequence")
-    ]
+    state_rows = cast(tuple[_StateRow, ...], ledger.rows if ledger else ())
+    ledger_batches = [_batch_from_ledger(rows, clients.now()) for rows in group_by_batch(state_rows, "sequence")]
     recorded_ids = {batch.batch_id for batch in ledger_batches}
     coordinator_lines = (
         tuple(line for line in lines.lines if line.service == clients.settings.coordinator_service) if lines else ()
     )
-    run_summaries = [batch_from_run_rows(rows) for rows in group_by_batch(runs.rows if runs else (), "run_date")]
+    run_rows = cast(tuple[_RunRow, ...], runs.rows if runs else ())
+    run_summaries = [summarize_run_rows(rows) for rows in group_by_batch(run_rows, "run_date")]
     log_batches = [
         batch_from_logs(row, game_date, coordinator_lines, clients.now())
         for row in run_summaries
@@ -105,16 +145,16 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     return Batches(tuple(newest_first), tuple(sources), tuple(problems))
 
 
-def group_by_batch(rows: Iterable[Row], order: str) -> list[list[Row]]:
+def group_by_batch(rows: Iterable[BatchRow], order: str) -> list[list[BatchRow]]:
     """The rows of each batch in that column's order; rows of no batch and rows without it are left out."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[BatchRow]] = {}
     for row in sorted((row for row in rows if row["batch_id"] and row[order] is not None), key=lambda row: row[order]):
         groups.setdefault(row["batch_id"], []).append(row)
     return list(groups.values())
 
 
-def batch_from_run_rows(rows: Sequence[Row]) -> dict[str, Any]:
-    """What the workers' own run rows tell of their batch."""
+def summarize_run_rows(rows: Sequence[_RunRow]) -> RunSummary:
+    """One summary row of a batch, from its workers' run rows."""
     end_times = [row["created_at"] or row["run_date"] for row in rows]
     return {
         "batch_id": rows[0]["batch_id"],
@@ -125,12 +165,13 @@ def batch_from_run_rows(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _batch_from_ledger(state_rows: Sequence[Row], now: datetime) -> Batch:
+def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
     row = state_rows[-1]
     state = BatchState(row["state"])
     if state in IN_PROGRESS_STATES and now - row["recorded_at"] > STALL_TIMEOUT:
         state = BatchState.STALLED
-    written_counts = [row[c] for c in ("inserted", "updated", "unchanged")]
+    written_counts = [row["inserted"], row["updated"], row["unchanged"]]
+    known_counts = [count for count in written_counts if count is not None]
     return Batch(
         batch_id=row["batch_id"],
         game_date=row["game_date"],
@@ -141,17 +182,15 @@ def _batch_from_ledger(state_rows: Sequence[Row], now: datetime) -> Batch:
         requested=row["requested"],
         generated=row["generated"],
         staged_rows=row["staged_rows"],
-        written_rows=None if None in written_counts else sum(written_counts),
+        written_rows=sum(known_counts) if len(known_counts) == len(written_counts) else None,
         status_text=row["reason"] or state.value,
         health=HEALTH_BY_BATCH_STATE[state],
         record_source="ledger",
     )
 
 
-def batch_from_logs(
-    row: Mapping[str, Any], game_date: date, lines: Sequence[log_reader.LogLine], now: datetime
-) -> Batch:
-    """A batch of the customer's own coordinator: its status is its own word, so it is never proof. Pure."""
+def batch_from_logs(row: RunSummary, game_date: date, lines: Sequence[log_reader.LogLine], now: datetime) -> Batch:
+    """A batch of the customer's own coordinator: its status is what the coordinator claims, never proof. Pure."""
     status_lines = [
         line
         for line in lines
@@ -171,7 +210,7 @@ def batch_from_logs(
 
 
 def _infer_state(status_lines: Sequence[log_reader.LogLine], recently_active: bool) -> BatchState:
-    """What the lines say; without a last word, a batch that lately did something is still at it."""
+    """The state that the lines claim; without a final line, a batch with recent activity is still running."""
     text = " | ".join(line.message for line in status_lines).upper()
     if "STALLED" in text or "TIMED OUT" in text:
         return BatchState.STALLED
@@ -186,7 +225,7 @@ def _infer_state(status_lines: Sequence[log_reader.LogLine], recently_active: bo
 def announced_without_rows(
     lines: Sequence[log_reader.LogLine], game_date: date, known_batches: Sequence[Batch], now: datetime
 ) -> tuple[Batch, ...]:
-    """The newest batch that its coordinator began, where no worker has recorded anything of it: no row is no proof of calm."""
+    """The newest batch that its coordinator started and of which no worker has recorded anything; empty when there is none."""
     start_lines = [line for line in lines if f"Starting prediction batch for {game_date}" in line.message]
     if not start_lines or any(
         b.started is not None and b.started >= start_lines[-1].at - MAX_START_SKEW for b in known_batches

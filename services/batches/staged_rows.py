@@ -1,7 +1,7 @@
-"""What each staging table holds, and how many of its rows the predictions table lacks: by free calls, read once while it stays the same.
+"""The contents of each staging table, read by free calls, once as long as the table does not change.
 
 A wildcard query bills 10 MiB for every table it matches, and refuses more than 1,000. Two thousand tables take longer to read
-than one look may last, so a look reads the newest first for as long as it may, and the rest is read behind it.
+than one request may last, so a request reads the newest first within READ_BUDGET_S, and threads read the rest in the background.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key
+from services.batches.business_key import BUSINESS_KEY_TYPES, BusinessKey, business_key
 from services.batches.ids import DATASET
 from services.core.settings import Settings
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
-READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a look, and behind it
-READ_BUDGET_S = 2.5  # how long one look reads tables before it goes on with what it knows
-MUTABLE_AGE = timedelta(hours=6)  # a table this new may still be written to: it is asked at every look
-CACHE_TTL_S = 3_600.0  # an older one is asked again after so long
-KEY_COLUMN_TYPES = dict(zip(BUSINESS_KEY_COLUMNS, ("DATE", "STRING", "STRING", "STRING", "NUMERIC"), strict=True))
-KEY_COLUMNS = [bigquery.SchemaField(name, kind) for name, kind in KEY_COLUMN_TYPES.items()]
+READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a request, and in the background
+READ_BUDGET_S = 2.5  # how long one request reads tables before it returns what is known
+MUTABLE_AGE = timedelta(hours=6)  # a newer table may still be written to: it is checked at every request
+CACHE_TTL_S = 3_600.0  # an older one is checked again after so long
+KEY_SCHEMA = [bigquery.SchemaField(name, sql_type) for name, sql_type in BUSINESS_KEY_TYPES.items()]
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,17 @@ class Contents:
 
     @property
     def dates(self) -> set[date]:
-        return {date.fromisoformat(row[0]) for row in self.keys or ()}
+        return {date.fromisoformat(key.game_date) for key in self.keys or ()}
 
 
 @dataclass
 class _ContentsCache:
-    """What this process remembers of a project's staging tables; a table that is gone is forgotten."""
+    """This process's cache of a project's staging tables; a table that is gone is evicted."""
 
     contents: dict[str, Contents] = field(default_factory=dict)
-    fetched_at_s: dict[str, float] = field(default_factory=dict)  # name → when tables.get last told of it
+    fetched_at_s: dict[str, float] = field(default_factory=dict)  # name → monotonic time of its last tables.get
     lock: Lock = field(default_factory=Lock)
-    background_threads: int = 0  # threads that read behind a look
+    background_threads: int = 0  # threads that read in the background now
 
     def store(self, table_contents: Contents) -> Contents:
         with self.lock:
@@ -79,7 +78,7 @@ _caches: dict[Settings, _ContentsCache] = {}
 
 
 def read_contents(clients: Clients, table_items: Iterable[Any]) -> dict[str, Contents]:
-    """The contents of each listed table that is known or could be read in this look; raises OnCallError when BigQuery refuses."""
+    """The contents of each listed table that is cached or could be read in time; raises OnCallError when BigQuery refuses."""
     cache = _caches.setdefault(clients.settings, _ContentsCache())
     tables = sorted(table_items, key=lambda item: item.created or clients.now(), reverse=True)
     deadline = time.monotonic() + READ_BUDGET_S
@@ -92,7 +91,7 @@ def read_contents(clients: Clients, table_items: Iterable[Any]) -> dict[str, Con
 
 
 def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: list[Any]) -> None:
-    """Read behind the look what it had no time for, so that the next one finds it; one such reading at a time."""
+    """Read in the background what the request had no time for; one such reading at a time."""
     with cache.lock:
         if cache.background_threads:
             return
@@ -105,7 +104,7 @@ def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: lis
                 _read_table(clients, cache, pending.popleft(), inf)
         except IndexError:
             return
-        except Exception as error:  # the next look meets the same trouble, and says so
+        except Exception as error:  # the next request meets the same error, and reports it
             logging.getLogger(__name__).info("Staging tables are not read on: %s", error)
         finally:
             with cache.lock:
@@ -116,16 +115,16 @@ def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: lis
 
 
 def evict_missing(clients: Clients, names: Iterable[str]) -> None:
-    """Keep in mind only the tables that still exist."""
+    """Forget the tables that no longer exist."""
     _caches.setdefault(clients.settings, _ContentsCache()).retain_only(set(names))
 
 
 def _read_table(clients: Clients, cache: _ContentsCache, item: Any, deadline: float) -> Contents | None:
-    """One table, remembered or asked; None when it is gone, or was never read and this look has no time left."""
+    """One table, from the cache or fetched; None when it is gone, or was never read and no time is left."""
     name, now = item.table_id, time.monotonic()
     cached = cache.contents.get(name)
     if cached is not None and cached.created != item.created:
-        cached = None  # dropped and made anew under the same name
+        cached = None  # dropped and recreated under the same name
     may_change = item.created is None or clients.now() - item.created < MUTABLE_AGE
     is_fresh = not may_change and now - cache.fetched_at_s.get(name, -CACHE_TTL_S) < CACHE_TTL_S
     if now > deadline or (cached is not None and is_fresh):
@@ -152,26 +151,25 @@ def _fetch(clients: Clients, name: str, cached: Contents | None) -> Contents | N
         if table.num_rows
         else ()
     )
-    players = Counter(row[2] for row in keys or ())
+    players = Counter(key.player_lookup for key in keys or ())
     rows, size_bytes = int(table.num_rows or 0), int(table.num_bytes or 0)
     return Contents(name, version, rows, size_bytes, table.created, table.expires, keys, players)
 
 
 def _read_keys(clients: Clients, table: str) -> tuple[BusinessKey, ...] | None:
-    """The business keys of a table's rows, by tabledata.list; None when it lacks a column of them."""
+    """The business keys of a table's rows, by tabledata.list; None when it lacks a column of the key."""
     source = bigquery.TableReference.from_string(table, clients.settings.project)
     timeout_s = clients.settings.query_timeout_s
     retry = DEFAULT_RETRY.with_timeout(timeout_s)
     try:
         rows = clients.bigquery.list_rows(
-            source, selected_fields=KEY_COLUMNS, page_size=10_000, retry=retry, timeout=timeout_s
+            source, selected_fields=KEY_SCHEMA, page_size=10_000, retry=retry, timeout=timeout_s
         )
         return tuple(_intern_key(business_key(row)) for row in rows)
     except BadRequest:
         return None
 
 
-def _intern_key(key_values: BusinessKey) -> BusinessKey:
+def _intern_key(key: BusinessKey) -> BusinessKey:
     """Each text once in memory: rows of one night share almost all of theirs."""
-    a, b, c, d, e = map(intern, key_values)
-    return a, b, c, d, e
+    return BusinessKey(*map(intern, key))

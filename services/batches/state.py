@@ -1,4 +1,4 @@
-"""Where a batch stands, in words, and how healthy that is."""
+"""The states of a batch, and how healthy each is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.core.result import Health
 
 
 class BatchState(StrEnum):
-    """Where a batch stands; architecture.md §4."""
+    """The state of a batch; the transitions are in services/batches/ledger.py."""
 
     REQUESTED = "requested"
     RUNNING = "running"
@@ -19,7 +19,7 @@ class BatchState(StrEnum):
     CONSOLIDATION_FAILED = "consolidation failed"
     STALLED = "stalled"
     ABANDONED = "abandoned"
-    UNVERIFIED_SUCCESS = "reported success"  # the customer's older coordinator: its own word, unproven
+    UNVERIFIED_SUCCESS = "reported success"  # the customer's older coordinator says so; unproven
 
 
 IN_PROGRESS_STATES = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}

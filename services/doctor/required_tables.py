@@ -115,12 +115,6 @@ REQUIRED_TABLES = (
         _parse_columns("batch_id STRING, game_date DATE, player_lookup STRING, outcome STRING, staging_table STRING"),
         "a stopped batch cannot be resumed",
     ),
-    RequiredTable(
-        "prediction_on_call.coverage",
-        _parse_columns("game_date DATE, batch_id STRING, eligible INT64, active_players INT64"),
-        "the history of coverage is read from the predictions themselves, which costs more",
-        required=False,
-    ),
 )
 
 

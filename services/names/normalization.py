@@ -1,4 +1,4 @@
-"""How a name becomes a lookup: the customer's two rules, and where they disagree; suffixes and surnames beside them."""
+"""How a name becomes a lookup: the customer's two rules and where they disagree; suffixes, name tokens and surnames."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _DOTLESS_I = str.maketrans({"ı": "i", "İ": "I"})
 
 
 def normalize_odds_name(name: str | None) -> str | None:
-    """The rule of the odds: lower case, marks dropped, letters and digits only, suffixes kept; nothing stays None."""
+    """The rule of the odds: lower case, marks dropped, letters and digits only, suffixes kept; None for an empty name."""
     if not name:
         return None
     return re.sub(r"[^a-z0-9]", "", _strip_diacritics(name.lower(), "NFD")) or None
 
 
-@lru_cache(maxsize=32_768)  # the checks and twins ask for every name of the registry at each look
+@lru_cache(maxsize=32_768)  # validation and duplicate search normalize every registered name at each read
 def normalize_registry_name(name: str | None) -> str:
-    """The rule of the registry: as the other, but ı is i, Junior is jr, Senior is sr; nothing is the empty text."""
+    """The rule of the registry: as the other, but ı is i, Junior is jr, Senior is sr; "" for an empty name."""
     normalized = unicodedata.normalize("NFKC", name or "").translate(_DOTLESS_I)
     words = _strip_diacritics(normalized, "NFKD").casefold().split()
     canonical_words = [_SUFFIX_WORDS.get(re.sub(r"[^a-z]", "", word), word) for word in words]
@@ -28,7 +28,7 @@ def normalize_registry_name(name: str | None) -> str:
 
 
 def normalizations_differ(name: str | None) -> bool:
-    """Whether the two rules make different lookups of one name, so that odds and registry cannot meet."""
+    """Whether the two rules give one name different lookups, so that odds and registry cannot match."""
     return (normalize_odds_name(name) or "") != normalize_registry_name(name)
 
 
@@ -41,7 +41,7 @@ def strip_suffix(lookup: str) -> str:
 
 
 def name_tokens(name: str) -> tuple[str, ...]:
-    """First names and surname as the shared rule reads them, without a suffix."""
+    """First names and surname by the registry's rule, without a suffix."""
     tokens = tuple(filter(None, (normalize_registry_name(word) for word in name.split())))
     return tokens[:-1] if len(tokens) > 1 and tokens[-1] in SUFFIXES else tokens
 

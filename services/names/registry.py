@@ -1,4 +1,4 @@
-"""The book of names: every alias and every registered player, as the customer's tables have them now."""
+"""The name registry: every alias and every registered player, as the customer's tables have them now."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from services.core.result import DataSource
 from services.gcp import query_catalog
@@ -16,7 +16,7 @@ from services.gcp.clients import Clients
 
 @dataclass(frozen=True)
 class Alias:
-    """One row of player_aliases; `when active`, odds that say `alias` mean `canonical`."""
+    """One row of player_aliases: while it is active, `alias` in the odds means `canonical`."""
 
     alias: str
     canonical: str
@@ -72,7 +72,7 @@ class NameRegistry:
 
     @cached_property
     def active(self) -> Mapping[str, frozenset[str]]:
-        """Each active alias with its canonical names; more than one is a fault that a check names."""
+        """Each active alias with its canonical names; more than one is an error that validation reports."""
         return active_aliases(vars(alias) for alias in self.aliases)
 
     @cached_property
@@ -90,12 +90,43 @@ class NameRegistry:
 
 
 def active_aliases(rows: Iterable[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """Each active alias with its canonical names, from the rows of the question `aliases.all`."""
+    """Each active alias with its canonical names, from the rows of the query `aliases.all`."""
     canonicals_by_alias: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row["active"] and row["alias"] and row["canonical"]:
             canonicals_by_alias[row["alias"]].add(row["canonical"])
     return {alias: frozenset(canonicals) for alias, canonicals in canonicals_by_alias.items()}
+
+
+class _AliasRow(TypedDict):
+    """A row of the query aliases.all."""
+
+    alias: str | None
+    canonical: str | None
+    active: bool | None
+    alias_display: str | None
+    canonical_display: str | None
+    kind: str | None
+    source: str | None
+    notes: str | None
+    created_by: str | None
+    created_at: datetime | None
+    processed_at: datetime | None
+
+
+class _RegistryQueryRow(TypedDict):
+    """A row of the query registry.all."""
+
+    player_id: str | None
+    name: str | None
+    lookup: str | None
+    team: str | None
+    season: str | None
+    games: int | None
+    jersey: int | None
+    position: str | None
+    first_game: date | None
+    last_game: date | None
 
 
 def read_registry(clients: Clients) -> NameRegistry:
@@ -104,37 +135,73 @@ def read_registry(clients: Clients) -> NameRegistry:
         query_catalog.run_query(clients, "aliases.all"),
         query_catalog.run_query(clients, "registry.all"),
     )
+    alias_rows = cast(tuple[_AliasRow, ...], alias_result.rows)
+    registry_rows = cast(tuple[_RegistryQueryRow, ...], registry_result.rows)
     return NameRegistry(
-        tuple(
-            sorted(
-                (_to_alias(row) for row in alias_result.rows if row["alias"] and row["canonical"]), key=lambda a: a.pair
-            )
-        ),
-        tuple(sorted((_to_registry_row(row) for row in registry_result.rows if row["lookup"]), key=_registry_sort_key)),
+        tuple(sorted(filter(None, map(_to_alias, alias_rows)), key=lambda alias: alias.pair)),
+        tuple(sorted(filter(None, map(_to_registry_row, registry_rows)), key=_registry_sort_key)),
         (alias_result.source, registry_result.source),
     )
 
 
-def _to_alias(row: Mapping[str, Any]) -> Alias:
-    """One row; what a live table leaves empty is told by what it has."""
-    defaults = {
-        "active": bool(row["active"]),
-        "alias_display": row["alias_display"] or row["alias"],
-        "canonical_display": row["canonical_display"] or row["canonical"],
-        "created_by": row["created_by"] or "",
-    }
-    return Alias(**{**row, **defaults})
+def _to_alias(row: _AliasRow) -> Alias | None:
+    """One row, with what a live table leaves empty filled from what it has; None without both names."""
+    if not row["alias"] or not row["canonical"]:
+        return None
+    return Alias(
+        alias=row["alias"],
+        canonical=row["canonical"],
+        active=bool(row["active"]),
+        alias_display=row["alias_display"] or row["alias"],
+        canonical_display=row["canonical_display"] or row["canonical"],
+        kind=row["kind"],
+        source=row["source"],
+        notes=row["notes"],
+        created_by=row["created_by"] or "",
+        created_at=row["created_at"],
+        processed_at=row["processed_at"],
+    )
 
 
-def _to_registry_row(row: Mapping[str, Any]) -> RegistryRow:
-    defaults = {"name": row["name"] or row["lookup"], "team": row["team"] or "", "season": row["season"] or ""}
-    return RegistryRow(**{**row, **defaults})
+def _to_registry_row(row: _RegistryQueryRow) -> RegistryRow | None:
+    """One row, with what a live table leaves empty filled from what it has; None without a lookup."""
+    if not row["lookup"]:
+        return None
+    return RegistryRow(
+        player_id=row["player_id"],
+        name=row["name"] or row["lookup"],
+        lookup=row["lookup"],
+        team=row["team"] or "",
+        season=row["season"] or "",
+        games=row["games"],
+        jersey=row["jersey"],
+        position=row["position"],
+        first_game=row["first_game"],
+        last_game=row["last_game"],
+    )
 
 
 def _registry_sort_key(row: RegistryRow) -> tuple[str, str, str]:
     return row.lookup, row.season, row.team
 
 
-def alias_to_dict(alias: Alias) -> dict[str, Any]:
-    """One alias as plain values, for the record and for the statement that writes it."""
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(alias).items()}
+class AliasRecord(TypedDict):
+    """One alias as JSON-ready values, as the action log records it; times in ISO format."""
+
+    alias: str
+    canonical: str
+    active: bool
+    alias_display: str
+    canonical_display: str
+    kind: str | None
+    source: str | None
+    notes: str | None
+    created_by: str
+    created_at: str | None
+    processed_at: str | None
+
+
+def alias_to_dict(alias: Alias) -> AliasRecord:
+    """One alias for the action log and for the statement that writes it."""
+    values = {k: value.isoformat() if isinstance(value, datetime) else value for k, value in asdict(alias).items()}
+    return cast(AliasRecord, values)

@@ -1,4 +1,4 @@
-"""What the aliases are good for: names of the odds that lead into the context by themselves, through an alias, or not at all."""
+"""How the names of the odds resolve, by date: exactly, through an alias, or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.gcp.clients import Clients
 
 @dataclass(frozen=True)
 class ResolutionCounts:
-    """Names of the odds on one date, or on several together, by the way they lead."""
+    """Names of the odds on one date, or on several together, by resolution method."""
 
     exact: int
     by_alias: int
@@ -31,7 +31,7 @@ class ResolutionCounts:
 
 @dataclass(frozen=True)
 class CountsByDate:
-    """The effect on each date that has odds."""
+    """The counts of each date that has odds."""
 
     by_date: Mapping[date, ResolutionCounts]
     source: DataSource
@@ -42,7 +42,7 @@ class CountsByDate:
 
 
 def read_resolution_counts(clients: Clients, first: date, last: date) -> CountsByDate:
-    """How the names of the odds lead on each date from `first` to `last`; raises OnCallError."""
+    """How the names of the odds resolve on each date from `first` to `last`; raises OnCallError."""
     result = query_catalog.run_query(clients, "aliases.resolution_counts", first_date=first, last_date=last)
     counts = {
         row["game_date"]: ResolutionCounts(row["exact"], row["by_alias"], row["unresolved"]) for row in result.rows

@@ -1,4 +1,4 @@
-"""One player, one name: exact, else through one alias, else not at all. The same answer here and in queries/aliases/resolved.sql."""
+"""Where a name leads: to itself, else through one alias, else nowhere. queries/parts/name_resolution.sql gives the same answers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.gcp import query_catalog
-from services.gcp.clients import Clients
-
 
 class ResolutionMethod(StrEnum):
-    """The way by which a name was found."""
+    """The way by which a name is resolved; the values are those of the SQL."""
 
     EXACT = "exact"
     ALIAS = "through an alias"
@@ -27,9 +24,9 @@ class Resolution:
 
 
 def resolve(name: str, known_lookups: Collection[str], aliases: Mapping[str, Collection[str]]) -> Resolution:
-    """Where `name` leads among the `known` lookups. `aliases`: each active alias with its canonical names.
+    """Where `name` leads among `known_lookups`. `aliases`: each active alias with its canonical names.
 
-    One hop and no further, so a chain or a cycle cannot hold it up; an alias of two canonicals, or of itself, leads nowhere.
+    One hop and no further, so that a chain or a cycle is never followed; an alias of two canonicals, or of itself, leads nowhere.
     """
     if name in known_lookups:
         return Resolution(ResolutionMethod.EXACT, name)
@@ -37,9 +34,3 @@ def resolve(name: str, known_lookups: Collection[str], aliases: Mapping[str, Col
     if len(canonicals) == 1 and (canonical := canonicals.pop()) in known_lookups:
         return Resolution(ResolutionMethod.ALIAS, canonical)
     return Resolution(ResolutionMethod.UNRESOLVED, None)
-
-
-def read_resolutions(clients: Clients, names: Collection[str]) -> Mapping[str, Resolution]:
-    """The same answers from the warehouse, for a processor that has no book at hand; raises OnCallError."""
-    rows = query_catalog.run_query(clients, "aliases.resolved", names=sorted(set(names))).rows
-    return {row["name"]: Resolution(ResolutionMethod(row["how"]), row["lookup"]) for row in rows}

@@ -14,7 +14,7 @@ from services.gcp.clients import Clients
 from services.names.resolution_counts import ResolutionCounts
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 from services.policy.coverage_thresholds import classify_coverage
-from services.policy.eligibility import MIN_AVERAGE_MINUTES
+from services.policy.eligibility import eligibility_params
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _count_staged(players: list[PlayerStatus]) -> int | None:
 def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
     """Coverage of each date from `first` to `last`, days without games included; a date not run yet is unknown, not 0 %."""
     result = query_catalog.run_query(
-        clients, "nights.coverage_history", first_date=first, last_date=last, minutes_needed=MIN_AVERAGE_MINUTES
+        clients, "nights.coverage_history", first_date=first, last_date=last, **eligibility_params()
     )
     by_system: dict[date, list[tuple[str, int]]] = defaultdict(list)
     for row in result.rows:

@@ -1,6 +1,6 @@
-"""Staged units into the predictions table: manifest, copy together, one MERGE under the date's lease, proof, and only then cleanup.
+"""Consolidates staged units into the predictions table: manifest, copy, one MERGE under the date's lease, proof, then cleanup.
 
-    manifest    the batch's unit tables, frozen: names, rows, columns
+    manifest    the batch's unit tables as listed: names, rows, columns
     compact     copy jobs (free, up to 1,200 sources each) bring them into one table; its rows must equal the manifest's
     MERGE       one statement, under the fence of the game date
     proof       every staged key is in the table; no key has two active rows; the sums hold
@@ -90,9 +90,9 @@ class Consolidator:
         )
 
     def consolidate(self, batch: str, game_date: date) -> ConsolidationResult:
-        """Bring every staged unit of a batch into the predictions table; raises LeaseHeld, or a sentence, with all tables kept.
+        """Merge every staged unit of a batch into the predictions table; raises LeaseHeld or another OnCallError, with all tables kept.
 
-        A MERGE that BigQuery refused for a passing reason is tried again under a new fence: its job id is used up.
+        A MERGE that BigQuery refused for a transient reason is retried under a new fence: its job id is used up.
         """
         attempt = 1
         while True:
@@ -162,7 +162,7 @@ class Consolidator:
         return self._retry_call(lambda: self._warehouse.read_keys(table, game_date))
 
     def _cleanup(self, batch: str, manifest: tuple[StagingTableInfo, ...]) -> int:
-        """Drop what is proven to be in the table; how many tables of the batch are left because they came or changed later."""
+        """Drop what is proven to be merged; returns how many tables of the batch remain because they came or changed later."""
         self._parallel(manifest, lambda t: self._retry_call(partial(self._warehouse.drop, t.table, t.version)))
         remaining = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch)))
         for table in remaining:
@@ -180,7 +180,7 @@ class Consolidator:
             list(pool.map(work, tables))
 
     def _retry_call(self, work: Callable[[], T], *no_retry_on: type[Exception]) -> T:
-        """`work`, again where its error may pass; an error of `but` is raised at once."""
+        """`work`, retried where its error is transient; an error of `no_retry_on` is raised at once."""
 
         def attempt() -> T | Exception:
             try:
@@ -203,19 +203,24 @@ def _verify_counts(
     after: ActiveFlagsByKey,
     affected_rows: int,
 ) -> ConsolidationResult:
-    """Prove the MERGE from three readings of the keys; raises NotConserved with the numbers."""
+    """Prove the MERGE from the keys before, staged and after; raises RowCountMismatch with the numbers."""
     missing_keys = [key for key in staged if key not in after]
     duplicate_keys = duplicate_active_keys(after, staged)
     inserted = sum(key not in before for key in staged)
-    touched_players = {key[1:4] for key in staged}
-    deactivated = sum(sum(rows) for key, rows in before.items() if key[1:4] in touched_players and key not in staged)
+    touched_players = {key.player_system for key in staged}
+    deactivated = sum(
+        sum(active_flags)
+        for key, active_flags in before.items()
+        if key.player_system in touched_players and key not in staged
+    )
     updated = affected_rows - inserted - deactivated
     staged_rows = sum(table.rows for table in manifest)
     unchanged = len(staged) - inserted - updated
     if missing_keys or duplicate_keys or updated < 0 or unchanged < 0:
         raise RowCountMismatch(
-            f"After the MERGE of {batch}: {len(missing_keys)} of {len(staged)} staged keys are not in the table, {len(duplicate_keys)} keys are"
-            f" active twice, {affected_rows} rows changed for {inserted} new and {deactivated} retired; all tables are kept."
+            f"After the MERGE of {batch}: {len(missing_keys)} of {len(staged)} staged keys are not in the table,"
+            f" {len(duplicate_keys)} keys are active twice, {affected_rows} rows changed for {inserted} new"
+            f" and {deactivated} retired; all tables are kept."
         )
     return ConsolidationResult(
         batch_id=batch,

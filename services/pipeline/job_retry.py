@@ -1,4 +1,4 @@
-"""Tries a BigQuery job again: under the same id when its answer was lost, under the next id when the job itself ended in error."""
+"""Retries a BigQuery job: under the same id when its answer was lost, under the next id when the job itself failed."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """One consolidation per game date at a time, in any process: a fenced lease made of BigQuery job ids alone.
 
-BigQuery gives a job id once in a project, so taking an id is a compare-and-swap. For each game date there is a chain of fences
+BigQuery accepts a job id once per project, so taking an id is a compare-and-swap. For each game date there is a chain of fences
 1, 2, 3 …. Of fence n there are three ids:
 
     lease-{date}-{n}     taken by whoever holds fence n
-    release-{date}-{n}   taken when the holder is done (or is found dead)
+    release-{date}-{n}   taken when the holder is done (or a successor finds it dead)
     merge-{date}-{n}     the MERGE of fence n; or, taken empty by a successor, the proof that this MERGE can never start
 
 A successor may take fence n+1 when n is released, or older than the life of a lease. In the second case the old holder may only be
@@ -67,7 +67,7 @@ def _get_holder(warehouse: Warehouse, game_date: date, fence: int) -> str:
 
 
 def release(warehouse: Warehouse, lease: Lease) -> None:
-    """Say that a fence is done. Saying it twice, or for a dead holder, changes nothing."""
+    """Mark a fence as done. Doing so twice, or for a dead holder, changes nothing."""
     warehouse.claim_job_id(make_job_id("release", lease.game_date, lease.fence), {"holder": _to_label(lease.holder)})
 
 
@@ -88,7 +88,7 @@ def _latest_fence(warehouse: Warehouse, game_date: date) -> int:
 
 
 def _check_predecessor(warehouse: Warehouse, game_date: date, fence: int, ttl: timedelta) -> None:
-    """Whether one may go past a fence: released, or too old to wait for."""
+    """Raises LeaseHeld unless a fence is released, or too old to wait for."""
     if warehouse.get_claim(make_job_id("release", game_date, fence)) is not None:
         return
     claim = warehouse.get_claim(make_job_id("lease", game_date, fence)) or {}

@@ -1,13 +1,16 @@
-"""The one MERGE of a batch: newest row per business key in, older lines of the same player and system out, equal rows untouched."""
+"""The one MERGE of a batch: the newest row per business key goes in, and rows that already are as staged stay untouched.
+
+Active lines of a player and system that the batch renews, and that the batch no longer has, are retired.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, PLAYER_SYSTEM_COLUMNS
 from services.gcp.query_catalog import quote_table_id
 
-KEY = ("game_date", "game_id", "player_lookup", "system_id", "current_points_line")
 # A re-run makes these anew; alone they do not make a row different.
 PROVENANCE_COLUMNS = (
     "prediction_id",
@@ -17,17 +20,20 @@ PROVENANCE_COLUMNS = (
     "build_commit_sha",
     "prediction_run_mode",
 )
-IMMUTABLE_COLUMNS = (*KEY, "prediction_id", "created_at")
+KEY_COLUMNS_OF_DATE = tuple(c for c in BUSINESS_KEY_COLUMNS if c != "game_date")  # a MERGE is of one game date
+IMMUTABLE_COLUMNS = (*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at")
 
 
 def merge_sql(
     columns: Sequence[str], column_types: Mapping[str, str], source: str, target: str, game_date: date
 ) -> str:
-    """GoogleSQL with @at (when the merge is made). Columns are named one by one; the date is a literal on both sides so that one
-    partition is read; the line is compared as a decimal and NULL meets NULL.
+    """The statement, with @at (TIMESTAMP, when the merge is made) as its parameter.
+
+    Columns are named one by one; the date is a literal on both sides so that one partition is read; the line is compared as a
+    decimal and NULL equals NULL. `column_types` maps each column to BigQuery's legacy type name.
     """
     column_list = ", ".join(f"`{c}`" for c in columns)
-    value_columns = [c for c in columns if c not in (*KEY, *PROVENANCE_COLUMNS)]
+    value_columns = [c for c in columns if c not in (*BUSINESS_KEY_COLUMNS, *PROVENANCE_COLUMNS)]
     change_condition = " OR ".join(
         f"{_comparable('T', c, column_types)} IS DISTINCT FROM {_comparable('S', c, column_types)}"
         for c in value_columns
@@ -38,6 +44,8 @@ def merge_sql(
     )
     retire_assignments = _retire_assignments(columns)
     date_literal = f"DATE '{game_date.isoformat()}'"
+    retiring_columns = ", ".join(_null_typed_column(c, column_types, date_literal) for c in columns)
+    inserted_values = ", ".join(f"S.`{c}`" for c in columns)
     return f"""
 MERGE {quote_table_id(target)} AS T
 USING (
@@ -47,7 +55,7 @@ USING (
       SELECT
         {column_list},
         ROW_NUMBER() OVER (
-          PARTITION BY game_date, game_id, player_lookup, system_id, CAST(CAST(current_points_line AS NUMERIC) AS STRING)
+          PARTITION BY {", ".join(map(_partition_expression, BUSINESS_KEY_COLUMNS))}
           ORDER BY created_at DESC, prediction_id DESC
         ) AS age_rank
       FROM {quote_table_id(source)}
@@ -55,39 +63,44 @@ USING (
     )
     WHERE age_rank = 1
   ),
-  renewed AS (
-    SELECT DISTINCT game_id, player_lookup, system_id FROM newest
+  touched_players AS (
+    SELECT DISTINCT {", ".join(PLAYER_SYSTEM_COLUMNS)} FROM newest
   ),
-  older AS (
-    SELECT DISTINCT kept.game_id, kept.player_lookup, kept.system_id, kept.current_points_line
-    FROM {quote_table_id(target)} AS kept
-    INNER JOIN renewed
-      ON renewed.game_id = kept.game_id
-      AND renewed.player_lookup = kept.player_lookup
-      AND renewed.system_id = kept.system_id
+  superseded_keys AS (
+    SELECT DISTINCT {", ".join(f"target_rows.{c}" for c in KEY_COLUMNS_OF_DATE)}
+    FROM {quote_table_id(target)} AS target_rows
+    INNER JOIN touched_players
+      ON {_equal_columns("touched_players", "target_rows", PLAYER_SYSTEM_COLUMNS)}
     LEFT JOIN newest
-      ON newest.game_id = kept.game_id
-      AND newest.player_lookup = kept.player_lookup
-      AND newest.system_id = kept.system_id
-      AND (newest.current_points_line = kept.current_points_line
-        OR (newest.current_points_line IS NULL AND kept.current_points_line IS NULL))
-    WHERE kept.game_date = {date_literal} AND kept.is_active AND newest.player_lookup IS NULL
+      ON {_equal_columns("newest", "target_rows", KEY_COLUMNS_OF_DATE)}
+    WHERE target_rows.game_date = {date_literal} AND target_rows.is_active AND newest.player_lookup IS NULL
   )
-  SELECT FALSE AS retires, {column_list} FROM newest
+  SELECT FALSE AS is_superseding, {column_list} FROM newest
   UNION ALL
-  SELECT TRUE AS retires, {", ".join(_null_typed_column(c, column_types, date_literal) for c in columns)} FROM older
+  SELECT TRUE AS is_superseding, {retiring_columns} FROM superseded_keys
 ) AS S
 ON T.game_date = {date_literal}
   AND S.game_date = {date_literal}
-  AND T.game_id = S.game_id
-  AND T.player_lookup = S.player_lookup
-  AND T.system_id = S.system_id
-  AND (T.current_points_line = S.current_points_line
-    OR (T.current_points_line IS NULL AND S.current_points_line IS NULL))
-WHEN MATCHED AND S.retires THEN UPDATE SET {retire_assignments}
-WHEN MATCHED AND NOT S.retires AND ({change_condition}) THEN UPDATE SET {update_assignments}
-WHEN NOT MATCHED AND NOT S.retires THEN INSERT ({column_list}) VALUES ({", ".join(f"S.`{c}`" for c in columns)})
+  AND {_equal_columns("T", "S", KEY_COLUMNS_OF_DATE)}
+WHEN MATCHED AND S.is_superseding THEN UPDATE SET {retire_assignments}
+WHEN MATCHED AND NOT S.is_superseding AND ({change_condition}) THEN UPDATE SET {update_assignments}
+WHEN NOT MATCHED AND NOT S.is_superseding THEN INSERT ({column_list}) VALUES ({inserted_values})
 """.strip()
+
+
+def _partition_expression(column: str) -> str:
+    """A key column as a window may partition by it: BigQuery refuses FLOAT64, so the line is the text of a decimal."""
+    return f"CAST(CAST({column} AS NUMERIC) AS STRING)" if column == LINE_COLUMN else column
+
+
+def _equal_columns(left: str, right: str, columns: Sequence[str]) -> str:
+    """The join condition of two tables on key columns: no line equals no line."""
+    return " AND ".join(
+        f"({left}.{c} = {right}.{c} OR ({left}.{c} IS NULL AND {right}.{c} IS NULL))"
+        if c == LINE_COLUMN
+        else f"{left}.{c} = {right}.{c}"
+        for c in columns
+    )
 
 
 def _comparable(side: str, column: str, column_types: Mapping[str, str]) -> str:
@@ -96,12 +109,13 @@ def _comparable(side: str, column: str, column_types: Mapping[str, str]) -> str:
 
 
 def _null_typed_column(column: str, column_types: Mapping[str, str], date_literal: str) -> str:
+    """A column of a row that only retires: its key, and NULL of the column's type for everything else."""
     if column == "game_date":
         return f"{date_literal} AS game_date"
     sql_type = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}.get(
         column_types[column], column_types[column]
     )
-    return f"`{column}`" if column in KEY else f"CAST(NULL AS {sql_type}) AS `{column}`"
+    return f"`{column}`" if column in BUSINESS_KEY_COLUMNS else f"CAST(NULL AS {sql_type}) AS `{column}`"
 
 
 def _retire_assignments(columns: Sequence[str]) -> str:

@@ -30,7 +30,7 @@ class RateLimiter:
         self._clock, self._sleep, self._lock = clock, sleep, threading.Lock()
 
     def acquire(self, method: str, scope: str = "") -> None:
-        """Wait for this method's next permit; `of` names the table of a limit that each table has for itself."""
+        """Wait for this method's next permit; `scope` names the table where the limit is per table."""
         with self._lock:
             now = self._clock()
             permit_at = max(now, self._next_permit_at.get(method + scope, now))

@@ -1,17 +1,18 @@
-"""Rows on their way into staging: checked against the table they are for, and turned into what a load job takes."""
+"""Validates predictions against their table's schema, and encodes them for a load job."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from services.batches.business_key import Row
 from services.core.errors import OnCallError
+
+PredictionRow = Mapping[str, Any]  # by column name; which columns there are, the predictions table says
 
 
 class SchemaMismatch(OnCallError):
@@ -27,7 +28,7 @@ class Column:
     required: bool
 
 
-def validate_rows(rows: Sequence[Row], columns: Sequence[Column]) -> None:
+def validate_rows(rows: Sequence[PredictionRow], columns: Sequence[Column]) -> None:
     """Raises SchemaMismatch naming every field the table lacks and every required one the rows lack."""
     column_names = {column.name for column in columns}
     unknown = sorted({name for row in rows for name in row} - column_names)
@@ -41,8 +42,8 @@ def validate_rows(rows: Sequence[Row], columns: Sequence[Column]) -> None:
             raise SchemaMismatch(f"The required field {column.name} is empty in a prediction.", "Mend the predictor.")
 
 
-def to_json_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """JSON-ready rows: decimals and dates as text, NaN and infinities refused with their field, numpy values as plain ones."""
+def to_json_rows(rows: Iterable[PredictionRow]) -> list[dict[str, Any]]:
+    """JSON-ready rows: decimals and dates as text, numpy scalars as plain values; NaN and infinities raise SchemaMismatch."""
     return [{name: to_json_value(name, value) for name, value in row.items() if value is not None} for row in rows]
 
 

@@ -1,7 +1,7 @@
-"""What the write path asks of a warehouse, and BigQuery's answer to it. Every call may fail at any point and be made again.
+"""The warehouse operations of the write path, and their implementation on BigQuery. Every call may fail at any point and be repeated.
 
-The methods are few so that the same StagingWriter, Lease and Consolidator can be driven against a simulated warehouse by the
-thousand; the one that runs in production is `BigQueryDoor`, below.
+The methods are few so that the same StagingWriter, Lease and Consolidator can be driven thousands of times against a simulated
+warehouse (tests/faults); BigQueryWarehouse is the one that runs in production.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from services.pipeline.merge import merge_sql
 from services.pipeline.rate_limiter import RateLimiter
 from services.pipeline.row_encoding import Column
 
-STAGING_TTL = timedelta(days=7)  # a net under the cleanup, not the cleanup
+STAGING_TTL = timedelta(days=7)  # a safety net for what the cleanup leaves
 MAX_UNPARTITIONED_LIST_ROWS = 25_000
 
 
 @dataclass(frozen=True)
 class StagingTableInfo:
-    """One staging table as it stands; `version` changes whenever its rows do."""
+    """One staging table as it is now; `version` changes whenever its rows do."""
 
     table: str
     rows: int
@@ -73,7 +73,7 @@ class LeaseLost(OnCallError):
 
 
 class BigQueryWarehouse:
-    """The real thing, through the Google client, paced below half of each quota."""
+    """BigQuery through the Google client, paced below half of each quota."""
 
     def __init__(self, clients: Clients, rate_limiter: RateLimiter | None = None) -> None:
         self._clients, self._client, self._rate_limiter = clients, clients.bigquery, rate_limiter or RateLimiter()
@@ -103,7 +103,7 @@ class BigQueryWarehouse:
         return int(job.output_rows or 0)
 
     def _start_or_adopt(self, job_id: str, start: Callable[[], Any]) -> Any:
-        """Start a job, or adopt the one that has this id; wait for its end. Raises JobEnded when it failed: the id is used up."""
+        """Start a job, or adopt the one that has this id; wait for its end. Raises JobFailed when it failed: its id is used up."""
         self._rate_limiter.acquire("jobs.insert")
         try:
             job = start()
@@ -118,7 +118,7 @@ class BigQueryWarehouse:
         return job
 
     def _set_expiry(self, table: str) -> None:
-        """A load job cannot set an expiry and tables.insert admits 10 a second, so the table it made is patched at once."""
+        """A load job cannot set an expiry, and tables.insert allows only 10 a second, so the loaded table is patched."""
         staging_table = bigquery.Table(f"{self._clients.settings.project}.{table}")
         staging_table.expires = self.now() + STAGING_TTL
         self._client.update_table(staging_table, ["expires"], timeout=BIGQUERY_TIMEOUT_S)
@@ -159,7 +159,7 @@ class BigQueryWarehouse:
         return int(self._client.get_table(target, timeout=BIGQUERY_TIMEOUT_S).num_rows or 0)
 
     def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult:
-        """The one MERGE of a batch; a used id is adopted: whoever started it, it happened once. Raises FencedOff, JobEnded."""
+        """The one MERGE of a batch; a used id is adopted: whoever started it, it happened once. Raises LeaseLost, JobFailed."""
         config = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("at", "TIMESTAMP", at)])
         column_types = {column.name: column.field_type for column in self.get_columns()}
         sql = merge_sql(list(column_types), column_types, source, PREDICTIONS_TABLE, game_date)
@@ -193,7 +193,7 @@ class BigQueryWarehouse:
         return rows
 
     def claim_job_id(self, job_id: str, labels: Mapping[str, str]) -> bool:
-        """Take a job id: BigQuery gives it once in a project, so this is a compare-and-swap."""
+        """Whether the id was free and is now taken. BigQuery accepts a job id once per project: a compare-and-swap."""
         config = bigquery.QueryJobConfig(labels=dict(labels), use_query_cache=False)
         try:
             self._client.query("SELECT 1", config, job_id=job_id, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
@@ -211,8 +211,8 @@ class BigQueryWarehouse:
 
     def wait_for_job(self, job_id: str) -> None:
         """Until a job has ended, however it ended."""
-        job = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S)
-        job.exception(timeout=600)
+        wait: Callable[..., object] = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S).exception
+        wait(timeout=600)
 
     def drop(self, table: str, version: str | None = None) -> bool:
         """Drop a table, if `version` is given only in that version; whether it is gone."""

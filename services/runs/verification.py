@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from services.batches.conservation import conservation_sums
 from services.batches.ids import DATASET, staging_prefix
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch
@@ -78,30 +79,10 @@ def verify_run(
 
 def conservation_checks(record: BatchRecord) -> Iterator[VerificationCheck]:
     """Rows are neither lost nor made on the way: each sum with its numbers in it."""
-    merged = (record.inserted, record.updated, record.unchanged)
-    yield _conservation_check(
-        "what was produced was staged", record.produced_rows, "produced", (record.staged_rows,), "staged"
-    )
-    yield _conservation_check(
-        "what was staged is distinct or collapsed",
-        record.staged_rows,
-        "staged",
-        (record.distinct_keys, record.collapsed_rows),
-        "distinct + collapsed",
-    )
-    yield _conservation_check(
-        "each distinct row was merged", record.distinct_keys, "distinct", merged, "inserted + updated + unchanged"
-    )
-
-
-def _conservation_check(
-    name: str, left: int | None, left_name: str, right: tuple[int | None, ...], right_name: str
-) -> VerificationCheck:
-    known_parts = [part for part in right if part is not None]
-    ok = left == sum(known_parts) if left is not None and len(known_parts) == len(right) else None
-    return VerificationCheck(
-        name, ok, f"{_format_count(left)} {left_name} = {' + '.join(map(_format_count, right))} {right_name}."
-    )
+    for entry in conservation_sums(record):
+        parts = " + ".join(map(_format_count, entry.parts))
+        detail = f"{_format_count(entry.total)} {entry.total_name} = {parts} {entry.parts_name}."
+        yield VerificationCheck(entry.name, entry.holds, detail)
 
 
 def _format_count(value: int | None) -> str:

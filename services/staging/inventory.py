@@ -135,7 +135,7 @@ def _count_unmerged(contents: Contents, merged_keys: Mapping[date, set[BusinessK
     """How many rows of a table have no row of their key in the predictions table; None where that is not known."""
     if contents.keys is None or not contents.dates <= merged_keys.keys():
         return None
-    return sum(row not in merged_keys[date.fromisoformat(row[0])] for row in contents.keys)
+    return sum(key not in merged_keys[date.fromisoformat(key.game_date)] for key in contents.keys)
 
 
 def _running_batches(clients: Clients, items: Sequence[Any]) -> tuple[set[str], tuple[Problem, ...]]:

@@ -62,12 +62,14 @@ FaultHook = Callable[[str, str], None]
 
 
 def no_faults(_step: str, _phase: str) -> None:
-    """No trouble."""
+    """Nothing goes wrong."""
 
 
 @dataclass
 class FakeWarehouse:
-    """One process's door to the world. `trouble(step, "before" | "inside" | "after")` may raise, kill, wait, or let another process run."""
+    """One process's connection to the shared state. `fault_hook(step, phase)`, with phase "before", "job", "inside" or "after",
+    may raise, kill, wait, or let another process run.
+    """
 
     state: WarehouseState
     fault_hook: FaultHook = no_faults
@@ -206,8 +208,9 @@ def plan_merge(predictions: list[Row], staged: list[Row], game_date: date) -> Me
             by_key.setdefault(business_key(row), []).append(row)
     insert = [row for k, row in newest.items() if k not in by_key]
     update = [(old, row) for k, row in newest.items() for old in by_key.get(k, []) if _is_changed(old, row)]
-    touched = {k[1:4] for k in newest}
-    retire = [o for k, rows in by_key.items() if k[1:4] in touched and k not in newest for o in rows if o["is_active"]]
+    touched = {k.player_system for k in newest}
+    superseded = [k for k in by_key if k.player_system in touched and k not in newest]
+    retire = [row for k in superseded for row in by_key[k] if row["is_active"]]
     return insert, update, retire
 
 

@@ -1,4 +1,4 @@
-"""One player under two identities: pairs that look like one person, with what speaks for and against it. Pure."""
+"""Finds one player under two identities: pairs that look like one person, with the evidence for and against it. Pure."""
 
 from __future__ import annotations
 

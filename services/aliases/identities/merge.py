@@ -1,16 +1,15 @@
-"""Two identities made one: first the aliases, then the registry's ids, each step recorded, so that it can be finished or taken back.
+"""Merges two identities: first the aliases, then the registry's ids, each step recorded, so that it can be finished or undone.
 
-The alias rows carry the action that made them. A merge that stopped between its two steps is seen in the tables by that, whoever
-looks; the same plan made anew does only what is left, and taking back restores what stood before the first try.
+The alias rows name the action that created them, so a merge that stopped between its two steps is visible in the tables. Planning
+the same merge again does only what is left, and an undo restores what was there before the first attempt.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
-from typing import Any
 
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Confirmation, Guard, Plan
@@ -22,13 +21,13 @@ from services.aliases.validation import Severity, new_violations, with_aliases
 from services.core.errors import InvalidInput, OnCallError
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.names.registry import Alias, NameRegistry, RegistryRow, alias_to_dict, read_registry
+from services.names.registry import Alias, AliasRecord, NameRegistry, RegistryRow, alias_to_dict, read_registry
 
 _MERGE_NOTE_PATTERN = re.compile(r"^One identity with (\S+), by action (\w+)$")
 
 
 def plan_merge(clients: Clients, args: Details) -> Plan:
-    """Give every registry row of `merge` the id `keep`, and its names an alias; says what speaks against it."""
+    """Give every registry row of `merge` the id `keep`, and its names an alias; shows the evidence against it."""
     keep_id, merge_id = str(args.get("keep") or ""), str(args.get("merge") or "")
     registry = read_registry(clients)
     rows = {
@@ -59,7 +58,10 @@ def plan_merge(clients: Clients, args: Details) -> Plan:
         changes=(
             *(Change(f"registry: {r.lookup}, {r.team} {r.season}", merge_id, keep_id) for r in rows[merge_id]),
             *(Change(f"alias {edit.alias} → {edit.canonical}", "not active", "active") for edit in new_edits),
-            *(Change(row["table_name"], f"{row['row_count']} rows say {merge_id}", "left as they are") for row in usage.rows),
+            *(
+                Change(row["table_name"], f"{row['row_count']} rows say {merge_id}", "left as they are")
+                for row in usage.rows
+            ),
         ),
         guards=tuple(_guards(registry, edits, new_edits, keep_id, merge_id)),
         planned_at=clients.now(),
@@ -67,16 +69,19 @@ def plan_merge(clients: Clients, args: Details) -> Plan:
         cost="Two statements on two small tables; the plan read them and counted rows elsewhere.",
         friction=Confirmation.TYPED,
         typed=merge_id,
-        cautions=(*(f"Against it: {text}." for text in comparison.evidence_against), *(f"For it: {text}." for text in comparison.evidence_for)),
+        cautions=(
+            *(f"Against it: {text}." for text in comparison.evidence_against),
+            *(f"For it: {text}." for text in comparison.evidence_for),
+        ),
         commands=_manual_commands(keep_id, merge_id, new_edits),
         sources=(*registry.sources, usage.source),
-    )  # fmt: skip
+    )
 
 
 def _alias_edits(
     kept_rows: Sequence[RegistryRow], merged_rows: Sequence[RegistryRow], keep_id: str
 ) -> tuple[Edit, ...]:
-    """An alias to the kept identity's own name for every name that only the other has."""
+    """An alias to the kept identity's name for every name that only the other identity has."""
     names = sorted({row.lookup for row in kept_rows})
     id_base = keep_id.rpartition("_")[0]
     canonical = id_base if id_base in names else names[0]
@@ -96,15 +101,36 @@ def _guards(
     )
     before = replace(registry, registered=merged_rows)
     violations = new_violations(before, with_aliases(before, [Alias(e.alias, e.canonical, True) for e in new_edits]))
+    errors = [] if reversed_edits or conflicting_edits else [f for f in violations if f.severity is Severity.ERROR]
     return [
-        Guard("other direction", not reversed_edits, "No alias leads the other way." if not reversed_edits
-              else f"{reversed_edits[0].canonical} → {reversed_edits[0].alias} is active: turn it round first."),
-        Guard("alias is free", not conflicting_edits, "The names lead to nobody else." if not conflicting_edits
-              else f"{conflicting_edits[0].alias} leads to {', '.join(sorted(registry.active[conflicting_edits[0].alias]))} too: deactivate that first."),
-        Guard("rows can be told apart", not ambiguous_rows, "No team and season stands under both identities with one name." if not ambiguous_rows
-              else f"{ambiguous_rows[0]} stands under both identities: nobody could take that back exactly."),
-        *(Guard(f.check, False, f.message) for f in violations if f.severity is Severity.ERROR and not (reversed_edits or conflicting_edits)),
-    ]  # fmt: skip
+        _other_direction_guard(reversed_edits),
+        _alias_is_free_guard(conflicting_edits, registry),
+        _rows_guard(ambiguous_rows),
+        *(Guard(f.check, False, f.message) for f in errors),
+    ]
+
+
+def _other_direction_guard(reversed_edits: Sequence[Edit]) -> Guard:
+    if not reversed_edits:
+        return Guard("other direction", True, "No alias leads the other way.")
+    edit = reversed_edits[0]
+    return Guard("other direction", False, f"{edit.canonical} → {edit.alias} is active: turn it round first.")
+
+
+def _alias_is_free_guard(conflicting_edits: Sequence[Edit], registry: NameRegistry) -> Guard:
+    if not conflicting_edits:
+        return Guard("alias is free", True, "The names lead to nobody else.")
+    alias = conflicting_edits[0].alias
+    canonicals = ", ".join(sorted(registry.active[alias]))
+    return Guard("alias is free", False, f"{alias} leads to {canonicals} too: deactivate that first.")
+
+
+def _rows_guard(ambiguous_rows: Sequence[str]) -> Guard:
+    if not ambiguous_rows:
+        message = "No team and season stands under both identities with one name."
+        return Guard("rows can be told apart", True, message)
+    message = f"{ambiguous_rows[0]} stands under both identities: nobody could take that back exactly."
+    return Guard("rows can be told apart", False, message)
 
 
 def _manual_commands(keep_id: str, merge_id: str, new_edits: Sequence[Edit]) -> tuple[str, ...]:
@@ -126,14 +152,14 @@ def edits_from_plan(preconditions: Details) -> tuple[Edit, ...]:
     return tuple(Edit(EditKind.ADD, alias, canonical) for alias, canonical in pairs)
 
 
-def creating_action_id(row: Mapping[str, Any] | None) -> str | None:
-    """The action whose merge made this alias row, if one did."""
-    match = _MERGE_NOTE_PATTERN.match(str((row or {}).get("notes") or ""))
+def creating_action_id(row: AliasRecord | None) -> str | None:
+    """The id of the merge action that created this alias row, if one did."""
+    match = _MERGE_NOTE_PATTERN.match((row["notes"] if row else None) or "")
     return match[2] if match else None
 
 
 def partial_merges(registry: NameRegistry) -> tuple[tuple[str, str], ...]:
-    """(kept, other) ids whose merge has made its alias while the registry still has two identities."""
+    """(kept, other) ids of merges that created their alias while the registry still has two identities."""
     pairs = set()
     for row in registry.aliases:
         match = _MERGE_NOTE_PATTERN.match(row.notes or "") if row.active else None
@@ -151,9 +177,17 @@ def _merge(context: ActionContext) -> Details:
         if edit.canonical in registry.active.get(edit.alias, ()):
             continue
         existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None) or Alias(
-            edit.alias, edit.canonical, True, registry.display_name(edit.alias), registry.display_name(edit.canonical),
-            "suffix_variation", "on_call", None, context.actor.name, now,
-        )  # fmt: skip
+            edit.alias,
+            edit.canonical,
+            True,
+            registry.display_name(edit.alias),
+            registry.display_name(edit.canonical),
+            "suffix_variation",
+            "on_call",
+            None,
+            context.actor.name,
+            now,
+        )
         notes = f"One identity with {args['keep']}, by action {context.action_id}"
         rows.append(alias_to_dict(replace(existing, active=True, notes=notes, processed_at=now)))
     if rows:
@@ -193,14 +227,15 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
         for e in edits_from_plan(preconditions)
     )
     message = (
-        "Nothing was changed." if untouched
+        "Nothing was changed."
+        if untouched
         else f"Half done: {len(remaining_rows)} registry rows still say {plan.args['merge']},"
         f" {len(missing)} aliases are missing. Make them one again to finish it, or separate them again."
-    )  # fmt: skip
+    )
     return Verification(ActionState.FAILED, message, after)
 
 
-def find_alias_row(registry: NameRegistry, edit: Edit) -> Mapping[str, Any] | None:
+def find_alias_row(registry: NameRegistry, edit: Edit) -> AliasRecord | None:
     """The row of an alias as it is now, or None."""
     return next((alias_to_dict(row) for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
 

@@ -1,8 +1,9 @@
-"""A merge of two identities taken back, whole or stopped halfway: the registry's ids and the aliases exactly as they were before."""
+"""Undoes a merge of two identities, whole or stopped halfway: registry ids and aliases exactly as they were before."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from services.actions.log_reader import Action, ActionState, read_action
 from services.actions.plan import Change, Guard, Plan
@@ -16,31 +17,30 @@ from services.aliases.identities.merge import (
     reassign_player_id,
     registry_rows,
 )
-from services.aliases.save import snapshot, touched_names, write_rows
+from services.aliases.save import format_row_state, snapshot, touched_names, write_rows
 from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
-from services.names.registry import NameRegistry, read_registry
+from services.names.registry import AliasRecord, NameRegistry, read_registry
 
 UNDOABLE_STATES = (
     ActionState.DONE,
     ActionState.FAILED,
     ActionState.UNVERIFIED,
-)  # what may have left something to take back
+)  # may have left something to undo
 
 
 def plan_undo_merge(clients: Clients, args: Details) -> Plan:
-    """Two identities again: exactly the rows that the merge changed get their id back, and its aliases go."""
+    """Plans two identities again: exactly the rows that the merge changed get their id back, and its aliases are removed."""
     action = _find_merge(clients, args)
     registry, preconditions = read_registry(clients), action.plan.observed
     keep_id, merge_id = action.plan.args["keep"], action.plan.args["merge"]
     kept_rows, merged_rows = registry_rows(registry, keep_id), registry_rows(registry, merge_id)
     rows_to_restore = [row for row in preconditions["rows"] if row in kept_rows and row not in merged_rows]
     alias_states = _read_alias_states(clients, registry, action)
-    changed_aliases = [
-        name for name, (_, original_row, current_row) in alias_states.items() if original_row != current_row
-    ]
-    modified_since = [name for name in changed_aliases if not _created_by_merge(alias_states[name][2])]
+    changed_aliases = [name for name, state in alias_states.items() if state.original != state.current]
+    modified_since = [name for name in changed_aliases if not _created_by_merge(alias_states[name].current)]
     missing_rows = [row for row in preconditions["rows"] if row not in kept_rows and row not in merged_rows]
+    merged_count = len(preconditions["rows"])
     return Plan(
         verb="registry.undo_merge",
         target=action.action_id,
@@ -49,19 +49,32 @@ def plan_undo_merge(clients: Clients, args: Details) -> Plan:
         observed={"rows": kept_rows, "other": merged_rows, **snapshot(registry, edits_from_plan(preconditions))},
         changes=(
             *(Change(f"registry: {row}", keep_id, merge_id) for row in rows_to_restore),
-            *(Change(f"alias {n}", "active", _format_row_state(alias_states[n][1])) for n in changed_aliases),
+            *(Change(f"alias {n}", "active", format_row_state(alias_states[n].original)) for n in changed_aliases),
         ),
         guards=(
-            Guard("there is something", bool(rows_to_restore or changed_aliases), f"{len(rows_to_restore)} registry rows and {len(changed_aliases)} aliases of it are there."),
-            Guard("rows are there", not missing_rows, f"{len(preconditions['rows']) - len(missing_rows)} of {len(preconditions['rows'])} merged rows are there."),
-            Guard("aliases unchanged since", not modified_since, "The aliases are as the merge left them." if not modified_since
-                  else f"{modified_since[0]} was changed since: take that back first."),
+            Guard(
+                "there is something",
+                bool(rows_to_restore or changed_aliases),
+                f"{len(rows_to_restore)} registry rows and {len(changed_aliases)} aliases of it are there.",
+            ),
+            Guard(
+                "rows are there",
+                not missing_rows,
+                f"{merged_count - len(missing_rows)} of {merged_count} merged rows are there.",
+            ),
+            Guard(
+                "aliases unchanged since",
+                not modified_since,
+                f"{modified_since[0]} was changed since: take that back first."
+                if modified_since
+                else "The aliases are as the merge left them.",
+            ),
         ),
         planned_at=clients.now(),
         undo="Merge them once more.",
         cost="Two statements on two small tables.",
         sources=registry.sources,
-    )  # fmt: skip
+    )
 
 
 def _find_merge(clients: Clients, args: Details) -> Action:
@@ -73,48 +86,47 @@ def _find_merge(clients: Clients, args: Details) -> Action:
     return action
 
 
-def _read_alias_states(clients: Clients, registry: NameRegistry, action: Action) -> dict[str, tuple[Edit, Any, Any]]:
-    """Each alias of the merge: how it stood before the first try, and how it stands now."""
+@dataclass(frozen=True)
+class _AliasState:
+    """One alias of a merge: its row before the first attempt, and its row now."""
+
+    edit: Edit
+    original: AliasRecord | None
+    current: AliasRecord | None
+
+
+def _read_alias_states(clients: Clients, registry: NameRegistry, action: Action) -> dict[str, _AliasState]:
+    """The aliases of a merge by `alias → canonical`."""
     states = {}
     for edit in edits_from_plan(action.plan.observed):
-        name, current_row = f"{edit.alias} → {edit.canonical}", find_alias_row(registry, edit)
-        creator_id = creating_action_id(current_row)
+        name, current = f"{edit.alias} → {edit.canonical}", find_alias_row(registry, edit)
+        creator_id = creating_action_id(current)
         first_attempt = read_action(clients, creator_id) if creator_id and creator_id != action.action_id else action
-        states[name] = (edit, (first_attempt or action).plan.observed.get(name), current_row)
+        states[name] = _AliasState(edit, (first_attempt or action).plan.observed.get(name), current)
     return states
 
 
-def _created_by_merge(row: Any) -> bool:
+def _created_by_merge(row: AliasRecord | None) -> bool:
     return bool(row and row["active"] and creating_action_id(row))
-
-
-def _format_row_state(row: Any) -> str:
-    return "not there" if not row else "active" if row["active"] else "inactive"
 
 
 def _split(context: ActionContext) -> Details:
     action = _find_merge(context.clients, context.plan.args)
     preconditions, merge_params = action.plan.observed, action.plan.args
     alias_states = _read_alias_states(context.clients, read_registry(context.clients), action)
-    original_rows = {
-        name: original_row
-        for name, (_, original_row, current_row) in alias_states.items()
-        if original_row != current_row
-    }
+    changed = [state for state in alias_states.values() if state.original != state.current]
     context.report_progress(
         "The registry comes first, then the aliases.",
-        before={name: original_row for name, (_, original_row, _) in alias_states.items()},
+        before={name: state.original for name, state in alias_states.items()},
     )
     rows = [row for row in preconditions["rows"] if row not in context.plan.observed["other"]]
     reassign_player_id(context, rows, merge_params["keep"], merge_params["merge"])
-    edits = [alias_states[name][0] for name in original_rows]
-    if edits:
-        deletions = [{"alias": e.alias, "canonical": e.canonical, "gone": True} for e in edits]
-        write_rows(
-            context,
-            [original_rows[n] or deletion for n, deletion in zip(original_rows, deletions, strict=True)],
-            touched_names(edits_from_plan(preconditions)),
-        )
+    if changed:
+        restored_rows: list[Mapping[str, object]] = [
+            state.original or {"alias": state.edit.alias, "canonical": state.edit.canonical, "gone": True}
+            for state in changed
+        ]
+        write_rows(context, restored_rows, touched_names(edits_from_plan(preconditions)))
     return {}
 
 
@@ -137,7 +149,10 @@ def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verificatio
             "The registry and the aliases are as they were before the merge.",
             {"rows": preconditions["rows"]},
         )
-    message = f"Half done: the registry is {'' if registry_restored else 'not '}as it was before, {len(unrestored_aliases)} aliases are not. Separate them again."
+    message = (
+        f"Half done: the registry is {'' if registry_restored else 'not '}as it was before,"
+        f" {len(unrestored_aliases)} aliases are not. Separate them again."
+    )
     return Verification(ActionState.FAILED, message, {"rows": registry_rows(registry, merge_params["merge"])})
 
 

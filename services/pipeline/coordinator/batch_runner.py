@@ -1,4 +1,4 @@
-"""One run from request to proof: who is eligible, ask the workers, consolidate what they staged, verify, and record every step."""
+"""One run from request to proof: dispatch to the workers, consolidate what they staged, verify, and record every step."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from services.batches import ids
-from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
+from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
-from services.core.errors import InvalidInput, OnCallError
+from services.core.errors import OnCallError
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
 from services.pipeline.consolidator import ConsolidationResult, Consolidator
 from services.pipeline.coordinator.dispatcher import dispatch, get_worker_endpoint
-from services.pipeline.coordinator.run_request import Run, initial_record, plan_run
-from services.pipeline.warehouse import BigQueryWarehouse, StagingTableInfo
+from services.pipeline.coordinator.resume import plan_resume
+from services.pipeline.coordinator.run_request import Run, initial_record
+from services.pipeline.warehouse import BigQueryWarehouse
 from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
-from services.policy.coverage_thresholds import classify_coverage
 
 logger = logging.getLogger("coordinator")
 MAX_ROUNDS = 3  # consolidations of one batch, when tables keep coming late
@@ -42,7 +41,7 @@ class BatchAlreadyRunning(OnCallError):
 
 
 class BatchRunner:
-    """Runs batches of one project; what it knows is in the ledger, so another instance can go on where it stopped."""
+    """Runs batches of one project; its state is in the ledger, so another instance can continue where it stopped."""
 
     def __init__(self, clients: Clients, retry: RetryPolicy | None = None) -> None:
         healing = SelfHealingConfig.from_env()
@@ -56,7 +55,7 @@ class BatchRunner:
     # --- starting -----------------------------------------------------------------------------------------------------
 
     def find_running_batch(self, game_date: date) -> Batch | None:
-        """The batch of a date that is under way, if any; one that nobody has written to for long counts as stalled, not running."""
+        """The running batch of a date, if any; one without a ledger entry for STALL_TIMEOUT counts as stalled, not running."""
         return next(
             (
                 b
@@ -67,7 +66,7 @@ class BatchRunner:
         )
 
     def record_requested(self, run: Run) -> None:
-        """Record a batch as requested; raises AlreadyRunning with its name. From here on a resume can finish it."""
+        """Record a batch as requested, so that a resume can finish it; raises BatchAlreadyRunning with the running batch."""
         with self._start_lock:
             if (running_batch := self.find_running_batch(run.game_date)) is not None:
                 raise BatchAlreadyRunning(running_batch)
@@ -100,58 +99,15 @@ class BatchRunner:
             return self._advance(latest, failed_state, reason=reason[:1000])
 
     def resume(self, batch: str) -> Run:
-        """What is left of a batch that stopped: what is staged or recorded is adopted, the rest is asked again. Raises BadInput."""
-        try:
-            game_date = ids.parse_batch_date(batch)
-        except ValueError as error:
-            raise InvalidInput(f"{error}.", "Take it from the runs page.") from None
-        entry = self._ledger.latest(batch, game_date)
-        if entry is None:
-            raise InvalidInput(
-                f"The ledger has no batch {batch}.", "A batch of another coordinator cannot be resumed here."
-            )
-        outcomes = self._ledger.player_outcomes(batch, game_date)
-        player_lookups = entry.details.get("players") or list(outcomes)
-        plan = plan_run(self._clients, game_date)
-        rows = {row["player_lookup"]: row for row in (plan.players if plan else ())}
-        staging_tables = {
-            table.table: table for table in self._warehouse.list_staging_tables(ids.staging_prefix(batch))
-        }
-        adopted = [
-            self._adopt(batch, player_lookup, staging_tables)
-            for player_lookup in player_lookups
-            if ids.staging_table(batch, ids.work_unit_id(player_lookup)) in staging_tables
-        ]
-        self._ledger.append_outcomes(batch, game_date, [o for o in adopted if o.player_lookup not in outcomes])
-        finished = {o.player_lookup for o in adopted} | {
-            player_lookup for player_lookup, o in outcomes.items() if o.outcome == "not generated" or o.staged
-        }
-        remaining = tuple(
-            rows[player_lookup]
-            for player_lookup in player_lookups
-            if player_lookup not in finished and player_lookup in rows
-        )
+        """The remaining run of a batch that stopped, recorded as running again; raises InvalidInput for an unknown batch."""
+        plan = plan_resume(self._clients, self._ledger, self._warehouse, batch)
+        self._ledger.append_outcomes(batch, plan.run.game_date, plan.unrecorded)
         self._advance(
-            entry,
+            plan.entry,
             BatchState.RUNNING,
-            reason=f"resumed: {len(adopted)} players adopted from staging, {len(remaining)} asked again",
+            reason=f"resumed: {len(plan.adopted)} players adopted from staging, {len(plan.run.players)} asked again",
         )
-        return Run(
-            batch, game_date, plan.games if plan else 0, entry.eligible or len(rows), remaining, entry.started_by
-        )
-
-    def _adopt(self, batch: str, player_lookup: str, staging_tables: Mapping[str, StagingTableInfo]) -> PlayerOutcome:
-        table = staging_tables[ids.staging_table(batch, ids.work_unit_id(player_lookup))]
-        return PlayerOutcome(
-            player_lookup,
-            ids.work_unit_id(player_lookup),
-            "staged",
-            "adopted",
-            "",
-            table.rows,
-            table.rows,
-            table.table,
-        )
+        return plan.run
 
     def _dispatch(self, run: Run, entry: BatchRecord) -> BatchRecord:
         endpoint = get_worker_endpoint(self._clients, WorkerConcurrencyConfig.from_env().max_parallel_requests)
@@ -197,8 +153,6 @@ class BatchRunner:
             if not unstaged_rows
             else f"{unstaged_rows} rows were produced and never staged: resume asks for them again"
         )
-        verdict = classify_coverage(players, entry.eligible, 1, self._clients.settings)
-        self._ledger.append_coverage(entry.batch_id, entry.game_date, entry.eligible or 0, players, rows, verdict.value)
         logger.info(
             "Consolidation SUCCESS: %d rows merged from %d staging tables", result.distinct_keys, len(result.tables)
         )
@@ -248,7 +202,9 @@ class BatchRunner:
     def _count_active(self, game_date: date) -> tuple[int, int]:
         flags_by_key = self._warehouse.read_keys(ids.PREDICTIONS_TABLE, game_date)
         active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
-        return len({key[2] for key in active_keys}), sum(sum(active_flags) for active_flags in flags_by_key.values())
+        return len({key.player_lookup for key in active_keys}), sum(
+            sum(active_flags) for active_flags in flags_by_key.values()
+        )
 
     # --- the ledger ----------------------------------------------------------------------------------------------------
 

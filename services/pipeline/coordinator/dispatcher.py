@@ -1,4 +1,4 @@
-"""Asks the workers for each player, at most as many at once as Cloud Run takes, and again where an answer says "later"."""
+"""Sends one request per player to the workers, at most as many at once as Cloud Run takes, and retries what may be retried."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
-import google.auth.transport.requests
 import requests
-from google.oauth2 import id_token
 
 from services.batches.ids import work_unit_id
 from services.batches.ledger import PlayerOutcome
-from services.core.errors import OnCallError
 from services.gcp.clients import Clients
+from services.gcp.id_token import fetch_auth_headers
 from services.gcp.retry import RetryPolicy, call_with_retry
+from services.pipeline.coordinator.run_request import EligiblePlayer
 from services.scaling.service_widths import read_service_capacities
 
 logger = logging.getLogger("coordinator")
@@ -39,7 +37,7 @@ class WorkerEndpoint:
 
 
 def get_worker_endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoint:
-    """The worker's address and width from Cloud Run; never more at once than it is configured for."""
+    """The worker's URL and capacity from Cloud Run; never more requests at once than configured."""
     service = clients.run.get_service(name=clients.service_name(clients.settings.worker_service), timeout=30)
     worker = next(s for s in read_service_capacities(clients).services if s.writes_predictions)
     return WorkerEndpoint(service.uri, min(configured_limit, worker.capacity or configured_limit))
@@ -50,16 +48,16 @@ def dispatch(
     endpoint: WorkerEndpoint,
     batch: str,
     game_date: date,
-    players: Iterable[Mapping[str, Any]],
+    players: Iterable[EligiblePlayer],
     retry: RetryPolicy,
     on_outcome: Callable[[PlayerOutcome], None],
 ) -> tuple[PlayerOutcome, ...]:
-    """Deliver every player once or more; `heard` is told of each outcome as it comes in."""
+    """Deliver every player at least once; `on_outcome` is called with each outcome as it comes in."""
     with ThreadPoolExecutor(max(1, endpoint.max_parallel_requests)) as pool, requests.Session() as session:
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(10, endpoint.max_parallel_requests))
         session.mount("http://", adapter)
         session.mount("https://", adapter)
-        headers = _auth_headers(clients, endpoint.url)
+        headers = fetch_auth_headers(clients, endpoint.url)
         futures = [
             pool.submit(_deliver, session, headers, endpoint, batch, game_date, player, retry) for player in players
         ]
@@ -76,7 +74,7 @@ def _deliver(
     endpoint: WorkerEndpoint,
     batch: str,
     game_date: date,
-    player: Mapping[str, Any],
+    player: EligiblePlayer,
     retry: RetryPolicy,
 ) -> PlayerOutcome:
     """One player's outcome; what never answered is "no answer", which a later resume asks again."""
@@ -162,18 +160,5 @@ def _to_outcome(player_lookup: str, response: requests.Response, attempts: int) 
     )
 
 
-def _auth_headers(clients: Clients, audience: str) -> Mapping[str, str]:
-    """An ID token for the worker; the sandbox asks for none, and none travels without TLS."""
-    if clients.settings.in_sandbox or not audience.startswith("https://"):
-        return {}
-    try:
-        token = id_token.fetch_id_token(google.auth.transport.requests.Request(), audience)
-    except Exception as error:
-        raise OnCallError(
-            f"No identity token for the worker could be had: {error}.", "Run the coordinator with a service account."
-        ) from error
-    return {"Authorization": f"Bearer {token}"}
-
-
-def _json_safe(value: Any) -> Any:
+def _json_safe(value: object) -> object:
     return str(value) if isinstance(value, Decimal) else value

@@ -1,13 +1,12 @@
-"""The coordinator's HTTP face, in the customer's shapes: POST /start, GET /status, POST /resume, health."""
+"""The coordinator's HTTP API, in the customer's shapes: POST /start, GET /status, POST /resume, health."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.batches.conservation import is_conserved
 from services.batches.ids import parse_batch_date
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, read_batches
@@ -23,47 +23,28 @@ from services.core.clock import eastern_day
 from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
 from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning, BatchRunner
+from services.pipeline.coordinator.request_bodies import ResumeRequest, StartRequest
 from services.pipeline.coordinator.run_request import NoEligiblePlayers, Run, plan_run
 
 logger = logging.getLogger("coordinator")
-ApiResponse = tuple[int, dict[str, Any]]
-# The customer's schedulers may send any of these; those that mean nothing here are taken and told back as ignored.
-START_FIELDS = {"game_date", "min_minutes", "force", "players", "correlation_id", "parent_processor", "started_by"}
-IGNORED_FIELDS = {
-    "use_multiple_lines",
-    "dataset_prefix",
-    "skip_completeness_check",
-    "skip_postponement_check",
-    "require_real_lines",
-    "prediction_run_mode",
-}
-
-
-@dataclass(frozen=True)
-class StartRequest:
-    """A checked /start request."""
-
-    game_date: date
-    force: bool
-    min_minutes: float
-    players: tuple[str, ...]
-    started_by: str
+T = TypeVar("T")
+ApiResponse = tuple[int, dict[str, Any]]  # HTTP status and JSON body
 
 
 class CoordinatorApi:
-    """Answers requests; a run goes on in a thread of its own after its 202."""
+    """Answers requests; after its 202 a run goes on in its own thread."""
 
     def __init__(self, clients: Clients, runner: BatchRunner) -> None:
         self._clients, self._runner, self._ledger = clients, runner, Ledger(clients)
 
-    def start(self, body: Mapping[str, Any]) -> ApiResponse:
-        start_request = parse_start_request(body, eastern_day(self._clients.now()))
+    def start(self, body: object) -> ApiResponse:
+        start_request = StartRequest.parse(body, eastern_day(self._clients.now()))
         run = plan_run(
             self._clients,
             start_request.game_date,
             min_minutes=start_request.min_minutes,
             players=start_request.players,
-            started_by=start_request.started_by,
+            started_by=start_request.requester,
         )
         if run is None:
             return 200, {
@@ -85,10 +66,8 @@ class CoordinatorApi:
         completed_states = (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
         return next((b for b in read_batches(self._clients, game_date).batches if b.state in completed_states), None)
 
-    def resume(self, body: Mapping[str, Any]) -> ApiResponse:
-        batch = body.get("batch_id")
-        if not isinstance(batch, str) or set(body) - {"batch_id"}:
-            raise InvalidInput('Send {"batch_id": "batch_…"} and nothing else.')
+    def resume(self, body: object) -> ApiResponse:
+        batch = ResumeRequest.parse(body).batch_id
         run = self._runner.resume(batch)
         threading.Thread(target=self._runner.run, args=(run,), name=batch, daemon=True).start()
         return 202, _to_start_response(run, "resumed")
@@ -106,46 +85,6 @@ class CoordinatorApi:
         return 200, to_status_response(entry, self._runner.progress.get(batch, {}))
 
 
-def parse_start_request(body: Any, today: date) -> StartRequest:
-    """Check a /start body; raises BadInput naming the field."""
-    if not isinstance(body, Mapping):
-        raise InvalidInput("The body must be a JSON object.")
-    if unknown := sorted(set(body) - START_FIELDS - IGNORED_FIELDS):
-        raise InvalidInput(
-            f"Unknown field{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}.", "Nothing was started."
-        )
-    players = body.get("players", [])
-    if not isinstance(players, list) or not all(isinstance(p, str) for p in players):
-        raise InvalidInput("players must be a list of player_lookup.", "Nothing was started.")
-    if "players" in body and not players:
-        raise InvalidInput(
-            "players is empty, and an empty list never means everybody.", "Leave it out to run the whole date."
-        )
-    if not isinstance(body.get("force", False), bool):
-        raise InvalidInput("force must be true or false.")
-    minutes = body.get("min_minutes", 15)
-    if not isinstance(minutes, int | float) or isinstance(minutes, bool) or not 0 <= minutes <= 48:
-        raise InvalidInput("min_minutes must be a number from 0 to 48.")
-    started_by = str(body.get("started_by") or body.get("parent_processor") or "scheduler or curl")[:200]
-    return StartRequest(
-        _parse_game_date(body.get("game_date", "TODAY"), today),
-        body.get("force", False),
-        float(minutes),
-        tuple(players),
-        started_by,
-    )
-
-
-def _parse_game_date(value: Any, today: date) -> date:
-    dates_by_keyword = {"TODAY": today, "TOMORROW": today + timedelta(days=1)}
-    if isinstance(value, str) and value.upper() in dates_by_keyword:
-        return dates_by_keyword[value.upper()]
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"game_date {value!r} is no date.", "Write it as 2025-12-29, TODAY or TOMORROW.") from None
-
-
 def _to_start_response(run: Run, status: str) -> dict[str, Any]:
     return {
         "status": status,
@@ -159,7 +98,7 @@ def _to_start_response(run: Run, status: str) -> dict[str, Any]:
 
 
 def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[str, Any]:
-    """The customer's memory shape, and beside it the state and the sums that prove it."""
+    """The shape of the customer's own coordinator, and beside it the state and the sums that prove it."""
     expected = entry.requested or 0
     completed = (
         sum(progress.values())
@@ -204,26 +143,9 @@ def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[
         },
         "is_stalled": entry.state is BatchState.STALLED,
         "sums": sums,
-        "conserved": conserved(entry) if entry.state is BatchState.CONSOLIDATED else None,
+        "conserved": is_conserved(entry) if entry.state is BatchState.CONSOLIDATED else None,
         "source": "ledger",
     }
-
-
-def conserved(entry: BatchRecord) -> bool:
-    """produced = staged; staged = distinct + collapsed; distinct = inserted + updated + unchanged."""
-    numbers = (
-        entry.produced_rows,
-        entry.staged_rows,
-        entry.distinct_keys,
-        entry.collapsed_rows,
-        entry.inserted,
-        entry.updated,
-        entry.unchanged,
-    )
-    if any(number is None for number in numbers):
-        return False
-    produced, staged, distinct, collapsed, inserted, updated, unchanged = (int(n or 0) for n in numbers)
-    return produced == staged == distinct + collapsed and distinct == inserted + updated + unchanged
 
 
 def create_app(api: CoordinatorApi) -> Starlette:
@@ -252,7 +174,7 @@ def create_app(api: CoordinatorApi) -> Starlette:
     return Starlette(routes=[*routes, *(Route(path, health) for path in ("/", "/health", "/ready"))])
 
 
-async def _handle(request: Request, handler: Any) -> Response:
+async def _handle(request: Request, handler: Callable[[Any], ApiResponse]) -> Response:
     if "application/json" not in request.headers.get("content-type", ""):
         return JSONResponse({"error": "Send Content-Type: application/json."}, 415)
     try:
@@ -263,11 +185,10 @@ async def _handle(request: Request, handler: Any) -> Response:
     return JSONResponse(payload, code)
 
 
-def _map_errors(handler: Any, argument: Any) -> ApiResponse:
-    """Every refusal as its documented code and one sentence."""
+def _map_errors(handler: Callable[[T], ApiResponse], argument: T) -> ApiResponse:
+    """Every refusal as its documented status code and one sentence."""
     try:
-        response: ApiResponse = handler(argument)
-        return response
+        return handler(argument)
     except BatchAlreadyRunning as error:
         return 409, {
             "status": "already_running",

@@ -1,12 +1,13 @@
-"""What a run will ask for: the eligible players of a game date, or the sentence why nothing can start."""
+"""Plans a run: the eligible players of a game date, or the sentence why nothing can start."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from decimal import Decimal
+from typing import TypedDict, cast
 
 from services.batches import ids
 from services.batches.ledger import BatchRecord
@@ -15,7 +16,7 @@ from services.core.errors import InvalidInput, OnCallError
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.resolver import ResolutionMethod
-from services.policy.eligibility import MIN_AVERAGE_MINUTES
+from services.policy.eligibility import MIN_AVERAGE_MINUTES, eligibility_params
 
 logger = logging.getLogger("coordinator")
 
@@ -24,15 +25,32 @@ class NoEligiblePlayers(OnCallError):
     """No player of this date is eligible."""
 
 
+class EligiblePlayer(TypedDict):
+    """A row of the query pipeline.eligible_players: a player's newest context row, with a line of the odds where it has none."""
+
+    player_lookup: str
+    universal_player_id: str | None
+    game_id: str
+    team_abbr: str | None
+    minutes: float
+    points_avg_last_5: Decimal | None
+    points_avg_last_10: Decimal | None
+    current_points_line: Decimal | None
+    has_prop_line: bool
+    line_led: str | None  # a ResolutionMethod, where the line is taken from the odds
+    home_game: bool
+    days_rest: int
+
+
 @dataclass(frozen=True)
 class Run:
-    """A batch that may start: its id, its date and the context rows of the players it asks for."""
+    """A batch that may start: its id, its date and the context rows of the players it requests."""
 
     batch_id: str
     game_date: date
     games: int
     eligible: int
-    players: tuple[Mapping[str, Any], ...]
+    players: tuple[EligiblePlayer, ...]
     started_by: str
 
 
@@ -44,13 +62,17 @@ def plan_run(
     players: Sequence[str] = (),
     started_by: str = "",
 ) -> Run | None:
-    """What a run would ask for; None on a date without games. Raises NoPlayers, or BadInput for a player who is not eligible."""
+    """What a run would request; None on a date without games.
+
+    Raises NoEligiblePlayers, or InvalidInput for a named player who is not eligible.
+    """
     games = query_catalog.run_query(clients, "pipeline.games", game_date=game_date).rows
     if not games:
         return None
-    rows = query_catalog.run_query(
-        clients, "pipeline.eligible_players", game_date=game_date, minutes_needed=float(min_minutes)
-    ).rows
+    result = query_catalog.run_query(
+        clients, "pipeline.eligible_players", game_date=game_date, **eligibility_params(min_minutes)
+    )
+    rows = cast(tuple[EligiblePlayer, ...], result.rows)
     if not rows:
         raise NoEligiblePlayers(
             f"No player of {game_date} is eligible: {len(games)} games, none with minutes, status and readiness."

@@ -5,13 +5,10 @@ Run as `python -m services.pipeline.worker`; PORT says where.
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,12 +18,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.batches.ids import work_unit_id
-from services.core.errors import OnCallError
+from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, is_transient
-from services.pipeline.row_encoding import SchemaMismatch
+from services.pipeline.row_encoding import PredictionRow, SchemaMismatch
 from services.pipeline.warehouse import BigQueryWarehouse
-from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible, PredictionRequest, Predictor
+from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible, Predictor
+from services.pipeline.worker.request_body import PredictBody
 from services.pipeline.worker.staging_writer import StagingWriter
 from services.policy.concurrency_config import SelfHealingConfig
 
@@ -34,17 +32,18 @@ logger = logging.getLogger("predictions.worker.worker")
 
 
 class Worker:
-    """One process's worker: a predictor and a writer."""
+    """The worker of one process: a predictor and a staging writer."""
 
     def __init__(self, clients: Clients, predictor: Predictor, writer: StagingWriter) -> None:
         self._clients, self._predictor, self._writer = clients, predictor, writer
 
-    def predict(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    def predict(self, payload: object) -> tuple[int, dict[str, Any]]:
         """(HTTP status, answer). 200 staged · 204 cannot be done, do not ask again · 400 bad request · 500 ask again."""
         try:
-            request, batch = _parse_request(body)
-        except (KeyError, TypeError, ValueError) as error:
-            return 400, {"error": f"The request cannot be read: {error}."}
+            body = PredictBody.parse(payload)
+        except InvalidInput as error:
+            return 400, {"error": error.message}
+        request = body.to_prediction_request()
         player_lookup = request.player_lookup
         try:
             rows = self._predictor.predict(request, self._clients.now())
@@ -54,9 +53,9 @@ class Worker:
             )
             return 204, {"outcome": "not generated", "reason": str(reason)}
         logger.info("Successfully generated %d predictions for %s", len(rows), player_lookup)
-        return self._stage(batch, player_lookup, rows)
+        return self._stage(body.batch_id, player_lookup, rows)
 
-    def _stage(self, batch: str, player_lookup: str, rows: Any) -> tuple[int, dict[str, Any]]:
+    def _stage(self, batch: str, player_lookup: str, rows: Sequence[PredictionRow]) -> tuple[int, dict[str, Any]]:
         started_at = time.monotonic()
         try:
             result = self._writer.write(batch, work_unit_id(player_lookup), rows)
@@ -68,7 +67,7 @@ class Worker:
                 "message": str(error),
                 "produced_rows": len(rows),
             }
-        except Exception as error:  # whatever it was, the rows are not verified, and that is what must be answered
+        except Exception as error:  # whatever it was, the rows are not verified, and the answer must say so
             logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", player_lookup, error, batch)
             payload = {"outcome": "write rejected", "reason": type(error).__name__, "message": str(error)}
             return 500 if is_transient(error) or isinstance(error, OnCallError) else 422, {
@@ -86,20 +85,8 @@ class Worker:
         return 200, {"outcome": "staged", "player_lookup": player_lookup, **asdict(result)}
 
 
-def _parse_request(body: Mapping[str, Any]) -> tuple[PredictionRequest, str]:
-    """The request itself, or the one inside a Pub/Sub push."""
-    if "message" in body:
-        body = json.loads(base64.b64decode(body["message"]["data"]))
-    request = PredictionRequest(
-        date.fromisoformat(body["game_date"]), body["player_lookup"], body["game_id"], body.get("context") or {}
-    )
-    if not body.get("batch_id"):
-        raise ValueError("batch_id is missing, and rows without a batch would never be consolidated")
-    return request, str(body["batch_id"])
-
-
 def create_app(worker: Worker) -> Starlette:
-    """The worker's HTTP face."""
+    """The worker's routes."""
 
     async def predict(request: HttpRequest) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""What a prediction needs and gives; and a plain baseline, so that the write path has something real to write."""
+"""The predictor's interface, and a baseline predictor so that the write path has real rows to write."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PredictionRequest:
 
 
 class Predictor(Protocol):
-    """Makes every row of one player: one per system and line. Raises NotGenerated when it cannot."""
+    """Makes every row of one player: one per system and line. Raises PredictionNotPossible when it cannot."""
 
     def predict(self, request: PredictionRequest, at: datetime) -> Sequence[Row]: ...
 

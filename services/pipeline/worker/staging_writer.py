@@ -23,7 +23,7 @@ class StagingNotVerified(OnCallError):
 
 @dataclass(frozen=True)
 class StagingWriteResult:
-    """Rows produced and rows the load job verified (equal, or NotVerified is raised), where, and by which job."""
+    """Rows produced and rows the load job verified (equal, else StagingNotVerified is raised), where, and by which job."""
 
     table: str
     job_id: str
@@ -41,7 +41,7 @@ class StagingWriter:
     def write(self, batch: str, unit: str, rows: Sequence[Mapping[str, Any]]) -> StagingWriteResult:
         """Stage a unit's rows; the same rows delivered again adopt the first job, other rows replace the first ones.
 
-        Raises SchemaMismatch before anything is sent, NotVerified when the counts differ, else the warehouse's error.
+        Raises SchemaMismatch before anything is sent, StagingNotVerified when the counts differ, else the warehouse's error.
         """
         validate_rows(rows, self._warehouse.get_columns())
         encoded = to_json_rows(rows)

@@ -156,26 +156,3 @@ def check_query_size(tables: int, characters: int) -> str | None:
     if characters > MAX_QUERY_CHARS:
         return "query_too_large"
     return "too_many_tables" if tables > MAX_TABLES_PER_QUERY else None
-
-
-def simulate_merges(arrivals_s: list[float], service_s: float) -> tuple[int, int]:
-    """Direct MERGEs against one table, without HTTP: (landed, refused) for statements arriving at these instants."""
-    import heapq
-
-    queue, succeeded, rejected = DmlQueue(), 0, 0
-    events: list[tuple[float, int, str, str]] = [(at, i, "arrive", f"j{i}") for i, at in enumerate(arrivals_s)]
-    heapq.heapify(events)
-    order = len(events)
-    while events:
-        at, _, kind, job = heapq.heappop(events)
-        if kind == "arrive":
-            state = queue.submit(job)
-            rejected += state == "full"
-            next_job = job if state == "run" else None
-        else:
-            succeeded += 1
-            next_job = queue.finish(job)
-        if next_job is not None:
-            order += 1
-            heapq.heappush(events, (at + service_s, order, "finish", next_job))
-    return succeeded, rejected

@@ -11,8 +11,6 @@ from typing import Any
 from services.core.clock import ET
 from services.sandbox.scenarios.rosters import Player, rosters, scenario_config
 
-MINUTES_NEEDED = 15
-
 
 @dataclass(frozen=True)
 class Game:

@@ -1,4 +1,4 @@
-"""Conftest: moved here by the new layout."""
+"""Fixtures of the alias tests."""
 
 from __future__ import annotations
 

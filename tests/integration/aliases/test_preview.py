@@ -1,4 +1,4 @@
-"""Test preview: moved here by the new layout."""
+"""The preview of an edit: which players would newly match their odds."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
-from services.aliases.edits import Edit, EditKind, parse, replace_canonical, reverse, to_params
+from services.aliases.edits import Edit, EditKind, parse_lines, replace_canonical, reverse, to_params
 from services.aliases.identities.merge import MERGE_IDENTITIES
 from services.aliases.identities.split import UNDO_MERGE
 from services.aliases.save import EDIT_ALIASES, validate
@@ -32,7 +32,7 @@ boneshyland,nahshonhyland"""
 
 def test_six_new_aliases_and_one_reversed_are_saved_together_and_undone_exactly(module_clients, plan_and_execute):
     before = read_aliases(module_clients)
-    edits = (*parse(MISSING_ALIASES), *reverse("robertwilliamsiii", "robertwilliams"))
+    edits = (*parse_lines(MISSING_ALIASES).values(), *reverse("robertwilliamsiii", "robertwilliams"))
     plan = EDIT_ALIASES.plan(module_clients, to_params(edits))
     newly_covered = [change.what for change in plan.changes if change.before == "odds without a player"]
     assert [what for what in newly_covered if what.startswith(("kevinporterjr", "robertwilliams"))] == [
@@ -57,7 +57,7 @@ def test_six_new_aliases_and_one_reversed_are_saved_together_and_undone_exactly(
 
 def test_one_bad_alias_among_several_saves_none_of_them(module_clients, plan_and_execute, recorded_actions):
     before = read_aliases(module_clients)
-    edits = (*parse("kevinporterjr,kevinporter\nsomebody,nobodyatall"),)
+    edits = tuple(parse_lines("kevinporterjr,kevinporter\nsomebody,nobodyatall").values())
     with pytest.raises(ActionRefused, match="nobodyatall is not in the registry"):
         plan_and_execute(EDIT_ALIASES, **to_params(edits))
     assert read_aliases(module_clients) == before
@@ -176,7 +176,7 @@ def draw_accepted_edits(book, rng):
             for _ in range(rng.randint(1, 4))
         ]
         edits = tuple({(edit.alias, edit.canonical): edit for edit in candidates}.values())
-        if validate(book, edits).accepted:
+        if all(guard.ok for guard in validate(book, edits).guards):
             return edits
 
 

@@ -1,4 +1,4 @@
-"""Test unresolved: moved here by the new layout."""
+"""Unresolved names of the sandbox's nights, with their suggestions and statuses."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from services.core.errors import SourceUnavailable
 from services.gcp import query_catalog, table_listing
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, VERSION_TTL_S, ReadCache
 from services.sandbox.common.fault_injection import Fault
+from services.policy.eligibility import eligibility_params
 from services.telemetry import log_reader
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -43,7 +44,7 @@ def caching_clients(clients, fake_monotonic):
 
 def run_history_query(clients):
     return query_catalog.run_query(
-        clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0
+        clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, **eligibility_params()
     )
 
 

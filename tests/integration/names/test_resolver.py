@@ -1,4 +1,4 @@
-"""Test resolver: moved here by the new layout."""
+"""Names resolve alike in Python and in SQL, for every name of the sandbox and with any invalid aliases."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import date
 from services.aliases.unresolved import read_single_night
 from services.gcp import query_catalog
 from services.names.registry import read_registry
-from services.names.resolver import ResolutionMethod, read_resolutions, resolve
+from services.names.resolver import Resolution, ResolutionMethod, resolve
 from services.nights.player_stages import read_night
+from tests.support.name_resolution import read_resolutions
 
 EVERY_NAME_SQL = """
 SELECT player_lookup AS n FROM nba_raw.odds_api_player_points_props
@@ -28,6 +29,14 @@ def test_python_and_sql_resolve_every_name_of_the_sandbox_alike(clients):
     resolutions = read_resolutions(clients, names)
     assert resolutions == {name: resolve(name, book.lookups, book.active) for name in names}
     assert {resolution.method for resolution in resolutions.values()} == set(ResolutionMethod)
+
+
+def test_sql_resolves_exactly_through_one_alias_or_not_at_all(clients):
+    assert read_resolutions(clients, ["herbjones", "herbertjones", "nobody"]) == {
+        "herbertjones": Resolution(ResolutionMethod.EXACT, "herbertjones"),
+        "herbjones": Resolution(ResolutionMethod.ALIAS, "herbertjones"),
+        "nobody": Resolution(ResolutionMethod.UNRESOLVED, None),
+    }
 
 
 def test_all_queries_resolve_each_name_of_each_night_as_python_does(clients):

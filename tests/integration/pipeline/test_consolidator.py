@@ -1,4 +1,4 @@
-"""Test consolidator: moved here by the new layout."""
+"""The consolidator against BigQuery's own answers: one MERGE, proof, cleanup of exactly the manifest."""
 
 from __future__ import annotations
 

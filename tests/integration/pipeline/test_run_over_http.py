@@ -1,4 +1,4 @@
-"""A run over HTTP, as the customer's scheduler and our desk start it: from 68 to 158, repeated, broken and resumed."""
+"""A run over HTTP, as the customer's scheduler and the dashboard start it: from 68 to 158, repeated, broken and resumed."""
 
 from __future__ import annotations
 
@@ -116,9 +116,6 @@ def test_lost_responses_lose_no_row_and_duplicate_no_key(pipeline):
         "active": 3_950,
         "players": 158,
     }
-
-
-# --- the writer and the consolidator against BigQuery's own answers ---------------------------------------------------------
 
 
 def test_an_odds_line_under_another_name_reaches_the_prediction_through_the_alias(pipeline, caplog):

@@ -9,6 +9,7 @@ import pytest
 from services.gcp import query_catalog
 from services.names.registry import active_aliases
 from services.nights.sources import merge_context_and_odds
+from services.policy.eligibility import eligibility_params
 
 NIGHT, SCHEDULED, NO_GAMES = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 24)
 FORTNIGHT = {"first_date": date(2025, 12, 16), "last_date": SCHEDULED}
@@ -69,7 +70,7 @@ def test_night_ledger_is_empty_before_our_coordinator_ran(run_query):
 
 
 def test_coverage_history_has_a_row_per_date_with_games(run_query):
-    rows = {row["game_date"]: row for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT)}
+    rows = {row["game_date"]: row for row in run_query("nights.coverage_history", **eligibility_params(), **FORTNIGHT)}
     assert NO_GAMES not in rows
     assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["lined"]) == (
         68,
@@ -83,7 +84,7 @@ def test_coverage_history_has_a_row_per_date_with_games(run_query):
 def test_coverage_history_reads_the_systems_from_the_data(run_query):
     rows = [
         row
-        for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT)
+        for row in run_query("nights.coverage_history", **eligibility_params(), **FORTNIGHT)
         if row["game_date"] == NIGHT
     ]
     assert len({row["system_id"] for row in rows}) == len(rows) == 5
@@ -95,9 +96,9 @@ def test_runs_ledger_is_empty_before_our_coordinator_ran(run_query):
 
 
 def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readiness(run_query):
-    assert len(run_query("pipeline.eligible_players", game_date=NIGHT, minutes_needed=15.0)) == 158
-    assert len(run_query("pipeline.eligible_players", game_date=SCHEDULED, minutes_needed=15.0)) == 28
-    assert run_query("pipeline.eligible_players", game_date=NIGHT, minutes_needed=47.0) == ()
+    assert len(run_query("pipeline.eligible_players", game_date=NIGHT, **eligibility_params())) == 158
+    assert len(run_query("pipeline.eligible_players", game_date=SCHEDULED, **eligibility_params())) == 28
+    assert run_query("pipeline.eligible_players", game_date=NIGHT, **eligibility_params(47)) == ()
 
 
 def test_pipeline_keys_are_those_of_the_date_and_of_no_other(run_query):
@@ -158,15 +159,6 @@ def test_aliases_unresolved_are_the_15_of_29_december_of_which_7_have_an_alias(r
 def test_aliases_effect_counts_names_by_date_and_resolution_method(run_query):
     *_, row = run_query("aliases.resolution_counts", first_date=NO_GAMES, last_date=NIGHT)
     assert row == {"game_date": NIGHT, "exact": 161, "by_alias": 7, "unresolved": 8}
-
-
-def test_aliases_resolved_returns_the_method_of_each_name(run_query):
-    rows = run_query("aliases.resolved", names=["herbjones", "herbertjones", "nobody"])
-    assert [(row["how"], row["lookup"]) for row in rows] == [
-        ("exact", "herbertjones"),
-        ("through an alias", "herbertjones"),
-        ("unresolved", None),
-    ]
 
 
 def test_aliases_standing_returns_the_players_status(run_query):

@@ -20,6 +20,7 @@ from services.pipeline.merge import merge_sql
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter
+from services.policy.eligibility import eligibility_params
 from tests.tools.benchmarks.write_cost import _query_config, _timestamp_parameter, union_merge
 
 NIGHT = date(2025, 12, 29)
@@ -36,7 +37,7 @@ class WriteTiming:
 
 
 def make_predictions(clients: Clients) -> dict[str, list[dict[str, Any]]]:
-    rows = query_catalog.run_query(clients, "pipeline.eligible_players", game_date=NIGHT, minutes_needed=15.0).rows
+    rows = query_catalog.run_query(clients, "pipeline.eligible_players", game_date=NIGHT, **eligibility_params()).rows
     rows_by_player = {}
     for row in rows:
         request = PredictionRequest(NIGHT, row["player_lookup"], row["game_id"], row)

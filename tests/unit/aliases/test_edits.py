@@ -1,4 +1,4 @@
-"""Test edits: moved here by the new layout."""
+"""Alias edits: pasted lines, plan parameters, reversing and correcting; what is malformed is refused by its line."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from services.aliases.edits import (
     Edit,
     EditKind,
     from_params,
-    parse,
+    parse_lines,
     replace_canonical,
     reverse,
     reverse_conflicting,
     to_params,
 )
 from services.core.errors import InvalidInput
+
+
+def parse(text):
+    return tuple(parse_lines(text).values())
 
 
 def test_a_pasted_malformed_line_is_refused_by_its_number():

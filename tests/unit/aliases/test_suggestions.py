@@ -1,4 +1,4 @@
-"""Test suggestions: moved here by the new layout."""
+"""Suggestions: the likeliest registered players of an unresolved name, and what stays ambiguous."""
 
 from __future__ import annotations
 

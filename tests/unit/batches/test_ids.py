@@ -1,4 +1,4 @@
-"""Test ids: moved here by the new layout."""
+"""Ids of batches, units, staging tables and jobs: deterministic, distinct, readable back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test resolver: moved here by the new layout."""
+"""Resolution in Python: one hop, never a chain, a cycle or an ambiguous alias."""
 
 from __future__ import annotations
 

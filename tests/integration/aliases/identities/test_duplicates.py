@@ -1,4 +1,4 @@
-"""Test duplicates: moved here by the new layout."""
+"""Duplicate identities in the sandbox's registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test merge: moved here by the new layout."""
+"""Merging two identities: aliases and registry together, interrupted and finished, undone exactly."""
 
 from __future__ import annotations
 

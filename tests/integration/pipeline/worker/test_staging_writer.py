@@ -1,4 +1,4 @@
-"""Test staging writer: moved here by the new layout."""
+"""The staging writer against BigQuery's own answers: staged once, verified, or refused before anything is sent."""
 
 from __future__ import annotations
 

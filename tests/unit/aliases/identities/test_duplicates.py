@@ -1,4 +1,4 @@
-"""Test duplicates: moved here by the new layout."""
+"""Duplicate identities: which pairs look like one person, and the evidence for and against."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
+
 import pytest
 
-from services.sandbox.bigquery.limits import DmlQueue, Limits, RateWindow, check_query_size, simulate_merges
+from services.sandbox.bigquery.limits import DmlQueue, Limits, RateWindow, check_query_size
 
 TABLE = "nba_predictions.player_prop_predictions"
 
@@ -32,6 +34,27 @@ def test_a_removed_pending_statement_frees_its_place():
         queue.submit(f"j{n}")
     queue.finish("j7")
     assert queue.submit("late") == "wait"
+
+
+def simulate_merges(arrivals_s: list[float], service_s: float) -> tuple[int, int]:
+    """Direct MERGEs against one table, without HTTP: (landed, refused) for statements arriving at these instants."""
+    queue, succeeded, rejected = DmlQueue(), 0, 0
+    events: list[tuple[float, int, str, str]] = [(at, i, "arrive", f"j{i}") for i, at in enumerate(arrivals_s)]
+    heapq.heapify(events)
+    order = len(events)
+    while events:
+        at, _, kind, job = heapq.heappop(events)
+        if kind == "arrive":
+            state = queue.submit(job)
+            rejected += state == "full"
+            next_job = job if state == "run" else None
+        else:
+            succeeded += 1
+            next_job = queue.finish(job)
+        if next_job is not None:
+            order += 1
+            heapq.heappush(events, (at + service_s, order, "finish", next_job))
+    return succeeded, rejected
 
 
 def test_the_handoffs_night_follows_from_the_limit_alone():

@@ -1,4 +1,4 @@
-"""The once-only script: says first, touches nothing that is watched, leaves the service as it was, and tells a cloud that differs."""
+"""The check of the real cloud: prints first, touches nothing that is watched, leaves the service as it was, reports a difference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from deploy import prove_on_cloud
+from deploy import verify_cloud_assumptions
 from services.sandbox.common.fault_injection import Fault
 from services.sandbox.server import Sandbox
 
@@ -22,7 +22,7 @@ def sandbox_with_own_service(fresh_sandbox: Sandbox, monkeypatch: pytest.MonkeyP
     own_service["name"] = customer_service["name"].replace("prediction-worker", SERVICE)
     run.seed([own_service], [])
     monkeypatch.setenv("SANDBOX_URL", fresh_sandbox.url)
-    monkeypatch.setattr(prove_on_cloud, "POLL_INTERVAL_S", 0.05)
+    monkeypatch.setattr(verify_cloud_assumptions, "POLL_INTERVAL_S", 0.05)
     return fresh_sandbox
 
 
@@ -36,7 +36,7 @@ def read_service_state(sandbox: Sandbox) -> dict:
 
 def test_a_dry_run_only_prints_its_steps(sandbox_with_own_service, capsys):
     calls = dict(sandbox_with_own_service.state.meter.calls)
-    assert prove_on_cloud.main(["--service", SERVICE]) == 0
+    assert verify_cloud_assumptions.main(["--service", SERVICE]) == 0
     output = capsys.readouterr().out
     assert output.count("\n") >= 7
     assert "Nothing was done" in output
@@ -45,13 +45,13 @@ def test_a_dry_run_only_prints_its_steps(sandbox_with_own_service, capsys):
 
 def test_the_customers_service_is_never_touched(sandbox_with_own_service, capsys):
     calls = dict(sandbox_with_own_service.state.meter.calls)
-    assert prove_on_cloud.main(["--service", "prediction-worker", "--do"]) == 2
+    assert verify_cloud_assumptions.main(["--service", "prediction-worker", "--do"]) == 2
     assert dict(sandbox_with_own_service.state.meter.calls) == calls
 
 
 def test_every_assumption_holds_and_the_service_is_restored(sandbox_with_own_service, capsys):
     before = read_service_state(sandbox_with_own_service)
-    code = prove_on_cloud.main(["--service", SERVICE, "--do"])
+    code = verify_cloud_assumptions.main(["--service", SERVICE, "--do"])
     output = capsys.readouterr().out
     assert (code, output.count("as relied on")) == (0, 5), output
     assert "50 rows staged, 50 copied, 50 merged, 0 merged the second time" in output
@@ -60,9 +60,9 @@ def test_every_assumption_holds_and_the_service_is_restored(sandbox_with_own_ser
 
 
 def test_a_failed_assumption_is_reported_and_fails(sandbox_with_own_service, capsys, monkeypatch):
-    monkeypatch.setattr(prove_on_cloud, "LOG_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(verify_cloud_assumptions, "LOG_TIMEOUT_S", 0.3)
     monkeypatch.setattr(sandbox_with_own_service.state.logs, "add", lambda *_: None)
     sandbox_with_own_service.state.faults.set(Fault("bigquery", "status", "copy", status=403))
-    assert prove_on_cloud.main(["--service", SERVICE, "--do"]) == 1
+    assert verify_cloud_assumptions.main(["--service", SERVICE, "--do"]) == 1
     output = capsys.readouterr().out
     assert "NOT AS RELIED ON  check log latency: not readable within" in output

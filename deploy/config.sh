@@ -1,4 +1,4 @@
-# Names and places that apply.sh and undo.sh share. Everything is a parameter of the environment; nothing is a secret.
+# Configuration that apply.sh and undo.sh share: names and places. Everything is a parameter of the environment; nothing is a secret.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

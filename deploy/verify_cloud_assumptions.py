@@ -1,9 +1,9 @@
-"""What only the real cloud can show, shown once: job ids, copy-then-MERGE, etags, the service-level maximum, the delay of logs.
+"""Verifies what only the real cloud can show: job ids, copy-then-MERGE, etags, the service-level maximum, the delay of logs.
 
-    .venv/bin/python -m deploy.prove_on_cloud --service prediction-on-call-worker           says what it would do
-    .venv/bin/python -m deploy.prove_on_cloud --service prediction-on-call-worker --do      does it, and reports
+    .venv/bin/python -m deploy.verify_cloud_assumptions --service prediction-on-call-worker    prints what it would do
+    .venv/bin/python -m deploy.verify_cloud_assumptions --service prediction-on-call-worker --do   does it, and reports
 
-It works in tables of its own (they expire within the hour) and on the one service that is named, which is left as it was found.
+It works in tables of its own, which expire within the hour, and on the one service that is named, which it leaves as it was.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ ANNOTATION = "on-call/proof"
 
 @dataclass(frozen=True)
 class Target:
-    """Where the proofs are made: a dataset, a service, and a name nobody else has."""
+    """Where the checks run: a dataset, a service, and a suffix that makes names unique."""
 
-    cloud: Clients
+    clients: Clients
     dataset: str
     service: str
     suffix: str
 
     def table_path(self, name: str) -> str:
-        return f"{self.cloud.settings.project}.{self.dataset}.{name}_{self.suffix}"
+        return f"{self.clients.settings.project}.{self.dataset}.{name}_{self.suffix}"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one proof showed: whether it is as the desk relies on it, and what was seen."""
+    """What one check showed: whether the cloud does what this project relies on, and what was observed."""
 
     ok: bool
     message: str
@@ -54,9 +54,9 @@ class Observation:
 def check_job_id_uniqueness(target: Target) -> Observation:
     """A second job with the same id is refused: two clicks, one effect."""
     job_id = f"on-call-proof-{target.suffix}"
-    target.cloud.bigquery.query("SELECT 1", job_id=job_id, job_retry=None).result(timeout=60)
+    target.clients.bigquery.query("SELECT 1", job_id=job_id, job_retry=None).result(timeout=60)
     try:
-        duplicate = bigquery.QueryJob(job_id, "SELECT 2", target.cloud.bigquery)
+        duplicate = bigquery.QueryJob(job_id, "SELECT 2", target.clients.bigquery)
         duplicate._begin(retry=None)
     except google.Conflict as error:
         return Observation(True, f"refused with {error.code}: {_get_first_line(error)}")
@@ -65,7 +65,7 @@ def check_job_id_uniqueness(target: Target) -> Observation:
 
 def check_copy_then_merge(target: Target) -> Observation:
     """Many staging tables, one copy job, one MERGE: as many rows as were staged, and none the second time."""
-    client = target.cloud.bigquery
+    client = target.clients.bigquery
     rows = [[{"game_date": "2026-01-01", "player": f"{part}-{n}"} for n in range(25)] for part in "ab"]
     sources = [_create_table(target, f"staging_{part}") for part in "ab"]
     for source, part in zip(sources, rows, strict=True):
@@ -85,8 +85,8 @@ def _create_table(target: Target, name: str, partitioned: bool = False) -> str:
     table = bigquery.Table(target.table_path(name), SCHEMA)
     if partitioned:
         table.time_partitioning = bigquery.TimePartitioning(field="game_date")
-    table.expires = target.cloud.now() + timedelta(hours=1)
-    target.cloud.bigquery.create_table(table)
+    table.expires = target.clients.now() + timedelta(hours=1)
+    target.clients.bigquery.create_table(table)
     return target.table_path(name)
 
 
@@ -96,13 +96,13 @@ def _merge(target: Target, source_table: str, target_table: str) -> int:
         " ON T.game_date = S.game_date AND T.player = S.player AND T.game_date = DATE '2026-01-01'"
         " WHEN NOT MATCHED THEN INSERT (game_date, player) VALUES (game_date, player)"
     )
-    job = target.cloud.bigquery.query(sql, job_retry=None)
+    job = target.clients.bigquery.query(sql, job_retry=None)
     job.result(timeout=120)
     return int(job.num_dml_affected_rows or 0)
 
 
 def check_stale_etag(target: Target) -> Observation:
-    """Somebody else's change in between is noticed: the second of two changes with one etag is refused."""
+    """A concurrent change is noticed: the second of two changes with one etag is refused."""
     before = _get_service(target)
     _update_service(target, before.etag, ["annotations"], annotation=target.suffix)
     try:
@@ -115,7 +115,7 @@ def check_stale_etag(target: Target) -> Observation:
 
 
 def check_service_max_instances(target: Target) -> Observation:
-    """The emergency's first step is at once: a service-level maximum takes effect without a roll-out."""
+    """The emergency's first step takes effect at once: a service-level maximum needs no roll-out."""
     before = _get_service(target)
     previous_max = before.scaling.max_instance_count
     started_at = time.monotonic()
@@ -132,7 +132,7 @@ def check_service_max_instances(target: Target) -> Observation:
 
 
 def _get_service(target: Target) -> run_v2.Service:
-    return target.cloud.run.get_service(name=target.cloud.service_name(target.service), timeout=30)
+    return target.clients.run.get_service(name=target.clients.service_name(target.service), timeout=30)
 
 
 def _update_service(
@@ -147,18 +147,18 @@ def _update_service(
     if max_instances is not None:
         service.scaling.max_instance_count = max_instances
     request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": update_paths})
-    return target.cloud.run.update_service(request=request, timeout=60).result(timeout=120)
+    return target.clients.run.update_service(request=request, timeout=60).result(timeout=120)
 
 
 def check_log_latency(target: Target) -> Observation:
-    """How long a line is on its way: the watchdog cannot be quicker than this."""
-    logger = target.cloud.logging.logger("on-call-proof")
+    """How long until a log line can be read: the watchdog cannot be quicker than this."""
+    logger = target.clients.logging.logger("on-call-proof")
     started_at = time.monotonic()
     logger.log_text(f"on-call proof {target.suffix}", severity="INFO")
-    since = target.cloud.now() - timedelta(minutes=5)
+    since = target.clients.now() - timedelta(minutes=5)
     filter_text = f'"{target.suffix}" AND timestamp>="{since:%Y-%m-%dT%H:%M:%SZ}"'
     while time.monotonic() - started_at < LOG_TIMEOUT_S:
-        if list(islice(target.cloud.logging.list_entries(filter_=filter_text, page_size=1), 1)):
+        if list(islice(target.clients.logging.list_entries(filter_=filter_text, page_size=1), 1)):
             return Observation(True, f"readable {time.monotonic() - started_at:.1f} s after it was written")
         time.sleep(POLL_INTERVAL_S)
     return Observation(False, f"not readable within {LOG_TIMEOUT_S:g} s")
@@ -175,7 +175,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def run_checks(target: Target) -> Iterator[tuple[bool, str]]:
-    """Every proof made; one that fails for a reason of its own is told and the next is made."""
+    """Runs every check: (ok, line of the report); a check that fails for another reason is reported, and the next one runs."""
     for check in CHECKS:
         name = check.__name__.replace("_", " ")
         try:
@@ -189,7 +189,7 @@ def run_checks(target: Target) -> Iterator[tuple[bool, str]]:
 
 
 def describe_plan(target: Target) -> list[str]:
-    project = target.cloud.settings.project
+    project = target.clients.settings.project
     return [
         f"# in project {project}, dataset {target.dataset} (made where it is missing), service {target.service}:",
         *(f"{check.__name__.replace('_', ' ')}: {(check.__doc__ or '').strip()}" for check in CHECKS),

@@ -1,0 +1,50 @@
+"""Rows are neither lost nor invented on the way: the three sums of a batch that must hold.
+
+produced = staged; staged = distinct + collapsed; distinct = inserted + updated + unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.batches.ledger import BatchRecord
+
+
+@dataclass(frozen=True)
+class ConservationSum:
+    """`total` must equal the sum of `parts`; a number that is not known is None."""
+
+    name: str
+    total: int | None
+    total_name: str
+    parts: tuple[int | None, ...]
+    parts_name: str
+
+    @property
+    def holds(self) -> bool | None:
+        """None as long as one of the numbers is not known."""
+        known_parts = [part for part in self.parts if part is not None]
+        if self.total is None or len(known_parts) < len(self.parts):
+            return None
+        return self.total == sum(known_parts)
+
+
+def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
+    """The sums of a batch, in the order in which its rows travel."""
+    staged = (record.staged_rows,)
+    distinct = (record.distinct_keys, record.collapsed_rows)
+    merged = (record.inserted, record.updated, record.unchanged)
+    return (
+        ConservationSum("what was produced was staged", record.produced_rows, "produced", staged, "staged"),
+        ConservationSum(
+            "what was staged is distinct or collapsed", record.staged_rows, "staged", distinct, "distinct + collapsed"
+        ),
+        ConservationSum(
+            "each distinct row was merged", record.distinct_keys, "distinct", merged, "inserted + updated + unchanged"
+        ),
+    )
+
+
+def is_conserved(record: BatchRecord) -> bool:
+    """Whether every sum is known and holds."""
+    return all(conservation_sum.holds for conservation_sum in conservation_sums(record))
