@@ -19,7 +19,7 @@ from services.gcp.clients import Clients
 from services.gcp.error_messages import iterate_pages, translate_errors
 from services.gcp.read_cache import ReadCache
 from services.nights.player_stages import NightStatus, read_night
-from services.scaling.worker_width import WorkerCapacity, read_worker_capacity
+from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
 from services.telemetry.scheduler import Schedule, read_schedule
@@ -180,7 +180,9 @@ def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
 
 
 def _read_slate(clients: Clients, day: date) -> SlateCounts:
-    rows = query_catalog.run_query(clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day).rows
+    rows = query_catalog.run_query(
+        clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day
+    ).rows
     current = next((row for row in rows if row["game_date"] == day), None)
     previous: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
     with_odds, unresolved, resolved_by_alias = (

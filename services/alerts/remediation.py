@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import prod
 
 from services.actions.background import BACKGROUND, ActionHandle
 from services.actions.executor import execute
@@ -19,9 +20,9 @@ from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import OnCallError
 from services.gcp.clients import Clients
 from services.policy.concurrency_config import SelfHealingConfig
+from services.policy.dml_limits import EMERGENCY_CAPACITY
 from services.runs.actions import RESUME_BATCH
 from services.scaling.actions import SCALE_DOWN, apply_due_reverts
-from services.scaling.worker_width import EMERGENCY_CAPACITY
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.telemetry.dml_jobs import DmlReport, is_contention_error
 
@@ -92,7 +93,7 @@ def _remediations_for(
 
 
 def _above_emergency(capacity: int | None) -> bool:
-    return capacity is None or capacity > EMERGENCY_CAPACITY[0] * EMERGENCY_CAPACITY[1]
+    return capacity is None or capacity > prod(EMERGENCY_CAPACITY)
 
 
 def _is_recent(writes: DmlReport | None, now: datetime) -> bool:

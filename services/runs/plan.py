@@ -21,7 +21,7 @@ from services.nights.missing_players import LossReason, MissingPlayer, list_miss
 from services.nights.player_stages import NightStatus, read_night
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.runs.coordinator_client import CoordinatorInfo, read_coordinator
-from services.scaling.worker_width import MAX_CAPACITY, read_worker_capacity
+from services.scaling.capacity import MAX_CAPACITY, read_worker_capacity
 from services.staging.inventory import StagingTable, read_inventory
 
 NOT_REPAIRABLE_BY_RUN = {

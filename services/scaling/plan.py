@@ -1,4 +1,4 @@
-"""Plans for the worker's width: to what, within which limits, what it would mean, and the commands that do the same."""
+"""Plans for the worker's capacity: to what, within which limits, what it would mean, and the commands that do the same."""
 
 from __future__ import annotations
 
@@ -11,30 +11,29 @@ from services.actions.verb import Details
 from services.core.errors import InvalidInput
 from services.core.result import DataSource
 from services.gcp.clients import Clients
-from services.scaling.annotations import CapacitySetting
-from services.scaling.worker_width import (
-    EMERGENCY_CAPACITY,
+from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT, MAX_OUTSTANDING_DML
+from services.scaling.annotations import CapacitySetting, format_capacity
+from services.scaling.capacity import (
     MAX_CAPACITY,
     MAX_CONCURRENCY,
     MAX_INSTANCES,
-    MAX_OUTSTANDING_DML,
     MIN_CONCURRENCY,
     MIN_INSTANCES,
     WorkerCapacity,
     format_time,
     normal_setting,
     read_worker_capacity,
-    simulate_contention,
     target_setting,
     to_display,
 )
+from services.scaling.contention import simulate_contention
 
 MAX_REVERT_AFTER = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class _ScalingRequest:
-    """What a scaling verb is asked to reach. `back` is a restore: the notes go, the typed caps do not apply."""
+    """What a scaling action is asked to reach, in `requested` as instances × concurrency."""
 
     verb: str
     title: str
@@ -44,11 +43,11 @@ class _ScalingRequest:
 
 
 def plan_scale_down(clients: Clients, args: Details) -> Plan:
-    """Down to 4 × 3, whatever it is now; `args` may name an instant `revert_at`."""
+    """Down to the emergency capacity, whatever it is now; `args` may have an ISO time `revert_at`."""
     worker = read_worker_capacity(clients)
     request = _ScalingRequest(
         "scaling.narrow",
-        f"Narrow {worker.service} to {_format_capacity(*EMERGENCY_CAPACITY)}",
+        f"Narrow {worker.service} to {EMERGENCY_CAPACITY_TEXT}",
         target_setting(worker, *EMERGENCY_CAPACITY),
         EMERGENCY_CAPACITY,
     )
@@ -56,7 +55,7 @@ def plan_scale_down(clients: Clients, args: Details) -> Plan:
 
 
 def plan_restore(clients: Clients, args: Details) -> Plan:
-    """Back to the normal values that are noted on the service."""
+    """Back to the normal values that are annotated on the service."""
     worker = read_worker_capacity(clients)
     target = normal_setting(worker)
     return _plan(
@@ -67,17 +66,17 @@ def plan_restore(clients: Clients, args: Details) -> Plan:
             "scaling.restore",
             f"Restore {worker.service} to {target}",
             target,
-            (target.instances, target.requests),
+            (target.instances, target.concurrency),
             is_restore=True,
         ),
     )
 
 
 def plan_set_capacity(clients: Clients, args: Details) -> Plan:
-    """To the `instances` and `requests` asked for; raises BadInput when they are not whole numbers."""
+    """To the `instances` and `requests` asked for; raises InvalidInput when they are not whole numbers."""
     instances, concurrency = _require_int(args, "instances"), _require_int(args, "requests")
     worker = read_worker_capacity(clients)
-    title = f"Set {worker.service} to {_format_capacity(instances, concurrency)}"
+    title = f"Set {worker.service} to {format_capacity(instances, concurrency)}"
     return _plan(
         clients,
         worker,
@@ -89,9 +88,9 @@ def plan_set_capacity(clients: Clients, args: Details) -> Plan:
 def _plan(clients: Clients, worker: WorkerCapacity, args: Details, request: _ScalingRequest) -> Plan:
     revert_at, now = parse_revert_at(args), clients.now()
     before, after = to_display(worker.actual), to_display(request.target)
-    creates_revision = (worker.actual.max_revision, worker.actual.requests) != (
+    creates_revision = (worker.actual.max_revision, worker.actual.concurrency) != (
         request.target.max_revision,
-        request.target.requests,
+        request.target.concurrency,
     )
     exceeds_limit = (request.target.capacity or 0) > max(MAX_OUTSTANDING_DML, worker.actual.capacity or 0)
     return Plan(
@@ -105,7 +104,7 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Details, request: _Sca
         planned_at=now,
         undo="Restore puts the normal values back: they are noted on the service itself."
         if not request.is_restore
-        else f"Narrow takes it to {_format_capacity(*EMERGENCY_CAPACITY)} again.",
+        else f"Narrow takes it to {EMERGENCY_CAPACITY_TEXT} again.",
         cost="No query. One call to Cloud Run"
         + (", and a new revision that takes over in about a minute." if creates_revision else "."),
         friction=Confirmation.TYPED if exceeds_limit and request.verb == "scaling.set" else Confirmation.ONE_CLICK,
@@ -156,7 +155,10 @@ def _state_guards(worker: WorkerCapacity, request: _ScalingRequest) -> Iterator[
         if worker.rolling_out
         else f"{worker.revision} serves, and nothing else is being rolled out.",
     )
-    at_target = (worker.actual.instances, worker.actual.requests) == (request.target.instances, request.target.requests)
+    at_target = (worker.actual.instances, worker.actual.concurrency) == (
+        request.target.instances,
+        request.target.concurrency,
+    )
     unchanged = worker.actual == request.target or (at_target and not request.is_restore)
     yield Guard(
         "something to change",
@@ -180,13 +182,19 @@ def _revert_guard(revert_at: datetime | None, now: datetime) -> Guard:
 
 def _warnings(worker: WorkerCapacity, request: _ScalingRequest, exceeds_limit: bool) -> Iterator[str]:
     if request.target.instances:
-        yield simulate_contention(request.target.instances, request.target.requests).summary
-    if request.is_restore and worker.annotations.normal is None:
-        yield f"Nobody noted normal values on the service; {_format_capacity(*worker.configured)} is what the configuration says."
+        yield simulate_contention(request.target.instances, request.target.concurrency).summary
+    if request.is_restore and worker.annotations.recorded_normal is None:
+        yield (
+            "Nobody noted normal values on the service;"
+            f" {format_capacity(*worker.configured)} is what the configuration says."
+        )
     if worker.drift:
         yield worker.drift
     if exceeds_limit:
-        yield f"This is wider than the {MAX_OUTSTANDING_DML} writes that the predictions table admits: safe only with staged writes."
+        yield (
+            f"This is wider than the {MAX_OUTSTANDING_DML} writes that the predictions table admits:"
+            " safe only with staged writes."
+        )
 
 
 def _commands(
@@ -195,7 +203,7 @@ def _commands(
     base = f"gcloud run services update {worker.service} --region={clients.settings.region}"
     yield f"{base} --max={request.target.max_service or 'default'}"
     if creates_revision:
-        yield f"{base} --max-instances={request.target.max_revision or 'default'} --concurrency={request.target.requests}"
+        yield f"{base} --max-instances={request.target.max_revision or 'default'} --concurrency={request.target.concurrency}"
 
 
 def _require_int(args: Details, name: str) -> int:
@@ -206,6 +214,7 @@ def _require_int(args: Details, name: str) -> int:
 
 
 def parse_revert_at(args: Details) -> datetime | None:
+    """The time at which a change reverts, None when it stays; raises InvalidInput for one without a zone."""
     text = args.get("revert_at") or ""
     try:
         revert_at = datetime.fromisoformat(text) if text else None
@@ -214,7 +223,3 @@ def parse_revert_at(args: Details) -> datetime | None:
     if revert_at is not None and revert_at.tzinfo is None:
         raise InvalidInput(f"{text!r} names no time zone.", "Give it as 2025-12-30T08:00:00+00:00.")
     return revert_at
-
-
-def _format_capacity(instances: int | None, concurrency: int) -> str:
-    return f"{instances or 'any'} × {concurrency}"

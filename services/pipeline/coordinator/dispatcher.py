@@ -19,7 +19,7 @@ from services.batches.ledger import PlayerOutcome
 from services.core.errors import OnCallError
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, call_with_retry
-from services.scaling.service_widths import read_service_capacities
+from services.scaling.capacity import read_service_capacities
 
 logger = logging.getLogger("coordinator")
 REQUEST_TIMEOUT_S = 120

@@ -18,7 +18,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import connect
 from services.sandbox.common.fault_injection import Fault
 from services.scaling.actions import SCALE_DOWN, SET_CAPACITY
-from services.scaling.worker_width import read_worker_capacity
+from services.scaling.capacity import read_worker_capacity
 from tests.support.actors import OPERATOR
 from tests.support.concurrency import run_concurrently
 
@@ -47,7 +47,7 @@ def capacity_args(instances, requests=5):
 def plan(module_clients) -> Plan:
     """A change of instances alone, to a number that the service does not have now."""
     current = read_worker_capacity(module_clients).actual
-    return SET_CAPACITY.plan(module_clients, capacity_args(2 + (current.instances or 0) % 3, current.requests))
+    return SET_CAPACITY.plan(module_clients, capacity_args(2 + (current.instances or 0) % 3, current.concurrency))
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_an_action_of_a_killed_dashboard_is_finished_by_the_next_viewer(
 ):
     monkeypatch.setattr(module_sandbox.state.cloud_run, "_rollout_s", 1.5)
     plan = SET_CAPACITY.plan(
-        module_clients, capacity_args(3, 2 + read_worker_capacity(module_clients).actual.requests % 3)
+        module_clients, capacity_args(3, 2 + read_worker_capacity(module_clients).actual.concurrency % 3)
     )
     process = start_second_process(module_sandbox.url, "ann", plan)
     assert process.stdout.readline() == "ready\n"

@@ -13,7 +13,7 @@ def test_the_timeline_contains_alerts_messages_batches_and_deploys(clients):
 
     from services.actions.log_reader import read_action_log
     from services.batches.reader import read_batches
-    from services.scaling.service_widths import read_service_capacities
+    from services.scaling.capacity import read_service_capacities
 
     start, end = datetime(2025, 12, 29, tzinfo=UTC), clients.now() + timedelta(hours=1)
     moments = recent_events(
