@@ -19,7 +19,7 @@ from services.actions.background import BACKGROUND
 from services.actions.executor import execute
 from services.actions.log_reader import Action
 from services.actions.plan import Confirmation, Guard, Plan
-from services.actions.verb import ActionType
+from services.actions.action_type import ActionType
 from services.auth.roles import has_role
 from services.core.errors import OnCallError
 

@@ -1,4 +1,4 @@
-"""A plan: exactly what an action will do, what stops it, what it costs, how it is taken back. What is shown is what is run."""
+"""A plan: exactly what an action will do, what stops it, what it costs, how it is undone. What is shown is what is run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from services.core.errors import OnCallError
 from services.core.result import DataSource
+
+Params = Mapping[str, Any]  # what an action is asked with: the arguments of its plan
+
+
+class PlanNotReadable(OnCallError):
+    """A recorded plan cannot be read back."""
 
 
 class Confirmation(StrEnum):
@@ -48,12 +57,12 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one action will do. `args` are what the verb was asked with; `observed` is the state the plan hangs on."""
+    """What one action will do. `args` are what it was asked with; `observed` is the state that must not have changed."""
 
     verb: str
     target: str
     title: str
-    args: Mapping[str, Any]
+    args: Params
     observed: Mapping[str, Any]
     changes: tuple[Change, ...]
     guards: tuple[Guard, ...]
@@ -63,7 +72,7 @@ class Plan:
     friction: Confirmation = Confirmation.ONE_CLICK
     typed: str = ""  # what has to be typed, where something has to
     cautions: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()  # how to do the same by hand
+    commands: tuple[str, ...] = ()  # how to do the same with a CLI
     coverage: CoverageCount | None = None
     sources: tuple[DataSource, ...] = field(default=(), compare=False)
 
@@ -98,28 +107,26 @@ def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
 
 
 def plan_to_json(plan: Plan) -> str:
-    """A plan as text for the record; `from_json` reads it back."""
+    """A plan as text for the record; `plan_from_json` reads it back."""
     fields = asdict(plan)
     del fields["sources"]
     return _to_json(fields)
 
 
+_PLAN = TypeAdapter(Plan)
+
+
 def plan_from_json(text: str) -> Plan:
-    """The plan that a record holds, for whoever has to finish or undo it."""
-    fields = json.loads(text)
-    coverage = fields["coverage"]
-    return Plan(
-        **{
-            **fields,
-            "changes": tuple(Change(**item) for item in fields["changes"]),
-            "guards": tuple(Guard(**item) for item in fields["guards"]),
-            "planned_at": datetime.fromisoformat(fields["planned_at"]),
-            "friction": Confirmation(fields["friction"]),
-            "cautions": tuple(fields["cautions"]),
-            "commands": tuple(fields["commands"]),
-            "coverage": CoverageCount(**coverage) if coverage else None,
-        }
-    )
+    """The plan that a record holds; raises PlanNotReadable for text that is not a plan."""
+    try:
+        return _PLAN.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field_path = ".".join(map(str, first["loc"])) or "the text"
+        raise PlanNotReadable(
+            f"A recorded plan cannot be read: {field_path}: {first['msg']}.",
+            "Look at its row in the action log; a newer version may have written it.",
+        ) from error
 
 
 def _to_json(value: Any) -> str:

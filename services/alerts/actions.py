@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append_event, read_alerts
 from services.alerts.slack import send_message
 from services.auth.roles import Role
@@ -59,7 +59,7 @@ def read_alert(clients: Clients, alert_id: str) -> Alert:
 def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
     transition = _TRANSITIONS[name]
 
-    def plan(clients: Clients, args: Details) -> Plan:
+    def plan(clients: Clients, args: Params) -> Plan:
         alert, now = read_alert(clients, str(args.get("alert_id") or "")), clients.now()
         state, minutes = alert.state(now), args.get("minutes")
         duration_text = f" for {minutes} min" if transition.event == "silenced" else ""
@@ -93,7 +93,7 @@ def _notification_effect(state: AlertState) -> tuple[str, str]:
     return "", effects[state]
 
 
-def _guards(transition: _Transition, state: AlertState, args: Details) -> list[Guard]:
+def _guards(transition: _Transition, state: AlertState, args: Params) -> list[Guard]:
     guards = [Guard("state", state in transition.source_states, f"It is {state} now.")]
     if transition.event in EVENTS_NEEDING_REASON:
         reason = str(args.get("why") or "").strip()
@@ -151,7 +151,7 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     return Verification(ActionState.DONE, f"{plan.target} is {state}{until_text}.", {"state": str(state)})
 
 
-def _plan_test(clients: Clients, args: Details) -> Plan:
+def _plan_test(clients: Clients, args: Params) -> Plan:
     now = clients.now().replace(second=0, microsecond=0)
     channel_configured = bool(clients.settings.slack_webhook_url)
     return Plan(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import prod
 
+from services.actions.action_type import ActionType
 from services.actions.background import BACKGROUND, ActionHandle
 from services.actions.executor import execute
 from services.actions.log_reader import Action, read_action_log
-from services.actions.verb import ActionType
-from services.actions.verb import Details as Args
+from services.actions.plan import Params
 from services.alerts.facts import Snapshot
 from services.alerts.findings import RuleResult
 from services.auth.roles import Actor, Role
@@ -38,7 +38,7 @@ class Remediation:
 
     action_type: ActionType
     target: str
-    params: Args
+    params: Params
     reason: str
     alert_key: tuple[str, date | None]  # cause and night of the alert that it mends
 

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.aliases.edits import Edit, EditKind, from_params
 from services.aliases.preview import preview_coverage_gain
 from services.aliases.validation import (
@@ -36,7 +36,7 @@ _ADD_SQL = """INSERT nba_reference.player_aliases
 VALUES (@alias, @canonical, @alias, @canonical, TRUE, SESSION_USER(), CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP())"""
 
 
-def plan_edit(clients: Clients, args: Details) -> Plan:
+def plan_edit(clients: Clients, args: Params) -> Plan:
     """What the edits would change, what the checks say, and which players of which dates would newly be covered."""
     edits, registry, now = from_params(args), read_registry(clients), clients.now()
     validation = validate(registry, edits)

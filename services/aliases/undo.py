@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState, read_action
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.aliases.edits import from_params
 from services.aliases.save import snapshot, touched_names, write_rows
 from services.aliases.validation import Severity, new_violations
@@ -17,7 +17,7 @@ from services.gcp.clients import Clients
 from services.names.registry import Alias, NameRegistry, read_registry
 
 
-def plan_undo(clients: Clients, args: Details) -> Plan:
+def plan_undo(clients: Clients, args: Params) -> Plan:
     """Every alias row that an edit changed, back to what it was; refused where somebody has changed it since."""
     action = read_action(clients, str(args.get("action_id") or ""))
     if action is None or action.verb != "aliases.edit" or action.state is not ActionState.DONE:

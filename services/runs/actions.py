@@ -6,9 +6,9 @@ import time
 from datetime import date
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, ProgressReporter, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, CoverageCount, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, ProgressReporter, Verification
+from services.actions.plan import Change, CoverageCount, Guard, Params, Plan
 from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
@@ -128,7 +128,7 @@ def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details)
     return next((b for b in batches if b.started is not None and b.started >= plan.planned_at), None)
 
 
-def plan_resume(clients: Clients, args: Details) -> Plan:
+def plan_resume(clients: Clients, args: Params) -> Plan:
     """Resume `batch_id`: what is staged is adopted, what is missing is asked again, then one MERGE."""
     batch_id = str(args.get("batch_id") or "")
     try:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Plan
-from services.actions.verb import Details
+from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Params, Plan
 from services.batches.reader import Batches, read_batches
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import eastern_day
@@ -54,14 +53,14 @@ class RunContext:
         return sum(bool(player.active_rows) for player in self.night.players if player.eligible)
 
 
-def parse_game_date(args: Details) -> date:
+def parse_game_date(args: Params) -> date:
     try:
         return date.fromisoformat(str(args.get("game_date")))
     except ValueError:
         raise InvalidInput(f"{args.get('game_date')!r} is not a game date.", "Write it as 2025-12-29.") from None
 
 
-def plan_start(clients: Clients, args: Details) -> Plan:
+def plan_start(clients: Clients, args: Params) -> Plan:
     """Run `game_date`: only the lost players (`players` chooses among them), or with scope "date" everybody again."""
     game_date, scope = parse_game_date(args), args.get("scope", "lost")
     if scope not in ("lost", "date"):
@@ -112,7 +111,7 @@ def _select_players(context: RunContext, players: Sequence[str] | None) -> tuple
 def _plan(
     clients: Clients,
     game_date: date,
-    args: Details,
+    args: Params,
     context: RunContext,
     selected: tuple[MissingPlayer, ...],
     full_date: bool,

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from google.cloud import run_v2
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.executor import execute
 from services.actions.log_reader import Action, ActionState
 from services.actions.plan import Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
 from services.auth.roles import Actor
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors

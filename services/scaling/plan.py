@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import Details
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.core.errors import InvalidInput
 from services.core.result import DataSource
 from services.gcp.clients import Clients
@@ -42,7 +41,7 @@ class _ScalingRequest:
     is_restore: bool = False
 
 
-def plan_scale_down(clients: Clients, args: Details) -> Plan:
+def plan_scale_down(clients: Clients, args: Params) -> Plan:
     """Down to the emergency capacity, whatever it is now; `args` may have an ISO time `revert_at`."""
     worker = read_worker_capacity(clients)
     request = _ScalingRequest(
@@ -54,7 +53,7 @@ def plan_scale_down(clients: Clients, args: Details) -> Plan:
     return _plan(clients, worker, args, request)
 
 
-def plan_restore(clients: Clients, args: Details) -> Plan:
+def plan_restore(clients: Clients, args: Params) -> Plan:
     """Back to the normal values that are annotated on the service."""
     worker = read_worker_capacity(clients)
     target = normal_setting(worker)
@@ -72,7 +71,7 @@ def plan_restore(clients: Clients, args: Details) -> Plan:
     )
 
 
-def plan_set_capacity(clients: Clients, args: Details) -> Plan:
+def plan_set_capacity(clients: Clients, args: Params) -> Plan:
     """To the `instances` and `requests` asked for; raises InvalidInput when they are not whole numbers."""
     instances, concurrency = _require_int(args, "instances"), _require_int(args, "requests")
     worker = read_worker_capacity(clients)
@@ -85,7 +84,7 @@ def plan_set_capacity(clients: Clients, args: Details) -> Plan:
     )
 
 
-def _plan(clients: Clients, worker: WorkerCapacity, args: Details, request: _ScalingRequest) -> Plan:
+def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _ScalingRequest) -> Plan:
     revert_at, now = parse_revert_at(args), clients.now()
     before, after = to_display(worker.actual), to_display(request.target)
     creates_revision = (worker.actual.max_revision, worker.actual.concurrency) != (
@@ -206,14 +205,14 @@ def _commands(
         yield f"{base} --max-instances={request.target.max_revision or 'default'} --concurrency={request.target.concurrency}"
 
 
-def _require_int(args: Details, name: str) -> int:
+def _require_int(args: Params, name: str) -> int:
     value = args.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInput(f"{name} must be a whole number, not {value!r}.", "Type a whole number.")
     return value
 
 
-def parse_revert_at(args: Details) -> datetime | None:
+def parse_revert_at(args: Params) -> datetime | None:
     """The time at which a change reverts, None when it stays; raises InvalidInput for one without a zone."""
     text = args.get("revert_at") or ""
     try:

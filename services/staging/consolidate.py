@@ -7,9 +7,9 @@ import socket
 from collections.abc import Iterator
 from datetime import date
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, CoverageCount, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, CoverageCount, Guard, Params, Plan
 from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, is_unit_table, parse_batch_date
 from services.batches.reader import read_batches
 from services.batches.state import IN_PROGRESS_STATES
@@ -23,7 +23,7 @@ from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.merge_proof import MergeProof, read_proofs, snapshot
 
 
-def plan_consolidate(clients: Clients, args: Details) -> Plan:
+def plan_consolidate(clients: Clients, args: Params) -> Plan:
     """Merge what the staging tables of `batch_id` hold; raises BadInput when there is no such table."""
     batch_id = str(args.get("batch_id") or "")
     try:

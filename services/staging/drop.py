@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.batches.ids import DATASET, parse_staging_table_name
 from services.batches.reader import read_batches
 from services.batches.state import IN_PROGRESS_STATES
@@ -29,7 +29,7 @@ from services.staging.restore_dropped import time_travel_h
 MAX_TABLES_PER_ACTION = 500  # tables one action may touch; more are cleared in several
 
 
-def plan_drop_merged(clients: Clients, args: Details) -> Plan:
+def plan_drop_merged(clients: Clients, args: Params) -> Plan:
     """Drop `tables`, each of them only on proof that every row of it is in the predictions table."""
     proofs = read_proofs(clients, validate_table_names(args.get("tables")))
     title = f"Drop {pluralize(len(proofs.proofs), 'staging table')} ({_format_unmerged(proofs)})"
@@ -37,7 +37,7 @@ def plan_drop_merged(clients: Clients, args: Details) -> Plan:
     return _plan(clients, "staging.drop_merged", title, proofs, guards)
 
 
-def plan_drop_orphan(clients: Clients, args: Details) -> Plan:
+def plan_drop_orphan(clients: Clients, args: Params) -> Plan:
     """Drop the one table of `tables` knowing what it holds: its name has to be typed, and a reason given."""
     names = validate_table_names(args.get("tables"))
     if len(names) != 1:

@@ -8,9 +8,9 @@ from typing import Any
 
 from google.cloud import bigquery
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState, read_action
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import DATASET
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
@@ -19,7 +19,7 @@ from services.gcp.error_messages import translate_errors
 from services.staging.merge_proof import get_tables, read_proofs, snapshot
 
 
-def plan_undo_drop(clients: Clients, args: Details) -> Plan:
+def plan_undo_drop(clients: Clients, args: Params) -> Plan:
     """Bring back the tables that the action `action_id` dropped, as they were the moment before."""
     drop_action = read_action(clients, str(args.get("action_id") or ""))
     if drop_action is None or "dropped_from_ms" not in drop_action.facts:

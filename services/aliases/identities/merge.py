@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.aliases.edits import Edit, EditKind
 from services.aliases.identities.duplicates import compare_identities
 from services.aliases.save import snapshot, touched_names, write_rows
@@ -27,7 +27,7 @@ from services.names.registry import Alias, NameRegistry, RegistryRow, alias_to_d
 _MERGE_NOTE_PATTERN = re.compile(r"^One identity with (\S+), by action (\w+)$")
 
 
-def plan_merge(clients: Clients, args: Details) -> Plan:
+def plan_merge(clients: Clients, args: Params) -> Plan:
     """Give every registry row of `merge` the id `keep`, and its names an alias; says what speaks against it."""
     keep_id, merge_id = str(args.get("keep") or ""), str(args.get("merge") or "")
     registry = read_registry(clients)
@@ -170,7 +170,9 @@ def _merge(context: ActionContext) -> Details:
 
 def reassign_player_id(context: ActionContext, rows: list[str], from_id: str, to_id: str) -> None:
     job_id = f"on-call-identity-{context.action_id}"
-    query_catalog.run_query(context.clients, "registry.reassign_player_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id)
+    query_catalog.run_query(
+        context.clients, "registry.reassign_player_id", job_id=job_id, rows=rows, from_id=from_id, to_id=to_id
+    )
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:

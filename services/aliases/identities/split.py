@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import Action, ActionState, read_action
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.aliases.edits import Edit
 from services.aliases.identities.merge import (
     MERGE_IDENTITIES,
@@ -28,7 +28,7 @@ UNDOABLE_STATES = (
 )  # what may have left something to take back
 
 
-def plan_undo_merge(clients: Clients, args: Details) -> Plan:
+def plan_undo_merge(clients: Clients, args: Params) -> Plan:
     """Two identities again: exactly the rows that the merge changed get their id back, and its aliases go."""
     action = _find_merge(clients, args)
     registry, preconditions = read_registry(clients), action.plan.observed
@@ -64,7 +64,7 @@ def plan_undo_merge(clients: Clients, args: Details) -> Plan:
     )  # fmt: skip
 
 
-def _find_merge(clients: Clients, args: Details) -> Action:
+def _find_merge(clients: Clients, args: Params) -> Action:
     action = read_action(clients, str(args.get("action_id") or ""))
     if action is None or action.verb != MERGE_IDENTITIES.name or action.state not in UNDOABLE_STATES:
         raise InvalidInput(
