@@ -91,10 +91,10 @@ def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, re
         return "things changed since the plan was shown: " + "; ".join(diff_plans(plan, current)) + "."
     if current.failed_guards:
         return " ".join(guard.sentence for guard in current.failed_guards)
-    if current.friction is Confirmation.TYPED and not reason.strip():
+    if current.confirmation is Confirmation.TYPED and not reason.strip():
         return "a reason is needed."
-    if current.friction is Confirmation.TYPED and confirmation.strip() != current.typed:
-        return f"“{current.typed}” has to be typed, letter by letter."
+    if current.confirmation is Confirmation.TYPED and confirmation.strip() != current.confirmation_text:
+        return f"“{current.confirmation_text}” has to be typed, letter by letter."
     return ""
 
 

@@ -57,21 +57,21 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one action will do. `args` are what it was asked with; `observed` is the state that must not have changed."""
+    """What one action will do. `args` are what it was asked with; `preconditions` is the state that must not change."""
 
     verb: str
     target: str
     title: str
     args: Params
-    observed: Mapping[str, Any]
+    preconditions: Mapping[str, Any]
     changes: tuple[Change, ...]
     guards: tuple[Guard, ...]
     planned_at: datetime
     undo: str
     cost: str = ""
-    friction: Confirmation = Confirmation.ONE_CLICK
-    typed: str = ""  # what has to be typed, where something has to
-    cautions: tuple[str, ...] = ()
+    confirmation: Confirmation = Confirmation.ONE_CLICK
+    confirmation_text: str = ""  # what has to be typed, where something has to
+    warnings: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()  # how to do the same with a CLI
     coverage: CoverageCount | None = None
     sources: tuple[DataSource, ...] = field(default=(), compare=False)
@@ -84,7 +84,7 @@ class Plan:
     @property
     def hash(self) -> str:
         """The same for the same intention on the same state, in every process."""
-        identity = [self.verb, self.target, self.args, self.observed, [asdict(change) for change in self.changes]]
+        identity = [self.verb, self.target, self.args, self.preconditions, [asdict(change) for change in self.changes]]
         return hashlib.sha256(_to_json(identity).encode()).hexdigest()[:20]
 
     @property
@@ -95,7 +95,7 @@ class Plan:
 
 def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
     """In words, what changed between the plan that was shown and the state now."""
-    before, after = _flatten(shown.observed), _flatten(current.observed)
+    before, after = _flatten(shown.preconditions), _flatten(current.preconditions)
     changed = [
         f"{name} was {_format_value(before.get(name))}, is {_format_value(after.get(name))}"
         for name in sorted(before.keys() | after.keys())
@@ -106,27 +106,38 @@ def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
     return tuple(changed)
 
 
+_PLAN = TypeAdapter(Plan)
+_PLAN_HINT = "Look at its row in the action log; a newer version may have written it."
+_STORED_KEYS = {  # where a field's key in the action log is not its name: what is recorded keeps its keys
+    "preconditions": "observed",
+    "confirmation": "friction",
+    "confirmation_text": "typed",
+    "warnings": "cautions",
+}
+_FIELD_NAMES = {key: name for name, key in _STORED_KEYS.items()}
+
+
 def plan_to_json(plan: Plan) -> str:
     """A plan as text for the record; `plan_from_json` reads it back."""
     fields = asdict(plan)
     del fields["sources"]
-    return _to_json(fields)
-
-
-_PLAN = TypeAdapter(Plan)
+    return _to_json({_STORED_KEYS.get(name, name): value for name, value in fields.items()})
 
 
 def plan_from_json(text: str) -> Plan:
     """The plan that a record holds; raises PlanNotReadable for text that is not a plan."""
     try:
-        return _PLAN.validate_json(text)
+        stored = json.loads(text)
+        if not isinstance(stored, dict):
+            raise PlanNotReadable("A recorded plan cannot be read: it is not a JSON object.", _PLAN_HINT)
+        return _PLAN.validate_python({_FIELD_NAMES.get(key, key): value for key, value in stored.items()})
+    except json.JSONDecodeError as error:
+        raise PlanNotReadable(f"A recorded plan cannot be read: it is not JSON ({error}).", _PLAN_HINT) from error
     except ValidationError as error:
         first = error.errors()[0]
-        field_path = ".".join(map(str, first["loc"])) or "the text"
-        raise PlanNotReadable(
-            f"A recorded plan cannot be read: {field_path}: {first['msg']}.",
-            "Look at its row in the action log; a newer version may have written it.",
-        ) from error
+        name, *path = map(str, first["loc"])
+        key_path = ".".join([_STORED_KEYS.get(name, name), *path])
+        raise PlanNotReadable(f"A recorded plan cannot be read: {key_path}: {first['msg']}.", _PLAN_HINT) from error
 
 
 def _to_json(value: Any) -> str:

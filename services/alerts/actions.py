@@ -68,7 +68,7 @@ def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
             target=alert.alert_id,
             title=f"{transition.verb} {alert.alert_id}{duration_text}",
             args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
-            observed={"state": str(state), "events": alert.last_state_change.sequence},
+            preconditions={"state": str(state), "events": alert.last_state_change.sequence},
             changes=(
                 Change("alert", str(state), f"{transition.target_state}{duration_text}"),
                 Change("tells again", *_notification_effect(transition.target_state)),
@@ -77,7 +77,7 @@ def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
             planned_at=now,
             undo=transition.undo,
             cost="No query of its own: one row in the record.",
-            cautions=_warnings(transition),
+            warnings=_warnings(transition),
         )
 
     return plan
@@ -117,7 +117,7 @@ def _apply(context: ActionContext) -> Details:
     silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == "silenced" else None
     for _ in range(5):  # a delivery may take the number meanwhile; a change of state by another is seen and left alone
         alert = read_alert(context.clients, context.plan.target)
-        if alert.last_state_change.sequence != context.plan.observed["events"]:
+        if alert.last_state_change.sequence != context.plan.preconditions["events"]:
             raise OnCallError(
                 f"{alert.last_state_change.actor} has {alert.last_state_change.event} it meanwhile.", "Look at it anew."
             )
@@ -159,7 +159,7 @@ def _plan_test(clients: Clients, args: Params) -> Plan:
         target="slack",
         title="Send a test message",
         args=dict(args),
-        observed={"channel": "set here" if channel_configured else "the watchdog's", "minute": now.isoformat()},
+        preconditions={"channel": "set here" if channel_configured else "the watchdog's", "minute": now.isoformat()},
         changes=(
             Change(
                 "message", "", f"one line, marked as a test, sent {'now' if channel_configured else 'by the watchdog'}"

@@ -26,7 +26,7 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
     current_rows, rows_after_edit = snapshot(registry, edits), action.facts.get("after") or {}
     names = [f"{edit.alias} → {edit.canonical}" for edit in edits]
     unchanged = [name for name in names if current_rows.get(name) == rows_after_edit.get(name)]
-    restored = _with_previous_rows(registry, action.plan.observed, names)
+    restored = _with_previous_rows(registry, action.plan.preconditions, names)
     known_keys = action.facts.get("faults") or ()  # a fault that stood before the edit comes back with what it replaced
     violations = new_violations(registry, restored)
     new_errors = [f for f in violations if f.severity is Severity.ERROR and f.key not in known_keys]
@@ -35,9 +35,9 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
         target=action.action_id,
         title=f"Take back {pluralize(len(names), 'alias edit')}",
         args={"action_id": action.action_id},
-        observed=current_rows,
+        preconditions=current_rows,
         changes=tuple(
-            Change(n, _format_row_state(current_rows.get(n)), _format_row_state(action.plan.observed.get(n)))
+            Change(n, _format_row_state(current_rows.get(n)), _format_row_state(action.plan.preconditions.get(n)))
             for n in names
         ),
         guards=(
@@ -51,7 +51,7 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
         planned_at=clients.now(),
         undo="Save the same edits again.",
         cost="One MERGE on player_aliases.",
-        cautions=tuple(f.message for f in violations if f not in new_errors),
+        warnings=tuple(f.message for f in violations if f not in new_errors),
         sources=registry.sources,
     )
 
@@ -68,7 +68,7 @@ def _format_row_state(row: Mapping[str, Any] | None) -> str:
 
 def _undo(context: ActionContext) -> Details:
     action = read_action(context.clients, context.plan.args["action_id"])
-    previous_rows: Details = action.plan.observed if action else {}
+    previous_rows: Details = action.plan.preconditions if action else {}
     edits = from_params(action.plan.args) if action else ()
     rows = [
         previous_rows.get(f"{e.alias} → {e.canonical}") or {"alias": e.alias, "canonical": e.canonical, "gone": True}
@@ -80,7 +80,7 @@ def _undo(context: ActionContext) -> Details:
 
 def _verify_undo(clients: Clients, plan: Plan, _details: Details) -> Verification:
     action = read_action(clients, plan.args["action_id"])
-    previous_rows: Details = action.plan.observed if action else {}
+    previous_rows: Details = action.plan.preconditions if action else {}
     current_rows = snapshot(read_registry(clients), from_params(action.plan.args) if action else ())
     names = [change.what for change in plan.changes]
     restored = [name for name in names if current_rows.get(name) == previous_rows.get(name)]

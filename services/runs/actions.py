@@ -32,7 +32,7 @@ class BatchNotProgressing(OnCallError):
 def _start(context: ActionContext) -> Details:
     url = read_coordinator(context.clients).url
     origin = {"correlation_id": context.action_id, "parent_processor": context.actor.name}
-    batch_id = start_run(context.clients, url, {**context.plan.observed["body"], **origin})
+    batch_id = start_run(context.clients, url, {**context.plan.preconditions["body"], **origin})
     context.report_progress(f"Accepted as {batch_id}.", batch_id=batch_id)
     wait_for_batch(context.clients, url, batch_id, context.report_progress)
     return {"batch_id": batch_id}
@@ -86,7 +86,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     }
     if batch is not None and batch.state in IN_PROGRESS_STATES:
         return Verification(ActionState.IN_PROGRESS, f"{batch.batch_id} is {batch.state}.", after, coverage_count)
-    target_players = set(plan.observed["lost"]) or {p.player_lookup for p in night.players if p.eligible}
+    target_players = set(plan.preconditions["lost"]) or {p.player_lookup for p in night.players if p.eligible}
     still_missing = sorted(
         p.player_lookup for p in night.players if p.player_lookup in target_players and not p.active_rows
     )
@@ -147,7 +147,7 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
         target=game_date.isoformat(),
         title=f"Resume {batch_id}",
         args={"batch_id": batch_id},
-        observed={
+        preconditions={
             "state": str(batch.state),
             "staged rows": batch.staged_rows,
             "lost": {},

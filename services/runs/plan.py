@@ -123,7 +123,7 @@ def _plan(
         target=f"{game_date}",
         title=_title(game_date, context, selected, full_date),
         args=dict(args),
-        observed={
+        preconditions={
             "lost": {m.player.player_lookup: str(m.reason) for m in selected},
             "active players": context.active,
             "batches": [f"{b.batch_id} {b.state}" for b in context.batches.batches[:5]]
@@ -141,9 +141,9 @@ def _plan(
         undo="Not by a button. The table can be read as it was for a week; a run adds and updates rows, it deletes none.",
         cost="One MERGE for the whole batch, some 25 MiB billed; the plan billed"
         f" {sum(s.bytes_billed for s in context.night.sources) / 2**20:,.0f} MiB.",
-        friction=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
-        typed=str(game_date) if overwrites else "",
-        cautions=tuple(_warnings(context, full_date)),
+        confirmation=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
+        confirmation_text=str(game_date) if overwrites else "",
+        warnings=tuple(_warnings(context, full_date)),
         commands=(_curl_command(context, body),),
         coverage=CoverageCount(context.active, context.eligible) if context.eligible else None,
         sources=context.night.sources,

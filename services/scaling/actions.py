@@ -38,14 +38,14 @@ _LEVELS = ("service", "revision")
 
 
 def _planned_setting(plan: Plan) -> CapacitySetting:
-    numbers = plan.observed["wanted"]
+    numbers = plan.preconditions["wanted"]
     maxima = [None if numbers[f"{level} maximum"] == NOT_SET else int(numbers[f"{level} maximum"]) for level in _LEVELS]
     return CapacitySetting(maxima[0], maxima[1], int(numbers["requests per instance"]))
 
 
 def _apply(context: ActionContext) -> Details:
     clients, plan, target = context.clients, context.plan, _planned_setting(context.plan)
-    worker, etag = read_worker_capacity(clients), plan.observed["now"]["etag"]
+    worker, etag = read_worker_capacity(clients), plan.preconditions["now"]["etag"]
     updated = update_service(clients, worker, etag, target, _annotations(worker, plan, target, context.actor))
     if to_worker_capacity(clients, updated).rolling_out:
         context.report_progress("The new revision is being rolled out.")

@@ -97,7 +97,11 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
         target=worker.service,
         title=request.title + (f" until {format_time(revert_at)}" if revert_at else ""),
         args=dict(args),
-        observed={"now": {**before, "etag": worker.etag}, "noted": str(worker.annotations.normal), "wanted": after},
+        preconditions={
+            "now": {**before, "etag": worker.etag},
+            "noted": str(worker.annotations.normal),
+            "wanted": after,
+        },
         changes=tuple(_changes(worker, request.target, revert_at, creates_revision)),
         guards=(*_limit_guards(request), *_state_guards(worker, request), _revert_guard(revert_at, now)),
         planned_at=now,
@@ -106,9 +110,9 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
         else f"Narrow takes it to {EMERGENCY_CAPACITY_TEXT} again.",
         cost="No query. One call to Cloud Run"
         + (", and a new revision that takes over in about a minute." if creates_revision else "."),
-        friction=Confirmation.TYPED if exceeds_limit and request.verb == "scaling.set" else Confirmation.ONE_CLICK,
-        typed=worker.service if exceeds_limit and request.verb == "scaling.set" else "",
-        cautions=tuple(_warnings(worker, request, exceeds_limit)),
+        confirmation=Confirmation.TYPED if exceeds_limit and request.verb == "scaling.set" else Confirmation.ONE_CLICK,
+        confirmation_text=worker.service if exceeds_limit and request.verb == "scaling.set" else "",
+        warnings=tuple(_warnings(worker, request, exceeds_limit)),
         commands=tuple(_commands(clients, worker, request, creates_revision)),
         sources=(DataSource(f"Cloud Run, {worker.service}", now),),
     )

@@ -47,7 +47,7 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
         target=batch_id,
         title=f"Consolidate {batch_id}: {rows:,} rows of {pluralize(len(names), 'staging table')}",
         args={"batch_id": batch_id},
-        observed={proof.table: snapshot(proof) for proof in proofs},
+        preconditions={proof.table: snapshot(proof) for proof in proofs},
         changes=(
             Change("rows added", "", f"{missing_rows:,} whose key is not in the predictions table"),
             Change("rows updated", "", f"{changed_rows:,} whose key is there with other values"),

@@ -68,7 +68,7 @@ def _plan(
         target=names[0] if len(names) == 1 else pluralize(len(names), "staging table"),
         title=title,
         args={"tables": names},
-        observed={proof.table: snapshot(proof) for proof in proofs.proofs},
+        preconditions={proof.table: snapshot(proof) for proof in proofs.proofs},
         changes=tuple(
             Change(proof.table, f"{_format_rows(proof)}; {proof.summary}", "dropped") for proof in proofs.proofs
         ),
@@ -76,9 +76,9 @@ def _plan(
         planned_at=clients.now(),
         undo=f"Bring back, for {hours} hours: BigQuery keeps dropped tables that long.",
         cost=f"The proof billed {proofs.bytes_billed / 2**20:,.0f} MiB and is made once more before the drop; dropping is free.",
-        friction=Confirmation.TYPED if confirmation_text else Confirmation.ONE_CLICK,
-        typed=confirmation_text,
-        cautions=warnings,
+        confirmation=Confirmation.TYPED if confirmation_text else Confirmation.ONE_CLICK,
+        confirmation_text=confirmation_text,
+        warnings=warnings,
         commands=tuple(f"bq rm -f -t {clients.settings.project}:{DATASET}.{name}" for name in names),
         sources=proofs.sources,
     )
@@ -129,7 +129,7 @@ def _drop(context: ActionContext) -> Details:
     )
     for name in names:
         table = get_tables(clients, [name])[name]
-        if table is None or table.etag != context.plan.observed[name]["etag"]:
+        if table is None or table.etag != context.plan.preconditions[name]["etag"]:
             skipped.append(name)
             continue
         with translate_errors(f"BigQuery ({name})"):

@@ -33,9 +33,13 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
         target=drop_action.action_id,
         title=f"Bring back {pluralize(len(to_restore), 'staging table')}",
         args={"action_id": drop_action.action_id},
-        observed={"there now": [name for name in names if exists[name]], "as of": drop_action.facts["dropped_from_ms"]},
+        preconditions={
+            "there now": [name for name in names if exists[name]],
+            "as of": drop_action.facts["dropped_from_ms"],
+        },
         changes=tuple(
-            Change(name, "dropped", f"as it was, {drop_action.plan.observed[name]['rows']} rows") for name in to_restore
+            Change(name, "dropped", f"as it was, {drop_action.plan.preconditions[name]['rows']} rows")
+            for name in to_restore
         ),
         guards=(
             Guard("something to bring back", bool(to_restore), f"{len(to_restore)} of {len(names)} tables are gone."),
@@ -56,7 +60,7 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
 
 
 def _restore(context: ActionContext) -> Details:
-    clients, as_of_ms = context.clients, context.plan.observed["as of"]
+    clients, as_of_ms = context.clients, context.plan.preconditions["as of"]
     for change in context.plan.changes:
         config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_EMPTY)
         with translate_errors(f"BigQuery ({change.what})"):
@@ -72,7 +76,7 @@ def _restore(context: ActionContext) -> Details:
 def _verify_restored(clients: Clients, plan: Plan, _details: Details) -> Verification:
     """Identical rows, by the fingerprint that was taken before the drop."""
     drop_action = read_action(clients, plan.args["action_id"])
-    before: Mapping[str, Any] = drop_action.plan.observed if drop_action else {}
+    before: Mapping[str, Any] = drop_action.plan.preconditions if drop_action else {}
     names = [change.what for change in plan.changes]
     after = {proof.table: snapshot(proof) for proof in read_proofs(clients, names).proofs}
     identical = [n for n in names if all(after[n][k] == before.get(n, {}).get(k) for k in ("rows", "content", "there"))]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.actions.action_type import ActionType
 from services.actions.executor import execute
 from services.actions.log_reader import Action, read_action_log
-from services.actions.action_type import ActionType
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
 from services.auth.roles import Actor

@@ -50,7 +50,7 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
         target=merge_id,
         title=f"Make {merge_id} one with {keep_id}",
         args={"keep": keep_id, "merge": merge_id},
-        observed={
+        preconditions={
             "rows": registry_rows(registry, merge_id),
             "kept rows": registry_rows(registry, keep_id),
             "aliases": [f"{e.alias} → {e.canonical}" for e in edits],
@@ -65,9 +65,9 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
         planned_at=clients.now(),
         undo="Separate them again, in the action log: each registry row gets its own id back.",
         cost="Two statements on two small tables; the plan read them and counted rows elsewhere.",
-        friction=Confirmation.TYPED,
-        typed=merge_id,
-        cautions=(*(f"Against it: {text}." for text in comparison.evidence_against), *(f"For it: {text}." for text in comparison.evidence_for)),
+        confirmation=Confirmation.TYPED,
+        confirmation_text=merge_id,
+        warnings=(*(f"Against it: {text}." for text in comparison.evidence_against), *(f"For it: {text}." for text in comparison.evidence_for)),
         commands=_manual_commands(keep_id, merge_id, new_edits),
         sources=(*registry.sources, usage.source),
     )  # fmt: skip
@@ -145,7 +145,7 @@ def partial_merges(registry: NameRegistry) -> tuple[tuple[str, str], ...]:
 
 def _merge(context: ActionContext) -> Details:
     args, registry, now = context.plan.args, read_registry(context.clients), context.clients.now().astimezone(UTC)
-    edits = edits_from_plan(context.plan.observed)
+    edits = edits_from_plan(context.plan.preconditions)
     rows = []
     for edit in edits:
         if edit.canonical in registry.active.get(edit.alias, ()):
@@ -164,7 +164,7 @@ def _merge(context: ActionContext) -> Details:
                 "Somebody changed these aliases meanwhile, so the registry was not touched.", "Plan it again."
             )
     context.report_progress("The aliases are there; the registry comes next.", merged=args["merge"])
-    reassign_player_id(context, list(context.plan.observed["rows"]), args["merge"], args["keep"])
+    reassign_player_id(context, list(context.plan.preconditions["rows"]), args["merge"], args["keep"])
     return {}
 
 
@@ -176,7 +176,7 @@ def reassign_player_id(context: ActionContext, rows: list[str], from_id: str, to
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
-    registry, preconditions = read_registry(clients), plan.observed
+    registry, preconditions = read_registry(clients), plan.preconditions
     remaining_rows, kept_rows = registry_rows(registry, plan.args["merge"]), registry_rows(registry, plan.args["keep"])
     missing = [e.alias for e in edits_from_plan(preconditions) if e.canonical not in registry.active.get(e.alias, ())]
     after = {"rows": kept_rows, "left": remaining_rows, "without alias": missing}

@@ -31,7 +31,7 @@ UNDOABLE_STATES = (
 def plan_undo_merge(clients: Clients, args: Params) -> Plan:
     """Two identities again: exactly the rows that the merge changed get their id back, and its aliases go."""
     action = _find_merge(clients, args)
-    registry, preconditions = read_registry(clients), action.plan.observed
+    registry, preconditions = read_registry(clients), action.plan.preconditions
     keep_id, merge_id = action.plan.args["keep"], action.plan.args["merge"]
     kept_rows, merged_rows = registry_rows(registry, keep_id), registry_rows(registry, merge_id)
     rows_to_restore = [row for row in preconditions["rows"] if row in kept_rows and row not in merged_rows]
@@ -46,7 +46,7 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
         target=action.action_id,
         title=f"Separate {merge_id} from {keep_id} again",
         args={"action_id": action.action_id},
-        observed={"rows": kept_rows, "other": merged_rows, **snapshot(registry, edits_from_plan(preconditions))},
+        preconditions={"rows": kept_rows, "other": merged_rows, **snapshot(registry, edits_from_plan(preconditions))},
         changes=(
             *(Change(f"registry: {row}", keep_id, merge_id) for row in rows_to_restore),
             *(Change(f"alias {n}", "active", _format_row_state(alias_states[n][1])) for n in changed_aliases),
@@ -76,11 +76,11 @@ def _find_merge(clients: Clients, args: Params) -> Action:
 def _read_alias_states(clients: Clients, registry: NameRegistry, action: Action) -> dict[str, tuple[Edit, Any, Any]]:
     """Each alias of the merge: how it stood before the first try, and how it stands now."""
     states = {}
-    for edit in edits_from_plan(action.plan.observed):
+    for edit in edits_from_plan(action.plan.preconditions):
         name, current_row = f"{edit.alias} → {edit.canonical}", find_alias_row(registry, edit)
         creator_id = creating_action_id(current_row)
         first_attempt = read_action(clients, creator_id) if creator_id and creator_id != action.action_id else action
-        states[name] = (edit, (first_attempt or action).plan.observed.get(name), current_row)
+        states[name] = (edit, (first_attempt or action).plan.preconditions.get(name), current_row)
     return states
 
 
@@ -94,7 +94,7 @@ def _format_row_state(row: Any) -> str:
 
 def _split(context: ActionContext) -> Details:
     action = _find_merge(context.clients, context.plan.args)
-    preconditions, merge_params = action.plan.observed, action.plan.args
+    preconditions, merge_params = action.plan.preconditions, action.plan.args
     alias_states = _read_alias_states(context.clients, read_registry(context.clients), action)
     original_rows = {
         name: original_row
@@ -105,7 +105,7 @@ def _split(context: ActionContext) -> Details:
         "The registry comes first, then the aliases.",
         before={name: original_row for name, (_, original_row, _) in alias_states.items()},
     )
-    rows = [row for row in preconditions["rows"] if row not in context.plan.observed["other"]]
+    rows = [row for row in preconditions["rows"] if row not in context.plan.preconditions["other"]]
     reassign_player_id(context, rows, merge_params["keep"], merge_params["merge"])
     edits = [alias_states[name][0] for name in original_rows]
     if edits:
@@ -120,7 +120,7 @@ def _split(context: ActionContext) -> Details:
 
 def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verification:
     action, registry = _find_merge(clients, plan.args), read_registry(clients)
-    preconditions, merge_params = action.plan.observed, action.plan.args
+    preconditions, merge_params = action.plan.preconditions, action.plan.args
     registry_restored = (
         registry_rows(registry, merge_params["merge"]),
         registry_rows(registry, merge_params["keep"]),

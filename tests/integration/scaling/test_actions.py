@@ -49,7 +49,7 @@ def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_wa
     before = read_worker_capacity(module_clients)
     assert (before.actual, before.annotations.normal) == (CapacitySetting(None, 4, 3), None)
     plan = RESTORE_CAPACITY.plan(module_clients, {})
-    assert "Nobody noted normal values" in " ".join(plan.cautions)
+    assert "Nobody noted normal values" in " ".join(plan.warnings)
     restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan)
     assert restored.state is ActionState.DONE
     assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
@@ -159,7 +159,10 @@ def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, m
     action = execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
     assert action.state is ActionState.FAILED
     assert "version was specified but current version differs" in action.message
-    assert read_worker_capacity(normal_capacity_clients).actual.capacity == plan.observed["now"]["revision maximum"] * 5
+    assert (
+        read_worker_capacity(normal_capacity_clients).actual.capacity
+        == plan.preconditions["now"]["revision maximum"] * 5
+    )
 
 
 def test_a_later_deploy_that_resets_the_capacity_is_shown_as_drift(

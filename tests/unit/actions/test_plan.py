@@ -27,13 +27,13 @@ def plan() -> Plan:
         target="_staging_a",
         title="Drop 1 staging table",
         args={"tables": ["_staging_a"]},
-        observed={"_staging_a": {"rows": 25, "etag": "x"}},
+        preconditions={"_staging_a": {"rows": 25, "etag": "x"}},
         changes=(Change("_staging_a", "25 rows", "dropped"),),
         guards=(Guard("proof", True, "All 25 rows are in the predictions table."),),
         planned_at=NOW,
         undo="Bring back",
-        friction=Confirmation.TYPED,
-        typed="_staging_a",
+        confirmation=Confirmation.TYPED,
+        confirmation_text="_staging_a",
         coverage=CoverageCount(68, 158),
     )
 
@@ -43,13 +43,13 @@ def test_a_plan_made_later_from_the_same_state_is_the_same_plan(plan):
 
 
 def test_a_plan_on_changed_state_differs_and_lists_the_differences(plan):
-    changed_plan = replace(plan, observed={"_staging_a": {"rows": 26, "etag": "x"}})
+    changed_plan = replace(plan, preconditions={"_staging_a": {"rows": 26, "etag": "x"}})
     assert changed_plan.hash != plan.hash
     assert diff_plans(plan, changed_plan) == ("_staging_a rows was 25, is 26",)
 
 
 def test_an_added_or_removed_value_is_reported_as_such(plan):
-    changed_plan = replace(plan, observed={"_staging_a": {"rows": 25}})
+    changed_plan = replace(plan, preconditions={"_staging_a": {"rows": 25}})
     assert diff_plans(plan, changed_plan) == ("_staging_a etag was x, is not there",)
 
 
@@ -83,9 +83,9 @@ def test_a_plan_recorded_by_an_older_version_is_read_with_the_same_hash(plan):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot be read: the text"),
-        ("{", "cannot be read: the text"),
-        ("[]", "cannot be read: the text"),
+        ("", "cannot be read: it is not JSON"),
+        ("{", "cannot be read: it is not JSON"),
+        ("[]", "cannot be read: it is not a JSON object"),
         (RECORDED_PLAN.replace('"target": "_staging_a", ', ""), "cannot be read: target"),
         (RECORDED_PLAN.replace("2025-12-30T06:45:00+00:00", "yesterday"), "cannot be read: planned_at"),
         (RECORDED_PLAN.replace("a reason and the", "no"), "cannot be read: friction"),
