@@ -140,7 +140,7 @@ def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Deta
 def _record_outcome(
     clients: Clients, action_record: ActionRecord, verification: Verification, details: Details
 ) -> None:
-    """Record the outcome, trying for a while: an effect without an outcome has to be found again by a person."""
+    """Record the outcome, trying for a while: an effect without an outcome would have to be traced by a person."""
     outcome_details = {**details, "after": dict(verification.after)}
     for attempt in Retrying(
         retry=retry_if_exception_type(log_writer.ActionNotRecorded),

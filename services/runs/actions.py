@@ -1,4 +1,4 @@
-"""Runs as actions: start or re-run a night, resume a batch; each watched to its end and believed only after a re-read."""
+"""Run actions: start or re-run a night, resume a batch; followed to the end and done only when a re-read confirms it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.runs.plan import plan_start
 
 POLL_INTERVAL_S = 2.0
 REPORT_INTERVAL_S = 10.0
-PROGRESS_TIMEOUT_S = 90.0  # a batch that was accepted and does nothing for so long is told as such
+PROGRESS_TIMEOUT_S = 90.0  # a batch that was accepted and does nothing for so long is a failure
 MAX_WAIT_S = 3_600.0
 RESUMABLE = {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED, BatchState.STAGED, BatchState.ABANDONED}
 
@@ -39,7 +39,7 @@ def _start(context: ActionContext) -> Details:
 
 
 def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: ProgressReporter) -> None:
-    """Follow a batch until its coordinator says it has ended; raises NothingMoves when it stands still."""
+    """Follow a batch until its coordinator says it has ended; raises BatchNotProgressing when nothing moves."""
     started_at = last_progress_at = last_report_at = time.monotonic()
     last_state: tuple[Any, ...] = ()
     while (now := time.monotonic()) - started_at < MAX_WAIT_S:
@@ -61,7 +61,7 @@ def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: P
 
 
 def _poll(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
-    """One look; a coordinator that does not answer for a moment is not the end of a run."""
+    """The progress now; None also when the coordinator does not answer, which for a moment is not the end of a run."""
     try:
         return read_progress(clients, url, batch_id)
     except SourceUnavailable:
@@ -69,8 +69,10 @@ def _poll(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
 
 
 def format_progress(progress: BatchProgress) -> str:
+    """How far a batch is, in one line for the record."""
     total_text = f" of {progress.requested}" if progress.requested is not None else ""
-    return f"{progress.payload.get('state', progress.status)}: {progress.completed if progress.completed is not None else 'unknown'}{total_text} players have answered"
+    completed_text = "unknown" if progress.completed is None else progress.completed
+    return f"{progress.payload.get('state', progress.status)}: {completed_text}{total_text} players have answered"
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
@@ -103,7 +105,8 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
         names = ", ".join(still_missing[:5]) + (" …" if len(still_missing) > 5 else "")
         return Verification(
             ActionState.FAILED,
-            f"{batch.batch_id} is {batch.state}, but {len(still_missing)} of {len(target_players)} are still missing: {names}; {coverage_text}.",
+            f"{batch.batch_id} is {batch.state}, but {len(still_missing)} of {len(target_players)} are still missing:"
+            f" {names}; {coverage_text}.",
             after,
             coverage_count,
         )
@@ -121,7 +124,7 @@ def _coverage_count(night: NightStatus) -> CoverageCount | None:
 
 
 def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details) -> Batch | None:
-    """The batch of this action: the one it was told, else, where the answer was lost, one that began after the plan."""
+    """The batch of this action: by its recorded id, else, where the answer was lost, one that began after the plan."""
     batches = read_batches(clients, game_date).batches
     if details.get("batch_id"):
         return next((b for b in batches if b.batch_id == details["batch_id"]), None)

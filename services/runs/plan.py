@@ -1,4 +1,4 @@
-"""Plans for runs: which players and why each, how many rows come and which they replace, and what stands in the way."""
+"""Plans for runs: which players and for which reason, how many rows come and which they replace, what blocks the run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DEFAULT_ROWS_PER_PLAYER = 25  # five systems × five lines, until the night itse
 
 @dataclass(frozen=True)
 class RunContext:
-    """Everything a run's plan is made from, read just now. What could not be read is None with its reason in `gaps`."""
+    """Everything a run's plan is made from, read just now. What could not be read is None with its reason in `unreadable`."""
 
     night: NightStatus
     repairable: tuple[MissingPlayer, ...]
@@ -248,7 +248,7 @@ def _conflict_guards(context: RunContext) -> Iterator[Guard]:
 
 
 def _capacity_guard(context: RunContext) -> Guard:
-    """Ours stages and merges once, so only the API's own limit counts; another coordinator may let every worker MERGE."""
+    """Our coordinator stages and merges once, so only the API's limit counts; another may let every worker MERGE."""
     limit = MAX_CAPACITY if _supports(context, "resume") else MAX_OUTSTANDING_DML
     if "width" in context.unreadable:
         return Guard("width", None, context.unreadable["width"])
@@ -256,7 +256,8 @@ def _capacity_guard(context: RunContext) -> Guard:
     return Guard(
         "width",
         ok,
-        f"The workers take {context.worker_capacity or 'any number of'} requests at once; {limit} are safe{'' if ok else ': narrow them first'}.",
+        f"The workers take {context.worker_capacity or 'any number of'} requests at once;"
+        f" {limit} are safe{'' if ok else ': narrow them first'}.",
     )
 
 

@@ -73,7 +73,7 @@ def verify_run(
 
 
 def conservation_checks(record: BatchRecord) -> Iterator[VerificationCheck]:
-    """Rows are neither lost nor made on the way: each sum with its numbers in it."""
+    """Rows are neither lost nor added on the way: one check per sum, with its numbers in the detail."""
     merged = (record.inserted, record.updated, record.unchanged)
     yield _conservation_check(
         "what was produced was staged", record.produced_rows, "produced", (record.staged_rows,), "staged"

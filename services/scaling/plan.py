@@ -138,7 +138,7 @@ def _changes(
 
 
 def _limit_guards(request: _ScalingRequest) -> Iterator[Guard]:
-    """Floor and cap, checked where the change is made and not only in the form."""
+    """Floor and cap, checked where the change is carried out and not only in the form."""
     instances, concurrency = request.requested
     within_limits = instances is not None and MIN_INSTANCES <= instances <= MAX_INSTANCES
     within_limits = within_limits and MIN_CONCURRENCY <= concurrency <= MAX_CONCURRENCY

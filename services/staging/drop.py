@@ -1,4 +1,4 @@
-"""Staging repair: drop what is proven to be merged, or an orphan knowing what it holds; either can be brought back."""
+"""Drops staging tables: what is proven to be merged, or an orphan knowing what it holds; either can be restored."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _table_count_guard(names: list[str]) -> Guard:
 
 
 def _drop(context: ActionContext) -> Details:
-    """Drop table by table, each looked at once more; one that changed meanwhile is kept."""
+    """Drop table by table, after reading its etag once more; one that changed meanwhile is kept."""
     clients, names, skipped = context.clients, context.plan.args["tables"], []
     context.report_progress(
         f"Dropping {pluralize(len(names), 'staging table')}.", dropped_from_ms=_bigquery_now_ms(clients)

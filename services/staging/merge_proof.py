@@ -1,4 +1,4 @@
-"""Proof before a staging table is dropped: how many of its rows the predictions table does not hold, or that nobody can say."""
+"""Proves before a drop how many rows of a staging table the predictions table does not hold, or that it cannot be proven."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READ_THREADS = 8
 
 @dataclass(frozen=True)
 class MergeProof:
-    """What is known of one table. `trouble` says why nothing could be proven; then every count is None."""
+    """What is known of one table. `error` says why nothing could be proven; then every count is None."""
 
     table: str
     exists: bool
@@ -65,7 +65,7 @@ class MergeProofs:
 
 
 def validate_table_names(tables: Any) -> tuple[str, ...]:
-    """The tables asked for, without their dataset; raises BadInput for none at all or for one that is not staging."""
+    """The tables asked for, without their dataset; raises InvalidInput for none at all or for one that is not staging."""
     if not isinstance(tables, list | tuple) or not tables:
         raise InvalidInput("No staging table was chosen, so there is nothing to do.", "Choose the tables first.")
     names = tuple(sorted({str(name).removeprefix(f"{DATASET}.") for name in tables}))
@@ -137,7 +137,7 @@ def _query_batch(
 def _date_range(
     clients: Clients, group: Sequence[str], tables: Mapping[str, str], suffixes: list[str], sources: list[DataSource]
 ) -> tuple[date | None, date | None]:
-    """The game dates to look at: from the name, or, where the name tells none, from the rows."""
+    """The first and last game date: from the name, or, where the name has none, from the rows."""
     game_date = parse_staging_table_name(group[0])[2]
     if game_date is not None:
         return game_date, game_date
@@ -181,7 +181,7 @@ def _to_proof(name: str, table: Any, row: Mapping[str, Any] | None, error: str) 
 
 
 def snapshot(proof: MergeProof) -> dict[str, Any]:
-    """What the decision to drop a table hangs on."""
+    """What the decision to drop a table depends on, under the keys that a plan records."""
     return {
         "rows": proof.rows,
         "not in predictions": proof.missing_rows,

@@ -1,4 +1,4 @@
-"""Bring back staging tables that were dropped, each row as it was, for as long as BigQuery's time travel reaches back."""
+"""Restores staging tables that were dropped, each row as it was, for as long as BigQuery's time travel reaches back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.staging.merge_proof import get_tables, read_proofs, snapshot
 
 
 def plan_undo_drop(clients: Clients, args: Params) -> Plan:
-    """Bring back the tables that the action `action_id` dropped, as they were the moment before."""
+    """Restore the tables that the action `action_id` dropped, as they were the moment before."""
     drop_action = read_action(clients, str(args.get("action_id") or ""))
     if drop_action is None or "dropped_from_ms" not in drop_action.facts:
         raise InvalidInput("That action has dropped nothing that could be brought back.", "Open it in the action log.")
@@ -97,7 +97,7 @@ def time_travel_h(clients: Clients) -> int:
 
 
 def restore_window(clients: Clients, dropped_from_ms: int) -> timedelta:
-    """How long a drop of this instant can still be taken back."""
+    """How long a drop of this instant can still be undone."""
     expires_at = datetime.fromtimestamp(dropped_from_ms / 1000, UTC) + timedelta(hours=time_travel_h(clients))
     return expires_at - clients.now()
 

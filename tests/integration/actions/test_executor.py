@@ -113,7 +113,7 @@ def test_two_concurrent_dashboard_processes_execute_one_action(module_clients, m
         process.stdin.write("go\n")
         process.stdin.flush()
     outputs = [process.communicate(timeout=60)[0].split() for process in processes]
-    assert outputs[0][0] == outputs[1][0], "both were told of the same action"
+    assert outputs[0][0] == outputs[1][0], "both got the same action"
     assert change_count() == 1
     assert sorted(read_events(module_clients, plan)) == ["intent", "outcome"]
 
@@ -137,7 +137,9 @@ def test_an_action_of_a_killed_dashboard_is_finished_by_the_next_viewer(
     interrupted = read_by_key(module_clients, plan.key)[0]
     assert (interrupted.actor, interrupted.state, interrupted.ended_at) == ("ann", ActionState.IN_PROGRESS, None)
     assert not interrupted.is_abandoned(module_clients.now())
-    assert interrupted.is_abandoned(module_clients.now() + timedelta(seconds=61)), "a minute of silence is told as such"
+    assert interrupted.is_abandoned(module_clients.now() + timedelta(seconds=61)), (
+        "a minute without a row is an abandoned action"
+    )
 
     assert execute(module_clients, OPERATOR, SET_CAPACITY, plan).action_id == interrupted.action_id, (
         "a click meanwhile does nothing of its own"

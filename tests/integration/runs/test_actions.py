@@ -29,7 +29,7 @@ BATCH = "batch_2025-12-29_1767080000"
 
 
 def with_coordinator(clients: Clients, url: str) -> Clients:
-    """The same desk with another coordinator."""
+    """The same clients with another coordinator."""
     return replace(clients, settings=replace(clients.settings, coordinator_url=url))
 
 
@@ -145,7 +145,7 @@ def test_a_reported_success_without_rows_is_a_failure(module_clients):
     assert (action.coverage_after.active, action.coverage_after.eligible) == (68, 158)
 
 
-# --- bad wishes --------------------------------------------------------------------------------------------------------
+# --- invalid input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("date", ["", "29 December", None, "2025-13-01"])
