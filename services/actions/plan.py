@@ -140,24 +140,24 @@ def plan_from_json(text: str) -> Plan:
         raise PlanNotReadable(f"A recorded plan cannot be read: {key_path}: {first['msg']}.", _PLAN_HINT) from error
 
 
-def _to_json(value: Any) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=_to_json_value, ensure_ascii=False)
 
 
-def _to_json_value(value: Any) -> Any:
+def _to_json_value(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
 
 
-def _flatten(state: Any, name: str = "") -> dict[str, Any]:
+def _flatten(state: object, name: str = "") -> dict[str, object]:
     """A nested state as one level of names, so that a difference can be named."""
     if isinstance(state, Mapping) and state:
         return {k: v for key, part in state.items() for k, v in _flatten(part, f"{name} {key}".strip()).items()}
     return {name: state}
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     if value is None or value == {} or value == "":
         return "not there"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import date
-from typing import Any
 
 from services.actions.action_type import ActionContext, ActionType, Details, ProgressReporter, Verification
 from services.actions.log_reader import ActionState
@@ -41,7 +40,7 @@ def _start(context: ActionContext) -> Details:
 def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: ProgressReporter) -> None:
     """Follow a batch until its coordinator says it has ended; raises BatchNotProgressing when nothing moves."""
     started_at = last_progress_at = last_report_at = time.monotonic()
-    last_state: tuple[Any, ...] = ()
+    last_state: tuple[object, ...] = ()
     while (now := time.monotonic()) - started_at < MAX_WAIT_S:
         progress = _poll(clients, url, batch_id)
         if progress is not None and progress.ended:

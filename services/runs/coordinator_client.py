@@ -163,9 +163,9 @@ def _to_refusal(status: int, payload: Mapping[str, Any], operation: str) -> OnCa
     return CoordinatorRefused(f"The coordinator refused to {operation}: HTTP {status}, {reason}{batch}.")
 
 
-def _int_or_none(value: Any) -> int | None:
+def _int_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _float_or_none(value: Any) -> float | None:
+def _float_or_none(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Params, Plan
 from services.batches.reader import Batches, read_batches
@@ -22,6 +22,8 @@ from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.runs.coordinator_client import CoordinatorInfo, read_coordinator
 from services.scaling.capacity import MAX_CAPACITY, read_worker_capacity
 from services.staging.inventory import StagingTable, read_inventory
+
+T = TypeVar("T")
 
 NOT_REPAIRABLE_BY_RUN = {
     LossReason.FILTERED_OUT,
@@ -76,7 +78,7 @@ def plan_start(clients: Clients, args: Params) -> Plan:
 def _load_context(clients: Clients, game_date: date) -> RunContext:
     unreadable: dict[str, str] = {}
 
-    def try_read(source: str, read: Any) -> Any:
+    def try_read(source: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
         except OnCallError as error:

@@ -84,7 +84,8 @@ def update_service(
         ]
     with translate_errors("Cloud Run"):
         request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": mask_paths})
-        return clients.run.update_service(request=request, timeout=60).result(timeout=120)
+        updated: run_v2.Service = clients.run.update_service(request=request, timeout=60).result(timeout=120)
+    return updated
 
 
 def _wait_for_rollout(clients: Clients) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import date
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
@@ -91,7 +91,7 @@ def _merged_guard(proof: MergeProof) -> Guard:
 
 def _running_batch_guards(clients: Clients, names: Iterable[str]) -> Iterator[Guard]:
     """A table of a batch that still runs is not left behind, whatever it holds."""
-    by_date: dict[Any, set[str]] = {}
+    by_date: dict[date | None, set[str]] = {}
     for name in names:
         batch_id, _, game_date = parse_staging_table_name(name)
         by_date.setdefault(game_date, set()).add(batch_id)

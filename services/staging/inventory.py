@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+
+from google.cloud.bigquery.table import TableListItem
 
 from services.batches.business_key import BusinessKey, business_key
 from services.batches.ids import DATASET, parse_staging_table_name
@@ -91,7 +92,7 @@ def read_inventory(clients: Clients) -> StagingInventory:
     )
 
 
-def _read_contents(clients: Clients, items: Sequence[Any]) -> tuple[dict[str, Contents], list[Problem]]:
+def _read_contents(clients: Clients, items: Sequence[TableListItem]) -> tuple[dict[str, Contents], list[Problem]]:
     """What the tables hold, as far as there was time to read them."""
     contents = read_contents(clients, items)
     evict_missing(clients, [item.table_id for item in items])
@@ -131,7 +132,7 @@ def _count_unmerged(contents: Contents, merged_keys: Mapping[date, set[BusinessK
     return sum(row not in merged_keys[date.fromisoformat(row[0])] for row in contents.keys)
 
 
-def _running_batches(clients: Clients, items: Sequence[Any]) -> tuple[set[str], tuple[Problem, ...]]:
+def _running_batches(clients: Clients, items: Sequence[TableListItem]) -> tuple[set[str], tuple[Problem, ...]]:
     """The batches that run now. Only dates with a table that is not old are read: each costs two queries at every plan."""
     since = clients.now() - timedelta(hours=clients.settings.orphan_after_h)
     recent = [item for item in items if item.created is None or item.created >= since]
@@ -152,7 +153,7 @@ def _running_batch_ids(batches: Batches) -> set[str]:
 
 
 def _to_staging_table(
-    clients: Clients, item: Any, contents: Contents | None, unmerged: int | None, running: set[str]
+    clients: Clients, item: TableListItem, contents: Contents | None, unmerged: int | None, running: set[str]
 ) -> StagingTable:
     name, created = item.table_id, item.created or clients.now()
     batch_id, worker, game_date = parse_staging_table_name(name)
