@@ -10,7 +10,7 @@ from app.panels import repair_buttons
 from app.state import reads, session
 from services.core.result import Health, worst
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
-from services.scaling.service_widths import ServiceCapacities, ServiceCapacity
+from services.scaling.capacity import ServiceCapacities, ServiceCapacity
 
 cloud = session.cached_clients()
 
@@ -18,9 +18,9 @@ cloud = session.cached_clients()
 ROW_FORMATTERS: dict[str, Callable[[ServiceCapacity], object]] = {
     "state": lambda each: widgets.badge(each.health),
     "width": lambda each: each.state,
-    "max instances, service level": lambda each: format_max(each.max_instances_service),
-    "max instances, revision level": lambda each: format_max(each.max_instances_revision),
-    "requests each instance takes": lambda each: str(each.request_concurrency),
+    "max instances, service level": lambda each: format_max(each.actual.max_service),
+    "max instances, revision level": lambda each: format_max(each.actual.max_revision),
+    "requests each instance takes": lambda each: str(each.concurrency),
     "most requests at once": lambda each: str(each.capacity or "not limited"),
     "revision": lambda each: each.revision,
     "serving since": lambda each: text_format.format_day_time(each.revision_since),
@@ -31,7 +31,7 @@ ROW_FORMATTERS: dict[str, Callable[[ServiceCapacity], object]] = {
 def capacity_text(service: ServiceCapacity) -> str:
     if service.capacity is None:
         return f"{service.service} has no maximum: its width is not limited"
-    product_text = f"{service.max_instances} × {service.request_concurrency} = {service.capacity}"
+    product_text = f"{service.max_instances} × {service.concurrency} = {service.capacity}"
     return f"{service.service} is {product_text} wide ({service.state})"
 
 

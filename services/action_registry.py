@@ -1,9 +1,9 @@
-"""Everything the desk can do, by name: what a button offers, and what a record needs to be finished or taken back."""
+"""Every kind of action by its name: what a button offers, and what finishes or undoes a recorded action."""
 
 from __future__ import annotations
 
+from services.actions.action_type import ActionType
 from services.actions.log_reader import ActionState
-from services.actions.verb import ActionType
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST_NOTIFICATION
 from services.aliases.identities.merge import MERGE_IDENTITIES
 from services.aliases.identities.split import UNDO_MERGE, UNDOABLE_STATES
@@ -16,13 +16,13 @@ from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.restore_dropped import UNDO_DROP
 
-UNDO_ACTION_OF = {  # which verb takes an ended action back, and in which states there may be something to take back
+UNDO_ACTION_OF = {  # which action undoes an ended one, and in which states there may be something to undo
     EDIT_ALIASES.name: (UNDO_EDIT, (ActionState.DONE,)),
     MERGE_IDENTITIES.name: (UNDO_MERGE, UNDOABLE_STATES),
 }
 ACTION_TYPES = {
-    verb.name: verb
-    for verb in (
+    action_type.name: action_type
+    for action_type in (
         ACKNOWLEDGE,
         SILENCE,
         RESOLVE,
@@ -46,7 +46,7 @@ ACTION_TYPES = {
 
 
 def get_action_type(name: str) -> ActionType:
-    """The verb of this name; raises BadInput for one that this desk does not know."""
+    """The kind of action of this name, as recorded; raises InvalidInput for one that is not known."""
     if name not in ACTION_TYPES:
         raise InvalidInput(f"This desk knows no action {name!r}.", "It may be of a newer version.")
     return ACTION_TYPES[name]

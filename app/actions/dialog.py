@@ -15,11 +15,11 @@ from app.actions import status_strip
 from app.components import tables, text_format
 from app.state import reads, session
 from services.action_registry import get_action_type
+from services.actions.action_type import ActionType
 from services.actions.background import BACKGROUND
 from services.actions.executor import execute
 from services.actions.log_reader import Action
 from services.actions.plan import Confirmation, Guard, Plan
-from services.actions.verb import ActionType
 from services.auth.roles import has_role
 from services.core.errors import OnCallError
 
@@ -137,7 +137,7 @@ def show_plan(plan: Plan, key: str = "") -> None:
     st.markdown(f"## {text_format.escape_markdown(plan.title)}")
     for guard in plan.failed_guards:
         st.markdown(f":red[:material/block:] **{text_format.escape_markdown(guard.sentence)}**")
-    for warning in plan.cautions:
+    for warning in plan.warnings:
         st.markdown(f":orange[:material/warning:] {text_format.escape_markdown(warning)}")
     tables.data_grid(
         [{"what": change.what, "before": change.before, "after": change.after} for change in plan.changes],
@@ -168,11 +168,11 @@ def _guard_icon(guard: Guard) -> str:
 
 def _render_confirmation(action_type: ActionType, plan: Plan) -> None:
     allowed = has_role(session.actor(), action_type.required_role)
-    needs_typing = plan.friction is Confirmation.TYPED
+    needs_typing = plan.confirmation is Confirmation.TYPED
     if allowed and not plan.failed_guards:
         st.text_input("Reason" if needs_typing else "Reason (optional)", key=_REASON_KEY, max_chars=300)
         if needs_typing:
-            st.text_input(f"Type {plan.typed} to confirm", key=_CONFIRMATION_KEY)
+            st.text_input(f"Type {plan.confirmation_text} to confirm", key=_CONFIRMATION_KEY)
     if error_message := st.session_state.get(_ERROR_KEY):
         st.error(text_format.escape_markdown(error_message), icon=":material/error:")
     if not allowed:
@@ -198,8 +198,10 @@ def _submit(action_type: ActionType, plan: Plan) -> None:
         st.session_state.get(_REASON_KEY, "") or "",
         st.session_state.get(_CONFIRMATION_KEY, "") or "",
     )
-    if plan.friction is Confirmation.TYPED and (not reason.strip() or confirmation.strip() != plan.typed):
-        st.session_state[_ERROR_KEY] = f"Give a reason and type “{plan.typed}”. Nothing was done."
+    if plan.confirmation is Confirmation.TYPED and (
+        not reason.strip() or confirmation.strip() != plan.confirmation_text
+    ):
+        st.session_state[_ERROR_KEY] = f"Give a reason and type “{plan.confirmation_text}”. Nothing was done."
         return
     clients, actor, viewer_clients = session.operator_clients(), session.actor(), session.cached_clients()
 

@@ -15,7 +15,7 @@ from app.components import text_format
 from services.nights.missing_players import LossReason, MissingPlayer
 from services.nights.player_stages import STAGES, Stage
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
-from services.scaling.service_widths import ServiceCapacities
+from services.scaling.capacity import ServiceCapacities
 
 _LOSS_COLORS = {
     "lost here": palette.RED,
@@ -81,7 +81,7 @@ def capacities_html(capacities: ServiceCapacities) -> str:
         Row(
             service.service,
             [(service.capacity or 0, palette.COLOR_BY_HEALTH[service.health], "requests at once")],
-            f"{service.max_instances} × {service.request_concurrency} = <b>{service.capacity:,}</b>"
+            f"{service.max_instances} × {service.concurrency} = <b>{service.capacity:,}</b>"
             if service.capacity
             else "<b>no maximum is set</b>",
         )

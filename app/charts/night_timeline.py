@@ -27,7 +27,7 @@ from services.reports.night_events import (
     NightEvents,
     night_events,
 )
-from services.scaling.service_widths import ServiceCapacities
+from services.scaling.capacity import ServiceCapacities
 from services.telemetry.dml_jobs import DmlReport
 
 PAGE_OF_LANE = {

@@ -14,16 +14,12 @@ from app.state import reads, session
 from services.batches.ids import parse_staging_table_name
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
+from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
 from services.runs.actions import START_RUN
 from services.runs.plan import NOT_REPAIRABLE_BY_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
-from services.scaling.worker_width import (
-    EMERGENCY_CAPACITY,
-    MAX_CONCURRENCY,
-    MAX_INSTANCES,
-    WorkerCapacity,
-    simulate_contention,
-)
+from services.scaling.capacity import MAX_CONCURRENCY, MAX_INSTANCES, WorkerCapacity
+from services.scaling.contention import simulate_contention
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.inventory import BatchTotal, StagingInventory, StagingTable
@@ -128,15 +124,17 @@ def scaling_form() -> None:
     revert_after = _DURATIONS[duration or _PERMANENT]
     revert_params = {"revert_at": (_now_to_minute() + revert_after).isoformat()} if revert_after else {}
     with st.container(horizontal=True, gap="small"):
-        at_emergency = (capacity.actual.instances, capacity.actual.requests) == EMERGENCY_CAPACITY
-        dialog.action_button(SCALE_DOWN, "Emergency: narrow to 4 × 3", primary=not at_emergency, **revert_params)
+        at_emergency = (capacity.actual.instances, capacity.actual.concurrency) == EMERGENCY_CAPACITY
+        dialog.action_button(
+            SCALE_DOWN, f"Emergency: narrow to {EMERGENCY_CAPACITY_TEXT}", primary=not at_emergency, **revert_params
+        )
         dialog.action_button(RESTORE_CAPACITY, "Restore the normal width")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         instances = st.number_input(
             "Instances", 1, MAX_INSTANCES, capacity.actual.instances or 4, key="set instances", width=110
         )
         concurrency = st.number_input(
-            "Requests each", 1, MAX_CONCURRENCY, capacity.actual.requests, key="set requests", width=110
+            "Requests each", 1, MAX_CONCURRENCY, capacity.actual.concurrency, key="set requests", width=110
         )
         dialog.action_button(
             SET_CAPACITY,

@@ -28,8 +28,7 @@ from services.nights.player_stages import NightStatus, read_night
 from services.reports.handoff_note import HandoffInputs
 from services.runs.progress import RunProgress, read_run_progress
 from services.runs.verification import VerificationCheck, read_run_verification
-from services.scaling.service_widths import ServiceCapacities, read_service_capacities
-from services.scaling.worker_width import WorkerCapacity, read_worker_capacity
+from services.scaling.capacity import ServiceCapacities, WorkerCapacity, read_service_capacities, read_worker_capacity
 from services.staging.inventory import StagingInventory, read_inventory
 from services.telemetry.dml_jobs import DmlReport, read_writes
 from services.telemetry.log_reader import LogLines, read_lines

@@ -1,4 +1,4 @@
-"""Runs actions beside the screen: one thread per action, whoever clicked, so a closed tab or a second click changes nothing."""
+"""Runs actions in the background: one thread per action, so a closed tab or a second click changes nothing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from services.actions.log_reader import Action
 from services.actions.plan import Plan
 from services.core.errors import OnCallError
 
-RETAIN_S = 900  # how long an ended action is remembered here; the log remembers it for ever
+RETAIN_S = 900  # how long a handle is kept after its action began; the action log keeps it for ever
 
 
 @dataclass(frozen=True)
 class ActionHandle:
-    """One action of this process: its key, its title, when it was begun, and its end when it has one."""
+    """One action of this process. `future` holds the action as the log has it, once it has ended."""
 
     key: str
     title: str
@@ -31,7 +31,7 @@ class ActionHandle:
 
     @property
     def error(self) -> OnCallError | None:
-        """Why it did not come to an outcome of its own: denied, refused, not recorded."""
+        """Why it has no outcome of its own: denied, refused, not recorded. None while it runs."""
         exception = self.future.exception() if self.future.done() else None
         if exception is None or isinstance(exception, OnCallError):
             return exception
@@ -48,7 +48,7 @@ class BackgroundRunner:
         self._handles: dict[str, ActionHandle] = {}
 
     def submit(self, plan: Plan, role: str, now: datetime, task: Callable[[], Action]) -> ActionHandle:
-        """Begin `act` in the background, or return the ticket of the same plan that runs or was begun since it was made."""
+        """Begin `task` in the background, or return the handle of the same plan that runs or began since it was made."""
         key = f"{plan.key} {role}"
         with self._lock:
             self._evict_ended(now)
@@ -59,13 +59,11 @@ class BackgroundRunner:
         threading.Thread(target=_run, args=(handle, task), name=f"action {key}", daemon=True).start()
         return handle
 
-    def get(self, key: str) -> ActionHandle | None:
-        with self._lock:
-            return self._handles.get(key)
-
     def _evict_ended(self, now: datetime) -> None:
-        expired = [k for k, t in self._handles.items() if t.ended and (now - t.started_at).total_seconds() > RETAIN_S]
-        for key in expired:
+        def expired(handle: ActionHandle) -> bool:
+            return handle.ended and (now - handle.started_at).total_seconds() > RETAIN_S
+
+        for key in [key for key, handle in self._handles.items() if expired(handle)]:
             del self._handles[key]
 
 

@@ -1,4 +1,4 @@
-"""The one life of every action: authorise, plan again and compare, check guards, record, act once, re-read, record."""
+"""Executes an action: authorise, plan again and compare, check guards, record, act once, re-read, record."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from services.actions import log_reader, log_writer
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import Action, ActionState
 from services.actions.log_writer import UNCLAIMED_ATTEMPT, ActionRecord
 from services.actions.plan import Confirmation, Plan, diff_plans
-from services.actions.verb import ActionContext, ActionType, Details, Verification
 from services.auth.roles import Actor, InsufficientRole, require_role
 from services.core.errors import OnCallError
 from services.gcp.clients import Clients
@@ -31,7 +31,8 @@ def execute(
 ) -> Action:
     """Do `plan` at most once, whoever else asks for it, and return what the log says of it.
 
-    Raises Denied or Refused after recording it, and NotRecorded when nothing could be recorded and so nothing was done.
+    Raises InsufficientRole or ActionRefused after recording it, and ActionNotRecorded when nothing could be recorded and
+    so nothing was done.
     """
     action_record = ActionRecord(uuid.uuid4().hex, actor, plan, UNCLAIMED_ATTEMPT, reason.strip())
     try:
@@ -43,13 +44,13 @@ def execute(
     if (duplicate := _find_duplicate(same_key_actions, plan)) is not None:
         return duplicate
     refusal = _reasons_to_refuse(clients, action_type, plan, reason, confirmation)
-    # Whoever acted between our two looks changed the state that we now find changed: theirs is this action.
+    # Whoever acted between our two reads changed the state that we now see changed: theirs is this action.
     if refusal and (duplicate := _find_duplicate(log_reader.read_by_key(clients, plan.key), plan)) is not None:
         return duplicate
     if refusal:
         log_writer.log_refusal(clients, action_record, ActionState.REFUSED, refusal)
         raise ActionRefused(f"Refused, nothing was done: {refusal}", "Look at the plan anew.")
-    # The number comes from the same look as the decision that nobody has begun: who began since, has taken it.
+    # The number comes from the same read as the decision that nobody has begun: who began since, has taken it.
     action_record = replace(
         action_record, attempt=1 + max((action.attempt for action in same_key_actions), default=UNCLAIMED_ATTEMPT)
     )
@@ -81,7 +82,7 @@ def _winner_of_claim(clients: Clients, action_record: ActionRecord) -> Action:
 
 
 def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, reason: str, confirmation: str) -> str:
-    """Why the plan cannot be run as it was shown, from a fresh look; empty when it can."""
+    """Why the plan cannot be run as it was shown, from a plan made now; empty when it can."""
     try:
         current = action_type.plan(clients, plan.args)
     except OnCallError as error:
@@ -90,10 +91,10 @@ def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, re
         return "things changed since the plan was shown: " + "; ".join(diff_plans(plan, current)) + "."
     if current.failed_guards:
         return " ".join(guard.sentence for guard in current.failed_guards)
-    if current.friction is Confirmation.TYPED and not reason.strip():
+    if current.confirmation is Confirmation.TYPED and not reason.strip():
         return "a reason is needed."
-    if current.friction is Confirmation.TYPED and confirmation.strip() != current.typed:
-        return f"“{current.typed}” has to be typed, letter by letter."
+    if current.confirmation is Confirmation.TYPED and confirmation.strip() != current.confirmation_text:
+        return f"“{current.confirmation_text}” has to be typed, letter by letter."
     return ""
 
 
@@ -139,7 +140,7 @@ def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Deta
 def _record_outcome(
     clients: Clients, action_record: ActionRecord, verification: Verification, details: Details
 ) -> None:
-    """Record the outcome, trying for a while: an effect without an outcome has to be found again by a person."""
+    """Record the outcome, trying for a while: an effect without an outcome would have to be traced by a person."""
     outcome_details = {**details, "after": dict(verification.after)}
     for attempt in Retrying(
         retry=retry_if_exception_type(log_writer.ActionNotRecorded),
@@ -153,7 +154,7 @@ def _record_outcome(
             )
 
 
-def _raise_not_recorded(plan: Plan) -> Action:
+def _raise_not_recorded(plan: Plan) -> NoReturn:
     raise log_writer.ActionNotRecorded(
         f"The log does not show what came of “{plan.title}”.",
         "Look at the action log in a minute; do not repeat it yet.",

@@ -1,4 +1,4 @@
-"""Reads the action log: what was meant, how far it is, what came of it, and what nobody has told the end of."""
+"""Reads the action log: what was begun, how far it is, what came of it, and what has no recorded outcome."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from services.actions.plan import CoverageCount, Plan, plan_from_json
 from services.core.result import DataSource
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.gcp.query_catalog import parse_json_column
+from services.gcp.query_catalog import QueryResult, parse_json_column
 
-ABANDONED_AFTER_S = 60  # an action that has told nothing for so long is not being worked on any more
+ABANDONED_AFTER_S = 60  # an action without a row for so long is not being worked on any more
 
 
 class ActionState(StrEnum):
@@ -29,9 +29,33 @@ class ActionState(StrEnum):
     UNVERIFIED = "unverified"
 
 
+class ActionRow(TypedDict):
+    """One row of prediction_on_call.actions. The JSON columns come as text or as read, as BigQuery's client likes."""
+
+    action_id: str
+    event: str  # intent, step, outcome
+    recorded_at: datetime
+    recorded_by: str
+    action_key: str
+    attempt: int
+    verb: str
+    target: str
+    title: str
+    actor: str
+    role: str
+    reason: str | None
+    state: str
+    sentence: str
+    plan: object
+    facts: object
+    eligible: int | None
+    active_before: int | None
+    active_after: int | None
+
+
 @dataclass(frozen=True)
 class Action:
-    """One action as the log tells it. `ended` None: no outcome is recorded (yet)."""
+    """One action as the log has it. `ended_at` None: no outcome is recorded (yet)."""
 
     action_id: str
     key: str
@@ -56,10 +80,11 @@ class Action:
 
     @property
     def plan(self) -> Plan:
+        """The recorded plan; raises PlanNotReadable when it cannot be read back."""
         return plan_from_json(self.plan_json)
 
     def is_abandoned(self, now: datetime) -> bool:
-        """Meant but never ended, and nobody has told anything of it lately."""
+        """Begun but not ended, and nothing has been recorded of it lately."""
         return self.ended_at is None and now - self.last_event_at > timedelta(seconds=ABANDONED_AFTER_S)
 
 
@@ -72,32 +97,35 @@ class ActionLog:
 
 
 def read_action_log(clients: Clients, start: datetime, until: datetime) -> ActionLog:
-    """Every action that told anything between two instants."""
+    """Every action with a row between two instants; raises OnCallError when the log cannot be read."""
     result = query_catalog.run_query(clients, "actions.between", start=start, until=until)
-    return ActionLog(tuple(reversed(group_by_action(result.rows))), result.source)
+    return ActionLog(tuple(reversed(group_by_action(_rows(result)))), result.source)
 
 
 def read_action(clients: Clients, action_id: str) -> Action | None:
     """One action, or None when the log has none of that id."""
-    return next(
-        iter(group_by_action(query_catalog.run_query(clients, "actions.by_id", action_id=action_id).rows)), None
-    )
+    result = query_catalog.run_query(clients, "actions.by_id", action_id=action_id)
+    return next(iter(group_by_action(_rows(result))), None)
 
 
 def read_by_key(clients: Clients, key: str) -> tuple[Action, ...]:
     """The actions with one key, oldest first."""
-    return group_by_action(query_catalog.run_query(clients, "actions.by_key", action_key=key).rows)
+    return group_by_action(_rows(query_catalog.run_query(clients, "actions.by_key", action_key=key)))
 
 
-def group_by_action(rows: Iterable[Mapping[str, Any]]) -> tuple[Action, ...]:
+def _rows(result: QueryResult) -> tuple[ActionRow, ...]:
+    return cast("tuple[ActionRow, ...]", result.rows)
+
+
+def group_by_action(rows: Iterable[ActionRow]) -> tuple[Action, ...]:
     """The rows of each action as one action, in the order in which they began."""
-    by_id: dict[str, list[Mapping[str, Any]]] = {}
+    by_id: dict[str, list[ActionRow]] = {}
     for row in sorted(rows, key=lambda row: row["recorded_at"]):
         by_id.setdefault(row["action_id"], []).append(row)
     return tuple(_to_action(action_rows) for action_rows in by_id.values())
 
 
-def _to_action(rows: list[Mapping[str, Any]]) -> Action:
+def _to_action(rows: list[ActionRow]) -> Action:
     first = rows[0]
     outcome = next((row for row in rows if row["event"] == "outcome"), None)
     newest = outcome or rows[-1]
@@ -123,18 +151,14 @@ def _to_action(rows: list[Mapping[str, Any]]) -> Action:
         plan_json=next((_to_json_text(row["plan"]) for row in rows if row["plan"] not in (None, "null")), ""),
         facts=details,
         steps=tuple((row["recorded_at"], row["sentence"]) for row in rows if row["event"] == "step"),
-        coverage_before=_coverage_count(newest, "active_before"),
-        coverage_after=_coverage_count(newest, "active_after"),
+        coverage_before=_coverage_count(newest["active_before"], newest["eligible"]),
+        coverage_after=_coverage_count(newest["active_after"], newest["eligible"]),
     )
 
 
-def _to_json_text(value: Any) -> str:
+def _to_json_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _coverage_count(row: Mapping[str, Any], active_column: str) -> CoverageCount | None:
-    return (
-        CoverageCount(row[active_column], row["eligible"])
-        if row[active_column] is not None and row["eligible"] is not None
-        else None
-    )
+def _coverage_count(active: int | None, eligible: int | None) -> CoverageCount | None:
+    return CoverageCount(active, eligible) if active is not None and eligible is not None else None

@@ -1,4 +1,4 @@
-"""Writes the action log: every intent and outcome, who and why, before and after. Only ever added to; no action without it."""
+"""Writes the action log: every intent and outcome, who and why, before and after. Append-only; no action without it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from google.api_core.exceptions import Conflict
 
-from services.actions.log_reader import Action, ActionState, read_by_key
+from services.actions.log_reader import Action, ActionRow, ActionState, read_by_key
 from services.actions.plan import CoverageCount, Plan, plan_to_json
 from services.auth.roles import Actor, Role
 from services.core.errors import OnCallError
@@ -40,9 +40,8 @@ class ActionRecord:
     attempt: int
     reason: str
 
-    def row(
-        self, now: datetime, event: str, state: ActionState, message: str, details: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def row(self, now: datetime, event: str, state: ActionState, message: str, details: Mapping[str, Any]) -> ActionRow:
+        """One row of the log: `event` is intent, step or outcome, `details` whatever JSON can hold."""
         coverage = self.plan.coverage
         return {
             "action_id": self.action_id,
@@ -68,14 +67,14 @@ class ActionRecord:
 
 
 def record_for(action: Action) -> ActionRecord:
-    """The entry under which an outcome is added to an action that somebody else began."""
+    """The record under which an outcome is added to an action that another process began."""
     return ActionRecord(
         action.action_id, Actor(action.actor, Role(action.role)), action.plan, action.attempt, action.reason
     )
 
 
 def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
-    """Record the intent and by that claim this attempt; False when somebody has claimed it. Raises NotRecorded.
+    """Record the intent and by that claim this attempt; False when somebody has claimed it. Raises ActionNotRecorded.
 
     The row is written by a job whose id is the key and the attempt. BigQuery takes a job id once per project, so of any
     number of clicks, browsers and processes exactly one writes the row: it, and only it, may act.
@@ -88,7 +87,7 @@ def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
 
 
 def log_step(clients: Clients, record: ActionRecord, message: str, details: Mapping[str, Any]) -> None:
-    """Tell how far an action is. Streamed: a step costs no job, and one that is lost harms nobody."""
+    """Record how far an action is. Streamed: a step costs no job, and one that is lost harms nobody."""
     row = record.row(clients.now(), "step", ActionState.IN_PROGRESS, message, details)
     _streaming_insert(clients, row)
 
@@ -109,7 +108,7 @@ def log_outcome(
     """Record what came of an action, once: a second outcome for the same action changes nothing."""
     row = record.row(clients.now(), "outcome", state, message, details)
     if coverage_after is not None:
-        row |= {"active_after": coverage_after.active, "eligible": coverage_after.eligible}
+        row["active_after"], row["eligible"] = coverage_after.active, coverage_after.eligible
     insert_once(clients, f"on-call-outcome-{record.action_id}", row)
 
 
@@ -136,7 +135,7 @@ def _job_failed(clients: Clients, job_id: str) -> bool:
         return job.exception(timeout=clients.settings.query_timeout_s) is not None
 
 
-def _streaming_insert(clients: Clients, row: Mapping[str, Any]) -> None:
+def _streaming_insert(clients: Clients, row: ActionRow) -> None:
     json_row = {**row, "recorded_at": row["recorded_at"].isoformat()}
     insert_id = f"{row['action_id']}-{row['event']}-{json_row['recorded_at']}"
     try:

@@ -1,4 +1,4 @@
-"""A plan: exactly what an action will do, what stops it, what it costs, how it is taken back. What is shown is what is run."""
+"""A plan: exactly what an action will do, what stops it, what it costs, how it is undone. What is shown is what is run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from services.core.errors import OnCallError
 from services.core.result import DataSource
+
+Params = Mapping[str, Any]  # what an action is asked with: the arguments of its plan
+
+
+class PlanNotReadable(OnCallError):
+    """A recorded plan cannot be read back."""
 
 
 class Confirmation(StrEnum):
@@ -48,22 +57,22 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one action will do. `args` are what the verb was asked with; `observed` is the state the plan hangs on."""
+    """What one action will do. `args` are what it was asked with; `preconditions` is the state that must not change."""
 
     verb: str
     target: str
     title: str
-    args: Mapping[str, Any]
-    observed: Mapping[str, Any]
+    args: Params
+    preconditions: Mapping[str, Any]
     changes: tuple[Change, ...]
     guards: tuple[Guard, ...]
     planned_at: datetime
     undo: str
     cost: str = ""
-    friction: Confirmation = Confirmation.ONE_CLICK
-    typed: str = ""  # what has to be typed, where something has to
-    cautions: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()  # how to do the same by hand
+    confirmation: Confirmation = Confirmation.ONE_CLICK
+    confirmation_text: str = ""  # what has to be typed, where something has to
+    warnings: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()  # how to do the same with a CLI
     coverage: CoverageCount | None = None
     sources: tuple[DataSource, ...] = field(default=(), compare=False)
 
@@ -75,7 +84,7 @@ class Plan:
     @property
     def hash(self) -> str:
         """The same for the same intention on the same state, in every process."""
-        identity = [self.verb, self.target, self.args, self.observed, [asdict(change) for change in self.changes]]
+        identity = [self.verb, self.target, self.args, self.preconditions, [asdict(change) for change in self.changes]]
         return hashlib.sha256(_to_json(identity).encode()).hexdigest()[:20]
 
     @property
@@ -86,7 +95,7 @@ class Plan:
 
 def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
     """In words, what changed between the plan that was shown and the state now."""
-    before, after = _flatten(shown.observed), _flatten(current.observed)
+    before, after = _flatten(shown.preconditions), _flatten(current.preconditions)
     changed = [
         f"{name} was {_format_value(before.get(name))}, is {_format_value(after.get(name))}"
         for name in sorted(before.keys() | after.keys())
@@ -97,49 +106,58 @@ def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
     return tuple(changed)
 
 
+_PLAN = TypeAdapter(Plan)
+_PLAN_HINT = "Look at its row in the action log; a newer version may have written it."
+_STORED_KEYS = {  # where a field's key in the action log is not its name: what is recorded keeps its keys
+    "preconditions": "observed",
+    "confirmation": "friction",
+    "confirmation_text": "typed",
+    "warnings": "cautions",
+}
+_FIELD_NAMES = {key: name for name, key in _STORED_KEYS.items()}
+
+
 def plan_to_json(plan: Plan) -> str:
-    """A plan as text for the record; `from_json` reads it back."""
+    """A plan as text for the record; `plan_from_json` reads it back."""
     fields = asdict(plan)
     del fields["sources"]
-    return _to_json(fields)
+    return _to_json({_STORED_KEYS.get(name, name): value for name, value in fields.items()})
 
 
 def plan_from_json(text: str) -> Plan:
-    """The plan that a record holds, for whoever has to finish or undo it."""
-    fields = json.loads(text)
-    coverage = fields["coverage"]
-    return Plan(
-        **{
-            **fields,
-            "changes": tuple(Change(**item) for item in fields["changes"]),
-            "guards": tuple(Guard(**item) for item in fields["guards"]),
-            "planned_at": datetime.fromisoformat(fields["planned_at"]),
-            "friction": Confirmation(fields["friction"]),
-            "cautions": tuple(fields["cautions"]),
-            "commands": tuple(fields["commands"]),
-            "coverage": CoverageCount(**coverage) if coverage else None,
-        }
-    )
+    """The plan that a record holds; raises PlanNotReadable for text that is not a plan."""
+    try:
+        stored = json.loads(text)
+        if not isinstance(stored, dict):
+            raise PlanNotReadable("A recorded plan cannot be read: it is not a JSON object.", _PLAN_HINT)
+        return _PLAN.validate_python({_FIELD_NAMES.get(key, key): value for key, value in stored.items()})
+    except json.JSONDecodeError as error:
+        raise PlanNotReadable(f"A recorded plan cannot be read: it is not JSON ({error}).", _PLAN_HINT) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, *path = map(str, first["loc"])
+        key_path = ".".join([_STORED_KEYS.get(name, name), *path])
+        raise PlanNotReadable(f"A recorded plan cannot be read: {key_path}: {first['msg']}.", _PLAN_HINT) from error
 
 
-def _to_json(value: Any) -> str:
+def _to_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=_to_json_value, ensure_ascii=False)
 
 
-def _to_json_value(value: Any) -> Any:
+def _to_json_value(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
 
 
-def _flatten(state: Any, name: str = "") -> dict[str, Any]:
+def _flatten(state: object, name: str = "") -> dict[str, object]:
     """A nested state as one level of names, so that a difference can be named."""
     if isinstance(state, Mapping) and state:
         return {k: v for key, part in state.items() for k, v in _flatten(part, f"{name} {key}".strip()).items()}
     return {name: state}
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     if value is None or value == {} or value == "":
         return "not there"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

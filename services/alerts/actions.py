@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append_event, read_alerts
 from services.alerts.slack import send_message
 from services.auth.roles import Role
@@ -59,7 +59,7 @@ def read_alert(clients: Clients, alert_id: str) -> Alert:
 def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
     transition = _TRANSITIONS[name]
 
-    def plan(clients: Clients, args: Details) -> Plan:
+    def plan(clients: Clients, args: Params) -> Plan:
         alert, now = read_alert(clients, str(args.get("alert_id") or "")), clients.now()
         state, minutes = alert.state(now), args.get("minutes")
         duration_text = f" for {minutes} min" if transition.event == "silenced" else ""
@@ -68,7 +68,7 @@ def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
             target=alert.alert_id,
             title=f"{transition.verb} {alert.alert_id}{duration_text}",
             args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
-            observed={"state": str(state), "events": alert.last_state_change.sequence},
+            preconditions={"state": str(state), "events": alert.last_state_change.sequence},
             changes=(
                 Change("alert", str(state), f"{transition.target_state}{duration_text}"),
                 Change("tells again", *_notification_effect(transition.target_state)),
@@ -77,7 +77,7 @@ def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
             planned_at=now,
             undo=transition.undo,
             cost="No query of its own: one row in the record.",
-            cautions=_warnings(transition),
+            warnings=_warnings(transition),
         )
 
     return plan
@@ -93,7 +93,7 @@ def _notification_effect(state: AlertState) -> tuple[str, str]:
     return "", effects[state]
 
 
-def _guards(transition: _Transition, state: AlertState, args: Details) -> list[Guard]:
+def _guards(transition: _Transition, state: AlertState, args: Params) -> list[Guard]:
     guards = [Guard("state", state in transition.source_states, f"It is {state} now.")]
     if transition.event in EVENTS_NEEDING_REASON:
         reason = str(args.get("why") or "").strip()
@@ -117,7 +117,7 @@ def _apply(context: ActionContext) -> Details:
     silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == "silenced" else None
     for _ in range(5):  # a delivery may take the number meanwhile; a change of state by another is seen and left alone
         alert = read_alert(context.clients, context.plan.target)
-        if alert.last_state_change.sequence != context.plan.observed["events"]:
+        if alert.last_state_change.sequence != context.plan.preconditions["events"]:
             raise OnCallError(
                 f"{alert.last_state_change.actor} has {alert.last_state_change.event} it meanwhile.", "Look at it anew."
             )
@@ -151,7 +151,7 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     return Verification(ActionState.DONE, f"{plan.target} is {state}{until_text}.", {"state": str(state)})
 
 
-def _plan_test(clients: Clients, args: Details) -> Plan:
+def _plan_test(clients: Clients, args: Params) -> Plan:
     now = clients.now().replace(second=0, microsecond=0)
     channel_configured = bool(clients.settings.slack_webhook_url)
     return Plan(
@@ -159,7 +159,7 @@ def _plan_test(clients: Clients, args: Details) -> Plan:
         target="slack",
         title="Send a test message",
         args=dict(args),
-        observed={"channel": "set here" if channel_configured else "the watchdog's", "minute": now.isoformat()},
+        preconditions={"channel": "set here" if channel_configured else "the watchdog's", "minute": now.isoformat()},
         changes=(
             Change(
                 "message", "", f"one line, marked as a test, sent {'now' if channel_configured else 'by the watchdog'}"

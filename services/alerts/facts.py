@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
-from services.batches.ids import DATASET, STAGING_TABLE_PREFIX
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, Batches, read_batches
+from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import night_window
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Problem, Result
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.gcp.error_messages import iterate_pages, translate_errors
+from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
 from services.nights.player_stages import NightStatus, read_night
-from services.scaling.worker_width import WorkerCapacity, read_worker_capacity
+from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
 from services.telemetry.scheduler import Schedule, read_schedule
@@ -167,16 +167,7 @@ def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple
 
 
 def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
-    with translate_errors("BigQuery tables.list"):
-        iterator = clients.bigquery.list_tables(DATASET, page_size=1000, timeout=20)
-        tables = [
-            t for t in iterate_pages("BigQuery tables.list", iterator) if t.table_id.startswith(STAGING_TABLE_PREFIX)
-        ]
-    return tuple(
-        sorted(
-            (StagingTableListing(t.table_id, t.created, t.expires) for t in tables), key=lambda listing: listing.name
-        )
-    )
+    return tuple(StagingTableListing(t.table_id, t.created, t.expires) for t in list_staging_tables(clients))
 
 
 def _read_slate(clients: Clients, day: date) -> SlateCounts:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import prod
 
+from services.actions.action_type import ActionType
 from services.actions.background import BACKGROUND, ActionHandle
 from services.actions.executor import execute
 from services.actions.log_reader import Action, read_action_log
-from services.actions.verb import ActionType
-from services.actions.verb import Details as Args
+from services.actions.plan import Params
 from services.alerts.facts import Snapshot
 from services.alerts.findings import RuleResult
 from services.auth.roles import Actor, Role
@@ -19,9 +20,9 @@ from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import OnCallError
 from services.gcp.clients import Clients
 from services.policy.concurrency_config import SelfHealingConfig
+from services.policy.dml_limits import EMERGENCY_CAPACITY
 from services.runs.actions import RESUME_BATCH
 from services.scaling.actions import SCALE_DOWN, apply_due_reverts
-from services.scaling.worker_width import EMERGENCY_CAPACITY
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.telemetry.dml_jobs import DmlReport, is_contention_error
 
@@ -37,7 +38,7 @@ class Remediation:
 
     action_type: ActionType
     target: str
-    params: Args
+    params: Params
     reason: str
     alert_key: tuple[str, date | None]  # cause and night of the alert that it mends
 
@@ -92,7 +93,7 @@ def _remediations_for(
 
 
 def _above_emergency(capacity: int | None) -> bool:
-    return capacity is None or capacity > EMERGENCY_CAPACITY[0] * EMERGENCY_CAPACITY[1]
+    return capacity is None or capacity > prod(EMERGENCY_CAPACITY)
 
 
 def _is_recent(writes: DmlReport | None, now: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.core.settings import Settings
+from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS, EMERGENCY_CAPACITY_TEXT
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def _format_value(value: object) -> object:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-_SCALE_DOWN_COMMAND = "gcloud run services update {worker} --max-instances=4 --concurrency=3 --region={region}"
+_SCALE_DOWN_COMMAND = f"gcloud run services update {{worker}} {EMERGENCY_CAPACITY_FLAGS} --region={{region}}"
 _RERUN_COMMAND = 'curl -X POST $COORDINATOR_URL/start -H \'Content-Type: application/json\' -d \'{{"game_date": "{date}", "force": true}}\''
 _RESUME_COMMAND = (
     "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'"
@@ -44,7 +45,7 @@ RULES = (
         "BigQuery job history and the worker's log, every instance together",
         "{dml_alert_errors} writes rejected for too many at once within {dml_alert_window_s} s since the newest batch began",
         "More workers write at once than the table admits; each rejected write is a player lost.",
-        "Narrow the workers to 4 × 3, then re-run the lost players through staging.",
+        f"Narrow the workers to {EMERGENCY_CAPACITY_TEXT}, then re-run the lost players through staging.",
         "dml_errors",
         "writes",
         _SCALE_DOWN_COMMAND,

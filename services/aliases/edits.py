@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.actions.verb import Details
+from services.actions.plan import Params
 from services.core.errors import InvalidInput
 from services.names.normalization import normalize_registry_name
 
@@ -86,7 +86,7 @@ def to_params(edits: Iterable[Edit]) -> dict[str, Any]:
     return {"edits": [asdict(edit) for edit in edits]}
 
 
-def from_params(params: Details) -> tuple[Edit, ...]:
+def from_params(params: Params) -> tuple[Edit, ...]:
     items = params.get("edits")
     if not isinstance(items, list) or not items:
         raise InvalidInput("No alias was chosen; nothing chosen never means all.", "Add at least one line.")

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.aliases.edits import Edit, EditKind, from_params
 from services.aliases.preview import preview_coverage_gain
 from services.aliases.validation import (
@@ -35,7 +35,7 @@ _ADD_SQL = """INSERT nba_reference.player_aliases
 VALUES (@alias, @canonical, @alias, @canonical, TRUE, SESSION_USER(), CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP())"""
 
 
-def plan_edit(clients: Clients, args: Details) -> Plan:
+def plan_edit(clients: Clients, args: Params) -> Plan:
     """What the edits would change, what validation says, and which players of which dates would newly be covered."""
     edits, registry, now = from_params(args), read_registry(clients), clients.now()
     validation = validate(registry, edits)
@@ -47,15 +47,15 @@ def plan_edit(clients: Clients, args: Details) -> Plan:
         target=edits[0].alias if len(edits) == 1 else count_text,
         title=f"Save {count_text}",
         args={"edits": [asdict(edit) for edit in edits]},
-        observed=snapshot(registry, edits),
+        preconditions=snapshot(registry, edits),
         changes=(*(_to_change(edit, registry) for edit in edits), *gain.changes),
         guards=(*validation.guards, *gain.guards),
         planned_at=now,
         undo="Take back, in the action log: every row as it was before.",
         cost="One MERGE on player_aliases, a table of a few rows (10 MiB billed); the plan read four small tables.",
-        friction=Confirmation.TYPED if warnings else Confirmation.ONE_CLICK,
-        typed=edits[0].alias if warnings else "",
-        cautions=warnings,
+        confirmation=Confirmation.TYPED if warnings else Confirmation.ONE_CLICK,
+        confirmation_text=edits[0].alias if warnings else "",
+        warnings=warnings,
         commands=tuple(_manual_command(edit) for edit in edits),
         sources=(*registry.sources, *gain.sources),
     )
@@ -170,7 +170,7 @@ def format_row_state(row: AliasRecord | None) -> str:
 
 def write_rows(context: ActionContext, rows: Sequence[Mapping[str, object]], touched: Sequence[str]) -> None:
     """One MERGE under the action's own job id, which does nothing if a row of a touched name is not as it was observed."""
-    planned_rows = [row for row in context.plan.observed.values() if isinstance(row, Mapping)]
+    planned_rows = [row for row in context.plan.preconditions.values() if isinstance(row, Mapping)]
     expected = [row for row in planned_rows if row["alias"] in touched or row["canonical"] in touched]
     query_catalog.run_query(
         context.clients,

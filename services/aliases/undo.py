@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState, read_action
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.aliases.edits import from_params
 from services.aliases.save import format_row_state, snapshot, touched_names, write_rows
 from services.aliases.validation import Severity, new_violations
@@ -16,7 +16,7 @@ from services.gcp.clients import Clients
 from services.names.registry import Alias, NameRegistry, read_registry
 
 
-def plan_undo(clients: Clients, args: Details) -> Plan:
+def plan_undo(clients: Clients, args: Params) -> Plan:
     """Every alias row that an edit changed, back to what it was; refused where somebody has changed it since."""
     action = read_action(clients, str(args.get("action_id") or ""))
     if action is None or action.verb != "aliases.edit" or action.state is not ActionState.DONE:
@@ -25,7 +25,7 @@ def plan_undo(clients: Clients, args: Details) -> Plan:
     current_rows, rows_after_edit = snapshot(registry, edits), action.facts.get("after") or {}
     names = [f"{edit.alias} → {edit.canonical}" for edit in edits]
     unchanged = [name for name in names if current_rows.get(name) == rows_after_edit.get(name)]
-    restored = _with_previous_rows(registry, action.plan.observed, names)
+    restored = _with_previous_rows(registry, action.plan.preconditions, names)
     known_keys = action.facts.get("faults") or ()  # a violation that predates the edit returns with the row it concerns
     violations = new_violations(registry, restored)
     new_errors = [f for f in violations if f.severity is Severity.ERROR and f.key not in known_keys]
@@ -34,9 +34,9 @@ def plan_undo(clients: Clients, args: Details) -> Plan:
         target=action.action_id,
         title=f"Take back {pluralize(len(names), 'alias edit')}",
         args={"action_id": action.action_id},
-        observed=current_rows,
+        preconditions=current_rows,
         changes=tuple(
-            Change(n, format_row_state(current_rows.get(n)), format_row_state(action.plan.observed.get(n)))
+            Change(n, format_row_state(current_rows.get(n)), format_row_state(action.plan.preconditions.get(n)))
             for n in names
         ),
         guards=(
@@ -50,7 +50,7 @@ def plan_undo(clients: Clients, args: Details) -> Plan:
         planned_at=clients.now(),
         undo="Save the same edits again.",
         cost="One MERGE on player_aliases.",
-        cautions=tuple(f.message for f in violations if f not in new_errors),
+        warnings=tuple(f.message for f in violations if f not in new_errors),
         sources=registry.sources,
     )
 
@@ -63,7 +63,7 @@ def _with_previous_rows(registry: NameRegistry, previous_rows: Details, names: S
 
 def _undo(context: ActionContext) -> Details:
     action = read_action(context.clients, context.plan.args["action_id"])
-    previous_rows: Details = action.plan.observed if action else {}
+    previous_rows: Details = action.plan.preconditions if action else {}
     edits = from_params(action.plan.args) if action else ()
     rows = [
         previous_rows.get(f"{e.alias} → {e.canonical}") or {"alias": e.alias, "canonical": e.canonical, "gone": True}
@@ -75,7 +75,7 @@ def _undo(context: ActionContext) -> Details:
 
 def _verify_undo(clients: Clients, plan: Plan, _details: Details) -> Verification:
     action = read_action(clients, plan.args["action_id"])
-    previous_rows: Details = action.plan.observed if action else {}
+    previous_rows: Details = action.plan.preconditions if action else {}
     current_rows = snapshot(read_registry(clients), from_params(action.plan.args) if action else ())
     names = [change.what for change in plan.changes]
     restored = [name for name in names if current_rows.get(name) == previous_rows.get(name)]

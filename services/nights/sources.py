@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, parse_staging_table_name
+from services.batches.ids import STAGING_TABLE_PREFIX, parse_staging_table_name
 from services.batches.staged_rows import read_contents
+from services.batches.staging_listing import list_staging_tables
 from services.core.clock import worker_run_days
 from services.core.errors import OnCallError, SourceUnavailable
 from services.core.result import DataSource, Problem
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.gcp.error_messages import iterate_pages, translate_errors
 from services.gcp.query_catalog import Row
 from services.names.registry import active_aliases
 from services.names.resolver import ResolutionMethod, resolve
@@ -195,10 +195,8 @@ def _read_staged_rows(reader: SourceReader, game_date: date, ledger_rows: RowsBy
         f"{STAGING_TABLE_PREFIX}batch_{game_date:%Y_%m_%d}_",
         {row["batch_id"] for row in ledger_rows.values()},
     )
-    with translate_errors("BigQuery tables.list"):
-        iterator = reader.cloud.bigquery.list_tables(DATASET, page_size=1000)
-        tables = [item for item in iterate_pages("BigQuery tables.list", iterator) if item.table_id.startswith(prefix)]
-    tables = [item for item in tables if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
+    listed = list_staging_tables(reader.cloud, prefix)
+    tables = [item for item in listed if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
     if not tables:
         return {}
     contents = read_contents(reader.cloud, tables)

@@ -19,6 +19,7 @@ from google.cloud import bigquery
 
 from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key
 from services.batches.ids import DATASET, PREDICTIONS_TABLE
+from services.batches.staging_listing import list_staging_tables
 from services.core.errors import OnCallError
 from services.gcp import query_catalog
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
@@ -131,10 +132,9 @@ class BigQueryWarehouse:
 
     def list_staging_tables(self, prefix: str) -> tuple[StagingTableInfo, ...]:
         """Every table of a prefix with its rows and columns; free metadata calls."""
-        names = [t.table_id for t in self._client.list_tables(DATASET, page_size=1000, timeout=BIGQUERY_TIMEOUT_S)]
-        matching = sorted(name for name in names if name.startswith(prefix))
+        names = [table.table_id for table in list_staging_tables(self._clients, prefix)]
         with ThreadPoolExecutor(8) as pool:
-            return tuple(filter(None, pool.map(self._describe, matching)))
+            return tuple(filter(None, pool.map(self._describe, names)))
 
     def _describe(self, name: str) -> StagingTableInfo | None:
         self._rate_limiter.acquire("tables.get")

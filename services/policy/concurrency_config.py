@@ -5,27 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from services.core.errors import SettingsError
 from services.core.settings import parse_bool
-
-EMERGENCY_INSTANCES, EMERGENCY_CONCURRENCY = 4, 3
+from services.policy.dml_limits import EMERGENCY_CAPACITY, NORMAL_WORKER_CAPACITY
 
 
 @dataclass(frozen=True)
 class WorkerConcurrencyConfig:
-    """`max_instances` × `concurrency` requests at once; in emergency mode 4 × 3 whatever else is set."""
+    """`max_instances` × `concurrency` requests at once; in emergency mode EMERGENCY_CAPACITY whatever else is set."""
 
-    max_instances: int = 20
-    concurrency: int = 5
+    max_instances: int = NORMAL_WORKER_CAPACITY[0]
+    concurrency: int = NORMAL_WORKER_CAPACITY[1]
     emergency_mode: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> WorkerConcurrencyConfig:
         env = os.environ if env is None else env
         return cls(
-            _int_env(env, "WORKER_MAX_INSTANCES", 20),
-            _int_env(env, "WORKER_CONCURRENCY", 5),
+            _int_env(env, "WORKER_MAX_INSTANCES", NORMAL_WORKER_CAPACITY[0]),
+            _int_env(env, "WORKER_CONCURRENCY", NORMAL_WORKER_CAPACITY[1]),
             _bool_env(env, "WORKER_EMERGENCY_MODE", False),
         )
 
@@ -33,7 +33,7 @@ class WorkerConcurrencyConfig:
     def max_parallel_requests(self) -> int:
         """Requests at once under this configuration."""
         if self.emergency_mode:
-            return EMERGENCY_INSTANCES * EMERGENCY_CONCURRENCY
+            return prod(EMERGENCY_CAPACITY)
         return self.max_instances * self.concurrency
 
 

@@ -1,17 +1,11 @@
-"""What BigQuery admits per table, and the worker settings that stay under it or fill it."""
+"""How much DML BigQuery takes per table, and the worker settings that stay under it or fill it."""
 
 from __future__ import annotations
 
 MAX_RUNNING_DML, MAX_QUEUED_DML = 2, 20  # mutating DML per table that BigQuery runs and queues
-
-
 MAX_OUTSTANDING_DML = MAX_RUNNING_DML + MAX_QUEUED_DML
-
-
 EMERGENCY_CAPACITY = (4, 3)  # instances × concurrency that can never fill the queue
-
-
+EMERGENCY_CAPACITY_TEXT = " × ".join(map(str, EMERGENCY_CAPACITY))
+EMERGENCY_CAPACITY_FLAGS = f"--max-instances={EMERGENCY_CAPACITY[0]} --concurrency={EMERGENCY_CAPACITY[1]}"  # of gcloud
 NORMAL_WORKER_CAPACITY = (20, 5)
-
-
 NORMAL_COORDINATOR_CAPACITY = (1, 8)

@@ -10,7 +10,7 @@ from datetime import datetime
 from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
 from services.batches.reader import Batches
-from services.scaling.service_widths import ServiceCapacities
+from services.scaling.capacity import ServiceCapacities
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _batch_events(batches: Batches | None) -> Iterator[RecentEvent]:
 def _deploy_events(capacities: ServiceCapacities | None) -> Iterator[RecentEvent]:
     for service in capacities.services if capacities else ():
         if service.revision_since:
-            capacity_text = f"{service.max_instances or 'any'} × {service.request_concurrency}"
+            capacity_text = f"{service.max_instances or 'any'} × {service.concurrency}"
             yield RecentEvent(
                 service.revision_since,
                 "deploy",

@@ -17,8 +17,9 @@ from services.core.settings import Settings
 from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.missing_players import balance
 from services.nights.player_stages import NightStatus
+from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
 from services.reports.event_list import recent_events
-from services.scaling.service_widths import ServiceCapacities
+from services.scaling.capacity import ServiceCapacities
 from services.telemetry.scheduler import Schedule
 
 
@@ -128,7 +129,7 @@ def _current_settings(inputs: HandoffInputs) -> Iterator[str]:
     for service in inputs.capacities.value.services:
         capacity = service.capacity if service.capacity is not None else "no limit"
         capacity_text = (
-            f"{service.max_instances or 'no maximum'} × {service.request_concurrency} = {capacity} ({service.state})"
+            f"{service.max_instances or 'no maximum'} × {service.concurrency} = {capacity} ({service.state})"
         )
         yield f"| {service.service} | {capacity_text} | {service.revision} | {service.changed_by} |"
 
@@ -171,7 +172,7 @@ def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
     region, worker = settings.region, settings.worker_service
     yield "```bash"
     yield f"gcloud run services describe {worker} --region={region}"
-    yield f"gcloud run services update {worker} --max-instances=4 --concurrency=3 --region={region}   # emergency"
+    yield f"gcloud run services update {worker} {EMERGENCY_CAPACITY_FLAGS} --region={region}   # emergency"
     yield f"gcloud scheduler jobs list --location={region} | grep prediction"
     body = f'{{"game_date": "{inputs.game_date}", "force": true}}'
     yield f"curl -X POST $COORDINATOR_URL/start -H 'Content-Type: application/json' -d '{body}'"

@@ -13,7 +13,7 @@ from services.batches.reader import Batches
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import night_window
 from services.core.result import Health, Result
-from services.scaling.service_widths import ServiceCapacities
+from services.scaling.capacity import ServiceCapacities
 from services.telemetry.dml_jobs import DmlReport
 
 BATCHES, REJECTED, SCALED, ALERTS, ACTIONS = LANES = (
@@ -129,7 +129,7 @@ def _rejection_events(report: DmlReport) -> Iterator[NightEvent]:
 def _deploy_events(capacities: ServiceCapacities) -> Iterator[NightEvent]:
     for service in capacities.services:
         if service.revision_since:
-            capacity_text = f"{service.max_instances or 'no maximum'} × {service.request_concurrency}"
+            capacity_text = f"{service.max_instances or 'no maximum'} × {service.concurrency}"
             message = f"{service.revision} began to serve, {capacity_text}, by {service.changed_by}"
             short_name = service.service.removeprefix("prediction-")
             yield NightEvent(SCALED, service.revision_since, f"{short_name} {capacity_text}", message, service.health)

@@ -17,7 +17,7 @@ from services.nights.missing_players import Balance, LossReason, MissingPlayer, 
 from services.nights.player_stages import NightStatus
 from services.policy.coverage_thresholds import classify_coverage
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
-from services.scaling.service_widths import ServiceCapacities
+from services.scaling.capacity import ServiceCapacities
 from services.staging.inventory import StagingInventory, StagingTableState
 from services.telemetry.dml_jobs import DmlReport
 
@@ -217,7 +217,7 @@ def _summarize_staging(inventory: StagingInventory) -> tuple[Health, str]:
 def _summarize_capacity(capacities: ServiceCapacities) -> tuple[Health, str]:
     worker = next(s for s in capacities.services if s.writes_predictions)
     worst_service = min(capacities.services, key=lambda s: SEVERITY_ORDER.index(s.health))
-    text = f"{worker.service} {worker.state}: {worker.max_instances or 'no maximum'} × {worker.request_concurrency}"
+    text = f"{worker.service} {worker.state}: {worker.max_instances or 'no maximum'} × {worker.concurrency}"
     capacity_text = (
         "" if worker.capacity is None else f" = {worker.capacity} at once, the table admits {MAX_OUTSTANDING_DML}"
     )

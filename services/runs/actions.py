@@ -1,14 +1,13 @@
-"""Runs as actions: start or re-run a night, resume a batch; each watched to its end and believed only after a re-read."""
+"""Run actions: start or re-run a night, resume a batch; followed to the end and done only when a re-read confirms it."""
 
 from __future__ import annotations
 
 import time
 from datetime import date
-from typing import Any
 
+from services.actions.action_type import ActionContext, ActionType, Details, ProgressReporter, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, CoverageCount, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, ProgressReporter, Verification
+from services.actions.plan import Change, CoverageCount, Guard, Params, Plan
 from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
@@ -20,7 +19,7 @@ from services.runs.plan import plan_start
 
 POLL_INTERVAL_S = 2.0
 REPORT_INTERVAL_S = 10.0
-PROGRESS_TIMEOUT_S = 90.0  # a batch that was accepted and does nothing for so long is told as such
+PROGRESS_TIMEOUT_S = 90.0  # a batch that was accepted and does nothing for so long is a failure
 MAX_WAIT_S = 3_600.0
 RESUMABLE = {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED, BatchState.STAGED, BatchState.ABANDONED}
 
@@ -32,16 +31,16 @@ class BatchNotProgressing(OnCallError):
 def _start(context: ActionContext) -> Details:
     url = read_coordinator(context.clients).url
     origin = {"correlation_id": context.action_id, "parent_processor": context.actor.name}
-    batch_id = start_run(context.clients, url, {**context.plan.observed["body"], **origin})
+    batch_id = start_run(context.clients, url, {**context.plan.preconditions["body"], **origin})
     context.report_progress(f"Accepted as {batch_id}.", batch_id=batch_id)
     wait_for_batch(context.clients, url, batch_id, context.report_progress)
     return {"batch_id": batch_id}
 
 
 def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: ProgressReporter) -> None:
-    """Follow a batch until its coordinator says it has ended; raises NothingMoves when it stands still."""
+    """Follow a batch until its coordinator says it has ended; raises BatchNotProgressing when nothing moves."""
     started_at = last_progress_at = last_report_at = time.monotonic()
-    last_state: tuple[Any, ...] = ()
+    last_state: tuple[object, ...] = ()
     while (now := time.monotonic()) - started_at < MAX_WAIT_S:
         progress = _poll(clients, url, batch_id)
         if progress is not None and progress.ended:
@@ -61,7 +60,7 @@ def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: P
 
 
 def _poll(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
-    """One look; a coordinator that does not answer for a moment is not the end of a run."""
+    """The progress now; None also when the coordinator does not answer, which for a moment is not the end of a run."""
     try:
         return read_progress(clients, url, batch_id)
     except SourceUnavailable:
@@ -69,8 +68,10 @@ def _poll(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
 
 
 def format_progress(progress: BatchProgress) -> str:
+    """How far a batch is, in one line for the record."""
     total_text = f" of {progress.requested}" if progress.requested is not None else ""
-    return f"{progress.payload.get('state', progress.status)}: {progress.completed if progress.completed is not None else 'unknown'}{total_text} players have answered"
+    completed_text = "unknown" if progress.completed is None else progress.completed
+    return f"{progress.payload.get('state', progress.status)}: {completed_text}{total_text} players have answered"
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
@@ -86,7 +87,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     }
     if batch is not None and batch.state in IN_PROGRESS_STATES:
         return Verification(ActionState.IN_PROGRESS, f"{batch.batch_id} is {batch.state}.", after, coverage_count)
-    target_players = set(plan.observed["lost"]) or {p.player_lookup for p in night.players if p.eligible}
+    target_players = set(plan.preconditions["lost"]) or {p.player_lookup for p in night.players if p.eligible}
     still_missing = sorted(
         p.player_lookup for p in night.players if p.player_lookup in target_players and not p.active_rows
     )
@@ -103,7 +104,8 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
         names = ", ".join(still_missing[:5]) + (" …" if len(still_missing) > 5 else "")
         return Verification(
             ActionState.FAILED,
-            f"{batch.batch_id} is {batch.state}, but {len(still_missing)} of {len(target_players)} are still missing: {names}; {coverage_text}.",
+            f"{batch.batch_id} is {batch.state}, but {len(still_missing)} of {len(target_players)} are still missing:"
+            f" {names}; {coverage_text}.",
             after,
             coverage_count,
         )
@@ -121,14 +123,14 @@ def _coverage_count(night: NightStatus) -> CoverageCount | None:
 
 
 def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details) -> Batch | None:
-    """The batch of this action: the one it was told, else, where the answer was lost, one that began after the plan."""
+    """The batch of this action: by its recorded id, else, where the answer was lost, one that began after the plan."""
     batches = read_batches(clients, game_date).batches
     if details.get("batch_id"):
         return next((b for b in batches if b.batch_id == details["batch_id"]), None)
     return next((b for b in batches if b.started is not None and b.started >= plan.planned_at), None)
 
 
-def plan_resume(clients: Clients, args: Details) -> Plan:
+def plan_resume(clients: Clients, args: Params) -> Plan:
     """Resume `batch_id`: what is staged is adopted, what is missing is asked again, then one MERGE."""
     batch_id = str(args.get("batch_id") or "")
     try:
@@ -147,7 +149,7 @@ def plan_resume(clients: Clients, args: Details) -> Plan:
         target=game_date.isoformat(),
         title=f"Resume {batch_id}",
         args={"batch_id": batch_id},
-        observed={
+        preconditions={
             "state": str(batch.state),
             "staged rows": batch.staged_rows,
             "lost": {},

@@ -26,7 +26,7 @@ class UnexpectedResponse(OnCallError):
 
 @dataclass(frozen=True)
 class CoordinatorInfo:
-    """What it says of itself. `supports` names what ours can do and the customer's cannot: players, resume."""
+    """What a coordinator says of itself. `supports` names what ours can do and the customer's cannot: players, resume."""
 
     url: str
     service: str
@@ -35,7 +35,7 @@ class CoordinatorInfo:
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is, in its coordinator's words. Counts are None where it does not tell them."""
+    """How far a batch is, in its coordinator's words. Counts are None where it does not report them."""
 
     batch_id: str
     status: str
@@ -60,7 +60,7 @@ def get_url(clients: Clients) -> str:
 
 
 def read_coordinator(clients: Clients) -> CoordinatorInfo:
-    """Ask it who it is; raises SourceUnreadable when it is down, NotUnderstood when it answers something else."""
+    """Ask it who it is; raises SourceUnavailable when it is down, UnexpectedResponse when it answers something else."""
     url = get_url(clients)
     status, payload = _request(clients, "GET", url, "/")
     if status != 200 or "service" not in payload:
@@ -163,9 +163,9 @@ def _to_refusal(status: int, payload: Mapping[str, Any], operation: str) -> OnCa
     return CoordinatorRefused(f"The coordinator refused to {operation}: HTTP {status}, {reason}{batch}.")
 
 
-def _int_or_none(value: Any) -> int | None:
+def _int_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _float_or_none(value: Any) -> float | None:
+def _float_or_none(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

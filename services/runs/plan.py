@@ -1,16 +1,15 @@
-"""Plans for runs: which players and why each, how many rows come and which they replace, and what stands in the way."""
+"""Plans for runs: which players and for which reason, how many rows come and which they replace, what blocks the run."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
-from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Plan
-from services.actions.verb import Details
+from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Params, Plan
 from services.batches.reader import Batches, read_batches
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import eastern_day
@@ -21,8 +20,10 @@ from services.nights.missing_players import LossReason, MissingPlayer, list_miss
 from services.nights.player_stages import NightStatus, read_night
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.runs.coordinator_client import CoordinatorInfo, read_coordinator
-from services.scaling.worker_width import MAX_CAPACITY, read_worker_capacity
+from services.scaling.capacity import MAX_CAPACITY, read_worker_capacity
 from services.staging.inventory import StagingTable, read_inventory
+
+T = TypeVar("T")
 
 NOT_REPAIRABLE_BY_RUN = {
     LossReason.FILTERED_OUT,
@@ -35,7 +36,7 @@ DEFAULT_ROWS_PER_PLAYER = 25  # five systems × five lines, until the night itse
 
 @dataclass(frozen=True)
 class RunContext:
-    """Everything a run's plan is made from, read just now. What could not be read is None with its reason in `gaps`."""
+    """Everything a run's plan is made from, read just now. What could not be read is None with its reason in `unreadable`."""
 
     night: NightStatus
     repairable: tuple[MissingPlayer, ...]
@@ -54,14 +55,14 @@ class RunContext:
         return sum(bool(player.active_rows) for player in self.night.players if player.eligible)
 
 
-def parse_game_date(args: Details) -> date:
+def parse_game_date(args: Params) -> date:
     try:
         return date.fromisoformat(str(args.get("game_date")))
     except ValueError:
         raise InvalidInput(f"{args.get('game_date')!r} is not a game date.", "Write it as 2025-12-29.") from None
 
 
-def plan_start(clients: Clients, args: Details) -> Plan:
+def plan_start(clients: Clients, args: Params) -> Plan:
     """Run `game_date`: only the lost players (`players` chooses among them), or with scope "date" everybody again."""
     game_date, scope = parse_game_date(args), args.get("scope", "lost")
     if scope not in ("lost", "date"):
@@ -77,7 +78,7 @@ def plan_start(clients: Clients, args: Details) -> Plan:
 def _load_context(clients: Clients, game_date: date) -> RunContext:
     unreadable: dict[str, str] = {}
 
-    def try_read(source: str, read: Any) -> Any:
+    def try_read(source: str, read: Callable[[], T]) -> T | None:
         try:
             return read()
         except OnCallError as error:
@@ -112,7 +113,7 @@ def _select_players(context: RunContext, players: Sequence[str] | None) -> tuple
 def _plan(
     clients: Clients,
     game_date: date,
-    args: Details,
+    args: Params,
     context: RunContext,
     selected: tuple[MissingPlayer, ...],
     full_date: bool,
@@ -124,7 +125,7 @@ def _plan(
         target=f"{game_date}",
         title=_title(game_date, context, selected, full_date),
         args=dict(args),
-        observed={
+        preconditions={
             "lost": {m.player.player_lookup: str(m.reason) for m in selected},
             "active players": context.active,
             "batches": [f"{b.batch_id} {b.state}" for b in context.batches.batches[:5]]
@@ -142,9 +143,9 @@ def _plan(
         undo="Not by a button. The table can be read as it was for a week; a run adds and updates rows, it deletes none.",
         cost="One MERGE for the whole batch, some 25 MiB billed; the plan billed"
         f" {sum(s.bytes_billed for s in context.night.sources) / 2**20:,.0f} MiB.",
-        friction=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
-        typed=str(game_date) if overwrites else "",
-        cautions=tuple(_warnings(context, full_date)),
+        confirmation=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
+        confirmation_text=str(game_date) if overwrites else "",
+        warnings=tuple(_warnings(context, full_date)),
         commands=(_curl_command(context, body),),
         coverage=CoverageCount(context.active, context.eligible) if context.eligible else None,
         sources=context.night.sources,
@@ -249,7 +250,7 @@ def _conflict_guards(context: RunContext) -> Iterator[Guard]:
 
 
 def _capacity_guard(context: RunContext) -> Guard:
-    """Ours stages and merges once, so only the API's own limit counts; another coordinator may let every worker MERGE."""
+    """Our coordinator stages and merges once, so only the API's limit counts; another may let every worker MERGE."""
     limit = MAX_CAPACITY if _supports(context, "resume") else MAX_OUTSTANDING_DML
     if "width" in context.unreadable:
         return Guard("width", None, context.unreadable["width"])
@@ -257,7 +258,8 @@ def _capacity_guard(context: RunContext) -> Guard:
     return Guard(
         "width",
         ok,
-        f"The workers take {context.worker_capacity or 'any number of'} requests at once; {limit} are safe{'' if ok else ': narrow them first'}.",
+        f"The workers take {context.worker_capacity or 'any number of'} requests at once;"
+        f" {limit} are safe{'' if ok else ': narrow them first'}.",
     )
 
 

@@ -14,7 +14,7 @@ STALL_TIMEOUT = timedelta(seconds=90)
 
 @dataclass(frozen=True)
 class RunProgress:
-    """The stages of one batch as (name, players, of how many); None where nobody tells it."""
+    """The stages of one batch as (name, players, of how many); None where the coordinator does not report it."""
 
     batch_id: str
     state: str
@@ -28,7 +28,7 @@ class RunProgress:
 
     @property
     def summary(self) -> str:
-        """In one line: where it stands, how far, how fast."""
+        """In one line: its state, how far, how fast."""
         answered = dict(self.stages)["answered"]
         progress_text = f": {answered} of {self.requested} players answered" if answered is not None else ""
         rate_text = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""

@@ -1,4 +1,4 @@
-"""After a run: did it stage, consolidate and clean up, has everybody predictions, was no write refused, do the sums hold?"""
+"""Verifies a run: did it stage, consolidate and clean up, has every player predictions, was no write rejected, do sums hold?"""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.batches.conservation import conservation_sums
-from services.batches.ids import DATASET, staging_prefix
+from services.batches.ids import staging_prefix
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch
+from services.batches.staging_listing import list_staging_tables
 from services.batches.state import BatchState
 from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
-from services.gcp.error_messages import translate_errors
 from services.nights.player_stages import NightStatus, read_night
 from services.telemetry.dml_jobs import DmlReport, read_writes
 
 
 @dataclass(frozen=True)
 class VerificationCheck:
-    """One question about a run. `ok` None: it could not be found out, and so it is not all right."""
+    """One check of a run. `ok` None: it could not be verified, and so it is not all right."""
 
     name: str
     ok: bool | None
@@ -28,23 +28,19 @@ class VerificationCheck:
 
 
 def read_run_verification(clients: Clients, batch: Batch) -> tuple[VerificationCheck, ...]:
-    """Every question about one batch of our ledger, asked now; raises OnCallError when the ledger or the tables cannot be read."""
+    """Every check of one batch of our ledger, read now; raises OnCallError when ledger or tables cannot be read."""
     record = Ledger(clients).latest(batch.batch_id, batch.game_date)
     if record is None or batch.started is None:
         raise InvalidInput(f"The ledger has no batch {batch.batch_id}, so its sums are not known.")
     writes = read_writes(clients, batch.started, (batch.ended or clients.now()) + timedelta(minutes=5))
-    with translate_errors("BigQuery tables.list"):
-        table_names = [t.table_id for t in clients.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
-    prefix = staging_prefix(batch.batch_id)
-    return verify_run(
-        record, read_night(clients, batch.game_date), writes, sum(name.startswith(prefix) for name in table_names)
-    )
+    remaining_tables = list_staging_tables(clients, staging_prefix(batch.batch_id))
+    return verify_run(record, read_night(clients, batch.game_date), writes, len(remaining_tables))
 
 
 def verify_run(
     record: BatchRecord, night: NightStatus, writes: DmlReport, remaining_tables: int
 ) -> tuple[VerificationCheck, ...]:
-    """The answers, from what was read. Pure."""
+    """The checks, from what was read. Pure."""
     eligible = [player for player in night.players if player.eligible]
     active = sum(bool(player.active_rows) for player in eligible)
     staged = record.staged_tables

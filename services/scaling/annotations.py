@@ -1,4 +1,4 @@
-"""What the service's own annotations say of its capacity: the normal numbers, who set it to what, and until when."""
+"""What a Cloud Run service's own annotations say of its capacity: normal values, who set it to what, until when."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-ANNOTATION_NORMAL_MAX_INSTANCES, ANNOTATION_NORMAL_REVISION_MAX_INSTANCES, ANNOTATION_NORMAL_CONCURRENCY = (
-    "on-call/normal-max-instances",
-    "on-call/normal-revision-max-instances",
-    "on-call/normal-concurrency",
-)
-
-
-ANNOTATION_SET_TO, ANNOTATION_SET_BY, ANNOTATION_REVERT_AT = "on-call/set-to", "on-call/set-by", "on-call/revert-at"
-
-
+ANNOTATION_NORMAL_MAX_INSTANCES = "on-call/normal-max-instances"
+ANNOTATION_NORMAL_REVISION_MAX_INSTANCES = "on-call/normal-revision-max-instances"
+ANNOTATION_NORMAL_CONCURRENCY = "on-call/normal-concurrency"
+ANNOTATION_SET_TO = "on-call/set-to"
+ANNOTATION_SET_BY = "on-call/set-by"
+ANNOTATION_REVERT_AT = "on-call/revert-at"
+ANNOTATION_RESTORED_TO = "on-call/restored-to"
 ALL_ANNOTATIONS = (
     ANNOTATION_NORMAL_MAX_INSTANCES,
     ANNOTATION_NORMAL_REVISION_MAX_INSTANCES,
@@ -23,52 +20,100 @@ ALL_ANNOTATIONS = (
     ANNOTATION_SET_TO,
     ANNOTATION_SET_BY,
     ANNOTATION_REVERT_AT,
+    ANNOTATION_RESTORED_TO,
 )
-
-
 NOT_SET = "not set"
 
 
 @dataclass(frozen=True)
 class CapacitySetting:
-    """The three numbers of a service. None: no maximum is set at that level."""
+    """The three numbers of a service: both maxima of instances, and requests per instance. None: no maximum is set."""
 
     max_service: int | None
     max_revision: int | None
-    requests: int
+    concurrency: int
 
     @property
     def instances(self) -> int | None:
+        """The smaller of the two maxima, which is the one that counts; None when neither is set."""
         return min((m for m in (self.max_service, self.max_revision) if m), default=None)
 
     @property
     def capacity(self) -> int | None:
-        return self.instances * self.requests if self.instances else None
+        """Requests at once; None when the instances have no maximum."""
+        return self.instances * self.concurrency if self.instances else None
 
     def __str__(self) -> str:
-        return f"{self.instances or 'any'} × {self.requests}"
+        return format_capacity(self.instances, self.concurrency)
 
 
 @dataclass(frozen=True)
 class CapacityAnnotations:
-    """What the service's own notes say: its normal numbers, to what it was set by whom, and when that ends."""
+    """The annotations of one service, parsed. `normal` is there while it is scaled, `restored_to` after a restore."""
 
-    normal: CapacitySetting | None
-    set_to: CapacitySetting | None
-    set_by: str
-    revert_at: datetime | None
+    normal: CapacitySetting | None = None
+    set_to: CapacitySetting | None = None
+    set_by: str = ""
+    revert_at: datetime | None = None
+    restored_to: CapacitySetting | None = None
+
+    @property
+    def recorded_normal(self) -> CapacitySetting | None:
+        """The normal values that the service records, scaled or restored; None when it records none."""
+        return self.normal or self.restored_to
 
 
-def parse_normal_setting(annotations: Mapping[str, str]) -> CapacitySetting | None:
-    if ANNOTATION_NORMAL_CONCURRENCY not in annotations:
-        return None
-    return parse_setting(
-        f"{annotations.get(ANNOTATION_NORMAL_MAX_INSTANCES, '')}/{annotations.get(ANNOTATION_NORMAL_REVISION_MAX_INSTANCES, '')}/{annotations[ANNOTATION_NORMAL_CONCURRENCY]}"
+def parse_annotations(annotations: Mapping[str, str]) -> CapacityAnnotations:
+    """The capacity annotations among a service's own; one that somebody mangled counts as none."""
+    return CapacityAnnotations(
+        normal=_parse_normal(annotations),
+        set_to=_parse_setting(annotations.get(ANNOTATION_SET_TO, "")),
+        set_by=annotations.get(ANNOTATION_SET_BY, ""),
+        revert_at=_parse_time(annotations.get(ANNOTATION_REVERT_AT, "")),
+        restored_to=_parse_setting(annotations.get(ANNOTATION_RESTORED_TO, "")),
     )
 
 
-def parse_setting(text: str) -> CapacitySetting | None:
-    """Numbers from a note; a note that somebody mangled counts as none."""
+def annotations_for_change(
+    normal: CapacitySetting, target: CapacitySetting, set_by: str, revert_at: str
+) -> dict[str, str]:
+    """The annotations beside a changed capacity; `revert_at` is an ISO time, or empty."""
+    annotations = {
+        ANNOTATION_NORMAL_MAX_INSTANCES: format_maximum(normal.max_service),
+        ANNOTATION_NORMAL_REVISION_MAX_INSTANCES: format_maximum(normal.max_revision),
+        ANNOTATION_NORMAL_CONCURRENCY: str(normal.concurrency),
+        ANNOTATION_SET_TO: _format_setting(target),
+        ANNOTATION_SET_BY: set_by,
+    }
+    return annotations | ({ANNOTATION_REVERT_AT: revert_at} if revert_at else {})
+
+
+def annotations_for_restore(target: CapacitySetting) -> dict[str, str]:
+    """The one annotation that a restore leaves: to which values, so that they are known as the normal ones."""
+    return {ANNOTATION_RESTORED_TO: _format_setting(target)}
+
+
+def format_maximum(value: int | None) -> str:
+    return NOT_SET if value is None else str(value)
+
+
+def format_capacity(instances: int | None, concurrency: int) -> str:
+    return f"{instances or 'any'} × {concurrency}"
+
+
+def _format_setting(setting: CapacitySetting) -> str:
+    return f"{format_maximum(setting.max_service)}/{format_maximum(setting.max_revision)}/{setting.concurrency}"
+
+
+def _parse_normal(annotations: Mapping[str, str]) -> CapacitySetting | None:
+    if ANNOTATION_NORMAL_CONCURRENCY not in annotations:
+        return None
+    maxima = (ANNOTATION_NORMAL_MAX_INSTANCES, ANNOTATION_NORMAL_REVISION_MAX_INSTANCES)
+    parts = [annotations.get(name, "") for name in (*maxima, ANNOTATION_NORMAL_CONCURRENCY)]
+    return _parse_setting("/".join(parts))
+
+
+def _parse_setting(text: str) -> CapacitySetting | None:
     parts = text.split("/")
     if len(parts) != 3 or not parts[2].isdigit():
         return None
@@ -76,12 +121,8 @@ def parse_setting(text: str) -> CapacitySetting | None:
     return CapacitySetting(max_service, max_revision, int(parts[2]))
 
 
-def parse_revert_annotation(annotations: Mapping[str, str]) -> datetime | None:
+def _parse_time(text: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(annotations.get(ANNOTATION_REVERT_AT, ""))
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def format_maximum(value: int | None) -> str:
-    return NOT_SET if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Plans for the worker's width: to what, within which limits, what it would mean, and the commands that do the same."""
+"""Plans for the worker's capacity: to what, within which limits, what it would mean, and the commands that do the same."""
 
 from __future__ import annotations
 
@@ -6,35 +6,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import Details
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.core.errors import InvalidInput
 from services.core.result import DataSource
 from services.gcp.clients import Clients
-from services.scaling.annotations import CapacitySetting
-from services.scaling.worker_width import (
-    EMERGENCY_CAPACITY,
+from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT, MAX_OUTSTANDING_DML
+from services.scaling.annotations import CapacitySetting, format_capacity
+from services.scaling.capacity import (
     MAX_CAPACITY,
     MAX_CONCURRENCY,
     MAX_INSTANCES,
-    MAX_OUTSTANDING_DML,
     MIN_CONCURRENCY,
     MIN_INSTANCES,
     WorkerCapacity,
     format_time,
     normal_setting,
     read_worker_capacity,
-    simulate_contention,
     target_setting,
     to_display,
 )
+from services.scaling.contention import simulate_contention
 
 MAX_REVERT_AFTER = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class _ScalingRequest:
-    """What a scaling verb is asked to reach. `back` is a restore: the notes go, the typed caps do not apply."""
+    """What a scaling action is asked to reach, in `requested` as instances × concurrency."""
 
     verb: str
     title: str
@@ -43,20 +41,20 @@ class _ScalingRequest:
     is_restore: bool = False
 
 
-def plan_scale_down(clients: Clients, args: Details) -> Plan:
-    """Down to 4 × 3, whatever it is now; `args` may name an instant `revert_at`."""
+def plan_scale_down(clients: Clients, args: Params) -> Plan:
+    """Down to the emergency capacity, whatever it is now; `args` may have an ISO time `revert_at`."""
     worker = read_worker_capacity(clients)
     request = _ScalingRequest(
         "scaling.narrow",
-        f"Narrow {worker.service} to {_format_capacity(*EMERGENCY_CAPACITY)}",
+        f"Narrow {worker.service} to {EMERGENCY_CAPACITY_TEXT}",
         target_setting(worker, *EMERGENCY_CAPACITY),
         EMERGENCY_CAPACITY,
     )
     return _plan(clients, worker, args, request)
 
 
-def plan_restore(clients: Clients, args: Details) -> Plan:
-    """Back to the normal values that are noted on the service."""
+def plan_restore(clients: Clients, args: Params) -> Plan:
+    """Back to the normal values that are annotated on the service."""
     worker = read_worker_capacity(clients)
     target = normal_setting(worker)
     return _plan(
@@ -67,17 +65,17 @@ def plan_restore(clients: Clients, args: Details) -> Plan:
             "scaling.restore",
             f"Restore {worker.service} to {target}",
             target,
-            (target.instances, target.requests),
+            (target.instances, target.concurrency),
             is_restore=True,
         ),
     )
 
 
-def plan_set_capacity(clients: Clients, args: Details) -> Plan:
-    """To the `instances` and `requests` asked for; raises BadInput when they are not whole numbers."""
+def plan_set_capacity(clients: Clients, args: Params) -> Plan:
+    """To the `instances` and `requests` asked for; raises InvalidInput when they are not whole numbers."""
     instances, concurrency = _require_int(args, "instances"), _require_int(args, "requests")
     worker = read_worker_capacity(clients)
-    title = f"Set {worker.service} to {_format_capacity(instances, concurrency)}"
+    title = f"Set {worker.service} to {format_capacity(instances, concurrency)}"
     return _plan(
         clients,
         worker,
@@ -86,12 +84,12 @@ def plan_set_capacity(clients: Clients, args: Details) -> Plan:
     )
 
 
-def _plan(clients: Clients, worker: WorkerCapacity, args: Details, request: _ScalingRequest) -> Plan:
+def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _ScalingRequest) -> Plan:
     revert_at, now = parse_revert_at(args), clients.now()
     before, after = to_display(worker.actual), to_display(request.target)
-    creates_revision = (worker.actual.max_revision, worker.actual.requests) != (
+    creates_revision = (worker.actual.max_revision, worker.actual.concurrency) != (
         request.target.max_revision,
-        request.target.requests,
+        request.target.concurrency,
     )
     exceeds_limit = (request.target.capacity or 0) > max(MAX_OUTSTANDING_DML, worker.actual.capacity or 0)
     return Plan(
@@ -99,18 +97,22 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Details, request: _Sca
         target=worker.service,
         title=request.title + (f" until {format_time(revert_at)}" if revert_at else ""),
         args=dict(args),
-        observed={"now": {**before, "etag": worker.etag}, "noted": str(worker.annotations.normal), "wanted": after},
+        preconditions={
+            "now": {**before, "etag": worker.etag},
+            "noted": str(worker.annotations.normal),
+            "wanted": after,
+        },
         changes=tuple(_changes(worker, request.target, revert_at, creates_revision)),
         guards=(*_limit_guards(request), *_state_guards(worker, request), _revert_guard(revert_at, now)),
         planned_at=now,
         undo="Restore puts the normal values back: they are noted on the service itself."
         if not request.is_restore
-        else f"Narrow takes it to {_format_capacity(*EMERGENCY_CAPACITY)} again.",
+        else f"Narrow takes it to {EMERGENCY_CAPACITY_TEXT} again.",
         cost="No query. One call to Cloud Run"
         + (", and a new revision that takes over in about a minute." if creates_revision else "."),
-        friction=Confirmation.TYPED if exceeds_limit and request.verb == "scaling.set" else Confirmation.ONE_CLICK,
-        typed=worker.service if exceeds_limit and request.verb == "scaling.set" else "",
-        cautions=tuple(_warnings(worker, request, exceeds_limit)),
+        confirmation=Confirmation.TYPED if exceeds_limit and request.verb == "scaling.set" else Confirmation.ONE_CLICK,
+        confirmation_text=worker.service if exceeds_limit and request.verb == "scaling.set" else "",
+        warnings=tuple(_warnings(worker, request, exceeds_limit)),
         commands=tuple(_commands(clients, worker, request, creates_revision)),
         sources=(DataSource(f"Cloud Run, {worker.service}", now),),
     )
@@ -136,7 +138,7 @@ def _changes(
 
 
 def _limit_guards(request: _ScalingRequest) -> Iterator[Guard]:
-    """Floor and cap, checked where the change is made and not only in the form."""
+    """Floor and cap, checked where the change is carried out and not only in the form."""
     instances, concurrency = request.requested
     within_limits = instances is not None and MIN_INSTANCES <= instances <= MAX_INSTANCES
     within_limits = within_limits and MIN_CONCURRENCY <= concurrency <= MAX_CONCURRENCY
@@ -156,7 +158,10 @@ def _state_guards(worker: WorkerCapacity, request: _ScalingRequest) -> Iterator[
         if worker.rolling_out
         else f"{worker.revision} serves, and nothing else is being rolled out.",
     )
-    at_target = (worker.actual.instances, worker.actual.requests) == (request.target.instances, request.target.requests)
+    at_target = (worker.actual.instances, worker.actual.concurrency) == (
+        request.target.instances,
+        request.target.concurrency,
+    )
     unchanged = worker.actual == request.target or (at_target and not request.is_restore)
     yield Guard(
         "something to change",
@@ -180,13 +185,19 @@ def _revert_guard(revert_at: datetime | None, now: datetime) -> Guard:
 
 def _warnings(worker: WorkerCapacity, request: _ScalingRequest, exceeds_limit: bool) -> Iterator[str]:
     if request.target.instances:
-        yield simulate_contention(request.target.instances, request.target.requests).summary
-    if request.is_restore and worker.annotations.normal is None:
-        yield f"Nobody noted normal values on the service; {_format_capacity(*worker.configured)} is what the configuration says."
+        yield simulate_contention(request.target.instances, request.target.concurrency).summary
+    if request.is_restore and worker.annotations.recorded_normal is None:
+        yield (
+            "Nobody noted normal values on the service;"
+            f" {format_capacity(*worker.configured)} is what the configuration says."
+        )
     if worker.drift:
         yield worker.drift
     if exceeds_limit:
-        yield f"This is wider than the {MAX_OUTSTANDING_DML} writes that the predictions table admits: safe only with staged writes."
+        yield (
+            f"This is wider than the {MAX_OUTSTANDING_DML} writes that the predictions table admits:"
+            " safe only with staged writes."
+        )
 
 
 def _commands(
@@ -195,17 +206,18 @@ def _commands(
     base = f"gcloud run services update {worker.service} --region={clients.settings.region}"
     yield f"{base} --max={request.target.max_service or 'default'}"
     if creates_revision:
-        yield f"{base} --max-instances={request.target.max_revision or 'default'} --concurrency={request.target.requests}"
+        yield f"{base} --max-instances={request.target.max_revision or 'default'} --concurrency={request.target.concurrency}"
 
 
-def _require_int(args: Details, name: str) -> int:
+def _require_int(args: Params, name: str) -> int:
     value = args.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInput(f"{name} must be a whole number, not {value!r}.", "Type a whole number.")
     return value
 
 
-def parse_revert_at(args: Details) -> datetime | None:
+def parse_revert_at(args: Params) -> datetime | None:
+    """The time at which a change reverts, None when it stays; raises InvalidInput for one without a zone."""
     text = args.get("revert_at") or ""
     try:
         revert_at = datetime.fromisoformat(text) if text else None
@@ -214,7 +226,3 @@ def parse_revert_at(args: Details) -> datetime | None:
     if revert_at is not None and revert_at.tzinfo is None:
         raise InvalidInput(f"{text!r} names no time zone.", "Give it as 2025-12-30T08:00:00+00:00.")
     return revert_at
-
-
-def _format_capacity(instances: int | None, concurrency: int) -> str:
-    return f"{instances or 'any'} × {concurrency}"

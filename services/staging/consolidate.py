@@ -7,11 +7,12 @@ import socket
 from collections.abc import Iterator
 from datetime import date
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, CoverageCount, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
-from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, is_unit_table, parse_batch_date
+from services.actions.plan import Change, CoverageCount, Guard, Params, Plan
+from services.batches.ids import is_unit_table, parse_batch_date, staging_prefix
 from services.batches.reader import read_batches
+from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
@@ -23,8 +24,8 @@ from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.merge_proof import MergeProof, read_proofs, snapshot
 
 
-def plan_consolidate(clients: Clients, args: Details) -> Plan:
-    """Merge what the staging tables of `batch_id` hold; raises BadInput when there is no such table."""
+def plan_consolidate(clients: Clients, args: Params) -> Plan:
+    """Merge what the staging tables of `batch_id` hold; raises InvalidInput when there is no such table."""
     batch_id = str(args.get("batch_id") or "")
     try:
         game_date = parse_batch_date(batch_id)
@@ -46,7 +47,7 @@ def plan_consolidate(clients: Clients, args: Details) -> Plan:
         target=batch_id,
         title=f"Consolidate {batch_id}: {rows:,} rows of {pluralize(len(names), 'staging table')}",
         args={"batch_id": batch_id},
-        observed={proof.table: snapshot(proof) for proof in proofs},
+        preconditions={proof.table: snapshot(proof) for proof in proofs},
         changes=(
             Change("rows added", "", f"{missing_rows:,} whose key is not in the predictions table"),
             Change("rows updated", "", f"{changed_rows:,} whose key is there with other values"),
@@ -58,7 +59,8 @@ def plan_consolidate(clients: Clients, args: Details) -> Plan:
         undo="Not by a button. The predictions table can be read as it was for a week.",
         cost=f"One MERGE; the plan billed {merge_proofs.bytes_billed / 2**20:,.0f} MiB.",
         commands=(
-            f"curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch_id}\"}}'",
+            "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json'"
+            f' -d \'{{"batch_id": "{batch_id}"}}\'',
         ),
         coverage=_coverage_count(clients, game_date),
         sources=merge_proofs.sources,
@@ -67,9 +69,8 @@ def plan_consolidate(clients: Clients, args: Details) -> Plan:
 
 def list_batch_tables(clients: Clients, batch_id: str) -> list[str]:
     """The names of a batch's staging tables that are there now."""
-    with translate_errors("BigQuery tables.list"):
-        listed = [item.table_id for item in clients.bigquery.list_tables(DATASET, page_size=1000, timeout=20)]
-    return sorted(name for name in listed if name.startswith(STAGING_TABLE_PREFIX) and is_unit_table(name, batch_id))
+    listed = [table.table_id for table in list_staging_tables(clients, staging_prefix(batch_id))]
+    return [name for name in listed if is_unit_table(name, batch_id)]
 
 
 def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[MergeProof, ...]) -> Iterator[Guard]:
@@ -111,7 +112,7 @@ def _consolidate(context: ActionContext) -> Details:
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
-    """Done when no table is left; what is left is told with what it holds."""
+    """Done when no table is left; a table that is left is reported with what it holds."""
     coverage_count = _coverage_count(clients, parse_batch_date(plan.target))
     remaining = list_batch_tables(clients, plan.target)
     coverage_text = (
@@ -136,13 +137,15 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     if not unmerged:
         return Verification(
             ActionState.DONE,
-            f"Every row is in the predictions table; {pluralize(len(remaining), 'staging table')} can be dropped; {coverage_text}.",
+            f"Every row is in the predictions table; {pluralize(len(remaining), 'staging table')} can be dropped;"
+            f" {coverage_text}.",
             {"left": remaining},
             coverage_count,
         )
     return Verification(
         ActionState.FAILED,
-        f"{pluralize(len(unmerged), 'staging table')} still hold rows of their own, the first {unmerged[0].summary}; {coverage_text}.",
+        f"{pluralize(len(unmerged), 'staging table')} still hold rows of their own,"
+        f" the first {unmerged[0].summary}; {coverage_text}.",
         {"left": remaining},
         coverage_count,
     )

@@ -1,13 +1,13 @@
-"""Staging repair: drop what is proven to be merged, or an orphan knowing what it holds; either can be brought back."""
+"""Drops staging tables: what is proven to be merged, or an orphan knowing what it holds; either can be restored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import date
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.batches.ids import DATASET, parse_staging_table_name
 from services.batches.reader import read_batches
 from services.batches.state import IN_PROGRESS_STATES
@@ -29,7 +29,7 @@ from services.staging.restore_dropped import time_travel_h
 MAX_TABLES_PER_ACTION = 500  # tables one action may touch; more are cleared in several
 
 
-def plan_drop_merged(clients: Clients, args: Details) -> Plan:
+def plan_drop_merged(clients: Clients, args: Params) -> Plan:
     """Drop `tables`, each of them only on proof that every row of it is in the predictions table."""
     proofs = read_proofs(clients, validate_table_names(args.get("tables")))
     title = f"Drop {pluralize(len(proofs.proofs), 'staging table')} ({_format_unmerged(proofs)})"
@@ -37,7 +37,7 @@ def plan_drop_merged(clients: Clients, args: Details) -> Plan:
     return _plan(clients, "staging.drop_merged", title, proofs, guards)
 
 
-def plan_drop_orphan(clients: Clients, args: Details) -> Plan:
+def plan_drop_orphan(clients: Clients, args: Params) -> Plan:
     """Drop the one table of `tables` knowing what it holds: its name has to be typed, and a reason given."""
     names = validate_table_names(args.get("tables"))
     if len(names) != 1:
@@ -68,7 +68,7 @@ def _plan(
         target=names[0] if len(names) == 1 else pluralize(len(names), "staging table"),
         title=title,
         args={"tables": names},
-        observed={proof.table: snapshot(proof) for proof in proofs.proofs},
+        preconditions={proof.table: snapshot(proof) for proof in proofs.proofs},
         changes=tuple(
             Change(proof.table, f"{_format_rows(proof)}; {proof.summary}", "dropped") for proof in proofs.proofs
         ),
@@ -76,9 +76,9 @@ def _plan(
         planned_at=clients.now(),
         undo=f"Bring back, for {hours} hours: BigQuery keeps dropped tables that long.",
         cost=f"The proof billed {proofs.bytes_billed / 2**20:,.0f} MiB and is made once more before the drop; dropping is free.",
-        friction=Confirmation.TYPED if confirmation_text else Confirmation.ONE_CLICK,
-        typed=confirmation_text,
-        cautions=warnings,
+        confirmation=Confirmation.TYPED if confirmation_text else Confirmation.ONE_CLICK,
+        confirmation_text=confirmation_text,
+        warnings=warnings,
         commands=tuple(f"bq rm -f -t {clients.settings.project}:{DATASET}.{name}" for name in names),
         sources=proofs.sources,
     )
@@ -91,7 +91,7 @@ def _merged_guard(proof: MergeProof) -> Guard:
 
 def _running_batch_guards(clients: Clients, names: Iterable[str]) -> Iterator[Guard]:
     """A table of a batch that still runs is not left behind, whatever it holds."""
-    by_date: dict[Any, set[str]] = {}
+    by_date: dict[date | None, set[str]] = {}
     for name in names:
         batch_id, _, game_date = parse_staging_table_name(name)
         by_date.setdefault(game_date, set()).add(batch_id)
@@ -122,14 +122,14 @@ def _table_count_guard(names: list[str]) -> Guard:
 
 
 def _drop(context: ActionContext) -> Details:
-    """Drop table by table, each looked at once more; one that changed meanwhile is kept."""
+    """Drop table by table, after reading its etag once more; one that changed meanwhile is kept."""
     clients, names, skipped = context.clients, context.plan.args["tables"], []
     context.report_progress(
         f"Dropping {pluralize(len(names), 'staging table')}.", dropped_from_ms=_bigquery_now_ms(clients)
     )
     for name in names:
         table = get_tables(clients, [name])[name]
-        if table is None or table.etag != context.plan.observed[name]["etag"]:
+        if table is None or table.etag != context.plan.preconditions[name]["etag"]:
             skipped.append(name)
             continue
         with translate_errors(f"BigQuery ({name})"):

@@ -1,4 +1,4 @@
-"""Staging tables: what runs left behind, what is safe, and what still holds rows nobody else has."""
+"""Inventory of the staging tables: what runs left behind, what is safe to drop, what holds rows that are nowhere else."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from google.cloud.bigquery.retry import DEFAULT_RETRY
+from google.cloud.bigquery.table import TableListItem
 
 from services.batches.business_key import BusinessKey, business_key
-from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, parse_staging_table_name
+from services.batches.ids import DATASET, parse_staging_table_name
 from services.batches.reader import Batches, read_batches
 from services.batches.staged_rows import Contents, evict_missing, read_contents
+from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem, worst
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.gcp.error_messages import iterate_pages, translate_errors
 
 
 class StagingTableState(StrEnum):
@@ -51,6 +50,8 @@ class StagingTable:
 
 @dataclass(frozen=True)
 class BatchTotal:
+    """The staging tables of one batch together, in the worst of their states."""
+
     batch_id: str
     game_date: date | None
     tables: int
@@ -63,6 +64,8 @@ class BatchTotal:
 
 @dataclass(frozen=True)
 class StagingInventory:
+    """Every staging table, singly and by batch, and what could not be read."""
+
     tables: tuple[StagingTable, ...]
     batches: tuple[BatchTotal, ...]
     health: Health
@@ -71,35 +74,26 @@ class StagingInventory:
 
 
 def read_inventory(clients: Clients) -> StagingInventory:
-    """Every staging table with its class; raises OnCallError when the tables cannot be listed.
+    """Every staging table with its state; raises OnCallError when the tables cannot be listed.
 
-    Of very many tables the first looks read only a part: the others are there, and what they hold is unknown until then.
+    Of very many tables the first reads get only a part: the others are listed, and their contents unknown until then.
     """
-    timeout_s = clients.settings.query_timeout_s
-    with translate_errors("BigQuery tables.list"):
-        listed = clients.bigquery.list_tables(
-            DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s
-        )
-        items = [
-            item
-            for item in iterate_pages("BigQuery tables.list", listed)
-            if item.table_id.startswith(STAGING_TABLE_PREFIX)
-        ]
+    items = list_staging_tables(clients)
     sources = [DataSource("BigQuery, tables.list, tables.get and tabledata.list", clients.now())]
     contents, problems = _read_contents(clients, items)
     unmerged, proof_problems = _count_unmerged_by_table(clients, contents, sources)
     running, batch_problems = _running_batches(clients, items)
     tables = tuple(
         _to_staging_table(clients, item, contents.get(item.table_id), unmerged.get(item.table_id), running)
-        for item in sorted(items, key=lambda item: str(item.table_id))
+        for item in items
     )
     return StagingInventory(
         tables, totals_by_batch(tables), _health(tables), tuple(sources), (*problems, *proof_problems, *batch_problems)
     )
 
 
-def _read_contents(clients: Clients, items: Sequence[Any]) -> tuple[dict[str, Contents], list[Problem]]:
-    """What the tables hold, as far as this look could read them."""
+def _read_contents(clients: Clients, items: Sequence[TableListItem]) -> tuple[dict[str, Contents], list[Problem]]:
+    """What the tables hold, as far as there was time to read them."""
     contents = read_contents(clients, items)
     evict_missing(clients, [item.table_id for item in items])
     if (unread := len(items) - len(contents)) <= 0:
@@ -115,7 +109,7 @@ def _read_contents(clients: Clients, items: Sequence[Any]) -> tuple[dict[str, Co
 def _count_unmerged_by_table(
     clients: Clients, contents: Mapping[str, Contents], sources: list[DataSource]
 ) -> tuple[dict[str, int | None], tuple[Problem, ...]]:
-    """Rows of each table that the predictions table lacks, and the dates of which nobody can say."""
+    """Rows of each table that the predictions table lacks, and the dates for which that cannot be known."""
     merged_keys: dict[date, set[BusinessKey]] = {}
     problems: list[Problem] = []
     for day in sorted({day for table_contents in contents.values() for day in table_contents.dates}):
@@ -138,8 +132,8 @@ def _count_unmerged(contents: Contents, merged_keys: Mapping[date, set[BusinessK
     return sum(key not in merged_keys[date.fromisoformat(key.game_date)] for key in contents.keys)
 
 
-def _running_batches(clients: Clients, items: Sequence[Any]) -> tuple[set[str], tuple[Problem, ...]]:
-    """The batches that run now. Only dates with a table that is not old are asked: two queries each, and every plan asks again."""
+def _running_batches(clients: Clients, items: Sequence[TableListItem]) -> tuple[set[str], tuple[Problem, ...]]:
+    """The batches that run now. Only dates with a table that is not old are read: each costs two queries at every plan."""
     since = clients.now() - timedelta(hours=clients.settings.orphan_after_h)
     recent = [item for item in items if item.created is None or item.created >= since]
     running: set[str] = set()
@@ -159,7 +153,7 @@ def _running_batch_ids(batches: Batches) -> set[str]:
 
 
 def _to_staging_table(
-    clients: Clients, item: Any, contents: Contents | None, unmerged: int | None, running: set[str]
+    clients: Clients, item: TableListItem, contents: Contents | None, unmerged: int | None, running: set[str]
 ) -> StagingTable:
     name, created = item.table_id, item.created or clients.now()
     batch_id, worker, game_date = parse_staging_table_name(name)
@@ -192,7 +186,7 @@ def classify(unmerged_rows: int | None, old: bool, batch_runs: bool) -> StagingT
 
 
 def totals_by_batch(tables: Iterable[StagingTable]) -> tuple[BatchTotal, ...]:
-    """One line per batch, worst class first."""
+    """One total per batch, worst state first."""
     groups: dict[str, list[StagingTable]] = defaultdict(list)
     for table in tables:
         groups[table.batch_id].append(table)

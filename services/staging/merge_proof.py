@@ -1,4 +1,4 @@
-"""Proof before a staging table is dropped: how many of its rows the predictions table does not hold, or that nobody can say."""
+"""Proves before a drop how many rows of a staging table the predictions table does not hold, or that it cannot be proven."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TypedDict, cast
 
 from google.api_core.exceptions import NotFound
+from google.cloud import bigquery
 
 from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, parse_staging_table_name
 from services.core.errors import InvalidInput, OnCallError, TableNotFound
@@ -21,9 +22,26 @@ from services.gcp.error_messages import translate_errors
 READ_THREADS = 8
 
 
+class ProofRow(TypedDict):
+    """One row of queries/staging/merge_proof.sql: one staging table."""
+
+    suffix: str
+    staged_rows: int
+    absent_rows: int
+    differing_rows: int
+    fingerprint: int | None
+
+
+class DateRangeRow(TypedDict):
+    """The one row of queries/staging/date_range.sql; None where the tables have no rows."""
+
+    first_date: date | None
+    last_date: date | None
+
+
 @dataclass(frozen=True)
 class MergeProof:
-    """What is known of one table. `trouble` says why nothing could be proven; then every count is None."""
+    """What is known of one table. `error` says why nothing could be proven; then every count is None."""
 
     table: str
     exists: bool
@@ -64,8 +82,8 @@ class MergeProofs:
         return sum(source.bytes_billed for source in self.sources)
 
 
-def validate_table_names(tables: Any) -> tuple[str, ...]:
-    """The tables asked for, without their dataset; raises BadInput for none at all or for one that is not staging."""
+def validate_table_names(tables: object) -> tuple[str, ...]:
+    """The tables asked for, without their dataset; raises InvalidInput for none at all or for one that is not staging."""
     if not isinstance(tables, list | tuple) or not tables:
         raise InvalidInput("No staging table was chosen, so there is nothing to do.", "Choose the tables first.")
     names = tuple(sorted({str(name).removeprefix(f"{DATASET}.") for name in tables}))
@@ -81,7 +99,7 @@ def read_proofs(clients: Clients, names: Sequence[str]) -> MergeProofs:
     """The proof of each table, in one query per batch; where that fails, table by table, so that one bad table spoils no other."""
     tables = get_tables(clients, names)
     sources = [DataSource("BigQuery tables.get", clients.now())]
-    rows_by_table: dict[str, Mapping[str, Any]] = {}
+    rows_by_table: dict[str, ProofRow] = {}
     error_by_table: dict[str, str] = {}
     for prefix, group in _by_batch([name for name in names if tables[name] is not None]).items():
         try:
@@ -94,10 +112,10 @@ def read_proofs(clients: Clients, names: Sequence[str]) -> MergeProofs:
     )
 
 
-def get_tables(clients: Clients, names: Sequence[str]) -> dict[str, Any]:
+def get_tables(clients: Clients, names: Sequence[str]) -> dict[str, bigquery.Table | None]:
     """What tables.get says of each table now; None for one that is not there."""
 
-    def get(name: str) -> Any:
+    def get(name: str) -> bigquery.Table | None:
         try:
             with translate_errors(f"BigQuery ({name})"):
                 return clients.bigquery.get_table(f"{DATASET}.{name}", timeout=clients.settings.query_timeout_s)
@@ -119,9 +137,7 @@ def _by_batch(names: Iterable[str]) -> dict[str, list[str]]:
     return groups
 
 
-def _query_batch(
-    clients: Clients, prefix: str, group: Sequence[str], sources: list[DataSource]
-) -> dict[str, Mapping[str, Any]]:
+def _query_batch(clients: Clients, prefix: str, group: Sequence[str], sources: list[DataSource]) -> dict[str, ProofRow]:
     # A wildcard stands for one character at least, so the prefix must be shorter than every name.
     if len(group) == 1:
         prefix = group[0][:-1]
@@ -131,29 +147,31 @@ def _query_batch(
         clients, "staging.merge_proof", tables=tables, suffixes=suffixes, first_date=first, last_date=last
     )
     sources.append(result.source)
-    return {f"{prefix}{row['suffix']}": row for row in result.rows}
+    rows = cast("Sequence[ProofRow]", result.rows)
+    return {f"{prefix}{row['suffix']}": row for row in rows}
 
 
 def _date_range(
     clients: Clients, group: Sequence[str], tables: Mapping[str, str], suffixes: list[str], sources: list[DataSource]
 ) -> tuple[date | None, date | None]:
-    """The game dates to look at: from the name, or, where the name tells none, from the rows."""
+    """The first and last game date: from the name, or, where the name has none, from the rows."""
     game_date = parse_staging_table_name(group[0])[2]
     if game_date is not None:
         return game_date, game_date
     result = query_catalog.run_query(clients, "staging.date_range", tables=tables, suffixes=suffixes)
     sources.append(result.source)
-    return result.rows[0]["first_date"], result.rows[0]["last_date"]
+    row = cast("DateRangeRow", result.rows[0])
+    return row["first_date"], row["last_date"]
 
 
 def _query_each_table(
     clients: Clients,
     group: Sequence[str],
-    rows_by_table: dict[str, Mapping[str, Any]],
+    rows_by_table: dict[str, ProofRow],
     error_by_table: dict[str, str],
     sources: list[DataSource],
 ) -> None:
-    def query_table(name: str) -> tuple[str, dict[str, Mapping[str, Any]], str]:
+    def query_table(name: str) -> tuple[str, dict[str, ProofRow], str]:
         try:
             return name, _query_batch(clients, name[:-1], [name], sources), ""
         except OnCallError as error:
@@ -166,7 +184,7 @@ def _query_each_table(
                 error_by_table[name] = message
 
 
-def _to_proof(name: str, table: Any, row: Mapping[str, Any] | None, error: str) -> MergeProof:
+def _to_proof(name: str, table: bigquery.Table | None, row: ProofRow | None, error: str) -> MergeProof:
     if table is None:
         return MergeProof(name, exists=False)
     if table.streaming_buffer is not None:
@@ -180,8 +198,8 @@ def _to_proof(name: str, table: Any, row: Mapping[str, Any] | None, error: str) 
     )
 
 
-def snapshot(proof: MergeProof) -> dict[str, Any]:
-    """What the decision to drop a table hangs on."""
+def snapshot(proof: MergeProof) -> dict[str, int | str | bool | None]:
+    """What the decision to drop a table depends on, under the keys that a plan records."""
     return {
         "rows": proof.rows,
         "not in predictions": proof.missing_rows,

@@ -1,4 +1,4 @@
-"""Bring back staging tables that were dropped, each row as it was, for as long as BigQuery's time travel reaches back."""
+"""Restores staging tables that were dropped, each row as it was, for as long as BigQuery's time travel reaches back."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from google.cloud import bigquery
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState, read_action
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import DATASET
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
@@ -19,8 +19,8 @@ from services.gcp.error_messages import translate_errors
 from services.staging.merge_proof import get_tables, read_proofs, snapshot
 
 
-def plan_undo_drop(clients: Clients, args: Details) -> Plan:
-    """Bring back the tables that the action `action_id` dropped, as they were the moment before."""
+def plan_undo_drop(clients: Clients, args: Params) -> Plan:
+    """Restore the tables that the action `action_id` dropped, as they were the moment before."""
     drop_action = read_action(clients, str(args.get("action_id") or ""))
     if drop_action is None or "dropped_from_ms" not in drop_action.facts:
         raise InvalidInput("That action has dropped nothing that could be brought back.", "Open it in the action log.")
@@ -33,9 +33,13 @@ def plan_undo_drop(clients: Clients, args: Details) -> Plan:
         target=drop_action.action_id,
         title=f"Bring back {pluralize(len(to_restore), 'staging table')}",
         args={"action_id": drop_action.action_id},
-        observed={"there now": [name for name in names if exists[name]], "as of": drop_action.facts["dropped_from_ms"]},
+        preconditions={
+            "there now": [name for name in names if exists[name]],
+            "as of": drop_action.facts["dropped_from_ms"],
+        },
         changes=tuple(
-            Change(name, "dropped", f"as it was, {drop_action.plan.observed[name]['rows']} rows") for name in to_restore
+            Change(name, "dropped", f"as it was, {drop_action.plan.preconditions[name]['rows']} rows")
+            for name in to_restore
         ),
         guards=(
             Guard("something to bring back", bool(to_restore), f"{len(to_restore)} of {len(names)} tables are gone."),
@@ -56,7 +60,7 @@ def plan_undo_drop(clients: Clients, args: Details) -> Plan:
 
 
 def _restore(context: ActionContext) -> Details:
-    clients, as_of_ms = context.clients, context.plan.observed["as of"]
+    clients, as_of_ms = context.clients, context.plan.preconditions["as of"]
     for change in context.plan.changes:
         config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_EMPTY)
         with translate_errors(f"BigQuery ({change.what})"):
@@ -72,7 +76,7 @@ def _restore(context: ActionContext) -> Details:
 def _verify_restored(clients: Clients, plan: Plan, _details: Details) -> Verification:
     """Identical rows, by the fingerprint that was taken before the drop."""
     drop_action = read_action(clients, plan.args["action_id"])
-    before: Mapping[str, Any] = drop_action.plan.observed if drop_action else {}
+    before: Mapping[str, Any] = drop_action.plan.preconditions if drop_action else {}
     names = [change.what for change in plan.changes]
     after = {proof.table: snapshot(proof) for proof in read_proofs(clients, names).proofs}
     identical = [n for n in names if all(after[n][k] == before.get(n, {}).get(k) for k in ("rows", "content", "there"))]
@@ -93,7 +97,7 @@ def time_travel_h(clients: Clients) -> int:
 
 
 def restore_window(clients: Clients, dropped_from_ms: int) -> timedelta:
-    """How long a drop of this instant can still be taken back."""
+    """How long a drop of this instant can still be undone."""
     expires_at = datetime.fromtimestamp(dropped_from_ms / 1000, UTC) + timedelta(hours=time_travel_h(clients))
     return expires_at - clients.now()
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from services.actions.action_type import ActionContext, ActionType
 from services.actions.executor import execute
 from services.actions.log_reader import ActionState
-from services.actions.verb import ActionContext, ActionType
 from services.aliases.edits import Edit, EditKind, to_params
 from services.aliases.save import EDIT_ALIASES
 from services.auth.roles import Actor, Role

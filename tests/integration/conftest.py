@@ -1,4 +1,4 @@
-"""A desk with a sandbox of its own per module: actions change what is there, and each test starts from what it says."""
+"""Clients with a sandbox of their own per module, because actions change what is there."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.actions.action_type import ActionType
 from services.actions.executor import execute
 from services.actions.log_reader import Action, read_action_log
-from services.actions.verb import ActionType
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
 from services.auth.roles import Actor
@@ -33,7 +33,7 @@ def module_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(autouse=True)
 def fast_rollout_polling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Roll-outs take a third of a second here, so they are looked at more often."""
+    """Roll-outs take a third of a second here, so they are polled more often."""
     monkeypatch.setattr("services.scaling.actions.POLL_INTERVAL_S", 0.05)
 
 
@@ -47,14 +47,14 @@ def module_clients(module_sandbox: Sandbox) -> Iterator[Clients]:
 
 @pytest.fixture
 def recorded_actions(module_clients: Clients) -> Callable[[], list[Action]]:
-    """What the log tells of this test: the actions that began since it started, oldest first."""
+    """The actions that the log has since this test began, oldest first."""
     start = module_clients.now()
     return lambda: list(reversed(read_action_log(module_clients, start, night_window(start.date())[1]).actions))
 
 
 @pytest.fixture
 def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
-    """Plan a verb and run the plan as an operator."""
+    """Plan an action and execute the plan, by default as an operator."""
 
     def run(verb: ActionType, reason: str = "because", typed: str = "", actor: Actor = OPERATOR, **args: Any) -> Action:
         return execute(module_clients, actor, verb, verb.plan(module_clients, args), reason, typed)

@@ -1,4 +1,4 @@
-"""A viewer who goes around the buttons and calls the verbs themselves is refused, and the attempt is in the record."""
+"""A viewer who goes around the buttons and executes the actions themselves is refused, and the attempt is in the record."""
 
 from __future__ import annotations
 

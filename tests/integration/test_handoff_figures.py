@@ -16,7 +16,7 @@ from services.nights.coverage import funnel, read_history
 from services.nights.missing_players import LossReason, balance, list_missing_players
 from services.nights.player_stages import Stage, read_night
 from services.sandbox.common.fault_injection import Fault
-from services.scaling.service_widths import CapacityState, read_service_capacities
+from services.scaling.capacity import CapacityState, read_service_capacities
 from services.staging.inventory import StagingTableState, read_inventory
 from services.telemetry.dml_jobs import read_writes
 
@@ -94,7 +94,7 @@ def test_the_leftovers_are_nine_orphans_with_rows_and_six_merged_tables(clients)
 
 def test_the_worker_is_in_emergency_and_the_coordinator_normal(clients):
     worker, coordinator = read_service_capacities(clients).services
-    assert (worker.max_instances, worker.request_concurrency, worker.state) == (4, 3, CapacityState.EMERGENCY)
+    assert (worker.max_instances, worker.concurrency, worker.state) == (4, 3, CapacityState.EMERGENCY)
     assert (worker.revision, coordinator.revision) == (
         "prediction-worker-00011-zw5",
         "prediction-coordinator-00005-b2r",

@@ -13,7 +13,7 @@ from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
 from services.core.settings import Settings
 from services.scaling.annotations import CapacityAnnotations, CapacitySetting
-from services.scaling.worker_width import WorkerCapacity
+from services.scaling.capacity import WorkerCapacity
 from services.telemetry.dml_jobs import build_report
 from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.factories import NIGHT, make_attempt, make_night, make_player, make_write_error, player_without_rows
@@ -114,8 +114,10 @@ def make_worker_capacity(
     actual: CapacitySetting | None = None, set_to: CapacitySetting | None = None
 ) -> WorkerCapacity:
     actual = actual or CapacitySetting(None, 20, 5)
-    noted = CapacityAnnotations(None, set_to, "nora" if set_to else "", None)
-    return WorkerCapacity("prediction-worker", actual, noted, (20, 5), '"e"', "prediction-worker-00011-zw5", False)
+    annotations = CapacityAnnotations(set_to=set_to, set_by="nora" if set_to else "")
+    return WorkerCapacity(
+        "prediction-worker", actual, annotations, (20, 5), '"e"', "prediction-worker-00011-zw5", False
+    )
 
 
 def make_schedule(missing: tuple[str, ...] = (), problem: str = "") -> Schedule:

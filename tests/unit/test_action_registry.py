@@ -1,4 +1,4 @@
-"""Test action registry: moved here by the new layout."""
+"""Every kind of action asks for a role that may act."""
 
 from __future__ import annotations
 

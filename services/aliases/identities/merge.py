@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Confirmation, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.aliases.edits import Edit, EditKind
 from services.aliases.identities.duplicates import compare_identities
 from services.aliases.save import snapshot, touched_names, write_rows
@@ -26,7 +26,7 @@ from services.names.registry import Alias, AliasRecord, NameRegistry, RegistryRo
 _MERGE_NOTE_PATTERN = re.compile(r"^One identity with (\S+), by action (\w+)$")
 
 
-def plan_merge(clients: Clients, args: Details) -> Plan:
+def plan_merge(clients: Clients, args: Params) -> Plan:
     """Give every registry row of `merge` the id `keep`, and its names an alias; shows the evidence against it."""
     keep_id, merge_id = str(args.get("keep") or ""), str(args.get("merge") or "")
     registry = read_registry(clients)
@@ -49,7 +49,7 @@ def plan_merge(clients: Clients, args: Details) -> Plan:
         target=merge_id,
         title=f"Make {merge_id} one with {keep_id}",
         args={"keep": keep_id, "merge": merge_id},
-        observed={
+        preconditions={
             "rows": registry_rows(registry, merge_id),
             "kept rows": registry_rows(registry, keep_id),
             "aliases": [f"{e.alias} → {e.canonical}" for e in edits],
@@ -67,9 +67,9 @@ def plan_merge(clients: Clients, args: Details) -> Plan:
         planned_at=clients.now(),
         undo="Separate them again, in the action log: each registry row gets its own id back.",
         cost="Two statements on two small tables; the plan read them and counted rows elsewhere.",
-        friction=Confirmation.TYPED,
-        typed=merge_id,
-        cautions=(
+        confirmation=Confirmation.TYPED,
+        confirmation_text=merge_id,
+        warnings=(
             *(f"Against it: {text}." for text in comparison.evidence_against),
             *(f"For it: {text}." for text in comparison.evidence_for),
         ),
@@ -171,7 +171,7 @@ def partial_merges(registry: NameRegistry) -> tuple[tuple[str, str], ...]:
 
 def _merge(context: ActionContext) -> Details:
     args, registry, now = context.plan.args, read_registry(context.clients), context.clients.now().astimezone(UTC)
-    edits = edits_from_plan(context.plan.observed)
+    edits = edits_from_plan(context.plan.preconditions)
     rows = []
     for edit in edits:
         if edit.canonical in registry.active.get(edit.alias, ()):
@@ -198,7 +198,7 @@ def _merge(context: ActionContext) -> Details:
                 "Somebody changed these aliases meanwhile, so the registry was not touched.", "Plan it again."
             )
     context.report_progress("The aliases are there; the registry comes next.", merged=args["merge"])
-    reassign_player_id(context, list(context.plan.observed["rows"]), args["merge"], args["keep"])
+    reassign_player_id(context, list(context.plan.preconditions["rows"]), args["merge"], args["keep"])
     return {}
 
 
@@ -210,7 +210,7 @@ def reassign_player_id(context: ActionContext, rows: list[str], from_id: str, to
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
-    registry, preconditions = read_registry(clients), plan.observed
+    registry, preconditions = read_registry(clients), plan.preconditions
     remaining_rows, kept_rows = registry_rows(registry, plan.args["merge"]), registry_rows(registry, plan.args["keep"])
     missing = [e.alias for e in edits_from_plan(preconditions) if e.canonical not in registry.active.get(e.alias, ())]
     after = {"rows": kept_rows, "left": remaining_rows, "without alias": missing}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import Action, ActionState, read_action
-from services.actions.plan import Change, Guard, Plan
-from services.actions.verb import ActionContext, ActionType, Details, Verification
+from services.actions.plan import Change, Guard, Params, Plan
 from services.aliases.edits import Edit
 from services.aliases.identities.merge import (
     MERGE_IDENTITIES,
@@ -29,10 +29,10 @@ UNDOABLE_STATES = (
 )  # may have left something to undo
 
 
-def plan_undo_merge(clients: Clients, args: Details) -> Plan:
+def plan_undo_merge(clients: Clients, args: Params) -> Plan:
     """Plans two identities again: exactly the rows that the merge changed get their id back, and its aliases are removed."""
     action = _find_merge(clients, args)
-    registry, preconditions = read_registry(clients), action.plan.observed
+    registry, preconditions = read_registry(clients), action.plan.preconditions
     keep_id, merge_id = action.plan.args["keep"], action.plan.args["merge"]
     kept_rows, merged_rows = registry_rows(registry, keep_id), registry_rows(registry, merge_id)
     rows_to_restore = [row for row in preconditions["rows"] if row in kept_rows and row not in merged_rows]
@@ -46,7 +46,7 @@ def plan_undo_merge(clients: Clients, args: Details) -> Plan:
         target=action.action_id,
         title=f"Separate {merge_id} from {keep_id} again",
         args={"action_id": action.action_id},
-        observed={"rows": kept_rows, "other": merged_rows, **snapshot(registry, edits_from_plan(preconditions))},
+        preconditions={"rows": kept_rows, "other": merged_rows, **snapshot(registry, edits_from_plan(preconditions))},
         changes=(
             *(Change(f"registry: {row}", keep_id, merge_id) for row in rows_to_restore),
             *(Change(f"alias {n}", "active", format_row_state(alias_states[n].original)) for n in changed_aliases),
@@ -77,7 +77,7 @@ def plan_undo_merge(clients: Clients, args: Details) -> Plan:
     )
 
 
-def _find_merge(clients: Clients, args: Details) -> Action:
+def _find_merge(clients: Clients, args: Params) -> Action:
     action = read_action(clients, str(args.get("action_id") or ""))
     if action is None or action.verb != MERGE_IDENTITIES.name or action.state not in UNDOABLE_STATES:
         raise InvalidInput(
@@ -98,11 +98,11 @@ class _AliasState:
 def _read_alias_states(clients: Clients, registry: NameRegistry, action: Action) -> dict[str, _AliasState]:
     """The aliases of a merge by `alias → canonical`."""
     states = {}
-    for edit in edits_from_plan(action.plan.observed):
+    for edit in edits_from_plan(action.plan.preconditions):
         name, current = f"{edit.alias} → {edit.canonical}", find_alias_row(registry, edit)
         creator_id = creating_action_id(current)
         first_attempt = read_action(clients, creator_id) if creator_id and creator_id != action.action_id else action
-        states[name] = _AliasState(edit, (first_attempt or action).plan.observed.get(name), current)
+        states[name] = _AliasState(edit, (first_attempt or action).plan.preconditions.get(name), current)
     return states
 
 
@@ -112,14 +112,14 @@ def _created_by_merge(row: AliasRecord | None) -> bool:
 
 def _split(context: ActionContext) -> Details:
     action = _find_merge(context.clients, context.plan.args)
-    preconditions, merge_params = action.plan.observed, action.plan.args
+    preconditions, merge_params = action.plan.preconditions, action.plan.args
     alias_states = _read_alias_states(context.clients, read_registry(context.clients), action)
     changed = [state for state in alias_states.values() if state.original != state.current]
     context.report_progress(
         "The registry comes first, then the aliases.",
         before={name: state.original for name, state in alias_states.items()},
     )
-    rows = [row for row in preconditions["rows"] if row not in context.plan.observed["other"]]
+    rows = [row for row in preconditions["rows"] if row not in context.plan.preconditions["other"]]
     reassign_player_id(context, rows, merge_params["keep"], merge_params["merge"])
     if changed:
         restored_rows: list[Mapping[str, object]] = [
@@ -132,7 +132,7 @@ def _split(context: ActionContext) -> Details:
 
 def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verification:
     action, registry = _find_merge(clients, plan.args), read_registry(clients)
-    preconditions, merge_params = action.plan.observed, action.plan.args
+    preconditions, merge_params = action.plan.preconditions, action.plan.args
     registry_restored = (
         registry_rows(registry, merge_params["merge"]),
         registry_rows(registry, merge_params["keep"]),

@@ -17,7 +17,7 @@ from services.gcp.clients import Clients
 from services.gcp.id_token import fetch_auth_headers
 from services.gcp.retry import RetryPolicy, call_with_retry
 from services.pipeline.coordinator.run_request import EligiblePlayer
-from services.scaling.service_widths import read_service_capacities
+from services.scaling.capacity import read_service_capacities
 
 logger = logging.getLogger("coordinator")
 REQUEST_TIMEOUT_S = 120

@@ -18,7 +18,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import connect
 from services.sandbox.common.fault_injection import Fault
 from services.scaling.actions import SCALE_DOWN, SET_CAPACITY
-from services.scaling.worker_width import read_worker_capacity
+from services.scaling.capacity import read_worker_capacity
 from tests.support.actors import OPERATOR
 from tests.support.concurrency import run_concurrently
 
@@ -47,7 +47,7 @@ def capacity_args(instances, requests=5):
 def plan(module_clients) -> Plan:
     """A change of instances alone, to a number that the service does not have now."""
     current = read_worker_capacity(module_clients).actual
-    return SET_CAPACITY.plan(module_clients, capacity_args(2 + (current.instances or 0) % 3, current.requests))
+    return SET_CAPACITY.plan(module_clients, capacity_args(2 + (current.instances or 0) % 3, current.concurrency))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_two_concurrent_dashboard_processes_execute_one_action(module_clients, m
         process.stdin.write("go\n")
         process.stdin.flush()
     outputs = [process.communicate(timeout=60)[0].split() for process in processes]
-    assert outputs[0][0] == outputs[1][0], "both were told of the same action"
+    assert outputs[0][0] == outputs[1][0], "both got the same action"
     assert change_count() == 1
     assert sorted(read_events(module_clients, plan)) == ["intent", "outcome"]
 
@@ -123,7 +123,7 @@ def test_an_action_of_a_killed_dashboard_is_finished_by_the_next_viewer(
 ):
     monkeypatch.setattr(module_sandbox.state.cloud_run, "_rollout_s", 1.5)
     plan = SET_CAPACITY.plan(
-        module_clients, capacity_args(3, 2 + read_worker_capacity(module_clients).actual.requests % 3)
+        module_clients, capacity_args(3, 2 + read_worker_capacity(module_clients).actual.concurrency % 3)
     )
     process = start_second_process(module_sandbox.url, "ann", plan)
     assert process.stdout.readline() == "ready\n"
@@ -137,7 +137,9 @@ def test_an_action_of_a_killed_dashboard_is_finished_by_the_next_viewer(
     interrupted = read_by_key(module_clients, plan.key)[0]
     assert (interrupted.actor, interrupted.state, interrupted.ended_at) == ("ann", ActionState.IN_PROGRESS, None)
     assert not interrupted.is_abandoned(module_clients.now())
-    assert interrupted.is_abandoned(module_clients.now() + timedelta(seconds=61)), "a minute of silence is told as such"
+    assert interrupted.is_abandoned(module_clients.now() + timedelta(seconds=61)), (
+        "a minute without a row is an abandoned action"
+    )
 
     assert execute(module_clients, OPERATOR, SET_CAPACITY, plan).action_id == interrupted.action_id, (
         "a click meanwhile does nothing of its own"

@@ -20,7 +20,7 @@ def test_the_preview_counts_matches_in_context_even_for_a_registered_odds_name(m
     ).result()
     activation_plan = EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
     assert [c.what for c in activation_plan.changes if c.before == "odds without a player"] == ["garytrentjr on 29 Dec"]
-    assert any("was switched off before" in caution for caution in activation_plan.cautions)
+    assert any("was switched off before" in caution for caution in activation_plan.warnings)
     module_clients.bigquery.query(
         "UPDATE nba_reference.player_aliases SET is_active = TRUE WHERE alias_lookup = 'garytrentjr'"
     ).result()
@@ -30,7 +30,7 @@ def test_a_canonical_player_without_that_game_gives_a_warning(module_clients):
     plan = EDIT_ALIASES.plan(
         module_clients, to_params([Edit(EditKind.ADD, "kevinporterjr", find_player_without_game(module_clients))])
     )
-    assert any("was offered for 29 Dec, when" in caution and "did not play" in caution for caution in plan.cautions)
+    assert any("was offered for 29 Dec, when" in caution and "did not play" in caution for caution in plan.warnings)
 
 
 def find_player_without_game(clients):

@@ -40,7 +40,7 @@ def test_six_new_aliases_and_one_reversed_are_saved_together_and_undone_exactly(
         "robertwilliams on 29 Dec",
     ]
     assert not plan.failed_guards
-    saved_action = execute(module_clients, OPERATOR, EDIT_ALIASES, plan, "names of 29 December", plan.typed)
+    saved_action = execute(module_clients, OPERATOR, EDIT_ALIASES, plan, "names of 29 December", plan.confirmation_text)
     assert saved_action.state is ActionState.DONE, saved_action.message
     active = read_registry(module_clients).active
     assert active["boneshyland"] == {"nahshonhyland"}
@@ -70,7 +70,7 @@ def test_two_concurrent_edits_of_one_alias_do_not_overwrite_each_other(module_cl
         for canonical in ("kevinporter", "timhardaway")
     ]
     results = run_concurrently(
-        *(lambda p=p: execute(module_clients, OPERATOR, EDIT_ALIASES, p, "because", p.typed) for p in plans)
+        *(lambda p=p: execute(module_clients, OPERATOR, EDIT_ALIASES, p, "because", p.confirmation_text) for p in plans)
     )
     states = [getattr(result, "state", None) for result in results]
     assert states.count(ActionState.DONE) == 1, [str(result) for result in results]
@@ -132,7 +132,7 @@ def test_two_concurrent_edits_that_form_a_chain_are_not_both_accepted(
     assert not any(plan.failed_guards for plan in plans)
     monkeypatch.setattr("services.actions.executor._reasons_to_refuse", lambda *_: "")
     results = run_concurrently(
-        *(lambda p=p: execute(module_clients, OPERATOR, EDIT_ALIASES, p, "because", p.typed) for p in plans)
+        *(lambda p=p: execute(module_clients, OPERATOR, EDIT_ALIASES, p, "because", p.confirmation_text) for p in plans)
     )
     states = [result.state for result in results]
     assert sorted(states) == [ActionState.DONE, ActionState.FAILED], [result.message for result in results]
@@ -187,14 +187,18 @@ def test_accepted_edits_and_merges_that_are_undone_restore_both_tables_exactly(m
     for _ in range(2):
         book = read_registry(module_clients)
         plan = EDIT_ALIASES.plan(module_clients, to_params(draw_accepted_edits(book, rng)))
-        completed.append((UNDO_EDIT, execute(module_clients, OPERATOR, EDIT_ALIASES, plan, "because", plan.typed)))
+        completed.append(
+            (UNDO_EDIT, execute(module_clients, OPERATOR, EDIT_ALIASES, plan, "because", plan.confirmation_text))
+        )
         assert not [f for f in new_violations(book, read_registry(module_clients)) if f.severity is Severity.ERROR]
     plans = (
         MERGE_IDENTITIES.plan(module_clients, {"keep": a, "merge": b})
         for a, b in rng.sample(list(permutations(PLAYER_IDS, 2)), 20)
     )
     plan = next(plan for plan in plans if not plan.failed_guards)
-    completed.append((UNDO_MERGE, execute(module_clients, OPERATOR, MERGE_IDENTITIES, plan, "because", plan.typed)))
+    completed.append(
+        (UNDO_MERGE, execute(module_clients, OPERATOR, MERGE_IDENTITIES, plan, "because", plan.confirmation_text))
+    )
     assert [action.state for _, action in completed] == [ActionState.DONE] * 3, [
         action.message for _, action in completed
     ]

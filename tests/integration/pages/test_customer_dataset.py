@@ -97,9 +97,9 @@ def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(custom
         plan = START_RUN.plan(clients_with_coordinator, {"game_date": INCIDENT})
         assert plan.title.startswith("Re-run 90 lost players")
         plan = START_RUN.plan(
-            clients_with_coordinator, {"game_date": INCIDENT, "players": sorted(plan.observed["lost"])[:6]}
+            clients_with_coordinator, {"game_date": INCIDENT, "players": sorted(plan.preconditions["lost"])[:6]}
         )
-        execute(clients_with_coordinator, NORA, START_RUN, plan, "customer", plan.typed)
+        execute(clients_with_coordinator, NORA, START_RUN, plan, "customer", plan.confirmation_text)
     (recorded_action,) = read_action_log(
         customer_clients, customer_clients.now().replace(day=28), customer_clients.now().replace(day=31)
     ).actions

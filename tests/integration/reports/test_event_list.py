@@ -23,11 +23,10 @@ def sandbox(checked_sandbox, monkeypatch):
 
 
 def test_the_timeline_contains_alerts_messages_batches_and_deploys(clients):
-    from tests.support.factories import NIGHT
-
     from services.actions.log_reader import read_action_log
     from services.batches.reader import read_batches
-    from services.scaling.service_widths import read_service_capacities
+    from services.scaling.capacity import read_service_capacities
+    from tests.support.factories import NIGHT
 
     start, end = datetime(2025, 12, 29, tzinfo=UTC), clients.now() + timedelta(hours=1)
     moments = recent_events(

@@ -14,7 +14,7 @@ from services.core.result import Problem, Result
 from services.nights.coverage import read_history
 from services.nights.player_stages import read_night
 from services.reports.handoff_note import HandoffInputs, render_markdown
-from services.scaling.service_widths import read_service_capacities
+from services.scaling.capacity import read_service_capacities
 from services.telemetry.scheduler import read_schedule
 from tests.integration.pages.conftest import open_page as open_page
 from tests.support.factories import NIGHT

@@ -6,7 +6,7 @@ from services.batches.reader import read_batches
 from services.core.clock import night_window
 from services.core.result import Health, Result
 from services.reports.night_events import BATCHES, REJECTED, SCALED
-from services.scaling.service_widths import read_service_capacities
+from services.scaling.capacity import read_service_capacities
 from services.telemetry.dml_jobs import read_writes
 from tests.support.factories import NIGHT
 from tests.unit.reports.test_night_events import build_events

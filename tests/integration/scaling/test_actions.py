@@ -9,9 +9,10 @@ from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
 from services.auth.roles import Actor, InsufficientRole, Role
 from services.core.errors import InvalidInput
+from services.core.result import Health
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY, apply_due_reverts
 from services.scaling.annotations import CapacitySetting
-from services.scaling.worker_width import read_worker_capacity
+from services.scaling.capacity import CapacityState, read_service_capacities, read_worker_capacity
 from tests.support.actors import OPERATOR, VIEWER
 
 
@@ -19,10 +20,19 @@ from tests.support.actors import OPERATOR, VIEWER
 def normal_capacity_clients(module_clients, module_sandbox):
     """The worker as a deploy leaves it: 20 × 5 on the revision, nothing noted."""
     _deploy(module_sandbox, 20, 5, "template,annotations,scaling")
-    while read_worker_capacity(module_clients).rolling_out:
-        time.sleep(0.02)
+    _wait_for_rollout(module_clients)
     assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
     return module_clients
+
+
+def _wait_for_rollout(clients):
+    while read_worker_capacity(clients).rolling_out:
+        time.sleep(0.02)
+
+
+def _worker_state(clients):
+    worker = next(s for s in read_service_capacities(clients).services if s.writes_predictions)
+    return worker.max_instances, worker.concurrency, worker.state, worker.health
 
 
 def _deploy(own_sandbox, instances, requests, mask="template"):
@@ -39,7 +49,7 @@ def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_wa
     before = read_worker_capacity(module_clients)
     assert (before.actual, before.annotations.normal) == (CapacitySetting(None, 4, 3), None)
     plan = RESTORE_CAPACITY.plan(module_clients, {})
-    assert "Nobody noted normal values" in " ".join(plan.cautions)
+    assert "Nobody noted normal values" in " ".join(plan.warnings)
     restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan)
     assert restored.state is ActionState.DONE
     assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
@@ -85,6 +95,30 @@ def test_restore_after_scaling_down_twice_returns_the_original_values(normal_cap
     assert read_worker_capacity(normal_capacity_clients).annotations.normal is None
 
 
+def test_a_worker_restored_to_its_recorded_30_by_5_is_at_its_normal_and_not_drifted(
+    normal_capacity_clients, module_sandbox, plan_and_execute
+):
+    _deploy(module_sandbox, 30, 5)
+    _wait_for_rollout(normal_capacity_clients)
+    plan_and_execute(SCALE_DOWN)
+    _wait_for_rollout(normal_capacity_clients)
+    assert _worker_state(normal_capacity_clients) == (4, 3, CapacityState.EMERGENCY, Health.WARNING)
+    plan_and_execute(RESTORE_CAPACITY)
+    assert _worker_state(normal_capacity_clients) == (30, 5, CapacityState.NORMAL, Health.OK)
+
+
+def test_a_deploy_after_a_restore_is_drift_and_the_next_emergency_limit_saves_the_deployed_values(
+    normal_capacity_clients, module_sandbox, plan_and_execute
+):
+    plan_and_execute(SCALE_DOWN)
+    plan_and_execute(RESTORE_CAPACITY)
+    _deploy(module_sandbox, 40, 5)
+    _wait_for_rollout(normal_capacity_clients)
+    assert _worker_state(normal_capacity_clients) == (40, 5, CapacityState.DRIFTED, Health.WARNING)
+    plan_and_execute(SCALE_DOWN)
+    assert read_worker_capacity(normal_capacity_clients).annotations.normal == CapacitySetting(None, 40, 5)
+
+
 @pytest.mark.parametrize(("instances", "requests"), [(0, 5), (101, 1), (4, 0), (4, 81), (100, 4)])
 def test_values_outside_the_limits_are_refused_by_the_server(
     normal_capacity_clients, plan_and_execute, recorded_actions, instances, requests
@@ -114,9 +148,7 @@ def test_an_etag_change_between_plan_and_apply_is_refused_with_the_difference(
     ]
 
 
-def test_a_last_moment_change_is_refused_by_cloud_run(
-    normal_capacity_clients, module_sandbox, monkeypatch, recorded_actions
-):
+def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, module_sandbox, monkeypatch):
     plan = SCALE_DOWN.plan(normal_capacity_clients, {})
 
     run = module_sandbox.state.cloud_run
@@ -127,7 +159,10 @@ def test_a_last_moment_change_is_refused_by_cloud_run(
     action = execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
     assert action.state is ActionState.FAILED
     assert "version was specified but current version differs" in action.message
-    assert read_worker_capacity(normal_capacity_clients).actual.capacity == plan.observed["now"]["revision maximum"] * 5
+    assert (
+        read_worker_capacity(normal_capacity_clients).actual.capacity
+        == plan.preconditions["now"]["revision maximum"] * 5
+    )
 
 
 def test_a_later_deploy_that_resets_the_capacity_is_shown_as_drift(

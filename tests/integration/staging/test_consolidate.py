@@ -1,4 +1,4 @@
-"""Test consolidate: moved here by the new layout."""
+"""A leftover batch is consolidated as an action, with its coverage recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test merge proof: moved here by the new layout."""
+"""The merge proof counts what the predictions table lacks, whatever a table is called."""
 
 from __future__ import annotations
 

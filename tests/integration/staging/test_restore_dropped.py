@@ -1,4 +1,4 @@
-"""Test restore dropped: moved here by the new layout."""
+"""A drop can be undone for as long as BigQuery keeps the tables, and no longer."""
 
 from __future__ import annotations
 

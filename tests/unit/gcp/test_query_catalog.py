@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from services.actions.log_reader import ActionRow
 from services.core.errors import CatalogError, InvalidInput
 from services.gcp import query_catalog
 
@@ -61,12 +64,23 @@ def _is_modifying(path) -> bool:
     return inspect_sql(_parse_query(path).sql).is_dml or "CREATE" in path.read_text()
 
 
-def test_actions_append_and_nothing_load():
-    # tests/actions drives them through the action's life; here they only have to load
-    assert {query_catalog.load(name).name for name in ("actions.append", "actions.server_time")} == {
-        "actions.append",
-        "actions.server_time",
-    }
+def test_every_column_of_the_action_log_is_written_and_read():
+    schema = (query_catalog.QUERIES_DIR / "schema" / "actions.sql").read_text()
+    columns = set(re.findall(r"^  (\w+) (?:STRING|TIMESTAMP|INT64|JSON)\b", schema, re.MULTILINE))
+    assert len(columns) == 19
+    append = query_catalog.load("actions.append")
+    written = re.search(r"INSERT INTO \S+ \(([^)]*)\)", append.sql)
+    assert written is not None
+    assert set(re.findall(r"\w+", written[1])) == set(append.params) == columns
+    assert set(re.findall(r"@(\w+)", append.sql)) == columns
+    assert set(ActionRow.__annotations__) == columns
+    for name in ("actions.between", "actions.by_id", "actions.by_key"):
+        assert columns <= set(re.findall(r"\w+", query_catalog.load(name).sql)), name
+
+
+def test_the_server_time_query_names_no_table_and_is_never_answered_from_the_cache():
+    server_time = query_catalog.load("actions.server_time")
+    assert (server_time.source_tables, server_time.params, server_time.cacheable) == ((), {}, False)
 
 
 @pytest.mark.parametrize("name", ["x`; DROP TABLE y", "only_a_table", "a.b.c.d", "ds.t WHERE 1=1", ""])

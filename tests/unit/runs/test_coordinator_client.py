@@ -1,4 +1,4 @@
-"""Test coordinator client: moved here by the new layout."""
+"""The coordinator client reads both documented shapes of /status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test progress: moved here by the new layout."""
+"""Progress of a batch: its rate, when it will be done, and that it has stalled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test inventory: moved here by the new layout."""
+"""A staging table is called merged only on proof."""
 
 from __future__ import annotations
 

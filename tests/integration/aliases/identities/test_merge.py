@@ -21,7 +21,7 @@ from tests.support.actors import OPERATOR
 def test_merging_two_identities_and_undoing_it_restores_the_registry_exactly(module_clients, plan_and_execute):
     before, aliases = read_registry_rows(module_clients), read_aliases(module_clients)
     plan = MERGE_IDENTITIES.plan(module_clients, {"keep": "garytrent_001", "merge": "garytrentjr_001"})
-    assert any("both are on MIL" in caution for caution in plan.cautions)
+    assert any("both are on MIL" in caution for caution in plan.warnings)
     with pytest.raises(ActionRefused, match="has to be typed"):
         execute(module_clients, OPERATOR, MERGE_IDENTITIES, plan, "one person", "yes")
     merge_action = plan_and_execute(
@@ -39,7 +39,7 @@ def test_a_merge_adds_the_alias_and_its_undo_removes_it(module_clients, plan_and
     aliases = read_aliases(module_clients)
     ids = {"keep": "kevinporter_001", "merge": "timhardaway_001"}
     plan = MERGE_IDENTITIES.plan(module_clients, ids)
-    assert any(caution.startswith("Against it: in 2025-26 they are on different teams") for caution in plan.cautions)
+    assert any(caution.startswith("Against it: in 2025-26 they are on different teams") for caution in plan.warnings)
     merge_action = execute(module_clients, OPERATOR, MERGE_IDENTITIES, plan, "a mistake", "timhardaway_001")
     assert read_registry(module_clients).active["timhardaway"] == {"kevinporter"}
     plan_and_execute(UNDO_MERGE, action_id=merge_action.action_id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.charts import bar_rows
 from services.core.result import Health
 from services.nights.player_stages import STAGES, Stage
-from services.scaling.service_widths import CapacityState, ServiceCapacities, ServiceCapacity
+from services.scaling.annotations import CapacitySetting
+from services.scaling.capacity import CapacityState, ServiceCapacities, ServiceCapacity
 
 
 def test_an_unreadable_stage_is_unknown_and_has_no_bar():
@@ -17,7 +18,7 @@ def test_an_unreadable_stage_is_unknown_and_has_no_bar():
 
 def test_an_unlimited_capacity_is_stated_and_has_no_bar():
     unlimited = ServiceCapacity(
-        "worker", None, None, 3, "r", None, "", "", CapacityState.DRIFTED, Health.CRITICAL, True
+        "worker", CapacitySetting(None, None, 3), "r", None, "", "", CapacityState.DRIFTED, Health.CRITICAL, True
     )
     chart_html = bar_rows.capacities_html(ServiceCapacities((unlimited,), ()))
     assert "<b>no maximum is set</b>" in chart_html

@@ -1,4 +1,4 @@
-"""What a verb is: how to plan it, how to do it, how to see afterwards that it was done."""
+"""What a kind of action is: how to plan it, how to carry it out, how to verify afterwards that it was done."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from services.actions.log_reader import ActionState
-from services.actions.plan import CoverageCount, Plan
+from services.actions.plan import CoverageCount, Params, Plan
 from services.auth.roles import Actor, Role
 from services.core.result import DataSource
 from services.gcp.clients import Clients
 
-Details = Mapping[str, Any]
+Details = Mapping[str, Any]  # what an action records on its way: batch ids, job ids, the state after it
 
 
 class ProgressReporter(Protocol):
-    """Tells the record how far the action is; facts told here are there for whoever finishes a broken action."""
+    """Records how far the action is, with details for whoever has to finish an action whose process died."""
 
     def __call__(self, message: str, **details: Any) -> None: ...
 
@@ -34,7 +34,7 @@ class ActionContext:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a re-read says of an action: DONE, FAILED, UNVERIFIED or still UNDER_WAY, with the state after it."""
+    """What a re-read says of an action: DONE, FAILED, UNVERIFIED or still IN_PROGRESS, with the state after it."""
 
     state: ActionState
     message: str
@@ -45,11 +45,11 @@ class Verification:
 
 @dataclass(frozen=True)
 class ActionType:
-    """One thing the desk can do. `effect` acts once and returns what it made; only `run_action` calls it."""
+    """One kind of action. `apply` acts once and returns details for the record; only `executor.execute` calls it."""
 
     name: str
     label: str  # what the button says
-    plan: Callable[[Clients, Details], Plan]
+    plan: Callable[[Clients, Params], Plan]
     apply: Callable[[ActionContext], Details]
     verify: Callable[[Clients, Plan, Details], Verification]
     required_role: Role = Role.OPERATOR

@@ -1,11 +1,13 @@
-"""Test worker width: moved here by the new layout."""
+"""Direct writes are rejected beyond the DML limit; staging makes one statement a batch."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scaling.worker_width import MAX_CAPACITY, MAX_OUTSTANDING_DML, simulate_contention
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.scaling.capacity import MAX_CAPACITY
+from services.scaling.contention import simulate_contention
 
 
 @given(st.integers(1, 100), st.integers(1, 80))

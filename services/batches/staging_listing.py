@@ -1,0 +1,23 @@
+"""Lists the staging tables by BigQuery's tables.list: names and times of all that are there now, for free."""
+
+from __future__ import annotations
+
+from google.cloud.bigquery.retry import DEFAULT_RETRY
+from google.cloud.bigquery.table import TableListItem
+
+from services.batches.ids import DATASET, STAGING_TABLE_PREFIX
+from services.gcp.clients import Clients
+from services.gcp.error_messages import iterate_pages, translate_errors
+
+SOURCE = "BigQuery tables.list"
+
+
+def list_staging_tables(clients: Clients, prefix: str = STAGING_TABLE_PREFIX) -> tuple[TableListItem, ...]:
+    """The staging tables whose name begins with `prefix`, by name; raises OnCallError when they cannot be listed."""
+    timeout_s = clients.settings.query_timeout_s
+    with translate_errors(SOURCE):
+        listing = clients.bigquery.list_tables(
+            DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s
+        )
+        tables = [table for table in iterate_pages(SOURCE, listing) if table.table_id.startswith(prefix)]
+    return tuple(sorted(tables, key=lambda table: str(table.table_id)))
