@@ -14,7 +14,7 @@ from services.core.result import Health
 from services.core.settings import Settings
 from services.doctor.__main__ import format_report
 from services.doctor.examination import run_checks
-from services.doctor.finding import CheckResult
+from services.doctor.check_result import CheckResult
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_server import JobLatency
 from services.sandbox.common.fault_injection import Fault
