@@ -1,10 +1,10 @@
-"""Conftest: moved here by the new layout."""
+"""Clients of a sandbox whose Slack is the watchdog's channel."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.alerts import slack
+from services.alerts import transport
 from services.core.settings import Settings
 from services.gcp.clients import connect
 from tests.support.incident_replay import _slack_env
@@ -19,5 +19,5 @@ def slack_clients(fresh_sandbox):
 
 @pytest.fixture
 def short_timeout_slack_clients(fresh_sandbox, monkeypatch):
-    monkeypatch.setattr(slack, "REQUEST_TIMEOUT_S", 1)
+    monkeypatch.setattr(transport, "REQUEST_TIMEOUT_S", 1)
     return connect(Settings.from_env({"SANDBOX_URL": fresh_sandbox.url, **_slack_env(fresh_sandbox)}))
