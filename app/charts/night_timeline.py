@@ -16,14 +16,14 @@ from app.state import reads, session
 from services.batches.reader import Batches
 from services.core.clock import ET, night_window
 from services.core.result import SEVERITY_ORDER, Health, Result, worst
-from services.reports.night_events import (
+from services.reports.events import (
     ACTIONS,
     ALERTS,
     BATCHES,
     LANES,
     REJECTED,
     SCALED,
-    NightEvent,
+    Event,
     NightEvents,
     night_events,
 )
@@ -122,7 +122,7 @@ def _format_duration(length: timedelta) -> str:
     return f"{hours} h {minutes:02d}" if hours else f"{minutes} min"
 
 
-def _draw_bars(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+def _draw_bars(marks: Sequence[Event], segments: tuple[AxisSegment, ...]) -> list[str]:
     parts, free_from = [], 0.0
     positions = [position(segments, mark.at) for mark in marks]
     for mark, left in zip(marks, positions, strict=True):
@@ -134,7 +134,7 @@ def _draw_bars(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -
     return parts
 
 
-def _draw_columns(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+def _draw_columns(marks: Sequence[Event], segments: tuple[AxisSegment, ...]) -> list[str]:
     """Rejected writes by minute, the worst minute as high as its lane."""
     max_count, parts = max(mark.count for mark in marks), []
     for group in _merge_close_marks(marks, segments, _MIN_COLUMN_DISTANCE):
@@ -147,7 +147,7 @@ def _draw_columns(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]
     return [*parts, _place_label(f"{total:,}, at most {max_count:,} a minute", left, right, 0.0, [left])[0]]
 
 
-def _sum_marks(marks: Sequence[NightEvent]) -> NightEvent:
+def _sum_marks(marks: Sequence[Event]) -> Event:
     """Several minutes as one mark with their sum."""
     if len(marks) == 1:
         return marks[0]
@@ -156,7 +156,7 @@ def _sum_marks(marks: Sequence[NightEvent]) -> NightEvent:
     return replace(marks[0], message=f"to {until_text}: {total:,} writes rejected, at most {max_count:,} in a minute")
 
 
-def _draw_points(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+def _draw_points(marks: Sequence[Event], segments: tuple[AxisSegment, ...]) -> list[str]:
     groups = _merge_close_marks(marks, segments, _MIN_DISTANCE)
     positions = [position(segments, group[0].at) for group in groups]
     parts, free_from = [], 0.0
@@ -172,10 +172,10 @@ def _draw_points(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...])
 
 
 def _merge_close_marks(
-    marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...], min_distance: float
-) -> list[tuple[NightEvent, ...]]:
+    marks: Sequence[Event], segments: tuple[AxisSegment, ...], min_distance: float
+) -> list[tuple[Event, ...]]:
     """Marks that would lie on each other, as one."""
-    groups: list[list[NightEvent]] = []
+    groups: list[list[Event]] = []
     for mark in marks:
         if groups and position(segments, mark.at) - position(segments, groups[-1][0].at) < min_distance:
             groups[-1].append(mark)
@@ -185,7 +185,7 @@ def _merge_close_marks(
 
 
 def _mark_html(
-    marks: Sequence[NightEvent], health: Health, kind: str, x: float, size_css: str = "", inner_html: str = ""
+    marks: Sequence[Event], health: Health, kind: str, x: float, size_css: str = "", inner_html: str = ""
 ) -> str:
     """A mark that pointer, finger and keyboard reach; it tells ET, UTC and the whole sentence. What was logged stays text."""
     entries = [(text_format.format_exact_time(mark.at), mark.message) for mark in marks]
