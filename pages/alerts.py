@@ -1,4 +1,4 @@
-"""Alerts: what is open, whatever the date; who was told and who took it; what happened, in one line of time."""
+"""Alerts: what is open on any date, who was notified, who acknowledged it, and what happened when."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Plan
@@ -135,15 +134,11 @@ def _apply(context: ActionContext) -> Details:
                 context.actor.name,
                 reason=reason,
                 silent_until=silent_until,
-                **_current_findings(alert),
+                facts={"findings": list(alert.rule_results)},
             ),
         ):
             return {"event": transition.event}
     raise OnCallError("The alert's record is busy.", "Try again.")
-
-
-def _current_findings(alert: Alert) -> dict[str, Any]:
-    return {"facts": {"findings": list(alert.rule_results)}}
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from services.actions.log_writer import insert_once
 from services.core.result import SEVERITY_ORDER, DataSource, Health
@@ -63,6 +63,26 @@ _STATE_BY_EVENT: dict[str, AlertState] = {
     EventType.RESOLVED: AlertState.RESOLVED,
 }
 _DESCRIBING_EVENTS = {EventType.OPENED, EventType.WORSENED, EventType.REOPENED, EventType.UPDATED}
+
+
+class _EventRow(TypedDict):
+    """queries/alerts/events.sql."""
+
+    alert_id: str
+    sequence: int
+    event: str
+    recorded_at: datetime
+    recorded_by: str
+    actor: str
+    cause: str
+    game_date: date | None
+    severity: str
+    rule: str
+    sentence: str
+    reason: str | None
+    silent_until: datetime | None
+    message_id: str | None
+    facts: object  # JSON, as text or parsed
 
 
 @dataclass(frozen=True)
@@ -204,7 +224,8 @@ def read_alerts(clients: Clients) -> Alerts:
     """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError."""
     since = clients.now().replace(hour=0, minute=0, second=0, microsecond=0) - RETENTION
     result = query_catalog.run_query(clients, "alerts.events")
-    alerts = group_by_alert(map(_to_event, result.rows))
+    rows = cast("tuple[_EventRow, ...]", result.rows)
+    alerts = group_by_alert(map(_to_event, rows))
     return Alerts(tuple(a for a in alerts if not a.ended or a.latest_event.recorded_at >= since), result.source)
 
 
@@ -224,14 +245,21 @@ def append_event(clients: Clients, event: Event) -> bool:
     return insert_once(clients, f"on-call-alert-{event.alert_id}-{event.sequence}", event.to_row(), "alerts.append")
 
 
-def _to_event(row: Mapping[str, Any]) -> Event:
-    values = {name: value for name, value in row.items() if value is not None}
+def _to_event(row: _EventRow) -> Event:
     return Event(
-        **{
-            **values,
-            "event": EventType.parse(row["event"]),
-            "game_date": row["game_date"],
-            "severity": Health(row["severity"]),
-            "facts": parse_json_column(row["facts"]) or {},
-        }
+        alert_id=row["alert_id"],
+        sequence=row["sequence"],
+        event=EventType.parse(row["event"]),
+        recorded_at=row["recorded_at"],
+        recorded_by=row["recorded_by"],
+        actor=row["actor"],
+        cause=row["cause"],
+        game_date=row["game_date"],
+        severity=Health(row["severity"]),
+        rule=row["rule"],
+        sentence=row["sentence"],
+        reason=row["reason"] or "",
+        silent_until=row["silent_until"],
+        message_id=row["message_id"] or "",
+        facts=parse_json_column(row["facts"]) or {},
     )

@@ -157,7 +157,7 @@ def latest_per_player(rows: Iterable[AnyRow], sort_key: Callable[[AnyRow], Any])
     return {row["player_lookup"]: row for row in sorted(with_player, key=sort_key)}
 
 
-def context_sort_key(row: Row) -> Any:
+def context_sort_key(row: Row) -> tuple[datetime, tuple[int, ...]]:
     """The newest context row of a player counts; of two made at one instant, that of the first game."""
     return row["created_at"] or _DATETIME_MIN, _descending_key(row["game_id"])
 

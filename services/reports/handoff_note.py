@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TypeVar
 
 from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
@@ -20,6 +20,8 @@ from services.nights.player_stages import NightStatus
 from services.reports.events import recent_events
 from services.scaling.service_widths import ServiceCapacities
 from services.telemetry.scheduler import Schedule
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _unknown_note(result: Result[Any]) -> list[str]:
+def _unknown_note(result: Result[T]) -> list[str]:
     return [f"- **Unknown:** {result.problem.message}"] if result.problem else []
 
 
@@ -92,8 +94,8 @@ def _open_alerts(inputs: HandoffInputs) -> Iterator[str]:
 
 
 def _events(inputs: HandoffInputs) -> Iterator[str]:
-    for result in (inputs.batches, inputs.alerts):
-        yield from _unknown_note(result)
+    yield from _unknown_note(inputs.batches)
+    yield from _unknown_note(inputs.alerts)
     events = recent_events(
         inputs.alerts.value, None, inputs.batches.value, inputs.capacities.value, inputs.start, inputs.now
     )

@@ -63,7 +63,7 @@ def build_overview(
     batches: Result[Batches],
     settings: Settings,
 ) -> Overview:
-    """Put the verdict into words from what could be read; what could not is unknown, never green."""
+    """The verdict and its signals from what could be read; what could not is unknown, never OK."""
     health, message, details = _coverage_verdict(night, settings)
     signals = (
         Signal("Coverage", health, _coverage_text(night), "coverage"),
@@ -78,7 +78,7 @@ def build_overview(
 
 
 def _downgrade_if_unread(health: Health, message: str, results: tuple[Result[Any], ...]) -> tuple[Health, str]:
-    """A night is not called all right while a source that could contradict it is unread."""
+    """A night is not OK while a source that could contradict it is unread."""
     unread_count = sum(result.value is None for result in results)
     if health is not Health.OK or not unread_count:
         return health, message

@@ -12,7 +12,7 @@ from tests.support.incident_replay import _slack_env
 
 @pytest.fixture
 def slack_clients(fresh_sandbox):
-    """The fortnight, with a channel."""
+    """Clients of the two weeks of the sandbox, with a channel."""
     env = {"SANDBOX_URL": fresh_sandbox.url, "SLACK_WEBHOOK_URL": f"{fresh_sandbox.url}/slack/webhook"}
     return connect(Settings.from_env(env))
 
