@@ -1,4 +1,4 @@
-"""Alerts: what is open, whatever the date; who was told and who took it; what happened, in one line of time."""
+"""Alerts: what is open on any date, who was notified, who acknowledged it, and what happened when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.alerts.alert_log import Alerts, AlertState
 from services.alerts.rules import RULES
 from services.core.clock import night_window
 from services.core.result import SEVERITY_ORDER, Health, worst
-from services.reports.event_list import count_by_kind, recent_events
+from services.reports.events import count_by_kind, recent_events
 from services.telemetry.scheduler import Schedule
 
 cloud, now = session.cached_clients(), session.now()
@@ -92,7 +92,11 @@ if alerts is not None:
     events = recent_events(alerts, status_strip.fetch_log().value, batches.value, capacities.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")
     tables.data_grid(
-        [vars(m) for m in events if not chosen_kinds or m.kind in chosen_kinds],
+        [
+            {"when": event.at, "kind": event.kind, "what": event.summary, "who": event.actor}
+            for event in events
+            if not chosen_kinds or event.kind in chosen_kinds
+        ],
         name="timeline",
         alt="What happened, newest first",
         empty="Nothing happened.",

@@ -7,8 +7,8 @@ import streamlit as st
 from app.components import tables, widgets
 from app.state import reads, session
 from services.core.result import Health
+from services.doctor.check_result import CheckResult
 from services.doctor.examination import ConnectionReport
-from services.doctor.finding import CheckResult
 
 cloud = session.cached_clients()
 

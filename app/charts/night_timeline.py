@@ -1,4 +1,4 @@
-"""The night as a picture: batches, rejected writes, scale changes, alerts and actions on one line of time."""
+"""The timeline of a night: batches, rejected writes, scale changes, alerts and actions, a lane for each."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from app.state import reads, session
 from services.batches.reader import Batches
 from services.core.clock import ET, night_window
 from services.core.result import SEVERITY_ORDER, Health, Result, worst
-from services.reports.night_events import (
+from services.reports.events import (
     ACTIONS,
     ALERTS,
     BATCHES,
     LANES,
     REJECTED,
     SCALED,
-    NightEvent,
+    Event,
     NightEvents,
     night_events,
 )
@@ -44,15 +44,15 @@ _SHAPE_BY_HEALTH = {
     Health.UNKNOWN: "diamond",
     Health.NONE_EXPECTED: "ring",
 }
-_MIN_DISTANCE = 0.015  # points closer than this share of the axis are one mark with all their words
+_MIN_DISTANCE = 0.015  # points closer than this share of the axis are one mark with all their messages
 _MIN_COLUMN_DISTANCE = 0.008  # the same for the beginnings of columns
-_LABEL_WIDTH = 0.3  # what a label needs beside its mark
+_LABEL_WIDTH = 0.3  # the share of the axis that a label needs
 
 
 def render(
     game_date: date, batches: Result[Batches], writes: Result[DmlReport], capacities: Result[ServiceCapacities]
 ) -> None:
-    """The picture under its heading: a lane's name leads to its evidence, a mark tells its words."""
+    """The timeline under its heading: a lane's name links to its evidence, a mark shows its message."""
     clients, now = session.cached_clients(), session.now()
     alerts, log = reads.alerts.fetch_async(clients), reads.action_log.fetch_async(clients, *night_window(game_date))
     timeline = night_events(game_date, now, batches, writes, capacities, alerts(), log())
@@ -71,7 +71,7 @@ def render(
 
 
 def alt_text(timeline: NightEvents) -> str:
-    """What lies on each lane; the marks tell the rest themselves."""
+    """The number of marks on each lane; each mark has its own text."""
     sentences = [f"The night of {session.format_day(timeline.game_date)} in ET."]
     for lane in LANES:
         marks = len(timeline.in_lane(lane))
@@ -109,7 +109,7 @@ def _axis_html(segments: tuple[AxisSegment, ...]) -> str:
 
 
 def _gap_bands(segments: tuple[AxisSegment, ...]) -> str:
-    """The folded pauses as bands through all lanes, each with its length above it."""
+    """The hours left out as bands through all lanes, each with its length above it."""
     return "".join(
         f'<i class="fold" style="left:{_pct(middle)};background:{palette.NEUTRAL_FILL}"></i>'
         f'<span style="left:{_pct(middle)}">{_format_duration(length)}</span>'
@@ -122,7 +122,7 @@ def _format_duration(length: timedelta) -> str:
     return f"{hours} h {minutes:02d}" if hours else f"{minutes} min"
 
 
-def _draw_bars(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+def _draw_bars(marks: Sequence[Event], segments: tuple[AxisSegment, ...]) -> list[str]:
     parts, free_from = [], 0.0
     positions = [position(segments, mark.at) for mark in marks]
     for mark, left in zip(marks, positions, strict=True):
@@ -134,7 +134,7 @@ def _draw_bars(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -
     return parts
 
 
-def _draw_columns(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+def _draw_columns(marks: Sequence[Event], segments: tuple[AxisSegment, ...]) -> list[str]:
     """Rejected writes by minute, the worst minute as high as its lane."""
     max_count, parts = max(mark.count for mark in marks), []
     for group in _merge_close_marks(marks, segments, _MIN_COLUMN_DISTANCE):
@@ -147,7 +147,7 @@ def _draw_columns(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]
     return [*parts, _place_label(f"{total:,}, at most {max_count:,} a minute", left, right, 0.0, [left])[0]]
 
 
-def _sum_marks(marks: Sequence[NightEvent]) -> NightEvent:
+def _sum_marks(marks: Sequence[Event]) -> Event:
     """Several minutes as one mark with their sum."""
     if len(marks) == 1:
         return marks[0]
@@ -156,7 +156,7 @@ def _sum_marks(marks: Sequence[NightEvent]) -> NightEvent:
     return replace(marks[0], message=f"to {until_text}: {total:,} writes rejected, at most {max_count:,} in a minute")
 
 
-def _draw_points(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...]) -> list[str]:
+def _draw_points(marks: Sequence[Event], segments: tuple[AxisSegment, ...]) -> list[str]:
     groups = _merge_close_marks(marks, segments, _MIN_DISTANCE)
     positions = [position(segments, group[0].at) for group in groups]
     parts, free_from = [], 0.0
@@ -172,10 +172,10 @@ def _draw_points(marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...])
 
 
 def _merge_close_marks(
-    marks: Sequence[NightEvent], segments: tuple[AxisSegment, ...], min_distance: float
-) -> list[tuple[NightEvent, ...]]:
-    """Marks that would lie on each other, as one."""
-    groups: list[list[NightEvent]] = []
+    marks: Sequence[Event], segments: tuple[AxisSegment, ...], min_distance: float
+) -> list[tuple[Event, ...]]:
+    """Marks that would overlap, as one group; oldest first."""
+    groups: list[list[Event]] = []
     for mark in marks:
         if groups and position(segments, mark.at) - position(segments, groups[-1][0].at) < min_distance:
             groups[-1].append(mark)
@@ -185,9 +185,9 @@ def _merge_close_marks(
 
 
 def _mark_html(
-    marks: Sequence[NightEvent], health: Health, kind: str, x: float, size_css: str = "", inner_html: str = ""
+    marks: Sequence[Event], health: Health, kind: str, x: float, size_css: str = "", inner_html: str = ""
 ) -> str:
-    """A mark that pointer, finger and keyboard reach; it tells ET, UTC and the whole sentence. What was logged stays text."""
+    """A mark for pointer, touch and keyboard, with ET, UTC and its message. Logged text is escaped."""
     entries = [(text_format.format_exact_time(mark.at), mark.message) for mark in marks]
     tooltip = "".join(f"<span><b>{at}</b> {escape(sentence)}</span>" for at, sentence in entries)
     label = escape(f"{health}: " + "; ".join(f"{at} {sentence}" for at, sentence in entries))
@@ -202,9 +202,9 @@ def _mark_html(
 def _place_label(
     label: str, left: float, right: float, free_from: float, positions: Sequence[float]
 ) -> tuple[str, float]:
-    """A few words on the side where there is room, and where room begins for the next mark; without room the mark tells them.
+    """The label on the side with room for it, and where room begins for the next mark; without room the tooltip shows it.
 
-    `free` is where it begins for this one: behind the mark before and its words.
+    `free_from` is where room begins for this one: behind the previous mark and its label.
     """
     next_left = min((x for x in positions if x > left), default=1.0)
     if not label:
@@ -217,7 +217,7 @@ def _place_label(
 
 
 def _label_html(x: float, text_html: str, side: str, max_width: float) -> str:
-    """Words that begin, or end, a mark's width from a place, and end where their room ends."""
+    """A label that begins (or ends) at `x`, a fraction of the axis, and is cut at `max_width`."""
     placement = f"left:{_pct(x)}" if side == "after" else f"right:{_pct(1 - x)}"
     return f'<span class="said {side}" style="{placement};max-width:{_pct(max_width)}">{text_html}</span>'
 

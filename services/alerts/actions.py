@@ -1,17 +1,17 @@
-"""What a person does with an alert: take it, silence it for a while, close it, open it again. Each as an action with its record."""
+"""What a person does with an alert: acknowledge, silence, resolve, reopen it, or send a test message. Each is a logged action."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
-from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, append_event, read_alerts
-from services.alerts.slack import send_message
+from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, EventType, append_event, read_alerts
+from services.alerts.channels import channel_configured, open_channel
+from services.alerts.notification import delivery_event
 from services.auth.roles import Role
 from services.core.clock import ET
 from services.core.errors import InvalidInput, OnCallError
@@ -19,14 +19,14 @@ from services.core.result import Health
 from services.gcp.clients import Clients
 
 MAX_SILENCE_MIN = 24 * 60
-EVENTS_NEEDING_REASON = {"silenced", "resolved"}
+EVENTS_NEEDING_REASON = {EventType.SILENCED, EventType.RESOLVED}
 
 
 @dataclass(frozen=True)
 class _Transition:
-    """One thing that can be done: the event it adds, from which states, to which."""
+    """One change of state: the event it adds, from which states, to which."""
 
-    event: str
+    event: EventType
     verb: str
     source_states: frozenset[AlertState]
     target_state: AlertState
@@ -36,20 +36,24 @@ class _Transition:
 _OPEN_STATES = frozenset({AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.SILENCED})
 _TRANSITIONS = {
     "alerts.acknowledge": _Transition(
-        "acknowledged", "Take", frozenset({AlertState.OPEN}), AlertState.ACKNOWLEDGED, "Silence, resolve or reopen it."
+        EventType.ACKNOWLEDGED,
+        "Take",
+        frozenset({AlertState.OPEN}),
+        AlertState.ACKNOWLEDGED,
+        "Silence, resolve or reopen it.",
     ),
     "alerts.silence": _Transition(
-        "silenced", "Silence", _OPEN_STATES, AlertState.SILENCED, "It ends by itself; reopening ends it now."
+        EventType.SILENCED, "Silence", _OPEN_STATES, AlertState.SILENCED, "It ends by itself; reopening ends it now."
     ),
-    "alerts.resolve": _Transition("resolved", "Resolve", _OPEN_STATES, AlertState.RESOLVED, "Reopen it."),
+    "alerts.resolve": _Transition(EventType.RESOLVED, "Resolve", _OPEN_STATES, AlertState.RESOLVED, "Reopen it."),
     "alerts.reopen": _Transition(
-        "reopened", "Reopen", frozenset(AlertState) - {AlertState.OPEN}, AlertState.OPEN, "Resolve it."
+        EventType.REOPENED, "Reopen", frozenset(AlertState) - {AlertState.OPEN}, AlertState.OPEN, "Resolve it."
     ),
 }
 
 
 def read_alert(clients: Clients, alert_id: str) -> Alert:
-    """One alert; raises BadInput when there is none of that id."""
+    """One alert; raises InvalidInput when there is none of that id."""
     alert = next((a for a in read_alerts(clients).alerts if a.alert_id == alert_id), None)
     if alert is None:
         raise InvalidInput(f"There is no alert {alert_id!r}.", "Choose one on the alerts page.")
@@ -62,7 +66,7 @@ def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
     def plan(clients: Clients, args: Params) -> Plan:
         alert, now = read_alert(clients, str(args.get("alert_id") or "")), clients.now()
         state, minutes = alert.state(now), args.get("minutes")
-        duration_text = f" for {minutes} min" if transition.event == "silenced" else ""
+        duration_text = f" for {minutes} min" if transition.event == EventType.SILENCED else ""
         return Plan(
             verb=name,
             target=alert.alert_id,
@@ -98,7 +102,7 @@ def _guards(transition: _Transition, state: AlertState, args: Params) -> list[Gu
     if transition.event in EVENTS_NEEDING_REASON:
         reason = str(args.get("why") or "").strip()
         guards.append(Guard("reason", bool(reason), f"Reason: {reason}." if reason else "A reason is needed."))
-    if transition.event == "silenced":
+    if transition.event == EventType.SILENCED:
         minutes = args.get("minutes")
         valid = isinstance(minutes, int) and not isinstance(minutes, bool) and 0 < minutes <= MAX_SILENCE_MIN
         guards.append(Guard("end", valid, f"A silence ends after 1 to {MAX_SILENCE_MIN} minutes; asked: {minutes}."))
@@ -106,7 +110,7 @@ def _guards(transition: _Transition, state: AlertState, args: Params) -> list[Gu
 
 
 def _warnings(transition: _Transition) -> tuple[str, ...]:
-    if transition.event == "resolved":
+    if transition.event == EventType.RESOLVED:
         return ("Resolving mends nothing: if the rule still speaks in 15 minutes, the alert opens again.",)
     return ()
 
@@ -114,8 +118,8 @@ def _warnings(transition: _Transition) -> tuple[str, ...]:
 def _apply(context: ActionContext) -> Details:
     transition, args = _TRANSITIONS[context.plan.verb], context.plan.args
     now = context.clients.now()
-    silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == "silenced" else None
-    for _ in range(5):  # a delivery may take the number meanwhile; a change of state by another is seen and left alone
+    silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == EventType.SILENCED else None
+    for _ in range(5):  # a notification may take the number meanwhile; a change of state by another wins
         alert = read_alert(context.clients, context.plan.target)
         if alert.last_state_change.sequence != context.plan.preconditions["events"]:
             raise OnCallError(
@@ -130,15 +134,11 @@ def _apply(context: ActionContext) -> Details:
                 context.actor.name,
                 reason=reason,
                 silent_until=silent_until,
-                **_current_findings(alert),
+                facts={"findings": list(alert.rule_results)},
             ),
         ):
             return {"event": transition.event}
     raise OnCallError("The alert's record is busy.", "Try again.")
-
-
-def _current_findings(alert: Alert) -> dict[str, Any]:
-    return {"facts": {"findings": list(alert.rule_results)}}
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
@@ -153,23 +153,21 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
 
 def _plan_test(clients: Clients, args: Params) -> Plan:
     now = clients.now().replace(second=0, microsecond=0)
-    channel_configured = bool(clients.settings.slack_webhook_url)
+    is_configured = channel_configured(clients.settings)
     return Plan(
         verb="alerts.test",
         target="slack",
         title="Send a test message",
         args=dict(args),
-        preconditions={"channel": "set here" if channel_configured else "the watchdog's", "minute": now.isoformat()},
+        preconditions={"channel": "set here" if is_configured else "the watchdog's", "minute": now.isoformat()},
         changes=(
-            Change(
-                "message", "", f"one line, marked as a test, sent {'now' if channel_configured else 'by the watchdog'}"
-            ),
+            Change("message", "", f"one line, marked as a test, sent {'now' if is_configured else 'by the watchdog'}"),
         ),
         guards=(
             Guard(
                 "channel",
                 True,
-                f"SLACK_WEBHOOK_URL is {'set' if channel_configured else 'not set here: the watchdog sends it'}.",
+                f"SLACK_WEBHOOK_URL is {'set' if is_configured else 'not set here: the watchdog sends it'}.",
             ),
         ),
         planned_at=clients.now(),
@@ -179,43 +177,30 @@ def _plan_test(clients: Clients, args: Params) -> Plan:
 
 
 def _send_test(context: ActionContext) -> Details:
-    """The test goes into the same record as every message, so that what it shows of the channel is what the watchdog goes by."""
+    """The test is recorded like every message, so that the watchdog judges the channel by it."""
     text = f"Test message of Prediction On-Call, sent by {context.actor.name}. Nothing is wrong."
     opened = Event(
         f"test-{context.action_id}",
         1,
-        "opened",
+        EventType.OPENED,
         context.clients.now(),
         context.actor.name,
-        "test",
-        None,
-        Health.OK,
-        "channel",
-        text,
+        cause="test",
+        game_date=None,
+        severity=Health.OK,
+        rule="channel",
+        sentence=text,
     )
-    if not context.clients.settings.slack_webhook_url:
+    if not channel_configured(context.clients.settings):
         append_event(context.clients, opened)
         return {"asked": opened.alert_id}
-    delivery = send_message(context.clients.settings, text)
-    delivery_event = "told" if delivery.ok else "not told"
-    for event in (
-        opened,
-        Alert(opened.alert_id, (opened,)).new_event(
-            delivery_event,
-            context.clients.now(),
-            WATCHDOG,
-            message_id=context.action_id,
-            facts={"delivery": delivery.detail},
-        ),
-    ):
+    alert = Alert(opened.alert_id, (opened,))
+    delivery = open_channel(context.clients.settings).send([alert])
+    sent = delivery_event(alert, delivery, context.clients.now(), context.action_id)
+    resolved = Alert(alert.alert_id, (opened, sent)).new_event(EventType.RESOLVED, context.clients.now(), WATCHDOG)
+    for event in (opened, sent, resolved):
         append_event(context.clients, event)
-    append_event(context.clients, _resolve_event(opened, context))
     return {"delivered": delivery.ok, "delivery": delivery.detail}
-
-
-def _resolve_event(opened: Event, context: ActionContext) -> Event:
-    resolved = Alert(opened.alert_id, (opened,)).new_event("resolved", context.clients.now(), WATCHDOG)
-    return Event(**{**vars(resolved), "sequence": 3})
 
 
 def _verify_test(_cloud: Clients, _plan: Plan, details: Details) -> Verification:

@@ -1,4 +1,4 @@
-"""Alerts: what is wrong, since when, who was told, who took it, and when it ended. Each change of state is claimed once."""
+"""Alerts: what is wrong, since when, who was notified, who acknowledged it, when it ended. Each event is recorded once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from services.actions.log_writer import insert_once
 from services.core.result import SEVERITY_ORDER, DataSource, Health
@@ -18,12 +18,36 @@ from services.gcp.clients import Clients
 from services.gcp.query_catalog import parse_json_column
 
 PROCESS_ID = f"{socket.gethostname()}:{os.getpid()}"
-RETENTION = timedelta(days=14)  # how long an ended alert stays in sight
+RETENTION = timedelta(days=14)  # how long an ended alert is shown
 WATCHDOG = "watchdog"
 
 
+class EventType(StrEnum):
+    """What may happen to an alert. The values are those that the alerts table holds since its first release."""
+
+    OPENED = "opened"
+    WORSENED = "worsened"
+    REOPENED = "reopened"
+    UPDATED = "updated"
+    ACKNOWLEDGED = "acknowledged"
+    SILENCED = "silenced"
+    RESOLVED = "resolved"
+    REMEDIATION_STARTED = "mending"
+    NOTIFYING = "telling"  # claims the notification, so that of several watchdogs one sends it
+    NOTIFIED = "told"
+    NOTIFY_FAILED = "not told"
+
+    @classmethod
+    def parse(cls, recorded: str) -> str:
+        """The event of a recorded value, old ("told") or new ("notified"); a value that neither is stays as it is."""
+        try:
+            return cls(recorded)
+        except ValueError:
+            return cls.__members__.get(recorded.upper(), recorded)
+
+
 class AlertState(StrEnum):
-    """Where an alert stands."""
+    """The state of an alert."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -31,16 +55,34 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
-_STATE_BY_EVENT = {
-    "opened": AlertState.OPEN,
-    "reopened": AlertState.OPEN,
-    "acknowledged": AlertState.ACKNOWLEDGED,
-    "silenced": AlertState.SILENCED,
-    "resolved": AlertState.RESOLVED,
+_STATE_BY_EVENT: dict[str, AlertState] = {
+    EventType.OPENED: AlertState.OPEN,
+    EventType.REOPENED: AlertState.OPEN,
+    EventType.ACKNOWLEDGED: AlertState.ACKNOWLEDGED,
+    EventType.SILENCED: AlertState.SILENCED,
+    EventType.RESOLVED: AlertState.RESOLVED,
 }
+_DESCRIBING_EVENTS = {EventType.OPENED, EventType.WORSENED, EventType.REOPENED, EventType.UPDATED}
 
 
-_DESCRIBING_EVENTS = {"opened", "worsened", "reopened", "updated"}
+class _EventRow(TypedDict):
+    """queries/alerts/events.sql."""
+
+    alert_id: str
+    sequence: int
+    event: str
+    recorded_at: datetime
+    recorded_by: str
+    actor: str
+    cause: str
+    game_date: date | None
+    severity: str
+    rule: str
+    sentence: str
+    reason: str | None
+    silent_until: datetime | None
+    message_id: str | None
+    facts: object  # JSON, as text or parsed
 
 
 @dataclass(frozen=True)
@@ -49,7 +91,7 @@ class Event:
 
     alert_id: str
     sequence: int
-    event: str
+    event: str  # an EventType; what a later version adds is kept as it was recorded
     recorded_at: datetime
     actor: str
     cause: str
@@ -64,7 +106,12 @@ class Event:
     recorded_by: str = PROCESS_ID
 
     def to_row(self) -> dict[str, Any]:
-        record = {**vars(self), "severity": str(self.severity), "facts": json.dumps(dict(self.facts), default=str)}
+        record = {
+            **vars(self),
+            "event": str(self.event),
+            "severity": str(self.severity),
+            "facts": json.dumps(dict(self.facts), default=str),
+        }
         return {**record, "reason": self.reason or None, "message_id": self.message_id or None}
 
 
@@ -111,24 +158,35 @@ class Alert:
     @property
     def since(self) -> datetime:
         """When it opened, or opened again."""
-        return next(e.recorded_at for e in reversed(self.events) if e.event in ("opened", "reopened"))
+        return next(e.recorded_at for e in reversed(self.events) if e.event in (EventType.OPENED, EventType.REOPENED))
 
     @property
     def last_state_change(self) -> Event:
         """The newest event that changed its state."""
         return next(e for e in reversed(self.events) if e.event in _STATE_BY_EVENT)
 
+    def latest(self, event: EventType) -> Event | None:
+        return next((e for e in reversed(self.events) if e.event == event), None)
+
+    @property
+    def unnotified_events(self) -> tuple[Event, ...]:
+        """What happened to it since the last notification."""
+        notified = self.latest(EventType.NOTIFIED)
+        return tuple(event for event in self.events if notified is None or event.sequence > notified.sequence)
+
     def state(self, now: datetime) -> AlertState:
-        """Where it stands; a silence ends by itself."""
+        """Its state at `now`; a silence ends by itself."""
         last_change = self.last_state_change
         silence_ended = (
-            last_change.event == "silenced" and last_change.silent_until is not None and now >= last_change.silent_until
+            last_change.event == EventType.SILENCED
+            and last_change.silent_until is not None
+            and now >= last_change.silent_until
         )
         return AlertState.OPEN if silence_ended else _STATE_BY_EVENT[last_change.event]
 
     @property
     def ended(self) -> bool:
-        return self.last_state_change.event == "resolved"
+        return self.last_state_change.event == EventType.RESOLVED
 
     def new_event(self, event: str, now: datetime, actor: str, **changes: Any) -> Event:
         """The event that would come next, about what the newest one is about."""
@@ -145,7 +203,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class Alerts:
-    """Open alerts of any date, and those that ended lately."""
+    """Open alerts of any date, and those that ended within RETENTION."""
 
     alerts: tuple[Alert, ...]
     source: DataSource
@@ -166,7 +224,8 @@ def read_alerts(clients: Clients) -> Alerts:
     """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError."""
     since = clients.now().replace(hour=0, minute=0, second=0, microsecond=0) - RETENTION
     result = query_catalog.run_query(clients, "alerts.events")
-    alerts = group_by_alert(map(_to_event, result.rows))
+    rows = cast("tuple[_EventRow, ...]", result.rows)
+    alerts = group_by_alert(map(_to_event, rows))
     return Alerts(tuple(a for a in alerts if not a.ended or a.latest_event.recorded_at >= since), result.source)
 
 
@@ -182,17 +241,25 @@ def group_by_alert(events: Iterable[Event]) -> tuple[Alert, ...]:
 
 
 def append_event(clients: Clients, event: Event) -> bool:
-    """Record an event under its number; False when another process has recorded that number. Raises NotRecorded."""
+    """Record an event under its number; False when another process has recorded that number. Raises ActionNotRecorded."""
     return insert_once(clients, f"on-call-alert-{event.alert_id}-{event.sequence}", event.to_row(), "alerts.append")
 
 
-def _to_event(row: Mapping[str, Any]) -> Event:
-    values = {name: value for name, value in row.items() if value is not None}
+def _to_event(row: _EventRow) -> Event:
     return Event(
-        **{
-            **values,
-            "game_date": row["game_date"],
-            "severity": Health(row["severity"]),
-            "facts": parse_json_column(row["facts"]) or {},
-        }
+        alert_id=row["alert_id"],
+        sequence=row["sequence"],
+        event=EventType.parse(row["event"]),
+        recorded_at=row["recorded_at"],
+        recorded_by=row["recorded_by"],
+        actor=row["actor"],
+        cause=row["cause"],
+        game_date=row["game_date"],
+        severity=Health(row["severity"]),
+        rule=row["rule"],
+        sentence=row["sentence"],
+        reason=row["reason"] or "",
+        silent_until=row["silent_until"],
+        message_id=row["message_id"] or "",
+        facts=parse_json_column(row["facts"]) or {},
     )

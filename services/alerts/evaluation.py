@@ -1,4 +1,4 @@
-"""What the rules say of the facts: each speaks, is quiet, or cannot know. Pure; the clock is an argument."""
+"""Evaluates the rules: each fires, is OK, or has no data. Pure; the clock is an argument."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_checks
+from services.alerts import batch_rules
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
     FIRING,
@@ -40,7 +40,7 @@ CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most 
 
 
 def evaluate_rules(snapshot: Snapshot, settings: Settings, now: datetime) -> tuple[RuleResult, ...]:
-    """What every rule says; one finding per rule and night, and one per rule that is about no night."""
+    """One result per rule and night, and one per rule of the platform."""
     night_results = [
         result for night in snapshot.nights for result in _evaluate_night(NightContext(night, settings, now))
     ]
@@ -117,7 +117,7 @@ def _coverage(context: NightContext) -> Outcome:
 
 
 def _batch_stopped_early(context: NightContext) -> bool:
-    """Whether the newest batch stopped on its way, so that who was not generated is its doing."""
+    """Whether the newest batch stopped before its end, and so caused the players that were not generated."""
     batch = context.snapshot.newest_batch
     return batch is not None and (batch.state is BatchState.STALLED or not batch.generated)
 
@@ -137,28 +137,29 @@ def _unresolved_names(context: NightContext) -> Outcome:
     ):
         return OK
     previous_text = f"{slate.previous_unresolved} of {slate.previous_with_odds} the night before"
-    current_text = f"{slate.unresolved} of {slate.with_odds} names with odds meet nobody in the context, {slate.resolved_by_alias} only by an alias"
-    return Outcome(Health.WARNING, f"{current_text}; {previous_text}")
+    current_text = f"{slate.unresolved} of {slate.with_odds} names with odds meet nobody in the context"
+    alias_text = f"{slate.resolved_by_alias} only by an alias"
+    return Outcome(Health.WARNING, f"{current_text}, {alias_text}; {previous_text}")
 
 
 _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "dml_rejections": _dml_rejections,
     "write_success": _write_success,
-    "stalled": batch_checks.stalled,
-    "at_zero": batch_checks.stuck_at_zero,
-    "produced_nothing": batch_checks.produced_nothing,
-    "consolidation": batch_checks.consolidation,
-    "not_run": batch_checks.not_run,
+    "stalled": batch_rules.stalled,
+    "at_zero": batch_rules.stuck_at_zero,
+    "produced_nothing": batch_rules.produced_nothing,
+    "consolidation": batch_rules.consolidation,
+    "not_run": batch_rules.not_run,
     "duplicates": _duplicates,
-    "conservation": batch_checks.row_conservation,
+    "conservation": batch_rules.row_conservation,
     "coverage": _coverage,
     "names": _unresolved_names,
-    "silence": batch_checks.no_log_lines,
+    "silence": batch_rules.no_log_lines,
 }
 
 
 def _evaluate_platform(snapshot: Snapshot, settings: Settings, now: datetime) -> Iterator[RuleResult]:
-    """The rules that are about no night."""
+    """The rules of the platform, which concern no single night."""
     for name, outcome in (
         ("staging_orphans", _staging_orphans(snapshot, settings, now)),
         ("width", _capacity_drift(snapshot)),

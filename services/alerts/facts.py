@@ -1,11 +1,11 @@
-"""Everything the watchdog judges by, read once per look: each fact known or unknown on its own, and the free ones first."""
+"""What the rules are evaluated on, read once per check: each fact known or unknown on its own, and the free ones first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, Batches, read_batches
@@ -13,7 +13,7 @@ from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import night_window
 from services.core.errors import OnCallError
-from services.core.result import DataSource, Problem, Result
+from services.core.result import Problem, Result
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -27,13 +27,24 @@ from services.telemetry.scheduler import Schedule, read_schedule
 T = TypeVar("T")
 
 CACHE_MAX_AGE = timedelta(minutes=10)  # rows that stream in may not show in a table's metadata at once
+SLATE_LOOKBACK_DAYS = 7  # how far back the last night with odds is looked for
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 SERVICE_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
 
+class _SlateRow(TypedDict):
+    """queries/alerts/slate_counts.sql: one game date, oldest first."""
+
+    game_date: date
+    tip_off: datetime | None
+    lined: int
+    unresolved: int
+    through_alias: int
+
+
 @dataclass(frozen=True)
 class SlateCounts:
-    """When a night tips off, and how many names with odds meet nobody even through an alias, beside the last night with odds."""
+    """When a night tips off, and how many names with odds resolve to no player; the same counts of the last night with odds."""
 
     tip_off: datetime | None
     with_odds: int
@@ -54,14 +65,14 @@ class StagingTableListing:
 
 @dataclass(frozen=True)
 class NightSnapshot:
-    """One night. `ledger` holds the sums of the newest batch of our ledger; None where there is no such batch."""
+    """One night. `ledger` is the record of the newest batch in our ledger; None where there is no such batch."""
 
     game_date: date
     night: Result[NightStatus]
     slate: Result[SlateCounts]
     batches: Result[Batches]
     writes: Result[DmlReport]
-    ledger: Result[BatchRecord]
+    ledger: Result[BatchRecord | None]
     duplicates: Result[int]
     lines: Result[int]
 
@@ -76,7 +87,7 @@ class NightSnapshot:
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """Whether messages reach somebody: a channel is set, and what went wrong with the last message, if anything did."""
+    """Whether notifications arrive: a channel is set, and what went wrong with the last message, if anything did."""
 
     is_set: bool
     problem: str = ""
@@ -84,6 +95,8 @@ class ChannelStatus:
 
 @dataclass(frozen=True)
 class Snapshot:
+    """Everything that one check has read."""
+
     nights: tuple[NightSnapshot, ...]
     staging: Result[tuple[StagingTableListing, ...]]
     worker: Result[WorkerCapacity]
@@ -101,19 +114,19 @@ class Snapshot:
 
 
 class CheckCache:
-    """The answers of this process's last looks. Each holds while its tables stay as they were, which BigQuery tells for nothing."""
+    """The query results of this process's last checks. Each is valid while its tables are unchanged, which BigQuery reports for free."""
 
     def __init__(self) -> None:
         self._cache: ReadCache | None = None
         self._minute: datetime | None = None
 
     def cached_clients(self, clients: Clients) -> Clients:
-        """The cloud's doors with that memory, for one look."""
+        """The clients with that cache, for one check."""
         now = clients.now()
         minute = now.replace(second=0, microsecond=0)
         if self._cache is None or now - self._cache.usage.since >= CACHE_MAX_AGE:
             self._cache = ReadCache(lambda: clients.now().timestamp(), now)
-        elif minute != self._minute:  # what the log told holds no longer than its minute
+        elif minute != self._minute:  # a log search is valid for its minute
             self._cache.invalidate()
         self._cache.expire_table_versions()
         self._minute = minute
@@ -123,7 +136,7 @@ class CheckCache:
 def read_snapshot(
     clients: Clients, nights: Iterable[date], channel: ChannelStatus, cache: CheckCache | None = None
 ) -> Snapshot:
-    """Read everything once; raises nothing: what cannot be read is told as unknown."""
+    """Read everything once; raises nothing: what cannot be read is unknown, with its problem."""
     cached_clients = (cache or CheckCache()).cached_clients(clients)
     return Snapshot(
         tuple(_read_night_snapshot(clients, cached_clients, day) for day in nights),
@@ -159,7 +172,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, day: date) -
 
 
 def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple[datetime, datetime]:
-    """The time that the newest batch answers for; without one, the night so far."""
+    """The time from the newest batch's start; without a batch, the night so far."""
     start, end = night_window(day)
     if newest_batch is None or newest_batch.started is None:
         return start, max(start, min(now, end))
@@ -171,20 +184,22 @@ def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
 
 
 def _read_slate(clients: Clients, day: date) -> SlateCounts:
-    rows = query_catalog.run_query(
-        clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day
-    ).rows
+    first = day - timedelta(days=SLATE_LOOKBACK_DAYS)
+    result = query_catalog.run_query(clients, "alerts.slate_counts", first_date=first, last_date=day)
+    rows = cast("tuple[_SlateRow, ...]", result.rows)
     current = next((row for row in rows if row["game_date"] == day), None)
-    previous: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
-    with_odds, unresolved, resolved_by_alias = (
-        (current["lined"], current["unresolved"], current["through_alias"]) if current else (0, 0, 0)
+    previous = next((row for row in reversed(rows) if row["game_date"] < day), None)
+    return SlateCounts(
+        tip_off=current["tip_off"] if current else None,
+        with_odds=current["lined"] if current else 0,
+        unresolved=current["unresolved"] if current else 0,
+        previous_with_odds=previous["lined"] if previous else 0,
+        previous_unresolved=previous["unresolved"] if previous else 0,
+        resolved_by_alias=current["through_alias"] if current else 0,
     )
-    previous_with_odds, previous_unresolved = (previous[0]["lined"], previous[0]["unresolved"]) if previous else (0, 0)
-    tip_off = current["tip_off"] if current else None
-    return SlateCounts(tip_off, with_odds, unresolved, previous_with_odds, previous_unresolved, resolved_by_alias)
 
 
-def _read_batch_record(clients: Clients, day: date, newest_batch: Batch | None) -> Any:
+def _read_batch_record(clients: Clients, day: date, newest_batch: Batch | None) -> BatchRecord | None:
     if newest_batch is None or newest_batch.record_source != "ledger":
         return None
     with translate_errors("The ledger"):
@@ -195,16 +210,10 @@ def _count_duplicate_keys(clients: Clients, day: date) -> int:
     return int(query_catalog.run_query(clients, "alerts.duplicate_keys", game_date=day).rows[0]["duplicate_keys"])
 
 
-def _count_log_lines(clients: Clients, newest_batch: Batch | None, start: datetime, end: datetime) -> Any:
-    """Whether the services have said anything since the newest batch began; not asked while there is no batch."""
+def _count_log_lines(clients: Clients, newest_batch: Batch | None, start: datetime, end: datetime) -> Result[int]:
+    """Whether the services have logged a line since the newest batch began; not read while there is no batch."""
     if newest_batch is None:
         return Result(0)
     return fetch(
         clients, "Cloud Logging", lambda: len(log_reader.read_lines(clients, SERVICE_LINES, start, end, limit=1).lines)
     )
-
-
-def sources_of(facts: Snapshot) -> tuple[DataSource, ...]:
-    """What was read, for the bill."""
-    readings: list[Any] = [r.value for n in facts.nights for r in (n.night, n.batches, n.writes)]
-    return tuple(source for value in readings if value is not None for source in value.sources)

@@ -1,4 +1,4 @@
-"""What one rule says of the facts: it speaks, is quiet, or cannot know; with the words that several rules share."""
+"""The result of one rule: firing, OK or without data; with the formats that several rules share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIRING = {Health.CRITICAL, Health.WARNING}
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule says now. OK is quiet, UNKNOWN cannot know; `cause` and `night` tell what it belongs to."""
+    """The result of a rule: OK, UNKNOWN (no data), or firing; `cause` and `game_date` are the incident it belongs to."""
 
     rule: Rule
     health: Health
@@ -51,6 +51,8 @@ OK, NO_DATA = Outcome(Health.OK), Outcome(Health.UNKNOWN)
 
 @dataclass(frozen=True)
 class NightContext:
+    """What the rules of a night are evaluated on."""
+
     snapshot: NightSnapshot
     settings: Settings
     now: datetime

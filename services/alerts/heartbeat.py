@@ -1,4 +1,4 @@
-"""When the watchdog last said that it looked: a watchdog that is silent is not a calm night."""
+"""When the watchdog last logged a check: a watchdog that does not run is not a quiet night."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ HEARTBEAT_TIMEOUT = timedelta(minutes=10)
 
 
 def read_last_heartbeat(clients: Clients) -> datetime | None:
-    """The newest look of the last ten minutes by any watchdog; None when there was none. Raises OnCallError."""
-    minute = clients.now().replace(second=0, microsecond=0)  # one search for all who look within a minute
+    """The newest check within HEARTBEAT_TIMEOUT by any watchdog; None when there was none. Raises OnCallError."""
+    minute = clients.now().replace(second=0, microsecond=0)  # one search for all pages opened within a minute
     end = minute + timedelta(minutes=1, seconds=5)
     lines = log_reader.read_lines(
         clients,

@@ -1,4 +1,4 @@
-"""Findings grouped by what they have in common: one incident per cause and night, led by its most causal rule. Pure."""
+"""Rule results grouped into incidents: one per cause and night, led by its most causal rule. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Incident:
 
 
 def group_by_cause(results: Iterable[RuleResult]) -> tuple[Incident, ...]:
-    """The incidents of one look, worst first."""
+    """The incidents of one check, worst first."""
     by_cause: dict[tuple[str, date | None], list[RuleResult]] = defaultdict(list)
     for result in results:
         if result.firing:
@@ -53,15 +53,10 @@ def group_by_cause(results: Iterable[RuleResult]) -> tuple[Incident, ...]:
 
 
 def causes_without_data(results: Iterable[RuleResult]) -> frozenset[tuple[str, date | None]]:
-    """Causes of which some rule cannot know: an alert of theirs must not be closed now."""
+    """Causes and nights with a rule that has no data: their alerts must not be resolved now."""
     without_data = {(result.cause, result.game_date) for result in results if result.health is Health.UNKNOWN}
     nights_without_coverage = {
-        game_date
-        for _, game_date in (
-            (result.rule.name, result.game_date)
-            for result in results
-            if result.rule.name == "coverage" and result.health is Health.UNKNOWN
-        )
+        result.game_date for result in results if result.rule.name == "coverage" and result.health is Health.UNKNOWN
     }
     return frozenset(
         without_data

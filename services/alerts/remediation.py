@@ -1,4 +1,4 @@
-"""What the watchdog mends by itself: it narrows, resumes, consolidates. Each step can be switched off; nothing is ever deleted."""
+"""Automatic remediation: scale down, resume, consolidate. Each can be disabled on its own; nothing is ever deleted."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from services.telemetry.dml_jobs import DmlReport, is_contention_error
 
 WATCHDOG_ACTOR = Actor("watchdog", Role.OPERATOR)
 COOLDOWN = timedelta(minutes=30)  # the same step on the same target is not repeated sooner
-REVERT_AFTER = timedelta(hours=1)  # a narrowing of its own ends by then, or as soon after as the writes are calm
-MAX_STORM_AGE = timedelta(minutes=10)  # an older storm is over: narrowing now would help nobody
+REVERT_AFTER = timedelta(hours=1)  # its own scale-down ends by then, or as soon after as no write is rejected
+MAX_STORM_AGE = timedelta(minutes=10)  # an older burst is over: scaling down now would help nobody
 
 
 @dataclass(frozen=True)
 class Remediation:
-    """One thing to mend, with the finding that calls for it."""
+    """One action to start, with the rule result that calls for it."""
 
     action_type: ActionType
     target: str
     params: Params
     reason: str
-    alert_key: tuple[str, date | None]  # cause and night of the alert that it mends
+    alert_key: tuple[str, date | None]  # cause and night of the alert it answers
 
 
 def plan_remediations(
     results: Iterable[RuleResult], snapshot: Snapshot, self_healing: SelfHealingConfig, now: datetime
 ) -> tuple[Remediation, ...]:
-    """What to do about the findings. Pure."""
+    """The actions that the firing rules call for. Pure."""
     return tuple(
         remediation
         for result in results
@@ -108,7 +108,7 @@ def _is_recent(writes: DmlReport | None, now: datetime) -> bool:
 def start_remediations(
     clients: Clients, remediations: Iterable[Remediation]
 ) -> tuple[tuple[Remediation, ActionHandle], ...]:
-    """Begin each step that has not been tried lately, as an action of the watchdog; long ones go on beside the next looks."""
+    """Start each that has not been tried within COOLDOWN, as an action of the watchdog; it runs on beside the next checks."""
     now = clients.now()
     remediations = tuple(remediations)
     recent_actions = (
@@ -124,7 +124,7 @@ def start_remediations(
 def _start(
     clients: Clients, remediation: Remediation, recent_actions: Iterable[Action], now: datetime
 ) -> ActionHandle | None:
-    """None while the step was tried lately, by whomever, or its plan is blocked: then there is nothing to record."""
+    """None when anybody tried the same within COOLDOWN, or a guard of its plan fails: then there is nothing to record."""
     if any(
         a.verb == remediation.action_type.name and (a.target == remediation.target or a.ended_at is None)
         for a in recent_actions
@@ -143,7 +143,7 @@ def _start(
 
 
 def apply_reverts_if_calm(clients: Clients, results: Iterable[RuleResult]) -> Action | None:
-    """Restore a width whose time to revert has come, but not into a storm."""
+    """Restore a capacity whose time to revert has come, unless writes are being rejected."""
     if any(result.rule.name == "dml_rejections" and result.firing for result in results):
         return None
     return apply_due_reverts(clients, WATCHDOG_ACTOR)

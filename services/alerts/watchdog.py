@@ -1,6 +1,6 @@
-"""The watchdog: looks at tonight, raises what is wrong, tells somebody, mends what is safe to mend, and says that it looked.
+"""The watchdog: checks tonight, raises alerts, notifies, starts safe remediations, and logs that it ran.
 
-`python -m services.alerts.watchdog` looks once (for a Cloud Run job); `--every 60` goes on. Any number of them may run.
+`python -m services.alerts.watchdog` checks once (for a Cloud Run job); `--every 60` repeats. Any number of them may run.
 """
 
 from __future__ import annotations
@@ -16,13 +16,24 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from services.actions.background import ActionHandle
-from services.alerts.alert_log import WATCHDOG, Alert, Alerts, Event, append_event, group_by_alert, read_alerts
+from services.alerts.alert_log import (
+    WATCHDOG,
+    Alert,
+    Alerts,
+    Event,
+    EventType,
+    append_event,
+    group_by_alert,
+    read_alerts,
+)
+from services.alerts.channels import channel_configured
 from services.alerts.evaluation import evaluate_rules
 from services.alerts.facts import ChannelStatus, CheckCache, Snapshot, read_snapshot
 from services.alerts.findings import RuleResult
 from services.alerts.incidents import Incident, causes_without_data, group_by_cause
+from services.alerts.notification import notify
 from services.alerts.remediation import apply_reverts_if_calm, plan_remediations, start_remediations
-from services.alerts.slack import Delivery, notify
+from services.alerts.transport import Delivery
 from services.core.clock import eastern_day, to_game_date
 from services.core.errors import OnCallError
 from services.core.result import SEVERITY_ORDER, Health
@@ -39,7 +50,7 @@ logger = logging.getLogger("watchdog")
 
 @dataclass(frozen=True)
 class CycleResult:
-    """One look: what was judged, what changed by it, how the telling went, what was begun."""
+    """One check: the rule results, the events it recorded, how the notification went, what it started."""
 
     checked_at: datetime
     rule_results: tuple[RuleResult, ...]
@@ -50,7 +61,7 @@ class CycleResult:
 
 
 def run_check(clients: Clients, cache: CheckCache, self_healing: SelfHealingConfig) -> CycleResult:
-    """Look once; raises OnCallError when the alerts themselves cannot be read or written."""
+    """Check once; raises OnCallError when the alerts themselves cannot be read or written."""
     alerts = read_alerts(cache.cached_clients(clients))
     snapshot = read_snapshot(
         clients, nights_to_check(alerts, clients.now()), channel_status(clients.settings, alerts), cache
@@ -76,13 +87,15 @@ def _remediate(
     results: Iterable[RuleResult],
     self_healing: SelfHealingConfig,
 ) -> tuple[tuple[Alert, ...], tuple[ActionHandle, ...]]:
-    """Begin what mends, and note it at its alert so that it is told with it. What fails here must not silence the alert."""
+    """Start remediations and record them at their alerts, so that the notification names them. A failure must not prevent it."""
     now, recorded_events = clients.now(), []
     try:
         started = start_remediations(clients, plan_remediations(results, snapshot, self_healing, now))
         for remediation, handle in started:
             alert = next((a for a in alerts if (a.cause, a.game_date) == remediation.alert_key and not a.ended), None)
-            event = alert.new_event("mending", now, WATCHDOG, reason=handle.title) if alert else None
+            event = (
+                alert.new_event(EventType.REMEDIATION_STARTED, now, WATCHDOG, reason=handle.title) if alert else None
+            )
             if event is not None and append_event(clients, event):
                 recorded_events.append(event)
         apply_reverts_if_calm(clients, results)
@@ -95,7 +108,7 @@ def _remediate(
 
 
 def nights_to_check(alerts: Alerts, now: datetime) -> tuple[date, ...]:
-    """Tonight, and every earlier night that something is still open about."""
+    """Tonight, and every earlier night with an open alert, up to LOOKBACK_NIGHTS ago; newest first."""
     tonight = to_game_date(now)
     open_nights = {a.game_date for a in alerts.open if a.game_date and (tonight - a.game_date).days <= LOOKBACK_NIGHTS}
     return tuple(sorted(open_nights | {tonight}, reverse=True))
@@ -106,15 +119,15 @@ def checked_nights(snapshot: Snapshot) -> frozenset[date]:
 
 
 def channel_status(settings: Settings, alerts: Alerts) -> ChannelStatus:
-    """Whether the last message arrived, by the record of all watchdogs."""
-    attempts = [e for a in alerts.alerts for e in a.events if e.event in ("told", "not told")]
+    """Whether the last message arrived, by the recorded events of all watchdogs."""
+    attempts = [e for a in alerts.alerts for e in a.events if e.event in (EventType.NOTIFIED, EventType.NOTIFY_FAILED)]
     last_attempt = max(attempts, key=lambda e: e.recorded_at, default=None)
     problem = (
         str(last_attempt.facts.get("delivery", last_attempt.sentence))
-        if last_attempt is not None and last_attempt.event == "not told"
+        if last_attempt is not None and last_attempt.event == EventType.NOTIFY_FAILED
         else ""
     )
-    return ChannelStatus(bool(settings.slack_webhook_url), problem)
+    return ChannelStatus(channel_configured(settings), problem)
 
 
 def plan_alert_events(
@@ -125,7 +138,7 @@ def plan_alert_events(
     settings: Settings,
     now: datetime,
 ) -> tuple[Event, ...]:
-    """What the look changes: opened, opened again, worse than before, otherwise than before, over. Pure. What is unknown closes nothing."""
+    """The events that a check adds: opened, reopened, worsened, updated, resolved. Pure. What is unknown resolves nothing."""
     incidents = tuple(incidents)
     firing = {(i.cause, i.game_date) for i in incidents}
     events = [
@@ -137,15 +150,20 @@ def plan_alert_events(
         key = (alert.cause, alert.game_date)
         was_checked = alert.game_date is None or alert.game_date in covered_nights
         if key not in firing and key not in without_data and was_checked:
-            events.append(alert.new_event("resolved", now, WATCHDOG, sentence="The rules are quiet again."))
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, sentence="The rules are quiet again."))
     test_alerts = [
-        a for a in alerts.alerts if a.cause == "test" and not a.ended and any(e.event == "told" for e in a.events)
+        a
+        for a in alerts.alerts
+        if a.cause == "test" and not a.ended and any(e.event == EventType.NOTIFIED for e in a.events)
     ]
-    return (*events, *(test.new_event("resolved", now, WATCHDOG, sentence="It arrived.") for test in test_alerts))
+    return (
+        *events,
+        *(test.new_event(EventType.RESOLVED, now, WATCHDOG, sentence="It arrived.") for test in test_alerts),
+    )
 
 
 def _event_for_incident(incident: Incident, alert: Alert | None, settings: Settings, now: datetime) -> Event | None:
-    """The event by which an incident is told, or None where its alert says all of it already."""
+    """The event that brings an alert up to its incident, or None where it already says all of it."""
     fields: dict[str, Any] = {
         "severity": incident.severity,
         "rule": incident.rule.name,
@@ -155,21 +173,21 @@ def _event_for_incident(incident: Incident, alert: Alert | None, settings: Setti
     if alert is None or (alert.ended and alert.game_date is None and eastern_day(alert.since) != eastern_day(now)):
         day = incident.game_date or eastern_day(now)
         return Event(
-            f"{incident.cause}-{day}", 1, "opened", now, WATCHDOG, incident.cause, incident.game_date, **fields
+            f"{incident.cause}-{day}", 1, EventType.OPENED, now, WATCHDOG, incident.cause, incident.game_date, **fields
         )
     if alert.ended:
         too_soon = (
             alert.last_state_change.actor != WATCHDOG and now - alert.last_state_change.recorded_at < REOPEN_DELAY
         )
-        return None if too_soon else alert.new_event("reopened", now, WATCHDOG, **fields)
+        return None if too_soon else alert.new_event(EventType.REOPENED, now, WATCHDOG, **fields)
     if SEVERITY_ORDER.index(incident.severity) < SEVERITY_ORDER.index(alert.severity):
-        return alert.new_event("worsened", now, WATCHDOG, **fields)
+        return alert.new_event(EventType.WORSENED, now, WATCHDOG, **fields)
     unchanged = (alert.severity, alert.message, list(alert.rule_results)) == (
         incident.severity,
         incident.message,
         fields["facts"]["findings"],
     )
-    return None if unchanged else alert.new_event("updated", now, WATCHDOG, **fields)
+    return None if unchanged else alert.new_event(EventType.UPDATED, now, WATCHDOG, **fields)
 
 
 def _rule_result_record(result: RuleResult, settings: Settings) -> dict[str, str]:
@@ -186,12 +204,12 @@ def _apply_events(alerts: Alerts, events: Sequence[Event]) -> tuple[Alert, ...]:
 
 
 def _notifiable(alerts: Sequence[Alert], self_healing: SelfHealingConfig) -> tuple[Alert, ...]:
-    """SELF_HEALING_ALERT_ON_DML_LIMIT=false keeps that one rule from telling anybody; it is shown all the same."""
+    """SELF_HEALING_ALERT_ON_DML_LIMIT=false suppresses notifications of that one rule; its alert is shown all the same."""
     return tuple(a for a in alerts if self_healing.alert_on_dml_limit or a.rule != "dml_rejections")
 
 
 def summary_line(check: CycleResult) -> str:
-    """The line that says that the watchdog looked: its absence is what Cloud Monitoring waits for."""
+    """The log line of a check: its absence is what Cloud Monitoring alerts on."""
     counts = {
         health: sum(result.health is health for result in check.rule_results) for health in (Health.OK, Health.UNKNOWN)
     }
@@ -203,21 +221,21 @@ def summary_line(check: CycleResult) -> str:
 
 
 def log_result(check: CycleResult) -> None:
-    """Log the look, and what it changed."""
-    for event in (e for e in check.recorded_events if e.event != "updated"):
+    """Log the check and what it changed."""
+    for event in (e for e in check.recorded_events if e.event != EventType.UPDATED):
         logger.warning("ALERT %s %s %s: %s", event.event, event.severity, event.alert_id, event.sentence)
     logger.info(summary_line(check))
 
 
 def run(clients: Clients, interval_s: float | None, env: Mapping[str, str]) -> int:
-    """Look once, or again and again. What goes wrong with one look is logged, and the next is taken all the same."""
+    """Check once, or every `interval_s` seconds; the exit code. A failed check is logged, and the next runs all the same."""
     cache, self_healing = CheckCache(), SelfHealingConfig.from_env(env)
     while True:
         started_at_s = time.monotonic()
         try:
             check = run_check(clients, cache, self_healing)
             log_result(check)
-        except Exception as error:  # a fault in one look, ours included, must not be the end of watching
+        except Exception as error:  # a fault in one check, ours included, must not end the watchdog
             logger.error("Watchdog is blind: %s: %s", type(error).__name__, error)
             if interval_s is None:
                 return 1

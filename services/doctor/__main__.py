@@ -12,7 +12,7 @@ from services.gcp.clients import connect
 
 
 def format_report(report: ConnectionReport) -> str:
-    """The findings as lines for a terminal, worst first."""
+    """The results as lines for a terminal, worst first."""
     lines = []
     for result in report.results:
         lines.append(f"{result.health.upper():13} {result.subject}: {result.message}")

@@ -1,4 +1,4 @@
-"""Is the desk connected? Every door, permission, table and service it stands on, a sentence each, with the command that repairs it.
+"""Connection checks: every API, permission, table and service that the dashboard needs, with the command that repairs it.
 
 `python -m services.doctor` (make doctor) prints it and ends with 1 when something critical is wrong. It never writes.
 """
@@ -14,7 +14,7 @@ from math import ceil
 
 from services.core.errors import AccessDenied, OnCallError, TableNotFound
 from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
-from services.doctor.finding import TIMEOUT_S, CheckResult, from_error
+from services.doctor.check_result import TIMEOUT_S, CheckResult, from_error
 from services.doctor.permissions import acting_identity, reading_identity
 from services.doctor.required_tables import read_tables
 from services.gcp import query_catalog
@@ -24,7 +24,7 @@ from services.runs import coordinator_client
 from services.telemetry.log_reader import parse_entry
 from services.telemetry.scheduler import read_schedule
 
-KNOWN_LOG_PHRASES = re.compile(  # the words that the desk's own searches look for, in any case
+KNOWN_LOG_PHRASES = re.compile(  # what the dashboard's own log searches match, in any case
     r"staging write|writing to bigquery|(permanent|transient) failure|dml|consolidation|merge|batch|predictions? for",
     re.I,
 )
@@ -32,7 +32,7 @@ KNOWN_LOG_PHRASES = re.compile(  # the words that the desk's own searches look f
 
 @dataclass(frozen=True)
 class ConnectionReport:
-    """Every finding, worst first, and where they come from."""
+    """Every result, worst first, and where they come from."""
 
     results: tuple[CheckResult, ...]
     sources: tuple[DataSource, ...]
@@ -43,7 +43,7 @@ class ConnectionReport:
 
 
 def run_checks(clients: Clients) -> ConnectionReport:
-    """Look at everything once; what cannot be looked at is a finding of its own. Raises nothing."""
+    """Run every check once; one that fails is a result of its own. Raises nothing."""
     checks = (
         _sign_in,
         _warehouse,
@@ -91,16 +91,20 @@ def _sign_in(clients: Clients) -> Iterator[CheckResult]:
 
 
 def _warehouse(clients: Clients) -> Iterator[CheckResult]:
-    """A question about the players that is planned with our rights and not run: connection, rights and bytes limit for nothing."""
+    """A dry run of a query: checks connection, permissions and bytes limit at no cost."""
     project, limit_mib = clients.settings.project, clients.settings.max_bytes_billed_mib
     billed_mib = max(
         query_catalog.dry_run_bytes(clients, "nights.first_night") / query_catalog.MIB, query_catalog.MIN_BILLED_MIB
     )
-    summary = f"BigQuery plans our questions in {project}; the calendar would bill {billed_mib:,.0f} of {limit_mib:,} MiB allowed a query."
+    bill_text = f"the calendar would bill {billed_mib:,.0f} of {limit_mib:,} MiB allowed a query"
+    summary = f"BigQuery plans our questions in {project}; {bill_text}."
     if billed_mib <= limit_mib:
         yield CheckResult("warehouse", Health.OK, summary)
     else:
-        raise_limit_command = f"gcloud run services update prediction-on-call --update-env-vars=QUERY_LIMIT_MIB={max(1024, ceil(billed_mib))}"
+        sufficient_mib = max(1024, ceil(billed_mib))
+        raise_limit_command = (
+            f"gcloud run services update prediction-on-call --update-env-vars=QUERY_LIMIT_MIB={sufficient_mib}"
+        )
         yield CheckResult("warehouse", Health.WARNING, f"{summary} BigQuery refuses it.", raise_limit_command)
 
 
@@ -195,7 +199,7 @@ def _services(clients: Clients) -> Iterator[CheckResult]:
 
 
 def _scheduler(clients: Clients) -> Iterator[CheckResult]:
-    """The entries that start the runs: there, enabled, and well at their last attempt."""
+    """The jobs that start the runs: present, enabled, and successful at their last attempt."""
     schedule, location_flags = (
         read_schedule(clients),
         f"--location={clients.settings.region} --project={clients.settings.project}",

@@ -1,4 +1,4 @@
-"""What the two identities may do, asked of Google and never tried: the acting one enough, the reading one nothing that changes."""
+"""Permissions of the two identities, tested without a write: the acting one has enough, the reading one cannot change anything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from services.core.errors import OnCallError
 from services.core.result import Health
-from services.doctor.finding import TIMEOUT_S, CheckResult, deploy_command, from_error
+from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error
 from services.gcp.clients import Clients, connect
 from services.gcp.error_messages import translate_errors
 
@@ -36,7 +36,7 @@ def reading_identity(clients: Clients) -> Iterator[CheckResult]:
 
 
 def acting_identity(clients: Clients) -> Iterator[CheckResult]:
-    """Whether actions could be carried out as the identity that acts; nothing is tried."""
+    """Whether the acting identity could carry out actions; nothing is executed."""
     account = clients.settings.acting_account
     operator_clients = connect(clients.settings, as_operator=True) if account else clients
     try:

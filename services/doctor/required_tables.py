@@ -1,4 +1,4 @@
-"""The tables that the desk stands on: the columns its questions name, and what is lost without each table."""
+"""The tables that the dashboard needs: the columns its queries name, and what is lost without each table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from google.cloud import bigquery
 
 from services.core.errors import OnCallError, TableNotFound
 from services.core.result import Health
-from services.doctor.finding import TIMEOUT_S, CheckResult, deploy_command, from_error
+from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
@@ -19,7 +19,7 @@ NUMERIC_TYPES = {"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"}  # every question 
 
 @dataclass(frozen=True)
 class RequiredTable:
-    """One table. `without` ends the sentence "… is not there: "."""
+    """One table. `consequence` ends the sentence "… is not there: "."""
 
     name: str
     columns: Mapping[str, str]
@@ -119,7 +119,7 @@ REQUIRED_TABLES = (
 
 
 def read_tables(clients: Clients) -> Iterator[CheckResult]:
-    """Every wanted table: is it there, with the columns and kinds that the questions name, and partitioned?"""
+    """Checks of every required table: present, with the columns and types that the queries name, and partitioned."""
     for required_table in REQUIRED_TABLES:
         try:
             yield _check_table(clients, required_table)
@@ -173,7 +173,7 @@ def _types_compatible(actual: str, expected: str) -> bool:
 def _check_partitioning(
     required_table: RequiredTable, table: bigquery.Table, actual_types: Mapping[str, str], name: str
 ) -> CheckResult:
-    """The columns fit: what else is there, and is a night read without the rest?"""
+    """The result for a table whose columns fit; a warning where a query of one night scans the whole table."""
     extra = len(set(actual_types) - set(required_table.columns))
     summary = f"{len(actual_types)} columns ({extra} not needed here), {table.num_rows or 0:,} rows"
     if required_table.partitioned_by and table.time_partitioning is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import cast
 
 from services.core.clock import to_game_date
 from services.core.result import DataSource, Health
@@ -13,6 +14,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.resolution_counts import ResolutionCounts
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
+from services.nights.rows import CoverageRow
 from services.policy.coverage_thresholds import classify_coverage
 from services.policy.eligibility import eligibility_params
 
@@ -39,7 +41,7 @@ class NightCoverage:
     active_rows: int
     by_system: tuple[tuple[str, int], ...]  # (system_id, players active)
     health: Health
-    resolution_counts: ResolutionCounts | None = None  # how the names of the odds led into the context; None: not known
+    resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
 
     def active_pct(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
@@ -87,11 +89,12 @@ def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
     result = query_catalog.run_query(
         clients, "nights.coverage_history", first_date=first, last_date=last, **eligibility_params()
     )
+    coverage_rows = cast("tuple[CoverageRow, ...]", result.rows)
     by_system: dict[date, list[tuple[str, int]]] = defaultdict(list)
-    for row in result.rows:
+    for row in coverage_rows:
         if row["system_id"] is not None:
             by_system[row["game_date"]].append((row["system_id"], row["system_players"]))
-    rows = {row["game_date"]: row for row in result.rows}
+    rows = {row["game_date"]: row for row in coverage_rows}
     days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
     tonight = to_game_date(clients.now())
     return CoverageHistory(
@@ -101,7 +104,7 @@ def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
 
 
 def _to_night_coverage(
-    clients: Clients, day: date, row: dict[str, int] | None, by_system: tuple[tuple[str, int], ...], is_future: bool
+    clients: Clients, day: date, row: CoverageRow | None, by_system: tuple[tuple[str, int], ...], is_future: bool
 ) -> NightCoverage:
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)

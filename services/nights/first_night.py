@@ -1,4 +1,4 @@
-"""The calendar: which nights are stored at all, so that a date nobody knows is called that and not an empty night."""
+"""The first stored night: an earlier date is unknown, not an empty night."""
 
 from __future__ import annotations
 

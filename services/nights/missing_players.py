@@ -1,4 +1,4 @@
-"""Missing players: who is not there, at which stage each was lost, on what evidence, and what repairs it."""
+"""Missing players: the stage at which each was lost, the evidence, and what repairs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 
 
 class LossReason(StrEnum):
-    """Why a player is missing: the first stage it did not reach. See architecture.md §4."""
+    """Why a player is missing: the first stage it did not reach. See docs/architecture.md."""
 
     NOT_IN_CONTEXT_ALIAS = "not in context, an alias would resolve it"
     NOT_IN_CONTEXT = "not in context, no alias"
@@ -27,7 +27,7 @@ class LossReason(StrEnum):
 
 @dataclass(frozen=True)
 class MissingPlayer:
-    """One missing player: why, the stage where it was lost, the evidence in words, and what would repair it."""
+    """One missing player: the reason, the stage where it was lost, the evidence in words, and what would repair it."""
 
     player: PlayerStatus
     reason: LossReason

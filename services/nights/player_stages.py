@@ -1,20 +1,20 @@
-"""One night, player by player: how far each one came, from the odds to an active row, and what stopped the rest.
+"""One night, player by player: the stages each one reached, from the odds to an active row, and what stopped the rest.
 
 Coverage, missing players and the overview all start from `read_night`, so they can never disagree.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
 
 from services.batches.ids import DATASET
 from services.core.result import DataSource, Problem
 from services.gcp.clients import Clients
 from services.gcp.error_table import find_known_error
-from services.gcp.query_catalog import Row
+from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
 from services.nights.sources import NightData, SourceReader, WrittenRows, read_night_data
 from services.policy.eligibility import check_eligibility
 from services.telemetry import log_reader
@@ -38,12 +38,11 @@ STAGES = tuple(Stage)
 
 @dataclass(frozen=True)
 class WriteError:
-    """A write of a player's rows that BigQuery refused, as the worker's log tells it."""
+    """A write of a player's rows that BigQuery refused, as the worker's log or the ledger records it."""
 
     at: datetime
     text: str
     reason: str
-    log_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class PlayerStatus:
     player_name: str
     team: str
     opponent: str
-    game_id: str
+    game_id: str | None
     has_odds: bool | None
     in_context: bool | None
     alias_canonical: str | None  # the canonical name an active alias leads to, when that name is in context
@@ -85,13 +84,13 @@ class NightStatus:
     active_rows: int
     was_run: bool | None  # whether any batch of this date asked for players
     sources: tuple[DataSource, ...]
-    problems: tuple[Problem, ...] = ()  # sources that could not be read; what hangs on them is None above
+    problems: tuple[Problem, ...] = ()  # sources that could not be read; what depends on them is None above
 
 
 def read_night(clients: Clients, game_date: date) -> NightStatus:
     """Read one game date through all its stages; raises OnCallError when the warehouse cannot be read.
 
-    Aliases, worker runs, our ledger, staging tables and the log are optional: what hangs on an unreadable one is None, and told
+    Aliases, worker runs, our ledger, staging tables and the log are optional: what depends on an unreadable one is None, and named
     in `problems`.
     """
     reader = SourceReader(clients)
@@ -111,13 +110,13 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
     )
 
 
-def _count_games(players: tuple[Row, ...]) -> int:
+def _count_games(players: tuple[PlayerRow, ...]) -> int:
     """By the context's game ids; the odds may carry the league's own, so they count only where there is no context."""
     context_game_ids = {row["game_id"] for row in players if row["in_context"] and row["game_id"]}
     return len(context_game_ids or {row["game_id"] for row in players if row["game_id"]})
 
 
-def _to_player_status(row: Row, data: NightData) -> PlayerStatus:
+def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
     player_lookup = row["player_lookup"]
     run_row, ledger_row = (data.worker_runs or {}).get(player_lookup), (data.ledger_rows or {}).get(player_lookup)
     table, rows_in_staging = (data.staged or {}).get(player_lookup, ("", 0))
@@ -141,22 +140,36 @@ def _to_player_status(row: Row, data: NightData) -> PlayerStatus:
         generated_rows=generated_rows,
         generation_error=_generation_error(run_row, ledger_row, log_line, generated_rows),
         staged_rows=_staged_rows(ledger_row, rows_in_staging, data),
-        staging_table=str((ledger_row or {}).get("staging_table") or (f"{DATASET}.{table}" if table else "")),
+        staging_table=_staging_table(ledger_row, table),
         written_rows=written.rows,
         active_rows=written.active,
         superseded=bool(written.superseded),
         write_error=_write_error(log_line) if rejected and log_line is not None else _recorded_error(ledger_row),
-        batch_id=str((ledger_row or run_row or {}).get("batch_id") or ""),
+        batch_id=_batch_id(run_row, ledger_row),
     )
 
 
-def _requested(run_row: Any, ledger_row: Any, written: WrittenRows, data: NightData) -> bool | None:
+def _staging_table(ledger_row: OutcomeRow | None, table: str) -> str:
+    recorded = ledger_row["staging_table"] if ledger_row else None
+    return recorded or (f"{DATASET}.{table}" if table else "")
+
+
+def _batch_id(run_row: WorkerRunRow | None, ledger_row: OutcomeRow | None) -> str:
+    newest_row = ledger_row or run_row
+    return (newest_row["batch_id"] if newest_row else None) or ""
+
+
+def _requested(
+    run_row: WorkerRunRow | None, ledger_row: OutcomeRow | None, written: WrittenRows, data: NightData
+) -> bool | None:
     if run_row or ledger_row or written.rows:
         return True
     return None if data.worker_runs is None or data.ledger_rows is None else False
 
 
-def _generated_rows(run_row: Any, ledger_row: Any, written: WrittenRows, data: NightData) -> int | None:
+def _generated_rows(
+    run_row: WorkerRunRow | None, ledger_row: OutcomeRow | None, written: WrittenRows, data: NightData
+) -> int | None:
     if ledger_row is not None and ledger_row["produced_rows"] is not None:
         return max(int(ledger_row["produced_rows"]), written.rows)
     if run_row is not None and run_row["predictions_generated"] is not None:
@@ -167,27 +180,21 @@ def _generated_rows(run_row: Any, ledger_row: Any, written: WrittenRows, data: N
 
 
 def _generation_error(
-    run_row: Any, ledger_row: Any, log_line: log_reader.LogLine | None, generated_rows: int | None
+    run_row: WorkerRunRow | None,
+    ledger_row: OutcomeRow | None,
+    log_line: log_reader.LogLine | None,
+    generated_rows: int | None,
 ) -> str:
     if generated_rows:
         return ""
-    messages = [
-        str(part)
-        for row in (ledger_row, run_row)
-        if row
-        for part in (
-            row.get("skip_reason"),
-            row.get("reason"),
-            row.get("error_message"),
-            row.get("message"),
-        )
-        if part
-    ]
+    ledger_parts = (ledger_row["reason"], ledger_row["message"]) if ledger_row else ()
+    run_parts = (run_row["skip_reason"], run_row["error_message"]) if run_row else ()
+    messages = [part for part in (*ledger_parts, *run_parts) if part]
     return ": ".join(dict.fromkeys(messages)) or (log_line.message if log_line else "")
 
 
-def _staged_rows(ledger_row: Any, rows_in_staging: int, data: NightData) -> int | None:
-    recorded = int((ledger_row or {}).get("staged_rows") or 0)
+def _staged_rows(ledger_row: OutcomeRow | None, rows_in_staging: int, data: NightData) -> int | None:
+    recorded = (ledger_row["staged_rows"] if ledger_row else 0) or 0
     if rows_in_staging or recorded:
         return max(rows_in_staging, recorded)
     return None if data.staged is None else 0
@@ -196,10 +203,10 @@ def _staged_rows(ledger_row: Any, rows_in_staging: int, data: NightData) -> int 
 def _write_error(log_line: log_reader.LogLine) -> WriteError:
     text = log_line.message.split(": ", 1)[-1]
     known_error = find_known_error(text)
-    return WriteError(log_line.at, text, known_error.meaning if known_error else text[:120], log_line.insert_id)
+    return WriteError(log_line.at, text, known_error.meaning if known_error else text[:120])
 
 
-def _recorded_error(ledger_row: Any) -> WriteError | None:
+def _recorded_error(ledger_row: OutcomeRow | None) -> WriteError | None:
     if not ledger_row or ledger_row["outcome"] != "write rejected":
         return None
     known_error = find_known_error(str(ledger_row["message"] or ""))
@@ -210,9 +217,14 @@ def _recorded_error(ledger_row: Any) -> WriteError | None:
     )
 
 
-def _sum_or_unknown(counts: Any) -> int | None:
-    counts = list(counts)
-    return None if any(count is None for count in counts) else sum(counts)
+def _sum_or_unknown(counts: Iterable[int | None]) -> int | None:
+    """The sum; None as soon as one count is unknown."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 def _was_run(players: tuple[PlayerStatus, ...], data: NightData) -> bool | None:

@@ -1,4 +1,4 @@
-"""What one night's figures are read from: odds, context, predictions, the workers' and our own records, staging, the log."""
+"""Reads the sources of a night: odds, context, predictions, worker runs, our ledger, staging tables and the log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from services.batches.ids import STAGING_TABLE_PREFIX, parse_staging_table_name
 from services.batches.staged_rows import read_contents
@@ -20,9 +20,11 @@ from services.gcp.clients import Clients
 from services.gcp.query_catalog import Row
 from services.names.registry import active_aliases
 from services.names.resolver import ResolutionMethod, resolve
+from services.nights.rows import ContextRow, OddsRow, OutcomeRow, PlayerRow, PredictionRow, WorkerRunRow
 from services.telemetry import log_reader
 
-RowsByPlayer = Mapping[str, Row]  # by player_lookup
+T = TypeVar("T")
+AnyRow = TypeVar("AnyRow", bound=Row)
 _DATETIME_MIN = datetime.min.replace(tzinfo=UTC)
 _FAILED_PLAYER = re.compile(
     r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)"
@@ -42,11 +44,11 @@ class WrittenRows:
 class NightData:
     """Everything read of a night. None where a whole source could not be read."""
 
-    players: tuple[Row, ...]
+    players: tuple[PlayerRow, ...]
     written: Mapping[str, WrittenRows]
     systems: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
-    worker_runs: RowsByPlayer | None
-    ledger_rows: RowsByPlayer | None
+    worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
+    ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
     staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
     failure_lines: Mapping[str, log_reader.LogLine] | None
 
@@ -64,8 +66,8 @@ class SourceReader:
         self.sources.append(result.source)
         return result.rows
 
-    def fetch_optional(self, source: str, fetch: Callable[[], Any]) -> Any:
-        """What `ask` gives, or None with the problem noted."""
+    def fetch_optional(self, source: str, fetch: Callable[[], T]) -> T | None:
+        """The result of `fetch`, or None with its problem appended."""
         try:
             return fetch()
         except OnCallError as error:
@@ -75,22 +77,12 @@ class SourceReader:
 
 def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     """Every part of a night; raises OnCallError when odds, context or predictions cannot be read."""
-    context, odds = (
-        reader.fetch_rows("nights.context", game_date=game_date),
-        reader.fetch_rows("nights.odds", game_date=game_date),
-    )
+    context = cast("tuple[ContextRow, ...]", reader.fetch_rows("nights.context", game_date=game_date))
+    odds = cast("tuple[OddsRow, ...]", reader.fetch_rows("nights.odds", game_date=game_date))
     aliases = reader.fetch_optional("aliases", lambda: active_aliases(reader.fetch_rows("aliases.all")))
-    written = reader.fetch_rows("nights.written_rows", game_date=game_date)
-    worker_runs = reader.fetch_optional(
-        "worker runs",
-        lambda: latest_per_player(
-            reader.fetch_rows("nights.worker_runs", game_date=game_date, **worker_run_days(game_date)), _run_sort_key
-        ),
-    )
-    ledger_rows = reader.fetch_optional(
-        "batch ledger",
-        lambda: latest_per_player(reader.fetch_rows("batches.player_outcomes", game_date=game_date), _record_sort_key),
-    )
+    written = cast("tuple[PredictionRow, ...]", reader.fetch_rows("nights.written_rows", game_date=game_date))
+    worker_runs = reader.fetch_optional("worker runs", lambda: _read_worker_runs(reader, game_date))
+    ledger_rows = reader.fetch_optional("batch ledger", lambda: _read_outcomes(reader, game_date))
     return NightData(
         players=merge_context_and_odds(context, odds, aliases or {}),
         written=count_rows_by_player(written),
@@ -102,10 +94,20 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     )
 
 
+def _read_worker_runs(reader: SourceReader, game_date: date) -> dict[str, WorkerRunRow]:
+    rows = reader.fetch_rows("nights.worker_runs", game_date=game_date, **worker_run_days(game_date))
+    return latest_per_player(cast("tuple[WorkerRunRow, ...]", rows), _run_sort_key)
+
+
+def _read_outcomes(reader: SourceReader, game_date: date) -> dict[str, OutcomeRow]:
+    rows = reader.fetch_rows("batches.player_outcomes", game_date=game_date)
+    return latest_per_player(cast("tuple[OutcomeRow, ...]", rows), _outcome_sort_key)
+
+
 def merge_context_and_odds(
-    context: Iterable[Row], odds: Iterable[Row], aliases: Mapping[str, Iterable[str]]
-) -> tuple[dict[str, Any], ...]:
-    """Everybody with odds or a context row, by name; names without context with whom an alias would lead to."""
+    context: Iterable[ContextRow], odds: Iterable[OddsRow], aliases: Mapping[str, Iterable[str]]
+) -> tuple[PlayerRow, ...]:
+    """Every player with odds or a context row, by player_lookup; without context, with the canonical name of an alias."""
     context_by_player = latest_per_player(context, context_sort_key)
     odds_by_player = {row["player_lookup"]: row for row in odds if row["player_lookup"] is not None}
     return tuple(
@@ -120,9 +122,10 @@ def merge_context_and_odds(
 
 
 def _merge_player(
-    player: str, context_row: Row | None, odds_row: Row | None, alias_canonical: str | None
-) -> dict[str, Any]:
-    context, odds = context_row or {}, odds_row or {}
+    player: str, context_row: ContextRow | None, odds_row: OddsRow | None, alias_canonical: str | None
+) -> PlayerRow:
+    context: Row = context_row or {}
+    odds: Row = odds_row or {}
     minutes = context.get("avg_minutes_per_game_last_7")
     return {
         "player_lookup": player,
@@ -141,27 +144,29 @@ def _merge_player(
     }
 
 
-def _resolve_alias(player: str, context_by_player: RowsByPlayer, aliases: Mapping[str, Iterable[str]]) -> str | None:
+def _resolve_alias(
+    player: str, context_by_player: Mapping[str, ContextRow], aliases: Mapping[str, Iterable[str]]
+) -> str | None:
     resolution = resolve(player, context_by_player, {player: tuple(aliases.get(player, ()))})
     return resolution.lookup if resolution.method is ResolutionMethod.ALIAS else None
 
 
-def latest_per_player(rows: Iterable[Row], sort_key: Callable[[Row], Any]) -> dict[str, Row]:
-    """The last row of each player in that order; a row of nobody counts for nobody."""
+def latest_per_player(rows: Iterable[AnyRow], sort_key: Callable[[AnyRow], Any]) -> dict[str, AnyRow]:
+    """The last row of each player in that order; rows without player_lookup are left out."""
     with_player = (row for row in rows if row["player_lookup"] is not None)
     return {row["player_lookup"]: row for row in sorted(with_player, key=sort_key)}
 
 
-def context_sort_key(row: Row) -> Any:
+def context_sort_key(row: Row) -> tuple[datetime, tuple[int, ...]]:
     """The newest context row of a player counts; of two made at one instant, that of the first game."""
     return row["created_at"] or _DATETIME_MIN, _descending_key(row["game_id"])
 
 
-def _run_sort_key(row: Row) -> Any:
+def _run_sort_key(row: WorkerRunRow) -> datetime:
     return row["run_date"] or _DATETIME_MIN
 
 
-def _record_sort_key(row: Row) -> Any:
+def _outcome_sort_key(row: OutcomeRow) -> tuple[datetime, int]:
     return row["recorded_at"] or _DATETIME_MIN, row["attempts"] or 0
 
 
@@ -170,7 +175,7 @@ def _descending_key(text: str | None) -> tuple[int, ...]:
     return tuple(-ord(letter) for letter in text or "")
 
 
-def count_rows_by_player(rows: Iterable[Row]) -> dict[str, WrittenRows]:
+def count_rows_by_player(rows: Iterable[PredictionRow]) -> dict[str, WrittenRows]:
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
         for index, counts in enumerate((True, row["is_active"], row["superseded"])):
@@ -178,7 +183,7 @@ def count_rows_by_player(rows: Iterable[Row]) -> dict[str, WrittenRows]:
     return {player: WrittenRows(*counts) for player, counts in totals.items()}
 
 
-def count_rows_by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...]:
+def count_rows_by_system(rows: Iterable[PredictionRow]) -> tuple[tuple[str, int, int], ...]:
     players: dict[str, set[str]] = defaultdict(set)
     active: dict[str, int] = defaultdict(int)
     for row in rows:
@@ -189,12 +194,12 @@ def count_rows_by_system(rows: Iterable[Row]) -> tuple[tuple[str, int, int], ...
     return tuple((system, len(players[system]), active[system]) for system in sorted(active))
 
 
-def _read_staged_rows(reader: SourceReader, game_date: date, ledger_rows: RowsByPlayer) -> dict[str, tuple[str, int]]:
-    """Rows per player in staging tables that exist now; those of our own batches are told by the ledger already."""
-    prefix, own_batch_ids = (
-        f"{STAGING_TABLE_PREFIX}batch_{game_date:%Y_%m_%d}_",
-        {row["batch_id"] for row in ledger_rows.values()},
-    )
+def _read_staged_rows(
+    reader: SourceReader, game_date: date, ledger_rows: Mapping[str, OutcomeRow]
+) -> dict[str, tuple[str, int]]:
+    """Rows per player in staging tables that exist now; those of our own batches are in the ledger already."""
+    prefix = f"{STAGING_TABLE_PREFIX}batch_{game_date:%Y_%m_%d}_"
+    own_batch_ids = {row["batch_id"] for row in ledger_rows.values()}
     listed = list_staging_tables(reader.cloud, prefix)
     tables = [item for item in listed if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
     if not tables:

@@ -1,11 +1,11 @@
-"""The handoff note: the shift in Markdown, from records only. What could not be read is written as unknown."""
+"""The handoff note: the shift in Markdown, from what is recorded. What could not be read is written as unknown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import TypeVar
 
 from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
@@ -18,14 +18,16 @@ from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.missing_players import balance
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
-from services.reports.event_list import recent_events
+from services.reports.events import recent_events
 from services.scaling.capacity import ServiceCapacities
 from services.telemetry.scheduler import Schedule
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class HandoffInputs:
-    """What the note is written from: every part known or not on its own."""
+    """What the note is written from: each part is known or unknown on its own."""
 
     game_date: date
     start: datetime
@@ -40,7 +42,7 @@ class HandoffInputs:
 
 
 def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
-    """The note. Pure: the same records give the same words."""
+    """The note as Markdown. Pure: the same inputs give the same text."""
     parts = [
         [
             f"# Handoff, night of {inputs.game_date}",
@@ -59,7 +61,7 @@ def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _unknown_note(result: Result[Any]) -> list[str]:
+def _unknown_note(result: Result[T]) -> list[str]:
     return [f"- **Unknown:** {result.problem.message}"] if result.problem else []
 
 
@@ -93,14 +95,14 @@ def _open_alerts(inputs: HandoffInputs) -> Iterator[str]:
 
 
 def _events(inputs: HandoffInputs) -> Iterator[str]:
-    for result in (inputs.batches, inputs.alerts):
-        yield from _unknown_note(result)
+    yield from _unknown_note(inputs.batches)
+    yield from _unknown_note(inputs.alerts)
     events = recent_events(
         inputs.alerts.value, None, inputs.batches.value, inputs.capacities.value, inputs.start, inputs.now
     )
     for event in reversed(events[:60]):
-        yield f"- {_format_time(event.when)} · {event.kind} · {_escape_inline(event.what)}" + (
-            f" ({event.who})" if event.who else ""
+        yield f"- {_format_time(event.at)} · {event.kind} · {_escape_inline(event.summary)}" + (
+            f" ({event.actor})" if event.actor else ""
         )
     if not events:
         yield "- Nothing is recorded."
@@ -116,7 +118,8 @@ def _actions(inputs: HandoffInputs) -> Iterator[str]:
     for action in reversed(actions):
         reason_text = f" Reason: {_escape_inline(action.reason)}." if action.reason else ""
         outcome_text = _escape_inline(action.message) if action.ended_at else "**no outcome is recorded**"
-        yield f"- {_format_time(action.started_at)} · {action.actor} · {_escape_inline(action.title)}: {action.state}. {outcome_text}{reason_text}"
+        action_text = f"{action.actor} · {_escape_inline(action.title)}: {action.state}"
+        yield f"- {_format_time(action.started_at)} · {action_text}. {outcome_text}{reason_text}"
     if inputs.action_log.value is not None and not actions:
         yield "- Nothing was done from this desk."
 
@@ -151,7 +154,7 @@ def _format_coverage(day: NightCoverage) -> str:
 
 
 def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
-    """What open alerts call for, what nobody has finished, and the next scheduled runs."""
+    """Hints of open alerts, abandoned actions, and the next scheduled runs."""
     for alert in inputs.alerts.value.open if inputs.alerts.value else ():
         yield f"- {get_rule(alert.rule).hint} ({alert.alert_id})"
     for action in inputs.action_log.value.actions if inputs.action_log.value else ():
@@ -181,7 +184,7 @@ def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
 
 
 def _escape_inline(text: str) -> str:
-    """Words from a record, in one line that starts no Markdown of its own."""
+    """Recorded text on one line, without Markdown of its own."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
 
 

@@ -1,4 +1,4 @@
-"""The overview: tonight's verdict in one line, worst first, and one signal per thing that can be wrong. Pure."""
+"""The overview: the night's verdict in one line, and one signal per capability, worst first. Pure."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def build_overview(
     batches: Result[Batches],
     settings: Settings,
 ) -> Overview:
-    """Put the verdict into words from what could be read; what could not is unknown, never green."""
+    """The verdict and its signals from what could be read; what could not is unknown, never OK."""
     health, message, details = _coverage_verdict(night, settings)
     signals = (
         Signal("Coverage", health, _coverage_text(night), "coverage"),
@@ -78,7 +78,7 @@ def build_overview(
 
 
 def _downgrade_if_unread(health: Health, message: str, results: tuple[Result[Any], ...]) -> tuple[Health, str]:
-    """A night is not called all right while a source that could contradict it is unread."""
+    """A night is not OK while a source that could contradict it is unread."""
     unread_count = sum(result.value is None for result in results)
     if health is not Health.OK or not unread_count:
         return health, message
@@ -112,7 +112,8 @@ def _missing_summary(night: NightStatus, totals: Balance) -> str:
     reason, count = Counter(m.reason for m in eligible).most_common(1)[0]
     missing_count = totals.expected - totals.active
     most_text = "" if count == missing_count else f"{count} of them "
-    return f"{missing_count} of {totals.expected} {_players_are(missing_count)} missing: {most_text}{LOSS_PHRASES[reason]}{_since_text(eligible)}"
+    count_text = f"{missing_count} of {totals.expected} {_players_are(missing_count)} missing"
+    return f"{count_text}: {most_text}{LOSS_PHRASES[reason]}{_since_text(eligible)}"
 
 
 def _players_are(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Facts of a healthy night, and what each of the customer's bad days changes in them."""
+"""Snapshots for the alert rules: a healthy night, and the customer's bad days as differences from it."""
 
 from __future__ import annotations
 
@@ -276,5 +276,5 @@ SNAPSHOTS: dict[str, tuple[Snapshot, tuple[str, str] | None]] = {
 
 
 def with_first_night(snapshot: Snapshot, **changes: Any) -> Snapshot:
-    """The same facts with something else of the first night."""
+    """The same snapshot with some fields of its first night changed."""
     return replace(snapshot, nights=(replace(snapshot.nights[0], **changes), *snapshot.nights[1:]))

@@ -1,4 +1,4 @@
-"""Incident replay: moved here by the new layout."""
+"""29 December replayed: the sandbox before the incident, whose clock the test moves forward."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUN_TABLE = "nba_predictions.prediction_worker_runs"
 
 
 class IncidentReplay:
-    """29 December as it was at 14:46 ET: wide workers, nothing run; its jobs and lines come as the clock moves."""
+    """29 December as it was at 14:46 ET: workers at full capacity, nothing run; its jobs and lines come as the clock moves."""
 
     def __init__(self) -> None:
         seed = build_seed()

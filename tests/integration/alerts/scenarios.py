@@ -21,7 +21,7 @@ NightTables = tuple[Tables, list[Row]]  # the tables and the log lines of one ni
 
 @dataclass(frozen=True)
 class Scenario:
-    """One night: its plan, what is changed of what it left, when it is looked at, and the incident that must follow."""
+    """One night: its plan, what is changed in its data, when it is checked, and the incident that must follow."""
 
     description: str
     plan: dict[str, Any]
@@ -31,7 +31,7 @@ class Scenario:
 
 
 def _collapse_lines(_: Slate, tables: Tables, lines: list[Row]) -> NightTables:
-    """Every line was written as the same line: of five rows one is left."""
+    """Every row was written with the same points line: of five rows one is left."""
     first: dict[tuple[str, str], Row] = {}
     for row in tables[PREDICTIONS_TABLE]:
         first.setdefault((row["player_lookup"], row["system_id"]), row)
@@ -118,7 +118,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 def build_seed() -> Seed:
-    """All of them in one fortnight; the night between that is not in the list is healthy."""
+    """All of them in one seed; a night between them that is not listed is healthy."""
     tables: Tables = {}
     created: dict[str, str] = {}
     lines: list[Row] = []
@@ -153,7 +153,7 @@ def _with_scenario(slate: Slate) -> tuple[Slate, tuple[SimulatedOutcome, ...]]:
 
 
 def check_time(day: str) -> datetime:
-    """When the watchdog looks: so long after the batch's end, or at noon where there is none."""
+    """When the watchdog checks: so long after the batch's end, or at noon where there is none."""
     slate, player_outcomes = _with_scenario(next(s for s in build_slates() if str(s.game_date) == day))
     if slate.run_at is None:
         return datetime.fromisoformat(f"{day}T17:00:00+00:00")

@@ -1,4 +1,4 @@
-"""The alerts page, and what a person does with an alert: taken, silenced, closed and opened again, each once and with a record."""
+"""What a person does with an alert: acknowledge, silence, resolve, reopen, each once and in the action log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the watchdog mends by itself, for real, and how it tells of it: once, at the right time, and never lost on the way."""
+"""What the watchdog repairs by itself in a real sandbox, and that its notification says so."""
 
 from __future__ import annotations
 
@@ -48,12 +48,23 @@ def test_the_watchdog_consolidates_a_leftover_batch_and_the_alert_closes(slack_c
     assert alert.ended
 
 
+def test_the_consolidation_of_leftovers_can_be_disabled(slack_clients):
+    scenario_clients = at_time(slack_clients, 2025, 12, 25, 17, 30)
+    disabled = SelfHealingConfig.from_env({"SELF_HEALING_CONSOLIDATE_LEFTOVERS": "false"})
+    check_result = run_check(scenario_clients, CheckCache(), disabled)
+    assert [i.cause for i in check_result.incidents if i.game_date == date(2025, 12, 25)] == ["run"]
+    assert check_result.started_actions == ()
+    assert not [a for a in read_actions(scenario_clients) if a.actor == "watchdog"]
+
+
 def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_clients, fresh_sandbox):
     with coordinator_server(fresh_sandbox) as address:
         own_clients = replace(slack_clients, settings=replace(slack_clients.settings, coordinator_url=address))
         coordinator = BatchRunner(own_clients)
         coordinator.record_requested(plan_run(own_clients, date(2025, 12, 30), started_by="test"))
         scenario_clients = at_time(own_clients, 2025, 12, 30, 11, 30)
+        disabled = SelfHealingConfig.from_env({"SELF_HEALING_RESUME_STALLED": "false"})
+        assert run_check(scenario_clients, CheckCache(), disabled).started_actions == ()
         assert "stalled" in {f.rule.name for i in check_and_remediate(scenario_clients).incidents for f in i.results}
         [action] = [a for a in read_actions(scenario_clients) if a.verb == "run.resume"]
         assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message

@@ -36,7 +36,7 @@ def find_incidents(sandbox, day):
 
 @pytest.fixture
 def emergency_limit_overwritten(scenario_sandbox):
-    """The notes say 4 × 3, and a deploy has set something else."""
+    """The annotations say 4 × 3, and a deploy has set something else."""
     service = next(
         s for name, s in scenario_sandbox.state.cloud_run.services.items() if name.endswith("prediction-worker")
     )

@@ -1,4 +1,4 @@
-"""The watchdog over HTTP: 29 December as it went, two watchdogs at once, a Slack that is down, slow or full, a blind one."""
+"""The watchdog over HTTP: 29 December as it went, two watchdogs at once, unreadable sources, and what a check costs."""
 
 from __future__ import annotations
 
@@ -180,12 +180,14 @@ def test_a_second_check_bills_one_small_query_and_a_third_none(short_timeout_sla
     assert usage["calls"]["logging.entries.list"] <= 2
 
 
-def test_each_remediation_can_be_disabled(incident_replay):
+def test_the_automatic_scale_down_can_be_disabled(incident_replay):
     disabled = SelfHealingConfig.from_env({"SELF_HEALING_AUTO_REDUCE_CONCURRENCY": "false"})
     incident_replay.clock.advance(180)
     check_result = run_check(incident_replay.clients, CheckCache(), disabled)
     assert "dml_rejections" in {i.rule.name for i in check_result.incidents}
     assert check_result.started_actions == ()
+    [started] = incident_replay.run_check().started_actions
+    assert started.title.startswith("Narrow prediction-worker"), "enabled, the same night starts it"
 
 
 def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clients):

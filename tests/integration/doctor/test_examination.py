@@ -1,4 +1,4 @@
-"""What the doctor says of a desk that is well, of one like the customer's, and of one broken in each of the ways that happen."""
+"""The connection checks of a healthy setup, of one like the customer's, and of one broken in each way that happens."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from google.cloud import bigquery
 from services.core.result import Health
 from services.core.settings import Settings
 from services.doctor.__main__ import format_report
+from services.doctor.check_result import CheckResult
 from services.doctor.examination import run_checks
-from services.doctor.finding import CheckResult
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_server import JobLatency
 from services.sandbox.common.fault_injection import Fault
@@ -42,7 +42,7 @@ def coordinator_url() -> Iterator[str]:
 
 @pytest.fixture
 def examine(module_sandbox: Sandbox, coordinator_url: str) -> Iterator[Any]:
-    """Examines the module's sandbox under settings; what it found, by what it is about."""
+    """Checks the module's sandbox under settings; the results by subject."""
     module_sandbox.state.reset_limits()
 
     def run_examination(**env: str) -> dict[str, CheckResult]:
@@ -61,7 +61,7 @@ def bigquery_client(sandbox: Sandbox) -> bigquery.Client:
 
 @contextmanager
 def table_without(sandbox: Sandbox, table: str, *fields: str, **options: Any) -> Iterator[None]:
-    """A table gone, or made anew without some columns or its partitions; put back afterwards."""
+    """A table removed, or recreated without some columns or its partitions; restored afterwards."""
     client = bigquery_client(sandbox)
     before = client.get_table(table)
     client.delete_table(table)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.reports.night_events import LANES
+from services.reports.events import LANES
 from tests.integration.pages.helpers import INCIDENT, NO_GAMES
 from tests.support.paths import ROOT
 

@@ -1,4 +1,4 @@
-"""What the rules say: each of the customer's bad days raises its one incident, good ones none, and what is unknown is never calm."""
+"""The rules: each of the customer's bad days raises its one incident, healthy ones none, and unknown is never OK."""
 
 from __future__ import annotations
 

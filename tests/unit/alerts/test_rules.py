@@ -1,4 +1,4 @@
-"""Test rules: moved here by the new layout."""
+"""The rules as data: each is complete, and an alert of a rule that is gone can still be shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test coverage: moved here by the new layout."""
+"""Counting the players of a night by stage."""
 
 from __future__ import annotations
 

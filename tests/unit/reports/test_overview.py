@@ -1,4 +1,4 @@
-"""Test overview: moved here by the new layout."""
+"""The verdict of a night: in words, and never OK while something is unread."""
 
 from __future__ import annotations
 

@@ -8,20 +8,30 @@ from itertools import pairwise
 
 from app.charts import night_timeline
 from services.core.result import Health
-from services.reports.night_events import ALERTS, LANES, REJECTED, NightEvent, NightEvents
+from services.reports.events import ALERTS, LANES, REJECTED, Event, NightEvents
 from tests.integration.pages.test_accessibility import EVERY_PAGE
 from tests.support.factories import NIGHT
 
 AT = datetime(2025, 12, 29, 19, 47, 29, tzinfo=UTC)
 
 
-MALICIOUS_MARK = NightEvent(
-    ALERTS, AT, "writes opened", '<b>all is well</b> " onfocus="alert() opened', Health.CRITICAL
+MALICIOUS_MARK = Event(
+    lane=ALERTS,
+    at=AT,
+    label="writes opened",
+    message='<b>all is well</b> " onfocus="alert() opened',
+    health=Health.CRITICAL,
 )
 
 
-REJECTIONS_MARK = NightEvent(
-    REJECTED, AT, "61", "61 of 87 writes rejected", Health.CRITICAL, AT + timedelta(minutes=1), 61
+REJECTIONS_MARK = Event(
+    lane=REJECTED,
+    at=AT,
+    label="61",
+    message="61 of 87 writes rejected",
+    health=Health.CRITICAL,
+    ended=AT + timedelta(minutes=1),
+    count=61,
 )
 
 
@@ -49,7 +59,8 @@ def test_an_unreadable_lane_is_unknown_in_the_chart_and_in_its_text_alternative(
 def test_labels_beside_marks_do_not_overlap():
     times = [AT + timedelta(minutes=minutes) for minutes in (0, 7, 8, 20)]
     marks = tuple(
-        NightEvent(ALERTS, at_time, f"words of {n}", "told", Health.WARNING) for n, at_time in enumerate(times)
+        Event(lane=ALERTS, at=at_time, label=f"words of {n}", message="told", health=Health.WARNING)
+        for n, at_time in enumerate(times)
     )
     chart_html = night_timeline.to_html(NightEvents(NIGHT, marks))
     spans = [
@@ -65,8 +76,14 @@ def test_labels_beside_marks_do_not_overlap():
 
 def test_many_minutes_of_rejections_are_merged_into_few_marks_without_loss():
     minutes = [
-        NightEvent(
-            REJECTED, AT + timedelta(minutes=n), "2", "2 of 3", Health.CRITICAL, AT + timedelta(minutes=n + 1), 2
+        Event(
+            lane=REJECTED,
+            at=AT + timedelta(minutes=n),
+            label="2",
+            message="2 of 3",
+            health=Health.CRITICAL,
+            ended=AT + timedelta(minutes=n + 1),
+            count=2,
         )
         for n in range(700)
     ]

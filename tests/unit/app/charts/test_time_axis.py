@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.charts.time_axis import broken_axis as fold_time
 from app.charts.time_axis import gaps, position
-from tests.unit.reports.test_night_events import AT
+from tests.unit.reports.test_events import AT
 
 INSTANTS = st.lists(st.integers(0, 86_400), min_size=1, max_size=40).map(
     lambda seconds: [AT + timedelta(seconds=s) for s in seconds]

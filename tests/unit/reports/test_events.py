@@ -1,4 +1,4 @@
-"""The night on one line of time: what happened stands on it once, unknown is told, quiet hours take no room."""
+"""The events of a night: each is on the timeline once and in the list once, and an unknown source is never empty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from services.actions.log_reader import Action, ActionLog, ActionState
 from services.alerts.alert_log import Alerts, Event, group_by_alert
 from services.batches.reader import Batches
 from services.core.result import DataSource, Health, Problem, Result
-from services.reports.night_events import ACTIONS, ALERTS, REJECTED, SCALED, night_events
+from services.reports.events import ACTIONS, ALERTS, REJECTED, SCALED, night_events, recent_events
+from tests.support.alert_factories import BATCH, make_batch
 from tests.support.factories import NIGHT, NOW
 
 AT = datetime(2025, 12, 29, 19, 47, 29, tzinfo=UTC)
@@ -91,3 +92,43 @@ def test_a_failed_action_is_critical_and_shows_its_result():
     (mark,) = build_events(action_log=Result(ActionLog((make_action(state=ActionState.FAILED),), SOURCE))).events
     assert mark.health is Health.CRITICAL
     assert "158 of 158" in mark.message
+
+
+def test_the_list_has_the_notifications_and_the_timeline_the_updates():
+    names = ["opened", "updated", "telling", "told", "not told", "resolved"]
+    records = [
+        Event(
+            "a", n, name, NOW - timedelta(minutes=9 - n), "watchdog", "writes", NIGHT, Health.CRITICAL, "r", "90 gone"
+        )
+        for n, name in enumerate(names)
+    ]
+    alerts = Alerts(group_by_alert(records), SOURCE)
+    listed = recent_events(alerts, None, None, None, NOW - timedelta(hours=1), NOW)
+    assert [(event.kind, event.summary.split(":")[0]) for event in listed] == [
+        ("alert", "a resolved"),
+        ("message", "a not told"),
+        ("message", "a told"),
+        ("alert", "a opened"),
+    ]
+    labels = [mark.label for mark in build_events(alerts=Result(alerts)).in_lane(ALERTS)]
+    assert labels == ["writes opened", "writes updated", "writes resolved"]
+
+
+def test_a_batch_is_one_bar_on_the_timeline_and_two_rows_in_the_list():
+    batches = Batches((make_batch(started=NOW - timedelta(minutes=9), ended=NOW - timedelta(minutes=2)),), ())
+    (bar,) = build_events(batches=Result(batches)).events
+    assert (bar.at, bar.ended, bar.label) == (
+        NOW - timedelta(minutes=9),
+        NOW - timedelta(minutes=2),
+        "158 asked, consolidated",
+    )
+    ended, began = recent_events(None, None, batches, None, NOW - timedelta(hours=1), NOW)
+    assert (began.summary, began.actor) == (f"{BATCH} began, 158 players requested", "scheduler")
+    assert (ended.summary, ended.actor) == (f"{BATCH} ended: consolidated, consolidated", "coordinator")
+
+
+def test_the_list_ends_before_its_end():
+    log = ActionLog((make_action(),), SOURCE)  # begun five minutes ago
+    began = NOW - timedelta(minutes=5)
+    assert recent_events(None, log, None, None, began - timedelta(hours=1), began) == ()
+    assert [event.kind for event in recent_events(None, log, None, None, began, NOW)] == ["action"]

@@ -1,4 +1,4 @@
-"""The rules about a night's batch: stalled, at 0 %, empty, not consolidated, not run, losing rows, or silent. Pure."""
+"""The rules about a night's batch: stalled, at 0 %, empty, not consolidated, not run, losing rows, or without log. Pure."""
 
 from __future__ import annotations
 

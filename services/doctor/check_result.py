@@ -1,4 +1,4 @@
-"""What the doctor says of one thing, and the words for one that could not be looked at."""
+"""The result of one connection check, and that of one that could not be made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIMEOUT_S = 20
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One thing that was looked at: how it is, in a sentence, and the command that repairs it where one does."""
+    """One check: its health in a sentence, and the command that repairs it where one does."""
 
     subject: str
     health: Health
@@ -22,12 +22,12 @@ class CheckResult:
 
 
 def deploy_command(clients: Clients) -> str:
-    """The script that makes our own tables and grants every permission."""
+    """The command that creates our own tables and grants every permission."""
     return f"PROJECT={clients.settings.project} deploy/apply.sh --do"
 
 
 def from_error(clients: Clients, subject: str, error: OnCallError, repair_command: str = "") -> CheckResult:
-    """A look that ended in an error; a missing permission is granted by the script."""
+    """The result of a check that raised; a missing permission is granted by the deploy script."""
     health = Health.CRITICAL if isinstance(error, AccessDenied | TableNotFound) else Health.UNKNOWN
     grant_command = deploy_command(clients) if isinstance(error, AccessDenied) else ""
     return CheckResult(subject, health, f"{error.message} {error.hint}".strip(), repair_command or grant_command)

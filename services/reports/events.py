@@ -1,0 +1,246 @@
+"""What happened and when: batches, rejected writes, scale changes, alerts and actions, for the timeline of a night and for the list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TypeVar
+
+from services.actions.log_reader import ActionLog, ActionState
+from services.alerts.alert_log import RETENTION, Alerts, EventType
+from services.batches.reader import Batches
+from services.batches.state import IN_PROGRESS_STATES
+from services.core.clock import night_window
+from services.core.result import Health, Result
+from services.scaling.capacity import ServiceCapacities
+from services.telemetry.dml_jobs import DmlReport
+
+T = TypeVar("T")
+
+BATCHES, REJECTED, SCALED, ALERTS, ACTIONS = LANES = (
+    "batches",
+    "rejected writes",
+    "scale changes",
+    "alerts",
+    "actions",
+)
+MINUTE = timedelta(minutes=1)
+HEALTH_BY_ACTION_STATE = {
+    ActionState.IN_PROGRESS: Health.NONE_EXPECTED,
+    ActionState.DONE: Health.OK,
+    ActionState.FAILED: Health.CRITICAL,
+    ActionState.REFUSED: Health.WARNING,
+    ActionState.DENIED: Health.WARNING,
+    ActionState.UNVERIFIED: Health.UNKNOWN,
+}
+_NOTIFICATION_EVENTS = (EventType.NOTIFYING, EventType.NOTIFIED, EventType.NOTIFY_FAILED)
+_RAISING_EVENTS = (EventType.OPENED, EventType.REOPENED, EventType.WORSENED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing that happened, at an instant or from `at` until `ended`.
+
+    An event with a `lane` is a mark on the timeline of its night; one with a `kind` is a row in the list. Most are both.
+    """
+
+    at: datetime
+    ended: datetime | None = None
+    actor: str = ""
+    lane: str = ""  # one of LANES
+    label: str = ""  # two or three words beside the mark
+    message: str = ""  # the mark's sentence, actor included
+    health: Health = Health.NONE_EXPECTED
+    count: int = 1  # rejected writes of that minute
+    kind: str = ""  # alert, message, action, scale change, batch, deploy
+    summary: str = ""  # the list's sentence, beside kind and actor
+
+
+@dataclass(frozen=True)
+class NightEvents:
+    """Every mark of a night, oldest first, and the lanes that are not known, each with the reason."""
+
+    game_date: date
+    events: tuple[Event, ...]
+    unknown_lanes: Mapping[str, str] = field(default_factory=dict)
+
+    def in_lane(self, lane: str) -> tuple[Event, ...]:
+        return tuple(event for event in self.events if event.lane == lane)
+
+
+def night_events(
+    game_date: date,
+    now: datetime,
+    batches: Result[Batches],
+    writes: Result[DmlReport],
+    capacities: Result[ServiceCapacities],
+    alerts: Result[Alerts],
+    action_log: Result[ActionLog],
+) -> NightEvents:
+    """The timeline of a night; a source that could not be read leaves its lane unknown, never empty."""
+    start, end = night_window(game_date)
+    events = (
+        *_batch_events(batches.value, now),
+        *_rejection_events(writes.value),
+        *_deploy_events(capacities.value),
+        *_alert_events(alerts.value),
+        *_action_events(action_log.value, now),
+    )
+    in_window = [event for event in events if event.lane and event.at < end and (event.ended or event.at) >= start]
+    problems = {
+        BATCHES: _problem_message(batches),
+        REJECTED: _problem_message(writes),
+        SCALED: _problem_message(capacities),
+        ALERTS: _problem_message(alerts),
+        ACTIONS: _problem_message(action_log),
+    }
+    unknown_lanes = {lane: problem for lane, problem in problems.items() if problem is not None}
+    if writes.value and writes.value.rejected is None:
+        unknown_lanes[REJECTED] = "neither the job history nor the log could be read"
+    if start < now - RETENTION:
+        unknown_lanes.setdefault(ALERTS, f"alerts that ended more than {RETENTION.days} days ago are not read")
+    if action_log.value is None:
+        unknown_lanes.setdefault(SCALED, "the action log could not be read")
+    return NightEvents(game_date, tuple(sorted(in_window, key=lambda event: event.at)), unknown_lanes)
+
+
+def _problem_message(result: Result[T]) -> str | None:
+    """Why a source is unknown; None where it was read."""
+    if result.value is not None:
+        return None
+    return result.problem.message if result.problem else "not read"
+
+
+def recent_events(
+    alerts: Alerts | None,
+    action_log: ActionLog | None,
+    batches: Batches | None,
+    capacities: ServiceCapacities | None,
+    start: datetime,
+    end: datetime,
+) -> tuple[Event, ...]:
+    """The list of everything from `start` until before `end`, newest first, from what could be read."""
+    events = (
+        *_alert_events(alerts),
+        *_action_events(action_log, end),
+        *_batch_events(batches, end),
+        *_deploy_events(capacities),
+    )
+    in_window = (event for event in events if event.kind and start <= event.at < end)
+    return tuple(sorted(in_window, key=lambda event: event.at, reverse=True))
+
+
+def count_by_kind(events: Iterable[Event]) -> dict[str, int]:
+    """How many of each kind there are, by name of the kind."""
+    return dict(sorted(Counter(event.kind for event in events).items()))
+
+
+def _batch_events(batches: Batches | None, now: datetime) -> Iterator[Event]:
+    for batch in batches.batches if batches else ():
+        if batch.started:
+            requested_text = "an unknown number of" if batch.requested is None else f"{batch.requested:,}"
+            asked_text = f"{requested_text} players asked, by {batch.started_by or 'nobody known'}"
+            # By the minute: a picture that changed at each refresh would take the focus from the mark that is being read.
+            running_until = (
+                max(batch.started, now.replace(second=0, microsecond=0)) if batch.state in IN_PROGRESS_STATES else None
+            )
+            yield Event(
+                at=batch.started,
+                ended=batch.ended or running_until,
+                actor=batch.started_by,
+                lane=BATCHES,
+                label=f"{requested_text} asked, {batch.state}",
+                message=f"{batch.batch_id}: {batch.state}, {asked_text}",
+                health=batch.health,
+                kind="batch",
+                summary=f"{batch.batch_id} began, {requested_text} players requested",
+            )
+        if batch.ended:
+            yield Event(
+                at=batch.ended,
+                actor="coordinator",
+                health=batch.health,
+                kind="batch",
+                summary=f"{batch.batch_id} ended: {batch.state}, {batch.status_text}",
+            )
+
+
+def _rejection_events(report: DmlReport | None) -> Iterator[Event]:
+    for minute, attempted, rejected in report.by_minute if report else ():
+        if rejected:
+            yield Event(
+                at=minute,
+                ended=minute + MINUTE,
+                lane=REJECTED,
+                label=f"{rejected:,}",
+                message=f"{rejected:,} of {attempted:,} writes rejected in this minute",
+                health=Health.CRITICAL,
+                count=rejected,
+            )
+
+
+def _deploy_events(capacities: ServiceCapacities | None) -> Iterator[Event]:
+    for service in capacities.services if capacities else ():
+        if service.revision_since:
+            capacity_text = f"{service.max_instances or 'no maximum'} × {service.concurrency}"
+            short_capacity_text = f"{service.max_instances or 'any'} × {service.concurrency}"
+            yield Event(
+                at=service.revision_since,
+                actor=service.changed_by,
+                lane=SCALED,
+                label=f"{service.service.removeprefix('prediction-')} {capacity_text}",
+                message=f"{service.revision} began to serve, {capacity_text}, by {service.changed_by}",
+                health=service.health,
+                kind="deploy",
+                summary=f"{service.revision} began to serve, {short_capacity_text}",
+            )
+
+
+def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
+    """What changed an alert is on the timeline; that somebody was notified of it is in the list alone."""
+    for alert in alerts.alerts if alerts else ():
+        for event in alert.events:
+            reason_text = f" — {event.reason}" if event.reason else ""
+            if event.event in _NOTIFICATION_EVENTS:
+                if event.event != EventType.NOTIFYING:
+                    delivery_text = event.facts.get("delivery", "")
+                    yield Event(
+                        at=event.recorded_at,
+                        actor=event.actor,
+                        kind="message",
+                        summary=f"{alert.alert_id} {event.event}: {delivery_text}{reason_text}",
+                    )
+                continue
+            is_resolved = event.event == EventType.RESOLVED
+            calm_health = Health.OK if is_resolved else Health.NONE_EXPECTED
+            yield Event(
+                at=event.recorded_at,
+                actor=event.actor,
+                lane=ALERTS,
+                label=f"{alert.cause} {event.event}",
+                message=f"{event.event}: {event.sentence} ({event.actor})",
+                health=event.severity if event.event in _RAISING_EVENTS else calm_health,
+                kind="" if event.event == EventType.UPDATED else "alert",
+                summary=f"{alert.alert_id} {event.event}: {event.sentence}{reason_text}",
+            )
+
+
+def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Event]:
+    for action in action_log.actions if action_log else ():
+        if action.verb.startswith("alerts."):
+            continue  # it is among the alert's own events
+        is_scaling = action.verb.startswith("scaling.")
+        outcome_text = action.message if action.ended_at else "no outcome is recorded yet"
+        list_outcome_text = action.message if action.ended_at else "no outcome is recorded"
+        yield Event(
+            at=action.started_at,
+            actor=action.actor,
+            lane=SCALED if is_scaling else ACTIONS,
+            label=f"{action.title}: {action.state}",
+            message=f"{action.title}, by {action.actor}: {action.state}. {outcome_text}",
+            health=Health.UNKNOWN if action.is_abandoned(now) else HEALTH_BY_ACTION_STATE[action.state],
+            kind="scale change" if is_scaling else "action",
+            summary=f"{action.title}: {action.state}. {list_outcome_text}",
+        )
