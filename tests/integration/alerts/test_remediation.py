@@ -50,7 +50,9 @@ def test_the_watchdog_consolidates_a_leftover_batch_and_the_alert_closes(slack_c
 
 def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_clients, fresh_sandbox):
     with coordinator_server(fresh_sandbox) as address:
-        own_clients = replace(slack_clients, settings=replace(slack_clients.settings, coordinator_url=address))
+        own_clients = replace(
+            slack_clients, settings=slack_clients.settings.model_copy(update={"coordinator_url": address})
+        )
         coordinator = BatchRunner(own_clients)
         coordinator.record_requested(plan_run(own_clients, date(2025, 12, 30), started_by="test"))
         scenario_clients = at_time(own_clients, 2025, 12, 30, 11, 30)
