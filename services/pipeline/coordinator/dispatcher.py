@@ -10,14 +10,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import google.auth.transport.requests
 import requests
-from google.oauth2 import id_token
 
 from services.batches.ids import work_unit_id
 from services.batches.ledger import PlayerOutcome
-from services.core.errors import OnCallError
 from services.gcp.clients import Clients
+from services.gcp.id_token import fetch_auth_headers
 from services.gcp.retry import RetryPolicy, call_with_retry
 from services.scaling.service_widths import read_service_capacities
 
@@ -59,7 +57,7 @@ def dispatch(
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(10, endpoint.max_parallel_requests))
         session.mount("http://", adapter)
         session.mount("https://", adapter)
-        headers = _auth_headers(clients, endpoint.url)
+        headers = fetch_auth_headers(clients, endpoint.url)
         futures = [
             pool.submit(_deliver, session, headers, endpoint, batch, game_date, player, retry) for player in players
         ]
@@ -160,19 +158,6 @@ def _to_outcome(player_lookup: str, response: requests.Response, attempts: int) 
         payload.get("produced_rows"),
         attempts=attempts,
     )
-
-
-def _auth_headers(clients: Clients, audience: str) -> Mapping[str, str]:
-    """An ID token for the worker; the sandbox asks for none, and none travels without TLS."""
-    if clients.settings.in_sandbox or not audience.startswith("https://"):
-        return {}
-    try:
-        token = id_token.fetch_id_token(google.auth.transport.requests.Request(), audience)
-    except Exception as error:
-        raise OnCallError(
-            f"No identity token for the worker could be had: {error}.", "Run the coordinator with a service account."
-        ) from error
-    return {"Authorization": f"Bearer {token}"}
 
 
 def _json_safe(value: Any) -> Any:
