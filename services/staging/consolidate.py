@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from datetime import date
 
@@ -14,6 +12,7 @@ from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, is_unit_table, p
 from services.batches.reader import read_batches
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import InvalidInput
+from services.core.process_id import holder_id
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -94,7 +93,7 @@ def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[Merg
 
 
 def _consolidate(context: ActionContext) -> Details:
-    instance_id = f"desk-{socket.gethostname()}-{os.getpid()}"
+    instance_id = holder_id("desk")
     batch_id = context.plan.args["batch_id"]
     with translate_errors("BigQuery"):
         result = Consolidator(BigQueryWarehouse(context.clients), instance_id).consolidate(

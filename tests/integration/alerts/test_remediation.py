@@ -9,11 +9,11 @@ from services.actions.log_reader import ActionState, read_action_log
 from services.alerts.alert_log import read_alerts
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
-from services.core.clock import FixedClock
 from services.pipeline.coordinator.batch_runner import BatchRunner
 from services.pipeline.coordinator.run_request import plan_run
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.common.fault_injection import Fault
+from tests.support.clock import FixedClock
 from tests.support.coordinators import coordinator_server
 
 SELF_HEALING = SelfHealingConfig()

@@ -17,10 +17,10 @@ from services.alerts.facts import CheckCache
 from services.alerts.slack import alerts_to_notify, evidence_url, format_message, notify, send_message
 from services.alerts.watchdog import run_check
 from services.auth.roles import Actor, Role
-from services.core.clock import FixedClock
 from services.core.env_settings import describe
 from services.core.settings import Settings
 from services.sandbox.common.fault_injection import Fault
+from tests.support.clock import FixedClock
 from tests.support.incident_replay import SELF_HEALING
 from tests.unit.alerts.test_slack import make_alert
 
