@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from services.core.clock import night_window, to_rfc3339
+from services.core.freshness import FINAL_AFTER, OPEN_WINDOW_TTL_S
 from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -46,8 +47,6 @@ REJECTED_WRITES_FILTER = (
 )
 NIGHT_FILTER = f"({FAILED_PLAYERS_FILTER}) OR ({STATUS_FILTER}) OR ({REJECTED_WRITES_FILTER})"  # asked at once: each read counts against a quota
 MAX_NIGHT_LINES = 10_000
-OPEN_WINDOW_TTL_S = 60.0  # how long lines hold while more may come
-FINAL_AFTER = timedelta(hours=1)  # a line may be this late
 
 _PREFIX = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:,\d+)? - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<rest>.*)$", re.DOTALL
