@@ -38,7 +38,7 @@ fix: $(READY) ## format and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 settings: $(READY) ## every setting with its value, its default and its meaning
-	@$(BIN)/python -m services.core.settings
+	@$(BIN)/python -m services.policy.settings_table
 
 doctor: $(READY) ## what the desk reaches, and the command that repairs what it does not; changes nothing
 	@$(BIN)/python -m services.doctor

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -21,7 +20,7 @@ from app.http.static_gzip import StaticGzipMiddleware, precompress_all
 from services.auth import sign_in
 from services.core.clock import eastern_day, to_game_date
 from services.core.errors import OnCallError, SettingsError
-from services.core.settings import Settings
+from services.core.settings import DashboardServerSettings, Settings
 
 STATIC_DIR = Path(st.__file__).parent / "static"
 
@@ -58,13 +57,12 @@ def warm_up() -> None:
 
 
 def main() -> None:
-    port = os.environ.get("DASHBOARD_PORT") or os.environ.get("PORT") or "8501"
     try:
-        app = build_application(Settings.from_env())
+        app, server = build_application(Settings.from_env()), DashboardServerSettings.from_env()
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     Thread(target=warm_up, daemon=True, name="get ready").start()
-    app.run(config={"server.port": int(port), "server.address": os.environ.get("HOST", "127.0.0.1")})
+    app.run(config={"server.port": server.port, "server.address": server.host})
 
 
 if __name__ == "__main__":

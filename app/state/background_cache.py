@@ -19,18 +19,18 @@ from threading import Lock, local
 from typing import Any, TypeVar, cast
 
 from services.core.errors import OnCallError
+from services.core.freshness import (
+    FIRST_LOAD_TIMEOUT_S,
+    MAX_STALE_S,
+    NEGATIVE_TTL_S,
+    RETRY_TIMEOUT_S,
+    REVALIDATE_WAIT_S,
+    STALE_WITHOUT_RERUN_S,
+)
 from services.core.result import Problem, Result
 
 T = TypeVar("T")
 
-FIRST_LOAD_TIMEOUT_S = 6.0  # how long a page waits for a source before it says so and goes on
-RETRY_TIMEOUT_S = 1.5  # the same for a source that failed the last time
-REVALIDATE_WAIT_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
-MAX_STALE_S = 300.0  # how old an answer may be to be shown meanwhile
-STALE_WITHOUT_RERUN_S = (
-    10.0  # how old it may be before the page looks again soon: a slow source must not keep it restless
-)
-NEGATIVE_TTL_S = 10.0  # how soon a source that failed is asked again
 MAX_ENTRIES = 300
 
 _executor = ThreadPoolExecutor(max_workers=24, thread_name_prefix="read")

@@ -18,6 +18,7 @@ from services.alerts.alert_log import Alerts, read_alerts
 from services.alerts.heartbeat import read_last_heartbeat
 from services.aliases.unresolved import NameResolutionReport, read_names
 from services.batches.reader import Batches, read_batches
+from services.core import freshness
 from services.core.clock import eastern_day, night_window, to_game_date
 from services.core.result import DataSource, Result
 from services.doctor.examination import ConnectionReport, run_checks
@@ -56,23 +57,37 @@ class CachedRead(Generic[T]):
         return self.fetch_async(clients, *args)()
 
 
-night: CachedRead[NightStatus] = CachedRead("The warehouse", read_night, ttl_s=30)
-history: CachedRead[CoverageHistory] = CachedRead("The coverage history", read_history, ttl_s=120)
-writes: CachedRead[DmlReport] = CachedRead("The job history", read_writes, ttl_s=30)
-staging: CachedRead[StagingInventory] = CachedRead("The list of staging tables", read_inventory, ttl_s=30)
-service_capacities: CachedRead[ServiceCapacities] = CachedRead("Cloud Run", read_service_capacities, ttl_s=15)
-first_night: CachedRead[date | None] = CachedRead("The calendar", read_first_night, ttl_s=3600)
-batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, ttl_s=30)
-worker_capacity: CachedRead[WorkerCapacity] = CachedRead("Cloud Run, the worker", read_worker_capacity, ttl_s=5)
-run_verification: CachedRead[tuple[VerificationCheck, ...]] = CachedRead("The ledger", read_run_verification, ttl_s=30)
-names: CachedRead[NameResolutionReport] = CachedRead("The names", read_names, ttl_s=60)
-run_progress: CachedRead[RunProgress | None] = CachedRead("The coordinator", read_run_progress, ttl_s=1)
-connection_checks: CachedRead[ConnectionReport] = CachedRead("The connections", run_checks, ttl_s=60)
-alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, ttl_s=5)
-log_lines: CachedRead[LogLines] = CachedRead("The log", read_lines, ttl_s=60)
-last_heartbeat: CachedRead[datetime | None] = CachedRead("The watchdog's log", read_last_heartbeat, ttl_s=30)
-schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, ttl_s=120)
-action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, ttl_s=1)
+night: CachedRead[NightStatus] = CachedRead("The warehouse", read_night, ttl_s=freshness.NIGHT_TTL_S)
+history: CachedRead[CoverageHistory] = CachedRead("The coverage history", read_history, ttl_s=freshness.HISTORY_TTL_S)
+writes: CachedRead[DmlReport] = CachedRead("The job history", read_writes, ttl_s=freshness.WRITES_TTL_S)
+staging: CachedRead[StagingInventory] = CachedRead(
+    "The list of staging tables", read_inventory, ttl_s=freshness.STAGING_TTL_S
+)
+service_capacities: CachedRead[ServiceCapacities] = CachedRead(
+    "Cloud Run", read_service_capacities, ttl_s=freshness.SERVICE_CAPACITIES_TTL_S
+)
+first_night: CachedRead[date | None] = CachedRead("The calendar", read_first_night, ttl_s=freshness.FIRST_NIGHT_TTL_S)
+batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, ttl_s=freshness.BATCHES_TTL_S)
+worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
+    "Cloud Run, the worker", read_worker_capacity, ttl_s=freshness.WORKER_CAPACITY_TTL_S
+)
+run_verification: CachedRead[tuple[VerificationCheck, ...]] = CachedRead(
+    "The ledger", read_run_verification, ttl_s=freshness.RUN_VERIFICATION_TTL_S
+)
+names: CachedRead[NameResolutionReport] = CachedRead("The names", read_names, ttl_s=freshness.NAMES_TTL_S)
+run_progress: CachedRead[RunProgress | None] = CachedRead(
+    "The coordinator", read_run_progress, ttl_s=freshness.RUN_PROGRESS_TTL_S
+)
+connection_checks: CachedRead[ConnectionReport] = CachedRead(
+    "The connections", run_checks, ttl_s=freshness.CONNECTION_CHECKS_TTL_S
+)
+alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, ttl_s=freshness.ALERTS_TTL_S)
+log_lines: CachedRead[LogLines] = CachedRead("The log", read_lines, ttl_s=freshness.LOG_LINES_TTL_S)
+last_heartbeat: CachedRead[datetime | None] = CachedRead(
+    "The watchdog's log", read_last_heartbeat, ttl_s=freshness.LAST_HEARTBEAT_TTL_S
+)
+schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, ttl_s=freshness.SCHEDULE_TTL_S)
+action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, ttl_s=freshness.ACTION_LOG_TTL_S)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +14,7 @@ from services.actions.log_reader import Action, ActionRow, ActionState, read_by_
 from services.actions.plan import CoverageCount, Plan, plan_to_json
 from services.auth.roles import Actor, Role
 from services.core.errors import OnCallError
+from services.core.process_id import PROCESS_ID
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -23,7 +22,6 @@ from services.gcp.error_messages import translate_errors
 TABLE = "prediction_on_call.actions"
 UNCLAIMED_ATTEMPT = -1  # the attempt number of what was denied or refused before it began
 MAX_JOB_ID_SUFFIXES = 5
-PROCESS_ID = f"{socket.gethostname()}:{os.getpid()}"
 
 
 class ActionNotRecorded(OnCallError):

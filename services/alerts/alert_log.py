@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -12,12 +10,12 @@ from enum import StrEnum
 from typing import Any, TypedDict, cast
 
 from services.actions.log_writer import insert_once
+from services.core.process_id import PROCESS_ID
 from services.core.result import SEVERITY_ORDER, DataSource, Health
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.query_catalog import parse_json_column
 
-PROCESS_ID = f"{socket.gethostname()}:{os.getpid()}"
 RETENTION = timedelta(days=14)  # how long an ended alert is shown
 WATCHDOG = "watchdog"
 

@@ -13,6 +13,7 @@ from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import night_window
 from services.core.errors import OnCallError
+from services.core.freshness import WATCHDOG_CACHE_MAX_AGE
 from services.core.result import Problem, Result
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -26,7 +27,6 @@ from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
 
-CACHE_MAX_AGE = timedelta(minutes=10)  # rows that stream in may not show in a table's metadata at once
 SLATE_LOOKBACK_DAYS = 7  # how far back the last night with odds is looked for
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 SERVICE_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
@@ -124,7 +124,7 @@ class CheckCache:
         """The clients with that cache, for one check."""
         now = clients.now()
         minute = now.replace(second=0, microsecond=0)
-        if self._cache is None or now - self._cache.usage.since >= CACHE_MAX_AGE:
+        if self._cache is None or now - self._cache.usage.since >= WATCHDOG_CACHE_MAX_AGE:
             self._cache = ReadCache(lambda: clients.now().timestamp(), now)
         elif minute != self._minute:  # a log search is valid for its minute
             self._cache.invalidate()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +36,7 @@ from services.alerts.transport import Delivery
 from services.core.clock import eastern_day, to_game_date
 from services.core.errors import OnCallError
 from services.core.result import SEVERITY_ORDER, Health
-from services.core.settings import Settings
+from services.core.settings import ServerSettings, Settings
 from services.gcp import logging_setup
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
@@ -227,7 +226,7 @@ def log_result(check: CycleResult) -> None:
     logger.info(summary_line(check))
 
 
-def run(clients: Clients, interval_s: float | None, env: Mapping[str, str]) -> int:
+def run(clients: Clients, interval_s: float | None, env: Mapping[str, str] | None = None) -> int:
     """Check once, or every `interval_s` seconds; the exit code. A failed check is logged, and the next runs all the same."""
     cache, self_healing = CheckCache(), SelfHealingConfig.from_env(env)
     while True:
@@ -259,8 +258,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         clients = connect(Settings.from_env())
-        logging_setup.configure_logging(clients, SERVICE_NAME, os.environ.get("K_REVISION", "local"))
-        return run(clients, args.every, os.environ)
+        logging_setup.configure_logging(clients, SERVICE_NAME, ServerSettings.from_env().revision or "local")
+        return run(clients, args.every)
     except OnCallError as error:
         print(error, file=sys.stderr)
         return 1

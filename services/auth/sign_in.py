@@ -17,6 +17,7 @@ from jwt.algorithms import ECAlgorithm
 
 from services.auth.roles import Actor, Role
 from services.core.errors import OnCallError, SettingsError
+from services.core.freshness import JWKS_COOLDOWN_S, JWKS_MAX_AGE_S, JWKS_TTL_S
 from services.core.settings import Settings
 
 IAP_HEADER = "x-goog-iap-jwt-assertion"
@@ -25,7 +26,6 @@ CLOCK_SKEW_S = 30
 MAX_TOKEN_LIFETIME = timedelta(minutes=15)  # the proxy's live for ten
 # One websocket is one sign-in, and Cloud Run ends a websocket after an hour; what comes after it carries a new header.
 SESSION_LIFETIME = timedelta(minutes=65)
-JWKS_TTL_S, JWKS_MAX_AGE_S, JWKS_COOLDOWN_S = 3600, 86_400, 30
 
 
 class Unauthenticated(OnCallError):

@@ -14,10 +14,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from services.batches.state import BatchState
+from services.core.clock import to_rfc3339
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, call_with_retry
@@ -88,14 +89,14 @@ class Ledger:
         """Add a state; raises when it could not be recorded, and then what depends on it must not be done."""
         row = {**asdict(record), "game_date": record.game_date.isoformat(), "state": record.state.value}
         row |= {
-            "recorded_at": _to_rfc3339(self._clients.now()),
+            "recorded_at": to_rfc3339(self._clients.now()),
             "details": json.dumps(dict(record.details), default=str),
         }
         self._insert(BATCHES_TABLE, [row], [f"{record.batch_id}/{record.sequence}"])
 
     def append_outcomes(self, batch: str, game_date: date, outcomes: Sequence[PlayerOutcome]) -> None:
         """Add players' outcomes, in calls of up to 500 rows."""
-        at = _to_rfc3339(self._clients.now())
+        at = to_rfc3339(self._clients.now())
         for i in range(0, len(outcomes), ROWS_PER_CALL):
             chunk = outcomes[i : i + ROWS_PER_CALL]
             rows = [
@@ -128,7 +129,3 @@ def _to_record(row: Mapping[str, Any]) -> BatchRecord:
     details = values.get("details") or {}
     values["details"] = json.loads(details) if isinstance(details, str) else details
     return BatchRecord(**{**values, "state": BatchState(row["state"])})
-
-
-def _to_rfc3339(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from math import inf
 from sys import intern
 from threading import Lock, Thread
@@ -24,14 +24,13 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.batches.business_key import BUSINESS_KEY_TYPES, BusinessKey, business_key
 from services.batches.ids import DATASET
+from services.core.freshness import MUTABLE_AGE, STAGING_METADATA_TTL_S
 from services.core.settings import Settings
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
 READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a request, and in the background
 READ_BUDGET_S = 2.5  # how long one request reads tables before it returns what is known
-MUTABLE_AGE = timedelta(hours=6)  # a newer table may still be written to: it is checked at every request
-CACHE_TTL_S = 3_600.0  # an older one is checked again after so long
 KEY_SCHEMA = [bigquery.SchemaField(name, sql_type) for name, sql_type in BUSINESS_KEY_TYPES.items()]
 
 
@@ -126,7 +125,7 @@ def _read_table(clients: Clients, cache: _ContentsCache, item: Any, deadline: fl
     if cached is not None and cached.created != item.created:
         cached = None  # dropped and recreated under the same name
     may_change = item.created is None or clients.now() - item.created < MUTABLE_AGE
-    is_fresh = not may_change and now - cache.fetched_at_s.get(name, -CACHE_TTL_S) < CACHE_TTL_S
+    is_fresh = not may_change and now - cache.fetched_at_s.get(name, -STAGING_METADATA_TTL_S) < STAGING_METADATA_TTL_S
     if now > deadline or (cached is not None and is_fresh):
         return cached
     fetched = _fetch(clients, name, cached)

@@ -43,19 +43,6 @@ class OffsetClock:
         return self.start + timedelta(seconds=time.monotonic() - self.monotonic_start)
 
 
-@dataclass
-class FixedClock:
-    """A clock for tests: it moves only when told to."""
-
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-    def advance(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
 def eastern_day(at: datetime) -> date:
     """The ET calendar day of an instant."""
     return at.astimezone(ET).date()
@@ -71,6 +58,11 @@ def night_window(game_date: date) -> tuple[datetime, datetime]:
     start = datetime.combine(game_date, time_of_day(NIGHT_ENDS_HOUR_ET), tzinfo=ET)
     end = datetime.combine(game_date + timedelta(days=1), time_of_day(NIGHT_ENDS_HOUR_ET), tzinfo=ET)
     return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def to_rfc3339(at: datetime) -> str:
+    """An instant as Google's APIs write it: UTC, microseconds, Z. `datetime.fromisoformat` reads it back."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def worker_run_days(game_date: date) -> dict[str, Any]:

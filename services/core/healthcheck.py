@@ -5,11 +5,12 @@ A container without a server (the watchdog) counts as alive while its process ru
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import requests
+
+from services.core.settings import ServerSettings
 
 HEALTH_PATHS = {"app.server": "/_stcore/health", "services.pipeline": "/health"}
 
@@ -19,10 +20,10 @@ def health_path(command: str) -> str:
     return next((path for module, path in HEALTH_PATHS.items() if module in command), "")
 
 
-def check(command: str, env: Mapping[str, str]) -> str:
+def check(command: str, env: Mapping[str, str] | None = None) -> str:
     """Why the part is not alive, in a sentence; empty when it is."""
     path = health_path(command)
-    url = f"http://127.0.0.1:{env.get('PORT', '8080')}{path}"
+    url = f"http://127.0.0.1:{ServerSettings.from_env(env).port}{path}"
     if not path:
         return ""
     try:
@@ -34,4 +35,4 @@ def check(command: str, env: Mapping[str, str]) -> str:
 
 if __name__ == "__main__":
     init_command = Path("/proc/1/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    raise SystemExit(check(init_command, os.environ) or 0)
+    raise SystemExit(check(init_command) or 0)

@@ -1,4 +1,4 @@
-"""The identity token that Cloud Run wants before it lets one service call another."""
+"""The ID token with which one Cloud Run service calls another."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from services.gcp.clients import Clients
 
 
 def fetch_auth_headers(clients: Clients, url: str) -> dict[str, str]:
-    """Cloud Run wants an ID token for its own address; the sandbox wants none."""
+    """The Authorization header for a call to `url`, made for that address alone; raises SourceUnavailable without one.
+
+    Empty in the sandbox, which asks for none, and without TLS, where a token must not travel.
+    """
     if clients.settings.in_sandbox or not url.startswith("https://"):
         return {}
     try:
-        token = id_token.fetch_id_token(google.auth.transport.requests.Request(), url)
-    except GoogleAuthError as error:
+        token: str = id_token.fetch_id_token(google.auth.transport.requests.Request(), url)  # type: ignore[no-untyped-call, unused-ignore]
+    except (GoogleAuthError, OSError, ValueError) as error:
         raise SourceUnavailable(
             f"No ID token for {url} could be made ({type(error).__name__}).",
             "Run as a service account that may invoke it.",

@@ -15,11 +15,12 @@ from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.core.errors import CatalogError, InvalidInput
+from services.core.freshness import OWN_TABLE_VERSION_TTL_S, VERSION_TTL_S
 from services.core.result import DataSource
 from services.gcp import table_listing
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
-from services.gcp.read_cache import OWN_TABLE_VERSION_TTL_S, VERSION_TTL_S, Version
+from services.gcp.read_cache import Version
 from services.gcp.table_listing import ListableQuery, fetch_table
 
 QUERIES_DIR = Path(__file__).parents[2] / "queries"

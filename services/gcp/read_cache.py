@@ -20,12 +20,10 @@ from typing import Any, Generic, TypeVar
 from google.cloud import bigquery
 
 from services.core.errors import SourceUnavailable
+from services.core.freshness import STREAMING_TTL_S, VERSION_TTL_S
 
 T = TypeVar("T")
 
-VERSION_TTL_S = 3.0  # how often a table is asked whether it has changed, whoever looks
-OWN_TABLE_VERSION_TTL_S = 0.5  # the same for our own records: what was just done must be seen
-STREAMING_TTL_S = 15.0  # how long an answer holds while rows are being streamed into its table
 MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_READS_PER_MIN, LOG_QUOTA_WINDOW_S = 6, 30, 60.0
 NEVER_EXPIRES, EXPIRED = float("inf"), float("-inf")
 MAX_CACHED_ROWS = 200_000  # in all answers kept, some 140 MiB at 710 bytes a row of a night; what was not looked at for longest goes first

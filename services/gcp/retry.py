@@ -29,10 +29,8 @@ class RetryPolicy:
 
     def backoff_s(self, attempt: int) -> float:
         """Seconds before retry number `attempt` (1 is the first): anywhere between 0 and the doubled base."""
-        return self.rng() * min(self.max_backoff_s, self.base_backoff_s * 2 ** (attempt - 1))
-
-
-NO_RETRY = RetryPolicy(retries=0)
+        limit_s = min(self.max_backoff_s, self.base_backoff_s * 2.0 ** (attempt - 1))
+        return self.rng() * limit_s
 
 
 def is_transient(error: BaseException) -> bool:

@@ -1,33 +1,33 @@
-"""How wide the workers run and how the write path heals itself: the handoff's variables, in two frozen records."""
+"""The handoff's variables: how many requests the workers take at once, and what the platform repairs by itself."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 
-from services.core.errors import SettingsError
-from services.core.settings import parse_bool
+from pydantic import Field
+
+from services.core.env_settings import Count, EnvSettings, Flag, PositiveInt
 from services.policy.dml_limits import EMERGENCY_CAPACITY, NORMAL_WORKER_CAPACITY
 
+EMERGENCY_INSTANCES, EMERGENCY_CONCURRENCY = EMERGENCY_CAPACITY
 
-@dataclass(frozen=True)
-class WorkerConcurrencyConfig:
-    """`max_instances` × `concurrency` requests at once; in emergency mode EMERGENCY_CAPACITY whatever else is set."""
 
-    max_instances: int = NORMAL_WORKER_CAPACITY[0]
-    concurrency: int = NORMAL_WORKER_CAPACITY[1]
-    emergency_mode: bool = False
+class WorkerConcurrencyConfig(EnvSettings):
+    """`max_instances` × `concurrency` requests at once; in emergency mode 4 × 3 whatever else is set."""
 
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> WorkerConcurrencyConfig:
-        env = os.environ if env is None else env
-        return cls(
-            _int_env(env, "WORKER_MAX_INSTANCES", NORMAL_WORKER_CAPACITY[0]),
-            _int_env(env, "WORKER_CONCURRENCY", NORMAL_WORKER_CAPACITY[1]),
-            _bool_env(env, "WORKER_EMERGENCY_MODE", False),
-        )
+    max_instances: PositiveInt = Field(
+        NORMAL_WORKER_CAPACITY[0], validation_alias="WORKER_MAX_INSTANCES", description="instances of the worker"
+    )
+    concurrency: PositiveInt = Field(
+        NORMAL_WORKER_CAPACITY[1],
+        validation_alias="WORKER_CONCURRENCY",
+        description="requests that one instance of the worker takes at once",
+    )
+    emergency_mode: Flag = Field(
+        False,
+        validation_alias="WORKER_EMERGENCY_MODE",
+        description=f"{EMERGENCY_INSTANCES} × {EMERGENCY_CONCURRENCY} whatever else is set",
+    )
 
     @property
     def max_parallel_requests(self) -> int:
@@ -37,39 +37,28 @@ class WorkerConcurrencyConfig:
         return self.max_instances * self.concurrency
 
 
-@dataclass(frozen=True)
-class SelfHealingConfig:
+class SelfHealingConfig(EnvSettings):
     """What the write path and the watchdog do by themselves when something goes wrong."""
 
-    dml_backoff_enabled: bool = True
-    dml_max_retries: int = 3
-    alert_on_dml_limit: bool = True
-    auto_reduce_concurrency: bool = True
-    resume_stalled: bool = True
-    consolidate_leftovers: bool = True
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> SelfHealingConfig:
-        env = os.environ if env is None else env
-        return cls(
-            _bool_env(env, "SELF_HEALING_DML_BACKOFF_ENABLED", True),
-            _int_env(env, "SELF_HEALING_DML_MAX_RETRIES", 3, minimum=0),
-            _bool_env(env, "SELF_HEALING_ALERT_ON_DML_LIMIT", True),
-            _bool_env(env, "SELF_HEALING_AUTO_REDUCE_CONCURRENCY", True),
-            _bool_env(env, "SELF_HEALING_RESUME_STALLED", True),
-            _bool_env(env, "SELF_HEALING_CONSOLIDATE_LEFTOVERS", True),
-        )
-
-
-def _bool_env(env: Mapping[str, str], name: str, default: bool) -> bool:
-    try:
-        return parse_bool(env[name]) if env.get(name) else default
-    except ValueError as error:
-        raise SettingsError(f"{name}={env[name]!r} cannot be used: {error}.") from None
-
-
-def _int_env(env: Mapping[str, str], name: str, default: int, minimum: int = 1) -> int:
-    raw = env.get(name) or str(default)
-    if not raw.isdigit() or int(raw) < minimum:
-        raise SettingsError(f"{name}={raw!r} cannot be used: a whole number from {minimum}.")
-    return int(raw)
+    dml_backoff_enabled: Flag = Field(
+        True, validation_alias="SELF_HEALING_DML_BACKOFF_ENABLED", description="retry what BigQuery may accept later"
+    )
+    dml_max_retries: Count = Field(
+        3, validation_alias="SELF_HEALING_DML_MAX_RETRIES", description="retries after the first attempt"
+    )
+    alert_on_dml_limit: Flag = Field(
+        True, validation_alias="SELF_HEALING_ALERT_ON_DML_LIMIT", description="notify when writes are rejected"
+    )
+    auto_reduce_concurrency: Flag = Field(
+        True,
+        validation_alias="SELF_HEALING_AUTO_REDUCE_CONCURRENCY",
+        description="scale the worker down while too many writers are rejected",
+    )
+    resume_stalled: Flag = Field(
+        True, validation_alias="SELF_HEALING_RESUME_STALLED", description="resume a batch that has stalled"
+    )
+    consolidate_leftovers: Flag = Field(
+        True,
+        validation_alias="SELF_HEALING_CONSOLIDATE_LEFTOVERS",
+        description="consolidate staging tables that a run left behind",
+    )

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import requests
 
+from services.core.errors import SettingsError
+from services.core.settings import SandboxSettings
 from services.sandbox.scenarios.season import get_scenario_loader
 from services.sandbox.server import Sandbox, start_sandbox
-
-DEFAULT_PORTS = {"DASHBOARD_PORT": 8501, "SANDBOX_PORT": 9050, "COORDINATOR_PORT": 8090}
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,21 @@ class Child:
     health_url: str
 
 
-def read_ports(env: Mapping[str, str]) -> dict[str, int]:
-    """The three ports; exits with one sentence when one is no port or is taken."""
-    chosen = {}
-    for name, default in DEFAULT_PORTS.items():
-        value = env.get(name) or str(default)
-        if not value.isdigit() or not 0 < int(value) < 65536:
-            sys.exit(f"{name}={value!r} is not a port: give a number from 1 to 65535.")
-        if _is_port_in_use(int(value)):
-            sys.exit(f"Port {value} is in use: end what runs there, or set {name} to another port.")
-        chosen[name] = int(value)
-    return chosen
+def read_settings(env: Mapping[str, str] | None = None) -> SandboxSettings:
+    """The scenario and the three ports; exits with one sentence when one cannot be used or a port is taken."""
+    try:
+        settings = SandboxSettings.from_env(env)
+    except SettingsError as error:
+        sys.exit(str(error))
+    port_by_variable = {
+        "DASHBOARD_PORT": settings.dashboard_port,
+        "SANDBOX_PORT": settings.sandbox_port,
+        "COORDINATOR_PORT": settings.coordinator_port,
+    }
+    for variable, port in port_by_variable.items():
+        if _is_port_in_use(port):
+            sys.exit(f"Port {port} is in use: end what runs there, or set {variable} to another port.")
+    return settings
 
 
 def _is_port_in_use(port: int) -> bool:
@@ -65,17 +69,17 @@ def start_child(name: str, command: list[str], env: Mapping[str, str], health_ur
     return Child(name, process, health_url)
 
 
-def start_children(sandbox: Sandbox, port_by_name: Mapping[str, int]) -> list[Child]:
+def start_children(sandbox: Sandbox, settings: SandboxSettings) -> list[Child]:
     """Worker, coordinator, dashboard and watchdog, told where the sandbox is."""
     env = {
         "SANDBOX_URL": sandbox.url,
-        "COORDINATOR_URL": f"http://127.0.0.1:{port_by_name['COORDINATOR_PORT']}",
-        "DASHBOARD_URL": f"http://127.0.0.1:{port_by_name['DASHBOARD_PORT']}",
-        "SLACK_WEBHOOK_URL": os.environ.get("SLACK_WEBHOOK_URL") or f"{sandbox.url}/slack/webhook",
+        "COORDINATOR_URL": f"http://127.0.0.1:{settings.coordinator_port}",
+        "DASHBOARD_URL": f"http://127.0.0.1:{settings.dashboard_port}",
+        "SLACK_WEBHOOK_URL": settings.slack_webhook_url or f"{sandbox.url}/slack/webhook",
     }
     started = []
     if importlib.util.find_spec("services.pipeline.worker") is not None:
-        worker, coordinator = free_port(), port_by_name["COORDINATOR_PORT"]
+        worker, coordinator = free_port(), settings.coordinator_port
         sandbox.state.cloud_run.backends["prediction-worker"] = f"http://127.0.0.1:{worker}"
         sandbox.state.cloud_run.backends["prediction-coordinator"] = f"http://127.0.0.1:{coordinator}"
         for name, module, port in (("worker", "worker", worker), ("coordinator", "coordinator", coordinator)):
@@ -84,7 +88,7 @@ def start_children(sandbox: Sandbox, port_by_name: Mapping[str, int]) -> list[Ch
                     name, [f"services.pipeline.{module}"], {**env, "PORT": str(port)}, f"http://127.0.0.1:{port}/health"
                 )
             )
-    port = port_by_name["DASHBOARD_PORT"]
+    port = settings.dashboard_port
     env |= {"DASHBOARD_PORT": str(port)}
     started.append(start_child("dashboard", ["app.server"], env, f"http://127.0.0.1:{port}/_stcore/health"))
     watchdog_command = ["services.alerts.watchdog", "--every", "60"]
@@ -118,22 +122,22 @@ def stop_children(running: list[Child]) -> None:
 
 
 def main() -> None:
-    port_by_name = read_ports(os.environ)
+    settings = read_settings()
     shutdown = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: shutdown.set())
-    load_scenario = get_scenario_loader(os.environ.get("SCENARIO") or "december")
+    load_scenario = get_scenario_loader(settings.scenario)
     started_at = time.monotonic()
-    sandbox = start_sandbox(port=port_by_name["SANDBOX_PORT"])
+    sandbox = start_sandbox(port=settings.sandbox_port)
     load_scenario(sandbox)
     running: list[Child] = []
     try:
-        running = start_children(sandbox, port_by_name)
+        running = start_children(sandbox, settings)
         for child in running:
             wait_until_up(child)
-        print(f"\n  Dashboard    http://127.0.0.1:{port_by_name['DASHBOARD_PORT']}")
+        print(f"\n  Dashboard    http://127.0.0.1:{settings.dashboard_port}")
         if len(running) > 1:
-            print(f"  Coordinator  http://127.0.0.1:{port_by_name['COORDINATOR_PORT']}")
+            print(f"  Coordinator  http://127.0.0.1:{settings.coordinator_port}")
         print(f"  Sandbox      {sandbox.url}   (BigQuery, Cloud Run, Logging, Scheduler)")
         print(f"  Slack        {sandbox.url}/slack/messages")
         print(

@@ -105,5 +105,5 @@ def load_seed(sandbox: Sandbox, seed: Seed) -> None:
     state.cloud_run.seed(seed.services, seed.revisions)
     state.scheduler_jobs[:] = december_scheduler_jobs()
     for name, created in seed.table_created.items():
-        state.bigquery.tables.created_ms[name] = to_epoch_ms(datetime.fromisoformat(created.replace("Z", "+00:00")))
+        state.bigquery.tables.created_ms[name] = to_epoch_ms(datetime.fromisoformat(created))
     load_tables(sandbox.emulator.url, state.project, seed)

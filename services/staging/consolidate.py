@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from datetime import date
 
@@ -15,6 +13,7 @@ from services.batches.reader import read_batches
 from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import InvalidInput
+from services.core.process_id import holder_id
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -95,7 +94,7 @@ def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[Merg
 
 
 def _consolidate(context: ActionContext) -> Details:
-    instance_id = f"desk-{socket.gethostname()}-{os.getpid()}"
+    instance_id = holder_id("desk")
     batch_id = context.plan.args["batch_id"]
     with translate_errors("BigQuery"):
         result = Consolidator(BigQueryWarehouse(context.clients), instance_id).consolidate(

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from services.core.clock import night_window
+from services.core.clock import night_window, to_rfc3339
+from services.core.freshness import FINAL_AFTER, OPEN_WINDOW_TTL_S
 from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -46,8 +47,6 @@ REJECTED_WRITES_FILTER = (
 )
 NIGHT_FILTER = f"({FAILED_PLAYERS_FILTER}) OR ({STATUS_FILTER}) OR ({REJECTED_WRITES_FILTER})"  # asked at once: each read counts against a quota
 MAX_NIGHT_LINES = 10_000
-OPEN_WINDOW_TTL_S = 60.0  # how long lines hold while more may come
-FINAL_AFTER = timedelta(hours=1)  # a line may be this late
 
 _PREFIX = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:,\d+)? - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<rest>.*)$", re.DOTALL
@@ -90,7 +89,7 @@ def read_lines(
     settings = clients.settings
     expression = condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
     filter_text = (
-        f'{resource_filter} AND ({expression}) AND timestamp>="{_rfc3339(start)}" AND timestamp<"{_rfc3339(end)}"'
+        f'{resource_filter} AND ({expression}) AND timestamp>="{to_rfc3339(start)}" AND timestamp<"{to_rfc3339(end)}"'
     )
     if clients.cache is None:
         return _fetch_lines(clients, filter_text, limit)
@@ -154,10 +153,6 @@ def _extract_text(payload: Any) -> str:
     if isinstance(payload, dict):
         return str(payload.get("message") or payload.get("event") or payload)
     return str(payload or "")
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(frozen=True)

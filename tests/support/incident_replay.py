@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
-from services.core.clock import FixedClock
 from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.policy.concurrency_config import SelfHealingConfig
@@ -16,6 +15,7 @@ from services.sandbox.scenarios.build import PREDICTIONS_TABLE, build_seed
 from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables
 from services.sandbox.server import start_sandbox
+from tests.support.clock import FixedClock
 
 FIFTH_REJECTION = datetime(2025, 12, 29, 19, 47, 53, tzinfo=UTC)
 

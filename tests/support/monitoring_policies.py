@@ -39,7 +39,7 @@ def first_firing(policy, entries, start, end):
     """When a policy would first fire on log entries: its metric counted minute by minute, as Cloud Monitoring does it."""
     [condition_spec] = [condition for key, condition in policy["conditions"][0].items() if key != "displayName"]
     counts = log_filter.parse(METRICS[METRIC_REFERENCE.fullmatch(condition_spec["filter"])[1]]["filter"])
-    times = sorted(datetime.fromisoformat(e["timestamp"].replace("Z", "+00:00")) for e in entries if counts(e))
+    times = sorted(datetime.fromisoformat(e["timestamp"]) for e in entries if counts(e))
     if "thresholdValue" in condition_spec:
         minutes = Counter((instant - start) // timedelta(minutes=1) for instant in times if start <= instant < end)
         over = [minute for minute, count in sorted(minutes.items()) if count > condition_spec["thresholdValue"]]

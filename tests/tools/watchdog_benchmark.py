@@ -9,7 +9,6 @@ from typing import Any
 
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
-from services.core.clock import FixedClock
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
@@ -18,6 +17,7 @@ from services.sandbox.scenarios.build import build_seed
 from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables
 from services.sandbox.server import Sandbox, start_sandbox
+from tests.support.clock import FixedClock
 from tests.support.incident_replay import FIFTH_REJECTION, RUN_TABLE, IncidentReplay
 
 MIB = 2**20

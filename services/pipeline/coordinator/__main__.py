@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import uvicorn
 
-from services.core.settings import Settings
+from services.core.settings import ServerSettings, Settings
 from services.gcp import logging_setup
 from services.gcp.clients import connect
 from services.pipeline.coordinator.batch_runner import BatchRunner
@@ -14,14 +12,10 @@ from services.pipeline.coordinator.http_api import CoordinatorApi, create_app
 
 
 def main() -> None:
-    clients = connect(Settings.from_env())
-    logging_setup.configure_logging(
-        clients, clients.settings.coordinator_service, os.environ.get("K_REVISION", "local")
-    )
+    server, clients = ServerSettings.from_env(), connect(Settings.from_env())
+    logging_setup.configure_logging(clients, clients.settings.coordinator_service, server.revision or "local")
     app = create_app(CoordinatorApi(clients, BatchRunner(clients)))
-    uvicorn.run(
-        app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")), log_level="warning"
-    )
+    uvicorn.run(app, host=server.host, port=server.port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -16,6 +14,8 @@ from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.errors import OnCallError
+from services.core.process_id import holder_id
+from services.core.settings import ServerSettings
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
 from services.pipeline.consolidator import ConsolidationResult, Consolidator
@@ -47,7 +47,7 @@ class BatchRunner:
         healing = SelfHealingConfig.from_env()
         self._clients = clients
         self._retry = retry or RetryPolicy(retries=healing.dml_max_retries if healing.dml_backoff_enabled else 0)
-        self.instance_id = f"{os.environ.get('K_REVISION', 'coordinator')}-{socket.gethostname()}-{os.getpid()}"
+        self.instance_id = holder_id(ServerSettings.from_env().revision or "coordinator")
         self._ledger, self._warehouse = Ledger(clients, self._retry), BigQueryWarehouse(clients)
         self._start_lock = threading.Lock()
         self.progress: dict[str, Counter[str]] = {}

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
 import uvicorn
 
-from services.core.settings import Settings
+from services.core.settings import ServerSettings, Settings
 from services.gcp import logging_setup
 from services.gcp.clients import connect
 from services.pipeline.worker.app import build_worker, create_app
 
 
 def main() -> None:
-    clients = connect(Settings.from_env())
-    logging_setup.configure_logging(clients, clients.settings.worker_service, os.environ.get("K_REVISION", "local"))
-    uvicorn.run(
-        create_app(build_worker(clients)),
-        host=os.environ.get("HOST", "127.0.0.1"),
-        port=int(os.environ.get("PORT", "8080")),
-        log_level="warning",
-    )
+    server, clients = ServerSettings.from_env(), connect(Settings.from_env())
+    logging_setup.configure_logging(clients, clients.settings.worker_service, server.revision or "local")
+    uvicorn.run(create_app(build_worker(clients)), host=server.host, port=server.port, log_level="warning")
 
 
 if __name__ == "__main__":

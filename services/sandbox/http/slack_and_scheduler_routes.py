@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from services.core.clock import ET
+from services.core.clock import ET, to_rfc3339
 from services.sandbox.common.fault_injection import error_body
 from services.sandbox.http.bigquery_routes import HandlerWrapper
 from services.sandbox.state import SandboxState
@@ -99,14 +99,10 @@ def _schedule_times(daily_times: tuple[str, ...], now: datetime) -> dict[str, An
     if not daily_times:
         last_attempt = local_now.replace(minute=local_now.minute - local_now.minute % 15, second=0, microsecond=0)
         return {
-            "scheduleTime": _to_rfc3339(last_attempt + timedelta(minutes=15)),
-            "lastAttemptTime": _to_rfc3339(last_attempt),
+            "scheduleTime": to_rfc3339(last_attempt + timedelta(minutes=15)),
+            "lastAttemptTime": to_rfc3339(last_attempt),
         }
     hour, minute = map(int, daily_times[0].split(":"))
     todays_run = local_now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     next_run = todays_run if todays_run > local_now else todays_run + timedelta(days=1)
-    return {"scheduleTime": _to_rfc3339(next_run), "lastAttemptTime": _to_rfc3339(next_run - timedelta(days=1))}
-
-
-def _to_rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"scheduleTime": to_rfc3339(next_run), "lastAttemptTime": to_rfc3339(next_run - timedelta(days=1))}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from functools import cache
 from typing import Any
 
+from services.core.clock import to_rfc3339
 from services.sandbox.scenarios import reference, rows, traces
 from services.sandbox.scenarios.outcome import SimulatedOutcome, simulate_outcomes
 from services.sandbox.scenarios.slate import Slate, build_slates
@@ -61,7 +62,7 @@ def night_rows(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> d
 def staging_created_at(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> dict[str, str]:
     """When each staging table that a night left behind was made."""
     return {
-        _staging_table_name(slate, outcome): rows.to_rfc3339(outcome.requested_at)
+        _staging_table_name(slate, outcome): to_rfc3339(outcome.requested_at)
         for outcome in _leftover_outcomes(slate, player_outcomes)
     }
 

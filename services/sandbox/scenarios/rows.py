@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.core.clock import to_rfc3339
 from services.sandbox.scenarios.outcome import SimulatedOutcome
 from services.sandbox.scenarios.rosters import scenario_config
 from services.sandbox.scenarios.slate import PlayerEntry, Slate
@@ -16,10 +17,6 @@ Row = dict[str, Any]
 LINE_OFFSETS = (-2, -1, 0, 1, 2)
 WORKER_REVISION = "prediction-worker-00010-k7d"
 BOOKMAKERS = ("draftkings", "fanduel", "betmgm")
-
-
-def to_rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def seeded_id(*parts: object) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.core.clock import to_rfc3339
 from services.gcp.error_table import ERRORS_BY_KEY
 from services.sandbox.scenarios.outcome import SimulatedOutcome
-from services.sandbox.scenarios.rows import WORKER_REVISION, seeded_id, to_rfc3339
+from services.sandbox.scenarios.rows import WORKER_REVISION, seeded_id
 from services.sandbox.scenarios.slate import Slate
 
 PROJECT = "nba-props-platform"

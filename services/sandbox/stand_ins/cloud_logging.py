@@ -5,10 +5,10 @@ from __future__ import annotations
 import bisect
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from services.core.clock import Clock
+from services.core.clock import Clock, to_rfc3339
 from services.sandbox.stand_ins import log_filter
 
 
@@ -21,7 +21,7 @@ class LogStore:
 
     def add(self, entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any] | None = None) -> None:
         """Keep entries; what they lack comes from the request's defaults, the time from the clock."""
-        now = _to_rfc3339(self._clock.now())
+        now = to_rfc3339(self._clock.now())
         for raw_entry in entries:
             entry = {**(defaults or {}), **raw_entry}
             entry.setdefault("timestamp", now)
@@ -30,14 +30,14 @@ class LogStore:
             entry.setdefault("severity", "DEFAULT")
             entry.setdefault("logName", f"projects/{self._project}/logs/run.googleapis.com%2Fstdout")
             entry.setdefault("resource", {"type": "global", "labels": {"project_id": self._project}})
-            key = _to_rfc3339(datetime.fromisoformat(str(entry["timestamp"]).replace("Z", "+00:00")))
+            key = to_rfc3339(datetime.fromisoformat(str(entry["timestamp"])))
             bisect.insort(self._entries, (key, str(entry["insertId"]), entry), key=lambda e: e[:2])
 
     def list(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """entries.list: filtered, ordered, paged; raises FilterError for a filter that cannot be read."""
         text = str(body.get("filter") or "")
         matches = log_filter.parse(text)
-        start_at, end_at = map(_to_rfc3339, log_filter.time_bounds(text))
+        start_at, end_at = map(to_rfc3339, log_filter.time_bounds(text))
         first = bisect.bisect_left(self._entries, start_at, key=lambda e: e[0])
         last = bisect.bisect_right(self._entries, end_at, key=lambda e: e[0])
         entries = [entry for _, _, entry in self._entries[first:last] if matches(entry)]
@@ -48,7 +48,3 @@ class LogStore:
         if start + size < len(entries):
             response["nextPageToken"] = str(start + size)
         return response
-
-
-def _to_rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

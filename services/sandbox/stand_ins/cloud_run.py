@@ -10,10 +10,10 @@ import random
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from services.core.clock import Clock
+from services.core.clock import Clock, to_rfc3339
 
 Resource = dict[str, Any]
 _SERVICE_TYPE = "type.googleapis.com/google.cloud.run.v2.Service"
@@ -72,7 +72,7 @@ class CloudRun:
             return completed_operation(changed, name)
         new_template = _without_revision(changed.get("template")) != _without_revision(current.get("template"))
         changed["generation"] = str(int(current["generation"]) + 1)
-        changed["updateTime"] = _to_rfc3339(self._clock.now())
+        changed["updateTime"] = to_rfc3339(self._clock.now())
         if new_template:
             self._roll_out(changed)
         else:
@@ -90,7 +90,7 @@ class CloudRun:
         self.revisions[revision] = {
             "name": revision,
             "service": service["name"],
-            "createTime": _to_rfc3339(self._clock.now()),
+            "createTime": to_rfc3339(self._clock.now()),
             "scaling": service["template"].get("scaling", {}),
             "maxInstanceRequestConcurrency": service["template"].get("maxInstanceRequestConcurrency"),
         }
@@ -185,7 +185,3 @@ def _without_revision(template: Any) -> str:
 def _etag(service: Resource) -> str:
     text = json.dumps({k: v for k, v in service.items() if k != "etag"}, sort_keys=True)
     return '"' + hashlib.sha256(text.encode()).hexdigest()[:24] + '"'
-
-
-def _to_rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -207,7 +207,7 @@ def _compile_pattern(value: str) -> re.Pattern[str]:
 
 def _parse_timestamp(value: str) -> datetime:
     try:
-        at = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        at = datetime.fromisoformat(value)
     except ValueError:
         raise FilterError(f"Unparseable filter: {value!r} is no timestamp.") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -9,11 +9,11 @@ from services.actions.log_reader import ActionState, read_action_log
 from services.alerts.alert_log import read_alerts
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
-from services.core.clock import FixedClock
 from services.pipeline.coordinator.batch_runner import BatchRunner
 from services.pipeline.coordinator.run_request import plan_run
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.common.fault_injection import Fault
+from tests.support.clock import FixedClock
 from tests.support.coordinators import coordinator_server
 
 SELF_HEALING = SelfHealingConfig()
@@ -59,7 +59,9 @@ def test_the_consolidation_of_leftovers_can_be_disabled(slack_clients):
 
 def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_clients, fresh_sandbox):
     with coordinator_server(fresh_sandbox) as address:
-        own_clients = replace(slack_clients, settings=replace(slack_clients.settings, coordinator_url=address))
+        own_clients = replace(
+            slack_clients, settings=slack_clients.settings.model_copy(update={"coordinator_url": address})
+        )
         coordinator = BatchRunner(own_clients)
         coordinator.record_requested(plan_run(own_clients, date(2025, 12, 30), started_by="test"))
         scenario_clients = at_time(own_clients, 2025, 12, 30, 11, 30)

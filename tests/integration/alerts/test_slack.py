@@ -19,9 +19,10 @@ from services.alerts.notification import alerts_to_notify, notify
 from services.alerts.slack import evidence_url, format_message
 from services.alerts.watchdog import run_check
 from services.auth.roles import Actor, Role
-from services.core.clock import FixedClock
-from services.core.settings import Settings, describe
+from services.core.env_settings import describe
+from services.core.settings import Settings
 from services.sandbox.common.fault_injection import Fault
+from tests.support.clock import FixedClock
 from tests.support.incident_replay import SELF_HEALING
 from tests.unit.alerts.test_notification import make_alert
 
@@ -54,7 +55,9 @@ def test_an_alert_acknowledged_during_delivery_is_recorded_as_notified_once(slac
 
 def test_a_test_message_without_the_webhook_is_sent_once_by_the_watchdog(slack_clients, fresh_sandbox):
     """As deployed: only the watchdog may read Slack's address."""
-    without_webhook = replace(slack_clients, settings=replace(slack_clients.settings, slack_webhook_url=""))
+    without_webhook = replace(
+        slack_clients, settings=slack_clients.settings.model_copy(update={"slack_webhook_url": ""})
+    )
     nora = Actor("nora", Role.OPERATOR)
     assert (
         "The watchdog sends it"

@@ -17,7 +17,6 @@ from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run, run_check
 from services.batches.ledger import Ledger
 from services.batches.state import BatchState
-from services.core.clock import FixedClock
 from services.gcp import query_catalog
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.common.fault_injection import Fault
@@ -25,6 +24,7 @@ from services.sandbox.scenarios import rows
 from services.sandbox.scenarios.build import PREDICTIONS_TABLE
 from services.sandbox.scenarios.slate import build_slates
 from tests.support.alert_factories import make_batch_record
+from tests.support.clock import FixedClock
 from tests.support.factories import NIGHT
 from tests.support.incident_replay import FIFTH_REJECTION, SELF_HEALING, IncidentReplay
 from tests.support.paths import ROOT

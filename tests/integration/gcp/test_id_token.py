@@ -10,6 +10,7 @@ import pytest
 from services.core.errors import OnCallError
 from services.core.settings import Settings
 from services.gcp.clients import Clients
+from services.gcp.id_token import fetch_auth_headers
 from services.pipeline.coordinator import dispatcher
 from services.runs import coordinator_client
 from tests.support.http_stub import serve_http
@@ -52,35 +53,27 @@ def clients_outside_sandbox() -> Clients:
     )
 
 
-@pytest.mark.parametrize(
-    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
-)
-def test_outside_the_sandbox_a_call_carries_an_id_token_for_its_own_address(metadata_server, identity):
-    headers = identity(clients_outside_sandbox(), "https://service-abc.a.run.app")
+def test_outside_the_sandbox_a_call_carries_an_id_token_for_its_own_address(metadata_server):
+    headers = fetch_auth_headers(clients_outside_sandbox(), "https://service-abc.a.run.app")
     assert headers["Authorization"].startswith("Bearer ey")
     assert metadata_server.audiences == ["https://service-abc.a.run.app"]
 
 
-@pytest.mark.parametrize(
-    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
-)
-def test_in_the_sandbox_no_token_is_sent(metadata_server, clients, identity):
-    assert identity(clients, "https://service-abc.a.run.app") == {}
+def test_in_the_sandbox_no_token_is_sent(metadata_server, clients):
+    assert fetch_auth_headers(clients, "https://service-abc.a.run.app") == {}
     assert metadata_server.audiences == []
 
 
-@pytest.mark.parametrize(
-    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
-)
-def test_an_address_without_tls_gets_no_token(metadata_server, identity):
-    assert identity(clients_outside_sandbox(), "http://10.0.0.7:8080") == {}
+def test_an_address_without_tls_gets_no_token(metadata_server):
+    assert fetch_auth_headers(clients_outside_sandbox(), "http://10.0.0.7:8080") == {}
     assert metadata_server.audiences == []
 
 
-@pytest.mark.parametrize(
-    "identity", [coordinator_client.fetch_auth_headers, dispatcher._auth_headers], ids=["coordinator", "worker"]
-)
-def test_a_missing_token_is_reported_and_the_call_is_not_made(metadata_server, identity):
+def test_a_missing_token_is_reported_and_the_call_is_not_made(metadata_server):
     metadata_server.down = True
     with pytest.raises(OnCallError, match="token"):
-        identity(clients_outside_sandbox(), "https://service-abc.a.run.app")
+        fetch_auth_headers(clients_outside_sandbox(), "https://service-abc.a.run.app")
+
+
+def test_the_coordinator_and_the_worker_are_called_with_this_token():
+    assert coordinator_client.fetch_auth_headers is dispatcher.fetch_auth_headers is fetch_auth_headers

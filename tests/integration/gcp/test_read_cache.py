@@ -7,13 +7,15 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.core.clock import FixedClock, night_window
+from services.core.clock import night_window
 from services.core.errors import SourceUnavailable
+from services.core.freshness import VERSION_TTL_S
 from services.gcp import query_catalog, table_listing
-from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, VERSION_TTL_S, ReadCache
+from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache
 from services.policy.eligibility import eligibility_params
 from services.sandbox.common.fault_injection import Fault
 from services.telemetry import log_reader
+from tests.support.clock import FixedClock
 from tests.support.fake_monotonic import FakeMonotonic
 
 NIGHT = date(2025, 12, 29)

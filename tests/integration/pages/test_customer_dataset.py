@@ -92,7 +92,7 @@ def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(custom
     before = next(iter(customer_clients.bigquery.query(count_sql).result()))
     with coordinator_server(sandbox) as url:
         clients_with_coordinator = replace(
-            customer_clients, settings=replace(customer_clients.settings, coordinator_url=url)
+            customer_clients, settings=customer_clients.settings.model_copy(update={"coordinator_url": url})
         )
         plan = START_RUN.plan(clients_with_coordinator, {"game_date": INCIDENT})
         assert plan.title.startswith("Re-run 90 lost players")

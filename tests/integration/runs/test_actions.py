@@ -30,7 +30,7 @@ BATCH = "batch_2025-12-29_1767080000"
 
 def with_coordinator(clients: Clients, url: str) -> Clients:
     """The same clients with another coordinator."""
-    return replace(clients, settings=replace(clients.settings, coordinator_url=url))
+    return replace(clients, settings=clients.settings.model_copy(update={"coordinator_url": url}))
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from services.sandbox.__main__ import Child, free_port, read_ports, stop_children, wait_until_up
+from services.sandbox.__main__ import Child, free_port, read_settings, stop_children, wait_until_up
 
 
 def start_child(code: str, address: str = "http://127.0.0.1:1") -> Child:
@@ -28,13 +28,13 @@ def test_a_busy_port_is_named_with_its_variable(variable):
         listener.listen()
         port = listener.getsockname()[1]
         with pytest.raises(SystemExit, match=rf"Port {port} is in use: .*{variable}"):
-            read_ports({**free_ports(), variable: str(port)})
+            read_settings({**free_ports(), variable: str(port)})
 
 
 @pytest.mark.parametrize("told", ["eighty", "0", "70000", "-1"])
 def test_an_invalid_port_is_refused_by_name(told):
     with pytest.raises(SystemExit, match=r"SANDBOX_PORT='.*' is not a port"):
-        read_ports({**free_ports(), "SANDBOX_PORT": told})
+        read_settings({**free_ports(), "SANDBOX_PORT": told})
 
 
 def test_a_busy_port_exits_with_one_line():

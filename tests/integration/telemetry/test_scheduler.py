@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from services.core.clock import FixedClock
 from services.telemetry.scheduler import read_schedule
+from tests.support.clock import FixedClock
 
 
 def test_the_schedule_shows_the_next_run_and_missing_jobs(clients, sandbox):

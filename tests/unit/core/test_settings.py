@@ -1,11 +1,13 @@
-"""Settings, errors and retries: what is refused is refused in a sentence, and only what may pass is tried again."""
+"""Settings: typed defaults, strict values, refusals that name the variable and its rule."""
 
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
+from services.core.env_settings import describe
 from services.core.errors import SettingsError
-from services.core.settings import Settings, describe
+from services.core.settings import DashboardServerSettings, Settings
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,51 @@ def test_an_invalid_setting_is_refused_by_name(name, value):
 
 def test_a_threshold_of_zero_is_zero_and_not_unset():
     assert Settings.from_env({"COVERAGE_CRITICAL_PCT": "0"}).coverage_critical_pct == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("QUERY_LIMIT_MIB", "plenty", "a whole number from 1"),
+        ("QUERY_TIMEOUT_S", "inf", "a number above 0"),
+        ("COVERAGE_WARNING_PCT", "nan", "a number from 0 to 100"),
+    ],
+)
+def test_a_refusal_states_the_rule_and_the_default(name, value, rule):
+    with pytest.raises(SettingsError, match=f"^{name}='{value}' cannot be used: {rule}\\. Unset it for the default"):
+        Settings.from_env({name: value})
+
+
+def test_a_refused_secret_is_not_repeated():
+    with pytest.raises(SettingsError, match="SLACK_WEBHOOK_URL='…'") as refusal:
+        Settings.from_env({"SLACK_WEBHOOK_URL": "hooks.example/services/T0"})
+    assert "T0" not in str(refusal.value)
+
+
+def test_a_blank_variable_counts_as_unset():
+    assert Settings.from_env({"GOOGLE_CLOUD_PROJECT": "  ", "COORDINATOR_URL": ""}) == Settings.from_env({})
+
+
+def test_only_the_given_mapping_is_read(monkeypatch):
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "from-the-process")
+    assert Settings.from_env({}).project == "nba-props-platform"
+    assert Settings.from_env().project == "from-the-process"
+
+
+def test_settings_are_frozen_and_hashable():
+    settings = Settings.from_env({"OPERATORS": "b@example.com, A@example.com"})
+    assert settings.operators == {"a@example.com", "b@example.com"}
+    assert len({settings, Settings.from_env({"OPERATORS": "a@example.com,b@example.com"})}) == 1
+    with pytest.raises(ValidationError):
+        settings.project = "other"
+
+
+def test_the_dashboards_own_port_wins_over_the_platforms():
+    assert DashboardServerSettings.from_env({}).port == 8501
+    assert DashboardServerSettings.from_env({"PORT": "80"}).port == 80
+    assert DashboardServerSettings.from_env({"PORT": "80", "DASHBOARD_PORT": "90"}).port == 90
+    with pytest.raises(SettingsError, match=r"^PORT='x' is not a port"):
+        DashboardServerSettings.from_env({"PORT": "x"})
 
 
 def test_every_setting_is_described_with_its_value():

@@ -1,4 +1,4 @@
-"""Test concurrency config: moved here by the new layout."""
+"""The handoff's variables: their defaults, the emergency mode, and what is refused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurre
 
 
 def test_the_handoffs_variables_have_the_handoffs_defaults():
-    assert WorkerConcurrencyConfig.from_env({}) == WorkerConcurrencyConfig(20, 5, False)
-    assert SelfHealingConfig.from_env({}) == SelfHealingConfig(True, 3, True, True)
+    assert WorkerConcurrencyConfig.from_env({}) == WorkerConcurrencyConfig(
+        max_instances=20, concurrency=5, emergency_mode=False
+    )
+    assert SelfHealingConfig.from_env({}) == SelfHealingConfig(
+        dml_backoff_enabled=True,
+        dml_max_retries=3,
+        alert_on_dml_limit=True,
+        auto_reduce_concurrency=True,
+        resume_stalled=True,
+        consolidate_leftovers=True,
+    )
 
 
 def test_emergency_mode_is_4_by_3_whatever_else_is_set():

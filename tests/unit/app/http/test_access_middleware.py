@@ -12,8 +12,8 @@ from starlette.responses import PlainTextResponse
 from app.http import access_middleware
 from app.http.access_middleware import AccessMiddleware
 from services.auth.sign_in import JwksCache
-from services.core.clock import FixedClock
 from services.core.settings import Settings
+from tests.support.clock import FixedClock
 from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
 
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)

@@ -1,0 +1,65 @@
+"""How long an answer may be shown before its source is asked again: every such value, for all caches, in one table.
+
+It is in core because services/gcp and services/batches use it as well as the dashboard. `_TTL_S` is in seconds: a younger answer
+is given without asking. Three caches stand behind each other, so the age on screen is at most the sum of theirs:
+
+1. app/state/background_cache.py: whole answers, shared by all viewers; an expired one is shown while it is read again.
+2. services/gcp/read_cache.py: rows and log lines, held as long as their tables report no change.
+3. services/batches/staged_rows.py: contents of staging tables, held as long as a table's metadata is the same.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+# --- 1. the dashboard's reads (app/state/reads.py) ---------------------------------------------------------------------
+# Behind each stands cache 2, so asking again is free while nothing has changed: 30 s is the pace of the pages' refresh.
+
+NIGHT_TTL_S = 30.0
+WRITES_TTL_S = 30.0
+STAGING_TTL_S = 30.0
+BATCHES_TTL_S = 30.0
+RUN_VERIFICATION_TTL_S = 30.0
+LAST_HEARTBEAT_TTL_S = 30.0
+SERVICE_CAPACITIES_TTL_S = 15.0  # a new revision takes over within a minute: three reads of it
+WORKER_CAPACITY_TTL_S = 5.0  # read while somebody scales and waits for the result
+ALERTS_TTL_S = 5.0  # acknowledged or silenced by one operator, seen by the others at their next refresh
+ACTION_LOG_TTL_S = 1.0  # an action's progress, refreshed every 1.5 s
+RUN_PROGRESS_TTL_S = 1.0  # a run's progress, refreshed every 2 s
+NAMES_TTL_S = 60.0  # costs the most computing of all reads; names change when the odds feed does
+LOG_LINES_TTL_S = 60.0  # Cloud Logging allows 60 reads a minute for the whole project
+CONNECTION_CHECKS_TTL_S = 60.0  # each check asks every API once
+HISTORY_TTL_S = 120.0  # past game dates, which seldom change
+SCHEDULE_TTL_S = 120.0  # Cloud Scheduler's jobs, which change by deployment
+FIRST_NIGHT_TTL_S = 3_600.0  # the earliest game date, which changes when old partitions are deleted
+
+# --- 1. how the dashboard waits and falls back (app/state/background_cache.py) ------------------------------------------
+
+FIRST_LOAD_TIMEOUT_S = 6.0  # how long a page waits for a source before it reports that and goes on
+RETRY_TIMEOUT_S = 1.5  # the same for a source that failed the last time
+REVALIDATE_WAIT_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
+MAX_STALE_S = 300.0  # how old an answer may be to be shown while it is read again
+STALE_WITHOUT_RERUN_S = (
+    10.0  # how old it may be before the page refreshes early: a slow source must not keep it restless
+)
+NEGATIVE_TTL_S = 10.0  # how soon a source that failed is asked again, by whichever viewer
+
+# --- 2. rows and log lines (services/gcp/read_cache.py) -----------------------------------------------------------------
+
+VERSION_TTL_S = 3.0  # how often a table is asked (free) whether it has changed, however many people watch
+OWN_TABLE_VERSION_TTL_S = 0.5  # the same for our own records: what was just done must be visible
+STREAMING_TTL_S = 15.0  # a table with a streaming buffer does not report changes, so its answers expire by time
+OPEN_WINDOW_TTL_S = 60.0  # log lines of a window to which more may come
+FINAL_AFTER = timedelta(hours=1)  # a log line may arrive this late; older windows cannot change any more
+WATCHDOG_CACHE_MAX_AGE = timedelta(minutes=10)  # streamed rows may not show in a table's metadata at once: start anew
+
+# --- 3. staging tables (services/batches/staged_rows.py) ----------------------------------------------------------------
+
+MUTABLE_AGE = timedelta(hours=6)  # a table this new may still be written to: its metadata is read every time
+STAGING_METADATA_TTL_S = 3_600.0  # an older table's metadata is read again after so long
+
+# --- sign-in keys (services/auth/sign_in.py) ----------------------------------------------------------------------------
+
+JWKS_TTL_S = 3_600.0  # the proxy's public keys: Google announces a new one well before it signs with it
+JWKS_MAX_AGE_S = 86_400.0  # how long known keys still count while they cannot be renewed
+JWKS_COOLDOWN_S = 30.0  # an unknown key id must not make us ask more often than this
