@@ -180,13 +180,17 @@ def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
 
 
 def _read_slate(clients: Clients, day: date) -> SlateCounts:
-    rows = query_catalog.run_query(clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day).rows
+    rows = query_catalog.run_query(
+        clients, "alerts.slate_counts", first_date=day - timedelta(days=7), last_date=day
+    ).rows
     current = next((row for row in rows if row["game_date"] == day), None)
     previous: Sequence[dict[str, Any]] = [row for row in rows if row["game_date"] < day][-1:]
     with_odds, unresolved, resolved_by_alias = (
-        (current["lined"], current["unresolved"], current["through_alias"]) if current else (0, 0, 0)
+        (current["with_odds"], current["unresolved"], current["resolved_by_alias"]) if current else (0, 0, 0)
     )
-    previous_with_odds, previous_unresolved = (previous[0]["lined"], previous[0]["unresolved"]) if previous else (0, 0)
+    previous_with_odds, previous_unresolved = (
+        (previous[0]["with_odds"], previous[0]["unresolved"]) if previous else (0, 0)
+    )
     tip_off = current["tip_off"] if current else None
     return SlateCounts(tip_off, with_odds, unresolved, previous_with_odds, previous_unresolved, resolved_by_alias)
 

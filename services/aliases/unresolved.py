@@ -210,7 +210,7 @@ def read_player_statuses(clients: Clients, lookups: Iterable[str], first: date, 
     status_by_lookup: dict[str, dict[date, NameStatus]] = defaultdict(dict)
     for row in result.rows:
         status_by_lookup[row["player_lookup"]][row["game_date"]] = NameStatus(
-            row["status"], row["minutes"], row["ready"]
+            row["status"], row["minutes"], row["production_ready"]
         )
     return StatusByDate(status_by_lookup, (result.source,))
 

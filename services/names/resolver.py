@@ -1,13 +1,10 @@
-"""One player, one name: exact, else through one alias, else not at all. The same answer here and in queries/aliases/resolved.sql."""
+"""One player, one name: exact, else through one alias, else not at all. The same answer here and in queries/parts/name_resolution.sql."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-
-from services.gcp import query_catalog
-from services.gcp.clients import Clients
 
 
 class ResolutionMethod(StrEnum):
@@ -37,9 +34,3 @@ def resolve(name: str, known_lookups: Collection[str], aliases: Mapping[str, Col
     if len(canonicals) == 1 and (canonical := canonicals.pop()) in known_lookups:
         return Resolution(ResolutionMethod.ALIAS, canonical)
     return Resolution(ResolutionMethod.UNRESOLVED, None)
-
-
-def read_resolutions(clients: Clients, names: Collection[str]) -> Mapping[str, Resolution]:
-    """The same answers from the warehouse, for a processor that has no book at hand; raises OnCallError."""
-    rows = query_catalog.run_query(clients, "aliases.resolved", names=sorted(set(names))).rows
-    return {row["name"]: Resolution(ResolutionMethod(row["how"]), row["lookup"]) for row in rows}

@@ -176,7 +176,7 @@ def _to_proof(name: str, table: Any, row: Mapping[str, Any] | None, error: str) 
     if row is None or error:
         return MergeProof(name, True, etag=table.etag, error=error or "its rows could not be read")
     return MergeProof(
-        name, True, row["staged_rows"], row["absent_rows"], row["differing_rows"], row["fingerprint"], table.etag
+        name, True, row["staged_rows"], row["missing_rows"], row["changed_rows"], row["fingerprint"], table.etag
     )
 
 

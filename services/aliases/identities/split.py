@@ -109,7 +109,7 @@ def _split(context: ActionContext) -> Details:
     reassign_player_id(context, rows, merge_params["keep"], merge_params["merge"])
     edits = [alias_states[name][0] for name in original_rows]
     if edits:
-        deletions = [{"alias": e.alias, "canonical": e.canonical, "gone": True} for e in edits]
+        deletions = [{"alias": e.alias, "canonical": e.canonical, "delete_row": True} for e in edits]
         write_rows(
             context,
             [original_rows[n] or deletion for n, deletion in zip(original_rows, deletions, strict=True)],

@@ -71,7 +71,7 @@ def test_night_ledger_is_empty_before_our_coordinator_ran(run_query):
 def test_coverage_history_has_a_row_per_date_with_games(run_query):
     rows = {row["game_date"]: row for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT)}
     assert NO_GAMES not in rows
-    assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["lined"]) == (
+    assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["with_odds"]) == (
         68,
         158,
         352,
@@ -81,7 +81,11 @@ def test_coverage_history_has_a_row_per_date_with_games(run_query):
 
 
 def test_coverage_history_reads_the_systems_from_the_data(run_query):
-    rows = [row for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT) if row["game_date"] == NIGHT]
+    rows = [
+        row
+        for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT)
+        if row["game_date"] == NIGHT
+    ]
     assert len({row["system_id"] for row in rows}) == len(rows) == 5
     assert {row["system_players"] for row in rows} == {68}
 
@@ -97,7 +101,9 @@ def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readines
 
 
 def test_pipeline_keys_are_those_of_the_date_and_of_no_other(run_query):
-    rows = run_query("pipeline.business_keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT)
+    rows = run_query(
+        "pipeline.business_keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT
+    )
     assert (len(rows), {row["game_date"] for row in rows}) == (1700, {NIGHT})
 
 
@@ -154,30 +160,25 @@ def test_aliases_effect_counts_names_by_date_and_resolution_method(run_query):
     assert row == {"game_date": NIGHT, "exact": 161, "by_alias": 7, "unresolved": 8}
 
 
-def test_aliases_resolved_returns_the_method_of_each_name(run_query):
-    rows = run_query("aliases.resolved", names=["herbjones", "herbertjones", "nobody"])
-    assert [(row["how"], row["lookup"]) for row in rows] == [
-        ("exact", "herbertjones"),
-        ("through an alias", "herbertjones"),
-        ("unresolved", None),
+def test_aliases_standing_returns_the_players_status(run_query):
+    rows = run_query("aliases.player_status", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
+    assert [(row["player_lookup"], row["status"], row["production_ready"]) for row in rows] == [
+        ("jimmybutleriii", "out", True)
     ]
 
 
-def test_aliases_standing_returns_the_players_status(run_query):
-    rows = run_query("aliases.player_status", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
-    assert [(row["player_lookup"], row["status"], row["ready"]) for row in rows] == [("jimmybutleriii", "out", True)]
-
-
 def test_registry_used_counts_the_rows_of_other_tables(run_query):
-    rows = {row["table_name"]: row["row_count"] for row in run_query("registry.usage_counts", player_ids=["nobody_001"])}
+    rows = {
+        row["table_name"]: row["row_count"] for row in run_query("registry.usage_counts", player_ids=["nobody_001"])
+    }
     assert rows == {"player_prop_predictions": 0, "upcoming_player_game_context": 0}
 
 
 def test_aliases_apply_and_registry_set_id_change_nothing_when_nothing_is_as_expected(run_query, clients):
     """What they do when it is, the actions' tests show."""
     expected = {"expected_rows": 9, "expected_active": 9, "expected_latest": clients.now()}
-    row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "gone": "false"}'
-    run_query("aliases.upsert", rows=[row], touched=["x"], **expected)
+    row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "delete_row": "false"}'
+    run_query("aliases.upsert", rows=[row], touched_names=["x"], **expected)
     run_query("registry.reassign_player_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
     assert len(run_query("aliases.all")) == 8
     assert not [row for row in run_query("registry.all") if row["player_id"] == "x_001"]
