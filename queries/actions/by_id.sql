@@ -1,4 +1,4 @@
--- What is recorded of one action?
+-- Which events were recorded for one action?
 -- @param action_id STRING  the action
 SELECT
   action_id, event, recorded_at, recorded_by, action_key, attempt, verb, target, title, actor, role, reason, state,

@@ -1,4 +1,4 @@
--- What is recorded of the actions with this key?
+-- Which events were recorded for the actions with this key?
 -- @param action_key STRING  verb, target and plan hash
 SELECT
   action_id, event, recorded_at, recorded_by, action_key, attempt, verb, target, title, actor, role, reason, state,

@@ -1,2 +1,2 @@
--- Nothing is asked: the job itself tells what time BigQuery's clock shows.
-SELECT 1 AS nothing
+-- A no-op query: the job's own timestamps show BigQuery's clock.
+SELECT 1 AS ping

@@ -1,4 +1,4 @@
--- How many business keys of a date have more than one active row? None may.
+-- How many business keys of a game date have more than one active row? Expected: none.
 -- @param game_date DATE  the slate, in US Eastern
 SELECT COUNT(*) AS duplicate_keys
 FROM (

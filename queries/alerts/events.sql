@@ -1,4 +1,4 @@
--- Which alerts were there ever, with all their events?
+-- Which events does each alert have?
 -- @listable
 SELECT
   alert_id, sequence, event, recorded_at, recorded_by, actor, cause, game_date, severity, rule, sentence, reason,

@@ -1,4 +1,4 @@
--- Which aliases are there, active or not?
+-- Which aliases exist, active or not?
 -- @listable
 SELECT
   alias_lookup AS alias,

@@ -1,12 +1,12 @@
--- How many names of the odds lead into the context of their date by themselves, how many through an alias, how many not at all?
+-- How many odds-feed names resolve exactly, through an alias, or not at all, per date?
 -- @param first_date DATE  first slate, in US Eastern
 -- @param last_date DATE  last slate
--- @part resolved_odds_names  where each leads
+-- @part resolved_odds_names  the method of each name
 SELECT
-  led.game_date,
-  COUNTIF(led.how = 'exact') AS exact,
-  COUNTIF(led.how = 'through an alias') AS by_alias,
-  COUNTIF(led.how = 'unresolved') AS unresolved
-FROM {resolved_odds_names} AS led
-GROUP BY led.game_date
-ORDER BY led.game_date
+  resolution.game_date,
+  COUNTIF(resolution.method = 'exact') AS exact,
+  COUNTIF(resolution.method = 'through an alias') AS by_alias,
+  COUNTIF(resolution.method = 'unresolved') AS unresolved
+FROM {resolved_odds_names} AS resolution
+GROUP BY resolution.game_date
+ORDER BY resolution.game_date

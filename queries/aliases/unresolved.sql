@@ -1,7 +1,7 @@
--- Which names of the odds met no context row on their date, and where would a usable alias lead?
+-- Which odds-feed names match no context row on their date, and which player would an active alias give?
 -- @param first_date DATE  first slate, in US Eastern
 -- @param last_date DATE  last slate
--- @part resolved_odds_names  where each leads
+-- @part resolved_odds_names  the method and the player of each name
 WITH odds AS (
   SELECT
     game_date,
@@ -19,8 +19,8 @@ SELECT
   odds.player_name,
   odds.away_team,
   odds.home_team,
-  led.lookup AS alias_canonical
+  resolution.lookup AS alias_canonical
 FROM odds
-JOIN {resolved_odds_names} AS led ON led.game_date = odds.game_date AND led.name = odds.player_lookup
-WHERE led.how != 'exact'
+JOIN {resolved_odds_names} AS resolution ON resolution.game_date = odds.game_date AND resolution.name = odds.player_lookup
+WHERE resolution.method != 'exact'
 ORDER BY odds.player_lookup, odds.game_date

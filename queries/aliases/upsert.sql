@@ -1,48 +1,48 @@
--- Write these alias rows as they should be, all or none; nothing happens when somebody has changed one of them since the plan.
--- @param rows ARRAY<STRING>  each wanted row as JSON; `gone` true takes it away
--- @param touched ARRAY<STRING>  every name in the changed aliases, on either side
--- @param expected_rows INT64  how many rows named one of them when it was planned
+-- Upsert these alias rows, all or none; no-op when one of them has changed since the plan.
+-- @param rows ARRAY<STRING>  one alias row as JSON per item; `delete_row` true deletes it
+-- @param touched_names ARRAY<STRING>  every name in the changed aliases, on either side
+-- @param expected_rows INT64  how many rows had one of these names at planning time
 -- @param expected_active INT64  how many of them were active
--- @param expected_latest TIMESTAMP  when the newest of them was written
-MERGE nba_reference.player_aliases AS kept
+-- @param expected_latest TIMESTAMP  the newest processed_at among them
+MERGE nba_reference.player_aliases AS target
 USING (
   SELECT
-    JSON_VALUE(told, '$.alias') AS alias,
-    JSON_VALUE(told, '$.canonical') AS canonical,
-    JSON_VALUE(told, '$.alias_display') AS alias_display,
-    JSON_VALUE(told, '$.canonical_display') AS canonical_display,
-    JSON_VALUE(told, '$.kind') AS kind,
-    JSON_VALUE(told, '$.source') AS source,
-    CAST(JSON_VALUE(told, '$.active') AS BOOL) AS active,
-    JSON_VALUE(told, '$.notes') AS notes,
-    JSON_VALUE(told, '$.created_by') AS created_by,
-    CAST(JSON_VALUE(told, '$.created_at') AS TIMESTAMP) AS created_at,
-    CAST(JSON_VALUE(told, '$.processed_at') AS TIMESTAMP) AS processed_at,
-    IFNULL(CAST(JSON_VALUE(told, '$.gone') AS BOOL), FALSE) AS gone
-  FROM UNNEST(@rows) AS told
+    JSON_VALUE(item, '$.alias') AS alias,
+    JSON_VALUE(item, '$.canonical') AS canonical,
+    JSON_VALUE(item, '$.alias_display') AS alias_display,
+    JSON_VALUE(item, '$.canonical_display') AS canonical_display,
+    JSON_VALUE(item, '$.kind') AS kind,
+    JSON_VALUE(item, '$.source') AS source,
+    CAST(JSON_VALUE(item, '$.active') AS BOOL) AS active,
+    JSON_VALUE(item, '$.notes') AS notes,
+    JSON_VALUE(item, '$.created_by') AS created_by,
+    CAST(JSON_VALUE(item, '$.created_at') AS TIMESTAMP) AS created_at,
+    CAST(JSON_VALUE(item, '$.processed_at') AS TIMESTAMP) AS processed_at,
+    IFNULL(CAST(JSON_VALUE(item, '$.delete_row') AS BOOL), FALSE) AS delete_row
+  FROM UNNEST(@rows) AS item
   WHERE (
     SELECT
       COUNT(*) = @expected_rows
       AND COUNTIF(is_active) = @expected_active
       AND COALESCE(MAX(processed_at), TIMESTAMP '1970-01-01 00:00:00+00') = @expected_latest
     FROM nba_reference.player_aliases
-    WHERE alias_lookup IN UNNEST(@touched) OR nba_canonical_lookup IN UNNEST(@touched)
+    WHERE alias_lookup IN UNNEST(@touched_names) OR nba_canonical_lookup IN UNNEST(@touched_names)
   )
-) AS wanted
-ON kept.alias_lookup = wanted.alias AND kept.nba_canonical_lookup = wanted.canonical
-WHEN MATCHED AND wanted.gone THEN DELETE
+) AS new_row
+ON target.alias_lookup = new_row.alias AND target.nba_canonical_lookup = new_row.canonical
+WHEN MATCHED AND new_row.delete_row THEN DELETE
 WHEN MATCHED THEN UPDATE SET
-  is_active = wanted.active,
-  notes = wanted.notes,
-  alias_type = wanted.kind,
-  alias_source = wanted.source,
-  created_by = wanted.created_by,
-  created_at = wanted.created_at,
-  processed_at = wanted.processed_at
-WHEN NOT MATCHED AND NOT wanted.gone THEN INSERT (
+  is_active = new_row.active,
+  notes = new_row.notes,
+  alias_type = new_row.kind,
+  alias_source = new_row.source,
+  created_by = new_row.created_by,
+  created_at = new_row.created_at,
+  processed_at = new_row.processed_at
+WHEN NOT MATCHED AND NOT new_row.delete_row THEN INSERT (
   alias_lookup, nba_canonical_lookup, alias_display, nba_canonical_display, alias_type, alias_source,
   is_active, notes, created_by, created_at, processed_at
 ) VALUES (
-  wanted.alias, wanted.canonical, wanted.alias_display, wanted.canonical_display, wanted.kind, wanted.source,
-  wanted.active, wanted.notes, wanted.created_by, wanted.created_at, wanted.processed_at
+  new_row.alias, new_row.canonical, new_row.alias_display, new_row.canonical_display, new_row.kind, new_row.source,
+  new_row.active, new_row.notes, new_row.created_by, new_row.created_at, new_row.processed_at
 )

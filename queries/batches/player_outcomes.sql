@@ -1,4 +1,4 @@
--- What did our own coordinator record of each player of a date? A player may have several records; the newest counts.
+-- What outcome did the coordinator record for each player of a date? A player may have several records; the newest counts.
 -- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT

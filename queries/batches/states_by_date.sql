@@ -1,4 +1,4 @@
--- Which states of which batches has our coordinator recorded for a date? A batch's highest sequence is its state.
+-- Which batch states did the coordinator record for a date? A batch's highest sequence is its current state.
 -- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT

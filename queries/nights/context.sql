@@ -1,4 +1,4 @@
--- Who has a context row on a date, and how does each stand? A player may have several; the newest counts.
+-- Which players have a context row on a date? A player may have several; the newest counts.
 -- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT

@@ -1,10 +1,10 @@
--- How far did the players of each date get, between two dates, and how many has each system active? A row a date and system.
--- @param first_date DATE  the first slate
--- @param last_date DATE  the last slate
+-- How many players reached each stage per date, and how many are active per system? One row per date and system.
+-- @param first_date DATE  first slate, in US Eastern
+-- @param last_date DATE  last slate
 -- @param minutes_needed FLOAT64  average minutes below which a player is not eligible
 -- @param ineligible_statuses ARRAY<STRING>  statuses of players who are not expected to play
--- @part is_eligible  by which rule
--- @part resolved_odds_names  where each name of the odds leads
+-- @part is_eligible  the eligibility rule
+-- @part resolved_odds_names  the method of each name
 WITH context AS (
   SELECT
     game_date,
@@ -18,27 +18,27 @@ WITH context AS (
       avg_minutes_per_game_last_7,
       is_production_ready,
       player_status,
-      ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup ORDER BY created_at DESC, game_id) AS age_rank
+      ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup ORDER BY created_at DESC, game_id) AS recency_rank
     FROM nba_analytics.upcoming_player_game_context
     WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
   )
-  WHERE age_rank = 1
+  WHERE recency_rank = 1
   GROUP BY game_date
 ),
 odds AS (
-  SELECT game_date, COUNT(DISTINCT player_lookup) AS lined, COUNT(DISTINCT game_id) AS games
+  SELECT game_date, COUNT(DISTINCT player_lookup) AS with_odds, COUNT(DISTINCT game_id) AS games
   FROM nba_raw.odds_api_player_points_props
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date
 ),
-names AS (
+name_counts AS (
   SELECT
-    led.game_date,
-    COUNTIF(led.how = 'exact') AS names_exact,
-    COUNTIF(led.how = 'through an alias') AS names_by_alias,
-    COUNTIF(led.how = 'unresolved') AS names_unresolved
-  FROM {resolved_odds_names} AS led
-  GROUP BY led.game_date
+    resolution.game_date,
+    COUNTIF(resolution.method = 'exact') AS names_exact,
+    COUNTIF(resolution.method = 'through an alias') AS names_by_alias,
+    COUNTIF(resolution.method = 'unresolved') AS names_unresolved
+  FROM {resolved_odds_names} AS resolution
+  GROUP BY resolution.game_date
 ),
 per_player AS (
   SELECT
@@ -69,20 +69,20 @@ systems AS (
 SELECT
   COALESCE(context.game_date, odds.game_date, written.game_date) AS game_date,
   GREATEST(IFNULL(context.games, 0), IFNULL(odds.games, 0)) AS games,
-  IFNULL(odds.lined, 0) AS lined,
+  IFNULL(odds.with_odds, 0) AS with_odds,
   IFNULL(context.in_context, 0) AS in_context,
   IFNULL(context.eligible, 0) AS eligible,
   IFNULL(written.active, 0) AS active,
   IFNULL(written.rows_active, 0) AS rows_active,
   IFNULL(written.rows_written, 0) AS rows_written,
-  IFNULL(names.names_exact, 0) AS names_exact,
-  IFNULL(names.names_by_alias, 0) AS names_by_alias,
-  IFNULL(names.names_unresolved, 0) AS names_unresolved,
+  IFNULL(name_counts.names_exact, 0) AS names_exact,
+  IFNULL(name_counts.names_by_alias, 0) AS names_by_alias,
+  IFNULL(name_counts.names_unresolved, 0) AS names_unresolved,
   systems.system_id,
   systems.system_players
 FROM context
 FULL OUTER JOIN odds ON odds.game_date = context.game_date
 FULL OUTER JOIN written ON written.game_date = COALESCE(context.game_date, odds.game_date)
-LEFT JOIN names ON names.game_date = COALESCE(context.game_date, odds.game_date)
+LEFT JOIN name_counts ON name_counts.game_date = COALESCE(context.game_date, odds.game_date)
 LEFT JOIN systems ON systems.game_date = written.game_date
 ORDER BY game_date, system_id

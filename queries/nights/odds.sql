@@ -1,4 +1,4 @@
--- Which names have odds on a date? A name stands there once for each book and moment.
+-- Which names have odds on a date? One row per name, bookmaker and snapshot.
 -- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT player_lookup, player_name, game_id, away_team_abbr, home_team_abbr

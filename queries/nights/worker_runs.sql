@@ -1,8 +1,8 @@
--- What did the workers themselves say of each player of a date? A player may have several runs; the newest counts.
+-- What did the workers report for each player of a date? A player may have several runs; the newest counts.
 -- @listable
 -- @param game_date DATE  the slate, in US Eastern
--- @param from_time TIMESTAMP  start of the days on which such runs were made
--- @param to_time TIMESTAMP  end of them
+-- @param from_time TIMESTAMP  start of the range of run dates (inclusive)
+-- @param to_time TIMESTAMP  end of it (exclusive)
 SELECT
   player_lookup,
   batch_id,

@@ -1,4 +1,4 @@
--- Which rows are in the predictions table for a date?
+-- Which rows does the predictions table hold for a date?
 -- @listable
 -- @param game_date DATE  the slate, in US Eastern
 SELECT player_lookup, system_id, game_id, current_points_line, is_active, superseded

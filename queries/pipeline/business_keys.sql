@@ -1,5 +1,5 @@
--- Which business keys does a table hold for a date, and is each row active? For a table that is not partitioned and too long to list.
--- @table rows  the table that is read
+-- Which business keys does a table hold for a date, and is each row active? For unpartitioned tables that are too long to list.
+-- @table rows  the table to read
 -- @param game_date DATE  the slate, in US Eastern
 SELECT game_date, game_id, player_lookup, system_id, current_points_line, is_active
 FROM {rows}

@@ -1,4 +1,4 @@
--- Which games does a date have, by its context?
+-- Which games does a date have, according to its context?
 -- @param game_date DATE  the slate, in US Eastern
 SELECT game_id, COUNT(DISTINCT player_lookup) AS players
 FROM nba_analytics.upcoming_player_game_context

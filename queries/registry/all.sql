@@ -1,4 +1,4 @@
--- Which players are registered, on which team in which season?
+-- Which players are registered, with which team and season?
 -- @listable
 SELECT
   universal_player_id AS player_id,

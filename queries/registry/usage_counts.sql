@@ -1,4 +1,4 @@
--- How many rows of the other tables carry these identities?
+-- How many rows in other tables reference these player ids?
 -- @param player_ids ARRAY<STRING>  universal player ids
 SELECT 'upcoming_player_game_context' AS table_name, COUNT(*) AS row_count
 FROM nba_analytics.upcoming_player_game_context

@@ -1,8 +1,8 @@
--- How many rows of each of these staging tables does the predictions table not hold: by key, and by key and values?
+-- How many rows of these staging tables are missing from the predictions table, and how many have other values there?
 -- @table staging  the tables' common prefix, ending in *
--- @param suffixes ARRAY<STRING>  what follows the prefix in each table's name
--- @param first_date DATE  the first game date in them
--- @param last_date DATE  the last game date in them
+-- @param suffixes ARRAY<STRING>  each table's name without the prefix
+-- @param first_date DATE  the first game date of their rows
+-- @param last_date DATE  the last game date of their rows
 WITH staged AS (
   SELECT
     _TABLE_SUFFIX AS suffix,
@@ -16,14 +16,14 @@ WITH staged AS (
       IFNULL(CAST(CAST(confidence_score AS NUMERIC) AS STRING), ''), '|',
       IFNULL(CAST(CAST(line_margin AS NUMERIC) AS STRING), ''), '|',
       IFNULL(recommendation, ''), '|', IFNULL(line_source, ''), '|', IFNULL(model_version, '')
-    ) AS worth,
+    ) AS row_values,
     CONCAT(
       IFNULL(prediction_id, ''), '|', IFNULL(CAST(is_active AS STRING), ''), '|', IFNULL(CAST(created_at AS STRING), '')
-    ) AS identity
+    ) AS row_identity
   FROM {staging}
   WHERE _TABLE_SUFFIX IN UNNEST(@suffixes)
 ),
-held AS (
+predictions AS (
   SELECT
     game_date,
     game_id,
@@ -37,7 +37,7 @@ held AS (
         IFNULL(CAST(CAST(line_margin AS NUMERIC) AS STRING), ''), '|',
         IFNULL(recommendation, ''), '|', IFNULL(line_source, ''), '|', IFNULL(model_version, '')
       )
-    ) AS worths
+    ) AS stored_row_values
   FROM nba_predictions.player_prop_predictions
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date, game_id, player_lookup, system_id, line
@@ -45,24 +45,27 @@ held AS (
 SELECT
   staged.suffix,
   COUNT(*) AS staged_rows,
-  COUNTIF(held.player_lookup IS NULL) AS absent_rows,
-  COUNTIF(held.player_lookup IS NOT NULL AND NOT IFNULL(staged.worth IN UNNEST(held.worths), FALSE)) AS differing_rows,
+  COUNTIF(predictions.player_lookup IS NULL) AS missing_rows,
+  COUNTIF(
+    predictions.player_lookup IS NOT NULL
+    AND NOT IFNULL(staged.row_values IN UNNEST(predictions.stored_row_values), FALSE)
+  ) AS changed_rows,
   FARM_FINGERPRINT(
     STRING_AGG(
       CONCAT(
         IFNULL(CAST(staged.game_date AS STRING), ''), '|', IFNULL(staged.game_id, ''), '|',
-        IFNULL(staged.player_lookup, ''), '|', IFNULL(staged.system_id, ''), '|', staged.line, '|', staged.worth, '|',
-        staged.identity
+        IFNULL(staged.player_lookup, ''), '|', IFNULL(staged.system_id, ''), '|', staged.line, '|', staged.row_values, '|',
+        staged.row_identity
       ),
-      '|' ORDER BY staged.player_lookup, staged.system_id, staged.line, staged.identity
+      '|' ORDER BY staged.player_lookup, staged.system_id, staged.line, staged.row_identity
     )
   ) AS fingerprint
 FROM staged
-LEFT JOIN held
-  ON held.game_date = staged.game_date
-  AND held.game_id = staged.game_id
-  AND held.player_lookup = staged.player_lookup
-  AND held.system_id = staged.system_id
-  AND held.line = staged.line
+LEFT JOIN predictions
+  ON predictions.game_date = staged.game_date
+  AND predictions.game_id = staged.game_id
+  AND predictions.player_lookup = staged.player_lookup
+  AND predictions.system_id = staged.system_id
+  AND predictions.line = staged.line
 GROUP BY staged.suffix
 ORDER BY staged.suffix

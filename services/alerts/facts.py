@@ -37,9 +37,9 @@ class _SlateRow(TypedDict):
 
     game_date: date
     tip_off: datetime | None
-    lined: int
+    with_odds: int
     unresolved: int
-    through_alias: int
+    resolved_by_alias: int
 
 
 @dataclass(frozen=True)
@@ -191,11 +191,11 @@ def _read_slate(clients: Clients, day: date) -> SlateCounts:
     previous = next((row for row in reversed(rows) if row["game_date"] < day), None)
     return SlateCounts(
         tip_off=current["tip_off"] if current else None,
-        with_odds=current["lined"] if current else 0,
+        with_odds=current["with_odds"] if current else 0,
         unresolved=current["unresolved"] if current else 0,
-        previous_with_odds=previous["lined"] if previous else 0,
+        previous_with_odds=previous["with_odds"] if previous else 0,
         previous_unresolved=previous["unresolved"] if previous else 0,
-        resolved_by_alias=current["through_alias"] if current else 0,
+        resolved_by_alias=current["resolved_by_alias"] if current else 0,
     )
 
 

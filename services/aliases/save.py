@@ -177,7 +177,7 @@ def write_rows(context: ActionContext, rows: Sequence[Mapping[str, object]], tou
         "aliases.upsert",
         job_id=f"on-call-aliases-{context.action_id}",
         rows=[json.dumps({key: _bool_to_text(value) for key, value in row.items()}) for row in rows],
-        touched=list(touched),
+        touched_names=list(touched),
         expected_rows=len(expected),
         expected_active=sum(row["active"] for row in expected),
         expected_latest=max((datetime.fromisoformat(row["processed_at"]) for row in expected), default=_epoch()),

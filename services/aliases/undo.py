@@ -66,7 +66,8 @@ def _undo(context: ActionContext) -> Details:
     previous_rows: Details = action.plan.preconditions if action else {}
     edits = from_params(action.plan.args) if action else ()
     rows = [
-        previous_rows.get(f"{e.alias} → {e.canonical}") or {"alias": e.alias, "canonical": e.canonical, "gone": True}
+        previous_rows.get(f"{e.alias} → {e.canonical}")
+        or {"alias": e.alias, "canonical": e.canonical, "delete_row": True}
         for e in edits
     ]
     write_rows(context, rows, touched_names(edits))

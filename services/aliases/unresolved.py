@@ -98,7 +98,7 @@ class UnresolvedNameDetails:
 
 @dataclass(frozen=True)
 class NameResolutionReport:
-    """Every name that did not resolve between two dates, the costliest first, and how many lined names there were not."""
+    """Every name that did not resolve between two dates, the costliest first, and how many names with odds there were not."""
 
     unresolved: tuple[UnresolvedNameDetails, ...]
     resolution_counts: CountsByDate
@@ -228,7 +228,7 @@ def read_player_statuses(clients: Clients, lookups: Iterable[str], first: date, 
     status_by_lookup: dict[str, dict[date, NameStatus]] = defaultdict(dict)
     for row in result.rows:
         status_by_lookup[row["player_lookup"]][row["game_date"]] = NameStatus(
-            row["status"], row["minutes"], row["ready"]
+            row["status"], row["minutes"], row["production_ready"]
         )
     return StatusByDate(status_by_lookup, (result.source,))
 

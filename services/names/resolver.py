@@ -1,4 +1,4 @@
-"""Where a name leads: to itself, else through one alias, else nowhere. queries/parts/name_resolution.sql gives the same answers."""
+"""Where a name resolves: to itself, else through one alias, else nowhere; queries/parts/name_resolution.sql agrees."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _to_night_coverage(
     return NightCoverage(
         game_date=day,
         games=row["games"],
-        with_odds=row["lined"],
+        with_odds=row["with_odds"],
         in_context=row["in_context"],
         eligible=row["eligible"],
         active=row["active"],

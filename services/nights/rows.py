@@ -93,7 +93,7 @@ class CoverageRow(TypedDict):
 
     game_date: date
     games: int
-    lined: int
+    with_odds: int
     in_context: int
     eligible: int
     active: int

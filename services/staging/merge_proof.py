@@ -27,8 +27,8 @@ class ProofRow(TypedDict):
 
     suffix: str
     staged_rows: int
-    absent_rows: int
-    differing_rows: int
+    missing_rows: int
+    changed_rows: int
     fingerprint: int | None
 
 
@@ -194,7 +194,7 @@ def _to_proof(name: str, table: bigquery.Table | None, row: ProofRow | None, err
     if row is None or error:
         return MergeProof(name, True, etag=table.etag, error=error or "its rows could not be read")
     return MergeProof(
-        name, True, row["staged_rows"], row["absent_rows"], row["differing_rows"], row["fingerprint"], table.etag
+        name, True, row["staged_rows"], row["missing_rows"], row["changed_rows"], row["fingerprint"], table.etag
     )
 
 

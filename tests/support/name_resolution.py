@@ -11,24 +11,24 @@ from services.gcp.clients import Clients
 from services.names.resolver import Resolution, ResolutionMethod
 
 RESOLVED_SQL = """
--- Where does each of these names lead in the registry: itself, through one alias, or nowhere?
+-- Where does each of these names resolve in the registry: to itself, through one alias, or nowhere?
 -- @param names ARRAY<STRING>  names as the odds spell them
--- @part name_resolution  where each leads
-WITH known AS (
+-- @part name_resolution  the method of each
+WITH candidates AS (
   SELECT DISTINCT 'registry' AS scope, player_lookup AS lookup FROM nba_reference.nba_players_registry
 ),
-asked AS (
+names AS (
   SELECT DISTINCT 'registry' AS scope, name FROM UNNEST(@names) AS name
 )
-SELECT led.name, led.lookup, led.how
-FROM {name_resolution} AS led
-ORDER BY led.name
+SELECT resolution.name, resolution.lookup, resolution.method
+FROM {name_resolution} AS resolution
+ORDER BY resolution.name
 """.lstrip()
 
 
 def read_resolutions(clients: Clients, names: Collection[str]) -> Mapping[str, Resolution]:
-    """Where each name leads in the registry, by the SQL part that the product's queries share."""
+    """Where each name resolves in the registry, by the SQL part that the product's queries share."""
     query = query_catalog.parse("tests.resolved", RESOLVED_SQL)
     config = bigquery.QueryJobConfig(query_parameters=query.bind(names=sorted(set(names))))
     rows = clients.bigquery.query(query.sql, config).result()
-    return {row["name"]: Resolution(ResolutionMethod(row["how"]), row["lookup"]) for row in rows}
+    return {row["name"]: Resolution(ResolutionMethod(row["method"]), row["lookup"]) for row in rows}

@@ -123,7 +123,7 @@ def _split(context: ActionContext) -> Details:
     reassign_player_id(context, rows, merge_params["keep"], merge_params["merge"])
     if changed:
         restored_rows: list[Mapping[str, object]] = [
-            state.original or {"alias": state.edit.alias, "canonical": state.edit.canonical, "gone": True}
+            state.original or {"alias": state.edit.alias, "canonical": state.edit.canonical, "delete_row": True}
             for state in changed
         ]
         write_rows(context, restored_rows, touched_names(edits_from_plan(preconditions)))

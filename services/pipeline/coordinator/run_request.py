@@ -37,7 +37,7 @@ class EligiblePlayer(TypedDict):
     points_avg_last_10: Decimal | None
     current_points_line: Decimal | None
     has_prop_line: bool
-    line_led: str | None  # a ResolutionMethod, where the line is taken from the odds
+    line_method: str | None  # a ResolutionMethod, where the line is taken from the odds
     home_game: bool
     days_rest: int
 
@@ -84,7 +84,7 @@ def plan_run(
             "Nothing was started.",
         )
     selected = tuple(row for row in rows if not players or row["player_lookup"] in players)
-    alias_players = [row["player_lookup"] for row in selected if row["line_led"] == ResolutionMethod.ALIAS]
+    alias_players = [row["player_lookup"] for row in selected if row["line_method"] == ResolutionMethod.ALIAS]
     if alias_players:
         logger.info("Lines through an alias of the odds: %d (%s)", len(alias_players), ", ".join(alias_players[:10]))
     return Run(ids.batch_id(game_date, clients.now()), game_date, len(games), len(rows), selected, started_by)

@@ -44,12 +44,12 @@ def test_merge_proof_compares_keys_as_decimals_and_values_null_safely(module_cli
         ).rows[0]
 
     before = proof()
-    assert (before["staged_rows"], before["absent_rows"], before["differing_rows"]) == (25, 0, 0)
+    assert (before["staged_rows"], before["missing_rows"], before["changed_rows"]) == (25, 0, 0)
     module_clients.bigquery.query(
         f"UPDATE nba_predictions.{name} SET current_points_line = NULL WHERE system_id = 'xgboost_v1'"
     ).result()
     after = proof()
-    assert (after["absent_rows"], after["differing_rows"]) == (5, 0), "a missing line is a key of its own"
+    assert (after["missing_rows"], after["changed_rows"]) == (5, 0), "a missing line is a key of its own"
     assert after["fingerprint"] != before["fingerprint"]
     dates = query_catalog.run_query(module_clients, "staging.date_range", tables=tables, suffixes=suffixes).rows[0]
     assert (dates["first_date"], dates["last_date"]) == (day, day)
@@ -57,5 +57,5 @@ def test_merge_proof_compares_keys_as_decimals_and_values_null_safely(module_cli
 
 def test_the_server_time_query_reads_no_table_and_bills_nothing(module_clients):
     query_result = query_catalog.run_query(module_clients, "actions.server_time")
-    assert query_result.rows == ({"nothing": 1},)
+    assert query_result.rows == ({"ping": 1},)
     assert query_result.source.bytes_billed == 0

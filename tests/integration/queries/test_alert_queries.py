@@ -14,7 +14,7 @@ def test_watch_slate_returns_the_first_tip_off_and_the_unresolved_names(clients)
     row_by_date = {row["game_date"]: row for row in rows}
     assert date(2025, 12, 24) not in row_by_date
     counts = row_by_date[date(2025, 12, 29)]
-    assert (counts["lined"], counts["unresolved"], counts["through_alias"]) == (176, 8, 7)
+    assert (counts["with_odds"], counts["unresolved"], counts["resolved_by_alias"]) == (176, 8, 7)
     assert row_by_date[date(2025, 12, 28)]["unresolved"] == 0
     assert row_by_date[date(2025, 12, 29)]["tip_off"] == datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
 

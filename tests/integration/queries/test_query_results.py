@@ -72,7 +72,7 @@ def test_night_ledger_is_empty_before_our_coordinator_ran(run_query):
 def test_coverage_history_has_a_row_per_date_with_games(run_query):
     rows = {row["game_date"]: row for row in run_query("nights.coverage_history", **eligibility_params(), **FORTNIGHT)}
     assert NO_GAMES not in rows
-    assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["lined"]) == (
+    assert (rows[NIGHT]["active"], rows[NIGHT]["eligible"], rows[NIGHT]["in_context"], rows[NIGHT]["with_odds"]) == (
         68,
         158,
         352,
@@ -163,7 +163,9 @@ def test_aliases_effect_counts_names_by_date_and_resolution_method(run_query):
 
 def test_aliases_standing_returns_the_players_status(run_query):
     rows = run_query("aliases.player_status", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
-    assert [(row["player_lookup"], row["status"], row["ready"]) for row in rows] == [("jimmybutleriii", "out", True)]
+    assert [(row["player_lookup"], row["status"], row["production_ready"]) for row in rows] == [
+        ("jimmybutleriii", "out", True)
+    ]
 
 
 def test_registry_used_counts_the_rows_of_other_tables(run_query):
@@ -176,8 +178,8 @@ def test_registry_used_counts_the_rows_of_other_tables(run_query):
 def test_aliases_apply_and_registry_set_id_change_nothing_when_nothing_is_as_expected(run_query, clients):
     """What they do when it is, the actions' tests show."""
     expected = {"expected_rows": 9, "expected_active": 9, "expected_latest": clients.now()}
-    row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "gone": "false"}'
-    run_query("aliases.upsert", rows=[row], touched=["x"], **expected)
+    row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "delete_row": "false"}'
+    run_query("aliases.upsert", rows=[row], touched_names=["x"], **expected)
     run_query("registry.reassign_player_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
     assert len(run_query("aliases.all")) == 8
     assert not [row for row in run_query("registry.all") if row["player_id"] == "x_001"]
