@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from datetime import date
-
-from google.cloud import bigquery
 
 from services.aliases.unresolved import read_single_night
 from services.gcp import query_catalog
@@ -23,28 +20,6 @@ UNION DISTINCT SELECT player_lookup FROM nba_reference.nba_players_registry
 UNION DISTINCT SELECT normalized_lookup FROM nba_reference.unresolved_player_names
 UNION DISTINCT SELECT alias_lookup FROM nba_reference.player_aliases
 UNION DISTINCT SELECT nba_canonical_lookup FROM nba_reference.player_aliases"""
-
-REGISTRY_RESOLUTION = query_catalog.parse(
-    "test.registry_resolution",
-    """-- Which registered player does each of these names resolve to?
--- @param requested ARRAY<STRING>  names
--- @part name_resolution  the method and the player of each name
-WITH candidates AS (
-  SELECT DISTINCT 'registry' AS scope, player_lookup AS lookup FROM nba_reference.nba_players_registry
-),
-names AS (
-  SELECT DISTINCT 'registry' AS scope, name FROM UNNEST(@requested) AS name
-)
-SELECT resolution.name, resolution.lookup, resolution.method
-FROM {name_resolution} AS resolution""",
-)
-
-
-def read_resolutions(clients, names) -> Mapping[str, Resolution]:
-    """What the SQL part resolves these names to, among the registered players."""
-    config = bigquery.QueryJobConfig(query_parameters=REGISTRY_RESOLUTION.bind(requested=names))
-    rows = clients.bigquery.query(REGISTRY_RESOLUTION.sql, config).result()
-    return {row["name"]: Resolution(ResolutionMethod(row["method"]), row["lookup"]) for row in rows}
 
 
 def test_python_and_sql_resolve_every_name_of_the_sandbox_alike(clients):
