@@ -150,5 +150,4 @@ def invalidate(*all_clients: Clients) -> None:
     """Read everything anew at the next look: somebody has acted."""
     background_cache.clear()
     for clients in all_clients:
-        if clients.cache is not None:
-            clients.cache.invalidate()
+        clients.cache.invalidate()
