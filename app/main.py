@@ -42,13 +42,18 @@ NAVIGATION = {
         ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
         ("logs", "Logs", "article", "What did the services say?"),
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
-        ("doctor", "Connections", "cable", "Does the desk reach everything it stands on? If not, what repairs it?"),
+        ("connections", "Connections", "cable", "Does the desk reach everything it stands on? If not, what repairs it?"),
         ("handoff_note", "Handoff note", "description", "What must whoever comes next know?"),
     ],
 }
 
 
 DEFAULT_URL_PATH = "tonight"  # Streamlit serves its default page at /; /overview must open it as well
+# Addresses that open a page without a place in the navigation: address → (file, title).
+ALTERNATIVE_URL_PATHS = {
+    "overview": ("overview", "Overview"),
+    "doctor": ("connections", "Connections"),  # its former address, in bookmarks and old notes
+}
 PAGE_DESCRIPTIONS = {title: question for pages in NAVIGATION.values() for _, title, _, question in pages}
 
 
@@ -68,7 +73,12 @@ def build_navigation() -> st.Page:
             ]
             for section, pages in NAVIGATION.items()
         }
-        | {"": [st.Page("../pages/overview.py", title="Overview", url_path="overview", visibility="hidden")]},
+        | {
+            "": [
+                st.Page(f"../pages/{name}.py", title=title, url_path=url_path, visibility="hidden")
+                for url_path, (name, title) in ALTERNATIVE_URL_PATHS.items()
+            ]
+        },
         expanded=True,
     )
 
@@ -140,13 +150,13 @@ def render_sidebar_footer() -> None:
 def render_query_cost() -> None:
     """What looking has cost, whoever looked."""
     cache = session.cached_clients().cache
-    if cache is not None:
-        usage, recent_log_reads = cache.usage, cache.log_reads_last_minute()
-        st.caption(
-            f":small[:material/payments: all viewers since {text_format.format_clock_time(usage.since)}:"
-            f" {text_format.format_bytes(usage.bytes_billed)} billed in {text_format.pluralize(usage.queries, 'query', 'queries')}"
-            f" · {text_format.pluralize(recent_log_reads, 'log read')} in the last minute]"
-        )
+    usage, log_reads = cache.usage, cache.log_reads_last_minute()
+    st.caption(
+        f":small[:material/payments: all viewers since {text_format.format_clock_time(usage.since)}:"
+        f" {text_format.format_bytes(usage.bytes_billed)} billed in"
+        f" {text_format.pluralize(usage.queries, 'query', 'queries')}"
+        f" · {text_format.pluralize(log_reads, 'log read')} in the last minute]"
+    )
 
 
 def auto_refresh() -> None:
