@@ -1,4 +1,4 @@
-"""The frame around every page: where to go, which night, what time it is, and the page itself.
+"""The frame around every page: navigation, the night shown, the time, and the page itself.
 
 `python -m app.server` serves it.
 """
@@ -42,7 +42,12 @@ NAVIGATION = {
         ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
         ("logs", "Logs", "article", "What did the services say?"),
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
-        ("connections", "Connections", "cable", "Does the desk reach everything it stands on? If not, what repairs it?"),
+        (
+            "connections",
+            "Connections",
+            "cable",
+            "Does the desk reach everything it stands on? If not, what repairs it?",
+        ),
         ("handoff_note", "Handoff note", "description", "What must whoever comes next know?"),
     ],
 }
@@ -84,9 +89,9 @@ def build_navigation() -> st.Page:
 
 
 def render_header(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
-    """The page's name and the night it shows; what is returned is the place for the steps to other nights."""
+    """The page's title and night; returns the container for the night picker."""
     title_column, picker_column = st.columns([3, 2], vertical_alignment="center")
-    # The pause is told in a line that is there anyway: a new one would make the tables below forget their order.
+    # The pause is shown in an existing line: a new one would make the tables below forget their order.
     since = session.paused_since()
     paused_badge = (
         f" :orange-badge[:material/pause_circle: paused since {text_format.format_clock_time(since)}]" if since else ""
@@ -148,7 +153,7 @@ def render_sidebar_footer() -> None:
 
 
 def render_query_cost() -> None:
-    """What looking has cost, whoever looked."""
+    """What all viewers' reads have cost so far."""
     cache = session.cached_clients().cache
     usage, log_reads = cache.usage, cache.log_reads_last_minute()
     st.caption(
@@ -160,7 +165,7 @@ def render_query_cost() -> None:
 
 
 def auto_refresh() -> None:
-    """Look again every half minute, sooner where an answer is still to come; nobody reloads at 2 a.m.
+    """Rerun every 30 s, every 2 s while an answer is missing or stale; nobody reloads at 2 a.m.
 
     Not while somebody has paused it to read.
     """
@@ -178,7 +183,7 @@ def auto_refresh() -> None:
 
 
 def render_access_denied(error: OnCallError) -> None:
-    """The whole page when the desk cannot start, or when nobody is proven to be looking."""
+    """The whole page when the dashboard cannot start, or without a proven identity."""
     widgets.render_startup_error(error)
     if isinstance(error, Unauthenticated):
         logging.getLogger(__name__).warning("Turned away: %s", error.message)

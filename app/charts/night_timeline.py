@@ -52,7 +52,7 @@ _LABEL_WIDTH = 0.3  # what a label needs beside its mark
 def render(
     game_date: date, batches: Result[Batches], writes: Result[DmlReport], capacities: Result[ServiceCapacities]
 ) -> None:
-    """The picture under its heading: a lane's name leads to its evidence, a mark tells its words."""
+    """The picture under its heading: a lane's name links to its evidence, a mark has a tooltip."""
     clients, now = session.cached_clients(), session.now()
     alerts, log = reads.alerts.fetch_async(clients), reads.action_log.fetch_async(clients, *night_window(game_date))
     timeline = night_events(game_date, now, batches, writes, capacities, alerts(), log())
@@ -71,7 +71,7 @@ def render(
 
 
 def alt_text(timeline: NightEvents) -> str:
-    """What lies on each lane; the marks tell the rest themselves."""
+    """A text summary of each lane; the marks have labels of their own."""
     sentences = [f"The night of {session.format_day(timeline.game_date)} in ET."]
     for lane in LANES:
         marks = len(timeline.in_lane(lane))
@@ -187,7 +187,7 @@ def _merge_close_marks(
 def _mark_html(
     marks: Sequence[NightEvent], health: Health, kind: str, x: float, size_css: str = "", inner_html: str = ""
 ) -> str:
-    """A mark that pointer, finger and keyboard reach; it tells ET, UTC and the whole sentence. What was logged stays text."""
+    """A mark that pointer, finger and keyboard reach; its tooltip has ET, UTC and the whole sentence. What was logged stays text."""
     entries = [(text_format.format_exact_time(mark.at), mark.message) for mark in marks]
     tooltip = "".join(f"<span><b>{at}</b> {escape(sentence)}</span>" for at, sentence in entries)
     label = escape(f"{health}: " + "; ".join(f"{at} {sentence}" for at, sentence in entries))
@@ -202,7 +202,7 @@ def _mark_html(
 def _place_label(
     label: str, left: float, right: float, free_from: float, positions: Sequence[float]
 ) -> tuple[str, float]:
-    """A few words on the side where there is room, and where room begins for the next mark; without room the mark tells them.
+    """A few words on the side where there is room, and where room begins for the next mark; without room only the tooltip has them.
 
     `free` is where it begins for this one: behind the mark before and its words.
     """

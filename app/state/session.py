@@ -1,4 +1,4 @@
-"""Who is looking, which night they mean, and the doors to the cloud, opened once for everybody."""
+"""The session: who is looking, which night is shown, and the clients that all sessions share."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def now() -> datetime:
 
 
 def actor() -> Actor:
-    """Who is looking; raises NotSignedIn when nobody proved it. Nobody is an operator by default."""
+    """Who is looking; raises Unauthenticated without a proven identity. Nobody is an operator by default."""
     settings = cached_clients().settings
     sign_in.check_configured(settings, oidc_configured())
     at = SystemClock().now()  # a signature's times are real, whatever night the sandbox shows
@@ -95,7 +95,7 @@ def oidc_configured() -> bool:
 
 
 def parse_night(date_text: str, at: datetime, first_stored_night: Callable[[date], date | None]) -> ChosenNight:
-    """The night that `asked` names; a malformed, future or unknown one falls back to tonight, with a sentence."""
+    """The night that `date_text` names; a malformed, future or unknown one falls back to tonight, with a sentence."""
     tonight = to_game_date(at)
     fallback_notice = f"Showing {format_day(tonight)} instead."
     try:
@@ -126,7 +126,7 @@ def resolve_night(first_stored_night: Callable[[date], date | None]) -> ChosenNi
 
 
 def set_night(game_date: date) -> None:
-    """Turn every page to a night; the URL tells it, so it can be copied. For callbacks."""
+    """Show a night on every page; it is in the URL, so a link can be copied. For callbacks."""
     st.query_params[DATE_PARAM] = game_date.isoformat()
 
 
