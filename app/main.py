@@ -1,4 +1,4 @@
-"""The frame around every page: where to go, which night, what time it is, and the page itself.
+"""The frame around every page: navigation, the night shown, the time, and the page itself.
 
 `python -m app.server` serves it.
 """
@@ -42,13 +42,23 @@ NAVIGATION = {
         ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
         ("logs", "Logs", "article", "What did the services say?"),
         ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
-        ("doctor", "Connections", "cable", "Does the desk reach everything it stands on? If not, what repairs it?"),
+        (
+            "connections",
+            "Connections",
+            "cable",
+            "Does the desk reach everything it stands on? If not, what repairs it?",
+        ),
         ("handoff_note", "Handoff note", "description", "What must whoever comes next know?"),
     ],
 }
 
 
 DEFAULT_URL_PATH = "tonight"  # Streamlit serves its default page at /; /overview must open it as well
+# Addresses that open a page without a place in the navigation: address → (file, title).
+ALTERNATIVE_URL_PATHS = {
+    "overview": ("overview", "Overview"),
+    "doctor": ("connections", "Connections"),  # its former address, in bookmarks and old notes
+}
 PAGE_DESCRIPTIONS = {title: question for pages in NAVIGATION.values() for _, title, _, question in pages}
 
 
@@ -68,15 +78,20 @@ def build_navigation() -> st.Page:
             ]
             for section, pages in NAVIGATION.items()
         }
-        | {"": [st.Page("../pages/overview.py", title="Overview", url_path="overview", visibility="hidden")]},
+        | {
+            "": [
+                st.Page(f"../pages/{name}.py", title=title, url_path=url_path, visibility="hidden")
+                for url_path, (name, title) in ALTERNATIVE_URL_PATHS.items()
+            ]
+        },
         expanded=True,
     )
 
 
 def render_header(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
-    """The page's name and the night it shows; what is returned is the place for the steps to other nights."""
+    """The page's title and night; returns the container for the night picker."""
     title_column, picker_column = st.columns([3, 2], vertical_alignment="center")
-    # The pause is told in a line that is there anyway: a new one would make the tables below forget their order.
+    # The pause is shown in an existing line: a new one would make the tables below forget their order.
     since = session.paused_since()
     paused_badge = (
         f" :orange-badge[:material/pause_circle: paused since {text_format.format_clock_time(since)}]" if since else ""
@@ -138,19 +153,19 @@ def render_sidebar_footer() -> None:
 
 
 def render_query_cost() -> None:
-    """What looking has cost, whoever looked."""
+    """What all viewers' reads have cost so far."""
     cache = session.cached_clients().cache
-    if cache is not None:
-        usage, recent_log_reads = cache.usage, cache.log_reads_last_minute()
-        st.caption(
-            f":small[:material/payments: all viewers since {text_format.format_clock_time(usage.since)}:"
-            f" {text_format.format_bytes(usage.bytes_billed)} billed in {text_format.pluralize(usage.queries, 'query', 'queries')}"
-            f" · {text_format.pluralize(recent_log_reads, 'log read')} in the last minute]"
-        )
+    usage, log_reads = cache.usage, cache.log_reads_last_minute()
+    st.caption(
+        f":small[:material/payments: all viewers since {text_format.format_clock_time(usage.since)}:"
+        f" {text_format.format_bytes(usage.bytes_billed)} billed in"
+        f" {text_format.pluralize(usage.queries, 'query', 'queries')}"
+        f" · {text_format.pluralize(log_reads, 'log read')} in the last minute]"
+    )
 
 
 def auto_refresh() -> None:
-    """Look again every half minute, sooner where an answer is still to come; nobody reloads at 2 a.m.
+    """Rerun every 30 s, every 2 s while an answer is missing or stale; nobody reloads at 2 a.m.
 
     Not while somebody has paused it to read.
     """
@@ -168,7 +183,7 @@ def auto_refresh() -> None:
 
 
 def render_access_denied(error: OnCallError) -> None:
-    """The whole page when the desk cannot start, or when nobody is proven to be looking."""
+    """The whole page when the dashboard cannot start, or without a proven identity."""
     widgets.render_startup_error(error)
     if isinstance(error, Unauthenticated):
         logging.getLogger(__name__).warning("Turned away: %s", error.message)

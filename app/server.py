@@ -1,4 +1,4 @@
-"""Starts the dashboard as production does: Streamlit's server behind our gate.
+"""Starts the dashboard as production does: Streamlit's server behind AccessMiddleware.
 
 Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
 """
@@ -26,7 +26,7 @@ STATIC_DIR = Path(st.__file__).parent / "static"
 
 
 def build_application(settings: Settings) -> st.App:
-    """The dashboard as an ASGI application; raises SettingsError when nobody could be proven to be looking."""
+    """The dashboard as an ASGI application; raises SettingsError when no sign-in is configured."""
     sign_in.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
     keys = sign_in.jwks_cache(settings.iap_keys_url)
     middleware = [
@@ -49,7 +49,7 @@ def warm_up() -> None:
         reads.read_overview(clients, night)
         reads.names(clients, night, night)
         reads.recent_history(clients, eastern_day(clients.now()))
-    except OnCallError as error:  # the page will say it to whoever looks
+    except OnCallError as error:  # the page will show it
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.message)
     # Streamlit collects garbage after every run of a page and holds up everybody meanwhile: what stays is not looked through.
     gc.collect()

@@ -1,4 +1,4 @@
-"""The action log: who did what, why, what was planned, what came of it; and what can be taken back."""
+"""The action log: who did what, why, what was planned, the outcome; and what can be undone."""
 
 from __future__ import annotations
 
@@ -44,27 +44,27 @@ def coverage_change(action: Action) -> str:
     return f"{before.active} → {after.active} of {after.eligible}"
 
 
-def matches_search(action: Action, terms: list[str]) -> bool:
-    """Every word of the search stands somewhere in the row."""
-    text = " ".join(str(value) for value in to_table_row(action).values()).lower()
-    return all(word in text for word in terms)
-
-
 def filter_actions(log: ActionLog) -> list[Action]:
-    """The actions that the pills and the search leave."""
+    """The actions that match the filters."""
     counts = Counter(str(action.state) for action in log.actions)
     states, terms = filters.filter_bar("State", counts, "Who, what, why…", "action")
-    return [a for a in log.actions if (not states or str(a.state) in states) and matches_search(a, terms)]
+    return [
+        a
+        for a in log.actions
+        if (not states or str(a.state) in states) and filters.matches_search(to_table_row(a), terms)
+    ]
 
 
 def render_action(action: Action) -> None:
-    """One action whole, under a link of its own."""
+    """One action in full, with a link of its own."""
     with st.container(border=True):
         status_strip.render_action_line(action, now)
+        verb, target = text_format.escape_markdown(action.verb), text_format.escape_markdown(action.target)
+        reason = text_format.escape_markdown(action.reason or "none given")
         st.caption(
-            f"{text_format.escape_markdown(action.verb)} on {text_format.escape_markdown(action.target)} · {text_format.escape_markdown(action.actor)} as"
+            f"{verb} on {target} · {text_format.escape_markdown(action.actor)} as"
             f" {action.role} · began {text_format.format_clock_time(action.started_at)} · id {action.action_id} ·"
-            f" reason: {text_format.escape_markdown(action.reason or 'none given')} · coverage {coverage_change(action) or 'not concerned'}"
+            f" reason: {reason} · coverage {coverage_change(action) or 'not concerned'}"
         )
         for at, sentence in action.steps:
             st.caption(f"{text_format.format_exact_time(at)} · {text_format.escape_markdown(sentence)}")

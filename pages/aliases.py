@@ -14,7 +14,7 @@ from services.core.result import Health
 
 SPANS = {"This night": 1, "7 nights": 7, "14 nights": 14}
 CUSTOM_SPAN = "Other nights"
-MAX_DAYS = 190  # a season's half: beyond it the odds of a day cost more than they tell
+MAX_DAYS = 190  # a season's half: beyond it the odds of a day cost more than they are worth
 TABS = ("Names", "Aliases", "Identities")
 
 cloud, game_date = session.cached_clients(), session.game_date()
@@ -27,7 +27,7 @@ def health(names: NameResolutionReport) -> Health:
 
 
 def headline(names: NameResolutionReport) -> str:
-    """What the names come down to, in one line."""
+    """The verdict on the odds names, in one line."""
     if not names.unresolved:
         return "Every name of the odds meets a player of the context"
     with_losses = [name for name in names.unresolved if name.nights_lost]
@@ -40,7 +40,7 @@ def headline(names: NameResolutionReport) -> str:
 
 
 def choose_date_range() -> tuple[date, date] | None:
-    """The first and the last night that are looked at; None while only one of them is chosen."""
+    """The first and the last night shown; None while only one of them is chosen."""
     chosen = widgets.segmented_choice("Span", [*SPANS, CUSTOM_SPAN], "alias_span")
     if chosen != CUSTOM_SPAN:
         return game_date - timedelta(days=SPANS[chosen] - 1), game_date

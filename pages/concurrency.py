@@ -1,4 +1,4 @@
-"""Concurrency: how wide are the workers now, against what the predictions table admits?"""
+"""Concurrency: the workers' capacity now, against the DML limit of the predictions table."""
 
 from __future__ import annotations
 

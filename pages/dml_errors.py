@@ -40,7 +40,7 @@ def metrics(report: DmlReport) -> None:
 
 
 def alert_metric(report: DmlReport) -> tuple[str, str]:
-    """When the rule would have spoken, in ET, and beside it the rule and the same instant in UTC."""
+    """When the alert rule would have fired, in ET, and beside it the rule and the same instant in UTC."""
     if report.alert_at is None:
         return ("unknown" if report.rejected is None else "no"), f"at {alert_rule_text}"
     return f"{report.alert_at.astimezone(ET):%H:%M:%S} ET", f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"

@@ -31,14 +31,8 @@ def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
     }
 
 
-def matches_search(entry: MissingPlayer, terms: list[str]) -> bool:
-    """Every word of the search stands somewhere in the row."""
-    text = " ".join(str(value) for value in to_table_row(entry).values()).lower()
-    return all(word in text for word in terms)
-
-
 def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
-    """Who is missing of those expected, and who never came into question though the books offer a line."""
+    """The players missing of those expected, and those never eligible though the odds have a line for them."""
     totals = balance(night)
     if not totals.expected and not entries:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
@@ -54,7 +48,7 @@ def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
 
 
 def render_balance(night: NightStatus) -> None:
-    """The account that must balance, as a line one can check by hand."""
+    """Expected = active + missing by reason + unexplained, as a line one can check."""
     totals = balance(night)
     terms = [f"{totals.active:,} active", *(f"{count:,} {reason}" for reason, count in totals.classified)]
     st.markdown(
@@ -66,11 +60,13 @@ def render_balance(night: NightStatus) -> None:
 
 
 def filter_entries(entries: list[MissingPlayer]) -> list[MissingPlayer]:
-    """The rows that the reason pills and the search leave."""
+    """The rows that match the filters."""
     counts = Counter(entry.reason.value for entry in entries)
     reasons, terms = filters.filter_bar("Why", counts, "Player, team, evidence…", "missing")
     return [
-        entry for entry in entries if (not reasons or entry.reason.value in reasons) and matches_search(entry, terms)
+        entry
+        for entry in entries
+        if (not reasons or entry.reason.value in reasons) and filters.matches_search(to_table_row(entry), terms)
     ]
 
 

@@ -16,7 +16,7 @@ now = cloud.now()
 
 
 def headline(inventory: StagingInventory) -> str:
-    """What is at stake first: rows that are in no other place."""
+    """The verdict: first the rows that exist nowhere else."""
     staging_tables = inventory.tables
     if not staging_tables:
         return "No staging table is left behind"
@@ -25,7 +25,10 @@ def headline(inventory: StagingInventory) -> str:
     unmerged_counts = [table.unmerged_rows for table in staging_tables if table.unmerged_rows]
     if not unmerged_counts:
         return f"{len(staging_tables):,} staging tables, and every row of them is in the predictions table"
-    return f"{sum(unmerged_counts):,} rows in {len(unmerged_counts):,} of {len(staging_tables):,} staging tables are not in the predictions table"
+    return (
+        f"{sum(unmerged_counts):,} rows in {len(unmerged_counts):,} of {len(staging_tables):,} staging tables"
+        " are not in the predictions table"
+    )
 
 
 def counts_by_state(inventory: StagingInventory) -> str:

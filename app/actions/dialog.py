@@ -76,7 +76,7 @@ def _open_dialog(action_name: str, args: Mapping[str, Any]) -> None:
     """Open the plan of a verb in this run of the page."""
     pending = st.session_state.get(_PENDING_KEY)
     if pending is not None and (pending.action_name, pending.args) == (action_name, dict(args)):
-        return  # a click whose run was overtaken is told once more; what was typed meanwhile stays
+        return  # a click whose rerun was interrupted is delivered again; what was typed meanwhile stays
     st.session_state[_PENDING_KEY] = _PendingAction(action_name, dict(args))
     for key in (_ERROR_KEY, _REASON_KEY, _CONFIRMATION_KEY):
         st.session_state.pop(key, None)
@@ -93,7 +93,7 @@ def render_dialog() -> None:
 
 
 def is_dialog_open() -> bool:
-    """Whether a plan is being looked at or was asked for by a click: nothing else may turn the page meanwhile."""
+    """Whether a plan is open or was requested by a click: no automatic rerun may interrupt it."""
     return _PENDING_KEY in st.session_state or _CLICKED_BUTTON_KEY in st.session_state
 
 
@@ -133,7 +133,7 @@ def _with_plan(pending: _PendingAction) -> _PendingAction:
 
 
 def show_plan(plan: Plan, key: str = "") -> None:
-    """Everything a plan says: what changes, what stops it, what it costs, how it is undone, how to do it by hand."""
+    """A plan in full: changes, failed checks, cost, undo, CLI command."""
     st.markdown(f"## {text_format.escape_markdown(plan.title)}")
     for guard in plan.failed_guards:
         st.markdown(f":red[:material/block:] **{text_format.escape_markdown(guard.sentence)}**")

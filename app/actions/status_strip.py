@@ -1,4 +1,4 @@
-"""What is being done, by whom, how far; what just ended; and what somebody began and nobody finished. Told from the record."""
+"""What is being done, by whom, how far; what just ended; and which actions were abandoned. Read from the action log."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _ICON_BY_STATE = {
 
 
 def log_window(now: datetime) -> tuple[datetime, datetime]:
-    """The days whose actions are looked at: whole days, so that the question stays the same and its answer is kept."""
+    """The days whose actions are read: whole days, so that the arguments stay the same and the answer stays cached."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return today - LOG_WINDOW, today + timedelta(days=1)
 
 
 def fetch_log_async() -> Callable[[], Result[ActionLog]]:
-    """Ask for the action log; what is returned waits for it."""
+    """Start reading the action log; the returned function waits for it."""
     return reads.action_log.fetch_async(session.cached_clients(), *log_window(session.now()))
 
 
@@ -46,7 +46,7 @@ def fetch_log() -> Result[ActionLog]:
 
 
 def render_strip(wait_for_log: Callable[[], Result[ActionLog]], dialog_open: bool = False) -> None:
-    """What is being done, by whom, how far; what just ended; what somebody began and nobody finished.
+    """What is being done, by whom, how far; what just ended; which actions were abandoned.
 
     While `still`, its own lines move but the page does not: Streamlit takes an open dialog off the screen, with what is half
     typed in it, whenever the whole page is drawn anew.
@@ -97,7 +97,8 @@ def _render_lines(actions: Iterable[Action]) -> None:
     for handle in list(session_tickets().values()):
         if not handle.ended and handle.key.split(" ")[0] not in logged_keys:
             st.markdown(
-                f"{_ICON_BY_STATE[ActionState.IN_PROGRESS]} {text_format.escape_markdown(handle.title)}: checking once more before it begins…"
+                f"{_ICON_BY_STATE[ActionState.IN_PROGRESS]} {text_format.escape_markdown(handle.title)}:"
+                " checking once more before it begins…"
             )
         elif handle.error is not None:
             _render_failed_ticket(handle)
@@ -107,8 +108,9 @@ def _render_lines(actions: Iterable[Action]) -> None:
 
 
 def render_action_line(action: Action, now: datetime) -> None:
-    """One action in one line, with the way to its record, and a button where nobody has told its end."""
-    summary = f"**{text_format.escape_markdown(action.title)}** · {text_format.escape_markdown(action.actor)}, {text_format.format_exact_time(action.started_at)}"
+    """One action in one line, with a link to its record, and a button where no outcome is recorded."""
+    title, actor = text_format.escape_markdown(action.title), text_format.escape_markdown(action.actor)
+    summary = f"**{title}** · {actor}, {text_format.format_exact_time(action.started_at)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if action.is_abandoned(now):
             st.markdown(f":violet[:material/help:] {summary} · no outcome is recorded", width="content")
@@ -150,7 +152,7 @@ def _dismiss(key: str) -> None:
 
 
 def _finish(action: Action) -> None:
-    """Re-read what came of an action whose process died, and record it."""
+    """Re-read the outcome of an action whose process died, and record it."""
     try:
         require_role(session.actor(), get_action_type(action.verb).required_role, "finishing an action")
         verification = recover(session.operator_clients(), get_action_type(action.verb), action)

@@ -76,7 +76,7 @@ def funnel_html(players: Mapping[Stage, int | None], missing: Iterable[MissingPl
 
 
 def capacities_html(capacities: ServiceCapacities) -> str:
-    """Each service's widest: instances × concurrent requests, against the statements the table admits."""
+    """Each service's capacity: instances × concurrent requests, against the table's DML limit."""
     rows = [
         Row(
             service.service,
@@ -129,7 +129,7 @@ def _funnel_band(counts: Sequence[int | None], widest: int) -> str:
 
 
 def _loss_kind(entry: MissingPlayer) -> str:
-    """How a picture tells a missing player: lost, not explained, or not there for a good reason."""
+    """How a picture shows a missing player: lost, unexplained, or missing for a good reason."""
     if entry.reason is LossReason.UNEXPLAINED:
         return "unexplained"
     if entry.reason is LossReason.NOT_RUN_YET:

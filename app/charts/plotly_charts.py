@@ -1,4 +1,4 @@
-"""Charts with axes, by Plotly: who was rejected when, how many statements stood at once. Text takes the theme's colour."""
+"""Charts with axes, by Plotly: when writes were rejected, how many statements were concurrent. Text takes the theme's colour."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def show_figure(figure: go.Figure, key: str, alt: str) -> None:
 
 
 def dml_figure(report: DmlReport) -> go.Figure:
-    """Writes by minute, and below them on the same line of time how many statements stood at once against what is admitted."""
+    """Writes by minute, and below them on the same line of time how many statements were concurrent against the limit."""
     figure = _base_figure(400)
     figure.update_layout(
         xaxis={"tickformat": "%H:%M", "anchor": "y2"},
@@ -89,7 +89,7 @@ def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> Non
 
 
 def outstanding_over_time(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
-    """Every instant at which the number of admitted, unfinished statements changed, and the number after it."""
+    """Every instant at which the number of accepted, unfinished statements changed, and the number after it."""
     accepted = [attempt for attempt in attempts if attempt.ok is not False]
     changes = [(attempt.at, 1) for attempt in accepted] + [(a.ended, -1) for a in accepted if a.ended is not None]
     changes.sort()

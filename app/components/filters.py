@@ -48,6 +48,12 @@ def search_terms(placeholder: str, name: str) -> list[str]:
     return (query or "").lower().split()
 
 
+def matches_search(table_row: Mapping[str, object], terms: list[str]) -> bool:
+    """Whether each term occurs in some cell of the row, in any case."""
+    text = " ".join(str(value) for value in table_row.values()).lower()
+    return all(term in text for term in terms)
+
+
 def filter_bar(label: str, counts: Mapping[str, int], placeholder: str, name: str) -> tuple[list[str], list[str]]:
     """Kinds at the left, a search at the right: the same on every page."""
     left, right = st.columns([3, 1], vertical_alignment="center")

@@ -1,4 +1,4 @@
-"""How the desk writes: any text as it is, times in ET with UTC, ages, sizes, counts."""
+"""How the dashboard formats: any text as it is, times in ET with UTC, ages, sizes, counts."""
 
 from __future__ import annotations
 

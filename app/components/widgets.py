@@ -109,7 +109,7 @@ def value_or_notice(result: Result[T], label: str = "") -> T | None:
 
 
 def render_problem(problem: Problem, label: str = "") -> None:
-    """A gap that is told: never an empty table, a 0 or a green word in its place."""
+    """A notice of missing data: never an empty table, a 0 or a green word in its place."""
     icon, color = _STYLE_BY_HEALTH[Health.UNKNOWN]
     with st.container(border=True, gap="xsmall"):
         subject = f"{text_format.escape_markdown(label)}: " if label else ""
@@ -126,7 +126,7 @@ def render_problems(problems: Iterable[Problem]) -> None:
 
 
 def render_startup_error(error: OnCallError) -> None:
-    """The whole page when the desk cannot start: one sentence, and what to do."""
+    """The whole page when the dashboard cannot start: one sentence, and what to do."""
     st.markdown(f"### :violet[:material/help:] {text_format.escape_markdown(error.message)}")
     st.markdown(text_format.escape_markdown(error.hint))
 

@@ -1,4 +1,4 @@
-"""What stands before every request: only what the pages need is reachable, only from here, only for who is signed in."""
+"""Checks every request first: only what the pages need is reachable, only from our own pages, only when signed in."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class AccessMiddleware:
             await self._app(scope, receive, self._with_security_headers(send))
 
     async def _authenticate(self, scope: Scope) -> str:
-        """Who is asking; raises Refused, NotSignedIn or KeysUnreadable."""
+        """Who is asking; raises RequestRejected, sign_in.Unauthenticated or sign_in.JwksUnavailable."""
         headers, path = Headers(scope=scope), scope["path"]
         if INTERNAL_PATHS.match(path) and path not in ALLOWED_INTERNAL_PATHS:
             raise RequestRejected(404, "There is nothing here.")
@@ -168,5 +168,5 @@ def _csp_digest(script: str) -> str:
 
 
 def _quote_for_log(path: str) -> str:
-    """A path as one log line shows it: nobody writes our log lines for us."""
+    """A path as part of one log line: nobody can forge lines with it."""
     return ascii(path[:120])

@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 APP_TITLE = "Prediction On-Call"
-# Where the server is: below the page's own address Streamlit's script would look first, and wait in vain for an answer.
+# Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
 _BACKEND_URL_SCRIPT = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
 STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot say
 

@@ -1,4 +1,4 @@
-"""An alert on the screen: what is wrong, what shows it, who took it, who was told, and what can be done with it."""
+"""An alert on the screen: what is wrong, the evidence, who acknowledged it, who was notified, and its actions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SILENCE_DURATIONS_MIN = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
 
 
 def render_alert(alert: Alert, now: datetime) -> None:
-    """An alert with what shows it, what helps, and what can be done with it."""
+    """An alert with its evidence, its repairs, and its actions."""
     state = alert.state(now)
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -30,11 +30,13 @@ def render_alert(alert: Alert, now: datetime) -> None:
             else ""
         )
         reason_text = f" · {alert.last_state_change.reason}" if alert.last_state_change.reason else ""
-        summary = f"{state}{actor_text}{until_text}{reason_text} · since {text_format.format_day_time(alert.since)} · {last_notification_text(alert)}"
+        since_text = f" · since {text_format.format_day_time(alert.since)} · {last_notification_text(alert)}"
+        summary = f"{state}{actor_text}{until_text}{reason_text}{since_text}"
         st.caption(text_format.escape_markdown(summary))
         for result in alert.rule_results[1:]:
             st.markdown(
-                f":gray[also] {text_format.escape_markdown(get_rule(result['rule']).title)}: {text_format.escape_markdown(result['sentence'])}"
+                f":gray[also] {text_format.escape_markdown(get_rule(result['rule']).title)}:"
+                f" {text_format.escape_markdown(result['sentence'])}"
             )
         alert_buttons(alert, state)
 
@@ -79,7 +81,7 @@ def _details(alert: Alert) -> None:
 
 
 def _silence_form(alert_id: str) -> None:
-    """Silence for a while, or close; both ask why."""
+    """Silence for a while, or close; both ask for a reason."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         reason = st.text_input("Why", key=f"why {alert_id}", max_chars=200, width=320)
         duration = st.segmented_control(

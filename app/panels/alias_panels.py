@@ -1,4 +1,4 @@
-"""The alias form and what stands beside it: several at once or pasted, each existing alias corrected, turned round or switched."""
+"""The alias form and the panels beside it: add several aliases or paste them; change, reverse or deactivate an existing one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from services.names.registry import NameRegistry
 
 
 def prefilled_lines(unresolved: Sequence[UnresolvedNameDetails]) -> str:
-    """The likely proposals as lines of the form; nothing else is filled in by itself."""
+    """The likely suggestions as lines of the form; nothing else is pre-filled."""
     without_alias = [name for name in unresolved if not name.alias_canonical]
     return "\n".join(
         f"{u.lookup},{u.suggestions[0].lookup}" for u in without_alias if u.suggestions and u.suggestions[0].is_likely
@@ -37,7 +37,7 @@ def prefilled_lines(unresolved: Sequence[UnresolvedNameDetails]) -> str:
 
 
 def alias_form(names: NameResolutionReport) -> None:
-    """New aliases, one a line. Bad lines are named, and nothing of them is planned."""
+    """New aliases, one per line. Invalid lines are listed, and none of them is planned."""
     prefilled = prefilled_lines(names.unresolved)
     text = st.text_area(
         "New aliases: `alias,canonical`, one a line",
@@ -60,7 +60,7 @@ def alias_form(names: NameResolutionReport) -> None:
 
 
 def _save_lines_button(registry: NameRegistry, lines: Mapping[int, Edit]) -> None:
-    """The button for these lines; where an error stops one of them, its line and no button, because all or none are saved."""
+    """The button for these lines; if one of them is invalid, its error and no button: all lines are saved or none."""
     edits = reverse_conflicting(lines.values(), registry.active)
     for edit in (edit for edit in edits if edit.do is EditKind.DEACTIVATE):
         st.caption(f":material/swap_horiz: {edit.alias} → {edit.canonical} points the other way: it is turned round.")
@@ -79,7 +79,7 @@ def _save_lines_button(registry: NameRegistry, lines: Mapping[int, Edit]) -> Non
 
 
 def _validation_errors(registry: NameRegistry, edits: Sequence[Edit]) -> tuple[Violation, ...]:
-    """What stops these lines; judged once for the same book and lines, however often the page is drawn."""
+    """The errors of these lines; validated once for the same aliases and lines, however often the page is drawn."""
     cached = st.session_state.get("judged")
     if cached is None or cached[0] is not registry or cached[1] != edits:
         st.session_state["judged"] = cached = (registry, edits, validate(registry, edits).errors)
@@ -92,7 +92,7 @@ def save_button(edits: Sequence[Edit], label: str, key: str, primary: bool = Fal
 
 
 def edit_alias_form(registry: NameRegistry) -> None:
-    """An alias that is there: correct it, turn it round, switch it off or on."""
+    """Edit an existing alias: change its target, reverse, deactivate or reactivate it."""
     aliases_by_label = {f"{row.alias} → {row.canonical}": row for row in registry.aliases}
     chosen = st.selectbox("An alias that is there", list(aliases_by_label), index=None, key="alias chosen")
     if chosen is None:
@@ -111,7 +111,7 @@ def edit_alias_form(registry: NameRegistry) -> None:
 
 
 def validation_table(registry: NameRegistry) -> tuple[Violation, ...]:
-    """What the checks find about the aliases that are there."""
+    """The findings of the checks on existing aliases."""
     violations = find_violations(registry)
     health_by_severity = {Severity.ERROR: Health.CRITICAL, Severity.WARNING: Health.WARNING}
     tables.text_table(
@@ -130,11 +130,11 @@ def validation_table(registry: NameRegistry) -> tuple[Violation, ...]:
 
 
 def duplicate_identities(registry: NameRegistry) -> None:
-    """One player under two ids: what speaks for and against it, and the way to make them one."""
+    """Players under two ids: the evidence for and against each pair, and the button that merges it."""
     for keep, other in partial_merges(registry):
         st.error(
-            f"Making {text_format.escape_markdown(other)} one with {text_format.escape_markdown(keep)} stopped halfway: its alias is there, the registry still"
-            " has two. Finish it here, or separate them again in the action log.",
+            f"Making {text_format.escape_markdown(other)} one with {text_format.escape_markdown(keep)} stopped halfway:"
+            " its alias is there, the registry still has two. Finish it here, or separate them again in the action log.",
             icon=":material/error:",
         )
     candidates = find_duplicates(registry)
@@ -142,16 +142,17 @@ def duplicate_identities(registry: NameRegistry) -> None:
         st.caption(f":material/check: No two of {len(registry.lookups):,} registered names look like one player.")
     for pair in candidates:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            against = "; ".join(pair.evidence_against) or "nothing"
+            evidence_for = text_format.escape_markdown("; ".join(pair.evidence_for) or "nothing")
+            evidence_against = text_format.escape_markdown("; ".join(pair.evidence_against) or "nothing")
             st.markdown(
                 f"**{text_format.escape_markdown(pair.keep)}** and **{text_format.escape_markdown(pair.merge)}**  \n"
-                f"for: {text_format.escape_markdown('; '.join(pair.evidence_for) or 'nothing')} · against: {text_format.escape_markdown(against)}"
+                f"for: {evidence_for} · against: {evidence_against}"
             )
             dialog.action_button(MERGE_IDENTITIES, "Make them one", key=pair.merge, keep=pair.keep, merge=pair.merge)
 
 
 def resolution_summary(names: NameResolutionReport) -> None:
-    """What the aliases do, as a sum of the names of the odds."""
+    """How the odds names resolve, as a sum: exact, through an alias, unresolved."""
     counts = names.resolution_counts.total
     st.markdown(
         f"**{counts.name_count:,} names with odds = {counts.exact:,} exact + {counts.by_alias:,} through an alias"
@@ -160,7 +161,7 @@ def resolution_summary(names: NameResolutionReport) -> None:
 
 
 def processor_table(names: NameResolutionReport) -> None:
-    """Who of the customer's processors resolves names, and what it costs where the odds do not."""
+    """Which of the customer's processors resolve names, and what it costs where the odds processor does not."""
     night_count = len(names.resolution_counts.by_date)
     lost_total = sum(unresolved.nights_lost for unresolved in names.unresolved)
     lost_with_alias = sum(unresolved.nights_lost for unresolved in names.unresolved if unresolved.alias_canonical)
@@ -205,5 +206,5 @@ def to_table_row(unresolved: UnresolvedNameDetails) -> dict[str, object]:
 
 
 def alias_rows(registry: NameRegistry) -> list[dict[str, object]]:
-    """Every alias as the table has it."""
+    """Every row of the alias table."""
     return [{**asdict(row), "active": "active" if row.active else "inactive"} for row in registry.aliases]

@@ -1,4 +1,4 @@
-"""Which button helps where: beside the gap that is seen, with what it is about already filled in."""
+"""Which action button is offered where: beside the problem it repairs, its arguments filled in."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _table_name(table: StagingTable) -> str:
 
 
 def scaling_form() -> None:
-    """Narrow, restore, or set the worker's width; what is noted on it; what a width would mean."""
+    """Scale the worker down, restore it or set its capacity; its saved values; the effect of a capacity."""
     capacity = widgets.value_or_notice(reads.worker_capacity(session.cached_clients()), "What is noted on the worker")
     if capacity is None:
         return

@@ -1,8 +1,8 @@
-"""Asks each source in the background, waits a little, and remembers: what was told, and since when a source has been unreadable.
+"""The pages' cache: reads each source in the background, waits a little, and keeps answers and the start of each outage.
 
 A slow source must not hold up the page, a dead one must not be asked by every viewer at once, and the failure's first
-moment must survive the page's refreshes. So: one question in flight per source and arguments, whoever looks; what was told is shown
-with its age while it is asked anew.
+moment must survive the page's refreshes. So: one read in flight per source and arguments, for all viewers; a cached
+answer is shown with its age while it is read anew.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _problem_since: dict[Hashable, dict[str, datetime]] = {}  # question → unreada
 
 @dataclass(frozen=True)
 class _InFlight:
-    """A question under way or answered with a failure. `problem` is the failure that lasts, with its first moment."""
+    """A read in flight, or one that failed. `problem` is the lasting failure, dated by its first occurrence."""
 
     future: Future[Any]
     started_s: float
@@ -57,7 +57,7 @@ class _InFlight:
 
 @dataclass(frozen=True)
 class _CacheEntry:
-    """What a source told, and when it was asked for that."""
+    """A source's answer, and when its read began (monotonic seconds)."""
 
     value: Any
     started_s: float
@@ -70,7 +70,10 @@ class _CacheEntry:
 def fetch_async(
     key: Hashable, source: str, now: Callable[[], datetime], fetch: Callable[[], T], ttl_s: float = 0.0
 ) -> Callable[[], Result[T]]:
-    """Ask in the background unless the last answer is fresh; what is returned waits for the answer, or says since when there is none."""
+    """Read in the background unless the last answer is at most `ttl_s` old.
+
+    The returned function waits for the answer; without one its Result has a Problem that says since when.
+    """
     with _lock:
         cached = _cache.get(key)
         if cached is not None:
@@ -100,7 +103,7 @@ def rendered_stale() -> bool:
 
 
 def clear() -> None:
-    """Drop every answer and every failure, so that the next look asks anew."""
+    """Drop every answer and every failure, so that the next rerun reads anew."""
     with _lock:
         _in_flight.clear()
         _cache.clear()
@@ -108,7 +111,7 @@ def clear() -> None:
 
 
 def _store(key: Hashable, in_flight: _InFlight) -> None:
-    """Keep an answer, unless everything was forgotten while it was under way: it may be from before."""
+    """Keep an answer, unless the cache was cleared while it was in flight: it may be from before."""
     with _lock:
         current = _in_flight.get(key)
         if current is None or current.future is not in_flight.future or in_flight.future.exception() is not None:
@@ -160,7 +163,7 @@ def _await_revalidation(in_flight: _InFlight) -> Any:
 
 
 def _keep_problem_since(key: Hashable, value: T) -> T:
-    """A fact that was read only in part tells its gaps with their first moment, not that of the latest try. Under the lock."""
+    """A partial answer, its problems dated by their first occurrence and not by the latest try. Call under the lock."""
     problems: tuple[Problem, ...] = getattr(value, "problems", ())
     previous = _problem_since.pop(key, {})
     since_by_source = {problem.source: previous.get(problem.source, problem.since) for problem in problems}
@@ -172,7 +175,7 @@ def _keep_problem_since(key: Hashable, value: T) -> T:
 
 
 def _store_failure(key: Hashable, in_flight: _InFlight, problem: Problem) -> None:
-    """Remember a failure with its first moment."""
+    """Keep a failure with its first occurrence."""
     with _lock:
         current = _in_flight.get(key)
         if current is not None and current.future is in_flight.future:

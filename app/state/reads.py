@@ -1,7 +1,7 @@
 """What the pages read: one line per question, with how long its answer stays fresh. Every answer carries its own age.
 
-Answers are shared by all viewers. A stale one is shown while a fresh one is fetched behind it (app/patience.py); what has not changed
-is not asked again (services/gcp/read_cache.py); a failure is not kept.
+Answers are shared by all viewers. A stale one is shown while a fresh one is fetched in the background
+(app/state/background_cache.py); what has not changed is not read again (services/gcp/read_cache.py); a failure is not cached.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SKIP_CALENDAR_DAYS = 7  # nights this recent are opened without asking whether t
 
 
 class CachedRead(Generic[T]):
-    """A service's read, shared by all viewers; `begin` asks and returns at once, calling it waits for the answer."""
+    """A service's read, shared by all viewers; `fetch_async` returns at once, calling it waits for the answer."""
 
     def __init__(self, source: str, read: Callable[..., T], ttl_s: float) -> None:
         self.source, self.read, self.ttl_s = source, read, ttl_s
@@ -154,15 +154,14 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
 
 
 def first_stored_night(clients: Clients, requested: date) -> date | None:
-    """The first stored night; None when `wanted` is recent enough not to ask, or when nobody can say."""
+    """The first stored night; None when `requested` is recent enough not to ask, or when it is unknown."""
     if requested > to_game_date(clients.now()) - timedelta(days=SKIP_CALENDAR_DAYS):
         return None
     return first_night(clients).value
 
 
 def invalidate(*all_clients: Clients) -> None:
-    """Read everything anew at the next look: somebody has acted."""
+    """Read everything anew at the next rerun: somebody has acted."""
     background_cache.clear()
     for clients in all_clients:
-        if clients.cache is not None:
-            clients.cache.invalidate()
+        clients.cache.invalidate()

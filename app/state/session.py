@@ -1,4 +1,4 @@
-"""Who is looking, which night they mean, and the doors to the cloud, opened once for everybody."""
+"""The session: who is looking, which night is shown, and the clients that all sessions share."""
 
 from __future__ import annotations
 
@@ -34,27 +34,32 @@ class ChosenNight:
     notice: str = ""
 
 
-# Streamlit would take the settings apart, value by value, at each of a page's twenty calls.
+# Not a data cache: it only holds the open connections, one per settings, shared by all sessions and reruns; what is read through
+# them is cached in Clients.cache. cache_resource is the plainest holder: it serializes the first connection, and a failed one
+# is tried again. Settings are hashed whole: Streamlit would hash them value by value, at each of a page's twenty calls.
 @st.cache_resource(show_spinner=False, max_entries=8, hash_funcs={Settings: hash})
-def _connect_cached(settings: Settings, as_operator: bool) -> Clients:
+def _connect_once(settings: Settings, as_operator: bool) -> Clients:
     clients = connect(settings, as_operator)
-    return clients if as_operator else replace(clients, cache=ReadCache(since=clients.now()))
+    if as_operator:
+        return replace(clients, cache=_connect_once(settings, False).cache.without_answers())
+    return replace(clients, cache=ReadCache(since=clients.now()))
 
 
 def cached_clients() -> Clients:
-    """The doors to the cloud that the environment names; raises OnCallError when they cannot be opened."""
-    return _connect_cached(Settings.from_env(), False)
+    """The clients of the project that the environment names; raises OnCallError when they cannot be opened."""
+    return _connect_once(Settings.from_env(), False)
 
 
 def uncached_clients() -> Clients:
-    """The same doors without memory: every question is put anew. Plans are made from it."""
-    return replace(cached_clients(), cache=None)
+    """The same clients without cached answers: every question is put anew. Plans are made from them."""
+    clients = cached_clients()
+    return replace(clients, cache=clients.cache.without_answers())
 
 
 def operator_clients() -> Clients:
-    """The same doors, opened as the account that may change things, without memory; only actions go through them."""
+    """Clients of the account that may change things, without cached answers; only actions use them."""
     settings = Settings.from_env()
-    return _connect_cached(settings, True) if settings.acting_account else uncached_clients()
+    return _connect_once(settings, True) if settings.acting_account else uncached_clients()
 
 
 def now() -> datetime:
@@ -62,7 +67,7 @@ def now() -> datetime:
 
 
 def actor() -> Actor:
-    """Who is looking; raises NotSignedIn when nobody proved it. Nobody is an operator by default."""
+    """Who is looking; raises Unauthenticated without a proven identity. Nobody is an operator by default."""
     settings = cached_clients().settings
     sign_in.check_configured(settings, oidc_configured())
     at = SystemClock().now()  # a signature's times are real, whatever night the sandbox shows
@@ -90,7 +95,7 @@ def oidc_configured() -> bool:
 
 
 def parse_night(date_text: str, at: datetime, first_stored_night: Callable[[date], date | None]) -> ChosenNight:
-    """The night that `asked` names; a malformed, future or unknown one falls back to tonight, with a sentence."""
+    """The night that `date_text` names; a malformed, future or unknown one falls back to tonight, with a sentence."""
     tonight = to_game_date(at)
     fallback_notice = f"Showing {format_day(tonight)} instead."
     try:
@@ -121,7 +126,7 @@ def resolve_night(first_stored_night: Callable[[date], date | None]) -> ChosenNi
 
 
 def set_night(game_date: date) -> None:
-    """Turn every page to a night; the URL tells it, so it can be copied. For callbacks."""
+    """Show a night on every page; it is in the URL, so a link can be copied. For callbacks."""
     st.query_params[DATE_PARAM] = game_date.isoformat()
 
 

@@ -125,7 +125,7 @@ class CheckCache:
         now = clients.now()
         minute = now.replace(second=0, microsecond=0)
         if self._cache is None or now - self._cache.usage.since >= WATCHDOG_CACHE_MAX_AGE:
-            self._cache = ReadCache(lambda: clients.now().timestamp(), now)
+            self._cache = ReadCache(lambda: clients.now().timestamp(), now, tables=clients.cache.tables)
         elif minute != self._minute:  # a log search is valid for its minute
             self._cache.invalidate()
         self._cache.expire_table_versions()

@@ -1,7 +1,8 @@
-"""The contents of each staging table, read by free calls, once as long as the table does not change.
+"""The business keys that each staging table holds: by free calls, read once while the table stays the same.
 
-A wildcard query bills 10 MiB for every table it matches, and refuses more than 1,000. Two thousand tables take longer to read
-than one request may last, so a request reads the newest first within READ_BUDGET_S, and threads read the rest in the background.
+A wildcard query bills 10 MiB for every table it matches, and refuses more than 1,000. Two thousand tables take longer to
+read than one check may last, so a check reads the newest first for as long as it may, and the rest in the background.
+What was read is cached in `Clients.cache.tables`.
 """
 
 from __future__ import annotations
@@ -11,21 +12,20 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from math import inf
 from sys import intern
-from threading import Lock, Thread
-from typing import Any
+from threading import Thread
 
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
+from google.cloud.bigquery.table import TableListItem
 
 from services.batches.business_key import BUSINESS_KEY_TYPES, BusinessKey, business_key
 from services.batches.ids import DATASET
 from services.core.freshness import MUTABLE_AGE, STAGING_METADATA_TTL_S
-from services.core.settings import Settings
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
@@ -52,45 +52,29 @@ class Contents:
         return {date.fromisoformat(key.game_date) for key in self.keys or ()}
 
 
-@dataclass
-class _ContentsCache:
-    """This process's cache of a project's staging tables; a table that is gone is evicted."""
+def read_contents(clients: Clients, table_items: Iterable[TableListItem]) -> dict[str, Contents]:
+    """The contents, by table name, of each listed table that is cached or could be read within READ_BUDGET_S.
 
-    contents: dict[str, Contents] = field(default_factory=dict)
-    fetched_at_s: dict[str, float] = field(default_factory=dict)  # name → monotonic time of its last tables.get
-    lock: Lock = field(default_factory=Lock)
-    background_threads: int = 0  # threads that read in the background now
-
-    def store(self, table_contents: Contents) -> Contents:
-        with self.lock:
-            self.contents[table_contents.name] = table_contents
-        return table_contents
-
-    def retain_only(self, names: set[str]) -> None:
-        with self.lock:
-            for missing_name in self.contents.keys() - names:
-                del self.contents[missing_name]
-            self.fetched_at_s = {name: at for name, at in self.fetched_at_s.items() if name in names}
-
-
-_caches: dict[Settings, _ContentsCache] = {}
-
-
-def read_contents(clients: Clients, table_items: Iterable[Any]) -> dict[str, Contents]:
-    """The contents of each listed table that is cached or could be read in time; raises OnCallError when BigQuery refuses."""
-    cache = _caches.setdefault(clients.settings, _ContentsCache())
+    Raises OnCallError when BigQuery refuses.
+    """
     tables = sorted(table_items, key=lambda item: item.created or clients.now(), reverse=True)
     deadline = time.monotonic() + READ_BUDGET_S
     with translate_errors("BigQuery tables.get"), ThreadPoolExecutor(READ_THREADS) as pool:
-        results = pool.map(lambda item: _read_table(clients, cache, item, deadline), tables)
+        results = pool.map(lambda item: _read_table(clients, item, deadline), tables)
         contents = {table_contents.name: table_contents for table_contents in results if table_contents is not None}
     if len(contents) < len(tables):
-        _continue_in_background(clients, cache, [item for item in tables if item.table_id not in contents])
+        _continue_in_background(clients, [item for item in tables if item.table_id not in contents])
     return contents
 
 
-def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: list[Any]) -> None:
-    """Read in the background what the request had no time for; one such reading at a time."""
+def evict_missing(clients: Clients, existing: Iterable[str]) -> None:
+    """Keep only the tables that still exist in the cache."""
+    clients.cache.tables.retain_only(set(existing))
+
+
+def _continue_in_background(clients: Clients, tables: list[TableListItem]) -> None:
+    """Read on what this check had no time for, so that the next one finds it; one such reading at a time."""
+    cache = clients.cache.tables
     with cache.lock:
         if cache.background_threads:
             return
@@ -100,10 +84,10 @@ def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: lis
     def read_pending() -> None:
         try:
             while True:
-                _read_table(clients, cache, pending.popleft(), inf)
+                _read_table(clients, pending.popleft(), inf)
         except IndexError:
             return
-        except Exception as error:  # the next request meets the same error, and reports it
+        except Exception as error:  # the next check meets the same failure, and reports it
             logging.getLogger(__name__).info("Staging tables are not read on: %s", error)
         finally:
             with cache.lock:
@@ -113,24 +97,19 @@ def _continue_in_background(clients: Clients, cache: _ContentsCache, tables: lis
         Thread(target=read_pending, name="staging tables", daemon=True).start()
 
 
-def evict_missing(clients: Clients, names: Iterable[str]) -> None:
-    """Forget the tables that no longer exist."""
-    _caches.setdefault(clients.settings, _ContentsCache()).retain_only(set(names))
-
-
-def _read_table(clients: Clients, cache: _ContentsCache, item: Any, deadline: float) -> Contents | None:
-    """One table, from the cache or fetched; None when it is gone, or was never read and no time is left."""
-    name, now = item.table_id, time.monotonic()
-    cached = cache.contents.get(name)
-    if cached is not None and cached.created != item.created:
-        cached = None  # dropped and recreated under the same name
+def _read_table(clients: Clients, item: TableListItem, deadline_s: float) -> Contents | None:
+    """One table's contents, cached or read; None when it is gone, or when it was never read and the time is over."""
+    cache, now_s = clients.cache.tables, time.monotonic()
+    contents, verified_at_s = cache.get(item.table_id)
+    cached = contents if isinstance(contents, Contents) and contents.created == item.created else None
     may_change = item.created is None or clients.now() - item.created < MUTABLE_AGE
-    is_fresh = not may_change and now - cache.fetched_at_s.get(name, -STAGING_METADATA_TTL_S) < STAGING_METADATA_TTL_S
-    if now > deadline or (cached is not None and is_fresh):
+    is_fresh = not may_change and now_s - verified_at_s < STAGING_METADATA_TTL_S
+    if now_s > deadline_s or (cached is not None and is_fresh):
         return cached
-    fetched = _fetch(clients, name, cached)
-    cache.fetched_at_s[name] = now
-    return cache.store(fetched) if fetched is not None else None
+    fetched = _fetch(clients, item.table_id, cached)
+    if fetched is not None:
+        cache.put(item.table_id, fetched, now_s)
+    return fetched
 
 
 def _fetch(clients: Clients, name: str, cached: Contents | None) -> Contents | None:

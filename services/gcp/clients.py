@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ CLOUD_PLATFORM_SCOPE = (
 class Clients:
     """Open clients of one project, with the settings and the clock they go by.
 
-    With `kept`, what has not changed is not asked again; without it every question is put to Google anew.
+    With a `cache` that reuses answers, what has not changed is not read again; without, every question is put to Google anew.
     """
 
     settings: Settings
@@ -41,7 +41,7 @@ class Clients:
     revisions: run_v2.RevisionsClient
     logging: logging.Client
     scheduler: scheduler_v1.CloudSchedulerClient
-    cache: ReadCache | None = None
+    cache: ReadCache = field(default_factory=lambda: ReadCache(reuse_answers=False))
 
     def now(self) -> datetime:
         return self.clock.now()

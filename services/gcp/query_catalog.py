@@ -145,7 +145,7 @@ def run_query(
     query = load(name)
     sql, values = query.render(tables or {}), query.bind(**params)
     read_cache = clients.cache
-    if read_cache is None or job_id is not None or not query.cacheable:
+    if not read_cache.reuse_answers or job_id is not None or not query.cacheable:
         return _run_or_list(clients, query, sql, values, params, job_id)
     with translate_errors(f"BigQuery ({name})", sql):
         versions = tuple(
@@ -199,8 +199,7 @@ def _run_sql(clients: Clients, name: str, sql: str, values: list[Any], job_id: s
         row_iterator = job.result(retry=DEFAULT_RETRY.with_timeout(timeout_s), job_retry=None, timeout=timeout_s)
         rows = tuple(dict(row) for row in row_iterator)
     source = DataSource(f"BigQuery, {name}", clients.now(), job.total_bytes_billed or 0, job.job_id)
-    if clients.cache is not None:
-        clients.cache.usage.record_query(source.bytes_billed)
+    clients.cache.usage.record_query(source.bytes_billed)
     return QueryResult(rows, source)
 
 

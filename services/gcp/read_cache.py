@@ -64,10 +64,51 @@ class UsageCounter:
         self.bytes_billed += bytes_billed
 
 
-class ReadCache:
-    """One process's memory of what it has read. `tick` is a monotonic clock in seconds."""
+class TableCache:
+    """What tables held when they were last read, by table name; the reader decides by a table's version whether that still holds.
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic, since: datetime | None = None) -> None:
+    Neither an action nor a plan empties it: tables that no longer exist are evicted, and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.background_threads = 0  # threads that read on after the time of a check is over; guarded by `lock`
+        self._contents: dict[str, tuple[object, float]] = {}
+
+    def get(self, table_name: str) -> tuple[object | None, float]:
+        """The contents and the monotonic second at which they were last verified; (None, -inf) when unknown."""
+        return self._contents.get(table_name, (None, EXPIRED))
+
+    def put(self, table_name: str, contents: object, verified_at_s: float) -> None:
+        with self.lock:
+            self._contents[table_name] = contents, verified_at_s
+
+    def table_names(self) -> set[str]:
+        with self.lock:
+            return set(self._contents)
+
+    def retain_only(self, existing: set[str]) -> None:
+        """Evict every table that is not among the existing ones."""
+        with self.lock:
+            self._contents = {name: entry for name, entry in self._contents.items() if name in existing}
+
+
+class ReadCache:
+    """The one cache of what a process reads from Google. `monotonic` is a clock in seconds.
+
+    With `reuse_answers` off, as plans and actions read, every question is put anew, and only `tables` is used.
+    """
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        since: datetime | None = None,
+        *,
+        tables: TableCache | None = None,
+        reuse_answers: bool = True,
+    ) -> None:
+        self.reuse_answers = reuse_answers
+        self.tables = tables or TableCache()
         self._monotonic = monotonic
         self._lock = Lock()
         self._key_locks: dict[Hashable, Lock] = {}
@@ -75,6 +116,10 @@ class ReadCache:
         self._entries: OrderedDict[Hashable, _Entry[Any]] = OrderedDict()
         self._row_count = 0
         self.usage = UsageCounter(since or datetime.now(UTC))
+
+    def without_answers(self) -> ReadCache:
+        """A cache that puts every question anew and shares only the table contents."""
+        return ReadCache(self._monotonic, tables=self.tables, reuse_answers=False)
 
     def expire_table_versions(self) -> None:
         """The next question asks its tables whether they have changed, however short ago they were asked."""

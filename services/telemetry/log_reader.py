@@ -91,7 +91,7 @@ def read_lines(
     filter_text = (
         f'{resource_filter} AND ({expression}) AND timestamp>="{to_rfc3339(start)}" AND timestamp<"{to_rfc3339(end)}"'
     )
-    if clients.cache is None:
+    if not clients.cache.reuse_answers:
         return _fetch_lines(clients, filter_text, limit)
     ttl_s = NEVER_EXPIRES if clients.now() - end > FINAL_AFTER else OPEN_WINDOW_TTL_S
     return clients.cache.cached_log_lines(

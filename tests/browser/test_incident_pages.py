@@ -77,6 +77,14 @@ def test_the_overview_is_also_served_under_its_own_path(page, dashboard_url):
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
+@pytest.mark.parametrize("path", ["connections", "doctor"])
+def test_the_connections_are_served_under_their_path_and_its_former_one(page, dashboard_url, path):
+    main = open_and_settle(page, f"{dashboard_url}/{path}?date=2025-12-29")
+    expect(main.get_by_text("Connections · Mon 29 Dec 2025")).to_be_visible()
+    expect(main.get_by_role("heading", level=2)).to_contain_text("connections")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
 def test_a_health_check_links_to_its_page_on_the_same_date(page, dashboard_url):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-21")
     main.get_by_role("link", name="DML errors").click()

@@ -11,6 +11,7 @@ import pytest
 
 from services.batches import staged_rows
 from services.core.settings import Settings
+from services.gcp import table_listing
 from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import ReadCache
 from services.nights.player_stages import read_night
@@ -20,11 +21,6 @@ from services.staging.inventory import StagingTableState, read_inventory
 from tests.conftest import FAST
 
 LEFTOVER_NIGHT = date(2025, 12, 25)
-
-
-@pytest.fixture(autouse=True)
-def clear_contents_cache():
-    staged_rows._caches.clear()
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +81,7 @@ def test_a_dropped_table_is_evicted(mutable_clients):
     name = read_inventory(mutable_clients).tables[0].table
     mutable_clients.bigquery.delete_table(name)
     assert name not in {t.table for t in read_inventory(mutable_clients).tables}
-    assert name.rpartition(".")[2] not in staged_rows._caches[mutable_clients.settings].contents
+    assert name.rpartition(".")[2] not in mutable_clients.cache.tables.table_names()
 
 
 def test_tables_not_read_in_time_are_unknown_and_reported(clients, monkeypatch):
@@ -119,9 +115,24 @@ def test_a_table_without_a_key_column_is_unknown_and_affects_no_other(mutable_cl
 def test_reading_continues_in_the_background_after_the_time_budget(clients, monkeypatch):
     monkeypatch.setattr(staged_rows, "READ_BUDGET_S", -1.0)
     read_inventory(clients)
-    contents_cache = staged_rows._caches[clients.settings]
+    table_cache = clients.cache.tables
     deadline = time.monotonic() + 60
-    while contents_cache.background_threads and time.monotonic() < deadline:
+    while table_cache.background_threads and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert len(contents_cache.contents) == 15
+    assert len(table_cache.table_names()) == 15
     assert read_inventory(clients).problems == ()
+
+
+def test_a_plan_puts_every_question_anew_but_reads_no_old_staging_table_again(clients, monkeypatch):
+    caching_clients = replace(clients, cache=ReadCache())
+    first = read_inventory(caching_clients)
+    fetched_names, listed_tables = [], []
+    monkeypatch.setattr(staged_rows, "_fetch", lambda _clients, name, _cached: fetched_names.append(name))
+    list_matching_rows = table_listing.list_matching_rows
+    monkeypatch.setattr(
+        table_listing, "list_matching_rows", lambda *args: listed_tables.append(args[1]) or list_matching_rows(*args)
+    )
+    plan_clients = replace(clients, cache=caching_clients.cache.without_answers())
+    assert read_inventory(plan_clients).tables == first.tables
+    assert fetched_names == []
+    assert listed_tables, "the predictions are read anew"

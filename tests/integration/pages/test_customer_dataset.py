@@ -24,7 +24,7 @@ from tests.support import customer_dataset as customer
 from tests.support.coordinators import coordinator_server
 
 NORA = Actor("nora@example.com", Role.OPERATOR)
-ALL_PAGES = (*PAGES, "runs", "alerts", "logs", "action_log", "doctor", "handoff_note")
+ALL_PAGES = (*PAGES, "runs", "alerts", "logs", "action_log", "connections", "handoff_note")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_without_the_optional_tables_the_pages_name_them_and_show_the_rest(open_
     assert "worker runs: unknown since" in screen.text
     assert "Table nba-props-platform.nba_predictions.prediction_worker_runs was not found" in screen.text
     assert "whether a batch ran is unknown" in open_page("runs", date="2025-12-28").verdict
-    text = open_page("doctor").text
+    text = open_page("connections").text
     assert "why a player was not generated is then known from the logs alone" in text
     assert "an alias cannot be checked against the registry" in text
     assert "unknown since" in open_page("aliases").text

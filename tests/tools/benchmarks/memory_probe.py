@@ -22,8 +22,8 @@ def count_objects() -> dict[str, int]:
     cache = session.cached_clients().cache
     return {
         "answers remembered": len(background_cache._cache),
-        "answers kept": len(cache._entries) if cache else 0,
-        "rows kept": cache._row_count if cache else 0,
+        "answers kept": len(cache._entries),
+        "rows kept": cache._row_count,
         "threads": threading.active_count(),
         "objects": len(gc.get_objects()),
     }

@@ -1,4 +1,4 @@
-"""Connections: does the desk reach everything it stands on, and what repairs what it does not reach?"""
+"""Connections: does the dashboard reach everything it depends on, and which commands repair what it does not reach?"""
 
 from __future__ import annotations
 
