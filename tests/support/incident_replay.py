@@ -1,4 +1,4 @@
-"""Incident replay: moved here by the new layout."""
+"""The incident of 29 December 2025 replayed on a clock, for the watchdog's tests and its benchmark."""
 
 from __future__ import annotations
 

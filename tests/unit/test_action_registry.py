@@ -1,4 +1,4 @@
-"""Test action registry: moved here by the new layout."""
+"""Every action asks for a role above viewer."""
 
 from __future__ import annotations
 

@@ -31,3 +31,26 @@ def test_watch_duplicates_counts_keys_with_two_active_rows(fresh_clients):
         f"INSERT INTO {table} SELECT * FROM {table} WHERE game_date = '2025-12-26' AND is_active LIMIT 3"
     ).result()
     assert count_duplicates() == 3
+
+
+def test_an_appended_alert_event_is_read_back_as_it_was_written(fresh_clients):
+    event = {
+        "alert_id": "an-alert",
+        "sequence": 1,
+        "event": "opened",
+        "recorded_at": datetime(2025, 12, 30, 1, 45, tzinfo=UTC),
+        "recorded_by": "host:1",
+        "actor": "watchdog",
+        "cause": "rejected-writes",
+        "game_date": date(2025, 12, 29),
+        "severity": "critical",
+        "rule": "rejected writes",
+        "sentence": "90 players were rejected.",
+        "reason": "",
+        "silent_until": None,
+        "message_id": "",
+        "facts": '{"players": 90}',
+    }
+    query_catalog.run_query(fresh_clients, "alerts.append", **event)
+    [row] = query_catalog.run_query(fresh_clients, "alerts.events").rows
+    assert {**row, "facts": query_catalog.parse_json_column(row["facts"])} == {**event, "facts": {"players": 90}}
