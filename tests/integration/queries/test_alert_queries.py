@@ -1,8 +1,9 @@
-"""What the watchdog's own questions answer of the seeded fortnight."""
+"""What the watchdog's own queries return from the seeded fortnight, and that an alert event is stored whole."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 from services.gcp import query_catalog
 
@@ -34,7 +35,7 @@ def test_watch_duplicates_counts_keys_with_two_active_rows(fresh_clients):
 
 
 def test_an_appended_alert_event_is_read_back_as_it_was_written(fresh_clients):
-    event = {
+    event: dict[str, Any] = {
         "alert_id": "an-alert",
         "sequence": 1,
         "event": "opened",
