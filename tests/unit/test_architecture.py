@@ -141,3 +141,17 @@ fetch(clients, "nights.context")
 @pytest.mark.parametrize("path", [*QUERIES, *PARTS], ids=relative_name)
 def test_no_query_reads_the_current_time(path):
     assert not re.search(r"\bCURRENT_(DATE|TIME|TIMESTAMP|DATETIME)\b", path.read_text(encoding="utf-8"), re.I)
+
+
+RENAMED_SOON = {ROOT / "deploy/config.sh", ROOT / "deploy/verify_cloud_assumptions.py"}  # until the merge of issue 17
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+REPOSITORY_PATH = re.compile(r"`((?:app|deploy|docs|pages|queries|services|tests)/[\w./-]*\w\.\w+)`")
+DOCUMENT_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)[^)]*\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative_name)
+def test_every_path_and_link_in_a_document_exists(document):
+    text = document.read_text(encoding="utf-8")
+    paths = {ROOT / path for path in REPOSITORY_PATH.findall(text)}
+    links = {document.parent / link for link in DOCUMENT_LINK.findall(text)}
+    assert {path for path in (paths | links) - RENAMED_SOON if not path.exists()} == set()
