@@ -79,7 +79,9 @@ def _recreate_predictions_unpartitioned(client: bigquery.Client, rows: Sequence[
     ]
     client.delete_table(PREDICTIONS)
     client.create_table(bigquery.Table(f"{client.project}.{PREDICTIONS}", columns))
-    client.load_table_from_json(map(dict, rows), PREDICTIONS, job_config=bigquery.LoadJobConfig(schema=columns)).result()
+    client.load_table_from_json(
+        map(dict, rows), PREDICTIONS, job_config=bigquery.LoadJobConfig(schema=columns)
+    ).result()
 
 
 def to_customer_seed(seed: Seed) -> Seed:
