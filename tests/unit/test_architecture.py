@@ -168,3 +168,9 @@ def test_every_path_and_link_in_a_document_exists(document):
     paths = {ROOT / path for path in REPOSITORY_PATH.findall(text)}
     links = {document.parent / link for link in DOCUMENT_LINK.findall(text)}
     assert {path for path in (paths | links) - ADDED_BY_THE_MERGE if not path.exists()} == set()
+
+
+def test_the_architecture_document_names_every_package_of_services():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    packages = {path.parent.name for path in (ROOT / "services").glob("*/*.py")}
+    assert {name for name in packages if f"`{name}`" not in text and f"services/{name}" not in text} == set()
