@@ -11,7 +11,7 @@ from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 
 
 class LossReason(StrEnum):
-    """Why a player is missing: the first stage it did not reach. See docs/architecture.md, "Words with one meaning"."""
+    """Why a player is missing: the first stage it did not reach. See architecture.md §4."""
 
     NOT_IN_CONTEXT_ALIAS = "not in context, an alias would resolve it"
     NOT_IN_CONTEXT = "not in context, no alias"

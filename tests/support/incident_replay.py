@@ -1,4 +1,4 @@
-"""The incident of 29 December 2025 replayed on a clock, for the watchdog's tests and its benchmark."""
+"""29 December replayed: the sandbox before the incident, whose clock the test moves forward."""
 
 from __future__ import annotations
 

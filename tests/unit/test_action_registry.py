@@ -1,4 +1,4 @@
-"""Every action asks for a role above viewer."""
+"""Test action registry: moved here by the new layout."""
 
 from __future__ import annotations
 

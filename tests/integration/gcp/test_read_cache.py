@@ -47,9 +47,7 @@ def meter(sandbox):
 
 
 def run_history_query(clients):
-    return query_catalog.run_query(
-        clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0
-    )
+    return query_catalog.run_query(clients, "nights.coverage_history", first_date=NIGHT, last_date=NIGHT, minutes_needed=15.0)
 
 
 def touch_table(clients) -> None:

@@ -81,11 +81,7 @@ def test_coverage_history_has_a_row_per_date_with_games(run_query):
 
 
 def test_coverage_history_reads_the_systems_from_the_data(run_query):
-    rows = [
-        row
-        for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT)
-        if row["game_date"] == NIGHT
-    ]
+    rows = [row for row in run_query("nights.coverage_history", minutes_needed=15.0, **FORTNIGHT) if row["game_date"] == NIGHT]
     assert len({row["system_id"] for row in rows}) == len(rows) == 5
     assert {row["system_players"] for row in rows} == {68}
 
@@ -101,9 +97,7 @@ def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readines
 
 
 def test_pipeline_keys_are_those_of_the_date_and_of_no_other(run_query):
-    rows = run_query(
-        "pipeline.business_keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT
-    )
+    rows = run_query("pipeline.business_keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT)
     assert (len(rows), {row["game_date"] for row in rows}) == (1700, {NIGHT})
 
 
@@ -175,9 +169,7 @@ def test_aliases_standing_returns_the_players_status(run_query):
 
 
 def test_registry_used_counts_the_rows_of_other_tables(run_query):
-    rows = {
-        row["table_name"]: row["row_count"] for row in run_query("registry.usage_counts", player_ids=["nobody_001"])
-    }
+    rows = {row["table_name"]: row["row_count"] for row in run_query("registry.usage_counts", player_ids=["nobody_001"])}
     assert rows == {"player_prop_predictions": 0, "upcoming_player_game_context": 0}
 
 
