@@ -9,7 +9,7 @@ from services.core.result import Health
 
 
 class BatchState(StrEnum):
-    """The state of a batch; docs/architecture.md, "States of a batch"."""
+    """Where a batch stands; architecture.md §4."""
 
     REQUESTED = "requested"
     RUNNING = "running"
