@@ -1,11 +1,12 @@
-# Prediction On-Call: everything one types. `make` alone lists the targets.
+# Prediction On-Call: every command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test check fix settings doctor audit faults bench bench-pages bench-cost bench-scale watching pictures lock chromium clean
+.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults bench bench-pages bench-cost bench-scale watching pictures lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+COVERAGE_TESTS ?= tests/unit
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -26,33 +27,43 @@ dashboard: $(READY) ## the dashboard alone, against what the environment names (
 test: $(READY) chromium ## every test, the browser's included
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-check: $(READY) ## lint, types and layer contracts; changes nothing
+test-fast: $(READY) ## the tests that need no sandbox (tests/unit), in under a minute
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit $(PYTEST_ARGS)
+
+coverage: $(READY) ## line and branch coverage of tests/unit against the floor in pyproject.toml (COVERAGE_TESTS=tests for all)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(COVERAGE_TESTS) --cov --cov-report=term $(PYTEST_ARGS)
+
+check: $(READY) ## format, lint, types, layer contracts, security; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app pages services deploy
 	@$(BIN)/python -m tests.tools.security_audit
 
-fix: $(READY) ## format and mend what the linter can
+fix: $(READY) ## format, and fix what the linter can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+hooks: $(READY) ## run the checks of `make check` before every commit (git hook by pre-commit)
+	$(BIN)/pre-commit install
 
 settings: $(READY) ## every setting with its value, its default and its meaning
 	@$(BIN)/python -m services.policy.settings_table
 
-doctor: $(READY) ## what the desk reaches, and the command that repairs what it does not; changes nothing
+doctor: $(READY) ## which connections work, and the command that fixes each that does not; changes nothing
 	@$(BIN)/python -m services.doctor
 
-audit: $(READY) ## known holes in what is pinned; says so and goes on where nobody can be asked
+audit: $(READY) ## known vulnerabilities in pinned packages; reports and passes where the advisory service is unreachable
 	@$(BIN)/python -m tests.tools.security_audit
 
-faults: $(READY) ## the write path under crashes, repeats and races, beside the old way
+faults: $(READY) ## the write path under crashes, repeats and races, beside direct MERGE statements
 	$(BIN)/python -m tests.tools.fault_survey
 
-bench: $(READY) ## cost, scale and speed of the write path, beside the old ways
+bench: $(READY) ## cost, scale and speed of the write path, beside the alternatives
 	$(BIN)/python -m tests.tools.benchmarks
 
-watching: $(READY) ## how soon the watchdog tells, and what an hour of watching reads and bills
+watching: $(READY) ## how soon the watchdog notifies, and what an hour of checks reads and bills
 	$(BIN)/python -m tests.tools.watchdog_benchmark
 
 pictures: $(READY) chromium ## the README's gallery and its recording, anew from a sandbox of its own into docs/
@@ -61,7 +72,7 @@ pictures: $(READY) chromium ## the README's gallery and its recording, anew from
 bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage)
 	@$(BIN)/python -m tests.tools.benchmarks.pages
 
-bench-cost: $(READY) ## what looking costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)
+bench-cost: $(READY) ## what viewing costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)
 	@$(BIN)/python -m tests.tools.benchmarks.viewing_cost
 
 bench-scale: $(READY) ## every page on a season beside the fortnight, 20 viewers at once, an hour's refreshes (RUNS=5, REFRESHES=120)
@@ -78,4 +89,4 @@ chromium: ## the browser of the browser tests, from Debian, where it is missing
 		$$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji; }
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis artifacts
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* artifacts

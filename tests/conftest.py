@@ -1,27 +1,55 @@
-"""One seeded sandbox for the whole session, reached over HTTP like the real thing; a fresh one where a test needs its own."""
+"""One seeded sandbox for the whole session, reached over HTTP like the real thing; a fresh one where a test needs its own.
+
+Importing this module is cheap: the sandbox and Google's clients are imported by the fixtures that use them, so that
+`make test-fast` (tests/unit) pays for neither.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
-from services.core.settings import Settings
-from services.gcp.clients import Clients, connect
-from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import build_seed
-from services.sandbox.server import Sandbox, start_sandbox
+if TYPE_CHECKING:
+    from services.core.settings import Settings
+    from services.gcp.clients import Clients
+    from services.sandbox.server import Sandbox
 
-FAST = JobLatency(scale=0.02)
+
+@contextmanager
+def _seeded_sandbox() -> Iterator[Sandbox]:
+    """A sandbox with the fortnight of December in it, stopped at the end even when its test failed."""
+    from services.sandbox.scenarios.build import build_seed
+    from services.sandbox.server import start_sandbox
+    from tests.support.sandbox import FAST
+
+    sandbox = start_sandbox(build_seed(), latency=FAST)
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
+def _settings_for(sandbox: Sandbox) -> Settings:
+    from services.core.settings import Settings
+
+    return Settings.from_env({"SANDBOX_URL": sandbox.url})
+
+
+def _connect(settings: Settings) -> Clients:
+    from services.gcp.clients import connect
+
+    return connect(settings)
 
 
 @pytest.fixture(scope="session")
 def shared_sandbox() -> Iterator[Sandbox]:
     """The fortnight of December. Tests that use it change nothing in it but faults."""
-    sandbox = start_sandbox(build_seed(), latency=FAST)
-    yield sandbox
-    sandbox.stop()
+    with _seeded_sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
@@ -34,40 +62,29 @@ def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def settings(sandbox: Sandbox) -> Settings:
-    return Settings.from_env({"SANDBOX_URL": sandbox.url})
+    """Settings that point at the shared sandbox and are otherwise the defaults."""
+    return _settings_for(sandbox)
 
 
 @pytest.fixture
 def clients(settings: Settings) -> Clients:
-    return connect(settings)
+    """Google's real clients, connected to the shared sandbox."""
+    return _connect(settings)
 
 
 @pytest.fixture
 def fresh_sandbox() -> Iterator[Sandbox]:
     """A sandbox of its own, with the fortnight in it, for tests that change what is there."""
-    sandbox = start_sandbox(build_seed(), latency=FAST)
-    yield sandbox
-    sandbox.stop()
+    with _seeded_sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
 def fresh_clients(fresh_sandbox: Sandbox) -> Clients:
-    return connect(Settings.from_env({"SANDBOX_URL": fresh_sandbox.url}))
-
-
-@pytest.fixture
-def empty_sandbox() -> Iterator[Sandbox]:
-    """A sandbox of its own without any data."""
-    sandbox = start_sandbox(latency=FAST)
-    yield sandbox
-    sandbox.stop()
-
-
-@pytest.fixture
-def empty_cloud(empty_sandbox: Sandbox) -> Clients:
-    return connect(Settings.from_env({"SANDBOX_URL": empty_sandbox.url}))
+    """Google's real clients, connected to the test's own sandbox."""
+    return _connect(_settings_for(fresh_sandbox))
 
 
 def pytest_unconfigure() -> None:
-    """Servers that end after the terminal is closed have nothing left to say."""
+    """Keep logging silent about closed streams: servers may end after the terminal is closed."""
     logging.raiseExceptions = False

@@ -1,11 +1,10 @@
 """How long an answer may be shown before its source is asked again: every such value, for all caches, in one table.
 
 It is in core because services/gcp and services/batches use it as well as the dashboard. `_TTL_S` is in seconds: a younger answer
-is given without asking. Three caches stand behind each other, so the age on screen is at most the sum of theirs:
+is given without asking. Two caches stand behind each other, so the age on screen is at most the sum of theirs:
 
 1. app/state/background_cache.py: whole answers, shared by all viewers; an expired one is shown while it is read again.
-2. services/gcp/read_cache.py: rows and log lines, held as long as their tables report no change.
-3. services/batches/staged_rows.py: contents of staging tables, held as long as a table's metadata is the same.
+2. services/gcp/read_cache.py: rows, log lines and the contents of staging tables, held as long as their tables report no change.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ OPEN_WINDOW_TTL_S = 60.0  # log lines of a window to which more may come
 FINAL_AFTER = timedelta(hours=1)  # a log line may arrive this late; older windows cannot change any more
 WATCHDOG_CACHE_MAX_AGE = timedelta(minutes=10)  # streamed rows may not show in a table's metadata at once: start anew
 
-# --- 3. staging tables (services/batches/staged_rows.py) ----------------------------------------------------------------
+# --- 2. staging tables (services/batches/staged_rows.py, in the same cache) ---------------------------------------------
 
 MUTABLE_AGE = timedelta(hours=6)  # a table this new may still be written to: its metadata is read every time
 STAGING_METADATA_TTL_S = 3_600.0  # an older table's metadata is read again after so long

@@ -1,4 +1,4 @@
-"""Environment: moved here by the new layout."""
+"""A sandbox, a dashboard and a browser page of their own for the browser tests that act."""
 
 from __future__ import annotations
 

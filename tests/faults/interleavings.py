@@ -16,7 +16,7 @@ from services.batches.business_key import business_key
 from services.batches.ids import PREDICTIONS_TABLE, work_unit_id
 from services.core.errors import OnCallError
 from services.gcp.retry import RetryPolicy
-from services.pipeline import consolidator
+from services.pipeline import lease
 from services.pipeline.consolidator import Consolidator, NothingStaged, RowCountMismatch, duplicate_active_keys
 from services.pipeline.lease import Lease
 from services.pipeline.worker.staging_writer import StagingWriter
@@ -93,8 +93,8 @@ def without_lease() -> Iterator[None]:
         return Lease(game_date, next(fences), holder)
 
     with (
-        patch.object(consolidator.leases, "acquire", acquire_always),
-        patch.object(consolidator.leases, "release", lambda *_: None),
+        patch.object(lease, "acquire", acquire_always),
+        patch.object(lease, "release", lambda *_: None),
     ):
         yield
 

@@ -1,4 +1,4 @@
-"""Concurrency: moved here by the new layout."""
+"""Run calls at the same moment, one thread each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 
 def run_concurrently(*tasks: Callable[[], Any]) -> list[Any]:
-    """Run all at the same moment; each one's result or its exception."""
-    ready, results = threading.Barrier(len(tasks)), [None] * len(tasks)
+    """Run all tasks at the same moment; each task's result or its exception, in the tasks' order."""
+    ready = threading.Barrier(len(tasks))
+    results: list[Any] = [None] * len(tasks)
 
     def run(i: int) -> None:
         ready.wait()

@@ -1,12 +1,12 @@
 """A dataset shaped like the customer's live one: where it differs from what is declared, this one differs too.
 
-Their predictions table is not partitioned and has columns that nobody here knows; what is declared as required may be NULL; the
+Their predictions table is not partitioned and has columns that this project does not declare; what is declared as required may be NULL; the
 odds carry the league's own game ids; some logs come as JSON, and the coordinator's warnings twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -71,7 +71,7 @@ def _with_nullable_columns(table: bigquery.Table) -> bigquery.Table:
     return copy
 
 
-def _recreate_predictions_unpartitioned(client: bigquery.Client, rows: list[dict[str, Any]]) -> None:
+def _recreate_predictions_unpartitioned(client: bigquery.Client, rows: Sequence[Mapping[str, Any]]) -> None:
     """Their predictions table: made last, because the sandbox's own declaration would partition it."""
     columns = [
         *client.get_table(PREDICTIONS).schema,
@@ -79,7 +79,9 @@ def _recreate_predictions_unpartitioned(client: bigquery.Client, rows: list[dict
     ]
     client.delete_table(PREDICTIONS)
     client.create_table(bigquery.Table(f"{client.project}.{PREDICTIONS}", columns))
-    client.load_table_from_json(rows, PREDICTIONS, job_config=bigquery.LoadJobConfig(schema=columns)).result()
+    client.load_table_from_json(
+        map(dict, rows), PREDICTIONS, job_config=bigquery.LoadJobConfig(schema=columns)
+    ).result()
 
 
 def to_customer_seed(seed: Seed) -> Seed:

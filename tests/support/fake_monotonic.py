@@ -1,10 +1,10 @@
-"""A monotonic clock that moves when told to."""
+"""A stand-in for time.monotonic."""
 
 from __future__ import annotations
 
 
 class FakeMonotonic:
-    """A monotonic clock that moves when told to."""
+    """Called, it gives `seconds`; a test moves it by adding to them."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0

@@ -1,4 +1,4 @@
-"""Monitoring policies: moved here by the new layout."""
+"""The metrics and alert policies of deploy/monitoring, and when each would fire on given log entries."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ METRIC_REFERENCE = re.compile(
 AT = datetime.fromisoformat("2025-12-29T19:50:00+00:00")
 
 
+def referenced_metric(condition_spec):
+    """The name of the log-based metric that a condition's filter reads; fails when the filter has another form."""
+    match = METRIC_REFERENCE.fullmatch(condition_spec["filter"])
+    assert match, condition_spec["filter"]
+    return match[1]
+
+
 def make_entry(service, message):
     return next(traces.text_entries(service, AT, "x", "ERROR", message))
 
@@ -38,7 +45,7 @@ def make_entry(service, message):
 def first_firing(policy, entries, start, end):
     """When a policy would first fire on log entries: its metric counted minute by minute, as Cloud Monitoring does it."""
     [condition_spec] = [condition for key, condition in policy["conditions"][0].items() if key != "displayName"]
-    counts = log_filter.parse(METRICS[METRIC_REFERENCE.fullmatch(condition_spec["filter"])[1]]["filter"])
+    counts = log_filter.parse(METRICS[referenced_metric(condition_spec)]["filter"])
     times = sorted(datetime.fromisoformat(e["timestamp"]) for e in entries if counts(e))
     if "thresholdValue" in condition_spec:
         minutes = Counter((instant - start) // timedelta(minutes=1) for instant in times if start <= instant < end)

@@ -1,4 +1,4 @@
-"""Registry factories: moved here by the new layout."""
+"""A small name registry for tests: seven players with one season each, and the aliases a test asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A crowd before the dashboard: browsers without a screen, that speak Streamlit's own websocket and press its buttons."""
+"""A crowd before the dashboard: browsers without a screen, that use Streamlit's websocket and press its buttons."""
 
 from __future__ import annotations
 
@@ -56,6 +56,11 @@ async def open_client(address: str, assertion: str) -> AsyncIterator[WebsocketCl
     websocket_url = address.replace("http://", "ws://") + "/_stcore/stream"
     headers = {"X-Goog-IAP-JWT-Assertion": assertion}
     async with websockets.connect(
-        websocket_url, origin=address, additional_headers=headers, max_size=None, open_timeout=60, close_timeout=0.2
+        websocket_url,
+        origin=websockets.Origin(address),
+        additional_headers=headers,
+        max_size=None,
+        open_timeout=60,
+        close_timeout=0.2,
     ) as socket:
         yield WebsocketClient(socket)

@@ -1,4 +1,4 @@
-"""`make faults`: the write path under trouble, and the old ways in the same harness. `--runs` and `--schedules` say how many."""
+"""`make faults`: the write path under crashes, repeats and races, beside direct MERGE statements (`--runs`, `--schedules`: how many)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make audit`: asks the advisory service about every pinned package. A known hole fails; a service that is down is told and passes."""
+"""`make audit`: known vulnerabilities in the pinned packages. One fails; a service that is down is reported and passes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def evaluate_audit(code: int, out: str, err: str) -> tuple[int, str]:
     ]
     skipped = [package["name"] for package in packages if "skip_reason" in package]
     if vulnerabilities:
-        return 1, "Known holes in what is pinned: " + "; ".join(
+        return 1, "Known vulnerabilities in pinned packages: " + "; ".join(
             vulnerabilities
         ) + ". Raise the version in pyproject.toml, then make lock."
     if len(skipped) == len(packages):
@@ -43,7 +43,7 @@ def evaluate_audit(code: int, out: str, err: str) -> tuple[int, str]:
     if code:
         return 1, f"pip-audit ended with {code}: {err.strip()[-300:]}"
     skipped_note = f"; {len(skipped)} could not be looked up" if skipped else ""
-    return 0, f"No known hole in {len(packages) - len(skipped)} pinned packages{skipped_note}."
+    return 0, f"No known vulnerability in {len(packages) - len(skipped)} pinned packages{skipped_note}."
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`make watching`: how soon a cause is told, and what an hour of watching asks, reads and bills, idle and busy."""
+"""`make watching`: how soon an incident is notified, and what an hour of checks queries, reads and bills, idle and busy."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ COUNTED_METHODS = ("bigquery.JobService.insertJob", "logging.entries.list", "big
 
 
 def main() -> None:
-    print("\nFrom the fifth rejection of 29 December to the message that tells it\n")
+    print("\nFrom the fifth rejection of 29 December to its notification\n")
     for every_s in (60, 300):
         print(f"  {_measure_detection(every_s)}")
     print("\nAn hour of watching one night\n")
-    print(f"  {'':34}{'queries':>9}{'log reads':>11}{'tables.get':>12}{'MiB billed':>12}{'s a look':>10}")
+    print(f"  {'':34}{'queries':>9}{'log reads':>11}{'tables.get':>12}{'MiB billed':>12}{'s a check':>10}")
     for name, every_s, busy in (
         ("idle, every minute", 60, False),
         ("busy (rows come), every minute", 60, True),
         ("either, every 5 min, new process", 300, False),
     ):
         print(f"  {name:34}" + _measure_hour(every_s, busy, keep_cache=every_s == 60))
-    print("\nThe quota is 60 log reads a minute in a project; a Cloud Run job is a new process at each look.\n")
+    print("\nThe quota is 60 log reads a minute in a project; a Cloud Run job is a new process at each check.\n")
 
 
 def _measure_detection(every_s: int) -> str:
-    """The night as it went, looked at in steps; the steps begin at each whole minute of the first 5 to find the slowest."""
+    """The incident checked every `every_s` seconds, once for each minute at which the first check can fall."""
     detection_delays, check_durations = [], []
     for phase in range(0, every_s, 60):
         night = IncidentReplay()
@@ -54,8 +54,8 @@ def _measure_detection(every_s: int) -> str:
         detection_delays.append((night.clock.now() - FIFTH_REJECTION).total_seconds())
         night.sandbox.stop()
     return (
-        f"looking every {every_s} s: told by the first look after it, {min(detection_delays):.0f} to {max(detection_delays):.0f} s later as the looks fell"
-        f" ({every_s} s at worst), and a look takes {max(check_durations):.1f} s here"
+        f"a check every {every_s} s: notified by the first check after it, {min(detection_delays):.0f} to "
+        f"{max(detection_delays):.0f} s later ({every_s} s at worst), and a check takes {max(check_durations):.1f} s here"
     )
 
 
@@ -88,7 +88,7 @@ def _run_checks(
                 sandbox.emulator.url, clients.settings.project, Seed({RUN_TABLE: [_make_run_row(number, clock.now())]})
             )
         run_check(clients, memory if keep_cache else CheckCache(), SelfHealingConfig())
-    meter = sandbox.state.meter.to_json()
+    meter: Any = sandbox.state.meter.to_json()
     queries, reads, gets = (meter["calls"].get(name, 0) for name in COUNTED_METHODS)
     seconds_per_check = (time.monotonic() - started) / count
     return f"{queries:9,}{reads:11,}{gets:12,}{meter['bytesBilled'] / MIB:12,.0f}{seconds_per_check:10.2f}"

@@ -1,9 +1,10 @@
-"""The house rules that a machine can hold: sizes, who says what where, and that every question is asked and tested."""
+"""The rules of docs/architecture.md that a machine can check: sizes, what a page may import, and that every query is run and tested."""
 
 from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,51 @@ def count_code_lines(path: Path) -> int:
     return sum(bool(line) and not line.startswith("#") for line in code)
 
 
-def read_all_source(folder: str) -> str:
-    return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py"))
+def parse_folder(folder: str) -> list[ast.Module]:
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def called_name(call: ast.Call) -> str:
+    """The last part of what is called; of `partial(run_query, …)` the function that it wraps."""
+    function = (
+        call.args[0] if isinstance(call.func, ast.Name) and call.func.id == "partial" and call.args else call.func
+    )
+    return (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
+
+
+def arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
+def parameter_names(function: ast.FunctionDef) -> set[str]:
+    return {argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)}
+
+
+def passes_a_parameter_on(function: ast.FunctionDef, runners: set[str]) -> bool:
+    """Whether a function hands one of its own parameters to a runner as the query's name."""
+    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call) and called_name(node) in runners)
+    named_by = (argument for call in calls for argument in call.args[:2])
+    clients = {"clients", "self"}
+    return any(isinstance(name, ast.Name) and name.id in parameter_names(function) - clients for name in named_by)
+
+
+def queries_run_in(trees: list[ast.Module]) -> set[str]:
+    """The names that are given, as literals or as a parameter's default, to `run_query` or to a function that hands them on to it."""
+    functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    runners: set[str] = {"run_query"}
+    while more := {f.name for f in functions if f.name not in runners and passes_a_parameter_on(f, runners)}:
+        runners |= more
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    given = [argument for call in calls if called_name(call) in runners for argument in arguments(call)]
+    given += [default for f in functions if f.name in runners for default in f.args.defaults]
+    return {node.value for node in given if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+@cache
+def queries_run_by(folder: str) -> set[str]:
+    return queries_run_in(parse_folder(folder))
 
 
 def imported_modules(tree: ast.AST) -> set[str]:
@@ -77,10 +121,56 @@ def test_queries_are_found():
 def test_every_query_has_a_header_a_caller_and_a_test(path):
     query_name = f"{path.parent.name}.{path.stem}"
     assert query_catalog.load(query_name).description
-    assert query_name in read_all_source("services"), f"nobody asks {query_name}"
-    assert query_name in read_all_source("tests"), f"no test shows what {query_name} answers"
+    assert query_name in queries_run_by("services"), f"nothing runs {query_name}"
+    assert query_name in queries_run_by("tests"), f"no test runs {query_name}"
+
+
+def test_an_import_or_a_mention_is_no_caller():
+    mentions = """
+from services.nights import context
+ACTION = "nights.odds"
+log("nights.odds")
+dry_run_bytes(clients, "nights.first_night")
+def fetch(clients, name, limit=5):
+    return run_query(clients, name)
+fetch(clients, "nights.context")
+"""
+    assert queries_run_in([ast.parse(mentions)]) == {"nights.context"}
 
 
 @pytest.mark.parametrize("path", [*QUERIES, *PARTS], ids=relative_name)
 def test_no_query_reads_the_current_time(path):
     assert not re.search(r"\bCURRENT_(DATE|TIME|TIMESTAMP|DATETIME)\b", path.read_text(encoding="utf-8"), re.I)
+
+
+ADDED_BY_THE_MERGE = {  # of issue 17; delete this set after it
+    ROOT / path
+    for path in (
+        "deploy/config.sh",
+        "deploy/verify_cloud_assumptions.py",
+        "queries/parts/is_eligible.sql",
+        "services/alerts/batch_rules.py",
+        "services/alerts/channels.py",
+        "services/alerts/transport.py",
+        "services/batches/conservation.py",
+        "services/core/freshness.py",
+        "services/policy/settings_table.py",
+    )
+}
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+REPOSITORY_PATH = re.compile(r"`((?:app|deploy|docs|pages|queries|services|tests)/[\w./-]*\w\.\w+)`")
+DOCUMENT_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)[^)]*\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative_name)
+def test_every_path_and_link_in_a_document_exists(document):
+    text = document.read_text(encoding="utf-8")
+    paths = {ROOT / path for path in REPOSITORY_PATH.findall(text)}
+    links = {document.parent / link for link in DOCUMENT_LINK.findall(text)}
+    assert {path for path in (paths | links) - ADDED_BY_THE_MERGE if not path.exists()} == set()
+
+
+def test_the_architecture_document_names_every_package_of_services():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    packages = {path.parent.name for path in (ROOT / "services").glob("*/*.py")}
+    assert {name for name in packages if f"`{name}`" not in text and f"services/{name}" not in text} == set()

@@ -18,7 +18,7 @@ from services.nights.player_stages import read_night
 from services.sandbox.scenarios.build import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from services.staging.inventory import StagingTableState, read_inventory
-from tests.conftest import FAST
+from tests.support.sandbox import FAST
 
 LEFTOVER_NIGHT = date(2025, 12, 25)
 

@@ -1,4 +1,4 @@
-"""Test healthcheck: moved here by the new layout."""
+"""The container's health check against services that answer, fail or hang."""
 
 from __future__ import annotations
 

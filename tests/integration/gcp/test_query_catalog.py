@@ -1,4 +1,4 @@
-"""Test query catalog: moved here by the new layout."""
+"""Queries against the sandbox's BigQuery: refused parameters, the bytes limit, error messages and what is billed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test table listing: moved here by the new layout."""
+"""A listable query gives the same rows by tabledata.list as by SQL, and falls back to SQL where listing cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test filters: moved here by the new layout."""
+"""Filters of a page and their query parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test handoff note: moved here by the new layout."""
+"""The handoff note on its page and as a download."""
 
 from __future__ import annotations
 

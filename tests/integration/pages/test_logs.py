@@ -1,4 +1,4 @@
-"""Test logs: moved here by the new layout."""
+"""The logs page, and the links of other pages to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test staging tables: moved here by the new layout."""
+"""The staging tables page with many unmerged batches."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""What the watchdog's own questions answer of the seeded fortnight."""
+"""What the watchdog's own queries return from the seeded fortnight, and that an alert event is stored whole."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 from services.gcp import query_catalog
 
@@ -31,3 +32,26 @@ def test_watch_duplicates_counts_keys_with_two_active_rows(fresh_clients):
         f"INSERT INTO {table} SELECT * FROM {table} WHERE game_date = '2025-12-26' AND is_active LIMIT 3"
     ).result()
     assert count_duplicates() == 3
+
+
+def test_an_appended_alert_event_is_read_back_as_it_was_written(fresh_clients):
+    event: dict[str, Any] = {
+        "alert_id": "an-alert",
+        "sequence": 1,
+        "event": "opened",
+        "recorded_at": datetime(2025, 12, 30, 1, 45, tzinfo=UTC),
+        "recorded_by": "host:1",
+        "actor": "watchdog",
+        "cause": "rejected-writes",
+        "game_date": date(2025, 12, 29),
+        "severity": "critical",
+        "rule": "rejected writes",
+        "sentence": "90 players were rejected.",
+        "reason": "",
+        "silent_until": None,
+        "message_id": "",
+        "facts": '{"players": 90}',
+    }
+    query_catalog.run_query(fresh_clients, "alerts.append", **event)
+    [row] = query_catalog.run_query(fresh_clients, "alerts.events").rows
+    assert {**row, "facts": query_catalog.parse_json_column(row["facts"])} == {**event, "facts": {"players": 90}}

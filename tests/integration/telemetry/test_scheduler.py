@@ -1,4 +1,4 @@
-"""Test scheduler: moved here by the new layout."""
+"""Cloud Scheduler's jobs as the schedule shows them."""
 
 from __future__ import annotations
 

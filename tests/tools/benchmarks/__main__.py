@@ -33,12 +33,13 @@ def main() -> None:
     best = measurements[-1].seconds
     for measurement in measurements:
         print(
-            f"  {measurement.name:40}{measurement.seconds:8.1f} s{measurement.seconds / best:8.2f} × ours{measurement.rows:9,} of 3,950 rows active"
+            f"  {measurement.name:40}{measurement.seconds:8.1f} s{measurement.seconds / best:8.2f} × ours"
+            f"{measurement.rows:9,} of 3,950 rows active"
         )
     names.main()
 
 
-def with_fresh_sandbox(measure):  # type: ignore[no-untyped-def]
+def with_fresh_sandbox(measure):
     sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=TIME_SCALE))
     try:
         return measure(sandbox, connect(Settings.from_env({"SANDBOX_URL": sandbox.url})))
@@ -46,7 +47,7 @@ def with_fresh_sandbox(measure):  # type: ignore[no-untyped-def]
         sandbox.stop()
 
 
-def _cost(sandbox, clients) -> None:  # type: ignore[no-untyped-def]
+def _cost(sandbox, clients) -> None:
     rows_by_player, batch = speed.make_predictions(clients), "batch_2025-12-29_444444"
     speed.stage_rows(clients, batch, rows_by_player, speed.RetryPolicy(base_backoff_s=0.5))
     union_bytes, staged_bytes = cost.measure_bytes_billed(

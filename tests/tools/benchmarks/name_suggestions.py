@@ -77,7 +77,7 @@ def build_registry() -> NameRegistry:
 
 
 def rank_suggestions(book: NameRegistry, with_teams: bool) -> Ranks:
-    """The listed names against the crowd: told the two teams of the game, or told nothing."""
+    """The listed names among the crowd of registered players, with the two teams of the game or without."""
     rng, canonical_by_name = (
         random.Random("games"),
         {normalize_registry_name(name): normalize_registry_name(player) for name, player in LISTED_ALIASES},
@@ -140,13 +140,16 @@ def main() -> None:
     print(
         f"\nRank of the right player, {len(LISTED_ALIASES)} listed aliases among {len(book.lookups):,} registered players\n"
     )
-    for label, with_teams in (("told the teams of the game", True), ("told no team", False)):
+    for label, with_teams in (("with the teams of the game", True), ("without teams", False)):
         ranked = rank_suggestions(book, with_teams)
         not_first = {
             name: rank if rank != UNRANKED else "not proposed" for name, rank in ranked.by_name.items() if rank != 1
         }
-        print(f"  {label:28} first {ranked.count_first()}/{len(LISTED_ALIASES)}, among three {ranked.count_top_three()}/{len(LISTED_ALIASES)}, "
-              f"wrong one filled in {len(ranked.wrong_prefills)}  {not_first or ''}")  # fmt: skip
+        total = len(LISTED_ALIASES)
+        print(
+            f"  {label:28} first {ranked.count_first()}/{total}, among three {ranked.count_top_three()}/{total}, "
+            f"wrong one filled in {len(ranked.wrong_prefills)}  {not_first or ''}"
+        )
     small, names = NameRegistry((), book.registered[::10]), make_unresolved_names(book, 500)
     sample = [single_alias for single_alias in names if single_alias.lookup][:50]
     aliased, small_aliased = add_aliases(book, 1_200), add_aliases(small, 120)

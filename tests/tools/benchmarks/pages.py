@@ -1,4 +1,4 @@
-"""`make bench-pages`: every page of the desk beside a blank and a plain Streamlit page, in one run, in a real Chromium.
+"""`make bench-pages`: every page of the dashboard beside a blank and a plain Streamlit page, in one run, in a real Chromium.
 
 RUNS (5) says how often, PAGES=overview,coverage which. The candidates take turns, so that a slow minute hits all of them.
 """
@@ -112,7 +112,8 @@ def format_table(measurements: Mapping[str, PageMeasurements]) -> str:
         full_ratio = times[1] / plain.median_ms("cold", "full_ms")
         click_overhead_ms = times[4] - blank.median_ms("click", "verdict_ms")
         lines.append(
-            f"{name:22}{columns}{measured.wire_mb:8.2f}{measured.socket_kb:8.0f}   {verdict_ratio:12.2f}{full_ratio:11.2f}{click_overhead_ms:13,.0f} ms"
+            f"{name:22}{columns}{measured.wire_mb:8.2f}{measured.socket_kb:8.0f}   "
+            f"{verdict_ratio:12.2f}{full_ratio:11.2f}{click_overhead_ms:13,.0f} ms"
         )
     return "\n".join(lines)
 

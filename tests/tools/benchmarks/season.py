@@ -1,7 +1,7 @@
-"""`make bench-scale`: the desk on a whole season beside the fortnight of December, twenty viewers at once, an hour's refreshes.
+"""`make bench-scale`: the dashboard on a whole season beside the fortnight of December, twenty viewers at once, an hour's refreshes.
 
 Pages are drawn for clients of Streamlit's own socket: the time is the server's, from the question to the end of the script.
-RUNS (5) says how often each page is opened, REFRESHES (120, an hour's) how often each of the five of the soak looks.
+RUNS (5) says how often each page is opened, REFRESHES (120, an hour's) how often each of the five tabs of the soak refreshes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_RATIO, MAX_P95_OVER_P50 = 2.0, 5.0
 
 @dataclass(frozen=True)
 class DashboardUnderTest:
-    """A sandbox with a scenario, and a dashboard before it that tells what it holds."""
+    """A sandbox with a scenario, and a dashboard in front of it."""
 
     name: str
     sandbox: str
@@ -60,7 +60,7 @@ def start_dashboard(stack: ExitStack, scenario: str) -> DashboardUnderTest:
 
 
 async def visit_page(dashboard: DashboardUnderTest, page: str) -> Viewer:
-    """One look at a page in a new tab, closed when it is drawn."""
+    """Open a page in a new tab and close it when it is drawn."""
     viewer = await open_viewer(dashboard.address, "" if page == "overview" else page, QUERY)
     await viewer.wait_rendered()
     await viewer.close()
@@ -68,7 +68,7 @@ async def visit_page(dashboard: DashboardUnderTest, page: str) -> Viewer:
 
 
 async def visit_all_pages(dashboards: Sequence[DashboardUnderTest], runs: int) -> dict[str, dict[str, list[Viewer]]]:
-    """Every page on every desk in turn: the first look reads everything, the others find it read."""
+    """Every page on every dashboard in turn: the first visit reads everything, the later ones are served from the cache."""
     visits: dict[str, dict[str, list[Viewer]]] = {
         page: {dashboard.name: [] for dashboard in dashboards} for page in standing.PAGES
     }
@@ -82,7 +82,7 @@ async def visit_all_pages(dashboards: Sequence[DashboardUnderTest], runs: int) -
 
 
 def print_comparison(visits: Mapping[str, Mapping[str, Sequence[Viewer]]], small: str, large: str) -> None:
-    print(f"\n{'ms':18}{'—— first look ——':>26}{'—— later looks, medians ——':>38}{'kB sent':>22}")
+    print(f"\n{'ms':18}{'—— first visit ——':>26}{'—— later visits, medians ——':>38}{'kB sent':>22}")
     print(
         f"{'':18}{small:>10}{large:>8}{'times':>8}{'verdict':>14}{small:>10}{large:>8}{'times':>8}{small:>12}{large:>8}{'times':>8}"
     )
@@ -101,7 +101,7 @@ def print_comparison(visits: Mapping[str, Mapping[str, Sequence[Viewer]]], small
         )
     pages_within_limit = len(visits) - len(slow_pages)
     print(
-        f"\n  later looks within {MAX_RATIO:g} times: {pages_within_limit} of {len(visits)} pages"
+        f"\n  later visits within {MAX_RATIO:g} times: {pages_within_limit} of {len(visits)} pages"
         + (f"; not {', '.join(slow_pages)}" if slow_pages else "")
     )
 
@@ -119,7 +119,8 @@ async def open_concurrently(dashboard: DashboardUnderTest) -> None:
     cuts = quantiles(times, n=20)
     p50, p95 = median(times), cuts[18]
     print(
-        f"\n{CONCURRENT_VIEWERS} viewers at once on {dashboard.name}, {ROUNDS} rounds: p50 {p50:,.0f} ms, p95 {p95:,.0f} ms, p95 ÷ p50 {p95 / p50:.2f}",
+        f"\n{CONCURRENT_VIEWERS} viewers at once on {dashboard.name}, {ROUNDS} rounds: "
+        f"p50 {p50:,.0f} ms, p95 {p95:,.0f} ms, p95 ÷ p50 {p95 / p50:.2f}",
         end="",
     )
     print(f" (at most {MAX_P95_OVER_P50:g}); one alone {median(alone):,.0f} ms, p50 ÷ alone {p50 / median(alone):.1f}")
@@ -127,7 +128,7 @@ async def open_concurrently(dashboard: DashboardUnderTest) -> None:
 
 
 async def soak(dashboard: DashboardUnderTest, refreshes: int) -> None:
-    """Five tabs of different pages that look again as often as in an hour, one look after the other."""
+    """Five tabs of different pages that refresh as often as in an hour, one after the other."""
     tabs = [await open_viewer(dashboard.address, page, QUERY) for page in ("", *standing.PAGES[1:SOAK_TABS])]
     for tab in tabs:
         await tab.wait_rendered()
@@ -143,7 +144,8 @@ async def soak(dashboard: DashboardUnderTest, refreshes: int) -> None:
     for tab in tabs:
         await tab.close()
     print(
-        f"\nSoak on {dashboard.name}: {SOAK_TABS} tabs × {refreshes} looks, after {min(WARMUP_REFRESHES, refreshes // 2)} looks and at the end"
+        f"\nSoak on {dashboard.name}: {SOAK_TABS} tabs × {refreshes} refreshes, "
+        f"after {min(WARMUP_REFRESHES, refreshes // 2)} refreshes and at the end"
     )
     for name, before in memory_reports[0].items():
         print(

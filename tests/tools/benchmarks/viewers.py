@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets import Origin, Subprotocol
 from websockets.asyncio.client import ClientConnection, connect
 
 RENDER_TIMEOUT_S = 120.0
@@ -16,7 +17,7 @@ RENDER_TIMEOUT_S = 120.0
 
 @dataclass
 class Viewer:
-    """One open tab. `drawn_ms` has the time of every look, from the question to the end of the script."""
+    """One open tab. `drawn_ms` has the time of every refresh in milliseconds, from the request to the end of the script."""
 
     socket: ClientConnection
     page: str
@@ -95,7 +96,10 @@ async def open_viewer(address: str, page: str = "", query: str = "") -> Viewer:
     host = urlsplit(address).netloc
     # Streamlit carries its tokens as further subprotocols: which one, the token against forged requests, the session.
     socket = await connect(
-        f"ws://{host}/_stcore/stream", origin=f"http://{host}", subprotocols=["streamlit"], max_size=None
+        f"ws://{host}/_stcore/stream",
+        origin=Origin(f"http://{host}"),
+        subprotocols=[Subprotocol("streamlit")],
+        max_size=None,
     )
     viewer = Viewer(socket, page, query)
     viewer._listener = asyncio.ensure_future(viewer.listen())

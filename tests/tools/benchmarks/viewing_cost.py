@@ -1,4 +1,4 @@
-"""`make bench-cost`: what looking costs, by the sandbox's meter: a cold tour, the same again, an hour of one viewer and of fifty, a change.
+"""`make bench-cost`: what viewing costs, by the sandbox's meter: a cold tour, the same again, an hour of one viewer and of fifty, a change.
 
 MINUTES (2) says how long the viewers are really watched; an hour is that, multiplied. Pages run on a real server, over real HTTP.
 """
@@ -99,7 +99,7 @@ async def visit_every_page(sandbox: str, dashboard_url: str, since: UsageCost | 
 
 async def measure_viewers(sandbox: str, dashboard_url: str, viewers: int, minutes: float) -> UsageCost:
     """What an hour of the overview costs, measured over some minutes after everybody has it open."""
-    # The gate lets one person have 40 tabs; who nobody signs in is told apart by the name they came under.
+    # One person may have 40 tabs; without a sign-in people are distinguished by the host name they used.
     hosts = (dashboard_url, dashboard_url.replace("127.0.0.1", "localhost"))
     tabs: list[Viewer] = [await open_viewer(hosts[i % 2], "", QUERY) for i in range(viewers)]
     for tab in tabs:
@@ -171,7 +171,10 @@ async def measure(sandbox: str, dashboard_url: str, minutes: float, since: Usage
         "what has not changed costs nothing",
         f"{repeated.queries} queries, {repeated.bytes_billed / MIB:,.0f} MiB",
     )
-    ratio = f"{many_viewers.queries} queries beside {single_viewer.queries}, {many_viewers.bytes_billed / MIB:,.0f} MiB beside {single_viewer.bytes_billed / MIB:,.0f}"
+    ratio = (
+        f"{many_viewers.queries} queries beside {single_viewer.queries}, "
+        f"{many_viewers.bytes_billed / MIB:,.0f} MiB beside {single_viewer.bytes_billed / MIB:,.0f}"
+    )
     print_promise(
         many_viewers.billed_usage == single_viewer.billed_usage, f"{MANY_VIEWERS} viewers cost what one costs", ratio
     )

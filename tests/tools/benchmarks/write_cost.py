@@ -27,13 +27,13 @@ def union_merge(clients: Clients, batch: str, players: list[str], game_date: dat
     clients.bigquery.query(sql.replace("`nba_predictions.the_union`", f"({union})"), _query_config(parameters)).result()
 
 
-def _timestamp_parameter(clients: Clients):  # type: ignore[no-untyped-def]
+def _timestamp_parameter(clients: Clients):
     from google.cloud import bigquery
 
     return bigquery.ScalarQueryParameter("at", "TIMESTAMP", clients.now())
 
 
-def _query_config(parameters):  # type: ignore[no-untyped-def]
+def _query_config(parameters):
     from google.cloud import bigquery
 
     return bigquery.QueryJobConfig(query_parameters=parameters)

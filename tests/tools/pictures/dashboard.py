@@ -1,4 +1,4 @@
-"""The desk as `make run` starts it, on ports of its own, and a page that has come to rest."""
+"""The sandbox and dashboard as `make run` starts them, on ports of their own, and a page that is idle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STARTUP_TIMEOUT_S = 120
 
 @contextmanager
 def run_dashboard() -> Iterator[str]:
-    """The address of the dashboard, once the watchdog has looked at the night for the first time."""
+    """The address of the dashboard, once the watchdog has run its first check."""
     ports = {name: str(free_port()) for name in ("DASHBOARD_PORT", "SANDBOX_PORT", "COORDINATOR_PORT")}
     env = {**os.environ, **ports}
     log_path = ROOT / "artifacts" / "pictures.log"
@@ -53,4 +53,4 @@ def _wait_for(is_ready: Callable[[], bool], process: subprocess.Popen[bytes], ev
         except requests.RequestException:
             pass
         time.sleep(every_s)
-    sys.exit(f"The desk did not answer within {STARTUP_TIMEOUT_S} s.")
+    sys.exit(f"The dashboard did not answer within {STARTUP_TIMEOUT_S} s.")

@@ -1,4 +1,4 @@
-"""Every page of the desk, light and dark, and the overview as a small screen shows it."""
+"""Every page of the dashboard, light and dark, and the overview as a small screen shows it."""
 
 from __future__ import annotations
 

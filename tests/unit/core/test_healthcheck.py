@@ -1,4 +1,4 @@
-"""Test healthcheck: moved here by the new layout."""
+"""Which path the health check requests."""
 
 from __future__ import annotations
 

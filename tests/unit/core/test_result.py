@@ -1,4 +1,4 @@
-"""Test result: moved here by the new layout."""
+"""Combining health words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test text: moved here by the new layout."""
+"""Text helpers."""
 
 from __future__ import annotations
 

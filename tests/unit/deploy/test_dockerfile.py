@@ -1,4 +1,4 @@
-"""Test dockerfile: moved here by the new layout."""
+"""The Dockerfile: linted, unprivileged, hashed packages, and none of development."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ from services.sandbox.scenarios import traces
 from services.sandbox.stand_ins import log_filter
 from tests.support.monitoring_policies import (
     AT,
-    METRIC_REFERENCE,
     METRICS,
     POLICIES,
     entries_of,
     find_policy,
     first_firing,
     make_entry,
+    referenced_metric,
 )
 from tests.support.paths import ROOT
 
@@ -87,7 +87,7 @@ def test_a_policy_has_api_fields_and_a_metric_of_this_repo(policy):
         assert set(condition_spec) <= (
             THRESHOLD if kind == "conditionThreshold" else {"filter", "aggregations", "duration", "trigger"}
         )
-        assert METRIC_REFERENCE.fullmatch(condition_spec["filter"])[1] in METRICS
+        assert referenced_metric(condition_spec) in METRICS
         assert int(condition_spec["duration"].removesuffix("s")) % 60 == 0
         if kind == "conditionAbsent":
             assert int(condition_spec["duration"].removesuffix("s")) >= 120
@@ -95,7 +95,7 @@ def test_a_policy_has_api_fields_and_a_metric_of_this_repo(policy):
 
 def test_every_metric_has_a_policy_and_the_watchdog_an_absence_condition():
     used = {
-        METRIC_REFERENCE.fullmatch(next(iter(v for k, v in c.items() if k != "displayName"))["filter"])[1]
+        referenced_metric(next(iter(v for k, v in c.items() if k != "displayName")))
         for p in POLICIES
         for c in p["conditions"]
     }

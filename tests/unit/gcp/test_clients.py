@@ -1,4 +1,4 @@
-"""Test clients: moved here by the new layout."""
+"""Which account the clients for reads and for actions use."""
 
 from __future__ import annotations
 

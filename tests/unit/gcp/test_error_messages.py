@@ -1,4 +1,4 @@
-"""Test error messages: moved here by the new layout."""
+"""Google's errors as messages with a hint."""
 
 from __future__ import annotations
 

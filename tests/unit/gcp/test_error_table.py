@@ -1,4 +1,4 @@
-"""Test error table: moved here by the new layout."""
+"""The table of Google's errors: classified by reason and message, never by the HTTP code alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test retry: moved here by the new layout."""
+"""What is retried, how often, and with which delay."""
 
 from __future__ import annotations
 

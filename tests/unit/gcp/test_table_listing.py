@@ -1,4 +1,4 @@
-"""Test table listing: moved here by the new layout."""
+"""Which queries may be marked listable."""
 
 from __future__ import annotations
 

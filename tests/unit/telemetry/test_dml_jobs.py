@@ -1,4 +1,4 @@
-"""Test dml jobs: moved here by the new layout."""
+"""Write attempts from job history and log: rejections, concurrency and the alert rule."""
 
 from __future__ import annotations
 

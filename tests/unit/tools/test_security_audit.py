@@ -1,4 +1,4 @@
-"""A known hole in a pinned package fails the checks; an advisory service that cannot be asked is told and does not."""
+"""A known vulnerability in a pinned package fails the checks; an unreachable advisory service is reported and does not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def test_a_known_vulnerability_fails_and_is_named():
 
 def test_a_clean_audit_passes_and_reports_the_count():
     report = audit_report({"name": "a", "version": "1", "vulns": []}, {"name": "b", "skip_reason": "not found"})
-    assert evaluate_audit(0, report, "") == (0, "No known hole in 1 pinned packages; 1 could not be looked up.")
+    assert evaluate_audit(0, report, "") == (
+        0,
+        "No known vulnerability in 1 pinned packages; 1 could not be looked up.",
+    )
 
 
 @pytest.mark.parametrize("out", ["", "<html>", audit_report({"name": "a", "skip_reason": "could not be reached"})])

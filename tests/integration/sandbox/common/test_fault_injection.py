@@ -1,4 +1,4 @@
-"""Test fault injection: moved here by the new layout."""
+"""Injected faults over HTTP: for some calls, for some time, as a delay, as a dropped connection."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from services.nights.player_stages import read_night
 from services.sandbox.scenarios import season
 from services.sandbox.server import Sandbox, start_sandbox
 from services.staging.inventory import StagingTableState, read_inventory
-from tests.conftest import FAST
+from tests.support.sandbox import FAST
 
 SMALL_SEASON = season.Season(dates=20, staging_tables=215, log_lines=6_000, aliases=300)
 LEFTOVER_NIGHT = season.TEMPLATE_DATE - timedelta(days=1)

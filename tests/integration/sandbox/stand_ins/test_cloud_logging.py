@@ -1,4 +1,4 @@
-"""Test cloud logging: moved here by the new layout."""
+"""The Logging stand-in answers the real client: filters, order, the read quota and its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least that Streamlit can show: what every page of the desk is measured beside."""
+"""The least that Streamlit can show: the baseline of every page's time."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Test bar rows: moved here by the new layout."""
+"""Bars as HTML where a value is unknown or unlimited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test coverage by night: moved here by the new layout."""
+"""The coverage chart where a night has no classification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test night timeline: moved here by the new layout."""
+"""The timeline's marks: text, escaping, focus, labels and links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test time axis: moved here by the new layout."""
+"""The time axis: order, collapsed gaps, and no axis without events."""
 
 from __future__ import annotations
 

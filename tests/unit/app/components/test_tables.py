@@ -1,4 +1,4 @@
-"""Test tables: moved here by the new layout."""
+"""Downloads of a table: no formulas, numbers as numbers, times with their zone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test widgets: moved here by the new layout."""
+"""The badges of health."""
 
 from __future__ import annotations
 

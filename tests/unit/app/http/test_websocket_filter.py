@@ -1,4 +1,4 @@
-"""Test websocket filter: moved here by the new layout."""
+"""Which websocket messages of Streamlit pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test billing meter: moved here by the new layout."""
+"""The sandbox's meter of bytes billed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test partition pruning: moved here by the new layout."""
+"""Which date partitions a statement reads, for the meter."""
 
 from __future__ import annotations
 
