@@ -1,4 +1,4 @@
-"""Test healthcheck: moved here by the new layout."""
+"""The container's health check against a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test query catalog: moved here by the new layout."""
+"""Queries of the catalog against the sandbox: results, limits and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test table listing: moved here by the new layout."""
+"""A table listing gives the rows of the query, for free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test scheduler: moved here by the new layout."""
+"""The schedule as read from the sandbox's Cloud Scheduler."""
 
 from __future__ import annotations
 

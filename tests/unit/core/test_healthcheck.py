@@ -1,4 +1,4 @@
-"""Test healthcheck: moved here by the new layout."""
+"""The container's health check: which path belongs to which service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test result: moved here by the new layout."""
+"""The order of the health states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test text: moved here by the new layout."""
+"""Counts with their nouns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test clients: moved here by the new layout."""
+"""Which account the clients use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test error messages: moved here by the new layout."""
+"""Exceptions of Google's clients as sentences."""
 
 from __future__ import annotations
 

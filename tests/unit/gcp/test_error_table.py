@@ -1,4 +1,4 @@
-"""Test error table: moved here by the new layout."""
+"""The table of BigQuery errors: what is recognised, and whether a retry helps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test retry: moved here by the new layout."""
+"""Retries: only transient errors, with jitter, within the budget."""
 
 from __future__ import annotations
 

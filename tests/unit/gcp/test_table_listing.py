@@ -1,4 +1,4 @@
-"""Test table listing: moved here by the new layout."""
+"""Which queries a table listing can answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test dml jobs: moved here by the new layout."""
+"""DML writes: counting rejections, bursts and the peak of outstanding statements."""
 
 from __future__ import annotations
 
