@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -29,6 +30,7 @@ WATCHDOG_ACTOR = Actor("watchdog", Role.OPERATOR)
 COOLDOWN = timedelta(minutes=30)  # the same step on the same target is not repeated sooner
 REVERT_AFTER = timedelta(hours=1)  # a narrowing of its own ends by then, or as soon after as the writes are calm
 MAX_STORM_AGE = timedelta(minutes=10)  # an older storm is over: narrowing now would help nobody
+logger = logging.getLogger("watchdog")
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ def _start(
         return None
     try:
         plan = remediation.action_type.plan(clients, remediation.params)
-    except OnCallError:
+    except OnCallError as error:
+        logger.warning(
+            "%s of %s could not be planned: %s", remediation.action_type.name, remediation.target, error, exc_info=True
+        )
         return None
     if plan.failed_guards:
         return None

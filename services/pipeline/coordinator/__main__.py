@@ -20,7 +20,11 @@ def main() -> None:
     )
     app = create_app(CoordinatorApi(clients, BatchRunner(clients)))
     uvicorn.run(
-        app, host=os.environ.get("HOST", "127.0.0.1"), port=int(os.environ.get("PORT", "8080")), log_level="warning"
+        app,
+        host=os.environ.get("HOST", "127.0.0.1"),
+        port=int(os.environ.get("PORT", "8080")),
+        log_level="warning",
+        log_config=None,  # its records go to our handler: an exception is one entry there too
     )
 
 

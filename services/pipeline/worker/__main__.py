@@ -20,6 +20,7 @@ def main() -> None:
         host=os.environ.get("HOST", "127.0.0.1"),
         port=int(os.environ.get("PORT", "8080")),
         log_level="warning",
+        log_config=None,  # its records go to our handler: an exception is one entry there too
     )
 
 

@@ -1,4 +1,4 @@
-"""Test log reader: moved here by the new layout."""
+"""The log searches on the seeded nights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test cloud logging: moved here by the new layout."""
+"""Cloud Logging's stand-in through the real client: entries written, listed in order, and refused over the quota."""
 
 from __future__ import annotations
 
