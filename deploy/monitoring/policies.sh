@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # What Cloud Monitoring counts in the log lines of the pipeline and of the watchdog (metric-*), and what it alerts on (policy-*).
 # Part of apply.sh; alone: PROJECT=… CHANNEL=… deploy/monitoring/policies.sh [--do]. Applying again updates.
-# The names match the customer's services and ours (config.sh), the words both spellings and both kinds of payload:
-# a bare word in a Logging filter searches every field. `gcloud beta monitoring channels list` prints what CHANNEL can be.
+# The names match the customer's services and ours (config.sh); the phrases match, in any case, textPayload (the customer's
+# lines) and jsonPayload.message (ours). `gcloud beta monitoring channels list` prints what CHANNEL can be.
 if [[ -z ${NAME:-} ]]; then source "$(dirname "${BASH_SOURCE[0]}")/../config.sh"; fi
 
 metric() {

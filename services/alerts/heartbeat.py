@@ -9,7 +9,8 @@ from services.telemetry import log_reader
 
 # Whatever it is deployed as: prediction-watchdog here, prediction-on-call-watchdog by deploy/config.sh.
 HEARTBEAT_FILTER = (
-    '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$") AND "Watchdog looked"'
+    '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$")'
+    f" AND {log_reader.message_contains('Watchdog looked')}"
 )
 HEARTBEAT_TIMEOUT = timedelta(minutes=10)
 

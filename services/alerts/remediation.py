@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -30,6 +31,7 @@ WATCHDOG_ACTOR = Actor("watchdog", Role.OPERATOR)
 COOLDOWN = timedelta(minutes=30)  # the same step on the same target is not repeated sooner
 REVERT_AFTER = timedelta(hours=1)  # its own scale-down ends by then, or as soon after as no write is rejected
 MAX_STORM_AGE = timedelta(minutes=10)  # an older burst is over: scaling down now would help nobody
+logger = logging.getLogger("watchdog")
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ def _start(
         return None
     try:
         plan = remediation.action_type.plan(clients, remediation.params)
-    except OnCallError:
+    except OnCallError as error:
+        logger.warning(
+            "%s of %s could not be planned: %s", remediation.action_type.name, remediation.target, error, exc_info=True
+        )
         return None
     if plan.failed_guards:
         return None

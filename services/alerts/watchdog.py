@@ -99,7 +99,7 @@ def _remediate(
                 recorded_events.append(event)
         apply_reverts_if_calm(clients, results)
     except OnCallError as error:
-        logger.error("Watchdog could not mend: %s", error)
+        logger.error("Watchdog could not mend: %s", error, exc_info=True)
         started = ()
     return group_by_alert([*(e for a in alerts for e in a.events), *recorded_events]), tuple(
         handle for _, handle in started
@@ -235,7 +235,7 @@ def run(clients: Clients, interval_s: float | None, env: Mapping[str, str] | Non
             check = run_check(clients, cache, self_healing)
             log_result(check)
         except Exception as error:  # a fault in one check, ours included, must not end the watchdog
-            logger.error("Watchdog is blind: %s: %s", type(error).__name__, error)
+            logger.error("Watchdog is blind: %s: %s", type(error).__name__, error, exc_info=True)
             if interval_s is None:
                 return 1
         else:

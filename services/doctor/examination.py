@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -21,7 +21,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.runs import coordinator_client
-from services.telemetry.log_reader import parse_entry
+from services.telemetry.log_reader import LoggingEntry, parse_entry
 from services.telemetry.scheduler import read_schedule
 
 KNOWN_LOG_PHRASES = re.compile(  # what the dashboard's own log searches match, in any case
@@ -141,7 +141,8 @@ def _logs(clients: Clients) -> Iterator[CheckResult]:
         yield _check_log_format(service, entries)
 
 
-def _check_log_format(service: str, entries: list[object]) -> CheckResult:
+def _check_log_format(service: str, entries: Sequence[LoggingEntry]) -> CheckResult:
+    """Whether the newest lines have a message, and any a phrase that the dashboard's searches look for."""
     subject = f"log of {service}"
     if not entries:
         return CheckResult(
@@ -151,7 +152,7 @@ def _check_log_format(service: str, entries: list[object]) -> CheckResult:
             "gcloud run services list --format='value(metadata.name)'",
         )
     lines = [parse_entry(entry) for entry in entries]
-    json_count = sum(isinstance(getattr(entry, "payload", None), dict) for entry in entries)
+    json_count = sum(isinstance(entry.payload, dict) for entry in entries)
     without_message = sum(not line.message.strip() for line in lines)
     recognized = sum(KNOWN_LOG_PHRASES.search(line.message) is not None for line in lines)
     summary = f"{len(lines)} newest lines read: {len(lines) - json_count} text, {json_count} JSON, {recognized} of a shape the desk knows"

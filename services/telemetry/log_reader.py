@@ -1,4 +1,7 @@
-"""Log lines of the prediction services: both payload kinds, both spellings, each line once, severity from its text."""
+"""Log lines of the prediction services: text and JSON payloads, both spellings, each line once.
+
+The customer's services write text lines, with the level in the text and no severity; ours write JSON entries.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Protocol
+
+from google.cloud.logging_v2.resource import Resource
 
 from services.core.clock import night_window, to_rfc3339
 from services.core.freshness import FINAL_AFTER, OPEN_WINDOW_TTL_S
@@ -20,14 +25,31 @@ from services.gcp.read_cache import NEVER_EXPIRES
 SERVICE_FILTER = 'resource.type="cloud_run_revision"'
 SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")'
 
+# Where `parse_entry` finds a message. A phrase without a field would search every field, and so match our own source
+# files, functions and stack traces too.
+MESSAGE_FIELDS = ("textPayload", "jsonPayload.message", "jsonPayload.event")
+
+
+def message_contains(*phrases: str) -> str:
+    """A Logging filter, in parentheses, for entries whose message contains one of the phrases in any case."""
+    alternatives = " OR ".join(map(json.dumps, phrases))
+    return "(" + " OR ".join(f"{field}:({alternatives})" for field in MESSAGE_FIELDS) + ")"
+
+
+_WORKER, _COORDINATOR = 'resource.labels.service_name="{worker}"', 'resource.labels.service_name="{coordinator}"'
+
 # The handoff's searches, for both spellings and both kinds of payload.
-STAGING_WRITES_FILTER = 'resource.labels.service_name="{worker}" AND ("Staging write" OR "STAGING WRITE")'
-CONSOLIDATION_FILTER = 'resource.labels.service_name="{coordinator}" AND "consolidation"'
-DML_FILTER = 'resource.labels.service_name="{worker}" AND "DML"'
-ERRORS_FILTER = 'resource.labels.service_name=~"prediction" AND (severity>=ERROR OR "ERROR" OR "CRITICAL")'
-FAILED_PLAYERS_FILTER = (
-    'resource.labels.service_name="{worker}" AND ("Error writing to BigQuery for" OR "STAGING WRITE FAILED for"'
-    ' OR "PERMANENT failure for" OR "TRANSIENT failure for")'
+STAGING_WRITES_FILTER = f"{_WORKER} AND {message_contains('Staging write')}"
+CONSOLIDATION_FILTER = f"{_COORDINATOR} AND {message_contains('consolidation')}"
+DML_FILTER = f"{_WORKER} AND {message_contains('DML')}"
+ERRORS_FILTER = (
+    f'resource.labels.service_name=~"prediction" AND (severity>=ERROR OR {message_contains("ERROR", "CRITICAL")})'
+)
+FAILED_PLAYERS_FILTER = f"{_WORKER} AND " + message_contains(
+    "Error writing to BigQuery for",
+    "STAGING WRITE FAILED for",
+    "PERMANENT failure for",
+    "TRANSIENT failure for",
 )
 
 STATUS_PHRASES = (
@@ -40,12 +62,16 @@ STATUS_PHRASES = (
     "TIMED OUT",
     "BATCH RESET",
 )
-STATUS_FILTER = f'resource.labels.service_name="{{coordinator}}" AND ({" OR ".join(map(json.dumps, STATUS_PHRASES))})'
-REJECTED_WRITES_FILTER = (
-    'resource.labels.service_name="{worker}" AND ("Too many DML statements" OR "Error writing to BigQuery for"'
-    ' OR "STAGING WRITE FAILED" OR "total number of dml jobs writing to a table" OR "due to concurrent update")'
+STATUS_FILTER = f"{_COORDINATOR} AND {message_contains(*STATUS_PHRASES)}"
+REJECTED_WRITES_FILTER = f"{_WORKER} AND " + message_contains(
+    "Too many DML statements",
+    "Error writing to BigQuery for",
+    "STAGING WRITE FAILED",
+    "total number of dml jobs writing to a table",
+    "due to concurrent update",
 )
-NIGHT_FILTER = f"({FAILED_PLAYERS_FILTER}) OR ({STATUS_FILTER}) OR ({REJECTED_WRITES_FILTER})"  # asked at once: each read counts against a quota
+# One read for all three: each read counts against a quota.
+NIGHT_FILTER = f"({FAILED_PLAYERS_FILTER}) OR ({STATUS_FILTER}) OR ({REJECTED_WRITES_FILTER})"
 MAX_NIGHT_LINES = 10_000
 
 _PREFIX = re.compile(
@@ -103,7 +129,10 @@ def read_lines(
 
 
 def read_night_log(clients: Clients, game_date: date) -> LogLines:
-    """What the desk's panels need of a night's log, all in one read: failed players, refused writes, the coordinator's word."""
+    """A night's log for the dashboard's panels, in one read: failed players, rejected writes, the coordinator's states.
+
+    Raises OnCallError.
+    """
     start, end = night_window(game_date)
     return read_lines(clients, NIGHT_FILTER, start, end + timedelta(days=1), MAX_NIGHT_LINES)
 
@@ -121,8 +150,23 @@ def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
     )
 
 
-def parse_entry(entry: Any) -> LogLine:
-    """A Logging entry (text or JSON payload) as a line; the level in its text wins over an unset severity."""
+class LoggingEntry(Protocol):
+    """What is read of an entry that google-cloud-logging lists; its payload is a text or a JSON object."""
+
+    @property
+    def payload(self) -> object: ...
+    @property
+    def severity(self) -> str | None: ...
+    @property
+    def timestamp(self) -> datetime: ...
+    @property
+    def insert_id(self) -> str | None: ...
+    @property
+    def resource(self) -> Resource | None: ...
+
+
+def parse_entry(entry: LoggingEntry) -> LogLine:
+    """A Logging entry (text or JSON payload) as a line; where it has no severity, the level in its text counts."""
     labels = dict(entry.resource.labels) if entry.resource else {}
     text = _extract_text(entry.payload)
     match = _PREFIX.match(text)
@@ -140,7 +184,7 @@ def parse_entry(entry: Any) -> LogLine:
 
 
 def deduplicate(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
-    """The same message of the same service and second counts once, with its repeats."""
+    """Keep one of the lines with the same message, service and second, with the number of its repeats."""
     unique_lines: dict[tuple[str, datetime, str], LogLine] = {}
     for line in lines:
         key = (line.service, line.at.replace(microsecond=0), line.message)
@@ -149,7 +193,7 @@ def deduplicate(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
     return tuple(unique_lines.values())
 
 
-def _extract_text(payload: Any) -> str:
+def _extract_text(payload: object) -> str:
     if isinstance(payload, dict):
         return str(payload.get("message") or payload.get("event") or payload)
     return str(payload or "")
@@ -157,7 +201,7 @@ def _extract_text(payload: Any) -> str:
 
 @dataclass(frozen=True)
 class Preset:
-    """A search that the person on call would type: `command` does the same by hand."""
+    """A search that the person on call would type; `command` is the same with gcloud."""
 
     name: str
     condition: str
@@ -166,7 +210,10 @@ class Preset:
     def command(self, clients: Clients) -> str:
         settings = clients.settings
         filter_text = self.condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
-        return f"gcloud logging read '{SERVICE_FILTER} AND ({filter_text})' --limit=50 --format='table(timestamp,textPayload)'"
+        return (
+            f"gcloud logging read '{SERVICE_FILTER} AND ({filter_text})' --limit=50"
+            " --format='table(timestamp,severity,textPayload,jsonPayload.message)'"
+        )
 
 
 PRESETS = (  # what went wrong first: the first is what the page opens with

@@ -42,9 +42,20 @@ def make_entry(service, message):
     return next(traces.text_entries(service, AT, "x", "ERROR", message))
 
 
+def make_json_entry(service, message):
+    """The same message as our services write it."""
+    return traces.json_entry(service, AT, "ERROR", message, logger="x")
+
+
 def first_firing(policy, entries, start, end):
-    """When a policy would first fire on log entries: its metric counted minute by minute, as Cloud Monitoring does it."""
-    [condition_spec] = [condition for key, condition in policy["conditions"][0].items() if key != "displayName"]
+    """When a policy would first fire on log entries: the earliest of its conditions."""
+    fired = [first_firing_of(condition, entries, start, end) for condition in policy["conditions"]]
+    return min(filter(None, fired), default=None)
+
+
+def first_firing_of(condition, entries, start, end):
+    """When a condition first holds: its metric counted minute by minute, as Cloud Monitoring does it."""
+    [condition_spec] = [spec for key, spec in condition.items() if key != "displayName"]
     counts = log_filter.parse(METRICS[referenced_metric(condition_spec)]["filter"])
     times = sorted(datetime.fromisoformat(e["timestamp"]) for e in entries if counts(e))
     if "thresholdValue" in condition_spec:

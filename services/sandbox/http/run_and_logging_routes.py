@@ -11,6 +11,7 @@ from services.gcp.error_table import ERRORS_BY_KEY
 from services.sandbox.common.error_responses import known_error_response
 from services.sandbox.common.fault_injection import error_body
 from services.sandbox.http.bigquery_routes import HandlerWrapper
+from services.sandbox.stand_ins.cloud_logging import entries_from_stdout
 from services.sandbox.stand_ins.cloud_run import EtagMismatch
 from services.sandbox.stand_ins.log_filter import FilterError
 from services.sandbox.state import SandboxState
@@ -23,6 +24,7 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
     return [
         Route("/v2/entries:list", wrap_handler("logging", "entries.list", api.list_entries), methods=["POST"]),
         Route("/v2/entries:write", wrap_handler("logging", "entries.write", api.write_entries), methods=["POST"]),
+        Route("/sandbox/stdout", wrap_handler("agent", "stdout", api.ingest_stdout), methods=["POST"]),
         Route(
             "/v2/{name:path}:testIamPermissions", wrap_handler("run", "permissions", api.permissions), methods=["POST"]
         ),
@@ -53,6 +55,17 @@ class _RunAndLoggingHandlers:
         body = await request.json()
         defaults = {k: body[k] for k in ("logName", "resource", "labels") if k in body}
         self.state.logs.add(body.get("entries", []), defaults)
+        return JSONResponse({})
+
+    async def ingest_stdout(self, request: Request) -> Response:
+        """Cloud Run's logging agent: `writes` to a service's stdout, {timestamp, text} each, become entries."""
+        body = await request.json()
+        entries = [
+            {"timestamp": write["timestamp"], **entry}
+            for write in body["writes"]
+            for entry in entries_from_stdout(write["text"])
+        ]
+        self.state.logs.add(entries, {"resource": body["resource"]})
         return JSONResponse({})
 
     # --- Cloud Run ------------------------------------------------------------------------------------------------

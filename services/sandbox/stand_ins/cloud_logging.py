@@ -1,15 +1,51 @@
-"""Cloud Logging's REST stand-in: entries listed by filter, entries written, the read quota kept."""
+"""Cloud Logging's stand-in: entries listed by filter, entries written by its API or read from a service's stdout."""
 
 from __future__ import annotations
 
 import bisect
+import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from services.core.clock import Clock, to_rfc3339
 from services.sandbox.stand_ins import log_filter
+
+# Fields of a JSON line that Cloud Run's agent moves out of jsonPayload, and the LogEntry field each becomes.
+# https://cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
+_SPECIAL_FIELDS = {
+    "severity": "severity",
+    "time": "timestamp",
+    "httpRequest": "httpRequest",
+    "logging.googleapis.com/insertId": "insertId",
+    "logging.googleapis.com/labels": "labels",
+    "logging.googleapis.com/operation": "operation",
+    "logging.googleapis.com/sourceLocation": "sourceLocation",
+    "logging.googleapis.com/spanId": "spanId",
+    "logging.googleapis.com/trace": "trace",
+    "logging.googleapis.com/trace_sampled": "traceSampled",
+}
+
+
+def entries_from_stdout(text: str) -> Iterator[dict[str, Any]]:
+    """What Cloud Run's agent makes of text on a service's stdout: an entry per line, a JSON object as jsonPayload."""
+    for line in filter(None, text.split("\n")):
+        try:
+            payload = json.loads(line)
+        except ValueError:
+            payload = None
+        yield _structured_entry(payload) if isinstance(payload, dict) else {"textPayload": line}
+
+
+def _structured_entry(payload: Mapping[str, Any]) -> dict[str, Any]:
+    special = {_SPECIAL_FIELDS[name]: value for name, value in payload.items() if name in _SPECIAL_FIELDS and value}
+    severity = str(special.get("severity", "DEFAULT")).upper()
+    special["severity"] = severity if severity in log_filter.SEVERITIES else "DEFAULT"
+    return {
+        **special,
+        "jsonPayload": {name: value for name, value in payload.items() if name not in _SPECIAL_FIELDS},
+    }
 
 
 class LogStore:

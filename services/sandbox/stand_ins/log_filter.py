@@ -152,17 +152,26 @@ class _Parser:
     def _parse_comparison(self, path: FieldPath, op: str) -> Predicate:
         kind, value = self._next()
         if kind == "open":
-            values = []
-            while (token := self._next())[0] != "close":
-                if token[0] in ("quoted", "word") and token[1] not in ("OR", "AND"):
-                    values.append(token[1])
-            predicates = [_build_predicate(path, op, item) for item in values]
-            return lambda entry: any(predicate(entry) for predicate in predicates)
+            return self._parse_value_list(path, op)
         if kind not in ("word", "quoted"):
             raise FilterError(f"Unparseable filter: {'.'.join(path)} is compared with nothing.")
         while kind == "word" and self.remaining() and self.remaining()[0] == ("op", ":"):  # an unquoted time of day
             value += self._next()[1] + self._next()[1]
         return _build_predicate(path, op, value)
+
+    def _parse_value_list(self, path: FieldPath, op: str) -> Predicate:
+        """`field:("a" OR "b")`, or with AND: the field is compared with every value."""
+        predicates, operators = [], set()
+        while (token := self._next())[0] != "close":
+            if token in (("word", "OR"), ("word", "AND")):
+                operators.add(token[1])
+            elif token[0] in ("quoted", "word"):
+                predicates.append(_build_predicate(path, op, token[1]))
+        if len(operators) > 1:
+            raise FilterError("Unparseable filter: AND and OR are mixed in one list of values.")
+        if operators == {"AND"}:
+            return lambda entry: all(predicate(entry) for predicate in predicates)
+        return lambda entry: any(predicate(entry) for predicate in predicates)
 
 
 def _build_predicate(path: FieldPath, op: str, value: str) -> Predicate:

@@ -1,4 +1,4 @@
-"""Test monitoring policies: moved here by the new layout."""
+"""The alert policies on what the watchdog really logs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.alerts.facts import ChannelStatus, read_snapshot
 from services.alerts.incidents import group_by_cause
 from services.alerts.watchdog import CycleResult, log_result, plan_alert_events
 from tests.support.factories import NIGHT
-from tests.support.monitoring_policies import AT, find_policy, first_firing, make_entry
+from tests.support.monitoring_policies import AT, find_policy, first_firing, make_json_entry
 
 
 def test_the_watchdogs_log_of_29_december_fires_the_missing_players_policy(clients, caplog):
@@ -22,5 +22,5 @@ def test_the_watchdogs_log_of_29_december_fires_the_missing_players_policy(clien
         unknown, incidents, frozenset(), frozenset({NIGHT}), clients.settings, clients.now()
     )
     log_result(CycleResult(clients.now(), (), incidents, alert_events, None))
-    written = [make_entry("prediction-on-call-watchdog", record.getMessage()) for record in caplog.records]
+    written = [make_json_entry("prediction-on-call-watchdog", record.getMessage()) for record in caplog.records]
     assert first_firing(find_policy("players are missing"), written, AT - timedelta(minutes=1), AT + timedelta(hours=1))

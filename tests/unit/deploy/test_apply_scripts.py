@@ -108,11 +108,11 @@ def test_the_printed_commands_are_the_executed_ones(fake_cli_dir, name):
         for c in planned
         if not any(fragment in (command_line := " ".join(c[:4])) for fragment in conditional)
     ]
-    subcommands = {"apply.sh": ("metrics update", "policies create"), "undo.sh": ("metrics delete", "policies list")}[
-        name
-    ]
-    for subcommand in subcommands:
-        assert sum(subcommand in line for line in calls) == 5
+    call_counts = {
+        "apply.sh": {"metrics update": 6, "policies create": 5},
+        "undo.sh": {"metrics delete": 6, "policies list": 5},
+    }[name]
+    assert {subcommand: sum(subcommand in line for line in calls) for subcommand in call_counts} == call_counts
 
 
 def test_alert_policies_and_metrics_are_applied_with_the_rest_and_on_their_own(fake_cli_dir, dry_run_output):
@@ -146,13 +146,15 @@ def test_the_heartbeat_filter_matches_the_deployed_watchdog_name(dry_run_output)
     from services.sandbox.stand_ins import log_filter
 
     name = parse_yaml_files(dry_run_output)["watchdog.yaml"]["metadata"]["name"]
-    line = {
-        "resource": {"type": "cloud_run_job", "labels": {"job_name": name}},
-        "textPayload": "2025-12-30 06:45:00 - watchdog - INFO - Watchdog looked: 0 incidents",
-    }
+    resource = {"type": "cloud_run_job", "labels": {"job_name": name}}
     metric = yaml.safe_load((DEPLOY / "monitoring" / "metric-watchdog_looks.yaml").read_text(encoding="utf-8"))
-    assert log_filter.parse(HEARTBEAT_FILTER)(line)
-    assert log_filter.parse(metric["filter"])(line)
+    for payload in (
+        {"jsonPayload": {"message": "Watchdog looked: 0 incidents", "logger": "watchdog"}},
+        {"textPayload": "2025-12-30 06:45:00 - watchdog - INFO - Watchdog looked: 0 incidents"},
+    ):
+        line = {"resource": resource, **payload}
+        assert log_filter.parse(HEARTBEAT_FILTER)(line)
+        assert log_filter.parse(metric["filter"])(line)
 
 
 @pytest.mark.parametrize(

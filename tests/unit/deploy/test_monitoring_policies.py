@@ -18,6 +18,7 @@ from tests.support.monitoring_policies import (
     find_policy,
     first_firing,
     make_entry,
+    make_json_entry,
     referenced_metric,
 )
 from tests.support.paths import ROOT
@@ -55,11 +56,38 @@ EXPECTED_LINES = [
 @pytest.mark.parametrize(("metric", "service", "message"), EXPECTED_LINES)
 def test_a_metric_matches_the_real_log_lines_as_text_and_json(metric, service, message):
     counts = log_filter.parse(METRICS[metric]["filter"])
-    assert counts(make_entry(service, message))
-    if metric != "write_latency_ms":  # its number is taken from the text
-        assert counts(traces.json_entry(service, AT, "ERROR", message))
-    calm = make_entry(service, "Batch b complete! 158/158 players, status=success")
-    assert not counts(calm)
+    json_counts = counts
+    if metric == "write_latency_ms":  # a number is extracted from one field, so it has a metric per kind of payload
+        json_counts = log_filter.parse(METRICS["write_latency_json_ms"]["filter"])
+    text_entry, json_entry = make_entry(service, message), traces.json_entry(service, AT, "ERROR", message)
+    assert (counts(text_entry), json_counts(json_entry)) == (True, True)
+    if metric == "write_latency_ms":
+        assert (json_counts(text_entry), counts(json_entry)) == (False, False), "a write is counted once"
+    calm = "Batch b complete! 158/158 players, status=success"
+    assert not counts(make_entry(service, calm))
+    assert not json_counts(traces.json_entry(service, AT, "INFO", calm))
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda m: m["name"])
+def test_a_metric_searches_the_message_alone_and_never_a_stack_trace(metric):
+    """A phrase without a field would match source lines, function names and tracebacks of our own entries."""
+    phrases = [message for name, _, message in EXPECTED_LINES if name == metric["name"]]
+    counts = log_filter.parse(metric["filter"])
+    for service in (traces.WORKER, traces.COORDINATOR, "prediction-watchdog"):
+        for phrase in phrases:
+            assert not counts(traces.json_entry(service, AT, "ERROR", "Batch b stopped", stack_trace=phrase))
+
+
+def test_the_latency_metrics_extract_the_milliseconds():
+    [(_, service, message)] = [line for line in EXPECTED_LINES if line[0] == "write_latency_ms"]
+    for name, field, text in (
+        ("write_latency_ms", "textPayload", make_entry(service, message)["textPayload"]),
+        ("write_latency_json_ms", "jsonPayload.message", message),
+    ):
+        extracted_field, pattern = re.fullmatch(
+            r'REGEXP_EXTRACT\(([\w.]+), "(.+)"\)', METRICS[name]["valueExtractor"]
+        ).groups()
+        assert (extracted_field, re.search(pattern, text)[1]) == (field, "1612")
 
 
 def test_the_heartbeat_metric_matches_a_cloud_run_job():
@@ -146,4 +174,5 @@ def test_our_services_write_a_line_for_each_metric():
     ]
     for name in set(METRICS) - {"coverage_alerts"}:  # put together from an event's words: see the test above
         counts = log_filter.parse(METRICS[name]["filter"])
-        assert any(counts(make_entry(service, message)) for service, message in written), name
+        as_entry = make_entry if name == "write_latency_ms" else make_json_entry
+        assert any(counts(as_entry(service, message)) for service, message in written), name

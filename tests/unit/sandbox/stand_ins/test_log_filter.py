@@ -102,3 +102,24 @@ def test_the_time_range_of_a_filter_is_extracted(text):
 )
 def test_a_filter_with_an_alternative_to_its_times_has_no_time_range(text):
     assert time_bounds(text) == ALL_TIME
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('jsonPayload.message:("nothing" OR "staging WRITE")', True),
+        ('(textPayload:("x" OR "y") OR jsonPayload.message:("x" OR "Staging write"))', True),
+        ('jsonPayload.message:("staging" AND "write")', True),
+        ('jsonPayload.message:("staging" AND "nothing")', False),
+        ('jsonPayload.message:("OR" OR "x")', False),
+        ('textPayload:"staging write"', False),
+        ('NOT jsonPayload.message:"staging write"', False),
+    ],
+)
+def test_message_fields_are_searched_with_lists_and_parentheses(text, expected):
+    assert parse(text)(STRUCTURED) is expected
+
+
+def test_a_list_that_mixes_and_and_or_is_refused():
+    with pytest.raises(FilterError):
+        parse('textPayload:("a" AND "b" OR "c")')
