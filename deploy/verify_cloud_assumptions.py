@@ -40,6 +40,7 @@ class Target:
     suffix: str
 
     def table_path(self, name: str) -> str:
+        """The table's full name in the target, with this run's suffix."""
         return f"{self.clients.settings.project}.{self.dataset}.{name}_{self.suffix}"
 
 
@@ -147,7 +148,8 @@ def _update_service(
     if max_instances is not None:
         service.scaling.max_instance_count = max_instances
     request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": update_paths})
-    return target.clients.run.update_service(request=request, timeout=60).result(timeout=120)
+    updated: run_v2.Service = target.clients.run.update_service(request=request, timeout=60).result(timeout=120)
+    return updated
 
 
 def check_log_latency(target: Target) -> Observation:
@@ -189,6 +191,7 @@ def run_checks(target: Target) -> Iterator[tuple[bool, str]]:
 
 
 def describe_plan(target: Target) -> list[str]:
+    """What a run would create and delete, for a dry run."""
     project = target.clients.settings.project
     return [
         f"# in project {project}, dataset {target.dataset} (made where it is missing), service {target.service}:",
@@ -203,6 +206,7 @@ def _get_first_line(error: BaseException) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the checks, or print what they would do; the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--service", required=True, help="a Cloud Run service that may be touched: not the live worker")
     parser.add_argument("--dataset", default="on_call_proof", help="where the tables are made")

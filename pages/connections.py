@@ -14,6 +14,7 @@ cloud = session.cached_clients()
 
 
 def headline(report: ConnectionReport) -> str:
+    """How many checks passed, and the worst state."""
     failing = [check for check in report.results if check.health not in (Health.OK, Health.NONE_EXPECTED)]
     if not failing:
         return f"All {len(report.results)} connections stand"
@@ -21,10 +22,12 @@ def headline(report: ConnectionReport) -> str:
 
 
 def to_table_row(check: CheckResult) -> dict[str, object]:
+    """A check as a row of the table."""
     return {"state": widgets.badge(check.health), "about": check.subject, "what was found": check.message}
 
 
 def render(report: ConnectionReport) -> None:
+    """The report: headline, failures first, then every check."""
     widgets.verdict(report.health, headline(report), ["Nothing is changed by looking"])
     if repair_commands := {check.repair_command: check for check in report.results if check.repair_command}:
         with st.expander(f"{len(repair_commands)} commands that repair it", icon=":material/build:", expanded=True):

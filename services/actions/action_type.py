@@ -18,7 +18,8 @@ Details = Mapping[str, Any]  # what an action records on its way: batch ids, job
 class ProgressReporter(Protocol):
     """Records how far the action is, with details for whoever has to finish an action whose process died."""
 
-    def __call__(self, message: str, **details: Any) -> None: ...
+    def __call__(self, message: str, **details: object) -> None:
+        """Report progress: a message for the log, and details to record."""
 
 
 @dataclass(frozen=True)

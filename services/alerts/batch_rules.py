@@ -26,6 +26,7 @@ ZERO_PROGRESS_TIMEOUT = timedelta(minutes=5)
 
 
 def stalled(context: NightContext) -> Outcome:
+    """Fires when the newest batch has made no progress for STALL_TIMEOUT."""
     batch = context.snapshot.newest_batch
     if batch is None:
         return NO_DATA if context.snapshot.batches.value is None else OK
@@ -36,6 +37,7 @@ def stalled(context: NightContext) -> Outcome:
 
 
 def stuck_at_zero(context: NightContext) -> Outcome:
+    """Fires when the newest batch has run for a while and no player is done."""
     batch = context.snapshot.newest_batch
     if batch is None:
         return NO_DATA if context.snapshot.batches.value is None else OK
@@ -50,6 +52,7 @@ def stuck_at_zero(context: NightContext) -> Outcome:
 
 
 def produced_nothing(context: NightContext) -> Outcome:
+    """Fires when the newest batch ended without a row."""
     night, batch = context.played_night, context.snapshot.newest_batch
     if night is None or batch is None:
         return NO_DATA if context.snapshot.night.value is None or context.snapshot.batches.value is None else OK
@@ -60,6 +63,7 @@ def produced_nothing(context: NightContext) -> Outcome:
 
 
 def consolidation(context: NightContext) -> Outcome:
+    """Fires when the consolidation of the newest batch failed."""
     night, batch = context.snapshot.night.value, context.snapshot.newest_batch
     if night is None or context.snapshot.batches.value is None:
         return NO_DATA
@@ -81,6 +85,7 @@ def _merge_may_follow(batch: Batch, now: datetime) -> bool:
 
 
 def not_run(context: NightContext) -> Outcome:
+    """Fires when no batch has run though tip-off is near."""
     night = context.played_night
     if night is None:
         return NO_DATA if context.snapshot.night.value is None else OK
@@ -97,6 +102,7 @@ def not_run(context: NightContext) -> Outcome:
 
 
 def row_conservation(context: NightContext) -> Outcome:
+    """Fires when a sum of the newest batch does not hold."""
     night, ledger = context.snapshot.night.value, context.snapshot.ledger
     if night is None or not ledger.ok:
         return NO_DATA
@@ -121,6 +127,7 @@ def row_conservation(context: NightContext) -> Outcome:
 
 
 def no_log_lines(context: NightContext) -> Outcome:
+    """Fires when no service has logged while a batch runs."""
     batch = context.snapshot.newest_batch
     if not context.snapshot.lines.ok or batch is None or context.snapshot.lines.value:
         return OK if context.snapshot.lines.ok else NO_DATA

@@ -18,6 +18,7 @@ class _NoTransport:
 
 
 def channel_configured(settings: Settings) -> bool:
+    """Whether these settings name a channel to notify."""
     return bool(settings.slack_webhook_url)
 
 

@@ -29,6 +29,7 @@ class SlackTransport:
         self._settings = settings
 
     def send(self, alerts: Sequence[Alert]) -> Delivery:
+        """Post one message about these alerts to the webhook."""
         try:
             response = post_json(self._settings.slack_webhook_url, {"text": format_message(alerts, self._settings)})
         except Unreachable as error:

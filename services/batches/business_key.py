@@ -31,6 +31,7 @@ class BusinessKey(NamedTuple):
 
     @property
     def player_system(self) -> PlayerSystem:
+        """The key without date and line: what one system predicts for one player of one game."""
         return PlayerSystem(self.game_id, self.player_lookup, self.system_id)
 
 

@@ -82,7 +82,7 @@ def _to_settings_error(cls: type[EnvSettings], error: ValidationError, env: Mapp
     )
 
 
-def format_value(value: Any) -> str:
+def format_value(value: object) -> str:
     """A setting's value as one would type it."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -54,7 +54,7 @@ class JsonLineHandler(StructuredLogHandler):
             fields["stack_trace"] = stack_trace
         entry = copy.copy(record)
         entry.msg, entry.args = fields, ()
-        line = str(super().format(entry))
+        line = str(super().format(entry))  # type: ignore[no-untyped-call]
         return _UNSAFE_CHARACTER.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
 
     def emit_instrumentation_info(self) -> None:
@@ -129,7 +129,7 @@ def configure_logging(clients: Clients, service: str, revision: str) -> None:
     """
     in_sandbox = clients.settings.in_sandbox
     stream = SandboxStdout(clients, service, revision, sys.stdout) if in_sandbox else sys.stdout
-    handler = JsonLineHandler(stream=stream, project_id=clients.settings.project)
+    handler = JsonLineHandler(stream=stream, project_id=clients.settings.project)  # type: ignore[no-untyped-call]
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for logger_name in ("httpx", "urllib3", "google", "uvicorn.access"):
         logging.getLogger(logger_name).setLevel(logging.WARNING)

@@ -152,7 +152,8 @@ def _batch_end_entries(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> 
     generated_count = sum(o.generated for o in outcomes)
     if any(o.staged_only for o in outcomes):
         staged_count = sum(o.staged_only for o in outcomes)
-        text = f"Batch {slate.batch_id} STALLED at {generated_count - staged_count}/{len(outcomes)} ({100 * (generated_count - staged_count) / len(outcomes):.1f}%)"
+        written_count, total = generated_count - staged_count, len(outcomes)
+        text = f"Batch {slate.batch_id} STALLED at {written_count}/{total} ({100 * written_count / total:.1f}%)"
         yield from text_entries(COORDINATOR, at, logger_name, "WARNING", text, 2)
         return
     yield from text_entries(
