@@ -1,4 +1,4 @@
-"""Who is acting and what they may do: a viewer sees everything, an operator may also change things."""
+"""Roles: a viewer sees everything, an operator may also change things."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.core.errors import OnCallError
 
 
 class Role(StrEnum):
-    """What somebody may do here."""
+    """What a person may do, the lesser role first."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody looking at the desk: `name` as the record should show it."""
+    """A person who uses the dashboard: `name` as the action log shows it."""
 
     name: str
     role: Role
@@ -28,13 +28,13 @@ class InsufficientRole(OnCallError):
 
 
 def has_role(actor: Actor, required_role: Role) -> bool:
-    """Whether an actor's role reaches the one that is needed."""
+    """Whether an actor has at least `required_role`."""
     order = list(Role)
     return order.index(actor.role) >= order.index(required_role)
 
 
 def require_role(actor: Actor, required_role: Role, action: str) -> None:
-    """Raise Denied unless the actor's role reaches `needs`."""
+    """Raise InsufficientRole unless the actor has at least `required_role`; `action` names what was tried."""
     if not has_role(actor, required_role):
         raise InsufficientRole(
             f"{actor.name} is a {actor.role}; {action} needs an {required_role}.", "Ask an operator to do it."

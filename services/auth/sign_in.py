@@ -1,4 +1,4 @@
-"""Who is looking, proven: Identity-Aware Proxy's signed header, checked here; what is not signed is not believed."""
+"""Authentication: verifies Identity-Aware Proxy's signed header, or takes Streamlit's verified sign-in; nothing unsigned counts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class SignIn:
-    """An identity, and the digest of the header that proved it: a connection is asked once, a new header anew."""
+    """An identity, and the digest of the header that proved it, so that a connection is verified once per header."""
 
     digest: str
     identity: Identity
@@ -65,9 +65,9 @@ class KeySource(Protocol):
 
 
 class JwksCache:
-    """The proxy's public keys: renewed every hour, and for an id not seen yet; asked for at most twice a minute.
+    """The proxy's public keys: renewed every hour, and for an unknown key id; fetched at most twice a minute.
 
-    When they cannot be renewed, known keys count for a day.
+    While they cannot be renewed, known keys are valid for a day.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class JwksCache:
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> Any:
-        """The key, or None when the proxy has none of that id; raises KeysUnreadable when that cannot be known."""
+        """The key, or None when the proxy has none of that id; raises JwksUnavailable when that cannot be known."""
         with self._lock:
             needs_refresh = key_id not in self._keys or self._monotonic() - self._fetched_at > JWKS_TTL_S
             if needs_refresh and self._monotonic() - self._tried_at > JWKS_COOLDOWN_S:
@@ -108,7 +108,7 @@ class JwksCache:
 
 @cache
 def jwks_cache(url: str) -> JwksCache:
-    """The one ring of this process for an address."""
+    """The key cache of this process for an address."""
     return JwksCache(url)
 
 
@@ -120,7 +120,7 @@ def _fetch_jwks(url: str) -> Mapping[str, Any]:
 
 
 def check_configured(settings: Settings, oidc: bool = False) -> None:
-    """Raise SettingsError unless somebody can be proven to be looking; only the sandbox needs no sign-in."""
+    """Raise SettingsError unless a sign-in is configured; only the sandbox needs none. `oidc`: Streamlit has an [auth] section."""
     if settings.iap_audience or oidc or settings.in_sandbox:
         return
     raise SettingsError(
@@ -132,7 +132,7 @@ def check_configured(settings: Settings, oidc: bool = False) -> None:
 def verify_assertion(
     headers: Iterable[tuple[str, str]], settings: Settings, keys: KeySource, now: datetime
 ) -> Identity:
-    """Whom the proxy's signed header names; raises NotSignedIn with the reason. Every unsigned header is ignored."""
+    """The identity in the proxy's signed header; raises Unauthenticated with the reason. Unsigned headers are ignored."""
     assertions = [value for name, value in headers if name.lower() == IAP_HEADER]
     if len(assertions) != 1:
         raise Unauthenticated(
@@ -151,7 +151,7 @@ def verify_assertion(
 def authenticate_connection(
     current: SignIn | None, assertions: Sequence[str], settings: Settings, keys: KeySource, now: datetime
 ) -> SignIn:
-    """The sign-in of a connection whose handshake carried `told`: checked at its start, when it changes, when it is old."""
+    """The sign-in of a connection whose handshake carried `assertions`: verified at its start, on change, and when it is old."""
     digest = hashlib.sha256("\n".join(assertions).encode()).hexdigest()
     if current is not None and current.digest == digest and now - current.identity.verified_at <= SESSION_LIFETIME:
         return current
@@ -159,7 +159,7 @@ def authenticate_connection(
 
 
 def _verify_token(token: str, audience: str, keys: KeySource) -> dict[str, Any]:
-    """The claims of a token that this proxy signed for this service. Times are judged by our own clock, below."""
+    """The claims of a token that this proxy signed for this service. `_check_times` checks its times by our own clock."""
     try:
         header = jwt.get_unverified_header(token)
         key = keys.key(str(header.get("kid", ""))) if header.get("alg") == "ES256" else None
@@ -205,7 +205,7 @@ def _extract_groups(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 def identity_from_oidc(claims: Mapping[str, Any], now: datetime) -> Identity:
-    """Whom Streamlit's own sign-in names; it has verified the token. An e-mail the provider did not verify does not count."""
+    """The identity in Streamlit's own sign-in, which has verified the token; raises Unauthenticated without a verified e-mail."""
     if claims.get("is_logged_in") is not True:
         raise Unauthenticated("Nobody is signed in.", "Sign in.")
     email = claims.get("email")
@@ -215,6 +215,6 @@ def identity_from_oidc(claims: Mapping[str, Any], now: datetime) -> Identity:
 
 
 def to_actor(identity: Identity, settings: Settings) -> Actor:
-    """Operator when the person or one of their groups is named in the settings; everybody else is a viewer."""
+    """An operator when the settings name the person or one of their groups; otherwise a viewer."""
     is_operator = identity.email in settings.operators or bool(identity.groups & settings.operator_groups)
     return Actor(identity.email, Role.OPERATOR if is_operator else Role.VIEWER)

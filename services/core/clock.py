@@ -1,4 +1,4 @@
-"""What time it is: in production the machine's, in the sandbox the night's; game dates are US Eastern days."""
+"""The current time (the machine's, or the sandbox's), instants as text, and game dates, which are US Eastern days."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 ET = ZoneInfo("America/New_York")
 
-# Before this hour (ET) the night that people talk about is still yesterday's slate.
+# Before this hour (ET), "tonight" still means yesterday's game date.
 NIGHT_ENDS_HOUR_ET = 6
 
 
@@ -66,6 +66,6 @@ def to_rfc3339(at: datetime) -> str:
 
 
 def worker_run_days(game_date: date) -> dict[str, Any]:
-    """The days on which a date's workers may have run: the night itself, a day before, a week after."""
+    """Query parameters: when a date's workers may have run, from a day before its night to a week after."""
     start, end = night_window(game_date)
     return {"from_time": start - timedelta(days=1), "to_time": end + timedelta(days=7)}

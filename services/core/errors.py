@@ -1,10 +1,13 @@
-"""What can go wrong, in sentences for the person on call: what happened, and what to do about it."""
+"""Errors as sentences for the person on call: what happened, and what to do about it."""
 
 from __future__ import annotations
 
 
 class OnCallError(Exception):
-    """Something this desk could not do. `sentence` says what, `remedy` says what to do; both fit on one line."""
+    """Base of every error of ours: `message` states what happened, `hint` what to do; each fits on one line.
+
+    Without a message, the first line of the class's docstring is the message.
+    """
 
     hint: str = ""
 
@@ -19,7 +22,7 @@ class SettingsError(OnCallError):
 
 
 class SourceUnavailable(OnCallError):
-    """A source did not answer, so what it would have told is unknown."""
+    """A source did not answer, so its data is unknown."""
 
 
 class AccessDenied(SourceUnavailable):
@@ -27,11 +30,11 @@ class AccessDenied(SourceUnavailable):
 
 
 class TableNotFound(SourceUnavailable):
-    """A dataset, table or column that this question needs is not there."""
+    """A dataset, table or column that this query needs does not exist."""
 
 
 class OverBytesLimit(SourceUnavailable):
-    """A query would bill more bytes than one question may."""
+    """A query would bill more bytes than one query may."""
 
 
 class InvalidQuery(OnCallError):
@@ -39,8 +42,8 @@ class InvalidQuery(OnCallError):
 
 
 class CatalogError(OnCallError):
-    """A query was asked for that the catalog does not have, or with the wrong parameters."""
+    """The query catalog has no such query, or it takes other parameters."""
 
 
 class InvalidInput(OnCallError):
-    """What was typed cannot be used; nothing was changed."""
+    """The input cannot be used; nothing was changed."""

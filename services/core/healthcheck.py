@@ -1,6 +1,6 @@
-"""Whether the part that runs in this container answers: `python -m services.core.healthcheck` ends with 0 or with a sentence.
+"""The container's health check: `python -m services.core.healthcheck` exits with 0, or with a sentence and 1.
 
-A container without a server (the watchdog) counts as alive while its process runs.
+A container without a server (the watchdog) is healthy while its process runs.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ HEALTH_PATHS = {"app.server": "/_stcore/health", "services.pipeline": "/health"}
 
 
 def health_path(command: str) -> str:
-    """Where the part that was started by `command` tells its health; empty when it serves nothing."""
+    """The health endpoint's path of the service that `command` started; empty for one without a server."""
     return next((path for module, path in HEALTH_PATHS.items() if module in command), "")
 
 
 def check(command: str, env: Mapping[str, str] | None = None) -> str:
-    """Why the part is not alive, in a sentence; empty when it is."""
+    """Why the service that `command` started is not healthy, in a sentence; empty when it is."""
     path = health_path(command)
     url = f"http://127.0.0.1:{ServerSettings.from_env(env).port}{path}"
     if not path:

@@ -1,4 +1,4 @@
-"""What is known, where it came from, how old it is, and what could not be read."""
+"""A value or the reason why it is unknown, with its source and age."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Health(StrEnum):
-    """The five health words, worst first in `SEVERITY`. Shown as icon and word, never by colour alone."""
+    """The five health states; `SEVERITY_ORDER` has the worst first. Shown as icon and word, never by colour alone."""
 
     OK = "ok"
     WARNING = "warning"
@@ -27,13 +27,13 @@ SEVERITY_ORDER = (Health.CRITICAL, Health.UNKNOWN, Health.WARNING, Health.OK, He
 
 
 def worst(states: Iterable[Health]) -> Health:
-    """The worst of several health words; of none, unknown (nothing was judged)."""
+    """The worst of several states; unknown when there are none (nothing was checked)."""
     return min(states, key=SEVERITY_ORDER.index, default=Health.UNKNOWN)
 
 
 @dataclass(frozen=True)
 class DataSource:
-    """One thing that was read: `name` as a reader would say it, `detail` to find it again (job id, filter)."""
+    """One read: the source's display `name`, and `detail` to find it again (job id, log filter)."""
 
     name: str
     read_at: datetime
@@ -43,7 +43,7 @@ class DataSource:
 
 @dataclass(frozen=True)
 class Problem:
-    """A source that could not be read: since when, why, and what to do."""
+    """A source that could not be read: since when, why (`message`), and what to do (`hint`)."""
 
     source: str
     since: datetime
@@ -57,7 +57,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Result(Generic[T]):
-    """A fact, or the reason why it is unknown. Exactly one of `value` and `problem` is set."""
+    """A value, or the problem that makes it unknown. A problem means that `value` is None."""
 
     value: T | None
     problem: Problem | None = None

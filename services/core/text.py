@@ -1,4 +1,4 @@
-"""How counts are written, on the screen, in plans and in records."""
+"""Counts with their nouns, for the screen, plans and records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doors to Google: opened here and nowhere else; in the sandbox only the address differs."""
+"""The clients of Google's APIs, opened here and nowhere else; in the sandbox only their address differs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from services.core.errors import SourceUnavailable
 from services.core.settings import Settings
 from services.gcp.read_cache import ReadCache
 
-CLOUD_PLATFORM_SCOPE = (
-    "https://www.googleapis.com/auth/cloud-platform"  # what may really be done, the account's roles decide
-)
+# The scope allows everything; what may really be done, the account's roles decide.
+CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+BIGQUERY_TIMEOUT_S = 60.0  # of one HTTP request that writes
 
 
 @dataclass(frozen=True)
 class Clients:
-    """Open clients of one project, with the settings and the clock they go by.
+    """Open clients of one project, with its settings and clock.
 
-    With a `cache` that reuses answers, what has not changed is not read again; without, every question is put to Google anew.
+    With a `cache` that reuses answers, unchanged tables and past log lines are not read again; without it every read goes
+    to Google.
     """
 
     settings: Settings
@@ -52,7 +53,7 @@ class Clients:
 
 
 def connect(settings: Settings, as_operator: bool = False) -> Clients:
-    """Open every client, as the account that acts when `acting`; raises SourceUnreadable when credentials or the sandbox are missing."""
+    """Open every client, with `as_operator` as the acting account; raises SourceUnavailable without credentials or sandbox."""
     credentials = _credentials(settings, as_operator)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
     run_url = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
@@ -106,6 +107,3 @@ def _sandbox_clock(sandbox_url: str) -> Clock:
         raise SourceUnavailable(
             f"The sandbox at {sandbox_url} does not answer ({type(error).__name__}).", "Start it with `make run`."
         ) from None
-
-
-BIGQUERY_TIMEOUT_S = 60.0

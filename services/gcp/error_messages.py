@@ -1,4 +1,4 @@
-"""Turns what the Google clients raise into a sentence: who did not answer, why, and what to do."""
+"""Turns the exceptions of Google's clients into sentences: which source failed, why, and what to do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def translate_errors(source: str, sql: str = "") -> Iterator[None]:
 
 
 def iterate_pages(source: str, listing: Listing) -> Iterator[Any]:
-    """Every item of a BigQuery listing. An answer that is no listing at all is an unreadable source, never an empty one."""
+    """Every item of a BigQuery listing; raises SourceUnavailable for a response that is no list, which is not an empty list."""
     for page in listing.pages:
         if "kind" not in page.raw_page:
             raise SourceUnavailable(f"{source} answered, but not with a list.", "It may pass; look again in a minute.")
@@ -48,7 +48,7 @@ def iterate_pages(source: str, listing: Listing) -> Iterator[Any]:
 
 
 def to_oncall_error(source: str, error: BaseException, sql: str = "") -> OnCallError:
-    """The OnCallError for one exception; `sql` lets a wrong query show its line."""
+    """The OnCallError for one exception; with `sql`, an invalid query's message quotes the line."""
     message = _first_line(error)
     known_error = find_known_error(str(error))
     if known_error is not None and known_error.key == "bytes_limit":
@@ -90,4 +90,4 @@ def _quoted_line(message: str, sql: str) -> str:
 def _first_line(error: BaseException) -> str:
     message = getattr(error, "message", "") or str(error) or type(error).__name__
     line = re.sub(r"(POST|GET|PATCH|PUT|DELETE) https?://\S+:\s*", "", str(message).splitlines()[0])
-    return line.partition("; reason: ")[0][:300]  # what follows says the same again
+    return line.partition("; reason: ")[0][:300]  # the rest repeats it

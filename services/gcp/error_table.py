@@ -1,7 +1,7 @@
-"""The errors of the write path, one table: what Google says, what it means, whether trying again helps.
+"""The errors of the write path in one table: Google's message, its meaning, and whether a retry helps.
 
-The pipeline classifies with it and the sandbox answers from it, so the two cannot drift apart. An error is recognised by its
-machine reason and its words, never by the HTTP code alone: 403 is a full queue as often as a missing permission.
+The pipeline classifies with it and the sandbox responds from it, so the two cannot drift apart. An error is recognised by its
+machine reason and its message, never by the HTTP status alone: 403 is a full queue as often as a missing permission.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class ErrorClass(StrEnum):
-    """What a caller should do: try again soon, try again much later, adopt what exists, or stop."""
+    """What a caller should do: retry soon, retry much later, adopt what exists, or stop."""
 
     RETRY = "retry"
     RETRY_LATER = "retry later"
@@ -24,7 +24,7 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True)
 class KnownError:
-    """One row: `key` names it; `template` is Google's message with {placeholders}; `words` recognise it."""
+    """One row: `key` names it; `template` is Google's message with {placeholders}; `pattern` (a regex) recognises it."""
 
     key: str
     http_status: int
@@ -259,14 +259,14 @@ _RETRY_CODES = {429, 500, 502, 503, 504}
 
 
 def find_known_error(message: str) -> KnownError | None:
-    """The row whose words stand in a message (an exception's text, a log line), or None."""
+    """The row whose pattern occurs in a message (an exception's text, a log line), or None."""
     return next(
         (known_error for known_error in KNOWN_ERRORS if re.search(known_error.pattern, message, re.IGNORECASE)), None
     )
 
 
 def classify(http_status: int | None, reasons: Iterable[str], message: str) -> ErrorClass:
-    """What to do about an error, from its words first, then its reason, then its code."""
+    """What to do about an error, by its message first, then its reason, then its HTTP status."""
     if (known_error := find_known_error(message)) is not None:
         return known_error.error_class
     reasons = set(reasons)
@@ -280,7 +280,7 @@ def classify(http_status: int | None, reasons: Iterable[str], message: str) -> E
 
 
 def classify_exception(error: BaseException) -> ErrorClass:
-    """`classify` for what the Google clients and requests raise; a lost connection is worth another try."""
+    """`classify` for exceptions of Google's clients and of requests; a lost connection may be retried."""
     if isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(("requests", "urllib3")):
         return RETRY
     reasons = [str(detail.get("reason", "")) for detail in getattr(error, "errors", []) if isinstance(detail, dict)]

@@ -18,7 +18,7 @@ def fetch_auth_headers(clients: Clients, url: str) -> dict[str, str]:
     if clients.settings.in_sandbox or not url.startswith("https://"):
         return {}
     try:
-        token: str = id_token.fetch_id_token(google.auth.transport.requests.Request(), url)  # type: ignore[no-untyped-call, unused-ignore]
+        token: str = id_token.fetch_id_token(google.auth.transport.requests.Request(), url)
     except (GoogleAuthError, OSError, ValueError) as error:
         raise SourceUnavailable(
             f"No ID token for {url} could be made ({type(error).__name__}).",

@@ -1,4 +1,4 @@
-"""The questions we ask the warehouse: a file each in queries/, with typed parameters, run under a bytes limit."""
+"""The query catalog: one file per query in queries/, with typed parameters, run under a bytes limit."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from services.gcp.table_listing import ListableQuery, fetch_table
 
 QUERIES_DIR = Path(__file__).parents[2] / "queries"
 MIB = 1024 * 1024
-MIN_BILLED_MIB = 10  # BigQuery bills no table that is read with less
-OWN_DATASET = "prediction_on_call"  # the dataset of our own records
+MIN_BILLED_MIB = 10  # BigQuery bills at least this much for each table that a query reads
+OWN_DATASET = "prediction_on_call"  # the dataset of our own records: actions, alerts
 
 _PARAM = re.compile(r"^-- @param (\w+) (ARRAY<\w+>|\w+)\s+(.+)$", re.MULTILINE)
 _TABLE = re.compile(r"^-- @table (\w+)\s+(.+)$", re.MULTILINE)
@@ -37,17 +37,20 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SOURCE_TABLE = re.compile(r"\b(?:FROM|JOIN)\s+`?(\w+\.\w+)\b", re.IGNORECASE)
 _TABLE_ID = re.compile(r"^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]\.)?[A-Za-z0-9_]{1,1024}\.[A-Za-z0-9_]{1,1024}\*?$")
 
+Row = Mapping[str, Any]  # a query's row by column name, where its reader has no type of its own
+QueryParameter = bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter
+
 
 @dataclass(frozen=True)
 class Query:
-    """One question: its `name` (folder.file), the sentence it answers, its SQL, parameter types and table places."""
+    """One query: its `name` (folder.file), its `description`, its SQL, parameter types and table placeholders."""
 
     name: str
     description: str
     sql: str
     params: Mapping[str, str]
     tables: tuple[str, ...]
-    listable: ListableQuery | None = None  # its parts, where listing the table answers it as well
+    listable: ListableQuery | None = None  # its parts, where listing the table gives the same rows
 
     @cached_property
     def source_tables(self) -> tuple[str, ...]:
@@ -56,17 +59,17 @@ class Query:
 
     @property
     def cacheable(self) -> bool:
-        """Whether it only reads, and only tables that say when they were changed."""
+        """Whether it only reads, and only tables that report when they were last changed."""
         return self.sql.upper().startswith(("SELECT", "WITH")) and not self.tables and bool(self.source_tables)
 
-    def bind(self, **values: Any) -> list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter]:
+    def bind(self, **values: Any) -> list[QueryParameter]:
         """Typed parameters for exactly the declared names; raises CatalogError for any other set."""
         if set(values) != set(self.params):
             raise CatalogError(f"{self.name} takes {sorted(self.params)}, got {sorted(values)}.")
         return [_parameter(name, self.params[name], value) for name, value in values.items()]
 
     def render(self, tables: Mapping[str, str]) -> str:
-        """The SQL with its table places filled; raises CatalogError for other places, BadInput for a bad table name."""
+        """The SQL with its table placeholders filled; raises CatalogError for other ones, InvalidInput for a bad name."""
         if set(tables) != set(self.tables):
             raise CatalogError(f"{self.name} takes tables {sorted(self.tables)}, got {sorted(tables)}.")
         return (
@@ -85,7 +88,7 @@ class QueryResult:
 
 
 def quote_table_id(name: str) -> str:
-    """`dataset.table` (or `project.dataset.table`, or a prefix ending in *) quoted for SQL; anything else is BadInput."""
+    """`dataset.table` (or `project.dataset.table`, or a prefix ending in *) quoted for SQL; raises InvalidInput for anything else."""
     if not _TABLE_ID.fullmatch(name):
         raise InvalidInput(
             f"{name!r} is not a table name.", "Give it as dataset.table, with letters, digits and _ only."
@@ -103,7 +106,7 @@ def load(name: str) -> Query:
 
 
 def parse(name: str, text: str) -> Query:
-    """Check a query's text against its header: every parameter and table place declared, every declaration used."""
+    """Parse a query file; raises CatalogError unless each parameter and table placeholder is declared and each declaration used."""
     params = {match[1]: match[2] for match in _PARAM.finditer(text)}
     tables = tuple(match[1] for match in _TABLE.finditer(text))
     sql = _with_parts(name, text)
@@ -121,7 +124,7 @@ def parse(name: str, text: str) -> Query:
 
 
 def _with_parts(name: str, text: str) -> str:
-    """The SQL without its header, each declared part (a file of ours that several questions share) put where it is named, with its own."""
+    """The SQL without its header; each declared part (a file that several queries share) replaces its placeholder, recursively."""
     sql = _strip_comments(text)
     for match in _PART.finditer(text):
         path, placeholder = QUERIES_DIR / "parts" / f"{match[1]}.sql", f"{{{match[1]}}}"
@@ -138,9 +141,9 @@ def _strip_comments(text: str) -> str:
 def run_query(
     clients: Clients, name: str, *, tables: Mapping[str, str] | None = None, job_id: str | None = None, **params: Any
 ) -> QueryResult:
-    """Ask `name`; raises an OnCallError with a sentence (and the SQL's line) when BigQuery does not answer.
+    """Run the query `name`; raises an OnCallError (which quotes the SQL's line) when BigQuery fails.
 
-    Where the cloud keeps answers, one whose tables have not changed since is given again, for nothing.
+    With `clients.cache`, a result whose tables have not changed since is returned again, for free.
     """
     query = load(name)
     sql, values = query.render(tables or {}), query.bind(**params)
@@ -163,7 +166,7 @@ def run_query(
 
 
 def dry_run_bytes(clients: Clients, name: str, **params: Any) -> int:
-    """The bytes that `name` would read. BigQuery plans it with our rights and does not run it, which is free."""
+    """The bytes that `name` would read, by a dry run, which is free."""
     query = load(name)
     config = bigquery.QueryJobConfig(query_parameters=query.bind(**params), dry_run=True)
     with translate_errors(f"BigQuery ({name}, planned only)", query.sql):
@@ -174,7 +177,7 @@ def _run_or_list(
     clients: Clients,
     query: Query,
     sql: str,
-    values: list[bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter],
+    values: list[QueryParameter],
     params: Mapping[str, Any],
     job_id: str | None,
     table: bigquery.Table | None = None,
@@ -189,7 +192,7 @@ def _run_or_list(
     return _run_sql(clients, query.name, sql, values, job_id)
 
 
-def _run_sql(clients: Clients, name: str, sql: str, values: list[Any], job_id: str | None) -> QueryResult:
+def _run_sql(clients: Clients, name: str, sql: str, values: list[QueryParameter], job_id: str | None) -> QueryResult:
     config = bigquery.QueryJobConfig(
         query_parameters=values, maximum_bytes_billed=clients.settings.max_bytes_billed_mib * MIB
     )
@@ -216,20 +219,17 @@ def _version_ttl(table: str) -> float:
 
 
 def _with_cache_age(clients: Clients, source: DataSource, versions: tuple[Version, ...]) -> DataSource:
-    """The source of a kept answer: as old as the last look at its tables, and free this time."""
+    """The source of a cached result: as old as the last check of its tables, and free this time."""
     checked_at = clients.now() - timedelta(seconds=max(version.age_s for version in versions))
     return replace(source, read_at=max(source.read_at, checked_at), bytes_billed=0)
 
 
 def parse_json_column(value: Any) -> Any:
-    """A JSON column's value, whether the client has read it already or the query gave its text."""
+    """A JSON column's value, whether the client has parsed it already or not."""
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _parameter(name: str, kind: str, value: Any) -> bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter:
+def _parameter(name: str, kind: str, value: Any) -> QueryParameter:
     if kind.startswith("ARRAY<"):
         return bigquery.ArrayQueryParameter(name, kind.removeprefix("ARRAY<").removesuffix(">"), list(value))
     return bigquery.ScalarQueryParameter(name, kind, value)
-
-
-Row = Mapping[str, Any]

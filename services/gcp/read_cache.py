@@ -1,9 +1,9 @@
-"""Answers of the warehouse and of the log, kept until they can have changed: what has not changed is not asked and billed again.
+"""Cache of query results and log lines, held until they can have changed, so that unchanged data is not read and billed again.
 
-BigQuery tells for nothing when a table was last changed. An answer holds as long as each of its tables says the same as before it
-was asked. A table with rows in a streaming buffer does not say; its answers hold for some seconds. Log lines of a night long past
-cannot change; others hold for a minute. However many people watch, lines that are known are read again at most `LOG_REFRESHES` times
-a minute, and with searches that nobody asked before at most `LOG_READS` times: half of what Cloud Logging admits.
+BigQuery reports for free when a table was last changed; a result is valid as long as each of its tables reports the same. A table
+with a streaming buffer does not report changes, so its results expire by time. Log lines of a closed window never change; others
+expire by time. However many viewers there are, cached log searches are refreshed at most MAX_LOG_REFRESHES_PER_MIN times a minute
+and the log is read at most MAX_LOG_READS_PER_MIN times: half of what Cloud Logging allows. The times are in services/core/freshness.py.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ T = TypeVar("T")
 
 MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_READS_PER_MIN, LOG_QUOTA_WINDOW_S = 6, 30, 60.0
 NEVER_EXPIRES, EXPIRED = float("inf"), float("-inf")
-MAX_CACHED_ROWS = 200_000  # in all answers kept, some 140 MiB at 710 bytes a row of a night; what was not looked at for longest goes first
+MAX_CACHED_ROWS = 200_000  # of all entries, about 140 MiB at 710 bytes a row; the least recently used go first
 
 
 @dataclass(frozen=True)
 class Version:
-    """What a table says of itself for nothing; `mark` is equal as long as the table has not changed."""
+    """A table's metadata; `fingerprint` is equal as long as the table has not changed."""
 
     table: bigquery.Table
     fingerprint: tuple[Any, ...]
-    age_s: float = 0.0  # how long ago it was asked
+    age_s: float = 0.0  # how long ago the metadata was read
 
     @property
     def streaming(self) -> bool:
@@ -52,7 +52,7 @@ class _Entry(Generic[T]):
 
 @dataclass
 class UsageCounter:
-    """What this process has asked since it began."""
+    """What this process has read since `since`."""
 
     since: datetime
     queries: int = 0
@@ -122,12 +122,12 @@ class ReadCache:
         return ReadCache(self._monotonic, tables=self.tables, reuse_answers=False)
 
     def expire_table_versions(self) -> None:
-        """The next question asks its tables whether they have changed, however short ago they were asked."""
+        """Make the next query check its tables for changes, however recent the last check."""
         with self._lock:
             self._versions.clear()
 
     def invalidate(self) -> None:
-        """Somebody has acted: the next question asks its tables and the log whether they have changed."""
+        """Make the next query check its tables, and the next log search read again: an action may have changed them."""
         self.expire_table_versions()
         with self._lock:
             for entry in self._entries.values():
@@ -141,7 +141,7 @@ class ReadCache:
     def table_version(
         self, table_name: str, fetch_table: Callable[[str], bigquery.Table], max_age_s: float = VERSION_TTL_S
     ) -> Version:
-        """A table's version, asked at most every `every_s` seconds; raises what `look` raises."""
+        """A table's version, read again once it is older than `max_age_s`; raises what `fetch_table` raises."""
         with self._single_flight(("version", table_name)):
             now = self._monotonic()
             fetched_at_s, cached = self._versions.get(table_name, (EXPIRED, None))
@@ -153,15 +153,15 @@ class ReadCache:
     def cached_rows(
         self, key: Hashable, versions: tuple[Version, ...], fetch: Callable[[], T], count_rows: Callable[[T], int]
     ) -> tuple[T, bool]:
-        """The kept answer while its tables stay the same, else what `ask` gives; and whether it was kept."""
+        """The cached result while its tables are unchanged, else what `fetch` returns; and whether it came from the cache."""
         fingerprints = tuple(version.fingerprint for version in versions)
         ttl_s = STREAMING_TTL_S if any(version.streaming for version in versions) else NEVER_EXPIRES
         return self._get_or_fetch(key, fingerprints, ttl_s, fetch, count_rows)
 
     def cached_log_lines(self, key: Hashable, ttl_s: float, read: Callable[[], T], count_rows: Callable[[T], int]) -> T:
-        """Log lines, read again after `holds_s`. Beyond the reads that a minute admits, the older lines stay.
+        """Log lines, read again after `ttl_s`. Beyond the reads allowed per minute, the older lines are returned.
 
-        A search that was never made raises SourceUnreadable then: no line is not what was found.
+        A search that is not cached raises SourceUnavailable then: it must not look like an empty log.
         """
 
         def read_within_quota() -> T:
@@ -217,7 +217,7 @@ class ReadCache:
 
     @contextmanager
     def _single_flight(self, key: Hashable) -> Iterator[None]:
-        """Of many who ask the same at once, one asks and the others get its answer."""
+        """Of concurrent readers of the same key, one fetches and the others wait for its result."""
         with self._lock:
             lock = self._key_locks.setdefault(key, Lock())
         with lock:
@@ -228,7 +228,7 @@ class ReadCache:
 
 
 def make_version(table: bigquery.Table) -> Version:
-    """A table's version, as it tells it now."""
+    """A table's version, from metadata that was just read."""
     buffer = table.streaming_buffer
     buffer_state = None if buffer is None else (buffer.estimated_rows, buffer.oldest_entry_time)
     return Version(table, (str(table.reference), table.modified, table.num_rows, buffer_state))

@@ -1,4 +1,4 @@
-"""Tries again what may pass, by what the error means: 5 s, doubling, 120 s at most, full jitter, within a budget."""
+"""Retries transient errors: 5 s, doubling, 120 s at most, full jitter, within a time budget."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and how long: `retries` after the first try, within `budget_s` seconds."""
+    """How often and how long: `retries` after the first attempt, within `budget_s` seconds."""
 
     retries: int = 3
     base_backoff_s: float = 5.0
@@ -34,7 +34,7 @@ class RetryPolicy:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether another try may succeed: rate limits, full queues, passing trouble, lost connections; never a permanent error."""
+    """Whether a retry may succeed: rate limits, full queues, server errors, lost connections; never a permanent error."""
     if isinstance(error, OnCallError):
         cause = error.__cause__
         return cause is not None and is_transient(cause)
@@ -42,7 +42,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def call_with_retry(policy: RetryPolicy, work: Callable[[], T]) -> T:
-    """Do `work`, again where its error may pass; the last error is raised as it came."""
+    """Call `work`, again while its error is transient and the policy allows; the last error is raised unchanged."""
 
     def wait(state: RetryCallState) -> float:
         return policy.backoff_s(state.attempt_number)

@@ -1,4 +1,4 @@
-"""A few rows streamed into a table of ours, each once for its id."""
+"""Streams a few rows into a table of ours; each id is inserted once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 
 
 class StreamingInsertFailed(OnCallError):
-    """The record could not be written, so what hangs on it was not done."""
+    """The record could not be written, so what depends on it was not done."""
 
 
 def insert_rows(clients: Clients, table: str, rows: Iterable[Mapping[str, Any]], ids: Iterable[str]) -> None:
-    """Stream a few rows into a table of ours, each once for its id; raises NotRecorded with the first refusal."""
+    """Stream a few rows, one per id (a repeated id is dropped); raises StreamingInsertFailed with the first error."""
     errors = clients.bigquery.insert_rows_json(
         table, [dict(row) for row in rows], row_ids=list(ids), timeout=BIGQUERY_TIMEOUT_S
     )

@@ -1,6 +1,6 @@
-"""Questions so plain that listing their table answers them, for nothing: columns of one table, rows by simple comparisons.
+"""Free reads: a query that only selects columns of one table under simple conditions is answered by listing the table.
 
-A query with `-- @listable` in its header is one; `parse` refuses it when its SQL says more. Listing a table (tabledata.list)
+A query with `-- @listable` in its header is one; `parse` refuses it when its SQL does more. Listing a table (tabledata.list)
 bills nothing, where a query bills 10 MiB at least. Both ways give the same rows; which one is taken depends on the table.
 """
 
@@ -20,8 +20,8 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 from services.core.errors import CatalogError, TableNotFound
 from services.gcp.clients import Clients
 
-MAX_LISTED_ROWS = 20_000  # rows of a table that is listed whole; a larger one is asked by SQL
-MAX_PARTITIONS = 31
+MAX_LISTED_ROWS = 20_000  # rows of a table that is listed whole; a larger one is queried
+MAX_PARTITIONS = 31  # days that are listed one by one; more are queried
 _SELECT_STATEMENT = re.compile(r"SELECT (?P<columns>.+?) FROM (?P<table>\w+\.\w+)(?: WHERE (?P<where>.+))?", re.DOTALL)
 _COLUMN = re.compile(r"(\w+)(?: AS (\w+))?")
 _CONDITION = re.compile(r"(\w+) (=|<|<=|>|>=) @(\w+)")
@@ -30,6 +30,8 @@ _OPERATORS = {"=": operator.eq, "<": operator.lt, "<=": operator.le, ">": operat
 
 @dataclass(frozen=True)
 class Condition:
+    """One `column op @param` of the WHERE clause."""
+
     column: str
     op: str
     param: str
@@ -37,7 +39,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class ListableQuery:
-    """The parts of a plain query: `columns` as (column, name in the answer)."""
+    """The parts of a listable query: `columns` as (column, name in the result)."""
 
     columns: tuple[tuple[str, str], ...]
     table: str
@@ -49,7 +51,7 @@ class ListableQuery:
 
 
 def parse(name: str, sql: str) -> ListableQuery:
-    """The parts of `sql`; raises CatalogError when it is not plain."""
+    """The parts of `sql`; raises CatalogError when it does more than a listing can."""
     match = _SELECT_STATEMENT.fullmatch(" ".join(sql.split()))
     columns = [_COLUMN.fullmatch(part.strip()) for part in match["columns"].split(",")] if match else []
     conditions = [_CONDITION.fullmatch(part) for part in (match["where"] or "").split(" AND ") if part] if match else []
@@ -63,9 +65,9 @@ def parse(name: str, sql: str) -> ListableQuery:
 
 
 def partitions_to_list(query: ListableQuery, table: Table, params: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """What to list: the partitions that the conditions leave, or the whole of a small table; None: ask by SQL.
+    """What to list: the partitions that the conditions allow, or the whole of a small table; None: run the SQL.
 
-    Rows in a streaming buffer stand in no partition yet, so such a table is listed whole or not at all.
+    Rows in a streaming buffer are in no partition yet, so such a table is listed whole or not at all.
     """
     partitioning = table.time_partitioning
     if table.table_type not in (None, "TABLE") or not query.required_columns <= {
@@ -87,7 +89,7 @@ def partitions_to_list(query: ListableQuery, table: Table, params: Mapping[str, 
 def list_matching_rows(
     clients: Clients, query: ListableQuery, table: Table, params: Mapping[str, Any]
 ) -> tuple[dict[str, Any], ...] | None:
-    """The rows that the query would give, in no order; None when the table does not lend itself to it."""
+    """The rows that the query would give, in no order; None when the table cannot be listed for it."""
     partitions = partitions_to_list(query, table, params)
     if partitions is None:
         return None
@@ -106,7 +108,7 @@ def list_matching_rows(
 
 
 def fetch_table(clients: Clients, table: str) -> Table:
-    """What a table tells of itself (tables.get, free): its columns, partitions, rows, and when it was last changed."""
+    """A table's metadata (tables.get, free): columns, partitions, row count, last change; raises TableNotFound."""
     timeout_s = clients.settings.query_timeout_s
     try:
         return clients.bigquery.get_table(table, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s)
@@ -119,7 +121,7 @@ def fetch_table(clients: Clients, table: str) -> Table:
 def _filter_rows(
     query: ListableQuery, listed_rows: Iterable[Mapping[str, Any]], params: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The rows that meet the conditions, under the answer's names. As in SQL, NULL meets none."""
+    """The rows that meet the conditions, under the result's names. As in SQL, NULL meets none."""
     for row in listed_rows:
         comparisons = [
             (row[condition.column], _OPERATORS[condition.op], params[condition.param]) for condition in query.conditions
@@ -129,7 +131,7 @@ def _filter_rows(
 
 
 def _partition_days(conditions: list[Condition], params: Mapping[str, Any]) -> list[date] | None:
-    """The days on which the partition's column can lie; None when they are not bounded, or too many."""
+    """The days that the partition column's conditions allow; None when they are unbounded or too many."""
     lower_bounds = [_to_utc_date(params[c.param]) for c in conditions if c.op in ("=", ">", ">=")]
     upper_bounds = [_to_utc_date(params[c.param]) for c in conditions if c.op in ("=", "<", "<=")]
     if not lower_bounds or not upper_bounds:

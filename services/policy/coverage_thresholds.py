@@ -1,4 +1,4 @@
-"""From which coverage a night is ok, warning or critical."""
+"""Which coverage is ok, a warning or critical."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from services.core.settings import Settings
 
 
 def classify_coverage(active: int | None, eligible: int | None, games: int | None, settings: Settings) -> Health:
-    """The health word of a coverage: thresholds from settings, none expected without games, unknown without a denominator."""
+    """The health of a coverage by the settings' thresholds: none expected without games, unknown without eligible players."""
     if games == 0:
         return Health.NONE_EXPECTED
     if active is None or not eligible:

@@ -1,4 +1,4 @@
-"""How much DML BigQuery takes per table, and the worker settings that stay under it or fill it."""
+"""BigQuery's DML limits per table, and the service capacities chosen against them: (max instances, concurrency)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DML errors: how many writes fail, why, and against which limit; each failure counted once though lines repeat."""
+"""DML writes to the predictions table: how many were rejected, why, and how close to the limit; each rejection counted once."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import TypeGuard
 
+from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.core.clock import night_window, to_game_date
@@ -50,9 +51,9 @@ class DmlReport:
     rejected: int | None
     by_minute: tuple[tuple[datetime, int, int], ...]  # (minute, attempted, rejected)
     by_reason: tuple[tuple[str, int], ...]
-    peak_outstanding: int | None  # most statements running or waiting at once, against 2 + 20
+    peak_outstanding: int | None  # most statements running or queued at once; the limit is 2 + 20
     alert_at: datetime | None  # when the rule (5 in 60 s, for too many writers) would have fired
-    rejected_in_logs: int | None  # the same rejections as the log tells them, counted once
+    rejected_in_logs: int | None  # the same rejections by the worker log, counted once
     attempts: tuple[WriteAttempt, ...]
     health: Health
     sources: tuple[DataSource, ...]
@@ -66,8 +67,8 @@ class DmlReport:
 def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
     """Mutating DML against the predictions table between two instants, from job history and worker logs.
 
-    The job history counts; the log is the second witness and stands in when the history cannot be read. Raises nothing:
-    with neither source every count is None and both problems are told.
+    The job history counts; the log confirms it, and replaces it when the history cannot be read. Raises nothing:
+    with neither source every count is None and `problems` has both.
     """
     sources: list[DataSource] = []
     problems: list[Problem] = []
@@ -92,7 +93,7 @@ def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
 
 
 def _read_rejection_lines(clients: Clients, start: datetime, end: datetime) -> log_reader.LogLines:
-    """The lines of refused writes; a window within one night shares that night's one read."""
+    """Log lines of rejected writes; a window within one game date shares that date's one read."""
     night = to_game_date(start)
     if end <= night_window(night)[1]:
         return log_reader.read_night_log(clients, night)
@@ -110,7 +111,7 @@ def build_report(
     sources: tuple[DataSource, ...] = (),
     problems: tuple[Problem, ...] = (),
 ) -> DmlReport:
-    """Put the two witnesses together; a rejection that both tell is counted once, from the job history."""
+    """Combine job history and log; a rejection that is in both is counted once, from the job history."""
     rejected = [a for a in attempts or () if a.ok is False]
     contention_times = [a.at for a in rejected if is_contention_error(a.message)]
     times = sorted(
@@ -141,19 +142,19 @@ def build_report(
 
 
 def is_contention_error(message: str) -> bool:
-    """Whether a refusal may come from too many writers at once, so that fewer would help. A wrong schema does not."""
+    """Whether too many concurrent writers may be the cause, so that fewer would help; not so for a wrong schema."""
     known_error = find_known_error(message)
     return known_error is None or known_error.key in CONTENTION_ERRORS
 
 
 def first_burst(times: Sequence[datetime], errors: int, window: timedelta) -> datetime | None:
-    """When the rule "`errors` rejections within `window`" is first met, from rejection times in order."""
+    """When the rule "`errors` rejections within `window`" is first met; `times` are in order."""
     pairs = zip(times[errors - 1 :], times, strict=False)
     return next((last for last, first in pairs if last - first <= window), None)
 
 
 def peak_outstanding(attempts: Iterable[WriteAttempt]) -> int:
-    """The most statements that were running or waiting at one instant; refused ones never were."""
+    """The most statements that were running or queued at one instant; rejected ones never were."""
     changes = [
         change for a in attempts if a.ok is not False for change in ((a.at, 1), (a.ended, -1)) if change[0] is not None
     ]
@@ -202,17 +203,14 @@ def _read_attempts(clients: Clients, start: datetime, end: datetime) -> tuple[Wr
     return tuple(sorted((_to_attempt(job) for job in jobs), key=lambda attempt: attempt.at))
 
 
-def _mutates_predictions(job: Any) -> bool:
-    target = getattr(job, "destination", None)
-    return (
-        job.job_type == "query"
-        and job.statement_type in MUTATING_STATEMENTS
-        and target is not None
-        and (target.dataset_id, target.table_id) == PREDICTIONS_TABLE
-    )
+def _mutates_predictions(job: object) -> TypeGuard[bigquery.QueryJob]:
+    if not isinstance(job, bigquery.QueryJob) or job.statement_type not in MUTATING_STATEMENTS:
+        return False
+    target = job.destination
+    return target is not None and (target.dataset_id, target.table_id) == PREDICTIONS_TABLE
 
 
-def _to_attempt(job: Any) -> WriteAttempt:
+def _to_attempt(job: bigquery.QueryJob) -> WriteAttempt:
     error = job.error_result or {}
     return WriteAttempt(
         job_id=job.job_id,

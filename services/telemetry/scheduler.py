@@ -1,10 +1,9 @@
-"""The schedule: which runs Cloud Scheduler will start, when each is next, and which of them are missing, paused or failing."""
+"""Cloud Scheduler: the runs it will start, when each is next, and which are missing, paused or failing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from google.cloud import scheduler_v1
 
@@ -13,12 +12,12 @@ from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
-OVERDUE_AFTER = timedelta(minutes=10)
+OVERDUE_AFTER = timedelta(minutes=10)  # past a job's time without an attempt
 
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """One job of Cloud Scheduler. `trouble` is what keeps it from running; empty when nothing does."""
+    """One job of Cloud Scheduler. `problem` is what keeps it from running; empty when nothing does."""
 
     name: str
     description: str
@@ -31,7 +30,7 @@ class ScheduledJob:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Every job of the region by its next time; `missing` are expected ones that are not there at all."""
+    """Every job of the region by its next time; `missing` are `expected` jobs that do not exist."""
 
     jobs: tuple[ScheduledJob, ...]
     missing: tuple[str, ...]
@@ -40,7 +39,7 @@ class Schedule:
 
     @property
     def job_problems(self) -> tuple[str, ...]:
-        """In sentences, what is wrong with the expected jobs."""
+        """Sentences about what is wrong with the expected jobs."""
         missing_messages = [f"{name} is not in Cloud Scheduler" for name in self.missing]
         return (
             *missing_messages,
@@ -88,6 +87,6 @@ def _find_problem(job: scheduler_v1.Job, now: datetime) -> str:
     return ""
 
 
-def _to_datetime(job: Any, name: str) -> datetime | None:
+def _to_datetime(job: scheduler_v1.Job, name: str) -> datetime | None:
     at = getattr(job, name, None)
     return datetime.fromisoformat(at.isoformat()) if at else None

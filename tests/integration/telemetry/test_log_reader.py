@@ -1,4 +1,4 @@
-"""Test log reader: moved here by the new layout."""
+"""Log lines of a game date against the sandbox."""
 
 from __future__ import annotations
 
