@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, ValidationError
@@ -82,7 +82,7 @@ def _to_settings_error(cls: type[EnvSettings], error: ValidationError, env: Mapp
     )
 
 
-def format_value(value: Any) -> str:
+def format_value(value: object) -> str:
     """A setting's value as one would type it."""
     if isinstance(value, bool):
         return str(value).lower()
