@@ -31,7 +31,8 @@ BIGQUERY_TIMEOUT_S = 60.0  # of one HTTP request that writes
 class Clients:
     """Open clients of one project, with its settings and clock.
 
-    With a `cache` that reuses answers, what has not changed is not read again; without, every question is put to Google anew.
+    With a `cache` that reuses answers, unchanged tables and past log lines are not read again; without it every read goes
+    to Google.
     """
 
     settings: Settings

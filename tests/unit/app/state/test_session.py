@@ -8,9 +8,9 @@ import pytest
 
 from app.state import session
 from app.state.session import parse_night
-from services.core.clock import FixedClock
 from services.core.settings import Settings
 from services.gcp.clients import connect
+from tests.support.clock import FixedClock
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)  # 01:45 in New York, so the night is still the 29th's
 TONIGHT = date(2025, 12, 29)
