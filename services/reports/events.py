@@ -67,6 +67,7 @@ class NightEvents:
     unknown_lanes: Mapping[str, str] = field(default_factory=dict)
 
     def in_lane(self, lane: str) -> tuple[Event, ...]:
+        """The events of one lane, oldest first."""
         return tuple(event for event in self.events if event.lane == lane)
 
 

@@ -49,14 +49,17 @@ class ServiceCapacity:
 
     @property
     def max_instances(self) -> int | None:
+        """The smaller of the two maxima; None when neither is set."""
         return self.actual.instances
 
     @property
     def concurrency(self) -> int:
+        """Requests that one instance takes at once."""
         return self.actual.concurrency
 
     @property
     def capacity(self) -> int | None:
+        """Requests at once: instances × concurrency; None without a maximum."""
         return self.actual.capacity
 
 
@@ -223,4 +226,5 @@ def to_display(setting: CapacitySetting) -> dict[str, int | str]:
 
 
 def format_time(at: datetime) -> str:
+    """A moment in US Eastern time, for a sentence."""
     return f"{at.astimezone(ET):%H:%M} ET"

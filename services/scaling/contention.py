@@ -18,6 +18,7 @@ class ContentionEstimate:
 
     @property
     def summary(self) -> str:
+        """The estimate as one sentence."""
         rejected_text = (
             f"{self.direct_rejected} of {self.capacity} would be rejected"
             if self.direct_rejected

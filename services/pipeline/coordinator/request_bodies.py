@@ -76,6 +76,7 @@ class ResumeRequest(BaseModel):
 
     @classmethod
     def parse(cls, body: object) -> Self:
+        """The request of a JSON body; raises InvalidInput with the documented sentence."""
         try:
             return cls.model_validate(body)
         except ValidationError:

@@ -55,6 +55,7 @@ class PredictBody(BaseModel):
         return str(value)
 
     def to_prediction_request(self) -> PredictionRequest:
+        """The request as the predictor takes it."""
         return PredictionRequest(self.game_date, self.player_lookup, self.game_id, self.context)
 
 
