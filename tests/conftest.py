@@ -10,7 +10,7 @@ import pytest
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 
 FAST = JobLatency(scale=0.02)

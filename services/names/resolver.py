@@ -1,4 +1,4 @@
-"""One player, one name: exact, else through one alias, else not at all. The same answer here and in queries/parts/name_resolution.sql."""
+"""Where a name leads: to itself, else through one alias, else nowhere. queries/parts/name_resolution.sql gives the same answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ResolutionMethod(StrEnum):
-    """The way by which a name was found."""
+    """The way by which a name is resolved; the values are those of the SQL."""
 
     EXACT = "exact"
     ALIAS = "through an alias"
@@ -24,9 +24,9 @@ class Resolution:
 
 
 def resolve(name: str, known_lookups: Collection[str], aliases: Mapping[str, Collection[str]]) -> Resolution:
-    """Where `name` leads among the `known` lookups. `aliases`: each active alias with its canonical names.
+    """Where `name` leads among `known_lookups`. `aliases`: each active alias with its canonical names.
 
-    One hop and no further, so a chain or a cycle cannot hold it up; an alias of two canonicals, or of itself, leads nowhere.
+    One hop and no further, so that a chain or a cycle is never followed; an alias of two canonicals, or of itself, leads nowhere.
     """
     if name in known_lookups:
         return Resolution(ResolutionMethod.EXACT, name)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from services.sandbox.scenarios import traces
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios import log_and_job_history
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.stand_ins import log_filter
 from tests.support.paths import ROOT
 
@@ -32,7 +32,7 @@ AT = datetime.fromisoformat("2025-12-29T19:50:00+00:00")
 
 
 def make_entry(service, message):
-    return next(traces.text_entries(service, AT, "x", "ERROR", message))
+    return next(log_and_job_history.text_entries(service, AT, "x", "ERROR", message))
 
 
 def first_firing(policy, entries, start, end):

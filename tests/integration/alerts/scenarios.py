@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from services.sandbox.scenarios import reference, traces
-from services.sandbox.scenarios.build import PREDICTIONS_TABLE, night_rows, staging_created_at
-from services.sandbox.scenarios.outcome import SimulatedOutcome, simulate_outcomes
+from services.sandbox.scenarios.december import PREDICTIONS_TABLE, night_rows, staging_created_at
+from services.sandbox.scenarios.player_outcomes import SimulatedOutcome, simulate_outcomes
 from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed
 

@@ -1,18 +1,16 @@
-"""Python's resolver and the SQL part queries/parts/name_resolution.sql give the same answers."""
+"""Names resolve alike in Python and in SQL, for every name of the sandbox and with any invalid aliases."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from datetime import date
-
-from google.cloud import bigquery
 
 from services.aliases.unresolved import read_single_night
 from services.gcp import query_catalog
 from services.names.registry import read_registry
 from services.names.resolver import Resolution, ResolutionMethod, resolve
 from services.nights.player_stages import read_night
+from tests.support.name_resolution import read_resolutions
 
 EVERY_NAME_SQL = """
 SELECT player_lookup AS n FROM nba_raw.odds_api_player_points_props
@@ -23,28 +21,6 @@ UNION DISTINCT SELECT normalized_lookup FROM nba_reference.unresolved_player_nam
 UNION DISTINCT SELECT alias_lookup FROM nba_reference.player_aliases
 UNION DISTINCT SELECT nba_canonical_lookup FROM nba_reference.player_aliases"""
 
-REGISTRY_RESOLUTION = query_catalog.parse(
-    "test.registry_resolution",
-    """-- Which registered player does each of these names resolve to?
--- @param requested ARRAY<STRING>  names
--- @part name_resolution  the method and the player of each name
-WITH candidates AS (
-  SELECT DISTINCT 'registry' AS scope, player_lookup AS lookup FROM nba_reference.nba_players_registry
-),
-names AS (
-  SELECT DISTINCT 'registry' AS scope, name FROM UNNEST(@requested) AS name
-)
-SELECT resolution.name, resolution.lookup, resolution.method
-FROM {name_resolution} AS resolution""",
-)
-
-
-def read_resolutions(clients, names) -> Mapping[str, Resolution]:
-    """What the SQL part resolves these names to, among the registered players."""
-    config = bigquery.QueryJobConfig(query_parameters=REGISTRY_RESOLUTION.bind(requested=names))
-    rows = clients.bigquery.query(REGISTRY_RESOLUTION.sql, config).result()
-    return {row["name"]: Resolution(ResolutionMethod(row["method"]), row["lookup"]) for row in rows}
-
 
 def test_python_and_sql_resolve_every_name_of_the_sandbox_alike(clients):
     book = read_registry(clients)
@@ -53,6 +29,14 @@ def test_python_and_sql_resolve_every_name_of_the_sandbox_alike(clients):
     resolutions = read_resolutions(clients, names)
     assert resolutions == {name: resolve(name, book.lookups, book.active) for name in names}
     assert {resolution.method for resolution in resolutions.values()} == set(ResolutionMethod)
+
+
+def test_sql_resolves_exactly_through_one_alias_or_not_at_all(clients):
+    assert read_resolutions(clients, ["herbjones", "herbertjones", "nobody"]) == {
+        "herbertjones": Resolution(ResolutionMethod.EXACT, "herbertjones"),
+        "herbjones": Resolution(ResolutionMethod.ALIAS, "herbertjones"),
+        "nobody": Resolution(ResolutionMethod.UNRESOLVED, None),
+    }
 
 
 def test_all_queries_resolve_each_name_of_each_night_as_python_does(clients):

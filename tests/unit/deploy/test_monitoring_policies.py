@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.sandbox.scenarios import traces
+from services.sandbox.scenarios import log_and_job_history
 from services.sandbox.stand_ins import log_filter
 from tests.support.monitoring_policies import (
     AT,
@@ -37,12 +37,16 @@ ERROR = "400 Resources exceeded during query execution: Too many DML statements 
 
 # metric, service, line: as the customer's services write them, ours, and the watchdog's
 EXPECTED_LINES = [
-    ("dml_errors", traces.WORKER, f"Error writing to BigQuery for lebronjames: {ERROR}"),
-    ("dml_errors", traces.WORKER, f"STAGING WRITE FAILED for lebronjames: {ERROR} (batch=b, worker=w)"),
-    ("consolidation_failures", traces.COORDINATOR, "Consolidation FAILED: no rows (batch=b)"),
-    ("consolidation_failures", traces.COORDINATOR, "❌ Consolidation failed: no rows"),
-    ("consolidation_failures", traces.COORDINATOR, "Consolidation EXCEPTION: timeout"),
-    ("write_latency_ms", traces.WORKER, "Staging write complete: 25 rows to t in 1612ms (batch=b, worker=w)"),
+    ("dml_errors", log_and_job_history.WORKER, f"Error writing to BigQuery for lebronjames: {ERROR}"),
+    ("dml_errors", log_and_job_history.WORKER, f"STAGING WRITE FAILED for lebronjames: {ERROR} (batch=b, worker=w)"),
+    ("consolidation_failures", log_and_job_history.COORDINATOR, "Consolidation FAILED: no rows (batch=b)"),
+    ("consolidation_failures", log_and_job_history.COORDINATOR, "❌ Consolidation failed: no rows"),
+    ("consolidation_failures", log_and_job_history.COORDINATOR, "Consolidation EXCEPTION: timeout"),
+    (
+        "write_latency_ms",
+        log_and_job_history.WORKER,
+        "Staging write complete: 25 rows to t in 1612ms (batch=b, worker=w)",
+    ),
     ("watchdog_looks", "prediction-watchdog", "Watchdog looked: 0 incidents, 17 rules quiet, 0 unknown, 0 changes"),
     (
         "coverage_alerts",
@@ -57,7 +61,7 @@ def test_a_metric_matches_the_real_log_lines_as_text_and_json(metric, service, m
     counts = log_filter.parse(METRICS[metric]["filter"])
     assert counts(make_entry(service, message))
     if metric != "write_latency_ms":  # its number is taken from the text
-        assert counts(traces.json_entry(service, AT, "ERROR", message))
+        assert counts(log_and_job_history.json_entry(service, AT, "ERROR", message))
     calm = make_entry(service, "Batch b complete! 158/158 players, status=success")
     assert not counts(calm)
 
@@ -131,7 +135,11 @@ def test_a_missing_heartbeat_fires_the_absence_policy():
     assert first_firing(absence_policy, heartbeats, AT, AT + timedelta(minutes=70)) == AT + timedelta(minutes=65)
 
 
-SERVICE_BY_ROOM = {"worker": traces.WORKER, "coordinator": traces.COORDINATOR, "alerts": "prediction-on-call-watchdog"}
+SERVICE_BY_ROOM = {
+    "worker": log_and_job_history.WORKER,
+    "coordinator": log_and_job_history.COORDINATOR,
+    "alerts": "prediction-on-call-watchdog",
+}
 
 
 def test_our_services_write_a_line_for_each_metric():

@@ -1,4 +1,4 @@
-"""Test fault injection: moved here by the new layout."""
+"""Injected faults, as real clients and plain HTTP calls experience them."""
 
 from __future__ import annotations
 

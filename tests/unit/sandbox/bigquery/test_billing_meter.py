@@ -1,4 +1,4 @@
-"""Test billing meter: moved here by the new layout."""
+"""Bytes billed per query, by table size."""
 
 from __future__ import annotations
 

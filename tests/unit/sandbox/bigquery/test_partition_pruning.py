@@ -1,4 +1,4 @@
-"""Test partition pruning: moved here by the new layout."""
+"""Which share of a partitioned table a statement scans."""
 
 from __future__ import annotations
 
