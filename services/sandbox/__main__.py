@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 
 import requests
 
+from services.sandbox.common.ports import bind_error, free_port
 from services.sandbox.scenarios.season import get_scenario_loader
 from services.sandbox.server import Sandbox, start_sandbox
 
@@ -23,7 +23,7 @@ DEFAULT_PORTS = {"DASHBOARD_PORT": 8501, "SANDBOX_PORT": 9050, "COORDINATOR_PORT
 
 @dataclass(frozen=True)
 class Child:
-    """One process that was started here; `address` answers when it is up."""
+    """One process that this supervisor started; `health_url` answers with 2xx once it is up."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -31,32 +31,23 @@ class Child:
 
 
 def read_ports(env: Mapping[str, str]) -> dict[str, int]:
-    """The three ports; exits with one sentence when one is no port or is taken."""
-    chosen = {}
+    """The three ports by variable; exits with one sentence when a value is no port, is used twice or cannot be bound."""
+    port_by_name: dict[str, int] = {}
     for name, default in DEFAULT_PORTS.items():
         value = env.get(name) or str(default)
-        if not value.isdigit() or not 0 < int(value) < 65536:
+        if not (value.isascii() and value.isdigit()) or not 0 < int(value) < 65536:
             sys.exit(f"{name}={value!r} is not a port: give a number from 1 to 65535.")
-        if _is_port_in_use(int(value)):
-            sys.exit(f"Port {value} is in use: end what runs there, or set {name} to another port.")
-        chosen[name] = int(value)
-    return chosen
-
-
-def _is_port_in_use(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        port = int(value)
+        if port in port_by_name.values():
+            other = next(other for other, used in port_by_name.items() if used == port)
+            sys.exit(f"{other} and {name} are both {port}: set one of them to another port.")
+        error = bind_error(port)
+        if isinstance(error, PermissionError):
+            sys.exit(f"Port {port} is reserved for root: set {name} to a port from 1024 to 65535.")
+        if error is not None:
+            sys.exit(f"Port {port} is in use: end what runs there, or set {name} to another port.")
+        port_by_name[name] = port
+    return port_by_name
 
 
 def start_child(name: str, command: list[str], env: Mapping[str, str], health_url: str) -> Child:
@@ -66,7 +57,7 @@ def start_child(name: str, command: list[str], env: Mapping[str, str], health_ur
 
 
 def start_children(sandbox: Sandbox, port_by_name: Mapping[str, int]) -> list[Child]:
-    """Worker, coordinator, dashboard and watchdog, told where the sandbox is."""
+    """Start worker, coordinator, dashboard and watchdog with the sandbox's URL in their environment."""
     env = {
         "SANDBOX_URL": sandbox.url,
         "COORDINATOR_URL": f"http://127.0.0.1:{port_by_name['COORDINATOR_PORT']}",
@@ -92,7 +83,7 @@ def start_children(sandbox: Sandbox, port_by_name: Mapping[str, int]) -> list[Ch
 
 
 def wait_until_up(child: Child, timeout_s: float = 60) -> None:
-    """Until the child answers; exits with a sentence when it dies or stays silent."""
+    """Wait until the child answers its health URL; exits with one sentence when it ends or does not answer in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if child.process.poll() is not None:
@@ -106,7 +97,7 @@ def wait_until_up(child: Child, timeout_s: float = 60) -> None:
 
 
 def stop_children(running: list[Child]) -> None:
-    """End every child and what it started."""
+    """Terminate every child with its process group; kill what has not ended after 5 s."""
     for child in running:
         if child.process.poll() is None:
             os.killpg(child.process.pid, signal.SIGTERM)
@@ -118,16 +109,17 @@ def stop_children(running: list[Child]) -> None:
 
 
 def main() -> None:
+    """Start everything, wait for a signal or for a child to end, then stop everything."""
+    load_scenario = get_scenario_loader(os.environ.get("SCENARIO") or "december")
     port_by_name = read_ports(os.environ)
     shutdown = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: shutdown.set())
-    load_scenario = get_scenario_loader(os.environ.get("SCENARIO") or "december")
     started_at = time.monotonic()
     sandbox = start_sandbox(port=port_by_name["SANDBOX_PORT"])
-    load_scenario(sandbox)
     running: list[Child] = []
     try:
+        load_scenario(sandbox)
         running = start_children(sandbox, port_by_name)
         for child in running:
             wait_until_up(child)
