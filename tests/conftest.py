@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @contextmanager
 def _seeded_sandbox() -> Iterator[Sandbox]:
     """A sandbox with the fortnight of December in it, stopped at the end even when its test failed."""
-    from services.sandbox.scenarios.build import build_seed
+    from services.sandbox.scenarios.december import build_seed
     from services.sandbox.server import start_sandbox
     from tests.support.sandbox import FAST
 

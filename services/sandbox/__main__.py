@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,13 +16,14 @@ import requests
 
 from services.core.errors import SettingsError
 from services.core.settings import SandboxSettings
+from services.sandbox.common.ports import bind_error, free_port
 from services.sandbox.scenarios.season import get_scenario_loader
 from services.sandbox.server import Sandbox, start_sandbox
 
 
 @dataclass(frozen=True)
 class Child:
-    """One process that was started here; `address` answers when it is up."""
+    """One process that this supervisor started; `health_url` answers with 2xx once it is up."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -42,25 +42,14 @@ def read_settings(env: Mapping[str, str] | None = None) -> SandboxSettings:
         "COORDINATOR_PORT": settings.coordinator_port,
     }
     for variable, port in port_by_variable.items():
-        if _is_port_in_use(port):
+        if other := next((name for name, used in port_by_variable.items() if used == port and name != variable), ""):
+            sys.exit(f"{variable} and {other} are both {port}: set one of them to another port.")
+        problem = bind_error(port)
+        if isinstance(problem, PermissionError):
+            sys.exit(f"Port {port} is reserved for root: set {variable} to a port from 1024 to 65535.")
+        if problem is not None:
             sys.exit(f"Port {port} is in use: end what runs there, or set {variable} to another port.")
     return settings
-
-
-def _is_port_in_use(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start_child(name: str, command: list[str], env: Mapping[str, str], health_url: str) -> Child:
@@ -96,7 +85,7 @@ def start_children(sandbox: Sandbox, settings: SandboxSettings) -> list[Child]:
 
 
 def wait_until_up(child: Child, timeout_s: float = 60) -> None:
-    """Until the child answers; exits with a sentence when it dies or stays silent."""
+    """Wait until the child answers its health URL; exits with one sentence when it ends or does not answer in time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if child.process.poll() is not None:
@@ -110,7 +99,7 @@ def wait_until_up(child: Child, timeout_s: float = 60) -> None:
 
 
 def stop_children(running: list[Child]) -> None:
-    """End every child and what it started."""
+    """Terminate every child with its process group; kill what has not ended after 5 s."""
     for child in running:
         if child.process.poll() is None:
             os.killpg(child.process.pid, signal.SIGTERM)

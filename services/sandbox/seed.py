@@ -1,4 +1,4 @@
-"""What a scenario puts into the sandbox: table rows, log entries, past jobs and Cloud Run services, all plain data."""
+"""The data of a scenario: table rows, log entries, past jobs and Cloud Run services, as plain JSON-ready values."""
 
 from __future__ import annotations
 

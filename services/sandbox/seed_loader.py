@@ -1,4 +1,4 @@
-"""Puts a seed's rows into the emulator, at its own address: no limit, no meter, no quota is touched by it."""
+"""Loads a seed's rows straight into the emulator, past the gateway: no limit, quota or billing meter counts them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREDICTIONS_TABLE = "nba_predictions.player_prop_predictions"
 
 
 def load_tables(emulator_url: str, project: str, seed: Seed) -> None:
-    """Create every dataset and table, then load the rows; raises RuntimeError with the emulator's words."""
+    """Create every dataset and table, then load the rows; raises RuntimeError with the emulator's error text."""
     base = f"{emulator_url}/bigquery/v2/projects/{project}"
     for dataset in DATASETS:
         _post(f"{base}/datasets", {"datasetReference": {"projectId": project, "datasetId": dataset}})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -31,17 +29,9 @@ SCENARIO_START = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 PROJECT = "nba-props-platform"
 
 
-class _ThreadedServer(uvicorn.Server):
-    """A server in a thread of its own: signals stay with whoever started the sandbox."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @dataclass
 class Sandbox:
-    """A running sandbox: its address, and the world behind it for tests that script faults."""
+    """A running sandbox: its URL, and the state behind it for tests that inject faults."""
 
     url: str
     state: SandboxState
@@ -50,6 +40,7 @@ class Sandbox:
     _thread: threading.Thread
 
     def stop(self) -> None:
+        """Stop the gateway, then the emulator; returns when both threads have ended."""
         self._server.should_exit = True
         self._thread.join(timeout=10)
         self.emulator.stop()
@@ -63,7 +54,10 @@ def start_sandbox(
     latency: JobLatency | None = None,
     project: str = PROJECT,
 ) -> Sandbox:
-    """Start everything and load `seed`; returns when the address answers."""
+    """Start emulator and gateway and load `seed`; returns when the URL answers. Port 0 picks a free one.
+
+    Raises RuntimeError when the port cannot be bound.
+    """
     clock = clock or OffsetClock.starting_at(SCENARIO_START)
     emulator = Emulator(clock).start()
     meter, limits, faults = BillingMeter(), Limits(), Faults()
@@ -78,15 +72,16 @@ def start_sandbox(
         host="127.0.0.1",
         port=port,
         http=dropper.protocol_class(),
-        log_config=None,  # the host's handlers stay as they are
+        log_config=None,  # leave this process's log handlers alone
         log_level="error",
         access_log=False,
     )
-    server = _ThreadedServer(config)
+    server = uvicorn.Server(config)  # outside the main thread uvicorn leaves the process's signal handlers alone
     thread = threading.Thread(target=server.run, name="sandbox-gateway", daemon=True)
     thread.start()
     while not server.started:
         if not thread.is_alive():
+            emulator.stop()
             raise RuntimeError(f"the gateway did not start on port {port}")
         threading.Event().wait(0.02)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
@@ -98,7 +93,7 @@ def start_sandbox(
 
 
 def load_seed(sandbox: Sandbox, seed: Seed) -> None:
-    """Put a scenario's past into the sandbox: rows, log lines, jobs, services."""
+    """Load a scenario's rows, log entries, past jobs and services into the sandbox."""
     state = sandbox.state
     state.bigquery.jobs.seed([dict(job) for job in seed.jobs])
     state.logs.add(seed.log_entries)

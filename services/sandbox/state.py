@@ -1,4 +1,4 @@
-"""Everything behind the sandbox's one address."""
+"""The state that all routes of the sandbox share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.sandbox.stand_ins.cloud_run import CloudRun
 
 @dataclass
 class SandboxState:
-    """The warehouse, the services, the log, what they count, and what goes wrong on purpose."""
+    """BigQuery, Cloud Run, logs, the limits they count, and the faults injected on purpose."""
 
     clock: Clock
     project: str
@@ -27,20 +27,19 @@ class SandboxState:
     meter: BillingMeter
     faults: Faults
     instance_wait_timeout_s: float = 10.0
-    slack_messages: list[dict[str, Any]] = field(default_factory=list)  # what Slack was sent
-    scheduler_jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's
-    denied_permissions: set[str] = field(
-        default_factory=set
-    )  # permissions that nobody has here; everybody has the others
+    slack_messages: list[dict[str, Any]] = field(default_factory=list)  # messages the webhook received
+    scheduler_jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's jobs
+    # Permissions that testIamPermissions denies; it grants all others.
+    denied_permissions: set[str] = field(default_factory=set)
 
     def reset_limits(self) -> None:
-        """Forget what the limits have counted, and everything that was broken to order."""
+        """Reset the counters of all limits, the injected faults and the denied permissions."""
         self.faults.clear()
         self.limits = self.bigquery.limits = Limits()
         self.denied_permissions.clear()
 
     def granted_permissions(self, body: dict[str, Any]) -> dict[str, Any]:
-        """What testIamPermissions answers: of the permissions asked for, those that one has."""
+        """The response of testIamPermissions: those of the requested permissions that are granted."""
         return {
             "permissions": [
                 permission for permission in body.get("permissions", ()) if permission not in self.denied_permissions
@@ -48,4 +47,5 @@ class SandboxState:
         }
 
     def now_s(self) -> float:
+        """The sandbox clock, in epoch seconds."""
         return self.clock.now().timestamp()

@@ -18,7 +18,7 @@ from services.core.clock import OffsetClock
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import SCENARIO_START, Sandbox, start_sandbox
 from tests.support.coordinators import coordinator_server
 from tests.support.paths import ROOT

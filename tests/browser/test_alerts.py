@@ -16,7 +16,7 @@ from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server

@@ -18,7 +18,7 @@ from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.actors import OPERATOR
 

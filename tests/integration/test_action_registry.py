@@ -19,7 +19,7 @@ def viewer_attempts(request):
     """What each verb answered a viewer, the calls that reached the cloud meanwhile, and what the log says of it."""
     from services.core.settings import Settings
     from services.gcp.clients import connect
-    from services.sandbox.scenarios.build import build_seed
+    from services.sandbox.scenarios.december import build_seed
     from services.sandbox.server import start_sandbox
 
     sandbox = start_sandbox(build_seed())

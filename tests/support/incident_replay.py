@@ -11,7 +11,7 @@ from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import PREDICTIONS_TABLE, build_seed
+from services.sandbox.scenarios.december import PREDICTIONS_TABLE, build_seed
 from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables
 from services.sandbox.server import start_sandbox

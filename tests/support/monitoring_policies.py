@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from services.sandbox.scenarios import traces
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios import log_and_job_history
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.stand_ins import log_filter
 from tests.support.paths import ROOT
 
@@ -39,12 +39,12 @@ def referenced_metric(condition_spec):
 
 
 def make_entry(service, message):
-    return next(traces.text_entries(service, AT, "x", "ERROR", message))
+    return next(log_and_job_history.text_entries(service, AT, "x", "ERROR", message))
 
 
 def make_json_entry(service, message):
     """The same message as our services write it."""
-    return traces.json_entry(service, AT, "ERROR", message, logger="x")
+    return log_and_job_history.json_entry(service, AT, "ERROR", message, logger="x")
 
 
 def first_firing(policy, entries, start, end):

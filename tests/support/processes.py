@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 
 import requests
 
+from services.sandbox.common.ports import free_port
+
+__all__ = ["free_port", "wait_for_server"]
+
 STARTUP_TIMEOUT_S = 60
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def wait_for_server(address: str, process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What the night's questions cost: bytes billed as BigQuery would bill them, and calls per method."""
+"""What queries cost: bytes billed as BigQuery would bill them, and API calls per method."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIN_BILLED_BYTES = 10 * MIB
 
 
 def billed_bytes(sizes: list[int]) -> int:
-    """Bytes billed for a query over tables of these sizes: each at least 10 MiB, rounded up to a MiB; no table, no bill."""
+    """Bytes billed for a query over tables of these sizes: each at least 10 MiB, rounded up to whole MiB; 0 without a table."""
     return sum(max(MIN_BILLED_BYTES, ceil(size / MIB) * MIB) for size in sizes)
 
 

@@ -1,4 +1,4 @@
-"""Copy jobs with any number of sources, all or none, and copies of dropped tables while time travel reaches back."""
+"""Copy jobs: any number of sources, all or none, and dropped tables within the time-travel window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Resource = dict[str, Any]
 
 
 class Copier:
-    """Does on the emulator what one BigQuery copy job does."""
+    """Runs BigQuery copy jobs on the emulator."""
 
     def __init__(self, http: httpx.AsyncClient, project: str) -> None:
         self._http, self._project = http, project
@@ -21,7 +21,7 @@ class Copier:
     async def copy(
         self, sources: list[Resource], target: Resource, config: Resource
     ) -> tuple[dict[str, str] | None, int]:
-        """(error, rows): one INSERT … SELECT over all sources, so that nothing of a failed copy stays."""
+        """(errorResult or None, row count). One INSERT … SELECT over all sources, so that a failed copy leaves no rows."""
         if len(sources) == 1 and "@" in sources[0]["tableId"]:
             return await self._restore_dropped(sources[0], target, config)
         resources = [await self._get_table(source) for source in sources]

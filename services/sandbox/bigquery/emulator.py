@@ -1,4 +1,4 @@
-"""The sandbox's BigQuery: the bqemulator package, started in this process on the night's clock."""
+"""The sandbox's BigQuery: the bqemulator package, started in this process on the sandbox clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.core.clock import Clock
 
 
 class _EmulatorClock:
-    """The sandbox clock in the shape the emulator wants."""
+    """The sandbox clock with the emulator's clock interface."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -40,7 +40,7 @@ def install_spatial_extension() -> Path:
     source = next(Path(spec.submodule_search_locations[0]).rglob("spatial.duckdb_extension"))
     with duckdb.connect() as connection:
         platform = connection.execute("PRAGMA platform").fetchall()[0][0]
-    target = Path.home() / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform / source.name
+    target: Path = Path.home() / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform / source.name
     if not target.exists() or target.stat().st_size != source.stat().st_size:
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_suffix(f".{threading.get_ident()}")
@@ -50,11 +50,11 @@ def install_spatial_extension() -> Path:
 
 
 class Emulator:
-    """A running emulator; `address` is its own, without limits, for seeding."""
+    """A running emulator; `url` is its own, without the gateway's limits."""
 
     def __init__(self, clock: Clock) -> None:
         install_spatial_extension()
-        # Its modules log while they are imported, so they are told to be quiet before that.
+        # Its modules log on import, so the level is set before that.
         configure_logging(level=LogLevel.ERROR, fmt=LogFormat.JSON)
         from bqemulator.server import EmulatorServer
 
@@ -81,8 +81,7 @@ class Emulator:
         return self._server.rest_url
 
     async def execute(self, sql: str) -> None:
-        """One statement in DuckDB's own words, for what the emulator itself does not offer."""
-
+        """Run one statement in DuckDB's dialect, for what the emulator's API does not offer."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._execute_locked(sql), self._loop))
 
     async def _execute_locked(self, sql: str) -> None:
@@ -90,9 +89,9 @@ class Emulator:
             self._server._engine.execute(sql)
 
     async def fetch_rows(self, sql: str) -> list[Any]:
-        """The rows of a SELECT in DuckDB's own words, in tabledata.list's shape.
+        """The rows of a SELECT in DuckDB's dialect, in tabledata.list's shape.
 
-        The emulator's own tabledata.list reads in threads of its own from the one connection, and answers meet: this stays in line.
+        The emulator's own tabledata.list reads from the one connection in several threads, whose results can mix; this does not.
         """
         from bqemulator.storage.arrow_bridge import arrow_table_to_bq_rows
 
@@ -102,7 +101,7 @@ class Emulator:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._loop))
 
     def run_statements(self, statements: Iterable[str]) -> None:
-        """Statements in DuckDB's own words, one after the other, before anybody asks anything."""
+        """Run statements in DuckDB's dialect in sequence, before the sandbox serves requests."""
         for sql in statements:
             asyncio.run_coroutine_threadsafe(self._execute_locked(sql), self._loop).result()
 
@@ -114,7 +113,7 @@ class Emulator:
         definitions: Mapping[str, tuple[str, datetime]],
         rows_per_table: int,
     ) -> None:
-        """Tables of the columns of `like`: name → (DuckDB's SELECT, when it was created). Past the API, which takes one at a time."""
+        """Create tables with the columns of `template_name`: name → (DuckDB SELECT, creation time). The API takes one at a time."""
 
         async def create_tables() -> None:
             catalog = self._server._catalog

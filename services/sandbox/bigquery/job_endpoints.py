@@ -1,4 +1,4 @@
-"""What clients ask about jobs: their state, their end, their first page; and the short cut jobs.query."""
+"""jobs.get, jobs.cancel, jobs.getQueryResults and jobs.query over the job server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NON_CONFIG_FIELDS = {
 
 
 class JobEndpoints:
-    """jobs.get, jobs.cancel, jobs.getQueryResults and jobs.query over one warehouse."""
+    """The job endpoints of one BigQueryJobServer."""
 
     def __init__(self, server: BigQueryJobServer) -> None:
         self._server = server
@@ -40,7 +40,7 @@ class JobEndpoints:
         return JSONResponse(job.resource) if job is not None else self._job_not_found(job_id)
 
     async def get_query_results(self, request: Request, job_id: str) -> Response:
-        """getQueryResults: wait a while for the end; an error is answered as the error it is."""
+        """getQueryResults: wait up to timeoutMs for the job; a failed job's error becomes the response."""
         job = self._server.jobs.get(job_id)
         if job is None:
             return self._job_not_found(job_id)
@@ -49,7 +49,7 @@ class JobEndpoints:
         return job_error_response(job.error) if job.error is not None else await self._server.proxy(request)
 
     async def query(self, body: Resource) -> Response:
-        """jobs.query: insert, wait, and answer with the first page; the same requestId within 15 minutes is the same job."""
+        """jobs.query: insert, wait, return the first page; the same requestId within 15 minutes is the same job."""
         config: Resource = {
             "query": {"useLegacySql": False, **{k: v for k, v in body.items() if k not in _NON_CONFIG_FIELDS}}
         }
@@ -81,7 +81,7 @@ class JobEndpoints:
 
 
 async def _wait_until_done(job: Job, timeout_ms: str | int | None) -> bool:
-    """Wait for a job's end as long as a call may ask for."""
+    """Whether the job ends within the requested time (default 10 s, at most 20 s)."""
     try:
         await asyncio.wait_for(job.done.wait(), min(int(timeout_ms or 10_000) / 1000, 20))
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""The gateway before the emulator: BigQuery's jobs, its limits, its asynchrony and its bill."""
+"""BigQuery jobs in front of the emulator: asynchronous states, limits and billing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FORWARDED_HEADERS = {"content-type", "accept", "content-encoding"}
 
 @dataclass(frozen=True)
 class JobLatency:
-    """Seconds a job of a kind takes on the real service, times `scale` here."""
+    """Seconds a job of each kind takes on the real service, multiplied by `scale` here."""
 
     scale: float = 0.1
     merge_s: float = 4.7
@@ -36,7 +36,7 @@ class JobLatency:
 
 
 class BigQueryJobServer:
-    """BigQuery as a client sees it."""
+    """BigQuery's jobs API as a client sees it: accepts, limits, runs and bills jobs."""
 
     def __init__(
         self, emulator_url: str, project: str, clock: Clock, limits: Limits, meter: BillingMeter, latency: JobLatency
@@ -46,7 +46,7 @@ class BigQueryJobServer:
         self.jobs = JobStore(clock, project)
         self.tables = TableCatalog(self.http, project, clock)
         self.copier = Copier(self.http, project)
-        self.queue_full_error = "dml_queue_full"  # or "dml_queue_full_quota", the other shape seen in the field
+        self.queue_full_error = "dml_queue_full"  # or "dml_queue_full_quota", the other form BigQuery is known to use
         self._slot_events: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -54,7 +54,7 @@ class BigQueryJobServer:
         return self.clock.now().timestamp()
 
     async def proxy(self, request: Request) -> Response:
-        """Send a call to the emulator as it came, and its answer back."""
+        """Forward a request to the emulator unchanged and return its response."""
         headers = {k: v for k, v in request.headers.items() if k.lower() in _FORWARDED_HEADERS}
         content = await request.body()
         response = await self.http.request(
@@ -66,7 +66,7 @@ class BigQueryJobServer:
         return Response(response.content, response.status_code, response_headers)
 
     async def insert_job(self, body: Resource, media: bytes | None = None) -> Response:
-        """jobs.insert: accept the job, refuse it, or let it run and fail; the same id twice is 409."""
+        """jobs.insert: run the job; a limit fails it with an errorResult, a used job id is a 409."""
         config = body.get("configuration") or {}
         kind = next((k for k in ("query", "load", "copy", "extract") if k in config), "")
         if not kind:
@@ -82,7 +82,7 @@ class BigQueryJobServer:
         return JSONResponse(job.resource)
 
     async def _run_guarded(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
-        """Whatever breaks in the sandbox itself, a job never stays without an end."""
+        """Run the job; a defect of the sandbox itself fails the job instead of leaving it without an end."""
         try:
             await work
         except Exception as error:
@@ -114,7 +114,7 @@ class BigQueryJobServer:
     async def _estimate_scanned_bytes(
         self, table: str, statement: sql_inspection.Statement, parameters: Mapping[str, str]
     ) -> int:
-        """What a statement reads of a table: the columns it names, in the date partitions that it cannot leave out."""
+        """Bytes a statement reads of a table: the columns it names, in the date partitions it cannot prune."""
         metadata = await self.tables.get_metadata(table)
         size = metadata.size_bytes * metadata.column_fraction(statement.columns)
         references = [reference for reference in statement.table_references if reference.table == table]
@@ -153,7 +153,7 @@ class BigQueryJobServer:
         return None
 
     async def _check_table_write(self, query: Resource, statement: sql_inspection.Statement) -> str | None:
-        """Limits of DDL, and of a query that writes its answer into a table."""
+        """The error key of DDL or a query with a destination table that exceeds a limit, else None."""
         destination = query.get("destinationTable") or {}
         if destination.get("tableId"):
             name = f"{destination.get('datasetId')}.{destination['tableId']}"
@@ -197,14 +197,14 @@ class BigQueryJobServer:
                 self._slot_events[next_job_id].set()
 
     def cancel_pending(self, job: Job) -> None:
-        """Cancel a statement that still waits for its turn; what runs, runs to its end."""
+        """Cancel a statement that is still queued; a running one is not interrupted."""
         if job.state == "PENDING" and job.job_id in self._slot_events:
             message = "Job execution was cancelled: User requested cancellation"
             self.jobs.fail(job, {"reason": "stopped", "message": message})
             self._slot_events[job.job_id].set()
 
     async def _execute(self, job: Job, cost: int, statement: sql_inspection.Statement) -> None:
-        """Let the emulator do it under the same id, and take over what came of it."""
+        """Run the job on the emulator under the same id and take over its status and statistics."""
         if job.state == "PENDING":
             self.jobs.start(job)
         config = {k: v for k, v in job.resource["configuration"].items() if k != "dryRun"}
@@ -294,13 +294,13 @@ class BigQueryJobServer:
 
 
 def _set_output_rows(job: Job, kind: str, media: bytes) -> None:
-    """A load's output rows are those it brought; the emulator tells how many the table then has."""
+    """A load's outputRows are the rows it loaded; the emulator reports the table's total instead."""
     if job.resource["configuration"][kind].get("sourceFormat") == "NEWLINE_DELIMITED_JSON":
         rows = sum(1 for line in media.splitlines() if line.strip())
         job.resource["statistics"].setdefault("load", {})["outputRows"] = str(rows)
 
 
 def _find_position(sql: str, fragment: str) -> dict[str, int]:
-    """Line and column of some words in a statement, as BigQuery counts them; the start when they are not found."""
+    """Line and column (from 1) of a fragment in a statement, as BigQuery counts them; the start when it is absent."""
     preceding = sql[: max(sql.lower().find(fragment.lower()), 0)]
     return {"line": preceding.count("\n") + 1, "column": len(preceding) - (preceding.rfind("\n") + 1) + 1}

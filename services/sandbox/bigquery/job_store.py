@@ -1,4 +1,4 @@
-"""The gateway's own record of BigQuery jobs: ids used once, states one can watch, refusals that stay in the history."""
+"""BigQuery's job history: ids used once, states that can be polled, rejected jobs kept with their error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def to_epoch_ms(at: datetime) -> str:
 
 @dataclass
 class Job:
-    """One job: its resource as jobs.get answers it, and an event for whoever waits for its end."""
+    """One job: its resource as jobs.get returns it, and an event that is set when it ends."""
 
     resource: Resource
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -37,7 +37,8 @@ class Job:
 
     @property
     def error(self) -> Mapping[str, Any] | None:
-        return self.resource["status"].get("errorResult")
+        error: Mapping[str, Any] | None = self.resource["status"].get("errorResult")
+        return error
 
     @property
     def created_ms(self) -> int:
@@ -61,7 +62,7 @@ class JobStore:
         return self._jobs.get(job_id)
 
     def create(self, config: Resource, job_id: str | None, user: str) -> Job | None:
-        """A new PENDING job, or None when its id was used before."""
+        """A new PENDING job, or None when the id is already used."""
         job_id = job_id or uuid.uuid4().hex
         if job_id in self._jobs:
             return None
@@ -93,7 +94,7 @@ class JobStore:
         job.done.set()
 
     def fail(self, job: Job, error: Mapping[str, Any], statistics: Mapping[str, Any] | None = None) -> None:
-        """End a job with an errorResult of `reason`, `message` and perhaps `location`."""
+        """End a job with an errorResult: `reason`, `message` and optionally `location`."""
         job.resource["status"].update({"errorResult": dict(error), "errors": [dict(error)]})
         self.finish(job, statistics)
 
@@ -135,7 +136,7 @@ def _to_list_item(job: Job, full: bool) -> Resource:
 
 
 def known_error_result(key: str, **values: object) -> dict[str, str]:
-    """A job's errorResult from the table of errors."""
+    """The errorResult for a key of services.gcp.error_table; `values` fill its message template."""
     entry = ERRORS_BY_KEY[key]
     error = {"reason": entry.reason, "message": entry.format_message(**values)}
     return {**error, "location": entry.location} if entry.location else error

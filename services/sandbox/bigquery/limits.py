@@ -1,11 +1,13 @@
-"""BigQuery's, Cloud Run's and Logging's limits as plain rules on a clock: no HTTP here, so they can also be simulated at any size.
+"""BigQuery's, Cloud Run's and Logging's limits as plain rules on a clock: no HTTP here, so they can be simulated at any size.
 
-Figures are the platform's documented ones; each rule answers with the key of an error in `google_errors`, or None.
+Figures are the documented ones; each rule returns the key of an error in services.gcp.error_table, or None when it is within the limit.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,7 +50,7 @@ class RateWindow:
 
 @dataclass
 class DmlQueue:
-    """Mutating DML on one table: 2 run, 20 wait, the next is refused."""
+    """Mutating DML on one table: 2 run, 20 are queued, the next is rejected."""
 
     running: set[str] = field(default_factory=set)
     queued: deque[str] = field(default_factory=deque)
@@ -67,7 +69,7 @@ class DmlQueue:
         return result
 
     def finish(self, job: str) -> str | None:
-        """Take a statement out; the waiting one that runs next, if any."""
+        """Remove a statement; returns the queued one that starts now, if any."""
         self.running.discard(job)
         if job in self.queued:
             self.queued.remove(job)
@@ -104,7 +106,7 @@ class Limits:
     log_reads: RateWindow = field(default_factory=lambda: RateWindow(60, 60))
 
     def check_api_call(self, method: str, now: float) -> str | None:
-        """One call of an API method: so many a second each."""
+        """One call of an API method; each method has its own rate per second."""
         rate = METHOD_RATES_PER_S.get(method, 100)
         return None if self.api_calls.setdefault(method, RateWindow(rate, 1)).try_acquire(now) else "api_rate"
 
@@ -127,7 +129,7 @@ class Limits:
         return None
 
     def check_query_write(self, table: str, partitioned: bool, now: float) -> str | None:
-        """A query that writes its answer into a table: the table's day and its metadata rate."""
+        """A query with a destination table: the table's daily writes and its metadata update rate."""
         return (
             self.check_metadata_update(table, partitioned, now)
             if self.table_writes[table].try_acquire(now)
@@ -135,15 +137,15 @@ class Limits:
         )
 
     def record_streaming_insert(self, table: str, now: float) -> None:
-        """Rows were streamed into a table by insertAll."""
+        """Record that insertAll has streamed rows into a table."""
         self.streamed_at[table] = now
 
     def has_streaming_buffer(self, table: str, now: float) -> bool:
-        """Whether a table has rows so young that UPDATE and DELETE may not touch them."""
+        """Whether a table has rows streamed so recently that UPDATE and DELETE are rejected."""
         return now - self.streamed_at.get(table, float("-inf")) < STREAMING_BUFFER_S
 
     def check_write_job(self, kind: Literal["load", "copy"], table: str, partitioned: bool, now: float) -> str | None:
-        """A load or copy job into a table: the project's day, the table's day, the table's metadata rate."""
+        """A load or copy job: the project's daily jobs, the table's daily writes, the table's metadata update rate."""
         if not (self.loads if kind == "load" else self.copies).try_acquire(now):
             return "project_loads_per_day" if kind == "load" else "project_copies_per_day"
         if not self.table_writes[table].try_acquire(now):
@@ -152,7 +154,27 @@ class Limits:
 
 
 def check_query_size(tables: int, characters: int) -> str | None:
-    """Limits on what a query names and how long it is."""
+    """Limits on the number of tables a query names and on its length."""
     if characters > MAX_QUERY_CHARS:
         return "query_too_large"
     return "too_many_tables" if tables > MAX_TABLES_PER_QUERY else None
+
+
+def simulate_dml_queue(arrivals_s: Sequence[float], duration_s: float) -> list[tuple[float, float] | None]:
+    """(start, end) of each mutating statement on one table, in order of `arrivals_s` (seconds); None for a rejected one."""
+    queue = DmlQueue()
+    intervals: list[tuple[float, float] | None] = [None] * len(arrivals_s)
+    events = [(at, i, "arrive") for i, at in enumerate(arrivals_s)]
+    heapq.heapify(events)
+    while events:
+        at, i, kind = heapq.heappop(events)
+        if kind == "finish":
+            started = queue.finish(str(i))
+        elif queue.submit(str(i)) == "run":
+            started = str(i)
+        else:
+            continue
+        if started is not None:
+            intervals[int(started)] = (at, at + duration_s)
+            heapq.heappush(events, (at + duration_s, int(started), "finish"))
+    return intervals

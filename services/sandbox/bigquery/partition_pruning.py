@@ -1,6 +1,6 @@
-"""Which date partitions a statement must read: what its WHERE says of the partitioning column, in constants or parameters.
+"""Which date partitions a statement must scan, from its WHERE on the partitioning column (constants or parameters).
 
-Only comparisons that every row must meet count, as in BigQuery; anything else reads the whole table.
+As in BigQuery, only comparisons that every row must satisfy prune partitions; anything else scans the whole table.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 from sqlglot import exp
 
-_OPERATORS: tuple[tuple[type[exp.Expr], str, str], ...] = (  # as written, and with its sides exchanged
+_OPERATORS: tuple[tuple[type[exp.Expr], str, str], ...] = (  # operator as written, and with its sides swapped
     (exp.EQ, "==", "=="),
     (exp.GTE, ">=", "<="),
     (exp.GT, ">", "<"),
     (exp.LTE, "<=", ">="),
     (exp.LT, "<", ">"),
 )
-# A bound may lie within a day, so the day itself is always read.
+# A bound may lie within a day, so that day is always scanned.
 _DAY_COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "==": operator.eq,
     ">=": operator.ge,
@@ -31,7 +31,7 @@ _DAY_COMPARISONS: dict[str, Callable[[str, str], bool]] = {
 
 @dataclass(frozen=True)
 class Bound:
-    """A comparison of a column with a constant, or with the parameter of this name."""
+    """A comparison of a column with a constant or with a named parameter."""
 
     column: str
     operator: str
@@ -41,14 +41,14 @@ class Bound:
 
 @dataclass(frozen=True)
 class TableReference:
-    """One naming of a table in a statement, with the bounds that its rows must meet."""
+    """One reference to a table in a statement, with the bounds its rows must satisfy."""
 
     table: str
     bounds: tuple[Bound, ...]
 
 
 def find_table_references(tree: exp.Expr, qualified_name: Callable[[exp.Table], str]) -> tuple[TableReference, ...]:
-    """Every naming of a table in the statement."""
+    """Every reference to a table in the statement."""
     return tuple(TableReference(qualified_name(table), tuple(_bounds(table))) for table in tree.find_all(exp.Table))
 
 
@@ -81,7 +81,7 @@ def _parse_bound(column: exp.Expr, operator: str, value: exp.Expr) -> Iterator[B
 def scanned_fraction(
     references: Sequence[TableReference], column: str, rows_by_day: Mapping[str, int], parameters: Mapping[str, str]
 ) -> float:
-    """The share of a table's rows in the days that these namings of it must read; `rows` has the rows of each day."""
+    """The fraction (0–1) of a table's rows in the days that these references must scan."""
     total = sum(rows_by_day.values())
     if not total or not references:
         return 1.0

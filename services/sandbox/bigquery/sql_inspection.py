@@ -1,4 +1,4 @@
-"""What a SQL statement is and touches, as far as the limits care: its kind, its target, its tables."""
+"""What the limits need to know of a SQL statement: its kind, target table and source tables."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _TABLE_PATTERN = re.compile(r"\b(?:FROM|JOIN)\s+`?([\w.-]+)`?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Statement:
-    """`kind` as BigQuery names statement types; `target` and `tables` as dataset.table; `reads` counts every naming."""
+    """`kind` as BigQuery names statement types; `target` and `tables` as dataset.table."""
 
     kind: str
     target: str
     tables: tuple[str, ...]
     float_partition: str = ""  # the column a window is partitioned by through a FLOAT64 cast, if any
     window_columns: tuple[str, ...] = ()
-    table_references: tuple[TableReference, ...] = ()  # how each naming of a table bounds its partitions
-    columns: frozenset[str] = frozenset("*")  # every column that is named, by lower-case name; "*" for all of them
+    table_references: tuple[TableReference, ...] = ()  # every reference, with its partition bounds
+    columns: frozenset[str] = frozenset("*")  # lower-case names of the columns read; "*" means all
 
     @property
     def billed_tables(self) -> tuple[str, ...]:
-        """What a statement reads: MERGE, UPDATE and DELETE read their target too, INSERT and CREATE only their source."""
+        """The tables a statement scans: MERGE, UPDATE and DELETE also scan their target, INSERT and CREATE only their source."""
         if self.kind in {"DROP", "ALTER", "TRUNCATE"}:
             return ()
         excluded = self.target if self.kind in {"INSERT", "CREATE"} else ""
@@ -45,7 +45,7 @@ class Statement:
 
 @lru_cache(maxsize=2_000)
 def inspect_sql(sql: str) -> Statement:
-    """Parse one statement; what cannot be parsed is told by its first word and passed on to the emulator to judge."""
+    """Parse one statement; one that does not parse is classified by its first keyword and left to the emulator."""
     first = (_FIRST_KEYWORD.match(sql) or [""])[0].split()[-1:] or [""]
     kind = first[0].upper()
     if kind in {"DECLARE", "BEGIN", "CALL", "IF", "SET", "EXECUTE"}:
@@ -82,7 +82,7 @@ def _inspect_tree(tree: exp.Expr) -> Statement:
 
 
 def _column_names(tree: exp.Expr) -> frozenset[str]:
-    """The columns that a statement reads; a star that is not counted reads all."""
+    """The columns a statement reads; a star outside COUNT(*) reads all."""
     starred = any(not isinstance(star.parent, exp.Count) for star in tree.find_all(exp.Star))
     return frozenset({"*"} if starred else {column.name.lower() for column in tree.find_all(exp.Column)})
 

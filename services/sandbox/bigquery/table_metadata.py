@@ -1,4 +1,4 @@
-"""What the gateway knows of tables beside the emulator: sizes, true row counts and dates, partitions, `__TABLES__`."""
+"""Table metadata that the emulator lacks or gets wrong: sizes, row counts, timestamps, partitions, `__TABLES__`."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ class TableMetadata:
         return bool(self.partitioned_by)
 
     def column_fraction(self, columns: frozenset[str]) -> float:
-        """The share of a row that these columns are, each as wide as any."""
+        """The fraction (0–1) of a row that these columns are, all columns counted as equally wide."""
         if "*" in columns or not self.types:
             return 1.0
         return len(columns & self.types.keys()) / len(self.types)
 
 
 class TableCatalog:
-    """Asks the emulator about tables, remembers until they change, and corrects what it tells."""
+    """Reads table metadata from the emulator, caches it until the table changes, and corrects it."""
 
-    fetch_rows: Callable[[str], Awaitable[list[Any]]]  # a SELECT in DuckDB's words; the emulator's, set when both stand
+    fetch_rows: Callable[
+        [str], Awaitable[list[Any]]
+    ]  # the emulator's, for a SELECT in DuckDB's dialect; set by start_sandbox
 
     def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
         self._http, self._project, self._clock = http, project, clock
@@ -61,12 +63,12 @@ class TableCatalog:
         return f"/bigquery/v2/projects/{self._project}/datasets/{dataset}/tables" + (f"/{table}" if table else "")
 
     async def run_query(self, sql: str, max_results: int = 10_000) -> httpx.Response:
-        """A query of the sandbox's own, past every limit and meter."""
+        """Run a query of the sandbox itself, past every limit and the billing meter."""
         body = {"query": sql, "useLegacySql": False, "maxResults": max_results}
         return await self._http.post(f"/bigquery/v2/projects/{self._project}/queries", json=body)
 
     async def get_metadata(self, table: str) -> TableMetadata:
-        """A missing table is small and plain."""
+        """Size, partitioning and column types; an unknown table is empty and unpartitioned."""
         if table not in self._metadata:
             self._metadata[table] = await self._fetch_metadata(table)
         return self._metadata[table]
@@ -85,7 +87,7 @@ class TableCatalog:
         return TableMetadata(int(resource.get("numBytes") or 0), partition_column, types)
 
     async def rows_by_day(self, table: str) -> dict[str, int]:
-        """Rows of each day of a partitioned table, remembered until it changes."""
+        """Row count per day of a partitioned table, cached until it changes."""
         if table not in self._rows_by_day:
             column = (await self.get_metadata(table)).partitioned_by
             response = await self.run_query(
@@ -96,7 +98,7 @@ class TableCatalog:
         return self._rows_by_day[table]
 
     def invalidate(self, table: str) -> None:
-        """A table was written or changed: what was known of it is old."""
+        """Drop what is cached of a table that was written or changed, and record the time of the change."""
         self._metadata.pop(table, None)
         self._rows_by_day.pop(table, None)
         self._changes[table] = (to_epoch_ms(self._clock.now()), None)
@@ -107,7 +109,7 @@ class TableCatalog:
         self.invalidate(table)
 
     def set_expiration(self, table: str, body: Resource) -> None:
-        """Keep the expiry that a create or a patch sets; null takes it away."""
+        """Keep the expiration that a create or patch sets; null removes it."""
         if "expirationTime" in body:
             if body["expirationTime"]:
                 self.expires_ms[table] = str(body["expirationTime"])
@@ -115,7 +117,7 @@ class TableCatalog:
                 self.expires_ms.pop(table, None)
 
     async def list_all(self, dataset: str) -> httpx.Response:
-        """Every table of a dataset, in one answer."""
+        """Every table of a dataset, in one response."""
         return await self._http.get(self._path(dataset), params={"maxResults": 50_000})
 
     async def list_names(self, dataset: str) -> list[str]:
@@ -124,7 +126,7 @@ class TableCatalog:
         return [table["tableReference"]["tableId"] for table in resources]
 
     async def expand_wildcards(self, tables: tuple[str, ...]) -> list[str]:
-        """The tables that a statement names, each wildcard as the tables it matches."""
+        """The tables a statement names, each wildcard replaced by the tables it matches."""
         names: list[str] = []
         for table in tables:
             dataset, _, name = table.rpartition(".")
@@ -135,7 +137,7 @@ class TableCatalog:
         return names
 
     def apply_recorded_times(self, dataset: str, resource: Resource) -> None:
-        """A table of a past night was created that night, not when the sandbox loaded it."""
+        """Set the creation time of a seeded table to the past night it belongs to, and any expiration."""
         name = f"{dataset}.{resource.get('tableReference', {}).get('tableId')}"
         if name in self.created_ms:
             resource["creationTime"] = self.created_ms[name]
@@ -143,7 +145,7 @@ class TableCatalog:
             resource["expirationTime"] = self.expires_ms[name]
 
     async def correct_metadata(self, table: str, resource: Resource) -> None:
-        """The emulator's metadata knows neither rows that DML and copies wrote nor when: count and date them here."""
+        """Correct numRows and lastModifiedTime, which the emulator does not update after DML and copies."""
         self.apply_recorded_times(table.rpartition(".")[0], resource)
         if table not in self._changes or "schema" not in resource:
             _fill_size(resource, int(resource.get("numRows") or 0))
@@ -151,7 +153,7 @@ class TableCatalog:
         changed_ms, rows = self._changes[table]
         if rows is None:
             rows = await self._count_rows(resource)
-            # Not kept where nobody could count, nor where it was written again meanwhile.
+            # Not cached when counting failed or the table was written meanwhile.
             if rows is not None and self._changes.get(table) == (changed_ms, None):
                 self._changes[table] = (changed_ms, rows)
         if rows is None:
@@ -160,7 +162,7 @@ class TableCatalog:
         _fill_size(resource, rows)
 
     async def _count_rows(self, resource: Resource) -> int | None:
-        """Counted in the emulator's own store: under load its query path now and then answers a count without a row."""
+        """Counted directly in DuckDB: under load the emulator's query API sometimes returns a COUNT without a row."""
         reference = resource["tableReference"]
         try:
             rows = await self.fetch_rows(
@@ -200,7 +202,7 @@ class TableCatalog:
         return JSONResponse({"kind": "bigquery#tableDataList", "totalRows": str(total), "rows": rows, **next_page})
 
     async def inline_tables_view(self, sql: str) -> str:
-        """The statement with each dataset's `__TABLES__`, which the emulator does not have, written out as rows."""
+        """The statement with each dataset's `__TABLES__`, which the emulator lacks, replaced by literal rows."""
         for dataset in dict.fromkeys(match[1] for match in _TABLES_VIEW_PATTERN.finditer(sql)):
             rows = await self._tables_view_sql(dataset)
             sql = _TABLES_VIEW_PATTERN.sub(lambda match, d=dataset, r=rows: r if match[1] == d else match[0], sql)  # type: ignore[misc]
@@ -230,7 +232,7 @@ class TableCatalog:
 
 
 def _fill_size(resource: Resource, rows: int) -> None:
-    """The emulator measures no loaded table: count 40 bytes for each field of a row."""
+    """Estimate numBytes, which the emulator does not report: 40 bytes per field of a row."""
     if not int(resource.get("numBytes") or 0):
         resource["numBytes"] = str(rows * 40 * len(resource.get("schema", {}).get("fields", [])))
 

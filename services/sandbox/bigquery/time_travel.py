@@ -1,4 +1,4 @@
-"""Dropped tables, kept as BigQuery's time travel keeps them: while the week lasts, `table@ms` can still be copied."""
+"""Dropped tables within BigQuery's time-travel window of 7 days, during which `table@ms` can still be copied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIME_TRAVEL_WINDOW_MS = 7 * 24 * 3_600_000
 
 @dataclass(frozen=True)
 class DroppedTable:
-    """One dropped table: what tables.get said of it, where its rows are, when it was dropped."""
+    """One dropped table: its tables.get resource, the hidden table that holds its rows, and when it was dropped."""
 
     resource: Resource
     hidden_name: str
@@ -24,7 +24,7 @@ class DroppedTable:
 
 
 class DroppedTableStore:
-    """Where dropped tables go. Renaming is instant, so that clearing 158 tables costs a run nothing."""
+    """Keeps dropped tables by renaming them, which is instant, so that dropping 158 tables does not slow a run down."""
 
     def __init__(self, emulator: Emulator, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
         self._emulator, self._http, self._project, self._clock = emulator, http, project, clock
@@ -34,7 +34,7 @@ class DroppedTableStore:
         return int(self._clock.now().timestamp() * 1000)
 
     async def store(self, dataset: str, table: str) -> None:
-        """Put a table's rows away before it is dropped; nothing happens when there is no such table."""
+        """Hide a table's rows before it is dropped; no-op when there is no such table."""
         response = await self._http.get(f"/bigquery/v2/projects/{self._project}/datasets/{dataset}/tables/{table}")
         if response.is_error:
             return
@@ -44,7 +44,7 @@ class DroppedTableStore:
         history.append(DroppedTable(response.json(), hidden_name, self._now_ms()))
 
     def find(self, dataset: str, decorated: str) -> DroppedTable | None:
-        """The table that `name@ms` means, if it was dropped since that instant and within the week."""
+        """The dropped table that `name@ms` refers to, if it existed at that time and that is within the window."""
         table, _, ms = decorated.partition("@")
         if not ms.isdigit() or self._now_ms() - int(ms) > TIME_TRAVEL_WINDOW_MS:
             return None
@@ -54,7 +54,7 @@ class DroppedTableStore:
         )
 
     async def restore_rows(self, dataset: str, dropped: DroppedTable, target: Resource) -> None:
-        """The rows of a dropped table into an empty one of the same columns."""
+        """Copy the rows of a dropped table into an empty table with the same columns."""
         target_name = self._physical_name(target["datasetId"], target["tableId"])
         await self._emulator.execute(
             f"INSERT INTO {target_name} SELECT * FROM {self._physical_name(dataset, dropped.hidden_name)}"

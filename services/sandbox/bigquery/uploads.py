@@ -1,4 +1,4 @@
-"""Uploads for load jobs: in one multipart request, or resumable in chunks as the client sends what is over 5 MB."""
+"""Uploads for load jobs: one multipart request, or resumable in chunks, which the client uses above 5 MB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 
 
 def parse_multipart(content_type: str, content: bytes) -> tuple[Resource, bytes]:
-    """The job and the media of a multipart/related upload; raises ValueError when it has no such parts."""
+    """The job and the rows (newline-delimited JSON) of a multipart/related upload; raises ValueError for any other body."""
     boundary = re.search(r'boundary="?([^";]+)"?', content_type)
     if boundary is None:
         raise ValueError("The multipart upload has no boundary.")
@@ -27,27 +27,27 @@ def parse_multipart(content_type: str, content: bytes) -> tuple[Resource, bytes]
 
 
 def build_multipart(job: Resource, media: bytes) -> tuple[bytes, str]:
-    """The body and content type of an upload, the media part typed as the emulator insists."""
+    """The body and content type of a multipart upload, with the media type that the emulator requires."""
     part = "--sandbox-part\r\nContent-Type: "
     head = f"{part}application/json\r\n\r\n{json.dumps(job)}\r\n{part}application/octet-stream\r\n\r\n"
     return head.encode() + media + b"\r\n--sandbox-part--\r\n", "multipart/related; boundary=sandbox-part"
 
 
 class ResumableUploads:
-    """Resumable uploads on their way: what was told at the start, and the bytes so far."""
+    """Resumable uploads in progress: each session's job and the bytes received so far."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, tuple[Resource, bytearray]] = {}
 
     async def start_session(self, request: Request) -> Response:
-        """Open a session and name its address."""
+        """Open a session and return its URL in the location header."""
         session = uuid.uuid4().hex
         self._sessions[session] = (await request.json(), bytearray())
         session_url = request.url.include_query_params(upload_id=session)
         return Response(status_code=200, headers={"location": str(session_url), "x-guploader-uploadid": session})
 
     async def receive_chunk(self, request: Request) -> tuple[Resource, bytes] | Response:
-        """Take a chunk: the finished upload, or the answer that asks for more."""
+        """Receive a chunk; returns the complete upload, or the 308 response that asks for more."""
         session = request.query_params.get("upload_id", "")
         if session not in self._sessions:
             return Response("Upload session not found.", 404)

@@ -1,4 +1,4 @@
-"""Google's error bodies: for a known limit, for a failed job, for a bare status."""
+"""HTTP responses with Google's error bodies: for a known limit, a failed job, or any other code and reason."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _HTTP_STATUS_BY_REASON = {
 
 
 def known_error_response(key: str, **values: object) -> JSONResponse:
-    """The HTTP answer of a limit."""
+    """The response for a key of services.gcp.error_table; `values` fill its message template."""
     return JSONResponse(to_response_body(ERRORS_BY_KEY[key], **values), ERRORS_BY_KEY[key].http_status)
 
 
 def job_error_response(error: Mapping[str, Any]) -> JSONResponse:
-    """A failed job's error as getQueryResults answers it, with the code that belongs to its reason."""
+    """A failed job's error as getQueryResults returns it, with the HTTP status of its reason."""
     known_error = find_known_error(str(error.get("message", "")))
     code = (
         known_error.http_status
@@ -39,7 +39,7 @@ def job_error_response(error: Mapping[str, Any]) -> JSONResponse:
 
 
 def error_response(code: int, reason: str, message: str) -> JSONResponse:
-    """An error that is in no table: BigQuery's body for a code, a reason and a message."""
+    """BigQuery's error body for an error that services.gcp.error_table does not list."""
     status = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}.get(code, "UNKNOWN")
     detail = {"message": message, "domain": "global", "reason": reason}
     return JSONResponse({"error": {"code": code, "message": message, "errors": [detail], "status": status}}, code)

@@ -1,4 +1,4 @@
-"""Troubles made to order: delays, refusals, dropped and empty answers, per API, a number of times or until taken away."""
+"""Injected faults: delays, error statuses, dropped connections and empty responses, per API, for some calls or until removed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ FAULT_KINDS = ("delay", "status", "drop", "drop_after", "empty")
 
 @dataclass
 class Fault:
-    """One trouble: `kind` of KINDS; `method` limits it to calls whose method contains it.
+    """One fault of a kind in FAULT_KINDS; `method` limits it to calls whose method contains that text.
 
-    It lasts for `times` calls, or until the sandbox clock shows `until_s`; with neither, until it is taken away.
+    It lasts for `times` calls, or until the sandbox clock reaches `until_s` (epoch seconds); with neither, until it is removed.
     """
 
     api: str
@@ -32,12 +32,12 @@ class Fault:
 
 
 class ConnectionDropped(BaseException):
-    """The connection is to be closed without an answer; no handler of exceptions may make one of it."""
+    """Close the connection without a response. A BaseException, so that no exception handler turns it into one."""
 
 
 @dataclass
 class Faults:
-    """The faults in force, first match first."""
+    """The active faults; the first that matches a call applies."""
 
     faults: list[Fault] = field(default_factory=list)
 
@@ -48,7 +48,7 @@ class Faults:
         self.faults = []
 
     def next_fault(self, api: str, method: str, now_s: float) -> Fault | None:
-        """The fault for this call, counted down."""
+        """The fault that applies to this call, its `times` counted down; None when none does."""
         for fault in self.faults:
             expired = fault.times == 0 or (fault.until_s is not None and now_s >= fault.until_s)
             if fault.api == api and fault.method in method and not expired:
@@ -59,7 +59,7 @@ class Faults:
 
     @classmethod
     def parse(cls, items: list[dict[str, Any]], now_s: float) -> list[Fault]:
-        """Faults as the control path takes them; `for_s` instead of `until_s` counts from now."""
+        """Faults from the JSON of PUT /sandbox/faults; `for_s` instead of `until_s` counts from now. Raises TypeError or ValueError."""
         return [_to_fault(dict(item), now_s) for item in items]
 
 
@@ -69,7 +69,7 @@ def _to_fault(fields: dict[str, Any], now_s: float) -> Fault:
 
 
 async def apply_before(fault: Fault | None) -> tuple[int, dict[str, Any]] | None:
-    """Do what a fault does before the call: wait, drop the connection, or answer in the service's place."""
+    """Apply a fault before the call: wait, drop the connection, or return (status, body) instead of the service's response."""
     if fault is None:
         return None
     if fault.seconds:
@@ -84,7 +84,7 @@ async def apply_before(fault: Fault | None) -> tuple[int, dict[str, Any]] | None
 
 
 def error_body(status: int, message: str) -> dict[str, Any]:
-    """Google's error body for a bare status."""
+    """Google's error body for an HTTP status; an empty `message` means its default text."""
     defaults = {
         400: ("invalid", "INVALID_ARGUMENT", "Invalid request."),
         401: ("authError", "UNAUTHENTICATED", "Request had invalid authentication credentials."),

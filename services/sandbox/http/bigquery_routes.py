@@ -1,4 +1,4 @@
-"""BigQuery's REST calls: which of them the gateway answers itself, and what it corrects in the emulator's answers."""
+"""BigQuery's REST routes: which the gateway handles itself, and what it corrects in the emulator's responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TABLE_PATH = TABLES_PATH + "/{table}"
 
 
 def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
-    """Every BigQuery route, the ones with rules of their own first."""
+    """Every BigQuery route; those the gateway handles come before the catch-all that proxies to the emulator."""
     api = _BigQueryHandlers(state)
     endpoints = [
         ("POST", f"/upload{PROJECT_PATH}/jobs", "JobService.insertJob", api.upload),
@@ -55,7 +55,7 @@ def _table_name(request: Request) -> str:
 
 
 class _BigQueryHandlers:
-    """The handlers over one warehouse."""
+    """The handlers, over one sandbox's state."""
 
     def __init__(self, state: SandboxState) -> None:
         self.state, self.bigquery, self.tables = state, state.bigquery, state.bigquery.tables
@@ -101,7 +101,7 @@ class _BigQueryHandlers:
         return await self._update_metadata(request, name)
 
     async def list_tables(self, request: Request) -> Response:
-        """One page; the emulator forgets what comes after the first."""
+        """One page of tables.list; the emulator itself never returns more than the first page."""
         dataset, params = request.path_params["dataset"], request.query_params
         response = await self.tables.list_all(dataset)
         payload = response.json()
@@ -120,10 +120,8 @@ class _BigQueryHandlers:
         resource = json.loads(bytes(response.body))
         await self.tables.correct_metadata(_table_name(request), resource)
         if self.state.limits.has_streaming_buffer(_table_name(request), self.state.now_s()):
-            resource["streamingBuffer"] = {
-                "estimatedRows": "1",
-                "estimatedBytes": "1",
-            }  # estimates, and late ones, there too
+            # BigQuery's figures are estimates as well, and late.
+            resource["streamingBuffer"] = {"estimatedRows": "1", "estimatedBytes": "1"}
         return JSONResponse(resource, response.status_code)
 
     async def update_table(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The line to a caller, which a scripted fault can cut: the connection ends without an answer, as a lost network does."""
+"""Drops a client's connection without a response when an injected fault asks for it, as a lost network would."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from services.sandbox.common.fault_injection import ConnectionDropped
 
 
 class ConnectionDropper:
-    """The application, with every caller's connection at hand."""
+    """An ASGI wrapper that knows the transport of every client connection, so that ConnectionDropped can abort it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._transports: dict[tuple[str, int], asyncio.Transport] = {}
 
     def protocol_class(self) -> type[asyncio.Protocol]:
-        """uvicorn's HTTP protocol, noting each connection by the caller's address."""
+        """uvicorn's HTTP protocol, registering each connection by the client's address."""
         transports = self._transports
 
         class TrackedProtocol(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-                self.access_log = False  # the emulator's set-up would write each call to the terminal
+                self.access_log = False  # the emulator's logging set-up would print every call
                 transports[transport.get_extra_info("peername")[:2]] = transport
                 super().connection_made(transport)
 
@@ -38,6 +38,6 @@ class ConnectionDropper:
             await self._app(scope, receive, send)
         except ConnectionDropped:
             transport = self._transports.get(tuple(scope["client"]))
-            if transport is not None:  # the caller may have hung up first
+            if transport is not None:  # the client may have disconnected first
                 transport.abort()
             await receive()

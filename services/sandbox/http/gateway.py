@@ -1,4 +1,4 @@
-"""One address for BigQuery, Cloud Run and Logging: the API rates, the scripted faults, and the sandbox's own controls."""
+"""One URL for all stand-ins: API rate limits and injected faults around every handler, and the sandbox's own endpoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.sandbox.state import SandboxState
 
 
 def create_app(state: SandboxState) -> Starlette:
-    """The ASGI application of the sandbox."""
+    """The sandbox's ASGI application."""
     policy = _RequestPolicy(state)
     routes = [
         *bigquery_routes.routes(state, policy.wrap_handler),
@@ -41,13 +41,13 @@ async def _not_found(request: Request, _: Exception) -> Response:
 
 
 class _RequestPolicy:
-    """What stands before every handler."""
+    """What applies before and after every handler: call counts, API rates, injected faults; and the /sandbox endpoints."""
 
     def __init__(self, state: SandboxState) -> None:
         self.state = state
 
     def wrap_handler(self, api: str, method: str, handler: Handler) -> Handler:
-        """Count the call, keep the API's rate, and let a scripted fault have its way."""
+        """The handler with its call counted, its API rate enforced and injected faults applied."""
 
         async def checked_handler(request: Request) -> Response:
             state = self.state
@@ -61,7 +61,7 @@ class _RequestPolicy:
             try:
                 response = await handler(request)
             except ClientDisconnect:
-                raise ConnectionDropped from None  # nobody waits for this answer any more
+                raise ConnectionDropped from None  # the client is gone, so no response can reach it
             if fault is not None and fault.kind == "drop_after":
                 raise ConnectionDropped
             return response
@@ -69,6 +69,7 @@ class _RequestPolicy:
         return checked_handler
 
     async def control_endpoint(self, request: Request) -> Response:
+        """/sandbox/clock, health, meter (DELETE resets it) and faults."""
         state, endpoint = self.state, request.path_params["what"]
         if endpoint == "clock":
             return JSONResponse({"now": state.clock.now().isoformat()})
@@ -81,7 +82,7 @@ class _RequestPolicy:
         return await self._faults_endpoint(request) if endpoint == "faults" else await _not_found(request, Exception())
 
     async def _faults_endpoint(self, request: Request) -> Response:
-        """The faults in force: shown by GET, replaced by PUT with a list, taken away by DELETE."""
+        """The active faults: GET lists them, PUT replaces them by a JSON list, DELETE removes them."""
         if request.method == "PUT":
             try:
                 self.state.faults.set(*Faults.parse(await request.json(), self.state.now_s()))

@@ -1,4 +1,4 @@
-"""Slack's incoming webhook and Cloud Scheduler's jobs: small stand-ins, so that messages and schedules can be seen."""
+"""Stand-ins for Slack's incoming webhook and Cloud Scheduler's jobs.list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.sandbox.common.fault_injection import error_body
 from services.sandbox.http.bigquery_routes import HandlerWrapper
 from services.sandbox.state import SandboxState
 
-# When the customer's runs were due in December, ET.
+# The customer's schedule in December: name, description, cron, daily times (ET).
 DECEMBER_SCHEDULE: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("early-predictions", "Early lines", "30 2 * * *", ("02:30",)),
     ("orphaned-staging-sweep", "Staging tables older than a day", "0 3 * * *", ("03:00",)),
@@ -30,7 +30,7 @@ DECEMBER_SCHEDULE: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
 
 
 def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
-    """The webhook, what it was sent, and the list of jobs."""
+    """The webhook, the messages it received, and the scheduler jobs."""
     api = _SlackAndSchedulerHandlers(state)
     return [
         Route("/slack/webhook", wrap_handler("slack", "webhook", api.receive_message), methods=["POST"]),
@@ -48,7 +48,7 @@ class _SlackAndSchedulerHandlers:
         self.state = state
 
     async def receive_message(self, request: Request) -> Response:
-        """Slack's answers: `ok` as text, or an error as text."""
+        """Slack's responses: plain text `ok`, or an error code as plain text."""
         try:
             payload = await request.json()
         except (ValueError, ClientDisconnect):
@@ -79,7 +79,7 @@ class _SlackAndSchedulerHandlers:
 
 
 def december_scheduler_jobs() -> list[dict[str, Any]]:
-    """The jobs as jobs.list tells them; when each is next is told by the clock."""
+    """The jobs as jobs.list returns them, without their next and last times, which follow the sandbox clock."""
     return [
         {
             "name": name,
@@ -94,7 +94,7 @@ def december_scheduler_jobs() -> list[dict[str, Any]]:
 
 
 def _schedule_times(daily_times: tuple[str, ...], now: datetime) -> dict[str, Any]:
-    """Next and last time of a daily job; one of every quarter of an hour where no time is named."""
+    """scheduleTime and lastAttemptTime of a daily job; without a time, of a job that runs every 15 minutes."""
     local_now = now.astimezone(ET)
     if not daily_times:
         last_attempt = local_now.replace(minute=local_now.minute - local_now.minute % 15, second=0, microsecond=0)

@@ -1,13 +1,13 @@
-"""The reference tables and the services: aliases, registry, unresolved names, Cloud Run as the handoff found it."""
+"""Reference tables and services of the scenario: aliases, registry, unresolved names, Cloud Run as the handoff describes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from services.sandbox.scenarios.log_and_job_history import PROJECT
 from services.sandbox.scenarios.rosters import all_players, scenario_config
 from services.sandbox.scenarios.slate import Slate
-from services.sandbox.scenarios.traces import PROJECT
 
 Row = dict[str, Any]
 _ALIASED_AT = "2025-12-30T02:10:00.000000Z"
@@ -15,7 +15,7 @@ _REGISTERED_AT = "2025-10-05T09:00:00.000000Z"
 
 
 def alias_rows() -> Iterator[Row]:
-    """The handoff's seven, and the one that points the wrong way."""
+    """The handoff's seven aliases, and the one that maps the wrong way."""
     for spec in scenario_config()["names"]:
         if spec.get("alias"):
             yield alias_row(spec["odds"], spec["odds_name"], spec["context"], spec["name"], spec["alias"])
@@ -40,7 +40,7 @@ def alias_row(alias_lookup: str, alias_name: str, canonical_lookup: str, canonic
 
 
 def registry_rows() -> Iterator[Row]:
-    """Every player of the season; the twins stand twice under two identities."""
+    """Every player of the season; the twins have two rows under two player ids."""
     for player in all_players():
         yield registry_row(player.lookup, player.name, player.team, player.position, 25 + len(player.lookup) % 8)
     for spec in scenario_config()["names"]:
@@ -70,7 +70,7 @@ def registry_row(lookup: str, name: str, team: str, position: str, games: int) -
 
 
 def unresolved_rows(slate: Slate) -> Iterator[Row]:
-    """The customer's queue knows the names of the night whose odds did not meet the context."""
+    """The customer's queue holds the odds-feed names of the night that matched no context row."""
     for entry in slate.entries:
         if entry.odds_lookup != entry.player.lookup:
             yield {
@@ -123,7 +123,7 @@ def _service_resource(name: str, revision: str, instances: int, concurrency: int
 
 
 def revision_resources() -> list[Row]:
-    """The serving revisions, and the worker's before the emergency: 20 × 5."""
+    """The serving revisions, and those before the emergency; the worker's was 20 × 5."""
     return [
         _revision_resource("prediction-worker", "00010-k7d", 20, 5, "2025-12-18T18:02:00.000000Z"),
         _revision_resource("prediction-worker", "00011-zw5", 4, 3, "2025-12-30T01:20:00.000000Z"),

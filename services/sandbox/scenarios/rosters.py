@@ -1,4 +1,4 @@
-"""Who plays where: real names from nba_api's static list, dealt to the thirty teams the same way every time."""
+"""Team rosters: real names from nba_api's static list, assigned to the thirty teams deterministically."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ Row = dict[str, Any]
 
 @cache
 def scenario_config() -> Mapping[str, Any]:
-    """december.yaml, read once."""
-    return yaml.safe_load(Path(__file__).with_name("december.yaml").read_text(encoding="utf-8"))
+    """The content of december.yaml, cached."""
+    config: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("december.yaml").read_text(encoding="utf-8"))
+    return config
 
 
 @dataclass(frozen=True)
 class Player:
-    """One player as the context knows him, and as the odds spell him."""
+    """One player, as the context and as the odds feed spell the name."""
 
     lookup: str
     name: str
     team: str
     odds_lookup: str
     odds_name: str
-    points: float  # scoring level around which lines and predictions are made up
+    points: float  # scoring average around which lines and predictions are generated
     position: str
 
     @property
@@ -47,7 +48,7 @@ def normalize_lookup(name: str) -> str:
 
 @cache
 def rosters() -> Mapping[str, tuple[Player, ...]]:
-    """Seventeen players per team; the names of the handoff come first in theirs."""
+    """Seventeen players per team by abbreviation; the handoff's names come first in their teams."""
     rng = random.Random("rosters")
     scripted: dict[str, list[Player]] = {}
     for spec in scenario_config()["names"]:

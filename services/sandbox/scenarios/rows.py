@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.core.clock import to_rfc3339
-from services.sandbox.scenarios.outcome import SimulatedOutcome
+from services.sandbox.scenarios.player_outcomes import SimulatedOutcome
 from services.sandbox.scenarios.rosters import scenario_config
 from services.sandbox.scenarios.slate import PlayerEntry, Slate
 
@@ -24,7 +24,7 @@ def seeded_id(*parts: object) -> str:
 
 
 def context_rows(slate: Slate) -> Iterator[Row]:
-    """A row per player, and an older one for a few: the newest counts."""
+    """One row per player, and an older second row for a few; the newest counts."""
     rng = random.Random(f"context {slate.game_date}")
     created_at = datetime(*slate.game_date.timetuple()[:3], 15, 40, tzinfo=UTC)
     for entry in slate.entries:
@@ -67,7 +67,7 @@ def stable_hash(text: str) -> int:
 
 
 def odds_rows(slate: Slate) -> Iterator[Row]:
-    """Three books and two snapshots per player with odds."""
+    """Two or three bookmakers × two snapshots per player with odds."""
     for entry in (e for e in slate.entries if e.has_odds):
         name = entry.player.odds_name if entry.odds_lookup == entry.player.odds_lookup else entry.player.name
         for hours_before, tag in ((8, "snap-1100"), (3, "snap-1600")):
@@ -101,7 +101,7 @@ def _odds_row(
 
 
 def prediction_rows(slate: Slate, entry: PlayerEntry, at: datetime) -> Iterator[Row]:
-    """25 rows of one player: five systems × five lines around the base line."""
+    """25 rows of one player: five systems × five lines around the baseline."""
     for system in scenario_config()["systems"]:
         rng = random.Random(f"{slate.game_date} {entry.player.lookup} {system}")
         points = round(max(0.5, entry.player.points + rng.gauss(0.4, 2.2)), 1)
@@ -144,7 +144,7 @@ def _prediction_row(
 
 
 def worker_run_row(slate: Slate, outcome: SimulatedOutcome) -> Row:
-    """The worker's own word on one player; it counts a generated player as success whatever became of the write."""
+    """The worker's run record of one player; a generated player counts as success even when the write failed."""
     ended_at = outcome.write_ended_at or outcome.requested_at + timedelta(seconds=2)
     return {
         "request_id": seeded_id("run", slate.game_date, outcome.entry.player.lookup),

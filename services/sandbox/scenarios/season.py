@@ -1,11 +1,11 @@
-"""A whole season before the fortnight of December: the size at which the desk must still be quick.
+"""The season scenario: a whole season before the december scenario, the size at which the dashboard must still be fast.
 
-One ordinary night is made as every night is; DuckDB then repeats it, a day earlier each time. Sums hold at any `Season`.
+One ordinary night is generated like any other; DuckDB then repeats it, a day earlier each time. Totals hold at any `Season`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -13,9 +13,9 @@ from typing import Any
 
 from nba_api.stats.static import players
 
-from services.sandbox.scenarios import reference, traces
-from services.sandbox.scenarios.build import PREDICTIONS_TABLE, build_seed, night_rows
-from services.sandbox.scenarios.outcome import simulate_outcomes
+from services.sandbox.scenarios import log_and_job_history, reference
+from services.sandbox.scenarios.december import PREDICTIONS_TABLE, build_seed, night_rows
+from services.sandbox.scenarios.player_outcomes import simulate_outcomes
 from services.sandbox.scenarios.rosters import normalize_lookup
 from services.sandbox.scenarios.slate import Slate, build_slate
 from services.sandbox.seed import Seed
@@ -23,18 +23,18 @@ from services.sandbox.server import Sandbox, load_seed
 
 Row = dict[str, Any]
 DECEMBER_DATES = 15  # the dates of december.yaml
-TEMPLATE_DATE = date(2025, 12, 15)  # the last night before them: all others are this one again
+TEMPLATE_DATE = date(2025, 12, 15)  # the last night before them; all earlier nights repeat it
 TEMPLATE_PLAN = {"games": 11, "in_context": 350, "eligible": 185, "lined": 200, "path": "staging", "run_at": "11:30"}
 ROWS_PER_TABLE = 50  # ten systems × five lines
-LEFTOVER_INTERVAL_NIGHTS = 14  # nights apart that left their staging tables behind
-UNMERGED_ONE_IN = 20  # of such a night, one player in so many has rows in staging only
-RERUN_BATCHES = 6  # batches of the one night that was run again and again: more tables than one query may name
-NOISE_LINES_PER_NIGHT = 480  # lines a night that are about nothing
+LEFTOVER_INTERVAL_NIGHTS = 14  # every so many nights one left its staging tables behind
+UNMERGED_ONE_IN = 20  # on such a night, one player in so many has rows in staging only
+RERUN_BATCHES = 6  # batches of one night that was re-run: more tables than one query may name
+NOISE_LINES_PER_NIGHT = 480  # unrelated log lines per night
 
 
 @dataclass(frozen=True)
 class Season:
-    """How much of everything; the defaults are a season."""
+    """The size of the scenario; the defaults are a full season."""
 
     dates: int = 170
     staging_tables: int = 2_000
@@ -43,18 +43,18 @@ class Season:
 
     @property
     def nights(self) -> int:
-        """How many nights are the pattern again, the pattern included."""
+        """How many nights repeat the template night, itself included."""
         return self.dates - DECEMBER_DATES
 
     @property
     def leftover_days(self) -> tuple[int, ...]:
-        """How many days before the pattern those nights lie that left tables behind."""
+        """How many days before the template night the nights with leftover tables are."""
         return tuple(range(1, self.nights, LEFTOVER_INTERVAL_NIGHTS))
 
 
 @dataclass(frozen=True)
 class LeftoverTable:
-    """One staging table: what it is called, whose rows it holds, and whether they are in the predictions table too."""
+    """One leftover staging table: its name, whose rows it holds, and whether the predictions table has them too."""
 
     name: str
     game_date: date
@@ -64,7 +64,7 @@ class LeftoverTable:
 
 
 def load_season(sandbox: Sandbox, season: Season | None = None) -> None:
-    """The fortnight, and the season before it."""
+    """Load the december scenario and the season before it."""
     season = season or Season()
     load_seed(sandbox, build_season_seed(season))
     leftover = list(leftover_tables(season))
@@ -93,7 +93,7 @@ def load_season(sandbox: Sandbox, season: Season | None = None) -> None:
 
 
 def build_season_seed(season: Season) -> Seed:
-    """The fortnight's seed with the pattern night in it, the reference tables at size, and every night's log lines."""
+    """The december seed plus the template night, full-size reference tables, and every night's log lines."""
     december, template = build_seed(), template_slate(0)
     tables = {name: list(table_rows) for name, table_rows in december.tables.items()}
     for name, table_rows in night_rows(template, simulate_outcomes(template)).items():
@@ -106,25 +106,25 @@ def build_season_seed(season: Season) -> Seed:
 
 
 def template_slate(days_before: int) -> Slate:
-    """The pattern, moved to an earlier date."""
+    """The template night, moved to an earlier date."""
     slate, day = build_slate(TEMPLATE_DATE, TEMPLATE_PLAN), TEMPLATE_DATE - timedelta(days=days_before)
     return replace(slate, game_date=day)
 
 
 def log_entries(season: Season) -> Iterator[Row]:
-    """What the services said of each night, newest night first, and what they say all day long."""
+    """The services' log lines of each night, newest night first, and unrelated lines."""
     for days_before in range(season.nights):
         slate = template_slate(days_before)
-        yield from traces.log_entries(slate, simulate_outcomes(slate))
+        yield from log_and_job_history.log_entries(slate, simulate_outcomes(slate))
         for i in range(NOISE_LINES_PER_NIGHT):
             at = slate.started_at + timedelta(seconds=7 * i)
-            yield from traces.text_entries(
-                traces.WORKER, at, "features", "INFO", f"Loaded 33 features in {i % 90} ms ({i})"
+            yield from log_and_job_history.text_entries(
+                log_and_job_history.WORKER, at, "features", "INFO", f"Loaded 33 features in {i % 90} ms ({i})"
             )
 
 
 def generate_names(count: int) -> list[str]:
-    """Names for the reference tables: all who ever played, and again with a number when they are not enough."""
+    """Names for the reference tables: all former players, repeated with a number when there are too few."""
     full_names = [player["full_name"] for player in players.get_inactive_players()]
     return [
         full_names[i % len(full_names)] + (f" {i // len(full_names) + 1}" if i >= len(full_names) else "")
@@ -142,7 +142,7 @@ def registry_rows(count: int) -> Iterator[Row]:
 
 
 def alias_rows(count: int) -> Iterator[Row]:
-    """Each of them as one feed spells them: the last name first."""
+    """An alias for each of these names with the last name first, as one feed spells them."""
     for name in generate_names(count):
         first, _, last = name.partition(" ")
         yield reference.alias_row(
@@ -155,7 +155,7 @@ def alias_rows(count: int) -> Iterator[Row]:
 
 
 def leftover_tables(season: Season) -> Iterator[LeftoverTable]:
-    """Staging tables that were never cleaned up, as many as the fortnight's do not make up."""
+    """Staging tables that were never cleaned up: the requested number minus those of the december scenario."""
     existing_count = sum("._staging_" in name for name in build_seed().tables)
     return islice(_generate_leftovers(season), max(0, season.staging_tables - existing_count))
 
@@ -167,7 +167,7 @@ def _generate_leftovers(season: Season) -> Iterator[LeftoverTable]:
             batch = replace(slate, plan={**TEMPLATE_PLAN, "batch_id": f"{slate.batch_id[:-1]}{rerun}"})
             for i, outcome in enumerate(simulate_outcomes(slate)):
                 lookup = outcome.entry.player.lookup
-                name = traces.staging_table_name(batch, lookup).partition(".")[2]
+                name = log_and_job_history.staging_table_name(batch, lookup).partition(".")[2]
                 yield LeftoverTable(
                     name, slate.game_date, lookup, outcome.requested_at, merged=bool(i % UNMERGED_ONE_IN)
                 )
@@ -196,7 +196,7 @@ SHIFTED_COLUMNS: Mapping[str, str] = {
 
 
 def repeat_statements(project: str, nights: int) -> Iterator[str]:
-    """Five more systems for every night, then the pattern on every earlier date."""
+    """SQL that adds five more systems to every night, then repeats the template night on every earlier date."""
     physical_names = {name: f'"{project}__{name.replace(".", chr(34) + "." + chr(34))}"' for name in SHIFTED_COLUMNS}
     yield (
         f"INSERT INTO {physical_names[PREDICTIONS_TABLE]} SELECT * REPLACE (prediction_id || '-b' AS prediction_id,"
@@ -212,9 +212,12 @@ def repeat_statements(project: str, nights: int) -> Iterator[str]:
         )
 
 
-def get_scenario_loader(name: str) -> Any:
-    """What plants a scenario, by the name that SCENARIO gives; exits with a sentence for any other."""
-    loaders = {"december": lambda sandbox: load_seed(sandbox, build_seed()), "season": load_season}
+def get_scenario_loader(name: str) -> Callable[[Sandbox], None]:
+    """The function that loads the scenario of this name (the SCENARIO variable); exits with one sentence for an unknown name."""
+    loaders: dict[str, Callable[[Sandbox], None]] = {
+        "december": lambda sandbox: load_seed(sandbox, build_seed()),
+        "season": load_season,
+    }
     if name not in loaders:
         raise SystemExit(f"SCENARIO={name!r} is not known: {' or '.join(loaders)}.")
     return loaders[name]

@@ -32,7 +32,7 @@ class PlayerEntry:
     ready: bool
     eligible: bool
     has_odds: bool
-    odds_lookup: str  # the name the odds use that night
+    odds_lookup: str  # the odds feed's name of the player that night
 
     @property
     def opponent(self) -> str:
@@ -41,7 +41,7 @@ class PlayerEntry:
 
 @dataclass(frozen=True)
 class Slate:
-    """A night: its plan from december.yaml and everybody in it."""
+    """A night: its plan from december.yaml, its games and its players."""
 
     game_date: date
     plan: Mapping[str, Any]
@@ -63,7 +63,7 @@ class Slate:
 
     @property
     def started_at(self) -> datetime:
-        """`run_at` of a night that ran."""
+        """`run_at` of a night that ran; raises ValueError for one that did not."""
         if self.run_at is None:
             raise ValueError(f"the batch of {self.game_date} has not run")
         return self.run_at
@@ -74,7 +74,7 @@ class Slate:
 
 
 def build_slates() -> tuple[Slate, ...]:
-    """Every night of the script, oldest first."""
+    """Every night of december.yaml, oldest first."""
     return tuple(build_slate(_to_date(day), plan) for day, plan in scenario_config()["nights"].items())
 
 
@@ -83,7 +83,7 @@ def _to_date(value: Any) -> date:
 
 
 def build_slate(day: date, plan: Mapping[str, Any]) -> Slate:
-    """One night from its plan, the same at every call."""
+    """One night from its plan; deterministic."""
     rng = random.Random(f"slate {day}")
     games = _build_games(day, plan["games"], rng)
     return Slate(day, plan, games, _build_entries(plan, games, rng) if games else ())
@@ -122,7 +122,7 @@ def _build_entries(plan: Mapping[str, Any], games: tuple[Game, ...], rng: random
 
 
 def _choose_with_odds(count: int, ordinary: list[Player], eligible: set[str]) -> set[str]:
-    """Books offer most of the eligible, and some who then do not qualify."""
+    """The lookups with odds: most eligible players, and some who are not eligible."""
     eligible_with_odds = [p.lookup for p in ordinary if p.lookup in eligible][: int(len(eligible) * 0.9)]
     others = [p.lookup for p in ordinary if p.lookup not in eligible]
     return set(eligible_with_odds[:count]) | set(others[: max(0, count - len(eligible_with_odds))])
@@ -146,7 +146,7 @@ def _build_entry(
 
 
 def _context_values(eligible: bool, rng: random.Random) -> tuple[float, str, bool]:
-    """(minutes, status, ready) that make a player eligible, or one thing that does not."""
+    """(minutes, status, ready) of an eligible player, or with exactly one value that makes the player ineligible."""
     if eligible:
         return round(rng.uniform(15.5, 36.5), 1), rng.choice(["available", "available", "available", "probable"]), True
     obstacle = rng.choices(["minutes", "out", "doubtful", "not ready"], [60, 20, 6, 14])[0]

@@ -1,4 +1,4 @@
-"""Cloud Run Admin v2's REST stand-in: services and revisions with etags, two maxima, and a load balancer with its limits."""
+"""Stand-in for Cloud Run Admin v2: services and revisions with etags, both instance maxima, and request slots."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SERVICE_TYPE = "type.googleapis.com/google.cloud.run.v2.Service"
 
 
 class EtagMismatch(Exception):
-    """The etag is not the one of the service now."""
+    """The request's etag differs from the service's current one."""
 
 
 @dataclass
 class RequestSlots:
-    """How many requests of one service are on their way, against instances × concurrency."""
+    """Requests in progress at one service; at most instances × concurrency may be busy."""
 
     busy: int = 0
     slot_freed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -61,7 +61,7 @@ class CloudRun:
         return service
 
     def patch(self, name: str, body: Resource, update_mask: str, validate_only: bool) -> Resource:
-        """Change a service; a new template makes a new revision that serves a little later. Raises Conflict."""
+        """Change a service; a new template creates a revision that serves after `rollout_s`. Raises KeyError, EtagMismatch."""
         current = self.get(name)
         if current is None:
             raise KeyError(name)
@@ -98,7 +98,7 @@ class CloudRun:
         self._rollouts[service["name"]] = (self._clock.now(), revision)
 
     def _finish_rollout(self, name: str) -> None:
-        """Let a revision serve once its roll-out time is over."""
+        """Make a revision the serving one once its roll-out time is over."""
         rollout = self._rollouts.get(name)
         if rollout is None or (self._clock.now() - rollout[0]).total_seconds() < self._rollout_s:
             return
@@ -109,7 +109,7 @@ class CloudRun:
         del self._rollouts[name]
 
     def capacity(self, name: str) -> int:
-        """Requests a service takes at once: the smaller maximum × request concurrency, of the revision that serves."""
+        """Concurrent requests a service takes: the smaller instance maximum × concurrency of the serving revision."""
         service = self.get(name) or {}
         revision = self.revisions.get(str(service.get("latestReadyRevision")), {})
         service_max = int((service.get("scaling") or {}).get("maxInstanceCount") or 0)
@@ -118,7 +118,7 @@ class CloudRun:
         return min(m for m in (service_max, revision_max) if m) * concurrency
 
     async def acquire_slot(self, name: str, timeout_s: float) -> bool:
-        """Take a place for one request, waiting for one to come free; False is Cloud Run's 429."""
+        """Wait for a slot for one request; False after `timeout_s`, which is Cloud Run's 429."""
         slots = self.slots.setdefault(name, RequestSlots())
         async with slots.slot_freed:
             try:
@@ -140,7 +140,7 @@ def copy_resources(revisions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 
 def completed_operation(service: Resource, name: str) -> Resource:
-    """A long-running operation that is done, with the service in it."""
+    """A long-running operation that is already done, with the service as its response."""
     parent = name.rsplit("/services/", 1)[0]
     return {
         "name": f"{parent}/operations/{service['etag'][:12].strip(chr(34))}",
@@ -152,7 +152,7 @@ def completed_operation(service: Resource, name: str) -> Resource:
 def _apply_update_mask(current: Resource, body: Resource, update_mask: str) -> Resource:
     changed = copy.deepcopy(current)
     if not update_mask:
-        # A client without a mask sends the whole service: a map it emptied is simply absent.
+        # A client without a mask sends the whole service, where an emptied map is absent.
         for key in ("annotations", "labels", "template", "scaling", "traffic", "description"):
             changed.pop(key, None)
             if key in body:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from services.sandbox.scenarios import reference, traces
-from services.sandbox.scenarios.build import PREDICTIONS_TABLE, night_rows, staging_created_at
-from services.sandbox.scenarios.outcome import SimulatedOutcome, simulate_outcomes
+from services.sandbox.scenarios import log_and_job_history, reference
+from services.sandbox.scenarios.december import PREDICTIONS_TABLE, night_rows, staging_created_at
+from services.sandbox.scenarios.player_outcomes import SimulatedOutcome, simulate_outcomes
 from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed
 
@@ -130,12 +130,12 @@ def build_seed() -> Seed:
         created |= staging_created_at(slate, player_outcomes)
         scenario = SCENARIOS.get(str(slate.game_date))
         changed_tables, log_lines = (scenario.change if scenario else Scenario("", {}, None).change)(
-            slate, night_tables, list(traces.log_entries(slate, player_outcomes))
+            slate, night_tables, list(log_and_job_history.log_entries(slate, player_outcomes))
         )
         for name, new_rows in changed_tables.items():
             tables.setdefault(name, []).extend(new_rows)
         lines += log_lines
-        jobs += traces.merge_jobs(slate, player_outcomes) if RUNS in changed_tables else ()
+        jobs += log_and_job_history.merge_jobs(slate, player_outcomes) if RUNS in changed_tables else ()
     tables["nba_reference.player_aliases"] = list(reference.alias_rows())
     return Seed(tables, created, lines, jobs, reference.service_resources(), reference.revision_resources())
 
@@ -158,7 +158,7 @@ def check_time(day: str) -> datetime:
     if slate.run_at is None:
         return datetime.fromisoformat(f"{day}T17:00:00+00:00")
     no_completions = SCENARIOS[day].change in (_nothing_published, _subscription_gone)
-    return (slate.started_at if no_completions else traces.last_write_at(player_outcomes)) + timedelta(
+    return (slate.started_at if no_completions else log_and_job_history.last_write_at(player_outcomes)) + timedelta(
         minutes=SCENARIOS[day].check_after_min
     )
 

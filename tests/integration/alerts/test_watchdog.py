@@ -21,7 +21,7 @@ from services.gcp import query_catalog
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.common.fault_injection import Fault
 from services.sandbox.scenarios import rows
-from services.sandbox.scenarios.build import PREDICTIONS_TABLE
+from services.sandbox.scenarios.december import PREDICTIONS_TABLE
 from services.sandbox.scenarios.slate import build_slates
 from tests.support.alert_factories import make_batch_record
 from tests.support.clock import FixedClock

@@ -15,7 +15,7 @@ from services.gcp import table_listing
 from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import ReadCache
 from services.nights.player_stages import read_night
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from services.staging.inventory import StagingTableState, read_inventory
 from tests.support.sandbox import FAST

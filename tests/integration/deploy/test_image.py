@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import requests
 from tests.support import image
 from tests.support.http_stub import serve_http
 from tests.support.iap_signer import AUDIENCE, IapSigner
+from tests.support.processes import free_port
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,7 @@ def start_service(built_image: tuple[Path, Path]) -> Iterator[Any]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(health: str, *module: str, **env: str) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         processes.append(image.start_process(*built_image, *module, PORT=str(port), **env))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and processes[-1].poll() is None:

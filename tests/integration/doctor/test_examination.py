@@ -18,7 +18,7 @@ from services.doctor.examination import run_checks
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_server import JobLatency
 from services.sandbox.common.fault_injection import Fault
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.http_stub import serve_http
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
-import uvicorn
 
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
@@ -22,27 +20,9 @@ from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequ
 from services.pipeline.worker.staging_writer import StagingWriter
 from services.sandbox.server import Sandbox
 from tests.integration.pipeline.test_run_over_http import NIGHT
+from tests.support.coordinators import serve_app
 
 FAST_RETRY = RetryPolicy(retries=3, base_backoff_s=0.2)
-
-
-class _Server(uvicorn.Server):
-    def install_signal_handlers(self) -> None:
-        return
-
-
-def start_server(app: Any) -> tuple[str, Callable[[], None]]:
-    server = _Server(uvicorn.Config(app, port=0, log_config=None, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-
-    def stop() -> None:
-        server.should_exit = True
-        thread.join(timeout=5)
-
-    return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", stop
 
 
 @dataclass
@@ -92,13 +72,12 @@ class Pipeline:
 @pytest.fixture
 def pipeline(fresh_sandbox: Sandbox, fresh_clients: Clients) -> Iterator[Pipeline]:
     writer = StagingWriter(BigQueryWarehouse(fresh_clients), FAST_RETRY)
-    worker_url, stop_worker = start_server(worker.create_app(worker.Worker(fresh_clients, BaselinePredictor(), writer)))
-    fresh_sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
+    worker_app = worker.create_app(worker.Worker(fresh_clients, BaselinePredictor(), writer))
     coordinator = BatchRunner(fresh_clients, FAST_RETRY)
-    address, stop = start_server(http_api.create_app(http_api.CoordinatorApi(fresh_clients, coordinator)))
-    yield Pipeline(address, fresh_clients, fresh_sandbox, coordinator)
-    stop()
-    stop_worker()
+    coordinator_app = http_api.create_app(http_api.CoordinatorApi(fresh_clients, coordinator))
+    with serve_app(worker_app) as worker_url, serve_app(coordinator_app) as address:
+        fresh_sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
+        yield Pipeline(address, fresh_clients, fresh_sandbox, coordinator)
 
 
 @pytest.fixture

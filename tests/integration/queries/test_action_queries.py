@@ -1,4 +1,4 @@
-"""Each question of the actions against the emulator, by a case one can read."""
+"""The queries of the action log and of the merge proof, run against the emulator."""
 
 from datetime import date, timedelta
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.gcp import query_catalog
 
 
-def test_watch_slate_returns_the_first_tip_off_and_the_unresolved_names(clients):
+def test_slate_counts_return_the_first_tip_off_and_the_unresolved_names(clients):
     rows = query_catalog.run_query(
         clients, "alerts.slate_counts", first_date=date(2025, 12, 24), last_date=date(2025, 12, 29)
     ).rows
@@ -20,7 +20,7 @@ def test_watch_slate_returns_the_first_tip_off_and_the_unresolved_names(clients)
     assert row_by_date[date(2025, 12, 29)]["tip_off"] == datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
 
 
-def test_watch_duplicates_counts_keys_with_two_active_rows(fresh_clients):
+def test_duplicate_keys_counts_keys_with_two_active_rows(fresh_clients):
     def count_duplicates():
         return query_catalog.run_query(fresh_clients, "alerts.duplicate_keys", game_date=date(2025, 12, 26)).rows[0][
             "duplicate_keys"

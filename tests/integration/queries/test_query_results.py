@@ -1,4 +1,4 @@
-"""Each question of queries/ asked of the seeded fortnight: a case says the parameters and what the answer must hold."""
+"""Every query of queries/ run against the december scenario: a test gives the parameters and what the result must hold."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def run_query(clients):
     return lambda name, tables=None, **params: query_catalog.run_query(clients, name, tables=tables, **params).rows
 
 
-def test_night_context_has_each_player_of_the_night_once(run_query):
+def test_nights_context_has_each_player_of_the_night_once(run_query):
     rows = run_query("nights.context", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 352
 
 
-def test_night_odds_have_each_name_as_often_as_books_offered_it(run_query):
+def test_nights_odds_have_each_name_as_often_as_books_offered_it(run_query):
     rows = run_query("nights.odds", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 176 < len(rows)
     assert run_query("nights.odds", game_date=NO_GAMES) == ()
@@ -52,20 +52,20 @@ def test_merged_context_and_odds_name_an_alias_only_when_it_resolves_into_the_co
     assert sum(row["alias_canonical"] is not None for row in rows.values()) == 7
 
 
-def test_night_written_has_every_row_of_the_predictions_table(run_query):
+def test_written_rows_have_every_row_of_the_predictions_table(run_query):
     rows = run_query("nights.written_rows", game_date=NIGHT)
     assert len({row["player_lookup"] for row in rows}) == 68
     assert sum(row["is_active"] for row in rows) == len(rows) == 1_700
 
 
-def test_night_worker_runs_report_success_for_all_on_the_night_that_lost_90(run_query):
+def test_worker_runs_report_success_for_all_on_the_night_that_lost_90(run_query):
     rows = run_query("nights.worker_runs", game_date=NIGHT, **RUN_WINDOW)
     assert len(rows) == 158
     assert all(row["success"] and row["predictions_generated"] == 25 for row in rows)
     assert {row["batch_id"] for row in rows} == {"batch_2025-12-29_1767037620"}
 
 
-def test_night_ledger_is_empty_before_our_coordinator_ran(run_query):
+def test_batches_player_outcomes_are_empty_before_our_coordinator_ran(run_query):
     assert run_query("batches.player_outcomes", game_date=NIGHT) == ()
 
 
@@ -91,7 +91,7 @@ def test_coverage_history_reads_the_systems_from_the_data(run_query):
     assert {row["system_players"] for row in rows} == {68}
 
 
-def test_runs_ledger_is_empty_before_our_coordinator_ran(run_query):
+def test_batches_states_by_date_are_empty_before_our_coordinator_ran(run_query):
     assert run_query("batches.states_by_date", game_date=NIGHT) == ()
 
 
@@ -101,7 +101,7 @@ def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readines
     assert run_query("pipeline.eligible_players", game_date=NIGHT, **eligibility_params(47)) == ()
 
 
-def test_pipeline_keys_are_those_of_the_date_and_of_no_other(run_query):
+def test_business_keys_are_those_of_the_date_and_of_no_other(run_query):
     rows = run_query(
         "pipeline.business_keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT
     )
@@ -113,16 +113,16 @@ def test_pipeline_games_counts_the_slate(run_query):
     assert run_query("pipeline.games", game_date=NO_GAMES) == ()
 
 
-def test_pipeline_batch_queries_return_nothing_for_an_unknown_batch(run_query):
+def test_batch_queries_by_id_return_nothing_for_an_unknown_batch(run_query):
     assert run_query("batches.states_by_id", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
     assert run_query("batches.player_outcomes_by_id", batch_id="batch_2025-12-29_1", game_date=NIGHT) == ()
 
 
-def test_calendar_first_night_is_the_first_with_context(run_query):
+def test_first_night_is_the_first_with_context(run_query):
     assert list(run_query("nights.first_night")[0].values()) == [date(2025, 12, 16)]
 
 
-def test_actions_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
+def test_merge_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
     prefix = "_staging_batch_2025_12_25_"
     days = {"first_date": date(2025, 12, 25), "last_date": date(2025, 12, 25)}
     suffixes = [
@@ -137,7 +137,7 @@ def test_actions_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
 # --- the catalog itself ---------------------------------------------------------------------------------------------------
 
 
-def test_aliases_book_and_registry_book_are_every_row(run_query):
+def test_aliases_all_and_registry_all_return_every_row(run_query):
     aliases, registry = run_query("aliases.all"), run_query("registry.all")
     assert {"alias": "herbjones", "canonical": "herbertjones", "active": True}.items() <= next(
         row for row in aliases if row["alias"] == "herbjones"
@@ -156,27 +156,27 @@ def test_aliases_unresolved_are_the_15_of_29_december_of_which_7_have_an_alias(r
     assert run_query("aliases.unresolved", first_date=NO_GAMES, last_date=NO_GAMES) == ()
 
 
-def test_aliases_effect_counts_names_by_date_and_resolution_method(run_query):
+def test_resolution_counts_count_names_by_date_and_resolution_method(run_query):
     *_, row = run_query("aliases.resolution_counts", first_date=NO_GAMES, last_date=NIGHT)
     assert row == {"game_date": NIGHT, "exact": 161, "by_alias": 7, "unresolved": 8}
 
 
-def test_aliases_standing_returns_the_players_status(run_query):
+def test_player_status_returns_the_newest_context_row(run_query):
     rows = run_query("aliases.player_status", lookups=["jimmybutleriii", "nobody"], first_date=NIGHT, last_date=NIGHT)
     assert [(row["player_lookup"], row["status"], row["production_ready"]) for row in rows] == [
         ("jimmybutleriii", "out", True)
     ]
 
 
-def test_registry_used_counts_the_rows_of_other_tables(run_query):
+def test_usage_counts_count_the_rows_of_other_tables(run_query):
     rows = {
         row["table_name"]: row["row_count"] for row in run_query("registry.usage_counts", player_ids=["nobody_001"])
     }
     assert rows == {"player_prop_predictions": 0, "upcoming_player_game_context": 0}
 
 
-def test_aliases_apply_and_registry_set_id_change_nothing_when_nothing_is_as_expected(run_query, clients):
-    """What they do when it is, the actions' tests show."""
+def test_upsert_and_reassign_player_id_change_nothing_when_nothing_is_as_expected(run_query, clients):
+    """What they do when it is as expected is tested with the actions."""
     expected = {"expected_rows": 9, "expected_active": 9, "expected_latest": clients.now()}
     row = '{"alias": "x", "canonical": "herbertjones", "active": "true", "delete_row": "false"}'
     run_query("aliases.upsert", rows=[row], touched_names=["x"], **expected)

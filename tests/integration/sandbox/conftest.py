@@ -1,4 +1,4 @@
-"""One sandbox of their own for the tests of the sandbox: they break what is in it."""
+"""A sandbox of its own for these tests, because they break its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make run`: ports that are taken, children that die, and an end that leaves nothing behind."""
+"""`make run`: ports in use, an unknown scenario, children that die, and an end that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import time
 
 import pytest
 
-from services.sandbox.__main__ import Child, free_port, read_settings, stop_children, wait_until_up
+from services.sandbox import __main__ as supervisor
+from services.sandbox.__main__ import Child, read_settings, stop_children, wait_until_up
+from services.sandbox.common.ports import free_port
 
 
 def start_child(code: str, address: str = "http://127.0.0.1:1") -> Child:
@@ -31,20 +33,50 @@ def test_a_busy_port_is_named_with_its_variable(variable):
             read_settings({**free_ports(), variable: str(port)})
 
 
-@pytest.mark.parametrize("told", ["eighty", "0", "70000", "-1"])
-def test_an_invalid_port_is_refused_by_name(told):
+@pytest.mark.parametrize("value", ["eighty", "0", "70000", "-1", "8²", "٨٠٨٠"])
+def test_an_invalid_port_is_refused_by_name(value):
     with pytest.raises(SystemExit, match=r"SANDBOX_PORT='.*' is not a port"):
-        read_settings({**free_ports(), "SANDBOX_PORT": told})
+        read_settings({**free_ports(), "SANDBOX_PORT": value})
+
+
+def test_one_port_for_two_servers_is_refused_by_both_names():
+    port = str(free_port())
+    with pytest.raises(SystemExit, match=rf"DASHBOARD_PORT and COORDINATOR_PORT are both {port}"):
+        read_settings({**free_ports(), "DASHBOARD_PORT": port, "COORDINATOR_PORT": port})
+
+
+def test_a_reserved_port_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(supervisor, "bind_error", lambda _: PermissionError(13, "Permission denied"))
+    with pytest.raises(SystemExit, match=r"Port 80 is reserved for root: set DASHBOARD_PORT"):
+        read_settings({"DASHBOARD_PORT": "80"})
+
+
+def run_supervisor(**variables: str) -> tuple[int, list[str]]:
+    """Exit code of `python -m services.sandbox`, and every line it printed."""
+    env = {**os.environ, **free_ports(), **variables}
+    result = subprocess.run([sys.executable, "-m", "services.sandbox"], env=env, capture_output=True, timeout=60)
+    return result.returncode, (result.stdout + result.stderr).decode().strip().splitlines()
 
 
 def test_a_busy_port_exits_with_one_line():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        env = {**os.environ, **free_ports(), "SANDBOX_PORT": str(listener.getsockname()[1])}
-        result = subprocess.run([sys.executable, "-m", "services.sandbox"], env=env, capture_output=True, timeout=60)
-    assert result.returncode == 1
-    assert len((result.stdout + result.stderr).decode().strip().splitlines()) == 1
+        port = listener.getsockname()[1]
+        code, lines = run_supervisor(SANDBOX_PORT=str(port))
+    assert code == 1
+    assert lines == [f"Port {port} is in use: end what runs there, or set SANDBOX_PORT to another port."]
+
+
+def test_an_unknown_scenario_exits_with_one_line():
+    assert run_supervisor(SCENARIO="spring") == (1, ["SCENARIO='spring' is not known: december or season."])
+
+
+def test_a_bad_port_exits_with_one_line():
+    assert run_supervisor(DASHBOARD_PORT="8501x") == (
+        1,
+        ["DASHBOARD_PORT='8501x' is not a port: give a number from 1 to 65535."],
+    )
 
 
 def test_a_dead_child_is_reported():

@@ -8,7 +8,7 @@ from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.sandbox.bigquery.billing_meter import MIB
 from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
 from tests.tools.benchmarks import name_suggestions as names
 from tests.tools.benchmarks import write_cost as cost

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.sandbox.scenarios import traces
+from services.sandbox.scenarios import log_and_job_history
 from services.sandbox.stand_ins import log_filter
 from tests.support.monitoring_policies import (
     AT,
@@ -38,12 +38,16 @@ ERROR = "400 Resources exceeded during query execution: Too many DML statements 
 
 # metric, service, line: as the customer's services write them, ours, and the watchdog's
 EXPECTED_LINES = [
-    ("dml_errors", traces.WORKER, f"Error writing to BigQuery for lebronjames: {ERROR}"),
-    ("dml_errors", traces.WORKER, f"STAGING WRITE FAILED for lebronjames: {ERROR} (batch=b, worker=w)"),
-    ("consolidation_failures", traces.COORDINATOR, "Consolidation FAILED: no rows (batch=b)"),
-    ("consolidation_failures", traces.COORDINATOR, "❌ Consolidation failed: no rows"),
-    ("consolidation_failures", traces.COORDINATOR, "Consolidation EXCEPTION: timeout"),
-    ("write_latency_ms", traces.WORKER, "Staging write complete: 25 rows to t in 1612ms (batch=b, worker=w)"),
+    ("dml_errors", log_and_job_history.WORKER, f"Error writing to BigQuery for lebronjames: {ERROR}"),
+    ("dml_errors", log_and_job_history.WORKER, f"STAGING WRITE FAILED for lebronjames: {ERROR} (batch=b, worker=w)"),
+    ("consolidation_failures", log_and_job_history.COORDINATOR, "Consolidation FAILED: no rows (batch=b)"),
+    ("consolidation_failures", log_and_job_history.COORDINATOR, "❌ Consolidation failed: no rows"),
+    ("consolidation_failures", log_and_job_history.COORDINATOR, "Consolidation EXCEPTION: timeout"),
+    (
+        "write_latency_ms",
+        log_and_job_history.WORKER,
+        "Staging write complete: 25 rows to t in 1612ms (batch=b, worker=w)",
+    ),
     ("watchdog_looks", "prediction-watchdog", "Watchdog looked: 0 incidents, 17 rules quiet, 0 unknown, 0 changes"),
     (
         "coverage_alerts",
@@ -59,13 +63,13 @@ def test_a_metric_matches_the_real_log_lines_as_text_and_json(metric, service, m
     json_counts = counts
     if metric == "write_latency_ms":  # a number is extracted from one field, so it has a metric per kind of payload
         json_counts = log_filter.parse(METRICS["write_latency_json_ms"]["filter"])
-    text_entry, json_entry = make_entry(service, message), traces.json_entry(service, AT, "ERROR", message)
+    text_entry, json_entry = make_entry(service, message), log_and_job_history.json_entry(service, AT, "ERROR", message)
     assert (counts(text_entry), json_counts(json_entry)) == (True, True)
     if metric == "write_latency_ms":
         assert (json_counts(text_entry), counts(json_entry)) == (False, False), "a write is counted once"
     calm = "Batch b complete! 158/158 players, status=success"
     assert not counts(make_entry(service, calm))
-    assert not json_counts(traces.json_entry(service, AT, "INFO", calm))
+    assert not json_counts(log_and_job_history.json_entry(service, AT, "INFO", calm))
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=lambda m: m["name"])
@@ -73,9 +77,11 @@ def test_a_metric_searches_the_message_alone_and_never_a_stack_trace(metric):
     """A phrase without a field would match source lines, function names and tracebacks of our own entries."""
     phrases = [message for name, _, message in EXPECTED_LINES if name == metric["name"]]
     counts = log_filter.parse(metric["filter"])
-    for service in (traces.WORKER, traces.COORDINATOR, "prediction-watchdog"):
+    for service in (log_and_job_history.WORKER, log_and_job_history.COORDINATOR, "prediction-watchdog"):
         for phrase in phrases:
-            assert not counts(traces.json_entry(service, AT, "ERROR", "Batch b stopped", stack_trace=phrase))
+            assert not counts(
+                log_and_job_history.json_entry(service, AT, "ERROR", "Batch b stopped", stack_trace=phrase)
+            )
 
 
 def test_the_latency_metrics_extract_the_milliseconds():
@@ -159,7 +165,11 @@ def test_a_missing_heartbeat_fires_the_absence_policy():
     assert first_firing(absence_policy, heartbeats, AT, AT + timedelta(minutes=70)) == AT + timedelta(minutes=65)
 
 
-SERVICE_BY_ROOM = {"worker": traces.WORKER, "coordinator": traces.COORDINATOR, "alerts": "prediction-on-call-watchdog"}
+SERVICE_BY_ROOM = {
+    "worker": log_and_job_history.WORKER,
+    "coordinator": log_and_job_history.COORDINATOR,
+    "alerts": "prediction-on-call-watchdog",
+}
 
 
 def test_our_services_write_a_line_for_each_metric():

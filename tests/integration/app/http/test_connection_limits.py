@@ -21,7 +21,7 @@ from services.actions.log_reader import read_action_log
 from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.sandbox.bigquery.job_server import JobLatency
-from services.sandbox.scenarios.build import build_seed
+from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
 from tests.support.http_stub import serve_http
 from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner

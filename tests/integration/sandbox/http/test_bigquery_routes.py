@@ -1,4 +1,4 @@
-"""The sandbox's BigQuery through the real client: what it admits, refuses, remembers and bills."""
+"""The sandbox's BigQuery through the real client: limits, errors, job history and billing."""
 
 from __future__ import annotations
 

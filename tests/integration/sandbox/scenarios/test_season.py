@@ -1,4 +1,4 @@
-"""The season, made small: however many nights there are, their sums hold and every table can be found."""
+"""The season scenario at a small size: its totals hold and every table is listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox's Cloud Run, Logging, load balancer and scripted faults, through the real clients."""
+"""The sandbox's Cloud Run and its load balancer, through the real clients."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_an_unknown_service_is_not_found(worker, blank_clients):
 
 
 class _BlockingHandler(BaseHTTPRequestHandler):
-    """An instance whose requests take until the test lets them go."""
+    """An instance whose requests block until the test opens them."""
 
     def do_POST(self) -> None:
         with self.server.lock:  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What the gateway reads from a statement: kind, target, tables named."""
+"""A statement's kind, target, tables and columns."""
 
 from __future__ import annotations
 

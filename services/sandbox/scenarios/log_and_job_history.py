@@ -1,4 +1,4 @@
-"""What a night left in the logs and in the job history, in the customer's shapes: repeated lines and both spellings included."""
+"""A night's log entries and BigQuery jobs in the customer's formats, including duplicate lines and both wordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from services.core.clock import to_rfc3339
 from services.gcp.error_table import ERRORS_BY_KEY
-from services.sandbox.scenarios.outcome import SimulatedOutcome
+from services.sandbox.scenarios.player_outcomes import SimulatedOutcome
 from services.sandbox.scenarios.rows import WORKER_REVISION, seeded_id
 from services.sandbox.scenarios.slate import Slate
 
@@ -20,7 +20,7 @@ LogEntry = dict[str, Any]
 
 
 def write_error_text(key: str) -> str:
-    """What the worker logged of a refused write."""
+    """The error text the worker logged for a rejected write; `key` is `schema` or a key of services.gcp.error_table."""
     if key == "schema":
         return f"400 Provided Schema does not match Table {PREDICTIONS_TABLE_ID}. Field vegas_line_source is missing in the table"
     known_error = ERRORS_BY_KEY[key]
@@ -30,7 +30,7 @@ def write_error_text(key: str) -> str:
 def text_entries(
     service: str, at: datetime, logger_name: str, level: str, message: str, copies: int = 1
 ) -> Iterator[LogEntry]:
-    """A log line as the service writes it; a second copy is the same line through the other stream."""
+    """A log line as the service writes it (textPayload); a second copy is the same line on the other stream."""
     revision = WORKER_REVISION if service == WORKER else COORDINATOR_REVISION
     for copy in range(copies):
         yield {
@@ -54,14 +54,14 @@ def text_entries(
 
 
 def json_entry(service: str, at: datetime, level: str, message: str, **fields: object) -> LogEntry:
-    """The same through the structured logger: jsonPayload, severity set."""
+    """A line of the structured logger: jsonPayload, severity set."""
     entry = next(text_entries(service, at, "", level, message))
     del entry["textPayload"]
     return {**entry, "severity": level, "jsonPayload": {"message": message, **fields}}
 
 
 def log_entries(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> Iterator[LogEntry]:
-    """Every line of a night's run."""
+    """Every log entry of a night's run."""
     if slate.run_at is None:
         return
     yield from _batch_start_entries(slate, len(outcomes))
@@ -121,7 +121,7 @@ def _worker_entries(slate: Slate, outcome: SimulatedOutcome) -> Iterator[LogEntr
 
 
 def _staging_write_entries(slate: Slate, lookup: str, at: datetime, logger_name: str) -> Iterator[LogEntry]:
-    """The same event told twice in two wordings: summing both would double the rows."""
+    """The same event logged twice in two wordings: summing both would double the rows."""
     table, worker = staging_table_name(slate, lookup), worker_id(lookup)
     yield from text_entries(
         WORKER,
@@ -140,10 +140,12 @@ def _staging_write_entries(slate: Slate, lookup: str, at: datetime, logger_name:
 
 
 def worker_id(lookup: str) -> str:
+    """The worker id of a night."""
     return f"{WORKER_REVISION}_{seeded_id('worker', lookup)[:8]}"
 
 
 def staging_table_name(slate: Slate, lookup: str) -> str:
+    """The staging table name of a night."""
     return f"nba_predictions._staging_{slate.batch_id}_{worker_id(lookup)}".replace("-", "_")
 
 
@@ -152,8 +154,9 @@ def _batch_end_entries(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> 
     generated_count = sum(o.generated for o in outcomes)
     if any(o.staged_only for o in outcomes):
         staged_count = sum(o.staged_only for o in outcomes)
-        written_count, total = generated_count - staged_count, len(outcomes)
-        text = f"Batch {slate.batch_id} STALLED at {written_count}/{total} ({100 * written_count / total:.1f}%)"
+        completed = generated_count - staged_count
+        percent = 100 * completed / len(outcomes)
+        text = f"Batch {slate.batch_id} STALLED at {completed}/{len(outcomes)} ({percent:.1f}%)"
         yield from text_entries(COORDINATOR, at, logger_name, "WARNING", text, 2)
         return
     yield from text_entries(
@@ -186,11 +189,12 @@ def _batch_end_entries(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> 
 
 
 def last_write_at(outcomes: tuple[SimulatedOutcome, ...]) -> datetime:
+    """When the last write of a night ended."""
     return max(o.write_ended_at or o.requested_at for o in outcomes)
 
 
 def merge_jobs(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> Iterator[dict[str, Any]]:
-    """A night's MERGE statements, refused ones with their error, as jobs.get answers them."""
+    """A night's MERGE jobs as jobs.get returns them, rejected ones with their error."""
     if slate.plan.get("path") != "direct":
         return
     for outcome in outcomes:

@@ -1,13 +1,13 @@
-"""What became of each eligible player's run on a past night: written, rejected, not generated, or left in staging."""
+"""The outcome of each eligible player on a past night: written, rejected, not generated, or left in staging."""
 
 from __future__ import annotations
 
-import heapq
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.sandbox.bigquery.limits import DmlQueue
+from services.sandbox.bigquery.limits import simulate_dml_queue
 from services.sandbox.scenarios.slate import PlayerEntry, Slate
 
 MERGE_DURATION_S = 4.7
@@ -15,7 +15,7 @@ MERGE_DURATION_S = 4.7
 
 @dataclass(frozen=True)
 class SimulatedOutcome:
-    """One player's run. `write_started` None: never written; `error` is a key of google_errors or a free reason."""
+    """One player's outcome. `write_started_at` is None when nothing was written; `error` is empty unless the write was rejected."""
 
     entry: PlayerEntry
     generated: bool
@@ -29,7 +29,7 @@ class SimulatedOutcome:
 
 
 def simulate_outcomes(slate: Slate) -> tuple[SimulatedOutcome, ...]:
-    """Deterministic fates; on a night of the DML limit the queue of the table decides who lands."""
+    """Deterministic outcomes; on a night that hit the DML limit, a simulation of the table's DML queue decides who is written."""
     if slate.run_at is None:
         return ()
     rng = random.Random(f"outcome {slate.game_date}")
@@ -44,7 +44,7 @@ def simulate_outcomes(slate: Slate) -> tuple[SimulatedOutcome, ...]:
 
 
 def _failure_for(slate: Slate, index: int, total: int) -> tuple[str, str, str]:
-    """("", "", "") for a healthy run, else (kind, reason, message); troubles fall on the first players."""
+    """(kind, reason, message), all empty when the player is written; `not generated` falls on the first players, the others on the last."""
     for failure in slate.plan.get("not_generated") or []:
         if index < failure["count"]:
             return "not generated", failure["skip_reason"], failure["message"]
@@ -78,47 +78,35 @@ def _sequential_outcome(
 
 
 def _burst_outcomes(slate: Slate, entries: list[PlayerEntry], accepted_count: int) -> tuple[SimulatedOutcome, ...]:
-    """Direct MERGEs within two minutes against 2 + 20: the arrival window is the one in which `landing` get through."""
-    spread_s = next(
-        s / 10 for s in range(600, 1400) if _count_accepted(_simulate_dml_queue(len(entries), s / 10)) == accepted_count
+    """Direct MERGEs against the 2 + 20 DML limit, in the shortest arrival window in which `accepted_count` succeed."""
+    arrivals_s, intervals = next(
+        (arrivals, intervals)
+        for arrivals, intervals in _spread_arrivals(len(entries))
+        if sum(interval is not None for interval in intervals) == accepted_count
     )
     first_request_at = slate.started_at + timedelta(seconds=29)
-    outcomes_in_order = []
-    for i, (entry, times) in enumerate(zip(entries, _simulate_dml_queue(len(entries), spread_s), strict=True)):
-        requested_at = first_request_at + timedelta(seconds=i * spread_s / len(entries))
-        ended_at = None if times is None else first_request_at + timedelta(seconds=times[1])
-        outcomes_in_order.append(
+    outcomes = []
+    for entry, arrival_s, interval in zip(entries, arrivals_s, intervals, strict=True):
+        requested_at = first_request_at + timedelta(seconds=arrival_s)
+        ended_at = requested_at if interval is None else first_request_at + timedelta(seconds=interval[1])
+        outcomes.append(
             SimulatedOutcome(
                 entry,
-                True,
-                "",
-                "",
-                requested_at,
-                requested_at,
-                ended_at or requested_at,
-                "" if times else "dml_queue_full",
-                False,
+                generated=True,
+                skip_reason="",
+                message="",
+                requested_at=requested_at,
+                write_started_at=requested_at,
+                write_ended_at=ended_at,
+                error="" if interval else "dml_queue_full",
+                staged_only=False,
             )
         )
-    return tuple(outcomes_in_order)
+    return tuple(outcomes)
 
 
-def _count_accepted(times: list[tuple[float, float] | None]) -> int:
-    return sum(t is not None for t in times)
-
-
-def _simulate_dml_queue(count: int, spread_s: float) -> list[tuple[float, float] | None]:
-    """(start, end) of each statement that arrived in turn, None for the refused."""
-    queue = DmlQueue()
-    times: list[tuple[float, float] | None] = [None] * count
-    events = [(i * spread_s / count, i, "arrive") for i in range(count)]
-    heapq.heapify(events)
-    while events:
-        at, i, kind = heapq.heappop(events)
-        started_index = (
-            (str(i) if queue.submit(str(i)) == "run" else None) if kind == "arrive" else queue.finish(str(i))
-        )
-        if started_index is not None:
-            times[int(started_index)] = (at, at + MERGE_DURATION_S)
-            heapq.heappush(events, (at + MERGE_DURATION_S, int(started_index), "finish"))
-    return times
+def _spread_arrivals(count: int) -> Iterator[tuple[list[float], list[tuple[float, float] | None]]]:
+    """Evenly spread arrivals over ever longer windows (60 to 140 s), with what the DML queue makes of them."""
+    for tenths in range(600, 1400):
+        arrivals_s = [i * (tenths / 10) / count for i in range(count)]
+        yield arrivals_s, simulate_dml_queue(arrivals_s, MERGE_DURATION_S)

@@ -1,4 +1,4 @@
-"""The whole fortnight as one seed: every night's rows, log lines and jobs, the same at every start."""
+"""The december scenario as one seed: rows, log entries and jobs of 16–30 December 2025, identical at every start."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from services.core.clock import to_rfc3339
-from services.sandbox.scenarios import reference, rows, traces
-from services.sandbox.scenarios.outcome import SimulatedOutcome, simulate_outcomes
+from services.sandbox.scenarios import log_and_job_history, reference, rows
+from services.sandbox.scenarios.player_outcomes import SimulatedOutcome, simulate_outcomes
 from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed
 
@@ -18,7 +18,7 @@ PREDICTIONS_TABLE = "nba_predictions.player_prop_predictions"
 
 @cache
 def build_seed() -> Seed:
-    """16–30 December 2025."""
+    """The seed of 16–30 December 2025."""
     tables: dict[str, list[Row]] = defaultdict(list)
     created: dict[str, str] = {}
     entries: list[Row] = []
@@ -28,8 +28,8 @@ def build_seed() -> Seed:
         for name, table_rows in night_rows(slate, player_outcomes).items():
             tables[name] += table_rows
         created |= staging_created_at(slate, player_outcomes)
-        entries += traces.log_entries(slate, player_outcomes)
-        jobs += traces.merge_jobs(slate, player_outcomes)
+        entries += log_and_job_history.log_entries(slate, player_outcomes)
+        jobs += log_and_job_history.merge_jobs(slate, player_outcomes)
         if slate.plan.get("odds_names"):
             tables["nba_reference.unresolved_player_names"] += reference.unresolved_rows(slate)
     tables["nba_reference.player_aliases"] += reference.alias_rows()
@@ -38,7 +38,7 @@ def build_seed() -> Seed:
 
 
 def night_rows(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> dict[str, list[Row]]:
-    """One night's rows by table, what it left in staging included."""
+    """One night's rows by table, including the staging tables it left behind."""
     written = [
         outcome for outcome in player_outcomes if outcome.generated and not outcome.error and not outcome.staged_only
     ]
@@ -60,7 +60,7 @@ def night_rows(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> d
 
 
 def staging_created_at(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ...]) -> dict[str, str]:
-    """When each staging table that a night left behind was made."""
+    """Creation time (RFC 3339) of each staging table that a night left behind."""
     return {
         _staging_table_name(slate, outcome): to_rfc3339(outcome.requested_at)
         for outcome in _leftover_outcomes(slate, player_outcomes)
@@ -73,4 +73,4 @@ def _leftover_outcomes(slate: Slate, player_outcomes: tuple[SimulatedOutcome, ..
 
 
 def _staging_table_name(slate: Slate, outcome: SimulatedOutcome) -> str:
-    return traces.staging_table_name(slate, outcome.entry.player.lookup)
+    return log_and_job_history.staging_table_name(slate, outcome.entry.player.lookup)
