@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from services.sandbox.__main__ import Child, free_port, stop_children, wait_until_up
+from services.sandbox.__main__ import Child, stop_children, wait_until_up
+from services.sandbox.common.ports import free_port
 from tests.support.paths import ROOT
 
 BASELINE_APPS = Path(__file__).parent / "baseline_apps"
