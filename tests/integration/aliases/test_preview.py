@@ -47,7 +47,7 @@ def test_a_failed_preview_gives_a_warning_and_blocks_no_alias(module_clients, mo
     def raise_unreadable(*_, **__):
         raise InvalidInput("The odds cannot be read.")
 
-    monkeypatch.setattr("services.aliases.preview.query_catalog.run_query", raise_unreadable)
+    monkeypatch.setattr("services.aliases.preview.read_unresolved_rows", raise_unreadable)
     preview_result = preview.preview_coverage_gain(
         module_clients, NameRegistry((), ()), NameRegistry((), ()), module_clients.now()
     )
