@@ -7,13 +7,14 @@ from datetime import date
 
 from services.actions.action_type import ActionContext, ActionType, Details, ProgressReporter, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, CoverageCount, Guard, Params, Plan
+from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.errors import InvalidInput, OnCallError, SourceUnavailable
 from services.gcp.clients import Clients
-from services.nights.player_stages import NightStatus, read_night
+from services.nights.coverage_count import count_coverage, format_coverage
+from services.nights.player_stages import read_night
 from services.runs.coordinator_client import BatchProgress, read_coordinator, read_progress, resume_batch, start_run
 from services.runs.plan import plan_start
 
@@ -78,7 +79,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     """Done only when every player of the plan has active rows now, whatever the coordinator says of itself."""
     game_date = date.fromisoformat(plan.target)
     night = read_night(clients, game_date)
-    coverage_count = _coverage_count(night)
+    coverage_count = count_coverage(night)
     batch = _find_batch(clients, game_date, plan, details)
     after = {
         "batch": batch.batch_id if batch else "none",
@@ -91,11 +92,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     still_missing = sorted(
         p.player_lookup for p in night.players if p.player_lookup in target_players and not p.active_rows
     )
-    coverage_text = (
-        f"{coverage_count.active} of {coverage_count.eligible} eligible players are active"
-        if coverage_count
-        else "nobody is eligible"
-    )
+    coverage_text = format_coverage(coverage_count)
     if batch is None:
         return Verification(
             ActionState.FAILED, f"No new batch of {game_date} is to be found; {coverage_text}.", after, coverage_count
@@ -117,11 +114,6 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     )
 
 
-def _coverage_count(night: NightStatus) -> CoverageCount | None:
-    eligible = [player for player in night.players if player.eligible]
-    return CoverageCount(sum(bool(player.active_rows) for player in eligible), len(eligible)) if eligible else None
-
-
 def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details) -> Batch | None:
     """The batch of this action: by its recorded id, else, where the answer was lost, one that began after the plan."""
     batches = read_batches(clients, game_date).batches
@@ -141,7 +133,7 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
     if batch is None:
         raise InvalidInput(f"No batch {batch_id} is recorded.", "Choose one on the runs page.")
     coordinator = read_coordinator(clients)
-    coverage_count = _coverage_count(read_night(clients, game_date))
+    coverage_count = count_coverage(read_night(clients, game_date))
     can_resume = batch.record_source == "ledger" and "resume" in coordinator.supports
     stopped = batch.state in RESUMABLE
     return Plan(

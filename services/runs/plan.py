@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Params, Plan
+from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.batches.reader import Batches, read_batches
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import eastern_day
 from services.core.errors import InvalidInput, OnCallError
 from services.core.text import pluralize
 from services.gcp.clients import Clients
+from services.nights.coverage_count import count_coverage
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus, read_night
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
@@ -147,7 +148,7 @@ def _plan(
         confirmation_text=str(game_date) if overwrites else "",
         warnings=tuple(_warnings(context, full_date)),
         commands=(_curl_command(context, body),),
-        coverage=CoverageCount(context.active, context.eligible) if context.eligible else None,
+        coverage=count_coverage(context.night),
         sources=context.night.sources,
     )
 

@@ -7,7 +7,7 @@ from datetime import date
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, CoverageCount, Guard, Params, Plan
+from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import is_unit_table, parse_batch_date, staging_prefix
 from services.batches.reader import read_batches
 from services.batches.staging_listing import list_staging_tables
@@ -17,6 +17,7 @@ from services.core.process_id import holder_id
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
+from services.nights.coverage_count import count_coverage, format_coverage
 from services.nights.player_stages import read_night
 from services.pipeline.consolidator import Consolidator
 from services.pipeline.warehouse import BigQueryWarehouse
@@ -61,7 +62,7 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
             "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json'"
             f' -d \'{{"batch_id": "{batch_id}"}}\'',
         ),
-        coverage=_coverage_count(clients, game_date),
+        coverage=count_coverage(read_night(clients, game_date)),
         sources=merge_proofs.sources,
     )
 
@@ -112,13 +113,9 @@ def _consolidate(context: ActionContext) -> Details:
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     """Done when no table is left; a table that is left is reported with what it holds."""
-    coverage_count = _coverage_count(clients, parse_batch_date(plan.target))
+    coverage_count = count_coverage(read_night(clients, parse_batch_date(plan.target)))
     remaining = list_batch_tables(clients, plan.target)
-    coverage_text = (
-        f"{coverage_count.active} of {coverage_count.eligible} eligible players are active"
-        if coverage_count
-        else "nobody is eligible"
-    )
+    coverage_text = format_coverage(coverage_count)
     if not remaining:
         counts_text = (
             f"{details['inserted']} rows added, {details['updated']} updated, {details['unchanged']} unchanged; "
@@ -148,11 +145,6 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
         {"left": remaining},
         coverage_count,
     )
-
-
-def _coverage_count(clients: Clients, game_date: date) -> CoverageCount | None:
-    eligible = [player for player in read_night(clients, game_date).players if player.eligible]
-    return CoverageCount(sum(bool(p.active_rows) for p in eligible), len(eligible)) if eligible else None
 
 
 CONSOLIDATE_BATCH = ActionType("staging.consolidate", "Consolidate now", plan_consolidate, _consolidate, _verify)
