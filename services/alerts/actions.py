@@ -203,7 +203,7 @@ def _send_test(context: ActionContext) -> Details:
     return {"delivered": delivery.ok, "delivery": delivery.detail}
 
 
-def _verify_test(_cloud: Clients, _plan: Plan, details: Details) -> Verification:
+def _verify_test(_clients: Clients, _plan: Plan, details: Details) -> Verification:
     if "asked" in details:
         return Verification(
             ActionState.DONE, "The watchdog sends it at its next look; what happened below tells how it went.", {}

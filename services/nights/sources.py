@@ -57,12 +57,12 @@ class NightData:
 class SourceReader:
     """What has been read so far, and which optional sources failed."""
 
-    cloud: Clients
+    clients: Clients
     sources: list[DataSource] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def fetch_rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
-        result = query_catalog.run_query(self.cloud, name, **params)
+        result = query_catalog.run_query(self.clients, name, **params)
         self.sources.append(result.source)
         return result.rows
 
@@ -71,7 +71,7 @@ class SourceReader:
         try:
             return fetch()
         except OnCallError as error:
-            self.problems.append(Problem.from_error(source, self.cloud.now(), error))
+            self.problems.append(Problem.from_error(source, self.clients.now(), error))
             return None
 
 
@@ -200,14 +200,14 @@ def _read_staged_rows(
     """Rows per player in staging tables that exist now; those of our own batches are in the ledger already."""
     prefix = f"{STAGING_TABLE_PREFIX}batch_{game_date:%Y_%m_%d}_"
     own_batch_ids = {row["batch_id"] for row in ledger_rows.values()}
-    listed = list_staging_tables(reader.cloud, prefix)
+    listed = list_staging_tables(reader.clients, prefix)
     tables = [item for item in listed if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
     if not tables:
         return {}
-    contents = read_contents(reader.cloud, tables)
+    contents = read_contents(reader.clients, tables)
     if unread := sum(item.table_id not in contents or contents[item.table_id].keys is None for item in tables):
         raise SourceUnavailable(f"{unread:,} of {len(tables):,} staging tables of the night could not be read yet.")
-    reader.sources.append(DataSource("BigQuery, tabledata.list", reader.cloud.now()))
+    reader.sources.append(DataSource("BigQuery, tabledata.list", reader.clients.now()))
     return {
         player: (name, rows)
         for name, table_contents in sorted(contents.items())
@@ -217,11 +217,11 @@ def _read_staged_rows(
 
 def _failure_lines(reader: SourceReader, game_date: date) -> Mapping[str, log_reader.LogLine]:
     """The newest line about each player whose prediction or write failed."""
-    lines = log_reader.read_night_log(reader.cloud, game_date)
+    lines = log_reader.read_night_log(reader.clients, game_date)
     reader.sources.append(lines.source)
     matches = (
         (_FAILED_PLAYER.search(line.message), line)
         for line in lines.lines
-        if line.service == reader.cloud.settings.worker_service
+        if line.service == reader.clients.settings.worker_service
     )
     return {match[1]: line for match, line in matches if match is not None}
