@@ -40,13 +40,19 @@ def test_the_overview_is_never_green_while_a_source_it_needs_is_down(open_page, 
     assert {name for name in HEALTH_CHECKS_BY_API[api] if ":green" in badges[name]} == set()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_the_overview_of_a_complete_night_does_not_need_the_log(open_page, inject_fault, fault):
+@pytest.mark.parametrize("fault", ["refusing", "unavailable", "cut off"])
+def test_without_the_log_a_complete_night_is_known_and_its_rejections_are_not(open_page, inject_fault, fault):
     inject_fault("logging", **FAULTS[fault])
     screen = open_page(date=GOOD_NIGHT)
     assert screen.metric_of("Coverage") == ("100.0 %", "128 of 128 eligible")
     badges = screen.health_badges()
-    assert {name for name in ("Coverage", "DML errors") if ":green" in badges[name]} == {"Coverage", "DML errors"}
+    assert {name for name in ("Coverage", "DML errors") if ":green" in badges[name]} == {"Coverage"}
+
+
+def test_while_the_log_does_not_answer_neither_coverage_nor_rejections_are_green(open_page, inject_fault):
+    inject_fault("logging", **FAULTS["slow"])
+    badges = open_page(date=GOOD_NIGHT).health_badges()
+    assert {name for name in ("Coverage", "DML errors") if ":green" in badges[name]} == set()
 
 
 @pytest.mark.parametrize(("api", "page"), [(api, page) for api, pages in PAGES_BY_API.items() for page in pages])
