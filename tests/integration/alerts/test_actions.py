@@ -18,6 +18,12 @@ NORA = Actor("nora", Role.OPERATOR)
 WRITES_ALERT_ID = "writes-2025-12-29"
 
 
+@pytest.fixture
+def clients(checked_sandbox):
+    """Clients of a sandbox that the watchdog has checked, with a channel."""
+    return checked_sandbox[0]
+
+
 def execute_action(clients, action_type, actor=NORA, **args):
     return execute(clients, actor, action_type, action_type.plan(clients, args))
 
