@@ -20,14 +20,8 @@ WRITES_ALERT_ID = "writes-2025-12-29"
 
 @pytest.fixture
 def clients(checked_sandbox):
+    """Clients of a sandbox that the watchdog has checked, with a channel."""
     return checked_sandbox[0]
-
-
-@pytest.fixture
-def sandbox(checked_sandbox, monkeypatch):
-    """The page fixture opens this sandbox."""
-    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{checked_sandbox[1].url}/slack/webhook")
-    return checked_sandbox[1]
 
 
 def execute_action(clients, action_type, actor=NORA, **args):
