@@ -32,9 +32,12 @@ def dashboard_url(shared_sandbox: Any) -> Iterator[str]:
         process.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for the session; a machine without one fails, unless it says that this is meant."""
+    """One Chromium per test module; a machine without one fails, unless it says that this is meant.
+
+    Per module, since Playwright holds the thread's event loop until it ends, and `asyncio.run` of another module would fail.
+    """
     if not CHROMIUM.exists():
         if os.environ.get("ALLOW_NO_BROWSER") == "1":
             pytest.skip(f"There is no {CHROMIUM} and ALLOW_NO_BROWSER=1.")
