@@ -172,7 +172,7 @@ def _parse_bool(raw: str | bool) -> bool:
 
 def _parse_int(raw: str | int, minimum: int) -> int:
     text = str(raw)
-    if not text.isdecimal() or int(text) < minimum:
+    if not (text.isascii() and text.isdecimal()) or int(text) < minimum:
         raise ValueError(f"a whole number from {minimum}")
     return int(text)
 
@@ -187,7 +187,7 @@ def _parse_positive_int(raw: str | int) -> int:
 
 def _parse_port(raw: str | int) -> int:
     text = str(raw)
-    if not text.isdecimal() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
         raise PydanticCustomError("port", "is not a port: give a number from 1 to 65535")
     return int(text)
 

@@ -75,7 +75,7 @@ def test_an_unknown_scenario_exits_with_one_line():
 def test_a_bad_port_exits_with_one_line():
     assert run_supervisor(DASHBOARD_PORT="8501x") == (
         1,
-        ["DASHBOARD_PORT='8501x' is not a port: give a number from 1 to 65535."],
+        ["DASHBOARD_PORT='8501x' is not a port: give a number from 1 to 65535. Unset it for the default, 8501."],
     )
 
 
