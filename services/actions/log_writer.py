@@ -80,7 +80,7 @@ def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
     row = record.row(clients.now(), "intent", ActionState.IN_PROGRESS, "begun", {})
     if insert_once(clients, f"on-call-{record.plan.key}-{record.attempt}", row):
         return True
-    # A lost answer makes the client ask again and meet its own job: then the row in the log is ours.
+    # After a lost answer the client retries and conflicts with its own job: then the row in the log is ours.
     return any(action.action_id == record.action_id for action in read_by_key(clients, record.plan.key))
 
 

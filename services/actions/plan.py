@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.core.errors import OnCallError
 from services.core.result import DataSource
 
-Params = Mapping[str, Any]  # what an action is asked with: the arguments of its plan
+Params = Mapping[str, Any]  # the parameters of an action, from which it is planned
 
 
 class PlanNotReadable(OnCallError):
@@ -23,7 +23,7 @@ class PlanNotReadable(OnCallError):
 
 
 class Confirmation(StrEnum):
-    """How much confirmation an action asks for, in proportion to what it could destroy."""
+    """How much confirmation an action requires, in proportion to what it could destroy."""
 
     ONE_CLICK = "one click"
     TYPED = "a reason and the target's name typed"
@@ -57,7 +57,7 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one action will do. `args` are what it was asked with; `preconditions` is the state that must not change."""
+    """What one action will do. `args` are the parameters it was planned from; `preconditions` is the state that must not change."""
 
     verb: str
     target: str

@@ -177,7 +177,7 @@ def _plan_test(clients: Clients, args: Params) -> Plan:
 
 
 def _send_test(context: ActionContext) -> Details:
-    """The test is recorded like every message, so that the watchdog judges the channel by it."""
+    """The test is recorded like every message, so that the watchdog's channel rule takes it into account."""
     text = f"Test message of Prediction On-Call, sent by {context.actor.name}. Nothing is wrong."
     opened = Event(
         f"test-{context.action_id}",

@@ -37,7 +37,7 @@ class EventType(StrEnum):
 
     @classmethod
     def parse(cls, recorded: str) -> str:
-        """The event of a recorded value, old ("told") or new ("notified"); a value that neither is stays as it is."""
+        """The event of a recorded value, old ("told") or new ("notified"); any other value is kept."""
         try:
             return cls(recorded)
         except ValueError:
@@ -134,7 +134,7 @@ class Alert:
 
     @property
     def _latest_description(self) -> Event:
-        """The newest event that says what is wrong."""
+        """The newest event that describes what is wrong."""
         return next(e for e in reversed(self.events) if e.event in _DESCRIBING_EVENTS)
 
     @property

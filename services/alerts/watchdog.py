@@ -162,7 +162,7 @@ def plan_alert_events(
 
 
 def _event_for_incident(incident: Incident, alert: Alert | None, settings: Settings, now: datetime) -> Event | None:
-    """The event that brings an alert up to its incident, or None where it already says all of it."""
+    """The event that brings an alert up to its incident, or None where nothing is new."""
     fields: dict[str, Any] = {
         "severity": incident.severity,
         "rule": incident.rule.name,

@@ -36,7 +36,7 @@ VALUES (@alias, @canonical, @alias, @canonical, TRUE, SESSION_USER(), CURRENT_TI
 
 
 def plan_edit(clients: Clients, args: Params) -> Plan:
-    """What the edits would change, what validation says, and which players of which dates would newly be covered."""
+    """What the edits would change, the result of validation, and which players of which dates would newly be covered."""
     edits, registry, now = from_params(args), read_registry(clients), clients.now()
     validation = validate(registry, edits)
     count_text = pluralize(len(edits), "alias", "aliases")
@@ -63,7 +63,7 @@ def plan_edit(clients: Clients, args: Params) -> Plan:
 
 @dataclass(frozen=True)
 class EditValidation:
-    """What validation says of edits together: the registry after them, what stops them, what needs a reason."""
+    """The result of validating edits together: the registry after them, what stops them, what needs a reason."""
 
     after: NameRegistry
     guards: tuple[Guard, ...]
@@ -82,7 +82,7 @@ def validate(registry: NameRegistry, edits: Sequence[Edit]) -> EditValidation:
 
 
 def _target_row(edit: Edit, registry: NameRegistry) -> Alias:
-    """The row that an edit asks for, before author and time are set."""
+    """The row as it is after an edit, before author and time are set."""
     existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
     if existing is not None:
         return replace(existing, active=edit.do is EditKind.ADD)
@@ -100,7 +100,7 @@ def _target_row(edit: Edit, registry: NameRegistry) -> Alias:
 def snapshot(registry: NameRegistry, edits: Sequence[Edit]) -> dict[str, AliasRecord | None]:
     """Every row with a touched name on either side, as it is now: what the plan depends on, and what an undo restores.
 
-    Both sides, because two people who save a → b and b → c at once would leave a chain that neither of them saw.
+    Both sides, because two people who save a → b and b → c concurrently would leave a chain that neither of them saw.
     """
     touched = touched_names(edits)
     rows = [row for row in registry.aliases if row.alias in touched or row.canonical in touched]

@@ -30,7 +30,7 @@ class UnresolvedName:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One registered player it may mean. `score` 0–100 ranks; `reason` says why, with what is uncertain about it."""
+    """One registered player it may mean. `score` 0–100 ranks; `reason` says why, and what makes it uncertain."""
 
     lookup: str
     name: str
@@ -72,7 +72,7 @@ class _RegistryIndex:
 
 
 def _find_similar(names: Sequence[UnresolvedName], index: _RegistryIndex) -> dict[str, dict[str, float]]:
-    """Every registered lookup that is spelled much like a name. All pairs at once, in C."""
+    """Every registered lookup that is spelled much like a name. One call compares all pairs, in C."""
     if not names or not index.lookups:
         return {}
     query_bases = [strip_suffix(unresolved.lookup) for unresolved in names]

@@ -82,7 +82,7 @@ class UnresolvedNameDetails:
 
     @property
     def summary(self) -> str:
-        """What it comes down to, in words."""
+        """Its outcome, in words."""
         if self.likely_lookup and self.dates and not self.nights_lost:
             return f"{self.likely_lookup} was out: nothing lost"
         if self.alias_canonical:

@@ -127,7 +127,7 @@ def _bare_surname_alias(
 
 
 def _surname_differs(registry: NameRegistry, alias: str, canonical: str) -> Iterator[Violation]:
-    """Names with nothing in common may be right (Bones is Nah'Shon), but a person should say why."""
+    """Names with nothing in common may be right (Bones is Nah'Shon), but a person should give a reason."""
     surnames = {surname(row.name) for row in registry.by_lookup.get(canonical, ())} - {""}
     base_lookup = strip_suffix(alias)
     if surnames and not any(base_lookup.endswith(name) or base_lookup.startswith(name) for name in surnames):

@@ -72,7 +72,7 @@ class Batch:
     generated: int | None
     staged_rows: int | None
     written_rows: int | None
-    status_text: str  # what the coordinator itself says about it
+    status_text: str  # its state in the coordinator's own words
     health: Health
     record_source: str  # "ledger" or "logs"
 

@@ -121,7 +121,7 @@ def fetch_table(clients: Clients, table: str) -> Table:
 def _filter_rows(
     query: ListableQuery, listed_rows: Iterable[Mapping[str, Any]], params: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The rows that meet the conditions, under the result's names. As in SQL, NULL meets none."""
+    """The rows that satisfy the conditions, under the result's names. As in SQL, NULL satisfies none."""
     for row in listed_rows:
         comparisons = [
             (row[condition.column], _OPERATORS[condition.op], params[condition.param]) for condition in query.conditions

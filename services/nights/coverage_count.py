@@ -13,5 +13,5 @@ def count_coverage(night: NightStatus) -> CoverageCount | None:
 
 
 def format_coverage(count: CoverageCount | None) -> str:
-    """The coverage as an outcome says it."""
+    """The coverage in words, for an action's outcome."""
     return f"{count.active} of {count.eligible} eligible players are active" if count else "nobody is eligible"

@@ -82,7 +82,7 @@ class NightStatus:
     generated_rows: int | None
     written_rows: int
     active_rows: int
-    was_run: bool | None  # whether any batch of this date asked for players
+    was_run: bool | None  # whether any batch of this date requested players
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what depends on them is None above
 

@@ -171,7 +171,7 @@ class Consolidator:
         return sum(is_unit_table(table.table, batch) for table in remaining)
 
     def _parallel(self, tables: Sequence[StagingTableInfo], work: Callable[[StagingTableInfo], object]) -> None:
-        """`work` on every table, several at once."""
+        """`work` on every table, several concurrently."""
         if self._drop_threads == 1:
             for table in tables:
                 work(table)
@@ -180,7 +180,7 @@ class Consolidator:
             list(pool.map(work, tables))
 
     def _retry_call(self, work: Callable[[], T], *no_retry_on: type[Exception]) -> T:
-        """`work`, retried where its error is transient; an error of `no_retry_on` is raised at once."""
+        """`work`, retried where its error is transient; an error of `no_retry_on` is raised immediately."""
 
         def attempt() -> T | Exception:
             try:

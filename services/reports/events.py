@@ -200,7 +200,7 @@ def _deploy_events(capacities: ServiceCapacities | None) -> Iterator[Event]:
 
 
 def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
-    """What changed an alert is on the timeline; that somebody was notified of it is in the list alone."""
+    """Changes of an alert are on the timeline and in the list; its notifications are in the list alone."""
     for alert in alerts.alerts if alerts else ():
         for event in alert.events:
             reason_text = f" — {event.reason}" if event.reason else ""

@@ -39,7 +39,7 @@ def _start(context: ActionContext) -> Details:
 
 
 def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: ProgressReporter) -> None:
-    """Follow a batch until its coordinator says it has ended; raises BatchNotProgressing when nothing moves."""
+    """Follow a batch until its coordinator reports its end; raises BatchNotProgressing when nothing moves."""
     started_at = last_progress_at = last_report_at = time.monotonic()
     last_state: tuple[object, ...] = ()
     while (now := time.monotonic()) - started_at < MAX_WAIT_S:
@@ -76,7 +76,7 @@ def format_progress(progress: BatchProgress) -> str:
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
-    """Done only when every player of the plan has active rows now, whatever the coordinator says of itself."""
+    """Done only when every player of the plan has active rows now, whatever the coordinator reports."""
     game_date = date.fromisoformat(plan.target)
     night = read_night(clients, game_date)
     coverage_count = count_coverage(night)
@@ -123,7 +123,7 @@ def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details)
 
 
 def plan_resume(clients: Clients, args: Params) -> Plan:
-    """Resume `batch_id`: what is staged is adopted, what is missing is asked again, then one MERGE."""
+    """Resume `batch_id`: what is staged is adopted, what is missing is requested again, then one MERGE."""
     batch_id = str(args.get("batch_id") or "")
     try:
         game_date = parse_batch_date(batch_id)

@@ -36,7 +36,7 @@ class RunProgress:
 
 
 def read_run_progress(clients: Clients, batch_id: str, started: datetime | None) -> RunProgress | None:
-    """Ask the coordinator how far a batch is; None when it knows no such batch. Raises OnCallError when it does not answer."""
+    """How far a batch is, from the coordinator; None when it has no such batch. Raises OnCallError when it does not answer."""
     progress = read_progress(clients, get_url(clients), batch_id)
     return None if progress is None else to_run_progress(progress, started, clients.now())
 

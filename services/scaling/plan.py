@@ -32,7 +32,7 @@ MAX_REVERT_AFTER = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class _ScalingRequest:
-    """What a scaling action is asked to reach, in `requested` as instances × concurrency."""
+    """The capacity to reach: `target` is what is set, `requested` the instances × concurrency behind it."""
 
     verb: str
     title: str
@@ -72,7 +72,7 @@ def plan_restore(clients: Clients, args: Params) -> Plan:
 
 
 def plan_set_capacity(clients: Clients, args: Params) -> Plan:
-    """To the `instances` and `requests` asked for; raises InvalidInput when they are not whole numbers."""
+    """To the requested `instances` and `requests`; raises InvalidInput when they are not whole numbers."""
     instances, concurrency = _require_int(args, "instances"), _require_int(args, "requests")
     worker = read_worker_capacity(clients)
     title = f"Set {worker.service} to {format_capacity(instances, concurrency)}"

@@ -1,4 +1,4 @@
-"""Sends one request per player to the workers, at most as many at once as Cloud Run takes, and retries what may be retried."""
+"""Sends one request per player to the workers, at most as many concurrently as Cloud Run takes, and retries what may be retried."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class WorkerUnavailable(ConnectionError):
 
 @dataclass(frozen=True)
 class WorkerEndpoint:
-    """Where the worker answers, and how many requests it takes at once."""
+    """Where the worker answers, and how many concurrent requests it takes."""
 
     url: str
     max_parallel_requests: int
 
 
 def get_worker_endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoint:
-    """The worker's URL and capacity from Cloud Run; never more requests at once than configured."""
+    """The worker's URL and capacity from Cloud Run; never more concurrent requests than configured."""
     service = clients.run.get_service(name=clients.service_name(clients.settings.worker_service), timeout=30)
     worker = next(s for s in read_service_capacities(clients).services if s.writes_predictions)
     return WorkerEndpoint(service.uri, min(configured_limit, worker.capacity or configured_limit))
@@ -77,7 +77,7 @@ def _deliver(
     player: EligiblePlayer,
     retry: RetryPolicy,
 ) -> PlayerOutcome:
-    """One player's outcome; what never answered is "no answer", which a later resume asks again."""
+    """One player's outcome; without a response it is "no answer", and a later resume requests it again."""
     player_lookup, attempts = player["player_lookup"], 0
     body = {
         "player_lookup": player_lookup,

@@ -16,7 +16,7 @@ from services.pipeline.warehouse import StagingTableInfo, Warehouse
 
 @dataclass(frozen=True)
 class ResumePlan:
-    """A batch's last ledger entry, the run of its remaining players, and the staged players that are not asked again."""
+    """A batch's last ledger entry, the run of its remaining players, and the staged players that are not requested again."""
 
     entry: BatchRecord
     run: Run

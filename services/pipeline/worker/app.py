@@ -1,6 +1,6 @@
 """The worker: POST /predict makes one player's predictions and stages them; 200 means "verified in staging", nothing less.
 
-Run as `python -m services.pipeline.worker`; PORT says where.
+Run as `python -m services.pipeline.worker`; PORT sets the port.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Worker:
         self._clients, self._predictor, self._writer = clients, predictor, writer
 
     def predict(self, payload: object) -> tuple[int, dict[str, Any]]:
-        """(HTTP status, answer). 200 staged · 204 cannot be done, do not ask again · 400 bad request · 500 ask again."""
+        """(HTTP status, response body). 200 staged · 204 not possible, do not retry · 400 bad request · 422 rejected · 500 retry."""
         try:
             body = PredictBody.parse(payload)
         except InvalidInput as error:

@@ -1,4 +1,4 @@
-"""A worker's write: its rows into a table of their own by a load job, and "done" only when the warehouse says they are there."""
+"""A worker's write: its rows into a table of their own by a load job, and "done" only when the warehouse confirms that they are there."""
 
 from __future__ import annotations
 
