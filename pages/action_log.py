@@ -9,7 +9,7 @@ import streamlit as st
 from app.actions import dialog, status_strip
 from app.components import filters, tables, text_format, widgets
 from app.state import session
-from services.action_registry import UNDO_ACTION_OF
+from services.action_registry import UNDO_ACTIONS
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.auth.roles import Role
 from services.core.result import Health
@@ -70,7 +70,7 @@ def render_action(action: Action) -> None:
             st.caption(f"{text_format.format_exact_time(at)} · {text_format.escape_markdown(sentence)}")
         if "dropped_from_ms" in action.facts:
             dialog.action_button(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
-        undo, states = UNDO_ACTION_OF.get(action.verb, (None, ()))
+        undo, states = UNDO_ACTIONS.get(action.verb, (None, ()))
         if undo is not None and action.state in states:
             dialog.action_button(undo, undo.label, key=action.action_id, action_id=action.action_id)
         if (

@@ -27,7 +27,7 @@ class _Transition:
     """One change of state: the event it adds, from which states, to which."""
 
     event: EventType
-    verb: str
+    label: str  # of its button
     source_states: frozenset[AlertState]
     target_state: AlertState
     undo: str
@@ -60,7 +60,7 @@ def read_alert(clients: Clients, alert_id: str) -> Alert:
     return alert
 
 
-def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
+def _make_planner(name: str) -> Callable[[Clients, Params], Plan]:
     transition = _TRANSITIONS[name]
 
     def plan(clients: Clients, args: Params) -> Plan:
@@ -70,7 +70,7 @@ def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
         return Plan(
             verb=name,
             target=alert.alert_id,
-            title=f"{transition.verb} {alert.alert_id}{duration_text}",
+            title=f"{transition.label} {alert.alert_id}{duration_text}",
             args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
             preconditions={"state": str(state), "events": alert.last_state_change.sequence},
             changes=(
@@ -215,7 +215,7 @@ def _verify_test(_clients: Clients, _plan: Plan, details: Details) -> Verificati
 
 
 ACKNOWLEDGE, SILENCE, RESOLVE, REOPEN = (
-    ActionType(name, change.verb, _make_planner(name), _apply, _verify, Role.OPERATOR)
-    for name, change in _TRANSITIONS.items()
+    ActionType(name, transition.label, _make_planner(name), _apply, _verify, Role.OPERATOR)
+    for name, transition in _TRANSITIONS.items()
 )
 TEST_NOTIFICATION = ActionType("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test)

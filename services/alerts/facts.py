@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 SLATE_LOOKBACK_DAYS = 7  # how far back the previous night with odds is searched for
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
-SERVICE_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
+SERVICE_LINES_FILTER = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
 
 class _SlateRow(TypedDict):
@@ -215,5 +215,7 @@ def _count_log_lines(clients: Clients, newest_batch: Batch | None, start: dateti
     if newest_batch is None:
         return Result(0)
     return fetch(
-        clients, "Cloud Logging", lambda: len(log_reader.read_lines(clients, SERVICE_LINES, start, end, limit=1).lines)
+        clients,
+        "Cloud Logging",
+        lambda: len(log_reader.read_lines(clients, SERVICE_LINES_FILTER, start, end, limit=1).lines),
     )

@@ -133,7 +133,7 @@ def plan_alert_events(
     alerts: Alerts,
     incidents: Iterable[Incident],
     without_data: frozenset[tuple[str, date | None]],
-    covered_nights: frozenset[date],
+    nights_checked: frozenset[date],
     settings: Settings,
     now: datetime,
 ) -> tuple[Event, ...]:
@@ -147,7 +147,7 @@ def plan_alert_events(
     ]
     for alert in alerts.open:
         key = (alert.cause, alert.game_date)
-        was_checked = alert.game_date is None or alert.game_date in covered_nights
+        was_checked = alert.game_date is None or alert.game_date in nights_checked
         if key not in firing and key not in without_data and was_checked:
             events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, sentence="The rules are quiet again."))
     test_alerts = [

@@ -28,7 +28,7 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
     restored = _with_previous_rows(registry, action.plan.preconditions, names)
     known_keys = action.facts.get("faults") or ()  # a violation that predates the edit returns with the row it concerns
     violations = new_violations(registry, restored)
-    new_errors = [f for f in violations if f.severity is Severity.ERROR and f.key not in known_keys]
+    new_errors = [v for v in violations if v.severity is Severity.ERROR and v.key not in known_keys]
     return Plan(
         verb="aliases.undo",
         target=action.action_id,
@@ -45,12 +45,12 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
                 len(unchanged) == len(names),
                 f"{len(unchanged)} of {len(names)} are as that action left them.",
             ),
-            *(Guard(f.check, False, f.message) for f in new_errors),
+            *(Guard(v.check, False, v.message) for v in new_errors),
         ),
         planned_at=clients.now(),
         undo="Save the same edits again.",
         cost="One MERGE on player_aliases.",
-        warnings=tuple(f.message for f in violations if f not in new_errors),
+        warnings=tuple(v.message for v in violations if v not in new_errors),
         sources=registry.sources,
     )
 

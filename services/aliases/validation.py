@@ -61,7 +61,7 @@ def _deduplicate(violations: Iterable[Violation]) -> tuple[Violation, ...]:
     unique: dict[tuple[Severity, str], Violation] = {}
     for violation in violations:
         unique.setdefault((violation.severity, violation.message), violation)
-    return tuple(sorted(unique.values(), key=lambda f: (f.severity, f.alias, f.check)))
+    return tuple(sorted(unique.values(), key=lambda violation: (violation.severity, violation.alias, violation.check)))
 
 
 def _check_alias(

@@ -255,7 +255,7 @@ _RETRY_REASONS = {
     "jobBackendError",
     "jobInternalError",
 }
-_RETRY_CODES = {429, 500, 502, 503, 504}
+RETRYABLE_STATUSES = {429, 500, 502, 503, 504}
 
 
 def find_known_error(message: str) -> KnownError | None:
@@ -276,7 +276,7 @@ def classify(http_status: int | None, reasons: Iterable[str], message: str) -> E
         return RETRY
     if "quotaExceeded" in reasons:
         return RETRY_LATER
-    return RETRY if http_status in _RETRY_CODES else PERMANENT
+    return RETRY if http_status in RETRYABLE_STATUSES else PERMANENT
 
 
 def classify_exception(error: BaseException) -> ErrorClass:

@@ -131,7 +131,7 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
         team=row["team"] or "",
         opponent=row["opponent"] or "",
         game_id=row["game_id"],
-        has_odds=row["lined"],
+        has_odds=row["has_odds"],
         in_context=row["in_context"],
         alias_canonical=row["alias_canonical"],
         eligible=eligible,

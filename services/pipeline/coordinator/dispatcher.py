@@ -14,6 +14,7 @@ import requests
 from services.batches.ids import work_unit_id
 from services.batches.ledger import PlayerOutcome
 from services.gcp.clients import Clients
+from services.gcp.error_table import RETRYABLE_STATUSES
 from services.gcp.id_token import fetch_auth_headers
 from services.gcp.retry import RetryPolicy, call_with_retry
 from services.pipeline.coordinator.run_request import EligiblePlayer
@@ -21,7 +22,6 @@ from services.scaling.capacity import read_service_capacities
 
 logger = logging.getLogger("coordinator")
 REQUEST_TIMEOUT_S = 120
-RETRYABLE_STATUS = {429, 500, 502, 503, 504}
 
 
 class WorkerUnavailable(ConnectionError):
@@ -91,7 +91,7 @@ def _deliver(
         nonlocal attempts
         attempts += 1
         response = session.post(f"{endpoint.url}/predict", json=body, headers=dict(headers), timeout=REQUEST_TIMEOUT_S)
-        if response.status_code in RETRYABLE_STATUS:
+        if response.status_code in RETRYABLE_STATUSES:
             raise WorkerUnavailable(f"{response.status_code}: {response.text[:200]}")
         return response
 
