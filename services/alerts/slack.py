@@ -7,13 +7,7 @@ from urllib.parse import urlencode
 
 from services.alerts.alert_log import Alert, EventType
 from services.alerts.rules import get_rule
-from services.alerts.transport import (
-    MAX_RETRY_AFTER_S,
-    Delivery,
-    Unreachable,
-    post_json,
-    retry_after_s,
-)
+from services.alerts.transport import MAX_RETRY_AFTER_S, Delivery, Unreachable, post_json, retry_after_s
 from services.core.clock import ET
 from services.core.result import Health
 from services.core.settings import Settings

@@ -10,11 +10,8 @@ DATASET = "nba_predictions"
 PREDICTIONS_TABLE = f"{DATASET}.player_prop_predictions"
 STAGING_TABLE_PREFIX = "_staging_"
 COMPACTED_PREFIX = "compact"  # no unit has this name
-UNIT_PREFIXES = (
-    "p_",
-    "prediction_worker_",
-    "worker_",
-)  # ours by player; the customer's by worker revision, one table per message
+# Ours are named by player; the customer's by worker revision, one table per message.
+UNIT_PREFIXES = ("p_", "prediction_worker_", "worker_")
 
 _STAGING_TABLE_NAME = re.compile(r"^_staging_(?P<batch>batch_(?P<y>\d{4})_(?P<m>\d\d)_(?P<d>\d\d)_\d+)_(?P<worker>.+)$")
 _BATCH_ID = re.compile(r"^batch_(\d{4}-\d\d-\d\d)_(\d{6,})(?:_\w+)?$")
@@ -36,11 +33,9 @@ def parse_batch_date(batch: str) -> date:
 def work_unit_id(player_lookup: str) -> str:
     """The unit of work of a player: every delivery of it writes the same table. A hash distinguishes unusual names."""
     normalized = re.sub(r"[^a-z0-9]", "", player_lookup.lower())
-    return (
-        f"p_{normalized}"
-        if normalized == player_lookup
-        else f"p_{normalized}_{hashlib.sha256(player_lookup.encode()).hexdigest()[:8]}"
-    )
+    if normalized == player_lookup:
+        return f"p_{normalized}"
+    return f"p_{normalized}_{hashlib.sha256(player_lookup.encode()).hexdigest()[:8]}"
 
 
 def staging_prefix(batch: str) -> str:

@@ -122,13 +122,11 @@ def _fetch(clients: Clients, name: str, cached: Contents | None) -> Contents | N
     version = f"{table.etag}/{table.modified}/{table.num_rows}"
     if cached is not None and cached.version == version:
         return cached
-    keys = (
-        None
-        if table.streaming_buffer is not None
-        else _read_keys(clients, f"{DATASET}.{name}")
-        if table.num_rows
-        else ()
-    )
+    keys: tuple[BusinessKey, ...] | None = ()
+    if table.streaming_buffer is not None:
+        keys = None
+    elif table.num_rows:
+        keys = _read_keys(clients, f"{DATASET}.{name}")
     players = Counter(key.player_lookup for key in keys or ())
     rows, size_bytes = int(table.num_rows or 0), int(table.num_bytes or 0)
     return Contents(name, version, rows, size_bytes, table.created, table.expires, keys, players)

@@ -82,12 +82,8 @@ class Consolidator:
     def __init__(
         self, warehouse: Warehouse, holder: str, retry: RetryPolicy | None = None, drop_threads: int = DROP_THREADS
     ) -> None:
-        self._warehouse, self._holder, self._retry, self._drop_threads = (
-            warehouse,
-            holder,
-            retry or RetryPolicy(),
-            drop_threads,
-        )
+        self._warehouse, self._holder = warehouse, holder
+        self._retry, self._drop_threads = retry or RetryPolicy(), drop_threads
 
     def consolidate(self, batch: str, game_date: date) -> ConsolidationResult:
         """Merge every staged unit of a batch into the predictions table; raises LeaseHeld or another OnCallError, with all tables kept.

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import requests
 
@@ -98,65 +99,39 @@ def _deliver(
     try:
         return _to_outcome(player_lookup, call_with_retry(retry, send), attempts)
     except (WorkerUnavailable, requests.RequestException) as error:
-        rejected = "write rejected" in str(error)
         return PlayerOutcome(
             player_lookup,
             work_unit_id(player_lookup),
-            "write rejected" if rejected else "no answer",
-            type(error).__name__,
-            str(error)[:500],
+            "write rejected" if "write rejected" in str(error) else "no answer",
+            reason=type(error).__name__,
+            message=str(error)[:500],
             attempts=attempts,
         )
 
 
 def _to_outcome(player_lookup: str, response: requests.Response, attempts: int) -> PlayerOutcome:
+    make_outcome = partial(PlayerOutcome, player_lookup, work_unit_id(player_lookup), attempts=attempts)
     if response.status_code == 204:
-        return PlayerOutcome(
-            player_lookup,
-            work_unit_id(player_lookup),
-            "not generated",
-            response.headers.get("x-reason", ""),
-            produced_rows=0,
-            attempts=attempts,
-        )
+        return make_outcome("not generated", reason=response.headers.get("x-reason", ""), produced_rows=0)
     try:
         payload = response.json()
     except ValueError:
-        return PlayerOutcome(
-            player_lookup,
-            work_unit_id(player_lookup),
-            "no answer",
-            "not JSON",
-            f"{response.status_code}: {response.text[:300]}",
-            attempts=attempts,
-        )
-    if (
-        response.status_code == 200
-        and payload.get("produced_rows")
-        and payload.get("verified_rows") == payload["produced_rows"]
-    ):
-        return PlayerOutcome(
-            player_lookup,
-            work_unit_id(player_lookup),
+        message = f"{response.status_code}: {response.text[:300]}"
+        return make_outcome("no answer", reason="not JSON", message=message)
+    produced_rows, verified_rows = payload.get("produced_rows"), payload.get("verified_rows")
+    if response.status_code == 200 and produced_rows and verified_rows == produced_rows:
+        return make_outcome(
             "staged",
-            "",
-            "",
-            payload["produced_rows"],
-            payload["verified_rows"],
-            payload["table"],
-            payload["job_id"],
-            attempts,
+            produced_rows=produced_rows,
+            staged_rows=verified_rows,
+            staging_table=payload["table"],
+            load_job_id=payload["job_id"],
         )
-    message = str(payload.get("message") or payload.get("error") or payload)[:500]
-    rejected = payload.get("outcome") == "write rejected"
-    return PlayerOutcome(
-        player_lookup,
-        work_unit_id(player_lookup),
-        "write rejected" if rejected else "no answer",
-        str(payload.get("reason", "")),
-        message,
-        payload.get("produced_rows"),
-        attempts=attempts,
+    return make_outcome(
+        "write rejected" if payload.get("outcome") == "write rejected" else "no answer",
+        reason=str(payload.get("reason", "")),
+        message=str(payload.get("message") or payload.get("error") or payload)[:500],
+        produced_rows=produced_rows,
     )
 
 

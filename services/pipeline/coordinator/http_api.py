@@ -29,6 +29,20 @@ from services.pipeline.coordinator.run_request import NoEligiblePlayers, Run, pl
 logger = logging.getLogger("coordinator")
 T = TypeVar("T")
 ApiResponse = tuple[int, dict[str, Any]]  # HTTP status and JSON body
+REPORTED_SUMS = (  # fields of a BatchRecord
+    "produced_rows",
+    "staged_rows",
+    "staged_tables",
+    "distinct_keys",
+    "collapsed_rows",
+    "inserted",
+    "updated",
+    "unchanged",
+    "deactivated",
+    "active_players",
+    "active_rows",
+    "eligible",
+)
 
 
 class CoordinatorApi:
@@ -100,32 +114,9 @@ def _to_start_response(run: Run, status: str) -> dict[str, Any]:
 def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[str, Any]:
     """The shape of the customer's own coordinator, and beside it the state and the sums that prove it."""
     expected = entry.requested or 0
-    completed = (
-        sum(progress.values())
-        if progress and entry.state in IN_PROGRESS_STATES
-        else expected
-        if entry.state not in IN_PROGRESS_STATES
-        else 0
-    )
-    failed = sum(count for outcome, count in progress.items() if outcome != "staged")
     finished = entry.state not in IN_PROGRESS_STATES
-    sums = {
-        name: getattr(entry, name)
-        for name in (
-            "produced_rows",
-            "staged_rows",
-            "staged_tables",
-            "distinct_keys",
-            "collapsed_rows",
-            "inserted",
-            "updated",
-            "unchanged",
-            "deactivated",
-            "active_players",
-            "active_rows",
-            "eligible",
-        )
-    }
+    completed = expected if finished else sum(progress.values())
+    failed = sum(count for outcome, count in progress.items() if outcome != "staged")
     return {
         "status": "complete" if finished else "in_progress",
         "state": entry.state.value,
@@ -142,7 +133,7 @@ def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[
             "progress_percentage": round(100 * completed / expected, 1) if expected else None,
         },
         "is_stalled": entry.state is BatchState.STALLED,
-        "sums": sums,
+        "sums": {name: getattr(entry, name) for name in REPORTED_SUMS},
         "conserved": is_conserved(entry) if entry.state is BatchState.CONSOLIDATED else None,
         "source": "ledger",
     }

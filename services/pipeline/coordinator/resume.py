@@ -38,19 +38,14 @@ def plan_resume(clients: Clients, ledger: Ledger, warehouse: Warehouse, batch: s
     eligible = {row["player_lookup"]: row for row in (run.players if run else ())}
     staging_tables = {table.table: table for table in warehouse.list_staging_tables(ids.staging_prefix(batch))}
     adopted = tuple(_adopt_staged(batch, player_lookups, staging_tables))
-    finished = {o.player_lookup for o in adopted} | {
-        player_lookup for player_lookup, o in outcomes.items() if o.outcome == "not generated" or o.staged
-    }
-    remaining = tuple(
-        eligible[player_lookup]
-        for player_lookup in player_lookups
-        if player_lookup not in finished and player_lookup in eligible
-    )
+    finished = {outcome.player_lookup for outcome in adopted}
+    finished |= {name for name, outcome in outcomes.items() if outcome.outcome == "not generated" or outcome.staged}
+    remaining = tuple(eligible[name] for name in player_lookups if name not in finished and name in eligible)
     return ResumePlan(
         entry,
         Run(batch, game_date, run.games if run else 0, entry.eligible or len(eligible), remaining, entry.started_by),
         adopted,
-        tuple(o for o in adopted if o.player_lookup not in outcomes),
+        unrecorded=tuple(outcome for outcome in adopted if outcome.player_lookup not in outcomes),
     )
 
 
