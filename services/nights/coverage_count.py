@@ -8,7 +8,7 @@ from services.nights.player_stages import NightStatus
 
 def count_coverage(night: NightStatus) -> CoverageCount | None:
     """Active players of eligible players; None when nobody is eligible."""
-    eligible = [player for player in night.players if player.eligible]
+    eligible = night.eligible_players
     return CoverageCount(sum(bool(player.active_rows) for player in eligible), len(eligible)) if eligible else None
 
 

@@ -88,7 +88,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     }
     if batch is not None and batch.state in IN_PROGRESS_STATES:
         return Verification(ActionState.IN_PROGRESS, f"{batch.batch_id} is {batch.state}.", after, coverage_count)
-    target_players = set(plan.preconditions["lost"]) or {p.player_lookup for p in night.players if p.eligible}
+    target_players = set(plan.preconditions["lost"]) or {p.player_lookup for p in night.eligible_players}
     still_missing = sorted(
         p.player_lookup for p in night.players if p.player_lookup in target_players and not p.active_rows
     )
