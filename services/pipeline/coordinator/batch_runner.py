@@ -85,10 +85,10 @@ class BatchRunner:
             logger.error("Consolidation FAILED: %s (batch=%s)", reason, run.batch_id)
             return self._advance(latest, failed_state, reason=reason[:1000])
 
-    def resume(self, batch: str) -> Run:
+    def resume(self, batch_id: str) -> Run:
         """The remaining run of a batch that stopped, recorded as running again; raises InvalidInput for an unknown batch."""
-        plan = plan_resume(self._clients, self._ledger, self._warehouse, batch)
-        self._ledger.append_outcomes(batch, plan.run.game_date, plan.unrecorded)
+        plan = plan_resume(self._clients, self._ledger, self._warehouse, batch_id)
+        self._ledger.append_outcomes(batch_id, plan.run.game_date, plan.unrecorded)
         self._advance(
             plan.entry,
             BatchState.RUNNING,
@@ -192,10 +192,10 @@ class BatchRunner:
 
     # --- the ledger ----------------------------------------------------------------------------------------------------
 
-    def _read_entry(self, batch: str, game_date: date) -> BatchRecord:
-        entry = self._ledger.latest(batch, game_date)
+    def _read_entry(self, batch_id: str, game_date: date) -> BatchRecord:
+        entry = self._ledger.latest(batch_id, game_date)
         if entry is None:
-            raise OnCallError(f"The ledger has no batch {batch}.")
+            raise OnCallError(f"The ledger has no batch {batch_id}.")
         return entry
 
     def _advance(self, entry: BatchRecord, state: BatchState, **changes: Any) -> BatchRecord:

@@ -47,7 +47,7 @@ def get_worker_endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoi
 def dispatch(
     clients: Clients,
     endpoint: WorkerEndpoint,
-    batch: str,
+    batch_id: str,
     game_date: date,
     players: Iterable[EligiblePlayer],
     retry: RetryPolicy,
@@ -60,7 +60,7 @@ def dispatch(
         session.mount("https://", adapter)
         headers = fetch_auth_headers(clients, endpoint.url)
         futures = [
-            pool.submit(_deliver, session, headers, endpoint, batch, game_date, player, retry) for player in players
+            pool.submit(_deliver, session, headers, endpoint, batch_id, game_date, player, retry) for player in players
         ]
         outcomes = []
         for future in as_completed(futures):
@@ -73,7 +73,7 @@ def _deliver(
     session: requests.Session,
     headers: Mapping[str, str],
     endpoint: WorkerEndpoint,
-    batch: str,
+    batch_id: str,
     game_date: date,
     player: EligiblePlayer,
     retry: RetryPolicy,
@@ -84,7 +84,7 @@ def _deliver(
         "player_lookup": player_lookup,
         "game_date": game_date.isoformat(),
         "game_id": player["game_id"],
-        "batch_id": batch,
+        "batch_id": batch_id,
         "context": {k: _json_safe(v) for k, v in player.items()},
     }
 

@@ -81,22 +81,22 @@ class CoordinatorApi:
         return next((b for b in read_batches(self._clients, game_date).batches if b.state in completed_states), None)
 
     def resume(self, body: object) -> ApiResponse:
-        batch = ResumeRequest.parse(body).batch_id
-        run = self._runner.resume(batch)
-        threading.Thread(target=self._runner.run, args=(run,), name=batch, daemon=True).start()
+        batch_id = ResumeRequest.parse(body).batch_id
+        run = self._runner.resume(batch_id)
+        threading.Thread(target=self._runner.run, args=(run,), name=batch_id, daemon=True).start()
         return 202, _to_start_response(run, "resumed")
 
-    def status(self, batch: str | None) -> ApiResponse:
-        if not batch:
+    def status(self, batch_id: str | None) -> ApiResponse:
+        if not batch_id:
             return 200, {"status": "no_active_batch", "message": "Give ?batch_id= to ask for one."}
         try:
-            game_date = parse_batch_date(batch)
+            game_date = parse_batch_date(batch_id)
         except ValueError:
-            return 404, {"status": "not_found", "batch_id": batch}
-        entry = self._ledger.latest(batch, game_date)
+            return 404, {"status": "not_found", "batch_id": batch_id}
+        entry = self._ledger.latest(batch_id, game_date)
         if entry is None:
-            return 404, {"status": "not_found", "batch_id": batch}
-        return 200, to_status_response(entry, self._runner.progress.get(batch, {}))
+            return 404, {"status": "not_found", "batch_id": batch_id}
+        return 200, to_status_response(entry, self._runner.progress.get(batch_id, {}))
 
 
 def _to_start_response(run: Run, status: str) -> dict[str, Any]:

@@ -55,16 +55,16 @@ class Worker:
         logger.info("Successfully generated %d predictions for %s", len(rows), player_lookup)
         return self._stage(body.batch_id, player_lookup, rows)
 
-    def _stage(self, batch: str, player_lookup: str, rows: Sequence[PredictionRow]) -> tuple[int, dict[str, Any]]:
+    def _stage(self, batch_id: str, player_lookup: str, rows: Sequence[PredictionRow]) -> tuple[int, dict[str, Any]]:
         started_at = time.monotonic()
         unit = work_unit_id(player_lookup)
         try:
-            result = self._writer.write(batch, unit, rows)
+            result = self._writer.write(batch_id, unit, rows)
         except SchemaMismatch as error:
             logger.critical("SCHEMA MISMATCH: %s", error)
             return 422, _rejection("schema", error, rows)
         except Exception as error:  # whatever it was, the rows are not verified, and the answer must say so
-            logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", player_lookup, error, batch)
+            logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", player_lookup, error, batch_id)
             may_be_retried = is_transient(error) or isinstance(error, OnCallError)
             return 500 if may_be_retried else 422, _rejection(type(error).__name__, error, rows)
         logger.info(
@@ -72,7 +72,7 @@ class Worker:
             result.verified_rows,
             result.table,
             1000 * (time.monotonic() - started_at),
-            batch,
+            batch_id,
             unit,
         )
         return 200, {"outcome": "staged", "player_lookup": player_lookup, **asdict(result)}
