@@ -90,7 +90,7 @@ def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, re
     if current.hash != plan.hash:
         return "things changed since the plan was shown: " + "; ".join(diff_plans(plan, current)) + "."
     if current.failed_guards:
-        return " ".join(guard.sentence for guard in current.failed_guards)
+        return " ".join(guard.message for guard in current.failed_guards)
     if current.confirmation is Confirmation.TYPED and not reason.strip():
         return "a reason is needed."
     if current.confirmation is Confirmation.TYPED and confirmation.strip() != current.confirmation_text:

@@ -48,7 +48,7 @@ class ActionRecord:
             "recorded_by": PROCESS_ID,
             "action_key": self.plan.key,
             "attempt": self.attempt,
-            "verb": self.plan.verb,
+            "verb": self.plan.action_name,
             "target": self.plan.target,
             "title": self.plan.title,
             "actor": self.actor.name,

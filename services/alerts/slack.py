@@ -48,7 +48,7 @@ def _format_alert(alert: Alert, settings: Settings) -> str:
     if alert.cause == "test":
         return _escape_mrkdwn(alert.message)
     if alert.ended:
-        return f"🟢 *Resolved* {_escape_mrkdwn(alert.message)} ({_escape_mrkdwn(alert.last_state_change.sentence)})"
+        return f"🟢 *Resolved* {_escape_mrkdwn(alert.message)} ({_escape_mrkdwn(alert.last_state_change.message)})"
     reopened_mark = " *again*" if alert.last_state_change.event == EventType.REOPENED else ""
     since = f"{alert.since.astimezone(ET):%H:%M} ET"
     started = [event.reason for event in alert.unnotified_events if event.event == EventType.REMEDIATION_STARTED]

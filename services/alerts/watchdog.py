@@ -122,7 +122,7 @@ def channel_status(settings: Settings, alerts: Alerts) -> ChannelStatus:
     attempts = [e for a in alerts.alerts for e in a.events if e.event in (EventType.NOTIFIED, EventType.NOTIFY_FAILED)]
     last_attempt = max(attempts, key=lambda e: e.recorded_at, default=None)
     problem = (
-        str(last_attempt.facts.get("delivery", last_attempt.sentence))
+        str(last_attempt.facts.get("delivery", last_attempt.message))
         if last_attempt is not None and last_attempt.event == EventType.NOTIFY_FAILED
         else ""
     )
@@ -149,7 +149,7 @@ def plan_alert_events(
         key = (alert.cause, alert.game_date)
         was_checked = alert.game_date is None or alert.game_date in nights_checked
         if key not in firing and key not in without_data and was_checked:
-            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, sentence="The rules are quiet again."))
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="The rules are quiet again."))
     test_alerts = [
         a
         for a in alerts.alerts
@@ -157,7 +157,7 @@ def plan_alert_events(
     ]
     return (
         *events,
-        *(test.new_event(EventType.RESOLVED, now, WATCHDOG, sentence="It arrived.") for test in test_alerts),
+        *(test.new_event(EventType.RESOLVED, now, WATCHDOG, message="It arrived.") for test in test_alerts),
     )
 
 
@@ -166,7 +166,7 @@ def _event_for_incident(incident: Incident, alert: Alert | None, settings: Setti
     fields: dict[str, Any] = {
         "severity": incident.severity,
         "rule": incident.rule.name,
-        "sentence": incident.message,
+        "message": incident.message,
         "facts": {"findings": [_rule_result_record(result, settings) for result in incident.results]},
     }
     if alert is None or (alert.ended and alert.game_date is None and eastern_day(alert.since) != eastern_day(now)):
@@ -222,7 +222,7 @@ def summary_line(check: CycleResult) -> str:
 def log_result(check: CycleResult) -> None:
     """Log the check and what it changed."""
     for event in (e for e in check.recorded_events if e.event != EventType.UPDATED):
-        logger.warning("ALERT %s %s %s: %s", event.event, event.severity, event.alert_id, event.sentence)
+        logger.warning("ALERT %s %s %s: %s", event.event, event.severity, event.alert_id, event.message)
     logger.info(summary_line(check))
 
 

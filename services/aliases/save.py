@@ -43,7 +43,7 @@ def plan_edit(clients: Clients, args: Params) -> Plan:
     gain = preview_coverage_gain(clients, registry, validation.after, now)
     warnings = (*(violation.message for violation in validation.warnings), *gain.warnings)
     return Plan(
-        verb="aliases.edit",
+        action_name="aliases.edit",
         target=edits[0].alias if len(edits) == 1 else count_text,
         title=f"Save {count_text}",
         args={"edits": [asdict(edit) for edit in edits]},

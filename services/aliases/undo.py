@@ -19,7 +19,7 @@ from services.names.registry import Alias, NameRegistry, read_registry
 def plan_undo(clients: Clients, args: Params) -> Plan:
     """Every alias row that an edit changed, back to what it was; refused where somebody has changed it since."""
     action = read_action(clients, str(args.get("action_id") or ""))
-    if action is None or action.verb != "aliases.edit" or action.state is not ActionState.DONE:
+    if action is None or action.action_name != "aliases.edit" or action.state is not ActionState.DONE:
         raise InvalidInput("That action has saved no alias that could be taken back.", "Open it in the action log.")
     edits, registry = from_params(action.plan.args), read_registry(clients)
     current_rows, rows_after_edit = snapshot(registry, edits), action.facts.get("after") or {}
@@ -30,7 +30,7 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
     violations = new_violations(registry, restored)
     new_errors = [v for v in violations if v.severity is Severity.ERROR and v.key not in known_keys]
     return Plan(
-        verb="aliases.undo",
+        action_name="aliases.undo",
         target=action.action_id,
         title=f"Take back {pluralize(len(names), 'alias edit')}",
         args={"action_id": action.action_id},

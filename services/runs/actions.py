@@ -137,7 +137,7 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
     can_resume = batch.record_source == "ledger" and "resume" in coordinator.supports
     stopped = batch.state in RESUMABLE
     return Plan(
-        verb="run.resume",
+        action_name="run.resume",
         target=game_date.isoformat(),
         title=f"Resume {batch_id}",
         args={"batch_id": batch_id},

@@ -121,7 +121,7 @@ def _plan(
     overwrites = full_date and context.active > 0
     body = build_start_body(game_date, context.night, None if full_date else [m.player.player_lookup for m in selected])
     return Plan(
-        verb="run.start",
+        action_name="run.start",
         target=f"{game_date}",
         title=_title(game_date, context, selected, full_date),
         args=dict(args),

@@ -55,7 +55,7 @@ def _apply(context: ActionContext) -> Details:
 
 def _annotations(worker: WorkerCapacity, plan: Plan, target: CapacitySetting, actor: Actor) -> dict[str, str]:
     """The annotations to set. Normal values annotated before are kept, however often the service is scaled down."""
-    if plan.verb == RESTORE_CAPACITY.name:
+    if plan.action_name == RESTORE_CAPACITY.name:
         return annotations_for_restore(target)
     revert_at = parse_revert_at(plan.args)
     return annotations_for_change(

@@ -41,7 +41,7 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
     missing_rows = sum(proof.missing_rows or 0 for proof in proofs)
     changed_rows = sum(proof.changed_rows or 0 for proof in proofs)
     return Plan(
-        verb="staging.consolidate",
+        action_name="staging.consolidate",
         target=batch_id,
         title=f"Consolidate {batch_id}: {rows:,} rows of {pluralize(len(names), 'staging table')}",
         args={"batch_id": batch_id},

@@ -53,7 +53,7 @@ def plan_drop_orphan(clients: Clients, args: Params) -> Plan:
 
 def _plan(
     clients: Clients,
-    verb: str,
+    action_name: str,
     title: str,
     proofs: MergeProofs,
     guards: list[Guard],
@@ -63,7 +63,7 @@ def _plan(
     names = [proof.table for proof in proofs.proofs]
     hours = time_travel_h(clients)
     return Plan(
-        verb=verb,
+        action_name=action_name,
         target=names[0] if len(names) == 1 else pluralize(len(names), "staging table"),
         title=title,
         args={"tables": names},

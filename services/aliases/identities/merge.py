@@ -43,7 +43,7 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
     edits = _alias_edits(rows[keep_id], rows[merge_id], keep_id)
     new_edits = [edit for edit in edits if edit.canonical not in registry.active.get(edit.alias, ())]
     return Plan(
-        verb="registry.merge",
+        action_name="registry.merge",
         target=merge_id,
         title=f"Make {merge_id} one with {keep_id}",
         args={"keep": keep_id, "merge": merge_id},

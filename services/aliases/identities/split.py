@@ -39,7 +39,7 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
     missing_rows = [row for row in preconditions["rows"] if row not in kept_rows and row not in merged_rows]
     merged_count = len(preconditions["rows"])
     return Plan(
-        verb="registry.undo_merge",
+        action_name="registry.undo_merge",
         target=action.action_id,
         title=f"Separate {merge_id} from {keep_id} again",
         args={"action_id": action.action_id},
@@ -76,7 +76,7 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
 
 def _find_merge(clients: Clients, args: Params) -> Action:
     action = read_action(clients, str(args.get("action_id") or ""))
-    if action is None or action.verb != MERGE_IDENTITIES.name or action.state not in UNDOABLE_STATES:
+    if action is None or action.action_name != MERGE_IDENTITIES.name or action.state not in UNDOABLE_STATES:
         raise InvalidInput(
             "That action has merged no identities that could be separated.", "Open it in the action log."
         )
