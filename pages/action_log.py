@@ -9,7 +9,7 @@ import streamlit as st
 from app.actions import dialog, status_strip
 from app.components import filters, tables, text_format, widgets
 from app.state import session
-from services.action_registry import UNDO_ACTION_OF
+from services.action_registry import UNDO_ACTIONS
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.auth.roles import Role
 from services.core.result import Health
@@ -31,7 +31,7 @@ def to_table_row(action: Action) -> dict[str, object]:
         "as": action.role,
         "why": action.reason,
         "seconds": (action.ended_at - action.started_at).total_seconds() if action.ended_at else None,
-        "verb": action.verb,
+        "verb": action.action_name,
         "target": action.target,
         "id": action.action_id,
     }
@@ -59,7 +59,7 @@ def render_action(action: Action) -> None:
     """One action in full, with a link of its own."""
     with st.container(border=True):
         status_strip.render_action_line(action, now)
-        verb, target = text_format.escape_markdown(action.verb), text_format.escape_markdown(action.target)
+        verb, target = text_format.escape_markdown(action.action_name), text_format.escape_markdown(action.target)
         reason = text_format.escape_markdown(action.reason or "none given")
         st.caption(
             f"{verb} on {target} · {text_format.escape_markdown(action.actor)} as"
@@ -70,12 +70,12 @@ def render_action(action: Action) -> None:
             st.caption(f"{text_format.format_exact_time(at)} · {text_format.escape_markdown(sentence)}")
         if "dropped_from_ms" in action.facts:
             dialog.action_button(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
-        undo, states = UNDO_ACTION_OF.get(action.verb, (None, ()))
+        undo, states = UNDO_ACTIONS.get(action.action_name, (None, ()))
         if undo is not None and action.state in states:
             dialog.action_button(undo, undo.label, key=action.action_id, action_id=action.action_id)
         if (
-            action.verb.startswith("scaling.")
-            and action.verb != RESTORE_CAPACITY.name
+            action.action_name.startswith("scaling.")
+            and action.action_name != RESTORE_CAPACITY.name
             and action.state is ActionState.DONE
         ):
             dialog.action_button(RESTORE_CAPACITY, "Restore the normal width", key=action.action_id)

@@ -16,7 +16,7 @@ from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.restore_dropped import UNDO_DROP
 
-UNDO_ACTION_OF = {  # which action undoes an ended one, and in which states there may be something to undo
+UNDO_ACTIONS = {  # which action undoes an ended one, and in which states there may be something to undo
     EDIT_ALIASES.name: (UNDO_EDIT, (ActionState.DONE,)),
     MERGE_IDENTITIES.name: (UNDO_MERGE, UNDOABLE_STATES),
 }

@@ -136,7 +136,7 @@ def show_plan(plan: Plan, key: str = "") -> None:
     """A plan in full: changes, failed checks, cost, undo, CLI command."""
     st.markdown(f"## {text_format.escape_markdown(plan.title)}")
     for guard in plan.failed_guards:
-        st.markdown(f":red[:material/block:] **{text_format.escape_markdown(guard.sentence)}**")
+        st.markdown(f":red[:material/block:] **{text_format.escape_markdown(guard.message)}**")
     for warning in plan.warnings:
         st.markdown(f":orange[:material/warning:] {text_format.escape_markdown(warning)}")
     tables.data_grid(
@@ -156,7 +156,7 @@ def _plan_details(plan: Plan) -> None:
     checks_column, commands_column = st.columns(2)
     with checks_column.popover(f"{len(plan.guards)} checks, {len(plan.failed_guards)} stop it", width="stretch"):
         for guard in plan.guards:
-            st.markdown(f"{_guard_icon(guard)} {text_format.escape_markdown(guard.sentence)}")
+            st.markdown(f"{_guard_icon(guard)} {text_format.escape_markdown(guard.message)}")
     with commands_column.popover("Do it by hand", width="stretch"):
         st.code("\n".join(plan.commands), language="bash", wrap_lines=True)
 

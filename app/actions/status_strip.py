@@ -154,8 +154,8 @@ def _dismiss(key: str) -> None:
 def _finish(action: Action) -> None:
     """Re-read the outcome of an action whose process died, and record it."""
     try:
-        require_role(session.actor(), get_action_type(action.verb).required_role, "finishing an action")
-        verification = recover(session.operator_clients(), get_action_type(action.verb), action)
+        require_role(session.actor(), get_action_type(action.action_name).required_role, "finishing an action")
+        verification = recover(session.operator_clients(), get_action_type(action.action_name), action)
         st.session_state[_FINISH_MESSAGE_KEY] = verification.message
     except OnCallError as error:
         st.session_state[_FINISH_MESSAGE_KEY] = str(error)

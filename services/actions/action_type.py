@@ -16,7 +16,7 @@ Details = Mapping[str, Any]  # what an action records on its way: batch ids, job
 
 
 class ProgressReporter(Protocol):
-    """Records how far the action is, with details for whoever has to finish an action whose process died."""
+    """Records how far the action is, with details that help to finish an action whose process died."""
 
     def __call__(self, message: str, **details: object) -> None:
         """Report progress: a message for the log, and details to record."""
@@ -35,7 +35,7 @@ class ActionContext:
 
 @dataclass(frozen=True)
 class Verification:
-    """What a re-read says of an action: DONE, FAILED, UNVERIFIED or still IN_PROGRESS, with the state after it."""
+    """The result of re-reading after an action: DONE, FAILED, UNVERIFIED or still IN_PROGRESS, with the state after it."""
 
     state: ActionState
     message: str
@@ -49,7 +49,7 @@ class ActionType:
     """One kind of action. `apply` acts once and returns details for the record; only `executor.execute` calls it."""
 
     name: str
-    label: str  # what the button says
+    label: str  # the text of its button
     plan: Callable[[Clients, Params], Plan]
     apply: Callable[[ActionContext], Details]
     verify: Callable[[Clients, Plan, Details], Verification]

@@ -29,7 +29,7 @@ class ActionRefused(OnCallError):
 def execute(
     clients: Clients, actor: Actor, action_type: ActionType, plan: Plan, reason: str = "", confirmation: str = ""
 ) -> Action:
-    """Do `plan` at most once, whoever else asks for it, and return what the log says of it.
+    """Carry out `plan` at most once, whoever else requests it, and return the action as the log has it.
 
     Raises InsufficientRole or ActionRefused after recording it, and ActionNotRecorded when nothing could be recorded and
     so nothing was done.
@@ -44,13 +44,13 @@ def execute(
     if (duplicate := _find_duplicate(same_key_actions, plan)) is not None:
         return duplicate
     refusal = _reasons_to_refuse(clients, action_type, plan, reason, confirmation)
-    # Whoever acted between our two reads changed the state that we now see changed: theirs is this action.
+    # Somebody acted between our two reads, which is why the state has changed: their action is this one.
     if refusal and (duplicate := _find_duplicate(log_reader.read_by_key(clients, plan.key), plan)) is not None:
         return duplicate
     if refusal:
         log_writer.log_refusal(clients, action_record, ActionState.REFUSED, refusal)
         raise ActionRefused(f"Refused, nothing was done: {refusal}", "Look at the plan anew.")
-    # The number comes from the same read as the decision that nobody has begun: who began since, has taken it.
+    # The number comes from the same read that found no duplicate: if somebody has begun since, the number is taken.
     action_record = replace(
         action_record, attempt=1 + max((action.attempt for action in same_key_actions), default=UNCLAIMED_ATTEMPT)
     )
@@ -90,7 +90,7 @@ def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, re
     if current.hash != plan.hash:
         return "things changed since the plan was shown: " + "; ".join(diff_plans(plan, current)) + "."
     if current.failed_guards:
-        return " ".join(guard.sentence for guard in current.failed_guards)
+        return " ".join(guard.message for guard in current.failed_guards)
     if current.confirmation is Confirmation.TYPED and not reason.strip():
         return "a reason is needed."
     if current.confirmation is Confirmation.TYPED and confirmation.strip() != current.confirmation_text:
@@ -125,7 +125,7 @@ def _execute_claimed(clients: Clients, action_type: ActionType, action_record: A
 
 
 def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Details, failure: str) -> Verification:
-    """What the re-read says. An answer that was lost may still have done it; one that said yes may not have."""
+    """The result of the re-read. A call whose answer was lost may have worked; one that was answered with success may not have."""
     try:
         verification = action_type.verify(clients, plan, details)
     except OnCallError as error:

@@ -60,7 +60,7 @@ class Action:
     action_id: str
     key: str
     attempt: int
-    verb: str
+    action_name: str  # the name of its ActionType
     target: str
     title: str
     actor: str
@@ -136,7 +136,7 @@ def _to_action(rows: list[ActionRow]) -> Action:
         action_id=first["action_id"],
         key=first["action_key"],
         attempt=first["attempt"],
-        verb=first["verb"],
+        action_name=first["verb"],
         target=first["target"],
         title=first["title"],
         actor=first["actor"],

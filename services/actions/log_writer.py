@@ -48,7 +48,7 @@ class ActionRecord:
             "recorded_by": PROCESS_ID,
             "action_key": self.plan.key,
             "attempt": self.attempt,
-            "verb": self.plan.verb,
+            "verb": self.plan.action_name,
             "target": self.plan.target,
             "title": self.plan.title,
             "actor": self.actor.name,
@@ -80,7 +80,7 @@ def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
     row = record.row(clients.now(), "intent", ActionState.IN_PROGRESS, "begun", {})
     if insert_once(clients, f"on-call-{record.plan.key}-{record.attempt}", row):
         return True
-    # A lost answer makes the client ask again and meet its own job: then the row in the log is ours.
+    # After a lost answer the client retries and conflicts with its own job: then the row in the log is ours.
     return any(action.action_id == record.action_id for action in read_by_key(clients, record.plan.key))
 
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.core.errors import OnCallError
 from services.core.result import DataSource
 
-Params = Mapping[str, Any]  # what an action is asked with: the arguments of its plan
+Params = Mapping[str, Any]  # the parameters of an action, from which it is planned
 
 
 class PlanNotReadable(OnCallError):
@@ -23,7 +23,7 @@ class PlanNotReadable(OnCallError):
 
 
 class Confirmation(StrEnum):
-    """How much confirmation an action asks for, in proportion to what it could destroy."""
+    """How much confirmation an action requires, in proportion to what it could destroy."""
 
     ONE_CLICK = "one click"
     TYPED = "a reason and the target's name typed"
@@ -44,7 +44,7 @@ class Guard:
 
     name: str
     ok: bool | None
-    sentence: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one action will do. `args` are what it was asked with; `preconditions` is the state that must not change."""
+    """What one action will do. `args` are the parameters it was planned from; `preconditions` is the state that must not change."""
 
-    verb: str
+    action_name: str  # the name of its ActionType
     target: str
     title: str
     args: Params
@@ -84,13 +84,14 @@ class Plan:
     @property
     def hash(self) -> str:
         """The same for the same intention on the same state, in every process."""
-        identity = [self.verb, self.target, self.args, self.preconditions, [asdict(change) for change in self.changes]]
+        changes = [asdict(change) for change in self.changes]
+        identity = [self.action_name, self.target, self.args, self.preconditions, changes]
         return hashlib.sha256(_to_json(identity).encode()).hexdigest()[:20]
 
     @property
     def key(self) -> str:
-        """What makes two clicks the same action: verb, target and plan."""
-        return f"{self.verb.replace('.', '-')}-{self.hash}"
+        """What makes two clicks the same action: name, target and plan."""
+        return f"{self.action_name.replace('.', '-')}-{self.hash}"
 
 
 def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
@@ -109,19 +110,23 @@ def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
 _PLAN = TypeAdapter(Plan)
 _PLAN_HINT = "Look at its row in the action log; a newer version may have written it."
 _STORED_KEYS = {  # where a field's key in the action log is not its name: what is recorded keeps its keys
+    "action_name": "verb",
     "preconditions": "observed",
     "confirmation": "friction",
     "confirmation_text": "typed",
     "warnings": "cautions",
 }
+_STORED_GUARD_KEYS = {"message": "sentence"}
 _FIELD_NAMES = {key: name for name, key in _STORED_KEYS.items()}
+_GUARD_FIELD_NAMES = {key: name for name, key in _STORED_GUARD_KEYS.items()}
 
 
 def plan_to_json(plan: Plan) -> str:
     """A plan as text for the record; `plan_from_json` reads it back."""
     fields = asdict(plan)
     del fields["sources"]
-    return _to_json({_STORED_KEYS.get(name, name): value for name, value in fields.items()})
+    fields["guards"] = [_rename_keys(guard, _STORED_GUARD_KEYS) for guard in fields["guards"]]
+    return _to_json(_rename_keys(fields, _STORED_KEYS))
 
 
 def plan_from_json(text: str) -> Plan:
@@ -130,14 +135,25 @@ def plan_from_json(text: str) -> Plan:
         stored = json.loads(text)
         if not isinstance(stored, dict):
             raise PlanNotReadable("A recorded plan cannot be read: it is not a JSON object.", _PLAN_HINT)
-        return _PLAN.validate_python({_FIELD_NAMES.get(key, key): value for key, value in stored.items()})
+        fields = _rename_keys(stored, _FIELD_NAMES)
+        if isinstance(guards := fields.get("guards"), list):
+            fields["guards"] = [
+                _rename_keys(guard, _GUARD_FIELD_NAMES) if isinstance(guard, dict) else guard for guard in guards
+            ]
+        return _PLAN.validate_python(fields)
     except json.JSONDecodeError as error:
         raise PlanNotReadable(f"A recorded plan cannot be read: it is not JSON ({error}).", _PLAN_HINT) from error
     except ValidationError as error:
         first = error.errors()[0]
         name, *path = map(str, first["loc"])
-        key_path = ".".join([_STORED_KEYS.get(name, name), *path])
+        keys_below = _STORED_GUARD_KEYS if name == "guards" else {}
+        key_path = ".".join([_STORED_KEYS.get(name, name), *(keys_below.get(part, part) for part in path)])
         raise PlanNotReadable(f"A recorded plan cannot be read: {key_path}: {first['msg']}.", _PLAN_HINT) from error
+
+
+def _rename_keys(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The fields under other keys, where `names` has one."""
+    return {names.get(key, key): value for key, value in fields.items()}
 
 
 def _to_json(value: object) -> str:

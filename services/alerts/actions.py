@@ -27,7 +27,7 @@ class _Transition:
     """One change of state: the event it adds, from which states, to which."""
 
     event: EventType
-    verb: str
+    label: str  # of its button
     source_states: frozenset[AlertState]
     target_state: AlertState
     undo: str
@@ -60,7 +60,7 @@ def read_alert(clients: Clients, alert_id: str) -> Alert:
     return alert
 
 
-def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
+def _make_planner(name: str) -> Callable[[Clients, Params], Plan]:
     transition = _TRANSITIONS[name]
 
     def plan(clients: Clients, args: Params) -> Plan:
@@ -68,9 +68,9 @@ def _make_planner(name: str) -> Callable[[Clients, Details], Plan]:
         state, minutes = alert.state(now), args.get("minutes")
         duration_text = f" for {minutes} min" if transition.event == EventType.SILENCED else ""
         return Plan(
-            verb=name,
+            action_name=name,
             target=alert.alert_id,
-            title=f"{transition.verb} {alert.alert_id}{duration_text}",
+            title=f"{transition.label} {alert.alert_id}{duration_text}",
             args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
             preconditions={"state": str(state), "events": alert.last_state_change.sequence},
             changes=(
@@ -116,7 +116,7 @@ def _warnings(transition: _Transition) -> tuple[str, ...]:
 
 
 def _apply(context: ActionContext) -> Details:
-    transition, args = _TRANSITIONS[context.plan.verb], context.plan.args
+    transition, args = _TRANSITIONS[context.plan.action_name], context.plan.args
     now = context.clients.now()
     silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == EventType.SILENCED else None
     for _ in range(5):  # a notification may take the number meanwhile; a change of state by another wins
@@ -142,7 +142,7 @@ def _apply(context: ActionContext) -> Details:
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
-    alert, transition = read_alert(clients, plan.target), _TRANSITIONS[plan.verb]
+    alert, transition = read_alert(clients, plan.target), _TRANSITIONS[plan.action_name]
     state = alert.state(clients.now())
     if state is not transition.target_state:
         return Verification(ActionState.FAILED, f"It is {state}, not {transition.target_state}.", {"state": str(state)})
@@ -155,7 +155,7 @@ def _plan_test(clients: Clients, args: Params) -> Plan:
     now = clients.now().replace(second=0, microsecond=0)
     is_configured = channel_configured(clients.settings)
     return Plan(
-        verb="alerts.test",
+        action_name="alerts.test",
         target="slack",
         title="Send a test message",
         args=dict(args),
@@ -177,7 +177,7 @@ def _plan_test(clients: Clients, args: Params) -> Plan:
 
 
 def _send_test(context: ActionContext) -> Details:
-    """The test is recorded like every message, so that the watchdog judges the channel by it."""
+    """The test is recorded like every message, so that the watchdog's channel rule takes it into account."""
     text = f"Test message of Prediction On-Call, sent by {context.actor.name}. Nothing is wrong."
     opened = Event(
         f"test-{context.action_id}",
@@ -189,7 +189,7 @@ def _send_test(context: ActionContext) -> Details:
         game_date=None,
         severity=Health.OK,
         rule="channel",
-        sentence=text,
+        message=text,
     )
     if not channel_configured(context.clients.settings):
         append_event(context.clients, opened)
@@ -215,7 +215,7 @@ def _verify_test(_clients: Clients, _plan: Plan, details: Details) -> Verificati
 
 
 ACKNOWLEDGE, SILENCE, RESOLVE, REOPEN = (
-    ActionType(name, change.verb, _make_planner(name), _apply, _verify, Role.OPERATOR)
-    for name, change in _TRANSITIONS.items()
+    ActionType(name, transition.label, _make_planner(name), _apply, _verify, Role.OPERATOR)
+    for name, transition in _TRANSITIONS.items()
 )
 TEST_NOTIFICATION = ActionType("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test)

@@ -37,7 +37,7 @@ class EventType(StrEnum):
 
     @classmethod
     def parse(cls, recorded: str) -> str:
-        """The event of a recorded value, old ("told") or new ("notified"); a value that neither is stays as it is."""
+        """The event of a recorded value, old ("told") or new ("notified"); any other value is kept."""
         try:
             return cls(recorded)
         except ValueError:
@@ -60,6 +60,7 @@ _STATE_BY_EVENT: dict[str, AlertState] = {
     EventType.SILENCED: AlertState.SILENCED,
     EventType.RESOLVED: AlertState.RESOLVED,
 }
+_COLUMNS = {"message": "sentence", "notification_id": "message_id"}  # where a field's column is not its name
 _DESCRIBING_EVENTS = {EventType.OPENED, EventType.WORSENED, EventType.REOPENED, EventType.UPDATED}
 
 
@@ -96,21 +97,24 @@ class Event:
     game_date: date | None
     severity: Health
     rule: str
-    sentence: str
+    message: str
     reason: str = ""
     silent_until: datetime | None = None
-    message_id: str = ""
+    notification_id: str = ""  # of the message that several alerts may share
     facts: Mapping[str, Any] = field(default_factory=dict)
     recorded_by: str = PROCESS_ID
 
     def to_row(self) -> dict[str, Any]:
-        record = {
-            **vars(self),
+        """The columns of the alerts table, which keep the names of its first release."""
+        row = {_COLUMNS.get(name, name): value for name, value in vars(self).items()}
+        return {
+            **row,
             "event": str(self.event),
             "severity": str(self.severity),
             "facts": json.dumps(dict(self.facts), default=str),
+            "reason": self.reason or None,
+            "message_id": self.notification_id or None,
         }
-        return {**record, "reason": self.reason or None, "message_id": self.message_id or None}
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,7 @@ class Alert:
 
     @property
     def _latest_description(self) -> Event:
-        """The newest event that says what is wrong."""
+        """The newest event that describes what is wrong."""
         return next(e for e in reversed(self.events) if e.event in _DESCRIBING_EVENTS)
 
     @property
@@ -147,7 +151,7 @@ class Alert:
 
     @property
     def message(self) -> str:
-        return self._latest_description.sentence
+        return self._latest_description.message
 
     @property
     def rule_results(self) -> tuple[Mapping[str, str], ...]:
@@ -194,7 +198,7 @@ class Alert:
             "game_date": self.game_date,
             "severity": description.severity,
             "rule": description.rule,
-            "sentence": description.sentence,
+            "message": description.message,
         }
         return Event(self.alert_id, self.latest_event.sequence + 1, event, now, actor, **{**fields, **changes})
 
@@ -255,9 +259,9 @@ def _to_event(row: _EventRow) -> Event:
         game_date=row["game_date"],
         severity=Health(row["severity"]),
         rule=row["rule"],
-        sentence=row["sentence"],
+        message=row["sentence"],
         reason=row["reason"] or "",
         silent_until=row["silent_until"],
-        message_id=row["message_id"] or "",
+        notification_id=row["message_id"] or "",
         facts=parse_json_column(row["facts"]) or {},
     )

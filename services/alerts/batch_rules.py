@@ -57,7 +57,7 @@ def produced_nothing(context: NightContext) -> Outcome:
     if night is None or batch is None:
         return NO_DATA if context.snapshot.night.value is None or context.snapshot.batches.value is None else OK
     ended = batch.state in (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
-    if not ended or night.written_rows or not any(p.eligible for p in night.players):
+    if not ended or night.written_rows or not night.eligible_players:
         return OK
     return Outcome(Health.CRITICAL, f"{batch.batch_id} says {batch.state}, and the date has no row")
 
@@ -91,7 +91,7 @@ def not_run(context: NightContext) -> Outcome:
         return NO_DATA if context.snapshot.night.value is None else OK
     if night.was_run is None or context.snapshot.slate.value is None:
         return NO_DATA
-    eligible = sum(bool(p.eligible) for p in night.players)
+    eligible = len(night.eligible_players)
     if night.was_run or context.snapshot.newest_batch is not None or not context.coverage_due or not eligible:
         return OK
     tip_off = context.snapshot.slate.value.tip_off

@@ -11,7 +11,7 @@ from services.core.settings import Settings
 
 
 class _NoTransport:
-    """Stands in where no channel is set: nothing is delivered, and every delivery says so."""
+    """Used where no channel is set: every delivery fails with that reason."""
 
     def send(self, _alerts: Sequence[Alert]) -> Delivery:
         return Delivery(False, "No channel is set: SLACK_WEBHOOK_URL is empty")

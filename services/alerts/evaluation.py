@@ -50,7 +50,7 @@ def evaluate_rules(snapshot: Snapshot, settings: Settings, now: datetime) -> tup
 def _evaluate_night(context: NightContext) -> Iterator[RuleResult]:
     batch = context.snapshot.newest_batch
     for name, evaluate in _NIGHT_RULES.items():
-        outcome, rule = evaluate(context), RULES_BY_NAME[name]
+        rule, outcome = RULES_BY_NAME[name], evaluate(context)
         yield RuleResult(
             rule,
             outcome.health,
@@ -79,7 +79,7 @@ def _write_success(context: NightContext) -> Outcome:
     night = context.snapshot.night.value
     if night is None or night.generated_rows is None:
         return NO_DATA
-    generated = [p for p in night.players if p.eligible and p.generated_rows]
+    generated = [player for player in night.eligible_players if player.generated_rows]
     rejected = [m for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED]
     if not generated or 100 * (1 - len(rejected) / len(generated)) >= MIN_WRITE_SUCCESS_PCT:
         return OK
@@ -127,14 +127,10 @@ def _unresolved_names(context: NightContext) -> Outcome:
     if slate is None:
         return NO_DATA
     increase = slate.unresolved - slate.previous_unresolved
-    increase_pct_points = percentage(slate.unresolved, slate.with_odds) - percentage(
-        slate.previous_unresolved, slate.previous_with_odds
-    )
-    if (
-        not slate.previous_with_odds
-        or increase < UNRESOLVED_MIN_INCREASE
-        or increase_pct_points < UNRESOLVED_MIN_INCREASE_PCT_POINTS
-    ):
+    previous_pct = percentage(slate.previous_unresolved, slate.previous_with_odds)
+    increase_pct_points = percentage(slate.unresolved, slate.with_odds) - previous_pct
+    risen = increase >= UNRESOLVED_MIN_INCREASE and increase_pct_points >= UNRESOLVED_MIN_INCREASE_PCT_POINTS
+    if not risen or not slate.previous_with_odds:
         return OK
     previous_text = f"{slate.previous_unresolved} of {slate.previous_with_odds} the night before"
     current_text = f"{slate.unresolved} of {slate.with_odds} names with odds meet nobody in the context"
@@ -167,9 +163,8 @@ def _evaluate_platform(snapshot: Snapshot, settings: Settings, now: datetime) ->
         ("channel", _channel(snapshot)),
         ("unreadable", _sources_down(snapshot)),
     ):
-        yield RuleResult(
-            RULES_BY_NAME[name], outcome.health, outcome.message, outcome.cause or RULES_BY_NAME[name].cause
-        )
+        rule = RULES_BY_NAME[name]
+        yield RuleResult(rule, outcome.health, outcome.message, outcome.cause or rule.cause)
 
 
 def _staging_orphans(snapshot: Snapshot, settings: Settings, now: datetime) -> Outcome:

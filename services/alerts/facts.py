@@ -27,9 +27,9 @@ from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
 
-SLATE_LOOKBACK_DAYS = 7  # how far back the last night with odds is looked for
+SLATE_LOOKBACK_DAYS = 7  # how far back the previous night with odds is searched for
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
-SERVICE_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
+SERVICE_LINES_FILTER = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
 
 class _SlateRow(TypedDict):
@@ -78,7 +78,7 @@ class NightSnapshot:
 
     @property
     def newest_batch(self) -> Batch | None:
-        return self.batches.value.batches[0] if self.batches.value and self.batches.value.batches else None
+        return self.batches.value.newest if self.batches.value else None
 
     @property
     def has_live_batch(self) -> bool:
@@ -148,6 +148,7 @@ def read_snapshot(
 
 
 def fetch(clients: Clients, source: str, read: Callable[[], T]) -> Result[T]:
+    """What `read` returns, or the problem of this source."""
     try:
         return Result(read())
     except OnCallError as error:
@@ -157,7 +158,7 @@ def fetch(clients: Clients, source: str, read: Callable[[], T]) -> Result[T]:
 def _read_night_snapshot(clients: Clients, cached_clients: Clients, day: date) -> NightSnapshot:
     now = clients.now()
     batches = fetch(clients, "The list of batches", lambda: read_batches(cached_clients, day))
-    newest_batch = batches.value.batches[0] if batches.value and batches.value.batches else None
+    newest_batch = batches.value.newest if batches.value else None
     start, end = _batch_window(day, newest_batch, now)
     return NightSnapshot(
         day,
@@ -215,5 +216,7 @@ def _count_log_lines(clients: Clients, newest_batch: Batch | None, start: dateti
     if newest_batch is None:
         return Result(0)
     return fetch(
-        clients, "Cloud Logging", lambda: len(log_reader.read_lines(clients, SERVICE_LINES, start, end, limit=1).lines)
+        clients,
+        "Cloud Logging",
+        lambda: len(log_reader.read_lines(clients, SERVICE_LINES_FILTER, start, end, limit=1).lines),
     )

@@ -75,7 +75,7 @@ class NightContext:
 
 
 def all_active(night: NightStatus | None) -> bool:
-    eligible = [p for p in night.players if p.eligible] if night else []
+    eligible = night.eligible_players if night else ()
     return bool(eligible) and all(p.active_rows for p in eligible)
 
 

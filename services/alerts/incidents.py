@@ -46,7 +46,7 @@ def group_by_cause(results: Iterable[RuleResult]) -> tuple[Incident, ...]:
         if result.firing:
             by_cause[result.cause, result.game_date].append(result)
     incidents = [
-        Incident(cause, game_date, tuple(sorted(cause_results, key=lambda f: _RULE_ORDER.index(f.rule.name))))
+        Incident(cause, game_date, tuple(sorted(cause_results, key=lambda result: _RULE_ORDER.index(result.rule.name))))
         for (cause, game_date), cause_results in by_cause.items()
     ]
     return tuple(sorted(incidents, key=lambda i: (SEVERITY_ORDER.index(i.severity), _RULE_ORDER.index(i.rule.name))))

@@ -82,7 +82,7 @@ def within_rate_limit(alerts: Sequence[Alert], now: datetime) -> bool:
         for event in alert.events
         if event.event == EventType.NOTIFIED and now - event.recorded_at < timedelta(hours=1)
     ]
-    if len({event.message_id for event in sent}) < MAX_MESSAGES_PER_HOUR:
+    if len({event.notification_id for event in sent}) < MAX_MESSAGES_PER_HOUR:
         return True
     return now - max(event.recorded_at for event in sent) >= BURST_INTERVAL
 
@@ -95,29 +95,31 @@ def notify(clients: Clients, alerts: Sequence[Alert]) -> Delivery | None:
     now = clients.now()
     if not within_rate_limit(alerts, now):
         return None
-    message_id = uuid.uuid4().hex[:12]
+    notification_id = uuid.uuid4().hex[:12]
     claimed: list[tuple[Alert, Event]] = []
     for alert in alerts_to_notify(alerts, now):
-        claim = alert.new_event(EventType.NOTIFYING, now, WATCHDOG, message_id=message_id)
+        claim = alert.new_event(EventType.NOTIFYING, now, WATCHDOG, notification_id=notification_id)
         if append_event(clients, claim):
             claimed.append((alert, claim))
     if not claimed:
         return None
     delivery = open_channel(clients.settings).send([alert for alert, _ in claimed])
     for alert, claim in claimed:
-        _record_delivery(clients, Alert(alert.alert_id, (*alert.events, claim)), delivery, message_id)
+        _record_delivery(clients, Alert(alert.alert_id, (*alert.events, claim)), delivery, notification_id)
     return delivery
 
 
-def delivery_event(alert: Alert, delivery: Delivery, now: datetime, message_id: str) -> Event:
+def delivery_event(alert: Alert, delivery: Delivery, now: datetime, notification_id: str) -> Event:
     """The event that records how a message about an alert went."""
     event_type = EventType.NOTIFIED if delivery.ok else EventType.NOTIFY_FAILED
-    return alert.new_event(event_type, now, WATCHDOG, message_id=message_id, facts={"delivery": delivery.detail})
+    return alert.new_event(
+        event_type, now, WATCHDOG, notification_id=notification_id, facts={"delivery": delivery.detail}
+    )
 
 
-def _record_delivery(clients: Clients, alert: Alert, delivery: Delivery, message_id: str) -> None:
+def _record_delivery(clients: Clients, alert: Alert, delivery: Delivery, notification_id: str) -> None:
     """Record it under the next free number: somebody may have acknowledged the alert while the channel was answering."""
-    event = delivery_event(alert, delivery, clients.now(), message_id)
+    event = delivery_event(alert, delivery, clients.now(), notification_id)
     for offset in range(MAX_SEQUENCE_RETRIES):
         if append_event(clients, replace(event, sequence=event.sequence + offset)):
             return

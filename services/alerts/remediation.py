@@ -128,7 +128,7 @@ def _start(
 ) -> ActionHandle | None:
     """None when anybody tried the same within COOLDOWN, or a guard of its plan fails: then there is nothing to record."""
     if any(
-        a.verb == remediation.action_type.name and (a.target == remediation.target or a.ended_at is None)
+        a.action_name == remediation.action_type.name and (a.target == remediation.target or a.ended_at is None)
         for a in recent_actions
     ):
         return None

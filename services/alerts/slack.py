@@ -7,13 +7,7 @@ from urllib.parse import urlencode
 
 from services.alerts.alert_log import Alert, EventType
 from services.alerts.rules import get_rule
-from services.alerts.transport import (
-    MAX_RETRY_AFTER_S,
-    Delivery,
-    Unreachable,
-    post_json,
-    retry_after_s,
-)
+from services.alerts.transport import MAX_RETRY_AFTER_S, Delivery, Unreachable, post_json, retry_after_s
 from services.core.clock import ET
 from services.core.result import Health
 from services.core.settings import Settings
@@ -54,7 +48,7 @@ def _format_alert(alert: Alert, settings: Settings) -> str:
     if alert.cause == "test":
         return _escape_mrkdwn(alert.message)
     if alert.ended:
-        return f"🟢 *Resolved* {_escape_mrkdwn(alert.message)} ({_escape_mrkdwn(alert.last_state_change.sentence)})"
+        return f"🟢 *Resolved* {_escape_mrkdwn(alert.message)} ({_escape_mrkdwn(alert.last_state_change.message)})"
     reopened_mark = " *again*" if alert.last_state_change.event == EventType.REOPENED else ""
     since = f"{alert.since.astimezone(ET):%H:%M} ET"
     started = [event.reason for event in alert.unnotified_events if event.event == EventType.REMEDIATION_STARTED]

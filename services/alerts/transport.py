@@ -1,4 +1,4 @@
-"""What a notification channel is: something that sends alerts and says how that went. With the HTTP call that channels share."""
+"""What a notification channel is: something that sends alerts and returns how that went; with the HTTP call that channels share."""
 
 from __future__ import annotations
 

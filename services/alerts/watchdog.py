@@ -122,7 +122,7 @@ def channel_status(settings: Settings, alerts: Alerts) -> ChannelStatus:
     attempts = [e for a in alerts.alerts for e in a.events if e.event in (EventType.NOTIFIED, EventType.NOTIFY_FAILED)]
     last_attempt = max(attempts, key=lambda e: e.recorded_at, default=None)
     problem = (
-        str(last_attempt.facts.get("delivery", last_attempt.sentence))
+        str(last_attempt.facts.get("delivery", last_attempt.message))
         if last_attempt is not None and last_attempt.event == EventType.NOTIFY_FAILED
         else ""
     )
@@ -133,7 +133,7 @@ def plan_alert_events(
     alerts: Alerts,
     incidents: Iterable[Incident],
     without_data: frozenset[tuple[str, date | None]],
-    covered_nights: frozenset[date],
+    nights_checked: frozenset[date],
     settings: Settings,
     now: datetime,
 ) -> tuple[Event, ...]:
@@ -147,9 +147,9 @@ def plan_alert_events(
     ]
     for alert in alerts.open:
         key = (alert.cause, alert.game_date)
-        was_checked = alert.game_date is None or alert.game_date in covered_nights
+        was_checked = alert.game_date is None or alert.game_date in nights_checked
         if key not in firing and key not in without_data and was_checked:
-            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, sentence="The rules are quiet again."))
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="The rules are quiet again."))
     test_alerts = [
         a
         for a in alerts.alerts
@@ -157,16 +157,16 @@ def plan_alert_events(
     ]
     return (
         *events,
-        *(test.new_event(EventType.RESOLVED, now, WATCHDOG, sentence="It arrived.") for test in test_alerts),
+        *(test.new_event(EventType.RESOLVED, now, WATCHDOG, message="It arrived.") for test in test_alerts),
     )
 
 
 def _event_for_incident(incident: Incident, alert: Alert | None, settings: Settings, now: datetime) -> Event | None:
-    """The event that brings an alert up to its incident, or None where it already says all of it."""
+    """The event that brings an alert up to its incident, or None where nothing is new."""
     fields: dict[str, Any] = {
         "severity": incident.severity,
         "rule": incident.rule.name,
-        "sentence": incident.message,
+        "message": incident.message,
         "facts": {"findings": [_rule_result_record(result, settings) for result in incident.results]},
     }
     if alert is None or (alert.ended and alert.game_date is None and eastern_day(alert.since) != eastern_day(now)):
@@ -222,7 +222,7 @@ def summary_line(check: CycleResult) -> str:
 def log_result(check: CycleResult) -> None:
     """Log the check and what it changed."""
     for event in (e for e in check.recorded_events if e.event != EventType.UPDATED):
-        logger.warning("ALERT %s %s %s: %s", event.event, event.severity, event.alert_id, event.sentence)
+        logger.warning("ALERT %s %s %s: %s", event.event, event.severity, event.alert_id, event.message)
     logger.info(summary_line(check))
 
 

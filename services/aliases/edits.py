@@ -1,4 +1,4 @@
-"""Alias edits: additions and deactivations, typed or pasted. Correcting or reversing an alias is both at once."""
+"""Alias edits: additions and deactivations, typed or pasted. Correcting or reversing an alias is one of each."""
 
 from __future__ import annotations
 

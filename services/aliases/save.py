@@ -27,7 +27,7 @@ from services.gcp.clients import Clients
 from services.names.normalization import strip_suffix
 from services.names.registry import Alias, AliasRecord, NameRegistry, alias_to_dict, read_registry
 
-_EPOCH_TEXT = "1970-01-01T00:00:00+00:00"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEACTIVATE_SQL = """UPDATE nba_reference.player_aliases SET is_active = FALSE, processed_at = CURRENT_TIMESTAMP()
 WHERE alias_lookup = @alias AND nba_canonical_lookup = @canonical"""
 _ADD_SQL = """INSERT nba_reference.player_aliases
@@ -36,14 +36,14 @@ VALUES (@alias, @canonical, @alias, @canonical, TRUE, SESSION_USER(), CURRENT_TI
 
 
 def plan_edit(clients: Clients, args: Params) -> Plan:
-    """What the edits would change, what validation says, and which players of which dates would newly be covered."""
+    """What the edits would change, the result of validation, and which players of which dates would newly be covered."""
     edits, registry, now = from_params(args), read_registry(clients), clients.now()
     validation = validate(registry, edits)
     count_text = pluralize(len(edits), "alias", "aliases")
     gain = preview_coverage_gain(clients, registry, validation.after, now)
-    warnings = (*(f.message for f in validation.warnings), *gain.warnings)
+    warnings = (*(violation.message for violation in validation.warnings), *gain.warnings)
     return Plan(
-        verb="aliases.edit",
+        action_name="aliases.edit",
         target=edits[0].alias if len(edits) == 1 else count_text,
         title=f"Save {count_text}",
         args={"edits": [asdict(edit) for edit in edits]},
@@ -63,7 +63,7 @@ def plan_edit(clients: Clients, args: Params) -> Plan:
 
 @dataclass(frozen=True)
 class EditValidation:
-    """What validation says of edits together: the registry after them, what stops them, what needs a reason."""
+    """The result of validating edits together: the registry after them, what stops them, what needs a reason."""
 
     after: NameRegistry
     guards: tuple[Guard, ...]
@@ -76,13 +76,13 @@ def validate(registry: NameRegistry, edits: Sequence[Edit]) -> EditValidation:
     after = with_aliases(registry, [_target_row(edit, registry) for edit in edits])
     violations = new_violations(registry, after)
     added = [(edit.alias, edit.canonical) for edit in edits if edit.do is EditKind.ADD]
-    errors = tuple(f for f in violations if f.severity is Severity.ERROR)
-    warnings = (*(f for f in violations if f.severity is Severity.WARNING), *previously_deactivated(registry, added))
-    return EditValidation(after, (*_guards(edits, registry), *(_to_guard(f) for f in errors)), errors, warnings)
+    errors = tuple(v for v in violations if v.severity is Severity.ERROR)
+    warnings = (*(v for v in violations if v.severity is Severity.WARNING), *previously_deactivated(registry, added))
+    return EditValidation(after, (*_guards(edits, registry), *map(_to_guard, errors)), errors, warnings)
 
 
 def _target_row(edit: Edit, registry: NameRegistry) -> Alias:
-    """The row that an edit asks for, before author and time are set."""
+    """The row as it is after an edit, before author and time are set."""
     existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
     if existing is not None:
         return replace(existing, active=edit.do is EditKind.ADD)
@@ -100,7 +100,7 @@ def _target_row(edit: Edit, registry: NameRegistry) -> Alias:
 def snapshot(registry: NameRegistry, edits: Sequence[Edit]) -> dict[str, AliasRecord | None]:
     """Every row with a touched name on either side, as it is now: what the plan depends on, and what an undo restores.
 
-    Both sides, because two people who save a → b and b → c at once would leave a chain that neither of them saw.
+    Both sides, because two people who save a → b and b → c concurrently would leave a chain that neither of them saw.
     """
     touched = touched_names(edits)
     rows = [row for row in registry.aliases if row.alias in touched or row.canonical in touched]
@@ -180,12 +180,8 @@ def write_rows(context: ActionContext, rows: Sequence[Mapping[str, object]], tou
         touched_names=list(touched),
         expected_rows=len(expected),
         expected_active=sum(row["active"] for row in expected),
-        expected_latest=max((datetime.fromisoformat(row["processed_at"]) for row in expected), default=_epoch()),
+        expected_latest=max((datetime.fromisoformat(row["processed_at"]) for row in expected), default=_EPOCH),
     )
-
-
-def _epoch() -> datetime:
-    return datetime.fromisoformat(_EPOCH_TEXT)
 
 
 def _bool_to_text(value: object) -> object:
@@ -195,16 +191,14 @@ def _bool_to_text(value: object) -> object:
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     rows = {row.pair: row for row in read_registry(clients).aliases}
     edits = from_params(plan.args)
-    unsaved = [
-        e
-        for e in edits
-        if (e.alias, e.canonical) not in rows or rows[e.alias, e.canonical].active is not (e.do is EditKind.ADD)
-    ]
-    after = {
-        f"{e.alias} → {e.canonical}": alias_to_dict(rows[e.alias, e.canonical])
-        for e in edits
-        if (e.alias, e.canonical) in rows
-    }
+    after: dict[str, AliasRecord] = {}
+    unsaved = []
+    for edit in edits:
+        row = rows.get((edit.alias, edit.canonical))
+        if row is not None:
+            after[f"{edit.alias} → {edit.canonical}"] = alias_to_dict(row)
+        if row is None or row.active is not (edit.do is EditKind.ADD):
+            unsaved.append(edit)
     if not unsaved:
         return Verification(ActionState.DONE, f"{len(edits)} of {len(edits)} edits are in the table.", after)
     names = ", ".join(edit.alias for edit in unsaved)

@@ -16,7 +16,7 @@ MAX_SUGGESTIONS = 3
 MIN_SPELLING_SIMILARITY = 0.90  # Jaro-Winkler; below it, names of different players match too often
 MIN_LIKELY_SCORE = 80
 AMBIGUITY_MARGIN = 5  # points; a second player closer than this makes it ambiguous which one is meant
-_SAME_TEAM_BONUS = 15
+_SAME_TEAM_BONUS, _OTHER_TEAM_PENALTY = 15, 25
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class UnresolvedName:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One registered player it may mean. `score` 0–100 ranks; `reason` says why, with what is uncertain about it."""
+    """One registered player it may mean. `score` 0–100 ranks; `reason` says why, and what makes it uncertain."""
 
     lookup: str
     name: str
@@ -46,9 +46,7 @@ def suggest(names: Sequence[UnresolvedName], registry: NameRegistry) -> Mapping[
     """For each name its likeliest players, best first: at most MAX_SUGGESTIONS, none where no evidence supports any."""
     index = _RegistryIndex(registry)
     similar_lookups = _find_similar(names, index)
-    return {
-        unresolved.lookup: _rank(unresolved, index, similar_lookups.get(unresolved.lookup, {})) for unresolved in names
-    }
+    return {name.lookup: _rank(name, index, similar_lookups.get(name.lookup, {})) for name in names}
 
 
 class _RegistryIndex:
@@ -72,7 +70,7 @@ class _RegistryIndex:
 
 
 def _find_similar(names: Sequence[UnresolvedName], index: _RegistryIndex) -> dict[str, dict[str, float]]:
-    """Every registered lookup that is spelled much like a name. All pairs at once, in C."""
+    """Every registered lookup that is spelled much like a name. One call compares all pairs, in C."""
     if not names or not index.lookups:
         return {}
     query_bases = [strip_suffix(unresolved.lookup) for unresolved in names]
@@ -96,23 +94,24 @@ def _rank(
     suggestions = [
         _to_suggestion(unresolved, index, lookup, *score_and_reason) for lookup, score_and_reason in best.items()
     ]
-    return _demote_ambiguous(sorted(suggestions, key=lambda p: (-p.score, p.lookup))[:MAX_SUGGESTIONS], index)
+    return _demote_ambiguous(sorted(suggestions, key=lambda s: (-s.score, s.lookup))[:MAX_SUGGESTIONS], index)
 
 
 def _demote_ambiguous(ranked: list[Suggestion], index: _RegistryIndex) -> tuple[Suggestion, ...]:
     """Where two different players are as likely, none of them is: a person has to choose."""
-    contenders = [p for p in ranked if p.is_likely and ranked[0].score - p.score < AMBIGUITY_MARGIN]
-    if len({frozenset(row.player_id for row in index.rows_by_lookup[p.lookup]) for p in contenders}) < 2:
+    contenders = [s for s in ranked if s.is_likely and ranked[0].score - s.score < AMBIGUITY_MARGIN]
+    if len({frozenset(row.player_id for row in index.rows_by_lookup[s.lookup]) for s in contenders}) < 2:
         return tuple(ranked)
-    names = {p.lookup for p in contenders}
-    return tuple(
-        replace(
-            p, score=MIN_LIKELY_SCORE - 1, reason=f"{p.reason}; as likely as {', '.join(sorted(names - {p.lookup}))}"
-        )
-        if p.lookup in names
-        else replace(p, score=min(p.score, MIN_LIKELY_SCORE - 2))
-        for p in ranked
-    )
+    names = {s.lookup for s in contenders}
+    demoted = []
+    for suggestion in ranked:
+        if suggestion.lookup in names:
+            others = ", ".join(sorted(names - {suggestion.lookup}))
+            reason = f"{suggestion.reason}; as likely as {others}"
+            demoted.append(replace(suggestion, score=MIN_LIKELY_SCORE - 1, reason=reason))
+        else:
+            demoted.append(replace(suggestion, score=min(suggestion.score, MIN_LIKELY_SCORE - 2)))
+    return tuple(demoted)
 
 
 def _candidates(
@@ -146,16 +145,10 @@ def _same_surname(lookup: str, tokens: tuple[str, ...], index: _RegistryIndex) -
     first_name = tokens[0]
     for row in index.rows_by_lookup[lookup]:
         registered_first_name = name_tokens(row.name)[0]
-        if (
-            len(first_name) > 1
-            and len(registered_first_name) > 1
-            and (first_name.startswith(registered_first_name) or registered_first_name.startswith(first_name))
-        ):
-            return (
-                lookup,
-                75,
-                f"the same surname, and {first_name} is short for {registered_first_name} or the other way round",
-            )
+        is_short_form = first_name.startswith(registered_first_name) or registered_first_name.startswith(first_name)
+        if is_short_form and len(first_name) > 1 and len(registered_first_name) > 1:
+            reason = f"the same surname, and {first_name} is short for {registered_first_name} or the other way round"
+            return lookup, 75, reason
         if len(first_name) <= 2 and registered_first_name.startswith(first_name[:1]):
             return lookup, 60, "the same surname and initial"
     return lookup, 50, "the same surname, another first name"
@@ -164,19 +157,12 @@ def _same_surname(lookup: str, tokens: tuple[str, ...], index: _RegistryIndex) -
 def _to_suggestion(
     unresolved: UnresolvedName, index: _RegistryIndex, lookup: str, score: int, reason: str
 ) -> Suggestion:
+    rows = index.rows_by_lookup[lookup]
+    name, teams = rows[0].name, "/".join(sorted({row.team for row in rows}))
     if not unresolved.teams:
-        return Suggestion(lookup, index.rows_by_lookup[lookup][0].name, score, reason)
-    teams = "/".join(sorted({row.team for row in index.rows_by_lookup[lookup]}))
+        return Suggestion(lookup, name, score, reason)
     if index.plays_for(lookup, unresolved.teams):
-        return Suggestion(
-            lookup,
-            index.rows_by_lookup[lookup][0].name,
-            min(score + _SAME_TEAM_BONUS, 99),
-            f"{reason}; plays for {teams} in that game",
-        )
-    return Suggestion(
-        lookup,
-        index.rows_by_lookup[lookup][0].name,
-        max(score - 25, 1),
-        f"{reason}, but plays for {teams}, not in that game",
-    )
+        score_with_team = min(score + _SAME_TEAM_BONUS, 99)
+        return Suggestion(lookup, name, score_with_team, f"{reason}; plays for {teams} in that game")
+    score_off_team = max(score - _OTHER_TEAM_PENALTY, 1)
+    return Suggestion(lookup, name, score_off_team, f"{reason}, but plays for {teams}, not in that game")

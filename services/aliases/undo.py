@@ -19,7 +19,7 @@ from services.names.registry import Alias, NameRegistry, read_registry
 def plan_undo(clients: Clients, args: Params) -> Plan:
     """Every alias row that an edit changed, back to what it was; refused where somebody has changed it since."""
     action = read_action(clients, str(args.get("action_id") or ""))
-    if action is None or action.verb != "aliases.edit" or action.state is not ActionState.DONE:
+    if action is None or action.action_name != "aliases.edit" or action.state is not ActionState.DONE:
         raise InvalidInput("That action has saved no alias that could be taken back.", "Open it in the action log.")
     edits, registry = from_params(action.plan.args), read_registry(clients)
     current_rows, rows_after_edit = snapshot(registry, edits), action.facts.get("after") or {}
@@ -28,9 +28,9 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
     restored = _with_previous_rows(registry, action.plan.preconditions, names)
     known_keys = action.facts.get("faults") or ()  # a violation that predates the edit returns with the row it concerns
     violations = new_violations(registry, restored)
-    new_errors = [f for f in violations if f.severity is Severity.ERROR and f.key not in known_keys]
+    new_errors = [v for v in violations if v.severity is Severity.ERROR and v.key not in known_keys]
     return Plan(
-        verb="aliases.undo",
+        action_name="aliases.undo",
         target=action.action_id,
         title=f"Take back {pluralize(len(names), 'alias edit')}",
         args={"action_id": action.action_id},
@@ -45,12 +45,12 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
                 len(unchanged) == len(names),
                 f"{len(unchanged)} of {len(names)} are as that action left them.",
             ),
-            *(Guard(f.check, False, f.message) for f in new_errors),
+            *(Guard(v.check, False, v.message) for v in new_errors),
         ),
         planned_at=clients.now(),
         undo="Save the same edits again.",
         cost="One MERGE on player_aliases.",
-        warnings=tuple(f.message for f in violations if f not in new_errors),
+        warnings=tuple(v.message for v in violations if v not in new_errors),
         sources=registry.sources,
     )
 

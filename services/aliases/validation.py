@@ -61,7 +61,7 @@ def _deduplicate(violations: Iterable[Violation]) -> tuple[Violation, ...]:
     unique: dict[tuple[Severity, str], Violation] = {}
     for violation in violations:
         unique.setdefault((violation.severity, violation.message), violation)
-    return tuple(sorted(unique.values(), key=lambda f: (f.severity, f.alias, f.check)))
+    return tuple(sorted(unique.values(), key=lambda violation: (violation.severity, violation.alias, violation.check)))
 
 
 def _check_alias(
@@ -127,7 +127,7 @@ def _bare_surname_alias(
 
 
 def _surname_differs(registry: NameRegistry, alias: str, canonical: str) -> Iterator[Violation]:
-    """Names with nothing in common may be right (Bones is Nah'Shon), but a person should say why."""
+    """Names with nothing in common may be right (Bones is Nah'Shon), but a person should give a reason."""
     surnames = {surname(row.name) for row in registry.by_lookup.get(canonical, ())} - {""}
     base_lookup = strip_suffix(alias)
     if surnames and not any(base_lookup.endswith(name) or base_lookup.startswith(name) for name in surnames):

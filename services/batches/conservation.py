@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.batches.ledger import BatchRecord
+from services.core.result import sum_or_unknown
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,8 @@ class ConservationSum:
     @property
     def holds(self) -> bool | None:
         """None as long as one of the numbers is not known."""
-        known_parts = [part for part in self.parts if part is not None]
-        if self.total is None or len(known_parts) < len(self.parts):
-            return None
-        return self.total == sum(known_parts)
+        parts_total = sum_or_unknown(self.parts)
+        return None if self.total is None or parts_total is None else self.total == parts_total
 
 
 def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:

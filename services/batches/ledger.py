@@ -94,25 +94,28 @@ class Ledger:
         }
         self._insert(BATCHES_TABLE, [row], [f"{record.batch_id}/{record.sequence}"])
 
-    def append_outcomes(self, batch: str, game_date: date, outcomes: Sequence[PlayerOutcome]) -> None:
+    def append_outcomes(self, batch_id: str, game_date: date, outcomes: Sequence[PlayerOutcome]) -> None:
         """Add players' outcomes, in calls of up to 500 rows."""
         at = to_rfc3339(self._clients.now())
         for i in range(0, len(outcomes), ROWS_PER_CALL):
             chunk = outcomes[i : i + ROWS_PER_CALL]
             rows = [
-                {"batch_id": batch, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)} for o in chunk
+                {"batch_id": batch_id, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)}
+                for o in chunk
             ]
-            self._insert(BATCH_PLAYERS_TABLE, rows, [f"{batch}/{o.player_lookup}/{at}" for o in chunk])
+            self._insert(BATCH_PLAYERS_TABLE, rows, [f"{batch_id}/{o.player_lookup}/{at}" for o in chunk])
 
-    def latest(self, batch: str, game_date: date) -> BatchRecord | None:
+    def latest(self, batch_id: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""
-        rows = query_catalog.run_query(self._clients, "batches.states_by_id", batch_id=batch, game_date=game_date).rows
+        rows = query_catalog.run_query(
+            self._clients, "batches.states_by_id", batch_id=batch_id, game_date=game_date
+        ).rows
         return _to_record(rows[0]) if rows else None
 
-    def player_outcomes(self, batch: str, game_date: date) -> dict[str, PlayerOutcome]:
+    def player_outcomes(self, batch_id: str, game_date: date) -> dict[str, PlayerOutcome]:
         """The newest outcome of each player of a batch."""
         rows = query_catalog.run_query(
-            self._clients, "batches.player_outcomes_by_id", batch_id=batch, game_date=game_date
+            self._clients, "batches.player_outcomes_by_id", batch_id=batch_id, game_date=game_date
         ).rows
         field_names = {f.name for f in fields(PlayerOutcome)}
         return {

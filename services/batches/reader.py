@@ -11,7 +11,7 @@ from typing import Any, TypedDict, TypeVar, cast
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
 from services.core.clock import ET, worker_run_days
 from services.core.errors import OnCallError
-from services.core.result import DataSource, Health, Problem
+from services.core.result import DataSource, Health, Problem, sum_or_unknown
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.telemetry import log_reader
@@ -72,24 +72,35 @@ class Batch:
     generated: int | None
     staged_rows: int | None
     written_rows: int | None
-    status_text: str  # what the coordinator itself says about it
+    status_text: str  # its state in the coordinator's own words
     health: Health
     record_source: str  # "ledger" or "logs"
 
 
 @dataclass(frozen=True)
 class Batches:
-    batches: tuple[Batch, ...]  # newest first
+    """The batches of a game date, newest first, and the sources that could not be read."""
+
+    batches: tuple[Batch, ...]
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def newest(self) -> Batch | None:
+        """The batch that started last; None when there is none."""
+        return next(iter(self.batches), None)
+
+    @property
+    def running(self) -> tuple[Batch, ...]:
+        """The batches in progress, newest first."""
+        return tuple(batch for batch in self.batches if batch.state in IN_PROGRESS_STATES)
 
 
 _FAILURE_PHRASES = ("CONSOLIDATION FAILED", "CONSOLIDATION EXCEPTION", "MERGE RETURNED 0 ROWS", "VALIDATION FAILED")
 _END_PHRASES = re.compile(r"rows merged|consolidation|MERGE returned 0 rows", re.IGNORECASE)
 _PUBLISHED_REQUESTS = re.compile(r"Published (?:\d+)/(?P<all>\d+) prediction requests \[batch=(?P<batch>[^\],]+)")
-MAX_START_SKEW = timedelta(
-    minutes=2
-)  # the first run row follows its coordinator's first line, or precedes it by the clock
+# The first run row follows its coordinator's first line, or precedes it by as much as their clocks differ.
+MAX_START_SKEW = timedelta(minutes=2)
 
 
 def read_batches(clients: Clients, game_date: date) -> Batches:
@@ -170,8 +181,6 @@ def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
     state = BatchState(row["state"])
     if state in IN_PROGRESS_STATES and now - row["recorded_at"] > STALL_TIMEOUT:
         state = BatchState.STALLED
-    written_counts = [row["inserted"], row["updated"], row["unchanged"]]
-    known_counts = [count for count in written_counts if count is not None]
     return Batch(
         batch_id=row["batch_id"],
         game_date=row["game_date"],
@@ -182,7 +191,7 @@ def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
         requested=row["requested"],
         generated=row["generated"],
         staged_rows=row["staged_rows"],
-        written_rows=sum(known_counts) if len(known_counts) == len(written_counts) else None,
+        written_rows=sum_or_unknown((row["inserted"], row["updated"], row["unchanged"])),
         status_text=row["reason"] or state.value,
         health=HEALTH_BY_BATCH_STATE[state],
         record_source="ledger",
@@ -227,11 +236,11 @@ def announced_without_rows(
 ) -> tuple[Batch, ...]:
     """The newest batch that its coordinator started and of which no worker has recorded anything; empty when there is none."""
     start_lines = [line for line in lines if f"Starting prediction batch for {game_date}" in line.message]
-    if not start_lines or any(
-        b.started is not None and b.started >= start_lines[-1].at - MAX_START_SKEW for b in known_batches
-    ):
+    if not start_lines:
         return ()
     at = start_lines[-1].at
+    if any(batch.started is not None and batch.started >= at - MAX_START_SKEW for batch in known_batches):
+        return ()
     published = next((m for line in lines if line.at >= at and (m := _PUBLISHED_REQUESTS.search(line.message))), None)
     batch = _log_batch(
         batch_id=published["batch"] if published else f"batch begun {at.astimezone(ET):%H:%M} ET",

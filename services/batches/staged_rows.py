@@ -29,7 +29,7 @@ from services.core.freshness import MUTABLE_AGE, STAGING_METADATA_TTL_S
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
-READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read at once during a request, and in the background
+READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read concurrently during a request, and in the background
 READ_BUDGET_S = 2.5  # how long one request reads tables before it returns what is known
 KEY_SCHEMA = [bigquery.SchemaField(name, sql_type) for name, sql_type in BUSINESS_KEY_TYPES.items()]
 
@@ -87,7 +87,7 @@ def _continue_in_background(clients: Clients, tables: list[TableListItem]) -> No
                 _read_table(clients, pending.popleft(), inf)
         except IndexError:
             return
-        except Exception as error:  # the next check meets the same failure, and reports it
+        except Exception as error:  # the next check fails in the same way, and reports it
             logging.getLogger(__name__).info("Staging tables are not read on: %s", error)
         finally:
             with cache.lock:
@@ -122,13 +122,11 @@ def _fetch(clients: Clients, name: str, cached: Contents | None) -> Contents | N
     version = f"{table.etag}/{table.modified}/{table.num_rows}"
     if cached is not None and cached.version == version:
         return cached
-    keys = (
-        None
-        if table.streaming_buffer is not None
-        else _read_keys(clients, f"{DATASET}.{name}")
-        if table.num_rows
-        else ()
-    )
+    keys: tuple[BusinessKey, ...] | None = ()
+    if table.streaming_buffer is not None:
+        keys = None
+    elif table.num_rows:
+        keys = _read_keys(clients, f"{DATASET}.{name}")
     players = Counter(key.player_lookup for key in keys or ())
     rows, size_bytes = int(table.num_rows or 0), int(table.num_bytes or 0)
     return Contents(name, version, rows, size_bytes, table.created, table.expires, keys, players)

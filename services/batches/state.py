@@ -19,15 +19,11 @@ class BatchState(StrEnum):
     CONSOLIDATION_FAILED = "consolidation failed"
     STALLED = "stalled"
     ABANDONED = "abandoned"
-    UNVERIFIED_SUCCESS = "reported success"  # the customer's older coordinator says so; unproven
+    UNVERIFIED_SUCCESS = "reported success"  # by the customer's older coordinator; unproven
 
 
 IN_PROGRESS_STATES = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
-
-
-STALL_TIMEOUT = timedelta(minutes=10)
-
-
+STALL_TIMEOUT = timedelta(minutes=10)  # a batch in progress of which nothing is recorded for so long has stalled
 HEALTH_BY_BATCH_STATE = {
     BatchState.REQUESTED: Health.OK,
     BatchState.RUNNING: Health.OK,

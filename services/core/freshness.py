@@ -1,7 +1,7 @@
-"""How long an answer may be shown before its source is asked again: every such value, for all caches, in one table.
+"""How long an answer may be shown before its source is read again: every such value, for all caches, in one table.
 
-It is in core because services/gcp and services/batches use it as well as the dashboard. `_TTL_S` is in seconds: a younger answer
-is given without asking. Two caches stand behind each other, so the age on screen is at most the sum of theirs:
+It is in core because services/gcp and services/batches use it as well as the dashboard. `_TTL_S` is in seconds: an answer younger
+than that is returned without a read. The two caches are stacked, so the age on screen is at most the sum of theirs:
 
 1. app/state/background_cache.py: whole answers, shared by all viewers; an expired one is shown while it is read again.
 2. services/gcp/read_cache.py: rows, log lines and the contents of staging tables, held as long as their tables report no change.
@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 # --- 1. the dashboard's reads (app/state/reads.py) ---------------------------------------------------------------------
-# Behind each stands cache 2, so asking again is free while nothing has changed: 30 s is the pace of the pages' refresh.
+# Behind each is cache 2, so reading again is free while nothing has changed: 30 s is the pace of the pages' refresh.
 
 NIGHT_TTL_S = 30.0
 WRITES_TTL_S = 30.0
@@ -27,7 +27,7 @@ ACTION_LOG_TTL_S = 1.0  # an action's progress, refreshed every 1.5 s
 RUN_PROGRESS_TTL_S = 1.0  # a run's progress, refreshed every 2 s
 NAMES_TTL_S = 60.0  # costs the most computing of all reads; names change when the odds feed does
 LOG_LINES_TTL_S = 60.0  # Cloud Logging allows 60 reads a minute for the whole project
-CONNECTION_CHECKS_TTL_S = 60.0  # each check asks every API once
+CONNECTION_CHECKS_TTL_S = 60.0  # each check calls every API once
 HISTORY_TTL_S = 120.0  # past game dates, which seldom change
 SCHEDULE_TTL_S = 120.0  # Cloud Scheduler's jobs, which change by deployment
 FIRST_NIGHT_TTL_S = 3_600.0  # the earliest game date, which changes when old partitions are deleted
@@ -39,18 +39,20 @@ RETRY_TIMEOUT_S = 1.5  # the same for a source that failed the last time
 REVALIDATE_WAIT_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
 MAX_STALE_S = 300.0  # how old an answer may be to be shown while it is read again
 STALE_WITHOUT_RERUN_S = (
-    10.0  # how old it may be before the page refreshes early: a slow source must not keep it restless
+    10.0  # how old it may be before the page refreshes early: a slow source must not rerun it all the time
 )
-NEGATIVE_TTL_S = 10.0  # how soon a source that failed is asked again, by whichever viewer
+NEGATIVE_TTL_S = 10.0  # how soon a source that failed is read again, by any viewer
 
 # --- 2. rows and log lines (services/gcp/read_cache.py) -----------------------------------------------------------------
 
-VERSION_TTL_S = 3.0  # how often a table is asked (free) whether it has changed, however many people watch
-OWN_TABLE_VERSION_TTL_S = 0.5  # the same for our own records: what was just done must be visible
+VERSION_TTL_S = 3.0  # how often a table is checked (free) for changes, however many viewers there are
+OWN_TABLE_VERSION_TTL_S = 0.5  # the same for our own tables: what was just recorded must be visible
 STREAMING_TTL_S = 15.0  # a table with a streaming buffer does not report changes, so its answers expire by time
 OPEN_WINDOW_TTL_S = 60.0  # log lines of a window to which more may come
 FINAL_AFTER = timedelta(hours=1)  # a log line may arrive this late; older windows cannot change any more
-WATCHDOG_CACHE_MAX_AGE = timedelta(minutes=10)  # streamed rows may not show in a table's metadata at once: start anew
+WATCHDOG_CACHE_MAX_AGE = timedelta(
+    minutes=10
+)  # streamed rows may not show in a table's metadata immediately: start afresh
 
 # --- 2. staging tables (services/batches/staged_rows.py, in the same cache) ---------------------------------------------
 
@@ -61,4 +63,4 @@ STAGING_METADATA_TTL_S = 3_600.0  # an older table's metadata is read again afte
 
 JWKS_TTL_S = 3_600.0  # the proxy's public keys: Google announces a new one well before it signs with it
 JWKS_MAX_AGE_S = 86_400.0  # how long known keys still count while they cannot be renewed
-JWKS_COOLDOWN_S = 30.0  # an unknown key id must not make us ask more often than this
+JWKS_COOLDOWN_S = 30.0  # an unknown key id must not make us fetch more often than this

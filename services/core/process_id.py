@@ -1,4 +1,4 @@
-"""Which process wrote a record or holds a lease: host and process number, which tells two instances apart."""
+"""Which process wrote a record or holds a lease: host and process number, which no two instances share."""
 
 from __future__ import annotations
 

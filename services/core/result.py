@@ -31,6 +31,16 @@ def worst(states: Iterable[Health]) -> Health:
     return min(states, key=SEVERITY_ORDER.index, default=Health.UNKNOWN)
 
 
+def sum_or_unknown(counts: Iterable[int | None]) -> int | None:
+    """The sum of counts; None, which is unknown, as soon as one of them is."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
+
+
 @dataclass(frozen=True)
 class DataSource:
     """One read: the source's display `name`, and `detail` to find it again (job id, log filter)."""

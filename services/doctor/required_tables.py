@@ -14,7 +14,7 @@ from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 
 STANDARD_TYPES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-NUMERIC_TYPES = {"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"}  # every question casts them, so one may stand for another
+NUMERIC_TYPES = {"INT64", "FLOAT64", "NUMERIC", "BIGNUMERIC"}  # every query casts them, so any of them will do
 
 
 @dataclass(frozen=True)

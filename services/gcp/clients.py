@@ -22,7 +22,7 @@ from services.core.errors import SourceUnavailable
 from services.core.settings import Settings
 from services.gcp.read_cache import ReadCache
 
-# The scope allows everything; what may really be done, the account's roles decide.
+# The scope allows everything; the account's roles limit what may really be done.
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 BIGQUERY_TIMEOUT_S = 60.0  # of one HTTP request that writes
 

@@ -255,14 +255,15 @@ _RETRY_REASONS = {
     "jobBackendError",
     "jobInternalError",
 }
-_RETRY_CODES = {429, 500, 502, 503, 504}
+RETRYABLE_STATUSES = {429, 500, 502, 503, 504}
+
+
+_RPC_STATUSES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}
 
 
 def find_known_error(message: str) -> KnownError | None:
     """The row whose pattern occurs in a message (an exception's text, a log line), or None."""
-    return next(
-        (known_error for known_error in KNOWN_ERRORS if re.search(known_error.pattern, message, re.IGNORECASE)), None
-    )
+    return next((error for error in KNOWN_ERRORS if re.search(error.pattern, message, re.IGNORECASE)), None)
 
 
 def classify(http_status: int | None, reasons: Iterable[str], message: str) -> ErrorClass:
@@ -276,7 +277,7 @@ def classify(http_status: int | None, reasons: Iterable[str], message: str) -> E
         return RETRY
     if "quotaExceeded" in reasons:
         return RETRY_LATER
-    return RETRY if http_status in _RETRY_CODES else PERMANENT
+    return RETRY if http_status in RETRYABLE_STATUSES else PERMANENT
 
 
 def classify_exception(error: BaseException) -> ErrorClass:
@@ -298,12 +299,6 @@ def to_response_body(known_error: KnownError, **values: object) -> dict[str, Any
             "code": known_error.http_status,
             "message": message,
             "errors": [detail],
-            "status": _rpc_status(known_error),
+            "status": _RPC_STATUSES.get(known_error.http_status, "UNAVAILABLE"),
         }
     }
-
-
-def _rpc_status(known_error: KnownError) -> str:
-    return {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}.get(
-        known_error.http_status, "UNAVAILABLE"
-    )

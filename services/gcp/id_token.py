@@ -13,7 +13,7 @@ from services.gcp.clients import Clients
 def fetch_auth_headers(clients: Clients, url: str) -> dict[str, str]:
     """The Authorization header for a call to `url`, made for that address alone; raises SourceUnavailable without one.
 
-    Empty in the sandbox, which asks for none, and without TLS, where a token must not travel.
+    Empty in the sandbox, which requires none, and without TLS, where a token must not travel.
     """
     if clients.settings.in_sandbox or not url.startswith("https://"):
         return {}

@@ -72,11 +72,9 @@ class Query:
         """The SQL with its table placeholders filled; raises CatalogError for other ones, InvalidInput for a bad name."""
         if set(tables) != set(self.tables):
             raise CatalogError(f"{self.name} takes tables {sorted(self.tables)}, got {sorted(tables)}.")
-        return (
-            _PLACEHOLDER.sub(lambda placeholder: quote_table_id(tables[placeholder[1]]), self.sql)
-            if tables
-            else self.sql
-        )
+        if not tables:
+            return self.sql
+        return _PLACEHOLDER.sub(lambda placeholder: quote_table_id(tables[placeholder[1]]), self.sql)
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,8 @@ def parse(name: str, text: str) -> Query:
     description = text.splitlines()[0].removeprefix("--").strip()
     if not text.startswith("-- ") or not description:
         raise CatalogError(f"{name} does not start with the question it answers.")
-    return Query(
-        name, description, sql, params, tables, table_listing.parse(name, sql) if _LISTABLE.search(text) else None
-    )
+    listable = table_listing.parse(name, sql) if _LISTABLE.search(text) else None
+    return Query(name, description, sql, params, tables, listable)
 
 
 def _with_parts(name: str, text: str) -> str:

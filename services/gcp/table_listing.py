@@ -70,16 +70,11 @@ def partitions_to_list(query: ListableQuery, table: Table, params: Mapping[str, 
     Rows in a streaming buffer are in no partition yet, so such a table is listed whole or not at all.
     """
     partitioning = table.time_partitioning
-    if table.table_type not in (None, "TABLE") or not query.required_columns <= {
-        column.name for column in table.schema
-    }:
+    column_names = {column.name for column in table.schema}
+    if table.table_type not in (None, "TABLE") or not query.required_columns <= column_names:
         return None
-    if (
-        partitioning is not None
-        and partitioning.type_ == "DAY"
-        and partitioning.field
-        and table.streaming_buffer is None
-    ):
+    by_day = partitioning is not None and partitioning.type_ == "DAY" and partitioning.field
+    if by_day and table.streaming_buffer is None:
         days = _partition_days([c for c in query.conditions if c.column == partitioning.field], params)
         if days is not None:
             return tuple(f"{query.table}${day:%Y%m%d}" for day in days)
@@ -94,10 +89,8 @@ def list_matching_rows(
     if partitions is None:
         return None
     timeout_s = clients.settings.query_timeout_s
-    retry, selected_fields = (
-        DEFAULT_RETRY.with_timeout(timeout_s),
-        [c for c in table.schema if c.name in query.required_columns],
-    )
+    retry = DEFAULT_RETRY.with_timeout(timeout_s)
+    selected_fields = [column for column in table.schema if column.name in query.required_columns]
     matching_rows: list[dict[str, Any]] = []
     for partition in partitions:
         listed_rows = clients.bigquery.list_rows(
@@ -121,7 +114,7 @@ def fetch_table(clients: Clients, table: str) -> Table:
 def _filter_rows(
     query: ListableQuery, listed_rows: Iterable[Mapping[str, Any]], params: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """The rows that meet the conditions, under the result's names. As in SQL, NULL meets none."""
+    """The rows that satisfy the conditions, under the result's names. As in SQL, NULL satisfies none."""
     for row in listed_rows:
         comparisons = [
             (row[condition.column], _OPERATORS[condition.op], params[condition.param]) for condition in query.conditions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import cast
@@ -56,7 +57,7 @@ class CoverageHistory:
 
 def funnel(night: NightStatus, settings: Settings) -> Funnel:
     """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging."""
-    eligible = [p for p in night.players if p.eligible]
+    eligible = night.eligible_players
     players = {
         Stage.WITH_ODDS: sum(bool(p.has_odds) for p in night.players),
         Stage.IN_CONTEXT: sum(bool(p.in_context) for p in night.players),
@@ -73,12 +74,12 @@ def funnel(night: NightStatus, settings: Settings) -> Funnel:
     return Funnel(night.game_date, players, health if night.was_run else Health.UNKNOWN)
 
 
-def _count_reached(players: list[PlayerStatus], values: list[bool | None] | list[int | None]) -> int | None:
+def _count_reached(players: Sequence[PlayerStatus], values: list[bool | None] | list[int | None]) -> int | None:
     """How many are known to have reached a stage; None as soon as one of them is unknown."""
     return None if any(value is None for value in values) and players else sum(bool(value) for value in values)
 
 
-def _count_staged(players: list[PlayerStatus]) -> int | None:
+def _count_staged(players: Sequence[PlayerStatus]) -> int | None:
     """Players known to have been staged; None when the evidence is gone (tables cleaned up, or the night never staged)."""
     staged = sum(bool(p.staged_rows) for p in players)
     return staged if staged and staged >= sum(bool(p.written_rows) for p in players) else None

@@ -153,18 +153,19 @@ def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[
 
 def list_missing_players(night: NightStatus) -> tuple[MissingPlayer, ...]:
     """Every player of a night without an active row, worst first; those filtered out on purpose last."""
-    missing_players = [m for m in (classify_missing(player, night) for player in night.players) if m is not None]
-    return tuple(
-        sorted(
-            missing_players, key=lambda m: (REASONS_BY_SEVERITY.index(m.reason), m.player.team, m.player.player_lookup)
-        )
-    )
+    missing_players = filter(None, (classify_missing(player, night) for player in night.players))
+
+    def sort_key(missing: MissingPlayer) -> tuple[int, str, str]:
+        return REASONS_BY_SEVERITY.index(missing.reason), missing.player.team, missing.player.player_lookup
+
+    return tuple(sorted(missing_players, key=sort_key))
 
 
 def balance(night: NightStatus) -> Balance:
     """The conservation sum of a night over its eligible players."""
-    eligible = [p for p in night.players if p.eligible]
-    counts = Counter(m.reason for m in (classify_missing(player, night) for player in eligible) if m is not None)
+    eligible = night.eligible_players
+    missing_players = filter(None, (classify_missing(player, night) for player in eligible))
+    counts = Counter(missing.reason for missing in missing_players)
     unexplained = counts.pop(LossReason.UNEXPLAINED, 0)
     active = sum(bool(player.active_rows) for player in eligible)
     return Balance(

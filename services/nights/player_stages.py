@@ -5,13 +5,12 @@ Coverage, missing players and the overview all start from `read_night`, so they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from services.batches.ids import DATASET
-from services.core.result import DataSource, Problem
+from services.core.result import DataSource, Problem, sum_or_unknown
 from services.gcp.clients import Clients
 from services.gcp.error_table import find_known_error
 from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
@@ -82,9 +81,14 @@ class NightStatus:
     generated_rows: int | None
     written_rows: int
     active_rows: int
-    was_run: bool | None  # whether any batch of this date asked for players
+    was_run: bool | None  # whether any batch of this date requested players
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what depends on them is None above
+
+    @property
+    def eligible_players(self) -> tuple[PlayerStatus, ...]:
+        """The players who should be predicted."""
+        return tuple(player for player in self.players if player.eligible)
 
 
 def read_night(clients: Clients, game_date: date) -> NightStatus:
@@ -101,7 +105,7 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         games=_count_games(data.players),
         players=players,
         systems=data.systems,
-        generated_rows=_sum_or_unknown(p.generated_rows for p in players),
+        generated_rows=sum_or_unknown(p.generated_rows for p in players),
         written_rows=sum(player_rows.rows for player_rows in data.written.values()),
         active_rows=sum(player_rows.active for player_rows in data.written.values()),
         was_run=_was_run(players, data),
@@ -124,14 +128,16 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
     log_line = (data.failure_lines or {}).get(player_lookup)
     eligible, reason = check_eligibility(row)
     generated_rows = _generated_rows(run_row, ledger_row, written, data)
-    rejected = log_line is not None and not log_line.message.startswith(("PERMANENT", "TRANSIENT"))
+    write_error = _recorded_error(ledger_row)
+    if log_line is not None and not log_line.message.startswith(("PERMANENT", "TRANSIENT")):
+        write_error = _logged_error(log_line)
     return PlayerStatus(
         player_lookup=player_lookup,
         player_name=row["player_name"],
         team=row["team"] or "",
         opponent=row["opponent"] or "",
         game_id=row["game_id"],
-        has_odds=row["lined"],
+        has_odds=row["has_odds"],
         in_context=row["in_context"],
         alias_canonical=row["alias_canonical"],
         eligible=eligible,
@@ -144,7 +150,7 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
         written_rows=written.rows,
         active_rows=written.active,
         superseded=bool(written.superseded),
-        write_error=_write_error(log_line) if rejected and log_line is not None else _recorded_error(ledger_row),
+        write_error=write_error,
         batch_id=_batch_id(run_row, ledger_row),
     )
 
@@ -200,7 +206,7 @@ def _staged_rows(ledger_row: OutcomeRow | None, rows_in_staging: int, data: Nigh
     return None if data.staged is None else 0
 
 
-def _write_error(log_line: log_reader.LogLine) -> WriteError:
+def _logged_error(log_line: log_reader.LogLine) -> WriteError:
     text = log_line.message.split(": ", 1)[-1]
     known_error = find_known_error(text)
     return WriteError(log_line.at, text, known_error.meaning if known_error else text[:120])
@@ -215,16 +221,6 @@ def _recorded_error(ledger_row: OutcomeRow | None) -> WriteError | None:
         str(ledger_row["message"] or ledger_row["reason"]),
         known_error.meaning if known_error else str(ledger_row["reason"]),
     )
-
-
-def _sum_or_unknown(counts: Iterable[int | None]) -> int | None:
-    """The sum; None as soon as one count is unknown."""
-    total = 0
-    for count in counts:
-        if count is None:
-            return None
-        total += count
-    return total
 
 
 def _was_run(players: tuple[PlayerStatus, ...], data: NightData) -> bool | None:

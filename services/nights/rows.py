@@ -80,7 +80,7 @@ class PlayerRow(TypedDict):
     opponent: str | None
     away_team: str | None
     home_team: str | None
-    lined: bool
+    has_odds: bool
     in_context: bool
     minutes: float | None  # average of the last week
     status: str | None

@@ -135,7 +135,7 @@ def _merge_player(
         "opponent": context.get("opponent_team_abbr"),
         "away_team": odds.get("away_team_abbr"),
         "home_team": odds.get("home_team_abbr"),
-        "lined": odds_row is not None,
+        "has_odds": odds_row is not None,
         "in_context": context_row is not None,
         "minutes": None if minutes is None else float(minutes),
         "status": context.get("player_status"),
@@ -178,8 +178,9 @@ def _descending_key(text: str | None) -> tuple[int, ...]:
 def count_rows_by_player(rows: Iterable[PredictionRow]) -> dict[str, WrittenRows]:
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
-        for index, counts in enumerate((True, row["is_active"], row["superseded"])):
-            totals[row["player_lookup"] or "no player"][index] += bool(counts)
+        player_totals = totals[row["player_lookup"] or "no player"]
+        for index, flag in enumerate((True, row["is_active"], row["superseded"])):
+            player_totals[index] += bool(flag)
     return {player: WrittenRows(*counts) for player, counts in totals.items()}
 
 

@@ -82,14 +82,10 @@ class Consolidator:
     def __init__(
         self, warehouse: Warehouse, holder: str, retry: RetryPolicy | None = None, drop_threads: int = DROP_THREADS
     ) -> None:
-        self._warehouse, self._holder, self._retry, self._drop_threads = (
-            warehouse,
-            holder,
-            retry or RetryPolicy(),
-            drop_threads,
-        )
+        self._warehouse, self._holder = warehouse, holder
+        self._retry, self._drop_threads = retry or RetryPolicy(), drop_threads
 
-    def consolidate(self, batch: str, game_date: date) -> ConsolidationResult:
+    def consolidate(self, batch_id: str, game_date: date) -> ConsolidationResult:
         """Merge every staged unit of a batch into the predictions table; raises LeaseHeld or another OnCallError, with all tables kept.
 
         A MERGE that BigQuery refused for a transient reason is retried under a new fence: its job id is used up.
@@ -97,24 +93,24 @@ class Consolidator:
         attempt = 1
         while True:
             try:
-                return self._attempt(batch, game_date)
+                return self._attempt(batch_id, game_date)
             except JobFailed as error:
                 if attempt > self._retry.retries or not is_transient(error):
                     raise
                 self._retry.sleep(self._retry.backoff_s(attempt))
                 attempt += 1
 
-    def _attempt(self, batch: str, game_date: date) -> ConsolidationResult:
+    def _attempt(self, batch_id: str, game_date: date) -> ConsolidationResult:
         holder = f"{self._holder}-{secrets.token_hex(4)}"
         lease = self._retry_call(lambda: leases.acquire(self._warehouse, game_date, holder))
         try:
-            return self._consolidate_with_lease(lease, batch, game_date)
+            return self._consolidate_with_lease(lease, batch_id, game_date)
         finally:
             self._retry_call(lambda: leases.release(self._warehouse, lease))
 
-    def _consolidate_with_lease(self, lease: leases.Lease, batch: str, game_date: date) -> ConsolidationResult:
-        manifest = self._build_manifest(batch)
-        source = self._compact(batch, lease.fence, manifest)
+    def _consolidate_with_lease(self, lease: leases.Lease, batch_id: str, game_date: date) -> ConsolidationResult:
+        manifest = self._build_manifest(batch_id)
+        source = self._compact(batch_id, lease.fence, manifest)
         before = self._read_keys(PREDICTIONS_TABLE, game_date)
         staged = self._read_keys(source, game_date)
         merged_at = self._warehouse.now()
@@ -122,56 +118,57 @@ class Consolidator:
             lambda: self._warehouse.merge(source, game_date, lease.merge_job_id, merged_at), JobFailed
         )
         after = self._read_keys(PREDICTIONS_TABLE, game_date)
-        result = _verify_counts(lease, batch, manifest, before, staged, after, merge_result.affected_rows)
-        return replace(result, late_tables=self._cleanup(batch, manifest))
+        result = _verify_counts(lease, batch_id, manifest, before, staged, after, merge_result.affected_rows)
+        return replace(result, late_tables=self._cleanup(batch_id, manifest))
 
-    def _build_manifest(self, batch: str) -> tuple[StagingTableInfo, ...]:
-        staging_tables = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch)))
-        units = tuple(table for table in staging_tables if is_unit_table(table.table, batch))
+    def _build_manifest(self, batch_id: str) -> tuple[StagingTableInfo, ...]:
+        staging_tables = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch_id)))
+        units = tuple(table for table in staging_tables if is_unit_table(table.table, batch_id))
         if not units:
-            raise NothingStaged(f"{batch} has no staging table, so there is nothing to consolidate.")
+            raise NothingStaged(f"{batch_id} has no staging table, so there is nothing to consolidate.")
         if not any(table.rows for table in units):
             raise EmptyStaging(
-                f"The {len(units)} staging tables of {batch} hold no rows; they are kept.", "Look at the workers' logs."
+                f"The {len(units)} staging tables of {batch_id} hold no rows; they are kept.",
+                "Look at the workers' logs.",
             )
         drifted = [table for table in units if table.columns != units[0].columns]
         if drifted:
             raise SchemaDrift(
-                f"{len(drifted)} of {len(units)} staging tables of {batch} have other columns than {units[0].table}"
+                f"{len(drifted)} of {len(units)} staging tables of {batch_id} have other columns than {units[0].table}"
                 f" ({_describe_schema_difference(units[0], drifted[0])}); all are kept.",
                 "Re-run the players of the drifted tables with one worker revision.",
             )
         return units
 
-    def _compact(self, batch: str, fence: int, manifest: tuple[StagingTableInfo, ...]) -> str:
+    def _compact(self, batch_id: str, fence: int, manifest: tuple[StagingTableInfo, ...]) -> str:
         """One table with every row of the manifest. It is named by the fence, so no other attempt ever touches it."""
-        target = compact_table(batch, fence)
+        target = compact_table(batch_id, fence)
         rows = 0
         for i in range(0, len(manifest), SOURCES_PER_COPY):
             sources = [table.table for table in manifest[i : i + SOURCES_PER_COPY]]
-            job_id = make_job_id("copy", batch, fence, i // SOURCES_PER_COPY)
+            job_id = make_job_id("copy", batch_id, fence, i // SOURCES_PER_COPY)
             rows = run_job_with_retry(self._retry, job_id, partial(self._warehouse.copy, sources, target))
         expected = sum(table.rows for table in manifest)
         if rows != expected:
             raise RowCountMismatch(
-                f"{target} holds {rows} rows, the {len(manifest)} tables of {batch} hold {expected}; all are kept."
+                f"{target} holds {rows} rows, the {len(manifest)} tables of {batch_id} hold {expected}; all are kept."
             )
         return target
 
     def _read_keys(self, table: str, game_date: date) -> ActiveFlagsByKey:
         return self._retry_call(lambda: self._warehouse.read_keys(table, game_date))
 
-    def _cleanup(self, batch: str, manifest: tuple[StagingTableInfo, ...]) -> int:
+    def _cleanup(self, batch_id: str, manifest: tuple[StagingTableInfo, ...]) -> int:
         """Drop what is proven to be merged; returns how many tables of the batch remain because they came or changed later."""
         self._parallel(manifest, lambda t: self._retry_call(partial(self._warehouse.drop, t.table, t.version)))
-        remaining = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch)))
+        remaining = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch_id)))
         for table in remaining:
-            if is_compact_table(table.table, batch):
+            if is_compact_table(table.table, batch_id):
                 self._retry_call(partial(self._warehouse.drop, table.table))
-        return sum(is_unit_table(table.table, batch) for table in remaining)
+        return sum(is_unit_table(table.table, batch_id) for table in remaining)
 
     def _parallel(self, tables: Sequence[StagingTableInfo], work: Callable[[StagingTableInfo], object]) -> None:
-        """`work` on every table, several at once."""
+        """`work` on every table, several concurrently."""
         if self._drop_threads == 1:
             for table in tables:
                 work(table)
@@ -180,7 +177,7 @@ class Consolidator:
             list(pool.map(work, tables))
 
     def _retry_call(self, work: Callable[[], T], *no_retry_on: type[Exception]) -> T:
-        """`work`, retried where its error is transient; an error of `no_retry_on` is raised at once."""
+        """`work`, retried where its error is transient; an error of `no_retry_on` is raised immediately."""
 
         def attempt() -> T | Exception:
             try:
@@ -196,7 +193,7 @@ class Consolidator:
 
 def _verify_counts(
     lease: leases.Lease,
-    batch: str,
+    batch_id: str,
     manifest: tuple[StagingTableInfo, ...],
     before: ActiveFlagsByKey,
     staged: ActiveFlagsByKey,
@@ -218,12 +215,12 @@ def _verify_counts(
     unchanged = len(staged) - inserted - updated
     if missing_keys or duplicate_keys or updated < 0 or unchanged < 0:
         raise RowCountMismatch(
-            f"After the MERGE of {batch}: {len(missing_keys)} of {len(staged)} staged keys are not in the table,"
+            f"After the MERGE of {batch_id}: {len(missing_keys)} of {len(staged)} staged keys are not in the table,"
             f" {len(duplicate_keys)} keys are active twice, {affected_rows} rows changed for {inserted} new"
             f" and {deactivated} retired; all tables are kept."
         )
     return ConsolidationResult(
-        batch_id=batch,
+        batch_id=batch_id,
         game_date=lease.game_date,
         tables=tuple(table.table for table in manifest),
         staged_rows=staged_rows,

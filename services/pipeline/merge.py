@@ -20,7 +20,7 @@ PROVENANCE_COLUMNS = (
     "build_commit_sha",
     "prediction_run_mode",
 )
-KEY_COLUMNS_OF_DATE = tuple(c for c in BUSINESS_KEY_COLUMNS if c != "game_date")  # a MERGE is of one game date
+KEY_COLUMNS_WITHOUT_DATE = tuple(c for c in BUSINESS_KEY_COLUMNS if c != "game_date")  # a MERGE is of one game date
 IMMUTABLE_COLUMNS = (*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at")
 
 
@@ -67,12 +67,12 @@ USING (
     SELECT DISTINCT {", ".join(PLAYER_SYSTEM_COLUMNS)} FROM newest
   ),
   superseded_keys AS (
-    SELECT DISTINCT {", ".join(f"target_rows.{c}" for c in KEY_COLUMNS_OF_DATE)}
+    SELECT DISTINCT {", ".join(f"target_rows.{c}" for c in KEY_COLUMNS_WITHOUT_DATE)}
     FROM {quote_table_id(target)} AS target_rows
     INNER JOIN touched_players
       ON {_equal_columns("touched_players", "target_rows", PLAYER_SYSTEM_COLUMNS)}
     LEFT JOIN newest
-      ON {_equal_columns("newest", "target_rows", KEY_COLUMNS_OF_DATE)}
+      ON {_equal_columns("newest", "target_rows", KEY_COLUMNS_WITHOUT_DATE)}
     WHERE target_rows.game_date = {date_literal} AND target_rows.is_active AND newest.player_lookup IS NULL
   )
   SELECT FALSE AS is_superseding, {column_list} FROM newest
@@ -81,7 +81,7 @@ USING (
 ) AS S
 ON T.game_date = {date_literal}
   AND S.game_date = {date_literal}
-  AND {_equal_columns("T", "S", KEY_COLUMNS_OF_DATE)}
+  AND {_equal_columns("T", "S", KEY_COLUMNS_WITHOUT_DATE)}
 WHEN MATCHED AND S.is_superseding THEN UPDATE SET {retire_assignments}
 WHEN MATCHED AND NOT S.is_superseding AND ({change_condition}) THEN UPDATE SET {update_assignments}
 WHEN NOT MATCHED AND NOT S.is_superseding THEN INSERT ({column_list}) VALUES ({inserted_values})

@@ -12,7 +12,7 @@ from typing import Any
 
 from services.core.errors import OnCallError
 
-PredictionRow = Mapping[str, Any]  # by column name; which columns there are, the predictions table says
+PredictionRow = Mapping[str, Any]  # by column name; the columns are those of the predictions table
 
 
 class SchemaMismatch(OnCallError):

@@ -87,7 +87,7 @@ class BigQueryWarehouse:
         return tuple(Column(f.name, f.field_type, f.mode == "REQUIRED") for f in self._get_schema())
 
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int:
-        """Replace a table's rows by a load job; the number of rows the job says it wrote. A used id is adopted, not repeated."""
+        """Replace a table's rows by a load job; the number of rows the job reports. A used id is adopted, not repeated."""
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
@@ -159,7 +159,7 @@ class BigQueryWarehouse:
         return int(self._client.get_table(target, timeout=BIGQUERY_TIMEOUT_S).num_rows or 0)
 
     def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult:
-        """The one MERGE of a batch; a used id is adopted: whoever started it, it happened once. Raises LeaseLost, JobFailed."""
+        """The one MERGE of a batch; a used id is adopted, so it runs once whoever started it. Raises LeaseLost, JobFailed."""
         config = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("at", "TIMESTAMP", at)])
         column_types = {column.name: column.field_type for column in self.get_columns()}
         sql = merge_sql(list(column_types), column_types, source, PREDICTIONS_TABLE, game_date)

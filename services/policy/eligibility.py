@@ -1,6 +1,6 @@
 """Whether a player in context should be predicted, and why not: minutes, status, production-ready.
 
-The one source of the rule's numbers and statuses. SQL asks the same with queries/parts/is_eligible.sql, which takes
+The one source of the rule's numbers and statuses. SQL applies it with queries/parts/is_eligible.sql, which takes
 `eligibility_params()`; tests/integration/pipeline/test_run_request.py holds both to the same answers.
 """
 
@@ -22,7 +22,7 @@ class EligibilityParams(TypedDict):
 
 
 def eligibility_params(min_minutes: float = MIN_AVERAGE_MINUTES) -> EligibilityParams:
-    """What a query that asks for eligible players takes; `min_minutes` only where an operator asked for another limit."""
+    """The parameters of a query for eligible players; `min_minutes` only where a run was requested with another limit."""
     return {"minutes_needed": float(min_minutes), "ineligible_statuses": INELIGIBLE_STATUSES}
 
 

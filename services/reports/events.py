@@ -200,7 +200,7 @@ def _deploy_events(capacities: ServiceCapacities | None) -> Iterator[Event]:
 
 
 def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
-    """What changed an alert is on the timeline; that somebody was notified of it is in the list alone."""
+    """Changes of an alert are on the timeline and in the list; its notifications are in the list alone."""
     for alert in alerts.alerts if alerts else ():
         for event in alert.events:
             reason_text = f" — {event.reason}" if event.reason else ""
@@ -221,18 +221,18 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
                 actor=event.actor,
                 lane=ALERTS,
                 label=f"{alert.cause} {event.event}",
-                message=f"{event.event}: {event.sentence} ({event.actor})",
+                message=f"{event.event}: {event.message} ({event.actor})",
                 health=event.severity if event.event in _RAISING_EVENTS else calm_health,
                 kind="" if event.event == EventType.UPDATED else "alert",
-                summary=f"{alert.alert_id} {event.event}: {event.sentence}{reason_text}",
+                summary=f"{alert.alert_id} {event.event}: {event.message}{reason_text}",
             )
 
 
 def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Event]:
     for action in action_log.actions if action_log else ():
-        if action.verb.startswith("alerts."):
+        if action.action_name.startswith("alerts."):
             continue  # it is among the alert's own events
-        is_scaling = action.verb.startswith("scaling.")
+        is_scaling = action.action_name.startswith("scaling.")
         outcome_text = action.message if action.ended_at else "no outcome is recorded yet"
         list_outcome_text = action.message if action.ended_at else "no outcome is recorded"
         yield Event(

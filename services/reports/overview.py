@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.clock import ET
-from services.core.result import SEVERITY_ORDER, Health, Problem, Result
+from services.core.result import SEVERITY_ORDER, Health, Problem, Result, sum_or_unknown
 from services.core.settings import Settings
 from services.nights.missing_players import Balance, LossReason, MissingPlayer, balance, list_missing_players
 from services.nights.player_stages import NightStatus
@@ -138,11 +138,8 @@ def _details(night: NightStatus, totals: Balance) -> tuple[str, ...]:
 
 def _not_in_context_note(night: NightStatus) -> tuple[str, ...]:
     """What the eligible count leaves out: names with odds that never reached the context."""
-    not_in_context = [
-        m
-        for m in list_missing_players(night)
-        if m.reason in (LossReason.NOT_IN_CONTEXT, LossReason.NOT_IN_CONTEXT_ALIAS)
-    ]
+    reasons = (LossReason.NOT_IN_CONTEXT, LossReason.NOT_IN_CONTEXT_ALIAS)
+    not_in_context = [missing for missing in list_missing_players(night) if missing.reason in reasons]
     if not not_in_context:
         return ()
     by_alias = sum(m.reason is LossReason.NOT_IN_CONTEXT_ALIAS for m in not_in_context)
@@ -179,13 +176,9 @@ def _problem_text(problem: Problem | None) -> str:
 
 def _summarize_dml(report: DmlReport) -> tuple[Health, str]:
     if report.attempted is None or report.rejected is None:
-        rejected_in_logs = report.rejected_in_logs
-        return (
-            report.health,
-            "unknown: no source could be read"
-            if rejected_in_logs is None
-            else f"{rejected_in_logs} rejections in the log; attempts unknown",
-        )
+        if report.rejected_in_logs is None:
+            return report.health, "unknown: no source could be read"
+        return report.health, f"{report.rejected_in_logs} rejections in the log; attempts unknown"
     if report.attempted == 0:
         return report.health, "no DML against the predictions table this night"
     share_text = f" ({report.rejected_pct:.1f} %)" if report.rejected else ""
@@ -200,13 +193,10 @@ def _summarize_dml(report: DmlReport) -> tuple[Health, str]:
 def _summarize_staging(inventory: StagingInventory) -> tuple[Health, str]:
     if not inventory.tables:
         return inventory.health, "no staging table left behind"
-    risky = [
-        t
-        for t in inventory.tables
-        if t.state in (StagingTableState.ORPHAN, StagingTableState.WAITING, StagingTableState.UNKNOWN)
-    ]
-    rows = [t.unmerged_rows for t in risky]
-    unmerged_text = "an unknown number of" if None in rows else str(sum(r or 0 for r in rows))
+    risky_states = (StagingTableState.ORPHAN, StagingTableState.WAITING, StagingTableState.UNKNOWN)
+    risky = [table for table in inventory.tables if table.state in risky_states]
+    unmerged_rows = sum_or_unknown(table.unmerged_rows for table in risky)
+    unmerged_text = "an unknown number of" if unmerged_rows is None else str(unmerged_rows)
     if not risky:
         return inventory.health, f"{len(inventory.tables)} tables, every row of them merged or running"
     return (
@@ -226,22 +216,17 @@ def _summarize_capacity(capacities: ServiceCapacities) -> tuple[Health, str]:
 
 
 def _summarize_last_batch(batches: Batches, night: NightStatus | None) -> tuple[Health, str]:
-    if not batches.batches:
-        return (
-            (Health.NONE_EXPECTED, "no games, no batch")
-            if night is not None and night.games == 0
-            else (Health.UNKNOWN, "no batch of this date is recorded")
-        )
-    batch = batches.batches[0]
+    batch = batches.newest
+    if batch is None:
+        if night is not None and night.games == 0:
+            return Health.NONE_EXPECTED, "no games, no batch"
+        return Health.UNKNOWN, "no batch of this date is recorded"
     text = f"{batch.batch_id}: {batch.state}"
     if batch.state is not BatchState.UNVERIFIED_SUCCESS:
         return batch.health, text
     if night is None:
         return Health.UNKNOWN, f"{text}, unproven"
     active = balance(night).active
-    message = f"{text} for {batch.generated} of {batch.requested}, but {active} are active"
-    return (
-        (Health.OK, f"{text}, and {active} players are active")
-        if active >= (batch.requested or 0)
-        else (Health.CRITICAL, message)
-    )
+    if active >= (batch.requested or 0):
+        return Health.OK, f"{text}, and {active} players are active"
+    return Health.CRITICAL, f"{text} for {batch.generated} of {batch.requested}, but {active} are active"

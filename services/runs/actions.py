@@ -39,7 +39,7 @@ def _start(context: ActionContext) -> Details:
 
 
 def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: ProgressReporter) -> None:
-    """Follow a batch until its coordinator says it has ended; raises BatchNotProgressing when nothing moves."""
+    """Follow a batch until its coordinator reports its end; raises BatchNotProgressing when nothing moves."""
     started_at = last_progress_at = last_report_at = time.monotonic()
     last_state: tuple[object, ...] = ()
     while (now := time.monotonic()) - started_at < MAX_WAIT_S:
@@ -76,7 +76,7 @@ def format_progress(progress: BatchProgress) -> str:
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
-    """Done only when every player of the plan has active rows now, whatever the coordinator says of itself."""
+    """Done only when every player of the plan has active rows now, whatever the coordinator reports."""
     game_date = date.fromisoformat(plan.target)
     night = read_night(clients, game_date)
     coverage_count = count_coverage(night)
@@ -88,7 +88,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     }
     if batch is not None and batch.state in IN_PROGRESS_STATES:
         return Verification(ActionState.IN_PROGRESS, f"{batch.batch_id} is {batch.state}.", after, coverage_count)
-    target_players = set(plan.preconditions["lost"]) or {p.player_lookup for p in night.players if p.eligible}
+    target_players = set(plan.preconditions["lost"]) or {p.player_lookup for p in night.eligible_players}
     still_missing = sorted(
         p.player_lookup for p in night.players if p.player_lookup in target_players and not p.active_rows
     )
@@ -123,7 +123,7 @@ def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details)
 
 
 def plan_resume(clients: Clients, args: Params) -> Plan:
-    """Resume `batch_id`: what is staged is adopted, what is missing is asked again, then one MERGE."""
+    """Resume `batch_id`: what is staged is adopted, what is missing is requested again, then one MERGE."""
     batch_id = str(args.get("batch_id") or "")
     try:
         game_date = parse_batch_date(batch_id)
@@ -137,7 +137,7 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
     can_resume = batch.record_source == "ledger" and "resume" in coordinator.supports
     stopped = batch.state in RESUMABLE
     return Plan(
-        verb="run.resume",
+        action_name="run.resume",
         target=game_date.isoformat(),
         title=f"Resume {batch_id}",
         args={"batch_id": batch_id},

@@ -26,7 +26,7 @@ class UnexpectedResponse(OnCallError):
 
 @dataclass(frozen=True)
 class CoordinatorInfo:
-    """What a coordinator says of itself. `supports` names what ours can do and the customer's cannot: players, resume."""
+    """A coordinator, by its own health endpoint. `supports` names what ours can do and the customer's cannot: players, resume."""
 
     url: str
     service: str
@@ -60,7 +60,7 @@ def get_url(clients: Clients) -> str:
 
 
 def read_coordinator(clients: Clients) -> CoordinatorInfo:
-    """Ask it who it is; raises SourceUnavailable when it is down, UnexpectedResponse when it answers something else."""
+    """Where the coordinator is and what it supports; raises SourceUnavailable when it is down, UnexpectedResponse for any other service."""
     url = get_url(clients)
     status, payload = _request(clients, "GET", url, "/")
     if status != 200 or "service" not in payload:
@@ -82,7 +82,7 @@ def start_run(clients: Clients, url: str, body: Mapping[str, Any]) -> str:
 
 
 def resume_batch(clients: Clients, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """POST /resume; what the coordinator says it will do."""
+    """POST /resume; the coordinator's response, or CoordinatorRefused with its own reason."""
     status, payload = _request(clients, "POST", url, "/resume", body, START_TIMEOUT_S)
     if status in (200, 202):
         return payload
@@ -90,7 +90,7 @@ def resume_batch(clients: Clients, url: str, body: Mapping[str, Any]) -> Mapping
 
 
 def read_progress(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
-    """GET /status of one batch, in either documented shape; None when the coordinator knows no such batch."""
+    """GET /status of one batch, in either documented shape; None when the coordinator has no such batch."""
     status, payload = _request(clients, "GET", url, f"/status?batch_id={batch_id}")
     if status == 404 or payload.get("status") in ("no_active_batch", "not_found"):
         return None

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.batches.reader import Batches, read_batches
-from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import eastern_day
 from services.core.errors import InvalidInput, OnCallError
 from services.core.text import pluralize
@@ -49,11 +48,11 @@ class RunContext:
 
     @property
     def eligible(self) -> int:
-        return sum(bool(player.eligible) for player in self.night.players)
+        return len(self.night.eligible_players)
 
     @property
     def active(self) -> int:
-        return sum(bool(player.active_rows) for player in self.night.players if player.eligible)
+        return sum(bool(player.active_rows) for player in self.night.eligible_players)
 
 
 def parse_game_date(args: Params) -> date:
@@ -122,7 +121,7 @@ def _plan(
     overwrites = full_date and context.active > 0
     body = build_start_body(game_date, context.night, None if full_date else [m.player.player_lookup for m in selected])
     return Plan(
-        verb="run.start",
+        action_name="run.start",
         target=f"{game_date}",
         title=_title(game_date, context, selected, full_date),
         args=dict(args),
@@ -232,7 +231,7 @@ def _conflict_guards(context: RunContext) -> Iterator[Guard]:
     if context.batches is None:
         yield Guard("no batch runs", None, context.unreadable["batches"])
     else:
-        running = next((b for b in context.batches.batches if b.state in IN_PROGRESS_STATES), None)
+        running = next(iter(context.batches.running), None)
         yield Guard(
             "no batch runs",
             running is None,

@@ -9,7 +9,7 @@ from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.runs.coordinator_client import BatchProgress, get_url, read_progress
 
-STALL_TIMEOUT = timedelta(seconds=90)
+NO_PROGRESS_TIMEOUT = timedelta(seconds=90)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RunProgress:
 
 
 def read_run_progress(clients: Clients, batch_id: str, started: datetime | None) -> RunProgress | None:
-    """Ask the coordinator how far a batch is; None when it knows no such batch. Raises OnCallError when it does not answer."""
+    """How far a batch is, from the coordinator; None when it has no such batch. Raises OnCallError when it does not answer."""
     progress = read_progress(clients, get_url(clients), batch_id)
     return None if progress is None else to_run_progress(progress, started, clients.now())
 
@@ -54,7 +54,7 @@ def to_run_progress(progress: BatchProgress, started: datetime | None, now: date
     )
     ready_at = now + timedelta(seconds=remaining / players_per_s) if remaining and players_per_s else None
     no_progress = (
-        started is not None and now - started > STALL_TIMEOUT and not progress.completed and not progress.ended
+        started is not None and now - started > NO_PROGRESS_TIMEOUT and not progress.completed and not progress.ended
     )
     return RunProgress(
         batch_id=progress.batch_id,

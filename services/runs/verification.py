@@ -41,7 +41,7 @@ def verify_run(
     record: BatchRecord, night: NightStatus, writes: DmlReport, remaining_tables: int
 ) -> tuple[VerificationCheck, ...]:
     """The checks, from what was read. Pure."""
-    eligible = [player for player in night.players if player.eligible]
+    eligible = night.eligible_players
     active = sum(bool(player.active_rows) for player in eligible)
     staged = record.staged_tables
     rejected = writes.rejected

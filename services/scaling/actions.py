@@ -54,8 +54,8 @@ def _apply(context: ActionContext) -> Details:
 
 
 def _annotations(worker: WorkerCapacity, plan: Plan, target: CapacitySetting, actor: Actor) -> dict[str, str]:
-    """What the service is to say of itself. Normal values annotated before are kept, however often it is scaled down."""
-    if plan.verb == RESTORE_CAPACITY.name:
+    """The annotations to set. Normal values annotated before are kept, however often the service is scaled down."""
+    if plan.action_name == RESTORE_CAPACITY.name:
         return annotations_for_restore(target)
     revert_at = parse_revert_at(plan.args)
     return annotations_for_change(
@@ -120,7 +120,7 @@ SET_CAPACITY = ActionType("scaling.set", "Set width", plan_set_capacity, _apply,
 def apply_due_reverts(clients: Clients, actor: Actor) -> Action | None:
     """Restore the worker if the time annotated on it has come; None when there is nothing to revert.
 
-    Anybody may call it at any time: of several at once one acts. After somebody else changed the capacity it is left alone.
+    It may be called at any time, concurrently too: one caller acts. A capacity that was changed since is left alone.
     """
     worker = read_worker_capacity(clients)
     revert_at = worker.annotations.revert_at

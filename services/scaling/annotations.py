@@ -1,4 +1,4 @@
-"""What a Cloud Run service's own annotations say of its capacity: normal values, who set it to what, until when."""
+"""The capacity annotations of a Cloud Run service: normal values, who set it to what, until when."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CapacitySetting:
 
     @property
     def capacity(self) -> int | None:
-        """Requests at once; None when the instances have no maximum."""
+        """Concurrent requests; None when the instances have no maximum."""
         return self.instances * self.concurrency if self.instances else None
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class CapacityAnnotations:
 
 
 def parse_annotations(annotations: Mapping[str, str]) -> CapacityAnnotations:
-    """The capacity annotations among a service's own; one that somebody mangled counts as none."""
+    """The capacity annotations among a service's own; one that cannot be parsed counts as none."""
     return CapacityAnnotations(
         normal=_parse_normal(annotations),
         set_to=_parse_setting(annotations.get(ANNOTATION_SET_TO, "")),

@@ -1,6 +1,6 @@
-"""The capacity of the Cloud Run services, instances × concurrency: read with its annotations and judged against normal.
+"""The capacity of the Cloud Run services, instances × concurrency: read with its annotations and compared with normal.
 
-Cloud Run has two maxima of instances. The service's applies at once; the revision's, and the requests per instance, need
+Cloud Run has two maxima of instances. The service's applies immediately; the revision's, and the requests per instance, need
 a new revision that takes over a little later. The normal values are annotated on the service, so a restore finds them.
 """
 
@@ -22,7 +22,7 @@ from services.scaling.annotations import NOT_SET, CapacityAnnotations, CapacityS
 
 MIN_INSTANCES, MAX_INSTANCES = 1, 100
 MIN_CONCURRENCY, MAX_CONCURRENCY = 1, 80
-MAX_CAPACITY = 300  # BigQuery takes 300 calls at once from one identity; each busy worker holds one
+MAX_CAPACITY = 300  # BigQuery takes 300 concurrent calls from one identity; each busy worker makes one
 
 
 class CapacityState(StrEnum):
@@ -54,12 +54,12 @@ class ServiceCapacity:
 
     @property
     def concurrency(self) -> int:
-        """Requests that one instance takes at once."""
+        """Concurrent requests that one instance takes."""
         return self.actual.concurrency
 
     @property
     def capacity(self) -> int | None:
-        """Requests at once: instances × concurrency; None without a maximum."""
+        """Concurrent requests: instances × concurrency; None without a maximum."""
         return self.actual.capacity
 
 
@@ -73,7 +73,7 @@ class ServiceCapacities:
 
 @dataclass(frozen=True)
 class WorkerCapacity:
-    """The worker as it is set in Cloud Run, beside its annotations and what the configuration says."""
+    """The worker as it is set in Cloud Run, beside its annotations and the configured capacity."""
 
     service: str
     actual: CapacitySetting
@@ -85,7 +85,7 @@ class WorkerCapacity:
 
     @property
     def drift(self) -> str:
-        """In a sentence, that the capacity is no longer what somebody set it to; empty when it is."""
+        """A message when the capacity is no longer what somebody set it to; empty when it is."""
         expected = self.annotations.set_to
         if expected is None or expected == self.actual:
             return ""
@@ -172,7 +172,7 @@ def _to_datetime(at: datetime | None) -> datetime | None:
 
 
 def _configured_capacity(is_worker: bool) -> tuple[int, int]:
-    """Instances × concurrency that the configuration says a service is deployed with."""
+    """Instances × concurrency with which a service is deployed, by the configuration."""
     if not is_worker:
         return NORMAL_COORDINATOR_CAPACITY
     config = WorkerConcurrencyConfig.from_env()
@@ -180,7 +180,7 @@ def _configured_capacity(is_worker: bool) -> tuple[int, int]:
 
 
 def normal_capacity(annotations: CapacityAnnotations, is_worker: bool) -> tuple[int | None, int]:
-    """Normal instances × concurrency: what the service records of itself, else what the configuration says."""
+    """Normal instances × concurrency: as annotated on the service, else as configured."""
     recorded = annotations.recorded_normal
     return (recorded.instances, recorded.concurrency) if recorded else _configured_capacity(is_worker)
 
@@ -200,7 +200,7 @@ def classify_health(instances: int | None, state: CapacityState, is_worker: bool
 
 
 def target_setting(worker: WorkerCapacity, instances: int, concurrency: int) -> CapacitySetting:
-    """The numbers that give a capacity; the revision's maximum stays wherever the service's can do it at once."""
+    """The numbers that give a capacity; the revision's maximum stays where the service's suffices, which applies immediately."""
     current = worker.actual
     revision_max_suffices = current.max_revision is None or current.max_revision >= instances
     return CapacitySetting(instances, current.max_revision if revision_max_suffices else instances, concurrency)

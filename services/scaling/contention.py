@@ -1,4 +1,4 @@
-"""What a capacity would mean for the predictions table: how many direct MERGEs at once, and how many are rejected."""
+"""What a capacity would mean for the predictions table: how many concurrent direct MERGEs, and how many of them are rejected."""
 
 from __future__ import annotations
 

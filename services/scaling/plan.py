@@ -32,9 +32,9 @@ MAX_REVERT_AFTER = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class _ScalingRequest:
-    """What a scaling action is asked to reach, in `requested` as instances × concurrency."""
+    """The capacity to reach: `target` is what is set, `requested` the instances × concurrency behind it."""
 
-    verb: str
+    action_name: str
     title: str
     target: CapacitySetting
     requested: tuple[int | None, int]
@@ -57,43 +57,40 @@ def plan_restore(clients: Clients, args: Params) -> Plan:
     """Back to the normal values that are annotated on the service."""
     worker = read_worker_capacity(clients)
     target = normal_setting(worker)
-    return _plan(
-        clients,
-        worker,
-        args,
-        _ScalingRequest(
-            "scaling.restore",
-            f"Restore {worker.service} to {target}",
-            target,
-            (target.instances, target.concurrency),
-            is_restore=True,
-        ),
+    request = _ScalingRequest(
+        "scaling.restore",
+        f"Restore {worker.service} to {target}",
+        target,
+        (target.instances, target.concurrency),
+        is_restore=True,
     )
+    return _plan(clients, worker, args, request)
 
 
 def plan_set_capacity(clients: Clients, args: Params) -> Plan:
-    """To the `instances` and `requests` asked for; raises InvalidInput when they are not whole numbers."""
+    """To the requested `instances` and `requests`; raises InvalidInput when they are not whole numbers."""
     instances, concurrency = _require_int(args, "instances"), _require_int(args, "requests")
     worker = read_worker_capacity(clients)
-    title = f"Set {worker.service} to {format_capacity(instances, concurrency)}"
-    return _plan(
-        clients,
-        worker,
-        args,
-        _ScalingRequest("scaling.set", title, target_setting(worker, instances, concurrency), (instances, concurrency)),
+    request = _ScalingRequest(
+        "scaling.set",
+        f"Set {worker.service} to {format_capacity(instances, concurrency)}",
+        target_setting(worker, instances, concurrency),
+        (instances, concurrency),
     )
+    return _plan(clients, worker, args, request)
 
 
 def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _ScalingRequest) -> Plan:
     revert_at, now = parse_revert_at(args), clients.now()
     before, after = to_display(worker.actual), to_display(request.target)
-    creates_revision = (worker.actual.max_revision, worker.actual.concurrency) != (
-        request.target.max_revision,
-        request.target.concurrency,
+    creates_revision = (
+        worker.actual.max_revision != request.target.max_revision
+        or worker.actual.concurrency != request.target.concurrency
     )
     exceeds_limit = (request.target.capacity or 0) > max(MAX_OUTSTANDING_DML, worker.actual.capacity or 0)
+    needs_typing = exceeds_limit and request.action_name == "scaling.set"
     return Plan(
-        verb=request.verb,
+        action_name=request.action_name,
         target=worker.service,
         title=request.title + (f" until {format_time(revert_at)}" if revert_at else ""),
         args=dict(args),
@@ -110,8 +107,8 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
         else f"Narrow takes it to {EMERGENCY_CAPACITY_TEXT} again.",
         cost="No query. One call to Cloud Run"
         + (", and a new revision that takes over in about a minute." if creates_revision else "."),
-        confirmation=Confirmation.TYPED if exceeds_limit and request.verb == "scaling.set" else Confirmation.ONE_CLICK,
-        confirmation_text=worker.service if exceeds_limit and request.verb == "scaling.set" else "",
+        confirmation=Confirmation.TYPED if needs_typing else Confirmation.ONE_CLICK,
+        confirmation_text=worker.service if needs_typing else "",
         warnings=tuple(_warnings(worker, request, exceeds_limit)),
         commands=tuple(_commands(clients, worker, request, creates_revision)),
         sources=(DataSource(f"Cloud Run, {worker.service}", now),),
@@ -158,9 +155,8 @@ def _state_guards(worker: WorkerCapacity, request: _ScalingRequest) -> Iterator[
         if worker.rolling_out
         else f"{worker.revision} serves, and nothing else is being rolled out.",
     )
-    at_target = (worker.actual.instances, worker.actual.concurrency) == (
-        request.target.instances,
-        request.target.concurrency,
+    at_target = (
+        worker.actual.instances == request.target.instances and worker.actual.concurrency == request.target.concurrency
     )
     unchanged = worker.actual == request.target or (at_target and not request.is_restore)
     yield Guard(

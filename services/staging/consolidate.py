@@ -11,7 +11,6 @@ from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import is_unit_table, parse_batch_date, staging_prefix
 from services.batches.reader import read_batches
 from services.batches.staging_listing import list_staging_tables
-from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import InvalidInput
 from services.core.process_id import holder_id
 from services.core.text import pluralize
@@ -38,12 +37,11 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
         )
     merge_proofs = read_proofs(clients, names)
     proofs = merge_proofs.proofs
-    rows, missing_rows, changed_rows = (
-        sum(n or 0 for n in column)
-        for column in zip(*((p.rows, p.missing_rows, p.changed_rows) for p in proofs), strict=True)
-    )
+    rows = sum(proof.rows or 0 for proof in proofs)
+    missing_rows = sum(proof.missing_rows or 0 for proof in proofs)
+    changed_rows = sum(proof.changed_rows or 0 for proof in proofs)
     return Plan(
-        verb="staging.consolidate",
+        action_name="staging.consolidate",
         target=batch_id,
         title=f"Consolidate {batch_id}: {rows:,} rows of {pluralize(len(names), 'staging table')}",
         args={"batch_id": batch_id},
@@ -80,7 +78,7 @@ def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[Merg
         None if unread else True,
         unread[0].summary if unread else f"All {len(proofs)} tables can be read.",
     )
-    running = next((b for b in read_batches(clients, game_date).batches if b.state in IN_PROGRESS_STATES), None)
+    running = next(iter(read_batches(clients, game_date).running), None)
     yield Guard(
         "no batch runs",
         running is None,
@@ -98,9 +96,8 @@ def _consolidate(context: ActionContext) -> Details:
     instance_id = holder_id("desk")
     batch_id = context.plan.args["batch_id"]
     with translate_errors("BigQuery"):
-        result = Consolidator(BigQueryWarehouse(context.clients), instance_id).consolidate(
-            batch_id, parse_batch_date(batch_id)
-        )
+        consolidator = Consolidator(BigQueryWarehouse(context.clients), instance_id)
+        result = consolidator.consolidate(batch_id, parse_batch_date(batch_id))
     return {
         "staged rows": result.staged_rows,
         "inserted": result.inserted,

@@ -10,7 +10,6 @@ from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.batches.ids import DATASET, parse_staging_table_name
 from services.batches.reader import read_batches
-from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import InvalidInput, OnCallError
 from services.core.text import pluralize
 from services.gcp import query_catalog
@@ -54,7 +53,7 @@ def plan_drop_orphan(clients: Clients, args: Params) -> Plan:
 
 def _plan(
     clients: Clients,
-    verb: str,
+    action_name: str,
     title: str,
     proofs: MergeProofs,
     guards: list[Guard],
@@ -64,7 +63,7 @@ def _plan(
     names = [proof.table for proof in proofs.proofs]
     hours = time_travel_h(clients)
     return Plan(
-        verb=verb,
+        action_name=action_name,
         target=names[0] if len(names) == 1 else pluralize(len(names), "staging table"),
         title=title,
         args={"tables": names},
@@ -99,9 +98,7 @@ def _running_batch_guards(clients: Clients, names: Iterable[str]) -> Iterator[Gu
         if game_date is None:
             continue
         try:
-            running = {
-                b.batch_id for b in read_batches(clients, game_date).batches if b.state in IN_PROGRESS_STATES
-            } & batch_ids
+            running = {batch.batch_id for batch in read_batches(clients, game_date).running} & batch_ids
         except OnCallError as error:
             yield Guard("no batch runs", None, f"Whether a batch of {game_date} runs is not known: {error.message}")
             continue
@@ -123,7 +120,8 @@ def _table_count_guard(names: list[str]) -> Guard:
 
 def _drop(context: ActionContext) -> Details:
     """Drop table by table, after reading its etag once more; one that changed meanwhile is kept."""
-    clients, names, skipped = context.clients, context.plan.args["tables"], []
+    clients, names = context.clients, context.plan.args["tables"]
+    skipped = []
     context.report_progress(
         f"Dropping {pluralize(len(names), 'staging table')}.", dropped_from_ms=_bigquery_now_ms(clients)
     )

@@ -12,12 +12,11 @@ from google.cloud.bigquery.table import TableListItem
 
 from services.batches.business_key import BusinessKey, business_key
 from services.batches.ids import DATASET, parse_staging_table_name
-from services.batches.reader import Batches, read_batches
+from services.batches.reader import read_batches
 from services.batches.staged_rows import Contents, evict_missing, read_contents
 from services.batches.staging_listing import list_staging_tables
-from services.batches.state import IN_PROGRESS_STATES
 from services.core.errors import OnCallError
-from services.core.result import DataSource, Health, Problem, worst
+from services.core.result import DataSource, Health, Problem, sum_or_unknown, worst
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 
@@ -120,9 +119,8 @@ def _count_unmerged_by_table(
             continue
         sources.append(predictions.source)
         merged_keys[day] = {business_key({**row, "game_date": day}) for row in predictions.rows}
-    return {name: _count_unmerged(table_contents, merged_keys) for name, table_contents in contents.items()}, tuple(
-        problems
-    )
+    unmerged = {name: _count_unmerged(table_contents, merged_keys) for name, table_contents in contents.items()}
+    return unmerged, tuple(problems)
 
 
 def _count_unmerged(contents: Contents, merged_keys: Mapping[date, set[BusinessKey]]) -> int | None:
@@ -138,18 +136,13 @@ def _running_batches(clients: Clients, items: Sequence[TableListItem]) -> tuple[
     recent = [item for item in items if item.created is None or item.created >= since]
     running: set[str] = set()
     problems: list[Problem] = []
-    for day in sorted(
-        {day for day in (parse_staging_table_name(item.table_id)[2] for item in recent) if day is not None}
-    ):
+    game_dates = {parse_staging_table_name(item.table_id)[2] for item in recent}
+    for day in sorted(filter(None, game_dates)):
         try:
-            running |= _running_batch_ids(read_batches(clients, day))
+            running |= {batch.batch_id for batch in read_batches(clients, day).running}
         except OnCallError as error:
             problems.append(Problem.from_error(f"batches of {day}", clients.now(), error))
     return running, tuple(problems)
-
-
-def _running_batch_ids(batches: Batches) -> set[str]:
-    return {batch.batch_id for batch in batches.batches if batch.state in IN_PROGRESS_STATES}
 
 
 def _to_staging_table(
@@ -201,19 +194,12 @@ def _batch_total(batch_id: str, group: list[StagingTable]) -> BatchTotal:
         batch_id=batch_id,
         game_date=group[0].game_date,
         tables=len(group),
-        rows=_sum_or_none(t.rows for t in group),
-        size_bytes=_sum_or_none(t.size_bytes for t in group),
+        rows=sum_or_unknown(t.rows for t in group),
+        size_bytes=sum_or_unknown(t.size_bytes for t in group),
         oldest=min(t.created for t in group),
-        unmerged_rows=_sum_or_none(t.unmerged_rows for t in group),
+        unmerged_rows=sum_or_unknown(t.unmerged_rows for t in group),
         state=min((t.state for t in group), key=order.index),
     )
-
-
-def _sum_or_none(counts: Iterable[int | None]) -> int | None:
-    """A sum is unknown as soon as a part of it is."""
-    values = list(counts)
-    known_values = [count for count in values if count is not None]
-    return sum(known_values) if len(known_values) == len(values) else None
 
 
 def _health(tables: tuple[StagingTable, ...]) -> Health:

@@ -41,7 +41,7 @@ class DateRangeRow(TypedDict):
 
 @dataclass(frozen=True)
 class MergeProof:
-    """What is known of one table. `error` says why nothing could be proven; then every count is None."""
+    """What is proven of one table. `error` is why nothing could be proven; then every count is None."""
 
     table: str
     exists: bool
@@ -83,7 +83,7 @@ class MergeProofs:
 
 
 def validate_table_names(tables: object) -> tuple[str, ...]:
-    """The tables asked for, without their dataset; raises InvalidInput for none at all or for one that is not staging."""
+    """The requested tables, without their dataset; raises InvalidInput for none at all or for one that is not staging."""
     if not isinstance(tables, list | tuple) or not tables:
         raise InvalidInput("No staging table was chosen, so there is nothing to do.", "Choose the tables first.")
     names = tuple(sorted({str(name).removeprefix(f"{DATASET}.") for name in tables}))
@@ -113,7 +113,7 @@ def read_proofs(clients: Clients, names: Sequence[str]) -> MergeProofs:
 
 
 def get_tables(clients: Clients, names: Sequence[str]) -> dict[str, bigquery.Table | None]:
-    """What tables.get says of each table now; None for one that is not there."""
+    """Each table's metadata now, by tables.get; None for one that is not there."""
 
     def get(name: str) -> bigquery.Table | None:
         try:

@@ -29,7 +29,7 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
     to_restore = [name for name in names if not exists[name]]
     remaining = restore_window(clients, drop_action.facts["dropped_from_ms"])
     return Plan(
-        verb="staging.undo_drop",
+        action_name="staging.undo_drop",
         target=drop_action.action_id,
         title=f"Bring back {pluralize(len(to_restore), 'staging table')}",
         args={"action_id": drop_action.action_id},

@@ -53,7 +53,7 @@ def test_one_malformed_line_of_twenty_is_named_and_blocks_saving(environment, mo
     assert not [
         a
         for a in environment.read_actions(environment.clock.now() - timedelta(seconds=5))
-        if a.verb == "aliases.edit" and a.ended_at is None
+        if a.action_name == "aliases.edit" and a.ended_at is None
     ]
 
 

@@ -42,7 +42,7 @@ def viewer_attempts(request):
 def test_a_viewer_is_denied_every_action_and_every_attempt_is_logged(viewer_attempts, name):
     results, _, log = viewer_attempts
     assert isinstance(results[name], InsufficientRole)
-    assert [(a.actor, a.role, a.state) for a in log if a.verb == name] == [
+    assert [(a.actor, a.role, a.state) for a in log if a.action_name == name] == [
         ("vic@example.com", "viewer", ActionState.DENIED)
     ]
 

@@ -38,14 +38,12 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
         raise InvalidInput(
             f"{keep_id or 'Nothing'} and {merge_id or 'nothing'} are not two identities of the registry.", "Choose two."
         )
-    comparison, usage = (
-        compare_identities(registry, rows[keep_id], rows[merge_id]),
-        query_catalog.run_query(clients, "registry.usage_counts", player_ids=[merge_id]),
-    )
+    comparison = compare_identities(registry, rows[keep_id], rows[merge_id])
+    usage = query_catalog.run_query(clients, "registry.usage_counts", player_ids=[merge_id])
     edits = _alias_edits(rows[keep_id], rows[merge_id], keep_id)
     new_edits = [edit for edit in edits if edit.canonical not in registry.active.get(edit.alias, ())]
     return Plan(
-        verb="registry.merge",
+        action_name="registry.merge",
         target=merge_id,
         title=f"Make {merge_id} one with {keep_id}",
         args={"keep": keep_id, "merge": merge_id},
@@ -101,12 +99,12 @@ def _guards(
     )
     before = replace(registry, registered=merged_rows)
     violations = new_violations(before, with_aliases(before, [Alias(e.alias, e.canonical, True) for e in new_edits]))
-    errors = [] if reversed_edits or conflicting_edits else [f for f in violations if f.severity is Severity.ERROR]
+    errors = [] if reversed_edits or conflicting_edits else [v for v in violations if v.severity is Severity.ERROR]
     return [
         _other_direction_guard(reversed_edits),
         _alias_is_free_guard(conflicting_edits, registry),
         _rows_guard(ambiguous_rows),
-        *(Guard(f.check, False, f.message) for f in errors),
+        *(Guard(v.check, False, v.message) for v in errors),
     ]
 
 
@@ -170,26 +168,27 @@ def partial_merges(registry: NameRegistry) -> tuple[tuple[str, str], ...]:
 
 
 def _merge(context: ActionContext) -> Details:
-    args, registry, now = context.plan.args, read_registry(context.clients), context.clients.now().astimezone(UTC)
-    edits = edits_from_plan(context.plan.preconditions)
+    args, preconditions = context.plan.args, context.plan.preconditions
+    registry, now = read_registry(context.clients), context.clients.now().astimezone(UTC)
+    edits = edits_from_plan(preconditions)
     rows = []
     for edit in edits:
         if edit.canonical in registry.active.get(edit.alias, ()):
             continue
-        existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None) or Alias(
+        existing = next((row for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
+        row = existing or Alias(
             edit.alias,
             edit.canonical,
-            True,
-            registry.display_name(edit.alias),
-            registry.display_name(edit.canonical),
-            "suffix_variation",
-            "on_call",
-            None,
-            context.actor.name,
-            now,
+            active=True,
+            alias_display=registry.display_name(edit.alias),
+            canonical_display=registry.display_name(edit.canonical),
+            kind="suffix_variation",
+            source="on_call",
+            created_by=context.actor.name,
+            created_at=now,
         )
         notes = f"One identity with {args['keep']}, by action {context.action_id}"
-        rows.append(alias_to_dict(replace(existing, active=True, notes=notes, processed_at=now)))
+        rows.append(alias_to_dict(replace(row, active=True, notes=notes, processed_at=now)))
     if rows:
         write_rows(context, rows, touched_names(edits))
         now_active = read_registry(context.clients).active
@@ -198,7 +197,7 @@ def _merge(context: ActionContext) -> Details:
                 "Somebody changed these aliases meanwhile, so the registry was not touched.", "Plan it again."
             )
     context.report_progress("The aliases are there; the registry comes next.", merged=args["merge"])
-    reassign_player_id(context, list(context.plan.preconditions["rows"]), args["merge"], args["keep"])
+    reassign_player_id(context, list(preconditions["rows"]), args["merge"], args["keep"])
     return {}
 
 

@@ -22,11 +22,8 @@ from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
 from services.names.registry import AliasRecord, NameRegistry, read_registry
 
-UNDOABLE_STATES = (
-    ActionState.DONE,
-    ActionState.FAILED,
-    ActionState.UNVERIFIED,
-)  # may have left something to undo
+# States in which a merge may have left something to undo.
+UNDOABLE_STATES = (ActionState.DONE, ActionState.FAILED, ActionState.UNVERIFIED)
 
 
 def plan_undo_merge(clients: Clients, args: Params) -> Plan:
@@ -42,7 +39,7 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
     missing_rows = [row for row in preconditions["rows"] if row not in kept_rows and row not in merged_rows]
     merged_count = len(preconditions["rows"])
     return Plan(
-        verb="registry.undo_merge",
+        action_name="registry.undo_merge",
         target=action.action_id,
         title=f"Separate {merge_id} from {keep_id} again",
         args={"action_id": action.action_id},
@@ -79,7 +76,7 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
 
 def _find_merge(clients: Clients, args: Params) -> Action:
     action = read_action(clients, str(args.get("action_id") or ""))
-    if action is None or action.verb != MERGE_IDENTITIES.name or action.state not in UNDOABLE_STATES:
+    if action is None or action.action_name != MERGE_IDENTITIES.name or action.state not in UNDOABLE_STATES:
         raise InvalidInput(
             "That action has merged no identities that could be separated.", "Open it in the action log."
         )
@@ -133,10 +130,9 @@ def _split(context: ActionContext) -> Details:
 def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verification:
     action, registry = _find_merge(clients, plan.args), read_registry(clients)
     preconditions, merge_params = action.plan.preconditions, action.plan.args
-    registry_restored = (
-        registry_rows(registry, merge_params["merge"]),
-        registry_rows(registry, merge_params["keep"]),
-    ) == (preconditions["rows"], preconditions["kept rows"])
+    merged_rows = registry_rows(registry, merge_params["merge"])
+    kept_rows = registry_rows(registry, merge_params["keep"])
+    registry_restored = merged_rows == preconditions["rows"] and kept_rows == preconditions["kept rows"]
     original_rows = details.get("before")
     unrestored_aliases = [
         e.alias
@@ -153,7 +149,7 @@ def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verificatio
         f"Half done: the registry is {'' if registry_restored else 'not '}as it was before,"
         f" {len(unrestored_aliases)} aliases are not. Separate them again."
     )
-    return Verification(ActionState.FAILED, message, {"rows": registry_rows(registry, merge_params["merge"])})
+    return Verification(ActionState.FAILED, message, {"rows": merged_rows})
 
 
 UNDO_MERGE = ActionType("registry.undo_merge", "Separate again", plan_undo_merge, _split, _verify_split)

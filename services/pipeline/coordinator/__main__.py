@@ -1,4 +1,4 @@
-"""The coordinator as a process: `python -m services.pipeline.coordinator`; PORT says where."""
+"""The coordinator as a process: `python -m services.pipeline.coordinator`; PORT sets the port."""
 
 from __future__ import annotations
 

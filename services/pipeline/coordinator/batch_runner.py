@@ -12,7 +12,7 @@ from typing import Any
 from services.batches import ids
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, read_batches
-from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.batches.state import BatchState
 from services.core.errors import OnCallError
 from services.core.process_id import holder_id
 from services.core.settings import ServerSettings
@@ -56,14 +56,8 @@ class BatchRunner:
 
     def find_running_batch(self, game_date: date) -> Batch | None:
         """The running batch of a date, if any; one without a ledger entry for STALL_TIMEOUT counts as stalled, not running."""
-        return next(
-            (
-                b
-                for b in read_batches(self._clients, game_date).batches
-                if b.record_source == "ledger" and b.state in IN_PROGRESS_STATES
-            ),
-            None,
-        )
+        running = read_batches(self._clients, game_date).running
+        return next((batch for batch in running if batch.record_source == "ledger"), None)
 
     def record_requested(self, run: Run) -> None:
         """Record a batch as requested, so that a resume can finish it; raises BatchAlreadyRunning with the running batch."""
@@ -71,12 +65,8 @@ class BatchRunner:
             if (running_batch := self.find_running_batch(run.game_date)) is not None:
                 raise BatchAlreadyRunning(running_batch)
             self._record(initial_record(run, self.instance_id))
-        logger.info(
-            "Starting prediction batch for %s (batch=%s, by=%s)",
-            run.game_date,
-            run.batch_id,
-            run.started_by or "unknown",
-        )
+        started_by = run.started_by or "unknown"
+        logger.info("Starting prediction batch for %s (batch=%s, by=%s)", run.game_date, run.batch_id, started_by)
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -89,19 +79,16 @@ class BatchRunner:
         except Exception as error:
             logger.exception("Batch %s stopped", run.batch_id)
             reason = str(error) if isinstance(error, OnCallError) else f"{type(error).__name__}: {error}"
-            failed_state = (
-                BatchState.CONSOLIDATION_FAILED
-                if entry.state in (BatchState.STAGED, BatchState.CONSOLIDATING)
-                else BatchState.STALLED
-            )
+            was_staged = entry.state in (BatchState.STAGED, BatchState.CONSOLIDATING)
+            failed_state = BatchState.CONSOLIDATION_FAILED if was_staged else BatchState.STALLED
             latest = self._read_entry(run.batch_id, run.game_date)
             logger.error("Consolidation FAILED: %s (batch=%s)", reason, run.batch_id)
             return self._advance(latest, failed_state, reason=reason[:1000])
 
-    def resume(self, batch: str) -> Run:
+    def resume(self, batch_id: str) -> Run:
         """The remaining run of a batch that stopped, recorded as running again; raises InvalidInput for an unknown batch."""
-        plan = plan_resume(self._clients, self._ledger, self._warehouse, batch)
-        self._ledger.append_outcomes(batch, plan.run.game_date, plan.unrecorded)
+        plan = plan_resume(self._clients, self._ledger, self._warehouse, batch_id)
+        self._ledger.append_outcomes(batch_id, plan.run.game_date, plan.unrecorded)
         self._advance(
             plan.entry,
             BatchState.RUNNING,
@@ -149,21 +136,19 @@ class BatchRunner:
         players, rows = self._count_active(entry.game_date)
         unstaged_rows = (entry.produced_rows or 0) - (entry.staged_rows or 0)
         reason = (
-            ""
-            if not unstaged_rows
-            else f"{unstaged_rows} rows were produced and never staged: resume asks for them again"
+            f"{unstaged_rows} rows were produced and never staged: resume asks for them again" if unstaged_rows else ""
         )
         logger.info(
             "Consolidation SUCCESS: %d rows merged from %d staging tables", result.distinct_keys, len(result.tables)
         )
-        log_format = "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d"
         eligible = entry.eligible or 0
+        coverage_pct = 100 * players / eligible if eligible else 0
         logger.info(
-            log_format,
+            "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d",
             entry.game_date,
             players,
             eligible,
-            100 * players / eligible if eligible else 0,
+            coverage_pct,
             eligible - players,
         )
         return self._advance(
@@ -188,9 +173,8 @@ class BatchRunner:
         total: ConsolidationResult | None = None
         for _ in range(MAX_ROUNDS):
             logger.info("Executing consolidation MERGE for batch=%s", entry.batch_id)
-            result = Consolidator(self._warehouse, self.instance_id, self._retry).consolidate(
-                entry.batch_id, entry.game_date
-            )
+            consolidator = Consolidator(self._warehouse, self.instance_id, self._retry)
+            result = consolidator.consolidate(entry.batch_id, entry.game_date)
             total = result if total is None else sum_results(total, result)
             if not result.late_tables:
                 return total
@@ -200,18 +184,18 @@ class BatchRunner:
         )
 
     def _count_active(self, game_date: date) -> tuple[int, int]:
+        """Players with an active row, and active rows."""
         flags_by_key = self._warehouse.read_keys(ids.PREDICTIONS_TABLE, game_date)
         active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
-        return len({key.player_lookup for key in active_keys}), sum(
-            sum(active_flags) for active_flags in flags_by_key.values()
-        )
+        active_rows = sum(sum(active_flags) for active_flags in flags_by_key.values())
+        return len({key.player_lookup for key in active_keys}), active_rows
 
     # --- the ledger ----------------------------------------------------------------------------------------------------
 
-    def _read_entry(self, batch: str, game_date: date) -> BatchRecord:
-        entry = self._ledger.latest(batch, game_date)
+    def _read_entry(self, batch_id: str, game_date: date) -> BatchRecord:
+        entry = self._ledger.latest(batch_id, game_date)
         if entry is None:
-            raise OnCallError(f"The ledger has no batch {batch}.")
+            raise OnCallError(f"The ledger has no batch {batch_id}.")
         return entry
 
     def _advance(self, entry: BatchRecord, state: BatchState, **changes: Any) -> BatchRecord:

@@ -1,4 +1,4 @@
-"""Sends one request per player to the workers, at most as many at once as Cloud Run takes, and retries what may be retried."""
+"""Sends one request per player to the workers, at most as many concurrently as Cloud Run takes, and retries what may be retried."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import requests
 
 from services.batches.ids import work_unit_id
 from services.batches.ledger import PlayerOutcome
 from services.gcp.clients import Clients
+from services.gcp.error_table import RETRYABLE_STATUSES
 from services.gcp.id_token import fetch_auth_headers
 from services.gcp.retry import RetryPolicy, call_with_retry
 from services.pipeline.coordinator.run_request import EligiblePlayer
@@ -21,7 +23,6 @@ from services.scaling.capacity import read_service_capacities
 
 logger = logging.getLogger("coordinator")
 REQUEST_TIMEOUT_S = 120
-RETRYABLE_STATUS = {429, 500, 502, 503, 504}
 
 
 class WorkerUnavailable(ConnectionError):
@@ -30,14 +31,14 @@ class WorkerUnavailable(ConnectionError):
 
 @dataclass(frozen=True)
 class WorkerEndpoint:
-    """Where the worker answers, and how many requests it takes at once."""
+    """Where the worker answers, and how many concurrent requests it takes."""
 
     url: str
     max_parallel_requests: int
 
 
 def get_worker_endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoint:
-    """The worker's URL and capacity from Cloud Run; never more requests at once than configured."""
+    """The worker's URL and capacity from Cloud Run; never more concurrent requests than configured."""
     service = clients.run.get_service(name=clients.service_name(clients.settings.worker_service), timeout=30)
     worker = next(s for s in read_service_capacities(clients).services if s.writes_predictions)
     return WorkerEndpoint(service.uri, min(configured_limit, worker.capacity or configured_limit))
@@ -46,7 +47,7 @@ def get_worker_endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoi
 def dispatch(
     clients: Clients,
     endpoint: WorkerEndpoint,
-    batch: str,
+    batch_id: str,
     game_date: date,
     players: Iterable[EligiblePlayer],
     retry: RetryPolicy,
@@ -59,7 +60,7 @@ def dispatch(
         session.mount("https://", adapter)
         headers = fetch_auth_headers(clients, endpoint.url)
         futures = [
-            pool.submit(_deliver, session, headers, endpoint, batch, game_date, player, retry) for player in players
+            pool.submit(_deliver, session, headers, endpoint, batch_id, game_date, player, retry) for player in players
         ]
         outcomes = []
         for future in as_completed(futures):
@@ -72,18 +73,18 @@ def _deliver(
     session: requests.Session,
     headers: Mapping[str, str],
     endpoint: WorkerEndpoint,
-    batch: str,
+    batch_id: str,
     game_date: date,
     player: EligiblePlayer,
     retry: RetryPolicy,
 ) -> PlayerOutcome:
-    """One player's outcome; what never answered is "no answer", which a later resume asks again."""
+    """One player's outcome; without a response it is "no answer", and a later resume requests it again."""
     player_lookup, attempts = player["player_lookup"], 0
     body = {
         "player_lookup": player_lookup,
         "game_date": game_date.isoformat(),
         "game_id": player["game_id"],
-        "batch_id": batch,
+        "batch_id": batch_id,
         "context": {k: _json_safe(v) for k, v in player.items()},
     }
 
@@ -91,72 +92,46 @@ def _deliver(
         nonlocal attempts
         attempts += 1
         response = session.post(f"{endpoint.url}/predict", json=body, headers=dict(headers), timeout=REQUEST_TIMEOUT_S)
-        if response.status_code in RETRYABLE_STATUS:
+        if response.status_code in RETRYABLE_STATUSES:
             raise WorkerUnavailable(f"{response.status_code}: {response.text[:200]}")
         return response
 
     try:
         return _to_outcome(player_lookup, call_with_retry(retry, send), attempts)
     except (WorkerUnavailable, requests.RequestException) as error:
-        rejected = "write rejected" in str(error)
         return PlayerOutcome(
             player_lookup,
             work_unit_id(player_lookup),
-            "write rejected" if rejected else "no answer",
-            type(error).__name__,
-            str(error)[:500],
+            "write rejected" if "write rejected" in str(error) else "no answer",
+            reason=type(error).__name__,
+            message=str(error)[:500],
             attempts=attempts,
         )
 
 
 def _to_outcome(player_lookup: str, response: requests.Response, attempts: int) -> PlayerOutcome:
+    make_outcome = partial(PlayerOutcome, player_lookup, work_unit_id(player_lookup), attempts=attempts)
     if response.status_code == 204:
-        return PlayerOutcome(
-            player_lookup,
-            work_unit_id(player_lookup),
-            "not generated",
-            response.headers.get("x-reason", ""),
-            produced_rows=0,
-            attempts=attempts,
-        )
+        return make_outcome("not generated", reason=response.headers.get("x-reason", ""), produced_rows=0)
     try:
         payload = response.json()
     except ValueError:
-        return PlayerOutcome(
-            player_lookup,
-            work_unit_id(player_lookup),
-            "no answer",
-            "not JSON",
-            f"{response.status_code}: {response.text[:300]}",
-            attempts=attempts,
-        )
-    if (
-        response.status_code == 200
-        and payload.get("produced_rows")
-        and payload.get("verified_rows") == payload["produced_rows"]
-    ):
-        return PlayerOutcome(
-            player_lookup,
-            work_unit_id(player_lookup),
+        message = f"{response.status_code}: {response.text[:300]}"
+        return make_outcome("no answer", reason="not JSON", message=message)
+    produced_rows, verified_rows = payload.get("produced_rows"), payload.get("verified_rows")
+    if response.status_code == 200 and produced_rows and verified_rows == produced_rows:
+        return make_outcome(
             "staged",
-            "",
-            "",
-            payload["produced_rows"],
-            payload["verified_rows"],
-            payload["table"],
-            payload["job_id"],
-            attempts,
+            produced_rows=produced_rows,
+            staged_rows=verified_rows,
+            staging_table=payload["table"],
+            load_job_id=payload["job_id"],
         )
-    message = str(payload.get("message") or payload.get("error") or payload)[:500]
-    rejected = payload.get("outcome") == "write rejected"
-    return PlayerOutcome(
-        player_lookup,
-        work_unit_id(player_lookup),
-        "write rejected" if rejected else "no answer",
-        str(payload.get("reason", "")),
-        message,
-        payload.get("produced_rows"),
-        attempts=attempts,
+    return make_outcome(
+        "write rejected" if payload.get("outcome") == "write rejected" else "no answer",
+        reason=str(payload.get("reason", "")),
+        message=str(payload.get("message") or payload.get("error") or payload)[:500],
+        produced_rows=produced_rows,
     )
 
 

@@ -29,6 +29,20 @@ from services.pipeline.coordinator.run_request import NoEligiblePlayers, Run, pl
 logger = logging.getLogger("coordinator")
 T = TypeVar("T")
 ApiResponse = tuple[int, dict[str, Any]]  # HTTP status and JSON body
+REPORTED_SUMS = (  # fields of a BatchRecord
+    "produced_rows",
+    "staged_rows",
+    "staged_tables",
+    "distinct_keys",
+    "collapsed_rows",
+    "inserted",
+    "updated",
+    "unchanged",
+    "deactivated",
+    "active_players",
+    "active_rows",
+    "eligible",
+)
 
 
 class CoordinatorApi:
@@ -67,22 +81,22 @@ class CoordinatorApi:
         return next((b for b in read_batches(self._clients, game_date).batches if b.state in completed_states), None)
 
     def resume(self, body: object) -> ApiResponse:
-        batch = ResumeRequest.parse(body).batch_id
-        run = self._runner.resume(batch)
-        threading.Thread(target=self._runner.run, args=(run,), name=batch, daemon=True).start()
+        batch_id = ResumeRequest.parse(body).batch_id
+        run = self._runner.resume(batch_id)
+        threading.Thread(target=self._runner.run, args=(run,), name=batch_id, daemon=True).start()
         return 202, _to_start_response(run, "resumed")
 
-    def status(self, batch: str | None) -> ApiResponse:
-        if not batch:
+    def status(self, batch_id: str | None) -> ApiResponse:
+        if not batch_id:
             return 200, {"status": "no_active_batch", "message": "Give ?batch_id= to ask for one."}
         try:
-            game_date = parse_batch_date(batch)
+            game_date = parse_batch_date(batch_id)
         except ValueError:
-            return 404, {"status": "not_found", "batch_id": batch}
-        entry = self._ledger.latest(batch, game_date)
+            return 404, {"status": "not_found", "batch_id": batch_id}
+        entry = self._ledger.latest(batch_id, game_date)
         if entry is None:
-            return 404, {"status": "not_found", "batch_id": batch}
-        return 200, to_status_response(entry, self._runner.progress.get(batch, {}))
+            return 404, {"status": "not_found", "batch_id": batch_id}
+        return 200, to_status_response(entry, self._runner.progress.get(batch_id, {}))
 
 
 def _to_start_response(run: Run, status: str) -> dict[str, Any]:
@@ -100,32 +114,9 @@ def _to_start_response(run: Run, status: str) -> dict[str, Any]:
 def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[str, Any]:
     """The shape of the customer's own coordinator, and beside it the state and the sums that prove it."""
     expected = entry.requested or 0
-    completed = (
-        sum(progress.values())
-        if progress and entry.state in IN_PROGRESS_STATES
-        else expected
-        if entry.state not in IN_PROGRESS_STATES
-        else 0
-    )
-    failed = sum(count for outcome, count in progress.items() if outcome != "staged")
     finished = entry.state not in IN_PROGRESS_STATES
-    sums = {
-        name: getattr(entry, name)
-        for name in (
-            "produced_rows",
-            "staged_rows",
-            "staged_tables",
-            "distinct_keys",
-            "collapsed_rows",
-            "inserted",
-            "updated",
-            "unchanged",
-            "deactivated",
-            "active_players",
-            "active_rows",
-            "eligible",
-        )
-    }
+    completed = expected if finished else sum(progress.values())
+    failed = sum(count for outcome, count in progress.items() if outcome != "staged")
     return {
         "status": "complete" if finished else "in_progress",
         "state": entry.state.value,
@@ -142,7 +133,7 @@ def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[
             "progress_percentage": round(100 * completed / expected, 1) if expected else None,
         },
         "is_stalled": entry.state is BatchState.STALLED,
-        "sums": sums,
+        "sums": {name: getattr(entry, name) for name in REPORTED_SUMS},
         "conserved": is_conserved(entry) if entry.state is BatchState.CONSOLIDATED else None,
         "source": "ledger",
     }

@@ -87,7 +87,7 @@ def plan_run(
     alias_players = [row["player_lookup"] for row in selected if row["line_method"] == ResolutionMethod.ALIAS]
     if alias_players:
         logger.info("Lines through an alias of the odds: %d (%s)", len(alias_players), ", ".join(alias_players[:10]))
-    return Run(ids.batch_id(game_date, clients.now()), game_date, len(games), len(rows), selected, started_by)
+    return Run(ids.make_batch_id(game_date, clients.now()), game_date, len(games), len(rows), selected, started_by)
 
 
 def initial_record(run: Run, instance_id: str) -> BatchRecord:

@@ -1,6 +1,6 @@
 """The worker: POST /predict makes one player's predictions and stages them; 200 means "verified in staging", nothing less.
 
-Run as `python -m services.pipeline.worker`; PORT says where.
+Run as `python -m services.pipeline.worker`; PORT sets the port.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request as HttpRequest
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -38,7 +38,7 @@ class Worker:
         self._clients, self._predictor, self._writer = clients, predictor, writer
 
     def predict(self, payload: object) -> tuple[int, dict[str, Any]]:
-        """(HTTP status, answer). 200 staged · 204 cannot be done, do not ask again · 400 bad request · 500 ask again."""
+        """(HTTP status, response body). 200 staged · 204 not possible, do not retry · 400 bad request · 422 rejected · 500 retry."""
         try:
             body = PredictBody.parse(payload)
         except InvalidInput as error:
@@ -55,52 +55,47 @@ class Worker:
         logger.info("Successfully generated %d predictions for %s", len(rows), player_lookup)
         return self._stage(body.batch_id, player_lookup, rows)
 
-    def _stage(self, batch: str, player_lookup: str, rows: Sequence[PredictionRow]) -> tuple[int, dict[str, Any]]:
+    def _stage(self, batch_id: str, player_lookup: str, rows: Sequence[PredictionRow]) -> tuple[int, dict[str, Any]]:
         started_at = time.monotonic()
+        unit = work_unit_id(player_lookup)
         try:
-            result = self._writer.write(batch, work_unit_id(player_lookup), rows)
+            result = self._writer.write(batch_id, unit, rows)
         except SchemaMismatch as error:
             logger.critical("SCHEMA MISMATCH: %s", error)
-            return 422, {
-                "outcome": "write rejected",
-                "reason": "schema",
-                "message": str(error),
-                "produced_rows": len(rows),
-            }
+            return 422, _rejection("schema", error, rows)
         except Exception as error:  # whatever it was, the rows are not verified, and the answer must say so
-            logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", player_lookup, error, batch)
-            payload = {"outcome": "write rejected", "reason": type(error).__name__, "message": str(error)}
-            return 500 if is_transient(error) or isinstance(error, OnCallError) else 422, {
-                **payload,
-                "produced_rows": len(rows),
-            }
+            logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", player_lookup, error, batch_id)
+            may_be_retried = is_transient(error) or isinstance(error, OnCallError)
+            return 500 if may_be_retried else 422, _rejection(type(error).__name__, error, rows)
         logger.info(
             "Staging write complete: %d rows to %s in %dms (batch=%s, worker=%s)",
             result.verified_rows,
             result.table,
             1000 * (time.monotonic() - started_at),
-            batch,
-            work_unit_id(player_lookup),
+            batch_id,
+            unit,
         )
         return 200, {"outcome": "staged", "player_lookup": player_lookup, **asdict(result)}
+
+
+def _rejection(reason: str, error: Exception, rows: Sequence[PredictionRow]) -> dict[str, Any]:
+    return {"outcome": "write rejected", "reason": reason, "message": str(error), "produced_rows": len(rows)}
 
 
 def create_app(worker: Worker) -> Starlette:
     """The worker's routes."""
 
-    async def predict(request: HttpRequest) -> Response:
+    async def predict(request: Request) -> Response:
         try:
             body = await request.json()
         except ValueError:
             return JSONResponse({"error": "The body is not JSON."}, 400)
         status, payload = await run_in_threadpool(worker.predict, body)
-        return (
-            Response(status_code=204, headers={"x-reason": payload["reason"][:200]})
-            if status == 204
-            else JSONResponse(payload, status)
-        )
+        if status == 204:
+            return Response(status_code=204, headers={"x-reason": payload["reason"][:200]})
+        return JSONResponse(payload, status)
 
-    async def health(_: HttpRequest) -> Response:
+    async def health(_: Request) -> Response:
         return JSONResponse({"service": "prediction-worker", "status": "healthy"})
 
     routes = [Route("/predict", predict, methods=["POST"])]

@@ -42,9 +42,8 @@ class BaselinePredictor:
     but the context's columns and gives the same rows for the same context every time.
     """
 
-    _WEIGHTS: ClassVar[
-        Mapping[str, tuple[Decimal, Decimal, Decimal]]
-    ] = {  # share of the last five games against the last ten, points for home court, points per day of rest
+    # By system: share of the last five games against the last ten, points for home court, points per day of rest.
+    _WEIGHTS: ClassVar[Mapping[str, tuple[Decimal, Decimal, Decimal]]] = {
         "moving_average": (Decimal("0.5"), Decimal("0"), Decimal("0")),
         "zone_matchup_v1": (Decimal("0.4"), Decimal("0.6"), Decimal("0.1")),
         "similarity_balanced_v1": (Decimal("0.6"), Decimal("0.3"), Decimal("0.2")),
@@ -58,10 +57,9 @@ class BaselinePredictor:
         if recent_average is None or longer_average is None:
             raise PredictionNotPossible("no_features: the context has no scoring averages")
         line = baseline_line(context)
+        averages = Decimal(str(recent_average)), Decimal(str(longer_average))
         return [
-            self._build_row(
-                request, system, line + offset, Decimal(str(recent_average)), Decimal(str(longer_average)), at
-            )
+            self._build_row(request, system, line + offset, *averages, at)
             for system in SYSTEMS
             for offset in LINE_OFFSETS
         ]
@@ -77,18 +75,15 @@ class BaselinePredictor:
     ) -> Row:
         recent_weight, home_points, points_per_rest_day = self._WEIGHTS[system]
         context = request.context
-        adjustment = (home_points if context.get("home_game") else -home_points) + points_per_rest_day * (
-            int(context.get("days_rest") or 1) - 1
-        )
-        points = (recent_weight * recent_average + (1 - recent_weight) * longer_average + adjustment).quantize(
-            _ONE_DECIMAL, ROUND_HALF_UP
-        )
+        home_adjustment = home_points if context.get("home_game") else -home_points
+        rest_adjustment = points_per_rest_day * (int(context.get("days_rest") or 1) - 1)
+        average = recent_weight * recent_average + (1 - recent_weight) * longer_average
+        points = (average + (home_adjustment + rest_adjustment)).quantize(_ONE_DECIMAL, ROUND_HALF_UP)
         margin = points - line
         has_line = bool(context.get("has_prop_line"))
+        id_text = f"{request.game_date}/{request.player_lookup}/{system}/{line}/{at}"
         return {
-            "prediction_id": str(
-                uuid5(NAMESPACE_OID, f"{request.game_date}/{request.player_lookup}/{system}/{line}/{at}")
-            ),
+            "prediction_id": str(uuid5(NAMESPACE_OID, id_text)),
             "system_id": system,
             "player_lookup": request.player_lookup,
             "universal_player_id": context.get("universal_player_id"),

@@ -1,4 +1,4 @@
-"""A worker's write: its rows into a table of their own by a load job, and "done" only when the warehouse says they are there."""
+"""A worker's write: its rows into a table of their own by a load job, and "done" only when the warehouse confirms that they are there."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class StagingWriter:
     def __init__(self, warehouse: Warehouse, retry: RetryPolicy | None = None) -> None:
         self._warehouse, self._retry = warehouse, retry or RetryPolicy()
 
-    def write(self, batch: str, unit: str, rows: Sequence[Mapping[str, Any]]) -> StagingWriteResult:
+    def write(self, batch_id: str, unit: str, rows: Sequence[Mapping[str, Any]]) -> StagingWriteResult:
         """Stage a unit's rows; the same rows delivered again adopt the first job, other rows replace the first ones.
 
         Raises SchemaMismatch before anything is sent, StagingNotVerified when the counts differ, else the warehouse's error.
         """
         validate_rows(rows, self._warehouse.get_columns())
         encoded = to_json_rows(rows)
-        table = staging_table(batch, unit)
-        job_id = make_job_id("load", batch, unit, content_hash(encoded))
+        table = staging_table(batch_id, unit)
+        job_id = make_job_id("load", batch_id, unit, content_hash(encoded))
         verified = run_job_with_retry(
             self._retry, job_id, lambda attempt_id: self._warehouse.load(table, encoded, attempt_id)
         )

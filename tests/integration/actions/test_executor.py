@@ -34,7 +34,7 @@ clients = connect(Settings.from_env())
 plan = plan_from_json(sys.stdin.readline())
 print("ready", flush=True)
 sys.stdin.readline()
-action = execute(clients, Actor(sys.argv[1], Role.OPERATOR), get_action_type(plan.verb), plan, "because")
+action = execute(clients, Actor(sys.argv[1], Role.OPERATOR), get_action_type(plan.action_name), plan, "because")
 print(action.action_id, action.state, flush=True)
 """
 

@@ -38,7 +38,7 @@ def test_the_watchdog_consolidates_a_leftover_batch_and_the_alert_closes(slack_c
     scenario_clients = at_time(slack_clients, 2025, 12, 25, 17, 30)
     check_result = check_and_remediate(scenario_clients)
     assert [i.cause for i in check_result.incidents if i.game_date == date(2025, 12, 25)] == ["run"]
-    [action] = [a for a in read_actions(scenario_clients) if a.verb == "staging.consolidate"]
+    [action] = [a for a in read_actions(scenario_clients) if a.action_name == "staging.consolidate"]
     assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message
     assert "72 of 72 eligible players are active" in action.message
     [message] = [m["text"] for m in fresh_sandbox.state.slack_messages]
@@ -68,13 +68,13 @@ def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_cl
         disabled = SelfHealingConfig.from_env({"SELF_HEALING_RESUME_STALLED": "false"})
         assert run_check(scenario_clients, CheckCache(), disabled).started_actions == ()
         assert "stalled" in {f.rule.name for i in check_and_remediate(scenario_clients).incidents for f in i.results}
-        [action] = [a for a in read_actions(scenario_clients) if a.verb == "run.resume"]
+        [action] = [a for a in read_actions(scenario_clients) if a.action_name == "run.resume"]
         assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message
         assert "28 of 28 eligible players are active" in action.message
         after = run_check(at_time(own_clients, 2025, 12, 30, 11, 35), CheckCache(), SELF_HEALING).incidents
         # Of 29 December, which is open no more than its night is looked at, nothing; this process sends no log line anywhere.
         assert {i.cause for i in after if i.game_date != date(2025, 12, 29)} == {"staging", "sight-logs"}
-    assert not [a for a in read_actions(scenario_clients) if "drop" in a.verb]
+    assert not [a for a in read_actions(scenario_clients) if "drop" in a.action_name]
 
 
 def test_a_failed_remediation_does_not_prevent_the_notification(slack_clients, fresh_sandbox):

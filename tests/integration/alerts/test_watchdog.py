@@ -66,7 +66,9 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
         incident_replay.clock.now() - timedelta(hours=1),
         incident_replay.clock.now() + timedelta(hours=1),
     )
-    assert [(a.verb, a.actor, a.state) for a in log.actions] == [("scaling.narrow", "watchdog", ActionState.DONE)]
+    assert [(a.action_name, a.actor, a.state) for a in log.actions] == [
+        ("scaling.narrow", "watchdog", ActionState.DONE)
+    ]
     _simulate_repair(incident_replay)
     incident_replay.run_check()
     [alert] = read_alerts(incident_replay.clients).alerts
@@ -80,7 +82,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
         incident_replay.clock.now() - timedelta(hours=3),
         incident_replay.clock.now() + timedelta(hours=1),
     )
-    assert [(a.verb, a.actor, a.state) for a in log.actions if a.verb.startswith("scaling")] == [
+    assert [(a.action_name, a.actor, a.state) for a in log.actions if a.action_name.startswith("scaling")] == [
         ("scaling.restore", "watchdog", ActionState.DONE),
         ("scaling.narrow", "watchdog", ActionState.DONE),
     ], "restored when calm"
@@ -216,7 +218,7 @@ def test_the_description_of_an_open_alert_is_updated_without_a_notification(slac
     run_check(slack_clients, CheckCache(), SELF_HEALING)
     [alert] = [a for a in read_alerts(slack_clients).alerts if a.cause == "writes"]
     older = alert.new_event(
-        "updated", slack_clients.now(), WATCHDOG, sentence="Writes are being rejected: 5 writes rejected of 22"
+        "updated", slack_clients.now(), WATCHDOG, message="Writes are being rejected: 5 writes rejected of 22"
     )
     assert append_event(slack_clients, older)
     check_result = run_check(slack_clients, CheckCache(), SELF_HEALING)

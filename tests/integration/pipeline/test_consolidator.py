@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.batches.ids import batch_id, work_unit_id
+from services.batches.ids import make_batch_id, work_unit_id
 from services.pipeline.consolidator import Consolidator, NothingStaged
 from services.pipeline.worker.staging_writer import StagingWriter
 from tests.integration.pipeline.conftest import make_predictions
@@ -17,7 +17,7 @@ def test_a_batch_without_tables_is_refused_with_a_message(warehouse):
 
 
 def test_half_point_lines_and_missing_lines_keep_their_own_keys(warehouse, fresh_clients):
-    batch = batch_id(NIGHT, fresh_clients.now())
+    batch = make_batch_id(NIGHT, fresh_clients.now())
     rows = make_predictions(fresh_clients, "nobodyyet")[:3]
     for row, line in zip(rows, ("20.5", "21.0", None), strict=True):
         row["current_points_line"] = line
@@ -30,7 +30,7 @@ def test_half_point_lines_and_missing_lines_keep_their_own_keys(warehouse, fresh
 
 
 def test_superseded_lines_are_deactivated_in_the_same_statement(warehouse, fresh_clients):
-    first, second = batch_id(NIGHT, fresh_clients.now()), batch_id(NIGHT, fresh_clients.now()) + "2"
+    first, second = make_batch_id(NIGHT, fresh_clients.now()), make_batch_id(NIGHT, fresh_clients.now()) + "2"
     rows = make_predictions(fresh_clients, "nobodyyet")[:1]
     StagingWriter(warehouse).write(first, work_unit_id("nobodyyet"), rows)
     Consolidator(warehouse, "test").consolidate(first, NIGHT)

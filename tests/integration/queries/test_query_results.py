@@ -37,7 +37,7 @@ def test_merged_context_and_odds_have_each_player_once(run_query):
         run_query("nights.context", game_date=NIGHT), run_query("nights.odds", game_date=NIGHT), {}
     )
     assert len({row["player_lookup"] for row in rows}) == len(rows) == 352 + 15
-    assert sum(row["lined"] for row in rows) == 176
+    assert sum(row["has_odds"] for row in rows) == 176
     assert sum(row["in_context"] for row in rows) == 352
 
 

@@ -171,7 +171,7 @@ def test_a_date_without_games_is_blocked(module_clients, coordinator_url):
 
 def test_leftover_staging_tables_block_a_run_and_name_their_batch(module_clients, coordinator_url):
     plan = START_RUN.plan(with_coordinator(module_clients, coordinator_url), {"game_date": "2025-12-25"})
-    blocked = {guard.name: guard.sentence for guard in plan.failed_guards}
+    blocked = {guard.name: guard.message for guard in plan.failed_guards}
     assert "9 staging tables of batch_2025-12-25_1766680200 still hold rows" in blocked["staging is clear"]
 
 

@@ -23,7 +23,7 @@ NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 @pytest.fixture
 def plan() -> Plan:
     return Plan(
-        verb="staging.drop_merged",
+        action_name="staging.drop_merged",
         target="_staging_a",
         title="Drop 1 staging table",
         args={"tables": ["_staging_a"]},

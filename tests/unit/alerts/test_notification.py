@@ -20,7 +20,7 @@ def test_a_flapping_alert_notifies_six_times_an_hour_and_then_every_ten_minutes(
     for minute in range(MAX_MESSAGES_PER_HOUR):
         sent_at = now + timedelta(minutes=minute)
         assert within_rate_limit([flapping], sent_at)
-        notified = flapping.new_event("told", sent_at, WATCHDOG, message_id=f"m{minute}")
+        notified = flapping.new_event("told", sent_at, WATCHDOG, notification_id=f"m{minute}")
         flapping = Alert(flapping.alert_id, (*flapping.events, notified))
     last_sent = now + timedelta(minutes=MAX_MESSAGES_PER_HOUR - 1)
     assert not within_rate_limit([flapping], last_sent + timedelta(minutes=9))

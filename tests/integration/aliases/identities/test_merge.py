@@ -162,7 +162,7 @@ def test_a_merge_that_would_create_a_chain_or_ambiguous_rows_is_refused(
     )
     assert saved_action.state is ActionState.DONE, saved_action.message
     plan = MERGE_IDENTITIES.plan(module_clients, DUPLICATE_IDS)
-    assert [guard.sentence for guard in plan.failed_guards] == [
+    assert [guard.message for guard in plan.failed_guards] == [
         "kevinporterjr is an alias itself (kevinporter); only one hop is followed."
     ]
     plan_and_execute(UNDO_EDIT, action_id=saved_action.action_id)
@@ -171,7 +171,7 @@ def test_a_merge_that_would_create_a_chain_or_ambiguous_rows_is_refused(
         " WHERE player_lookup = 'kevinporterjr'"
     ).result()
     plan = MERGE_IDENTITIES.plan(module_clients, {"keep": "kevinporter_001", "merge": "kevinporter_002"})
-    assert any("stands under both identities" in guard.sentence for guard in plan.failed_guards)
+    assert any("stands under both identities" in guard.message for guard in plan.failed_guards)
     module_clients.bigquery.query(
         "UPDATE nba_reference.nba_players_registry SET player_lookup = 'kevinporterjr', universal_player_id = 'kevinporterjr_001'"
         " WHERE universal_player_id = 'kevinporter_002'"
