@@ -49,7 +49,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "PORT": str(port),
         }
         process = image.start_process(folder, site, **env)
-        stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
+        stack.callback(process.wait, timeout=20)
+        stack.callback(process.kill)  # before the wait: callbacks run last in, first out
         direct = f"http://127.0.0.1:{port}"
         wait_for_server(f"{direct}/_stcore/health", process)
         url_by_email = {email: stack.enter_context(run_iap_proxy(direct, signer, email)) for email in (NORA, VIC)}

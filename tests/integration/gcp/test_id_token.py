@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -47,10 +48,9 @@ def metadata_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]
 
 
 def clients_outside_sandbox() -> Clients:
-    """A cloud outside the sandbox; only its settings are looked at here."""
-    return Clients(
-        **{**{client_field.name: None for client_field in fields(Clients)}, "settings": Settings.from_env({})}
-    )
+    """Clients outside the sandbox; these tests read only the settings."""
+    values: dict[str, Any] = {client_field.name: None for client_field in fields(Clients)}
+    return Clients(**{**values, "settings": Settings.from_env({})})
 
 
 def test_outside_the_sandbox_a_call_carries_an_id_token_for_its_own_address(metadata_server):
@@ -76,4 +76,5 @@ def test_a_missing_token_is_reported_and_the_call_is_not_made(metadata_server):
 
 
 def test_the_coordinator_and_the_worker_are_called_with_this_token():
-    assert coordinator_client.fetch_auth_headers is dispatcher.fetch_auth_headers is fetch_auth_headers
+    for caller in (coordinator_client, dispatcher):
+        assert vars(caller)["fetch_auth_headers"] is fetch_auth_headers

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -110,7 +109,7 @@ def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(custom
 
 
 @pytest.fixture
-def without_optional_tables(customer_clients: Clients) -> Iterator[Any]:
+def without_optional_tables(customer_clients: Clients) -> None:
     """Their dataset with optional tables gone, for good: these tests come last."""
     for table in (customer.RUNS, "nba_reference.nba_players_registry", "nba_reference.unresolved_player_names"):
         customer_clients.bigquery.delete_table(table, not_found_ok=True)

@@ -142,6 +142,7 @@ def test_a_reported_success_without_rows_is_a_failure(module_clients):
             module_clients, OPERATOR, START_RUN, START_RUN.plan(module_clients, NIGHT_ARGS), "try", "2025-12-29"
         )
     assert action.state is ActionState.FAILED
+    assert action.coverage_after is not None
     assert (action.coverage_after.active, action.coverage_after.eligible) == (68, 158)
 
 
@@ -213,6 +214,8 @@ def test_one_selected_player_is_run_and_no_other(module_clients, coordinator_url
     assert plan.preconditions["body"]["players"] == [player]
     action = execute(module_clients, OPERATOR, START_RUN, plan, "one first")
     assert action.state is ActionState.DONE, action.message
+    assert action.coverage_before is not None
+    assert action.coverage_after is not None
     assert (action.coverage_before.active, action.coverage_after.active) == (68, 69)
 
 

@@ -189,7 +189,9 @@ def test_an_emergency_limit_with_a_revert_time_is_reverted_when_it_is_due(
     assert read_worker_capacity(normal_capacity_clients).annotations.revert_at == revert_at
     assert apply_due_reverts(normal_capacity_clients, watchdog) is None, "its time has not come"
     time.sleep((revert_at - normal_capacity_clients.now()).total_seconds() + 0.01)
-    assert apply_due_reverts(normal_capacity_clients, watchdog).state is ActionState.DONE
+    revert = apply_due_reverts(normal_capacity_clients, watchdog)
+    assert revert is not None
+    assert revert.state is ActionState.DONE
     assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
     assert [a.actor for a in recorded_actions() if a.verb == "scaling.restore"] == ["watchdog"]
     assert apply_due_reverts(normal_capacity_clients, watchdog) is None

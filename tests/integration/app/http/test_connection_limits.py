@@ -49,7 +49,8 @@ def protected_dashboard() -> Iterator[dict[str, Any]]:
             "DASHBOARD_PORT": str(port),
         }
         process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
-        stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
+        stack.callback(process.wait, timeout=20)
+        stack.callback(process.kill)  # before the wait: callbacks run last in, first out
         wait_for_server(f"http://127.0.0.1:{port}/_stcore/health", process)
         yield {"sandbox": sandbox, "address": f"http://127.0.0.1:{port}", "proxy": signer}
 

@@ -24,7 +24,8 @@ class MiddlewareHarness:
     """A gate, what passed it, and what it answered."""
 
     def __init__(self, **env: str) -> None:
-        self.signer, self.forwarded_paths, self.release = IapSigner(), [], asyncio.Event()
+        self.signer, self.release = IapSigner(), asyncio.Event()
+        self.forwarded_paths: list[str] = []
         self.clock = FixedClock(NOW)
         jwks = JwksCache("https://keys.example", fetch=lambda _: self.signer.public_jwks())
         self.middleware = AccessMiddleware(self._streamlit, Settings.from_env(env), jwks, self.clock)
