@@ -23,12 +23,10 @@ from services.actions.plan import Confirmation, Guard, Plan
 from services.auth.roles import has_role
 from services.core.errors import OnCallError
 
-_PENDING_KEY, _ERROR_KEY, _REASON_KEY, _CONFIRMATION_KEY = (
-    "pending action",
-    "action said",
-    "action reason",
-    "action typed",
-)
+_PENDING_KEY = "pending action"
+_ERROR_KEY = "action said"
+_REASON_KEY = "action reason"
+_CONFIRMATION_KEY = "action typed"
 _CLICKED_BUTTON_KEY = "clicked offer"
 
 
@@ -194,10 +192,8 @@ def _render_confirmation(action_type: ActionType, plan: Plan) -> None:
 
 def _submit(action_type: ActionType, plan: Plan) -> None:
     """Hand the plan that was shown to the runner. A second click finds the first one's ticket."""
-    reason, confirmation = (
-        st.session_state.get(_REASON_KEY, "") or "",
-        st.session_state.get(_CONFIRMATION_KEY, "") or "",
-    )
+    reason = st.session_state.get(_REASON_KEY, "") or ""
+    confirmation = st.session_state.get(_CONFIRMATION_KEY, "") or ""
     if plan.confirmation is Confirmation.TYPED and (
         not reason.strip() or confirmation.strip() != plan.confirmation_text
     ):

@@ -31,10 +31,9 @@ HEALTH_PATH, STREAM_PATH = "/_stcore/health", "/_stcore/stream"
 # Streamlit's own paths that a page needs; its metrics, uploads, components, script checks and agent API are closed.
 ALLOWED_INTERNAL_PATHS = frozenset({HEALTH_PATH, STREAM_PATH, "/_stcore/host-config"})
 INTERNAL_PATHS = re.compile(r"/(_stcore|component|app)(/|$)")
-MAX_WEBSOCKETS, MAX_WEBSOCKETS_PER_USER = (
-    300,
-    40,
-)  # a browser tab is one; each has a thread while its page is being drawn
+# a browser tab is one; each has a thread while its page is being drawn
+MAX_WEBSOCKETS = 300
+MAX_WEBSOCKETS_PER_USER = 40
 WS_POLICY_VIOLATION, WS_TRY_AGAIN_LATER = 1008, 1013
 
 

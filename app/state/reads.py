@@ -111,11 +111,9 @@ def read_overview(clients: Clients, game_date: date) -> OverviewReadings:
     """Ask all sources of the overview at once, so it waits for the slowest and not for the sum."""
     players = night.fetch_async(clients, game_date)
     jobs = writes.fetch_async(clients, *night_window(game_date))
-    tables, services, runs = (
-        staging.fetch_async(clients),
-        service_capacities.fetch_async(clients),
-        batches.fetch_async(clients, game_date),
-    )
+    tables = staging.fetch_async(clients)
+    services = service_capacities.fetch_async(clients)
+    runs = batches.fetch_async(clients, game_date)
     return OverviewReadings(players(), jobs(), tables(), services(), runs())
 
 
@@ -132,11 +130,9 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     """Everything a handoff note is written from, asked at once; the night's history is the last nights' own where it is among them."""
     today = eastern_day(clients.now())
     last = today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date
-    players, runs, services = (
-        night.fetch_async(clients, game_date),
-        batches.fetch_async(clients, game_date),
-        service_capacities.fetch_async(clients),
-    )
+    players = night.fetch_async(clients, game_date)
+    runs = batches.fetch_async(clients, game_date)
+    services = service_capacities.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
     return HandoffInputs(

@@ -171,10 +171,8 @@ def read_unresolved_rows(clients: Clients, first: date, last: date) -> tuple[tup
 
 def read_single_night(clients: Clients, day: date, registry: NameRegistry) -> OddsMatch:
     """Which names of one night's odds match nobody, from the queries that the night itself is read with: no extra cost."""
-    context, odds = (
-        query_catalog.run_query(clients, "nights.context", game_date=day),
-        query_catalog.run_query(clients, "nights.odds", game_date=day),
-    )
+    context = query_catalog.run_query(clients, "nights.context", game_date=day)
+    odds = query_catalog.run_query(clients, "nights.odds", game_date=day)
     context_by_player = latest_per_player(context.rows, context_sort_key)
     odds_by_player = {row["player_lookup"]: row for row in odds.rows if row["player_lookup"] is not None}
     resolutions = {name: resolve(name, context_by_player, registry.active) for name in sorted(odds_by_player)}

@@ -201,10 +201,8 @@ def _services(clients: Clients) -> Iterator[CheckResult]:
 
 def _scheduler(clients: Clients) -> Iterator[CheckResult]:
     """The jobs that start the runs: present, enabled, and successful at their last attempt."""
-    schedule, location_flags = (
-        read_schedule(clients),
-        f"--location={clients.settings.region} --project={clients.settings.project}",
-    )
+    schedule = read_schedule(clients)
+    location_flags = f"--location={clients.settings.region} --project={clients.settings.project}"
     jobs = {job.name: job for job in schedule.jobs}
     for name in schedule.expected:
         if name not in jobs:

@@ -94,10 +94,8 @@ def list_matching_rows(
     if partitions is None:
         return None
     timeout_s = clients.settings.query_timeout_s
-    retry, selected_fields = (
-        DEFAULT_RETRY.with_timeout(timeout_s),
-        [c for c in table.schema if c.name in query.required_columns],
-    )
+    retry = DEFAULT_RETRY.with_timeout(timeout_s)
+    selected_fields = [c for c in table.schema if c.name in query.required_columns]
     matching_rows: list[dict[str, Any]] = []
     for partition in partitions:
         listed_rows = clients.bigquery.list_rows(

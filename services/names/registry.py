@@ -131,10 +131,8 @@ class _RegistryQueryRow(TypedDict):
 
 def read_registry(clients: Clients) -> NameRegistry:
     """Every alias and every registered player; raises OnCallError when either table cannot be read."""
-    alias_result, registry_result = (
-        query_catalog.run_query(clients, "aliases.all"),
-        query_catalog.run_query(clients, "registry.all"),
-    )
+    alias_result = query_catalog.run_query(clients, "aliases.all")
+    registry_result = query_catalog.run_query(clients, "registry.all")
     alias_rows = cast(tuple[_AliasRow, ...], alias_result.rows)
     registry_rows = cast(tuple[_RegistryQueryRow, ...], registry_result.rows)
     return NameRegistry(

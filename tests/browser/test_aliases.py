@@ -167,11 +167,10 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, pa
     """From a table that holds only the one that points the wrong way; one of them is entered wrong and corrected after."""
     wrong_way = "DELETE FROM nba_reference.player_aliases WHERE alias_lookup != 'robertwilliamsiii'"
     environment.clients.bigquery.query(wrong_way).result()
-    module_dashboard_url, since, started = (
-        environment.start_dashboard(),
-        environment.clock.now(),
-        time.monotonic(),
-    )  # a dashboard that has not read them yet
+    # a dashboard that has not read them yet
+    module_dashboard_url = environment.start_dashboard()
+    since = environment.clock.now()
+    started = time.monotonic()
     form = open_form(page, module_dashboard_url)
     form.fill(HANDOFF_ALIASES)
     page.get_by_role("button", name="Check and save").click()

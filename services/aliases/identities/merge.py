@@ -38,10 +38,8 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
         raise InvalidInput(
             f"{keep_id or 'Nothing'} and {merge_id or 'nothing'} are not two identities of the registry.", "Choose two."
         )
-    comparison, usage = (
-        compare_identities(registry, rows[keep_id], rows[merge_id]),
-        query_catalog.run_query(clients, "registry.usage_counts", player_ids=[merge_id]),
-    )
+    comparison = compare_identities(registry, rows[keep_id], rows[merge_id])
+    usage = query_catalog.run_query(clients, "registry.usage_counts", player_ids=[merge_id])
     edits = _alias_edits(rows[keep_id], rows[merge_id], keep_id)
     new_edits = [edit for edit in edits if edit.canonical not in registry.active.get(edit.alias, ())]
     return Plan(

@@ -125,10 +125,8 @@ def test_two_concurrent_edits_that_form_a_chain_are_not_both_accepted(
     module_clients, plan_and_execute, duplicate_identities, monkeypatch
 ):
     """Each plan is good by itself; both look, both are told yes, and both write."""
-    before, plans = (
-        read_aliases(module_clients),
-        [EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, *pair)])) for pair in CHAIN_EDITS],
-    )
+    before = read_aliases(module_clients)
+    plans = [EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, *pair)])) for pair in CHAIN_EDITS]
     assert not any(plan.failed_guards for plan in plans)
     monkeypatch.setattr("services.actions.executor._reasons_to_refuse", lambda *_: "")
     results = run_concurrently(

@@ -78,10 +78,10 @@ def build_registry() -> NameRegistry:
 
 def rank_suggestions(book: NameRegistry, with_teams: bool) -> Ranks:
     """The listed names among the crowd of registered players, with the two teams of the game or without."""
-    rng, canonical_by_name = (
-        random.Random("games"),
-        {normalize_registry_name(name): normalize_registry_name(player) for name, player in LISTED_ALIASES},
-    )
+    rng = random.Random("games")
+    canonical_by_name = {
+        normalize_registry_name(name): normalize_registry_name(player) for name, player in LISTED_ALIASES
+    }
     all_teams = sorted({row.team for row in book.registered})
     names = []
     for name, _ in LISTED_ALIASES:
@@ -153,10 +153,8 @@ def main() -> None:
     small, names = NameRegistry((), book.registered[::10]), make_unresolved_names(book, 500)
     sample = [single_alias for single_alias in names if single_alias.lookup][:50]
     aliased, small_aliased = add_aliases(book, 1_200), add_aliases(small, 120)
-    suggest_s, pairwise_s = (
-        time_call(lambda: suggest(names, book)),
-        time_call(lambda: match_pairwise(sample, book)) * 10,
-    )
+    suggest_s = time_call(lambda: suggest(names, book))
+    pairwise_s = time_call(lambda: match_pairwise(sample, book)) * 10
     single_alias = [Alias("herbjonesx", book.registered[0].lookup, True)]
     print(f"\n500 names among {len(book.registered):,} players\n")
     print(

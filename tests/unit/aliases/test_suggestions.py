@@ -14,10 +14,8 @@ def test_the_right_player_is_the_first_suggestion_for_every_listed_alias():
     """`python -m tests.benchmarks.names` prints the figures."""
     crowd = names.build_registry()
     assert len(crowd.lookups) > 5_000
-    with_team_ranks, without_team_ranks = (
-        names.rank_suggestions(crowd, with_teams=True),
-        names.rank_suggestions(crowd, with_teams=False),
-    )
+    with_team_ranks = names.rank_suggestions(crowd, with_teams=True)
+    without_team_ranks = names.rank_suggestions(crowd, with_teams=False)
     assert (with_team_ranks.count_first(), with_team_ranks.wrong_prefills) == (len(names.LISTED_ALIASES), ())
     assert (
         without_team_ranks.count_first(),
