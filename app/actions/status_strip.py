@@ -1,4 +1,4 @@
-"""What is being done, by whom, how far; what just ended; and which actions were abandoned. Read from the action log."""
+"""The strip under the page header: running, just ended and abandoned actions, read from the action log."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ def fetch_log() -> Result[ActionLog]:
 
 
 def render_strip(wait_for_log: Callable[[], Result[ActionLog]], dialog_open: bool = False) -> None:
-    """What is being done, by whom, how far; what just ended; which actions were abandoned.
+    """Running actions with their progress, those that just ended, and abandoned ones.
 
-    While `still`, its own lines move but the page does not: Streamlit takes an open dialog off the screen, with what is half
-    typed in it, whenever the whole page is drawn anew.
+    With `dialog_open` only the strip's own lines refresh: a rerun of the whole page would close the dialog and lose what is typed.
     """
     result = wait_for_log()
     logged_actions = result.value.actions if result.value else ()

@@ -1,4 +1,4 @@
-"""Rows of bars with words beside them, as HTML: they stand with the answer, while Plotly's script takes half a second to load."""
+"""Rows of labelled bars as HTML: they appear with the page's text, while Plotly's script takes half a second to load."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Row:
 
 
 def funnel_alt_text(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
-    """The same as the funnel, for who cannot see it."""
+    """The funnel as text, for screen readers."""
     losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
     parts = []
     for stage in STAGES:
@@ -51,7 +51,7 @@ def funnel_alt_text(players: Mapping[Stage, int | None], missing: Iterable[Missi
 
 
 def show_html(markup: str, alt: str) -> None:
-    """Put a picture on the page, with the sentence that says what it shows."""
+    """Put a chart on the page, with its text alternative."""
     st.html(f'<div role="img" aria-label="{escape(alt)}">{markup}</div>')
 
 
@@ -119,7 +119,7 @@ def render_rows(rows: Sequence[Row], widest: int, extra_html: str = "") -> str:
 
 
 def _funnel_band(counts: Sequence[int | None], widest: int) -> str:
-    """A pale band from each stage to the next known one, so that the eye follows the players down."""
+    """A pale band from each stage to the next known one, which makes the loss between them visible."""
     known_counts = [(row, count) for row, count in enumerate(counts) if count is not None]
     return "".join(
         f'<div class="flow" style="grid-row:{2 * above + 2}/{2 * below + 1};background:{palette.FUNNEL_BAND_FILL};clip-path:'
@@ -129,7 +129,7 @@ def _funnel_band(counts: Sequence[int | None], widest: int) -> str:
 
 
 def _loss_kind(entry: MissingPlayer) -> str:
-    """How a picture shows a missing player: lost, unexplained, or missing for a good reason."""
+    """How a chart shows a missing player: lost, unexplained, or missing on purpose."""
     if entry.reason is LossReason.UNEXPLAINED:
         return "unexplained"
     if entry.reason is LossReason.NOT_RUN_YET:

@@ -79,7 +79,7 @@ def _save_lines_button(registry: NameRegistry, lines: Mapping[int, Edit]) -> Non
 
 
 def _validation_errors(registry: NameRegistry, edits: Sequence[Edit]) -> tuple[Violation, ...]:
-    """The errors of these lines; validated once for the same aliases and lines, however often the page is drawn."""
+    """The errors of these lines; validated once for the same aliases and lines, however often the page reruns."""
     cached = st.session_state.get("judged")
     if cached is None or cached[0] is not registry or cached[1] != edits:
         st.session_state["judged"] = cached = (registry, edits, validate(registry, edits).errors)

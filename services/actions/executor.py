@@ -29,7 +29,7 @@ class ActionRefused(OnCallError):
 def execute(
     clients: Clients, actor: Actor, action_type: ActionType, plan: Plan, reason: str = "", confirmation: str = ""
 ) -> Action:
-    """Do `plan` at most once, whoever else asks for it, and return what the log says of it.
+    """Execute `plan` at most once, however many request it, and return the action as logged.
 
     Raises InsufficientRole or ActionRefused after recording it, and ActionNotRecorded when nothing could be recorded and
     so nothing was done.
@@ -44,13 +44,13 @@ def execute(
     if (duplicate := _find_duplicate(same_key_actions, plan)) is not None:
         return duplicate
     refusal = _reasons_to_refuse(clients, action_type, plan, reason, confirmation)
-    # Whoever acted between our two reads changed the state that we now see changed: theirs is this action.
+    # An action of this plan between our two reads explains the changed state: it is the one that was requested.
     if refusal and (duplicate := _find_duplicate(log_reader.read_by_key(clients, plan.key), plan)) is not None:
         return duplicate
     if refusal:
         log_writer.log_refusal(clients, action_record, ActionState.REFUSED, refusal)
         raise ActionRefused(f"Refused, nothing was done: {refusal}", "Look at the plan anew.")
-    # The number comes from the same read as the decision that nobody has begun: who began since, has taken it.
+    # The attempt number comes from the same read as the check for duplicates: an action begun since then has taken it.
     action_record = replace(
         action_record, attempt=1 + max((action.attempt for action in same_key_actions), default=UNCLAIMED_ATTEMPT)
     )
@@ -60,7 +60,7 @@ def execute(
 
 
 def recover(clients: Clients, action_type: ActionType, action: Action) -> Verification:
-    """Re-read what came of an action whose process died, and record it; still under way records nothing."""
+    """Re-read the outcome of an action whose process died, and record it; records nothing while it is under way."""
     verification = action_type.verify(clients, action.plan, action.facts)
     if verification.state is not ActionState.IN_PROGRESS:
         _record_outcome(clients, log_writer.record_for(action), verification, {"found_again": True})
@@ -125,7 +125,7 @@ def _execute_claimed(clients: Clients, action_type: ActionType, action_record: A
 
 
 def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Details, failure: str) -> Verification:
-    """What the re-read says. An answer that was lost may still have done it; one that said yes may not have."""
+    """The result of the re-read: a call whose response was lost may have succeeded, one that reported success may not have."""
     try:
         verification = action_type.verify(clients, plan, details)
     except OnCallError as error:

@@ -27,7 +27,7 @@ from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
 
-SLATE_LOOKBACK_DAYS = 7  # how far back the last night with odds is looked for
+SLATE_LOOKBACK_DAYS = 7  # how far back the last night with odds is searched for
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 SERVICE_LINES = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 

@@ -1,4 +1,4 @@
-"""When the watchdog last logged a check: a watchdog that does not run is not a quiet night."""
+"""When the watchdog last logged a check: a watchdog that does not run must not look like a night without alerts."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _to_change(row: UnresolvedRow, canonical: str, status: NameStatus | None) ->
 def _wrong_team_warnings(
     rows_with_status: list[tuple[UnresolvedRow, str, NameStatus | None]], registry: NameRegistry
 ) -> Iterator[str]:
-    """A canonical player whose teams did not play in the game that the odds were for is probably somebody else."""
+    """A canonical player whose teams did not play in the game that the odds were for is probably another player."""
     dates_by_mismatch: dict[tuple[str, str, str], list[date]] = defaultdict(list)
     for row, canonical, status in rows_with_status:
         teams = {registry_row.team for registry_row in registry.by_lookup.get(canonical, ())}

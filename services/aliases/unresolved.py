@@ -31,7 +31,7 @@ class UnresolvedRow(TypedDict):
     player_name: str
     away_team: str | None
     home_team: str | None
-    alias_canonical: str | None  # where a usable alias leads
+    alias_canonical: str | None  # the target of a usable alias
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def read_unresolved_rows(clients: Clients, first: date, last: date) -> tuple[tup
 
 
 def read_single_night(clients: Clients, day: date, registry: NameRegistry) -> OddsMatch:
-    """Which names of one night's odds match nobody, from the queries that the night itself is read with: no extra cost."""
+    """Which names of one night's odds match no player, from the queries that the night itself is read with: no extra cost."""
     context = query_catalog.run_query(clients, "nights.context", game_date=day)
     odds = query_catalog.run_query(clients, "nights.odds", game_date=day)
     context_by_player = latest_per_player(context.rows, context_sort_key)

@@ -10,11 +10,8 @@ DATASET = "nba_predictions"
 PREDICTIONS_TABLE = f"{DATASET}.player_prop_predictions"
 STAGING_TABLE_PREFIX = "_staging_"
 COMPACTED_PREFIX = "compact"  # no unit has this name
-UNIT_PREFIXES = (
-    "p_",
-    "prediction_worker_",
-    "worker_",
-)  # ours by player; the customer's by worker revision, one table per message
+# Ours, by player; the customer's, by worker revision, one table per message.
+UNIT_PREFIXES = ("p_", "prediction_worker_", "worker_")
 
 _STAGING_TABLE_NAME = re.compile(r"^_staging_(?P<batch>batch_(?P<y>\d{4})_(?P<m>\d\d)_(?P<d>\d\d)_\d+)_(?P<worker>.+)$")
 _BATCH_ID = re.compile(r"^batch_(\d{4}-\d\d-\d\d)_(\d{6,})(?:_\w+)?$")

@@ -87,9 +87,8 @@ class Batches:
 _FAILURE_PHRASES = ("CONSOLIDATION FAILED", "CONSOLIDATION EXCEPTION", "MERGE RETURNED 0 ROWS", "VALIDATION FAILED")
 _END_PHRASES = re.compile(r"rows merged|consolidation|MERGE returned 0 rows", re.IGNORECASE)
 _PUBLISHED_REQUESTS = re.compile(r"Published (?:\d+)/(?P<all>\d+) prediction requests \[batch=(?P<batch>[^\],]+)")
-MAX_START_SKEW = timedelta(
-    minutes=2
-)  # the first run row follows its coordinator's first line, or precedes it by the clock
+# The first run row follows its coordinator's first line, or precedes it by clock skew.
+MAX_START_SKEW = timedelta(minutes=2)
 
 
 def read_batches(clients: Clients, game_date: date) -> Batches:

@@ -96,7 +96,7 @@ class TableCache:
 class ReadCache:
     """The one cache of what a process reads from Google. `monotonic` is a clock in seconds.
 
-    With `reuse_answers` off, as plans and actions read, every question is put anew, and only `tables` is used.
+    With `reuse_answers` off, as plans and actions read, every read goes to Google, and only `tables` is used.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class ReadCache:
         self.usage = UsageCounter(since or datetime.now(UTC))
 
     def without_answers(self) -> ReadCache:
-        """A cache that puts every question anew and shares only the table contents."""
+        """A cache that reuses no result and shares only the table contents."""
         return ReadCache(self._monotonic, tables=self.tables, reuse_answers=False)
 
     def expire_table_versions(self) -> None:

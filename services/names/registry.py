@@ -77,7 +77,7 @@ class NameRegistry:
 
     @cached_property
     def alias_counts(self) -> Counter[str]:
-        """How many active aliases lead to each name."""
+        """How many active aliases map to each name."""
         return Counter(canonical for canonicals in self.active.values() for canonical in canonicals)
 
     def player_ids(self, lookup: str) -> frozenset[str]:

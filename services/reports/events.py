@@ -50,7 +50,7 @@ class Event:
     ended: datetime | None = None
     actor: str = ""
     lane: str = ""  # one of LANES
-    label: str = ""  # two or three words beside the mark
+    label: str = ""  # two or three words next to the mark
     message: str = ""  # the mark's sentence, actor included
     health: Health = Health.NONE_EXPECTED
     count: int = 1  # rejected writes of that minute
@@ -200,7 +200,7 @@ def _deploy_events(capacities: ServiceCapacities | None) -> Iterator[Event]:
 
 
 def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
-    """What changed an alert is on the timeline; that somebody was notified of it is in the list alone."""
+    """What changed an alert is on the timeline; notifications of it are in the list alone."""
     for alert in alerts.alerts if alerts else ():
         for event in alert.events:
             reason_text = f" — {event.reason}" if event.reason else ""

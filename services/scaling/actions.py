@@ -120,7 +120,7 @@ SET_CAPACITY = ActionType("scaling.set", "Set width", plan_set_capacity, _apply,
 def apply_due_reverts(clients: Clients, actor: Actor) -> Action | None:
     """Restore the worker if the time annotated on it has come; None when there is nothing to revert.
 
-    Anybody may call it at any time: of several at once one acts. After somebody else changed the capacity it is left alone.
+    Anybody may call it at any time: of several at once one acts. A capacity that was changed since is left alone.
     """
     worker = read_worker_capacity(clients)
     revert_at = worker.annotations.revert_at

@@ -64,7 +64,7 @@ class CapacityAnnotations:
 
 
 def parse_annotations(annotations: Mapping[str, str]) -> CapacityAnnotations:
-    """The capacity annotations among a service's own; one that somebody mangled counts as none."""
+    """The capacity annotations among a service's own; a malformed one counts as none."""
     return CapacityAnnotations(
         normal=_parse_normal(annotations),
         set_to=_parse_setting(annotations.get(ANNOTATION_SET_TO, "")),

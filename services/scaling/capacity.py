@@ -85,7 +85,7 @@ class WorkerCapacity:
 
     @property
     def drift(self) -> str:
-        """In a sentence, that the capacity is no longer what somebody set it to; empty when it is."""
+        """A sentence when the capacity is no longer what an action set it to, else empty."""
         expected = self.annotations.set_to
         if expected is None or expected == self.actual:
             return ""

@@ -22,11 +22,7 @@ from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
 from services.names.registry import AliasRecord, NameRegistry, read_registry
 
-UNDOABLE_STATES = (
-    ActionState.DONE,
-    ActionState.FAILED,
-    ActionState.UNVERIFIED,
-)  # may have left something to undo
+UNDOABLE_STATES = (ActionState.DONE, ActionState.FAILED, ActionState.UNVERIFIED)  # may have left something to undo
 
 
 def plan_undo_merge(clients: Clients, args: Params) -> Plan:
