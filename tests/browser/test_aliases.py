@@ -167,11 +167,11 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, pa
     """From a table that holds only the one that points the wrong way; one of them is entered wrong and corrected after."""
     wrong_way = "DELETE FROM nba_reference.player_aliases WHERE alias_lookup != 'robertwilliamsiii'"
     environment.clients.bigquery.query(wrong_way).result()
-    # a dashboard that has not read them yet
-    module_dashboard_url = environment.start_dashboard()
+    # A dashboard that has not read them yet.
+    dashboard_url = environment.start_dashboard()
     since = environment.clock.now()
     started = time.monotonic()
-    form = open_form(page, module_dashboard_url)
+    form = open_form(page, dashboard_url)
     form.fill(HANDOFF_ALIASES)
     page.get_by_role("button", name="Check and save").click()
     dialog = page.get_by_role("dialog")
@@ -182,7 +182,7 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, pa
     (saved_action,) = wait_for_actions(environment, since)
     assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 15 aliases"), saved_action.message
     page.get_by_text("15 of 15 edits are in the table").first.wait_for()
-    open_correction(page, module_dashboard_url, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
+    open_correction(page, dashboard_url, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
     assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
     print(f"fourteen aliases entered, checked and corrected: {time.monotonic() - started:.1f} s")
     expected_lines = HANDOFF_ALIASES.replace("nicolasclaxton,alexandresarr", "nicolasclaxton,nicclaxton")

@@ -18,8 +18,7 @@ from services.nights.missing_players import LossReason
 from services.nights.player_stages import read_night
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.coordinator_client import UnexpectedResponse, read_coordinator, start_run
-from services.runs.verification import read_run_verification
-from services.runs.verification import verify_run as judge
+from services.runs.verification import read_run_verification, verify_run
 from services.telemetry.dml_jobs import read_writes
 from tests.support.actors import OPERATOR
 from tests.support.coordinators import CustomerCoordinator, coordinator_server, serve_app
@@ -248,7 +247,9 @@ def test_a_failed_sum_is_named_and_an_unknown_one_is_not_a_pass(module_clients, 
         BATCH, day, BatchState.CONSOLIDATION_FAILED, 4, "x", produced_rows=700, staged_rows=675, staged_tables=27
     )
     writes = read_writes(module_clients, module_clients.now(), module_clients.now())
-    checks = {check.name: check for check in judge(entry, read_night(module_clients, day), writes, remaining_tables=27)}
+    checks = {
+        check.name: check for check in verify_run(entry, read_night(module_clients, day), writes, remaining_tables=27)
+    }
     assert checks["what was produced was staged"].ok is False
     assert checks["what was produced was staged"].detail == "700 produced = 675 staged."
     assert checks["each distinct row was merged"].ok is None

@@ -1,7 +1,7 @@
-"""What the benchmarks of the pages stand on: servers as processes of their own, and one Chromium before them.
+"""Servers and a Chromium for the page benchmarks, each as a process of its own.
 
-`python -m tests.benchmarks.standing PORT PLANTED` is the sandbox alone, without the watchdog, whose questions would be
-counted too; it touches the file PLANTED once its nights are in.
+`python -m tests.tools.benchmarks.harness PORT SEEDED` is the sandbox alone, without the watchdog, whose queries would be
+counted too; it touches the file SEEDED once its nights are loaded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QUIET_ARGS = ("--disable-background-networking", "--disable-component-update")
 def start_process(
     name: str, command: list[str], env: Mapping[str, str], address: str, folder: Path = ROOT
 ) -> Iterator[Child]:
-    """A process that answers at `address`; what it says is shown only when it ends too early."""
+    """A process that answers at `address`; its output is shown only when it ends too early."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *command],

@@ -74,9 +74,8 @@ def error_or_ok(call: Callable[[], object]) -> str:
 
 def test_of_100_concurrent_merges_22_succeed_and_78_are_rejected(bq, blank_sandbox):
     warehouse, original_speed = blank_sandbox.state.bigquery, blank_sandbox.state.bigquery.latency
-    warehouse.latency = replace(
-        original_speed, merge_s=3 / original_speed.scale
-    )  # none of the first ends before the last arrives
+    # None of the first ends before the last arrives.
+    warehouse.latency = replace(original_speed, merge_s=3 / original_speed.scale)
     with ThreadPoolExecutor(100) as pool:
         jobs = list(pool.map(lambda n: bq.query(merge_sql(n), job_id=f"m{n}", job_retry=None), range(100)))
         warehouse.latency = original_speed
@@ -95,9 +94,8 @@ def test_of_100_concurrent_merges_22_succeed_and_78_are_rejected(bq, blank_sandb
 def test_the_other_form_of_a_full_queue_is_a_403(bq, blank_sandbox):
     warehouse = blank_sandbox.state.bigquery
     original_speed, warehouse.queue_full_error = warehouse.latency, "dml_queue_full_quota"
-    warehouse.latency = replace(
-        original_speed, merge_s=3 / original_speed.scale
-    )  # none of the first ends before the last arrives
+    # None of the first ends before the last arrives.
+    warehouse.latency = replace(original_speed, merge_s=3 / original_speed.scale)
     try:
         jobs = [bq.query(merge_sql(n), job_retry=None) for n in range(24)]
         warehouse.latency = original_speed
