@@ -1,4 +1,4 @@
-"""The dashboard as a process of its own, and a real Chromium before it."""
+"""The dashboard as a process of its own, and a real Chromium."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def dashboard_url(shared_sandbox: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """One Chromium for the session; a machine without one fails, unless it says that this is meant."""
+    """One Chromium for the session; a machine without one fails, unless its environment allows that."""
     if not CHROMIUM.exists():
         if os.environ.get("ALLOW_NO_BROWSER") == "1":
             pytest.skip(f"There is no {CHROMIUM} and ALLOW_NO_BROWSER=1.")
@@ -49,7 +49,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def screenshots_dir() -> Path:
-    """Where screenshots go: looked at by people, ignored by git."""
+    """Where screenshots go: for people to view, ignored by git."""
     folder = ROOT / "artifacts"
     folder.mkdir(exist_ok=True)
     return folder

@@ -1,4 +1,4 @@
-"""The alias form as a data owner uses it: the likely ones saved and taken back, bad lines named, two people at once, all fourteen."""
+"""The alias form as a data owner uses it: suggestions saved and undone, bad lines named, two users at once, all fourteen."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_one_invalid_alias_of_twenty_is_named_and_blocks_saving(environment, mod
 
 
 def select_option(page, label, option):
-    """Pick what these words find in a list of the page."""
+    """Select the option of a list on the page that these words find."""
     box = page.get_by_role("combobox", name=label)
     box.click()
     box.fill(option)
@@ -82,7 +82,7 @@ def select_option(page, label, option):
 
 
 def open_correction(page, dashboard_url, alias, current, corrected):
-    """An alias that is there, its right canonical name chosen, and the plan open, with its reason given where one is asked for."""
+    """Choose the right canonical name of an existing alias and open the plan, with a reason where one is required."""
     page.goto(f"{dashboard_url}/aliases?date=2025-12-29")
     page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Aliases", exact=True).click()
     select_option(page, "An alias that is there", f"{alias} → {current}")

@@ -1,4 +1,4 @@
-"""A viewer who goes around the buttons and executes the actions themselves is refused, and the attempt is in the record."""
+"""A viewer who executes actions without the buttons is refused, and the attempt is logged."""
 
 from __future__ import annotations
 

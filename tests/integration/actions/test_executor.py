@@ -1,4 +1,4 @@
-"""Whoever clicks, how often, from where: one effect, one intent, one outcome; and nothing at all that is not recorded."""
+"""However often and from wherever an action is requested: one effect, one intent, one outcome; nothing without a record."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What the watchdog repairs by itself in a real sandbox, and that its notification says so."""
+"""What the watchdog remediates by itself in a real sandbox, and that its notification names it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_cl
         assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message
         assert "28 of 28 eligible players are active" in action.message
         after = run_check(at_time(own_clients, 2025, 12, 30, 11, 35), CheckCache(), SELF_HEALING).incidents
-        # Of 29 December, which is open no more than its night is looked at, nothing; this process sends no log line anywhere.
+        # 29 December is left out: it is checked while its alerts are open. "sight-logs": this process sends no log lines.
         assert {i.cause for i in after if i.game_date != date(2025, 12, 29)} == {"staging", "sight-logs"}
     assert not [a for a in read_actions(scenario_clients) if "drop" in a.verb]
 

@@ -123,7 +123,7 @@ def test_reading_continues_in_the_background_after_the_time_budget(clients, monk
     assert read_inventory(clients).problems == ()
 
 
-def test_a_plan_puts_every_question_anew_but_reads_no_old_staging_table_again(clients, monkeypatch):
+def test_a_plan_repeats_every_query_but_reads_no_old_staging_table_again(clients, monkeypatch):
     caching_clients = replace(clients, cache=ReadCache())
     first = read_inventory(caching_clients)
     fetched_names, listed_tables = [], []

@@ -20,7 +20,7 @@ IDENTITY_PATH = "/computeMetadata/v1/instance/service-accounts/default/identity"
 
 
 class MetadataServer:
-    """What Cloud Run's metadata server answers: a token for the audience that is asked for."""
+    """What Cloud Run's metadata server answers: a token for the requested audience."""
 
     def __init__(self) -> None:
         self.audiences: list[str] = []
@@ -31,7 +31,7 @@ class MetadataServer:
             return 500, b"no"
         if path == IDENTITY_PATH:
             self.audiences.append(query["audience"])
-            # The client decodes the token for its times; nobody here checks its signature.
+            # The client decodes the token for its times; its signature is not checked here.
             return 200, b"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjQ5MDAwMDAwMDB9.c2ln"
         return 200, b'{"email": "on-call@example.iam.gserviceaccount.com", "scopes": []}'
 

@@ -1,4 +1,4 @@
-"""What has not changed is not asked again; what has, is; and a plain question has one answer by whichever way it is asked."""
+"""Unchanged tables and past log windows are not read again; changed ones are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page for who cannot see the picture, who opens a link, who reads slowly, and for a night in which nothing happened."""
+"""Text alternatives of charts and tables, the pause switch, links of metrics, and a night without events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logs page and the handoff note: the handoff's searches and shape, from records only, honest where a record is missing."""
+"""The handoff note: its sections and figures from records only, and unknown where a source is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs: the plan names the players and what stands in the way, the run is believed after a re-read, every bad end is a sentence."""
+"""Run actions: the plan names players and blockers, success is confirmed by a re-read, every failure has a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scaling through the real Cloud Run client: what it changes, what it refuses, and that the way back is never lost."""
+"""Scaling through the real Cloud Run client: what it changes, what it refuses, and that the original values are never lost."""
 
 import time
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.support.actors import OPERATOR, VIEWER
 
 @pytest.fixture
 def normal_capacity_clients(module_clients, module_sandbox):
-    """The worker as a deploy leaves it: 20 × 5 on the revision, nothing noted."""
+    """The worker as a deploy leaves it: 20 × 5 on the revision, no annotations."""
     _deploy(module_sandbox, 20, 5, "template,annotations,scaling")
     _wait_for_rollout(module_clients)
     assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)

@@ -59,7 +59,7 @@ def start_stack(**env: str) -> Iterator[str]:
     """Everything that `make run` starts, on free ports; the dashboard's address."""
     ports = {name: str(free_port()) for name in ("DASHBOARD_PORT", "SANDBOX_PORT", "COORDINATOR_PORT")}
     address = f"http://127.0.0.1:{ports['DASHBOARD_PORT']}"
-    with start_process("desk", ["services.sandbox"], {**ports, **env}, f"{address}/_stcore/health"):
+    with start_process("stack", ["services.sandbox"], {**ports, **env}, f"{address}/_stcore/health"):
         yield address
 
 
@@ -70,7 +70,7 @@ def start_sandbox_process(**env: str) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
         # It answers before its nights are in; what was read then would seem to have changed afterwards.
-        loaded_marker = Path(folder, "planted")
+        loaded_marker = Path(folder, "seeded")
         command = ["tests.tools.benchmarks.harness", str(port), str(loaded_marker)]
         with start_process("sandbox", command, env, f"{address}/sandbox/health") as process:
             while not loaded_marker.exists():

@@ -1,4 +1,4 @@
-"""Only what the proxy signed, for this service, just now, counts as a person; everything else is nobody."""
+"""Only a header that the proxy signed for this service and that has not expired authenticates a user."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def iap_signer() -> IapSigner:
 
 
 class FakeKeySource:
-    """Seconds that pass when told to, and a key list that counts how often it was fetched."""
+    """A clock that tests advance, and a key list that counts how often it was fetched."""
 
     def __init__(self, proxy: IapSigner) -> None:
         self.signer, self.seconds, self.fetched, self.down = proxy, 1000.0, 0, False

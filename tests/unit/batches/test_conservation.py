@@ -1,4 +1,4 @@
-"""The sums of a batch: they hold, they do not, or nobody can say yet."""
+"""The sums of a batch: they hold, they do not, or are unknown."""
 
 from __future__ import annotations
 

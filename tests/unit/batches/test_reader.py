@@ -1,4 +1,4 @@
-"""A batch of the customer's coordinator, by its log: under way until it says that it is over, and never taken for calm."""
+"""A batch of the customer's coordinator, by its log: in progress until its log says that it has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flood of connections, reads and plans by one person leaves the desk usable for another."""
+"""A flood of connections, reads and plans by one user leaves the dashboard usable for another."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLAN_LABEL = "Plan: Re-run 90 lost players"
 
 @pytest.fixture(scope="module")
 def protected_dashboard() -> Iterator[dict[str, Any]]:
-    """The dashboard as a process of its own, that believes only what `proxy` signs."""
+    """The dashboard as a process of its own, that accepts only what `proxy` signs."""
     signer, port = IapSigner(), free_port()
     sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.02))
     with ExitStack() as stack:
@@ -56,7 +56,7 @@ def protected_dashboard() -> Iterator[dict[str, Any]]:
 
 
 async def open_clients(stack: AsyncExitStack, dashboard: dict[str, Any], count: int) -> list[WebsocketClient]:
-    """As many pages of one person as the gate lets in."""
+    """As many pages of one user as the middleware allows."""
     clients: list[WebsocketClient] = []
     for _ in range(count):
         with suppress(websockets.InvalidStatus, websockets.ConnectionClosed):

@@ -1,4 +1,4 @@
-"""How the pages ask: a slow source does not hold them up, a dead one is told with its first moment."""
+"""The pages' cache: a slow source does not block a page, a failing one is reported with the start of its outage."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_problem_inside_a_result_keeps_its_start_until_it_is_gone(fake_clock):
     assert read_problems(Problem("worker log", later, "down")).problems[0].since == later
 
 
-# --- what is known already ---------------------------------------------------------------------------------------------------
+# --- cached results ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_fresh_result_is_served_from_the_cache(fake_clock):
