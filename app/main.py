@@ -59,6 +59,8 @@ ALTERNATIVE_URL_PATHS = {
     "overview": ("overview", "Overview"),
     "doctor": ("connections", "Connections"),  # its former address, in bookmarks and old notes
 }
+_RUN_COUNT_KEY = "run count"
+_TICKED_RUN_KEY = "run of the last tick"
 PAGE_DESCRIPTIONS = {title: question for pages in NAVIGATION.values() for _, title, _, question in pages}
 
 
@@ -168,13 +170,13 @@ def auto_refresh() -> None:
     """Rerun every 30 s, every 2 s while a result is missing or stale; not while the viewer has paused the page."""
     if session.paused_since():
         return
-    st.session_state["runs"] = run_count = st.session_state.get("runs", 0) + 1
+    st.session_state[_RUN_COUNT_KEY] = run_count = st.session_state.get(_RUN_COUNT_KEY, 0) + 1
 
     @st.fragment(run_every="2s" if background_cache.rendered_stale() else "30s", key="pulse")
     def tick() -> None:
-        if st.session_state.get("beats") == run_count and not dialog.is_dialog_open():
+        if st.session_state.get(_TICKED_RUN_KEY) == run_count and not dialog.is_dialog_open():
             st.rerun()
-        st.session_state["beats"] = run_count
+        st.session_state[_TICKED_RUN_KEY] = run_count
 
     tick()
 

@@ -24,7 +24,7 @@ from services.auth.roles import has_role
 from services.core.errors import OnCallError
 
 _PENDING_KEY = "pending action"
-_ERROR_KEY = "action said"
+_ERROR_KEY = "action error"
 _REASON_KEY = "action reason"
 _CONFIRMATION_KEY = "action typed"
 _CLICKED_BUTTON_KEY = "clicked offer"
@@ -207,5 +207,5 @@ def _submit(action_type: ActionType, plan: Plan) -> None:
             reads.invalidate(viewer_clients)  # whatever the outcome, earlier reads are stale
 
     handle = BACKGROUND.submit(plan, actor.role, clients.now(), act)
-    status_strip.session_tickets()[handle.key] = handle
+    status_strip.session_handles()[handle.key] = handle
     _close_dialog()

@@ -29,7 +29,7 @@ _ROW_HEIGHT, _ROW_GAP = "1.5rem", "0.7rem"
 
 @dataclass(frozen=True)
 class Row:
-    """One name, its bars one after the other (how many, colour, what they are), and the words beside them as HTML."""
+    """One name, its bars one after the other (count, colour, label), and the text beside them as HTML."""
 
     name: str
     bars: Sequence[tuple[int, str, str]]
@@ -60,7 +60,7 @@ def show_funnel(players: Mapping[Stage, int | None], missing: Sequence[MissingPl
 
 
 def funnel_html(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
-    """Players flowing from stage to stage; beside a bar, how many were lost on the way to it, the greatest loss largest."""
+    """The players of each stage; beside a bar, how many were lost on the way to it, the greatest loss in the largest type."""
     losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
     max_loss = max((number for (_, kind), number in losses.items() if kind in _LOSS_KINDS), default=0)
     rows = []
@@ -100,7 +100,7 @@ def capacities_html(capacities: ServiceCapacities) -> str:
 
 
 def render_rows(rows: Sequence[Row], widest: int, extra_html: str = "") -> str:
-    """The rows below each other, every bar a share of the widest; `also` lies in the bars' column."""
+    """The rows below each other, every bar a share of the widest; `extra_html` is placed in the bars' column."""
     cells = []
     for index, row in enumerate(rows):
         bars = "".join(

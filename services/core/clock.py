@@ -30,7 +30,7 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class OffsetClock:
-    """A clock set to `start` at the monotonic instant `set_at` and running at real speed since."""
+    """A clock set to `start` at the monotonic second `monotonic_start` and running at real speed since."""
 
     start: datetime
     monotonic_start: float
