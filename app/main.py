@@ -1,4 +1,4 @@
-"""The frame around every page: navigation, the night shown, the time, and the page itself.
+"""The frame around every page: navigation, night picker, time, status strip, and the page itself.
 
 `python -m app.server` serves it.
 """
@@ -59,6 +59,8 @@ ALTERNATIVE_URL_PATHS = {
     "overview": ("overview", "Overview"),
     "doctor": ("connections", "Connections"),  # its former address, in bookmarks and old notes
 }
+_RUN_COUNT_KEY = "run count"
+_TICKED_RUN_KEY = "run of the last tick"
 PAGE_DESCRIPTIONS = {title: question for pages in NAVIGATION.values() for _, title, _, question in pages}
 
 
@@ -91,7 +93,7 @@ def build_navigation() -> st.Page:
 def render_header(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
     """The page's title and night; returns the container for the night picker."""
     title_column, picker_column = st.columns([3, 2], vertical_alignment="center")
-    # The pause is shown in an existing line: a new one would make the tables below forget their order.
+    # The pause is shown in an existing line: a new one would make the tables below lose their sort order.
     since = session.paused_since()
     paused_badge = (
         f" :orange-badge[:material/pause_circle: paused since {text_format.format_clock_time(since)}]" if since else ""
@@ -127,7 +129,7 @@ def night_button(icon: str, label: str, target: object, disabled: bool) -> None:
 
 
 def render_sidebar_footer() -> None:
-    """Who is looking, at what, and what time it is there."""
+    """The current time, the environment and the user."""
     clients, actor, now = session.cached_clients(), session.actor(), session.now()
     environment = "Sandbox" if clients.settings.in_sandbox else clients.settings.project
     st.sidebar.caption(
@@ -165,19 +167,16 @@ def render_query_cost() -> None:
 
 
 def auto_refresh() -> None:
-    """Rerun every 30 s, every 2 s while an answer is missing or stale; nobody reloads at 2 a.m.
-
-    Not while somebody has paused it to read.
-    """
+    """Rerun every 30 s, every 2 s while a result is missing or stale; not while the viewer has paused the page."""
     if session.paused_since():
         return
-    st.session_state["runs"] = run_count = st.session_state.get("runs", 0) + 1
+    st.session_state[_RUN_COUNT_KEY] = run_count = st.session_state.get(_RUN_COUNT_KEY, 0) + 1
 
     @st.fragment(run_every="2s" if background_cache.rendered_stale() else "30s", key="pulse")
     def tick() -> None:
-        if st.session_state.get("beats") == run_count and not dialog.is_dialog_open():
+        if st.session_state.get(_TICKED_RUN_KEY) == run_count and not dialog.is_dialog_open():
             st.rerun()
-        st.session_state["beats"] = run_count
+        st.session_state[_TICKED_RUN_KEY] = run_count
 
     tick()
 
@@ -204,7 +203,7 @@ chosen_night = session.resolve_night(partial(reads.first_stored_night, session.c
 night_picker_slot = render_header(page, chosen_night)
 status_strip.render_strip(wait_for_log, dialog_open=dialog.is_dialog_open())
 page.run()
-# What needs scripts of its own comes when the answer stands: a browser that is new here loads them one after another.
+# Widgets with scripts of their own come last: a browser without a cache loads them one after another.
 with night_picker_slot:
     render_night_picker(chosen_night.game_date)
 render_sidebar_footer()

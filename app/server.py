@@ -38,7 +38,7 @@ def build_application(settings: Settings) -> st.App:
 
 
 def warm_up() -> None:
-    """What the first visitor would otherwise wait for: scripts packed, modules imported, tonight's answers read."""
+    """What the first visitor would otherwise wait for: compress scripts, import modules, read tonight's data."""
     precompress_all(STATIC_DIR)
     import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
     from app.state import reads, session
@@ -51,7 +51,7 @@ def warm_up() -> None:
         reads.recent_history(clients, eastern_day(clients.now()))
     except OnCallError as error:  # the page will show it
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.message)
-    # Streamlit collects garbage after every run of a page and holds up everybody meanwhile: what stays is not looked through.
+    # Streamlit collects garbage after every rerun, which blocks all sessions: frozen objects are not scanned.
     gc.collect()
     gc.freeze()
 

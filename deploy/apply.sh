@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the desk to Google Cloud: tables, identities with their permissions, services, the watchdog and its timer.
+# Deploys to Google Cloud: tables, identities with their permissions, services, the watchdog and its timer.
 #   PROJECT=nba-props-platform deploy/apply.sh          prints every command
 #   PROJECT=nba-props-platform deploy/apply.sh --do     runs them; running it again changes only what differs
 source "$(dirname "${BASH_SOURCE[0]}")/config.sh"

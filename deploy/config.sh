@@ -1,4 +1,4 @@
-# Configuration that apply.sh and undo.sh share: names and places. Everything is a parameter of the environment; nothing is a secret.
+# Configuration that apply.sh and undo.sh share. Every value comes from the environment; none is a secret.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -7,17 +7,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${LOCATION:=US}"                          # of the BigQuery datasets
 : "${NAME:=prediction-on-call}"              # the dashboard's service; the others are named after it
 : "${IMAGE:=$REGION-docker.pkg.dev/$PROJECT/$NAME/$NAME:latest}"
-: "${PROJECT_NUMBER:=}"                      # found out when empty
+: "${PROJECT_NUMBER:=}"                      # looked up when empty
 : "${OPERATORS:=}"                           # e-mail addresses that may act, with commas between
 : "${PEOPLE:=}"                              # who may open the dashboard: group:on-call@example.com,user:nora@example.com
 : "${WATCHED_WORKER:=prediction-worker}"     # the customer's own services, never deployed from here
 : "${WATCHED_COORDINATOR:=prediction-coordinator}"
-: "${WATCHED_RUNTIME:=}"                     # the watched worker's service account; needed to narrow and restore it
+: "${WATCHED_RUNTIME:=}"                     # the watched worker's service account; needed to scale it down and restore it
 : "${WITH_WRITE_PATH:=no}"                   # yes: also our own worker and coordinator, under names of their own
 : "${SLACK_SECRET:=}"                        # Secret Manager's name of the Slack address; empty: none
 : "${CHANNEL:=}"                             # Cloud Monitoring's notification channel; empty: its policies reach nobody
 : "${ADDRESS:=}"                             # the dashboard's own, where it is not the one Cloud Run gives
-: "${EVERY:=*/5 * * * *}"                    # how often the watchdog looks; a job is billed by the started minute
+: "${EVERY:=*/5 * * * *}"                    # how often the watchdog checks; a job is billed by the started minute
 
 WORKER="$NAME-worker" COORDINATOR="$NAME-coordinator" WATCHDOG="$NAME-watchdog"
 READ="$NAME-read@$PROJECT.iam.gserviceaccount.com"
@@ -51,7 +51,7 @@ run() { # prints the command as one could type it; runs it only with --do
   [[ $DO == no ]] || "$@"
 }
 
-try() { # the same, where "it is there already" or "it is gone already" is no trouble
+try() { # the same, where "already exists" or "not found" is no failure
   printf '%q ' "$@"; echo
   [[ $DO == no ]] || "$@" || echo "(went on)" >&2
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes back what apply.sh brought. The records (dataset prediction_on_call) stay unless RECORDS=delete is set.
+# Removes what apply.sh created. The records (dataset prediction_on_call) stay unless RECORDS=delete is set.
 #   PROJECT=nba-props-platform deploy/undo.sh          prints every command
 #   PROJECT=nba-props-platform deploy/undo.sh --do     runs them
 source "$(dirname "${BASH_SOURCE[0]}")/config.sh"

@@ -1,4 +1,4 @@
-"""Aliases: which names of the odds meet no player, whom they mean, and one player under one name."""
+"""Aliases: which odds-feed names match no player, whom they mean, and duplicate players."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ COVERAGE_THRESHOLDS = (("warning", settings.coverage_warning_pct), ("critical", 
 
 
 def render_history(history: CoverageHistory) -> None:
-    """One bar a night, coloured by its health word, and every figure of it in a table."""
+    """One bar per night, coloured by its health, and all its figures in a table."""
     days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
     dates_text = f" :gray[· {days[0].game_date:%-d %b} to {days[-1].game_date:%-d %b}]" if days else ""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -68,7 +68,7 @@ def render_history(history: CoverageHistory) -> None:
 
 
 def headline(night_funnel: Funnel) -> str:
-    """The coverage of the night in words, by its main denominator."""
+    """The coverage of the night in one line, by its main denominator."""
     active, eligible = night_funnel.players[Stage.ACTIVE], night_funnel.players[Stage.ELIGIBLE]
     if night_funnel.health is Health.NONE_EXPECTED:
         return "No games, so no coverage is expected"
@@ -80,7 +80,7 @@ def headline(night_funnel: Funnel) -> str:
 
 
 def render_night(night: NightStatus) -> None:
-    """The chosen night's answer, its funnel and its systems."""
+    """The chosen night: verdict, funnel and prediction systems."""
     night_funnel = funnel(night, settings)
     answer_col, button_col = widgets.answer_row()
     with answer_col:

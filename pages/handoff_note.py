@@ -1,4 +1,4 @@
-"""Handoff note: the shift for whoever comes next, in Markdown, from records only."""
+"""Handoff note: the shift in Markdown for the next person on call, from records only."""
 
 from __future__ import annotations
 

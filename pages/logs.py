@@ -1,4 +1,4 @@
-"""Logs: what did the services say this night? The searches one would type, each line once, with its severity."""
+"""Logs: what did the services log this night? The usual searches, each line once, with its severity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ preset_names = [preset.name for preset in PRESETS]
 
 
 def headline(lines: LogLines) -> tuple[Health, str]:
-    """No line is not good news: it is only no line."""
+    """How many lines match; no line is unknown, never OK."""
     if not lines.lines:
         return Health.UNKNOWN, "No such line was logged: that proves nothing by itself"
     error_count = sum(line.severity in ("ERROR", "CRITICAL", "ALERT", "EMERGENCY") for line in lines.lines)

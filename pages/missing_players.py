@@ -1,4 +1,4 @@
-"""Missing players: who is not there, at which stage each was lost, on what evidence, and what repairs it."""
+"""Missing players: who is missing, at which stage each was lost, on what evidence, and what repairs it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
 
 
 def render_balance(night: NightStatus) -> None:
-    """Expected = active + missing by reason + unexplained, as a line one can check."""
+    """Expected = active + missing by reason + unexplained, as one line that can be checked."""
     totals = balance(night)
     terms = [f"{totals.active:,} active", *(f"{count:,} {reason}" for reason, count in totals.classified)]
     st.markdown(

@@ -1,4 +1,4 @@
-"""Runs: start one, watch it, resume one that stopped; every batch of the night with its sums, so that success can be checked."""
+"""Runs: start one, watch it, resume one that stopped; every batch of the night with its sums, so that a success can be verified."""
 
 from __future__ import annotations
 

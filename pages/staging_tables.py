@@ -1,4 +1,4 @@
-"""Staging tables: what did runs leave behind, what is safe, and what still holds rows nobody else has?"""
+"""Staging tables: what did runs leave behind, what is safe to drop, and what holds rows that exist nowhere else?"""
 
 from __future__ import annotations
 

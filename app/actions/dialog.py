@@ -1,6 +1,6 @@
-"""Actions on the screen: a button asks for a plan, the plan is shown, confirmed in proportion, run once, and followed by its record.
+"""The dialog of an action: a button opens its plan, the plan is confirmed in proportion to its risk, and runs once.
 
-Nothing here decides anything: the plan comes from the verb, the effect runs in the runner, the truth is in the action log.
+Nothing is decided here: the plan comes from the action type, services/actions/background.py runs it, the action log has the outcome.
 """
 
 from __future__ import annotations
@@ -23,18 +23,16 @@ from services.actions.plan import Confirmation, Guard, Plan
 from services.auth.roles import has_role
 from services.core.errors import OnCallError
 
-_PENDING_KEY, _ERROR_KEY, _REASON_KEY, _CONFIRMATION_KEY = (
-    "pending action",
-    "action said",
-    "action reason",
-    "action typed",
-)
+_PENDING_KEY = "pending action"
+_ERROR_KEY = "action error"
+_REASON_KEY = "action reason"
+_CONFIRMATION_KEY = "action typed"
 _CLICKED_BUTTON_KEY = "clicked offer"
 
 
 @dataclass(frozen=True)
 class _PendingAction:
-    """What somebody asked for in this session: a verb with its arguments, and its plan or why there is none."""
+    """The action requested in this session: its type and arguments, and its plan or the reason why there is none."""
 
     action_name: str
     args: Mapping[str, Any]
@@ -45,10 +43,10 @@ class _PendingAction:
 def action_button(
     action_type: ActionType, label: str = "", key: str = "", primary: bool = False, help: str = "", **args: Any
 ) -> None:
-    """The button of a verb. It opens the plan; for who may not act it says so and opens the plan all the same.
+    """The button of an action. It opens the plan, also for a viewer, whose button says that it only shows it.
 
-    A click only says which button was meant; what the plan is about is what this run of the page has made of its inputs. What is
-    typed in a form and left by clicking its button comes together with the click, after the button was drawn for the old text.
+    A click records which button was pressed; the plan is opened by the rerun, with the arguments of that rerun. Text that is typed
+    in a form and left by clicking the button arrives together with the click, when the button still has the old arguments.
     """
     label, button_key = label or action_type.label, f"offer {action_type.name} {key}"
     allowed = has_role(session.actor(), action_type.required_role)
@@ -73,7 +71,7 @@ def _on_click(button_key: str) -> None:
 
 
 def _open_dialog(action_name: str, args: Mapping[str, Any]) -> None:
-    """Open the plan of a verb in this run of the page."""
+    """Open the plan of an action in this run of the page."""
     pending = st.session_state.get(_PENDING_KEY)
     if pending is not None and (pending.action_name, pending.args) == (action_name, dict(args)):
         return  # a click whose rerun was interrupted is delivered again; what was typed meanwhile stays
@@ -83,10 +81,9 @@ def _open_dialog(action_name: str, args: Mapping[str, Any]) -> None:
 
 
 def render_dialog() -> None:
-    """The plan that was asked for, if one was. Called by the frame after the page, so that it survives every run of it."""
-    st.session_state.pop(
-        _CLICKED_BUTTON_KEY, None
-    )  # of a button that this run did not draw again: what it was for is gone
+    """The dialog of the requested plan, if there is one. Called by main.py after the page, so that it survives every rerun."""
+    # A click on a button that this run did not render again: its target is gone.
+    st.session_state.pop(_CLICKED_BUTTON_KEY, None)
     if _PENDING_KEY in st.session_state:
         label = get_action_type(st.session_state[_PENDING_KEY].action_name).label
         st.dialog(label, width="large", on_dismiss=_close_dialog)(_dialog_body)()
@@ -193,11 +190,9 @@ def _render_confirmation(action_type: ActionType, plan: Plan) -> None:
 
 
 def _submit(action_type: ActionType, plan: Plan) -> None:
-    """Hand the plan that was shown to the runner. A second click finds the first one's ticket."""
-    reason, confirmation = (
-        st.session_state.get(_REASON_KEY, "") or "",
-        st.session_state.get(_CONFIRMATION_KEY, "") or "",
-    )
+    """Submit the plan that was shown to the background runner. A second click gets the first one's handle."""
+    reason = st.session_state.get(_REASON_KEY, "") or ""
+    confirmation = st.session_state.get(_CONFIRMATION_KEY, "") or ""
     if plan.confirmation is Confirmation.TYPED and (
         not reason.strip() or confirmation.strip() != plan.confirmation_text
     ):
@@ -209,8 +204,8 @@ def _submit(action_type: ActionType, plan: Plan) -> None:
         try:
             return execute(clients, actor, action_type, plan, reason, confirmation)
         finally:
-            reads.invalidate(viewer_clients)  # whatever came of it, what was read before is old
+            reads.invalidate(viewer_clients)  # whatever the outcome, earlier reads are stale
 
     handle = BACKGROUND.submit(plan, actor.role, clients.now(), act)
-    status_strip.session_tickets()[handle.key] = handle
+    status_strip.session_handles()[handle.key] = handle
     _close_dialog()

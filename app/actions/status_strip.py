@@ -1,4 +1,4 @@
-"""What is being done, by whom, how far; what just ended; and which actions were abandoned. Read from the action log."""
+"""The strip under the page header: running, just ended and abandoned actions, read from the action log."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from services.auth.roles import require_role
 from services.core.errors import OnCallError
 from services.core.result import Result
 
-_ENDED_IDS_KEY, _FINISH_MESSAGE_KEY = "ended actions", "what finishing found"
+_ENDED_IDS_KEY = "ended actions"
+_FINISH_MESSAGE_KEY = "finish message"
+_HANDLES_KEY = "action handles"
 LOG_WINDOW = timedelta(days=7)
-OUTCOME_SHOWN_FOR = timedelta(minutes=3)  # how long an outcome stays under the page's head
+OUTCOME_SHOWN_FOR = timedelta(minutes=3)  # how long an outcome stays in the strip
 _ICON_BY_STATE = {
     ActionState.IN_PROGRESS: ":blue[:material/progress_activity:]",
     ActionState.DONE: ":green[:material/check_circle:]",
@@ -31,7 +33,7 @@ _ICON_BY_STATE = {
 
 
 def log_window(now: datetime) -> tuple[datetime, datetime]:
-    """The days whose actions are read: whole days, so that the arguments stay the same and the answer stays cached."""
+    """The days whose actions are read: whole days, so that the arguments stay the same and the result stays cached."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return today - LOG_WINDOW, today + timedelta(days=1)
 
@@ -46,14 +48,13 @@ def fetch_log() -> Result[ActionLog]:
 
 
 def render_strip(wait_for_log: Callable[[], Result[ActionLog]], dialog_open: bool = False) -> None:
-    """What is being done, by whom, how far; what just ended; which actions were abandoned.
+    """Running actions with their progress, those that just ended, and abandoned ones.
 
-    While `still`, its own lines move but the page does not: Streamlit takes an open dialog off the screen, with what is half
-    typed in it, whenever the whole page is drawn anew.
+    With `dialog_open` only the strip's own lines refresh: a rerun of the whole page would close the dialog and lose what is typed.
     """
     result = wait_for_log()
     logged_actions = result.value.actions if result.value else ()
-    was_busy = _any_running(logged_actions) or any(not handle.ended for handle in session_tickets().values())
+    was_busy = _is_busy(logged_actions)
     st.session_state[_ENDED_IDS_KEY] = _ended_ids(logged_actions)
 
     @st.fragment(run_every="1.5s" if was_busy and not session.paused_since() else None, key="strip")
@@ -72,7 +73,7 @@ def render_strip(wait_for_log: Callable[[], Result[ActionLog]], dialog_open: boo
 
 
 def _is_busy(actions: Iterable[Action]) -> bool:
-    return _any_running(actions) or any(not handle.ended for handle in session_tickets().values())
+    return _any_running(actions) or any(not handle.ended for handle in session_handles().values())
 
 
 def _any_running(actions: Iterable[Action]) -> bool:
@@ -84,8 +85,8 @@ def _ended_ids(actions: Iterable[Action]) -> frozenset[str]:
     return frozenset(action.action_id for action in actions if action.ended_at is not None)
 
 
-def session_tickets() -> dict[str, ActionHandle]:
-    stored: dict[str, ActionHandle] = st.session_state.setdefault("tickets", {})
+def session_handles() -> dict[str, ActionHandle]:
+    stored: dict[str, ActionHandle] = st.session_state.setdefault(_HANDLES_KEY, {})
     return stored
 
 
@@ -94,14 +95,14 @@ def _render_lines(actions: Iterable[Action]) -> None:
     if message := st.session_state.pop(_FINISH_MESSAGE_KEY, ""):
         st.markdown(f":blue[:material/info:] {text_format.escape_markdown(message)}")
     logged_keys = {action.key for action in actions if action.ended_at is None}
-    for handle in list(session_tickets().values()):
+    for handle in list(session_handles().values()):
         if not handle.ended and handle.key.split(" ")[0] not in logged_keys:
             st.markdown(
                 f"{_ICON_BY_STATE[ActionState.IN_PROGRESS]} {text_format.escape_markdown(handle.title)}:"
                 " checking once more before it begins…"
             )
         elif handle.error is not None:
-            _render_failed_ticket(handle)
+            _render_failed_handle(handle)
     for action in actions:
         if action.ended_at is None or now - action.ended_at < OUTCOME_SHOWN_FOR:
             render_action_line(action, now)
@@ -135,7 +136,7 @@ def _progress_text(action: Action) -> str:
     return action.steps[-1][1] if action.ended_at is None and action.steps else action.message
 
 
-def _render_failed_ticket(handle: ActionHandle) -> None:
+def _render_failed_handle(handle: ActionHandle) -> None:
     error = handle.error
     if error is None:
         return
@@ -148,7 +149,7 @@ def _render_failed_ticket(handle: ActionHandle) -> None:
 
 
 def _dismiss(key: str) -> None:
-    session_tickets().pop(key, None)
+    session_handles().pop(key, None)
 
 
 def _finish(action: Action) -> None:

@@ -1,4 +1,4 @@
-"""Rows of bars with words beside them, as HTML: they stand with the answer, while Plotly's script takes half a second to load."""
+"""Rows of labelled bars as HTML: they appear with the page's text, while Plotly's script takes half a second to load."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ROW_HEIGHT, _ROW_GAP = "1.5rem", "0.7rem"
 
 @dataclass(frozen=True)
 class Row:
-    """One name, its bars one after the other (how many, colour, what they are), and the words beside them as HTML."""
+    """One name, its bars one after the other (count, colour, label), and the text beside them as HTML."""
 
     name: str
     bars: Sequence[tuple[int, str, str]]
@@ -41,7 +41,7 @@ class Row:
 
 
 def funnel_alt_text(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
-    """The same as the funnel, for who cannot see it."""
+    """The funnel as text, for screen readers."""
     losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
     parts = []
     for stage in STAGES:
@@ -51,7 +51,7 @@ def funnel_alt_text(players: Mapping[Stage, int | None], missing: Iterable[Missi
 
 
 def show_html(markup: str, alt: str) -> None:
-    """Put a picture on the page, with the sentence that says what it shows."""
+    """Put a chart on the page, with its text alternative."""
     st.html(f'<div role="img" aria-label="{escape(alt)}">{markup}</div>')
 
 
@@ -60,7 +60,7 @@ def show_funnel(players: Mapping[Stage, int | None], missing: Sequence[MissingPl
 
 
 def funnel_html(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
-    """Players flowing from stage to stage; beside a bar, how many were lost on the way to it, the greatest loss largest."""
+    """The players of each stage; beside a bar, how many were lost on the way to it, the greatest loss in the largest type."""
     losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
     max_loss = max((number for (_, kind), number in losses.items() if kind in _LOSS_KINDS), default=0)
     rows = []
@@ -100,7 +100,7 @@ def capacities_html(capacities: ServiceCapacities) -> str:
 
 
 def render_rows(rows: Sequence[Row], widest: int, extra_html: str = "") -> str:
-    """The rows below each other, every bar a share of the widest; `also` lies in the bars' column."""
+    """The rows below each other, every bar a share of the widest; `extra_html` is placed in the bars' column."""
     cells = []
     for index, row in enumerate(rows):
         bars = "".join(
@@ -119,7 +119,7 @@ def render_rows(rows: Sequence[Row], widest: int, extra_html: str = "") -> str:
 
 
 def _funnel_band(counts: Sequence[int | None], widest: int) -> str:
-    """A pale band from each stage to the next known one, so that the eye follows the players down."""
+    """A pale band from each stage to the next known one, which makes the loss between them visible."""
     known_counts = [(row, count) for row, count in enumerate(counts) if count is not None]
     return "".join(
         f'<div class="flow" style="grid-row:{2 * above + 2}/{2 * below + 1};background:{palette.FUNNEL_BAND_FILL};clip-path:'
@@ -129,7 +129,7 @@ def _funnel_band(counts: Sequence[int | None], widest: int) -> str:
 
 
 def _loss_kind(entry: MissingPlayer) -> str:
-    """How a picture shows a missing player: lost, unexplained, or missing for a good reason."""
+    """How a chart shows a missing player: lost, unexplained, or missing on purpose."""
     if entry.reason is LossReason.UNEXPLAINED:
         return "unexplained"
     if entry.reason is LossReason.NOT_RUN_YET:

@@ -1,4 +1,4 @@
-"""One bar a night as HTML, and under each the way to that night."""
+"""One bar per night as HTML, with a link to that night below each."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from app.state import session
 from services.core.result import Health
 from services.nights.coverage import NightCoverage
 
-_AXIS_MAX_PCT = 112.0  # per cent; air above a full night
+_AXIS_MAX_PCT = 112.0  # per cent; leaves room above a full bar
 
 
 def coverage_pct(day: NightCoverage, denominator: str) -> float | None:
-    """A night's percentage of one denominator; None while the night is not judged (not run yet, not readable)."""
+    """A night's percentage of one denominator; None while the night has no classification (not run yet, not readable)."""
     return None if day.health is Health.UNKNOWN else day.active_pct(getattr(day, denominator))
 
 
 def render(
     days: Sequence[NightCoverage], denominator: str, population: str, thresholds: Sequence[tuple[str, float]]
 ) -> None:
-    """Active players as a share of one denominator, a bar a night, with thresholds; a night's name turns every page to it."""
+    """Active players as a share of one denominator, a bar per night, with thresholds; a night's name sets the date of all pages."""
     st.html(to_html(days, denominator, population, thresholds))
     with st.container(horizontal=True, gap=None, key="every night"):
         for day in days:
@@ -42,7 +42,7 @@ def render(
 def to_html(
     days: Sequence[NightCoverage], denominator: str, population: str, thresholds: Sequence[tuple[str, float]]
 ) -> str:
-    """A bar for each night in the colour of its health word, and a line for each limit in per cent."""
+    """A bar for each night in the colour of its health, and a line for each threshold in per cent."""
     bars = "".join(_bar(day, denominator) for day in days)
     lines = "".join(
         f'<div class="at" style="bottom:{100 * pct / _AXIS_MAX_PCT:.2f}%"><span>{escape(name)} {pct:g} %</span></div>'

@@ -1,4 +1,4 @@
-"""The colours of pictures: marks that read in light and dark, and carry white letters. The theme's own are in .streamlit/config.toml."""
+"""The colours of charts: readable on the light and the dark theme, and behind white text. The theme is in .streamlit/config.toml."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COLOR_BY_HEALTH = {
 
 
 def text_color() -> str:
-    """The colour of words in a picture that cannot follow the page's theme by itself."""
+    """The text colour for a chart that does not follow the page's theme by itself."""
     return TEXT_COLOR.get(_theme(), GREY)
 
 
 def alert_text_color() -> str:
-    """The colour of words that must be seen first."""
+    """The text colour of an alert."""
     return ALERT_TEXT_COLOR.get(_theme(), RED)
 
 

@@ -18,12 +18,12 @@ _STATIC_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": F
 
 
 def show_figure(figure: go.Figure, key: str, alt: str) -> None:
-    """Put a figure on the page, with the sentence that says what it shows."""
+    """Put a figure on the page, with its text alternative."""
     st.plotly_chart(figure, key=key, alt=alt, config=_STATIC_CONFIG)
 
 
 def dml_figure(report: DmlReport) -> go.Figure:
-    """Writes by minute, and below them on the same line of time how many statements were concurrent against the limit."""
+    """Writes by minute, and below them, on the same time axis, the number of concurrent statements and the limit."""
     figure = _base_figure(400)
     figure.update_layout(
         xaxis={"tickformat": "%H:%M", "anchor": "y2"},
@@ -97,7 +97,7 @@ def outstanding_over_time(attempts: Iterable[WriteAttempt]) -> tuple[list[dateti
 
 
 def _add_limit_line(figure: go.Figure, limit: float, text: str) -> None:
-    """A dotted line across the lower picture, named above its left end."""
+    """A dotted line across the lower chart, labelled above its left end."""
     line = {"color": RED, "width": 1, "dash": "dot"}
     figure.add_shape(x0=0, x1=1, xref="paper", y0=limit, y1=limit, yref="y2", line=line)
     placement = {"xref": "paper", "yref": "y2", "showarrow": False, "xanchor": "left", "yanchor": "bottom"}

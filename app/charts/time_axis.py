@@ -1,4 +1,4 @@
-"""One axis for a whole night: the minutes in which something happened side by side, the quiet hours between them folded."""
+"""A broken time axis for a whole night: the busy stretches side by side, the hours without events between them collapsed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from math import sqrt
 
-MIN_GAP = timedelta(minutes=20)  # a pause shorter than this is not worth folding
-MAX_SEGMENTS = 5  # busy stretches beside each other; more cannot be labelled on a small screen
-GAP_WIDTH = 0.05  # the share of the axis that a folded pause takes
+MIN_GAP = timedelta(minutes=20)  # a shorter gap is not collapsed
+MAX_SEGMENTS = 5  # more segments cannot be labelled on a small screen
+GAP_WIDTH = 0.05  # the share of the axis that a collapsed gap takes
 _MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class AxisSegment:
-    """A busy piece of the night and the part of the axis, 0 to 1, on which it is drawn."""
+    """A busy stretch of the night and the part of the axis, 0 to 1, on which it is drawn."""
 
     start: datetime
     end: datetime
@@ -26,7 +26,7 @@ class AxisSegment:
 
 
 def broken_axis(instants: Iterable[datetime]) -> tuple[AxisSegment, ...]:
-    """The busy stretches of a night, cut at its longest pauses; without any instant there are none."""
+    """The busy stretches of a night, cut at its longest gaps; none without an instant."""
     times = sorted(set(instants))
     if not times:
         return ()
@@ -35,12 +35,15 @@ def broken_axis(instants: Iterable[datetime]) -> tuple[AxisSegment, ...]:
     edges = [times[0], *cuts]
     ends = [times[bisect_right(times, cut) - 2] for cut in cuts] + [times[-1]]
     return _allocate_width(
-        [(_floor_minute(start), _floor_minute(end) + 2 * _MINUTE) for start, end in zip(edges, ends, strict=True)]
+        [
+            (_floor_with_margin(start), _floor_with_margin(end) + 2 * _MINUTE)
+            for start, end in zip(edges, ends, strict=True)
+        ]
     )
 
 
 def _allocate_width(pieces: list[tuple[datetime, datetime]]) -> tuple[AxisSegment, ...]:
-    """A longer stretch gets more room, but not in proportion: three minutes of trouble must stay readable."""
+    """A longer stretch gets more room, but less than in proportion: a burst of three minutes must stay readable."""
     weights = [sqrt(max(4.0, (end - start) / _MINUTE)) for start, end in pieces]
     usable_width, left, segments = 1 - GAP_WIDTH * (len(pieces) - 1), 0.0, []
     for (start, end), weight in zip(pieces, weights, strict=True):
@@ -50,13 +53,13 @@ def _allocate_width(pieces: list[tuple[datetime, datetime]]) -> tuple[AxisSegmen
     return tuple(segments)
 
 
-def _floor_minute(at: datetime) -> datetime:
-    """A minute's beginning, with one more for air."""
+def _floor_with_margin(at: datetime) -> datetime:
+    """One minute before the start of the instant's minute, as a margin."""
     return at.replace(second=0, microsecond=0) - _MINUTE
 
 
 def position(segments: tuple[AxisSegment, ...], at: datetime) -> float:
-    """Where an instant lies on the axis; within a folded pause, in the fold."""
+    """Where an instant lies on the axis; one inside a gap lies in the collapsed gap."""
     previous = segments[0]
     for segment in segments:
         if at < segment.start:
@@ -70,6 +73,6 @@ def position(segments: tuple[AxisSegment, ...], at: datetime) -> float:
 
 
 def gaps(segments: tuple[AxisSegment, ...]) -> list[tuple[float, timedelta]]:
-    """The middle of each fold on the axis, and how long nothing happened there."""
+    """The middle of each collapsed gap on the axis, and its duration."""
     pairs = pairwise(segments)
     return [((earlier.right + later.left) / 2, later.start - earlier.end) for earlier, later in pairs]

@@ -1,4 +1,4 @@
-"""Filters of a table that the address keeps: a link opens the page as somebody else saw it; nonsense in it is left out."""
+"""Filters of a table, kept in the URL so that a link opens the same view; invalid values in it are ignored."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import streamlit as st
 
 
 def filter_pills(label: str, counts: Mapping[str, int], name: str) -> list[str]:
-    """Which of the kinds are wanted, none meaning all; `name` is the key and the name in the address.
+    """The selected kinds, none meaning all; `name` is the key and the query parameter.
 
-    Streamlit's own binding would write the counts into the address, where they are wrong a minute later.
+    Streamlit's own binding would write the counts into the URL, where they are wrong a minute later.
     """
     requested = st.query_params.get_all(name)
     valid = [kind for kind in requested if kind in counts]
@@ -41,7 +41,7 @@ def _write_query_param(name: str, kinds: list[str]) -> None:
 
 
 def search_terms(placeholder: str, name: str) -> list[str]:
-    """What is searched for, in lower case; every word must stand in the row."""
+    """The search terms, in lower case; a row must contain every one."""
     query = st.text_input(
         "Search", placeholder=placeholder, key=name, bind="query-params", max_chars=100, label_visibility="collapsed"
     )
@@ -55,7 +55,7 @@ def matches_search(table_row: Mapping[str, object], terms: list[str]) -> bool:
 
 
 def filter_bar(label: str, counts: Mapping[str, int], placeholder: str, name: str) -> tuple[list[str], list[str]]:
-    """Kinds at the left, a search at the right: the same on every page."""
+    """Filter pills on the left, a search field on the right: the same on every page."""
     left, right = st.columns([3, 1], vertical_alignment="center")
     with left:
         kinds = filter_pills(label, counts, f"{name}_kind")

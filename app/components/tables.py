@@ -1,4 +1,4 @@
-"""Tables: a grid with its own safe download, and short ones as text."""
+"""Tables: a data grid with its own safe download, and short tables as text."""
 
 from __future__ import annotations
 
@@ -14,19 +14,8 @@ from app.components import text_format
 from services.core.clock import ET
 
 Row = Mapping[str, Any]
-_FORMULA_PREFIXES = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "\uff1d",
-    "\uff0b",
-    "\uff0d",
-    "\uff20",
-)  # the wide ones are read as the plain
+# Spreadsheets read the full-width characters like the plain ones.
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 ROW_HEIGHT_PX = 28
 
 
@@ -66,7 +55,7 @@ def data_grid(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows:
 
 
 def percent_column() -> Any:
-    """Percentages right-aligned under each other."""
+    """A right-aligned column of percentages."""
     return st.column_config.NumberColumn(format="%.1f %%")
 
 

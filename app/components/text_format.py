@@ -1,4 +1,4 @@
-"""How the dashboard formats: any text as it is, times in ET with UTC, ages, sizes, counts."""
+"""How the dashboard formats text, times (ET with UTC), ages, sizes and counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SafeMarkdown(str):
 
 
 def escape_markdown(text: object) -> str:
-    """Any text as Markdown that shows exactly these characters: names and log lines must never format themselves."""
+    """Any text as Markdown that shows exactly these characters: names and log lines must never be formatted."""
     if isinstance(text, SafeMarkdown):
         return text
     return _SHORTCODE.sub(":\N{ZERO WIDTH SPACE}", _MARKDOWN_SPECIALS.sub(r"\\\1", " ".join(str(text).split())))

@@ -1,4 +1,4 @@
-"""The pieces every page shares: the verdict, health words, figures with their denominator, and honest gaps."""
+"""The components every page shares: the verdict, health badges, figures with their denominator, notices of missing data."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def badge(health: Health) -> text_format.SafeMarkdown:
 
 
 def verdict(health: Health, headline: str, details: Iterable[str] = ()) -> None:
-    """The page's answer in one line, and at most a few words below it."""
+    """The page's headline in one line, with at most a short caption below it."""
     icon, color = _STYLE_BY_HEALTH[health]
     st.markdown(f"## :{color}[:material/{icon}:] {text_format.escape_keep_percent(headline)}")
     if rest := [text_format.escape_keep_percent(detail) for detail in details if detail]:
@@ -42,13 +42,13 @@ def verdict(health: Health, headline: str, details: Iterable[str] = ()) -> None:
 
 
 def answer_row() -> tuple[DeltaGenerator, DeltaGenerator]:
-    """The two places at the top of a page: its verdict, and beside it (on a phone below it) the button that helps."""
+    """The two columns at the top of a page: the verdict, and beside it (below it on a phone) the action button."""
     row = st.container(horizontal=True, vertical_alignment="center", key="answer")
     return row.container(width="stretch"), row.container(width="content", horizontal=True)
 
 
 def signal_row(health: Health, name: str, text: str, page: str, query_params: dict[str, str]) -> None:
-    """One row: state, what it is about with the way to its evidence, and what is known."""
+    """One row: the health badge, the name as a link to its evidence, and a text."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
         st.markdown(badge(health), width=106)
         page_path = f"../pages/{page}.py"
@@ -59,7 +59,7 @@ def signal_row(health: Health, name: str, text: str, page: str, query_params: di
 def metric_of_total(
     label: str, value: int | float | None, total: int | None = None, unit: str = "", note: str = "", page: str = ""
 ) -> None:
-    """A number with what it is a part of; one that is not known says so and never looks like 0."""
+    """A number with its total; an unknown one is shown as unknown, never as 0."""
     value_text = "unknown" if value is None else f"{value:,.1f}" if isinstance(value, float) else f"{value:,}"
     description = f"of {total:,} {note}".strip() if total is not None else note
     metric_card(label, f"{value_text} {unit}".strip() if value is not None else value_text, description, page)
@@ -68,7 +68,7 @@ def metric_of_total(
 def metric_percentage(
     label: str, part: int | None, total: int | None, population: str, override: str = "", page: str = ""
 ) -> None:
-    """A share with both its numbers: 43.0 % — 68 of 158 eligible; `instead` stands for it while there is none."""
+    """A share with both its numbers: 43.0 % — 68 of 158 eligible; `override` replaces the percentage while there is none."""
     if part is None or total is None:
         metric_card(label, "unknown", f"of {population}", page)
     else:
@@ -77,7 +77,7 @@ def metric_percentage(
 
 
 def metric_card(label: str, value: str, description: str, page: str = "") -> None:
-    """A figure in its frame; its name leads to the page with its evidence, where there is one."""
+    """A bordered figure; its label links to the page with its evidence, where there is one."""
     if not page:
         st.metric(label, value, delta_description=description or None, border=True)
         return
@@ -88,7 +88,7 @@ def metric_card(label: str, value: str, description: str, page: str = "") -> Non
 
 
 def segmented_choice(label: str, options: Sequence[str], key: str) -> str:
-    """One of a few, the first unless the address names another."""
+    """One of a few options, the first unless the URL names another."""
     chosen = st.segmented_control(
         label,
         options,
@@ -102,7 +102,7 @@ def segmented_choice(label: str, options: Sequence[str], key: str) -> str:
 
 
 def value_or_notice(result: Result[T], label: str = "") -> T | None:
-    """The fact, or None after saying on the page that it is unknown, since when, why, and what to do."""
+    """The value, or None after showing that it is unknown, since when, why, and what to do."""
     if result.problem is not None:
         render_problem(result.problem, label)
     return result.value
@@ -120,19 +120,19 @@ def render_problem(problem: Problem, label: str = "") -> None:
 
 
 def render_problems(problems: Iterable[Problem]) -> None:
-    """What a fact had to leave out because one of its sources could not be read."""
+    """A notice for each source of a value that could not be read."""
     for problem in problems:
         render_problem(problem, problem.source)
 
 
 def render_startup_error(error: OnCallError) -> None:
-    """The whole page when the dashboard cannot start: one sentence, and what to do."""
+    """The whole page when the dashboard cannot start: the error and its hint."""
     st.markdown(f"### :violet[:material/help:] {text_format.escape_markdown(error.message)}")
     st.markdown(text_format.escape_markdown(error.hint))
 
 
 def source_footer(sources: Sequence[DataSource], now: datetime, log_params: dict[str, str] | None = None) -> None:
-    """Where a panel's figures come from, how old they are, what they cost; and the way to the log lines about them."""
+    """Where a panel's figures come from, how old they are, what they cost; with a link to the log lines about them."""
     if not sources:
         return
     query_names: dict[tuple[str, str], list[str]] = {}
@@ -155,5 +155,5 @@ def source_footer(sources: Sequence[DataSource], now: datetime, log_params: dict
 
 
 def _count_names(names: Iterable[str]) -> list[str]:
-    """Each name once, with how often it was asked."""
+    """Each name once, with the number of its reads."""
     return [f"{name} ×{count}" if count > 1 else name for name, count in Counter(names).items() if name]

@@ -1,4 +1,4 @@
-"""Checks every request first: only what the pages need is reachable, only from our own pages, only when signed in."""
+"""Checks every request first: only what the pages need is reachable, only from our own origin, only when signed in."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ HEALTH_PATH, STREAM_PATH = "/_stcore/health", "/_stcore/stream"
 # Streamlit's own paths that a page needs; its metrics, uploads, components, script checks and agent API are closed.
 ALLOWED_INTERNAL_PATHS = frozenset({HEALTH_PATH, STREAM_PATH, "/_stcore/host-config"})
 INTERNAL_PATHS = re.compile(r"/(_stcore|component|app)(/|$)")
-MAX_WEBSOCKETS, MAX_WEBSOCKETS_PER_USER = (
-    300,
-    40,
-)  # a browser tab is one; each has a thread while its page is being drawn
+# A browser tab has one websocket, and a thread while its page is rendered.
+MAX_WEBSOCKETS = 300
+MAX_WEBSOCKETS_PER_USER = 40
 WS_POLICY_VIOLATION, WS_TRY_AGAIN_LATER = 1008, 1013
 
 
 class RequestRejected(OnCallError):
-    """A request that is not answered: its HTTP status, and the sentence for its sender."""
+    """A rejected request: its HTTP status, and the message for its sender."""
 
     def __init__(self, status: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
@@ -70,13 +69,13 @@ class AccessMiddleware:
             await self._app(scope, receive, self._with_security_headers(send))
 
     async def _authenticate(self, scope: Scope) -> str:
-        """Who is asking; raises RequestRejected, sign_in.Unauthenticated or sign_in.JwksUnavailable."""
+        """The user of a request; raises RequestRejected, sign_in.Unauthenticated or sign_in.JwksUnavailable."""
         headers, path = Headers(scope=scope), scope["path"]
         if INTERNAL_PATHS.match(path) and path not in ALLOWED_INTERNAL_PATHS:
             raise RequestRejected(404, "There is nothing here.")
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
             raise RequestRejected(405, "Nothing is sent here.")
-        if path == HEALTH_PATH:  # Cloud Run asks from inside, and nobody signs in for it
+        if path == HEALTH_PATH:  # Cloud Run probes it from inside, without a sign-in
             return "health"
         self._check_host_and_origin(headers, scope["type"] == "websocket")
         if not self._settings.iap_audience:
@@ -96,7 +95,7 @@ class AccessMiddleware:
             raise RequestRejected(403, "Only the dashboard's own pages may ask for that.")
 
     async def _serve_websocket(self, user: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """One socket of a person, unless they or all together have too many."""
+        """Serve one websocket of a user, unless the user or all users together have too many."""
         if self._sockets.total() >= MAX_WEBSOCKETS or self._sockets[user] >= MAX_WEBSOCKETS_PER_USER:
             logger.warning("Turned away: %s has %d connections of %d", user, self._sockets[user], self._sockets.total())
             await send({"type": "websocket.close", "code": WS_TRY_AGAIN_LATER, "reason": "Too many open pages."})
@@ -106,7 +105,7 @@ class AccessMiddleware:
             await self._app(scope, filter_messages(receive, user), send)
         finally:
             self._sockets[user] -= 1
-            self._sockets += Counter()  # forgets who has none left
+            self._sockets += Counter()  # drops users without a websocket
 
     async def _reject(self, error: OnCallError, scope: Scope, receive: Receive, send: Send) -> None:
         status = error.status if isinstance(error, RequestRejected) else 401
@@ -129,7 +128,7 @@ class AccessMiddleware:
 
 
 def security_headers(index_html: str) -> tuple[tuple[str, str], ...]:
-    """What a browser is told of every answer; the inline scripts of `page`, the first document, are allowed by digest."""
+    """The security headers of every response; the inline scripts of `page`, the index page, are allowed by digest."""
     scripts = re.findall(r"<script>(.*?)</script>", index_html, re.DOTALL)
     return (
         ("Content-Security-Policy", _content_security_policy(map(_csp_digest, scripts))),
@@ -139,12 +138,12 @@ def security_headers(index_html: str) -> tuple[tuple[str, str], ...]:
         ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
         ("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
-        ("Strict-Transport-Security", "max-age=31536000"),  # a browser heeds it only where there is TLS
+        ("Strict-Transport-Security", "max-age=31536000"),  # browsers ignore it without TLS
     )
 
 
 def _content_security_policy(digests: Iterable[str]) -> str:
-    """Everything from here only. Styles are written by Streamlit's script, grids draw in workers, pictures may be data."""
+    """Everything from here only. Styles are written by Streamlit's script, grids render in workers, images may be data URLs."""
     return "; ".join(
         (
             "default-src 'self'",
@@ -168,5 +167,5 @@ def _csp_digest(script: str) -> str:
 
 
 def _quote_for_log(path: str) -> str:
-    """A path as part of one log line: nobody can forge lines with it."""
+    """A path as part of one log line: it cannot forge another line."""
     return ascii(path[:120])

@@ -1,4 +1,4 @@
-"""The page that Streamlit's server sends before anything is drawn, with what is ours in it: the name, the ground, the look."""
+"""Streamlit's index page with our title, background and stylesheet, so that they apply before anything is rendered."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 APP_TITLE = "Prediction On-Call"
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
 _BACKEND_URL_SCRIPT = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
-STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot say
+STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot express
 
 
 class IndexPageMiddleware:
-    """ASGI middleware: the answer of `app` is replaced wherever it is Streamlit's own page."""
+    """ASGI middleware: replaces the response of `app` wherever it is Streamlit's index page."""
 
     def __init__(self, app: ASGIApp, folder: Path) -> None:
         self._app, self._page = app, render_index((folder / "index.html").read_text(encoding="utf-8")).encode()
@@ -42,7 +42,7 @@ class IndexPageMiddleware:
 
 
 def render_index(page: str) -> str:
-    """Streamlit's page under our name, dark from its first moment for who has it dark, and in our look before anything stands in it."""
+    """Streamlit's index page with our title, dark from the first paint where the browser prefers dark, and with our stylesheet."""
     style_tag = f"<style>{_background_css()}{STYLESHEET.read_text(encoding='utf-8')}</style>"
     titled = page.replace("<title>Streamlit</title>", f"<title>{APP_TITLE}</title>").replace(
         "<head>", f"<head>{_BACKEND_URL_SCRIPT}", 1

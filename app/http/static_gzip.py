@@ -1,4 +1,4 @@
-"""Streamlit's own scripts and styles, compressed once and then served from memory: it sends them uncompressed itself."""
+"""Streamlit's own scripts and styles, compressed once and served from memory: Streamlit itself sends them uncompressed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMMUTABLE_CACHE_CONTROL = "public, immutable, max-age=31536000"  # every name ca
 
 
 class StaticGzipMiddleware:
-    """ASGI middleware: answers for the files of `folder` below /static to whoever takes gzip; all else goes on to `app`."""
+    """ASGI middleware: serves the files of `folder` below /static to clients that accept gzip; all else goes on to `app`."""
 
     def __init__(self, app: ASGIApp, folder: Path) -> None:
         self._app, self._files = app, dict(_compressible_files(folder))
@@ -41,7 +41,7 @@ def compressed(path: Path) -> bytes:
 
 
 def precompress_all(folder: Path) -> None:
-    """Compress everything before the first visitor asks; some two seconds of one core, 7 MB kept."""
+    """Compress everything before the first request; takes about two seconds of one core and keeps 7 MB."""
     for _, path in _compressible_files(folder):
         compressed(path)
 

@@ -1,4 +1,4 @@
-"""What a browser may say over its websocket: what a page needs, and nothing that reaches beyond its own session."""
+"""Which messages a browser may send over its websocket: those a page needs, none that reaches beyond its own session."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 logger = logging.getLogger(__name__)
 
-# Streamlit would obey the others too: clear_cache empties everybody's answers, whoever asks, and all is read and billed anew.
+# Streamlit would obey the others too: any session's clear_cache empties the caches of all, and everything is read and billed again.
 ALLOWED_MESSAGES = frozenset({"rerun_script", "stop_script", "app_heartbeat", "backend_operation_request"})
 
 
 def filter_messages(receive: Receive, user: str) -> Receive:
-    """The same messages, without those that no page of ours sends."""
+    """`receive` without the messages that no page of ours sends."""
 
     async def filtered() -> Message:
         while True:
@@ -29,7 +29,7 @@ def filter_messages(receive: Receive, user: str) -> Receive:
 
 
 def _message_type(data: bytes | None) -> str:
-    """What a frame asks for. What is no frame of Streamlit's is its own to refuse; so it passes as a rerun."""
+    """The type of a frame. Streamlit itself refuses what is no frame of its own, so that passes as a rerun."""
     if not data:
         return "rerun_script"
     try:

@@ -27,6 +27,8 @@ from services.core.errors import InvalidInput
 from services.core.result import Health
 from services.names.registry import NameRegistry
 
+_VALIDATED_KEY = "validated edits"
+
 
 def prefilled_lines(unresolved: Sequence[UnresolvedNameDetails]) -> str:
     """The likely suggestions as lines of the form; nothing else is pre-filled."""
@@ -79,10 +81,10 @@ def _save_lines_button(registry: NameRegistry, lines: Mapping[int, Edit]) -> Non
 
 
 def _validation_errors(registry: NameRegistry, edits: Sequence[Edit]) -> tuple[Violation, ...]:
-    """The errors of these lines; validated once for the same aliases and lines, however often the page is drawn."""
-    cached = st.session_state.get("judged")
+    """The errors of these lines; validated once for the same aliases and lines, however often the page reruns."""
+    cached = st.session_state.get(_VALIDATED_KEY)
     if cached is None or cached[0] is not registry or cached[1] != edits:
-        st.session_state["judged"] = cached = (registry, edits, validate(registry, edits).errors)
+        st.session_state[_VALIDATED_KEY] = cached = (registry, edits, validate(registry, edits).errors)
     errors: tuple[Violation, ...] = cached[2]
     return errors
 

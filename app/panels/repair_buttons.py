@@ -1,4 +1,4 @@
-"""Which action button is offered where: beside the problem it repairs, its arguments filled in."""
+"""The action buttons of a page, each beside the problem it repairs, with its arguments filled in."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.inventory import BatchTotal, StagingInventory, StagingTable
 
-MAX_BUTTONS = 3  # batches with a button of their own; a season leaves a dozen
+MAX_BUTTONS = 3  # batches with a button of their own; over a season there may be a dozen
 _PERMANENT = "Until somebody restores it"
 _DURATIONS = {_PERMANENT: None, "For 1 hour": timedelta(hours=1), "For 3 hours": timedelta(hours=3)}
 
 
 def night_buttons(night: NightStatus, selected: Sequence[MissingPlayer] | None = None) -> None:
-    """The repair of a night: run what a run repairs, consolidate what only waits in staging."""
+    """The buttons that repair a night: re-run what a run repairs, consolidate what is only staged."""
     date = night.game_date.isoformat()
     repairable = [
         m
@@ -63,7 +63,7 @@ def _batch_id(entry: MissingPlayer) -> str:
 
 
 def staging_buttons(inventory: StagingInventory) -> None:
-    """Consolidate the batches that hold rows of their own, the fullest first; drop what is merged; drop one table knowingly."""
+    """Consolidate the batches that hold rows of their own, the fullest first; drop merged tables; drop a single table."""
     merged_tables = [_table_name(table) for table in inventory.tables if table.unmerged_rows == 0]
     unmerged_batches = [batch for batch in inventory.batches if batch.unmerged_rows != 0]
     batch_ids = [batch.batch_id for batch in sorted(unmerged_batches, key=_unmerged_rows, reverse=True)]
@@ -98,7 +98,7 @@ def staging_buttons(inventory: StagingInventory) -> None:
 
 
 def _unmerged_rows(batch: BatchTotal) -> float:
-    """How many rows may be nowhere else: all of a batch that is not proven, whose number may itself be unknown."""
+    """How many rows may exist nowhere else: all of a batch without proof, whose number may itself be unknown."""
     rows = batch.rows if batch.unmerged_rows is None else batch.unmerged_rows
     return float("inf") if rows is None else rows
 
@@ -150,12 +150,12 @@ def scaling_form() -> None:
 
 
 def _now_to_minute() -> datetime:
-    """Now, to the minute: the plan stays the same plan while it is looked at."""
+    """Now, to the minute, so that a plan keeps its hash while it is read."""
     return session.now().replace(second=0, microsecond=0)
 
 
 def _capacity_table(capacity: WorkerCapacity) -> None:
-    """Actual beside desired beside configured, and a drift where somebody's setting did not last."""
+    """Actual, desired and configured capacity side by side, and a drift where a setting was overwritten."""
     instances, concurrency = capacity.configured
     desired = (
         f"{capacity.annotations.set_to} by {capacity.annotations.set_by}"

@@ -1,4 +1,4 @@
-"""One batch on the screen: how far it is while it runs, and what must be true when it has ended."""
+"""One batch: its progress while it runs, and its verification when it has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.core.result import Health
 
 
 def run_progress(batch: Batch) -> None:
-    """The stages of a batch that runs, looked at every two seconds."""
+    """The stages of a running batch, refreshed every two seconds."""
 
     @st.fragment(run_every=None if session.paused_since() else "2s", key="run progress")
     def refresh() -> None:
@@ -35,7 +35,7 @@ def run_progress(batch: Batch) -> None:
 
 
 def run_verification(batch: Batch) -> None:
-    """What must be true after a run, each with its numbers."""
+    """The verification of a run, each check with its numbers."""
     checks = widgets.value_or_notice(reads.run_verification(session.cached_clients(), batch), "The verification")
     if checks is None:
         return

@@ -1,8 +1,8 @@
-"""The pages' cache: reads each source in the background, waits a little, and keeps answers and the start of each outage.
+"""The pages' cache: reads each source in the background, waits a bounded time, keeps results and the start of each outage.
 
-A slow source must not hold up the page, a dead one must not be asked by every viewer at once, and the failure's first
-moment must survive the page's refreshes. So: one read in flight per source and arguments, for all viewers; a cached
-answer is shown with its age while it is read anew.
+A slow source must not block the page, a failing one must not be read by every viewer at once, and the start of an outage must
+survive the page's refreshes. So: one read in flight per source and arguments, for all viewers; a cached result is shown with its
+age while it is read again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _lock = Lock()
 _render_state = local()
 _in_flight: dict[Hashable, _InFlight] = {}
 _cache: OrderedDict[Hashable, _CacheEntry] = OrderedDict()
-_problem_since: dict[Hashable, dict[str, datetime]] = {}  # question → unreadable part → since when
+_problem_since: dict[Hashable, dict[str, datetime]] = {}  # key → unreadable source → since when
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _InFlight:
 
 @dataclass(frozen=True)
 class _CacheEntry:
-    """A source's answer, and when its read began (monotonic seconds)."""
+    """A cached result, and when its read began (monotonic seconds)."""
 
     value: Any
     started_s: float
@@ -70,9 +70,9 @@ class _CacheEntry:
 def fetch_async(
     key: Hashable, source: str, now: Callable[[], datetime], fetch: Callable[[], T], ttl_s: float = 0.0
 ) -> Callable[[], Result[T]]:
-    """Read in the background unless the last answer is at most `ttl_s` old.
+    """Read in the background unless the last result is at most `ttl_s` old.
 
-    The returned function waits for the answer; without one its Result has a Problem that says since when.
+    The returned function waits for the result; without one it returns a Result with a Problem that says since when.
     """
     with _lock:
         cached = _cache.get(key)
@@ -93,17 +93,17 @@ def fetch_async(
 
 
 def start_render() -> None:
-    """This thread begins to draw a page."""
+    """This thread begins to render a page."""
     _render_state.stale, _render_state.waited_s = False, 0.0
 
 
 def rendered_stale() -> bool:
-    """Whether this thread's page was drawn with an answer of some age, or without one, while its question is under way."""
+    """Whether this thread's page was rendered with a stale result, or without one, while its read is in flight."""
     return getattr(_render_state, "stale", False)
 
 
 def clear() -> None:
-    """Drop every answer and every failure, so that the next rerun reads anew."""
+    """Drop every result and every failure, so that the next rerun reads everything again."""
     with _lock:
         _in_flight.clear()
         _cache.clear()
@@ -111,7 +111,7 @@ def clear() -> None:
 
 
 def _store(key: Hashable, in_flight: _InFlight) -> None:
-    """Keep an answer, unless the cache was cleared while it was in flight: it may be from before."""
+    """Keep a result, unless the cache was cleared while it was in flight: it may be older than the action that cleared it."""
     with _lock:
         current = _in_flight.get(key)
         if current is None or current.future is not in_flight.future or in_flight.future.exception() is not None:
@@ -136,7 +136,7 @@ def _result(key: Hashable, source: str, in_flight: _InFlight, cached: _CacheEntr
         return Result(None, Problem(source, since, message, "Still asking; this page looks again by itself."))
     except OnCallError as error:
         problem = Problem.from_error(source, since, error)
-    except Exception as error:  # a fault of ours in one panel must not take the page with it
+    except Exception as error:  # a bug in one panel must not take down the page
         logging.getLogger(__name__).exception("%s could not be read", source)
         bug_message = f"{source} could not be understood ({type(error).__name__})."
         problem = Problem(source, since, bug_message, "This is a fault of the dashboard: report it with its log.")
@@ -154,7 +154,7 @@ def _await_first(in_flight: _InFlight) -> Any:
 
 
 def _await_revalidation(in_flight: _InFlight) -> Any:
-    """The answer if it comes at once; all of a page's questions share the little that it waits."""
+    """The result if it comes within REVALIDATE_WAIT_S; all reads of a page share that wait."""
     started_s, waited_s = time.monotonic(), getattr(_render_state, "waited_s", 0.0)
     try:
         return in_flight.future.result(timeout=max(0.0, REVALIDATE_WAIT_S - max(in_flight.age_s, waited_s)))
@@ -163,7 +163,7 @@ def _await_revalidation(in_flight: _InFlight) -> Any:
 
 
 def _keep_problem_since(key: Hashable, value: T) -> T:
-    """A partial answer, its problems dated by their first occurrence and not by the latest try. Call under the lock."""
+    """A partial result, its problems dated by their first occurrence, not by the latest attempt. Call under the lock."""
     problems: tuple[Problem, ...] = getattr(value, "problems", ())
     previous = _problem_since.pop(key, {})
     since_by_source = {problem.source: previous.get(problem.source, problem.since) for problem in problems}

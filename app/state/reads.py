@@ -1,4 +1,4 @@
-"""What the pages read: one line per question, with how long its answer stays fresh. Every answer carries its own age.
+"""What the pages read: one `CachedRead` per source, with its freshness. Every result carries its age.
 
 Answers are shared by all viewers. A stale one is shown while a fresh one is fetched in the background
 (app/state/background_cache.py); what has not changed is not read again (services/gcp/read_cache.py); a failure is not cached.
@@ -38,11 +38,11 @@ from services.telemetry.scheduler import Schedule, read_schedule
 T = TypeVar("T")
 
 HISTORY_DAYS = 21
-SKIP_CALENDAR_DAYS = 7  # nights this recent are opened without asking whether they are stored
+SKIP_CALENDAR_DAYS = 7  # nights this recent are opened without checking that they are stored
 
 
 class CachedRead(Generic[T]):
-    """A service's read, shared by all viewers; `fetch_async` returns at once, calling it waits for the answer."""
+    """A service's read, shared by all viewers; `fetch_async` returns at once, a call waits for the result."""
 
     def __init__(self, source: str, read: Callable[..., T], ttl_s: float) -> None:
         self.source, self.read, self.ttl_s = source, read, ttl_s
@@ -92,7 +92,7 @@ action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log
 
 @dataclass(frozen=True)
 class OverviewReadings:
-    """Everything the overview judges, each part known or not on its own."""
+    """Everything the overview is built from, each part known or unknown on its own."""
 
     night: Result[NightStatus]
     writes: Result[DmlReport]
@@ -102,20 +102,18 @@ class OverviewReadings:
 
     @property
     def signal_sources(self) -> tuple[DataSource, ...]:
-        """What the signals beside the night's own figures were read from."""
+        """The sources of the signals beside the night's own figures."""
         values = (self.writes.value, self.staging.value, self.capacities.value, self.batches.value)
         return tuple(source for value in values if value is not None for source in value.sources)
 
 
 def read_overview(clients: Clients, game_date: date) -> OverviewReadings:
-    """Ask all sources of the overview at once, so it waits for the slowest and not for the sum."""
+    """Read all sources of the overview concurrently, so that it waits for the slowest and not for the sum."""
     players = night.fetch_async(clients, game_date)
     jobs = writes.fetch_async(clients, *night_window(game_date))
-    tables, services, runs = (
-        staging.fetch_async(clients),
-        service_capacities.fetch_async(clients),
-        batches.fetch_async(clients, game_date),
-    )
+    tables = staging.fetch_async(clients)
+    services = service_capacities.fetch_async(clients)
+    runs = batches.fetch_async(clients, game_date)
     return OverviewReadings(players(), jobs(), tables(), services(), runs())
 
 
@@ -129,14 +127,12 @@ def _nights_up_to(last: date) -> tuple[date, date]:
 
 
 def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[], Result[ActionLog]]) -> HandoffInputs:
-    """Everything a handoff note is written from, asked at once; the night's history is the last nights' own where it is among them."""
+    """Everything a handoff note is written from, read concurrently; a recent night shares the history of the last nights."""
     today = eastern_day(clients.now())
     last = today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date
-    players, runs, services = (
-        night.fetch_async(clients, game_date),
-        batches.fetch_async(clients, game_date),
-        service_capacities.fetch_async(clients),
-    )
+    players = night.fetch_async(clients, game_date)
+    runs = batches.fetch_async(clients, game_date)
+    services = service_capacities.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
     return HandoffInputs(
@@ -154,14 +150,14 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
 
 
 def first_stored_night(clients: Clients, requested: date) -> date | None:
-    """The first stored night; None when `requested` is recent enough not to ask, or when it is unknown."""
+    """The first stored night; None when `requested` is too recent to need it, or when it is unknown."""
     if requested > to_game_date(clients.now()) - timedelta(days=SKIP_CALENDAR_DAYS):
         return None
     return first_night(clients).value
 
 
 def invalidate(*all_clients: Clients) -> None:
-    """Read everything anew at the next rerun: somebody has acted."""
+    """Read everything again at the next rerun: an action may have changed it."""
     background_cache.clear()
     for clients in all_clients:
         clients.cache.invalidate()

@@ -1,4 +1,4 @@
-"""The session: who is looking, which night is shown, and the clients that all sessions share."""
+"""The session: its user, the night shown, and the clients that all sessions share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SIGN_IN_KEY = "signed in"  # the identity that this connection proved
 
 @dataclass(frozen=True)
 class ChosenNight:
-    """The game date every page shows, and why it is not the one that was asked for, if so."""
+    """The game date every page shows, and why it is not the requested one, where it is not."""
 
     game_date: date
     notice: str = ""
@@ -51,13 +51,13 @@ def cached_clients() -> Clients:
 
 
 def uncached_clients() -> Clients:
-    """The same clients without cached answers: every question is put anew. Plans are made from them."""
+    """The same clients without cached answers: every read goes to Google. Plans are made from them."""
     clients = cached_clients()
     return replace(clients, cache=clients.cache.without_answers())
 
 
 def operator_clients() -> Clients:
-    """Clients of the account that may change things, without cached answers; only actions use them."""
+    """Clients of the account with write permissions, without cached answers; only actions use them."""
     settings = Settings.from_env()
     return _connect_once(settings, True) if settings.acting_account else uncached_clients()
 
@@ -67,7 +67,7 @@ def now() -> datetime:
 
 
 def actor() -> Actor:
-    """Who is looking; raises Unauthenticated without a proven identity. Nobody is an operator by default."""
+    """The user; raises Unauthenticated without a proven identity. No one is an operator by default."""
     settings = cached_clients().settings
     sign_in.check_configured(settings, oidc_configured())
     at = SystemClock().now()  # a signature's times are real, whatever night the sandbox shows
@@ -84,7 +84,7 @@ def actor() -> Actor:
 
 
 def role_switch_enabled() -> bool:
-    """Whether one may look as somebody else: only in the sandbox, and only where nobody signs in."""
+    """Whether the role can be switched: only in the sandbox, and only without a sign-in."""
     settings = cached_clients().settings
     return settings.in_sandbox and not settings.iap_audience and not oidc_configured()
 
@@ -95,7 +95,7 @@ def oidc_configured() -> bool:
 
 
 def parse_night(date_text: str, at: datetime, first_stored_night: Callable[[date], date | None]) -> ChosenNight:
-    """The night that `date_text` names; a malformed, future or unknown one falls back to tonight, with a sentence."""
+    """The night that `date_text` names; a malformed, future or unknown one falls back to tonight, with a notice."""
     tonight = to_game_date(at)
     fallback_notice = f"Showing {format_day(tonight)} instead."
     try:
@@ -114,7 +114,7 @@ def parse_night(date_text: str, at: datetime, first_stored_night: Callable[[date
 
 
 def resolve_night(first_stored_night: Callable[[date], date | None]) -> ChosenNight:
-    """The chosen night: what the URL names, else what this session last looked at, else tonight."""
+    """The chosen night: from the URL, else the last one of this session, else tonight."""
     date_param = st.query_params.get(DATE_PARAM)
     if date_param is not None:
         chosen = parse_night(date_param, now(), first_stored_night)
@@ -136,30 +136,30 @@ def on_date_picked() -> None:
 
 
 def link_params() -> dict[str, str]:
-    """The URL's parameters that a link to another page takes along."""
+    """The query parameters that a link to another page keeps."""
     return {DATE_PARAM: st.session_state[_NIGHT_KEY].isoformat()}
 
 
 def log_link_params(preset_name: str) -> dict[str, str]:
-    """The URL's parameters of the logs page with one of its searches, on the chosen night."""
+    """The query parameters of the logs page for one of its searches, on the chosen night."""
     return {**link_params(), "search": preset_name}
 
 
 def game_date() -> date:
-    """The night the frame has chosen for this page."""
+    """The night that app/main.py has chosen for this page."""
     chosen: date = st.session_state[_NIGHT_KEY]
     return chosen
 
 
 def yield_for_first_paint() -> None:
-    """A browser that is new here paints the answer before it is given the rest, whose scripts it must first load."""
+    """Let a new browser paint the verdict before it gets the rest, whose scripts it must load first."""
     if not st.session_state.get(_FIRST_PAINT_DONE_KEY):
         st.session_state[_FIRST_PAINT_DONE_KEY] = True
         time.sleep(FIRST_PAINT_DELAY_S)
 
 
 def paused_since() -> datetime | None:
-    """Since when this viewer has paused the page; None while it moves."""
+    """Since when this viewer has paused the page; None while it refreshes."""
     return st.session_state.get(_PAUSED_SINCE_KEY) if st.session_state.get(PAUSED_KEY) else None
 
 
@@ -169,5 +169,5 @@ def on_pause_toggled() -> None:
 
 
 def format_day(day: date) -> str:
-    """A date as people say it: Mon 29 Dec 2025."""
+    """A date in words: Mon 29 Dec 2025."""
     return f"{day:%a} {day.day} {day:%b %Y}"

@@ -60,7 +60,7 @@ def execute(
 
 
 def recover(clients: Clients, action_type: ActionType, action: Action) -> Verification:
-    """Re-read what came of an action whose process died, and record it; still under way records nothing."""
+    """Re-read the outcome of an action whose process died, and record it; records nothing while it is under way."""
     verification = action_type.verify(clients, action.plan, action.facts)
     if verification.state is not ActionState.IN_PROGRESS:
         _record_outcome(clients, log_writer.record_for(action), verification, {"found_again": True})

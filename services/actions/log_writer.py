@@ -72,7 +72,7 @@ def record_for(action: Action) -> ActionRecord:
 
 
 def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
-    """Record the intent and by that claim this attempt; False when somebody has claimed it. Raises ActionNotRecorded.
+    """Record the intent and by that claim this attempt; False when it is claimed already. Raises ActionNotRecorded.
 
     The row is written by a job whose id is the key and the attempt. BigQuery takes a job id once per project, so of any
     number of clicks, browsers and processes exactly one writes the row: it, and only it, may act.
@@ -85,7 +85,7 @@ def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
 
 
 def log_step(clients: Clients, record: ActionRecord, message: str, details: Mapping[str, Any]) -> None:
-    """Record how far an action is. Streamed: a step costs no job, and one that is lost harms nobody."""
+    """Record how far an action is. Streamed: a step costs no job, and losing one does no harm."""
     row = record.row(clients.now(), "step", ActionState.IN_PROGRESS, message, details)
     _streaming_insert(clients, row)
 

@@ -30,7 +30,7 @@ from services.telemetry.dml_jobs import DmlReport, is_contention_error
 WATCHDOG_ACTOR = Actor("watchdog", Role.OPERATOR)
 COOLDOWN = timedelta(minutes=30)  # the same step on the same target is not repeated sooner
 REVERT_AFTER = timedelta(hours=1)  # its own scale-down ends by then, or as soon after as no write is rejected
-MAX_STORM_AGE = timedelta(minutes=10)  # an older burst is over: scaling down now would help nobody
+MAX_STORM_AGE = timedelta(minutes=10)  # an older burst is over: scaling down now would not help
 logger = logging.getLogger("watchdog")
 
 

@@ -1,4 +1,4 @@
-"""Undoes saved alias edits: every row as it was before, unless somebody has changed it since."""
+"""Undoes saved alias edits: every row as it was before, unless it has been changed since."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.names.registry import Alias, NameRegistry, read_registry
 
 
 def plan_undo(clients: Clients, args: Params) -> Plan:
-    """Every alias row that an edit changed, back to what it was; refused where somebody has changed it since."""
+    """Every alias row that an edit changed, back to what it was; refused where it has been changed since."""
     action = read_action(clients, str(args.get("action_id") or ""))
     if action is None or action.action_name != "aliases.edit" or action.state is not ActionState.DONE:
         raise InvalidInput("That action has saved no alias that could be taken back.", "Open it in the action log.")

@@ -31,7 +31,7 @@ class UnresolvedRow(TypedDict):
     player_name: str
     away_team: str | None
     home_team: str | None
-    alias_canonical: str | None  # where a usable alias leads
+    alias_canonical: str | None  # the target of a usable alias
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ IAP_HEADER = "x-goog-iap-jwt-assertion"
 IAP_ISSUER = "https://cloud.google.com/iap"
 CLOCK_SKEW_S = 30
 MAX_TOKEN_LIFETIME = timedelta(minutes=15)  # the proxy's live for ten
-# One websocket is one sign-in, and Cloud Run ends a websocket after an hour; what comes after it carries a new header.
+# One websocket is one sign-in. Cloud Run ends a websocket after an hour; the next one has a new header.
 SESSION_LIFETIME = timedelta(minutes=65)
 
 

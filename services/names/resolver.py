@@ -1,4 +1,4 @@
-"""Where a name resolves: to itself, else through one alias, else nowhere; queries/parts/name_resolution.sql agrees."""
+"""Resolves a name: to itself, else through one alias, else not at all; queries/parts/name_resolution.sql agrees."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ class ResolutionMethod(StrEnum):
 
 @dataclass(frozen=True)
 class Resolution:
-    """Where a name leads. `lookup` is None when it leads nowhere."""
+    """The resolution of one name. `lookup` is None when it does not resolve."""
 
     method: ResolutionMethod
     lookup: str | None
 
 
 def resolve(name: str, known_lookups: Collection[str], aliases: Mapping[str, Collection[str]]) -> Resolution:
-    """Where `name` leads among `known_lookups`. `aliases`: each active alias with its canonical names.
+    """Resolve `name` among `known_lookups`. `aliases`: each active alias with its canonical names.
 
-    One hop and no further, so that a chain or a cycle is never followed; an alias of two canonicals, or of itself, leads nowhere.
+    One hop and no further, so that a chain or a cycle is never followed; an alias of two canonicals, or of itself, does not resolve.
     """
     if name in known_lookups:
         return Resolution(ResolutionMethod.EXACT, name)

@@ -67,7 +67,7 @@ def _get_holder(warehouse: Warehouse, game_date: date, fence: int) -> str:
 
 
 def release(warehouse: Warehouse, lease: Lease) -> None:
-    """Mark a fence as done. Doing so twice, or for a dead holder, changes nothing."""
+    """Mark a fence as done; idempotent, also for a dead holder."""
     warehouse.claim_job_id(make_job_id("release", lease.game_date, lease.fence), {"holder": _to_label(lease.holder)})
 
 

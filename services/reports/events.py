@@ -50,7 +50,7 @@ class Event:
     ended: datetime | None = None
     actor: str = ""
     lane: str = ""  # one of LANES
-    label: str = ""  # two or three words beside the mark
+    label: str = ""  # two or three words next to the mark
     message: str = ""  # the mark's sentence, actor included
     health: Health = Health.NONE_EXPECTED
     count: int = 1  # rejected writes of that minute

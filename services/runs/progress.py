@@ -42,7 +42,7 @@ def read_run_progress(clients: Clients, batch_id: str, started: datetime | None)
 
 
 def to_run_progress(progress: BatchProgress, started: datetime | None, now: datetime) -> RunProgress:
-    """The stages of a batch from one answer. Until it has consolidated, nobody is counted as active."""
+    """The stages of a batch from one answer. Until it has consolidated, no player is counted as active."""
     totals = progress.payload.get("sums") or {}
     state = str(progress.payload.get("state") or progress.status)
     staged = None if progress.completed is None else progress.completed - (progress.failed or 0)

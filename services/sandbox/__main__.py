@@ -59,7 +59,7 @@ def start_child(name: str, command: list[str], env: Mapping[str, str], health_ur
 
 
 def start_children(sandbox: Sandbox, settings: SandboxSettings) -> list[Child]:
-    """Worker, coordinator, dashboard and watchdog, told where the sandbox is."""
+    """Worker, coordinator, dashboard and watchdog, with the sandbox's address in their environment."""
     env = {
         "SANDBOX_URL": sandbox.url,
         "COORDINATOR_URL": f"http://127.0.0.1:{settings.coordinator_port}",

@@ -1,4 +1,4 @@
-"""The dashboard as a process of its own, and a real Chromium before it."""
+"""The dashboard as a process of its own, and a real Chromium."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def dashboard_url(shared_sandbox: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium per test module; a machine without one fails, unless it says that this is meant.
+    """One Chromium per test module; a machine without one fails, unless its environment allows that.
 
-    Per module, since Playwright holds the thread's event loop until it ends, and `asyncio.run` of another module would fail.
+    Per module, since Playwright holds the event loop of its thread until it ends, and a later `asyncio.run` would fail.
     """
     if not CHROMIUM.exists():
         if os.environ.get("ALLOW_NO_BROWSER") == "1":
@@ -52,7 +52,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def screenshots_dir() -> Path:
-    """Where screenshots go: looked at by people, ignored by git."""
+    """Where screenshots go: for people to view, ignored by git."""
     folder = ROOT / "artifacts"
     folder.mkdir(exist_ok=True)
     return folder

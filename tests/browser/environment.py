@@ -26,7 +26,7 @@ from tests.support.processes import free_port, wait_for_server
 
 
 def wait_for_outcomes(read_actions: Callable[[], list[Action]], count: int = 1) -> list[Action]:
-    """What `told` gives once `count` of its actions have an outcome, which is recorded a moment after its rows can be seen."""
+    """What `read_actions` returns once `count` of its actions have an outcome, which is recorded shortly after the effect."""
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
         actions = read_actions()
@@ -40,7 +40,7 @@ PAGE_TIMEOUT_MS = 30_000
 
 
 class AdjustableClock:
-    """Real time that can be moved on, for what happens only after a minute of silence."""
+    """Real time with an offset that tests increase, for what happens only after a minute without events."""
 
     def __init__(self) -> None:
         self._clock, self.offset = OffsetClock.starting_at(SCENARIO_START), timedelta(0)

@@ -1,4 +1,4 @@
-"""Identity-Aware Proxy as a process of the browser tests: passes everything on, and signs who is asking, websockets too."""
+"""Identity-Aware Proxy as a process of the browser tests: forwards everything, and signs the user, on websockets too."""
 
 from __future__ import annotations
 

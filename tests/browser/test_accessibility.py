@@ -1,4 +1,4 @@
-"""In a real browser: readable in both themes, reachable by keyboard, usable on a phone, and calm while it refreshes."""
+"""In a real browser: readable in both themes, reachable by keyboard, usable on a phone, and stable while it refreshes."""
 
 from __future__ import annotations
 

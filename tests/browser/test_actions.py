@@ -1,4 +1,4 @@
-"""Buttons one can believe, in a real browser: two clicks, two browsers, two dashboards, a closed tab, a dashboard that dies."""
+"""Actions in a real browser run once: two clicks, two browsers, two dashboards, a closed tab, a dashboard that dies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 
 def open_plan(page: Any, address: str, path: str, button: str) -> Any:
-    """Open a page, ask for a plan, wait until it can be confirmed; the button that confirms it."""
+    """Open a page and a plan, wait until it can be confirmed; returns the button that confirms it."""
     page.goto(f"{address}/{path}")
     page.get_by_role("button", name=button, exact=True).click()
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
@@ -38,7 +38,7 @@ def focused_button(page: Any) -> str:
 
 
 def tab_to(page: Any, label: str, max_tabs: int = 60) -> None:
-    """Press Tab until the focus is on the words."""
+    """Press Tab until the element with this text has the focus."""
     for _ in range(max_tabs):
         page.keyboard.press("Tab")
         if label in focused_button(page):
@@ -91,7 +91,7 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
         field.press_sequentially("half a ")
         gate.set()
         wait_for_actions(environment, since)
-        page.wait_for_timeout(4000)  # the strip has looked twice since
+        page.wait_for_timeout(4000)  # the strip has refreshed twice since
         page.keyboard.type("reason")  # the focus has stayed as well
         assert field.input_value() == "half a reason"
         page.get_by_role("dialog").get_by_role("button", name="Cancel").click()

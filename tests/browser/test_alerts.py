@@ -1,4 +1,4 @@
-"""An alert in a real browser: taken, silenced with a reason, opened again, and told the same to the next viewer."""
+"""An alert in a real browser: acknowledged, silenced with a reason, reopened, and shown the same to the next viewer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WRITES_ALERT_ID = "writes-2025-12-29"
 
 @pytest.fixture(scope="module")
 def dashboard_and_clients():
-    """A dashboard of its own over a sandbox that the watchdog has looked at."""
+    """A dashboard of its own over a sandbox that the watchdog has checked once."""
     sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
     env = {"SANDBOX_URL": sandbox.url, "SLACK_WEBHOOK_URL": f"{sandbox.url}/slack/webhook"}
     clients = connect(Settings.from_env(env))

@@ -1,4 +1,4 @@
-"""The alias form as a data owner uses it: the likely ones saved and taken back, bad lines named, two people at once, all fourteen."""
+"""The alias form as a data owner uses it: suggestions saved and undone, bad lines named, two users at once, all fourteen."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_one_invalid_alias_of_twenty_is_named_and_blocks_saving(environment, mod
 
 
 def select_option(page, label, option):
-    """Pick what these words find in a list of the page."""
+    """Select the option of a list on the page that these words find."""
     box = page.get_by_role("combobox", name=label)
     box.click()
     box.fill(option)
@@ -82,7 +82,7 @@ def select_option(page, label, option):
 
 
 def open_correction(page, dashboard_url, alias, current, corrected):
-    """An alias that is there, its right canonical name chosen, and the plan open, with its reason given where one is asked for."""
+    """Choose the right canonical name of an existing alias and open the plan, with a reason where one is required."""
     page.goto(f"{dashboard_url}/aliases?date=2025-12-29")
     page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Aliases", exact=True).click()
     select_option(page, "An alias that is there", f"{alias} → {current}")
@@ -167,12 +167,11 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, pa
     """From a table that holds only the one that points the wrong way; one of them is entered wrong and corrected after."""
     wrong_way = "DELETE FROM nba_reference.player_aliases WHERE alias_lookup != 'robertwilliamsiii'"
     environment.clients.bigquery.query(wrong_way).result()
-    module_dashboard_url, since, started = (
-        environment.start_dashboard(),
-        environment.clock.now(),
-        time.monotonic(),
-    )  # a dashboard that has not read them yet
-    form = open_form(page, module_dashboard_url)
+    # A dashboard that has not read them yet.
+    dashboard_url = environment.start_dashboard()
+    since = environment.clock.now()
+    started = time.monotonic()
+    form = open_form(page, dashboard_url)
     form.fill(HANDOFF_ALIASES)
     page.get_by_role("button", name="Check and save").click()
     dialog = page.get_by_role("dialog")
@@ -183,7 +182,7 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, pa
     (saved_action,) = wait_for_actions(environment, since)
     assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 15 aliases"), saved_action.message
     page.get_by_text("15 of 15 edits are in the table").first.wait_for()
-    open_correction(page, module_dashboard_url, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
+    open_correction(page, dashboard_url, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
     assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
     print(f"fourteen aliases entered, checked and corrected: {time.monotonic() - started:.1f} s")
     expected_lines = HANDOFF_ALIASES.replace("nicolasclaxton,alexandresarr", "nicolasclaxton,nicclaxton")

@@ -1,4 +1,4 @@
-"""The whole story as on Google Cloud: the image's dashboard behind a proxy that signs, once as operator, once as viewer."""
+"""The image's dashboard behind a signing proxy, as on Google Cloud, used by an operator and by a viewer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "PORT": str(port),
         }
         process = image.start_process(folder, site, **env)
-        stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
+        stack.callback(process.wait, timeout=20)
+        stack.callback(process.kill)  # before the wait: callbacks run last in, first out
         direct = f"http://127.0.0.1:{port}"
         wait_for_server(f"{direct}/_stcore/health", process)
         url_by_email = {email: stack.enter_context(run_iap_proxy(direct, signer, email)) for email in (NORA, VIC)}
@@ -117,7 +118,7 @@ def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environmen
     page.goto(f"{url}/missing_players?date=2025-12-29")
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").first.click()
-    assert download.value.path().stat().st_size > 0, "downloads pass the gate"
+    assert download.value.path().stat().st_size > 0, "downloads pass the middleware"
     page.screenshot(path=screenshots_dir / "as-production-viewer.png")
 
 

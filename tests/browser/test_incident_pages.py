@@ -1,4 +1,4 @@
-"""29 December in a real browser: the figures, the way from the verdict to the evidence, and nothing cut off."""
+"""29 December in a real browser: the figures, the links from the verdict to the evidence, and no truncated text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
 
 
 def open_and_settle(page: Any, address: str) -> Any:
-    """Open a page and wait until its answer stands and nothing is running."""
+    """Open a page and wait until its verdict is shown and nothing is running."""
     page.goto(address)
     main = page.get_by_test_id("stMain")
     expect(main.locator("h2, h3").first).to_be_visible(timeout=PAGE_TIMEOUT_MS)
@@ -50,7 +50,7 @@ def save_screenshot(page: Any, directory: Any, name: str) -> None:
 
 
 def find_truncated_text(page: Any) -> list[str]:
-    """Texts that are wider than the place they were given."""
+    """Texts that are wider than their element."""
     return page.evaluate(
         """() => [...document.querySelectorAll(
                '[data-testid=stMain] p, [data-testid=stMain] h2, [data-testid=stMain] h3,'

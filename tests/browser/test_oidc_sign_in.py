@@ -82,7 +82,8 @@ def oidc_dashboard(shared_sandbox: Any, tmp_path_factory: pytest.TempPathFactory
             f'server_metadata_url = "{provider.address}/.well-known/openid-configuration"\n'
         )
         process = image.start_process(folder, site, SANDBOX_URL=shared_sandbox.url, OPERATORS=NORA, PORT=str(port))
-        stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
+        stack.callback(process.wait, timeout=20)
+        stack.callback(process.kill)  # before the wait: callbacks run last in, first out
         wait_for_server(f"{dashboard_url}/_stcore/health", process)
         yield dashboard_url, provider
 

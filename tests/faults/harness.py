@@ -1,4 +1,4 @@
-"""Seeded runs of a whole batch under trouble: deliver, crash, redeliver, consolidate, crash, resume; then count what was lost."""
+"""Seeded runs of a whole batch under faults: deliver, crash, redeliver, consolidate, crash, resume; then count what was lost."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def simulated_retry_policy(world: WarehouseState, rng: random.Random) -> RetryPo
 
 
 def run_staged_path(seed: int, rate: float = 0.06) -> Outcome:
-    """Our write path: stage each unit, acknowledge what is verified, consolidate; whoever dies is started again."""
+    """Our write path: stage each unit, acknowledge what is verified, consolidate; a process that dies is restarted."""
     rng, world = random.Random(seed), WarehouseState()
     world.predictions = [row for player in PLAYERS[:2] for row in make_rows(player, version=0)]
     chaos = FaultInjector(world, rng, rate)
@@ -123,7 +123,7 @@ def run_staged_path(seed: int, rate: float = 0.06) -> Outcome:
                 state = "consolidated"
                 break
             state = "consolidation failed"
-        world.now += LEASE_TTL  # somebody looks, and resumes
+        world.now += LEASE_TTL  # an operator resumes
     return _count_outcome(world, PLAYERS, state, chaos)
 
 
@@ -169,7 +169,7 @@ def run_direct_path(seed: int, rate: float = 0.06) -> Outcome:
 
 
 def run_early_response_path(seed: int, rate: float = 0.06) -> Outcome:
-    """Staging as first deployed: the worker answers before its write is verified, and nobody asks again."""
+    """Staging as first deployed: the worker answers before its write is verified, and nothing retries."""
     rng, world = random.Random(seed), WarehouseState()
     chaos = FaultInjector(world, rng, rate)
     warehouse = FakeWarehouse(world, chaos)

@@ -26,7 +26,7 @@ from tests.faults.harness import BATCH, NIGHT, PLAYERS, make_rows
 
 @dataclass(frozen=True)
 class ScheduleResult:
-    """What one schedule came to: MERGEs that overlapped, keys active twice, rows missing, MERGEs committed."""
+    """The result of one schedule: MERGEs that overlapped, keys active twice, rows missing, MERGEs committed."""
 
     overlaps: int
     doubled: int
@@ -50,12 +50,12 @@ def run_schedule(seed: int, consolidators: int) -> ScheduleResult:
             world.now += timedelta(minutes=11)  # the holder looks dead, and is only slow
         current.switch()
         running = [process for process in running if not process.dead]
-    for batch in batches:  # somebody finishes what the refused ones left
+    for batch in batches:  # a later run finishes what the refused ones left
         world.now += timedelta(minutes=11)
         try:
             Consolidator(FakeWarehouse(world), "last", RetryPolicy(retries=0), drop_threads=1).consolidate(batch, NIGHT)
         except (NothingStaged, RowCountMismatch):
-            continue  # the others did it all; or, without a lease, duplicates were made and are told
+            continue  # the others did it all; or, without a lease, made duplicates, which are counted
     return _summarize(world)
 
 
@@ -86,7 +86,7 @@ def _summarize(world: WarehouseState) -> ScheduleResult:
 
 @contextmanager
 def without_lease() -> Iterator[None]:
-    """Everybody is given a lease at once: what the customer's first version did."""
+    """Every consolidator gets the lease at once, as in the customer's first version."""
     fences = iter(range(1, 1_000_000))
 
     def acquire_always(_warehouse: Any, game_date: date, holder: str) -> Lease:

@@ -1,4 +1,4 @@
-"""Whatever dies when: no row is lost, no key is doubled; and the same harness shows that the old ways do lose."""
+"""Whichever process dies between two steps, no row is lost and no key doubled; the older write paths do lose rows here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A viewer who goes around the buttons and executes the actions themselves is refused, and the attempt is in the record."""
+"""A viewer who executes actions without the buttons is refused, and the attempt is logged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from services.action_registry import ACTION_TYPES
 from services.actions.executor import execute
-from services.actions.log_reader import ActionState, read_action_log
+from services.actions.log_reader import Action, ActionState, read_action_log
 from services.actions.plan import Plan
 from services.auth.roles import Actor, InsufficientRole, Role
 from services.core.clock import night_window
@@ -25,7 +25,8 @@ def viewer_attempts(request):
     sandbox = start_sandbox(build_seed())
     try:
         clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
-        start, results = clients.now(), {}
+        start = clients.now()
+        results: dict[str, Action | InsufficientRole] = {}
         for name, action_type in ACTION_TYPES.items():
             plan = Plan(name, "anything", f"Do {name}", {}, {}, (), (), start, undo="")
             try:

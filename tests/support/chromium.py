@@ -1,4 +1,4 @@
-"""How the real Chromium is started, and when a page has come to rest."""
+"""How the real Chromium is started, and when a page is idle."""
 
 from __future__ import annotations
 

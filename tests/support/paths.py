@@ -1,4 +1,4 @@
-"""Where the repository begins, from any depth of the tests."""
+"""The root of the repository."""
 
 from __future__ import annotations
 

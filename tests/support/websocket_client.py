@@ -1,4 +1,4 @@
-"""A crowd before the dashboard: browsers without a screen, that use Streamlit's websocket and press its buttons."""
+"""Clients of the dashboard without a browser, which use Streamlit's websocket and press its buttons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class WebsocketClient:
         self.buttons: dict[str, str] = {}
 
     async def rerun(self, query: str = "date=2025-12-29", button_label: str = "") -> None:
-        """Draw the page anew, after pressing the button of that label where one is named."""
+        """Rerun the page, after pressing the button of that label where one is named."""
         message = BackMsg()
         message.rerun_script.query_string = query
         if button_label:

@@ -102,10 +102,8 @@ class BigQueryJobServer:
         return JSONResponse(result, response.status_code)
 
     async def _estimate_billed_bytes(self, query: Resource) -> int:
-        statement, parameters = (
-            sql_inspection.inspect_sql(query.get("query", "")),
-            partition_pruning.query_parameters(query),
-        )
+        statement = sql_inspection.inspect_sql(query.get("query", ""))
+        parameters = partition_pruning.query_parameters(query)
         tables = await self.tables.expand_wildcards(statement.billed_tables)
         return billed_bytes(
             await asyncio.gather(*(self._estimate_scanned_bytes(table, statement, parameters) for table in tables))

@@ -180,10 +180,8 @@ class TableCatalog:
         if response.is_error or (day and "timePartitioning" not in resource):
             return JSONResponse(resource, response.status_code if response.is_error else 400)
         columns = ", ".join(f'"{c}"' for c in params.get("selectedFields", "").split(",") if c) or "*"
-        start, size = (
-            int(params.get("pageToken") or params.get("startIndex") or 0),
-            int(params.get("maxResults") or 10_000),
-        )
+        start = int(params.get("pageToken") or params.get("startIndex") or 0)
+        size = int(params.get("maxResults") or 10_000)
         where = ""
         if day:
             day = f"{day[:4]}-{day[4:6]}-{day[6:8]}"

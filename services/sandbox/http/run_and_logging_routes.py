@@ -35,7 +35,7 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
 
 
 class _RunAndLoggingHandlers:
-    """The handlers over one world."""
+    """The handlers, over one sandbox's state."""
 
     def __init__(self, state: SandboxState) -> None:
         self.state = state

@@ -1,4 +1,4 @@
-"""Whoever clicks, how often, from where: one effect, one intent, one outcome; and nothing at all that is not recorded."""
+"""However often and from wherever an action is requested: one effect, one intent, one outcome; nothing without a record."""
 
 import json
 import subprocess
@@ -70,9 +70,19 @@ def start_second_process(address: str, actor_name: str, plan: Plan) -> subproces
         stdout=subprocess.PIPE,
         text=True,
     )
-    process.stdin.write(plan_to_json(plan) + "\n")
-    process.stdin.flush()
+    write_line(process, plan_to_json(plan))
     return process
+
+
+def write_line(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def test_two_clicks_250_ms_apart_are_one_action(module_clients, plan, change_count):
@@ -108,10 +118,9 @@ def test_eight_concurrent_clicks_without_a_shared_runner_are_one_action(module_c
 def test_two_concurrent_dashboard_processes_execute_one_action(module_clients, module_sandbox, plan, change_count):
     processes = [start_second_process(module_sandbox.url, actor_name, plan) for actor_name in ("ann", "bob")]
     for process in processes:
-        assert process.stdout.readline() == "ready\n"
+        assert read_line(process) == "ready\n"
     for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        write_line(process, "go")
     outputs = [process.communicate(timeout=60)[0].split() for process in processes]
     assert outputs[0][0] == outputs[1][0], "both got the same action"
     assert change_count() == 1
@@ -126,9 +135,8 @@ def test_an_action_of_a_killed_dashboard_is_finished_by_the_next_viewer(
         module_clients, capacity_args(3, 2 + read_worker_capacity(module_clients).actual.concurrency % 3)
     )
     process = start_second_process(module_sandbox.url, "ann", plan)
-    assert process.stdout.readline() == "ready\n"
-    process.stdin.write("go\n")
-    process.stdin.flush()
+    assert read_line(process) == "ready\n"
+    write_line(process, "go")
     while not change_count():
         time.sleep(0.02)
     process.kill()

@@ -29,7 +29,9 @@ from tests.unit.alerts.test_notification import make_alert
 
 def test_forty_alerts_are_one_message_with_a_count(slack_clients, fresh_sandbox):
     alerts = [make_alert(n, slack_clients.now()) for n in range(40)]
-    assert notify(slack_clients, alerts[:12]).ok
+    delivery = notify(slack_clients, alerts[:12])
+    assert delivery is not None
+    assert delivery.ok
     [message] = fresh_sandbox.state.slack_messages
     assert message["text"].startswith("*12 alerts*")
     assert message["text"].endswith("… and 2 more")
@@ -92,6 +94,7 @@ def test_a_failed_slack_delivery_is_shown_and_retried(
     monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
     fresh_sandbox.state.faults.set(fault)
     first = run_check(short_timeout_slack_clients, CheckCache(), SELF_HEALING)
+    assert first.delivery is not None
     assert not first.delivery.ok
     assert words in first.delivery.detail
     assert short_timeout_slack_clients.settings.slack_webhook_url not in first.delivery.detail
@@ -104,6 +107,7 @@ def test_a_failed_slack_delivery_is_shown_and_retried(
         short_timeout_slack_clients, clock=FixedClock(short_timeout_slack_clients.now() + timedelta(minutes=2))
     )
     third = run_check(later_clients, CheckCache(), SELF_HEALING)
+    assert third.delivery is not None
     assert third.delivery.ok
     assert "channel" in {a.cause for a in read_alerts(later_clients).open}, "the third check began before the delivery"
     fourth = run_check(later_clients, CheckCache(), SELF_HEALING)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ import pytest
 from services.actions.log_reader import ActionState, read_action_log
 from services.alerts.alert_log import WATCHDOG, AlertState, append_event, read_alerts
 from services.alerts.facts import CheckCache
+from services.alerts.incidents import Incident
 from services.alerts.watchdog import run, run_check
 from services.batches.ledger import Ledger
 from services.batches.state import BatchState
@@ -38,7 +40,7 @@ def incident_replay():
 
 
 def test_29_december_is_one_incident_one_message_one_remediation_and_closes_after_the_repair(incident_replay):
-    incidents = []
+    incidents: Sequence[Incident] = ()
     while not incidents:
         last_ok_at = incident_replay.clock.now()
         incident_replay.clock.advance(60)

@@ -10,7 +10,7 @@ from services.names.registry import NameRegistry
 
 
 def test_the_preview_counts_matches_in_context_even_for_a_registered_odds_name(module_clients):
-    """garytrentjr is registered a second time, and still meets nobody: what counts is the context."""
+    """garytrentjr is registered a second time, and still matches no player: only the context counts."""
     deactivation_plan = EDIT_ALIASES.plan(
         module_clients, to_params([Edit(EditKind.DEACTIVATE, "garytrentjr", "garytrent")])
     )

@@ -1,4 +1,4 @@
-"""Aliases and identities changed by a button: all or nothing is saved, nobody is overwritten, and everything can be taken back."""
+"""Saving alias edits: all or none are saved, no concurrent edit is overwritten, and everything can be undone."""
 
 from __future__ import annotations
 
@@ -124,11 +124,9 @@ def test_impossible_edits_are_refused_with_a_message(module_clients, plan_and_ex
 def test_two_concurrent_edits_that_form_a_chain_are_not_both_accepted(
     module_clients, plan_and_execute, duplicate_identities, monkeypatch
 ):
-    """Each plan is good by itself; both look, both are told yes, and both write."""
-    before, plans = (
-        read_aliases(module_clients),
-        [EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, *pair)])) for pair in CHAIN_EDITS],
-    )
+    """Each plan is valid by itself; both pass the checks, and both write."""
+    before = read_aliases(module_clients)
+    plans = [EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, *pair)])) for pair in CHAIN_EDITS]
     assert not any(plan.failed_guards for plan in plans)
     monkeypatch.setattr("services.actions.executor._reasons_to_refuse", lambda *_: "")
     results = run_concurrently(
@@ -146,7 +144,7 @@ CHAIN_EDITS = (("kporter", "kevinporterjr"), ("kevinporterjr", "kevinporter"))
 
 
 def test_undo_never_creates_a_chain_from_two_valid_edits(module_clients, plan_and_execute, duplicate_identities):
-    """An alias is switched off, and its canonical name made an alias since: together they would be a chain."""
+    """An alias is deactivated, and its canonical name has become an alias since: together they would be a chain."""
     first_edit = plan_and_execute(EDIT_ALIASES, **to_params([Edit(EditKind.ADD, "kporter", "kevinporterjr")]))
     deactivation = plan_and_execute(EDIT_ALIASES, **to_params([Edit(EditKind.DEACTIVATE, "kporter", "kevinporterjr")]))
     second_edit = plan_and_execute(

@@ -123,15 +123,18 @@ def test_reading_continues_in_the_background_after_the_time_budget(clients, monk
     assert read_inventory(clients).problems == ()
 
 
-def test_a_plan_puts_every_question_anew_but_reads_no_old_staging_table_again(clients, monkeypatch):
+def test_a_plan_repeats_every_query_but_reads_no_old_staging_table_again(clients, monkeypatch):
     caching_clients = replace(clients, cache=ReadCache())
     first = read_inventory(caching_clients)
     fetched_names, listed_tables = [], []
     monkeypatch.setattr(staged_rows, "_fetch", lambda _clients, name, _cached: fetched_names.append(name))
     list_matching_rows = table_listing.list_matching_rows
-    monkeypatch.setattr(
-        table_listing, "list_matching_rows", lambda *args: listed_tables.append(args[1]) or list_matching_rows(*args)
-    )
+
+    def recorded_listing(*args):
+        listed_tables.append(args[1])
+        return list_matching_rows(*args)
+
+    monkeypatch.setattr(table_listing, "list_matching_rows", recorded_listing)
     plan_clients = replace(clients, cache=caching_clients.cache.without_answers())
     assert read_inventory(plan_clients).tables == first.tables
     assert fetched_names == []

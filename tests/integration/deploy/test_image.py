@@ -34,7 +34,8 @@ def start_service(built_image: tuple[Path, Path]) -> Iterator[Any]:
 
     def start(health: str, *module: str, **env: str) -> str:
         port = free_port()
-        processes.append(image.start_process(*built_image, *module, PORT=str(port), **env))
+        folder, site = built_image
+        processes.append(image.start_process(folder, site, *module, PORT=str(port), **env))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and processes[-1].poll() is None:
             try:

@@ -17,6 +17,7 @@ def test_the_watchdogs_log_of_29_december_fires_the_missing_players_policy(clien
     caplog.set_level("INFO", logger="watchdog")
     facts = read_snapshot(clients, (NIGHT,), ChannelStatus(True))
     incidents = group_by_cause(evaluate_rules(facts, clients.settings, clients.now()))
+    assert facts.nights[0].night.value is not None
     unknown = Alerts((), facts.nights[0].night.value.sources[0])
     alert_events = plan_alert_events(
         unknown, incidents, frozenset(), frozenset({NIGHT}), clients.settings, clients.now()

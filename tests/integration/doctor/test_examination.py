@@ -101,7 +101,7 @@ def test_a_bytes_limit_that_blocks_queries_is_reported_with_its_command(examine)
 
 
 def test_the_customers_tables_work_and_their_cost_is_reported(module_sandbox, examine):
-    """Unpartitioned, unclustered, with columns nobody here knows, NULLs allowed, optional tables missing, their coordinator."""
+    """Unpartitioned, unclustered, with columns this project does not know, NULLs allowed, optional tables missing, their coordinator."""
     extra_columns = [
         bigquery.SchemaField("features_snapshot", "STRING"),
         bigquery.SchemaField("build_commit_sha", "STRING"),

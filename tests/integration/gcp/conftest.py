@@ -1,4 +1,4 @@
-"""The bill of the sandbox, from zero."""
+"""The sandbox's billing meter, reset for each test."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ IDENTITY_PATH = "/computeMetadata/v1/instance/service-accounts/default/identity"
 
 
 class MetadataServer:
-    """What Cloud Run's metadata server answers: a token for the audience that is asked for."""
+    """What Cloud Run's metadata server answers: a token for the requested audience."""
 
     def __init__(self) -> None:
         self.audiences: list[str] = []
@@ -30,7 +31,7 @@ class MetadataServer:
             return 500, b"no"
         if path == IDENTITY_PATH:
             self.audiences.append(query["audience"])
-            # The client decodes the token for its times; nobody here checks its signature.
+            # The client decodes the token for its times; its signature is not checked here.
             return 200, b"eyJhbGciOiJSUzI1NiJ9.eyJleHAiOjQ5MDAwMDAwMDB9.c2ln"
         return 200, b'{"email": "on-call@example.iam.gserviceaccount.com", "scopes": []}'
 
@@ -47,10 +48,9 @@ def metadata_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetadataServer]
 
 
 def clients_outside_sandbox() -> Clients:
-    """A cloud outside the sandbox; only its settings are looked at here."""
-    return Clients(
-        **{**{client_field.name: None for client_field in fields(Clients)}, "settings": Settings.from_env({})}
-    )
+    """Clients outside the sandbox; these tests read only the settings."""
+    values: dict[str, Any] = {client_field.name: None for client_field in fields(Clients)}
+    return Clients(**{**values, "settings": Settings.from_env({})})
 
 
 def test_outside_the_sandbox_a_call_carries_an_id_token_for_its_own_address(metadata_server):
@@ -76,4 +76,5 @@ def test_a_missing_token_is_reported_and_the_call_is_not_made(metadata_server):
 
 
 def test_the_coordinator_and_the_worker_are_called_with_this_token():
-    assert coordinator_client.fetch_auth_headers is dispatcher.fetch_auth_headers is fetch_auth_headers
+    for caller in (coordinator_client, dispatcher):
+        assert vars(caller)["fetch_auth_headers"] is fetch_auth_headers

@@ -33,9 +33,11 @@ def test_a_query_over_its_bytes_limit_is_refused_with_a_message_and_not_billed(s
 
 
 def test_a_missing_table_is_reported_by_name(clients):
-    tables, days = {"staging": "nba_predictions.no_such_table"}, {"first_date": NIGHT, "last_date": NIGHT}
+    tables = {"staging": "nba_predictions.no_such_table"}
     with pytest.raises(TableNotFound, match="not found"):
-        query_catalog.run_query(clients, "staging.merge_proof", tables=tables, suffixes=["x"], **days)
+        query_catalog.run_query(
+            clients, "staging.merge_proof", tables=tables, suffixes=["x"], first_date=NIGHT, last_date=NIGHT
+        )
 
 
 def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, clients):

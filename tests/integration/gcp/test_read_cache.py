@@ -1,9 +1,10 @@
-"""What has not changed is not asked again; what has, is; and a plain question has one answer by whichever way it is asked."""
+"""Unchanged tables and past log windows are not read again; changed ones are."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.support.fake_monotonic import FakeMonotonic
 
 NIGHT = date(2025, 12, 29)
 RUN_WINDOW = {"from_time": datetime(2025, 12, 28, tzinfo=UTC), "to_time": datetime(2026, 1, 6, tzinfo=UTC)}
-LISTABLE_QUERIES = {
+LISTABLE_QUERIES: dict[str, dict[str, Any]] = {
     "nights.context": {"game_date": NIGHT},
     "nights.odds": {"game_date": NIGHT},
     "nights.written_rows": {"game_date": NIGHT},

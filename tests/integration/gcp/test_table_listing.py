@@ -27,6 +27,7 @@ def test_every_listable_query_is_covered_here():
 
 def test_large_unpartitioned_and_streamed_tables_are_queried_with_sql(clients):
     listable = query_catalog.load("nights.written_rows").listable
+    assert listable is not None
     table = table_listing.fetch_table(clients, "nba_predictions.player_prop_predictions")
     assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (
         "nba_predictions.player_prop_predictions$20251229",

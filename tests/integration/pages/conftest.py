@@ -1,4 +1,4 @@
-"""The desk, opened in-process against the running sandbox, and its sources broken to order."""
+"""Pages of the dashboard, opened in-process against the running sandbox, and faults in its sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OpenPage = Callable[..., RenderedPage]
 
 @pytest.fixture
 def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
-    """Opens a page of the desk as a fresh visitor would, by its address."""
+    """Opens a page of the dashboard by its URL, as a new session."""
     monkeypatch.setenv("SANDBOX_URL", sandbox.url)
     monkeypatch.setattr(session, "FIRST_PAINT_DELAY_S", 0.0)  # there is no browser
     st.cache_resource.clear()  # each test with a memory of its own
@@ -42,7 +42,7 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
 
 @pytest.fixture
 def inject_fault(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Breaks one of the sandbox's APIs until the test ends; the pages' patience is shortened to keep the test short."""
+    """Breaks one of the sandbox's APIs until the test ends; the pages' timeouts are shortened to keep the test short."""
     monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 4.0)
 
     def inject(api: str, kind: str, **options: Any) -> None:

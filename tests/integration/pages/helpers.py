@@ -1,4 +1,4 @@
-"""What stands on a page of the desk, and the nights the tests open."""
+"""What a rendered page shows, and the nights that the page tests open."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GOOD_NIGHT, INCIDENT, NO_GAMES = "2025-12-26", "2025-12-29", "2025-12-24"
 
 @dataclass
 class RenderedPage:
-    """One page as it was drawn."""
+    """One page after a run."""
 
     app: AppTest
 
@@ -25,7 +25,7 @@ class RenderedPage:
         """Everything written on the page, without Markdown's escapes."""
         page = self.app
         parts: list[str] = [
-            str(element.value)
+            str(element.value)  # type: ignore[union-attr]  # these kinds are elements, never blocks
             for kind in ("markdown", "caption", "subheader", "warning", "error")
             for element in page.get(kind)
         ]
@@ -37,12 +37,12 @@ class RenderedPage:
 
     @property
     def html_bodies(self) -> list[str]:
-        """The pictures drawn as HTML."""
+        """The charts written as HTML."""
         return [element.proto.body for element in self.app.get("html")]
 
     @property
     def verdict(self) -> str:
-        """The page's one line."""
+        """The headline of the page."""
         return next((element.value for element in self.app.markdown if element.value.startswith("## ")), "").replace(
             "\\", ""
         )
@@ -52,12 +52,13 @@ class RenderedPage:
         return " ".join(element.value for element in self.app.warning)
 
     def metric_of(self, label: str) -> tuple[str, str]:
-        """A figure's value and the words beside it."""
+        """A figure's value and the text beside it."""
         metric = next(metric for metric in self.app.metric if metric.label == label)
         return metric.value, metric.proto.delta_description
 
     def table(self, index: int = 0) -> list[dict[str, Any]]:
-        return list(self.app.dataframe[index].value.to_dict("records"))
+        rows: list[Any] = self.app.dataframe[index].value.to_dict("records")
+        return rows
 
     def health_badges(self) -> dict[str, str]:
         """The overview's rows: name → the badge before it."""

@@ -1,11 +1,10 @@
-"""The desk on a dataset like the customer's live one: the same figures as on the declared one, and every gap told."""
+"""The dashboard on a dataset like the customer's live one: the figures of the declared one, and every gap reported."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ from services.nights.player_stages import read_night
 from services.runs.actions import START_RUN
 from services.sandbox.server import Sandbox
 from tests.integration.pages.helpers import INCIDENT, PAGES
-from tests.support import customer_dataset as customer
+from tests.support import customer_dataset
 from tests.support.coordinators import coordinator_server
 
 NORA = Actor("nora@example.com", Role.OPERATOR)
@@ -29,7 +28,7 @@ ALL_PAGES = (*PAGES, "runs", "alerts", "logs", "action_log", "connections", "han
 
 @pytest.fixture(scope="module")
 def customer_sandbox() -> Iterator[Sandbox]:
-    with customer.customer_sandbox() as sandbox:
+    with customer_dataset.customer_sandbox() as sandbox:
         yield sandbox
 
 
@@ -53,7 +52,7 @@ def test_every_page_opens_without_an_unavailable_source(open_page, page):
 
 
 def test_the_overview_shows_the_same_figures_as_on_the_declared_tables(open_page):
-    """But for one row: somebody whom no run asked for has one."""
+    """All but one: a player whom no run requested has a row."""
     screen = open_page()
     assert "90 of 158 players are missing: generated, but BigQuery rejected the write" in screen.verdict
     assert screen.metric_of("Coverage") == ("43.0 %", "68 of 158 eligible")
@@ -88,7 +87,7 @@ def test_incomplete_alias_and_registry_rows_break_nothing(open_page):
 
 def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(customer_clients, sandbox, monkeypatch):
     monkeypatch.setattr("services.runs.actions.POLL_INTERVAL_S", 0.1)
-    count_sql = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer.PREDICTIONS}"
+    count_sql = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer_dataset.PREDICTIONS}"
     before = next(iter(customer_clients.bigquery.query(count_sql).result()))
     with coordinator_server(sandbox) as url:
         clients_with_coordinator = replace(
@@ -110,9 +109,9 @@ def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(custom
 
 
 @pytest.fixture
-def without_optional_tables(customer_clients: Clients) -> Iterator[Any]:
+def without_optional_tables(customer_clients: Clients) -> None:
     """Their dataset with optional tables gone, for good: these tests come last."""
-    for table in (customer.RUNS, "nba_reference.nba_players_registry", "nba_reference.unresolved_player_names"):
+    for table in (customer_dataset.RUNS, "nba_reference.nba_players_registry", "nba_reference.unresolved_player_names"):
         customer_clients.bigquery.delete_table(table, not_found_ok=True)
 
 

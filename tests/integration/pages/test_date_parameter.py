@@ -1,4 +1,4 @@
-"""The night travels in the address, from page to page; nonsense in it is answered with a sentence."""
+"""The `date` query parameter: kept from page to page; an invalid one falls back with a notice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.integration.pages.helpers import INCIDENT, PAGES
 
 
-def test_without_a_date_the_desk_opens_on_tonight_and_writes_it_into_the_address(open_page):
+def test_without_a_date_the_dashboard_opens_on_tonight_and_writes_it_into_the_url(open_page):
     screen = open_page(date=None)
     assert screen.app.query_params["date"] == INCIDENT
     assert "90 of 158" in screen.verdict
@@ -17,7 +17,7 @@ def test_without_a_date_the_desk_opens_on_tonight_and_writes_it_into_the_address
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("asked", ["yesterday", "2025-02-30", "2026-12-29", "2019-01-01"])
-def test_a_date_that_cannot_be_shown_falls_back_to_tonight_with_a_sentence(open_page, page, asked):
+def test_a_date_that_cannot_be_shown_falls_back_to_tonight_with_a_notice(open_page, page, asked):
     screen = open_page(page, asked)
     assert "Showing Mon 29 Dec 2025 instead." in screen.warnings
     assert screen.app.date_input[0].value == date(2025, 12, 29)
@@ -30,7 +30,7 @@ def test_the_night_is_kept_from_page_to_page(open_page):
     assert "Sun 21 Dec 2025" in screen.text
 
 
-def test_the_date_picker_and_its_arrows_turn_the_page_and_the_address(open_page):
+def test_the_date_picker_and_its_arrows_set_the_page_and_the_url(open_page):
     screen = open_page("coverage")
     screen.app.button(key="The night before").click().run()
     assert screen.app.query_params["date"] == "2025-12-28"
@@ -38,11 +38,11 @@ def test_the_date_picker_and_its_arrows_turn_the_page_and_the_address(open_page)
     assert screen.app.query_params["date"] == "2025-12-21"
 
 
-def test_the_overviews_links_take_the_night_along(open_page):
+def test_the_links_of_the_overview_keep_the_night(open_page):
     links = open_page(date="2025-12-21").app.page_link
     assert len(links) >= 5
     assert all("date=2025-12-21" in link.proto.query_string.split("&") for link in links)
 
 
-def test_nobody_can_step_into_a_day_that_has_not_come(open_page):
+def test_a_future_day_cannot_be_selected(open_page):
     assert open_page(date="2025-12-30").app.button(key="The night after").disabled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -19,7 +20,7 @@ HEALTH_CHECKS_BY_API = {
     "bigquery": {"Coverage", "DML errors", "Staging tables"},
     "run": {"Concurrency"},
 }
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     "refusing": {"kind": "status", "status": 403},
     "unavailable": {"kind": "status", "status": 503},
     "cut off": {"kind": "drop"},

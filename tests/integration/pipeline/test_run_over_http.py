@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 import requests
 
+from services.batches.ledger import Ledger
 from services.batches.reader import read_batches
 from services.core.errors import OnCallError
-from services.pipeline.coordinator import batch_runner
 from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
@@ -85,9 +85,10 @@ def test_a_running_batch_rejects_another_start_with_its_id(pipeline):
 
 def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeline, monkeypatch):
     run = plan_run(pipeline.clients, NIGHT, started_by="test")
+    assert run is not None
     pipeline.coordinator.record_requested(run)
     partial_run = Run(run.batch_id, NIGHT, run.games, run.eligible, run.players[:80], "test")
-    monkeypatch.setattr(batch_runner.Ledger, "append_outcomes", lambda *_: (_ for _ in ()).throw(OnCallError("killed")))
+    monkeypatch.setattr(Ledger, "append_outcomes", lambda *_: (_ for _ in ()).throw(OnCallError("killed")))
     pipeline.coordinator.run(partial_run)
     monkeypatch.undo()
     assert pipeline.status(run.batch_id)["state"] == "stalled"

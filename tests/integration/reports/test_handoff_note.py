@@ -1,8 +1,9 @@
-"""The logs page and the handoff note: the handoff's searches and shape, from records only, honest where a record is missing."""
+"""The handoff note: its sections and figures from records only, and unknown where a source is missing."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_the_handoff_note_has_its_sections_and_figures(handoff_inputs, clients):
 
 
 def test_an_unavailable_source_is_unknown_in_the_note(handoff_inputs, clients):
-    unavailable = Result(None, Problem("Cloud Run", handoff_inputs.now, "Cloud Run did not answer."))
+    unavailable: Result[Any] = Result(None, Problem("Cloud Run", handoff_inputs.now, "Cloud Run did not answer."))
     note = render_markdown(replace(handoff_inputs, capacities=unavailable), clients.settings)
     assert "**Unknown:** Cloud Run did not answer." in note
     assert "4 × 3 = 12" not in note

@@ -1,4 +1,4 @@
-"""Runs: the plan names the players and what stands in the way, the run is believed after a re-read, every bad end is a sentence."""
+"""Run actions: the plan names players and blockers, success is confirmed by a re-read, every failure has a message."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from services.nights.missing_players import LossReason
 from services.nights.player_stages import read_night
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.coordinator_client import UnexpectedResponse, read_coordinator, start_run
-from services.runs.verification import read_run_verification
-from services.runs.verification import verify_run as judge
+from services.runs.verification import read_run_verification, verify_run
 from services.telemetry.dml_jobs import read_writes
 from tests.support.actors import OPERATOR
 from tests.support.coordinators import CustomerCoordinator, coordinator_server, serve_app
@@ -142,6 +141,7 @@ def test_a_reported_success_without_rows_is_a_failure(module_clients):
             module_clients, OPERATOR, START_RUN, START_RUN.plan(module_clients, NIGHT_ARGS), "try", "2025-12-29"
         )
     assert action.state is ActionState.FAILED
+    assert action.coverage_after is not None
     assert (action.coverage_after.active, action.coverage_after.eligible) == (68, 158)
 
 
@@ -213,6 +213,8 @@ def test_one_selected_player_is_run_and_no_other(module_clients, coordinator_url
     assert plan.preconditions["body"]["players"] == [player]
     action = execute(module_clients, OPERATOR, START_RUN, plan, "one first")
     assert action.state is ActionState.DONE, action.message
+    assert action.coverage_before is not None
+    assert action.coverage_after is not None
     assert (action.coverage_before.active, action.coverage_after.active) == (68, 69)
 
 
@@ -245,7 +247,9 @@ def test_a_failed_sum_is_named_and_an_unknown_one_is_not_a_pass(module_clients, 
         BATCH, day, BatchState.CONSOLIDATION_FAILED, 4, "x", produced_rows=700, staged_rows=675, staged_tables=27
     )
     writes = read_writes(module_clients, module_clients.now(), module_clients.now())
-    checks = {check.name: check for check in judge(entry, read_night(module_clients, day), writes, remaining_tables=27)}
+    checks = {
+        check.name: check for check in verify_run(entry, read_night(module_clients, day), writes, remaining_tables=27)
+    }
     assert checks["what was produced was staged"].ok is False
     assert checks["what was produced was staged"].detail == "700 produced = 675 staged."
     assert checks["each distinct row was merged"].ok is None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from google.cloud import run_v2
 
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_server import JobLatency
 from services.sandbox.server import Sandbox, start_sandbox
+from services.sandbox.stand_ins.cloud_run import CloudRun
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +36,8 @@ SERVICE = "projects/nba-props-platform/locations/us-west2/services/prediction-wo
 
 
 @pytest.fixture
-def worker(blank_sandbox: Sandbox) -> run_v2.Service:
-    """The worker at 4 × 3, as the handoff left it."""
+def cloud_run_with_worker(blank_sandbox: Sandbox) -> CloudRun:
+    """Cloud Run with one service: the worker at 4 × 3, as the handoff left it."""
     revision = f"{SERVICE}/revisions/prediction-worker-00011-zw5"
     template = {"scaling": {"maxInstanceCount": 4}, "maxInstanceRequestConcurrency": 3}
     run = blank_sandbox.state.cloud_run

@@ -1,4 +1,4 @@
-"""Scaling through the real Cloud Run client: what it changes, what it refuses, and that the way back is never lost."""
+"""Scaling through the real Cloud Run client: what it changes, what it refuses, and that the original values are never lost."""
 
 import time
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.support.actors import OPERATOR, VIEWER
 
 @pytest.fixture
 def normal_capacity_clients(module_clients, module_sandbox):
-    """The worker as a deploy leaves it: 20 × 5 on the revision, nothing noted."""
+    """The worker as a deploy leaves it: 20 × 5 on the revision, no annotations."""
     _deploy(module_sandbox, 20, 5, "template,annotations,scaling")
     _wait_for_rollout(module_clients)
     assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
@@ -189,7 +189,9 @@ def test_an_emergency_limit_with_a_revert_time_is_reverted_when_it_is_due(
     assert read_worker_capacity(normal_capacity_clients).annotations.revert_at == revert_at
     assert apply_due_reverts(normal_capacity_clients, watchdog) is None, "its time has not come"
     time.sleep((revert_at - normal_capacity_clients.now()).total_seconds() + 0.01)
-    assert apply_due_reverts(normal_capacity_clients, watchdog).state is ActionState.DONE
+    revert = apply_due_reverts(normal_capacity_clients, watchdog)
+    assert revert is not None
+    assert revert.state is ActionState.DONE
     assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
     assert [a.actor for a in recorded_actions() if a.action_name == "scaling.restore"] == ["watchdog"]
     assert apply_due_reverts(normal_capacity_clients, watchdog) is None

@@ -27,7 +27,7 @@ def unmerged_tables(module_clients):
     return names
 
 
-def read_rows(clients, name) -> list[tuple]:
+def read_rows(clients, name) -> list[str]:
     return sorted(
         str(tuple(row.values())) for row in clients.bigquery.query(f"SELECT * FROM {DATASET}.{name}").result()
     )

@@ -22,6 +22,8 @@ def test_a_leftover_batch_is_consolidated_and_its_coverage_is_recorded(
     action = execute(module_clients, OPERATOR, CONSOLIDATE_BATCH, plan)
     assert action.state is ActionState.DONE, action.message
     assert (action.facts["inserted"], action.facts["updated"]) == (225, 0)
+    assert action.coverage_before is not None
+    assert action.coverage_after is not None
     assert (action.coverage_before.active, action.coverage_after.active, action.coverage_after.eligible) == (63, 72, 72)
     assert list_staging_tables(module_clients, "batch_2025_12_25") == []
     with pytest.raises(InvalidInput, match="no staging table"):

@@ -1,4 +1,4 @@
-"""Staging repair: nothing is dropped without proof, what is dropped comes back row by row, a leftover batch is merged once."""
+"""Dropping staging tables: nothing without proof, and what is dropped can be restored row by row."""
 
 import pytest
 

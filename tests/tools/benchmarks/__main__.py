@@ -10,25 +10,22 @@ from services.sandbox.bigquery.billing_meter import MIB
 from services.sandbox.bigquery.job_server import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
-from tests.tools.benchmarks import name_suggestions as names
-from tests.tools.benchmarks import write_cost as cost
-from tests.tools.benchmarks import write_scale as scale
-from tests.tools.benchmarks import write_speed as speed
+from tests.tools.benchmarks import name_suggestions, write_cost, write_scale, write_speed
 
 TIME_SCALE = 0.1
 
 
 def main() -> None:
-    print("\nScale, on the limit rules\n\n" + scale.format_table())
-    print("\nCost\n\n" + cost.format_table())
+    print("\nScale, on the limit rules\n\n" + write_scale.format_table())
+    print("\nCost\n\n" + write_cost.format_table())
     print("\nMeasured on the sandbox's meter, 158 units of 25 rows:")
     with_fresh_sandbox(_cost)
     print(
-        f"\nSpeed: 158 players, {speed.CONCURRENCY} at once, service times × {TIME_SCALE}, each from the same night of 68 players\n"
+        f"\nSpeed: 158 players, {write_speed.CONCURRENCY} at once, service times × {TIME_SCALE}, each from the same night of 68 players\n"
     )
     measurements = [
         with_fresh_sandbox(lambda _, c, p=path: p(c, TIME_SCALE))
-        for path in (speed.time_direct_merge, speed.time_union_merge, speed.time_compact_merge)
+        for path in (write_speed.time_direct_merge, write_speed.time_union_merge, write_speed.time_compact_merge)
     ]
     best = measurements[-1].seconds
     for measurement in measurements:
@@ -36,7 +33,7 @@ def main() -> None:
             f"  {measurement.name:40}{measurement.seconds:8.1f} s{measurement.seconds / best:8.2f} × ours"
             f"{measurement.rows:9,} of 3,950 rows active"
         )
-    names.main()
+    name_suggestions.main()
 
 
 def with_fresh_sandbox(measure):
@@ -48,9 +45,9 @@ def with_fresh_sandbox(measure):
 
 
 def _cost(sandbox, clients) -> None:
-    rows_by_player, batch = speed.make_predictions(clients), "batch_2025-12-29_444444"
-    speed.stage_rows(clients, batch, rows_by_player, speed.RetryPolicy(base_backoff_s=0.5))
-    union_bytes, staged_bytes = cost.measure_bytes_billed(
+    rows_by_player, batch = write_speed.make_predictions(clients), "batch_2025-12-29_444444"
+    write_speed.stage_rows(clients, batch, rows_by_player, write_speed.RetryPolicy(base_backoff_s=0.5))
+    union_bytes, staged_bytes = write_cost.measure_bytes_billed(
         sandbox, clients, batch, list(rows_by_player), date(2025, 12, 29)
     )
     print(

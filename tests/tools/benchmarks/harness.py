@@ -1,7 +1,7 @@
-"""What the benchmarks of the pages stand on: servers as processes of their own, and one Chromium before them.
+"""Servers and a Chromium for the page benchmarks, each as a process of its own.
 
-`python -m tests.benchmarks.standing PORT PLANTED` is the sandbox alone, without the watchdog, whose questions would be
-counted too; it touches the file PLANTED once its nights are in.
+`python -m tests.tools.benchmarks.harness PORT SEEDED` is the sandbox alone, without the watchdog, whose queries would be
+counted too; it touches the file SEEDED once its nights are loaded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ QUIET_ARGS = ("--disable-background-networking", "--disable-component-update")
 def start_process(
     name: str, command: list[str], env: Mapping[str, str], address: str, folder: Path = ROOT
 ) -> Iterator[Child]:
-    """A process that answers at `address`; what it says is shown only when it ends too early."""
+    """A process that answers at `address`; its output is shown only when it ends too early."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *command],
@@ -59,7 +59,7 @@ def start_stack(**env: str) -> Iterator[str]:
     """Everything that `make run` starts, on free ports; the dashboard's address."""
     ports = {name: str(free_port()) for name in ("DASHBOARD_PORT", "SANDBOX_PORT", "COORDINATOR_PORT")}
     address = f"http://127.0.0.1:{ports['DASHBOARD_PORT']}"
-    with start_process("desk", ["services.sandbox"], {**ports, **env}, f"{address}/_stcore/health"):
+    with start_process("stack", ["services.sandbox"], {**ports, **env}, f"{address}/_stcore/health"):
         yield address
 
 
@@ -70,7 +70,7 @@ def start_sandbox_process(**env: str) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
         # It answers before its nights are in; what was read then would seem to have changed afterwards.
-        loaded_marker = Path(folder, "planted")
+        loaded_marker = Path(folder, "seeded")
         command = ["tests.tools.benchmarks.harness", str(port), str(loaded_marker)]
         with start_process("sandbox", command, env, f"{address}/sandbox/health") as process:
             while not loaded_marker.exists():

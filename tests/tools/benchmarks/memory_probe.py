@@ -1,6 +1,6 @@
-"""The dashboard as production starts it, which writes what it holds into a file when it is sent SIGUSR1.
+"""The dashboard as production starts it; on SIGUSR1 it writes what it holds in memory into a file.
 
-`python -m tests.benchmarks.counted FILE`
+`python -m tests.tools.benchmarks.memory_probe FILE`
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def count_objects() -> dict[str, int]:
-    """Answers the pages remember, answers and rows kept of the warehouse, threads, objects."""
+    """Cached results of the pages, cached results and rows of the warehouse, threads, objects."""
     from app.state import background_cache, session
 
     gc.collect()

@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks.names`: rank of the right player among the proposals, and how the names grow with the registry.
+"""`python -m tests.tools.benchmarks.name_suggestions`: rank of the right player among the suggestions, and time by registry size.
 
-The crowd is real: everybody in nba_api's static list, five thousand players, with the customer's own spelling of each listed name.
+The players are real: all of nba_api's static list, five thousand, with the customer's own spelling of each listed name.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ LISTED_ALIASES = (
 
 @dataclass(frozen=True)
 class Ranks:
-    """Per listed alias the rank of the right player; NOBODY where he is not among the proposals."""
+    """Per listed alias the rank of the right player; UNRANKED where he is not among the suggestions."""
 
     by_name: dict[str, int]
     wrong_prefills: tuple[str, ...]  # a wrong player who would stand in the form as likely
@@ -62,7 +62,7 @@ class Ranks:
 
 
 def build_registry() -> NameRegistry:
-    """Everybody who ever played, dealt to thirty teams, with the listed players as the registry writes them and not as the odds do."""
+    """Every player of the list, dealt to thirty teams, with the listed players as the registry writes them and not as the odds do."""
     rng = random.Random("names")
     abbreviations = sorted(team["abbreviation"] for team in teams.get_teams())
     odds = {normalize_registry_name(name) for name, _ in LISTED_ALIASES}
@@ -77,11 +77,11 @@ def build_registry() -> NameRegistry:
 
 
 def rank_suggestions(book: NameRegistry, with_teams: bool) -> Ranks:
-    """The listed names among the crowd of registered players, with the two teams of the game or without."""
-    rng, canonical_by_name = (
-        random.Random("games"),
-        {normalize_registry_name(name): normalize_registry_name(player) for name, player in LISTED_ALIASES},
-    )
+    """The listed names among all registered players, with the two teams of the game or without."""
+    rng = random.Random("games")
+    canonical_by_name = {
+        normalize_registry_name(name): normalize_registry_name(player) for name, player in LISTED_ALIASES
+    }
     all_teams = sorted({row.team for row in book.registered})
     names = []
     for name, _ in LISTED_ALIASES:
@@ -104,7 +104,7 @@ def _rank(suggestions: Sequence[Suggestion], canonical: str) -> int:
 
 
 def make_unresolved_names(book: NameRegistry, count: int) -> list[UnresolvedName]:
-    """So many names as odds might misspell them: a letter changed, a suffix added."""
+    """As many names as `count`, as odds might misspell them: a letter changed, a suffix added."""
     rng = random.Random("unresolved")
     names = []
     for i, row in enumerate(rng.sample(book.registered, count)):
@@ -150,13 +150,12 @@ def main() -> None:
             f"  {label:28} first {ranked.count_first()}/{total}, among three {ranked.count_top_three()}/{total}, "
             f"wrong one filled in {len(ranked.wrong_prefills)}  {not_first or ''}"
         )
-    small, names = NameRegistry((), book.registered[::10]), make_unresolved_names(book, 500)
-    sample = [single_alias for single_alias in names if single_alias.lookup][:50]
+    small = NameRegistry((), book.registered[::10])
+    names = make_unresolved_names(book, 500)
+    sample = [name for name in names if name.lookup][:50]
     aliased, small_aliased = add_aliases(book, 1_200), add_aliases(small, 120)
-    suggest_s, pairwise_s = (
-        time_call(lambda: suggest(names, book)),
-        time_call(lambda: match_pairwise(sample, book)) * 10,
-    )
+    suggest_s = time_call(lambda: suggest(names, book))
+    pairwise_s = time_call(lambda: match_pairwise(sample, book)) * 10
     single_alias = [Alias("herbjonesx", book.registered[0].lookup, True)]
     print(f"\n500 names among {len(book.registered):,} players\n")
     print(

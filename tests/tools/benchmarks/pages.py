@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from tests.tools.benchmarks import harness as standing
+from tests.tools.benchmarks import harness
 from tests.tools.benchmarks.page_timer import PageTiming, click, open_page
 
 NIGHT = "2025-12-29"
@@ -64,7 +64,7 @@ def dashboard_candidates(address: str, names: Sequence[str]) -> list[Candidate]:
 def baseline_candidates(stack: ExitStack) -> list[Candidate]:
     """The two pages that everything is measured beside, each alone on its server, and both on a third for the click."""
     blank_url, plain_url, multipage_url = (
-        stack.enter_context(standing.start_streamlit(f"{name}.py")) for name in ("blank", "plain", "two")
+        stack.enter_context(harness.start_streamlit(f"{name}.py")) for name in ("blank", "plain", "two")
     )
     return [
         Candidate(BLANK_PAGE, blank_url, f"{multipage_url}/other", "/"),
@@ -155,12 +155,12 @@ def format_promises(measurements: Mapping[str, PageMeasurements]) -> str:
 
 def main() -> None:
     runs = int(os.environ.get("RUNS") or 5)
-    names = [name for name in (os.environ.get("PAGES") or "").split(",") if name] or standing.PAGES
+    names = [name for name in (os.environ.get("PAGES") or "").split(",") if name] or harness.PAGES
     with ExitStack() as stack:
         candidates = baseline_candidates(stack)
-        dashboard_url = stack.enter_context(standing.start_stack())
+        dashboard_url = stack.enter_context(harness.start_stack())
         candidates += dashboard_candidates(dashboard_url, names)
-        browser = stack.enter_context(standing.launch_chromium())
+        browser = stack.enter_context(harness.launch_chromium())
         measurements = run_rounds(browser, candidates, runs)
     print(
         f"\nMedians of {runs} runs in turn, headless Chromium, {os.cpu_count()} cores, night of {NIGHT}, servers warm."

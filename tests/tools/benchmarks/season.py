@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
-from tests.tools.benchmarks import harness as standing
+from tests.tools.benchmarks import harness
 from tests.tools.benchmarks.viewers import Viewer, open_viewer
 from tests.tools.benchmarks.viewing_cost import QUERY, wait_until_idle
 
@@ -51,10 +51,10 @@ class DashboardUnderTest:
 
 
 def start_dashboard(stack: ExitStack, scenario: str) -> DashboardUnderTest:
-    sandbox = stack.enter_context(standing.start_sandbox_process(SCENARIO=scenario))
+    sandbox = stack.enter_context(harness.start_sandbox_process(SCENARIO=scenario))
     memory_report = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "holds.json"
     address, pid = stack.enter_context(
-        standing.start_dashboard(sandbox, "tests.tools.benchmarks.memory_probe", str(memory_report))
+        harness.start_dashboard(sandbox, "tests.tools.benchmarks.memory_probe", str(memory_report))
     )
     return DashboardUnderTest(scenario, sandbox, address, pid, memory_report)
 
@@ -70,10 +70,10 @@ async def visit_page(dashboard: DashboardUnderTest, page: str) -> Viewer:
 async def visit_all_pages(dashboards: Sequence[DashboardUnderTest], runs: int) -> dict[str, dict[str, list[Viewer]]]:
     """Every page on every dashboard in turn: the first visit reads everything, the later ones are served from the cache."""
     visits: dict[str, dict[str, list[Viewer]]] = {
-        page: {dashboard.name: [] for dashboard in dashboards} for page in standing.PAGES
+        page: {dashboard.name: [] for dashboard in dashboards} for page in harness.PAGES
     }
     for _ in range(runs + 1):
-        for page in standing.PAGES:
+        for page in harness.PAGES:
             for dashboard in dashboards:
                 visits[page][dashboard.name].append(await visit_page(dashboard, page))
                 if len(visits[page][dashboard.name]) == 1:
@@ -108,12 +108,12 @@ def print_comparison(visits: Mapping[str, Mapping[str, Sequence[Viewer]]], small
 
 async def open_concurrently(dashboard: DashboardUnderTest) -> None:
     """Twenty tabs opened in the same instant, all pages among them, three times; beside one tab alone."""
-    alone = [(await visit_page(dashboard, page)).render_ms[0] for page in standing.PAGES]
+    alone = [(await visit_page(dashboard, page)).render_ms[0] for page in harness.PAGES]
     times: list[float] = []
     before = dashboard.rss_mb()
     for _ in range(ROUNDS):
         viewers = await asyncio.gather(
-            *(visit_page(dashboard, standing.PAGES[i % len(standing.PAGES)]) for i in range(CONCURRENT_VIEWERS))
+            *(visit_page(dashboard, harness.PAGES[i % len(harness.PAGES)]) for i in range(CONCURRENT_VIEWERS))
         )
         times += [viewer.render_ms[0] for viewer in viewers]
     cuts = quantiles(times, n=20)
@@ -129,7 +129,7 @@ async def open_concurrently(dashboard: DashboardUnderTest) -> None:
 
 async def soak(dashboard: DashboardUnderTest, refreshes: int) -> None:
     """Five tabs of different pages that refresh as often as in an hour, one after the other."""
-    tabs = [await open_viewer(dashboard.address, page, QUERY) for page in ("", *standing.PAGES[1:SOAK_TABS])]
+    tabs = [await open_viewer(dashboard.address, page, QUERY) for page in ("", *harness.PAGES[1:SOAK_TABS])]
     for tab in tabs:
         await tab.wait_rendered()
     memory_reports: list[dict[str, int]] = []

@@ -17,7 +17,7 @@ RENDER_TIMEOUT_S = 120.0
 
 @dataclass
 class Viewer:
-    """One open tab. `drawn_ms` has the time of every refresh in milliseconds, from the request to the end of the script."""
+    """One open tab. `render_ms` has the time of every refresh in milliseconds, from the request to the end of the script."""
 
     socket: ClientConnection
     page: str
@@ -92,7 +92,7 @@ class Viewer:
 
 
 async def open_viewer(address: str, page: str = "", query: str = "") -> Viewer:
-    """Open a tab and ask for its page; the caller waits for `drawn`."""
+    """Open a tab and request its page; the caller waits with `wait_rendered`."""
     host = urlsplit(address).netloc
     # Streamlit carries its tokens as further subprotocols: which one, the token against forged requests, the session.
     socket = await connect(

@@ -20,8 +20,7 @@ from services.gcp.retry import RetryPolicy
 from services.pipeline.consolidator import Consolidator
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.sandbox.bigquery.billing_meter import MIB
-from tests.tools.benchmarks import harness as standing
-from tests.tools.benchmarks import write_speed as speed
+from tests.tools.benchmarks import harness, write_speed
 from tests.tools.benchmarks.viewers import Viewer, open_viewer
 
 NIGHT = date(2025, 12, 29)
@@ -88,7 +87,7 @@ async def wait_until_idle(sandbox: str, idle_s: float = 1.5) -> UsageCost:
 async def visit_every_page(sandbox: str, dashboard_url: str, since: UsageCost | None = None) -> dict[str, UsageCost]:
     """Each page once, as one who walks through all of them; the first page bears what was read `since` a reading before."""
     costs, before = {}, since or read_meter(sandbox)
-    for page in standing.PAGES:
+    for page in harness.PAGES:
         viewer = await open_viewer(dashboard_url, "" if page == "overview" else page, QUERY)
         await viewer.wait_rendered()
         after = await wait_until_idle(sandbox)
@@ -115,9 +114,9 @@ async def measure_viewers(sandbox: str, dashboard_url: str, viewers: int, minute
 def write_one_batch(sandbox: str) -> int:
     """One batch of the night as the write path writes it; its rows."""
     clients = connect(Settings.from_env({"SANDBOX_URL": sandbox}))
-    rows_by_player = dict(sorted(speed.make_predictions(clients).items())[:3])
+    rows_by_player = dict(sorted(write_speed.make_predictions(clients).items())[:3])
     batch = f"batch_{NIGHT}_555555"
-    speed.stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=0.5))
+    write_speed.stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=0.5))
     Consolidator(BigQueryWarehouse(clients), "bench").consolidate(batch, NIGHT)
     return sum(map(len, rows_by_player.values()))
 
@@ -194,9 +193,9 @@ def main() -> None:
     print(
         f"\nThe night of {NIGHT}; bytes by the sandbox's meter (10 MiB a table and query at least); dashboard by `app.server`."
     )
-    with standing.start_sandbox_process() as sandbox:
+    with harness.start_sandbox_process() as sandbox:
         before = read_meter(sandbox)
-        with standing.start_dashboard(sandbox) as (dashboard_url, _):
+        with harness.start_dashboard(sandbox) as (dashboard_url, _):
             asyncio.run(measure(sandbox, dashboard_url, minutes, before))
 
 

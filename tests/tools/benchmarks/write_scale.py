@@ -36,9 +36,8 @@ def simulate_staged_writes(units: int) -> ScaleResult:
             refused = "100,000 load jobs a day"
             break
     for _ in range(ceil(units / SOURCES_PER_COPY) if not refused else 0):
-        now += 1 / (
-            QUOTA_PER_S["table.update"] * QUOTA_FRACTION
-        )  # the copies go into one table, and are paced by its own limit
+        # The copies go into one table, and are paced by its own limit.
+        now += 1 / (QUOTA_PER_S["table.update"] * QUOTA_FRACTION)
         inserts.record(now)
         copies_into.record(now)
     statements = 0
@@ -55,7 +54,7 @@ def simulate_staged_writes(units: int) -> ScaleResult:
 
 
 def simulate_object_writes(units: int) -> ScaleResult:
-    """The next backend behind the same door: an object per unit in a bucket, and one load job of up to 10,000 of them into the
+    """The next implementation of `Warehouse`: an object per unit in a bucket, and one load job of up to 10,000 of them into the
     batch table. Designed, not built: it needs a bucket, which neither the customer's system nor the sandbox has.
     """
     loads = ceil(units / 10_000)

@@ -29,7 +29,7 @@ def take_screenshots(browser: Any, address: str) -> None:
 
 
 def _screenshot_page(page: Any, address: str, width: int) -> bytes:
-    """A page as high as what stands on it, as somebody sees it who just opened it."""
+    """A page at its full height, as it is just after opening."""
     page.set_viewport_size({"width": width, "height": MIN_HEIGHT})
     page.goto(address)
     wait_until_idle(page)

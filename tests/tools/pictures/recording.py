@@ -27,7 +27,7 @@ class Recorder:
         return screenshot
 
     def capture_until(self, text: str, timeout_ms: int = PAGE_TIMEOUT_MS) -> bytes:
-        """Film until the words stand on the page."""
+        """Capture frames until the text is on the page."""
         end = time.monotonic() + timeout_ms / 1000
         while not self.page.get_by_text(text).first.is_visible():
             if time.monotonic() > end:
@@ -59,7 +59,7 @@ def record(browser: Any, address: str) -> None:
 
 
 def _hover_and_click(recorder: Recorder, button: Any) -> None:
-    """Show where the pointer goes before it presses."""
+    """Hover before clicking, so that the recording shows the pointer."""
     button.hover()
     recorder.page.wait_for_timeout(600)
     recorder.capture()

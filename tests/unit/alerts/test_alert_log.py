@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from services.core.result import Health
 NOW = datetime(2025, 12, 29, 20, 0, tzinfo=UTC)
 
 
-def make_row(event: str) -> dict[str, object]:
+def make_row(event: str) -> Any:
     record = Event("a", 1, event, NOW, WATCHDOG, "writes", None, Health.CRITICAL, "stalled", "Trouble").to_row()
     return {**record, "facts": None}
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.alerts import slack
+from services.alerts.alert_log import Alert
 from services.alerts.channels import channel_configured, open_channel
 from services.alerts.slack import SlackTransport, format_message
 from services.alerts.transport import Unreachable
@@ -51,7 +52,7 @@ def test_without_a_webhook_there_is_no_channel_and_every_delivery_says_so():
 
 
 def test_the_text_of_an_alert_cannot_start_slack_markup():
-    event = ALERT.new_event("updated", ALERT.since, "watchdog", message="<!channel> a & b")
-    message = format_message([slack.Alert(ALERT.alert_id, (*ALERT.events, event))], SETTINGS)
+    event = ALERT.new_event("updated", ALERT.since, "watchdog", sentence="<!channel> a & b")
+    message = format_message([Alert(ALERT.alert_id, (*ALERT.events, event))], SETTINGS)
     assert "&lt;!channel&gt; a &amp; b" in message
     assert "<!channel>" not in message

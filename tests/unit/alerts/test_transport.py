@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 import requests
@@ -26,7 +27,8 @@ def post(monkeypatch):
     """Runs post_json against outcomes in order, the last one again and again; gives the result, the calls and the waits."""
 
     def run(*outcomes):
-        queue, calls, waits = list(outcomes), [], []
+        queue, calls = list(outcomes), []
+        waits: list[float] = []
 
         def fake_post(url, **kwargs):
             calls.append((url, kwargs))
@@ -35,8 +37,8 @@ def post(monkeypatch):
                 raise outcome
             return outcome
 
-        monkeypatch.setattr(transport.requests, "post", fake_post)
-        monkeypatch.setattr(transport.time, "sleep", waits.append)
+        monkeypatch.setattr(requests, "post", fake_post)
+        monkeypatch.setattr(time, "sleep", waits.append)
         return post_json(URL, {"text": "x"}), calls, waits
 
     return run
@@ -78,7 +80,7 @@ def test_a_lost_connection_is_tried_again(post):
 
 
 def test_the_address_is_not_logged_even_at_debug(caplog, monkeypatch):
-    monkeypatch.setattr(transport.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     caplog.set_level(logging.DEBUG)
     with serve_http(lambda *_: (200, b"ok")) as server_url:
         response = post_json(f"{server_url}/services/T0/B0/secret", {"text": "x"})
@@ -87,7 +89,7 @@ def test_the_address_is_not_logged_even_at_debug(caplog, monkeypatch):
 
 
 def test_an_unreachable_channel_is_named_by_the_kind_of_error_and_never_by_its_address(monkeypatch):
-    monkeypatch.setattr(transport.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(Unreachable) as error:
         post_json("http://127.0.0.1:9/services/T0/B0/secret", {"text": "x"})
     assert str(error.value) == f"after {MAX_ATTEMPTS} tries: ConnectionError: NewConnectionError"

@@ -7,23 +7,21 @@ import random
 from services.aliases.suggestions import UnresolvedName, suggest
 from services.names.registry import NameRegistry
 from tests.support.registry_factories import make_registry, make_registry_row
-from tests.tools.benchmarks import name_suggestions as names
+from tests.tools.benchmarks import name_suggestions
 
 
 def test_the_right_player_is_the_first_suggestion_for_every_listed_alias():
-    """`python -m tests.benchmarks.names` prints the figures."""
-    crowd = names.build_registry()
+    """`python -m tests.tools.benchmarks.name_suggestions` prints the figures."""
+    crowd = name_suggestions.build_registry()
     assert len(crowd.lookups) > 5_000
-    with_team_ranks, without_team_ranks = (
-        names.rank_suggestions(crowd, with_teams=True),
-        names.rank_suggestions(crowd, with_teams=False),
-    )
-    assert (with_team_ranks.count_first(), with_team_ranks.wrong_prefills) == (len(names.LISTED_ALIASES), ())
+    with_team_ranks = name_suggestions.rank_suggestions(crowd, with_teams=True)
+    without_team_ranks = name_suggestions.rank_suggestions(crowd, with_teams=False)
+    assert (with_team_ranks.count_first(), with_team_ranks.wrong_prefills) == (len(name_suggestions.LISTED_ALIASES), ())
     assert (
         without_team_ranks.count_first(),
         without_team_ranks.count_top_three(),
         without_team_ranks.wrong_prefills,
-    ) == (20, len(names.LISTED_ALIASES), ())
+    ) == (20, len(name_suggestions.LISTED_ALIASES), ())
 
 
 def test_two_equally_likely_players_are_left_to_a_person():

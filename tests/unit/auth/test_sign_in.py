@@ -1,10 +1,11 @@
-"""Only what the proxy signed, for this service, just now, counts as a person; everything else is nobody."""
+"""Only a header that the proxy signed for this service and that has not expired authenticates a user."""
 
 from __future__ import annotations
 
 import base64
 import hmac
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -29,7 +30,7 @@ def iap_signer() -> IapSigner:
 
 
 class FakeKeySource:
-    """Seconds that pass when told to, and a key list that counts how often it was fetched."""
+    """A clock that tests advance, and a key list that counts how often it was fetched."""
 
     def __init__(self, proxy: IapSigner) -> None:
         self.signer, self.seconds, self.fetched, self.down = proxy, 1000.0, 0, False
@@ -44,8 +45,10 @@ class FakeKeySource:
         return JwksCache("https://keys.example", fetch=self.fetch, monotonic=lambda: self.seconds)
 
 
-def verify(signer: IapSigner, *tokens: str, now: datetime = NOW, **headers: str) -> sign_in.Identity:
-    all_headers = [(IAP_HEADER, token) for token in tokens] + [(n.replace("_", "-"), v) for n, v in headers.items()]
+def verify(
+    signer: IapSigner, *tokens: str, now: datetime = NOW, headers: Mapping[str, str] | None = None
+) -> sign_in.Identity:
+    all_headers = [(IAP_HEADER, token) for token in tokens] + [*(headers or {}).items()]
     return sign_in.verify_assertion(all_headers, SETTINGS, FakeKeySource(signer).jwks_cache(), now)
 
 
@@ -124,13 +127,13 @@ def test_two_assertion_headers_are_rejected_even_when_both_are_valid(iap_signer)
 
 def test_unsigned_proxy_headers_are_ignored(iap_signer):
     spoofed = {
-        "x_goog_authenticated_user_email": f"accounts.google.com:{NORA}",
-        "x_forwarded_user": NORA,
+        "x-goog-authenticated-user-email": f"accounts.google.com:{NORA}",
+        "x-forwarded-user": NORA,
         "authorization": f"Bearer {iap_signer.sign(NORA, NOW)}",
     }
     with pytest.raises(Unauthenticated, match="did not come through the proxy"):
-        verify(iap_signer, **spoofed)
-    assert verify(iap_signer, iap_signer.sign(VIC, NOW), **spoofed).email == VIC
+        verify(iap_signer, headers=spoofed)
+    assert verify(iap_signer, iap_signer.sign(VIC, NOW), headers=spoofed).email == VIC
 
 
 # --- the proxy's keys -------------------------------------------------------------------------------------------------

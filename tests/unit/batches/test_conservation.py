@@ -1,9 +1,10 @@
-"""The sums of a batch: they hold, they do not, or nobody can say yet."""
+"""The sums of a batch: they hold, they do not, or are unknown."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,7 @@ def test_one_row_more_anywhere_breaks_a_sum_and_an_unknown_number_is_not_conserv
     one_more = replace(CONSERVED, **{number: getattr(CONSERVED, number) + 1})
     assert not is_conserved(one_more)
     assert False in [entry.holds for entry in conservation_sums(one_more)]
-    unknown = replace(CONSERVED, **{number: None})
+    no_number: dict[str, Any] = {number: None}
+    unknown = replace(CONSERVED, **no_number)
     assert not is_conserved(unknown)
     assert None in [entry.holds for entry in conservation_sums(unknown)]

@@ -1,4 +1,4 @@
-"""A batch of the customer's coordinator, by its log: under way until it says that it is over, and never taken for calm."""
+"""A batch of the customer's coordinator, by its log: in progress until its log says that it has ended."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.batches.reader import announced_without_rows, batch_from_logs
+from services.batches.reader import RunSummary, announced_without_rows, batch_from_logs
 from services.batches.state import BatchState
 from services.telemetry.log_reader import LogLine
 
 GAME_DATE = date(2025, 12, 29)
 STARTED = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
-ROW = {
+ROW: RunSummary = {
     "batch_id": "batch_2025-12-29_1767037620",
     "started_at": STARTED,
     "ended_at": STARTED + timedelta(minutes=2),

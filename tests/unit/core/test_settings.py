@@ -65,7 +65,7 @@ def test_settings_are_frozen_and_hashable():
     assert settings.operators == {"a@example.com", "b@example.com"}
     assert len({settings, Settings.from_env({"OPERATORS": "a@example.com,b@example.com"})}) == 1
     with pytest.raises(ValidationError):
-        settings.project = "other"
+        settings.project = "other"  # type: ignore[misc]
 
 
 def test_the_dashboards_own_port_wins_over_the_platforms():

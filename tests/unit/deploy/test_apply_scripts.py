@@ -1,4 +1,4 @@
-"""What deploy/ would do to a project, read from its dry run; gcloud and bq are stand-ins that only write down what they are told."""
+"""What deploy/ would do to a project, read from its dry run; gcloud and bq are stand-ins that record their arguments."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_every_own_table_is_partitioned_clustered_and_described():
 
 
 def test_undo_removes_every_role_that_outlives_the_deployment(fake_cli_dir, dry_run_output):
-    """Roles on a service of ours go with it; those on a project, a dataset, a secret or somebody else's service must be taken."""
+    """Roles on a service of ours go with it; those on a project, a dataset, a secret or another owner's service must be removed."""
     undo_arguments = {
         tuple(w for w in c if "role" in w or "member" in w)
         for c in parse_commands(run_script(fake_cli_dir, "undo.sh").stdout)

@@ -90,10 +90,12 @@ def test_the_latency_metrics_extract_the_milliseconds():
         ("write_latency_ms", "textPayload", make_entry(service, message)["textPayload"]),
         ("write_latency_json_ms", "jsonPayload.message", message),
     ):
-        extracted_field, pattern = re.fullmatch(
-            r'REGEXP_EXTRACT\(([\w.]+), "(.+)"\)', METRICS[name]["valueExtractor"]
-        ).groups()
-        assert (extracted_field, re.search(pattern, text)[1]) == (field, "1612")
+        extractor = re.fullmatch(r'REGEXP_EXTRACT\(([\w.]+), "(.+)"\)', METRICS[name]["valueExtractor"])
+        assert extractor is not None
+        extracted_field, pattern = extractor.groups()
+        milliseconds = re.search(pattern, text)
+        assert milliseconds is not None
+        assert (extracted_field, milliseconds[1]) == (field, "1612")
 
 
 def test_the_heartbeat_metric_matches_a_cloud_run_job():

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ FORGED_LINE = "2025-12-29 19:47:51 - coordinator - INFO - Batch b complete! 158/
 
 
 @pytest.fixture
-def stdout(clients_without_sandbox: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def stdout(clients_without_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """stdout of a service with its logging configured; pytest's own handlers come back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -29,13 +31,11 @@ def stdout(clients_without_sandbox: object, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def clients_without_sandbox() -> object:
-    from types import SimpleNamespace
-
+def clients_without_sandbox() -> Any:
     return SimpleNamespace(settings=SimpleNamespace(in_sandbox=False, project="p"))
 
 
-def entries(stdout: io.StringIO) -> list[dict[str, object]]:
+def entries(stdout: io.StringIO) -> list[dict[str, Any]]:
     """Each physical line, as every kind of reader splits lines, as one JSON object."""
     text = stdout.getvalue()
     assert text.splitlines() == text.removesuffix("\n").split("\n")

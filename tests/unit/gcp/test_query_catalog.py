@@ -1,4 +1,4 @@
-"""A table's name is the only text that is ever put into SQL, and only when it is nothing but a name."""
+"""The query catalog: headers match their SQL, table names are the only text put into SQL, and what may be cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names become lookups by two rules, and lead to one player, by the same way in Python and in SQL."""
+"""Names become lookups by two rules, which differ in known cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coverage counts the eligible players with active predictions, and nobody else."""
+"""Coverage counts the eligible players with active predictions, and no others."""
 
 from __future__ import annotations
 

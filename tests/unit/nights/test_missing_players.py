@@ -49,12 +49,15 @@ def test_generated_but_rejected_is_never_called_not_generated():
 
 def test_before_any_batch_ran_no_player_is_lost():
     waiting = player_without_rows(requested=False, generated_rows=0)
-    assert classify_missing(waiting, make_night(waiting, was_run=False)).reason is LossReason.NOT_RUN_YET
+    missing_player = classify_missing(waiting, make_night(waiting, was_run=False))
+    assert missing_player is not None
+    assert missing_player.reason is LossReason.NOT_RUN_YET
 
 
 def test_a_lost_write_is_unexplained_when_the_log_is_unreadable():
     problem = Problem("worker log", NOW, "Cloud Logging did not answer.")
     missing_player = classify_missing(player_without_rows(), make_night(player_without_rows(), problems=(problem,)))
+    assert missing_player is not None
     assert missing_player.reason is LossReason.UNEXPLAINED
     assert "worker log" in missing_player.evidence
 

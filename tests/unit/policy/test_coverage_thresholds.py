@@ -1,4 +1,4 @@
-"""Words of judgement: coverage, writes, staging tables, widths and the verdict, each unknown where nothing is known."""
+"""Classification of a coverage by the thresholds."""
 
 from __future__ import annotations
 

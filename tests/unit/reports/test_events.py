@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def make_action(
     )
 
 
-def build_events(night: date = NIGHT, **overrides: object):
-    readings = {
+def build_events(night: date = NIGHT, **overrides: Any):
+    readings: dict[str, Any] = {
         "batches": Result(Batches((), ())),
         "writes": Result(None, Problem("job history", NOW, "not asked")),
         "capacities": Result(None, Problem("Cloud Run", NOW, "It does not answer")),

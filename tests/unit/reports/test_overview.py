@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.core.result import Health, Problem, Result
 from services.reports import overview
 from tests.support.factories import NIGHT, NOW, make_night, make_player, make_write_error, player_without_rows
 from tests.unit.policy.test_coverage_thresholds import SETTINGS
 
-UNAVAILABLE = Result(None, Problem("x", NOW, "x did not answer."))
+UNAVAILABLE: Result[Any] = Result(None, Problem("x", NOW, "x did not answer."))
 
 
 def make_overview(night_result, **readings):

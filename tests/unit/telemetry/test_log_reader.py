@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -65,8 +66,9 @@ def test_a_phrase_is_not_found_in_other_fields(fields):
 
 def test_the_command_of_a_search_shows_both_kinds_of_payload_and_can_be_pasted():
     settings = SimpleNamespace(worker_service="prediction-worker", coordinator_service="prediction-coordinator")
+    clients: Any = SimpleNamespace(settings=settings)
     for preset in PRESETS:
-        command = preset.command(SimpleNamespace(settings=settings))
+        command = preset.command(clients)
         assert command.count("'") == 4
         assert "table(timestamp,severity,textPayload,jsonPayload.message)" in command
         log_filter.parse(command.split("'")[1])

@@ -1,4 +1,4 @@
--- The customer's predictions table: the columns that the desk and the write path use.
+-- The customer's predictions table: the columns that the dashboard and the write path use.
 CREATE TABLE IF NOT EXISTS nba_predictions.player_prop_predictions (
   prediction_id STRING NOT NULL,
   system_id STRING NOT NULL,

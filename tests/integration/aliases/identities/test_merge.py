@@ -53,7 +53,7 @@ def test_unknown_identities_are_refused(module_clients, args):
 
 
 class ProcessKilled(BaseException):
-    """The process is gone: nobody catches this, and no outcome is recorded."""
+    """The process dies: no handler catches this, and no outcome is recorded."""
 
 
 def kill_at(monkeypatch, step, after=False):

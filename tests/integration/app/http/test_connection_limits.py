@@ -1,4 +1,4 @@
-"""A flood of connections, reads and plans by one person leaves the desk usable for another."""
+"""A flood of connections, reads and plans by one user leaves the dashboard usable for another."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLAN_LABEL = "Plan: Re-run 90 lost players"
 
 @pytest.fixture(scope="module")
 def protected_dashboard() -> Iterator[dict[str, Any]]:
-    """The dashboard as a process of its own, that believes only what `proxy` signs."""
+    """The dashboard as a process of its own, that accepts only what `proxy` signs."""
     signer, port = IapSigner(), free_port()
     sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.02))
     with ExitStack() as stack:
@@ -49,13 +49,14 @@ def protected_dashboard() -> Iterator[dict[str, Any]]:
             "DASHBOARD_PORT": str(port),
         }
         process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
-        stack.callback(lambda: (process.kill(), process.wait(timeout=20)))
+        stack.callback(process.wait, timeout=20)
+        stack.callback(process.kill)  # before the wait: callbacks run last in, first out
         wait_for_server(f"http://127.0.0.1:{port}/_stcore/health", process)
         yield {"sandbox": sandbox, "address": f"http://127.0.0.1:{port}", "proxy": signer}
 
 
 async def open_clients(stack: AsyncExitStack, dashboard: dict[str, Any], count: int) -> list[WebsocketClient]:
-    """As many pages of one person as the gate lets in."""
+    """As many pages of one user as the middleware allows."""
     clients: list[WebsocketClient] = []
     for _ in range(count):
         with suppress(websockets.InvalidStatus, websockets.ConnectionClosed):

@@ -13,7 +13,7 @@ from tests.integration.sandbox.conftest import SERVICE
 
 
 @pytest.mark.parametrize("api", ["run", "logging"])
-def test_a_fault_can_last_for_some_calls(api, worker, blank_clients, blank_sandbox):
+def test_a_fault_can_last_for_some_calls(api, cloud_run_with_worker, blank_clients, blank_sandbox):
     blank_sandbox.state.faults.set(Fault(api, "status", status=503, times=1))
 
     def call() -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import requests
@@ -45,6 +46,12 @@ def load_rows(client: bigquery.Client, table: str, rows: int = 2, job_id: str | 
     return client.load_table_from_json(payload, table, job_id=job_id, job_config=config)
 
 
+def count_loaded_rows(client: bigquery.Client, table: str) -> int:
+    job = load_rows(client, table)
+    job.result()
+    return job.output_rows
+
+
 def merge_sql(number: int) -> str:
     return (
         f"MERGE {TABLE} T USING (SELECT 'p{number}' AS player_lookup, 1.5 AS line) S ON T.player_lookup = S.player_lookup"
@@ -67,9 +74,8 @@ def error_or_ok(call: Callable[[], object]) -> str:
 
 def test_of_100_concurrent_merges_22_succeed_and_78_are_rejected(bq, blank_sandbox):
     warehouse, original_speed = blank_sandbox.state.bigquery, blank_sandbox.state.bigquery.latency
-    warehouse.latency = replace(
-        original_speed, merge_s=3 / original_speed.scale
-    )  # none of the first ends before the last arrives
+    # None of the first ends before the last arrives.
+    warehouse.latency = replace(original_speed, merge_s=3 / original_speed.scale)
     with ThreadPoolExecutor(100) as pool:
         jobs = list(pool.map(lambda n: bq.query(merge_sql(n), job_id=f"m{n}", job_retry=None), range(100)))
         warehouse.latency = original_speed
@@ -88,13 +94,12 @@ def test_of_100_concurrent_merges_22_succeed_and_78_are_rejected(bq, blank_sandb
 def test_the_other_form_of_a_full_queue_is_a_403(bq, blank_sandbox):
     warehouse = blank_sandbox.state.bigquery
     original_speed, warehouse.queue_full_error = warehouse.latency, "dml_queue_full_quota"
-    warehouse.latency = replace(
-        original_speed, merge_s=3 / original_speed.scale
-    )  # none of the first ends before the last arrives
+    # None of the first ends before the last arrives.
+    warehouse.latency = replace(original_speed, merge_s=3 / original_speed.scale)
     try:
         jobs = [bq.query(merge_sql(n), job_retry=None) for n in range(24)]
         warehouse.latency = original_speed
-        outcomes = [error_or_ok(lambda job=job: job.result(job_retry=None)) for job in jobs]
+        outcomes = [error_or_ok(partial(job.result, job_retry=None)) for job in jobs]
     finally:
         warehouse.latency, warehouse.queue_full_error = original_speed, "dml_queue_full"
     rejections = [text for text in outcomes if text != "ok"]
@@ -156,10 +161,10 @@ def test_of_many_jobs_with_one_id_exactly_one_starts(bq):
 
 def test_the_sixth_load_into_one_table_in_ten_seconds_is_refused(bq):
     for _ in range(5):
-        assert load_rows(bq, TABLE).result().output_rows == 2
+        assert count_loaded_rows(bq, TABLE) == 2
     with pytest.raises(TooManyRequests, match="too many table update operations for this table"):
         load_rows(bq, TABLE).result(retry=None)
-    assert load_rows(bq, "nba_predictions.another").result().output_rows == 2
+    assert count_loaded_rows(bq, "nba_predictions.another") == 2
     assert count_rows(bq) == 10
 
 

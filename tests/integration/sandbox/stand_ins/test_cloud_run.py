@@ -32,7 +32,9 @@ def update_service(clients: Clients, mask: list[str], **options: bool) -> run_v2
     return clients.run.update_service(request=request).result(timeout=10)
 
 
-def test_the_service_maximum_changes_immediately_and_creates_no_revision(worker, blank_clients, blank_sandbox):
+def test_the_service_maximum_changes_immediately_and_creates_no_revision(
+    cloud_run_with_worker, blank_clients, blank_sandbox
+):
     before = blank_clients.run.get_service(name=SERVICE)
     after = update_service(blank_clients, ["scaling.max_instance_count"])
     assert after.scaling.max_instance_count == 2
@@ -43,7 +45,7 @@ def test_the_service_maximum_changes_immediately_and_creates_no_revision(worker,
     assert blank_sandbox.state.cloud_run.capacity(SERVICE) == 6
 
 
-def test_a_new_concurrency_creates_a_revision_that_serves_later(worker, blank_clients, blank_sandbox):
+def test_a_new_concurrency_creates_a_revision_that_serves_later(cloud_run_with_worker, blank_clients, blank_sandbox):
     blank_sandbox.state.cloud_run._rollout_s = 1.0
     update_service(blank_clients, ["template.max_instance_request_concurrency"])
     during_rollout = blank_clients.run.get_service(name=SERVICE)
@@ -61,7 +63,7 @@ def test_a_new_concurrency_creates_a_revision_that_serves_later(worker, blank_cl
     assert revision.max_instance_request_concurrency == 1
 
 
-def test_a_change_that_is_only_validated_changes_nothing(worker, blank_clients):
+def test_a_change_that_is_only_validated_changes_nothing(cloud_run_with_worker, blank_clients):
     assert (
         update_service(blank_clients, ["scaling.max_instance_count"], validate_only=True).scaling.max_instance_count
         == 2
@@ -69,7 +71,7 @@ def test_a_change_that_is_only_validated_changes_nothing(worker, blank_clients):
     assert blank_clients.run.get_service(name=SERVICE).scaling.max_instance_count == 0
 
 
-def test_of_two_updates_with_one_etag_the_second_is_refused(worker, blank_clients):
+def test_of_two_updates_with_one_etag_the_second_is_refused(cloud_run_with_worker, blank_clients):
     first, second = blank_clients.run.get_service(name=SERVICE), blank_clients.run.get_service(name=SERVICE)
     first.scaling.max_instance_count, second.scaling.max_instance_count = 5, 6
     blank_clients.run.update_service(
@@ -82,7 +84,7 @@ def test_of_two_updates_with_one_etag_the_second_is_refused(worker, blank_client
     assert blank_clients.run.get_service(name=SERVICE).scaling.max_instance_count == 5
 
 
-def test_annotations_are_returned_and_can_be_cleared(worker, blank_clients):
+def test_annotations_are_returned_and_can_be_cleared(cloud_run_with_worker, blank_clients):
     service = blank_clients.run.get_service(name=SERVICE)
     assert dict(service.annotations) == {"owner": "on-call"}
     service.annotations["width-before"] = "20x5"
@@ -94,7 +96,7 @@ def test_annotations_are_returned_and_can_be_cleared(worker, blank_clients):
     assert not blank_clients.run.get_service(name=SERVICE).annotations
 
 
-def test_an_unknown_service_is_not_found(worker, blank_clients):
+def test_an_unknown_service_is_not_found(cloud_run_with_worker, blank_clients):
     with pytest.raises(NotFound):
         blank_clients.run.get_service(name=SERVICE.replace("worker", "nobody"))
 
@@ -136,7 +138,9 @@ def call_worker(sandbox: Sandbox) -> requests.Response:
     return requests.post(f"{sandbox.url}/run/prediction-worker/predict", timeout=30)
 
 
-def test_requests_beyond_instances_times_concurrency_are_rejected_with_429(worker, blank_sandbox, backend):
+def test_requests_beyond_instances_times_concurrency_are_rejected_with_429(
+    cloud_run_with_worker, blank_sandbox, backend
+):
     blank_sandbox.state.instance_wait_timeout_s = 0.05
     with ThreadPoolExecutor(20) as pool:
         futures = [pool.submit(call_worker, blank_sandbox) for _ in range(20)]
@@ -149,7 +153,7 @@ def test_requests_beyond_instances_times_concurrency_are_rejected_with_429(worke
     assert "no available instance" in rejected[0].text
 
 
-def test_a_queued_request_is_served_later(worker, blank_sandbox, backend):
+def test_a_queued_request_is_served_later(cloud_run_with_worker, blank_sandbox, backend):
     with ThreadPoolExecutor(20) as pool:
         futures = [pool.submit(call_worker, blank_sandbox) for _ in range(20)]
         while backend.now < 12:

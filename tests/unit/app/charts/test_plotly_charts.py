@@ -1,4 +1,4 @@
-"""What the pictures count and say."""
+"""What the Plotly charts count and mark."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.charts.time_axis import broken_axis as fold_time
-from app.charts.time_axis import gaps, position
+from app.charts.time_axis import broken_axis, gaps, position
 from tests.unit.reports.test_events import AT
 
 INSTANTS = st.lists(st.integers(0, 86_400), min_size=1, max_size=40).map(
@@ -18,7 +17,7 @@ INSTANTS = st.lists(st.integers(0, 86_400), min_size=1, max_size=40).map(
 
 def test_hours_without_events_are_collapsed_and_their_length_is_shown():
     after_gap = AT + timedelta(hours=5)
-    segments = fold_time([AT, AT + timedelta(minutes=3), after_gap])
+    segments = broken_axis([AT, AT + timedelta(minutes=3), after_gap])
     assert len(segments) == 2
     ((middle, length),) = gaps(segments)
     assert position(segments, AT) < middle < position(segments, after_gap)
@@ -27,12 +26,12 @@ def test_hours_without_events_are_collapsed_and_their_length_is_shown():
 
 
 def test_no_instants_give_no_axis():
-    assert fold_time([]) == ()
+    assert broken_axis([]) == ()
 
 
 @given(INSTANTS)
 def test_the_axis_preserves_order_and_contains_every_instant(instants):
-    segments = fold_time(instants)
+    segments = broken_axis(instants)
     positions = [position(segments, instant) for instant in sorted(instants)]
     assert positions == sorted(positions)
     assert all(0 <= x <= 1 for x in positions)

@@ -1,4 +1,4 @@
-"""What the shared pieces write: text that cannot format itself, downloads that cannot run, ages and sizes."""
+"""Formatting: text that cannot inject Markdown, ages, times and sizes."""
 
 from __future__ import annotations
 

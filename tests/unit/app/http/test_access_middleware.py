@@ -1,4 +1,4 @@
-"""Around Streamlit's server: what is not needed is not there, who is not signed in sees nothing, and a flood ends at the gate."""
+"""The access middleware: unneeded paths are closed, nothing is served without a sign-in, and connections are limited."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from tests.support.clock import FixedClock
 from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
 
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
-DASHBOARD_HOST = "desk.example"
+DASHBOARD_HOST = "dashboard.example"
 
 
 class MiddlewareHarness:
-    """A gate, what passed it, and what it answered."""
+    """The middleware, the paths it forwarded, and its responses."""
 
     def __init__(self, **env: str) -> None:
-        self.signer, self.forwarded_paths, self.release = IapSigner(), [], asyncio.Event()
+        self.signer, self.release = IapSigner(), asyncio.Event()
+        self.forwarded_paths: list[str] = []
         self.clock = FixedClock(NOW)
         jwks = JwksCache("https://keys.example", fetch=lambda _: self.signer.public_jwks())
         self.middleware = AccessMiddleware(self._streamlit, Settings.from_env(env), jwks, self.clock)
@@ -149,7 +150,7 @@ def test_a_cross_origin_request_is_rejected_even_when_signed_in(iap_harness):
 def test_an_unknown_host_is_rejected():
     harness = MiddlewareHarness(SANDBOX_URL="http://127.0.0.1:1", DASHBOARD_HOSTS=f"{DASHBOARD_HOST}, other.example")
     assert harness.get() == 200
-    assert harness.get(host="Desk.Example:8080".lower()) == 200
+    assert harness.get(host=f"{DASHBOARD_HOST}:8080") == 200
     for name in ("evil.example", "", f"{DASHBOARD_HOST}.evil.example", f"user@{DASHBOARD_HOST}.evil"):
         assert harness.get(host=name) == 421
 

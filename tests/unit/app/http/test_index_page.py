@@ -1,4 +1,4 @@
-"""Streamlit's own page, with our name, ground and look in it from the first moment."""
+"""Streamlit's index page with our title, background and stylesheet."""
 
 from __future__ import annotations
 

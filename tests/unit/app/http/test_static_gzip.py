@@ -1,4 +1,4 @@
-"""Streamlit's own scripts: compressed for who takes it, the same for everybody."""
+"""Streamlit's own scripts: compressed for clients that accept gzip, unchanged for all."""
 
 from __future__ import annotations
 

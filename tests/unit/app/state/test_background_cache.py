@@ -1,10 +1,11 @@
-"""How the pages ask: a slow source does not hold them up, a dead one is told with its first moment."""
+"""The pages' cache: a slow source does not block a page, a failing one is reported with the start of its outage."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def fake_clock() -> FakeClock:
     return FakeClock()
 
 
-def failing_read() -> int:
+def failing_read() -> Any:
     raise SourceUnavailable("Cloud Run did not answer.", "Look again.")
 
 
@@ -50,14 +51,20 @@ def test_a_successful_read_is_ok(fake_clock):
 def test_a_failed_read_has_its_reason_and_its_time(fake_clock):
     reading = background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)()
     assert reading.value is None
+    assert reading.problem is not None
     assert (reading.problem.message, reading.problem.hint) == ("Cloud Run did not answer.", "Look again.")
     assert reading.problem.since == START
 
 
 def test_a_failing_source_is_not_retried_at_once(fake_clock):
     calls = []
+
+    def read() -> int:
+        calls.append(1)
+        return failing_read()
+
     for _ in range(5):
-        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: calls.append(1) or failing_read())()
+        background_cache.fetch_async("a", "Cloud Run", fake_clock, read)()
     assert len(calls) == 1
 
 
@@ -66,6 +73,7 @@ def test_the_start_of_an_outage_survives_every_retry(fake_clock, monkeypatch):
     for _ in range(3):
         problem = background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)().problem
         fake_clock.time += timedelta(minutes=1)
+    assert problem is not None
     assert problem.since == START
 
 
@@ -74,9 +82,9 @@ def test_a_recovered_source_starts_a_new_outage(fake_clock, monkeypatch):
     background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)()
     assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: 4)().ok
     fake_clock.time += timedelta(hours=1)
-    assert background_cache.fetch_async(
-        "a", "Cloud Run", fake_clock, failing_read
-    )().problem.since == START + timedelta(hours=1)
+    problem = background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)().problem
+    assert problem is not None
+    assert problem.since == START + timedelta(hours=1)
 
 
 def test_a_slow_source_is_reported_and_its_late_result_is_used(fake_clock, monkeypatch):
@@ -85,17 +93,22 @@ def test_a_slow_source_is_reported_and_its_late_result_is_used(fake_clock, monke
     pending = background_cache.fetch_async("a", "Cloud Logging", fake_clock, lambda: answered.wait(30) and 4)
     background_cache.start_render()
     slow_result = pending()
+    assert slow_result.problem is not None
     assert "Cloud Logging has not answered" in slow_result.problem.message
     assert background_cache.rendered_stale()
     answered.set()
     monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 30.0)
-    assert (
-        background_cache.fetch_async("a", "Cloud Logging", fake_clock, failing_read)().value == 4
-    )  # the same question, still under way
+    # The same request, still in flight: a second read is not started.
+    assert background_cache.fetch_async("a", "Cloud Logging", fake_clock, failing_read)().value == 4
 
 
 def test_a_bug_in_one_read_does_not_break_the_page(fake_clock):
-    reading = background_cache.fetch_async("a", "The batches", fake_clock, lambda: {}["missing"])()
+    def read_missing_key() -> int:
+        empty: dict[str, int] = {}
+        return empty["missing"]
+
+    reading = background_cache.fetch_async("a", "The batches", fake_clock, read_missing_key)()
+    assert reading.problem is not None
     assert "could not be understood (KeyError)" in reading.problem.message
 
 
@@ -106,9 +119,9 @@ class PartialResult:
 
 def test_a_problem_inside_a_result_keeps_its_start_until_it_is_gone(fake_clock):
     def read_problems(*problems: Problem) -> PartialResult:
-        return background_cache.fetch_async(
-            "night", "The warehouse", fake_clock, lambda: PartialResult(problems)
-        )().value
+        result = background_cache.fetch_async("night", "The warehouse", fake_clock, lambda: PartialResult(problems))()
+        assert result.value is not None
+        return result.value
 
     later = START + timedelta(minutes=5)
     read_problems(Problem("worker log", START, "down"))
@@ -117,16 +130,18 @@ def test_a_problem_inside_a_result_keeps_its_start_until_it_is_gone(fake_clock):
     assert read_problems(Problem("worker log", later, "down")).problems[0].since == later
 
 
-# --- what is known already ---------------------------------------------------------------------------------------------------
+# --- cached results ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_fresh_result_is_served_from_the_cache(fake_clock):
     calls = []
+
+    def read() -> int:
+        calls.append(1)
+        return 4
+
     for _ in range(3):
-        assert (
-            background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: calls.append(1) or 4, ttl_s=60)().value
-            == 4
-        )
+        assert background_cache.fetch_async("a", "Cloud Run", fake_clock, read, ttl_s=60)().value == 4
     assert len(calls) == 1
 
 
@@ -197,7 +212,9 @@ def test_all_reads_of_a_page_share_one_revalidation_wait(fake_clock, monkeypatch
         background_cache.fetch_async(key, "Cloud Run", fake_clock, lambda: "old")()
     released = threading.Event()
     background_cache.start_render()
-    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30))().value == "old"
+    assert (
+        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30) and "new")().value == "old"
+    )
     assert (
         background_cache.fetch_async("b", "Cloud Run", fake_clock, lambda: released.wait(0.1) or "new")().value == "old"
     ), "not waited for"
@@ -209,9 +226,15 @@ def test_a_recent_stale_result_does_not_trigger_a_rerun(fake_clock, monkeypatch)
     background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "young")()
     released = threading.Event()
     background_cache.start_render()
-    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30))().value == "young"
+    assert (
+        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30) and "new")().value
+        == "young"
+    )
     assert not background_cache.rendered_stale()
     monkeypatch.setattr(background_cache, "STALE_WITHOUT_RERUN_S", 0.0)
-    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30))().value == "young"
+    assert (
+        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30) and "new")().value
+        == "young"
+    )
     assert background_cache.rendered_stale()
     released.set()

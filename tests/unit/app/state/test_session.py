@@ -1,4 +1,4 @@
-"""Which night a page opens on: what the address says, and what happens when it says nonsense. And which clients share a cache."""
+"""Which night a page opens on, by its URL, also by an invalid one; and which clients share a cache."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,8 @@ def test_anything_else_is_refused_with_one_sentence(body, sentence):
 
 def test_a_resume_names_one_batch_and_nothing_else():
     assert ResumeRequest.parse({"batch_id": "batch_2025-12-29_1"}).batch_id == "batch_2025-12-29_1"
-    for body in ({}, [], None, {"batch_id": 5}, {"batch_id": "b", "force": True}):
+    invalid_bodies: list[Any] = [{}, [], None, {"batch_id": 5}, {"batch_id": "b", "force": True}]
+    for body in invalid_bodies:
         with pytest.raises(InvalidInput) as refusal:
             ResumeRequest.parse(body)
         assert str(refusal.value) == 'Send {"batch_id": "batch_…"} and nothing else.'
