@@ -52,7 +52,7 @@ def test_without_a_webhook_there_is_no_channel_and_every_delivery_says_so():
 
 
 def test_the_text_of_an_alert_cannot_start_slack_markup():
-    event = ALERT.new_event("updated", ALERT.since, "watchdog", sentence="<!channel> a & b")
+    event = ALERT.new_event("updated", ALERT.since, "watchdog", message="<!channel> a & b")
     message = format_message([Alert(ALERT.alert_id, (*ALERT.events, event))], SETTINGS)
     assert "&lt;!channel&gt; a &amp; b" in message
     assert "<!channel>" not in message
