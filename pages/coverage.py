@@ -15,6 +15,7 @@ from services.core.result import Health
 from services.nights.coverage import CoverageHistory, Funnel, funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus, Stage
+from services.policy.coverage_thresholds import threshold_lines
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "with_odds"}
 
@@ -23,7 +24,6 @@ COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cached_clients(), session.game_date()
 settings = cloud.settings
-COVERAGE_THRESHOLDS = (("warning", settings.coverage_warning_pct), ("critical", settings.coverage_critical_pct))
 
 
 def render_history(history: CoverageHistory) -> None:
@@ -36,7 +36,7 @@ def render_history(history: CoverageHistory) -> None:
             "Active players as a share of the players", list(DENOMINATORS), "coverage_share"
         )
     coverage_by_night.render(
-        days, DENOMINATORS[population], population, COVERAGE_THRESHOLDS if population == "eligible" else ()
+        days, DENOMINATORS[population], population, threshold_lines(settings) if population == "eligible" else ()
     )
     tables.data_grid(
         [

@@ -5,6 +5,7 @@
 -- @param ineligible_statuses ARRAY<STRING>  statuses of players who are not expected to play
 -- @part is_eligible  the eligibility rule
 -- @part resolved_odds_names  the method of each name
+-- @part predictions  the predictions table
 WITH context AS (
   SELECT
     game_date,
@@ -47,7 +48,7 @@ per_player AS (
     player_lookup,
     COUNT(*) AS rows_written,
     COUNTIF(is_active) AS rows_active
-  FROM nba_predictions.player_prop_predictions
+  FROM {predictions}
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date, system_id, player_lookup
 ),

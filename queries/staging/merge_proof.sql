@@ -3,6 +3,7 @@
 -- @param suffixes ARRAY<STRING>  each table's name without the prefix
 -- @param first_date DATE  the first game date of their rows
 -- @param last_date DATE  the last game date of their rows
+-- @part predictions  the predictions table
 WITH staged AS (
   SELECT
     _TABLE_SUFFIX AS suffix,
@@ -38,7 +39,7 @@ predictions AS (
         IFNULL(recommendation, ''), '|', IFNULL(line_source, ''), '|', IFNULL(model_version, '')
       )
     ) AS stored_row_values
-  FROM nba_predictions.player_prop_predictions
+  FROM {predictions}
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date, game_id, player_lookup, system_id, line
 )

@@ -24,8 +24,8 @@ from services.batches.ids import parse_staging_table_name
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health
 from services.core.settings import Settings
+from services.nights.coverage import classify_night
 from services.nights.missing_players import LossReason, balance, list_missing_players
-from services.policy.coverage_thresholds import classify_coverage
 
 MIN_WRITE_SUCCESS_PCT = 99.0
 UNRESOLVED_MIN_INCREASE, UNRESOLVED_MIN_INCREASE_PCT_POINTS = 10, 10.0
@@ -100,12 +100,10 @@ def _coverage(context: NightContext) -> Outcome:
     ended = batch is not None and batch.state not in IN_PROGRESS_STATES
     if night.was_run is False or not (ended or context.coverage_due):
         return OK
-    totals = balance(night)
-    if not totals.expected:
-        return OK
-    health = classify_coverage(totals.active, totals.expected, night.games, context.settings)
+    health = classify_night(night, context.settings)
     if health not in FIRING:
         return OK
+    totals = balance(night)
     missing_count = totals.expected - totals.active
     top_reason = Counter(m.reason for m in list_missing_players(night) if m.player.eligible).most_common(1)[0][0]
     share_text = f"{totals.active} of {totals.expected} eligible players are active ({100 * totals.active / totals.expected:.1f} %)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.core.settings import Settings
+from services.policy.coverage_thresholds import describe_thresholds
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS, EMERGENCY_CAPACITY_TEXT
 
 
@@ -15,7 +16,7 @@ class Rule:
     name: str  # as recorded in the alerts table
     title: str
     source: str
-    threshold: str  # may name fields of Settings in braces
+    threshold: str  # may name fields of Settings in braces, and {coverage_thresholds}
     description: str  # what it means when it fires
     hint: str  # what helps
     page: str  # file name in pages/ without .py: where the evidence is
@@ -24,7 +25,8 @@ class Rule:
     log_preset: str = ""  # the search on the logs page that shows the lines
 
     def format_threshold(self, settings: Settings) -> str:
-        return self.threshold.format(**{name: _format_value(value) for name, value in vars(settings).items()})
+        values = {name: _format_value(value) for name, value in vars(settings).items()}
+        return self.threshold.format(coverage_thresholds=describe_thresholds(settings), **values)
 
 
 def _format_value(value: object) -> object:
@@ -147,7 +149,7 @@ RULES = (
         name="coverage",
         title="Players are missing",
         source="the night player by player",
-        threshold="below {coverage_warning_pct} % (critical {coverage_critical_pct} %) of those eligible once a batch has ended,"
+        threshold="{coverage_thresholds} of those eligible once a batch has ended,"
         " and at the latest {run_deadline_before_tipoff_min} min before the first tip-off",
         description="Eligible players have no active prediction.",
         hint="Look why, then re-run them.",

@@ -6,8 +6,9 @@ import hashlib
 import re
 from datetime import date, datetime
 
-DATASET = "nba_predictions"
-PREDICTIONS_TABLE = f"{DATASET}.player_prop_predictions"
+from services.core.tables import PREDICTIONS_DATASET
+
+DATASET = PREDICTIONS_DATASET  # the staging tables are beside the predictions
 STAGING_TABLE_PREFIX = "_staging_"
 COMPACTED_PREFIX = "compact"  # no unit has this name
 # Ours are named by player; the customer's by worker revision, one table per message.

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from services.core.errors import OnCallError
 from services.core.result import Health
+from services.core.tables import PREDICTIONS_TABLE
 from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error
 from services.gcp.clients import Clients, connect
 from services.gcp.error_messages import translate_errors
 
 WRITE_PERMISSIONS = ("bigquery.tables.updateData",)
 WRITE_TARGETS = {  # what an action writes to, and what is lost where it may not
-    "nba_predictions.player_prop_predictions": "nothing can be consolidated",
+    PREDICTIONS_TABLE: "nothing can be consolidated",
     "nba_reference.player_aliases": "no alias can be saved",
     "prediction_on_call.actions": "nothing can be recorded, so no action is carried out",
 }

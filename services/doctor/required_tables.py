@@ -9,6 +9,7 @@ from google.cloud import bigquery
 
 from services.core.errors import OnCallError, TableNotFound
 from services.core.result import Health
+from services.core.tables import PREDICTIONS_TABLE
 from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -40,7 +41,7 @@ def _parse_columns(spec: str) -> dict[str, str]:
 
 REQUIRED_TABLES = (
     RequiredTable(
-        "nba_predictions.player_prop_predictions",
+        PREDICTIONS_TABLE,
         _parse_columns(
             "prediction_id STRING, system_id STRING, player_lookup STRING, game_date DATE, game_id STRING,"
             " current_points_line NUMERIC, is_active BOOL, superseded BOOL, created_at TIMESTAMP"

@@ -121,13 +121,17 @@ def parse(name: str, text: str) -> Query:
 
 
 def _with_parts(name: str, text: str) -> str:
-    """The SQL without its header; each declared part (a file that several queries share) replaces its placeholder, recursively."""
+    """The SQL without its header; each declared part (a file that several queries share) replaces its placeholder, recursively.
+
+    A part that is a table's name stands as it is, so that the query still reads that table; any other in parentheses.
+    """
     sql = _strip_comments(text)
     for match in _PART.finditer(text):
         path, placeholder = QUERIES_DIR / "parts" / f"{match[1]}.sql", f"{{{match[1]}}}"
         if placeholder not in sql or not path.is_file():
             raise CatalogError(f"{name} declares the part {match[1]}, which it does not use or which is not there.")
-        sql = sql.replace(placeholder, f"(\n{_with_parts(match[1], path.read_text(encoding='utf-8'))}\n)")
+        part_sql = _with_parts(match[1], path.read_text(encoding="utf-8"))
+        sql = sql.replace(placeholder, part_sql if _TABLE_ID.fullmatch(part_sql) else f"(\n{part_sql}\n)")
     return sql
 
 

@@ -66,12 +66,23 @@ def funnel(night: NightStatus, settings: Settings) -> Funnel:
         Stage.GENERATED: _count_reached(eligible, [p.generated_rows for p in eligible]),
         Stage.STAGED: _count_staged(eligible),
         Stage.WRITTEN: _count_reached(eligible, [p.written_rows for p in eligible]),
-        Stage.ACTIVE: _count_reached(eligible, [p.active_rows for p in eligible]),
+        Stage.ACTIVE: _count_active(eligible),
     }
-    if night.games == 0:
-        return Funnel(night.game_date, players, Health.NONE_EXPECTED)
-    health = classify_coverage(players[Stage.ACTIVE], len(eligible), night.games, settings)
-    return Funnel(night.game_date, players, health if night.was_run else Health.UNKNOWN)
+    health = classify_night(night, settings)
+    run_is_unknown = night.was_run is None and health is not Health.NONE_EXPECTED
+    return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health)
+
+
+def classify_night(night: NightStatus, settings: Settings) -> Health:
+    """The coverage of a night by the thresholds; unknown, not critical, before it was run."""
+    if night.games and night.was_run is False:
+        return Health.UNKNOWN
+    eligible = [p for p in night.players if p.eligible]
+    return classify_coverage(_count_active(eligible), len(eligible), night.games, settings)
+
+
+def _count_active(eligible: list[PlayerStatus]) -> int | None:
+    return _count_reached(eligible, [p.active_rows for p in eligible])
 
 
 def _count_reached(players: Sequence[PlayerStatus], values: list[bool | None] | list[int | None]) -> int | None:

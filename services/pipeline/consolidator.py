@@ -21,7 +21,6 @@ from typing import TypeVar
 
 from services.batches.business_key import BusinessKey
 from services.batches.ids import (
-    PREDICTIONS_TABLE,
     compact_table,
     is_compact_table,
     is_unit_table,
@@ -29,6 +28,7 @@ from services.batches.ids import (
     staging_prefix,
 )
 from services.core.errors import OnCallError
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.retry import RetryPolicy, call_with_retry, is_transient
 from services.pipeline import lease as leases
 from services.pipeline.job_retry import run_job_with_retry

@@ -18,9 +18,10 @@ from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
 from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key
-from services.batches.ids import DATASET, PREDICTIONS_TABLE
+from services.batches.ids import DATASET
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import OnCallError
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 from services.pipeline.merge import merge_sql

@@ -13,9 +13,9 @@ from services.batches.state import BatchState
 from services.core.clock import ET
 from services.core.result import SEVERITY_ORDER, Health, Problem, Result, sum_or_unknown
 from services.core.settings import Settings
+from services.nights.coverage import classify_night
 from services.nights.missing_players import Balance, LossReason, MissingPlayer, balance, list_missing_players
 from services.nights.player_stages import NightStatus
-from services.policy.coverage_thresholds import classify_coverage
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.scaling.capacity import ServiceCapacities
 from services.staging.inventory import StagingInventory, StagingTableState
@@ -93,12 +93,12 @@ def _coverage_verdict(night: Result[NightStatus], settings: Settings) -> tuple[H
             (_problem_text(night.problem),),
         )
     status = night.value
-    if status.games == 0:
-        return Health.NONE_EXPECTED, "No games on this date, so no predictions are expected", ()
+    health = classify_night(status, settings)
+    if health is Health.NONE_EXPECTED:
+        return health, "No games on this date, so no predictions are expected", ()
     totals = balance(status)
     if status.was_run is False:
-        return Health.UNKNOWN, f"Not run yet: {totals.expected} players are eligible, none has been requested", ()
-    health = classify_coverage(totals.active, totals.expected, status.games, settings)
+        return health, f"Not run yet: {totals.expected} players are eligible, none has been requested", ()
     if totals.unexplained and health is Health.OK:
         health = Health.UNKNOWN
     if totals.active == totals.expected:

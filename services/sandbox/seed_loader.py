@@ -10,11 +10,11 @@ from typing import Any
 
 import requests
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.seed import Seed
 
 SCHEMA_FOLDERS = (Path(__file__).parent / "scenarios" / "schema", Path(__file__).parents[2] / "queries" / "schema")
 DATASETS = ("nba_predictions", "nba_analytics", "nba_raw", "nba_reference", "prediction_on_call")
-PREDICTIONS_TABLE = "nba_predictions.player_prop_predictions"
 
 
 def load_tables(emulator_url: str, project: str, seed: Seed) -> None:

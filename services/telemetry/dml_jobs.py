@@ -16,12 +16,12 @@ from services.core.clock import night_window, to_game_date
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem
 from services.core.settings import Settings
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.gcp.error_messages import iterate_pages, translate_errors
 from services.gcp.error_table import find_known_error
 from services.telemetry import log_reader
 
-PREDICTIONS_TABLE = ("nba_predictions", "player_prop_predictions")
 MUTATING_STATEMENTS = {"MERGE", "UPDATE", "DELETE"}
 MAX_JOBS = 20_000
 CONTENTION_ERRORS = {"dml_queue_full", "dml_queue_full_quota", "dml_rate", "concurrent_update", "transaction_aborted"}
@@ -207,7 +207,7 @@ def _mutates_predictions(job: object) -> TypeGuard[bigquery.QueryJob]:
     if not isinstance(job, bigquery.QueryJob) or job.statement_type not in MUTATING_STATEMENTS:
         return False
     target = job.destination
-    return target is not None and (target.dataset_id, target.table_id) == PREDICTIONS_TABLE
+    return target is not None and f"{target.dataset_id}.{target.table_id}" == PREDICTIONS_TABLE
 
 
 def _to_attempt(job: bigquery.QueryJob) -> WriteAttempt:

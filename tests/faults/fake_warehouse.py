@@ -12,7 +12,7 @@ from typing import Any
 from google.api_core.exceptions import Forbidden, InternalServerError, NotFound, ServiceUnavailable, TooManyRequests
 
 from services.batches.business_key import BusinessKey, business_key
-from services.batches.ids import PREDICTIONS_TABLE
+from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.row_encoding import Column
 from services.pipeline.warehouse import JobFailed, LeaseLost, MergeResult, StagingTableInfo
 

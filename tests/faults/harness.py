@@ -12,8 +12,9 @@ from decimal import Decimal
 from google.api_core.exceptions import GoogleAPICallError
 
 from services.batches.business_key import business_key
-from services.batches.ids import PREDICTIONS_TABLE, is_unit_table, staging_prefix, work_unit_id
+from services.batches.ids import is_unit_table, staging_prefix, work_unit_id
 from services.core.errors import OnCallError
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.retry import RetryPolicy
 from services.pipeline.consolidator import Consolidator, duplicate_active_keys
 from services.pipeline.lease import LEASE_TTL

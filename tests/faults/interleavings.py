@@ -13,8 +13,9 @@ from unittest.mock import patch
 from greenlet import greenlet
 
 from services.batches.business_key import business_key
-from services.batches.ids import PREDICTIONS_TABLE, work_unit_id
+from services.batches.ids import work_unit_id
 from services.core.errors import OnCallError
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.retry import RetryPolicy
 from services.pipeline import lease
 from services.pipeline.consolidator import Consolidator, NothingStaged, RowCountMismatch, duplicate_active_keys

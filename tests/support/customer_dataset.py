@@ -14,13 +14,13 @@ from typing import Any
 from google.cloud import bigquery
 
 from services.core.settings import Settings
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import connect
 from services.sandbox.bigquery.job_server import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.seed import Seed
 from services.sandbox.server import Sandbox, load_seed, start_sandbox
 
-PREDICTIONS = "nba_predictions.player_prop_predictions"
 CONTEXT = "nba_analytics.upcoming_player_game_context"
 ODDS = "nba_raw.odds_api_player_points_props"
 RUNS = "nba_predictions.prediction_worker_runs"
@@ -51,8 +51,8 @@ def customer_sandbox() -> Iterator[Sandbox]:
             customer_bigquery.create_dataset(dataset)
             for listed_table in declared_bigquery.list_tables(dataset):
                 customer_bigquery.create_table(_with_nullable_columns(declared_bigquery.get_table(listed_table)))
-        predictions = seed.tables[PREDICTIONS]
-        load_seed(sandbox, replace(seed, tables={n: rows for n, rows in seed.tables.items() if n != PREDICTIONS}))
+        predictions = seed.tables[PREDICTIONS_TABLE]
+        load_seed(sandbox, replace(seed, tables={n: rows for n, rows in seed.tables.items() if n != PREDICTIONS_TABLE}))
         _recreate_predictions_unpartitioned(customer_bigquery, predictions)
         yield sandbox
     finally:
@@ -74,13 +74,13 @@ def _with_nullable_columns(table: bigquery.Table) -> bigquery.Table:
 def _recreate_predictions_unpartitioned(client: bigquery.Client, rows: Sequence[Mapping[str, Any]]) -> None:
     """Their predictions table: made last, because the sandbox's own declaration would partition it."""
     columns = [
-        *client.get_table(PREDICTIONS).schema,
+        *client.get_table(PREDICTIONS_TABLE).schema,
         *(bigquery.SchemaField(name, kind) for name, kind in EXTRA_COLUMNS.items()),
     ]
-    client.delete_table(PREDICTIONS)
-    client.create_table(bigquery.Table(f"{client.project}.{PREDICTIONS}", columns))
+    client.delete_table(PREDICTIONS_TABLE)
+    client.create_table(bigquery.Table(f"{client.project}.{PREDICTIONS_TABLE}", columns))
     client.load_table_from_json(
-        map(dict, rows), PREDICTIONS, job_config=bigquery.LoadJobConfig(schema=columns)
+        map(dict, rows), PREDICTIONS_TABLE, job_config=bigquery.LoadJobConfig(schema=columns)
     ).result()
 
 
@@ -90,7 +90,7 @@ def to_customer_seed(seed: Seed) -> Seed:
         row["game_id"] = f"00225{abs(hash(row['game_id'])) % 100_000:05d}"
     for table, rows in _rows_with_nulls().items():
         tables[table] += rows
-    for number, row in enumerate(tables[PREDICTIONS]):
+    for number, row in enumerate(tables[PREDICTIONS_TABLE]):
         row["superseded"] = None
         row["filter_reason"] = "none" if number % 2 else None
     return replace(
@@ -103,7 +103,10 @@ def _rows_with_nulls() -> Mapping[str, list[dict[str, Any]]]:
     return {
         CONTEXT: [{"game_date": NIGHT}, {"game_date": NIGHT, "player_lookup": "nobodyknown"}],
         ODDS: [{"game_date": NIGHT}, {"game_date": NIGHT, "player_lookup": "onlyodds"}],
-        PREDICTIONS: [{"game_date": NIGHT}, {"game_date": NIGHT, "player_lookup": "nobodyknown", "system_id": "x"}],
+        PREDICTIONS_TABLE: [
+            {"game_date": NIGHT},
+            {"game_date": NIGHT, "player_lookup": "nobodyknown", "system_id": "x"},
+        ],
         RUNS: [
             {"game_date": NIGHT, "run_date": f"{NIGHT}T19:50:00Z"},
             {"game_date": NIGHT, "run_date": f"{NIGHT}T19:50:00Z", "player_lookup": "nobodyknown"},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.tables import PREDICTIONS_TABLE, PREDICTIONS_TABLE_NAME
 from services.gcp import query_catalog
 from tests.support.paths import ROOT
 
@@ -141,6 +142,26 @@ fetch(clients, "nights.context")
 @pytest.mark.parametrize("path", [*QUERIES, *PARTS], ids=relative_name)
 def test_no_query_reads_the_current_time(path):
     assert not re.search(r"\bCURRENT_(DATE|TIME|TIMESTAMP|DATETIME)\b", path.read_text(encoding="utf-8"), re.I)
+
+
+def files_with(text: str, *folders: str) -> set[str]:
+    paths = (p for folder in folders for p in (ROOT / folder).rglob("*") if p.is_file() and p.suffix != ".pyc")
+    return {relative_name(path) for path in paths if text.encode() in path.read_bytes()}
+
+
+def test_the_name_of_the_predictions_table_stands_once_in_python_and_once_in_sql():
+    schema = f"services/sandbox/scenarios/schema/{PREDICTIONS_TABLE_NAME}.sql"  # the sandbox's copy of their table
+    homes = {"services/core/tables.py", "queries/parts/predictions.sql", schema}
+    assert files_with(PREDICTIONS_TABLE_NAME, "app", "pages", "services", "queries", "deploy", "tests") == homes
+    part = (ROOT / "queries" / "parts" / "predictions.sql").read_text(encoding="utf-8")
+    assert part.splitlines()[1:] == [PREDICTIONS_TABLE]
+
+
+def test_the_coverage_thresholds_are_read_and_applied_in_one_place():
+    home, settings = "services/policy/coverage_thresholds.py", "services/core/settings.py"
+    for setting in ("coverage_warning_pct", "coverage_critical_pct"):
+        assert files_with(setting, "app", "pages", "services") == {home, settings}
+    assert files_with("classify_coverage", "app", "pages", "services") == {home, "services/nights/coverage.py"}
 
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

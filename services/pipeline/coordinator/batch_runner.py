@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from services.batches import ids
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import Batch, read_batches
 from services.batches.state import BatchState
 from services.core.errors import OnCallError
 from services.core.process_id import holder_id
 from services.core.settings import ServerSettings
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
 from services.pipeline.consolidator import ConsolidationResult, Consolidator
@@ -185,7 +185,7 @@ class BatchRunner:
 
     def _count_active(self, game_date: date) -> tuple[int, int]:
         """Players with an active row, and active rows."""
-        flags_by_key = self._warehouse.read_keys(ids.PREDICTIONS_TABLE, game_date)
+        flags_by_key = self._warehouse.read_keys(PREDICTIONS_TABLE, game_date)
         active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
         active_rows = sum(sum(active_flags) for active_flags in flags_by_key.values())
         return len({key.player_lookup for key in active_keys}), active_rows

@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any
 
 from services.core.clock import to_rfc3339
+from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.scenarios import log_and_job_history, reference, rows
 from services.sandbox.scenarios.player_outcomes import SimulatedOutcome, simulate_outcomes
 from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed
 
 Row = dict[str, Any]
-PREDICTIONS_TABLE = "nba_predictions.player_prop_predictions"
 
 
 @cache

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.core.clock import to_rfc3339
+from services.core.tables import PREDICTIONS_DATASET, PREDICTIONS_TABLE, PREDICTIONS_TABLE_NAME
 from services.gcp.error_table import ERRORS_BY_KEY
 from services.sandbox.scenarios.player_outcomes import SimulatedOutcome
 from services.sandbox.scenarios.rows import WORKER_REVISION, seeded_id
 from services.sandbox.scenarios.slate import Slate
 
 PROJECT = "nba-props-platform"
-PREDICTIONS_TABLE_ID = f"{PROJECT}:nba_predictions.player_prop_predictions"
+PREDICTIONS_TABLE_ID = f"{PROJECT}:{PREDICTIONS_TABLE}"
 COORDINATOR_REVISION = "prediction-coordinator-00004-m2x"
 WORKER, COORDINATOR = "prediction-worker", "prediction-coordinator"
 LogEntry = dict[str, Any]
@@ -206,7 +207,7 @@ def _merge_job(slate: Slate, outcome: SimulatedOutcome) -> dict[str, Any]:
     job_id = seeded_id("merge", slate.game_date, outcome.entry.player.lookup)
     start, end = outcome.write_started_at, outcome.write_ended_at
     created = outcome.requested_at if outcome.error or start is None else min(outcome.requested_at, start)
-    dataset, table = PREDICTIONS_TABLE_ID.split(":")[1].split(".")
+    dataset, table = PREDICTIONS_DATASET, PREDICTIONS_TABLE_NAME
     status: dict[str, Any] = {"state": "DONE"}
     if outcome.error:
         reason = "invalid" if outcome.error == "schema" else ERRORS_BY_KEY[outcome.error].reason

@@ -13,8 +13,9 @@ from typing import Any
 
 from nba_api.stats.static import players
 
+from services.core.tables import PREDICTIONS_DATASET, PREDICTIONS_TABLE, PREDICTIONS_TABLE_NAME
 from services.sandbox.scenarios import log_and_job_history, reference
-from services.sandbox.scenarios.december import PREDICTIONS_TABLE, build_seed, night_rows
+from services.sandbox.scenarios.december import build_seed, night_rows
 from services.sandbox.scenarios.player_outcomes import simulate_outcomes
 from services.sandbox.scenarios.rosters import normalize_lookup
 from services.sandbox.scenarios.slate import Slate, build_slate
@@ -69,11 +70,11 @@ def load_season(sandbox: Sandbox, season: Season | None = None) -> None:
     load_seed(sandbox, build_season_seed(season))
     leftover = list(leftover_tables(season))
     sandbox.emulator.run_statements([*repeat_statements(sandbox.state.project, season.nights)])
-    predictions = f'"{sandbox.state.project}__nba_predictions"."player_prop_predictions"'
+    predictions = f'"{sandbox.state.project}__{PREDICTIONS_DATASET}"."{PREDICTIONS_TABLE_NAME}"'
     sandbox.emulator.make_tables(
         sandbox.state.project,
-        "nba_predictions",
-        template_name="player_prop_predictions",
+        PREDICTIONS_DATASET,
+        template_name=PREDICTIONS_TABLE_NAME,
         definitions={
             staging.name: (
                 f"SELECT * FROM {predictions} WHERE game_date = DATE '{staging.game_date}' AND player_lookup = '{staging.player}'",

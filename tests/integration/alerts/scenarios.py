@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.scenarios import log_and_job_history, reference
-from services.sandbox.scenarios.december import PREDICTIONS_TABLE, night_rows, staging_created_at
+from services.sandbox.scenarios.december import night_rows, staging_created_at
 from services.sandbox.scenarios.player_outcomes import SimulatedOutcome, simulate_outcomes
 from services.sandbox.scenarios.slate import Slate, build_slates
 from services.sandbox.seed import Seed

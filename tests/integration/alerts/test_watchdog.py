@@ -19,11 +19,11 @@ from services.alerts.incidents import Incident
 from services.alerts.watchdog import run, run_check
 from services.batches.ledger import Ledger
 from services.batches.state import BatchState
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.common.fault_injection import Fault
 from services.sandbox.scenarios import rows
-from services.sandbox.scenarios.december import PREDICTIONS_TABLE
 from services.sandbox.scenarios.slate import build_slates
 from tests.support.alert_factories import make_batch_record
 from tests.support.clock import FixedClock

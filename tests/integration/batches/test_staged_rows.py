@@ -11,6 +11,7 @@ import pytest
 
 from services.batches import staged_rows
 from services.core.settings import Settings
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import table_listing
 from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import ReadCache
@@ -60,18 +61,14 @@ def test_a_second_read_fetches_no_table_again(sandbox, clients):
 def test_newly_merged_rows_are_seen_at_the_next_read(mutable_clients):
     before = count_unmerged(read_inventory(mutable_clients))
     table = next(t.table for t in read_inventory(mutable_clients).tables if t.unmerged_rows)
-    mutable_clients.bigquery.query(
-        f"INSERT INTO nba_predictions.player_prop_predictions SELECT * FROM {table}"
-    ).result()
+    mutable_clients.bigquery.query(f"INSERT INTO {PREDICTIONS_TABLE} SELECT * FROM {table}").result()
     assert count_unmerged(read_inventory(mutable_clients)) == before - 25
 
 
 def test_rows_deleted_from_the_predictions_are_no_longer_merged(mutable_clients):
     day = date(2025, 12, 23)
     assert {t.unmerged_rows for t in read_inventory(mutable_clients).tables if t.game_date == day} == {0}
-    mutable_clients.bigquery.query(
-        f"DELETE FROM nba_predictions.player_prop_predictions WHERE game_date = DATE '{day}'"
-    ).result()
+    mutable_clients.bigquery.query(f"DELETE FROM {PREDICTIONS_TABLE} WHERE game_date = DATE '{day}'").result()
     tables = [t for t in read_inventory(mutable_clients).tables if t.game_date == day]
     assert {t.unmerged_rows for t in tables} == {25}
     assert StagingTableState.MERGED not in {t.state for t in tables}

@@ -12,6 +12,7 @@ from google.cloud import bigquery
 
 from services.core.result import Health
 from services.core.settings import Settings
+from services.core.tables import PREDICTIONS_TABLE
 from services.doctor.__main__ import format_report
 from services.doctor.check_result import CheckResult
 from services.doctor.examination import run_checks
@@ -22,7 +23,6 @@ from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.http_stub import serve_http
 
-PREDICTIONS = "nba_predictions.player_prop_predictions"
 OWN_COORDINATOR_BODY = b'{"service": "prediction-coordinator", "supports": ["players", "resume"]}'
 CUSTOMER_COORDINATOR_BODY = b'{"service": "prediction-coordinator", "status": "healthy", "current_batch": null}'
 
@@ -109,14 +109,14 @@ def test_the_customers_tables_work_and_their_cost_is_reported(module_sandbox, ex
     optional = "nba_predictions.prediction_worker_runs"
     with (
         serve_http(lambda *_: (200, CUSTOMER_COORDINATOR_BODY)) as customer_url,
-        table_without(module_sandbox, PREDICTIONS, "line_source_api", more=extra_columns),
+        table_without(module_sandbox, PREDICTIONS_TABLE, "line_source_api", more=extra_columns),
         table_without(module_sandbox, optional),
     ):
         results = examine(COORDINATOR_URL=customer_url)
-    assert not_ok(results) == {PREDICTIONS, optional}
+    assert not_ok(results) == {PREDICTIONS_TABLE, optional}
     assert {results[subject].health for subject in not_ok(results)} == {Health.WARNING}
-    assert "reads the whole table" in results[PREDICTIONS].message
-    assert "time_partitioning_field=game_date" in results[PREDICTIONS].repair_command
+    assert "reads the whole table" in results[PREDICTIONS_TABLE].message
+    assert "time_partitioning_field=game_date" in results[PREDICTIONS_TABLE].repair_command
     assert "from the logs alone" in results[optional].message
     assert "always the whole date" in results["coordinator"].message
 
@@ -124,7 +124,7 @@ def test_the_customers_tables_work_and_their_cost_is_reported(module_sandbox, ex
 @pytest.mark.parametrize(
     ("table", "says"),
     [
-        (PREDICTIONS, "coverage, missing players and every proof need it"),
+        (PREDICTIONS_TABLE, "coverage, missing players and every proof need it"),
         ("nba_analytics.upcoming_player_game_context", "nobody knows who is eligible"),
         ("prediction_on_call.actions", "no action is carried out"),
     ],
@@ -141,8 +141,8 @@ def test_a_missing_own_table_is_repaired_by_the_deploy_script(module_sandbox, ex
 
 
 def test_a_missing_column_is_named_with_the_command_that_adds_it(module_sandbox, examine):
-    with table_without(module_sandbox, PREDICTIONS, "superseded"):
-        result = examine()[PREDICTIONS]
+    with table_without(module_sandbox, PREDICTIONS_TABLE, "superseded"):
+        result = examine()[PREDICTIONS_TABLE]
     assert "has no column superseded" in result.message
     assert "ADD COLUMN IF NOT EXISTS superseded BOOL" in result.repair_command
 
@@ -151,7 +151,11 @@ def test_a_missing_column_is_named_with_the_command_that_adds_it(module_sandbox,
     ("fault", "about", "health"),
     [
         (Fault("bigquery", "status", status=403, message="Access Denied: User may not"), "warehouse", Health.CRITICAL),
-        (Fault("bigquery", "status", "getTable", status=403, message="Access Denied"), PREDICTIONS, Health.CRITICAL),
+        (
+            Fault("bigquery", "status", "getTable", status=403, message="Access Denied"),
+            PREDICTIONS_TABLE,
+            Health.CRITICAL,
+        ),
         (Fault("bigquery", "status", "listJobs", status=403, message="Access Denied"), "job history", Health.WARNING),
         (Fault("scheduler", "status", status=403), "scheduler", Health.CRITICAL),
         (Fault("bigquery", "status", "testIam", status=403), "acting identity", Health.CRITICAL),
@@ -175,8 +179,8 @@ def test_a_denied_api_is_reported_and_the_other_checks_still_run(module_sandbox,
     [("game_date", "STRING", Health.CRITICAL), ("created_at", "DATETIME", Health.CRITICAL)],
 )
 def test_a_column_of_another_type_is_named(module_sandbox, examine, column, kind, health):
-    with table_without(module_sandbox, PREDICTIONS, column, more=[bigquery.SchemaField(column, kind)]):
-        result = examine()[PREDICTIONS]
+    with table_without(module_sandbox, PREDICTIONS_TABLE, column, more=[bigquery.SchemaField(column, kind)]):
+        result = examine()[PREDICTIONS_TABLE]
     assert result.health is health
     assert f"{column} is {kind}, not" in result.message
     assert result.repair_command.startswith("bq show --schema")
@@ -184,8 +188,8 @@ def test_a_column_of_another_type_is_named(module_sandbox, examine, column, kind
 
 def test_a_float_line_column_is_accepted_because_every_query_casts_it(module_sandbox, examine):
     field = bigquery.SchemaField("current_points_line", "FLOAT64")
-    with table_without(module_sandbox, PREDICTIONS, "current_points_line", more=[field]):
-        assert "not partitioned" in examine()[PREDICTIONS].message
+    with table_without(module_sandbox, PREDICTIONS_TABLE, "current_points_line", more=[field]):
+        assert "not partitioned" in examine()[PREDICTIONS_TABLE].message
 
 
 @pytest.mark.parametrize(("state", "verb"), [("PAUSED", "resume"), ("DISABLED", "resume"), ("gone", "list")])
@@ -220,7 +224,7 @@ def test_a_reading_account_with_write_permissions_is_reported(module_sandbox, ex
     acting_account = "on-call-act@nba-props-platform.iam.gserviceaccount.com"
     results = examine(ACTING_ACCOUNT=acting_account)
     assert results["reading identity"].health is Health.WARNING
-    assert PREDICTIONS in results["reading identity"].message
+    assert PREDICTIONS_TABLE in results["reading identity"].message
     module_sandbox.state.denied_permissions |= {"bigquery.tables.updateData", "run.services.update"}
     assert examine(ACTING_ACCOUNT=acting_account)["reading identity"].health is Health.OK
 
@@ -244,7 +248,7 @@ def test_unknown_log_formats_are_reported(module_sandbox, examine):
 
 def test_another_project_is_reported(examine):
     results = examine(GOOGLE_CLOUD_PROJECT="another-project")
-    assert results[PREDICTIONS].health is not Health.OK
+    assert results[PREDICTIONS_TABLE].health is not Health.OK
     assert results["prediction-worker"].health is Health.CRITICAL
 
 

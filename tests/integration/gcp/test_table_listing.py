@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog, table_listing
 from tests.integration.gcp.test_read_cache import LISTABLE_QUERIES, NIGHT
 
@@ -28,22 +29,18 @@ def test_every_listable_query_is_covered_here():
 def test_large_unpartitioned_and_streamed_tables_are_queried_with_sql(clients):
     listable = query_catalog.load("nights.written_rows").listable
     assert listable is not None
-    table = table_listing.fetch_table(clients, "nba_predictions.player_prop_predictions")
-    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (
-        "nba_predictions.player_prop_predictions$20251229",
-    )
+    table = table_listing.fetch_table(clients, PREDICTIONS_TABLE)
+    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (f"{PREDICTIONS_TABLE}$20251229",)
     table._properties["streamingBuffer"] = {"estimatedRows": "1"}
     assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) is None
     table._properties["numRows"] = "12000"
-    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (
-        "nba_predictions.player_prop_predictions",
-    )
+    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (PREDICTIONS_TABLE,)
     del table._properties["timePartitioning"], table._properties["streamingBuffer"]
     table._properties["numRows"] = "195000"
     assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) is None
 
 
 def test_a_missing_column_is_left_to_the_query_to_report(clients):
-    table = table_listing.fetch_table(clients, "nba_predictions.player_prop_predictions")
-    listable = table_listing.parse("x.y", "SELECT no_such_column FROM nba_predictions.player_prop_predictions")
+    table = table_listing.fetch_table(clients, PREDICTIONS_TABLE)
+    listable = table_listing.parse("x.y", f"SELECT no_such_column FROM {PREDICTIONS_TABLE}")
     assert table_listing.partitions_to_list(listable, table, {}) is None

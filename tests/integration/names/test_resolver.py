@@ -6,16 +6,17 @@ import random
 from datetime import date
 
 from services.aliases.unresolved import read_single_night
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 from services.names.registry import read_registry
 from services.names.resolver import Resolution, ResolutionMethod, resolve
 from services.nights.player_stages import read_night
 from tests.support.name_resolution import read_resolutions
 
-EVERY_NAME_SQL = """
+EVERY_NAME_SQL = f"""
 SELECT player_lookup AS n FROM nba_raw.odds_api_player_points_props
 UNION DISTINCT SELECT player_lookup FROM nba_analytics.upcoming_player_game_context
-UNION DISTINCT SELECT player_lookup FROM nba_predictions.player_prop_predictions
+UNION DISTINCT SELECT player_lookup FROM {PREDICTIONS_TABLE}
 UNION DISTINCT SELECT player_lookup FROM nba_reference.nba_players_registry
 UNION DISTINCT SELECT normalized_lookup FROM nba_reference.unresolved_player_names
 UNION DISTINCT SELECT alias_lookup FROM nba_reference.player_aliases

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
 from services.pipeline.coordinator import http_api
@@ -58,7 +59,7 @@ class Pipeline:
 
     def count_rows(self, condition: str) -> dict[str, int]:
         counts = "COUNT(*) AS n, COUNTIF(is_active) AS active, COUNT(DISTINCT player_lookup) AS players"
-        sql = f"SELECT {counts} FROM nba_predictions.player_prop_predictions WHERE {condition}"
+        sql = f"SELECT {counts} FROM {PREDICTIONS_TABLE} WHERE {condition}"
         return dict(next(iter(self.clients.bigquery.query(sql).result())))
 
     def staging_tables(self) -> list[str]:

@@ -10,6 +10,7 @@ import requests
 from services.batches.ledger import Ledger
 from services.batches.reader import read_batches
 from services.core.errors import OnCallError
+from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
@@ -136,7 +137,7 @@ def test_an_odds_line_under_another_name_reaches_the_prediction_through_the_alia
         row["player_lookup"]: (row["source"], float(row["middle"]))
         for row in pipeline.clients.bigquery.query(
             "SELECT player_lookup, ANY_VALUE(line_source) AS source, AVG(current_points_line) AS middle"
-            f" FROM nba_predictions.player_prop_predictions WHERE {player_condition} IN ('herbertjones', 'kevinporter') AND is_active"
+            f" FROM {PREDICTIONS_TABLE} WHERE {player_condition} IN ('herbertjones', 'kevinporter') AND is_active"
             " GROUP BY player_lookup"
         ).result()
     }

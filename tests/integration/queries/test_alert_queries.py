@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 
 
@@ -27,7 +28,7 @@ def test_duplicate_keys_counts_keys_with_two_active_rows(fresh_clients):
         ]
 
     assert count_duplicates() == 0
-    table = "nba_predictions.player_prop_predictions"
+    table = PREDICTIONS_TABLE
     fresh_clients.bigquery.query(
         f"INSERT INTO {table} SELECT * FROM {table} WHERE game_date = '2025-12-26' AND is_active LIMIT 3"
     ).result()

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from services.core.tables import PREDICTIONS_TABLE, PREDICTIONS_TABLE_NAME
 from services.gcp import query_catalog
 from services.names.registry import active_aliases
 from services.nights.sources import merge_context_and_odds
@@ -102,9 +103,7 @@ def test_pipeline_eligible_are_the_players_that_meet_minutes_status_and_readines
 
 
 def test_business_keys_are_those_of_the_date_and_of_no_other(run_query):
-    rows = run_query(
-        "pipeline.business_keys", tables={"rows": "nba_predictions.player_prop_predictions"}, game_date=NIGHT
-    )
+    rows = run_query("pipeline.business_keys", tables={"rows": PREDICTIONS_TABLE}, game_date=NIGHT)
     assert (len(rows), {row["game_date"] for row in rows}) == (1700, {NIGHT})
 
 
@@ -172,7 +171,7 @@ def test_usage_counts_count_the_rows_of_other_tables(run_query):
     rows = {
         row["table_name"]: row["row_count"] for row in run_query("registry.usage_counts", player_ids=["nobody_001"])
     }
-    assert rows == {"player_prop_predictions": 0, "upcoming_player_game_context": 0}
+    assert rows == {PREDICTIONS_TABLE_NAME: 0, "upcoming_player_game_context": 0}
 
 
 def test_upsert_and_reassign_player_id_change_nothing_when_nothing_is_as_expected(run_query, clients):

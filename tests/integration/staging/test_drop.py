@@ -6,6 +6,7 @@ from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
 from services.auth.roles import InsufficientRole
 from services.core.errors import InvalidInput
+from services.core.tables import PREDICTIONS_TABLE_NAME
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.merge_proof import read_proofs
 from services.staging.restore_dropped import UNDO_DROP
@@ -100,7 +101,7 @@ def test_an_empty_selection_is_an_error_and_never_means_all(module_clients, chos
 
 
 @pytest.mark.parametrize(
-    "name", ["player_prop_predictions", "_staging_x; DROP TABLE y", "_staging_*", "nba_raw._staging_x"]
+    "name", [PREDICTIONS_TABLE_NAME, "_staging_x; DROP TABLE y", "_staging_*", "nba_raw._staging_x"]
 )
 def test_a_name_that_is_no_staging_table_is_never_planned(module_clients, name):
     with pytest.raises(InvalidInput, match="is not a staging table"):

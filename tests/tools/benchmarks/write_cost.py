@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 from math import ceil
 
-from services.batches.ids import PREDICTIONS_TABLE, staging_table, work_unit_id
+from services.batches.ids import staging_table, work_unit_id
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.pipeline.consolidator import Consolidator
 from services.pipeline.merge import merge_sql

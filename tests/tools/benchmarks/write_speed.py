@@ -12,6 +12,7 @@ from typing import Any
 from google.api_core.exceptions import GoogleAPICallError
 
 from services.batches import ids
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, call_with_retry
@@ -63,7 +64,7 @@ def time_direct_merge(clients: Clients, scale: float) -> WriteTiming:
 
     def merge(player: str) -> None:
         source = ids.staging_table(batch, ids.work_unit_id(player))
-        sql = merge_sql(list(columns), columns, source, ids.PREDICTIONS_TABLE, NIGHT)
+        sql = merge_sql(list(columns), columns, source, PREDICTIONS_TABLE, NIGHT)
         try:
             call_with_retry(
                 retry,
@@ -106,5 +107,5 @@ def _time_write(name: str, clients: Clients, work: Callable[[], None]) -> WriteT
     started = time.monotonic()
     work()
     seconds = time.monotonic() - started
-    keys = BigQueryWarehouse(clients).read_keys(ids.PREDICTIONS_TABLE, NIGHT)
+    keys = BigQueryWarehouse(clients).read_keys(PREDICTIONS_TABLE, NIGHT)
     return WriteTiming(name, seconds, sum(sum(rows) for rows in keys.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.alerts.rules import RULES, get_rule
+from services.alerts.rules import RULES, RULES_BY_NAME, get_rule
 from tests.support.alert_factories import SETTINGS
 
 
@@ -15,3 +15,10 @@ def test_every_rule_has_a_source_threshold_description_and_remedy():
     for rule in RULES:
         assert all([rule.source, rule.format_threshold(SETTINGS), rule.description, rule.hint, rule.page])
     assert "5 writes rejected for too many at once within 60 s" in RULES[0].format_threshold(SETTINGS)
+
+
+def test_the_coverage_rule_names_the_thresholds_that_classify():
+    assert RULES_BY_NAME["coverage"].format_threshold(SETTINGS) == (
+        "below 95 % (critical 85 %) of those eligible once a batch has ended,"
+        " and at the latest 90 min before the first tip-off"
+    )

@@ -9,6 +9,7 @@ from google.api_core.exceptions import Forbidden
 
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import AccessDenied, SourceUnavailable
+from services.core.tables import PREDICTIONS_TABLE_NAME
 
 
 class Page(list):
@@ -27,7 +28,7 @@ def make_clients(*pages, error=None):
     return SimpleNamespace(settings=settings, bigquery=SimpleNamespace(list_tables=list_tables))
 
 
-NAMES = ("player_prop_predictions", "_staging_batch_2025_12_29_1_p_b", "_staging_batch_2025_12_28_1_p_a")
+NAMES = (PREDICTIONS_TABLE_NAME, "_staging_batch_2025_12_29_1_p_b", "_staging_batch_2025_12_28_1_p_a")
 PAGE = Page(NAMES, {"kind": "bigquery#tableList"})
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from services.actions.log_reader import ActionRow
 from services.core.errors import CatalogError, InvalidInput
+from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 
 
@@ -92,3 +93,16 @@ def test_an_invalid_table_name_never_reaches_the_sql(name):
 def test_a_header_that_does_not_match_its_sql_is_refused():
     with pytest.raises(CatalogError, match="declares"):
         query_catalog.parse("x.y", "-- A question?\n-- @param day DATE  unused\nSELECT 1")
+
+
+def test_a_part_that_is_a_table_name_stands_as_it_is_and_is_read_as_a_table():
+    header = "-- A question?\n-- @listable\n-- @part predictions  the table\n"
+    query = query_catalog.parse("x.y", f"{header}SELECT game_id FROM {{predictions}}")
+    assert query.sql == f"SELECT game_id FROM {PREDICTIONS_TABLE}"
+    assert (query.source_tables, query.cacheable) == ((PREDICTIONS_TABLE,), True)
+    assert query.listable is not None
+    assert query.listable.table == PREDICTIONS_TABLE
+
+
+def test_any_other_part_stands_in_parentheses():
+    assert "COUNTIF(\nIFNULL(" in query_catalog.load("nights.coverage_history").sql

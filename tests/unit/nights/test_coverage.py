@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from services.nights.coverage import funnel
+import pytest
+
+from services.core.result import Health
+from services.nights.coverage import classify_night, funnel
 from services.nights.player_stages import Stage
-from tests.support.factories import make_night, make_player
+from tests.support.factories import make_night, make_player, player_without_rows
 from tests.unit.policy.test_coverage_thresholds import SETTINGS
 
 
@@ -16,3 +19,32 @@ def test_the_funnel_is_unknown_for_a_stage_whose_source_failed():
 
 def test_the_staged_stage_is_unknown_for_a_night_with_direct_writes():
     assert funnel(make_night(make_player(), make_player()), SETTINGS).players[Stage.STAGED] is None
+
+
+@pytest.mark.parametrize(
+    ("games", "was_run", "active", "lost", "expected"),
+    [
+        (11, True, 19, 1, Health.OK),
+        (11, True, 18, 2, Health.WARNING),
+        (11, True, 16, 4, Health.CRITICAL),
+        (11, False, 0, 20, Health.UNKNOWN),
+        (0, False, 0, 0, Health.NONE_EXPECTED),
+        (0, True, 16, 4, Health.NONE_EXPECTED),
+        (11, True, 0, 0, Health.UNKNOWN),
+    ],
+)
+def test_a_night_is_classified_by_its_eligible_players_and_never_critical_before_it_was_run(
+    games, was_run, active, lost, expected
+):
+    filtered_out = player_without_rows(eligible=False)
+    players = [make_player()] * active + [player_without_rows()] * lost + [filtered_out]
+    night = make_night(*players, games=games, was_run=was_run)
+    assert classify_night(night, SETTINGS) is expected
+    assert funnel(night, SETTINGS).health is expected
+
+
+def test_the_funnel_is_unknown_while_nobody_can_tell_whether_the_night_was_run():
+    night = make_night(player_without_rows(requested=None), was_run=None)
+    assert funnel(night, SETTINGS).health is Health.UNKNOWN
+    assert classify_night(night, SETTINGS) is Health.CRITICAL, "the alert and the overview speak all the same"
+    assert funnel(make_night(games=0, was_run=None), SETTINGS).health is Health.NONE_EXPECTED

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.bigquery.limits import DmlQueue, Limits, RateWindow, check_query_size, simulate_dml_queue
 
-TABLE = "nba_predictions.player_prop_predictions"
+TABLE = PREDICTIONS_TABLE
 
 
 def test_of_100_concurrent_merges_two_run_and_twenty_wait():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.bigquery.sql_inspection import inspect_sql
 
 STAGED_SELECT = "SELECT game_date, player_lookup FROM `nba-props-platform.nba_predictions._staging_b_{}`"
@@ -12,7 +13,7 @@ STAGED_SELECT = "SELECT game_date, player_lookup FROM `nba-props-platform.nba_pr
 def merge_over(tables: int) -> str:
     source = " UNION ALL ".join(STAGED_SELECT.format(n) for n in range(tables))
     return (
-        f"MERGE `nba-props-platform.nba_predictions.player_prop_predictions` T USING ({source}) S"
+        f"MERGE `nba-props-platform.{PREDICTIONS_TABLE}` T USING ({source}) S"
         " ON T.player_lookup = S.player_lookup WHEN NOT MATCHED THEN INSERT (game_date) VALUES (S.game_date)"
     )
 
@@ -20,7 +21,7 @@ def merge_over(tables: int) -> str:
 @pytest.mark.parametrize("tables", [1, 158, 999, 1_000])
 def test_a_merge_over_many_tables_has_its_kind_target_and_all_tables(tables):
     statement = inspect_sql(merge_over(tables))
-    assert (statement.kind, statement.target) == ("MERGE", "nba_predictions.player_prop_predictions")
+    assert (statement.kind, statement.target) == ("MERGE", PREDICTIONS_TABLE)
     assert len(statement.tables) == tables + 1
 
 
