@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
@@ -51,9 +51,8 @@ def execute(
         log_writer.log_refusal(clients, action_record, ActionState.REFUSED, refusal)
         raise ActionRefused(f"Refused, nothing was done: {refusal}", "Look at the plan anew.")
     # The number comes from the same read that found no duplicate: if somebody has begun since, the number is taken.
-    action_record = replace(
-        action_record, attempt=1 + max((action.attempt for action in same_key_actions), default=UNCLAIMED_ATTEMPT)
-    )
+    last_attempt = max((action.attempt for action in same_key_actions), default=UNCLAIMED_ATTEMPT)
+    action_record = replace(action_record, attempt=last_attempt + 1)
     if not log_writer.claim_attempt(clients, action_record):
         return _winner_of_claim(clients, action_record)
     return _execute_claimed(clients, action_type, action_record)
@@ -75,10 +74,10 @@ def _find_duplicate(same_key_actions: Sequence[Action], plan: Plan) -> Action | 
 
 def _winner_of_claim(clients: Clients, action_record: ActionRecord) -> Action:
     """The action that has taken this attempt."""
-    same_key_actions = log_reader.read_by_key(clients, action_record.plan.key)
-    return next(
-        (action for action in same_key_actions if action.attempt == action_record.attempt), None
-    ) or _raise_not_recorded(action_record.plan)
+    for action in log_reader.read_by_key(clients, action_record.plan.key):
+        if action.attempt == action_record.attempt:
+            return action
+    raise _not_recorded(action_record.plan)
 
 
 def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, reason: str, confirmation: str) -> str:
@@ -109,19 +108,20 @@ def _execute_claimed(clients: Clients, action_type: ActionType, action_record: A
             logging.getLogger(__name__).warning("a step of %s was not recorded", action_record.action_id, exc_info=True)
 
     failure = ""
+    context = ActionContext(clients, action_record.actor, action_record.plan, action_record.action_id, report_progress)
     try:
-        details |= action_type.apply(
-            ActionContext(clients, action_record.actor, action_record.plan, action_record.action_id, report_progress)
-        )
+        details |= action_type.apply(context)
     except OnCallError as error:
         failure = str(error)
     except Exception as error:
         logging.getLogger(__name__).exception("%s failed", action_record.plan.title)
         failure = f"A fault of the dashboard ({type(error).__name__}): report it with its log."
-    _record_outcome(
-        clients, action_record, _verify(clients, action_type, action_record.plan, details, failure), details
-    )
-    return log_reader.read_action(clients, action_record.action_id) or _raise_not_recorded(action_record.plan)
+    verification = _verify(clients, action_type, action_record.plan, details, failure)
+    _record_outcome(clients, action_record, verification, details)
+    action = log_reader.read_action(clients, action_record.action_id)
+    if action is None:
+        raise _not_recorded(action_record.plan)
+    return action
 
 
 def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Details, failure: str) -> Verification:
@@ -154,8 +154,8 @@ def _record_outcome(
             )
 
 
-def _raise_not_recorded(plan: Plan) -> NoReturn:
-    raise log_writer.ActionNotRecorded(
+def _not_recorded(plan: Plan) -> log_writer.ActionNotRecorded:
+    return log_writer.ActionNotRecorded(
         f"The log does not show what came of “{plan.title}”.",
         "Look at the action log in a minute; do not repeat it yet.",
     )

@@ -178,13 +178,10 @@ class Alert:
 
     def state(self, now: datetime) -> AlertState:
         """Its state at `now`; a silence ends by itself."""
-        last_change = self.last_state_change
-        silence_ended = (
-            last_change.event == EventType.SILENCED
-            and last_change.silent_until is not None
-            and now >= last_change.silent_until
-        )
-        return AlertState.OPEN if silence_ended else _STATE_BY_EVENT[last_change.event]
+        change = self.last_state_change
+        if change.event == EventType.SILENCED and change.silent_until is not None and now >= change.silent_until:
+            return AlertState.OPEN
+        return _STATE_BY_EVENT[change.event]
 
     @property
     def ended(self) -> bool:

@@ -54,11 +54,9 @@ def group_by_cause(results: Iterable[RuleResult]) -> tuple[Incident, ...]:
 
 def causes_without_data(results: Iterable[RuleResult]) -> frozenset[tuple[str, date | None]]:
     """Causes and nights with a rule that has no data: their alerts must not be resolved now."""
-    without_data = {(result.cause, result.game_date) for result in results if result.health is Health.UNKNOWN}
-    nights_without_coverage = {
-        result.game_date for result in results if result.rule.name == "coverage" and result.health is Health.UNKNOWN
-    }
-    return frozenset(
-        without_data
-        | {(cause, game_date) for game_date in nights_without_coverage for cause in ("writes", "run", "rows")}
-    )
+    unknown = [result for result in results if result.health is Health.UNKNOWN]
+    keys = {(result.cause, result.game_date) for result in unknown}
+    for result in unknown:
+        if result.rule.name == "coverage":  # its incident may be under any of the causes that coverage is a symptom of
+            keys |= {(cause, result.game_date) for cause in ("writes", "run", "rows")}
+    return frozenset(keys)

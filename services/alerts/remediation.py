@@ -60,38 +60,29 @@ def plan_remediations(
 def _remediations_for(
     result: RuleResult, snapshot: Snapshot, self_healing: SelfHealingConfig, now: datetime
 ) -> Iterator[Remediation]:
-    rule_name, batch_id, alert_key = result.rule.name, result.batch_id, (result.cause, result.game_date)
+    rule_name, alert_key = result.rule.name, (result.cause, result.game_date)
     night = next((n for n in snapshot.nights if n.game_date == result.game_date), None)
-    newest_batch = night.newest_batch if night else None
+    batch = night.newest_batch if night else None
+    resumable = batch is not None and batch.record_source == "ledger"
+    ended = batch is not None and batch.state not in IN_PROGRESS_STATES
     if rule_name == "dml_rejections" and self_healing.auto_reduce_concurrency and night:
         worker = snapshot.worker.value
         if worker is not None and _above_emergency(worker.actual.capacity) and _is_recent(night.writes.value, now):
             revert_at = (now + REVERT_AFTER).replace(second=0, microsecond=0).isoformat()
             yield Remediation(SCALE_DOWN, worker.service, {"revert_at": revert_at}, result.message, alert_key)
-    elif (
-        rule_name == "stalled"
-        and self_healing.resume_stalled
-        and newest_batch
-        and newest_batch.record_source == "ledger"
-    ):
-        yield Remediation(RESUME_BATCH, str(result.game_date), {"batch_id": batch_id}, result.message, alert_key)
-    elif (
-        rule_name == "consolidation"
-        and self_healing.consolidate_leftovers
-        and newest_batch
-        and newest_batch.state not in IN_PROGRESS_STATES
-    ):
-        tables = snapshot.staging.value or ()
-        for leftover_batch_id in sorted(
-            {
-                parse_staging_table_name(t.name)[0]
-                for t in tables
-                if parse_staging_table_name(t.name)[2] == result.game_date
-            }
-        ):
-            yield Remediation(
-                CONSOLIDATE_BATCH, leftover_batch_id, {"batch_id": leftover_batch_id}, result.message, alert_key
-            )
+    elif rule_name == "stalled" and self_healing.resume_stalled and resumable:
+        params = {"batch_id": result.batch_id}
+        yield Remediation(RESUME_BATCH, str(result.game_date), params, result.message, alert_key)
+    elif rule_name == "consolidation" and self_healing.consolidate_leftovers and ended:
+        for batch_id in _leftover_batch_ids(snapshot, result.game_date):
+            params = {"batch_id": batch_id}
+            yield Remediation(CONSOLIDATE_BATCH, batch_id, params, result.message, alert_key)
+
+
+def _leftover_batch_ids(snapshot: Snapshot, game_date: date | None) -> list[str]:
+    """The batches of a date that have staging tables."""
+    names = [parse_staging_table_name(table.name) for table in snapshot.staging.value or ()]
+    return sorted({batch_id for batch_id, _, table_date in names if table_date == game_date})
 
 
 def _above_emergency(capacity: int | None) -> bool:
@@ -99,12 +90,12 @@ def _above_emergency(capacity: int | None) -> bool:
 
 
 def _is_recent(writes: DmlReport | None, now: datetime) -> bool:
+    """Whether the last write rejected for contention is so recent that scaling down still helps."""
     if writes is None:
         return False
-    times = [a.at for a in writes.attempts if a.ok is False and is_contention_error(a.message)] or (
-        [writes.alert_at] if writes.alert_at else []
-    )
-    return bool(times) and now - max(times) <= MAX_STORM_AGE
+    times = [a.at for a in writes.attempts if a.ok is False and is_contention_error(a.message)]
+    last_at = max(times, default=writes.alert_at)
+    return last_at is not None and now - last_at <= MAX_STORM_AGE
 
 
 def start_remediations(
@@ -113,37 +104,31 @@ def start_remediations(
     """Start each that has not been tried within COOLDOWN, as an action of the watchdog; it runs on beside the next checks."""
     now = clients.now()
     remediations = tuple(remediations)
-    recent_actions = (
-        read_action_log(clients, now - COOLDOWN, now + timedelta(minutes=1)).actions if remediations else ()
-    )
-    return tuple(
-        (remediation, handle)
-        for remediation in remediations
-        if (handle := _start(clients, remediation, recent_actions, now)) is not None
-    )
+    if not remediations:
+        return ()
+    recent_actions = read_action_log(clients, now - COOLDOWN, now + timedelta(minutes=1)).actions
+    handles = [(remediation, _start(clients, remediation, recent_actions, now)) for remediation in remediations]
+    return tuple((remediation, handle) for remediation, handle in handles if handle is not None)
 
 
 def _start(
     clients: Clients, remediation: Remediation, recent_actions: Iterable[Action], now: datetime
 ) -> ActionHandle | None:
     """None when anybody tried the same within COOLDOWN, or a guard of its plan fails: then there is nothing to record."""
-    if any(
-        a.action_name == remediation.action_type.name and (a.target == remediation.target or a.ended_at is None)
-        for a in recent_actions
-    ):
+    action_type, target = remediation.action_type, remediation.target
+    same_type = [action for action in recent_actions if action.action_name == action_type.name]
+    if any(action.target == target or action.ended_at is None for action in same_type):
         return None
     try:
-        plan = remediation.action_type.plan(clients, remediation.params)
+        plan = action_type.plan(clients, remediation.params)
     except OnCallError as error:
-        logger.warning(
-            "%s of %s could not be planned: %s", remediation.action_type.name, remediation.target, error, exc_info=True
-        )
+        logger.warning("%s of %s could not be planned: %s", action_type.name, target, error, exc_info=True)
         return None
     if plan.failed_guards:
         return None
     reason = f"The rule speaks: {remediation.reason}"
     return BACKGROUND.submit(
-        plan, WATCHDOG_ACTOR.role, now, lambda: execute(clients, WATCHDOG_ACTOR, remediation.action_type, plan, reason)
+        plan, WATCHDOG_ACTOR.role, now, lambda: execute(clients, WATCHDOG_ACTOR, action_type, plan, reason)
     )
 
 

@@ -62,20 +62,16 @@ class CycleResult:
 def run_check(clients: Clients, cache: CheckCache, self_healing: SelfHealingConfig) -> CycleResult:
     """Check once; raises OnCallError when the alerts themselves cannot be read or written."""
     alerts = read_alerts(cache.cached_clients(clients))
-    snapshot = read_snapshot(
-        clients, nights_to_check(alerts, clients.now()), channel_status(clients.settings, alerts), cache
-    )
+    nights, channel = nights_to_check(alerts, clients.now()), channel_status(clients.settings, alerts)
+    snapshot = read_snapshot(clients, nights, channel, cache)
     now = clients.now()
     results = evaluate_rules(snapshot, clients.settings, now)
-    incidents = group_by_cause(results)
-    planned_events = plan_alert_events(
-        alerts, incidents, causes_without_data(results), checked_nights(snapshot), clients.settings, now
-    )
+    incidents, without_data = group_by_cause(results), causes_without_data(results)
+    planned_events = plan_alert_events(alerts, incidents, without_data, frozenset(nights), clients.settings, now)
     recorded_events = tuple(event for event in planned_events if append_event(clients, event))
-    current_alerts, started_actions = _remediate(
-        clients, _apply_events(alerts, recorded_events), snapshot, results, self_healing
-    )
-    delivery = notify(clients, _notifiable(current_alerts, self_healing))
+    updated_alerts = _apply_events(alerts, recorded_events)
+    updated_alerts, started_actions = _remediate(clients, updated_alerts, snapshot, results, self_healing)
+    delivery = notify(clients, _notifiable(updated_alerts, self_healing))
     return CycleResult(now, results, incidents, recorded_events, delivery, started_actions)
 
 
@@ -87,23 +83,23 @@ def _remediate(
     self_healing: SelfHealingConfig,
 ) -> tuple[tuple[Alert, ...], tuple[ActionHandle, ...]]:
     """Start remediations and record them at their alerts, so that the notification names them. A failure must not prevent it."""
-    now, recorded_events = clients.now(), []
+    now = clients.now()
+    recorded_events: list[Event] = []
     try:
         started = start_remediations(clients, plan_remediations(results, snapshot, self_healing, now))
         for remediation, handle in started:
             alert = next((a for a in alerts if (a.cause, a.game_date) == remediation.alert_key and not a.ended), None)
-            event = (
-                alert.new_event(EventType.REMEDIATION_STARTED, now, WATCHDOG, reason=handle.title) if alert else None
-            )
-            if event is not None and append_event(clients, event):
+            if alert is None:
+                continue
+            event = alert.new_event(EventType.REMEDIATION_STARTED, now, WATCHDOG, reason=handle.title)
+            if append_event(clients, event):
                 recorded_events.append(event)
         apply_reverts_if_calm(clients, results)
     except OnCallError as error:
         logger.error("Watchdog could not mend: %s", error, exc_info=True)
         started = ()
-    return group_by_alert([*(e for a in alerts for e in a.events), *recorded_events]), tuple(
-        handle for _, handle in started
-    )
+    updated_alerts = group_by_alert([*(e for a in alerts for e in a.events), *recorded_events])
+    return updated_alerts, tuple(handle for _, handle in started)
 
 
 def nights_to_check(alerts: Alerts, now: datetime) -> tuple[date, ...]:
@@ -113,19 +109,13 @@ def nights_to_check(alerts: Alerts, now: datetime) -> tuple[date, ...]:
     return tuple(sorted(open_nights | {tonight}, reverse=True))
 
 
-def checked_nights(snapshot: Snapshot) -> frozenset[date]:
-    return frozenset(night.game_date for night in snapshot.nights)
-
-
 def channel_status(settings: Settings, alerts: Alerts) -> ChannelStatus:
     """Whether the last message arrived, by the recorded events of all watchdogs."""
     attempts = [e for a in alerts.alerts for e in a.events if e.event in (EventType.NOTIFIED, EventType.NOTIFY_FAILED)]
     last_attempt = max(attempts, key=lambda e: e.recorded_at, default=None)
-    problem = (
-        str(last_attempt.facts.get("delivery", last_attempt.message))
-        if last_attempt is not None and last_attempt.event == EventType.NOTIFY_FAILED
-        else ""
-    )
+    problem = ""
+    if last_attempt is not None and last_attempt.event == EventType.NOTIFY_FAILED:
+        problem = str(last_attempt.facts.get("delivery", last_attempt.message))
     return ChannelStatus(channel_configured(settings), problem)
 
 
@@ -133,7 +123,7 @@ def plan_alert_events(
     alerts: Alerts,
     incidents: Iterable[Incident],
     without_data: frozenset[tuple[str, date | None]],
-    nights_checked: frozenset[date],
+    checked_nights: frozenset[date],
     settings: Settings,
     now: datetime,
 ) -> tuple[Event, ...]:
@@ -147,18 +137,13 @@ def plan_alert_events(
     ]
     for alert in alerts.open:
         key = (alert.cause, alert.game_date)
-        was_checked = alert.game_date is None or alert.game_date in nights_checked
+        was_checked = alert.game_date is None or alert.game_date in checked_nights
         if key not in firing and key not in without_data and was_checked:
             events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="The rules are quiet again."))
-    test_alerts = [
-        a
-        for a in alerts.alerts
-        if a.cause == "test" and not a.ended and any(e.event == EventType.NOTIFIED for e in a.events)
-    ]
-    return (
-        *events,
-        *(test.new_event(EventType.RESOLVED, now, WATCHDOG, message="It arrived.") for test in test_alerts),
-    )
+    for alert in alerts.alerts:
+        if alert.cause == "test" and not alert.ended and alert.latest(EventType.NOTIFIED) is not None:
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="It arrived."))
+    return tuple(events)
 
 
 def _event_for_incident(incident: Incident, alert: Alert | None, settings: Settings, now: datetime) -> Event | None:
@@ -175,9 +160,8 @@ def _event_for_incident(incident: Incident, alert: Alert | None, settings: Setti
             f"{incident.cause}-{day}", 1, EventType.OPENED, now, WATCHDOG, incident.cause, incident.game_date, **fields
         )
     if alert.ended:
-        too_soon = (
-            alert.last_state_change.actor != WATCHDOG and now - alert.last_state_change.recorded_at < REOPEN_DELAY
-        )
+        resolved = alert.last_state_change
+        too_soon = resolved.actor != WATCHDOG and now - resolved.recorded_at < REOPEN_DELAY
         return None if too_soon else alert.new_event(EventType.REOPENED, now, WATCHDOG, **fields)
     if SEVERITY_ORDER.index(incident.severity) < SEVERITY_ORDER.index(alert.severity):
         return alert.new_event(EventType.WORSENED, now, WATCHDOG, **fields)

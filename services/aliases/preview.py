@@ -65,20 +65,15 @@ def _newly_resolved(
         name = row["player_lookup"]
         known_lookups = after.lookups - {name} if name in after.lookups else after.lookups
         old_resolution, new_resolution = (resolve(name, known_lookups, registry.active) for registry in (before, after))
-        if (
-            new_resolution.method is ResolutionMethod.ALIAS
-            and new_resolution.lookup
-            and new_resolution.lookup != old_resolution.lookup
-        ):
-            yield row, new_resolution.lookup
+        canonical = new_resolution.lookup if new_resolution.method is ResolutionMethod.ALIAS else None
+        if canonical and canonical != old_resolution.lookup:
+            yield row, canonical
 
 
 def _to_change(row: UnresolvedRow, canonical: str, status: NameStatus | None) -> Change:
-    outcome = (
-        f"meets {canonical}: {status.description}"
-        if status
-        else f"{canonical} is not in the context of that date either"
-    )
+    outcome = f"{canonical} is not in the context of that date either"
+    if status:
+        outcome = f"meets {canonical}: {status.description}"
     return Change(f"{row['player_lookup']} on {row['game_date']:%-d %b}", "odds without a player", outcome)
 
 

@@ -151,18 +151,16 @@ def _check_table(clients: Clients, required_table: RequiredTable) -> CheckResult
         return CheckResult(
             required_table.name, health, message, f"bq query --nouse_legacy_sql 'ALTER TABLE `{name}` {columns}'"
         )
-    if mismatched := [
-        column
-        for column in required_table.columns
-        if not _types_compatible(actual_types[column], required_table.columns[column])
-    ]:
-        mismatch_text = ", ".join(
-            f"{column} is {actual_types[column]}, not {required_table.columns[column]}" for column in mismatched
-        )
+    mismatches = [
+        f"{column} is {actual_types[column]}, not {expected_type}"
+        for column, expected_type in required_table.columns.items()
+        if not _types_compatible(actual_types[column], expected_type)
+    ]
+    if mismatches:
         health = Health.CRITICAL if required_table.required else Health.WARNING
         repair_command = f"bq show --schema --format=prettyjson {clients.settings.project}:{required_table.name}"
         return CheckResult(
-            required_table.name, health, f"Its {mismatch_text}: {required_table.consequence}.", repair_command
+            required_table.name, health, f"Its {', '.join(mismatches)}: {required_table.consequence}.", repair_command
         )
     return _check_partitioning(required_table, table, actual_types, name)
 

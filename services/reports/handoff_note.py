@@ -23,6 +23,7 @@ from services.scaling.capacity import ServiceCapacities
 from services.telemetry.scheduler import Schedule
 
 T = TypeVar("T")
+MAX_EVENTS, MAX_DAYS = 60, 7  # the newest ones are in the note
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,17 @@ def _events(inputs: HandoffInputs) -> Iterator[str]:
     events = recent_events(
         inputs.alerts.value, None, inputs.batches.value, inputs.capacities.value, inputs.start, inputs.now
     )
-    for event in reversed(events[:60]):
-        yield f"- {_format_time(event.at)} · {event.kind} · {_escape_inline(event.summary)}" + (
-            f" ({event.actor})" if event.actor else ""
-        )
+    for event in reversed(events[:MAX_EVENTS]):
+        actor_text = f" ({event.actor})" if event.actor else ""
+        yield f"- {_format_time(event.at)} · {event.kind} · {_escape_inline(event.summary)}{actor_text}"
     if not events:
         yield "- Nothing is recorded."
 
 
 def _actions(inputs: HandoffInputs) -> Iterator[str]:
     yield from _unknown_note(inputs.action_log)
-    actions = [
-        a
-        for a in (inputs.action_log.value.actions if inputs.action_log.value else ())
-        if inputs.start <= a.started_at < inputs.now
-    ]
+    logged_actions = inputs.action_log.value.actions if inputs.action_log.value else ()
+    actions = [action for action in logged_actions if inputs.start <= action.started_at < inputs.now]
     for action in reversed(actions):
         reason_text = f" Reason: {_escape_inline(action.reason)}." if action.reason else ""
         outcome_text = _escape_inline(action.message) if action.ended_at else "**no outcome is recorded**"
@@ -142,7 +139,8 @@ def _coverage_history(inputs: HandoffInputs) -> Iterator[str]:
     if inputs.history.value is None:
         return
     yield from ("", "| Game date | Games | In context | Eligible | Active | Coverage |", "|---|---|---|---|---|---|")
-    for day in [day for day in inputs.history.value.days if day.game_date <= inputs.game_date][-7:]:
+    days = [day for day in inputs.history.value.days if day.game_date <= inputs.game_date]
+    for day in days[-MAX_DAYS:]:
         yield f"| {day.game_date} | {day.games} | {day.in_context} | {day.eligible} | {day.active} | {_format_coverage(day)} |"
 
 
@@ -161,14 +159,15 @@ def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
         if action.is_abandoned(inputs.now):
             yield f"- Check and finish “{_escape_inline(action.title)}”: no outcome is recorded."
     yield from _unknown_note(inputs.schedule)
-    expected = inputs.schedule.value.expected if inputs.schedule.value else ()
-    for job in inputs.schedule.value.jobs if inputs.schedule.value else ():
-        if job.name in expected:
-            yield f"- {job.name} runs next at {_format_time(job.next_at)}{f'; it {job.problem}' if job.problem else ''}."
-    yield from (
-        f"- {name} is not in Cloud Scheduler."
-        for name in (inputs.schedule.value.missing if inputs.schedule.value else ())
-    )
+    schedule = inputs.schedule.value
+    if schedule is None:
+        return
+    for job in schedule.jobs:
+        if job.name in schedule.expected:
+            problem_text = f"; it {job.problem}" if job.problem else ""
+            yield f"- {job.name} runs next at {_format_time(job.next_at)}{problem_text}."
+    for name in schedule.missing:
+        yield f"- {name} is not in Cloud Scheduler."
 
 
 def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:

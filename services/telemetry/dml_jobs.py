@@ -113,24 +113,17 @@ def build_report(
 ) -> DmlReport:
     """Combine job history and log; a rejection that is in both is counted once, from the job history."""
     rejected = [a for a in attempts or () if a.ok is False]
-    contention_times = [a.at for a in rejected if is_contention_error(a.message)]
-    times = sorted(
-        contention_times
-        if attempts is not None
-        else [line.at for line in rejection_lines or () if is_contention_error(line.message)]
-    )
+    rejections = rejected if attempts is not None else rejection_lines or ()
+    times = sorted(rejection.at for rejection in rejections if is_contention_error(rejection.message))
     alert_at = first_burst(times, settings.dml_alert_errors, timedelta(seconds=settings.dml_alert_window_s))
     rejected_in_logs = None if rejection_lines is None else len(rejection_lines)
-    reasons = (
-        [a.message for a in rejected] if attempts is not None else [line.message for line in rejection_lines or ()]
-    )
     return DmlReport(
         start=start,
         end=end,
         attempted=None if attempts is None else len(attempts),
         rejected=None if attempts is None else len(rejected),
         by_minute=_count_by_minute(attempts or ()),
-        by_reason=tuple(Counter(map(_reason, reasons)).most_common()),
+        by_reason=tuple(Counter(_reason(rejection.message) for rejection in rejections).most_common()),
         peak_outstanding=None if attempts is None else peak_outstanding(attempts),
         alert_at=alert_at,
         rejected_in_logs=rejected_in_logs,
@@ -155,11 +148,11 @@ def first_burst(times: Sequence[datetime], errors: int, window: timedelta) -> da
 
 def peak_outstanding(attempts: Iterable[WriteAttempt]) -> int:
     """The most statements that were running or queued at one instant; rejected ones never were."""
-    changes = [
-        change for a in attempts if a.ok is not False for change in ((a.at, 1), (a.ended, -1)) if change[0] is not None
-    ]
+    accepted = [attempt for attempt in attempts if attempt.ok is not False]
+    starts = [(attempt.at, 1) for attempt in accepted]
+    ends = [(attempt.ended, -1) for attempt in accepted if attempt.ended is not None]
     level = peak = 0
-    for _, step in sorted(changes, key=lambda c: (c[0], c[1])):
+    for _, step in sorted(starts + ends):
         level += step
         peak = max(peak, level)
     return peak
@@ -195,11 +188,8 @@ def _read_attempts(clients: Clients, start: datetime, end: datetime) -> tuple[Wr
             retry=DEFAULT_RETRY.with_timeout(timeout_s),
             timeout=timeout_s,
         )
-        jobs = [
-            job
-            for job in islice(iterate_pages("BigQuery job history", job_iterator), MAX_JOBS)
-            if _mutates_predictions(job)
-        ]
+        newest_jobs = islice(iterate_pages("BigQuery job history", job_iterator), MAX_JOBS)
+        jobs = [job for job in newest_jobs if _mutates_predictions(job)]
     return tuple(sorted((_to_attempt(job) for job in jobs), key=lambda attempt: attempt.at))
 
 

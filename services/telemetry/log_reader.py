@@ -82,7 +82,7 @@ _LEVELS = {"DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line. `repeats` counts identical lines of the same second that were folded into it."""
+    """One line. `repeats` counts the identical lines of the same second that it stands for."""
 
     at: datetime
     service: str
@@ -108,7 +108,7 @@ def read_lines(
     limit: int = 1000,
     resource_filter: str = SERVICE_FILTER,
 ) -> LogLines:
-    """Lines matching a Logging filter between two instants, oldest first, repeats folded; raises OnCallError.
+    """Lines matching a Logging filter between two instants, oldest first, without repeats; raises OnCallError.
 
     `condition` may name {worker} and {coordinator}. The window is always part of the filter: without one the client adds its own.
     """
@@ -139,15 +139,11 @@ def read_night_log(clients: Clients, game_date: date) -> LogLines:
 
 def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
     with translate_errors("Cloud Logging"):
-        entries = list(
-            islice(
-                clients.logging.list_entries(filter_=filter_text, order_by="timestamp asc", page_size=1000), limit + 1
-            )
-        )
+        iterator = clients.logging.list_entries(filter_=filter_text, order_by="timestamp asc", page_size=1000)
+        entries = list(islice(iterator, limit + 1))
     lines = deduplicate(parse_entry(entry) for entry in entries[:limit])
-    return LogLines(
-        lines, DataSource("Cloud Logging", clients.now(), detail=filter_text), truncated=len(entries) > limit
-    )
+    source = DataSource("Cloud Logging", clients.now(), detail=filter_text)
+    return LogLines(lines, source, truncated=len(entries) > limit)
 
 
 class LoggingEntry(Protocol):
@@ -216,7 +212,7 @@ class Preset:
         )
 
 
-PRESETS = (  # what went wrong first: the first is what the page opens with
+PRESETS = (  # the worst first; the page opens with the first one
     Preset("Errors of the prediction services", ERRORS_FILTER, "Error or worse, by severity or by the text"),
     Preset("DML errors", DML_FILTER, "Writes that BigQuery rejected"),
     Preset("Lost players", FAILED_PLAYERS_FILTER, "A prediction or a write that failed, by player"),

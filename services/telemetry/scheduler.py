@@ -40,10 +40,10 @@ class Schedule:
     @property
     def job_problems(self) -> tuple[str, ...]:
         """Sentences about what is wrong with the expected jobs."""
-        missing_messages = [f"{name} is not in Cloud Scheduler" for name in self.missing]
+        failing = [job for job in self.jobs if job.problem and job.name in self.expected]
         return (
-            *missing_messages,
-            *(f"{job.name} {job.problem}" for job in self.jobs if job.problem and job.name in self.expected),
+            *(f"{name} is not in Cloud Scheduler" for name in self.missing),
+            *(f"{job.name} {job.problem}" for job in failing),
         )
 
 
@@ -80,7 +80,8 @@ def _find_problem(job: scheduler_v1.Job, now: datetime) -> str:
     if job.state != scheduler_v1.Job.State.ENABLED:
         return f"is {job.state.name.lower().replace('_', ' ')}"
     if job.status.code:
-        return f"failed at its last attempt (code {job.status.code}{': ' + job.status.message if job.status.message else ''})"
+        message_text = f": {job.status.message}" if job.status.message else ""
+        return f"failed at its last attempt (code {job.status.code}{message_text})"
     due = _to_datetime(job, "schedule_time")
     if due is not None and now - due > OVERDUE_AFTER:
         return f"was due at {due.astimezone(ET):%H:%M} ET and has not been tried"

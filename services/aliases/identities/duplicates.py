@@ -38,12 +38,7 @@ def find_duplicates(registry: NameRegistry) -> tuple[DuplicateCandidate, ...]:
         compare_identities(registry, rows[first_id], rows[second_id])
         for first_id, second_id in sorted(set(_candidate_pairs(registry, rows)))
     ]
-    return tuple(
-        sorted(
-            candidates,
-            key=lambda candidate: (len(candidate.evidence_against), -len(candidate.evidence_for), candidate.keep),
-        )
-    )
+    return tuple(sorted(candidates, key=lambda c: (len(c.evidence_against), -len(c.evidence_for), c.keep)))
 
 
 def _candidate_pairs(registry: NameRegistry, rows: dict[str, list[RegistryRow]]) -> Iterator[tuple[str, str]]:
