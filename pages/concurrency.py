@@ -16,15 +16,15 @@ cloud = session.cached_clients()
 
 
 ROW_FORMATTERS: dict[str, Callable[[ServiceCapacity], object]] = {
-    "state": lambda each: widgets.badge(each.health),
-    "width": lambda each: each.state,
-    "max instances, service level": lambda each: format_max(each.actual.max_service),
-    "max instances, revision level": lambda each: format_max(each.actual.max_revision),
-    "requests each instance takes": lambda each: str(each.concurrency),
-    "most requests at once": lambda each: str(each.capacity or "not limited"),
-    "revision": lambda each: each.revision,
-    "serving since": lambda each: text_format.format_day_time(each.revision_since),
-    "changed by": lambda each: each.changed_by,
+    "state": lambda row: widgets.badge(row.health),
+    "width": lambda row: row.state,
+    "max instances, service level": lambda row: format_max(row.actual.max_service),
+    "max instances, revision level": lambda row: format_max(row.actual.max_revision),
+    "requests each instance takes": lambda row: str(row.concurrency),
+    "most requests at once": lambda row: str(row.capacity or "not limited"),
+    "revision": lambda row: row.revision,
+    "serving since": lambda row: text_format.format_day_time(row.revision_since),
+    "changed by": lambda row: row.changed_by,
 }
 
 

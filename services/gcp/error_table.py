@@ -246,7 +246,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
     ),
 )
 
-ERRORS_BY_KEY = {known.key: known for known in KNOWN_ERRORS}
+ERRORS_BY_KEY = {error.key: error for error in KNOWN_ERRORS}
 _RETRY_REASONS = {
     "rateLimitExceeded",
     "jobRateLimitExceeded",

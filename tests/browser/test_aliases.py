@@ -186,10 +186,10 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, pa
     assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
     print(f"fourteen aliases entered, checked and corrected: {time.monotonic() - started:.1f} s")
     expected_lines = HANDOFF_ALIASES.replace("nicolasclaxton,alexandresarr", "nicolasclaxton,nicclaxton")
-    book = read_registry(environment.clients)
-    assert book.active == {
+    registry = read_registry(environment.clients)
+    assert registry.active == {
         alias: {canonical} for alias, canonical in (line.split(",") for line in expected_lines.split())
     }
     assert all(
-        row.alias_display and row.canonical_display and row.created_by and row.created_at for row in book.aliases
+        row.alias_display and row.canonical_display and row.created_by and row.created_at for row in registry.aliases
     )

@@ -181,17 +181,17 @@ class FakeWarehouse:
 
     def _merge(self, source: str, game_date: date, at: datetime) -> int:
         """Two MERGEs that overlap both read the snapshot they began with; only ones that also update are rerun by BigQuery."""
-        world = self.state
-        world.overlaps += world.merging > 0
-        world.merging += 1
+        store = self.state
+        store.overlaps += store.merging > 0
+        store.merging += 1
         try:
-            commits_before, plan = world.commits, plan_merge(world.predictions, world.tables[source][0], game_date)
+            commits_before, plan = store.commits, plan_merge(store.predictions, store.tables[source][0], game_date)
             self.fault_hook("merge", "inside")
-            if world.commits != commits_before and plan[1]:
-                plan = plan_merge(world.predictions, world.tables[source][0], game_date)
-            return apply_merge(world, plan)
+            if store.commits != commits_before and plan[1]:
+                plan = plan_merge(store.predictions, store.tables[source][0], game_date)
+            return apply_merge(store, plan)
         finally:
-            world.merging -= 1
+            store.merging -= 1
 
 
 MergePlan = tuple[list[Row], list[tuple[Row, Row]], list[Row]]  # insert, (row, by) update, retire

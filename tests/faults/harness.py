@@ -69,7 +69,7 @@ def make_rows(player: str, version: int = 1) -> list[Row]:
 class FaultInjector:
     """Faults at step boundaries, drawn from a seed; at most `limit`, so that every run can end."""
 
-    world: WarehouseState
+    store: WarehouseState
     rng: random.Random
     rate: float
     limit: int = 12
@@ -79,30 +79,30 @@ class FaultInjector:
     def __call__(self, step: str, phase: str) -> None:
         if self.dead:  # a killed process does nothing more, not even in its finally
             raise ProcessKilled
-        self.world.now += timedelta(milliseconds=200)
+        self.store.now += timedelta(milliseconds=200)
         if sum(self.injected.values()) < self.limit and self.rng.random() < self.rate:
             fault = self.rng.choice(FAULTS)
             self.injected[fault] += 1
             self.dead = fault == "killed"
-            raise_fault(self.world, fault, step, phase)
+            raise_fault(self.store, fault, step, phase)
 
 
-def simulated_retry_policy(world: WarehouseState, rng: random.Random) -> RetryPolicy:
+def simulated_retry_policy(store: WarehouseState, rng: random.Random) -> RetryPolicy:
     """The real back-off, waiting on the simulated clock."""
 
     def sleep(seconds: float) -> None:
-        world.now += timedelta(seconds=seconds)
+        store.now += timedelta(seconds=seconds)
 
     return RetryPolicy(sleep=sleep, rng=rng.random)
 
 
 def run_staged_path(seed: int, rate: float = 0.06) -> Outcome:
     """Our write path: stage each unit, acknowledge what is verified, consolidate; a process that dies is restarted."""
-    rng, world = random.Random(seed), WarehouseState()
-    world.predictions = [row for player in PLAYERS[:2] for row in make_rows(player, version=0)]
-    chaos = FaultInjector(world, rng, rate)
-    retry = simulated_retry_policy(world, rng)
-    warehouse = FakeWarehouse(world, chaos)
+    rng, store = random.Random(seed), WarehouseState()
+    store.predictions = [row for player in PLAYERS[:2] for row in make_rows(player, version=0)]
+    chaos = FaultInjector(store, rng, rate)
+    retry = simulated_retry_policy(store, rng)
+    warehouse = FakeWarehouse(store, chaos)
     acknowledged: set[str] = set()
     state = "stalled"
     for _ in range(MAX_PROCESS_RESTARTS):
@@ -113,7 +113,7 @@ def run_staged_path(seed: int, rate: float = 0.06) -> Outcome:
                 acknowledged.add(player)
             Consolidator(warehouse, "coordinator", retry, drop_threads=1).consolidate(BATCH, NIGHT)
             _deliver_late(warehouse, retry, rng)
-            if _has_unmerged_tables(world):
+            if _has_unmerged_tables(store):
                 Consolidator(warehouse, "coordinator", retry, drop_threads=1).consolidate(BATCH, NIGHT)
             state = "consolidated"
             break
@@ -124,8 +124,8 @@ def run_staged_path(seed: int, rate: float = 0.06) -> Outcome:
                 state = "consolidated"
                 break
             state = "consolidation failed"
-        world.now += LEASE_TTL  # an operator resumes
-    return _count_outcome(world, PLAYERS, state, chaos)
+        store.now += LEASE_TTL  # an operator resumes
+    return _count_outcome(store, PLAYERS, state, chaos)
 
 
 def _pending_deliveries(rng: random.Random, acknowledged: set[str]) -> list[str]:
@@ -143,16 +143,16 @@ def _deliver_late(warehouse: FakeWarehouse, retry: RetryPolicy, rng: random.Rand
         StagingWriter(warehouse, retry).write(BATCH, work_unit_id(player), make_rows(player))
 
 
-def _has_unmerged_tables(world: WarehouseState) -> bool:
+def _has_unmerged_tables(store: WarehouseState) -> bool:
     return any(
-        is_unit_table(table, BATCH) for table in world.tables if table.split(".")[-1].startswith(staging_prefix(BATCH))
+        is_unit_table(table, BATCH) for table in store.tables if table.split(".")[-1].startswith(staging_prefix(BATCH))
     )
 
 
 def run_direct_path(seed: int, rate: float = 0.06) -> Outcome:
     """The old way: each worker MERGEs its own rows, and its status says success whatever became of it."""
-    rng, world = random.Random(seed), WarehouseState()
-    chaos = FaultInjector(world, rng, rate)
+    rng, store = random.Random(seed), WarehouseState()
+    chaos = FaultInjector(store, rng, rate)
     outstanding = 0
     for player in PLAYERS:
         outstanding = max(0, outstanding + rng.choice((-1, 1, 1, 2)))
@@ -162,40 +162,40 @@ def run_direct_path(seed: int, rate: float = 0.06) -> Outcome:
                 raise ConnectionError("Too many DML statements outstanding")
             for old, new in [(None, row) for row in make_rows(player)]:
                 assert old is None
-                world.predictions.append(dict(new))
+                store.predictions.append(dict(new))
             chaos("merge", "after")
         except (ProcessKilled, GoogleAPICallError, ConnectionError):
             continue
-    return _count_outcome(world, PLAYERS, "reported success", chaos)
+    return _count_outcome(store, PLAYERS, "reported success", chaos)
 
 
 def run_early_response_path(seed: int, rate: float = 0.06) -> Outcome:
     """Staging as first deployed: the worker answers before its write is verified, and nothing retries."""
-    rng, world = random.Random(seed), WarehouseState()
-    chaos = FaultInjector(world, rng, rate)
-    warehouse = FakeWarehouse(world, chaos)
+    rng, store = random.Random(seed), WarehouseState()
+    chaos = FaultInjector(store, rng, rate)
+    warehouse = FakeWarehouse(store, chaos)
     for player in PLAYERS:
         try:
             StagingWriter(warehouse, RetryPolicy(retries=0)).write(BATCH, work_unit_id(player), make_rows(player))
         except (ProcessKilled, OnCallError, GoogleAPICallError, ConnectionError):
             continue
-    staged = [row for rows, _ in world.tables.values() for row in rows]
-    insert, _, _ = plan_merge(world.predictions, staged, NIGHT)
-    world.predictions.extend(insert)
-    return _count_outcome(world, PLAYERS, "reported success", chaos)
+    staged = [row for rows, _ in store.tables.values() for row in rows]
+    insert, _, _ = plan_merge(store.predictions, staged, NIGHT)
+    store.predictions.extend(insert)
+    return _count_outcome(store, PLAYERS, "reported success", chaos)
 
 
-def _count_outcome(world: WarehouseState, players: tuple[str, ...], state: str, chaos: FaultInjector) -> Outcome:
+def _count_outcome(store: WarehouseState, players: tuple[str, ...], state: str, chaos: FaultInjector) -> Outcome:
     points_by_key: dict = {}
-    for row in world.predictions:
+    for row in store.predictions:
         if row["is_active"]:
             points_by_key.setdefault(business_key(row), []).append(str(row["predicted_points"]))
     expected_points = {
         business_key(row): str(row["predicted_points"]) for player in players for row in make_rows(player)
     }
     lost = sum(points not in points_by_key.get(k, []) for k, points in expected_points.items())
-    keys = FakeWarehouse(world).read_keys(PREDICTIONS_TABLE, NIGHT)
-    return Outcome(lost, len(duplicate_active_keys(keys)), state, world.commits, chaos.injected)
+    keys = FakeWarehouse(store).read_keys(PREDICTIONS_TABLE, NIGHT)
+    return Outcome(lost, len(duplicate_active_keys(keys)), state, store.commits, chaos.injected)
 
 
 def survey(path: Callable[[int], Outcome], seeds: range) -> tuple[int, int, Counter[str], Counter[str]]:

@@ -37,38 +37,38 @@ class ScheduleResult:
 
 def run_schedule(seed: int, consolidators: int) -> ScheduleResult:
     """Consolidators of two batches of the same date; between any two steps another may go on, or time may jump past the lease's life."""
-    rng, world = random.Random(seed), WarehouseState()
+    rng, store = random.Random(seed), WarehouseState()
     batches = [BATCH, BATCH.replace("1767077100000", "1767077200000")]
     for i, batch in enumerate(batches):
         for player in PLAYERS[:3]:
-            StagingWriter(FakeWarehouse(world), RetryPolicy(retries=0)).write(
+            StagingWriter(FakeWarehouse(store), RetryPolicy(retries=0)).write(
                 batch, work_unit_id(player), make_rows(player, 1 + i)
             )
-    running = [_start_consolidator(world, batches[i % 2], rng, i) for i in range(consolidators)]
+    running = [_start_consolidator(store, batches[i % 2], rng, i) for i in range(consolidators)]
     while running:
         current = rng.choice(running)
         if rng.random() < 0.02:
-            world.now += timedelta(minutes=11)  # the holder looks dead, and is only slow
+            store.now += timedelta(minutes=11)  # the holder looks dead, and is only slow
         current.switch()
         running = [process for process in running if not process.dead]
     for batch in batches:  # a later run finishes what the refused ones left
-        world.now += timedelta(minutes=11)
+        store.now += timedelta(minutes=11)
         try:
-            Consolidator(FakeWarehouse(world), "last", RetryPolicy(retries=0), drop_threads=1).consolidate(batch, NIGHT)
+            Consolidator(FakeWarehouse(store), "last", RetryPolicy(retries=0), drop_threads=1).consolidate(batch, NIGHT)
         except (NothingStaged, RowCountMismatch):
             continue  # the others did it all; or, without a lease, made duplicates, which are counted
-    return _summarize(world)
+    return _summarize(store)
 
 
-def _start_consolidator(world: WarehouseState, batch: str, rng: random.Random, index: int) -> Any:
+def _start_consolidator(store: WarehouseState, batch: str, rng: random.Random, index: int) -> Any:
     scheduler = greenlet.getcurrent()
 
     def pause(_step: str, _phase: str) -> None:
-        world.now += timedelta(milliseconds=100)
+        store.now += timedelta(milliseconds=100)
         scheduler.switch()
 
     def work() -> None:
-        warehouse = FakeWarehouse(world, pause)
+        warehouse = FakeWarehouse(store, pause)
         policy = RetryPolicy(retries=2, rng=rng.random, sleep=lambda _: pause("sleep", "inside"))
         try:
             Consolidator(warehouse, f"c{index}", policy, drop_threads=1).consolidate(batch, NIGHT)
@@ -78,11 +78,11 @@ def _start_consolidator(world: WarehouseState, batch: str, rng: random.Random, i
     return greenlet(work)
 
 
-def _summarize(world: WarehouseState) -> ScheduleResult:
-    keys = FakeWarehouse(world).read_keys(PREDICTIONS_TABLE, NIGHT)
+def _summarize(store: WarehouseState) -> ScheduleResult:
+    keys = FakeWarehouse(store).read_keys(PREDICTIONS_TABLE, NIGHT)
     expected_keys = {business_key(row) for player in PLAYERS[:3] for row in make_rows(player)}
     lost = sum(not any(keys.get(k, ())) for k in expected_keys)
-    return ScheduleResult(world.overlaps, len(duplicate_active_keys(keys)), lost, world.commits)
+    return ScheduleResult(store.overlaps, len(duplicate_active_keys(keys)), lost, store.commits)
 
 
 @contextmanager

@@ -74,12 +74,12 @@ def queries_run_in(trees: list[ast.Module]) -> set[str]:
     """The names that are given, as literals or as a parameter's default, to `run_query` or to a function that hands them on to it."""
     functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     runners: set[str] = {"run_query"}
-    while more := {f.name for f in functions if f.name not in runners and passes_a_parameter_on(f, runners)}:
-        runners |= more
+    while callers := {f.name for f in functions if f.name not in runners and passes_a_parameter_on(f, runners)}:
+        runners |= callers
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    given = [argument for call in calls if called_name(call) in runners for argument in arguments(call)]
-    given += [default for f in functions if f.name in runners for default in f.args.defaults]
-    return {node.value for node in given if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    arguments_given = [argument for call in calls if called_name(call) in runners for argument in arguments(call)]
+    arguments_given += [default for f in functions if f.name in runners for default in f.args.defaults]
+    return {node.value for node in arguments_given if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 @cache

@@ -72,12 +72,12 @@ def odds_rows(slate: Slate) -> Iterator[Row]:
         name = entry.player.odds_name if entry.odds_lookup == entry.player.odds_lookup else entry.player.name
         for hours_before, tag in ((8, "snap-1100"), (3, "snap-1600")):
             snapshot_at = entry.game.tipoff - timedelta(hours=hours_before)
-            for book in BOOKMAKERS[: 2 + stable_hash(entry.player.lookup) % 2]:
-                yield _odds_row(slate, entry, name, book, snapshot_at, tag, hours_before)
+            for bookmaker in BOOKMAKERS[: 2 + stable_hash(entry.player.lookup) % 2]:
+                yield _odds_row(slate, entry, name, bookmaker, snapshot_at, tag, hours_before)
 
 
 def _odds_row(
-    slate: Slate, entry: PlayerEntry, name: str, book: str, snapshot_at: datetime, tag: str, hours_before: int
+    slate: Slate, entry: PlayerEntry, name: str, bookmaker: str, snapshot_at: datetime, tag: str, hours_before: int
 ) -> Row:
     return {
         "game_id": entry.game.game_id,
@@ -89,7 +89,7 @@ def _odds_row(
         "snapshot_timestamp": to_rfc3339(snapshot_at),
         "snapshot_tag": tag,
         "minutes_before_tipoff": hours_before * 60,
-        "bookmaker": book,
+        "bookmaker": bookmaker,
         "player_name": name,
         "player_lookup": entry.odds_lookup,
         "points_line": entry.line,

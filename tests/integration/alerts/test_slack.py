@@ -80,7 +80,7 @@ def test_a_test_message_without_the_webhook_is_sent_once_by_the_watchdog(slack_c
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "expected_text"),
     [
         (Fault("slack", "status", status=429), "429"),
         (Fault("slack", "drop"), "not reached"),
@@ -89,14 +89,14 @@ def test_a_test_message_without_the_webhook_is_sent_once_by_the_watchdog(slack_c
     ],
 )
 def test_a_failed_slack_delivery_is_shown_and_retried(
-    short_timeout_slack_clients, fresh_sandbox, monkeypatch, fault, words
+    short_timeout_slack_clients, fresh_sandbox, monkeypatch, fault, expected_text
 ):
     monkeypatch.setattr(transport, "MAX_ATTEMPTS", 2)
     fresh_sandbox.state.faults.set(fault)
     first = run_check(short_timeout_slack_clients, CheckCache(), SELF_HEALING)
     assert first.delivery is not None
     assert not first.delivery.ok
-    assert words in first.delivery.detail
+    assert expected_text in first.delivery.detail
     assert short_timeout_slack_clients.settings.slack_webhook_url not in first.delivery.detail
     assert fresh_sandbox.state.meter.calls["slack.webhook"] >= 2, "it was tried again"
     fresh_sandbox.state.faults.clear()

@@ -166,7 +166,7 @@ CANONICAL_NAMES = ("herbertjones", "kevinporter", "alexandresarr", "nicclaxton",
 PLAYER_IDS = ("garytrent_001", "garytrentjr_001", "kevinporter_001", "alexandresarr_001", "nicclaxton_001")
 
 
-def draw_accepted_edits(book, rng):
+def draw_accepted_edits(registry, rng):
     """Some edits that the checks let through, drawn until they do."""
     while True:
         candidates = [
@@ -174,7 +174,7 @@ def draw_accepted_edits(book, rng):
             for _ in range(rng.randint(1, 4))
         ]
         edits = tuple({(edit.alias, edit.canonical): edit for edit in candidates}.values())
-        if all(guard.ok for guard in validate(book, edits).guards):
+        if all(guard.ok for guard in validate(registry, edits).guards):
             return edits
 
 
@@ -183,12 +183,12 @@ def test_accepted_edits_and_merges_that_are_undone_restore_both_tables_exactly(m
     """Saves and a merge drawn at random, then taken back in reverse: the real statements on the real tables."""
     rng, before, completed = random.Random(seed), (read_registry_rows(module_clients), read_aliases(module_clients)), []
     for _ in range(2):
-        book = read_registry(module_clients)
-        plan = EDIT_ALIASES.plan(module_clients, to_params(draw_accepted_edits(book, rng)))
+        registry = read_registry(module_clients)
+        plan = EDIT_ALIASES.plan(module_clients, to_params(draw_accepted_edits(registry, rng)))
         completed.append(
             (UNDO_EDIT, execute(module_clients, OPERATOR, EDIT_ALIASES, plan, "because", plan.confirmation_text))
         )
-        assert not [f for f in new_violations(book, read_registry(module_clients)) if f.severity is Severity.ERROR]
+        assert not [f for f in new_violations(registry, read_registry(module_clients)) if f.severity is Severity.ERROR]
     plans = (
         MERGE_IDENTITIES.plan(module_clients, {"keep": a, "merge": b})
         for a, b in rng.sample(list(permutations(PLAYER_IDS, 2)), 20)

@@ -122,17 +122,21 @@ def test_the_customers_tables_work_and_their_cost_is_reported(module_sandbox, ex
 
 
 @pytest.mark.parametrize(
-    ("table", "says"),
+    ("table", "expected_message"),
     [
         (PREDICTIONS_TABLE, "coverage, missing players and every proof need it"),
         ("nba_analytics.upcoming_player_game_context", "nobody knows who is eligible"),
         ("prediction_on_call.actions", "no action is carried out"),
     ],
 )
-def test_a_missing_table_is_critical_and_names_its_consequence(module_sandbox, examine, table, says):
+def test_a_missing_table_is_critical_and_names_its_consequence(module_sandbox, examine, table, expected_message):
     with table_without(module_sandbox, table):
         result = examine()[table]
-    assert (result.health, says in result.message, bool(result.repair_command)) == (Health.CRITICAL, True, True)
+    assert (result.health, expected_message in result.message, bool(result.repair_command)) == (
+        Health.CRITICAL,
+        True,
+        True,
+    )
 
 
 def test_a_missing_own_table_is_repaired_by_the_deploy_script(module_sandbox, examine):
@@ -210,13 +214,15 @@ def test_a_scheduler_job_that_starts_nothing_is_reported(module_sandbox, examine
 
 
 @pytest.mark.parametrize(
-    ("permission", "says"),
+    ("permission", "expected_message"),
     [("bigquery.tables.updateData", "nothing can be consolidated"), ("run.services.update", "cannot be narrowed")],
 )
-def test_a_missing_write_permission_is_reported_before_an_action_needs_it(module_sandbox, examine, permission, says):
+def test_a_missing_write_permission_is_reported_before_an_action_needs_it(
+    module_sandbox, examine, permission, expected_message
+):
     module_sandbox.state.denied_permissions.add(permission)
     result = examine()["acting identity"]
-    assert (result.health, says in result.message) == (Health.CRITICAL, True)
+    assert (result.health, expected_message in result.message) == (Health.CRITICAL, True)
     assert "deploy/apply.sh --do" in result.repair_command
 
 

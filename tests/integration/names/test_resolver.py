@@ -24,11 +24,11 @@ UNION DISTINCT SELECT nba_canonical_lookup FROM nba_reference.player_aliases"""
 
 
 def test_python_and_sql_resolve_every_name_of_the_sandbox_alike(clients):
-    book = read_registry(clients)
+    current_registry = read_registry(clients)
     names = sorted({row["n"] for row in clients.bigquery.query(EVERY_NAME_SQL).result()} | {"nobody", "jokic"})
     assert len(names) > 500
     resolutions = read_resolutions(clients, names)
-    assert resolutions == {name: resolve(name, book.lookups, book.active) for name in names}
+    assert resolutions == {name: resolve(name, current_registry.lookups, current_registry.active) for name in names}
     assert {resolution.method for resolution in resolutions.values()} == set(ResolutionMethod)
 
 
@@ -41,7 +41,7 @@ def test_sql_resolves_exactly_through_one_alias_or_not_at_all(clients):
 
 
 def test_all_queries_resolve_each_name_of_each_night_as_python_does(clients):
-    book, first, last = read_registry(clients), date(2025, 12, 16), date(2025, 12, 30)
+    current_registry, first, last = read_registry(clients), date(2025, 12, 16), date(2025, 12, 30)
     unresolved = {
         (row["game_date"], row["player_lookup"]): row["alias_canonical"]
         for row in query_catalog.run_query(clients, "aliases.unresolved", first_date=first, last_date=last).rows
@@ -50,11 +50,12 @@ def test_all_queries_resolve_each_name_of_each_night_as_python_does(clients):
         people = read_night(clients, day).players
         context = {player.player_lookup for player in people if player.in_context}
         single_night = {
-            row["player_lookup"]: row["alias_canonical"] for row in read_single_night(clients, day, book).unresolved
+            row["player_lookup"]: row["alias_canonical"]
+            for row in read_single_night(clients, day, current_registry).unresolved
         }
         for player in (player for player in people if player.has_odds):
             name = player.player_lookup
-            resolution = resolve(name, context, book.active)
+            resolution = resolve(name, context, current_registry.active)
             assert (
                 ((day, name) in unresolved)
                 is (name in single_night)
@@ -81,7 +82,7 @@ def test_python_and_sql_resolve_alike_with_any_invalid_aliases(fresh_clients):
     registry = "universal_player_id, player_name, player_lookup, team_abbr, season"
     fresh_clients.bigquery.query(f"INSERT nba_reference.player_aliases ({columns}) VALUES {rows}").result()
     fresh_clients.bigquery.query(f"INSERT nba_reference.nba_players_registry ({registry}) VALUES {people}").result()
-    book = read_registry(fresh_clients)
+    current_registry = read_registry(fresh_clients)
     resolutions = read_resolutions(fresh_clients, names)
-    assert resolutions == {name: resolve(name, book.lookups, book.active) for name in names}
+    assert resolutions == {name: resolve(name, current_registry.lookups, current_registry.active) for name in names}
     assert {resolution.method for resolution in resolutions.values()} == set(ResolutionMethod)

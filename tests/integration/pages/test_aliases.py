@@ -78,9 +78,9 @@ def test_an_invalid_line_is_named_before_any_plan(open_page):
 def test_the_same_lines_are_validated_again_only_after_the_registry_was_reread(open_page, monkeypatch):
     validations = []
 
-    def counted_validate(book, edits):
-        validations.append(book)
-        return validate(book, edits)
+    def counted_validate(registry, edits):
+        validations.append(registry)
+        return validate(registry, edits)
 
     monkeypatch.setattr(alias_panels, "validate", counted_validate)
     screen = open_page("aliases")

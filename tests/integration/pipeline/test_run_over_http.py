@@ -50,7 +50,7 @@ def test_only_the_named_missing_players_are_run(pipeline):
 
 
 @pytest.mark.parametrize(
-    ("body", "code", "words"),
+    ("body", "code", "expected_text"),
     [
         ({"game_date": "29 December"}, 400, "is no date"),
         ({"game_date": "2025-12-29", "nonsense": 1}, 400, "Unknown field: nonsense"),
@@ -62,9 +62,9 @@ def test_only_the_named_missing_players_are_run(pipeline):
         ([], 400, "JSON object"),
     ],
 )
-def test_an_invalid_start_request_is_rejected_and_starts_nothing(pipeline, body, code, words):
+def test_an_invalid_start_request_is_rejected_and_starts_nothing(pipeline, body, code, expected_text):
     actual_code, response = pipeline.post("/start", body)
-    assert (actual_code, words in response["message"]) == (code, True), response
+    assert (actual_code, expected_text in response["message"]) == (code, True), response
     assert pipeline.staging_tables() == []
 
 

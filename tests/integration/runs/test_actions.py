@@ -85,7 +85,7 @@ def test_a_response_that_is_no_coordinators_is_rejected(module_clients, root):
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "expected_text"),
     [
         ((409, {"status": "already_running", "batch_id": "batch_x"}), "already_running"),
         ((404, {"error": "No players found"}), "No players found"),
@@ -95,13 +95,13 @@ def test_a_response_that_is_no_coordinators_is_rejected(module_clients, root):
         ((500, "Traceback"), "not JSON"),
     ],
 )
-def test_a_rejected_start_is_reported_with_its_reason(module_clients, answer, words):
+def test_a_rejected_start_is_reported_with_its_reason(module_clients, answer, expected_text):
     with (
         serve_app(CustomerCoordinator(lambda _: answer, lambda: (404, {})).application()) as url,
         pytest.raises(OnCallError) as error,
     ):
         start_run(module_clients, url, {"game_date": "2025-12-29"})
-    assert words in error.value.message
+    assert expected_text in error.value.message
 
 
 def test_a_rejected_start_is_a_recorded_failure_and_changes_nothing(module_clients):

@@ -10,7 +10,7 @@ from tests.support.factories import NIGHT
 
 
 @pytest.mark.parametrize(
-    ("preset", "day", "words"),
+    ("preset", "day", "expected_text"),
     [
         ("Staging writes", "2025-12-23", "Staging write complete: 25 rows"),
         ("Consolidation", "2025-12-23", "Consolidation SUCCESS"),
@@ -19,10 +19,10 @@ from tests.support.factories import NIGHT
         ("Lost players", "2025-12-28", "PERMANENT failure for"),
     ],
 )
-def test_each_log_preset_finds_its_lines(clients, preset, day, words):
+def test_each_log_preset_finds_its_lines(clients, preset, day, expected_text):
     start, end = night_window(NIGHT.fromisoformat(day))
     lines = read_lines(clients, next(p for p in PRESETS if p.name == preset).condition, start, end)
-    assert any(words in line.message for line in lines.lines)
+    assert any(expected_text in line.message for line in lines.lines)
 
 
 def test_both_spellings_and_both_payloads_of_a_consolidation_are_found(clients):

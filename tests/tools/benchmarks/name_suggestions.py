@@ -76,19 +76,19 @@ def build_registry() -> NameRegistry:
     return NameRegistry((), tuple(rows))
 
 
-def rank_suggestions(book: NameRegistry, with_teams: bool) -> Ranks:
+def rank_suggestions(registry: NameRegistry, with_teams: bool) -> Ranks:
     """The listed names among all registered players, with the two teams of the game or without."""
     rng = random.Random("games")
     canonical_by_name = {
         normalize_registry_name(name): normalize_registry_name(player) for name, player in LISTED_ALIASES
     }
-    all_teams = sorted({row.team for row in book.registered})
+    all_teams = sorted({row.team for row in registry.registered})
     names = []
     for name, _ in LISTED_ALIASES:
-        own_team = book.by_lookup[canonical_by_name[normalize_registry_name(name)]][0].team
+        own_team = registry.by_lookup[canonical_by_name[normalize_registry_name(name)]][0].team
         game = frozenset({own_team, rng.choice(all_teams)}) if with_teams else frozenset()
         names.append(UnresolvedName(normalize_registry_name(name), name, game))
-    suggestions = suggest(names, book)
+    suggestions = suggest(names, registry)
     wrong_names = [
         n
         for n, player in canonical_by_name.items()
@@ -103,21 +103,21 @@ def _rank(suggestions: Sequence[Suggestion], canonical: str) -> int:
     return next((i for i, proposal in enumerate(suggestions, 1) if proposal.lookup == canonical), UNRANKED)
 
 
-def make_unresolved_names(book: NameRegistry, count: int) -> list[UnresolvedName]:
+def make_unresolved_names(registry: NameRegistry, count: int) -> list[UnresolvedName]:
     """As many names as `count`, as odds might misspell them: a letter changed, a suffix added."""
     rng = random.Random("unresolved")
     names = []
-    for i, row in enumerate(rng.sample(book.registered, count)):
+    for i, row in enumerate(rng.sample(registry.registered, count)):
         name = f"{row.name} Jr." if i % 2 else row.name.replace("e", "a", 1) + "s"
         names.append(UnresolvedName(normalize_registry_name(name), name, frozenset({row.team})))
     return names
 
 
-def match_pairwise(names: Sequence[UnresolvedName], book: NameRegistry) -> dict[str, str]:
+def match_pairwise(names: Sequence[UnresolvedName], registry: NameRegistry) -> dict[str, str]:
     """The simple way: every name against every player, one comparison at a time."""
     return {
         unresolved_name.lookup: max(
-            book.registered, key=lambda row: JaroWinkler.similarity(unresolved_name.lookup, row.lookup)
+            registry.registered, key=lambda row: JaroWinkler.similarity(unresolved_name.lookup, row.lookup)
         ).lookup
         for unresolved_name in names
     }
@@ -129,19 +129,19 @@ def time_call(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def add_aliases(book: NameRegistry, count: int) -> NameRegistry:
+def add_aliases(registry: NameRegistry, count: int) -> NameRegistry:
     return NameRegistry(
-        tuple(Alias(f"{row.lookup}x", row.lookup, True) for row in book.registered[:count]), book.registered
+        tuple(Alias(f"{row.lookup}x", row.lookup, True) for row in registry.registered[:count]), registry.registered
     )
 
 
 def main() -> None:
-    book = build_registry()
+    registry = build_registry()
     print(
-        f"\nRank of the right player, {len(LISTED_ALIASES)} listed aliases among {len(book.lookups):,} registered players\n"
+        f"\nRank of the right player, {len(LISTED_ALIASES)} listed aliases among {len(registry.lookups):,} registered players\n"
     )
     for label, with_teams in (("with the teams of the game", True), ("without teams", False)):
-        ranked = rank_suggestions(book, with_teams)
+        ranked = rank_suggestions(registry, with_teams)
         not_first = {
             name: rank if rank != UNRANKED else "not proposed" for name, rank in ranked.by_name.items() if rank != 1
         }
@@ -150,14 +150,14 @@ def main() -> None:
             f"  {label:28} first {ranked.count_first()}/{total}, among three {ranked.count_top_three()}/{total}, "
             f"wrong one filled in {len(ranked.wrong_prefills)}  {not_first or ''}"
         )
-    small = NameRegistry((), book.registered[::10])
-    names = make_unresolved_names(book, 500)
+    small = NameRegistry((), registry.registered[::10])
+    names = make_unresolved_names(registry, 500)
     sample = [name for name in names if name.lookup][:50]
-    aliased, small_aliased = add_aliases(book, 1_200), add_aliases(small, 120)
-    suggest_s = time_call(lambda: suggest(names, book))
-    pairwise_s = time_call(lambda: match_pairwise(sample, book)) * 10
-    single_alias = [Alias("herbjonesx", book.registered[0].lookup, True)]
-    print(f"\n500 names among {len(book.registered):,} players\n")
+    aliased, small_aliased = add_aliases(registry, 1_200), add_aliases(small, 120)
+    suggest_s = time_call(lambda: suggest(names, registry))
+    pairwise_s = time_call(lambda: match_pairwise(sample, registry)) * 10
+    single_alias = [Alias("herbjonesx", registry.registered[0].lookup, True)]
+    print(f"\n500 names among {len(registry.registered):,} players\n")
     print(
         f"  proposals                    {suggest_s:6.2f} s; pair by pair takes {pairwise_s / suggest_s:.1f} × that, for spelling alone"
     )

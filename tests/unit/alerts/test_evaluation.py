@@ -83,7 +83,7 @@ def test_a_thousand_healthy_batches_raise_nothing():
 
 
 @pytest.mark.parametrize(
-    ("given", "rule"),
+    ("snapshot", "rule"),
     [
         (
             make_snapshot(make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(5))))),
@@ -128,12 +128,12 @@ def test_a_thousand_healthy_batches_raise_nothing():
         (make_snapshot(channel=ChannelStatus(True, "Slack answered HTTP 404: no_service")), "channel"),
     ],
 )
-def test_each_rule_fires_at_its_threshold(given, rule):
-    assert rule in fired_rules(given)
+def test_each_rule_fires_at_its_threshold(snapshot, rule):
+    assert rule in fired_rules(snapshot)
 
 
 @pytest.mark.parametrize(
-    ("given", "rule"),
+    ("snapshot", "rule"),
     [
         (
             make_snapshot(make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(4))))),
@@ -161,8 +161,8 @@ def test_each_rule_fires_at_its_threshold(given, rule):
         ),
     ],
 )
-def test_each_rule_is_ok_below_its_threshold(given, rule):
-    assert rule not in fired_rules(given)
+def test_each_rule_is_ok_below_its_threshold(snapshot, rule):
+    assert rule not in fired_rules(snapshot)
 
 
 def test_a_night_that_has_not_run_is_ok_until_the_deadline():
@@ -194,9 +194,9 @@ def test_a_stalled_batch_of_a_complete_night_is_ok():
     assert fired_rules(make_snapshot(make_night_snapshot(batches=stalled_batch()))) == set()
 
 
-@pytest.mark.parametrize("what", ["night", "batches", "writes", "duplicates", "lines", "ledger", "slate"])
-def test_an_unreadable_source_is_an_unknown_alert_and_resolves_nothing(what):
-    results = evaluate_rules(make_snapshot(make_night_snapshot(**{what: failed_result("The source")})), SETTINGS, NOW)
+@pytest.mark.parametrize("source", ["night", "batches", "writes", "duplicates", "lines", "ledger", "slate"])
+def test_an_unreadable_source_is_an_unknown_alert_and_resolves_nothing(source):
+    results = evaluate_rules(make_snapshot(make_night_snapshot(**{source: failed_result("The source")})), SETTINGS, NOW)
     assert [(i.rule.name, i.severity) for i in group_by_cause(results)] == [("unreadable", Health.UNKNOWN)]
     assert causes_without_data(results)
 

@@ -37,7 +37,7 @@ def test_pasted_names_are_normalized_and_keep_their_display_name():
 
 
 @pytest.mark.parametrize(
-    ("edits", "says"),
+    ("edits", "expected_message"),
     [
         ([], "never means all"),
         ([{"do": "drop", "alias": "a", "canonical": "b"}], "not written"),
@@ -46,8 +46,8 @@ def test_pasted_names_are_normalized_and_keep_their_display_name():
         ([{"do": "add", "alias": f"alias{n}", "canonical": "bb"} for n in range(201)], "at most"),
     ],
 )
-def test_invalid_edits_are_refused(edits, says):
-    with pytest.raises(InvalidInput, match=says):
+def test_invalid_edits_are_refused(edits, expected_message):
+    with pytest.raises(InvalidInput, match=expected_message):
         from_params({"edits": edits})
 
 

@@ -12,10 +12,10 @@ from tests.tools.benchmarks import name_suggestions
 
 def test_the_right_player_is_the_first_suggestion_for_every_listed_alias():
     """`python -m tests.tools.benchmarks.name_suggestions` prints the figures."""
-    crowd = name_suggestions.build_registry()
-    assert len(crowd.lookups) > 5_000
-    with_team_ranks = name_suggestions.rank_suggestions(crowd, with_teams=True)
-    without_team_ranks = name_suggestions.rank_suggestions(crowd, with_teams=False)
+    registry = name_suggestions.build_registry()
+    assert len(registry.lookups) > 5_000
+    with_team_ranks = name_suggestions.rank_suggestions(registry, with_teams=True)
+    without_team_ranks = name_suggestions.rank_suggestions(registry, with_teams=False)
     assert (with_team_ranks.count_first(), with_team_ranks.wrong_prefills) == (len(name_suggestions.LISTED_ALIASES), ())
     assert (
         without_team_ranks.count_first(),
@@ -56,11 +56,11 @@ def test_five_thousand_players_and_five_hundred_names_are_ranked():
     rng = random.Random(7)
     random_name = lambda: "".join(rng.choices("abcdefghilmnoprstu", k=6)).capitalize()  # noqa: E731
     people = [f"{random_name()} {random_name()}" for _ in range(5_000)]
-    crowd = NameRegistry((), tuple(make_registry_row(p.lower().replace(" ", ""), p) for p in people))
+    registry = NameRegistry((), tuple(make_registry_row(p.lower().replace(" ", ""), p) for p in people))
     unresolved = [
         UnresolvedName(p.lower().replace(" ", "") + "jr", p + " Jr.", frozenset({"MIL"})) for p in people[:500]
     ]
-    suggestions = suggest(unresolved, crowd)
+    suggestions = suggest(unresolved, registry)
     assert all(
         suggestions[unresolved_name.lookup][0].lookup == unresolved_name.lookup.removesuffix("jr")
         for unresolved_name in unresolved

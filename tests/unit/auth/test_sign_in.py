@@ -94,7 +94,7 @@ def test_a_token_signed_with_the_public_key_as_a_secret_is_rejected(iap_signer):
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "message"),
     [
         ({"aud": "/projects/123/locations/us-west2/services/other"}, "another service"),
         ({"aud": None}, "not valid"),
@@ -106,8 +106,8 @@ def test_a_token_signed_with_the_public_key_as_a_secret_is_rejected(iap_signer):
         ({"email": ""}, "names no e-mail"),
     ],
 )
-def test_a_token_for_another_purpose_is_rejected(iap_signer, changes, why):
-    with pytest.raises(Unauthenticated, match=why):
+def test_a_token_for_another_purpose_is_rejected(iap_signer, changes, message):
+    with pytest.raises(Unauthenticated, match=message):
         verify(iap_signer, iap_signer.sign(**{"email": NORA, "issued_at": NOW, **changes}))
 
 
@@ -228,7 +228,7 @@ def test_a_group_of_the_provider_makes_an_operator():
 
 
 @pytest.mark.parametrize(
-    "told",
+    "user_info",
     [
         {},
         {"email": NORA},
@@ -238,9 +238,9 @@ def test_a_group_of_the_provider_makes_an_operator():
         {"is_logged_in": True, "email": "nora"},
     ],
 )
-def test_a_streamlit_sign_in_without_a_verified_address_is_rejected(told):
+def test_a_streamlit_sign_in_without_a_verified_address_is_rejected(user_info):
     with pytest.raises(Unauthenticated):
-        sign_in.identity_from_oidc(told, NOW)
+        sign_in.identity_from_oidc(user_info, NOW)
 
 
 def test_without_a_sign_in_only_the_sandbox_starts():

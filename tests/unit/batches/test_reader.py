@@ -27,7 +27,7 @@ def make_line(message, time=NOW):
 
 
 @pytest.mark.parametrize(
-    ("says", "state"),
+    ("messages", "state"),
     [
         ((), BatchState.RUNNING),
         (
@@ -50,8 +50,8 @@ def make_line(message, time=NOW):
         (("Batch batch_2025-12-29_1767037620 STALLED at 102/104 (98.1%)",), BatchState.STALLED),
     ],
 )
-def test_the_last_log_messages_decide_the_batch_state_in_both_spellings(says, state):
-    assert batch_from_logs(ROW, GAME_DATE, [make_line(message) for message in says], NOW).state is state
+def test_the_last_log_messages_decide_the_batch_state_in_both_spellings(messages, state):
+    assert batch_from_logs(ROW, GAME_DATE, [make_line(message) for message in messages], NOW).state is state
 
 
 def test_a_batch_without_a_final_message_ends_after_ten_minutes_of_silence():

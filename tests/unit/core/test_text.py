@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.components import text_format
+from services.core.text import pluralize
 
 
-@pytest.mark.parametrize(("count", "told"), [(0, "0 queries"), (1, "1 query"), (2000, "2,000 queries")])
-def test_a_count_is_formatted_with_its_noun(count, told):
-    assert text_format.pluralize(count, "query", "queries") == told
-    assert text_format.pluralize(count, "row") == told.replace("queries", "rows").replace("query", "row")
+@pytest.mark.parametrize(("count", "expected"), [(0, "0 queries"), (1, "1 query"), (2000, "2,000 queries")])
+def test_a_count_is_formatted_with_its_noun(count, expected):
+    assert pluralize(count, "query", "queries") == expected
+    assert pluralize(count, "row") == expected.replace("queries", "rows").replace("query", "row")

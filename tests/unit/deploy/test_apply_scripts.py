@@ -158,7 +158,7 @@ def test_the_heartbeat_filter_matches_the_deployed_watchdog_name(dry_run_output)
 
 
 @pytest.mark.parametrize(
-    ("env", "says"),
+    ("env", "expected_message"),
     [
         ({"PROJECT": ""}, "Set PROJECT"),
         ({"PROJECT": "x; rm -rf /"}, "is not a name"),
@@ -167,10 +167,10 @@ def test_the_heartbeat_filter_matches_the_deployed_watchdog_name(dry_run_output)
         ({"IMAGE": "image$(reboot)"}, "IMAGE"),
     ],
 )
-def test_an_unsafe_name_is_refused(fake_cli_dir, env, says):
+def test_an_unsafe_name_is_refused(fake_cli_dir, env, expected_message):
     result = run_script(fake_cli_dir, "apply.sh", "--do", **env)
     assert result.returncode != 0
-    assert says in result.stderr
+    assert expected_message in result.stderr
     assert (fake_cli_dir / "called").read_text() == ""
 
 

@@ -15,12 +15,12 @@ from services.gcp.error_table import (
 )
 
 
-@pytest.mark.parametrize("known", KNOWN_ERRORS, ids=lambda known: known.key)
-def test_every_known_error_is_recognized_by_its_message(known):
+@pytest.mark.parametrize("known_error", KNOWN_ERRORS, ids=lambda known_error: known_error.key)
+def test_every_known_error_is_recognized_by_its_message(known_error):
     values = dict.fromkeys(
         ("table", "method", "job", "project", "limit", "bytes", "count", "line", "column", "detail"), "7"
     )
-    assert find_known_error(known.format_message(**values)) == known
+    assert find_known_error(known_error.format_message(**values)) == known_error
 
 
 def test_a_403_is_a_full_queue_or_a_missing_permission_by_its_message():

@@ -117,9 +117,9 @@ def test_emoji_and_names_stay_readable(stdout):
 def test_an_entry_names_its_logger_and_severity_and_no_line_is_about_the_library(stdout):
     for level in ("info", "warning", "error", "critical"):
         getattr(logging.getLogger("watchdog"), level)("one")
-    found = entries(stdout)
-    assert [entry["severity"] for entry in found] == ["INFO", "WARNING", "ERROR", "CRITICAL"]
-    assert {entry["logger"] for entry in found} == {"watchdog"}
+    log_entries = entries(stdout)
+    assert [entry["severity"] for entry in log_entries] == ["INFO", "WARNING", "ERROR", "CRITICAL"]
+    assert {entry["logger"] for entry in log_entries} == {"watchdog"}
 
 
 def test_debug_records_and_the_clients_chatter_are_left_out(stdout):

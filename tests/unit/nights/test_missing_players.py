@@ -25,11 +25,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("why", CASES, ids=lambda why: why.value)
-def test_each_reason_is_assigned_to_its_player(why):
-    missing_player = classify_missing(CASES[why], make_night(CASES[why]))
+@pytest.mark.parametrize("reason", CASES, ids=lambda reason: reason.value)
+def test_each_reason_is_assigned_to_its_player(reason):
+    missing_player = classify_missing(CASES[reason], make_night(CASES[reason]))
     assert missing_player is not None
-    assert missing_player.reason is why
+    assert missing_player.reason is reason
     assert missing_player.evidence
     assert missing_player.repair
 

@@ -74,7 +74,7 @@ DUPLICATE_IDS = {"keep": "kevinporter_001", "merge": "kevinporterjr_001"}
 
 
 @pytest.mark.parametrize(
-    ("step", "after", "says"),
+    ("step", "after", "expected_message"),
     [
         ("write_rows", False, "Nothing was changed"),
         ("reassign_player_id", False, "Half done: 1 registry rows still say kevinporterjr_001, 0 aliases are missing"),
@@ -82,7 +82,7 @@ DUPLICATE_IDS = {"keep": "kevinporter_001", "merge": "kevinporterjr_001"}
     ],
 )
 def test_a_merge_killed_at_any_step_is_detected_completed_and_undone_exactly(
-    module_clients, plan_and_execute, recorded_actions, duplicate_identities, monkeypatch, step, after, says
+    module_clients, plan_and_execute, recorded_actions, duplicate_identities, monkeypatch, step, after, expected_message
 ):
     plan = MERGE_IDENTITIES.plan(module_clients, DUPLICATE_IDS)
     with monkeypatch.context() as patch:
@@ -95,7 +95,7 @@ def test_a_merge_killed_at_any_step_is_detected_completed_and_undone_exactly(
     assert (partial_pair in partial_merges(read_registry(module_clients))) is (
         step == "reassign_player_id" and not after
     )
-    assert says in recover(module_clients, MERGE_IDENTITIES, interrupted).message
+    assert expected_message in recover(module_clients, MERGE_IDENTITIES, interrupted).message
     last_action = interrupted
     if not after:
         last_action = plan_and_execute(MERGE_IDENTITIES, typed="kevinporterjr_001", **DUPLICATE_IDS)

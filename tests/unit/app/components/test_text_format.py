@@ -41,11 +41,11 @@ def test_ordinary_text_is_left_unchanged():
 
 
 @pytest.mark.parametrize(
-    ("ago", "told"),
+    ("ago", "expected"),
     [(0, "0 s ago"), (119, "119 s ago"), (120, "2 min ago"), (7_200, "2 h ago"), (172_800, "2 d ago"), (-5, "0 s ago")],
 )
-def test_an_age_is_formatted_in_a_readable_unit(ago, told):
-    assert text_format.format_age(NOW - timedelta(seconds=ago), NOW) == told
+def test_an_age_is_formatted_in_a_readable_unit(ago, expected):
+    assert text_format.format_age(NOW - timedelta(seconds=ago), NOW) == expected
 
 
 def test_times_are_formatted_in_eastern_time_with_utc():
@@ -54,6 +54,8 @@ def test_times_are_formatted_in_eastern_time_with_utc():
     assert text_format.format_exact_time(NOW) == "01:45:00 ET (06:45:00 UTC)"
 
 
-@pytest.mark.parametrize(("count", "told"), [(None, "unknown"), (0, "0 B"), (10 << 20, "10.0 MiB"), (1536, "1.5 KiB")])
-def test_a_size_is_formatted_in_a_readable_unit(count, told):
-    assert text_format.format_bytes(count) == told
+@pytest.mark.parametrize(
+    ("count", "expected"), [(None, "unknown"), (0, "0 B"), (10 << 20, "10.0 MiB"), (1536, "1.5 KiB")]
+)
+def test_a_size_is_formatted_in_a_readable_unit(count, expected):
+    assert text_format.format_bytes(count) == expected

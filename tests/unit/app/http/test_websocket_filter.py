@@ -14,7 +14,7 @@ from tests.support.iap_signer import NORA
 
 
 @pytest.mark.parametrize(
-    ("said", "passes"),
+    ("message", "passes"),
     [
         (BackMsg(clear_cache=True), False),
         (BackMsg(set_run_on_save=True), False),
@@ -26,9 +26,9 @@ from tests.support.iap_signer import NORA
         (BackMsg(rerun_script=ClientState(query_string="date=2025-12-29")), True),
     ],
 )
-def test_the_websocket_passes_only_needed_messages(said, passes):
+def test_the_websocket_passes_only_needed_messages(message, passes):
     async def receive_two() -> list[bytes | None]:
-        incoming = iter([said.SerializeToString(), b"\xff not a message", None])
+        incoming = iter([message.SerializeToString(), b"\xff not a message", None])
 
         async def receive() -> dict:
             return {"type": "websocket.receive", "bytes": next(incoming)}
@@ -37,5 +37,5 @@ def test_the_websocket_passes_only_needed_messages(said, passes):
         return [(await filtered())["bytes"] for _ in range(2)]
 
     first, second = asyncio.run(receive_two())
-    assert (first == said.SerializeToString()) is passes
+    assert (first == message.SerializeToString()) is passes
     assert second == (b"\xff not a message" if passes else None), "what is no message is refused by Streamlit itself"

@@ -34,10 +34,10 @@ def test_today_may_be_opened_before_its_run():
 
 
 @pytest.mark.parametrize(
-    "asked", ["", "yesterday", "2025-13-01", "29.12.2025", "2025-12-29; DROP TABLE x", "٢٠٢٥-١٢-٢٩"]
+    "requested", ["", "yesterday", "2025-13-01", "29.12.2025", "2025-12-29; DROP TABLE x", "٢٠٢٥-١٢-٢٩"]
 )
-def test_a_malformed_date_falls_back_to_tonight_and_says_so(asked):
-    choice = parse_night(asked, NOW, first_night)
+def test_a_malformed_date_falls_back_to_tonight_and_says_so(requested):
+    choice = parse_night(requested, NOW, first_night)
     assert choice.game_date == TONIGHT
     assert choice.notice == (
         "The date in the address is not written as 2025-12-29. Showing Mon 29 Dec 2025 instead."
