@@ -81,7 +81,7 @@ def classify_night(night: NightStatus, settings: Settings) -> Health:
     return classify_coverage(_count_active(eligible), len(eligible), night.games, settings)
 
 
-def _count_active(eligible: list[PlayerStatus]) -> int | None:
+def _count_active(eligible: Sequence[PlayerStatus]) -> int | None:
     return _count_reached(eligible, [p.active_rows for p in eligible])
 
 

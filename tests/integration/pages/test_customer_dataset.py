@@ -87,7 +87,9 @@ def test_incomplete_alias_and_registry_rows_break_nothing(open_page):
 
 def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(customer_clients, sandbox, monkeypatch):
     monkeypatch.setattr("services.runs.actions.POLL_INTERVAL_S", 0.1)
-    count_sql = f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer_dataset.PREDICTIONS}"
+    count_sql = (
+        f"SELECT COUNTIF(filter_reason = 'none') AS kept, COUNT(*) AS total FROM {customer_dataset.PREDICTIONS_TABLE}"
+    )
     before = next(iter(customer_clients.bigquery.query(count_sql).result()))
     with coordinator_server(sandbox) as url:
         clients_with_coordinator = replace(
