@@ -53,7 +53,7 @@ def post_json(url: str, body: Mapping[str, object]) -> requests.Response:
     attempt = 0
     while True:
         attempt += 1
-        wait_s = random.uniform(0, BASE_BACKOFF_S * 2**attempt)  # noqa: S311 - jitter, no secret
+        wait_s = random.uniform(0, BASE_BACKOFF_S * 2**attempt)  # noqa: S311  # nosec B311 - it only spreads retries
         try:
             response = requests.post(url, json=body, timeout=REQUEST_TIMEOUT_S, allow_redirects=False)
         except requests.RequestException as error:
