@@ -42,8 +42,9 @@ _WORKER, _COORDINATOR = 'resource.labels.service_name="{worker}"', 'resource.lab
 STAGING_WRITES_FILTER = f"{_WORKER} AND {message_contains('Staging write')}"
 CONSOLIDATION_FILTER = f"{_COORDINATOR} AND {message_contains('consolidation')}"
 DML_FILTER = f"{_WORKER} AND {message_contains('DML')}"
+# A text line may carry its level in its words alone; a JSON line has its severity, and "critical" in it is only a word.
 ERRORS_FILTER = (
-    f'resource.labels.service_name=~"prediction" AND (severity>=ERROR OR {message_contains("ERROR", "CRITICAL")})'
+    'resource.labels.service_name=~"prediction" AND (severity>=ERROR OR textPayload:("ERROR" OR "CRITICAL"))'
 )
 FAILED_PLAYERS_FILTER = f"{_WORKER} AND " + message_contains(
     "Error writing to BigQuery for",

@@ -79,9 +79,9 @@ def test_worker_and_coordinator_start_from_the_same_image(start_service, sandbox
     assert requests.get(address, timeout=10).json()["status"] == "healthy"
 
 
-def test_the_watchdog_runs_one_check_from_the_same_image_and_exits(built_image, sandbox):
+def test_the_watchdog_runs_one_check_from_the_same_image_and_exits(built_image, fresh_sandbox):
     folder, site = built_image
-    watchdog = image.start_process(folder, site, "services.alerts.watchdog", SANDBOX_URL=sandbox.url)
+    watchdog = image.start_process(folder, site, "services.alerts.watchdog", SANDBOX_URL=fresh_sandbox.url)
     assert watchdog.wait(timeout=90) == 0
 
 

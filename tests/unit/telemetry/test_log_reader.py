@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from services.sandbox.scenarios import log_and_job_history
 from services.sandbox.stand_ins import log_filter
-from services.telemetry.log_reader import NIGHT_FILTER, PRESETS, message_contains, parse_entry
+from services.telemetry.log_reader import ERRORS_FILTER, NIGHT_FILTER, PRESETS, message_contains, parse_entry
+from tests.support.monitoring_policies import make_entry
 
 AT = datetime(2025, 12, 29, 19, 47, 51, tzinfo=UTC)
 
@@ -76,3 +78,10 @@ def test_the_command_of_a_search_shows_both_kinds_of_payload_and_can_be_pasted()
 
 def test_the_nights_filter_fits_what_logging_accepts():
     assert len(NIGHT_FILTER) < log_filter.MAX_FILTER_CHARS / 2
+
+
+def test_a_text_line_is_an_error_by_its_words_a_json_line_by_its_severity_alone():
+    is_error = log_filter.parse(ERRORS_FILTER)
+    assert is_error(make_entry(log_and_job_history.WORKER, "Error writing to BigQuery"))
+    assert is_error(log_and_job_history.json_entry(log_and_job_history.WORKER, AT, "ERROR", "no words"))
+    assert not is_error(log_and_job_history.json_entry("prediction-watchdog", AT, "INFO", "opened: critical writes"))
