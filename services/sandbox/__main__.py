@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import requests
 
@@ -20,6 +20,9 @@ from services.sandbox.common.ports import bind_error, free_port
 from services.sandbox.scenarios.season import get_scenario_loader
 from services.sandbox.server import Sandbox, start_sandbox
 
+MAX_RESTART_INTERVAL_S = 30.0
+STABLE_AFTER_S = 60.0  # a child that has lived so long is no crash loop
+
 
 @dataclass(frozen=True)
 class Child:
@@ -28,6 +31,10 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     health_url: str
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    started_at_s: float = 0.0  # monotonic
+    early_ends: int = 0  # how often in a row it has ended within STABLE_AFTER_S
 
 
 def read_settings(env: Mapping[str, str] | None = None) -> SandboxSettings:
@@ -52,10 +59,23 @@ def read_settings(env: Mapping[str, str] | None = None) -> SandboxSettings:
     return settings
 
 
-def start_child(name: str, command: list[str], env: Mapping[str, str], health_url: str) -> Child:
+def start_child(name: str, command: Sequence[str], env: Mapping[str, str], health_url: str) -> Child:
     """Start a child in its own process group, so that Ctrl-C reaches it through us only."""
     process = subprocess.Popen([sys.executable, "-m", *command], env={**os.environ, **env}, start_new_session=True)  # noqa: S603
-    return Child(name, process, health_url)
+    return Child(name, process, health_url, tuple(command), env, time.monotonic())
+
+
+def restart_if_ended(child: Child, now_s: float) -> Child:
+    """The child, or its successor when it has ended: what is killed comes back, as on Cloud Run.
+
+    One that keeps ending early is started 1, 2, 4, … and at most MAX_RESTART_INTERVAL_S seconds after its last start.
+    """
+    lived_s = now_s - child.started_at_s
+    if child.process.poll() is None or lived_s < min(2**child.early_ends, MAX_RESTART_INTERVAL_S):
+        return child
+    print(f"The {child.name} ended with code {child.process.returncode}; it is started again.", flush=True)
+    early_ends = child.early_ends + 1 if lived_s < STABLE_AFTER_S else 0
+    return replace(start_child(child.name, child.command, child.env, child.health_url), early_ends=early_ends)
 
 
 def start_children(sandbox: Sandbox, settings: SandboxSettings) -> list[Child]:
@@ -134,10 +154,7 @@ def main() -> None:
             flush=True,
         )
         while not shutdown.wait(1):
-            for child in running:
-                if child.process.poll() is not None:
-                    print(f"The {child.name} ended with code {child.process.returncode}.", flush=True)
-                    shutdown.set()
+            running = [restart_if_ended(child, time.monotonic()) for child in running]
     finally:
         stop_children(running)
         sandbox.stop()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+import requests
 
 from services.sandbox import __main__ as supervisor
 from services.sandbox.__main__ import Child, read_settings, stop_children, wait_until_up
@@ -91,6 +94,73 @@ def test_an_unresponsive_child_is_reported():
             wait_until_up(silent, timeout_s=0.2)
     finally:
         stop_children([silent])
+
+
+def test_a_child_that_was_killed_is_started_again_as_it_was(capsys):
+    first = supervisor.start_child("worker", ["http.server", str(free_port())], {}, "")
+    assert supervisor.restart_if_ended(first, first.started_at_s + 100) is first, "it runs"
+    first.process.kill()
+    first.process.wait(timeout=10)
+    second = supervisor.restart_if_ended(first, first.started_at_s + 100)
+    try:
+        assert (second.command, second.early_ends) == (first.command, 0)
+        assert (second.process.poll(), second.process.pid == first.process.pid) == (None, False)
+    finally:
+        stop_children([second])
+    assert capsys.readouterr().out == "The worker ended with code -9; it is started again.\n"
+
+
+def test_a_child_that_keeps_ending_is_started_ever_more_rarely():
+    child = supervisor.start_child("worker", ["a_module_that_is_not_there"], {}, "")
+    for wait_s in (1, 2, 4, 8, 16, 30, 30):
+        child.process.wait(timeout=30)
+        assert supervisor.restart_if_ended(child, child.started_at_s + wait_s - 0.1) is child
+        successor = supervisor.restart_if_ended(child, child.started_at_s + wait_s + 0.1)
+        assert successor is not child
+        child = successor
+    stop_children([child])
+
+
+def test_the_world_survives_the_death_of_its_coordinator(tmp_path):
+    env, output = {**os.environ, **free_ports()}, tmp_path / "stdout"
+    with output.open("w") as stdout:
+        process = subprocess.Popen([sys.executable, "-m", "services.sandbox"], env=env, stdout=stdout)
+    health_url = f"http://127.0.0.1:{env['COORDINATOR_PORT']}/health"
+    try:
+        deadline = time.monotonic() + 120
+        while "Ctrl-C ends everything" not in output.read_text() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        (coordinator,) = [pid for pid in children_of(process.pid) if "services.pipeline.coordinator" in command_of(pid)]
+        os.kill(coordinator, signal.SIGKILL)
+        while is_running(coordinator):
+            time.sleep(0.05)
+        wait_until_healthy(health_url)
+        assert process.poll() is None
+        assert requests.get(f"http://127.0.0.1:{env['SANDBOX_PORT']}/sandbox/health", timeout=10).ok
+        assert coordinator not in children_of(process.pid)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+def wait_until_healthy(url: str) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(url, timeout=2).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.1)
+    pytest.fail(f"{url} did not answer.")
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
 def test_stop_also_ends_grandchildren():
