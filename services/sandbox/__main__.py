@@ -138,9 +138,9 @@ def main() -> None:
     load_scenario = get_scenario_loader(settings.scenario)
     started_at = time.monotonic()
     sandbox = start_sandbox(port=settings.sandbox_port)
-    load_scenario(sandbox)
     running: list[Child] = []
     try:
+        load_scenario(sandbox)
         running = start_children(sandbox, settings)
         for child in running:
             wait_until_up(child)

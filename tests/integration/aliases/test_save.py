@@ -158,7 +158,7 @@ def test_undo_never_creates_a_chain_from_two_valid_edits(module_clients, plan_an
     assert (read_registry_rows(module_clients), read_aliases(module_clients)) == duplicate_identities
 
 
-# --- any edits, any merge, taken back ------------------------------------------------------------------------------------------
+# --- any edits, any merge, undone ----------------------------------------------------------------------------------------------
 
 
 ALIAS_NAMES = ("herbjones", "kevinporterjr", "trey", "alexsarr", "nicclaxton", "garytrentjr", "robertwilliams")
@@ -180,7 +180,7 @@ def draw_accepted_edits(registry, rng):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_accepted_edits_and_merges_that_are_undone_restore_both_tables_exactly(module_clients, seed):
-    """Saves and a merge drawn at random, then taken back in reverse: the real statements on the real tables."""
+    """Saves and a merge drawn at random, then undone in reverse: the real statements on the real tables."""
     rng, before, completed = random.Random(seed), (read_registry_rows(module_clients), read_aliases(module_clients)), []
     for _ in range(2):
         registry = read_registry(module_clients)

@@ -32,7 +32,13 @@ def test_emergency_mode_is_4_by_3_whatever_else_is_set():
 
 
 @pytest.mark.parametrize(
-    "env", [{"WORKER_EMERGENCY_MODE": "yes"}, {"WORKER_MAX_INSTANCES": "-1"}, {"SELF_HEALING_DML_MAX_RETRIES": "many"}]
+    "env",
+    [
+        {"WORKER_EMERGENCY_MODE": "yes"},
+        {"WORKER_MAX_INSTANCES": "-1"},
+        {"SELF_HEALING_DML_MAX_RETRIES": "many"},
+        {"SELF_HEALING_DML_MAX_RETRIES": "\u0663"},  # a decimal digit, but not an ASCII one
+    ],
 )
 def test_an_invalid_pipeline_variable_is_refused_by_name(env):
     with pytest.raises(SettingsError, match=next(iter(env))):
