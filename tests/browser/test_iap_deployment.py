@@ -14,7 +14,7 @@ import requests
 from services.actions.log_reader import ActionState, read_action_log
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
 from tests.browser.environment import wait_for_outcomes

@@ -17,7 +17,7 @@ from services.core.clock import night_window
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
-from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.actors import OPERATOR

@@ -11,7 +11,7 @@ from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import connect
 from services.policy.concurrency_config import SelfHealingConfig
-from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.bigquery.job_context import JobLatency
 
 FAST = JobLatency(scale=0.02)  # a MERGE of 4.7 s takes about 0.1 s

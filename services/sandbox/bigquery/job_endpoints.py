@@ -76,7 +76,7 @@ class JobEndpoints:
         job = self._server.jobs.get(job_id)
         if job is None:
             return self._job_not_found(job_id)
-        self._server.cancel_pending(job)
+        self._server.queries.cancel_pending(job)
         return JSONResponse({"kind": "bigquery#jobCancelResponse", "job": job.resource})
 
 

@@ -7,7 +7,7 @@ from datetime import date
 from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.sandbox.bigquery.billing_meter import MIB
-from services.sandbox.bigquery.job_server import JobLatency
+from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
 from tests.tools.benchmarks import name_suggestions, write_cost, write_scale, write_speed

@@ -1,0 +1,98 @@
+"""What every kind of BigQuery job works with: the emulator, the job history, tables, limits, meter and latencies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from services.core.clock import Clock
+from services.sandbox.bigquery.billing_meter import BillingMeter
+from services.sandbox.bigquery.copy_jobs import Copier
+from services.sandbox.bigquery.job_store import Job, JobStore, Resource
+from services.sandbox.bigquery.limits import Limits
+from services.sandbox.bigquery.table_metadata import TableCatalog
+from services.sandbox.bigquery.uploads import build_multipart
+
+
+@dataclass(frozen=True)
+class JobLatency:
+    """Seconds a job of each kind takes on the real service, multiplied by `scale` here."""
+
+    scale: float = 0.1
+    merge_s: float = 4.7
+    load_s: float = 1.5
+    copy_s: float = 2.0
+
+
+class JobContext:
+    """The state of one project's jobs, and the steps that every kind of job shares."""
+
+    def __init__(
+        self, emulator_url: str, project: str, clock: Clock, limits: Limits, meter: BillingMeter, latency: JobLatency
+    ) -> None:
+        self.http = httpx.AsyncClient(base_url=emulator_url, timeout=120, limits=httpx.Limits(max_connections=64))
+        self.project, self.clock, self.limits, self.meter, self.latency = project, clock, limits, meter, latency
+        self.jobs = JobStore(clock, project)
+        self.tables = TableCatalog(self.http, project, clock)
+        self.copier = Copier(self.http, project)
+        self.queue_full_error = "dml_queue_full"  # or "dml_queue_full_quota", the other form BigQuery is known to use
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def now_s(self) -> float:
+        """The sandbox clock, in epoch seconds."""
+        return self.clock.now().timestamp()
+
+    async def run_guarded(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+        """Run the job; a defect of the sandbox itself fails the job instead of leaving it without an end."""
+        try:
+            await work
+        except Exception as error:
+            self.jobs.fail(job, {"reason": "internalError", "message": f"The sandbox failed: {error!r}"})
+            raise
+
+    def complete(self, job: Job, response: httpx.Response, cost: int) -> None:
+        """End a job with the status and statistics of the emulator\'s response."""
+        payload = response.json()
+        if response.is_error:
+            first = (payload.get("error", {}).get("errors") or [{}])[0]
+            message = payload.get("error", {}).get("message", "")
+            return self.jobs.fail(job, {"reason": first.get("reason", "invalidQuery"), "message": message})
+        stats = dict(payload.get("statistics", {}))
+        if (error := payload.get("status", {}).get("errorResult")) is not None:
+            return self.jobs.fail(job, error, stats)
+        if "query" in job.resource["configuration"]:
+            self.meter.queries += 1
+            self.meter.bytes_billed += cost
+            kind = job.resource["statistics"].get("query", {}).get("statementType")
+            billing = {"totalBytesBilled": str(cost), "totalBytesProcessed": str(cost)}
+            stats["query"] = {**stats.get("query", {}), **billing, **({"statementType": kind} if kind else {})}
+            stats["totalBytesProcessed"] = str(cost)
+        return self.jobs.finish(job, stats)
+
+    def table_reference(self, table: str) -> Resource:
+        """The TableReference of dataset.table in this project."""
+        dataset, _, name = table.rpartition(".")
+        return {"projectId": self.project, "datasetId": dataset, "tableId": name}
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in the background of this event loop, and keep it from being collected."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def call_emulator(self, body: Resource, media: bytes | None = None) -> httpx.Response:
+        """jobs.insert on the emulator, by multipart upload when there is `media`."""
+        path = f"/bigquery/v2/projects/{self.project}/jobs"
+        if media is None:
+            return await self.http.post(path, json=body)
+        content, content_type = build_multipart(body, media)
+        return await self.http.post(
+            f"/upload{path}",
+            params={"uploadType": "multipart"},
+            content=content,
+            headers={"content-type": content_type},
+        )

@@ -1,0 +1,165 @@
+"""Query jobs: the checks before a statement runs, the queue of DML statements per table, dry runs and the bytes they bill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse, Response
+
+from services.sandbox.bigquery import partition_pruning, sql_inspection
+from services.sandbox.bigquery.billing_meter import billed_bytes
+from services.sandbox.bigquery.job_context import JobContext
+from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
+from services.sandbox.bigquery.limits import DmlQueue, check_query_size
+
+
+class QueryJobs:
+    """Runs the query jobs of one project."""
+
+    def __init__(self, context: JobContext) -> None:
+        self._context = context
+        self._slot_events: dict[str, asyncio.Event] = {}
+
+    async def run(self, job: Job) -> None:
+        """Check a query job against every limit, then run or queue it."""
+        query = job.resource["configuration"]["query"]
+        text = query.get("query", "")
+        statement = sql_inspection.inspect_sql(text)
+        table_names = [
+            t for t in await self._context.tables.expand_wildcards(statement.tables) if "INFORMATION_SCHEMA" not in t
+        ]
+        if (error_key := check_query_size(len(table_names), len(text))) is not None:
+            return self._context.jobs.fail(job, known_error_result(error_key))
+        if (column := await self._float_partition_column(statement)) is not None:
+            return self._context.jobs.fail(job, known_error_result("float_partition", **_find_position(text, column)))
+        cost, limit = await self._estimate_billed_bytes(query), int(query.get("maximumBytesBilled") or 0)
+        if limit and cost > limit:
+            return self._context.jobs.fail(job, known_error_result("bytes_limit", limit=limit, bytes=cost))
+        if statement.is_dml:
+            return await self._run_dml(job, statement, cost)
+        if (write_error_key := await self._check_table_write(query, statement)) is not None:
+            return self._context.jobs.fail(job, known_error_result(write_error_key))
+        return await self._execute(job, cost, statement)
+
+    async def dry_run(self, config: Resource) -> Response:
+        """The response to a dry run: whether the statement is valid, and the bytes it would bill."""
+        sql = await self._context.tables.inline_tables_view(config.get("query", {}).get("query", ""))
+        expanded_config = {**config, "query": {**config.get("query", {}), "query": sql}}
+        response = await self._context.call_emulator({"configuration": expanded_config})
+        estimated_bytes = str(await self._estimate_billed_bytes(config.get("query", {})))
+        result = response.json()
+        result.setdefault("status", {"state": "DONE"})
+        stats = result.setdefault("statistics", {})
+        stats["totalBytesProcessed"] = estimated_bytes
+        stats.setdefault("query", {}).update({"totalBytesProcessed": estimated_bytes, "totalBytesBilled": "0"})
+        return JSONResponse(result, response.status_code)
+
+    async def _estimate_billed_bytes(self, query: Resource) -> int:
+        statement = sql_inspection.inspect_sql(query.get("query", ""))
+        parameters = partition_pruning.query_parameters(query)
+        tables = await self._context.tables.expand_wildcards(statement.billed_tables)
+        return billed_bytes(
+            await asyncio.gather(*(self._estimate_scanned_bytes(table, statement, parameters) for table in tables))
+        )
+
+    async def _estimate_scanned_bytes(
+        self, table: str, statement: sql_inspection.Statement, parameters: Mapping[str, str]
+    ) -> int:
+        """Bytes a statement reads of a table: the columns it names, in the date partitions it cannot prune."""
+        metadata = await self._context.tables.get_metadata(table)
+        size = metadata.size_bytes * metadata.column_fraction(statement.columns)
+        references = [reference for reference in statement.table_references if reference.table == table]
+        if metadata.partitioned and any(reference.bounds for reference in references):
+            size *= partition_pruning.scanned_fraction(
+                references, metadata.partitioned_by, await self._context.tables.rows_by_day(table), parameters
+            )
+        return round(size)
+
+    async def _float_partition_column(self, statement: sql_inspection.Statement) -> str | None:
+        if statement.float_partition:
+            return statement.float_partition
+        for table in statement.tables if statement.window_columns else ():
+            types = (await self._context.tables.get_metadata(table)).types
+            for column in statement.window_columns:
+                if types.get(column.lower()) in {"FLOAT", "FLOAT64"}:
+                    return column
+        return None
+
+    async def _check_table_write(self, query: Resource, statement: sql_inspection.Statement) -> str | None:
+        """The error key of DDL or a query with a destination table that exceeds a limit, else None."""
+        destination = query.get("destinationTable") or {}
+        if destination.get("tableId"):
+            name = f"{destination.get('datasetId')}.{destination['tableId']}"
+            partitioned = (await self._context.tables.get_metadata(name)).partitioned
+            return self._context.limits.check_query_write(name, partitioned, self._context.now_s())
+        if statement.kind in sql_inspection.DDL_KINDS:
+            partitioned = (await self._context.tables.get_metadata(statement.target)).partitioned
+            return self._context.limits.check_metadata_update(statement.target, partitioned, self._context.now_s())
+        return None
+
+    async def _run_dml(self, job: Job, statement: sql_inspection.Statement, cost: int) -> None:
+        target = statement.target
+        full_name = f"{self._context.project}:{target}"
+        job.resource["configuration"]["query"]["destinationTable"] = self._context.table_reference(target)
+        job.resource["statistics"]["query"] = {"statementType": statement.kind}
+        partitioned = (await self._context.tables.get_metadata(target)).partitioned
+        queue, mutating = self._context.limits.dml_queues[target], statement.kind in sql_inspection.MUTATING_KINDS
+        if mutating and queue.is_full:
+            return self._context.jobs.fail(job, known_error_result(self._context.queue_full_error, table=full_name))
+        if (
+            mutating
+            and statement.kind != "MERGE"
+            and self._context.limits.has_streaming_buffer(target, self._context.now_s())
+        ):
+            return self._context.jobs.fail(job, known_error_result("streaming_buffer", table=full_name))
+        if (
+            error_key := self._context.limits.check_dml_statement(target, partitioned, self._context.now_s())
+        ) is not None:
+            return self._context.jobs.fail(job, known_error_result(error_key))
+        if not mutating:
+            return await self._execute(job, cost, statement)
+        slot_event = self._slot_events[job.job_id] = asyncio.Event()
+        if queue.submit(job.job_id) == "run":
+            slot_event.set()
+        self._context.start_task(self._run_in_slot(job, statement, cost, queue))
+        return None
+
+    async def _run_in_slot(self, job: Job, statement: sql_inspection.Statement, cost: int, queue: DmlQueue) -> None:
+        try:
+            await self._slot_events[job.job_id].wait()
+            if not job.done.is_set():
+                self._context.jobs.start(job)
+                await asyncio.sleep(self._context.latency.merge_s * self._context.latency.scale)
+                await self._context.run_guarded(job, self._execute(job, cost, statement))
+        finally:
+            del self._slot_events[job.job_id]
+            next_job_id = queue.finish(job.job_id)
+            if next_job_id is not None:
+                self._slot_events[next_job_id].set()
+
+    def cancel_pending(self, job: Job) -> None:
+        """Cancel a statement that is still queued; a running one is not interrupted."""
+        if job.state == "PENDING" and job.job_id in self._slot_events:
+            message = "Job execution was cancelled: User requested cancellation"
+            self._context.jobs.fail(job, {"reason": "stopped", "message": message})
+            self._slot_events[job.job_id].set()
+
+    async def _execute(self, job: Job, cost: int, statement: sql_inspection.Statement) -> None:
+        """Run the job on the emulator under the same id and take over its status and statistics."""
+        if job.state == "PENDING":
+            self._context.jobs.start(job)
+        config = {k: v for k, v in job.resource["configuration"].items() if k != "dryRun"}
+        query = {k: v for k, v in config["query"].items() if not (statement.is_dml and k == "destinationTable")}
+        query["query"] = await self._context.tables.inline_tables_view(query.get("query", ""))
+        body = {"jobReference": job.resource["jobReference"], "configuration": {**config, "query": query}}
+        response = await self._context.call_emulator(body)
+        if statement.kind != "SELECT":
+            self._context.tables.invalidate(statement.target)
+        self._context.complete(job, response, cost)
+
+
+def _find_position(sql: str, fragment: str) -> dict[str, int]:
+    """Line and column (from 1) of a fragment in a statement, as BigQuery counts them; the start when it is absent."""
+    preceding = sql[: max(sql.lower().find(fragment.lower()), 0)]
+    return {"line": preceding.count("\n") + 1, "column": len(preceding) - (preceding.rfind("\n") + 1) + 1}
