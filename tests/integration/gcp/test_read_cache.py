@@ -15,7 +15,7 @@ from services.gcp import query_catalog, table_listing
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache
 from services.policy.eligibility import eligibility_params
 from services.sandbox.common.fault_injection import Fault
-from services.telemetry import log_reader
+from services.telemetry import log_phrases, log_reader
 from tests.support.clock import FixedClock
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -125,7 +125,7 @@ def test_a_failure_is_not_cached(caching_clients, sandbox, meter):
 def test_lines_of_a_past_night_are_read_once(caching_clients, fake_monotonic, meter):
     start, end = night_window(date(2025, 12, 26))
     for _ in range(3):
-        log_reader.read_lines(caching_clients, log_reader.DML_FILTER, start, end)
+        log_reader.read_lines(caching_clients, log_phrases.DML_FILTER, start, end)
         fake_monotonic.seconds += 3_600
     assert sum(count for method, count in meter.calls.items() if method.startswith("logging")) == 1
 
