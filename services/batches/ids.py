@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from services.core.tables import PREDICTIONS_DATASET
 
@@ -44,6 +44,14 @@ def read_batch_date(batch_id: str) -> date | None:
         return date(*map(int, match.groups())) if match else None
     except ValueError:
         return None
+
+
+def read_batch_start(batch_id: str) -> datetime | None:
+    """When a batch began, by the epoch at the end of its id, in seconds or milliseconds; None for ids without one."""
+    match = re.search(r"_(\d{9,11}|\d{13})$", batch_id)
+    if match is None or not is_batch_id(batch_id):
+        return None
+    return datetime.fromtimestamp(int(match[1]) / (1000 if len(match[1]) == 13 else 1), UTC)
 
 
 def is_batch_id(text: str) -> bool:

@@ -64,8 +64,9 @@ STATUS_PHRASES = (
 )
 STATUS_FILTER = f"{_COORDINATOR} AND {message_contains(*STATUS_PHRASES)}"
 REJECTED_WRITES_FILTER = f"{_WORKER} AND " + message_contains(*_WRITE_FAILURES)
-# One read for all three: each read counts against a quota.
-NIGHT_FILTER = f"({FAILED_PLAYERS_FILTER}) OR ({STATUS_FILTER}) OR ({REJECTED_WRITES_FILTER})"
+GENERATED_FILTER = f"{_WORKER} AND {message_contains('Successfully generated')}"
+# One read for all: each read counts against a quota.
+NIGHT_FILTER = f"({FAILED_PLAYERS_FILTER}) OR ({GENERATED_FILTER}) OR ({STATUS_FILTER}) OR ({REJECTED_WRITES_FILTER})"
 
 PREFIX = re.compile(
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[,.]\d+)? - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<rest>.*)$", re.DOTALL
@@ -81,6 +82,7 @@ _NOT_GENERATED = re.compile(
     r"(?:PERMANENT failure|TRANSIENT failure|No predictions generated|No features available|Invalid features|Quality too low)"
     r" for (\w+)"
 )
+_GENERATED = re.compile(r"Successfully generated (\d+) predictions for (\w+)")
 _START = re.compile(r"Starting prediction batch for (\d{4}-\d\d-\d\d)\b")
 _PUBLISHED = re.compile(r"Published (?:\d+/)?(\d+) (?:prediction )?requests\b(?! in batch)")
 _DATE_IN_LINE = re.compile(r"(?: on |game_date=)(\d{4}-\d\d-\d\d)\b")
@@ -132,6 +134,12 @@ def ungenerated_player(message: str) -> str | None:
     """The player for whom the line says that nothing was generated."""
     match = _NOT_GENERATED.search(message)
     return match[1] if match else None
+
+
+def generated_player(message: str) -> tuple[str, int] | None:
+    """(player, rows) of the line that says that they were generated, which a rejected write does not prevent."""
+    match = _GENERATED.search(message)
+    return (match[2], int(match[1])) if match else None
 
 
 def started_date(message: str) -> date | None:

@@ -37,6 +37,7 @@ SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")
 
 MAX_NIGHT_LINES = 10_000
 
+RUN_MARGIN = timedelta(minutes=30)  # how long before its first and after its last run row a run has lines
 _TWIN_DISTANCE = timedelta(seconds=1)
 
 
@@ -89,13 +90,20 @@ def read_lines(
     )
 
 
-def read_night_log(clients: Clients, game_date: date) -> LogLines:
-    """A night's log for the dashboard's panels, in one read: failed players, rejected writes, the coordinator's states.
+def read_night_log(clients: Clients, game_date: date, run_times: Iterable[datetime] = ()) -> LogLines:
+    """The log of a date's runs for the dashboard's panels: failed players, rejected writes, the coordinator's states.
 
-    Raises OnCallError.
+    One read from the day before the night, when a run may be made for tomorrow, to the day after; a second one around the
+    `run_times` that are later. Lines of the runs of other dates are among them. Raises OnCallError.
     """
     start, end = night_window(game_date)
-    return read_lines(clients, NIGHT_FILTER, start, end + timedelta(days=1), MAX_NIGHT_LINES)
+    end += timedelta(days=1)
+    lines = read_lines(clients, NIGHT_FILTER, start - timedelta(days=1), end, MAX_NIGHT_LINES)
+    if not (later := [at for at in run_times if at >= end]):
+        return lines
+    until = max(later).replace(second=0, microsecond=0) + RUN_MARGIN  # to the minute: the same search is cached
+    more = read_lines(clients, NIGHT_FILTER, max(end, min(later) - RUN_MARGIN), until, MAX_NIGHT_LINES)
+    return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
 
 
 def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:

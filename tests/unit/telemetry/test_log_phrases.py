@@ -13,7 +13,7 @@ from tests.support.monitoring_policies import make_entry
 
 QUEUE_FULL = (
     "400 Resources exceeded during query execution: Too many DML statements outstanding against table"
-    " nba-props-platform:nba_predictions.player_prop_predictions, limit is 20."
+    " p:nba_predictions.t, limit is 20."
 )
 CONCURRENT = "400 Could not serialize access to table p:d.t due to concurrent update"
 QUOTA = (
