@@ -165,7 +165,9 @@ class SandboxSettings(EnvSettings):
     """What `make run` starts, and on which ports of this machine."""
 
     scenario: str = Field(
-        "december", validation_alias="SCENARIO", description="the sandbox's data: december, or season (a whole season)"
+        "december",
+        validation_alias="SCENARIO",
+        description="the sandbox's data: december, season (a whole season) or customer (the customer's own services)",
     )
     dashboard_port: Port = Field(8501, validation_alias="DASHBOARD_PORT", description="port of the dashboard")
     sandbox_port: Port = Field(9050, validation_alias="SANDBOX_PORT", description="port of the sandbox")

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 
 import requests
 
+from services.core.clock import ET, OffsetClock
 from services.core.errors import SettingsError
 from services.core.settings import SandboxSettings
 from services.sandbox.common.ports import bind_error, free_port
-from services.sandbox.scenarios.season import get_scenario_loader
+from services.sandbox.scenarios.catalog import Scenario, get_scenario
 from services.sandbox.server import Sandbox, start_sandbox
 
 MAX_RESTART_INTERVAL_S = 30.0
@@ -78,9 +79,10 @@ def restart_if_ended(child: Child, now_s: float) -> Child:
     return replace(start_child(child.name, child.command, child.env, child.health_url), early_ends=early_ends)
 
 
-def start_children(sandbox: Sandbox, settings: SandboxSettings) -> list[Child]:
+def start_children(sandbox: Sandbox, settings: SandboxSettings, scenario: Scenario) -> list[Child]:
     """Worker, coordinator, dashboard and watchdog, with the sandbox's address in their environment."""
     env = {
+        **scenario.settings,
         "SANDBOX_URL": sandbox.url,
         "COORDINATOR_URL": f"http://127.0.0.1:{settings.coordinator_port}",
         "DASHBOARD_URL": f"http://127.0.0.1:{settings.dashboard_port}",
@@ -135,13 +137,13 @@ def main() -> None:
     shutdown = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: shutdown.set())
-    load_scenario = get_scenario_loader(settings.scenario)
+    scenario = get_scenario(settings.scenario)
     started_at = time.monotonic()
-    sandbox = start_sandbox(port=settings.sandbox_port)
+    sandbox = start_sandbox(port=settings.sandbox_port, clock=OffsetClock.starting_at(scenario.starts_at))
     running: list[Child] = []
     try:
-        load_scenario(sandbox)
-        running = start_children(sandbox, settings)
+        scenario.load(sandbox)
+        running = start_children(sandbox, settings, scenario)
         for child in running:
             wait_until_up(child)
         print(f"\n  Dashboard    http://127.0.0.1:{settings.dashboard_port}")
@@ -149,8 +151,9 @@ def main() -> None:
             print(f"  Coordinator  http://127.0.0.1:{settings.coordinator_port}")
         print(f"  Sandbox      {sandbox.url}   (BigQuery, Cloud Run, Logging, Scheduler)")
         print(f"  Slack        {sandbox.url}/slack/messages")
+        now = sandbox.state.clock.now().astimezone(ET)
         print(
-            f"\n  It is 30 December 2025, 01:45 ET. Up in {time.monotonic() - started_at:.1f} s. Ctrl-C ends everything.\n",
+            f"\n  It is {now:%-d %B %Y, %H:%M} ET. Up in {time.monotonic() - started_at:.1f} s. Ctrl-C ends everything.\n",
             flush=True,
         )
         while not shutdown.wait(1):

@@ -99,7 +99,7 @@ def load_seed(sandbox: Sandbox, seed: Seed) -> None:
     state.bigquery.jobs.seed([dict(job) for job in seed.jobs])
     state.logs.add(seed.log_entries)
     state.cloud_run.seed(seed.services, seed.revisions)
-    state.scheduler_jobs[:] = december_scheduler_jobs()
+    state.scheduler_jobs[:] = [dict(job) for job in seed.scheduler_jobs] or december_scheduler_jobs()
     for name, created in seed.table_created.items():
         state.bigquery.tables.created_ms[name] = to_epoch_ms(datetime.fromisoformat(created))
     load_tables(sandbox.emulator.url, state.project, seed)
