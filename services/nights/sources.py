@@ -135,7 +135,7 @@ def _merge_player(
     minutes = context.get("avg_minutes_per_game_last_7")
     return {
         "player_lookup": player,
-        "player_name": context.get("player_name") or odds.get("player_name") or player,
+        "player_name": odds.get("player_name") or player,
         "game_id": context.get("game_id") or odds.get("game_id"),
         "team": context.get("team_abbr"),
         "opponent": context.get("opponent_team_abbr"),
