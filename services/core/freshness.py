@@ -47,7 +47,9 @@ NEGATIVE_TTL_S = 10.0  # how soon a source that failed is read again, by any vie
 
 VERSION_TTL_S = 3.0  # how often a table is checked (free) for changes, however many viewers there are
 OWN_TABLE_VERSION_TTL_S = 0.5  # the same for our own tables: what was just recorded must be visible
-STREAMING_TTL_S = 15.0  # a table with a streaming buffer does not report changes, so its answers expire by time
+UNTRACKED_TTL_S = (
+    15.0  # views, external and streamed tables do not report every change, so their answers expire by time
+)
 OPEN_WINDOW_TTL_S = 60.0  # log lines of a window to which more may come
 FINAL_AFTER = timedelta(hours=1)  # a log line may arrive this late; older windows cannot change any more
 WATCHDOG_CACHE_MAX_AGE = timedelta(
