@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from google.cloud import bigquery
 
 from services.core.errors import SourceUnavailable
-from services.core.freshness import UNTRACKED_TTL_S, VERSION_TTL_S
+from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S, VERSION_TTL_S
 from services.core.tables import STREAMED_TABLES
 
 T = TypeVar("T")
@@ -34,12 +34,17 @@ MAX_CACHED_ROWS = 200_000  # of all entries, about 140 MiB at 710 bytes a row; t
 
 @dataclass(frozen=True)
 class Version:
-    """A table's metadata; `fingerprint` is equal as long as the table has not changed, if it reports changes at all."""
+    """A table's metadata; `fingerprint` is equal as long as the table has not changed, which is certain for `ttl_s` seconds."""
 
     table: bigquery.Table
     fingerprint: tuple[Any, ...]
-    reports_changes: bool
+    ttl_s: float = NEVER_EXPIRES
     age_s: float = 0.0  # how long ago the metadata was read
+
+    @property
+    def reports_changes(self) -> bool:
+        """Whether every change of its rows shows in the metadata at once."""
+        return self.ttl_s == NEVER_EXPIRES
 
 
 @dataclass
@@ -168,7 +173,7 @@ class ReadCache:
     ) -> tuple[T, bool]:
         """The cached result while its tables are unchanged, else what `fetch` returns; and whether it came from the cache."""
         fingerprints = tuple(version.fingerprint for version in versions)
-        ttl_s = NEVER_EXPIRES if all(version.reports_changes for version in versions) else UNTRACKED_TTL_S
+        ttl_s = min((version.ttl_s for version in versions), default=NEVER_EXPIRES)
         return self._get_or_fetch(key, fingerprints, ttl_s, fetch, count_rows)
 
     def cached_log_lines(self, key: Hashable, ttl_s: float, read: Callable[[], T], count_rows: Callable[[T], int]) -> T:
@@ -249,5 +254,7 @@ def make_version(table: bigquery.Table, *, streamed: bool = False) -> Version:
     buffer = table.streaming_buffer
     buffer_state = None if buffer is None else (buffer.estimated_rows, buffer.oldest_entry_time)
     identity = (str(table.reference), table.table_type, table.created)  # a table that was replaced is another one
-    reports_changes = not streamed and buffer is None and table.table_type in STORED_TABLE_TYPES
-    return Version(table, (*identity, table.modified, table.num_rows, buffer_state), reports_changes)
+    fingerprint = (*identity, table.modified, table.num_rows, buffer_state)
+    if buffer is not None or table.table_type not in STORED_TABLE_TYPES:
+        return Version(table, fingerprint, UNTRACKED_TTL_S)
+    return Version(table, fingerprint, STREAMED_TTL_S if streamed else NEVER_EXPIRES)

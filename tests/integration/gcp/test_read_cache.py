@@ -10,7 +10,7 @@ import pytest
 
 from services.core.clock import night_window, worker_run_days
 from services.core.errors import SourceUnavailable
-from services.core.freshness import UNTRACKED_TTL_S, VERSION_TTL_S
+from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S, VERSION_TTL_S
 from services.gcp import query_catalog
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache
 from services.policy.eligibility import eligibility_params
@@ -97,7 +97,7 @@ def test_a_table_version_is_fetched_once_for_many_queries(caching_clients, meter
     assert meter.calls["bigquery.TableService.getTable"] == 4
 
 
-def test_worker_runs_are_streamed_so_their_rows_are_cached_for_seconds_and_shown_with_their_age(
+def test_worker_runs_are_streamed_so_their_rows_are_cached_for_minutes_and_shown_with_their_age(
     caching_clients, fake_monotonic, meter
 ):
     def run():
@@ -106,7 +106,7 @@ def test_worker_runs_are_streamed_so_their_rows_are_cached_for_seconds_and_shown
     first, second = run(), run()
     assert (meter.queries, len(first.rows)) == (1, 158), "a query, because a listing lacks the streaming buffer"
     assert second.source.read_at == first.source.read_at, "unchanged metadata do not make streamed rows any newer"
-    fake_monotonic.seconds += UNTRACKED_TTL_S + 1
+    fake_monotonic.seconds += STREAMED_TTL_S + 1
     run()
     assert meter.queries == 2
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from google.cloud import bigquery
 
-from services.core.freshness import UNTRACKED_TTL_S
+from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S
 from services.gcp.read_cache import ReadCache
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -93,12 +93,13 @@ def test_a_table_once_seen_with_a_streaming_buffer_is_never_kept_for_long_again(
     reader = Reader()
     reader.read(make_table(**STREAMING))
     after_buffer = reader.read(make_table())
-    assert reader.read(make_table(), LATER_S) == after_buffer + 1
+    assert reader.read(make_table(), LATER_S) == after_buffer
+    assert reader.read(make_table(), STREAMED_TTL_S) == after_buffer + 1
 
 
-def test_a_table_known_to_be_streamed_into_is_kept_for_seconds_without_any_buffer_in_its_metadata():
+def test_a_table_known_to_be_streamed_into_is_kept_for_minutes_without_any_buffer_in_its_metadata():
     reader = Reader("nba_predictions.prediction_worker_runs")
-    assert [reader.read(make_table()), reader.read(make_table(), LATER_S)] == [1, 2]
+    assert [reader.read(make_table()), reader.read(make_table(), STREAMED_TTL_S + 1)] == [1, 2]
 
 
 def test_a_failed_read_leaves_nothing_behind():
