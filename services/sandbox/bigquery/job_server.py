@@ -48,7 +48,7 @@ class BigQueryJobServer(JobContext):
         if not kind:
             return error_response(400, "required", "Required parameter is missing: configuration")
         if config.get("dryRun"):
-            return await self.queries.dry_run(config)
+            return await self.queries.dry_run(config, SANDBOX_USER)
         job_id = (body.get("jobReference") or {}).get("jobId")
         job = self.jobs.create(config, job_id, SANDBOX_USER)
         if job is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from services.core.clock import Clock
 from services.gcp.error_table import ERRORS_BY_KEY
 
 Resource = dict[str, Any]
+LOCATION = "US"
 
 
 def to_epoch_ms(at: datetime) -> str:
@@ -61,6 +62,9 @@ class JobStore:
     def get(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 
+    def all(self) -> Iterable[Job]:
+        return self._jobs.values()
+
     def create(self, config: Resource, job_id: str | None, user: str) -> Job | None:
         """A new PENDING job, or None when the id is already used."""
         job_id = job_id or uuid.uuid4().hex
@@ -68,10 +72,10 @@ class JobStore:
             return None
         resource: Resource = {
             "kind": "bigquery#job",
-            "id": f"{self._project}:US.{job_id}",
+            "id": f"{self._project}:{LOCATION}.{job_id}",
             "etag": uuid.uuid4().hex[:16],
-            "selfLink": f"/bigquery/v2/projects/{self._project}/jobs/{job_id}?location=US",
-            "jobReference": {"projectId": self._project, "jobId": job_id, "location": "US"},
+            "selfLink": f"/bigquery/v2/projects/{self._project}/jobs/{job_id}?location={LOCATION}",
+            "jobReference": {"projectId": self._project, "jobId": job_id, "location": LOCATION},
             "user_email": user,
             "configuration": config,
             "status": {"state": "PENDING"},
