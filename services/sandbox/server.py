@@ -11,6 +11,7 @@ import uvicorn
 from services.core.clock import Clock, OffsetClock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.emulator import Emulator
+from services.sandbox.bigquery.information_schema import InformationSchema
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.job_store import to_epoch_ms
@@ -65,6 +66,9 @@ def start_sandbox(
     bigquery = BigQueryJobServer(emulator.url, project, clock, limits, meter, latency or JobLatency())
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
     bigquery.tables.fetch_rows = emulator.fetch_rows
+    bigquery.queries.information_schema = InformationSchema(
+        bigquery, emulator, lambda _user, permission: permission not in state.denied_permissions
+    )
     cloud_run = CloudRun(clock, "")
     state = SandboxState(clock, project, bigquery, cloud_run, LogStore(clock, project), limits, meter, faults)
     dropper = ConnectionDropper(create_app(state))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from bqemulator.config import LogFormat, LogLevel
 from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.observability.logging_ import configure_logging
@@ -83,6 +84,18 @@ class Emulator:
     async def execute(self, sql: str) -> None:
         """Run one statement in DuckDB's dialect, for what the emulator's API does not offer."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._execute_locked(sql), self._loop))
+
+    async def create_table(self, schema: str, name: str, rows: pa.Table) -> None:
+        """Create a DuckDB table of Arrow rows, which no dataset and no listing shows."""
+
+        async def create() -> None:
+            async with self._server._engine.write_lock():
+                connection = self._server._engine.connection
+                connection.register(name, rows)
+                connection.execute(f'CREATE TABLE "{schema}"."{name}" AS FROM "{name}"')
+                connection.unregister(name)
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(create(), self._loop))
 
     async def _execute_locked(self, sql: str) -> None:
         async with self._server._engine.write_lock():

@@ -48,12 +48,12 @@ class BigQueryJobServer(JobContext):
         kind = next((k for k in ("query", "load", "copy", "extract") if k in config), "")
         if not kind:
             return error_response(400, "required", "Required parameter is missing: configuration")
-        if config.get("dryRun"):
-            return await self.queries.dry_run(config)
         reference = body.get("jobReference") or {}
         job_id = reference.get("jobId")
         datasets = await self.tables.locate_datasets(find_datasets(config))
         location = reference.get("location") or next(iter(datasets.values()), DEFAULT_LOCATION)
+        if config.get("dryRun"):
+            return await self.queries.dry_run(config, SANDBOX_USER, location)
         job = self.jobs.create(config, job_id, SANDBOX_USER, location)
         if job is None:
             return known_error_response("duplicate_job", job=f"{self.project}:{location}.{job_id}")
