@@ -284,17 +284,6 @@ def test_listings_have_pages(cloud_run_with_worker, blank_clients, blank_sandbox
         blank_clients.run.list_services(request={"parent": parent, "page_token": "rubbish"})
 
 
-def test_a_policy_is_empty_until_it_is_set_and_a_stale_one_is_refused(cloud_run_with_worker, blank_clients):
-    policy = blank_clients.run.get_iam_policy(request={"resource": SERVICE})
-    assert not policy.bindings
-    policy.bindings.add(role="roles/run.invoker", members=["user:nora@example.com"])
-    blank_clients.run.set_iam_policy(request={"resource": SERVICE, "policy": policy})
-    (binding,) = blank_clients.run.get_iam_policy(request={"resource": SERVICE}).bindings
-    assert (binding.role, list(binding.members)) == ("roles/run.invoker", ["user:nora@example.com"])
-    with pytest.raises(Conflict, match="concurrent policy changes"):
-        blank_clients.run.set_iam_policy(request={"resource": SERVICE, "policy": policy})
-
-
 class _BlockingHandler(BaseHTTPRequestHandler):
     """An instance whose requests block until the test opens them."""
 
