@@ -13,7 +13,8 @@ from services.sandbox.common.fault_injection import error_body
 from services.sandbox.http.bigquery_routes import HandlerWrapper
 from services.sandbox.stand_ins.cloud_logging import entries_from_stdout
 from services.sandbox.stand_ins.log_filter import FilterError
-from services.sandbox.stand_ins.run_resources import Resource, RunError, page
+from services.sandbox.stand_ins.request_messages import RequestRefused
+from services.sandbox.stand_ins.run_resources import Resource, page
 from services.sandbox.state import SandboxState
 
 _SERVICES = "/v2/projects/{project}/locations/{location}/services"
@@ -67,13 +68,16 @@ class _RunAndLoggingHandlers:
             return known_error_response(error_key, project=state.project)
         try:
             return JSONResponse(state.logs.list(await request.json()))
+        except RequestRefused as error:
+            return _refusal(error)
         except (FilterError, ValueError) as error:
             return JSONResponse(error_body(400, str(error)), 400)
 
     async def write_entries(self, request: Request) -> Response:
-        body = await request.json()
-        defaults = {k: body[k] for k in ("logName", "resource", "labels") if k in body}
-        self.state.logs.add(body.get("entries", []), defaults)
+        try:
+            self.state.logs.write(await request.json())
+        except RequestRefused as error:
+            return _refusal(error)
         return JSONResponse({})
 
     async def ingest_stdout(self, request: Request) -> Response:
@@ -84,7 +88,7 @@ class _RunAndLoggingHandlers:
             for write in body["writes"]
             for entry in entries_from_stdout(write["text"])
         ]
-        self.state.logs.add(entries, {"resource": body["resource"]})
+        self.state.logs.add(entries, {"resource": body["resource"]}, self.state.logs.ingestion_delay_s)
         return JSONResponse({})
 
     # --- Cloud Run ------------------------------------------------------------------------------------------------
@@ -134,7 +138,7 @@ class _RunAndLoggingHandlers:
             return _no_resource(request, "SERVICE", "service")
         try:
             return JSONResponse(self.state.cloud_run.set_iam_policy(name, await request.json()))
-        except RunError as error:
+        except RequestRefused as error:
             return _refusal(error)
 
     async def update_service(self, request: Request) -> Response:
@@ -150,7 +154,7 @@ class _RunAndLoggingHandlers:
             return _no_resource(request, "SERVICE", "service")
         except ValueError:
             return JSONResponse(error_body(400, "Invalid JSON payload received. Unexpected token."), 400)
-        except RunError as error:
+        except RequestRefused as error:
             return _refusal(error)
         return JSONResponse(operation)
 
@@ -184,11 +188,11 @@ def _page(request: Request, items: list[Resource], key: str) -> Response:
     try:
         params = request.query_params
         return JSONResponse(page(items, key, params.get("pageSize", ""), params.get("pageToken", "")))
-    except RunError as error:
+    except RequestRefused as error:
         return _refusal(error)
 
 
-def _refusal(error: RunError) -> Response:
+def _refusal(error: RequestRefused) -> Response:
     body = error_body(error.status, error.message)
     if error.reason:
         body["error"]["status"] = error.reason

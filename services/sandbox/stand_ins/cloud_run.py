@@ -14,12 +14,12 @@ from typing import Any
 
 from services.core.clock import Clock, to_rfc3339
 from services.sandbox.stand_ins import request_routing as routing
+from services.sandbox.stand_ins.request_messages import RequestRefused
 from services.sandbox.stand_ins.request_routing import RequestSlots
 from services.sandbox.stand_ins.run_resources import (
     LATEST,
     SERVICE_TYPE,
     Resource,
-    RunError,
     apply_update,
     condition,
     differs_from_template,
@@ -91,7 +91,7 @@ class CloudRun:
     def patch(self, name: str, body: Any, update_mask: str, validate_only: bool) -> Resource:
         """Change a service as services.patch does, and return the operation, which is not done yet.
 
-        A new template creates a revision that is ready after `rollout_s`. Raises KeyError without the service, RunError.
+        A new template creates a revision that is ready after `rollout_s`. Raises KeyError without the service, RequestRefused.
         """
         current = self.get(name)
         if current is None:
@@ -99,7 +99,7 @@ class CloudRun:
         sent = parse_service(body)
         if sent.get("etag") not in (None, current["etag"]):
             text = f"version '{version_of(sent['etag'])}' was specified but current version is '{version_of(current['etag'])}'"
-            raise RunError(409, f"Conflict for resource '{name.rsplit('/', 1)[-1]}': {text}.")
+            raise RequestRefused(409, f"Conflict for resource '{name.rsplit('/', 1)[-1]}': {text}.")
         changed = apply_update(current, sent, update_mask)
         revision = self._revision_to_create(current, changed)
         if validate_only:
@@ -109,7 +109,7 @@ class CloudRun:
         return self._accept(changed, revision)
 
     def _revision_to_create(self, current: Resource, changed: Resource) -> str:
-        """The name of the revision that a change needs, empty when none; raises RunError for a name that is taken."""
+        """The name of the revision that a change needs, empty when none; raises RequestRefused for a name that is taken."""
         template = changed["template"]
         named = str(template.get("revision") or "")
         if not differs_from_template(template, current["template"]) and named == (
@@ -123,7 +123,7 @@ class CloudRun:
             return revision
         if differs_from_template(template, self.revisions[revision]):
             text = f"Revision named '{named}' with different configuration already exists."
-            raise RunError(409, text, "ALREADY_EXISTS")
+            raise RequestRefused(409, text, "ALREADY_EXISTS")
         return ""
 
     def _generate_revision_name(self, service: Resource) -> str:
@@ -211,10 +211,10 @@ class CloudRun:
         service["conditions"].append(condition("ConfigurationsReady", state, at, failure))
 
     def set_iam_policy(self, name: str, body: Mapping[str, Any]) -> Resource:
-        """Replace a service's policy; raises RunError when the etag in it is no longer the present one."""
+        """Replace a service's policy; raises RequestRefused when the etag in it is no longer the present one."""
         policy = dict(body.get("policy") or {})
         if policy.get("etag") not in (None, self.iam_policies.get(name, {"etag": "ACAB"})["etag"]):
-            raise RunError(409, "There were concurrent policy changes. Please retry the whole read-modify-write.")
+            raise RequestRefused(409, "There were concurrent policy changes. Please retry the whole read-modify-write.")
         self.iam_policies[name] = {"version": 1, **policy, "etag": self._next_etag().strip('"')}
         return self.iam_policies[name]
 

@@ -237,7 +237,7 @@ def test_split_traffic_is_served_in_its_shares_and_a_tag_has_its_own_address(
         ),
         ({"scaling": {"maxInstanceCount": "many"}}, "scaling", "Invalid value at 'service'"),
         ({}, "scaling.maximum", "Invalid value at 'update_mask'"),
-        ([], "", "Invalid value at 'service'"),
+        ([], "", "Invalid JSON payload received at 'service'"),
     ],
 )
 def test_an_invalid_change_is_a_400_and_changes_nothing(cloud_run_with_worker, blank_sandbox, body, mask, message):
