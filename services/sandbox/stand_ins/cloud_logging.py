@@ -84,7 +84,7 @@ class LogStore:
     def add(
         self, entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any] | None = None, delay_s: float = 0.0
     ) -> None:
-        """Keep entries, readable after `delay_s`; what they lack comes from the request's defaults, the time from the clock.
+        """Keep entries, readable after `delay_s` and not before their own time; what they lack comes from the request's defaults, the time from the clock.
 
         Of entries with the same time, insertId and log only the first is kept, as Google's searches show them.
         """
@@ -97,8 +97,9 @@ class LogStore:
             entry.setdefault("severity", "DEFAULT")
             entry.setdefault("logName", f"projects/{self._project}/logs/run.googleapis.com%2Fstdout")
             entry.setdefault("resource", {"type": "global", "labels": {"project_id": self._project}})
-            timestamp = to_rfc3339(datetime.fromisoformat(str(entry["timestamp"])))
-            stored = _StoredEntry((timestamp, str(entry["insertId"]), entry["logName"]), now_s + delay_s, entry)
+            at = datetime.fromisoformat(str(entry["timestamp"]))
+            readable_at_s = max(at.timestamp(), now_s + delay_s if delay_s else 0)
+            stored = _StoredEntry((to_rfc3339(at), str(entry["insertId"]), entry["logName"]), readable_at_s, entry)
             place = bisect.bisect_left(self._entries, stored.key, key=attrgetter("key"))
             if self._entries[place : place + 1] and self._entries[place].key == stored.key:
                 continue
