@@ -84,8 +84,9 @@ class LogStore:
     def add(
         self, entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any] | None = None, delay_s: float = 0.0
     ) -> None:
-        """Keep entries, readable after `delay_s` and not before their own time; what they lack comes from the request's defaults, the time from the clock.
+        """Keep entries, readable after `delay_s` and not before their own time.
 
+        What they lack comes from the request's defaults, the time from the clock.
         Of entries with the same time, insertId and log only the first is kept, as Google's searches show them.
         """
         now_s, now = self._clock.now().timestamp(), to_rfc3339(self._clock.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
+import re
 import string
 import uuid
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,11 @@ class CloudRun:
         """A service as it is now; None when there is none of this name."""
         self._finish_operations()
         return self.services.get(name)
+
+    def find(self, project: str, short_name: str) -> Resource | None:
+        """A service by its project and short name, as v1 names it; None when there is none."""
+        pattern = re.compile(rf"projects/{re.escape(project)}/locations/[^/]+/services/{re.escape(short_name)}")
+        return next((self.get(name) for name in self.services if pattern.fullmatch(name)), None)
 
     def get_operation(self, name: str) -> Resource | None:
         """A long-running operation as operations.get returns it; None when there is none of this name."""

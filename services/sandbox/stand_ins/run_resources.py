@@ -109,10 +109,15 @@ def _violations(current: Resource, changed: Resource) -> Iterator[tuple[str, str
     for prefix, new, old in (("", changed, current), ("template.", template, current.get("template") or {})):
         known = old.get("annotations") or {}
         for name, text in (new.get("annotations") or {}).items():
-            if name.split("/")[0].endswith(_SYSTEM_NAMESPACES) and "/" in name and known.get(name) != text:
+            if is_system_annotation(name) and known.get(name) != text:
                 yield f"{prefix}annotations[{name}]", "system annotations are not supported in Cloud Run API v2"
     if sum(target.get("percent", 0) for target in changed["traffic"]) != 100:
         yield "traffic", "the sum of all percentages must be 100"
+
+
+def is_system_annotation(name: str) -> bool:
+    """Whether an annotation is in a namespace that belongs to Cloud Run."""
+    return "/" in name and name.split("/")[0].endswith(_SYSTEM_NAMESPACES)
 
 
 def _copy_field(target: Resource, source: Resource, path: list[str]) -> None:

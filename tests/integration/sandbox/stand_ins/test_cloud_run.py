@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -12,6 +15,7 @@ from itertools import islice
 
 import pytest
 import requests
+import yaml
 from google.api_core.exceptions import (
     BadRequest,
     Conflict,
@@ -293,6 +297,74 @@ def test_a_policy_is_empty_until_it_is_set_and_a_stale_one_is_refused(cloud_run_
     assert (binding.role, list(binding.members)) == ("roles/run.invoker", ["user:nora@example.com"])
     with pytest.raises(Conflict, match="concurrent policy changes"):
         blank_clients.run.set_iam_policy(request={"resource": SERVICE, "policy": policy})
+
+
+REPLACEMENT = """apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: prediction-worker
+  namespace: nba-props-platform
+  annotations: {team: predictions, run.googleapis.com/maxScale: "20"}
+spec:
+  template:
+    spec:
+      containerConcurrency: 5
+      containers:
+        - image: us-docker.pkg.dev/cloudrun/container/hello
+          resources: {limits: {cpu: "1", memory: 1Gi}}
+          env: [{name: MODE, value: batch}]
+"""
+
+
+def narrow(clients: Clients) -> None:
+    """The service as the dashboard's emergency limit leaves it: at most 4 instances, and annotations of ours."""
+    service = clients.run.get_service(name=SERVICE)
+    service.scaling.max_instance_count = 4
+    service.annotations["on-call/set-to"] = "4/20/3"
+    wait_for(clients.run.update_service(service=service))
+
+
+def test_a_replaced_service_keeps_nothing_that_its_file_leaves_out(cloud_run_with_worker, blank_clients, blank_sandbox):
+    narrow(blank_clients)
+    url = f"{blank_sandbox.url}/apis/serving.knative.dev/v1/namespaces/nba-props-platform/services/prediction-worker"
+    before = requests.get(url, timeout=5).json()
+    assert before["metadata"]["annotations"]["on-call/set-to"] == "4/20/3"
+    body = yaml.safe_load(REPLACEMENT)
+    body["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    replaced = requests.put(url, json=body, timeout=5)
+    assert replaced.ok, replaced.text
+    service = blank_clients.run.get_service(name=SERVICE)
+    assert dict(service.annotations) == {"team": "predictions"}
+    assert (service.scaling.max_instance_count, service.template.scaling.max_instance_count) == (20, 100)
+    assert service.template.containers[0].env[0].value == "batch"
+    stale = requests.put(url, json=body, timeout=5)
+    assert (stale.status_code, stale.json()["error"]["status"]) == (409, "ABORTED")
+    assert requests.put(url, json={"metadata": {}}, timeout=5).status_code == 400
+    assert requests.get(url + "s", timeout=5).status_code == 404
+
+
+@pytest.mark.skipif(shutil.which("gcloud") is None, reason="the Google Cloud SDK is not on this machine")
+def test_the_real_gcloud_replaces_the_service_and_loses_our_annotations(
+    cloud_run_with_worker, blank_clients, blank_sandbox, tmp_path
+):
+    narrow(blank_clients)
+    file = tmp_path / "worker.yaml"
+    file.write_text(REPLACEMENT)
+    environment = {
+        **os.environ,
+        "CLOUDSDK_CONFIG": str(tmp_path / "config"),
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": f"{blank_sandbox.url}/",
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+    }
+    flags = ["--region=us-west2", "--project=nba-props-platform", "--quiet"]
+    command = ["gcloud", "run", "services", "replace", str(file), *flags]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    service = blank_clients.run.get_service(name=SERVICE)
+    assert "on-call/set-to" not in service.annotations
+    assert (service.scaling.max_instance_count, service.template.max_instance_request_concurrency) == (20, 5)
+    assert not service.reconciling, "gcloud waits until the new revision is ready"
 
 
 class _BlockingHandler(BaseHTTPRequestHandler):
