@@ -37,8 +37,6 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
             Route(path, wrap_handler("run", method, handler), methods=[verb])
             for path, verb, method, handler in (
                 (_SERVICES, "GET", "services.list", api.list_services),
-                (f"{_SERVICES}/{{service}}:getIamPolicy", "GET", "services.getIamPolicy", api.get_iam_policy),
-                (f"{_SERVICES}/{{service}}:setIamPolicy", "POST", "services.setIamPolicy", api.set_iam_policy),
                 (f"{_SERVICES}/{{service}}", "GET", "services.get", api.get_service),
                 (f"{_SERVICES}/{{service}}", "PATCH", "services.update", api.update_service),
                 (f"{_SERVICES}/{{service}}/revisions", "GET", "revisions.list", api.list_revisions),
@@ -128,22 +126,6 @@ class _RunAndLoggingHandlers:
 
     async def permissions(self, request: Request) -> Response:
         return JSONResponse(self.state.granted_permissions(await request.json()))
-
-    async def get_iam_policy(self, request: Request) -> Response:
-        """The policy of a service; without one it has no bindings, only the etag of an empty policy."""
-        name = _resource_name(request).removesuffix(":getIamPolicy")
-        if self.state.cloud_run.get(name) is None:
-            return _no_resource(request, "SERVICE", "service")
-        return JSONResponse(self.state.cloud_run.iam_policies.get(name, {"etag": "ACAB"}))
-
-    async def set_iam_policy(self, request: Request) -> Response:
-        name = _resource_name(request).removesuffix(":setIamPolicy")
-        if self.state.cloud_run.get(name) is None:
-            return _no_resource(request, "SERVICE", "service")
-        try:
-            return JSONResponse(self.state.cloud_run.set_iam_policy(name, await request.json()))
-        except RequestRefused as error:
-            return _refusal(error)
 
     async def update_service(self, request: Request) -> Response:
         params = request.query_params

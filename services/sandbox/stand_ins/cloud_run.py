@@ -63,7 +63,6 @@ class CloudRun:
         self.operations: dict[str, Operation] = {}
         self.backends: dict[str, str] = {}
         self.slots: dict[str, RequestSlots] = {}
-        self.iam_policies: dict[str, Resource] = {}
         self._last_version = 0
 
     def seed(self, services: Sequence[Mapping[str, Any]], revisions: Sequence[Mapping[str, Any]]) -> None:
@@ -215,14 +214,6 @@ class CloudRun:
         service["terminalCondition"] = condition("Ready", state, at, failure)
         service["conditions"] = [condition("RoutesReady", "CONDITION_SUCCEEDED", at)]
         service["conditions"].append(condition("ConfigurationsReady", state, at, failure))
-
-    def set_iam_policy(self, name: str, body: Mapping[str, Any]) -> Resource:
-        """Replace a service's policy; raises RequestRefused when the etag in it is no longer the present one."""
-        policy = dict(body.get("policy") or {})
-        if policy.get("etag") not in (None, self.iam_policies.get(name, {"etag": "ACAB"})["etag"]):
-            raise RequestRefused(409, "There were concurrent policy changes. Please retry the whole read-modify-write.")
-        self.iam_policies[name] = {"version": 1, **policy, "etag": self._next_etag().strip('"')}
-        return self.iam_policies[name]
 
     def _next_etag(self) -> str:
         """The etag of the next version: microseconds, as in Google's messages about conflicts, and always rising."""

@@ -57,5 +57,4 @@ def cloud_run_with_worker(blank_sandbox: Sandbox) -> CloudRun:
     )
     run._rollout_s, run.operation_s, run.rollout_error = 0.2, 0.1, ""
     run.slots.clear()
-    run.iam_policies.clear()
     return run

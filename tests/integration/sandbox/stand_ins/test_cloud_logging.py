@@ -179,7 +179,7 @@ def test_a_page_token_belongs_to_its_filter(blank_sandbox, logs):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"text": "x"}, "Unknown name \"text\" at 'entries[0]': Cannot find field."),
+        ({"message": "x"}, "Unknown name \"message\" at 'entries[0]': Cannot find field."),
         ({"jsonPayload": {}}, "multiple"),
         ({"severity": "BAD"}, "Invalid value"),
         ({"logName": None}, "needs a logName"),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -288,17 +285,6 @@ def test_listings_have_pages(cloud_run_with_worker, blank_clients, blank_sandbox
         blank_clients.run.list_services(request={"parent": parent, "page_token": "rubbish"})
 
 
-def test_a_policy_is_empty_until_it_is_set_and_a_stale_one_is_refused(cloud_run_with_worker, blank_clients):
-    policy = blank_clients.run.get_iam_policy(request={"resource": SERVICE})
-    assert not policy.bindings
-    policy.bindings.add(role="roles/run.invoker", members=["user:nora@example.com"])
-    blank_clients.run.set_iam_policy(request={"resource": SERVICE, "policy": policy})
-    (binding,) = blank_clients.run.get_iam_policy(request={"resource": SERVICE}).bindings
-    assert (binding.role, list(binding.members)) == ("roles/run.invoker", ["user:nora@example.com"])
-    with pytest.raises(Conflict, match="concurrent policy changes"):
-        blank_clients.run.set_iam_policy(request={"resource": SERVICE, "policy": policy})
-
-
 REPLACEMENT = """apiVersion: serving.knative.dev/v1
 kind: Service
 metadata:
@@ -341,30 +327,6 @@ def test_a_replaced_service_keeps_nothing_that_its_file_leaves_out(cloud_run_wit
     assert (stale.status_code, stale.json()["error"]["status"]) == (409, "ABORTED")
     assert requests.put(url, json={"metadata": {}}, timeout=5).status_code == 400
     assert requests.get(url + "s", timeout=5).status_code == 404
-
-
-@pytest.mark.skipif(shutil.which("gcloud") is None, reason="the Google Cloud SDK is not on this machine")
-def test_the_real_gcloud_replaces_the_service_and_loses_our_annotations(
-    cloud_run_with_worker, blank_clients, blank_sandbox, tmp_path
-):
-    narrow(blank_clients)
-    file = tmp_path / "worker.yaml"
-    file.write_text(REPLACEMENT)
-    environment = {
-        **os.environ,
-        "CLOUDSDK_CONFIG": str(tmp_path / "config"),
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": f"{blank_sandbox.url}/",
-        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
-        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-    }
-    flags = ["--region=us-west2", "--project=nba-props-platform", "--quiet"]
-    command = ["gcloud", "run", "services", "replace", str(file), *flags]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 0, result.stderr
-    service = blank_clients.run.get_service(name=SERVICE)
-    assert "on-call/set-to" not in service.annotations
-    assert (service.scaling.max_instance_count, service.template.max_instance_request_concurrency) == (20, 5)
-    assert not service.reconciling, "gcloud waits until the new revision is ready"
 
 
 class _BlockingHandler(BaseHTTPRequestHandler):
