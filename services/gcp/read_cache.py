@@ -220,6 +220,11 @@ class ReadCache:
             while self._row_count > MAX_CACHED_ROWS and len(self._entries) > 1:
                 self._row_count -= self._entries.popitem(last=False)[1].row_count
 
+    def record_log_read(self) -> None:
+        """Count one more read of the log: every page of a search is one for Cloud Logging."""
+        with self._lock:
+            self.usage.log_read_times.append(self._monotonic())
+
     def _within_log_quota(self, max_reads: int) -> bool:
         with self._lock:
             if self._count_recent_log_reads() >= max_reads:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import Protocol
 
 from google.cloud.logging_v2.resource import Resource
@@ -20,6 +19,7 @@ from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import NEVER_EXPIRES
+from services.telemetry.log_pages import read_entries
 from services.telemetry.log_phrases import (
     CONSOLIDATION_FILTER,
     DML_FILTER,
@@ -108,11 +108,10 @@ def read_night_log(clients: Clients, game_date: date, run_times: Iterable[dateti
 
 def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
     with translate_errors("Cloud Logging"):
-        iterator = clients.logging.list_entries(filter_=filter_text, order_by="timestamp asc", page_size=1000)
-        entries = list(islice(iterator, limit + 1))
-    lines = deduplicate(parse_entry(entry) for entry in entries[:limit])
+        entries, truncated = read_entries(clients, filter_text, limit)
+    lines = deduplicate(parse_entry(entry) for entry in entries)
     source = DataSource("Cloud Logging", clients.now(), detail=filter_text)
-    return LogLines(lines, source, truncated=len(entries) > limit)
+    return LogLines(lines, source, truncated)
 
 
 class LoggingEntry(Protocol):
