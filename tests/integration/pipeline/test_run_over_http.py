@@ -72,8 +72,10 @@ def test_an_invalid_start_request_is_rejected_and_starts_nothing(pipeline, body,
     assert pipeline.staging_tables() == []
 
 
-def test_a_start_without_the_json_header_is_415(pipeline):
-    assert requests.post(f"{pipeline.address}/start", data="{}", timeout=10).status_code == 415
+def test_a_start_with_another_content_type_than_json_is_415(pipeline):
+    for content_type in ("text/plain", "text/plain; application/json", "application/x-www-form-urlencoded"):
+        headers = {"Content-Type": content_type}
+        assert requests.post(f"{pipeline.address}/start", "{}", headers=headers, timeout=10).status_code == 415
 
 
 def test_an_unknown_batch_is_not_found(pipeline):
