@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import httpx
 
 from services.core.clock import Clock
 from services.sandbox.bigquery.job_store import to_epoch_ms
+from services.sandbox.bigquery.schema_changes import Field, add_column_statements, mode
 from services.sandbox.bigquery.streaming_buffer import StreamingBuffer, StreamingDelays
 
 Resource = dict[str, Any]
@@ -80,6 +81,39 @@ class TableCatalog:
     async def fetch(self, table: str) -> httpx.Response:
         """The emulator's tables.get of dataset.table."""
         return await self._http.get(self._path(*table.split(".", 1)))
+
+    async def create(self, table: str, resource: Resource) -> httpx.Response:
+        """The emulator's tables.insert of dataset.table; then DuckDB itself refuses a missing REQUIRED value."""
+        dataset, _, name = table.partition(".")
+        reference = {"projectId": self._project, "datasetId": dataset, "tableId": name}
+        response = await self._http.post(self._path(dataset), json={**resource, "tableReference": reference})
+        required = [f["name"] for f in (resource.get("schema") or {}).get("fields") or () if mode(f) == "REQUIRED"]
+        if required and not response.is_error:
+            table_sql = self._table_sql(table)
+            await self.execute("; ".join(f'ALTER TABLE {table_sql} ALTER "{name}" SET NOT NULL' for name in required))
+        return response
+
+    async def change_schema(self, table: str, current: Sequence[Field], merged: Sequence[Field]) -> None:
+        """Carry out what merge_schema allowed, in the data and in the metadata."""
+        relaxed = {f["name"] for f in merged if mode(f) == "NULLABLE"}
+        statements = [
+            f'ALTER TABLE {self._table_sql(table)} ALTER "{field["name"]}" DROP NOT NULL'
+            for field in current
+            if mode(field) == "REQUIRED" and field["name"] in relaxed
+        ]
+        statements += add_column_statements(self._table_sql(table), current, merged)
+        if statements:
+            await self.execute("; ".join(statements))
+        await self._http.patch(self._path(*table.split(".", 1)), json={"schema": {"fields": list(merged)}})
+        self.invalidate(table)
+
+    def _table_sql(self, table: str) -> str:
+        dataset, _, name = table.partition(".")
+        return f'"{self._project}__{dataset}"."{name}"'
+
+    async def patch(self, table: str, body: Resource) -> httpx.Response:
+        """The emulator's tables.patch of dataset.table."""
+        return await self._http.patch(self._path(*table.split(".", 1)), json=body)
 
     async def delete(self, table: str) -> httpx.Response:
         """The emulator's tables.delete of dataset.table."""

@@ -6,13 +6,17 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.sandbox.bigquery.job_endpoints import JobEndpoints
 from services.sandbox.bigquery.job_server import SANDBOX_USER
+from services.sandbox.bigquery.job_store import Resource
+from services.sandbox.bigquery.schema_changes import SchemaMismatch, merge_schema
 from services.sandbox.bigquery.table_data import TableData
+from services.sandbox.bigquery.table_definitions import find_definition_problem
 from services.sandbox.bigquery.uploads import ResumableUploads, parse_multipart
 from services.sandbox.common.error_responses import error_response, known_error_response
 from services.sandbox.state import SandboxState
@@ -114,7 +118,14 @@ class _BigQueryHandlers:
     async def create_table(self, request: Request) -> Response:
         body = await request.json()
         name = f"{request.path_params['dataset']}.{body.get('tableReference', {}).get('tableId')}"
-        return await self._update_metadata(request, name)
+        partitioned = bool(body.get("timePartitioning") or body.get("rangePartitioning"))
+        if (refusal := self._refuse_definition(body, name, partitioned)) is not None:
+            return refusal
+        response = await self.tables.create(name, body)
+        if not response.is_error:
+            self.tables.invalidate(name)
+            self.tables.set_expiration(name, body)
+        return await self._describe(name, response)
 
     async def list_tables(self, request: Request) -> Response:
         """One page of tables.list; the emulator itself never returns more than the first page."""
@@ -144,13 +155,41 @@ class _BigQueryHandlers:
         return await self._update_metadata(request, _table_name(request))
 
     async def _update_metadata(self, request: Request, name: str) -> Response:
+        body = await request.json()
         partitioned = (await self.tables.get_metadata(name)).partitioned
-        error_key = self.state.limits.check_metadata_update(name, partitioned, self.state.now_s())
-        if error_key is not None:
-            return known_error_response(error_key)
+        if (refusal := self._refuse_definition(body, name, partitioned)) is not None:
+            return refusal
+        response = await self.tables.fetch(name)
+        if response.is_error:
+            return JSONResponse(response.json(), response.status_code)
+        current = response.json()
+        if request.headers.get("if-match", current["etag"]) != current["etag"]:
+            return error_response(412, "conditionNotMet", "Precondition check failed.")
+        wanted = (body.pop("schema", None) or {}).get("fields")
+        try:
+            fields = merge_schema(current["schema"]["fields"], wanted) if wanted else []
+        except SchemaMismatch as error:
+            message = f"Provided Schema does not match Table {self.state.project}:{name}. {error}"
+            return error_response(400, "invalid", message)
+        if fields:
+            await self.tables.change_schema(name, current["schema"]["fields"], fields)
         self.tables.invalidate(name)
-        self.tables.set_expiration(name, await request.json())
-        return await self.bigquery.proxy(request)
+        self.tables.set_expiration(name, body)
+        return await self._describe(name, await self.tables.patch(name, body))
+
+    def _refuse_definition(self, body: Resource, name: str, partitioned: bool) -> Response | None:
+        """The response that refuses a table's definition or an update too many, or None."""
+        if (problem := find_definition_problem(body, int(self.state.now_s() * 1000))) is not None:
+            return error_response(400, "invalid", problem)
+        error_key = self.state.limits.check_metadata_update(name, partitioned, self.state.now_s())
+        return known_error_response(error_key) if error_key is not None else None
+
+    async def _describe(self, name: str, response: httpx.Response) -> Response:
+        """The table resource that the emulator gave, corrected."""
+        resource = response.json()
+        if not response.is_error:
+            await self.tables.correct_metadata(name, resource)
+        return JSONResponse(resource, response.status_code)
 
     async def delete_table(self, request: Request) -> Response:
         dataset, table = request.path_params["dataset"], request.path_params["table"]

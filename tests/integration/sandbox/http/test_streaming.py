@@ -176,11 +176,25 @@ def test_every_kind_of_value_arrives(bq, clock):
         "game": {"home": "LAL's"},
         "made_at": "2025-12-30T06:45:00.25Z",
     }
-    assert stream(bq, row(**values)) == []
+    assert stream(bq, {**row(), **values}) == []
     clock.advance(3)
     (found,) = bq.query(f"SELECT * FROM {TABLE} WHERE player_lookup = 'streamed'").result()
     assert (float(found.line), found.tags, found.extra) == (20.5, ["a", "b"], {"k": [1, None]})
     assert (found.game, found.made_at) == ({"home": "LAL's"}, datetime(2025, 12, 30, 6, 45, 0, 250_000, UTC))
+
+
+def test_a_column_added_meanwhile_does_not_disturb_the_buffer(bq, clock):
+    stream(bq, row("before"))
+    clock.advance(3)
+    assert len(queried(bq)) == 2
+    table = bq.get_table(TABLE)
+    table.schema = [*table.schema, bigquery.SchemaField("note", "STRING")]
+    bq.update_table(table, ["schema"])
+    assert stream(bq, row("after", note="n")) == []
+    clock.advance(3)
+    notes = {r[0]: r[1] for r in bq.query(f"SELECT player_lookup, note FROM {TABLE}").result()}
+    assert notes == {"stored": None, "before": None, "after": "n"}
+    assert listed(bq) == ["stored"]
 
 
 def test_a_dropped_table_takes_its_buffer_along(bq, clock):
