@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -74,6 +74,9 @@ class JobStore:
             return None
         found = job.location.lower() == location.lower() if location else job.location in MULTI_REGIONS
         return job if found else None
+
+    def all(self) -> Iterable[Job]:
+        return self._jobs.values()
 
     def create(self, config: Resource, job_id: str | None, user: str, location: str = DEFAULT_LOCATION) -> Job | None:
         """A new PENDING job, or None when the id is already used."""

@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.sandbox.bigquery.job_endpoints import JobEndpoints
-from services.sandbox.bigquery.job_server import SANDBOX_USER
 from services.sandbox.bigquery.job_store import Resource
 from services.sandbox.bigquery.schema_changes import SchemaMismatch, merge_schema
 from services.sandbox.bigquery.table_data import TableData
 from services.sandbox.bigquery.table_definitions import find_definition_problem
 from services.sandbox.bigquery.uploads import ResumableUploads, parse_multipart
 from services.sandbox.common.error_responses import error_response, known_error_response
+from services.sandbox.common.identities import current_account
 from services.sandbox.state import SandboxState
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -93,7 +93,7 @@ class _BigQueryHandlers:
         return await self.bigquery.insert_job(await request.json())
 
     async def list_jobs(self, request: Request) -> Response:
-        return JSONResponse(self.bigquery.jobs.list(request.query_params, SANDBOX_USER))
+        return JSONResponse(self.bigquery.jobs.list(request.query_params, current_account()))
 
     async def get_job(self, request: Request) -> Response:
         return await self.job_endpoints.get(request.path_params["job"], request.query_params.get("location", ""))
