@@ -17,3 +17,4 @@ class Seed:
     jobs: Sequence[Mapping[str, Any]] = ()  # bigquery#job
     services: Sequence[Mapping[str, Any]] = ()  # google.cloud.run.v2.Service
     revisions: Sequence[Mapping[str, Any]] = ()  # google.cloud.run.v2.Revision
+    location: str = "US"  # BigQuery location of every dataset

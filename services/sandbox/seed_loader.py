@@ -21,7 +21,10 @@ def load_tables(emulator_url: str, project: str, seed: Seed) -> None:
     """Create every dataset and table, then load the rows; raises RuntimeError with the emulator's error text."""
     base = f"{emulator_url}/bigquery/v2/projects/{project}"
     for dataset in DATASETS:
-        _post(f"{base}/datasets", {"datasetReference": {"projectId": project, "datasetId": dataset}})
+        _post(
+            f"{base}/datasets",
+            {"datasetReference": {"projectId": project, "datasetId": dataset}, "location": seed.location},
+        )
     for folder in SCHEMA_FOLDERS:
         for path in sorted(folder.glob("*.sql")):
             _post(f"{base}/queries", {"query": path.read_text(encoding="utf-8"), "useLegacySql": False})

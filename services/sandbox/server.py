@@ -15,6 +15,7 @@ from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.job_store import to_epoch_ms
 from services.sandbox.bigquery.limits import Limits
+from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.bigquery.time_travel import DroppedTableStore
 from services.sandbox.common.fault_injection import Faults
 from services.sandbox.http.connection_drops import ConnectionDropper
@@ -28,6 +29,7 @@ from services.sandbox.state import SandboxState
 
 SCENARIO_START = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 PROJECT = "nba-props-platform"
+DEFAULT_STREAMING = StreamingDelays()
 
 
 @dataclass
@@ -54,6 +56,7 @@ def start_sandbox(
     clock: Clock | None = None,
     latency: JobLatency | None = None,
     project: str = PROJECT,
+    streaming: StreamingDelays | None = None,
 ) -> Sandbox:
     """Start emulator and gateway and load `seed`; returns when the URL answers. Port 0 picks a free one.
 
@@ -62,9 +65,11 @@ def start_sandbox(
     clock = clock or OffsetClock.starting_at(SCENARIO_START)
     emulator = Emulator(clock).start()
     meter, limits, faults = BillingMeter(), Limits(), Faults()
-    bigquery = BigQueryJobServer(emulator.url, project, clock, limits, meter, latency or JobLatency())
+    bigquery = BigQueryJobServer(
+        emulator.url, project, clock, limits, meter, latency or JobLatency(), streaming or DEFAULT_STREAMING
+    )
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
-    bigquery.tables.fetch_rows = emulator.fetch_rows
+    bigquery.tables.connect(emulator.fetch_rows, emulator.execute)
     cloud_run = CloudRun(clock, "")
     state = SandboxState(clock, project, bigquery, cloud_run, LogStore(clock, project), limits, meter, faults)
     dropper = ConnectionDropper(create_app(state))

@@ -10,10 +10,12 @@ from starlette.responses import JSONResponse, Response
 from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_context import JobContext, JobLatency
-from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
+from services.sandbox.bigquery.job_store import DEFAULT_LOCATION, Job, Resource, known_error_result
 from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, Limits
 from services.sandbox.bigquery.load_jobs import LoadJobs
+from services.sandbox.bigquery.locations import find_dataset_elsewhere, find_datasets
 from services.sandbox.bigquery.query_jobs import QueryJobs
+from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.common.error_responses import error_response, known_error_response
 
 SANDBOX_USER = "sandbox@prediction-on-call.local"
@@ -24,9 +26,16 @@ class BigQueryJobServer(JobContext):
     """BigQuery's jobs API as a client sees it: accepts, limits, runs and bills jobs."""
 
     def __init__(
-        self, emulator_url: str, project: str, clock: Clock, limits: Limits, meter: BillingMeter, latency: JobLatency
+        self,
+        emulator_url: str,
+        project: str,
+        clock: Clock,
+        limits: Limits,
+        meter: BillingMeter,
+        latency: JobLatency,
+        streaming: StreamingDelays,
     ) -> None:
-        super().__init__(emulator_url, project, clock, limits, meter, latency)
+        super().__init__(emulator_url, project, clock, limits, meter, latency, streaming)
         self.queries, self.loads = QueryJobs(self), LoadJobs(self)
 
     async def proxy(self, request: Request) -> Response:
@@ -49,10 +58,17 @@ class BigQueryJobServer(JobContext):
             return error_response(400, "required", "Required parameter is missing: configuration")
         if config.get("dryRun"):
             return await self.queries.dry_run(config)
-        job_id = (body.get("jobReference") or {}).get("jobId")
-        job = self.jobs.create(config, job_id, SANDBOX_USER)
+        reference = body.get("jobReference") or {}
+        job_id = reference.get("jobId")
+        datasets = await self.tables.locate_datasets(find_datasets(config))
+        location = reference.get("location") or next(iter(datasets.values()), DEFAULT_LOCATION)
+        job = self.jobs.create(config, job_id, SANDBOX_USER, location)
         if job is None:
-            return known_error_response("duplicate_job", job=f"{self.project}:US.{job_id}")
+            return known_error_response("duplicate_job", job=f"{self.project}:{location}.{job_id}")
+        if (elsewhere := find_dataset_elsewhere(datasets, location)) is not None:
+            error = known_error_result("dataset_location", dataset=f"{self.project}:{elsewhere}", location=location)
+            self.jobs.fail(job, error)
+            return JSONResponse(job.resource)
         work = {"query": self.queries.run, "copy": self._run_copy}.get(kind)
         await self.run_guarded(job, work(job) if work is not None else self.loads.run(job, kind, media))
         return JSONResponse(job.resource)

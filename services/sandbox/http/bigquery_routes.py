@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,7 @@ from starlette.routing import Route
 
 from services.sandbox.bigquery.job_endpoints import JobEndpoints
 from services.sandbox.bigquery.job_server import SANDBOX_USER
+from services.sandbox.bigquery.table_data import TableData
 from services.sandbox.bigquery.uploads import ResumableUploads, parse_multipart
 from services.sandbox.common.error_responses import error_response, known_error_response
 from services.sandbox.state import SandboxState
@@ -18,7 +20,9 @@ from services.sandbox.state import SandboxState
 Handler = Callable[[Request], Awaitable[Response]]
 HandlerWrapper = Callable[[str, str, Handler], Handler]
 PROJECT_PATH = "/bigquery/v2/projects/{project}"
-TABLES_PATH = PROJECT_PATH + "/datasets/{dataset}/tables"
+DATASETS_PATH = PROJECT_PATH + "/datasets"
+DATASET_PATH = DATASETS_PATH + "/{dataset}"
+TABLES_PATH = DATASET_PATH + "/tables"
 TABLE_PATH = TABLES_PATH + "/{table}"
 
 
@@ -34,6 +38,9 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
         ("POST", f"{PROJECT_PATH}/jobs/{{job}}/cancel", "JobService.cancelJob", api.cancel_job),
         ("POST", f"{PROJECT_PATH}/queries", "JobService.query", api.query),
         ("GET", f"{PROJECT_PATH}/queries/{{job}}", "JobService.getQueryResults", api.query_results),
+        ("POST", DATASETS_PATH, "DatasetService.insertDataset", api.change_dataset),
+        ("PATCH PUT", DATASET_PATH, "DatasetService.updateDataset", api.change_dataset),
+        ("DELETE", DATASET_PATH, "DatasetService.deleteDataset", api.change_dataset),
         ("POST", TABLES_PATH, "TableService.insertTable", api.create_table),
         ("GET", TABLES_PATH, "TableService.listTables", api.list_tables),
         ("GET", TABLE_PATH, "TableService.getTable", api.get_table),
@@ -60,6 +67,7 @@ class _BigQueryHandlers:
     def __init__(self, state: SandboxState) -> None:
         self.state, self.bigquery, self.tables = state, state.bigquery, state.bigquery.tables
         self.uploads, self.job_endpoints = ResumableUploads(), JobEndpoints(state.bigquery)
+        self.table_data = TableData(self.tables, state.project)
 
     async def upload(self, request: Request) -> Response:
         upload_type = request.query_params.get("uploadType")
@@ -84,16 +92,24 @@ class _BigQueryHandlers:
         return JSONResponse(self.bigquery.jobs.list(request.query_params, SANDBOX_USER))
 
     async def get_job(self, request: Request) -> Response:
-        return await self.job_endpoints.get(request.path_params["job"])
+        return await self.job_endpoints.get(request.path_params["job"], request.query_params.get("location", ""))
 
     async def cancel_job(self, request: Request) -> Response:
-        return await self.job_endpoints.cancel(request.path_params["job"])
+        return await self.job_endpoints.cancel(request.path_params["job"], request.query_params.get("location", ""))
 
     async def query(self, request: Request) -> Response:
         return await self.job_endpoints.query(await request.json())
 
     async def query_results(self, request: Request) -> Response:
         return await self.job_endpoints.get_query_results(request, request.path_params["job"])
+
+    async def change_dataset(self, request: Request) -> Response:
+        """datasets.insert, patch, update and delete."""
+        self.tables.forget_locations()
+        response = await self.bigquery.proxy(request)
+        if request.method == "DELETE" and response.status_code < 400:
+            await self.tables.buffer.forget_dataset(request.path_params["dataset"])
+        return response
 
     async def create_table(self, request: Request) -> Response:
         body = await request.json()
@@ -116,12 +132,12 @@ class _BigQueryHandlers:
         return JSONResponse({**payload, **({"tables": page} if page else {}), **next_page})
 
     async def get_table(self, request: Request) -> Response:
+        await self.tables.advance()
         response = await self.bigquery.proxy(request)
         resource = json.loads(bytes(response.body))
         await self.tables.correct_metadata(_table_name(request), resource)
-        if self.state.limits.has_streaming_buffer(_table_name(request), self.state.now_s()):
-            # BigQuery's figures are estimates as well, and late.
-            resource["streamingBuffer"] = {"estimatedRows": "1", "estimatedBytes": "1"}
+        if (buffer := self.tables.buffer.describe(_table_name(request))) is not None:
+            resource["streamingBuffer"] = buffer
         return JSONResponse(resource, response.status_code)
 
     async def update_table(self, request: Request) -> Response:
@@ -137,20 +153,26 @@ class _BigQueryHandlers:
         return await self.bigquery.proxy(request)
 
     async def delete_table(self, request: Request) -> Response:
+        dataset, table = request.path_params["dataset"], request.path_params["table"]
+        # Shielded: a client that goes away meanwhile must not leave a table whose rows are gone.
+        return await asyncio.shield(asyncio.ensure_future(self._drop_table(dataset, table)))
+
+    async def _drop_table(self, dataset: str, table: str) -> Response:
         if (dropped_tables := self.bigquery.copier.dropped_tables) is not None:
-            await dropped_tables.store(request.path_params["dataset"], request.path_params["table"])
-        self.tables.drop(_table_name(request))
-        return await self.bigquery.proxy(request)
+            await dropped_tables.store(dataset, table)
+        await self.tables.buffer.forget([f"{dataset}.{table}"])
+        self.tables.drop(f"{dataset}.{table}")
+        response = await self.tables.delete(f"{dataset}.{table}")
+        return Response(response.content, response.status_code, media_type="application/json")
 
     async def list_table_data(self, request: Request) -> Response:
         """tabledata.list, free of charge, of a table or of one partition (table$20251229)."""
-        name, _, day = request.path_params["table"].partition("$")
-        return await self.tables.data(request.query_params, request.path_params["dataset"], name, day)
+        params = request.path_params
+        return await self.table_data.list(request.query_params, params["dataset"], params["table"])
 
     async def permissions(self, request: Request) -> Response:
         return JSONResponse(self.state.granted_permissions(await request.json()))
 
     async def insert_all(self, request: Request) -> Response:
-        self.tables.invalidate(_table_name(request))
-        self.state.limits.record_streaming_insert(_table_name(request), self.state.now_s())
-        return await self.bigquery.proxy(request)
+        params = request.path_params
+        return await self.table_data.insert_all(await request.json(), params["dataset"], params["table"])
