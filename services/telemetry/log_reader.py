@@ -37,7 +37,7 @@ SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")
 
 MAX_NIGHT_LINES = 10_000
 
-RUN_MARGIN = timedelta(minutes=30)  # how long before its first and after its last run row a run has lines
+HOUR = timedelta(hours=1)
 _TWIN_DISTANCE = timedelta(seconds=1)
 
 
@@ -101,9 +101,13 @@ def read_night_log(clients: Clients, game_date: date, run_times: Iterable[dateti
     lines = read_lines(clients, NIGHT_FILTER, start - timedelta(days=1), end, MAX_NIGHT_LINES)
     if not (later := [at for at in run_times if at >= end]):
         return lines
-    until = max(later).replace(second=0, microsecond=0) + RUN_MARGIN  # to the minute: the same search is cached
-    more = read_lines(clients, NIGHT_FILTER, max(end, min(later) - RUN_MARGIN), until, MAX_NIGHT_LINES)
+    since, until = _full_hour(min(later)), _full_hour(max(later)) + 2 * HOUR  # full hours: the same search is cached
+    more = read_lines(clients, NIGHT_FILTER, max(end, since), until, MAX_NIGHT_LINES)
     return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
+
+
+def _full_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
