@@ -37,7 +37,11 @@ class Settings(EnvSettings):
     region: Name = Field(
         "us-west2", validation_alias="CLOUD_RUN_REGION", description="region of the Cloud Run services"
     )
-    location: Name = Field("US", validation_alias="BIGQUERY_LOCATION", description="location of the BigQuery datasets")
+    location: Name = Field(
+        "",
+        validation_alias="BIGQUERY_LOCATION",
+        description="location of the BigQuery datasets; empty: where the predictions' dataset is",
+    )
     worker_service: Name = Field(
         "prediction-worker", validation_alias="WORKER_SERVICE", description="Cloud Run name of the worker"
     )

@@ -101,7 +101,10 @@ def read_night_log(clients: Clients, game_date: date, run_times: Iterable[dateti
     lines = read_lines(clients, NIGHT_FILTER, start - timedelta(days=1), end, MAX_NIGHT_LINES)
     if not (later := [at for at in run_times if at >= end]):
         return lines
-    since, until = _full_hour(min(later)), _full_hour(max(later)) + 2 * HOUR  # full hours: the same search is cached
+    since, until = (
+        _full_hour(min(later) - HOUR / 2),
+        _full_hour(max(later)) + 2 * HOUR,
+    )  # full hours: the same search is cached
     more = read_lines(clients, NIGHT_FILTER, max(end, since), until, MAX_NIGHT_LINES)
     return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
 
