@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from services.pipeline.row_encoding import Column
 
 STAGING_TTL = timedelta(days=7)  # a safety net for what the cleanup leaves
 MAX_UNPARTITIONED_LIST_ROWS = 25_000
+MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.5
 
 
 @dataclass(frozen=True)
@@ -213,9 +215,14 @@ class BigQueryWarehouse:
         return {**job.labels, "created": job.created.isoformat()}
 
     def wait_for_job(self, job_id: str) -> None:
-        """Until a job has ended, however it ended."""
-        wait: Callable[..., object] = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S).exception
-        wait(timeout=600)
+        """Until a job has ended, however it ended; asked by jobs.get, since the results of another account's job are refused."""
+        deadline = time.monotonic() + MAX_JOB_WAIT_S
+        while self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S).state != "DONE":
+            if time.monotonic() > deadline:
+                raise OnCallError(
+                    f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended."
+                )
+            time.sleep(JOB_POLL_INTERVAL_S)
 
     def drop(self, table: str, version: str | None = None) -> bool:
         """Drop a table, if `version` is given only in that version; whether it is gone."""

@@ -17,6 +17,7 @@ import requests
 from services.core.clock import ET, OffsetClock
 from services.core.errors import SettingsError
 from services.core.settings import SandboxSettings
+from services.sandbox.common.identities import account_address
 from services.sandbox.common.ports import bind_error, free_port
 from services.sandbox.scenarios.catalog import Scenario, get_scenario
 from services.sandbox.server import Sandbox, start_sandbox
@@ -80,30 +81,27 @@ def restart_if_ended(child: Child, now_s: float) -> Child:
 
 
 def start_children(sandbox: Sandbox, settings: SandboxSettings, scenario: Scenario) -> list[Child]:
-    """Worker, coordinator, dashboard and watchdog, with the sandbox's address in their environment."""
+    """Worker, coordinator, dashboard and watchdog, each as the account that deploy/apply.sh gives it."""
+    read, act, pipeline = (account_address(name, sandbox.state.project) for name in ("read", "act", "pipeline"))
     env = {
         **scenario.settings,
         "SANDBOX_URL": sandbox.url,
-        "COORDINATOR_URL": f"http://127.0.0.1:{settings.coordinator_port}",
+        "COORDINATOR_URL": f"{sandbox.url}/run/prediction-coordinator",  # by Cloud Run, which asks who may invoke it
         "DASHBOARD_URL": f"http://127.0.0.1:{settings.dashboard_port}",
         "SLACK_WEBHOOK_URL": settings.slack_webhook_url or f"{sandbox.url}/slack/webhook",
     }
     started = []
     if importlib.util.find_spec("services.pipeline.worker") is not None:
-        worker, coordinator = free_port(), settings.coordinator_port
-        sandbox.state.cloud_run.backends["prediction-worker"] = f"http://127.0.0.1:{worker}"
-        sandbox.state.cloud_run.backends["prediction-coordinator"] = f"http://127.0.0.1:{coordinator}"
-        for name, module, port in (("worker", "worker", worker), ("coordinator", "coordinator", coordinator)):
-            started.append(
-                start_child(
-                    name, [f"services.pipeline.{module}"], {**env, "PORT": str(port)}, f"http://127.0.0.1:{port}/health"
-                )
-            )
+        for name, port in (("worker", free_port()), ("coordinator", settings.coordinator_port)):
+            url = f"http://127.0.0.1:{port}"
+            sandbox.state.cloud_run.backends[f"prediction-{name}"] = url
+            pipeline_env = {**env, "PORT": str(port), "SANDBOX_PRINCIPAL": pipeline}
+            started.append(start_child(name, [f"services.pipeline.{name}"], pipeline_env, f"{url}/health"))
     port = settings.dashboard_port
-    env |= {"DASHBOARD_PORT": str(port)}
-    started.append(start_child("dashboard", ["app.server"], env, f"http://127.0.0.1:{port}/_stcore/health"))
-    watchdog_command = ["services.alerts.watchdog", "--every", "60"]
-    return [*started, start_child("watchdog", watchdog_command, env, f"{sandbox.url}/sandbox/health")]
+    dashboard_env = {**env, "DASHBOARD_PORT": str(port), "SANDBOX_PRINCIPAL": read, "ACTING_ACCOUNT": act}
+    started.append(start_child("dashboard", ["app.server"], dashboard_env, f"http://127.0.0.1:{port}/_stcore/health"))
+    watchdog_command, watchdog_env = ["services.alerts.watchdog", "--every", "60"], {**env, "SANDBOX_PRINCIPAL": act}
+    return [*started, start_child("watchdog", watchdog_command, watchdog_env, f"{sandbox.url}/sandbox/health")]
 
 
 def wait_until_up(child: Child, timeout_s: float = 60) -> None:
@@ -139,7 +137,11 @@ def main() -> None:
         signal.signal(signum, lambda *_: shutdown.set())
     scenario = get_scenario(settings.scenario)
     started_at = time.monotonic()
-    sandbox = start_sandbox(port=settings.sandbox_port, clock=OffsetClock.starting_at(scenario.starts_at))
+    sandbox = start_sandbox(
+        port=settings.sandbox_port,
+        clock=OffsetClock.starting_at(scenario.starts_at),
+        requires_credentials=settings.sandbox_requires_credentials,
+    )
     running: list[Child] = []
     try:
         scenario.load(sandbox)

@@ -11,6 +11,7 @@ import uvicorn
 from services.core.clock import Clock, OffsetClock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.emulator import Emulator
+from services.sandbox.bigquery.information_schema import InformationSchema
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.job_store import to_epoch_ms
@@ -54,8 +55,11 @@ def start_sandbox(
     clock: Clock | None = None,
     latency: JobLatency | None = None,
     project: str = PROJECT,
+    requires_credentials: bool = False,
 ) -> Sandbox:
     """Start emulator and gateway and load `seed`; returns when the URL answers. Port 0 picks a free one.
+
+    A request without credentials is the developer's, who owns the project, unless the sandbox `requires_credentials`.
 
     Raises RuntimeError when the port cannot be bound.
     """
@@ -63,8 +67,10 @@ def start_sandbox(
     emulator = Emulator(clock).start()
     meter, limits, faults = BillingMeter(), Limits(), Faults()
     bigquery = BigQueryJobServer(emulator.url, project, clock, limits, meter, latency or JobLatency())
+    bigquery.identities.require_credentials = requires_credentials
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
     bigquery.tables.fetch_rows = emulator.fetch_rows
+    bigquery.queries.information_schema = InformationSchema(bigquery, emulator, bigquery.identities.allows)
     cloud_run = CloudRun(clock, "")
     state = SandboxState(clock, project, bigquery, cloud_run, LogStore(clock, project), limits, meter, faults)
     dropper = ConnectionDropper(create_app(state))

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.auth.request_guard import RequestGuard
 from services.batches.conservation import is_conserved
 from services.batches.ids import parse_batch_date
 from services.batches.ledger import BatchRecord, Ledger
@@ -141,8 +143,8 @@ def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[
     }
 
 
-def create_app(api: CoordinatorApi) -> Starlette:
-    """The coordinator's routes."""
+def create_app(api: CoordinatorApi, local: bool = True) -> Starlette:
+    """The coordinator's routes; with `local` they answer to this machine's host names only."""
 
     async def start(request: Request) -> Response:
         return await _handle(request, api.start)
@@ -183,19 +185,14 @@ def create_app(api: CoordinatorApi) -> Starlette:
         customer_route("/complete", customer_endpoints.complete),
         *map(refuse, customer_endpoints.NOT_SUPPORTED),
     ]
-    return Starlette(routes=[*routes, *(Route(path, health) for path in ("/", "/health", "/ready"))])
+    routes += [Route(path, health) for path in ("/", "/health", "/ready")]
+    return Starlette(routes=routes, middleware=[Middleware(RequestGuard, local=local)])
 
 
 async def _handle(
     request: Request, handler: Callable[[Any], ApiResponse], empty_body: dict[str, Any] | None = None
 ) -> Response:
-    """Call a handler with the JSON body; a scheduler may send no Content-Type, but not another one.
-
-    `empty_body` is what a request without a body means; None: that is refused.
-    """
-    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        return JSONResponse({"error": "Send Content-Type: application/json."}, 415)
+    """Call a handler with the JSON body. `empty_body` is what a request without one means; None: that is refused."""
     raw_body = await request.body()
     try:
         body = json.loads(raw_body) if raw_body.strip() or empty_body is None else empty_body

@@ -9,13 +9,17 @@ from starlette.responses import JSONResponse, Response
 
 from services.sandbox.bigquery import partition_pruning, sql_inspection
 from services.sandbox.bigquery.billing_meter import billed_bytes
+from services.sandbox.bigquery.information_schema import InformationSchema, ViewDenied
 from services.sandbox.bigquery.job_context import JobContext
 from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
 from services.sandbox.bigquery.limits import DmlQueue, check_query_size
+from services.sandbox.common.error_responses import error_response
 
 
 class QueryJobs:
     """Runs the query jobs of one project."""
+
+    information_schema: InformationSchema  # set by start_sandbox
 
     def __init__(self, context: JobContext) -> None:
         self._context = context
@@ -42,12 +46,16 @@ class QueryJobs:
             return self._context.jobs.fail(job, known_error_result(write_error_key))
         return await self._execute(job, cost, statement)
 
-    async def dry_run(self, config: Resource) -> Response:
+    async def dry_run(self, config: Resource, user: str, location: str) -> Response:
         """The response to a dry run: whether the statement is valid, and the bytes it would bill."""
-        sql = await self._context.tables.inline_tables_view(config.get("query", {}).get("query", ""))
-        expanded_config = {**config, "query": {**config.get("query", {}), "query": sql}}
-        response = await self._context.call_emulator({"configuration": expanded_config})
-        estimated_bytes = str(await self._estimate_billed_bytes(config.get("query", {})))
+        query = config.get("query", {})
+        try:
+            async with self.information_schema.materialize(query, user, location) as sql:
+                expanded_query = {**query, "query": await self._context.tables.inline_tables_view(sql)}
+                response = await self._context.call_emulator({"configuration": {**config, "query": expanded_query}})
+        except ViewDenied as error:
+            return error_response(403, "accessDenied", str(error))
+        estimated_bytes = str(await self._estimate_billed_bytes(query))
         result = response.json()
         result.setdefault("status", {"state": "DONE"})
         stats = result.setdefault("statistics", {})
@@ -151,12 +159,19 @@ class QueryJobs:
             self._context.jobs.start(job)
         config = {k: v for k, v in job.resource["configuration"].items() if k != "dryRun"}
         query = {k: v for k, v in config["query"].items() if not (statement.is_dml and k == "destinationTable")}
-        query["query"] = await self._context.tables.inline_tables_view(query.get("query", ""))
-        body = {"jobReference": job.resource["jobReference"], "configuration": {**config, "query": query}}
-        response = await self._context.call_emulator(body)
+        reference = job.resource["jobReference"]
+        try:
+            async with self.information_schema.materialize(
+                query, job.resource["user_email"], reference["location"]
+            ) as sql:
+                query["query"] = await self._context.tables.inline_tables_view(sql)
+                body = {"jobReference": reference, "configuration": {**config, "query": query}}
+                response = await self._context.call_emulator(body)
+        except ViewDenied as error:
+            return self._context.jobs.fail(job, {"reason": "accessDenied", "message": str(error)})
         if statement.kind != "SELECT":
             self._context.tables.invalidate(statement.target)
-        self._context.complete(job, response, cost)
+        return self._context.complete(job, response, cost)
 
 
 def _find_position(sql: str, fragment: str) -> dict[str, int]:

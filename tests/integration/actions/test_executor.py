@@ -167,7 +167,7 @@ def test_an_action_of_a_killed_dashboard_is_finished_by_the_next_viewer(
 
 
 def test_a_lost_response_is_resolved_by_reading_the_state_again(module_clients, module_sandbox, plan, change_count):
-    module_sandbox.state.faults.set(Fault("run", "drop_after", "run PATCH", times=1))
+    module_sandbox.state.faults.set(Fault("run", "drop_after", "services.update", times=1))
     action = execute(module_clients, OPERATOR, SET_CAPACITY, plan)
     assert action.state is ActionState.DONE
     assert "Cloud Run did not answer" in action.message
@@ -176,7 +176,7 @@ def test_a_lost_response_is_resolved_by_reading_the_state_again(module_clients, 
 
 def test_a_rejected_call_is_a_failure_and_a_new_plan_may_retry(module_clients, module_sandbox, plan, change_count):
     module_sandbox.state.faults.set(
-        Fault("run", "status", "run PATCH", status=403, message="Permission denied", times=1)
+        Fault("run", "status", "services.update", status=403, message="Permission denied", times=1)
     )
     failed = execute(module_clients, OPERATOR, SET_CAPACITY, plan)
     assert (failed.state, change_count()) == (ActionState.FAILED, 0)
@@ -206,7 +206,7 @@ def test_a_claim_whose_job_failed_does_not_block_the_action_forever(module_clien
 def test_an_unreadable_outcome_is_unverified_and_never_a_success(module_clients, module_sandbox, plan, monkeypatch):
     def effect(context, apply=SET_CAPACITY.apply):
         details = apply(context)
-        module_sandbox.state.faults.set(Fault("run", "status", "run GET", status=403))
+        module_sandbox.state.faults.set(Fault("run", "status", "services.get", status=403))
         return details
 
     action_type = SET_CAPACITY.__class__(

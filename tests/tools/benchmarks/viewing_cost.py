@@ -33,7 +33,7 @@ FREE_METHODS = {
     "list": ("bigquery.TableService.listTables",),
     "get": ("bigquery.TableService.getTable",),
     "data": ("bigquery.TableDataService.list",),
-    "run": ("run.run",),
+    "run": ("run.services.get", "run.revisions.get"),
     "logs": ("logging.entries.list",),
 }
 
