@@ -36,7 +36,7 @@ def filter_lines(lines: LogLines) -> list[LogLine]:
 
 
 def render(lines: LogLines) -> None:
-    repeat_count = sum(line.repeats - 1 for line in lines.lines)
+    repeat_count = sum(line.entries - 1 for line in lines.lines)
     notes = [
         f"{repeat_count:,} repeated lines folded" if repeat_count else "",
         "more lines than are shown" if lines.truncated else "",

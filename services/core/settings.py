@@ -15,6 +15,7 @@ from services.core.env_settings import (
     HostNames,
     Name,
     Names,
+    OptionalName,
     Percent,
     Port,
     PositiveFloat,
@@ -40,7 +41,7 @@ class Settings(EnvSettings):
     region: Name = Field(
         "us-west2", validation_alias="CLOUD_RUN_REGION", description="region of the Cloud Run services"
     )
-    location: Name = Field(
+    location: OptionalName = Field(
         "",
         validation_alias="BIGQUERY_LOCATION",
         description="location of the BigQuery datasets; empty: where the predictions' dataset is",

@@ -15,6 +15,7 @@ from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import bigquery, logging, run_v2, scheduler_v1
+from google.cloud.bigquery.retry import DEFAULT_RETRY
 from google.cloud.run_v2.services.revisions.transports import RevisionsRestTransport
 from google.cloud.run_v2.services.services.transports import ServicesRestTransport
 from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudSchedulerRestTransport
@@ -97,7 +98,9 @@ def connect(settings: Settings, as_operator: bool = False) -> Clients:
 def read_dataset_location(client: bigquery.Client) -> str | None:
     """Where the predictions' dataset is, by datasets.get; None when it cannot be read."""
     try:
-        return str(client.get_dataset(PREDICTIONS_DATASET, retry=None, timeout=LOCATION_TIMEOUT_S).location)
+        return str(
+            client.get_dataset(PREDICTIONS_DATASET, retry=DEFAULT_RETRY.with_timeout(LOCATION_TIMEOUT_S)).location
+        )
     except (GoogleAPIError, GoogleAuthError, requests.RequestException):
         return None  # the first query says what is wrong
 

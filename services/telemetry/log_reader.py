@@ -43,7 +43,7 @@ _TWIN_DISTANCE = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line. `repeats` counts the identical lines of the same second that it stands for, each once if on two streams."""
+    """One line, said `repeats` times within a second, of `entries` log entries: one on both streams is two entries."""
 
     at: datetime
     service: str
@@ -52,6 +52,7 @@ class LogLine:
     message: str
     insert_id: str
     repeats: int = 1
+    entries: int = 1
     stream: str = ""  # stdout or stderr
 
 
@@ -175,7 +176,7 @@ def deduplicate(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
 def _fold(group: list[LogLine]) -> LogLine:
     worst = max(group, key=lambda line: SEVERITIES.index(line.severity) if line.severity in SEVERITIES else 0)
     repeats = max(Counter(line.stream for line in group).values())
-    return replace(group[0], severity=worst.severity, repeats=repeats)
+    return replace(group[0], severity=worst.severity, repeats=repeats, entries=len(group))
 
 
 def _extract_text(payload: object) -> str:
