@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -64,8 +64,12 @@ class DmlReport:
         return 100 * self.rejected / self.attempted if self.attempted and self.rejected is not None else None
 
 
-def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
+def read_writes(
+    clients: Clients, start: datetime, end: datetime, belongs: Callable[[datetime], bool] = lambda _: True
+) -> DmlReport:
     """Mutating DML against the predictions table between two instants, from job history and worker logs.
+
+    `belongs` leaves out the writes of other runs within the same time.
 
     The job history counts; the log confirms it, and replaces it when the history cannot be read. Raises nothing:
     with neither source every count is None and `problems` has both.
@@ -75,7 +79,7 @@ def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
     attempts: tuple[WriteAttempt, ...] | None = None
     rejection_lines: tuple[log_reader.LogLine, ...] | None = None
     try:
-        attempts = _read_attempts(clients, start, end)
+        attempts = tuple(attempt for attempt in _read_attempts(clients, start, end) if belongs(attempt.at))
         sources.append(DataSource("BigQuery job history", clients.now(), detail="jobs.list, all users"))
     except OnCallError as error:
         problems.append(Problem.from_error("job history", clients.now(), error))
@@ -84,7 +88,7 @@ def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
         rejection_lines = tuple(
             line
             for line in lines.lines
-            if start <= line.at < end and log_phrases.is_rejected_write(line.message)
+            if start <= line.at < end and belongs(line.at) and log_phrases.is_rejected_write(line.message)
             for _ in range(line.repeats)  # 90 workers may write the same words in one second
         )
         sources.append(lines.source)

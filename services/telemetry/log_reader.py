@@ -37,13 +37,13 @@ SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")
 
 MAX_NIGHT_LINES = 10_000
 
-RUN_MARGIN = timedelta(minutes=30)  # how long before its first and after its last run row a run has lines
+HOUR = timedelta(hours=1)
 _TWIN_DISTANCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line. `repeats` counts the identical lines of the same second that it stands for, each once if on two streams."""
+    """One line, said `repeats` times within a second, of `entries` log entries: one on both streams is two entries."""
 
     at: datetime
     service: str
@@ -52,6 +52,7 @@ class LogLine:
     message: str
     insert_id: str
     repeats: int = 1
+    entries: int = 1
     stream: str = ""  # stdout or stderr
 
 
@@ -101,9 +102,16 @@ def read_night_log(clients: Clients, game_date: date, run_times: Iterable[dateti
     lines = read_lines(clients, NIGHT_FILTER, start - timedelta(days=1), end, MAX_NIGHT_LINES)
     if not (later := [at for at in run_times if at >= end]):
         return lines
-    until = max(later).replace(second=0, microsecond=0) + RUN_MARGIN  # to the minute: the same search is cached
-    more = read_lines(clients, NIGHT_FILTER, max(end, min(later) - RUN_MARGIN), until, MAX_NIGHT_LINES)
+    since, until = (
+        _full_hour(min(later) - HOUR / 2),
+        _full_hour(max(later)) + 2 * HOUR,
+    )  # full hours: the same search is cached
+    more = read_lines(clients, NIGHT_FILTER, max(end, since), until, MAX_NIGHT_LINES)
     return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
+
+
+def _full_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
@@ -167,7 +175,7 @@ def deduplicate(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
 def _fold(group: list[LogLine]) -> LogLine:
     worst = max(group, key=lambda line: SEVERITIES.index(line.severity) if line.severity in SEVERITIES else 0)
     repeats = max(Counter(line.stream for line in group).values())
-    return replace(group[0], severity=worst.severity, repeats=repeats)
+    return replace(group[0], severity=worst.severity, repeats=repeats, entries=len(group))
 
 
 def _extract_text(payload: object) -> str:
