@@ -129,7 +129,11 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     )
     if ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].message)
-    lines = read_source("coordinator log", lambda: log_reader.read_night_log(clients, game_date))
+    lines = read_source(
+        "coordinator log", lambda: log_reader.read_night_log(clients, game_date, log_reader.STATUS_FILTER)
+    )
+    if lines is not None and lines.problem is not None:
+        problems.append(lines.problem)
     state_rows = cast(tuple[_StateRow, ...], ledger.rows if ledger else ())
     ledger_batches = [_batch_from_ledger(rows, clients.now()) for rows in group_by_batch(state_rows, "sequence")]
     recorded_ids = {batch.batch_id for batch in ledger_batches}

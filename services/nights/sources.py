@@ -218,8 +218,9 @@ def _read_staged_rows(
 
 def _failure_lines(reader: SourceReader, game_date: date) -> Mapping[str, log_reader.LogLine]:
     """The newest line about each player whose prediction or write failed."""
-    lines = log_reader.read_night_log(reader.clients, game_date)
+    lines = log_reader.read_night_log(reader.clients, game_date, log_reader.FAILED_PLAYERS_FILTER)
     reader.sources.append(lines.source)
+    reader.problems += [lines.problem] if lines.problem is not None else []
     matches = (
         (_FAILED_PLAYER.search(line.message), line)
         for line in lines.lines

@@ -17,7 +17,7 @@ from google.cloud.logging_v2.resource import Resource
 
 from services.core.clock import night_window, to_rfc3339
 from services.core.freshness import FINAL_AFTER, OPEN_WINDOW_TTL_S
-from services.core.result import DataSource
+from services.core.result import DataSource, Problem
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import NEVER_EXPIRES
@@ -96,9 +96,24 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogLines:
+    """The lines of a search, oldest first; `truncated` when there are more than were read, and a line that is not here proves nothing."""
+
     lines: tuple[LogLine, ...]
     source: DataSource
     truncated: bool = False
+
+    @property
+    def problem(self) -> Problem | None:
+        """What was not read, in a sentence; None when everything was."""
+        if not self.truncated:
+            return None
+        return Problem(
+            "Cloud Logging",
+            self.source.read_at,
+            f"More lines match than the {sum(line.repeats for line in self.lines):,} that were read; what the others"
+            " say is unknown.",
+            "Search the log by hand, in a shorter window.",
+        )
 
 
 def read_lines(
@@ -108,8 +123,12 @@ def read_lines(
     end: datetime,
     limit: int = 1000,
     resource_filter: str = SERVICE_FILTER,
+    *,
+    newest_first: bool = False,
 ) -> LogLines:
     """Lines matching a Logging filter between two instants, oldest first, without repeats; raises OnCallError.
+
+    Of more than `limit` lines the oldest are read, or the newest with `newest_first`, and the result is `truncated`.
 
     `condition` may name {worker} and {coordinator}. The window is always part of the filter: without one the client adds its own.
     """
@@ -119,30 +138,36 @@ def read_lines(
         f'{resource_filter} AND ({expression}) AND timestamp>="{to_rfc3339(start)}" AND timestamp<"{to_rfc3339(end)}"'
     )
     if not clients.cache.reuse_answers:
-        return _fetch_lines(clients, filter_text, limit)
+        return _fetch_lines(clients, filter_text, limit, newest_first)
     ttl_s = NEVER_EXPIRES if clients.now() - end > FINAL_AFTER else OPEN_WINDOW_TTL_S
     return clients.cache.cached_log_lines(
-        ("log", filter_text, limit),
+        ("log", filter_text, limit, newest_first),
         ttl_s,
-        lambda: _fetch_lines(clients, filter_text, limit),
+        lambda: _fetch_lines(clients, filter_text, limit, newest_first),
         lambda log_lines: len(log_lines.lines),
     )
 
 
-def read_night_log(clients: Clients, game_date: date) -> LogLines:
-    """A night's log for the dashboard's panels, in one read: failed players, rejected writes, the coordinator's states.
+def read_night_log(clients: Clients, game_date: date, condition: str) -> LogLines:
+    """A night's log with every line that matches `condition`, one of the filters that NIGHT_FILTER is made of.
 
-    Raises OnCallError.
+    All panels share one read. Where that meets its bound, the newest lines of `condition` are read by themselves, so that a flood
+    of other lines hides none. Raises OnCallError.
     """
     start, end = night_window(game_date)
-    return read_lines(clients, NIGHT_FILTER, start, end + timedelta(days=1), MAX_NIGHT_LINES)
+    night = read_lines(clients, NIGHT_FILTER, start, end + timedelta(days=1), MAX_NIGHT_LINES)
+    if not night.truncated:
+        return night
+    return read_lines(clients, condition, start, end + timedelta(days=1), MAX_NIGHT_LINES, newest_first=True)
 
 
-def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
+def _fetch_lines(clients: Clients, filter_text: str, limit: int, newest_first: bool) -> LogLines:
+    order_by = "timestamp desc" if newest_first else "timestamp asc"
     with translate_errors("Cloud Logging"):
-        iterator = clients.logging.list_entries(filter_=filter_text, order_by="timestamp asc", page_size=1000)
+        iterator = clients.logging.list_entries(filter_=filter_text, order_by=order_by, page_size=1000)
         entries = list(islice(iterator, limit + 1))
-    lines = deduplicate(parse_entry(entry) for entry in entries[:limit])
+    read_entries = entries[:limit]
+    lines = deduplicate(parse_entry(entry) for entry in (reversed(read_entries) if newest_first else read_entries))
     source = DataSource("Cloud Logging", clients.now(), detail=filter_text)
     return LogLines(lines, source, truncated=len(entries) > limit)
 
