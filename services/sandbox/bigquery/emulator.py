@@ -18,6 +18,7 @@ from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.observability.logging_ import configure_logging
 
 from services.core.clock import Clock
+from services.sandbox.bigquery.emulator_access import close_to_strangers
 
 
 class _EmulatorClock:
@@ -51,7 +52,9 @@ def install_spatial_extension() -> Path:
 
 
 class Emulator:
-    """A running emulator; `url` is its own, without the gateway's limits."""
+    """A running emulator; `url` is its own, without the gateway's limits, with the password that it asks for."""
+
+    url: str
 
     def __init__(self, clock: Clock) -> None:
         install_spatial_extension()
@@ -75,11 +78,8 @@ class Emulator:
     def start(self) -> Emulator:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(timeout=60)
+        self.url = asyncio.run_coroutine_threadsafe(close_to_strangers(self._server), self._loop).result(timeout=20)
         return self
-
-    @property
-    def url(self) -> str:
-        return self._server.rest_url
 
     async def execute(self, sql: str) -> None:
         """Run one statement in DuckDB's dialect, for what the emulator's API does not offer."""

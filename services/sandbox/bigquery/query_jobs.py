@@ -11,7 +11,7 @@ from services.sandbox.bigquery import partition_pruning, sql_inspection
 from services.sandbox.bigquery.billing_meter import billed_bytes
 from services.sandbox.bigquery.information_schema import InformationSchema, ViewDenied
 from services.sandbox.bigquery.job_context import JobContext
-from services.sandbox.bigquery.job_store import LOCATION, Job, Resource, known_error_result
+from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
 from services.sandbox.bigquery.limits import DmlQueue, check_query_size
 from services.sandbox.common.error_responses import error_response
 
@@ -46,11 +46,11 @@ class QueryJobs:
             return self._context.jobs.fail(job, known_error_result(write_error_key))
         return await self._execute(job, cost, statement)
 
-    async def dry_run(self, config: Resource, user: str) -> Response:
+    async def dry_run(self, config: Resource, user: str, location: str) -> Response:
         """The response to a dry run: whether the statement is valid, and the bytes it would bill."""
         query = config.get("query", {})
         try:
-            async with self.information_schema.materialize(query, user, LOCATION) as sql:
+            async with self.information_schema.materialize(query, user, location) as sql:
                 expanded_query = {**query, "query": await self._context.tables.inline_tables_view(sql)}
                 response = await self._context.call_emulator({"configuration": {**config, "query": expanded_query}})
         except ViewDenied as error:

@@ -21,7 +21,7 @@ from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.scenarios.log_and_job_history import COORDINATOR, WORKER, text_entries
 from services.sandbox.server import Sandbox, start_sandbox
-from services.telemetry import log_reader
+from services.telemetry import log_phrases, log_reader
 from services.telemetry.dml_jobs import read_writes
 from services.telemetry.job_history import MAX_LISTED_JOBS
 from tests.support.factories import NIGHT
@@ -126,7 +126,7 @@ def test_a_failed_consolidation_behind_11_000_other_lines_is_shown(busy_clients,
         COORDINATOR, failed_at, "coordinator", "ERROR", f"Consolidation FAILED for {batch.batch_id}"
     )
     busy_sandbox.state.logs.add([*flood, failed])
-    night = log_reader.read_lines(busy_clients, log_reader.NIGHT_FILTER, START, END, log_reader.MAX_NIGHT_LINES)
+    night = log_reader.read_lines(busy_clients, log_phrases.NIGHT_FILTER, START, END, log_reader.MAX_NIGHT_LINES)
     assert night.truncated
     assert not any("Consolidation FAILED" in line.message for line in night.lines)
     batches = read_batches(busy_clients, NIGHT)
@@ -139,12 +139,12 @@ def test_a_failed_consolidation_behind_11_000_other_lines_is_shown(busy_clients,
 
 def test_lines_that_were_not_read_are_named(busy_clients):
     lines = log_reader.read_lines(
-        busy_clients, log_reader.CONSOLIDATION_FILTER, START - timedelta(days=9), END, limit=3
+        busy_clients, log_phrases.CONSOLIDATION_FILTER, START - timedelta(days=9), END, limit=3
     )
     assert lines.problem is not None
-    assert "More lines match than the 3 that were read" in lines.problem.message
+    assert "More lines match than a search reads" in lines.problem.message
     newest = log_reader.read_lines(
-        busy_clients, log_reader.CONSOLIDATION_FILTER, START - timedelta(days=9), END, limit=3, newest_first=True
+        busy_clients, log_phrases.CONSOLIDATION_FILTER, START - timedelta(days=9), END, limit=3, newest_first=True
     )
     assert [line.at for line in newest.lines] == sorted(line.at for line in newest.lines)
     assert newest.lines[-1].at > lines.lines[-1].at

@@ -99,7 +99,7 @@ def test_a_view_of_another_region_or_project_is_an_error_and_no_empty_answer(bq,
 
 
 def test_all_jobs_need_the_permission_to_list_them_and_the_own_do_not(bq, blank_sandbox):
-    blank_sandbox.state.denied_permissions.add("bigquery.jobs.listAll")
+    blank_sandbox.state.identities.denied_permissions.add("bigquery.jobs.listAll")
     with pytest.raises(
         Forbidden, match=r"User does not have permission to query table nba-props-platform:region-us\.INFORM"
     ):
@@ -110,7 +110,7 @@ def test_all_jobs_need_the_permission_to_list_them_and_the_own_do_not(bq, blank_
 def test_a_dry_run_of_the_view_is_planned_and_its_rights_are_checked(bq, blank_sandbox):
     config = bigquery.QueryJobConfig(dry_run=True)
     assert bq.query(f"SELECT job_id FROM {JOBS}", config).total_bytes_processed == MIN_BILLED_BYTES
-    blank_sandbox.state.denied_permissions.add("bigquery.jobs.listAll")
+    blank_sandbox.state.identities.denied_permissions.add("bigquery.jobs.listAll")
     with pytest.raises(Forbidden, match="does not have permission to query table"):
         bq.query(f"SELECT job_id FROM {JOBS}", config)
 
