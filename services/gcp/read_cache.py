@@ -152,6 +152,11 @@ class ReadCache:
         with self._lock:
             return self._count_recent_log_reads()
 
+    def record_log_pages(self, further_pages: int) -> None:
+        """Count the pages of a log read after its first one, which was counted when it was allowed."""
+        with self._lock:
+            self.usage.log_read_times.extend([self._monotonic()] * further_pages)
+
     def table_version(
         self, table_name: str, fetch_table: Callable[[str], bigquery.Table], max_age_s: float = VERSION_TTL_S
     ) -> Version:

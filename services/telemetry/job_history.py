@@ -101,28 +101,39 @@ def _read_range(clients: Clients, start: datetime, end: datetime) -> JobHistory:
         listing = _list_jobs(clients, start, end)
         jobs = iterate_pages(SOURCE, listing)
         newest = list(islice(jobs, JOBS_PER_PAGE))
-        if listing.next_page_token is None:
-            return JobHistory(_to_attempts(newest), DataSource(SOURCE, now, detail="jobs.list, all users"))
+    if listing.next_page_token is None:
+        return _to_history(newest, now, _hidden_problem(now, newest))
     try:
         return _query_view(clients, start, end)
     except OnCallError as error:
-        denied = error
+        refusal = error
     with translate_errors(SOURCE):
         newest += islice(jobs, MAX_LISTED_JOBS - len(newest))
-    source = DataSource(SOURCE, now, detail=f"jobs.list, all users, the newest {len(newest):,} jobs")
-    problem = _bound_problem(now, newest, denied) if listing.next_page_token is not None else None
-    return JobHistory(_to_attempts(newest), source, problem)
+    problem = _bound_problem(now, newest, refusal) if listing.next_page_token is not None else None
+    return _to_history(newest, now, problem or _hidden_problem(now, newest))
 
 
-def _bound_problem(now: datetime, newest: Sequence[Any], denied: OnCallError) -> Problem:
-    oldest: datetime = newest[-1].created
-    return Problem(
-        SOURCE,
-        now,
-        f"The newest {len(newest):,} jobs were read, back to {oldest.astimezone(ET):%H:%M} ET; what was rejected before is"
-        f" unknown. {denied.message}",
-        denied.hint,
+def _bound_problem(now: datetime, newest: Sequence[Any], refusal: OnCallError) -> Problem:
+    back_to = newest[-1].created.astimezone(ET)
+    message = (
+        f"The newest {len(newest):,} jobs were read, back to {back_to:%H:%M} ET; what was rejected before is unknown."
     )
+    return Problem(SOURCE, now, f"{message} {refusal.message}", refusal.hint)
+
+
+def _hidden_problem(now: datetime, jobs: Sequence[Any]) -> Problem | None:
+    """Without the right to list all jobs, BigQuery lists those of other accounts without their statement."""
+    hidden = sum(isinstance(job, bigquery.QueryJob) and not job.query for job in jobs)
+    if not hidden:
+        return None
+    message = f"{hidden:,} jobs are listed without their statement; whether they were rejected writes is unknown."
+    return Problem(SOURCE, now, message, "Grant roles/bigquery.resourceViewer, which has bigquery.jobs.listAll.")
+
+
+def _to_history(jobs: Sequence[object], now: datetime, problem: Problem | None) -> JobHistory:
+    detail = f"jobs.list, all users, {len(jobs):,} jobs"
+    attempts = (_to_attempt(job) for job in jobs if _mutates_predictions(job))
+    return JobHistory(_in_order(attempts), DataSource(SOURCE, now, detail=detail), problem)
 
 
 def _list_jobs(clients: Clients, start: datetime, end: datetime) -> Listing:
@@ -138,12 +149,17 @@ def _list_jobs(clients: Clients, start: datetime, end: datetime) -> Listing:
 
 
 def _query_view(clients: Clients, start: datetime, end: datetime) -> JobHistory:
-    """What the JOBS view of the region in which our jobs run has of the predictions table; raises OnCallError."""
+    """What the JOBS view has of the predictions table, in whose region every job that changes it runs; raises OnCallError."""
     dataset, table_name = PREDICTIONS_TABLE.split(".")
+    timeout_s = clients.settings.query_timeout_s
+    with translate_errors(SOURCE):
+        location = clients.bigquery.get_dataset(
+            dataset, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s
+        ).location
     result = query_catalog.run_query(
         clients,
         "telemetry.dml_jobs",
-        tables={"jobs": f"region-{clients.settings.location.lower()}.INFORMATION_SCHEMA.JOBS"},
+        tables={"jobs": f"region-{location.lower()}.INFORMATION_SCHEMA.JOBS"},
         start=start,
         until=end,
         dataset=dataset,
@@ -164,10 +180,6 @@ def _row_to_attempt(row: _JobRow) -> WriteAttempt:
         message=row["message"] or "",
         user=row["user_email"] or "",
     )
-
-
-def _to_attempts(jobs: Iterable[object]) -> tuple[WriteAttempt, ...]:
-    return _in_order(_to_attempt(job) for job in jobs if _mutates_predictions(job))
 
 
 def _in_order(attempts: Iterable[WriteAttempt]) -> tuple[WriteAttempt, ...]:

@@ -36,6 +36,7 @@ SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICA
 SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")'
 
 MAX_NIGHT_LINES = 10_000
+PAGE_SIZE = 1_000  # the most that entries.list returns at once; each page counts against its quota
 
 RUN_MARGIN = timedelta(minutes=30)  # how long before its first and after its last run row a run has lines
 _TWIN_DISTANCE = timedelta(seconds=1)
@@ -139,8 +140,9 @@ def _read_deciding_lines(clients: Clients, start: datetime, end: datetime, condi
 def _fetch_lines(clients: Clients, filter_text: str, limit: int, newest_first: bool) -> LogLines:
     order_by = "timestamp desc" if newest_first else "timestamp asc"
     with translate_errors("Cloud Logging"):
-        iterator = clients.logging.list_entries(filter_=filter_text, order_by=order_by, page_size=1000)
+        iterator = clients.logging.list_entries(filter_=filter_text, order_by=order_by, page_size=PAGE_SIZE)
         entries = list(islice(iterator, limit + 1))
+    clients.cache.record_log_pages(len(entries) // PAGE_SIZE)
     read_entries = entries[:limit]
     lines = deduplicate(parse_entry(entry) for entry in (reversed(read_entries) if newest_first else read_entries))
     source = DataSource("Cloud Logging", clients.now(), detail=filter_text)

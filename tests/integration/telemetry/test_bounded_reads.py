@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.alerts.heartbeat import read_last_heartbeat
 from services.batches.reader import read_batches
 from services.batches.state import BatchState
 from services.core.clock import night_window
@@ -19,7 +20,8 @@ from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import ReadCache
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
-from services.sandbox.scenarios.log_and_job_history import COORDINATOR, WORKER, text_entries
+from services.sandbox.scenarios.log_and_job_history import COORDINATOR, WORKER, json_entry, text_entries
+from services.sandbox.seed import Seed
 from services.sandbox.server import Sandbox, start_sandbox
 from services.telemetry import log_phrases, log_reader
 from services.telemetry.dml_jobs import read_writes
@@ -129,6 +131,7 @@ def test_a_failed_consolidation_behind_11_000_other_lines_is_shown(busy_clients,
     night = log_reader.read_lines(busy_clients, log_phrases.NIGHT_FILTER, START, END, log_reader.MAX_NIGHT_LINES)
     assert night.truncated
     assert not any("Consolidation FAILED" in line.message for line in night.lines)
+    assert len(busy_clients.cache.usage.log_read_times) >= 10, "each further page counts against the quota"
     batches = read_batches(busy_clients, NIGHT)
     assert batches.newest is not None
     assert batches.newest.state is BatchState.CONSOLIDATION_FAILED
@@ -148,3 +151,45 @@ def test_lines_that_were_not_read_are_named(busy_clients):
     )
     assert [line.at for line in newest.lines] == sorted(line.at for line in newest.lines)
     assert newest.lines[-1].at > lines.lines[-1].at
+
+
+def test_of_300_heartbeats_the_newest_counts(busy_clients, busy_sandbox):
+    now = busy_clients.now()
+    beats = [
+        json_entry("prediction-watchdog", now - timedelta(seconds=n), "INFO", "Watchdog looked: ok")
+        for n in range(1, 301)
+    ]
+    busy_sandbox.state.logs.add(beats)
+    newest = read_last_heartbeat(busy_clients)
+    assert newest is not None
+    assert now - newest < timedelta(seconds=2)
+
+
+def test_jobs_that_are_listed_without_their_statement_are_no_proof_that_nothing_was_rejected(
+    busy_clients, busy_sandbox
+):
+    day = START - timedelta(days=60)
+    job = make_query_job("hidden", day)
+    del job["configuration"]["query"]["query"]
+    busy_sandbox.state.bigquery.jobs.seed([job])
+    report = read_writes(busy_clients, day, day + timedelta(hours=1))
+    assert (report.attempted, report.health) == (None, Health.UNKNOWN)
+    assert "1 jobs are listed without their statement" in report.problems[0].message
+
+
+@pytest.mark.parametrize("location", ["us-west2", "US"])
+def test_the_region_is_the_one_of_the_datasets_and_a_wrong_location_is_no_empty_history(location):
+    sandbox = start_sandbox(Seed(location="us-west2"))
+    try:
+        clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url, "BIGQUERY_LOCATION": location}))
+        others = [make_query_job(f"q{n}", START + timedelta(seconds=n), location="us-west2") for n in range(1_100)]
+        error = {"reason": "invalidQuery", "message": "Too many DML statements outstanding"}
+        merges = [
+            make_query_job(f"m{n}", START, "MERGE", PREDICTIONS_TABLE, error, location="us-west2") for n in range(3)
+        ]
+        sandbox.state.bigquery.jobs.seed([*merges, *others])
+        report = read_writes(clients, START, END)
+        assert (report.attempted, report.rejected) == (3, 3)
+        assert report.sources[0].bytes_billed == (10 * MIB if location == "us-west2" else 0), "the view; else jobs.list"
+    finally:
+        sandbox.stop()
