@@ -182,3 +182,17 @@ def test_upsert_and_reassign_player_id_change_nothing_when_nothing_is_as_expecte
     run_query("registry.reassign_player_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
     assert len(run_query("aliases.all")) == 8
     assert not [row for row in run_query("registry.all") if row["player_id"] == "x_001"]
+
+
+def test_dml_jobs_are_the_statements_against_one_table_whatever_became_of_them(run_query):
+    arguments = {
+        "tables": {"jobs": "region-us.INFORMATION_SCHEMA.JOBS"},
+        "start": datetime(2025, 12, 29, 11, tzinfo=UTC),
+        "until": datetime(2025, 12, 30, 11, tzinfo=UTC),
+        "dataset": "nba_predictions",
+        "table_name": PREDICTIONS_TABLE_NAME,
+    }
+    rows = run_query("telemetry.dml_jobs", statements=["MERGE", "UPDATE", "DELETE"], **arguments)
+    assert (len(rows), sum(row["reason"] is not None for row in rows)) == (158, 90)
+    assert [row["creation_time"] for row in rows] == sorted(row["creation_time"] for row in rows)
+    assert run_query("telemetry.dml_jobs", statements=["DELETE"], **arguments) == ()
