@@ -65,6 +65,7 @@ def start_sandbox(
     bigquery = BigQueryJobServer(emulator.url, project, clock, limits, meter, latency or JobLatency())
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
     bigquery.tables.fetch_rows = emulator.fetch_rows
+    bigquery.tables.record_schema = emulator.set_schema
     cloud_run = CloudRun(clock, "")
     state = SandboxState(clock, project, bigquery, cloud_run, LogStore(clock, project), limits, meter, faults)
     dropper = ConnectionDropper(create_app(state))
@@ -102,4 +103,4 @@ def load_seed(sandbox: Sandbox, seed: Seed) -> None:
     state.scheduler_jobs[:] = december_scheduler_jobs()
     for name, created in seed.table_created.items():
         state.bigquery.tables.created_ms[name] = to_epoch_ms(datetime.fromisoformat(created))
-    load_tables(sandbox.emulator.url, state.project, seed)
+    load_tables(sandbox.emulator, state.project, seed)

@@ -11,6 +11,7 @@ from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_context import JobContext, JobLatency
 from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
+from services.sandbox.bigquery.labels import find_invalid_label
 from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, Limits
 from services.sandbox.bigquery.load_jobs import LoadJobs
 from services.sandbox.bigquery.query_jobs import QueryJobs
@@ -47,6 +48,8 @@ class BigQueryJobServer(JobContext):
         kind = next((k for k in ("query", "load", "copy", "extract") if k in config), "")
         if not kind:
             return error_response(400, "required", "Required parameter is missing: configuration")
+        if (message := find_invalid_label(config.get("labels") or {})) is not None:
+            return error_response(400, "invalid", message)
         if config.get("dryRun"):
             return await self.queries.dry_run(config)
         job_id = (body.get("jobReference") or {}).get("jobId")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,13 +25,21 @@ _VIEW_COLUMNS = (
 )
 
 
+TABLES_VIEW_FIELDS: tuple[Resource, ...] = tuple(
+    {"name": name, "type": kind, "mode": "NULLABLE"}
+    for name, kind in (column.split() for column in _VIEW_COLUMNS.split(", "))
+)
+
+
 @dataclass(frozen=True)
 class TableMetadata:
-    """A table's size, the column it is partitioned by, if any, and its column types by lower-case name."""
+    """A table's size, the column it is partitioned by, if any, its column types by lower-case name, and its schema's fields."""
 
     size_bytes: int = 0
     partitioned_by: str = ""
     types: dict[str, str] = field(default_factory=dict)
+    fields: tuple[Resource, ...] = ()
+    exists: bool = False
 
     @property
     def partitioned(self) -> bool:
@@ -50,6 +58,9 @@ class TableCatalog:
     fetch_rows: Callable[
         [str], Awaitable[list[Any]]
     ]  # the emulator's, for a SELECT in DuckDB's dialect; set by start_sandbox
+    record_schema: Callable[
+        [str, str, str, Sequence[Resource]], Awaitable[None]
+    ]  # the emulator's; set by start_sandbox
 
     def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
         self._http, self._project, self._clock = http, project, clock
@@ -83,8 +94,10 @@ class TableCatalog:
         resource = response.json()
         types = {f["name"].lower(): f["type"] for f in resource.get("schema", {}).get("fields", [])}
         await self.correct_metadata(table, resource)
-        partition_column = resource.get("timePartitioning", {}).get("field", "").lower()
-        return TableMetadata(int(resource.get("numBytes") or 0), partition_column, types)
+        partitioning = resource.get("timePartitioning")
+        partition_column = partitioning.get("field", "_PARTITIONTIME").lower() if partitioning else ""
+        fields = tuple(resource.get("schema", {}).get("fields", []))
+        return TableMetadata(int(resource.get("numBytes") or 0), partition_column, types, fields, exists=True)
 
     async def rows_by_day(self, table: str) -> dict[str, int]:
         """Row count per day of a partitioned table, cached until it changes."""
@@ -115,6 +128,11 @@ class TableCatalog:
                 self.expires_ms[table] = str(body["expirationTime"])
             else:
                 self.expires_ms.pop(table, None)
+
+    async def dataset_exists(self, dataset: str) -> bool:
+        """Whether there is such a dataset; asked anew each time."""
+        response = await self._http.get(f"/bigquery/v2/projects/{self._project}/datasets/{dataset}")
+        return not response.is_error
 
     async def list_all(self, dataset: str) -> httpx.Response:
         """Every table of a dataset, in one response."""
