@@ -20,7 +20,7 @@ from app.http.static_gzip import StaticGzipMiddleware, precompress_all
 from services.auth import sign_in
 from services.core.clock import eastern_day, to_game_date
 from services.core.errors import OnCallError, SettingsError
-from services.core.settings import DashboardServerSettings, Settings
+from services.core.settings import LOOPBACK_HOSTS, DashboardServerSettings, Settings
 
 STATIC_DIR = Path(st.__file__).parent / "static"
 
@@ -56,9 +56,17 @@ def warm_up() -> None:
     gc.freeze()
 
 
+def _with_hosts(settings: Settings, server: DashboardServerSettings) -> Settings:
+    """On this machine alone, the machine's own names only: a page of another name was led here by its DNS server."""
+    if settings.dashboard_hosts or not server.is_local:
+        return settings
+    return settings.model_copy(update={"dashboard_hosts": LOOPBACK_HOSTS})
+
+
 def main() -> None:
     try:
-        app, server = build_application(Settings.from_env()), DashboardServerSettings.from_env()
+        server = DashboardServerSettings.from_env()
+        app = build_application(_with_hosts(Settings.from_env(), server))
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     Thread(target=warm_up, daemon=True, name="get ready").start()

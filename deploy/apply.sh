@@ -69,7 +69,7 @@ fi
 if [[ $WITH_WRITE_PATH == yes ]]; then
   say "Our own write path, beside the customer's"
   account "$PIPELINE" "On-call desk: worker and coordinator"
-  for role in bigquery.jobUser logging.logWriter; do on_project "$PIPELINE" "roles/$role"; done
+  for role in bigquery.jobUser bigquery.resourceViewer logging.logWriter; do on_project "$PIPELINE" "roles/$role"; done
   for dataset in "${LOOK_AT[@]}" nba_reference; do on_dataset "$PIPELINE" "$dataset" roles/bigquery.dataViewer; done
   for dataset in nba_predictions prediction_on_call; do on_dataset "$PIPELINE" "$dataset" roles/bigquery.dataEditor; done
   replace services worker.yaml

@@ -3,7 +3,6 @@
 -- @param game_date DATE  the slate, in US Eastern
 SELECT
   player_lookup,
-  player_name,
   game_id,
   team_abbr,
   opponent_team_abbr,

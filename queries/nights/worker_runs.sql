@@ -1,5 +1,4 @@
 -- What did the workers report for each player of a date? A player may have several runs; the newest counts.
--- @listable
 -- @param game_date DATE  the slate, in US Eastern
 -- @param from_time TIMESTAMP  start of the range of run dates (inclusive)
 -- @param to_time TIMESTAMP  end of it (exclusive)

@@ -1,4 +1,4 @@
--- Which business keys does a table hold for a date, and is each row active? For unpartitioned tables that are too long to list.
+-- Which business keys does a table hold for a date, and is each row active? For tables that a listing does not give whole, or that are too long to list.
 -- @table rows  the table to read
 -- @param game_date DATE  the slate, in US Eastern
 SELECT game_date, game_id, player_lookup, system_id, current_points_line, is_active

@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from google.api_core.exceptions import Conflict
-
 from services.actions.log_reader import Action, ActionRow, ActionState, read_by_key
 from services.actions.plan import CoverageCount, Plan, plan_to_json
 from services.auth.roles import Actor, Role
 from services.core.errors import OnCallError
 from services.core.process_id import PROCESS_ID
-from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.gcp.error_messages import translate_errors
+from services.gcp.insert_job import RowsNotInserted, insert_once
 
-TABLE = "prediction_on_call.actions"
 UNCLAIMED_ATTEMPT = -1  # the attempt number of what was denied or refused before it began
-MAX_JOB_ID_SUFFIXES = 5
 
 
 class ActionNotRecorded(OnCallError):
@@ -78,21 +73,22 @@ def claim_attempt(clients: Clients, record: ActionRecord) -> bool:
     number of clicks, browsers and processes exactly one writes the row: it, and only it, may act.
     """
     row = record.row(clients.now(), "intent", ActionState.IN_PROGRESS, "begun", {})
-    if insert_once(clients, f"on-call-{record.plan.key}-{record.attempt}", row):
+    if _append(clients, f"{record.plan.key}-{record.attempt}", row):
         return True
     # After a lost answer the client retries and conflicts with its own job: then the row in the log is ours.
     return any(action.action_id == record.action_id for action in read_by_key(clients, record.plan.key))
 
 
 def log_step(clients: Clients, record: ActionRecord, message: str, details: Mapping[str, Any]) -> None:
-    """Record how far an action is. Streamed: a step costs no job, and losing one does no harm."""
+    """Record how far an action is. Losing a step does no harm: the outcome has every detail again."""
     row = record.row(clients.now(), "step", ActionState.IN_PROGRESS, message, details)
-    _streaming_insert(clients, row)
+    _append(clients, f"step-{record.action_id}-{row['recorded_at']:%Y%m%dT%H%M%S%f}", row)
 
 
 def log_refusal(clients: Clients, record: ActionRecord, state: ActionState, message: str) -> None:
     """Record an attempt that was denied or refused before anything was begun."""
-    _streaming_insert(clients, record.row(clients.now(), "outcome", state, message, {}))
+    row = record.row(clients.now(), "outcome", state, message, {})
+    _append(clients, f"outcome-{record.action_id}", row)
 
 
 def log_outcome(
@@ -107,39 +103,12 @@ def log_outcome(
     row = record.row(clients.now(), "outcome", state, message, details)
     if coverage_after is not None:
         row["active_after"], row["eligible"] = coverage_after.active, coverage_after.eligible
-    insert_once(clients, f"on-call-outcome-{record.action_id}", row)
+    _append(clients, f"outcome-{record.action_id}", row)
 
 
-def insert_once(clients: Clients, job_id: str, row: Mapping[str, Any], query_name: str = "actions.append") -> bool:
-    """Insert a row by the job of this id; False when that has been done. A job that failed leaves its id used: try the next."""
-    for suffix in range(MAX_JOB_ID_SUFFIXES):
-        suffixed_id = f"{job_id}-{suffix}"
-        try:
-            query_catalog.run_query(clients, query_name, job_id=suffixed_id, **row)
-        except OnCallError as error:
-            if not isinstance(error.__cause__, Conflict):
-                raise ActionNotRecorded(f"The action log cannot be written: {error.message}", error.hint) from error
-            if not _job_failed(clients, suffixed_id):
-                return False
-        else:
-            return True
-    raise ActionNotRecorded("The action log could not be written: every try failed.", "Look at BigQuery's job history.")
-
-
-def _job_failed(clients: Clients, job_id: str) -> bool:
-    """Whether the job of this id ended without writing; waits for one that is still running."""
-    with translate_errors("BigQuery (jobs)"):
-        job = clients.bigquery.get_job(job_id, timeout=clients.settings.query_timeout_s)
-        return job.exception(timeout=clients.settings.query_timeout_s) is not None
-
-
-def _streaming_insert(clients: Clients, row: ActionRow) -> None:
-    json_row = {**row, "recorded_at": row["recorded_at"].isoformat()}
-    insert_id = f"{row['action_id']}-{row['event']}-{json_row['recorded_at']}"
+def _append(clients: Clients, job_id: str, row: ActionRow) -> bool:
+    """Whether this call added the row; False when it had been added. Raises ActionNotRecorded."""
     try:
-        with translate_errors("BigQuery (insertAll)"):
-            errors = clients.bigquery.insert_rows_json(TABLE, [json_row], row_ids=[insert_id], timeout=10)
-    except OnCallError as error:
+        return insert_once(clients, "actions.append", f"on-call-{job_id}", row)
+    except RowsNotInserted as error:
         raise ActionNotRecorded(f"The action log cannot be written: {error.message}", error.hint) from error
-    if errors:
-        raise ActionNotRecorded(f"The action log refused a row: {errors[0]['errors'][0].get('message', errors)}")

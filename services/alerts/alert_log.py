@@ -9,11 +9,11 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict, cast
 
-from services.actions.log_writer import insert_once
 from services.core.process_id import PROCESS_ID
 from services.core.result import SEVERITY_ORDER, DataSource, Health
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.insert_job import insert_once
 from services.gcp.query_catalog import parse_json_column
 
 RETENTION = timedelta(days=14)  # how long an ended alert is shown
@@ -240,8 +240,8 @@ def group_by_alert(events: Iterable[Event]) -> tuple[Alert, ...]:
 
 
 def append_event(clients: Clients, event: Event) -> bool:
-    """Record an event under its number; False when another process has recorded that number. Raises ActionNotRecorded."""
-    return insert_once(clients, f"on-call-alert-{event.alert_id}-{event.sequence}", event.to_row(), "alerts.append")
+    """Record an event under its number; False when another process has recorded that number. Raises RowsNotInserted."""
+    return insert_once(clients, "alerts.append", f"on-call-alert-{event.alert_id}-{event.sequence}", event.to_row())
 
 
 def _to_event(row: _EventRow) -> Event:

@@ -43,7 +43,8 @@ def stuck_at_zero(context: NightContext) -> Outcome:
         return NO_DATA if context.snapshot.batches.value is None else OK
     overdue = batch.started is not None and context.now - batch.started > ZERO_PROGRESS_TIMEOUT
     unfinished = batch.state in IN_PROGRESS_STATES or batch.state is BatchState.STALLED
-    if unfinished and overdue and not batch.generated and batch.requested != 0:
+    nobody_done = batch.generated == 0 and not all_active(context.played_night)
+    if unfinished and overdue and nobody_done and batch.requested != 0:
         return Outcome(
             Health.CRITICAL,
             f"{batch.batch_id}: 0 of {format_count(batch.requested)} since {format_clock_time(batch.started)}",

@@ -192,7 +192,7 @@ def _capacity_drift(snapshot: Snapshot) -> Outcome:
     worker = snapshot.worker.value
     if worker is None:
         return NO_DATA
-    if worker.actual.instances is None:
+    if not worker.actual.has_own_maximum:
         return Outcome(Health.CRITICAL, f"{worker.service} has no maximum of instances")
     return Outcome(Health.WARNING, worker.drift) if worker.drift and not worker.rolling_out else OK
 

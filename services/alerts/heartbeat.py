@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from services.gcp.clients import Clients
-from services.telemetry import log_reader
+from services.telemetry import log_phrases, log_reader
 
 # Whatever it is deployed as: prediction-watchdog here, prediction-on-call-watchdog by deploy/config.sh.
 HEARTBEAT_FILTER = (
     '(resource.labels.service_name=~"-watchdog$" OR resource.labels.job_name=~"-watchdog$")'
-    f" AND {log_reader.message_contains('Watchdog looked')}"
+    f" AND {log_phrases.message_contains('Watchdog looked')}"
 )
 HEARTBEAT_TIMEOUT = timedelta(minutes=10)
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from services.core.tables import PREDICTIONS_DATASET
 
 DATASET = PREDICTIONS_DATASET  # the staging tables are beside the predictions
 STAGING_TABLE_PREFIX = "_staging_"
 COMPACTED_PREFIX = "compact"  # no unit has this name
-# Ours are named by player; the customer's by worker revision, one table per message.
-UNIT_PREFIXES = ("p_", "prediction_worker_", "worker_")
-
-_STAGING_TABLE_NAME = re.compile(r"^_staging_(?P<batch>batch_(?P<y>\d{4})_(?P<m>\d\d)_(?P<d>\d\d)_\d+)_(?P<worker>.+)$")
-_BATCH_ID = re.compile(r"^batch_(\d{4}-\d\d-\d\d)_(\d{6,})(?:_\w+)?$")
+# What follows the batch id in a staging table's name: ours are named by player, the customer's by the worker's revision
+# or by "worker", and a random hash: one table per message.
+_UNIT = re.compile(r"p_\w+|(?:[a-z][a-z0-9]*_)*?worker_\w+|[a-z]\w*_\d{5}_[a-z0-9]{3}_[0-9a-f]{8}")
+_DATED_ID = r"(?:batch|regen|linecheck)_\d{4}-\d\d-\d\d_(?:\w+?_)?\d{6,}"
+_UNDATED_ID = (
+    r"fallback_\d{6,}|\d{8}_\d{6}(?:_\d{1,6})?"  # of a message without a batch id, and of the customer's tools
+)
+_BATCH_ID = re.compile(rf"(?:{_DATED_ID}|{_UNDATED_ID})")
+_STAGING_TABLE_NAME = re.compile(rf"_staging_(?P<batch>{_DATED_ID.replace('-', '_')}|{_UNDATED_ID})_(?P<worker>.+)")
+_ID_IN_TEXT = re.compile(rf"(?<![\w-])(?P<batch>{_DATED_ID}|fallback_\d{{6,}})(?![\w-])|(?P<table>_staging_\w+)")
+_DATE_IN_ID = re.compile(r"[a-z]+_(\d{4})[-_](\d\d)[-_](\d\d)_")
 
 
 def make_batch_id(game_date: date, at: datetime) -> str:
@@ -24,11 +30,39 @@ def make_batch_id(game_date: date, at: datetime) -> str:
 
 
 def parse_batch_date(batch_id: str) -> date:
-    """The game date in a batch id; raises ValueError for another shape."""
-    match = _BATCH_ID.match(batch_id)
-    if match is None:
-        raise ValueError(f"{batch_id!r} is not a batch id")
-    return date.fromisoformat(match[1])
+    """The game date in a batch id, ours or the customer's; raises ValueError where there is none."""
+    game_date = read_batch_date(batch_id)
+    if game_date is None:
+        raise ValueError(f"{batch_id!r} is not a batch id" + (" with a game date" if is_batch_id(batch_id) else ""))
+    return game_date
+
+
+def read_batch_date(batch_id: str) -> date | None:
+    """The game date in a batch id; None for `fallback_…` and `YYYYMMDD_HHMMSS_…`, whose rows alone tell it."""
+    match = _DATE_IN_ID.match(batch_id) if is_batch_id(batch_id) else None
+    try:
+        return date(*map(int, match.groups())) if match else None
+    except ValueError:
+        return None
+
+
+def read_batch_start(batch_id: str) -> datetime | None:
+    """When a batch began, by the epoch at the end of its id, in seconds or milliseconds; None for ids without one."""
+    match = re.search(r"_(\d{9,11}|\d{13})$", batch_id)
+    if match is None or not is_batch_id(batch_id):
+        return None
+    return datetime.fromtimestamp(int(match[1]) / (1000 if len(match[1]) == 13 else 1), UTC)
+
+
+def is_batch_id(text: str) -> bool:
+    """Whether a text is a batch id: `batch_…`, `regen_…`, `linecheck_…`, `fallback_…` or `YYYYMMDD_HHMMSS_…`."""
+    return _BATCH_ID.fullmatch(text) is not None
+
+
+def find_batch_ids(text: str) -> list[str]:
+    """The batch ids that a log line names, by themselves or in the name of a staging table, each once."""
+    matches = _ID_IN_TEXT.finditer(text)
+    return list(dict.fromkeys(m["batch"] or parse_staging_table_name(m["table"])[0] for m in matches))
 
 
 def work_unit_id(player_lookup: str) -> str:
@@ -54,21 +88,20 @@ def compact_table(batch_id: str, fence: int) -> str:
 
 def parse_staging_table_name(table: str) -> tuple[str, str, date | None]:
     """(batch id, worker, game date) from a staging table's name; a name of another shape keeps what can be read of it."""
-    match = _STAGING_TABLE_NAME.match(table)
-    if match is None:
-        batch_id, _, worker = table.removeprefix(STAGING_TABLE_PREFIX).rpartition("_")
-        return batch_id or table, worker, None
-    day = f"{match['y']}-{match['m']}-{match['d']}"
-    try:
-        game_date = date.fromisoformat(day)
-    except ValueError:
-        return match["batch"], match["worker"], None
-    return f"batch_{day}_{match['batch'].rsplit('_', 1)[1]}", match["worker"], game_date
+    match = _STAGING_TABLE_NAME.fullmatch(table)
+    if match is not None:
+        batch_id = _DATE_IN_ID.sub(lambda dated: re.sub(r"(\d)_(?=\d\d_)", r"\1-", dated[0]), match["batch"], count=1)
+        return batch_id, match["worker"], read_batch_date(batch_id)
+    name = table.removeprefix(STAGING_TABLE_PREFIX)
+    if (unit := re.search(r"_((?:prediction_)?worker_\w+)$", name)) is not None:
+        return name[: unit.start()], unit[1], None
+    batch_id, _, worker = name.rpartition("_")
+    return batch_id or table, worker, None
 
 
 def is_unit_table(table: str, batch_id: str) -> bool:
     """Whether a table holds a unit of this batch, of our workers or the customer's (and not of a batch with a longer id)."""
-    return _unit_suffix(table, batch_id).startswith(UNIT_PREFIXES)
+    return _UNIT.fullmatch(_unit_suffix(table, batch_id)) is not None
 
 
 def is_compact_table(table: str, batch_id: str) -> bool:

@@ -1,32 +1,38 @@
-"""The ledger of batches: every change of state with its sums, every player's outcome, in a few streamed rows per batch.
+"""The ledger of batches: every change of state with its sums, every player's outcome, in a few rows per batch.
 
     requested ─► running ─► staged ─► consolidating ─► consolidated
         │           │          │            └────────► consolidation failed ─┐
         └───────────┴──────────┴─► stalled (nobody wrote for a while) ───────┴─► /resume ─► running …
     abandoned: an operator gave it up
 
-Rows are only ever added: the highest sequence of a batch is its state. A row is streamed under the insertId batch/sequence, so a
-call repeated after a lost answer adds nothing.
+Rows are only ever added: the highest sequence of a batch is its state. They are inserted by jobs, never streamed, because they
+are read at once. The job id of a state is batch and sequence, so a state is recorded once, by one process; the job id of outcomes
+is their content, so a call repeated after a lost answer adds nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any
 
+from services.batches.ids import make_job_id
 from services.batches.state import BatchState
 from services.core.clock import to_rfc3339
+from services.core.errors import OnCallError
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.insert_job import insert_once
 from services.gcp.retry import RetryPolicy, call_with_retry
-from services.gcp.streaming_insert import insert_rows
 
-BATCHES_TABLE = "prediction_on_call.batches"
-BATCH_PLAYERS_TABLE = "prediction_on_call.batch_players"
-ROWS_PER_CALL = 500
+MAX_ROWS_PER_JOB = 2_000  # about 1 MB of parameters; a request may have 10
+
+
+class StateAlreadyRecorded(OnCallError):
+    """Another process has recorded a different state under this batch's next number, so this one must not go on."""
 
 
 @dataclass(frozen=True)
@@ -86,31 +92,32 @@ class Ledger:
         self._clients, self._retry = clients, retry or RetryPolicy()
 
     def append_state(self, record: BatchRecord) -> None:
-        """Add a state; raises when it could not be recorded, and then what depends on it must not be done."""
-        row = {**asdict(record), "game_date": record.game_date.isoformat(), "state": record.state.value}
-        row |= {
-            "recorded_at": to_rfc3339(self._clients.now()),
+        """Add a state; raises when it could not be recorded, and then what depends on it must not be done.
+
+        Raises StateAlreadyRecorded when the batch has another state of that sequence.
+        """
+        row = {
+            **asdict(record),
+            "state": record.state.value,
+            "recorded_at": self._clients.now(),
             "details": json.dumps(dict(record.details), default=str),
         }
-        self._insert(BATCHES_TABLE, [row], [f"{record.batch_id}/{record.sequence}"])
+        job_id = make_job_id("state", record.batch_id, record.sequence)
+        if not self._insert("batches.append_state", job_id, row):
+            self._check_recorded(record)
 
     def append_outcomes(self, batch_id: str, game_date: date, outcomes: Sequence[PlayerOutcome]) -> None:
-        """Add players' outcomes, in calls of up to 500 rows."""
+        """Add players' outcomes, up to 2,000 in one job; raises when they could not be recorded."""
         at = to_rfc3339(self._clients.now())
-        for i in range(0, len(outcomes), ROWS_PER_CALL):
-            chunk = outcomes[i : i + ROWS_PER_CALL]
-            rows = [
-                {"batch_id": batch_id, "game_date": game_date.isoformat(), "recorded_at": at, **asdict(o)}
-                for o in chunk
-            ]
-            self._insert(BATCH_PLAYERS_TABLE, rows, [f"{batch_id}/{o.player_lookup}/{at}" for o in chunk])
+        for i in range(0, len(outcomes), MAX_ROWS_PER_JOB):
+            rows = [json.dumps(asdict(outcome) | {"recorded_at": at}) for outcome in outcomes[i : i + MAX_ROWS_PER_JOB]]
+            digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+            params = {"batch_id": batch_id, "game_date": game_date, "rows": rows}
+            self._insert("batches.append_outcomes", make_job_id("outcomes", batch_id, digest), params)
 
     def latest(self, batch_id: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""
-        rows = query_catalog.run_query(
-            self._clients, "batches.states_by_id", batch_id=batch_id, game_date=game_date
-        ).rows
-        return _to_record(rows[0]) if rows else None
+        return next(iter(self._states(batch_id, game_date)), None)
 
     def player_outcomes(self, batch_id: str, game_date: date) -> dict[str, PlayerOutcome]:
         """The newest outcome of each player of a batch."""
@@ -123,8 +130,28 @@ class Ledger:
             for r in rows
         }
 
-    def _insert(self, table: str, rows: list[dict[str, Any]], ids: list[str]) -> None:
-        call_with_retry(self._retry, lambda: insert_rows(self._clients, table, rows, ids))
+    def _states(self, batch_id: str, game_date: date) -> list[BatchRecord]:
+        """Every state of a batch, newest first."""
+        result = query_catalog.run_query(self._clients, "batches.states_by_id", batch_id=batch_id, game_date=game_date)
+        return [_to_record(row) for row in result.rows]
+
+    def _check_recorded(self, record: BatchRecord) -> None:
+        """After a job of this id has run: raises StateAlreadyRecorded unless it inserted this very record."""
+        states = self._states(record.batch_id, record.game_date)
+        recorded = next((state for state in states if state.sequence == record.sequence), None)
+        if recorded != record:
+            by = (
+                f"{recorded.holder} recorded “{recorded.state}”"
+                if recorded
+                else "another process recorded something else"
+            )
+            raise StateAlreadyRecorded(
+                f"{record.batch_id} is not {record.state}: {by} first, as its state {record.sequence}.",
+                "Look at the batch again.",
+            )
+
+    def _insert(self, query_name: str, job_id: str, params: Mapping[str, Any]) -> bool:
+        return call_with_retry(self._retry, lambda: insert_once(self._clients, query_name, job_id, params))
 
 
 def _to_record(row: Mapping[str, Any]) -> BatchRecord:

@@ -1,15 +1,20 @@
-"""Reads every batch of a game date with its state and its counts, from the ledger, run rows and log lines."""
+"""Reads every batch of a game date with its state and its counts: from the ledger, and where a coordinator keeps none, from
+run rows, log lines and staging tables.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, TypedDict, TypeVar, cast
 
+from services.batches.ids import parse_staging_table_name
+from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
+from services.batches.log_runs import LogRun, find_log_runs
+from services.batches.staging_listing import list_staging_tables
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
-from services.core.clock import ET, worker_run_days
+from services.core.clock import worker_run_days
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem, sum_or_unknown
 from services.gcp import query_catalog
@@ -33,26 +38,6 @@ class _StateRow(TypedDict):
     inserted: int | None
     updated: int | None
     unchanged: int | None
-
-
-class _RunRow(TypedDict):
-    """A row of the query nights.worker_runs."""
-
-    player_lookup: str | None
-    batch_id: str
-    success: bool | None
-    run_date: datetime
-    created_at: datetime | None
-
-
-class RunSummary(TypedDict):
-    """A batch as its workers' run rows show it."""
-
-    batch_id: str
-    started_at: datetime
-    ended_at: datetime
-    requested: int
-    generated: int
 
 
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
@@ -96,13 +81,6 @@ class Batches:
         return tuple(batch for batch in self.batches if batch.state in IN_PROGRESS_STATES)
 
 
-_FAILURE_PHRASES = ("CONSOLIDATION FAILED", "CONSOLIDATION EXCEPTION", "MERGE RETURNED 0 ROWS", "VALIDATION FAILED")
-_END_PHRASES = re.compile(r"rows merged|consolidation|MERGE returned 0 rows", re.IGNORECASE)
-_PUBLISHED_REQUESTS = re.compile(r"Published (?:\d+)/(?P<all>\d+) prediction requests \[batch=(?P<batch>[^\],]+)")
-# The first run row follows its coordinator's first line, or precedes it by as much as their clocks differ.
-MAX_START_SKEW = timedelta(minutes=2)
-
-
 def read_batches(clients: Clients, game_date: date) -> Batches:
     """Batches of a game date: from our ledger, and from run rows and log lines where a coordinator keeps no ledger.
 
@@ -129,31 +107,42 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     )
     if ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].message)
-    lines = read_source("coordinator log", lambda: log_reader.read_night_log(clients, game_date))
-    state_rows = cast(tuple[_StateRow, ...], ledger.rows if ledger else ())
-    ledger_batches = [_batch_from_ledger(rows, clients.now()) for rows in group_by_batch(state_rows, "sequence")]
-    recorded_ids = {batch.batch_id for batch in ledger_batches}
-    coordinator_lines = (
-        tuple(line for line in lines.lines if line.service == clients.settings.coordinator_service) if lines else ()
-    )
-    run_rows = cast(tuple[_RunRow, ...], runs.rows if runs else ())
-    run_summaries = [summarize_run_rows(rows) for rows in group_by_batch(run_rows, "run_date")]
-    log_batches = [
-        batch_from_logs(row, game_date, coordinator_lines, clients.now())
-        for row in run_summaries
-        if row["batch_id"] not in recorded_ids
+    ledger_batches = [
+        _batch_from_ledger(rows, clients.now())
+        for rows in group_by_batch(cast(tuple[_StateRow, ...], ledger.rows if ledger else ()), "sequence")
     ]
-    announced_batches = (
-        announced_without_rows(coordinator_lines, game_date, ledger_batches + log_batches, clients.now())
-        if ledger is not None and runs is not None
-        else ()
-    )
+    recorded_ids = {batch.batch_id for batch in ledger_batches}
+    run_rows = cast(tuple[RunRow, ...], runs.rows if runs else ())
+    run_times = [row["run_date"] for row in run_rows if row["run_date"] is not None]
+    lines = read_source("coordinator log", lambda: log_reader.read_night_log(clients, game_date, run_times))
+    log_runs = [run for run in coordinator_runs(clients, lines.lines if lines else ()) if run.game_date == game_date]
+    log_batches = collect_log_batches(log_runs, run_rows, (), recorded_ids)
+    if not ledger_batches or any(not batch.batch_id for batch in log_batches):
+        tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
+        log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
+    unread = ledger is None or runs is None
+    found = [_from_log_batch(b, game_date, clients.now()) for b in log_batches if b.rows or b.tables or not unread]
     newest_first = sorted(
-        [*ledger_batches, *log_batches, *announced_batches],
-        key=lambda b: b.started.timestamp() if b.started else 0.0,
-        reverse=True,
+        [*ledger_batches, *found], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
     )
     return Batches(tuple(newest_first), tuple(sources), tuple(problems))
+
+
+def coordinator_runs(clients: Clients, lines: Iterable[log_reader.LogLine]) -> tuple[LogRun, ...]:
+    """The runs of every game date that the coordinator's lines tell of."""
+    return find_log_runs(line for line in lines if line.service == clients.settings.coordinator_service)
+
+
+@dataclass(frozen=True)
+class _StagedTables:
+    tables: tuple[StagedTable, ...]
+    source: DataSource
+
+
+def _staged_tables(clients: Clients, game_date: date) -> _StagedTables:
+    listed = (StagedTable(str(item.table_id), item.created) for item in list_staging_tables(clients))
+    of_date = tuple(table for table in listed if parse_staging_table_name(table.name)[2] == game_date)
+    return _StagedTables(of_date, DataSource("BigQuery, tables.list", clients.now()))
 
 
 def group_by_batch(rows: Iterable[BatchRow], order: str) -> list[list[BatchRow]]:
@@ -162,18 +151,6 @@ def group_by_batch(rows: Iterable[BatchRow], order: str) -> list[list[BatchRow]]
     for row in sorted((row for row in rows if row["batch_id"] and row[order] is not None), key=lambda row: row[order]):
         groups.setdefault(row["batch_id"], []).append(row)
     return list(groups.values())
-
-
-def summarize_run_rows(rows: Sequence[_RunRow]) -> RunSummary:
-    """One summary row of a batch, from its workers' run rows."""
-    end_times = [row["created_at"] or row["run_date"] for row in rows]
-    return {
-        "batch_id": rows[0]["batch_id"],
-        "started_at": rows[0]["run_date"],
-        "ended_at": max(end_times),
-        "requested": len({row["player_lookup"] for row in rows} - {None}),
-        "generated": len({row["player_lookup"] for row in rows if row["success"]} - {None}),
-    }
 
 
 def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
@@ -198,63 +175,21 @@ def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
     )
 
 
-def batch_from_logs(row: RunSummary, game_date: date, lines: Sequence[log_reader.LogLine], now: datetime) -> Batch:
-    """A batch of the customer's own coordinator: its status is what the coordinator claims, never proof. Pure."""
-    status_lines = [
-        line
-        for line in lines
-        if row["batch_id"] in line.message or (line.at >= row["started_at"] and _END_PHRASES.search(line.message))
-    ]
-    state = _infer_state(status_lines, now - row["ended_at"] <= STALL_TIMEOUT)
-    return _log_batch(
-        batch_id=row["batch_id"],
+def _from_log_batch(batch: LogBatch, game_date: date, now: datetime) -> Batch:
+    """A batch of another coordinator: its status is what that coordinator claims, never proof."""
+    state = batch.state(now)
+    return Batch(
+        batch_id=batch.name,
         game_date=game_date,
         state=state,
-        started=row["started_at"],
-        ended=None if state in IN_PROGRESS_STATES else row["ended_at"],
-        requested=row["requested"],
-        generated=row["generated"],
-        status_text=status_lines[-1].message if status_lines else "no status line found",
+        started=batch.started,
+        ended=None if state in IN_PROGRESS_STATES else batch.last_trace,
+        started_by="scheduler",
+        requested=batch.requested,
+        generated=batch.generated,
+        staged_rows=None,
+        written_rows=None,
+        status_text=batch.status_text,
+        health=HEALTH_BY_BATCH_STATE[state],
+        record_source="logs",
     )
-
-
-def _infer_state(status_lines: Sequence[log_reader.LogLine], recently_active: bool) -> BatchState:
-    """The state that the lines claim; without a final line, a batch with recent activity is still running."""
-    text = " | ".join(line.message for line in status_lines).upper()
-    if "STALLED" in text or "TIMED OUT" in text:
-        return BatchState.STALLED
-    if any(phrase in text for phrase in _FAILURE_PHRASES):
-        return BatchState.CONSOLIDATION_FAILED
-    completed = "CONSOLIDATION SUCCESS" in text or "CONSOLIDATION COMPLETE" in text or "ROWS MERGED" in text
-    if completed or ("COMPLETE! " in text and "TRIGGERING CONSOLIDATION" not in text) or not recently_active:
-        return BatchState.UNVERIFIED_SUCCESS
-    return BatchState.CONSOLIDATING if "COMPLETE! " in text else BatchState.RUNNING
-
-
-def announced_without_rows(
-    lines: Sequence[log_reader.LogLine], game_date: date, known_batches: Sequence[Batch], now: datetime
-) -> tuple[Batch, ...]:
-    """The newest batch that its coordinator started and of which no worker has recorded anything; empty when there is none."""
-    start_lines = [line for line in lines if f"Starting prediction batch for {game_date}" in line.message]
-    if not start_lines:
-        return ()
-    at = start_lines[-1].at
-    if any(batch.started is not None and batch.started >= at - MAX_START_SKEW for batch in known_batches):
-        return ()
-    published = next((m for line in lines if line.at >= at and (m := _PUBLISHED_REQUESTS.search(line.message))), None)
-    batch = _log_batch(
-        batch_id=published["batch"] if published else f"batch begun {at.astimezone(ET):%H:%M} ET",
-        game_date=game_date,
-        state=BatchState.STALLED if now - at > STALL_TIMEOUT else BatchState.REQUESTED,
-        started=at,
-        ended=None,
-        requested=int(published["all"]) if published else None,
-        generated=0,
-        status_text=published[0] if published else "begun, and no request was published",
-    )
-    return (batch,)
-
-
-def _log_batch(**fields: Any) -> Batch:
-    fields |= {"started_by": "scheduler", "staged_rows": None, "written_rows": None}
-    return Batch(**fields, health=HEALTH_BY_BATCH_STATE[fields["state"]], record_source="logs")

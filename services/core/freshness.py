@@ -47,7 +47,9 @@ NEGATIVE_TTL_S = 10.0  # how soon a source that failed is read again, by any vie
 
 VERSION_TTL_S = 3.0  # how often a table is checked (free) for changes, however many viewers there are
 OWN_TABLE_VERSION_TTL_S = 0.5  # the same for our own tables: what was just recorded must be visible
-STREAMING_TTL_S = 15.0  # a table with a streaming buffer does not report changes, so its answers expire by time
+UNTRACKED_TTL_S = 15.0  # views, external tables and a streaming buffer do not report every change
+# A table that is streamed into, without a buffer now: a new buffer shows within 12 s, the rows of an old one after some minutes.
+STREAMED_TTL_S = 300.0
 OPEN_WINDOW_TTL_S = 60.0  # log lines of a window to which more may come
 FINAL_AFTER = timedelta(hours=1)  # a log line may arrive this late; older windows cannot change any more
 WATCHDOG_CACHE_MAX_AGE = timedelta(

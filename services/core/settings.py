@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, model_validator
 
 from services.core.env_settings import (
     EnvSettings,
+    Flag,
     HostNames,
     Name,
     Names,
@@ -24,6 +25,8 @@ from services.core.env_settings import (
     Url,
 )
 from services.core.errors import SettingsError
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Settings(EnvSettings):
@@ -53,6 +56,11 @@ class Settings(EnvSettings):
     )
     sandbox_url: Url = Field(
         "", validation_alias="SANDBOX_URL", description="address of the local sandbox; empty: real Google Cloud"
+    )
+    sandbox_principal: ServiceAccount = Field(
+        "",
+        validation_alias="SANDBOX_PRINCIPAL",
+        description="service account that this process is in the sandbox; empty: its developer, who may do everything",
     )
     iap_audience: str = Field(
         "",
@@ -126,6 +134,15 @@ class Settings(EnvSettings):
     )
 
     @model_validator(mode="after")
+    def _check_principal(self) -> Self:
+        if self.sandbox_principal and not self.sandbox_url:
+            raise SettingsError(
+                f"SANDBOX_PRINCIPAL={self.sandbox_principal!r} is only known to the sandbox, and SANDBOX_URL is not set.",
+                "Unset it: on Google Cloud a process is the account that it runs as.",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_thresholds(self) -> Self:
         if self.coverage_critical_pct > self.coverage_warning_pct:
             raise SettingsError(
@@ -151,6 +168,11 @@ class ServerSettings(EnvSettings):
         description="Cloud Run's name of this revision, which sets it; empty: elsewhere",
     )
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return self.host in LOOPBACK_HOSTS
+
 
 class DashboardServerSettings(EnvSettings):
     """Where the dashboard listens."""
@@ -160,12 +182,19 @@ class DashboardServerSettings(EnvSettings):
         8501, validation_alias=AliasChoices("DASHBOARD_PORT", "PORT"), description="port of the dashboard"
     )
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return self.host in LOOPBACK_HOSTS
+
 
 class SandboxSettings(EnvSettings):
     """What `make run` starts, and on which ports of this machine."""
 
     scenario: str = Field(
-        "december", validation_alias="SCENARIO", description="the sandbox's data: december, or season (a whole season)"
+        "december",
+        validation_alias="SCENARIO",
+        description="the sandbox's data: december, season (a whole season) or customer (the customer's own services)",
     )
     dashboard_port: Port = Field(8501, validation_alias="DASHBOARD_PORT", description="port of the dashboard")
     sandbox_port: Port = Field(9050, validation_alias="SANDBOX_PORT", description="port of the sandbox")
@@ -174,6 +203,11 @@ class SandboxSettings(EnvSettings):
         validation_alias="SLACK_WEBHOOK_URL",
         description="Slack's incoming webhook; empty: the sandbox's own",
         repr=False,
+    )
+    sandbox_requires_credentials: Flag = Field(
+        False,
+        validation_alias="SANDBOX_REQUIRES_CREDENTIALS",
+        description="true: 401 to a request without credentials, as on Google; false: it is the developer's",
     )
     coordinator_port: Port = Field(
         8090, validation_alias="COORDINATOR_PORT", description="port of the sandbox's coordinator"

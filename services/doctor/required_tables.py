@@ -53,7 +53,7 @@ REQUIRED_TABLES = (
     RequiredTable(
         "nba_analytics.upcoming_player_game_context",
         _parse_columns(
-            "player_lookup STRING, player_name STRING, game_id STRING, game_date DATE, team_abbr STRING,"
+            "player_lookup STRING, game_id STRING, game_date DATE, team_abbr STRING,"
             " opponent_team_abbr STRING, avg_minutes_per_game_last_7 NUMERIC, player_status STRING,"
             " is_production_ready BOOL, created_at TIMESTAMP"
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import google.auth
@@ -18,7 +19,7 @@ from google.cloud.run_v2.services.services.transports import ServicesRestTranspo
 from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudSchedulerRestTransport
 
 from services.core.clock import Clock, OffsetClock, SystemClock
-from services.core.errors import SourceUnavailable
+from services.core.errors import AccessDenied, SourceUnavailable
 from services.core.settings import Settings
 from services.gcp.read_cache import ReadCache
 
@@ -43,6 +44,7 @@ class Clients:
     logging: logging.Client
     scheduler: scheduler_v1.CloudSchedulerClient
     cache: ReadCache = field(default_factory=lambda: ReadCache(reuse_answers=False))
+    credentials: Credentials = field(default_factory=AnonymousCredentials, repr=False)
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -60,7 +62,8 @@ def connect(settings: Settings, as_operator: bool = False) -> Clients:
     scheduler_url = urlsplit(settings.sandbox_url or "https://cloudscheduler.googleapis.com")
     return Clients(
         settings=settings,
-        clock=_sandbox_clock(settings.sandbox_url) if settings.in_sandbox else SystemClock(),
+        clock=_sandbox_clock(settings) if settings.in_sandbox else SystemClock(),
+        credentials=credentials,
         bigquery=bigquery.Client(
             project=settings.project, credentials=credentials, location=settings.location, client_options=options
         ),
@@ -81,29 +84,56 @@ def connect(settings: Settings, as_operator: bool = False) -> Clients:
     )
 
 
+class SandboxCredentials(Credentials):  # type: ignore[misc]
+    """An account of the sandbox. Its address is its access token, which does not expire."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__()
+        self.token = account
+
+    def refresh(self, request: object) -> None:
+        """Nothing: the token stays as it is."""
+
+
 def _credentials(settings: Settings, as_operator: bool) -> Credentials:
-    if settings.in_sandbox:
-        return AnonymousCredentials()
+    """The account that this process runs as; `as_operator`, the acting one, which it impersonates where one is set."""
+    if settings.in_sandbox and not settings.sandbox_principal:
+        return AnonymousCredentials()  # the sandbox's developer
     try:
-        base_credentials = google.auth.default(scopes=[CLOUD_PLATFORM_SCOPE])[0]
-        if not as_operator or not settings.acting_account:
-            return base_credentials
-        return impersonated_credentials.Credentials(
-            base_credentials, settings.acting_account, [CLOUD_PLATFORM_SCOPE], lifetime=3600
+        base_credentials = (
+            SandboxCredentials(settings.sandbox_principal)
+            if settings.in_sandbox
+            else google.auth.default(scopes=[CLOUD_PLATFORM_SCOPE])[0]
         )
     except DefaultCredentialsError:
         raise SourceUnavailable(
             "No Google credentials were found.",
             "Run `gcloud auth application-default login`, or set SANDBOX_URL to use the sandbox.",
         ) from None
+    if not as_operator or not settings.acting_account:
+        return base_credentials
+    token_url = f"{settings.sandbox_url}/v1/projects/-/serviceAccounts/{settings.acting_account}:generateAccessToken"
+    return impersonated_credentials.Credentials(
+        base_credentials,
+        settings.acting_account,
+        [CLOUD_PLATFORM_SCOPE],
+        lifetime=3600,
+        iam_endpoint_override=token_url if settings.in_sandbox else None,
+    )
 
 
-def _sandbox_clock(sandbox_url: str) -> Clock:
+def _sandbox_clock(settings: Settings) -> Clock:
+    url, principal = settings.sandbox_url, settings.sandbox_principal
+    headers = {"Authorization": f"Bearer {principal}"} if principal else {}
     try:
-        response = requests.get(f"{sandbox_url}/sandbox/clock", timeout=5)
+        response = requests.get(f"{url}/sandbox/clock", headers=headers, timeout=5)
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            raise AccessDenied(
+                response.json()["error"]["message"], "Set SANDBOX_PRINCIPAL to one that it has, or unset it."
+            )
         response.raise_for_status()
         return OffsetClock.starting_at(datetime.fromisoformat(response.json()["now"]))
     except (requests.RequestException, ValueError, KeyError) as error:
         raise SourceUnavailable(
-            f"The sandbox at {sandbox_url} does not answer ({type(error).__name__}).", "Start it with `make run`."
+            f"The sandbox at {url} does not answer ({type(error).__name__}).", "Start it with `make run`."
         ) from None

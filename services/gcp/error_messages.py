@@ -63,6 +63,8 @@ def to_oncall_error(source: str, error: BaseException, sql: str = "") -> OnCallE
         return TableNotFound(f"{source}: {message}", "Check the project, dataset and table names.")
     if isinstance(error, google.Forbidden | google.Unauthorized):
         return AccessDenied(f"{source} refused this identity: {message}", "Ask for the read roles listed in deploy/.")
+    if isinstance(error, google.Conflict):
+        return SourceUnavailable(f"{source} refused: {message}", "Somebody changed it meanwhile; look again.")
     if isinstance(error, google.BadRequest):
         return _bad_request(source, message, sql)
     if isinstance(error, GoogleAuthError):

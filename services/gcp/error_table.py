@@ -163,6 +163,15 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "a job with this id was started before",
     ),
     KnownError(
+        "dataset_location",
+        404,
+        "notFound",
+        "Not found: Dataset {dataset} was not found in location {location}",
+        "not found: dataset .* in location",
+        PERMANENT,
+        "the dataset is not there, or is in another location",
+    ),
+    KnownError(
         "streaming_buffer",
         400,
         "invalidQuery",

@@ -220,7 +220,9 @@ def _version_ttl(table: str) -> float:
 
 
 def _with_cache_age(clients: Clients, source: DataSource, versions: tuple[Version, ...]) -> DataSource:
-    """The source of a cached result: as old as the last check of its tables, and free this time."""
+    """The source of a cached result, free this time: as old as the last check of its tables, if they report every change."""
+    if not all(version.reports_changes for version in versions):
+        return replace(source, bytes_billed=0)
     checked_at = clients.now() - timedelta(seconds=max(version.age_s for version in versions))
     return replace(source, read_at=max(source.read_at, checked_at), bytes_billed=0)
 

@@ -1,9 +1,10 @@
 """Cache of query results and log lines, held until they can have changed, so that unchanged data is not read and billed again.
 
-BigQuery reports for free when a table was last changed; a result is valid as long as each of its tables reports the same. A table
-with a streaming buffer does not report changes, so its results expire by time. Log lines of a closed window never change; others
-expire by time. However many viewers there are, cached log searches are refreshed at most MAX_LOG_REFRESHES_PER_MIN times a minute
-and the log is read at most MAX_LOG_READS_PER_MIN times: half of what Cloud Logging allows. The times are in services/core/freshness.py.
+BigQuery reports for free when a table was last changed; a result is valid as long as each of its tables reports the same. Views,
+external tables and tables that are streamed into do not report every change, so their results expire by time. Log lines of a
+closed window never change; others expire by time. However many viewers there are, cached log searches are refreshed at most
+MAX_LOG_REFRESHES_PER_MIN times a minute and the log is read at most MAX_LOG_READS_PER_MIN times: half of what Cloud Logging allows.
+The times are in services/core/freshness.py.
 """
 
 from __future__ import annotations
@@ -20,26 +21,30 @@ from typing import Any, Generic, TypeVar
 from google.cloud import bigquery
 
 from services.core.errors import SourceUnavailable
-from services.core.freshness import STREAMING_TTL_S, VERSION_TTL_S
+from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S, VERSION_TTL_S
+from services.core.tables import STREAMED_TABLES
 
 T = TypeVar("T")
 
 MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_READS_PER_MIN, LOG_QUOTA_WINDOW_S = 6, 30, 60.0
 NEVER_EXPIRES, EXPIRED = float("inf"), float("-inf")
+STORED_TABLE_TYPES = (None, "TABLE", "SNAPSHOT")  # views and external tables do not report when their rows change
 MAX_CACHED_ROWS = 200_000  # of all entries, about 140 MiB at 710 bytes a row; the least recently used go first
 
 
 @dataclass(frozen=True)
 class Version:
-    """A table's metadata; `fingerprint` is equal as long as the table has not changed."""
+    """A table's metadata; `fingerprint` is equal as long as the table has not changed, which is certain for `ttl_s` seconds."""
 
     table: bigquery.Table
     fingerprint: tuple[Any, ...]
+    ttl_s: float = NEVER_EXPIRES
     age_s: float = 0.0  # how long ago the metadata was read
 
     @property
-    def streaming(self) -> bool:
-        return self.table.streaming_buffer is not None
+    def reports_changes(self) -> bool:
+        """Whether every change of its rows shows in the metadata at once."""
+        return self.ttl_s == NEVER_EXPIRES
 
 
 @dataclass
@@ -48,6 +53,14 @@ class _Entry(Generic[T]):
     fingerprints: tuple[Any, ...]
     expires_at_s: float
     row_count: int
+
+
+@dataclass
+class _Flight:
+    """One read under way, and how many wait for it."""
+
+    lock: Lock = field(default_factory=Lock)
+    readers: int = 0
 
 
 @dataclass
@@ -111,8 +124,9 @@ class ReadCache:
         self.tables = tables or TableCache()
         self._monotonic = monotonic
         self._lock = Lock()
-        self._key_locks: dict[Hashable, Lock] = {}
+        self._flights: dict[Hashable, _Flight] = {}
         self._versions: dict[str, tuple[float, Version]] = {}
+        self._streamed_tables = set(STREAMED_TABLES)
         self._entries: OrderedDict[Hashable, _Entry[Any]] = OrderedDict()
         self._row_count = 0
         self.usage = UsageCounter(since or datetime.now(UTC))
@@ -147,7 +161,11 @@ class ReadCache:
             fetched_at_s, cached = self._versions.get(table_name, (EXPIRED, None))
             if cached is None or now - fetched_at_s > max_age_s:
                 table = fetch_table(table_name)
-                fetched_at_s, cached = self._versions[table_name] = now, make_version(table)
+                if table.streaming_buffer is not None:
+                    # Its metadata shows the buffer some seconds after the first row, and new figures only after the last.
+                    self._streamed_tables.add(table_name)
+                cached = make_version(table, streamed=table_name in self._streamed_tables)
+                fetched_at_s, self._versions[table_name] = now, (now, cached)
             return replace(cached, age_s=now - fetched_at_s)
 
     def cached_rows(
@@ -155,7 +173,7 @@ class ReadCache:
     ) -> tuple[T, bool]:
         """The cached result while its tables are unchanged, else what `fetch` returns; and whether it came from the cache."""
         fingerprints = tuple(version.fingerprint for version in versions)
-        ttl_s = STREAMING_TTL_S if any(version.streaming for version in versions) else NEVER_EXPIRES
+        ttl_s = min((version.ttl_s for version in versions), default=NEVER_EXPIRES)
         return self._get_or_fetch(key, fingerprints, ttl_s, fetch, count_rows)
 
     def cached_log_lines(self, key: Hashable, ttl_s: float, read: Callable[[], T], count_rows: Callable[[T], int]) -> T:
@@ -219,16 +237,24 @@ class ReadCache:
     def _single_flight(self, key: Hashable) -> Iterator[None]:
         """Of concurrent readers of the same key, one fetches and the others wait for its result."""
         with self._lock:
-            lock = self._key_locks.setdefault(key, Lock())
-        with lock:
-            yield
-        with self._lock:
-            if not lock.locked():
-                self._key_locks.pop(key, None)
+            flight = self._flights.setdefault(key, _Flight())
+            flight.readers += 1
+        try:
+            with flight.lock:
+                yield
+        finally:
+            with self._lock:
+                flight.readers -= 1
+                if not flight.readers:
+                    del self._flights[key]
 
 
-def make_version(table: bigquery.Table) -> Version:
-    """A table's version, from metadata that was just read."""
+def make_version(table: bigquery.Table, *, streamed: bool = False) -> Version:
+    """A table's version, from metadata that was just read; `streamed`: it is known to be streamed into."""
     buffer = table.streaming_buffer
     buffer_state = None if buffer is None else (buffer.estimated_rows, buffer.oldest_entry_time)
-    return Version(table, (str(table.reference), table.modified, table.num_rows, buffer_state))
+    identity = (str(table.reference), table.table_type, table.created)  # a table that was replaced is another one
+    fingerprint = (*identity, table.modified, table.num_rows, buffer_state)
+    if buffer is not None or table.table_type not in STORED_TABLE_TYPES:
+        return Version(table, fingerprint, UNTRACKED_TTL_S)
+    return Version(table, fingerprint, STREAMED_TTL_S if streamed else NEVER_EXPIRES)

@@ -1,7 +1,8 @@
 """Free reads: a query that only selects columns of one table under simple conditions is answered by listing the table.
 
 A query with `-- @listable` in its header is one; `parse` refuses it when its SQL does more. Listing a table (tabledata.list)
-bills nothing, where a query bills 10 MiB at least. Both ways give the same rows; which one is taken depends on the table.
+bills nothing, where a query bills 10 MiB at least. Both ways give the same rows; which one is taken depends on the table: rows in a
+streaming buffer are not listed, so a table that is streamed into is queried.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from google.cloud.bigquery import Table
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.core.errors import CatalogError, TableNotFound
+from services.core.tables import STREAMED_TABLES
 from services.gcp.clients import Clients
 
 MAX_LISTED_ROWS = 20_000  # rows of a table that is listed whole; a larger one is queried
@@ -57,6 +59,8 @@ def parse(name: str, sql: str) -> ListableQuery:
     conditions = [_CONDITION.fullmatch(part) for part in (match["where"] or "").split(" AND ") if part] if match else []
     if match is None or None in columns or None in conditions:
         raise CatalogError(f"{name} says @listable, but it is more than columns of one table under simple conditions.")
+    if match["table"] in STREAMED_TABLES:
+        raise CatalogError(f"{name} says @listable, but streamed rows of {match['table']} are in no listing.")
     return ListableQuery(
         tuple((c[1], c[2] or c[1]) for c in columns if c),
         match["table"],
@@ -65,20 +69,26 @@ def parse(name: str, sql: str) -> ListableQuery:
 
 
 def partitions_to_list(query: ListableQuery, table: Table, params: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """What to list: the partitions that the conditions allow, or the whole of a small table; None: run the SQL.
-
-    Rows in a streaming buffer are in no partition yet, so such a table is listed whole or not at all.
-    """
-    partitioning = table.time_partitioning
+    """What to list: the partitions that the conditions allow, or the whole of a small table; None: run the SQL."""
     column_names = {column.name for column in table.schema}
-    if table.table_type not in (None, "TABLE") or not query.required_columns <= column_names:
+    if not is_listable(table) or not query.required_columns <= column_names:
         return None
-    by_day = partitioning is not None and partitioning.type_ == "DAY" and partitioning.field
-    if by_day and table.streaming_buffer is None:
-        days = _partition_days([c for c in query.conditions if c.column == partitioning.field], params)
+    if (partition_column := day_partition_column(table)) is not None:
+        days = _partition_days([c for c in query.conditions if c.column == partition_column], params)
         if days is not None:
             return tuple(f"{query.table}${day:%Y%m%d}" for day in days)
     return (query.table,) if (table.num_rows or 0) <= MAX_LISTED_ROWS else None
+
+
+def is_listable(table: Table) -> bool:
+    """Whether tabledata.list gives every row: not of a view, and not while there is a streaming buffer."""
+    return table.table_type in (None, "TABLE") and table.streaming_buffer is None
+
+
+def day_partition_column(table: Table) -> str | None:
+    """The column by whose days a table is partitioned, so that `table$YYYYMMDD` is a day of it; None for any other table."""
+    partitioning = table.time_partitioning
+    return partitioning.field if partitioning is not None and partitioning.type_ == "DAY" else None
 
 
 def list_matching_rows(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.core.clock import ET
+from services.core.text import pluralize
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 
 
@@ -142,13 +143,17 @@ def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[
             LossReason.NOT_CONSOLIDATED,
             f"{player.staged_rows} rows in {player.staging_table or 'staging'}, none in the predictions table",
         )
-    unread_sources = [problem.source for problem in night.problems]
-    if player.generated_rows is None or unread_sources:
-        return (
-            LossReason.UNEXPLAINED,
-            f"{rows} rows generated, none written; not readable: {', '.join(unread_sources) or 'the worker runs'}",
-        )
-    return LossReason.UNEXPLAINED, f"{rows} rows generated, none written, and no log line or staging table tells why"
+    if unread_sources := [problem.source for problem in night.problems]:
+        evidence = f"{rows} rows generated, none written; not readable: {', '.join(unread_sources)}"
+    elif player.requested is None:
+        evidence = "No run row, log line or staging table of this player: whether it was requested is unknown"
+    elif player.generated_rows is None:
+        evidence = "Requested, and no run row or log line tells how many rows were generated; none is written"
+    else:
+        evidence = f"{rows} rows generated, none written, and no log line or staging table tells why"
+    if night.unnamed_rejections:
+        evidence += f"; the log has {pluralize(night.unnamed_rejections, 'rejected write')} without a name"
+    return LossReason.UNEXPLAINED, evidence
 
 
 def list_missing_players(night: NightStatus) -> tuple[MissingPlayer, ...]:

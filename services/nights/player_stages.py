@@ -5,7 +5,7 @@ Coverage, missing players and the overview all start from `read_night`, so they 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ from services.gcp.clients import Clients
 from services.gcp.error_table import find_known_error
 from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
 from services.nights.sources import NightData, SourceReader, WrittenRows, read_night_data
+from services.nights.worker_log import Rejection, WorkerLog
 from services.policy.eligibility import check_eligibility
 from services.telemetry import log_reader
 
@@ -84,6 +85,7 @@ class NightStatus:
     was_run: bool | None  # whether any batch of this date requested players
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what depends on them is None above
+    unnamed_rejections: int = 0  # rejected writes in the log without a player's name
 
     @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
@@ -99,16 +101,17 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
     """
     reader = SourceReader(clients)
     data = read_night_data(reader, game_date)
-    players = tuple(_to_player_status(row, data) for row in data.players)
+    players = _explain_unnamed(tuple(_to_player_status(row, data) for row in data.players), data)
     return NightStatus(
         game_date=game_date,
         games=_count_games(data.players),
         players=players,
         systems=data.systems,
-        generated_rows=sum_or_unknown(p.generated_rows for p in players),
+        generated_rows=sum_or_unknown(p.generated_rows for p in players if p.eligible or p.generated_rows),
         written_rows=sum(player_rows.rows for player_rows in data.written.values()),
         active_rows=sum(player_rows.active for player_rows in data.written.values()),
         was_run=_was_run(players, data),
+        unnamed_rejections=len(data.worker_log.unnamed) if data.worker_log else 0,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
     )
@@ -125,12 +128,12 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
     run_row, ledger_row = (data.worker_runs or {}).get(player_lookup), (data.ledger_rows or {}).get(player_lookup)
     table, rows_in_staging = (data.staged or {}).get(player_lookup, ("", 0))
     written = data.written.get(player_lookup, WrittenRows())
-    log_line = (data.failure_lines or {}).get(player_lookup)
+    log = data.worker_log or WorkerLog()
     eligible, reason = check_eligibility(row)
-    generated_rows = _generated_rows(run_row, ledger_row, written, data)
-    write_error = _recorded_error(ledger_row)
-    if log_line is not None and not log_line.message.startswith(("PERMANENT", "TRANSIENT")):
-        write_error = _logged_error(log_line)
+    requested = _requested(player_lookup, data)
+    generated_rows = _generated_rows(player_lookup, requested, data)
+    rejection = log.rejected.get(player_lookup)
+    write_error = _logged_error(rejection) if rejection else _recorded_error(ledger_row)
     return PlayerStatus(
         player_lookup=player_lookup,
         player_name=row["player_name"],
@@ -142,9 +145,9 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
         alias_canonical=row["alias_canonical"],
         eligible=eligible,
         not_eligible_reason=reason,
-        requested=_requested(run_row, ledger_row, written, data),
+        requested=requested,
         generated_rows=generated_rows,
-        generation_error=_generation_error(run_row, ledger_row, log_line, generated_rows),
+        generation_error=_generation_error(run_row, ledger_row, log.not_generated.get(player_lookup), generated_rows),
         staged_rows=_staged_rows(ledger_row, rows_in_staging, data),
         staging_table=_staging_table(ledger_row, table),
         written_rows=written.rows,
@@ -165,24 +168,36 @@ def _batch_id(run_row: WorkerRunRow | None, ledger_row: OutcomeRow | None) -> st
     return (newest_row["batch_id"] if newest_row else None) or ""
 
 
-def _requested(
-    run_row: WorkerRunRow | None, ledger_row: OutcomeRow | None, written: WrittenRows, data: NightData
-) -> bool | None:
-    if run_row or ledger_row or written.rows:
+def _requested(player: str, data: NightData) -> bool | None:
+    """Yes by any trace of the player; no only where those with a trace account for every request that was published.
+
+    A run row may be missing: the workers buffer them, and one that ends loses them.
+    """
+    traces = data.players_with_traces
+    if player in traces:
         return True
-    return None if data.worker_runs is None or data.ledger_rows is None else False
+    if data.worker_runs is None or data.ledger_rows is None or data.worker_log is None:
+        return None
+    published = data.worker_log.published
+    if published is None and not traces and not data.worker_log.was_begun:
+        return False
+    return None if published is None or len(traces) < published else False
 
 
-def _generated_rows(
-    run_row: WorkerRunRow | None, ledger_row: OutcomeRow | None, written: WrittenRows, data: NightData
-) -> int | None:
-    if ledger_row is not None and ledger_row["produced_rows"] is not None:
-        return max(int(ledger_row["produced_rows"]), written.rows)
-    if run_row is not None and run_row["predictions_generated"] is not None:
-        return max(int(run_row["predictions_generated"]), written.rows)
-    if written.rows:
-        return written.rows
-    return None if data.worker_runs is None or data.ledger_rows is None else 0
+def _generated_rows(player: str, requested: bool | None, data: NightData) -> int | None:
+    """By the ledger, the run row or the log, and never fewer than are written or staged."""
+    log = data.worker_log or WorkerLog()
+    run_row, ledger_row = (data.worker_runs or {}).get(player), (data.ledger_rows or {}).get(player)
+    recorded = (
+        ledger_row["produced_rows"] if ledger_row else None,
+        run_row["predictions_generated"] if run_row else None,
+        log.generated_rows.get(player),
+    )
+    counts = [int(count) for count in recorded if count is not None][:1]
+    seen = (data.written.get(player, WrittenRows()).rows, (data.staged or {}).get(player, ("", 0))[1])
+    if not counts and not any(seen):
+        return 0 if requested is False or player in log.not_generated else None
+    return max(*counts, *seen)
 
 
 def _generation_error(
@@ -206,10 +221,30 @@ def _staged_rows(ledger_row: OutcomeRow | None, rows_in_staging: int, data: Nigh
     return None if data.staged is None else 0
 
 
-def _logged_error(log_line: log_reader.LogLine) -> WriteError:
-    text = log_line.message.split(": ", 1)[-1]
-    known_error = find_known_error(text)
-    return WriteError(log_line.at, text, known_error.meaning if known_error else text[:120])
+def _logged_error(rejection: Rejection, count_text: str = "") -> WriteError:
+    known_error = find_known_error(rejection.error)
+    meaning = known_error.meaning if known_error else rejection.error[:120]
+    return WriteError(rejection.line.at, f"{count_text}{rejection.error}", meaning)
+
+
+def _explain_unnamed(players: tuple[PlayerStatus, ...], data: NightData) -> tuple[PlayerStatus, ...]:
+    """The customer's worker logs rejected writes without the player: they explain whom nothing else explains.
+
+    Only where they are enough for most of these players: one rejection does not explain ninety losses.
+    """
+    unnamed = data.worker_log.unnamed if data.worker_log else ()
+    lost = {p.player_lookup for p in players if _is_lost_on_write(p)}
+    if not lost or 2 * len(unnamed) < len(lost):
+        return players
+    count_text = f"{min(len(unnamed), len(lost))} of {len(lost)} by the log, names unknown: "
+    error = _logged_error(unnamed[0], count_text)
+    return tuple(replace(p, write_error=error) if p.player_lookup in lost else p for p in players)
+
+
+def _is_lost_on_write(player: PlayerStatus) -> bool:
+    """Whether rows of an eligible player were generated, or may have been, and nothing recorded says where they are."""
+    traces = player.generated_rows == 0 or player.written_rows or player.staged_rows or player.write_error
+    return bool(player.eligible) and player.requested is not False and not traces
 
 
 def _recorded_error(ledger_row: OutcomeRow | None) -> WriteError | None:
@@ -224,6 +259,7 @@ def _recorded_error(ledger_row: OutcomeRow | None) -> WriteError | None:
 
 
 def _was_run(players: tuple[PlayerStatus, ...], data: NightData) -> bool | None:
-    if data.written or any(p.requested for p in players):
+    if data.written or any(p.requested for p in players) or (data.worker_log and data.worker_log.was_begun):
         return True
-    return None if data.worker_runs is None or data.ledger_rows is None else False
+    unread = data.worker_runs is None or data.ledger_rows is None or data.worker_log is None
+    return None if unread else False

@@ -11,7 +11,6 @@ class ContextRow(TypedDict):
     """queries/nights/context.sql; a player may have several, the newest counts."""
 
     player_lookup: str | None
-    player_name: str | None
     game_id: str | None
     team_abbr: str | None
     opponent_team_abbr: str | None

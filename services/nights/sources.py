@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from services.batches.ids import STAGING_TABLE_PREFIX, parse_staging_table_name
+from services.batches.ids import parse_staging_table_name
+from services.batches.reader import coordinator_runs
 from services.batches.staged_rows import read_contents
 from services.batches.staging_listing import list_staging_tables
 from services.core.clock import worker_run_days
@@ -21,14 +22,12 @@ from services.gcp.query_catalog import Row
 from services.names.registry import active_aliases
 from services.names.resolver import ResolutionMethod, resolve
 from services.nights.rows import ContextRow, OddsRow, OutcomeRow, PlayerRow, PredictionRow, WorkerRunRow
+from services.nights.worker_log import WorkerLog, read_worker_log
 from services.telemetry import log_reader
 
 T = TypeVar("T")
 AnyRow = TypeVar("AnyRow", bound=Row)
 _DATETIME_MIN = datetime.min.replace(tzinfo=UTC)
-_FAILED_PLAYER = re.compile(
-    r"(?:Error writing to BigQuery|STAGING WRITE FAILED|(?:PERMANENT|TRANSIENT) failure) for (\w+)"
-)
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,14 @@ class NightData:
     worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
     ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
     staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
-    failure_lines: Mapping[str, log_reader.LogLine] | None
+    worker_log: WorkerLog | None
+
+    @cached_property
+    def players_with_traces(self) -> frozenset[str]:
+        """The players of whom any source that could be read has a trace."""
+        log = self.worker_log or WorkerLog()
+        parts = (self.worker_runs, self.ledger_rows, self.written, self.staged, log.generated_rows, log.not_generated)
+        return frozenset[str]().union(*(part or () for part in parts), log.rejected)
 
 
 @dataclass
@@ -90,7 +96,7 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
         worker_runs=worker_runs,
         ledger_rows=ledger_rows,
         staged=reader.fetch_optional("staging tables", lambda: _read_staged_rows(reader, game_date, ledger_rows or {})),
-        failure_lines=reader.fetch_optional("worker log", lambda: _failure_lines(reader, game_date)),
+        worker_log=reader.fetch_optional("worker log", lambda: _read_worker_log(reader, game_date, worker_runs or {})),
     )
 
 
@@ -129,7 +135,7 @@ def _merge_player(
     minutes = context.get("avg_minutes_per_game_last_7")
     return {
         "player_lookup": player,
-        "player_name": context.get("player_name") or odds.get("player_name") or player,
+        "player_name": odds.get("player_name") or player,
         "game_id": context.get("game_id") or odds.get("game_id"),
         "team": context.get("team_abbr"),
         "opponent": context.get("opponent_team_abbr"),
@@ -199,15 +205,17 @@ def _read_staged_rows(
     reader: SourceReader, game_date: date, ledger_rows: Mapping[str, OutcomeRow]
 ) -> dict[str, tuple[str, int]]:
     """Rows per player in staging tables that exist now; those of our own batches are in the ledger already."""
-    prefix = f"{STAGING_TABLE_PREFIX}batch_{game_date:%Y_%m_%d}_"
     own_batch_ids = {row["batch_id"] for row in ledger_rows.values()}
-    listed = list_staging_tables(reader.clients, prefix)
-    tables = [item for item in listed if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
-    if not tables:
+    parsed_names = [(item, *parse_staging_table_name(item.table_id)) for item in list_staging_tables(reader.clients)]
+    tables = [item for item, batch_id, _, day in parsed_names if day == game_date and batch_id not in own_batch_ids]
+    undated = [item for item, _, _, day in parsed_names if day is None]  # their rows alone tell the date
+    if not tables and not undated:
         return {}
-    contents = read_contents(reader.clients, tables)
-    if unread := sum(item.table_id not in contents or contents[item.table_id].keys is None for item in tables):
+    read = read_contents(reader.clients, [*tables, *undated])
+    if unread := sum(item.table_id not in read or read[item.table_id].keys is None for item in tables):
         raise SourceUnavailable(f"{unread:,} of {len(tables):,} staging tables of the night could not be read yet.")
+    of_date = {item.table_id for item in tables}
+    contents = {name: table for name, table in read.items() if name in of_date or table.dates == {game_date}}
     reader.sources.append(DataSource("BigQuery, tabledata.list", reader.clients.now()))
     return {
         player: (name, rows)
@@ -216,13 +224,10 @@ def _read_staged_rows(
     }
 
 
-def _failure_lines(reader: SourceReader, game_date: date) -> Mapping[str, log_reader.LogLine]:
-    """The newest line about each player whose prediction or write failed."""
-    lines = log_reader.read_night_log(reader.clients, game_date)
+def _read_worker_log(reader: SourceReader, game_date: date, worker_runs: Mapping[str, WorkerRunRow]) -> WorkerLog:
+    run_times = [row["run_date"] for row in worker_runs.values() if row["run_date"] is not None]
+    lines = log_reader.read_night_log(reader.clients, game_date, run_times)
     reader.sources.append(lines.source)
-    matches = (
-        (_FAILED_PLAYER.search(line.message), line)
-        for line in lines.lines
-        if line.service == reader.clients.settings.worker_service
-    )
-    return {match[1]: line for match, line in matches if match is not None}
+    worker_service = reader.clients.settings.worker_service
+    runs = coordinator_runs(reader.clients, lines.lines)
+    return read_worker_log((line for line in lines.lines if line.service == worker_service), runs, game_date)

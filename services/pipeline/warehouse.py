@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from services.batches.ids import DATASET
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import OnCallError
 from services.core.tables import PREDICTIONS_TABLE
-from services.gcp import query_catalog
+from services.gcp import query_catalog, table_listing
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 from services.pipeline.merge import merge_sql
 from services.pipeline.rate_limiter import RateLimiter
@@ -30,6 +31,7 @@ from services.pipeline.row_encoding import Column
 
 STAGING_TTL = timedelta(days=7)  # a safety net for what the cleanup leaves
 MAX_UNPARTITIONED_LIST_ROWS = 25_000
+MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.5
 
 
 @dataclass(frozen=True)
@@ -180,13 +182,15 @@ class BigQueryWarehouse:
         return flags_by_key
 
     def _read_rows(self, metadata: bigquery.Table, table: str, game_date: date) -> Iterable[Mapping[str, Any]]:
-        """Listed, which is free; a long table without partitions would be listed whole, so there it is a query of six columns."""
-        if not metadata.time_partitioning and (metadata.num_rows or 0) > MAX_UNPARTITIONED_LIST_ROWS:
+        """Listed, which is free, where a listing is complete and not too long; else a query of six columns."""
+        by_day = table_listing.day_partition_column(metadata) == "game_date"
+        too_long = not by_day and (metadata.num_rows or 0) > MAX_UNPARTITIONED_LIST_ROWS
+        if too_long or not table_listing.is_listable(metadata):
             return query_catalog.run_query(
                 self._clients, "pipeline.business_keys", tables={"rows": table}, game_date=game_date
             ).rows
         selected_fields = [field for field in metadata.schema if field.name in (*BUSINESS_KEY_COLUMNS, "is_active")]
-        name = f"{table}${game_date:%Y%m%d}" if metadata.time_partitioning else table
+        name = f"{table}${game_date:%Y%m%d}" if by_day else table
         source = bigquery.TableReference.from_string(name, self._clients.settings.project)
         rows: Iterable[Mapping[str, Any]] = self._client.list_rows(
             source, selected_fields=selected_fields, page_size=10_000, timeout=BIGQUERY_TIMEOUT_S
@@ -211,9 +215,14 @@ class BigQueryWarehouse:
         return {**job.labels, "created": job.created.isoformat()}
 
     def wait_for_job(self, job_id: str) -> None:
-        """Until a job has ended, however it ended."""
-        wait: Callable[..., object] = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S).exception
-        wait(timeout=600)
+        """Until a job has ended, however it ended; asked by jobs.get, since the results of another account's job are refused."""
+        deadline = time.monotonic() + MAX_JOB_WAIT_S
+        while self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S).state != "DONE":
+            if time.monotonic() > deadline:
+                raise OnCallError(
+                    f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended."
+                )
+            time.sleep(JOB_POLL_INTERVAL_S)
 
     def drop(self, table: str, version: str | None = None) -> bool:
         """Drop a table, if `version` is given only in that version; whether it is gone."""

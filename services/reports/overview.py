@@ -222,11 +222,16 @@ def _summarize_last_batch(batches: Batches, night: NightStatus | None) -> tuple[
             return Health.NONE_EXPECTED, "no games, no batch"
         return Health.UNKNOWN, "no batch of this date is recorded"
     text = f"{batch.batch_id}: {batch.state}"
-    if batch.state is not BatchState.UNVERIFIED_SUCCESS:
+    silent = batch.record_source == "logs" and batch.state is BatchState.STALLED  # no line says how it ended
+    if batch.state is not BatchState.UNVERIFIED_SUCCESS and not silent:
         return batch.health, text
     if night is None:
-        return Health.UNKNOWN, f"{text}, unproven"
-    active = balance(night).active
-    if active >= (batch.requested or 0):
-        return Health.OK, f"{text}, and {active} players are active"
-    return Health.CRITICAL, f"{text} for {batch.generated} of {batch.requested}, but {active} are active"
+        return batch.health, f"{text}, unproven"
+    totals = balance(night)
+    requested = totals.expected if batch.requested is None else batch.requested
+    if totals.active and totals.active >= requested:
+        return Health.OK, f"{text}, and {totals.active} players are active"
+    if silent:
+        return batch.health, text
+    generated = "an unknown number" if batch.generated is None else batch.generated
+    return Health.CRITICAL, f"{text} for {generated} of {requested}, but {totals.active} are active"

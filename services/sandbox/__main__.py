@@ -14,10 +14,12 @@ from dataclasses import dataclass, field, replace
 
 import requests
 
+from services.core.clock import ET, OffsetClock
 from services.core.errors import SettingsError
 from services.core.settings import SandboxSettings
+from services.sandbox.common.identities import account_address
 from services.sandbox.common.ports import bind_error, free_port
-from services.sandbox.scenarios.season import get_scenario_loader
+from services.sandbox.scenarios.catalog import Scenario, get_scenario
 from services.sandbox.server import Sandbox, start_sandbox
 
 MAX_RESTART_INTERVAL_S = 30.0
@@ -78,30 +80,28 @@ def restart_if_ended(child: Child, now_s: float) -> Child:
     return replace(start_child(child.name, child.command, child.env, child.health_url), early_ends=early_ends)
 
 
-def start_children(sandbox: Sandbox, settings: SandboxSettings) -> list[Child]:
-    """Worker, coordinator, dashboard and watchdog, with the sandbox's address in their environment."""
+def start_children(sandbox: Sandbox, settings: SandboxSettings, scenario: Scenario) -> list[Child]:
+    """Worker, coordinator, dashboard and watchdog, each as the account that deploy/apply.sh gives it."""
+    read, act, pipeline = (account_address(name, sandbox.state.project) for name in ("read", "act", "pipeline"))
     env = {
+        **scenario.settings,
         "SANDBOX_URL": sandbox.url,
-        "COORDINATOR_URL": f"http://127.0.0.1:{settings.coordinator_port}",
+        "COORDINATOR_URL": f"{sandbox.url}/run/prediction-coordinator",  # by Cloud Run, which asks who may invoke it
         "DASHBOARD_URL": f"http://127.0.0.1:{settings.dashboard_port}",
         "SLACK_WEBHOOK_URL": settings.slack_webhook_url or f"{sandbox.url}/slack/webhook",
     }
     started = []
     if importlib.util.find_spec("services.pipeline.worker") is not None:
-        worker, coordinator = free_port(), settings.coordinator_port
-        sandbox.state.cloud_run.backends["prediction-worker"] = f"http://127.0.0.1:{worker}"
-        sandbox.state.cloud_run.backends["prediction-coordinator"] = f"http://127.0.0.1:{coordinator}"
-        for name, module, port in (("worker", "worker", worker), ("coordinator", "coordinator", coordinator)):
-            started.append(
-                start_child(
-                    name, [f"services.pipeline.{module}"], {**env, "PORT": str(port)}, f"http://127.0.0.1:{port}/health"
-                )
-            )
+        for name, port in (("worker", free_port()), ("coordinator", settings.coordinator_port)):
+            url = f"http://127.0.0.1:{port}"
+            sandbox.state.cloud_run.backends[f"prediction-{name}"] = url
+            pipeline_env = {**env, "PORT": str(port), "SANDBOX_PRINCIPAL": pipeline}
+            started.append(start_child(name, [f"services.pipeline.{name}"], pipeline_env, f"{url}/health"))
     port = settings.dashboard_port
-    env |= {"DASHBOARD_PORT": str(port)}
-    started.append(start_child("dashboard", ["app.server"], env, f"http://127.0.0.1:{port}/_stcore/health"))
-    watchdog_command = ["services.alerts.watchdog", "--every", "60"]
-    return [*started, start_child("watchdog", watchdog_command, env, f"{sandbox.url}/sandbox/health")]
+    dashboard_env = {**env, "DASHBOARD_PORT": str(port), "SANDBOX_PRINCIPAL": read, "ACTING_ACCOUNT": act}
+    started.append(start_child("dashboard", ["app.server"], dashboard_env, f"http://127.0.0.1:{port}/_stcore/health"))
+    watchdog_command, watchdog_env = ["services.alerts.watchdog", "--every", "60"], {**env, "SANDBOX_PRINCIPAL": act}
+    return [*started, start_child("watchdog", watchdog_command, watchdog_env, f"{sandbox.url}/sandbox/health")]
 
 
 def wait_until_up(child: Child, timeout_s: float = 60) -> None:
@@ -135,13 +135,17 @@ def main() -> None:
     shutdown = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: shutdown.set())
-    load_scenario = get_scenario_loader(settings.scenario)
+    scenario = get_scenario(settings.scenario)
     started_at = time.monotonic()
-    sandbox = start_sandbox(port=settings.sandbox_port)
+    sandbox = start_sandbox(
+        port=settings.sandbox_port,
+        clock=OffsetClock.starting_at(scenario.starts_at),
+        requires_credentials=settings.sandbox_requires_credentials,
+    )
     running: list[Child] = []
     try:
-        load_scenario(sandbox)
-        running = start_children(sandbox, settings)
+        scenario.load(sandbox)
+        running = start_children(sandbox, settings, scenario)
         for child in running:
             wait_until_up(child)
         print(f"\n  Dashboard    http://127.0.0.1:{settings.dashboard_port}")
@@ -149,8 +153,9 @@ def main() -> None:
             print(f"  Coordinator  http://127.0.0.1:{settings.coordinator_port}")
         print(f"  Sandbox      {sandbox.url}   (BigQuery, Cloud Run, Logging, Scheduler)")
         print(f"  Slack        {sandbox.url}/slack/messages")
+        now = sandbox.state.clock.now().astimezone(ET)
         print(
-            f"\n  It is 30 December 2025, 01:45 ET. Up in {time.monotonic() - started_at:.1f} s. Ctrl-C ends everything.\n",
+            f"\n  It is {now:%-d %B %Y, %H:%M} ET. Up in {time.monotonic() - started_at:.1f} s. Ctrl-C ends everything.\n",
             flush=True,
         )
         while not shutdown.wait(1):

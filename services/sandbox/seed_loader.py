@@ -17,7 +17,8 @@ from services.sandbox.bigquery.emulator import Emulator
 from services.sandbox.bigquery.sql_inspection import inspect_sql
 from services.sandbox.seed import Seed
 
-SCHEMA_FOLDERS = (Path(__file__).parent / "scenarios" / "schema", Path(__file__).parents[2] / "queries" / "schema")
+DECEMBER_SCHEMA = Path(__file__).parent / "scenarios" / "schema"
+OWN_SCHEMA = Path(__file__).parents[2] / "queries" / "schema"  # what deploy creates
 DATASETS = ("nba_predictions", "nba_analytics", "nba_raw", "nba_reference", "prediction_on_call")
 
 
@@ -25,8 +26,11 @@ def load_tables(emulator: Emulator, project: str, seed: Seed) -> None:
     """Create every dataset and table, then load the rows; raises RuntimeError with the emulator's error text."""
     base = f"{emulator.url}/bigquery/v2/projects/{project}"
     for dataset in DATASETS:
-        _post(f"{base}/datasets", {"datasetReference": {"projectId": project, "datasetId": dataset}})
-    for folder in SCHEMA_FOLDERS:
+        reference = {"projectId": project, "datasetId": dataset}
+        _post(f"{base}/datasets", {"datasetReference": reference, "location": seed.location})
+    for resource in seed.table_resources:
+        _post(f"{base}/datasets/{resource['tableReference']['datasetId']}/tables", resource)
+    for folder in (OWN_SCHEMA,) if seed.table_resources else (DECEMBER_SCHEMA, OWN_SCHEMA):
         for path in sorted(folder.glob("*.sql")):
             sql = path.read_text(encoding="utf-8")
             _post(f"{base}/queries", {"query": sql, "useLegacySql": False})

@@ -11,6 +11,7 @@ import uvicorn
 from services.core.clock import Clock, OffsetClock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.emulator import Emulator
+from services.sandbox.bigquery.information_schema import InformationSchema
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.job_store import to_epoch_ms
@@ -54,8 +55,11 @@ def start_sandbox(
     clock: Clock | None = None,
     latency: JobLatency | None = None,
     project: str = PROJECT,
+    requires_credentials: bool = False,
 ) -> Sandbox:
     """Start emulator and gateway and load `seed`; returns when the URL answers. Port 0 picks a free one.
+
+    A request without credentials is the developer's, who owns the project, unless the sandbox `requires_credentials`.
 
     Raises RuntimeError when the port cannot be bound.
     """
@@ -63,9 +67,11 @@ def start_sandbox(
     emulator = Emulator(clock).start()
     meter, limits, faults = BillingMeter(), Limits(), Faults()
     bigquery = BigQueryJobServer(emulator.url, project, clock, limits, meter, latency or JobLatency())
+    bigquery.identities.require_credentials = requires_credentials
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
     bigquery.tables.fetch_rows = emulator.fetch_rows
     bigquery.tables.record_schema = emulator.set_schema
+    bigquery.queries.information_schema = InformationSchema(bigquery, emulator, bigquery.identities.allows)
     cloud_run = CloudRun(clock, "")
     state = SandboxState(clock, project, bigquery, cloud_run, LogStore(clock, project), limits, meter, faults)
     dropper = ConnectionDropper(create_app(state))
@@ -100,7 +106,7 @@ def load_seed(sandbox: Sandbox, seed: Seed) -> None:
     state.bigquery.jobs.seed([dict(job) for job in seed.jobs])
     state.logs.add(seed.log_entries)
     state.cloud_run.seed(seed.services, seed.revisions)
-    state.scheduler_jobs[:] = december_scheduler_jobs()
+    state.scheduler_jobs[:] = [dict(job) for job in seed.scheduler_jobs] or december_scheduler_jobs()
     for name, created in seed.table_created.items():
         state.bigquery.tables.created_ms[name] = to_epoch_ms(datetime.fromisoformat(created))
     load_tables(sandbox.emulator, state.project, seed)

@@ -10,6 +10,7 @@ from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.limits import Limits
 from services.sandbox.common.fault_injection import Faults
+from services.sandbox.common.identities import Identities, account_address
 from services.sandbox.stand_ins.cloud_logging import LogStore
 from services.sandbox.stand_ins.cloud_run import CloudRun
 
@@ -29,22 +30,26 @@ class SandboxState:
     instance_wait_timeout_s: float = 10.0
     slack_messages: list[dict[str, Any]] = field(default_factory=list)  # messages the webhook received
     scheduler_jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's jobs
-    # Permissions that testIamPermissions denies; it grants all others.
-    denied_permissions: set[str] = field(default_factory=set)
+    identities: Identities = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.identities = self.bigquery.identities
 
     def reset_limits(self) -> None:
         """Reset the counters of all limits, the injected faults and the denied permissions."""
         self.faults.clear()
         self.limits = self.bigquery.limits = Limits()
-        self.denied_permissions.clear()
+        self.identities.denied_permissions.clear()
 
     def granted_permissions(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The response of testIamPermissions: those of the requested permissions that are granted."""
-        return {
-            "permissions": [
-                permission for permission in body.get("permissions", ()) if permission not in self.denied_permissions
-            ]
-        }
+        """The response of testIamPermissions: those of the requested permissions that the caller has."""
+        return {"permissions": self.identities.granted(body.get("permissions", ()))}
+
+    def runtime_account(self, service_name: str) -> str:
+        """The account that a Cloud Run service runs as: its own, or the customer's where a scenario names none."""
+        service = self.cloud_run.get(service_name) or {}
+        configured = (service.get("template") or {}).get("serviceAccount")
+        return str(configured or account_address("customer", self.project))
 
     def now_s(self) -> float:
         """The sandbox clock, in epoch seconds."""

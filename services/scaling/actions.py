@@ -12,11 +12,13 @@ from services.actions.executor import execute
 from services.actions.log_reader import Action, ActionState
 from services.actions.plan import Plan
 from services.auth.roles import Actor
+from services.core.errors import SourceUnavailable
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.policy.dml_limits import EMERGENCY_CAPACITY_TEXT
 from services.scaling.annotations import (
     ALL_ANNOTATIONS,
+    DEFAULT_MAX_INSTANCES,
     NOT_SET,
     CapacitySetting,
     annotations_for_change,
@@ -26,10 +28,11 @@ from services.scaling.capacity import (
     WorkerCapacity,
     format_time,
     get_service,
+    is_settled,
+    needs_new_revision,
     normal_setting,
     read_worker_capacity,
     to_display,
-    to_worker_capacity,
 )
 from services.scaling.plan import parse_revert_at, plan_restore, plan_scale_down, plan_set_capacity
 
@@ -40,16 +43,20 @@ _LEVELS = ("service", "revision")
 def _planned_setting(plan: Plan) -> CapacitySetting:
     numbers = plan.preconditions["wanted"]
     maxima = [None if numbers[f"{level} maximum"] == NOT_SET else int(numbers[f"{level} maximum"]) for level in _LEVELS]
-    return CapacitySetting(maxima[0], maxima[1], int(numbers["requests per instance"]))
+    return CapacitySetting(maxima[0], maxima[1] or DEFAULT_MAX_INSTANCES, int(numbers["requests per instance"]))
 
 
 def _apply(context: ActionContext) -> Details:
     clients, plan, target = context.clients, context.plan, _planned_setting(context.plan)
     worker, etag = read_worker_capacity(clients), plan.preconditions["now"]["etag"]
-    updated = update_service(clients, worker, etag, target, _annotations(worker, plan, target, context.actor))
-    if to_worker_capacity(clients, updated).rolling_out:
+    try:
+        accepted = update_service(clients, worker, etag, target, _annotations(worker, plan, target, context.actor))
+    except SourceUnavailable:
+        _wait_until_settled(clients, worker.service, 0)  # only the answer may be lost, and the change under way
+        raise
+    if needs_new_revision(worker.actual, target):
         context.report_progress("The new revision is being rolled out.")
-    _wait_for_rollout(clients)
+    _wait_until_settled(clients, worker.service, accepted.generation)
     return {"etag before": etag}
 
 
@@ -66,14 +73,17 @@ def _annotations(worker: WorkerCapacity, plan: Plan, target: CapacitySetting, ac
 def update_service(
     clients: Clients, worker: WorkerCapacity, etag: str, target: CapacitySetting, annotations: Mapping[str, str]
 ) -> run_v2.Service:
-    """Change the worker in one call that Cloud Run refuses when its etag has moved on; raises OnCallError then."""
+    """Change the worker in one call that Cloud Run refuses when its etag has moved on; raises OnCallError then.
+
+    Returns the service as it was accepted; Cloud Run carries the change out a little later.
+    """
     service = get_service(clients, worker.service)
     other_annotations = {name: text for name, text in service.annotations.items() if name not in ALL_ANNOTATIONS}
     service.annotations = {**other_annotations, **annotations}
     service.etag = etag
     service.scaling.max_instance_count = target.max_service or 0
     mask_paths = ["annotations", "scaling.max_instance_count"]
-    if (target.max_revision, target.concurrency) != (worker.actual.max_revision, worker.actual.concurrency):
+    if needs_new_revision(worker.actual, target):
         service.template.scaling.max_instance_count = target.max_revision or 0
         service.template.max_instance_request_concurrency = target.concurrency
         service.template.revision = ""  # a name from the last deploy would name two revisions
@@ -84,27 +94,28 @@ def update_service(
         ]
     with translate_errors("Cloud Run"):
         request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": mask_paths})
-        updated: run_v2.Service = clients.run.update_service(request=request, timeout=60).result(timeout=120)
-    return updated
+        operation = clients.run.update_service(request=request, timeout=60)
+    accepted: run_v2.Service = operation.metadata or get_service(clients, worker.service)
+    return accepted
 
 
-def _wait_for_rollout(clients: Clients) -> None:
+def _wait_until_settled(clients: Clients, service: str, generation: int) -> None:
+    """Wait for the change by the service itself: its operation belongs to the location, where we may have no role."""
     deadline = time.monotonic() + ROLLOUT_TIMEOUT_S
-    while read_worker_capacity(clients).rolling_out and time.monotonic() < deadline:
+    while not is_settled(get_service(clients, service), generation) and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL_S)
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     worker = read_worker_capacity(clients)
     target, after = _planned_setting(plan), {**to_display(worker.actual), "revision": worker.revision}
-    if worker.actual != target:
-        return Verification(ActionState.FAILED, f"{worker.service} is {worker.actual}, not {target}.", after)
     if worker.rolling_out:
-        return Verification(
-            ActionState.IN_PROGRESS,
-            f"{worker.service} is set to {target}, but its new revision does not serve yet.",
-            after,
-        )
+        text = f"{worker.service} is set to {target}, but Cloud Run is still carrying that out."
+        return Verification(ActionState.IN_PROGRESS, text, after)
+    if worker.actual != target:
+        problem = f" {worker.rollout_problem}" if worker.rollout_problem else ""
+        text = f"{worker.service} is {worker.actual}, not {target}: {worker.revision} serves.{problem}"
+        return Verification(ActionState.FAILED, text, after)
     return Verification(
         ActionState.DONE,
         f"{worker.service} takes {target} = {target.capacity} requests at once; {worker.revision} serves.",

@@ -23,11 +23,15 @@ ALL_ANNOTATIONS = (
     ANNOTATION_RESTORED_TO,
 )
 NOT_SET = "not set"
+DEFAULT_MAX_INSTANCES = 100  # what Cloud Run fills in for a revision without a maximum
 
 
 @dataclass(frozen=True)
 class CapacitySetting:
-    """The three numbers of a service: both maxima of instances, and requests per instance. None: no maximum is set."""
+    """The three numbers of a service: both maxima of instances, and requests per instance.
+
+    None: no maximum is set. Cloud Run has no revision without one: it reports its default of 100.
+    """
 
     max_service: int | None
     max_revision: int | None
@@ -42,6 +46,11 @@ class CapacitySetting:
     def capacity(self) -> int | None:
         """Concurrent requests; None when the instances have no maximum."""
         return self.instances * self.concurrency if self.instances else None
+
+    @property
+    def has_own_maximum(self) -> bool:
+        """Whether somebody limited the instances: Cloud Run's default is far above what the table admits."""
+        return bool(self.max_service) or self.max_revision not in (None, DEFAULT_MAX_INSTANCES)
 
     def __str__(self) -> str:
         return format_capacity(self.instances, self.concurrency)
@@ -118,7 +127,7 @@ def _parse_setting(text: str) -> CapacitySetting | None:
     if len(parts) != 3 or not parts[2].isdigit():
         return None
     max_service, max_revision = (int(part) if part.isdigit() else None for part in parts[:2])
-    return CapacitySetting(max_service, max_revision, int(parts[2]))
+    return CapacitySetting(max_service, max_revision or DEFAULT_MAX_INSTANCES, int(parts[2]))
 
 
 def _parse_time(text: str) -> datetime | None:

@@ -6,6 +6,7 @@ a new revision that takes over a little later. The normal values are annotated o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,7 +19,14 @@ from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.policy.concurrency_config import WorkerConcurrencyConfig
 from services.policy.dml_limits import EMERGENCY_CAPACITY, NORMAL_COORDINATOR_CAPACITY
-from services.scaling.annotations import NOT_SET, CapacityAnnotations, CapacitySetting, parse_annotations
+from services.scaling.annotations import (
+    DEFAULT_MAX_INSTANCES,
+    NOT_SET,
+    CapacityAnnotations,
+    CapacitySetting,
+    parse_annotations,
+)
+from services.scaling.traffic import Traffic, read_traffic
 
 MIN_INSTANCES, MAX_INSTANCES = 1, 100
 MIN_CONCURRENCY, MAX_CONCURRENCY = 1, 80
@@ -35,7 +43,7 @@ class CapacityState(StrEnum):
 
 @dataclass(frozen=True)
 class ServiceCapacity:
-    """One Cloud Run service as its serving revision has it."""
+    """One Cloud Run service as its serving revisions have it; `revision` names them, with shares when they are several."""
 
     service: str
     actual: CapacitySetting
@@ -46,6 +54,7 @@ class ServiceCapacity:
     state: CapacityState
     health: Health
     writes_predictions: bool  # the worker: its product counts against the DML limit
+    follows_latest: bool = True  # False: traffic is pinned or split, and a new revision would not serve
 
     @property
     def max_instances(self) -> int | None:
@@ -73,15 +82,21 @@ class ServiceCapacities:
 
 @dataclass(frozen=True)
 class WorkerCapacity:
-    """The worker as it is set in Cloud Run, beside its annotations and the configured capacity."""
+    """The worker as its serving revisions have it, beside its annotations and the configured capacity."""
 
     service: str
     actual: CapacitySetting
     annotations: CapacityAnnotations
     configured: tuple[int, int]  # instances × concurrency
     etag: str
-    revision: str
+    traffic: Traffic
     rolling_out: bool
+    rollout_problem: str = ""  # why the newest revision does not serve, in Cloud Run's words
+
+    @property
+    def revision(self) -> str:
+        """The short name of the revision that serves; of a split, all of them with their shares."""
+        return str(self.traffic)
 
     @property
     def drift(self) -> str:
@@ -116,54 +131,73 @@ def get_service(clients: Clients, name: str) -> run_v2.Service:
 
 
 def to_worker_capacity(clients: Clients, service: run_v2.Service) -> WorkerCapacity:
-    """The worker's capacity from what Cloud Run answered, without asking it again."""
-    settled = service.latest_ready_revision == service.latest_created_revision
-    settled = settled and service.observed_generation == service.generation and not service.reconciling
+    """The worker's capacity from what Cloud Run answered; asks for revisions only where the template is not what serves."""
+    traffic, settled = read_traffic(service), is_settled(service, service.generation)
+    failed = service.terminal_condition.state == run_v2.Condition.State.CONDITION_FAILED
+    template_serves = settled and not failed and traffic.follows_latest
+    revisions = [service.template] if template_serves else _get_revisions(clients, service, traffic)
     return WorkerCapacity(
         service=clients.settings.worker_service,
-        actual=_to_setting(service, service.template),
+        actual=_to_setting(service, revisions),
         annotations=parse_annotations(service.annotations),
         configured=_configured_capacity(is_worker=True),
         etag=service.etag,
-        revision=_revision_name(service),
+        traffic=traffic,
         rolling_out=not settled,
+        rollout_problem=service.terminal_condition.message if failed else "",
     )
+
+
+def is_settled(service: run_v2.Service, generation: int) -> bool:
+    """Whether Cloud Run has carried out a generation of a service, or failed to: its operation is done."""
+    return service.observed_generation >= generation and not service.reconciling
 
 
 def _read_service_capacity(clients: Clients, name: str) -> ServiceCapacity:
     service = get_service(clients, name)
-    with translate_errors("Cloud Run"):
-        revision = clients.revisions.get_revision(
-            name=service.latest_ready_revision, timeout=clients.settings.query_timeout_s
-        )
+    traffic = read_traffic(service)
+    revisions = _get_revisions(clients, service, traffic)
     is_worker = name == clients.settings.worker_service
-    actual = _to_setting(service, revision)
+    actual = _to_setting(service, revisions)
     normal = normal_capacity(parse_annotations(service.annotations), is_worker)
     state = classify_capacity((actual.instances, actual.concurrency), normal, is_worker)
     return ServiceCapacity(
         service=name,
         actual=actual,
-        revision=_revision_name(service),
-        revision_since=_to_datetime(revision.create_time),
+        revision=str(traffic),
+        revision_since=max(filter(None, (_to_datetime(revision.create_time) for revision in revisions)), default=None),
         changed_by=service.last_modifier,
         etag=service.etag,
         state=state,
-        health=classify_health(actual.instances, state, is_worker),
+        health=classify_health(actual, state, is_worker),
         writes_predictions=is_worker,
+        follows_latest=traffic.follows_latest,
     )
 
 
-def _to_setting(service: run_v2.Service, revision: run_v2.Revision | run_v2.RevisionTemplate) -> CapacitySetting:
-    """The three numbers; Cloud Run writes a maximum that is not set as 0, and leaves its own default concurrency out."""
+def _get_revisions(clients: Clients, service: run_v2.Service, traffic: Traffic) -> list[run_v2.Revision]:
+    with translate_errors("Cloud Run"):
+        return [
+            clients.revisions.get_revision(
+                name=f"{service.name}/revisions/{revision}", timeout=clients.settings.query_timeout_s
+            )
+            for revision in traffic.revisions
+        ]
+
+
+def _to_setting(
+    service: run_v2.Service, revisions: Sequence[run_v2.Revision | run_v2.RevisionTemplate]
+) -> CapacitySetting:
+    """The three numbers of the revisions that serve; of a split, the most that they may take together. Pure.
+
+    Cloud Run writes a service maximum that is not set as 0.
+    """
+    serving = revisions or [service.template]
     return CapacitySetting(
         service.scaling.max_instance_count or None,
-        revision.scaling.max_instance_count or None,
-        revision.max_instance_request_concurrency or MAX_CONCURRENCY,
+        sum(revision.scaling.max_instance_count or DEFAULT_MAX_INSTANCES for revision in serving),
+        max(revision.max_instance_request_concurrency or MAX_CONCURRENCY for revision in serving),
     )
-
-
-def _revision_name(service: run_v2.Service) -> str:
-    return str(service.latest_ready_revision).rsplit("/", 1)[-1]
 
 
 def _to_datetime(at: datetime | None) -> datetime | None:
@@ -192,9 +226,9 @@ def classify_capacity(actual: tuple[int | None, int], normal: tuple[int | None, 
     return CapacityState.EMERGENCY if is_worker and actual == EMERGENCY_CAPACITY else CapacityState.DRIFTED
 
 
-def classify_health(instances: int | None, state: CapacityState, is_worker: bool) -> Health:
+def classify_health(actual: CapacitySetting, state: CapacityState, is_worker: bool) -> Health:
     """Emergency is safe but has to end; a drifted capacity is a warning; a worker without a maximum is critical."""
-    if is_worker and instances is None:
+    if is_worker and not actual.has_own_maximum:
         return Health.CRITICAL
     return Health.OK if state is CapacityState.NORMAL else Health.WARNING
 
@@ -204,6 +238,11 @@ def target_setting(worker: WorkerCapacity, instances: int, concurrency: int) -> 
     current = worker.actual
     revision_max_suffices = current.max_revision is None or current.max_revision >= instances
     return CapacitySetting(instances, current.max_revision if revision_max_suffices else instances, concurrency)
+
+
+def needs_new_revision(current: CapacitySetting, target: CapacitySetting) -> bool:
+    """Whether a change creates a revision: only the service's maximum changes without one. Pure."""
+    return (current.max_revision, current.concurrency) != (target.max_revision, target.concurrency)
 
 
 def normal_setting(worker: WorkerCapacity) -> CapacitySetting:

@@ -20,6 +20,7 @@ from services.scaling.capacity import (
     MIN_INSTANCES,
     WorkerCapacity,
     format_time,
+    needs_new_revision,
     normal_setting,
     read_worker_capacity,
     target_setting,
@@ -83,10 +84,7 @@ def plan_set_capacity(clients: Clients, args: Params) -> Plan:
 def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _ScalingRequest) -> Plan:
     revert_at, now = parse_revert_at(args), clients.now()
     before, after = to_display(worker.actual), to_display(request.target)
-    creates_revision = (
-        worker.actual.max_revision != request.target.max_revision
-        or worker.actual.concurrency != request.target.concurrency
-    )
+    creates_revision = needs_new_revision(worker.actual, request.target)
     exceeds_limit = (request.target.capacity or 0) > max(MAX_OUTSTANDING_DML, worker.actual.capacity or 0)
     needs_typing = exceeds_limit and request.action_name == "scaling.set"
     return Plan(
@@ -100,7 +98,12 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
             "wanted": after,
         },
         changes=tuple(_changes(worker, request.target, revert_at, creates_revision)),
-        guards=(*_limit_guards(request), *_state_guards(worker, request), _revert_guard(revert_at, now)),
+        guards=(
+            *_limit_guards(request),
+            *_state_guards(worker, request),
+            _traffic_guard(clients, worker, creates_revision),
+            _revert_guard(revert_at, now),
+        ),
         planned_at=now,
         undo="Restore puts the normal values back: they are noted on the service itself."
         if not request.is_restore
@@ -163,6 +166,22 @@ def _state_guards(worker: WorkerCapacity, request: _ScalingRequest) -> Iterator[
         "something to change",
         not unchanged,
         f"{worker.service} is {worker.actual} already." if unchanged else f"{worker.service} is {worker.actual} now.",
+    )
+
+
+def _traffic_guard(clients: Clients, worker: WorkerCapacity, creates_revision: bool) -> Guard:
+    """A new revision has to serve, or the change would change nothing: pinned and split traffic stays where it is."""
+    name = "traffic follows the latest revision"
+    if worker.traffic.follows_latest:
+        return Guard(name, True, f"A new revision of {worker.service} serves as soon as it is ready.")
+    if not creates_revision:
+        return Guard(name, True, f"{worker.traffic} goes on serving: the service's maximum applies to it as well.")
+    command = f"gcloud run services update-traffic {worker.service} --to-latest --region={clients.settings.region}"
+    return Guard(
+        name,
+        False,
+        f"The traffic of {worker.service} is pinned to {worker.traffic}: a new revision would not serve."
+        f" Let it follow first ({command}), or change only the instances, which applies at once.",
     )
 
 

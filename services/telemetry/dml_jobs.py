@@ -20,7 +20,7 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.gcp.error_messages import iterate_pages, translate_errors
 from services.gcp.error_table import find_known_error
-from services.telemetry import log_reader
+from services.telemetry import log_phrases, log_reader
 
 MUTATING_STATEMENTS = {"MERGE", "UPDATE", "DELETE"}
 MAX_JOBS = 20_000
@@ -84,7 +84,8 @@ def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
         rejection_lines = tuple(
             line
             for line in lines.lines
-            if start <= line.at < end and line.message.startswith(("Error writing", "STAGING WRITE FAILED"))
+            if start <= line.at < end and log_phrases.is_rejected_write(line.message)
+            for _ in range(line.repeats)  # 90 workers may write the same words in one second
         )
         sources.append(lines.source)
     except OnCallError as error:
@@ -98,7 +99,7 @@ def _read_rejection_lines(clients: Clients, start: datetime, end: datetime) -> l
     if end <= night_window(night)[1]:
         return log_reader.read_night_log(clients, night)
     return log_reader.read_lines(
-        clients, log_reader.REJECTED_WRITES_FILTER, start, end, limit=log_reader.MAX_NIGHT_LINES
+        clients, log_phrases.REJECTED_WRITES_FILTER, start, end, limit=log_reader.MAX_NIGHT_LINES
     )
 
 

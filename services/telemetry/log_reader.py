@@ -5,8 +5,7 @@ The customer's services write text lines, with the level in the text and no seve
 
 from __future__ import annotations
 
-import json
-import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -21,69 +20,30 @@ from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import NEVER_EXPIRES
+from services.telemetry.log_phrases import (
+    CONSOLIDATION_FILTER,
+    DML_FILTER,
+    ERRORS_FILTER,
+    FAILED_PLAYERS_FILTER,
+    NIGHT_FILTER,
+    STAGING_WRITES_FILTER,
+    split_prefix,
+    without_mark,
+)
 
 SERVICE_FILTER = 'resource.type="cloud_run_revision"'
+SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")'
 
-# Where `parse_entry` finds a message. A phrase without a field would search every field, and so match our own source
-# files, functions and stack traces too.
-MESSAGE_FIELDS = ("textPayload", "jsonPayload.message", "jsonPayload.event")
-
-
-def message_contains(*phrases: str) -> str:
-    """A Logging filter, in parentheses, for entries whose message contains one of the phrases in any case."""
-    alternatives = " OR ".join(map(json.dumps, phrases))
-    return "(" + " OR ".join(f"{field}:({alternatives})" for field in MESSAGE_FIELDS) + ")"
-
-
-_WORKER, _COORDINATOR = 'resource.labels.service_name="{worker}"', 'resource.labels.service_name="{coordinator}"'
-
-# The handoff's searches, for both spellings and both kinds of payload.
-STAGING_WRITES_FILTER = f"{_WORKER} AND {message_contains('Staging write')}"
-CONSOLIDATION_FILTER = f"{_COORDINATOR} AND {message_contains('consolidation')}"
-DML_FILTER = f"{_WORKER} AND {message_contains('DML')}"
-# A text line may carry its level in its words alone; a JSON line has its severity, and "critical" in it is only a word.
-ERRORS_FILTER = (
-    'resource.labels.service_name=~"prediction" AND (severity>=ERROR OR textPayload:("ERROR" OR "CRITICAL"))'
-)
-FAILED_PLAYERS_FILTER = f"{_WORKER} AND " + message_contains(
-    "Error writing to BigQuery for",
-    "STAGING WRITE FAILED for",
-    "PERMANENT failure for",
-    "TRANSIENT failure for",
-)
-
-STATUS_PHRASES = (
-    "Starting prediction batch",
-    "prediction requests [batch=",
-    "complete! ",
-    "STALLED",
-    "Consolidation",
-    "MERGE returned 0 rows",
-    "TIMED OUT",
-    "BATCH RESET",
-)
-STATUS_FILTER = f"{_COORDINATOR} AND {message_contains(*STATUS_PHRASES)}"
-REJECTED_WRITES_FILTER = f"{_WORKER} AND " + message_contains(
-    "Too many DML statements",
-    "Error writing to BigQuery for",
-    "STAGING WRITE FAILED",
-    "total number of dml jobs writing to a table",
-    "due to concurrent update",
-)
-# One read for all three: each read counts against a quota.
-NIGHT_FILTER = f"({FAILED_PLAYERS_FILTER}) OR ({STATUS_FILTER}) OR ({REJECTED_WRITES_FILTER})"
 MAX_NIGHT_LINES = 10_000
 
-_PREFIX = re.compile(
-    r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:,\d+)? - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<rest>.*)$", re.DOTALL
-)
-_LEVELS = {"DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY"}
+RUN_MARGIN = timedelta(minutes=30)  # how long before its first and after its last run row a run has lines
+_TWIN_DISTANCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line. `repeats` counts the identical lines of the same second that it stands for."""
+    """One line. `repeats` counts the identical lines of the same second that it stands for, each once if on two streams."""
 
     at: datetime
     service: str
@@ -92,6 +52,7 @@ class LogLine:
     message: str
     insert_id: str
     repeats: int = 1
+    stream: str = ""  # stdout or stderr
 
 
 @dataclass(frozen=True)
@@ -129,13 +90,20 @@ def read_lines(
     )
 
 
-def read_night_log(clients: Clients, game_date: date) -> LogLines:
-    """A night's log for the dashboard's panels, in one read: failed players, rejected writes, the coordinator's states.
+def read_night_log(clients: Clients, game_date: date, run_times: Iterable[datetime] = ()) -> LogLines:
+    """The log of a date's runs for the dashboard's panels: failed players, rejected writes, the coordinator's states.
 
-    Raises OnCallError.
+    One read from the day before the night, when a run may be made for tomorrow, to the day after; a second one around the
+    `run_times` that are later. Lines of the runs of other dates are among them. Raises OnCallError.
     """
     start, end = night_window(game_date)
-    return read_lines(clients, NIGHT_FILTER, start, end + timedelta(days=1), MAX_NIGHT_LINES)
+    end += timedelta(days=1)
+    lines = read_lines(clients, NIGHT_FILTER, start - timedelta(days=1), end, MAX_NIGHT_LINES)
+    if not (later := [at for at in run_times if at >= end]):
+        return lines
+    until = max(later).replace(second=0, microsecond=0) + RUN_MARGIN  # to the minute: the same search is cached
+    more = read_lines(clients, NIGHT_FILTER, max(end, min(later) - RUN_MARGIN), until, MAX_NIGHT_LINES)
+    return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
 
 
 def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
@@ -160,34 +128,47 @@ class LoggingEntry(Protocol):
     def insert_id(self) -> str | None: ...
     @property
     def resource(self) -> Resource | None: ...
+    @property
+    def log_name(self) -> str | None: ...
 
 
 def parse_entry(entry: LoggingEntry) -> LogLine:
     """A Logging entry (text or JSON payload) as a line; where it has no severity, the level in its text counts."""
     labels = dict(entry.resource.labels) if entry.resource else {}
-    text = _extract_text(entry.payload)
-    match = _PREFIX.match(text)
+    level, message = split_prefix(_extract_text(entry.payload))
     severity = str(entry.severity or "DEFAULT")
-    if match is not None and severity == "DEFAULT" and match["level"] in _LEVELS:
-        severity = match["level"]
     return LogLine(
         at=entry.timestamp,
         service=labels.get("service_name") or labels.get("job_name", ""),
         revision=labels.get("revision_name", ""),
-        severity=severity,
-        message=match["rest"] if match is not None else text,
+        severity=level if severity == "DEFAULT" else severity,
+        message=message,
         insert_id=str(entry.insert_id or ""),
+        stream=str(entry.log_name or "").rpartition("%2F")[2],
     )
 
 
 def deduplicate(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
-    """Keep one of the lines with the same message, service and second, with the number of its repeats."""
-    unique_lines: dict[tuple[str, datetime, str], LogLine] = {}
+    """One of the lines that say the same within a second, and how often it was said.
+
+    What a service writes to both of its streams, or prints beside logging it, is one event: the stream with more of it counts.
+    """
+    groups: list[list[LogLine]] = []
+    newest: dict[tuple[str, str], list[LogLine]] = {}
     for line in lines:
-        key = (line.service, line.at.replace(microsecond=0), line.message)
-        first = unique_lines.get(key)
-        unique_lines[key] = line if first is None else replace(first, repeats=first.repeats + 1)
-    return tuple(unique_lines.values())
+        key = (line.service, without_mark(line.message))
+        group = newest.get(key)
+        if group is None or line.at - group[0].at >= _TWIN_DISTANCE:
+            group = newest[key] = []
+            groups.append(group)
+        group.append(line)
+    return tuple(map(_fold, groups))
+
+
+def _fold(group: list[LogLine]) -> LogLine:
+    worst = max(group, key=lambda line: SEVERITIES.index(line.severity) if line.severity in SEVERITIES else 0)
+    repeats = max(Counter(line.stream for line in group).values())
+    return replace(group[0], severity=worst.severity, repeats=repeats)
 
 
 def _extract_text(payload: object) -> str:
@@ -218,5 +199,5 @@ PRESETS = (  # the worst first; the page opens with the first one
     Preset("DML errors", DML_FILTER, "Writes that BigQuery rejected"),
     Preset("Lost players", FAILED_PLAYERS_FILTER, "A prediction or a write that failed, by player"),
     Preset("Staging writes", STAGING_WRITES_FILTER, "What the workers staged"),
-    Preset("Consolidation", CONSOLIDATION_FILTER, "What the coordinator merged, in both spellings"),
+    Preset("Consolidation", CONSOLIDATION_FILTER, "What the coordinator merged, in every spelling"),
 )

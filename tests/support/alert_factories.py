@@ -14,6 +14,7 @@ from services.core.result import DataSource, Health, Problem, Result
 from services.core.settings import Settings
 from services.scaling.annotations import CapacityAnnotations, CapacitySetting
 from services.scaling.capacity import WorkerCapacity
+from services.scaling.traffic import Traffic
 from services.telemetry.dml_jobs import build_report
 from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.factories import NIGHT, make_attempt, make_night, make_player, make_write_error, player_without_rows
@@ -115,9 +116,8 @@ def make_worker_capacity(
 ) -> WorkerCapacity:
     actual = actual or CapacitySetting(None, 20, 5)
     annotations = CapacityAnnotations(set_to=set_to, set_by="nora" if set_to else "")
-    return WorkerCapacity(
-        "prediction-worker", actual, annotations, (20, 5), '"e"', "prediction-worker-00011-zw5", False
-    )
+    traffic = Traffic((("prediction-worker-00011-zw5", 100),), follows_latest=True)
+    return WorkerCapacity("prediction-worker", actual, annotations, (20, 5), '"e"', traffic, False)
 
 
 def make_schedule(missing: tuple[str, ...] = (), problem: str = "") -> Schedule:

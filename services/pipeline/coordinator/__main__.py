@@ -14,7 +14,7 @@ from services.pipeline.coordinator.http_api import CoordinatorApi, create_app
 def main() -> None:
     server, clients = ServerSettings.from_env(), connect(Settings.from_env())
     logging_setup.configure_logging(clients, clients.settings.coordinator_service, server.revision or "local")
-    app = create_app(CoordinatorApi(clients, BatchRunner(clients)))
+    app = create_app(CoordinatorApi(clients, BatchRunner(clients)), server.is_local)
     # log_config=None: its records go to our handler, so an exception is one entry there too
     uvicorn.run(app, host=server.host, port=server.port, log_level="warning", log_config=None)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from services.batches.ledger import BatchRecord, Ledger
+from services.batches.ledger import BatchRecord, Ledger, StateAlreadyRecorded
 from services.batches.reader import Batch, read_batches
 from services.batches.state import BatchState
 from services.core.errors import OnCallError
@@ -76,6 +76,9 @@ class BatchRunner:
         try:
             entry = self._dispatch(run, entry)
             return self._consolidate(entry)
+        except StateAlreadyRecorded as error:
+            logger.error("Batch %s is run by another instance: %s", run.batch_id, error)
+            return self._read_entry(run.batch_id, run.game_date)
         except Exception as error:
             logger.exception("Batch %s stopped", run.batch_id)
             reason = str(error) if isinstance(error, OnCallError) else f"{type(error).__name__}: {error}"

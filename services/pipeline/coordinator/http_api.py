@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.auth.request_guard import RequestGuard
 from services.batches.conservation import is_conserved
 from services.batches.ids import parse_batch_date
 from services.batches.ledger import BatchRecord, Ledger
@@ -139,8 +141,8 @@ def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[
     }
 
 
-def create_app(api: CoordinatorApi) -> Starlette:
-    """The coordinator's routes."""
+def create_app(api: CoordinatorApi, local: bool = True) -> Starlette:
+    """The coordinator's routes; with `local` they answer to this machine's host names only."""
 
     async def start(request: Request) -> Response:
         return await _handle(request, api.start)
@@ -162,12 +164,11 @@ def create_app(api: CoordinatorApi) -> Starlette:
         Route("/resume", resume, methods=["POST"]),
         Route("/status", status),
     ]
-    return Starlette(routes=[*routes, *(Route(path, health) for path in ("/", "/health", "/ready"))])
+    routes += [Route(path, health) for path in ("/", "/health", "/ready")]
+    return Starlette(routes=routes, middleware=[Middleware(RequestGuard, local=local)])
 
 
 async def _handle(request: Request, handler: Callable[[Any], ApiResponse]) -> Response:
-    if "application/json" not in request.headers.get("content-type", ""):
-        return JSONResponse({"error": "Send Content-Type: application/json."}, 415)
     try:
         body = await request.json()
     except ValueError:

@@ -13,7 +13,7 @@ from services.pipeline.worker.app import build_worker, create_app
 def main() -> None:
     server, clients = ServerSettings.from_env(), connect(Settings.from_env())
     logging_setup.configure_logging(clients, clients.settings.worker_service, server.revision or "local")
-    app = create_app(build_worker(clients))
+    app = create_app(build_worker(clients), server.is_local)
     # log_config=None: its records go to our handler, so an exception is one entry there too
     uvicorn.run(app, host=server.host, port=server.port, log_level="warning", log_config=None)
 

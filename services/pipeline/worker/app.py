@@ -13,10 +13,12 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.auth.request_guard import RequestGuard
 from services.batches.ids import work_unit_id
 from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
@@ -82,8 +84,8 @@ def _rejection(reason: str, error: Exception, rows: Sequence[PredictionRow]) -> 
     return {"outcome": "write rejected", "reason": reason, "message": str(error), "produced_rows": len(rows)}
 
 
-def create_app(worker: Worker) -> Starlette:
-    """The worker's routes."""
+def create_app(worker: Worker, local: bool = True) -> Starlette:
+    """The worker's routes; with `local` they answer to this machine's host names only."""
 
     async def predict(request: Request) -> Response:
         try:
@@ -99,7 +101,8 @@ def create_app(worker: Worker) -> Starlette:
         return JSONResponse({"service": "prediction-worker", "status": "healthy"})
 
     routes = [Route("/predict", predict, methods=["POST"])]
-    return Starlette(routes=[*routes, *(Route(path, health) for path in ("/", "/health", "/ready"))])
+    routes += [Route(path, health) for path in ("/", "/health", "/ready")]
+    return Starlette(routes=routes, middleware=[Middleware(RequestGuard, local=local)])
 
 
 def build_worker(clients: Clients) -> Worker:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from bqemulator.config import LogFormat, LogLevel
 from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.observability.logging_ import configure_logging
 
 from services.core.clock import Clock
 from services.sandbox.bigquery import ambiguous_matches
+from services.sandbox.bigquery.emulator_access import close_to_strangers
 
 
 class _EmulatorClock:
@@ -52,7 +54,9 @@ def install_spatial_extension() -> Path:
 
 
 class Emulator:
-    """A running emulator; `url` is its own, without the gateway's limits."""
+    """A running emulator; `url` is its own, without the gateway's limits, with the password that it asks for."""
+
+    url: str
 
     def __init__(self, clock: Clock) -> None:
         install_spatial_extension()
@@ -80,6 +84,7 @@ class Emulator:
         asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(timeout=60)
         self._close_to_files()
         self._refuse_ambiguous_matches()
+        self.url = asyncio.run_coroutine_threadsafe(close_to_strangers(self._server), self._loop).result(timeout=20)
         return self
 
     def _close_to_files(self) -> None:
@@ -107,13 +112,21 @@ class Emulator:
 
         engine.execute = execute_checked  # type: ignore[method-assign]
 
-    @property
-    def url(self) -> str:
-        return self._server.rest_url
-
     async def execute(self, sql: str) -> None:
         """Run one statement in DuckDB's dialect, for what the emulator's API does not offer."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._execute_locked(sql), self._loop))
+
+    async def create_table(self, schema: str, name: str, rows: pa.Table) -> None:
+        """Create a DuckDB table of Arrow rows, which no dataset and no listing shows."""
+
+        async def create() -> None:
+            async with self._server._engine.write_lock():
+                connection = self._server._engine.connection
+                connection.register(name, rows)
+                connection.execute(f'CREATE TABLE "{schema}"."{name}" AS FROM "{name}"')
+                connection.unregister(name)
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(create(), self._loop))
 
     async def _execute_locked(self, sql: str) -> None:
         async with self._server._engine.write_lock():

@@ -10,14 +10,16 @@ from starlette.responses import JSONResponse, Response
 from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_context import JobContext, JobLatency
-from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
+from services.sandbox.bigquery.job_permissions import find_denial
+from services.sandbox.bigquery.job_store import DEFAULT_LOCATION, Job, Resource, known_error_result
 from services.sandbox.bigquery.labels import find_invalid_label
 from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, Limits
 from services.sandbox.bigquery.load_jobs import LoadJobs
+from services.sandbox.bigquery.locations import find_dataset_elsewhere, find_datasets
 from services.sandbox.bigquery.query_jobs import QueryJobs
-from services.sandbox.common.error_responses import error_response, known_error_response
+from services.sandbox.common.error_responses import error_response, job_error_response, known_error_response
+from services.sandbox.common.identities import Identities, current_account
 
-SANDBOX_USER = "sandbox@prediction-on-call.local"
 _FORWARDED_HEADERS = {"content-type", "accept", "content-encoding"}
 
 
@@ -29,6 +31,7 @@ class BigQueryJobServer(JobContext):
     ) -> None:
         super().__init__(emulator_url, project, clock, limits, meter, latency)
         self.queries, self.loads = QueryJobs(self), LoadJobs(self)
+        self.identities = Identities(project)
 
     async def proxy(self, request: Request) -> Response:
         """Forward a request to the emulator unchanged and return its response."""
@@ -50,12 +53,25 @@ class BigQueryJobServer(JobContext):
             return error_response(400, "required", "Required parameter is missing: configuration")
         if (message := find_invalid_label(config.get("labels") or {})) is not None:
             return error_response(400, "invalid", message)
+        reference = body.get("jobReference") or {}
+        job_id = reference.get("jobId")
+        datasets = await self.tables.locate_datasets(find_datasets(config))
+        location = reference.get("location") or next(iter(datasets.values()), DEFAULT_LOCATION)
+        denial = find_denial(self.identities, current_account(), self.project, config)
         if config.get("dryRun"):
-            return await self.queries.dry_run(config)
-        job_id = (body.get("jobReference") or {}).get("jobId")
-        job = self.jobs.create(config, job_id, SANDBOX_USER)
+            if denial is not None:
+                return job_error_response(denial)
+            return await self.queries.dry_run(config, current_account(), location)
+        job = self.jobs.create(config, job_id, current_account(), location)
         if job is None:
-            return known_error_response("duplicate_job", job=f"{self.project}:US.{job_id}")
+            return known_error_response("duplicate_job", job=f"{self.project}:{location}.{job_id}")
+        if denial is not None:
+            self.jobs.fail(job, denial)
+            return JSONResponse(job.resource)
+        if (elsewhere := find_dataset_elsewhere(datasets, location)) is not None:
+            error = known_error_result("dataset_location", dataset=f"{self.project}:{elsewhere}", location=location)
+            self.jobs.fail(job, error)
+            return JSONResponse(job.resource)
         work = {"query": self.queries.run, "copy": self._run_copy}.get(kind)
         await self.run_guarded(job, work(job) if work is not None else self.loads.run(job, kind, media))
         return JSONResponse(job.resource)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,8 @@ from services.core.clock import Clock
 from services.gcp.error_table import ERRORS_BY_KEY
 
 Resource = dict[str, Any]
+DEFAULT_LOCATION = "US"
+MULTI_REGIONS = {"US", "EU"}
 
 
 def to_epoch_ms(at: datetime) -> str:
@@ -30,6 +32,10 @@ class Job:
     @property
     def job_id(self) -> str:
         return str(self.resource["jobReference"]["jobId"])
+
+    @property
+    def location(self) -> str:
+        return str(self.resource["jobReference"].get("location", DEFAULT_LOCATION))
 
     @property
     def state(self) -> str:
@@ -61,17 +67,28 @@ class JobStore:
     def get(self, job_id: str) -> Job | None:
         return self._jobs.get(job_id)
 
-    def create(self, config: Resource, job_id: str | None, user: str) -> Job | None:
+    def find(self, job_id: str, location: str) -> Job | None:
+        """The job as a client finds it: by id and location, which only US and EU jobs can do without."""
+        job = self._jobs.get(job_id)
+        if job is None:
+            return None
+        found = job.location.lower() == location.lower() if location else job.location in MULTI_REGIONS
+        return job if found else None
+
+    def all(self) -> Iterable[Job]:
+        return self._jobs.values()
+
+    def create(self, config: Resource, job_id: str | None, user: str, location: str = DEFAULT_LOCATION) -> Job | None:
         """A new PENDING job, or None when the id is already used."""
         job_id = job_id or uuid.uuid4().hex
         if job_id in self._jobs:
             return None
         resource: Resource = {
             "kind": "bigquery#job",
-            "id": f"{self._project}:US.{job_id}",
+            "id": f"{self._project}:{location}.{job_id}",
             "etag": uuid.uuid4().hex[:16],
-            "selfLink": f"/bigquery/v2/projects/{self._project}/jobs/{job_id}?location=US",
-            "jobReference": {"projectId": self._project, "jobId": job_id, "location": "US"},
+            "selfLink": f"/bigquery/v2/projects/{self._project}/jobs/{job_id}?location={location}",
+            "jobReference": {"projectId": self._project, "jobId": job_id, "location": location},
             "user_email": user,
             "configuration": config,
             "status": {"state": "PENDING"},

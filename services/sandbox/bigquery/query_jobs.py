@@ -10,16 +10,19 @@ from starlette.responses import JSONResponse, Response
 
 from services.sandbox.bigquery import ddl_schemas, partition_pruning, sql_inspection, sql_rewrites
 from services.sandbox.bigquery.billing_meter import billed_bytes
+from services.sandbox.bigquery.information_schema import InformationSchema, ViewDenied
 from services.sandbox.bigquery.job_context import JobContext
 from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
 from services.sandbox.bigquery.limits import DmlQueue, check_query_size
 from services.sandbox.bigquery.sql_analysis import Analysis
 from services.sandbox.bigquery.statement_checks import StatementChecks, StatementRefused
-from services.sandbox.common.error_responses import job_error_response
+from services.sandbox.common.error_responses import error_response, job_error_response
 
 
 class QueryJobs:
     """Runs the query jobs of one project."""
+
+    information_schema: InformationSchema  # set by start_sandbox
 
     def __init__(self, context: JobContext) -> None:
         self._context = context
@@ -37,7 +40,7 @@ class QueryJobs:
         if (error_key := check_query_size(len(table_names), len(text))) is not None:
             return self._context.jobs.fail(job, known_error_result(error_key))
         try:
-            analysis = await self._checks.check(query, statement)
+            analysis = await self._checks.check(query, statement, job.resource["jobReference"]["location"])
         except StatementRefused as refusal:
             return self._context.jobs.fail(job, refusal.error)
         cost, limit = await self._estimate_billed_bytes(query), int(query.get("maximumBytesBilled") or 0)
@@ -49,15 +52,18 @@ class QueryJobs:
             return self._context.jobs.fail(job, known_error_result(write_error_key))
         return await self._execute(job, cost, statement, analysis)
 
-    async def dry_run(self, config: Resource) -> Response:
+    async def dry_run(self, config: Resource, user: str, location: str) -> Response:
         """The response to a dry run: whether the statement is valid, and the bytes it would bill."""
         query = config.get("query", {})
         try:
-            analysis = await self._checks.check(query, sql_inspection.inspect_sql(query.get("query", "")))
+            analysis = await self._checks.check(query, sql_inspection.inspect_sql(query.get("query", "")), location)
+            async with self.information_schema.materialize(query, user, location) as sql:
+                response = await self._call_emulator({}, config, await self._rewrite(query, sql, analysis))
         except StatementRefused as refusal:
             return job_error_response(refusal.error)
-        response = await self._call_emulator({}, config, await self._rewrite(query, analysis))
-        estimated_bytes = str(await self._estimate_billed_bytes(config.get("query", {})))
+        except ViewDenied as error:
+            return error_response(403, "accessDenied", str(error))
+        estimated_bytes = str(await self._estimate_billed_bytes(query))
         result = response.json()
         result.setdefault("status", {"state": "DONE"})
         stats = result.setdefault("statistics", {})
@@ -153,22 +159,34 @@ class QueryJobs:
             self._context.jobs.start(job)
         config = {k: v for k, v in job.resource["configuration"].items() if k != "dryRun"}
         query = {k: v for k, v in config["query"].items() if not (statement.is_dml and k == "destinationTable")}
-        sql = await self._rewrite(query, analysis)
-        parts = sql_rewrites.split_alter(sql) if statement.kind == "ALTER" else [sql]
-        for part in parts[:-1]:
-            response = await self._call_emulator({}, {**config, "query": query}, part)
-            if _has_failed(response):
-                return self._context.complete(job, response, cost)
-        response = await self._call_emulator(job.resource["jobReference"], {**config, "query": query}, parts[-1])
+        reference = job.resource["jobReference"]
+        try:
+            async with self.information_schema.materialize(
+                query, job.resource["user_email"], reference["location"]
+            ) as sql:
+                response = await self._run_statement(reference, {**config, "query": query}, sql, statement, analysis)
+        except ViewDenied as error:
+            return self._context.jobs.fail(job, {"reason": "accessDenied", "message": str(error)})
         if analysis.ddl is not None and not _has_failed(response):
             await self._record_schema(statement.target, analysis)
         if statement.kind != "SELECT":
             self._context.tables.invalidate(statement.target)
         return self._context.complete(job, response, cost)
 
-    async def _rewrite(self, query: Resource, analysis: Analysis) -> str:
-        """The statement that the emulator gets for a query configuration."""
-        sql = query.get("query", "")
+    async def _run_statement(
+        self, reference: Resource, config: Resource, sql: str, statement: sql_inspection.Statement, analysis: Analysis
+    ) -> httpx.Response:
+        """Run the statement as the emulator needs it; the response is that of its last part, or of the first that failed."""
+        rewritten = await self._rewrite(config["query"], sql, analysis)
+        parts = sql_rewrites.split_alter(rewritten) if statement.kind == "ALTER" else [rewritten]
+        for part in parts[:-1]:
+            response = await self._call_emulator({}, config, part)
+            if _has_failed(response):
+                return response
+        return await self._call_emulator(reference, config, parts[-1])
+
+    async def _rewrite(self, query: Resource, sql: str, analysis: Analysis) -> str:
+        """The statement that the emulator gets for the `sql` of a query configuration."""
         if query.get("useLegacySql") is not True:
             sql = sql_rewrites.rewrite(sql, analysis, self._context.clock.now())
         return await self._context.tables.inline_tables_view(sql)

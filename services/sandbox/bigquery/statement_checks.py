@@ -49,7 +49,7 @@ class StatementChecks:
         self._tables, self._project = tables, project
         self._analyzer = sql_analysis.SqlAnalyzer()
 
-    async def check(self, query: Resource, statement: Statement) -> Analysis:
+    async def check(self, query: Resource, statement: Statement, location: str) -> Analysis:
         """The analysis of a query configuration's statement; raises StatementRefused with BigQuery's error.
 
         Legacy SQL, scripts (but for their syntax) and INFORMATION_SCHEMA are left to the emulator: an empty analysis.
@@ -67,10 +67,14 @@ class StatementChecks:
             return Analysis()
         default_dataset = (query.get("defaultDataset") or {}).get("datasetId", "")
         found = dict(
-            zip(paths, await asyncio.gather(*(self._find(path, default_dataset) for path in paths)), strict=True)
+            zip(
+                paths,
+                await asyncio.gather(*(self._find(path, default_dataset, location) for path in paths)),
+                strict=True,
+            )
         )
         if statement.kind == "ALTER" and statement.target:
-            found |= await self._find_altered(statement.target)
+            found |= await self._find_altered(statement.target, location)
         options = sql_analysis.build_options(query.get("queryParameters") or ())
         collapsed = _collapse_unions(sql, found)
         analysis = await self._analyze(collapsed, found, options)
@@ -88,7 +92,7 @@ class StatementChecks:
         )
         return await asyncio.to_thread(self._analyzer.analyze, sql, catalog, options)
 
-    async def _find(self, path: TablePath, default_dataset: str) -> _Table:
+    async def _find(self, path: TablePath, default_dataset: str, location: str) -> _Table:
         parts = ".".join(path).split(".")
         if len(parts) == 1 and default_dataset:
             parts = [default_dataset, *parts]
@@ -102,7 +106,7 @@ class StatementChecks:
         wildcard = {"_TABLE_SUFFIX": "STRING"} if name.endswith("*") else {}
         metadata = await self._tables.get_metadata(f"{dataset}.{await self._newest(dataset, name)}")
         if not metadata.exists:
-            raise await self._not_found(parts)
+            raise await self._not_found(parts, location)
         partition = PARTITION_PSEUDO_COLUMNS if metadata.partitioned_by == "_partitiontime" else {}
         return _Table(f"{dataset}.{name}", metadata.fields, {**wildcard, **partition})
 
@@ -116,20 +120,20 @@ class StatementChecks:
         newest = max(matching, key=lambda r: int(r.get("creationTime") or 0), default=None)
         return str(newest["tableReference"]["tableId"]) if newest is not None else name
 
-    async def _find_altered(self, target: str) -> dict[TablePath, _Table]:
+    async def _find_altered(self, target: str, location: str) -> dict[TablePath, _Table]:
         """The table of an ALTER, which GoogleSQL does not list, under each way of writing its name."""
         parts = [self._project, *target.split(".")]
-        table = await self._find(tuple(parts[1:]), "")
+        table = await self._find(tuple(parts[1:]), "", location)
         return {path: table for n in (0, 1) for path in (tuple(parts[n:]), (".".join(parts[n:]),))}
 
-    async def _not_found(self, parts: list[str]) -> StatementRefused:
+    async def _not_found(self, parts: list[str], location: str) -> StatementRefused:
         dataset, name = parts[-2:]
         project = ".".join(parts[:-2]) or self._project
         if name.endswith("*"):
             return StatementRefused("invalidQuery", f"{project}:{dataset}.{name} does not match any table.")
-        if not await self._tables.dataset_exists(dataset):
-            return StatementRefused("notFound", f"Not found: Dataset {project}:{dataset} was not found in location US")
-        return StatementRefused("notFound", f"Not found: Table {project}:{dataset}.{name} was not found in location US")
+        exists = await self._tables.locate_datasets([dataset])
+        kind = f"Table {project}:{dataset}.{name}" if exists else f"Dataset {project}:{dataset}"
+        return StatementRefused("notFound", f"Not found: {kind} was not found in location {location}")
 
 
 def _refuse_engine_functions(script: str) -> None:

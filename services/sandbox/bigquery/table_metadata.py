@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,7 @@ class TableCatalog:
         self._metadata: dict[str, TableMetadata] = {}
         self._rows_by_day: dict[str, dict[str, int]] = {}
         self._changes: dict[str, tuple[str, int | None]] = {}
+        self._locations: dict[str, str] = {}
         self.created_ms: dict[str, str] = {}  # dataset.table of a past night → epoch ms
         self.expires_ms: dict[str, str] = {}  # dataset.table → epoch ms; the emulator keeps no expiry
 
@@ -110,11 +111,26 @@ class TableCatalog:
             self._rows_by_day[table] = {str(row["f"][0]["v"]): int(row["f"][1]["v"]) for row in rows}
         return self._rows_by_day[table]
 
+    async def locate_datasets(self, datasets: Iterable[str]) -> dict[str, str]:
+        """The location of each of these datasets that exists, cached until datasets change."""
+        for dataset in datasets:
+            if dataset not in self._locations:
+                response = await self._http.get(f"/bigquery/v2/projects/{self._project}/datasets/{dataset}")
+                if not response.is_error:
+                    self._locations[dataset] = response.json()["location"]
+        return {dataset: self._locations[dataset] for dataset in datasets if dataset in self._locations}
+
+    def forget_locations(self) -> None:
+        """Datasets were created or dropped."""
+        self._locations.clear()
+
     def invalidate(self, table: str) -> None:
         """Drop what is cached of a table that was written or changed, and record the time of the change."""
         self._metadata.pop(table, None)
         self._rows_by_day.pop(table, None)
         self._changes[table] = (to_epoch_ms(self._clock.now()), None)
+        if "." not in table:  # a script, or DDL of a dataset
+            self.forget_locations()
 
     def drop(self, table: str) -> None:
         self.created_ms.pop(table, None)
@@ -128,11 +144,6 @@ class TableCatalog:
                 self.expires_ms[table] = str(body["expirationTime"])
             else:
                 self.expires_ms.pop(table, None)
-
-    async def dataset_exists(self, dataset: str) -> bool:
-        """Whether there is such a dataset; asked anew each time."""
-        response = await self._http.get(f"/bigquery/v2/projects/{self._project}/datasets/{dataset}")
-        return not response.is_error
 
     async def list_all(self, dataset: str) -> httpx.Response:
         """Every table of a dataset, in one response."""

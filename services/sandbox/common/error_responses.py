@@ -40,6 +40,11 @@ def job_error_response(error: Mapping[str, Any]) -> JSONResponse:
 
 def error_response(code: int, reason: str, message: str) -> JSONResponse:
     """BigQuery's error body for an error that services.gcp.error_table does not list."""
-    status = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND"}.get(code, "UNKNOWN")
+    status = {
+        400: "INVALID_ARGUMENT",
+        401: "UNAUTHENTICATED",
+        403: "PERMISSION_DENIED",
+        404: "NOT_FOUND",
+    }.get(code, "UNKNOWN")
     detail = {"message": message, "domain": "global", "reason": reason}
     return JSONResponse({"error": {"code": code, "message": message, "errors": [detail], "status": status}}, code)

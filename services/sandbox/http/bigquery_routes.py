@@ -10,15 +10,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.sandbox.bigquery.job_endpoints import JobEndpoints
-from services.sandbox.bigquery.job_server import SANDBOX_USER
 from services.sandbox.bigquery.uploads import ResumableUploads, parse_multipart
 from services.sandbox.common.error_responses import error_response, known_error_response
+from services.sandbox.common.identities import current_account
 from services.sandbox.state import SandboxState
 
 Handler = Callable[[Request], Awaitable[Response]]
 HandlerWrapper = Callable[[str, str, Handler], Handler]
 PROJECT_PATH = "/bigquery/v2/projects/{project}"
-TABLES_PATH = PROJECT_PATH + "/datasets/{dataset}/tables"
+DATASETS_PATH = PROJECT_PATH + "/datasets"
+DATASET_PATH = DATASETS_PATH + "/{dataset}"
+TABLES_PATH = DATASET_PATH + "/tables"
 TABLE_PATH = TABLES_PATH + "/{table}"
 
 
@@ -34,6 +36,9 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
         ("POST", f"{PROJECT_PATH}/jobs/{{job}}/cancel", "JobService.cancelJob", api.cancel_job),
         ("POST", f"{PROJECT_PATH}/queries", "JobService.query", api.query),
         ("GET", f"{PROJECT_PATH}/queries/{{job}}", "JobService.getQueryResults", api.query_results),
+        ("POST", DATASETS_PATH, "DatasetService.insertDataset", api.change_dataset),
+        ("PATCH PUT", DATASET_PATH, "DatasetService.updateDataset", api.change_dataset),
+        ("DELETE", DATASET_PATH, "DatasetService.deleteDataset", api.change_dataset),
         ("POST", TABLES_PATH, "TableService.insertTable", api.create_table),
         ("GET", TABLES_PATH, "TableService.listTables", api.list_tables),
         ("GET", TABLE_PATH, "TableService.getTable", api.get_table),
@@ -81,19 +86,24 @@ class _BigQueryHandlers:
         return await self.bigquery.insert_job(await request.json())
 
     async def list_jobs(self, request: Request) -> Response:
-        return JSONResponse(self.bigquery.jobs.list(request.query_params, SANDBOX_USER))
+        return JSONResponse(self.bigquery.jobs.list(request.query_params, current_account()))
 
     async def get_job(self, request: Request) -> Response:
-        return await self.job_endpoints.get(request.path_params["job"])
+        return await self.job_endpoints.get(request.path_params["job"], request.query_params.get("location", ""))
 
     async def cancel_job(self, request: Request) -> Response:
-        return await self.job_endpoints.cancel(request.path_params["job"])
+        return await self.job_endpoints.cancel(request.path_params["job"], request.query_params.get("location", ""))
 
     async def query(self, request: Request) -> Response:
         return await self.job_endpoints.query(await request.json())
 
     async def query_results(self, request: Request) -> Response:
         return await self.job_endpoints.get_query_results(request, request.path_params["job"])
+
+    async def change_dataset(self, request: Request) -> Response:
+        """datasets.insert, patch, update and delete."""
+        self.tables.forget_locations()
+        return await self.bigquery.proxy(request)
 
     async def create_table(self, request: Request) -> Response:
         body = await request.json()

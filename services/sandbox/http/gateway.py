@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.auth.request_guard import RequestGuard
 from services.sandbox.common.error_responses import known_error_response
 from services.sandbox.common.fault_injection import ConnectionDropped, Faults, apply_before, error_body
-from services.sandbox.http import bigquery_routes, run_and_logging_routes, slack_and_scheduler_routes
+from services.sandbox.common.identities import CALLER
+from services.sandbox.http import bigquery_routes, iam_routes, run_and_logging_routes, slack_and_scheduler_routes
+from services.sandbox.http.authorization import authenticate, authorize
 from services.sandbox.http.bigquery_routes import Handler
 from services.sandbox.state import SandboxState
 
@@ -22,6 +26,7 @@ def create_app(state: SandboxState) -> Starlette:
     """The sandbox's ASGI application."""
     policy = _RequestPolicy(state)
     routes = [
+        *iam_routes.routes(state, policy.wrap_handler),
         *bigquery_routes.routes(state, policy.wrap_handler),
         *run_and_logging_routes.routes(state, policy.wrap_handler),
         *slack_and_scheduler_routes.routes(state, policy.wrap_handler),
@@ -33,7 +38,12 @@ def create_app(state: SandboxState) -> Starlette:
         yield
         await state.bigquery.http.aclose()
 
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found, 405: _not_found})
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={404: _not_found, 405: _not_found},
+        middleware=[Middleware(RequestGuard, upload_path="/upload/")],
+    )
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
@@ -56,6 +66,10 @@ class _RequestPolicy:
             replacement = await apply_before(fault)
             if replacement is not None:
                 return JSONResponse(replacement[1], replacement[0])
+            caller = authorize(state, api, method, request)
+            if isinstance(caller, Response):
+                return caller
+            CALLER.set(caller)
             if api == "bigquery" and (error_key := state.limits.check_api_call(method, state.now_s())) is not None:
                 return known_error_response(error_key, method=method)
             try:
@@ -69,8 +83,10 @@ class _RequestPolicy:
         return checked_handler
 
     async def control_endpoint(self, request: Request) -> Response:
-        """/sandbox/clock, health, meter (DELETE resets it) and faults."""
+        """/sandbox/clock, health, meter (DELETE resets it) and faults; an account that it does not know is refused."""
         state, endpoint = self.state, request.path_params["what"]
+        if "authorization" in request.headers and isinstance(refusal := authenticate(state, request), Response):
+            return refusal
         if endpoint == "clock":
             return JSONResponse({"now": state.clock.now().isoformat()})
         if endpoint == "health":

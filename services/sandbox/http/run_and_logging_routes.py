@@ -12,9 +12,11 @@ from services.sandbox.common.error_responses import known_error_response
 from services.sandbox.common.fault_injection import error_body
 from services.sandbox.http.bigquery_routes import HandlerWrapper
 from services.sandbox.stand_ins.cloud_logging import entries_from_stdout
-from services.sandbox.stand_ins.cloud_run import EtagMismatch
 from services.sandbox.stand_ins.log_filter import FilterError
+from services.sandbox.stand_ins.run_resources import Resource, RunError, page
 from services.sandbox.state import SandboxState
+
+_SERVICES = "/v2/projects/{project}/locations/{location}/services"
 
 
 def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
@@ -28,7 +30,24 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
         Route(
             "/v2/{name:path}:testIamPermissions", wrap_handler("run", "permissions", api.permissions), methods=["POST"]
         ),
-        Route("/v2/{name:path}", wrap_handler("run", "run", api.cloud_run), methods=["GET", "PATCH"]),
+        *(
+            Route(path, wrap_handler("run", method, handler), methods=[verb])
+            for path, verb, method, handler in (
+                (_SERVICES, "GET", "services.list", api.list_services),
+                (f"{_SERVICES}/{{service}}:getIamPolicy", "GET", "services.getIamPolicy", api.get_iam_policy),
+                (f"{_SERVICES}/{{service}}:setIamPolicy", "POST", "services.setIamPolicy", api.set_iam_policy),
+                (f"{_SERVICES}/{{service}}", "GET", "services.get", api.get_service),
+                (f"{_SERVICES}/{{service}}", "PATCH", "services.update", api.update_service),
+                (f"{_SERVICES}/{{service}}/revisions", "GET", "revisions.list", api.list_revisions),
+                (f"{_SERVICES}/{{service}}/revisions/{{revision}}", "GET", "revisions.get", api.get_revision),
+                (
+                    "/v2/projects/{project}/locations/{location}/operations/{operation}",
+                    "GET",
+                    "operations.get",
+                    api.get_operation,
+                ),
+            )
+        ),
         Route("/run/{service}/{path:path}", load_balancer, methods=["GET", "POST"]),
         Route("/run/{service}", load_balancer, methods=["GET", "POST"]),
     ]
@@ -70,72 +89,117 @@ class _RunAndLoggingHandlers:
 
     # --- Cloud Run ------------------------------------------------------------------------------------------------
 
-    async def cloud_run(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if request.method == "PATCH":
-            return await self._patch_service(name, request)
-        if name.endswith("/services"):
-            return JSONResponse({"services": [self.state.cloud_run.get(n) for n in self.state.cloud_run.services]})
-        if name.endswith("/revisions"):
-            service_name = name.removesuffix("/revisions")
-            return JSONResponse(
-                {
-                    "revisions": [
-                        r for n, r in self.state.cloud_run.revisions.items() if n.startswith(service_name + "/")
-                    ]
-                }
-            )
-        if "/operations/" in name:
-            return JSONResponse({"name": name, "done": True})
-        resource = self.state.cloud_run.get(name) or self.state.cloud_run.revisions.get(name)
-        if resource is None:
-            return JSONResponse(
-                error_body(404, f"Resource '{name.rsplit('/', 1)[-1]}' of kind 'SERVICE' in region does not exist."),
-                404,
-            )
-        return JSONResponse(resource)
+    async def list_services(self, request: Request) -> Response:
+        run, prefix = self.state.cloud_run, f"{_resource_name(request)}/"
+        services = [run.get(name) or {} for name in sorted(run.services) if name.startswith(prefix)]
+        return _page(request, services, "services")
+
+    async def list_revisions(self, request: Request) -> Response:
+        """The revisions of a service, newest first; of `-` in all services."""
+        service = _resource_name(request).removesuffix("/revisions")
+        parents = [service] if not service.endswith("/-") else list(self.state.cloud_run.services)
+        if not all(map(self.state.cloud_run.get, parents)):
+            return _no_resource(request, "SERVICE", "service")
+        revisions = [r for name, r in self.state.cloud_run.revisions.items() if name.rsplit("/", 2)[0] in parents]
+        return _page(request, sorted(revisions, key=lambda r: str(r["createTime"]), reverse=True), "revisions")
+
+    async def get_service(self, request: Request) -> Response:
+        service = self.state.cloud_run.get(_resource_name(request))
+        return _no_resource(request, "SERVICE", "service") if service is None else JSONResponse(service)
+
+    async def get_revision(self, request: Request) -> Response:
+        self.state.cloud_run.get(_resource_name(request).rsplit("/", 2)[0])
+        revision = self.state.cloud_run.revisions.get(_resource_name(request))
+        return _no_resource(request, "REVISION", "revision") if revision is None else JSONResponse(revision)
+
+    async def get_operation(self, request: Request) -> Response:
+        operation = self.state.cloud_run.get_operation(_resource_name(request))
+        if operation is None:
+            return JSONResponse(error_body(404, "Requested entity was not found."), 404)
+        return JSONResponse(operation)
 
     async def permissions(self, request: Request) -> Response:
         return JSONResponse(self.state.granted_permissions(await request.json()))
 
-    async def _patch_service(self, name: str, request: Request) -> Response:
+    async def get_iam_policy(self, request: Request) -> Response:
+        """The policy of a service; without one it has no bindings, only the etag of an empty policy."""
+        name = _resource_name(request).removesuffix(":getIamPolicy")
+        if self.state.cloud_run.get(name) is None:
+            return _no_resource(request, "SERVICE", "service")
+        return JSONResponse(self.state.cloud_run.iam_policies.get(name, {"etag": "ACAB"}))
+
+    async def set_iam_policy(self, request: Request) -> Response:
+        name = _resource_name(request).removesuffix(":setIamPolicy")
+        if self.state.cloud_run.get(name) is None:
+            return _no_resource(request, "SERVICE", "service")
+        try:
+            return JSONResponse(self.state.cloud_run.set_iam_policy(name, await request.json()))
+        except RunError as error:
+            return _refusal(error)
+
+    async def update_service(self, request: Request) -> Response:
         params = request.query_params
         try:
             operation = self.state.cloud_run.patch(
-                name,
+                _resource_name(request),
                 await request.json(),
-                params.get("updateMask", ""),
-                params.get("validateOnly", "").lower() == "true",
+                params.get("updateMask", params.get("update_mask", "")),
+                params.get("validateOnly", params.get("validate_only", "")).lower() == "true",
             )
         except KeyError:
-            return JSONResponse(error_body(404, f"Resource '{name}' does not exist."), 404)
-        except EtagMismatch:
-            return JSONResponse(
-                error_body(
-                    409,
-                    f"Conflict for resource '{name.rsplit('/', 1)[-1]}': version was specified but current version differs.",
-                ),
-                409,
-            )
+            return _no_resource(request, "SERVICE", "service")
+        except ValueError:
+            return JSONResponse(error_body(400, "Invalid JSON payload received. Unexpected token."), 400)
+        except RunError as error:
+            return _refusal(error)
         return JSONResponse(operation)
 
     async def forward_to_instance(self, request: Request) -> Response:
         """The load balancer of a service: a place on an instance, or 429 after waiting."""
-        state, short_name = self.state, request.path_params["service"]
+        state = self.state
+        tag, _, short_name = request.path_params["service"].rpartition("---")
         name = next((n for n in state.cloud_run.services if n.endswith(f"/services/{short_name}")), "")
         backend = state.cloud_run.backends.get(short_name)
         if not name or not backend:
             return JSONResponse(
                 error_body(404, f"The requested URL /run/{short_name} was not found on this server."), 404
             )
-        if not await state.cloud_run.acquire_slot(name, state.instance_wait_timeout_s):
+        revision = await state.cloud_run.acquire_slot(name, state.instance_wait_timeout_s, tag)
+        if not revision:
             return Response(ERRORS_BY_KEY["no_instance"].template, 429, media_type="text/plain")
         try:
             return await _forward(request, f"{backend}/{request.path_params.get('path', '')}")
         except httpx.HTTPError:
             return Response("Service Unavailable", 503, media_type="text/plain")
         finally:
-            await state.cloud_run.release_slot(name)
+            await state.cloud_run.release_slot(name, revision)
+
+
+def _resource_name(request: Request) -> str:
+    """The resource that a call's path names."""
+    return request.url.path.removeprefix("/v2/")
+
+
+def _page(request: Request, items: list[Resource], key: str) -> Response:
+    try:
+        params = request.query_params
+        return JSONResponse(page(items, key, params.get("pageSize", ""), params.get("pageToken", "")))
+    except RunError as error:
+        return _refusal(error)
+
+
+def _refusal(error: RunError) -> Response:
+    body = error_body(error.status, error.message)
+    if error.reason:
+        body["error"]["status"] = error.reason
+    return JSONResponse(body, error.status)
+
+
+def _no_resource(request: Request, kind: str, parameter: str) -> Response:
+    params = request.path_params
+    name = params[parameter].partition(":")[0]
+    where = f"in region '{params['location']}' in project '{params['project']}'"
+    return JSONResponse(error_body(404, f"Resource '{name}' of kind '{kind}' {where} does not exist."), 404)
 
 
 async def _forward(request: Request, url: str) -> Response:

@@ -39,7 +39,7 @@ def text_entries(
             "timestamp": to_rfc3339(at + timedelta(milliseconds=copy)),
             "receiveTimestamp": to_rfc3339(at + timedelta(seconds=1)),
             "severity": "DEFAULT",
-            "logName": f"projects/{PROJECT}/logs/run.googleapis.com%2F{('stdout', 'stderr')[copy]}",
+            "logName": f"projects/{PROJECT}/logs/run.googleapis.com%2F{('stderr', 'stdout')[copy]}",
             "resource": {
                 "type": "cloud_run_revision",
                 "labels": {

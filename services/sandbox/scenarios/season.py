@@ -5,7 +5,7 @@ One ordinary night is generated like any other; DuckDB then repeats it, a day ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -211,14 +211,3 @@ def repeat_statements(project: str, nights: int) -> Iterator[str]:
             f"INSERT INTO {physical_names[name]} SELECT t.* REPLACE ({columns}) FROM {physical_names[name]} t,"
             f" (SELECT range::INTEGER AS n FROM range(1, {nights})) WHERE game_date = DATE '{TEMPLATE_DATE}'"
         )
-
-
-def get_scenario_loader(name: str) -> Callable[[Sandbox], None]:
-    """The function that loads the scenario of this name (the SCENARIO variable); exits with one sentence for an unknown name."""
-    loaders: dict[str, Callable[[Sandbox], None]] = {
-        "december": lambda sandbox: load_seed(sandbox, build_seed()),
-        "season": load_season,
-    }
-    if name not in loaders:
-        raise SystemExit(f"SCENARIO={name!r} is not known: {' or '.join(loaders)}.")
-    return loaders[name]

@@ -70,12 +70,12 @@ class LogStore:
             bisect.insort(self._entries, (key, str(entry["insertId"]), entry), key=lambda e: e[:2])
 
     def list(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """entries.list: filtered, ordered, paged; raises FilterError for a filter that cannot be read."""
+        """entries.list: filtered, ordered, paged, none of the future; raises FilterError for a filter that cannot be read."""
         text = str(body.get("filter") or "")
         matches = log_filter.parse(text)
         start_at, end_at = map(to_rfc3339, log_filter.time_bounds(text))
         first = bisect.bisect_left(self._entries, start_at, key=lambda e: e[0])
-        last = bisect.bisect_right(self._entries, end_at, key=lambda e: e[0])
+        last = bisect.bisect_right(self._entries, min(end_at, to_rfc3339(self._clock.now())), key=lambda e: e[0])
         entries = [entry for _, _, entry in self._entries[first:last] if matches(entry)]
         if str(body.get("orderBy") or "").endswith("desc"):
             entries.reverse()

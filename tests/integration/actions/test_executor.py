@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from services.actions.background import BackgroundRunner
 from services.actions.executor import execute, recover
-from services.actions.log_reader import ActionState, read_by_key
+from services.actions.log_reader import ActionState, read_action_log, read_by_key
 from services.actions.plan import Plan, plan_to_json
+from services.auth.roles import InsufficientRole
 from services.core.errors import OnCallError
 from services.core.settings import Settings
 from services.gcp import query_catalog
@@ -19,7 +21,7 @@ from services.gcp.clients import connect
 from services.sandbox.common.fault_injection import Fault
 from services.scaling.actions import SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import read_worker_capacity
-from tests.support.actors import OPERATOR
+from tests.support.actors import OPERATOR, VIEWER
 from tests.support.concurrency import run_concurrently
 
 SECOND_PROCESS_SCRIPT = """
@@ -165,7 +167,7 @@ def test_an_action_of_a_killed_dashboard_is_finished_by_the_next_viewer(
 
 
 def test_a_lost_response_is_resolved_by_reading_the_state_again(module_clients, module_sandbox, plan, change_count):
-    module_sandbox.state.faults.set(Fault("run", "drop_after", "run PATCH", times=1))
+    module_sandbox.state.faults.set(Fault("run", "drop_after", "services.update", times=1))
     action = execute(module_clients, OPERATOR, SET_CAPACITY, plan)
     assert action.state is ActionState.DONE
     assert "Cloud Run did not answer" in action.message
@@ -174,7 +176,7 @@ def test_a_lost_response_is_resolved_by_reading_the_state_again(module_clients, 
 
 def test_a_rejected_call_is_a_failure_and_a_new_plan_may_retry(module_clients, module_sandbox, plan, change_count):
     module_sandbox.state.faults.set(
-        Fault("run", "status", "run PATCH", status=403, message="Permission denied", times=1)
+        Fault("run", "status", "services.update", status=403, message="Permission denied", times=1)
     )
     failed = execute(module_clients, OPERATOR, SET_CAPACITY, plan)
     assert (failed.state, change_count()) == (ActionState.FAILED, 0)
@@ -204,7 +206,7 @@ def test_a_claim_whose_job_failed_does_not_block_the_action_forever(module_clien
 def test_an_unreadable_outcome_is_unverified_and_never_a_success(module_clients, module_sandbox, plan, monkeypatch):
     def effect(context, apply=SET_CAPACITY.apply):
         details = apply(context)
-        module_sandbox.state.faults.set(Fault("run", "status", "run GET", status=403))
+        module_sandbox.state.faults.set(Fault("run", "status", "services.get", status=403))
         return details
 
     action_type = SET_CAPACITY.__class__(
@@ -213,6 +215,26 @@ def test_an_unreadable_outcome_is_unverified_and_never_a_success(module_clients,
     action = execute(module_clients, OPERATOR, action_type, plan)
     assert action.state is ActionState.UNVERIFIED
     assert "could not be read" in action.message
+
+
+def test_steps_and_refusals_are_logged_without_streaming_and_readable_at_once(module_clients, module_sandbox, plan):
+    module_sandbox.state.meter.reset()
+
+    def effect(context, apply=SET_CAPACITY.apply):
+        context.report_progress("half of it is done", half="yes")
+        (under_way,) = read_by_key(context.clients, plan.key)
+        assert (under_way.steps[0][1], under_way.facts["half"]) == ("half of it is done", "yes")
+        return apply(context)
+
+    action_type = replace(SET_CAPACITY, apply=effect)
+    assert execute(module_clients, OPERATOR, action_type, plan).state is ActionState.DONE
+    with pytest.raises(InsufficientRole):
+        execute(module_clients, VIEWER, SET_CAPACITY, plan)
+    log = read_action_log(module_clients, plan.planned_at, plan.planned_at + timedelta(hours=1))
+    assert [a.state for a in log.actions if a.key == plan.key] == [ActionState.DENIED, ActionState.DONE]
+    assert not module_sandbox.state.meter.calls["bigquery.TableDataService.insertAll"], (
+        "streamed rows are in no listing"
+    )
 
 
 def test_every_log_row_is_self_contained(module_clients, plan):

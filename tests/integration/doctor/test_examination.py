@@ -19,6 +19,7 @@ from services.doctor.examination import run_checks
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.common.fault_injection import Fault
+from services.sandbox.common.identities import account_address
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.http_stub import serve_http
@@ -220,19 +221,18 @@ def test_a_scheduler_job_that_starts_nothing_is_reported(module_sandbox, examine
 def test_a_missing_write_permission_is_reported_before_an_action_needs_it(
     module_sandbox, examine, permission, expected_message
 ):
-    module_sandbox.state.denied_permissions.add(permission)
+    module_sandbox.state.identities.denied_permissions.add(permission)
     result = examine()["acting identity"]
     assert (result.health, expected_message in result.message) == (Health.CRITICAL, True)
     assert "deploy/apply.sh --do" in result.repair_command
 
 
-def test_a_reading_account_with_write_permissions_is_reported(module_sandbox, examine):
-    acting_account = "on-call-act@nba-props-platform.iam.gserviceaccount.com"
-    results = examine(ACTING_ACCOUNT=acting_account)
-    assert results["reading identity"].health is Health.WARNING
-    assert PREDICTIONS_TABLE in results["reading identity"].message
-    module_sandbox.state.denied_permissions |= {"bigquery.tables.updateData", "run.services.update"}
-    assert examine(ACTING_ACCOUNT=acting_account)["reading identity"].health is Health.OK
+def test_a_reading_account_with_write_permissions_is_reported(examine):
+    read, act = (account_address(name, "nba-props-platform") for name in ("read", "act"))
+    result = examine(SANDBOX_PRINCIPAL=act, ACTING_ACCOUNT=act)["reading identity"]
+    assert result.health is Health.WARNING
+    assert PREDICTIONS_TABLE in result.message
+    assert examine(SANDBOX_PRINCIPAL=read, ACTING_ACCOUNT=act)["reading identity"].health is Health.OK
 
 
 def test_unknown_log_formats_are_reported(module_sandbox, examine):

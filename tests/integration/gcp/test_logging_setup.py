@@ -13,13 +13,8 @@ from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.gcp.logging_setup import JsonLineHandler, SandboxStdout
 from services.sandbox.server import Sandbox, start_sandbox
-from services.telemetry.log_reader import (
-    CONSOLIDATION_FILTER,
-    ERRORS_FILTER,
-    FAILED_PLAYERS_FILTER,
-    STATUS_FILTER,
-    read_lines,
-)
+from services.telemetry.log_phrases import CONSOLIDATION_FILTER, ERRORS_FILTER, FAILED_PLAYERS_FILTER, STATUS_FILTER
+from services.telemetry.log_reader import read_lines
 
 
 @pytest.fixture(scope="module")

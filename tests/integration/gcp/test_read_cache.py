@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from services.core.clock import night_window
+from services.core.clock import night_window, worker_run_days
 from services.core.errors import SourceUnavailable
-from services.core.freshness import VERSION_TTL_S
-from services.gcp import query_catalog, table_listing
+from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S, VERSION_TTL_S
+from services.gcp import query_catalog
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache
 from services.policy.eligibility import eligibility_params
 from services.sandbox.common.fault_injection import Fault
-from services.telemetry import log_reader
+from services.telemetry import log_phrases, log_reader
 from tests.support.clock import FixedClock
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -25,7 +25,6 @@ LISTABLE_QUERIES: dict[str, dict[str, Any]] = {
     "nights.context": {"game_date": NIGHT},
     "nights.odds": {"game_date": NIGHT},
     "nights.written_rows": {"game_date": NIGHT},
-    "nights.worker_runs": {"game_date": NIGHT, **RUN_WINDOW},
     "batches.player_outcomes": {"game_date": NIGHT},
     "batches.states_by_date": {"game_date": NIGHT},
     "aliases.all": {},
@@ -98,15 +97,37 @@ def test_a_table_version_is_fetched_once_for_many_queries(caching_clients, meter
     assert meter.calls["bigquery.TableService.getTable"] == 4
 
 
-def test_rows_in_a_streaming_buffer_are_cached_for_seconds_only(caching_clients, fake_monotonic, meter):
-    key, rows = ("question",), iter(range(9))
-    table = table_listing.fetch_table(caching_clients, "prediction_on_call.batches")
-    table._properties["streamingBuffer"] = {"estimatedRows": "1"}
-    version = caching_clients.cache.table_version("prediction_on_call.batches", lambda _: table)
-    assert caching_clients.cache.cached_rows(key, (version,), lambda: next(rows), int) == (0, False)
-    assert caching_clients.cache.cached_rows(key, (version,), lambda: next(rows), int) == (0, True)
-    fake_monotonic.seconds += 20
-    assert caching_clients.cache.cached_rows(key, (version,), lambda: next(rows), int) == (1, False)
+def test_worker_runs_are_streamed_so_their_rows_are_cached_for_minutes_and_shown_with_their_age(
+    caching_clients, fake_monotonic, meter
+):
+    def run():
+        return query_catalog.run_query(caching_clients, "nights.worker_runs", game_date=NIGHT, **worker_run_days(NIGHT))
+
+    first, second = run(), run()
+    assert (meter.queries, len(first.rows)) == (1, 158), "a query, because a listing lacks the streaming buffer"
+    assert second.source.read_at == first.source.read_at, "unchanged metadata do not make streamed rows any newer"
+    fake_monotonic.seconds += STREAMED_TTL_S + 1
+    run()
+    assert meter.queries == 2
+
+
+def test_a_table_replaced_by_a_view_is_read_again_and_the_view_is_never_cached_for_long(fresh_clients, fake_monotonic):
+    clients = replace(fresh_clients, cache=ReadCache(fake_monotonic))
+
+    def read_aliases() -> int:
+        fake_monotonic.seconds += UNTRACKED_TTL_S + 1
+        return len(query_catalog.run_query(clients, "aliases.all").rows)
+
+    def execute(sql: str) -> None:
+        clients.bigquery.query(sql, job_retry=None).result()
+
+    aliases = read_aliases()
+    execute("CREATE TABLE nba_reference.stored_aliases AS SELECT * FROM nba_reference.player_aliases")
+    execute("DROP TABLE nba_reference.player_aliases")
+    execute("CREATE VIEW nba_reference.player_aliases AS SELECT * FROM nba_reference.stored_aliases")
+    assert read_aliases() == aliases
+    execute("DELETE FROM nba_reference.stored_aliases WHERE TRUE")
+    assert read_aliases() == 0, "a view does not report that its table has changed"
 
 
 def test_a_failure_is_not_cached(caching_clients, sandbox, meter):
@@ -125,7 +146,7 @@ def test_a_failure_is_not_cached(caching_clients, sandbox, meter):
 def test_lines_of_a_past_night_are_read_once(caching_clients, fake_monotonic, meter):
     start, end = night_window(date(2025, 12, 26))
     for _ in range(3):
-        log_reader.read_lines(caching_clients, log_reader.DML_FILTER, start, end)
+        log_reader.read_lines(caching_clients, log_phrases.DML_FILTER, start, end)
         fake_monotonic.seconds += 3_600
     assert sum(count for method, count in meter.calls.items() if method.startswith("logging")) == 1
 

@@ -31,11 +31,11 @@ def test_large_unpartitioned_and_streamed_tables_are_queried_with_sql(clients):
     assert listable is not None
     table = table_listing.fetch_table(clients, PREDICTIONS_TABLE)
     assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (f"{PREDICTIONS_TABLE}$20251229",)
-    table._properties["streamingBuffer"] = {"estimatedRows": "1"}
-    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) is None
     table._properties["numRows"] = "12000"
-    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (PREDICTIONS_TABLE,)
+    table._properties["streamingBuffer"] = {"estimatedRows": "1"}
+    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) is None, "a listing lacks the buffer"
     del table._properties["timePartitioning"], table._properties["streamingBuffer"]
+    assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) == (PREDICTIONS_TABLE,)
     table._properties["numRows"] = "195000"
     assert table_listing.partitions_to_list(listable, table, {"game_date": NIGHT}) is None
 

@@ -14,6 +14,7 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
+from tests.support.concurrency import run_concurrently
 
 NIGHT = date(2025, 12, 29)
 
@@ -24,6 +25,9 @@ def test_29_december_goes_from_68_to_158_players_and_a_repeat_changes_no_row(pip
     assert (status["sums"]["active_players"], status["sums"]["active_rows"]) == (158, 3_950)
     assert pipeline.count_rows("game_date = '2025-12-29' AND is_active")["players"] == 158
     assert pipeline.staging_tables() == []
+    assert not pipeline.sandbox.state.meter.calls["bigquery.TableDataService.insertAll"], (
+        "what is read back is not streamed"
+    )
     merges = [j for j in pipeline.clients.bigquery.list_jobs(all_users=True) if "on-call-merge" in j.job_id]
     assert [m.error_result for m in merges] == [None]
 
@@ -68,8 +72,10 @@ def test_an_invalid_start_request_is_rejected_and_starts_nothing(pipeline, body,
     assert pipeline.staging_tables() == []
 
 
-def test_a_start_without_the_json_header_is_415(pipeline):
-    assert requests.post(f"{pipeline.address}/start", data="{}", timeout=10).status_code == 415
+def test_a_start_with_another_content_type_than_json_is_415(pipeline):
+    for content_type in ("text/plain", "text/plain; application/json", "application/x-www-form-urlencoded"):
+        headers = {"Content-Type": content_type}
+        assert requests.post(f"{pipeline.address}/start", "{}", headers=headers, timeout=10).status_code == 415
 
 
 def test_an_unknown_batch_is_not_found(pipeline):
@@ -77,11 +83,17 @@ def test_an_unknown_batch_is_not_found(pipeline):
     assert pipeline.post("/resume", {"batch_id": "batch_2025-12-29_1"})[0] == 400
 
 
-def test_a_running_batch_rejects_another_start_with_its_id(pipeline):
-    _, started = pipeline.post("/start", {"game_date": "2025-12-29", "force": True})
-    code, response = pipeline.post("/start", {"game_date": "2025-12-29", "force": True})
-    assert (code, response["status"], response["batch_id"]) == (409, "already_running", started["batch_id"])
+def test_of_two_starts_at_once_one_runs_and_the_other_is_told_its_id(pipeline):
+    body = {"game_date": "2025-12-29", "force": True, "players": ["garypaytonii"]}
+    answers = dict(run_concurrently(*[lambda: pipeline.post("/start", body)] * 2))
+    assert answers.keys() == {202, 409}
+    started, rejected = answers[202], answers[409]
+    assert (rejected["status"], rejected["batch_id"]) == ("already_running", started["batch_id"])
+    recorded = {batch.batch_id: batch for batch in read_batches(pipeline.clients, NIGHT).batches}[started["batch_id"]]
+    assert recorded.record_source == "ledger", "its state is read at once, by the dashboard as well"
     pipeline.wait(started["batch_id"])
+    batches = [b for b in read_batches(pipeline.clients, NIGHT).batches if b.record_source == "ledger"]
+    assert [b.batch_id for b in batches] == [started["batch_id"]]
 
 
 def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeline, monkeypatch):

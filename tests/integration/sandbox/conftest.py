@@ -55,6 +55,7 @@ def cloud_run_with_worker(blank_sandbox: Sandbox) -> CloudRun:
         ],
         [{"name": revision, "service": SERVICE, **template, "createTime": "2025-12-30T01:20:00Z"}],
     )
-    run._rollout_s = 0.2
+    run._rollout_s, run.operation_s, run.rollout_error = 0.2, 0.1, ""
     run.slots.clear()
+    run.iam_policies.clear()
     return run

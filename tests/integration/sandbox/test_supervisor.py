@@ -72,7 +72,7 @@ def test_a_busy_port_exits_with_one_line():
 
 
 def test_an_unknown_scenario_exits_with_one_line():
-    assert run_supervisor(SCENARIO="spring") == (1, ["SCENARIO='spring' is not known: december or season."])
+    assert run_supervisor(SCENARIO="spring") == (1, ["SCENARIO='spring' is not known: december, season or customer."])
 
 
 def test_a_bad_port_exits_with_one_line():

@@ -10,6 +10,7 @@ from services.actions.log_reader import ActionState
 from services.auth.roles import Actor, InsufficientRole, Role
 from services.core.errors import InvalidInput
 from services.core.result import Health
+from services.sandbox.common.fault_injection import Fault
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY, apply_due_reverts
 from services.scaling.annotations import CapacitySetting
 from services.scaling.capacity import CapacityState, read_service_capacities, read_worker_capacity
@@ -140,6 +141,7 @@ def test_an_etag_change_between_plan_and_apply_is_refused_with_the_difference(
 ):
     plan = SCALE_DOWN.plan(normal_capacity_clients, {})
     _deploy(module_sandbox, 15, 5)
+    _wait_for_rollout(normal_capacity_clients)
     with pytest.raises(ActionRefused, match="revision maximum was 20, is 15"):
         execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
     assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 15, 5)
@@ -158,7 +160,7 @@ def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, m
     )
     action = execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
     assert action.state is ActionState.FAILED
-    assert "version was specified but current version differs" in action.message
+    assert "Cloud Run refused: Conflict for resource 'prediction-worker': version" in action.message
     assert (
         read_worker_capacity(normal_capacity_clients).actual.capacity
         == plan.preconditions["now"]["revision maximum"] * 5
@@ -171,6 +173,7 @@ def test_a_later_deploy_that_resets_the_capacity_is_shown_as_drift(
     plan_and_execute(SCALE_DOWN)
     assert read_worker_capacity(normal_capacity_clients).drift == ""
     _deploy(module_sandbox, 20, 5)
+    _wait_for_rollout(normal_capacity_clients)
     assert "nora set prediction-worker to 4 × 3, but it is 4 × 5" in read_worker_capacity(normal_capacity_clients).drift
 
 
@@ -205,3 +208,95 @@ def test_capacity_beyond_the_dml_limit_needs_a_reason_and_the_typed_service_name
         plan_and_execute(SET_CAPACITY, reason="", instances=10, requests=5)
     with pytest.raises(ActionRefused, match="has to be typed"):
         plan_and_execute(SET_CAPACITY, reason="because", typed="prediction-coordinator", instances=10, requests=5)
+
+
+PINNED = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "percent": 100}
+LATEST = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}
+
+
+def _set_traffic(clients, own_sandbox, *targets):
+    """What `gcloud run services update-traffic` does."""
+    name = next(n for n in own_sandbox.state.cloud_run.services if n.endswith("prediction-worker"))
+    own_sandbox.state.cloud_run.patch(name, {"traffic": list(targets)}, "traffic", False)
+    _wait_for_rollout(clients)
+
+
+@pytest.fixture
+def pinned_clients(normal_capacity_clients, module_sandbox):
+    """The worker rolled back: all traffic is pinned to the 20 × 5 revision, and a deploy at 40 × 8 does not serve."""
+    revision = read_worker_capacity(normal_capacity_clients).revision
+    _set_traffic(normal_capacity_clients, module_sandbox, {**PINNED, "revision": revision})
+    _deploy(module_sandbox, 40, 8)
+    _wait_for_rollout(normal_capacity_clients)
+    yield normal_capacity_clients
+    _set_traffic(normal_capacity_clients, module_sandbox, LATEST)
+
+
+def test_with_pinned_traffic_the_capacity_is_that_of_the_revision_that_serves(pinned_clients, module_sandbox):
+    worker = read_worker_capacity(pinned_clients)
+    assert worker.actual == CapacitySetting(None, 20, 5)
+    shown = next(s for s in read_service_capacities(pinned_clients).services if s.writes_predictions)
+    assert (shown.actual, shown.revision, shown.follows_latest) == (worker.actual, worker.revision, False)
+    assert shown.capacity == module_sandbox.state.cloud_run.capacity(pinned_clients.service_name("prediction-worker"))
+
+
+def test_a_change_that_needs_a_revision_is_refused_while_traffic_is_pinned(pinned_clients, plan_and_execute):
+    revision = read_worker_capacity(pinned_clients).revision
+    message = f"pinned to {revision}: a new revision would not serve.*update-traffic prediction-worker --to-latest"
+    with pytest.raises(ActionRefused, match=message):
+        plan_and_execute(SCALE_DOWN)
+    assert read_worker_capacity(pinned_clients).actual == CapacitySetting(None, 20, 5)
+
+
+def test_pinned_traffic_takes_a_change_of_the_service_maximum_at_once(pinned_clients, plan_and_execute, module_sandbox):
+    changed = plan_and_execute(SET_CAPACITY, instances=4, requests=5)
+    assert changed.state is ActionState.DONE, changed.message
+    assert read_worker_capacity(pinned_clients).actual == CapacitySetting(4, 20, 5)
+    assert module_sandbox.state.cloud_run.capacity(pinned_clients.service_name("prediction-worker")) == 20
+
+
+def test_split_traffic_counts_what_both_revisions_may_take_together(normal_capacity_clients, module_sandbox):
+    old = read_worker_capacity(normal_capacity_clients).revision
+    _deploy(module_sandbox, 10, 2)
+    _wait_for_rollout(normal_capacity_clients)
+    new = read_worker_capacity(normal_capacity_clients).revision
+    half = {**PINNED, "percent": 50}
+    _set_traffic(normal_capacity_clients, module_sandbox, {**half, "revision": old}, {**half, "revision": new})
+    split = read_worker_capacity(normal_capacity_clients)
+    _set_traffic(normal_capacity_clients, module_sandbox, LATEST)
+    assert split.actual == CapacitySetting(None, 30, 5), "never less than what may be written at once"
+    assert split.revision == f"{old} (50 %), {new} (50 %)"
+
+
+def test_a_revision_that_does_not_start_is_a_failure_with_its_reason(
+    normal_capacity_clients, plan_and_execute, module_sandbox
+):
+    module_sandbox.state.cloud_run.rollout_error = "The user-provided container failed to start."
+    try:
+        failed = plan_and_execute(SCALE_DOWN)
+    finally:
+        module_sandbox.state.cloud_run.rollout_error = ""
+    assert failed.state is ActionState.FAILED
+    assert "is not ready and cannot serve traffic. The user-provided container failed to start." in failed.message
+    worker = read_worker_capacity(normal_capacity_clients)
+    assert (worker.actual, worker.rolling_out) == (CapacitySetting(4, 20, 5), False), "the old revision serves"
+
+
+def test_restoring_a_revision_without_a_maximum_ends_at_the_servers_default(
+    normal_capacity_clients, plan_and_execute, module_sandbox
+):
+    _deploy(module_sandbox, 0, 5)
+    _wait_for_rollout(normal_capacity_clients)
+    assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 100, 5)
+    plan_and_execute(SCALE_DOWN)
+    restore = RESTORE_CAPACITY.plan(normal_capacity_clients, {})
+    assert [guard.message for guard in restore.guards if not guard.ok] == [
+        "100 × 5 must lie within 1–100 instances, 1–80 requests each, and 300 requests at once."
+    ]
+
+
+def test_the_operation_is_never_asked_so_that_it_needs_no_role(
+    normal_capacity_clients, plan_and_execute, module_sandbox
+):
+    module_sandbox.state.faults.set(Fault("run", "status", "operations.get", status=403))
+    assert plan_and_execute(SCALE_DOWN).state is ActionState.DONE

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.core.clock import night_window
-from services.telemetry.log_reader import CONSOLIDATION_FILTER, PRESETS, read_lines
+from services.telemetry.log_phrases import CONSOLIDATION_FILTER
+from services.telemetry.log_reader import PRESETS, read_lines
 from tests.support.factories import NIGHT
 
 

@@ -112,14 +112,16 @@ def launch_chromium() -> Iterator[Any]:
 
 
 def main() -> None:
-    from services.sandbox.scenarios.season import get_scenario_loader
+    from services.core.clock import OffsetClock
+    from services.sandbox.scenarios.catalog import get_scenario
     from services.sandbox.server import start_sandbox
 
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    server = start_sandbox(port=int(sys.argv[1]))
-    get_scenario_loader(os.environ.get("SCENARIO") or "december")(server)
+    scenario = get_scenario(os.environ.get("SCENARIO") or "december")
+    server = start_sandbox(port=int(sys.argv[1]), clock=OffsetClock.starting_at(scenario.starts_at))
+    scenario.load(server)
     Path(sys.argv[2]).touch()
     stopped.wait()
     server.stop()

@@ -1,4 +1,4 @@
-"""A batch of the customer's coordinator, by its log: in progress until its log says that it has ended."""
+"""A batch of the customer's coordinator, put together from log lines, run rows and staging tables."""
 
 from __future__ import annotations
 
@@ -6,82 +6,150 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.batches.reader import RunSummary, announced_without_rows, batch_from_logs
+from services.batches.log_batches import StagedTable, collect_log_batches
+from services.batches.log_runs import date_of_line, find_log_runs
 from services.batches.state import BatchState
 from services.telemetry.log_reader import LogLine
 
 GAME_DATE = date(2025, 12, 29)
+BATCH = "batch_2025-12-29_1767037620"
 STARTED = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
-ROW: RunSummary = {
-    "batch_id": "batch_2025-12-29_1767037620",
-    "started_at": STARTED,
-    "ended_at": STARTED + timedelta(minutes=2),
-    "requested": 60,
-    "generated": 60,
-}
 NOW = STARTED + timedelta(minutes=3)
+START_LINE = f"Starting prediction batch for {GAME_DATE} (correlation_id=1a2b3c4d, parent=None)"
 
 
-def make_line(message, time=NOW):
-    return LogLine(time, "prediction-coordinator", "r", "INFO", message, "i")
+def make_line(message, time=NOW, service="prediction-coordinator"):
+    return LogLine(time, service, "r", "INFO", message, "i")
+
+
+def make_rows(players=60, batch_id: str | None = BATCH, at=STARTED + timedelta(minutes=2), success=True):
+    return [
+        {"player_lookup": f"p{n}", "batch_id": batch_id, "success": success, "run_date": at, "created_at": at}
+        for n in range(players)
+    ]
+
+
+def collect(lines=(), rows=(), tables=(), game_date=GAME_DATE, recorded_ids=()):
+    runs = [run for run in find_log_runs(lines) if run.game_date == game_date]
+    return collect_log_batches(runs, rows, [StagedTable(*table) for table in tables], set(recorded_ids))
 
 
 @pytest.mark.parametrize(
     ("messages", "state"),
     [
         ((), BatchState.RUNNING),
-        (
-            ("Batch batch_2025-12-29_1767037620 complete! 158/158 players, status=success",),
-            BatchState.UNVERIFIED_SUCCESS,
-        ),
-        (
-            ("Batch batch_2025-12-29_1767037620 complete! Triggering consolidation...",),
-            BatchState.CONSOLIDATING,
-        ),
-        (
-            ("Consolidation SUCCESS: 3950 rows merged from 158 staging tables, cleaned=158",),
-            BatchState.UNVERIFIED_SUCCESS,
-        ),
-        (("✅ Consolidation complete: 3950 rows",), BatchState.UNVERIFIED_SUCCESS),
+        ((f"Batch {BATCH} complete! 158/158 players, status=success",), BatchState.UNVERIFIED_SUCCESS),
+        ((f"Batch {BATCH} complete! Triggering consolidation...",), BatchState.CONSOLIDATING),
+        (("Consolidation SUCCESS: 3950 rows merged from 158 staging tables",), BatchState.UNVERIFIED_SUCCESS),
+        (("✅ Consolidation complete: 140 rows merged from 28 staging tables",), BatchState.UNVERIFIED_SUCCESS),
         (("Consolidation FAILED: no rows",), BatchState.CONSOLIDATION_FAILED),
         (("❌ Consolidation failed: no rows",), BatchState.CONSOLIDATION_FAILED),
         (("Consolidation EXCEPTION: timeout",), BatchState.CONSOLIDATION_FAILED),
-        (("MERGE returned 0 rows for batch=batch_2025-12-29_1767037620!",), BatchState.CONSOLIDATION_FAILED),
-        (("Batch batch_2025-12-29_1767037620 STALLED at 102/104 (98.1%)",), BatchState.STALLED),
+        ((f"MERGE returned 0 rows for batch={BATCH}!",), BatchState.CONSOLIDATION_FAILED),
+        ((f"Batch {BATCH} STALLED at 102/104 (98.1%)",), BatchState.STALLED),
+        (("Consolidation FAILED: 400", "Consolidation SUCCESS: 9 rows merged"), BatchState.UNVERIFIED_SUCCESS),
+        (("Consolidation SUCCESS: 9 rows merged", "Consolidation FAILED: 400"), BatchState.CONSOLIDATION_FAILED),
     ],
 )
-def test_the_last_log_messages_decide_the_batch_state_in_both_spellings(messages, state):
-    assert batch_from_logs(ROW, GAME_DATE, [make_line(message) for message in messages], NOW).state is state
+def test_the_last_decisive_line_decides_the_batch_state_in_every_spelling(messages, state):
+    lines = [make_line(START_LINE, STARTED), *map(make_line, messages)]
+    (batch,) = collect(lines, make_rows())
+    assert (batch.name, batch.state(NOW)) == (BATCH, state)
 
 
 def test_a_batch_without_a_final_message_ends_after_ten_minutes_of_silence():
-    later = ROW["ended_at"] + timedelta(minutes=11)
-    assert batch_from_logs(ROW, GAME_DATE, (), later).state is BatchState.UNVERIFIED_SUCCESS
+    (batch,) = collect((), make_rows())
+    assert batch.state(NOW) is BatchState.RUNNING
+    assert batch.state(NOW + timedelta(minutes=12)) is BatchState.UNVERIFIED_SUCCESS
 
 
 def test_the_final_message_of_an_earlier_batch_is_ignored():
-    earlier = make_line("Consolidation SUCCESS: 3950 rows merged from 158 staging tables", STARTED - timedelta(hours=3))
-    assert batch_from_logs(ROW, GAME_DATE, [earlier], NOW).state is BatchState.RUNNING
+    earlier_start = make_line(START_LINE, STARTED - timedelta(hours=3, minutes=2))
+    earlier_end = make_line("Consolidation FAILED: 400", STARTED - timedelta(hours=3))
+    batches = collect([earlier_start, earlier_end, make_line(START_LINE, STARTED)], make_rows())
+    states = {batch.name: batch.state(NOW) for batch in batches}
+    assert states == {"batch begun 11:45 ET": BatchState.CONSOLIDATION_FAILED, BATCH: BatchState.RUNNING}
 
 
 def test_a_started_batch_without_rows_is_listed_with_its_published_requests():
-    start_line = make_line(
-        f"Starting prediction batch for {GAME_DATE} (correlation_id=1a2b3c4d, mode=multi_line)", STARTED
-    )
-    published_line = make_line("Published 158/158 prediction requests [batch=batch_2025-12-29_1767037620]", STARTED)
-    [requested] = announced_without_rows([start_line, published_line], GAME_DATE, (), NOW)
-    assert (requested.batch_id, requested.requested, requested.generated) == ("batch_2025-12-29_1767037620", 158, 0)
-    assert requested.state is BatchState.REQUESTED
-    [blocked] = announced_without_rows([start_line], GAME_DATE, (), STARTED + timedelta(minutes=11))
-    assert (blocked.state, blocked.requested) == (BatchState.STALLED, None)
+    start_line = make_line(START_LINE, STARTED)
+    published_line = make_line(f"Published 158/158 prediction requests [batch={BATCH}]", STARTED)
+    (requested,) = collect([start_line, published_line])
+    assert (requested.name, requested.requested, requested.generated) == (BATCH, 158, 0)
+    assert requested.state(NOW) is BatchState.REQUESTED
+    (blocked,) = collect([start_line])
+    assert (blocked.state(STARTED + timedelta(minutes=11)), blocked.requested) == (BatchState.STALLED, None)
     assert "no request was published" in blocked.status_text
 
 
-def test_a_batch_with_rows_or_a_ledger_record_is_not_listed_twice():
-    start_line = make_line(f"Starting prediction batch for {GAME_DATE} (batch=b, by=scheduler)", STARTED)
-    batch = batch_from_logs(ROW, GAME_DATE, (), NOW)
-    assert announced_without_rows([start_line], GAME_DATE, [batch], NOW) == ()
-    assert (
-        announced_without_rows([make_line("Starting prediction batch for 2025-12-28 (x)", STARTED)], GAME_DATE, (), NOW)
-        == ()
-    )
+def test_a_start_that_was_refused_is_no_batch():
+    refused = [make_line(START_LINE), make_line("Batch already in progress")]
+    (batch,) = collect([make_line(START_LINE, STARTED), make_line("Published 28/28 prediction requests"), *refused])
+    assert batch.started == STARTED
+    assert batch.requested == 28
+
+
+def test_a_batch_of_the_ledger_is_not_listed_twice():
+    start_line = make_line(f"Starting prediction batch for {GAME_DATE} (batch={BATCH}, by=scheduler)", STARTED)
+    assert collect([start_line], make_rows(), recorded_ids=[BATCH]) == []
+
+
+PERFECT_DATE = date(2025, 12, 30)
+PERFECT_BATCH = "batch_2025-12-30_1767072990"
+PERFECT_START = datetime(2025, 12, 30, 5, 36, 30, tzinfo=UTC)
+PERFECT_NIGHT = [
+    "Published 28/28 prediction requests",
+    "Batch complete! 28/28 players in 18.4s (700 predictions)",
+    f"Executing consolidation MERGE for batch={PERFECT_BATCH} with 28 staging tables",
+    f"Consolidation MERGE complete: 140 rows affected in 4876.3ms (batch={PERFECT_BATCH})",
+    "✅ Consolidation complete: 140 rows merged from 28 staging tables",
+    f"✅ Published unified batch summary for {PERFECT_BATCH} (message_id=1, correlation_id=2)",
+]
+
+
+def perfect_lines():
+    start = make_line(f"Starting prediction batch for {PERFECT_DATE} (correlation_id=1, parent=None)", PERFECT_START)
+    later = [make_line(m, PERFECT_START + timedelta(seconds=4 * n)) for n, m in enumerate(PERFECT_NIGHT, 1)]
+    return [start, *later]
+
+
+@pytest.mark.parametrize("rows", [28, 0])
+def test_a_batch_is_named_by_its_consolidation_where_run_rows_name_none_or_are_missing(rows):
+    run_rows = make_rows(rows, None, PERFECT_START + timedelta(seconds=9))
+    (batch,) = collect(perfect_lines(), run_rows, game_date=PERFECT_DATE)
+    assert (batch.name, batch.requested, batch.generated) == (PERFECT_BATCH, 28, 28)
+    assert batch.state(PERFECT_START + timedelta(hours=9)) is BatchState.UNVERIFIED_SUCCESS
+    assert collect(perfect_lines(), (), game_date=GAME_DATE) == []
+
+
+def test_a_batch_is_named_by_its_staging_tables_where_its_log_names_none():
+    start = make_line("Starting prediction batch for 2025-12-30 (x)", PERFECT_START)
+    table = "_staging_batch_2025_12_30_1767072990_prediction_worker_00011_zw5_0a49f283"
+    failure = make_line("❌ Consolidation failed: Invalid MERGE query: 400", PERFECT_START + timedelta(minutes=1))
+    (batch,) = collect([start, failure], tables=[(table, PERFECT_START)], game_date=PERFECT_DATE)
+    assert (batch.name, batch.state(NOW)) == (PERFECT_BATCH, BatchState.CONSOLIDATION_FAILED)
+    (alone,) = collect(tables=[(table, PERFECT_START)], game_date=PERFECT_DATE)
+    assert (alone.name, alone.started, alone.generated) == (PERFECT_BATCH, PERFECT_START, None)
+    assert alone.state(PERFECT_START + timedelta(hours=1)) is BatchState.STALLED
+    assert "1 staging tables" in alone.status_text
+
+
+def test_rows_without_an_id_belong_to_the_run_that_had_begun_last():
+    starts = [make_line(START_LINE, STARTED + timedelta(hours=n)) for n in (0, 5)]
+    rows = [*make_rows(3, None), *make_rows(2, None, STARTED + timedelta(hours=5, minutes=1))]
+    assert [len(batch.rows) for batch in collect(starts, rows)] == [3, 2]
+    (alone,) = collect((), make_rows(4, None))
+    assert (alone.name, alone.generated) == ("batch begun 14:49 ET", 4)
+
+
+def test_a_line_belongs_to_the_date_of_its_run_and_not_to_the_night_of_its_hour():
+    evening = datetime(2025, 12, 30, 22, 0, tzinfo=UTC)  # 17:00 ET on the 30th, for the 31st
+    runs = find_log_runs([make_line("Starting prediction batch for 2025-12-31 (x)", evening)])
+    rejected = make_line("Error writing to BigQuery: 400 x", evening + timedelta(seconds=9), "prediction-worker")
+    assert date_of_line(rejected, runs) == date(2025, 12, 31)
+    before = make_line("Error writing to BigQuery: 400 x", evening - timedelta(seconds=9), "prediction-worker")
+    assert date_of_line(before, runs) == date(2025, 12, 30)
+    named = make_line(f"STAGING WRITE FAILED for x: 400 (batch={BATCH}, worker=w)", evening + timedelta(minutes=1))
+    assert date_of_line(named, runs) == GAME_DATE
+    dated = make_line("PERMANENT failure for x on 2025-12-28 - acknowledging", evening + timedelta(minutes=1))
+    assert date_of_line(dated, runs) == date(2025, 12, 28)

@@ -22,6 +22,7 @@ from tests.support.monitoring_policies import (
     referenced_metric,
 )
 from tests.support.paths import ROOT
+from tests.unit.telemetry.test_log_phrases import WRITE_FAILURES
 
 METRIC_FIELDS = {
     "name",
@@ -40,13 +41,22 @@ ERROR = "400 Resources exceeded during query execution: Too many DML statements 
 EXPECTED_LINES = [
     ("dml_errors", log_and_job_history.WORKER, f"Error writing to BigQuery for lebronjames: {ERROR}"),
     ("dml_errors", log_and_job_history.WORKER, f"STAGING WRITE FAILED for lebronjames: {ERROR} (batch=b, worker=w)"),
+    ("dml_errors", log_and_job_history.WORKER, f"Error writing to BigQuery: {ERROR}"),
+    ("dml_errors", log_and_job_history.WORKER, f"Error writing to staging: {ERROR}"),
+    ("dml_errors", log_and_job_history.WORKER, f"Staging write failed: Invalid request writing to staging: {ERROR}"),
     ("consolidation_failures", log_and_job_history.COORDINATOR, "Consolidation FAILED: no rows (batch=b)"),
+    ("consolidation_failures", log_and_job_history.COORDINATOR, "Consolidation failed (non-fatal): 500"),
     ("consolidation_failures", log_and_job_history.COORDINATOR, "❌ Consolidation failed: no rows"),
     ("consolidation_failures", log_and_job_history.COORDINATOR, "Consolidation EXCEPTION: timeout"),
     (
         "write_latency_ms",
         log_and_job_history.WORKER,
         "Staging write complete: 25 rows to t in 1612ms (batch=b, worker=w)",
+    ),
+    (
+        "write_latency_ms",
+        log_and_job_history.WORKER,
+        "Staging write complete: 25 rows to t in 1447.5ms (batch=b, worker=w)",
     ),
     ("watchdog_looks", "prediction-watchdog", "Watchdog looked: 0 incidents, 17 rules quiet, 0 unknown, 0 changes"),
     (
@@ -85,7 +95,17 @@ def test_a_metric_searches_the_message_alone_and_never_a_stack_trace(metric):
 
 
 def test_the_latency_metrics_extract_the_milliseconds():
-    [(_, service, message)] = [line for line in EXPECTED_LINES if line[0] == "write_latency_ms"]
+    cases = [
+        (service, message, milliseconds)
+        for (name, service, message), milliseconds in zip(
+            [line for line in EXPECTED_LINES if line[0] == "write_latency_ms"], ("1612", "1447.5"), strict=True
+        )
+    ]
+    for service, message, expected in cases:
+        check_extraction(service, message, expected)
+
+
+def check_extraction(service, message, expected):
     for name, field, text in (
         ("write_latency_ms", "textPayload", make_entry(service, message)["textPayload"]),
         ("write_latency_json_ms", "jsonPayload.message", message),
@@ -95,7 +115,28 @@ def test_the_latency_metrics_extract_the_milliseconds():
         extracted_field, pattern = extractor.groups()
         milliseconds = re.search(pattern, text)
         assert milliseconds is not None
-        assert (extracted_field, milliseconds[1]) == (field, "1612")
+        assert (extracted_field, milliseconds[1]) == (field, expected)
+
+
+@pytest.mark.parametrize(
+    ("metric", "lines"),
+    [
+        *(("dml_errors", lines) for lines, _ in WRITE_FAILURES),
+        ("consolidation_failures", ("Invalid MERGE query: 400", "❌ Consolidation failed: Invalid MERGE query: 400")),
+    ],
+)
+def test_one_failure_is_counted_once_on_whichever_streams_its_lines_are(metric, lines):
+    counts = log_filter.parse(METRICS[metric]["filter"])
+    service = log_and_job_history.WORKER if metric == "dml_errors" else log_and_job_history.COORDINATOR
+    entries = [e for line in lines for e in log_and_job_history.text_entries(service, AT, "x", "ERROR", line, 2)]
+    assert sum(map(counts, entries)) == 1
+    assert sum(counts({**e, "logName": "run.googleapis.com%2Fstderr"}) for e in entries[::2]) == 1
+
+
+def test_a_failure_that_is_only_printed_is_counted():
+    printed = {**make_entry(log_and_job_history.COORDINATOR, ""), "textPayload": "❌ Consolidation FAILED: 400"}
+    printed["logName"] = "projects/p/logs/run.googleapis.com%2Fstdout"
+    assert log_filter.parse(METRICS["consolidation_failures"]["filter"])(printed)
 
 
 def test_the_heartbeat_metric_matches_a_cloud_run_job():

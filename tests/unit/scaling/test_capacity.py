@@ -23,7 +23,7 @@ def test_capacities_are_emergency_normal_or_drifted():
     assert classify_capacity(EMERGENCY_CAPACITY, NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.EMERGENCY
     assert classify_capacity((20, 5), NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.NORMAL
     assert classify_capacity((7, 5), NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.DRIFTED
-    assert classify_health(None, CapacityState.DRIFTED, is_worker=True) is Health.CRITICAL
+    assert classify_health(CapacitySetting(None, 100, 5), CapacityState.DRIFTED, is_worker=True) is Health.CRITICAL
 
 
 @pytest.mark.parametrize(

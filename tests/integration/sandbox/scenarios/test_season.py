@@ -94,8 +94,3 @@ def test_log_lines_and_aliases_have_the_requested_number(season_clients, season_
 def test_a_listing_over_several_pages_is_complete(season_clients, season_sandbox):
     table_list = list(season_clients.bigquery.list_tables("nba_predictions", page_size=50))
     assert len({table.table_id for table in table_list}) == len(table_list) > SMALL_SEASON.staging_tables
-
-
-def test_an_unknown_scenario_is_refused_with_a_message():
-    with pytest.raises(SystemExit, match="december or season"):
-        season.get_scenario_loader("spring")

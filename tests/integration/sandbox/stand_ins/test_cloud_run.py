@@ -13,10 +13,13 @@ from itertools import islice
 import pytest
 import requests
 from google.api_core.exceptions import (
-    Aborted,
+    BadRequest,
     Conflict,
+    FailedPrecondition,
+    GoogleAPICallError,
     NotFound,
 )
+from google.api_core.operation import Operation
 from google.cloud import run_v2
 
 from services.gcp.clients import Clients
@@ -24,12 +27,34 @@ from services.sandbox.server import Sandbox
 from tests.integration.sandbox.conftest import SERVICE
 
 
-def update_service(clients: Clients, mask: list[str], **options: bool) -> run_v2.Service:
+def wait_for(operation: Operation) -> run_v2.Service:
+    """The result of an operation, polled more often than its own `result` would."""
+    while not operation.done():
+        time.sleep(0.03)
+    return operation.result()
+
+
+def start_update(clients: Clients, mask: list[str], **options: bool) -> Operation:
+    """The operation of a change to at most 2 instances, 1 request each."""
     service = clients.run.get_service(name=SERVICE)
     service.scaling.max_instance_count = 2
     service.template.max_instance_request_concurrency = 1
     request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": mask}, **options)
-    return clients.run.update_service(request=request).result(timeout=10)
+    return clients.run.update_service(request=request)
+
+
+def update_service(clients: Clients, mask: list[str], **options: bool) -> run_v2.Service:
+    return wait_for(start_update(clients, mask, **options))
+
+
+def set_traffic(clients: Clients, *targets: dict[str, object]) -> run_v2.Service:
+    """What `gcloud run services update-traffic` does."""
+    service = run_v2.Service(name=SERVICE, traffic=targets)
+    return wait_for(clients.run.update_service(request={"service": service, "update_mask": {"paths": ["traffic"]}}))
+
+
+def patch(sandbox: Sandbox, body: object, mask: str = "", **params: str) -> requests.Response:
+    return requests.patch(f"{sandbox.url}/v2/{SERVICE}", json=body, params={"updateMask": mask, **params}, timeout=5)
 
 
 def test_the_service_maximum_changes_immediately_and_creates_no_revision(
@@ -47,14 +72,17 @@ def test_the_service_maximum_changes_immediately_and_creates_no_revision(
 
 def test_a_new_concurrency_creates_a_revision_that_serves_later(cloud_run_with_worker, blank_clients, blank_sandbox):
     blank_sandbox.state.cloud_run._rollout_s = 1.0
-    update_service(blank_clients, ["template.max_instance_request_concurrency"])
+    operation = start_update(blank_clients, ["template.max_instance_request_concurrency"])
     during_rollout = blank_clients.run.get_service(name=SERVICE)
     assert during_rollout.latest_created_revision != during_rollout.latest_ready_revision
     assert during_rollout.latest_created_revision.rsplit("/", 1)[-1].startswith("prediction-worker-00012-")
     assert during_rollout.generation != during_rollout.observed_generation
     assert blank_sandbox.state.cloud_run.capacity(SERVICE) == 12
-    while (after_rollout := blank_clients.run.get_service(name=SERVICE)).reconciling:
-        time.sleep(0.05)
+    assert during_rollout.terminal_condition.state == run_v2.Condition.State.CONDITION_RECONCILING
+    assert not operation.done()
+    after_rollout = wait_for(operation)
+    assert after_rollout.terminal_condition.state == run_v2.Condition.State.CONDITION_SUCCEEDED
+    assert blank_clients.run.get_service(name=SERVICE) == after_rollout
     assert after_rollout.latest_ready_revision == during_rollout.latest_created_revision
     assert after_rollout.generation == after_rollout.observed_generation
     assert blank_sandbox.state.cloud_run.capacity(SERVICE) == 4
@@ -77,7 +105,8 @@ def test_of_two_updates_with_one_etag_the_second_is_refused(cloud_run_with_worke
     blank_clients.run.update_service(
         request={"service": first, "update_mask": {"paths": ["scaling.max_instance_count"]}}
     )
-    with pytest.raises((Aborted, Conflict)):
+    message = r"Conflict for resource 'prediction-worker': version '\d+' was specified but current version is '\d+'\."
+    with pytest.raises(Conflict, match=message):
         blank_clients.run.update_service(
             request={"service": second, "update_mask": {"paths": ["scaling.max_instance_count"]}}
         )
@@ -88,17 +117,182 @@ def test_annotations_are_returned_and_can_be_cleared(cloud_run_with_worker, blan
     service = blank_clients.run.get_service(name=SERVICE)
     assert dict(service.annotations) == {"owner": "on-call"}
     service.annotations["width-before"] = "20x5"
-    blank_clients.run.update_service(service=service).result(timeout=10)
+    wait_for(blank_clients.run.update_service(service=service))
     service = blank_clients.run.get_service(name=SERVICE)
     assert dict(service.annotations) == {"owner": "on-call", "width-before": "20x5"}
     service.annotations.clear()
-    blank_clients.run.update_service(service=service).result(timeout=10)
+    wait_for(blank_clients.run.update_service(service=service))
     assert not blank_clients.run.get_service(name=SERVICE).annotations
 
 
 def test_an_unknown_service_is_not_found(cloud_run_with_worker, blank_clients):
     with pytest.raises(NotFound):
         blank_clients.run.get_service(name=SERVICE.replace("worker", "nobody"))
+
+
+def test_an_operation_is_first_accepted_then_done(cloud_run_with_worker, blank_sandbox):
+    accepted = patch(blank_sandbox, {"scaling": {"maxInstanceCount": 2}}, "scaling.maxInstanceCount").json()
+    assert set(accepted) == {"name", "metadata"}
+    assert accepted["metadata"]["@type"] == "type.googleapis.com/google.cloud.run.v2.Service"
+    assert accepted["metadata"]["reconciling"]
+    url = f"{blank_sandbox.url}/v2/{accepted['name']}"
+    assert requests.get(url, timeout=5).json() == accepted
+    time.sleep(0.15)
+    done = requests.get(url, timeout=5).json()
+    assert (done["done"], done["response"]["scaling"]) == (True, {"maxInstanceCount": 2})
+    assert "reconciling" not in done["response"]
+    assert requests.get(url[:-1] + "_", timeout=5).status_code == 404
+
+
+def test_a_revision_that_does_not_start_ends_in_an_error_and_the_old_one_serves_on(
+    cloud_run_with_worker, blank_clients
+):
+    cloud_run_with_worker.rollout_error = "The user-provided container failed to start."
+    operation = start_update(blank_clients, ["template.max_instance_request_concurrency"])
+    with pytest.raises(GoogleAPICallError, match="not ready and cannot serve traffic") as failure:
+        wait_for(operation)
+    assert isinstance(failure.value, FailedPrecondition)
+    service = blank_clients.run.get_service(name=SERVICE)
+    assert service.latest_ready_revision != service.latest_created_revision
+    assert (service.generation, service.reconciling) == (service.observed_generation, False)
+    assert service.terminal_condition.state == run_v2.Condition.State.CONDITION_FAILED
+    assert cloud_run_with_worker.capacity(SERVICE) == 12
+
+
+def test_pinned_traffic_stays_where_it_is_when_a_new_revision_is_ready(cloud_run_with_worker, blank_clients):
+    pinned = {
+        "type_": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION",
+        "revision": "prediction-worker-00011-zw5",
+        "percent": 100,
+    }
+    set_traffic(blank_clients, pinned)
+    service = update_service(blank_clients, ["template.max_instance_request_concurrency"])
+    assert service.latest_ready_revision == service.latest_created_revision
+    (status,) = service.traffic_statuses
+    assert (status.revision, status.percent) == ("prediction-worker-00011-zw5", 100)
+    assert cloud_run_with_worker.capacity(SERVICE) == 12
+    set_traffic(blank_clients, {"type_": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100})
+    assert cloud_run_with_worker.capacity(SERVICE) == 4
+
+
+def test_traffic_to_a_revision_that_does_not_exist_fails(cloud_run_with_worker, blank_clients):
+    missing = {
+        "type_": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION",
+        "revision": "prediction-worker-00009-abc",
+        "percent": 100,
+    }
+    with pytest.raises(GoogleAPICallError, match="Revision 'prediction-worker-00009-abc' does not exist or is deleted"):
+        set_traffic(blank_clients, missing)
+    assert cloud_run_with_worker.capacity(SERVICE) == 12
+
+
+def test_split_traffic_is_served_in_its_shares_and_a_tag_has_its_own_address(
+    cloud_run_with_worker, blank_clients, blank_sandbox, backend
+):
+    backend.open.set()
+    new = update_service(blank_clients, ["template.max_instance_request_concurrency"]).latest_ready_revision
+    old = f"{SERVICE}/revisions/prediction-worker-00011-zw5"
+    revision_type = "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION"
+    service = set_traffic(
+        blank_clients,
+        {"type_": revision_type, "revision": old.rsplit("/", 1)[-1], "percent": 75},
+        {"type_": revision_type, "revision": new.rsplit("/", 1)[-1], "percent": 25, "tag": "canary"},
+    )
+    assert [status.percent for status in service.traffic_statuses] == [75, 25]
+    assert cloud_run_with_worker.capacity(SERVICE) == 4 * 3 + 4 * 1
+    for _ in range(8):
+        assert call_worker(blank_sandbox).ok
+    routed = cloud_run_with_worker.slots[SERVICE].routed
+    assert routed == {old: 6, new: 2}
+    assert requests.post(f"{service.traffic_statuses[1].uri}/predict", timeout=5).ok
+    assert routed[new] == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "mask", "message"),
+    [
+        (
+            {"template": {"scaling": {"minInstanceCount": 5, "maxInstanceCount": 4}}},
+            "template.scaling",
+            "service.template.scaling.max_instance_count: must be greater or equal than min_instance_count.",
+        ),
+        ({"template": {"scaling": {"minInstanceCount": 1}}}, "template.scaling", "must be greater or equal than"),
+        ({"scaling": {"minInstanceCount": 5, "maxInstanceCount": 4}}, "scaling", "must be greater or equal than"),
+        (
+            {"annotations": {"run.googleapis.com/maxScale": "4"}},
+            "annotations",
+            "annotations[run.googleapis.com/maxScale]: system annotations are not supported in Cloud Run API v2.",
+        ),
+        (
+            {"template": {"annotations": {"autoscaling.knative.dev/maxScale": "4"}}},
+            "template.annotations",
+            "system annotations are not supported",
+        ),
+        ({"template": {"maxInstanceRequestConcurrency": 1001}}, "", "must be less or equal than 1000"),
+        ({"traffic": [{"percent": 60}]}, "traffic", "sum of all percentages"),
+        (
+            {"scaling": {"maxInstances": 4}},
+            "scaling",
+            "Invalid JSON payload received. Unknown name \"maxInstances\" at 'service.scaling': Cannot find field.",
+        ),
+        ({"scaling": {"maxInstanceCount": "many"}}, "scaling", "Invalid value at 'service'"),
+        ({}, "scaling.maximum", "Invalid value at 'update_mask'"),
+        ([], "", "Invalid value at 'service'"),
+    ],
+)
+def test_an_invalid_change_is_a_400_and_changes_nothing(cloud_run_with_worker, blank_sandbox, body, mask, message):
+    before = cloud_run_with_worker.get(SERVICE)
+    response = patch(blank_sandbox, body, mask)
+    assert (response.status_code, response.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+    assert message in response.json()["error"]["message"]
+    assert cloud_run_with_worker.get(SERVICE) is before
+
+
+def test_a_mask_may_be_written_in_either_case(cloud_run_with_worker, blank_sandbox):
+    for count, mask in enumerate(("scaling.maxInstanceCount", "scaling.max_instance_count"), start=5):
+        assert patch(blank_sandbox, {"scaling": {"maxInstanceCount": count}}, mask).ok
+        assert cloud_run_with_worker.get(SERVICE)["scaling"] == {"maxInstanceCount": count}
+
+
+def test_what_a_revision_does_not_set_comes_back_as_the_default(cloud_run_with_worker, blank_clients):
+    service = blank_clients.run.get_service(name=SERVICE)
+    service.template.scaling.max_instance_count = 0
+    service.template.max_instance_request_concurrency = 0
+    mask = ["template.scaling.max_instance_count", "template.max_instance_request_concurrency"]
+    updated = wait_for(blank_clients.run.update_service(request={"service": service, "update_mask": {"paths": mask}}))
+    revision = blank_clients.revisions.get_revision(name=updated.latest_ready_revision)
+    for described in (updated.template, revision):
+        assert (described.scaling.max_instance_count, described.max_instance_request_concurrency) == (100, 80)
+        assert described.timeout.seconds == 300
+
+
+def test_a_revision_name_that_is_taken_is_refused(cloud_run_with_worker, blank_clients):
+    service = blank_clients.run.get_service(name=SERVICE)
+    service.template.revision = "prediction-worker-00011-zw5"
+    service.template.max_instance_request_concurrency = 7
+    with pytest.raises(Conflict, match="Revision named 'prediction-worker-00011-zw5' with different configuration"):
+        blank_clients.run.update_service(service=service)
+
+
+def test_listings_have_pages(cloud_run_with_worker, blank_clients, blank_sandbox):
+    update_service(blank_clients, ["template.max_instance_request_concurrency"])
+    pages = list(blank_clients.revisions.list_revisions(request={"parent": SERVICE, "page_size": 1}).pages)
+    assert [len(page.revisions) for page in pages] == [1, 1]
+    parent = SERVICE.rsplit("/services/", 1)[0]
+    assert [service.name for service in blank_clients.run.list_services(parent=parent)] == [SERVICE]
+    with pytest.raises(BadRequest):
+        blank_clients.run.list_services(request={"parent": parent, "page_token": "rubbish"})
+
+
+def test_a_policy_is_empty_until_it_is_set_and_a_stale_one_is_refused(cloud_run_with_worker, blank_clients):
+    policy = blank_clients.run.get_iam_policy(request={"resource": SERVICE})
+    assert not policy.bindings
+    policy.bindings.add(role="roles/run.invoker", members=["user:nora@example.com"])
+    blank_clients.run.set_iam_policy(request={"resource": SERVICE, "policy": policy})
+    (binding,) = blank_clients.run.get_iam_policy(request={"resource": SERVICE}).bindings
+    assert (binding.role, list(binding.members)) == ("roles/run.invoker", ["user:nora@example.com"])
+    with pytest.raises(Conflict, match="concurrent policy changes"):
+        blank_clients.run.set_iam_policy(request={"resource": SERVICE, "policy": policy})
 
 
 class _BlockingHandler(BaseHTTPRequestHandler):

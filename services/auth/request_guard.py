@@ -1,0 +1,71 @@
+"""Refuses what a web page of another origin makes a browser send: a local port is reachable for every page that is open.
+
+A browser sends a `text/plain` POST to any address without asking, and after DNS rebinding it takes 127.0.0.1 for the
+page's own host. So the Host must be this server's own, Origin and Sec-Fetch-Site must not be another page's, and a body
+must be declared as what is expected.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.core.settings import LOOPBACK_HOSTS
+
+# What a page may send to a foreign address without a preflight request (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
+FORM_TYPES = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+Refusal = tuple[int, str]  # HTTP status and a sentence
+
+
+class RequestGuard:
+    """ASGI middleware. `local` tells that the server listens on this machine only, so that its Host is one of LOOPBACK_HOSTS.
+
+    A body is JSON, or undeclared; under `upload_path` it is anything that a page cannot send.
+    """
+
+    def __init__(self, app: ASGIApp, local: bool = True, upload_path: str = "") -> None:
+        self._app, self._local, self._upload_path = app, local, upload_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it with a status and a sentence."""
+        if scope["type"] in ("http", "websocket") and (refusal := self._find_refusal(scope)) is not None:
+            status, sentence = refusal
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": sentence[:120]})
+            else:
+                await JSONResponse({"error": sentence}, status)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _find_refusal(self, scope: Scope) -> Refusal | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._local and not is_local_host(host, scope["server"][1]):
+            return 403, f"This server is for this machine only and does not answer to the host {host[:100]!r}."
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return 403, f"A page of {origin[:100]!r} may not send requests to this server."
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return 403, "A page of another site may not send requests to this server."
+        return self._find_type_refusal(headers.get("content-type"), scope["path"])
+
+    def _find_type_refusal(self, content_type: str | None, path: str) -> Refusal | None:
+        if content_type is None:
+            return None
+        essence = content_type.partition(";")[0].strip().lower()
+        is_upload = bool(self._upload_path) and path.startswith(self._upload_path)
+        if essence in FORM_TYPES or (essence != "application/json" and not is_upload):
+            return 415, f"Send Content-Type: application/json, not {essence[:100]!r}."
+        return None
+
+
+def is_local_host(host: str, port: int) -> bool:
+    """Whether a Host header names this machine, and the port on which it was received."""
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname in LOOPBACK_HOSTS and (parts.port or 80) == port and parts.username is None
+    except ValueError:  # no host name or port at all
+        return False

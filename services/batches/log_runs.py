@@ -1,0 +1,80 @@
+"""Which run each log line belongs to, by the ids and dates in the lines and their order: never by the hour of the day.
+
+The customer's coordinator holds one run at a time and seldom names it: a line without an id belongs to the run that it began
+last. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from services.batches.ids import find_batch_ids, read_batch_date
+from services.core.clock import to_game_date
+from services.telemetry import log_phrases
+from services.telemetry.log_reader import LogLine
+
+
+@dataclass
+class LogRun:
+    """One run as the coordinator's lines tell it. `game_date` None: its id has none; `batch_id` "": no line names it."""
+
+    game_date: date | None
+    batch_id: str
+    started: datetime
+    lines: list[LogLine] = field(default_factory=list)
+    announced: bool = False  # whether its beginning was read, and not only a later line
+
+
+def find_log_runs(coordinator_lines: Iterable[LogLine]) -> tuple[LogRun, ...]:
+    """The runs of a coordinator, from its lines oldest first."""
+    runs: list[LogRun] = []
+    for line in coordinator_lines:
+        if "already in progress" in line.message:
+            if runs and runs[-1].announced and len(runs[-1].lines) == 1:
+                runs.pop()  # it was refused
+            continue
+        for run in _runs_of_line(line, runs):
+            run.lines.append(line)
+    return tuple(runs)
+
+
+def _runs_of_line(line: LogLine, runs: list[LogRun]) -> Sequence[LogRun]:
+    """The runs that a line belongs to; one that is new is added to `runs`."""
+    batch_ids, started_date = find_batch_ids(line.message), log_phrases.started_date(line.message)
+    if started_date is not None and not any(run.batch_id in batch_ids for run in runs):
+        runs.append(LogRun(started_date, next(iter(batch_ids), ""), line.at, announced=True))
+        return runs[-1:]
+    if batch_ids:
+        return [_find_or_add(batch_id, line, runs) for batch_id in batch_ids]
+    if not runs and log_phrases.ends_consolidation(line.message) is not None:
+        runs.append(LogRun(to_game_date(line.at), "", line.at))  # its beginning was not read
+    return runs[-1:]
+
+
+def _find_or_add(batch_id: str, line: LogLine, runs: list[LogRun]) -> LogRun:
+    game_date = read_batch_date(batch_id)
+    for run in reversed(runs):
+        if run.batch_id == batch_id:
+            return run
+    for run in reversed(runs):
+        if not run.batch_id and run.game_date == game_date:
+            run.batch_id = batch_id
+            return run
+    runs.append(LogRun(game_date, batch_id, line.at))
+    return runs[-1]
+
+
+def date_of_line(line: LogLine, runs: Sequence[LogRun]) -> date:
+    """The game date that a worker's line is about: by its words, else by the run that had begun last."""
+    named = log_phrases.date_in_line(line.message)
+    ids = () if named else find_batch_ids(line.message)
+    return named or next(filter(None, map(read_batch_date, ids)), None) or date_at(line.at, runs)
+
+
+def date_at(at: datetime, runs: Sequence[LogRun]) -> date:
+    """The game date of the run that had begun last at an instant; without one, that of the night."""
+    begun = [run for run in runs if run.started <= at and run.game_date is not None]
+    newest = max(begun, key=lambda run: run.started, default=None)
+    return newest.game_date if newest is not None and newest.game_date is not None else to_game_date(at)

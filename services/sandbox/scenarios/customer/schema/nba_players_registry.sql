@@ -1,0 +1,30 @@
+-- The customer's registry: a row per player, team and season.
+CREATE TABLE IF NOT EXISTS nba_reference.nba_players_registry (
+  universal_player_id STRING,
+  player_name STRING NOT NULL,
+  player_lookup STRING NOT NULL,
+  team_abbr STRING NOT NULL,
+  season STRING NOT NULL,
+  first_game_date DATE,
+  last_game_date DATE,
+  games_played INT64,
+  total_appearances INT64,
+  inactive_appearances INT64,
+  dnp_appearances INT64,
+  jersey_number INT64,
+  position STRING,
+  source_priority STRING,
+  confidence_score FLOAT64,
+  last_processor STRING,
+  last_gamebook_update TIMESTAMP,
+  last_roster_update TIMESTAMP,
+  gamebook_update_count INT64,
+  roster_update_count INT64,
+  update_sequence_number INT64,
+  last_gamebook_activity_date DATE,
+  last_roster_activity_date DATE,
+  created_by STRING NOT NULL,
+  created_at TIMESTAMP NOT NULL,
+  processed_at TIMESTAMP NOT NULL
+)
+CLUSTER BY universal_player_id, player_lookup, season, team_abbr

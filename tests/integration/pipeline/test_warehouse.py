@@ -1,0 +1,23 @@
+"""The warehouse reads every row of a date, however the table is partitioned."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.core.tables import PREDICTIONS_TABLE
+from services.pipeline.warehouse import BigQueryWarehouse
+from tests.integration.pipeline.test_run_over_http import NIGHT
+
+
+@pytest.mark.parametrize(
+    "partitioning",
+    ["", "PARTITION BY game_date", "PARTITION BY DATE_TRUNC(game_date, MONTH)", "PARTITION BY DATE(created_at)"],
+)
+def test_the_keys_of_a_date_are_read_whole_however_the_table_is_partitioned(module_clients, partitioning):
+    module_clients.bigquery.query(
+        f"CREATE OR REPLACE TABLE nba_predictions.copied {partitioning} AS"
+        f" SELECT * FROM {PREDICTIONS_TABLE} WHERE game_date >= '2025-12-28'",
+        job_retry=None,
+    ).result()
+    keys = BigQueryWarehouse(module_clients).read_keys("nba_predictions.copied", NIGHT)
+    assert sum(map(len, keys.values())) == 1_700

@@ -1,0 +1,98 @@
+"""What a page of another origin can make a browser send, and what tools of this machine send."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Message
+
+from services.auth.request_guard import RequestGuard, is_local_host
+
+PORT = 9050
+JSON = {"content-type": "application/json"}
+
+
+def answer(path: str = "/start", local: bool = True, kind: str = "http", **headers: str) -> int:
+    """The status of a POST through the guard; of a websocket, its close code. 200 when it was passed on."""
+    sent: list[Message] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("passed on")({**scope, "type": "http"}, receive, send)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    fields = {"host": f"127.0.0.1:{PORT}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    scope = {
+        "type": kind,
+        "method": "POST",
+        "path": path,
+        "server": ("127.0.0.1", PORT),
+        "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
+    }
+    asyncio.run(RequestGuard(app, local, "/upload/")(scope, None, send))  # type: ignore[arg-type]
+    return int(sent[0].get("status") or sent[0]["code"])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9050", "localhost:9050", "[::1]:9050", "LOCALHOST:9050"])
+def test_this_machine_is_answered_under_its_own_names(host):
+    assert answer(host=host, **JSON) == 200
+    assert answer(host=host, origin=f"http://{host}", sec_fetch_site="same-origin", **JSON) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:9050",
+        "evil.example",
+        "127.0.0.1",
+        "127.0.0.1:9051",
+        "127.0.0.1.evil.example:9050",
+        "",
+        "[::1",
+        "a@127.0.0.1:9050",
+    ],
+)
+def test_another_host_is_refused(host):
+    assert answer(host=host) == 403
+    assert answer(host=host, kind="websocket") == 1008
+    assert not is_local_host(host, PORT)
+
+
+def test_on_cloud_run_the_host_is_its_own_and_pages_are_still_refused():
+    assert answer(host="service-1.a.run.app", local=False) == 200
+    assert answer(host="service-1.a.run.app", local=False, origin="https://evil.example") == 403
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null", "http://127.0.0.1"])
+def test_a_page_of_another_origin_is_refused(origin):
+    assert answer(origin=origin, **JSON) == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_request_that_the_browser_calls_foreign_is_refused(site):
+    assert answer(sec_fetch_site=site) == 403
+    assert answer(sec_fetch_site="none") == 200, "an address that a person typed"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "text/plain;charset=UTF-8", "text/plain; x=application/json", "application/x-www-form-urlencoded",
+     "multipart/form-data; boundary=x", "application/jsonx", "*/*", ""],
+)  # fmt: skip
+def test_a_body_that_is_not_json_is_refused(content_type):
+    assert answer(content_type=content_type) == 415
+
+
+def test_json_in_any_spelling_is_taken_and_none_is_needed():
+    assert answer(content_type="Application/JSON; charset=utf-8") == 200
+    assert answer() == 200
+
+
+def test_an_upload_may_be_of_any_type_that_a_page_cannot_send():
+    assert answer("/upload/jobs", content_type="multipart/related; boundary=x") == 200
+    assert answer("/upload/jobs", content_type="*/*") == 200
+    assert answer("/upload/jobs", content_type="text/plain") == 415
