@@ -56,8 +56,8 @@ def to_bigquery_error(error: Mapping[str, object]) -> dict[str, object]:
     message = str(error.get("message", ""))
     for pattern, wording in _KNOWN:
         if (match := re.search(pattern, message, re.IGNORECASE | re.MULTILINE)) is not None:
-            reason, _, text = match.expand(wording).rpartition("|")
-            return {**error, "message": text, **({"reason": reason} if reason else {})}
+            reason, separator, text = wording.rpartition("|")
+            return {**error, "message": match.expand(text), **({"reason": reason} if separator else {})}
     message = message.removeprefix("Query execution failed: ")
     data_error = _DATA_ERROR.match(message)
     if data_error is not None and not _ENGINE_WORDS.search(data_error[1]):

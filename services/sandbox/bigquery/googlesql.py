@@ -64,6 +64,7 @@ class _Instance:
     def __init__(self) -> None:
         config = Config()
         config.shared_memory = True
+        config.max_wasm_stack = 2 * 2**20  # the most that is allowed; half a MiB is too little for long expressions
         engine = Engine(config)
         self._store = Store(engine)
         wasi = WasiConfig()
