@@ -145,7 +145,7 @@ def _refuse_engine_functions(script: str) -> None:
 
 
 def _is_script(sql: str) -> bool:
-    return ";" in sql and is_script(sql)
+    return ";" in sql.rstrip().rstrip(";") and is_script(sql)
 
 
 def _collapse_unions(sql: str, found: Mapping[TablePath, _Table]) -> str:
