@@ -56,7 +56,7 @@ class IncidentReplay:
         return check_result
 
     def load_rows(self, **tables) -> None:
-        load_tables(self.sandbox.emulator.url, self.clients.settings.project, Seed(tables))
+        load_tables(self.sandbox.emulator, self.clients.settings.project, Seed(tables))
 
     @property
     def messages(self):

@@ -142,7 +142,7 @@ def test_aliases_all_and_registry_all_return_every_row(run_query):
         row for row in aliases if row["alias"] == "herbjones"
     ).items()
     assert len(aliases) == 8
-    assert {row["player_id"] for row in registry if row["lookup"].startswith("garytrent")} == {
+    assert {row["player_id"] for row in registry if row["player_lookup"].startswith("garytrent")} == {
         "garytrent_001",
         "garytrentjr_001",
     }
