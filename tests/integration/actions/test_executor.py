@@ -13,7 +13,6 @@ from services.actions.executor import execute, recover
 from services.actions.log_reader import ActionState, read_by_key
 from services.actions.plan import Plan, plan_to_json
 from services.core.errors import OnCallError
-from services.core.settings import Settings
 from services.gcp import query_catalog
 from services.gcp.clients import connect
 from services.sandbox.common.fault_injection import Fault
@@ -21,6 +20,7 @@ from services.scaling.actions import SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import read_worker_capacity
 from tests.support.actors import OPERATOR
 from tests.support.concurrency import run_concurrently
+from tests.support.sandbox import settings_as
 
 SECOND_PROCESS_SCRIPT = """
 import sys
@@ -226,7 +226,7 @@ def test_every_log_row_is_self_contained(module_clients, plan):
 
 def test_a_second_client_with_the_sandbox_clock_reads_the_same_log(module_sandbox, module_clients, plan):
     action = execute(module_clients, OPERATOR, SET_CAPACITY, plan)
-    other_clients = connect(Settings.from_env({"SANDBOX_URL": module_sandbox.url}))
+    other_clients = connect(settings_as(module_sandbox, "act"))
     assert read_by_key(other_clients, plan.key)[0] == action
 
 
