@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.sandbox.bigquery.ddl_schemas import declared_fields, schema_after
@@ -12,7 +14,7 @@ B = {"name": "b", "type": "STRING", "mode": "NULLABLE"}
 CATALOG = build_catalog({("d", "t"): [A, B]}, {})
 
 
-def after(sql: str, current: list | None = None) -> list | None:
+def after(sql: str, current: list | None = None) -> Any:
     analysis = SqlAnalyzer().analyze(sql, CATALOG, build_options(()))
     assert not analysis.error
     return schema_after(analysis.ddl, [A, B] if current is None else current)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.sandbox.bigquery.sql_analysis import Analysis, SqlAnalyzer, build_catalog, build_options, find_tables
 
-FIELDS = [
+FIELDS: list[dict[str, Any]] = [
     {"name": "line", "type": "FLOAT"},
     {"name": "tags", "type": "STRING", "mode": "REPEATED"},
     {"name": "shape", "type": "RECORD", "fields": [{"name": "a", "type": "INTEGER"}]},
