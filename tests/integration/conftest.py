@@ -16,11 +16,32 @@ from services.auth.roles import Actor
 from services.core.clock import night_window
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
+from services.sandbox import server
 from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.http.gateway import create_app
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.actors import OPERATOR
+from tests.support.discovery_recorder import DiscoveryRecorder
 from tests.support.sandbox import settings_as
+
+
+@pytest.fixture(scope="session", autouse=True)
+def discovery_recorder() -> Iterator[DiscoveryRecorder]:
+    """Records the calls of every sandbox that a test of this folder starts, the session's shared one included."""
+    recorder = DiscoveryRecorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "create_app", lambda state: recorder.wrap(create_app(state)))
+        yield recorder
+
+
+@pytest.fixture(autouse=True)
+def conforms_to_discovery_documents(discovery_recorder: DiscoveryRecorder) -> Iterator[None]:
+    """Fails a test in which a call or its answer is not as Google's discovery documents have it."""
+    yield
+    deviations = discovery_recorder.take()
+    if deviations:
+        pytest.fail("Not as in Google's discovery documents:\n" + "\n".join(map(str, deviations)), pytrace=False)
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +86,8 @@ def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
 @pytest.fixture(scope="module")
 def checked_sandbox() -> Iterator[tuple[Clients, Sandbox]]:
     """A sandbox that the watchdog has checked once, with clients of it."""
-    server = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
-    clients = connect(settings_as(server, "act", SLACK_WEBHOOK_URL=f"{server.url}/slack/webhook"))
+    checked = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
+    clients = connect(settings_as(checked, "act", SLACK_WEBHOOK_URL=f"{checked.url}/slack/webhook"))
     run_check(clients, CheckCache(), SelfHealingConfig())
-    yield clients, server
-    server.stop()
+    yield clients, checked
+    checked.stop()
