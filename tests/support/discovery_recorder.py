@@ -19,9 +19,11 @@ GOOGLE_PATHS = ("/bigquery/", "/upload/", "/v1/", "/v2/", "/apis/")  # the other
 KNOWN_DEVIATIONS = {
     r"bigquery\.jobs\.get request projection: there is no such": "google-cloud-bigquery asks jobs.get as it asks jobs.list",
     r"request [\w.]+: '(True|False)' is no boolean": "google-cloud-bigquery writes Python's booleans into addresses",
-    r"bigquery\.jobs\.\w+ request .*parameterValue\.value: (null|a (float|int) is no string)": (
-        "google-cloud-bigquery sends a NULL parameter as null, a FLOAT64 one as a number"
+    r"request [\w.\[\]]+: null": "clients send null for what is not set, as protocol buffers' JSON allows",
+    r"bigquery\.jobs\.\w+ request .*parameterValue\.value: a (float|int) is no string": (
+        "google-cloud-bigquery sends a FLOAT64 parameter as a number"
     ),
+    r"bigquery\.datasets\.insert request projectId: there is no such": "@google-cloud/bigquery repeats the project in the body",
     r"logging\.entries\.write request dry_run: there is no such": "google-cloud-logging writes dryRun as Python spells it",
 }
 
