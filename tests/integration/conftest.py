@@ -16,9 +16,7 @@ from services.auth.roles import Actor
 from services.core.clock import night_window
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
-from services.sandbox import server
 from services.sandbox.bigquery.job_context import JobLatency
-from services.sandbox.http.gateway import create_app
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.actors import OPERATOR
@@ -27,21 +25,13 @@ from tests.support.sandbox import settings_as
 
 
 @pytest.fixture(scope="session", autouse=True)
-def discovery_recorder() -> Iterator[DiscoveryRecorder]:
-    """Records the calls of every sandbox that a test of this folder starts, the session's shared one included."""
-    recorder = DiscoveryRecorder()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(server, "create_app", lambda state: recorder.wrap(create_app(state)))
-        yield recorder
+def recorded_sandboxes(discovery_recorder: DiscoveryRecorder) -> None:
+    """Every sandbox that is started from here on is recorded."""
 
 
 @pytest.fixture(autouse=True)
-def conforms_to_discovery_documents(discovery_recorder: DiscoveryRecorder) -> Iterator[None]:
-    """Fails a test in which a call or its answer is not as Google's discovery documents have it."""
-    yield
-    deviations = discovery_recorder.take()
-    if deviations:
-        pytest.fail("Not as in Google's discovery documents:\n" + "\n".join(map(str, deviations)), pytrace=False)
+def conforming_calls(conforms_to_discovery_documents: None) -> None:
+    """Every test here fails when a call or its answer is not as Google's discovery documents have it."""
 
 
 @pytest.fixture(scope="module")

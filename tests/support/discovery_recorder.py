@@ -128,9 +128,9 @@ class _Call:
 
     def error_problems(self) -> list[str]:
         """Where an error is not in the form that all of Google's APIs give it: https://google.aip.dev/193."""
-        try:
-            error = json.loads(self.response)["error"]
-        except (ValueError, KeyError, TypeError):
+        body = _parse(self.response)
+        error = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(error, dict):
             return [f"{self.status} without an error in its body"]
         if error.get("code") != self.status:
             return [f"{self.status} with the code {error.get('code')!r} in its body"]

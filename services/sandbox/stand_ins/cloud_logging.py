@@ -114,7 +114,9 @@ class LogStore:
         Entries older than the retention or more than a day ahead are accepted and dropped, as Google does.
         """
         request = parse_message(body, WriteLogEntriesRequest)  # canonical: a severity may have been sent as its number
-        defaults = {name: request[name] for name in ("logName", "resource", "labels") if name in request}
+        defaults: dict[str, Any] = {
+            name: request[name] for name in ("logName", "resource", "labels") if name in request
+        }
         entries = request.get("entries", ())
         if any(not {"logName", "resource"} <= {*entry, *defaults} for entry in entries):
             raise RequestRefused(400, "Every log entry needs a logName and a resource.")

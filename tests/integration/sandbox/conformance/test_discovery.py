@@ -120,7 +120,8 @@ def test_a_request_counts_only_when_it_is_accepted(call: Call):
 
 
 @pytest.mark.parametrize(
-    "body", [None, {"detail": "no"}, {"error": {"code": 500, "message": "no"}}, {"error": {"code": 400}}]
+    "body",
+    [None, {"detail": "no"}, {"error": "no"}, {"error": {"code": 500, "message": "no"}}, {"error": {"code": 400}}],
 )
 def test_an_error_in_another_form_than_googles_is_reported(call: Call, body: object):
     assert len(call("GET", f"{PROJECT}/jobs/j", body, 400)) == 1
