@@ -22,7 +22,9 @@ def headline(lines: LogLines) -> tuple[Health, str]:
         return Health.UNKNOWN, "No such line was logged: that proves nothing by itself"
     error_count = sum(line.severity in ("ERROR", "CRITICAL", "ALERT", "EMERGENCY") for line in lines.lines)
     message = f"{len(lines.lines):,} lines" + (f", {error_count:,} of them errors" if error_count else "")
-    return (Health.WARNING if error_count else Health.OK), message
+    if error_count:
+        return Health.WARNING, message
+    return (Health.UNKNOWN if lines.truncated else Health.OK), message
 
 
 def filter_lines(lines: LogLines) -> list[LogLine]:
@@ -39,7 +41,7 @@ def render(lines: LogLines) -> None:
     repeat_count = sum(line.entries - 1 for line in lines.lines)
     notes = [
         f"{repeat_count:,} repeated lines folded" if repeat_count else "",
-        "more lines than are shown" if lines.truncated else "",
+        "more lines match, later ones, which are not read" if lines.truncated else "",
     ]
     with answer_container:
         widgets.verdict(*headline(lines), [session.format_day(game_date), preset.description, *notes])

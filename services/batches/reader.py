@@ -20,6 +20,7 @@ from services.core.result import DataSource, Health, Problem, sum_or_unknown
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.telemetry import log_reader
+from services.telemetry.log_phrases import STATUS_FILTER
 
 
 class _StateRow(TypedDict):
@@ -117,7 +118,11 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     recorded_ids = {batch.batch_id for batch in ledger_batches}
     run_rows = cast(tuple[RunRow, ...], runs.rows if runs else ())
     run_times = [row["run_date"] for row in run_rows if row["run_date"] is not None]
-    lines = read_source("coordinator log", lambda: log_reader.read_night_log(clients, game_date, run_times))
+    lines = read_source(
+        "coordinator log", lambda: log_reader.read_night_log(clients, game_date, STATUS_FILTER, run_times=run_times)
+    )
+    if lines is not None and lines.problem is not None:
+        problems.append(lines.problem)
     log_runs = [run for run in coordinator_runs(clients, lines.lines if lines else ()) if run.game_date == game_date]
     log_batches = collect_log_batches(log_runs, run_rows, (), recorded_ids)
     if not ledger_batches or any(not batch.batch_id for batch in log_batches):

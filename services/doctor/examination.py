@@ -12,6 +12,8 @@ from datetime import timedelta
 from itertools import islice
 from math import ceil
 
+from google.cloud import run_v2
+
 from services.core.errors import AccessDenied, OnCallError, TableNotFound
 from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
 from services.core.tables import PREDICTIONS_DATASET
@@ -22,6 +24,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients, read_dataset_location
 from services.gcp.error_messages import translate_errors
 from services.runs import coordinator_client
+from services.scaling.traffic import read_traffic, short_name
 from services.telemetry.log_reader import LoggingEntry, parse_entry
 from services.telemetry.scheduler import read_schedule
 
@@ -206,18 +209,27 @@ def _services(clients: Clients) -> Iterator[CheckResult]:
         except OnCallError as error:
             yield from_error(clients, name, error)
             continue
-        ready, created = (
-            r.rsplit("/", 1)[-1] for r in (service.latest_ready_revision, service.latest_created_revision)
+        yield _serving_revision(clients, name, service)
+
+
+def _serving_revision(clients: Clients, name: str, service: run_v2.Service) -> CheckResult:
+    traffic, created = read_traffic(service), short_name(service.latest_created_revision)
+    flags = f"--region={clients.settings.region}"
+    if service.latest_ready_revision != service.latest_created_revision:
+        return CheckResult(
+            name,
+            Health.WARNING,
+            f"{name} serves {str(traffic) or 'nothing'}, not its newest revision {created}, which did not become ready.",
+            f"gcloud run revisions describe {created} {flags}",
         )
-        if ready != created:
-            yield CheckResult(
-                name,
-                Health.WARNING,
-                f"{name} serves {ready or 'nothing'}, not its newest revision {created}, which did not become ready.",
-                f"gcloud run revisions describe {created} --region={clients.settings.region}",
-            )
-        else:
-            yield CheckResult(name, Health.OK, f"{name} serves its newest revision {ready} at {service.uri}.")
+    if traffic.revisions != (created,):
+        return CheckResult(
+            name,
+            Health.WARNING,
+            f"{name} serves {traffic}, not its newest revision {created}: its traffic is pinned.",
+            f"gcloud run services update-traffic {name} --to-latest {flags}",
+        )
+    return CheckResult(name, Health.OK, f"{name} serves its newest revision {created} at {service.uri}.")
 
 
 def _scheduler(clients: Clients) -> Iterator[CheckResult]:

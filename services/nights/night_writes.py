@@ -11,6 +11,7 @@ from services.core.errors import OnCallError
 from services.gcp.clients import Clients
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
+from services.telemetry.log_phrases import STATUS_FILTER
 
 
 def read_night_writes(clients: Clients, game_date: date) -> DmlReport:
@@ -26,7 +27,7 @@ def belongs_to(clients: Clients, game_date: date, batches: Batches) -> Callable[
     """Whether a write at an instant belongs to a game date: by the run that had begun last; every one without a log."""
     starts = [batch.started for batch in batches.batches if batch.started is not None]
     try:
-        lines = log_reader.read_night_log(clients, game_date, starts)
+        lines = log_reader.read_night_log(clients, game_date, STATUS_FILTER, run_times=starts)
     except OnCallError:
         return lambda _: True
     runs = coordinator_runs(clients, lines.lines)

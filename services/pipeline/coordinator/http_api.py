@@ -19,7 +19,7 @@ from starlette.routing import Route
 from services.auth.request_guard import RequestGuard
 from services.batches.conservation import is_conserved
 from services.batches.ids import parse_batch_date
-from services.batches.ledger import BatchRecord, Ledger
+from services.batches.ledger import BatchRecord, Ledger, StateAlreadyRecorded
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.clock import eastern_day
@@ -213,6 +213,8 @@ def _map_errors(handler: Callable[[T], ApiResponse], argument: T) -> ApiResponse
             "progress": error.batch.status_text,
             "message": str(error),
         }
+    except StateAlreadyRecorded as error:
+        return 409, {"status": "already_running", "message": str(error)}
     except NoEligiblePlayers as error:
         return 404, {"status": "no_players", "message": f"No players found: {error}"}
     except InvalidInput as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ import requests
 
 from services.batches.ledger import Ledger
 from services.batches.reader import read_batches
+from services.batches.state import BatchState
 from services.core.errors import OnCallError
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.coordinator.customer_endpoints import NOT_SUPPORTED
@@ -16,6 +18,7 @@ from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
 from tests.support.concurrency import run_concurrently
+from tests.support.sandbox import as_developer
 
 NIGHT = date(2025, 12, 29)
 
@@ -170,6 +173,34 @@ def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeli
     assert (status["state"], status["sums"]["active_players"], status["conserved"]) == ("consolidated", 158, True)
 
 
+def test_of_two_resumes_at_once_one_runs_and_the_other_is_told(pipeline):
+    run = plan_run(pipeline.clients, NIGHT, players=["garypaytonii"], started_by="test")
+    assert run is not None
+    pipeline.coordinator.record_requested(run)
+    codes = run_concurrently(*[lambda: pipeline.post("/resume", {"batch_id": run.batch_id})[0]] * 2)
+    assert sorted(codes) == [202, 409]
+    assert pipeline.wait(run.batch_id)["state"] == "consolidated"
+
+
+def test_an_instance_whose_batch_another_has_taken_over_stops_and_leaves_its_state_alone(pipeline, monkeypatch):
+    run = plan_run(pipeline.clients, NIGHT, players=["garypaytonii"], started_by="test")
+    assert run is not None
+    pipeline.coordinator.record_requested(run)
+    ledger = Ledger(pipeline.clients)
+
+    def take_over(*_):
+        running = ledger.latest(run.batch_id, NIGHT)
+        assert running is not None
+        ledger.append_state(replace(running, sequence=running.sequence + 1, holder="another instance"))
+        return ()
+
+    monkeypatch.setattr("services.pipeline.coordinator.batch_runner.dispatch", take_over)
+    assert pipeline.coordinator.run(run).holder == "another instance"
+    latest = ledger.latest(run.batch_id, NIGHT)
+    assert latest is not None
+    assert (latest.state, latest.sequence, latest.holder) == (BatchState.RUNNING, 3, "another instance")
+
+
 def test_lost_responses_lose_no_row_and_duplicate_no_key(pipeline):
     _, started = pipeline.post("/start", {"game_date": "2025-12-29", "force": True})
     pipeline.sandbox.state.faults.set(
@@ -196,7 +227,7 @@ def test_an_odds_line_under_another_name_reaches_the_prediction_through_the_alia
     eligible_columns = "avg_minutes_per_game_last_7 = 30, is_production_ready = TRUE, player_status = 'available'"
     for name in ("herbertjones", "kevinporter"):
         sql = f"UPDATE nba_analytics.upcoming_player_game_context SET {eligible_columns} WHERE {player_condition} = '{name}'"
-        pipeline.clients.bigquery.query(sql).result()
+        as_developer(pipeline.clients).bigquery.query(sql).result()
     odds = f"SELECT MAX(points_line) AS line FROM nba_raw.odds_api_player_points_props WHERE {player_condition} = 'herbjones'"
     (odds_row,) = pipeline.clients.bigquery.query(odds).result()
     with caplog.at_level("INFO", logger="coordinator"):
