@@ -195,6 +195,14 @@ class ReadCache:
 
         return self._get_or_fetch(key, (), ttl_s, read_within_quota, count_rows)[0]
 
+    def revised(self, key: Hashable, revise: Callable[[T | None], T], count_rows: Callable[[T], int]) -> T:
+        """What `revise` makes of the cached value (None when there is none), cached in its place: for what only grows."""
+        with self._single_flight(key):
+            entry: _Entry[T] | None = self._entries.get(key)
+            value = revise(entry.value if entry is not None else None)
+            self._store(key, _Entry(value, (), NEVER_EXPIRES, count_rows(value)))
+            return value
+
     def _get_or_fetch(
         self,
         key: Hashable,

@@ -152,7 +152,7 @@ def _bigquery_requirements(state: SandboxState, method: str, request: Request, a
         table = request.path_params.get("table", "").partition("$")[0]
         return [_bigquery_requirement(permission, project, request.path_params.get("dataset", ""), table)]
     dataset = _DATASET_PATH.search(request.url.path)
-    if method == "other" and (dataset is not None or request.method != "GET"):
+    if method.startswith(("other", "DatasetService.")) and (dataset is not None or request.method != "GET"):
         verb = _DATASET_PERMISSIONS[request.method]
         return [_bigquery_requirement(f"bigquery.datasets.{verb}", project, dataset[1] if dataset else "")]
     return []  # testIamPermissions, and the list of datasets
