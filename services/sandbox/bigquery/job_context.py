@@ -12,8 +12,10 @@ import httpx
 from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.copy_jobs import Copier
+from services.sandbox.bigquery.error_wording import to_bigquery_error
 from services.sandbox.bigquery.job_store import Job, JobStore, Resource
 from services.sandbox.bigquery.limits import Limits
+from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.bigquery.table_metadata import TableCatalog
 from services.sandbox.bigquery.uploads import build_multipart
 
@@ -32,13 +34,20 @@ class JobContext:
     """The state of one project's jobs, and the steps that every kind of job shares."""
 
     def __init__(
-        self, emulator_url: str, project: str, clock: Clock, limits: Limits, meter: BillingMeter, latency: JobLatency
+        self,
+        emulator_url: str,
+        project: str,
+        clock: Clock,
+        limits: Limits,
+        meter: BillingMeter,
+        latency: JobLatency,
+        streaming: StreamingDelays,
     ) -> None:
         self.http = httpx.AsyncClient(base_url=emulator_url, timeout=120, limits=httpx.Limits(max_connections=64))
         self.project, self.clock, self.limits, self.meter, self.latency = project, clock, limits, meter, latency
         self.jobs = JobStore(clock, project)
-        self.tables = TableCatalog(self.http, project, clock)
-        self.copier = Copier(self.http, project)
+        self.tables = TableCatalog(self.http, project, clock, streaming)
+        self.copier = Copier(self.http, project, self.tables)
         self.queue_full_error = "dml_queue_full"  # or "dml_queue_full_quota", the other form BigQuery is known to use
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,10 +69,15 @@ class JobContext:
         if response.is_error:
             first = (payload.get("error", {}).get("errors") or [{}])[0]
             message = payload.get("error", {}).get("message", "")
-            return self.jobs.fail(job, {"reason": first.get("reason", "invalidQuery"), "message": message})
+            error = {
+                "reason": first.get("reason", "invalidQuery"),
+                "message": message,
+                "location": first.get("location"),
+            }
+            return self.jobs.fail(job, to_bigquery_error({k: v for k, v in error.items() if v}))
         stats = dict(payload.get("statistics", {}))
         if (error := payload.get("status", {}).get("errorResult")) is not None:
-            return self.jobs.fail(job, error, stats)
+            return self.jobs.fail(job, to_bigquery_error(error), stats)
         if "query" in job.resource["configuration"]:
             self.meter.queries += 1
             self.meter.bytes_billed += cost

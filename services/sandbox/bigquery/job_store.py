@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,8 +75,9 @@ class JobStore:
         found = job.location.lower() == location.lower() if location else job.location in MULTI_REGIONS
         return job if found else None
 
-    def all(self) -> Iterable[Job]:
-        return self._jobs.values()
+    def all(self, location: str) -> Iterable[Job]:
+        """Every job that ran in a location, in no order."""
+        return (job for job in self._jobs.values() if job.location.lower() == location.lower())
 
     def create(self, config: Resource, job_id: str | None, user: str, location: str = DEFAULT_LOCATION) -> Job | None:
         """A new PENDING job, or None when the id is already used."""
@@ -110,9 +111,15 @@ class JobStore:
         job.resource["status"]["state"] = "DONE"
         job.done.set()
 
-    def fail(self, job: Job, error: Mapping[str, Any], statistics: Mapping[str, Any] | None = None) -> None:
-        """End a job with an errorResult: `reason`, `message` and optionally `location`."""
-        job.resource["status"].update({"errorResult": dict(error), "errors": [dict(error)]})
+    def fail(
+        self,
+        job: Job,
+        error: Mapping[str, Any],
+        statistics: Mapping[str, Any] | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """End a job with an errorResult (`reason`, `message` and optionally `location`), and all its errors where it has several."""
+        job.resource["status"].update({"errorResult": dict(error), "errors": [dict(e) for e in errors or (error,)]})
         self.finish(job, statistics)
 
     def list(self, query: Mapping[str, str], user: str) -> Resource:
