@@ -7,7 +7,7 @@ import streamlit as st
 from app.charts import plotly_charts
 from app.components import tables, widgets
 from app.state import reads, session
-from services.core.clock import ET, night_window
+from services.core.clock import ET
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
@@ -17,6 +17,8 @@ alert_rule_text = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_ale
 
 def headline(report: DmlReport) -> str:
     if report.attempted is None or report.rejected is None:
+        if report.rejected_at_least:
+            return f"At least {report.rejected_at_least:,} writes were rejected; how many of how many is unknown"
         return "How many writes failed is unknown"
     if not report.attempted:
         return "No write was attempted"
@@ -48,7 +50,7 @@ def alert_metric(report: DmlReport) -> tuple[str, str]:
 
 def chart(report: DmlReport) -> None:
     st.subheader("Writes by minute", anchor=False)
-    peak_text = f"at most {report.peak_outstanding} statements stood at once, {MAX_OUTSTANDING_DML} are admitted"
+    peak_text = f"at most {report.peak_outstanding or 'an unknown number of'} statements stood at once, {MAX_OUTSTANDING_DML} are admitted"
     plotly_charts.show_figure(
         plotly_charts.dml_figure(report), "dml writes", f"Writes by minute: {headline(report)}; {peak_text}"
     )
@@ -58,14 +60,16 @@ def render(report: DmlReport) -> None:
     widgets.verdict(report.health, headline(report), [f"{session.format_day(game_date)}, 06:00 to 06:00 ET"])
     metrics(report)
     widgets.render_problems(report.problems)
-    if report.attempted:
+    if report.attempts:
         chart(report)
         tables.text_table(
             [{"why rejected": reason, "writes": count} for reason, count in report.by_reason],
             alt="Rejected writes by reason",
             empty="No write was rejected.",
         )
-        rejected_only = st.toggle("Rejected only", value=bool(report.rejected), key="dml_rejected", bind="query-params")
+        rejected_only = st.toggle(
+            "Rejected only", value=bool(report.rejected_at_least), key="dml_rejected", bind="query-params"
+        )
         tables.data_grid(
             [
                 {
@@ -88,6 +92,6 @@ def render(report: DmlReport) -> None:
     widgets.source_footer(report.sources, cloud.now(), session.log_link_params("DML errors"))
 
 
-report = widgets.value_or_notice(reads.writes(cloud, *night_window(game_date)), "Writes to the predictions table")
+report = widgets.value_or_notice(reads.writes(cloud, game_date), "Writes to the predictions table")
 if report is not None:
     render(report)

@@ -12,7 +12,8 @@ import streamlit as st
 from app.charts.palette import AMBER, BLUE, NEUTRAL_FILL, RED, text_color
 from services.core.clock import ET
 from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_RUNNING_DML
-from services.telemetry.dml_jobs import DmlReport, WriteAttempt
+from services.telemetry.dml_jobs import DmlReport
+from services.telemetry.job_history import WriteAttempt
 
 _STATIC_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
 

@@ -63,14 +63,14 @@ def _evaluate_night(context: NightContext) -> Iterator[RuleResult]:
 
 def _dml_rejections(context: NightContext) -> Outcome:
     writes = context.snapshot.writes.value
-    if writes is None or (writes.rejected is None and writes.rejected_in_logs is None):
+    if writes is None:
         return NO_DATA
     if writes.alert_at is None:
-        return OK
-    count = writes.rejected if writes.rejected is not None else writes.rejected_in_logs
+        return NO_DATA if writes.rejected is None else OK
+    count_text = f"at least {writes.rejected_at_least}" if writes.rejected is None else f"{writes.rejected}"
     return Outcome(
         Health.CRITICAL,
-        f"{count} writes rejected{format_total(writes.attempted)}; {context.settings.dml_alert_errors} within"
+        f"{count_text} writes rejected{format_total(writes.attempted)}; {context.settings.dml_alert_errors} within"
         f" {context.settings.dml_alert_window_s} s at {format_clock_time(writes.alert_at)}",
     )
 

@@ -24,7 +24,8 @@ def read_last_heartbeat(clients: Clients) -> datetime | None:
         HEARTBEAT_FILTER,
         minute - HEARTBEAT_TIMEOUT,
         end,
-        limit=200,
+        limit=1,
         resource_filter=log_reader.SERVICE_OR_JOB_FILTER,
+        newest_first=True,
     ).lines
     return max((line.at for line in lines), default=None)

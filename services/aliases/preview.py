@@ -46,6 +46,8 @@ def preview_coverage_gain(clients: Clients, before: NameRegistry, after: NameReg
     ]
     matched = sum(status is not None for _, _, status in rows_with_status)
     message = f"{matched} player-nights of the last {PREVIEW_WINDOW_DAYS} days would newly meet their odds."
+    if len(rows_with_status) > MAX_PREVIEW_ROWS:
+        message += f" The first {MAX_PREVIEW_ROWS} of {len(rows_with_status):,} changes are listed."
     return CoverageGain(
         tuple(_to_change(*entry) for entry in rows_with_status[:MAX_PREVIEW_ROWS]),
         (Guard("what it would cover", True, message),),

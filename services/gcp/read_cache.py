@@ -195,6 +195,14 @@ class ReadCache:
 
         return self._get_or_fetch(key, (), ttl_s, read_within_quota, count_rows)[0]
 
+    def revised(self, key: Hashable, revise: Callable[[T | None], T], count_rows: Callable[[T], int]) -> T:
+        """What `revise` makes of the cached value (None when there is none), cached in its place: for what only grows."""
+        with self._single_flight(key):
+            entry: _Entry[T] | None = self._entries.get(key)
+            value = revise(entry.value if entry is not None else None)
+            self._store(key, _Entry(value, (), NEVER_EXPIRES, count_rows(value)))
+            return value
+
     def _get_or_fetch(
         self,
         key: Hashable,
@@ -219,6 +227,11 @@ class ReadCache:
             self._entries[key] = entry
             while self._row_count > MAX_CACHED_ROWS and len(self._entries) > 1:
                 self._row_count -= self._entries.popitem(last=False)[1].row_count
+
+    def record_log_read(self) -> None:
+        """Count one more read of the log: every page of a search is one for Cloud Logging."""
+        with self._lock:
+            self.usage.log_read_times.append(self._monotonic())
 
     def _within_log_quota(self, max_reads: int) -> bool:
         with self._lock:

@@ -24,6 +24,7 @@ from services.names.resolver import ResolutionMethod, resolve
 from services.nights.rows import ContextRow, OddsRow, OutcomeRow, PlayerRow, PredictionRow, WorkerRunRow
 from services.nights.worker_log import WorkerLog, read_worker_log
 from services.telemetry import log_reader
+from services.telemetry.log_phrases import FAILED_PLAYERS_FILTER, GENERATED_FILTER, STATUS_FILTER
 
 T = TypeVar("T")
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -226,8 +227,10 @@ def _read_staged_rows(
 
 def _read_worker_log(reader: SourceReader, game_date: date, worker_runs: Mapping[str, WorkerRunRow]) -> WorkerLog:
     run_times = [row["run_date"] for row in worker_runs.values() if row["run_date"] is not None]
-    lines = log_reader.read_night_log(reader.clients, game_date, run_times)
+    deciding = (FAILED_PLAYERS_FILTER, GENERATED_FILTER, STATUS_FILTER)
+    lines = log_reader.read_night_log(reader.clients, game_date, *deciding, run_times=run_times)
     reader.sources.append(lines.source)
+    reader.problems += [lines.problem] if lines.problem is not None else []
     worker_service = reader.clients.settings.worker_service
     runs = coordinator_runs(reader.clients, lines.lines)
     return read_worker_log((line for line in lines.lines if line.service == worker_service), runs, game_date)

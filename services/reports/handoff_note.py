@@ -104,6 +104,8 @@ def _events(inputs: HandoffInputs) -> Iterator[str]:
     for event in reversed(events[:MAX_EVENTS]):
         actor_text = f" ({event.actor})" if event.actor else ""
         yield f"- {_format_time(event.at)} · {event.kind} · {_escape_inline(event.summary)}{actor_text}"
+    if len(events) > MAX_EVENTS:
+        yield f"- {len(events) - MAX_EVENTS:,} events before these are not in this note."
     if not events:
         yield "- Nothing is recorded."
 

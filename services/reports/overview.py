@@ -176,9 +176,12 @@ def _problem_text(problem: Problem | None) -> str:
 
 def _summarize_dml(report: DmlReport) -> tuple[Health, str]:
     if report.attempted is None or report.rejected is None:
-        if report.rejected_in_logs is None:
-            return report.health, "unknown: no source could be read"
-        return report.health, f"{report.rejected_in_logs} rejections in the log; attempts unknown"
+        if report.rejected_at_least:
+            return (
+                report.health,
+                f"at least {report.rejected_at_least} writes rejected; how many of how many is unknown",
+            )
+        return report.health, "unknown: the job history could not be read" + (" in full" if report.problems else "")
     if report.attempted == 0:
         return report.health, "no DML against the predictions table this night"
     share_text = f" ({report.rejected_pct:.1f} %)" if report.rejected else ""

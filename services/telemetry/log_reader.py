@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import Protocol
 
 from google.cloud.logging_v2.resource import Resource
 
 from services.core.clock import night_window, to_rfc3339
 from services.core.freshness import FINAL_AFTER, OPEN_WINDOW_TTL_S
-from services.core.result import DataSource
+from services.core.result import DataSource, Problem
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import NEVER_EXPIRES
+from services.telemetry.log_pages import read_entries
 from services.telemetry.log_phrases import (
     CONSOLIDATION_FILTER,
     DML_FILTER,
@@ -37,13 +37,13 @@ SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")
 
 MAX_NIGHT_LINES = 10_000
 
-RUN_MARGIN = timedelta(minutes=30)  # how long before its first and after its last run row a run has lines
+HOUR = timedelta(hours=1)
 _TWIN_DISTANCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line. `repeats` counts the identical lines of the same second that it stands for, each once if on two streams."""
+    """One line, said `repeats` times within a second, of `entries` log entries: one on both streams is two entries."""
 
     at: datetime
     service: str
@@ -52,14 +52,29 @@ class LogLine:
     message: str
     insert_id: str
     repeats: int = 1
+    entries: int = 1
     stream: str = ""  # stdout or stderr
 
 
 @dataclass(frozen=True)
 class LogLines:
+    """The lines of a search, oldest first; `truncated` when there are more than were read, and a line that is not here proves nothing."""
+
     lines: tuple[LogLine, ...]
     source: DataSource
     truncated: bool = False
+
+    @property
+    def problem(self) -> Problem | None:
+        """What was not read, in a sentence; None when everything was."""
+        if not self.truncated:
+            return None
+        return Problem(
+            "Cloud Logging",
+            self.source.read_at,
+            "More lines match than a search reads; what the others say is unknown.",
+            "Search the log by hand, in a shorter window.",
+        )
 
 
 def read_lines(
@@ -69,8 +84,12 @@ def read_lines(
     end: datetime,
     limit: int = 1000,
     resource_filter: str = SERVICE_FILTER,
+    *,
+    newest_first: bool = False,
 ) -> LogLines:
     """Lines matching a Logging filter between two instants, oldest first, without repeats; raises OnCallError.
+
+    Of more than `limit` lines the oldest are read, or the newest with `newest_first`, and the result is `truncated`.
 
     `condition` may name {worker} and {coordinator}. The window is always part of the filter: without one the client adds its own.
     """
@@ -80,39 +99,58 @@ def read_lines(
         f'{resource_filter} AND ({expression}) AND timestamp>="{to_rfc3339(start)}" AND timestamp<"{to_rfc3339(end)}"'
     )
     if not clients.cache.reuse_answers:
-        return _fetch_lines(clients, filter_text, limit)
+        return _fetch_lines(clients, filter_text, limit, newest_first)
     ttl_s = NEVER_EXPIRES if clients.now() - end > FINAL_AFTER else OPEN_WINDOW_TTL_S
     return clients.cache.cached_log_lines(
-        ("log", filter_text, limit),
+        ("log", filter_text, limit, newest_first),
         ttl_s,
-        lambda: _fetch_lines(clients, filter_text, limit),
+        lambda: _fetch_lines(clients, filter_text, limit, newest_first),
         lambda log_lines: len(log_lines.lines),
     )
 
 
-def read_night_log(clients: Clients, game_date: date, run_times: Iterable[datetime] = ()) -> LogLines:
+def read_night_log(clients: Clients, game_date: date, *conditions: str, run_times: Iterable[datetime] = ()) -> LogLines:
     """The log of a date's runs for the dashboard's panels: failed players, rejected writes, the coordinator's states.
 
     One read from the day before the night, when a run may be made for tomorrow, to the day after; a second one around the
     `run_times` that are later. Lines of the runs of other dates are among them. Raises OnCallError.
+
+    All panels share these reads. Where one meets its bound, the newest lines of each of `conditions`, which are filters that
+    NIGHT_FILTER is made of, are read by themselves: a flood of other lines hides none that decides.
     """
     start, end = night_window(game_date)
     end += timedelta(days=1)
-    lines = read_lines(clients, NIGHT_FILTER, start - timedelta(days=1), end, MAX_NIGHT_LINES)
+    lines = _read_deciding_lines(clients, start - timedelta(days=1), end, conditions)
     if not (later := [at for at in run_times if at >= end]):
         return lines
-    until = max(later).replace(second=0, microsecond=0) + RUN_MARGIN  # to the minute: the same search is cached
-    more = read_lines(clients, NIGHT_FILTER, max(end, min(later) - RUN_MARGIN), until, MAX_NIGHT_LINES)
+    since, until = (
+        _full_hour(min(later) - HOUR / 2),
+        _full_hour(max(later)) + 2 * HOUR,
+    )  # full hours: the same search is cached
+    more = _read_deciding_lines(clients, max(end, since), until, conditions)
     return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
 
 
-def _fetch_lines(clients: Clients, filter_text: str, limit: int) -> LogLines:
+def _full_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _read_deciding_lines(clients: Clients, start: datetime, end: datetime, conditions: Iterable[str]) -> LogLines:
+    night = read_lines(clients, NIGHT_FILTER, start, end, MAX_NIGHT_LINES)
+    if not night.truncated:
+        return night
+    parts = [read_lines(clients, part, start, end, MAX_NIGHT_LINES, newest_first=True) for part in conditions]
+    lines = sorted((line for part in parts for line in part.lines), key=lambda line: line.at)
+    return LogLines(tuple(lines), parts[0].source, truncated=any(part.truncated for part in parts))
+
+
+def _fetch_lines(clients: Clients, filter_text: str, limit: int, newest_first: bool) -> LogLines:
+    order_by = "timestamp desc" if newest_first else "timestamp asc"
     with translate_errors("Cloud Logging"):
-        iterator = clients.logging.list_entries(filter_=filter_text, order_by="timestamp asc", page_size=1000)
-        entries = list(islice(iterator, limit + 1))
-    lines = deduplicate(parse_entry(entry) for entry in entries[:limit])
+        entries, truncated = read_entries(clients, filter_text, limit, order_by)
+    lines = deduplicate(parse_entry(entry) for entry in (reversed(entries) if newest_first else entries))
     source = DataSource("Cloud Logging", clients.now(), detail=filter_text)
-    return LogLines(lines, source, truncated=len(entries) > limit)
+    return LogLines(lines, source, truncated)
 
 
 class LoggingEntry(Protocol):
@@ -168,7 +206,7 @@ def deduplicate(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
 def _fold(group: list[LogLine]) -> LogLine:
     worst = max(group, key=lambda line: SEVERITIES.index(line.severity) if line.severity in SEVERITIES else 0)
     repeats = max(Counter(line.stream for line in group).values())
-    return replace(group[0], severity=worst.severity, repeats=repeats)
+    return replace(group[0], severity=worst.severity, repeats=repeats, entries=len(group))
 
 
 def _extract_text(payload: object) -> str:

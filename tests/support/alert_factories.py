@@ -17,7 +17,16 @@ from services.scaling.capacity import WorkerCapacity
 from services.scaling.traffic import Traffic
 from services.telemetry.dml_jobs import build_report
 from services.telemetry.scheduler import Schedule, ScheduledJob
-from tests.support.factories import NIGHT, make_attempt, make_night, make_player, make_write_error, player_without_rows
+from tests.support.factories import (
+    NIGHT,
+    make_attempt,
+    make_job_history,
+    make_log_lines,
+    make_night,
+    make_player,
+    make_write_error,
+    player_without_rows,
+)
 
 SETTINGS = Settings.from_env({})
 STARTED = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
@@ -82,7 +91,7 @@ def make_batch_record(**changes: Any) -> BatchRecord:
 
 
 def make_write_report(*attempts: Any, settings: Settings = SETTINGS) -> Any:
-    return build_report(STARTED, NOW, tuple(attempts), (), settings)
+    return build_report(STARTED, NOW, make_job_history(*attempts), make_log_lines(), settings)
 
 
 def make_rejection_burst(count: int = 90, every_s: float = 1.0) -> list[Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+from services.core.result import DataSource, Problem
 from services.nights.player_stages import NightStatus, PlayerStatus, WriteError
-from services.telemetry.dml_jobs import WriteAttempt
+from services.telemetry.job_history import JobHistory, WriteAttempt
+from services.telemetry.log_reader import LogLine, LogLines
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 NIGHT = date(2025, 12, 29)
@@ -79,3 +81,11 @@ def make_attempt(**changes: Any) -> WriteAttempt:
         "user": "worker",
     }
     return WriteAttempt(**{**fields, **changes})
+
+
+def make_job_history(*attempts: WriteAttempt, problem: Problem | None = None) -> JobHistory:
+    return JobHistory(attempts, DataSource("BigQuery job history", NOW), problem)
+
+
+def make_log_lines(*lines: LogLine, truncated: bool = False) -> LogLines:
+    return LogLines(lines, DataSource("Cloud Logging", NOW), truncated)

@@ -74,7 +74,7 @@ class InformationSchema:
             for reference in references:
                 self._check(reference, user, location)
                 first_ms, last_ms = find_creation_times(bounds[str(id(reference))], parameters)
-                source = await self._source(_view(reference), user, first_ms, last_ms)
+                source = await self._source(_view(reference), user, location, first_ms, last_ms)
                 if isinstance(source, pa.Table):
                     created_tables.append(name := f"information_schema_{next(self._numbers)}")
                     await self._emulator.create_table(HIDDEN_SCHEMA, name, source)
@@ -97,16 +97,20 @@ class InformationSchema:
                 f" or perhaps it does not exist in location {location}."
             )
 
-    async def _source(self, view: str, user: str, first_ms: float, last_ms: float) -> pa.Table | exp.Expr:
+    async def _source(
+        self, view: str, user: str, location: str, first_ms: float, last_ms: float
+    ) -> pa.Table | exp.Expr:
         if view in JOB_VIEWS:
-            jobs = (job for job in self._context.jobs.all() if first_ms <= job.created_ms <= last_ms)
+            jobs = (job for job in self._context.jobs.all(location) if first_ms <= job.created_ms <= last_ms)
             own_only = view == "JOBS_BY_USER"
             rows = [self._job_row(job) for job in jobs if not own_only or job.resource.get("user_email") == user]
             return pa.Table.from_pylist(rows, schema=JOBS_SCHEMA)
         if view in DATASET_VIEWS:
-            selects = (f"SELECT * FROM {name}.INFORMATION_SCHEMA.{view}" for name in await self._list_datasets())
+            selects = (
+                f"SELECT * FROM {name}.INFORMATION_SCHEMA.{view}" for name in await self._list_datasets(location)
+            )
             return sqlglot.parse_one(f"({' UNION ALL '.join(selects)})", read="bigquery")
-        resources = await self._list_tables()
+        resources = await self._list_tables(location)
         if view == "TABLES":
             return pa.Table.from_pylist([table_row(resource) for resource in resources], schema=TABLES_SCHEMA)
         details = await asyncio.gather(*(self._fetch_table(resource["tableReference"]) for resource in resources))
@@ -118,13 +122,16 @@ class InformationSchema:
             self._rows_of_ended_jobs[job.job_id] = row
         return row
 
-    async def _list_datasets(self) -> list[str]:
+    async def _list_datasets(self, location: str) -> list[str]:
         response = await self._context.http.get(f"/bigquery/v2/projects/{self._context.project}/datasets")
-        return [dataset["datasetReference"]["datasetId"] for dataset in response.json().get("datasets", ())]
+        datasets = response.json().get("datasets", ())
+        return [
+            d["datasetReference"]["datasetId"] for d in datasets if d.get("location", "US").lower() == location.lower()
+        ]
 
-    async def _list_tables(self) -> list[Resource]:
+    async def _list_tables(self, location: str) -> list[Resource]:
         resources: list[Resource] = []
-        for dataset in await self._list_datasets():
+        for dataset in await self._list_datasets(location):
             for resource in (await self._context.tables.list_all(dataset)).json().get("tables", ()):
                 self._context.tables.apply_recorded_times(dataset, resource)
                 resources.append(resource)

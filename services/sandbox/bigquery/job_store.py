@@ -75,8 +75,9 @@ class JobStore:
         found = job.location.lower() == location.lower() if location else job.location in MULTI_REGIONS
         return job if found else None
 
-    def all(self) -> Iterable[Job]:
-        return self._jobs.values()
+    def all(self, location: str) -> Iterable[Job]:
+        """Every job that ran in a location, in no order."""
+        return (job for job in self._jobs.values() if job.location.lower() == location.lower())
 
     def create(self, config: Resource, job_id: str | None, user: str, location: str = DEFAULT_LOCATION) -> Job | None:
         """A new PENDING job, or None when the id is already used."""

@@ -26,6 +26,20 @@ def test_the_preview_counts_matches_in_context_even_for_a_registered_odds_name(m
     ).result()
 
 
+def test_changes_that_the_preview_does_not_list_are_counted(module_clients, monkeypatch):
+    monkeypatch.setattr("services.aliases.preview.MAX_PREVIEW_ROWS", 0)
+    edit = to_params([Edit(EditKind.DEACTIVATE, "garytrentjr", "garytrent")])
+    assert not any("are listed" in guard.message for guard in EDIT_ALIASES.plan(module_clients, edit).guards)
+    module_clients.bigquery.query(
+        "UPDATE nba_reference.player_aliases SET is_active = FALSE WHERE alias_lookup = 'garytrentjr'"
+    ).result()
+    plan = EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
+    assert any(guard.message.endswith("The first 0 of 1 changes are listed.") for guard in plan.guards)
+    module_clients.bigquery.query(
+        "UPDATE nba_reference.player_aliases SET is_active = TRUE WHERE alias_lookup = 'garytrentjr'"
+    ).result()
+
+
 def test_a_canonical_player_without_that_game_gives_a_warning(module_clients):
     plan = EDIT_ALIASES.plan(
         module_clients, to_params([Edit(EditKind.ADD, "kevinporterjr", find_player_without_game(module_clients))])

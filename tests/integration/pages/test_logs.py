@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.sandbox.common.fault_injection import Fault
+from services.telemetry import log_reader
 from services.telemetry.log_reader import PRESETS
 
 
@@ -17,6 +18,14 @@ def test_the_logs_page_deduplicates_lines_and_parses_the_severity(open_page):
 def test_no_matching_line_is_unknown_and_never_ok(open_page):
     screen = open_page("logs", date="2025-12-24")
     assert "proves nothing" in screen.verdict
+
+
+def test_lines_that_were_not_read_make_the_answer_unknown_and_never_ok(open_page, monkeypatch):
+    monkeypatch.setattr(log_reader.read_lines, "__defaults__", (5, log_reader.SERVICE_FILTER))
+    screen = open_page("logs", date="2025-12-23")
+    screen.app.segmented_control(key="search").set_value("Staging writes").run()
+    assert "more lines match" in screen.verdict
+    assert "unknown" in screen.verdict.lower()
 
 
 def test_an_unreadable_log_is_reported_on_its_page(open_page, sandbox):

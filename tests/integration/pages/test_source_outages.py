@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from services.telemetry import job_history
 from tests.integration.pages.helpers import GOOD_NIGHT, PAGES
 
 APIS = ("bigquery", "logging", "run")
@@ -107,3 +108,15 @@ def test_the_overview_names_the_unreadable_log_beside_the_unexplained_players(op
     text = open_page().text
     assert "90 unexplained" in text
     assert "worker log: unknown since" in text
+
+
+def test_rejections_beyond_the_bound_of_the_job_list_are_unknown_on_screen(open_page, inject_fault, monkeypatch):
+    """The JOBS view is refused, and the newest 20 of the night's jobs are no proof of what the others were."""
+    monkeypatch.setattr(job_history, "JOBS_PER_PAGE", 10)
+    monkeypatch.setattr(job_history, "MAX_LISTED_JOBS", 20)
+    inject_fault("bigquery", "status", method="JobService.insertJob", status=403)
+    screen = open_page("dml_errors", date="2025-12-29")
+    assert "The newest 20 jobs were read, back to " in screen.text
+    assert "how many of how many is unknown" in screen.verdict
+    assert ":green" not in screen.verdict
+    assert screen.metric_of("Rejected")[0] == "unknown"

@@ -8,9 +8,11 @@ import pytest
 
 from services.core.tables import PREDICTIONS_TABLE, PREDICTIONS_TABLE_NAME
 from services.gcp import query_catalog
+from services.gcp.clients import connect
 from services.names.registry import active_aliases
 from services.nights.sources import merge_context_and_odds
 from services.policy.eligibility import eligibility_params
+from tests.support.sandbox import settings_as
 
 NIGHT, SCHEDULED, NO_GAMES = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 24)
 FORTNIGHT = {"first_date": date(2025, 12, 16), "last_date": SCHEDULED}
@@ -18,7 +20,9 @@ RUN_WINDOW = {"from_time": datetime(2025, 12, 1, tzinfo=UTC), "to_time": datetim
 
 
 @pytest.fixture
-def run_query(clients):
+def run_query(sandbox):
+    """Runs a query as the acting account, which may run those that change something as well."""
+    clients = connect(settings_as(sandbox, "act"))
     return lambda name, tables=None, **params: query_catalog.run_query(clients, name, tables=tables, **params).rows
 
 
@@ -142,7 +146,7 @@ def test_aliases_all_and_registry_all_return_every_row(run_query):
         row for row in aliases if row["alias"] == "herbjones"
     ).items()
     assert len(aliases) == 8
-    assert {row["player_id"] for row in registry if row["lookup"].startswith("garytrent")} == {
+    assert {row["player_id"] for row in registry if row["player_lookup"].startswith("garytrent")} == {
         "garytrent_001",
         "garytrentjr_001",
     }
@@ -182,3 +186,17 @@ def test_upsert_and_reassign_player_id_change_nothing_when_nothing_is_as_expecte
     run_query("registry.reassign_player_id", rows=["garytrent MIL 2025-26"], from_id="nobody_001", to_id="x_001")
     assert len(run_query("aliases.all")) == 8
     assert not [row for row in run_query("registry.all") if row["player_id"] == "x_001"]
+
+
+def test_dml_jobs_are_the_statements_against_one_table_whatever_became_of_them(run_query):
+    arguments = {
+        "tables": {"jobs": "region-us.INFORMATION_SCHEMA.JOBS"},
+        "start": datetime(2025, 12, 29, 11, tzinfo=UTC),
+        "until": datetime(2025, 12, 30, 11, tzinfo=UTC),
+        "dataset": "nba_predictions",
+        "table_name": PREDICTIONS_TABLE_NAME,
+    }
+    rows = run_query("telemetry.dml_jobs", statements=["MERGE", "UPDATE", "DELETE"], **arguments)
+    assert (len(rows), sum(row["reason"] is not None for row in rows)) == (158, 90)
+    assert [row["creation_time"] for row in rows] == sorted(row["creation_time"] for row in rows)
+    assert run_query("telemetry.dml_jobs", statements=["DELETE"], **arguments) == ()

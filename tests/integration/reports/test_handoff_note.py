@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -64,3 +65,11 @@ def test_an_unavailable_source_is_unknown_in_the_note(handoff_inputs, clients):
     note = render_markdown(replace(handoff_inputs, capacities=unavailable), clients.settings)
     assert "**Unknown:** Cloud Run did not answer." in note
     assert "4 × 3 = 12" not in note
+
+
+def test_events_that_the_note_has_no_room_for_are_counted(handoff_inputs, clients):
+    batches = handoff_inputs.batches.value
+    many = Result(replace(batches, batches=batches.batches * 40))
+    note = render_markdown(replace(handoff_inputs, batches=many), clients.settings)
+    assert re.search(r"^- \d+ events before these are not in this note\.$", note, re.MULTILINE)
+    assert "not in this note" not in render_markdown(handoff_inputs, clients.settings)

@@ -12,8 +12,9 @@ from services.alerts.facts import ChannelStatus, SlateCounts
 from services.alerts.incidents import causes_without_data, group_by_cause
 from services.batches.reader import Batches
 from services.batches.state import BatchState
-from services.core.result import Health
+from services.core.result import Health, Problem
 from services.scaling.annotations import CapacitySetting
+from services.telemetry.dml_jobs import build_report
 from tests.support.alert_factories import (
     NOW,
     SETTINGS,
@@ -37,7 +38,7 @@ from tests.support.alert_factories import (
     ok_result,
     stalled_batch,
 )
-from tests.support.factories import make_night
+from tests.support.factories import make_job_history, make_log_lines, make_night
 
 
 def find_incidents(snapshot, now=NOW):
@@ -199,6 +200,26 @@ def test_an_unreadable_source_is_an_unknown_alert_and_resolves_nothing(source):
     results = evaluate_rules(make_snapshot(make_night_snapshot(**{source: failed_result("The source")})), SETTINGS, NOW)
     assert [(i.rule.name, i.severity) for i in group_by_cause(results)] == [("unreadable", Health.UNKNOWN)]
     assert causes_without_data(results)
+
+
+def test_a_job_history_that_was_read_in_part_is_unknown_and_resolves_nothing():
+    problem = Problem("BigQuery job history", NOW, "The newest 20,000 jobs were read.")
+    report = build_report(
+        STARTED, NOW, make_job_history(problem=problem), make_log_lines(), SETTINGS, problems=(problem,)
+    )
+    results = evaluate_rules(make_snapshot(make_night_snapshot(writes=ok_result(report))), SETTINGS, NOW)
+    [incident] = group_by_cause(results)
+    assert (incident.rule.name, incident.severity) == ("unreadable", Health.UNKNOWN)
+    assert "The newest 20,000 jobs were read." in incident.message
+    assert causes_without_data(results)
+
+
+def test_a_burst_in_the_part_that_was_read_raises_the_alarm():
+    problem = Problem("BigQuery job history", NOW, "The newest 20,000 jobs were read.")
+    history = make_job_history(*make_rejection_burst(90), problem=problem)
+    report = build_report(STARTED, NOW, history, make_log_lines(), SETTINGS, problems=(problem,))
+    incidents = find_incidents(make_snapshot(make_night_snapshot(writes=ok_result(report))))
+    assert "at least 90 writes rejected" in str([i.message for i in incidents])
 
 
 def test_no_log_lines_for_a_batch_is_unknown_and_not_ok():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.core.result import Health
+from services.core.result import Health, Problem
 from services.core.settings import Settings
 from services.telemetry.dml_jobs import build_report, first_burst, peak_outstanding
 from services.telemetry.log_reader import LogLine
-from tests.support.factories import NOW, make_attempt
+from tests.support.factories import NOW, make_attempt, make_job_history, make_log_lines
 from tests.unit.policy.test_coverage_thresholds import SETTINGS
 
 
@@ -38,7 +38,7 @@ def test_writes_are_unknown_when_neither_history_nor_log_can_be_read():
 
 
 def test_no_rejection_in_the_log_alone_is_not_ok():
-    assert build_report(NOW, NOW, None, (), SETTINGS).health is Health.UNKNOWN
+    assert build_report(NOW, NOW, None, make_log_lines(), SETTINGS).health is Health.UNKNOWN
 
 
 def test_rejections_spread_over_twenty_instances_are_counted_together():
@@ -55,4 +55,30 @@ def test_rejections_spread_over_twenty_instances_are_counted_together():
         )
         for n in range(20)
     )
-    assert build_report(start, start, None, lines, Settings.from_env({})).alert_at == start + timedelta(seconds=40)
+    assert build_report(
+        start, start, None, make_log_lines(*lines), Settings.from_env({})
+    ).alert_at == start + timedelta(seconds=40)
+
+
+PARTIAL = Problem("BigQuery job history", NOW, "The newest 20,000 jobs were read.")
+
+
+def test_a_history_that_was_read_in_part_counts_nothing_and_is_never_ok():
+    """90 rejections behind 20,000 newer jobs were "0 of 0, ok"."""
+    report = build_report(NOW, NOW, make_job_history(problem=PARTIAL), make_log_lines(), SETTINGS)
+    assert (report.attempted, report.rejected, report.peak_outstanding) == (None, None, None)
+    assert report.health is Health.UNKNOWN
+
+
+def test_what_a_partial_history_shows_is_shown_and_raises_the_alarm():
+    attempts = [make_attempt(job_id=f"j{n}", ok=False, message="Too many DML statements outstanding") for n in range(5)]
+    report = build_report(NOW, NOW, make_job_history(*attempts, problem=PARTIAL), make_log_lines(), SETTINGS)
+    assert (report.rejected, report.rejected_at_least) == (None, 5)
+    assert report.health is Health.CRITICAL
+    assert [(attempted, rejected) for _, attempted, rejected in report.by_minute] == [(5, 5)]
+
+
+def test_a_log_that_was_read_in_part_confirms_nothing():
+    report = build_report(NOW, NOW, make_job_history(make_attempt()), make_log_lines(truncated=True), SETTINGS)
+    assert (report.attempted, report.rejected, report.rejected_in_logs) == (1, 0, None)
+    assert report.health is Health.UNKNOWN

@@ -98,6 +98,12 @@ def test_a_view_of_another_region_or_project_is_an_error_and_no_empty_answer(bq,
         run(bq, f"SELECT COUNT(*) FROM {view}")
 
 
+def test_a_job_that_ran_elsewhere_is_not_in_this_region(bq, blank_sandbox):
+    job = make_query_job("elsewhere", datetime(2025, 12, 1, tzinfo=UTC), location="us-west2")
+    blank_sandbox.state.bigquery.jobs.seed([job])
+    assert run(bq, f"SELECT job_id FROM {JOBS} WHERE job_id = 'elsewhere'") == []
+
+
 def test_all_jobs_need_the_permission_to_list_them_and_the_own_do_not(bq, blank_sandbox):
     blank_sandbox.state.identities.denied_permissions.add("bigquery.jobs.listAll")
     with pytest.raises(

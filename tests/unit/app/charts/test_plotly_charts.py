@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from app.charts import plotly_charts
 from services.core.clock import ET
 from services.core.result import Health
-from services.telemetry.dml_jobs import DmlReport, WriteAttempt
+from services.telemetry.dml_jobs import DmlReport
+from services.telemetry.job_history import WriteAttempt
 
 AT = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ def test_the_chart_ends_with_the_last_statement_and_marks_the_alert():
     long_attempt, rejected_attempt = make_attempt(0, 1800), make_attempt(1, 0, ok=False)
     alert = AT + timedelta(seconds=9)
     report = DmlReport(
-        AT, AT, 2, 1, ((AT, 2, 1),), (), 1, alert, 1, (long_attempt, rejected_attempt), Health.CRITICAL, ()
+        AT, AT, 2, 1, ((AT, 2, 1),), (), 1, alert, 1, (long_attempt, rejected_attempt), 1, Health.CRITICAL, ()
     )
     figure = plotly_charts.dml_figure(report)
     assert figure.layout.xaxis.range[1] >= (AT + timedelta(seconds=1800)).astimezone(ET).replace(tzinfo=None)
