@@ -88,7 +88,7 @@ class QueryJobs:
         metadata = await self._context.tables.get_metadata(table)
         size = metadata.size_bytes * metadata.column_fraction(statement.columns)
         references = [reference for reference in statement.table_references if reference.table == table]
-        if metadata.partitioned and any(reference.bounds for reference in references):
+        if metadata.partitioned_by and any(reference.bounds for reference in references):
             size *= partition_pruning.scanned_fraction(
                 references, metadata.partitioned_by, await self._context.tables.rows_by_day(table), parameters
             )
