@@ -18,7 +18,7 @@ $(READY): requirements.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.txt
 	@touch $@
 
-run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on http://127.0.0.1:8501 (SCENARIO=season: a whole season)
+run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on http://127.0.0.1:8501 (SCENARIO=season: a whole season; customer: the customer's own services)
 	@exec $(BIN)/python -m services.sandbox
 
 dashboard: $(READY) ## the dashboard alone, against what the environment names (real Google Cloud by default)

@@ -12,7 +12,6 @@ from app.state import reads, session
 from services.alerts.actions import REOPEN, TEST_NOTIFICATION
 from services.alerts.alert_log import Alerts, AlertState
 from services.alerts.rules import RULES
-from services.core.clock import night_window
 from services.core.result import SEVERITY_ORDER, Health, worst
 from services.reports.events import count_by_kind, recent_events
 from services.telemetry.scheduler import Schedule
@@ -87,7 +86,7 @@ if alerts is not None:
     render_resolved(alerts)
     game_date, (start, end) = session.game_date(), status_strip.log_window(now)
     batches, capacities = reads.batches(cloud, game_date), reads.service_capacities(cloud)
-    night_timeline.render(game_date, batches, reads.writes(cloud, *night_window(game_date)), capacities)
+    night_timeline.render(game_date, batches, reads.writes(cloud, game_date), capacities)
     st.subheader(f"What happened in {status_strip.LOG_WINDOW.days} days", anchor=False)
     events = recent_events(alerts, status_strip.fetch_log().value, batches.value, capacities.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")

@@ -23,6 +23,7 @@ ROW_FORMATTERS: dict[str, Callable[[ServiceCapacity], object]] = {
     "requests each instance takes": lambda row: str(row.concurrency),
     "most requests at once": lambda row: str(row.capacity or "not limited"),
     "revision": lambda row: row.revision,
+    "traffic": lambda row: "follows the latest" if row.follows_latest else "pinned: a new revision would not serve",
     "serving since": lambda row: text_format.format_day_time(row.revision_since),
     "changed by": lambda row: row.changed_by,
 }
@@ -32,7 +33,8 @@ def capacity_text(service: ServiceCapacity) -> str:
     if service.capacity is None:
         return f"{service.service} has no maximum: its width is not limited"
     product_text = f"{service.max_instances} × {service.concurrency} = {service.capacity}"
-    return f"{service.service} is {product_text} wide ({service.state})"
+    pinned_text = "" if service.follows_latest else f", its traffic pinned to {service.revision}"
+    return f"{service.service} is {product_text} wide ({service.state}{pinned_text})"
 
 
 def headline(capacities: ServiceCapacities) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from app.charts import plotly_charts
 from app.components import tables, widgets
 from app.state import reads, session
-from services.core.clock import ET, night_window
+from services.core.clock import ET
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
@@ -92,6 +92,6 @@ def render(report: DmlReport) -> None:
     widgets.source_footer(report.sources, cloud.now(), session.log_link_params("DML errors"))
 
 
-report = widgets.value_or_notice(reads.writes(cloud, *night_window(game_date)), "Writes to the predictions table")
+report = widgets.value_or_notice(reads.writes(cloud, game_date), "Writes to the predictions table")
 if report is not None:
     render(report)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components import filters, tables, widgets
 from app.state import reads, session
-from services.core.clock import night_window
+from services.batches.reader import run_window
 from services.core.result import Health
 from services.telemetry.log_reader import PRESETS, LogLine, LogLines
 
@@ -38,7 +38,7 @@ def filter_lines(lines: LogLines) -> list[LogLine]:
 
 
 def render(lines: LogLines) -> None:
-    repeat_count = sum(line.repeats - 1 for line in lines.lines)
+    repeat_count = sum(line.entries - 1 for line in lines.lines)
     notes = [
         f"{repeat_count:,} repeated lines folded" if repeat_count else "",
         "more lines match, later ones, which are not read" if lines.truncated else "",
@@ -76,7 +76,8 @@ def log_table(lines: LogLines) -> None:
 answer_container = st.container()
 preset_name = widgets.segmented_choice("Search", preset_names, "search")  # in the address: ?search=DML+errors
 preset = next(p for p in PRESETS if p.name == preset_name)
-log_lines = widgets.value_or_notice(reads.log_lines(cloud, preset.condition, *night_window(game_date)), "The log")
+run_hours = run_window(game_date, reads.batches(cloud, game_date).value)
+log_lines = widgets.value_or_notice(reads.log_lines(cloud, preset.condition, *run_hours), "The log")
 if log_lines is not None:
     render(log_lines)
 manual_commands = st.expander("Do it by hand", key="log by hand", on_change="rerun")

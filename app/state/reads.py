@@ -17,21 +17,22 @@ from services.actions.log_reader import ActionLog, read_action_log
 from services.alerts.alert_log import Alerts, read_alerts
 from services.alerts.heartbeat import read_last_heartbeat
 from services.aliases.unresolved import NameResolutionReport, read_names
-from services.batches.reader import Batches, read_batches
+from services.batches.reader import Batches, read_batches, run_window
 from services.core import freshness
-from services.core.clock import eastern_day, night_window, to_game_date
+from services.core.clock import eastern_day, to_game_date
 from services.core.result import DataSource, Result
 from services.doctor.examination import ConnectionReport, run_checks
 from services.gcp.clients import Clients
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
+from services.nights.night_writes import read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.reports.handoff_note import HandoffInputs
 from services.runs.progress import RunProgress, read_run_progress
 from services.runs.verification import VerificationCheck, read_run_verification
 from services.scaling.capacity import ServiceCapacities, WorkerCapacity, read_service_capacities, read_worker_capacity
 from services.staging.inventory import StagingInventory, read_inventory
-from services.telemetry.dml_jobs import DmlReport, read_writes
+from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.log_reader import LogLines, read_lines
 from services.telemetry.scheduler import Schedule, read_schedule
 
@@ -59,7 +60,7 @@ class CachedRead(Generic[T]):
 
 night: CachedRead[NightStatus] = CachedRead("The warehouse", read_night, ttl_s=freshness.NIGHT_TTL_S)
 history: CachedRead[CoverageHistory] = CachedRead("The coverage history", read_history, ttl_s=freshness.HISTORY_TTL_S)
-writes: CachedRead[DmlReport] = CachedRead("The job history", read_writes, ttl_s=freshness.WRITES_TTL_S)
+writes: CachedRead[DmlReport] = CachedRead("The job history", read_night_writes, ttl_s=freshness.WRITES_TTL_S)
 staging: CachedRead[StagingInventory] = CachedRead(
     "The list of staging tables", read_inventory, ttl_s=freshness.STAGING_TTL_S
 )
@@ -110,7 +111,7 @@ class OverviewReadings:
 def read_overview(clients: Clients, game_date: date) -> OverviewReadings:
     """Read all sources of the overview concurrently, so that it waits for the slowest and not for the sum."""
     players = night.fetch_async(clients, game_date)
-    jobs = writes.fetch_async(clients, *night_window(game_date))
+    jobs = writes.fetch_async(clients, game_date)
     tables = staging.fetch_async(clients)
     services = service_capacities.fetch_async(clients)
     runs = batches.fetch_async(clients, game_date)
@@ -137,7 +138,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
     return HandoffInputs(
         game_date=game_date,
-        start=night_window(game_date)[0],
+        start=run_window(game_date, runs().value)[0],
         now=clients.now(),
         night=players(),
         batches=runs(),

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
 from services.batches.ledger import BatchRecord, Ledger
-from services.batches.reader import Batch, Batches, read_batches
+from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches, read_batches
 from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import night_window
@@ -19,6 +19,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
+from services.nights.night_writes import belongs_to
 from services.nights.player_stages import NightStatus, read_night
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
@@ -28,7 +29,6 @@ from services.telemetry.scheduler import Schedule, read_schedule
 T = TypeVar("T")
 
 SLATE_LOOKBACK_DAYS = 7  # how far back the previous night with odds is searched for
-WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 SERVICE_LINES_FILTER = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
 
@@ -165,11 +165,20 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, day: date) -
         fetch(clients, "The warehouse", lambda: read_night(cached_clients, day)),
         fetch(clients, "The slate", lambda: _read_slate(cached_clients, day)),
         batches,
-        fetch(clients, "The job history", lambda: read_writes(cached_clients, start, min(now, end))),
+        fetch(
+            clients,
+            "The job history",
+            lambda: _read_writes(cached_clients, day, batches, (start, min(now, end))),
+        ),
         fetch(clients, "The ledger", lambda: _read_batch_record(cached_clients, day, newest_batch)),
         fetch(clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients, day)),
         _count_log_lines(clients, newest_batch, start, min(now, end)),
     )
+
+
+def _read_writes(clients: Clients, day: date, batches: Result[Batches], window: tuple[datetime, datetime]) -> DmlReport:
+    belongs = belongs_to(clients, day, batches.value) if batches.value else lambda _: True
+    return read_writes(clients, *window, belongs)
 
 
 def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple[datetime, datetime]:

@@ -17,6 +17,8 @@ from services.core.settings import LOOPBACK_HOSTS
 
 # What a page may send to a foreign address without a preflight request (https://fetch.spec.whatwg.org/#cors-safelisted-request-header).
 FORM_TYPES = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+# Cloud Scheduler declares the second where its job sets no type, whatever the body is.
+JSON_TYPES = frozenset({"application/json", "application/octet-stream"})
 Refusal = tuple[int, str]  # HTTP status and a sentence
 
 
@@ -57,7 +59,7 @@ class RequestGuard:
             return None
         essence = content_type.partition(";")[0].strip().lower()
         is_upload = bool(self._upload_path) and path.startswith(self._upload_path)
-        if essence in FORM_TYPES or (essence != "application/json" and not is_upload):
+        if essence in FORM_TYPES or (essence not in JSON_TYPES and not is_upload):
             return 415, f"Send Content-Type: application/json, not {essence[:100]!r}."
         return None
 

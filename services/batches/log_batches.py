@@ -9,17 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypedDict
 
 from services.batches.ids import parse_staging_table_name, read_batch_start
-from services.batches.log_runs import LogRun
+from services.batches.log_runs import MAX_START_SKEW, LogRun
 from services.batches.state import STALL_TIMEOUT, BatchState
 from services.core.clock import ET
 from services.telemetry import log_phrases
 
-# The clocks of coordinator and workers differ, and an id is made some seconds after the first line of its run.
-MAX_START_SKEW = timedelta(minutes=2)
 _COMPLETED = re.compile(r"Batch complete! (\d+)/(\d+) players")
 
 
@@ -87,7 +85,10 @@ class LogBatch:
 
     @property
     def status_text(self) -> str:
-        """Its coordinator's last word on it."""
+        """Its coordinator's last word on how it ended, else its last word."""
+        for message in reversed(self._messages):
+            if _claimed_state(message, recently_active=False) is not None:
+                return message
         if self._messages and (len(self._messages) > 1 or self.rows):
             return self._messages[-1]
         if self.tables:
@@ -98,8 +99,11 @@ class LogBatch:
     def _messages(self) -> list[str]:
         return [line.message for line in self.run.lines] if self.run else []
 
-    def state(self, now: datetime) -> BatchState:
-        """The state that the last decisive line claims; without one, a batch with a recent trace is still running."""
+    def state(self, now: datetime, log_read: bool = True) -> BatchState:
+        """The state that the last decisive line claims; without one, a batch with a recent trace is still running.
+
+        A batch without an end has stalled where its log was read; where it could not be read, that is not known.
+        """
         recently_active = now - self.last_trace <= STALL_TIMEOUT
         for message in reversed(self._messages):
             if (state := _claimed_state(message, recently_active)) is not None:
@@ -108,7 +112,8 @@ class LogBatch:
             return BatchState.REQUESTED if recently_active else BatchState.STALLED
         if recently_active:
             return BatchState.RUNNING
-        return BatchState.STALLED if self.tables else BatchState.UNVERIFIED_SUCCESS
+        silent = log_read and (self.tables or (self.run is not None and self.run.announced))
+        return BatchState.STALLED if silent else BatchState.UNVERIFIED_SUCCESS
 
 
 def _claimed_state(message: str, recently_active: bool) -> BatchState | None:

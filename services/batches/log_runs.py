@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
-from services.batches.ids import find_batch_ids, read_batch_date
+from services.batches.ids import find_batch_ids, read_batch_date, read_batch_start
 from services.core.clock import to_game_date
 from services.telemetry import log_phrases
 from services.telemetry.log_reader import LogLine
+
+# The clocks of coordinator and workers differ, and an id is made some seconds after the first line of its run.
+MAX_START_SKEW = timedelta(minutes=2)
 
 
 @dataclass
@@ -26,11 +29,20 @@ class LogRun:
     lines: list[LogLine] = field(default_factory=list)
     announced: bool = False  # whether its beginning was read, and not only a later line
 
+    def may_be(self, batch_id: str) -> bool:
+        """Whether this run, which no line names, may be the one of an id: by the date and the time in the id."""
+        begun = read_batch_start(batch_id)
+        return self.game_date == read_batch_date(batch_id) and (
+            begun is None or abs(self.started - begun) <= MAX_START_SKEW
+        )
+
 
 def find_log_runs(coordinator_lines: Iterable[LogLine]) -> tuple[LogRun, ...]:
     """The runs of a coordinator, from its lines oldest first."""
     runs: list[LogRun] = []
     for line in coordinator_lines:
+        if "Creating prediction requests" in line.message:
+            continue
         if "already in progress" in line.message:
             if runs and runs[-1].announced and len(runs[-1].lines) == 1:
                 runs.pop()  # it was refused
@@ -54,14 +66,14 @@ def _runs_of_line(line: LogLine, runs: list[LogRun]) -> Sequence[LogRun]:
 
 
 def _find_or_add(batch_id: str, line: LogLine, runs: list[LogRun]) -> LogRun:
-    game_date = read_batch_date(batch_id)
     for run in reversed(runs):
         if run.batch_id == batch_id:
             return run
     for run in reversed(runs):
-        if not run.batch_id and run.game_date == game_date:
+        if not run.batch_id and run.may_be(batch_id):
             run.batch_id = batch_id
             return run
+    game_date = read_batch_date(batch_id)
     runs.append(LogRun(game_date, batch_id, line.at))
     return runs[-1]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
 from services.batches.ids import parse_staging_table_name
@@ -14,7 +14,7 @@ from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_
 from services.batches.log_runs import LogRun, find_log_runs
 from services.batches.staging_listing import list_staging_tables
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
-from services.core.clock import worker_run_days
+from services.core.clock import night_window, worker_run_days
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem, sum_or_unknown
 from services.gcp import query_catalog
@@ -40,6 +40,9 @@ class _StateRow(TypedDict):
     updated: int | None
     unchanged: int | None
 
+
+# Jobs and lines of a batch may be a little before its first record and after its last.
+WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
 
@@ -126,11 +129,24 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
         log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
     unread = ledger is None or runs is None
-    found = [_from_log_batch(b, game_date, clients.now()) for b in log_batches if b.rows or b.tables or not unread]
+    found = [
+        _from_log_batch(b, game_date, clients.now(), lines is not None)
+        for b in log_batches
+        if b.rows or b.tables or not unread
+    ]
     newest_first = sorted(
         [*ledger_batches, *found], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
     )
     return Batches(tuple(newest_first), tuple(sources), tuple(problems))
+
+
+def run_window(game_date: date, batches: Batches | None) -> tuple[datetime, datetime]:
+    """The instants of a date's runs: its night, and whatever of its batches is before or after it."""
+    start, end = night_window(game_date)
+    known = batches.batches if batches else ()
+    starts = [batch.started - WINDOW_LEAD for batch in known if batch.started is not None]
+    ends = [batch.ended + WINDOW_LAG for batch in known if batch.ended is not None]
+    return min([start, *starts]), max([end, *ends])
 
 
 def coordinator_runs(clients: Clients, lines: Iterable[log_reader.LogLine]) -> tuple[LogRun, ...]:
@@ -180,9 +196,9 @@ def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
     )
 
 
-def _from_log_batch(batch: LogBatch, game_date: date, now: datetime) -> Batch:
+def _from_log_batch(batch: LogBatch, game_date: date, now: datetime, log_read: bool) -> Batch:
     """A batch of another coordinator: its status is what that coordinator claims, never proof."""
-    state = batch.state(now)
+    state = batch.state(now, log_read)
     return Batch(
         batch_id=batch.name,
         game_date=game_date,
@@ -194,7 +210,7 @@ def _from_log_batch(batch: LogBatch, game_date: date, now: datetime) -> Batch:
         generated=batch.generated,
         staged_rows=None,
         written_rows=None,
-        status_text=batch.status_text,
+        status_text=batch.status_text if log_read else "the coordinator's log could not be read",
         health=HEALTH_BY_BATCH_STATE[state],
         record_source="logs",
     )

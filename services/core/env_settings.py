@@ -214,6 +214,7 @@ def _parse_percent(raw: str | float) -> float:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
+OptionalName = Annotated[str, AfterValidator(lambda text: text and _check_name(text))]
 Names = Annotated[str, AfterValidator(_check_names)]
 Url = Annotated[str, AfterValidator(_check_url)]
 SecretUrl = Annotated[str, AfterValidator(_check_secret_url)]

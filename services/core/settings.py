@@ -15,6 +15,7 @@ from services.core.env_settings import (
     HostNames,
     Name,
     Names,
+    OptionalName,
     Percent,
     Port,
     PositiveFloat,
@@ -40,7 +41,11 @@ class Settings(EnvSettings):
     region: Name = Field(
         "us-west2", validation_alias="CLOUD_RUN_REGION", description="region of the Cloud Run services"
     )
-    location: Name = Field("US", validation_alias="BIGQUERY_LOCATION", description="location of the BigQuery datasets")
+    location: OptionalName = Field(
+        "",
+        validation_alias="BIGQUERY_LOCATION",
+        description="location of the BigQuery datasets; empty: where the predictions' dataset is",
+    )
     worker_service: Name = Field(
         "prediction-worker", validation_alias="WORKER_SERVICE", description="Cloud Run name of the worker"
     )

@@ -12,15 +12,19 @@ from datetime import timedelta
 from itertools import islice
 from math import ceil
 
+from google.cloud import run_v2
+
 from services.core.errors import AccessDenied, OnCallError, TableNotFound
 from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
+from services.core.tables import PREDICTIONS_DATASET
 from services.doctor.check_result import TIMEOUT_S, CheckResult, from_error
 from services.doctor.permissions import acting_identity, reading_identity
 from services.doctor.required_tables import read_tables
 from services.gcp import query_catalog
-from services.gcp.clients import Clients
+from services.gcp.clients import Clients, read_dataset_location
 from services.gcp.error_messages import translate_errors
 from services.runs import coordinator_client
+from services.scaling.traffic import read_traffic, short_name
 from services.telemetry.log_reader import LoggingEntry, parse_entry
 from services.telemetry.scheduler import read_schedule
 
@@ -46,6 +50,7 @@ def run_checks(clients: Clients) -> ConnectionReport:
     """Run every check once; one that fails is a result of its own. Raises nothing."""
     checks = (
         _sign_in,
+        _location,
         _warehouse,
         read_tables,
         _job_history,
@@ -87,6 +92,25 @@ def _sign_in(clients: Clients) -> Iterator[CheckResult]:
             Health.WARNING,
             f"{sign_in_text} OPERATORS is empty: everybody is a viewer, nobody may act.",
             "gcloud run services update prediction-on-call --update-env-vars=OPERATORS=you@example.com",
+        )
+
+
+def _location(clients: Clients) -> Iterator[CheckResult]:
+    """Whether BIGQUERY_LOCATION is where the predictions are: BigQuery finds a dataset in its own location alone."""
+    configured, actual = clients.settings.location, read_dataset_location(clients.bigquery)
+    if actual is None:
+        yield CheckResult(
+            "location", Health.UNKNOWN, f"{PREDICTIONS_DATASET} cannot be read, so its location is unknown."
+        )
+    elif actual.upper() == configured.upper():
+        yield CheckResult("location", Health.OK, f"{PREDICTIONS_DATASET} is in {actual}, where the queries run.")
+    else:
+        yield CheckResult(
+            "location",
+            Health.CRITICAL,
+            f"BIGQUERY_LOCATION is {configured}, and {PREDICTIONS_DATASET} is in {actual}: no query finds it.",
+            "gcloud run services update prediction-on-call --remove-env-vars=BIGQUERY_LOCATION"
+            f" --region={clients.settings.region} --project={clients.settings.project}",
         )
 
 
@@ -185,18 +209,27 @@ def _services(clients: Clients) -> Iterator[CheckResult]:
         except OnCallError as error:
             yield from_error(clients, name, error)
             continue
-        ready, created = (
-            r.rsplit("/", 1)[-1] for r in (service.latest_ready_revision, service.latest_created_revision)
+        yield _serving_revision(clients, name, service)
+
+
+def _serving_revision(clients: Clients, name: str, service: run_v2.Service) -> CheckResult:
+    traffic, created = read_traffic(service), short_name(service.latest_created_revision)
+    flags = f"--region={clients.settings.region}"
+    if service.latest_ready_revision != service.latest_created_revision:
+        return CheckResult(
+            name,
+            Health.WARNING,
+            f"{name} serves {str(traffic) or 'nothing'}, not its newest revision {created}, which did not become ready.",
+            f"gcloud run revisions describe {created} {flags}",
         )
-        if ready != created:
-            yield CheckResult(
-                name,
-                Health.WARNING,
-                f"{name} serves {ready or 'nothing'}, not its newest revision {created}, which did not become ready.",
-                f"gcloud run revisions describe {created} --region={clients.settings.region}",
-            )
-        else:
-            yield CheckResult(name, Health.OK, f"{name} serves its newest revision {ready} at {service.uri}.")
+    if traffic.revisions != (created,):
+        return CheckResult(
+            name,
+            Health.WARNING,
+            f"{name} serves {traffic}, not its newest revision {created}: its traffic is pinned.",
+            f"gcloud run services update-traffic {name} --to-latest {flags}",
+        )
+    return CheckResult(name, Health.OK, f"{name} serves its newest revision {created} at {service.uri}.")
 
 
 def _scheduler(clients: Clients) -> Iterator[CheckResult]:

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 import google.auth
 import requests
 from google.api_core.client_options import ClientOptions
+from google.api_core.exceptions import GoogleAPIError
 from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.exceptions import DefaultCredentialsError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud import bigquery, logging, run_v2, scheduler_v1
+from google.cloud.bigquery.retry import DEFAULT_RETRY
 from google.cloud.run_v2.services.revisions.transports import RevisionsRestTransport
 from google.cloud.run_v2.services.services.transports import ServicesRestTransport
 from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudSchedulerRestTransport
@@ -21,11 +23,14 @@ from google.cloud.scheduler_v1.services.cloud_scheduler.transports import CloudS
 from services.core.clock import Clock, OffsetClock, SystemClock
 from services.core.errors import AccessDenied, SourceUnavailable
 from services.core.settings import Settings
+from services.core.tables import PREDICTIONS_DATASET
 from services.gcp.read_cache import ReadCache
 
 # The scope allows everything; the account's roles limit what may really be done.
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 BIGQUERY_TIMEOUT_S = 60.0  # of one HTTP request that writes
+LOCATION_TIMEOUT_S = 10.0
+DEFAULT_LOCATION = "US"  # of a dataset that cannot be read yet
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,15 @@ class Clients:
 
 
 def connect(settings: Settings, as_operator: bool = False) -> Clients:
-    """Open every client, with `as_operator` as the acting account; raises SourceUnavailable without credentials or sandbox."""
+    """Open every client, with `as_operator` as the acting account; raises SourceUnavailable without credentials or sandbox.
+
+    The clients' settings have the location of the datasets, found out where none is set.
+    """
     credentials = _credentials(settings, as_operator)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
+    if not settings.location:
+        bigquery_client = bigquery.Client(project=settings.project, credentials=credentials, client_options=options)
+        settings = settings.model_copy(update={"location": read_dataset_location(bigquery_client) or DEFAULT_LOCATION})
     run_url = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
     scheduler_url = urlsplit(settings.sandbox_url or "https://cloudscheduler.googleapis.com")
     return Clients(
@@ -82,6 +93,16 @@ def connect(settings: Settings, as_operator: bool = False) -> Clients:
             )
         ),
     )
+
+
+def read_dataset_location(client: bigquery.Client) -> str | None:
+    """Where the predictions' dataset is, by datasets.get; None when it cannot be read."""
+    try:
+        return str(
+            client.get_dataset(PREDICTIONS_DATASET, retry=DEFAULT_RETRY.with_timeout(LOCATION_TIMEOUT_S)).location
+        )
+    except (GoogleAPIError, GoogleAuthError, requests.RequestException):
+        return None  # the first query says what is wrong
 
 
 class SandboxCredentials(Credentials):  # type: ignore[misc]

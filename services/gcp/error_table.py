@@ -175,7 +175,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "streaming_buffer",
         400,
         "invalidQuery",
-        "UPDATE or DELETE statement over table {table} would affect rows in the streaming buffer, which is not supported",
+        "{kinds} statement over table {table} would affect rows in the streaming buffer, which is not supported",
         "rows in the streaming buffer",
         RETRY_LATER,
         "rows streamed in the last half hour cannot be changed yet",

@@ -152,11 +152,6 @@ class ReadCache:
         with self._lock:
             return self._count_recent_log_reads()
 
-    def record_log_pages(self, further_pages: int) -> None:
-        """Count the pages of a log read after its first one, which was counted when it was allowed."""
-        with self._lock:
-            self.usage.log_read_times.extend([self._monotonic()] * further_pages)
-
     def table_version(
         self, table_name: str, fetch_table: Callable[[str], bigquery.Table], max_age_s: float = VERSION_TTL_S
     ) -> Version:
@@ -232,6 +227,11 @@ class ReadCache:
             self._entries[key] = entry
             while self._row_count > MAX_CACHED_ROWS and len(self._entries) > 1:
                 self._row_count -= self._entries.popitem(last=False)[1].row_count
+
+    def record_log_read(self) -> None:
+        """Count one more read of the log: every page of a search is one for Cloud Logging."""
+        with self._lock:
+            self.usage.log_read_times.append(self._monotonic())
 
     def _within_log_quota(self, max_reads: int) -> bool:
         with self._lock:

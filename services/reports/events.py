@@ -10,9 +10,8 @@ from typing import TypeVar
 
 from services.actions.log_reader import ActionLog, ActionState
 from services.alerts.alert_log import RETENTION, Alerts, EventType
-from services.batches.reader import Batches
+from services.batches.reader import Batches, run_window
 from services.batches.state import IN_PROGRESS_STATES
-from services.core.clock import night_window
 from services.core.result import Health, Result
 from services.scaling.capacity import ServiceCapacities
 from services.telemetry.dml_jobs import DmlReport
@@ -81,7 +80,7 @@ def night_events(
     action_log: Result[ActionLog],
 ) -> NightEvents:
     """The timeline of a night; a source that could not be read leaves its lane unknown, never empty."""
-    start, end = night_window(game_date)
+    start, end = run_window(game_date, batches.value)
     events = (
         *_batch_events(batches.value, now),
         *_rejection_events(writes.value),

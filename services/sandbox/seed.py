@@ -17,8 +17,6 @@ class Seed:
     jobs: Sequence[Mapping[str, Any]] = ()  # bigquery#job
     services: Sequence[Mapping[str, Any]] = ()  # google.cloud.run.v2.Service
     revisions: Sequence[Mapping[str, Any]] = ()  # google.cloud.run.v2.Revision
-    scheduler_jobs: Sequence[
-        Mapping[str, Any]
-    ] = ()  # google.cloud.scheduler.v1.Job with `times` (ET); empty: December's
+    scheduler_jobs: Sequence[Mapping[str, Any]] = ()  # Cloud Scheduler's Job with `times` (ET); empty: December's
     table_resources: Sequence[Mapping[str, Any]] = ()  # bigquery#table for tables.insert; empty: December's tables
     location: str = "US"  # of every dataset

@@ -16,6 +16,7 @@ from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.job_store import to_epoch_ms
 from services.sandbox.bigquery.limits import Limits
+from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.bigquery.time_travel import DroppedTableStore
 from services.sandbox.common.fault_injection import Faults
 from services.sandbox.http.connection_drops import ConnectionDropper
@@ -55,6 +56,7 @@ def start_sandbox(
     clock: Clock | None = None,
     latency: JobLatency | None = None,
     project: str = PROJECT,
+    streaming: StreamingDelays | None = None,
     requires_credentials: bool = False,
 ) -> Sandbox:
     """Start emulator and gateway and load `seed`; returns when the URL answers. Port 0 picks a free one.
@@ -66,10 +68,12 @@ def start_sandbox(
     clock = clock or OffsetClock.starting_at(SCENARIO_START)
     emulator = Emulator(clock).start()
     meter, limits, faults = BillingMeter(), Limits(), Faults()
-    bigquery = BigQueryJobServer(emulator.url, project, clock, limits, meter, latency or JobLatency())
-    bigquery.identities.require_credentials = requires_credentials
+    bigquery = BigQueryJobServer(
+        emulator.url, project, clock, limits, meter, latency or JobLatency(), streaming or StreamingDelays()
+    )
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
-    bigquery.tables.fetch_rows = emulator.fetch_rows
+    bigquery.tables.connect(emulator.fetch_rows, emulator.execute)
+    bigquery.identities.require_credentials = requires_credentials
     bigquery.queries.information_schema = InformationSchema(bigquery, emulator, bigquery.identities.allows)
     cloud_run = CloudRun(clock, "")
     state = SandboxState(clock, project, bigquery, cloud_run, LogStore(clock, project), limits, meter, faults)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -43,8 +43,12 @@ class DmlReport:
         return 100 * self.rejected / self.attempted if self.attempted and self.rejected is not None else None
 
 
-def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
+def read_writes(
+    clients: Clients, start: datetime, end: datetime, belongs: Callable[[datetime], bool] = lambda _: True
+) -> DmlReport:
     """Mutating DML against the predictions table between two instants, from job history and worker logs.
+
+    `belongs` leaves out the writes of other runs within the same time.
 
     The job history counts; the log confirms it, and replaces it when the history cannot be read. Raises nothing:
     with neither source every count is None and `problems` has both.
@@ -55,12 +59,13 @@ def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
     log_lines: log_reader.LogLines | None = None
     try:
         history = read_job_history(clients, start, end)
+        history = replace(history, attempts=tuple(a for a in history.attempts if belongs(a.at)))
         sources.append(history.source)
         problems += [history.problem] if history.problem is not None else []
     except OnCallError as error:
         problems.append(Problem.from_error("job history", clients.now(), error))
     try:
-        log_lines = _read_rejection_lines(clients, start, end)
+        log_lines = _read_rejection_lines(clients, start, end, belongs)
         sources.append(log_lines.source)
         problems += [log_lines.problem] if log_lines.problem is not None else []
     except OnCallError as error:
@@ -68,7 +73,9 @@ def read_writes(clients: Clients, start: datetime, end: datetime) -> DmlReport:
     return build_report(start, end, history, log_lines, clients.settings, tuple(sources), tuple(problems))
 
 
-def _read_rejection_lines(clients: Clients, start: datetime, end: datetime) -> log_reader.LogLines:
+def _read_rejection_lines(
+    clients: Clients, start: datetime, end: datetime, belongs: Callable[[datetime], bool]
+) -> log_reader.LogLines:
     """Log lines of rejected writes; a window within one game date shares that date's one read."""
     night = to_game_date(start)
     if end <= night_window(night)[1]:
@@ -80,7 +87,7 @@ def _read_rejection_lines(clients: Clients, start: datetime, end: datetime) -> l
     rejections = (
         line
         for line in lines.lines
-        if start <= line.at < end and log_phrases.is_rejected_write(line.message)
+        if start <= line.at < end and belongs(line.at) and log_phrases.is_rejected_write(line.message)
         for _ in range(line.repeats)  # 90 workers may write the same words in one second
     )
     return replace(lines, lines=tuple(rejections))

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import islice
 from typing import Protocol
 
 from google.cloud.logging_v2.resource import Resource
@@ -20,6 +19,7 @@ from services.core.result import DataSource, Problem
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import NEVER_EXPIRES
+from services.telemetry.log_pages import read_entries
 from services.telemetry.log_phrases import (
     CONSOLIDATION_FILTER,
     DML_FILTER,
@@ -36,15 +36,14 @@ SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICA
 SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")'
 
 MAX_NIGHT_LINES = 10_000
-PAGE_SIZE = 1_000  # the most that entries.list returns at once; each page counts against its quota
 
-RUN_MARGIN = timedelta(minutes=30)  # how long before its first and after its last run row a run has lines
+HOUR = timedelta(hours=1)
 _TWIN_DISTANCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line. `repeats` counts the identical lines of the same second that it stands for, each once if on two streams."""
+    """One line, said `repeats` times within a second, of `entries` log entries: one on both streams is two entries."""
 
     at: datetime
     service: str
@@ -53,6 +52,7 @@ class LogLine:
     message: str
     insert_id: str
     repeats: int = 1
+    entries: int = 1
     stream: str = ""  # stdout or stderr
 
 
@@ -123,8 +123,11 @@ def read_night_log(clients: Clients, game_date: date, *conditions: str, run_time
     lines = _read_deciding_lines(clients, start - timedelta(days=1), end, conditions)
     if not (later := [at for at in run_times if at >= end]):
         return lines
-    until = max(later).replace(second=0, microsecond=0) + RUN_MARGIN  # to the minute: the same search is cached
-    more = _read_deciding_lines(clients, max(end, min(later) - RUN_MARGIN), until, conditions)
+    since, until = (
+        _full_hour(min(later) - HOUR / 2),
+        _full_hour(max(later)) + 2 * HOUR,
+    )  # full hours: the same search is cached
+    more = _read_deciding_lines(clients, max(end, since), until, conditions)
     return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
 
 
@@ -137,16 +140,17 @@ def _read_deciding_lines(clients: Clients, start: datetime, end: datetime, condi
     return LogLines(tuple(lines), parts[0].source, truncated=any(part.truncated for part in parts))
 
 
+def _full_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def _fetch_lines(clients: Clients, filter_text: str, limit: int, newest_first: bool) -> LogLines:
     order_by = "timestamp desc" if newest_first else "timestamp asc"
     with translate_errors("Cloud Logging"):
-        iterator = clients.logging.list_entries(filter_=filter_text, order_by=order_by, page_size=PAGE_SIZE)
-        entries = list(islice(iterator, limit + 1))
-    clients.cache.record_log_pages(len(entries) // PAGE_SIZE)
-    read_entries = entries[:limit]
-    lines = deduplicate(parse_entry(entry) for entry in (reversed(read_entries) if newest_first else read_entries))
+        entries, truncated = read_entries(clients, filter_text, limit, order_by)
+    lines = deduplicate(parse_entry(entry) for entry in (reversed(entries) if newest_first else entries))
     source = DataSource("Cloud Logging", clients.now(), detail=filter_text)
-    return LogLines(lines, source, truncated=len(entries) > limit)
+    return LogLines(lines, source, truncated)
 
 
 class LoggingEntry(Protocol):
@@ -202,7 +206,7 @@ def deduplicate(lines: Iterable[LogLine]) -> tuple[LogLine, ...]:
 def _fold(group: list[LogLine]) -> LogLine:
     worst = max(group, key=lambda line: SEVERITIES.index(line.severity) if line.severity in SEVERITIES else 0)
     repeats = max(Counter(line.stream for line in group).values())
-    return replace(group[0], severity=worst.severity, repeats=repeats)
+    return replace(group[0], severity=worst.severity, repeats=repeats, entries=len(group))
 
 
 def _extract_text(payload: object) -> str:

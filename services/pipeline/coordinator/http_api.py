@@ -1,7 +1,8 @@
-"""The coordinator's HTTP API, in the customer's shapes: POST /start, GET /status, POST /resume, health."""
+"""The coordinator's HTTP API, in the customer's shapes: POST /start, GET /status, POST /resume, health, and the rest."""
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -18,12 +19,13 @@ from starlette.routing import Route
 from services.auth.request_guard import RequestGuard
 from services.batches.conservation import is_conserved
 from services.batches.ids import parse_batch_date
-from services.batches.ledger import BatchRecord, Ledger
+from services.batches.ledger import BatchRecord, Ledger, StateAlreadyRecorded
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.clock import eastern_day
 from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
+from services.pipeline.coordinator import customer_endpoints
 from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning, BatchRunner
 from services.pipeline.coordinator.request_bodies import ResumeRequest, StartRequest
 from services.pipeline.coordinator.run_request import NoEligiblePlayers, Run, plan_run
@@ -51,12 +53,12 @@ class CoordinatorApi:
     """Answers requests; after its 202 a run goes on in its own thread."""
 
     def __init__(self, clients: Clients, runner: BatchRunner) -> None:
-        self._clients, self._runner, self._ledger = clients, runner, Ledger(clients)
+        self.clients, self._runner, self._ledger = clients, runner, Ledger(clients)
 
     def start(self, body: object) -> ApiResponse:
-        start_request = StartRequest.parse(body, eastern_day(self._clients.now()))
+        start_request = StartRequest.parse(body, eastern_day(self.clients.now()))
         run = plan_run(
-            self._clients,
+            self.clients,
             start_request.game_date,
             min_minutes=start_request.min_minutes,
             players=start_request.players,
@@ -80,7 +82,7 @@ class CoordinatorApi:
 
     def _find_completed_batch(self, game_date: date) -> Batch | None:
         completed_states = (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
-        return next((b for b in read_batches(self._clients, game_date).batches if b.state in completed_states), None)
+        return next((b for b in read_batches(self.clients, game_date).batches if b.state in completed_states), None)
 
     def resume(self, body: object) -> ApiResponse:
         batch_id = ResumeRequest.parse(body).batch_id
@@ -154,6 +156,19 @@ def create_app(api: CoordinatorApi, local: bool = True) -> Starlette:
         code, body = await run_in_threadpool(_map_errors, api.status, request.query_params.get("batch_id"))
         return JSONResponse(body, code)
 
+    def customer_route(path: str, answer: Callable[[Clients, object], ApiResponse], method: str = "POST") -> Route:
+        async def endpoint(request: Request) -> Response:
+            return await _handle(request, lambda body: answer(api.clients, body), empty_body={})
+
+        return Route(path, endpoint, methods=[method])
+
+    def refuse(path: str) -> Route:
+        async def endpoint(_: Request) -> Response:
+            body = {"status": "not_supported", "message": customer_endpoints.NOT_SUPPORTED[path]}
+            return JSONResponse(body, 501)
+
+        return Route(path, endpoint, methods=["GET", "POST"])
+
     async def health(_: Request) -> Response:
         return JSONResponse(
             {"service": "prediction-coordinator", "status": "healthy", "supports": ["players", "resume"]}
@@ -163,14 +178,24 @@ def create_app(api: CoordinatorApi, local: bool = True) -> Starlette:
         Route("/start", start, methods=["POST"]),
         Route("/resume", resume, methods=["POST"]),
         Route("/status", status),
+        customer_route("/health/deep", customer_endpoints.deep_health, "GET"),
+        customer_route("/check-stalled", customer_endpoints.check_stalled),
+        customer_route("/cleanup-staging", customer_endpoints.cleanup_staging),
+        customer_route("/cleanup-duplicates", customer_endpoints.cleanup_duplicates),
+        customer_route("/complete", customer_endpoints.complete),
+        *map(refuse, customer_endpoints.NOT_SUPPORTED),
     ]
     routes += [Route(path, health) for path in ("/", "/health", "/ready")]
     return Starlette(routes=routes, middleware=[Middleware(RequestGuard, local=local)])
 
 
-async def _handle(request: Request, handler: Callable[[Any], ApiResponse]) -> Response:
+async def _handle(
+    request: Request, handler: Callable[[Any], ApiResponse], empty_body: dict[str, Any] | None = None
+) -> Response:
+    """Call a handler with the JSON body. `empty_body` is what a request without one means; None: that is refused."""
+    raw_body = await request.body()
     try:
-        body = await request.json()
+        body = json.loads(raw_body) if raw_body.strip() or empty_body is None else empty_body
     except ValueError:
         return JSONResponse({"error": "The body is not JSON."}, 400)
     code, payload = await run_in_threadpool(_map_errors, handler, body)
@@ -188,6 +213,8 @@ def _map_errors(handler: Callable[[T], ApiResponse], argument: T) -> ApiResponse
             "progress": error.batch.status_text,
             "message": str(error),
         }
+    except StateAlreadyRecorded as error:
+        return 409, {"status": "already_running", "message": str(error)}
     except NoEligiblePlayers as error:
         return 404, {"status": "no_players", "message": f"No players found: {error}"}
     except InvalidInput as error:

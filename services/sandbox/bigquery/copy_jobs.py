@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from services.sandbox.bigquery.table_metadata import TableCatalog
 from services.sandbox.bigquery.time_travel import DroppedTableStore
 
 Resource = dict[str, Any]
@@ -14,8 +15,8 @@ Resource = dict[str, Any]
 class Copier:
     """Runs BigQuery copy jobs on the emulator."""
 
-    def __init__(self, http: httpx.AsyncClient, project: str) -> None:
-        self._http, self._project = http, project
+    def __init__(self, http: httpx.AsyncClient, project: str, tables: TableCatalog) -> None:
+        self._http, self._project, self._tables = http, project, tables
         self.dropped_tables: DroppedTableStore | None = None
 
     async def copy(
@@ -37,9 +38,30 @@ class Copier:
                     "invalid",
                     f"Provided Schema does not match Table {_table_name(target)}. Source {_table_name(source)} differs.",
                 ), 0
+        if await self._are_streaming(sources):
+            return await self._copy_stored_rows(sources, target, first, config)
         rows = sum(int((resource or {}).get("numRows") or 0) for resource in resources)
         error = await self._prepare_target(target, first, config)
         return (error, 0) if error else (await self._append_rows(sources, target, first), rows)
+
+    async def _are_streaming(self, sources: list[Resource]) -> bool:
+        await self._tables.advance()
+        return any(self._tables.buffer.has_rows(_table_name(source)) for source in sources)
+
+    async def _copy_stored_rows(
+        self, sources: list[Resource], target: Resource, schema_source: Resource, config: Resource
+    ) -> tuple[dict[str, str] | None, int]:
+        """A copy leaves out what is still in a source's streaming buffer."""
+        columns = [field["name"] for field in schema_source["schema"]["fields"]]
+        selects = [f"({self._tables.buffer.stored_rows_sql(_table_name(source), columns)})" for source in sources]
+        union = " UNION ALL ".join(selects)
+        rows = int((await self._tables.fetch_rows(f"SELECT COUNT(*) FROM ({union})"))[0]["f"][0]["v"])
+        if (error := await self._prepare_target(target, schema_source, config)) is not None:
+            return error, 0
+        await self._tables.execute(
+            f'INSERT INTO "{self._project}__{target["datasetId"]}"."{target["tableId"]}" BY NAME {union}'
+        )
+        return None, rows
 
     async def _restore_dropped(
         self, source: Resource, target: Resource, config: Resource
@@ -64,6 +86,7 @@ class Copier:
         if existing is not None and write_disposition == "WRITE_EMPTY" and int(existing.get("numRows") or 0):
             return _error_result("duplicate", f"Already Exists: Table {self._project}:{_table_name(target)}")
         if existing is not None and write_disposition == "WRITE_TRUNCATE":
+            await self._tables.buffer.forget([_table_name(target)])
             await self._http.delete(self._path(target))
             existing = None
         if existing is not None:

@@ -14,6 +14,7 @@ from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.copy_jobs import Copier
 from services.sandbox.bigquery.job_store import Job, JobStore, Resource
 from services.sandbox.bigquery.limits import Limits
+from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.bigquery.table_metadata import TableCatalog
 from services.sandbox.bigquery.uploads import build_multipart
 
@@ -32,13 +33,20 @@ class JobContext:
     """The state of one project's jobs, and the steps that every kind of job shares."""
 
     def __init__(
-        self, emulator_url: str, project: str, clock: Clock, limits: Limits, meter: BillingMeter, latency: JobLatency
+        self,
+        emulator_url: str,
+        project: str,
+        clock: Clock,
+        limits: Limits,
+        meter: BillingMeter,
+        latency: JobLatency,
+        streaming: StreamingDelays,
     ) -> None:
         self.http = httpx.AsyncClient(base_url=emulator_url, timeout=120, limits=httpx.Limits(max_connections=64))
         self.project, self.clock, self.limits, self.meter, self.latency = project, clock, limits, meter, latency
         self.jobs = JobStore(clock, project)
-        self.tables = TableCatalog(self.http, project, clock)
-        self.copier = Copier(self.http, project)
+        self.tables = TableCatalog(self.http, project, clock, streaming)
+        self.copier = Copier(self.http, project, self.tables)
         self.queue_full_error = "dml_queue_full"  # or "dml_queue_full_quota", the other form BigQuery is known to use
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -16,6 +16,7 @@ from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, Limits
 from services.sandbox.bigquery.load_jobs import LoadJobs
 from services.sandbox.bigquery.locations import find_dataset_elsewhere, find_datasets
 from services.sandbox.bigquery.query_jobs import QueryJobs
+from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.common.error_responses import error_response, job_error_response, known_error_response
 from services.sandbox.common.identities import Identities, current_account
 
@@ -26,9 +27,16 @@ class BigQueryJobServer(JobContext):
     """BigQuery's jobs API as a client sees it: accepts, limits, runs and bills jobs."""
 
     def __init__(
-        self, emulator_url: str, project: str, clock: Clock, limits: Limits, meter: BillingMeter, latency: JobLatency
+        self,
+        emulator_url: str,
+        project: str,
+        clock: Clock,
+        limits: Limits,
+        meter: BillingMeter,
+        latency: JobLatency,
+        streaming: StreamingDelays,
     ) -> None:
-        super().__init__(emulator_url, project, clock, limits, meter, latency)
+        super().__init__(emulator_url, project, clock, limits, meter, latency, streaming)
         self.queries, self.loads = QueryJobs(self), LoadJobs(self)
         self.identities = Identities(project)
 

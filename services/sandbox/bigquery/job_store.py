@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -111,9 +111,15 @@ class JobStore:
         job.resource["status"]["state"] = "DONE"
         job.done.set()
 
-    def fail(self, job: Job, error: Mapping[str, Any], statistics: Mapping[str, Any] | None = None) -> None:
-        """End a job with an errorResult: `reason`, `message` and optionally `location`."""
-        job.resource["status"].update({"errorResult": dict(error), "errors": [dict(error)]})
+    def fail(
+        self,
+        job: Job,
+        error: Mapping[str, Any],
+        statistics: Mapping[str, Any] | None = None,
+        errors: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """End a job with an errorResult (`reason`, `message` and optionally `location`), and all its errors where it has several."""
+        job.resource["status"].update({"errorResult": dict(error), "errors": [dict(e) for e in errors or (error,)]})
         self.finish(job, statistics)
 
     def list(self, query: Mapping[str, str], user: str) -> Resource:

@@ -18,7 +18,6 @@ MAX_QUERY_CHARS = 1_024_000
 MAX_COPY_SOURCES = 1_200
 METHOD_RATES_PER_S = {"TableService.insertTable": 10, "JobService.getJob": 1_000, "TableDataService.list": 1_000}
 DAY_S = 86_400.0
-STREAMING_BUFFER_S = 30 * 60.0
 
 
 @dataclass
@@ -102,7 +101,6 @@ class Limits:
     loads: RateWindow = field(default_factory=lambda: RateWindow(100_000, DAY_S))
     copies: RateWindow = field(default_factory=lambda: RateWindow(100_000, DAY_S))
     api_calls: dict[str, RateWindow] = field(default_factory=dict)
-    streamed_at: dict[str, float] = field(default_factory=dict)
     log_reads: RateWindow = field(default_factory=lambda: RateWindow(60, 60))
 
     def check_api_call(self, method: str, now: float) -> str | None:
@@ -135,14 +133,6 @@ class Limits:
             if self.table_writes[table].try_acquire(now)
             else "table_imports_per_day"
         )
-
-    def record_streaming_insert(self, table: str, now: float) -> None:
-        """Record that insertAll has streamed rows into a table."""
-        self.streamed_at[table] = now
-
-    def has_streaming_buffer(self, table: str, now: float) -> bool:
-        """Whether a table has rows streamed so recently that UPDATE and DELETE are rejected."""
-        return now - self.streamed_at.get(table, float("-inf")) < STREAMING_BUFFER_S
 
     def check_write_job(self, kind: Literal["load", "copy"], table: str, partitioned: bool, now: float) -> str | None:
         """A load or copy job: the project's daily jobs, the table's daily writes, the table's metadata update rate."""

@@ -42,6 +42,8 @@ class QueryJobs:
             return self._context.jobs.fail(job, known_error_result("bytes_limit", limit=limit, bytes=cost))
         if statement.is_dml:
             return await self._run_dml(job, statement, cost)
+        if statement.kind == "TRUNCATE" and await self._context.tables.is_streaming(statement.target):
+            return self._fail_streaming(job, statement)
         if (write_error_key := await self._check_table_write(query, statement)) is not None:
             return self._context.jobs.fail(job, known_error_result(write_error_key))
         return await self._execute(job, cost, statement)
@@ -115,12 +117,8 @@ class QueryJobs:
         queue, mutating = self._context.limits.dml_queues[target], statement.kind in sql_inspection.MUTATING_KINDS
         if mutating and queue.is_full:
             return self._context.jobs.fail(job, known_error_result(self._context.queue_full_error, table=full_name))
-        if (
-            mutating
-            and statement.kind != "MERGE"
-            and self._context.limits.has_streaming_buffer(target, self._context.now_s())
-        ):
-            return self._context.jobs.fail(job, known_error_result("streaming_buffer", table=full_name))
+        if mutating and await self._context.tables.is_streaming(target):
+            return self._fail_streaming(job, statement)
         if (
             error_key := self._context.limits.check_dml_statement(target, partitioned, self._context.now_s())
         ) is not None:
@@ -132,6 +130,16 @@ class QueryJobs:
             slot_event.set()
         self._context.start_task(self._run_in_slot(job, statement, cost, queue))
         return None
+
+    async def _forget_replaced(self, query: Resource, statement: sql_inspection.Statement) -> None:
+        """What was streamed into a table that the statement dropped or replaced is gone with it."""
+        if statement.kind == "DROP" or (statement.kind == "CREATE" and "OR REPLACE" in query["query"].upper()):
+            await self._context.tables.buffer.forget([statement.target])
+
+    def _fail_streaming(self, job: Job, statement: sql_inspection.Statement) -> None:
+        name, kinds = f"{self._context.project}.{statement.target}", "UPDATE or DELETE"
+        kinds = "TRUNCATE TABLE" if statement.kind == "TRUNCATE" else kinds
+        self._context.jobs.fail(job, known_error_result("streaming_buffer", table=name, kinds=kinds))
 
     async def _run_in_slot(self, job: Job, statement: sql_inspection.Statement, cost: int, queue: DmlQueue) -> None:
         try:
@@ -157,6 +165,7 @@ class QueryJobs:
         """Run the job on the emulator under the same id and take over its status and statistics."""
         if job.state == "PENDING":
             self._context.jobs.start(job)
+        await self._context.tables.advance()
         config = {k: v for k, v in job.resource["configuration"].items() if k != "dryRun"}
         query = {k: v for k, v in config["query"].items() if not (statement.is_dml and k == "destinationTable")}
         reference = job.resource["jobReference"]
@@ -167,6 +176,7 @@ class QueryJobs:
                 query["query"] = await self._context.tables.inline_tables_view(sql)
                 body = {"jobReference": reference, "configuration": {**config, "query": query}}
                 response = await self._context.call_emulator(body)
+                await self._forget_replaced(query, statement)
         except ViewDenied as error:
             return self._context.jobs.fail(job, {"reason": "accessDenied", "message": str(error)})
         if statement.kind != "SELECT":

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 import httpx
-from starlette.responses import JSONResponse, Response
 
 from services.core.clock import Clock
 from services.sandbox.bigquery.job_store import to_epoch_ms
-from services.sandbox.common.error_responses import error_response
+from services.sandbox.bigquery.schema_changes import Field, add_column_statements, mode
+from services.sandbox.bigquery.streaming_buffer import StreamingBuffer, StreamingDelays
 
 Resource = dict[str, Any]
 _TABLES_VIEW_PATTERN = re.compile(r"`?(?:[a-z][\w-]*`?\.`?)?(\w+)`?\.`?__TABLES__`?", re.IGNORECASE)
@@ -27,15 +27,12 @@ _VIEW_COLUMNS = (
 
 @dataclass(frozen=True)
 class TableMetadata:
-    """A table's size, the column it is partitioned by, if any, and its column types by lower-case name."""
+    """A table's size, whether and by which column it is partitioned, and its column types by lower-case name."""
 
     size_bytes: int = 0
-    partitioned_by: str = ""
+    partitioned_by: str = ""  # empty also when it is partitioned by the time of arrival
     types: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def partitioned(self) -> bool:
-        return bool(self.partitioned_by)
+    partitioned: bool = False
 
     def column_fraction(self, columns: frozenset[str]) -> float:
         """The fraction (0–1) of a row that these columns are, all columns counted as equally wide."""
@@ -47,11 +44,12 @@ class TableMetadata:
 class TableCatalog:
     """Reads table metadata from the emulator, caches it until the table changes, and corrects it."""
 
-    fetch_rows: Callable[
-        [str], Awaitable[list[Any]]
-    ]  # the emulator's, for a SELECT in DuckDB's dialect; set by start_sandbox
+    # The emulator's, for a SELECT and for other statements in DuckDB's dialect; set by `connect`.
+    fetch_rows: Callable[[str], Awaitable[list[Any]]]
+    execute: Callable[[str], Awaitable[None]]
 
-    def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
+    def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock, delays: StreamingDelays) -> None:
+        self.buffer = StreamingBuffer(project, clock, delays)
         self._http, self._project, self._clock = http, project, clock
         self._metadata: dict[str, TableMetadata] = {}
         self._rows_by_day: dict[str, dict[str, int]] = {}
@@ -59,6 +57,67 @@ class TableCatalog:
         self._locations: dict[str, str] = {}
         self.created_ms: dict[str, str] = {}  # dataset.table of a past night → epoch ms
         self.expires_ms: dict[str, str] = {}  # dataset.table → epoch ms; the emulator keeps no expiry
+
+    def connect(
+        self, fetch_rows: Callable[[str], Awaitable[list[Any]]], execute: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Give the catalog its way past the emulator's API, to DuckDB itself."""
+        self.fetch_rows = fetch_rows
+        self.execute = self.buffer.execute = execute
+
+    async def advance(self) -> None:
+        """Let streamed rows be seen and stored as far as the time has come."""
+        shown, stored = await self.buffer.advance()
+        for table in shown:
+            self._rows_by_day.pop(table, None)
+        for table in stored:
+            self.invalidate(table)
+
+    async def is_streaming(self, table: str) -> bool:
+        """Whether a table has streamed rows that are not stored yet, so that no statement may change it."""
+        await self.advance()
+        return self.buffer.has_rows(table)
+
+    async def fetch(self, table: str) -> httpx.Response:
+        """The emulator's tables.get of dataset.table."""
+        return await self._http.get(self._path(*table.split(".", 1)))
+
+    async def create(self, table: str, resource: Resource) -> httpx.Response:
+        """The emulator's tables.insert of dataset.table; then DuckDB itself refuses a missing REQUIRED value."""
+        dataset, _, name = table.partition(".")
+        reference = {"projectId": self._project, "datasetId": dataset, "tableId": name}
+        response = await self._http.post(self._path(dataset), json={**resource, "tableReference": reference})
+        required = [f["name"] for f in (resource.get("schema") or {}).get("fields") or () if mode(f) == "REQUIRED"]
+        if required and not response.is_error:
+            table_sql = self._table_sql(table)
+            await self.execute("; ".join(f'ALTER TABLE {table_sql} ALTER "{name}" SET NOT NULL' for name in required))
+        return response
+
+    async def change_schema(self, table: str, current: Sequence[Field], merged: Sequence[Field]) -> None:
+        """Carry out what merge_schema allowed, in the data and in the metadata."""
+        relaxed = {f["name"] for f in merged if mode(f) == "NULLABLE"}
+        statements = [
+            f'ALTER TABLE {self._table_sql(table)} ALTER "{field["name"]}" DROP NOT NULL'
+            for field in current
+            if mode(field) == "REQUIRED" and field["name"] in relaxed
+        ]
+        statements += add_column_statements(self._table_sql(table), current, merged)
+        if statements:
+            await self.execute("; ".join(statements))
+        await self._http.patch(self._path(*table.split(".", 1)), json={"schema": {"fields": list(merged)}})
+        self.invalidate(table)
+
+    def _table_sql(self, table: str) -> str:
+        dataset, _, name = table.partition(".")
+        return f'"{self._project}__{dataset}"."{name}"'
+
+    async def patch(self, table: str, body: Resource) -> httpx.Response:
+        """The emulator's tables.patch of dataset.table."""
+        return await self._http.patch(self._path(*table.split(".", 1)), json=body)
+
+    async def delete(self, table: str) -> httpx.Response:
+        """The emulator's tables.delete of dataset.table."""
+        return await self._http.delete(self._path(*table.split(".", 1)))
 
     def _path(self, dataset: str, table: str = "") -> str:
         return f"/bigquery/v2/projects/{self._project}/datasets/{dataset}/tables" + (f"/{table}" if table else "")
@@ -85,7 +144,9 @@ class TableCatalog:
         types = {f["name"].lower(): f["type"] for f in resource.get("schema", {}).get("fields", [])}
         await self.correct_metadata(table, resource)
         partition_column = resource.get("timePartitioning", {}).get("field", "").lower()
-        return TableMetadata(int(resource.get("numBytes") or 0), partition_column, types)
+        return TableMetadata(
+            int(resource.get("numBytes") or 0), partition_column, types, "timePartitioning" in resource
+        )
 
     async def rows_by_day(self, table: str) -> dict[str, int]:
         """Row count per day of a partitioned table, cached until it changes."""
@@ -116,6 +177,7 @@ class TableCatalog:
         self._metadata.pop(table, None)
         self._rows_by_day.pop(table, None)
         self._changes[table] = (to_epoch_ms(self._clock.now()), None)
+        self.buffer.note_change(table)
         if "." not in table:  # a script, or DDL of a dataset
             self.forget_locations()
 
@@ -179,41 +241,13 @@ class TableCatalog:
 
     async def _count_rows(self, resource: Resource) -> int | None:
         """Counted directly in DuckDB: under load the emulator's query API sometimes returns a COUNT without a row."""
-        reference = resource["tableReference"]
+        reference, columns = resource["tableReference"], [field["name"] for field in resource["schema"]["fields"]]
+        table = f"{reference['datasetId']}.{reference['tableId']}"
         try:
-            rows = await self.fetch_rows(
-                f'SELECT COUNT(*) FROM "{self._project}__{reference["datasetId"]}"."{reference["tableId"]}"'
-            )
+            rows = await self.fetch_rows(f"SELECT COUNT(*) FROM ({self.buffer.stored_rows_sql(table, columns)})")
         except duckdb.Error:
             return None
         return int(rows[0]["f"][0]["v"])
-
-    async def data(self, params: Mapping[str, str], dataset: str, table: str, day: str = "") -> Response:
-        """One page of a table, or of one of its date partitions, in tabledata.list's shape."""
-        name = f"{dataset}.{table}"
-        response = await self._http.get(self._path(dataset, table))
-        resource = response.json()
-        if response.is_error or (day and "timePartitioning" not in resource):
-            return JSONResponse(resource, response.status_code if response.is_error else 400)
-        columns = ", ".join(f'"{c}"' for c in params.get("selectedFields", "").split(",") if c) or "*"
-        start = int(params.get("pageToken") or params.get("startIndex") or 0)
-        size = int(params.get("maxResults") or 10_000)
-        where = ""
-        if day:
-            day = f"{day[:4]}-{day[4:6]}-{day[6:8]}"
-            where = f" WHERE {resource['timePartitioning']['field']} = DATE '{day}'"
-            total = (await self.rows_by_day(name)).get(day, 0)
-        else:
-            await self.correct_metadata(name, resource)
-            total = int(resource.get("numRows") or 0)
-        try:
-            rows = await self.fetch_rows(
-                f'SELECT {columns} FROM "{self._project}__{dataset}"."{table}"{where} LIMIT {size} OFFSET {start}'
-            )
-        except duckdb.Error as error:
-            return error_response(400, "invalid", str(error).splitlines()[0])
-        next_page = {"pageToken": str(start + size)} if start + len(rows) < total else {}
-        return JSONResponse({"kind": "bigquery#tableDataList", "totalRows": str(total), "rows": rows, **next_page})
 
     async def inline_tables_view(self, sql: str) -> str:
         """The statement with each dataset's `__TABLES__`, which the emulator lacks, replaced by literal rows."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.sandbox.bigquery.job_endpoints import JobEndpoints
+from services.sandbox.bigquery.job_store import Resource
+from services.sandbox.bigquery.schema_changes import SchemaMismatch, merge_schema
+from services.sandbox.bigquery.table_data import TableData
+from services.sandbox.bigquery.table_definitions import find_definition_problem
 from services.sandbox.bigquery.uploads import ResumableUploads, parse_multipart
 from services.sandbox.common.error_responses import error_response, known_error_response
 from services.sandbox.common.identities import current_account
@@ -65,6 +71,7 @@ class _BigQueryHandlers:
     def __init__(self, state: SandboxState) -> None:
         self.state, self.bigquery, self.tables = state, state.bigquery, state.bigquery.tables
         self.uploads, self.job_endpoints = ResumableUploads(), JobEndpoints(state.bigquery)
+        self.table_data = TableData(self.tables, state.project)
 
     async def upload(self, request: Request) -> Response:
         upload_type = request.query_params.get("uploadType")
@@ -103,12 +110,22 @@ class _BigQueryHandlers:
     async def change_dataset(self, request: Request) -> Response:
         """datasets.insert, patch, update and delete."""
         self.tables.forget_locations()
-        return await self.bigquery.proxy(request)
+        response = await self.bigquery.proxy(request)
+        if request.method == "DELETE" and response.status_code < 400:
+            await self.tables.buffer.forget_dataset(request.path_params["dataset"])
+        return response
 
     async def create_table(self, request: Request) -> Response:
         body = await request.json()
         name = f"{request.path_params['dataset']}.{body.get('tableReference', {}).get('tableId')}"
-        return await self._update_metadata(request, name)
+        partitioned = bool(body.get("timePartitioning") or body.get("rangePartitioning"))
+        if (refusal := self._refuse_definition(body, name, partitioned)) is not None:
+            return refusal
+        response = await self.tables.create(name, body)
+        if not response.is_error:
+            self.tables.invalidate(name)
+            self.tables.set_expiration(name, body)
+        return await self._describe(name, response)
 
     async def list_tables(self, request: Request) -> Response:
         """One page of tables.list; the emulator itself never returns more than the first page."""
@@ -126,41 +143,75 @@ class _BigQueryHandlers:
         return JSONResponse({**payload, **({"tables": page} if page else {}), **next_page})
 
     async def get_table(self, request: Request) -> Response:
+        await self.tables.advance()
         response = await self.bigquery.proxy(request)
         resource = json.loads(bytes(response.body))
         await self.tables.correct_metadata(_table_name(request), resource)
-        if self.state.limits.has_streaming_buffer(_table_name(request), self.state.now_s()):
-            # BigQuery's figures are estimates as well, and late.
-            resource["streamingBuffer"] = {"estimatedRows": "1", "estimatedBytes": "1"}
+        if (buffer := self.tables.buffer.describe(_table_name(request))) is not None:
+            resource["streamingBuffer"] = buffer
         return JSONResponse(resource, response.status_code)
 
     async def update_table(self, request: Request) -> Response:
         return await self._update_metadata(request, _table_name(request))
 
     async def _update_metadata(self, request: Request, name: str) -> Response:
+        body = await request.json()
         partitioned = (await self.tables.get_metadata(name)).partitioned
-        error_key = self.state.limits.check_metadata_update(name, partitioned, self.state.now_s())
-        if error_key is not None:
-            return known_error_response(error_key)
+        if (refusal := self._refuse_definition(body, name, partitioned)) is not None:
+            return refusal
+        response = await self.tables.fetch(name)
+        if response.is_error:
+            return JSONResponse(response.json(), response.status_code)
+        current = response.json()
+        if request.headers.get("if-match", current["etag"]) != current["etag"]:
+            return error_response(412, "conditionNotMet", "Precondition check failed.")
+        wanted = (body.pop("schema", None) or {}).get("fields")
+        try:
+            fields = merge_schema(current["schema"]["fields"], wanted) if wanted else []
+        except SchemaMismatch as error:
+            message = f"Provided Schema does not match Table {self.state.project}:{name}. {error}"
+            return error_response(400, "invalid", message)
+        if fields:
+            await self.tables.change_schema(name, current["schema"]["fields"], fields)
         self.tables.invalidate(name)
-        self.tables.set_expiration(name, await request.json())
-        return await self.bigquery.proxy(request)
+        self.tables.set_expiration(name, body)
+        return await self._describe(name, await self.tables.patch(name, body))
+
+    def _refuse_definition(self, body: Resource, name: str, partitioned: bool) -> Response | None:
+        """The response that refuses a table's definition or an update too many, or None."""
+        if (problem := find_definition_problem(body, int(self.state.now_s() * 1000))) is not None:
+            return error_response(400, "invalid", problem)
+        error_key = self.state.limits.check_metadata_update(name, partitioned, self.state.now_s())
+        return known_error_response(error_key) if error_key is not None else None
+
+    async def _describe(self, name: str, response: httpx.Response) -> Response:
+        """The table resource that the emulator gave, corrected."""
+        resource = response.json()
+        if not response.is_error:
+            await self.tables.correct_metadata(name, resource)
+        return JSONResponse(resource, response.status_code)
 
     async def delete_table(self, request: Request) -> Response:
+        dataset, table = request.path_params["dataset"], request.path_params["table"]
+        # Shielded: a client that goes away meanwhile must not leave a table whose rows are gone.
+        return await asyncio.shield(asyncio.ensure_future(self._drop_table(dataset, table)))
+
+    async def _drop_table(self, dataset: str, table: str) -> Response:
         if (dropped_tables := self.bigquery.copier.dropped_tables) is not None:
-            await dropped_tables.store(request.path_params["dataset"], request.path_params["table"])
-        self.tables.drop(_table_name(request))
-        return await self.bigquery.proxy(request)
+            await dropped_tables.store(dataset, table)
+        await self.tables.buffer.forget([f"{dataset}.{table}"])
+        self.tables.drop(f"{dataset}.{table}")
+        response = await self.tables.delete(f"{dataset}.{table}")
+        return Response(response.content, response.status_code, media_type="application/json")
 
     async def list_table_data(self, request: Request) -> Response:
         """tabledata.list, free of charge, of a table or of one partition (table$20251229)."""
-        name, _, day = request.path_params["table"].partition("$")
-        return await self.tables.data(request.query_params, request.path_params["dataset"], name, day)
+        params = request.path_params
+        return await self.table_data.list(request.query_params, params["dataset"], params["table"])
 
     async def permissions(self, request: Request) -> Response:
         return JSONResponse(self.state.granted_permissions(await request.json()))
 
     async def insert_all(self, request: Request) -> Response:
-        self.tables.invalidate(_table_name(request))
-        self.state.limits.record_streaming_insert(_table_name(request), self.state.now_s())
-        return await self.bigquery.proxy(request)
+        params = request.path_params
+        return await self.table_data.insert_all(await request.json(), params["dataset"], params["table"])

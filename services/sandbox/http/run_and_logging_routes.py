@@ -11,11 +11,14 @@ from services.gcp.error_table import ERRORS_BY_KEY
 from services.sandbox.common.error_responses import known_error_response
 from services.sandbox.common.fault_injection import error_body
 from services.sandbox.http.bigquery_routes import HandlerWrapper
+from services.sandbox.stand_ins import run_v1
 from services.sandbox.stand_ins.cloud_logging import entries_from_stdout
 from services.sandbox.stand_ins.log_filter import FilterError
-from services.sandbox.stand_ins.run_resources import Resource, RunError, page
+from services.sandbox.stand_ins.request_messages import RequestRefused
+from services.sandbox.stand_ins.run_resources import Resource, page
 from services.sandbox.state import SandboxState
 
+_KNATIVE_SERVICE = "/apis/serving.knative.dev/v1/namespaces/{project}/services/{service}"
 _SERVICES = "/v2/projects/{project}/locations/{location}/services"
 
 
@@ -46,6 +49,8 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
                 ),
             )
         ),
+        Route(_KNATIVE_SERVICE, wrap_handler("run", "services.get", api.get_knative_service), methods=["GET"]),
+        Route(_KNATIVE_SERVICE, wrap_handler("run", "services.update", api.replace_service), methods=["PUT"]),
         Route("/run/{service}/{path:path}", load_balancer, methods=["GET", "POST"]),
         Route("/run/{service}", load_balancer, methods=["GET", "POST"]),
     ]
@@ -65,13 +70,16 @@ class _RunAndLoggingHandlers:
             return known_error_response(error_key, project=state.project)
         try:
             return JSONResponse(state.logs.list(await request.json()))
+        except RequestRefused as error:
+            return _refusal(error)
         except (FilterError, ValueError) as error:
             return JSONResponse(error_body(400, str(error)), 400)
 
     async def write_entries(self, request: Request) -> Response:
-        body = await request.json()
-        defaults = {k: body[k] for k in ("logName", "resource", "labels") if k in body}
-        self.state.logs.add(body.get("entries", []), defaults)
+        try:
+            self.state.logs.write(await request.json())
+        except RequestRefused as error:
+            return _refusal(error)
         return JSONResponse({})
 
     async def ingest_stdout(self, request: Request) -> Response:
@@ -82,7 +90,7 @@ class _RunAndLoggingHandlers:
             for write in body["writes"]
             for entry in entries_from_stdout(write["text"])
         ]
-        self.state.logs.add(entries, {"resource": body["resource"]})
+        self.state.logs.add(entries, {"resource": body["resource"]}, self.state.logs.ingestion_delay_s)
         return JSONResponse({})
 
     # --- Cloud Run ------------------------------------------------------------------------------------------------
@@ -132,9 +140,26 @@ class _RunAndLoggingHandlers:
             return _no_resource(request, "SERVICE", "service")
         except ValueError:
             return JSONResponse(error_body(400, "Invalid JSON payload received. Unexpected token."), 400)
-        except RunError as error:
+        except RequestRefused as error:
             return _refusal(error)
         return JSONResponse(operation)
+
+    async def get_knative_service(self, request: Request) -> Response:
+        service = self.state.cloud_run.find(request.path_params["project"], request.path_params["service"])
+        return _no_resource(request, "SERVICE", "service") if service is None else JSONResponse(run_v1.to_v1(service))
+
+    async def replace_service(self, request: Request) -> Response:
+        """What `gcloud run services replace` calls: the whole service as its file has it, and nothing that was there before."""
+        run = self.state.cloud_run
+        service = run.find(request.path_params["project"], request.path_params["service"])
+        if service is None:
+            return _no_resource(request, "SERVICE", "service")
+        try:
+            dry_run = request.query_params.get("dryRun") == "all"
+            operation = run.patch(service["name"], run_v1.from_v1(await request.json()), "", dry_run)
+        except RequestRefused as error:
+            return _refusal(error)
+        return JSONResponse(run_v1.to_v1(operation["metadata"]))
 
     async def forward_to_instance(self, request: Request) -> Response:
         """The load balancer of a service: a place on an instance, or 429 after waiting."""
@@ -166,11 +191,11 @@ def _page(request: Request, items: list[Resource], key: str) -> Response:
     try:
         params = request.query_params
         return JSONResponse(page(items, key, params.get("pageSize", ""), params.get("pageToken", "")))
-    except RunError as error:
+    except RequestRefused as error:
         return _refusal(error)
 
 
-def _refusal(error: RunError) -> Response:
+def _refusal(error: RequestRefused) -> Response:
     body = error_body(error.status, error.message)
     if error.reason:
         body["error"]["status"] = error.reason
@@ -180,7 +205,8 @@ def _refusal(error: RunError) -> Response:
 def _no_resource(request: Request, kind: str, parameter: str) -> Response:
     params = request.path_params
     name = params[parameter].partition(":")[0]
-    where = f"in region '{params['location']}' in project '{params['project']}'"
+    region = f"in region '{params['location']}' " if "location" in params else ""
+    where = f"{region}in project '{params['project']}'"
     return JSONResponse(error_body(404, f"Resource '{name}' of kind '{kind}' {where} does not exist."), 404)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
+import re
 import string
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,12 @@ from typing import Any
 
 from services.core.clock import Clock, to_rfc3339
 from services.sandbox.stand_ins import request_routing as routing
+from services.sandbox.stand_ins.request_messages import RequestRefused
 from services.sandbox.stand_ins.request_routing import RequestSlots
 from services.sandbox.stand_ins.run_resources import (
     LATEST,
     SERVICE_TYPE,
     Resource,
-    RunError,
     apply_update,
     condition,
     differs_from_template,
@@ -81,6 +82,11 @@ class CloudRun:
         self._finish_operations()
         return self.services.get(name)
 
+    def find(self, project: str, short_name: str) -> Resource | None:
+        """A service by its project and short name, as v1 names it; None when there is none."""
+        pattern = re.compile(rf"projects/{re.escape(project)}/locations/[^/]+/services/{re.escape(short_name)}")
+        return next((self.get(name) for name in self.services if pattern.fullmatch(name)), None)
+
     def get_operation(self, name: str) -> Resource | None:
         """A long-running operation as operations.get returns it; None when there is none of this name."""
         self._finish_operations()
@@ -90,7 +96,7 @@ class CloudRun:
     def patch(self, name: str, body: Any, update_mask: str, validate_only: bool) -> Resource:
         """Change a service as services.patch does, and return the operation, which is not done yet.
 
-        A new template creates a revision that is ready after `rollout_s`. Raises KeyError without the service, RunError.
+        A new template creates a revision that is ready after `rollout_s`. Raises KeyError without the service, RequestRefused.
         """
         current = self.get(name)
         if current is None:
@@ -98,7 +104,7 @@ class CloudRun:
         sent = parse_service(body)
         if sent.get("etag") not in (None, current["etag"]):
             text = f"version '{version_of(sent['etag'])}' was specified but current version is '{version_of(current['etag'])}'"
-            raise RunError(409, f"Conflict for resource '{name.rsplit('/', 1)[-1]}': {text}.")
+            raise RequestRefused(409, f"Conflict for resource '{name.rsplit('/', 1)[-1]}': {text}.")
         changed = apply_update(current, sent, update_mask)
         revision = self._revision_to_create(current, changed)
         if validate_only:
@@ -108,7 +114,7 @@ class CloudRun:
         return self._accept(changed, revision)
 
     def _revision_to_create(self, current: Resource, changed: Resource) -> str:
-        """The name of the revision that a change needs, empty when none; raises RunError for a name that is taken."""
+        """The name of the revision that a change needs, empty when none; raises RequestRefused for a name that is taken."""
         template = changed["template"]
         named = str(template.get("revision") or "")
         if not differs_from_template(template, current["template"]) and named == (
@@ -122,7 +128,7 @@ class CloudRun:
             return revision
         if differs_from_template(template, self.revisions[revision]):
             text = f"Revision named '{named}' with different configuration already exists."
-            raise RunError(409, text, "ALREADY_EXISTS")
+            raise RequestRefused(409, text, "ALREADY_EXISTS")
         return ""
 
     def _generate_revision_name(self, service: Resource) -> str:

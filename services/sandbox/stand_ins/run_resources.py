@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from google.cloud import run_v2
-from google.protobuf import json_format
 from google.protobuf.field_mask_pb2 import FieldMask
+
+from services.sandbox.stand_ins.request_messages import RequestRefused, parse_message
 
 Resource = dict[str, Any]
 
@@ -43,39 +44,17 @@ _REVISION_FIELDS = (
     *("labels", "annotations", "scaling", "vpcAccess", "maxInstanceRequestConcurrency", "timeout", "serviceAccount"),
     *("containers", "volumes", "executionEnvironment", "encryptionKey", "serviceMesh", "sessionAffinity"),
 )
-_UNKNOWN_FIELD = re.compile(r'no field named "([^"]*)" at "Service\.?([^"]*)"')
-
-
-class RunError(Exception):
-    """Cloud Run refuses a call: the HTTP status and Google's sentence; `reason` where it is not the status's usual one."""
-
-    def __init__(self, status: int, message: str, reason: str = "") -> None:
-        super().__init__(message)
-        self.status, self.message, self.reason = status, message, reason
 
 
 def parse_service(body: object) -> Resource:
-    """A request's service in canonical form, without default values; raises RunError for what is not a Service."""
-    message = run_v2.Service.pb()()
-    if not isinstance(body, dict):
-        raise RunError(400, "Invalid value at 'service': an object is expected.")
-    try:
-        json_format.ParseDict(body, message)
-    except json_format.ParseError as error:
-        match = _UNKNOWN_FIELD.search(str(error))
-        if match is None:
-            raise RunError(400, f"Invalid value at 'service': {str(error).splitlines()[0]}") from None
-        path = ".".join(filter(None, ("service", match[2])))
-        text = f"Invalid JSON payload received. Unknown name \"{match[1]}\" at '{path}': Cannot find field."
-        raise RunError(400, text) from None
-    parsed: Resource = json_format.MessageToDict(message)
-    return parsed
+    """A request's service in canonical form, without default values; raises RequestRefused for what is not a Service."""
+    return parse_message(body, run_v2.Service, "service")
 
 
 def apply_update(current: Resource, body: Resource, update_mask: str) -> Resource:
     """The service that an update makes of the current one, checked; without a mask every field that may change is replaced.
 
-    `update_mask` names fields in camelCase or snake_case. Raises RunError.
+    `update_mask` names fields in camelCase or snake_case. Raises RequestRefused.
     """
     changed = copy.deepcopy(current)
     if update_mask in ("", "*"):
@@ -88,7 +67,7 @@ def apply_update(current: Resource, body: Resource, update_mask: str) -> Resourc
     changed["template"] = with_template_defaults(changed.get("template") or {})
     changed.setdefault("traffic", [{"type": LATEST, "percent": 100}])
     for field, description in _violations(current, changed):
-        raise RunError(400, f"Violation in UpdateServiceRequest.service.{field}: {description}.")
+        raise RequestRefused(400, f"Violation in UpdateServiceRequest.service.{field}: {description}.")
     return changed
 
 
@@ -98,7 +77,7 @@ def _mask_paths(update_mask: str) -> list[str]:
     paths = [re.sub(r"[A-Z]", lambda m: "_" + m[0].lower(), path.strip()) for path in update_mask.split(",")]
     for path in paths:
         if not FieldMask(paths=[path]).IsValidForDescriptor(run_v2.Service.pb().DESCRIPTOR):
-            raise RunError(
+            raise RequestRefused(
                 400, f"Invalid value at 'update_mask': '{path}' is not a field of google.cloud.run.v2.Service."
             )
     return paths
@@ -130,10 +109,15 @@ def _violations(current: Resource, changed: Resource) -> Iterator[tuple[str, str
     for prefix, new, old in (("", changed, current), ("template.", template, current.get("template") or {})):
         known = old.get("annotations") or {}
         for name, text in (new.get("annotations") or {}).items():
-            if name.split("/")[0].endswith(_SYSTEM_NAMESPACES) and "/" in name and known.get(name) != text:
+            if is_system_annotation(name) and known.get(name) != text:
                 yield f"{prefix}annotations[{name}]", "system annotations are not supported in Cloud Run API v2"
     if sum(target.get("percent", 0) for target in changed["traffic"]) != 100:
         yield "traffic", "the sum of all percentages must be 100"
+
+
+def is_system_annotation(name: str) -> bool:
+    """Whether an annotation is in a namespace that belongs to Cloud Run."""
+    return "/" in name and name.split("/")[0].endswith(_SYSTEM_NAMESPACES)
 
 
 def _copy_field(target: Resource, source: Resource, path: list[str]) -> None:
@@ -191,13 +175,13 @@ def version_of(etag: str) -> str:
 
 
 def page(items: list[Resource], key: str, page_size: str, page_token: str) -> Resource:
-    """One page of a listing; raises RunError for a page size or a token that is none."""
+    """One page of a listing; raises RequestRefused for a page size or a token that is none."""
     try:
         size, start = int(page_size or 0), json.loads(base64.urlsafe_b64decode(page_token)) if page_token else 0
     except ValueError:
-        raise RunError(400, "Request contains an invalid argument.") from None
+        raise RequestRefused(400, "Request contains an invalid argument.") from None
     if size < 0:
-        raise RunError(400, "Request contains an invalid argument.")
+        raise RequestRefused(400, "Request contains an invalid argument.")
     size = min(size or 100, 1_000)
     response: Resource = {key: items[start : start + size]} if items[start : start + size] else {}
     if start + size < len(items):

@@ -278,6 +278,20 @@ def test_a_revision_that_does_not_serve_is_reported(module_sandbox, examine):
     assert result.repair_command.startswith("gcloud run revisions describe")
 
 
+def test_traffic_that_is_pinned_to_an_older_revision_is_reported(module_sandbox, examine):
+    service = next(s for n, s in module_sandbox.state.cloud_run.services.items() if n.endswith("/prediction-worker"))
+    before = service["trafficStatuses"]
+    pinned = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "prediction-worker-00010-k7d"}
+    service["trafficStatuses"] = [{**pinned, "percent": 100}]
+    try:
+        result = examine()["prediction-worker"]
+    finally:
+        service["trafficStatuses"] = before
+    assert result.health is Health.WARNING
+    assert "serves prediction-worker-00010-k7d, not its newest revision" in result.message
+    assert result.repair_command.startswith("gcloud run services update-traffic prediction-worker --to-latest")
+
+
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (500, b"{}"), (200, b"[]")])
 def test_a_coordinator_with_an_invalid_response_is_reported(examine, answer):
     with serve_http(lambda *_: answer) as address:

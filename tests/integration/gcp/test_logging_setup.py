@@ -28,6 +28,7 @@ def sandbox_without_data() -> Iterator[Sandbox]:
 def clients_with_empty_log(sandbox_without_data: Sandbox) -> Clients:
     sandbox_without_data.state.reset_limits()
     sandbox_without_data.state.logs._entries.clear()
+    sandbox_without_data.state.logs.ingestion_delay_s = 0.0
     return connect(Settings.from_env({"SANDBOX_URL": sandbox_without_data.url}))
 
 

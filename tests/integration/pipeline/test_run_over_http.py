@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,8 +10,10 @@ import requests
 
 from services.batches.ledger import Ledger
 from services.batches.reader import read_batches
+from services.batches.state import BatchState
 from services.core.errors import OnCallError
 from services.core.tables import PREDICTIONS_TABLE
+from services.pipeline.coordinator.customer_endpoints import NOT_SUPPORTED
 from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
@@ -72,10 +75,67 @@ def test_an_invalid_start_request_is_rejected_and_starts_nothing(pipeline, body,
     assert pipeline.staging_tables() == []
 
 
-def test_a_start_with_another_content_type_than_json_is_415(pipeline):
-    for content_type in ("text/plain", "text/plain; application/json", "application/x-www-form-urlencoded"):
-        headers = {"Content-Type": content_type}
-        assert requests.post(f"{pipeline.address}/start", "{}", headers=headers, timeout=10).status_code == 415
+def test_a_start_may_lack_a_content_type_but_not_have_another(pipeline):
+    """Their schedulers send none; a web page can send text/plain without asking."""
+    body = b'{"game_date": "2025-12-24"}'
+    for declared in ({}, {"Content-Type": "application/octet-stream"}):  # Cloud Scheduler's own default
+        response = requests.post(f"{pipeline.address}/start", data=body, headers=declared, timeout=10)
+        assert (response.status_code, response.json()["status"]) == (200, "no_games_scheduled")
+    for content_type in ("text/plain", "text/plain; application/json", "application/jsonp"):
+        refused = requests.post(f"{pipeline.address}/start", body, headers={"Content-Type": content_type}, timeout=10)
+        assert refused.status_code == 415
+    assert requests.post(f"{pipeline.address}/start", timeout=10).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("/check-stalled", {}, {"status": "checked", "batches_checked": 0, "batches_completed": 0, "results": []}),
+        ("/check-stalled", {"stall_threshold_minutes": 10, "min_completion_pct": 95}, {"status": "checked"}),
+        ("/cleanup-staging", {"max_age_hours": 24, "dry_run": False}, {"tables_deleted": 0, "errors": []}),
+        ("/cleanup-duplicates", {"game_date": "YESTERDAY"}, {"duplicates_found": 0, "duplicates_deactivated": 0}),
+        ("/complete", {"message": {"data": "e30="}}, {"status": "ignored"}),
+    ],
+)
+def test_what_their_schedulers_call_answers_as_documented_and_deletes_nothing(pipeline, path, body, expected):
+    tables = [t.table_id for t in pipeline.clients.bigquery.list_tables("nba_predictions")]
+    code, response = pipeline.post(path, body)
+    assert code == 200
+    assert expected.items() <= response.items()
+    assert response["message"]
+    assert [t.table_id for t in pipeline.clients.bigquery.list_tables("nba_predictions")] == tables
+
+
+def test_a_request_without_a_body_is_one_with_the_defaults(pipeline):
+    response = requests.post(f"{pipeline.address}/cleanup-staging", timeout=30)
+    assert (response.status_code, response.json()["tables_found"]) == (200, response.json()["tables_skipped"])
+    assert response.json()["tables_found"] > 0
+    deep = requests.get(f"{pipeline.address}/health/deep", timeout=30)
+    assert (deep.status_code, deep.json()["checks"]) == (200, {"ledger": "ok", "staging tables": "ok"})
+    pipeline.clients.bigquery.delete_table("prediction_on_call.batches")
+    deep = requests.get(f"{pipeline.address}/health/deep", timeout=30)
+    assert (deep.status_code, deep.json()["status"]) == (503, "unhealthy")
+
+
+@pytest.mark.parametrize("path", NOT_SUPPORTED)
+def test_what_this_coordinator_does_not_do_is_refused_with_what_does(pipeline, path):
+    code, response = pipeline.post(path, {"game_date": "2025-12-29"})
+    assert (code, response["message"]) == (501, NOT_SUPPORTED[path])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/check-stalled", []),
+        ("/cleanup-staging", {"max_age_hours": "old"}),
+        ("/cleanup-duplicates", {"game_date": "soon"}),
+        ("/complete", {"message": {}}),
+    ],
+)
+def test_a_wrong_body_is_refused_with_a_sentence(pipeline, path, body):
+    code, response = pipeline.post(path, body)
+    assert code == 400
+    assert response["message"].endswith("Nothing was changed.")
 
 
 def test_an_unknown_batch_is_not_found(pipeline):
@@ -110,6 +170,34 @@ def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeli
     assert (code, resumed["total_requests"]) == (202, 78)
     status = pipeline.wait(run.batch_id)
     assert (status["state"], status["sums"]["active_players"], status["conserved"]) == ("consolidated", 158, True)
+
+
+def test_of_two_resumes_at_once_one_runs_and_the_other_is_told(pipeline):
+    run = plan_run(pipeline.clients, NIGHT, players=["garypaytonii"], started_by="test")
+    assert run is not None
+    pipeline.coordinator.record_requested(run)
+    codes = run_concurrently(*[lambda: pipeline.post("/resume", {"batch_id": run.batch_id})[0]] * 2)
+    assert sorted(codes) == [202, 409]
+    assert pipeline.wait(run.batch_id)["state"] == "consolidated"
+
+
+def test_an_instance_whose_batch_another_has_taken_over_stops_and_leaves_its_state_alone(pipeline, monkeypatch):
+    run = plan_run(pipeline.clients, NIGHT, players=["garypaytonii"], started_by="test")
+    assert run is not None
+    pipeline.coordinator.record_requested(run)
+    ledger = Ledger(pipeline.clients)
+
+    def take_over(*_):
+        running = ledger.latest(run.batch_id, NIGHT)
+        assert running is not None
+        ledger.append_state(replace(running, sequence=running.sequence + 1, holder="another instance"))
+        return ()
+
+    monkeypatch.setattr("services.pipeline.coordinator.batch_runner.dispatch", take_over)
+    assert pipeline.coordinator.run(run).holder == "another instance"
+    latest = ledger.latest(run.batch_id, NIGHT)
+    assert latest is not None
+    assert (latest.state, latest.sequence, latest.holder) == (BatchState.RUNNING, 3, "another instance")
 
 
 def test_lost_responses_lose_no_row_and_duplicate_no_key(pipeline):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
 import pytest
+
+from services.batches.ids import parse_batch_date
+from services.batches.ledger import BatchRecord, Ledger
+from services.batches.state import BatchState
 
 DATASET = "nba_predictions"
 
@@ -35,3 +42,17 @@ def read_rows(clients, name) -> list[str]:
 
 def run_sql(clients, statement: str) -> None:
     clients.bigquery.query(statement).result()
+
+
+@pytest.fixture
+def start_batch(module_clients) -> Iterator[Callable[[str], None]]:
+    """Records a batch as running, until the test ends."""
+    ledger, records = Ledger(module_clients), []
+
+    def start(batch_id: str) -> None:
+        records.append(BatchRecord(batch_id, parse_batch_date(batch_id), BatchState.RUNNING, 1, "another instance"))
+        ledger.append_state(records[-1])
+
+    yield start
+    for record in records:
+        ledger.append_state(replace(record, state=BatchState.CONSOLIDATED, sequence=2))

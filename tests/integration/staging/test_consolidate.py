@@ -13,6 +13,12 @@ from tests.integration.staging.test_drop import LEFTOVER_BATCH
 from tests.support.actors import OPERATOR
 
 
+def test_nothing_is_consolidated_while_a_batch_of_the_date_has_just_begun(module_clients, start_batch):
+    start_batch("batch_2025-12-25_1766690000000")
+    plan = CONSOLIDATE_BATCH.plan(module_clients, {"batch_id": LEFTOVER_BATCH})
+    assert [guard.message for guard in plan.failed_guards] == ["batch_2025-12-25_1766690000000 is running."]
+
+
 def test_a_leftover_batch_is_consolidated_and_its_coverage_is_recorded(
     module_clients, plan_and_execute, unmerged_tables
 ):

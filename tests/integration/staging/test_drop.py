@@ -28,6 +28,15 @@ def test_merged_tables_are_dropped_and_restored_identically(module_clients, plan
     assert {name: read_rows(module_clients, name) for name in merged_tables} == before
 
 
+def test_no_table_of_a_batch_that_has_just_begun_is_dropped(module_clients, merged_tables, start_batch):
+    start_batch("batch_2025-12-23_1766507400")
+    guards = {guard.name: guard for guard in DROP_MERGED.plan(module_clients, {"tables": merged_tables[:1]}).guards}
+    assert (guards["no batch runs"].ok, guards["no batch runs"].message) == (
+        False,
+        "batch_2025-12-23_1766507400 still runs.",
+    )
+
+
 def test_one_unmerged_row_prevents_the_drop(module_clients, plan_and_execute, merged_tables, recorded_actions):
     run_sql(
         module_clients,

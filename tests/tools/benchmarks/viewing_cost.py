@@ -57,10 +57,6 @@ class UsageCost:
     def free_calls(self, kind: str) -> int:
         return sum(self.calls.get(name, 0) for name in FREE_METHODS[kind])
 
-    @property
-    def billed_usage(self) -> tuple[int, int]:
-        return self.queries, self.bytes_billed
-
     def format_row(self, name: str) -> str:
         free_columns = "".join(f"{self.free_calls(kind):7,}" for kind in FREE_METHODS)
         return f"  {name:34}{self.queries:8,}{self.bytes_billed / MIB:12,.0f}   {free_columns}"

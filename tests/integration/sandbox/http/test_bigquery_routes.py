@@ -211,13 +211,6 @@ def test_a_window_cannot_be_partitioned_by_a_float_column(bq):
     assert not list(bq.query(f"SELECT ROW_NUMBER() OVER (PARTITION BY points) AS n FROM {TABLE}").result())
 
 
-def test_recently_streamed_rows_cannot_be_updated(bq):
-    assert bq.insert_rows_json(TABLE, [{"player_lookup": "p1", "line": 1.5}]) == []
-    with pytest.raises(BadRequest, match="rows in the streaming buffer"):
-        bq.query(f"DELETE FROM {TABLE} WHERE TRUE", job_retry=None).result(job_retry=None)
-    assert count_rows(bq) == 1
-
-
 def test_a_copy_job_copies_all_sources_or_none(bq):
     for n in range(3):
         load_rows(bq, f"nba_predictions.s{n}", rows=n + 1).result()

@@ -45,7 +45,7 @@ def test_a_query_in_another_location_does_not_find_the_dataset(western_sandbox):
     with pytest.raises(NotFound, match=f"Not found: Dataset {PROJECT}:nba_predictions was not found in location EU"):
         client.query(WORKER_RUN_COUNT, job_retry=None).result(job_retry=None)
     with pytest.raises(NotFound, match="was not found in location EU"):
-        client.query_and_wait(WORKER_RUN_COUNT, job_retry=None)
+        client.query_and_wait(WORKER_RUN_COUNT)
     assert next(iter(client.query("SELECT 1").result()))[0] == 1
 
 

@@ -12,6 +12,7 @@ from itertools import islice
 
 import pytest
 import requests
+import yaml
 from google.api_core.exceptions import (
     BadRequest,
     Conflict,
@@ -237,7 +238,7 @@ def test_split_traffic_is_served_in_its_shares_and_a_tag_has_its_own_address(
         ),
         ({"scaling": {"maxInstanceCount": "many"}}, "scaling", "Invalid value at 'service'"),
         ({}, "scaling.maximum", "Invalid value at 'update_mask'"),
-        ([], "", "Invalid value at 'service'"),
+        ([], "", "Invalid JSON payload received at 'service'"),
     ],
 )
 def test_an_invalid_change_is_a_400_and_changes_nothing(cloud_run_with_worker, blank_sandbox, body, mask, message):
@@ -282,6 +283,50 @@ def test_listings_have_pages(cloud_run_with_worker, blank_clients, blank_sandbox
     assert [service.name for service in blank_clients.run.list_services(parent=parent)] == [SERVICE]
     with pytest.raises(BadRequest):
         blank_clients.run.list_services(request={"parent": parent, "page_token": "rubbish"})
+
+
+REPLACEMENT = """apiVersion: serving.knative.dev/v1
+kind: Service
+metadata:
+  name: prediction-worker
+  namespace: nba-props-platform
+  annotations: {team: predictions, run.googleapis.com/maxScale: "20"}
+spec:
+  template:
+    spec:
+      containerConcurrency: 5
+      containers:
+        - image: us-docker.pkg.dev/cloudrun/container/hello
+          resources: {limits: {cpu: "1", memory: 1Gi}}
+          env: [{name: MODE, value: batch}]
+"""
+
+
+def narrow(clients: Clients) -> None:
+    """The service as the dashboard's emergency limit leaves it: at most 4 instances, and annotations of ours."""
+    service = clients.run.get_service(name=SERVICE)
+    service.scaling.max_instance_count = 4
+    service.annotations["on-call/set-to"] = "4/20/3"
+    wait_for(clients.run.update_service(service=service))
+
+
+def test_a_replaced_service_keeps_nothing_that_its_file_leaves_out(cloud_run_with_worker, blank_clients, blank_sandbox):
+    narrow(blank_clients)
+    url = f"{blank_sandbox.url}/apis/serving.knative.dev/v1/namespaces/nba-props-platform/services/prediction-worker"
+    before = requests.get(url, timeout=5).json()
+    assert before["metadata"]["annotations"]["on-call/set-to"] == "4/20/3"
+    body = yaml.safe_load(REPLACEMENT)
+    body["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    replaced = requests.put(url, json=body, timeout=5)
+    assert replaced.ok, replaced.text
+    service = blank_clients.run.get_service(name=SERVICE)
+    assert dict(service.annotations) == {"team": "predictions"}
+    assert (service.scaling.max_instance_count, service.template.scaling.max_instance_count) == (20, 100)
+    assert service.template.containers[0].env[0].value == "batch"
+    stale = requests.put(url, json=body, timeout=5)
+    assert (stale.status_code, stale.json()["error"]["status"]) == (409, "ABORTED")
+    assert requests.put(url, json={"metadata": {}}, timeout=5).status_code == 400
+    assert requests.get(url + "s", timeout=5).status_code == 404
 
 
 class _BlockingHandler(BaseHTTPRequestHandler):

@@ -1,0 +1,25 @@
+"""The concurrency page shows the capacity that serves, wherever the traffic goes."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def sandbox(fresh_sandbox):
+    """A sandbox whose worker is rolled back: its traffic is pinned to the revision before the emergency, 20 × 5."""
+    run = fresh_sandbox.state.cloud_run
+    run.operation_s = 0.0
+    name = next(name for name in run.services if name.endswith("/prediction-worker"))
+    pinned = {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": "prediction-worker-00010-k7d"}
+    run.patch(name, {"traffic": [{**pinned, "percent": 100}]}, "traffic", False)
+    return fresh_sandbox
+
+
+def test_with_pinned_traffic_the_page_shows_what_serves_and_that_it_is_pinned(open_page):
+    screen = open_page("concurrency")
+    assert (
+        "prediction-worker is 20 × 5 = 100 wide (normal, its traffic pinned to prediction-worker-00010-k7d)"
+        in screen.text
+    )
+    assert "pinned: a new revision would not serve" in screen.text
