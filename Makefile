@@ -16,6 +16,7 @@ $(READY): requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Set PYTHON=/path/to/python."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.txt
+	$(BIN)/python -m services.sandbox.bigquery.googlesql
 	@touch $@
 
 run: $(READY) ## the sandbox with the night of 29 December, and the dashboard on http://127.0.0.1:8501 (SCENARIO=season: a whole season; customer: the customer's own services)

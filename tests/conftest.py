@@ -33,10 +33,10 @@ def _seeded_sandbox() -> Iterator[Sandbox]:
         sandbox.stop()
 
 
-def _settings_for(sandbox: Sandbox) -> Settings:
-    from services.core.settings import Settings
+def _settings_for(sandbox: Sandbox, name: str) -> Settings:
+    from tests.support.sandbox import settings_as
 
-    return Settings.from_env({"SANDBOX_URL": sandbox.url})
+    return settings_as(sandbox, name)
 
 
 def _connect(settings: Settings) -> Clients:
@@ -62,13 +62,13 @@ def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def settings(sandbox: Sandbox) -> Settings:
-    """Settings that point at the shared sandbox and are otherwise the defaults."""
-    return _settings_for(sandbox)
+    """Settings of the reading account in the shared sandbox, otherwise the defaults."""
+    return _settings_for(sandbox, "read")
 
 
 @pytest.fixture
 def clients(settings: Settings) -> Clients:
-    """Google's real clients, connected to the shared sandbox."""
+    """Google's real clients, connected to the shared sandbox as the account that reads."""
     return _connect(settings)
 
 
@@ -81,8 +81,8 @@ def fresh_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def fresh_clients(fresh_sandbox: Sandbox) -> Clients:
-    """Google's real clients, connected to the test's own sandbox."""
-    return _connect(_settings_for(fresh_sandbox))
+    """Google's real clients, connected to the test's own sandbox as the account that acts."""
+    return _connect(_settings_for(fresh_sandbox, "act"))
 
 
 def pytest_unconfigure() -> None:

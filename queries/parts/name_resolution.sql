@@ -5,7 +5,7 @@
 SELECT
   names.scope,
   names.name,
-  COALESCE(exact_match.lookup, alias_match.lookup) AS lookup,
+  COALESCE(exact_match.lookup, alias_match.lookup) AS `lookup`,
   CASE
     WHEN exact_match.lookup IS NOT NULL THEN 'exact'
     WHEN alias_match.lookup IS NOT NULL THEN 'through an alias'

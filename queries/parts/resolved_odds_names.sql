@@ -8,7 +8,7 @@ WITH names AS (
   WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
 ),
 candidates AS (
-  SELECT DISTINCT game_date AS scope, player_lookup AS lookup
+  SELECT DISTINCT game_date AS scope, player_lookup AS `lookup`
   FROM nba_analytics.upcoming_player_game_context
   WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
 )

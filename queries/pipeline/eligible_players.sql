@@ -28,7 +28,7 @@ names AS (
   SELECT @game_date AS scope, name FROM odds WHERE recency_rank = 1
 ),
 candidates AS (
-  SELECT @game_date AS scope, player_lookup AS lookup FROM context
+  SELECT @game_date AS scope, player_lookup AS `lookup` FROM context
 ),
 resolved_lines AS (
   SELECT

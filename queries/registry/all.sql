@@ -3,7 +3,7 @@
 SELECT
   universal_player_id AS player_id,
   player_name AS name,
-  player_lookup AS lookup,
+  player_lookup,
   team_abbr AS team,
   season,
   games_played AS games,

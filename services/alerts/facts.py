@@ -165,11 +165,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, day: date) -
         fetch(clients, "The warehouse", lambda: read_night(cached_clients, day)),
         fetch(clients, "The slate", lambda: _read_slate(cached_clients, day)),
         batches,
-        fetch(
-            clients,
-            "The job history",
-            lambda: _read_writes(cached_clients, day, batches, (start, min(now, end))),
-        ),
+        fetch(clients, "The job history", lambda: _read_writes(cached_clients, day, batches, (start, min(now, end)))),
         fetch(clients, "The ledger", lambda: _read_batch_record(cached_clients, day, newest_batch)),
         fetch(clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients, day)),
         _count_log_lines(clients, newest_batch, start, min(now, end)),

@@ -105,11 +105,11 @@ def read_dataset_location(client: bigquery.Client) -> str | None:
         return None  # the first query says what is wrong
 
 
-class SandboxCredentials(Credentials):  # type: ignore[misc]
+class SandboxCredentials(Credentials):
     """An account of the sandbox. Its address is its access token, which does not expire."""
 
     def __init__(self, account: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.token = account
 
     def refresh(self, request: object) -> None:

@@ -119,7 +119,7 @@ class _RegistryQueryRow(TypedDict):
 
     player_id: str | None
     name: str | None
-    lookup: str | None
+    player_lookup: str | None
     team: str | None
     season: str | None
     games: int | None
@@ -163,12 +163,12 @@ def _to_alias(row: _AliasRow) -> Alias | None:
 
 def _to_registry_row(row: _RegistryQueryRow) -> RegistryRow | None:
     """One row, with what a live table leaves empty filled from what it has; None without a lookup."""
-    if not row["lookup"]:
+    if not row["player_lookup"]:
         return None
     return RegistryRow(
         player_id=row["player_id"],
-        name=row["name"] or row["lookup"],
-        lookup=row["lookup"],
+        name=row["name"] or row["player_lookup"],
+        lookup=row["player_lookup"],
         team=row["team"] or "",
         season=row["season"] or "",
         games=row["games"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,9 @@ from typing import Any
 import requests
 
 from services.core.tables import PREDICTIONS_TABLE
+from services.sandbox.bigquery.ddl_schemas import declared_fields
+from services.sandbox.bigquery.emulator import Emulator
+from services.sandbox.bigquery.sql_inspection import inspect_sql
 from services.sandbox.seed import Seed
 
 DECEMBER_SCHEMA = Path(__file__).parent / "scenarios" / "schema"
@@ -18,9 +22,9 @@ OWN_SCHEMA = Path(__file__).parents[2] / "queries" / "schema"  # what deploy cre
 DATASETS = ("nba_predictions", "nba_analytics", "nba_raw", "nba_reference", "prediction_on_call")
 
 
-def load_tables(emulator_url: str, project: str, seed: Seed) -> None:
+def load_tables(emulator: Emulator, project: str, seed: Seed) -> None:
     """Create every dataset and table, then load the rows; raises RuntimeError with the emulator's error text."""
-    base = f"{emulator_url}/bigquery/v2/projects/{project}"
+    base = f"{emulator.url}/bigquery/v2/projects/{project}"
     for dataset in DATASETS:
         reference = {"projectId": project, "datasetId": dataset}
         _post(f"{base}/datasets", {"datasetReference": reference, "location": seed.location})
@@ -28,13 +32,16 @@ def load_tables(emulator_url: str, project: str, seed: Seed) -> None:
         _post(f"{base}/datasets/{resource['tableReference']['datasetId']}/tables", resource)
     for folder in (OWN_SCHEMA,) if seed.table_resources else (DECEMBER_SCHEMA, OWN_SCHEMA):
         for path in sorted(folder.glob("*.sql")):
-            _post(f"{base}/queries", {"query": path.read_text(encoding="utf-8"), "useLegacySql": False})
+            sql = path.read_text(encoding="utf-8")
+            _post(f"{base}/queries", {"query": sql, "useLegacySql": False})
+            dataset, _, table = inspect_sql(sql).target.rpartition(".")
+            asyncio.run(emulator.set_schema(project, dataset, table, declared_fields(sql)))
     schema = requests.get(_table_url(base, PREDICTIONS_TABLE), timeout=30).json()["schema"]
     for name in seed.tables:
         if "._staging_" in name:
             _create_staging_table(base, project, name, schema)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda item: _load_table(emulator_url, project, *item), seed.tables.items()))
+        list(pool.map(lambda item: _load_table(emulator.url, project, *item), seed.tables.items()))
 
 
 def _create_staging_table(base: str, project: str, name: str, schema: Mapping[str, Any]) -> None:

@@ -72,7 +72,7 @@ def start_sandbox(
         emulator.url, project, clock, limits, meter, latency or JobLatency(), streaming or StreamingDelays()
     )
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
-    bigquery.tables.connect(emulator.fetch_rows, emulator.execute)
+    bigquery.tables.connect(emulator.fetch_rows, emulator.execute, emulator.set_schema)
     bigquery.identities.require_credentials = requires_credentials
     bigquery.queries.information_schema = InformationSchema(bigquery, emulator, bigquery.identities.allows)
     cloud_run = CloudRun(clock, "")
@@ -112,4 +112,4 @@ def load_seed(sandbox: Sandbox, seed: Seed) -> None:
     state.scheduler_jobs[:] = [dict(job) for job in seed.scheduler_jobs] or december_scheduler_jobs()
     for name, created in seed.table_created.items():
         state.bigquery.tables.created_ms[name] = to_epoch_ms(datetime.fromisoformat(created))
-    load_tables(sandbox.emulator.url, state.project, seed)
+    load_tables(sandbox.emulator, state.project, seed)

@@ -59,7 +59,7 @@ def read_writes(
     log_lines: log_reader.LogLines | None = None
     try:
         history = read_job_history(clients, start, end)
-        history = replace(history, attempts=tuple(a for a in history.attempts if belongs(a.at)))
+        history = replace(history, attempts=tuple(attempt for attempt in history.attempts if belongs(attempt.at)))
         sources.append(history.source)
         problems += [history.problem] if history.problem is not None else []
     except OnCallError as error:

@@ -131,6 +131,10 @@ def read_night_log(clients: Clients, game_date: date, *conditions: str, run_time
     return replace(lines, lines=(*lines.lines, *more.lines), truncated=lines.truncated or more.truncated)
 
 
+def _full_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
 def _read_deciding_lines(clients: Clients, start: datetime, end: datetime, conditions: Iterable[str]) -> LogLines:
     night = read_lines(clients, NIGHT_FILTER, start, end, MAX_NIGHT_LINES)
     if not night.truncated:
@@ -138,10 +142,6 @@ def _read_deciding_lines(clients: Clients, start: datetime, end: datetime, condi
     parts = [read_lines(clients, part, start, end, MAX_NIGHT_LINES, newest_first=True) for part in conditions]
     lines = sorted((line for part in parts for line in part.lines), key=lambda line: line.at)
     return LogLines(tuple(lines), parts[0].source, truncated=any(part.truncated for part in parts))
-
-
-def _full_hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def _fetch_lines(clients: Clients, filter_text: str, limit: int, newest_first: bool) -> LogLines:

@@ -14,6 +14,7 @@ import pytest
 from tests.support.chromium import CHROMIUM, CHROMIUM_ARGS
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server
+from tests.support.sandbox import dashboard_env
 
 STARTUP_TIMEOUT_S = 60
 
@@ -22,7 +23,7 @@ STARTUP_TIMEOUT_S = 60
 def dashboard_url(shared_sandbox: Any) -> Iterator[str]:
     """The address of a dashboard started as the Makefile starts it, against the session's sandbox."""
     port = free_port()
-    env = {**os.environ, "SANDBOX_URL": shared_sandbox.url, "DASHBOARD_PORT": str(port)}
+    env = {**os.environ, **dashboard_env(shared_sandbox), "DASHBOARD_PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
     try:
         wait_for_server(f"http://127.0.0.1:{port}/_stcore/health", process)

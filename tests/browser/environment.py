@@ -15,7 +15,6 @@ import pytest
 
 from services.actions.log_reader import Action, read_action_log
 from services.core.clock import OffsetClock
-from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
@@ -23,6 +22,7 @@ from services.sandbox.server import SCENARIO_START, Sandbox, start_sandbox
 from tests.support.coordinators import coordinator_server
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server
+from tests.support.sandbox import dashboard_env, settings_as
 
 
 def wait_for_outcomes(read_actions: Callable[[], list[Action]], count: int = 1) -> list[Action]:
@@ -61,7 +61,7 @@ class Environment:
     def start_dashboard(self) -> str:
         address = f"http://127.0.0.1:{free_port()}"
         port = address.rpartition(":")[2]
-        env = {**os.environ, "SANDBOX_URL": self.sandbox.url, "COORDINATOR_URL": self.coordinator}
+        env = {**os.environ, **dashboard_env(self.sandbox), "COORDINATOR_URL": self.coordinator}
         command = [sys.executable, "-m", "app.server"]
         self.processes[address] = subprocess.Popen(command, cwd=ROOT, env={**env, "DASHBOARD_PORT": port})
         wait_for_server(f"{address}/_stcore/health", self.processes[address])
@@ -73,7 +73,7 @@ class Environment:
 
     @property
     def clients(self) -> Clients:
-        return connect(Settings.from_env({"SANDBOX_URL": self.sandbox.url}))
+        return connect(settings_as(self.sandbox, "act"))
 
     def count_changes(self) -> int:
         """How often the worker service has been changed."""

@@ -12,7 +12,6 @@ import pytest
 import requests
 
 from services.actions.log_reader import ActionState, read_action_log
-from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
@@ -24,6 +23,7 @@ from tests.support.coordinators import coordinator_server
 from tests.support.http_stub import serve_http
 from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
 from tests.support.processes import free_port, wait_for_server
+from tests.support.sandbox import dashboard_env, settings_as
 
 pytestmark = pytest.mark.browser
 PAGE_TIMEOUT_MS = 60_000
@@ -41,7 +41,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         stack.callback(sandbox.stop)
         keys = stack.enter_context(serve_http(lambda *_: (200, json.dumps(signer.public_jwks()).encode())))
         env = {
-            "SANDBOX_URL": sandbox.url,
+            **dashboard_env(sandbox),
             "COORDINATOR_URL": stack.enter_context(coordinator_server(sandbox)),
             "IAP_AUDIENCE": AUDIENCE,
             "IAP_KEYS_URL": keys,
@@ -80,7 +80,7 @@ def open_dashboard_as(environment: dict[str, Any], browser: Any) -> Iterator[Ope
 
 
 def read_actions(environment: dict[str, Any]) -> list[Any]:
-    clients = connect(Settings.from_env({"SANDBOX_URL": environment["sandbox"].url}))
+    clients = connect(settings_as(environment["sandbox"], "read"))
     return list(read_action_log(clients, clients.now() - timedelta(days=1), clients.now() + timedelta(days=1)).actions)
 
 

@@ -14,13 +14,13 @@ from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
 from services.auth.roles import Actor
 from services.core.clock import night_window
-from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.actors import OPERATOR
+from tests.support.sandbox import settings_as
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,9 @@ def fast_rollout_polling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def module_clients(module_sandbox: Sandbox) -> Iterator[Clients]:
-    """Real clients of the module's sandbox, its limits and faults cleared."""
+    """Real clients of the module's sandbox as the account that acts, its limits and faults cleared."""
     module_sandbox.state.reset_limits()
-    yield connect(Settings.from_env({"SANDBOX_URL": module_sandbox.url}))
+    yield connect(settings_as(module_sandbox, "act"))
     module_sandbox.state.reset_limits()
 
 
@@ -66,9 +66,7 @@ def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
 def checked_sandbox() -> Iterator[tuple[Clients, Sandbox]]:
     """A sandbox that the watchdog has checked once, with clients of it."""
     server = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
-    clients = connect(
-        Settings.from_env({"SANDBOX_URL": server.url, "SLACK_WEBHOOK_URL": f"{server.url}/slack/webhook"})
-    )
+    clients = connect(settings_as(server, "act", SLACK_WEBHOOK_URL=f"{server.url}/slack/webhook"))
     run_check(clients, CheckCache(), SelfHealingConfig())
     yield clients, server
     server.stop()

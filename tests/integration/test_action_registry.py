@@ -17,14 +17,14 @@ VIEWER = Actor("vic@example.com", Role.VIEWER)
 @pytest.fixture(scope="module")
 def viewer_attempts(request):
     """What each verb answered a viewer, the calls that reached the cloud meanwhile, and what the log says of it."""
-    from services.core.settings import Settings
     from services.gcp.clients import connect
     from services.sandbox.scenarios.december import build_seed
     from services.sandbox.server import start_sandbox
+    from tests.support.sandbox import settings_as
 
     sandbox = start_sandbox(build_seed())
     try:
-        clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+        clients = connect(settings_as(sandbox, "act"))
         start = clients.now()
         results: dict[str, Action | InsufficientRole] = {}
         for name, action_type in ACTION_TYPES.items():

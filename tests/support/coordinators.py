@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.pipeline.coordinator.batch_runner import BatchRunner
 from services.pipeline.coordinator.http_api import CoordinatorApi, create_app
 from services.pipeline.worker import app as worker
 from services.sandbox.server import Sandbox
+from tests.support.sandbox import settings_as
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def serve_app(app: Starlette) -> Iterator[str]:
 @contextmanager
 def coordinator_server(sandbox: Sandbox) -> Iterator[str]:
     """Our coordinator and our worker, behind the sandbox's Cloud Run."""
-    clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+    clients = connect(settings_as(sandbox, "pipeline"))
     with serve_app(worker.create_app(worker.build_worker(clients))) as worker_url:
         sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
         with serve_app(create_app(CoordinatorApi(clients, BatchRunner(clients)))) as address:

@@ -153,7 +153,8 @@ def _load(client: bigquery.Client, rows: Rows, name: str, disposition: str) -> W
         create_disposition=bigquery.CreateDisposition.CREATE_IF_NEEDED,
     )
     job = client.load_table_from_json(map(dict, rows), f"{PREDICTIONS_DATASET}.{name}", job_config=config)
-    return WriteResult(name, job.result().output_rows or 0)
+    job.result()
+    return WriteResult(name, job.output_rows or 0)
 
 
 def _merge_sql(client: bigquery.Client, source: str, condition: str) -> str:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
-from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import connect
 from services.policy.concurrency_config import SelfHealingConfig
@@ -17,6 +16,7 @@ from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables
 from services.sandbox.server import start_sandbox
 from tests.support.clock import FixedClock
+from tests.support.sandbox import settings_as
 
 FIFTH_REJECTION = datetime(2025, 12, 29, 19, 47, 53, tzinfo=UTC)
 
@@ -45,7 +45,7 @@ class IncidentReplay:
         self.clock = FixedClock(datetime(2025, 12, 29, 19, 46, tzinfo=UTC))
         self.sandbox = start_sandbox(first, latency=JobLatency(scale=0.01), clock=self.clock)
         self.sandbox.state.cloud_run._rollout_s = 0.0
-        settings = Settings.from_env({"SANDBOX_URL": self.sandbox.url, **_slack_env(self.sandbox)})
+        settings = settings_as(self.sandbox, "act", **_slack_env(self.sandbox))
         self.clients = replace(connect(settings), clock=self.clock)
         self.memory = CheckCache()
 
@@ -56,7 +56,7 @@ class IncidentReplay:
         return check_result
 
     def load_rows(self, **tables) -> None:
-        load_tables(self.sandbox.emulator.url, self.clients.settings.project, Seed(tables))
+        load_tables(self.sandbox.emulator, self.clients.settings.project, Seed(tables))
 
     @property
     def messages(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.core.settings import Settings
+from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.common.identities import account_address
 from services.sandbox.server import Sandbox
@@ -10,7 +11,21 @@ from services.sandbox.server import Sandbox
 FAST = JobLatency(scale=0.02)  # a MERGE of 4.7 s takes about 0.1 s
 
 
+def account_env(sandbox: Sandbox, name: str, **env: str) -> dict[str, str]:
+    """The environment of a process that is the account `name`: read, act, pipeline, tick, customer or developer."""
+    return {"SANDBOX_URL": sandbox.url, "SANDBOX_PRINCIPAL": account_address(name, sandbox.state.project), **env}
+
+
+def dashboard_env(sandbox: Sandbox) -> dict[str, str]:
+    """The environment of a dashboard as it is deployed: it reads as one account, and acts as another."""
+    return account_env(sandbox, "read", ACTING_ACCOUNT=account_address("act", sandbox.state.project))
+
+
 def settings_as(sandbox: Sandbox, name: str, **env: str) -> Settings:
-    """Settings of a process that is the account `name` of a sandbox: read, act, pipeline, tick, customer or developer."""
-    principal = account_address(name, sandbox.state.project)
-    return Settings.from_env({"SANDBOX_URL": sandbox.url, "SANDBOX_PRINCIPAL": principal, **env})
+    """The settings of such a process."""
+    return Settings.from_env(account_env(sandbox, name, **env))
+
+
+def as_developer(clients: Clients) -> Clients:
+    """Clients of the same sandbox that may do everything, for what a test arranges."""
+    return connect(Settings.from_env({"SANDBOX_URL": clients.settings.sandbox_url}))

@@ -85,7 +85,7 @@ def _run_checks(
         clock.advance(every_s)
         if busy:
             load_tables(
-                sandbox.emulator.url, clients.settings.project, Seed({RUN_TABLE: [_make_run_row(number, clock.now())]})
+                sandbox.emulator, clients.settings.project, Seed({RUN_TABLE: [_make_run_row(number, clock.now())]})
             )
         run_check(clients, memory if keep_cache else CheckCache(), SelfHealingConfig())
     meter: Any = sandbox.state.meter.to_json()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import shutil
+import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.observability.logging_ import configure_logging
 
 from services.core.clock import Clock
+from services.sandbox.bigquery import ambiguous_matches
 from services.sandbox.bigquery.emulator_access import close_to_strangers
 
 
@@ -62,6 +64,7 @@ class Emulator:
         configure_logging(level=LogLevel.ERROR, fmt=LogFormat.JSON)
         from bqemulator.server import EmulatorServer
 
+        self._uploads = tempfile.TemporaryDirectory(prefix="sandbox-uploads-")
         self._server = EmulatorServer(
             EmulatorSettings(
                 rest_port=0,
@@ -69,6 +72,7 @@ class Emulator:
                 enable_format_extensions=False,
                 log_level=LogLevel.ERROR,
                 max_concurrent_jobs=32,
+                upload_staging_dir=Path(self._uploads.name),
             ),
             clock=_EmulatorClock(clock),
         )
@@ -78,8 +82,35 @@ class Emulator:
     def start(self) -> Emulator:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(timeout=60)
+        self._close_to_files()
+        self._refuse_ambiguous_matches()
         self.url = asyncio.run_coroutine_threadsafe(close_to_strangers(self._server), self._loop).result(timeout=20)
         return self
+
+    def _close_to_files(self) -> None:
+        """From here on DuckDB reads and writes no file but uploads, and no statement can change that."""
+        self.run_statements(
+            [
+                f"SET allowed_directories = ['{self._uploads.name}']",  # closing alone would break every load job
+                "SET enable_external_access = false",
+                "SET lock_configuration = true",
+            ]
+        )
+
+    def _refuse_ambiguous_matches(self) -> None:
+        """Have every MERGE and UPDATE fail, as in BigQuery, that matches several source rows to one target row."""
+        from bqemulator.domain.errors import InvalidQueryError
+
+        engine = self._server._engine
+        execute = engine.execute
+
+        def execute_checked(sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
+            check = ambiguous_matches.find_ambiguous_match(sql, parameters or ())
+            if check is not None and execute(check[0], check[1] or None).fetchone() is not None:
+                raise InvalidQueryError(ambiguous_matches.MESSAGE, location="query")
+            return execute(sql, parameters)
+
+        engine.execute = execute_checked  # type: ignore[method-assign]
 
     async def execute(self, sql: str) -> None:
         """Run one statement in DuckDB's dialect, for what the emulator's API does not offer."""
@@ -112,6 +143,18 @@ class Emulator:
             return list(arrow_table_to_bq_rows(self._server._engine.fetch_arrow(sql)))
 
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._loop))
+
+    async def set_schema(self, project: str, dataset: str, table: str, fields: Sequence[dict[str, Any]]) -> None:
+        """Record a table's schema (TableFieldSchema resources) after DDL; the emulator itself loses JSON, or does not notice."""
+        from bqemulator.api.routes.tables import _parse_schema_fields
+
+        async def update() -> None:
+            catalog = self._server._catalog
+            if (meta := catalog.get_table(project, dataset, table)) is not None:
+                schema = meta.schema_.model_copy(update={"fields": _parse_schema_fields(list(fields))})
+                catalog.update_table(meta.model_copy(update={"schema_": schema}))
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(update(), self._loop))
 
     def run_statements(self, statements: Iterable[str]) -> None:
         """Run statements in DuckDB's dialect in sequence, before the sandbox serves requests."""
@@ -147,3 +190,4 @@ class Emulator:
         asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
+        self._uploads.cleanup()

@@ -12,6 +12,7 @@ import httpx
 from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.copy_jobs import Copier
+from services.sandbox.bigquery.error_wording import to_bigquery_error
 from services.sandbox.bigquery.job_store import Job, JobStore, Resource
 from services.sandbox.bigquery.limits import Limits
 from services.sandbox.bigquery.streaming_buffer import StreamingDelays
@@ -68,10 +69,15 @@ class JobContext:
         if response.is_error:
             first = (payload.get("error", {}).get("errors") or [{}])[0]
             message = payload.get("error", {}).get("message", "")
-            return self.jobs.fail(job, {"reason": first.get("reason", "invalidQuery"), "message": message})
+            error = {
+                "reason": first.get("reason", "invalidQuery"),
+                "message": message,
+                "location": first.get("location"),
+            }
+            return self.jobs.fail(job, to_bigquery_error({k: v for k, v in error.items() if v}))
         stats = dict(payload.get("statistics", {}))
         if (error := payload.get("status", {}).get("errorResult")) is not None:
-            return self.jobs.fail(job, error, stats)
+            return self.jobs.fail(job, to_bigquery_error(error), stats)
         if "query" in job.resource["configuration"]:
             self.meter.queries += 1
             self.meter.bytes_billed += cost

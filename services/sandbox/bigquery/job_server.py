@@ -12,6 +12,7 @@ from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_context import JobContext, JobLatency
 from services.sandbox.bigquery.job_permissions import find_denial
 from services.sandbox.bigquery.job_store import DEFAULT_LOCATION, Job, Resource, known_error_result
+from services.sandbox.bigquery.labels import find_invalid_label
 from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, Limits
 from services.sandbox.bigquery.load_jobs import LoadJobs
 from services.sandbox.bigquery.locations import find_dataset_elsewhere, find_datasets
@@ -58,6 +59,8 @@ class BigQueryJobServer(JobContext):
         kind = next((k for k in ("query", "load", "copy", "extract") if k in config), "")
         if not kind:
             return error_response(400, "required", "Required parameter is missing: configuration")
+        if (message := find_invalid_label(config.get("labels") or {})) is not None:
+            return error_response(400, "invalid", message)
         reference = body.get("jobReference") or {}
         job_id = reference.get("jobId")
         datasets = await self.tables.locate_datasets(find_datasets(config))

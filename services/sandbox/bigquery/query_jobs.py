@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import httpx
 from starlette.responses import JSONResponse, Response
 
-from services.sandbox.bigquery import partition_pruning, sql_inspection
+from services.sandbox.bigquery import ddl_schemas, partition_pruning, sql_inspection, sql_rewrites
 from services.sandbox.bigquery.billing_meter import billed_bytes
 from services.sandbox.bigquery.information_schema import InformationSchema, ViewDenied
 from services.sandbox.bigquery.job_context import JobContext
 from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
 from services.sandbox.bigquery.limits import DmlQueue, check_query_size
-from services.sandbox.common.error_responses import error_response
+from services.sandbox.bigquery.sql_analysis import Analysis
+from services.sandbox.bigquery.statement_checks import StatementChecks, StatementRefused
+from services.sandbox.common.error_responses import error_response, job_error_response
 
 
 class QueryJobs:
@@ -23,6 +26,7 @@ class QueryJobs:
 
     def __init__(self, context: JobContext) -> None:
         self._context = context
+        self._checks = StatementChecks(context.tables, context.project)
         self._slot_events: dict[str, asyncio.Event] = {}
 
     async def run(self, job: Job) -> None:
@@ -35,26 +39,30 @@ class QueryJobs:
         ]
         if (error_key := check_query_size(len(table_names), len(text))) is not None:
             return self._context.jobs.fail(job, known_error_result(error_key))
-        if (column := await self._float_partition_column(statement)) is not None:
-            return self._context.jobs.fail(job, known_error_result("float_partition", **_find_position(text, column)))
+        try:
+            analysis = await self._checks.check(query, statement, job.resource["jobReference"]["location"])
+        except StatementRefused as refusal:
+            return self._context.jobs.fail(job, refusal.error)
         cost, limit = await self._estimate_billed_bytes(query), int(query.get("maximumBytesBilled") or 0)
         if limit and cost > limit:
             return self._context.jobs.fail(job, known_error_result("bytes_limit", limit=limit, bytes=cost))
         if statement.is_dml:
-            return await self._run_dml(job, statement, cost)
+            return await self._run_dml(job, statement, cost, analysis)
         if statement.kind == "TRUNCATE" and await self._context.tables.is_streaming(statement.target):
             return self._fail_streaming(job, statement)
         if (write_error_key := await self._check_table_write(query, statement)) is not None:
             return self._context.jobs.fail(job, known_error_result(write_error_key))
-        return await self._execute(job, cost, statement)
+        return await self._execute(job, cost, statement, analysis)
 
     async def dry_run(self, config: Resource, user: str, location: str) -> Response:
         """The response to a dry run: whether the statement is valid, and the bytes it would bill."""
         query = config.get("query", {})
         try:
+            analysis = await self._checks.check(query, sql_inspection.inspect_sql(query.get("query", "")), location)
             async with self.information_schema.materialize(query, user, location) as sql:
-                expanded_query = {**query, "query": await self._context.tables.inline_tables_view(sql)}
-                response = await self._context.call_emulator({"configuration": {**config, "query": expanded_query}})
+                response = await self._call_emulator({}, config, await self._rewrite(query, sql, analysis))
+        except StatementRefused as refusal:
+            return job_error_response(refusal.error)
         except ViewDenied as error:
             return error_response(403, "accessDenied", str(error))
         estimated_bytes = str(await self._estimate_billed_bytes(query))
@@ -86,16 +94,6 @@ class QueryJobs:
             )
         return round(size)
 
-    async def _float_partition_column(self, statement: sql_inspection.Statement) -> str | None:
-        if statement.float_partition:
-            return statement.float_partition
-        for table in statement.tables if statement.window_columns else ():
-            types = (await self._context.tables.get_metadata(table)).types
-            for column in statement.window_columns:
-                if types.get(column.lower()) in {"FLOAT", "FLOAT64"}:
-                    return column
-        return None
-
     async def _check_table_write(self, query: Resource, statement: sql_inspection.Statement) -> str | None:
         """The error key of DDL or a query with a destination table that exceeds a limit, else None."""
         destination = query.get("destinationTable") or {}
@@ -108,7 +106,7 @@ class QueryJobs:
             return self._context.limits.check_metadata_update(statement.target, partitioned, self._context.now_s())
         return None
 
-    async def _run_dml(self, job: Job, statement: sql_inspection.Statement, cost: int) -> None:
+    async def _run_dml(self, job: Job, statement: sql_inspection.Statement, cost: int, analysis: Analysis) -> None:
         target = statement.target
         full_name = f"{self._context.project}:{target}"
         job.resource["configuration"]["query"]["destinationTable"] = self._context.table_reference(target)
@@ -124,11 +122,11 @@ class QueryJobs:
         ) is not None:
             return self._context.jobs.fail(job, known_error_result(error_key))
         if not mutating:
-            return await self._execute(job, cost, statement)
+            return await self._execute(job, cost, statement, analysis)
         slot_event = self._slot_events[job.job_id] = asyncio.Event()
         if queue.submit(job.job_id) == "run":
             slot_event.set()
-        self._context.start_task(self._run_in_slot(job, statement, cost, queue))
+        self._context.start_task(self._run_in_slot(job, statement, cost, analysis, queue))
         return None
 
     async def _forget_replaced(self, query: Resource, statement: sql_inspection.Statement) -> None:
@@ -141,13 +139,15 @@ class QueryJobs:
         kinds = "TRUNCATE TABLE" if statement.kind == "TRUNCATE" else kinds
         self._context.jobs.fail(job, known_error_result("streaming_buffer", table=name, kinds=kinds))
 
-    async def _run_in_slot(self, job: Job, statement: sql_inspection.Statement, cost: int, queue: DmlQueue) -> None:
+    async def _run_in_slot(
+        self, job: Job, statement: sql_inspection.Statement, cost: int, analysis: Analysis, queue: DmlQueue
+    ) -> None:
         try:
             await self._slot_events[job.job_id].wait()
             if not job.done.is_set():
                 self._context.jobs.start(job)
                 await asyncio.sleep(self._context.latency.merge_s * self._context.latency.scale)
-                await self._context.run_guarded(job, self._execute(job, cost, statement))
+                await self._context.run_guarded(job, self._execute(job, cost, statement, analysis))
         finally:
             del self._slot_events[job.job_id]
             next_job_id = queue.finish(job.job_id)
@@ -161,7 +161,7 @@ class QueryJobs:
             self._context.jobs.fail(job, {"reason": "stopped", "message": message})
             self._slot_events[job.job_id].set()
 
-    async def _execute(self, job: Job, cost: int, statement: sql_inspection.Statement) -> None:
+    async def _execute(self, job: Job, cost: int, statement: sql_inspection.Statement, analysis: Analysis) -> None:
         """Run the job on the emulator under the same id and take over its status and statistics."""
         if job.state == "PENDING":
             self._context.jobs.start(job)
@@ -173,18 +173,45 @@ class QueryJobs:
             async with self.information_schema.materialize(
                 query, job.resource["user_email"], reference["location"]
             ) as sql:
-                query["query"] = await self._context.tables.inline_tables_view(sql)
-                body = {"jobReference": reference, "configuration": {**config, "query": query}}
-                response = await self._context.call_emulator(body)
+                response = await self._run_statement(reference, {**config, "query": query}, sql, statement, analysis)
                 await self._forget_replaced(query, statement)
         except ViewDenied as error:
             return self._context.jobs.fail(job, {"reason": "accessDenied", "message": str(error)})
+        if analysis.ddl is not None and not _has_failed(response):
+            await self._record_schema(statement.target, analysis)
         if statement.kind != "SELECT":
             self._context.tables.invalidate(statement.target)
         return self._context.complete(job, response, cost)
 
+    async def _run_statement(
+        self, reference: Resource, config: Resource, sql: str, statement: sql_inspection.Statement, analysis: Analysis
+    ) -> httpx.Response:
+        """Run the statement as the emulator needs it; the response is that of its last part, or of the first that failed."""
+        rewritten = await self._rewrite(config["query"], sql, analysis)
+        parts = sql_rewrites.split_alter(rewritten) if statement.kind == "ALTER" else [rewritten]
+        for part in parts[:-1]:
+            response = await self._call_emulator({}, config, part)
+            if _has_failed(response):
+                return response
+        return await self._call_emulator(reference, config, parts[-1])
 
-def _find_position(sql: str, fragment: str) -> dict[str, int]:
-    """Line and column (from 1) of a fragment in a statement, as BigQuery counts them; the start when it is absent."""
-    preceding = sql[: max(sql.lower().find(fragment.lower()), 0)]
-    return {"line": preceding.count("\n") + 1, "column": len(preceding) - (preceding.rfind("\n") + 1) + 1}
+    async def _rewrite(self, query: Resource, sql: str, analysis: Analysis) -> str:
+        """The statement that the emulator gets for the `sql` of a query configuration."""
+        if query.get("useLegacySql") is not True:
+            sql = sql_rewrites.rewrite(sql, analysis, self._context.clock.now())
+        return await self._context.tables.inline_tables_view(sql)
+
+    async def _call_emulator(self, reference: Resource, config: Resource, sql: str) -> httpx.Response:
+        body = {"configuration": {**config, "query": {**config.get("query", {}), "query": sql}}}
+        return await self._context.call_emulator({**body, "jobReference": reference} if reference else body)
+
+    async def _record_schema(self, table: str, analysis: Analysis) -> None:
+        """Record the schema that the statement, which has run, gave a table."""
+        before = await self._context.tables.get_metadata(table)
+        fields = ddl_schemas.schema_after(analysis.ddl, before.fields if before.exists else None)
+        if fields is not None:
+            await self._context.tables.record_schema(self._context.project, *table.rpartition(".")[::2], fields)
+
+
+def _has_failed(response: httpx.Response) -> bool:
+    return response.is_error or "errorResult" in response.json().get("status", {})

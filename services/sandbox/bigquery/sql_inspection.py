@@ -15,6 +15,7 @@ from services.sandbox.bigquery.partition_pruning import TableReference, find_tab
 MUTATING_KINDS = {"UPDATE", "DELETE", "MERGE"}
 DDL_KINDS = {"CREATE", "ALTER", "TRUNCATE"}
 _FIRST_KEYWORD = re.compile(r"\s*(?:--[^\n]*\n\s*)*(\w+)", re.ASCII)
+_DELETE_WITHOUT_FROM = re.compile(r"^(\s*DELETE\s+)(?!FROM\b)", re.IGNORECASE)  # sqlglot loses the table of DELETE t
 _TABLE_PATTERN = re.compile(r"\b(?:FROM|JOIN)\s+`?([\w.-]+)`?", re.IGNORECASE)
 
 
@@ -25,8 +26,6 @@ class Statement:
     kind: str
     target: str
     tables: tuple[str, ...]
-    float_partition: str = ""  # the column a window is partitioned by through a FLOAT64 cast, if any
-    window_columns: tuple[str, ...] = ()
     table_references: tuple[TableReference, ...] = ()  # every reference, with its partition bounds
     columns: frozenset[str] = frozenset("*")  # lower-case names of the columns read; "*" means all
 
@@ -51,7 +50,7 @@ def inspect_sql(sql: str) -> Statement:
     if kind in {"DECLARE", "BEGIN", "CALL", "IF", "SET", "EXECUTE"}:
         return Statement("SCRIPT", "", tuple(dict.fromkeys(_find_table_names(sql))))
     try:
-        tree = sqlglot.parse_one(sql, read="bigquery")
+        tree = sqlglot.parse_one(_DELETE_WITHOUT_FROM.sub(r"\1FROM ", sql), read="bigquery")
     except (SqlglotError, RecursionError):
         return Statement(
             "SELECT" if kind in {"WITH", "SELECT"} else kind, "", tuple(dict.fromkeys(_find_table_names(sql)))
@@ -68,14 +67,11 @@ def _inspect_tree(tree: exp.Expr) -> Statement:
             if table.db or table.name.lower() not in aliases
         )
     )
-    columns, float_cast = _window_partitions(tree)
     qualified = tuple(t for t in tables if "." in t)
     return Statement(
         _statement_kind(tree),
         _target_table(tree),
         qualified,
-        float_cast,
-        columns,
         find_table_references(tree, _qualified_name),
         _column_names(tree),
     )
@@ -109,18 +105,6 @@ def _target_table(tree: exp.Expr) -> str:
         return ""
     table = tree.this.find(exp.Table) if tree.this is not None else None
     return _qualified_name(table) if table is not None else ""
-
-
-def _window_partitions(tree: exp.Expr) -> tuple[tuple[str, ...], str]:
-    columns: list[str] = []
-    float_cast = ""
-    for window in tree.find_all(exp.Window):
-        for part in window.args.get("partition_by") or ():
-            if isinstance(part, exp.Cast) and part.to.is_type("double", "float"):
-                float_cast = part.sql(dialect="bigquery")
-            elif isinstance(part, exp.Column):
-                columns.append(part.name)
-    return tuple(dict.fromkeys(columns)), float_cast
 
 
 def _qualified_name(table: exp.Table) -> str:

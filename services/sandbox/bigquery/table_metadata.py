@@ -25,14 +25,22 @@ _VIEW_COLUMNS = (
 )
 
 
+TABLES_VIEW_FIELDS: tuple[Resource, ...] = tuple(
+    {"name": name, "type": kind, "mode": "NULLABLE"}
+    for name, kind in (column.split() for column in _VIEW_COLUMNS.split(", "))
+)
+
+
 @dataclass(frozen=True)
 class TableMetadata:
-    """A table's size, whether and by which column it is partitioned, and its column types by lower-case name."""
+    """A table's size, whether and by which column it is partitioned, its column types by lower-case name, and its schema's fields."""
 
     size_bytes: int = 0
     partitioned_by: str = ""  # empty also when it is partitioned by the time of arrival
     types: dict[str, str] = field(default_factory=dict)
     partitioned: bool = False
+    fields: tuple[Resource, ...] = ()
+    exists: bool = False
 
     def column_fraction(self, columns: frozenset[str]) -> float:
         """The fraction (0–1) of a row that these columns are, all columns counted as equally wide."""
@@ -44,9 +52,10 @@ class TableMetadata:
 class TableCatalog:
     """Reads table metadata from the emulator, caches it until the table changes, and corrects it."""
 
-    # The emulator's, for a SELECT and for other statements in DuckDB's dialect; set by `connect`.
+    # The emulator's, for a SELECT and for other statements in DuckDB's dialect, and to record a schema; set by `connect`.
     fetch_rows: Callable[[str], Awaitable[list[Any]]]
     execute: Callable[[str], Awaitable[None]]
+    record_schema: Callable[[str, str, str, Sequence[Resource]], Awaitable[None]]
 
     def __init__(self, http: httpx.AsyncClient, project: str, clock: Clock, delays: StreamingDelays) -> None:
         self.buffer = StreamingBuffer(project, clock, delays)
@@ -59,11 +68,15 @@ class TableCatalog:
         self.expires_ms: dict[str, str] = {}  # dataset.table → epoch ms; the emulator keeps no expiry
 
     def connect(
-        self, fetch_rows: Callable[[str], Awaitable[list[Any]]], execute: Callable[[str], Awaitable[None]]
+        self,
+        fetch_rows: Callable[[str], Awaitable[list[Any]]],
+        execute: Callable[[str], Awaitable[None]],
+        record_schema: Callable[[str, str, str, Sequence[Resource]], Awaitable[None]],
     ) -> None:
         """Give the catalog its way past the emulator's API, to DuckDB itself."""
         self.fetch_rows = fetch_rows
         self.execute = self.buffer.execute = execute
+        self.record_schema = record_schema
 
     async def advance(self) -> None:
         """Let streamed rows be seen and stored as far as the time has come."""
@@ -145,7 +158,12 @@ class TableCatalog:
         await self.correct_metadata(table, resource)
         partition_column = resource.get("timePartitioning", {}).get("field", "").lower()
         return TableMetadata(
-            int(resource.get("numBytes") or 0), partition_column, types, "timePartitioning" in resource
+            int(resource.get("numBytes") or 0),
+            partition_column,
+            types,
+            partitioned="timePartitioning" in resource,
+            fields=tuple(resource.get("schema", {}).get("fields", [])),
+            exists=True,
         )
 
     async def rows_by_day(self, table: str) -> dict[str, int]:

@@ -15,7 +15,6 @@ from services.actions.log_reader import ActionState, read_action_log, read_by_ke
 from services.actions.plan import Plan, plan_to_json
 from services.auth.roles import InsufficientRole
 from services.core.errors import OnCallError
-from services.core.settings import Settings
 from services.gcp import query_catalog
 from services.gcp.clients import connect
 from services.sandbox.common.fault_injection import Fault
@@ -23,6 +22,7 @@ from services.scaling.actions import SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import read_worker_capacity
 from tests.support.actors import OPERATOR, VIEWER
 from tests.support.concurrency import run_concurrently
+from tests.support.sandbox import settings_as
 
 SECOND_PROCESS_SCRIPT = """
 import sys
@@ -248,7 +248,7 @@ def test_every_log_row_is_self_contained(module_clients, plan):
 
 def test_a_second_client_with_the_sandbox_clock_reads_the_same_log(module_sandbox, module_clients, plan):
     action = execute(module_clients, OPERATOR, SET_CAPACITY, plan)
-    other_clients = connect(Settings.from_env({"SANDBOX_URL": module_sandbox.url}))
+    other_clients = connect(settings_as(module_sandbox, "act"))
     assert read_by_key(other_clients, plan.key)[0] == action
 
 

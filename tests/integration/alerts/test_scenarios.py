@@ -9,13 +9,13 @@ import pytest
 from services.alerts.evaluation import evaluate_rules
 from services.alerts.facts import ChannelStatus, read_snapshot
 from services.alerts.incidents import group_by_cause
-from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.server import start_sandbox
 from services.scaling.annotations import ANNOTATION_SET_BY, ANNOTATION_SET_TO
 from tests.integration.alerts.scenarios import SCENARIOS, build_seed, check_time, parse_night
 from tests.support.clock import FixedClock
+from tests.support.sandbox import settings_as
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def scenario_sandbox():
 def find_incidents(sandbox, day):
     clock = sandbox.state.clock
     clock.at = check_time(day)
-    clients = replace(connect(Settings.from_env({"SANDBOX_URL": sandbox.url})), clock=clock)
+    clients = replace(connect(settings_as(sandbox, "act")), clock=clock)
     sandbox.state.reset_limits()
     snapshot = read_snapshot(clients, (parse_night(day),), ChannelStatus(True))
     return group_by_cause(evaluate_rules(snapshot, clients.settings, clock.now()))

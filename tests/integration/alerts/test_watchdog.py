@@ -30,6 +30,7 @@ from tests.support.clock import FixedClock
 from tests.support.factories import NIGHT
 from tests.support.incident_replay import FIFTH_REJECTION, SELF_HEALING, IncidentReplay
 from tests.support.paths import ROOT
+from tests.support.sandbox import account_env
 
 
 @pytest.fixture
@@ -197,7 +198,7 @@ def test_the_automatic_scale_down_can_be_disabled(incident_replay):
 def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clients):
     env = {
         **os.environ,
-        "SANDBOX_URL": fresh_sandbox.url,
+        **account_env(fresh_sandbox, "act"),
         "SLACK_WEBHOOK_URL": slack_clients.settings.slack_webhook_url,
     }
     command = [sys.executable, "-m", "services.alerts.watchdog"]

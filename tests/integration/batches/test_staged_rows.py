@@ -10,7 +10,6 @@ from datetime import date
 import pytest
 
 from services.batches import staged_rows
-from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import table_listing
 from services.gcp.clients import Clients, connect
@@ -19,7 +18,7 @@ from services.nights.player_stages import read_night
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from services.staging.inventory import StagingTableState, read_inventory
-from tests.support.sandbox import FAST
+from tests.support.sandbox import FAST, settings_as
 
 LEFTOVER_NIGHT = date(2025, 12, 25)
 
@@ -28,7 +27,7 @@ LEFTOVER_NIGHT = date(2025, 12, 25)
 def mutable_clients() -> Iterator[Clients]:
     """A sandbox of this file's own: what its tests change does not meet."""
     sandbox = start_sandbox(build_seed(), latency=FAST)
-    yield connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+    yield connect(settings_as(sandbox, "act"))
     sandbox.stop()
 
 

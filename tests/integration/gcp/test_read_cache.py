@@ -18,6 +18,7 @@ from services.sandbox.common.fault_injection import Fault
 from services.telemetry import log_phrases, log_reader
 from tests.support.clock import FixedClock
 from tests.support.fake_monotonic import FakeMonotonic
+from tests.support.sandbox import as_developer
 
 NIGHT = date(2025, 12, 29)
 RUN_WINDOW = {"from_time": datetime(2025, 12, 28, tzinfo=UTC), "to_time": datetime(2026, 1, 6, tzinfo=UTC)}
@@ -55,7 +56,7 @@ def touch_table(clients) -> None:
     sql = (
         "UPDATE nba_raw.odds_api_player_points_props SET player_name = player_name WHERE game_date = DATE '2025-12-16'"
     )
-    clients.bigquery.query(sql).result()
+    as_developer(clients).bigquery.query(sql).result()
 
 
 # --- answers of the warehouse ---------------------------------------------------------------------------------------------

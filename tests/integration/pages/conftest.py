@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.state import background_cache, reads, session
 from tests.integration.pages.helpers import INCIDENT, MAIN, RenderedPage
+from tests.support.sandbox import dashboard_env
 
 OpenPage = Callable[..., RenderedPage]
 
@@ -19,7 +20,8 @@ OpenPage = Callable[..., RenderedPage]
 @pytest.fixture
 def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
     """Opens a page of the dashboard by its URL, as a new session."""
-    monkeypatch.setenv("SANDBOX_URL", sandbox.url)
+    for name, value in dashboard_env(sandbox).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(session, "FIRST_PAINT_DELAY_S", 0.0)  # there is no browser
     st.cache_resource.clear()  # each test with a memory of its own
     reads.invalidate()

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from services.core.tables import PREDICTIONS_TABLE
-from services.gcp.clients import Clients
+from services.gcp.clients import Clients, connect
 from services.gcp.retry import RetryPolicy
 from services.pipeline.coordinator import http_api
 from services.pipeline.coordinator.batch_runner import BatchRunner
@@ -22,6 +22,7 @@ from services.pipeline.worker.staging_writer import StagingWriter
 from services.sandbox.server import Sandbox
 from tests.integration.pipeline.test_run_over_http import NIGHT
 from tests.support.coordinators import serve_app
+from tests.support.sandbox import settings_as
 
 FAST_RETRY = RetryPolicy(retries=3, base_backoff_s=0.2)
 
@@ -71,19 +72,25 @@ class Pipeline:
 
 
 @pytest.fixture
-def pipeline(fresh_sandbox: Sandbox, fresh_clients: Clients) -> Iterator[Pipeline]:
-    writer = StagingWriter(BigQueryWarehouse(fresh_clients), FAST_RETRY)
-    worker_app = worker.create_app(worker.Worker(fresh_clients, BaselinePredictor(), writer))
-    coordinator = BatchRunner(fresh_clients, FAST_RETRY)
-    coordinator_app = http_api.create_app(http_api.CoordinatorApi(fresh_clients, coordinator))
-    with serve_app(worker_app) as worker_url, serve_app(coordinator_app) as address:
-        fresh_sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
-        yield Pipeline(address, fresh_clients, fresh_sandbox, coordinator)
+def pipeline_clients(fresh_sandbox: Sandbox) -> Clients:
+    """Clients of the account that worker and coordinator run as."""
+    return connect(settings_as(fresh_sandbox, "pipeline"))
 
 
 @pytest.fixture
-def warehouse(fresh_clients):
-    return BigQueryWarehouse(fresh_clients)
+def pipeline(fresh_sandbox: Sandbox, pipeline_clients: Clients) -> Iterator[Pipeline]:
+    writer = StagingWriter(BigQueryWarehouse(pipeline_clients), FAST_RETRY)
+    worker_app = worker.create_app(worker.Worker(pipeline_clients, BaselinePredictor(), writer))
+    coordinator = BatchRunner(pipeline_clients, FAST_RETRY)
+    coordinator_app = http_api.create_app(http_api.CoordinatorApi(pipeline_clients, coordinator))
+    with serve_app(worker_app) as worker_url, serve_app(coordinator_app) as address:
+        fresh_sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
+        yield Pipeline(address, pipeline_clients, fresh_sandbox, coordinator)
+
+
+@pytest.fixture
+def warehouse(pipeline_clients):
+    return BigQueryWarehouse(pipeline_clients)
 
 
 def make_predictions(clients, player="herbertjones"):

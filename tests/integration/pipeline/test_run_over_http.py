@@ -18,6 +18,7 @@ from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
 from tests.support.concurrency import run_concurrently
+from tests.support.sandbox import as_developer
 
 NIGHT = date(2025, 12, 29)
 
@@ -226,7 +227,7 @@ def test_an_odds_line_under_another_name_reaches_the_prediction_through_the_alia
     eligible_columns = "avg_minutes_per_game_last_7 = 30, is_production_ready = TRUE, player_status = 'available'"
     for name in ("herbertjones", "kevinporter"):
         sql = f"UPDATE nba_analytics.upcoming_player_game_context SET {eligible_columns} WHERE {player_condition} = '{name}'"
-        pipeline.clients.bigquery.query(sql).result()
+        as_developer(pipeline.clients).bigquery.query(sql).result()
     odds = f"SELECT MAX(points_line) AS line FROM nba_raw.odds_api_player_points_props WHERE {player_condition} = 'herbjones'"
     (odds_row,) = pipeline.clients.bigquery.query(odds).result()
     with caplog.at_level("INFO", logger="coordinator"):

@@ -8,6 +8,7 @@ from itertools import product
 from services.gcp import query_catalog
 from services.nights.player_stages import read_night
 from services.policy.eligibility import check_eligibility, eligibility_params
+from tests.support.sandbox import as_developer
 
 EMPTY_NIGHT = date(2026, 2, 11)
 MINUTES = (None, 0, 14.99, 15, 15.01, 36)
@@ -25,7 +26,8 @@ def insert_cases(clients):
         f"('{name}', 'g1', '{EMPTY_NIGHT}', {_literal(minutes)}, {_literal(status)}, {_literal(ready)}, TIMESTAMP '2026-02-11')"
         for name, (minutes, status, ready) in CASES.items()
     )
-    clients.bigquery.query(f"INSERT nba_analytics.upcoming_player_game_context ({columns}) VALUES {rows}").result()
+    sql = f"INSERT nba_analytics.upcoming_player_game_context ({columns}) VALUES {rows}"
+    as_developer(clients).bigquery.query(sql).result()
 
 
 def _literal(value):

@@ -11,6 +11,11 @@ from services.scaling.actions import SCALE_DOWN
 LOG_COLUMNS = {"action_id", "event", "recorded_at", "actor", "role", "reason", "state", "sentence", "plan", "facts"}
 
 
+def _with_json_read(row):
+    """A listing brings JSON read, a query its text."""
+    return {**row, **{column: query_catalog.parse_json_column(row[column]) for column in ("plan", "facts")}}
+
+
 def test_append_writes_one_row_that_the_log_id_and_key_queries_find(module_clients):
     plan = SCALE_DOWN.plan(module_clients, {})
     row = log_writer.ActionRecord("an-action", Actor("nora", Role.OPERATOR), plan, 0, "why").row(
@@ -23,7 +28,8 @@ def test_append_writes_one_row_that_the_log_id_and_key_queries_find(module_clien
     ).rows
     by_id_rows = query_catalog.run_query(module_clients, "actions.by_id", action_id="an-action").rows
     by_key_rows = query_catalog.run_query(module_clients, "actions.by_key", action_key=plan.key).rows
-    assert log_rows == by_id_rows == by_key_rows
+    assert by_id_rows == by_key_rows
+    assert [_with_json_read(row) for row in log_rows] == [_with_json_read(row) for row in by_id_rows]
     assert set(by_id_rows[0]) >= LOG_COLUMNS
     assert by_id_rows[0]["facts"] == '{"job":"j1"}'
     assert not query_catalog.run_query(

@@ -8,9 +8,11 @@ import pytest
 
 from services.core.tables import PREDICTIONS_TABLE, PREDICTIONS_TABLE_NAME
 from services.gcp import query_catalog
+from services.gcp.clients import connect
 from services.names.registry import active_aliases
 from services.nights.sources import merge_context_and_odds
 from services.policy.eligibility import eligibility_params
+from tests.support.sandbox import settings_as
 
 NIGHT, SCHEDULED, NO_GAMES = date(2025, 12, 29), date(2025, 12, 30), date(2025, 12, 24)
 FORTNIGHT = {"first_date": date(2025, 12, 16), "last_date": SCHEDULED}
@@ -18,7 +20,9 @@ RUN_WINDOW = {"from_time": datetime(2025, 12, 1, tzinfo=UTC), "to_time": datetim
 
 
 @pytest.fixture
-def run_query(clients):
+def run_query(sandbox):
+    """Runs a query as the acting account, which may run those that change something as well."""
+    clients = connect(settings_as(sandbox, "act"))
     return lambda name, tables=None, **params: query_catalog.run_query(clients, name, tables=tables, **params).rows
 
 
@@ -142,7 +146,7 @@ def test_aliases_all_and_registry_all_return_every_row(run_query):
         row for row in aliases if row["alias"] == "herbjones"
     ).items()
     assert len(aliases) == 8
-    assert {row["player_id"] for row in registry if row["lookup"].startswith("garytrent")} == {
+    assert {row["player_id"] for row in registry if row["player_lookup"].startswith("garytrent")} == {
         "garytrent_001",
         "garytrentjr_001",
     }

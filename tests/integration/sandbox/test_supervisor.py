@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import requests
 
 from services.sandbox import __main__ as supervisor
 from services.sandbox.__main__ import Child, read_settings, stop_children, wait_until_up
+from services.sandbox.common.identities import account_address
 from services.sandbox.common.ports import free_port
 
 
@@ -121,8 +123,9 @@ def test_a_child_that_keeps_ending_is_started_ever_more_rarely():
     stop_children([child])
 
 
-def test_the_world_survives_the_death_of_its_coordinator(tmp_path):
-    env, output = {**os.environ, **free_ports()}, tmp_path / "stdout"
+def test_the_world_survives_the_death_of_its_processes_which_come_back_as_the_same_accounts(tmp_path):
+    """With a sandbox that demands credentials, so that a process without its account could do nothing."""
+    env, output = {**os.environ, **free_ports(), "SANDBOX_REQUIRES_CREDENTIALS": "true"}, tmp_path / "stdout"
     with output.open("w") as stdout:
         process = subprocess.Popen([sys.executable, "-m", "services.sandbox"], env=env, stdout=stdout)
     health_url = f"http://127.0.0.1:{env['COORDINATOR_PORT']}/health"
@@ -130,17 +133,53 @@ def test_the_world_survives_the_death_of_its_coordinator(tmp_path):
         deadline = time.monotonic() + 120
         while "Ctrl-C ends everything" not in output.read_text() and time.monotonic() < deadline:
             time.sleep(0.1)
-        (coordinator,) = [pid for pid in children_of(process.pid) if "services.pipeline.coordinator" in command_of(pid)]
-        os.kill(coordinator, signal.SIGKILL)
-        while is_running(coordinator):
-            time.sleep(0.05)
+        accounts = accounts_of_children(process.pid)
+        assert accounts == {
+            "services.pipeline.worker": "prediction-on-call-pipeline",
+            "services.pipeline.coordinator": "prediction-on-call-pipeline",
+            "app.server": "prediction-on-call-read",
+            "services.alerts.watchdog": "prediction-on-call-act",
+        }
+        killed = children_of(process.pid)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: len(accounts_of_children(process.pid)) == 4 and not {*killed} & {*children_of(process.pid)})
         wait_until_healthy(health_url)
         assert process.poll() is None
-        assert requests.get(f"http://127.0.0.1:{env['SANDBOX_PORT']}/sandbox/health", timeout=10).ok
-        assert coordinator not in children_of(process.pid)
+        sandbox_url = f"http://127.0.0.1:{env['SANDBOX_PORT']}"
+        assert requests.get(f"{sandbox_url}/sandbox/health", timeout=10).ok
+        assert accounts_of_children(process.pid) == accounts
+        wait_for(lambda: {"prediction-on-call-read", "prediction-on-call-act"} <= accounts_of_jobs(sandbox_url))
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 90) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def accounts_of_children(pid: int) -> dict[str, str]:
+    """The account that each running child's environment names, by the child's module."""
+    accounts = {}
+    for child in children_of(pid):
+        if not is_running(child):
+            continue
+        variables = dict(line.split("=", 1) for line in Path(f"/proc/{child}/environ").read_text().split("\0") if line)
+        module = command_of(child).split(" -m ")[1].split()[0]
+        accounts[module] = variables.get("SANDBOX_PRINCIPAL", "").partition("@")[0]
+    return accounts
+
+
+def accounts_of_jobs(sandbox_url: str) -> set[str]:
+    """The accounts whose jobs the sandbox has run since it began."""
+    headers = {"Authorization": f"Bearer {account_address('developer', 'nba-props-platform')}"}
+    url = f"{sandbox_url}/bigquery/v2/projects/nba-props-platform/jobs"
+    jobs = requests.get(url, headers=headers, params={"allUsers": "true"}, timeout=30).json()["jobs"]
+    return {job["user_email"].partition("@")[0] for job in jobs}
 
 
 def wait_until_healthy(url: str) -> None:

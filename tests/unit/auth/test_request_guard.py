@@ -12,7 +12,7 @@ from starlette.types import Message
 from services.auth.request_guard import RequestGuard, is_local_host
 
 PORT = 9050
-JSON = {"content-type": "application/json"}
+JSON: dict[str, Any] = {"content-type": "application/json"}
 
 
 def answer(path: str = "/start", local: bool = True, kind: str = "http", **headers: str) -> int:

@@ -92,3 +92,18 @@ def test_an_invalid_acting_account_is_refused(wrong):
 def test_an_invalid_operator_list_is_refused(wrong):
     with pytest.raises(SettingsError, match="OPERATORS"):
         Settings.from_env({"OPERATORS": wrong})
+
+
+def test_an_account_of_the_sandbox_is_refused_on_google_cloud():
+    with pytest.raises(
+        SettingsError, match=r"SANDBOX_PRINCIPAL='a@b\.gserviceaccount\.com' is only known to the sandbox"
+    ):
+        Settings.from_env({"SANDBOX_PRINCIPAL": "a@b.gserviceaccount.com"})
+
+
+@pytest.mark.parametrize("value", ["nobody", "nora@example.com"])
+def test_an_account_that_is_none_is_refused(value):
+    with pytest.raises(
+        SettingsError, match=rf"SANDBOX_PRINCIPAL='{value}' cannot be used: a service account's address"
+    ):
+        Settings.from_env({"SANDBOX_URL": "http://127.0.0.1:9050", "SANDBOX_PRINCIPAL": value})

@@ -18,7 +18,6 @@ import websockets
 
 from app.http.access_middleware import MAX_WEBSOCKETS_PER_USER
 from services.actions.log_reader import read_action_log
-from services.core.settings import Settings
 from services.gcp.clients import connect
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
@@ -27,6 +26,7 @@ from tests.support.http_stub import serve_http
 from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server
+from tests.support.sandbox import dashboard_env, settings_as
 from tests.support.websocket_client import WebsocketClient, open_client
 
 PLAN_LABEL = "Plan: Re-run 90 lost players"
@@ -42,7 +42,7 @@ def protected_dashboard() -> Iterator[dict[str, Any]]:
         keys = stack.enter_context(serve_http(lambda *_: (200, json.dumps(signer.public_jwks()).encode())))
         env = {
             **os.environ,
-            "SANDBOX_URL": sandbox.url,
+            **dashboard_env(sandbox),
             "IAP_AUDIENCE": AUDIENCE,
             "IAP_KEYS_URL": keys,
             "OPERATORS": NORA,
@@ -93,5 +93,5 @@ def test_an_operator_can_still_plan_while_one_user_floods_the_dashboard(protecte
         flood_result = executor.submit(asyncio.run, flood(protected_dashboard)).result()
     assert flood_result["let in"] == MAX_WEBSOCKETS_PER_USER
     assert flood_result["codes"] == {200, 404}
-    clients = connect(Settings.from_env({"SANDBOX_URL": protected_dashboard["sandbox"].url}))
+    clients = connect(settings_as(protected_dashboard["sandbox"], "read"))
     assert read_action_log(clients, clients.now().replace(day=1), clients.now()).actions == (), "plans change nothing"

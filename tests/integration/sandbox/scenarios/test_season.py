@@ -7,7 +7,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.names.registry import read_registry
 from services.nights.coverage import read_history
@@ -16,7 +15,7 @@ from services.nights.player_stages import read_night
 from services.sandbox.scenarios import season
 from services.sandbox.server import Sandbox, start_sandbox
 from services.staging.inventory import StagingTableState, read_inventory
-from tests.support.sandbox import FAST
+from tests.support.sandbox import FAST, settings_as
 
 SMALL_SEASON = season.Season(dates=20, staging_tables=215, log_lines=6_000, aliases=300)
 LEFTOVER_NIGHT = season.TEMPLATE_DATE - timedelta(days=1)
@@ -33,7 +32,7 @@ def season_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def season_clients(season_sandbox: Sandbox) -> Clients:
-    return connect(Settings.from_env({"SANDBOX_URL": season_sandbox.url}))
+    return connect(settings_as(season_sandbox, "read"))
 
 
 def test_every_earlier_night_is_complete_except_for_unmerged_rows(season_clients):
