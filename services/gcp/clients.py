@@ -84,11 +84,11 @@ def connect(settings: Settings, as_operator: bool = False) -> Clients:
     )
 
 
-class SandboxCredentials(Credentials):  # type: ignore[misc]
+class SandboxCredentials(Credentials):
     """An account of the sandbox. Its address is its access token, which does not expire."""
 
     def __init__(self, account: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.token = account
 
     def refresh(self, request: object) -> None:

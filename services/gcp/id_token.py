@@ -48,4 +48,4 @@ def _make_sandbox_token(clients: Clients, url: str) -> str:
         return ""
     if not clients.credentials.valid:
         clients.credentials.refresh(google.auth.transport.requests.Request())
-    return jwt.encode({"email": clients.credentials.token, "aud": url}, None, algorithm="none")
+    return jwt.encode({"email": clients.credentials.token, "aud": url}, "", algorithm="none")
