@@ -85,15 +85,6 @@ def fresh_clients(fresh_sandbox: Sandbox) -> Clients:
     return _connect(_settings_for(fresh_sandbox))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Until the product streams nothing that it lists, streamed rows are stored at once in sandboxes that say nothing else."""
-    if any("/tests/unit/" not in str(item.path) for item in session.items):
-        from services.sandbox import server
-        from services.sandbox.bigquery.streaming_buffer import StreamingDelays
-
-        server.DEFAULT_STREAMING = StreamingDelays(visible_s=0, reported_s=0, stored_s=0)
-
-
 def pytest_unconfigure() -> None:
     """Keep logging silent about closed streams: servers may end after the terminal is closed."""
     logging.raiseExceptions = False

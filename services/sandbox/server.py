@@ -29,7 +29,6 @@ from services.sandbox.state import SandboxState
 
 SCENARIO_START = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 PROJECT = "nba-props-platform"
-DEFAULT_STREAMING = StreamingDelays()
 
 
 @dataclass
@@ -66,7 +65,7 @@ def start_sandbox(
     emulator = Emulator(clock).start()
     meter, limits, faults = BillingMeter(), Limits(), Faults()
     bigquery = BigQueryJobServer(
-        emulator.url, project, clock, limits, meter, latency or JobLatency(), streaming or DEFAULT_STREAMING
+        emulator.url, project, clock, limits, meter, latency or JobLatency(), streaming or StreamingDelays()
     )
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
     bigquery.tables.connect(emulator.fetch_rows, emulator.execute)
