@@ -51,12 +51,12 @@ class QueryJobs:
             return await self._run_dml(job, statement, cost, analysis)
         if statement.kind == "TRUNCATE" and await self._context.tables.is_streaming(statement.target):
             return self._fail_streaming(job, statement)
-        if (write_error_key := await self._check_table_write(query, statement)) is not None:
-            return self._context.jobs.fail(job, known_error_result(write_error_key))
         if find_destination(query) and (
             error := await check_destination(self._context.tables, self._context.project, query)
         ):
             return self._context.jobs.fail(job, error)
+        if (write_error_key := await self._check_table_write(query, statement)) is not None:
+            return self._context.jobs.fail(job, known_error_result(write_error_key))
         return await self._execute(job, cost, statement, analysis)
 
     async def dry_run(self, config: Resource, user: str, location: str) -> Response:
