@@ -24,7 +24,7 @@ async def close_to_strangers(server: Any) -> str:  # noqa: ANN401 — bqemulator
     config.loaded_app = _PasswordGuard(config.loaded_app, b"Basic " + credentials)
     await server._grpc_server.stop(grace=0)  # nothing here speaks it, and it has no password
     parts = urlsplit(server.rest_url)
-    return str(parts._replace(netloc=f"{_USER}:{password}@{parts.netloc}").geturl())
+    return f"{parts.scheme}://{_USER}:{password}@{parts.netloc}"
 
 
 class _PasswordGuard:
