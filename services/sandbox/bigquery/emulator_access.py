@@ -40,6 +40,7 @@ class InProcessTransport(httpx.AsyncBaseTransport):
         self._transport, self._loop = httpx.ASGITransport(app, raise_app_exceptions=False), loop
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The response, complete; an exception of the application is a 500."""
         call = asyncio.run_coroutine_threadsafe(self._transport.handle_async_request(request), self._loop)
         return await asyncio.shield(asyncio.wrap_future(call))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,19 +73,20 @@ def test_a_job_that_the_emulator_takes_long_for_does_not_end_as_failed(client, h
 
 def test_what_the_emulator_was_asked_is_done_although_the_caller_is_gone(client, blank_sandbox):
     stage(client, "target", 1)
-    body = {"query": f"INSERT INTO {DATASET}.target (player_lookup) VALUES ('late')", "useLegacySql": False}
-    url = f"/bigquery/v2/projects/{client.project}/queries"
+    url = f"/bigquery/v2/projects/{client.project}/datasets/{DATASET}/tables/target"
 
     async def ask_and_leave() -> None:
         async with blank_sandbox.emulator.open_client() as http:
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(http.post(url, json=body), 0.1)
+                await asyncio.wait_for(http.delete(url), 0.2)
 
     with ThreadPoolExecutor(1) as pool:
-        occupied = pool.submit(occupy, blank_sandbox, 0.5)
+        occupied = pool.submit(occupy, blank_sandbox, 0.8)
+        while not blank_sandbox.emulator._server._engine._write_lock.locked():
+            time.sleep(0.01)
         asyncio.run(ask_and_leave())
         occupied.result()
-    assert count_rows(client, "target") == 2
+    assert list(client.list_tables(DATASET)) == []
 
 
 def test_150_players_staged_at_once_all_arrive(client, blank_sandbox):
