@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -79,6 +80,8 @@ class _RequestPolicy:
                 response = await handler(request)
             except ClientDisconnect:
                 raise ConnectionDropped from None  # the client is gone, so no response can reach it
+            except json.JSONDecodeError as error:  # of the request's body
+                return JSONResponse(error_body(400, f"Invalid JSON payload received. {error.msg}."), 400)
             if fault is not None and fault.kind == "drop_after":
                 raise ConnectionDropped
             return response

@@ -28,7 +28,20 @@ def find_batch(clients, prefix):
     return next(total for total in read_inventory(clients).batches if total.batch_id.startswith(prefix))
 
 
-@pytest.mark.parametrize(("prefix", "game_date"), [("fallback_", "2025-12-28"), ("20251230_", "2025-12-31")])
+UNDATED_BATCHES = pytest.mark.parametrize(
+    ("prefix", "game_date"), [("fallback_", "2025-12-28"), ("20251230_", "2025-12-31")]
+)
+
+
+@UNDATED_BATCHES
+def test_the_game_date_of_a_batch_without_one_in_its_id_is_read_from_its_rows(customer_clients, prefix, game_date):
+    plan = CONSOLIDATE_BATCH.plan(customer_clients, {"batch_id": find_batch(customer_clients, prefix).batch_id})
+    assert (plan.args["game_date"], plan.failed_guards) == (game_date, ())
+    assert plan.changes[0].after == "25 whose key is not in the predictions table"
+
+
+@pytest.mark.xfail(strict=True, reason="issue 19: the MERGE gives a repeated column (ARRAY<STRING>) a scalar's type")
+@UNDATED_BATCHES
 def test_a_batch_without_a_date_in_its_id_is_consolidated_into_the_date_of_its_rows(
     customer_clients, prefix, game_date
 ):
