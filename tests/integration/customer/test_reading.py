@@ -67,17 +67,13 @@ def test_their_direct_night_names_ninety_rejections_though_no_line_names_a_playe
 
 
 def test_a_run_of_the_evening_before_belongs_to_its_own_date(customer_clients):
-    batches = read_batches(customer_clients, EVENING)
-    assert batches.newest is not None
-    assert batches.newest.started is not None
-    assert f"{batches.newest.started.astimezone(ET):%d %H:%M}" == "30 17:00"
-    assert (batches.newest.batch_id, batches.newest.state) == (
-        "batch_2025-12-31_1767132000",
-        BatchState.CONSOLIDATION_FAILED,
-    )
-    assert "Partitioning by expressions of type FLOAT64" in batches.newest.status_text
+    by_hand, evening = read_batches(customer_clients, EVENING).batches
+    assert f"{evening.started.astimezone(ET):%d %H:%M}" == "30 17:00"
+    assert (evening.batch_id, evening.state) == ("batch_2025-12-31_1767132000", BatchState.CONSOLIDATION_FAILED)
+    assert "Partitioning by expressions of type FLOAT64" in evening.status_text
+    assert (by_hand.batch_id, by_hand.state, by_hand.requested) == ("20251230_231502_481920", BatchState.STALLED, 1)
     totals = balance(read_night(customer_clients, EVENING))
-    assert dict(totals.classified) == {LossReason.WRITE_REJECTED: 4, LossReason.NOT_CONSOLIDATED: 36}
+    assert dict(totals.classified) == {LossReason.WRITE_REJECTED: 3, LossReason.NOT_CONSOLIDATED: 37}
     writes = read_night_writes(customer_clients, EVENING)
     assert (writes.rejected, writes.rejected_in_logs) == (1, 4)
     day_before = read_night_writes(customer_clients, PERFECT)
@@ -91,15 +87,19 @@ def test_its_lines_and_its_mark_are_on_the_pages_of_its_date(customer_clients):
     assert any("❌ Consolidation" in line.message and line.severity == "ERROR" for line in lines)
     unread: Result[Any] = Result(None, Problem("x", customer_clients.now(), "not read"))
     timeline = night_events(EVENING, customer_clients.now(), Result(batches), unread, unread, unread, unread)
-    assert [mark.at for mark in timeline.in_lane(BATCHES)] == [batch.started for batch in batches.batches]
+    assert [mark.at for mark in timeline.in_lane(BATCHES)] == [batch.started for batch in reversed(batches.batches)]
 
 
 def test_a_night_of_several_runs_without_all_their_rows_claims_nothing_that_no_source_says(customer_clients):
-    states = {batch.batch_id: batch.state for batch in read_batches(customer_clients, INCOMPLETE).batches}
-    assert states == {
-        "regen_2025-12-28_stale_lines_1767143400": BatchState.UNVERIFIED_SUCCESS,
-        "batch begun 01:45 ET": BatchState.STALLED,
-    }
+    batches = read_batches(customer_clients, INCOMPLETE).batches
+    assert [
+        (b.batch_id, b.state, b.requested, b.generated, f"{b.started.astimezone(ET):%d %H:%M}") for b in batches
+    ] == [
+        ("regen_2025-12-28_stale_lines_1767143400", BatchState.UNVERIFIED_SUCCESS, 40, 40, "30 20:10"),
+        ("fallback_1767075605200", BatchState.STALLED, 1, 1, "30 01:20"),
+        ("batch begun 01:45 ET", BatchState.STALLED, 102, 94, "28 01:45"),
+    ]
+    assert f"{batches[-1].ended.astimezone(ET):%d %H:%M}" == "28 01:49", "by its own lines and rows"
     night = read_night(customer_clients, INCOMPLETE)
     reasons = Counter(m.reason for m in list_missing_players(night) if m.player.eligible)
     assert reasons == {LossReason.NOT_GENERATED: 7, LossReason.NOT_CONSOLIDATED: 1}

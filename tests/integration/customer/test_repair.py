@@ -40,7 +40,6 @@ def test_the_game_date_of_a_batch_without_one_in_its_id_is_read_from_its_rows(cu
     assert plan.changes[0].after == "25 whose key is not in the predictions table"
 
 
-@pytest.mark.xfail(strict=True, reason="issue 19: the MERGE gives a repeated column (ARRAY<STRING>) a scalar's type")
 @UNDATED_BATCHES
 def test_a_batch_without_a_date_in_its_id_is_consolidated_into_the_date_of_its_rows(
     customer_clients, prefix, game_date
