@@ -45,7 +45,7 @@ def to_table_row(batch: Batch) -> dict[str, object]:
         "stands": str(batch.state),
         "started": text_format.format_day_time(batch.started),
         "seconds": duration_s(batch),
-        "by": batch.started_by,
+        "by": batch.started_by or "unknown",
         "asked": text_format.count_or_unknown(batch.requested),
         "generated": text_format.count_or_unknown(batch.generated),
         "rows staged": text_format.count_or_unknown(batch.staged_rows),

@@ -17,7 +17,7 @@ now = cloud.now()
 
 def headline(inventory: StagingInventory) -> str:
     """The verdict: first the rows that exist nowhere else."""
-    staging_tables = inventory.tables
+    staging_tables = [table for table in inventory.tables if not table.is_copy]
     if not staging_tables:
         return "No staging table is left behind"
     if unverified := sum(table.unmerged_rows is None for table in staging_tables):

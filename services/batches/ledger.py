@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from services.batches.ids import make_job_id
@@ -104,7 +104,7 @@ class Ledger:
         }
         job_id = make_job_id("state", record.batch_id, record.sequence)
         if not self._insert("batches.append_state", job_id, row):
-            self._check_recorded(record)
+            self._check_recorded(record, row["recorded_at"])
 
     def append_outcomes(self, batch_id: str, game_date: date, outcomes: Sequence[PlayerOutcome]) -> None:
         """Add players' outcomes, up to 2,000 in one job; raises when they could not be recorded."""
@@ -117,7 +117,8 @@ class Ledger:
 
     def latest(self, batch_id: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""
-        return next(iter(self._states(batch_id, game_date)), None)
+        rows = self._state_rows(batch_id, game_date)
+        return _to_record(rows[0]) if rows else None
 
     def player_outcomes(self, batch_id: str, game_date: date) -> dict[str, PlayerOutcome]:
         """The newest outcome of each player of a batch."""
@@ -130,20 +131,21 @@ class Ledger:
             for r in rows
         }
 
-    def _states(self, batch_id: str, game_date: date) -> list[BatchRecord]:
+    def _state_rows(self, batch_id: str, game_date: date) -> tuple[dict[str, Any], ...]:
         """Every state of a batch, newest first."""
-        result = query_catalog.run_query(self._clients, "batches.states_by_id", batch_id=batch_id, game_date=game_date)
-        return [_to_record(row) for row in result.rows]
+        return query_catalog.run_query(
+            self._clients, "batches.states_by_id", batch_id=batch_id, game_date=game_date
+        ).rows
 
-    def _check_recorded(self, record: BatchRecord) -> None:
-        """After a job of this id has run: raises StateAlreadyRecorded unless it inserted this very record."""
-        states = self._states(record.batch_id, record.game_date)
-        recorded = next((state for state in states if state.sequence == record.sequence), None)
-        if recorded != record:
+    def _check_recorded(self, record: BatchRecord, at: datetime) -> None:
+        """After a job of this id has run: raises StateAlreadyRecorded unless it was the one of this call, whose answer was lost."""
+        rows = self._state_rows(record.batch_id, record.game_date)
+        recorded = next((row for row in rows if row["sequence"] == record.sequence), None)
+        if recorded is None or (recorded["recorded_at"], recorded["holder"]) != (at, record.holder):
             by = (
-                f"{recorded.holder} recorded “{recorded.state}”"
+                f"{recorded['holder']} recorded “{recorded['state']}”"
                 if recorded
-                else "another process recorded something else"
+                else "another process recorded its own"
             )
             raise StateAlreadyRecorded(
                 f"{record.batch_id} is not {record.state}: {by} first, as its state {record.sequence}.",

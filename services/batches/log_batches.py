@@ -18,7 +18,7 @@ from services.batches.state import STALL_TIMEOUT, BatchState
 from services.core.clock import ET
 from services.telemetry import log_phrases
 
-_COMPLETED = re.compile(r"Batch complete! (\d+)/(\d+) players")
+_COMPLETED = re.compile(r"(?:Batch complete! |Player \w+ completed \()(\d+)/\d+")
 
 
 class RunRow(TypedDict):
@@ -52,7 +52,8 @@ class LogBatch:
     def started(self) -> datetime:
         """When its coordinator began it, else its id's own time, else its first trace."""
         first_traces = [row["run_date"] for row in self.rows] + [table.created for table in self.tables]
-        begun = self.run.started if self.run else read_batch_start(self.batch_id)
+        begun = self.run.started if self.run and self.run.announced else read_batch_start(self.batch_id)
+        begun = begun or (self.run.started if self.run else None)
         return begun or min(at for at in first_traces if at is not None)
 
     @property

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
-from services.batches.ids import parse_staging_table_name
 from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
 from services.batches.log_runs import LogRun, find_log_runs
-from services.batches.staging_listing import list_staging_tables
+from services.batches.staged_rows import list_tables_of_date
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
 from services.core.clock import night_window, worker_run_days
 from services.core.errors import OnCallError
@@ -124,10 +123,8 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     if lines is not None and lines.problem is not None:
         problems.append(lines.problem)
     log_runs = [run for run in coordinator_runs(clients, lines.lines if lines else ()) if run.game_date == game_date]
-    log_batches = collect_log_batches(log_runs, run_rows, (), recorded_ids)
-    if not ledger_batches or any(not batch.batch_id for batch in log_batches):
-        tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
-        log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
+    tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
+    log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
     unread = ledger is None or runs is None
     found = [
         _from_log_batch(b, game_date, clients.now(), lines is not None)
@@ -161,9 +158,8 @@ class _StagedTables:
 
 
 def _staged_tables(clients: Clients, game_date: date) -> _StagedTables:
-    listed = (StagedTable(str(item.table_id), item.created) for item in list_staging_tables(clients))
-    of_date = tuple(table for table in listed if parse_staging_table_name(table.name)[2] == game_date)
-    return _StagedTables(of_date, DataSource("BigQuery, tables.list", clients.now()))
+    tables = (StagedTable(str(item.table_id), item.created) for item in list_tables_of_date(clients, game_date))
+    return _StagedTables(tuple(tables), DataSource("BigQuery, tables.list", clients.now()))
 
 
 def group_by_batch(rows: Iterable[BatchRow], order: str) -> list[list[BatchRow]]:
@@ -205,7 +201,7 @@ def _from_log_batch(batch: LogBatch, game_date: date, now: datetime, log_read: b
         state=state,
         started=batch.started,
         ended=None if state in IN_PROGRESS_STATES else batch.last_trace,
-        started_by="scheduler",
+        started_by="",  # no line tells
         requested=batch.requested,
         generated=batch.generated,
         staged_rows=None,

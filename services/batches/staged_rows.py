@@ -24,7 +24,8 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 from google.cloud.bigquery.table import TableListItem
 
 from services.batches.business_key import BUSINESS_KEY_TYPES, BusinessKey, business_key
-from services.batches.ids import DATASET
+from services.batches.ids import DATASET, is_compact_table, parse_staging_table_name
+from services.batches.staging_listing import list_staging_tables
 from services.core.freshness import MUTABLE_AGE, STAGING_METADATA_TTL_S
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -65,6 +66,21 @@ def read_contents(clients: Clients, table_items: Iterable[TableListItem]) -> dic
     if len(contents) < len(tables):
         _continue_in_background(clients, [item for item in tables if item.table_id not in contents])
     return contents
+
+
+def list_tables_of_date(clients: Clients, game_date: date) -> tuple[TableListItem, ...]:
+    """The staging tables of a game date: by the id in their name, else, where it has no date, by their rows.
+
+    Compacted tables are left out: they are copies. Raises OnCallError.
+    """
+    parsed = [(item, *parse_staging_table_name(item.table_id)) for item in list_staging_tables(clients)]
+    undated = read_contents(clients, [item for item, _, _, day in parsed if day is None])
+    return tuple(
+        item
+        for item, batch_id, _, day in parsed
+        if not is_compact_table(item.table_id, batch_id)
+        and (day == game_date or (item.table_id in undated and undated[item.table_id].dates == {game_date}))
+    )
 
 
 def evict_missing(clients: Clients, existing: Iterable[str]) -> None:

@@ -101,7 +101,12 @@ def read_dataset_location(client: bigquery.Client) -> str | None:
         return str(
             client.get_dataset(PREDICTIONS_DATASET, retry=DEFAULT_RETRY.with_timeout(LOCATION_TIMEOUT_S)).location
         )
-    except (GoogleAPIError, GoogleAuthError, requests.RequestException):
+    except (
+        GoogleAPIError,
+        GoogleAuthError,
+        requests.RequestException,
+        KeyError,
+    ):  # KeyError: an answer, but no dataset
         return None  # the first query says what is wrong
 
 

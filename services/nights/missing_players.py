@@ -135,14 +135,14 @@ def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[
     if player.written_rows:
         state = "superseded" if player.superseded else "inactive"
         return LossReason.INACTIVE, f"{player.written_rows} rows written, all {state}"
+    refused = ""
     if player.write_error is not None:
-        at = player.write_error.at.astimezone(ET)
-        return LossReason.WRITE_REJECTED, f"{rows} rows generated; {at:%H:%M:%S} ET: {player.write_error.text}"
+        refused = f"{player.write_error.at.astimezone(ET):%H:%M:%S} ET: {player.write_error.text}"
     if player.staged_rows:
-        return (
-            LossReason.NOT_CONSOLIDATED,
-            f"{player.staged_rows} rows in {player.staging_table or 'staging'}, none in the predictions table",
-        )
+        staged = f"{player.staged_rows} rows in {player.staging_table or 'staging'}, none in the predictions table"
+        return LossReason.NOT_CONSOLIDATED, f"{staged}; {refused}" if refused else staged
+    if refused:
+        return LossReason.WRITE_REJECTED, f"{rows} rows generated; {refused}"
     if unread_sources := [problem.source for problem in night.problems]:
         evidence = f"{rows} rows generated, none written; not readable: {', '.join(unread_sources)}"
     elif player.requested is None:

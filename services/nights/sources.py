@@ -11,8 +11,7 @@ from typing import Any, TypeVar, cast
 
 from services.batches.ids import parse_staging_table_name
 from services.batches.reader import coordinator_runs
-from services.batches.staged_rows import read_contents
-from services.batches.staging_listing import list_staging_tables
+from services.batches.staged_rows import list_tables_of_date, read_contents
 from services.core.clock import worker_run_days
 from services.core.errors import OnCallError, SourceUnavailable
 from services.core.result import DataSource, Problem
@@ -207,16 +206,13 @@ def _read_staged_rows(
 ) -> dict[str, tuple[str, int]]:
     """Rows per player in staging tables that exist now; those of our own batches are in the ledger already."""
     own_batch_ids = {row["batch_id"] for row in ledger_rows.values()}
-    parsed_names = [(item, *parse_staging_table_name(item.table_id)) for item in list_staging_tables(reader.clients)]
-    tables = [item for item, batch_id, _, day in parsed_names if day == game_date and batch_id not in own_batch_ids]
-    undated = [item for item, _, _, day in parsed_names if day is None]  # their rows alone tell the date
-    if not tables and not undated:
+    listed = list_tables_of_date(reader.clients, game_date)
+    tables = [item for item in listed if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
+    if not tables:
         return {}
-    read = read_contents(reader.clients, [*tables, *undated])
-    if unread := sum(item.table_id not in read or read[item.table_id].keys is None for item in tables):
+    contents = read_contents(reader.clients, tables)
+    if unread := sum(item.table_id not in contents or contents[item.table_id].keys is None for item in tables):
         raise SourceUnavailable(f"{unread:,} of {len(tables):,} staging tables of the night could not be read yet.")
-    of_date = {item.table_id for item in tables}
-    contents = {name: table for name, table in read.items() if name in of_date or table.dates == {game_date}}
     reader.sources.append(DataSource("BigQuery, tabledata.list", reader.clients.now()))
     return {
         player: (name, rows)

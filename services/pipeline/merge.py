@@ -30,7 +30,7 @@ def merge_sql(
     """The statement, with @at (TIMESTAMP, when the merge is made) as its parameter.
 
     Columns are named one by one; the date is a literal on both sides so that one partition is read; the line is compared as a
-    decimal and NULL equals NULL. `column_types` maps each column to BigQuery's legacy type name.
+    decimal and NULL equals NULL. `column_types` maps each column to its type, as GoogleSQL names it.
     """
     column_list = ", ".join(f"`{c}`" for c in columns)
     value_columns = [c for c in columns if c not in (*BUSINESS_KEY_COLUMNS, *PROVENANCE_COLUMNS)]
@@ -104,18 +104,16 @@ def _equal_columns(left: str, right: str, columns: Sequence[str]) -> str:
 
 
 def _comparable(side: str, column: str, column_types: Mapping[str, str]) -> str:
-    """A column in a form that can be compared: JSON only as text."""
-    return f"TO_JSON_STRING({side}.`{column}`)" if column_types.get(column) == "JSON" else f"{side}.`{column}`"
+    """A column in a form that can be compared: JSON and arrays only as text."""
+    as_text = column_types[column].startswith(("JSON", "ARRAY"))
+    return f"TO_JSON_STRING({side}.`{column}`)" if as_text else f"{side}.`{column}`"
 
 
 def _null_typed_column(column: str, column_types: Mapping[str, str], date_literal: str) -> str:
     """A column of a row that only retires: its key, and NULL of the column's type for everything else."""
     if column == "game_date":
         return f"{date_literal} AS game_date"
-    sql_type = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}.get(
-        column_types[column], column_types[column]
-    )
-    return f"`{column}`" if column in BUSINESS_KEY_COLUMNS else f"CAST(NULL AS {sql_type}) AS `{column}`"
+    return f"`{column}`" if column in BUSINESS_KEY_COLUMNS else f"CAST(NULL AS {column_types[column]}) AS `{column}`"
 
 
 def _retire_assignments(columns: Sequence[str]) -> str:

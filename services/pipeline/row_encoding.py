@@ -26,6 +26,13 @@ class Column:
     name: str
     field_type: str
     required: bool
+    repeated: bool = False
+
+    @property
+    def sql_type(self) -> str:
+        """The type as GoogleSQL names it, an array by its elements."""
+        name = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}.get(self.field_type, self.field_type)
+        return f"ARRAY<{name}>" if self.repeated else name
 
 
 def validate_rows(rows: Sequence[PredictionRow], columns: Sequence[Column]) -> None:

@@ -87,7 +87,9 @@ class BigQueryWarehouse:
         return self._clients.now()
 
     def get_columns(self) -> tuple[Column, ...]:
-        return tuple(Column(f.name, f.field_type, f.mode == "REQUIRED") for f in self._get_schema())
+        return tuple(
+            Column(f.name, f.field_type, f.mode == "REQUIRED", f.mode == "REPEATED") for f in self._get_schema()
+        )
 
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int:
         """Replace a table's rows by a load job; the number of rows the job reports. A used id is adopted, not repeated."""
@@ -164,7 +166,7 @@ class BigQueryWarehouse:
     def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult:
         """The one MERGE of a batch; a used id is adopted, so it runs once whoever started it. Raises LeaseLost, JobFailed."""
         config = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("at", "TIMESTAMP", at)])
-        column_types = {column.name: column.field_type for column in self.get_columns()}
+        column_types = {column.name: column.sql_type for column in self.get_columns()}
         sql = merge_sql(list(column_types), column_types, source, PREDICTIONS_TABLE, game_date)
         job = self._start_or_adopt(
             job_id, lambda: self._client.query(sql, config, job_id=job_id, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)

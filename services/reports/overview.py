@@ -197,7 +197,7 @@ def _summarize_staging(inventory: StagingInventory) -> tuple[Health, str]:
     if not inventory.tables:
         return inventory.health, "no staging table left behind"
     risky_states = (StagingTableState.ORPHAN, StagingTableState.WAITING, StagingTableState.UNKNOWN)
-    risky = [table for table in inventory.tables if table.state in risky_states]
+    risky = [table for table in inventory.tables if table.state in risky_states and not table.is_copy]
     unmerged_rows = sum_or_unknown(table.unmerged_rows for table in risky)
     unmerged_text = "an unknown number of" if unmerged_rows is None else str(unmerged_rows)
     if not risky:

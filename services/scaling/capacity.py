@@ -14,6 +14,7 @@ from enum import StrEnum
 from google.cloud import run_v2
 
 from services.core.clock import ET
+from services.core.errors import SourceUnavailable
 from services.core.result import DataSource, Health
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -127,7 +128,10 @@ def read_worker_capacity(clients: Clients) -> WorkerCapacity:
 def get_service(clients: Clients, name: str) -> run_v2.Service:
     """One Cloud Run service by its short name; raises OnCallError when Cloud Run does not answer."""
     with translate_errors("Cloud Run"):
-        return clients.run.get_service(name=clients.service_name(name), timeout=clients.settings.query_timeout_s)
+        service = clients.run.get_service(name=clients.service_name(name), timeout=clients.settings.query_timeout_s)
+    if not service.name:
+        raise SourceUnavailable("Cloud Run answered, but not with a service.", "It may pass; look again in a minute.")
+    return service
 
 
 def to_worker_capacity(clients: Clients, service: run_v2.Service) -> WorkerCapacity:

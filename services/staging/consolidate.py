@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
-from services.batches.ids import is_unit_table, parse_batch_date, staging_prefix
+from services.batches.ids import is_batch_id, is_unit_table, parse_batch_date, read_batch_date, staging_prefix
 from services.batches.reader import read_batches
+from services.batches.staged_rows import read_contents
 from services.batches.staging_listing import list_staging_tables
-from services.core.errors import InvalidInput
+from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.nights.coverage_count import count_coverage, format_coverage
 from services.nights.player_stages import read_night
-from services.pipeline.consolidator import Consolidator
+from services.pipeline.consolidator import Consolidator, NothingStaged
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.merge_proof import MergeProof, read_proofs, snapshot
 
@@ -26,15 +27,14 @@ from services.staging.merge_proof import MergeProof, read_proofs, snapshot
 def plan_consolidate(clients: Clients, args: Params) -> Plan:
     """Merge what the staging tables of `batch_id` hold; raises InvalidInput when there is no such table."""
     batch_id = str(args.get("batch_id") or "")
-    try:
-        game_date = parse_batch_date(batch_id)
-    except ValueError:
-        raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the staging page.") from None
-    names = list_batch_tables(clients, batch_id)
+    names = list_batch_tables(clients, batch_id) if batch_id else []
     if not names:
+        if not is_batch_id(batch_id):
+            raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the staging page.")
         raise InvalidInput(
             f"{batch_id} has no staging table, so there is nothing to consolidate.", "Look at the list anew."
         )
+    game_date = read_batch_date(batch_id) or _date_of_rows(clients, batch_id, names)
     merge_proofs = read_proofs(clients, names)
     proofs = merge_proofs.proofs
     rows = sum(proof.rows or 0 for proof in proofs)
@@ -44,7 +44,7 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
         action_name="staging.consolidate",
         target=batch_id,
         title=f"Consolidate {batch_id}: {rows:,} rows of {pluralize(len(names), 'staging table')}",
-        args={"batch_id": batch_id},
+        args={"batch_id": batch_id, "game_date": str(game_date)},
         preconditions={proof.table: snapshot(proof) for proof in proofs},
         changes=(
             Change("rows added", "", f"{missing_rows:,} whose key is not in the predictions table"),
@@ -63,6 +63,23 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
         coverage=count_coverage(read_night(clients, game_date)),
         sources=merge_proofs.sources,
     )
+
+
+def _date_of_rows(clients: Clients, batch_id: str, names: Sequence[str]) -> date:
+    """The one game date of a batch whose id has none, such as `fallback_…`; raises InvalidInput when its rows have not one."""
+    listed = [table for table in list_staging_tables(clients, staging_prefix(batch_id)) if table.table_id in names]
+    contents = read_contents(clients, listed)
+    dates = sorted({day for table in contents.values() for day in table.dates})
+    if len(contents) < len(names) or any(table.keys is None for table in contents.values()) or not dates:
+        raise InvalidInput(
+            f"{batch_id} has no game date in its id, and its rows do not tell one yet.", "Look again in a minute."
+        )
+    if len(dates) > 1:
+        raise InvalidInput(
+            f"{batch_id} holds rows of {len(dates)} game dates, {dates[0]} to {dates[-1]}; a consolidation is of one.",
+            "Re-run those dates, then drop its tables.",
+        )
+    return dates[0]
 
 
 def list_batch_tables(clients: Clients, batch_id: str) -> list[str]:
@@ -92,13 +109,24 @@ def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[Merg
     )
 
 
+def _game_date(plan: Plan) -> date:
+    recorded = plan.args.get("game_date")  # plans of older versions have none
+    return date.fromisoformat(recorded) if recorded else parse_batch_date(plan.target)
+
+
 def _consolidate(context: ActionContext) -> Details:
-    instance_id = holder_id("desk")
-    batch_id = context.plan.args["batch_id"]
-    with translate_errors("BigQuery"):
-        consolidator = Consolidator(BigQueryWarehouse(context.clients), instance_id)
-        result = consolidator.consolidate(batch_id, parse_batch_date(batch_id))
+    planned = set(context.plan.preconditions)
+    consolidator = Consolidator(BigQueryWarehouse(context.clients), holder_id("desk"))
+    try:
+        with translate_errors("BigQuery"):
+            result = consolidator.consolidate(context.plan.target, _game_date(context.plan))
+    except OnCallError as error:
+        left = list_batch_tables(context.clients, context.plan.target)
+        if _misses_a_table(error) and (taken := planned - set(left)):  # by the customer's consolidator, or a sweep
+            context.report_progress(f"Another process took {pluralize(len(taken), 'staging table')}.", taken=len(taken))
+        raise
     return {
+        "taken": len(planned - {name.rpartition(".")[2] for name in result.tables}),
         "staged rows": result.staged_rows,
         "inserted": result.inserted,
         "updated": result.updated,
@@ -108,11 +136,24 @@ def _consolidate(context: ActionContext) -> Details:
     }
 
 
+def _misses_a_table(error: OnCallError) -> bool:
+    return isinstance(error, NothingStaged) or "not found" in str(error).lower()
+
+
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     """Done when no table is left; a table that is left is reported with what it holds."""
-    coverage_count = count_coverage(read_night(clients, parse_batch_date(plan.target)))
+    coverage_count = count_coverage(read_night(clients, _game_date(plan)))
     remaining = list_batch_tables(clients, plan.target)
     coverage_text = format_coverage(coverage_count)
+    taken = int(details.get("taken") or 0)
+    taken_text = f"Another process took {pluralize(taken, 'staging table')} meanwhile. " if taken else ""
+    if not remaining and taken and "inserted" not in details:
+        return Verification(
+            ActionState.UNVERIFIED,
+            f"{taken_text}This action merged nothing, and no staging table of the batch is left; {coverage_text}.",
+            {"left": []},
+            coverage_count,
+        )
     if not remaining:
         counts_text = (
             f"{details['inserted']} rows added, {details['updated']} updated, {details['unchanged']} unchanged; "
@@ -121,7 +162,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
         )
         return Verification(
             ActionState.DONE,
-            f"{counts_text}no staging table of the batch is left; {coverage_text}.",
+            f"{taken_text}{counts_text}no staging table of the batch is left; {coverage_text}.",
             {"left": []},
             coverage_count,
         )
@@ -130,14 +171,14 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     if not unmerged:
         return Verification(
             ActionState.DONE,
-            f"Every row is in the predictions table; {pluralize(len(remaining), 'staging table')} can be dropped;"
+            f"{taken_text}Every row is in the predictions table; {pluralize(len(remaining), 'staging table')} can be dropped;"
             f" {coverage_text}.",
             {"left": remaining},
             coverage_count,
         )
     return Verification(
         ActionState.FAILED,
-        f"{pluralize(len(unmerged), 'staging table')} still hold rows of their own,"
+        f"{taken_text}{pluralize(len(unmerged), 'staging table')} still hold rows of their own,"
         f" the first {unmerged[0].summary}; {coverage_text}.",
         {"left": remaining},
         coverage_count,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from google.cloud.bigquery.table import TableListItem
 
 from services.batches.business_key import BusinessKey, business_key
-from services.batches.ids import DATASET, parse_staging_table_name
+from services.batches.ids import DATASET, is_compact_table, parse_staging_table_name
 from services.batches.reader import read_batches
 from services.batches.staged_rows import Contents, evict_missing, read_contents
 from services.batches.staging_listing import list_staging_tables
@@ -45,11 +45,12 @@ class StagingTable:
     expires: datetime | None
     unmerged_rows: int | None
     state: StagingTableState
+    is_copy: bool = False  # what a consolidation that failed copied together from the batch's other tables
 
 
 @dataclass(frozen=True)
 class BatchTotal:
-    """The staging tables of one batch together, in the worst of their states."""
+    """The staging tables of one batch together, in the worst of their states; rows of copies are counted once."""
 
     batch_id: str
     game_date: date | None
@@ -82,7 +83,7 @@ def read_inventory(clients: Clients) -> StagingInventory:
     contents, problems = _read_contents(clients, items)
     unmerged, proof_problems = _count_unmerged_by_table(clients, contents, sources)
     running, batch_problems = _running_batches(clients, items)
-    tables = tuple(
+    tables = mark_copies(
         _to_staging_table(clients, item, contents.get(item.table_id), unmerged.get(item.table_id), running)
         for item in items
     )
@@ -167,6 +168,15 @@ def _to_staging_table(
     )
 
 
+def mark_copies(tables: Iterable[StagingTable]) -> tuple[StagingTable, ...]:
+    """Compacted tables beside the tables that they were made from are copies; alone, they hold their rows."""
+    tables = tuple(tables)
+    batches_with_units = {t.batch_id for t in tables if not is_compact_table(t.table, t.batch_id)}
+    return tuple(
+        replace(t, is_copy=is_compact_table(t.table, t.batch_id) and t.batch_id in batches_with_units) for t in tables
+    )
+
+
 def classify(unmerged_rows: int | None, old: bool, batch_runs: bool) -> StagingTableState:
     """What a table is: proof first, then its batch, then its age. Without proof it is never called merged."""
     if batch_runs:
@@ -194,10 +204,10 @@ def _batch_total(batch_id: str, group: list[StagingTable]) -> BatchTotal:
         batch_id=batch_id,
         game_date=group[0].game_date,
         tables=len(group),
-        rows=sum_or_unknown(t.rows for t in group),
+        rows=sum_or_unknown(t.rows for t in group if not t.is_copy),
         size_bytes=sum_or_unknown(t.size_bytes for t in group),
         oldest=min(t.created for t in group),
-        unmerged_rows=sum_or_unknown(t.unmerged_rows for t in group),
+        unmerged_rows=sum_or_unknown(t.unmerged_rows for t in group if not t.is_copy),
         state=min((t.state for t in group), key=order.index),
     )
 

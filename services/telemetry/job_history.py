@@ -18,11 +18,11 @@ from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.core.clock import ET
-from services.core.errors import OnCallError
+from services.core.errors import OnCallError, SourceUnavailable
 from services.core.result import DataSource, Problem
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
-from services.gcp.clients import Clients
+from services.gcp.clients import Clients, read_dataset_location
 from services.gcp.error_messages import iterate_pages, translate_errors
 
 MUTATING_STATEMENTS = ("MERGE", "UPDATE", "DELETE")
@@ -151,11 +151,9 @@ def _list_jobs(clients: Clients, start: datetime, end: datetime) -> Listing:
 def _query_view(clients: Clients, start: datetime, end: datetime) -> JobHistory:
     """What the JOBS view has of the predictions table, in whose region every job that changes it runs; raises OnCallError."""
     dataset, table_name = PREDICTIONS_TABLE.split(".")
-    timeout_s = clients.settings.query_timeout_s
-    with translate_errors(SOURCE):
-        location = clients.bigquery.get_dataset(
-            dataset, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s
-        ).location
+    location = read_dataset_location(clients.bigquery)
+    if location is None:
+        raise SourceUnavailable("Where the datasets are could not be read, so no region's JOBS view was asked.")
     result = query_catalog.run_query(
         clients,
         "telemetry.dml_jobs",

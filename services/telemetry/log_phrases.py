@@ -53,6 +53,7 @@ STATUS_PHRASES = (
     "No prediction requests created",
     "prediction requests",
     "PUBLISH_METRICS",
+    " completed (",
     "complete! ",
     "STALLED",
     "Consolidation",

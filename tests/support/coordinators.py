@@ -39,12 +39,13 @@ def serve_app(app: Starlette) -> Iterator[str]:
 
 @contextmanager
 def coordinator_server(sandbox: Sandbox) -> Iterator[str]:
-    """Our coordinator and our worker, behind the sandbox's Cloud Run."""
+    """Our coordinator and our worker, behind the sandbox's Cloud Run; the coordinator's address there."""
     clients = connect(settings_as(sandbox, "pipeline"))
     with serve_app(worker.create_app(worker.build_worker(clients))) as worker_url:
         sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
-        with serve_app(create_app(CoordinatorApi(clients, BatchRunner(clients)))) as address:
-            yield address
+        with serve_app(create_app(CoordinatorApi(clients, BatchRunner(clients)))) as coordinator_url:
+            sandbox.state.cloud_run.backends["prediction-coordinator"] = coordinator_url
+            yield f"{sandbox.url}/run/prediction-coordinator"
 
 
 @dataclass

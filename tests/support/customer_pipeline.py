@@ -18,7 +18,25 @@ from google.cloud import bigquery
 from services.core.tables import PREDICTIONS_DATASET, PREDICTIONS_TABLE
 
 Rows = Sequence[Mapping[str, Any]]
-_NEVER_UPDATED = {"game_date", "player_lookup", "system_id", "current_points_line", "created_at", "updated_at"}
+# What a matched row takes from a staged one; theirs lists some forty-five columns, never the key and never created_at.
+_UPDATED_COLUMNS = (
+    "prediction_id",
+    "universal_player_id",
+    "prediction_version",
+    "predicted_points",
+    "confidence_score",
+    "recommendation",
+    "line_margin",
+    "is_active",
+    "feature_importance",
+    "model_version",
+    "completeness_percentage",
+    "is_production_ready",
+    "data_quality_issues",
+    "processing_decision_reason",
+    "has_prop_line",
+    "line_source",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +93,6 @@ def load_for_merge(client: bigquery.Client, rows: Rows, at_ms: int) -> WriteResu
 def merge_directly(client: bigquery.Client, loaded: WriteResult) -> WriteResult:
     """The second half: a MERGE by player and date; the temporary table goes whatever came of it."""
     sql = _merge_sql(
-        client,
         f"`{PREDICTIONS_DATASET}.{loaded.table}`",
         "T.player_lookup = S.player_lookup AND T.game_date = S.game_date",
     )
@@ -112,7 +129,7 @@ def consolidate(
     )
     source = f"(SELECT * EXCEPT (row_num) FROM ({numbered}) WHERE row_num = 1)"
     try:
-        job = client.query(_merge_sql(client, source, key.condition()))
+        job = client.query(_merge_sql(source, key.condition()))
         job.result()
     except GoogleAPICallError as error:
         return ConsolidationResult(merged_tables=len(tables), error=str(error))
@@ -157,9 +174,8 @@ def _load(client: bigquery.Client, rows: Rows, name: str, disposition: str) -> W
     return WriteResult(name, job.output_rows or 0)
 
 
-def _merge_sql(client: bigquery.Client, source: str, condition: str) -> str:
-    names = [field.name for field in _schema(client) if field.name not in _NEVER_UPDATED]
-    assignments = ", ".join([*(f"{name} = S.{name}" for name in names), "updated_at = CURRENT_TIMESTAMP()"])
+def _merge_sql(source: str, condition: str) -> str:
+    assignments = ", ".join([*(f"{name} = S.{name}" for name in _UPDATED_COLUMNS), "updated_at = CURRENT_TIMESTAMP()"])
     return (
         f"MERGE `{PREDICTIONS_TABLE}` T USING {source} S ON {condition}"
         f" WHEN MATCHED THEN UPDATE SET {assignments} WHEN NOT MATCHED THEN INSERT ROW"

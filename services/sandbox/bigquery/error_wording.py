@@ -25,6 +25,9 @@ _KNOWN: tuple[tuple[str, str], ...] = (
     ),
     (r"Not found: (?:table|Table):? ?([\w-]+)[.:](\w+)\.(\w+)$", r"notFound|Not found: Table \1:\2.\3"),
     (r"Already Exists: Table ([\w-]+)\.(\w+)\.(\S+)", r"duplicate|Already Exists: Table \1:\2.\3"),
+    # Only scripts and statements over INFORMATION_SCHEMA get here with a wrong name; they are not analyzed before.
+    (r"Referenced column \"([^\"]+)\" (?:was )?not found", r"Unrecognized name: \1"),
+    (r"Table \"([^\"]+)\" does not have a column named \"([^\"]+)\"", r"Name \2 not found inside \1"),
     (r"Permission Error", "Access to files of this machine is not possible in SQL."),
     (r"Unknown variable: (\w+)", r"Undeclared variable: \1"),
     (r"square root of a negative number", "Argument to SQRT cannot be negative"),

@@ -35,7 +35,7 @@ class JobContext:
 
     def __init__(
         self,
-        emulator_url: str,
+        http: httpx.AsyncClient,
         project: str,
         clock: Clock,
         limits: Limits,
@@ -43,7 +43,7 @@ class JobContext:
         latency: JobLatency,
         streaming: StreamingDelays,
     ) -> None:
-        self.http = httpx.AsyncClient(base_url=emulator_url, timeout=120, limits=httpx.Limits(max_connections=64))
+        self.http = http
         self.project, self.clock, self.limits, self.meter, self.latency = project, clock, limits, meter, latency
         self.jobs = JobStore(clock, project)
         self.tables = TableCatalog(self.http, project, clock, streaming)

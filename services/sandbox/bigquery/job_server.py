@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -30,7 +31,7 @@ class BigQueryJobServer(JobContext):
 
     def __init__(
         self,
-        emulator_url: str,
+        http: httpx.AsyncClient,
         project: str,
         clock: Clock,
         limits: Limits,
@@ -38,7 +39,7 @@ class BigQueryJobServer(JobContext):
         latency: JobLatency,
         streaming: StreamingDelays,
     ) -> None:
-        super().__init__(emulator_url, project, clock, limits, meter, latency, streaming)
+        super().__init__(http, project, clock, limits, meter, latency, streaming)
         self.queries, self.loads = QueryJobs(self), LoadJobs(self)
         self.identities = Identities(project)
 

@@ -14,6 +14,7 @@ from services.sandbox.bigquery.information_schema import InformationSchema, View
 from services.sandbox.bigquery.job_context import JobContext
 from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
 from services.sandbox.bigquery.limits import DmlQueue, check_query_size
+from services.sandbox.bigquery.query_destinations import check_destination, find_destination, writing_statement
 from services.sandbox.bigquery.sql_analysis import Analysis
 from services.sandbox.bigquery.statement_checks import StatementChecks, StatementRefused
 from services.sandbox.common.error_responses import error_response, job_error_response
@@ -50,6 +51,10 @@ class QueryJobs:
             return await self._run_dml(job, statement, cost, analysis)
         if statement.kind == "TRUNCATE" and await self._context.tables.is_streaming(statement.target):
             return self._fail_streaming(job, statement)
+        if find_destination(query) and (
+            error := await check_destination(self._context.tables, self._context.project, query)
+        ):
+            return self._context.jobs.fail(job, error)
         if (write_error_key := await self._check_table_write(query, statement)) is not None:
             return self._context.jobs.fail(job, known_error_result(write_error_key))
         return await self._execute(job, cost, statement, analysis)
@@ -89,7 +94,7 @@ class QueryJobs:
         metadata = await self._context.tables.get_metadata(table)
         size = metadata.size_bytes * metadata.column_fraction(statement.columns)
         references = [reference for reference in statement.table_references if reference.table == table]
-        if metadata.partitioned and any(reference.bounds for reference in references):
+        if metadata.partitioned_by and any(reference.bounds for reference in references):
             size *= partition_pruning.scanned_fraction(
                 references, metadata.partitioned_by, await self._context.tables.rows_by_day(table), parameters
             )
@@ -97,9 +102,7 @@ class QueryJobs:
 
     async def _check_table_write(self, query: Resource, statement: sql_inspection.Statement) -> str | None:
         """The error key of DDL or a query with a destination table that exceeds a limit, else None."""
-        destination = query.get("destinationTable") or {}
-        if destination.get("tableId"):
-            name = f"{destination.get('datasetId')}.{destination['tableId']}"
+        if name := find_destination(query):
             partitioned = (await self._context.tables.get_metadata(name)).partitioned
             return self._context.limits.check_query_write(name, partitioned, self._context.now_s())
         if statement.kind in sql_inspection.DDL_KINDS:
@@ -190,6 +193,10 @@ class QueryJobs:
         """Run the statement as the emulator needs it; the response is that of its last part, or of the first that failed."""
         rewritten = await self._rewrite(config["query"], sql, analysis)
         parts = sql_rewrites.split_alter(rewritten) if statement.kind == "ALTER" else [rewritten]
+        if destination := find_destination(config["query"]):
+            parts.insert(0, await writing_statement(self._context.tables, config["query"], rewritten))
+            self._context.tables.invalidate(destination)
+            config = {**config, "query": {k: v for k, v in config["query"].items() if k != "destinationTable"}}
         for part in parts[:-1]:
             response = await self._call_emulator({}, config, part)
             if _has_failed(response):

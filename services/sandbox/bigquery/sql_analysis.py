@@ -54,6 +54,7 @@ class Analysis:
     ddl: Any = None  # the resolved statement when it creates or alters a table or view
 
 
+@lru_cache(maxsize=500)
 def find_tables(sql: str, script: bool = False) -> tuple[tuple[TablePath, ...], str]:
     """The tables a statement names, as written, and BigQuery's syntax error, if it has one."""
     try:
@@ -63,10 +64,10 @@ def find_tables(sql: str, script: bool = False) -> tuple[tuple[TablePath, ...], 
 
 
 class SqlAnalyzer:
-    """Analyzes statements, each once for the same tables and parameters."""
+    """Analyzes statements, each once for the same tables and parameters; it keeps the last 500 answers."""
 
     def __init__(self) -> None:
-        self.analyze = lru_cache(maxsize=2_000)(_analyze)
+        self.analyze = lru_cache(maxsize=500)(_analyze)
 
 
 def _to_message(error: googlesql.GoogleSqlError) -> str:

@@ -74,6 +74,7 @@ class StreamingBuffer:
         if not new_rows:
             return
         async with self._lock:
+            await self._follow_schemas()
             self._count += 1
             self._side_tables.add(table)
             text = json.dumps(new_rows)
@@ -101,9 +102,7 @@ class StreamingBuffer:
         if not self._batches:
             return set(), set()
         async with self._lock:
-            for table in self._changed_schemas & {batch.table for batch in self._batches}:
-                await self._follow_schema(table)
-            self._changed_schemas.clear()
+            await self._follow_schemas()
             shown = [b for b in self._batches if not b.visible and self._age_s(b) >= self.delays.visible_s]
             stored = [b for b in self._batches if self._age_s(b) >= self.delays.stored_s]
             for table, numbers in _numbers_by_table(shown).items():
@@ -123,17 +122,21 @@ class StreamingBuffer:
     def _age_s(self, batch: _Batch) -> float:
         return self._now_s() - batch.streamed_at_s
 
-    async def _follow_schema(self, table: str) -> None:
-        """Give the side table the columns that its table has meanwhile."""
-        side = f'{_SCHEMA}."{table}"'
-        await self.execute(
-            f"CREATE OR REPLACE TABLE {side} AS (SELECT *, 0 AS _batch, false AS _visible FROM {self._table_sql(table)}"
-            f" LIMIT 0) UNION ALL BY NAME SELECT * FROM {side}"
-        )
+    async def _follow_schemas(self) -> None:
+        """Give each side table the columns that its table has meanwhile."""
+        for table in self._changed_schemas:
+            side = f'{_SCHEMA}."{table}"'
+            await self.execute(
+                f"CREATE OR REPLACE TABLE {side} AS"
+                f" (SELECT *, 0 AS _batch, false AS _visible FROM {self._table_sql(table)} LIMIT 0)"
+                f" UNION ALL BY NAME SELECT * FROM {side}"
+            )
+        self._changed_schemas.clear()
 
     def note_change(self, table: str) -> None:
         """The table was changed in some way, so its columns may be others."""
-        self._changed_schemas.add(table)
+        if table in self._side_tables:
+            self._changed_schemas.add(table)
 
     async def forget(self, tables: Iterable[str]) -> None:
         """Forget what was streamed into tables (dataset.table) that were dropped or emptied as a whole."""
@@ -143,6 +146,7 @@ class StreamingBuffer:
                 self._insert_ids = {key: at for key, at in self._insert_ids.items() if key[0] != table}
                 await self.execute(f'DROP TABLE IF EXISTS {_SCHEMA}."{table}"')
                 self._side_tables.discard(table)
+                self._changed_schemas.discard(table)
 
     async def forget_dataset(self, dataset: str) -> None:
         """Forget what was streamed into the tables of a dataset that was dropped."""

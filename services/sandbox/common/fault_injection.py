@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 APIS = ("bigquery", "run", "logging", "balancer", "scheduler", "slack")
+_VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 FAULT_KINDS = ("delay", "status", "drop", "drop_after", "empty")
 
 
@@ -28,7 +31,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.api not in APIS or self.kind not in FAULT_KINDS:
-            raise ValueError(f"a fault needs an api of {APIS} and a kind of {FAULT_KINDS}")
+            raise ValueError(f"A fault needs an api of {', '.join(APIS)} and a kind of {', '.join(FAULT_KINDS)}.")
 
 
 class ConnectionDropped(BaseException):
@@ -58,12 +61,26 @@ class Faults:
         return None
 
     @classmethod
-    def parse(cls, items: list[dict[str, Any]], now_s: float) -> list[Fault]:
-        """Faults from the JSON of PUT /sandbox/faults; `for_s` instead of `until_s` counts from now. Raises TypeError or ValueError."""
-        return [_to_fault(dict(item), now_s) for item in items]
+    def parse(cls, items: object, now_s: float, methods: Mapping[str, Iterable[str]]) -> list[Fault]:
+        """Faults from the JSON of PUT /sandbox/faults; `for_s` instead of `until_s` counts from now.
+
+        `methods`: the methods of each API, one of which a fault's `method` must be a part of. Raises ValueError in one sentence.
+        """
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise ValueError("The faults are a JSON list of objects.")
+        faults = [_to_fault(dict(item), now_s) for item in items]
+        for fault in faults:
+            known = sorted(set(methods.get(fault.api, ())))
+            if not any(fault.method in f"{method} {verb}" for method in known for verb in _VERBS):
+                raise ValueError(f"No method of {fault.api} contains {fault.method!r}: {', '.join(known)}.")
+        return faults
 
 
 def _to_fault(fields: dict[str, Any], now_s: float) -> Fault:
+    allowed = {*(each.name for each in dataclasses.fields(Fault)), "for_s"}
+    if unknown := sorted(fields.keys() - allowed):
+        raise ValueError(f"A fault has no {', '.join(unknown)}: it may have {', '.join(sorted(allowed))}.")
+    fields = {"api": "", "kind": "", **fields}
     duration_s = fields.pop("for_s", None)
     return Fault(**fields, **({} if duration_s is None else {"until_s": now_s + duration_s}))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
@@ -55,9 +57,11 @@ class _RequestPolicy:
 
     def __init__(self, state: SandboxState) -> None:
         self.state = state
+        self._methods: defaultdict[str, set[str]] = defaultdict(set)  # API → its methods, for faults
 
     def wrap_handler(self, api: str, method: str, handler: Handler) -> Handler:
         """The handler with its call counted, its API rate enforced and injected faults applied."""
+        self._methods[api].add(method)
 
         async def checked_handler(request: Request) -> Response:
             state = self.state
@@ -76,6 +80,8 @@ class _RequestPolicy:
                 response = await handler(request)
             except ClientDisconnect:
                 raise ConnectionDropped from None  # the client is gone, so no response can reach it
+            except json.JSONDecodeError as error:  # of the request's body
+                return JSONResponse(error_body(400, f"Invalid JSON payload received. {error.msg}."), 400)
             if fault is not None and fault.kind == "drop_after":
                 raise ConnectionDropped
             return response
@@ -101,9 +107,10 @@ class _RequestPolicy:
         """The active faults: GET lists them, PUT replaces them by a JSON list, DELETE removes them."""
         if request.method == "PUT":
             try:
-                self.state.faults.set(*Faults.parse(await request.json(), self.state.now_s()))
-            except (TypeError, ValueError) as error:
+                faults = Faults.parse(await request.json(), self.state.now_s(), self._methods)
+            except ValueError as error:
                 return JSONResponse(error_body(400, str(error)), 400)
+            self.state.faults.set(*faults)
         if request.method == "DELETE":
             self.state.faults.clear()
         return JSONResponse([asdict(fault) for fault in self.state.faults.faults])

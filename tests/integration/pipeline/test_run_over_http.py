@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import date
 
@@ -14,6 +15,7 @@ from services.batches.state import BatchState
 from services.core.errors import OnCallError
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.coordinator.customer_endpoints import NOT_SUPPORTED
+from services.pipeline.coordinator.resume import plan_resume
 from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
@@ -173,12 +175,21 @@ def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeli
     assert (status["state"], status["sums"]["active_players"], status["conserved"]) == ("consolidated", 158, True)
 
 
-def test_of_two_resumes_at_once_one_runs_and_the_other_is_told(pipeline):
+def test_of_two_resumes_that_read_the_same_state_one_runs_and_the_other_is_told(pipeline, monkeypatch):
     run = plan_run(pipeline.clients, NIGHT, players=["garypaytonii"], started_by="test")
     assert run is not None
     pipeline.coordinator.record_requested(run)
-    codes = run_concurrently(*[lambda: pipeline.post("/resume", {"batch_id": run.batch_id})[0]] * 2)
-    assert sorted(codes) == [202, 409]
+    both_have_read = threading.Barrier(2, timeout=20)
+
+    def plan_together(*args):
+        plan = plan_resume(*args)
+        both_have_read.wait()
+        return plan
+
+    monkeypatch.setattr("services.pipeline.coordinator.batch_runner.plan_resume", plan_together)
+    answers = dict(run_concurrently(*[lambda: pipeline.post("/resume", {"batch_id": run.batch_id})] * 2))
+    assert answers.keys() == {202, 409}
+    assert "recorded “running” first" in answers[409]["message"]
     assert pipeline.wait(run.batch_id)["state"] == "consolidated"
 
 

@@ -20,7 +20,7 @@ ROWS_PER_UNIT = 25
 
 def union_merge(clients: Clients, batch: str, players: list[str], game_date: date) -> None:
     """The handoff's consolidation: one MERGE whose source is a UNION ALL of every staging table."""
-    columns = {c.name: c.field_type for c in BigQueryWarehouse(clients).get_columns()}
+    columns = {c.name: c.sql_type for c in BigQueryWarehouse(clients).get_columns()}
     column_list = ", ".join(columns)
     union = " UNION ALL ".join(f"SELECT {column_list} FROM `{staging_table(batch, work_unit_id(p))}`" for p in players)
     sql = merge_sql(list(columns), columns, "nba_predictions.the_union", PREDICTIONS_TABLE, game_date)

@@ -59,7 +59,7 @@ def time_direct_merge(clients: Clients, scale: float) -> WriteTiming:
     rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_111111"
     retry = RetryPolicy(retries=3, base_backoff_s=5 * scale)
     warehouse = BigQueryWarehouse(clients)
-    columns = {c.name: c.field_type for c in warehouse.get_columns()}
+    columns = {c.name: c.sql_type for c in warehouse.get_columns()}
     stage_rows(clients, batch, rows_by_player, retry)
 
     def merge(player: str) -> None:

@@ -12,7 +12,6 @@ from starlette.types import Message
 from services.auth.request_guard import RequestGuard, is_local_host
 
 PORT = 9050
-JSON: dict[str, Any] = {"content-type": "application/json"}
 
 
 def answer(path: str = "/start", local: bool = True, kind: str = "http", **headers: str) -> int:
@@ -39,8 +38,10 @@ def answer(path: str = "/start", local: bool = True, kind: str = "http", **heade
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9050", "localhost:9050", "[::1]:9050", "LOCALHOST:9050"])
 def test_this_machine_is_answered_under_its_own_names(host):
-    assert answer(host=host, **JSON) == 200
-    assert answer(host=host, origin=f"http://{host}", sec_fetch_site="same-origin", **JSON) == 200
+    assert answer(host=host, content_type="application/json") == 200
+    assert (
+        answer(host=host, origin=f"http://{host}", sec_fetch_site="same-origin", content_type="application/json") == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_on_cloud_run_the_host_is_its_own_and_pages_are_still_refused():
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null", "http://127.0.0.1"])
 def test_a_page_of_another_origin_is_refused(origin):
-    assert answer(origin=origin, **JSON) == 403
+    assert answer(origin=origin, content_type="application/json") == 403
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

@@ -52,3 +52,12 @@ def test_the_merge_joins_on_every_column_of_the_key_and_compares_lines_null_safe
         "PARTITION BY game_date, game_id, player_lookup, system_id, CAST(CAST(current_points_line AS NUMERIC) AS STRING)"
         in sql
     )
+
+
+def test_the_merge_retires_and_compares_json_and_arrays_of_the_customers_table():
+    columns = [*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at", "is_active", "issues", "features"]
+    types = {**dict.fromkeys(columns, "STRING"), **BUSINESS_KEY_TYPES, "issues": "ARRAY<STRING>", "features": "JSON"}
+    sql = merge_sql(columns, types, "d.source", "d.target", date(2025, 12, 29))
+    assert "CAST(NULL AS ARRAY<STRING>) AS `issues`" in sql
+    for column in ("issues", "features"):
+        assert f"TO_JSON_STRING(T.`{column}`) IS DISTINCT FROM TO_JSON_STRING(S.`{column}`)" in sql

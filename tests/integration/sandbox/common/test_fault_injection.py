@@ -55,3 +55,29 @@ def test_faults_are_set_listed_and_cleared_over_http(blank_sandbox):
     assert requests.post(f"{blank_sandbox.url}/v2/entries:list", json={}, timeout=5).json() == {}
     assert requests.put(url, json=[{"api": "gmail", "kind": "drop"}], timeout=5).status_code == 400
     assert requests.delete(url, timeout=5).json() == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "sentence"),
+    [
+        ([{"api": "gmail", "kind": "drop"}], "A fault needs an api of bigquery, run"),
+        ([{"api": "run", "kind": "explode"}], "and a kind of delay, status"),
+        ([{"kind": "drop"}], "A fault needs an api of"),
+        ([{"api": "run", "kind": "drop", "when": "now"}], "A fault has no when: it may have api, for_s, kind"),
+        ([{"api": "bigquery", "kind": "drop", "method": "insertJbo"}], "No method of bigquery contains 'insertJbo':"),
+        ({"api": "run", "kind": "drop"}, "The faults are a JSON list of objects."),
+    ],
+)
+def test_a_fault_that_does_not_exist_is_refused_in_one_sentence(blank_sandbox, faults, sentence):
+    url = f"{blank_sandbox.url}/sandbox/faults"
+    requests.put(url, json=[{"api": "logging", "kind": "empty"}], timeout=5)
+    response = requests.put(url, json=faults, timeout=5)
+    assert response.status_code == 400
+    assert sentence in response.json()["error"]["message"]
+    assert [fault["kind"] for fault in requests.get(url, timeout=5).json()] == ["empty"]
+
+
+def test_a_fault_may_name_a_method_with_its_verb(blank_sandbox):
+    fault = {"api": "bigquery", "kind": "drop", "method": "TableService.updateTable PATCH"}
+    response = requests.put(f"{blank_sandbox.url}/sandbox/faults", json=[fault], timeout=5)
+    assert response.json()[0]["method"] == "TableService.updateTable PATCH"

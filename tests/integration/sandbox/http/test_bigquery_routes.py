@@ -74,8 +74,8 @@ def error_or_ok(call: Callable[[], object]) -> str:
 
 def test_of_100_concurrent_merges_22_succeed_and_78_are_rejected(bq, blank_sandbox):
     warehouse, original_speed = blank_sandbox.state.bigquery, blank_sandbox.state.bigquery.latency
-    # None of the first ends before the last arrives.
-    warehouse.latency = replace(original_speed, merge_s=3 / original_speed.scale)
+    # None of the first ends before the last arrives; each is analyzed first, one after the other.
+    warehouse.latency = replace(original_speed, merge_s=8 / original_speed.scale)
     with ThreadPoolExecutor(100) as pool:
         jobs = list(pool.map(lambda n: bq.query(merge_sql(n), job_id=f"m{n}", job_retry=None), range(100)))
         warehouse.latency = original_speed

@@ -22,7 +22,7 @@ from tests.support.sandbox import FAST
 
 SCENARIO = get_scenario("customer")
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
-NIGHTS = [f"2025-12-{day}" for day in (24, 28, 29, 30, 31)]
+NIGHTS = [f"2025-12-{day}" for day in (24, 28, 31)]  # no games; several kinds of id; failed the evening before
 
 
 @pytest.fixture(scope="module")

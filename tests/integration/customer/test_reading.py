@@ -1,0 +1,118 @@
+"""What the dashboard says of the customer's nights: runs by their own dates, losses with their cause, nothing alarming at peace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from typing import Any
+
+import pytest
+
+from services.alerts.evaluation import evaluate_rules
+from services.alerts.facts import ChannelStatus, read_snapshot
+from services.batches.reader import read_batches, run_window
+from services.batches.state import BatchState
+from services.core.clock import ET
+from services.core.result import Health, Problem, Result
+from services.nights.missing_players import LossReason, balance, list_missing_players
+from services.nights.night_writes import read_night_writes
+from services.nights.player_stages import read_night
+from services.reports.events import BATCHES, night_events
+from services.reports.overview import build_overview
+from services.scaling.capacity import read_service_capacities
+from services.staging.inventory import read_inventory
+from services.telemetry.log_reader import PRESETS, read_lines
+
+PERFECT, DIRECT, EVENING = date(2025, 12, 30), date(2025, 12, 29), date(2025, 12, 31)
+INCOMPLETE = date(2025, 12, 28)
+
+
+def read_last_batch_signal(clients, game_date):
+    overview = build_overview(
+        game_date,
+        Result(read_night(clients, game_date)),
+        Result(read_night_writes(clients, game_date)),
+        Result(read_inventory(clients)),
+        Result(read_service_capacities(clients)),
+        Result(read_batches(clients, game_date)),
+        clients.settings,
+    )
+    return overview, next(signal for signal in overview.signals if signal.name == "Last batch")
+
+
+def test_their_perfect_night_is_green_and_no_rule_of_it_fires(customer_clients):
+    overview, last_batch = read_last_batch_signal(customer_clients, PERFECT)
+    assert (overview.health, last_batch.health) == (Health.OK, Health.OK)
+    assert last_batch.text == "batch_2025-12-30_1767077100: reported success, and 28 players are active"
+    first = read_batches(customer_clients, PERFECT).batches[-1]
+    assert (first.batch_id, first.requested, first.generated) == ("batch_2025-12-30_1767072990", 28, 28)
+    snapshot = read_snapshot(customer_clients, [PERFECT], ChannelStatus(True))
+    results = evaluate_rules(snapshot, customer_clients.settings, customer_clients.now())
+    firing = [result.rule.name for result in results if result.game_date == PERFECT and result.firing]
+    assert firing == []
+
+
+def test_their_direct_night_names_ninety_rejections_though_no_line_names_a_player(customer_clients):
+    night = read_night(customer_clients, DIRECT)
+    totals = balance(night)
+    assert (totals.expected, totals.active, totals.unexplained) == (158, 68, 0)
+    assert dict(totals.classified) == {LossReason.WRITE_REJECTED: 90}
+    [evidence] = {
+        m.evidence for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED and m.player.eligible
+    }
+    assert "90 of 90 by the log, names unknown: 400 Resources exceeded" in evidence
+    writes = read_night_writes(customer_clients, DIRECT)
+    assert (writes.attempted, writes.rejected, writes.rejected_in_logs) == (158, 90, 90)
+    assert writes.alert_at is not None
+
+
+def test_a_run_of_the_evening_before_belongs_to_its_own_date(customer_clients):
+    by_hand, evening = read_batches(customer_clients, EVENING).batches
+    assert f"{evening.started.astimezone(ET):%d %H:%M}" == "30 17:00"
+    assert (evening.batch_id, evening.state) == ("batch_2025-12-31_1767132000", BatchState.CONSOLIDATION_FAILED)
+    assert "Partitioning by expressions of type FLOAT64" in evening.status_text
+    assert (by_hand.batch_id, by_hand.state, by_hand.requested) == ("20251230_231502_481920", BatchState.STALLED, 1)
+    totals = balance(read_night(customer_clients, EVENING))
+    assert dict(totals.classified) == {LossReason.WRITE_REJECTED: 3, LossReason.NOT_CONSOLIDATED: 37}
+    writes = read_night_writes(customer_clients, EVENING)
+    assert (writes.rejected, writes.rejected_in_logs) == (1, 4)
+    day_before = read_night_writes(customer_clients, PERFECT)
+    assert (day_before.rejected, day_before.rejected_in_logs) == (0, 0)
+
+
+def test_its_lines_and_its_mark_are_on_the_pages_of_its_date(customer_clients):
+    batches = read_batches(customer_clients, EVENING)
+    consolidation = next(preset for preset in PRESETS if preset.name == "Consolidation")
+    lines = read_lines(customer_clients, consolidation.condition, *run_window(EVENING, batches)).lines
+    assert any("❌ Consolidation" in line.message and line.severity == "ERROR" for line in lines)
+    unread: Result[Any] = Result(None, Problem("x", customer_clients.now(), "not read"))
+    timeline = night_events(EVENING, customer_clients.now(), Result(batches), unread, unread, unread, unread)
+    assert [mark.at for mark in timeline.in_lane(BATCHES)] == [batch.started for batch in reversed(batches.batches)]
+
+
+def test_a_night_of_several_runs_without_all_their_rows_claims_nothing_that_no_source_says(customer_clients):
+    batches = read_batches(customer_clients, INCOMPLETE).batches
+    assert [
+        (b.batch_id, b.state, b.requested, b.generated, f"{b.started.astimezone(ET):%d %H:%M}") for b in batches
+    ] == [
+        ("regen_2025-12-28_stale_lines_1767143400", BatchState.UNVERIFIED_SUCCESS, 40, 40, "30 20:10"),
+        ("fallback_1767075605200", BatchState.STALLED, 1, 1, "30 01:20"),
+        ("batch begun 01:45 ET", BatchState.STALLED, 102, 94, "28 01:45"),
+    ]
+    assert f"{batches[-1].ended.astimezone(ET):%d %H:%M}" == "28 01:49", "by its own lines and rows"
+    night = read_night(customer_clients, INCOMPLETE)
+    reasons = Counter(m.reason for m in list_missing_players(night) if m.player.eligible)
+    assert reasons == {LossReason.NOT_GENERATED: 7, LossReason.NOT_CONSOLIDATED: 1}
+    [staged] = [m for m in list_missing_players(night) if m.reason is LossReason.NOT_CONSOLIDATED]
+    assert "_staging_fallback_" in staged.evidence, "the id has no date; the rows tell it"
+
+
+@pytest.mark.parametrize("day", range(25, 32))
+def test_every_sum_of_their_nights_holds_and_nobody_is_unexplained(customer_clients, day):
+    totals = balance(read_night(customer_clients, date(2025, 12, day)))
+    assert totals.is_balanced
+    assert totals.unexplained == 0
+
+
+def test_where_their_datasets_are_is_found_out(customer_clients):
+    assert customer_clients.settings.location == "us-west2"
