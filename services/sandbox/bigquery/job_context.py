@@ -76,6 +76,7 @@ class JobContext:
             }
             return self.jobs.fail(job, to_bigquery_error({k: v for k, v in error.items() if v}))
         stats = dict(payload.get("statistics", {}))
+        stats.get("query", {}).pop("totalRows", None)  # the emulator's own; BigQuery's jobs have no such field
         if (error := payload.get("status", {}).get("errorResult")) is not None:
             return self.jobs.fail(job, to_bigquery_error(error), stats)
         if "query" in job.resource["configuration"]:
