@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import requests
 from google.cloud import bigquery
 
@@ -47,3 +48,10 @@ def test_a_severity_sent_as_its_number_is_read_by_its_name(blank_sandbox: Sandbo
     requests.post(url, json={"entries": [entry]}, timeout=10).raise_for_status()
     stored = [dict(kept.entry) for kept in blank_sandbox.state.logs._entries if kept.entry["logName"] == LOG]
     assert [kept["severity"] for kept in stored] == ["ERROR"]
+
+
+def test_a_defect_of_the_sandbox_is_an_error_in_googles_form(blank_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(blank_sandbox.state, "scheduler_jobs", [{}])
+    url = f"{blank_sandbox.url}/v1/projects/nba-props-platform/locations/us-west2/jobs"
+    answer = requests.get(url, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, 500)
