@@ -190,14 +190,13 @@ def run_checks(target: Target) -> Iterator[tuple[bool, str]]:
         )
 
 
-def describe_plan(target: Target) -> list[str]:
+def describe_plan(project: str, dataset: str, service: str) -> list[str]:
     """What a run would create and delete, for a dry run."""
-    project = target.clients.settings.project
     return [
-        f"# in project {project}, dataset {target.dataset} (made where it is missing), service {target.service}:",
+        f"# in project {project}, dataset {dataset} (made where it is missing), service {service}:",
         *(f"{check.__name__.replace('_', ' ')}: {(check.__doc__ or '').strip()}" for check in CHECKS),
         "# Nothing was done. Run it with --do. Afterwards:",
-        f"bq rm -r -f --dataset {project}:{target.dataset}",
+        f"bq rm -r -f --dataset {project}:{dataset}",
     ]
 
 
@@ -212,16 +211,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dataset", default="on_call_proof", help="where the tables are made")
     parser.add_argument("--do", action="store_true", help="do it; without it, only say what would be done")
     args = parser.parse_args(argv)
-    clients = connect(Settings.from_env())
-    if args.service in (clients.settings.worker_service, clients.settings.coordinator_service):
+    settings = Settings.from_env()
+    if args.service in (settings.worker_service, settings.coordinator_service):
         print(
             f"{args.service} is what the desk watches: name a service of your own, such as prediction-on-call-worker."
         )
         return 2
-    target = Target(clients, args.dataset, args.service, uuid.uuid4().hex[:12])
     if not args.do:
-        print("\n".join(describe_plan(target)))
+        print("\n".join(describe_plan(settings.project, args.dataset, args.service)))
         return 0
+    clients = connect(settings)
+    target = Target(clients, args.dataset, args.service, uuid.uuid4().hex[:12])
     clients.bigquery.create_dataset(args.dataset, exists_ok=True)
     results = list(run_checks(target))
     print("\n".join(line for _, line in results))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_store import JobStore
 from services.sandbox.common.identities import account_address
 from services.sandbox.server import Sandbox
 
@@ -29,3 +35,29 @@ def settings_as(sandbox: Sandbox, name: str, **env: str) -> Settings:
 def as_developer(clients: Clients) -> Clients:
     """Clients of the same sandbox that may do everything, for what a test arranges."""
     return connect(Settings.from_env({"SANDBOX_URL": clients.settings.sandbox_url}))
+
+
+def _count_refused(jobs: JobStore) -> int:
+    return sum("Too many DML" in str(job.error) for job in list(jobs._jobs.values()))
+
+
+@contextmanager
+def statements_held(sandbox: Sandbox, until_refused: int) -> Iterator[None]:
+    """No statement ends until so many others have been refused."""
+    emulator, server = sandbox.emulator, sandbox.state.bigquery
+    release = asyncio.Event()
+
+    async def hold() -> None:
+        async with emulator._server._engine.write_lock():
+            await release.wait()
+
+    held = asyncio.run_coroutine_threadsafe(hold(), emulator._loop)
+    try:
+        yield
+        deadline = time.monotonic() + 60
+        while _count_refused(server.jobs) < until_refused:
+            assert time.monotonic() < deadline, "not enough statements were refused"
+            time.sleep(0.05)
+    finally:
+        emulator._loop.call_soon_threadsafe(release.set)
+        held.result(timeout=10)

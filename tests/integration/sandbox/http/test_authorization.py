@@ -21,7 +21,7 @@ from tests.integration.sandbox.conftest import SERVICE
 from tests.support.sandbox import FAST, settings_as
 
 PROJECT = "nba-props-platform"
-TABLE = "nba_predictions.target"
+TABLE = "nba_predictions.authorization_target"
 SCHEMA = [bigquery.SchemaField("player_lookup", "STRING")]
 ConnectAs = Callable[..., Clients]
 

@@ -19,6 +19,7 @@ from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.limits import RateWindow
 from services.sandbox.server import Sandbox
+from tests.support.sandbox import statements_held
 
 PROJECT = "nba-props-platform"
 TABLE = "nba_predictions.target"
@@ -73,12 +74,9 @@ def error_or_ok(call: Callable[[], object]) -> str:
 
 
 def test_of_100_concurrent_merges_22_succeed_and_78_are_rejected(bq, blank_sandbox):
-    warehouse, original_speed = blank_sandbox.state.bigquery, blank_sandbox.state.bigquery.latency
-    # None of the first ends before the last arrives; each is analyzed first, one after the other.
-    warehouse.latency = replace(original_speed, merge_s=8 / original_speed.scale)
     with ThreadPoolExecutor(100) as pool:
-        jobs = list(pool.map(lambda n: bq.query(merge_sql(n), job_id=f"m{n}", job_retry=None), range(100)))
-        warehouse.latency = original_speed
+        with statements_held(blank_sandbox, until_refused=78):
+            jobs = list(pool.map(lambda n: bq.query(merge_sql(n), job_id=f"m{n}", job_retry=None), range(100)))
         outcomes = Counter(pool.map(lambda job: error_or_ok(lambda: job.result(job_retry=None)), jobs))
     assert outcomes["ok"] == 22
     rejection = next(text for text in outcomes if text != "ok")

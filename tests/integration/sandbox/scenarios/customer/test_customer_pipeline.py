@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +13,6 @@ from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_context import JobLatency
-from services.sandbox.bigquery.job_store import JobStore
 from services.sandbox.scenarios.customer.nights import CustomerNight, Run, build_nights
 from services.sandbox.scenarios.customer.seed import SETTINGS
 from services.sandbox.scenarios.customer.table_rows import staged_rows
@@ -33,6 +29,7 @@ from tests.support.customer_pipeline import (
     merge_directly,
     write_to_staging,
 )
+from tests.support.sandbox import statements_held
 
 QUICK = JobLatency(scale=0.001)
 NIGHT: CustomerNight = next(night for night in build_nights() if str(night.slate.game_date) == "2025-12-30")
@@ -74,32 +71,6 @@ def stage(client: bigquery.Client, run: Run, players: int) -> None:
             pool.map(lambda i: write_to_staging(client, rows_of(run, i), run.batch_id, f"w_{i:08x}"), range(players))
         )
     assert [result.error for result in results] == [""] * players
-
-
-def _count_refused(jobs: JobStore) -> int:
-    return sum("Too many DML" in str(job.error) for job in list(jobs._jobs.values()))
-
-
-@contextmanager
-def statements_held(sandbox: Sandbox, until_refused: int) -> Iterator[None]:
-    """No statement ends until so many others have been refused."""
-    emulator, server = sandbox.emulator, sandbox.state.bigquery
-    release = asyncio.Event()
-
-    async def hold() -> None:
-        async with emulator._server._engine.write_lock():
-            await release.wait()
-
-    held = asyncio.run_coroutine_threadsafe(hold(), emulator._loop)
-    try:
-        yield
-        deadline = time.monotonic() + 60
-        while _count_refused(server.jobs) < until_refused:
-            assert time.monotonic() < deadline, "not enough statements were refused"
-            time.sleep(0.05)
-    finally:
-        emulator._loop.call_soon_threadsafe(release.set)
-        held.result(timeout=10)
 
 
 def count(client: bigquery.Client, condition: str = "TRUE") -> int:
