@@ -131,7 +131,7 @@ def test_a_batch_is_named_by_its_staging_tables_where_its_log_names_none():
     (alone,) = collect(tables=[(table, PERFECT_START)], game_date=PERFECT_DATE)
     assert (alone.name, alone.started, alone.generated) == (PERFECT_BATCH, PERFECT_START, None)
     assert alone.state(PERFECT_START + timedelta(hours=1)) is BatchState.STALLED
-    assert "1 staging tables" in alone.status_text
+    assert "1 staging table left" in alone.status_text
 
 
 def test_rows_without_an_id_belong_to_the_run_that_had_begun_last():
