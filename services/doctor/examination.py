@@ -161,7 +161,8 @@ def _logs(clients: Clients) -> Iterator[CheckResult]:
         )
         with translate_errors("Cloud Logging"):
             iterator = clients.logging.list_entries(filter_=log_filter, order_by="timestamp desc", page_size=200)
-            entries = list(islice(iterator, 200))
+            # Cloud Run's request log has no message.
+            entries = [entry for entry in islice(iterator, 200) if entry.http_request is None]
         yield _check_log_format(service, entries)
 
 
@@ -175,7 +176,6 @@ def _check_log_format(service: str, entries: Sequence[LoggingEntry]) -> CheckRes
             f"{service} wrote no line in 36 h: either it is idle, or its name is not {service}.",
             "gcloud run services list --format='value(metadata.name)'",
         )
-    entries = [entry for entry in entries if entry.http_request is None]  # Cloud Run's request log has no message
     lines = [parse_entry(entry) for entry in entries]
     json_count = sum(isinstance(entry.payload, dict) for entry in entries)
     without_message = sum(not line.message.strip() for line in lines)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from google.cloud.logging_v2.resource import Resource
 
@@ -168,8 +168,6 @@ class LoggingEntry(Protocol):
     def resource(self) -> Resource | None: ...
     @property
     def log_name(self) -> str | None: ...
-    @property
-    def http_request(self) -> dict[str, Any] | None: ...
 
 
 def parse_entry(entry: LoggingEntry) -> LogLine:
