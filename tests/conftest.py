@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.core.settings import Settings
     from services.gcp.clients import Clients
     from services.sandbox.server import Sandbox
+    from tests.support.discovery_recorder import DiscoveryRecorder
 
 
 @contextmanager
@@ -43,6 +44,27 @@ def _connect(settings: Settings) -> Clients:
     from services.gcp.clients import connect
 
     return connect(settings)
+
+
+@pytest.fixture(scope="session")
+def discovery_recorder() -> Iterator[DiscoveryRecorder]:
+    """Records the calls of every sandbox that is started after it, in the folders whose conftest.py asks for it."""
+    from services.sandbox import server
+    from services.sandbox.http.gateway import create_app
+    from tests.support.discovery_recorder import DiscoveryRecorder
+
+    recorder = DiscoveryRecorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "create_app", lambda state: recorder.wrap(create_app(state)))
+        yield recorder
+
+
+@pytest.fixture
+def conforms_to_discovery_documents(discovery_recorder: DiscoveryRecorder) -> Iterator[None]:
+    """Fails a test in which a call or its answer is not as Google's discovery documents have it."""
+    yield
+    if deviations := discovery_recorder.take():
+        pytest.fail("Not as in Google's discovery documents:\n" + "\n".join(map(str, deviations)), pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -69,8 +69,9 @@ def start_sandbox(
     emulator = Emulator(clock).start()
     meter, limits, faults = BillingMeter(), Limits(), Faults()
     bigquery = BigQueryJobServer(
-        emulator.url, project, clock, limits, meter, latency or JobLatency(), streaming or StreamingDelays()
+        emulator.open_client(), project, clock, limits, meter, latency or JobLatency(), streaming or StreamingDelays()
     )
+    bigquery.copier.emulator = emulator
     bigquery.copier.dropped_tables = DroppedTableStore(emulator, bigquery.http, project, clock)
     bigquery.tables.connect(emulator.fetch_rows, emulator.execute, emulator.set_schema)
     bigquery.identities.require_credentials = requires_credentials

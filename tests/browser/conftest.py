@@ -12,11 +12,22 @@ from typing import Any
 import pytest
 
 from tests.support.chromium import CHROMIUM, CHROMIUM_ARGS
+from tests.support.discovery_recorder import DiscoveryRecorder
 from tests.support.paths import ROOT
 from tests.support.processes import free_port, wait_for_server
 from tests.support.sandbox import dashboard_env
 
 STARTUP_TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="session", autouse=True)
+def recorded_sandboxes(discovery_recorder: DiscoveryRecorder) -> None:
+    """Every sandbox that is started from here on is recorded."""
+
+
+@pytest.fixture(autouse=True)
+def conforming_calls(conforms_to_discovery_documents: None) -> None:
+    """Every test here fails when a call or its answer is not as Google's discovery documents have it."""
 
 
 @pytest.fixture(scope="session")

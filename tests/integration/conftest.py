@@ -20,7 +20,18 @@ from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.actors import OPERATOR
+from tests.support.discovery_recorder import DiscoveryRecorder
 from tests.support.sandbox import settings_as
+
+
+@pytest.fixture(scope="session", autouse=True)
+def recorded_sandboxes(discovery_recorder: DiscoveryRecorder) -> None:
+    """Every sandbox that is started from here on is recorded."""
+
+
+@pytest.fixture(autouse=True)
+def conforming_calls(conforms_to_discovery_documents: None) -> None:
+    """Every test here fails when a call or its answer is not as Google's discovery documents have it."""
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +76,8 @@ def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
 @pytest.fixture(scope="module")
 def checked_sandbox() -> Iterator[tuple[Clients, Sandbox]]:
     """A sandbox that the watchdog has checked once, with clients of it."""
-    server = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
-    clients = connect(settings_as(server, "act", SLACK_WEBHOOK_URL=f"{server.url}/slack/webhook"))
+    checked = start_sandbox(build_seed(), latency=JobLatency(scale=0.01))
+    clients = connect(settings_as(checked, "act", SLACK_WEBHOOK_URL=f"{checked.url}/slack/webhook"))
     run_check(clients, CheckCache(), SelfHealingConfig())
-    yield clients, server
-    server.stop()
+    yield clients, checked
+    checked.stop()

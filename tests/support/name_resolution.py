@@ -15,7 +15,7 @@ RESOLVED_SQL = """
 -- @param names ARRAY<STRING>  names as the odds spell them
 -- @part name_resolution  the method of each
 WITH candidates AS (
-  SELECT DISTINCT 'registry' AS scope, player_lookup AS lookup FROM nba_reference.nba_players_registry
+  SELECT DISTINCT 'registry' AS scope, player_lookup AS `lookup` FROM nba_reference.nba_players_registry
 ),
 names AS (
   SELECT DISTINCT 'registry' AS scope, name FROM UNNEST(@names) AS name

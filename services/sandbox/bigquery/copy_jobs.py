@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import httpx
 
+from services.sandbox.bigquery.emulator import Columns, Emulator
 from services.sandbox.bigquery.table_metadata import TableCatalog
 from services.sandbox.bigquery.time_travel import DroppedTableStore
 
@@ -15,6 +17,8 @@ Resource = dict[str, Any]
 class Copier:
     """Runs BigQuery copy jobs on the emulator."""
 
+    emulator: Emulator  # set by start_sandbox
+
     def __init__(self, http: httpx.AsyncClient, project: str, tables: TableCatalog) -> None:
         self._http, self._project, self._tables = http, project, tables
         self.dropped_tables: DroppedTableStore | None = None
@@ -22,46 +26,39 @@ class Copier:
     async def copy(
         self, sources: list[Resource], target: Resource, config: Resource
     ) -> tuple[dict[str, str] | None, int]:
-        """(errorResult or None, row count). One INSERT … SELECT over all sources, so that a failed copy leaves no rows."""
+        """(errorResult or None, rows copied). One INSERT over all sources, so that a failed copy leaves no rows."""
         if len(sources) == 1 and "@" in sources[0]["tableId"]:
             return await self._restore_dropped(sources[0], target, config)
-        resources = [await self._get_table(source) for source in sources]
-        missing = next((s for s, d in zip(sources, resources, strict=True) if d is None), None)
-        if missing is not None:
-            return _error_result(
-                "notFound", f"Not found: Table {self._project}:{missing['datasetId']}.{missing['tableId']}"
-            ), 0
-        first = resources[0] or {}
-        for source, resource in zip(sources, resources, strict=True):
-            if _schema_columns(resource or {}) != _schema_columns(first):
+        keys = [(source["datasetId"], source["tableId"]) for source in sources]
+        columns = await self.emulator.list_columns(self._project, keys)
+        for source, of_source in zip(sources, columns, strict=True):
+            if of_source is None:
+                return _error_result("notFound", f"Not found: Table {self._project}:{_table_name(source)}"), 0
+        for source, of_source in zip(sources, columns, strict=True):
+            if of_source != columns[0]:
                 return _error_result(
                     "invalid",
                     f"Provided Schema does not match Table {_table_name(target)}. Source {_table_name(source)} differs.",
                 ), 0
-        if await self._are_streaming(sources):
-            return await self._copy_stored_rows(sources, target, first, config)
-        rows = sum(int((resource or {}).get("numRows") or 0) for resource in resources)
-        error = await self._prepare_target(target, first, config)
-        return (error, 0) if error else (await self._append_rows(sources, target, first), rows)
-
-    async def _are_streaming(self, sources: list[Resource]) -> bool:
-        await self._tables.advance()
-        return any(self._tables.buffer.has_rows(_table_name(source)) for source in sources)
-
-    async def _copy_stored_rows(
-        self, sources: list[Resource], target: Resource, schema_source: Resource, config: Resource
-    ) -> tuple[dict[str, str] | None, int]:
-        """A copy leaves out what is still in a source's streaming buffer."""
-        columns = [field["name"] for field in schema_source["schema"]["fields"]]
-        selects = [f"({self._tables.buffer.stored_rows_sql(_table_name(source), columns)})" for source in sources]
-        union = " UNION ALL ".join(selects)
-        rows = int((await self._tables.fetch_rows(f"SELECT COUNT(*) FROM ({union})"))[0]["f"][0]["v"])
-        if (error := await self._prepare_target(target, schema_source, config)) is not None:
+        first, existing = await self._get_table(sources[0]), await self._get_table(target)
+        if (error := await self._prepare_target(target, first or {}, config)) is not None:
             return error, 0
-        await self._tables.execute(
-            f'INSERT INTO "{self._project}__{target["datasetId"]}"."{target["tableId"]}" BY NAME {union}'
-        )
-        return None, rows
+        try:
+            return None, await self._append_rows(sources, target, columns[0] or ())
+        except duckdb.Error as defect:
+            if existing is None:
+                await self._http.delete(self._path(target))
+            return _error_result("invalid", str(defect)), 0
+
+    async def _append_rows(self, sources: list[Resource], target: Resource, columns: Columns) -> int:
+        """Append what is stored of all sources: what is still in a streaming buffer is left out, as BigQuery does."""
+        await self._tables.advance()
+        names = [name for name, _ in columns]
+        selects = [self._tables.buffer.stored_rows_sql(_table_name(source), names) for source in sources]
+        # In brackets: EXCEPT, which leaves out a buffer, would bind to the whole union.
+        union = " UNION ALL ".join(f"({select})" if " EXCEPT " in select else select for select in selects)
+        into = f'"{self._project}__{target["datasetId"]}"."{target["tableId"]}"'
+        return await self.emulator.change_rows(f"INSERT INTO {into} BY NAME {union}")
 
     async def _restore_dropped(
         self, source: Resource, target: Resource, config: Resource
@@ -104,22 +101,6 @@ class Copier:
             f"/bigquery/v2/projects/{self._project}/datasets/{target['datasetId']}/tables", json=resource
         )
         return _error_result("invalid", response.text[:300]) if response.is_error else None
-
-    async def _append_rows(
-        self, sources: list[Resource], target: Resource, schema_source: Resource
-    ) -> dict[str, str] | None:
-        columns = ", ".join(f"`{f['name']}`" for f in schema_source["schema"]["fields"])
-        union = " UNION ALL ".join(f"SELECT {columns} FROM `{_table_name(source)}`" for source in sources)
-        sql = f"INSERT INTO `{_table_name(target)}` ({columns}) {union}"
-        response = await self._http.post(
-            f"/bigquery/v2/projects/{self._project}/jobs",
-            json={"configuration": {"query": {"query": sql, "useLegacySql": False}}},
-        )
-        return (
-            response.json().get("status", {}).get("errorResult")
-            if not response.is_error
-            else _error_result("invalid", response.text[:300])
-        )
 
     def _path(self, reference: Resource) -> str:
         return f"/bigquery/v2/projects/{self._project}/datasets/{reference['datasetId']}/tables/{reference['tableId']}"

@@ -7,12 +7,13 @@ import importlib.util
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
+import httpx
 import pyarrow as pa
 from bqemulator.config import LogFormat, LogLevel
 from bqemulator.config import Settings as EmulatorSettings
@@ -20,7 +21,10 @@ from bqemulator.observability.logging_ import configure_logging
 
 from services.core.clock import Clock
 from services.sandbox.bigquery import ambiguous_matches
-from services.sandbox.bigquery.emulator_access import close_to_strangers
+from services.sandbox.bigquery.emulator_access import InProcessTransport, close_to_strangers
+
+T = TypeVar("T")
+Columns = tuple[tuple[str, str], ...]  # (name, type) in order
 
 
 class _EmulatorClock:
@@ -87,6 +91,11 @@ class Emulator:
         self.url = asyncio.run_coroutine_threadsafe(close_to_strangers(self._server), self._loop).result(timeout=20)
         return self
 
+    def open_client(self) -> httpx.AsyncClient:
+        """A client of the emulator's API, for any event loop."""
+        app = self._server._fastapi_server.config.loaded_app
+        return httpx.AsyncClient(base_url=self.url, transport=InProcessTransport(app, self._loop))
+
     def _close_to_files(self) -> None:
         """From here on DuckDB reads and writes no file but uploads, and no statement can change that."""
         self.run_statements(
@@ -112,9 +121,31 @@ class Emulator:
 
         engine.execute = execute_checked  # type: ignore[method-assign]
 
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work to its end in the emulator's event loop, also when whoever waits for it gives up meanwhile."""
+        return await asyncio.shield(asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop)))
+
     async def execute(self, sql: str) -> None:
         """Run one statement in DuckDB's dialect, for what the emulator's API does not offer."""
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._execute_locked(sql), self._loop))
+        await self.run(self._execute_locked(sql))
+
+    async def change_rows(self, sql: str) -> int:
+        """Run an INSERT, UPDATE or DELETE in DuckDB's dialect; the number of rows it changed."""
+
+        async def change() -> int:
+            async with self._server._engine.write_lock():
+                return int(self._server._engine.execute(sql).fetchone()[0])
+
+        return await self.run(change())
+
+    async def list_columns(self, project: str, tables: Sequence[tuple[str, str]]) -> list[Columns | None]:
+        """The columns of each (dataset, table), read from the emulator's catalog at once; None for one that does not exist."""
+
+        async def read() -> list[Columns | None]:
+            found = [self._server._catalog.get_table(project, dataset, table) for dataset, table in tables]
+            return [meta and tuple((field.name, field.type) for field in meta.schema_.fields) for meta in found]
+
+        return await self.run(read())
 
     async def create_table(self, schema: str, name: str, rows: pa.Table) -> None:
         """Create a DuckDB table of Arrow rows, which no dataset and no listing shows."""
@@ -126,7 +157,7 @@ class Emulator:
                 connection.execute(f'CREATE TABLE "{schema}"."{name}" AS FROM "{name}"')
                 connection.unregister(name)
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(create(), self._loop))
+        await self.run(create())
 
     async def _execute_locked(self, sql: str) -> None:
         async with self._server._engine.write_lock():
@@ -142,7 +173,7 @@ class Emulator:
         async def fetch() -> list[Any]:
             return list(arrow_table_to_bq_rows(self._server._engine.fetch_arrow(sql)))
 
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch(), self._loop))
+        return await self.run(fetch())
 
     async def set_schema(self, project: str, dataset: str, table: str, fields: Sequence[dict[str, Any]]) -> None:
         """Record a table's schema (TableFieldSchema resources) after DDL; the emulator itself loses JSON, or does not notice."""
@@ -154,7 +185,7 @@ class Emulator:
                 schema = meta.schema_.model_copy(update={"fields": _parse_schema_fields(list(fields))})
                 catalog.update_table(meta.model_copy(update={"schema_": schema}))
 
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(update(), self._loop))
+        await self.run(update())
 
     def run_statements(self, statements: Iterable[str]) -> None:
         """Run statements in DuckDB's dialect in sequence, before the sandbox serves requests."""

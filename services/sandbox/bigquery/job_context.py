@@ -35,7 +35,7 @@ class JobContext:
 
     def __init__(
         self,
-        emulator_url: str,
+        http: httpx.AsyncClient,
         project: str,
         clock: Clock,
         limits: Limits,
@@ -43,7 +43,7 @@ class JobContext:
         latency: JobLatency,
         streaming: StreamingDelays,
     ) -> None:
-        self.http = httpx.AsyncClient(base_url=emulator_url, timeout=120, limits=httpx.Limits(max_connections=64))
+        self.http = http
         self.project, self.clock, self.limits, self.meter, self.latency = project, clock, limits, meter, latency
         self.jobs = JobStore(clock, project)
         self.tables = TableCatalog(self.http, project, clock, streaming)
@@ -76,6 +76,7 @@ class JobContext:
             }
             return self.jobs.fail(job, to_bigquery_error({k: v for k, v in error.items() if v}))
         stats = dict(payload.get("statistics", {}))
+        stats.get("query", {}).pop("totalRows", None)  # the emulator's own; BigQuery's jobs have no such field
         if (error := payload.get("status", {}).get("errorResult")) is not None:
             return self.jobs.fail(job, to_bigquery_error(error), stats)
         if "query" in job.resource["configuration"]:

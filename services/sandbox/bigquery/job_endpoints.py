@@ -100,9 +100,12 @@ class JobEndpoints:
 
 
 async def _wait_until_done(job: Job, timeout_ms: str | int | None) -> bool:
-    """Whether the job ends within the requested time (default 10 s, at most 20 s)."""
+    """Whether the job ends within the requested time (default 10 s, at most 20 s; 0 does not wait)."""
+    timeout_s = 10.0 if timeout_ms in (None, "") else int(timeout_ms) / 1000
+    if job.done.is_set():
+        return True
     try:
-        await asyncio.wait_for(job.done.wait(), min(int(timeout_ms or 10_000) / 1000, 20))
+        await asyncio.wait_for(job.done.wait(), min(timeout_s, 20))
     except TimeoutError:
         return False
     return True

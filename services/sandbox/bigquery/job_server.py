@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
+from services.sandbox.bigquery.job_configuration import to_canonical
 from services.sandbox.bigquery.job_context import JobContext, JobLatency
 from services.sandbox.bigquery.job_permissions import find_denial
 from services.sandbox.bigquery.job_store import DEFAULT_LOCATION, Job, Resource, known_error_result
@@ -29,7 +31,7 @@ class BigQueryJobServer(JobContext):
 
     def __init__(
         self,
-        emulator_url: str,
+        http: httpx.AsyncClient,
         project: str,
         clock: Clock,
         limits: Limits,
@@ -37,7 +39,7 @@ class BigQueryJobServer(JobContext):
         latency: JobLatency,
         streaming: StreamingDelays,
     ) -> None:
-        super().__init__(emulator_url, project, clock, limits, meter, latency, streaming)
+        super().__init__(http, project, clock, limits, meter, latency, streaming)
         self.queries, self.loads = QueryJobs(self), LoadJobs(self)
         self.identities = Identities(project)
 
@@ -55,7 +57,7 @@ class BigQueryJobServer(JobContext):
 
     async def insert_job(self, body: Resource, media: bytes | None = None) -> Response:
         """jobs.insert: run the job; a limit fails it with an errorResult, a used job id is a 409."""
-        config = body.get("configuration") or {}
+        config = to_canonical(body.get("configuration") or {})
         kind = next((k for k in ("query", "load", "copy", "extract") if k in config), "")
         if not kind:
             return error_response(400, "required", "Required parameter is missing: configuration")

@@ -75,7 +75,8 @@ class QueryJobs:
         result.setdefault("status", {"state": "DONE"})
         stats = result.setdefault("statistics", {})
         stats["totalBytesProcessed"] = estimated_bytes
-        stats.setdefault("query", {}).update({"totalBytesProcessed": estimated_bytes, "totalBytesBilled": "0"})
+        stats.setdefault("query", {}).pop("totalRows", None)  # the emulator's own
+        stats["query"].update({"totalBytesProcessed": estimated_bytes, "totalBytesBilled": "0"})
         return JSONResponse(result, response.status_code)
 
     async def _estimate_billed_bytes(self, query: Resource) -> int:

@@ -27,6 +27,7 @@ DATASETS_PATH = PROJECT_PATH + "/datasets"
 DATASET_PATH = DATASETS_PATH + "/{dataset}"
 TABLES_PATH = DATASET_PATH + "/tables"
 TABLE_PATH = TABLES_PATH + "/{table}"
+LISTED_DATASET_FIELDS = {"kind", "id", "datasetReference", "labels", "friendlyName", "location", "type"}
 
 
 def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
@@ -41,6 +42,7 @@ def routes(state: SandboxState, wrap_handler: HandlerWrapper) -> list[Route]:
         ("POST", f"{PROJECT_PATH}/jobs/{{job}}/cancel", "JobService.cancelJob", api.cancel_job),
         ("POST", f"{PROJECT_PATH}/queries", "JobService.query", api.query),
         ("GET", f"{PROJECT_PATH}/queries/{{job}}", "JobService.getQueryResults", api.query_results),
+        ("GET", DATASETS_PATH, "DatasetService.listDatasets", api.list_datasets),
         ("POST", DATASETS_PATH, "DatasetService.insertDataset", api.change_dataset),
         ("PATCH PUT", DATASET_PATH, "DatasetService.updateDataset", api.change_dataset),
         ("DELETE", DATASET_PATH, "DatasetService.deleteDataset", api.change_dataset),
@@ -105,6 +107,16 @@ class _BigQueryHandlers:
 
     async def query_results(self, request: Request) -> Response:
         return await self.job_endpoints.get_query_results(request, request.path_params["job"])
+
+    async def list_datasets(self, request: Request) -> Response:
+        """datasets.list, in which the emulator shows datasets as datasets.get does."""
+        response = await self.bigquery.proxy(request)
+        page = json.loads(bytes(response.body))
+        page.pop("totalItems", None)
+        for dataset in page.get("datasets", ()):
+            for name in dataset.keys() - LISTED_DATASET_FIELDS:
+                del dataset[name]
+        return JSONResponse(page, response.status_code)
 
     async def change_dataset(self, request: Request) -> Response:
         """datasets.insert, patch, update and delete."""

@@ -43,13 +43,18 @@ def create_app(state: SandboxState) -> Starlette:
     return Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={404: _not_found, 405: _not_found},
+        exception_handlers={404: _not_found, 405: _not_found, Exception: _internal_error},
         middleware=[Middleware(RequestGuard, upload_path="/upload/")],
     )
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
     return JSONResponse(error_body(404, f"The requested URL {request.url.path} was not found on this server."), 404)
+
+
+async def _internal_error(_: Request, error: Exception) -> Response:
+    """A defect of the sandbox, in the form of Google's errors; the traceback goes to the server's log."""
+    return JSONResponse(error_body(500, f"The sandbox failed: {error!r}"), 500)
 
 
 class _RequestPolicy:

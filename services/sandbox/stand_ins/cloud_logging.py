@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
-from google.cloud.logging_v2.types import ListLogEntriesRequest, WriteLogEntriesRequest
+from google.cloud.logging_v2.types import ListLogEntriesRequest, LogEntry, WriteLogEntriesRequest
 
 from services.core.clock import Clock, to_rfc3339
 from services.sandbox.stand_ins import log_filter
@@ -52,10 +52,12 @@ def _structured_entry(payload: Mapping[str, Any]) -> dict[str, Any]:
     special = {_SPECIAL_FIELDS[name]: value for name, value in payload.items() if name in _SPECIAL_FIELDS and value}
     severity = str(special.get("severity", "DEFAULT")).upper()
     special["severity"] = severity if severity in log_filter.SEVERITIES else "DEFAULT"
-    return {
-        **special,
-        "jsonPayload": {name: value for name, value in payload.items() if name not in _SPECIAL_FIELDS},
-    }
+    try:
+        fields = parse_message(special, LogEntry)
+    except RequestRefused:  # a special field of another type is an ordinary one
+        return {"severity": special["severity"], "jsonPayload": dict(payload)}
+    ordinary = {name: value for name, value in payload.items() if name not in _SPECIAL_FIELDS}
+    return {"severity": special["severity"], **fields, "jsonPayload": ordinary}
 
 
 @dataclass(frozen=True)
@@ -111,16 +113,18 @@ class LogStore:
 
         Entries older than the retention or more than a day ahead are accepted and dropped, as Google does.
         """
-        parsed = parse_message(body, WriteLogEntriesRequest)
-        raw_body: Mapping[str, Any] = body if isinstance(body, dict) else {}
-        defaults = {name: raw_body[name] for name in ("logName", "resource", "labels") if raw_body.get(name)}
-        if any(not {"logName", "resource"} <= {*entry, *defaults} for entry in parsed.get("entries", ())):
+        request = parse_message(body, WriteLogEntriesRequest)  # canonical: a severity may have been sent as its number
+        defaults: dict[str, Any] = {
+            name: request[name] for name in ("logName", "resource", "labels") if name in request
+        }
+        entries = request.get("entries", ())
+        if any(not {"logName", "resource"} <= {*entry, *defaults} for entry in entries):
             raise RequestRefused(400, "Every log entry needs a logName and a resource.")
         now = self._clock.now()
         kept = []
-        for entry in raw_body.get("entries", ()):
+        for entry in entries:
             at = datetime.fromisoformat(entry.get("timestamp") or to_rfc3339(now))
-            if now - RETENTION <= at <= now + MAX_AHEAD and not parsed.get("dryRun"):
+            if now - RETENTION <= at <= now + MAX_AHEAD and not request.get("dryRun"):
                 kept.append({name: value for name, value in entry.items() if name != "receiveTimestamp"})
         self.add(kept, defaults, self.ingestion_delay_s)
 

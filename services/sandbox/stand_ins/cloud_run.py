@@ -73,6 +73,7 @@ class CloudRun:
             service["urls"] = [service["uri"]]
             service["template"] = with_template_defaults(service.get("template") or {})
             service.setdefault("generation", "1")
+            service.setdefault("createTime", to_rfc3339(self._clock.now()))
             service.setdefault("traffic", [{"type": LATEST, "percent": 100}])
             self.services[service["name"]] = service
             self._mark_ready(service)

@@ -50,7 +50,7 @@ def to_v1(service: Resource) -> Resource:
             "uid": service.get("uid", ""),
             "resourceVersion": version_of(service["etag"]),
             "generation": int(service["generation"]),
-            "creationTimestamp": service.get("createTime"),
+            "creationTimestamp": service["createTime"],
             "labels": {**(service.get("labels") or {}), "cloud.googleapis.com/location": location},
             "annotations": {**(service.get("annotations") or {}), **system_annotations},
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -28,7 +28,8 @@ PERFECT, DIRECT, EVENING = date(2025, 12, 30), date(2025, 12, 29), date(2025, 12
 INCOMPLETE = date(2025, 12, 28)
 
 
-def format_eastern(at):
+def to_et(at: datetime | None) -> str:
+    assert at is not None
     return f"{at.astimezone(ET):%d %H:%M}"
 
 
@@ -75,7 +76,7 @@ def test_a_run_of_the_evening_before_belongs_to_its_own_date(customer_clients):
     batches = read_batches(customer_clients, EVENING)
     by_hand, evening = batches.batches
     assert batches.newest == evening
-    assert format_eastern(evening.started) == "30 17:00"
+    assert to_et(evening.started) == "30 17:00"
     assert (evening.batch_id, evening.state) == ("batch_2025-12-31_1767132000", BatchState.CONSOLIDATION_FAILED)
     assert "Partitioning by expressions of type FLOAT64" in evening.status_text
     assert (by_hand.batch_id, by_hand.state, by_hand.requested) == ("20251230_231502_481920", BatchState.STALLED, 1)
@@ -102,12 +103,12 @@ def test_its_lines_and_its_mark_are_on_the_pages_of_its_date(customer_clients):
 
 def test_a_night_of_several_runs_without_all_their_rows_claims_nothing_that_no_source_says(customer_clients):
     batches = read_batches(customer_clients, INCOMPLETE).batches
-    assert [(b.batch_id, b.state, b.requested, b.generated, format_eastern(b.started)) for b in batches] == [
+    assert [(b.batch_id, b.state, b.requested, b.generated, to_et(b.started)) for b in batches] == [
         ("regen_2025-12-28_stale_lines_1767143400", BatchState.UNVERIFIED_SUCCESS, 40, 40, "30 20:10"),
         ("fallback_1767075605200", BatchState.STALLED, 1, 1, "30 01:20"),
         ("batch begun 01:45 ET", BatchState.STALLED, 102, 94, "28 01:45"),
     ]
-    assert format_eastern(batches[-1].ended) == "28 01:49", "by its own lines and rows"
+    assert to_et(batches[-1].ended) == "28 01:49", "by its own lines and rows"
     night = read_night(customer_clients, INCOMPLETE)
     reasons = Counter(m.reason for m in list_missing_players(night) if m.player.eligible)
     assert reasons == {LossReason.NOT_GENERATED: 7, LossReason.NOT_CONSOLIDATED: 1}

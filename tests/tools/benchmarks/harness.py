@@ -66,6 +66,13 @@ def start_stack(**env: str) -> Iterator[str]:
 @contextmanager
 def start_sandbox_process(**env: str) -> Iterator[str]:
     """The sandbox alone, with its nights in it; its address."""
+    with start_sandbox_with_pid(**env) as (address, _):
+        yield address
+
+
+@contextmanager
+def start_sandbox_with_pid(**env: str) -> Iterator[tuple[str, int]]:
+    """The sandbox alone, with its nights in it; its address and process id."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +84,7 @@ def start_sandbox_process(**env: str) -> Iterator[str]:
                 if process.process.poll() is not None:
                     sys.exit("The sandbox ended before its nights were in; its last lines are above.")
                 time.sleep(0.1)
-            yield address
+            yield address, process.process.pid
 
 
 @contextmanager

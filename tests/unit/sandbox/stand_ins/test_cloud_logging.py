@@ -25,11 +25,11 @@ def test_a_json_line_becomes_a_json_payload_without_its_special_fields():
     assert list(entries_from_stdout(json.dumps(line) + "\n")) == [
         {
             "severity": "ERROR",
-            "timestamp": "2025-12-30T06:45:00.5Z",
+            "timestamp": "2025-12-30T06:45:00.500Z",
             "labels": {"python_logger": "coordinator"},
             "trace": "projects/p/traces/t",
             "traceSampled": True,
-            "sourceLocation": {"file": "a.py", "line": 3, "function": "f"},
+            "sourceLocation": {"file": "a.py", "line": "3", "function": "f"},
             "jsonPayload": {"message": "Batch b1 stopped", "logger": "coordinator"},
         }
     ]
