@@ -57,7 +57,11 @@ def chart(report: DmlReport) -> None:
 
 
 def render(report: DmlReport) -> None:
-    widgets.verdict(report.health, headline(report), [f"{session.format_day(game_date)}, 06:00 to 06:00 ET"])
+    widgets.verdict(
+        report.health,
+        headline(report),
+        [f"{session.format_day(game_date)}: the writes of its runs, whatever their hour"],
+    )
     metrics(report)
     widgets.render_problems(report.problems)
     if report.attempts:

@@ -8,7 +8,6 @@ import streamlit as st
 
 from app.components import filters, tables, widgets
 from app.state import reads, session
-from services.batches.reader import run_window
 from services.core.result import Health
 from services.telemetry.log_reader import PRESETS, LogLine, LogLines
 
@@ -76,8 +75,7 @@ def log_table(lines: LogLines) -> None:
 answer_container = st.container()
 preset_name = widgets.segmented_choice("Search", preset_names, "search")  # in the address: ?search=DML+errors
 preset = next(p for p in PRESETS if p.name == preset_name)
-run_hours = run_window(game_date, reads.batches(cloud, game_date).value)
-log_lines = widgets.value_or_notice(reads.log_lines(cloud, preset.condition, *run_hours), "The log")
+log_lines = widgets.value_or_notice(reads.log_lines(cloud, game_date, preset.condition), "The log")
 if log_lines is not None:
     render(log_lines)
 manual_commands = st.expander("Do it by hand", key="log by hand", on_change="rerun")

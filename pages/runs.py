@@ -10,7 +10,7 @@ from app.panels import run_panels
 from app.state import reads, session
 from services.batches.reader import Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
-from services.core.result import Health, worst
+from services.core.result import Health
 from services.runs.actions import RESUMABLE, RESUME_BATCH, START_RUN
 
 NO_BATCH_TEXT, UNKNOWN_PREFIX = "No batch of this night is recorded", "One of the records cannot be read: whether"
@@ -19,9 +19,9 @@ cloud, game_date = session.cached_clients(), session.game_date()
 
 def headline(batches: Batches) -> str:
     """The newest batch in one line: a stuck one and one at 0 % are named."""
-    if not batches.batches:
+    newest = batches.newest
+    if newest is None:
         return f"{UNKNOWN_PREFIX} a batch ran is unknown" if batches.problems else NO_BATCH_TEXT
-    newest = batches.batches[0]
     requested = "unknown" if newest.requested is None else f"{newest.requested:,}"
     generated = "unknown" if newest.generated is None else f"{newest.generated:,}"
     no_progress = (
@@ -73,7 +73,7 @@ def run_buttons(batches: Batches | None) -> None:
 
 def render(batches: Batches) -> None:
     empty_health = Health.UNKNOWN if batches.problems else Health.NONE_EXPECTED
-    health = worst(b.health for b in batches.batches[:1]) if batches.batches else empty_health
+    health = batches.newest.health if batches.newest else empty_health
     answer_col, button_col = widgets.answer_row()
     with answer_col:
         widgets.verdict(health, headline(batches), [session.format_day(game_date)])

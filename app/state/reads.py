@@ -25,7 +25,7 @@ from services.doctor.examination import ConnectionReport, run_checks
 from services.gcp.clients import Clients
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
-from services.nights.night_writes import read_night_writes
+from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.reports.handoff_note import HandoffInputs
 from services.runs.progress import RunProgress, read_run_progress
@@ -33,7 +33,7 @@ from services.runs.verification import VerificationCheck, read_run_verification
 from services.scaling.capacity import ServiceCapacities, WorkerCapacity, read_service_capacities, read_worker_capacity
 from services.staging.inventory import StagingInventory, read_inventory
 from services.telemetry.dml_jobs import DmlReport
-from services.telemetry.log_reader import LogLines, read_lines
+from services.telemetry.log_reader import LogLines
 from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ connection_checks: CachedRead[ConnectionReport] = CachedRead(
     "The connections", run_checks, ttl_s=freshness.CONNECTION_CHECKS_TTL_S
 )
 alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, ttl_s=freshness.ALERTS_TTL_S)
-log_lines: CachedRead[LogLines] = CachedRead("The log", read_lines, ttl_s=freshness.LOG_LINES_TTL_S)
+log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, ttl_s=freshness.LOG_LINES_TTL_S)
 last_heartbeat: CachedRead[datetime | None] = CachedRead(
     "The watchdog's log", read_last_heartbeat, ttl_s=freshness.LAST_HEARTBEAT_TTL_S
 )

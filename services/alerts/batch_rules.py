@@ -68,9 +68,14 @@ def consolidation(context: NightContext) -> Outcome:
     night, batch = context.snapshot.night.value, context.snapshot.newest_batch
     if night is None or context.snapshot.batches.value is None:
         return NO_DATA
+    missing = list_missing_players(night)
+    waiting = [m for m in missing if m.reason is LossReason.NOT_CONSOLIDATED]
     if batch is not None and batch.state is BatchState.CONSOLIDATION_FAILED:
-        return Outcome(Health.CRITICAL, f"{batch.batch_id}: {batch.status_text}")
-    waiting = [m for m in list_missing_players(night) if m.reason is LossReason.NOT_CONSOLIDATED]
+        # The log of another coordinator never tells that its tables were consolidated since, from here or by hand.
+        unresolved = (
+            batch.record_source == "ledger" or waiting or any(m.reason is LossReason.UNEXPLAINED for m in missing)
+        )
+        return Outcome(Health.CRITICAL, f"{batch.batch_id}: {batch.status_text}") if unresolved else OK
     if not waiting or batch is None or batch.state in IN_PROGRESS_STATES or _merge_may_follow(batch, context.now):
         return OK
     return Outcome(

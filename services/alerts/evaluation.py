@@ -24,6 +24,7 @@ from services.batches.ids import parse_staging_table_name
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health
 from services.core.settings import Settings
+from services.core.text import pluralize
 from services.nights.coverage import classify_night
 from services.nights.missing_players import LossReason, balance, list_missing_players
 
@@ -184,7 +185,8 @@ def _staging_orphans(snapshot: Snapshot, settings: Settings, now: datetime) -> O
     batch_count = len({parse_staging_table_name(t.name)[0] for t in old})
     return Outcome(
         Health.WARNING,
-        f"{len(old)} staging tables of {batch_count} batches are older than {settings.orphan_after_h:g} h",
+        f"older than {settings.orphan_after_h:g} h: {pluralize(len(old), 'staging table')}"
+        f" of {pluralize(batch_count, 'batch', 'batches')}",
     )
 
 

@@ -16,6 +16,7 @@ from services.batches.ids import parse_staging_table_name, read_batch_start
 from services.batches.log_runs import MAX_START_SKEW, LogRun
 from services.batches.state import STALL_TIMEOUT, BatchState
 from services.core.clock import ET
+from services.core.text import pluralize
 from services.telemetry import log_phrases
 
 _COMPLETED = re.compile(r"(?:Batch complete! |Player \w+ completed \()(\d+)/\d+")
@@ -52,8 +53,7 @@ class LogBatch:
     def started(self) -> datetime:
         """When its coordinator began it, else its id's own time, else its first trace."""
         first_traces = [row["run_date"] for row in self.rows] + [table.created for table in self.tables]
-        begun = self.run.started if self.run and self.run.announced else read_batch_start(self.batch_id)
-        begun = begun or (self.run.started if self.run else None)
+        begun = self.run.begun if self.run else read_batch_start(self.batch_id)
         return begun or min(at for at in first_traces if at is not None)
 
     @property
@@ -93,7 +93,7 @@ class LogBatch:
         if self._messages and (len(self._messages) > 1 or self.rows):
             return self._messages[-1]
         if self.tables:
-            return f"{len(self.tables)} staging tables are there, and no line tells how it ended"
+            return f"{pluralize(len(self.tables), 'staging table')} left, and no line tells how it ended"
         return "begun, and no request was published" if self._messages else "no status line found"
 
     @property

@@ -17,6 +17,7 @@ from services.telemetry.log_reader import LogLine
 
 # The clocks of coordinator and workers differ, and an id is made some seconds after the first line of its run.
 MAX_START_SKEW = timedelta(minutes=2)
+RUN_TAIL = timedelta(minutes=5)  # workers may write of a run after its coordinator's last line
 
 
 @dataclass
@@ -28,6 +29,11 @@ class LogRun:
     started: datetime
     lines: list[LogLine] = field(default_factory=list)
     announced: bool = False  # whether its beginning was read, and not only a later line
+
+    @property
+    def begun(self) -> datetime:
+        """When it began: where its first lines are missing, by the time in its id."""
+        return self.started if self.announced else read_batch_start(self.batch_id) or self.started
 
     def may_be(self, batch_id: str) -> bool:
         """Whether this run, which no line names, may be the one of an id: by the date and the time in the id."""
@@ -85,8 +91,18 @@ def date_of_line(line: LogLine, runs: Sequence[LogRun]) -> date:
     return named or next(filter(None, map(read_batch_date, ids)), None) or date_at(line.at, runs)
 
 
+def is_of_another_date(line: LogLine, runs: Sequence[LogRun], game_date: date) -> bool:
+    """Whether a line belongs to a run of another date: by its words, or because it lies between that run's first and last."""
+    line_date = date_of_line(line, runs)
+    if line_date == game_date:
+        return False
+    spans = [(run.begun, run.lines[-1].at + RUN_TAIL) for run in runs if run.game_date == line_date and run.lines]
+    named = log_phrases.date_in_line(line.message) is not None or bool(find_batch_ids(line.message))
+    return named or any(start <= line.at <= end for start, end in spans)
+
+
 def date_at(at: datetime, runs: Sequence[LogRun]) -> date:
     """The game date of the run that had begun last at an instant; without one, that of the night."""
-    begun = [run for run in runs if run.started <= at and run.game_date is not None]
-    newest = max(begun, key=lambda run: run.started, default=None)
+    begun = [run for run in runs if run.begun <= at and run.game_date is not None]
+    newest = max(begun, key=lambda run: run.begun, default=None)
     return newest.game_date if newest is not None and newest.game_date is not None else to_game_date(at)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
+from services.batches.ids import is_batch_id, read_batch_date
 from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
 from services.batches.log_runs import LogRun, find_log_runs
 from services.batches.staged_rows import list_tables_of_date
@@ -75,8 +76,12 @@ class Batches:
 
     @property
     def newest(self) -> Batch | None:
-        """The batch that started last; None when there is none."""
-        return next(iter(self.batches), None)
+        """The run that started last; None when there is none.
+
+        A batch without a date in its id is of a message or two, and counts only where there is no run.
+        """
+        runs = (b for b in self.batches if not is_batch_id(b.batch_id) or read_batch_date(b.batch_id) is not None)
+        return next(runs, next(iter(self.batches), None))
 
     @property
     def running(self) -> tuple[Batch, ...]:

@@ -1,17 +1,20 @@
-"""The writes of a game date's runs: whatever the hour they ran at, and without those of another date in the same hours."""
+"""The writes and log lines of a game date's runs: whatever their hour, and without those of another date in the same hours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
+from math import ceil
 
-from services.batches.log_runs import date_at
+from services.batches.log_runs import LogRun, date_at, is_of_another_date
 from services.batches.reader import Batches, coordinator_runs, read_batches, run_window
 from services.core.errors import OnCallError
 from services.gcp.clients import Clients
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
 from services.telemetry.log_phrases import STATUS_FILTER
+from services.telemetry.log_reader import LogLines
 
 
 def read_night_writes(clients: Clients, game_date: date) -> DmlReport:
@@ -23,14 +26,33 @@ def read_night_writes(clients: Clients, game_date: date) -> DmlReport:
     return read_writes(clients, *run_window(game_date, batches), belongs_to(clients, game_date, batches))
 
 
+def read_night_lines(clients: Clients, game_date: date, condition: str) -> LogLines:
+    """The lines of a search in the hours of a date's night and runs, without those of another date's runs.
+
+    Raises OnCallError when the log cannot be read. Where the runs are not known, every line of these hours is returned.
+    """
+    try:
+        batches = read_batches(clients, game_date)
+    except OnCallError:
+        batches = Batches((), ())
+    found = log_reader.read_lines(clients, condition, *run_window(game_date, batches))
+    runs = _read_runs(clients, game_date, batches) or ()
+    return replace(found, lines=tuple(line for line in found.lines if not is_of_another_date(line, runs, game_date)))
+
+
 def belongs_to(clients: Clients, game_date: date, batches: Batches) -> Callable[[datetime], bool]:
     """Whether a write at an instant belongs to a game date: by the run that had begun last; every one without a log."""
-    starts = [batch.started for batch in batches.batches if batch.started is not None]
+    runs = _read_runs(clients, game_date, batches)
+    return lambda at: runs is None or date_at(at, runs) == game_date
+
+
+def _read_runs(clients: Clients, game_date: date, batches: Batches) -> tuple[LogRun, ...] | None:
+    """The runs of every date in these nights; None where their log cannot be read, or not all of it."""
+    start, end = run_window(game_date, batches)
+    hours = [start + n * log_reader.HOUR for n in range(ceil((end - start) / log_reader.HOUR))]
     try:
-        lines = log_reader.read_night_log(clients, game_date, STATUS_FILTER, run_times=starts)
+        lines = log_reader.read_night_log(clients, game_date, STATUS_FILTER, run_times=hours)
     except OnCallError:
-        return lambda _: True
-    if lines.truncated:
-        return lambda _: True  # a run whose lines were not read may be the one that wrote
-    runs = coordinator_runs(clients, lines.lines)
-    return lambda at: date_at(at, runs) == game_date
+        return None
+    # A run whose lines were not read may be the one that wrote.
+    return None if lines.truncated else coordinator_runs(clients, lines.lines)

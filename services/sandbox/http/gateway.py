@@ -114,7 +114,10 @@ class _RequestPolicy:
             try:
                 faults = Faults.parse(await request.json(), self.state.now_s(), self._methods)
             except ValueError as error:
-                return JSONResponse(error_body(400, str(error)), 400)
+                reason = (
+                    "The faults are a JSON list of objects." if isinstance(error, json.JSONDecodeError) else str(error)
+                )
+                return JSONResponse(error_body(400, reason), 400)
             self.state.faults.set(*faults)
         if request.method == "DELETE":
             self.state.faults.clear()

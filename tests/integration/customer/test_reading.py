@@ -10,18 +10,19 @@ import pytest
 
 from services.alerts.evaluation import evaluate_rules
 from services.alerts.facts import ChannelStatus, read_snapshot
-from services.batches.reader import read_batches, run_window
+from services.batches.reader import read_batches
 from services.batches.state import BatchState
 from services.core.clock import ET
 from services.core.result import Health, Problem, Result
+from services.doctor.examination import run_checks
 from services.nights.missing_players import LossReason, balance, list_missing_players
-from services.nights.night_writes import read_night_writes
+from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import read_night
 from services.reports.events import BATCHES, night_events
 from services.reports.overview import build_overview
 from services.scaling.capacity import read_service_capacities
 from services.staging.inventory import read_inventory
-from services.telemetry.log_reader import PRESETS, read_lines
+from services.telemetry.log_reader import PRESETS
 
 PERFECT, DIRECT, EVENING = date(2025, 12, 30), date(2025, 12, 29), date(2025, 12, 31)
 INCOMPLETE = date(2025, 12, 28)
@@ -72,15 +73,20 @@ def test_their_direct_night_names_ninety_rejections_though_no_line_names_a_playe
 
 
 def test_a_run_of_the_evening_before_belongs_to_its_own_date(customer_clients):
-    by_hand, evening = read_batches(customer_clients, EVENING).batches
+    batches = read_batches(customer_clients, EVENING)
+    by_hand, evening = batches.batches
+    assert batches.newest == evening
     assert to_et(evening.started) == "30 17:00"
     assert (evening.batch_id, evening.state) == ("batch_2025-12-31_1767132000", BatchState.CONSOLIDATION_FAILED)
     assert "Partitioning by expressions of type FLOAT64" in evening.status_text
     assert (by_hand.batch_id, by_hand.state, by_hand.requested) == ("20251230_231502_481920", BatchState.STALLED, 1)
-    totals = balance(read_night(customer_clients, EVENING))
+    night = read_night(customer_clients, EVENING)
+    totals = balance(night)
     assert dict(totals.classified) == {LossReason.WRITE_REJECTED: 3, LossReason.NOT_CONSOLIDATED: 37}
     writes = read_night_writes(customer_clients, EVENING)
     assert (writes.rejected, writes.rejected_in_logs) == (1, 4)
+    lost = [p for p in night.players if p.generated_rows and not p.eligible]
+    assert lost == [], "generated in a run of another date in the same evening"
     day_before = read_night_writes(customer_clients, PERFECT)
     assert (day_before.rejected, day_before.rejected_in_logs) == (0, 0)
 
@@ -88,7 +94,7 @@ def test_a_run_of_the_evening_before_belongs_to_its_own_date(customer_clients):
 def test_its_lines_and_its_mark_are_on_the_pages_of_its_date(customer_clients):
     batches = read_batches(customer_clients, EVENING)
     consolidation = next(preset for preset in PRESETS if preset.name == "Consolidation")
-    lines = read_lines(customer_clients, consolidation.condition, *run_window(EVENING, batches)).lines
+    lines = read_night_lines(customer_clients, EVENING, consolidation.condition).lines
     assert any("❌ Consolidation" in line.message and line.severity == "ERROR" for line in lines)
     unread: Result[Any] = Result(None, Problem("x", customer_clients.now(), "not read"))
     timeline = night_events(EVENING, customer_clients.now(), Result(batches), unread, unread, unread, unread)
@@ -108,6 +114,18 @@ def test_a_night_of_several_runs_without_all_their_rows_claims_nothing_that_no_s
     assert reasons == {LossReason.NOT_GENERATED: 7, LossReason.NOT_CONSOLIDATED: 1}
     [staged] = [m for m in list_missing_players(night) if m.reason is LossReason.NOT_CONSOLIDATED]
     assert "_staging_fallback_" in staged.evidence, "the id has no date; the rows tell it"
+
+
+@pytest.mark.parametrize(("game_date", "errors"), [(INCOMPLETE, 8), (PERFECT, 0)])
+def test_the_errors_of_a_date_are_not_those_of_another_dates_run_in_its_hours(customer_clients, game_date, errors):
+    condition = next(preset for preset in PRESETS if preset.name.startswith("Errors")).condition
+    lines = read_night_lines(customer_clients, game_date, condition).lines
+    assert len({line.message for line in lines}) == errors, [line.message for line in lines]
+
+
+def test_the_request_log_of_the_workers_is_no_line_without_a_message(customer_clients):
+    logs = [check for check in run_checks(customer_clients).results if check.subject.startswith("log of")]
+    assert [check.health for check in logs] == [Health.OK, Health.OK], [check.message for check in logs]
 
 
 @pytest.mark.parametrize("day", range(25, 32))

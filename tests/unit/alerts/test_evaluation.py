@@ -226,3 +226,20 @@ def test_no_log_lines_for_a_batch_is_unknown_and_not_ok():
     [incident] = find_incidents(make_snapshot(make_night_snapshot(lines=ok_result(0))))
     assert (incident.rule.name, incident.severity) == ("silence", Health.UNKNOWN)
     assert "no service has logged a line" in incident.message
+
+
+def test_a_failed_consolidation_of_another_coordinator_fires_while_its_rows_are_missing():
+    """Its log never tells that the tables were consolidated since, from here or by hand."""
+    failed = {"state": BatchState.CONSOLIDATION_FAILED, "status_text": "400", "record_source": "logs"}
+    batches = ok_result(Batches((make_batch(**failed),), ()))
+    waiting = make_night(*make_players(120), *make_unmerged_players(38))
+    assert "consolidation" in fired_rules(make_snapshot(make_night_snapshot(night=ok_result(waiting), batches=batches)))
+    assert "consolidation" not in fired_rules(make_snapshot(make_night_snapshot(batches=batches)))
+
+
+def test_rejected_writes_beside_a_consolidated_rest_are_no_failed_consolidation():
+    failed = {"state": BatchState.CONSOLIDATION_FAILED, "status_text": "400", "record_source": "logs"}
+    night = make_night(*make_players(155), *make_rejected_players(3))
+    batches = ok_result(Batches((make_batch(**failed),), ()))
+    fired = fired_rules(make_snapshot(make_night_snapshot(night=ok_result(night), batches=batches)))
+    assert "consolidation" not in fired

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from services.batches.log_batches import StagedTable, collect_log_batches
-from services.batches.log_runs import date_of_line, find_log_runs
+from services.batches.log_runs import date_of_line, find_log_runs, is_of_another_date
 from services.batches.state import BatchState
 from services.telemetry.log_reader import LogLine
 
@@ -131,7 +131,7 @@ def test_a_batch_is_named_by_its_staging_tables_where_its_log_names_none():
     (alone,) = collect(tables=[(table, PERFECT_START)], game_date=PERFECT_DATE)
     assert (alone.name, alone.started, alone.generated) == (PERFECT_BATCH, PERFECT_START, None)
     assert alone.state(PERFECT_START + timedelta(hours=1)) is BatchState.STALLED
-    assert "1 staging tables" in alone.status_text
+    assert "1 staging table left" in alone.status_text
 
 
 def test_rows_without_an_id_belong_to_the_run_that_had_begun_last():
@@ -153,3 +153,32 @@ def test_a_line_belongs_to_the_date_of_its_run_and_not_to_the_night_of_its_hour(
     assert date_of_line(named, runs) == GAME_DATE
     dated = make_line("PERMANENT failure for x on 2025-12-28 - acknowledging", evening + timedelta(minutes=1))
     assert date_of_line(dated, runs) == date(2025, 12, 28)
+
+
+EVENING = datetime(2025, 12, 30, 22, 0, tzinfo=UTC)
+REGEN = "regen_2025-12-28_stale_lines_1767143400"  # begun 01:10 UTC on the 31st
+TWO_RUNS = [
+    make_line("Starting prediction batch for 2025-12-31 (x)", EVENING),
+    make_line("Batch complete! 40/40 players in 33.8s (1000 predictions)", EVENING + timedelta(seconds=34)),
+    make_line(f"🎉 Batch {REGEN} complete! Triggering consolidation...", datetime(2025, 12, 31, 1, 10, 34, tzinfo=UTC)),
+]
+
+
+@pytest.mark.parametrize(
+    ("message", "at", "belongs_elsewhere"),
+    [
+        ("Error writing to staging: 400", EVENING + timedelta(seconds=20), True),
+        ("Error writing to staging: 400", EVENING + timedelta(hours=2), False),  # that run is over
+        ("No features available for a on 2025-12-30", EVENING + timedelta(seconds=20), False),
+        ("No features available for a on 2025-12-31", EVENING + timedelta(hours=2), True),
+        ("Error writing to staging: 400", datetime(2025, 12, 31, 1, 10, 5, tzinfo=UTC), True),  # before its first line
+    ],
+)
+def test_a_line_of_another_dates_run_is_told_by_its_words_or_by_the_hours_of_that_run(message, at, belongs_elsewhere):
+    runs = find_log_runs(TWO_RUNS)
+    assert is_of_another_date(make_line(message, at), runs, PERFECT_DATE) is belongs_elsewhere
+
+
+def test_a_run_whose_first_lines_are_missing_begins_by_its_id():
+    *_, regen = find_log_runs(TWO_RUNS)
+    assert regen.begun == datetime(2025, 12, 31, 1, 10, tzinfo=UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -66,12 +67,14 @@ def test_faults_are_set_listed_and_cleared_over_http(blank_sandbox):
         ([{"api": "run", "kind": "drop", "when": "now"}], "A fault has no when: it may have api, for_s, kind"),
         ([{"api": "bigquery", "kind": "drop", "method": "insertJbo"}], "No method of bigquery contains 'insertJbo':"),
         ({"api": "run", "kind": "drop"}, "The faults are a JSON list of objects."),
+        ("no JSON", "The faults are a JSON list of objects."),
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused_in_one_sentence(blank_sandbox, faults, sentence):
     url = f"{blank_sandbox.url}/sandbox/faults"
     requests.put(url, json=[{"api": "logging", "kind": "empty"}], timeout=5)
-    response = requests.put(url, json=faults, timeout=5)
+    body = faults if isinstance(faults, str) else json.dumps(faults)
+    response = requests.put(url, data=body, headers={"Content-Type": "application/json"}, timeout=5)
     assert response.status_code == 400
     assert sentence in response.json()["error"]["message"]
     assert [fault["kind"] for fault in requests.get(url, timeout=5).json()] == ["empty"]
