@@ -241,7 +241,7 @@ class Emulator:
                 update={"time_partitioning": None, "clustering": None, "num_rows": rows_per_table, "num_bytes": 0}
             )
             for name, (select, created_at) in definitions.items():
-                self._server._engine.execute(f'CREATE TABLE "{project}__{dataset}"."{name}" AS {select}')
+                self._packed.create(f'"{project}__{dataset}"."{name}"', template.schema_, select)
                 update = {"table_id": name, "creation_time": created_at, "last_modified_time": created_at, "etag": name}
                 catalog.create_table(template.model_copy(update=update))
 

@@ -49,23 +49,33 @@ class PackedTables:
 
     def pack(self, name: str, schema: Any) -> _Place:  # noqa: ANN401 — bqemulator's TableSchema, which is hashable
         """Move the rows of a table with this schema into the shared table, and make it a view."""
+        place = self._store(schema, f"SELECT * FROM {name}")
+        self.replace(name, place)
+        return place
+
+    def create(self, name: str, schema: Any, rows_sql: str) -> None:  # noqa: ANN401 — as above
+        """Create a packed table with this schema of the rows of a SELECT in DuckDB's dialect."""
+        self._show(name, self._store(schema, rows_sql))
+
+    def _store(self, schema: Any, rows_sql: str) -> _Place:  # noqa: ANN401 — as above
         if not self._stores:
             self._execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         store = self._stores.get(schema)
         if store is None:
             store = self._stores[schema] = f"{SCHEMA}.rows_{len(self._stores)}"
-            self._execute(f"CREATE TABLE {store} AS SELECT *, 0 AS _table FROM {name} LIMIT 0")
+            self._execute(f"CREATE TABLE {store} AS SELECT *, 0 AS _table FROM ({rows_sql}) LIMIT 0")
         self._count += 1
         columns = tuple(field.name for field in schema.fields)
         required = tuple(field.name for field in schema.fields if field.mode == "REQUIRED")
-        place = _Place(store, self._count, columns, required)
-        self._execute(f"INSERT INTO {store} BY NAME SELECT *, {place.number} AS _table FROM {name}")
-        self.replace(name, place)
-        return place
+        self._execute(f"INSERT INTO {store} BY NAME SELECT *, {self._count} AS _table FROM ({rows_sql})")
+        return _Place(store, self._count, columns, required)
 
     def replace(self, name: str, place: _Place) -> None:
         """Replace a table that has the same rows by a view of packed rows."""
         self._execute(f"DROP TABLE {name}")
+        self._show(name, place)
+
+    def _show(self, name: str, place: _Place) -> None:
         self._execute(f"CREATE VIEW {name} AS {place.select()}")
         self._places[name] = place
 
