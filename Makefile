@@ -1,6 +1,6 @@
 # Prediction On-Call: every command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults bench bench-pages bench-cost bench-scale watching pictures lock chromium clean
+.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults bench bench-sandbox bench-pages bench-cost bench-scale watching pictures lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -69,6 +69,9 @@ watching: $(READY) ## how soon the watchdog notifies, and what an hour of checks
 
 pictures: $(READY) chromium ## the README's gallery and its recording, anew from a sandbox of its own into docs/
 	@$(BIN)/python -m tests.tools.pictures
+
+bench-sandbox: $(READY) ## memory and CPU of the sandbox itself: 1,580 players staged, copied, dropped (PLAYERS=1580, SCENARIO=december)
+	@$(BIN)/python -m tests.tools.benchmarks.sandbox_memory $(PLAYERS)
 
 bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage)
 	@$(BIN)/python -m tests.tools.benchmarks.pages

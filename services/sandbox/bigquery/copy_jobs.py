@@ -54,11 +54,11 @@ class Copier:
         """Append what is stored of all sources: what is still in a streaming buffer is left out, as BigQuery does."""
         await self._tables.advance()
         names = [name for name, _ in columns]
-        selects = [self._tables.buffer.stored_rows_sql(_table_name(source), names) for source in sources]
-        # In brackets: EXCEPT, which leaves out a buffer, would bind to the whole union.
-        union = " UNION ALL ".join(f"({select})" if " EXCEPT " in select else select for select in selects)
+        buffered = [source for source in sources if self._tables.buffer.has_rows(_table_name(source))]
+        plain = [(source["datasetId"], source["tableId"]) for source in sources if source not in buffered]
+        selects = [self._tables.buffer.stored_rows_sql(_table_name(source), names) for source in buffered]
         into = f'"{self._project}__{target["datasetId"]}"."{target["tableId"]}"'
-        return await self.emulator.change_rows(f"INSERT INTO {into} BY NAME {union}")
+        return await self.emulator.copy_rows(self._project, plain, selects, into, names)
 
     async def _restore_dropped(
         self, source: Resource, target: Resource, config: Resource
@@ -68,7 +68,7 @@ class Copier:
             return _error_result("notFound", f"Not found: Table {self._project}:{_table_name(source)}"), 0
         error = await self._prepare_target(target, dropped.resource, config)
         if error is None:
-            await self.dropped_tables.restore_rows(source["datasetId"], dropped, target)
+            await self.dropped_tables.restore_rows(dropped, target)
         return error, 0 if error else int(dropped.resource.get("numRows") or 0)
 
     async def _get_table(self, reference: Resource) -> Resource | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +17,20 @@ TIME_TRAVEL_WINDOW_MS = 7 * 24 * 3_600_000
 
 @dataclass(frozen=True)
 class DroppedTable:
-    """One dropped table: its tables.get resource, the hidden table that holds its rows, and when it was dropped."""
+    """One dropped table: its tables.get resource, a SELECT in DuckDB's dialect that reads its rows, and when it was dropped."""
 
     resource: Resource
-    hidden_name: str
+    rows_sql: str
     dropped_ms: int
 
 
 class DroppedTableStore:
-    """Keeps dropped tables by renaming them, which is instant, so that dropping 158 tables does not slow a run down."""
+    """Keeps the rows of dropped tables where they are, which is instant, so that dropping 158 tables does not slow a run down."""
 
     def __init__(self, emulator: Emulator, http: httpx.AsyncClient, project: str, clock: Clock) -> None:
         self._emulator, self._http, self._project, self._clock = emulator, http, project, clock
         self._dropped: dict[tuple[str, str], list[DroppedTable]] = {}
+        self._schemas: dict[str, Any] = {}  # shared by dropped tables of the same columns
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
@@ -40,8 +42,10 @@ class DroppedTableStore:
             return
         history = self._dropped.setdefault((dataset, table), [])
         hidden_name = f"dropped_{len(history)}_{table}"
-        await self._emulator.execute(f'ALTER TABLE {self._physical_name(dataset, table)} RENAME TO "{hidden_name}"')
-        history.append(DroppedTable(response.json(), hidden_name, self._now_ms()))
+        rows_sql = await self._emulator.hide_table(self._project, dataset, table, hidden_name)
+        resource = response.json()
+        schema = self._schemas.setdefault(json.dumps(resource.get("schema")), resource.get("schema"))
+        history.append(DroppedTable({**resource, "schema": schema}, rows_sql, self._now_ms()))
 
     def find(self, dataset: str, decorated: str) -> DroppedTable | None:
         """The dropped table that `name@ms` refers to, if it existed at that time and that is within the window."""
@@ -53,12 +57,10 @@ class DroppedTableStore:
             (dropped for dropped in candidates if int(dropped.resource.get("creationTime") or 0) <= int(ms)), None
         )
 
-    async def restore_rows(self, dataset: str, dropped: DroppedTable, target: Resource) -> None:
+    async def restore_rows(self, dropped: DroppedTable, target: Resource) -> None:
         """Copy the rows of a dropped table into an empty table with the same columns."""
         target_name = self._physical_name(target["datasetId"], target["tableId"])
-        await self._emulator.execute(
-            f"INSERT INTO {target_name} SELECT * FROM {self._physical_name(dataset, dropped.hidden_name)}"
-        )
+        await self._emulator.execute(f"INSERT INTO {target_name} {dropped.rows_sql}")
 
     def _physical_name(self, dataset: str, table: str) -> str:
         return f'"{self._project}__{dataset}"."{table}"'

@@ -101,10 +101,44 @@ def test_150_players_staged_at_once_all_arrive(client, blank_sandbox):
 def test_a_copy_that_duckdb_refuses_leaves_nothing_behind(client, monkeypatch, blank_sandbox):
     stage(client, "source", 2)
 
-    async def refuse(_: str) -> int:
+    async def refuse(*_: object) -> int:
         raise duckdb.ConstraintException("NOT NULL constraint failed")
 
-    monkeypatch.setattr(blank_sandbox.emulator, "change_rows", refuse)
+    monkeypatch.setattr(blank_sandbox.emulator, "copy_rows", refuse)
     with pytest.raises(BadRequest, match="NOT NULL"):
         client.copy_table(f"{DATASET}.source", f"{DATASET}.copy").result()
     assert [table.table_id for table in client.list_tables(DATASET)] == ["source"]
+
+
+def own_tables(sandbox: Sandbox) -> list[str]:
+    """The tables of the dataset that are DuckDB tables of their own."""
+    sql = f"SELECT table_name FROM duckdb_tables() WHERE schema_name LIKE '%__{DATASET}' ORDER BY 1"
+    return [row["f"][0]["v"] for row in asyncio.run(sandbox.emulator.fetch_rows(sql))]
+
+
+def test_staged_tables_share_their_memory_until_they_are_changed(client, blank_sandbox):
+    for name in ("s0", "s1", "s2"):
+        stage(client, name)
+    assert own_tables(blank_sandbox) == []
+    loaded = blank_sandbox.state.clock.now()
+    client.query(f"DELETE FROM {DATASET}.s0 WHERE line < 1").result()
+    assert own_tables(blank_sandbox) == ["s0"]
+    assert [count_rows(client, name) for name in ("s0", "s1", "s2")] == [1, 2, 2]
+    with pytest.raises(BadRequest, match=r"REQUIRED|null|NULL"):
+        client.query(f"INSERT INTO {DATASET}.s0 (line) VALUES (1.5)", job_retry=None).result(job_retry=None)
+    assert count_rows(client, f"s0 FOR SYSTEM_TIME AS OF TIMESTAMP '{loaded.isoformat()}'") == 2
+    stage(client, "s1", 3)
+    assert count_rows(client, "s1") == 5
+    client.delete_dataset(DATASET, delete_contents=True)
+    client.create_dataset(DATASET)
+    stage(client, "s2", 4)
+    assert count_rows(client, "s2") == 4
+
+
+def test_a_staged_table_that_was_dropped_can_be_restored(client, blank_sandbox):
+    stage(client, "s0", 4)
+    ms = int(blank_sandbox.state.now_s() * 1000)
+    client.delete_table(f"{DATASET}.s0")
+    stage(client, "s0", 1)
+    client.copy_table(f"{client.project}.{DATASET}.s0@{ms}", f"{client.project}.{DATASET}.again").result()
+    assert (count_rows(client, "s0"), count_rows(client, "again")) == (1, 4)
