@@ -17,7 +17,7 @@ GOOGLE_PATHS = ("/bigquery/", "/upload/", "/v1/", "/v2/", "/apis/")  # the other
 
 # What Google's own clients send though no document has it, and the real services accept.
 KNOWN_DEVIATIONS = {
-    r"bigquery\.jobs\.(get|cancel) request projection: there is no such": "google-cloud-bigquery asks jobs.get and jobs.cancel as it asks jobs.list",
+    r"bigquery\.jobs\.(get|cancel) request projection: there is no such": "google-cloud-bigquery asks every job so",
     r"request [\w.]+: '(True|False)' is no boolean": "google-cloud-bigquery writes Python's booleans into addresses",
     r"request [\w.\[\]]+: null": "clients send null for what is not set, as protocol buffers' JSON allows",
     r"bigquery\.jobs\.\w+ request .*parameterValue\.value: a (float|int) is no string": (

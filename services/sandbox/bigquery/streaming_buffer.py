@@ -76,9 +76,6 @@ class StreamingBuffer:
         async with self._lock:
             await self._follow_schemas()
             self._count += 1
-            if table in self._changed_schemas & self._side_tables:
-                await self._follow_schema(table)
-                self._changed_schemas.discard(table)
             self._side_tables.add(table)
             text = json.dumps(new_rows)
             structure = json.dumps([{field["name"]: _json_structure(field) for field in fields}])
