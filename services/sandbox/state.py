@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_server import BigQueryJobServer
@@ -13,6 +15,11 @@ from services.sandbox.common.fault_injection import Faults
 from services.sandbox.common.identities import Identities, account_address
 from services.sandbox.stand_ins.cloud_logging import LogStore
 from services.sandbox.stand_ins.cloud_run import CloudRun
+
+
+def _make_instances_client() -> httpx.AsyncClient:
+    """One client for all requests to instances: each new one costs 25 ms. No connection is kept: an instance may be killed."""
+    return httpx.AsyncClient(timeout=300, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
 
 
 @dataclass
@@ -28,6 +35,7 @@ class SandboxState:
     meter: BillingMeter
     faults: Faults
     instance_wait_timeout_s: float = 10.0
+    instances_http: httpx.AsyncClient = field(default_factory=_make_instances_client)
     slack_messages: list[dict[str, Any]] = field(default_factory=list)  # messages the webhook received
     scheduler_jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's jobs
     identities: Identities = field(init=False)

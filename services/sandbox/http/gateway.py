@@ -39,6 +39,7 @@ def create_app(state: SandboxState) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await state.bigquery.http.aclose()
+        await state.instances_http.aclose()
 
     return Starlette(
         routes=routes,

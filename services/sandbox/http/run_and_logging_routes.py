@@ -175,7 +175,9 @@ class _RunAndLoggingHandlers:
         if not revision:
             return Response(ERRORS_BY_KEY["no_instance"].template, 429, media_type="text/plain")
         try:
-            return await _forward(request, f"{backend}/{request.path_params.get('path', '')}")
+            return await _forward(
+                self.state.instances_http, request, f"{backend}/{request.path_params.get('path', '')}"
+            )
         except httpx.HTTPError:
             return Response("Service Unavailable", 503, media_type="text/plain")
         finally:
@@ -210,12 +212,11 @@ def _no_resource(request: Request, kind: str, parameter: str) -> Response:
     return JSONResponse(error_body(404, f"Resource '{name}' of kind '{kind}' {where} does not exist."), 404)
 
 
-async def _forward(request: Request, url: str) -> Response:
+async def _forward(client: httpx.AsyncClient, request: Request, url: str) -> Response:
     headers = {k: v for k, v in request.headers.items() if k.lower() in {"content-type", "authorization", "accept"}}
-    async with httpx.AsyncClient(timeout=300) as client:
-        response = await client.request(
-            request.method, url, params=dict(request.query_params), content=await request.body(), headers=headers
-        )
+    response = await client.request(
+        request.method, url, params=dict(request.query_params), content=await request.body(), headers=headers
+    )
     return Response(
         response.content, response.status_code, {"content-type": response.headers.get("content-type", "text/plain")}
     )
