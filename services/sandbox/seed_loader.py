@@ -34,13 +34,11 @@ def load_tables(emulator: Emulator, project: str, seed: Seed) -> None:
         for path in sorted(folder.glob("*.sql")):
             sql = path.read_text(encoding="utf-8")
             name = inspect_sql(sql).target
-            existed = requests.get(
-                _table_url(base, name), timeout=30
-            ).ok  # CREATE TABLE IF NOT EXISTS leaves it as it is
+            if requests.get(_table_url(base, name), timeout=30).ok:
+                continue  # CREATE TABLE IF NOT EXISTS leaves it as it is; the emulator would record another schema
             _post(f"{base}/queries", {"query": sql, "useLegacySql": False})
-            if not existed:
-                dataset, _, table = name.rpartition(".")
-                asyncio.run(emulator.set_schema(project, dataset, table, declared_fields(sql)))
+            dataset, _, table = name.rpartition(".")
+            asyncio.run(emulator.set_schema(project, dataset, table, declared_fields(sql)))
     schema = requests.get(_table_url(base, PREDICTIONS_TABLE), timeout=30).json()["schema"]
     for name in seed.tables:
         if "._staging_" in name:

@@ -16,6 +16,7 @@ from services.pipeline.coordinator.batch_runner import BatchRunner
 from services.pipeline.worker import app as worker
 from services.sandbox.server import Sandbox
 from tests.support.coordinators import serve_app
+from tests.support.discovery_recorder import DiscoveryRecorder
 from tests.support.sandbox import settings_as
 
 PROJECT = "nba-props-platform"
@@ -27,6 +28,13 @@ PAGE_HEADERS = [  # of a foreign page's fetch(), of a rebound name's, of a form'
     {"Content-Type": "text/plain"},
     {"Sec-Fetch-Site": "same-site"},
 ]
+
+
+@pytest.fixture
+def conforms_to_discovery_documents(discovery_recorder: DiscoveryRecorder) -> Iterator[None]:
+    """Nothing: Google has no such refusals, because a page can send it no account's token."""
+    yield
+    discovery_recorder.take()
 
 
 @pytest.fixture(scope="module")

@@ -168,8 +168,14 @@ def accounts_of_children(pid: int) -> dict[str, str]:
     for child in children_of(pid):
         if not is_running(child):
             continue
-        variables = dict(line.split("=", 1) for line in Path(f"/proc/{child}/environ").read_text().split("\0") if line)
-        module = command_of(child).split(" -m ")[1].split()[0]
+        try:
+            environment, command = Path(f"/proc/{child}/environ").read_text(), command_of(child)
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        if " -m " not in command:
+            continue  # it has just been forked, or is ending
+        variables = dict(line.split("=", 1) for line in environment.split("\0") if line)
+        module = command.split(" -m ")[1].split()[0]
         accounts[module] = variables.get("SANDBOX_PRINCIPAL", "").partition("@")[0]
     return accounts
 
