@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from services.core.clock import OffsetClock
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.bigquery.job_store import JobStore
 from services.sandbox.common.identities import account_address
-from services.sandbox.server import Sandbox
+from services.sandbox.scenarios.catalog import get_scenario
+from services.sandbox.server import Sandbox, start_sandbox
 
 FAST = JobLatency(scale=0.02)  # a MERGE of 4.7 s takes about 0.1 s
 
@@ -61,3 +63,15 @@ def statements_held(sandbox: Sandbox, until_refused: int) -> Iterator[None]:
     finally:
         emulator._loop.call_soon_threadsafe(release.set)
         held.result(timeout=10)
+
+
+@contextmanager
+def running_scenario(name: str) -> Iterator[Sandbox]:
+    """A sandbox with a scenario of `make run`, on its clock and with fast jobs."""
+    scenario = get_scenario(name)
+    sandbox = start_sandbox(latency=FAST, clock=OffsetClock.starting_at(scenario.starts_at))
+    try:
+        scenario.load(sandbox)
+        yield sandbox
+    finally:
+        sandbox.stop()

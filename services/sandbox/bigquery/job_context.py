@@ -30,24 +30,22 @@ class JobLatency:
     copy_s: float = 2.0
 
 
+@dataclass(eq=False)
 class JobContext:
     """The state of one project's jobs, and the steps that every kind of job shares."""
 
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        project: str,
-        clock: Clock,
-        limits: Limits,
-        meter: BillingMeter,
-        latency: JobLatency,
-        streaming: StreamingDelays,
-    ) -> None:
-        self.http = http
-        self.project, self.clock, self.limits, self.meter, self.latency = project, clock, limits, meter, latency
-        self.jobs = JobStore(clock, project)
-        self.tables = TableCatalog(self.http, project, clock, streaming)
-        self.copier = Copier(self.http, project, self.tables)
+    http: httpx.AsyncClient  # the emulator's
+    project: str
+    clock: Clock
+    limits: Limits
+    meter: BillingMeter
+    latency: JobLatency
+    streaming: StreamingDelays
+
+    def __post_init__(self) -> None:
+        self.jobs = JobStore(self.clock, self.project)
+        self.tables = TableCatalog(self.http, self.project, self.clock, self.streaming)
+        self.copier = Copier(self.http, self.project, self.tables)
         self.queue_full_error = "dml_queue_full"  # or "dml_queue_full_quota", the other form BigQuery is known to use
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -64,7 +62,7 @@ class JobContext:
             raise
 
     def complete(self, job: Job, response: httpx.Response, cost: int) -> None:
-        """End a job with the status and statistics of the emulator\'s response."""
+        """End a job with the status and statistics of the emulator's response."""
         payload = response.json()
         if response.is_error:
             first = (payload.get("error", {}).get("errors") or [{}])[0]

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.core.clock import Clock
-from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.job_configuration import to_canonical
-from services.sandbox.bigquery.job_context import JobContext, JobLatency
+from services.sandbox.bigquery.job_context import JobContext
 from services.sandbox.bigquery.job_permissions import find_denial
 from services.sandbox.bigquery.job_store import DEFAULT_LOCATION, Job, Resource, known_error_result
 from services.sandbox.bigquery.labels import find_invalid_label
-from services.sandbox.bigquery.limits import MAX_COPY_SOURCES, Limits
+from services.sandbox.bigquery.limits import MAX_COPY_SOURCES
 from services.sandbox.bigquery.load_jobs import LoadJobs
 from services.sandbox.bigquery.locations import find_dataset_elsewhere, find_datasets
 from services.sandbox.bigquery.query_jobs import QueryJobs
-from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.common.error_responses import error_response, job_error_response, known_error_response
 from services.sandbox.common.identities import Identities, current_account
 
@@ -29,19 +25,10 @@ _FORWARDED_HEADERS = {"content-type", "accept", "content-encoding"}
 class BigQueryJobServer(JobContext):
     """BigQuery's jobs API as a client sees it: accepts, limits, runs and bills jobs."""
 
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        project: str,
-        clock: Clock,
-        limits: Limits,
-        meter: BillingMeter,
-        latency: JobLatency,
-        streaming: StreamingDelays,
-    ) -> None:
-        super().__init__(http, project, clock, limits, meter, latency, streaming)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self.queries, self.loads = QueryJobs(self), LoadJobs(self)
-        self.identities = Identities(project)
+        self.identities = Identities(self.project)
 
     async def proxy(self, request: Request) -> Response:
         """Forward a request to the emulator unchanged and return its response."""

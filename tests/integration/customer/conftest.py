@@ -6,23 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.core.clock import OffsetClock
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import ReadCache
-from services.sandbox.scenarios.catalog import get_scenario
-from services.sandbox.server import Sandbox, start_sandbox
-from tests.support.sandbox import FAST
-
-SCENARIO = get_scenario("customer")
+from services.sandbox.server import Sandbox
+from tests.support.sandbox import running_scenario
 
 
 @pytest.fixture(scope="module")
 def customer_sandbox() -> Iterator[Sandbox]:
-    sandbox = start_sandbox(latency=FAST, clock=OffsetClock.starting_at(SCENARIO.starts_at))
-    SCENARIO.load(sandbox)
-    yield sandbox
-    sandbox.stop()
+    with running_scenario("customer") as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,14 @@ from google.cloud.bigquery import Client
 from streamlit.testing.v1 import AppTest
 
 from app.state import reads, session
-from services.core.clock import OffsetClock
 from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients, connect
 from services.sandbox.scenarios.catalog import get_scenario
-from services.sandbox.server import Sandbox, start_sandbox
+from services.sandbox.server import Sandbox
 from tests.integration.pages.helpers import MAIN
 from tests.support.paths import ROOT
-from tests.support.sandbox import FAST
+from tests.support.sandbox import running_scenario
 
 SCENARIO = get_scenario("customer")
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
@@ -27,10 +26,8 @@ NIGHTS = [f"2025-12-{day}" for day in (24, 28, 31)]  # no games; several kinds o
 
 @pytest.fixture(scope="module")
 def customer_sandbox() -> Iterator[Sandbox]:
-    sandbox = start_sandbox(latency=FAST, clock=OffsetClock.starting_at(SCENARIO.starts_at))
-    SCENARIO.load(sandbox)
-    yield sandbox
-    sandbox.stop()
+    with running_scenario("customer") as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="module")
