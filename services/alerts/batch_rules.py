@@ -71,7 +71,7 @@ def consolidation(context: NightContext) -> Outcome:
     missing = list_missing_players(night)
     waiting = [m for m in missing if m.reason is LossReason.NOT_CONSOLIDATED]
     if batch is not None and batch.state is BatchState.CONSOLIDATION_FAILED:
-        # The log of another coordinator never tells that its tables were consolidated since, from here or by hand.
+        # The log of another coordinator never shows that its tables were consolidated since, from here or by hand.
         unresolved = (
             batch.record_source == "ledger" or waiting or any(m.reason is LossReason.UNEXPLAINED for m in missing)
         )

@@ -23,7 +23,7 @@ Refusal = tuple[int, str]  # HTTP status and a sentence
 
 
 class RequestGuard:
-    """ASGI middleware. `local` tells that the server listens on this machine only, so that its Host is one of LOOPBACK_HOSTS.
+    """ASGI middleware. `local` means that the server listens on this machine only, so that its Host is one of LOOPBACK_HOSTS.
 
     A body is JSON, or undeclared; under `upload_path` it is anything that a page cannot send.
     """

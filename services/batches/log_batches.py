@@ -93,7 +93,7 @@ class LogBatch:
         if self._messages and (len(self._messages) > 1 or self.rows):
             return self._messages[-1]
         if self.tables:
-            return f"{pluralize(len(self.tables), 'staging table')} left, and no line tells how it ended"
+            return f"{pluralize(len(self.tables), 'staging table')} left, and no log line says how it ended"
         return "begun, and no request was published" if self._messages else "no status line found"
 
     @property

@@ -206,7 +206,7 @@ def _from_log_batch(batch: LogBatch, game_date: date, now: datetime, log_read: b
         state=state,
         started=batch.started,
         ended=None if state in IN_PROGRESS_STATES else batch.last_trace,
-        started_by="",  # no line tells
+        started_by="",  # no log line names it
         requested=batch.requested,
         generated=batch.generated,
         staged_rows=None,

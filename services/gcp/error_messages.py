@@ -60,7 +60,7 @@ def to_oncall_error(source: str, error: BaseException, sql: str = "") -> OnCallE
             f"{source} refused: {known_error.meaning}.", "It usually passes; look again in a minute."
         )
     if isinstance(error, google.NotFound) and "not found in location" in message:
-        hint = "BIGQUERY_LOCATION is not where the dataset is: leave it unset, and the dataset tells."
+        hint = "BIGQUERY_LOCATION is not where the dataset is: leave it unset to have it read from the dataset."
         return TableNotFound(f"{source}: {message}", hint)
     if isinstance(error, google.NotFound):
         return TableNotFound(f"{source}: {message}", "Check the project, dataset and table names.")

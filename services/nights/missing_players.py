@@ -148,9 +148,9 @@ def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[
     elif player.requested is None:
         evidence = "No run row, log line or staging table of this player: whether it was requested is unknown"
     elif player.generated_rows is None:
-        evidence = "Requested, and no run row or log line tells how many rows were generated; none is written"
+        evidence = "Requested, and no run row or log line shows how many rows were generated; none is written"
     else:
-        evidence = f"{rows} rows generated, none written, and no log line or staging table tells why"
+        evidence = f"{rows} rows generated, none written, and no log line or staging table shows why"
     if night.unnamed_rejections:
         evidence += f"; the log has {pluralize(night.unnamed_rejections, 'rejected write')} without a name"
     return LossReason.UNEXPLAINED, evidence

@@ -49,7 +49,7 @@ class CapacitySetting:
 
     @property
     def has_own_maximum(self) -> bool:
-        """Whether somebody limited the instances: Cloud Run's default is far above what the table admits."""
+        """Whether somebody limited the instances: Cloud Run's default is far above the table's DML limit."""
         return bool(self.max_service) or self.max_revision not in (None, DEFAULT_MAX_INSTANCES)
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """What a log line says: the phrases that the prediction services write, ours and every version of the customer's.
 
-The customer's lines have no ids in common: a rejected write may name no player, and one failure may be told by up to four
+The customer's lines have no ids in common: a rejected write may name no player, and one failure may be logged in up to four
 lines. Each pattern here matches one line of an event, so that an event is counted once.
 """
 
@@ -94,7 +94,7 @@ _DONE_CONSOLIDATION = re.compile(r"CONSOLIDATION SUCCESS|CONSOLIDATION COMPLETE|
 
 
 def split_prefix(text: str) -> tuple[str, str]:
-    """(level, message) of a text line: the level of its logging prefix, its mark or its words; DEFAULT where it tells none."""
+    """(level, message) of a text line: the level of its logging prefix, its mark or its words; DEFAULT where it has none."""
     match = PREFIX.match(text)
     if match is not None and match["level"] in _LEVELS:
         return match["level"], match["rest"]

@@ -28,7 +28,7 @@ NOT_SUPPORTED = {  # path → what to use instead
     "/regenerate-pubsub": 'POST /start {"game_date": …, "force": true} runs a date again; nothing was regenerated.',
     "/check-lines": 'Lines are read at each run: POST /start {"game_date": …, "force": true}.',
     "/line-update": 'Lines are read at each run: POST /start {"game_date": …, "force": true, "players": […]}.',
-    "/morning-summary": "The dashboard's handoff note has this summary; the watchdog tells Slack what is wrong.",
+    "/morning-summary": "The dashboard's handoff note has this summary; the watchdog reports to Slack what is wrong.",
     "/check-signal": "This coordinator computes no betting signal; the dashboard's coverage page has the figures.",
     "/instances": "Every instance reads the same ledger; GET /status?batch_id= asks for a batch.",
     "/instances/cleanup": "There is nothing to clean up: every instance reads the same ledger.",

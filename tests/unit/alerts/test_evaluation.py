@@ -229,7 +229,7 @@ def test_no_log_lines_for_a_batch_is_unknown_and_not_ok():
 
 
 def test_a_failed_consolidation_of_another_coordinator_fires_while_its_rows_are_missing():
-    """Its log never tells that the tables were consolidated since, from here or by hand."""
+    """Its log never shows that the tables were consolidated since, from here or by hand."""
     failed = {"state": BatchState.CONSOLIDATION_FAILED, "status_text": "400", "record_source": "logs"}
     batches = ok_result(Batches((make_batch(**failed),), ()))
     waiting = make_night(*make_players(120), *make_unmerged_players(38))

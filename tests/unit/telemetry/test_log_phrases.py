@@ -1,4 +1,4 @@
-"""The lines that every version of the customer's services writes: each failure is told once, whatever the wording."""
+"""The lines that every version of the customer's services writes: each failure is counted once, whatever the wording."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Call = Callable[..., list[str]]
 
 @pytest.fixture
 def call() -> Call:
-    """Calls a server that answers as told, and returns what the recorder reports of it."""
+    """Calls a server that answers with the given body, and returns what the recorder reports of it."""
 
     def record(verb: str, url: str, answer: object = None, status: int = 200, **request: Any) -> list[str]:
         async def respond(received: Request) -> Response:

@@ -302,7 +302,7 @@ spec:
 """
 
 
-def narrow(clients: Clients) -> None:
+def scale_down(clients: Clients) -> None:
     """The service as the dashboard's emergency limit leaves it: at most 4 instances, and annotations of ours."""
     service = clients.run.get_service(name=SERVICE)
     service.scaling.max_instance_count = 4
@@ -311,7 +311,7 @@ def narrow(clients: Clients) -> None:
 
 
 def test_a_replaced_service_keeps_nothing_that_its_file_leaves_out(cloud_run_with_worker, blank_clients, blank_sandbox):
-    narrow(blank_clients)
+    scale_down(blank_clients)
     url = f"{blank_sandbox.url}/apis/serving.knative.dev/v1/namespaces/nba-props-platform/services/prediction-worker"
     before = requests.get(url, timeout=5).json()
     assert before["metadata"]["annotations"]["on-call/set-to"] == "4/20/3"

@@ -1,4 +1,4 @@
-"""What GoogleSQL's analyzer says to a statement, and what it finds that the emulator must be told."""
+"""What GoogleSQL's analyzer says to a statement, and what it finds that the emulator needs."""
 
 from __future__ import annotations
 
