@@ -13,7 +13,7 @@ from services.batches.ids import is_batch_id, read_batch_date
 from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
 from services.batches.log_runs import LogRun, find_log_runs
 from services.batches.staged_rows import list_tables_of_date
-from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
+from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, BatchState, current_state
 from services.core.clock import night_window, worker_run_days
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem, sum_or_unknown
@@ -177,9 +177,7 @@ def group_by_batch(rows: Iterable[BatchRow], order: str) -> list[list[BatchRow]]
 
 def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
     row = state_rows[-1]
-    state = BatchState(row["state"])
-    if state in IN_PROGRESS_STATES and now - row["recorded_at"] > STALL_TIMEOUT:
-        state = BatchState.STALLED
+    state = current_state(BatchState(row["state"]), row["recorded_at"], now)
     return Batch(
         batch_id=row["batch_id"],
         game_date=row["game_date"],
