@@ -44,6 +44,8 @@ class _StateRow(TypedDict):
 # Jobs and lines of a batch may be a little before its first record and after its last.
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 
+_LEDGER = "batch ledger"
+
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
 
 
@@ -88,6 +90,11 @@ class Batches:
         """The batches in progress, newest first."""
         return tuple(batch for batch in self.batches if batch.state in IN_PROGRESS_STATES)
 
+    @property
+    def ledger_problem(self) -> Problem | None:
+        """Why the ledger could not be read: then a batch that runs may be missing here."""
+        return next((problem for problem in self.problems if problem.source == _LEDGER), None)
+
 
 def read_batches(clients: Clients, game_date: date) -> Batches:
     """Batches of a game date: from our ledger, and from run rows and log lines where a coordinator keeps no ledger.
@@ -107,7 +114,7 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         return result
 
     ledger = read_source(
-        "batch ledger", lambda: query_catalog.run_query(clients, "batches.states_by_date", game_date=game_date)
+        _LEDGER, lambda: query_catalog.run_query(clients, "batches.states_by_date", game_date=game_date)
     )
     days = worker_run_days(game_date)
     runs = read_source(
