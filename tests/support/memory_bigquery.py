@@ -25,7 +25,7 @@ from google.cloud.bigquery.table import Row as BigQueryRow
 
 from services.core.clock import Clock
 from tests.support import memory_engine
-from tests.support.memory_tables import SCHEMA_FILES, InvalidRow, MemoryTable, parse_json_rows, read_schema
+from tests.support.memory_tables import InvalidRow, MemoryTable, parse_json_rows, read_schemas
 
 PROJECT = "nba-props-platform"
 LOCATION = "US"
@@ -33,6 +33,7 @@ Phase = Literal["before", "job", "inside", "commit", "after"]
 # before: the call is not made yet · job: the job has begun (a Google error raised here fails it) · inside: it is under way ·
 # commit: it has just taken effect, and its rows may be changed · after: its answer is on the way
 Hook = Callable[[str, Phase, Any], None]
+CLAIM = "SELECT 1"
 _MUTATING = ("MERGE", "UPDATE", "DELETE")
 
 
@@ -78,8 +79,8 @@ class MemoryProject:
         self.overlaps = 0  # mutating statements that began while another of the same table was under way
         self.job_numbers = itertools.count(1)
         self.engine_schema = memory_engine.create_schema()
-        for name in SCHEMA_FILES:
-            self.create_table(name, *read_schema(name))
+        for name, (fields, partition_field) in read_schemas().items():
+            self.create_table(name, fields, partition_field)
 
     def create_table(
         self, name: str, fields: Sequence[bigquery.SchemaField], partition_field: str | None = None
@@ -194,10 +195,11 @@ class MemoryClient:
         self, query: str, job_config: bigquery.QueryJobConfig | None = None, job_id: str | None = None, **_: object
     ) -> JobHandle:
         config = job_config or bigquery.QueryJobConfig()
+        if query == CLAIM:  # of which only the job's id matters
+            return self._run("claim", self._new_job("query", job_id, config.labels, "SELECT"), lambda: None)
         statement, tables = memory_engine.translate(query)
         params = {p.name: getattr(p, "values", getattr(p, "value", None)) for p in config.query_parameters}
         job = self._new_job("query", job_id, config.labels, statement.kind)
-        call = "claim" if job_id is not None and query == "SELECT 1" else statement.kind
 
         def effect() -> None:
             if statement.kind in _MUTATING:
@@ -205,7 +207,7 @@ class MemoryClient:
             else:
                 self._execute(job, statement, tables, params)
 
-        return self._run(call, job, effect)
+        return self._run(statement.kind, job, effect)
 
     def load_table_from_file(
         self, file_obj: Any, destination: object, job_id: str | None = None, job_config: Any = None, **_: object

@@ -84,8 +84,18 @@ def drop_schema(name: str) -> None:
     connection().execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
 
-def create_table(schema_name: str, fields: Sequence[SchemaField], rows: Sequence[Row]) -> str:
-    """A table of the engine with these rows; its quoted name."""
+@cache
+def _empty_table(fields: tuple[SchemaField, ...]) -> str:
+    """A table without rows, of which new ones are copies."""
+    return _create_from_arrow("main", fields, ())
+
+
+def create_table(schema_name: str, fields: tuple[SchemaField, ...], rows: Sequence[Row]) -> str:
+    """A table of the engine with these rows; its name."""
+    return _create_from_arrow(schema_name, fields, rows) if rows else copy_table(schema_name, _empty_table(fields))
+
+
+def _create_from_arrow(schema_name: str, fields: Sequence[SchemaField], rows: Sequence[Row]) -> str:
     name = f"{schema_name}.table_{next(_names)}"
     json_columns = [field.name for field in fields if field.field_type == "JSON" and field.mode != "REPEATED"]
     if json_columns:

@@ -21,19 +21,7 @@ from tests.support import memory_engine
 from tests.support.memory_engine import Row
 
 ROOT = Path(__file__).parents[2]
-SCHEMA_FILES = {
-    "nba_predictions.player_prop_predictions": "services/sandbox/scenarios/schema",
-    "nba_predictions.prediction_worker_runs": "services/sandbox/scenarios/schema",
-    "nba_analytics.upcoming_player_game_context": "services/sandbox/scenarios/schema",
-    "nba_raw.odds_api_player_points_props": "services/sandbox/scenarios/schema",
-    "nba_reference.player_aliases": "services/sandbox/scenarios/schema",
-    "nba_reference.nba_players_registry": "services/sandbox/scenarios/schema",
-    "nba_reference.unresolved_player_names": "services/sandbox/scenarios/schema",
-    "prediction_on_call.batches": "queries/schema",
-    "prediction_on_call.batch_players": "queries/schema",
-    "prediction_on_call.actions": "queries/schema",
-    "prediction_on_call.alerts": "queries/schema",
-}
+SCHEMA_FOLDERS = ("services/sandbox/scenarios/schema", "queries/schema")  # the customer's tables, and ours
 _LEGACY_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD", "DECIMAL": "NUMERIC"}
 _versions = itertools.count(1)
 
@@ -136,14 +124,17 @@ class MemoryTable:
 
 
 @cache
-def read_schema(name: str) -> tuple[tuple[SchemaField, ...], str | None]:
-    """The columns of a table of ours or of the customer's, from its CREATE TABLE, and the column by whose days it is partitioned."""
-    path = ROOT / SCHEMA_FILES[name] / f"{name.split('.')[1]}.sql"
-    tree = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="bigquery")
-    fields = tuple(map(_to_field, tree.find_all(exp.ColumnDef)))
-    partition = tree.find(exp.PartitionedByProperty)
-    column = partition.find(exp.Column) or partition.find(exp.Identifier) if partition else None
-    return fields, column.name if column is not None else None
+def read_schemas() -> Mapping[str, tuple[tuple[SchemaField, ...], str | None]]:
+    """Of each table of ours and of the customer's, by its CREATE TABLE: the columns, and the one by whose days it is partitioned."""
+    schemas = {}
+    for path in (path for folder in SCHEMA_FOLDERS for path in sorted((ROOT / folder).glob("*.sql"))):
+        tree = sqlglot.parse_one(path.read_text(encoding="utf-8"), read="bigquery")
+        table, partition = tree.find(exp.Table), tree.find(exp.PartitionedByProperty)
+        assert table is not None
+        column = partition.find(exp.Column) or partition.find(exp.Identifier) if partition else None
+        fields = tuple(map(_to_field, tree.find_all(exp.ColumnDef)))
+        schemas[f"{table.db}.{table.name}"] = fields, column.name if column is not None else None
+    return schemas
 
 
 def _to_field(column: exp.ColumnDef) -> SchemaField:
