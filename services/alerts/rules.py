@@ -131,8 +131,8 @@ RULES = (
         source="predictions table",
         threshold="one or more keys of the date with two active rows",
         description="Two MERGEs ran at once, or a row was inserted by hand; players are counted twice.",
-        hint="Look at the players, then re-run them: the newest row wins.",
-        page="missing_players",
+        hint="Remove the duplicates: the newest row of each key stays active.",
+        page="alerts",
         cause="rows",
     ),
     Rule(

@@ -41,8 +41,11 @@ class _StateRow(TypedDict):
     unchanged: int | None
 
 
+OPEN_STATES = IN_PROGRESS_STATES | {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED}
 # Jobs and lines of a batch may be a little before its first record and after its last.
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
+
+_LEDGER = "batch ledger"
 
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
 
@@ -88,6 +91,11 @@ class Batches:
         """The batches in progress, newest first."""
         return tuple(batch for batch in self.batches if batch.state in IN_PROGRESS_STATES)
 
+    @property
+    def ledger_problem(self) -> Problem | None:
+        """Why the ledger could not be read: then a batch that runs may be missing here."""
+        return next((problem for problem in self.problems if problem.source == _LEDGER), None)
+
 
 def read_batches(clients: Clients, game_date: date) -> Batches:
     """Batches of a game date: from our ledger, and from run rows and log lines where a coordinator keeps no ledger.
@@ -107,7 +115,7 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         return result
 
     ledger = read_source(
-        "batch ledger", lambda: query_catalog.run_query(clients, "batches.states_by_date", game_date=game_date)
+        _LEDGER, lambda: query_catalog.run_query(clients, "batches.states_by_date", game_date=game_date)
     )
     days = worker_run_days(game_date)
     runs = read_source(
@@ -140,6 +148,13 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         [*ledger_batches, *found], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
     )
     return Batches(tuple(newest_first), tuple(sources), tuple(problems))
+
+
+def read_open_dates(clients: Clients, first_date: date, last_date: date) -> frozenset[date]:
+    """The dates of these with a batch in our ledger that is under way or stopped by a failure. Raises OnCallError."""
+    result = query_catalog.run_query(clients, "batches.states_between", first_date=first_date, last_date=last_date)
+    newest_rows = [rows[-1] for rows in group_by_batch(result.rows, "sequence")]
+    return frozenset(row["game_date"] for row in newest_rows if BatchState(row["state"]) in OPEN_STATES)
 
 
 def run_window(game_date: date, batches: Batches | None) -> tuple[datetime, datetime]:

@@ -18,6 +18,7 @@ class BatchState(StrEnum):
     CONSOLIDATED = "consolidated"
     CONSOLIDATION_FAILED = "consolidation failed"
     STALLED = "stalled"
+    STOPPED = "stopped"
     ABANDONED = "abandoned"
     UNVERIFIED_SUCCESS = "reported success"  # by the customer's older coordinator; unproven
 
@@ -32,6 +33,7 @@ HEALTH_BY_BATCH_STATE = {
     BatchState.CONSOLIDATED: Health.OK,
     BatchState.CONSOLIDATION_FAILED: Health.CRITICAL,
     BatchState.STALLED: Health.CRITICAL,
+    BatchState.STOPPED: Health.WARNING,
     BatchState.ABANDONED: Health.WARNING,
     BatchState.UNVERIFIED_SUCCESS: Health.UNKNOWN,
 }

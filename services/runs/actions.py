@@ -34,8 +34,12 @@ def _start(context: ActionContext) -> Details:
     origin = {"correlation_id": context.action_id, "parent_processor": context.actor.name}
     batch_id = start_run(context.clients, url, {**context.plan.preconditions["body"], **origin})
     context.report_progress(f"Accepted as {batch_id}.", batch_id=batch_id)
-    wait_for_batch(context.clients, url, batch_id, context.report_progress)
     return {"batch_id": batch_id}
+
+
+def _follow_batch(context: ActionContext, details: Details) -> None:
+    url = read_coordinator(context.clients).url
+    wait_for_batch(context.clients, url, details["batch_id"], context.report_progress)
 
 
 def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: ProgressReporter) -> None:
@@ -179,9 +183,8 @@ def _resume(context: ActionContext) -> Details:
     url, batch_id = read_coordinator(context.clients).url, context.plan.args["batch_id"]
     resume_batch(context.clients, url, {"batch_id": batch_id})
     context.report_progress(f"{batch_id} is resumed.", batch_id=batch_id)
-    wait_for_batch(context.clients, url, batch_id, context.report_progress)
     return {"batch_id": batch_id}
 
 
-START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify)
-RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify)
+START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify, follow=_follow_batch)
+RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify, follow=_follow_batch)
