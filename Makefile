@@ -1,6 +1,6 @@
 # Prediction On-Call: every command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults bench bench-sandbox bench-pages bench-cost bench-scale watching pictures lock chromium clean
+.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults mutants bench bench-sandbox bench-pages bench-cost bench-scale watching pictures lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -61,6 +61,9 @@ audit: $(READY) ## known vulnerabilities in pinned packages; reports and passes 
 faults: $(READY) ## the write path under crashes, repeats and races, beside direct MERGE statements
 	$(BIN)/python -m tests.tools.fault_survey
 
+mutants: $(READY) ## small faults put into the write path one at a time: how many turn a fast test red (MODULES=services/pipeline/lease.py)
+	@$(BIN)/python -m tests.tools.mutants $(MODULES)
+
 bench: $(READY) ## cost, scale and speed of the write path, beside the alternatives
 	$(BIN)/python -m tests.tools.benchmarks
 
@@ -93,4 +96,4 @@ chromium: ## the browser of the browser tests, from Debian, where it is missing
 		$$SUDO apt-get update -qq && $$SUDO apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core fonts-noto-color-emoji; }
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* artifacts
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* artifacts mutants

@@ -11,14 +11,18 @@ from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.core.errors import InvalidInput
 from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
+from services.staging.remove_duplicates import REMOVE_DUPLICATES
 from services.staging.restore_dropped import UNDO_DROP
+from services.staging.restore_duplicates import RESTORE_DUPLICATES
 
 UNDO_ACTIONS = {  # which action undoes an ended one, and in which states there may be something to undo
     EDIT_ALIASES.name: (UNDO_EDIT, (ActionState.DONE,)),
     MERGE_IDENTITIES.name: (UNDO_MERGE, UNDOABLE_STATES),
+    REMOVE_DUPLICATES.name: (RESTORE_DUPLICATES, (ActionState.DONE, ActionState.UNVERIFIED)),
 }
 ACTION_TYPES = {
     action_type.name: action_type
@@ -30,10 +34,13 @@ ACTION_TYPES = {
         TEST_NOTIFICATION,
         START_RUN,
         RESUME_BATCH,
+        STOP_RUN,
         CONSOLIDATE_BATCH,
         DROP_MERGED,
         DROP_ORPHAN,
         UNDO_DROP,
+        REMOVE_DUPLICATES,
+        RESTORE_DUPLICATES,
         SCALE_DOWN,
         RESTORE_CAPACITY,
         SET_CAPACITY,

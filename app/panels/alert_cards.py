@@ -12,6 +12,7 @@ from app.state import session
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.alert_log import Alert, AlertState
 from services.alerts.rules import get_rule
+from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
 SILENCE_DURATIONS_MIN = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
 
@@ -60,6 +61,8 @@ def alert_buttons(alert: Alert, state: AlertState) -> None:
             log_params = {**date_params, "search": rule.log_preset}
             st.page_link("../pages/logs.py", label="Log", icon=":material/article:", query_params=log_params)
         st.markdown(f":material/lightbulb: {text_format.escape_markdown(rule.hint)}", width="stretch")
+        if alert.game_date and any(result["rule"] == "duplicates" for result in alert.rule_results):
+            dialog.action_button(REMOVE_DUPLICATES, key=alert_id, game_date=alert.game_date.isoformat())
         if state is AlertState.OPEN:
             dialog.action_button(ACKNOWLEDGE, key=alert_id, primary=True, alert_id=alert_id)
         if state is not AlertState.OPEN:

@@ -1,6 +1,6 @@
 -- Append one event to the action log. INSERT is not mutating DML, so it never queues behind other statements.
 -- @param action_id STRING  the action
--- @param event STRING  intent, step, outcome
+-- @param event STRING  intent, step, heartbeat, outcome
 -- @param recorded_at TIMESTAMP  when the event was recorded
 -- @param recorded_by STRING  host and process id of the writer
 -- @param action_key STRING  verb, target and plan hash

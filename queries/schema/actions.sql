@@ -1,7 +1,7 @@
 -- Who wanted what, what was planned, and what came of it? A row when it is meant, a row when it has ended; never changed.
 CREATE TABLE IF NOT EXISTS prediction_on_call.actions (
   action_id STRING NOT NULL,
-  event STRING NOT NULL OPTIONS (description = "intent, step, outcome"),
+  event STRING NOT NULL OPTIONS (description = "intent, step, heartbeat, outcome"),
   recorded_at TIMESTAMP NOT NULL,
   recorded_by STRING NOT NULL OPTIONS (description = "the process that wrote this row: host and process id"),
   action_key STRING NOT NULL OPTIONS (description = "verb, target and plan hash: two clicks with one key are one action"),

@@ -46,7 +46,10 @@ class Verification:
 
 @dataclass(frozen=True)
 class ActionType:
-    """One kind of action. `apply` acts once and returns details for the record; only `executor.execute` calls it."""
+    """One kind of action. `apply` acts once and returns details for the record; only `executor.execute` calls it.
+
+    `follow` waits for the end of what `apply` has set going elsewhere, with these details; None: `apply` itself is the end.
+    """
 
     name: str
     label: str  # the text of its button
@@ -54,3 +57,4 @@ class ActionType:
     apply: Callable[[ActionContext], Details]
     verify: Callable[[Clients, Plan, Details], Verification]
     required_role: Role = Role.OPERATOR
+    follow: Callable[[ActionContext, Details], None] | None = None

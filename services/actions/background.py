@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +58,13 @@ class BackgroundRunner:
             handle = self._handles[key] = ActionHandle(key, plan.title, now, Future())
         threading.Thread(target=_run, args=(handle, task), name=f"action {key}", daemon=True).start()
         return handle
+
+    def wait(self, timeout_s: float) -> tuple[ActionHandle, ...]:
+        """Wait for the actions that run; those that still run after `timeout_s` seconds."""
+        with self._lock:
+            handles = tuple(self._handles.values())
+        wait((handle.future for handle in handles), timeout_s)
+        return tuple(handle for handle in handles if not handle.ended)
 
     def _evict_ended(self, now: datetime) -> None:
         def expired(handle: ActionHandle) -> bool:

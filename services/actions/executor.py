@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +22,7 @@ from services.core.errors import OnCallError
 from services.gcp.clients import Clients
 
 RECORD_TIMEOUT_S = 120
+HEARTBEAT_S = 30.0
 
 
 class ActionRefused(OnCallError):
@@ -27,10 +30,17 @@ class ActionRefused(OnCallError):
 
 
 def execute(
-    clients: Clients, actor: Actor, action_type: ActionType, plan: Plan, reason: str = "", confirmation: str = ""
+    clients: Clients,
+    actor: Actor,
+    action_type: ActionType,
+    plan: Plan,
+    reason: str = "",
+    confirmation: str = "",
+    wait: bool = True,
 ) -> Action:
     """Carry out `plan` at most once, whoever else requests it, and return the action as the log has it.
 
+    Without `wait` what goes on elsewhere is not followed: the action is returned without an outcome, which `recover` records.
     Raises InsufficientRole or ActionRefused after recording it, and ActionNotRecorded when nothing could be recorded and
     so nothing was done.
     """
@@ -40,7 +50,7 @@ def execute(
     except InsufficientRole as denied:
         log_writer.log_refusal(clients, action_record, ActionState.DENIED, denied.message)
         raise
-    same_key_actions = log_reader.read_by_key(clients, plan.key)
+    same_key_actions = _read_attempts(clients, action_type, plan)
     if (duplicate := _find_duplicate(same_key_actions, plan)) is not None:
         return duplicate
     refusal = _reasons_to_refuse(clients, action_type, plan, reason, confirmation)
@@ -55,15 +65,26 @@ def execute(
     action_record = replace(action_record, attempt=last_attempt + 1)
     if not log_writer.claim_attempt(clients, action_record):
         return _winner_of_claim(clients, action_record)
-    return _execute_claimed(clients, action_type, action_record)
+    return _execute_claimed(clients, action_type, action_record, wait)
 
 
 def recover(clients: Clients, action_type: ActionType, action: Action) -> Verification:
-    """Re-read the outcome of an action whose process died, and record it; records nothing while it is under way."""
-    verification = action_type.verify(clients, action.plan, action.facts)
-    if verification.state is not ActionState.IN_PROGRESS:
-        _record_outcome(clients, log_writer.record_for(action), verification, {"found_again": True})
+    """Re-read the outcome of an action that no process follows, and record it; while it is under way, that."""
+    verification, record = action_type.verify(clients, action.plan, action.facts), log_writer.record_for(action)
+    if verification.state is ActionState.IN_PROGRESS:
+        log_writer.log_heartbeat(clients, record, verification.message)
+    else:
+        _record_outcome(clients, record, verification, {"found_again": True})
     return verification
+
+
+def _read_attempts(clients: Clients, action_type: ActionType, plan: Plan) -> tuple[Action, ...]:
+    """The actions with this plan's key. One that lost its process is finished first: it must not count as under way for ever."""
+    actions = log_reader.read_by_key(clients, plan.key)
+    abandoned = [action for action in actions if action.is_abandoned(clients.now())]
+    for action in abandoned:
+        recover(clients, action_type, action)
+    return log_reader.read_by_key(clients, plan.key) if abandoned else actions
 
 
 def _find_duplicate(same_key_actions: Sequence[Action], plan: Plan) -> Action | None:
@@ -97,7 +118,7 @@ def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, re
     return ""
 
 
-def _execute_claimed(clients: Clients, action_type: ActionType, action_record: ActionRecord) -> Action:
+def _execute_claimed(clients: Clients, action_type: ActionType, action_record: ActionRecord, wait: bool) -> Action:
     details: dict[str, Any] = {}
 
     def report_progress(message: str, **new_details: Any) -> None:
@@ -107,21 +128,51 @@ def _execute_claimed(clients: Clients, action_type: ActionType, action_record: A
         except log_writer.ActionNotRecorded:
             logging.getLogger(__name__).warning("a step of %s was not recorded", action_record.action_id, exc_info=True)
 
-    failure = ""
     context = ActionContext(clients, action_record.actor, action_record.plan, action_record.action_id, report_progress)
-    try:
-        details |= action_type.apply(context)
-    except OnCallError as error:
-        failure = str(error)
-    except Exception as error:
-        logging.getLogger(__name__).exception("%s failed", action_record.plan.title)
-        failure = f"A fault of the dashboard ({type(error).__name__}): report it with its log."
-    verification = _verify(clients, action_type, action_record.plan, details, failure)
-    _record_outcome(clients, action_record, verification, details)
+    with _heartbeats(clients, action_record):
+        failure = _act(action_type, context, details, wait)
+        if failure or wait or action_type.follow is None:
+            verification = _verify(clients, action_type, action_record.plan, details, failure)
+            _record_outcome(clients, action_record, verification, details)
     action = log_reader.read_action(clients, action_record.action_id)
     if action is None:
         raise _not_recorded(action_record.plan)
     return action
+
+
+def _act(action_type: ActionType, context: ActionContext, details: dict[str, Any], wait: bool) -> str:
+    """Act once, and with `wait` follow it to its end; adds to `details`. Returns why it failed, else an empty text."""
+    try:
+        details |= action_type.apply(context)
+        if action_type.follow is not None and wait:
+            action_type.follow(context, details)
+        elif action_type.follow is not None:
+            context.report_progress("Accepted; a later check verifies it.", **{log_reader.VERIFIED_LATER: True})
+    except OnCallError as error:
+        return str(error)
+    except Exception as error:
+        logging.getLogger(__name__).exception("%s failed", context.plan.title)
+        return f"A fault of the dashboard ({type(error).__name__}): report it with its log."
+    return ""
+
+
+@contextmanager
+def _heartbeats(clients: Clients, action_record: ActionRecord) -> Iterator[None]:
+    """Record regularly that the action is worked on: one without such a record has lost its process."""
+    ended = threading.Event()
+
+    def record_regularly() -> None:
+        while not ended.wait(HEARTBEAT_S):
+            try:
+                log_writer.log_heartbeat(clients, action_record, "under way")
+            except log_writer.ActionNotRecorded:
+                logging.getLogger(__name__).warning("a heartbeat was not recorded", exc_info=True)
+
+    threading.Thread(target=record_regularly, name=f"heartbeat {action_record.action_id}", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Details, failure: str) -> Verification:

@@ -15,7 +15,9 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.query_catalog import QueryResult, parse_json_column
 
-ABANDONED_AFTER_S = 60  # an action without a row for so long is not being worked on any more
+ABANDONED_AFTER_S = 150  # a process that works on an action records a row every 30 s
+CHECKS_ABANDONED_AFTER_S = 660  # the watchdog checks every five minutes
+VERIFIED_LATER = "verified later"  # key of `facts`: no process follows the action, the watchdog's checks do
 
 
 class ActionState(StrEnum):
@@ -33,7 +35,7 @@ class ActionRow(TypedDict):
     """One row of prediction_on_call.actions. The JSON columns come as text or as read, as BigQuery's client likes."""
 
     action_id: str
-    event: str  # intent, step, outcome
+    event: str  # intent, step, heartbeat, outcome
     recorded_at: datetime
     recorded_by: str
     action_key: str
@@ -85,7 +87,13 @@ class Action:
 
     def is_abandoned(self, now: datetime) -> bool:
         """Begun but not ended, and nothing has been recorded of it lately."""
-        return self.ended_at is None and now - self.last_event_at > timedelta(seconds=ABANDONED_AFTER_S)
+        limit_s = CHECKS_ABANDONED_AFTER_S if self.is_verified_later else ABANDONED_AFTER_S
+        return self.ended_at is None and now - self.last_event_at > timedelta(seconds=limit_s)
+
+    @property
+    def is_verified_later(self) -> bool:
+        """Accepted by whoever carries it out, and left to the watchdog's checks, which record the outcome."""
+        return bool(self.facts.get(VERIFIED_LATER))
 
 
 @dataclass(frozen=True)

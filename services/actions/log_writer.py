@@ -34,7 +34,7 @@ class ActionRecord:
     reason: str
 
     def row(self, now: datetime, event: str, state: ActionState, message: str, details: Mapping[str, Any]) -> ActionRow:
-        """One row of the log: `event` is intent, step or outcome, `details` whatever JSON can hold."""
+        """One row of the log: `event` is intent, step, heartbeat or outcome, `details` whatever JSON can hold."""
         coverage = self.plan.coverage
         return {
             "action_id": self.action_id,
@@ -51,7 +51,7 @@ class ActionRecord:
             "reason": self.reason,
             "state": str(state),
             "sentence": message,
-            "plan": plan_to_json(self.plan) if event != "step" else "null",
+            "plan": plan_to_json(self.plan) if event in ("intent", "outcome") else "null",
             "facts": json.dumps(details, default=str),
             "eligible": coverage.eligible if coverage else None,
             "active_before": coverage.active if coverage else None,
@@ -83,6 +83,12 @@ def log_step(clients: Clients, record: ActionRecord, message: str, details: Mapp
     """Record how far an action is. Losing a step does no harm: the outcome has every detail again."""
     row = record.row(clients.now(), "step", ActionState.IN_PROGRESS, message, details)
     _append(clients, f"step-{record.action_id}-{row['recorded_at']:%Y%m%dT%H%M%S%f}", row)
+
+
+def log_heartbeat(clients: Clients, record: ActionRecord, message: str) -> None:
+    """Record that an action is still under way."""
+    row = record.row(clients.now(), "heartbeat", ActionState.IN_PROGRESS, message, {})
+    _append(clients, f"heartbeat-{record.action_id}-{row['recorded_at']:%Y%m%dT%H%M%S%f}", row)
 
 
 def log_refusal(clients: Clients, record: ActionRecord, state: ActionState, message: str) -> None:

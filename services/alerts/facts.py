@@ -8,10 +8,10 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
 from services.batches.ledger import BatchRecord, Ledger
-from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches, read_batches
+from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches, read_batches, read_open_dates
 from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
-from services.core.clock import night_window
+from services.core.clock import night_window, to_game_date
 from services.core.errors import OnCallError
 from services.core.freshness import WATCHDOG_CACHE_MAX_AGE
 from services.core.result import Problem, Result
@@ -28,6 +28,9 @@ from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
 
+LOOKBACK_NIGHTS = 7
+LOOKAHEAD_NIGHTS = 2  # before 06:00 ET tonight is still yesterday, and a batch may already be of tomorrow
+NO_OPEN_DATES: Result[frozenset[date]] = Result(frozenset())
 SLATE_LOOKBACK_DAYS = 7  # how far back the previous night with odds is searched for
 SERVICE_LINES_FILTER = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
 
@@ -102,11 +105,12 @@ class Snapshot:
     worker: Result[WorkerCapacity]
     schedule: Result[Schedule]
     channel: ChannelStatus
+    open_dates: Result[frozenset[date]]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every source that could not be read, each once."""
-        results: list[Result[Any]] = [self.staging, self.worker, self.schedule]
+        results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
         for n in self.nights:
             results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.duplicates, n.lines]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
@@ -133,8 +137,20 @@ class CheckCache:
         return replace(clients, cache=self._cache)
 
 
+def fetch_open_dates(clients: Clients, cache: CheckCache) -> Result[frozenset[date]]:
+    """The dates with a batch in our ledger that is under way or that a failure has stopped, whatever night it is."""
+    tonight = to_game_date(clients.now())
+    first_date, last_date = tonight - timedelta(days=LOOKBACK_NIGHTS), tonight + timedelta(days=LOOKAHEAD_NIGHTS)
+    cached_clients = cache.cached_clients(clients)
+    return fetch(clients, "The ledger", lambda: read_open_dates(cached_clients, first_date, last_date))
+
+
 def read_snapshot(
-    clients: Clients, nights: Iterable[date], channel: ChannelStatus, cache: CheckCache | None = None
+    clients: Clients,
+    nights: Iterable[date],
+    channel: ChannelStatus,
+    cache: CheckCache | None = None,
+    open_dates: Result[frozenset[date]] = NO_OPEN_DATES,
 ) -> Snapshot:
     """Read everything once; raises nothing: what cannot be read is unknown, with its problem."""
     cached_clients = (cache or CheckCache()).cached_clients(clients)
@@ -144,6 +160,7 @@ def read_snapshot(
         fetch(clients, "Cloud Run", lambda: read_worker_capacity(clients)),
         fetch(clients, "Cloud Scheduler", lambda: read_schedule(clients)),
         channel,
+        open_dates,
     )
 
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, EventType, append_event
 from services.alerts.channels import open_channel
@@ -13,6 +14,7 @@ from services.alerts.transport import Delivery
 from services.core.errors import OnCallError
 from services.core.result import Health
 from services.gcp.clients import Clients
+from services.gcp.retry import RetryPolicy, call_with_retry
 
 CLAIM_TIMEOUT = timedelta(minutes=3)  # a notification whose outcome nobody recorded is sent again after that
 RENOTIFY_AFTER = timedelta(hours=1)
@@ -20,6 +22,7 @@ MAX_MESSAGES_PER_HOUR = 6
 BURST_INTERVAL = timedelta(minutes=10)  # a new alert must not wait an hour because another flaps
 MAX_RETRY_DELAY_MIN = 15
 MAX_SEQUENCE_RETRIES = 10
+RECORD_RETRY = RetryPolicy(base_backoff_s=1.0, budget_s=30.0)  # a message that is not recorded is sent again
 _NOTIFY_EVENTS = {
     EventType.OPENED,
     EventType.WORSENED,
@@ -97,15 +100,19 @@ def notify(clients: Clients, alerts: Sequence[Alert]) -> Delivery | None:
         return None
     notification_id = uuid.uuid4().hex[:12]
     claimed: list[tuple[Alert, Event]] = []
+    errors: list[OnCallError] = []
     for alert in alerts_to_notify(alerts, now):
         claim = alert.new_event(EventType.NOTIFYING, now, WATCHDOG, notification_id=notification_id)
-        if append_event(clients, claim):
-            claimed.append((alert, claim))
-    if not claimed:
-        return None
-    delivery = open_channel(clients.settings).send([alert for alert, _ in claimed])
-    for alert, claim in claimed:
-        _record_delivery(clients, Alert(alert.alert_id, (*alert.events, claim)), delivery, notification_id)
+        try:
+            if append_event(clients, claim):
+                claimed.append((alert, claim))
+        except OnCallError as error:
+            errors.append(error)
+    delivery = open_channel(clients.settings).send([alert for alert, _ in claimed]) if claimed else None
+    if delivery is not None:
+        errors += _record_deliveries(clients, claimed, delivery)
+    if errors:
+        raise errors[0]
     return delivery
 
 
@@ -117,10 +124,24 @@ def delivery_event(alert: Alert, delivery: Delivery, now: datetime, notification
     )
 
 
+def _record_deliveries(
+    clients: Clients, claimed: Sequence[tuple[Alert, Event]], delivery: Delivery
+) -> list[OnCallError]:
+    """Record at each alert how its message went; the errors of those where it could not be."""
+    errors: list[OnCallError] = []
+    for alert, claim in claimed:
+        try:
+            _record_delivery(clients, Alert(alert.alert_id, (*alert.events, claim)), delivery, claim.notification_id)
+        except OnCallError as error:
+            errors.append(error)
+    return errors
+
+
 def _record_delivery(clients: Clients, alert: Alert, delivery: Delivery, notification_id: str) -> None:
     """Record it under the next free number: somebody may have acknowledged the alert while the channel was answering."""
     event = delivery_event(alert, delivery, clients.now(), notification_id)
     for offset in range(MAX_SEQUENCE_RETRIES):
-        if append_event(clients, replace(event, sequence=event.sequence + offset)):
+        numbered = replace(event, sequence=event.sequence + offset)
+        if call_with_retry(RECORD_RETRY, partial(append_event, clients, numbered)):
             return
     raise OnCallError(f"How the message about {alert.alert_id} went could not be recorded.", "Look at the channel.")

@@ -15,16 +15,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from google.api_core.exceptions import Conflict, GoogleAPICallError, NotFound
+from google.api_core.exceptions import Conflict, Forbidden, GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
 from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key
 from services.batches.ids import DATASET
 from services.batches.staging_listing import list_staging_tables
-from services.core.errors import OnCallError
+from services.core.errors import AccessDenied, OnCallError
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog, table_listing
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
+from services.gcp.error_table import ErrorClass, classify_exception
 from services.pipeline.merge import merge_sql
 from services.pipeline.rate_limiter import RateLimiter
 from services.pipeline.row_encoding import Column
@@ -87,9 +88,7 @@ class BigQueryWarehouse:
         return self._clients.now()
 
     def get_columns(self) -> tuple[Column, ...]:
-        return tuple(
-            Column(f.name, f.field_type, f.mode == "REQUIRED", f.mode == "REPEATED") for f in self._get_schema()
-        )
+        return tuple(map(Column.from_field, self._get_schema()))
 
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int:
         """Replace a table's rows by a load job; the number of rows the job reports. A used id is adopted, not repeated."""
@@ -211,7 +210,7 @@ class BigQueryWarehouse:
     def get_claim(self, job_id: str) -> Mapping[str, str] | None:
         """The labels of a job id that was taken, with its creation time under `created`; None when it is free."""
         try:
-            job = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S)
+            job = self._get_job(job_id)
         except NotFound:
             return None
         return {**job.labels, "created": job.created.isoformat()}
@@ -219,12 +218,24 @@ class BigQueryWarehouse:
     def wait_for_job(self, job_id: str) -> None:
         """Until a job has ended, however it ended; asked by jobs.get, since the results of another account's job are refused."""
         deadline = time.monotonic() + MAX_JOB_WAIT_S
-        while self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S).state != "DONE":
+        while self._get_job(job_id).state != "DONE":
             if time.monotonic() > deadline:
                 raise OnCallError(
                     f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended."
                 )
             time.sleep(JOB_POLL_INTERVAL_S)
+
+    def _get_job(self, job_id: str) -> Any:
+        """A job of any account; raises AccessDenied with the role to grant where this account may read only its own."""
+        try:
+            return self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S)
+        except Forbidden as error:
+            if classify_exception(error) is not ErrorClass.PERMANENT:
+                raise
+            raise AccessDenied(
+                f"This account may not read the job {job_id} of another account.",
+                "Grant it roles/bigquery.resourceViewer on the project (deploy/apply.sh does).",
+            ) from error
 
     def drop(self, table: str, version: str | None = None) -> bool:
         """Drop a table, if `version` is given only in that version; whether it is gone."""

@@ -22,6 +22,7 @@ from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.runs.coordinator_client import CoordinatorInfo, read_coordinator
 from services.scaling.capacity import MAX_CAPACITY, read_worker_capacity
 from services.staging.inventory import StagingTable, read_inventory
+from services.staging.running_batch import check_no_batch_runs, unknown_whether_batch_runs
 
 T = TypeVar("T")
 
@@ -228,15 +229,11 @@ def _conflict_guards(context: RunContext) -> Iterator[Guard]:
         True if reachable else None,
         "The coordinator answers." if reachable else context.unreadable["coordinator"],
     )
-    if context.batches is None:
-        yield Guard("no batch runs", None, context.unreadable["batches"])
-    else:
-        running = next(iter(context.batches.running), None)
-        yield Guard(
-            "no batch runs",
-            running is None,
-            f"{running.batch_id} is {running.state}." if running else "No batch of this date runs.",
-        )
+    yield (
+        check_no_batch_runs(context.batches, context.night.game_date)
+        if context.batches
+        else unknown_whether_batch_runs(context.night.game_date, context.unreadable["batches"])
+    )
     if context.staging_tables is None:
         yield Guard("staging is clear", None, context.unreadable["staging"])
         return

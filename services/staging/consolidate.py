@@ -9,7 +9,6 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import is_batch_id, is_unit_table, parse_batch_date, read_batch_date, staging_prefix
-from services.batches.reader import read_batches
 from services.batches.staged_rows import read_contents
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import InvalidInput, OnCallError
@@ -22,6 +21,7 @@ from services.nights.player_stages import read_night
 from services.pipeline.consolidator import Consolidator, NothingStaged
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.merge_proof import MergeProof, read_proofs, snapshot
+from services.staging.running_batch import guard_no_batch_runs
 
 
 def plan_consolidate(clients: Clients, args: Params) -> Plan:
@@ -95,12 +95,7 @@ def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[Merg
         None if unread else True,
         unread[0].summary if unread else f"All {len(proofs)} tables can be read.",
     )
-    running = next(iter(read_batches(clients, game_date).running), None)
-    yield Guard(
-        "no batch runs",
-        running is None,
-        f"{running.batch_id} is {running.state}." if running else f"No batch of {game_date} runs.",
-    )
+    yield guard_no_batch_runs(clients, game_date)
     has_rows = any(proof.rows for proof in proofs)
     yield Guard(
         "rows",

@@ -9,8 +9,7 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.batches.ids import DATASET, parse_staging_table_name
-from services.batches.reader import read_batches
-from services.core.errors import InvalidInput, OnCallError
+from services.core.errors import InvalidInput
 from services.core.text import pluralize
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -24,6 +23,7 @@ from services.staging.merge_proof import (
     validate_table_names,
 )
 from services.staging.restore_dropped import time_travel_h
+from services.staging.running_batch import guard_no_batch_runs
 
 MAX_TABLES_PER_ACTION = 500  # tables one action may touch; more are cleared in several
 
@@ -95,19 +95,8 @@ def _running_batch_guards(clients: Clients, names: Iterable[str]) -> Iterator[Gu
         batch_id, _, game_date = parse_staging_table_name(name)
         by_date.setdefault(game_date, set()).add(batch_id)
     for game_date, batch_ids in by_date.items():
-        if game_date is None:
-            continue
-        try:
-            running = {batch.batch_id for batch in read_batches(clients, game_date).running} & batch_ids
-        except OnCallError as error:
-            yield Guard("no batch runs", None, f"Whether a batch of {game_date} runs is not known: {error.message}")
-            continue
-        message = (
-            f"{', '.join(sorted(running))} still runs."
-            if running
-            else f"No batch of {game_date} with these tables runs."
-        )
-        yield Guard("no batch runs", not running, message)
+        if game_date is not None:
+            yield guard_no_batch_runs(clients, game_date, batch_ids)
 
 
 def _table_count_guard(names: list[str]) -> Guard:

@@ -140,9 +140,12 @@ def _running_batches(clients: Clients, items: Sequence[TableListItem]) -> tuple[
     game_dates = {parse_staging_table_name(item.table_id)[2] for item in recent}
     for day in sorted(filter(None, game_dates)):
         try:
-            running |= {batch.batch_id for batch in read_batches(clients, day).running}
+            batches = read_batches(clients, day)
         except OnCallError as error:
             problems.append(Problem.from_error(f"batches of {day}", clients.now(), error))
+            continue
+        running |= {batch.batch_id for batch in batches.running}
+        problems += [batches.ledger_problem] if batches.ledger_problem else []
     return running, tuple(problems)
 
 

@@ -141,6 +141,7 @@ def make_snapshot(*nights: NightSnapshot, **changes: Any) -> Snapshot:
         "worker": ok_result(make_worker_capacity()),
         "schedule": ok_result(make_schedule()),
         "channel": ChannelStatus(True),
+        "open_dates": ok_result(frozenset()),
     }
     return Snapshot(nights or (make_night_snapshot(),), **{**fields, **changes})
 

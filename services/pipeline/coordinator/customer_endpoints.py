@@ -134,7 +134,7 @@ def cleanup_duplicates(clients: Clients, body: object) -> ApiResponse:
         "game_date": str(game_date),
         "duplicates_found": count,
         "duplicates_deactivated": 0,
-        "message": "Duplicates are not deactivated here: POST /start with force runs the players again, and one row wins.",
+        "message": "Duplicates are not deactivated here: the dashboard removes them (Alerts, Remove duplicates); the newest row stays.",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,6 +10,9 @@ from services.actions.log_reader import ActionState, read_action_log
 from services.alerts.alert_log import read_alerts
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
+from services.batches.ids import parse_batch_date
+from services.batches.ledger import Ledger
+from services.batches.state import BatchState
 from services.pipeline.coordinator.batch_runner import BatchRunner
 from services.pipeline.coordinator.run_request import plan_run
 from services.policy.concurrency_config import SelfHealingConfig
@@ -28,6 +32,14 @@ def check_and_remediate(clients):
     for handle in check_result.started_actions:
         handle.future.result(timeout=120)
     return check_result
+
+
+def wait_until_consolidated(clients, batch_id):
+    ledger, game_date = Ledger(clients), parse_batch_date(batch_id)
+    deadline = time.monotonic() + 60
+    while (record := ledger.latest(batch_id, game_date)) is None or record.state is not BatchState.CONSOLIDATED:
+        assert time.monotonic() < deadline, record
+        time.sleep(0.2)
 
 
 def read_actions(clients):
@@ -57,7 +69,9 @@ def test_the_consolidation_of_leftovers_can_be_disabled(slack_clients):
     assert not [a for a in read_actions(scenario_clients) if a.actor == "watchdog"]
 
 
-def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_clients, fresh_sandbox):
+def test_the_watchdog_resumes_a_batch_that_died_before_its_night_and_a_later_check_records_the_outcome(
+    slack_clients, fresh_sandbox
+):
     with coordinator_server(fresh_sandbox) as address:
         own_clients = replace(
             slack_clients, settings=slack_clients.settings.model_copy(update={"coordinator_url": address})
@@ -66,12 +80,20 @@ def test_the_watchdog_resumes_a_stalled_batch_and_the_night_is_complete(slack_cl
         run = plan_run(own_clients, date(2025, 12, 30), started_by="test")
         assert run is not None
         coordinator.record_requested(run)
-        scenario_clients = at_time(own_clients, 2025, 12, 30, 11, 30)
+        # 05:30 ET: tonight is still 29 December.
+        scenario_clients = at_time(own_clients, 2025, 12, 30, 10, 30)
         disabled = SelfHealingConfig.from_env({"SELF_HEALING_RESUME_STALLED": "false"})
         assert run_check(scenario_clients, CheckCache(), disabled).started_actions == ()
-        assert "stalled" in {f.rule.name for i in check_and_remediate(scenario_clients).incidents for f in i.results}
+        check_result = check_and_remediate(scenario_clients)
+        assert "stalled" in {
+            f.rule.name for i in check_result.incidents if i.game_date == date(2025, 12, 30) for f in i.results
+        }
+        [accepted] = [a for a in read_actions(scenario_clients) if a.action_name == "run.resume"]
+        assert (accepted.actor, accepted.ended_at) == ("watchdog", None), "the check does not wait for the run"
+        wait_until_consolidated(own_clients, run.batch_id)
+        run_check(at_time(own_clients, 2025, 12, 30, 10, 35), CheckCache(), SELF_HEALING)
         [action] = [a for a in read_actions(scenario_clients) if a.action_name == "run.resume"]
-        assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message
+        assert (action.action_id, action.state) == (accepted.action_id, ActionState.DONE), action.message
         assert "28 of 28 eligible players are active" in action.message
         after = run_check(at_time(own_clients, 2025, 12, 30, 11, 35), CheckCache(), SELF_HEALING).incidents
         # 29 December is left out: it is checked while its alerts are open. "sight-logs": this process sends no log lines.

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from services.alerts.alert_log import Alerts
 from services.alerts.evaluation import evaluate_rules
+from services.alerts.event_plan import plan_alert_events
 from services.alerts.facts import ChannelStatus, read_snapshot
 from services.alerts.incidents import group_by_cause
-from services.alerts.watchdog import CycleResult, log_result, plan_alert_events
+from services.alerts.watchdog import CycleResult, log_result
 from tests.support.factories import NIGHT
 from tests.support.monitoring_policies import AT, find_policy, first_firing, make_json_entry
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from services.core.errors import AccessDenied
 from services.pipeline import lease
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.sandbox.common.identities import Binding, account_address
-from tests.integration.pipeline.test_run_over_http import NIGHT
+from tests.integration.pipeline.conftest import NIGHT
 
 UPDATE = "UPDATE nba_reference.player_aliases SET notes = notes WHERE alias_lookup = 'nobody'"
 
@@ -35,5 +36,5 @@ def test_without_resource_viewer_the_pipeline_cannot_read_the_dashboards_lease(f
     lease.acquire(BigQueryWarehouse(fresh_clients), NIGHT, "dashboard")
     pipeline = account_address("pipeline", fresh_sandbox.state.project)
     fresh_sandbox.state.identities.bindings.remove(Binding(pipeline, "roles/bigquery.resourceViewer"))
-    with pytest.raises(Exception, match=r"does not have bigquery\.jobs\.get permission for job"):
+    with pytest.raises(AccessDenied, match=r"may not read the job .* Grant it roles/bigquery\.resourceViewer"):
         lease.acquire(warehouse, NIGHT, "coordinator")

@@ -6,6 +6,7 @@ import json
 from datetime import date
 from typing import Any
 
+from services.batches.reader import read_open_dates
 from services.gcp import query_catalog
 
 BATCH: dict[str, Any] = {"batch_id": "batch_2025-12-27_1766880000000", "game_date": date(2025, 12, 27)}
@@ -24,6 +25,14 @@ def test_a_state_is_stored_with_its_counts_and_its_details(module_clients):
     assert {**stored, "details": query_catalog.parse_json_column(stored["details"])} == row | {"details": {"a": [1]}}
     (listed,) = query_catalog.run_query(module_clients, "batches.states_by_date", game_date=BATCH["game_date"]).rows
     assert listed.items() <= stored.items()
+    assert read_open_dates(module_clients, date(2025, 12, 20), BATCH["game_date"]) == {BATCH["game_date"]}
+    assert read_open_dates(module_clients, date(2025, 12, 28), date(2025, 12, 29)) == frozenset()
+    ended = counts | BATCH | {"sequence": 2, "state": "consolidated", "recorded_at": at, "details": "{}"}
+    query_catalog.run_query(module_clients, "batches.append_state", **ended)
+    assert read_open_dates(module_clients, date(2025, 12, 20), BATCH["game_date"]) == frozenset()
+    days = {"first_date": BATCH["game_date"], "last_date": BATCH["game_date"]}
+    states = query_catalog.run_query(module_clients, "batches.states_between", **days)
+    assert (sorted(row["state"] for row in states.rows), states.source.bytes_billed) == (["consolidated", "staged"], 0)
 
 
 def test_outcomes_are_stored_with_numbers_as_numbers_and_nothing_as_null(module_clients):

@@ -63,6 +63,11 @@ def test_written_rows_have_every_row_of_the_predictions_table(run_query):
     assert sum(row["is_active"] for row in rows) == len(rows) == 1_700
 
 
+def test_prediction_rows_have_every_row_of_a_date_with_its_version(run_query):
+    rows = run_query("staging.prediction_rows", game_date=NIGHT)
+    assert len({(row["prediction_id"], row["created_at"]) for row in rows}) == len(rows) == 1_700
+
+
 def test_worker_runs_report_success_for_all_on_the_night_that_lost_90(run_query):
     rows = run_query("nights.worker_runs", game_date=NIGHT, **RUN_WINDOW)
     assert len(rows) == 158

@@ -33,7 +33,7 @@ def test_no_table_of_a_batch_that_has_just_begun_is_dropped(module_clients, merg
     guards = {guard.name: guard for guard in DROP_MERGED.plan(module_clients, {"tables": merged_tables[:1]}).guards}
     assert (guards["no batch runs"].ok, guards["no batch runs"].message) == (
         False,
-        "batch_2025-12-23_1766507400 still runs.",
+        "batch_2025-12-23_1766507400 is running.",
     )
 
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from services.actions.background import BackgroundRunner
+from services.actions.log_reader import Action, ActionState
+from services.actions.plan import Guard, Plan
+from services.alerts import remediation
 from services.alerts.evaluation import evaluate_rules
-from services.alerts.remediation import plan_remediations
+from services.alerts.remediation import Remediation, finish_actions, plan_remediations, start_remediations
+from services.batches.reader import Batches
+from services.batches.state import BatchState
+from services.core.errors import OnCallError
 from services.policy.concurrency_config import SelfHealingConfig
+from services.runs.actions import RESUME_BATCH
 from services.scaling.annotations import CapacitySetting
 from tests.support.alert_factories import (
     NOW,
     SETTINGS,
     SNAPSHOTS,
+    make_batch,
     make_leftover_table,
     make_night_snapshot,
     make_players,
@@ -27,7 +38,7 @@ from tests.support.alert_factories import (
     ok_result,
     stalled_batch,
 )
-from tests.support.factories import make_night
+from tests.support.factories import NIGHT, make_night
 
 RECENT_BURST = make_snapshot(
     make_night_snapshot(writes=ok_result(make_write_report(*make_rejection_burst(90, every_s=7))))
@@ -46,6 +57,7 @@ SWITCHES = {
     "SELF_HEALING_RESUME_STALLED": (STALLED_NIGHT, "run.resume"),
     "SELF_HEALING_CONSOLIDATE_LEFTOVERS": (LEFTOVER, "staging.consolidate"),
 }
+CLIENTS: Any = SimpleNamespace(now=lambda: NOW)
 
 
 def remediations(snapshot, env=None, now=NOW):
@@ -81,3 +93,102 @@ def test_workers_are_never_scaled_below_the_emergency_limit():
 def test_no_remediation_deletes_anything(day):
     allowed = {verb for _, verb in SWITCHES.values()}
     assert set(verbs(SNAPSHOTS[day][0])) <= allowed
+
+
+def make_action(name="run.resume", target=str(NIGHT), minutes_ago=10.0, **changes):
+    at = NOW - timedelta(minutes=minutes_ago)
+    fields = {"action_id": "a", "key": "k", "attempt": 0, "action_name": name, "target": target, "title": "Resume b"}
+    fields |= {"actor": "watchdog", "role": "operator", "reason": "", "state": ActionState.FAILED, "message": ""}
+    fields |= {"started_at": at, "last_event_at": at, "ended_at": at, "recorded_by": "p", "plan_json": ""}
+    return Action(**{**fields, **changes})
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Starts a resume of the night while these actions are in the log; what was started, and with which arguments."""
+    executions: list[dict[str, object]] = []
+    runner = BackgroundRunner()
+    monkeypatch.setattr(remediation, "BACKGROUND", runner)
+    monkeypatch.setattr(remediation, "execute", lambda *_, **options: executions.append(options))
+
+    def start(*actions, title="Resume b", guards=()):
+        plan = Plan("run.resume", str(NIGHT), title, {}, {"n": len(executions)}, (), guards, NOW, "no")
+        resume = replace(RESUME_BATCH, plan=lambda *_: plan)
+        monkeypatch.setattr(remediation, "RESUME_BATCH", resume)
+        step = Remediation(resume, str(NIGHT), {}, "stalled", ("run", NIGHT))
+        handles = start_remediations(CLIENTS, [step], actions)
+        runner.wait(5)
+        return [(item.title, item.started_at, item.handle is not None) for item in handles], executions
+
+    return start
+
+
+def test_a_remediation_is_started_without_waiting_for_the_run(started):
+    assert started() == ([("Resume b", NOW, True)], [{"wait": False}])
+
+
+def test_the_same_remediation_is_not_repeated_within_the_cooldown(started):
+    earlier = make_action(minutes_ago=30)
+    assert started(earlier) == ([("Resume b", earlier.started_at, False)], [])
+    assert started(make_action(minutes_ago=30.1))[0] == [("Resume b", NOW, True)]
+
+
+def test_what_a_person_has_just_done_is_left_to_the_person(started):
+    assert started(make_action(actor="nora")) == ([], [])
+
+
+def test_another_target_or_action_does_not_hold_a_remediation_back(started):
+    others = (make_action(target="2025-12-30", ended_at=None), make_action("staging.consolidate", ended_at=None))
+    assert started(*others)[0] == [("Resume b", NOW, True)]
+
+
+def test_a_batch_is_resumed_three_times_a_day_at_most(started):
+    earlier = [make_action(minutes_ago=40 * n) for n in (1, 2, 3)]
+    assert started(*earlier[:2])[0] == [("Resume b", NOW, True)]
+    assert started(*earlier)[0] == []
+    assert started(*earlier[:2], replace(earlier[2], actor="nora"))[0] == [("Resume b", NOW, True)]
+    assert started(*earlier, title="Resume c")[0] == [("Resume c", NOW, True)], "a newer batch has its own three"
+
+
+def test_a_plan_that_a_guard_stops_is_not_started(started):
+    assert started(guards=(Guard("batch has stopped", False, "It runs."),)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("action", "finished"),
+    [
+        (make_action(ended_at=None, minutes_ago=2.6), True),
+        (make_action(ended_at=None, minutes_ago=2.4), False),
+        (make_action(ended_at=None, minutes_ago=1, facts={"verified later": True}), True),
+        (make_action(minutes_ago=60), False),
+        (make_action("aliases.edit", ended_at=None, minutes_ago=60), False),
+    ],
+)
+def test_an_action_that_no_process_follows_is_finished(monkeypatch, action, finished):
+    recovered: list[object] = []
+    monkeypatch.setattr(remediation, "recover", lambda *args: recovered.append(args[1:]))
+    finish_actions(CLIENTS, [action])
+    assert recovered == ([(RESUME_BATCH, action)] if finished else [])
+
+
+def test_one_action_that_cannot_be_finished_holds_no_other_back(monkeypatch, caplog):
+    tried: list[str] = []
+
+    def fail(_clients, _action_type, action):
+        tried.append(action.action_id)
+        raise OnCallError("The warehouse is away.")
+
+    monkeypatch.setattr(remediation, "recover", fail)
+    lost = [make_action(ended_at=None, minutes_ago=60, action_id=name) for name in "ab"]
+    finish_actions(CLIENTS, lost)
+    assert tried == ["a", "b"]
+    assert caplog.messages == ["Resume b could not be finished: The warehouse is away."] * 2
+
+
+def test_a_batch_that_an_operator_stopped_is_neither_resumed_nor_consolidated():
+    night = LEFTOVER.nights[0]
+    stopped = make_batch(state=BatchState.STOPPED)
+    newer = make_batch(batch_id="batch_2025-12-29_1767040000")
+    for batches in ((stopped,), (newer, stopped)):
+        snapshot = replace(LEFTOVER, nights=(replace(night, batches=ok_result(Batches(batches, ()))),))
+        assert verbs(snapshot) == []

@@ -1,17 +1,36 @@
-"""What the watchdog logs of its own faults: never without the traceback."""
+"""What a check does when something fails: nothing is lost, and its own faults are logged with the traceback."""
 
 from __future__ import annotations
 
 import logging
+import threading
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from services.alerts import remediation, watchdog
+from services.actions.background import BackgroundRunner
+from services.alerts import notification, remediation, watchdog
+from services.alerts.alert_log import Alerts, read_alerts
+from services.alerts.facts import CheckCache
 from services.alerts.remediation import Remediation
+from services.alerts.transport import Delivery
+from services.alerts.watchdog import nights_to_check, run_check
 from services.core.errors import OnCallError
-from tests.support.alert_factories import NOW
+from services.core.result import DataSource
+from services.gcp.retry import RetryPolicy
+from services.policy.concurrency_config import SelfHealingConfig
+from tests.support.alert_factories import (
+    NIGHT,
+    NOW,
+    failed_result,
+    make_night_snapshot,
+    make_snapshot,
+    ok_result,
+)
+from tests.support.clock import FixedClock
+from tests.support.memory_records import MemoryRecords
 
 
 def raise_fault(*_args: object, **_options: object) -> None:
@@ -19,8 +38,16 @@ def raise_fault(*_args: object, **_options: object) -> None:
 
 
 @pytest.fixture
-def clients():
-    return SimpleNamespace(now=lambda: NOW)
+def records(monkeypatch):
+    memory = MemoryRecords(FixedClock(NOW))
+    memory.install(monkeypatch)
+    return memory
+
+
+@pytest.fixture
+def clients(records, monkeypatch):
+    monkeypatch.setattr(CheckCache, "cached_clients", lambda _, clients: clients)
+    return records.clients()
 
 
 def test_a_fault_in_one_check_is_logged_with_its_traceback(clients, caplog, monkeypatch):
@@ -32,8 +59,9 @@ def test_a_fault_in_one_check_is_logged_with_its_traceback(clients, caplog, monk
 
 def test_a_remediation_that_fails_is_logged_with_its_traceback(clients, caplog, monkeypatch):
     monkeypatch.setattr(watchdog, "plan_remediations", raise_fault)
+    monkeypatch.setattr(watchdog, "read_recent_actions", lambda _: ())
     nothing: Any = None  # planning fails before it reads these
-    assert watchdog._remediate(clients, (), nothing, (), nothing) == ((), ())
+    assert watchdog._remediate(clients, CheckCache(), nothing, (), nothing) == ()
     assert caplog.messages[0].startswith("Watchdog could not mend: The table is away.")
     assert "in raise_fault" in caplog.text
 
@@ -47,3 +75,111 @@ def test_a_remediation_that_cannot_be_planned_is_logged_with_its_traceback(clien
         (logging.WARNING, True)
     ]
     assert "in raise_fault" in caplog.text
+
+
+class Channel:
+    """A channel that keeps the causes of what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, ...]] = []
+
+    def send(self, alerts: Any) -> Delivery:
+        self.sent.append(tuple(alert.cause for alert in alerts))
+        return Delivery(True, "sent")
+
+
+@pytest.fixture
+def channel(monkeypatch):
+    """Two alerts at once, the worse first: doubled keys, and a staging list that cannot be read."""
+    channel = Channel()
+    monkeypatch.setattr("services.alerts.notification.open_channel", lambda _: channel)
+    night = make_night_snapshot(duplicates=ok_result(112))
+    snapshot = make_snapshot(night, staging=failed_result("The list of staging tables"))
+    monkeypatch.setattr(watchdog, "read_snapshot", lambda *_: snapshot)
+    monkeypatch.setattr(watchdog, "fetch_open_dates", lambda *_: ok_result(frozenset()))
+    monkeypatch.setattr(watchdog, "apply_reverts_if_calm", lambda *_: None)
+    return channel
+
+
+def check(clients):
+    return run_check(clients, CheckCache(), SelfHealingConfig())
+
+
+def test_an_alert_that_cannot_be_recorded_delays_no_other_and_is_recorded_by_the_next_check(
+    clients, records, channel, caplog
+):
+    records.is_failing = lambda job_id: "alert-rows" in job_id
+    first = check(clients)
+    assert channel.sent[0] == ("sight",)
+    assert [event.cause for event in first.unrecorded_events] == ["rows"]
+    with pytest.raises(OnCallError, match="1 alert events could not be recorded"):
+        watchdog.log_result(first)
+    assert "Watchdog looked" not in caplog.text, "a check that lost something is no sign of life"
+    records.is_failing = lambda _: False
+    records.clock.advance(60)
+    second = check(clients)
+    assert (second.unrecorded_events, channel.sent[1:]) == ((), [("rows",)])
+    records.clock.advance(60)
+    check(clients)
+    assert len(channel.sent) == 2, "no message twice"
+
+
+def test_a_claim_that_cannot_be_recorded_holds_no_other_message_back(clients, records, channel):
+    records.is_failing = lambda job_id: job_id.startswith("on-call-alert-rows") and job_id.endswith("-2")
+    with pytest.raises(OnCallError, match="could not be written"):
+        check(clients)
+    assert channel.sent[0] == ("sight",)
+    records.is_failing = lambda _: False
+    check(clients)
+    assert channel.sent[1:] == [("rows",)]
+
+
+def test_a_message_whose_record_fails_at_one_alert_is_recorded_at_the_others(clients, records, channel, monkeypatch):
+    monkeypatch.setattr(notification, "RECORD_RETRY", RetryPolicy(retries=0))
+    records.is_failing = lambda job_id: job_id.startswith("on-call-alert-rows") and not job_id.endswith(("-1", "-2"))
+    with pytest.raises(OnCallError, match="could not be written"):
+        check(clients)
+    told = {alert.cause for alert in read_alerts(clients).alerts if alert.latest_event.event == "told"}
+    assert told == {"sight"}
+
+
+def test_the_record_of_a_message_is_tried_again_because_a_message_without_one_is_sent_again(
+    clients, records, channel, monkeypatch
+):
+    monkeypatch.setattr(notification, "RECORD_RETRY", RetryPolicy(retries=1, sleep=lambda _: None))
+    failures = iter([True])
+    records.is_failing = lambda job_id: job_id == "on-call-alert-rows-2025-12-29-3" and next(failures, False)
+    assert check(clients).delivery is not None
+    assert {alert.latest_event.event for alert in read_alerts(clients).alerts} == {"told"}
+
+
+def test_a_check_reads_tonight_and_every_date_with_an_open_batch(clients):
+    no_alerts = Alerts((), DataSource("alerts", NOW))
+    tomorrow, last_week = NIGHT + timedelta(days=1), NIGHT - timedelta(days=6)
+    assert nights_to_check(no_alerts, {tomorrow, last_week}, NOW) == (tomorrow, NIGHT, last_week)
+    assert nights_to_check(no_alerts, (), NOW) == (NIGHT,)
+
+
+def test_open_dates_that_cannot_be_read_are_an_unknown_source():
+    problems = make_snapshot(open_dates=failed_result("The ledger")).problems
+    assert [problem.source for problem in problems] == ["The ledger"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_one_check_waits_for_what_it_began_also_when_it_fails_itself(clients, monkeypatch, fails, caplog):
+    runner, ended = BackgroundRunner(), threading.Event()
+    monkeypatch.setattr(watchdog, "BACKGROUND", runner)
+    monkeypatch.setattr(watchdog, "ACTION_TIMEOUT_S", 0.02)
+
+    def begin_and_end(*_: object) -> Any:
+        plan: Any = SimpleNamespace(key="k", title="Resume it", planned_at=NOW)
+        task: Any = ended.wait
+        runner.submit(plan, "operator", NOW, task)
+        if fails:
+            raise OnCallError("The channel's record failed.")
+
+    monkeypatch.setattr(watchdog, "run_check", begin_and_end)
+    monkeypatch.setattr(watchdog, "log_result", lambda _: None)
+    assert watchdog.run(clients, None, {}) == int(fails)
+    assert "Resume it still runs" in caplog.text
+    ended.set()

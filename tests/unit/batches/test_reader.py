@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from services.batches.log_batches import StagedTable, collect_log_batches
 from services.batches.log_runs import date_of_line, find_log_runs, is_of_another_date
+from services.batches.reader import read_open_dates
 from services.batches.state import BatchState
 from services.telemetry.log_reader import LogLine
 
@@ -182,3 +185,16 @@ def test_a_line_of_another_dates_run_is_told_by_its_words_or_by_the_hours_of_tha
 def test_a_run_whose_first_lines_are_missing_begins_by_its_id():
     *_, regen = find_log_runs(TWO_RUNS)
     assert regen.begun == datetime(2025, 12, 31, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("state", BatchState)
+def test_a_date_is_open_while_a_batch_is_under_way_or_a_failure_has_stopped_it(monkeypatch, state):
+    """By the batch's newest state: what an operator stopped, and what has ended, is not open."""
+    rows = (
+        {"batch_id": BATCH, "game_date": GAME_DATE, "sequence": n, "state": s} for n, s in ((2, state), (1, "running"))
+    )
+    result: Any = SimpleNamespace(rows=tuple(rows))
+    monkeypatch.setattr("services.batches.reader.query_catalog.run_query", lambda *_, **__: result)
+    ended = {"consolidated", "stopped", "abandoned", "reported success"}
+    clients: Any = None
+    assert read_open_dates(clients, GAME_DATE, GAME_DATE) == (set() if state in ended else {GAME_DATE})

@@ -1,0 +1,84 @@
+"""What mutmut recorded: the outcome of every mutant by module, and the diffs of those that no test noticed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.format_utils import mangled_name_from_mutant_name
+
+from tests.support.paths import ROOT
+from tests.tools.mutants import selection
+
+KILLED = ("killed", "timeout", "segfault")
+
+
+@dataclass(frozen=True)
+class ModuleOutcome:
+    """The mutants of one module by outcome; `untested` are those that no test reaches."""
+
+    module: str
+    killed: int
+    survived: int
+    untested: int
+    unchecked: int
+
+    @property
+    def mutants(self) -> int:
+        return self.killed + self.survived + self.untested
+
+    @property
+    def score(self) -> float:
+        """Per cent killed of those that ran or that nothing reaches; 100 without any mutant."""
+        return 100 * self.killed / self.mutants if self.mutants else 100.0
+
+
+def read_outcomes(modules: Iterable[str]) -> list[ModuleOutcome]:
+    return [_to_outcome(module, Counter(_read_statuses(module).values())) for module in modules]
+
+
+def list_survivors(modules: Iterable[str]) -> list[str]:
+    """The diff of each mutant that its tests let pass, and the functions that no test reaches."""
+    found: list[str] = []
+    for module in modules:
+        statuses = _read_statuses(module)
+        untested = {mangled_name_from_mutant_name(name) for name, status in statuses.items() if status == "no tests"}
+        found += [f"# {name}: no test reaches it" for name in sorted(untested)]
+        survived = (name for name, status in statuses.items() if status in ("survived", "suspicious"))
+        found += [f"# {name}\n{get_diff_for_mutant(name, path=module)}" for name in survived]
+    return found
+
+
+def to_table(outcomes: list[ModuleOutcome]) -> str:
+    """One line a module, and the total."""
+    lines = [f"{'module':58}{'mutants':>9}{'killed':>9}{'survived':>10}{'untested':>10}{'score':>8}{'floor':>7}"]
+    lines += [_to_line(outcome, f"{selection.required_score(outcome.module)} %") for outcome in outcomes]
+    counts = [[o.killed, o.survived, o.untested, o.unchecked] for o in outcomes]
+    lines.append(_to_line(ModuleOutcome("all", *map(sum, zip(*counts, strict=True))), ""))
+    return "\n".join(lines)
+
+
+def _to_line(outcome: ModuleOutcome, floor: str) -> str:
+    unchecked = f"  {outcome.unchecked} not run" if outcome.unchecked else ""
+    counts = f"{outcome.mutants:9}{outcome.killed:9}{outcome.survived:10}{outcome.untested:10}"
+    return f"{outcome.module:58}{counts}{outcome.score:6.0f} %{floor:>7}{unchecked}"
+
+
+def _read_statuses(module: str) -> dict[str, str]:
+    """The status of each mutant by its name; empty for a module without functions to mutate."""
+    path = ROOT / "mutants" / f"{module}.meta"
+    if not path.exists():
+        return {}
+    recorded = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
+    return {name: status_by_exit_code[exit_code] for name, exit_code in recorded.items()}
+
+
+def _to_outcome(module: str, statuses: Counter[str]) -> ModuleOutcome:
+    killed = sum(statuses[status] for status in KILLED)
+    unchecked = statuses["not checked"] + statuses["check was interrupted by user"]
+    untested = statuses["no tests"]
+    return ModuleOutcome(module, killed, statuses.total() - killed - unchecked - untested, untested, unchecked)
