@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar, cast
@@ -226,13 +226,3 @@ class ImmediateExecutor:
 
     def shutdown(self, *_: object, **__: object) -> None:
         pass
-
-
-@dataclass
-class DeferredThreads:
-    """Stands for `threading.Thread` where a request starts a run: the run is kept, to be carried out when the test says so."""
-
-    runs: list[Callable[[], object]] = field(default_factory=list)
-
-    def __call__(self, target: Callable[..., object], args: tuple[object, ...] = (), **_: object) -> SimpleNamespace:
-        return SimpleNamespace(start=lambda: self.runs.append(lambda: target(*args)))
