@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import date
 
@@ -11,11 +10,9 @@ import requests
 
 from services.batches.ledger import Ledger
 from services.batches.reader import read_batches
-from services.batches.state import BatchState
 from services.core.errors import OnCallError
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.coordinator.customer_endpoints import NOT_SUPPORTED
-from services.pipeline.coordinator.resume import plan_resume
 from services.pipeline.coordinator.run_request import Run, plan_run
 from services.runs.verification import read_run_verification
 from services.sandbox.common.fault_injection import Fault
@@ -143,7 +140,8 @@ def test_a_wrong_body_is_refused_with_a_sentence(pipeline, path, body):
 
 def test_an_unknown_batch_is_not_found(pipeline):
     assert pipeline.status("batch_2025-12-29_1")["status"] == "not_found"
-    assert pipeline.post("/resume", {"batch_id": "batch_2025-12-29_1"})[0] == 400
+    for path in ("/resume", "/stop"):
+        assert pipeline.post(path, {"batch_id": "batch_2025-12-29_1767077100000"})[0] == 400
 
 
 def test_of_two_starts_at_once_one_runs_and_the_other_is_told_its_id(pipeline):
@@ -162,10 +160,10 @@ def test_of_two_starts_at_once_one_runs_and_the_other_is_told_its_id(pipeline):
 def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeline, monkeypatch):
     run = plan_run(pipeline.clients, NIGHT, started_by="test")
     assert run is not None
-    pipeline.coordinator.record_requested(run)
+    activation = pipeline.coordinator.record_requested(run)
     partial_run = Run(run.batch_id, NIGHT, run.games, run.eligible, run.players[:80], "test")
     monkeypatch.setattr(Ledger, "append_outcomes", lambda *_: (_ for _ in ()).throw(OnCallError("killed")))
-    pipeline.coordinator.run(partial_run)
+    pipeline.coordinator.run(replace(activation, run=partial_run))
     monkeypatch.undo()
     assert pipeline.status(run.batch_id)["state"] == "stalled"
 
@@ -175,45 +173,9 @@ def test_a_coordinator_killed_after_dispatch_resumes_from_the_staged_rows(pipeli
     assert (status["state"], status["sums"]["active_players"], status["conserved"]) == ("consolidated", 158, True)
 
 
-def test_of_two_resumes_that_read_the_same_state_one_runs_and_the_other_is_told(pipeline, monkeypatch):
-    run = plan_run(pipeline.clients, NIGHT, players=["garypaytonii"], started_by="test")
-    assert run is not None
-    pipeline.coordinator.record_requested(run)
-    both_have_read = threading.Barrier(2, timeout=20)
-
-    def plan_together(*args):
-        plan = plan_resume(*args)
-        both_have_read.wait()
-        return plan
-
-    monkeypatch.setattr("services.pipeline.coordinator.batch_runner.plan_resume", plan_together)
-    answers = dict(run_concurrently(*[lambda: pipeline.post("/resume", {"batch_id": run.batch_id})] * 2))
-    assert answers.keys() == {202, 409}
-    assert "recorded “running” first" in answers[409]["message"]
-    assert pipeline.wait(run.batch_id)["state"] == "consolidated"
-
-
-def test_an_instance_whose_batch_another_has_taken_over_stops_and_leaves_its_state_alone(pipeline, monkeypatch):
-    run = plan_run(pipeline.clients, NIGHT, players=["garypaytonii"], started_by="test")
-    assert run is not None
-    pipeline.coordinator.record_requested(run)
-    ledger = Ledger(pipeline.clients)
-
-    def take_over(*_):
-        running = ledger.latest(run.batch_id, NIGHT)
-        assert running is not None
-        ledger.append_state(replace(running, sequence=running.sequence + 1, holder="another instance"))
-        return ()
-
-    monkeypatch.setattr("services.pipeline.coordinator.batch_runner.dispatch", take_over)
-    assert pipeline.coordinator.run(run).holder == "another instance"
-    latest = ledger.latest(run.batch_id, NIGHT)
-    assert latest is not None
-    assert (latest.state, latest.sequence, latest.holder) == (BatchState.RUNNING, 3, "another instance")
-
-
 def test_lost_responses_lose_no_row_and_duplicate_no_key(pipeline):
     _, started = pipeline.post("/start", {"game_date": "2025-12-29", "force": True})
+    assert pipeline.post("/resume", {"batch_id": started["batch_id"]})[1]["status"] == "already_running"
     pipeline.sandbox.state.faults.set(
         Fault("balancer", "drop_after", times=8), Fault("bigquery", "drop_after", method="insertJob", times=8)
     )
