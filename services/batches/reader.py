@@ -41,11 +41,12 @@ class _StateRow(TypedDict):
     unchanged: int | None
 
 
-OPEN_STATES = IN_PROGRESS_STATES | {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED}
 # Jobs and lines of a batch may be a little before its first record and after its last.
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 
 _LEDGER = "batch ledger"
+
+_OPEN_STATES = IN_PROGRESS_STATES | {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED}
 
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
 
@@ -154,7 +155,7 @@ def read_open_dates(clients: Clients, first_date: date, last_date: date) -> froz
     """The dates of these with a batch in our ledger that is under way or stopped by a failure. Raises OnCallError."""
     result = query_catalog.run_query(clients, "batches.states_between", first_date=first_date, last_date=last_date)
     newest_rows = [rows[-1] for rows in group_by_batch(result.rows, "sequence")]
-    return frozenset(row["game_date"] for row in newest_rows if BatchState(row["state"]) in OPEN_STATES)
+    return frozenset(row["game_date"] for row in newest_rows if BatchState(row["state"]) in _OPEN_STATES)
 
 
 def run_window(game_date: date, batches: Batches | None) -> tuple[datetime, datetime]:

@@ -88,9 +88,7 @@ class BigQueryWarehouse:
         return self._clients.now()
 
     def get_columns(self) -> tuple[Column, ...]:
-        return tuple(
-            Column(f.name, f.field_type, f.mode == "REQUIRED", f.mode == "REPEATED") for f in self._get_schema()
-        )
+        return tuple(map(Column.from_field, self._get_schema()))
 
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int:
         """Replace a table's rows by a load job; the number of rows the job reports. A used id is adopted, not repeated."""
