@@ -138,7 +138,7 @@ def test_a_removal_is_one_statement_whose_job_id_belongs_to_the_lease(project, c
     removed = run(clients)
     assert mutating_jobs(project) == {leases.Lease(NIGHT, 1, "").merge_job_id}
     run(clients, RESTORE_DUPLICATES, action_id=removed.action_id)
-    assert mutating_jobs(project) == {leases.Lease(NIGHT, 1, "").merge_job_id, leases.merge_job_id(NIGHT, 2)}
+    assert mutating_jobs(project) == {leases.Lease(NIGHT, 1, "").merge_job_id, leases.Lease(NIGHT, 2, "").merge_job_id}
 
 
 def test_a_second_removal_has_nothing_to_do(clients, doubled):
