@@ -23,6 +23,8 @@ def _mutant(file: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 MERGE, CONSOLIDATOR = "pipeline/merge.py", "pipeline/consolidator.py"
+COUNTS, CONSOLIDATION = "pipeline/merge_counts.py", (WRITE_PATH, "tests/unit/pipeline/test_consolidator.py")
+MERGED = ("tests/unit/pipeline/test_merge.py",)
 WAREHOUSE, LEASE = "pipeline/warehouse.py", "pipeline/lease.py"
 WRITER, WORKER = "pipeline/worker/staging_writer.py", "pipeline/worker/app.py"
 DISPATCHER, RESUME = "pipeline/coordinator/dispatcher.py", "pipeline/coordinator/resume.py"
@@ -37,9 +39,7 @@ def _runner(test: str) -> str:
 
 GUARDS: Mapping[str, Mutant] = {
     "a staged unit is verified": _mutant(WRITER, "if verified != len(encoded):", "if False:"),
-    "the sums of a MERGE are verified": _mutant(
-        CONSOLIDATOR, "if missing_keys or duplicate_keys or updated < 0 or unchanged < 0:", "if False:"
-    ),
+    "the sums of a MERGE are verified": _mutant(COUNTS, "    if mismatches:", "    if False:", *CONSOLIDATION),
     "columns of one batch are equal": _mutant(CONSOLIDATOR, "        if drifted:", "        if False:"),
     "a batch without rows is not consolidated": _mutant(
         CONSOLIDATOR, "if not any(table.rows for table in units):", "if False:"
@@ -50,7 +50,7 @@ GUARDS: Mapping[str, Mutant] = {
     "late tables are counted": _mutant(CONSOLIDATOR, "return sum(is_unit_table(", "return 0 * sum(is_unit_table("),
     "the rows of the copies are counted": _mutant(CONSOLIDATOR, "if rows != expected:", "if False:"),
     "a table is dropped only in the version that was merged": _mutant(
-        WAREHOUSE, "if current is not None and current.version != version:", "if False:"
+        WAREHOUSE, "if current is not None and (current.streaming or current.version != version):", "if False:"
     ),
     "a MERGE of an expired lease cannot start": _mutant(
         LEASE, "if not job_ids.claim_job_id(fence.merge_job_id,", "if False and (fence.merge_job_id,"
@@ -74,7 +74,7 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a line is compared as a decimal": _mutant(
         "batches/business_key.py",
-        'format(Decimal(str(line)).normalize(), "f")',
+        "_to_line_text(Decimal(str(line)))",
         "str(line)",
         "tests/unit/batches/test_business_key.py",
     ),
@@ -87,12 +87,38 @@ GUARDS: Mapping[str, Mutant] = {
         "        if False:\n",
         "tests/unit/pipeline/worker/test_request_body.py",
     ),
-    "no line equals no line": _mutant(MERGE, " OR ({left}.{c} IS NULL AND {right}.{c} IS NULL))", ")"),
+    "no line equals no line": _mutant(MERGE, "IFNULL({part}, '')", "{part}"),
     "the newest row of a key wins": _mutant(
-        MERGE, "ORDER BY created_at DESC, prediction_id DESC", "ORDER BY created_at, prediction_id"
+        MERGE, "ORDER BY made_at DESC, row_id DESC", "ORDER BY made_at, row_id", *MERGED
     ),
-    "a line that the newer run lacks is retired": _mutant(
-        MERGE, "WHEN MATCHED AND S.is_superseding THEN", "WHEN MATCHED AND FALSE THEN"
+    "a line that the newer run lacks is retired": _mutant(MERGE, "FALSE) THEN 'retired'", "FALSE) THEN 'kept'"),
+    "an older row does not overwrite a newer one": _mutant(
+        MERGE, "WHEN made_at < standing_made_at OR (", "WHEN FALSE OR (", *MERGED
+    ),
+    "an older run retires no newer line": _mutant(
+        MERGE, "NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE)", "NOT is_key_staged", *MERGED
+    ),
+    "superseded rows are not touched": _mutant(MERGE, "  AND T.is_active\n", "", *MERGED),
+    "a row that was superseded is not inserted again": _mutant(
+        MERGE, "AND was_superseded THEN", "AND FALSE THEN", *MERGED
+    ),
+    "one of several active rows is left": _mutant(
+        MERGE, "(is_replaced AND copies > 1) THEN 'duplicate'", "FALSE THEN 'kept'", *MERGED
+    ),
+    "one of several equal rows is left": _mutant(MERGE, "WHEN copies > 1 THEN IF(", "WHEN FALSE THEN IF(", *MERGED),
+    "rows of a former game are superseded": _mutant(MERGE, "is_moved THEN 'moved'", "is_moved THEN 'kept'", *MERGED),
+    "rows of every date are merged": _mutant(CONSOLIDATOR, "for day in dates", "for day in dates[:1]", *CONSOLIDATION),
+    "every staged row has a date": _mutant(
+        CONSOLIDATOR, "if count_rows(dated) != expected_rows:", "if False:", *CONSOLIDATION
+    ),
+    "a table with a streaming buffer is not merged": _mutant(
+        CONSOLIDATOR,
+        "if streaming := [table.table for table in units if table.streaming]:",
+        "if streaming := []:",
+        *CONSOLIDATION,
+    ),
+    "who was taken over drops nothing": _mutant(
+        CONSOLIDATOR, "self._renew(lease)\n        late_tables", "late_tables", *CONSOLIDATION
     ),
     "a resume adopts what is staged": _mutant(
         RESUME, "for o in adopt_staged(warehouse, entry.batch_id, players)}", "for o in ()}"
