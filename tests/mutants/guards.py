@@ -26,6 +26,10 @@ MERGE, CONSOLIDATOR = "pipeline/merge.py", "pipeline/consolidator.py"
 WAREHOUSE, LEASE = "pipeline/warehouse.py", "pipeline/lease.py"
 WRITER, WORKER = "pipeline/worker/staging_writer.py", "pipeline/worker/app.py"
 DISPATCHER, RESUME = "pipeline/coordinator/dispatcher.py", "pipeline/coordinator/resume.py"
+RUNNER, RUNNER_TESTS = (
+    "pipeline/coordinator/batch_runner.py",
+    "tests/unit/pipeline/coordinator/test_batch_runner.py",
+)
 HTTP_API = "pipeline/coordinator/http_api.py"
 
 GUARDS: Mapping[str, Mutant] = {
@@ -46,7 +50,7 @@ GUARDS: Mapping[str, Mutant] = {
         WAREHOUSE, "if current is not None and current.version != version:", "if False:"
     ),
     "a MERGE of an expired lease cannot start": _mutant(
-        LEASE, "if not warehouse.claim_job_id(fence.merge_job_id,", "if False and (fence.merge_job_id,"
+        LEASE, "if not job_ids.claim_job_id(fence.merge_job_id,", "if False and (fence.merge_job_id,"
     ),
     "a MERGE that was fenced off is not taken for done": _mutant(
         WAREHOUSE, 'if job.labels.get("fenced"):', "if False:"
@@ -56,7 +60,7 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "one of two that take a lease at once has it": _mutant(
         LEASE,
-        "if not _take(warehouse, _lease_job_id(game_date, lease.fence), holder):",
+        "if not _take(job_ids, _lease_job_id(game_date, lease.fence), holder):",
         "if False:",
         WRITE_PATH,
         "tests/unit/pipeline/test_lease.py",
@@ -88,10 +92,50 @@ GUARDS: Mapping[str, Mutant] = {
         MERGE, "WHEN MATCHED AND S.is_superseding THEN", "WHEN MATCHED AND FALSE THEN"
     ),
     "a resume adopts what is staged": _mutant(
-        RESUME, "finished = {outcome.player_lookup for outcome in adopted}", "finished = set()"
+        RESUME, "for o in adopt_staged(warehouse, entry.batch_id, players)}", "for o in ()}"
     ),
     "a resume asks again who gave no answer": _mutant(
-        RESUME, "if name not in finished and name in eligible", "if False"
+        RESUME, "for name in players if name not in known)", "for name in ())"
+    ),
+    "a staged player whose table is gone is asked again": _mutant(
+        RESUME, "(outcome.staged and (name in merged or name in adopted))", "outcome.staged", RUNNER_TESTS
+    ),
+    "a batch with players without an answer stays open": _mutant(
+        "batches/closing.py", "    if unanswered:", "    if False:", RUNNER_TESTS
+    ),
+    "a date is started once": _mutant(RUNNER, "if self._ledger.append_start(entry, number):", "if True:", RUNNER_TESTS),
+    "a date whose batch runs is not started": _mutant(
+        RUNNER, "if entry.state in IN_PROGRESS_STATES:", "if False:", RUNNER_TESTS
+    ),
+    "only a batch that has stopped is resumed": _mutant(
+        RUNNER, "if entry.state in IN_PROGRESS_STATES - RESUMABLE_STATES:", "if False:", RUNNER_TESTS
+    ),
+    "a consolidated batch is not resumed": _mutant(
+        RUNNER, "if entry.state not in RESUMABLE_STATES:", "if False:", RUNNER_TESTS
+    ),
+    "a state is recorded by one process": _mutant(
+        "batches/ledger.py", "            self._check_recorded(record, row", "            (record, row", RUNNER_TESTS
+    ),
+    "the progress of a run is recorded": _mutant(
+        "pipeline/coordinator/batch_tracker.py",
+        "            self.advance(replace(self.entry,",
+        "            (replace(self.entry,",
+        RUNNER_TESTS,
+    ),
+    "a run that another has taken over asks nobody": _mutant(
+        RUNNER, "should_stop=lambda: tracker.superseded is not None or stop()", "should_stop=stop", RUNNER_TESTS
+    ),
+    "a run that was told to stop asks nobody": _mutant(
+        RUNNER,
+        "should_stop=lambda: tracker.superseded is not None or stop()",
+        "should_stop=lambda: False",
+        RUNNER_TESTS,
+    ),
+    "a stop after the last player is refused": _mutant(
+        RUNNER, "if not request_stop(self._warehouse, entry):", "if False:", RUNNER_TESTS
+    ),
+    "a consolidation waits for the lease": _mutant(
+        RUNNER, "if waited_s >= MAX_LEASE_WAIT_S:", "if True:", RUNNER_TESTS
     ),
     "a date that has run needs force": _mutant(HTTP_API, "if not start_request.force and ", "if False and "),
 }
