@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import requests
+import urllib3
+from google.api_core.exceptions import RetryError
+from google.auth.exceptions import TransportError
+
 
 class ErrorClass(StrEnum):
     """What a caller should do: retry soon, retry much later, adopt what exists, or stop."""
@@ -265,7 +270,13 @@ _RETRY_REASONS = {
     "jobInternalError",
 }
 RETRYABLE_STATUSES = {429, 500, 502, 503, 504}
-
+_PASSING_HTTP_ERRORS = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    urllib3.exceptions.HTTPError,  # those that are ValueErrors are about an address
+)
 
 _RPC_STATUSES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED"}
 
@@ -290,11 +301,24 @@ def classify(http_status: int | None, reasons: Iterable[str], message: str) -> E
 
 
 def classify_exception(error: BaseException) -> ErrorClass:
-    """`classify` for exceptions of Google's clients and of requests; a lost connection may be retried."""
-    if isinstance(error, ConnectionError | TimeoutError) or type(error).__module__.startswith(("requests", "urllib3")):
+    """`classify` for exceptions of Google's clients, of requests and of urllib3."""
+    if isinstance(error, RetryError) and error.cause is not None:
+        return classify_exception(error.cause)
+    if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
+        return _classify_http_client_error(error)
+    if isinstance(error, ConnectionError | TimeoutError | TransportError):
         return RETRY
     reasons = [str(detail.get("reason", "")) for detail in getattr(error, "errors", []) if isinstance(detail, dict)]
     return classify(getattr(error, "code", None), reasons, str(error))
+
+
+def _classify_http_client_error(error: requests.RequestException | urllib3.exceptions.HTTPError) -> ErrorClass:
+    """A lost connection may be retried; a body, an address or a certificate that is wrong stays wrong."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return classify(response.status_code, (), response.text)
+    may_pass = isinstance(error, _PASSING_HTTP_ERRORS) and not isinstance(error, ValueError)
+    return RETRY if may_pass and "certificate" not in str(error).lower() else PERMANENT
 
 
 def to_response_body(known_error: KnownError, **values: object) -> dict[str, Any]:

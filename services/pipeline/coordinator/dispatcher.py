@@ -52,20 +52,25 @@ def dispatch(
     players: Iterable[EligiblePlayer],
     retry: RetryPolicy,
     on_outcome: Callable[[PlayerOutcome], None],
+    should_stop: Callable[[], bool],
 ) -> tuple[PlayerOutcome, ...]:
-    """Deliver every player at least once; `on_outcome` is called with each outcome as it comes in."""
+    """Deliver every player at least once, until `should_stop`; `on_outcome` is called with each outcome as it comes in."""
     with ThreadPoolExecutor(max(1, endpoint.max_parallel_requests)) as pool, requests.Session() as session:
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(10, endpoint.max_parallel_requests))
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         headers = fetch_auth_headers(clients, endpoint.url)
-        futures = [
-            pool.submit(_deliver, session, headers, endpoint, batch_id, game_date, player, retry) for player in players
-        ]
+
+        def deliver(player: EligiblePlayer) -> PlayerOutcome | None:
+            if should_stop():
+                return None
+            return _deliver(session, headers, endpoint, batch_id, game_date, player, retry)
+
         outcomes = []
-        for future in as_completed(futures):
-            outcomes.append(future.result())
-            on_outcome(outcomes[-1])
+        for future in as_completed([pool.submit(deliver, player) for player in players]):
+            if (outcome := future.result()) is not None:
+                outcomes.append(outcome)
+                on_outcome(outcome)
         return tuple(outcomes)
 
 

@@ -13,7 +13,7 @@ from services.batches.ids import make_job_id, staging_table
 from services.core.errors import OnCallError
 from services.gcp.retry import RetryPolicy
 from services.pipeline.job_retry import run_job_with_retry
-from services.pipeline.row_encoding import to_json_rows, validate_rows
+from services.pipeline.row_encoding import encode_rows
 from services.pipeline.warehouse import Warehouse
 
 
@@ -43,8 +43,7 @@ class StagingWriter:
 
         Raises SchemaMismatch before anything is sent, StagingNotVerified when the counts differ, else the warehouse's error.
         """
-        validate_rows(rows, self._warehouse.get_columns())
-        encoded = to_json_rows(rows)
+        encoded = encode_rows(rows, self._warehouse.get_columns())
         table = staging_table(batch_id, unit)
         job_id = make_job_id("load", batch_id, unit, content_hash(encoded))
         verified = run_job_with_retry(
