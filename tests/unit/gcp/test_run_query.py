@@ -86,9 +86,9 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_clients(fake: FakeBigQuery, cache: ReadCache | None = None) -> Clients:
-    values: dict[str, Any] = dict.fromkeys(("run", "revisions", "logging", "scheduler"))
-    extra = {"cache": cache} if cache else {}
-    return Clients(settings=SETTINGS, clock=FixedClock(NOW), bigquery=cast(Any, fake), **values, **extra)
+    unused: Any = None
+    cache = cache or ReadCache(reuse_answers=False)
+    return Clients(SETTINGS, FixedClock(NOW), cast(Any, fake), unused, unused, unused, unused, cache)
 
 
 def test_a_query_runs_with_typed_parameters_under_the_limits_and_says_what_it_cost(fake_bigquery):
@@ -246,13 +246,10 @@ def test_an_answer_is_kept_while_its_table_stays_the_same_and_costs_nothing_agai
 
 
 def test_a_job_of_its_own_and_a_cache_without_answers_always_run(fake_bigquery):
-    for clients, options in (
-        (make_clients(fake_bigquery, ReadCache()), {"job_id": "claim"}),
-        (make_clients(fake_bigquery), {}),
-    ):
+    for clients, job_id in ((make_clients(fake_bigquery, ReadCache()), "claim"), (make_clients(fake_bigquery), None)):
         fake_bigquery.calls.clear()
         for _ in range(2):
-            query_catalog.run_query(clients, "x.count", day=DAY, **options)
+            query_catalog.run_query(clients, "x.count", day=DAY, job_id=job_id)
         assert len([call for call in fake_bigquery.calls if isinstance(call, tuple) and "COUNT" in call[0]]) == 2
 
 
