@@ -68,7 +68,7 @@ def test_a_guard_is_for_this_machine_unless_it_is_told_otherwise():
 
     scope = {"type": "http", "path": "/upload/x", "server": ("127.0.0.1", PORT), "headers": [(b"content-type", b"*/*")]}
     for host, status in ((b"evil.example", 403), (b"127.0.0.1:9050", 415)):
-        headers = [*scope["headers"], (b"host", host)]  # type: ignore[misc]
+        headers = [*scope["headers"], (b"host", host)]
         asyncio.run(RequestGuard(refuse_to_be_called)({**scope, "headers": headers}, None, send))  # type: ignore[arg-type]
         assert sent.pop(0)["status"] == status, "nowhere is an upload taken without a path for uploads"
         sent.clear()

@@ -98,7 +98,7 @@ def test_an_expired_access_token_is_renewed_before_a_token_is_made_of_it():
 
 
 def test_an_impersonated_account_gets_a_token_of_its_own(monkeypatch):
-    made = []
+    made: list[object] = []
 
     class FakeTokenCredentials:
         token = "of the acting account"

@@ -10,7 +10,7 @@ from google.api_core.exceptions import Conflict, ServiceUnavailable
 
 from services.core.errors import SourceUnavailable
 from services.core.settings import Settings
-from services.gcp import insert_job
+from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.insert_job import MAX_JOB_ID_SUFFIXES, RowsNotInserted, insert_once
 
@@ -43,7 +43,7 @@ class FakeProject:
 @pytest.fixture
 def project(monkeypatch: pytest.MonkeyPatch) -> FakeProject:
     project = FakeProject()
-    monkeypatch.setattr(insert_job.query_catalog, "run_query", project.run_query)
+    monkeypatch.setattr(query_catalog, "run_query", project.run_query)
     return project
 
 
