@@ -434,7 +434,7 @@ def test_a_stop_after_the_last_player_is_refused(night):
     assert entry.state is BatchState.CONSOLIDATED
 
 
-@pytest.mark.parametrize("state", set(BatchState) - {BatchState.REQUESTED, BatchState.RUNNING})
+@pytest.mark.parametrize("state", sorted(set(BatchState) - {BatchState.REQUESTED, BatchState.RUNNING}))
 def test_a_batch_that_asks_no_players_cannot_be_stopped(night, state):
     started = night.requested()
     Ledger(night.clients()).append_state(replace(started.entry, state=state, sequence=2))
