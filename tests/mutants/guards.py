@@ -28,11 +28,14 @@ MERGED = ("tests/unit/pipeline/test_merge.py",)
 WAREHOUSE, LEASE = "pipeline/warehouse.py", "pipeline/lease.py"
 WRITER, WORKER = "pipeline/worker/staging_writer.py", "pipeline/worker/app.py"
 DISPATCHER, RESUME = "pipeline/coordinator/dispatcher.py", "pipeline/coordinator/resume.py"
-RUNNER, RUNNER_TESTS = (
-    "pipeline/coordinator/batch_runner.py",
-    "tests/unit/pipeline/coordinator/test_batch_runner.py",
-)
+RUNNER, TRACKER = "pipeline/coordinator/batch_runner.py", "pipeline/coordinator/batch_tracker.py"
+RUNNER_TESTS = "tests/unit/pipeline/coordinator/test_batch_runner.py"
 HTTP_API = "pipeline/coordinator/http_api.py"
+
+
+def _runner(test: str) -> str:
+    return f"{RUNNER_TESTS}::{test}"
+
 
 GUARDS: Mapping[str, Mutant] = {
     "a staged unit is verified": _mutant(WRITER, "if verified != len(encoded):", "if False:"),
@@ -124,44 +127,76 @@ GUARDS: Mapping[str, Mutant] = {
         RESUME, "for name in players if name not in known)", "for name in ())"
     ),
     "a staged player whose table is gone is asked again": _mutant(
-        RESUME, "(outcome.staged and (name in merged or name in adopted))", "outcome.staged", RUNNER_TESTS
+        RESUME,
+        "(outcome.staged and (name in merged or name in adopted))",
+        "outcome.staged",
+        _runner("test_players_whose_tables_were_dropped_are_asked_again"),
     ),
     "a batch with players without an answer stays open": _mutant(
-        "batches/closing.py", "    if unanswered:", "    if False:", RUNNER_TESTS
+        "batches/closing.py",
+        "    if unanswered:",
+        "    if False:",
+        _runner("test_workers_that_are_away_leave_the_batch_open"),
     ),
-    "a date is started once": _mutant(RUNNER, "if self._ledger.append_start(entry, number):", "if True:", RUNNER_TESTS),
+    "a date is started once": _mutant(
+        RUNNER,
+        "if self._ledger.append_start(entry, number):",
+        "if True:",
+        _runner("test_of_two_coordinators_one_starts_a_date"),
+    ),
     "a date whose batch runs is not started": _mutant(
-        RUNNER, "if entry.state in IN_PROGRESS_STATES:", "if False:", RUNNER_TESTS
+        RUNNER,
+        "if entry.state in IN_PROGRESS_STATES:",
+        "if False:",
+        _runner("test_a_date_is_started_again_when_nothing_runs"),
     ),
     "only a batch that has stopped is resumed": _mutant(
-        RUNNER, "if entry.state in IN_PROGRESS_STATES - RESUMABLE_STATES:", "if False:", RUNNER_TESTS
+        RUNNER,
+        "if entry.state in IN_PROGRESS_STATES - RESUMABLE_STATES:",
+        "if False:",
+        _runner("test_only_a_batch_that_stopped_is_resumed"),
     ),
     "a consolidated batch is not resumed": _mutant(
-        RUNNER, "if entry.state not in RESUMABLE_STATES:", "if False:", RUNNER_TESTS
+        RUNNER,
+        "if entry.state not in RESUMABLE_STATES:",
+        "if False:",
+        _runner("test_only_a_batch_that_stopped_is_resumed"),
     ),
     "a state is recorded by one process": _mutant(
-        "batches/ledger.py", "            self._check_recorded(record, row", "            (record, row", RUNNER_TESTS
+        "batches/ledger.py",
+        "            self._check_recorded(record, row",
+        "            (record, row",
+        _runner("test_of_eight_resumes_at_once_one_runs"),
     ),
     "the progress of a run is recorded": _mutant(
-        "pipeline/coordinator/batch_tracker.py",
+        TRACKER,
         "            self.advance(replace(self.entry,",
         "            (replace(self.entry,",
-        RUNNER_TESTS,
+        _runner("test_a_long_run_is_never_seen_as_stalled"),
     ),
     "a run that another has taken over asks nobody": _mutant(
-        RUNNER, "should_stop=lambda: tracker.superseded is not None or stop()", "should_stop=stop", RUNNER_TESTS
+        RUNNER,
+        "should_stop=lambda: tracker.superseded is not None or stop()",
+        "should_stop=stop",
+        _runner("test_a_run_that_was_taken_over_asks_nobody"),
     ),
     "a run that was told to stop asks nobody": _mutant(
         RUNNER,
         "should_stop=lambda: tracker.superseded is not None or stop()",
         "should_stop=lambda: False",
-        RUNNER_TESTS,
+        _runner("test_a_stopped_run_asks_nobody_and_is_resumed"),
     ),
     "a stop after the last player is refused": _mutant(
-        RUNNER, "if not request_stop(self._warehouse, entry):", "if False:", RUNNER_TESTS
+        RUNNER,
+        "if not request_stop(self._warehouse, entry):",
+        "if False:",
+        _runner("test_a_stop_after_the_last_player_is_refused"),
     ),
     "a consolidation waits for the lease": _mutant(
-        RUNNER, "if waited_s >= MAX_LEASE_WAIT_S:", "if True:", RUNNER_TESTS
+        RUNNER,
+        "if waited_s >= MAX_LEASE_WAIT_S:",
+        "if True:",
+        _runner("test_a_consolidation_waits_for_another_of_its_date"),
     ),
     "a date that has run needs force": _mutant(HTTP_API, "if not start_request.force and ", "if False and "),
 }
