@@ -10,7 +10,8 @@ from services.core.tables import PREDICTIONS_DATASET
 
 DATASET = PREDICTIONS_DATASET  # the staging tables are beside the predictions
 STAGING_TABLE_PREFIX = "_staging_"
-COMPACTED_PREFIX = "compact"  # no unit has this name
+COMPACT_TABLE_PREFIX = "oncall_compact_"  # outside STAGING_TABLE_PREFIX, by which the customer drops old tables
+MAX_NAME_LENGTH = 100  # of a player_lookup, a game id and a batch id
 # What follows the batch id in a staging table's name: ours are named by player, the customer's by the worker's revision
 # or by "worker", and a random hash: one table per message.
 _UNIT = re.compile(r"p_\w+|(?:[a-z][a-z0-9]*_)*?worker_\w+|[a-z]\w*_\d{5}_[a-z0-9]{3}_[0-9a-f]{8}")
@@ -65,12 +66,18 @@ def find_batch_ids(text: str) -> list[str]:
     return list(dict.fromkeys(m["batch"] or parse_staging_table_name(m["table"])[0] for m in matches))
 
 
-def work_unit_id(player_lookup: str) -> str:
-    """The unit of work of a player: every delivery of it writes the same table. A hash distinguishes unusual names."""
-    normalized = re.sub(r"[^a-z0-9]", "", player_lookup.lower())
-    if normalized == player_lookup:
+def work_unit_id(*player_lookups: str) -> str:
+    """The unit of work of these players: every delivery of it writes the same table. A hash distinguishes unusual names."""
+    name = ",".join(player_lookups)
+    normalized = re.sub(r"[^a-z0-9]", "", player_lookups[0].lower())
+    if normalized == name:
         return f"p_{normalized}"
-    return f"p_{normalized}_{hashlib.sha256(player_lookup.encode()).hexdigest()[:8]}"
+    return f"p_{normalized}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def is_player_lookup(text: str) -> bool:
+    """Whether a text can name a player: printable, not blank, at most MAX_NAME_LENGTH letters."""
+    return text.isprintable() and bool(text.strip()) and len(text) <= MAX_NAME_LENGTH
 
 
 def staging_prefix(batch_id: str) -> str:
@@ -82,8 +89,13 @@ def staging_table(batch_id: str, unit_name: str) -> str:
     return f"{DATASET}.{staging_prefix(batch_id)}{unit_name}"
 
 
+def compact_prefix(batch_id: str) -> str:
+    return f"{COMPACT_TABLE_PREFIX}{batch_id}_".replace("-", "_")
+
+
 def compact_table(batch_id: str, fence: int) -> str:
-    return f"{DATASET}.{staging_prefix(batch_id)}{COMPACTED_PREFIX}_{fence}"
+    """dataset.table into which the consolidation with this fence copies the batch's units."""
+    return f"{DATASET}.{compact_prefix(batch_id)}{fence}"
 
 
 def parse_staging_table_name(table: str) -> tuple[str, str, date | None]:
@@ -105,8 +117,9 @@ def is_unit_table(table: str, batch_id: str) -> bool:
 
 
 def is_compact_table(table: str, batch_id: str) -> bool:
-    """Whether a table was created by a consolidation of this batch."""
-    return _unit_suffix(table, batch_id).startswith(f"{COMPACTED_PREFIX}_")
+    """Whether a table is the copy that a consolidation made of this batch; earlier versions named it as a staging table."""
+    prefixes = f"{compact_prefix(batch_id)}|{staging_prefix(batch_id)}compact_"
+    return re.fullmatch(rf"(?:{prefixes})\d+", table.split(".")[-1]) is not None
 
 
 def _unit_suffix(table: str, batch_id: str) -> str:

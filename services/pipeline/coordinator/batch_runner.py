@@ -182,11 +182,12 @@ class BatchRunner:
             on_outcome,
             should_stop=lambda: tracker.superseded is not None or stop(),
         )
-        outcomes = {**activation.known, **{outcome.player_lookup: outcome for outcome in answered}}
-        unanswered = [name for name, outcome in outcomes.items() if outcome.outcome in UNANSWERED_OUTCOMES]
-        late = tuple(adopt_staged(self._warehouse, batch_id, unanswered)) if unanswered else ()
-        self._ledger.append_outcomes(batch_id, run.game_date, [*activation.unrecorded, *answered, *late])
-        outcomes |= {outcome.player_lookup: outcome for outcome in late}
+        new = {outcome.player_lookup: outcome for outcome in answered}
+        unanswered = [name for name, outcome in new.items() if outcome.outcome in UNANSWERED_OUTCOMES]
+        if unanswered:  # the answer may have been lost after the rows were staged
+            new |= {outcome.player_lookup: outcome for outcome in adopt_staged(self._warehouse, batch_id, unanswered)}
+        self._ledger.append_outcomes(batch_id, run.game_date, [*activation.unrecorded, *new.values()])
+        outcomes = {**activation.known, **new}
         if tracker.superseded is not None:
             raise tracker.superseded
         self._record_dispatched(tracker, outcomes, stopped=stop.close())
@@ -283,7 +284,7 @@ def _check_none_runs(batches: Iterable[BatchRecord]) -> None:
 
 def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> ConsolidationResult:
     """The sums of two rounds of one batch."""
-    sums = ("staged_rows", "distinct_keys", "collapsed_rows", "inserted", "updated", "unchanged", "deactivated")
+    sums = (*ADDED_SUMS, "outdated")
     return replace(
         second,
         tables=first.tables + second.tables,

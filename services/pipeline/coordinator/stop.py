@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 
 from services.batches.ids import make_job_id
 from services.batches.ledger import BatchRecord
@@ -29,8 +28,8 @@ def is_stop_requested(job_ids: JobIds, entry: BatchRecord) -> bool:
 class StopSignal:
     """Whether to stop, asked before every request to a worker: at most POLL_INTERVAL_S old, whichever process was told."""
 
-    def __init__(self, job_ids: JobIds, entry: BatchRecord, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._job_ids, self._entry, self._monotonic = job_ids, entry, monotonic
+    def __init__(self, job_ids: JobIds, entry: BatchRecord) -> None:
+        self._job_ids, self._entry = job_ids, entry
         self._lock = threading.Lock()
         self._checked_at: float | None = None
         self._requested = False
@@ -39,7 +38,7 @@ class StopSignal:
         """Whether to stop now."""
         with self._lock:  # whoever waits here has the answer of a check that has just ended
             if not self._requested and self._is_due():
-                self._checked_at = self._monotonic()
+                self._checked_at = time.monotonic()
                 try:
                     self._requested = is_stop_requested(self._job_ids, self._entry)
                 except Exception:  # of whatever kind: the run goes on, and the next check asks again
@@ -47,7 +46,7 @@ class StopSignal:
             return self._requested
 
     def _is_due(self) -> bool:
-        return self._checked_at is None or self._monotonic() - self._checked_at >= POLL_INTERVAL_S
+        return self._checked_at is None or time.monotonic() - self._checked_at >= POLL_INTERVAL_S
 
     def close(self) -> bool:
         """After the last player: whether the run was told to stop. If not, a later request to stop comes too late."""

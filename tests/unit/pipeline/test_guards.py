@@ -71,14 +71,13 @@ def start(path: WritePath, *players: str):
     path.project.insert("nba_analytics.upcoming_player_game_context", context_rows(players))
     run, runner = plan_run(path.clients, NIGHT), path.runner()
     assert run is not None
-    runner.record_requested(run)
-    return runner, run
+    return runner, runner.record_requested(run)
 
 
 def test_a_busy_worker_is_asked_again(path):
     path.answers = [429, 429]
-    runner, run = start(path, "brunson")
-    assert runner.run(run).state == "consolidated"
+    runner, started = start(path, "brunson")
+    assert runner.run(started).state == "consolidated"
     assert (path.asked, len(path.predictions()) > 0) == (3, True)
 
 
@@ -94,9 +93,9 @@ def test_a_write_that_failed_is_not_answered_with_200(path):
 
 def test_a_unit_whose_write_failed_is_not_staged(path):
     path.hook = fail_loads
-    runner, run = start(path, "brunson")
-    runner.run(run)
-    assert path.outcomes(run.batch_id)["brunson"].outcome == "write rejected"
+    runner, started = start(path, "brunson")
+    runner.run(started)
+    assert path.outcomes(started.run.batch_id)["brunson"].outcome == "write rejected"
 
 
 def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path):
@@ -107,16 +106,16 @@ def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path):
             raise ProcessKilled
 
     path.hook = fail_brunson_then_die
-    runner, run = start(path, "brunson", "hart", "towns")
+    runner, started = start(path, "brunson", "hart", "towns")
     with pytest.raises(ProcessKilled):
-        runner.run(run)
+        runner.run(started)
     path.hook = no_hook
     path.project.tables["prediction_on_call.batch_players"].set_rows(
         [], path.clock.now()
     )  # recorded nowhere: staged only
     path.clock.at += timedelta(minutes=11)
-    rest = path.runner().resume(run.batch_id)
-    assert [player["player_lookup"] for player in rest.players] == ["brunson"]
+    rest = path.runner().resume(started.run.batch_id)
+    assert [player["player_lookup"] for player in rest.run.players] == ["brunson"]
     assert path.runner().run(rest).state == "consolidated"
     assert {row["player_lookup"] for row in path.predictions()} == {"brunson", "hart", "towns"}
 
@@ -124,8 +123,8 @@ def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path):
 def test_a_date_that_has_run_is_run_again_only_by_force(path, monkeypatch):
     threads = DeferredThreads()
     monkeypatch.setattr(http_api, "threading", SimpleNamespace(Thread=threads))
-    runner, run = start(path, "brunson")
-    assert runner.run(run).state == "consolidated"
+    runner, started = start(path, "brunson")
+    assert runner.run(started).state == "consolidated"
     path.clock.at += timedelta(minutes=1)
     api = CoordinatorApi(path.clients, runner)
     status, body = api.start({"game_date": str(NIGHT)})
@@ -135,9 +134,9 @@ def test_a_date_that_has_run_is_run_again_only_by_force(path, monkeypatch):
 
 
 def test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run(path):
-    runner, run = start(path, "brunson")
-    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=run.batch_id))
-    assert runner.run(run).state == "consolidated"
+    runner, started = start(path, "brunson")
+    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=started.run.batch_id))
+    assert runner.run(started).state == "consolidated"
     assert {row["player_lookup"] for row in path.predictions()} == {"brunson", "hart"}
     assert path.staging_tables() == []
 

@@ -136,9 +136,9 @@ def mutating_jobs(project):
 
 def test_a_removal_is_one_statement_whose_job_id_belongs_to_the_lease(project, clients, doubled):
     removed = run(clients)
-    assert mutating_jobs(project) == {leases.merge_job_id(NIGHT, 1)}
+    assert mutating_jobs(project) == {leases.Lease(NIGHT, 1, "").merge_job_id}
     run(clients, RESTORE_DUPLICATES, action_id=removed.action_id)
-    assert mutating_jobs(project) == {leases.merge_job_id(NIGHT, 1), leases.merge_job_id(NIGHT, 2)}
+    assert mutating_jobs(project) == {leases.Lease(NIGHT, 1, "").merge_job_id, leases.Lease(NIGHT, 2, "").merge_job_id}
 
 
 def test_a_second_removal_has_nothing_to_do(clients, doubled):
@@ -212,7 +212,7 @@ def test_a_statement_that_was_sent_twice_is_waited_for(project, clients, doubled
 
     clients.bigquery.hook = refuse_the_repetition
     assert run(clients).state is ActionState.DONE
-    assert leases.merge_job_id(NIGHT, 1) in asked
+    assert leases.Lease(NIGHT, 1, "").merge_job_id in asked
 
 
 def test_a_statement_that_failed_is_a_failure(project, clients, doubled):
