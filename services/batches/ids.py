@@ -11,6 +11,7 @@ from services.core.tables import PREDICTIONS_DATASET
 DATASET = PREDICTIONS_DATASET  # the staging tables are beside the predictions
 STAGING_TABLE_PREFIX = "_staging_"
 COMPACT_TABLE_PREFIX = "oncall_compact_"  # outside STAGING_TABLE_PREFIX, by which the customer drops old tables
+MAX_NAME_LENGTH = 100  # of a player_lookup, a game id and a batch id
 # What follows the batch id in a staging table's name: ours are named by player, the customer's by the worker's revision
 # or by "worker", and a random hash: one table per message.
 _UNIT = re.compile(r"p_\w+|(?:[a-z][a-z0-9]*_)*?worker_\w+|[a-z]\w*_\d{5}_[a-z0-9]{3}_[0-9a-f]{8}")
@@ -65,12 +66,18 @@ def find_batch_ids(text: str) -> list[str]:
     return list(dict.fromkeys(m["batch"] or parse_staging_table_name(m["table"])[0] for m in matches))
 
 
-def work_unit_id(player_lookup: str) -> str:
-    """The unit of work of a player: every delivery of it writes the same table. A hash distinguishes unusual names."""
-    normalized = re.sub(r"[^a-z0-9]", "", player_lookup.lower())
-    if normalized == player_lookup:
+def work_unit_id(*player_lookups: str) -> str:
+    """The unit of work of these players: every delivery of it writes the same table. A hash distinguishes unusual names."""
+    name = ",".join(player_lookups)
+    normalized = re.sub(r"[^a-z0-9]", "", player_lookups[0].lower())
+    if normalized == name:
         return f"p_{normalized}"
-    return f"p_{normalized}_{hashlib.sha256(player_lookup.encode()).hexdigest()[:8]}"
+    return f"p_{normalized}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def is_player_lookup(text: str) -> bool:
+    """Whether a text can name a player: printable, not blank, at most MAX_NAME_LENGTH letters."""
+    return text.isprintable() and bool(text.strip()) and len(text) <= MAX_NAME_LENGTH
 
 
 def staging_prefix(batch_id: str) -> str:
