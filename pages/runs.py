@@ -1,4 +1,4 @@
-"""Runs: start one, watch it, resume one that stopped; every batch of the night with its sums, so that a success can be verified."""
+"""Runs: start, watch and stop one, resume one that stopped; every batch of the night with its sums, so that a success can be verified."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from app.components import tables, text_format, widgets
 from app.panels import run_panels
 from app.state import reads, session
 from services.batches.reader import Batch, Batches
-from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES, BatchState
 from services.core.result import Health
-from services.runs.actions import RESUMABLE, RESUME_BATCH, START_RUN
+from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.stop import STOP_RUN
 
 NO_BATCH_TEXT, UNKNOWN_PREFIX = "No batch of this night is recorded", "One of the records cannot be read: whether"
 cloud, game_date = session.cached_clients(), session.game_date()
@@ -55,7 +56,7 @@ def to_table_row(batch: Batch) -> dict[str, object]:
 
 
 def run_buttons(batches: Batches | None) -> None:
-    """Start or re-run the night; resume what has stopped."""
+    """Start or re-run the night; stop what asks players, resume what has stopped."""
     ran = bool(batches and batches.batches)
     with st.container(horizontal=True, gap="small"):
         label = "Re-run the lost players" if ran else "Start the run"
@@ -65,10 +66,14 @@ def run_buttons(batches: Batches | None) -> None:
                 START_RUN, "Re-run everybody", key="date", game_date=game_date.isoformat(), scope="date"
             )
         for batch in batches.batches if batches else ():
-            if batch.state in RESUMABLE and batch.record_source == "ledger":
-                dialog.action_button(
-                    RESUME_BATCH, f"Resume {batch.batch_id}", key=batch.batch_id, batch_id=batch.batch_id
-                )
+            for action_type, verb, states in (
+                (STOP_RUN, "Stop", STOPPABLE_STATES),
+                (RESUME_BATCH, "Resume", RESUMABLE_STATES),
+            ):
+                if batch.state in states and batch.record_source == "ledger":
+                    dialog.action_button(
+                        action_type, f"{verb} {batch.batch_id}", key=batch.batch_id, batch_id=batch.batch_id
+                    )
 
 
 def render(batches: Batches) -> None:

@@ -11,6 +11,7 @@ from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.core.errors import InvalidInput
 from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
@@ -33,6 +34,7 @@ ACTION_TYPES = {
         TEST_NOTIFICATION,
         START_RUN,
         RESUME_BATCH,
+        STOP_RUN,
         CONSOLIDATE_BATCH,
         DROP_MERGED,
         DROP_ORPHAN,

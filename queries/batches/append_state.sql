@@ -1,8 +1,8 @@
--- Record one state of a batch. The job id is batch and sequence: of two processes, one records it.
+-- Record one state of a batch. The job id is batch and sequence, or date and start: of two processes, one records it.
 -- @param batch_id STRING  the batch id
 -- @param game_date DATE  the slate, in US Eastern
 -- @param sequence INT64  number of this state; the batch's highest is its current one
--- @param state STRING  requested, running, staged, consolidating, consolidated, consolidation failed, stalled
+-- @param state STRING  requested, running, staged, consolidating, consolidated, consolidation failed, stalled, stopped
 -- @param recorded_at TIMESTAMP  when the state was recorded
 -- @param holder STRING  the coordinator instance that records it
 -- @param started_by STRING  who asked for the run

@@ -7,6 +7,7 @@ SELECT
   state,
   sequence,
   recorded_at,
+  holder,
   started_by,
   reason,
   requested,

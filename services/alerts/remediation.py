@@ -23,6 +23,7 @@ from services.gcp.clients import Clients
 from services.policy.concurrency_config import SelfHealingConfig
 from services.policy.dml_limits import EMERGENCY_CAPACITY
 from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY, apply_due_reverts
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.telemetry.dml_jobs import DmlReport, is_contention_error
@@ -35,7 +36,15 @@ REVERT_AFTER = timedelta(hours=1)  # its own scale-down ends by then, or as soon
 MAX_STORM_AGE = timedelta(minutes=10)  # an older burst is over: scaling down now would not help
 _FINISHABLE = {
     action_type.name: action_type
-    for action_type in (START_RUN, RESUME_BATCH, CONSOLIDATE_BATCH, SCALE_DOWN, RESTORE_CAPACITY, SET_CAPACITY)
+    for action_type in (
+        START_RUN,
+        RESUME_BATCH,
+        STOP_RUN,
+        CONSOLIDATE_BATCH,
+        SCALE_DOWN,
+        RESTORE_CAPACITY,
+        SET_CAPACITY,
+    )
 }
 logger = logging.getLogger("watchdog")
 

@@ -1,4 +1,4 @@
-"""What makes two prediction rows the same prediction: game date, game, player, system and line.
+"""What makes two prediction rows the same prediction (game date, game, player, system and line), and which of them is newer.
 
 The one place that names the key's columns: keys in Python, the MERGE and the columns that are read from a table are built from it.
 """
@@ -6,7 +6,8 @@ The one place that names the key's columns: keys in Python, the MERGE and the co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 LINE_COLUMN = "current_points_line"  # the only column of the key that may be NULL; it is compared as a decimal
@@ -35,15 +36,35 @@ class BusinessKey(NamedTuple):
         return PlayerSystem(self.game_id, self.player_lookup, self.system_id)
 
 
+class RowVersion(NamedTuple):
+    """Which row of a key this is; the greater one is newer."""
+
+    created_at: datetime
+    prediction_id: str
+    is_active: bool
+
+
 BUSINESS_KEY_COLUMNS = BusinessKey._fields
 BUSINESS_KEY_TYPES: Mapping[str, str] = dict(
     zip(BUSINESS_KEY_COLUMNS, ("DATE", "STRING", "STRING", "STRING", "NUMERIC"), strict=True)
 )
 PLAYER_SYSTEM_COLUMNS = PlayerSystem._fields
+VERSION_COLUMNS = RowVersion._fields
+_LINE_PRECISION = Decimal("1e-9")  # of NUMERIC, as which SQL compares the line
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def business_key(row: Mapping[str, Any]) -> BusinessKey:
     """The key of a row that has the key's columns. The line is read as a decimal, never as a float or an integer."""
     line = row.get(LINE_COLUMN)
-    line_text = "" if line is None else format(Decimal(str(line)).normalize(), "f")
-    return BusinessKey(str(row["game_date"]), row["game_id"], row["player_lookup"], row["system_id"], line_text)
+    line_text = "" if line is None else _to_line_text(Decimal(str(line)))
+    return BusinessKey(*(str(row[column] or "") for column in BUSINESS_KEY_COLUMNS if column != LINE_COLUMN), line_text)
+
+
+def _to_line_text(line: Decimal) -> str:
+    return format((line.quantize(_LINE_PRECISION, ROUND_HALF_UP) + 0).normalize(), "f")  # + 0: there is no line −0
+
+
+def row_version(row: Mapping[str, Any]) -> RowVersion:
+    """The version of a row that has created_at, prediction_id and is_active; one without a time is older than all others."""
+    return RowVersion(row["created_at"] or _NEVER, row["prediction_id"] or "", bool(row["is_active"]))

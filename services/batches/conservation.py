@@ -1,5 +1,6 @@
-"""Rows are neither lost nor invented on the way: the three sums of a batch that must hold.
+"""Neither rows nor players are lost or invented on the way: the sums of a batch that must hold.
 
+requested = staged + not generated + write rejected + internal error + no answer, of which the last two are 0;
 produced = staged; staged = distinct + collapsed; distinct = inserted + updated + unchanged.
 """
 
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.batches.ledger import BatchRecord
+from services.batches.ledger import OUTCOMES, UNANSWERED_OUTCOMES, BatchRecord
 from services.core.result import sum_or_unknown
 
 
@@ -29,11 +30,16 @@ class ConservationSum:
 
 
 def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
-    """The sums of a batch, in the order in which its rows travel."""
+    """The sums of a batch, in the order in which its rows travel. Earlier versions did not count the players."""
+    counts = record.outcome_counts or {}
+    players = tuple(counts.get(outcome) for outcome in OUTCOMES)
+    unanswered = tuple(counts.get(outcome) for outcome in OUTCOMES if outcome in UNANSWERED_OUTCOMES)
     staged = (record.staged_rows,)
     distinct = (record.distinct_keys, record.collapsed_rows)
     merged = (record.inserted, record.updated, record.unchanged)
     return (
+        ConservationSum("each player has one outcome", record.requested, "requested", players, " + ".join(OUTCOMES)),
+        ConservationSum("each player has answered", 0, "missing", unanswered, "internal error + no answer"),
         ConservationSum("what was produced was staged", record.produced_rows, "produced", staged, "staged"),
         ConservationSum(
             "what was staged is distinct or collapsed", record.staged_rows, "staged", distinct, "distinct + collapsed"
@@ -44,6 +50,7 @@ def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
     )
 
 
-def is_conserved(record: BatchRecord) -> bool:
-    """Whether every sum is known and holds."""
-    return all(conservation_sum.holds for conservation_sum in conservation_sums(record))
+def is_conserved(record: BatchRecord) -> bool | None:
+    """Whether every sum holds; None while one is not known and none is wrong."""
+    results = [conservation_sum.holds for conservation_sum in conservation_sums(record)]
+    return False if False in results else None if None in results else True

@@ -2,25 +2,28 @@
 
     requested ─► running ─► staged ─► consolidating ─► consolidated
         │           │          │            └────────► consolidation failed ─┐
-        └───────────┴──────────┴─► stalled (nobody wrote for a while) ───────┴─► /resume ─► running …
-    abandoned: an operator gave it up
+        │           ├──────────┼─► stopped (on request) ─────────────────────┤
+        └───────────┴──────────┴─► stalled (nobody wrote for a while, ───────┴─► /resume ─► running …
+                                   or players gave no answer)
 
 Rows are only ever added: the highest sequence of a batch is its state. They are inserted by jobs, never streamed, because they
-are read at once. The job id of a state is batch and sequence, so a state is recorded once, by one process; the job id of outcomes
-is their content, so a call repeated after a lost answer adds nothing.
+are read at once. The job id of a state is batch and sequence, so a state is recorded once, by one process; that of a batch's first
+state is its number among the starts of its date, so one process starts a date; the job id of outcomes is their content, so a call
+repeated after a lost answer adds nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from typing import Any
 
 from services.batches.ids import make_job_id
-from services.batches.state import BatchState
+from services.batches.state import BatchState, current_state
 from services.core.clock import to_rfc3339
 from services.core.errors import OnCallError
 from services.gcp import query_catalog
@@ -29,6 +32,8 @@ from services.gcp.insert_job import insert_once
 from services.gcp.retry import RetryPolicy, call_with_retry
 
 MAX_ROWS_PER_JOB = 2_000  # about 1 MB of parameters; a request may have 10
+OUTCOMES = ("staged", "not generated", "write rejected", "internal error", "no answer")
+UNANSWERED_OUTCOMES = {"internal error", "no answer"}  # nothing is known of these players' rows
 
 
 class StateAlreadyRecorded(OnCallError):
@@ -37,7 +42,11 @@ class StateAlreadyRecorded(OnCallError):
 
 @dataclass(frozen=True)
 class BatchRecord:
-    """One state of a batch with the counts known then; None: not known yet."""
+    """One state of a batch with the counts known then; None: not known yet.
+
+    `details`: players (requested, by player_lookup), min_minutes, activation, outcomes (number of players by outcome) and
+    consolidated (sums and players of the consolidations so far). Earlier versions recorded players alone.
+    """
 
     batch_id: str
     game_date: date
@@ -63,11 +72,27 @@ class BatchRecord:
     merge_job_id: str | None = None
     fence: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    recorded_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """The requested players."""
+        return tuple(self.details.get("players") or ())
+
+    @property
+    def activation(self) -> int:
+        """The sequence at which the batch was requested or resumed last; no two activations of a batch have the same."""
+        return int(self.details.get("activation", 1))
+
+    @property
+    def outcome_counts(self) -> Mapping[str, int] | None:
+        """Players by outcome; None where an earlier version did not count them."""
+        return self.details.get("outcomes")
 
 
 @dataclass(frozen=True)
 class PlayerOutcome:
-    """The result of one player: `outcome` is staged, not generated, write rejected or no answer."""
+    """The result of one player: `outcome` is one of OUTCOMES."""
 
     player_lookup: str
     unit: str
@@ -96,15 +121,15 @@ class Ledger:
 
         Raises StateAlreadyRecorded when the batch has another state of that sequence.
         """
-        row = {
-            **asdict(record),
-            "state": record.state.value,
-            "recorded_at": self._clients.now(),
-            "details": json.dumps(dict(record.details), default=str),
-        }
-        job_id = make_job_id("state", record.batch_id, record.sequence)
-        if not self._insert("batches.append_state", job_id, row):
-            self._check_recorded(record, row["recorded_at"])
+        self._append(record, make_job_id("state", record.batch_id, record.sequence))
+
+    def append_start(self, record: BatchRecord, number: int) -> bool:
+        """Add a batch's first state as the start `number` of its date; False when another batch has that number."""
+        try:
+            self._append(record, make_job_id("start", record.game_date, number))
+        except StateAlreadyRecorded:
+            return False
+        return True
 
     def append_outcomes(self, batch_id: str, game_date: date, outcomes: Sequence[PlayerOutcome]) -> None:
         """Add players' outcomes, up to 2,000 in one job; raises when they could not be recorded."""
@@ -118,7 +143,13 @@ class Ledger:
     def latest(self, batch_id: str, game_date: date) -> BatchRecord | None:
         """The batch's state now, or None when there is no such batch."""
         rows = self._state_rows(batch_id, game_date)
-        return _to_record(rows[0]) if rows else None
+        return _to_record(rows[0], self._clients.now()) if rows else None
+
+    def batches_of(self, game_date: date) -> tuple[BatchRecord, ...]:
+        """The state now of every batch of a date, without its details; raises when the ledger cannot be read."""
+        rows = query_catalog.run_query(self._clients, "batches.states_by_date", game_date=game_date).rows
+        newest = {row["batch_id"]: row for row in sorted(rows, key=lambda row: row["sequence"])}
+        return tuple(_to_record(row, self._clients.now()) for row in newest.values())
 
     def player_outcomes(self, batch_id: str, game_date: date) -> dict[str, PlayerOutcome]:
         """The newest outcome of each player of a batch."""
@@ -130,6 +161,16 @@ class Ledger:
             r["player_lookup"]: PlayerOutcome(**{k: v for k, v in r.items() if k in field_names and v is not None})
             for r in rows
         }
+
+    def _append(self, record: BatchRecord, job_id: str) -> None:
+        row = {
+            **asdict(record),
+            "state": record.state.value,
+            "recorded_at": self._clients.now(),
+            "details": json.dumps(dict(record.details), default=str),
+        }
+        if not self._insert("batches.append_state", job_id, row):
+            self._check_recorded(record, row["recorded_at"])
 
     def _state_rows(self, batch_id: str, game_date: date) -> tuple[dict[str, Any], ...]:
         """Every state of a batch, newest first."""
@@ -156,8 +197,14 @@ class Ledger:
         return call_with_retry(self._retry, lambda: insert_once(self._clients, query_name, job_id, params))
 
 
-def _to_record(row: Mapping[str, Any]) -> BatchRecord:
+def count_outcomes(outcomes: Iterable[PlayerOutcome]) -> dict[str, int]:
+    """Players by outcome, every outcome of OUTCOMES included."""
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    return {name: counts[name] for name in OUTCOMES}
+
+
+def _to_record(row: Mapping[str, Any], now: datetime) -> BatchRecord:
     values = {f.name: row[f.name] for f in fields(BatchRecord) if f.name in row and row[f.name] is not None}
     details = values.get("details") or {}
     values["details"] = json.loads(details) if isinstance(details, str) else details
-    return BatchRecord(**{**values, "state": BatchState(row["state"])})
+    return BatchRecord(**{**values, "state": current_state(BatchState(row["state"]), row["recorded_at"], now)})

@@ -13,7 +13,7 @@ from services.batches.ids import is_batch_id, read_batch_date
 from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
 from services.batches.log_runs import LogRun, find_log_runs
 from services.batches.staged_rows import list_tables_of_date
-from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
+from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, BatchState, current_state
 from services.core.clock import night_window, worker_run_days
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem, sum_or_unknown
@@ -41,11 +41,12 @@ class _StateRow(TypedDict):
     unchanged: int | None
 
 
-OPEN_STATES = IN_PROGRESS_STATES | {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED}
 # Jobs and lines of a batch may be a little before its first record and after its last.
 WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 
 _LEDGER = "batch ledger"
+
+_OPEN_STATES = IN_PROGRESS_STATES | {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED}
 
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
 
@@ -154,7 +155,7 @@ def read_open_dates(clients: Clients, first_date: date, last_date: date) -> froz
     """The dates of these with a batch in our ledger that is under way or stopped by a failure. Raises OnCallError."""
     result = query_catalog.run_query(clients, "batches.states_between", first_date=first_date, last_date=last_date)
     newest_rows = [rows[-1] for rows in group_by_batch(result.rows, "sequence")]
-    return frozenset(row["game_date"] for row in newest_rows if BatchState(row["state"]) in OPEN_STATES)
+    return frozenset(row["game_date"] for row in newest_rows if BatchState(row["state"]) in _OPEN_STATES)
 
 
 def run_window(game_date: date, batches: Batches | None) -> tuple[datetime, datetime]:
@@ -192,9 +193,7 @@ def group_by_batch(rows: Iterable[BatchRow], order: str) -> list[list[BatchRow]]
 
 def _batch_from_ledger(state_rows: Sequence[_StateRow], now: datetime) -> Batch:
     row = state_rows[-1]
-    state = BatchState(row["state"])
-    if state in IN_PROGRESS_STATES and now - row["recorded_at"] > STALL_TIMEOUT:
-        state = BatchState.STALLED
+    state = current_state(BatchState(row["state"]), row["recorded_at"], now)
     return Batch(
         batch_id=row["batch_id"],
         game_date=row["game_date"],

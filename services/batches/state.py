@@ -1,8 +1,8 @@
-"""The states of a batch, and how healthy each is."""
+"""The states of a batch, what may be done in each, and how healthy each is."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.core.result import Health
@@ -19,11 +19,13 @@ class BatchState(StrEnum):
     CONSOLIDATION_FAILED = "consolidation failed"
     STALLED = "stalled"
     STOPPED = "stopped"
-    ABANDONED = "abandoned"
+    ABANDONED = "abandoned"  # of earlier versions
     UNVERIFIED_SUCCESS = "reported success"  # by the customer's older coordinator; unproven
 
 
 IN_PROGRESS_STATES = {BatchState.REQUESTED, BatchState.RUNNING, BatchState.STAGED, BatchState.CONSOLIDATING}
+STOPPABLE_STATES = {BatchState.REQUESTED, BatchState.RUNNING}  # players may still be asked
+RESUMABLE_STATES = {BatchState.STAGED, BatchState.CONSOLIDATION_FAILED, BatchState.STALLED, BatchState.STOPPED}
 STALL_TIMEOUT = timedelta(minutes=10)  # a batch in progress of which nothing is recorded for so long has stalled
 HEALTH_BY_BATCH_STATE = {
     BatchState.REQUESTED: Health.OK,
@@ -37,3 +39,8 @@ HEALTH_BY_BATCH_STATE = {
     BatchState.ABANDONED: Health.WARNING,
     BatchState.UNVERIFIED_SUCCESS: Health.UNKNOWN,
 }
+
+
+def current_state(recorded: BatchState, recorded_at: datetime, now: datetime) -> BatchState:
+    """The state of a batch whose newest record is `recorded`: stalled when it should have gone on and did not."""
+    return BatchState.STALLED if recorded in IN_PROGRESS_STATES and now - recorded_at > STALL_TIMEOUT else recorded

@@ -29,7 +29,7 @@ from services.gcp.read_cache import ReadCache
 # The scope allows everything; the account's roles limit what may really be done.
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 BIGQUERY_TIMEOUT_S = 60.0  # of one HTTP request that writes
-LOCATION_TIMEOUT_S = 10.0
+LOCATION_TIMEOUT_S = 10.0  # of one request, and of all its retries
 DEFAULT_LOCATION = "US"  # of a dataset that cannot be read yet
 
 
@@ -99,7 +99,9 @@ def read_dataset_location(client: bigquery.Client) -> str | None:
     """Where the predictions' dataset is, by datasets.get; None when it cannot be read."""
     try:
         return str(
-            client.get_dataset(PREDICTIONS_DATASET, retry=DEFAULT_RETRY.with_timeout(LOCATION_TIMEOUT_S)).location
+            client.get_dataset(
+                PREDICTIONS_DATASET, retry=DEFAULT_RETRY.with_timeout(LOCATION_TIMEOUT_S), timeout=LOCATION_TIMEOUT_S
+            ).location
         )
     except (
         GoogleAPIError,

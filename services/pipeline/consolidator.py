@@ -2,8 +2,8 @@
 
     manifest    the batch's unit tables as listed: names, rows, columns
     compact     copy jobs (free, up to 1,200 sources each) bring them into one table; its rows must equal the manifest's
-    MERGE       one statement, under the fence of the game date
-    proof       every staged key is in the table; no key has two active rows; the sums hold
+    MERGE       one statement per game date of the rows, which is one, under the fence of that date
+    proof       what was counted before, what BigQuery reports and what is read after agree (merge_counts.py)
     cleanup     exactly the manifest's tables and the compact one; a table that came later is left for the next round
 
 Whatever dies between two steps can be repeated: every job id is deterministic, and a MERGE of rows that are there changes nothing.
@@ -12,15 +12,16 @@ Whatever dies between two steps can be repeated: every job id is deterministic, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from services.batches.business_key import BusinessKey
 from services.batches.ids import (
+    compact_prefix,
     compact_table,
     is_compact_table,
     is_unit_table,
@@ -32,13 +33,14 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.retry import RetryPolicy, call_with_retry, is_transient
 from services.pipeline import lease as leases
 from services.pipeline.job_retry import run_job_with_retry
+from services.pipeline.merge import MergeCounts
+from services.pipeline.merge_counts import RowCountMismatch, VersionsByKey, count_rows, verify_merge
 from services.pipeline.warehouse import JobFailed, StagingTableInfo, Warehouse
 
 T = TypeVar("T")
 
 SOURCES_PER_COPY = 1_200
 DROP_THREADS = 8
-ActiveFlagsByKey = Mapping[BusinessKey, Sequence[bool]]
 
 
 class NothingStaged(OnCallError):
@@ -53,13 +55,16 @@ class SchemaDrift(OnCallError):
     """Staging tables of one batch differ in their columns."""
 
 
-class RowCountMismatch(OnCallError):
-    """The numbers do not add up; nothing was cleaned up."""
+class StreamingBuffer(OnCallError):
+    """Rows of a staging table are still in its streaming buffer, where no copy and no count has them."""
 
 
 @dataclass(frozen=True)
 class ConsolidationResult:
-    """The sums of one consolidation: staged = distinct + collapsed; distinct = inserted + updated + unchanged."""
+    """The sums of one consolidation: staged = distinct + collapsed; distinct = inserted + updated + unchanged.
+
+    `outdated` rows are older than what stands: unchanged, or inserted as superseded. `deactivated` rows were active before.
+    """
 
     batch_id: str
     game_date: date
@@ -70,6 +75,7 @@ class ConsolidationResult:
     inserted: int
     updated: int
     unchanged: int
+    outdated: int
     deactivated: int
     merge_job_id: str
     fence: int
@@ -93,39 +99,49 @@ class Consolidator:
         attempt = 1
         while True:
             try:
-                return self._attempt(batch_id, game_date)
+                with self._hold_lease(game_date) as lease:
+                    return self._consolidate_with_lease(lease, batch_id)
             except JobFailed as error:
                 if attempt > self._retry.retries or not is_transient(error):
                     raise
                 self._retry.sleep(self._retry.backoff_s(attempt))
                 attempt += 1
 
-    def _attempt(self, batch_id: str, game_date: date) -> ConsolidationResult:
+    @contextmanager
+    def _hold_lease(self, game_date: date) -> Iterator[leases.Lease]:
         holder = f"{self._holder}-{secrets.token_hex(4)}"
         lease = self._retry_call(lambda: leases.acquire(self._warehouse, game_date, holder))
         try:
-            return self._consolidate_with_lease(lease, batch_id, game_date)
+            yield lease
         finally:
             self._retry_call(lambda: leases.release(self._warehouse, lease))
 
-    def _consolidate_with_lease(self, lease: leases.Lease, batch_id: str, game_date: date) -> ConsolidationResult:
+    def _consolidate_with_lease(self, lease: leases.Lease, batch_id: str) -> ConsolidationResult:
+        """One MERGE per game date of the rows, each under the lease of its date; cleanup when all of them are proven."""
         manifest = self._build_manifest(batch_id)
-        source = self._compact(batch_id, lease.fence, manifest)
-        before = self._read_keys(PREDICTIONS_TABLE, game_date)
-        staged = self._read_keys(source, game_date)
-        merged_at = self._warehouse.now()
-        merge_result = self._retry_call(
-            lambda: self._warehouse.merge(source, game_date, lease.merge_job_id, merged_at), JobFailed
-        )
-        after = self._read_keys(PREDICTIONS_TABLE, game_date)
-        result = _verify_counts(lease, batch_id, manifest, before, staged, after, merge_result.affected_rows)
-        return replace(result, late_tables=self._cleanup(batch_id, manifest))
+        source = self._compact(lease, batch_id, manifest)
+        staged_by_date = self._read_staged(source, sum(table.rows for table in manifest))
+        all_counts = []
+        for game_date, staged in staged_by_date.items():
+            if game_date == lease.game_date:
+                all_counts.append(self._merge(lease, batch_id, source, staged))
+                continue
+            with self._hold_lease(game_date) as other_lease:
+                all_counts.append(self._merge(other_lease, batch_id, source, staged))
+        late_tables = self._cleanup(batch_id, manifest, source)
+        return _build_result(lease, batch_id, manifest, all_counts, late_tables)
 
     def _build_manifest(self, batch_id: str) -> tuple[StagingTableInfo, ...]:
         staging_tables = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch_id)))
         units = tuple(table for table in staging_tables if is_unit_table(table.table, batch_id))
         if not units:
             raise NothingStaged(f"{batch_id} has no staging table, so there is nothing to consolidate.")
+        if streaming := [table.table for table in units if table.streaming]:
+            raise StreamingBuffer(
+                f"{len(streaming)} of {len(units)} staging tables of {batch_id} have rows in a streaming buffer"
+                f" ({', '.join(streaming[:3])}); all are kept.",
+                "Consolidate again when the buffer is written, after 90 minutes at the latest.",
+            )
         if not any(table.rows for table in units):
             raise EmptyStaging(
                 f"The {len(units)} staging tables of {batch_id} hold no rows; they are kept.",
@@ -134,19 +150,26 @@ class Consolidator:
         drifted = [table for table in units if table.columns != units[0].columns]
         if drifted:
             raise SchemaDrift(
-                f"{len(drifted)} of {len(units)} staging tables of {batch_id} have other columns than {units[0].table}"
+                f"{len(drifted)} of {len(units)} staging tables of {batch_id}, with {sum(table.rows for table in drifted)} of"
+                f" {sum(table.rows for table in units)} rows, have other columns than {units[0].table}"
                 f" ({_describe_schema_difference(units[0], drifted[0])}); all are kept.",
                 "Re-run the players of the drifted tables with one worker revision.",
             )
         return units
 
-    def _compact(self, batch_id: str, fence: int, manifest: tuple[StagingTableInfo, ...]) -> str:
-        """One table with every row of the manifest. It is named by the fence, so no other attempt ever touches it."""
-        target = compact_table(batch_id, fence)
+    def _compact(self, lease: leases.Lease, batch_id: str, manifest: tuple[StagingTableInfo, ...]) -> str:
+        """One table with every row of the manifest. It is named by the fence, so no other attempt ever touches it.
+
+        Those of earlier attempts, which died or failed, are dropped: their MERGE has ended, or can never start.
+        """
+        for table in self._retry_call(lambda: self._warehouse.list_staging_tables(compact_prefix(batch_id))):
+            if is_compact_table(table.table, batch_id):
+                self._retry_call(partial(self._warehouse.drop, table.table))
+        target = compact_table(batch_id, lease.fence)
         rows = 0
         for i in range(0, len(manifest), SOURCES_PER_COPY):
             sources = [table.table for table in manifest[i : i + SOURCES_PER_COPY]]
-            job_id = make_job_id("copy", batch_id, fence, i // SOURCES_PER_COPY)
+            job_id = make_job_id("copy", batch_id, lease.game_date, lease.fence, i // SOURCES_PER_COPY)
             rows = run_job_with_retry(self._retry, job_id, partial(self._warehouse.copy, sources, target))
         expected = sum(table.rows for table in manifest)
         if rows != expected:
@@ -155,16 +178,41 @@ class Consolidator:
             )
         return target
 
-    def _read_keys(self, table: str, game_date: date) -> ActiveFlagsByKey:
-        return self._retry_call(lambda: self._warehouse.read_keys(table, game_date))
+    def _read_staged(self, source: str, expected_rows: int) -> dict[date, VersionsByKey]:
+        """The staged rows by game date, oldest date first; each of them has one, so none is left out of the MERGEs."""
+        staged = self._retry_call(lambda: self._warehouse.read_versions(source))
+        dated = {key: versions for key, versions in staged.items() if key.game_date}
+        if count_rows(dated) != expected_rows:
+            raise RowCountMismatch(
+                f"{source} holds {expected_rows} rows, {count_rows(dated)} of them with a game date; all tables are kept."
+            )
+        dates = sorted({key.game_date for key in dated})
+        return {
+            date.fromisoformat(day): {key: versions for key, versions in dated.items() if key.game_date == day}
+            for day in dates
+        }
 
-    def _cleanup(self, batch_id: str, manifest: tuple[StagingTableInfo, ...]) -> int:
+    def _merge(self, lease: leases.Lease, batch_id: str, source: str, staged: VersionsByKey) -> MergeCounts:
+        """The MERGE of one game date under its lease, proven: raises RowCountMismatch unless what was counted was done."""
+        before = self._read_predictions(lease.game_date)
+        counts = self._retry_call(lambda: self._warehouse.count_outcomes(source, lease.game_date))
+        merged_at = self._warehouse.now()
+        merge_result = self._retry_call(
+            lambda: self._warehouse.merge(source, lease.game_date, lease.merge_job_id, merged_at), JobFailed
+        )
+        after = self._read_predictions(lease.game_date)
+        title = f"After the MERGE of {batch_id} for {lease.game_date}"
+        verify_merge(title, counts, merge_result, staged, before, after)
+        return counts
+
+    def _read_predictions(self, game_date: date) -> VersionsByKey:
+        return self._retry_call(lambda: self._warehouse.read_versions(PREDICTIONS_TABLE, game_date))
+
+    def _cleanup(self, batch_id: str, manifest: tuple[StagingTableInfo, ...], source: str) -> int:
         """Drop what is proven to be merged; returns how many tables of the batch remain because they came or changed later."""
         self._parallel(manifest, lambda t: self._retry_call(partial(self._warehouse.drop, t.table, t.version)))
+        self._retry_call(partial(self._warehouse.drop, source))
         remaining = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch_id)))
-        for table in remaining:
-            if is_compact_table(table.table, batch_id):
-                self._retry_call(partial(self._warehouse.drop, table.table))
         return sum(is_unit_table(table.table, batch_id) for table in remaining)
 
     def _parallel(self, tables: Sequence[StagingTableInfo], work: Callable[[StagingTableInfo], object]) -> None:
@@ -191,56 +239,36 @@ class Consolidator:
         return result
 
 
-def _verify_counts(
+def _build_result(
     lease: leases.Lease,
     batch_id: str,
     manifest: tuple[StagingTableInfo, ...],
-    before: ActiveFlagsByKey,
-    staged: ActiveFlagsByKey,
-    after: ActiveFlagsByKey,
-    affected_rows: int,
+    all_counts: Sequence[MergeCounts],
+    late_tables: int,
 ) -> ConsolidationResult:
-    """Prove the MERGE from the keys before, staged and after; raises RowCountMismatch with the numbers."""
-    missing_keys = [key for key in staged if key not in after]
-    duplicate_keys = duplicate_active_keys(after, staged)
-    inserted = sum(key not in before for key in staged)
-    touched_players = {key.player_system for key in staged}
-    deactivated = sum(
-        sum(active_flags)
-        for key, active_flags in before.items()
-        if key.player_system in touched_players and key not in staged
-    )
-    updated = affected_rows - inserted - deactivated
-    staged_rows = sum(table.rows for table in manifest)
-    unchanged = len(staged) - inserted - updated
-    if missing_keys or duplicate_keys or updated < 0 or unchanged < 0:
-        raise RowCountMismatch(
-            f"After the MERGE of {batch_id}: {len(missing_keys)} of {len(staged)} staged keys are not in the table,"
-            f" {len(duplicate_keys)} keys are active twice, {affected_rows} rows changed for {inserted} new"
-            f" and {deactivated} retired; all tables are kept."
-        )
+    """The sums over all game dates."""
+
+    def total(*outcomes: str) -> int:
+        return sum(getattr(counts, outcome) for counts in all_counts for outcome in outcomes)
+
     return ConsolidationResult(
         batch_id=batch_id,
         game_date=lease.game_date,
         tables=tuple(table.table for table in manifest),
-        staged_rows=staged_rows,
-        distinct_keys=len(staged),
-        collapsed_rows=staged_rows - len(staged),
-        inserted=inserted,
-        updated=updated,
-        unchanged=unchanged,
-        deactivated=deactivated,
+        staged_rows=sum(table.rows for table in manifest),
+        distinct_keys=total("added", "changed", "renewed", "same", "outdated", "superseded"),
+        collapsed_rows=total("collapsed"),
+        inserted=total("added", "superseded"),
+        updated=total("changed"),
+        unchanged=total("renewed", "same", "outdated"),
+        outdated=total("outdated", "superseded"),
+        deactivated=total("retired", "moved", "duplicate"),
         merge_job_id=lease.merge_job_id,
         fence=lease.fence,
-        late_tables=0,
+        late_tables=late_tables,
     )
 
 
-def duplicate_active_keys(keys: ActiveFlagsByKey, among: Iterable[BusinessKey] | None = None) -> list[BusinessKey]:
-    """Business keys with more than one active row."""
-    return [key for key in (keys if among is None else among) if sum(keys.get(key, ())) > 1]
-
-
 def _describe_schema_difference(expected: StagingTableInfo, actual: StagingTableInfo) -> str:
-    differing = sorted({n for n, _ in expected.columns} ^ {n for n, _ in actual.columns})
-    return f"differing in {', '.join(differing)}" if differing else "differing in a column's type"
+    differing = sorted({name for name, _ in set(expected.columns) ^ set(actual.columns)})
+    return f"differing in {', '.join(differing)}" if differing else "in another order"

@@ -1,16 +1,30 @@
-"""The one MERGE of a batch: the newest row per business key goes in, and rows that already are as staged stay untouched.
+"""The one MERGE of a batch and game date, and the count of what it will do: both from one decision over every row concerned.
 
-Active lines of a player and system that the batch renews, and that the batch no longer has, are retired.
+Rows are compared by version (created_at, then prediction_id) within their business key, whichever batch comes first:
+
+    staged    added: nothing stands for the key · changed, renewed: newer than what stands, with other or the same values ·
+              same: is what stands · outdated: something newer stands, or this very row was superseded · superseded: would
+              have been retired or moved (below) had it come in time, so it is inserted as inactive · collapsed: not the newest
+              of its key in the batch
+    active    replaced: takes the values of the staged row · retired: a newer run of player and system has no such line ·
+              moved: the player has newer rows under his game, and no context row under this one · duplicate: a newer row of its
+              key is active · twin: what stands has copies, which no statement can tell apart, so all of them are
+              superseded and it is inserted anew · kept
+    inactive  never touched; a key that has only such rows gets a new row
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from datetime import date
+
+from google.cloud.bigquery import SchemaField
 
 from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, PLAYER_SYSTEM_COLUMNS
 from services.gcp.query_catalog import quote_table_id
 
+CONTEXT_TABLE = "nba_analytics.upcoming_player_game_context"
 # A re-run makes these anew; alone they do not make a row different.
 PROVENANCE_COLUMNS = (
     "prediction_id",
@@ -20,109 +34,279 @@ PROVENANCE_COLUMNS = (
     "build_commit_sha",
     "prediction_run_mode",
 )
-KEY_COLUMNS_WITHOUT_DATE = tuple(c for c in BUSINESS_KEY_COLUMNS if c != "game_date")  # a MERGE is of one game date
-IMMUTABLE_COLUMNS = (*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at")
 
 
-def merge_sql(
-    columns: Sequence[str], column_types: Mapping[str, str], source: str, target: str, game_date: date
-) -> str:
+@dataclass(frozen=True)
+class MergeCounts:
+    """How many rows have each outcome (above), and how many rows the MERGE will insert and update."""
+
+    added: int
+    changed: int
+    renewed: int
+    same: int
+    outdated: int
+    superseded: int
+    collapsed: int
+    retired: int
+    moved: int
+    duplicate: int
+    twin: int
+    inserted_rows: int
+    updated_rows: int
+
+
+OUTCOMES = tuple(field.name for field in fields(MergeCounts) if not field.name.endswith("_rows"))
+
+
+@dataclass(frozen=True)
+class MergeTables:
+    """What one MERGE reads and writes: `schema` is that of the target, which the source has too."""
+
+    schema: Sequence[SchemaField]
+    source: str
+    target: str
+    game_date: date
+
+    @property
+    def columns(self) -> list[str]:
+        """Their names, in order."""
+        return [field.name for field in self.schema]
+
+
+def merge_sql(tables: MergeTables) -> str:
     """The statement, with @at (TIMESTAMP, when the merge is made) as its parameter.
 
-    Columns are named one by one; the date is a literal on both sides so that one partition is read; the line is compared as a
-    decimal and NULL equals NULL. `column_types` maps each column to its type, as GoogleSQL names it.
+    Columns are named one by one; the date is a literal on both sides so that one partition is read.
     """
-    column_list = ", ".join(f"`{c}`" for c in columns)
-    value_columns = [c for c in columns if c not in (*BUSINESS_KEY_COLUMNS, *PROVENANCE_COLUMNS)]
-    change_condition = " OR ".join(
-        f"{_comparable('T', c, column_types)} IS DISTINCT FROM {_comparable('S', c, column_types)}"
-        for c in value_columns
-    )
-    updated_columns = [c for c in columns if c not in IMMUTABLE_COLUMNS and c != "updated_at"]
-    update_assignments = ", ".join(
-        [*(f"`{c}` = S.`{c}`" for c in updated_columns), *(["updated_at = @at"] if "updated_at" in columns else [])]
-    )
-    retire_assignments = _retire_assignments(columns)
-    date_literal = f"DATE '{game_date.isoformat()}'"
-    retiring_columns = ", ".join(_null_typed_column(c, column_types, date_literal) for c in columns)
-    inserted_values = ", ".join(f"S.`{c}`" for c in columns)
+    columns = ", ".join(f"`{c}`" for c in tables.columns)
+    date_literal = _date_literal(tables)
     return f"""
-MERGE {quote_table_id(target)} AS T
+MERGE {quote_table_id(tables.target)} AS T
 USING (
-  WITH newest AS (
-    SELECT {column_list}
-    FROM (
-      SELECT
-        {column_list},
-        ROW_NUMBER() OVER (
-          PARTITION BY {", ".join(map(_partition_expression, BUSINESS_KEY_COLUMNS))}
-          ORDER BY created_at DESC, prediction_id DESC
-        ) AS age_rank
-      FROM {quote_table_id(source)}
-      WHERE game_date = {date_literal}
-    )
-    WHERE age_rank = 1
-  ),
-  touched_players AS (
-    SELECT DISTINCT {", ".join(PLAYER_SYSTEM_COLUMNS)} FROM newest
-  ),
-  superseded_keys AS (
-    SELECT DISTINCT {", ".join(f"target_rows.{c}" for c in KEY_COLUMNS_WITHOUT_DATE)}
-    FROM {quote_table_id(target)} AS target_rows
-    INNER JOIN touched_players
-      ON {_equal_columns("touched_players", "target_rows", PLAYER_SYSTEM_COLUMNS)}
-    LEFT JOIN newest
-      ON {_equal_columns("newest", "target_rows", KEY_COLUMNS_WITHOUT_DATE)}
-    WHERE target_rows.game_date = {date_literal} AND target_rows.is_active AND newest.player_lookup IS NULL
-  )
-  SELECT FALSE AS is_superseding, {column_list} FROM newest
-  UNION ALL
-  SELECT TRUE AS is_superseding, {retiring_columns} FROM superseded_keys
+  {_decision_ctes(tables)}
+  SELECT
+    operation,
+    outcome,
+    reason,
+    row_key,
+    IF(operation = 'update', standing_made_at, made_at) AS matched_made_at,
+    IF(operation = 'update', standing_row_id, row_id) AS matched_row_id,
+    {columns}
+  FROM decided
+  CROSS JOIN UNNEST(operations) AS operation
+  WHERE copy_number = 1
 ) AS S
 ON T.game_date = {date_literal}
-  AND S.game_date = {date_literal}
-  AND {_equal_columns("T", "S", KEY_COLUMNS_WITHOUT_DATE)}
-WHEN MATCHED AND S.is_superseding THEN UPDATE SET {retire_assignments}
-WHEN MATCHED AND NOT S.is_superseding AND ({change_condition}) THEN UPDATE SET {update_assignments}
-WHEN NOT MATCHED AND NOT S.is_superseding THEN INSERT ({column_list}) VALUES ({inserted_values})
+  AND T.is_active
+  AND S.operation <> 'insert'
+  AND {_row_key("T.")} = S.row_key
+  AND {_made_at("T.")} = S.matched_made_at
+  AND {_row_id("T.")} = S.matched_row_id
+WHEN MATCHED AND S.operation = 'update' THEN UPDATE SET {", ".join(_update_assignments(tables.columns))}
+WHEN MATCHED THEN UPDATE SET {", ".join(_retire_assignments(tables.columns))}
+WHEN NOT MATCHED AND S.operation = 'insert' THEN INSERT ({columns}) VALUES ({", ".join(_inserted_values(tables.columns))})
 """.strip()
 
 
-def _partition_expression(column: str) -> str:
-    """A key column as a window may partition by it: BigQuery refuses FLOAT64, so the line is the text of a decimal."""
-    return f"CAST(CAST({column} AS NUMERIC) AS STRING)" if column == LINE_COLUMN else column
+def count_sql(tables: MergeTables) -> str:
+    """One row: how many rows have each outcome, and how many the MERGE will insert and update."""
+    outcomes = ",\n  ".join(f"COUNTIF(outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)
+    return f"""
+{_decision_ctes(tables)}
+SELECT
+  {outcomes},
+  COUNTIF(copy_number = 1 AND 'insert' IN UNNEST(operations)) AS inserted_rows,
+  COUNTIF('retire' IN UNNEST(operations) OR (copy_number = 1 AND 'update' IN UNNEST(operations))) AS updated_rows
+FROM decided
+""".strip()
 
 
-def _equal_columns(left: str, right: str, columns: Sequence[str]) -> str:
-    """The join condition of two tables on key columns: no line equals no line."""
-    return " AND ".join(
-        f"({left}.{c} = {right}.{c} OR ({left}.{c} IS NULL AND {right}.{c} IS NULL))"
-        if c == LINE_COLUMN
-        else f"{left}.{c} = {right}.{c}"
-        for c in columns
-    )
+def _decision_ctes(tables: MergeTables) -> str:
+    """The rows of the date on both sides, each with its outcome and the operations that it asks of the MERGE."""
+    columns, date_literal = ", ".join(f"`{c}`" for c in tables.columns), _date_literal(tables)
+    values = ", ".join(f"{expression} AS `{name}`" for name, expression in _comparable_values(tables.schema))
+    of_key, of_run, of_player = (f"OVER (PARTITION BY {c})" for c in ("row_key", "run_key", "player_lookup"))
+    of_version = "PARTITION BY place, row_key, made_at, row_id"
+    return f"""
+WITH games AS (
+  SELECT DISTINCT player_lookup AS context_player, game_id AS context_game
+  FROM {quote_table_id(CONTEXT_TABLE)}
+  WHERE game_date = {date_literal}
+),
+both_sides AS (
+  SELECT 'staged' AS place, {columns}
+  FROM {quote_table_id(tables.source)}
+  WHERE game_date = {date_literal}
+  UNION ALL
+  SELECT IF(is_active, 'active', 'inactive') AS place, {columns}
+  FROM {quote_table_id(tables.target)}
+  WHERE game_date = {date_literal}
+),
+candidates AS (
+  SELECT
+    both_sides.*,
+    {_row_key()} AS row_key,
+    {_text_of(PLAYER_SYSTEM_COLUMNS)} AS run_key,
+    {_made_at()} AS made_at,
+    {_row_id()} AS row_id,
+    TO_JSON_STRING(STRUCT({values})) AS row_values,
+    context_game IS NOT NULL AS has_game
+  FROM both_sides
+  LEFT JOIN games ON context_player = player_lookup AND context_game = game_id
+),
+ranked AS (
+  SELECT
+    *,
+    DENSE_RANK() OVER (PARTITION BY place, row_key ORDER BY made_at DESC, row_id DESC) AS recency,
+    COUNT(*) OVER ({of_version}) AS copies,
+    ROW_NUMBER() OVER ({of_version} ORDER BY row_values) AS copy_number,
+    LOGICAL_OR(place = 'inactive') OVER (PARTITION BY row_key, made_at, row_id) AS was_superseded,
+    LOGICAL_OR(place = 'staged') {of_key} AS is_key_staged,
+    LOGICAL_OR(place <> 'staged') {of_key} AS is_key_stored,
+    LOGICAL_OR(place = 'staged') {of_player} AS is_player_staged,
+    MAX(IF(place = 'staged', made_at, NULL)) {of_run} AS run_staged_at,
+    MAX(IF(place = 'active', made_at, NULL)) {of_run} AS run_active_at,
+    MAX(IF(place <> 'inactive' AND has_game, made_at, NULL)) {of_player} AS player_current_at
+  FROM candidates
+),
+compared AS (
+  SELECT
+    *,
+    NOT has_game AND IFNULL(made_at < player_current_at, FALSE) AS is_moved,
+    MAX(IF(place = 'active' AND recency = 1, made_at, NULL)) {of_key} AS standing_made_at,
+    MAX(IF(place = 'active' AND recency = 1, row_id, NULL)) {of_key} AS standing_row_id,
+    MAX(IF(place = 'active' AND recency = 1, row_values, NULL)) {of_key} AS standing_values,
+    MAX(IF(place = 'active' AND recency = 1, copies, NULL)) {of_key} AS standing_copies
+  FROM ranked
+),
+judged AS (
+  SELECT
+    *,
+    CASE
+      WHEN place <> 'staged' THEN NULL
+      WHEN recency > 1 OR copy_number > 1 THEN 'collapsed'
+      WHEN standing_made_at IS NULL AND was_superseded THEN IF(is_active, 'outdated', 'same')
+      WHEN is_moved OR (standing_made_at IS NULL AND IFNULL(run_active_at > run_staged_at, FALSE))
+        THEN IF(is_key_stored, 'outdated', 'superseded')
+      WHEN standing_made_at IS NULL THEN 'added'
+      WHEN made_at < standing_made_at OR (made_at = standing_made_at AND row_id < standing_row_id) THEN 'outdated'
+      WHEN row_values <> standing_values THEN 'changed'
+      WHEN made_at > standing_made_at OR row_id > standing_row_id THEN 'renewed'
+      ELSE 'same'
+    END AS staged_outcome
+  FROM compared
+),
+matched AS (
+  SELECT *, LOGICAL_OR(staged_outcome IN ('changed', 'renewed')) {of_key} AS is_replaced
+  FROM judged
+),
+outcomes AS (
+  SELECT
+    *,
+    CASE
+      WHEN place <> 'active' THEN staged_outcome
+      WHEN recency > 1 OR (is_replaced AND copies > 1) THEN 'duplicate'
+      WHEN is_replaced THEN 'replaced'
+      WHEN is_player_staged AND is_moved THEN 'moved'
+      WHEN NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE) THEN 'retired'
+      WHEN copies > 1 THEN IF(copy_number = 1, 'twin', 'duplicate')
+      ELSE 'kept'
+    END AS outcome
+  FROM matched
+),
+decided AS (
+  SELECT
+    *,
+    CASE
+      WHEN outcome IN ('added', 'superseded') THEN ['insert']
+      WHEN outcome IN ('changed', 'renewed') AND standing_copies > 1 THEN ['insert']
+      WHEN outcome IN ('changed', 'renewed') THEN ['update']
+      WHEN outcome = 'twin' THEN ['retire', 'insert']
+      WHEN outcome IN ('retired', 'moved', 'duplicate') THEN ['retire']
+      ELSE []
+    END AS operations,
+    CASE
+      WHEN is_moved THEN 'the player is in another game'
+      WHEN outcome IN ('retired', 'superseded') THEN 'a newer run has no such line'
+      ELSE 'a newer row has the same key'
+    END AS reason
+  FROM outcomes
+)
+""".strip()
 
 
-def _comparable(side: str, column: str, column_types: Mapping[str, str]) -> str:
-    """A column in a form that can be compared: JSON and arrays only as text."""
-    as_text = column_types[column].startswith(("JSON", "ARRAY"))
-    return f"TO_JSON_STRING({side}.`{column}`)" if as_text else f"{side}.`{column}`"
+def _date_literal(tables: MergeTables) -> str:
+    return f"DATE '{tables.game_date.isoformat()}'"
 
 
-def _null_typed_column(column: str, column_types: Mapping[str, str], date_literal: str) -> str:
-    """A column of a row that only retires: its key, and NULL of the column's type for everything else."""
-    if column == "game_date":
-        return f"{date_literal} AS game_date"
-    return f"`{column}`" if column in BUSINESS_KEY_COLUMNS else f"CAST(NULL AS {column_types[column]}) AS `{column}`"
+def _row_key(side: str = "") -> str:
+    """The business key without the date as one text: no line equals no line, and a line is the text of a decimal."""
+    return _text_of([c for c in BUSINESS_KEY_COLUMNS if c != "game_date"], side)
 
 
-def _retire_assignments(columns: Sequence[str]) -> str:
-    """What retiring a line sets, of the columns that the customer's table has."""
-    assignments = {
-        "is_active": "FALSE",
-        "superseded": "TRUE",
-        "superseded_at": "@at",
-        "superseded_reason": "'a newer run has no such line'",
-        "updated_at": "@at",
-    }
-    return ", ".join(f"{column} = {expression}" for column, expression in assignments.items() if column in columns)
+def _text_of(columns: Sequence[str], side: str = "") -> str:
+    parts = [f"CAST(CAST({side}{c} AS NUMERIC) AS STRING)" if c == LINE_COLUMN else f"{side}{c}" for c in columns]
+    return " || '\\n' || ".join(f"IFNULL({part}, '')" for part in parts)
+
+
+def _made_at(side: str = "") -> str:
+    """When a row was made, in microseconds; a row without a time is older than all others."""
+    return f"IFNULL(UNIX_MICROS({side}created_at), 0)"
+
+
+def _row_id(side: str = "") -> str:
+    return f"IFNULL({side}prediction_id, '')"
+
+
+def _comparable_values(schema: Sequence[SchemaField]) -> Iterator[tuple[str, str]]:
+    """(name, expression) of each column that makes a row different."""
+    for field in schema:
+        if field.name not in (*BUSINESS_KEY_COLUMNS, *PROVENANCE_COLUMNS):
+            yield field.name, _comparable(f"`{field.name}`", field, field.mode == "REPEATED")
+
+
+def _comparable(expression: str, field: SchemaField, repeated: bool) -> str:
+    """A value as TO_JSON_STRING takes it; a geography, at whatever depth, as its text."""
+    if not _holds_geography(field):
+        return expression
+    if repeated:
+        return f"ARRAY(SELECT {_comparable('element', field, repeated=False)} FROM UNNEST({expression}) AS element)"
+    if field.field_type == "GEOGRAPHY":
+        return f"ST_ASTEXT({expression})"
+    parts = (f"{_comparable(f'{expression}.`{f.name}`', f, f.mode == 'REPEATED')} AS `{f.name}`" for f in field.fields)
+    return f"STRUCT({', '.join(parts)})"
+
+
+def _holds_geography(field: SchemaField) -> bool:
+    return field.field_type == "GEOGRAPHY" or any(map(_holds_geography, field.fields))
+
+
+def _update_assignments(columns: Sequence[str]) -> Iterator[str]:
+    """A row that stands takes everything of the staged row but its key, which is equal."""
+    for column in columns:
+        if column not in BUSINESS_KEY_COLUMNS:
+            yield f"`{column}` = {'@at' if column == 'updated_at' else f'S.`{column}`'}"
+
+
+# What superseding a row sets, of the columns that the customer's table has.
+_SUPERSEDED = {
+    "is_active": "FALSE",
+    "superseded": "TRUE",
+    "superseded_at": "@at",
+    "superseded_reason": "S.reason",
+    "updated_at": "@at",
+}
+
+
+def _retire_assignments(columns: Sequence[str]) -> Iterator[str]:
+    for column in columns:
+        if column in _SUPERSEDED:
+            yield f"`{column}` = {_SUPERSEDED[column]}"
+
+
+def _inserted_values(columns: Sequence[str]) -> Iterator[str]:
+    """The staged row; one that is older than the player's newer run goes in as superseded."""
+    for column in columns:
+        value = f"S.`{column}`"
+        superseded = _SUPERSEDED.get(column)
+        yield f"IF(S.outcome = 'superseded', {superseded}, {value})" if superseded else value

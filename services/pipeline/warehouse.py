@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,7 +18,14 @@ from typing import Any, Protocol
 from google.api_core.exceptions import Conflict, Forbidden, GoogleAPICallError, NotFound
 from google.cloud import bigquery
 
-from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key
+from services.batches.business_key import (
+    BUSINESS_KEY_COLUMNS,
+    VERSION_COLUMNS,
+    BusinessKey,
+    RowVersion,
+    business_key,
+    row_version,
+)
 from services.batches.ids import DATASET
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import AccessDenied, OnCallError
@@ -26,7 +33,7 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog, table_listing
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 from services.gcp.error_table import ErrorClass, classify_exception
-from services.pipeline.merge import merge_sql
+from services.pipeline.merge import MergeCounts, MergeTables, count_sql, merge_sql
 from services.pipeline.rate_limiter import RateLimiter
 from services.pipeline.row_encoding import FINGERPRINT_COLUMNS, Column, rows_fingerprint
 
@@ -37,20 +44,24 @@ MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.5
 
 @dataclass(frozen=True)
 class StagingTableInfo:
-    """One staging table as it is now; `version` changes whenever its rows do."""
+    """One staging table as it is now; `version` changes whenever its rows do.
+
+    `columns` are (name, type), with those of a record by their path. Rows of a streaming buffer are in no count and no copy.
+    """
 
     table: str
     rows: int
     columns: tuple[tuple[str, str], ...]
     version: str = ""
+    streaming: bool = False
 
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What a MERGE did: rows it touched, and the job that did it."""
+    """What BigQuery reports of a MERGE."""
 
-    affected_rows: int
-    job_id: str
+    inserted_rows: int
+    updated_rows: int
 
 
 class Warehouse(Protocol):
@@ -62,6 +73,8 @@ class Warehouse(Protocol):
     def list_staging_tables(self, prefix: str) -> tuple[StagingTableInfo, ...]: ...
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int: ...
     def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult: ...
+    def count_outcomes(self, source: str, game_date: date) -> MergeCounts: ...
+    def read_versions(self, table: str, game_date: date | None = None) -> dict[BusinessKey, list[RowVersion]]: ...
     def read_keys(self, table: str, game_date: date) -> dict[BusinessKey, list[bool]]: ...
     def claim_job_id(self, job_id: str, labels: Mapping[str, str]) -> bool: ...
     def get_claim(self, job_id: str) -> Mapping[str, str] | None: ...
@@ -169,12 +182,16 @@ class BigQueryWarehouse:
             table = self._client.get_table(f"{DATASET}.{name}", timeout=BIGQUERY_TIMEOUT_S)
         except NotFound:
             return None
-        columns = tuple((field.name, field.field_type) for field in table.schema)
-        version = f"{table.modified}/{table.num_rows}"
-        return StagingTableInfo(f"{DATASET}.{name}", int(table.num_rows or 0), columns, version)
+        return StagingTableInfo(
+            f"{DATASET}.{name}",
+            int(table.num_rows or 0),
+            tuple(_column_types(table.schema)),
+            version=f"{table.modified}/{table.num_rows}",
+            streaming=table.streaming_buffer is not None,
+        )
 
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int:
-        """Copy up to 1,200 tables into one; the rows the target then has."""
+        """Copy up to 1,200 tables into one, which expires like them; the rows the target then has."""
         self._rate_limiter.acquire("table.update", target)
         config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_APPEND)
         self._start_or_adopt(
@@ -183,41 +200,60 @@ class BigQueryWarehouse:
                 list(sources), target, job_id=job_id, job_config=config, timeout=BIGQUERY_TIMEOUT_S
             ),
         )
+        self._set_expiry(target)
         return int(self._client.get_table(target, timeout=BIGQUERY_TIMEOUT_S).num_rows or 0)
 
     def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult:
         """The one MERGE of a batch; a used id is adopted, so it runs once whoever started it. Raises LeaseLost, JobFailed."""
         config = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("at", "TIMESTAMP", at)])
-        column_types = {column.name: column.sql_type for column in self.get_columns()}
-        sql = merge_sql(list(column_types), column_types, source, PREDICTIONS_TABLE, game_date)
+        sql = merge_sql(self._merge_tables(source, game_date))
         job = self._start_or_adopt(
             job_id, lambda: self._client.query(sql, config, job_id=job_id, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
         )
         if job.labels.get("fenced"):
             raise LeaseLost(f"A later consolidation of {game_date} took over; this one did not merge.")
-        return MergeResult(int(job.num_dml_affected_rows or 0), job_id)
+        return MergeResult(job.dml_stats.inserted_row_count, job.dml_stats.updated_row_count)
+
+    def count_outcomes(self, source: str, game_date: date) -> MergeCounts:
+        """How many rows have each outcome of the MERGE that has not run yet."""
+        sql = count_sql(self._merge_tables(source, game_date))
+        job = self._client.query(sql, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
+        (row,) = job.result(timeout=MAX_JOB_WAIT_S, job_retry=None)
+        return MergeCounts(**dict(row))
+
+    def _merge_tables(self, source: str, game_date: date) -> MergeTables:
+        return MergeTables(self._get_schema(), source, PREDICTIONS_TABLE, game_date)
 
     def read_keys(self, table: str, game_date: date) -> dict[BusinessKey, list[bool]]:
         """Business keys of a date in a table with the is_active of each row."""
-        flags_by_key: dict[BusinessKey, list[bool]] = {}
-        for row in self._read_rows(self._client.get_table(table, timeout=BIGQUERY_TIMEOUT_S), table, game_date):
-            if row["game_date"] == game_date:
-                flags_by_key.setdefault(business_key(row), []).append(bool(row["is_active"]))
-        return flags_by_key
+        versions_by_key = self.read_versions(table, game_date)
+        return {key: [row.is_active for row in versions] for key, versions in versions_by_key.items()}
 
-    def _read_rows(self, metadata: bigquery.Table, table: str, game_date: date) -> Iterable[Mapping[str, Any]]:
-        """Listed, which is free, where a listing is complete and not too long; else a query of six columns."""
-        by_day = table_listing.day_partition_column(metadata) == "game_date"
+    def read_versions(self, table: str, game_date: date | None = None) -> dict[BusinessKey, list[RowVersion]]:
+        """The rows of a date in a table by business key; without a date all of its rows, of a table that is never streamed into."""
+        versions_by_key: dict[BusinessKey, list[RowVersion]] = {}
+        for row in self._read_rows(self._client.get_table(table, timeout=BIGQUERY_TIMEOUT_S), table, game_date):
+            if game_date in (None, row["game_date"]):
+                versions_by_key.setdefault(business_key(row), []).append(row_version(row))
+        return versions_by_key
+
+    def _read_rows(self, metadata: bigquery.Table, table: str, game_date: date | None) -> Iterable[Mapping[str, Any]]:
+        """Listed, which is free, where a listing is complete and not too long; else a query of eight columns."""
+        by_day = game_date is not None and table_listing.day_partition_column(metadata) == "game_date"
         too_long = not by_day and (metadata.num_rows or 0) > MAX_UNPARTITIONED_LIST_ROWS
-        if too_long or not table_listing.is_listable(metadata):
+        if game_date is not None and (too_long or not table_listing.is_listable(metadata)):
             return query_catalog.run_query(
                 self._clients, "pipeline.business_keys", tables={"rows": table}, game_date=game_date
             ).rows
-        selected_fields = [field for field in metadata.schema if field.name in (*BUSINESS_KEY_COLUMNS, "is_active")]
-        name = f"{table}${game_date:%Y%m%d}" if by_day else table
-        source = bigquery.TableReference.from_string(name, self._clients.settings.project)
+        names = (*BUSINESS_KEY_COLUMNS, *VERSION_COLUMNS)
+        source = bigquery.TableReference.from_string(
+            f"{table}${game_date:%Y%m%d}" if by_day else table, self._clients.settings.project
+        )
         rows: Iterable[Mapping[str, Any]] = self._client.list_rows(
-            source, selected_fields=selected_fields, page_size=10_000, timeout=BIGQUERY_TIMEOUT_S
+            source,
+            selected_fields=[field for field in metadata.schema if field.name in names],
+            page_size=10_000,
+            timeout=BIGQUERY_TIMEOUT_S,
         )
         return rows
 
@@ -261,10 +297,21 @@ class BigQueryWarehouse:
             ) from error
 
     def drop(self, table: str, version: str | None = None) -> bool:
-        """Drop a table, if `version` is given only in that version; whether it is gone."""
+        """Drop a table, if `version` is given only in that version; whether it is gone.
+
+        BigQuery deletes without a precondition: rows that arrive between its answer to tables.get and tables.delete, one request
+        later, are dropped with the table. Whoever writes reads its table again before it calls a unit done (StagingWriter).
+        """
         if version is not None:
             current = self._describe(table.split(".")[-1])
-            if current is not None and current.version != version:
+            if current is not None and (current.streaming or current.version != version):
                 return False
         self._client.delete_table(table, not_found_ok=True, timeout=BIGQUERY_TIMEOUT_S)
         return True
+
+
+def _column_types(fields: Iterable[bigquery.SchemaField], parent: str = "") -> Iterator[tuple[str, str]]:
+    """(path, type) of each column and of each field of a record."""
+    for field in fields:
+        yield f"{parent}{field.name}", f"{field.field_type}[]" if field.mode == "REPEATED" else field.field_type
+        yield from _column_types(field.fields, f"{parent}{field.name}.")

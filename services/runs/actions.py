@@ -10,19 +10,24 @@ from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
-from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES
 from services.core.errors import InvalidInput, OnCallError, SourceUnavailable
 from services.gcp.clients import Clients
 from services.nights.coverage_count import count_coverage, format_coverage
 from services.nights.player_stages import read_night
-from services.runs.coordinator_client import BatchProgress, read_coordinator, read_progress, resume_batch, start_run
+from services.runs.coordinator_client import (
+    BatchProgress,
+    read_coordinator,
+    read_progress,
+    resume_batch,
+    start_run,
+)
 from services.runs.plan import plan_start
 
 POLL_INTERVAL_S = 2.0
 REPORT_INTERVAL_S = 10.0
 PROGRESS_TIMEOUT_S = 90.0  # a batch that was accepted and does nothing for so long is a failure
 MAX_WAIT_S = 3_600.0
-RESUMABLE = {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED, BatchState.STAGED, BatchState.ABANDONED}
 
 
 class BatchNotProgressing(OnCallError):
@@ -37,7 +42,8 @@ def _start(context: ActionContext) -> Details:
     return {"batch_id": batch_id}
 
 
-def _follow_batch(context: ActionContext, details: Details) -> None:
+def follow_batch(context: ActionContext, details: Details) -> None:
+    """Wait for the end of the batch that `details` name."""
     url = read_coordinator(context.clients).url
     wait_for_batch(context.clients, url, details["batch_id"], context.report_progress)
 
@@ -47,7 +53,7 @@ def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: P
     started_at = last_progress_at = last_report_at = time.monotonic()
     last_state: tuple[object, ...] = ()
     while (now := time.monotonic()) - started_at < MAX_WAIT_S:
-        progress = _poll(clients, url, batch_id)
+        progress = poll_progress(clients, url, batch_id)
         if progress is not None and progress.ended:
             return
         state = (progress.completed, progress.payload.get("state"), progress.status) if progress else ()
@@ -64,7 +70,7 @@ def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: P
         time.sleep(POLL_INTERVAL_S)
 
 
-def _poll(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
+def poll_progress(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
     """The progress now; None also when the coordinator does not answer, which for a moment is not the end of a run."""
     try:
         return read_progress(clients, url, batch_id)
@@ -76,7 +82,7 @@ def format_progress(progress: BatchProgress) -> str:
     """How far a batch is, in one line for the record."""
     total_text = f" of {progress.requested}" if progress.requested is not None else ""
     completed_text = "unknown" if progress.completed is None else progress.completed
-    return f"{progress.payload.get('state', progress.status)}: {completed_text}{total_text} players have answered"
+    return f"{progress.payload.get('state', progress.status)}: {completed_text}{total_text} players are done"
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
@@ -126,8 +132,8 @@ def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details)
     return next((b for b in batches if b.started is not None and b.started >= plan.planned_at), None)
 
 
-def plan_resume(clients: Clients, args: Params) -> Plan:
-    """Resume `batch_id`: what is staged is adopted, what is missing is requested again, then one MERGE."""
+def read_batch(clients: Clients, args: Params) -> Batch:
+    """The batch that `batch_id` names, as recorded now; raises InvalidInput when there is none."""
     batch_id = str(args.get("batch_id") or "")
     try:
         game_date = parse_batch_date(batch_id)
@@ -136,10 +142,22 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
     batch = next((b for b in read_batches(clients, game_date).batches if b.batch_id == batch_id), None)
     if batch is None:
         raise InvalidInput(f"No batch {batch_id} is recorded.", "Choose one on the runs page.")
+    return batch
+
+
+def curl_command(url: str, path: str, batch_id: str) -> str:
+    """The command that sends `batch_id` to the coordinator."""
+    return f"curl -X POST {url}{path} -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch_id}\"}}'"
+
+
+def plan_resume(clients: Clients, args: Params) -> Plan:
+    """Resume `batch_id`: what is staged is adopted, what is missing is requested again, then one MERGE."""
+    batch = read_batch(clients, args)
+    batch_id, game_date = batch.batch_id, batch.game_date
     coordinator = read_coordinator(clients)
     coverage_count = count_coverage(read_night(clients, game_date))
     can_resume = batch.record_source == "ledger" and "resume" in coordinator.supports
-    stopped = batch.state in RESUMABLE
+    stopped = batch.state in RESUMABLE_STATES
     return Plan(
         action_name="run.resume",
         target=game_date.isoformat(),
@@ -172,9 +190,7 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
         planned_at=clients.now(),
         undo="Not by a button: it adds and updates rows, it deletes none.",
         cost="One MERGE at the end.",
-        commands=(
-            f"curl -X POST {coordinator.url}/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch_id}\"}}'",
-        ),
+        commands=(curl_command(coordinator.url, "/resume", batch_id),),
         coverage=coverage_count,
     )
 
@@ -186,5 +202,5 @@ def _resume(context: ActionContext) -> Details:
     return {"batch_id": batch_id}
 
 
-START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify, follow=_follow_batch)
-RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify, follow=_follow_batch)
+START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify, follow=follow_batch)
+RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify, follow=follow_batch)

@@ -1,4 +1,4 @@
-"""The coordinator, ours or the customer's: what it can do, starting and resuming a run, and how far one is, by its answers."""
+"""The coordinator, ours or the customer's: what it can do, starting, resuming and stopping a run, and how far one is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UnexpectedResponse(OnCallError):
 
 @dataclass(frozen=True)
 class CoordinatorInfo:
-    """A coordinator, by its own health endpoint. `supports` names what ours can do and the customer's cannot: players, resume."""
+    """A coordinator, by its own health endpoint. `supports` names what ours can do and the customer's cannot: players, resume, stop."""
 
     url: str
     service: str
@@ -35,7 +35,10 @@ class CoordinatorInfo:
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a batch is, in its coordinator's words. Counts are None where it does not report them."""
+    """How far a batch is, in its coordinator's words. Counts are None where it does not report them.
+
+    `outcomes` are players by outcome, as ours counts them: staged, not generated, write rejected, internal error, no answer.
+    """
 
     batch_id: str
     status: str
@@ -47,6 +50,8 @@ class BatchProgress:
     eta_s: float | None
     stalled: bool
     ended: bool
+    stopping: bool
+    outcomes: Mapping[str, int] | None
     payload: Mapping[str, Any]
 
 
@@ -89,6 +94,14 @@ def resume_batch(clients: Clients, url: str, body: Mapping[str, Any]) -> Mapping
     raise _to_refusal(status, payload, f"resume {body.get('batch_id')}")
 
 
+def stop_batch(clients: Clients, url: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """POST /stop; the coordinator's response, or CoordinatorRefused with its own reason."""
+    status, payload = _request(clients, "POST", url, "/stop", body)
+    if status == 202:
+        return payload
+    raise _to_refusal(status, payload, f"stop {body.get('batch_id')}")
+
+
 def read_progress(clients: Clients, url: str, batch_id: str) -> BatchProgress | None:
     """GET /status of one batch, in either documented shape; None when the coordinator has no such batch."""
     status, payload = _request(clients, "GET", url, f"/status?batch_id={batch_id}")
@@ -103,6 +116,7 @@ def parse_progress(batch_id: str, payload: Mapping[str, Any]) -> BatchProgress:
     """Either shape of /status: the one with `progress` in it, or the flat one from the customer's Firestore."""
     progress = payload.get("progress")
     counts: Mapping[str, Any] = progress if isinstance(progress, Mapping) else {}
+    outcomes = payload.get("outcomes")
     requested = _int_or_none(counts.get("expected", payload.get("expected_players")))
     completed = _int_or_none(counts.get("completed", payload.get("completed_players")))
     status = str(payload["status"])
@@ -118,6 +132,8 @@ def parse_progress(batch_id: str, payload: Mapping[str, Any]) -> BatchProgress:
         stalled=bool(payload.get("is_stalled")) or status == "stalled",
         ended=bool(counts.get("is_complete"))
         or status in ("complete", "completed", "consolidated", "consolidation failed"),
+        stopping=bool(payload.get("stopping")),
+        outcomes={str(k): int(v) for k, v in outcomes.items()} if isinstance(outcomes, Mapping) else None,
         payload=payload,
     )
 

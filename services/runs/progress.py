@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +25,9 @@ class RunProgress:
     ready_at: datetime | None
     stalled: bool
     message: str
+    not_staged: (
+        str  # players by outcome, as "3 not generated, 2 no answer"; empty when there is none or none is reported
+    )
     source: DataSource
 
     @property
@@ -32,7 +36,9 @@ class RunProgress:
         answered = dict(self.stages)["answered"]
         progress_text = f": {answered} of {self.requested} players answered" if answered is not None else ""
         rate_text = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""
-        return f"{self.state}{progress_text}{rate_text}" + (", and it stands still" if self.stalled else "")
+        not_staged_text = f", {self.not_staged}" if self.not_staged else ""
+        stalled_text = ", and it stands still" if self.stalled else ""
+        return f"{self.state}{progress_text}{not_staged_text}{rate_text}{stalled_text}"
 
 
 def read_run_progress(clients: Clients, batch_id: str, started: datetime | None) -> RunProgress | None:
@@ -44,8 +50,8 @@ def read_run_progress(clients: Clients, batch_id: str, started: datetime | None)
 def to_run_progress(progress: BatchProgress, started: datetime | None, now: datetime) -> RunProgress:
     """The stages of a batch from one answer. Until it has consolidated, no player is counted as active."""
     totals = progress.payload.get("sums") or {}
-    state = str(progress.payload.get("state") or progress.status)
-    staged = None if progress.completed is None else progress.completed - (progress.failed or 0)
+    state = "stopping" if progress.stopping else str(progress.payload.get("state") or progress.status)
+    staged = _staged_players(progress)
     merged = state == "consolidated"
     active = totals.get("active_players") if merged else 0
     players_per_s = _players_per_s(progress, started, now)
@@ -61,7 +67,7 @@ def to_run_progress(progress: BatchProgress, started: datetime | None, now: date
         state=state,
         stages=(
             ("requested", progress.requested),
-            ("answered", progress.completed),
+            ("answered", _answered_players(progress)),
             ("staged", staged),
             ("consolidated", staged if merged else 0),
             ("active on the date", active),
@@ -70,9 +76,26 @@ def to_run_progress(progress: BatchProgress, started: datetime | None, now: date
         per_minute=players_per_s * 60 if players_per_s else None,
         ready_at=ready_at,
         stalled=progress.stalled or no_progress,
+        not_staged=_format_not_staged(progress.outcomes or {}),
         message=str(progress.payload.get("reason") or progress.payload.get("message") or ""),
         source=DataSource("The coordinator, /status", now),
     )
+
+
+def _answered_players(progress: BatchProgress) -> int | None:
+    if progress.outcomes is not None:
+        return sum(count for outcome, count in progress.outcomes.items() if outcome != "no answer")
+    return progress.completed
+
+
+def _staged_players(progress: BatchProgress) -> int | None:
+    if progress.outcomes is not None:
+        return progress.outcomes.get("staged", 0)
+    return None if progress.completed is None else progress.completed - (progress.failed or 0)
+
+
+def _format_not_staged(outcomes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count and outcome != "staged")
 
 
 def _players_per_s(progress: BatchProgress, started: datetime | None, now: datetime) -> float | None:

@@ -13,6 +13,7 @@ from services.batches.staged_rows import read_contents
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
+from services.core.result import sum_or_unknown
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -37,19 +38,22 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
     game_date = read_batch_date(batch_id) or _date_of_rows(clients, batch_id, names)
     merge_proofs = read_proofs(clients, names)
     proofs = merge_proofs.proofs
-    rows = sum(proof.rows or 0 for proof in proofs)
-    missing_rows = sum(proof.missing_rows or 0 for proof in proofs)
-    changed_rows = sum(proof.changed_rows or 0 for proof in proofs)
+    rows = sum_or_unknown(proof.rows for proof in proofs)
+    missing_rows = sum_or_unknown(proof.missing_rows for proof in proofs)
+    changed_rows = sum_or_unknown(proof.changed_rows for proof in proofs)
+    unchanged_rows = sum_or_unknown(
+        None if p.rows is None or p.unmerged_rows is None else p.rows - p.unmerged_rows for p in proofs
+    )
     return Plan(
         action_name="staging.consolidate",
         target=batch_id,
-        title=f"Consolidate {batch_id}: {rows:,} rows of {pluralize(len(names), 'staging table')}",
+        title=f"Consolidate {batch_id}: {_format_count(rows)} rows of {pluralize(len(names), 'staging table')}",
         args={"batch_id": batch_id, "game_date": str(game_date)},
         preconditions={proof.table: snapshot(proof) for proof in proofs},
         changes=(
-            Change("rows added", "", f"{missing_rows:,} whose key is not in the predictions table"),
-            Change("rows updated", "", f"{changed_rows:,} whose key is there with other values"),
-            Change("rows unchanged", "", f"{rows - missing_rows - changed_rows:,}"),
+            Change("rows added", "", _format_rows(missing_rows, "whose key is not in the predictions table")),
+            Change("rows updated", "", _format_rows(changed_rows, "whose key is there with other values")),
+            Change("rows unchanged", "", _format_rows(unchanged_rows, "that are there as staged")),
             Change("staging tables", f"{len(names)}", "dropped, after each row is proven to be in the table"),
         ),
         guards=tuple(_guards(clients, batch_id, game_date, proofs)),
@@ -93,15 +97,24 @@ def _guards(clients: Clients, batch_id: str, game_date: date, proofs: tuple[Merg
     yield Guard(
         "tables readable",
         None if unread else True,
-        unread[0].summary if unread else f"All {len(proofs)} tables can be read.",
+        _format_unread(unread[0]) if unread else f"All {len(proofs)} tables can be read.",
     )
     yield guard_no_batch_runs(clients, game_date)
-    has_rows = any(proof.rows for proof in proofs)
-    yield Guard(
-        "rows",
-        has_rows,
-        f"The tables of {batch_id} hold {'rows' if has_rows else 'no rows: there is nothing to merge'}.",
-    )
+    rows = sum_or_unknown(proof.rows for proof in proofs)
+    yield Guard("rows", rows is None or rows > 0, f"The tables of {batch_id} hold {_format_count(rows)} rows.")
+
+
+def _format_count(count: int | None) -> str:
+    return "an unknown number of" if count is None else f"{count:,}"
+
+
+def _format_rows(count: int | None, which: str) -> str:
+    return "unknown" if count is None else f"{count:,} {which}"
+
+
+def _format_unread(proof: MergeProof) -> str:
+    rows = "an unknown number of rows" if proof.rows is None else pluralize(proof.rows, "row")
+    return f"{proof.table}, with {rows}, {proof.summary}."
 
 
 def _game_date(plan: Plan) -> date:
@@ -136,48 +149,34 @@ def _misses_a_table(error: OnCallError) -> bool:
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
-    """Done when no table is left; a table that is left is reported with what it holds."""
-    coverage_count = count_coverage(read_night(clients, _game_date(plan)))
+    """Done only by the consolidator's own proof, which it records; a table that is left is reported with what it holds."""
+    count = count_coverage(read_night(clients, _game_date(plan)))
     remaining = list_batch_tables(clients, plan.target)
-    coverage_text = format_coverage(coverage_count)
+    unmerged = [proof for proof in read_proofs(clients, remaining).proofs if not proof.merged]
+    proven = "inserted" in details
     taken = int(details.get("taken") or 0)
-    taken_text = f"Another process took {pluralize(taken, 'staging table')} meanwhile. " if taken else ""
-    if not remaining and taken and "inserted" not in details:
-        return Verification(
-            ActionState.UNVERIFIED,
-            f"{taken_text}This action merged nothing, and no staging table of the batch is left; {coverage_text}.",
-            {"left": []},
-            coverage_count,
+    parts = [f"Another process took {pluralize(taken, 'staging table')} meanwhile."] if taken else []
+    if proven:
+        parts.append(
+            f"{details['inserted']} rows added, {details['updated']} updated, {details['unchanged']} unchanged."
         )
-    if not remaining:
-        counts_text = (
-            f"{details['inserted']} rows added, {details['updated']} updated, {details['unchanged']} unchanged; "
-            if "inserted" in details
-            else ""
+    else:
+        parts.append("This action merged nothing that is proven.")
+    if unmerged:
+        parts.append(
+            f"{pluralize(len(unmerged), 'staging table')} still hold rows of their own: {unmerged[0].table} {unmerged[0].summary}."
         )
-        return Verification(
-            ActionState.DONE,
-            f"{taken_text}{counts_text}no staging table of the batch is left; {coverage_text}.",
-            {"left": []},
-            coverage_count,
-        )
-    proofs = read_proofs(clients, remaining).proofs
-    unmerged = [proof for proof in proofs if not proof.merged]
-    if not unmerged:
-        return Verification(
-            ActionState.DONE,
-            f"{taken_text}Every row is in the predictions table; {pluralize(len(remaining), 'staging table')} can be dropped;"
-            f" {coverage_text}.",
-            {"left": remaining},
-            coverage_count,
-        )
-    return Verification(
-        ActionState.FAILED,
-        f"{taken_text}{pluralize(len(unmerged), 'staging table')} still hold rows of their own,"
-        f" the first {unmerged[0].summary}; {coverage_text}.",
-        {"left": remaining},
-        coverage_count,
-    )
+    elif remaining:
+        parts.append(f"Every row of the {pluralize(len(remaining), 'staging table')} left is in the predictions table.")
+    else:
+        parts.append("No staging table of the batch is left.")
+    parts.append(f"{format_coverage(count)}.")
+    state = ActionState.FAILED
+    if proven and not unmerged:
+        state = ActionState.DONE
+    elif not proven and not remaining:
+        state = ActionState.UNVERIFIED
+    return Verification(state, " ".join(parts), {"left": remaining}, count)
 
 
 CONSOLIDATE_BATCH = ActionType("staging.consolidate", "Consolidate now", plan_consolidate, _consolidate, _verify)

@@ -41,7 +41,7 @@ class DateRangeRow(TypedDict):
 
 @dataclass(frozen=True)
 class MergeProof:
-    """What is proven of one table. `error` is why nothing could be proven; then every count is None."""
+    """What is proven of one table. `error` is why nothing could be proven; then only the number of rows may be known."""
 
     table: str
     exists: bool
@@ -66,7 +66,7 @@ class MergeProof:
         if not self.exists:
             return "is not there"
         if self.error or self.unmerged_rows is None:
-            return f"not proven: {self.error}"
+            return f"is not proven to be merged: {self.error}"
         if self.merged:
             return f"all {self.rows} rows are in the predictions table"
         return f"{self.missing_rows} of {self.rows} rows are not in the predictions table, {self.changed_rows} differ"
@@ -192,7 +192,8 @@ def _to_proof(name: str, table: bigquery.Table | None, row: ProofRow | None, err
     if row is None and not error and table.num_rows == 0:
         return MergeProof(name, True, 0, 0, 0, 0, table.etag)
     if row is None or error:
-        return MergeProof(name, True, etag=table.etag, error=error or "its rows could not be read")
+        rows = table.num_rows if table.streaming_buffer is None else None
+        return MergeProof(name, True, rows, etag=table.etag, error=error or "its rows could not be read")
     return MergeProof(
         name, True, row["staged_rows"], row["missing_rows"], row["changed_rows"], row["fingerprint"], table.etag
     )

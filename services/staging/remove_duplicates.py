@@ -172,13 +172,12 @@ USING (
     SELECT
       {column_list},
       ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY created_at DESC, prediction_id DESC) AS age_rank,
-      COUNT(*) OVER (PARTITION BY {key}) AS active_rows,
       COUNT(*) OVER (PARTITION BY {key}, created_at, prediction_id) AS twins
     FROM {table}
     WHERE game_date = @game_date AND is_active
   )
   CROSS JOIN UNNEST([FALSE, TRUE]) AS is_copy
-  WHERE age_rank = 1 AND active_rows > 1 AND (twins > 1 OR NOT is_copy)
+  WHERE age_rank = 1 AND (twins > 1 OR NOT is_copy)
 ) AS S
 ON T.game_date = @game_date AND T.is_active AND NOT S.is_copy
   AND {key_join}

@@ -1,212 +1,278 @@
-"""Seeded runs of a whole batch under faults: deliver, crash, redeliver, consolidate, crash, resume; then count what was lost."""
+"""Seeded runs of a whole batch under faults: started, killed, resumed, delivered again, consolidated; then the rows are judged."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
-from google.api_core.exceptions import GoogleAPICallError
-
-from services.batches.business_key import business_key
-from services.batches.ids import is_unit_table, staging_prefix, work_unit_id
-from services.core.errors import OnCallError
-from services.core.tables import PREDICTIONS_TABLE
-from services.gcp.retry import RetryPolicy
-from services.pipeline.consolidator import Consolidator, duplicate_active_keys
-from services.pipeline.lease import LEASE_TTL
-from services.pipeline.worker.staging_writer import StagingWriter
-from tests.faults.fake_warehouse import (
-    FAULTS,
-    FakeWarehouse,
-    ProcessKilled,
-    Row,
-    WarehouseState,
-    plan_merge,
-    raise_fault,
+import requests
+from google.api_core.exceptions import (
+    Conflict,
+    Forbidden,
+    GoogleAPICallError,
+    InternalServerError,
+    ServiceUnavailable,
+    TooManyRequests,
 )
 
-NIGHT = date(2025, 12, 29)
-BATCH = "batch_2025-12-29_1767077100000"
-PLAYERS = tuple(f"player{letter}" for letter in "abcdef")
-MAX_PROCESS_RESTARTS = 40  # how often a process may die before the run is called stuck
+from services.batches.ids import staging_prefix
+from services.core.errors import OnCallError
+from services.core.tables import PREDICTIONS_TABLE
+from services.pipeline.consolidator import Consolidator
+from services.pipeline.warehouse import BigQueryWarehouse
+from tests.faults.judge import Verdict
+from tests.faults.seeds import CONTEXT_TABLE, NIGHT, OLD_BATCH, Kind
+from tests.faults.world import Boundary, Process, ProcessKilled, World, open_world
+
+MAX_ROUNDS = 12  # starts, resumes and consolidations before a run is called stuck
+WAIT = timedelta(minutes=11)  # until somebody looks again: longer than a lease lives, and than a batch may be silent
+ROW_LOSS = ("short load", "short copy", "short merge", "doubled merge")
 
 
 @dataclass
 class Outcome:
-    """How one run ended: rows that should be there and are not, keys active twice, the state, and the faults it met."""
+    """How one run ended: the verdict on its rows, the states of its batches, the faults it met."""
 
-    lost: int
-    doubled: int
-    state: str
-    merges: int
+    verdict: Verdict
+    states: Counter[str]
+    false_records: int
+    rounds: int
     faults: Counter[str] = field(default_factory=Counter)
 
-
-def make_rows(player: str, version: int = 1) -> list[Row]:
-    """Four predictions of one player; a later version predicts other points."""
-    return [
-        {
-            "prediction_id": f"{player}-{system}-{line}-{version}",
-            "game_date": NIGHT,
-            "game_id": "20251229_AAA_BBB",
-            "player_lookup": player,
-            "system_id": system,
-            "current_points_line": line,
-            "predicted_points": Decimal(20 + version),
-            "is_active": True,
-            "created_at": f"2025-12-30T0{version}:00:00+00:00",
-        }
-        for system in ("one", "two")
-        for line in (Decimal("20.5"), None)
-    ]
+    @property
+    def is_clean(self) -> bool:
+        return self.verdict.is_clean and not self.false_records
 
 
 @dataclass
-class FaultInjector:
-    """Faults at step boundaries, drawn from a seed; at most `limit`, so that every run can end."""
+class RandomFaults:
+    """Several faults a run, drawn from a seed; at most `limit`, so that every run can end."""
 
-    store: WarehouseState
     rng: random.Random
     rate: float
     limit: int = 12
-    injected: Counter[str] = field(default_factory=Counter)
-    dead: bool = False
+    met: Counter[str] = field(default_factory=Counter)
+    busy: bool = False  # something else happens inside a boundary: no fault within a fault
 
-    def __call__(self, step: str, phase: str) -> None:
-        if self.dead:  # a killed process does nothing more, not even in its finally
-            raise ProcessKilled
-        self.store.now += timedelta(milliseconds=200)
-        if sum(self.injected.values()) < self.limit and self.rng.random() < self.rate:
-            fault = self.rng.choice(FAULTS)
-            self.injected[fault] += 1
-            self.dead = fault == "killed"
-            raise_fault(self.store, fault, step, phase)
-
-
-def simulated_retry_policy(store: WarehouseState, rng: random.Random) -> RetryPolicy:
-    """The real back-off, waiting on the simulated clock."""
-
-    def sleep(seconds: float) -> None:
-        store.now += timedelta(seconds=seconds)
-
-    return RetryPolicy(sleep=sleep, rng=rng.random)
+    def __call__(self, world: World, boundary: Boundary) -> None:
+        if self.busy or sum(self.met.values()) >= self.limit or self.rng.random() >= self.rate:
+            return
+        names = [name for name, (fits, _) in FAULTS.items() if fits(boundary)]
+        name = self.rng.choice(names) if names else ""
+        if name and FAULTS[name][1](world, boundary, self):
+            self.met[name] += 1
+            FAULTS_THAT_RAISE.get(name, lambda _boundary: None)(boundary)
 
 
-def run_staged_path(seed: int, rate: float = 0.06) -> Outcome:
-    """Our write path: stage each unit, acknowledge what is verified, consolidate; a process that dies is restarted."""
-    rng, store = random.Random(seed), WarehouseState()
-    store.predictions = [row for player in PLAYERS[:2] for row in make_rows(player, version=0)]
-    chaos = FaultInjector(store, rng, rate)
-    retry = simulated_retry_policy(store, rng)
-    warehouse = FakeWarehouse(store, chaos)
-    acknowledged: set[str] = set()
-    state = "stalled"
-    for _ in range(MAX_PROCESS_RESTARTS):
-        chaos.dead = False
+def run_batch(seed: int, kinds: Iterable[Kind] = frozenset(Kind), rate: float = 0.03) -> Outcome:
+    """Start a night, and resume, repeat and consolidate whatever is left, as the watchdog and an operator would."""
+    rng = random.Random(seed)
+    faults = RandomFaults(rng, rate)
+    with open_world(kinds, faults, rng=rng.random) as world:
+        outcome = outcome_of(world, drive(world, rng))
+    outcome.faults = faults.met
+    return outcome
+
+
+def outcome_of(world: World, rounds: int) -> Outcome:
+    """How a run ended that took so many rounds."""
+    states = Counter(record.state.value for record in world.records())
+    return Outcome(world.verdict(), states, world.false_records(), rounds)
+
+
+def drive(world: World, rng: random.Random) -> int:
+    """Do what an operator does until nothing is left to do; how many rounds that took."""
+    for round_number in range(1, MAX_ROUNDS + 1):
+        coordinator = Process(f"coordinator {round_number}", timedelta(seconds=rng.uniform(-180, 180)))
+        records = world.records()
         try:
-            for player in _pending_deliveries(rng, acknowledged):
-                StagingWriter(warehouse, retry).write(BATCH, work_unit_id(player), make_rows(player))
-                acknowledged.add(player)
-            Consolidator(warehouse, "coordinator", retry, drop_threads=1).consolidate(BATCH, NIGHT)
-            _deliver_late(warehouse, retry, rng)
-            if _has_unmerged_tables(store):
-                Consolidator(warehouse, "coordinator", retry, drop_threads=1).consolidate(BATCH, NIGHT)
-            state = "consolidated"
-            break
-        except ProcessKilled:
-            state = "stalled"
-        except (OnCallError, GoogleAPICallError, ConnectionError) as error:
-            if type(error).__name__ == "NothingStaged" and len(acknowledged) == len(PLAYERS):
-                state = "consolidated"
-                break
-            state = "consolidation failed"
-        store.now += LEASE_TTL  # an operator resumes
-    return _count_outcome(store, PLAYERS, state, chaos)
+            unfinished = [record for record in records if record.state != "consolidated"]
+            if unfinished:
+                world.post(coordinator, "/resume", {"batch_id": unfinished[0].batch_id})
+            elif world.false_records() or not records:
+                world.post(coordinator, "/start", {"game_date": str(NIGHT), "force": bool(records)})
+            elif batch_id := next(iter(_batches_with_tables(world)), None):
+                consolidate(world, coordinator, batch_id)
+            else:
+                return round_number
+        except (ProcessKilled, OnCallError, GoogleAPICallError, requests.RequestException, ConnectionError):
+            pass  # it died, or was refused: somebody looks again
+        world.clock.at += WAIT
+    return MAX_ROUNDS
 
 
-def _pending_deliveries(rng: random.Random, acknowledged: set[str]) -> list[str]:
-    """What is not acknowledged yet, in any order, some of it twice."""
-    pending = [player for player in PLAYERS if player not in acknowledged]
-    pending += [player for player in pending if rng.random() < 0.2]
-    rng.shuffle(pending)
-    return pending
+def consolidate(world: World, process: Process, batch_id: str) -> None:
+    """An operator consolidates what a batch has left."""
+    warehouse = BigQueryWarehouse(world.clients(process))
+    Consolidator(warehouse, process.name, world.retry_policy()).consolidate(batch_id, NIGHT)
 
 
-def _deliver_late(warehouse: FakeWarehouse, retry: RetryPolicy, rng: random.Random) -> None:
-    """A delivery that arrives after the consolidation: the queue hands out at least once."""
-    if rng.random() < 0.3:
-        player = rng.choice(PLAYERS)
-        StagingWriter(warehouse, retry).write(BATCH, work_unit_id(player), make_rows(player))
+def _batches_with_tables(world: World) -> list[str]:
+    batch_ids = [*(record.batch_id for record in world.records()), OLD_BATCH]
+    prefixes = {batch_id: f"nba_predictions.{staging_prefix(batch_id)}" for batch_id in batch_ids}
+    return [b for b, prefix in prefixes.items() if any(name.startswith(prefix) for name in world.project.tables)]
 
 
-def _has_unmerged_tables(store: WarehouseState) -> bool:
-    return any(
-        is_unit_table(table, BATCH) for table in store.tables if table.split(".")[-1].startswith(staging_prefix(BATCH))
-    )
+# --- what may go wrong ------------------------------------------------------------------------------------------------------
+
+JOBS = ("load", "copy", "MERGE", "INSERT", "claim")
+Effect = Callable[[World, Boundary, RandomFaults], bool]  # False: it could not happen here
 
 
-def run_direct_path(seed: int, rate: float = 0.06) -> Outcome:
-    """The old way: each worker MERGEs its own rows, and its status says success whatever became of it."""
-    rng, store = random.Random(seed), WarehouseState()
-    chaos = FaultInjector(store, rng, rate)
-    outstanding = 0
-    for player in PLAYERS:
-        outstanding = max(0, outstanding + rng.choice((-1, 1, 1, 2)))
+def _at(*phases: str, calls: Iterable[str] = ()) -> Callable[[Boundary], bool]:
+    return lambda boundary: boundary[2] in phases and (not calls or boundary[1] in calls)
+
+
+def _is_coordinator_between_calls(boundary: Boundary) -> bool:
+    process, _, phase, _ = boundary
+    return process.name.startswith("coordinator") and phase in ("before", "after")
+
+
+def _happens(_world: World, _boundary: Boundary, _faults: RandomFaults) -> bool:
+    return True
+
+
+def _kill(_world: World, boundary: Boundary, _faults: RandomFaults) -> bool:
+    boundary[0].dead = True
+    return True
+
+
+def _let_time_pass(minutes: float) -> Effect:
+    def effect(world: World, _boundary: Boundary, _faults: RandomFaults) -> bool:
+        world.clock.at += timedelta(minutes=minutes)
+        return True
+
+    return effect
+
+
+def _lose_a_row(world: World, boundary: Boundary, faults: RandomFaults) -> bool:
+    """A job stores one row less than it was given, and says so where it reports rows."""
+    _, call, _, job = boundary
+    table = world.project.tables.get(job.table)
+    if table is None or job.error is not None or (call == "MERGE" and not job.changes.get("INSERT")) or not table.rows:
+        return False
+    table.set_rows(table.rows[:-1], world.clock.at)
+    job.output_rows = None if job.output_rows is None else job.output_rows - 1
+    return True
+
+
+def _double_a_row(world: World, boundary: Boundary, faults: RandomFaults) -> bool:
+    table, job = world.project.tables[PREDICTIONS_TABLE], boundary[3]
+    if job.error is not None or not job.changes.get("INSERT"):
+        return False
+    table.set_rows([*table.rows, dict(table.rows[-1])], world.clock.at)
+    return True
+
+
+def _aside(work: Callable[[World, RandomFaults], Any]) -> Effect:
+    """Another process does something whole while this one is at a boundary."""
+
+    def effect(world: World, _boundary: Boundary, faults: RandomFaults) -> bool:
+        faults.busy = True
         try:
-            chaos("merge", "before")
-            if outstanding > 4:  # the queue of this small table is full
-                raise ConnectionError("Too many DML statements outstanding")
-            for old, new in [(None, row) for row in make_rows(player)]:
-                assert old is None
-                store.predictions.append(dict(new))
-            chaos("merge", "after")
-        except (ProcessKilled, GoogleAPICallError, ConnectionError):
-            continue
-    return _count_outcome(store, PLAYERS, "reported success", chaos)
+            return work(world, faults) is not False
+        except (OnCallError, GoogleAPICallError, requests.RequestException):
+            return True
+        finally:
+            faults.busy = False
+
+    return effect
 
 
-def run_early_response_path(seed: int, rate: float = 0.06) -> Outcome:
-    """Staging as first deployed: the worker answers before its write is verified, and nothing retries."""
-    rng, store = random.Random(seed), WarehouseState()
-    chaos = FaultInjector(store, rng, rate)
-    warehouse = FakeWarehouse(store, chaos)
-    for player in PLAYERS:
-        try:
-            StagingWriter(warehouse, RetryPolicy(retries=0)).write(BATCH, work_unit_id(player), make_rows(player))
-        except (ProcessKilled, OnCallError, GoogleAPICallError, ConnectionError):
-            continue
-    staged = [row for rows, _ in store.tables.values() for row in rows]
-    insert, _, _ = plan_merge(store.predictions, staged, NIGHT)
-    store.predictions.extend(insert)
-    return _count_outcome(store, PLAYERS, "reported success", chaos)
+def _deliver_again(world: World, faults: RandomFaults) -> object:
+    return world.deliver(faults.rng.choice(world.requests)) if world.requests else False
 
 
-def _count_outcome(store: WarehouseState, players: tuple[str, ...], state: str, chaos: FaultInjector) -> Outcome:
-    points_by_key: dict = {}
-    for row in store.predictions:
-        if row["is_active"]:
-            points_by_key.setdefault(business_key(row), []).append(str(row["predicted_points"]))
-    expected_points = {
-        business_key(row): str(row["predicted_points"]) for player in players for row in make_rows(player)
-    }
-    lost = sum(points not in points_by_key.get(k, []) for k, points in expected_points.items())
-    keys = FakeWarehouse(store).read_keys(PREDICTIONS_TABLE, NIGHT)
-    return Outcome(lost, len(duplicate_active_keys(keys)), state, store.commits, chaos.injected)
+def _move_a_line(world: World, faults: RandomFaults) -> object:
+    """The context of a player changes; whoever is asked from now on is predicted by it."""
+    if Kind.LINE_MOVE not in world.kinds:
+        return False
+    table = world.project.tables[CONTEXT_TABLE]
+    player = faults.rng.choice(sorted({row["player_lookup"] for row in table.rows}))
+    rows = [
+        {
+            **row,
+            "current_points_line": row["current_points_line"] + Decimal("0.5"),
+            "points_avg_last_5": row["points_avg_last_5"] + 1,
+        }
+        if row["player_lookup"] == player
+        else row
+        for row in table.rows
+    ]
+    table.set_rows(rows, world.clock.at)
+    return True
 
 
-def survey(path: Callable[[int], Outcome], seeds: range) -> tuple[int, int, Counter[str], Counter[str]]:
-    """(rows lost, keys doubled, end states, faults met) over many seeds."""
-    lost = doubled = 0
-    states: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
-    for seed in seeds:
-        outcome = path(seed)
-        lost += outcome.lost
-        doubled += outcome.doubled
-        states[outcome.state] += 1
-        faults += outcome.faults
-    return lost, doubled, states, faults
+def _resume_elsewhere(world: World, faults: RandomFaults) -> object:
+    records = world.records()
+    if not records:
+        return False
+    return world.post(Process("another coordinator"), "/resume", {"batch_id": records[-1].batch_id})
+
+
+def _start_elsewhere(world: World, _faults: RandomFaults) -> object:
+    return world.post(Process("another coordinator"), "/start", {"game_date": str(NIGHT), "force": True})
+
+
+def _consolidate_elsewhere(world: World, faults: RandomFaults) -> object:
+    batches = _batches_with_tables(world)
+    return consolidate(world, Process("operator"), faults.rng.choice(batches)) if batches else False
+
+
+FAULTS: dict[str, tuple[Callable[[Boundary], bool], Effect]] = {
+    "killed": (_at("before", "job", "after"), _kill),
+    "request lost": (_at("before"), _happens),
+    "answer lost": (_at("after"), _happens),
+    "answer lost, job goes on": (_at("job"), _happens),
+    "429": (_at("before"), _happens),
+    "503": (_at("before"), _happens),
+    "500 after commit": (_at("after", calls=JOBS), _happens),
+    "own id is taken": (_at("after", calls=JOBS), _happens),
+    "failed job": (_at("job", calls=("load", "copy", "MERGE", "INSERT")), _happens),
+    "slow call": (_at("before"), _let_time_pass(4)),
+    "slow job": (_at("job"), _let_time_pass(12)),
+    "short load": (_at("commit", calls=("load",)), _lose_a_row),
+    "short copy": (_at("commit", calls=("copy",)), _lose_a_row),
+    "short merge": (_at("commit", calls=("MERGE",)), _lose_a_row),
+    "doubled merge": (_at("commit", calls=("MERGE",)), _double_a_row),
+    "delivered again": (_is_coordinator_between_calls, _aside(_deliver_again)),
+    "line moved": (_is_coordinator_between_calls, _aside(_move_a_line)),
+    "resumed elsewhere": (_is_coordinator_between_calls, _aside(_resume_elsewhere)),
+    "started elsewhere": (_is_coordinator_between_calls, _aside(_start_elsewhere)),
+    "consolidated elsewhere": (_is_coordinator_between_calls, _aside(_consolidate_elsewhere)),
+}
+
+
+def _raise(make: Callable[[Boundary], BaseException]) -> Callable[[Boundary], None]:
+    def raise_it(boundary: Boundary) -> None:
+        raise make(boundary)
+
+    return raise_it
+
+
+def _rate_limited(_boundary: Boundary) -> Forbidden:
+    message = "Exceeded rate limits: too many table update operations for this table"
+    return Forbidden(message, errors=[{"reason": "rateLimitExceeded", "message": message}])
+
+
+def _taken(boundary: Boundary) -> Conflict:
+    message = f"Already Exists: Job {getattr(boundary[3], 'job_id', '')}"
+    return Conflict(message, errors=[{"reason": "duplicate", "message": message}])
+
+
+FAULTS_THAT_RAISE: dict[str, Callable[[Boundary], None]] = {
+    "killed": _raise(lambda _: ProcessKilled()),
+    "request lost": _raise(lambda _: requests.ConnectionError("The connection was lost.")),
+    "answer lost": _raise(lambda _: requests.ConnectionError("The answer was lost.")),
+    "answer lost, job goes on": _raise(lambda _: requests.ConnectionError("The answer was lost.")),
+    "429": _raise(lambda _: TooManyRequests("slow down")),
+    "503": _raise(lambda _: ServiceUnavailable("The service is currently unavailable")),
+    "500 after commit": _raise(lambda _: InternalServerError("internal error")),
+    "own id is taken": _raise(_taken),
+    "failed job": _raise(_rate_limited),
+}

@@ -1,88 +1,122 @@
-"""Two to four consolidations of one game date, interleaved step by step in schedules drawn from a seed."""
+"""Processes of one game date, interleaved call by call in schedules drawn from a seed: consolidators, deliveries, coordinators."""
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
-from greenlet import greenlet
+import requests
+from google.api_core.exceptions import GoogleAPICallError
+from greenlet import getcurrent, greenlet
 
-from services.batches.business_key import business_key
-from services.batches.ids import work_unit_id
 from services.core.errors import OnCallError
-from services.core.tables import PREDICTIONS_TABLE
-from services.gcp.retry import RetryPolicy
 from services.pipeline import lease
-from services.pipeline.consolidator import Consolidator, NothingStaged, RowCountMismatch, duplicate_active_keys
+from services.pipeline.consolidator import NothingStaged
 from services.pipeline.lease import Lease
-from services.pipeline.worker.staging_writer import StagingWriter
-from tests.faults.fake_warehouse import FakeWarehouse, WarehouseState
-from tests.faults.harness import BATCH, NIGHT, PLAYERS, make_rows
+from tests.faults.harness import consolidate
+from tests.faults.judge import Verdict
+from tests.faults.seeds import LINE, NIGHT, Kind
+from tests.faults.world import Process, World, open_world
+from tests.support.memory_rows import GAME
+
+BATCHES = ("batch_2025-12-29_1767077100000", "batch_2025-12-29_1767077200000")
+PLAYERS = ("ann", "bob")
+TIME_JUMP = timedelta(minutes=11)  # past the life of a lease: its holder looks dead, and is only slow
+KINDS = (
+    {Kind.NULL_LINE},
+    {Kind.NULL_LINE, Kind.ACTIVE},
+)  # MERGEs that only insert may race; with rows to retire they may not
 
 
 @dataclass(frozen=True)
 class ScheduleResult:
-    """The result of one schedule: MERGEs that overlapped, keys active twice, rows missing, MERGEs committed."""
+    """The result of one schedule: MERGEs that overlapped, and the verdict on the rows when all has been consolidated."""
 
     overlaps: int
-    doubled: int
-    lost: int
-    merges: int
+    verdict: Verdict
 
 
-def run_schedule(seed: int, consolidators: int) -> ScheduleResult:
-    """Consolidators of two batches of the same date; between any two steps another may go on, or time may jump past the lease's life."""
-    rng, store = random.Random(seed), WarehouseState()
-    batches = [BATCH, BATCH.replace("1767077100000", "1767077200000")]
-    for i, batch in enumerate(batches):
-        for player in PLAYERS[:3]:
-            StagingWriter(FakeWarehouse(store), RetryPolicy(retries=0)).write(
-                batch, work_unit_id(player), make_rows(player, 1 + i)
-            )
-    running = [_start_consolidator(store, batches[i % 2], rng, i) for i in range(consolidators)]
+def run_schedule(
+    seed: int, consolidators: int, coordinators: int = 0, kinds: frozenset[Kind] = KINDS
+) -> ScheduleResult:
+    """Consolidators of two batches of one date, a late delivery to one of them, and coordinators that start the same date.
+
+    Between any two calls another process may go on, or time may jump past the life of a lease.
+    """
+    rng = random.Random(seed)
+    with open_world(rng.choice(KINDS), rng=rng.random) as world:
+        for number, batch_id in enumerate(BATCHES):
+            for player in PLAYERS:
+                world.deliver(make_request(batch_id, player, number))
+            world.clock.at += timedelta(minutes=1)
+        _interleave(world, rng, _processes(world, rng, consolidators, coordinators))
+        _finish(world)
+        verdict = world.verdict(() if coordinators else PLAYERS)
+        return ScheduleResult(world.project.overlaps, verdict)
+
+
+def make_request(batch_id: str, player: str, version: int) -> bytes:
+    """A request to a worker; each version has other points, and a line that is half a point higher."""
+    context = {"points_avg_last_5": str(20 + version), "current_points_line": str(LINE + Decimal(version) / 2)}
+    body = {"batch_id": batch_id, "game_date": str(NIGHT), "player_lookup": player, "game_id": GAME, "context": context}
+    return json.dumps(body).encode()
+
+
+def _processes(world: World, rng: random.Random, consolidators: int, coordinators: int) -> list[Callable[[], object]]:
+    late_batch, version = rng.choice(BATCHES), rng.choice((0, 1, 2))
+    processes: list[Callable[[], object]] = [
+        lambda n=n: consolidate(world, Process(f"consolidator {n}"), BATCHES[n % 2]) for n in range(consolidators)
+    ]
+    processes.append(lambda: world.deliver(make_request(late_batch, "ann", version)))
+    for n in range(coordinators):
+        processes.append(lambda n=n: world.post(Process(f"coordinator {n}"), "/start", {"game_date": str(NIGHT)}))
+    return processes
+
+
+def _interleave(world: World, rng: random.Random, processes: list[Callable[[], object]]) -> None:
+    """Let the processes take turns until all have ended."""
+    scheduler = getcurrent()
+
+    def pause(*_: Any) -> None:
+        if getcurrent() is not scheduler:
+            scheduler.switch()
+
+    def guarded(work: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                work()
+            except (OnCallError, GoogleAPICallError, requests.RequestException):
+                return  # refused, fenced off, or its tables were dropped by the one that did the work
+
+        return run
+
+    world.injector, world.clock.on_sleep = pause, pause
+    running = [greenlet(guarded(work)) for work in processes]
     while running:
-        current = rng.choice(running)
         if rng.random() < 0.02:
-            store.now += timedelta(minutes=11)  # the holder looks dead, and is only slow
-        current.switch()
+            world.clock.at += TIME_JUMP
+        rng.choice(running).switch()
         running = [process for process in running if not process.dead]
-    for batch in batches:  # a later run finishes what the refused ones left
-        store.now += timedelta(minutes=11)
+    world.injector, world.clock.on_sleep = lambda *_: None, None
+
+
+def _finish(world: World) -> None:
+    """Somebody consolidates what the refused ones left."""
+    for batch_id in [*BATCHES, *(record.batch_id for record in world.records())]:
+        world.clock.at += TIME_JUMP
         try:
-            Consolidator(FakeWarehouse(store), "last", RetryPolicy(retries=0), drop_threads=1).consolidate(batch, NIGHT)
-        except (NothingStaged, RowCountMismatch):
-            continue  # the others did it all; or, without a lease, made duplicates, which are counted
-    return _summarize(store)
-
-
-def _start_consolidator(store: WarehouseState, batch: str, rng: random.Random, index: int) -> Any:
-    scheduler = greenlet.getcurrent()
-
-    def pause(_step: str, _phase: str) -> None:
-        store.now += timedelta(milliseconds=100)
-        scheduler.switch()
-
-    def work() -> None:
-        warehouse = FakeWarehouse(store, pause)
-        policy = RetryPolicy(retries=2, rng=rng.random, sleep=lambda _: pause("sleep", "inside"))
-        try:
-            Consolidator(warehouse, f"c{index}", policy, drop_threads=1).consolidate(batch, NIGHT)
-        except (OnCallError, KeyError):
-            return  # refused, fenced off, or its tables were cleaned up by the one that did the work
-
-    return greenlet(work)
-
-
-def _summarize(store: WarehouseState) -> ScheduleResult:
-    keys = FakeWarehouse(store).read_keys(PREDICTIONS_TABLE, NIGHT)
-    expected_keys = {business_key(row) for player in PLAYERS[:3] for row in make_rows(player)}
-    lost = sum(not any(keys.get(k, ())) for k in expected_keys)
-    return ScheduleResult(store.overlaps, len(duplicate_active_keys(keys)), lost, store.commits)
+            consolidate(world, Process("last"), batch_id)
+        except NothingStaged:
+            continue
+        except OnCallError:
+            continue  # without a lease there are duplicates, which are counted
 
 
 @contextmanager
@@ -90,17 +124,21 @@ def without_lease() -> Iterator[None]:
     """Every consolidator gets the lease at once, as in the customer's first version."""
     fences = iter(range(1, 1_000_000))
 
-    def acquire_always(_warehouse: Any, game_date: date, holder: str) -> Lease:
+    def acquire_always(_job_ids: Any, game_date: date, holder: str, *_: Any) -> Lease:
         return Lease(game_date, next(fences), holder)
+
+    def do_nothing(*_: Any) -> None:
+        pass
 
     with (
         patch.object(lease, "acquire", acquire_always),
-        patch.object(lease, "release", lambda *_: None),
+        patch.object(lease, "release", do_nothing),
+        patch.object(lease, "renew", do_nothing, create=True),
     ):
         yield
 
 
-def survey(seeds: range, consolidators: int) -> tuple[int, int, int]:
-    """(overlapping MERGEs, keys active twice, rows missing) over many schedules."""
-    results = [run_schedule(seed, consolidators) for seed in seeds]
-    return sum(s.overlaps for s in results), sum(s.doubled for s in results), sum(s.lost for s in results)
+def survey(seeds: range, consolidators: int, coordinators: int = 0) -> tuple[int, Verdict]:
+    """(overlapping MERGEs, the sum of the verdicts) over many schedules."""
+    results = [run_schedule(seed, consolidators, coordinators) for seed in seeds]
+    return sum(result.overlaps for result in results), sum((result.verdict for result in results), Verdict())

@@ -1,55 +1,86 @@
-"""Whichever process dies between two steps, no row is lost and no key doubled; the older write paths do lose rows here."""
+"""Whichever process dies, repeats or meets another between two calls, no row is lost, doubled, revived or of an older version."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
 
-from tests.faults import harness, interleavings
-from tests.faults.fake_warehouse import FAULTS
+from tests.faults import boundaries, harness, interleavings, old_way
+from tests.faults.judge import Verdict
+from tests.faults.seeds import Kind
+from tests.faults.world import open_world
 
-RUNS = range(1_000)
+RUNS, SCHEDULES, OLD_NIGHTS = range(15), range(40), range(50)
+DEFECTS = {  # seeds of which a run without any fault fails, by the number of the defect in issue 19
+    Kind.SUPERSEDED: 2,
+    Kind.DUPLICATE: 3,
+    Kind.TWINS: 3,
+    Kind.OTHER_DATE: 1,
+    Kind.OLD_BATCH: 4,
+    Kind.NESTED: 12,
+}
+
+
+def xfail(number: int) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(strict=False, reason=f"issue 19 defect {number}")
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=[xfail(DEFECTS[k])] if k in DEFECTS else [], id=k.value) for k in Kind]
+)
+def test_a_run_without_faults_leaves_every_kind_of_row_right(kind):
+    with open_world({kind}) as world:
+        outcome = harness.outcome_of(world, harness.drive(world, random.Random(0)))
+    assert (outcome.verdict, outcome.false_records) == (Verdict(), 0)
 
 
 @pytest.fixture(scope="module")
-def survey_result() -> tuple[int, int, Counter[str], Counter[str]]:
-    return harness.survey(lambda seed: harness.run_staged_path(seed, rate=0.1), RUNS)
+def outcomes() -> list[harness.Outcome]:
+    return [harness.run_batch(seed) for seed in RUNS]
 
 
-def test_no_row_is_lost_and_no_key_duplicated_whatever_fails_between_two_steps(survey_result):
-    lost, doubled, _, _ = survey_result
-    assert (lost, doubled) == (0, 0)
+@xfail(1)
+def test_no_row_is_lost_doubled_revived_or_of_an_older_version_whatever_fails(outcomes):
+    assert sum((outcome.verdict for outcome in outcomes), Verdict()) == Verdict()
 
 
-def test_every_kind_of_fault_was_injected_often(survey_result):
-    _, _, _, faults = survey_result
-    assert min(faults[fault] for fault in FAULTS) > 100
+@xfail(6)
+def test_every_run_ends_with_records_that_are_true(outcomes):
+    assert sum(outcome.false_records for outcome in outcomes) == 0
 
 
-def test_every_run_ends_in_a_named_state(survey_result):
-    _, _, states, _ = survey_result
-    assert set(states) == {"consolidated"}
+def test_every_kind_of_fault_is_met(outcomes):
+    faults = sum((outcome.faults for outcome in outcomes), Counter())
+    assert {name for name in harness.FAULTS if not faults[name]} == set()
 
 
-def test_direct_merges_lose_rows_in_the_same_harness():
-    lost, _, states, _ = harness.survey(harness.run_direct_path, range(200))
-    assert lost > 0
-    assert set(states) == {"reported success"}
-
-
-def test_responding_before_the_write_is_verified_loses_rows_in_the_same_harness():
-    lost, _, _, _ = harness.survey(harness.run_early_response_path, range(200))
-    assert lost > 0
+@xfail(6)
+def test_a_process_killed_at_any_boundary_loses_nothing():
+    found = [(where, outcome) for where, outcome in boundaries.kill_everywhere({Kind.ACTIVE}, step=7)]
+    assert len(found) > 15
+    assert [where for where, outcome in found if not outcome.is_clean] == []
 
 
 @pytest.mark.parametrize("consolidators", [2, 3, 4])
-def test_no_two_merges_of_one_date_ever_overlap(consolidators):
-    assert interleavings.survey(range(700), consolidators) == (0, 0, 0)
+@xfail(4)
+def test_interleaved_consolidations_never_overlap_and_the_newest_wins(consolidators):
+    assert interleavings.survey(SCHEDULES, consolidators) == (0, Verdict())
 
 
-def test_without_the_lease_merges_overlap_and_keys_are_duplicated():
+@xfail(6)
+def test_interleaved_coordinators_start_a_date_once():
+    assert interleavings.survey(range(20), 1, coordinators=2) == (0, Verdict())
+
+
+def test_without_the_lease_merges_overlap_and_keys_are_doubled():
     with interleavings.without_lease():
-        overlaps, doubled, _ = interleavings.survey(range(200), 3)
+        overlaps, verdict = interleavings.survey(range(30), 3)
     assert overlaps > 0
-    assert doubled > 0
+    assert verdict.doubled > 0
+
+
+def test_the_old_way_loses_players_at_the_limits_alone():
+    nights = [old_way.run_night(seed) for seed in OLD_NIGHTS]
+    assert min(night.lost_players for night in nights) > 0

@@ -56,6 +56,7 @@ class MemoryJob:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     changes: Mapping[str, int] = field(default_factory=dict)
     output_rows: int | None = None
+    table: str = ""  # that it writes
 
 
 @dataclass(eq=False)
@@ -200,6 +201,7 @@ class MemoryClient:
         statement, tables = memory_engine.translate(query)
         params = {p.name: getattr(p, "values", getattr(p, "value", None)) for p in config.query_parameters}
         job = self._new_job("query", job_id, config.labels, statement.kind)
+        job.table = tables[statement.target] if statement.target is not None else ""
 
         def effect() -> None:
             if statement.kind in _MUTATING:
@@ -224,7 +226,8 @@ class MemoryClient:
             job.output_rows = len(rows)
             self._write(name, fields, rows, job_config.write_disposition or "WRITE_APPEND")
 
-        return self._run("load", job, effect, name)
+        job.table = name
+        return self._run("load", job, effect)
 
     def copy_table(
         self, sources: object, destination: object, job_id: str | None = None, job_config: Any = None, **_: object
@@ -238,15 +241,16 @@ class MemoryClient:
             rows = [row for table in tables for row in table.rows]
             self._write(_name(destination), tables[0].fields, rows, config.write_disposition or "WRITE_EMPTY")
 
-        return self._run("copy", job, effect, _name(destination))
+        job.table = _name(destination)
+        return self._run("copy", job, effect)
 
     def _new_job(self, kind: str, job_id: str | None, labels: Mapping[str, str], statement_type: str = "") -> MemoryJob:
         number = next(self._state.job_numbers)
         return MemoryJob(job_id or f"job-{number}", kind, self._state.clock.now(), dict(labels), statement_type)
 
-    def _run(self, call: str, job: MemoryJob, effect: Callable[[], None], subject: object = None) -> JobHandle:
+    def _run(self, call: str, job: MemoryJob, effect: Callable[[], None]) -> JobHandle:
         """Insert a job and carry it out. Once inserted it ends by itself, whatever happens to the process that waits for it."""
-        self.hook(call, "before", subject)
+        self.hook(call, "before", job)
         with self._state.lock:
             if job.job_id in self._state.jobs:
                 raise _error(Conflict, "duplicate", f"Already Exists: Job {PROJECT}:{LOCATION}.{job.job_id}")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar, cast
@@ -44,9 +44,9 @@ WORKER_HOST, COORDINATOR_HOST = "worker.test", "coordinator.test"
 _MODULES_WITH_THREADS = (
     "services.pipeline.warehouse",
     "services.pipeline.consolidator",
-    "services.pipeline.coordinator.dispatcher",
     "services.staging.merge_proof",
 )
+_DISPATCHER = "services.pipeline.coordinator.dispatcher"
 _MODULES_WITH_HANDLERS = ("services.pipeline.worker.app", "services.pipeline.coordinator.http_api")
 
 
@@ -192,6 +192,8 @@ def in_memory(clock: SimulatedClock, apps: Mapping[str, AsgiApp]) -> Iterator[No
         patches.enter_context(patch.object(rate_limiter.RateLimiter.__init__, "__defaults__", defaults))
         for module in _MODULES_WITH_THREADS:
             patches.enter_context(patch(f"{module}.ThreadPoolExecutor", ImmediateExecutor))
+        patches.enter_context(patch(f"{_DISPATCHER}.ThreadPoolExecutor", LazyExecutor))
+        patches.enter_context(patch(f"{_DISPATCHER}.as_completed", iter))
         for module in _MODULES_WITH_HANDLERS:
             patches.enter_context(patch(f"{module}.run_in_threadpool", _run_at_once))
         yield
@@ -226,6 +228,15 @@ class ImmediateExecutor:
 
     def shutdown(self, *_: object, **__: object) -> None:
         pass
+
+
+class LazyExecutor(ImmediateExecutor):
+    """An executor without threads that does each piece of work when its result is asked for, and so in between what the caller does."""
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        setattr(future, "result", lambda: function(*args, **kwargs))  # noqa: B010 - it replaces a method
+        return future
 
 
 @dataclass

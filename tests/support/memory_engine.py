@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -198,7 +199,9 @@ def _fetch(cursor: duckdb.DuckDBPyConnection) -> tuple[tuple[str, ...], list[tup
 
 
 def plain_value(value: Any) -> Any:
-    """A value as Google's client gives it: decimals without the column's trailing zeros."""
+    """A value as Google's client gives it: decimals without the column's trailing zeros, instants in UTC."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
     if isinstance(value, Decimal):
         return Decimal(format(value.normalize(), "f"))
     if isinstance(value, list):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import ServiceUnavailable
 
 from services.core.result import DataSource
 from services.core.settings import Settings
@@ -20,7 +22,7 @@ from tests.support.clock import FixedClock
 class MemoryRecords:
     """Keeps each inserted row once per job id, as BigQuery does, and answers the queries of the logs.
 
-    A job id for which `is_failing` is true cannot be inserted.
+    A job id for which `is_failing` is true cannot be inserted: the service is unavailable.
     """
 
     def __init__(self, clock: FixedClock) -> None:
@@ -28,6 +30,7 @@ class MemoryRecords:
         self.tables: dict[str, list[dict[str, Any]]] = {"actions": [], "alerts": []}
         self.is_failing: Callable[[str], bool] = lambda _: False
         self._job_ids: set[str] = set()
+        self._lock = threading.Lock()
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the logs' readers and writers use this in place of BigQuery."""
@@ -47,12 +50,13 @@ class MemoryRecords:
 
     def _insert_once(self, _: Clients, query_name: str, job_id: str, params: Mapping[str, Any]) -> bool:
         if self.is_failing(job_id):
-            raise RowsNotInserted("The record could not be written: no.")
-        if job_id in self._job_ids:
-            return False
-        self._job_ids.add(job_id)
-        self.tables[query_name.removesuffix(".append")].append(dict(params))
-        return True
+            raise RowsNotInserted("The record could not be written: no.") from ServiceUnavailable("no")
+        with self._lock:
+            if job_id in self._job_ids:
+                return False
+            self._job_ids.add(job_id)
+            self.tables[query_name.removesuffix(".append")].append(dict(params))
+            return True
 
     def _run_query(self, _: Clients, name: str, **params: Any) -> QueryResult:
         table, question = name.split(".")

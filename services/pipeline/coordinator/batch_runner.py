@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date
-from typing import Any
 
-from services.batches.ledger import BatchRecord, Ledger, StateAlreadyRecorded
-from services.batches.reader import Batch, read_batches
-from services.batches.state import BatchState
-from services.core.errors import OnCallError
+from services.batches.closing import ADDED_SUMS, close, with_production
+from services.batches.ids import parse_batch_date
+from services.batches.ledger import (
+    UNANSWERED_OUTCOMES,
+    BatchRecord,
+    Ledger,
+    PlayerOutcome,
+    StateAlreadyRecorded,
+    count_outcomes,
+)
+from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES, BatchState
+from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
 from services.core.settings import ServerSettings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
-from services.pipeline.consolidator import ConsolidationResult, Consolidator
+from services.pipeline.consolidator import ConsolidationResult, Consolidator, NothingStaged
+from services.pipeline.coordinator.batch_tracker import BatchTracker
 from services.pipeline.coordinator.dispatcher import dispatch, get_worker_endpoint
-from services.pipeline.coordinator.resume import plan_resume
+from services.pipeline.coordinator.resume import Activation, WrongBatchState, adopt_staged, plan_resume
 from services.pipeline.coordinator.run_request import Run, initial_record
-from services.pipeline.warehouse import BigQueryWarehouse
+from services.pipeline.coordinator.stop import StopSignal, is_stop_requested, request_stop
+from services.pipeline.lease import LEASE_TTL, LeaseHeld
+from services.pipeline.warehouse import BigQueryWarehouse, LeaseLost
 from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
 
 logger = logging.getLogger("coordinator")
 MAX_ROUNDS = 3  # consolidations of one batch, when tables keep coming late
+LEASE_POLL_S = 5.0
+MAX_LEASE_WAIT_S = 1.5 * LEASE_TTL.total_seconds()  # a holder that died is taken over within its life
 
 
 class BatchAlreadyRunning(OnCallError):
     """A batch of this date is running."""
 
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
+    def __init__(self, entry: BatchRecord) -> None:
+        self.entry = entry
         super().__init__(
-            f"{batch.batch_id} is {batch.state} for {batch.game_date}.",
+            f"{entry.batch_id} is {entry.state} for {entry.game_date}.",
             "Wait for it, or resume it when it has stalled.",
         )
 
@@ -49,135 +60,177 @@ class BatchRunner:
         self._retry = retry or RetryPolicy(retries=healing.dml_max_retries if healing.dml_backoff_enabled else 0)
         self.instance_id = holder_id(ServerSettings.from_env().revision or "coordinator")
         self._ledger, self._warehouse = Ledger(clients, self._retry), BigQueryWarehouse(clients)
-        self._start_lock = threading.Lock()
-        self.progress: dict[str, Counter[str]] = {}
+        self.progress: dict[str, Counter[str]] = {}  # players by outcome, of the batches that this process dispatches
 
-    # --- starting -----------------------------------------------------------------------------------------------------
+    # --- starting, resuming and stopping -------------------------------------------------------------------------------
 
-    def find_running_batch(self, game_date: date) -> Batch | None:
-        """The running batch of a date, if any; one without a ledger entry for STALL_TIMEOUT counts as stalled, not running."""
-        running = read_batches(self._clients, game_date).running
-        return next((batch for batch in running if batch.record_source == "ledger"), None)
+    def record_requested(self, run: Run) -> Activation:
+        """Record a batch as requested, so that a resume can finish it; raises BatchAlreadyRunning with the running batch.
 
-    def record_requested(self, run: Run) -> None:
-        """Record a batch as requested, so that a resume can finish it; raises BatchAlreadyRunning with the running batch."""
-        with self._start_lock:
-            if (running_batch := self.find_running_batch(run.game_date)) is not None:
-                raise BatchAlreadyRunning(running_batch)
-            self._record(initial_record(run, self.instance_id))
+        The batch takes the number of its date's next start. Another process that takes it first has a batch in the ledger.
+        """
+        entry, number = initial_record(run, self.instance_id), 0
+        while True:
+            batches = self._ledger.batches_of(run.game_date)
+            _check_none_runs(batches)
+            number = max(number, len(batches)) + 1
+            if self._ledger.append_start(entry, number):
+                break
         started_by = run.started_by or "unknown"
         logger.info("Starting prediction batch for %s (batch=%s, by=%s)", run.game_date, run.batch_id, started_by)
+        return Activation(run, entry)
+
+    def resume(self, batch_id: str) -> Activation:
+        """The remaining run of a batch that stopped, recorded as running again.
+
+        Raises InvalidInput for an unknown batch, WrongBatchState or StateAlreadyRecorded when it is not this process's to resume.
+        """
+        entry = self._read_entry(batch_id)
+        if entry.state in IN_PROGRESS_STATES - RESUMABLE_STATES:
+            raise BatchAlreadyRunning(entry)
+        if entry.state not in RESUMABLE_STATES:
+            raise WrongBatchState(entry, f"{batch_id} is {entry.state}, so there is nothing to resume.")
+        _check_none_runs(e for e in self._ledger.batches_of(entry.game_date) if e.batch_id != batch_id)
+        outcomes = self._ledger.player_outcomes(batch_id, entry.game_date)
+        plan = plan_resume(self._clients, self._warehouse, entry, outcomes)
+        tracker = BatchTracker(self._clients, self._ledger, self.instance_id, entry)
+        staged = sum(outcome.staged for outcome in plan.known.values())
+        reason = f"resumed: {staged} players staged before, {len(plan.run.players)} asked again"
+        details = {**entry.details, "activation": entry.sequence + 1}
+        tracker.advance(replace(entry, state=BatchState.RUNNING, reason=reason, details=details))
+        return replace(plan, entry=tracker.entry)
+
+    def request_stop(self, batch_id: str) -> BatchRecord:
+        """Tell a running batch, in whatever process it is, to ask no further player; raises WrongBatchState when it is too late."""
+        entry = self._read_entry(batch_id)
+        if entry.state not in STOPPABLE_STATES:
+            raise WrongBatchState(entry, f"{batch_id} is {entry.state}, so it asks no players that could be stopped.")
+        if not request_stop(self._warehouse, entry):
+            raise WrongBatchState(entry, f"All players of {batch_id} have been asked, so there is nothing to stop.")
+        logger.info("Stop requested (batch=%s)", batch_id)
+        return entry
+
+    def is_stopping(self, entry: BatchRecord) -> bool:
+        """Whether a batch was told to stop and has not stopped yet."""
+        return entry.state in STOPPABLE_STATES and is_stop_requested(self._warehouse, entry)
+
+    def _read_entry(self, batch_id: str) -> BatchRecord:
+        try:
+            game_date = parse_batch_date(batch_id)
+        except ValueError as error:
+            raise InvalidInput(f"{error}.", "Take it from the runs page.") from None
+        if (entry := self._ledger.latest(batch_id, game_date)) is None:
+            raise InvalidInput(
+                f"The ledger has no batch {batch_id}.", "A batch of another coordinator cannot be continued here."
+            )
+        return entry
 
     # --- running ------------------------------------------------------------------------------------------------------
 
-    def run(self, run: Run) -> BatchRecord:
+    def run(self, activation: Activation) -> BatchRecord:
         """From requested to consolidated; any failure ends in a named state with its reason, and every staged row stays."""
-        entry = self._read_entry(run.batch_id, run.game_date)
+        tracker = BatchTracker(self._clients, self._ledger, self.instance_id, activation.entry)
         try:
-            entry = self._dispatch(run, entry)
-            return self._consolidate(entry)
+            outcomes = self._dispatch(activation, tracker)
+            if tracker.entry.state is BatchState.STAGED:
+                self._consolidate(tracker, outcomes)
         except StateAlreadyRecorded as error:
-            logger.error("Batch %s is run by another instance: %s", run.batch_id, error)
-            return self._read_entry(run.batch_id, run.game_date)
+            logger.error("Batch %s is run by another instance: %s", tracker.entry.batch_id, error)
         except Exception as error:
-            logger.exception("Batch %s stopped", run.batch_id)
-            reason = str(error) if isinstance(error, OnCallError) else f"{type(error).__name__}: {error}"
-            was_staged = entry.state in (BatchState.STAGED, BatchState.CONSOLIDATING)
-            failed_state = BatchState.CONSOLIDATION_FAILED if was_staged else BatchState.STALLED
-            latest = self._read_entry(run.batch_id, run.game_date)
-            logger.error("Consolidation FAILED: %s (batch=%s)", reason, run.batch_id)
-            return self._advance(latest, failed_state, reason=reason[:1000])
+            logger.exception("Batch %s failed", tracker.entry.batch_id)
+            self._record_failure(tracker, error)
+        finally:
+            self.progress.pop(tracker.entry.batch_id, None)
+        return tracker.entry
 
-    def resume(self, batch_id: str) -> Run:
-        """The remaining run of a batch that stopped, recorded as running again; raises InvalidInput for an unknown batch."""
-        plan = plan_resume(self._clients, self._ledger, self._warehouse, batch_id)
-        self._ledger.append_outcomes(batch_id, plan.run.game_date, plan.unrecorded)
-        self._advance(
-            plan.entry,
-            BatchState.RUNNING,
-            reason=f"resumed: {len(plan.adopted)} players adopted from staging, {len(plan.run.players)} asked again",
-        )
-        return plan.run
+    def _record_failure(self, tracker: BatchTracker, error: Exception) -> None:
+        """The state that an error leaves the batch in; the ledger may be what failed, so the log has it in any case."""
+        reason = (str(error) if isinstance(error, OnCallError) else f"{type(error).__name__}: {error}")[:1000]
+        state, step = BatchState.STALLED, "Dispatch FAILED"
+        if tracker.entry.state is BatchState.CONSOLIDATING and isinstance(error, LeaseHeld | LeaseLost):
+            step = "Consolidation postponed"
+        elif tracker.entry.state is BatchState.CONSOLIDATING:
+            state, step = BatchState.CONSOLIDATION_FAILED, "Consolidation FAILED"
+        logger.error("%s: %s (batch=%s)", step, reason, tracker.entry.batch_id)
+        try:
+            tracker.reread()
+            tracker.advance(replace(tracker.entry, state=state, reason=reason))
+        except Exception:  # nobody is left to handle it: the batch is seen as stalled
+            logger.exception("The state of batch %s could not be recorded: %s", tracker.entry.batch_id, state)
 
-    def _dispatch(self, run: Run, entry: BatchRecord) -> BatchRecord:
+    def _dispatch(self, activation: Activation, tracker: BatchTracker) -> Mapping[str, PlayerOutcome]:
+        """Ask the workers for every player; each player's outcome, recorded, and the batch staged or stopped."""
+        run, batch_id = activation.run, activation.run.batch_id
         endpoint = get_worker_endpoint(self._clients, WorkerConcurrencyConfig.from_env().max_parallel_requests)
-        entry = self._advance(
-            entry,
-            BatchState.RUNNING,
-            reason=f"{len(run.players)} players asked, {endpoint.max_parallel_requests} at once",
-        )
-        logger.info("Published %d/%d prediction requests [batch=%s]", len(run.players), len(run.players), run.batch_id)
-        progress = self.progress[run.batch_id] = Counter()
-        outcomes = dispatch(
+        asked = f"{len(run.players)} players asked, {endpoint.max_parallel_requests} at once"
+        tracker.advance(replace(tracker.entry, state=BatchState.RUNNING, reason=asked))
+        logger.info("Published %d/%d prediction requests [batch=%s]", len(run.players), len(run.players), batch_id)
+        stop = StopSignal(self._warehouse, tracker.entry)
+        counts = self.progress[batch_id] = Counter(outcome.outcome for outcome in activation.known.values())
+
+        def on_outcome(outcome: PlayerOutcome) -> None:
+            counts.update([outcome.outcome])
+            tracker.record_progress(counts, asked)
+
+        answered = dispatch(
             self._clients,
             endpoint,
-            run.batch_id,
+            batch_id,
             run.game_date,
             run.players,
             self._retry,
-            lambda o: progress.update([o.outcome]),
+            on_outcome,
+            should_stop=lambda: tracker.superseded is not None or stop(),
         )
-        self._ledger.append_outcomes(run.batch_id, run.game_date, outcomes)
-        all_outcomes = {
-            **self._ledger.player_outcomes(run.batch_id, run.game_date),
-            **{o.player_lookup: o for o in outcomes},
-        }
-        staged = [o for o in all_outcomes.values() if o.staged]
-        return self._advance(
-            entry,
-            BatchState.STAGED,
-            reason=f"{len(staged)} of {len(all_outcomes)} players staged",
-            generated=sum(bool(o.produced_rows) for o in all_outcomes.values()),
-            produced_rows=sum(o.produced_rows or 0 for o in all_outcomes.values()),
-            staged_rows=sum(o.staged_rows or 0 for o in staged),
-            staged_tables=len(staged),
-        )
+        new = {outcome.player_lookup: outcome for outcome in answered}
+        unanswered = [name for name, outcome in new.items() if outcome.outcome in UNANSWERED_OUTCOMES]
+        if unanswered:  # the answer may have been lost after the rows were staged
+            new |= {outcome.player_lookup: outcome for outcome in adopt_staged(self._warehouse, batch_id, unanswered)}
+        self._ledger.append_outcomes(batch_id, run.game_date, [*activation.unrecorded, *new.values()])
+        outcomes = {**activation.known, **new}
+        if tracker.superseded is not None:
+            raise tracker.superseded
+        self._record_dispatched(tracker, outcomes, stopped=stop.close())
+        return outcomes
 
-    def _consolidate(self, entry: BatchRecord) -> BatchRecord:
-        entry = self._advance(entry, BatchState.CONSOLIDATING, reason="")
-        result = self._consolidate_until_done(entry)
-        players, rows = self._count_active(entry.game_date)
-        unstaged_rows = (entry.produced_rows or 0) - (entry.staged_rows or 0)
-        reason = (
-            f"{unstaged_rows} rows were produced and never staged: resume asks for them again" if unstaged_rows else ""
+    def _record_dispatched(
+        self, tracker: BatchTracker, outcomes: Mapping[str, PlayerOutcome], *, stopped: bool
+    ) -> None:
+        players = tracker.entry.players
+        staged = f"{sum(outcome.staged for outcome in outcomes.values())} of {len(players)} players staged"
+        not_asked = sum(player not in outcomes for player in players)
+        dispatched = replace(
+            tracker.entry,
+            state=BatchState.STOPPED if stopped else BatchState.STAGED,
+            reason=f"stopped on request: {staged}, {not_asked} not asked" if stopped else staged,
+            details={**tracker.entry.details, "outcomes": count_outcomes(outcomes.values())},
         )
+        tracker.advance(with_production(dispatched, outcomes.values()))
+
+    def _consolidate(self, tracker: BatchTracker, outcomes: Mapping[str, PlayerOutcome]) -> None:
+        tracker.advance(replace(tracker.entry, state=BatchState.CONSOLIDATING, reason=""))
+        merged = (tracker.entry.details.get("consolidated") or {}).get("players", ())
+        try:
+            result = self._consolidate_until_done(tracker)
+        except NothingStaged:
+            if any(outcome.staged and name not in merged for name, outcome in outcomes.items()):
+                raise
+            tracker.advance(close(tracker.entry, outcomes, {}, {}))
+            logger.warning("Nothing was consolidated: %s (batch=%s)", tracker.entry.reason, tracker.entry.batch_id)
+            return
         logger.info(
             "Consolidation SUCCESS: %d rows merged from %d staging tables", result.distinct_keys, len(result.tables)
         )
-        eligible = entry.eligible or 0
-        coverage_pct = 100 * players / eligible if eligible else 0
-        logger.info(
-            "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d",
-            entry.game_date,
-            players,
-            eligible,
-            coverage_pct,
-            eligible - players,
-        )
-        return self._advance(
-            entry,
-            BatchState.CONSOLIDATED,
-            reason=reason,
-            staged_rows=result.staged_rows,
-            distinct_keys=result.distinct_keys,
-            collapsed_rows=result.collapsed_rows,
-            inserted=result.inserted,
-            updated=result.updated,
-            unchanged=result.unchanged,
-            deactivated=result.deactivated,
-            active_players=players,
-            active_rows=rows,
-            merge_job_id=result.merge_job_id,
-            fence=result.fence,
-        )
+        facts = {"merge_job_id": result.merge_job_id, "fence": result.fence, **self._count_active(tracker.entry)}
+        sums = {name: getattr(result, name) for name in ADDED_SUMS}
+        tracker.advance(close(tracker.entry, outcomes, sums, facts))
 
-    def _consolidate_until_done(self, entry: BatchRecord) -> ConsolidationResult:
+    def _consolidate_until_done(self, tracker: BatchTracker) -> ConsolidationResult:
         """Consolidate; and again while tables of the batch came too late for the round before."""
-        total: ConsolidationResult | None = None
+        entry, total = tracker.entry, None
         for _ in range(MAX_ROUNDS):
             logger.info("Executing consolidation MERGE for batch=%s", entry.batch_id)
-            consolidator = Consolidator(self._warehouse, self.instance_id, self._retry)
-            result = consolidator.consolidate(entry.batch_id, entry.game_date)
+            result = self._consolidate_when_free(tracker)
             total = result if total is None else sum_results(total, result)
             if not result.late_tables:
                 return total
@@ -186,29 +239,47 @@ class BatchRunner:
             "Look at the workers, then consolidate again.",
         )
 
-    def _count_active(self, game_date: date) -> tuple[int, int]:
-        """Players with an active row, and active rows."""
-        flags_by_key = self._warehouse.read_keys(PREDICTIONS_TABLE, game_date)
+    def _consolidate_when_free(self, tracker: BatchTracker) -> ConsolidationResult:
+        """Consolidate once, when no other consolidation of the date is under way; raises LeaseHeld when that takes too long."""
+        consolidator, waited_s = Consolidator(self._warehouse, self.instance_id, self._retry), 0.0
+        while True:
+            try:
+                return consolidator.consolidate(tracker.entry.batch_id, tracker.entry.game_date)
+            except (LeaseHeld, LeaseLost) as error:
+                if waited_s >= MAX_LEASE_WAIT_S:
+                    raise
+                tracker.record_progress(tracker.entry.outcome_counts or {}, reason=str(error))
+                if tracker.superseded is not None:
+                    raise tracker.superseded from error
+            self._retry.sleep(LEASE_POLL_S)
+            waited_s += LEASE_POLL_S
+
+    def _count_active(self, entry: BatchRecord) -> dict[str, int]:
+        """Players with an active row, and active rows; nothing when they cannot be counted: the rows are merged all the same."""
+        try:
+            flags_by_key = self._warehouse.read_keys(PREDICTIONS_TABLE, entry.game_date)
+        except Exception:
+            logger.exception("The active rows of %s could not be counted", entry.game_date)
+            return {}
         active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
         active_rows = sum(sum(active_flags) for active_flags in flags_by_key.values())
-        return len({key.player_lookup for key in active_keys}), active_rows
-
-    # --- the ledger ----------------------------------------------------------------------------------------------------
-
-    def _read_entry(self, batch_id: str, game_date: date) -> BatchRecord:
-        entry = self._ledger.latest(batch_id, game_date)
-        if entry is None:
-            raise OnCallError(f"The ledger has no batch {batch_id}.")
-        return entry
-
-    def _advance(self, entry: BatchRecord, state: BatchState, **changes: Any) -> BatchRecord:
-        return self._record(
-            replace(entry, state=state, sequence=entry.sequence + 1, holder=self.instance_id, **changes)
+        players, eligible = len({key.player_lookup for key in active_keys}), entry.eligible or 0
+        logger.info(
+            "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d",
+            entry.game_date,
+            players,
+            eligible,
+            100 * players / eligible if eligible else 0,
+            eligible - players,
         )
+        return {"active_players": players, "active_rows": active_rows}
 
-    def _record(self, entry: BatchRecord) -> BatchRecord:
-        self._ledger.append_state(entry)
-        return entry
+
+def _check_none_runs(batches: Iterable[BatchRecord]) -> None:
+    """Raises BatchAlreadyRunning when a batch of them is in progress."""
+    for entry in batches:
+        if entry.state in IN_PROGRESS_STATES:
+            raise BatchAlreadyRunning(entry)
 
 
 def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> ConsolidationResult:

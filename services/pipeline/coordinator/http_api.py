@@ -1,4 +1,4 @@
-"""The coordinator's HTTP API, in the customer's shapes: POST /start, GET /status, POST /resume, health, and the rest."""
+"""The coordinator's HTTP API, in the customer's shapes: POST /start, GET /status, POST /resume, POST /stop, health, and the rest."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
 from services.pipeline.coordinator import customer_endpoints
 from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning, BatchRunner
-from services.pipeline.coordinator.request_bodies import ResumeRequest, StartRequest
-from services.pipeline.coordinator.run_request import NoEligiblePlayers, Run, plan_run
+from services.pipeline.coordinator.request_bodies import BatchRequest, StartRequest
+from services.pipeline.coordinator.resume import Activation, WrongBatchState
+from services.pipeline.coordinator.run_request import NoEligiblePlayers, plan_run
 
 logger = logging.getLogger("coordinator")
 T = TypeVar("T")
@@ -76,19 +77,30 @@ class CoordinatorApi:
                 "batch_id": existing.batch_id,
                 "message": f"{existing.batch_id} has run; send force to run again.",
             }
-        self._runner.record_requested(run)
-        threading.Thread(target=self._runner.run, args=(run,), name=run.batch_id, daemon=True).start()
-        return 202, _to_start_response(run, "started")
+        return self._run(self._runner.record_requested(run), "started")
 
     def _find_completed_batch(self, game_date: date) -> Batch | None:
+        """A batch of the date that is done; raises when the ledger cannot be read, for then there may be one."""
+        self._ledger.batches_of(game_date)
         completed_states = (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
         return next((b for b in read_batches(self.clients, game_date).batches if b.state in completed_states), None)
 
     def resume(self, body: object) -> ApiResponse:
-        batch_id = ResumeRequest.parse(body).batch_id
-        run = self._runner.resume(batch_id)
-        threading.Thread(target=self._runner.run, args=(run,), name=batch_id, daemon=True).start()
-        return 202, _to_start_response(run, "resumed")
+        return self._run(self._runner.resume(BatchRequest.parse(body).batch_id), "resumed")
+
+    def _run(self, activation: Activation, status: str) -> ApiResponse:
+        batch_id = activation.run.batch_id
+        threading.Thread(target=self._runner.run, args=(activation,), name=batch_id, daemon=True).start()
+        return 202, _to_start_response(activation, status)
+
+    def stop(self, body: object) -> ApiResponse:
+        entry = self._runner.request_stop(BatchRequest.parse(body).batch_id)
+        return 202, {
+            "status": "stopping",
+            "batch_id": entry.batch_id,
+            "game_date": str(entry.game_date),
+            "message": "No further player is asked; what is staged stays, and the batch can be resumed.",
+        }
 
     def status(self, batch_id: str | None) -> ApiResponse:
         if not batch_id:
@@ -100,10 +112,12 @@ class CoordinatorApi:
         entry = self._ledger.latest(batch_id, game_date)
         if entry is None:
             return 404, {"status": "not_found", "batch_id": batch_id}
-        return 200, to_status_response(entry, self._runner.progress.get(batch_id, {}))
+        counts = self._runner.progress.get(batch_id) or entry.outcome_counts
+        return 200, to_status_response(entry, counts, self._runner.is_stopping(entry))
 
 
-def _to_start_response(run: Run, status: str) -> dict[str, Any]:
+def _to_start_response(activation: Activation, status: str) -> dict[str, Any]:
+    run = activation.run
     return {
         "status": status,
         "batch_id": run.batch_id,
@@ -115,27 +129,32 @@ def _to_start_response(run: Run, status: str) -> dict[str, Any]:
     }
 
 
-def to_status_response(entry: BatchRecord, progress: Mapping[str, int]) -> dict[str, Any]:
-    """The shape of the customer's own coordinator, and beside it the state and the sums that prove it."""
+def to_status_response(entry: BatchRecord, counts: Mapping[str, int] | None, stopping: bool) -> dict[str, Any]:
+    """The shape of the customer's own coordinator, and beside it the state and the sums that prove it.
+
+    `counts` are players by outcome; None where an earlier version recorded none.
+    """
     expected = entry.requested or 0
     finished = entry.state not in IN_PROGRESS_STATES
-    completed = expected if finished else sum(progress.values())
-    failed = sum(count for outcome, count in progress.items() if outcome != "staged")
+    answered = sum(counts.values()) if counts is not None else None
+    completed = answered if answered is not None else expected if finished else 0
     return {
         "status": "complete" if finished else "in_progress",
         "state": entry.state.value,
+        "stopping": stopping,
         "reason": entry.reason,
         "batch_id": entry.batch_id,
         "game_date": str(entry.game_date),
         "progress": {
             "expected": expected,
             "completed": completed,
-            "failed": failed,
+            "failed": completed - counts.get("staged", 0) if counts is not None else 0,
             "remaining": max(0, expected - completed),
             "is_complete": finished,
             "total_predictions": entry.produced_rows,
             "progress_percentage": round(100 * completed / expected, 1) if expected else None,
         },
+        "outcomes": counts,
         "is_stalled": entry.state is BatchState.STALLED,
         "sums": {name: getattr(entry, name) for name in REPORTED_SUMS},
         "conserved": is_conserved(entry) if entry.state is BatchState.CONSOLIDATED else None,
@@ -151,6 +170,9 @@ def create_app(api: CoordinatorApi, local: bool = True) -> Starlette:
 
     async def resume(request: Request) -> Response:
         return await _handle(request, api.resume)
+
+    async def stop(request: Request) -> Response:
+        return await _handle(request, api.stop)
 
     async def status(request: Request) -> Response:
         code, body = await run_in_threadpool(_map_errors, api.status, request.query_params.get("batch_id"))
@@ -171,12 +193,13 @@ def create_app(api: CoordinatorApi, local: bool = True) -> Starlette:
 
     async def health(_: Request) -> Response:
         return JSONResponse(
-            {"service": "prediction-coordinator", "status": "healthy", "supports": ["players", "resume"]}
+            {"service": "prediction-coordinator", "status": "healthy", "supports": ["players", "resume", "stop"]}
         )
 
     routes = [
         Route("/start", start, methods=["POST"]),
         Route("/resume", resume, methods=["POST"]),
+        Route("/stop", stop, methods=["POST"]),
         Route("/status", status),
         customer_route("/health/deep", customer_endpoints.deep_health, "GET"),
         customer_route("/check-stalled", customer_endpoints.check_stalled),
@@ -209,8 +232,15 @@ def _map_errors(handler: Callable[[T], ApiResponse], argument: T) -> ApiResponse
     except BatchAlreadyRunning as error:
         return 409, {
             "status": "already_running",
-            "batch_id": error.batch.batch_id,
-            "progress": error.batch.status_text,
+            "batch_id": error.entry.batch_id,
+            "progress": error.entry.reason or error.entry.state.value,
+            "message": str(error),
+        }
+    except WrongBatchState as error:
+        return 409, {
+            "status": "wrong_state",
+            "batch_id": error.entry.batch_id,
+            "state": error.entry.state.value,
             "message": str(error),
         }
     except StateAlreadyRecorded as error:

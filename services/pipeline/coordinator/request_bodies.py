@@ -1,4 +1,4 @@
-"""What may be sent to the coordinator's POST /start and /resume, and the sentence that refuses anything else."""
+"""What may be sent to the coordinator's POST /start, /resume and /stop, and the sentence that refuses anything else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from datetime import date, timedelta
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
+from services.batches.ids import MAX_NAME_LENGTH, is_batch_id, is_player_lookup
 from services.core.errors import InvalidInput
 from services.policy.eligibility import MIN_AVERAGE_MINUTES
 
@@ -27,7 +29,7 @@ _MESSAGES = {  # the field that is wrong → sentence and hint
     "force": ("force must be true or false.", ""),
     "min_minutes": ("min_minutes must be a number from 0 to 48.", ""),
 }
-_RESUME_MESSAGE = 'Send {"batch_id": "batch_…"} and nothing else.'
+_BATCH_MESSAGE = 'Send {"batch_id": "batch_…"} and nothing else.'
 
 
 class StartRequest(BaseModel):
@@ -61,14 +63,22 @@ class StartRequest(BaseModel):
             raise ValueError("not a text")
         return dates_by_keyword.get(value.upper()) or date.fromisoformat(value)
 
+    @field_validator("players")
+    @classmethod
+    def _check_players(cls, players: list[str]) -> list[str]:
+        for name in players:
+            if not is_player_lookup(name):
+                raise PydanticCustomError("player_name", "{name}", {"name": repr(name[:MAX_NAME_LENGTH])})
+        return players
+
     @property
     def requester(self) -> str:
         """Who started the run, for the ledger and the log."""
         return str(self.started_by or self.parent_processor or "scheduler or curl")[:MAX_STARTED_BY_LENGTH]
 
 
-class ResumeRequest(BaseModel):
-    """A checked /resume body."""
+class BatchRequest(BaseModel):
+    """A checked /resume or /stop body."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -78,9 +88,13 @@ class ResumeRequest(BaseModel):
     def parse(cls, body: object) -> Self:
         """The request of a JSON body; raises InvalidInput with the documented sentence."""
         try:
-            return cls.model_validate(body)
+            request = cls.model_validate(body)
         except ValidationError:
-            raise InvalidInput(_RESUME_MESSAGE) from None
+            raise InvalidInput(_BATCH_MESSAGE) from None
+        batch_id = request.batch_id
+        if not is_batch_id(batch_id):
+            raise InvalidInput(f"{batch_id[:MAX_NAME_LENGTH]!r} is not a batch id.", "Take it from the runs page.")
+        return request
 
 
 def _to_invalid_input(error: ValidationError) -> InvalidInput:
@@ -92,6 +106,8 @@ def _to_invalid_input(error: ValidationError) -> InvalidInput:
     field = str(first["loc"][0]) if first["loc"] else ""
     if field == "game_date":
         return InvalidInput(f"game_date {first['input']!r} is no date.", "Write it as 2025-12-29, TODAY or TOMORROW.")
+    if first["type"] == "player_name":
+        return InvalidInput(f"{first['msg']} in players is not a player_lookup.", _NOTHING_STARTED)
     if first["type"] == "too_short":
         return InvalidInput(
             "players is empty, and an empty list never means everybody.", "Leave it out to run the whole date."

@@ -3,66 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field, replace
 
 from services.batches import ids
-from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
-from services.core.errors import InvalidInput
+from services.batches.ledger import BatchRecord, PlayerOutcome
+from services.core.errors import OnCallError
 from services.gcp.clients import Clients
-from services.pipeline.coordinator.run_request import Run, plan_run
-from services.pipeline.warehouse import StagingTableInfo, Warehouse
+from services.pipeline.coordinator.run_request import EligiblePlayer, NoEligiblePlayers, Run, plan_run
+from services.pipeline.warehouse import Warehouse
+from services.policy.eligibility import MIN_AVERAGE_MINUTES
+
+
+class WrongBatchState(OnCallError):
+    """The batch is not in a state in which this can be done."""
+
+    def __init__(self, entry: BatchRecord, message: str, hint: str = "") -> None:
+        self.entry = entry
+        super().__init__(message, hint)
 
 
 @dataclass(frozen=True)
-class ResumePlan:
-    """A batch's last ledger entry, the run of its remaining players, and the staged players that are not requested again."""
+class Activation:
+    """A batch that this process may run: the players to ask, its newest record, and the outcomes of its other players."""
 
-    entry: BatchRecord
     run: Run
-    adopted: tuple[PlayerOutcome, ...]
-    unrecorded: tuple[PlayerOutcome, ...]  # adopted players whose outcome the ledger does not have yet
+    entry: BatchRecord
+    known: Mapping[str, PlayerOutcome] = field(default_factory=dict)
+    unrecorded: tuple[PlayerOutcome, ...] = ()  # of `known`, those that the ledger does not have yet
 
 
-def plan_resume(clients: Clients, ledger: Ledger, warehouse: Warehouse, batch_id: str) -> ResumePlan:
-    """Raises InvalidInput for a batch id that is none, or that the ledger does not know."""
-    game_date = _parse_date(batch_id)
-    entry = ledger.latest(batch_id, game_date)
-    if entry is None:
-        raise InvalidInput(
-            f"The ledger has no batch {batch_id}.", "A batch of another coordinator cannot be resumed here."
-        )
-    outcomes = ledger.player_outcomes(batch_id, game_date)
-    player_lookups = entry.details.get("players") or list(outcomes)
-    run = plan_run(clients, game_date)
-    eligible = {row["player_lookup"]: row for row in (run.players if run else ())}
-    staging_tables = {table.table: table for table in warehouse.list_staging_tables(ids.staging_prefix(batch_id))}
-    adopted = tuple(_adopt_staged(batch_id, player_lookups, staging_tables))
-    finished = {outcome.player_lookup for outcome in adopted}
-    finished |= {name for name, outcome in outcomes.items() if outcome.outcome == "not generated" or outcome.staged}
-    remaining = tuple(eligible[name] for name in player_lookups if name not in finished and name in eligible)
-    return ResumePlan(
+def plan_resume(
+    clients: Clients, warehouse: Warehouse, entry: BatchRecord, outcomes: Mapping[str, PlayerOutcome]
+) -> Activation:
+    """The rest of a batch, from its newest record and its recorded outcomes.
+
+    A staged player whose table is gone is asked again, unless a recorded consolidation merged it: nothing else proves that it was.
+    A player who is not eligible any more is not generated, so that each player has an outcome.
+    """
+    players = entry.players or tuple(outcomes)
+    run, eligible = _plan_eligible(clients, entry)
+    adopted = {o.player_lookup: o for o in adopt_staged(warehouse, entry.batch_id, players)}
+    merged = set((entry.details.get("consolidated") or {}).get("players", ()))
+    recorded = {
+        name: outcome
+        for name, outcome in outcomes.items()
+        if outcome.outcome == "not generated" or (outcome.staged and (name in merged or name in adopted))
+    }
+    ineligible = {
+        name: PlayerOutcome(name, ids.work_unit_id(name), "not generated", reason="no longer eligible", attempts=0)
+        for name in players
+        if name not in eligible and name not in adopted and name not in recorded
+    }
+    known = {**ineligible, **adopted, **recorded}
+    return Activation(
+        replace(run, players=tuple(eligible[name] for name in players if name not in known)),
         entry,
-        Run(batch_id, game_date, run.games if run else 0, entry.eligible or len(eligible), remaining, entry.started_by),
-        adopted,
-        unrecorded=tuple(outcome for outcome in adopted if outcome.player_lookup not in outcomes),
+        known,
+        unrecorded=tuple(outcome for name, outcome in known.items() if name not in recorded),
     )
 
 
-def _parse_date(batch_id: str) -> date:
+def _plan_eligible(clients: Clients, entry: BatchRecord) -> tuple[Run, Mapping[str, EligiblePlayer]]:
+    """The batch as a run, and the players who are eligible now, by the minutes it was started with."""
+    min_minutes = entry.details.get("min_minutes", MIN_AVERAGE_MINUTES)
     try:
-        return ids.parse_batch_date(batch_id)
-    except ValueError as error:
-        raise InvalidInput(f"{error}.", "Take it from the runs page.") from None
+        run = plan_run(clients, entry.game_date, min_minutes=min_minutes)
+    except NoEligiblePlayers:
+        run = None
+    eligible = {row["player_lookup"]: row for row in (run.players if run else ())}
+    games = run.games if run else 0
+    count = entry.eligible or len(eligible)
+    return Run(entry.batch_id, entry.game_date, games, count, (), entry.started_by, min_minutes), eligible
 
 
-def _adopt_staged(
-    batch_id: str, player_lookups: Iterable[str], staging_tables: Mapping[str, StagingTableInfo]
-) -> Iterator[PlayerOutcome]:
-    """The outcome of each player whose staging table is there: its rows count as produced and staged."""
-    for player_lookup in player_lookups:
+def adopt_staged(warehouse: Warehouse, batch_id: str, players: Iterable[str]) -> Iterator[PlayerOutcome]:
+    """The outcome of each of these players whose staging table holds rows: they count as produced and staged."""
+    staging_tables = {table.table: table for table in warehouse.list_staging_tables(ids.staging_prefix(batch_id))}
+    for player_lookup in players:
         unit = ids.work_unit_id(player_lookup)
-        if table := staging_tables.get(ids.staging_table(batch_id, unit)):
+        table = staging_tables.get(ids.staging_table(batch_id, unit))
+        if table is not None and table.rows:
             yield PlayerOutcome(
                 player_lookup,
                 unit,

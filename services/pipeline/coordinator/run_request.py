@@ -44,7 +44,7 @@ class EligiblePlayer(TypedDict):
 
 @dataclass(frozen=True)
 class Run:
-    """A batch that may start: its id, its date and the context rows of the players it requests."""
+    """What a batch requests: its id, its date and the context rows of the players; `eligible` counts those of the date."""
 
     batch_id: str
     game_date: date
@@ -52,6 +52,7 @@ class Run:
     eligible: int
     players: tuple[EligiblePlayer, ...]
     started_by: str
+    min_minutes: float = MIN_AVERAGE_MINUTES
 
 
 def plan_run(
@@ -87,7 +88,8 @@ def plan_run(
     alias_players = [row["player_lookup"] for row in selected if row["line_method"] == ResolutionMethod.ALIAS]
     if alias_players:
         logger.info("Lines through an alias of the odds: %d (%s)", len(alias_players), ", ".join(alias_players[:10]))
-    return Run(ids.make_batch_id(game_date, clients.now()), game_date, len(games), len(rows), selected, started_by)
+    batch_id = ids.make_batch_id(game_date, clients.now())
+    return Run(batch_id, game_date, len(games), len(rows), selected, started_by, min_minutes)
 
 
 def initial_record(run: Run, instance_id: str) -> BatchRecord:
@@ -100,5 +102,9 @@ def initial_record(run: Run, instance_id: str) -> BatchRecord:
         started_by=run.started_by,
         eligible=run.eligible,
         requested=len(run.players),
-        details={"players": [row["player_lookup"] for row in run.players]},
+        details={
+            "players": [row["player_lookup"] for row in run.players],
+            "min_minutes": run.min_minutes,
+            "activation": 1,
+        },
     )

@@ -20,7 +20,7 @@ from bqemulator.config import Settings as EmulatorSettings
 from bqemulator.observability.logging_ import configure_logging
 
 from services.core.clock import Clock
-from services.sandbox.bigquery import ambiguous_matches, emulator_memory
+from services.sandbox.bigquery import ambiguous_matches, dml_statistics, emulator_memory
 from services.sandbox.bigquery.emulator_access import InProcessTransport, close_to_strangers
 from services.sandbox.bigquery.packed_tables import PackedTables
 
@@ -123,6 +123,8 @@ class Emulator:
             check = ambiguous_matches.find_ambiguous_match(sql, parameters or ())
             if check is not None and execute(check[0], check[1] or None).fetchone() is not None:
                 raise InvalidQueryError(ambiguous_matches.MESSAGE, location="query")
+            if sql.lstrip()[:5].upper() == "MERGE":
+                return dml_statistics.execute_merge(execute, sql, parameters)
             return execute(sql, parameters)
 
         engine.execute = execute_checked  # type: ignore[method-assign]

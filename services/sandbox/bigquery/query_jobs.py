@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import httpx
 from starlette.responses import JSONResponse, Response
 
-from services.sandbox.bigquery import ddl_schemas, partition_pruning, sql_inspection, sql_rewrites
+from services.sandbox.bigquery import ddl_schemas, dml_statistics, partition_pruning, sql_inspection, sql_rewrites
 from services.sandbox.bigquery.billing_meter import billed_bytes
 from services.sandbox.bigquery.information_schema import InformationSchema, ViewDenied
 from services.sandbox.bigquery.job_context import JobContext
@@ -172,7 +172,7 @@ class QueryJobs:
         await self._context.tables.advance()
         config = {k: v for k, v in job.resource["configuration"].items() if k != "dryRun"}
         query = {k: v for k, v in config["query"].items() if not (statement.is_dml and k == "destinationTable")}
-        reference = job.resource["jobReference"]
+        reference, merged = job.resource["jobReference"], dml_statistics.begin_statement()
         try:
             async with self.information_schema.materialize(
                 query, job.resource["user_email"], reference["location"]
@@ -185,7 +185,11 @@ class QueryJobs:
             await self._record_schema(statement.target, analysis)
         if statement.kind != "SELECT":
             self._context.tables.invalidate(statement.target)
-        return self._context.complete(job, response, cost)
+        self._context.complete(job, response, cost)
+        query_statistics = job.resource["statistics"].get("query", {})
+        if statement.is_dml and (affected_rows := query_statistics.get("numDmlAffectedRows")) is not None:
+            query_statistics["dmlStats"] = dml_statistics.dml_stats(statement.kind, int(affected_rows), merged)
+        return None
 
     async def _run_statement(
         self, reference: Resource, config: Resource, sql: str, statement: sql_inspection.Statement, analysis: Analysis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.state import background_cache, reads, session
+from services.gcp import clients
 from tests.integration.pages.helpers import INCIDENT, MAIN, RenderedPage
 from tests.support.sandbox import dashboard_env
 
@@ -42,12 +43,20 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
     reads.invalidate()
 
 
+def _page_timeout_s(api: str, kind: str, options: Mapping[str, Any]) -> float:
+    """How long a page waits: least where no source can answer, and long where each answers or fails at once."""
+    if api == "bigquery" and "method" not in options:
+        return 1.0
+    return 30.0 if api != "run" and kind != "delay" else 4.0
+
+
 @pytest.fixture
 def inject_fault(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Breaks one of the sandbox's APIs until the test ends; the pages' timeouts are shortened to keep the test short."""
-    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 4.0)
+    monkeypatch.setattr(clients, "LOCATION_TIMEOUT_S", 0.2)
 
     def inject(api: str, kind: str, **options: Any) -> None:
+        monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", _page_timeout_s(api, kind, options))
         response = requests.put(
             f"{sandbox.url}/sandbox/faults", json=[{"api": api, "kind": kind, **options}], timeout=10
         )

@@ -15,8 +15,13 @@ def test_without_a_date_the_dashboard_opens_on_tonight_and_writes_it_into_the_ur
     assert "90 of 158" in screen.verdict
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("requested", ["yesterday", "2025-02-30", "2026-12-29", "2019-01-01"])
+@pytest.mark.parametrize(
+    ("page", "requested"),
+    [
+        *((page, "yesterday") for page in PAGES),
+        *(("overview", requested) for requested in ("2025-02-30", "2026-12-29", "2019-01-01")),
+    ],
+)
 def test_a_date_that_cannot_be_shown_falls_back_to_tonight_with_a_notice(open_page, page, requested):
     screen = open_page(page, requested)
     assert "Showing Mon 29 Dec 2025 instead." in screen.warnings

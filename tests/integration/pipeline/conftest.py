@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pytest
@@ -20,10 +22,10 @@ from services.pipeline.worker import app as worker
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter
 from services.sandbox.server import Sandbox
-from tests.integration.pipeline.test_run_over_http import NIGHT
 from tests.support.coordinators import serve_app
 from tests.support.sandbox import settings_as
 
+NIGHT = date(2025, 12, 29)
 FAST_RETRY = RetryPolicy(retries=3, base_backoff_s=0.2)
 
 
@@ -77,15 +79,28 @@ def pipeline_clients(fresh_sandbox: Sandbox) -> Clients:
     return connect(settings_as(fresh_sandbox, "pipeline"))
 
 
+@contextmanager
+def _serve_pipeline(sandbox: Sandbox, clients: Clients) -> Iterator[Pipeline]:
+    writer = StagingWriter(BigQueryWarehouse(clients), FAST_RETRY)
+    worker_app = worker.create_app(worker.Worker(clients, BaselinePredictor(), writer))
+    coordinator = BatchRunner(clients, FAST_RETRY)
+    coordinator_app = http_api.create_app(http_api.CoordinatorApi(clients, coordinator))
+    with serve_app(worker_app) as worker_url, serve_app(coordinator_app) as address:
+        sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
+        yield Pipeline(address, clients, sandbox, coordinator)
+
+
 @pytest.fixture
 def pipeline(fresh_sandbox: Sandbox, pipeline_clients: Clients) -> Iterator[Pipeline]:
-    writer = StagingWriter(BigQueryWarehouse(pipeline_clients), FAST_RETRY)
-    worker_app = worker.create_app(worker.Worker(pipeline_clients, BaselinePredictor(), writer))
-    coordinator = BatchRunner(pipeline_clients, FAST_RETRY)
-    coordinator_app = http_api.create_app(http_api.CoordinatorApi(pipeline_clients, coordinator))
-    with serve_app(worker_app) as worker_url, serve_app(coordinator_app) as address:
-        fresh_sandbox.state.cloud_run.backends["prediction-worker"] = worker_url
-        yield Pipeline(address, pipeline_clients, fresh_sandbox, coordinator)
+    with _serve_pipeline(fresh_sandbox, pipeline_clients) as pipeline:
+        yield pipeline
+
+
+@pytest.fixture(scope="module")
+def shared_pipeline(module_sandbox: Sandbox) -> Iterator[Pipeline]:
+    """One for all tests of a module, which change nothing in it."""
+    with _serve_pipeline(module_sandbox, connect(settings_as(module_sandbox, "pipeline"))) as pipeline:
+        yield pipeline
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import pytest
 from services.batches.ids import make_batch_id, work_unit_id
 from services.pipeline.consolidator import Consolidator, NothingStaged
 from services.pipeline.worker.staging_writer import StagingWriter
-from tests.integration.pipeline.conftest import make_predictions
-from tests.integration.pipeline.test_run_over_http import NIGHT
+from tests.integration.pipeline.conftest import NIGHT, make_predictions
 
 
 def test_a_batch_without_tables_is_refused_with_a_message(warehouse):

@@ -10,7 +10,7 @@ from services.core.errors import AccessDenied
 from services.pipeline import lease
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.sandbox.common.identities import Binding, account_address
-from tests.integration.pipeline.test_run_over_http import NIGHT
+from tests.integration.pipeline.conftest import NIGHT
 
 UPDATE = "UPDATE nba_reference.player_aliases SET notes = notes WHERE alias_lookup = 'nobody'"
 

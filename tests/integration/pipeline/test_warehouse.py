@@ -6,7 +6,7 @@ import pytest
 
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.warehouse import BigQueryWarehouse
-from tests.integration.pipeline.test_run_over_http import NIGHT
+from tests.integration.pipeline.conftest import NIGHT
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_a_coordinator_that_accepts_and_makes_no_progress_is_a_failure(module_cl
             module_clients, OPERATOR, START_RUN, START_RUN.plan(module_clients, NIGHT_ARGS), "try", "2025-12-29"
         )
     assert action.state is ActionState.FAILED
-    assert "nothing has moved: in_progress: 0 of 158 players have answered" in action.message
+    assert "nothing has moved: in_progress: 0 of 158 players are done" in action.message
     assert customer.start_requests[0]["force"] is True
     assert customer.start_requests[0]["correlation_id"] == action.action_id
 

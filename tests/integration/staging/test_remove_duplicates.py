@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
-from services.core.errors import InvalidInput
 from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 from services.gcp.clients import connect
-from services.pipeline import lease as leases
-from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.active_rows import read_active_rows
 from services.staging.remove_duplicates import REMOVE_DUPLICATES, removal_reason
 from services.staging.restore_duplicates import RESTORE_DUPLICATES
@@ -74,38 +70,6 @@ def test_of_the_active_rows_of_a_key_the_newest_stays_and_the_removal_can_be_und
     assert read_night(module_clients) == before
     with pytest.raises(ActionRefused, match="have changed since"):
         plan_and_execute(RESTORE_DUPLICATES, action_id=removed.action_id)
-
-
-def test_nothing_is_changed_while_a_consolidation_of_the_date_has_the_lease(module_clients, plan_and_execute, doubled):
-    before, warehouse = read_night(module_clients), BigQueryWarehouse(module_clients)
-    lease = leases.acquire(warehouse, NIGHT, "another consolidation")
-    failed = plan_and_execute(REMOVE_DUPLICATES, game_date=f"{NIGHT}")
-    assert failed.state is ActionState.FAILED
-    assert "another-consolidation consolidates" in failed.message
-    assert read_night(module_clients) == before
-    leases.release(warehouse, lease)
-
-
-def test_nothing_is_changed_when_the_active_rows_changed_after_the_plan(module_clients, doubled, monkeypatch):
-    """The executor plans again, but not under the lease: a consolidation may end in between."""
-    plan, before = REMOVE_DUPLICATES.plan(module_clients, {"game_date": f"{NIGHT}"}), read_night(module_clients)
-    outdated = replace(plan, preconditions={**plan.preconditions, "rows before": "other rows"})
-    verb = replace(REMOVE_DUPLICATES, plan=lambda *_: outdated)
-    failed = execute(module_clients, OPERATOR, verb, outdated)
-    assert failed.state is ActionState.FAILED
-    assert "changed after the plan was made; nothing was done" in failed.message
-    assert read_night(module_clients) == before
-
-
-@pytest.mark.parametrize("game_date", ["", "soon", None])
-def test_what_is_no_game_date_is_refused_with_a_sentence(module_clients, game_date):
-    with pytest.raises(InvalidInput, match="is not a game date"):
-        REMOVE_DUPLICATES.plan(module_clients, {"game_date": game_date})
-
-
-def test_only_a_removal_can_be_undone(module_clients):
-    with pytest.raises(InvalidInput, match="removed no duplicates"):
-        RESTORE_DUPLICATES.plan(module_clients, {"action_id": "no such action"})
 
 
 def test_a_restore_changes_no_row_that_was_superseded_for_another_reason(module_clients, doubled):

@@ -9,7 +9,7 @@ from services.batches.ids import staging_table, work_unit_id
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.merge import merge_sql
+from services.pipeline.merge import MergeTables, merge_sql
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.sandbox.bigquery.billing_meter import MIB, billed_bytes
 from services.sandbox.server import Sandbox
@@ -20,12 +20,17 @@ ROWS_PER_UNIT = 25
 
 def union_merge(clients: Clients, batch: str, players: list[str], game_date: date) -> None:
     """The handoff's consolidation: one MERGE whose source is a UNION ALL of every staging table."""
-    columns = {c.name: c.sql_type for c in BigQueryWarehouse(clients).get_columns()}
-    column_list = ", ".join(columns)
+    tables = merge_tables(clients, "nba_predictions.the_union", game_date)
+    column_list = ", ".join(tables.columns)
     union = " UNION ALL ".join(f"SELECT {column_list} FROM `{staging_table(batch, work_unit_id(p))}`" for p in players)
-    sql = merge_sql(list(columns), columns, "nba_predictions.the_union", PREDICTIONS_TABLE, game_date)
+    sql = merge_sql(tables)
     parameters = [_timestamp_parameter(clients)]
     clients.bigquery.query(sql.replace("`nba_predictions.the_union`", f"({union})"), _query_config(parameters)).result()
+
+
+def merge_tables(clients: Clients, source: str, game_date: date) -> MergeTables:
+    """The tables of a MERGE from a source into the predictions."""
+    return MergeTables(clients.bigquery.get_table(PREDICTIONS_TABLE).schema, source, PREDICTIONS_TABLE, game_date)
 
 
 def _timestamp_parameter(clients: Clients):

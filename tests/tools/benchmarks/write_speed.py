@@ -22,7 +22,7 @@ from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter
 from services.policy.eligibility import eligibility_params
-from tests.tools.benchmarks.write_cost import _query_config, _timestamp_parameter, union_merge
+from tests.tools.benchmarks.write_cost import _query_config, _timestamp_parameter, merge_tables, union_merge
 
 NIGHT = date(2025, 12, 29)
 CONCURRENCY = 100
@@ -58,13 +58,11 @@ def time_direct_merge(clients: Clients, scale: float) -> WriteTiming:
     """Each worker loads its rows into a table of its own and MERGEs that, three retries from 5 s, as the handoff configures."""
     rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_111111"
     retry = RetryPolicy(retries=3, base_backoff_s=5 * scale)
-    warehouse = BigQueryWarehouse(clients)
-    columns = {c.name: c.sql_type for c in warehouse.get_columns()}
     stage_rows(clients, batch, rows_by_player, retry)
 
     def merge(player: str) -> None:
         source = ids.staging_table(batch, ids.work_unit_id(player))
-        sql = merge_sql(list(columns), columns, source, PREDICTIONS_TABLE, NIGHT)
+        sql = merge_sql(merge_tables(clients, source, NIGHT))
         try:
             call_with_retry(
                 retry,

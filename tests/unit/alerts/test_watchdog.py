@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.actions.background import BackgroundRunner
-from services.alerts import remediation, watchdog
+from services.alerts import notification, remediation, watchdog
 from services.alerts.alert_log import Alerts, read_alerts
 from services.alerts.facts import CheckCache
 from services.alerts.remediation import Remediation
@@ -19,6 +19,7 @@ from services.alerts.transport import Delivery
 from services.alerts.watchdog import nights_to_check, run_check
 from services.core.errors import OnCallError
 from services.core.result import DataSource
+from services.gcp.retry import RetryPolicy
 from services.policy.concurrency_config import SelfHealingConfig
 from tests.support.alert_factories import (
     NIGHT,
@@ -133,12 +134,23 @@ def test_a_claim_that_cannot_be_recorded_holds_no_other_message_back(clients, re
     assert channel.sent[1:] == [("rows",)]
 
 
-def test_a_message_whose_record_fails_at_one_alert_is_recorded_at_the_others(clients, records, channel):
+def test_a_message_whose_record_fails_at_one_alert_is_recorded_at_the_others(clients, records, channel, monkeypatch):
+    monkeypatch.setattr(notification, "RECORD_RETRY", RetryPolicy(retries=0))
     records.is_failing = lambda job_id: job_id.startswith("on-call-alert-rows") and not job_id.endswith(("-1", "-2"))
     with pytest.raises(OnCallError, match="could not be written"):
         check(clients)
     told = {alert.cause for alert in read_alerts(clients).alerts if alert.latest_event.event == "told"}
     assert told == {"sight"}
+
+
+def test_the_record_of_a_message_is_tried_again_because_a_message_without_one_is_sent_again(
+    clients, records, channel, monkeypatch
+):
+    monkeypatch.setattr(notification, "RECORD_RETRY", RetryPolicy(retries=1, sleep=lambda _: None))
+    failures = iter([True])
+    records.is_failing = lambda job_id: job_id == "on-call-alert-rows-2025-12-29-3" and next(failures, False)
+    assert check(clients).delivery is not None
+    assert {alert.latest_event.event for alert in read_alerts(clients).alerts} == {"told"}
 
 
 def test_a_check_reads_tonight_and_every_date_with_an_open_batch(clients):

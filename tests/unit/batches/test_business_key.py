@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from services.batches.business_key import BUSINESS_KEY_COLUMNS, BUSINESS_KEY_TYPES, BusinessKey, business_key
+from services.batches.business_key import BUSINESS_KEY_COLUMNS, BusinessKey, business_key, row_version
 from services.gcp import query_catalog
-from services.pipeline.merge import merge_sql
 
 ROW = {"game_date": date(2025, 12, 29), "game_id": "g1", "player_lookup": "a", "system_id": "s"}
 
@@ -39,25 +38,28 @@ def test_each_query_on_the_key_names_all_of_its_columns(name):
     assert [column for column in BUSINESS_KEY_COLUMNS if column not in sql] == []
 
 
-def test_the_merge_joins_on_every_column_of_the_key_and_compares_lines_null_safe():
-    columns = [*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at", "is_active", "predicted_points"]
-    types = {**dict.fromkeys(columns, "STRING"), **BUSINESS_KEY_TYPES}
-    sql = " ".join(merge_sql(columns, types, "d.source", "d.target", date(2025, 12, 29)).split())
-    for column in ("game_id", "player_lookup", "system_id"):
-        assert sql.count(f".{column} = ") == 3, column
-    for left, right in (("newest", "target_rows"), ("T", "S")):
-        line = "current_points_line"
-        assert f"({left}.{line} = {right}.{line} OR ({left}.{line} IS NULL AND {right}.{line} IS NULL))" in sql
-    assert (
-        "PARTITION BY game_date, game_id, player_lookup, system_id, CAST(CAST(current_points_line AS NUMERIC) AS STRING)"
-        in sql
-    )
+@pytest.mark.parametrize("line", [-0.0, Decimal("-0.0"), "0.00", 1e-12])
+def test_there_is_one_line_0(line):
+    assert business_key({**ROW, "current_points_line": line}).current_points_line == "0"
 
 
-def test_the_merge_retires_and_compares_json_and_arrays_of_the_customers_table():
-    columns = [*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at", "is_active", "issues", "features"]
-    types = {**dict.fromkeys(columns, "STRING"), **BUSINESS_KEY_TYPES, "issues": "ARRAY<STRING>", "features": "JSON"}
-    sql = merge_sql(columns, types, "d.source", "d.target", date(2025, 12, 29))
-    assert "CAST(NULL AS ARRAY<STRING>) AS `issues`" in sql
-    for column in ("issues", "features"):
-        assert f"TO_JSON_STRING(T.`{column}`) IS DISTINCT FROM TO_JSON_STRING(S.`{column}`)" in sql
+def test_a_line_is_rounded_as_sql_rounds_it():
+    lines = [0.1 + 0.2, "0.3000000004", "0.2999999995", "0.3000000005"]
+    assert [business_key({**ROW, "current_points_line": line})[-1] for line in lines] == [
+        "0.3",
+        "0.3",
+        "0.3",
+        "0.300000001",
+    ]
+
+
+def test_a_missing_part_of_the_key_is_empty_text():
+    assert business_key({**ROW, "game_id": None, "game_date": None})[:2] == ("", "")
+
+
+def test_the_later_row_is_the_newer_one_then_the_one_with_the_greater_id_and_one_without_a_time_is_the_oldest():
+    at = datetime(2025, 12, 29, tzinfo=UTC)
+    rows = [(None, "z"), (None, None), (at, "a"), (at, "b"), (at + timedelta(microseconds=1), "a")]
+    versions = [row_version({"created_at": t, "prediction_id": i, "is_active": n % 2}) for n, (t, i) in enumerate(rows)]
+    assert sorted(versions) == [versions[1], versions[0], *versions[2:]]
+    assert [version.is_active for version in versions] == [False, True, False, True, False]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.batches.conservation import conservation_sums, is_conserved
-from services.batches.ledger import BatchRecord
+from services.batches.ledger import OUTCOMES, BatchRecord
 from services.batches.state import BatchState
 
 CONSERVED = BatchRecord(
@@ -25,13 +25,26 @@ CONSERVED = BatchRecord(
     inserted=4,
     updated=3,
     unchanged=2,
+    requested=4,
+    details={
+        "outcomes": {"staged": 2, "not generated": 1, "write rejected": 1, "internal error": 0, "no answer": 0},
+    },
 )
-NUMBERS = ("produced_rows", "staged_rows", "distinct_keys", "collapsed_rows", "inserted", "updated", "unchanged")
+NUMBERS = (
+    "requested",
+    "produced_rows",
+    "staged_rows",
+    "distinct_keys",
+    "collapsed_rows",
+    "inserted",
+    "updated",
+    "unchanged",
+)
 
 
 def test_a_batch_whose_rows_all_arrived_is_conserved():
     assert is_conserved(CONSERVED)
-    assert [entry.holds for entry in conservation_sums(CONSERVED)] == [True, True, True]
+    assert [entry.holds for entry in conservation_sums(CONSERVED)] == [True] * 5
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -43,3 +56,24 @@ def test_one_row_more_anywhere_breaks_a_sum_and_an_unknown_number_is_not_conserv
     unknown = replace(CONSERVED, **no_number)
     assert not is_conserved(unknown)
     assert None in [entry.holds for entry in conservation_sums(unknown)]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_player_counted_under_a_second_outcome_breaks_a_sum(outcome):
+    counts = dict(CONSERVED.details["outcomes"])
+    counts[outcome] += 1
+    assert is_conserved(replace(CONSERVED, details={"outcomes": counts})) is False
+
+
+@pytest.mark.parametrize("outcome", ["internal error", "no answer"])
+def test_a_batch_with_a_player_who_gave_no_answer_is_not_conserved_though_everybody_is_counted(outcome):
+    counts = {**CONSERVED.details["outcomes"], "staged": 1, outcome: 1}
+    record = replace(CONSERVED, details={"outcomes": counts})
+    assert [entry.name for entry in conservation_sums(record) if entry.holds is False] == ["each player has answered"]
+    assert is_conserved(record) is False
+
+
+def test_whether_a_batch_of_an_earlier_version_without_counted_players_is_conserved_is_unknown():
+    earlier = replace(CONSERVED, details={"players": ["lebronjames"]})
+    assert is_conserved(earlier) is None
+    assert is_conserved(replace(earlier, staged_rows=9)) is False

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from google.api_core.exceptions import ServiceUnavailable
+from google.api_core.exceptions import Conflict, ServiceUnavailable
 from google.cloud import bigquery
 
 from services.actions.executor import ActionRefused, execute
@@ -46,7 +46,7 @@ def run(clients, verb=REMOVE_DUPLICATES, **args):
 
 @pytest.fixture
 def doubled(project):
-    """Rows of six keys: two rows, two without a line, exact twins, twins that are old; two with one active row."""
+    """Keys with two rows, two without a line, exact twins, old twins, one id at two times; with one active row; of another date."""
     no_line = {"current_points_line": None}
     project.insert(
         PREDICTIONS_TABLE,
@@ -63,14 +63,17 @@ def doubled(project):
             prediction_row("dee", prediction_id="dee-new", created_at=LATER),
             prediction_row("eve"),
             prediction_row("eve", prediction_id="eve-newer", created_at=LATER, is_active=False, superseded=True),
+            prediction_row("ann", prediction_id="ann-oldest", is_active=False, superseded_reason="a newer run"),
             prediction_row("fay", game_date=NIGHT - timedelta(days=1)),
-            prediction_row("fay", game_date=NIGHT - timedelta(days=1), prediction_id="fay-1"),
+            prediction_row("fay", game_date=NIGHT - timedelta(days=1)),
+            prediction_row("gus"),
+            prediction_row("gus", created_at=LATER),
         ],
     )
     return read_rows(project)
 
 
-AFTER = ["ann-half", "ann-new", "bob-2", "cid-0", "dee-new", "eve-0", "fay-0", "fay-1"]
+AFTER = ["ann-half", "ann-new", "bob-2", "cid-0", "dee-new", "eve-0", "fay-0", "fay-0", "gus-0"]
 
 
 def test_of_the_active_rows_of_a_key_the_newest_stays_and_no_row_is_deleted(project, clients, doubled):
@@ -78,7 +81,12 @@ def test_of_the_active_rows_of_a_key_the_newest_stays_and_no_row_is_deleted(proj
     assert action.state is ActionState.DONE, action.message
     assert active_ids(project) == AFTER
     assert len(project.rows(PREDICTIONS_TABLE)) == len(doubled) + 1, "of exact twins one copy is inserted"
-    superseded = [row for row in project.rows(PREDICTIONS_TABLE) if row["superseded_reason"] is not None]
+    assert [
+        row["created_at"]
+        for row in project.rows(PREDICTIONS_TABLE)
+        if row["player_lookup"] == "gus" and row["is_active"]
+    ] == [LATER]
+    superseded = [r for r in project.rows(PREDICTIONS_TABLE) if r["superseded_reason"] not in (None, "a newer run")]
     assert [
         row["prediction_id"] for row in superseded if row["superseded_reason"] != removal_reason(action.action_id)
     ] == []
@@ -89,14 +97,15 @@ def test_of_the_active_rows_of_a_key_the_newest_stays_and_no_row_is_deleted(proj
         "cid-0",
         "dee-old",
         "dee-old",
+        "gus-0",
     ]
     assert all(row["superseded"] and not row["is_active"] and row["superseded_at"] for row in superseded)
 
 
 def test_the_plan_counts_the_duplicates_and_names_examples(clients, doubled):
     plan = REMOVE_DUPLICATES.plan(clients, ARGS)
-    assert plan.title == f"Remove 5 duplicates of 4 keys of {NIGHT}"
-    assert plan.changes[0].before == "4 of 6, with 9 rows"
+    assert plan.title == f"Remove 6 duplicates of 5 keys of {NIGHT}"
+    assert plan.changes[0].before == "5 of 7, with 11 rows"
     assert {change.what: (change.before, change.after) for change in plan.changes[1:]} == {
         "ann, ensemble_v1, 20.5, 20251229_NYK_NOP": (
             "2 active rows, of 29 Dec 19:00:00, 29 Dec 18:00:00 UTC",
@@ -114,14 +123,26 @@ def test_the_plan_counts_the_duplicates_and_names_examples(clients, doubled):
             "3 active rows, of 29 Dec 19:00:00, 29 Dec 18:00:00, 29 Dec 18:00:00 UTC",
             "dee-new stays, the newest",
         ),
+        "gus, ensemble_v1, 20.5, 20251229_NYK_NOP": (
+            "2 active rows, of 29 Dec 19:00:00, 29 Dec 18:00:00 UTC",
+            "gus-0 stays, the newest",
+        ),
     }
 
 
-def test_a_removal_is_one_statement_and_a_second_one_has_nothing_to_do(project, clients, doubled):
+def mutating_jobs(project):
+    return {id for id, job in project.jobs.items() if job.statement_type not in ("SELECT", "INSERT", "")}
+
+
+def test_a_removal_is_one_statement_whose_job_id_belongs_to_the_lease(project, clients, doubled):
+    removed = run(clients)
+    assert mutating_jobs(project) == {leases.Lease(NIGHT, 1, "").merge_job_id}
+    run(clients, RESTORE_DUPLICATES, action_id=removed.action_id)
+    assert mutating_jobs(project) == {leases.Lease(NIGHT, 1, "").merge_job_id, leases.Lease(NIGHT, 2, "").merge_job_id}
+
+
+def test_a_second_removal_has_nothing_to_do(clients, doubled):
     run(clients)
-    assert [job.statement_type for job in project.jobs.values() if job.statement_type not in ("SELECT", "INSERT")] == [
-        "MERGE"
-    ]
     with pytest.raises(ActionRefused, match="0 keys have more than one active row"):
         run(clients)
 
@@ -137,7 +158,7 @@ def test_a_removal_can_be_undone_row_by_row(project, clients, doubled):
 
 def test_a_removal_is_not_undone_after_a_newer_run_has_changed_the_active_rows(project, clients, doubled):
     removed = run(clients)
-    project.insert(PREDICTIONS_TABLE, [prediction_row("gus")])
+    project.insert(PREDICTIONS_TABLE, [prediction_row("hal")])
     with pytest.raises(ActionRefused, match="have changed since"):
         run(clients, RESTORE_DUPLICATES, action_id=removed.action_id)
 
@@ -179,6 +200,21 @@ def test_an_answer_that_was_lost_after_the_statement_is_not_a_failure(project, c
     assert active_ids(project) == AFTER
 
 
+def test_a_statement_that_was_sent_twice_is_waited_for(project, clients, doubled):
+    """After a lost answer the client repeats the call, and BigQuery refuses the id that its own job has."""
+    asked = []
+
+    def refuse_the_repetition(call, phase, subject):
+        if (call, phase) == ("MERGE", "after"):
+            raise Conflict("Already Exists: Job")
+        if call == "jobs.get":
+            asked.append(subject)
+
+    clients.bigquery.hook = refuse_the_repetition
+    assert run(clients).state is ActionState.DONE
+    assert leases.Lease(NIGHT, 1, "").merge_job_id in asked
+
+
 def test_a_statement_that_failed_is_a_failure(project, clients, doubled):
     def refuse(call, phase, _subject):
         if (call, phase) == ("MERGE", "job"):
@@ -187,30 +223,34 @@ def test_a_statement_that_failed_is_a_failure(project, clients, doubled):
     clients.bigquery.hook = refuse
     action = run(clients)
     assert action.state is ActionState.FAILED
-    assert "4 keys still have more than one active row" in action.message
+    assert "5 keys still have more than one active row" in action.message
     assert read_rows(project) == doubled
 
 
 def test_rows_that_another_process_changed_meanwhile_are_not_called_done(project, clients, doubled):
     def change(call, phase, _subject):
         if (call, phase) == ("MERGE", "after"):
-            project.insert(PREDICTIONS_TABLE, [prediction_row("gus")])
+            project.insert(PREDICTIONS_TABLE, [prediction_row("hal")])
 
     clients.bigquery.hook = change
     assert run(clients).state is ActionState.UNVERIFIED
 
 
-def guard_messages(clients):
-    return [guard.message for guard in REMOVE_DUPLICATES.plan(clients, ARGS).failed_guards]
+def guard_messages(clients, verb=REMOVE_DUPLICATES, **args):
+    return [guard.message for guard in verb.plan(clients, args or ARGS).failed_guards]
 
 
-def test_nothing_is_removed_while_a_batch_runs(clients, doubled):
+def test_nothing_is_removed_or_restored_while_a_batch_runs(clients, doubled):
+    removed = run(clients)
     Ledger(clients).append_state(BatchRecord("batch_2025-12-29_1767037620000", NIGHT, BatchState.RUNNING, 1, "another"))
-    assert guard_messages(clients) == ["batch_2025-12-29_1767037620000 is running."]
+    assert "batch_2025-12-29_1767037620000 is running." in guard_messages(clients)
+    assert guard_messages(clients, RESTORE_DUPLICATES, action_id=removed.action_id) == [
+        "batch_2025-12-29_1767037620000 is running."
+    ]
 
 
 def test_nothing_is_removed_from_a_table_that_is_streamed_into(project, clients, doubled):
-    project.tables[PREDICTIONS_TABLE].stream([prediction_row("gus")], AT)
+    project.tables[PREDICTIONS_TABLE].stream([prediction_row("hal")], AT)
     assert any("being streamed" in message for message in guard_messages(clients))
 
 
@@ -241,6 +281,12 @@ def test_what_is_no_game_date_is_refused_with_a_sentence(clients, game_date):
 def test_only_a_removal_can_be_undone(clients, action_id):
     with pytest.raises(InvalidInput, match="removed no duplicates"):
         RESTORE_DUPLICATES.plan(clients, {"action_id": action_id})
+
+
+def test_a_restore_itself_cannot_be_undone_by_a_restore(clients, doubled):
+    restored = run(clients, RESTORE_DUPLICATES, action_id=run(clients).action_id)
+    with pytest.raises(InvalidInput, match="removed no duplicates"):
+        RESTORE_DUPLICATES.plan(clients, {"action_id": restored.action_id})
 
 
 def test_a_line_is_compared_as_a_decimal(project, clients):

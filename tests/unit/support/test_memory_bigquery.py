@@ -63,8 +63,7 @@ def test_a_batch_runs_from_request_to_consolidated(project):
         runner = BatchRunner(clients, clock.retry_policy())
         run = plan_run(clients, NIGHT)
         assert run is not None
-        runner.record_requested(run)
-        entry = runner.run(run)
+        entry = runner.run(runner.record_requested(run))
     assert (entry.state, entry.inserted, entry.deactivated) == (BatchState.CONSOLIDATED, 50, 1)
     assert sum(row["is_active"] for row in project.rows(PREDICTIONS_TABLE)) == 50
 

@@ -7,8 +7,7 @@ import pytest
 from services.batches.ids import make_batch_id, staging_table, work_unit_id
 from services.pipeline.row_encoding import SchemaMismatch
 from services.pipeline.worker.staging_writer import StagingWriter
-from tests.integration.pipeline.conftest import make_predictions
-from tests.integration.pipeline.test_run_over_http import NIGHT
+from tests.integration.pipeline.conftest import NIGHT, make_predictions
 
 
 def test_a_unit_delivered_twice_is_staged_once(warehouse, fresh_clients):

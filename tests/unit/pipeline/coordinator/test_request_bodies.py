@@ -1,4 +1,4 @@
-"""/start and /resume bodies: every accepted form, and for every other the sentence that refuses it."""
+"""/start, /resume and /stop bodies: every accepted form, and for every other the sentence that refuses it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.core.errors import InvalidInput
-from services.pipeline.coordinator.request_bodies import IGNORED_FIELDS, ResumeRequest, StartRequest
+from services.pipeline.coordinator.request_bodies import IGNORED_FIELDS, BatchRequest, StartRequest
 from services.policy.eligibility import MIN_AVERAGE_MINUTES
 
 TODAY, TOMORROW = date(2025, 12, 30), date(2025, 12, 31)
@@ -87,10 +87,33 @@ def test_anything_else_is_refused_with_one_sentence(body, sentence):
     assert str(refusal.value) == sentence
 
 
-def test_a_resume_names_one_batch_and_nothing_else():
-    assert ResumeRequest.parse({"batch_id": "batch_2025-12-29_1"}).batch_id == "batch_2025-12-29_1"
+@pytest.mark.parametrize("name", ["", "  ", "lebron\njames", "lebron\x00", "x" * 101])
+def test_a_name_that_no_player_can_have_is_refused_on_receipt(name):
+    with pytest.raises(InvalidInput) as refusal:
+        StartRequest.parse({"players": ["herbjones", name]}, TODAY)
+    assert str(refusal.value) == f"{name[:100]!r} in players is not a player_lookup. Nothing was started."
+
+
+def test_a_name_of_100_characters_may_be_a_players():
+    assert StartRequest.parse({"players": ["x" * 100]}, TODAY).players == ["x" * 100]
+
+
+def test_a_resume_or_a_stop_names_one_batch_and_nothing_else():
+    longest = "batch_2025-12-29_" + "1" * 83
+    for batch_id in ("batch_2025-12-29_1767077100000", "fallback_1767075605200", longest):
+        assert BatchRequest.parse({"batch_id": batch_id}).batch_id == batch_id
     invalid_bodies: list[Any] = [{}, [], None, {"batch_id": 5}, {"batch_id": "b", "force": True}]
     for body in invalid_bodies:
         with pytest.raises(InvalidInput) as refusal:
-            ResumeRequest.parse(body)
+            BatchRequest.parse(body)
         assert str(refusal.value) == 'Send {"batch_id": "batch_…"} and nothing else.'
+
+
+@pytest.mark.parametrize(
+    "batch_id",
+    ["", "b", "batch_2025-12-29_1767077100000\n", "batch_2025-12-29_17670771٠٠", "batch_2025-12-29_" + "1" * 84],
+)
+def test_a_text_that_is_no_batch_id_is_refused_on_receipt(batch_id):
+    with pytest.raises(InvalidInput) as refusal:
+        BatchRequest.parse({"batch_id": batch_id})
+    assert str(refusal.value) == f"{batch_id[:100]!r} is not a batch id. Take it from the runs page."
