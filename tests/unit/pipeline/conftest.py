@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.cloud.bigquery import SchemaField
 
 from services.batches.ids import staging_table
 from services.core.tables import PREDICTIONS_TABLE
@@ -50,7 +51,7 @@ class Night:
         """Put rows into a staging table; its name."""
         name = staging_table(batch, unit)
         if name not in self.project.tables:
-            self.project.create_table(name, self.project.tables[PREDICTIONS_TABLE].fields)
+            self.project.create_table(name, self.fields)
         self.project.insert(name, rows)
         return name
 
@@ -79,6 +80,11 @@ class Night:
         """Names of the tables beside the predictions that begin with a prefix, without their dataset."""
         names = [name.partition(".")[2] for name in self.project.tables if name.startswith("nba_predictions.")]
         return [name for name in names if name.startswith(prefix or ("_staging_", "oncall_"))]
+
+    @property
+    def fields(self) -> list[SchemaField]:
+        """The columns of the predictions table."""
+        return list(self.project.tables[PREDICTIONS_TABLE].fields)
 
     @property
     def clock(self) -> SimulatedClock:

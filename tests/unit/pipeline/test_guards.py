@@ -135,7 +135,7 @@ def test_a_date_that_has_run_is_run_again_only_by_force(path, monkeypatch):
 
 def test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run(path):
     runner, started = start(path, "brunson")
-    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=run.batch_id))
+    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=started.run.batch_id))
     assert runner.run(started).state == "consolidated"
     assert {row["player_lookup"] for row in path.predictions()} == {"brunson", "hart"}
     assert path.staging_tables() == []
