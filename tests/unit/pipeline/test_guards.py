@@ -20,8 +20,7 @@ from services.pipeline.coordinator.http_api import CoordinatorApi
 from services.pipeline.coordinator.run_request import plan_run
 from services.pipeline.lease import LeaseHeld
 from services.pipeline.merge_counts import RowCountMismatch
-from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost
-from services.pipeline.worker.staging_writer import StagingNotVerified
+from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost, StagingNotVerified
 from tests.support.memory_bigquery import no_hook
 from tests.support.memory_clients import WORKER_HOST, DeferredThreads, call_app, memory_worker
 from tests.support.memory_rows import GAME, NIGHT, context_rows, prediction_row
