@@ -14,11 +14,12 @@ from google.cloud.bigquery import SchemaField
 
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline import lease as leases
-from services.pipeline.consolidator import EmptyStaging, RowCountMismatch, SchemaDrift
+from services.pipeline.consolidator import EmptyStaging, SchemaDrift
 from services.pipeline.coordinator import http_api
 from services.pipeline.coordinator.http_api import CoordinatorApi
 from services.pipeline.coordinator.run_request import plan_run
 from services.pipeline.lease import LeaseHeld
+from services.pipeline.merge_counts import RowCountMismatch
 from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost, StagingNotVerified
 from tests.support.memory_bigquery import no_hook
 from tests.support.memory_clients import WORKER_HOST, DeferredThreads, call_app, memory_worker
