@@ -14,13 +14,13 @@ from google.cloud.bigquery import SchemaField
 
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline import lease as leases
-from services.pipeline.consolidator import EmptyStaging, RowCountMismatch, SchemaDrift
+from services.pipeline.consolidator import EmptyStaging, SchemaDrift
 from services.pipeline.coordinator import http_api
 from services.pipeline.coordinator.http_api import CoordinatorApi
 from services.pipeline.coordinator.run_request import plan_run
 from services.pipeline.lease import LeaseHeld
-from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost
-from services.pipeline.worker.staging_writer import StagingNotVerified
+from services.pipeline.merge_counts import RowCountMismatch
+from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost, StagingNotVerified
 from tests.support.memory_bigquery import no_hook
 from tests.support.memory_clients import WORKER_HOST, DeferredThreads, call_app, memory_worker
 from tests.support.memory_rows import GAME, NIGHT, context_rows, prediction_row
@@ -100,7 +100,7 @@ def test_a_unit_whose_write_failed_is_not_staged(path):
 
 def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path):
     def fail_brunson_then_die(call: str, phase: str, subject: object) -> None:
-        if (call, phase) == ("load", "before") and str(subject).endswith("_p_brunson"):
+        if (call, phase) == ("load", "before") and str(getattr(subject, "table", "")).endswith("_p_brunson"):
             raise ServiceUnavailable("Try again.")
         if (call, phase) == ("copy", "before"):
             raise ProcessKilled
@@ -135,7 +135,7 @@ def test_a_date_that_has_run_is_run_again_only_by_force(path, monkeypatch):
 
 def test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run(path):
     runner, started = start(path, "brunson")
-    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=run.batch_id))
+    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=started.run.batch_id))
     assert runner.run(started).state == "consolidated"
     assert {row["player_lookup"] for row in path.predictions()} == {"brunson", "hart"}
     assert path.staging_tables() == []
