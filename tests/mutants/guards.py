@@ -31,11 +31,25 @@ RUNNER, RUNNER_TESTS = (
     "tests/unit/pipeline/coordinator/test_batch_runner.py",
 )
 HTTP_API = "pipeline/coordinator/http_api.py"
+MERGE_TESTS = "tests/unit/pipeline/test_merge.py"
 
 GUARDS: Mapping[str, Mutant] = {
     "a staged unit is verified": _mutant(WRITER, "if verified != len(encoded):", "if False:"),
-    "the sums of a MERGE are verified": _mutant(
-        CONSOLIDATOR, "if missing_keys or duplicate_keys or updated < 0 or unchanged < 0:", "if False:"
+    "the sums of a MERGE are verified": _mutant("pipeline/merge_counts.py", "    if mismatches:", "    if False:"),
+    "rows in a streaming buffer are not consolidated": _mutant(
+        CONSOLIDATOR, "if table.streaming]", "if False]", MERGE_TESTS
+    ),
+    "rows of other dates are merged too": _mutant(
+        CONSOLIDATOR, "            for day in dates\n", "            for day in dates[:1]\n", MERGE_TESTS
+    ),
+    "rows without a date are not dropped": _mutant(
+        CONSOLIDATOR, "if count_rows(dated) != expected_rows:", "if False:", MERGE_TESTS
+    ),
+    "the rows of another date are merged under its own lease": _mutant(
+        CONSOLIDATOR,
+        "with self._hold_lease(game_date) as other_lease:",
+        "with __import__('contextlib').nullcontext(leases.Lease(game_date, 9, '')) as other_lease:",
+        MERGE_TESTS,
     ),
     "columns of one batch are equal": _mutant(CONSOLIDATOR, "        if drifted:", "        if False:"),
     "a batch without rows is not consolidated": _mutant(
@@ -84,12 +98,32 @@ GUARDS: Mapping[str, Mutant] = {
         "        if False:\n",
         "tests/unit/pipeline/worker/test_request_body.py",
     ),
-    "no line equals no line": _mutant(MERGE, " OR ({left}.{c} IS NULL AND {right}.{c} IS NULL))", ")"),
-    "the newest row of a key wins": _mutant(
-        MERGE, "ORDER BY created_at DESC, prediction_id DESC", "ORDER BY created_at, prediction_id"
+    "no line equals no line": _mutant(MERGE, """join(f"IFNULL({part}, '')" for part in parts)""", "join(parts)"),
+    "a line is a decimal in the MERGE": _mutant(
+        MERGE, "CAST(CAST({side}{c} AS NUMERIC) AS STRING)", "CAST({side}{c} AS STRING)", MERGE_TESTS
+    ),
+    "the newest staged row of a key wins": _mutant(
+        MERGE, "row_key ORDER BY made_at DESC, row_id DESC) AS recency", "row_key ORDER BY made_at, row_id) AS recency"
+    ),
+    "an older batch does not win": _mutant(
+        MERGE,
+        "WHEN made_at < standing_made_at OR (made_at = standing_made_at AND row_id < standing_row_id)",
+        "WHEN FALSE",
     ),
     "a line that the newer run lacks is retired": _mutant(
-        MERGE, "WHEN MATCHED AND S.is_superseding THEN", "WHEN MATCHED AND FALSE THEN"
+        MERGE,
+        "WHEN NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE) THEN 'retired'",
+        "WHEN FALSE THEN 'retired'",
+    ),
+    "a superseded row is never touched": _mutant(MERGE, "  AND T.is_active\n", "", MERGE_TESTS),
+    "one active row stands for a key": _mutant(
+        MERGE,
+        "WHEN recency > 1 OR (is_replaced AND copies > 1) THEN 'duplicate'",
+        "WHEN FALSE THEN 'duplicate'",
+        MERGE_TESTS,
+    ),
+    "rows of a game that the player left are superseded": _mutant(
+        MERGE, "WHEN is_player_staged AND is_moved THEN 'moved'", "WHEN FALSE THEN 'moved'", MERGE_TESTS
     ),
     "a resume adopts what is staged": _mutant(
         RESUME, "for o in adopt_staged(warehouse, entry.batch_id, players)}", "for o in ()}"

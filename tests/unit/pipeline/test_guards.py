@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from google.api_core.exceptions import BadRequest, ServiceUnavailable
@@ -99,8 +100,8 @@ def test_a_unit_whose_write_failed_is_not_staged(path):
 
 
 def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path):
-    def fail_brunson_then_die(call: str, phase: str, subject: object) -> None:
-        if (call, phase) == ("load", "before") and str(subject).endswith("_p_brunson"):
+    def fail_brunson_then_die(call: str, phase: str, subject: Any) -> None:
+        if (call, phase) == ("load", "before") and subject.table.endswith("_p_brunson"):
             raise ServiceUnavailable("Try again.")
         if (call, phase) == ("copy", "before"):
             raise ProcessKilled
@@ -110,9 +111,8 @@ def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path):
     with pytest.raises(ProcessKilled):
         runner.run(started)
     path.hook = no_hook
-    path.project.tables["prediction_on_call.batch_players"].set_rows(
-        [], path.clock.now()
-    )  # recorded nowhere: staged only
+    outcomes = path.project.tables["prediction_on_call.batch_players"]
+    outcomes.set_rows([], path.clock.now())  # recorded nowhere: staged only
     path.clock.at += timedelta(minutes=11)
     rest = path.runner().resume(started.run.batch_id)
     assert [player["player_lookup"] for player in rest.run.players] == ["brunson"]
@@ -135,7 +135,7 @@ def test_a_date_that_has_run_is_run_again_only_by_force(path, monkeypatch):
 
 def test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run(path):
     runner, started = start(path, "brunson")
-    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=run.batch_id))
+    path.hook = once("MERGE", "commit", lambda _: path.stage("hart", {}, batch=started.run.batch_id))
     assert runner.run(started).state == "consolidated"
     assert {row["player_lookup"] for row in path.predictions()} == {"brunson", "hart"}
     assert path.staging_tables() == []
