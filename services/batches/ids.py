@@ -10,6 +10,7 @@ from services.core.tables import PREDICTIONS_DATASET
 
 DATASET = PREDICTIONS_DATASET  # the staging tables are beside the predictions
 STAGING_TABLE_PREFIX = "_staging_"
+MAX_NAME_LENGTH = 100  # of a player_lookup, a game id and a batch id
 COMPACT_TABLE_PREFIX = "oncall_compact_"  # outside STAGING_TABLE_PREFIX, by which the customer drops old tables
 # What follows the batch id in a staging table's name: ours are named by player, the customer's by the worker's revision
 # or by "worker", and a random hash: one table per message.
@@ -18,7 +19,7 @@ _DATED_ID = r"(?:batch|regen|linecheck)_\d{4}-\d\d-\d\d_(?:\w+?_)?\d{6,}"
 _UNDATED_ID = (
     r"fallback_\d{6,}|\d{8}_\d{6}(?:_\d{1,6})?"  # of a message without a batch id, and of the customer's tools
 )
-_BATCH_ID = re.compile(rf"(?:{_DATED_ID}|{_UNDATED_ID})")
+_BATCH_ID = re.compile(rf"(?=.{{1,{MAX_NAME_LENGTH}}}\Z)(?:{_DATED_ID}|{_UNDATED_ID})", re.ASCII)
 _STAGING_TABLE_NAME = re.compile(rf"_staging_(?P<batch>{_DATED_ID.replace('-', '_')}|{_UNDATED_ID})_(?P<worker>.+)")
 _ID_IN_TEXT = re.compile(rf"(?<![\w-])(?P<batch>{_DATED_ID}|fallback_\d{{6,}})(?![\w-])|(?P<table>_staging_\w+)")
 _DATE_IN_ID = re.compile(r"[a-z]+_(\d{4})[-_](\d\d)[-_](\d\d)_")
@@ -65,12 +66,18 @@ def find_batch_ids(text: str) -> list[str]:
     return list(dict.fromkeys(m["batch"] or parse_staging_table_name(m["table"])[0] for m in matches))
 
 
-def work_unit_id(player_lookup: str) -> str:
-    """The unit of work of a player: every delivery of it writes the same table. A hash distinguishes unusual names."""
-    normalized = re.sub(r"[^a-z0-9]", "", player_lookup.lower())
-    if normalized == player_lookup:
+def work_unit_id(*player_lookups: str) -> str:
+    """The unit of work of these players: every delivery of it writes the same table. A hash distinguishes unusual names."""
+    name = ",".join(player_lookups)
+    normalized = re.sub(r"[^a-z0-9]", "", player_lookups[0].lower())
+    if normalized == name:
         return f"p_{normalized}"
-    return f"p_{normalized}_{hashlib.sha256(player_lookup.encode()).hexdigest()[:8]}"
+    return f"p_{normalized}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def is_player_lookup(text: str) -> bool:
+    """Whether a text can name a player: printable, not blank, at most MAX_NAME_LENGTH letters."""
+    return text.isprintable() and bool(text.strip()) and len(text) <= MAX_NAME_LENGTH
 
 
 def staging_prefix(batch_id: str) -> str:

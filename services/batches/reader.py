@@ -13,6 +13,7 @@ from services.batches.ids import is_batch_id, read_batch_date
 from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
 from services.batches.log_runs import LogRun, find_log_runs
 from services.batches.staged_rows import list_tables_of_date
+from services.batches.staging_listing import read_original_created
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, BatchState, current_state
 from services.core.clock import night_window, worker_run_days
 from services.core.errors import OnCallError
@@ -179,7 +180,9 @@ class _StagedTables:
 
 
 def _staged_tables(clients: Clients, game_date: date) -> _StagedTables:
-    tables = (StagedTable(str(item.table_id), item.created) for item in list_tables_of_date(clients, game_date))
+    tables = (
+        StagedTable(str(item.table_id), read_original_created(item)) for item in list_tables_of_date(clients, game_date)
+    )
     return _StagedTables(tuple(tables), DataSource("BigQuery, tables.list", clients.now()))
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from google.cloud.bigquery.retry import DEFAULT_RETRY
-from google.cloud.bigquery.table import TableListItem
+from google.cloud.bigquery.table import Table, TableListItem
 
 from services.batches.ids import DATASET, STAGING_TABLE_PREFIX
 from services.gcp.clients import Clients
 from services.gcp.error_messages import iterate_pages, translate_errors
 
 SOURCE = "BigQuery tables.list"
+ORIGINAL_CREATED_LABEL = "original-created"  # of a restored table: when it was created first, in epoch milliseconds
 
 
 def list_staging_tables(clients: Clients, prefix: str = STAGING_TABLE_PREFIX) -> tuple[TableListItem, ...]:
@@ -21,3 +24,9 @@ def list_staging_tables(clients: Clients, prefix: str = STAGING_TABLE_PREFIX) ->
         )
         tables = [table for table in iterate_pages(SOURCE, listing) if table.table_id.startswith(prefix)]
     return tuple(sorted(tables, key=lambda table: str(table.table_id)))
+
+
+def read_original_created(table: Table | TableListItem) -> datetime | None:
+    """When a table was created; of one that was dropped and restored, when it was created first. None: not listed."""
+    original_ms = table.labels.get(ORIGINAL_CREATED_LABEL, "")
+    return datetime.fromtimestamp(int(original_ms) / 1000, UTC) if original_ms.isdecimal() else table.created

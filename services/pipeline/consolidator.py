@@ -116,8 +116,14 @@ class Consolidator:
         finally:
             self._retry_call(lambda: leases.release(self._warehouse, lease))
 
+    def _renew(self, lease: leases.Lease) -> None:
+        self._retry_call(lambda: leases.renew(self._warehouse, lease))
+
     def _consolidate_with_lease(self, lease: leases.Lease, batch_id: str) -> ConsolidationResult:
-        """One MERGE per game date of the rows, each under the lease of its date; cleanup when all of them are proven."""
+        """One MERGE per game date of the rows, each under the lease of its date; cleanup when all of them are proven.
+
+        Each long step begins by renewing the lease: a process that was taken over stops there, and drops nothing.
+        """
         manifest = self._build_manifest(batch_id)
         source = self._compact(lease, batch_id, manifest)
         staged_by_date = self._read_staged(source, sum(table.rows for table in manifest))
@@ -126,8 +132,10 @@ class Consolidator:
             if game_date == lease.game_date:
                 all_counts.append(self._merge(lease, batch_id, source, staged))
                 continue
+            self._renew(lease)
             with self._hold_lease(game_date) as other_lease:
                 all_counts.append(self._merge(other_lease, batch_id, source, staged))
+        self._renew(lease)
         late_tables = self._cleanup(batch_id, manifest, source)
         return _build_result(lease, batch_id, manifest, all_counts, late_tables)
 
@@ -168,6 +176,7 @@ class Consolidator:
         target = compact_table(batch_id, lease.fence)
         rows = 0
         for i in range(0, len(manifest), SOURCES_PER_COPY):
+            self._renew(lease)
             sources = [table.table for table in manifest[i : i + SOURCES_PER_COPY]]
             job_id = make_job_id("copy", batch_id, lease.game_date, lease.fence, i // SOURCES_PER_COPY)
             rows = run_job_with_retry(self._retry, job_id, partial(self._warehouse.copy, sources, target))
@@ -196,6 +205,7 @@ class Consolidator:
         """The MERGE of one game date under its lease, proven: raises RowCountMismatch unless what was counted was done."""
         before = self._read_predictions(lease.game_date)
         counts = self._retry_call(lambda: self._warehouse.count_outcomes(source, lease.game_date))
+        self._renew(lease)
         merged_at = self._warehouse.now()
         merge_result = self._retry_call(
             lambda: self._warehouse.merge(source, lease.game_date, lease.merge_job_id, merged_at), JobFailed

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
+from functools import partial
 from typing import Any, cast
 
+from services.batches.business_key import BUSINESS_KEY_COLUMNS, business_key
 from services.core.errors import OnCallError
 from services.core.text import pluralize
 
@@ -19,6 +22,7 @@ _LEGACY_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STR
 _SQL_NAMES = {legacy: name for name, legacy in _LEGACY_NAMES.items()}
 _INT64 = 2**63
 _ONE = Decimal(1)
+FINGERPRINT_COLUMNS = (*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at", "predicted_points")
 
 
 class SchemaMismatch(OnCallError):
@@ -34,13 +38,15 @@ class Column:
     required: bool
     repeated: bool = False
     fields: tuple[Column, ...] = ()  # of a RECORD
+    scale: int | None = None  # of a NUMERIC(p, s): digits after the point
 
     @classmethod
     def from_field(cls, field: Any) -> Column:
         """The column of a SchemaField of Google's client."""
         fields = tuple(map(cls.from_field, field.fields))
         field_type = _LEGACY_NAMES.get(field.field_type, field.field_type)
-        return cls(field.name, field_type, field.mode == "REQUIRED", field.mode == "REPEATED", fields)
+        scale = field.scale or 0 if field.precision else None
+        return cls(field.name, field_type, field.mode == "REQUIRED", field.mode == "REPEATED", fields, scale)
 
     @property
     def sql_type(self) -> str:
@@ -63,6 +69,28 @@ def encode_rows(rows: Sequence[PredictionRow], columns: Sequence[Column]) -> lis
             "Add the columns to the table, or deploy a worker that does not write them.",
         )
     return [_encode_row(i, row, columns) for i, row in enumerate(rows, 1)]
+
+
+def rows_fingerprint(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The same for encoded rows and for these rows read back, in any order, by FINGERPRINT_COLUMNS.
+
+    Not by every column: a default value, or how BigQuery writes a GEOGRAPHY, would make rows differ that are the same.
+    """
+    marks = sorted(json.dumps([*business_key(row), *map(_to_mark, _other_values(row))]) for row in rows)
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
+
+
+def _other_values(row: Mapping[str, Any]) -> Iterable[Any]:
+    return (row.get(name) for name in FINGERPRINT_COLUMNS if name not in BUSINESS_KEY_COLUMNS)
+
+
+def _to_mark(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    try:
+        return str(Decimal(str(value)).normalize())
+    except InvalidOperation:
+        return str(value)
 
 
 def _encode_row(number: int, row: PredictionRow, columns: Sequence[Column]) -> dict[str, Any]:
@@ -114,7 +142,7 @@ def _encode_one(value: object, column: Column, path: str) -> object:
         return _encode_fields(value, column.fields, f"{path}.")
     if column.field_type == "JSON":
         return _to_json(value, path)
-    encoder, type_name = _ENCODERS.get(column.field_type, (_text, "a text"))
+    encoder, type_name = _encoder(column)
     try:
         return encoder(value)
     except (ValueError, TypeError, ArithmeticError):
@@ -171,15 +199,11 @@ def _float(value: object) -> float:
     return number
 
 
-def _decimal(max_digits: int, scale: int) -> Callable[[object], str]:
-    """Rounds half away from zero to the scale, as BigQuery does; refuses what has more digits than the type."""
-
-    def encode(value: object) -> str:
-        with localcontext(prec=max_digits):
-            number = _number(value).quantize(_ONE.scaleb(-scale), ROUND_HALF_UP)  # raises for too many digits
-            return format(number.normalize() + 0, "f")
-
-    return encode
+def _decimal(value: object, before: int, after: int) -> str:
+    """Rounds half away from zero to `after` digits, as BigQuery does; refuses more than `before` digits before the point."""
+    with localcontext(prec=before + after):
+        number = _number(value).quantize(_ONE.scaleb(-after), ROUND_HALF_UP)  # raises for too many digits
+        return format(number.normalize() + 0, "f")
 
 
 def _number(value: object) -> Decimal:
@@ -246,8 +270,6 @@ def _geography(value: object) -> str:
 _ENCODERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "INTEGER": (_integer, "an integer of 64 bits"),
     "FLOAT": (_float, "a finite number"),
-    "NUMERIC": (_decimal(38, 9), "a number of at most 29 digits before the point"),
-    "BIGNUMERIC": (_decimal(76, 38), "a number of at most 38 digits before the point"),
     "BOOLEAN": (_boolean, "true or false"),
     "TIMESTAMP": (_timestamp, "a time"),
     "DATETIME": (_datetime, "a time without a zone"),
@@ -256,3 +278,13 @@ _ENCODERS: Mapping[str, tuple[Callable[[object], object], str]] = {
     "BYTES": (_bytes, "bytes or base64"),
     "GEOGRAPHY": (_geography, "WKT or GeoJSON"),
 }
+_DECIMAL_DIGITS = {"NUMERIC": (29, 9), "BIGNUMERIC": (38, 38)}  # before and after the point
+
+
+def _encoder(column: Column) -> tuple[Callable[[object], object], str]:
+    """How a value of this column is encoded, and what it must be."""
+    if column.field_type not in _DECIMAL_DIGITS:
+        return _ENCODERS.get(column.field_type, (_text, "a text"))
+    before, after = _DECIMAL_DIGITS[column.field_type]
+    after = after if column.scale is None else column.scale
+    return partial(_decimal, before=before, after=after), f"a number of at most {before} digits before the point"

@@ -35,7 +35,7 @@ from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 from services.gcp.error_table import ErrorClass, classify_exception
 from services.pipeline.merge import MergeCounts, MergeTables, count_sql, merge_sql
 from services.pipeline.rate_limiter import RateLimiter
-from services.pipeline.row_encoding import Column
+from services.pipeline.row_encoding import FINGERPRINT_COLUMNS, Column, rows_fingerprint
 
 STAGING_TTL = timedelta(days=7)  # a safety net for what the cleanup leaves
 MAX_UNPARTITIONED_LIST_ROWS = 25_000
@@ -86,6 +86,12 @@ class JobFailed(OnCallError):
     """A BigQuery job ended with an error, so its id is used up; the error is the cause."""
 
 
+class StagingNotVerified(OnCallError):
+    """The warehouse does not hold the rows that were sent, so the unit is not done."""
+
+    hint = "The unit will be delivered again."
+
+
 class LeaseLost(OnCallError):
     """A later consolidation of this date took over, so this one may not merge any more."""
 
@@ -104,11 +110,15 @@ class BigQueryWarehouse:
         return tuple(map(Column.from_field, self._get_schema()))
 
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int:
-        """Replace a table's rows by a load job; the number of rows the job reports. A used id is adopted, not repeated."""
+        """Replace a table's rows by a load job, and read them back; their number. A used id is adopted, not repeated.
+
+        Raises StagingNotVerified when the table is gone or does not hold the rows that the job of this id loaded.
+        """
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             schema=self._get_schema(),
+            labels={"rows": rows_fingerprint(rows)},
         )
         media = io.BytesIO("\n".join(json.dumps(row) for row in rows).encode())
         job = self._start_or_adopt(
@@ -117,8 +127,21 @@ class BigQueryWarehouse:
                 media, table, size=len(media.getvalue()), job_id=job_id, job_config=config, timeout=BIGQUERY_TIMEOUT_S
             ),
         )
-        self._set_expiry(table)
+        self._verify_loaded(table, job)
         return int(job.output_rows or 0)
+
+    def _verify_loaded(self, table: str, job: Any) -> None:
+        """Another delivery of the unit may have replaced the rows since, and a consolidation may have dropped the table."""
+        try:
+            self._set_expiry(table)
+            columns = [field for field in self._get_schema() if field.name in FINGERPRINT_COLUMNS]
+            source = bigquery.TableReference.from_string(table, self._clients.settings.project)
+            rows = self._client.list_rows(source, selected_fields=columns, timeout=BIGQUERY_TIMEOUT_S)
+            holds_rows = rows_fingerprint(rows) == job.labels.get("rows")
+        except NotFound:
+            holds_rows = False
+        if not holds_rows:
+            raise StagingNotVerified(f"{table} does not hold the rows that {job.job_id} loaded.")
 
     def _start_or_adopt(self, job_id: str, start: Callable[[], Any]) -> Any:
         """Start a job, or adopt the one that has this id; wait for its end. Raises JobFailed when it failed: its id is used up."""

@@ -14,7 +14,7 @@ from services.batches.business_key import BusinessKey, business_key
 from services.batches.ids import DATASET, is_compact_table, parse_staging_table_name
 from services.batches.reader import read_batches
 from services.batches.staged_rows import Contents, evict_missing, read_contents
-from services.batches.staging_listing import list_staging_tables
+from services.batches.staging_listing import list_staging_tables, read_original_created
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem, sum_or_unknown, worst
 from services.gcp import query_catalog
@@ -134,7 +134,7 @@ def _count_unmerged(contents: Contents, merged_keys: Mapping[date, set[BusinessK
 def _running_batches(clients: Clients, items: Sequence[TableListItem]) -> tuple[set[str], tuple[Problem, ...]]:
     """The batches that run now. Only dates with a table that is not old are read: each costs two queries at every plan."""
     since = clients.now() - timedelta(hours=clients.settings.orphan_after_h)
-    recent = [item for item in items if item.created is None or item.created >= since]
+    recent = [item for item in items if (read_original_created(item) or clients.now()) >= since]
     running: set[str] = set()
     problems: list[Problem] = []
     game_dates = {parse_staging_table_name(item.table_id)[2] for item in recent}
@@ -152,7 +152,7 @@ def _running_batches(clients: Clients, items: Sequence[TableListItem]) -> tuple[
 def _to_staging_table(
     clients: Clients, item: TableListItem, contents: Contents | None, unmerged: int | None, running: set[str]
 ) -> StagingTable:
-    name, created = item.table_id, item.created or clients.now()
+    name, created = item.table_id, read_original_created(item) or clients.now()
     batch_id, worker, game_date = parse_staging_table_name(name)
     if unmerged is None and contents is not None and contents.rows == 0:
         unmerged = 0

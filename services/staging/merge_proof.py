@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import TypedDict, cast
 
 from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 from services.batches.ids import DATASET, STAGING_TABLE_PREFIX, parse_staging_table_name
+from services.batches.staging_listing import read_original_created
 from services.core.errors import InvalidInput, OnCallError, TableNotFound
 from services.core.result import DataSource
 from services.gcp import query_catalog
@@ -51,6 +52,7 @@ class MergeProof:
     fingerprint: int | None = None
     etag: str = ""
     error: str = ""
+    created: datetime | None = None  # when it was created first
 
     @property
     def unmerged_rows(self) -> int | None:
@@ -187,15 +189,19 @@ def _query_each_table(
 def _to_proof(name: str, table: bigquery.Table | None, row: ProofRow | None, error: str) -> MergeProof:
     if table is None:
         return MergeProof(name, exists=False)
+    known = MergeProof(name, True, etag=table.etag, created=read_original_created(table))
     if table.streaming_buffer is not None:
-        error = "rows are still being streamed into it"
+        return replace(known, error="rows are still being streamed into it")
     if row is None and not error and table.num_rows == 0:
-        return MergeProof(name, True, 0, 0, 0, 0, table.etag)
+        return replace(known, rows=0, missing_rows=0, changed_rows=0, fingerprint=0)
     if row is None or error:
-        rows = table.num_rows if table.streaming_buffer is None else None
-        return MergeProof(name, True, rows, etag=table.etag, error=error or "its rows could not be read")
-    return MergeProof(
-        name, True, row["staged_rows"], row["missing_rows"], row["changed_rows"], row["fingerprint"], table.etag
+        return replace(known, rows=table.num_rows, error=error or "its rows could not be read")
+    return replace(
+        known,
+        rows=row["staged_rows"],
+        missing_rows=row["missing_rows"],
+        changed_rows=row["changed_rows"],
+        fingerprint=row["fingerprint"],
     )
 
 
@@ -208,4 +214,5 @@ def snapshot(proof: MergeProof) -> dict[str, int | str | bool | None]:
         "content": str(proof.fingerprint),
         "there": proof.exists,
         "etag": proof.etag,
+        "created": proof.created.isoformat() if proof.created else "",
     }

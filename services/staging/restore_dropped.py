@@ -12,6 +12,7 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState, read_action
 from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import DATASET
+from services.batches.staging_listing import ORIGINAL_CREATED_LABEL
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
 from services.gcp.clients import Clients
@@ -61,6 +62,8 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
 
 def _restore(context: ActionContext) -> Details:
     clients, as_of_ms = context.clients, context.plan.preconditions["as of"]
+    drop_action = read_action(clients, context.plan.target)
+    dropped: Mapping[str, Any] = drop_action.plan.preconditions if drop_action else {}
     for change in context.plan.changes:
         config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_EMPTY)
         with translate_errors(f"BigQuery ({change.what})"):
@@ -70,7 +73,16 @@ def _restore(context: ActionContext) -> Details:
                 job_config=config,
                 job_id=f"on-call-undo-{context.action_id}-{change.what}",
             ).result(timeout=clients.settings.query_timeout_s)
+            if created := dropped.get(change.what, {}).get("created"):  # plans of older versions have none
+                _label_original_created(clients, f"{DATASET}.{change.what}", datetime.fromisoformat(created))
     return {"brought back": [change.what for change in context.plan.changes]}
+
+
+def _label_original_created(clients: Clients, table: str, created: datetime) -> None:
+    """A restored table is as old as the one that was dropped: its age, and the alert about it, go on."""
+    restored = clients.bigquery.get_table(table, timeout=clients.settings.query_timeout_s)
+    restored.labels = {**restored.labels, ORIGINAL_CREATED_LABEL: f"{created.timestamp() * 1000:.0f}"}
+    clients.bigquery.update_table(restored, ["labels"], timeout=clients.settings.query_timeout_s)
 
 
 def _verify_restored(clients: Clients, plan: Plan, _details: Details) -> Verification:
@@ -79,7 +91,9 @@ def _verify_restored(clients: Clients, plan: Plan, _details: Details) -> Verific
     before: Mapping[str, Any] = drop_action.plan.preconditions if drop_action else {}
     names = [change.what for change in plan.changes]
     after = {proof.table: snapshot(proof) for proof in read_proofs(clients, names).proofs}
-    identical = [n for n in names if all(after[n][k] == before.get(n, {}).get(k) for k in ("rows", "content", "there"))]
+    expected = {n: {"created": after[n]["created"], **before.get(n, {})} for n in names}  # older plans have no creation
+    kept = ("rows", "content", "there", "created")
+    identical = [n for n in names if all(after[n][k] == expected[n].get(k) for k in kept)]
     if len(identical) == len(names):
         return Verification(
             ActionState.DONE, f"{pluralize(len(identical), 'staging table')} brought back, each row as it was.", after

@@ -69,9 +69,13 @@ class RandomFaults:
             FAULTS_THAT_RAISE.get(name, lambda _boundary: None)(boundary)
 
 
-def run_batch(seed: int, kinds: Iterable[Kind] = frozenset(Kind), rate: float = 0.03) -> Outcome:
-    """Start a night, and resume, repeat and consolidate whatever is left, as the watchdog and an operator would."""
+def run_batch(seed: int, kinds: Iterable[Kind] = (), rate: float = 0.03) -> Outcome:
+    """Start a night, and resume, repeat and consolidate whatever is left, as the watchdog and an operator would.
+
+    The tables hold rows of `kinds`, by default of two thirds of all kinds, drawn too.
+    """
     rng = random.Random(seed)
+    kinds = kinds or {kind for kind in Kind if rng.random() < 2 / 3}
     faults = RandomFaults(rng, rate)
     with open_world(kinds, faults, rng=rng.random) as world:
         outcome = outcome_of(world, drive(world, rng))
@@ -221,7 +225,10 @@ def _start_elsewhere(world: World, _faults: RandomFaults) -> object:
 
 def _consolidate_elsewhere(world: World, faults: RandomFaults) -> object:
     batches = _batches_with_tables(world)
-    return consolidate(world, Process("operator"), faults.rng.choice(batches)) if batches else False
+    if not batches:
+        return False
+    consolidate(world, Process("operator"), faults.rng.choice(batches))
+    return True
 
 
 FAULTS: dict[str, tuple[Callable[[Boundary], bool], Effect]] = {

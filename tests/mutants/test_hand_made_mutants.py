@@ -12,6 +12,7 @@ from tests.mutants.guards import GUARDS, SIX_AT_ONCE
 from tests.mutants.runner import Edit, EditNotPossible, apply_edits, replace_code
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.timeout(600)  # half a minute on two free cores
 TESTS_FAILED = 1  # pytest's exit code; with any other nothing was judged
 ALL_SIX, UNEDITED = "six guards at once", "no guard"
 

@@ -149,6 +149,10 @@ def _translate(sql: str) -> Statement:
             table.set("this", exp.to_identifier(f"__table_{len(slots) - 1}__"))
             table.set("db", None)
             table.set("catalog", None)
+    for count in list(tree.find_all(exp.CountIf)):
+        count.replace(
+            exp.Count(this=exp.If(this=count.this, true=exp.Literal.number(1)))
+        )  # DuckDB's is NULL without rows
     for cast in tree.find_all(exp.DataType):
         if cast.is_type("DECIMAL") and not cast.expressions:
             cast.replace(exp.DataType.build("DECIMAL(38, 9)"))

@@ -284,7 +284,7 @@ def _check_none_runs(batches: Iterable[BatchRecord]) -> None:
 
 def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> ConsolidationResult:
     """The sums of two rounds of one batch."""
-    sums = ("staged_rows", "distinct_keys", "collapsed_rows", "inserted", "updated", "unchanged", "deactivated")
+    sums = (*ADDED_SUMS, "outdated")
     return replace(
         second,
         tables=first.tables + second.tables,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from services.batches.reader import Batch, read_batches
-from services.batches.staging_listing import list_staging_tables
+from services.batches.staging_listing import list_staging_tables, read_original_created
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.clock import eastern_day
 from services.core.errors import InvalidInput, OnCallError
@@ -115,7 +115,8 @@ def _to_stall_result(batch: Batch) -> dict[str, Any]:
 def cleanup_staging(clients: Clients, body: object) -> ApiResponse:
     """How many staging tables are older than `max_age_hours`; none is dropped, whatever `dry_run` says."""
     age = timedelta(hours=_parse(_StagingBody, body).max_age_hours)
-    old = [t for t in list_staging_tables(clients) if t.created is not None and clients.now() - t.created > age]
+    created = [read_original_created(table) for table in list_staging_tables(clients)]
+    old = [at for at in created if at is not None and clients.now() - at > age]
     return 200, {
         "tables_found": len(old),
         "tables_deleted": 0,

@@ -1,18 +1,21 @@
-"""Sends one request per player to the workers, at most as many concurrently as Cloud Run takes, and retries what may be retried."""
+"""Sends units of players to the workers, at most as many at once as Cloud Run takes, and retries what may be retried."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
-from functools import partial
+from itertools import islice
+from typing import Any, Literal, Self
 
 import requests
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_json
 
-from services.batches.ids import work_unit_id
+from services.batches.ids import staging_table, work_unit_id
 from services.batches.ledger import PlayerOutcome
 from services.gcp.clients import Clients
 from services.gcp.error_table import RETRYABLE_STATUSES
@@ -22,7 +25,11 @@ from services.pipeline.coordinator.run_request import EligiblePlayer
 from services.scaling.capacity import read_service_capacities
 
 logger = logging.getLogger("coordinator")
+UNIT_SIZE = 1  # players per request, and per staging table
 REQUEST_TIMEOUT_S = 120
+MAX_MESSAGE_LENGTH = 500
+RETRIED_OUTCOMES = {"write rejected", "no answer"}
+Unit = tuple[EligiblePlayer, ...]
 
 
 class WorkerUnavailable(ConnectionError):
@@ -52,93 +59,161 @@ def dispatch(
     players: Iterable[EligiblePlayer],
     retry: RetryPolicy,
     on_outcome: Callable[[PlayerOutcome], None],
-    should_stop: Callable[[], bool],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[PlayerOutcome, ...]:
-    """Deliver every player at least once, until `should_stop`; `on_outcome` is called with each outcome as it comes in."""
+    """Deliver every unit at least once, until `should_stop`; `on_outcome` is called with each outcome as it comes in.
+
+    A player who was not asked because of `should_stop` has no outcome.
+    """
     with ThreadPoolExecutor(max(1, endpoint.max_parallel_requests)) as pool, requests.Session() as session:
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(10, endpoint.max_parallel_requests))
         session.mount("http://", adapter)
         session.mount("https://", adapter)
-        headers = fetch_auth_headers(clients, endpoint.url)
-
-        def deliver(player: EligiblePlayer) -> PlayerOutcome | None:
-            if should_stop():
-                return None
-            return _deliver(session, headers, endpoint, batch_id, game_date, player, retry)
-
+        session.headers.update({"Content-Type": "application/json", **fetch_auth_headers(clients, endpoint.url)})
+        delivery = _Delivery(session, f"{endpoint.url}/predict", batch_id, game_date, retry, should_stop)
         outcomes = []
-        for future in as_completed([pool.submit(deliver, player) for player in players]):
-            if (outcome := future.result()) is not None:
+        for future in as_completed([pool.submit(delivery.deliver, unit) for unit in _units(players)]):
+            for outcome in future.result():
                 outcomes.append(outcome)
                 on_outcome(outcome)
         return tuple(outcomes)
 
 
-def _deliver(
-    session: requests.Session,
-    headers: Mapping[str, str],
-    endpoint: WorkerEndpoint,
-    batch_id: str,
-    game_date: date,
-    player: EligiblePlayer,
-    retry: RetryPolicy,
+def _units(players: Iterable[EligiblePlayer]) -> Iterator[Unit]:
+    remaining = iter(players)
+    while unit := tuple(islice(remaining, UNIT_SIZE)):
+        yield unit
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """How the units of one batch are delivered."""
+
+    session: requests.Session
+    url: str
+    batch_id: str
+    game_date: date
+    retry: RetryPolicy
+    should_stop: Callable[[], bool]
+
+    def deliver(self, unit: Unit) -> tuple[PlayerOutcome, ...]:
+        """One outcome per player; what goes wrong here ends no other unit."""
+        try:
+            return self._deliver(unit)
+        except Exception as error:
+            logger.exception("A unit was not delivered (batch=%s)", self.batch_id)
+            return tuple(self._without_answer(unit, "internal error", error))
+
+    def _deliver(self, unit: Unit) -> tuple[PlayerOutcome, ...]:
+        body = to_json(
+            {
+                "batch_id": self.batch_id,
+                "game_date": self.game_date,
+                "players": [
+                    {"player_lookup": player["player_lookup"], "game_id": player["game_id"], "context": player}
+                    for player in unit
+                ],
+            },
+            inf_nan_mode="strings",  # JSON has no NaN; the predictor refuses what it needs
+        )
+        attempts, outcomes = 0, list[PlayerOutcome]()
+
+        def send() -> None:
+            nonlocal attempts, outcomes
+            if self.should_stop():
+                return
+            attempts += 1
+            try:
+                response = self.session.post(self.url, data=body, timeout=REQUEST_TIMEOUT_S)
+            except requests.RequestException as error:
+                outcomes = self._without_answer(unit, "no answer", error)
+                raise
+            outcomes = self._read(response, unit)
+            retried = any(o.outcome in RETRIED_OUTCOMES for o in outcomes)
+            if response.status_code in RETRYABLE_STATUSES and retried:
+                raise WorkerUnavailable(f"{response.status_code}: {response.text[:200]}")
+
+        with suppress(WorkerUnavailable, requests.RequestException):
+            call_with_retry(self.retry, send)
+        return tuple(replace(outcome, attempts=attempts) for outcome in outcomes)
+
+    def _without_answer(self, unit: Unit, outcome: str, error: Exception) -> list[PlayerOutcome]:
+        unit_id = _unit_id(unit)
+        reason, message = type(error).__name__, str(error)[:MAX_MESSAGE_LENGTH]
+        return [PlayerOutcome(p["player_lookup"], unit_id, outcome, reason, message) for p in unit]
+
+    def _read(self, response: requests.Response, unit: Unit) -> list[PlayerOutcome]:
+        """What a worker answered, by player; "no answer" for a player of whom it says nothing that can be read."""
+        try:
+            answer = _UnitAnswer.model_validate_json(response.content)
+        except ValidationError:
+            answer = _UnitAnswer(players=[])
+        answers = {a.player_lookup: a for entry in answer.players if (a := _PlayerAnswer.read(entry)) is not None}
+        unit_id = _unit_id(unit)
+        table = staging_table(self.batch_id, unit_id)
+        return [
+            _to_outcome(player["player_lookup"], unit_id, answers.get(player["player_lookup"]), answer, table, response)
+            for player in unit
+        ]
+
+
+class _PlayerAnswer(BaseModel):
+    """One player in a worker's answer."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    player_lookup: str
+    outcome: Literal["staged", "not generated", "write rejected", "internal error"]
+    reason: str = ""
+    message: str = ""
+    produced_rows: int = 0
+    staged_rows: int = 0
+
+    @classmethod
+    def read(cls, entry: object) -> Self | None:
+        """None for what is no such answer."""
+        try:
+            return cls.model_validate(entry)
+        except ValidationError:
+            return None
+
+
+class _UnitAnswer(BaseModel):
+    """A worker's answer, whatever its status; `players` are read one by one."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    players: list[Any]
+    table: str = ""
+    job_id: str = ""
+
+
+def _to_outcome(
+    player_lookup: str,
+    unit_id: str,
+    answer: _PlayerAnswer | None,
+    unit_answer: _UnitAnswer,
+    table: str,
+    response: requests.Response,
 ) -> PlayerOutcome:
-    """One player's outcome; without a response it is "no answer", and a later resume requests it again."""
-    player_lookup, attempts = player["player_lookup"], 0
-    body = {
-        "player_lookup": player_lookup,
-        "game_date": game_date.isoformat(),
-        "game_id": player["game_id"],
-        "batch_id": batch_id,
-        "context": {k: _json_safe(v) for k, v in player.items()},
-    }
-
-    def send() -> requests.Response:
-        nonlocal attempts
-        attempts += 1
-        response = session.post(f"{endpoint.url}/predict", json=body, headers=dict(headers), timeout=REQUEST_TIMEOUT_S)
-        if response.status_code in RETRYABLE_STATUSES:
-            raise WorkerUnavailable(f"{response.status_code}: {response.text[:200]}")
-        return response
-
-    try:
-        return _to_outcome(player_lookup, call_with_retry(retry, send), attempts)
-    except (WorkerUnavailable, requests.RequestException) as error:
-        return PlayerOutcome(
-            player_lookup,
-            work_unit_id(player_lookup),
-            "write rejected" if "write rejected" in str(error) else "no answer",
-            reason=type(error).__name__,
-            message=str(error)[:500],
-            attempts=attempts,
-        )
-
-
-def _to_outcome(player_lookup: str, response: requests.Response, attempts: int) -> PlayerOutcome:
-    make_outcome = partial(PlayerOutcome, player_lookup, work_unit_id(player_lookup), attempts=attempts)
-    if response.status_code == 204:
-        return make_outcome("not generated", reason=response.headers.get("x-reason", ""), produced_rows=0)
-    try:
-        payload = response.json()
-    except ValueError:
-        message = f"{response.status_code}: {response.text[:300]}"
-        return make_outcome("no answer", reason="not JSON", message=message)
-    produced_rows, verified_rows = payload.get("produced_rows"), payload.get("verified_rows")
-    if response.status_code == 200 and produced_rows and verified_rows == produced_rows:
-        return make_outcome(
-            "staged",
-            produced_rows=produced_rows,
-            staged_rows=verified_rows,
-            staging_table=payload["table"],
-            load_job_id=payload["job_id"],
-        )
-    return make_outcome(
-        "write rejected" if payload.get("outcome") == "write rejected" else "no answer",
-        reason=str(payload.get("reason", "")),
-        message=str(payload.get("message") or payload.get("error") or payload)[:500],
-        produced_rows=produced_rows,
+    is_staged = answer is not None and answer.outcome == "staged"
+    if answer is None or (
+        is_staged and (unit_answer.table != table or not 0 < answer.produced_rows == answer.staged_rows)
+    ):
+        message = f"{response.status_code}: {response.text}"[:MAX_MESSAGE_LENGTH]
+        return PlayerOutcome(player_lookup, unit_id, "no answer", reason="unreadable answer", message=message)
+    return PlayerOutcome(
+        player_lookup,
+        unit_id,
+        answer.outcome,
+        answer.reason,
+        answer.message[:MAX_MESSAGE_LENGTH],
+        produced_rows=answer.produced_rows,
+        staged_rows=answer.staged_rows if is_staged else None,
+        staging_table=table if is_staged else "",
+        load_job_id=unit_answer.job_id if is_staged else "",
     )
 
 
-def _json_safe(value: object) -> object:
-    return str(value) if isinstance(value, Decimal) else value
+def _unit_id(unit: Unit) -> str:
+    return work_unit_id(*(player["player_lookup"] for player in unit))

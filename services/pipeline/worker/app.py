@@ -1,4 +1,4 @@
-"""The worker: POST /predict makes one player's predictions and stages them; 200 means "verified in staging", nothing less.
+"""The worker: POST /predict makes a unit's predictions and stages them; "staged" means verified in staging, nothing less.
 
 Run as `python -m services.pipeline.worker`; PORT sets the port.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
+from requests import RequestException
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -24,13 +27,29 @@ from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, is_transient
 from services.pipeline.row_encoding import PredictionRow, SchemaMismatch
-from services.pipeline.warehouse import BigQueryWarehouse
-from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible, Predictor
+from services.pipeline.warehouse import BigQueryWarehouse, StagingNotVerified
+from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible, PredictionRequest, Predictor
 from services.pipeline.worker.request_body import PredictBody
-from services.pipeline.worker.staging_writer import StagingWriter
+from services.pipeline.worker.staging_writer import EncodedRow, StagingWriter, StagingWriteResult
 from services.policy.concurrency_config import SelfHealingConfig
 
 logger = logging.getLogger("predictions.worker.worker")
+
+
+# What goes wrong at the warehouse or on the way to it; anything else is an error of this program.
+_WRITE_ERRORS = (OnCallError, GoogleAPIError, GoogleAuthError, RequestException, ConnectionError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class PlayerAnswer:
+    """One player of a unit: `outcome` is staged, not generated, write rejected or internal error."""
+
+    player_lookup: str
+    outcome: str
+    reason: str = ""
+    message: str = ""
+    produced_rows: int = 0
+    staged_rows: int = 0
 
 
 class Worker:
@@ -40,35 +59,74 @@ class Worker:
         self._clients, self._predictor, self._writer = clients, predictor, writer
 
     def predict(self, payload: object) -> tuple[int, dict[str, Any]]:
-        """(HTTP status, response body). 200 staged · 204 not possible, do not retry · 400 bad request · 422 rejected · 500 retry."""
+        """(HTTP status, response body): one answer per player of the unit, and its table.
+
+        200 each is staged or not generated · 400 bad request · 422 a write was rejected · 500 the unit may be delivered again.
+        """
         try:
             body = PredictBody.parse(payload)
         except InvalidInput as error:
             return 400, {"error": error.message}
-        request = body.to_prediction_request()
+        try:
+            return self._answer(body)
+        except Exception as error:
+            logger.exception("INTERNAL ERROR for %s (batch=%s)", ", ".join(body.player_lookups), body.batch_id)
+            reason, message = type(error).__name__, str(error)
+            answers = [PlayerAnswer(name, "internal error", reason, message) for name in body.player_lookups]
+            return _respond(answers, may_be_retried=True)
+
+    def _answer(self, body: PredictBody) -> tuple[int, dict[str, Any]]:
+        generated: dict[str, Sequence[PredictionRow]] = {}
+        answers = []
+        for request in body.to_prediction_requests():
+            try:
+                generated[request.player_lookup] = self._generate(request)
+            except PredictionNotPossible as reason:
+                answers.append(PlayerAnswer(request.player_lookup, "not generated", str(reason)))
+        if not generated:
+            return _respond(answers)
+        return self._stage(body.batch_id, work_unit_id(*body.player_lookups), generated, answers)
+
+    def _generate(self, request: PredictionRequest) -> Sequence[PredictionRow]:
+        """The rows of one player; raises PredictionNotPossible with the cause, whatever the predictor did."""
         player_lookup = request.player_lookup
         try:
-            rows = self._predictor.predict(request, self._clients.now())
-        except PredictionNotPossible as reason:
+            rows = list(self._predictor.predict(request, self._clients.now()))
+            if not rows:
+                raise PredictionNotPossible("no_rows: the predictor made no rows")
+            if any((r["player_lookup"], str(r["game_date"])) != (player_lookup, str(request.game_date)) for r in rows):
+                raise PredictionNotPossible("foreign_rows: the predictor made rows of another player or date")
+        except Exception as error:
+            is_expected = isinstance(error, PredictionNotPossible)
+            reason = str(error) if is_expected else f"predictor_error: {type(error).__name__}: {error}"
             logger.warning(
-                "PERMANENT failure for %s on %s - acknowledging. Reason: %s", player_lookup, request.game_date, reason
+                "PERMANENT failure for %s on %s - acknowledging. Reason: %s",
+                player_lookup,
+                request.game_date,
+                reason,
+                exc_info=not is_expected,
             )
-            return 204, {"outcome": "not generated", "reason": str(reason)}
+            raise PredictionNotPossible(reason) from error
         logger.info("Successfully generated %d predictions for %s", len(rows), player_lookup)
-        return self._stage(body.batch_id, player_lookup, rows)
+        return rows
 
-    def _stage(self, batch_id: str, player_lookup: str, rows: Sequence[PredictionRow]) -> tuple[int, dict[str, Any]]:
+    def _stage(
+        self, batch_id: str, unit: str, generated: Mapping[str, Sequence[PredictionRow]], answers: list[PlayerAnswer]
+    ) -> tuple[int, dict[str, Any]]:
+        """Stage the players whose rows fit the table, together; `answers` are those of the other players."""
         started_at = time.monotonic()
-        unit = work_unit_id(player_lookup)
         try:
-            result = self._writer.write(batch_id, unit, rows)
-        except SchemaMismatch as error:
-            logger.critical("SCHEMA MISMATCH: %s", error)
-            return 422, _rejection("schema", error, rows)
-        except Exception as error:  # whatever it was, the rows are not verified, and the answer must say so
-            logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", player_lookup, error, batch_id)
-            may_be_retried = is_transient(error) or isinstance(error, OnCallError)
-            return 500 if may_be_retried else 422, _rejection(type(error).__name__, error, rows)
+            encoded = self._encode(generated, answers)
+            if not encoded:
+                return _respond(answers)
+            result = self._writer.stage(batch_id, unit, [row for rows in encoded.values() for row in rows])
+        except _WRITE_ERRORS as error:
+            answered = {answer.player_lookup for answer in answers}
+            for name, rows in generated.items():
+                if name not in answered:
+                    logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", name, error, batch_id)
+                    answers.append(_reject(name, type(error).__name__, error, rows))
+            return _respond(answers, may_be_retried=is_transient(error) or isinstance(error, StagingNotVerified))
         logger.info(
             "Staging write complete: %d rows to %s in %dms (batch=%s, worker=%s)",
             result.verified_rows,
@@ -77,11 +135,33 @@ class Worker:
             batch_id,
             unit,
         )
-        return 200, {"outcome": "staged", "player_lookup": player_lookup, **asdict(result)}
+        answers += [PlayerAnswer(n, "staged", "", "", len(rows), len(rows)) for n, rows in encoded.items()]
+        return _respond(answers, result)
+
+    def _encode(
+        self, generated: Mapping[str, Sequence[PredictionRow]], answers: list[PlayerAnswer]
+    ) -> dict[str, Sequence[EncodedRow]]:
+        """The rows of each player whose rows fit the table; answers for the others."""
+        encoded = {}
+        for name, rows in generated.items():
+            try:
+                encoded[name] = self._writer.encode(rows)
+            except SchemaMismatch as error:
+                logger.critical("SCHEMA MISMATCH: %s", error)
+                answers.append(_reject(name, "schema", error, rows))
+        return encoded
 
 
-def _rejection(reason: str, error: Exception, rows: Sequence[PredictionRow]) -> dict[str, Any]:
-    return {"outcome": "write rejected", "reason": reason, "message": str(error), "produced_rows": len(rows)}
+def _reject(player_lookup: str, reason: str, error: Exception, rows: Sequence[PredictionRow]) -> PlayerAnswer:
+    return PlayerAnswer(player_lookup, "write rejected", reason, str(error), len(rows))
+
+
+def _respond(
+    answers: Sequence[PlayerAnswer], result: StagingWriteResult | None = None, may_be_retried: bool = False
+) -> tuple[int, dict[str, Any]]:
+    rejected = any(answer.outcome == "write rejected" for answer in answers)
+    body = {"players": [asdict(answer) for answer in answers], **(asdict(result) if result else {})}
+    return 500 if may_be_retried else 422 if rejected else 200, body
 
 
 def create_app(worker: Worker, local: bool = True) -> Starlette:
@@ -93,8 +173,6 @@ def create_app(worker: Worker, local: bool = True) -> Starlette:
         except ValueError:
             return JSONResponse({"error": "The body is not JSON."}, 400)
         status, payload = await run_in_threadpool(worker.predict, body)
-        if status == 204:
-            return Response(status_code=204, headers={"x-reason": payload["reason"][:200]})
         return JSONResponse(payload, status)
 
     async def health(_: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, ClassVar, Protocol
 from uuid import NAMESPACE_OID, uuid5
 
@@ -53,11 +53,10 @@ class BaselinePredictor:
 
     def predict(self, request: PredictionRequest, at: datetime) -> Sequence[Row]:
         context = request.context
-        recent_average, longer_average = context.get("points_avg_last_5"), context.get("points_avg_last_10")
-        if recent_average is None or longer_average is None:
+        if context.get("points_avg_last_5") is None or context.get("points_avg_last_10") is None:
             raise PredictionNotPossible("no_features: the context has no scoring averages")
         line = baseline_line(context)
-        averages = Decimal(str(recent_average)), Decimal(str(longer_average))
+        averages = _read_number(context, "points_avg_last_5"), _read_number(context, "points_avg_last_10")
         return [
             self._build_row(request, system, line + offset, *averages, at)
             for system in SYSTEMS
@@ -101,7 +100,7 @@ class BaselinePredictor:
             "is_active": True,
             "superseded": False,
             "model_version": "baseline",
-            "prediction_made_before_game": True,
+            "prediction_made_before_game": is_before_tip_off(at, context.get("tip_off")),
             "created_at": at,
         }
 
@@ -109,6 +108,25 @@ class BaselinePredictor:
 def baseline_line(context: Mapping[str, Any]) -> Decimal:
     """The line to predict around: the odds', else the ten-game average moved to a half point."""
     if context.get("current_points_line") is not None:
-        return Decimal(str(context["current_points_line"])).quantize(_ONE_DECIMAL)
-    average = Decimal(str(context["points_avg_last_10"]))
+        return _read_number(context, "current_points_line").quantize(_ONE_DECIMAL)
+    average = _read_number(context, "points_avg_last_10")
     return max(Decimal("4.5"), average.quantize(Decimal(1), ROUND_HALF_UP) - Decimal("0.5"))
+
+
+def is_before_tip_off(at: datetime, tip_off: object) -> bool | None:
+    """Whether a prediction made `at` precedes the game; None when the tip-off, a text with its zone, is not known."""
+    try:
+        begins_at = datetime.fromisoformat(str(tip_off))
+    except ValueError:
+        return None
+    return at < begins_at if begins_at.tzinfo else None
+
+
+def _read_number(context: Mapping[str, Any], name: str) -> Decimal:
+    try:
+        number = Decimal(str(context[name]))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise PredictionNotPossible(f"no_features: {name} is {context[name]!r}, not a number")
+    return number

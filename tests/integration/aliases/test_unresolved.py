@@ -7,28 +7,6 @@ from datetime import date
 from services.aliases.unresolved import read_names
 
 
-def test_the_15_names_of_29_december_are_ranked_and_injured_players_cost_nothing(clients):
-    read = read_names(clients, date(2025, 12, 29), date(2025, 12, 29))
-    name_by_lookup = {unresolved_name.lookup: unresolved_name for unresolved_name in read.unresolved}
-    assert len(name_by_lookup) == 15
-    assert sum(bool(unresolved_name.alias_canonical) for unresolved_name in read.unresolved) == 7
-    assert (name_by_lookup["jimmybutler"].nights_lost, name_by_lookup["jimmybutler"].summary) == (
-        0,
-        "jimmybutleriii was out: nothing lost",
-    )
-    assert read.unresolved[-1].nights_lost == 0
-    expected = {
-        "kevinporterjr": "kevinporter",
-        "timhardawayjr": "timhardaway",
-        "wendellcarterjr": "wendellcarter",
-        "nicolasclaxton": "nicclaxton",
-        "alexsarr": "alexandresarr",
-        "boneshyland": "nahshonhyland",
-        "robertwilliams": "robertwilliamsiii",
-    }
-    assert {lookup: name_by_lookup[lookup].suggestions[0].lookup for lookup in expected} == expected
-
-
 def test_a_single_night_matches_the_range_query(clients):
     night, several = date(2025, 12, 29), date(2025, 12, 28)
     single, ranged = read_names(clients, night, night), read_names(clients, several, night)

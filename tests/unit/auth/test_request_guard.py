@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -14,12 +15,15 @@ from services.auth.request_guard import RequestGuard, is_local_host
 PORT = 9050
 
 
-def answer(path: str = "/start", local: bool = True, kind: str = "http", **headers: str) -> int:
-    """The status of a POST through the guard; of a websocket, its close code. 200 when it was passed on."""
+def exchange(path: str = "/start", local: bool = True, kind: str = "http", **headers: str) -> list[Message]:
+    """What is sent in answer to a POST through the guard; an application behind it answers 200 to a body that it has received."""
     sent: list[Message] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await PlainTextResponse("passed on")({**scope, "type": "http"}, receive, send)
+        await PlainTextResponse((await receive())["body"])({**scope, "type": "http"}, receive, send)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"passed on"}
 
     async def send(message: Message) -> None:
         sent.append(message)
@@ -32,8 +36,57 @@ def answer(path: str = "/start", local: bool = True, kind: str = "http", **heade
         "server": ("127.0.0.1", PORT),
         "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
     }
-    asyncio.run(RequestGuard(app, local, "/upload/")(scope, None, send))  # type: ignore[arg-type]
-    return int(sent[0].get("status") or sent[0]["code"])
+    asyncio.run(RequestGuard(app, local, "/upload/")(scope, receive, send))
+    return sent
+
+
+def answer(path: str = "/start", local: bool = True, kind: str = "http", **headers: str) -> int:
+    """The status of a POST through the guard; of a websocket, its close code. 200 when it was passed on."""
+    first = exchange(path, local, kind, **headers)[0]
+    return int(first.get("status") or first["code"])
+
+
+def test_a_refusal_is_one_sentence_as_json_and_as_the_reason_of_a_closed_websocket():
+    sentence = "This server is for this machine only and does not answer to the host 'evil.example'."
+    _, body = exchange(host="evil.example")
+    assert json.loads(body["body"]) == {"error": sentence}
+    assert exchange(host="evil.example", kind="websocket") == [
+        {"type": "websocket.close", "code": 1008, "reason": sentence}
+    ]
+    (closed,) = exchange(host="e" * 200, kind="websocket")
+    assert len(closed["reason"]) == 120, "a close frame has room for 123 bytes"
+
+
+def test_a_guard_is_for_this_machine_unless_it_is_told_otherwise():
+    async def refuse_to_be_called(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("passed on")
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/upload/x", "server": ("127.0.0.1", PORT), "headers": [(b"content-type", b"*/*")]}
+    for host, status in ((b"evil.example", 403), (b"127.0.0.1:9050", 415)):
+        headers = [*scope["headers"], (b"host", host)]
+        asyncio.run(RequestGuard(refuse_to_be_called)({**scope, "headers": headers}, None, send))  # type: ignore[arg-type]
+        assert sent.pop(0)["status"] == status, "nowhere is an upload taken without a path for uploads"
+        sent.clear()
+
+
+def test_a_lifespan_event_is_passed_on_without_a_host():
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    asyncio.run(RequestGuard(app)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+    assert seen == ["lifespan"]
+
+
+def test_a_host_without_a_port_is_one_on_port_80():
+    assert is_local_host("localhost", 80)
+    assert not is_local_host("localhost", 81)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9050", "localhost:9050", "[::1]:9050", "LOCALHOST:9050"])

@@ -17,7 +17,9 @@ from services.auth import sign_in
 from services.auth.roles import Role
 from services.auth.sign_in import IAP_HEADER, JwksCache, JwksUnavailable, Unauthenticated
 from services.core.errors import SettingsError
+from services.core.freshness import JWKS_COOLDOWN_S, JWKS_MAX_AGE_S, JWKS_TTL_S
 from services.core.settings import Settings
+from tests.support.http_stub import serve_http
 from tests.support.iap_signer import AUDIENCE, NORA, VIC, IapSigner
 
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
@@ -118,6 +120,34 @@ def test_a_token_is_valid_until_it_expires_and_cannot_be_replayed(iap_signer):
         verify(iap_signer, token, now=NOW + timedelta(minutes=11))
 
 
+@pytest.mark.parametrize(
+    ("issued", "lifetime", "now", "valid"),
+    [
+        (0, 600, 630, True),  # half a minute of skew
+        (0, 600, 631, False),
+        (30, 600, 0, True),
+        (31, 600, 0, False),
+        (0, 900, 0, True),
+        (0, 901, 0, False),
+    ],
+)
+def test_the_times_of_a_token_are_exact_to_the_second(iap_signer, issued, lifetime, now, valid):
+    issued_at = NOW + timedelta(seconds=issued)
+    token = iap_signer.sign(NORA, issued_at, exp=int(issued_at.timestamp()) + lifetime)
+    if valid:
+        assert verify(iap_signer, token, now=NOW + timedelta(seconds=now)).email == NORA
+    else:
+        with pytest.raises(Unauthenticated):
+            verify(iap_signer, token, now=NOW + timedelta(seconds=now))
+
+
+def test_our_own_clock_decides_about_times_not_the_machine_s(iap_signer):
+    """A token from a year ahead of this machine, not before a minute ago there."""
+    future = datetime.now(UTC).replace(microsecond=0) + timedelta(days=365)
+    token = iap_signer.sign(NORA, future, nbf=int(future.timestamp()) - 60)
+    assert verify(iap_signer, token, now=future).verified_at == future
+
+
 def test_two_assertion_headers_are_rejected_even_when_both_are_valid(iap_signer):
     with pytest.raises(Unauthenticated, match="more than one"):
         verify(iap_signer, iap_signer.sign(NORA, NOW), iap_signer.sign(VIC, NOW))
@@ -172,6 +202,51 @@ def test_cached_keys_are_valid_for_a_day_while_no_new_ones_can_be_fetched(iap_si
         ring.key(kid)
 
 
+def test_keys_are_renewed_after_an_hour_and_not_before(iap_signer):
+    key_source = FakeKeySource(iap_signer)
+    ring, kid = key_source.jwks_cache(), next(iter(iap_signer.keys))
+    ring.key(kid)
+    key_source.seconds += JWKS_TTL_S
+    ring.key(kid)
+    assert key_source.fetched == 1
+    key_source.seconds += 1
+    ring.key(kid)
+    assert key_source.fetched == 2
+
+
+def test_an_unknown_key_id_is_looked_up_once_the_cooldown_is_over(iap_signer):
+    key_source = FakeKeySource(iap_signer)
+    ring = key_source.jwks_cache()
+    ring.key("made up")
+    key_source.seconds += JWKS_COOLDOWN_S
+    ring.key("made up")
+    assert key_source.fetched == 1
+    key_source.seconds += 1
+    ring.key("made up")
+    assert key_source.fetched == 2
+
+
+def test_old_keys_are_valid_to_the_last_second_of_their_day(iap_signer):
+    key_source = FakeKeySource(iap_signer)
+    ring, kid = key_source.jwks_cache(), next(iter(iap_signer.keys))
+    ring.key(kid)
+    key_source.down, key_source.seconds = True, key_source.seconds + JWKS_MAX_AGE_S
+    assert ring.key(kid) is not None
+    key_source.seconds += 1
+    with pytest.raises(JwksUnavailable, match=r"https://keys\.example \(ConnectionError\)"):
+        ring.key(kid)
+
+
+def test_keys_are_fetched_from_the_configured_address_and_an_error_page_is_none(iap_signer):
+    def respond(path: str, _query: dict[str, str], _headers: dict[str, str]) -> tuple[int, bytes]:
+        return (200, json.dumps(iap_signer.public_jwks()).encode()) if path == "/keys" else (503, b"{}")
+
+    with serve_http(respond) as address:
+        assert sign_in.jwks_cache(f"{address}/keys").key(next(iter(iap_signer.keys))) is not None
+        with pytest.raises(JwksUnavailable, match="HTTPError"):
+            JwksCache(f"{address}/gone").key("any")
+
+
 def test_an_invalid_key_list_authenticates_nobody():
     ring = JwksCache("https://keys.example", fetch=lambda _: {"error": "no"})
     with pytest.raises(JwksUnavailable):
@@ -191,6 +266,8 @@ def test_a_connection_is_verified_at_its_start_and_when_its_header_changes(iap_s
     assert sign_in.authenticate_connection(first_sign_in, [token], SETTINGS, ring, later) is first_sign_in, (
         "a websocket outlives its header"
     )
+    end = NOW + sign_in.SESSION_LIFETIME
+    assert sign_in.authenticate_connection(first_sign_in, [token], SETTINGS, ring, end) is first_sign_in
     other_sign_in = sign_in.authenticate_connection(first_sign_in, [iap_signer.sign(VIC, later)], SETTINGS, ring, later)
     assert other_sign_in.identity.email == VIC
     with pytest.raises(Unauthenticated):
@@ -241,6 +318,12 @@ def test_a_group_of_the_provider_makes_an_operator():
 def test_a_streamlit_sign_in_without_a_verified_address_is_rejected(user_info):
     with pytest.raises(Unauthenticated):
         sign_in.identity_from_oidc(user_info, NOW)
+
+
+def test_a_streamlit_sign_in_with_an_address_is_taken_in_lower_case():
+    claims = {"is_logged_in": True, "email": "Nora@Example.com"}  # not every provider says whether it is verified
+    assert sign_in.identity_from_oidc(claims, NOW) == sign_in.Identity(NORA, frozenset(), "OIDC", NOW)
+    assert sign_in.to_actor(sign_in.identity_from_oidc(claims, NOW), SETTINGS).name == NORA
 
 
 def test_without_a_sign_in_only_the_sandbox_starts():

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from google.cloud import bigquery
 
+from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S
-from services.gcp.read_cache import ReadCache
+from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache, make_version
 from tests.support.fake_monotonic import FakeMonotonic
 
 
@@ -130,3 +132,136 @@ def test_concurrent_readers_of_one_key_read_once():
         started.wait()
     assert {future.result() for future in readers} == {1}
     assert reader.cache._flights == {}
+
+
+# --- the log's quota ------------------------------------------------------------------------------------------------------
+
+
+def read_lines(cache: ReadCache, key: str, ttl_s: float = 30.0) -> int:
+    """Log lines of a search: how many reads of the log there were within the last minute."""
+    return cache.cached_log_lines(key, ttl_s, cache.log_reads_last_minute, lambda _: 1)
+
+
+def test_lines_are_kept_for_their_time_and_no_longer():
+    clock = FakeMonotonic()
+    cache = ReadCache(clock)
+    assert read_lines(cache, "errors") == 1
+    clock.seconds += 30
+    assert read_lines(cache, "errors") == 1
+    clock.seconds += 0.001
+    assert read_lines(cache, "errors") == 2
+
+
+def test_six_refreshes_a_minute_are_made_and_then_the_older_lines_are_returned():
+    clock = FakeMonotonic()
+    cache = ReadCache(clock)
+    for _ in range(12):
+        last = read_lines(cache, "errors", ttl_s=0.0)
+        clock.seconds += 1
+    assert (last, cache.log_reads_last_minute()) == (MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_REFRESHES_PER_MIN) == (6, 6)
+    clock.seconds += 48  # the first of them is a minute old
+    assert read_lines(cache, "errors", ttl_s=0.0) == 6
+
+
+def test_a_new_search_beyond_thirty_reads_is_an_error_and_no_empty_log():
+    clock = FakeMonotonic()
+    cache = ReadCache(clock)
+    for number in range(MAX_LOG_READS_PER_MIN):
+        assert read_lines(cache, f"search {number}") == number + 1
+    with pytest.raises(SourceUnavailable, match="was read 30 times within a minute") as raised:
+        read_lines(cache, "one more")
+    assert raised.value.hint.startswith("It is read again within a minute")
+    clock.seconds += 60
+    assert read_lines(cache, "one more") == 1
+
+
+def test_further_pages_of_a_search_count_too():
+    cache = ReadCache(FakeMonotonic())
+    for _ in range(3):
+        cache.record_log_read()
+    assert cache.log_reads_last_minute() == 3
+
+
+# --- versions, growing values, what was read ------------------------------------------------------------------------------
+
+
+def test_a_version_is_checked_again_when_it_is_older_than_asked():
+    clock, fetched = FakeMonotonic(), []
+
+    def fetch(name: str) -> bigquery.Table:
+        fetched.append(name)
+        return make_table()
+
+    cache = ReadCache(clock)
+    assert cache.table_version("d.t", fetch, 20.0).age_s == 0.0
+    clock.seconds += 20
+    assert cache.table_version("d.t", fetch, 20.0).age_s == 20.0
+    assert cache.table_version("d.u", fetch, 20.0).age_s == 0.0
+    clock.seconds += 1
+    assert cache.table_version("d.t", fetch, 20.0).age_s == 0.0
+    cache.expire_table_versions()
+    cache.table_version("d.t", fetch, 20.0)
+    assert fetched == ["d.t", "d.u", "d.t", "d.t"]
+
+
+def test_after_an_action_timed_answers_are_read_again_and_kept_ones_stay_until_their_table_changes():
+    cache, lasting, timed = (
+        ReadCache(FakeMonotonic()),
+        make_version(make_table()),
+        make_version(make_table(type="VIEW")),
+    )
+    for version in (lasting, timed):
+        cache.cached_rows(version.ttl_s, (version,), lambda: "old", lambda _: 1)
+    cache.invalidate()
+    assert cache.cached_rows(lasting.ttl_s, (lasting,), lambda: "new", lambda _: 1) == ("old", True)
+    assert cache.cached_rows(timed.ttl_s, (timed,), lambda: "new", lambda _: 1) == ("new", False)
+
+
+def test_an_answer_of_several_tables_is_kept_as_long_as_the_shortest_lived():
+    clock = FakeMonotonic()
+    cache, versions = ReadCache(clock), (make_version(make_table()), make_version(make_table(type="VIEW")))
+    cache.cached_rows("k", versions, lambda: "old", lambda _: 1)
+    clock.seconds += UNTRACKED_TTL_S
+    assert cache.cached_rows("k", versions, lambda: "new", lambda _: 1) == ("old", True)
+    clock.seconds += 1
+    assert cache.cached_rows("k", versions, lambda: "new", lambda _: 1) == ("new", False)
+
+
+def test_what_only_grows_is_revised_from_what_is_there():
+    cache = ReadCache(FakeMonotonic())
+    grow = lambda old: [*(old or []), len(old or [])]  # noqa: E731
+    assert cache.revised("k", grow, len) == [0]
+    assert cache.revised("k", grow, len) == [0, 1]
+    assert cache.revised("other", grow, len) == [0]
+
+
+def test_rows_of_an_entry_that_is_stored_again_count_once():
+    cache = ReadCache(FakeMonotonic())
+    cache.cached_rows("kept", (), lambda: "rows", lambda _: 100_000)
+    for _ in range(5):
+        cache.revised("grows", lambda _: "rows", lambda _: 100_000)
+    assert cache.cached_rows("kept", (), lambda: "anew", lambda _: 1) == ("rows", True)
+    cache.cached_rows("one more", (), lambda: "rows", lambda _: 1)
+    assert cache.cached_rows("grows", (), lambda: "anew", lambda _: 1) == ("anew", False)
+
+
+def test_one_answer_larger_than_the_cache_is_still_returned_and_kept():
+    cache = ReadCache(FakeMonotonic())
+    assert cache.cached_rows("k", (), lambda: "rows", lambda _: 300_000) == ("rows", False)
+    assert cache.cached_rows("k", (), lambda: "anew", lambda _: 300_000) == ("rows", True)
+
+
+def test_usage_counts_queries_and_their_bytes():
+    usage = ReadCache(FakeMonotonic(), datetime(2025, 12, 30, tzinfo=UTC)).usage
+    usage.record_query(10)
+    usage.record_query(5)
+    assert (usage.queries, usage.bytes_billed, usage.since) == (2, 15, datetime(2025, 12, 30, tzinfo=UTC))
+
+
+def test_a_cache_without_answers_shares_the_tables_and_the_clock():
+    clock = FakeMonotonic()
+    cache = ReadCache(clock)
+    other = cache.without_answers()
+    assert (other.reuse_answers, cache.reuse_answers, other.tables is cache.tables) == (False, True, True)
+    clock.seconds += 5
+    assert other.table_version("d.t", lambda _: make_table(), -1).age_s == 0.0

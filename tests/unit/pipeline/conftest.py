@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.cloud.bigquery import SchemaField
 
 from services.batches.ids import staging_table
 from services.core.tables import PREDICTIONS_TABLE
@@ -50,7 +51,7 @@ class Night:
         """Put rows into a staging table; its name."""
         name = staging_table(batch, unit)
         if name not in self.project.tables:
-            self.project.create_table(name, self.project.tables[PREDICTIONS_TABLE].fields)
+            self.project.create_table(name, self.fields)
         self.project.insert(name, rows)
         return name
 
@@ -81,6 +82,11 @@ class Night:
         return [name for name in names if name.startswith(prefix or ("_staging_", "oncall_"))]
 
     @property
+    def fields(self) -> list[SchemaField]:
+        """The columns of the predictions table."""
+        return list(self.project.tables[PREDICTIONS_TABLE].fields)
+
+    @property
     def clock(self) -> SimulatedClock:
         clock = self.project.clock
         assert isinstance(clock, SimulatedClock)
@@ -89,8 +95,9 @@ class Night:
 
 @pytest.fixture
 def night() -> Iterator[Night]:
-    project = MemoryProject(SimulatedClock())
+    clock = SimulatedClock()
+    project = MemoryProject(clock)
     project.insert(CONTEXT_TABLE, context_rows(["ann", "bob"]))
-    with in_memory(project.clock, {}):
+    with in_memory(clock, {}):
         yield Night(project)
     project.close()

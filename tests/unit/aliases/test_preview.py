@@ -9,40 +9,34 @@ from services.core.errors import InvalidInput
 from services.names.registry import NameRegistry
 
 
-def test_the_preview_counts_matches_in_context_even_for_a_registered_odds_name(module_clients):
+def test_the_preview_counts_matches_in_context_even_for_a_registered_odds_name(alias_clients):
     """garytrentjr is registered a second time, and still matches no player: only the context counts."""
     deactivation_plan = EDIT_ALIASES.plan(
-        module_clients, to_params([Edit(EditKind.DEACTIVATE, "garytrentjr", "garytrent")])
+        alias_clients, to_params([Edit(EditKind.DEACTIVATE, "garytrentjr", "garytrent")])
     )
     assert not any("player" in change.before for change in deactivation_plan.changes)
-    module_clients.bigquery.query(
+    alias_clients.bigquery.query(
         "UPDATE nba_reference.player_aliases SET is_active = FALSE WHERE alias_lookup = 'garytrentjr'"
     ).result()
-    activation_plan = EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
+    activation_plan = EDIT_ALIASES.plan(alias_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
     assert [c.what for c in activation_plan.changes if c.before == "odds without a player"] == ["garytrentjr on 29 Dec"]
     assert any("was switched off before" in caution for caution in activation_plan.warnings)
-    module_clients.bigquery.query(
-        "UPDATE nba_reference.player_aliases SET is_active = TRUE WHERE alias_lookup = 'garytrentjr'"
-    ).result()
 
 
-def test_changes_that_the_preview_does_not_list_are_counted(module_clients, monkeypatch):
+def test_changes_that_the_preview_does_not_list_are_counted(alias_clients, monkeypatch):
     monkeypatch.setattr("services.aliases.preview.MAX_PREVIEW_ROWS", 0)
     edit = to_params([Edit(EditKind.DEACTIVATE, "garytrentjr", "garytrent")])
-    assert not any("are listed" in guard.message for guard in EDIT_ALIASES.plan(module_clients, edit).guards)
-    module_clients.bigquery.query(
+    assert not any("are listed" in guard.message for guard in EDIT_ALIASES.plan(alias_clients, edit).guards)
+    alias_clients.bigquery.query(
         "UPDATE nba_reference.player_aliases SET is_active = FALSE WHERE alias_lookup = 'garytrentjr'"
     ).result()
-    plan = EDIT_ALIASES.plan(module_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
+    plan = EDIT_ALIASES.plan(alias_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
     assert any(guard.message.endswith("The first 0 of 1 changes are listed.") for guard in plan.guards)
-    module_clients.bigquery.query(
-        "UPDATE nba_reference.player_aliases SET is_active = TRUE WHERE alias_lookup = 'garytrentjr'"
-    ).result()
 
 
-def test_a_canonical_player_without_that_game_gives_a_warning(module_clients):
+def test_a_canonical_player_without_that_game_gives_a_warning(alias_clients):
     plan = EDIT_ALIASES.plan(
-        module_clients, to_params([Edit(EditKind.ADD, "kevinporterjr", find_player_without_game(module_clients))])
+        alias_clients, to_params([Edit(EditKind.ADD, "kevinporterjr", find_player_without_game(alias_clients))])
     )
     assert any("was offered for 29 Dec, when" in caution and "did not play" in caution for caution in plan.warnings)
 
@@ -57,12 +51,12 @@ def find_player_without_game(clients):
     return row["name"]
 
 
-def test_a_failed_preview_gives_a_warning_and_blocks_no_alias(module_clients, module_sandbox, monkeypatch):
+def test_a_failed_preview_gives_a_warning_and_blocks_no_alias(alias_clients, monkeypatch):
     def raise_unreadable(*_, **__):
         raise InvalidInput("The odds cannot be read.")
 
     monkeypatch.setattr("services.aliases.preview.read_unresolved_rows", raise_unreadable)
     preview_result = preview.preview_coverage_gain(
-        module_clients, NameRegistry((), ()), NameRegistry((), ()), module_clients.now()
+        alias_clients, NameRegistry((), ()), NameRegistry((), ()), alias_clients.now()
     )
     assert preview_result.warnings == ("What it would cover is unknown: The odds cannot be read.",)

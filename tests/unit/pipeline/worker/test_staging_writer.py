@@ -1,0 +1,177 @@
+"""The staging writer on BigQuery in memory: staged once, read back, staged again when it is gone, never "verified" for other rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from google.api_core.exceptions import BadRequest, ServiceUnavailable
+
+from services.batches.ids import work_unit_id
+from services.core.tables import PREDICTIONS_TABLE
+from services.pipeline.job_retry import MAX_JOB_IDS
+from services.pipeline.row_encoding import SchemaMismatch
+from services.pipeline.warehouse import STAGING_TTL, BigQueryWarehouse, JobFailed, StagingNotVerified
+from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
+from services.pipeline.worker.staging_writer import StagingWriter, StagingWriteResult
+from tests.support.memory_bigquery import MemoryProject
+from tests.support.memory_clients import SimulatedClock, in_memory, memory_clients
+
+NIGHT, BATCH, UNIT = date(2025, 12, 29), "batch_2025-12-29_1767077100000", work_unit_id("herbjones")
+TABLE = "nba_predictions._staging_batch_2025_12_29_1767077100000_p_herbjones"
+
+
+class Staging:
+    """A writer, and what is behind it. `fault` is called before and after each call of BigQuery."""
+
+    def __init__(self) -> None:
+        self.clock = SimulatedClock()
+        self.project = MemoryProject(self.clock)
+        self.fault = lambda _call, _phase: None
+        clients = memory_clients(self.project, lambda call, phase, _: self.fault(call, phase))
+        self.warehouse = BigQueryWarehouse(clients)
+        self.writer = StagingWriter(self.warehouse, self.clock.retry_policy())
+
+    def write(self, rows) -> StagingWriteResult:
+        with in_memory(self.clock, {}):
+            return self.writer.write(BATCH, UNIT, rows)
+
+    @property
+    def loads(self) -> list[str]:
+        return [job.job_id for job in self.project.jobs.values() if job.job_type == "load"]
+
+    def staged_points(self) -> set[Decimal]:
+        return {row["predicted_points"] for row in self.project.rows(TABLE)}
+
+
+@pytest.fixture
+def staging() -> Iterator[Staging]:
+    staging = Staging()
+    yield staging
+    staging.project.close()
+
+
+def make_rows(points: float = 12, made_at: datetime = datetime(2025, 12, 29, 20, tzinfo=UTC)):
+    context = {"points_avg_last_5": points, "points_avg_last_10": points, "current_points_line": "12.5"}
+    return BaselinePredictor().predict(PredictionRequest(NIGHT, "herbjones", "20251229_NYK_NOP", context), made_at)
+
+
+LATER = datetime(2025, 12, 29, 21, tzinfo=UTC)
+
+
+def test_rows_are_staged_in_the_table_of_their_unit_and_read_back(staging):
+    result = staging.write(make_rows())
+    assert result == StagingWriteResult(TABLE, staging.loads[0], 25, 25)
+    assert staging.loads[0].startswith(f"on-call-load-{BATCH}-{UNIT}-")
+    assert len(staging.project.rows(TABLE)) == 25
+    assert staging.project.tables[TABLE].expires == staging.clock.now() + STAGING_TTL
+
+
+def test_keys_that_occur_twice_are_counted_once(staging):
+    rows = make_rows()
+    assert staging.write([*rows, rows[0]]).distinct_keys == 25
+    assert len(staging.project.rows(TABLE)) == 26
+
+
+def test_the_same_predictions_made_again_adopt_the_first_job(staging):
+    first, second = staging.write(make_rows()), staging.write(make_rows(made_at=LATER)[::-1])
+    assert first == second
+    assert len(staging.loads) == 1
+
+
+def test_other_rows_replace_the_first_ones(staging):
+    first, second = staging.write(make_rows(12)), staging.write(make_rows(30))
+    assert first.job_id != second.job_id
+    assert len(staging.project.rows(TABLE)) == 25
+    assert min(staging.staged_points()) > 20
+
+
+def test_the_first_rows_again_are_loaded_again_because_the_table_holds_others(staging):
+    """The id of their load is used up; its job reports 25 rows, and none of them is there."""
+    first = staging.write(make_rows(12))
+    staging.write(make_rows(30))
+    assert staging.write(make_rows(12)).table == TABLE
+    assert max(staging.staged_points()) < 20
+    assert staging.loads[2] == f"{first.job_id}-r1"
+
+
+def test_a_unit_whose_table_was_dropped_is_staged_again(staging):
+    first = staging.write(make_rows())
+    staging.project.tables.pop(TABLE)
+    staging.write(make_rows(made_at=LATER))
+    assert {row["created_at"] for row in staging.project.rows(TABLE)} == {LATER}
+    assert staging.loads == [first.job_id, f"{first.job_id}-r1"]
+
+
+def test_a_table_dropped_between_the_load_and_its_answer_is_loaded_again(staging):
+    drops = iter([True])
+
+    def drop_once(call, phase):
+        if (call, phase) == ("tabledata.list", "before") and next(drops, False):
+            staging.project.tables.pop(TABLE)
+
+    staging.fault = drop_once
+    assert staging.write(make_rows()).verified_rows == len(staging.project.rows(TABLE)) == 25
+
+
+def test_rows_that_never_arrive_whole_are_not_verified(staging):
+    def shorten(call, phase):
+        if (call, phase) == ("tables.patch", "before"):
+            table = staging.project.tables[TABLE]
+            table.set_rows(table.rows[:-1], staging.clock.now())
+
+    staging.fault = shorten
+    with pytest.raises(
+        StagingNotVerified, match=f"{TABLE} does not hold the rows that on-call-load-.* loaded"
+    ) as error:
+        staging.write(make_rows())
+    assert error.value.hint == "The unit will be delivered again."
+    assert len(staging.loads) == MAX_JOB_IDS
+    assert staging.clock.now() < SimulatedClock().now() + timedelta(minutes=5), "nothing is waited for"
+
+
+def test_a_count_other_than_what_was_sent_is_not_verified(staging, monkeypatch):
+    monkeypatch.setattr(BigQueryWarehouse, "load", lambda *_: 24)
+    with pytest.raises(StagingNotVerified, match=f"{TABLE} holds 24 of 25 rows sent"):
+        staging.write(make_rows())
+
+
+def test_a_lost_answer_is_adopted_and_a_failed_job_is_followed_by_the_next_id(staging):
+    faults: dict[tuple[str, str], Exception] = {("load", "after"): ConnectionError("lost")}
+
+    def fail_once(call, phase):
+        if error := faults.pop((call, phase), None):
+            raise error
+
+    staging.fault = fail_once
+    assert staging.write(make_rows()).verified_rows == 25
+    assert len(staging.loads) == 1
+    faults["load", "job"] = ServiceUnavailable("try again")
+    result = staging.write(make_rows(30))
+    assert staging.loads[1:] == [result.job_id, f"{result.job_id}-r1"]
+    assert len(staging.project.rows(TABLE)) == 25
+
+
+def test_a_job_that_fails_for_good_is_not_repeated(staging):
+    def refuse(call, phase):
+        if (call, phase) == ("load", "job"):
+            raise BadRequest("no such column")
+
+    staging.fault = refuse
+    with pytest.raises(JobFailed, match="no such column"):
+        staging.write(make_rows())
+    assert len(staging.loads) == 1
+
+
+def test_what_does_not_fit_the_table_is_refused_before_anything_is_sent(staging):
+    for bad in ({"vegas_line_source": "none"}, {"feature_quality_score": float("nan")}):
+        with pytest.raises(SchemaMismatch, match=next(iter(bad))):
+            staging.write([{**row, **bad} for row in make_rows()])
+    assert staging.loads == []
+
+
+def test_the_schema_is_that_of_the_predictions_table(staging):
+    names = [column.name for column in staging.warehouse.get_columns()]
+    assert names == [field.name for field in staging.project.tables[PREDICTIONS_TABLE].fields]
