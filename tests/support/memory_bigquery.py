@@ -313,8 +313,8 @@ class MemoryClient:
         def name_of_slot(n: int) -> str:
             return (instead or {}).get(tables[n]) or self._engine_name(tables[n])
 
-        inputs = None
-        if len(set(tables)) > 1 and not instead and not any(name.endswith("*") for name in tables):
+        inputs, makes_instants = None, "TIMESTAMPTZ)" in statement.sql.replace("CAST(NULL AS TIMESTAMPTZ)", "")
+        if len(set(tables)) > 1 and not instead and not makes_instants and not any(n.endswith("*") for n in tables):
             inputs = StatementInput(statement.sql, params, [self._state.rows(self._find(name).name) for name in tables])
         target = self._find(tables[statement.target]) if statement.target is not None and not instead else None
         known = inputs.find() if inputs is not None else None

@@ -59,7 +59,7 @@ def dispatch(
     players: Iterable[EligiblePlayer],
     retry: RetryPolicy,
     on_outcome: Callable[[PlayerOutcome], None],
-    should_stop: Callable[[], bool],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[PlayerOutcome, ...]:
     """Deliver every unit at least once, until `should_stop`; `on_outcome` is called with each outcome as it comes in.
 

@@ -76,7 +76,7 @@ def test_the_watchdog_resumes_a_batch_that_died_before_its_night_and_a_later_che
         own_clients = replace(
             slack_clients, settings=slack_clients.settings.model_copy(update={"coordinator_url": address})
         )
-        coordinator = BatchRunner(own_clients)
+        coordinator = BatchRunner(at_time(own_clients, 2025, 12, 30, 6, 0))  # for the running one too, long ago
         run = plan_run(own_clients, date(2025, 12, 30), started_by="test")
         assert run is not None
         coordinator.record_requested(run)

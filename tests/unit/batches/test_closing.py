@@ -24,11 +24,16 @@ SUMS = {"distinct_keys": 9, "collapsed_rows": 1, "inserted": 4, "updated": 3, "u
 
 
 def make_outcomes(**outcomes: str) -> dict[str, PlayerOutcome]:
-    def rows(outcome: str) -> dict[str, int]:
-        staged = {"produced_rows": 10, "staged_rows": 10} if outcome == "staged" else {}
-        return {"produced_rows": 10} if outcome == "write rejected" else staged
-
-    return {name: PlayerOutcome(name, f"p_{name}", outcome, **rows(outcome)) for name, outcome in outcomes.items()}
+    return {
+        name: PlayerOutcome(
+            name,
+            f"p_{name}",
+            outcome,
+            produced_rows=10 if outcome in ("staged", "write rejected") else None,
+            staged_rows=10 if outcome == "staged" else None,
+        )
+        for name, outcome in outcomes.items()
+    }
 
 
 @pytest.mark.parametrize(
