@@ -169,7 +169,7 @@ def test_a_copy_that_lacks_a_row_is_not_merged(path):
 
     before = set(path.project.tables)
     path.hook = once("copy", "commit", shorten)
-    with pytest.raises(RowCountMismatch):
+    with pytest.raises(RowCountMismatch, match="holds 1 rows, the 2 tables"):
         path.consolidate()
     assert set(tables) <= set(path.staging_tables())
     assert path.predictions() == []
