@@ -46,6 +46,12 @@ def test_a_batch_whose_rows_are_all_of_another_date_is_merged_for_that_date(nigh
     assert jobs(night, "merge") == ["on-call-merge-2025-12-30-1"]
 
 
+def test_duplicates_of_another_date_neither_change_nor_fail_the_proof(night):
+    night.insert(*(row("cid", n, game_date=TOMORROW) for n in (0, 1)))
+    assert night.merge(row("ann", 5)).inserted == 1
+    assert night.predictions() == [("ann-5", True), ("cid-0", True), ("cid-1", True)]
+
+
 def test_while_another_consolidates_the_second_date_every_table_is_kept(night):
     warehouse = BigQueryWarehouse(memory_clients(night.project))
     held = leases.acquire(warehouse, TOMORROW, "somebody")
