@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,8 @@ def test_each_part_of_the_intention_is_part_of_the_hash(field):
     other = {"args": {"players": ["a"]}, "preconditions": {"a": 1}, "changes": (Change("a", "b", "c"),)}.get(
         field, "other"
     )
-    assert replace(PLAN, **{field: other}).hash != PLAN.hash
+    changes: dict[str, Any] = {field: other}
+    assert replace(PLAN, **changes).hash != PLAN.hash
 
 
 def test_what_only_explains_the_plan_is_not_part_of_the_hash():
