@@ -12,7 +12,7 @@ from tests.faults.judge import Verdict
 from tests.faults.seeds import Kind
 from tests.faults.world import open_world
 
-RUNS, SCHEDULES, OLD_NIGHTS = range(15), range(40), range(50)
+RUNS, SCHEDULES, OLD_NIGHTS = range(20), range(25), range(50)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -52,12 +52,12 @@ def test_interleaved_consolidations_never_overlap_and_the_newest_wins(consolidat
 
 
 def test_interleaved_coordinators_start_a_date_once():
-    assert interleavings.survey(range(20), 1, coordinators=2) == (0, Verdict())
+    assert interleavings.survey(range(8), 1, coordinators=2) == (0, Verdict())
 
 
 def test_without_the_lease_merges_overlap():
     with interleavings.without_lease():
-        overlaps, _ = interleavings.survey(range(30), 3)
+        overlaps, _ = interleavings.survey(range(6), 3)
     assert overlaps > 0
 
 

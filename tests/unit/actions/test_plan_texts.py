@@ -90,11 +90,13 @@ def test_the_key_names_action_and_plan_without_a_dot():
 
 @pytest.mark.parametrize("field", ["action_name", "target", "args", "preconditions", "changes"])
 def test_each_part_of_the_intention_is_part_of_the_hash(field):
-    other = {"args": {"players": ["a"]}, "preconditions": {"a": 1}, "changes": (Change("a", "b", "c"),)}.get(
-        field, "other"
-    )
-    changes: dict[str, Any] = {field: other}
-    assert replace(PLAN, **changes).hash != PLAN.hash
+    others: dict[str, Any] = {
+        "args": {"players": ["a"]},
+        "preconditions": {"a": 1},
+        "changes": (Change("a", "b", "c"),),
+    }
+    other = others.get(field, "other")
+    assert replace(PLAN, **{field: other}).hash != PLAN.hash
 
 
 def test_what_only_explains_the_plan_is_not_part_of_the_hash():

@@ -84,10 +84,10 @@ def rows_of(records: MemoryRecords, event: str) -> list[dict[str, Any]]:
     return [row for row in records.tables["actions"] if row["event"] == event]
 
 
-def refuse(clients: Any, world: World, plan: Plan, reason: str = "", confirmation: str = "") -> str:
+def refuse(clients: Any, world: World, plan: Plan, *texts: Any) -> str:
     """The sentence with which a plan is refused, after which nothing was done."""
     with pytest.raises(ActionRefused) as refused:
-        execute(clients, OPERATOR, world.type, plan, reason, confirmation)
+        execute(clients, OPERATOR, world.type, plan, *texts)
     assert (world.applied, world.verified) == ([], [])
     return refused.value.message
 

@@ -89,7 +89,7 @@ MIL, ELSEWHERE = frozenset({"MIL"}), frozenset({"BOS"})
     ],
 )  # fmt: skip
 def test_each_evidence_has_its_score_which_the_team_raises_or_lowers(lookup, name, person, score, reason):
-    registry = NameRegistry((), (make_registry_row(*person, "MIL"), make_registry_row(*person, "ATL")))
+    registry = NameRegistry((), tuple(make_registry_row(person[0], person[1], team) for team in ("MIL", "ATL")))
 
     def best(teams: frozenset[str]) -> Suggestion:
         (found,) = suggest([UnresolvedName(lookup, name, teams)], registry)[lookup]
