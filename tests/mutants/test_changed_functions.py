@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.support.paths import ROOT
-from tests.tools.mutants import changed, selection
+from tests.tools.mutants import changed, results, selection
 
 PARENT = "HEAD^"
 SECONDS = 75
@@ -69,3 +69,19 @@ def test_faults_in_the_functions_of_the_last_commit_are_noticed():
     if done.stdout.startswith("There is no"):
         pytest.skip(done.stdout.strip())
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_report_names_functions_readably_and_has_a_reason_or_asks_for_a_test():
+    outcome = results.ModuleOutcome("services/pipeline/lease.py", killed=9, survived=1, untested=0, unchecked=0)
+    survivors = {"services.pipeline.lease.x__count_taken": 1, "services.pipeline.lease.xǁLeaseǁrenew": 2}
+    report = results.to_report([outcome], survivors, selection.required_score)
+    assert "90 %   90 %" in report
+    assert "| `pipeline.lease.Lease.renew` | 2 | no reason yet: it wants a test |" in report
+    assert "| `pipeline.lease._count_taken` | 1 | another way of searching" in report
+
+
+def test_what_has_not_run_has_no_score():
+    unchecked = results.ModuleOutcome("services/pipeline/lease.py", killed=0, survived=0, untested=0, unchecked=3)
+    assert unchecked.score is None
+    assert not unchecked.is_below(90)
+    assert "3 not run" in results.to_table([unchecked], selection.required_score)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from tests.support.paths import ROOT
 from tests.tools.mutants import changed, results, selection
 
+REPORT = ROOT / "docs" / "mutants.md"
 SURVIVORS = ROOT / "artifacts" / "survivors.txt"
 
 
@@ -34,11 +35,16 @@ def main() -> int:
         return _judge_changed(args.changed, modules, args)
     outcomes: list[results.ModuleOutcome] = []
     survivors: list[str] = []
+    guard_survivors: dict[str, int] = {}
     for group in _run_groups(modules, args, {}):
         outcomes += results.read_outcomes(group.modules)
         survivors += results.list_survivors(group.modules)
+        guard_survivors |= results.count_survivors_by_function(set(group.modules) & set(selection.GUARD_MODULES))
     print(f"\n{results.to_table(outcomes, selection.required_score)}")
     _write_survivors(survivors)
+    if not args.modules and not args.seconds:
+        REPORT.write_text(results.to_report(outcomes, guard_survivors, selection.required_score), encoding="utf-8")
+        print(f"Report: {REPORT}")
     return int(any(outcome.is_below(selection.required_score(outcome.module)) for outcome in outcomes))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mutmut.mutation.diff_apply import get_diff_for_mutant
@@ -13,6 +13,10 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 from tests.support.paths import ROOT
 
+REASONS: Mapping[str, str] = {
+    "pipeline.lease._count_taken": "another way of searching, which finds the same number with more calls",
+}
+"""Why a fault in a function makes no difference; where there is no reason, a test is missing."""
 KILLED = ("killed", "timeout", "segfault")
 
 
@@ -65,6 +69,46 @@ def list_survivors(modules: Iterable[str]) -> list[str]:
         survived = (name for name, status in statuses.items() if status in ("survived", "suspicious"))
         found += [f"# {name}\n{get_diff_for_mutant(name, path=module)}" for name in survived]
     return found
+
+
+def count_survivors_by_function(modules: Iterable[str]) -> dict[str, int]:
+    """How many mutants of each function no test noticed, untested ones too; functions without any are left out."""
+    counts: Counter[str] = Counter()
+    for module in modules:
+        for name, status in _read_statuses(module).items():
+            counts[mangled_name_from_mutant_name(name)] += status in ("survived", "suspicious", "no tests")
+    return {name: count for name, count in counts.items() if count}
+
+
+def to_report(outcomes: list[ModuleOutcome], guard_survivors: Mapping[str, int], floor: Callable[[str], int]) -> str:
+    """docs/mutants.md: the table, and of the modules that hold the promises each function with survivors and its reason."""
+    lines = [
+        "# Mutants",
+        "",
+        "Written by `make mutants`: small faults (mutmut 3) put into the write path, the actions and the alerts one at a time,",
+        "and how many of them turn a fast test red. Texts and log lines are left alone. Guards have mutants made by hand:",
+        "`tests/mutants/guards.py`.",
+        "",
+        "```",
+        to_table(outcomes, floor),
+        "```",
+        "",
+        "## Survivors in the modules that hold the promises",
+        "",
+        "| function | survivors | why they may |",
+        "|---|---:|---|",
+    ]
+    for name, count in sorted(guard_survivors.items()):
+        lines.append(
+            f"| `{_readable(name)}` | {count} | {REASONS.get(_readable(name), 'no reason yet: it wants a test')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _readable(mangled_name: str) -> str:
+    """`pipeline.lease.Lease.renew` of mutmut's name for the function."""
+    module, _, function = mangled_name.removeprefix("services.").rpartition(".")
+    return f"{module}.{function[2:].replace('ǁ', '.')}"
 
 
 def to_table(outcomes: list[ModuleOutcome], floor: Callable[[str], int]) -> str:
