@@ -104,10 +104,9 @@ def test_a_night_without_a_batch_has_none_in_its_results():
 
 
 def test_rejections_are_counted_with_the_time_of_the_alarm():
-    writes = ok_result(make_write_report(*make_rejection_burst(90)))
-    health, message, cause = judge("dml_rejections", writes=writes)
+    report = make_write_report(*make_rejection_burst(90))
+    health, message, cause = judge("dml_rejections", writes=ok_result(report))
     assert (health, cause) == (CRITICAL, "writes")
-    report = writes.value
     assert message.startswith(f"90 writes rejected of {report.attempted}; {SETTINGS.dml_alert_errors} within ")
     assert f" {SETTINGS.dml_alert_window_s} s at 14:4" in message
     assert message.endswith(" ET")
