@@ -16,7 +16,7 @@ from services.nights.missing_players import LossReason, MissingPlayer, list_miss
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
 from services.runs.actions import START_RUN
-from services.runs.plan import NOT_REPAIRABLE_BY_RUN
+from services.runs.run_context import NOT_REPAIRABLE_BY_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import MAX_CONCURRENCY, MAX_INSTANCES, WorkerCapacity
 from services.scaling.contention import simulate_contention

@@ -19,7 +19,7 @@ WITH context AS (
       avg_minutes_per_game_last_7,
       is_production_ready,
       player_status,
-      ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup ORDER BY created_at DESC, game_id) AS recency_rank
+      ROW_NUMBER() OVER (PARTITION BY game_date, player_lookup, game_id, team_abbr ORDER BY created_at DESC) AS recency_rank
     FROM nba_analytics.upcoming_player_game_context
     WHERE game_date BETWEEN @first_date AND @last_date AND player_lookup IS NOT NULL
   )

@@ -16,6 +16,15 @@ WITH context AS (
   )
   WHERE recency_rank = 1
 ),
+tip_offs AS (
+  SELECT
+    team,
+    game_start_time,
+    ROW_NUMBER() OVER (PARTITION BY team ORDER BY snapshot_timestamp DESC, game_start_time) AS recency_rank
+  FROM nba_raw.odds_api_player_points_props
+  CROSS JOIN UNNEST([home_team_abbr, away_team_abbr]) AS team
+  WHERE game_date = @game_date AND game_start_time IS NOT NULL
+),
 odds AS (
   SELECT
     player_lookup AS name,
@@ -52,8 +61,10 @@ SELECT
   IFNULL(context.has_prop_line, FALSE) OR resolved_lines.points_line IS NOT NULL AS has_prop_line,
   IF(context.current_points_line IS NULL, resolved_lines.method, NULL) AS line_method,
   IFNULL(context.home_game, FALSE) AS home_game,
-  IFNULL(context.days_rest, 1) AS days_rest
+  IFNULL(context.days_rest, 1) AS days_rest,
+  tip_offs.game_start_time AS tip_off
 FROM context
+LEFT JOIN tip_offs ON tip_offs.team = context.team_abbr AND tip_offs.recency_rank = 1
 LEFT JOIN resolved_lines ON resolved_lines.lookup = context.player_lookup AND resolved_lines.preference_rank = 1
 WHERE {is_eligible}
 ORDER BY context.player_lookup

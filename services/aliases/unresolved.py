@@ -17,7 +17,7 @@ from services.names.normalization import normalizations_differ
 from services.names.registry import NameRegistry, read_registry
 from services.names.resolution_counts import CountsByDate, ResolutionCounts, read_resolution_counts
 from services.names.resolver import ResolutionMethod, resolve
-from services.nights.sources import context_sort_key, latest_per_player
+from services.nights.players import context_sort_key, latest_per_player
 from services.policy.eligibility import is_ineligible_status
 
 MAX_ROWS_PER_PLAYER_NIGHT = 25  # five systems × five lines: what one player has of one night at most

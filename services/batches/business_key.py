@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, NamedTuple
 
 LINE_COLUMN = "current_points_line"  # the only column of the key that may be NULL; it is compared as a decimal
@@ -50,7 +50,7 @@ BUSINESS_KEY_TYPES: Mapping[str, str] = dict(
 )
 PLAYER_SYSTEM_COLUMNS = PlayerSystem._fields
 VERSION_COLUMNS = RowVersion._fields
-_LINE_PRECISION = Decimal("1e-9")  # of NUMERIC, as which SQL compares the line
+_NUMERIC_SCALE, _NUMERIC_CONTEXT = Decimal("1e-9"), Context(prec=76)  # of the type as which SQL compares the line
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -62,7 +62,8 @@ def business_key(row: Mapping[str, Any]) -> BusinessKey:
 
 
 def _to_line_text(line: Decimal) -> str:
-    return format((line.quantize(_LINE_PRECISION, ROUND_HALF_UP) + 0).normalize(), "f")  # + 0: there is no line −0
+    rounded = line.quantize(_NUMERIC_SCALE, ROUND_HALF_UP, _NUMERIC_CONTEXT)
+    return format(_NUMERIC_CONTEXT.plus(rounded).normalize(_NUMERIC_CONTEXT), "f")  # plus: there is no line −0
 
 
 def row_version(row: Mapping[str, Any]) -> RowVersion:

@@ -65,7 +65,7 @@ REQUIRED_TABLES = (
         "nba_raw.odds_api_player_points_props",
         _parse_columns(
             "player_lookup STRING, player_name STRING, game_id STRING, game_date DATE, home_team_abbr STRING,"
-            " away_team_abbr STRING"
+            " away_team_abbr STRING, game_start_time TIMESTAMP, snapshot_timestamp TIMESTAMP"
         ),
         "players with odds but without context stay unseen",
         partitioned_by="game_date",

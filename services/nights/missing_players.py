@@ -17,6 +17,7 @@ class LossReason(StrEnum):
     NOT_IN_CONTEXT_ALIAS = "not in context, an alias would resolve it"
     NOT_IN_CONTEXT = "not in context, no alias"
     FILTERED_OUT = "filtered out"
+    SHARES_LOOKUP = "not requested, shares its lookup key"
     NEVER_REQUESTED = "never requested"
     NOT_GENERATED = "not generated"
     WRITE_REJECTED = "generated but rejected on write"
@@ -57,6 +58,7 @@ REASONS_BY_SEVERITY = (
     LossReason.WRITE_REJECTED,
     LossReason.NOT_CONSOLIDATED,
     LossReason.INACTIVE,
+    LossReason.SHARES_LOOKUP,
     LossReason.NEVER_REQUESTED,
     LossReason.NOT_GENERATED,
     LossReason.NOT_IN_CONTEXT_ALIAS,
@@ -70,6 +72,7 @@ _REPAIR_BY_REASON = {
     LossReason.WRITE_REJECTED: "Re-run this player through staging",
     LossReason.NOT_CONSOLIDATED: "Consolidate the batch",
     LossReason.INACTIVE: "Re-run this player; check what superseded the rows",
+    LossReason.SHARES_LOOKUP: "Give one of the two another lookup key in the context",
     LossReason.NEVER_REQUESTED: "Run this player",
     LossReason.NOT_GENERATED: "Mend the cause upstream, then run this player",
     LossReason.NOT_IN_CONTEXT_ALIAS: "Apply aliases to the odds",
@@ -83,6 +86,7 @@ _STAGE_BY_REASON = {
     LossReason.WRITE_REJECTED: Stage.WRITTEN,
     LossReason.NOT_CONSOLIDATED: Stage.WRITTEN,
     LossReason.INACTIVE: Stage.ACTIVE,
+    LossReason.SHARES_LOOKUP: Stage.REQUESTED,
     LossReason.NEVER_REQUESTED: Stage.REQUESTED,
     LossReason.NOT_GENERATED: Stage.GENERATED,
     LossReason.NOT_IN_CONTEXT_ALIAS: Stage.IN_CONTEXT,
@@ -121,6 +125,8 @@ def _loss_reason(player: PlayerStatus, night: NightStatus) -> tuple[LossReason, 
         )
     if player.eligible is False:
         return LossReason.FILTERED_OUT, player.not_eligible_reason
+    if player.shares_lookup_with and not player.written_rows:
+        return LossReason.SHARES_LOOKUP, f"Not requested: shares its lookup key with {player.shares_lookup_with}"
     if night.was_run is False:
         return LossReason.NOT_RUN_YET, "No batch of this date has run"
     if player.requested is False:

@@ -13,6 +13,7 @@ from services.batches.ids import DATASET
 from services.core.result import DataSource, Problem, sum_or_unknown
 from services.gcp.clients import Clients
 from services.gcp.error_table import find_known_error
+from services.nights.players import LeftGame, player_key
 from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
 from services.nights.sources import NightData, SourceReader, WrittenRows, read_night_data
 from services.nights.worker_log import Rejection, WorkerLog
@@ -69,6 +70,7 @@ class PlayerStatus:
     superseded: bool
     write_error: WriteError | None
     batch_id: str
+    shares_lookup_with: str = ""  # who is requested under the lookup key, where that is another player
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class NightStatus:
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what depends on them is None above
     unnamed_rejections: int = 0  # rejected writes in the log without a player's name
+    tip_offs: tuple[datetime, ...] = ()  # of the games with odds
+    left_games: tuple[LeftGame, ...] = ()
 
     @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
@@ -112,6 +116,8 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         active_rows=sum(player_rows.active for player_rows in data.written.values()),
         was_run=_was_run(players, data),
         unnamed_rejections=len(data.worker_log.unnamed) if data.worker_log else 0,
+        tip_offs=data.tip_offs,
+        left_games=data.left_games,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
     )
@@ -124,18 +130,18 @@ def _count_games(players: tuple[PlayerRow, ...]) -> int:
 
 
 def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
-    player_lookup = row["player_lookup"]
-    run_row, ledger_row = (data.worker_runs or {}).get(player_lookup), (data.ledger_rows or {}).get(player_lookup)
-    table, rows_in_staging = (data.staged or {}).get(player_lookup, ("", 0))
-    written = data.written.get(player_lookup, WrittenRows())
+    key = player_key(row)
+    run_row, ledger_row = (data.worker_runs or {}).get(key), (data.ledger_rows or {}).get(key)
+    table, rows_in_staging = (data.staged or {}).get(key, ("", 0))
+    written = data.written.get(key, WrittenRows())
     log = data.worker_log or WorkerLog()
     eligible, reason = check_eligibility(row)
-    requested = _requested(player_lookup, data)
-    generated_rows = _generated_rows(player_lookup, requested, data)
-    rejection = log.rejected.get(player_lookup)
+    requested = bool(written.rows) if row["shares_lookup_with"] else _requested(key, data)
+    generated_rows = _generated_rows(key, requested, data)
+    rejection = log.rejected.get(key)
     write_error = _logged_error(rejection) if rejection else _recorded_error(ledger_row)
     return PlayerStatus(
-        player_lookup=player_lookup,
+        player_lookup=row["player_lookup"],
         player_name=row["player_name"],
         team=row["team"] or "",
         opponent=row["opponent"] or "",
@@ -147,7 +153,7 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
         not_eligible_reason=reason,
         requested=requested,
         generated_rows=generated_rows,
-        generation_error=_generation_error(run_row, ledger_row, log.not_generated.get(player_lookup), generated_rows),
+        generation_error=_generation_error(run_row, ledger_row, log.not_generated.get(key), generated_rows),
         staged_rows=_staged_rows(ledger_row, rows_in_staging, data),
         staging_table=_staging_table(ledger_row, table),
         written_rows=written.rows,
@@ -155,6 +161,7 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
         superseded=bool(written.superseded),
         write_error=write_error,
         batch_id=_batch_id(run_row, ledger_row),
+        shares_lookup_with=row["shares_lookup_with"],
     )
 
 

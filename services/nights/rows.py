@@ -8,7 +8,7 @@ from typing import TypedDict
 
 
 class ContextRow(TypedDict):
-    """queries/nights/context.sql; a player may have several, the newest counts."""
+    """queries/nights/context.sql; of several of one player, game and team the newest counts."""
 
     player_lookup: str | None
     game_id: str | None
@@ -28,6 +28,8 @@ class OddsRow(TypedDict):
     game_id: str | None
     away_team_abbr: str | None
     home_team_abbr: str | None
+    game_start_time: datetime | None
+    snapshot_timestamp: datetime | None
 
 
 class PredictionRow(TypedDict):
@@ -70,7 +72,10 @@ class OutcomeRow(TypedDict):
 
 
 class PlayerRow(TypedDict):
-    """A player with odds or in context. `alias_canonical` is where an alias leads that is not in context itself."""
+    """A player with odds or in context. `alias_canonical` is where an alias leads that is not in context itself.
+
+    Of several players with one lookup key one is requested; the others share it with that one, which `shares_lookup_with` names.
+    """
 
     player_lookup: str
     player_name: str
@@ -79,8 +84,9 @@ class PlayerRow(TypedDict):
     opponent: str | None
     away_team: str | None
     home_team: str | None
-    has_odds: bool
+    has_odds: bool | None  # None where odds of that lookup key may be another player's
     in_context: bool
+    shares_lookup_with: str
     minutes: float | None  # average of the last week
     status: str | None
     ready: bool | None

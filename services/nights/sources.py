@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -19,7 +19,15 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.query_catalog import Row
 from services.names.registry import active_aliases
-from services.names.resolver import ResolutionMethod, resolve
+from services.nights.players import (
+    LeftGame,
+    find_left_games,
+    latest_per_player,
+    merge_context_and_odds,
+    newest_tip_offs,
+    player_key,
+    sharing_key,
+)
 from services.nights.rows import ContextRow, OddsRow, OutcomeRow, PlayerRow, PredictionRow, WorkerRunRow
 from services.nights.worker_log import WorkerLog, read_worker_log
 from services.telemetry import log_reader
@@ -44,7 +52,9 @@ class NightData:
     """Everything read of a night. None where a whole source could not be read."""
 
     players: tuple[PlayerRow, ...]
-    written: Mapping[str, WrittenRows]
+    tip_offs: tuple[datetime, ...]
+    written: Mapping[str, WrittenRows]  # by player key
+    left_games: tuple[LeftGame, ...]
     systems: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
     ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
@@ -89,9 +99,12 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     written = cast("tuple[PredictionRow, ...]", reader.fetch_rows("nights.written_rows", game_date=game_date))
     worker_runs = reader.fetch_optional("worker runs", lambda: _read_worker_runs(reader, game_date))
     ledger_rows = reader.fetch_optional("batch ledger", lambda: _read_outcomes(reader, game_date))
+    players = merge_context_and_odds(context, odds, aliases or {})
     return NightData(
-        players=merge_context_and_odds(context, odds, aliases or {}),
-        written=count_rows_by_player(written),
+        players=players,
+        tip_offs=newest_tip_offs(odds),
+        written=count_rows_by_player(written, {player_key(row) for row in players if row["shares_lookup_with"]}),
+        left_games=find_left_games(context, written),
         systems=count_rows_by_system(written),
         worker_runs=worker_runs,
         ledger_rows=ledger_rows,
@@ -110,64 +123,6 @@ def _read_outcomes(reader: SourceReader, game_date: date) -> dict[str, OutcomeRo
     return latest_per_player(cast("tuple[OutcomeRow, ...]", rows), _outcome_sort_key)
 
 
-def merge_context_and_odds(
-    context: Iterable[ContextRow], odds: Iterable[OddsRow], aliases: Mapping[str, Iterable[str]]
-) -> tuple[PlayerRow, ...]:
-    """Every player with odds or a context row, by player_lookup; without context, with the canonical name of an alias."""
-    context_by_player = latest_per_player(context, context_sort_key)
-    odds_by_player = {row["player_lookup"]: row for row in odds if row["player_lookup"] is not None}
-    return tuple(
-        _merge_player(
-            player,
-            context_by_player.get(player),
-            odds_by_player.get(player),
-            _resolve_alias(player, context_by_player, aliases),
-        )
-        for player in sorted(context_by_player.keys() | odds_by_player.keys())
-    )
-
-
-def _merge_player(
-    player: str, context_row: ContextRow | None, odds_row: OddsRow | None, alias_canonical: str | None
-) -> PlayerRow:
-    context: Row = context_row or {}
-    odds: Row = odds_row or {}
-    minutes = context.get("avg_minutes_per_game_last_7")
-    return {
-        "player_lookup": player,
-        "player_name": odds.get("player_name") or player,
-        "game_id": context.get("game_id") or odds.get("game_id"),
-        "team": context.get("team_abbr"),
-        "opponent": context.get("opponent_team_abbr"),
-        "away_team": odds.get("away_team_abbr"),
-        "home_team": odds.get("home_team_abbr"),
-        "has_odds": odds_row is not None,
-        "in_context": context_row is not None,
-        "minutes": None if minutes is None else float(minutes),
-        "status": context.get("player_status"),
-        "ready": context.get("is_production_ready"),
-        "alias_canonical": None if context_row is not None else alias_canonical,
-    }
-
-
-def _resolve_alias(
-    player: str, context_by_player: Mapping[str, ContextRow], aliases: Mapping[str, Iterable[str]]
-) -> str | None:
-    resolution = resolve(player, context_by_player, {player: tuple(aliases.get(player, ()))})
-    return resolution.lookup if resolution.method is ResolutionMethod.ALIAS else None
-
-
-def latest_per_player(rows: Iterable[AnyRow], sort_key: Callable[[AnyRow], Any]) -> dict[str, AnyRow]:
-    """The last row of each player in that order; rows without player_lookup are left out."""
-    with_player = (row for row in rows if row["player_lookup"] is not None)
-    return {row["player_lookup"]: row for row in sorted(with_player, key=sort_key)}
-
-
-def context_sort_key(row: Row) -> tuple[datetime, tuple[int, ...]]:
-    """The newest context row of a player counts; of two made at one instant, that of the first game."""
-    return row["created_at"] or _DATETIME_MIN, _descending_key(row["game_id"])
-
-
 def _run_sort_key(row: WorkerRunRow) -> datetime:
     return row["run_date"] or _DATETIME_MIN
 
@@ -176,15 +131,13 @@ def _outcome_sort_key(row: OutcomeRow) -> tuple[datetime, int]:
     return row["recorded_at"] or _DATETIME_MIN, row["attempts"] or 0
 
 
-def _descending_key(text: str | None) -> tuple[int, ...]:
-    """Sorts descending: of rows made at one instant, the one of the first game counts."""
-    return tuple(-ord(letter) for letter in text or "")
-
-
-def count_rows_by_player(rows: Iterable[PredictionRow]) -> dict[str, WrittenRows]:
+def count_rows_by_player(rows: Iterable[PredictionRow], sharing: Collection[str] = ()) -> dict[str, WrittenRows]:
+    """By lookup key; rows in the game of a player who shares his (a key of `sharing`) are his."""
     totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
-        player_totals = totals[row["player_lookup"] or "no player"]
+        player = row["player_lookup"] or "no player"
+        own_key = sharing_key(player, row["game_id"])
+        player_totals = totals[own_key if own_key in sharing else player]
         for index, flag in enumerate((True, row["is_active"], row["superseded"])):
             player_totals[index] += bool(flag)
     return {player: WrittenRows(*counts) for player, counts in totals.items()}

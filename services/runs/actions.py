@@ -100,7 +100,9 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
         return Verification(ActionState.IN_PROGRESS, f"{batch.batch_id} is {batch.state}.", after, coverage_count)
     target_players = set(plan.preconditions["lost"]) or {p.player_lookup for p in night.eligible_players}
     still_missing = sorted(
-        p.player_lookup for p in night.players if p.player_lookup in target_players and not p.active_rows
+        p.player_lookup
+        for p in night.players
+        if p.player_lookup in target_players and not p.active_rows and not p.shares_lookup_with
     )
     coverage_text = format_coverage(coverage_count)
     if batch is None:

@@ -4,56 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
 
 from services.actions.plan import Change, Confirmation, Guard, Params, Plan
-from services.batches.reader import Batches, read_batches
 from services.core.clock import eastern_day
-from services.core.errors import InvalidInput, OnCallError
+from services.core.errors import InvalidInput
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.nights.coverage_count import count_coverage
-from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
-from services.nights.player_stages import NightStatus, read_night
+from services.nights.missing_players import LossReason, MissingPlayer
+from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
-from services.runs.coordinator_client import CoordinatorInfo, read_coordinator
-from services.scaling.capacity import MAX_CAPACITY, read_worker_capacity
-from services.staging.inventory import StagingTable, read_inventory
+from services.runs.run_context import RunContext, load_run_context
+from services.scaling.capacity import MAX_CAPACITY
 from services.staging.running_batch import check_no_batch_runs, unknown_whether_batch_runs
 
-T = TypeVar("T")
-
-NOT_REPAIRABLE_BY_RUN = {
-    LossReason.FILTERED_OUT,
-    LossReason.NOT_CONSOLIDATED,
-    LossReason.NOT_IN_CONTEXT,
-    LossReason.NOT_IN_CONTEXT_ALIAS,
-}
 DEFAULT_ROWS_PER_PLAYER = 25  # five systems × five lines, until the night itself shows another number
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """Everything a run's plan is made from, read just now. What could not be read is None with its reason in `unreadable`."""
-
-    night: NightStatus
-    repairable: tuple[MissingPlayer, ...]
-    batches: Batches | None
-    staging_tables: tuple[StagingTable, ...] | None
-    coordinator: CoordinatorInfo | None
-    worker_capacity: int | None
-    unreadable: dict[str, str]
-
-    @property
-    def eligible(self) -> int:
-        return len(self.night.eligible_players)
-
-    @property
-    def active(self) -> int:
-        return sum(bool(player.active_rows) for player in self.night.eligible_players)
 
 
 def parse_game_date(args: Params) -> date:
@@ -70,34 +38,10 @@ def plan_start(clients: Clients, args: Params) -> Plan:
         raise InvalidInput(f"{scope!r} is no scope of a run.", "It is lost or date.")
     if "players" in args and not args["players"]:
         raise InvalidInput("No player was chosen, so there is nothing to run.", "Choose players first.")
-    context = _load_context(clients, game_date)
+    context = load_run_context(clients, game_date)
     selected = _select_players(context, args.get("players"))
-    full_date = scope == "date" or not context.night.was_run or not _supports(context, "players")
+    full_date = scope == "date" or not context.night.was_run or not context.supports("players")
     return _plan(clients, game_date, args, context, selected, full_date)
-
-
-def _load_context(clients: Clients, game_date: date) -> RunContext:
-    unreadable: dict[str, str] = {}
-
-    def try_read(source: str, read: Callable[[], T]) -> T | None:
-        try:
-            return read()
-        except OnCallError as error:
-            unreadable[source] = str(error)
-            return None
-
-    night = read_night(clients, game_date)
-    inventory = try_read("staging", lambda: read_inventory(clients))
-    worker = try_read("width", lambda: read_worker_capacity(clients))
-    return RunContext(
-        night=night,
-        repairable=tuple(m for m in list_missing_players(night) if m.reason not in NOT_REPAIRABLE_BY_RUN),
-        batches=try_read("batches", lambda: read_batches(clients, game_date)),
-        staging_tables=tuple(t for t in inventory.tables if t.game_date == game_date) if inventory else None,
-        coordinator=try_read("coordinator", lambda: read_coordinator(clients)),
-        worker_capacity=worker.actual.capacity if worker else None,
-        unreadable=unreadable,
-    )
 
 
 def _select_players(context: RunContext, players: Sequence[str] | None) -> tuple[MissingPlayer, ...]:
@@ -146,7 +90,7 @@ def _plan(
         f" {sum(s.bytes_billed for s in context.night.sources) / 2**20:,.0f} MiB.",
         confirmation=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
         confirmation_text=str(game_date) if overwrites else "",
-        warnings=tuple(_warnings(context, full_date)),
+        warnings=tuple(_warnings(context, full_date, clients.now())),
         commands=(_curl_command(context, body),),
         coverage=count_coverage(context.night),
         sources=context.night.sources,
@@ -194,6 +138,16 @@ def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_
     yield Change("rows added", f"{active_rows:,} active now", f"+{added:,} ({basis})")
     yield Change("rows replaced", "", replaced)
     yield Change("rows deactivated", "", "only older lines of the same players, where a line has moved since")
+    requested = {p.player_lookup for p in context.night.eligible_players if full_date} or {
+        m.player.player_lookup for m in selected
+    }
+    for left in context.night.left_games:
+        if left.player_lookup in requested:
+            yield Change(
+                f"{left.player_lookup}, game {left.game_id}",
+                f"{pluralize(left.active_rows, 'active row')}",
+                "superseded: the player is in the context of another game now",
+            )
 
 
 def _player_changes(selected: tuple[MissingPlayer, ...]) -> Iterator[Change]:
@@ -248,7 +202,7 @@ def _conflict_guards(context: RunContext) -> Iterator[Guard]:
 
 def _capacity_guard(context: RunContext) -> Guard:
     """Our coordinator stages and merges once, so only the API's limit counts; another may let every worker MERGE."""
-    limit = MAX_CAPACITY if _supports(context, "resume") else MAX_OUTSTANDING_DML
+    limit = MAX_CAPACITY if context.supports("resume") else MAX_OUTSTANDING_DML
     if "width" in context.unreadable:
         return Guard("width", None, context.unreadable["width"])
     ok = context.worker_capacity is not None and context.worker_capacity <= limit
@@ -260,8 +214,16 @@ def _capacity_guard(context: RunContext) -> Guard:
     )
 
 
-def _warnings(context: RunContext, full_date: bool) -> Iterator[str]:
-    if full_date and context.night.was_run and not _supports(context, "players"):
+def _warnings(context: RunContext, full_date: bool, now: datetime) -> Iterator[str]:
+    night = context.night
+    if begun := sum(at <= now for at in night.tip_offs):
+        yield f"{begun} of {night.games} games have begun: rows of their players are marked as made after tip-off."
+    if unknown := max(night.games - len(night.tip_offs), 0):
+        yield f"When {unknown} of {night.games} games begin is not known: whether rows are made before tip-off is left open."
+    for player in night.eligible_players:
+        if player.shares_lookup_with:
+            yield f"{player.player_lookup} of {player.team} is not requested: shares its lookup key with {player.shares_lookup_with}."
+    if full_date and context.night.was_run and not context.supports("players"):
         yield "This coordinator cannot run single players: the smallest safe unit is the whole date."
     count_by_reason = Counter(
         str(m.reason) for m in context.repairable if m.reason in (LossReason.NOT_GENERATED, LossReason.UNEXPLAINED)
@@ -270,10 +232,6 @@ def _warnings(context: RunContext, full_date: bool) -> Iterator[str]:
         yield f"{count} players were lost as “{reason}”: a run repairs them only if its cause is gone."
     for problem in context.night.problems:
         yield f"Not readable: {problem.source}. {problem.message}"
-
-
-def _supports(context: RunContext, feature: str) -> bool:
-    return context.coordinator is not None and feature in context.coordinator.supports
 
 
 def _curl_command(context: RunContext, body: dict[str, Any]) -> str:

@@ -8,7 +8,9 @@ from datetime import date
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
+from services.batches.closing import ADDED_SUMS, record_consolidated
 from services.batches.ids import is_batch_id, is_unit_table, parse_batch_date, read_batch_date, staging_prefix
+from services.batches.ledger import Ledger
 from services.batches.staged_rows import read_contents
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import InvalidInput, OnCallError
@@ -19,7 +21,7 @@ from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.nights.coverage_count import count_coverage, format_coverage
 from services.nights.player_stages import read_night
-from services.pipeline.consolidator import Consolidator, NothingStaged
+from services.pipeline.consolidator import ConsolidationResult, Consolidator, NothingStaged
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.merge_proof import MergeProof, read_proofs, snapshot
 from services.staging.running_batch import guard_no_batch_runs
@@ -134,6 +136,7 @@ def _consolidate(context: ActionContext) -> Details:
             context.report_progress(f"Another process took {pluralize(len(taken), 'staging table')}.", taken=len(taken))
         raise
     return {
+        **_correct_batch_state(context.clients, result),
         "taken": len(planned - {name.rpartition(".")[2] for name in result.tables}),
         "staged rows": result.staged_rows,
         "inserted": result.inserted,
@@ -142,6 +145,18 @@ def _consolidate(context: ActionContext) -> Details:
         "deactivated": result.deactivated,
         "merge job": result.merge_job_id,
     }
+
+
+def _correct_batch_state(clients: Clients, result: ConsolidationResult) -> Details:
+    """The batch's state in the ledger after this consolidation; it is merged, whether or not that can be recorded."""
+    sums = {name: getattr(result, name) for name in ADDED_SUMS}
+    try:
+        closed = record_consolidated(
+            Ledger(clients), result.batch_id, result.game_date, holder_id("desk"), sums, result.tables
+        )
+    except OnCallError as error:
+        return {"batch state": f"not corrected: {error}"}
+    return {"batch state": str(closed.state)} if closed is not None else {}
 
 
 def _misses_a_table(error: OnCallError) -> bool:

@@ -40,7 +40,7 @@ PAGE_TIMEOUT_MS = 30_000
 
 
 class AdjustableClock:
-    """Real time with an offset that tests increase, for what happens only after a minute without events."""
+    """Real time with an offset that tests increase, for what happens only after minutes without events."""
 
     def __init__(self) -> None:
         self._clock, self.offset = OffsetClock.starting_at(SCENARIO_START), timedelta(0)

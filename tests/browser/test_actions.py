@@ -12,7 +12,7 @@ import pytest
 
 from services.actions.action_type import ActionContext, ActionType
 from services.actions.executor import execute
-from services.actions.log_reader import ActionState
+from services.actions.log_reader import ABANDONED_AFTER_S, ActionState
 from services.aliases.edits import Edit, EditKind, to_params
 from services.aliases.save import EDIT_ALIASES
 from services.auth.roles import Actor, Role
@@ -199,7 +199,7 @@ def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(e
     environment.kill(doomed_url)
     assert [a.ended_at for a in environment.read_actions(since)] == [None]
     time.sleep(3)
-    environment.clock.offset += timedelta(seconds=61)
+    environment.clock.offset += timedelta(seconds=ABANDONED_AFTER_S + 1)
     page.goto(f"{environment.start_dashboard()}/overview")
     page.get_by_text("no outcome is recorded").wait_for()
     page.get_by_role("button", name="Check and finish").click()

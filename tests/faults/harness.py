@@ -221,7 +221,10 @@ def _start_elsewhere(world: World, _faults: RandomFaults) -> object:
 
 def _consolidate_elsewhere(world: World, faults: RandomFaults) -> object:
     batches = _batches_with_tables(world)
-    return consolidate(world, Process("operator"), faults.rng.choice(batches)) if batches else False
+    if not batches:
+        return False
+    consolidate(world, Process("operator"), faults.rng.choice(batches))
+    return True
 
 
 FAULTS: dict[str, tuple[Callable[[Boundary], bool], Effect]] = {

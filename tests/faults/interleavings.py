@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -43,9 +44,7 @@ class ScheduleResult:
     verdict: Verdict
 
 
-def run_schedule(
-    seed: int, consolidators: int, coordinators: int = 0, kinds: frozenset[Kind] = KINDS
-) -> ScheduleResult:
+def run_schedule(seed: int, consolidators: int, coordinators: int = 0) -> ScheduleResult:
     """Consolidators of two batches of one date, a late delivery to one of them, and coordinators that start the same date.
 
     Between any two calls another process may go on, or time may jump past the life of a lease.
@@ -71,13 +70,12 @@ def make_request(batch_id: str, player: str, version: int) -> bytes:
 
 def _processes(world: World, rng: random.Random, consolidators: int, coordinators: int) -> list[Callable[[], object]]:
     late_batch, version = rng.choice(BATCHES), rng.choice((0, 1, 2))
-    processes: list[Callable[[], object]] = [
-        lambda n=n: consolidate(world, Process(f"consolidator {n}"), BATCHES[n % 2]) for n in range(consolidators)
+    start = {"game_date": str(NIGHT)}
+    return [
+        *(partial(consolidate, world, Process(f"consolidator {n}"), BATCHES[n % 2]) for n in range(consolidators)),
+        partial(world.deliver, make_request(late_batch, "ann", version)),
+        *(partial(world.post, Process(f"coordinator {n}"), "/start", start) for n in range(coordinators)),
     ]
-    processes.append(lambda: world.deliver(make_request(late_batch, "ann", version)))
-    for n in range(coordinators):
-        processes.append(lambda n=n: world.post(Process(f"coordinator {n}"), "/start", {"game_date": str(NIGHT)}))
-    return processes
 
 
 def _interleave(world: World, rng: random.Random, processes: list[Callable[[], object]]) -> None:

@@ -71,7 +71,7 @@ CONTENT = ("predicted_points", "features", "tags", "parts")  # what makes one ve
 def make_row(player: str, system: str, line: Decimal | None, points: Decimal, at: datetime, **changes: Any) -> Row:
     """One prediction, made at `at`."""
     row: Row = {
-        "prediction_id": f"{player}-{system}-{line}-{points}-{at:%d%H%M%S%f}",
+        "prediction_id": f"{player}-{system}-{line}-{points}",
         "game_date": NIGHT,
         "game_id": GAME,
         "player_lookup": player,
@@ -131,7 +131,7 @@ def seed_project(project: MemoryProject, kinds: frozenset[Kind]) -> None:
     if Kind.ACTIVE in kinds:
         rows += make_rows("ann", Decimal(10), before, kinds) + make_rows("bob", Decimal(10), before, kinds, LINE - 1)
     if Kind.SUPERSEDED in kinds:
-        superseded = {"is_active": False, "superseded": True, "superseded_at": before}
+        superseded: Row = {"is_active": False, "superseded": True, "superseded_at": before}
         for age in (1, 2):
             at = before - timedelta(hours=age)
             rows += make_rows("ann", Decimal(5), at, kinds, **superseded)

@@ -52,7 +52,7 @@ def test_every_run_ends_with_records_that_are_true(outcomes):
 
 
 def test_every_kind_of_fault_is_met(outcomes):
-    faults = sum((outcome.faults for outcome in outcomes), Counter())
+    faults: Counter[str] = sum((outcome.faults for outcome in outcomes), Counter())
     assert {name for name in harness.FAULTS if not faults[name]} == set()
 
 

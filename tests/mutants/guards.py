@@ -23,8 +23,11 @@ def _mutant(file: str, old: str, new: str, *tests: str) -> Mutant:
 
 
 MERGE, CONSOLIDATOR = "pipeline/merge.py", "pipeline/consolidator.py"
-COUNTS, CONSOLIDATION = "pipeline/merge_counts.py", (WRITE_PATH, "tests/unit/pipeline/test_consolidator.py")
-MERGED = ("tests/unit/pipeline/test_merge.py",)
+COUNTS = "pipeline/merge_counts.py"
+OF_MERGE, OF_CONSOLIDATOR = (
+    "tests/unit/pipeline/test_merge.py::test_",
+    "tests/unit/pipeline/test_consolidator.py::test_",
+)
 WAREHOUSE, LEASE = "pipeline/warehouse.py", "pipeline/lease.py"
 WRITER, WORKER = "pipeline/worker/staging_writer.py", "pipeline/worker/app.py"
 DISPATCHER, RESUME = "pipeline/coordinator/dispatcher.py", "pipeline/coordinator/resume.py"
@@ -39,7 +42,12 @@ def _runner(test: str) -> str:
 
 GUARDS: Mapping[str, Mutant] = {
     "a staged unit is verified": _mutant(WRITER, "if verified != len(encoded):", "if False:"),
-    "the sums of a MERGE are verified": _mutant(COUNTS, "    if mismatches:", "    if False:", *CONSOLIDATION),
+    "the sums of a MERGE are verified": _mutant(
+        COUNTS,
+        "    if mismatches:",
+        "    if False:",
+        OF_CONSOLIDATOR + "a_row_that_another_process_writes_between_the_count_and_the_merge_fails_the_proof",
+    ),
     "columns of one batch are equal": _mutant(CONSOLIDATOR, "        if drifted:", "        if False:"),
     "a batch without rows is not consolidated": _mutant(
         CONSOLIDATOR, "if not any(table.rows for table in units):", "if False:"
@@ -89,36 +97,77 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "no line equals no line": _mutant(MERGE, "IFNULL({part}, '')", "{part}"),
     "the newest row of a key wins": _mutant(
-        MERGE, "ORDER BY made_at DESC, row_id DESC", "ORDER BY made_at, row_id", *MERGED
+        MERGE,
+        "ORDER BY made_at DESC, row_id DESC",
+        "ORDER BY made_at, row_id",
+        OF_MERGE + "the_newest_of_a_key_in_the_batch_goes_in",
     ),
     "a line that the newer run lacks is retired": _mutant(MERGE, "FALSE) THEN 'retired'", "FALSE) THEN 'kept'"),
     "an older row does not overwrite a newer one": _mutant(
-        MERGE, "WHEN made_at < standing_made_at OR (", "WHEN FALSE OR (", *MERGED
+        MERGE,
+        "WHEN made_at < standing_made_at OR (",
+        "WHEN FALSE OR (",
+        OF_MERGE + "an_older_batch_consolidated_later_changes_nothing",
     ),
     "an older run retires no newer line": _mutant(
-        MERGE, "NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE)", "NOT is_key_staged", *MERGED
+        MERGE,
+        "NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE)",
+        "NOT is_key_staged",
+        OF_MERGE + "a_line_of_an_older_run_that_the_newer_lacks_goes_in_as_superseded_and_retires_nothing",
     ),
-    "superseded rows are not touched": _mutant(MERGE, "  AND T.is_active\n", "", *MERGED),
+    "superseded rows are not touched": _mutant(
+        MERGE,
+        "  AND T.is_active\n",
+        "",
+        OF_MERGE + "a_superseded_copy_of_the_row_that_stands_stays_superseded_when_that_is_replaced",
+    ),
     "a row that was superseded is not inserted again": _mutant(
-        MERGE, "AND was_superseded THEN", "AND FALSE THEN", *MERGED
+        MERGE,
+        "AND was_superseded THEN",
+        "AND FALSE THEN",
+        OF_MERGE + "the_very_row_that_was_superseded_does_not_come_back_when_its_batch_is_consolidated_again",
     ),
     "one of several active rows is left": _mutant(
-        MERGE, "(is_replaced AND copies > 1) THEN 'duplicate'", "FALSE THEN 'kept'", *MERGED
+        MERGE,
+        "(is_replaced AND copies > 1) THEN 'duplicate'",
+        "FALSE THEN 'kept'",
+        OF_MERGE + "of_several_active_rows_the_newest_is_left",
     ),
-    "one of several equal rows is left": _mutant(MERGE, "WHEN copies > 1 THEN IF(", "WHEN FALSE THEN IF(", *MERGED),
-    "rows of a former game are superseded": _mutant(MERGE, "is_moved THEN 'moved'", "is_moved THEN 'kept'", *MERGED),
-    "rows of every date are merged": _mutant(CONSOLIDATOR, "for day in dates", "for day in dates[:1]", *CONSOLIDATION),
+    "one of several equal rows is left": _mutant(
+        MERGE,
+        "WHEN copies > 1 THEN IF(",
+        "WHEN FALSE THEN IF(",
+        OF_MERGE + "exact_copies_of_a_row_leave_one_active_row",
+    ),
+    "rows of a former game are superseded": _mutant(
+        MERGE,
+        "is_moved THEN 'moved'",
+        "is_moved THEN 'kept'",
+        OF_MERGE + "rows_under_a_game_that_the_player_is_no_longer_in_are_superseded",
+    ),
+    "rows of every date are merged": _mutant(
+        CONSOLIDATOR,
+        "for day in dates",
+        "for day in dates[:1]",
+        OF_CONSOLIDATOR + "rows_of_another_date_in_the_same_table_are_merged_under_that_date_s_lease",
+    ),
     "every staged row has a date": _mutant(
-        CONSOLIDATOR, "if count_rows(dated) != expected_rows:", "if False:", *CONSOLIDATION
+        CONSOLIDATOR,
+        "if count_rows(dated) != expected_rows:",
+        "if False:",
+        OF_CONSOLIDATOR + "a_row_without_a_date_keeps_its_table",
     ),
     "a table with a streaming buffer is not merged": _mutant(
         CONSOLIDATOR,
         "if streaming := [table.table for table in units if table.streaming]:",
         "if streaming := []:",
-        *CONSOLIDATION,
+        OF_CONSOLIDATOR + "a_table_with_a_streaming_buffer_is_refused_by_name",
     ),
     "who was taken over drops nothing": _mutant(
-        CONSOLIDATOR, "self._renew(lease)\n        late_tables", "late_tables", *CONSOLIDATION
+        CONSOLIDATOR,
+        "self._renew(lease)\n        late_tables",
+        "late_tables",
+        OF_CONSOLIDATOR + "a_process_that_was_taken_over_drops_nothing",
     ),
     "a resume adopts what is staged": _mutant(
         RESUME, "for o in adopt_staged(warehouse, entry.batch_id, players)}", "for o in ()}"

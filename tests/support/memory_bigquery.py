@@ -25,6 +25,7 @@ from google.cloud.bigquery.table import Row as BigQueryRow
 
 from services.core.clock import Clock
 from tests.support import memory_engine
+from tests.support.memory_merges import MergeInput
 from tests.support.memory_tables import InvalidRow, MemoryTable, parse_json_rows, read_schemas
 
 PROJECT = "nba-props-platform"
@@ -261,7 +262,9 @@ class MemoryClient:
         except GoogleAPICallError as error:
             job.error = error
         except BaseException:
+            hook, self.hook = self.hook, no_hook
             self._end(call, job, effect)
+            self.hook = hook
             raise
         if job.error is None:
             self._end(call, job, effect)
@@ -280,7 +283,8 @@ class MemoryClient:
             job.error = _error(BadRequest, "invalidQuery", message)
         except duckdb.Error as error:
             job.error = _error(BadRequest, "invalidQuery", f"{type(error).__name__}: {error}")
-        job.ended = self._state.clock.now()
+        finally:
+            job.ended = self._state.clock.now()
         self.hook(call, "commit", job)
 
     def _write(self, name: str, fields: Sequence[bigquery.SchemaField], rows: list[Any], disposition: str) -> None:
@@ -309,10 +313,32 @@ class MemoryClient:
         def name_of_slot(n: int) -> str:
             return (instead or {}).get(tables[n]) or self._engine_name(tables[n])
 
+        if statement.kind == "MERGE" and not instead and not any(name.endswith("*") for name in tables):
+            self._merge(job, statement, tables, params, name_of_slot)
+            return
         result = memory_engine.execute(statement, params, name_of_slot)
         job.columns, job.rows, job.changes = result.columns, result.rows, result.changes
         if statement.target is not None and not instead:
             self._find(tables[statement.target]).changed_in_engine(self._state.clock.now())
+
+    def _merge(
+        self,
+        job: MemoryJob,
+        statement: memory_engine.Statement,
+        tables: Sequence[str],
+        params: Mapping[str, Any],
+        name_of_slot: Callable[[int], str],
+    ) -> None:
+        """A MERGE, by the engine when its tables have not had this content before."""
+        now, target = self._state.clock.now(), self._find(tables[statement.target or 0])
+        merge = MergeInput(statement.sql, params, [self._state.rows(self._find(name).name) for name in tables])
+        if (known := merge.find()) is not None:
+            rows, job.changes = known
+            target.set_rows(rows, now)
+            return
+        job.changes = memory_engine.execute(statement, params, name_of_slot).changes
+        target.changed_in_engine(now)
+        merge.remember(target.rows, job.changes)
 
     def _engine_name(self, table: str) -> str:
         if not table.endswith("*"):

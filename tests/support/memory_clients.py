@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar, cast
 from unittest.mock import patch
@@ -81,10 +82,9 @@ class SimulatedClock:
 
 def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | None = None) -> Clients:
     """Real Clients of one process: BigQuery in memory, a worker and a coordinator in Cloud Run, an empty log."""
-    settings = Settings.from_env({"GOOGLE_CLOUD_PROJECT": PROJECT, "BIGQUERY_LOCATION": "US"})
     log_api = SimpleNamespace(api_request=lambda **_: {"entries": []})
     return Clients(
-        settings=settings,
+        settings=_settings(),
         clock=clock or project.clock,
         bigquery=cast(Any, MemoryClient(project, hook)),
         run=cast(Any, SimpleNamespace(get_service=_get_service)),
@@ -92,6 +92,11 @@ def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | 
         logging=cast(Any, SimpleNamespace(_connection=log_api, project=PROJECT)),
         scheduler=cast(Any, SimpleNamespace(list_jobs=lambda **_: [])),
     )
+
+
+@cache
+def _settings() -> Settings:
+    return Settings.from_env({"GOOGLE_CLOUD_PROJECT": PROJECT, "BIGQUERY_LOCATION": "US"})
 
 
 def _get_service(name: str, **_: object) -> run_v2.Service:

@@ -45,6 +45,7 @@ class MemoryTable:
     modified: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     etag: str = ""
     _rows: list[Row] | None = field(default_factory=list)
+    _resource: bigquery.Table | None = None
     _engine_name: str | None = None
 
     @property
@@ -96,6 +97,11 @@ class MemoryTable:
 
     def to_resource(self, project: str) -> bigquery.Table:
         """The table as tables.get gives it."""
+        if self._resource is None or self._resource.etag != self.etag:
+            self._resource = self._build_resource(project)
+        return self._resource
+
+    def _build_resource(self, project: str) -> bigquery.Table:
         dataset, table = self.name.split(".")
         resource: dict[str, Any] = {
             "kind": "bigquery#table",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TypedDict, cast
 
@@ -40,6 +40,7 @@ class EligiblePlayer(TypedDict):
     line_method: str | None  # a ResolutionMethod, where the line is taken from the odds
     home_game: bool
     days_rest: int
+    tip_off: datetime | None  # of his team's game, by its newest odds
 
 
 @dataclass(frozen=True)

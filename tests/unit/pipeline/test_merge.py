@@ -89,6 +89,28 @@ def test_superseded_rows_with_the_same_keys_are_neither_touched_nor_revived(nigh
     ]
 
 
+def test_a_superseded_copy_of_the_row_that_stands_stays_superseded_when_that_is_replaced(night):
+    night.insert(row("ann", 2, **INACTIVE), row("ann", 2), row("bob", 2, **INACTIVE), row("bob", 2))
+    assert sums(night.merge(row("ann", 5), row("bob", 5, **HIGHER))) == {
+        "inserted": 1,
+        "unchanged": 1,
+        "deactivated": 1,
+    }
+    assert night.predictions() == [
+        ("ann-2", False),
+        ("ann-5", True),
+        ("bob-2", False),
+        ("bob-2", False),
+        ("bob-5", True),
+    ]
+    (untouched,) = (
+        r
+        for r in night.project.rows(PREDICTIONS_TABLE)
+        if r["superseded"] and not r["superseded_at"] and r["player_lookup"] == "bob"
+    )
+    assert untouched["updated_at"] is None
+
+
 def test_a_key_that_has_only_superseded_rows_gets_a_new_one(night):
     night.insert(row("ann", 0, **INACTIVE))
     assert sums(night.merge(row("ann", 5))) == {"inserted": 1}

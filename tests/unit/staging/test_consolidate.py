@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from google.api_core.exceptions import Forbidden
 from google.cloud import bigquery
 
 from services.actions.executor import execute, recover
 from services.actions.log_reader import ActionState, read_action_log
+from services.batches.ledger import BatchRecord, Ledger
+from services.batches.state import BatchState
 from services.core.tables import PREDICTIONS_TABLE
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from tests.support.actors import OPERATOR
@@ -107,3 +113,29 @@ def test_tables_with_other_columns_still_say_how_many_rows_they_hold(project, cl
     assert guard.message.startswith(
         "_staging_batch_2025_12_29_1767037620000_p_cid, with 1 row, is not proven to be merged:"
     )
+
+
+@pytest.mark.parametrize(("unanswered", "state"), [((), "consolidated"), (("cid",), "stalled")])
+def test_the_failed_state_of_a_batch_is_corrected_when_its_tables_are_consolidated(
+    project, clients, staged, unanswered, state
+):
+    ledger, night = Ledger(clients), date(2025, 12, 29)
+    details = {"players": ["ann", "bob", *unanswered]}
+    failed = BatchRecord(BATCH, night, BatchState.CONSOLIDATION_FAILED, 5, "coordinator", requested=2, details=details)
+    ledger.append_state(failed)
+    assert run(clients).state is ActionState.DONE
+    corrected = ledger.latest(BATCH, night)
+    assert corrected is not None
+    assert (corrected.state, corrected.sequence, corrected.inserted) == (state, 6, 2)
+
+
+def test_a_consolidation_whose_batch_state_cannot_be_corrected_is_done_all_the_same(project, clients, staged):
+    def refuse_reads_of_states(call, phase, subject):
+        if (call, phase) == ("SELECT", "before") and not set(staged) & set(project.tables):
+            raise Forbidden("no", errors=[{"reason": "accessDenied"}])
+
+    clients.bigquery.hook = refuse_reads_of_states
+    plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
+    context: Any = SimpleNamespace(clients=clients, plan=plan, report_progress=lambda *_, **__: None)
+    details = CONSOLIDATE_BATCH.apply(context)
+    assert (details["inserted"], details["batch state"].startswith("not corrected: ")) == (2, True)
