@@ -58,7 +58,8 @@ def business_key(row: Mapping[str, Any]) -> BusinessKey:
     """The key of a row that has the key's columns. The line is read as a decimal, never as a float or an integer."""
     line = row.get(LINE_COLUMN)
     line_text = "" if line is None else _to_line_text(Decimal(str(line)))
-    return BusinessKey(*(str(row[column] or "") for column in BUSINESS_KEY_COLUMNS if column != LINE_COLUMN), line_text)
+    parts = [str(row[column] or "") for column in BUSINESS_KEY_COLUMNS if column != LINE_COLUMN]
+    return BusinessKey._make([*parts, line_text])
 
 
 def _to_line_text(line: Decimal) -> str:

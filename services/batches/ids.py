@@ -10,8 +10,8 @@ from services.core.tables import PREDICTIONS_DATASET
 
 DATASET = PREDICTIONS_DATASET  # the staging tables are beside the predictions
 STAGING_TABLE_PREFIX = "_staging_"
-COMPACT_TABLE_PREFIX = "oncall_compact_"  # outside STAGING_TABLE_PREFIX, by which the customer drops old tables
 MAX_NAME_LENGTH = 100  # of a player_lookup, a game id and a batch id
+COMPACT_TABLE_PREFIX = "oncall_compact_"  # outside STAGING_TABLE_PREFIX, by which the customer drops old tables
 # What follows the batch id in a staging table's name: ours are named by player, the customer's by the worker's revision
 # or by "worker", and a random hash: one table per message.
 _UNIT = re.compile(r"p_\w+|(?:[a-z][a-z0-9]*_)*?worker_\w+|[a-z]\w*_\d{5}_[a-z0-9]{3}_[0-9a-f]{8}")
@@ -19,7 +19,7 @@ _DATED_ID = r"(?:batch|regen|linecheck)_\d{4}-\d\d-\d\d_(?:\w+?_)?\d{6,}"
 _UNDATED_ID = (
     r"fallback_\d{6,}|\d{8}_\d{6}(?:_\d{1,6})?"  # of a message without a batch id, and of the customer's tools
 )
-_BATCH_ID = re.compile(rf"(?:{_DATED_ID}|{_UNDATED_ID})")
+_BATCH_ID = re.compile(rf"(?=.{{1,{MAX_NAME_LENGTH}}}\Z)(?:{_DATED_ID}|{_UNDATED_ID})", re.ASCII)
 _STAGING_TABLE_NAME = re.compile(rf"_staging_(?P<batch>{_DATED_ID.replace('-', '_')}|{_UNDATED_ID})_(?P<worker>.+)")
 _ID_IN_TEXT = re.compile(rf"(?<![\w-])(?P<batch>{_DATED_ID}|fallback_\d{{6,}})(?![\w-])|(?P<table>_staging_\w+)")
 _DATE_IN_ID = re.compile(r"[a-z]+_(\d{4})[-_](\d\d)[-_](\d\d)_")

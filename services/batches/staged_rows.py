@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -95,16 +95,14 @@ def _continue_in_background(clients: Clients, tables: list[TableListItem]) -> No
         if cache.background_threads:
             return
         cache.background_threads = BACKGROUND_THREADS
-    pending = deque(tables)
+    pending = iter(tables)  # of a list: each of several threads gets the next one
 
     def read_pending() -> None:
         try:
-            while True:
-                _read_table(clients, pending.popleft(), inf)
-        except IndexError:
-            return
-        except Exception as error:  # the next check fails in the same way, and reports it
-            logging.getLogger(__name__).info("Staging tables are not read on: %s", error)
+            for item in pending:
+                _read_table(clients, item, inf)
+        except Exception:  # the next check fails in the same way, and shows it
+            logging.getLogger(__name__).exception("Staging tables are not read on")
         finally:
             with cache.lock:
                 cache.background_threads -= 1

@@ -41,10 +41,12 @@ class RunContext:
 
     @property
     def eligible(self) -> int:
+        """How many players should be predicted."""
         return len(self.night.eligible_players)
 
     @property
     def active(self) -> int:
+        """How many of them have active rows."""
         return sum(bool(player.active_rows) for player in self.night.eligible_players)
 
     def supports(self, feature: str) -> bool:

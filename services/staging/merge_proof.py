@@ -144,7 +144,7 @@ def _query_batch(clients: Clients, prefix: str, group: Sequence[str], sources: l
     if len(group) == 1:
         prefix = group[0][:-1]
     tables, suffixes = {"staging": f"{DATASET}.{prefix}*"}, [name.removeprefix(prefix) for name in group]
-    first, last = _date_range(clients, group, tables, suffixes, sources)
+    first, last = _date_range(clients, tables, suffixes, sources)
     result = query_catalog.run_query(
         clients, "staging.merge_proof", tables=tables, suffixes=suffixes, first_date=first, last_date=last
     )
@@ -154,12 +154,9 @@ def _query_batch(clients: Clients, prefix: str, group: Sequence[str], sources: l
 
 
 def _date_range(
-    clients: Clients, group: Sequence[str], tables: Mapping[str, str], suffixes: list[str], sources: list[DataSource]
+    clients: Clients, tables: Mapping[str, str], suffixes: list[str], sources: list[DataSource]
 ) -> tuple[date | None, date | None]:
-    """The first and last game date: from the name, or, where the name has none, from the rows."""
-    game_date = parse_staging_table_name(group[0])[2]
-    if game_date is not None:
-        return game_date, game_date
+    """The first and last game date of the rows: a table may hold others than the date in its name."""
     result = query_catalog.run_query(clients, "staging.date_range", tables=tables, suffixes=suffixes)
     sources.append(result.source)
     row = cast("DateRangeRow", result.rows[0])

@@ -142,7 +142,7 @@ def seed_project(project: MemoryProject, kinds: frozenset[Kind]) -> None:
     if Kind.TWINS in kinds:
         rows += [make_row("dan", "two", LINE, Decimal(7), before)] * 2
     if Kind.STREAMED in kinds:
-        streamed = make_rows(BYSTANDER, Decimal(8), before, kinds, LINE + 10)
+        streamed = make_rows("xia", Decimal(8), before, kinds)
         project.tables[PREDICTIONS_TABLE].stream(_complete(streamed, fields), project.clock.now())
     project.insert(PREDICTIONS_TABLE, rows)
     if kinds & {Kind.OLD_BATCH, Kind.OTHER_DATE}:

@@ -90,7 +90,7 @@ class World:
         if staged:
             self.deliveries.append(Delivery(staged, OLD_BATCH_AT, acknowledged=True))
         self.tables_before = {name for name in self.project.tables if "_staging_" not in name}
-        self.buffer_until = self.clock.at + timedelta(minutes=90)
+        self.buffer_until = self.clock.at + timedelta(minutes=30)
 
     # --- processes ------------------------------------------------------------------------------------------------------
 

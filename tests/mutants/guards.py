@@ -15,11 +15,11 @@ class Mutant:
     """Edits of production code that switch a guard off, and paths of the tests that hold it."""
 
     edits: tuple[Edit, ...]
-    tests: tuple[str, ...] = (WRITE_PATH,)
+    tests: tuple[str, ...]
 
 
-def _mutant(file: str, old: str, new: str, *tests: str) -> Mutant:
-    return Mutant((Edit(f"services/{file}", old, new),), tests or (WRITE_PATH,))
+def _mutant(file: str, old: str, new: str, test: str) -> Mutant:
+    return Mutant((Edit(f"services/{file}", old, new),), (test,))
 
 
 MERGE, CONSOLIDATOR = "pipeline/merge.py", "pipeline/consolidator.py"
@@ -36,49 +36,101 @@ RUNNER_TESTS = "tests/unit/pipeline/coordinator/test_batch_runner.py"
 HTTP_API = "pipeline/coordinator/http_api.py"
 
 
+def _here(test: str) -> str:
+    return f"{WRITE_PATH}::{test}"
+
+
 def _runner(test: str) -> str:
     return f"{RUNNER_TESTS}::{test}"
 
 
 GUARDS: Mapping[str, Mutant] = {
-    "a staged unit is verified": _mutant(WRITER, "if verified != len(encoded):", "if False:"),
+    "a staged unit is verified": _mutant(
+        WRITER,
+        "if verified != len(encoded):",
+        "if False:",
+        _here("test_a_load_of_fewer_rows_than_sent_is_not_verified"),
+    ),
     "the sums of a MERGE are verified": _mutant(
         COUNTS,
         "    if mismatches:",
         "    if False:",
         OF_CONSOLIDATOR + "a_row_that_another_process_writes_between_the_count_and_the_merge_fails_the_proof",
     ),
-    "columns of one batch are equal": _mutant(CONSOLIDATOR, "        if drifted:", "        if False:"),
+    "staged rows are read back": _mutant(
+        WAREHOUSE,
+        "if not holds_rows:",
+        "if False:",
+        "tests/unit/pipeline/worker/test_staging_writer.py::test_the_first_rows_again_are_loaded_again_because_the_table_holds_others",
+    ),
+    "columns of one batch are equal": _mutant(
+        CONSOLIDATOR,
+        "        if drifted:",
+        "        if False:",
+        _here("test_tables_with_other_columns_are_not_consolidated"),
+    ),
     "a batch without rows is not consolidated": _mutant(
-        CONSOLIDATOR, "if not any(table.rows for table in units):", "if False:"
+        CONSOLIDATOR,
+        "if not any(table.rows for table in units):",
+        "if False:",
+        _here("test_a_batch_whose_tables_hold_no_rows_is_not_consolidated"),
     ),
     "tables that come late are consolidated too": _mutant(
-        "pipeline/coordinator/batch_runner.py", "if not result.late_tables:", "if True:"
+        "pipeline/coordinator/batch_runner.py",
+        "if not result.late_tables:",
+        "if True:",
+        _here("test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run"),
     ),
-    "late tables are counted": _mutant(CONSOLIDATOR, "return sum(is_unit_table(", "return 0 * sum(is_unit_table("),
-    "the rows of the copies are counted": _mutant(CONSOLIDATOR, "if rows != expected:", "if False:"),
+    "late tables are counted": _mutant(
+        CONSOLIDATOR,
+        "return sum(is_unit_table(",
+        "return 0 * sum(is_unit_table(",
+        _here("test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run"),
+    ),
+    "the rows of the copies are counted": _mutant(
+        CONSOLIDATOR, "if rows != expected:", "if False:", _here("test_a_copy_that_lacks_a_row_is_not_merged")
+    ),
     "a table is dropped only in the version that was merged": _mutant(
-        WAREHOUSE, "if current is not None and (current.streaming or current.version != version):", "if False:"
+        WAREHOUSE,
+        "if current is not None and (current.streaming or current.version != version):",
+        "if False:",
+        _here("test_a_table_that_changed_after_it_was_counted_is_kept"),
     ),
     "a MERGE of an expired lease cannot start": _mutant(
-        LEASE, "if not job_ids.claim_job_id(fence.merge_job_id,", "if False and (fence.merge_job_id,"
+        LEASE,
+        "if not job_ids.claim_job_id(fence.merge_job_id,",
+        "if False and (fence.merge_job_id,",
+        _here("test_the_merge_of_a_holder_whose_lease_expired_never_runs"),
     ),
     "a MERGE that was fenced off is not taken for done": _mutant(
-        WAREHOUSE, 'if job.labels.get("fenced"):', "if False:"
+        WAREHOUSE,
+        'if job.labels.get("fenced"):',
+        "if False:",
+        _here("test_the_merge_of_a_holder_whose_lease_expired_never_runs"),
     ),
     "a fence is not taken over while its holder is active": _mutant(
-        LEASE, "if now - since < ttl:", "if False:", WRITE_PATH, "tests/unit/pipeline/test_lease.py"
+        LEASE,
+        "if now - since < ttl:",
+        "if False:",
+        "tests/unit/pipeline/test_lease.py::test_a_lease_is_taken_over_ten_minutes_after_its_last_renewal",
     ),
     "one of two that take a lease at once has it": _mutant(
         LEASE,
         "if not _take(job_ids, _lease_job_id(game_date, lease.fence), holder):",
         "if False:",
-        WRITE_PATH,
-        "tests/unit/pipeline/test_lease.py",
+        _here("test_of_two_that_take_the_lease_at_once_one_is_refused"),
     ),
-    "a worker's 429 is retried": _mutant(DISPATCHER, "if response.status_code in RETRYABLE_STATUSES:", "if False:"),
+    "a worker's 429 is retried": _mutant(
+        DISPATCHER,
+        "if response.status_code in RETRYABLE_STATUSES and retried:",
+        "if False:",
+        _here("test_a_busy_worker_is_asked_again"),
+    ),
     "a failed job is not a success": _mutant(
-        WAREHOUSE, "if job.error_result:\n", "if True:\n                return job\n            if job.error_result:\n"
+        WAREHOUSE,
+        "if job.error_result:\n",
+        "if True:\n                return job\n            if job.error_result:\n",
+        _here("test_a_failed_job_is_not_a_success"),
     ),
     "a line is compared as a decimal": _mutant(
         "batches/business_key.py",
@@ -87,7 +139,10 @@ GUARDS: Mapping[str, Mutant] = {
         "tests/unit/batches/test_business_key.py",
     ),
     "a failed write is not answered with 200": _mutant(
-        WORKER, "return 500 if may_be_retried else 422, _rejection", "return 200, _rejection"
+        WORKER,
+        "return 500 if may_be_retried else 422 if rejected else 200, body",
+        "return 200, body",
+        _here("test_a_write_that_failed_is_not_answered_with_200"),
     ),
     "a request without a batch id is refused": _mutant(
         "pipeline/worker/request_body.py",
@@ -95,14 +150,33 @@ GUARDS: Mapping[str, Mutant] = {
         "        if False:\n",
         "tests/unit/pipeline/worker/test_request_body.py",
     ),
-    "no line equals no line": _mutant(MERGE, "IFNULL({part}, '')", "{part}"),
+    "a line is a decimal in the MERGE": _mutant(
+        MERGE,
+        "CAST(CAST({side}{c} AS NUMERIC) AS STRING)",
+        "CAST({side}{c} AS STRING)",
+        OF_MERGE + "a_line_that_the_table_has_as_a_float_is_compared_as_a_decimal",
+    ),
+    "the rows of another date are merged under its own lease": _mutant(
+        CONSOLIDATOR,
+        "with self._hold_lease(game_date) as other_lease:",
+        "with __import__('contextlib').nullcontext(leases.Lease(game_date, 9, '')) as other_lease:",
+        OF_CONSOLIDATOR + "while_another_consolidates_the_second_date_every_table_is_kept",
+    ),
+    "no line equals no line": _mutant(
+        MERGE, "IFNULL({part}, '')", "{part}", _here("test_a_row_without_a_line_replaces_the_row_without_a_line")
+    ),
     "the newest row of a key wins": _mutant(
         MERGE,
         "ORDER BY made_at DESC, row_id DESC",
         "ORDER BY made_at, row_id",
         OF_MERGE + "the_newest_of_a_key_in_the_batch_goes_in",
     ),
-    "a line that the newer run lacks is retired": _mutant(MERGE, "FALSE) THEN 'retired'", "FALSE) THEN 'kept'"),
+    "a line that the newer run lacks is retired": _mutant(
+        MERGE,
+        "FALSE) THEN 'retired'",
+        "FALSE) THEN 'kept'",
+        _here("test_lines_that_a_newer_run_lacks_are_retired_and_others_stay"),
+    ),
     "an older row does not overwrite a newer one": _mutant(
         MERGE,
         "WHEN made_at < standing_made_at OR (",
@@ -170,10 +244,16 @@ GUARDS: Mapping[str, Mutant] = {
         OF_CONSOLIDATOR + "a_process_that_was_taken_over_drops_nothing",
     ),
     "a resume adopts what is staged": _mutant(
-        RESUME, "for o in adopt_staged(warehouse, entry.batch_id, players)}", "for o in ()}"
+        RESUME,
+        "for o in adopt_staged(warehouse, entry.batch_id, players)}",
+        "for o in ()}",
+        _here("test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest"),
     ),
     "a resume asks again who gave no answer": _mutant(
-        RESUME, "for name in players if name not in known)", "for name in ())"
+        RESUME,
+        "for name in players if name not in known)",
+        "for name in ())",
+        _here("test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest"),
     ),
     "a staged player whose table is gone is asked again": _mutant(
         RESUME,
@@ -247,7 +327,12 @@ GUARDS: Mapping[str, Mutant] = {
         "if True:",
         _runner("test_a_consolidation_waits_for_another_of_its_date"),
     ),
-    "a date that has run needs force": _mutant(HTTP_API, "if not start_request.force and ", "if False and "),
+    "a date that has run needs force": _mutant(
+        HTTP_API,
+        "if not start_request.force and ",
+        "if False and ",
+        _here("test_a_date_that_has_run_is_run_again_only_by_force"),
+    ),
 }
 
 SIX_AT_ONCE = (

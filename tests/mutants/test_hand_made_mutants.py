@@ -9,40 +9,50 @@ import sys
 import pytest
 
 from tests.mutants.guards import GUARDS, SIX_AT_ONCE
-from tests.mutants.runner import Edit, TextNotFound, apply_edits
+from tests.mutants.runner import Edit, EditNotPossible, apply_edits, replace_code
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.timeout(600)  # half a minute on two free cores
 TESTS_FAILED = 1  # pytest's exit code; with any other nothing was judged
-
-
-def _run(cases: list[tuple[tuple[Edit, ...], tuple[str, ...]]]) -> list[tuple[int, str]]:
-    request = json.dumps([[[[e.file, e.old, e.new] for e in edits], tests] for edits, tests in cases])
-    command = [sys.executable, "-m", "tests.mutants.runner"]
-    done = subprocess.run(command, input=request, text=True, cwd=ROOT, capture_output=True, check=False, timeout=170)
-    assert done.returncode == 0, done.stderr[-3_000:]
-    return [(code, output) for code, output in json.loads(done.stdout)]
+ALL_SIX, UNEDITED = "six guards at once", "no guard"
 
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, tuple[int, str]]:
     cases = {name: (mutant.edits, mutant.tests) for name, mutant in GUARDS.items()}
-    all_edits = tuple(edit for name in SIX_AT_ONCE for edit in GUARDS[name].edits)
-    cases["six at once"] = all_edits, tuple(dict.fromkeys(test for name in SIX_AT_ONCE for test in GUARDS[name].tests))
-    cases["none"] = (), tuple(dict.fromkeys(test for mutant in GUARDS.values() for test in mutant.tests))
-    return dict(zip(cases, _run(list(cases.values())), strict=True))
+    six = [GUARDS[name] for name in SIX_AT_ONCE]
+    cases[ALL_SIX] = sum((m.edits for m in six), ()), tuple(dict.fromkeys(test for m in six for test in m.tests))
+    request = [[[[edit.file, edit.old, edit.new] for edit in edits], tests] for edits, tests in cases.values()]
+    command = [sys.executable, "-m", "tests.mutants.runner"]
+    done = subprocess.run(command, input=json.dumps(request), text=True, cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr[-3_000:]
+    return {name: (code, text) for name, (code, text) in zip([UNEDITED, *cases], json.loads(done.stdout), strict=True)}
 
 
-@pytest.mark.parametrize("name", [*GUARDS, "six at once"])
+@pytest.mark.parametrize("name", [*GUARDS, ALL_SIX])
 def test_a_guard_that_is_removed_turns_a_fast_test_red(name, outcomes):
     code, output = outcomes[name]
     assert code == TESTS_FAILED, output
 
 
 def test_with_every_guard_in_place_the_same_tests_are_green(outcomes):
-    code, output = outcomes["none"]
+    code, output = outcomes[UNEDITED]
     assert code == 0, output
 
 
-def test_an_edit_whose_text_is_gone_fails_loudly():
-    with pytest.raises(TextNotFound, match="0 times"):
-        apply_edits([Edit("services/pipeline/lease.py", "no such text", "")])
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("no such text", "", "0 times"),
+        ("LEASE_TTL = timedelta(minutes=10)", "LEASE_TTL = timedelta(minutes=1)", "inside a function"),
+    ],
+)
+def test_an_edit_that_changes_no_function_fails_loudly(old, new, reason):
+    with pytest.raises(EditNotPossible, match=reason):
+        replace_code([Edit("services/pipeline/lease.py", old, new)])
+
+
+def test_edits_of_one_file_are_all_made():
+    file = "services/pipeline/lease.py"
+    edited = apply_edits([Edit(file, "def renew(", "def first("), Edit(file, "def release(", "def second(")])[file]
+    assert ("def first(" in edited, "def second(" in edited) == (True, True)

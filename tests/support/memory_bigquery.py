@@ -313,7 +313,8 @@ class MemoryClient:
         def name_of_slot(n: int) -> str:
             return (instead or {}).get(tables[n]) or self._engine_name(tables[n])
 
-        if statement.kind == "MERGE" and not instead and not any(name.endswith("*") for name in tables):
+        of_tables = "UNNEST($" not in statement.sql and not any(name.endswith("*") for name in tables)
+        if statement.kind == "MERGE" and not instead and of_tables:  # one of parameters may make instants of text
             self._merge(job, statement, tables, params, name_of_slot)
             return
         result = memory_engine.execute(statement, params, name_of_slot)

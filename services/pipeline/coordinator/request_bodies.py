@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from services.batches.ids import is_batch_id
+from services.batches.ids import MAX_NAME_LENGTH, is_batch_id, is_player_lookup
 from services.core.errors import InvalidInput
 from services.policy.eligibility import MIN_AVERAGE_MINUTES
 
@@ -22,7 +22,6 @@ IGNORED_FIELDS = {
     "prediction_run_mode",
 }
 MAX_STARTED_BY_LENGTH = 200
-MAX_NAME_LENGTH = 100  # of a player_lookup or a batch id
 _NOTHING_STARTED = "Nothing was started."
 _MESSAGES = {  # the field that is wrong → sentence and hint
     "": ("The body must be a JSON object.", ""),
@@ -68,7 +67,7 @@ class StartRequest(BaseModel):
     @classmethod
     def _check_players(cls, players: list[str]) -> list[str]:
         for name in players:
-            if not name.strip() or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
+            if not is_player_lookup(name):
                 raise PydanticCustomError("player_name", "{name}", {"name": repr(name[:MAX_NAME_LENGTH])})
         return players
 
@@ -93,7 +92,7 @@ class BatchRequest(BaseModel):
         except ValidationError:
             raise InvalidInput(_BATCH_MESSAGE) from None
         batch_id = request.batch_id
-        if len(batch_id) > MAX_NAME_LENGTH or not batch_id.isascii() or not is_batch_id(batch_id):
+        if not is_batch_id(batch_id):
             raise InvalidInput(f"{batch_id[:MAX_NAME_LENGTH]!r} is not a batch id.", "Take it from the runs page.")
         return request
 

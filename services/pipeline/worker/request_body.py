@@ -76,7 +76,7 @@ class PredictBody(BaseModel):
     def _check_batch(cls, value: object) -> str:
         if not value:
             raise ValueError("batch_id is missing, and rows without a batch would never be consolidated")
-        if not isinstance(value, str) or len(value) > MAX_NAME_LENGTH or not value.isascii() or not is_batch_id(value):
+        if not isinstance(value, str) or not is_batch_id(value):
             raise ValueError(f"batch_id {str(value)[:MAX_NAME_LENGTH]!r} is not a batch id")
         return value
 

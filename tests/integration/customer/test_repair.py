@@ -9,7 +9,6 @@ from google.cloud import bigquery
 
 from services.actions.executor import execute
 from services.actions.log_reader import ActionState
-from services.core.errors import InvalidInput
 from services.nights.missing_players import balance
 from services.nights.player_stages import read_night
 from services.pipeline.warehouse import BigQueryWarehouse
@@ -37,7 +36,7 @@ UNDATED_BATCHES = pytest.mark.parametrize(
 def test_the_game_date_of_a_batch_without_one_in_its_id_is_read_from_its_rows(customer_clients, prefix, game_date):
     plan = CONSOLIDATE_BATCH.plan(customer_clients, {"batch_id": find_batch(customer_clients, prefix).batch_id})
     assert (plan.args["game_date"], plan.failed_guards) == (game_date, ())
-    assert plan.changes[0].after == "25 whose key is not in the predictions table"
+    assert plan.changes[1].after == "25 whose key has no active row"
 
 
 @UNDATED_BATCHES
@@ -52,7 +51,7 @@ def test_a_batch_without_a_date_in_its_id_is_consolidated_into_the_date_of_its_r
     assert balance(read_night(customer_clients, date.fromisoformat(game_date))).active == active + 1
 
 
-def test_a_batch_with_rows_of_two_dates_is_refused_with_the_dates(customer_clients):
+def test_a_batch_with_rows_of_two_dates_is_planned_by_date(customer_clients):
     source = find_batch(customer_clients, EVENING_BATCH).batch_id.replace("-", "_")
     client = customer_clients.bigquery
     table = next(t for t in client.list_tables("nba_predictions") if t.table_id.startswith(f"_staging_{source}"))
@@ -61,8 +60,8 @@ def test_a_batch_with_rows_of_two_dates_is_refused_with_the_dates(customer_clien
     client.query(
         f"INSERT INTO {target} SELECT * REPLACE (DATE '2025-12-30' AS game_date) FROM nba_predictions.{table.table_id}"
     ).result()
-    with pytest.raises(InvalidInput, match="2 game dates, 2025-12-30 to 2025-12-31"):
-        CONSOLIDATE_BATCH.plan(customer_clients, {"batch_id": "fallback_1767132000999"})
+    plan = CONSOLIDATE_BATCH.plan(customer_clients, {"batch_id": "fallback_1767132000999"})
+    assert plan.changes[0].before == "2025-12-30: 25; 2025-12-31: 25"
     client.delete_table(target)
 
 
@@ -76,16 +75,15 @@ def test_a_table_that_their_services_drop_is_gone_at_the_next_look(customer_clie
 
 
 def test_the_outcome_says_when_their_consolidator_took_the_tables_during_our_action(customer_clients, monkeypatch):
-    listed = BigQueryWarehouse.list_staging_tables
+    copy = BigQueryWarehouse.copy
 
-    def list_then_lose_all(warehouse, prefix):
-        tables = listed(warehouse, prefix)
-        for table in tables:
-            customer_clients.bigquery.delete_table(table.table, not_found_ok=True)
-        return tables
+    def lose_all_then_copy(warehouse, sources, target, job_id):
+        for table in sources:
+            customer_clients.bigquery.delete_table(table, not_found_ok=True)
+        return copy(warehouse, sources, target, job_id)
 
     plan = CONSOLIDATE_BATCH.plan(customer_clients, {"batch_id": EVENING_BATCH})
-    monkeypatch.setattr(BigQueryWarehouse, "list_staging_tables", list_then_lose_all)
+    monkeypatch.setattr(BigQueryWarehouse, "copy", lose_all_then_copy)
     action = execute(customer_clients, OPERATOR, CONSOLIDATE_BATCH, plan)
     assert action.state is ActionState.UNVERIFIED
     assert "Another process took 36 staging tables meanwhile. This action merged nothing" in action.message

@@ -33,7 +33,7 @@ def test_superseded_lines_are_deactivated_in_the_same_statement(warehouse, fresh
     rows = make_predictions(fresh_clients, "nobodyyet")[:1]
     StagingWriter(warehouse).write(first, work_unit_id("nobodyyet"), rows)
     Consolidator(warehouse, "test").consolidate(first, NIGHT)
-    moved = [{**rows[0], "current_points_line": "33.5"}]
+    moved = [{**make_predictions(fresh_clients, "nobodyyet")[0], "current_points_line": "33.5"}]
     StagingWriter(warehouse).write(second, work_unit_id("nobodyyet"), moved)
     merged = Consolidator(warehouse, "test").consolidate(second, NIGHT)
     assert (merged.inserted, merged.deactivated) == (1, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -116,6 +116,7 @@ def test_without_waiting_the_action_ends_when_it_is_accepted_and_a_later_check_r
     recover(clients, effect.type, action)
     (finished,) = read_by_key(clients, action.key)
     assert (finished.state, finished.ended_at) == (ActionState.DONE, records.clock.now())
+    assert not finished.is_abandoned(records.clock.now() + timedelta(days=1))
 
 
 def test_an_action_that_follows_nothing_has_its_outcome_without_waiting_too(clients, effect):

@@ -7,11 +7,12 @@ import threading
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from services.actions.background import BackgroundRunner
-from services.alerts import notification, remediation, watchdog
+from services.alerts import facts, notification, remediation, watchdog
 from services.alerts.alert_log import Alerts, read_alerts
 from services.alerts.facts import CheckCache
 from services.alerts.remediation import Remediation
@@ -158,6 +159,28 @@ def test_a_check_reads_tonight_and_every_date_with_an_open_batch(clients):
     tomorrow, last_week = NIGHT + timedelta(days=1), NIGHT - timedelta(days=6)
     assert nights_to_check(no_alerts, {tomorrow, last_week}, NOW) == (tomorrow, NIGHT, last_week)
     assert nights_to_check(no_alerts, (), NOW) == (NIGHT,)
+
+
+def test_a_check_evaluates_the_open_dates_and_finishes_earlier_actions(clients, channel, monkeypatch):
+    tomorrow = NIGHT + timedelta(days=1)
+    read_snapshot, finish = Mock(return_value=make_snapshot()), Mock()
+    monkeypatch.setattr(watchdog, "fetch_open_dates", lambda *_: ok_result(frozenset({tomorrow})))
+    monkeypatch.setattr(watchdog, "read_snapshot", read_snapshot)
+    monkeypatch.setattr(watchdog, "finish_actions", finish)
+    check(clients)
+    assert read_snapshot.call_args.args[1] == (tomorrow, NIGHT)
+    finish.assert_called_once_with(clients, ())
+
+
+def test_open_batches_are_asked_for_from_a_week_ago_to_tomorrow_and_a_failed_read_is_a_problem(clients, monkeypatch):
+    read_open_dates = Mock(return_value=frozenset({NIGHT}))
+    monkeypatch.setattr(facts, "read_open_dates", read_open_dates)
+    assert facts.fetch_open_dates(clients, CheckCache()).value == frozenset({NIGHT})
+    read_open_dates.assert_called_once_with(clients, NIGHT - timedelta(days=7), NIGHT + timedelta(days=2))
+    monkeypatch.setattr(facts, "read_open_dates", raise_fault)
+    problem = facts.fetch_open_dates(clients, CheckCache()).problem
+    assert problem is not None
+    assert problem.source == "The ledger"
 
 
 def test_open_dates_that_cannot_be_read_are_an_unknown_source():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from services.aliases.suggestions import UnresolvedName, suggest
+import pytest
+
+from services.aliases.suggestions import Suggestion, UnresolvedName, suggest
 from services.names.registry import NameRegistry
 from tests.support.registry_factories import make_registry, make_registry_row
 from tests.tools.benchmarks import name_suggestions
@@ -65,3 +67,75 @@ def test_five_thousand_players_and_five_hundred_names_are_ranked():
         suggestions[unresolved_name.lookup][0].lookup == unresolved_name.lookup.removesuffix("jr")
         for unresolved_name in unresolved
     )
+
+
+SHORT_FORM = "the same surname, and {} is short for {} or the other way round"
+MIL, ELSEWHERE = frozenset({"MIL"}), frozenset({"BOS"})
+
+
+@pytest.mark.parametrize(
+    ("lookup", "name", "person", "score", "reason"),
+    [
+        ("garytrentjr", "Gary Trent Jr.", ("garytrent", "Gary Trent"), 85, "differs only in the suffix"),
+        ("gary.trent", "Gary Trent", ("garytrent", "Gary Trent"), 85, "the same name by the registry's rule"),
+        ("trentgary", "Trent Gary", ("garytrent", "Gary Trent"), 80, "the same words in another order"),
+        ("nen", "Nene", ("nenehilario", "Nene"), 80, "the same word"),
+        ("herbjones", "Herb Jones", ("herbertjones", "Herbert Jones"), 75, SHORT_FORM.format("herb", "herbert")),
+        ("herbertjones", "Herbert Jones", ("herbjones", "Herb Jones"), 75, SHORT_FORM.format("herbert", "herb")),
+        ("gwilliams", "G Williams", ("grantwilliams", "Grant Williams"), 60, "the same surname and initial"),
+        ("xywilliams", "Xy Williams", ("grantwilliams", "Grant Williams"), 50, "the same surname, another first name"),
+        ("trent", "Trent", ("garytrent", "Gary Trent"), 50, "a bare surname"),
+        ("nikolajokik", "Nikolaj Okik", ("nikolajokic", "Nikola Jokic"), 67, "spelled alike (96 %)"),
+    ],
+)  # fmt: skip
+def test_each_evidence_has_its_score_which_the_team_raises_or_lowers(lookup, name, person, score, reason):
+    registry = NameRegistry((), tuple(make_registry_row(person[0], person[1], team) for team in ("MIL", "ATL")))
+
+    def best(teams: frozenset[str]) -> Suggestion:
+        (found,) = suggest([UnresolvedName(lookup, name, teams)], registry)[lookup]
+        return found
+
+    assert best(frozenset()) == Suggestion(person[0], person[1], score, reason)
+    assert best(MIL) == Suggestion(
+        person[0], person[1], min(score + 15, 99), f"{reason}; plays for ATL/MIL in that game"
+    )
+    assert best(ELSEWHERE) == Suggestion(
+        person[0], person[1], score - 25, f"{reason}, but plays for ATL/MIL, not in that game"
+    )
+
+
+def test_a_bare_surname_of_several_players_ranks_below_that_of_one():
+    rows = (make_registry_row("sethcurry", "Seth Curry"), make_registry_row("stephencurry", "Stephen Curry"))
+    found = suggest([UnresolvedName("curry", "Curry")], NameRegistry((), rows))["curry"]
+    assert [(s.lookup, s.score, s.reason) for s in found] == [
+        ("sethcurry", 30, "a bare surname that 2 players share"),
+        ("stephencurry", 30, "a bare surname that 2 players share"),
+    ]
+
+
+def test_three_suggestions_at_most_the_best_first_and_never_the_name_itself():
+    names = ("Al Jones", "Bo Jones", "Cy Jones", "Herbert Jones", "Herb Jones")
+    rows = tuple(make_registry_row(name.lower().replace(" ", ""), name) for name in names)
+    found = suggest([UnresolvedName("herbjones", "Herb Jones")], NameRegistry((), rows))["herbjones"]
+    assert [(s.lookup, s.score) for s in found] == [("herbertjones", 75), ("aljones", 50), ("bojones", 50)]
+
+
+def test_of_two_likely_players_none_is_and_the_rest_ranks_below_them():
+    rows = tuple(
+        make_registry_row(lookup, name, "MIL")
+        for lookup, name in (("jalenwilliams", "Jalen Williams"), ("jawwilliams", "Jaw Williams"), ("jwilliams", "J Williams"))
+    )  # fmt: skip
+    found = suggest([UnresolvedName("jawilliams", "Ja Williams", MIL)], NameRegistry((), rows))["jawilliams"]
+    assert [(s.lookup, s.score, s.is_likely) for s in found[:2]] == [
+        ("jalenwilliams", 79, False),
+        ("jawwilliams", 79, False),
+    ]
+    assert found[0].reason.endswith("; as likely as jawwilliams")
+    assert all(s.score <= 78 for s in found[2:])
+
+
+def test_without_names_or_players_there_is_nothing_to_compare():
+    assert suggest([], make_registry()) == {}
+    assert suggest([UnresolvedName("herbjones", "Herb Jones")], NameRegistry((), ())) == {"herbjones": ()}
+    assert not Suggestion("a", "A", 79, "").is_likely
+    assert Suggestion("a", "A", 80, "").is_likely

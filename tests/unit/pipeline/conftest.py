@@ -95,8 +95,9 @@ class Night:
 
 @pytest.fixture
 def night() -> Iterator[Night]:
-    project = MemoryProject(SimulatedClock())
+    clock = SimulatedClock()
+    project = MemoryProject(clock)
     project.insert(CONTEXT_TABLE, context_rows(["ann", "bob"]))
-    with in_memory(project.clock, {}):
+    with in_memory(clock, {}):
         yield Night(project)
     project.close()

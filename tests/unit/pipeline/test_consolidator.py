@@ -115,7 +115,7 @@ def test_a_table_with_a_streaming_buffer_is_refused_by_name(night):
     night.stage(row("ann", 5), unit="p_ann")
     name = night.stage(row("bob", 5), unit="p_bob")
     table = night.project.tables[name]
-    table.buffered.append({**table.rows[0], "prediction_id": "buffered"})
+    table.stream([{**table.rows[0], "prediction_id": "buffered"}], night.clock.now())
     with pytest.raises(StreamingBuffer, match=r"1 of 2 staging tables of .* have rows in a streaming buffer .*_p_bob"):
         night.consolidate()
     assert night.predictions() == []
@@ -207,8 +207,13 @@ def test_a_table_that_changes_after_the_copy_is_left_for_the_next_round(night):
 def test_a_table_that_is_streamed_into_after_the_copy_is_left(night):
     name = night.stage(row("ann", 5))
     table = night.project.tables[name]
-    stream = once("MERGE", "after", lambda _: table.buffered.append({**table.rows[0], "prediction_id": "later"}))
-    assert night.consolidate(hook=stream).late_tables == 1
+
+    def stream(_):
+        modified = table.modified
+        table.stream([{**table.rows[0], "prediction_id": "later"}], night.clock.now())
+        table.modified = modified  # which BigQuery reports minutes later
+
+    assert night.consolidate(hook=once("MERGE", "after", stream)).late_tables == 1
 
 
 def test_a_table_that_comes_after_the_manifest_is_counted_as_late(night):

@@ -14,13 +14,13 @@ from google.cloud.bigquery import SchemaField
 
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline import lease as leases
-from services.pipeline.consolidator import EmptyStaging, RowCountMismatch, SchemaDrift
+from services.pipeline.consolidator import EmptyStaging, SchemaDrift
 from services.pipeline.coordinator import http_api
 from services.pipeline.coordinator.http_api import CoordinatorApi
 from services.pipeline.coordinator.run_request import plan_run
 from services.pipeline.lease import LeaseHeld
-from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost
-from services.pipeline.worker.staging_writer import StagingNotVerified
+from services.pipeline.merge_counts import RowCountMismatch
+from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost, StagingNotVerified
 from tests.support.memory_bigquery import no_hook
 from tests.support.memory_clients import WORKER_HOST, DeferredThreads, call_app, memory_worker
 from tests.support.memory_rows import GAME, NIGHT, context_rows, prediction_row
@@ -169,7 +169,7 @@ def test_a_copy_that_lacks_a_row_is_not_merged(path):
 
     before = set(path.project.tables)
     path.hook = once("copy", "commit", shorten)
-    with pytest.raises(RowCountMismatch):
+    with pytest.raises(RowCountMismatch, match="holds 1 rows, the 2 tables"):
         path.consolidate()
     assert set(tables) <= set(path.staging_tables())
     assert path.predictions() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.errors import InvalidInput
 from services.runs import actions, stop
+from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.coordinator_client import CoordinatorInfo, CoordinatorRefused, parse_progress
 from services.runs.stop import STOP_RUN
 from tests.support.actors import OPERATOR
@@ -153,3 +155,25 @@ def test_eight_people_stop_a_run_once(platform, clients):
     stopped = run_concurrently(*[lambda: execute(clients, OPERATOR, STOP_RUN, plan)] * 8)
     assert len({action.action_id for action in stopped}) == 1
     assert len(platform.stop_requests) == 1
+
+
+@pytest.mark.parametrize("action_type", [START_RUN, RESUME_BATCH, STOP_RUN], ids=lambda a: a.name)
+def test_a_run_is_accepted_first_and_followed_apart_from_that(monkeypatch, action_type):
+    """So that the watchdog can leave it to a later check, and a person can wait for the end."""
+    calls: list[str] = []
+    info = CoordinatorInfo("http://c", "prediction-coordinator", frozenset())
+    for module in (actions, stop):
+        monkeypatch.setattr(module, "read_coordinator", lambda _: info)
+    monkeypatch.setattr(actions, "start_run", lambda *_: BATCH)
+    monkeypatch.setattr(actions, "resume_batch", lambda *_: {})
+    monkeypatch.setattr(stop, "stop_batch", lambda *_: {})
+    monkeypatch.setattr(actions, "wait_for_batch", lambda _c, url, batch_id, _r: calls.append(f"{url} {batch_id}"))
+    plan = SimpleNamespace(args={"batch_id": BATCH}, preconditions={"body": {}})
+    context: Any = SimpleNamespace(
+        clients=None, plan=plan, action_id="a", actor=OPERATOR, report_progress=lambda text, **_: calls.append(text)
+    )
+    details = action_type.apply(context)
+    assert (details, len(calls)) == ({"batch_id": BATCH}, 1)
+    assert action_type.follow is not None
+    action_type.follow(context, details)
+    assert calls[1:] == [f"http://c {BATCH}"]

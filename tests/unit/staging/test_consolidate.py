@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from google.api_core.exceptions import Forbidden
 from google.cloud import bigquery
 
 from services.actions.executor import execute, recover
 from services.actions.log_reader import ActionState, read_action_log
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.state import BatchState
+from services.core.errors import InvalidInput, OnCallError
 from services.core.tables import PREDICTIONS_TABLE
+from services.staging import consolidate
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from tests.support.actors import OPERATOR
-from tests.support.memory_rows import context_rows, prediction_row
+from tests.support.memory_rows import NIGHT, context_rows, prediction_row
 
+NEXT_DAY = NIGHT + timedelta(days=1)
+EARLIER, LATER = datetime(2025, 12, 29, 17, tzinfo=UTC), datetime(2025, 12, 29, 19, tzinfo=UTC)
 BATCH = "batch_2025-12-29_1767037620000"
 ARGS = {"batch_id": BATCH}
 
@@ -34,14 +35,14 @@ def stage(project, player, *rows, columns=None):
 
 @pytest.fixture
 def staged(project):
-    project.insert("nba_analytics.upcoming_player_game_context", context_rows(["ann", "bob"]))
+    project.insert("nba_analytics.upcoming_player_game_context", context_rows(["ann", "bob", "cid"]))
     names = [stage(project, "ann"), stage(project, "bob")]
     project.clock.sleep(3600)  # the batch has ended
     return names
 
 
 def run(clients):
-    clients.clock.sleep(1)
+    clients.clock.sleep(3600)  # the batch has ended
     return execute(clients, OPERATOR, CONSOLIDATE_BATCH, CONSOLIDATE_BATCH.plan(clients, ARGS))
 
 
@@ -49,7 +50,7 @@ def test_a_batch_is_consolidated_and_its_coverage_recorded(project, clients, sta
     action = run(clients)
     assert action.state is ActionState.DONE
     assert action.message == (
-        "2 rows added, 0 updated, 0 unchanged. No staging table of the batch is left. 2 of 2 eligible players are active."
+        "2 rows added, 0 updated, 0 unchanged. No staging table of the batch is left. 2 of 3 eligible players are active."
     )
     assert not set(staged) & set(project.tables)
 
@@ -99,43 +100,131 @@ def test_an_action_whose_process_died_is_not_called_done_because_no_table_is_lef
     assert recover(clients, CONSOLIDATE_BATCH, action).state is ActionState.UNVERIFIED
 
 
-def test_tables_with_other_columns_still_say_how_many_rows_they_hold(project, clients):
+def changes(plan):
+    return {change.what: change.after for change in plan.changes}
+
+
+def failed_guards(plan):
+    return {guard.name: (guard.ok, guard.message) for guard in plan.failed_guards}
+
+
+@pytest.fixture
+def drifted(project):
+    """A table of one player that has a column by another name."""
     columns = [f for f in project.tables[PREDICTIONS_TABLE].fields if f.name != "confidence_score"]
-    columns.append(bigquery.SchemaField("confidence", "NUMERIC"))
     row = {key: value for key, value in prediction_row("cid").items() if key != "confidence_score"}
-    stage(project, "cid", {**row, "confidence": Decimal(60)}, columns=columns)
-    project.clock.sleep(3600)
+    columns.append(bigquery.SchemaField("confidence", "NUMERIC"))
+    return stage(project, "cid", {**row, "confidence": Decimal(60)}, columns=columns)
+
+
+def test_tables_with_other_columns_say_how_many_rows_they_hold(project, clients, staged, drifted):
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
-    assert plan.title == f"Consolidate {BATCH}: 1 rows of 1 staging table"
-    assert plan.changes[0].after == "unknown"
-    [guard] = plan.failed_guards
-    assert guard.ok is None
-    assert guard.message.startswith(
-        "_staging_batch_2025_12_29_1767037620000_p_cid, with 1 row, is not proven to be merged:"
+    assert plan.title == f"Consolidate {BATCH}: 3 rows of 3 staging tables"
+    assert failed_guards(plan)["columns agree"] == (
+        False,
+        "1 of 3 tables, with 1 of 3 rows, have other columns than the first.",
     )
 
 
-@pytest.mark.parametrize(("unanswered", "state"), [((), "consolidated"), (("cid",), "stalled")])
-def test_the_failed_state_of_a_batch_is_corrected_when_its_tables_are_consolidated(
-    project, clients, staged, unanswered, state
-):
-    ledger, night = Ledger(clients), date(2025, 12, 29)
-    details = {"players": ["ann", "bob", *unanswered]}
-    failed = BatchRecord(BATCH, night, BatchState.CONSOLIDATION_FAILED, 5, "coordinator", requested=2, details=details)
-    ledger.append_state(failed)
-    assert run(clients).state is ActionState.DONE
-    corrected = ledger.latest(BATCH, night)
-    assert corrected is not None
-    assert (corrected.state, corrected.sequence, corrected.inserted) == (state, 6, 2)
-
-
-def test_a_consolidation_whose_batch_state_cannot_be_corrected_is_done_all_the_same(project, clients, staged):
-    def refuse_reads_of_states(call, phase, subject):
-        if (call, phase) == ("SELECT", "before") and not set(staged) & set(project.tables):
-            raise Forbidden("no", errors=[{"reason": "accessDenied"}])
-
-    clients.bigquery.hook = refuse_reads_of_states
+def test_what_cannot_be_compared_is_unknown_and_not_0(project, clients, drifted):
+    project.clock.sleep(3600)
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
-    context: Any = SimpleNamespace(clients=clients, plan=plan, report_progress=lambda *_, **__: None)
-    details = CONSOLIDATE_BATCH.apply(context)
-    assert (details["inserted"], details["batch state"].startswith("not corrected: ")) == (2, True)
+    assert plan.title == f"Consolidate {BATCH}: 1 rows of 1 staging table"
+    assert changes(plan)["rows added"].startswith("unknown: ")
+    assert changes(plan)["rows outdated"].startswith("unknown: ")
+    assert failed_guards(plan)["rows compared"][0] is None
+
+
+def test_the_plan_says_what_will_become_of_each_row_as_the_merge_then_does(project, clients, staged):
+    project.insert(
+        PREDICTIONS_TABLE,
+        [
+            prediction_row("ann", prediction_id="newer", created_at=LATER),
+            prediction_row("bob", prediction_id="older", created_at=EARLIER, predicted_points=Decimal(9)),
+            prediction_row("bob", prediction_id="line", created_at=EARLIER, current_points_line=Decimal("19.5")),
+            prediction_row("bob", prediction_id="game", created_at=EARLIER, game_id="left"),
+        ],
+    )
+    stage(project, "cid")
+    plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
+    assert changes(plan) == {
+        "rows by game date": "merged, one MERGE for each date",
+        "rows added": "1 whose key has no active row",
+        "rows updated": "1 newer, with other values than the active row of their key",
+        "rows unchanged": "0 with the values of the active row of their key",
+        "rows outdated": "1 older than what stands: none of them becomes active, and nothing is replaced by them",
+        "active rows retired": "1 lines that the players' newer rows no longer have",
+        "active rows of another game": "1 under a game in whose context their player is not any more",
+        "staging tables": "dropped, after each row is proven to be in the table",
+    }
+    assert plan.warnings == ("1 of 3 rows are older than what stands in the predictions table, which stays.",)
+    action = run(clients)
+    assert action.state is ActionState.DONE, action.message
+    assert "1 rows added, 1 updated, 1 unchanged. Of these 1 are older than what stands, which stays." in action.message
+
+
+def test_rows_of_several_game_dates_are_planned_and_merged_by_date(project, clients, staged):
+    name = stage(project, "cid", prediction_row("cid", game_date=NEXT_DAY), prediction_row("cid", system_id="x"))
+    plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
+    assert plan.changes[0].before == "2025-12-29: 3; 2025-12-30: 1"
+    assert plan.cost == "2 MERGEs, each over the rows of one game date."
+    assert changes(plan)["rows added"].startswith("4 ")
+    assert run(clients).state is ActionState.DONE
+    assert len(project.rows(PREDICTIONS_TABLE)) == 4
+    assert name not in project.tables
+
+
+def test_a_batch_that_runs_on_any_of_the_dates_stops_the_consolidation(project, clients, staged):
+    stage(project, "cid", prediction_row("cid", game_date=NEXT_DAY))
+    project.clock.sleep(3600)
+    Ledger(clients).append_state(
+        BatchRecord("batch_2025-12-30_1767123000000", NEXT_DAY, BatchState.RUNNING, 1, "another")
+    )
+    plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
+    assert failed_guards(plan) == {"no batch runs": (False, "batch_2025-12-30_1767123000000 is running.")}
+
+
+def test_a_table_that_is_streamed_into_is_not_merged_away(project, clients, staged):
+    project.tables[staged[1]].stream([prediction_row("bob", system_id="x")], project.clock.now())
+    assert failed_guards(CONSOLIDATE_BATCH.plan(clients, ARGS))["no rows are streamed"] == (
+        False,
+        f"1 of 2 tables are still being streamed into, the first {staged[1]}."
+        " Consolidate when the buffer is written, within 90 minutes.",
+    )
+
+
+def test_the_failed_state_of_the_batch_is_corrected(project, clients, staged):
+    failed = BatchRecord(
+        BATCH, NIGHT, BatchState.CONSOLIDATION_FAILED, 1, "another", details={"players": ["ann", "bob"]}, requested=2
+    )
+    Ledger(clients).append_state(failed)
+    assert run(clients).state is ActionState.DONE
+    record = Ledger(clients).latest(BATCH, NIGHT)
+    assert (record.state, record.inserted) == (BatchState.CONSOLIDATED, 2)
+
+
+def test_a_ledger_that_cannot_be_corrected_is_reported_and_the_rows_stay_merged(project, clients, staged, monkeypatch):
+    def fail(*_):
+        raise OnCallError("the ledger is down")
+
+    monkeypatch.setattr(consolidate, "record_consolidated", fail)
+    action = run(clients)
+    assert action.state is ActionState.DONE
+    assert any("could not be corrected: the ledger is down" in step for _, step in action.steps)
+
+
+@pytest.mark.parametrize("batch", ["", "batch_yesterday_1", "_staging_batch_2025_12_25_1766680200"])
+def test_what_is_no_batch_is_refused_with_a_sentence(clients, batch):
+    with pytest.raises(InvalidInput, match="is not a batch"):
+        CONSOLIDATE_BATCH.plan(clients, {"batch_id": batch})
+
+
+def test_tables_beside_the_units_make_the_counts_unknown_but_stop_nothing(project, clients, staged):
+    """An older version's copies of a batch have its prefix, so a query over the prefix would count their rows twice."""
+    name = staged[0].replace("_p_ann", "_compact_1")
+    project.create_table(name, project.tables[staged[0]].fields)
+    project.insert(name, project.rows(staged[0]))
+    project.clock.sleep(3600)
+    plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
+    assert changes(plan)["rows added"] == "unknown: 3 tables cannot be counted by one query"
+    assert plan.failed_guards == ()

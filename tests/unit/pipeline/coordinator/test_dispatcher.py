@@ -17,6 +17,7 @@ from unittest.mock import patch
 import pytest
 import requests
 
+from services.batches.ids import work_unit_id
 from services.batches.ledger import PlayerOutcome
 from services.gcp.retry import RetryPolicy
 from services.pipeline.coordinator import dispatcher
@@ -46,22 +47,36 @@ class FakeWorker:
         return response
 
 
-def deliver(worker: FakeWorker, *players: str, context: dict[str, Any] | None = None, **kwargs):
-    """(outcomes, pauses) of dispatching these players, one request at a time."""
+def deliver(
+    worker: FakeWorker,
+    *players: str,
+    context: dict[str, Any] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    most_at_once: int = 1,
+):
+    """(outcomes, pauses) of dispatching these players, by default one request at a time."""
     pauses: list[float] = []
     retry = RetryPolicy(retries=2, sleep=pauses.append, rng=lambda: 1.0)
     clients = SimpleNamespace(settings=SimpleNamespace(in_sandbox=False), credentials=None)
     entries = [{"player_lookup": name, "game_id": "g1", **(context or {})} for name in players]
     seen: list[PlayerOutcome] = []
     with patch.object(requests.adapters.HTTPAdapter, "send", worker.send):
-        arguments = cast(Any, (clients, WorkerEndpoint("http://worker.test", 1), BATCH, NIGHT, entries, retry))
-        outcomes = dispatch(*arguments, seen.append, **kwargs)
+        outcomes = dispatch(
+            cast(Any, clients),
+            WorkerEndpoint("http://worker.test", most_at_once),
+            BATCH,
+            NIGHT,
+            cast(Any, entries),
+            retry,
+            seen.append,
+            should_stop,
+        )
     assert sorted(o.player_lookup for o in seen) == sorted(o.player_lookup for o in outcomes)
     return {outcome.player_lookup: outcome for outcome in outcomes}, pauses
 
 
 def table_of(body: dict[str, Any]) -> str:
-    unit = dispatcher.work_unit_id(*(player["player_lookup"] for player in body["players"]))
+    unit = work_unit_id(*(player["player_lookup"] for player in body["players"]))
     return f"nba_predictions._staging_batch_2025_12_29_1767077100000_{unit}"
 
 
@@ -248,7 +263,7 @@ def test_a_larger_unit_has_an_outcome_per_player_and_one_table(monkeypatch):
     }
     assert outcomes["a"].staging_table == table_of(worker.requests[0])
     assert outcomes["b"].staging_table == outcomes["b"].load_job_id == ""
-    assert {outcomes[n].unit for n in "abc"} == {dispatcher.work_unit_id("a", "b", "c")}
+    assert {outcomes[n].unit for n in "abc"} == {work_unit_id("a", "b", "c")}
 
 
 def test_after_a_stop_nobody_is_asked_and_who_was_not_asked_has_no_outcome():
@@ -278,19 +293,9 @@ def test_at_most_as_many_requests_at_once_as_the_endpoint_takes():
             running -= 1
         return staged(body)
 
-    clients = SimpleNamespace(settings=SimpleNamespace(in_sandbox=False), credentials=None)
-    entries = [{"player_lookup": f"p{i}", "game_id": "g1"} for i in range(12)]
-    with patch.object(requests.adapters.HTTPAdapter, "send", FakeWorker(count).send):
-        endpoint = WorkerEndpoint("http://worker.test", 3)
-        arguments = cast(Any, (clients, endpoint, BATCH, NIGHT, entries, RetryPolicy(retries=0)))
-        assert len(dispatch(*arguments, lambda _: None)) == 12
+    assert len(deliver(FakeWorker(count), *map(str, range(12)), most_at_once=3)[0]) == 12
     assert 1 < most <= 3
 
 
 def test_a_worker_without_capacity_is_asked_one_request_at_a_time():
-    clients = SimpleNamespace(settings=SimpleNamespace(in_sandbox=False), credentials=None)
-    with patch.object(requests.adapters.HTTPAdapter, "send", FakeWorker(staged).send):
-        endpoint = WorkerEndpoint("http://worker.test", 0)
-        entries = [{"player_lookup": "a", "game_id": "g1"}]
-        arguments = cast(Any, (clients, endpoint, BATCH, NIGHT, entries, RetryPolicy(retries=0)))
-        assert dispatch(*arguments, lambda _: None)[0].staged
+    assert deliver(FakeWorker(staged), "a", most_at_once=0)[0]["a"].staged

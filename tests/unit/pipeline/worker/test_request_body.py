@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from services.pipeline.worker.request_body import PredictBody
 
 BATCH = "batch_2025-12-29_1767077100000"
 BODY = {"game_date": "2025-12-29", "player_lookup": "herbjones", "game_id": "g1", "batch_id": BATCH}
-UNIT = {
+UNIT: dict[str, Any] = {
     "game_date": "2025-12-29",
     "batch_id": BATCH,
     "players": [

@@ -139,19 +139,16 @@ def test_a_count_other_than_what_was_sent_is_not_verified(staging, monkeypatch):
 
 
 def test_a_lost_answer_is_adopted_and_a_failed_job_is_followed_by_the_next_id(staging):
-    faults = iter([("load", "after", ConnectionError("lost")), ("load", "job", ServiceUnavailable("try again"))])
-    fault = next(faults)
+    faults: dict[tuple[str, str], Exception] = {("load", "after"): ConnectionError("lost")}
 
     def fail_once(call, phase):
-        nonlocal fault
-        if (call, phase) == fault[:2]:
-            error, fault = fault[2], ("", "", None)
+        if error := faults.pop((call, phase), None):
             raise error
 
     staging.fault = fail_once
     assert staging.write(make_rows()).verified_rows == 25
     assert len(staging.loads) == 1
-    fault = next(faults)
+    faults["load", "job"] = ServiceUnavailable("try again")
     result = staging.write(make_rows(30))
     assert staging.loads[1:] == [result.job_id, f"{result.job_id}-r1"]
     assert len(staging.project.rows(TABLE)) == 25

@@ -1,0 +1,167 @@
+"""Plans the consolidation of a leftover batch: what its MERGEs will do to each game date, counted as they will decide it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from services.actions.plan import Change, Guard, Params, Plan
+from services.batches.ids import DATASET, is_batch_id, is_unit_table, read_batch_date, staging_prefix
+from services.batches.staged_rows import read_contents
+from services.batches.staging_listing import list_staging_tables
+from services.core.errors import InvalidInput, OnCallError
+from services.core.text import pluralize
+from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
+from services.nights.coverage_count import count_coverage
+from services.nights.player_stages import read_night
+from services.pipeline.merge import MergeCounts
+from services.pipeline.warehouse import BigQueryWarehouse, StagingTableInfo
+from services.staging.running_batch import guard_no_batch_runs
+
+MAX_COUNTED_TABLES = 1_000  # tables that one query may read; what the MERGEs of more will do is not counted
+
+
+@dataclass(frozen=True)
+class StagedBatch:
+    """The staging tables of a batch, their rows by game date, and what the MERGEs will do; None: not known, for `reason`."""
+
+    tables: Sequence[StagingTableInfo]
+    rows_by_date: Mapping[date, int] | None
+    counts: Sequence[MergeCounts] | None
+    reason: str = ""
+    is_countable: bool = True  # False: the MERGEs can be made, but one query cannot count over these tables
+
+    @property
+    def streaming(self) -> list[str]:
+        """The tables with rows in a streaming buffer, which no count and no copy has."""
+        return [table.table for table in self.tables if table.streaming]
+
+    @property
+    def rows(self) -> int:
+        """The rows of all tables, without those in a streaming buffer."""
+        return sum(table.rows for table in self.tables)
+
+    def total(self, *outcomes: str) -> int | None:
+        """How many rows have one of these outcomes of the MERGE, over all game dates."""
+        if self.counts is None:
+            return None
+        return sum(int(getattr(counts, outcome)) for counts in self.counts for outcome in outcomes)
+
+
+def plan_consolidate(clients: Clients, args: Params) -> Plan:
+    """Merge what the staging tables of `batch_id` hold; raises InvalidInput when there is no such table."""
+    batch_id = str(args.get("batch_id") or "")
+    batch = _read_batch(clients, batch_id)
+    game_date = read_batch_date(batch_id) or min(batch.rows_by_date or (), default=None)
+    if game_date is None:
+        raise InvalidInput(
+            f"{batch_id} has no game date in its id, and its rows do not tell one yet.", "Look again in a minute."
+        )
+    outdated = batch.total("outdated", "superseded")
+    return Plan(
+        action_name="staging.consolidate",
+        target=batch_id,
+        title=f"Consolidate {batch_id}: {batch.rows:,} rows of {pluralize(len(batch.tables), 'staging table')}",
+        args={"batch_id": batch_id, "game_date": str(game_date)},
+        preconditions={t.table.rpartition(".")[2]: {"rows": t.rows, "version": t.version} for t in batch.tables},
+        changes=tuple(_changes(batch)),
+        guards=tuple(_guards(clients, game_date, batch)),
+        planned_at=clients.now(),
+        undo="Not by a button. The predictions table can be read as it was for a week.",
+        cost=f"{pluralize(len(batch.rows_by_date or [game_date]), 'MERGE')}, each over the rows of one game date.",
+        warnings=(
+            (f"{outdated:,} of {batch.rows:,} rows are older than what stands in the predictions table, which stays.",)
+            if outdated
+            else ()
+        ),
+        commands=(
+            "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json'"
+            f' -d \'{{"batch_id": "{batch_id}"}}\'',
+        ),
+        coverage=count_coverage(read_night(clients, game_date)),
+    )
+
+
+def list_batch_tables(clients: Clients, batch_id: str) -> list[str]:
+    """The names of a batch's staging tables that are there now."""
+    listed = list_staging_tables(clients, staging_prefix(batch_id))
+    return [item.table_id for item in listed if is_unit_table(item.table_id, batch_id)]
+
+
+def _read_batch(clients: Clients, batch_id: str) -> StagedBatch:
+    items = list_staging_tables(clients, staging_prefix(batch_id)) if batch_id else ()
+    units = [item for item in items if is_unit_table(item.table_id, batch_id)]
+    if not units:
+        if not is_batch_id(batch_id):
+            raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the staging page.")
+        raise InvalidInput(
+            f"{batch_id} has no staging table, so there is nothing to consolidate.", "Look at the list anew."
+        )
+    with translate_errors("BigQuery tables.get"):
+        described = BigQueryWarehouse(clients).list_staging_tables(staging_prefix(batch_id))
+    tables = [table for table in described if is_unit_table(table.table, batch_id)]
+    contents = read_contents(clients, units)
+    keys = [table.keys for table in contents.values()]
+    if len(contents) < len(tables) or None in keys:
+        return StagedBatch(tables, None, None, "the rows of some tables are not read yet, or cannot be read")
+    rows_by_date = Counter(date.fromisoformat(key.game_date) for table_keys in keys for key in table_keys or ())
+    if len(items) > min(len(units), MAX_COUNTED_TABLES):
+        return StagedBatch(tables, rows_by_date, None, f"{len(items):,} tables cannot be counted by one query", False)
+    try:
+        return StagedBatch(tables, rows_by_date, _count(clients, batch_id, sorted(rows_by_date)))
+    except OnCallError as error:
+        return StagedBatch(tables, rows_by_date, None, str(error))
+
+
+def _count(clients: Clients, batch_id: str, dates: Sequence[date]) -> tuple[MergeCounts, ...]:
+    warehouse, source = BigQueryWarehouse(clients), f"{DATASET}.{staging_prefix(batch_id)}*"
+    with translate_errors("BigQuery (staging tables)"):
+        return tuple(warehouse.count_outcomes(source, game_date) for game_date in dates)
+
+
+def _changes(batch: StagedBatch) -> Iterator[Change]:
+    dates = batch.rows_by_date
+    by_date = "unknown" if dates is None else "; ".join(f"{day}: {rows:,}" for day, rows in sorted(dates.items()))
+    yield Change("rows by game date", by_date, "merged, one MERGE for each date")
+    outcomes = {
+        "rows added": ("whose key has no active row", ("added",)),
+        "rows updated": ("newer, with other values than the active row of their key", ("changed",)),
+        "rows unchanged": ("with the values of the active row of their key", ("renewed", "same")),
+        "rows outdated": (
+            "older than what stands: none of them becomes active, and nothing is replaced by them",
+            ("outdated", "superseded"),
+        ),
+        "rows collapsed": ("not the newest of their key in this batch", ("collapsed",)),
+        "active rows retired": ("lines that the players' newer rows no longer have", ("retired",)),
+        "active rows of another game": ("under a game in whose context their player is not any more", ("moved",)),
+        "active duplicates": ("beside a newer active row of their key", ("duplicate", "twin")),
+    }
+    for what, (description, names) in outcomes.items():
+        count = batch.total(*names)
+        if count != 0 or what in ("rows added", "rows updated", "rows unchanged"):
+            yield Change(what, "", f"unknown: {batch.reason}" if count is None else f"{count:,} {description}")
+    yield Change("staging tables", f"{len(batch.tables)}", "dropped, after each row is proven to be in the table")
+
+
+def _guards(clients: Clients, game_date: date, batch: StagedBatch) -> Iterator[Guard]:
+    total = len(batch.tables)
+    if batch.streaming:
+        text = (
+            f"{len(batch.streaming)} of {total} tables are still being streamed into, the first {batch.streaming[0]}."
+        )
+        yield Guard("no rows are streamed", False, f"{text} Consolidate when the buffer is written, within 90 minutes.")
+    drifted = [table for table in batch.tables if table.columns != batch.tables[0].columns]
+    rows = sum(table.rows for table in drifted)
+    drift_text = (
+        f"{len(drifted)} of {total} tables, with {rows:,} of {batch.rows:,} rows, have other columns than the first."
+    )
+    yield Guard("columns agree", not drifted, drift_text if drifted else f"All {total} tables have the same columns.")
+    if batch.counts is None and batch.is_countable:
+        text = f"What the MERGE will do to {batch.rows:,} rows is not known: {batch.reason}."
+        yield Guard("rows compared", None, text)
+    for day in sorted({game_date, *(batch.rows_by_date or ())}):
+        yield guard_no_batch_runs(clients, day)
+    yield Guard("rows", batch.rows > 0, f"The tables hold {batch.rows:,} rows.")

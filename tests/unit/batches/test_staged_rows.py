@@ -1,0 +1,52 @@
+"""Tables that one check has no time for are read in the background, and what goes wrong there is logged with its traceback."""
+
+from __future__ import annotations
+
+import time
+
+from google.api_core.exceptions import Forbidden
+
+from services.batches import staged_rows
+from services.batches.staging_listing import list_staging_tables
+from tests.support.memory_bigquery import MemoryProject
+from tests.support.memory_clients import SimulatedClock, memory_clients
+
+TABLES = [f"nba_predictions._staging_batch_2025_12_29_1767077100000_p_{name}" for name in "abcdef"]
+
+
+def read_without_time(monkeypatch, hook):
+    """What a check reads that has no time, and the clients when the background is done."""
+    monkeypatch.setattr(staged_rows, "READ_BUDGET_S", -1.0)
+    project = MemoryProject(SimulatedClock())
+    for name in TABLES:
+        project.create_table(name, project.tables["nba_predictions.player_prop_predictions"].fields)
+    clients = memory_clients(project, hook)
+    contents = staged_rows.read_contents(clients, list_staging_tables(clients))
+    deadline = time.monotonic() + 10
+    while clients.cache.tables.background_threads and time.monotonic() < deadline:
+        time.sleep(0.001)
+    project.close()
+    return contents, clients
+
+
+def test_the_rest_is_read_in_the_background_each_table_once(monkeypatch):
+    read: list[str] = []
+
+    def note(call, phase, subject):
+        if (call, phase) == ("tables.get", "before"):
+            read.append(str(subject))
+
+    contents, clients = read_without_time(monkeypatch, note)
+    assert contents == {}
+    assert sorted(read) == TABLES
+    assert all(clients.cache.tables.get(name.split(".")[1])[0] is not None for name in TABLES)
+
+
+def test_a_failure_in_the_background_is_logged_with_its_traceback(monkeypatch, caplog):
+    def refuse(call, phase, _):
+        if (call, phase) == ("tables.get", "before"):
+            raise Forbidden("no right")
+
+    read_without_time(monkeypatch, refuse)
+    assert "Staging tables are not read on" in caplog.text
+    assert "Traceback" in caplog.text
