@@ -26,7 +26,7 @@ def headline(batches: Batches) -> str:
     requested = "unknown" if newest.requested is None else f"{newest.requested:,}"
     generated = "unknown" if newest.generated is None else f"{newest.generated:,}"
     no_progress = (
-        ", at 0 %" if newest.state in IN_PROGRESS_STATES | {BatchState.STALLED} and not newest.generated else ""
+        ", at 0 %" if newest.state in IN_PROGRESS_STATES | {BatchState.STALLED} and newest.generated == 0 else ""
     )
     return f"{newest.batch_id}: {newest.state}, {generated} of {requested} players generated{no_progress}"
 

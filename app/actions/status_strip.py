@@ -16,6 +16,7 @@ from services.actions.log_reader import Action, ActionLog, ActionState
 from services.auth.roles import require_role
 from services.core.errors import OnCallError
 from services.core.result import Result
+from services.runs.actions import START_RUN
 
 _ENDED_IDS_KEY = "ended actions"
 _FINISH_MESSAGE_KEY = "finish message"
@@ -130,7 +131,8 @@ def render_action_line(action: Action, now: datetime) -> None:
 def _progress_text(action: Action) -> str:
     """How far an action is: a run by its coordinator's count, anything else by its last step."""
     if action.ended_at is None and (batch_id := action.facts.get("batch_id")):
-        progress = reads.run_progress(session.cached_clients(), batch_id, action.started_at).value
+        began = action.started_at if action.action_name == START_RUN.name else None  # the others join a batch that runs
+        progress = reads.run_progress(session.cached_clients(), batch_id, began).value
         if progress is not None:
             return progress.summary
     return action.steps[-1][1] if action.ended_at is None and action.steps else action.message

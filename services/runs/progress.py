@@ -48,12 +48,11 @@ def read_run_progress(clients: Clients, batch_id: str, started: datetime | None)
 
 
 def to_run_progress(progress: BatchProgress, started: datetime | None, now: datetime) -> RunProgress:
-    """The stages of a batch from one answer. Until it has consolidated, no player is counted as active."""
+    """The stages of a batch from one answer. The active players are counted by its consolidation, and unknown until then."""
     totals = progress.payload.get("sums") or {}
     state = "stopping" if progress.stopping else str(progress.payload.get("state") or progress.status)
     staged = _staged_players(progress)
     merged = state == "consolidated"
-    active = totals.get("active_players") if merged else 0
     players_per_s = _players_per_s(progress, started, now)
     remaining = (
         None if progress.requested is None or progress.completed is None else progress.requested - progress.completed
@@ -70,7 +69,7 @@ def to_run_progress(progress: BatchProgress, started: datetime | None, now: date
             ("answered", _answered_players(progress)),
             ("staged", staged),
             ("consolidated", staged if merged else 0),
-            ("active on the date", active),
+            ("active on the date", totals.get("active_players")),
         ),
         requested=progress.requested,
         per_minute=players_per_s * 60 if players_per_s else None,

@@ -32,6 +32,14 @@ WAREHOUSE, LEASE = "pipeline/warehouse.py", "pipeline/lease.py"
 WRITER, WORKER = "pipeline/worker/staging_writer.py", "pipeline/worker/app.py"
 DISPATCHER, RESUME = "pipeline/coordinator/dispatcher.py", "pipeline/coordinator/resume.py"
 RUNNER, TRACKER = "pipeline/coordinator/batch_runner.py", "pipeline/coordinator/batch_tracker.py"
+ENCODING, ERROR_TABLE = "pipeline/row_encoding.py", "gcp/error_table.py"
+REQUEST_BODY, PREDICTOR = "pipeline/worker/request_body.py", "pipeline/worker/predictor.py"
+OF_WORKER, OF_DISPATCHER = (
+    "tests/unit/pipeline/worker/test_app.py::test_",
+    "tests/unit/pipeline/coordinator/test_dispatcher.py::test_",
+)
+OF_WRITER = "tests/unit/pipeline/worker/test_staging_writer.py::test_"
+OF_BODY = "tests/unit/pipeline/worker/test_request_body.py"
 RUNNER_TESTS = "tests/unit/pipeline/coordinator/test_batch_runner.py"
 HTTP_API = "pipeline/coordinator/http_api.py"
 
@@ -150,6 +158,76 @@ GUARDS: Mapping[str, Mutant] = {
         "        if False:\n",
         "tests/unit/pipeline/worker/test_request_body.py",
     ),
+    "a dropped staging table is not taken for staged": _mutant(
+        WAREHOUSE,
+        "            holds_rows = False\n",
+        "            holds_rows = True\n",
+        OF_WRITER + "a_unit_whose_table_was_dropped_is_staged_again",
+    ),
+    "a unit of another date than its batch is refused": _mutant(
+        REQUEST_BODY, "if read_batch_date(self.batch_id) not in (None, self.game_date):", "if False:", OF_BODY
+    ),
+    "a foreign batch id is refused": _mutant(
+        REQUEST_BODY, "not isinstance(value, str) or not is_batch_id(value)", "not isinstance(value, str)", OF_BODY
+    ),
+    "an unprintable name is refused": _mutant(REQUEST_BODY, "if not is_player_lookup(text):", "if False:", OF_BODY),
+    "an error of ours is not a rejected write": _mutant(
+        WORKER,
+        "except _WRITE_ERRORS as error:",
+        "except Exception as error:",
+        OF_WORKER + "an_error_of_ours_is_an_internal_error_with_its_traceback",
+    ),
+    "a fault of the predictor is not generated": _mutant(
+        WORKER,
+        "        except Exception as error:\n            is_expected",
+        "        except PredictionNotPossible as error:\n            is_expected",
+        OF_WORKER + "a_fault_of_the_predictor_is_not_generated_with_its_cause_and_costs_no_other_player",
+    ),
+    "rows of another player or date are not staged": _mutant(
+        WORKER,
+        "            if any((r[",
+        "            if False and any((r[",
+        OF_WORKER + "a_fault_of_the_predictor_is_not_generated_with_its_cause_and_costs_no_other_player",
+    ),
+    "a staged answer has equal counts": _mutant(
+        DISPATCHER,
+        "not 0 < answer.produced_rows == answer.staged_rows",
+        "False",
+        OF_DISPATCHER + "an_odd_answer_fails_its_player_and_not_the_batch",
+    ),
+    "a staged answer names the table of its unit": _mutant(
+        DISPATCHER,
+        "unit_answer.table != table or ",
+        "",
+        OF_DISPATCHER + "an_odd_answer_fails_its_player_and_not_the_batch",
+    ),
+    "an exception of one unit ends no other": _mutant(
+        DISPATCHER,
+        "        except Exception as error:\n            logger.exception",
+        "        except KeyboardInterrupt as error:\n            logger.exception",
+        OF_DISPATCHER + "every_player_is_asked_once_and_an_exception_for_one_ends_no_other",
+    ),
+    "no request leaves after a stop": _mutant(
+        DISPATCHER,
+        "if self.should_stop():",
+        "if False:",
+        OF_DISPATCHER + "after_a_stop_nobody_is_asked_and_who_was_not_asked_has_no_outcome",
+    ),
+    "a wrong certificate is not retried": _mutant(
+        ERROR_TABLE, '"certificate" not in str(error).lower()', "True", "tests/unit/gcp/test_error_table.py"
+    ),
+    "a field that the table lacks is refused": _mutant(
+        ENCODING,
+        "    if unknown:\n        raise SchemaMismatch",
+        "    if False:\n        raise SchemaMismatch",
+        "tests/unit/pipeline/test_row_encoding.py",
+    ),
+    "a row made after tip-off does not say before": _mutant(
+        PREDICTOR,
+        "return at < begins_at if begins_at.tzinfo else None",
+        "return True",
+        OF_WORKER + "a_row_says_whether_it_was_made_before_its_game",
+    ),
     "a line is a decimal in the MERGE": _mutant(
         MERGE,
         "CAST(CAST({side}{c} AS NUMERIC) AS STRING)",
@@ -167,8 +245,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "the newest row of a key wins": _mutant(
         MERGE,
-        "ORDER BY made_at DESC, row_id DESC",
-        "ORDER BY made_at, row_id",
+        "ORDER BY our_made_at DESC, our_row_id DESC",
+        "ORDER BY our_made_at, our_row_id",
         OF_MERGE + "the_newest_of_a_key_in_the_batch_goes_in",
     ),
     "a line that the newer run lacks is retired": _mutant(
@@ -179,14 +257,14 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "an older row does not overwrite a newer one": _mutant(
         MERGE,
-        "WHEN made_at < standing_made_at OR (",
+        "WHEN our_made_at < our_standing_made_at OR (",
         "WHEN FALSE OR (",
         OF_MERGE + "an_older_batch_consolidated_later_changes_nothing",
     ),
     "an older run retires no newer line": _mutant(
         MERGE,
-        "NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE)",
-        "NOT is_key_staged",
+        "NOT our_is_key_staged AND IFNULL(our_made_at < our_run_staged_at, FALSE)",
+        "NOT our_is_key_staged",
         OF_MERGE + "a_line_of_an_older_run_that_the_newer_lacks_goes_in_as_superseded_and_retires_nothing",
     ),
     "superseded rows are not touched": _mutant(
@@ -197,26 +275,26 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a row that was superseded is not inserted again": _mutant(
         MERGE,
-        "AND was_superseded THEN",
+        "AND our_was_superseded THEN",
         "AND FALSE THEN",
         OF_MERGE + "the_very_row_that_was_superseded_does_not_come_back_when_its_batch_is_consolidated_again",
     ),
     "one of several active rows is left": _mutant(
         MERGE,
-        "(is_replaced AND copies > 1) THEN 'duplicate'",
+        "(our_is_replaced AND our_copies > 1) THEN 'duplicate'",
         "FALSE THEN 'kept'",
         OF_MERGE + "of_several_active_rows_the_newest_is_left",
     ),
     "one of several equal rows is left": _mutant(
         MERGE,
-        "WHEN copies > 1 THEN IF(",
+        "WHEN our_copies > 1 THEN IF(",
         "WHEN FALSE THEN IF(",
         OF_MERGE + "exact_copies_of_a_row_leave_one_active_row",
     ),
     "rows of a former game are superseded": _mutant(
         MERGE,
-        "is_moved THEN 'moved'",
-        "is_moved THEN 'kept'",
+        "our_is_moved THEN 'moved'",
+        "our_is_moved THEN 'kept'",
         OF_MERGE + "rows_under_a_game_that_the_player_is_no_longer_in_are_superseded",
     ),
     "rows of every date are merged": _mutant(

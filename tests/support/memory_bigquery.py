@@ -25,7 +25,7 @@ from google.cloud.bigquery.table import Row as BigQueryRow
 
 from services.core.clock import Clock
 from tests.support import memory_engine
-from tests.support.memory_merges import MergeInput
+from tests.support.memory_results import StatementInput
 from tests.support.memory_tables import InvalidRow, MemoryTable, parse_json_rows, read_schemas
 
 PROJECT = "nba-props-platform"
@@ -313,33 +313,22 @@ class MemoryClient:
         def name_of_slot(n: int) -> str:
             return (instead or {}).get(tables[n]) or self._engine_name(tables[n])
 
-        of_tables = "UNNEST($" not in statement.sql and not any(name.endswith("*") for name in tables)
-        if statement.kind == "MERGE" and not instead and of_tables:  # one of parameters may make instants of text
-            self._merge(job, statement, tables, params, name_of_slot)
-            return
-        result = memory_engine.execute(statement, params, name_of_slot)
-        job.columns, job.rows, job.changes = result.columns, result.rows, result.changes
-        if statement.target is not None and not instead:
-            self._find(tables[statement.target]).changed_in_engine(self._state.clock.now())
-
-    def _merge(
-        self,
-        job: MemoryJob,
-        statement: memory_engine.Statement,
-        tables: Sequence[str],
-        params: Mapping[str, Any],
-        name_of_slot: Callable[[int], str],
-    ) -> None:
-        """A MERGE, by the engine when its tables have not had this content before."""
-        now, target = self._state.clock.now(), self._find(tables[statement.target or 0])
-        merge = MergeInput(statement.sql, params, [self._state.rows(self._find(name).name) for name in tables])
-        if (known := merge.find()) is not None:
-            rows, job.changes = known
-            target.set_rows(rows, now)
-            return
-        job.changes = memory_engine.execute(statement, params, name_of_slot).changes
-        target.changed_in_engine(now)
-        merge.remember(target.rows, job.changes)
+        inputs, makes_instants = None, "TIMESTAMPTZ)" in statement.sql.replace("CAST(NULL AS TIMESTAMPTZ)", "")
+        if len(set(tables)) > 1 and not instead and not makes_instants and not any(n.endswith("*") for n in tables):
+            inputs = StatementInput(statement.sql, params, [self._state.rows(self._find(name).name) for name in tables])
+        target = self._find(tables[statement.target]) if statement.target is not None and not instead else None
+        known = inputs.find() if inputs is not None else None
+        result = known or memory_engine.execute(statement, params, name_of_slot)
+        job.changes = result.changes
+        if target is None:
+            job.columns, job.rows = result.columns, result.rows
+        elif known is not None:
+            rows = [dict(zip(known.columns, row, strict=True)) for row in known.rows]
+            target.set_rows(rows, self._state.clock.now())
+        else:
+            target.changed_in_engine(self._state.clock.now())
+        if inputs is not None and known is None:
+            inputs.remember(result if target is None else _to_result(target, result.changes))
 
     def _engine_name(self, table: str) -> str:
         if not table.endswith("*"):
@@ -484,6 +473,12 @@ class _Listing:
     def __iter__(self) -> Iterator[Any]:
         for page in self.pages:
             yield from page
+
+
+def _to_result(table: MemoryTable, changes: Mapping[str, int]) -> memory_engine.Result:
+    """A table after a statement has changed it, so that the same statement can be answered again."""
+    columns = tuple(f.name for f in table.fields)
+    return memory_engine.Result(columns, [tuple(row[c] for c in columns) for row in table.rows], changes)
 
 
 def _name(table: object) -> str:

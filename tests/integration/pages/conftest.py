@@ -24,6 +24,9 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
     for name, value in dashboard_env(sandbox).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(session, "FIRST_PAINT_DELAY_S", 0.0)  # there is no browser
+    monkeypatch.setattr(
+        background_cache, "FIRST_LOAD_TIMEOUT_S", 30.0
+    )  # on a loaded machine a late answer is none unknown
     st.cache_resource.clear()  # each test with a memory of its own
     reads.invalidate()
 

@@ -10,7 +10,7 @@ from services.core.tables import PREDICTIONS_TABLE, PREDICTIONS_TABLE_NAME
 from services.gcp import query_catalog
 from services.gcp.clients import connect
 from services.names.registry import active_aliases
-from services.nights.sources import merge_context_and_odds
+from services.nights.players import merge_context_and_odds
 from services.policy.eligibility import eligibility_params
 from tests.support.sandbox import settings_as
 
@@ -42,8 +42,8 @@ def test_merged_context_and_odds_have_each_player_once(run_query):
         run_query("nights.context", game_date=NIGHT), run_query("nights.odds", game_date=NIGHT), {}
     )
     assert len({row["player_lookup"] for row in rows}) == len(rows) == 352 + 15
-    assert sum(row["has_odds"] for row in rows) == 176
-    assert sum(row["in_context"] for row in rows) == 352
+    assert sum(bool(row["has_odds"]) for row in rows) == 176
+    assert sum(bool(row["in_context"]) for row in rows) == 352
 
 
 def test_merged_context_and_odds_name_an_alias_only_when_it_resolves_into_the_context(run_query):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
@@ -89,9 +90,12 @@ def test_the_key_names_action_and_plan_without_a_dot():
 
 @pytest.mark.parametrize("field", ["action_name", "target", "args", "preconditions", "changes"])
 def test_each_part_of_the_intention_is_part_of_the_hash(field):
-    other = {"args": {"players": ["a"]}, "preconditions": {"a": 1}, "changes": (Change("a", "b", "c"),)}.get(
-        field, "other"
-    )
+    others: dict[str, Any] = {
+        "args": {"players": ["a"]},
+        "preconditions": {"a": 1},
+        "changes": (Change("a", "b", "c"),),
+    }
+    other = others.get(field, "other")
     assert replace(PLAN, **{field: other}).hash != PLAN.hash
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.actions import executor
+from services.actions import log_reader, log_writer
 from services.actions.action_type import ActionContext, ActionType, Verification
 from services.actions.executor import ActionRefused, execute, recover
 from services.actions.log_reader import ActionState, read_action_log, read_by_key
@@ -84,7 +84,7 @@ def rows_of(records: MemoryRecords, event: str) -> list[dict[str, Any]]:
     return [row for row in records.tables["actions"] if row["event"] == event]
 
 
-def refuse(clients: Any, world: World, plan: Plan, *texts: str) -> str:
+def refuse(clients: Any, world: World, plan: Plan, *texts: Any) -> str:
     """The sentence with which a plan is refused, after which nothing was done."""
     with pytest.raises(ActionRefused) as refused:
         execute(clients, OPERATOR, world.type, plan, *texts)
@@ -153,14 +153,14 @@ def test_another_error_than_a_lost_record_is_not_retried(clients, records, world
         calls.append(1)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(executor.log_writer, "log_outcome", break_down)
+    monkeypatch.setattr(log_writer, "log_outcome", break_down)
     with pytest.raises(ZeroDivisionError):
         execute(clients, OPERATOR, world.type, shown(world))
     assert len(calls) == 1
 
 
 def test_a_log_that_does_not_show_the_action_is_an_error(clients, world, monkeypatch):
-    monkeypatch.setattr(executor.log_reader, "read_action", lambda *_: None)
+    monkeypatch.setattr(log_reader, "read_action", lambda *_: None)
     with pytest.raises(ActionNotRecorded, match="does not show what came of “Drop 1 table”"):
         execute(clients, OPERATOR, world.type, shown(world))
 
@@ -314,7 +314,7 @@ def test_of_two_processes_that_claim_at_once_the_loser_gets_the_winners_action(c
 
 
 def test_a_claim_whose_winner_is_not_in_the_log_is_an_error(clients, world, monkeypatch):
-    monkeypatch.setattr(executor.log_writer, "claim_attempt", lambda *_: False)
+    monkeypatch.setattr(log_writer, "claim_attempt", lambda *_: False)
     with pytest.raises(ActionNotRecorded, match="does not show what came of"):
         execute(clients, OPERATOR, world.type, shown(world))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -36,8 +37,8 @@ def clients(project):
     return memory_clients(project)
 
 
-def odds_row(player, **changes):
-    row = {
+def odds_row(player: str, **changes: Any) -> Any:
+    row: dict[str, Any] = {
         "player_lookup": player,
         "player_name": player.title(),
         "game_id": "league-1",
@@ -55,6 +56,7 @@ def odds_row(player, **changes):
 def test_of_two_players_with_one_lookup_key_the_newest_is_requested_and_the_other_is_counted(project, clients):
     project.insert(CONTEXT, [context_row("jwill"), context_row("jwill", **NEWER), context_row("ann")])
     run = plan_run(clients, NIGHT)
+    assert run is not None
     assert [(p["player_lookup"], p["game_id"]) for p in run.players] == [("ann", GAME), ("jwill", OTHER_GAME)]
     project.insert(
         PREDICTIONS_TABLE, [prediction_row("ann"), prediction_row("jwill", game_id=OTHER_GAME, prediction_id="j")]
@@ -81,15 +83,16 @@ def test_rows_in_the_game_of_a_player_who_shares_a_lookup_key_are_his(project, c
 
 
 def test_an_older_context_row_of_the_same_game_and_team_is_the_same_player():
-    older = context_row("ann", player_status="OUT", created_at=LATER - timedelta(hours=3))
-    assert newest_context([older, context_row("ann", created_at=LATER)]) == {
-        "ann": (context_row("ann", created_at=LATER),)
-    }
-    assert [row["status"] for row in merge_context_and_odds([context_row("ann"), older], (), {})] == ["active"]
+    older: Any = context_row("ann", player_status="OUT", created_at=LATER - timedelta(hours=3))
+    newest: Any = context_row("ann", created_at=LATER)
+    for rows in ([older, newest], [newest, older]):
+        assert newest_context(rows) == {"ann": (newest,)}
+        assert [row["status"] for row in merge_context_and_odds(rows, (), {})] == ["active"]
 
 
 def test_whether_a_player_who_shares_a_lookup_key_has_odds_is_not_known():
-    rows = merge_context_and_odds([context_row("jwill"), context_row("jwill", **NEWER)], [odds_row("jwill")], {})
+    context: Any = [context_row("jwill"), context_row("jwill", **NEWER)]
+    rows = merge_context_and_odds(context, [odds_row("jwill")], {})
     assert [(row["team"], row["has_odds"], bool(row["shares_lookup_with"])) for row in rows] == [
         ("OKC", True, False),
         ("NOP", None, True),
@@ -111,11 +114,12 @@ def test_a_requested_player_has_the_tip_off_of_his_game(project, clients):
     moved = odds_row("bob", game_start_time=TIP_OFF + timedelta(hours=1), snapshot_timestamp=LATER + timedelta(hours=1))
     project.insert(ODDS, [moved, odds_row("bob"), odds_row("ann", game_start_time=None)])
     run = plan_run(clients, NIGHT)
+    assert run is not None
     assert {p["player_lookup"]: p["tip_off"] for p in run.players} == {"ann": TIP_OFF + timedelta(hours=1), "zoe": None}
 
 
 def test_active_rows_under_a_game_whose_context_no_longer_has_the_player_are_found():
-    written = [
+    written: Any = [
         prediction_row("ann", game_id="left"),
         prediction_row("ann", game_id="left", system_id="x"),
         prediction_row("ann", game_id="left", system_id="y", is_active=False),
@@ -123,7 +127,7 @@ def test_active_rows_under_a_game_whose_context_no_longer_has_the_player_are_fou
         prediction_row("bob", game_id=OTHER_GAME),
         prediction_row("nobody in context", game_id="left"),
     ]
-    context = [context_row("ann"), context_row("bob"), context_row("bob", **NEWER)]
+    context: Any = [context_row("ann"), context_row("bob"), context_row("bob", **NEWER)]
     assert [(g.player_lookup, g.game_id, g.active_rows) for g in find_left_games(context, written)] == [
         ("ann", "left", 2)
     ]

@@ -200,6 +200,7 @@ def test_the_failed_state_of_the_batch_is_corrected(project, clients, staged):
     Ledger(clients).append_state(failed)
     assert run(clients).state is ActionState.DONE
     record = Ledger(clients).latest(BATCH, NIGHT)
+    assert record is not None
     assert (record.state, record.inserted) == (BatchState.CONSOLIDATED, 2)
 
 

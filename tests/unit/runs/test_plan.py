@@ -1,0 +1,100 @@
+"""A run's plan says which games have begun, who is not requested, and which rows the run will supersede."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.batches.reader import Batches
+from services.core.errors import OnCallError
+from services.core.result import Problem
+from services.nights.missing_players import list_missing_players
+from services.nights.players import LeftGame
+from services.runs import plan as run_plan
+from services.runs.coordinator_client import CoordinatorInfo
+from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, RunContext
+from tests.support.factories import NIGHT, NOW, make_night, make_player, make_write_error, player_without_rows
+from tests.support.memory_bigquery import MemoryProject
+from tests.support.memory_clients import SimulatedClock, memory_clients
+
+NO_BATCHES = Batches((), ())
+EARLIER, LATER = NOW - timedelta(hours=3), NOW + timedelta(hours=3)
+
+
+def rejected_player(**changes):
+    return player_without_rows(write_error=make_write_error(), **changes)
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    """Plans a run of a night that is given."""
+    project = MemoryProject(SimulatedClock(NOW))
+
+    def plan_night(night, scope="lost", batches=NO_BATCHES, unreadable=None):
+        context = RunContext(
+            night=night,
+            repairable=tuple(m for m in list_missing_players(night) if m.reason not in NOT_REPAIRABLE_BY_RUN),
+            batches=batches,
+            staging_tables=(),
+            coordinator=CoordinatorInfo("http://coordinator", "coordinator", frozenset({"players", "resume"})),
+            worker_capacity=1,
+            unreadable=unreadable or {},
+        )
+        monkeypatch.setattr(run_plan, "load_run_context", lambda *_: context)
+        return run_plan.plan_start(memory_clients(project), {"game_date": NIGHT.isoformat(), "scope": scope})
+
+    yield plan_night
+    project.close()
+
+
+def test_games_that_have_begun_are_a_warning_with_what_it_means(plan):
+    night = make_night(rejected_player(), tip_offs=(EARLIER, NOW, LATER), games=3)
+    assert plan(night).warnings == ("2 of 3 games have begun: rows of their players are marked as made after tip-off.",)
+
+
+def test_games_whose_tip_off_is_not_known_are_not_taken_for_games_to_come(plan):
+    night = make_night(rejected_player(), tip_offs=(LATER,), games=3)
+    assert plan(night).warnings == (
+        "When 2 of 3 games begin is not known: whether rows are made before tip-off is left open.",
+    )
+
+
+def test_before_every_tip_off_there_is_no_warning(plan):
+    assert plan(make_night(rejected_player(), tip_offs=(LATER,), games=1)).warnings == ()
+
+
+def test_a_player_who_shares_a_lookup_key_is_not_requested_and_named(plan):
+    sharing = rejected_player(player_lookup="jwill", team="NOP", shares_lookup_with="Jalen Will (OKC, g)")
+    planned = plan(make_night(rejected_player(), sharing, tip_offs=(LATER,), games=1))
+    assert planned.warnings == ("jwill of NOP is not requested: shares its lookup key with Jalen Will (OKC, g).",)
+    assert list(planned.preconditions["lost"]) == ["herbertjones"]
+
+
+@pytest.mark.parametrize(("scope", "named"), [("lost", ["ann"]), ("date", ["ann", "bob"])])
+def test_rows_of_a_game_that_a_requested_player_has_left_are_listed(plan, scope, named):
+    night = make_night(
+        rejected_player(player_lookup="ann"),
+        make_player(player_lookup="bob"),
+        tip_offs=(LATER,),
+        games=1,
+        left_games=(LeftGame("ann", "old", 25), LeftGame("bob", "old", 1), LeftGame("cid", "old", 25)),
+    )
+    listed = [change for change in plan(night, scope).changes if ", game " in change.what]
+    assert [change.what for change in listed] == [f"{player}, game old" for player in named]
+    assert listed[0].before == "25 active rows"
+    assert listed[0].after == "superseded: the player is in the context of another game now"
+
+
+def guard(planned):
+    return next(guard for guard in planned.guards if guard.name == "no batch runs")
+
+
+def test_whether_a_batch_runs_is_unknown_while_the_ledger_cannot_be_read(plan):
+    night = make_night(rejected_player())
+    problem = Problem("batch ledger", NOW, "BigQuery did not answer")
+    assert guard(plan(night)).ok is True
+    assert guard(plan(night, batches=Batches((), (), (problem,)))).ok is None
+    unread = plan(night, batches=None, unreadable={"batches": str(OnCallError("No record of batches can be read."))})
+    assert guard(unread).ok is None
+    assert "No record of batches can be read." in guard(unread).message
