@@ -94,11 +94,14 @@ def record_consolidated(
     if entry is None or entry.state not in RESUMABLE_STATES:
         return None
     outcomes = ledger.player_outcomes(batch_id, game_date)
-    merged_tables = set(tables)
-    for player in entry.players:
-        unit = ids.work_unit_id(player)
-        if ids.staging_table(batch_id, unit) in merged_tables and not (player in outcomes and outcomes[player].staged):
-            outcomes[player] = PlayerOutcome(player, unit, "staged", reason="consolidated by another process")
+    merged_tables, units = set(tables), {player: ids.work_unit_id(player) for player in entry.players}
+    unrecorded = {
+        player: PlayerOutcome(player, unit, "staged", reason="consolidated by another process")
+        for player, unit in units.items()
+        if ids.staging_table(batch_id, unit) in merged_tables and not (player in outcomes and outcomes[player].staged)
+    }
+    ledger.append_outcomes(batch_id, game_date, tuple(unrecorded.values()))
+    outcomes |= unrecorded
     closed = replace(close(entry, outcomes, sums, {}), sequence=entry.sequence + 1, holder=holder)
     try:
         ledger.append_state(closed)

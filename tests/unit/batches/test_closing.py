@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.batches import ids
-from services.batches.closing import close, record_consolidated
+from services.batches.closing import close, record_consolidated, with_production
 from services.batches.conservation import is_conserved
 from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
 from services.batches.state import RESUMABLE_STATES, BatchState
@@ -95,6 +95,28 @@ def test_rows_that_a_consolidation_found_and_no_worker_reported_leave_the_sum_un
     assert (closed.state, closed.produced_rows, is_conserved(closed)) == (BatchState.CONSOLIDATED, None, None)
 
 
+def test_a_consolidation_without_sums_adds_none_and_keeps_who_was_merged_before():
+    first = close(ENTRY, make_outcomes(ann="staged", bob="no answer"), {"staged_rows": 10, **SUMS}, {})
+    again = close(replace(first, state=BatchState.CONSOLIDATING), make_outcomes(bob="not generated"), {}, {})
+    assert (again.staged_rows, again.inserted, again.details["consolidated"]["players"]) == (10, 4, ["ann"])
+
+
+def test_what_workers_produced_and_staged_is_counted_by_their_answers():
+    outcomes = make_outcomes(ann="staged", bob="write rejected", cid="no answer")
+    record = with_production(ENTRY, outcomes.values())
+    assert (record.generated, record.produced_rows, record.staged_rows, record.staged_tables) == (2, 20, 10, 1)
+    adopted = PlayerOutcome("dan", "p_dan", "staged")
+    unknown = with_production(ENTRY, [*outcomes.values(), adopted])
+    assert (unknown.generated, unknown.produced_rows, unknown.staged_rows, unknown.staged_tables) == (3, None, None, 2)
+
+
+def test_a_batch_whose_players_were_not_recorded_is_judged_by_its_outcomes():
+    entry = replace(ENTRY, details={})
+    assert close(entry, make_outcomes(ann="staged", bob="no answer"), {}, {}).reason.endswith(
+        "1 of 2 players gave no answer"
+    )
+
+
 @pytest.fixture
 def clients():
     project = MemoryProject(SimulatedClock())
@@ -131,6 +153,8 @@ def test_a_batch_of_which_players_were_not_asked_stays_stopped(clients):
         "consolidated what was staged; 2 of 3 players gave no answer",
     )
     assert closed.details["consolidated"]["players"] == ["ann"], "its table was merged, though no outcome was recorded"
+    [(player, outcome)] = Ledger(clients).player_outcomes(BATCH, NIGHT).items()
+    assert (player, outcome.player_lookup, outcome.unit, outcome.outcome) == ("ann", "ann", "p_ann", "staged")
 
 
 def test_a_batch_without_a_record_has_nothing_to_correct(clients):

@@ -77,3 +77,19 @@ def test_whether_a_batch_of_an_earlier_version_without_counted_players_is_conser
     earlier = replace(CONSERVED, details={"players": ["lebronjames"]})
     assert is_conserved(earlier) is None
     assert is_conserved(replace(earlier, staged_rows=9)) is False
+
+
+def test_each_sum_says_what_it_counts():
+    said = [(entry.name, entry.total_name, entry.parts, entry.parts_name) for entry in conservation_sums(CONSERVED)]
+    assert said == [
+        (
+            "each player has one outcome",
+            "requested",
+            (2, 1, 1, 0, 0),
+            "staged + not generated + write rejected + internal error + no answer",
+        ),
+        ("each player has answered", "missing", (0, 0), "internal error + no answer"),
+        ("what was produced was staged", "produced", (10,), "staged"),
+        ("what was staged is distinct or collapsed", "staged", (9, 1), "distinct + collapsed"),
+        ("each distinct row was merged", "distinct", (4, 3, 2), "inserted + updated + unchanged"),
+    ]

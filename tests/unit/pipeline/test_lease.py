@@ -68,7 +68,10 @@ def assert_no_merge_before(jobs: JobIds, lease: Lease) -> None:
 
 def test_the_first_fence_of_a_date_is_1_and_each_date_has_its_own(jobs):
     assert leases.acquire(jobs, NIGHT, "a") == Lease(NIGHT, 1, "a")
-    assert leases.acquire(jobs, date(2025, 12, 30), "b").fence == 1
+    tomorrow = leases.acquire(jobs, date(2025, 12, 30), "b")
+    assert tomorrow.fence == 1
+    for lease in (leases.acquire(jobs, NIGHT, "a"), tomorrow):  # nor does one date's renewal take the other's
+        leases.renew(jobs, lease)
 
 
 @pytest.mark.parametrize("role", ["coordinator", "prediction-coordinator-00042-abc-localhost-1234567-of-a-long-name"])
