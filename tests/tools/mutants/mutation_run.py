@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
@@ -36,13 +37,16 @@ def main() -> None:
     config().pytest_add_cli_args_test_selection = request["tests"]
     file_mutation.MutationVisitor = TextExcludingVisitor  # type: ignore[misc]
     mutmut.collect_or_load_stats = partial(_collect_fastest, mutmut.collect_or_load_stats)
-    if seconds := request["seconds"]:
-        deadline = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
-        deadline.daemon = True
-        deadline.start()
+    deadline = time.monotonic() + request["seconds"] if request["seconds"] else float("inf")
+    if request["seconds"]:
+        timer = threading.Timer(request["seconds"], os.kill, (os.getpid(), signal.SIGINT))
+        timer.daemon = True
+        timer.start()
     try:
         mutmut._run(tuple(request["names"]), request["processes"])
-    except SystemExit:
+    except (KeyboardInterrupt, SystemExit):
+        if time.monotonic() >= deadline:
+            return  # what has not run is "not checked"
         if any(state().tests_by_mangled_function_name.values()) or not state().duration_by_test:
             raise
         _record_all_as_untested()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mutmut.mutation.diff_apply import get_diff_for_mutant
@@ -12,8 +12,11 @@ from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 from tests.support.paths import ROOT
-from tests.tools.mutants import selection
 
+REASONS: Mapping[str, str] = {
+    "pipeline.lease._count_taken": "another way of searching, which finds the same number with more calls",
+}
+"""Why a fault in a function makes no difference; where there is no reason, a test is missing."""
 KILLED = ("killed", "timeout", "segfault")
 
 
@@ -32,13 +35,28 @@ class ModuleOutcome:
         return self.killed + self.survived + self.untested
 
     @property
-    def score(self) -> float:
-        """Per cent killed of those that ran or that nothing reaches; 100 without any mutant."""
-        return 100 * self.killed / self.mutants if self.mutants else 100.0
+    def score(self) -> float | None:
+        """Per cent killed of those that ran or that nothing reaches; None when there were none."""
+        return 100 * self.killed / self.mutants if self.mutants else None
+
+    def is_below(self, floor: int) -> bool:
+        """Whether a score is known and too low."""
+        return self.score is not None and self.score < floor
 
 
 def read_outcomes(modules: Iterable[str]) -> list[ModuleOutcome]:
     return [_to_outcome(module, Counter(_read_statuses(module).values())) for module in modules]
+
+
+def read_functions(patterns: Iterable[str]) -> list[ModuleOutcome]:
+    """The outcome of each function, given by the pattern of its mutants, under its own name."""
+    functions = []
+    for pattern in patterns:
+        name = pattern.removesuffix("__mutmut_*")
+        module = f"{name.rpartition('.')[0].replace('.', '/')}.py"
+        statuses = [s for mutant, s in _read_statuses(module).items() if mangled_name_from_mutant_name(mutant) == name]
+        functions.append(_to_outcome(name.removeprefix("services."), Counter(statuses)))
+    return functions
 
 
 def list_survivors(modules: Iterable[str]) -> list[str]:
@@ -53,10 +71,52 @@ def list_survivors(modules: Iterable[str]) -> list[str]:
     return found
 
 
-def to_table(outcomes: list[ModuleOutcome]) -> str:
-    """One line a module, and the total."""
+def count_survivors_by_function(modules: Iterable[str]) -> dict[str, int]:
+    """How many mutants of each function no test noticed, untested ones too; functions without any are left out."""
+    counts: Counter[str] = Counter()
+    for module in modules:
+        for name, status in _read_statuses(module).items():
+            counts[mangled_name_from_mutant_name(name)] += status in ("survived", "suspicious", "no tests")
+    return {name: count for name, count in counts.items() if count}
+
+
+def to_report(outcomes: list[ModuleOutcome], guard_survivors: Mapping[str, int], floor: Callable[[str], int]) -> str:
+    """docs/mutants.md: the table, and of the modules that hold the promises each function with survivors and its reason."""
+    lines = [
+        "# Mutants",
+        "",
+        "Written by `make mutants`: small faults (mutmut 3) put into the write path, the actions and the alerts one at a time,",
+        "and how many of them turn a fast test red. Texts and log lines are left alone. Guards have mutants made by hand:",
+        "`tests/mutants/guards.py`.",
+        "",
+        "```",
+        to_table(outcomes, floor),
+        "```",
+        "",
+        "## Survivors in the modules that hold the promises",
+        "",
+        "| function | survivors | why they may |",
+        "|---|---:|---|",
+    ]
+    for name, count in sorted(guard_survivors.items()):
+        lines.append(
+            f"| `{_readable(name)}` | {count} | {REASONS.get(_readable(name), 'no reason yet: it wants a test')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _readable(mangled_name: str) -> str:
+    """`pipeline.lease.Lease.renew` of mutmut's name for the function."""
+    module, _, function = mangled_name.removeprefix("services.").rpartition(".")
+    return f"{module}.{function[2:].replace('ǁ', '.')}"
+
+
+def to_table(outcomes: list[ModuleOutcome], floor: Callable[[str], int]) -> str:
+    """One line a module, or a function, with the per cent that `floor` asks of it; and the total."""
+    if not outcomes:
+        return "Nothing was mutated."
     lines = [f"{'module':58}{'mutants':>9}{'killed':>9}{'survived':>10}{'untested':>10}{'score':>8}{'floor':>7}"]
-    lines += [_to_line(outcome, f"{selection.required_score(outcome.module)} %") for outcome in outcomes]
+    lines += [_to_line(outcome, f"{floor(outcome.module)} %") for outcome in outcomes]
     counts = [[o.killed, o.survived, o.untested, o.unchecked] for o in outcomes]
     lines.append(_to_line(ModuleOutcome("all", *map(sum, zip(*counts, strict=True))), ""))
     return "\n".join(lines)
@@ -64,8 +124,9 @@ def to_table(outcomes: list[ModuleOutcome]) -> str:
 
 def _to_line(outcome: ModuleOutcome, floor: str) -> str:
     unchecked = f"  {outcome.unchecked} not run" if outcome.unchecked else ""
+    score = "" if outcome.score is None else f"{outcome.score:.0f} %"
     counts = f"{outcome.mutants:9}{outcome.killed:9}{outcome.survived:10}{outcome.untested:10}"
-    return f"{outcome.module:58}{counts}{outcome.score:6.0f} %{floor:>7}{unchecked}"
+    return f"{outcome.module:58}{counts}{score:>8}{floor:>7}{unchecked}"
 
 
 def _read_statuses(module: str) -> dict[str, str]:

@@ -1,0 +1,451 @@
+"""Each rule by itself: at and beside its threshold, without its source, and with the sentence that it raises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from services.alerts.evaluation import evaluate_rules
+from services.alerts.facts import ChannelStatus, SlateCounts
+from services.alerts.rules import RULES_BY_NAME, get_rule
+from services.batches.reader import Batches
+from services.batches.state import BatchState
+from services.core.result import Health
+from services.core.settings import Settings
+from services.scaling.annotations import CapacitySetting
+from tests.support.alert_factories import (
+    BATCH,
+    NOW,
+    SETTINGS,
+    STARTED,
+    TIP_OFF,
+    empty_batches,
+    failed_result,
+    make_batch,
+    make_batch_record,
+    make_leftover_table,
+    make_night_snapshot,
+    make_players,
+    make_rejected_players,
+    make_rejection_burst,
+    make_schedule,
+    make_snapshot,
+    make_unmerged_players,
+    make_unrequested_players,
+    make_worker_capacity,
+    make_write_report,
+    ok_result,
+    stalled_batch,
+)
+from tests.support.factories import make_night
+
+SECOND = timedelta(seconds=1)
+
+
+def judge(rule: str, now=NOW, platform=None, **night):
+    """(health, message, cause) of one rule on a healthy night with these changes."""
+    snapshot = make_snapshot(make_night_snapshot(**night), **(platform or {}))
+    (result,) = [result for result in evaluate_rules(snapshot, SETTINGS, now) if result.rule.name == rule]
+    return result.health, result.message, result.cause
+
+
+def batch(**changes):
+    return ok_result(Batches((make_batch(**changes),), ()))
+
+
+OK, UNKNOWN, CRITICAL, WARNING = Health.OK, Health.UNKNOWN, Health.CRITICAL, Health.WARNING
+
+
+@pytest.mark.parametrize(
+    ("rule", "sources"),
+    [
+        ("dml_rejections", ["writes"]),
+        ("write_success", ["night"]),
+        ("duplicates", ["duplicates"]),
+        ("names", ["slate"]),
+        ("coverage", ["night"]),
+        ("consolidation", ["night", "batches"]),
+        ("conservation", ["night", "ledger"]),
+        ("not_run", ["night", "slate"]),
+        ("silence", ["lines"]),
+        ("stalled", ["batches"]),
+        ("at_zero", ["batches"]),
+        ("produced_nothing", ["night", "batches"]),
+    ],
+)
+def test_a_rule_without_one_of_its_sources_is_unknown_and_says_nothing(rule, sources):
+    for source in sources:
+        assert judge(rule, **{source: failed_result()})[:2] == (UNKNOWN, ""), source
+
+
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [("staging_orphans", "staging"), ("width", "worker"), ("schedule", "schedule")],
+)
+def test_a_rule_of_the_platform_without_its_source_is_unknown_and_says_nothing(rule, source):
+    assert judge(rule, platform={source: failed_result()})[:2] == (UNKNOWN, "")
+
+
+def test_a_result_names_its_night_and_batch_and_one_of_the_platform_neither():
+    results = {result.rule.name: result for result in evaluate_rules(make_snapshot(), SETTINGS, NOW)}
+    assert set(results) == set(RULES_BY_NAME)
+    assert (results["stalled"].game_date, results["stalled"].batch_id) == (make_night_snapshot().game_date, BATCH)
+    assert (results["width"].game_date, results["width"].batch_id, results["width"].cause) == (None, "", "width")
+
+
+def test_a_night_without_a_batch_has_none_in_its_results():
+    results = evaluate_rules(make_snapshot(make_night_snapshot(batches=empty_batches())), SETTINGS, NOW)
+    assert {result.batch_id for result in results} == {""}
+
+
+# --- writes ---------------------------------------------------------------------------------------------------------------
+
+
+def test_rejections_are_counted_with_the_time_of_the_alarm():
+    report = make_write_report(*make_rejection_burst(90))
+    health, message, cause = judge("dml_rejections", writes=ok_result(report))
+    assert (health, cause) == (CRITICAL, "writes")
+    assert message.startswith(f"90 writes rejected of {report.attempted}; {SETTINGS.dml_alert_errors} within ")
+    assert f" {SETTINGS.dml_alert_window_s} s at 14:4" in message
+    assert message.endswith(" ET")
+
+
+@pytest.mark.parametrize(("rejected", "health"), [(1, OK), (2, CRITICAL)])
+def test_writes_succeed_from_99_of_100_players_on(rejected, health):
+    night = ok_result(make_night(*make_players(100 - rejected), *make_rejected_players(rejected)))
+    assert judge("write_success", night=night)[0] is health
+
+
+def test_the_sentence_of_lost_writes_counts_players_generated():
+    night = ok_result(make_night(*make_players(68), *make_rejected_players(90)))
+    assert judge("write_success", night=night)[1] == "90 of 158 generated players were rejected on write"
+
+
+def test_keys_that_are_active_twice_are_counted():
+    assert judge("duplicates", duplicates=ok_result(1))[:2] == (CRITICAL, "1 keys have more than one active row")
+    assert judge("duplicates", duplicates=ok_result(0))[:2] == (OK, "")
+
+
+# --- names ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("slate", "health"),
+    [
+        (SlateCounts(TIP_OFF, 100, 23, 100, 13), WARNING),  # 10 more names, 10.0 points more
+        (SlateCounts(TIP_OFF, 100, 22, 100, 13), OK),  # 9 more
+        (SlateCounts(TIP_OFF, 101, 23, 100, 13), OK),  # 9.8 points more
+        (SlateCounts(TIP_OFF, 100, 23, 0, 0), OK),  # no night before
+        (SlateCounts(TIP_OFF, 0, 0, 100, 13), OK),
+    ],
+)
+def test_names_that_meet_nobody_warn_when_they_rise_by_ten_and_by_ten_points(slate, health):
+    assert judge("names", slate=ok_result(slate))[0] is health
+
+
+def test_the_sentence_of_unmatched_names_has_both_nights():
+    slate = SlateCounts(TIP_OFF, 176, 94, 150, 3, 7)
+    message = judge("names", slate=ok_result(slate))[1]
+    assert message.startswith("94 of 176 names with odds meet nobody in the context, ")
+    assert message.endswith("; 3 of 150 the night before")
+    assert f"{slate.resolved_by_alias} only by an alias" in message
+
+
+# --- the batch --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stalled_batch_is_named_with_how_far_it_came():
+    batches = stalled_batch(requested=104, generated=102, status_text="stalled since 19:58")
+    night = ok_result(make_night(*make_unmerged_players(102)))
+    assert judge("stalled", night=night, batches=batches) == (
+        CRITICAL,
+        f"{BATCH} stands still: 102 of 104 generated; stalled since 19:58",
+        "run",
+    )
+    unknown = stalled_batch(requested=None, generated=None)
+    assert "an unknown number of an unknown number generated" in judge("stalled", night=night, batches=unknown)[1]
+
+
+def test_a_stalled_batch_is_no_alert_once_every_player_is_active():
+    assert judge("stalled", batches=stalled_batch())[0] is OK
+    assert judge("stalled", batches=empty_batches())[0] is OK
+    assert judge("stalled", night=ok_result(make_night()), batches=stalled_batch())[0] is CRITICAL
+
+
+@pytest.mark.parametrize("state", [BatchState.REQUESTED, BatchState.RUNNING, BatchState.STALLED])
+def test_a_batch_at_zero_fires_after_five_minutes(state):
+    night = ok_result(make_night(*make_unrequested_players(3)))
+    batches = batch(state=state, ended=None, requested=3, generated=0)
+    five_minutes = STARTED + timedelta(minutes=5)
+    assert judge("at_zero", five_minutes, night=night, batches=batches)[0] is OK
+    assert judge("at_zero", five_minutes + SECOND, night=night, batches=batches) == (
+        CRITICAL,
+        f"{BATCH}: 0 of 3 since 14:47:00 ET",
+        "run",
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"generated": 1},
+        {"generated": None},
+        {"requested": 0},
+        {"started": None},
+        {"state": BatchState.CONSOLIDATED},
+    ],
+)
+def test_a_batch_that_has_ended_or_got_somewhere_is_not_at_zero(changes):
+    night = ok_result(make_night(*make_unrequested_players(3)))
+    fields = {"state": BatchState.RUNNING, "ended": None, "requested": 3, "generated": 0, **changes}
+    assert judge("at_zero", night=night, batches=batch(**fields))[0] is OK
+
+
+def test_a_batch_at_zero_of_a_complete_night_is_no_alert():
+    assert judge("at_zero", batches=batch(state=BatchState.RUNNING, ended=None, generated=0))[0] is OK
+    assert judge("at_zero", batches=empty_batches())[0] is OK
+
+
+@pytest.mark.parametrize(
+    ("state", "health"),
+    [
+        (BatchState.CONSOLIDATED, CRITICAL),
+        (BatchState.UNVERIFIED_SUCCESS, CRITICAL),
+        (BatchState.RUNNING, OK),
+        (BatchState.CONSOLIDATION_FAILED, OK),
+    ],
+)
+def test_a_batch_that_says_it_ended_without_a_row_fires(state, health):
+    night = ok_result(make_night(*make_unrequested_players(3)))
+    assert judge("produced_nothing", night=night, batches=batch(state=state))[0] is health
+
+
+def test_a_batch_with_rows_or_without_anybody_eligible_has_not_produced_nothing():
+    assert judge("produced_nothing")[0] is OK
+    assert judge("produced_nothing", night=ok_result(make_night()))[0] is OK
+    assert judge("produced_nothing", batches=empty_batches())[0] is OK
+    night = ok_result(make_night(*make_unrequested_players(3)))
+    assert judge("produced_nothing", night=night)[1] == f"{BATCH} says consolidated, and the date has no row"
+
+
+# --- consolidation ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "who"), [(1, "1 player waits"), (2, "2 players wait")])
+def test_players_who_wait_in_staging_after_the_batch_fire(count, who):
+    night = ok_result(make_night(*make_unmerged_players(count)))
+    assert judge("consolidation", night=night) == (CRITICAL, f"{who} in staging, and {BATCH} is consolidated", "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "health"),
+    [
+        ({"state": BatchState.RUNNING, "ended": None}, OK),
+        ({"state": BatchState.UNVERIFIED_SUCCESS, "record_source": "logs", "ended": NOW - timedelta(minutes=10)}, OK),
+        (
+            {
+                "state": BatchState.UNVERIFIED_SUCCESS,
+                "record_source": "logs",
+                "ended": NOW - timedelta(minutes=10) - SECOND,
+            },
+            CRITICAL,
+        ),
+        ({"state": BatchState.UNVERIFIED_SUCCESS, "record_source": "logs", "ended": None}, CRITICAL),
+        ({"state": BatchState.UNVERIFIED_SUCCESS, "record_source": "ledger", "ended": NOW}, CRITICAL),
+        ({"state": BatchState.STALLED, "record_source": "logs", "ended": NOW}, CRITICAL),
+    ],
+)
+def test_players_in_staging_may_wait_while_a_merge_may_follow(changes, health):
+    night = ok_result(make_night(*make_unmerged_players(2)))
+    assert judge("consolidation", night=night, batches=batch(**changes))[0] is health
+
+
+def test_a_failed_consolidation_fires_with_its_reason():
+    failed = batch(state=BatchState.CONSOLIDATION_FAILED, status_text="SchemaDrift")
+    assert judge("consolidation", batches=failed)[:2] == (CRITICAL, f"{BATCH}: SchemaDrift")
+
+
+def test_a_failed_consolidation_in_a_log_fires_only_while_rows_are_missing():
+    failed = batch(state=BatchState.CONSOLIDATION_FAILED, record_source="logs")
+    waiting = ok_result(make_night(*make_unmerged_players(1)))
+    assert judge("consolidation", batches=failed)[0] is OK
+    assert judge("consolidation", night=waiting, batches=failed)[0] is CRITICAL
+
+
+def test_without_a_batch_nothing_waits():
+    assert (
+        judge("consolidation", night=ok_result(make_night(*make_unmerged_players(1))), batches=empty_batches())[0] is OK
+    )
+
+
+# --- not run --------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_date_that_has_not_run_fires_from_its_deadline_on():
+    night = ok_result(make_night(*make_unrequested_players(3), was_run=False))
+    deadline = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min)
+    changes = {"night": night, "batches": empty_batches()}
+    assert judge("not_run", deadline - SECOND, **changes)[0] is OK
+    assert judge("not_run", deadline, **changes) == (
+        CRITICAL,
+        "3 players are eligible, none was requested; first tip-off 19:00:00 ET",
+        "run",
+    )
+    no_tip_off = ok_result(SlateCounts(None, 176, 4, 150, 3))
+    assert judge("not_run", deadline, slate=no_tip_off, **changes)[0] is OK
+
+
+@pytest.mark.parametrize(
+    ("night", "batches", "health"),
+    [
+        (make_night(*make_unrequested_players(3), was_run=True), empty_batches(), OK),
+        (make_night(*make_unrequested_players(3), was_run=False), batch(), OK),
+        (make_night(*make_unrequested_players(3), was_run=None), empty_batches(), UNKNOWN),
+        (make_night(was_run=False), empty_batches(), OK),
+    ],
+)
+def test_a_date_that_ran_or_has_nobody_to_run_is_no_alert(night, batches, health):
+    assert judge("not_run", TIP_OFF, night=ok_result(night), batches=batches)[0] is health
+
+
+# --- sums -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("collapsed", "health"), [(395, OK), (396, CRITICAL)])
+def test_more_than_a_tenth_of_the_staged_rows_under_one_key_fires(collapsed, health):
+    record = make_batch_record(distinct_keys=3950 - collapsed, inserted=3950 - collapsed, collapsed_rows=collapsed)
+    assert judge("conservation", ledger=ok_result(record))[0] is health
+
+
+def test_the_sentence_of_collapsed_rows_has_both_counts():
+    record = make_batch_record(distinct_keys=140, inserted=140, collapsed_rows=3810)
+    assert judge("conservation", ledger=ok_result(record))[1] == f"{BATCH}: 3810 of 3950 staged rows share a key"
+
+
+def test_a_sum_that_does_not_hold_fires_with_its_numbers():
+    health, message, _ = judge("conservation", ledger=ok_result(make_batch_record(staged_rows=3949)))
+    assert (health, message.startswith(f"{BATCH}: ")) == (CRITICAL, True)
+    assert "3,950" in message or "3950" in message
+
+
+@pytest.mark.parametrize(
+    "record", [None, make_batch_record(state=BatchState.RUNNING, staged_rows=1), make_batch_record(collapsed_rows=None)]
+)
+def test_sums_are_judged_of_a_consolidated_batch_and_where_they_are_known(record):
+    assert judge("conservation", ledger=ok_result(record))[0] is OK
+
+
+@pytest.mark.parametrize(("written", "health"), [(90, OK), (89, CRITICAL)])
+def test_more_than_a_tenth_of_the_rows_of_active_players_missing_fires(written, health):
+    night = ok_result(make_night(*make_players(1, generated_rows=100, written_rows=written, active_rows=written)))
+    result = judge("conservation", night=night, ledger=ok_result(None))
+    assert result[0] is health
+    if health is CRITICAL:
+        assert result[1] == "100 rows generated for the 1 active players, 89 written"
+
+
+# --- silence --------------------------------------------------------------------------------------------------------------------
+
+
+def test_five_minutes_without_a_log_line_are_unknown_and_say_so():
+    five_minutes = STARTED + timedelta(minutes=5)
+    assert judge("silence", five_minutes, lines=ok_result(0))[0] is OK
+    assert judge("silence", five_minutes + SECOND, lines=ok_result(0))[:2] == (
+        UNKNOWN,
+        f"{BATCH} began 14:47:00 ET, and no service has logged a line since",
+    )
+    assert judge("silence", five_minutes + SECOND, lines=ok_result(1))[0] is OK
+    assert judge("silence", lines=ok_result(0), batches=empty_batches())[0] is OK
+    assert judge("silence", lines=ok_result(0), batches=batch(started=None))[0] is OK
+
+
+# --- the platform -----------------------------------------------------------------------------------------------------------------
+
+
+def orphans(*tables, **night):
+    return judge("staging_orphans", platform={"staging": ok_result(tables)}, **night)[:2]
+
+
+def test_staging_tables_fire_when_they_are_old_and_when_they_expire_within_a_day():
+    old = SETTINGS.orphan_after_h
+    live = {"batches": batch(batch_id="batch_2025-12-29_1", state=BatchState.RUNNING)}
+    assert orphans(make_leftover_table(old), **live) == (OK, "")
+    assert orphans(make_leftover_table(old + 0.01), **live) == (
+        WARNING,
+        f"older than {old:g} h: 1 staging table of 1 batch",
+    )
+    assert orphans(make_leftover_table(old + 0.01), make_leftover_table(old + 1), **live)[1] == (
+        f"older than {old:g} h: 2 staging tables of 1 batch"
+    )
+    assert orphans(make_leftover_table(1, expires_in_h=24), **live) == (OK, "")
+    assert orphans(make_leftover_table(1, 23), make_leftover_table(1, 20), **live) == (
+        CRITICAL,
+        "2 staging tables expire, the first at 11:07:00 ET",
+    )
+    no_times = replace(make_leftover_table(99), created=None, expires=None)
+    assert orphans(no_times, **live) == (OK, "")
+
+
+def test_a_capacity_that_is_not_what_was_set_warns_and_no_maximum_is_critical():
+    drifted = make_worker_capacity(CapacitySetting(None, 20, 5), set_to=CapacitySetting(4, 20, 3))
+    assert judge("width", platform={"worker": ok_result(drifted)}) == (WARNING, drifted.drift, "width")
+    rolling_out = replace(drifted, rolling_out=True)
+    assert judge("width", platform={"worker": ok_result(rolling_out)})[0] is OK
+    unlimited = make_worker_capacity(CapacitySetting(None, None, 5))
+    assert judge("width", platform={"worker": ok_result(unlimited)})[:2] == (
+        CRITICAL,
+        "prediction-worker has no maximum of instances",
+    )
+
+
+def test_problems_of_the_schedule_are_listed():
+    schedule = make_schedule(missing=("same-day-predictions",))
+    assert judge("schedule", platform={"schedule": ok_result(schedule)})[:2] == (
+        CRITICAL,
+        "; ".join(schedule.job_problems),
+    )
+    assert judge("schedule")[:2] == (OK, "")
+
+
+def test_a_channel_that_is_not_set_warns_and_one_that_fails_is_critical():
+    assert judge("channel", platform={"channel": ChannelStatus(False)})[:2] == (
+        WARNING,
+        "No channel is set: alerts are shown here and reach nobody",
+    )
+    assert judge("channel", platform={"channel": ChannelStatus(True, "Slack said no.")})[:2] == (
+        CRITICAL,
+        "Slack said no.",
+    )
+    assert judge("channel")[0] is OK
+
+
+def test_sources_that_do_not_answer_are_named():
+    message = judge("unreadable", slate=failed_result("BigQuery"))[1]
+    assert message == "BigQuery: BigQuery did not answer."
+    assert judge("unreadable") == (OK, "", RULES_BY_NAME["unreadable"].cause)
+
+
+# --- the rules as data ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_threshold_is_shown_with_the_settings_in_it():
+    settings = Settings.from_env({})
+    text = RULES_BY_NAME["dml_rejections"].format_threshold(settings)
+    assert text.startswith(f"{settings.dml_alert_errors} writes rejected")
+    assert f"within {settings.dml_alert_window_s} s" in text
+    assert f"{settings.orphan_after_h:g} h" in RULES_BY_NAME["staging_orphans"].format_threshold(settings)
+
+
+def test_a_rule_that_only_an_older_version_knows_has_a_stand_in():
+    retired = get_rule("no_such_rule")
+    assert (retired.name, retired.title, retired.cause, retired.page) == (
+        "no_such_rule",
+        "no_such_rule",
+        "no_such_rule",
+        "alerts",
+    )
+    assert retired.threshold == retired.description == "This version has no such rule any more."
+    assert (retired.source, retired.hint) == ("an older version", "Resolve the alert.")
+    assert get_rule("stalled") is RULES_BY_NAME["stalled"]
