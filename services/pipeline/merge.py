@@ -85,151 +85,155 @@ MERGE {quote_table_id(tables.target)} AS T
 USING (
   {_decision_ctes(tables)}
   SELECT
-    operation,
-    outcome,
-    reason,
-    row_key,
-    IF(operation = 'update', standing_made_at, made_at) AS matched_made_at,
-    IF(operation = 'update', standing_row_id, row_id) AS matched_row_id,
+    our_operation,
+    our_outcome,
+    our_reason,
+    our_row_key,
+    IF(our_operation = 'update', our_standing_made_at, our_made_at) AS our_matched_made_at,
+    IF(our_operation = 'update', our_standing_row_id, our_row_id) AS our_matched_row_id,
     {columns}
   FROM decided
-  CROSS JOIN UNNEST(operations) AS operation
-  WHERE copy_number = 1
+  CROSS JOIN UNNEST(our_operations) AS our_operation
+  WHERE our_copy_number = 1
 ) AS S
 ON T.game_date = {date_literal}
   AND T.is_active
-  AND S.operation <> 'insert'
-  AND {_row_key("T.")} = S.row_key
-  AND {_made_at("T.")} = S.matched_made_at
-  AND {_row_id("T.")} = S.matched_row_id
-WHEN MATCHED AND S.operation = 'update' THEN UPDATE SET {", ".join(_update_assignments(tables.columns))}
+  AND S.our_operation <> 'insert'
+  AND {_row_key("T.")} = S.our_row_key
+  AND {_made_at("T.")} = S.our_matched_made_at
+  AND {_row_id("T.")} = S.our_matched_row_id
+WHEN MATCHED AND S.our_operation = 'update' THEN UPDATE SET {", ".join(_update_assignments(tables.columns))}
 WHEN MATCHED THEN UPDATE SET {", ".join(_retire_assignments(tables.columns))}
-WHEN NOT MATCHED AND S.operation = 'insert' THEN INSERT ({columns}) VALUES ({", ".join(_inserted_values(tables.columns))})
+WHEN NOT MATCHED AND S.our_operation = 'insert' THEN INSERT ({columns}) VALUES ({", ".join(_inserted_values(tables.columns))})
 """.strip()
 
 
 def count_sql(tables: MergeTables) -> str:
     """One row: how many rows have each outcome, and how many the MERGE will insert and update."""
-    outcomes = ",\n  ".join(f"COUNTIF(outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)
+    outcomes = ",\n  ".join(f"COUNTIF(our_outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)
     return f"""
 {_decision_ctes(tables)}
 SELECT
   {outcomes},
-  COUNTIF(copy_number = 1 AND 'insert' IN UNNEST(operations)) AS inserted_rows,
-  COUNTIF('retire' IN UNNEST(operations) OR (copy_number = 1 AND 'update' IN UNNEST(operations))) AS updated_rows
+  COUNTIF(our_copy_number = 1 AND 'insert' IN UNNEST(our_operations)) AS inserted_rows,
+  COUNTIF('retire' IN UNNEST(our_operations) OR (our_copy_number = 1 AND 'update' IN UNNEST(our_operations))) AS updated_rows
 FROM decided
 """.strip()
 
 
 def _decision_ctes(tables: MergeTables) -> str:
-    """The rows of the date on both sides, each with its outcome and the operations that it asks of the MERGE."""
+    """The rows of the date on both sides, each with its outcome and the operations that it asks of the MERGE.
+
+    What is computed is named `our_…`: the customer's table may have a column of any other name.
+    """
     columns, date_literal = ", ".join(f"`{c}`" for c in tables.columns), _date_literal(tables)
     values = ", ".join(f"{expression} AS `{name}`" for name, expression in _comparable_values(tables.schema))
-    of_key, of_run, of_player = (f"OVER (PARTITION BY {c})" for c in ("row_key", "run_key", "player_lookup"))
-    of_version = "PARTITION BY place, row_key, made_at, row_id"
+    of_key, of_run, of_player = (f"OVER (PARTITION BY {c})" for c in ("our_row_key", "our_run_key", "player_lookup"))
+    of_version = "PARTITION BY our_place, our_row_key, our_made_at, our_row_id"
     return f"""
 WITH games AS (
-  SELECT DISTINCT player_lookup AS context_player, game_id AS context_game
+  SELECT DISTINCT player_lookup AS our_context_player, game_id AS our_context_game
   FROM {quote_table_id(CONTEXT_TABLE)}
   WHERE game_date = {date_literal}
 ),
 both_sides AS (
-  SELECT 'staged' AS place, {columns}
+  SELECT 'staged' AS our_place, {columns}
   FROM {quote_table_id(tables.source)}
   WHERE game_date = {date_literal}
   UNION ALL
-  SELECT IF(is_active, 'active', 'inactive') AS place, {columns}
+  SELECT IF(is_active, 'active', 'inactive') AS our_place, {columns}
   FROM {quote_table_id(tables.target)}
   WHERE game_date = {date_literal}
 ),
 candidates AS (
   SELECT
     both_sides.*,
-    {_row_key()} AS row_key,
-    {_text_of(PLAYER_SYSTEM_COLUMNS)} AS run_key,
-    {_made_at()} AS made_at,
-    {_row_id()} AS row_id,
-    TO_JSON_STRING(STRUCT({values})) AS row_values,
-    context_game IS NOT NULL AS has_game
+    {_row_key()} AS our_row_key,
+    {_text_of(PLAYER_SYSTEM_COLUMNS)} AS our_run_key,
+    {_made_at()} AS our_made_at,
+    {_row_id()} AS our_row_id,
+    TO_JSON_STRING(STRUCT({values})) AS our_row_values,
+    our_context_game IS NOT NULL AS our_has_game
   FROM both_sides
-  LEFT JOIN games ON context_player = player_lookup AND context_game = game_id
+  LEFT JOIN games ON our_context_player = player_lookup AND our_context_game = game_id
 ),
 ranked AS (
   SELECT
     *,
-    DENSE_RANK() OVER (PARTITION BY place, row_key ORDER BY made_at DESC, row_id DESC) AS recency,
-    COUNT(*) OVER ({of_version}) AS copies,
-    ROW_NUMBER() OVER ({of_version} ORDER BY row_values) AS copy_number,
-    LOGICAL_OR(place = 'inactive') OVER (PARTITION BY row_key, made_at, row_id) AS was_superseded,
-    LOGICAL_OR(place = 'staged') {of_key} AS is_key_staged,
-    LOGICAL_OR(place <> 'staged') {of_key} AS is_key_stored,
-    LOGICAL_OR(place = 'staged') {of_player} AS is_player_staged,
-    MAX(IF(place = 'staged', made_at, NULL)) {of_run} AS run_staged_at,
-    MAX(IF(place = 'active', made_at, NULL)) {of_run} AS run_active_at,
-    MAX(IF(place <> 'inactive' AND has_game, made_at, NULL)) {of_player} AS player_current_at
+    DENSE_RANK() OVER (PARTITION BY our_place, our_row_key ORDER BY our_made_at DESC, our_row_id DESC) AS our_recency,
+    COUNT(*) OVER ({of_version}) AS our_copies,
+    ROW_NUMBER() OVER ({of_version} ORDER BY our_row_values) AS our_copy_number,
+    LOGICAL_OR(our_place = 'inactive') OVER (PARTITION BY our_row_key, our_made_at, our_row_id) AS our_was_superseded,
+    LOGICAL_OR(our_place = 'staged') {of_key} AS our_is_key_staged,
+    LOGICAL_OR(our_place <> 'staged') {of_key} AS our_is_key_stored,
+    LOGICAL_OR(our_place = 'staged') {of_player} AS our_is_player_staged,
+    MAX(IF(our_place = 'staged', our_made_at, NULL)) {of_run} AS our_run_staged_at,
+    MAX(IF(our_place = 'active', our_made_at, NULL)) {of_run} AS our_run_active_at,
+    MAX(IF(our_place <> 'inactive' AND our_has_game, our_made_at, NULL)) {of_player} AS our_player_current_at
   FROM candidates
 ),
 compared AS (
   SELECT
     *,
-    NOT has_game AND IFNULL(made_at < player_current_at, FALSE) AS is_moved,
-    MAX(IF(place = 'active' AND recency = 1, made_at, NULL)) {of_key} AS standing_made_at,
-    MAX(IF(place = 'active' AND recency = 1, row_id, NULL)) {of_key} AS standing_row_id,
-    MAX(IF(place = 'active' AND recency = 1, row_values, NULL)) {of_key} AS standing_values,
-    MAX(IF(place = 'active' AND recency = 1, copies, NULL)) {of_key} AS standing_copies
+    NOT our_has_game AND IFNULL(our_made_at < our_player_current_at, FALSE) AS our_is_moved,
+    MAX(IF(our_place = 'active' AND our_recency = 1, our_made_at, NULL)) {of_key} AS our_standing_made_at,
+    MAX(IF(our_place = 'active' AND our_recency = 1, our_row_id, NULL)) {of_key} AS our_standing_row_id,
+    MAX(IF(our_place = 'active' AND our_recency = 1, our_row_values, NULL)) {of_key} AS our_standing_values,
+    MAX(IF(our_place = 'active' AND our_recency = 1, our_copies, NULL)) {of_key} AS our_standing_copies
   FROM ranked
 ),
 judged AS (
   SELECT
     *,
     CASE
-      WHEN place <> 'staged' THEN NULL
-      WHEN recency > 1 OR copy_number > 1 THEN 'collapsed'
-      WHEN standing_made_at IS NULL AND was_superseded THEN IF(is_active, 'outdated', 'same')
-      WHEN is_moved OR (standing_made_at IS NULL AND IFNULL(run_active_at > run_staged_at, FALSE))
-        THEN IF(is_key_stored, 'outdated', 'superseded')
-      WHEN standing_made_at IS NULL THEN 'added'
-      WHEN made_at < standing_made_at OR (made_at = standing_made_at AND row_id < standing_row_id) THEN 'outdated'
-      WHEN row_values <> standing_values THEN 'changed'
-      WHEN made_at > standing_made_at OR row_id > standing_row_id THEN 'renewed'
+      WHEN our_place <> 'staged' THEN NULL
+      WHEN our_recency > 1 OR our_copy_number > 1 THEN 'collapsed'
+      WHEN our_standing_made_at IS NULL AND our_was_superseded THEN IF(is_active, 'outdated', 'same')
+      WHEN our_is_moved OR (our_standing_made_at IS NULL AND IFNULL(our_run_active_at > our_run_staged_at, FALSE))
+        THEN IF(our_is_key_stored, 'outdated', 'superseded')
+      WHEN our_standing_made_at IS NULL THEN 'added'
+      WHEN our_made_at < our_standing_made_at OR (our_made_at = our_standing_made_at AND our_row_id < our_standing_row_id)
+        THEN 'outdated'
+      WHEN our_row_values <> our_standing_values THEN 'changed'
+      WHEN our_made_at > our_standing_made_at OR our_row_id > our_standing_row_id THEN 'renewed'
       ELSE 'same'
-    END AS staged_outcome
+    END AS our_staged_outcome
   FROM compared
 ),
 matched AS (
-  SELECT *, LOGICAL_OR(staged_outcome IN ('changed', 'renewed')) {of_key} AS is_replaced
+  SELECT *, LOGICAL_OR(our_staged_outcome IN ('changed', 'renewed')) {of_key} AS our_is_replaced
   FROM judged
 ),
 outcomes AS (
   SELECT
     *,
     CASE
-      WHEN place <> 'active' THEN staged_outcome
-      WHEN recency > 1 OR (is_replaced AND copies > 1) THEN 'duplicate'
-      WHEN is_replaced THEN 'replaced'
-      WHEN is_player_staged AND is_moved THEN 'moved'
-      WHEN NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE) THEN 'retired'
-      WHEN copies > 1 THEN IF(copy_number = 1, 'twin', 'duplicate')
+      WHEN our_place <> 'active' THEN our_staged_outcome
+      WHEN our_recency > 1 OR (our_is_replaced AND our_copies > 1) THEN 'duplicate'
+      WHEN our_is_replaced THEN 'replaced'
+      WHEN our_is_player_staged AND our_is_moved THEN 'moved'
+      WHEN NOT our_is_key_staged AND IFNULL(our_made_at < our_run_staged_at, FALSE) THEN 'retired'
+      WHEN our_copies > 1 THEN IF(our_copy_number = 1, 'twin', 'duplicate')
       ELSE 'kept'
-    END AS outcome
+    END AS our_outcome
   FROM matched
 ),
 decided AS (
   SELECT
     *,
     CASE
-      WHEN outcome IN ('added', 'superseded') THEN ['insert']
-      WHEN outcome IN ('changed', 'renewed') AND standing_copies > 1 THEN ['insert']
-      WHEN outcome IN ('changed', 'renewed') THEN ['update']
-      WHEN outcome = 'twin' THEN ['retire', 'insert']
-      WHEN outcome IN ('retired', 'moved', 'duplicate') THEN ['retire']
+      WHEN our_outcome IN ('added', 'superseded') THEN ['insert']
+      WHEN our_outcome IN ('changed', 'renewed') AND our_standing_copies > 1 THEN ['insert']
+      WHEN our_outcome IN ('changed', 'renewed') THEN ['update']
+      WHEN our_outcome = 'twin' THEN ['retire', 'insert']
+      WHEN our_outcome IN ('retired', 'moved', 'duplicate') THEN ['retire']
       ELSE []
-    END AS operations,
+    END AS our_operations,
     CASE
-      WHEN is_moved THEN 'the player is in another game'
-      WHEN outcome IN ('retired', 'superseded') THEN 'a newer run has no such line'
+      WHEN our_is_moved THEN 'the player is in another game'
+      WHEN our_outcome IN ('retired', 'superseded') THEN 'a newer run has no such line'
       ELSE 'a newer row has the same key'
-    END AS reason
+    END AS our_reason
   FROM outcomes
 )
 """.strip()
@@ -293,7 +297,7 @@ _SUPERSEDED = {
     "is_active": "FALSE",
     "superseded": "TRUE",
     "superseded_at": "@at",
-    "superseded_reason": "S.reason",
+    "superseded_reason": "S.our_reason",
     "updated_at": "@at",
 }
 
@@ -309,4 +313,4 @@ def _inserted_values(columns: Sequence[str]) -> Iterator[str]:
     for column in columns:
         value = f"S.`{column}`"
         superseded = _SUPERSEDED.get(column)
-        yield f"IF(S.outcome = 'superseded', {superseded}, {value})" if superseded else value
+        yield f"IF(S.our_outcome = 'superseded', {superseded}, {value})" if superseded else value

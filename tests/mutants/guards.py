@@ -245,8 +245,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "the newest row of a key wins": _mutant(
         MERGE,
-        "ORDER BY made_at DESC, row_id DESC",
-        "ORDER BY made_at, row_id",
+        "ORDER BY our_made_at DESC, our_row_id DESC",
+        "ORDER BY our_made_at, our_row_id",
         OF_MERGE + "the_newest_of_a_key_in_the_batch_goes_in",
     ),
     "a line that the newer run lacks is retired": _mutant(
@@ -257,14 +257,14 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "an older row does not overwrite a newer one": _mutant(
         MERGE,
-        "WHEN made_at < standing_made_at OR (",
+        "WHEN our_made_at < our_standing_made_at OR (",
         "WHEN FALSE OR (",
         OF_MERGE + "an_older_batch_consolidated_later_changes_nothing",
     ),
     "an older run retires no newer line": _mutant(
         MERGE,
-        "NOT is_key_staged AND IFNULL(made_at < run_staged_at, FALSE)",
-        "NOT is_key_staged",
+        "NOT our_is_key_staged AND IFNULL(our_made_at < our_run_staged_at, FALSE)",
+        "NOT our_is_key_staged",
         OF_MERGE + "a_line_of_an_older_run_that_the_newer_lacks_goes_in_as_superseded_and_retires_nothing",
     ),
     "superseded rows are not touched": _mutant(
@@ -275,26 +275,26 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a row that was superseded is not inserted again": _mutant(
         MERGE,
-        "AND was_superseded THEN",
+        "AND our_was_superseded THEN",
         "AND FALSE THEN",
         OF_MERGE + "the_very_row_that_was_superseded_does_not_come_back_when_its_batch_is_consolidated_again",
     ),
     "one of several active rows is left": _mutant(
         MERGE,
-        "(is_replaced AND copies > 1) THEN 'duplicate'",
+        "(our_is_replaced AND our_copies > 1) THEN 'duplicate'",
         "FALSE THEN 'kept'",
         OF_MERGE + "of_several_active_rows_the_newest_is_left",
     ),
     "one of several equal rows is left": _mutant(
         MERGE,
-        "WHEN copies > 1 THEN IF(",
+        "WHEN our_copies > 1 THEN IF(",
         "WHEN FALSE THEN IF(",
         OF_MERGE + "exact_copies_of_a_row_leave_one_active_row",
     ),
     "rows of a former game are superseded": _mutant(
         MERGE,
-        "is_moved THEN 'moved'",
-        "is_moved THEN 'kept'",
+        "our_is_moved THEN 'moved'",
+        "our_is_moved THEN 'kept'",
         OF_MERGE + "rows_under_a_game_that_the_player_is_no_longer_in_are_superseded",
     ),
     "rows of every date are merged": _mutant(

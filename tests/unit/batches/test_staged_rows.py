@@ -8,6 +8,7 @@ from google.api_core.exceptions import Forbidden
 
 from services.batches import staged_rows
 from services.batches.staging_listing import list_staging_tables
+from services.core.tables import PREDICTIONS_TABLE
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, memory_clients
 
@@ -19,7 +20,7 @@ def read_without_time(monkeypatch, hook):
     monkeypatch.setattr(staged_rows, "READ_BUDGET_S", -1.0)
     project = MemoryProject(SimulatedClock())
     for name in TABLES:
-        project.create_table(name, project.tables["nba_predictions.player_prop_predictions"].fields)
+        project.create_table(name, project.tables[PREDICTIONS_TABLE].fields)
     clients = memory_clients(project, hook)
     contents = staged_rows.read_contents(clients, list_staging_tables(clients))
     deadline = time.monotonic() + 10

@@ -340,6 +340,14 @@ def test_one_partition_is_read_of_each_side_and_of_the_context():
     assert sql.count("game_date = DATE '2025-12-29'") == 4
 
 
+def test_a_column_may_have_any_name(night):
+    names = ("place", "row_key", "outcome", "operation", "reason", "copies", "element", "context_game")
+    night.project.create_table(PREDICTIONS_TABLE, [*night.fields, *(SchemaField(name, "STRING") for name in names)])
+    night.insert(row("ann", 0), row("ann", 0, prediction_id="b", **HIGHER))
+    assert sums(night.merge(row("ann", 5, place="x"))) == {"updated": 1, "deactivated": 1}
+    assert night.predictions("prediction_id", "place") == [("ann-5", "x"), ("b", None)]
+
+
 def test_a_table_without_the_columns_of_superseding_is_retired_by_is_active_alone(night):
     left_out = ("superseded", "superseded_at", "superseded_reason", "updated_at")
     fields = [f for f in night.project.tables[PREDICTIONS_TABLE].fields if f.name not in left_out]

@@ -80,6 +80,7 @@ def refuse(field_type: str, value: object, **kwargs) -> str:
         ),
         ("INTERVAL", "0-0 1 0:0:0", "0-0 1 0:0:0"),
         ("JSON", {"a": [Decimal("12.4"), Decimal("2.0"), -0.0, None, True]}, {"a": [12.4, 2, 0.0, None, True]}),
+        ("JSON", Decimal(2**60 + 1), 2**60 + 1),
         ("JSON", "text", "text"),
         ("JSON", {"at": NOON, "on": date(2025, 12, 29)}, {"at": "2025-12-29T12:00:00+00:00", "on": "2025-12-29"}),
         ("JSON", {"n": np.float64(1.5), "a": np.array([1, 2]), "none": pd.NaT}, {"n": 1.5, "a": [1, 2], "none": None}),

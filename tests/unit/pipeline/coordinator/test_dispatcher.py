@@ -21,7 +21,9 @@ from services.batches.ids import work_unit_id
 from services.batches.ledger import PlayerOutcome
 from services.gcp.retry import RetryPolicy
 from services.pipeline.coordinator import dispatcher
-from services.pipeline.coordinator.dispatcher import WorkerEndpoint, dispatch
+from services.pipeline.coordinator.dispatcher import WorkerEndpoint, dispatch, get_worker_endpoint
+from tests.support.memory_bigquery import MemoryProject
+from tests.support.memory_clients import SimulatedClock, memory_clients
 
 NIGHT, BATCH = date(2025, 12, 29), "batch_2025-12-29_1767077100000"
 Answer = Callable[[dict[str, Any]], tuple[int, object]]
@@ -299,3 +301,39 @@ def test_at_most_as_many_requests_at_once_as_the_endpoint_takes():
 
 def test_a_worker_without_capacity_is_asked_one_request_at_a_time():
     assert deliver(FakeWorker(staged), "a", most_at_once=0)[0]["a"].staged
+
+
+def test_a_single_row_is_staged():
+    assert deliver(FakeWorker(lambda body: staged(body, produced_rows=1, staged_rows=1)), "a")[0]["a"].staged_rows == 1
+
+
+@pytest.mark.parametrize(("configured", "instances", "expected"), [(80, 3, 12), (5, 3, 5), (80, 2, 8)])
+def test_the_endpoint_takes_what_the_service_has_and_never_more_than_is_configured(
+    monkeypatch, configured, instances, expected
+):
+    project = MemoryProject(SimulatedClock())
+    clients = memory_clients(project)
+    project.close()
+
+    def get_service(name, timeout):
+        assert name.endswith(f"/{clients.settings.worker_service}")
+        assert 0 < timeout <= 60
+        return SimpleNamespace(uri="https://worker.test")
+
+    def read_capacities(of_clients):
+        assert of_clients is clients
+        coordinator = SimpleNamespace(writes_predictions=False, capacity=99)
+        return SimpleNamespace(services=[coordinator, SimpleNamespace(writes_predictions=True, capacity=instances * 4)])
+
+    monkeypatch.setattr(clients.run, "get_service", get_service)
+    monkeypatch.setattr(dispatcher, "read_service_capacities", read_capacities)
+    assert get_worker_endpoint(clients, configured) == WorkerEndpoint("https://worker.test", expected)
+
+
+def test_a_service_whose_capacity_is_unknown_is_asked_as_configured(monkeypatch):
+    project = MemoryProject(SimulatedClock())
+    clients = memory_clients(project)
+    project.close()
+    worker = SimpleNamespace(writes_predictions=True, capacity=None)
+    monkeypatch.setattr(dispatcher, "read_service_capacities", lambda _: SimpleNamespace(services=[worker]))
+    assert get_worker_endpoint(clients, 80).max_parallel_requests == 80

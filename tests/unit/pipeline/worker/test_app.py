@@ -13,7 +13,7 @@ from google.api_core.exceptions import Forbidden, ServiceUnavailable
 
 from services.batches.ids import work_unit_id
 from services.pipeline.warehouse import BigQueryWarehouse, StagingNotVerified
-from services.pipeline.worker.app import Worker
+from services.pipeline.worker.app import Worker, build_worker
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible
 from services.pipeline.worker.staging_writer import StagingWriter
 from tests.support.memory_bigquery import MemoryProject
@@ -262,3 +262,19 @@ def test_a_row_says_whether_it_was_made_before_its_game(service, tip_off, at, ex
     service.predict("a", context={**CONTEXT, "tip_off": tip_off})
     (table,) = (name for name in service.project.tables if "_staging_" in name)
     assert {row["prediction_made_before_game"] for row in service.project.rows(table)} == {expected}
+
+
+@pytest.mark.parametrize(("enabled", "loads"), [("true", 3), ("false", 1)])
+def test_the_worker_retries_its_writes_as_configured(service, monkeypatch, enabled, loads):
+    monkeypatch.setenv("SELF_HEALING_DML_BACKOFF_ENABLED", enabled)
+    monkeypatch.setenv("SELF_HEALING_DML_MAX_RETRIES", "2")
+    attempts: list[str] = []
+
+    def refuse(call, phase, _):
+        if (call, phase) == ("load", "before"):
+            attempts.append(call)
+            raise ServiceUnavailable("try again")
+
+    service.worker = build_worker(memory_clients(service.project, refuse))
+    status, answers = service.predict("a")
+    assert (status, answers["a"]["reason"], len(attempts)) == (500, "ServiceUnavailable", loads)

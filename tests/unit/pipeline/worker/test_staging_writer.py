@@ -15,7 +15,7 @@ from services.pipeline.job_retry import MAX_JOB_IDS
 from services.pipeline.row_encoding import SchemaMismatch
 from services.pipeline.warehouse import STAGING_TTL, BigQueryWarehouse, JobFailed, StagingNotVerified
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
-from services.pipeline.worker.staging_writer import StagingWriter, StagingWriteResult
+from services.pipeline.worker.staging_writer import StagingWriter, StagingWriteResult, content_hash
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, in_memory, memory_clients
 
@@ -175,3 +175,20 @@ def test_what_does_not_fit_the_table_is_refused_before_anything_is_sent(staging)
 def test_the_schema_is_that_of_the_predictions_table(staging):
     names = [column.name for column in staging.warehouse.get_columns()]
     assert names == [field.name for field in staging.project.tables[PREDICTIONS_TABLE].fields]
+
+
+def test_a_unit_dropped_again_and_again_is_staged_again_each_time(staging):
+    first = staging.write(make_rows())
+    for _ in range(2):
+        staging.project.tables.pop(TABLE)
+        assert staging.write(make_rows()).verified_rows == 25
+    assert staging.loads == [first.job_id, f"{first.job_id}-r1", f"{first.job_id}-r2"]
+
+
+def test_the_content_of_rows_is_the_same_in_any_order_and_whenever_they_were_made():
+    row = {"a": {"x": 1, "y": 2}, "b": "2", "prediction_id": "1", "created_at": "now"}
+    same = {"b": "2", "a": {"y": 2, "x": 1}, "created_at": "later"}
+    assert content_hash([row, {"a": 1}]) == content_hash([{"a": 1}, same])
+    assert content_hash([row]) != content_hash([{**row, "b": 2}])
+    assert content_hash([row]) != content_hash([row, row])
+    assert len(content_hash([row])) == 16
