@@ -94,8 +94,9 @@ def test_an_action_that_raises_has_an_error_in_words(runner, error, message, cap
     def fail() -> Any:
         raise error
 
-    handle = end(runner, PLAN, NOW, task=fail)
-    assert (handle.error.message, bool(handle.error.hint)) == (message, True)
+    found = end(runner, PLAN, NOW, task=fail).error
+    assert found is not None
+    assert (found.message, bool(found.hint)) == (message, True)
     assert (len(caplog.records) == 0) is isinstance(error, OnCallError)
 
 
