@@ -449,3 +449,37 @@ def test_a_rule_that_only_an_older_version_knows_has_a_stand_in():
     assert retired.threshold == retired.description == "This version has no such rule any more."
     assert (retired.source, retired.hint) == ("an older version", "Resolve the alert.")
     assert get_rule("stalled") is RULES_BY_NAME["stalled"]
+
+
+# --- coverage ---------------------------------------------------------------------------------------------------------------------
+
+BEFORE_DEADLINE = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min) - SECOND
+
+
+@pytest.mark.parametrize(
+    ("missing", "cause"),
+    [(make_rejected_players(90), "writes"), (make_unmerged_players(90), "run"), (make_unrequested_players(90), "run")],
+)
+def test_missing_coverage_belongs_to_what_lost_most_players_and_names_it(missing, cause):
+    health, message, found = judge("coverage", night=ok_result(make_night(*make_players(68), *missing)))
+    assert (health, found) == (CRITICAL, cause)
+    assert message.startswith("68 of 158 eligible players are active (43.0 %): 90 missing, most ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "health"),
+    [
+        ({"state": BatchState.CONSOLIDATED}, BEFORE_DEADLINE, CRITICAL),
+        ({"state": BatchState.RUNNING, "ended": None}, BEFORE_DEADLINE, OK),
+        ({"state": BatchState.RUNNING, "ended": None}, BEFORE_DEADLINE + SECOND, CRITICAL),
+    ],
+)
+def test_coverage_is_judged_once_the_batch_has_ended_or_the_deadline_has_come(changes, now, health):
+    night = ok_result(make_night(*make_players(68), *make_rejected_players(90)))
+    assert judge("coverage", now, night=night, batches=batch(**changes))[0] is health
+
+
+def test_coverage_of_a_night_without_games_or_without_a_run_is_not_judged():
+    assert judge("coverage", night=ok_result(make_night(games=0)))[0] is OK
+    not_run = ok_result(make_night(*make_unrequested_players(3), was_run=False))
+    assert judge("coverage", TIP_OFF, night=not_run)[0] is OK
