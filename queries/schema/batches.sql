@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS prediction_on_call.batches (
   batch_id STRING NOT NULL,
   game_date DATE NOT NULL,
   sequence INT64 NOT NULL OPTIONS (description = "counts the batch's changes of state; the highest row is its state now"),
-  state STRING NOT NULL OPTIONS (description = "requested, running, staged, consolidating, consolidated, consolidation failed, stalled, abandoned"),
+  state STRING NOT NULL OPTIONS (description = "requested, running, staged, consolidating, consolidated, consolidation failed, stalled, stopped, abandoned"),
   recorded_at TIMESTAMP NOT NULL,
   holder STRING OPTIONS (description = "the coordinator instance that wrote this row"),
   started_by STRING OPTIONS (description = "who asked for the run: scheduler, an e-mail address, the watchdog"),
