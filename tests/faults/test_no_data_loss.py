@@ -57,7 +57,7 @@ def test_interleaved_coordinators_start_a_date_once():
 
 def test_without_the_lease_merges_overlap():
     with interleavings.without_lease():
-        overlaps, _ = interleavings.survey(range(6), 3)
+        overlaps, _ = interleavings.survey(range(25), 3)
     assert overlaps > 0
 
 
