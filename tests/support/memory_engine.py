@@ -71,6 +71,7 @@ def connection() -> duckdb.DuckDBPyConnection:
     """The one engine of the process; each project has a schema of its own in it."""
     engine = duckdb.connect(":memory:", config={"threads": 1})
     engine.execute("SET TimeZone = 'UTC'")
+    engine.execute("SET enable_progress_bar = false")
     return engine
 
 

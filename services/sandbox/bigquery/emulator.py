@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import shutil
 import tempfile
 import threading
@@ -24,6 +25,8 @@ from services.sandbox.bigquery import ambiguous_matches, dml_statistics, emulato
 from services.sandbox.bigquery.emulator_access import InProcessTransport, close_to_strangers
 from services.sandbox.bigquery.packed_tables import PackedTables
 
+logger = logging.getLogger(__name__)
+STOP_TIMEOUT_S = 20.0
 T = TypeVar("T")
 Columns = tuple[tuple[str, str], ...]  # (name, type) in order
 
@@ -250,7 +253,13 @@ class Emulator:
         asyncio.run_coroutine_threadsafe(create_tables(), self._loop).result()
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(timeout=20)
+        """Stop without waiting for open connections. What has not ended in time ends with this process: its thread is a daemon."""
+        if (rest_server := self._server._fastapi_server) is not None:
+            rest_server.force_exit = True
+        try:
+            asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(STOP_TIMEOUT_S)
+        except TimeoutError:
+            logger.warning("The emulator has not stopped within %s s", STOP_TIMEOUT_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=5)
         self._uploads.cleanup()
