@@ -72,7 +72,10 @@ def survey(pool: ProcessPoolExecutor, work: Callable[[int], Total], seeds: Itera
 
 def print_row(name: str, total: Total) -> None:
     counts = "".join(f"{getattr(total.verdict, column):>9}" for column in COLUMNS)
-    print(f"{name:44}{total.runs:>7}{sum(total.faults.values()):>8}{counts}{total.false_records:>9}{total.overlaps:>9}")
+    print(
+        f"{name:44}{total.runs:>7}{sum(total.faults.values()):>8}{counts}{total.false_records:>9}{total.overlaps:>9}",
+        flush=True,
+    )
 
 
 def main() -> int:
@@ -88,16 +91,18 @@ def main() -> int:
 def _print_survey(pool: ProcessPoolExecutor, runs: int, schedules: int) -> int:
     heads = "".join(f"{column.replace('_version', ''):>9}" for column in COLUMNS)
     print(f"\n{'':44}{'runs':>7}{'faults':>8}{heads}{'untrue':>9}{'overlaps':>9}")
-    own = [
-        ("under faults, every kind of row", survey(pool, run_faults, range(runs))),
-        ("killed at every boundary in turn", sum(pool.map(kill_everywhere, [frozenset({Kind.ACTIVE})]), Total())),
-    ]
+    own: list[Total] = []
+
+    def add(name: str, total: Total) -> None:
+        own.append(total)
+        print_row(name, total)
+
+    add("under faults, every kind of row", survey(pool, run_faults, range(runs)))
+    add("killed at every boundary in turn", sum(pool.map(kill_everywhere, [frozenset({Kind.ACTIVE})]), Total()))
     quarter = schedules // 4
     for consolidators, coordinators in ((2, 0), (3, 0), (4, 0), (1, 2)):
         name = f"interleaved: {consolidators} consolidators, {coordinators} coordinators"
-        own.append((name, survey(pool, partial(run_schedule, consolidators, coordinators), range(quarter))))
-    for name, total in own:
-        print_row(name, total)
+        add(name, survey(pool, partial(run_schedule, consolidators, coordinators), range(quarter)))
     without_lease = survey(pool, run_without_lease, range(max(20, quarter // 10)))
     print_row("the same with the lease switched off", without_lease)
     nights = [old_way.run_night(seed) for seed in range(200)]
@@ -107,8 +112,8 @@ def _print_survey(pool: ProcessPoolExecutor, runs: int, schedules: int) -> int:
         f" {refused} statements refused, {lost} players lost ({100 * lost / old_way.PLAYERS / len(nights):.0f} %), every one"
         " reported as success."
     )
-    print("\nFaults met: " + ", ".join(f"{name} {count}" for name, count in own[0][1].faults.most_common()) + "\n")
-    if not all(total.is_clean for _, total in own) or not without_lease.overlaps or not lost:
+    print("\nFaults met: " + ", ".join(f"{name} {count}" for name, count in own[0].faults.most_common()) + "\n")
+    if not all(total.is_clean for total in own) or not without_lease.overlaps or not lost:
         print("NOT as promised.")
         return 1
     return 0
