@@ -14,6 +14,7 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from tests.support.paths import ROOT
 
 REASONS: Mapping[str, str] = {
+    "batches.business_key._to_line_text": "the format F writes every number that is one as the format f does",
     "pipeline.lease._count_taken": "another way of searching, which finds the same number with more calls",
 }
 """Why a fault in a function makes no difference; where there is no reason, a test is missing."""
