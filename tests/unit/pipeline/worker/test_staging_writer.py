@@ -149,7 +149,9 @@ def test_a_lost_answer_is_adopted_and_a_failed_job_is_followed_by_the_next_id(st
     assert staging.write(make_rows()).verified_rows == 25
     assert len(staging.loads) == 1
     faults["load", "job"] = ServiceUnavailable("try again")
+    before = staging.clock.now()
     result = staging.write(make_rows(30))
+    assert staging.clock.now() > before, "it waited by the policy that the writer was given"
     assert staging.loads[1:] == [result.job_id, f"{result.job_id}-r1"]
     assert len(staging.project.rows(TABLE)) == 25
 
