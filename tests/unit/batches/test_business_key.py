@@ -22,6 +22,7 @@ def test_no_line_is_not_the_line_0_and_20_and_a_half_is_not_21():
     lines = [business_key({**ROW, "current_points_line": line}) for line in (None, 0, "20.5", 21)]
     assert len(set(lines)) == 4
     assert business_key(ROW) == lines[0]
+    assert lines[0].current_points_line == ""
 
 
 def test_the_players_part_of_a_key_is_the_same_for_each_of_its_lines():
@@ -36,6 +37,12 @@ def test_the_players_part_of_a_key_is_the_same_for_each_of_its_lines():
 def test_each_query_on_the_key_names_all_of_its_columns(name):
     sql = query_catalog.load(name).sql
     assert [column for column in BUSINESS_KEY_COLUMNS if column not in sql] == []
+
+
+@pytest.mark.parametrize("line", ["20", "1" + 28 * "0", "12345678901234567890123456789.987654321"])
+def test_a_line_of_whatever_length_is_written_with_all_of_its_digits(line):
+    """NUMERIC has 29 digits before the point and 9 after it."""
+    assert business_key({**ROW, "current_points_line": Decimal(line)}).current_points_line == line
 
 
 @pytest.mark.parametrize("line", [-0.0, Decimal("-0.0"), "0.00", 1e-12])
@@ -63,3 +70,4 @@ def test_the_later_row_is_the_newer_one_then_the_one_with_the_greater_id_and_one
     versions = [row_version({"created_at": t, "prediction_id": i, "is_active": n % 2}) for n, (t, i) in enumerate(rows)]
     assert sorted(versions) == [versions[1], versions[0], *versions[2:]]
     assert [version.is_active for version in versions] == [False, True, False, True, False]
+    assert versions[1].prediction_id == ""

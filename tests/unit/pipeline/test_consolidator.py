@@ -323,7 +323,7 @@ def test_the_lease_is_renewed_before_copy_merge_and_cleanup_so_slow_steps_keep_i
     def be_slow(call, phase, _subject):
         if (call, phase) in {("copy", "inside"), ("copy", "after"), ("MERGE", "after"), ("tables.delete", "after")}:
             night.clock.sleep(400)
-            with pytest.raises(leases.LeaseHeld):
+            with pytest.raises(leases.LeaseHeld, match=r"^test-[0-9a-f]{8} consolidates 2025-12-29"):
                 leases.acquire(BigQueryWarehouse(memory_clients(night.project)), NIGHT, "another")
 
     assert night.consolidate(hook=be_slow).inserted == 2
@@ -356,7 +356,7 @@ def test_more_tables_than_one_copy_takes_are_copied_in_parts(night, monkeypatch)
         night.stage(row("ann", n, current_points_line=Decimal(n)), unit=f"p_ann{n}")
     result = night.consolidate()
     assert (len(result.tables), result.staged_rows, result.inserted) == (5, 5, 5)
-    assert len(jobs(night, "copy")) == 3
+    assert jobs(night, "copy") == [f"on-call-copy-{BATCH}-2025-12-29-1-{part}" for part in range(3)]
 
 
 def test_one_thread_drops_as_several_do(night):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -251,3 +252,33 @@ def test_a_fence_of_an_earlier_version_is_respected_and_then_followed(jobs):
         leases.acquire(jobs, NIGHT, "b")
     jobs.claim_job_id("on-call-release-2025-12-29-1", {"holder": "coordinator-host-1-ab12cd34"})
     assert leases.acquire(jobs, NIGHT, "b").fence == 2
+
+
+def test_the_ids_and_labels_are_those_that_every_version_of_every_process_takes(jobs):
+    """The dashboard and the coordinator are deployed apart: with other ids two of them would consolidate one date at once."""
+    lease = leases.acquire(jobs, NIGHT, "Host.A_1-x")
+    leases.renew(jobs, lease)
+    leases.renew(jobs, lease)
+    assert set(jobs.jobs) == {
+        "on-call-lease-2025-12-29-1",
+        "on-call-renew-2025-12-29-1-1",
+        "on-call-renew-2025-12-29-1-2",
+    }
+    attempt = hashlib.sha256(b"Host.A_1-x").hexdigest()[:32]
+    taken = {"holder": "host-a_1-x", "attempt": attempt, "created": STARTED.isoformat()}
+    assert all(labels == taken for labels in jobs.jobs.values())
+    before = set(jobs.jobs)
+    jobs.time += LEASE_TTL
+    leases.release(jobs, leases.acquire(jobs, NIGHT, "b"))
+    time_id = f"on-call-time-{hashlib.sha256(b'b').hexdigest()[:32]}"
+    assert set(jobs.jobs) - before == {
+        *("on-call-renew-2025-12-29-1-3", "on-call-merge-2025-12-29-1", time_id),
+        *("on-call-lease-2025-12-29-2", "on-call-release-2025-12-29-2"),
+    }
+    assert jobs.jobs["on-call-merge-2025-12-29-1"] == {"fenced": "off", "created": jobs.time.isoformat()}
+
+
+def test_a_holder_s_name_is_cut_to_what_a_label_may_hold(jobs):
+    leases.acquire(jobs, NIGHT, "a" * 70)
+    (labels,) = jobs.jobs.values()
+    assert labels["holder"] == "a" * 63

@@ -340,6 +340,28 @@ def test_one_partition_is_read_of_each_side_and_of_the_context():
     assert sql.count("game_date = DATE '2025-12-29'") == 4
 
 
+def test_the_text_of_a_key_has_the_line_as_a_decimal_and_no_date_which_bigquery_would_not_take_for_text():
+    sql = merge_sql(MergeTables(ALL_COLUMNS, "d.source", "d.target", NIGHT))
+    assert "IFNULL(CAST(CAST(T.current_points_line AS NUMERIC) AS STRING), '') = S.our_row_key" in sql
+    assert "game_date, '')" not in sql
+
+
+def test_a_row_that_is_inserted_as_superseded_is_marked_in_every_column_that_says_so():
+    sql = merge_sql(MergeTables(ALL_COLUMNS, "d.source", "d.target", NIGHT))
+    inserted = sql[sql.index("WHEN NOT MATCHED") :]
+    marks = {
+        "is_active": "FALSE",
+        "superseded": "TRUE",
+        "superseded_at": "@at",
+        "superseded_reason": "S.our_reason",
+        "updated_at": "@at",
+    }
+    assert {
+        column: f"IF(S.our_outcome = 'superseded', {mark}, S.`{column}`)" in inserted for column, mark in marks.items()
+    } == dict.fromkeys(marks, True)
+    assert inserted.count("IF(") == len(marks)
+
+
 def test_a_column_may_have_any_name(night):
     names = ("place", "row_key", "outcome", "operation", "reason", "copies", "element", "context_game")
     night.project.create_table(PREDICTIONS_TABLE, [*night.fields, *(SchemaField(name, "STRING") for name in names)])

@@ -149,7 +149,9 @@ def test_a_lost_answer_is_adopted_and_a_failed_job_is_followed_by_the_next_id(st
     assert staging.write(make_rows()).verified_rows == 25
     assert len(staging.loads) == 1
     faults["load", "job"] = ServiceUnavailable("try again")
+    before = staging.clock.now()
     result = staging.write(make_rows(30))
+    assert staging.clock.now() > before, "it waited by the policy that the writer was given"
     assert staging.loads[1:] == [result.job_id, f"{result.job_id}-r1"]
     assert len(staging.project.rows(TABLE)) == 25
 
@@ -192,3 +194,9 @@ def test_the_content_of_rows_is_the_same_in_any_order_and_whenever_they_were_mad
     assert content_hash([row]) != content_hash([{**row, "b": 2}])
     assert content_hash([row]) != content_hash([row, row])
     assert len(content_hash([row])) == 16
+
+
+def test_the_content_of_rows_is_the_same_to_every_version_of_the_worker():
+    """A unit that was staged before a deployment and is delivered again after it adopts the job that loaded it."""
+    rows = [{"b": 2, "a": "Dončić"}, {"a": None, "prediction_id": "1", "created_at": "now"}]
+    assert content_hash(rows) == "a855cf95c9013edf"
