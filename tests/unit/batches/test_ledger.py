@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from google.api_core.exceptions import ServiceUnavailable
@@ -164,6 +165,25 @@ def test_a_state_that_cannot_be_recorded_is_tried_again_and_then_raises(book):
     with pytest.raises(OnCallError, match="could not be written"):
         book.open(be_away).append_state(REQUESTED)
     assert (len(tries), book.rows()) == (4, [])
+
+
+@pytest.mark.parametrize("details", ['{"activation": 4}', {"activation": 4}, None, ""])
+def test_details_are_read_from_text_as_from_json(monkeypatch, details):
+    row = {"batch_id": BATCH, "game_date": NIGHT, "state": "stopped", "sequence": 1, "holder": "coordinator-a"}
+    rows = ({**row, "details": details, "recorded_at": SimulatedClock().now(), "a_later_column": 1},)
+    monkeypatch.setattr(ledgers.query_catalog, "run_query", lambda *_, **__: SimpleNamespace(rows=rows))
+    latest = Ledger(cast(Any, SimulatedClock())).latest(BATCH, NIGHT)
+    assert latest is not None
+    assert latest.activation == (4 if details else 1)
+
+
+def test_every_version_of_the_coordinator_claims_the_same_job_ids(book):
+    book.open().append_start(REQUESTED, 3)
+    book.open().append_state(replace(REQUESTED, sequence=2))
+    book.open().append_outcomes(BATCH, NIGHT, [STAGED])
+    start, state, outcomes = book.project.jobs
+    assert (start, state) == (f"on-call-start-{NIGHT}-3-0", f"on-call-state-{BATCH}-2-0")
+    assert outcomes.startswith(f"on-call-outcomes-{BATCH}-")
 
 
 # --- starts -----------------------------------------------------------------------------------------------------------
