@@ -14,6 +14,10 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from tests.support.paths import ROOT
 
 REASONS: Mapping[str, str] = {
+    "pipeline.coordinator.dispatcher.dispatch": "connections kept open between requests: what is sent is the same",
+    "pipeline.coordinator.dispatcher.get_worker_endpoint": "a second more before Cloud Run is given up",
+    "pipeline.coordinator.resume._plan_eligible": "another false value, and players that the caller replaces",
+    "pipeline.coordinator.run_request.plan_run": "a cast is for the type checker alone",
     "pipeline.lease._count_taken": "another way of searching, which finds the same number with more calls",
 }
 """Why a fault in a function makes no difference; where there is no reason, a test is missing."""

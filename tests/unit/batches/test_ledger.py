@@ -15,12 +15,14 @@ from services.batches import ledger as ledgers
 from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome, StateAlreadyRecorded, count_outcomes
 from services.batches.state import STALL_TIMEOUT, BatchState
 from services.core.errors import OnCallError
+from services.gcp import query_catalog
 from tests.support.memory_bigquery import Hook, MemoryProject, no_hook
 from tests.support.memory_clients import SimulatedClock, in_memory, memory_clients
 from tests.support.memory_rows import NIGHT
 
 BATCH, OTHER = f"batch_{NIGHT}_1767078000000", f"batch_{NIGHT}_1767078000001"
 REQUESTED = BatchRecord(BATCH, NIGHT, BatchState.REQUESTED, 1, "coordinator-a")
+SUMS = [f.name for f in fields(BatchRecord) if f.type == "int | None" and f.name != "fence"]
 FULL = BatchRecord(
     BATCH,
     NIGHT,
@@ -29,7 +31,7 @@ FULL = BatchRecord(
     "coordinator-a",
     "ada",
     "why",
-    *range(10, 24),
+    **cast(Any, dict(zip(SUMS, range(10, 24), strict=True))),
     merge_job_id="merge-1",
     fence=7,
     details={"players": ["ann", "bob"], "activation": 4, "outcomes": {"staged": 2}, "min_minutes": 12.5},
@@ -141,7 +143,7 @@ def test_a_state_whose_row_cannot_be_seen_is_not_taken_for_recorded(book):
 
 
 def test_an_answer_that_was_lost_is_no_other_process(book):
-    lost = []
+    lost: list[str] = []
 
     def lose_answer(call, phase, _subject):
         if (call, phase) == ("INSERT", "after") and not lost:
@@ -171,7 +173,7 @@ def test_a_state_that_cannot_be_recorded_is_tried_again_and_then_raises(book):
 def test_details_are_read_from_text_as_from_json(monkeypatch, details):
     row = {"batch_id": BATCH, "game_date": NIGHT, "state": "stopped", "sequence": 1, "holder": "coordinator-a"}
     rows = ({**row, "details": details, "recorded_at": SimulatedClock().now(), "a_later_column": 1},)
-    monkeypatch.setattr(ledgers.query_catalog, "run_query", lambda *_, **__: SimpleNamespace(rows=rows))
+    monkeypatch.setattr(query_catalog, "run_query", lambda *_, **__: SimpleNamespace(rows=rows))
     latest = Ledger(cast(Any, SimulatedClock())).latest(BATCH, NIGHT)
     assert latest is not None
     assert latest.activation == (4 if details else 1)

@@ -12,7 +12,7 @@ import pytest
 from services.batches.ledger import BatchRecord, StateAlreadyRecorded, count_outcomes
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.errors import InvalidInput, OnCallError
-from services.pipeline.coordinator import http_api
+from services.pipeline.coordinator import customer_endpoints, http_api
 from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning
 from services.pipeline.coordinator.customer_endpoints import NOT_SUPPORTED
 from services.pipeline.coordinator.http_api import REPORTED_SUMS, CoordinatorApi, create_app, to_status_response
@@ -374,7 +374,7 @@ def test_what_changes_something_is_posted(coordinator, path):
 def test_the_customers_other_paths_reach_what_answers_them(monkeypatch):
     for name in CUSTOMER_PATHS.values():
         monkeypatch.setattr(
-            http_api.customer_endpoints,
+            customer_endpoints,
             name,
             lambda clients, body, name=name: (207, {"by": name, "at": str(clients.now()), "body": body}),
         )
@@ -382,7 +382,7 @@ def test_the_customers_other_paths_reach_what_answers_them(monkeypatch):
     for path, name in CUSTOMER_PATHS.items():
         method, other = ("GET", "POST") if path == "/health/deep" else ("POST", "GET")
         for content, body in ((b"", {}), (b" \n", {}), (b'{"a": 1}', {"a": 1}), (b"[]", [])):
-            answer = {"by": name, "at": str(coordinator.clients.now()), "body": body}
+            answer: dict[str, Any] = {"by": name, "at": str(coordinator.clients.now()), "body": body}
             assert coordinator.call(method, path, content) == (207, answer)
         assert coordinator.call(method, path, b"{") == (400, {"error": "The body is not JSON."})
         assert coordinator.call(other, path)[0] == 405

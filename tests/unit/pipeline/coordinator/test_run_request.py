@@ -25,6 +25,13 @@ def eligible(*names: str, line_method: str | None = None) -> tuple[Any, ...]:
     return tuple({"player_lookup": name, "line_method": line_method} for name in names)
 
 
+def planned(*args: Any, **options: Any) -> Run:
+    """The run of a date that has one."""
+    run = plan_run(*args, **options)
+    assert run is not None
+    return run
+
+
 class Tables:
     """What the queries answer; `asked` has the names and the parameters of those that were run."""
 
@@ -47,7 +54,7 @@ def tables(monkeypatch):
 
 
 def test_a_run_requests_every_eligible_player_of_its_date(tables):
-    run = plan_run(CLIENTS, NIGHT, started_by="ada")
+    run = planned(CLIENTS, NIGHT, started_by="ada")
     batch_id = f"batch_{NIGHT}_{int(CLIENTS.now().timestamp() * 1000)}"
     assert run == Run(batch_id, NIGHT, 2, 3, tables.players, "ada", MIN_AVERAGE_MINUTES)
     needed = {"minutes_needed": MIN_AVERAGE_MINUTES, "ineligible_statuses": INELIGIBLE_STATUSES}
@@ -55,16 +62,16 @@ def test_a_run_requests_every_eligible_player_of_its_date(tables):
         ("pipeline.games", {"game_date": NIGHT}),
         ("pipeline.eligible_players", {"game_date": NIGHT, **needed}),
     ]
-    assert plan_run(CLIENTS, NIGHT).started_by == ""
+    assert planned(CLIENTS, NIGHT).started_by == ""
 
 
 def test_a_run_may_ask_for_other_minutes(tables):
-    run = plan_run(CLIENTS, NIGHT, min_minutes=5)
+    run = planned(CLIENTS, NIGHT, min_minutes=5)
     assert (run.min_minutes, tables.asked[1][1]["minutes_needed"]) == (5, 5.0)
 
 
 def test_of_named_players_only_they_are_requested_and_all_are_counted_eligible(tables):
-    run = plan_run(CLIENTS, NIGHT, players=("cid", "ann"))
+    run = planned(CLIENTS, NIGHT, players=("cid", "ann"))
     assert [row["player_lookup"] for row in run.players] == ["ann", "cid"]
     assert run.eligible == 3
 
@@ -79,7 +86,7 @@ def test_of_named_players_only_they_are_requested_and_all_are_counted_eligible(t
 )
 def test_a_named_player_who_is_not_eligible_is_named_and_nothing_starts(tables, named, listed):
     with pytest.raises(InvalidInput) as refusal:
-        plan_run(CLIENTS, NIGHT, players=named)
+        planned(CLIENTS, NIGHT, players=named)
     assert refusal.value.message == f"Not eligible on {NIGHT}: {listed}."
     assert refusal.value.hint == "Nothing was started."
 
@@ -93,22 +100,22 @@ def test_a_date_without_games_has_no_run_and_its_players_are_not_read(tables):
 def test_a_date_without_eligible_players_says_how_many_games_it_has(tables):
     tables.players = ()
     with pytest.raises(NoEligiblePlayers, match=f"No player of {NIGHT} is eligible: 2 games"):
-        plan_run(CLIENTS, NIGHT, players=("ann",))
+        planned(CLIENTS, NIGHT, players=("ann",))
 
 
 def test_lines_that_were_found_through_an_alias_are_counted_and_ten_named(tables, caplog):
     caplog.set_level(logging.INFO, "coordinator")
     aliased = [f"p{number:02}" for number in range(12)]
     tables.players = eligible("ann", line_method="exact") + eligible(*aliased, line_method="through an alias")
-    plan_run(CLIENTS, NIGHT)
+    planned(CLIENTS, NIGHT)
     assert caplog.messages == [f"Lines through an alias of the odds: 12 ({', '.join(aliased[:10])})"]
     caplog.clear()
-    plan_run(CLIENTS, NIGHT, players=("ann",))
+    planned(CLIENTS, NIGHT, players=("ann",))
     assert caplog.messages == [], "only those of the players who are requested"
 
 
 def test_the_first_record_of_a_batch_has_what_a_resume_needs(tables):
-    run = plan_run(CLIENTS, NIGHT, min_minutes=5, players=("cid", "ann"), started_by="ada")
+    run = planned(CLIENTS, NIGHT, min_minutes=5, players=("cid", "ann"), started_by="ada")
     assert initial_record(run, "coordinator-a") == BatchRecord(
         run.batch_id,
         NIGHT,
@@ -123,6 +130,6 @@ def test_the_first_record_of_a_batch_has_what_a_resume_needs(tables):
 
 
 def test_two_runs_of_a_date_have_ids_of_their_own(tables, monkeypatch):
-    first = plan_run(CLIENTS, NIGHT)
+    first = planned(CLIENTS, NIGHT)
     monkeypatch.setattr(CLIENTS, "at", CLIENTS.at + timedelta(milliseconds=1))
-    assert plan_run(CLIENTS, NIGHT).batch_id != first.batch_id
+    assert planned(CLIENTS, NIGHT).batch_id != first.batch_id

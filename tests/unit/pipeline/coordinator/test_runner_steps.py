@@ -267,7 +267,7 @@ def test_a_batch_that_runs_or_has_ended_is_not_resumed(world, state):
     running = state in IN_PROGRESS_STATES
     with pytest.raises(BatchAlreadyRunning if running else WrongBatchState, match=f"{BATCH} is {state}") as refusal:
         world.runner.resume(BATCH)
-    assert (refusal.value.entry, world.states) == (entry, [entry])
+    assert (cast(Any, refusal.value).entry, world.states) == (entry, [entry])
 
 
 @pytest.mark.parametrize("batch_id", [OTHER, "other", "fallback_1767077100000"])
