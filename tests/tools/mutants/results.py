@@ -14,6 +14,10 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from tests.support.paths import ROOT
 
 REASONS: Mapping[str, str] = {
+    "batches.ledger.Ledger.append_outcomes": "another digest of the same rows",
+    "batches.ledger.Ledger._append": "details hold nothing that JSON does not know",
+    "pipeline.coordinator.batch_runner.BatchRunner._consolidate_when_free": "seconds of a wait that is counted in fives",
+    "pipeline.coordinator.http_api.create_app": "Starlette takes methods in any case",
     "pipeline.coordinator.dispatcher.dispatch": "connections kept open between requests: what is sent is the same",
     "pipeline.coordinator.dispatcher.get_worker_endpoint": "a second more before Cloud Run is given up",
     "pipeline.coordinator.resume._plan_eligible": "another false value, and players that the caller replaces",

@@ -131,6 +131,8 @@ class Coordinator:
 
     def _latest(self, batch_id: str, game_date: object) -> BatchRecord | None:
         assert game_date == NIGHT
+        if self.ledger_error is not None:
+            raise self.ledger_error
         return ENTRY if batch_id == BATCH else None
 
 
@@ -286,6 +288,14 @@ def test_the_status_of_no_batch_and_of_an_unknown_one(coordinator):
     for batch_id in ("other", BATCH.replace("1767", "1768")):
         not_found = {"status": "not_found", "batch_id": batch_id}
         assert coordinator.call("GET", f"/status?batch_id={batch_id}") == (404, not_found)
+
+
+def test_a_status_that_cannot_be_read_is_not_known(coordinator):
+    coordinator.ledger_error = OnCallError("The ledger is away.")
+    assert coordinator.call("GET", f"/status?batch_id={BATCH}") == (
+        503,
+        {"status": "unavailable", "message": "The ledger is away."},
+    )
 
 
 @pytest.mark.parametrize("state", BatchState)

@@ -63,6 +63,7 @@ class World:
         self.consolidations: list[ConsolidationResult | Exception] = [RESULT]
         self.consolidated: list[object] = []
         self.retry = self.clock.retry_policy()
+        self.opened: list[object] = []  # with which retries
         monkeypatch.setattr(stop, "time", self.clock)
         monkeypatch.setattr(batch_runner, "Ledger", self._open)
         monkeypatch.setattr(batch_runner, "BigQueryWarehouse", self._open)
@@ -72,8 +73,9 @@ class World:
         self.runner = BatchRunner(cast(Any, self.clock), self.retry)
         self.runner.instance_id = "coordinator-a"
 
-    def _open(self, clients: object, *_: object) -> World:
+    def _open(self, clients: object, *retry: object) -> World:
         assert clients is self.clock
+        self.opened.append(retry)
         return self
 
     # the ledger
@@ -204,6 +206,10 @@ def test_a_process_has_the_name_of_its_revision_and_retries_as_it_is_configured(
     assert BatchRunner(cast(Any, world.clock))._retry == RetryPolicy(retries=0)
 
 
+def test_the_ledger_is_retried_as_everything_else(world):
+    assert world.opened == [(world.retry,), ()]
+
+
 # --- starting, resuming and stopping ------------------------------------------------------------------------------------
 
 
@@ -214,6 +220,13 @@ def test_a_batch_takes_the_number_of_its_dates_next_start(world):
     world.starts = [1, 2, 3, 4]  # of two batches there are no records any more
     world.runner.record_requested(replace(RUN, batch_id="batch-3"))
     assert world.starts == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("started_by", "named"), [("ada", "ada"), ("", "unknown")])
+def test_a_start_is_logged_with_who_asked_for_it(world, caplog, started_by, named):
+    caplog.set_level(logging.INFO, "coordinator")
+    world.runner.record_requested(replace(RUN, started_by=started_by))
+    assert caplog.messages == [f"Starting prediction batch for {NIGHT} (batch={BATCH}, by={named})"]
 
 
 @pytest.mark.parametrize("state", BatchState)
@@ -341,6 +354,13 @@ def test_while_a_process_asks_it_counts_the_outcomes_and_afterwards_no_more(worl
     assert world.runner.progress == {}
 
 
+def test_while_a_process_asks_its_progress_is_recorded_with_the_reason_of_the_run(world):
+    world.on_ask = lambda player: world.clock.sleep(PROGRESS_INTERVAL.total_seconds() if player == "bob" else 0)
+    world.run()
+    assert world.history[:4] == ["requested", "running", "running", "staged"]
+    assert (world.states[2].reason, world.states[2].outcome_counts) == ("3 players asked, 4 at once", {"staged": 2})
+
+
 def test_what_was_known_before_is_counted_and_recorded_where_it_was_not(world):
     known = {"ann": outcome("ann", reason="adopted"), "bob": outcome("bob", "not generated")}
     world.record(BatchState.RUNNING, details={**REQUESTED.details, "activation": 5})
@@ -447,6 +467,12 @@ def test_a_lease_that_is_held_for_too_long_postpones_the_consolidation(world, ca
     assert (entry.state, entry.reason) == (BatchState.STALLED, str(error))
     assert (world.consolidated[-1] - world.consolidated[0]).total_seconds() == MAX_LEASE_WAIT_S
     assert f"Consolidation postponed: {error} (batch={BATCH})" in caplog.text
+
+
+def test_a_batch_of_which_nothing_is_found_or_was_merged_has_lost_its_tables(world):
+    world.consolidations = [NothingStaged("no table")]
+    entry = world.run()
+    assert (entry.state, entry.reason) == (BatchState.CONSOLIDATION_FAILED, "no table")
 
 
 def test_a_process_that_waits_for_the_lease_ends_when_another_took_the_batch(world, caplog):
