@@ -19,6 +19,14 @@ REASONS: Mapping[str, str] = {
     "pipeline.merge._comparable": "whether an element is repeated is None instead of False: neither is true",
     "pipeline.merge._decision_ctes": "names of columns and words of SQL mean the same in capitals",
     "pipeline.merge.merge_sql": "BigQuery takes the alias t for T, since aliases have no case",
+    "batches.ledger.Ledger.append_outcomes": "another digest of the same rows",
+    "batches.ledger.Ledger._append": "details hold nothing that JSON does not know",
+    "pipeline.coordinator.batch_runner.BatchRunner._consolidate_when_free": "seconds of a wait that is counted in fives",
+    "pipeline.coordinator.http_api.create_app": "Starlette takes methods in any case",
+    "pipeline.coordinator.dispatcher.dispatch": "connections kept open between requests: what is sent is the same",
+    "pipeline.coordinator.dispatcher.get_worker_endpoint": "a second more before Cloud Run is given up",
+    "pipeline.coordinator.resume._plan_eligible": "another false value, and players that the caller replaces",
+    "pipeline.coordinator.run_request.plan_run": "a cast is for the type checker alone",
     "pipeline.lease._count_taken": "another way of searching, which finds the same number with more calls",
 }
 """Why a fault in a function makes no difference; where there is no reason, a test is missing."""
