@@ -144,9 +144,7 @@ def test_each_source_is_asked_about_the_night(clients, sources):
     assert sources.calls["read_night"][1:] == (NIGHT,)
     assert sources.calls["latest"] == (BATCH, NIGHT)
     assert sources.calls["alerts.duplicate_keys"][1:] == ({"game_date": NIGHT},)
-    assert sources.calls["alerts.slate_counts"][1:] == (
-        {"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},
-    )
+    assert sources.calls["alerts.slate_counts"][1:] == ({"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},)
     assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
 
 
