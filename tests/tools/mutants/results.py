@@ -14,6 +14,11 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from tests.support.paths import ROOT
 
 REASONS: Mapping[str, str] = {
+    "actions.executor._read_attempts": "the log is read once more, which finds the same",
+    "actions.executor._verify": "without a failure its text is empty, and the message stays as it is",
+    "actions.plan.plan_from_json": "only guards have a part whose stored key differs",
+    "alerts.batch_rules.row_conservation": "players without generated rows are left out before",
+    "alerts.evaluation._coverage": "of a longer list of reasons the first is the same",
     "pipeline.lease._count_taken": "another way of searching, which finds the same number with more calls",
 }
 """Why a fault in a function makes no difference; where there is no reason, a test is missing."""

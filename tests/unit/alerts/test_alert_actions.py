@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -225,12 +226,12 @@ def test_a_number_that_another_takes_first_is_tried_five_times(clients, monkeypa
 
 def send_test(records: MemoryRecords, monkeypatch: Any, env: Any, delivery: Delivery | None = None) -> Any:
     """The plan of a test message, its details, its verification and what the channel was given."""
-    clients, sent = records.clients(env), []
-    channel = SimpleNamespace(send=lambda alerts: sent.append(alerts) or delivery)
+    clients, send = records.clients(env), Mock(return_value=delivery)
+    channel = SimpleNamespace(send=send)
     monkeypatch.setattr(actions, "open_channel", lambda settings: channel if settings is clients.settings else None)
     plan = TEST_NOTIFICATION.plan(clients, {"n": 1})
     details = TEST_NOTIFICATION.apply(make_context(clients, plan))
-    return plan, details, TEST_NOTIFICATION.verify(clients, plan, details), sent
+    return plan, details, TEST_NOTIFICATION.verify(clients, plan, details), [call.args[0] for call in send.mock_calls]
 
 
 @pytest.mark.parametrize(

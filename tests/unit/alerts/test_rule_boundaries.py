@@ -395,6 +395,11 @@ def test_staging_tables_fire_when_they_are_old_and_when_they_expire_within_a_day
     assert orphans(no_times, **live) == (OK, "")
 
 
+def test_tables_of_a_batch_under_way_are_not_left_behind():
+    assert orphans(make_leftover_table(99), batches=batch(state=BatchState.RUNNING)) == (OK, "")
+    assert orphans(make_leftover_table(99), batches=batch())[0] is WARNING
+
+
 def test_a_capacity_that_is_not_what_was_set_warns_and_no_maximum_is_critical():
     drifted = make_worker_capacity(CapacitySetting(None, 20, 5), set_to=CapacitySetting(4, 20, 3))
     assert judge("width", platform={"worker": ok_result(drifted)}) == (WARNING, drifted.drift, "width")
@@ -505,5 +510,6 @@ def test_coverage_is_judged_once_the_batch_has_ended_or_the_deadline_has_come(ch
 
 def test_coverage_of_a_night_without_games_or_without_a_run_is_not_judged():
     assert judge("coverage", night=ok_result(make_night(games=0)))[0] is OK
+    assert judge("not_run", TIP_OFF, night=ok_result(make_night(games=0)))[0] is OK
     not_run = ok_result(make_night(*make_unrequested_players(3), was_run=False))
     assert judge("coverage", TIP_OFF, night=not_run)[0] is OK

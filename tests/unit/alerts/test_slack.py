@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -127,10 +128,10 @@ def test_the_evidence_of_a_night_is_linked_with_its_date():
 
 
 def test_the_message_is_posted_to_the_webhook_as_text(monkeypatch):
-    posted: list[Any] = []
-    monkeypatch.setattr(slack, "post_json", lambda *args: posted.append(args) or make_response(200))
+    post = Mock(return_value=make_response(200))
+    monkeypatch.setattr(slack, "post_json", post)
     open_channel(SETTINGS).send([ALERT])
-    assert posted == [(SETTINGS.slack_webhook_url, {"text": format_message([ALERT], SETTINGS)})]
+    post.assert_called_once_with(SETTINGS.slack_webhook_url, {"text": format_message([ALERT], SETTINGS)})
 
 
 def test_a_long_answer_is_cut_and_a_wait_of_thirty_seconds_is_none_to_name(monkeypatch):

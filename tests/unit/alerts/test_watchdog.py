@@ -23,6 +23,7 @@ from services.alerts.watchdog import nights_to_check, run_check
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health
 from services.core.settings import Settings
+from services.gcp import logging_setup
 from services.gcp.retry import RetryPolicy
 from services.policy.concurrency_config import SelfHealingConfig
 from tests.support.alert_factories import (
@@ -346,7 +347,8 @@ def test_a_check_finishes_starts_and_reverts_and_returns_what_it_recorded_and_be
 def test_a_check_that_repeats_waits_for_the_rest_of_its_interval(clients, monkeypatch):
     monkeypatch.setattr(watchdog, "run_check", Mock())
     monkeypatch.setattr(watchdog, "log_result", Mock())
-    times, waits = iter([100.0, 107.0, 200.0, 261.0]), []
+    times = iter([100.0, 107.0, 200.0, 261.0])
+    waits: list[float] = []
     monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: next(times), sleep=waits.append))
     with pytest.raises(StopIteration):
         watchdog.run(clients, 60, {})
@@ -372,7 +374,7 @@ def test_the_command_checks_once_or_every_so_many_seconds(monkeypatch, argv, eve
     monkeypatch.setattr(watchdog, "run", run)
     monkeypatch.setattr(watchdog, "connect", lambda settings: ("connected", settings.region))
     configured = Mock()
-    monkeypatch.setattr(watchdog.logging_setup, "configure_logging", configured)
+    monkeypatch.setattr(logging_setup, "configure_logging", configured)
     assert watchdog.main(argv) == 7
     connected = ("connected", Settings.from_env().region)
     run.assert_called_once_with(connected, every)
