@@ -84,15 +84,17 @@ def plan_remediation_events(
     alerts: Sequence[Alert], started: Iterable[StartedRemediation], now: datetime
 ) -> tuple[Event, ...]:
     """The events that name each remediation at its alert, once, also those that an earlier check could not record. Pure."""
-    return tuple(
-        alert.new_event(EventType.REMEDIATION_STARTED, now, WATCHDOG, reason=remediation.title)
-        for remediation in started
-        for alert in alerts
-        if (alert.cause, alert.game_date) == remediation.remediation.alert_key
-        and not alert.ended
-        and alert.since <= remediation.started_at
-        and not _names(alert, remediation)
-    )
+    started = tuple(started)
+    events: list[Event] = []
+    for alert in alerts:
+        for remediation in started:
+            is_answer = (alert.cause, alert.game_date) == remediation.remediation.alert_key
+            if not is_answer or alert.ended or alert.since > remediation.started_at or _names(alert, remediation):
+                continue
+            event = alert.new_event(EventType.REMEDIATION_STARTED, now, WATCHDOG, reason=remediation.title)
+            alert = Alert(alert.alert_id, (*alert.events, event))
+            events.append(event)
+    return tuple(events)
 
 
 def _names(alert: Alert, remediation: StartedRemediation) -> bool:

@@ -48,7 +48,8 @@ class MemoryRecords:
         """The events of the action log, in the order in which they were recorded."""
         return [row["event"] for row in self.tables["actions"]]
 
-    def _insert_once(self, _: Clients, query_name: str, job_id: str, params: Mapping[str, Any]) -> bool:
+    def _insert_once(self, clients: Clients, query_name: str, job_id: str, params: Mapping[str, Any]) -> bool:
+        assert clients.settings is not None, "its clients were lost on the way"
         if self.is_failing(job_id):
             raise RowsNotInserted("The record could not be written: no.") from ServiceUnavailable("no")
         with self._lock:
@@ -58,7 +59,8 @@ class MemoryRecords:
             self.tables[query_name.removesuffix(".append")].append(dict(params))
             return True
 
-    def _run_query(self, _: Clients, name: str, **params: Any) -> QueryResult:
+    def _run_query(self, clients: Clients, name: str, **params: Any) -> QueryResult:
+        assert clients.settings is not None, "its clients were lost on the way"
         table, question = name.split(".")
         rows = tuple(row for row in self.tables[table] if _matches(row, question, params))
         return QueryResult(rows, DataSource(name, self.clock.now()))

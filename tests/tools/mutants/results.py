@@ -27,6 +27,11 @@ REASONS: Mapping[str, str] = {
     "pipeline.coordinator.dispatcher.get_worker_endpoint": "a second more before Cloud Run is given up",
     "pipeline.coordinator.resume._plan_eligible": "another false value, and players that the caller replaces",
     "pipeline.coordinator.run_request.plan_run": "a cast is for the type checker alone",
+    "actions.executor._read_attempts": "the log is read once more, which finds the same",
+    "actions.executor._verify": "without a failure its text is empty, and the message stays as it is",
+    "actions.plan.plan_from_json": "only guards have a part whose stored key differs",
+    "alerts.batch_rules.row_conservation": "players without generated rows are left out before",
+    "alerts.evaluation._coverage": "of a longer list of reasons the first is the same",
     "pipeline.lease._count_taken": "another way of searching, which finds the same number with more calls",
 }
 """Why a fault in a function makes no difference; where there is no reason, a test is missing."""

@@ -39,7 +39,8 @@ class Effect:
         self.calls.append("apply")
         return {"made": 1}
 
-    def follow(self, _: object, details: Any) -> None:
+    def follow(self, context: Any, details: Any) -> None:
+        assert context.plan == self.plan()
         self.calls.append(f"follow {details['made']}")
 
     def verify(self, *_: object) -> Verification:

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from services.actions import log_reader, log_writer
+from services.actions import executor, log_reader, log_writer
 from services.actions.action_type import ActionContext, ActionType, Verification
 from services.actions.executor import ActionRefused, execute, recover
-from services.actions.log_reader import ActionState, read_action_log, read_by_key
+from services.actions.log_reader import ActionState, group_by_action, read_action, read_action_log, read_by_key
 from services.actions.log_writer import ActionNotRecorded, ActionRecord, claim_attempt, log_outcome
 from services.actions.plan import Change, Confirmation, CoverageCount, Guard, Plan
 from services.auth.roles import InsufficientRole, Role
 from services.core.errors import OnCallError, SourceUnavailable
+from services.core.process_id import PROCESS_ID
 from tests.support.actors import OPERATOR, VIEWER
 from tests.support.clock import FixedClock
 from tests.support.memory_records import MemoryRecords
@@ -55,6 +56,7 @@ class World:
         return {"dropped": 1}
 
     def verify(self, clients: Any, plan: Any, details: Any) -> Verification:
+        assert clients.clock is self.clock
         self.verified.append((plan, dict(details)))
         return self.verification
 
@@ -104,6 +106,7 @@ def test_an_action_is_recorded_with_who_why_what_and_what_came_of_it(clients, re
     assert (intent["actor"], intent["role"], intent["reason"]) == ("nora", "operator", "cleaning up")
     assert (intent["attempt"], intent["verb"], intent["target"]) == (0, "test.drop", "_staging_a")
     assert (intent["state"], step["state"], outcome["state"]) == ("under way", "under way", "done")
+    assert (intent["facts"], action.recorded_by) == ("{}", PROCESS_ID)
     assert (intent["sentence"], step["sentence"], outcome["sentence"]) == ("begun", "Half done.", "It is gone.")
     assert (step["facts"], step["plan"]) == ('{"half": 1}', "null")
     assert (intent["eligible"], intent["active_before"], intent["active_after"]) == (158, 68, None)
@@ -125,10 +128,13 @@ def test_an_action_is_given_its_plan_and_actor_and_is_verified_with_its_details(
     assert world.verified == [(plan, {"half": 1, "dropped": 1})]
 
 
-def test_a_step_that_cannot_be_recorded_does_not_stop_the_action(clients, records, world):
+def test_a_step_that_cannot_be_recorded_is_logged_and_does_not_stop_the_action(clients, records, world, caplog):
     records.is_failing = lambda job_id: "step" in job_id
     action = execute(clients, OPERATOR, world.type, shown(world))
     assert (action.state, action.facts["half"], action.steps) == (ActionState.DONE, 1, ())
+    (line,) = caplog.records
+    assert (line.name, line.message) == (executor.__name__, f"a step of {action.action_id} was not recorded")
+    assert "ActionNotRecorded" in caplog.text
 
 
 def test_an_action_that_cannot_be_recorded_is_not_done(clients, records, world):
@@ -143,6 +149,23 @@ def test_an_outcome_is_recorded_again_until_it_is_there(clients, records, world,
     failing = iter([True, True])
     records.is_failing = lambda job_id: "outcome" in job_id and next(failing, False)
     assert execute(clients, OPERATOR, world.type, shown(world)).state is ActionState.DONE
+    assert len(world.applied) == 1
+
+
+def test_an_outcome_that_stays_unrecorded_is_tried_for_two_minutes_and_raised(clients, records, world, monkeypatch):
+    seconds, waits = [0.0], []
+
+    def sleep(wait_s: float) -> None:
+        waits.append(wait_s)
+        seconds[0] += wait_s
+
+    monkeypatch.setattr("tenacity.nap.time.sleep", sleep)
+    monkeypatch.setattr("tenacity.time.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("tenacity.wait.random.uniform", lambda _, longest_s: longest_s)
+    records.is_failing = lambda job_id: "outcome" in job_id
+    with pytest.raises(ActionNotRecorded):
+        execute(clients, OPERATOR, world.type, shown(world))
+    assert waits == [0.5, 1, 2, 4, 8, *[15] * 7]
     assert len(world.applied) == 1
 
 
@@ -189,6 +212,9 @@ def test_a_plan_whose_state_changed_since_it_was_shown_is_refused_and_that_is_re
     (row,) = records.tables["actions"]
     assert (row["event"], row["state"], row["attempt"]) == ("outcome", "refused", -1)
     assert row["sentence"] == "things changed since the plan was shown: rows was 25, is 26."
+    assert row["facts"] == "{}"
+    refuse(clients, world, plan)
+    assert len(records.tables["actions"]) == 2, "each refusal has a row of its own"
 
 
 def test_the_plan_is_made_anew_from_its_own_parameters(clients, world):
@@ -242,7 +268,7 @@ def test_one_click_needs_neither_reason_nor_name(clients, world):
 
 def begin(clients: Any, world: World, action_id: str, attempt: int = 0) -> ActionRecord:
     """Another process has begun the same plan."""
-    record = ActionRecord(action_id, OPERATOR, shown(world), attempt, "")
+    record = ActionRecord(action_id, OPERATOR, shown(world), attempt, "cleaning")
     assert claim_attempt(clients, record)
     return record
 
@@ -328,7 +354,7 @@ def test_a_claim_whose_answer_was_lost_is_ours(clients, world):
 # --- what came of it ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_fault_of_ours_is_named_by_its_kind_and_the_state_is_read_all_the_same(clients, world):
+def test_a_fault_of_ours_is_named_by_its_kind_and_the_state_is_read_all_the_same(clients, world, caplog):
     def break_down(_: object) -> dict[str, Any]:
         raise ZeroDivisionError("division by zero")
 
@@ -336,6 +362,9 @@ def test_a_fault_of_ours_is_named_by_its_kind_and_the_state_is_read_all_the_same
     action = execute(clients, OPERATOR, replace(world.type, apply=break_down), shown(world))
     assert action.state is ActionState.FAILED
     assert action.message == "A fault of the dashboard (ZeroDivisionError): report it with its log. Nothing changed."
+    (line,) = caplog.records
+    assert (line.name, line.message) == (executor.__name__, "Drop 1 table failed")
+    assert "division by zero" in caplog.text
 
 
 def test_a_call_whose_answer_was_lost_and_that_worked_is_done(clients, world):
@@ -377,6 +406,7 @@ def test_recovering_records_the_outcome_as_found_again_with_the_recorded_details
     assert recover(clients, world.type, action) is world.verification
     (outcome,) = rows_of(records, "outcome")
     assert (outcome["action_id"], outcome["state"], outcome["actor"]) == ("dead", "done", "nora")
+    assert (outcome["role"], outcome["attempt"], outcome["reason"]) == ("operator", 0, "cleaning")
     assert outcome["facts"] == '{"found_again": true, "after": {"rows": 0}}'
     assert world.verified == [(shown(world), {})]
 
@@ -387,11 +417,34 @@ def test_recovering_what_goes_on_records_that_it_does_and_no_outcome(clients, re
     world.verification = Verification(ActionState.IN_PROGRESS, "25 rows are left.")
     recover(clients, world.type, action)
     (heartbeat,) = rows_of(records, "heartbeat")
-    assert (heartbeat["action_id"], heartbeat["sentence"], rows_of(records, "outcome")) == (
+    assert (heartbeat["action_id"], heartbeat["sentence"], heartbeat["facts"], rows_of(records, "outcome")) == (
         "dead",
         "25 rows are left.",
+        "{}",
         [],
     )
+
+
+def test_every_check_of_what_goes_on_is_recorded(clients, records, world):
+    begin(clients, world, "dead")
+    world.verification = Verification(ActionState.IN_PROGRESS, "25 rows are left.")
+    for _ in range(2):
+        (action,) = read_by_key(clients, shown(world).key)
+        recover(clients, world.type, action)
+        records.clock.advance(300)
+    assert len(rows_of(records, "heartbeat")) == 2
+
+
+def test_coverage_after_an_action_is_recorded_with_its_own_total(clients, records, world):
+    world.verification = Verification(ActionState.DONE, "It is gone.", {}, CoverageCount(150, 160))
+    action = execute(clients, OPERATOR, world.type, shown(world))
+    assert (action.coverage_before, action.coverage_after) == (CoverageCount(68, 160), CoverageCount(150, 160))
+
+
+def test_an_action_without_coverage_has_none(clients, world):
+    world.changes, world.verification = {"coverage": None}, Verification(ActionState.DONE, "It is gone.")
+    action = execute(clients, OPERATOR, world.type, shown(world))
+    assert (action.coverage_before, action.coverage_after) == (None, None)
 
 
 # --- the log --------------------------------------------------------------------------------------------------------------------
@@ -402,6 +455,7 @@ def test_the_log_has_the_newest_action_first_with_its_steps(clients, records, wo
     records.clock.advance(60)
     execute(clients, OPERATOR, world.type, shown(world))
     log = read_action_log(clients, NOW, NOW + timedelta(hours=1))
+    assert log.source.name == "actions.between"
     assert [action.attempt for action in log.actions] == [1, 0]
     newest = log.actions[0]
     assert newest.steps == ((NOW + timedelta(seconds=60), "Half done."),)
@@ -424,3 +478,33 @@ def test_an_action_without_a_row_for_150_s_has_lost_its_process(clients, world, 
 
 def test_an_ended_action_is_never_abandoned(clients, world):
     assert not execute(clients, OPERATOR, world.type, shown(world)).is_abandoned(NOW + timedelta(days=1))
+
+
+def make_row(event: str, **changes: Any) -> Any:
+    """One row of the log as BigQuery returns it."""
+    record = ActionRecord("a", OPERATOR, World(FixedClock(NOW)).plan(None, {}), 0, "")
+    return {**record.row(NOW, event, ActionState.IN_PROGRESS, event, {event: 1}), **changes}
+
+
+def test_an_action_has_the_details_of_all_its_rows(world):
+    rows = [make_row("intent"), make_row("step", facts={"step": 2}), make_row("outcome", facts=None, state="done")]
+    (action,) = group_by_action(rows)
+    assert action.facts == {"intent": 1, "step": 2}
+
+
+@pytest.mark.parametrize(
+    ("plans", "found"), [(["null", None], ""), (["null", '{"a": 1}'], '{"a": 1}'), ([None, {"a": 1}], '{"a": 1}')]
+)
+def test_a_plan_is_read_from_the_first_row_that_has_one_as_text_or_as_json(plans, found):
+    (action,) = group_by_action([make_row("intent", plan=plan) for plan in plans])
+    assert action.plan_json == found
+
+
+@pytest.mark.parametrize(("active", "eligible"), [(None, 158), (68, None), (None, None)])
+def test_coverage_of_which_a_part_is_not_recorded_is_not_known(active, eligible):
+    (action,) = group_by_action([make_row("intent", active_before=active, eligible=eligible)])
+    assert action.coverage_before is None
+
+
+def test_an_action_that_is_not_in_the_log_is_none(clients):
+    assert read_action(clients, "nothing") is None

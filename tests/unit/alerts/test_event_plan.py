@@ -50,3 +50,11 @@ MENDING = with_event(make_alert(), EventType.REMEDIATION_STARTED, 0.1, reason="R
 def test_each_start_is_named_once_at_the_open_alert_it_answers(alert, started, planned):
     events = plan_remediation_events((alert,), [started], NOW + timedelta(hours=1))
     assert [(e.event, e.reason) for e in events] == [(EventType.REMEDIATION_STARTED, started.title)] * planned
+
+
+def test_several_starts_at_one_alert_have_a_number_each():
+    """Two events under one number are recorded as one: a message would name the first start only."""
+    other = make_alert(cause="rows")
+    started = [make_started(), make_started(title="Resume c"), make_started(title="Resume c")]
+    events = plan_remediation_events((other, make_alert()), iter(started), NOW)
+    assert [(e.sequence, e.reason, e.recorded_at) for e in events] == [(2, "Resume b", NOW), (3, "Resume c", NOW)]

@@ -39,7 +39,7 @@ from tests.support.alert_factories import (
     ok_result,
     stalled_batch,
 )
-from tests.support.factories import make_night
+from tests.support.factories import make_night, player_without_rows
 
 SECOND = timedelta(seconds=1)
 
@@ -112,9 +112,15 @@ def test_rejections_are_counted_with_the_time_of_the_alarm():
     assert message.endswith(" ET")
 
 
-@pytest.mark.parametrize(("rejected", "health"), [(1, OK), (2, CRITICAL)])
-def test_writes_succeed_from_99_of_100_players_on(rejected, health):
-    night = ok_result(make_night(*make_players(100 - rejected), *make_rejected_players(rejected)))
+@pytest.mark.parametrize(("rejected", "health"), [(0, OK), (4, OK), (None, UNKNOWN)])
+def test_too_few_rejections_are_no_alert_and_an_unread_number_is_not_taken_for_none(rejected, health):
+    report = replace(make_write_report(*make_rejection_burst(4)), rejected=rejected)
+    assert judge("dml_rejections", writes=ok_result(report))[:2] == (health, "")
+
+
+@pytest.mark.parametrize(("rejected", "players", "health"), [(1, 100, OK), (2, 100, CRITICAL), (3, 200, CRITICAL)])
+def test_writes_succeed_from_99_of_100_players_on(rejected, players, health):
+    night = ok_result(make_night(*make_players(players - rejected), *make_rejected_players(rejected)))
     assert judge("write_success", night=night)[0] is health
 
 
@@ -137,6 +143,7 @@ def test_keys_that_are_active_twice_are_counted():
         (SlateCounts(TIP_OFF, 100, 23, 100, 13), WARNING),  # 10 more names, 10.0 points more
         (SlateCounts(TIP_OFF, 100, 22, 100, 13), OK),  # 9 more
         (SlateCounts(TIP_OFF, 101, 23, 100, 13), OK),  # 9.8 points more
+        (SlateCounts(TIP_OFF, 10, 9, 100, 5), OK),  # 4 more
         (SlateCounts(TIP_OFF, 100, 23, 0, 0), OK),  # no night before
         (SlateCounts(TIP_OFF, 0, 0, 100, 13), OK),
     ],
@@ -388,6 +395,11 @@ def test_staging_tables_fire_when_they_are_old_and_when_they_expire_within_a_day
     assert orphans(no_times, **live) == (OK, "")
 
 
+def test_tables_of_a_batch_under_way_are_not_left_behind():
+    assert orphans(make_leftover_table(99), batches=batch(state=BatchState.RUNNING)) == (OK, "")
+    assert orphans(make_leftover_table(99), batches=batch())[0] is WARNING
+
+
 def test_a_capacity_that_is_not_what_was_set_warns_and_no_maximum_is_critical():
     drifted = make_worker_capacity(CapacitySetting(None, 20, 5), set_to=CapacitySetting(4, 20, 3))
     assert judge("width", platform={"worker": ok_result(drifted)}) == (WARNING, drifted.drift, "width")
@@ -435,7 +447,8 @@ def test_a_threshold_is_shown_with_the_settings_in_it():
     text = RULES_BY_NAME["dml_rejections"].format_threshold(settings)
     assert text.startswith(f"{settings.dml_alert_errors} writes rejected")
     assert f"within {settings.dml_alert_window_s} s" in text
-    assert f"{settings.orphan_after_h:g} h" in RULES_BY_NAME["staging_orphans"].format_threshold(settings)
+    expected = f"older than {settings.orphan_after_h:g} h, "
+    assert RULES_BY_NAME["staging_orphans"].format_threshold(settings).startswith(expected)
 
 
 def test_a_rule_that_only_an_older_version_knows_has_a_stand_in():
@@ -467,6 +480,22 @@ def test_missing_coverage_belongs_to_what_lost_most_players_and_names_it(missing
 
 
 @pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({}, "generation"),
+        ({"state": BatchState.STALLED}, "run"),
+        ({"generated": 0}, "run"),
+        ({"generated": None}, "run"),
+    ],
+)
+def test_players_not_generated_belong_to_a_batch_that_stopped_early_and_else_to_generation(changes, cause):
+    lost = [player_without_rows(player_lookup=f"lost{n}", generated_rows=0, staged_rows=0) for n in range(90)]
+    night = ok_result(make_night(*make_players(68), *lost))
+    assert judge("coverage", TIP_OFF, night=night, batches=batch(**changes))[2] == cause
+    assert judge("coverage", TIP_OFF, night=night, batches=empty_batches())[2] == "generation"
+
+
+@pytest.mark.parametrize(
     ("changes", "now", "health"),
     [
         ({"state": BatchState.CONSOLIDATED}, BEFORE_DEADLINE, CRITICAL),
@@ -481,5 +510,6 @@ def test_coverage_is_judged_once_the_batch_has_ended_or_the_deadline_has_come(ch
 
 def test_coverage_of_a_night_without_games_or_without_a_run_is_not_judged():
     assert judge("coverage", night=ok_result(make_night(games=0)))[0] is OK
+    assert judge("not_run", TIP_OFF, night=ok_result(make_night(games=0)))[0] is OK
     not_run = ok_result(make_night(*make_unrequested_players(3), was_run=False))
     assert judge("coverage", TIP_OFF, night=not_run)[0] is OK

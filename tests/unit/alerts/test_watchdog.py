@@ -13,13 +13,17 @@ import pytest
 
 from services.actions.background import BackgroundRunner
 from services.alerts import facts, notification, remediation, watchdog
-from services.alerts.alert_log import Alerts, read_alerts
+from services.alerts.alert_log import Alert, Alerts, Event, read_alerts
 from services.alerts.facts import CheckCache
+from services.alerts.findings import RuleResult
 from services.alerts.remediation import Remediation
+from services.alerts.rules import RULES_BY_NAME
 from services.alerts.transport import Delivery
 from services.alerts.watchdog import nights_to_check, run_check
 from services.core.errors import OnCallError
-from services.core.result import DataSource
+from services.core.result import DataSource, Health
+from services.core.settings import Settings
+from services.gcp import logging_setup
 from services.gcp.retry import RetryPolicy
 from services.policy.concurrency_config import SelfHealingConfig
 from tests.support.alert_factories import (
@@ -206,3 +210,180 @@ def test_one_check_waits_for_what_it_began_also_when_it_fails_itself(clients, mo
     assert watchdog.run(clients, None, {}) == int(fails)
     assert "Resume it still runs" in caplog.text
     ended.set()
+
+
+# --- what a check records and says ------------------------------------------------------------------------------------------
+
+
+def make_alert(*events: str, night: Any = NIGHT, alert_id: str = "run-x", **changes: Any) -> Alert:
+    """An alert with these events, a minute apart; `changes` are of each."""
+    opened = Event(alert_id, 1, "opened", NOW, "watchdog", "run", night, Health.CRITICAL, "stalled", "Trouble")
+    alert = Alert(alert_id, (opened,))
+    for minute, event in enumerate(events, 1):
+        added = alert.new_event(event, NOW + timedelta(minutes=minute), "watchdog", **changes)
+        alert = Alert(alert_id, (*alert.events, added))
+    return alert
+
+
+def all_alerts(*alerts: Alert) -> Alerts:
+    return Alerts(alerts, DataSource("alerts", NOW))
+
+
+def test_a_check_reads_earlier_nights_with_an_open_alert_for_a_week():
+    week, older = NIGHT - timedelta(days=7), NIGHT - timedelta(days=8)
+    alerts = all_alerts(
+        *(make_alert(night=night, alert_id=str(night)) for night in (week, older, None)),
+        make_alert("resolved", night=NIGHT - timedelta(days=2), alert_id="ended"),
+    )
+    assert nights_to_check(alerts, (), NOW) == (NIGHT, week)
+
+
+WEBHOOK = Settings.from_env({"SLACK_WEBHOOK_URL": "https://hooks.slack.example/x"})
+
+
+@pytest.mark.parametrize(
+    ("events", "problem"),
+    [
+        ((), ""),
+        (("told",), ""),
+        (("told", "not told"), "Slack said no."),
+        (("not told", "told"), ""),
+        (("not told", "worsened"), "Slack said no."),
+    ],
+)
+def test_the_channels_status_is_how_the_last_message_went(events, problem):
+    status = watchdog.channel_status(WEBHOOK, all_alerts(make_alert(*events, facts={"delivery": "Slack said no."})))
+    assert (status.is_set, status.problem) == (True, problem)
+    assert watchdog.channel_status(Settings.from_env({}), all_alerts()).is_set is False
+
+
+def test_a_failed_message_without_details_is_named_by_its_alert_and_the_newest_of_all_alerts_counts():
+    failed, told = make_alert("not told", alert_id="a"), make_alert("updated", "told", alert_id="b")
+    assert watchdog.channel_status(WEBHOOK, all_alerts(failed)).problem == "Trouble"
+    assert watchdog.channel_status(WEBHOOK, all_alerts(told, failed)).problem == ""
+
+
+def make_result(**changes: Any) -> watchdog.CycleResult:
+    rule = RULES_BY_NAME["stalled"]
+    results = [RuleResult(rule, health, "", "run") for health in (Health.OK, Health.OK, Health.UNKNOWN, Health.WARNING)]
+    fields: dict[str, Any] = {
+        "rule_results": tuple(results),
+        "incidents": (Mock(), Mock(), Mock()),
+        "recorded_events": make_alert("worsened", "updated").events,
+        "delivery": None,
+    }
+    return watchdog.CycleResult(NOW, **{**fields, **changes})
+
+
+def test_a_check_logs_its_changes_and_that_it_looked(caplog):
+    caplog.set_level("INFO", logger="watchdog")
+    watchdog.log_result(make_result(delivery=Delivery(True, "Slack took it")))
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "ALERT opened critical run-x: Trouble"),
+        ("WARNING", "ALERT worsened critical run-x: Trouble"),
+        ("INFO", "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, Slack took it"),
+    ]
+    assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes")
+
+
+def test_an_event_that_another_watchdog_recorded_is_neither_recorded_nor_lost(clients):
+    event = make_alert().latest_event
+    assert watchdog._record_events(clients, [event]) == ((event,), ())
+    assert watchdog._record_events(clients, [event]) == ((), ())
+
+
+def test_an_event_that_cannot_be_recorded_is_logged_with_its_cause(clients, records, caplog):
+    records.is_failing = lambda _: True
+    event = make_alert().latest_event
+    assert watchdog._record_events(clients, [event]) == ((), (event,))
+    assert "opened of run-x could not be recorded: The record could not be written" in caplog.messages[0]
+    assert "Traceback" in caplog.text
+
+
+def test_a_message_about_rejected_writes_can_be_switched_off(clients):
+    alerts = (make_alert(), make_alert("worsened", alert_id="w", rule="dml_rejections"))
+    assert watchdog._notifiable(alerts, SelfHealingConfig()) == alerts
+    off = SelfHealingConfig.from_env({"SELF_HEALING_ALERT_ON_DML_LIMIT": "false"})
+    assert watchdog._notifiable(alerts, off) == alerts[:1]
+
+
+def test_a_check_finishes_starts_and_reverts_and_returns_what_it_recorded_and_began(clients, channel, monkeypatch):
+    calls: dict[str, Any] = {}
+
+    def record(name: str, answer: Any) -> Any:
+        def call(*args: Any) -> Any:
+            calls[name] = args
+            return answer
+
+        monkeypatch.setattr(watchdog, name, call)
+        return answer
+
+    actions = record("read_recent_actions", ("an action",))
+    planned = record("plan_remediations", ("a step",))
+    handle: Any = object()
+    step = Remediation(SimpleNamespace(name="x"), "t", {}, "r", ("rows", NIGHT))  # type: ignore[arg-type]
+    begun = remediation.StartedRemediation(step, "Resume it", NOW, handle)
+    earlier = remediation.StartedRemediation(step, "Resume another", NOW)
+    record("start_remediations", (begun, earlier))
+    record("finish_actions", None)
+    record("apply_reverts_if_calm", None)
+    self_healing = SelfHealingConfig()
+    result = run_check(clients, CheckCache(), self_healing)
+    assert calls["read_recent_actions"] == (clients,)
+    assert calls["finish_actions"] == (clients, actions)
+    assert calls["plan_remediations"][0] == result.rule_results
+    assert calls["plan_remediations"][2:] == (self_healing, NOW)
+    assert calls["plan_remediations"][1].nights[0].game_date == NIGHT
+    assert calls["start_remediations"] == (clients, planned, actions)
+    assert calls["apply_reverts_if_calm"] == (clients, result.rule_results)
+    assert (result.checked_at, result.started_actions) == (NOW, (handle,))
+    assert [incident.cause for incident in result.incidents] == ["rows", "sight"]
+    assert [(event.event, event.cause) for event in result.recorded_events] == [("opened", "rows"), ("opened", "sight")]
+    assert result.delivery == Delivery(True, "sent")
+    rows = next(alert for alert in read_alerts(clients).alerts if alert.cause == "rows")
+    assert [event.reason for event in rows.events if event.event == "mending"] == ["Resume it", "Resume another"]
+
+
+def test_a_check_that_repeats_waits_for_the_rest_of_its_interval(clients, monkeypatch):
+    monkeypatch.setattr(watchdog, "run_check", Mock())
+    monkeypatch.setattr(watchdog, "log_result", Mock())
+    times = iter([100.0, 107.0, 200.0, 261.0])
+    waits: list[float] = []
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: next(times), sleep=waits.append))
+    with pytest.raises(StopIteration):
+        watchdog.run(clients, 60, {})
+    assert waits == [53.0, 0.0]
+
+
+def test_a_failed_check_is_followed_by_the_next(clients, monkeypatch, caplog):
+    outcomes = iter([OnCallError("Away."), ZeroDivisionError("ours")])
+
+    def fail(*_: object) -> Any:
+        raise next(outcomes, KeyboardInterrupt())
+
+    monkeypatch.setattr(watchdog, "run_check", fail)
+    monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: None))
+    with pytest.raises(KeyboardInterrupt):
+        watchdog.run(clients, 60, {})
+    assert caplog.messages == ["Watchdog is blind: OnCallError: Away.", "Watchdog is blind: ZeroDivisionError: ours"]
+
+
+@pytest.mark.parametrize(("argv", "every"), [([], None), (["--every", "60"], 60.0)])
+def test_the_command_checks_once_or_every_so_many_seconds(monkeypatch, argv, every):
+    run = Mock(return_value=7)
+    monkeypatch.setattr(watchdog, "run", run)
+    monkeypatch.setattr(watchdog, "connect", lambda settings: ("connected", settings.region))
+    configured = Mock()
+    monkeypatch.setattr(logging_setup, "configure_logging", configured)
+    assert watchdog.main(argv) == 7
+    connected = ("connected", Settings.from_env().region)
+    run.assert_called_once_with(connected, every)
+    assert configured.call_args.args[:2] == (connected, "prediction-watchdog")
+    assert configured.call_args.args[2]
+
+
+@pytest.mark.parametrize(("error", "code", "text"), [(OnCallError("No."), 1, "No."), (KeyboardInterrupt(), 0, "")])
+def test_the_command_ends_in_a_sentence_or_quietly_when_it_is_stopped(monkeypatch, capsys, error, code, text):
+    monkeypatch.setattr(watchdog, "connect", Mock(side_effect=error))
+    assert watchdog.main([]) == code
+    assert capsys.readouterr().err.strip() == text

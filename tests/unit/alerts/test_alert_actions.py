@@ -1,0 +1,289 @@
+"""What a person does with an alert: the plan says what changes, one event is recorded, and its state is read again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from services.actions.action_type import ActionContext
+from services.actions.log_reader import ActionState
+from services.alerts import actions
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST_NOTIFICATION
+from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, EventType, append_event, read_alerts
+from services.alerts.transport import Delivery
+from services.auth.roles import Role
+from services.core.errors import InvalidInput, OnCallError
+from services.core.result import Health
+from tests.support.actors import OPERATOR
+from tests.support.alert_factories import NIGHT, NOW
+from tests.support.clock import FixedClock
+from tests.support.memory_records import MemoryRecords
+
+ALERT_ID = "run-2025-12-29"
+FINDINGS = [{"rule": "stalled", "health": "critical", "sentence": "Stalled.", "command": "curl"}]
+OPENED = Event(
+    ALERT_ID,
+    1,
+    EventType.OPENED,
+    NOW,
+    WATCHDOG,
+    "run",
+    NIGHT,
+    Health.CRITICAL,
+    "stalled",
+    "Stalled.",
+    facts={"findings": FINDINGS},
+)
+WEBHOOK = {"SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T0/B0/secret"}
+
+
+@pytest.fixture
+def records(monkeypatch):
+    memory = MemoryRecords(FixedClock(NOW))
+    memory.install(monkeypatch)
+    return memory
+
+
+@pytest.fixture
+def clients(records):
+    clients = records.clients()
+    append_event(clients, OPENED)
+    return clients
+
+
+def add(clients: Any, event: str, actor: str = "nora", **changes: Any) -> None:
+    assert append_event(clients, alert(clients).new_event(event, clients.now(), actor, **changes))
+
+
+def alert(clients: Any) -> Alert:
+    (found,) = read_alerts(clients).alerts
+    return found
+
+
+def make_context(clients: Any, plan: Any) -> ActionContext:
+    return ActionContext(clients, OPERATOR, plan, "act1", lambda *_, **__: None)
+
+
+def act(clients: Any, action_type: Any, **args: Any) -> Any:
+    """Plan, apply and verify an action; the details and the verification."""
+    plan = action_type.plan(clients, {"alert_id": ALERT_ID, **args})
+    assert plan.failed_guards == ()
+    details = action_type.apply(make_context(clients, plan))
+    return details, action_type.verify(clients, plan, details)
+
+
+STATE_CHANGES = [
+    (ACKNOWLEDGE, "open", "acknowledged", "only when it gets worse or ends", "Take", "Silence, resolve or reopen it."),
+    (RESOLVE, "open", "resolved", "if its rule still speaks in 15 min", "Resolve", "Reopen it."),
+    (REOPEN, "acknowledged", "open", "every hour while it is critical", "Reopen", "Resolve it."),
+]
+
+
+@pytest.mark.parametrize(("action_type", "before", "after", "tells", "label", "undo"), STATE_CHANGES)
+def test_the_plan_names_the_alert_its_states_and_who_is_notified(
+    clients, action_type, before, after, tells, label, undo
+):
+    if before == "acknowledged":
+        add(clients, EventType.ACKNOWLEDGED)
+    plan = action_type.plan(clients, {"alert_id": ALERT_ID, "why": "known", "other": 1})
+    assert (plan.action_name, plan.target, plan.title) == (action_type.name, ALERT_ID, f"{label} {ALERT_ID}")
+    assert (action_type.label, action_type.required_role) == (label, Role.OPERATOR)
+    assert plan.args == {"alert_id": ALERT_ID, "why": "known"}
+    assert [(c.what, c.before, c.after) for c in plan.changes] == [("alert", before, after), ("tells again", "", tells)]
+    assert plan.preconditions == {"state": before, "events": 1 if before == "open" else 2}
+    assert (plan.planned_at, plan.undo, plan.failed_guards) == (NOW, undo, ())
+    assert plan.cost == "No query of its own: one row in the record."
+    assert len(plan.warnings) == (action_type is RESOLVE)
+    assert plan.guards[0].name == "state"
+    assert plan.guards[0].message == f"It is {before} now."
+
+
+def test_a_silence_names_its_length_and_nobody_is_notified_until_it_ends(clients):
+    plan = SILENCE.plan(clients, {"alert_id": ALERT_ID, "minutes": 60, "why": " deploy "})
+    assert plan.title == f"Silence {ALERT_ID} for 60 min"
+    assert [(c.before, c.after) for c in plan.changes] == [
+        ("open", "silenced for 60 min"),
+        ("", "nobody, until the silence ends"),
+    ]
+    assert plan.args == {"alert_id": ALERT_ID, "minutes": 60, "why": " deploy "}
+    assert [(g.name, g.message) for g in plan.guards] == [
+        ("state", "It is open now."),
+        ("reason", "Reason: deploy."),
+        ("end", "A silence ends after 1 to 1440 minutes; asked: 60."),
+    ]
+    assert (plan.failed_guards, plan.warnings) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("minutes", "ok"), [(0, False), (1, True), (1440, True), (1441, False), (True, False), ("60", False), (None, False)]
+)
+def test_a_silence_ends_within_a_day(clients, minutes, ok):
+    plan = SILENCE.plan(clients, {"alert_id": ALERT_ID, "minutes": minutes, "why": "deploy"})
+    assert [guard.name for guard in plan.failed_guards] == ([] if ok else ["end"])
+
+
+@pytest.mark.parametrize("action_type", [SILENCE, RESOLVE])
+@pytest.mark.parametrize("why", [None, "", "  "])
+def test_silencing_and_resolving_need_a_reason(clients, action_type, why):
+    (failed,) = action_type.plan(clients, {"alert_id": ALERT_ID, "minutes": 5, "why": why}).failed_guards
+    assert (failed.name, failed.ok, failed.message) == ("reason", False, "A reason is needed.")
+
+
+@pytest.mark.parametrize(
+    ("event", "action_type", "allowed"),
+    [
+        (EventType.ACKNOWLEDGED, ACKNOWLEDGE, False),
+        (EventType.ACKNOWLEDGED, RESOLVE, True),
+        (EventType.RESOLVED, ACKNOWLEDGE, False),
+        (EventType.RESOLVED, RESOLVE, False),
+        (EventType.RESOLVED, SILENCE, False),
+        (EventType.RESOLVED, REOPEN, True),
+        (EventType.REOPENED, REOPEN, False),
+        (EventType.REOPENED, SILENCE, True),
+    ],
+)
+def test_an_action_is_allowed_from_its_own_states_only(clients, event, action_type, allowed):
+    add(clients, event)
+    plan = action_type.plan(clients, {"alert_id": ALERT_ID, "minutes": 5, "why": "known"})
+    assert (plan.failed_guards == ()) is allowed
+
+
+@pytest.mark.parametrize("alert_id", ["nothing", "", None])
+def test_an_alert_that_is_not_there_is_invalid_input(clients, alert_id):
+    with pytest.raises(InvalidInput, match=f"There is no alert '{alert_id or ''}'"):
+        ACKNOWLEDGE.plan(clients, {"alert_id": alert_id})
+
+
+def test_acknowledging_records_one_event_by_the_actor_with_what_was_found(clients):
+    details, verification = act(clients, ACKNOWLEDGE)
+    event = alert(clients).latest_event
+    assert (event.event, event.sequence, event.actor, event.recorded_at) == ("acknowledged", 2, "nora", NOW)
+    assert (event.reason, event.silent_until, event.facts) == ("", None, {"findings": FINDINGS})
+    assert details == {"event": "acknowledged"}
+    assert (verification.state, verification.message) == (ActionState.DONE, f"{ALERT_ID} is acknowledged.")
+    assert verification.after == {"state": "acknowledged"}
+
+
+def test_a_silence_is_recorded_with_its_reason_and_its_end(clients):
+    details, verification = act(clients, SILENCE, minutes=60, why="deploy")
+    event = alert(clients).latest_event
+    assert (event.event, event.reason, event.silent_until) == ("silenced", "deploy", NOW + timedelta(minutes=60))
+    assert (details, verification.message) == ({"event": "silenced"}, f"{ALERT_ID} is silenced until 16:07 ET.")
+
+
+def test_a_silence_that_is_over_is_not_verified_as_one(clients, records):
+    plan = SILENCE.plan(clients, {"alert_id": ALERT_ID, "minutes": 5, "why": "deploy"})
+    SILENCE.apply(make_context(clients, plan))
+    records.clock.advance(300)
+    verification = SILENCE.verify(clients, plan, {})
+    assert (verification.state, verification.message) == (ActionState.FAILED, "It is open, not silenced.")
+    assert verification.after == {"state": "open"}
+
+
+def test_who_changed_the_state_meanwhile_wins_and_is_named(clients):
+    plan = ACKNOWLEDGE.plan(clients, {"alert_id": ALERT_ID})
+    add(clients, EventType.RESOLVED, "tom")
+    with pytest.raises(OnCallError, match="tom has resolved it meanwhile"):
+        ACKNOWLEDGE.apply(make_context(clients, plan))
+    assert alert(clients).latest_event.sequence == 2
+
+
+def test_a_message_recorded_meanwhile_takes_a_number_and_does_not_stop_the_action(clients):
+    plan = ACKNOWLEDGE.plan(clients, {"alert_id": ALERT_ID})
+    add(clients, EventType.NOTIFYING, WATCHDOG)
+    ACKNOWLEDGE.apply(make_context(clients, plan))
+    assert [(event.sequence, event.event) for event in alert(clients).events] == [
+        (1, "opened"),
+        (2, "telling"),
+        (3, "acknowledged"),
+    ]
+
+
+@pytest.mark.parametrize("lost", [4, 5])
+def test_a_number_that_another_takes_first_is_tried_five_times(clients, monkeypatch, lost):
+    plan = ACKNOWLEDGE.plan(clients, {"alert_id": ALERT_ID})
+    attempts: list[Event] = []
+
+    def take_it_first(_: Any, event: Event) -> bool:
+        attempts.append(event)
+        return len(attempts) > lost
+
+    monkeypatch.setattr(actions, "append_event", take_it_first)
+    if lost == 5:
+        with pytest.raises(OnCallError, match="record is busy"):
+            ACKNOWLEDGE.apply(make_context(clients, plan))
+    else:
+        assert ACKNOWLEDGE.apply(make_context(clients, plan)) == {"event": "acknowledged"}
+    assert len(attempts) == 5
+
+
+# --- a test message ---------------------------------------------------------------------------------------------------------
+
+
+def send_test(records: MemoryRecords, monkeypatch: Any, env: Any, delivery: Delivery | None = None) -> Any:
+    """The plan of a test message, its details, its verification and what the channel was given."""
+    clients, send = records.clients(env), Mock(return_value=delivery)
+    channel = SimpleNamespace(send=send)
+    monkeypatch.setattr(actions, "open_channel", lambda settings: channel if settings is clients.settings else None)
+    plan = TEST_NOTIFICATION.plan(clients, {"n": 1})
+    details = TEST_NOTIFICATION.apply(make_context(clients, plan))
+    return plan, details, TEST_NOTIFICATION.verify(clients, plan, details), [call.args[0] for call in send.mock_calls]
+
+
+@pytest.mark.parametrize(
+    ("env", "channel", "who", "guard"),
+    [
+        (WEBHOOK, "set here", "now", "set."),
+        ({}, "the watchdog's", "by the watchdog", "not set here: the watchdog sends it."),
+    ],
+)
+def test_the_plan_of_a_test_message_says_who_sends_it(records, env, channel, who, guard):
+    records.clock.advance(7.5)
+    plan = TEST_NOTIFICATION.plan(records.clients(env), {"n": 1})
+    assert (plan.action_name, plan.target, plan.args) == ("alerts.test", "slack", {"n": 1})
+    assert plan.preconditions == {"channel": channel, "minute": NOW.isoformat()}
+    assert (plan.planned_at, plan.failed_guards) == (NOW + timedelta(seconds=7.5), ())
+    ((what, before, after),) = [(c.what, c.before, c.after) for c in plan.changes]
+    assert (what, before, after) == ("message", "", f"one line, marked as a test, sent {who}")
+    assert [(g.name, g.message) for g in plan.guards] == [("channel", f"SLACK_WEBHOOK_URL is {guard}")]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "event", "state", "sentence"),
+    [
+        (Delivery(True, "Slack took it"), "told", ActionState.DONE, "Slack took it."),
+        (Delivery(False, "Slack said no"), "not told", ActionState.FAILED, "Slack said no."),
+    ],
+)
+def test_a_test_message_is_sent_and_recorded_as_opened_sent_and_ended(
+    records, monkeypatch, delivery, event, state, sentence
+):
+    _, details, verification, sent = send_test(records, monkeypatch, WEBHOOK, delivery)
+    assert details == {"delivered": delivery.ok, "delivery": delivery.detail}
+    assert (verification.state, verification.message, verification.after) == (state, sentence, {})
+    test = alert(records.clients())
+    assert [e.event for e in test.events] == ["opened", event, "resolved"]
+    assert [e.sequence for e in test.events] == [1, 2, 3]
+    assert [e.actor for e in test.events] == ["nora", WATCHDOG, WATCHDOG]
+    assert {e.recorded_at for e in test.events} == {NOW}
+    assert (test.events[1].notification_id, test.events[1].facts) == ("act1", {"delivery": delivery.detail})
+    assert (test.alert_id, test.cause, test.game_date, test.rule) == ("test-act1", "test", None, "channel")
+    assert (test.severity, test.state(NOW)) == (Health.OK, AlertState.RESOLVED)
+    assert test.events[0].message == "Test message of Prediction On-Call, sent by nora. Nothing is wrong."
+    assert [[a.alert_id for a in alerts] for alerts in sent] == [["test-act1"]]
+
+
+def test_without_a_channel_here_a_test_message_is_left_to_the_watchdog(records, monkeypatch):
+    _, details, verification, sent = send_test(records, monkeypatch, {})
+    assert (details, sent) == ({"asked": "test-act1"}, [])
+    assert [e.event for e in alert(records.clients()).events] == ["opened"]
+    assert (verification.state, verification.after) == (ActionState.DONE, {})
+
+
+def test_a_test_message_of_a_process_that_died_is_unverified(records):
+    plan = TEST_NOTIFICATION.plan(records.clients(WEBHOOK), {})
+    assert TEST_NOTIFICATION.verify(records.clients(WEBHOOK), plan, {}).state is ActionState.UNVERIFIED

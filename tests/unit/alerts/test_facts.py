@@ -1,0 +1,367 @@
+"""What one check reads: each source with its own arguments, each failure its own problem, and the cache of several checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.alerts import facts
+from services.alerts.facts import ChannelStatus, CheckCache, SlateCounts, StagingTableListing, fetch, read_snapshot
+from services.batches.reader import Batches
+from services.core.errors import OnCallError
+from services.core.result import Problem, Result
+from services.gcp import query_catalog
+from services.gcp.read_cache import ReadCache
+from services.telemetry import log_reader
+from tests.support.alert_factories import (
+    BATCH,
+    NIGHT,
+    NOW,
+    STARTED,
+    TIP_OFF,
+    empty_batches,
+    make_batch,
+    make_batch_record,
+    make_night_snapshot,
+    make_snapshot,
+    ok_result,
+)
+from tests.support.clock import FixedClock
+
+NIGHT_START = datetime(2025, 12, 29, 11, 0, tzinfo=UTC)
+NIGHT_END = NIGHT_START + timedelta(days=1)
+CHANNEL = ChannelStatus(True)
+
+
+@dataclass(frozen=True)
+class CachedClients:
+    """Clients with a clock and a cache, and no connection."""
+
+    clock: FixedClock
+    cache: Any = field(default_factory=lambda: SimpleNamespace(tables=ReadCache().tables))
+
+    @property
+    def now(self) -> Callable[[], datetime]:
+        return self.clock.now
+
+
+@pytest.fixture
+def clients():
+    clients: Any = CachedClients(FixedClock(NOW))
+    return clients
+
+
+class Sources:
+    """The readers under a snapshot: what each returns or raises, and the arguments that it was called with."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, tuple[Any, ...]] = {}
+        self.slate: list[dict[str, Any]] = []
+        self.values: dict[str, Any] = {
+            "read_batches": Batches((make_batch(),), ()),
+            "read_night": "the night",
+            "read_writes": "the writes",
+            "belongs_to": "of the date",
+            "latest": make_batch_record(),
+            "read_lines": SimpleNamespace(lines=("a line",)),
+            "alerts.slate_counts": SimpleNamespace(rows=()),
+            "alerts.duplicate_keys": SimpleNamespace(rows=({"duplicate_keys": 3},)),
+            "list_staging_tables": (SimpleNamespace(table_id="_staging_a", created=STARTED, expires=TIP_OFF),),
+            "read_worker_capacity": "the worker",
+            "read_schedule": "the schedule",
+        }
+
+    def reader(self, name: str) -> Callable[..., Any]:
+        def read(*args: Any, **options: Any) -> Any:
+            self.calls[name] = (*args, options) if options else args
+            if isinstance(self.values[name], Exception):
+                raise self.values[name]
+            return self.values[name]
+
+        return read
+
+
+@pytest.fixture
+def sources(monkeypatch):
+    sources = Sources()
+    for name in (
+        "read_batches",
+        "read_night",
+        "read_writes",
+        "belongs_to",
+        "list_staging_tables",
+        "read_worker_capacity",
+        "read_schedule",
+    ):
+        monkeypatch.setattr(facts, name, sources.reader(name))
+    monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))
+    monkeypatch.setattr(query_catalog, "run_query", lambda c, name, **options: sources.reader(name)(c, **options))
+    ledger = SimpleNamespace(latest=sources.reader("latest"))
+    monkeypatch.setattr(facts, "Ledger", lambda clients: ledger if clients else None)
+    return sources
+
+
+def read_one_night(clients: Any) -> Any:
+    """The snapshot of one night, and the night in it."""
+    snapshot = read_snapshot(clients, [NIGHT], CHANNEL)
+    (night,) = snapshot.nights
+    return snapshot, night
+
+
+def test_a_snapshot_holds_what_each_source_answers(clients, sources):
+    snapshot, night = read_one_night(clients)
+    assert (night.game_date, night.night.value, night.writes.value) == (NIGHT, "the night", "the writes")
+    assert (night.batches.value, night.ledger.value) == (Batches((make_batch(),), ()), make_batch_record())
+    assert (night.duplicates.value, night.lines.value) == (3, 1)
+    assert snapshot.staging.value == (StagingTableListing("_staging_a", STARTED, TIP_OFF),)
+    assert (snapshot.worker.value, snapshot.schedule.value) == ("the worker", "the schedule")
+    assert (snapshot.channel, snapshot.open_dates.value, snapshot.problems) == (CHANNEL, frozenset(), ())
+
+
+def test_dates_with_an_open_batch_are_part_of_the_snapshot(clients, sources):
+    open_dates = Result(frozenset({NIGHT}))
+    assert read_snapshot(clients, [], CHANNEL, None, open_dates).open_dates is open_dates
+
+
+def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clients, sources):
+    cache = CheckCache()
+    read_snapshot(clients, [NIGHT], CHANNEL, cache)
+    cached = cache.cached_clients(clients).cache
+    for name in ("read_batches", "read_night", "read_writes", "alerts.slate_counts", "alerts.duplicate_keys"):
+        assert sources.calls[name][0].cache is cached, name
+    for name in ("list_staging_tables", "read_worker_capacity", "read_schedule", "read_lines"):
+        assert sources.calls[name][0] is clients, name
+
+
+def test_each_source_is_asked_about_the_night(clients, sources):
+    read_one_night(clients)
+    assert sources.calls["read_batches"][1:] == (NIGHT,)
+    assert sources.calls["read_night"][1:] == (NIGHT,)
+    assert sources.calls["latest"] == (BATCH, NIGHT)
+    assert sources.calls["alerts.duplicate_keys"][1:] == ({"game_date": NIGHT},)
+    assert sources.calls["alerts.slate_counts"][1:] == ({"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},)
+    assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
+
+
+def test_writes_and_log_lines_are_read_from_the_batchs_start_until_now(clients, sources):
+    read_one_night(clients)
+    start = STARTED - timedelta(minutes=1)
+    assert sources.calls["read_writes"][1:] == (start, NOW, "of the date")
+    assert sources.calls["read_lines"][1:] == (facts.SERVICE_LINES_FILTER, start, NOW, {"limit": 1})
+
+
+@pytest.mark.parametrize(
+    ("ended", "end"),
+    [
+        (None, NIGHT_END),
+        (NIGHT_END - timedelta(hours=1), NIGHT_END),
+        (NIGHT_END + timedelta(hours=1), NIGHT_END + timedelta(hours=1)),
+    ],
+)
+def test_a_past_night_is_read_to_its_end_or_that_of_its_batch(clients, sources, ended, end):
+    clients.clock.advance(3 * 86_400)
+    sources.values["read_batches"] = Batches((make_batch(ended=ended),), ())
+    read_one_night(clients)
+    assert sources.calls["read_writes"][2] == end + timedelta(minutes=5)
+    assert sources.calls["read_lines"][3] == end + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("at", "end"),
+    [
+        (NOW, NOW),
+        (NIGHT_END + timedelta(days=1), NIGHT_END),
+        (NIGHT_START - timedelta(hours=1), NIGHT_START - timedelta(hours=1)),
+    ],
+)
+def test_a_night_without_a_batch_is_read_so_far_and_its_log_not_at_all(clients, sources, at, end):
+    clients.clock.at = at
+    sources.values["read_batches"] = Batches((), ())
+    _, night = read_one_night(clients)
+    assert sources.calls["read_writes"][1:3] == (NIGHT_START, end)
+    assert (night.lines.value, night.ledger.value) == (0, None)
+    assert {"read_lines", "latest"} & sources.calls.keys() == set()
+
+
+def test_a_batch_without_a_start_is_read_from_the_nights(clients, sources):
+    sources.values["read_batches"] = Batches((make_batch(started=None),), ())
+    read_one_night(clients)
+    assert sources.calls["read_writes"][1:3] == (NIGHT_START, NOW)
+
+
+def test_a_batch_known_from_the_log_has_no_record_in_the_ledger(clients, sources):
+    sources.values["read_batches"] = Batches((make_batch(record_source="logs"),), ())
+    _, night = read_one_night(clients)
+    assert (night.ledger.ok, night.ledger.value) == (True, None)
+    assert "latest" not in sources.calls
+
+
+def test_without_the_list_of_batches_every_write_counts(clients, sources):
+    sources.values["read_batches"] = OnCallError("No record of batches can be read.")
+    _, night = read_one_night(clients)
+    assert night.batches.problem is not None
+    assert sources.calls["read_writes"][3](NOW) is True
+    assert "belongs_to" not in sources.calls
+
+
+@pytest.mark.parametrize(
+    ("reader", "part", "source"),
+    [
+        ("read_batches", "batches", "The list of batches"),
+        ("read_night", "night", "The warehouse"),
+        ("alerts.slate_counts", "slate", "The slate"),
+        ("read_writes", "writes", "The job history"),
+        ("latest", "ledger", "The ledger"),
+        ("alerts.duplicate_keys", "duplicates", "The predictions table"),
+        ("read_lines", "lines", "Cloud Logging"),
+        ("list_staging_tables", "staging", "The list of staging tables"),
+        ("read_worker_capacity", "worker", "Cloud Run"),
+        ("read_schedule", "schedule", "Cloud Scheduler"),
+    ],
+)
+def test_a_source_that_fails_is_unknown_with_its_problem_and_no_other(clients, sources, reader, part, source):
+    sources.values[reader] = OnCallError("It is away.", "Ask again.")
+    snapshot, night = read_one_night(clients)
+    result = getattr(night, part, None) or getattr(snapshot, part)
+    assert (result.value, result.problem) == (None, Problem(source, NOW, "It is away.", "Ask again."))
+    assert snapshot.problems == (result.problem,)
+
+
+def test_what_is_no_error_of_a_source_is_not_taken_for_one(clients):
+    def read() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fetch(clients, "The source", read)
+
+
+# --- the slate --------------------------------------------------------------------------------------------------------------
+
+
+def slate_row(days_ago: int, with_odds: int, unresolved: int) -> dict[str, Any]:
+    return {
+        "game_date": NIGHT - timedelta(days=days_ago),
+        "tip_off": TIP_OFF - timedelta(days=days_ago),
+        "with_odds": with_odds,
+        "unresolved": unresolved,
+        "resolved_by_alias": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts"),
+    [
+        ([], SlateCounts(None, 0, 0, 0, 0, 0)),
+        ([slate_row(0, 176, 4)], SlateCounts(TIP_OFF, 176, 4, 0, 0, 7)),
+        ([slate_row(3, 140, 2), slate_row(1, 150, 3)], SlateCounts(None, 0, 0, 150, 3, 0)),
+        (
+            [slate_row(3, 140, 2), slate_row(1, 150, 3), slate_row(0, 176, 4)],
+            SlateCounts(TIP_OFF, 176, 4, 150, 3, 7),
+        ),
+    ],
+)
+def test_the_slate_is_counted_beside_the_last_night_with_odds(clients, sources, rows, counts):
+    sources.values["alerts.slate_counts"] = SimpleNamespace(rows=tuple(rows))
+    assert read_one_night(clients)[1].slate.value == counts
+
+
+# --- problems ---------------------------------------------------------------------------------------------------------------
+
+
+def failed(source: str, message: str) -> Result[Any]:
+    return Result(None, Problem(source, NOW, message))
+
+
+@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "duplicates", "lines"])
+def test_a_problem_of_each_part_of_a_night_is_listed(part):
+    night = make_night_snapshot(**{part: failed("The source", "Away.")})
+    assert [p.message for p in make_snapshot(night).problems] == ["Away."]
+
+
+@pytest.mark.parametrize("part", ["staging", "worker", "schedule", "open_dates"])
+def test_a_problem_of_each_part_of_the_platform_is_listed(part):
+    assert [p.message for p in make_snapshot(**{part: failed("The source", "Away.")}).problems] == ["Away."]
+
+
+def test_a_source_with_several_problems_is_listed_once_with_its_first():
+    nights = [make_night_snapshot(slate=failed("The slate", text)) for text in ("first", "second")]
+    snapshot = make_snapshot(*nights, worker=failed("Cloud Run", "Away."))
+    assert {(p.source, p.message) for p in snapshot.problems} == {("The slate", "first"), ("Cloud Run", "Away.")}
+
+
+def test_what_was_read_in_part_is_a_problem_too():
+    partial = Batches((make_batch(),), (), (Problem("The ledger", NOW, "Half of it."),))
+    assert [p.message for p in make_snapshot(make_night_snapshot(batches=ok_result(partial))).problems] == [
+        "Half of it."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("batches", "live"),
+    [
+        (empty_batches(), False),
+        (failed("The list of batches", "Away."), False),
+        (ok_result(Batches((make_batch(),), ())), False),
+        (ok_result(Batches((make_batch(state="running"),), ())), True),
+    ],
+)
+def test_a_night_is_live_while_its_newest_batch_is_under_way(batches, live):
+    assert make_night_snapshot(batches=batches).has_live_batch is live
+
+
+# --- the cache of the checks ------------------------------------------------------------------------------------------------
+
+
+class Calls:
+    """A read cache in place of the real one, that keeps how it was made and what was asked of it."""
+
+    def __init__(self, monotonic: Callable[[], float], since: datetime, *, tables: Any) -> None:
+        self.monotonic, self.usage, self.tables = monotonic, SimpleNamespace(since=since), tables
+        self.calls: list[str] = []
+
+    def invalidate(self) -> None:
+        self.calls.append("invalidate")
+
+    def expire_table_versions(self) -> None:
+        self.calls.append("expire")
+
+
+@pytest.fixture
+def check(clients, monkeypatch):
+    """The read cache of the next check, after so many seconds."""
+    monkeypatch.setattr(facts, "ReadCache", Calls)
+    cache = CheckCache()
+
+    def run(after_s: float = 0) -> Any:
+        clients.clock.advance(after_s)
+        return cache.cached_clients(clients).cache
+
+    return run
+
+
+def test_every_check_asks_anew_whether_tables_changed(check):
+    first = check()
+    assert check(1) is first
+    assert first.calls == ["expire", "expire"]
+
+
+def test_a_log_search_is_valid_for_its_minute(check):
+    first = check()  # at a full minute
+    check(59.9)
+    assert "invalidate" not in first.calls
+    check(0.1)
+    assert first.calls == ["expire", "expire", "invalidate", "expire"]
+
+
+def test_a_cache_is_replaced_after_ten_minutes(check, clients):
+    first = check()
+    assert check(599.9) is first
+    second = check(0.1)
+    assert second is not first
+    assert (second.calls, second.tables, second.usage.since) == (["expire"], clients.cache.tables, clients.now())
+    assert second.monotonic() == clients.now().timestamp()
