@@ -62,7 +62,7 @@ def test_writes_into_another_table_do_not_wait(time, limiter):
     assert time.pauses == [2.0]
 
 
-def test_by_default_every_quota_is_kept_by_less_than_half(monkeypatch):
+def test_by_default_every_quota_is_kept_by_less_than_half():
     pauses = list[float]()
     for method, quota in QUOTA_PER_S.items():
         limiter = RateLimiter(clock=lambda: 0.0, sleep=pauses.append)

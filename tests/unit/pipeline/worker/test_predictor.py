@@ -130,7 +130,7 @@ def test_the_line_is_that_of_the_odds_else_the_average_on_a_half_point(context, 
 
 @pytest.mark.parametrize("missing", ["points_avg_last_5", "points_avg_last_10"])
 def test_without_both_averages_there_is_no_prediction(missing):
-    with pytest.raises(PredictionNotPossible, match="^no_features: the context has no scoring averages$"):
+    with pytest.raises(PredictionNotPossible, match=r"^no_features: the context has no scoring averages$"):
         predict(**{missing: None})
 
 
