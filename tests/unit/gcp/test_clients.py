@@ -92,9 +92,9 @@ def test_in_the_sandbox_every_client_asks_the_sandbox_and_its_clock_is_the_sandb
     for client in (connected.bigquery, connected.logging):
         assert client._connection.API_BASE_URL == "http://sandbox.test:9050"
         assert client.project == "p"
-    for client in (connected.run, connected.revisions, connected.scheduler):
-        assert client.transport._host == "http://sandbox.test:9050"
-        assert client.transport._credentials is connected.credentials
+    for api in (connected.run, connected.revisions, connected.scheduler):
+        assert api.transport._host == "http://sandbox.test:9050"
+        assert api.transport._credentials is connected.credentials
     assert connected.bigquery.location == "US"
 
 
@@ -106,10 +106,10 @@ def test_outside_the_sandbox_every_client_asks_google(reader_credentials):
     assert connected.scheduler.transport._host == "https://cloudscheduler.googleapis.com"
     assert (connected.bigquery.location, connected.bigquery.project, connected.logging.project) == ("EU", "p", "p")
     assert abs(connected.now() - datetime.now(UTC)) < timedelta(minutes=1)
-    for client in (connected.bigquery, connected.logging):
+    transports = [api.transport for api in (connected.run, connected.revisions, connected.scheduler)]
+    authorized: list[Any] = [connected.bigquery, connected.logging, *transports]
+    for client in authorized:
         assert client._credentials.refresh_token == "r"
-    for client in (connected.run, connected.revisions, connected.scheduler):
-        assert client.transport._credentials.refresh_token == "r"
 
 
 @pytest.mark.parametrize(("found", "location"), [("EU", "EU"), (None, "US")])

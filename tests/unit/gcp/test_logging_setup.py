@@ -206,7 +206,7 @@ def test_lines_that_cannot_be_sent_are_reported_and_the_next_are_sent(ingestion,
 
 def test_a_flush_reaches_stdout(ingestion, clients_of_sandbox):
     flushed = []
-    stdout = SimpleNamespace(flush=lambda: flushed.append(True))
+    stdout: Any = SimpleNamespace(flush=lambda: flushed.append(True))
     stream = logging_setup.SandboxStdout(clients_of_sandbox, "worker", "worker-1", stdout)
     stream.flush()
     assert flushed == [True]
@@ -223,7 +223,7 @@ def test_in_the_sandbox_records_are_on_stdout_and_in_its_logging_under_the_servi
     try:
         logging_setup.configure_logging(clients_of_sandbox, "worker", "worker-1")
         logging.getLogger("coordinator").info("one")
-        (handler,) = root.handlers
+        handler: Any = root.handlers[0]
         sent_to = handler.stream
     finally:
         root.handlers[:] = handlers
@@ -236,7 +236,7 @@ def test_in_the_sandbox_records_are_on_stdout_and_in_its_logging_under_the_servi
 
 
 def test_lines_are_sent_from_a_thread_soon_after_they_are_written_and_at_exit(clients_of_sandbox, monkeypatch):
-    ingestion, sent, at_exit = Ingestion(), threading.Event(), []
+    ingestion, sent, at_exit = Ingestion(), threading.Event(), list[object]()
 
     def post(*args: Any, **options: Any) -> requests.Response:
         response = ingestion.post(*args, **options)

@@ -13,6 +13,7 @@ from google.cloud.bigquery import SchemaField
 
 from services.core.errors import AccessDenied, OnCallError
 from services.core.tables import PREDICTIONS_TABLE
+from services.gcp.clients import BIGQUERY_TIMEOUT_S
 from services.pipeline import warehouse as warehouses
 from services.pipeline.row_encoding import encode_rows, rows_fingerprint
 from services.pipeline.warehouse import (
@@ -42,7 +43,8 @@ class Permits:
 
 
 def open_warehouse(night: Night, hook: Any = lambda *_: None, permits: Any = None) -> BigQueryWarehouse:
-    return BigQueryWarehouse(memory_clients(night.project, hook), permits or Permits())
+    limiter: Any = permits or Permits()
+    return BigQueryWarehouse(memory_clients(night.project, hook), limiter)
 
 
 def load(warehouse: BigQueryWarehouse, *rows: dict[str, Any], job_id: str = "load-1") -> int:
@@ -278,3 +280,43 @@ def test_a_table_is_dropped_only_in_the_version_that_was_seen(night):
     assert warehouse.drop(TABLE)
     night.stage(row("ann", 1), unit="p_ann")
     assert warehouse.drop(TABLE), "without a version in any"
+
+
+class Requests:
+    """A client that notes the time limit of each request."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.timeouts: dict[str, set[float | None]] = {}
+
+    def __getattr__(self, method: str) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            self.timeouts.setdefault(method, set()).add(options.get("timeout"))
+            return getattr(self._client, method)(*args, **options)
+
+        return call
+
+
+def test_no_request_waits_for_ever(night):
+    warehouse = open_warehouse(night)
+    client: Any = Requests(warehouse._client)
+    warehouse._client = client
+    for _ in range(2):  # the second time the job is adopted
+        load(warehouse, row("ann", 1))
+    warehouse.copy([TABLE], "nba_predictions.oncall_compact", "copy-1")
+    warehouse.claim_job_id("claim-1", {})
+    warehouse.get_claim("claim-1")
+    warehouse.read_versions(TABLE)
+    warehouse.drop(TABLE, warehouse.list_staging_tables(PREFIX)[0].version)
+    writes = {"load_table_from_file", "update_table", "copy_table", "query", "delete_table"}
+    assert client.timeouts == {
+        method: {BIGQUERY_TIMEOUT_S} for method in writes | {"get_table", "list_rows", "get_job"}
+    }
+
+
+@pytest.mark.parametrize(("kind", "options"), [("query", {"job_retry": None}), ("load", {}), ("copy", {})])
+def test_a_job_is_waited_for_ten_minutes_and_a_query_is_not_started_again(night, kind, options):
+    waited: list[dict[str, Any]] = []
+    job = SimpleNamespace(result=lambda **given: waited.append(given), job_type=kind)
+    assert open_warehouse(night)._start_or_adopt("job-1", lambda: job) is job
+    assert waited == [{"timeout": 600, **options}]
