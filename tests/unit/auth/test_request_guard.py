@@ -84,6 +84,17 @@ def test_a_lifespan_event_is_passed_on_without_a_host():
     assert seen == ["lifespan"]
 
 
+def test_a_request_without_a_host_is_refused_with_the_same_sentence():
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/", "server": ("127.0.0.1", PORT), "headers": []}
+    asyncio.run(RequestGuard(None)(scope, None, send))  # type: ignore[arg-type]
+    assert sent[0]["reason"] == "This server is for this machine only and does not answer to the host ''."
+
+
 def test_a_host_without_a_port_is_one_on_port_80():
     assert is_local_host("localhost", 80)
     assert not is_local_host("localhost", 81)

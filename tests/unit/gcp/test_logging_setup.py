@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
 
 from services.gcp import logging_setup
 
@@ -126,3 +129,135 @@ def test_debug_records_and_the_clients_chatter_are_left_out(stdout):
     logging.getLogger("coordinator").debug("not this")
     logging.getLogger("urllib3.connectionpool").info("nor this")
     assert stdout.getvalue() == ""
+
+
+NOW = datetime(2025, 12, 30, 7, tzinfo=UTC)
+
+
+class Ingestion:
+    """What the sandbox is sent; it answers with `status`, or not at all."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, Any], float]] = []
+        self.status = 200
+
+    def post(self, url: str, json: dict[str, Any], timeout: float) -> requests.Response:
+        self.requests.append((url, json, timeout))
+        response = requests.Response()
+        response.status_code = self.status
+        return response
+
+
+@pytest.fixture
+def ingestion(monkeypatch: pytest.MonkeyPatch) -> Ingestion:
+    """The sandbox's side; lines are sent when a test says so."""
+    ingestion = Ingestion()
+    monkeypatch.setattr(requests, "post", ingestion.post)
+    monkeypatch.setattr(logging_setup.SandboxStdout, "_send_forever", lambda _: None)
+    monkeypatch.setattr("atexit.register", lambda _: None)
+    return ingestion
+
+
+@pytest.fixture
+def clients_of_sandbox() -> Any:
+    settings = SimpleNamespace(in_sandbox=True, project="p", region="us-west2", sandbox_url="http://sandbox.test")
+    return SimpleNamespace(settings=settings, now=lambda: NOW)
+
+
+def test_what_is_written_is_on_stdout_and_sent_once_with_its_time_and_service(ingestion, clients_of_sandbox):
+    stdout = io.StringIO()
+    stream = logging_setup.SandboxStdout(clients_of_sandbox, "worker", "worker-1", stdout)
+    assert stream.write("one\n") == 4
+    stream.write("two\n")
+    assert (stdout.getvalue(), ingestion.requests) == ("one\ntwo\n", [])
+    stream.send_pending()
+    stream.send_pending()
+    labels = {
+        "service_name": "worker",
+        "revision_name": "worker-1",
+        "location": "us-west2",
+        "configuration_name": "worker",
+    }
+    writes = [{"timestamp": "2025-12-30T07:00:00.000000Z", "text": text} for text in ("one\n", "two\n")]
+    body = {"resource": {"type": "cloud_run_revision", "labels": labels}, "writes": writes}
+    assert ingestion.requests == [("http://sandbox.test/sandbox/stdout", body, 5.0)]
+
+
+def test_many_lines_are_sent_in_several_requests_and_none_twice(ingestion, clients_of_sandbox, monkeypatch):
+    monkeypatch.setattr(logging_setup, "MAX_LINES_PER_REQUEST", 2)
+    stream = logging_setup.SandboxStdout(clients_of_sandbox, "worker", "worker-1", io.StringIO())
+    for number in range(5):
+        stream.write(str(number))
+    stream.send_pending()
+    assert [[w["text"] for w in body["writes"]] for _, body, _ in ingestion.requests] == [["0", "1"], ["2", "3"], ["4"]]
+
+
+def test_lines_that_cannot_be_sent_are_reported_and_the_next_are_sent(ingestion, clients_of_sandbox, capsys):
+    stream = logging_setup.SandboxStdout(clients_of_sandbox, "worker", "worker-1", io.StringIO())
+    stream.write("one")
+    ingestion.status = 503
+    stream.send_pending()
+    assert capsys.readouterr().err.startswith("log lines were not sent: 503 Server Error")
+    ingestion.status = 200
+    stream.write("two")
+    stream.send_pending()
+    assert ingestion.requests[-1][1]["writes"][0]["text"] == "two"
+
+
+def test_a_flush_reaches_stdout(ingestion, clients_of_sandbox):
+    flushed = []
+    stdout: Any = SimpleNamespace(flush=lambda: flushed.append(True))
+    stream = logging_setup.SandboxStdout(clients_of_sandbox, "worker", "worker-1", stdout)
+    stream.flush()
+    assert flushed == [True]
+
+
+def test_in_the_sandbox_records_are_on_stdout_and_in_its_logging_under_the_services_name(
+    ingestion, clients_of_sandbox, monkeypatch
+):
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    try:
+        logging_setup.configure_logging(clients_of_sandbox, "worker", "worker-1")
+        logging.getLogger("coordinator").info("one")
+        handler: Any = root.handlers[0]
+        sent_to = handler.stream
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    sent_to.send_pending()
+    ((_, body, _),) = ingestion.requests
+    assert body["resource"]["labels"]["revision_name"] == "worker-1"
+    assert "".join(w["text"] for w in body["writes"]) == stream.getvalue()
+    assert entries(stream)[0]["message"] == "one"
+
+
+def test_lines_are_sent_from_a_thread_soon_after_they_are_written_and_at_exit(clients_of_sandbox, monkeypatch):
+    ingestion, sent, at_exit = Ingestion(), threading.Event(), list[object]()
+
+    def post(*args: Any, **options: Any) -> requests.Response:
+        response = ingestion.post(*args, **options)
+        sent.set()
+        return response
+
+    monkeypatch.setattr(requests, "post", post)
+    monkeypatch.setattr(logging_setup, "SEND_INTERVAL_S", 0.001)
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    stream = logging_setup.SandboxStdout(clients_of_sandbox, "worker", "worker-1", io.StringIO())
+    stream.write("one")
+    assert sent.wait(5)
+    assert at_exit == [stream.send_pending]
+
+
+def test_a_stack_and_an_exception_are_one_trace(stdout):
+    try:
+        raise ValueError("broke")
+    except ValueError:
+        logging.getLogger("coordinator").error("both", exc_info=True, stack_info=True)
+    logging.getLogger("coordinator").error("stack alone", stack_info=True, exc_info=False)
+    both, alone = entries(stdout)
+    assert "ValueError: broke\nStack (most recent call last):\n" in both["stack_trace"]
+    assert alone["stack_trace"].startswith("Stack (most recent call last):\n")
