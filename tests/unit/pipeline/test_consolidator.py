@@ -374,3 +374,26 @@ def test_the_result_names_batch_date_and_tables(night):
     assert (result.staged_rows, result.distinct_keys, result.collapsed_rows) == (3, 2, 1)
     assert (result.inserted, result.updated, result.unchanged) == (1, 0, 1)
     assert (result.outdated, result.deactivated) == (1, 1)
+
+
+def test_the_result_has_every_outcome_in_the_sum_it_belongs_to(night):
+    higher = {"current_points_line": Decimal("33.5")}
+    night.insert(
+        *(row("ann", 0, system_id=system) for system in ("changed", "renewed")),
+        row("ann", 5, system_id="same"),
+        row("ann", 9, system_id="outdated"),
+        row("ann", 9, system_id="superseded", **higher),
+        row("ann", 0, system_id="added", **higher),  # retired
+        row("ann", 0, system_id="moved", game_id="20251229_BOS_MIA"),
+        *(row("bob", minute) for minute in (0, 1)),  # a duplicate
+    )
+    systems = ("added", "renewed", "same", "outdated", "superseded")
+    night.stage(
+        *(row("ann", 5, system_id=system) for system in systems),
+        row("ann", 5, system_id="changed", predicted_points=Decimal(9)),
+        row("ann", 4, system_id="added"),  # collapsed
+    )
+    result = night.consolidate()
+    assert (result.staged_rows, result.distinct_keys, result.collapsed_rows) == (7, 6, 1)
+    assert (result.inserted, result.updated, result.unchanged) == (2, 1, 3)
+    assert (result.outdated, result.deactivated) == (2, 3)

@@ -111,6 +111,14 @@ def test_no_row_may_be_left_otherwise_than_it_must_be(player, rows, message):
     assert str(failure.value) == f"After it: {message}; all tables are kept."
 
 
+def test_a_staged_key_that_the_table_lacks_is_a_mismatch():
+    after = {key: rows for key, rows in AFTER.items() if key.player_lookup != "added"}
+    with pytest.raises(
+        RowCountMismatch, match="staged keys in the table: 7 expected, 6 found; staged rows that stand: 5"
+    ):
+        verify(after=after)
+
+
 def test_rows_and_keys_with_several_active_rows_are_counted():
     assert (count_rows(STAGED), count_rows(BEFORE), count_rows(AFTER), count_rows({})) == (8, 11, 15, 0)
     assert [key.player_lookup for key in duplicate_active_keys(BEFORE)] == ["duplicate", "twin"]
