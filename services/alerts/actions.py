@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
@@ -60,31 +60,27 @@ def read_alert(clients: Clients, alert_id: str) -> Alert:
     return alert
 
 
-def _make_planner(name: str) -> Callable[[Clients, Params], Plan]:
+def _plan(name: str, clients: Clients, args: Params) -> Plan:
     transition = _TRANSITIONS[name]
-
-    def plan(clients: Clients, args: Params) -> Plan:
-        alert, now = read_alert(clients, str(args.get("alert_id") or "")), clients.now()
-        state, minutes = alert.state(now), args.get("minutes")
-        duration_text = f" for {minutes} min" if transition.event == EventType.SILENCED else ""
-        return Plan(
-            action_name=name,
-            target=alert.alert_id,
-            title=f"{transition.label} {alert.alert_id}{duration_text}",
-            args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
-            preconditions={"state": str(state), "events": alert.last_state_change.sequence},
-            changes=(
-                Change("alert", str(state), f"{transition.target_state}{duration_text}"),
-                Change("tells again", *_notification_effect(transition.target_state)),
-            ),
-            guards=tuple(_guards(transition, state, args)),
-            planned_at=now,
-            undo=transition.undo,
-            cost="No query of its own: one row in the record.",
-            warnings=_warnings(transition),
-        )
-
-    return plan
+    alert, now = read_alert(clients, str(args.get("alert_id") or "")), clients.now()
+    state, minutes = alert.state(now), args.get("minutes")
+    duration_text = f" for {minutes} min" if transition.event == EventType.SILENCED else ""
+    return Plan(
+        action_name=name,
+        target=alert.alert_id,
+        title=f"{transition.label} {alert.alert_id}{duration_text}",
+        args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
+        preconditions={"state": str(state), "events": alert.last_state_change.sequence},
+        changes=(
+            Change("alert", str(state), f"{transition.target_state}{duration_text}"),
+            Change("tells again", *_notification_effect(transition.target_state)),
+        ),
+        guards=tuple(_guards(transition, state, args)),
+        planned_at=now,
+        undo=transition.undo,
+        cost="No query of its own: one row in the record.",
+        warnings=_warnings(transition),
+    )
 
 
 def _notification_effect(state: AlertState) -> tuple[str, str]:
@@ -215,7 +211,7 @@ def _verify_test(_clients: Clients, _plan: Plan, details: Details) -> Verificati
 
 
 ACKNOWLEDGE, SILENCE, RESOLVE, REOPEN = (
-    ActionType(name, transition.label, _make_planner(name), _apply, _verify, Role.OPERATOR)
+    ActionType(name, transition.label, partial(_plan, name), _apply, _verify, Role.OPERATOR)
     for name, transition in _TRANSITIONS.items()
 )
 TEST_NOTIFICATION = ActionType("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test)
