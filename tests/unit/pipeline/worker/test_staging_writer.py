@@ -198,5 +198,5 @@ def test_the_content_of_rows_is_the_same_in_any_order_and_whenever_they_were_mad
 
 def test_the_content_of_rows_is_the_same_to_every_version_of_the_worker():
     """A unit that was staged before a deployment and is delivered again after it adopts the job that loaded it."""
-    rows = [{"b": 2, "a": "Dončić"}, {"a": None, "prediction_id": "1", "created_at": "now"}]
+    rows: list[dict[str, object]] = [{"b": 2, "a": "Dončić"}, {"a": None, "prediction_id": "1", "created_at": "now"}]
     assert content_hash(rows) == "a855cf95c9013edf"
