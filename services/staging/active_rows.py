@@ -6,20 +6,12 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import NamedTuple
+from datetime import date
 
-from services.batches.business_key import BusinessKey, business_key
+from services.batches.business_key import BusinessKey, RowVersion, business_key, row_version
 from services.core.result import DataSource
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-
-
-class RowVersion(NamedTuple):
-    """What distinguishes two rows of one key; the greatest is the newest. Exact twins are equal."""
-
-    created_at: datetime
-    prediction_id: str
 
 
 @dataclass(frozen=True)
@@ -54,7 +46,7 @@ def read_active_rows(clients: Clients, game_date: date) -> ActiveRows:
     superseded: dict[str, int] = defaultdict(int)
     for row in result.rows:
         if row["is_active"]:
-            versions[business_key(row)].append(RowVersion(row["created_at"], row["prediction_id"]))
+            versions[business_key(row)].append(row_version(row))
         else:
             superseded[row["superseded_reason"] or ""] += 1
     newest_first = {key: tuple(sorted(rows, reverse=True)) for key, rows in versions.items()}

@@ -1,7 +1,7 @@
 """Removes duplicates from a game date: of the active rows of one business key the newest stays, the others are superseded.
 
 One statement under the date's lease, so that no consolidation of the date runs meanwhile. No row is deleted. Exact twins cannot
-be told apart, so all of them are superseded and one copy is inserted.
+be distinguished, so all of them are superseded and one copy is inserted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from google.cloud import bigquery
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
-from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, BusinessKey
+from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, BusinessKey, RowVersion
 from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
 from services.core.tables import PREDICTIONS_TABLE
@@ -28,7 +28,7 @@ from services.gcp.query_catalog import quote_table_id
 from services.gcp.table_listing import fetch_table
 from services.pipeline import lease as leases
 from services.pipeline.warehouse import BigQueryWarehouse
-from services.staging.active_rows import ActiveRows, RowVersion, read_active_rows
+from services.staging.active_rows import ActiveRows, read_active_rows
 from services.staging.running_batch import guard_no_batch_runs
 
 MAX_EXAMPLES = 5  # keys that a plan names
@@ -141,7 +141,7 @@ def hold_lease(clients: Clients, game_date: date) -> Iterator[leases.Lease]:
     except OnCallError as error:
         if isinstance(
             error.__cause__, Conflict
-        ):  # the answer of our own statement was lost: the re-read tells what it did
+        ):  # the answer of our own statement was lost: the re-read shows what it did
             warehouse.wait_for_job(lease.merge_job_id)
         raise
     finally:
