@@ -115,7 +115,7 @@ def _descending_key(text: str | None) -> tuple[int, ...]:
 
 
 def player_key(row: PlayerRow) -> str:
-    """What one night tells its players apart by: the lookup key, and the game too for one who shares it."""
+    """What identifies a player of one night: the lookup key, and the game too for one who shares it."""
     return sharing_key(row["player_lookup"], row["game_id"]) if row["shares_lookup_with"] else row["player_lookup"]
 
 

@@ -99,7 +99,7 @@ def _encode_row(number: int, row: PredictionRow, columns: Sequence[Column]) -> d
     except _DoesNotFit as error:
         raise SchemaMismatch(
             f"Row {number} ({row.get('player_lookup', 'no player')}): {error}.",
-            "Mend the predictor; nothing was written.",
+            "Fix the predictor; nothing was written.",
         ) from None
 
 

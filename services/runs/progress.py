@@ -37,7 +37,7 @@ class RunProgress:
         progress_text = f": {answered} of {self.requested} players answered" if answered is not None else ""
         rate_text = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""
         not_staged_text = f", {self.not_staged}" if self.not_staged else ""
-        stalled_text = ", and it stands still" if self.stalled else ""
+        stalled_text = ", stalled" if self.stalled else ""
         return f"{self.state}{progress_text}{not_staged_text}{rate_text}{stalled_text}"
 
 

@@ -65,7 +65,7 @@ def _remaining_requests(progress: BatchProgress | None) -> tuple[str, ...]:
 def _stop(context: ActionContext) -> Details:
     url, batch_id = read_coordinator(context.clients).url, context.plan.args["batch_id"]
     stop_batch(context.clients, url, {"batch_id": batch_id})
-    context.report_progress(f"{batch_id} was told to stop.", batch_id=batch_id)
+    context.report_progress(f"Stop of {batch_id} requested.", batch_id=batch_id)
     return {"batch_id": batch_id}
 
 

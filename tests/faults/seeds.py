@@ -107,7 +107,7 @@ def content_of(row: Mapping[str, Any]) -> str:
 
 
 class SeededPredictor:
-    """Predicts what the context says, so that a request's rows can be told by the context it was sent with."""
+    """Predicts what the context says, so that a request's rows can be identified by the context it was sent with."""
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
         self.kinds = frozenset(kinds)

@@ -387,7 +387,7 @@ GUARDS: Mapping[str, Mutant] = {
         "should_stop=stop",
         _runner("test_a_run_that_was_taken_over_asks_nobody"),
     ),
-    "a run that was told to stop asks nobody": _mutant(
+    "a stopped run asks nobody": _mutant(
         RUNNER,
         "should_stop=lambda: tracker.superseded is not None or stop()",
         "should_stop=lambda: False",

@@ -101,7 +101,7 @@ class BatchRunner:
         return replace(plan, entry=tracker.entry)
 
     def request_stop(self, batch_id: str) -> BatchRecord:
-        """Tell a running batch, in whatever process it is, to ask no further player; raises WrongBatchState when it is too late."""
+        """Request that a running batch, in whatever process it is, ask no further player; raises WrongBatchState when it is too late."""
         entry = self._read_entry(batch_id)
         if entry.state not in STOPPABLE_STATES:
             raise WrongBatchState(entry, f"{batch_id} is {entry.state}, so it asks no players that could be stopped.")
@@ -111,7 +111,7 @@ class BatchRunner:
         return entry
 
     def is_stopping(self, entry: BatchRecord) -> bool:
-        """Whether a batch was told to stop and has not stopped yet."""
+        """Whether a stop of the batch was requested and it has not stopped yet."""
         return entry.state in STOPPABLE_STATES and is_stop_requested(self._warehouse, entry)
 
     def _read_entry(self, batch_id: str) -> BatchRecord:

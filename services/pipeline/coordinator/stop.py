@@ -26,7 +26,7 @@ def is_stop_requested(job_ids: JobIds, entry: BatchRecord) -> bool:
 
 
 class StopSignal:
-    """Whether to stop, asked before every request to a worker: at most POLL_INTERVAL_S old, whichever process was told."""
+    """Whether to stop, asked before every request to a worker: at most POLL_INTERVAL_S old, whichever process took the request."""
 
     def __init__(self, job_ids: JobIds, entry: BatchRecord) -> None:
         self._job_ids, self._entry = job_ids, entry
@@ -42,14 +42,14 @@ class StopSignal:
                 try:
                     self._requested = is_stop_requested(self._job_ids, self._entry)
                 except Exception:  # of whatever kind: the run goes on, and the next check asks again
-                    logger.exception("It is not known whether %s was told to stop", self._entry.batch_id)
+                    logger.exception("Whether a stop of %s was requested could not be read", self._entry.batch_id)
             return self._requested
 
     def _is_due(self) -> bool:
         return self._checked_at is None or time.monotonic() - self._checked_at >= POLL_INTERVAL_S
 
     def close(self) -> bool:
-        """After the last player: whether the run was told to stop. If not, a later request to stop comes too late."""
+        """After the last player: whether a stop was requested. If not, a later request comes too late."""
         if not self._requested and not self._job_ids.claim_job_id(_job_id(self._entry), _DISPATCHED):
             self._requested = is_stop_requested(self._job_ids, self._entry)
         return self._requested

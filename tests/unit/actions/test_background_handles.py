@@ -1,4 +1,4 @@
-"""A second click on an action of this process gets the first one's handle, and a handle tells how its action ended."""
+"""A second click on an action of this process gets the first one's handle, and a handle reports how its action ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run is told to stop once, before its last player, and learns of it within half a second, in whatever process it is."""
+"""A stop is requested once, before the last player, and the run reads it within half a second, in whatever process it is."""
 
 from __future__ import annotations
 
