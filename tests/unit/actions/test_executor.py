@@ -18,7 +18,6 @@ from services.actions.plan import Plan
 from services.core.errors import OnCallError, SourceUnavailable
 from tests.support.actors import OPERATOR
 from tests.support.clock import FixedClock
-from tests.support.memory_records import MemoryRecords
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 
@@ -46,13 +45,6 @@ class Effect:
     def verify(self, *_: object) -> Verification:
         self.calls.append("verify")
         return Verification(self.verified, f"It is {self.verified}.")
-
-
-@pytest.fixture
-def records(monkeypatch):
-    memory = MemoryRecords(FixedClock(NOW))
-    memory.install(monkeypatch)
-    return memory
 
 
 @pytest.fixture

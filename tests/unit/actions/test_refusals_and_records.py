@@ -62,13 +62,6 @@ class World:
 
 
 @pytest.fixture
-def records(monkeypatch):
-    memory = MemoryRecords(FixedClock(NOW))
-    memory.install(monkeypatch)
-    return memory
-
-
-@pytest.fixture
 def clients(records):
     return records.clients()
 

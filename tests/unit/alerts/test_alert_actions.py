@@ -20,7 +20,6 @@ from services.core.errors import InvalidInput, OnCallError
 from services.core.result import Health
 from tests.support.actors import OPERATOR
 from tests.support.alert_factories import NIGHT, NOW
-from tests.support.clock import FixedClock
 from tests.support.memory_records import MemoryRecords
 
 ALERT_ID = "run-2025-12-29"
@@ -39,13 +38,6 @@ OPENED = Event(
     facts={"findings": FINDINGS},
 )
 WEBHOOK = {"SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/T0/B0/secret"}
-
-
-@pytest.fixture
-def records(monkeypatch):
-    memory = MemoryRecords(FixedClock(NOW))
-    memory.install(monkeypatch)
-    return memory
 
 
 @pytest.fixture

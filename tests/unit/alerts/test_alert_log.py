@@ -19,8 +19,6 @@ from services.alerts.alert_log import (
     read_alerts,
 )
 from services.core.result import DataSource, Health
-from tests.support.clock import FixedClock
-from tests.support.memory_records import MemoryRecords
 
 NOW = datetime(2025, 12, 29, 20, 0, tzinfo=UTC)
 NIGHT = date(2025, 12, 29)
@@ -229,13 +227,6 @@ def test_the_alert_of_a_cause_and_night_is_the_open_one_or_the_last_that_ended()
     assert Alerts((first, opened, second), source).find("run", NIGHT) == opened
     assert Alerts((opened,), source).find("rows", NIGHT) is None
     assert Alerts((opened,), source).find("run", None) is None
-
-
-@pytest.fixture
-def records(monkeypatch):
-    memory = MemoryRecords(FixedClock(NOW))
-    memory.install(monkeypatch)
-    return memory
 
 
 def test_events_are_recorded_once_per_number_and_read_in_their_order(records):

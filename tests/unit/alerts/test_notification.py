@@ -15,8 +15,6 @@ from services.alerts.transport import Delivery
 from services.core.errors import OnCallError
 from services.core.result import Health
 from services.gcp.retry import RetryPolicy
-from tests.support.clock import FixedClock
-from tests.support.memory_records import MemoryRecords
 
 NOW = datetime(2025, 12, 29, 20, 0, tzinfo=UTC)
 
@@ -142,13 +140,6 @@ def test_of_several_alerts_those_due_are_sent():
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def records(monkeypatch):
-    memory = MemoryRecords(FixedClock(NOW))
-    memory.install(monkeypatch)
-    return memory
 
 
 class Channel:

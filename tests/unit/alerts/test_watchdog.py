@@ -34,19 +34,10 @@ from tests.support.alert_factories import (
     make_snapshot,
     ok_result,
 )
-from tests.support.clock import FixedClock
-from tests.support.memory_records import MemoryRecords
 
 
 def raise_fault(*_args: object, **_options: object) -> None:
     raise OnCallError("The table is away.")
-
-
-@pytest.fixture
-def records(monkeypatch):
-    memory = MemoryRecords(FixedClock(NOW))
-    memory.install(monkeypatch)
-    return memory
 
 
 @pytest.fixture
