@@ -31,6 +31,13 @@ def test_no_row_is_lost_doubled_revived_or_of_an_older_version_whatever_fails(ou
     assert sum((outcome.verdict for outcome in outcomes), Verdict()) == Verdict()
 
 
+def test_a_player_whose_worker_died_after_it_had_staged_is_not_lost():
+    """No worker ever acknowledged the rows; the coordinator has found them in their table."""
+    outcome = harness.run_batch(656)
+    assert outcome.faults["killed"] > 0
+    assert outcome.is_clean
+
+
 def test_every_run_ends_with_records_that_are_true(outcomes):
     assert sum(outcome.false_records for outcome in outcomes) == 0
 

@@ -209,10 +209,12 @@ class World:
     # --- the end ------------------------------------------------------------------------------------------------------------
 
     def verdict(self, asked: Iterable[str] = PLAYERS) -> Verdict:
-        """What is wrong with the rows now; each player who was asked must have rows that a worker has acknowledged."""
+        """What is wrong with the rows now; each player who was asked must have been predicted, and `judge` finds his rows whole.
+
+        Whether a worker acknowledged them does not matter: a worker may die after it has staged, and the coordinator finds the table.
+        """
         verdict = judge(self.project, self.before, self.deliveries, self.tables_before)
-        acknowledged = {row["player_lookup"] for d in self.deliveries if d.acknowledged for row in d.rows}
-        verdict.lost += len(set(asked) - acknowledged)
+        verdict.lost += len(set(asked) - {row["player_lookup"] for d in self.deliveries for row in d.rows})
         return verdict
 
     def false_records(self) -> int:
