@@ -154,8 +154,9 @@ def _plan_details(plan: Plan) -> None:
     with checks_column.popover(f"{len(plan.guards)} checks, {len(plan.failed_guards)} stop it", width="stretch"):
         for guard in plan.guards:
             st.markdown(f"{_guard_icon(guard)} {text_format.escape_markdown(guard.message)}")
-    with commands_column.popover("Do it by hand", width="stretch"):
-        st.code("\n".join(plan.commands), language="bash", wrap_lines=True)
+    if plan.commands:
+        with commands_column.popover("Do it by hand", width="stretch"):
+            st.code("\n".join(plan.commands), language="bash", wrap_lines=True)
 
 
 def _guard_icon(guard: Guard) -> str:

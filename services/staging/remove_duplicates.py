@@ -7,9 +7,10 @@ be distinguished, so all of them are superseded and one copy is inserted.
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 
 from google.api_core.exceptions import Conflict
 from google.cloud import bigquery
@@ -41,6 +42,7 @@ def plan_remove_duplicates(clients: Clients, args: Params) -> Plan:
     active_rows = read_active_rows(clients, game_date)
     duplicates = active_rows.duplicates
     rows = sum(map(len, duplicates.values()))
+    table = _fetch_predictions_table(clients)
     return Plan(
         action_name="predictions.remove_duplicates",
         target=f"{game_date}",
@@ -59,12 +61,13 @@ def plan_remove_duplicates(clients: Clients, args: Params) -> Plan:
             Guard(
                 "duplicates", bool(duplicates), f"{pluralize(len(duplicates), 'key')} have more than one active row."
             ),
-            _table_guard(clients),
+            _table_guard(table),
             guard_no_batch_runs(clients, game_date),
         ),
         planned_at=clients.now(),
         undo="Make them active again, from the action log, as long as no newer run has changed the date's active rows.",
         cost=f"One MERGE over the rows of one date; the plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
+        commands=(_manual_command(table, game_date, clients.now()),),
         sources=(active_rows.source,),
     )
 
@@ -88,9 +91,19 @@ def _example(duplicate: tuple[BusinessKey, tuple[RowVersion, ...]]) -> Change:
     return Change(what, f"{len(versions)} active rows, of {times} UTC", kept)
 
 
-def _table_guard(clients: Clients) -> Guard:
+def _fetch_predictions_table(clients: Clients) -> bigquery.Table:
     with translate_errors("BigQuery tables.get"):
-        table = fetch_table(clients, PREDICTIONS_TABLE)
+        return fetch_table(clients, PREDICTIONS_TABLE)
+
+
+def _manual_command(table: bigquery.Table, game_date: date, at: datetime) -> str:
+    sql = remove_duplicates_sql([field.name for field in table.schema])
+    parameters = {"game_date:DATE": game_date, "at:TIMESTAMP": f"{at:%Y-%m-%d %H:%M:%S}", "reason:STRING": "duplicate"}
+    options = " ".join(shlex.quote(f"--parameter={name}:{value}") for name, value in parameters.items())
+    return f"bq query --use_legacy_sql=false {options} {shlex.quote(sql)}"
+
+
+def _table_guard(table: bigquery.Table) -> Guard:
     if missing := sorted(_SUPERSEDED_COLUMNS - {field.name for field in table.schema}):
         return Guard("table", False, f"The predictions table has no column {', '.join(missing)}.")
     if table.streaming_buffer is not None:
@@ -111,8 +124,7 @@ def _remove(context: ActionContext) -> Details:
     clients, game_date = context.clients, parse_game_date(context.plan.args)
     with hold_lease(clients, game_date) as lease:
         require_digest(read_active_rows(clients, game_date), context.plan.preconditions["rows before"])
-        with translate_errors("BigQuery tables.get"):
-            columns = [field.name for field in fetch_table(clients, PREDICTIONS_TABLE).schema]
+        columns = [field.name for field in _fetch_predictions_table(clients).schema]
         config = bigquery.QueryJobConfig(
             query_parameters=[
                 bigquery.ScalarQueryParameter("game_date", "DATE", game_date),

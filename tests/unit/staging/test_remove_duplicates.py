@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -100,6 +101,19 @@ def test_of_the_active_rows_of_a_key_the_newest_stays_and_no_row_is_deleted(proj
         "gus-0",
     ]
     assert all(row["superseded"] and not row["is_active"] and row["superseded_at"] for row in superseded)
+
+
+def test_the_plan_has_the_statement_as_a_command(project, clients, doubled):
+    (command,) = REMOVE_DUPLICATES.plan(clients, ARGS).commands
+    *options, sql = shlex.split(command)
+    assert options[:3] == ["bq", "query", "--use_legacy_sql=false"]
+    parameters = [
+        bigquery.ScalarQueryParameter(name, kind, value)
+        for name, kind, value in (option.removeprefix("--parameter=").split(":", 2) for option in options[3:])
+    ]
+    assert [parameter.name for parameter in parameters] == ["game_date", "at", "reason"]
+    clients.bigquery.query(sql, bigquery.QueryJobConfig(query_parameters=parameters)).result()
+    assert active_ids(project) == AFTER
 
 
 def test_the_plan_counts_the_duplicates_and_names_examples(clients, doubled):
