@@ -67,10 +67,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Result(Generic[T]):
-    """A value, or the problem that makes it unknown. A problem means that `value` is None."""
+    """A value, or the problem that makes it unknown. A problem means that `value` is None.
+
+    `outdated` says why a value may not be what is so now: its source failed since, or it is past its freshness.
+    """
 
     value: T | None
     problem: Problem | None = None
+    outdated: Problem | None = None
 
     @property
     def ok(self) -> bool:
