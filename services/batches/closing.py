@@ -7,7 +7,7 @@ each player whose rows are merged, so that a resume neither asks for them again 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -38,7 +38,7 @@ def with_production(record: BatchRecord, outcomes: Iterable[PlayerOutcome]) -> B
         generated=sum(outcome.staged or bool(outcome.produced_rows) for outcome in outcomes),
         produced_rows=sum_or_unknown((unstaged_rows, *(outcome.produced_rows for outcome in staged))),
         staged_rows=sum_or_unknown(outcome.staged_rows for outcome in staged),
-        staged_tables=len(staged),
+        staged_tables=len({outcome.staging_table or outcome.unit for outcome in staged}),
     )
 
 
@@ -83,22 +83,21 @@ def _ending(entry: BatchRecord, outcomes: Mapping[str, PlayerOutcome], merged: b
 
 
 def record_consolidated(
-    ledger: Ledger, batch_id: str, game_date: date, holder: str, sums: Mapping[str, int], tables: Iterable[str]
+    ledger: Ledger, batch_id: str, game_date: date, holder: str, sums: Mapping[str, int], players: Collection[str]
 ) -> BatchRecord | None:
     """After a consolidation by another than the batch's own run: correct the state that the ledger has of the batch.
 
-    `sums` are fields of a BatchRecord; `tables` the staging tables that were merged. None when there is nothing to correct: the
+    `sums` are fields of a BatchRecord; `players` those whose staged rows were merged. None when there is nothing to correct: the
     ledger has no such batch, it is not in a state that could be resumed, or another process has just recorded its next state.
     """
     entry = ledger.latest(batch_id, game_date)
     if entry is None or entry.state not in RESUMABLE_STATES:
         return None
     outcomes = ledger.player_outcomes(batch_id, game_date)
-    merged_tables, units = set(tables), {player: ids.work_unit_id(player) for player in entry.players}
     unrecorded = {
-        player: PlayerOutcome(player, unit, "staged", reason="consolidated by another process")
-        for player, unit in units.items()
-        if ids.staging_table(batch_id, unit) in merged_tables and not (player in outcomes and outcomes[player].staged)
+        player: PlayerOutcome(player, ids.work_unit_id(player), "staged", reason="consolidated by another process")
+        for player in entry.players
+        if player in players and not (player in outcomes and outcomes[player].staged)
     }
     ledger.append_outcomes(batch_id, game_date, tuple(unrecorded.values()))
     outcomes |= unrecorded

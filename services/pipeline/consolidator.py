@@ -63,12 +63,14 @@ class StreamingBuffer(OnCallError):
 class ConsolidationResult:
     """The sums of one consolidation: staged = distinct + collapsed; distinct = inserted + updated + unchanged.
 
-    `outdated` rows are older than what stands: unchanged, or inserted as superseded. `deactivated` rows were active before.
+    `players` are those of the merged rows, by player_lookup. `outdated` rows are older than what stands: unchanged, or inserted
+    as superseded. `deactivated` rows were active before.
     """
 
     batch_id: str
     game_date: date
     tables: tuple[str, ...]
+    players: frozenset[str]
     staged_rows: int
     distinct_keys: int
     collapsed_rows: int
@@ -137,7 +139,8 @@ class Consolidator:
                 all_counts.append(self._merge(other_lease, batch_id, source, staged))
         self._renew(lease)
         late_tables = self._cleanup(batch_id, manifest, source)
-        return _build_result(lease, batch_id, manifest, all_counts, late_tables)
+        players = frozenset(key.player_lookup for staged in staged_by_date.values() for key in staged)
+        return _build_result(lease, batch_id, manifest, players, all_counts, late_tables)
 
     def _build_manifest(self, batch_id: str) -> tuple[StagingTableInfo, ...]:
         staging_tables = self._retry_call(lambda: self._warehouse.list_staging_tables(staging_prefix(batch_id)))
@@ -253,6 +256,7 @@ def _build_result(
     lease: leases.Lease,
     batch_id: str,
     manifest: tuple[StagingTableInfo, ...],
+    players: frozenset[str],
     all_counts: Sequence[MergeCounts],
     late_tables: int,
 ) -> ConsolidationResult:
@@ -265,6 +269,7 @@ def _build_result(
         batch_id=batch_id,
         game_date=lease.game_date,
         tables=tuple(table.table for table in manifest),
+        players=players,
         staged_rows=sum(table.rows for table in manifest),
         distinct_keys=total("added", "changed", "renewed", "same", "outdated", "superseded"),
         collapsed_rows=total("collapsed"),

@@ -59,7 +59,7 @@ def _correct_ledger(context: ActionContext, result: ConsolidationResult) -> None
     sums = {name: getattr(result, name) for name in ADDED_SUMS}
     try:
         record_consolidated(
-            Ledger(context.clients), result.batch_id, result.game_date, holder_id("desk"), sums, result.tables
+            Ledger(context.clients), result.batch_id, result.game_date, holder_id("desk"), sums, result.players
         )
     except OnCallError as error:
         context.report_progress(f"The batch's state in the ledger could not be corrected: {error}")

@@ -288,5 +288,6 @@ def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> Cons
     return replace(
         second,
         tables=first.tables + second.tables,
+        players=first.players | second.players,
         **{name: getattr(first, name) + getattr(second, name) for name in sums},
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import islice
+from math import ceil
 from typing import Any, Literal, Self
 
 import requests
@@ -25,7 +25,8 @@ from services.pipeline.coordinator.run_request import EligiblePlayer
 from services.scaling.capacity import read_service_capacities
 
 logger = logging.getLogger("coordinator")
-UNIT_SIZE = 1  # players per request, and per staging table
+MAX_UNIT_PLAYERS = 20  # players per request, and per staging table
+MAX_UNITS_AT_ONCE = 48  # below half of BigQuery's 100 jobs.insert a second, if each unit takes a second
 REQUEST_TIMEOUT_S = 120
 MAX_MESSAGE_LENGTH = 500
 RETRIED_OUTCOMES = {"write rejected", "no answer"}
@@ -71,18 +72,19 @@ def dispatch(
         session.mount("https://", adapter)
         session.headers.update({"Content-Type": "application/json", **fetch_auth_headers(clients, endpoint.url)})
         delivery = _Delivery(session, f"{endpoint.url}/predict", batch_id, game_date, retry, should_stop)
+        units = split_into_units(tuple(players), endpoint.max_parallel_requests)
         outcomes = []
-        for future in as_completed([pool.submit(delivery.deliver, unit) for unit in _units(players)]):
+        for future in as_completed([pool.submit(delivery.deliver, unit) for unit in units]):
             for outcome in future.result():
                 outcomes.append(outcome)
                 on_outcome(outcome)
         return tuple(outcomes)
 
 
-def _units(players: Iterable[EligiblePlayer]) -> Iterator[Unit]:
-    remaining = iter(players)
-    while unit := tuple(islice(remaining, UNIT_SIZE)):
-        yield unit
+def split_into_units(players: Sequence[EligiblePlayer], capacity: int) -> Iterator[Unit]:
+    """Units of nearly equal size, in order: one for each concurrent request, more only where one would be too long."""
+    count = max(ceil(len(players) / MAX_UNIT_PLAYERS), min(len(players), capacity, MAX_UNITS_AT_ONCE))
+    return (tuple(players[len(players) * i // count : len(players) * (i + 1) // count]) for i in range(count))
 
 
 @dataclass(frozen=True)
@@ -149,12 +151,31 @@ class _Delivery:
         except ValidationError:
             answer = _UnitAnswer(players=[])
         answers = {a.player_lookup: a for entry in answer.players if (a := _PlayerAnswer.read(entry)) is not None}
-        unit_id = _unit_id(unit)
-        table = staging_table(self.batch_id, unit_id)
-        return [
-            _to_outcome(player["player_lookup"], unit_id, answers.get(player["player_lookup"]), answer, table, response)
-            for player in unit
-        ]
+        return [self._to_outcome(p["player_lookup"], _unit_id(unit), answers, response) for p in unit]
+
+    def _to_outcome(
+        self, player_lookup: str, unit_id: str, answers: Mapping[str, _PlayerAnswer], response: requests.Response
+    ) -> PlayerOutcome:
+        """A player is staged only in the table of the unit, or in one of his own when the unit's could not be loaded."""
+        answer = answers.get(player_lookup)
+        tables = {staging_table(self.batch_id, name): name for name in (work_unit_id(player_lookup), unit_id)}
+        is_staged = answer is not None and answer.outcome == "staged"
+        if answer is None or (
+            is_staged and not (answer.table in tables and 0 < answer.produced_rows == answer.staged_rows)
+        ):
+            message = f"{response.status_code}: {response.text}"[:MAX_MESSAGE_LENGTH]
+            return PlayerOutcome(player_lookup, unit_id, "no answer", reason="unreadable answer", message=message)
+        return PlayerOutcome(
+            player_lookup,
+            tables.get(answer.table, unit_id),
+            answer.outcome,
+            answer.reason,
+            answer.message[:MAX_MESSAGE_LENGTH],
+            produced_rows=answer.produced_rows,
+            staged_rows=answer.staged_rows if is_staged else None,
+            staging_table=answer.table if is_staged else "",
+            load_job_id=answer.job_id if is_staged else "",
+        )
 
 
 class _PlayerAnswer(BaseModel):
@@ -168,6 +189,8 @@ class _PlayerAnswer(BaseModel):
     message: str = ""
     produced_rows: int = 0
     staged_rows: int = 0
+    table: str = ""
+    job_id: str = ""
 
     @classmethod
     def read(cls, entry: object) -> Self | None:
@@ -184,35 +207,6 @@ class _UnitAnswer(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     players: list[Any]
-    table: str = ""
-    job_id: str = ""
-
-
-def _to_outcome(
-    player_lookup: str,
-    unit_id: str,
-    answer: _PlayerAnswer | None,
-    unit_answer: _UnitAnswer,
-    table: str,
-    response: requests.Response,
-) -> PlayerOutcome:
-    is_staged = answer is not None and answer.outcome == "staged"
-    if answer is None or (
-        is_staged and (unit_answer.table != table or not 0 < answer.produced_rows == answer.staged_rows)
-    ):
-        message = f"{response.status_code}: {response.text}"[:MAX_MESSAGE_LENGTH]
-        return PlayerOutcome(player_lookup, unit_id, "no answer", reason="unreadable answer", message=message)
-    return PlayerOutcome(
-        player_lookup,
-        unit_id,
-        answer.outcome,
-        answer.reason,
-        answer.message[:MAX_MESSAGE_LENGTH],
-        produced_rows=answer.produced_rows,
-        staged_rows=answer.staged_rows if is_staged else None,
-        staging_table=table if is_staged else "",
-        load_job_id=unit_answer.job_id if is_staged else "",
-    )
 
 
 def _unit_id(unit: Unit) -> str:

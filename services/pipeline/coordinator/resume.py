@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+
+from google.api_core.exceptions import NotFound
 
 from services.batches import ids
 from services.batches.ledger import BatchRecord, PlayerOutcome
@@ -77,18 +81,24 @@ def _plan_eligible(clients: Clients, entry: BatchRecord) -> tuple[Run, Mapping[s
 
 
 def adopt_staged(warehouse: Warehouse, batch_id: str, players: Iterable[str]) -> Iterator[PlayerOutcome]:
-    """The outcome of each of these players whose staging table holds rows: they count as produced and staged."""
-    staging_tables = {table.table: table for table in warehouse.list_staging_tables(ids.staging_prefix(batch_id))}
+    """The outcome of each of these players who has rows in staging tables of the batch: they count as produced and staged."""
+    tables: dict[str, str] = {}
+    rows: Counter[str] = Counter()
+    for listed in warehouse.list_staging_tables(ids.staging_prefix(batch_id)):
+        if not (listed.rows and ids.is_unit_table(listed.table, batch_id)):
+            continue
+        with suppress(NotFound):  # consolidated or swept since it was listed
+            for key, versions in warehouse.read_versions(listed.table).items():
+                tables[key.player_lookup] = listed.table
+                rows[key.player_lookup] += len(versions)
     for player_lookup in players:
-        unit = ids.work_unit_id(player_lookup)
-        table = staging_tables.get(ids.staging_table(batch_id, unit))
-        if table is not None and table.rows:
+        if player_lookup in tables:
             yield PlayerOutcome(
                 player_lookup,
-                unit,
+                ids.work_unit_id(player_lookup),
                 "staged",
                 reason="adopted",
-                produced_rows=table.rows,
-                staged_rows=table.rows,
-                staging_table=table.table,
+                produced_rows=rows[player_lookup],
+                staged_rows=rows[player_lookup],
+                staging_table=tables[player_lookup],
             )

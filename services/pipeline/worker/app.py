@@ -27,10 +27,10 @@ from services.core.errors import InvalidInput, OnCallError
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, is_transient
 from services.pipeline.row_encoding import PredictionRow, SchemaMismatch
-from services.pipeline.warehouse import BigQueryWarehouse, StagingNotVerified
+from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, StagingNotVerified
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible, PredictionRequest, Predictor
 from services.pipeline.worker.request_body import PredictBody
-from services.pipeline.worker.staging_writer import EncodedRow, StagingWriter, StagingWriteResult
+from services.pipeline.worker.staging_writer import EncodedRow, StagingWriter
 from services.policy.concurrency_config import SelfHealingConfig
 
 logger = logging.getLogger("predictions.worker.worker")
@@ -42,7 +42,7 @@ _WRITE_ERRORS = (OnCallError, GoogleAPIError, GoogleAuthError, RequestException,
 
 @dataclass(frozen=True)
 class PlayerAnswer:
-    """One player of a unit: `outcome` is staged, not generated, write rejected or internal error."""
+    """One player of a unit: `outcome` is staged, not generated, write rejected or internal error; staged in `table` by `job_id`."""
 
     player_lookup: str
     outcome: str
@@ -50,6 +50,8 @@ class PlayerAnswer:
     message: str = ""
     produced_rows: int = 0
     staged_rows: int = 0
+    table: str = ""
+    job_id: str = ""
 
 
 class Worker:
@@ -59,7 +61,7 @@ class Worker:
         self._clients, self._predictor, self._writer = clients, predictor, writer
 
     def predict(self, payload: object) -> tuple[int, dict[str, Any]]:
-        """(HTTP status, response body): one answer per player of the unit, and its table.
+        """(HTTP status, response body): one answer per player of the unit, with its table.
 
         200 each is staged or not generated · 400 bad request · 422 a write was rejected · 500 the unit may be delivered again.
         """
@@ -85,7 +87,7 @@ class Worker:
                 answers.append(PlayerAnswer(request.player_lookup, "not generated", str(reason)))
         if not generated:
             return _respond(answers)
-        return self._stage(body.batch_id, work_unit_id(*body.player_lookups), generated, answers)
+        return self._stage(body, generated, answers)
 
     def _generate(self, request: PredictionRequest) -> Sequence[PredictionRow]:
         """The rows of one player; raises PredictionNotPossible with the cause, whatever the predictor did."""
@@ -111,22 +113,37 @@ class Worker:
         return rows
 
     def _stage(
-        self, batch_id: str, unit: str, generated: Mapping[str, Sequence[PredictionRow]], answers: list[PlayerAnswer]
+        self, body: PredictBody, generated: Mapping[str, Sequence[PredictionRow]], answers: list[PlayerAnswer]
     ) -> tuple[int, dict[str, Any]]:
         """Stage the players whose rows fit the table, together; `answers` are those of the other players."""
-        started_at = time.monotonic()
         try:
             encoded = self._encode(generated, answers)
-            if not encoded:
-                return _respond(answers)
-            result = self._writer.stage(batch_id, unit, [row for rows in encoded.values() for row in rows])
         except _WRITE_ERRORS as error:
             answered = {answer.player_lookup for answer in answers}
-            for name, rows in generated.items():
-                if name not in answered:
-                    logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", name, error, batch_id)
-                    answers.append(_reject(name, type(error).__name__, error, rows))
-            return _respond(answers, may_be_retried=is_transient(error) or isinstance(error, StagingNotVerified))
+            pending = {name: rows for name, rows in generated.items() if name not in answered}
+            answers += _reject_all(body.batch_id, pending, error)
+            return _respond(answers, may_be_retried=is_transient(error))
+        if not encoded:
+            return _respond(answers)
+        staged, may_be_retried = self._load(body.batch_id, body.player_lookups, encoded)
+        return _respond([*answers, *staged], may_be_retried)
+
+    def _load(
+        self, batch_id: str, players: Sequence[str], encoded: Mapping[str, Sequence[EncodedRow]]
+    ) -> tuple[list[PlayerAnswer], bool]:
+        """Load the rows into the table of `players`: an answer for each, and whether the unit may be delivered again.
+
+        BigQuery loads all rows of a job or none, so a job that it refuses for its content is repeated player by player.
+        """
+        started_at, unit = time.monotonic(), work_unit_id(*players)
+        try:
+            result = self._writer.stage(batch_id, unit, [row for rows in encoded.values() for row in rows])
+        except _WRITE_ERRORS as error:
+            if isinstance(error, JobFailed) and len(encoded) > 1 and not is_transient(error):
+                loads = [self._load(batch_id, (name,), {name: rows}) for name, rows in encoded.items()]
+                return [answer for answers, _ in loads for answer in answers], any(again for _, again in loads)
+            again = is_transient(error) or isinstance(error, StagingNotVerified)
+            return _reject_all(batch_id, encoded, error), again
         logger.info(
             "Staging write complete: %d rows to %s in %dms (batch=%s, worker=%s)",
             result.verified_rows,
@@ -135,8 +152,8 @@ class Worker:
             batch_id,
             unit,
         )
-        answers += [PlayerAnswer(n, "staged", "", "", len(rows), len(rows)) for n, rows in encoded.items()]
-        return _respond(answers, result)
+        counts = ((name, len(rows)) for name, rows in encoded.items())
+        return [PlayerAnswer(name, "staged", "", "", n, n, result.table, result.job_id) for name, n in counts], False
 
     def _encode(
         self, generated: Mapping[str, Sequence[PredictionRow]], answers: list[PlayerAnswer]
@@ -152,15 +169,19 @@ class Worker:
         return encoded
 
 
-def _reject(player_lookup: str, reason: str, error: Exception, rows: Sequence[PredictionRow]) -> PlayerAnswer:
+def _reject(player_lookup: str, reason: str, error: Exception, rows: Sequence[object]) -> PlayerAnswer:
     return PlayerAnswer(player_lookup, "write rejected", reason, str(error), len(rows))
 
 
-def _respond(
-    answers: Sequence[PlayerAnswer], result: StagingWriteResult | None = None, may_be_retried: bool = False
-) -> tuple[int, dict[str, Any]]:
+def _reject_all(batch_id: str, rows_by_player: Mapping[str, Sequence[object]], error: Exception) -> list[PlayerAnswer]:
+    for name in rows_by_player:
+        logger.error("STAGING WRITE FAILED for %s: %s (batch=%s)", name, error, batch_id)
+    return [_reject(name, type(error).__name__, error, rows) for name, rows in rows_by_player.items()]
+
+
+def _respond(answers: Sequence[PlayerAnswer], may_be_retried: bool = False) -> tuple[int, dict[str, Any]]:
     rejected = any(answer.outcome == "write rejected" for answer in answers)
-    body = {"players": [asdict(answer) for answer in answers], **(asdict(result) if result else {})}
+    body = {"players": [asdict(answer) for answer in answers]}
     return 500 if may_be_retried else 422 if rejected else 200, body
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from services.batches import ids
 from services.batches.closing import close, record_consolidated, with_production
 from services.batches.conservation import is_conserved
 from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
@@ -124,8 +123,8 @@ def clients():
     project.close()
 
 
-def record_by_the_dashboard(clients, tables=()):
-    return record_consolidated(Ledger(clients), BATCH, NIGHT, "the dashboard", {"staged_rows": 10, **SUMS}, tables)
+def record_by_the_dashboard(clients, players=()):
+    return record_consolidated(Ledger(clients), BATCH, NIGHT, "the dashboard", {"staged_rows": 10, **SUMS}, players)
 
 
 @pytest.mark.parametrize("state", BatchState)
@@ -146,7 +145,7 @@ def test_a_consolidation_by_the_dashboard_corrects_the_state_of_a_batch_that_cou
 
 def test_a_batch_of_which_players_were_not_asked_stays_stopped(clients):
     Ledger(clients).append_state(replace(ENTRY, state=BatchState.STOPPED))
-    closed = record_by_the_dashboard(clients, [ids.staging_table(BATCH, "p_ann")])
+    closed = record_by_the_dashboard(clients, ["ann", "another"])
     assert closed is not None
     assert (closed.state, closed.reason) == (
         BatchState.STOPPED,

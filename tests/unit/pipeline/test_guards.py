@@ -15,7 +15,7 @@ from google.cloud.bigquery import SchemaField
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline import lease as leases
 from services.pipeline.consolidator import EmptyStaging, SchemaDrift
-from services.pipeline.coordinator import http_api
+from services.pipeline.coordinator import dispatcher, http_api
 from services.pipeline.coordinator.http_api import CoordinatorApi
 from services.pipeline.coordinator.run_request import plan_run
 from services.pipeline.lease import LeaseHeld
@@ -98,7 +98,9 @@ def test_a_unit_whose_write_failed_is_not_staged(path):
     assert path.outcomes(started.run.batch_id)["brunson"].outcome == "write rejected"
 
 
-def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path):
+def test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest(path, monkeypatch):
+    monkeypatch.setattr(dispatcher, "MAX_UNIT_PLAYERS", 1)
+
     def fail_brunson_then_die(call: str, phase: str, subject: object) -> None:
         if (call, phase) == ("load", "before") and str(getattr(subject, "table", "")).endswith("_p_brunson"):
             raise ServiceUnavailable("Try again.")

@@ -13,6 +13,7 @@ import pytest
 from services.batches.ledger import BatchRecord, Ledger
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
+from services.pipeline.coordinator import dispatcher
 from services.pipeline.coordinator.batch_runner import BatchRunner
 from services.pipeline.coordinator.resume import Activation
 from services.pipeline.coordinator.run_request import Run, plan_run
@@ -124,3 +125,9 @@ def night() -> Iterator[Night]:
     with in_memory(clock, {WORKER_HOST: workers}):
         yield Night(project, clock, workers)
     project.close()
+
+
+@pytest.fixture
+def one_player_per_unit(monkeypatch):
+    """Each player in a unit of his own, for tests of what happens to a single one."""
+    monkeypatch.setattr(dispatcher, "MAX_UNIT_PLAYERS", 1)

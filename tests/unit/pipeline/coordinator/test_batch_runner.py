@@ -23,6 +23,7 @@ from services.pipeline.warehouse import BigQueryWarehouse
 from tests.support.memory_rows import NIGHT
 from tests.unit.pipeline.coordinator.conftest import CONTEXT_TABLE, PLAYERS, ROWS_PER_PLAYER
 
+pytestmark = pytest.mark.usefixtures("one_player_per_unit")
 ALL_ACTIVE = dict.fromkeys(PLAYERS, ROWS_PER_PLAYER)
 TO_THE_END = ["requested", "running", "staged", "consolidating", "consolidated"]
 

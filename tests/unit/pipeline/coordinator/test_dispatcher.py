@@ -25,6 +25,7 @@ from services.pipeline.coordinator.dispatcher import WorkerEndpoint, dispatch, g
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, memory_clients
 
+pytestmark = pytest.mark.usefixtures("one_player_per_unit")
 NIGHT, BATCH = date(2025, 12, 29), "batch_2025-12-29_1767077100000"
 Answer = Callable[[dict[str, Any]], tuple[int, object]]
 
@@ -84,10 +85,11 @@ def table_of(body: dict[str, Any]) -> str:
 
 def staged(body: dict[str, Any], **changes: object) -> tuple[int, object]:
     players = [
-        {"player_lookup": p["player_lookup"], "outcome": "staged", "produced_rows": 25, "staged_rows": 25, **changes}
+        {"player_lookup": p["player_lookup"], "outcome": "staged", "produced_rows": 25, "staged_rows": 25}
+        | {"table": table_of(body), "job_id": "load-1", **changes}
         for p in body["players"]
     ]
-    return 200, {"players": players, "table": table_of(body), "job_id": "load-1", "verified_rows": 25 * len(players)}
+    return 200, {"players": players}
 
 
 def answered(status: int, outcome: str, **fields: object) -> Answer:
@@ -224,8 +226,8 @@ def test_an_outcome_is_kept_and_only_a_write_that_may_pass_is_retried(status, ou
         lambda _: (200, {"players": {}}),
         lambda _: (200, {"players": []}),
         lambda _: (200, {"players": [5, {"player_lookup": "a"}]}),
-        lambda body: (200, {**cast(dict, staged(body)[1]), "table": ""}),
-        lambda body: (200, {**cast(dict, staged(body)[1]), "table": "nba_predictions.elsewhere"}),
+        lambda body: staged(body, table=""),
+        lambda body: staged(body, table="nba_predictions.elsewhere"),
         lambda body: staged(body, staged_rows=24),
         lambda body: staged(body, produced_rows=0, staged_rows=0),
         lambda body: staged(body, produced_rows="25"),
@@ -245,7 +247,7 @@ def test_an_odd_answer_fails_its_player_and_not_the_batch(odd):
 
 
 def test_a_larger_unit_has_an_outcome_per_player_and_one_table(monkeypatch):
-    monkeypatch.setattr(dispatcher, "UNIT_SIZE", 3)
+    monkeypatch.setattr(dispatcher, "MAX_UNIT_PLAYERS", 3)
 
     def answer(body):
         _, payload = staged(body)
@@ -255,13 +257,13 @@ def test_a_larger_unit_has_an_outcome_per_player_and_one_table(monkeypatch):
         return 200, {**payload, "players": [by_name[n] for n in ("b", "a") if n in by_name]}
 
     worker = FakeWorker(answer, staged)
-    outcomes, _ = deliver(worker, "a", "b", "c", "d")
-    assert [len(r["players"]) for r in worker.requests] == [3, 1]
+    outcomes, _ = deliver(worker, "a", "b", "c", "d", "e", "f")
+    assert [len(r["players"]) for r in worker.requests] == [3, 3]
     assert {n: o.outcome for n, o in outcomes.items()} == {
         "a": "staged",
         "b": "not generated",
         "c": "no answer",
-        "d": "staged",
+        **dict.fromkeys("def", "staged"),
     }
     assert outcomes["a"].staging_table == table_of(worker.requests[0])
     assert outcomes["b"].staging_table == outcomes["b"].load_job_id == ""
@@ -337,3 +339,35 @@ def test_a_service_whose_capacity_is_unknown_is_asked_as_configured(monkeypatch)
     worker = SimpleNamespace(writes_predictions=True, capacity=None)
     monkeypatch.setattr(dispatcher, "read_service_capacities", lambda _: SimpleNamespace(services=[worker]))
     assert get_worker_endpoint(clients, 80).max_parallel_requests == 80
+
+
+@pytest.mark.parametrize(
+    ("players", "capacity", "units", "largest"),
+    [
+        (0, 12, 0, 0),
+        (1, 12, 1, 1),
+        (5, 12, 5, 1),
+        (158, 12, 12, 14),
+        (158, 100, 48, 4),
+        (1_580, 12, 79, 20),
+        (41, 1, 3, 14),
+    ],
+)
+def test_there_are_as_many_units_as_requests_at_once_and_none_is_too_long(
+    monkeypatch, players, capacity, units, largest
+):
+    monkeypatch.undo()
+    names = cast(Any, tuple({"player_lookup": str(n)} for n in range(players)))
+    split = list(dispatcher.split_into_units(names, capacity))
+    assert [player for unit in split for player in unit] == list(names)
+    assert (len(split), max(map(len, split), default=0)) == (units, largest)
+    assert min(map(len, split), default=0) >= largest - 1
+
+
+def test_a_player_whose_rows_were_loaded_alone_is_staged_in_a_table_of_his_own(monkeypatch):
+    monkeypatch.setattr(dispatcher, "MAX_UNIT_PLAYERS", 2)
+    own_table = f"nba_predictions._staging_batch_2025_12_29_1767077100000_{work_unit_id('a')}"
+    worker = FakeWorker(lambda body: staged(body, table=own_table))
+    outcomes, _ = deliver(worker, "a", "b")
+    assert (outcomes["a"].outcome, outcomes["a"].unit, outcomes["a"].staging_table) == ("staged", "p_a", own_table)
+    assert outcomes["b"].outcome == "no answer", "it is the table of another player"

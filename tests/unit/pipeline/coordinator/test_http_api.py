@@ -15,6 +15,7 @@ from tests.support.memory_clients import DeferredThreads, call_app
 from tests.support.memory_rows import NIGHT
 from tests.unit.pipeline.coordinator.conftest import PLAYERS
 
+pytestmark = pytest.mark.usefixtures("one_player_per_unit")
 UNKNOWN = "batch_2025-12-29_1767077100000"
 
 

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from google.api_core.exceptions import NotFound
 
+from services.batches.business_key import BusinessKey
 from services.batches.ledger import BatchRecord, PlayerOutcome
 from services.batches.state import BatchState
 from services.pipeline.coordinator import resume
@@ -34,15 +36,25 @@ CLIENTS = cast(Any, object())
 
 @dataclass
 class Tables:
-    """Staging tables by unit, with their number of rows, and the players who are eligible now; None: a date without games."""
+    """Rows by staging table, named by its players, and the players who are eligible now; None: a date without games."""
 
     rows: dict[str, int] = field(default_factory=dict)
     eligible: tuple[str, ...] | None = PLAYERS
     asked: list[object] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
 
     def list_staging_tables(self, prefix: str) -> list[SimpleNamespace]:
         assert prefix == PREFIX
         return [SimpleNamespace(table=f"nba_predictions.{PREFIX}{unit}", rows=n) for unit, n in self.rows.items()]
+
+    def read_versions(self, table: str) -> dict[BusinessKey, list[None]]:
+        unit = table.partition(PREFIX)[2]
+        if unit in self.gone:
+            raise NotFound(table)
+        names = unit.removeprefix("p_").split("_and_")
+        return {
+            BusinessKey(str(NIGHT), "g1", name, "s1", "20"): [None] * (self.rows[unit] // len(names)) for name in names
+        }
 
     def plan_run(self, clients: object, game_date: object, *, min_minutes: float) -> Run | None:
         assert clients is CLIENTS
@@ -160,10 +172,17 @@ def test_a_date_on_which_nobody_is_eligible_any_more_asks_nobody(tables, nobody)
     assert plan(tables, entry=replace(ENTRY, eligible=None)).run.eligible == 0
 
 
-def test_only_a_table_of_the_players_own_unit_with_rows_is_adopted():
-    tables = Tables({"p_ann": 25, "p_bob": 0, "p_ann_2": 9, "p_dan": 25})
-    found = adopt_staged(cast(Any, tables), BATCH, ["bob", "cid", "ann"])
-    assert list(found) == [adopted("ann", 25)]
+def test_players_are_adopted_by_the_rows_of_the_tables_whatever_unit_they_were_in():
+    tables = Tables({"p_ann_and_cid": 50, "p_bob": 0, "p_dan": 25, "p_eve": 25, "other": 25}, gone={"p_eve"})
+    found = list(adopt_staged(cast(Any, tables), BATCH, ["bob", "cid", "ann", "eve", "other"]))
+    table = f"nba_predictions.{PREFIX}p_ann_and_cid"
+    assert found == [replace(adopted(name, 25), staging_table=table) for name in ("cid", "ann")]
+
+
+def test_rows_of_a_player_in_two_tables_are_all_his():
+    tables = Tables({"p_ann": 25, "p_ann_and_bob": 50})
+    [found] = adopt_staged(cast(Any, tables), BATCH, ["ann"])
+    assert (found.produced_rows, found.staged_rows) == (50, 50)
 
 
 def test_a_refusal_names_the_batch_the_reason_and_what_to_do():

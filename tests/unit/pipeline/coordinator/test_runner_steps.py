@@ -42,7 +42,9 @@ PLAYERS = ("ann", "bob", "cid")
 RUN = Run(BATCH, NIGHT, 11, 7, cast(Any, tuple({"player_lookup": name} for name in PLAYERS)), "ada")
 REQUESTED = initial_record(RUN, "coordinator-a")
 ENDPOINT = WorkerEndpoint("https://worker.test", 4)
-RESULT = ConsolidationResult(BATCH, NIGHT, ("t1", "t2"), 75, 70, 5, 40, 20, 10, 1, 3, "merge-1", 9, 0)
+RESULT = ConsolidationResult(
+    BATCH, NIGHT, ("t1", "t2"), frozenset({"ann"}), 75, 70, 5, 40, 20, 10, 1, 3, "merge-1", 9, 0
+)
 
 
 class World:
@@ -132,6 +134,10 @@ class World:
     def list_staging_tables(self, _prefix: str) -> list[SimpleNamespace]:
         prefix = f"nba_predictions._staging_{BATCH.replace('-', '_')}_"
         return [SimpleNamespace(table=prefix + unit, rows=rows) for unit, rows in self.tables.items()]
+
+    def read_versions(self, table: str) -> dict[BusinessKey, list[None]]:
+        unit = table.rpartition("_p_")[2]
+        return {BusinessKey(str(NIGHT), "g1", unit, "s1", "20"): [None] * self.tables[f"p_{unit}"]}
 
     def read_keys(self, table: str, game_date: object) -> dict[BusinessKey, list[bool]]:
         assert (table, game_date) == (PREDICTIONS_TABLE, NIGHT)
@@ -538,9 +544,9 @@ def test_the_coverage_is_logged_as_the_customers_coordinator_does(world, caplog,
 
 
 def test_the_sums_of_two_rounds_are_added_and_the_rest_is_of_the_second():
-    second = ConsolidationResult(BATCH, NIGHT, ("t3",), 1, 2, 3, 4, 5, 6, 7, 8, "merge-2", 10, 1)
+    second = ConsolidationResult(BATCH, NIGHT, ("t3",), frozenset({"bob"}), 1, 2, 3, 4, 5, 6, 7, 8, "merge-2", 10, 1)
     assert sum_results(RESULT, second) == ConsolidationResult(
-        BATCH, NIGHT, ("t1", "t2", "t3"), 76, 72, 8, 44, 25, 16, 8, 11, "merge-2", 10, 1
+        BATCH, NIGHT, ("t1", "t2", "t3"), frozenset({"ann", "bob"}), 76, 72, 8, 44, 25, 16, 8, 11, "merge-2", 10, 1
     )
 
 

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import Forbidden, ServiceUnavailable
+from google.api_core.exceptions import BadRequest, Forbidden, ServiceUnavailable
 
 from services.batches.ids import work_unit_id
-from services.pipeline.warehouse import BigQueryWarehouse, StagingNotVerified
+from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, StagingNotVerified
 from services.pipeline.worker.app import Worker, build_worker
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible
 from services.pipeline.worker.staging_writer import StagingWriter
@@ -78,7 +78,8 @@ def service() -> Iterator[Service]:
 def test_a_unit_is_staged_in_one_table_with_one_answer_per_player(service):
     status, body = service.ask("a", "b")
     table = f"nba_predictions._staging_batch_2025_12_29_1767077100000_{work_unit_id('a', 'b')}"
-    assert (status, body["table"], body["verified_rows"], body["distinct_keys"]) == (200, table, 50, 50)
+    [job_id] = {answer["job_id"] for answer in body["players"]}
+    assert (status, job_id.startswith("on-call-load-")) == (200, True)
     assert body["players"] == [
         {
             "player_lookup": name,
@@ -87,10 +88,11 @@ def test_a_unit_is_staged_in_one_table_with_one_answer_per_player(service):
             "message": "",
             "produced_rows": 25,
             "staged_rows": 25,
+            "table": table,
+            "job_id": job_id,
         }
         for name in ("a", "b")
     ]
-    assert body["job_id"].startswith("on-call-load-")
     assert service.staged_players() == {"a", "b"}
 
 
@@ -125,6 +127,8 @@ def test_a_fault_of_the_predictor_is_not_generated_with_its_cause_and_costs_no_o
         "message": "",
         "produced_rows": 0,
         "staged_rows": 0,
+        "table": "",
+        "job_id": "",
     }
     assert answers["a"]["outcome"] == "staged"
     assert service.staged_players() == {"a"}
@@ -179,6 +183,8 @@ def test_a_write_that_failed_is_rejected_and_retried_where_that_may_help(service
         "message": str(error),
         "produced_rows": 25,
         "staged_rows": 0,
+        "table": "",
+        "job_id": "",
     }
     assert answers["b"]["outcome"] == "not generated"
     assert f"STAGING WRITE FAILED for a: {error} (batch={BATCH})" in caplog.text
@@ -208,6 +214,8 @@ def test_an_error_of_ours_is_an_internal_error_with_its_traceback(service, monke
         "message": "'a bug'",
         "produced_rows": 0,
         "staged_rows": 0,
+        "table": "",
+        "job_id": "",
     }
     assert answers["b"]["outcome"] == "internal error"
     assert f"INTERNAL ERROR for a, b (batch={BATCH})" in caplog.text
@@ -278,3 +286,30 @@ def test_the_worker_retries_its_writes_as_configured(service, monkeypatch, enabl
     service.worker = build_worker(memory_clients(service.project, refuse))
     status, answers = service.predict("a")
     assert (status, answers["a"]["reason"], len(attempts)) == (500, "ServiceUnavailable", loads)
+
+
+def test_rows_that_bigquery_refuses_cost_only_their_own_player(service, monkeypatch):
+    stage = service.writer.stage
+
+    def refuse_b(batch_id, unit, rows):
+        if any(row["player_lookup"] == "b" for row in rows):
+            raise JobFailed("load failed: a value is out of range") from BadRequest("invalid")
+        return stage(batch_id, unit, rows)
+
+    monkeypatch.setattr(service.writer, "stage", refuse_b)
+    status, answers = service.predict("a", "b", "c")
+    assert (status, service.staged_players()) == (422, {"a", "c"})
+    assert (answers["b"]["outcome"], answers["b"]["table"]) == ("write rejected", "")
+    assert answers["a"]["table"].endswith(f"_{work_unit_id('a')}"), "the rows of a refused job are in no table"
+
+
+def test_a_load_that_may_pass_is_not_split(service, monkeypatch):
+    loads = []
+
+    def fail(_batch_id, unit, _rows):
+        loads.append(unit)
+        raise JobFailed("load failed: try again") from ServiceUnavailable("try again")
+
+    monkeypatch.setattr(service.writer, "stage", fail)
+    assert service.predict("a", "b")[0] == 500
+    assert loads == [work_unit_id("a", "b")]
