@@ -106,6 +106,7 @@ class CoverageRow(TypedDict):
     rows_written: int
     system_id: str | None
     system_players: int
+    system_rows: int
     names_exact: int
     names_by_alias: int
     names_unresolved: int
