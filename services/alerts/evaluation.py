@@ -28,9 +28,6 @@ from services.core.text import pluralize
 from services.nights.coverage import classify_night
 from services.nights.missing_players import LossReason, balance, list_missing_players
 
-MIN_WRITE_SUCCESS_PCT = 99.0
-UNRESOLVED_MIN_INCREASE, UNRESOLVED_MIN_INCREASE_PCT_POINTS = 10, 10.0
-EXPIRY_WARNING = timedelta(hours=24)
 CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most of the players
     LossReason.WRITE_REJECTED: "writes",
     LossReason.NOT_CONSOLIDATED: "run",
@@ -82,7 +79,7 @@ def _write_success(context: NightContext) -> Outcome:
         return NO_DATA
     generated = [player for player in night.eligible_players if player.generated_rows]
     rejected = [m for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED]
-    if not generated or 100 * (1 - len(rejected) / len(generated)) >= MIN_WRITE_SUCCESS_PCT:
+    if not generated or 100 * (1 - len(rejected) / len(generated)) >= context.settings.write_success_pct:
         return OK
     return Outcome(Health.CRITICAL, f"{len(rejected)} of {len(generated)} generated players were rejected on write")
 
@@ -128,7 +125,8 @@ def _unresolved_names(context: NightContext) -> Outcome:
     increase = slate.unresolved - slate.previous_unresolved
     previous_pct = percentage(slate.previous_unresolved, slate.previous_with_odds)
     increase_pct_points = percentage(slate.unresolved, slate.with_odds) - previous_pct
-    risen = increase >= UNRESOLVED_MIN_INCREASE and increase_pct_points >= UNRESOLVED_MIN_INCREASE_PCT_POINTS
+    minimum, minimum_pct_points = context.settings.unresolved_increase, context.settings.unresolved_increase_pct_points
+    risen = increase >= minimum and increase_pct_points >= minimum_pct_points
     if not risen or not slate.previous_with_odds:
         return OK
     previous_text = f"{slate.previous_unresolved} of {slate.previous_with_odds} the night before"
@@ -173,7 +171,8 @@ def _staging_orphans(snapshot: Snapshot, settings: Settings, now: datetime) -> O
         n.newest_batch.batch_id for n in snapshot.nights if n.newest_batch is not None and n.has_live_batch
     }
     tables = [t for t in snapshot.staging.value if parse_staging_table_name(t.name)[0] not in live_batch_ids]
-    expiring = [t for t in tables if t.expires is not None and t.expires - now < EXPIRY_WARNING]
+    expiry_warning = timedelta(hours=settings.expiry_warning_h)
+    expiring = [t for t in tables if t.expires is not None and t.expires - now < expiry_warning]
     old = [t for t in tables if t.created and now - t.created > timedelta(hours=settings.orphan_after_h)]
     if expiring:
         first_expiry = min(t.expires for t in expiring if t.expires)

@@ -58,6 +58,11 @@ class NightContext:
     now: datetime
 
     @property
+    def zero_progress_timeout(self) -> timedelta:
+        """How long a batch may be without progress, or without a log line."""
+        return timedelta(minutes=self.settings.zero_progress_min)
+
+    @property
     def coverage_due(self) -> bool:
         """Whether the night must be covered by now: its first tip-off is near or past."""
         slate = self.snapshot.slate.value
