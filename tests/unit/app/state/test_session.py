@@ -159,9 +159,10 @@ def test_a_date_chosen_in_the_same_run_as_the_change_stays(clock):
     tab = _open_tab()
     clock.advance(12 * 3600)
     assert _shown(tab.button[0].click().run()) == ("2025-12-28", "None")
+    tab.button[2].click().run()
     clock.advance(24 * 3600)
-    back_in_the_same_run = tab.button[2].click().run()
-    assert _shown(back_in_the_same_run) == ("2025-12-29", "None")
+    was_tonight_until_now = tab.button[2].click().run()
+    assert _shown(was_tonight_until_now) == ("2025-12-30", "None")
 
 
 @pytest.mark.parametrize("key", ["dialog open", session.PAUSED_KEY])
