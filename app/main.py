@@ -18,7 +18,7 @@ from app.http.index_page import APP_TITLE
 from app.state import background_cache, reads, session
 from services.auth.roles import Role
 from services.auth.sign_in import Unauthenticated
-from services.core.clock import ET, eastern_day
+from services.core.clock import eastern_day, format_eastern
 from services.core.errors import OnCallError
 
 NAVIGATION = {
@@ -151,7 +151,7 @@ def render_sidebar_footer() -> None:
     clients, actor, now = session.cached_clients(), session.actor(), session.now()
     environment = "Sandbox" if clients.settings.in_sandbox else clients.settings.project
     st.sidebar.caption(
-        f":material/schedule: {now.astimezone(ET):%a %H:%M} ET · {now:%H:%M} UTC  \n"
+        f":material/schedule: {format_eastern(now, '%a %H:%M')} · {now:%H:%M} UTC  \n"
         f":material/cloud: {text_format.escape_markdown(environment)}  \n"
         f":material/person: {text_format.escape_markdown(actor.name)} · {actor.role}"
     )
