@@ -48,6 +48,11 @@ class Thresholds(EnvSettings):
         validation_alias="ROWS_CRITICAL_PCT_BY_SYSTEM",
         description="systems with another ROWS_CRITICAL_PCT",
     )
+    inputs_usual_pct: Percent = Field(
+        80.0,
+        validation_alias="INPUTS_USUAL_PCT",
+        description="eligible players, context or odds per game below this share of the usual: inputs have shrunk",
+    )
     write_success_pct: Percent = Field(
         99.0,
         validation_alias="WRITE_SUCCESS_PCT",

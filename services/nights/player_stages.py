@@ -13,6 +13,8 @@ from services.batches.ids import DATASET
 from services.core.result import DataSource, Problem, sum_or_unknown
 from services.gcp.clients import Clients
 from services.gcp.error_table import find_known_error
+from services.nights.game_inputs import GameInputs
+from services.nights.line_counts import PlayerLines
 from services.nights.players import LeftGame, player_key
 from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
 from services.nights.sources import NightData, SourceReader, read_night_data
@@ -94,6 +96,8 @@ class NightStatus:
     tip_offs: tuple[datetime, ...] = ()  # of the games with odds
     left_games: tuple[LeftGame, ...] = ()
     active_players: int = 0  # lookup keys with an active row, those without context included
+    game_inputs: tuple[GameInputs, ...] = ()
+    lines: tuple[PlayerLines, ...] = ()
 
     @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
@@ -123,6 +127,8 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         unnamed_rejections=len(data.worker_log.unnamed) if data.worker_log else 0,
         tip_offs=data.tip_offs,
         left_games=data.left_games,
+        game_inputs=data.game_inputs,
+        lines=data.lines,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
     )
