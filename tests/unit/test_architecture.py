@@ -161,10 +161,11 @@ def test_the_name_of_the_predictions_table_stands_once_in_python_and_once_in_sql
 
 
 def test_the_coverage_thresholds_are_read_and_applied_in_one_place():
-    home, settings = "services/policy/coverage_thresholds.py", "services/core/settings.py"
+    home, settings = "services/policy/coverage_thresholds.py", "services/core/thresholds.py"
     for setting in ("coverage_warning_pct", "coverage_critical_pct"):
         assert files_with(setting, "app", "pages", "services") == {home, settings}
-    assert files_with("classify_coverage", "app", "pages", "services") == {home, "services/nights/coverage.py"}
+    users = {"services/nights/coverage.py", "services/judgement/players.py"}
+    assert files_with("classify_coverage", "app", "pages", "services") == {home, *users}
 
 
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

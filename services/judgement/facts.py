@@ -1,0 +1,37 @@
+"""What a night is judged on: each reading known, outdated, partial or unknown on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from services.batches.ledger import BatchRecord
+from services.batches.reader import Batch, Batches
+from services.batches.state import IN_PROGRESS_STATES
+from services.core.result import Result
+from services.nights.coverage import CoverageHistory
+from services.nights.player_stages import NightStatus
+from services.telemetry.dml_jobs import DmlReport
+
+
+@dataclass(frozen=True)
+class NightFacts:
+    """`usual` are the nights before this one. `record` is the newest batch in our ledger; None where a coordinator keeps none."""
+
+    game_date: date
+    now: datetime
+    night: Result[NightStatus]
+    batches: Result[Batches]
+    writes: Result[DmlReport]
+    usual: Result[CoverageHistory]
+    record: Result[BatchRecord | None]
+
+    @property
+    def newest_batch(self) -> Batch | None:
+        """The run that started last; None when there is none, or when batches could not be read."""
+        return self.batches.value.newest if self.batches.value else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the newest batch is in progress, so that what is missing may still come."""
+        return self.newest_batch is not None and self.newest_batch.state in IN_PROGRESS_STATES

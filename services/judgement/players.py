@@ -1,0 +1,111 @@
+"""Players: how many of the eligible ones have active predictions, and why the others have none. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from services.core.clock import ET
+from services.core.result import Health
+from services.core.settings import Settings
+from services.judgement.facts import NightFacts
+from services.judgement.statement import Repair, Statement, Subject, unknown
+from services.nights.missing_players import Balance, LossReason, MissingPlayer, balance, list_missing_players
+from services.nights.player_stages import NightStatus
+from services.policy.coverage_thresholds import classify_coverage
+
+_PAGE = "missing_players"
+LOSS_PHRASES = {
+    LossReason.WRITE_REJECTED: "generated, but BigQuery rejected the write",
+    LossReason.NOT_CONSOLIDATED: "staged, but not consolidated",
+    LossReason.INACTIVE: "written, but not active",
+    LossReason.SHARES_LOOKUP: "not requested, sharing another player's lookup key",
+    LossReason.NEVER_REQUESTED: "never requested",
+    LossReason.NOT_GENERATED: "not generated",
+    LossReason.UNEXPLAINED: "unexplained",
+    LossReason.NOT_RUN_YET: "not run yet",
+}
+_REPAIR_BY_REASON = {
+    LossReason.NOT_CONSOLIDATED: Repair.CONSOLIDATE,
+    LossReason.NOT_RUN_YET: Repair.START_RUN,
+    LossReason.SHARES_LOOKUP: None,
+}
+
+
+def judge_players(facts: NightFacts, settings: Settings) -> Statement:
+    """Active players of the eligible ones, by the coverage thresholds; while a batch runs, what is missing may still come."""
+    night = facts.night.value
+    if night is None:
+        return unknown(Subject.PLAYERS, _PAGE, facts.night)
+    totals = balance(night)
+    health = classify_coverage(totals.active, totals.expected, night.games, settings)
+    if health is not Health.NONE_EXPECTED and (
+        night.was_run is False or (facts.is_running and totals.active < totals.expected)
+    ):
+        health = Health.UNKNOWN
+    if totals.unexplained and health is Health.OK:
+        health = Health.UNKNOWN
+    statement = Statement(
+        Subject.PLAYERS,
+        health,
+        _text(night, totals, facts),
+        _PAGE,
+        totals.active,
+        totals.expected,
+        repair=None if facts.is_running else _repair(night),
+    )
+    return statement.based_on(facts.night)
+
+
+def _text(night: NightStatus, totals: Balance, facts: NightFacts) -> str:
+    if not totals.expected:
+        return "No games on this date, so no predictions are expected" if not night.games else "No player is eligible"
+    if night.was_run is False:
+        return f"Not run yet: {totals.expected} players are eligible, none has been requested"
+    if totals.active == totals.expected:
+        return f"All {totals.expected} eligible players have active predictions"
+    missing_count = totals.expected - totals.active
+    if facts.is_running:
+        return f"Running: {totals.active} of {totals.expected} eligible players are active so far"
+    missing = [m for m in list_missing_players(night) if m.player.eligible]
+    reason, count = Counter(m.reason for m in missing).most_common(1)[0]
+    most_text = "" if count == missing_count else f"{count} of them "
+    noun = "player is" if missing_count == 1 else "players are"
+    return (
+        f"{missing_count} of {totals.expected} {noun} missing: {most_text}{LOSS_PHRASES[reason]}{_since_text(missing)}"
+    )
+
+
+def _since_text(missing: list[MissingPlayer]) -> str:
+    times = [m.player.write_error.at for m in missing if m.player.write_error is not None]
+    return f", since {min(times).astimezone(ET):%H:%M} ET ({min(times):%H:%M} UTC)" if times else ""
+
+
+def _repair(night: NightStatus) -> Repair | None:
+    """What repairs most of the missing players."""
+    reasons = Counter(m.reason for m in list_missing_players(night) if m.player.eligible)
+    return _REPAIR_BY_REASON.get(reasons.most_common(1)[0][0], Repair.RERUN_PLAYERS) if reasons else None
+
+
+def list_details(night: NightStatus) -> tuple[str, ...]:
+    """The sum behind the players' statement, and what the eligible count leaves out."""
+    totals = balance(night)
+    if not totals.expected or night.was_run is False or totals.active == totals.expected:
+        return _not_in_context_note(night)
+    parts = " + ".join(
+        [
+            f"{totals.active} active",
+            *(f"{count} {LOSS_PHRASES[reason]}" for reason, count in totals.classified),
+            f"{totals.unexplained} unexplained",
+        ]
+    )
+    return (f"{totals.expected} eligible = {parts}", *_not_in_context_note(night))
+
+
+def _not_in_context_note(night: NightStatus) -> tuple[str, ...]:
+    """Names with odds that never reached the context."""
+    reasons = (LossReason.NOT_IN_CONTEXT, LossReason.NOT_IN_CONTEXT_ALIAS)
+    not_in_context = [missing for missing in list_missing_players(night) if missing.reason in reasons]
+    if not not_in_context:
+        return ()
+    by_alias = sum(m.reason is LossReason.NOT_IN_CONTEXT_ALIAS for m in not_in_context)
+    return (f"{len(not_in_context)} more have odds but are not in context; an alias would resolve {by_alias} of them",)
