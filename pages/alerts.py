@@ -89,10 +89,10 @@ if alerts is not None:
         alert_cards.render_alert(alert, now)
     render_resolved(alerts)
     game_date, (start, end) = session.game_date(), status_strip.log_window(now)
-    batches, capacities = reads.batches(cloud, game_date), reads.service_capacities(cloud)
-    night_timeline.render(game_date, batches, reads.writes(cloud, game_date), capacities)
+    batches, deploys = reads.batches(cloud, game_date), reads.deploys(cloud)
+    night_timeline.render(game_date, batches, reads.writes(cloud, game_date))
     st.subheader(f"What happened in {status_strip.LOG_WINDOW.days} days", anchor=False)
-    events = recent_events(alerts, status_strip.fetch_log().value, batches.value, capacities.value, start, end)
+    events = recent_events(alerts, status_strip.fetch_log().value, batches.value, deploys.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")
     tables.data_grid(
         [

@@ -9,12 +9,12 @@ from html import escape
 
 import streamlit as st
 
-from app.charts import palette
+from app.charts import palette, time_axis
 from app.charts.time_axis import AxisSegment, broken_axis, gaps, position
 from app.components import text_format
 from app.state import reads, session
 from services.batches.reader import Batches
-from services.core.clock import ET, night_window
+from services.core.clock import night_window
 from services.core.result import SEVERITY_ORDER, Health, Result, worst
 from services.reports.events import (
     ACTIONS,
@@ -27,7 +27,6 @@ from services.reports.events import (
     NightEvents,
     night_events,
 )
-from services.scaling.capacity import ServiceCapacities
 from services.telemetry.dml_jobs import DmlReport
 
 PAGE_OF_LANE = {
@@ -49,13 +48,12 @@ _MIN_COLUMN_DISTANCE = 0.008  # the same for the beginnings of columns
 _LABEL_WIDTH = 0.3  # the share of the axis that a label needs
 
 
-def render(
-    game_date: date, batches: Result[Batches], writes: Result[DmlReport], capacities: Result[ServiceCapacities]
-) -> None:
+def render(game_date: date, batches: Result[Batches], writes: Result[DmlReport]) -> None:
     """The timeline under its heading: a lane's name links to its evidence, a mark shows its message."""
     clients, now = session.cached_clients(), session.now()
-    alerts, log = reads.alerts.fetch_async(clients), reads.action_log.fetch_async(clients, *night_window(game_date))
-    timeline = night_events(game_date, now, batches, writes, capacities, alerts(), log())
+    alerts, deploys = reads.alerts.fetch_async(clients), reads.deploys.fetch_async(clients)
+    log = reads.action_log.fetch_async(clients, *night_window(game_date))
+    timeline = night_events(game_date, now, batches, writes, deploys(), alerts(), log())
     st.subheader("The night on one line", anchor=False)
     if not timeline.events and not timeline.unknown_lanes:
         st.caption(":material/bedtime: Nothing happened: no batch, rejected write, scale change, alert or action.")
@@ -104,7 +102,7 @@ def _segments(timeline: NightEvents) -> tuple[AxisSegment, ...]:
 def _axis_html(segments: tuple[AxisSegment, ...]) -> str:
     ticks = [(segment.left, segment.start) for segment in segments]
     ticks += [(segment.right, segment.end) for segment in segments[-1:] if segment.right - segment.left > 0.2]
-    labels = (f'<span style="left:{_pct(x)}">{at.astimezone(ET):%H:%M}</span>' for x, at in ticks)
+    labels = (f'<span style="left:{_pct(x)}">{time_axis.tick_label(at)}</span>' for x, at in ticks)
     return f'<div class="below">{"".join(labels)}</div>'
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from services.alerts.facts import NightSnapshot
-from services.alerts.rules import Rule
-from services.core.clock import ET
+from services.alerts.rule import Rule
+from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
 from services.nights.player_stages import NightStatus
@@ -58,6 +58,11 @@ class NightContext:
     now: datetime
 
     @property
+    def zero_progress_timeout(self) -> timedelta:
+        """How long a batch may be without progress, or without a log line."""
+        return timedelta(minutes=self.settings.zero_progress_min)
+
+    @property
     def coverage_due(self) -> bool:
         """Whether the night must be covered by now: its first tip-off is near or past."""
         slate = self.snapshot.slate.value
@@ -92,4 +97,4 @@ def format_count(count: int | None) -> str:
 
 
 def format_clock_time(at: datetime | None) -> str:
-    return f"{at.astimezone(ET):%H:%M:%S} ET" if at else "an unknown time"
+    return format_eastern(at, "%H:%M:%S") if at else "an unknown time"

@@ -21,6 +21,7 @@ BATCHES_TTL_S = 30.0
 RUN_VERIFICATION_TTL_S = 30.0
 LAST_HEARTBEAT_TTL_S = 30.0
 SERVICE_CAPACITIES_TTL_S = 15.0  # a new revision takes over within a minute: three reads of it
+DEPLOYS_TTL_S = 30.0  # the revisions of the services: one call each
 WORKER_CAPACITY_TTL_S = 5.0  # read while an operator scales and waits for the result
 ALERTS_TTL_S = 5.0  # acknowledged or silenced by one operator, seen by the others at their next refresh
 ACTION_LOG_TTL_S = 1.0  # an action's progress, refreshed every 1.5 s
