@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +17,7 @@ from google.cloud import bigquery
 from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S
 from services.gcp import read_cache
-from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, ReadCache, make_version
+from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache, make_version
 from tests.support.fake_monotonic import FakeMonotonic
 
 
@@ -267,16 +268,22 @@ def test_lines_are_kept_for_their_time_and_no_longer():
     assert read_lines(cache, "errors") == 2
 
 
-def test_six_refreshes_a_minute_are_made_and_then_the_older_lines_are_returned_up_to_twice_their_time():
-    clock = FakeMonotonic()
+def test_six_searches_are_refreshed_a_minute_and_of_the_others_older_lines_are_returned_up_to_twice_their_time():
+    clock, reads = FakeMonotonic(), Counter[str]()
     cache = ReadCache(clock)
-    for _ in range(12):
-        last = read_lines(cache, "errors", ttl_s=0.9)
-        clock.seconds += 1
-    assert cache.log_reads_last_minute() == 9, "a refresh every second, then only of lines two seconds old"
-    assert last == 9
+
+    def search_all() -> list[int]:
+        def read(name: str) -> int:
+            reads[name] += 1
+            return reads[name]
+
+        return [cache.cached_log_lines(name, 60.0, partial(read, name), lambda _: 1) for name in "abcdefghij"]
+
+    assert search_all() == [1] * 10
+    clock.seconds += 61
+    assert search_all() == search_all() == [2] * MAX_LOG_REFRESHES_PER_MIN + [1] * 4
     clock.seconds += 60
-    assert read_lines(cache, "errors", ttl_s=0.9) == 1
+    assert search_all() == [2] * MAX_LOG_REFRESHES_PER_MIN + [2] * 4, "two minutes old: read, whatever was refreshed"
 
 
 def test_lines_of_before_an_action_are_not_returned_after_it():
