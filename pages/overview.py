@@ -65,4 +65,4 @@ with panels.cell():
 if night is not None and played:
     with panels.cell():
         render_funnel(night)
-night_timeline.render(game_date, readings.batches, readings.writes, readings.capacities)
+night_timeline.render(game_date, readings.batches, readings.writes)

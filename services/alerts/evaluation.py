@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_rules
+from services.alerts import batch_rules, data_rules
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
     FIRING,
@@ -42,7 +42,12 @@ def evaluate_rules(snapshot: Snapshot, settings: Settings, now: datetime) -> tup
     night_results = [
         result for night in snapshot.nights for result in _evaluate_night(NightContext(night, settings, now))
     ]
-    return (*night_results, *_evaluate_platform(snapshot, settings, now))
+    return (
+        *night_results,
+        *data_rules.evaluate_duplicates(snapshot),
+        data_rules.evaluate_source_times(snapshot, settings, now),
+        *_evaluate_platform(snapshot, settings, now),
+    )
 
 
 def _evaluate_night(context: NightContext) -> Iterator[RuleResult]:
@@ -82,13 +87,6 @@ def _write_success(context: NightContext) -> Outcome:
     if not generated or 100 * (1 - len(rejected) / len(generated)) >= context.settings.write_success_pct:
         return OK
     return Outcome(Health.CRITICAL, f"{len(rejected)} of {len(generated)} generated players were rejected on write")
-
-
-def _duplicates(context: NightContext) -> Outcome:
-    count = context.snapshot.duplicates
-    if not count.ok:
-        return NO_DATA
-    return Outcome(Health.CRITICAL, f"{count.value} keys have more than one active row") if count.value else OK
 
 
 def _coverage(context: NightContext) -> Outcome:
@@ -140,10 +138,11 @@ _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "write_success": _write_success,
     "stalled": batch_rules.stalled,
     "at_zero": batch_rules.stuck_at_zero,
+    "unanswered": data_rules.unanswered_players,
     "produced_nothing": batch_rules.produced_nothing,
     "consolidation": batch_rules.consolidation,
     "not_run": batch_rules.not_run,
-    "duplicates": _duplicates,
+    "run_time": data_rules.run_outside_its_time,
     "conservation": batch_rules.row_conservation,
     "coverage": _coverage,
     "names": _unresolved_names,
@@ -207,7 +206,7 @@ def _schedule(snapshot: Snapshot) -> Outcome:
 
 def _channel(snapshot: Snapshot) -> Outcome:
     if not snapshot.channel.is_set:
-        return Outcome(Health.WARNING, "No channel is set: alerts are shown here and reach nobody")
+        return Outcome(Health.WARNING, "No notification channel configured")
     return Outcome(Health.CRITICAL, snapshot.channel.problem) if snapshot.channel.problem else OK
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from services.alerts.facts import NightSnapshot
-from services.alerts.rules import Rule
+from services.alerts.rule import Rule
 from services.core.clock import ET
 from services.core.result import Health
 from services.core.settings import Settings
