@@ -130,10 +130,11 @@ def cleanup_duplicates(clients: Clients, body: object) -> ApiResponse:
     """How many keys of a date have several active rows; none is deactivated here."""
     wanted, today = _parse(_DuplicatesBody, body).game_date, eastern_day(clients.now())
     game_date = wanted if isinstance(wanted, date) else today - timedelta(days=wanted == "YESTERDAY")
-    rows = query_catalog.run_query(clients, "alerts.duplicate_keys", first_date=game_date, last_date=game_date).rows
+    result = query_catalog.run_query(clients, "alerts.duplicate_keys", first_date=game_date, last_date=game_date)
+    count = sum(row["duplicate_keys"] for row in result.rows)
     return 200, {
         "game_date": str(game_date),
-        "duplicates_found": sum(row["duplicate_keys"] for row in rows),
+        "duplicates_found": count,
         "duplicates_deactivated": 0,
         "message": "Duplicates are not deactivated here: the dashboard removes them (Alerts, Remove duplicates); the newest row stays.",
     }
