@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ SETTINGS = Settings.from_env({})
 DOWN = Problem("The coverage history", datetime(2025, 12, 30, 6, tzinfo=UTC), "BigQuery does not answer")
 
 
-def make_day(days_before: int, games: int, per_game: float = 14, **changes: int) -> NightCoverage:
+def make_day(days_before: int, games: int, per_game: float = 14, **changes: Any) -> NightCoverage:
     eligible = round(games * per_game)
     day = NightCoverage(
         NIGHT - timedelta(days=days_before), games, 15 * games, 32 * games, eligible, eligible, eligible, (), Health.OK
@@ -30,7 +31,7 @@ def make_day(days_before: int, games: int, per_game: float = 14, **changes: int)
 USUAL = [make_day(n, 5 + n % 4, 13.5 + n % 3) for n in range(1, 21)]
 
 
-def make_games(count: int, **changes: object) -> tuple[GameInputs, ...]:
+def make_games(count: int, **changes: Any) -> tuple[GameInputs, ...]:
     return tuple(replace(GameInputs((f"A{n}", f"H{n}"), (16, 16), 15), **changes) for n in range(count))
 
 
@@ -142,7 +143,7 @@ def test_a_game_is_known_by_its_teams_whatever_its_ids_and_rows_without_them_cou
         context("e", None),
     ]
     names = [odds("a"), odds("a"), odds("x"), odds("y", None, None), odds(None), odds("z", "DEN", "MIA")]
-    assert list_game_inputs(rows, names) == (  # type: ignore[arg-type]
+    assert list_game_inputs(rows, names) == (
         GameInputs(("BOS", "LAL"), (1, 0), 0),
         GameInputs(("DEN", "MIA"), (0, 0), 1),
         GameInputs(("NYK", "NOP"), (1, 2), 2),
