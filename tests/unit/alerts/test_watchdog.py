@@ -262,6 +262,7 @@ def make_result(**changes: Any) -> watchdog.CycleResult:
     rule = RULES_BY_NAME["stalled"]
     results = [RuleResult(rule, health, "", "run") for health in (Health.OK, Health.OK, Health.UNKNOWN, Health.WARNING)]
     fields: dict[str, Any] = {
+        "thresholds": "1a2b3c4d",
         "rule_results": tuple(results),
         "incidents": (Mock(), Mock(), Mock()),
         "recorded_events": make_alert("worsened", "updated").events,
@@ -276,9 +277,12 @@ def test_a_check_logs_its_changes_and_that_it_looked(caplog):
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "ALERT opened critical run-x: Trouble"),
         ("WARNING", "ALERT worsened critical run-x: Trouble"),
-        ("INFO", "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, Slack took it"),
+        (
+            "INFO",
+            "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, Slack took it, thresholds 1a2b3c4d",
+        ),
     ]
-    assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes")
+    assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes, thresholds 1a2b3c4d")
 
 
 def test_an_event_that_another_watchdog_recorded_is_neither_recorded_nor_lost(clients):
