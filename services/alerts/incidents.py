@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from services.alerts.findings import RuleResult
-from services.alerts.rules import RULES, Rule
+from services.alerts.rule import Rule
+from services.alerts.rules import RULES
 from services.core.result import SEVERITY_ORDER, Health, worst
 
 _RULE_ORDER = [rule.name for rule in RULES]
@@ -33,6 +34,11 @@ class Incident:
     @property
     def severity(self) -> Health:
         return worst(result.health for result in self.results)
+
+    @property
+    def since(self) -> datetime | None:
+        """When the earliest of its causes began, as far as a rule knows."""
+        return min((result.since for result in self.results if result.since is not None), default=None)
 
     @property
     def message(self) -> str:
