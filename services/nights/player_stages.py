@@ -95,9 +95,9 @@ class NightStatus:
     unnamed_rejections: int = 0  # rejected writes in the log without a player's name
     tip_offs: tuple[datetime, ...] = ()  # of the games with odds
     left_games: tuple[LeftGame, ...] = ()
+    active_players: int = 0  # lookup keys with an active row, those without context included
     game_inputs: tuple[GameInputs, ...] = ()
     lines: tuple[PlayerLines, ...] = ()
-    active_players: int = 0  # lookup keys with an active row, those without context included
     wrote_directly: bool = False  # the log shows that workers wrote to the predictions table without staging
 
     @property
