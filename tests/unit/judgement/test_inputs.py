@@ -74,6 +74,7 @@ def test_games_and_teams_without_context_or_odds_are_named():
     assert statement.health is Health.CRITICAL
     assert judge(126, tuple(games), was_run=False).health is Health.WARNING
     assert judge(126, (*games[:1], *games[3:])).health is Health.WARNING
+    assert judge(126, (games[0], *games[2:])).health is Health.CRITICAL  # a team without context
 
 
 def test_one_game_may_have_four_players_fewer_by_chance():
@@ -140,6 +141,7 @@ def test_a_game_is_known_by_its_teams_whatever_its_ids_and_rows_without_them_cou
         context("c", "NYK", "NOP"),
         context("d", "BOS", "LAL"),
         context("e", None),
+        context("f", "SAC", None),
     ]
     names = [odds("a"), odds("a"), odds("x"), odds("y", None, None), odds(None), odds("z", "DEN", "MIA")]
     assert list_game_inputs(rows, names) == (  # type: ignore[arg-type]
