@@ -97,7 +97,7 @@ def render_night(night: NightStatus) -> None:
     with panels.cell():
         st.subheader("By system", anchor=False)
         tables.text_table(
-            [{"system": name, "players": players, "rows": rows} for name, players, rows in night.systems],
+            [{"system": s.system_id, "players": s.players, "rows": s.active} for s in night.systems],
             alt="Active players and rows by system",
             empty="No system has an active row for this night.",
         )

@@ -7,7 +7,7 @@ import streamlit as st
 from app.charts import plotly_charts
 from app.components import tables, widgets
 from app.state import reads, session
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
@@ -45,7 +45,7 @@ def alert_metric(report: DmlReport) -> tuple[str, str]:
     """When the alert rule would have fired, in ET, and beside it the rule and the same instant in UTC."""
     if report.alert_at is None:
         return ("unknown" if report.rejected is None else "no"), f"at {alert_rule_text}"
-    return f"{report.alert_at.astimezone(ET):%H:%M:%S} ET", f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
+    return format_eastern(report.alert_at, "%H:%M:%S"), f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
 
 
 def chart(report: DmlReport) -> None:

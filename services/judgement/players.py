@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
 from services.judgement.facts import NightFacts
@@ -77,7 +77,7 @@ def _text(night: NightStatus, totals: Balance, facts: NightFacts) -> str:
 
 def _since_text(missing: list[MissingPlayer]) -> str:
     times = [m.player.write_error.at for m in missing if m.player.write_error is not None]
-    return f", since {min(times).astimezone(ET):%H:%M} ET ({min(times):%H:%M} UTC)" if times else ""
+    return f", since {format_eastern(min(times))} ({min(times):%H:%M} UTC)" if times else ""
 
 
 def _repair(night: NightStatus) -> Repair | None:

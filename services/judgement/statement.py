@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import DataSource, Health, Problem, Result, worst
 
 
@@ -87,4 +87,4 @@ def _problem_text(problems: tuple[Problem, ...]) -> str:
     if not problems:
         return "unknown"
     since = problems[0].since
-    return f"unknown since {since.astimezone(ET):%H:%M} ET ({since:%H:%M} UTC): {problems[0].message}"
+    return f"unknown since {format_eastern(since)} ({since:%H:%M} UTC): {problems[0].message}"

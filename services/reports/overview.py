@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from services.batches.reader import Batches
 from services.batches.state import BatchState
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import SEVERITY_ORDER, Health, Problem, Result, sum_or_unknown
 from services.core.settings import Settings
 from services.nights.coverage import classify_night
@@ -123,7 +123,7 @@ def _players_are(count: int) -> str:
 
 def _since_text(missing_players: list[MissingPlayer]) -> str:
     times = [m.player.write_error.at for m in missing_players if m.player.write_error is not None]
-    return f", since {min(times).astimezone(ET):%H:%M} ET ({min(times):%H:%M} UTC)" if times else ""
+    return f", since {format_eastern(min(times))} ({min(times):%H:%M} UTC)" if times else ""
 
 
 def _details(night: NightStatus, totals: Balance) -> tuple[str, ...]:
@@ -171,7 +171,7 @@ def _build_signal(name: str, page: str, result: Result[T], summarize: Callable[[
 def _problem_text(problem: Problem | None) -> str:
     if problem is None:
         return "unknown"
-    since = f"{problem.since.astimezone(ET):%H:%M} ET ({problem.since:%H:%M} UTC)"
+    since = f"{format_eastern(problem.since)} ({problem.since:%H:%M} UTC)"
     return f"unknown since {since}: {problem.message}"
 
 
