@@ -153,7 +153,7 @@ def _format_coverage(day: NightCoverage) -> str:
     share = day.active_pct(day.eligible)
     if day.health is Health.NONE_EXPECTED:
         return "no games"
-    return "not run yet" if day.health is Health.UNKNOWN or share is None else f"{share:.1f} % ({day.health})"
+    return day.state if day.health is Health.UNKNOWN or share is None else f"{share:.1f} % ({day.health})"
 
 
 def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
