@@ -53,10 +53,10 @@ class NightData:
     tip_offs: tuple[datetime, ...]
     written: Mapping[str, WrittenRows]  # by player key
     left_games: tuple[LeftGame, ...]
-    game_inputs: tuple[GameInputs, ...]
-    lines: tuple[PlayerLines, ...]
     systems: tuple[SystemRows, ...]
     active_players: int  # lookup keys with an active row, those without context included
+    game_inputs: tuple[GameInputs, ...]
+    lines: tuple[PlayerLines, ...]
     worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
     ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
     staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
