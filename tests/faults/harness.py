@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -28,7 +29,7 @@ from services.pipeline.consolidator import Consolidator
 from services.pipeline.warehouse import BigQueryWarehouse
 from tests.faults.judge import Verdict
 from tests.faults.seeds import CONTEXT_TABLE, NIGHT, OLD_BATCH, Kind
-from tests.faults.world import Boundary, Process, ProcessKilled, World, open_world
+from tests.faults.world import BAD_PLAYERS, Boundary, Process, ProcessKilled, World, open_world
 
 MAX_FAULTS = 9  # of one run
 MAX_ROUNDS = 15  # starts, resumes and consolidations before a run is called stuck
@@ -39,6 +40,7 @@ Driver = Callable[[World, random.Random], int]  # does what is left to do, in ho
 
 _draw = random.Random(19)
 # Few enough that tables of the same content come again: the engine runs a statement once for each content.
+UNIT_PLAYERS = (4, 2, 1)  # at most, by seed: all players in one request, in two, each in his own
 KIND_SETS = (frozenset(Kind), *(frozenset(kind for kind in Kind if _draw.random() < 0.5) for _ in range(11)))
 
 
@@ -71,11 +73,12 @@ class RandomFaults:
 
     rng: random.Random
     drive: Driver
+    unit_players: int
     met: Counter[str] = field(default_factory=Counter)
     busy: bool = False  # something else happens inside a boundary: no fault within a fault
 
     def __post_init__(self) -> None:
-        boundaries = count_boundaries(self.drive)
+        boundaries = count_boundaries(self.drive, self.unit_players)
         names = self.rng.choices(list(FAULTS), k=self.rng.randint(1, MAX_FAULTS))
         self.pending = [_Pending(name, self.rng.randint(1, 2 * boundaries[name])) for name in names]
 
@@ -96,14 +99,14 @@ class RandomFaults:
 
 
 @cache
-def count_boundaries(drive_night: Driver) -> Counter[str]:
+def count_boundaries(drive_night: Driver, unit_players: int) -> Counter[str]:
     """At how many boundaries of a run without faults each fault may happen."""
     counts: Counter[str] = Counter()
 
     def count(_world: World, boundary: Boundary) -> None:
         counts.update(name for name, (fits, _) in FAULTS.items() if fits(boundary))
 
-    with open_world({Kind.ACTIVE}, count) as world:
+    with open_world({Kind.ACTIVE}, count, unit_players=unit_players) as world:
         drive_night(world, random.Random(0))
     return counts
 
@@ -111,14 +114,18 @@ def count_boundaries(drive_night: Driver) -> Counter[str]:
 def run_batch(seed: int, kinds: Iterable[Kind] = (), drive_night: Driver | None = None) -> Outcome:
     """Start a night, and resume, repeat and consolidate whatever is left, by default as an operator would (`drive`).
 
-    The tables hold rows of `kinds`, by default of one of KIND_SETS.
+    The tables hold rows of `kinds`, by default of one of KIND_SETS. An operator's night may have a player who cannot be staged.
     """
-    rng, drive_night = random.Random(seed), drive_night or drive
+    rng, unit_players = random.Random(seed), UNIT_PLAYERS[seed % 3]
+    bad_player = (None, None, *BAD_PLAYERS)[seed // 3 % 4] if drive_night is None else None
+    drive_night = drive_night or drive
     kinds = kinds or rng.choice(KIND_SETS)
-    faults = RandomFaults(rng, drive_night)
-    with open_world(kinds, faults, rng=rng.random) as world:
+    faults = RandomFaults(rng, drive_night, unit_players)
+    with open_world(kinds, faults, rng=rng.random, unit_players=unit_players, bad_player=bad_player) as world:
         outcome = outcome_of(world, drive_night(world, rng))
     outcome.faults = faults.met
+    if bad_player is not None:
+        outcome.faults[f"bad player: {bad_player.outcome}"] = 1
     return outcome
 
 
@@ -236,6 +243,19 @@ def _deliver_again(world: World, faults: RandomFaults) -> object:
     return world.deliver(faults.rng.choice(world.requests)) if world.requests else False
 
 
+def _deliver_with_other_rows(world: World, faults: RandomFaults) -> object:
+    """The same players are asked for again with a newer context, as a message that the coordinator did not send."""
+    if not world.requests:
+        return False
+    body = json.loads(faults.rng.choice(world.requests))
+    line_move = Decimal("0.5") if Kind.LINE_MOVE in world.kinds else Decimal(0)
+    for player in body["players"]:
+        context = player["context"]
+        context["points_avg_last_5"] = str(Decimal(str(context["points_avg_last_5"])) + 2)
+        context["current_points_line"] = str(Decimal(str(context["current_points_line"])) + line_move)
+    return world.deliver(json.dumps(body).encode())
+
+
 def _move_a_line(world: World, faults: RandomFaults) -> object:
     """The context of a player changes; whoever is asked from now on is predicted by it."""
     if Kind.LINE_MOVE not in world.kinds:
@@ -277,6 +297,7 @@ def _consolidate_elsewhere(world: World, faults: RandomFaults) -> object:
 
 FAULTS: dict[str, tuple[Callable[[Boundary], bool], Effect]] = {
     "killed": (_at("before", "job", "after"), _kill),
+    "killed between two units": (_at("after", calls=("predict",)), _kill),
     "request lost": (_at("before"), _happens),
     "answer lost": (_at("after"), _happens),
     "answer lost, job goes on": (_at("job"), _happens),
@@ -292,6 +313,7 @@ FAULTS: dict[str, tuple[Callable[[Boundary], bool], Effect]] = {
     "short merge": (_at("commit", calls=("MERGE",)), _lose_a_row),
     "doubled merge": (_at("commit", calls=("MERGE",)), _double_a_row),
     "delivered again": (_is_coordinator_between_calls, _aside(_deliver_again)),
+    "delivered again with other rows": (_is_coordinator_between_calls, _aside(_deliver_with_other_rows)),
     "line moved": (_is_coordinator_between_calls, _aside(_move_a_line)),
     "resumed elsewhere": (_is_coordinator_between_calls, _aside(_resume_elsewhere)),
     "started elsewhere": (_is_coordinator_between_calls, _aside(_start_elsewhere)),
@@ -311,6 +333,7 @@ def _taken(boundary: Boundary) -> Conflict:
 
 ERRORS: dict[str, Callable[[Boundary], BaseException]] = {  # with which the call ends, of the faults that end it
     "killed": lambda _: ProcessKilled(),
+    "killed between two units": lambda _: ProcessKilled(),
     "request lost": lambda _: requests.ConnectionError("The connection was lost."),
     "answer lost": lambda _: requests.ConnectionError("The answer was lost."),
     "answer lost, job goes on": lambda _: requests.ConnectionError("The answer was lost."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 
@@ -9,10 +10,11 @@ import pytest
 
 from tests.faults import boundaries, harness, interleavings, old_way, watchdogs
 from tests.faults.judge import Verdict
-from tests.faults.seeds import Kind
-from tests.faults.world import open_world
+from tests.faults.seeds import NIGHT, PLAYERS, Kind
+from tests.faults.world import BAD_PLAYERS, Process, ProcessKilled, open_world
 
-RUNS, SCHEDULES, OLD_NIGHTS, WATCHED_RUNS = range(20), range(25), range(50), range(8)
+RUNS = (*range(20), 30)  # which meet every fault
+SCHEDULES, OLD_NIGHTS, WATCHED_RUNS = range(25), range(50), range(8)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -31,11 +33,43 @@ def test_no_row_is_lost_doubled_revived_or_of_an_older_version_whatever_fails(ou
     assert sum((outcome.verdict for outcome in outcomes), Verdict()) == Verdict()
 
 
-def test_a_player_whose_worker_died_after_it_had_staged_is_not_lost():
-    """No worker ever acknowledged the rows; the coordinator has found them in their table."""
-    outcome = harness.run_batch(656)
-    assert outcome.faults["killed"] > 0
-    assert outcome.is_clean
+@pytest.mark.parametrize("unit_players", [1, 2, 4])
+def test_players_whose_worker_died_after_it_had_staged_are_found_in_its_table(unit_players):
+    """No worker ever acknowledged the rows."""
+
+    def kill_worker(_world, boundary):
+        if boundary[0].name == "worker" and boundary[1:3] == ("load", "after"):
+            boundary[0].dead = True
+            raise ProcessKilled
+
+    with open_world({Kind.ACTIVE}, kill_worker, unit_players=unit_players) as world:
+        outcome = harness.outcome_of(world, harness.drive(world, random.Random(0)))
+    assert (outcome.verdict, outcome.false_records) == (Verdict(), 0)
+
+
+@pytest.mark.parametrize("unit_players", [1, 2])
+def test_a_batch_resumed_after_half_its_units_asks_for_the_players_of_the_others(unit_players):
+    coordinator, half = Process("coordinator"), len(PLAYERS) // unit_players // 2
+
+    def kill_halfway(world, boundary):
+        if boundary[:3] == (coordinator, "predict", "after") and len(world.requests) == half:
+            coordinator.dead = True
+            raise ProcessKilled
+
+    with open_world({Kind.ACTIVE}, kill_halfway, unit_players=unit_players) as world:
+        with pytest.raises(ProcessKilled):
+            world.post(coordinator, "/start", {"game_date": str(NIGHT)})
+        world.clock.at += harness.WAIT
+        outcome = harness.outcome_of(world, harness.drive(world, random.Random(0)))
+    asked = Counter(player["player_lookup"] for body in world.requests for player in json.loads(body)["players"])
+    assert (outcome.verdict, outcome.false_records, asked) == (Verdict(), 0, Counter(PLAYERS))
+
+
+@pytest.mark.parametrize("bad_player", BAD_PLAYERS, ids=lambda player: player.outcome)
+def test_a_player_who_cannot_be_staged_costs_no_other_of_his_unit(bad_player):
+    with open_world({Kind.ACTIVE}, unit_players=4, bad_player=bad_player) as world:
+        outcome = harness.outcome_of(world, harness.drive(world, random.Random(0)))
+    assert (len(world.requests), outcome.verdict, outcome.false_records) == (1, Verdict(), 0)
 
 
 def test_every_run_ends_with_records_that_are_true(outcomes):

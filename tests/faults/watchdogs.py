@@ -21,16 +21,16 @@ from tests.faults.world import Boundary, Process, ProcessKilled, World
 from tests.support.memory_clients import memory_clients
 
 CHECK_INTERVAL = timedelta(minutes=11)  # so that a batch may stall between two checks; the scheduler's is shorter
-HALF = len(PLAYERS) // 2
 CHECKS = 12  # of a night: a batch whose resume failed is resumed again after 30 min
 
 
 def drive(world: World, rng: random.Random) -> int:
     """A night whose coordinator dies of it, left to the watchdog, and what exceeds its limit to an operator; in how many rounds."""
     coordinator, faults = Process("coordinator"), world.injector
+    half = max(1, len(PLAYERS) // world.unit_players // 2)
 
     def kill_halfway(world: World, boundary: Boundary) -> None:
-        if boundary[:3] == (coordinator, "predict", "after") and len(world.requests) == HALF:
+        if boundary[:3] == (coordinator, "predict", "after") and len(world.requests) == half:
             coordinator.dead = True
             raise ProcessKilled
         faults(world, boundary)

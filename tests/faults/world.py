@@ -6,10 +6,10 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import requests
@@ -17,10 +17,10 @@ from google.api_core.exceptions import GoogleAPICallError
 from greenlet import getcurrent
 
 from services.batches.conservation import is_conserved
-from services.batches.ledger import BatchRecord, Ledger
+from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.retry import RetryPolicy
-from services.pipeline.coordinator import http_api
+from services.pipeline.coordinator import dispatcher, http_api
 from services.pipeline.coordinator.batch_runner import BatchRunner
 from tests.faults.judge import Delivery, Verdict, judge
 from tests.faults.seeds import (
@@ -70,6 +70,21 @@ def no_faults(_world: World, _boundary: Boundary) -> None:
     """Nothing goes wrong."""
 
 
+@dataclass(frozen=True)
+class BadPlayer:
+    """A player who cannot be staged, whoever is in his unit: the predictor raises for him, or BigQuery refuses his rows."""
+
+    name: str
+    outcome: Literal["not generated", "write rejected"]
+    cause: str
+
+
+BAD_PLAYERS = (  # neither has duplicates, which a MERGE supersedes whoever is staged
+    BadPlayer(PLAYERS[0], "not generated", "predictor_error: ZeroDivisionError"),
+    BadPlayer(PLAYERS[2], "write rejected", "too many errors"),
+)
+
+
 @dataclass(eq=False)
 class World:
     """The platform of one run. `injector` is called at every boundary of every process."""
@@ -77,6 +92,8 @@ class World:
     kinds: frozenset[Kind]
     injector: Injector = no_faults
     rng: Callable[[], float] = lambda: 0.5
+    unit_players: int = 1  # at most, of one request and staging table
+    bad_player: BadPlayer | None = None
     clock: SimulatedClock = field(default_factory=SimulatedClock)
     deliveries: list[Delivery] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)  # the bodies that workers have received
@@ -88,6 +105,8 @@ class World:
     def __post_init__(self) -> None:
         self.project = MemoryProject(self.clock)
         seed_project(self.project, self.kinds)
+        if self.bad_player is not None and self.bad_player.outcome == "write rejected":
+            self.project.refuse_row = lambda row: self._is_bad(row["player_lookup"])
         self.before = self.project.rows(PREDICTIONS_TABLE)
         staged = old_batch_rows(self.project)
         if staged:
@@ -230,9 +249,13 @@ class World:
         made: list[Delivery] = []
 
         def predict(request: Any, at: Any) -> list[Row]:
-            rows = predictor.predict(request, at)
-            made.append(Delivery([dict(row) for row in rows], at))
-            return rows
+            if not self._is_bad(request.player_lookup):
+                rows = predictor.predict(request, at)
+                made.append(Delivery([dict(row) for row in rows], at))
+                return rows
+            if self.project.refuse_row({"player_lookup": request.player_lookup}):
+                return predictor.predict(request, at)
+            raise ZeroDivisionError
 
         app = memory_worker(clients, self.retry_policy(), SimpleNamespace(predict=predict))
         try:
@@ -241,11 +264,13 @@ class World:
             raise requests.ConnectionError("The connection was reset.") from None
         finally:
             self.deliveries += made
-        if status == 200:
-            staged = set(_staged_players(json.loads(content)))
-            for delivery in made:
-                delivery.acknowledged = {row["player_lookup"] for row in delivery.rows} <= staged
+        staged = set(_staged_players(json.loads(content)))
+        for delivery in made:
+            delivery.acknowledged = {row["player_lookup"] for row in delivery.rows} <= staged
         return status, headers, content
+
+    def _is_bad(self, player_lookup: str) -> bool:
+        return self.bad_player is not None and self.bad_player.name == player_lookup
 
     # --- the end ------------------------------------------------------------------------------------------------------------
 
@@ -255,7 +280,8 @@ class World:
         Whether a worker acknowledged them does not matter: a worker may die after it has staged, and the coordinator finds the table.
         """
         verdict = judge(self.project, self.before, self.deliveries, self.tables_before)
-        verdict.lost += len(set(asked) - {row["player_lookup"] for d in self.deliveries for row in d.rows})
+        predicted = {row["player_lookup"] for delivery in self.deliveries for row in delivery.rows}
+        verdict.lost += sum(player not in predicted and not self._is_bad(player) for player in asked)
         return verdict
 
     def false_records(self) -> int:
@@ -264,7 +290,23 @@ class World:
         if not records:
             return 1
         unfinished = sum(record.state.value != "consolidated" for record in records)
-        return unfinished + (not is_conserved(records[-1]) if not unfinished else 0)
+        return unfinished or self._false_numbers(records[-1])
+
+    def _false_numbers(self, record: BatchRecord) -> int:
+        """Of a batch that has ended: whether its sums do not hold, and players who are not recorded as staged, or with the cause.
+
+        Rows of a player whom BigQuery refuses are produced and not staged.
+        """
+        outcomes = Ledger(memory_clients(self.project)).player_outcomes(record.batch_id, NIGHT)
+        refused = sum(o.produced_rows or 0 for o in outcomes.values() if self._is_bad(o.player_lookup))
+        expected = replace(record, produced_rows=(record.produced_rows or 0) - refused)
+        return (not is_conserved(expected)) + sum(not self._is_true(outcomes.get(player)) for player in PLAYERS)
+
+    def _is_true(self, outcome: PlayerOutcome | None) -> bool:
+        if outcome is None or self.bad_player is None or not self._is_bad(outcome.player_lookup):
+            return outcome is not None and outcome.outcome == "staged"
+        said = f"{outcome.reason} {outcome.message}"
+        return outcome.outcome == self.bad_player.outcome and self.bad_player.cause in said
 
     def unfinished_actions(self) -> int:
         """Actions that were begun and of which no outcome is recorded."""
@@ -291,7 +333,11 @@ def open_world(kinds: Iterable[Kind], injector: Injector = no_faults, **options:
     try:
         threads = SimpleNamespace(Thread=world.start_thread, Lock=threading.Lock)
         apps = {WORKER_HOST: world.worker_app(), COORDINATOR_HOST: world.coordinator_app()}
-        with in_memory(world.clock, apps), patch.object(http_api, "threading", threads):
+        with (
+            in_memory(world.clock, apps),
+            patch.object(http_api, "threading", threads),
+            patch.object(dispatcher, "MAX_UNIT_PLAYERS", world.unit_players),
+        ):
             yield world
     finally:
         world.project.close()

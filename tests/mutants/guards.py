@@ -173,8 +173,8 @@ GUARDS: Mapping[str, Mutant] = {
     "an unprintable name is refused": _mutant(REQUEST_BODY, "if not is_player_lookup(text):", "if False:", OF_BODY),
     "an error of ours is not a rejected write": _mutant(
         WORKER,
-        "except _WRITE_ERRORS as error:",
-        "except Exception as error:",
+        "        except _WRITE_ERRORS as error:\n            if isinstance",
+        "        except Exception as error:\n            if isinstance",
         OF_WORKER + "an_error_of_ours_is_an_internal_error_with_its_traceback",
     ),
     "a fault of the predictor is not generated": _mutant(
@@ -191,14 +191,14 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a staged answer has equal counts": _mutant(
         DISPATCHER,
-        "not 0 < answer.produced_rows == answer.staged_rows",
-        "False",
+        " and 0 < answer.produced_rows == answer.staged_rows",
+        "",
         OF_DISPATCHER + "an_odd_answer_fails_its_player_and_not_the_batch",
     ),
     "a staged answer names the table of its unit": _mutant(
         DISPATCHER,
-        "unit_answer.table != table or ",
-        "",
+        "answer.table in tables and 0 <",
+        "0 <",
         OF_DISPATCHER + "an_odd_answer_fails_its_player_and_not_the_batch",
     ),
     "an exception of one unit ends no other": _mutant(
@@ -332,6 +332,25 @@ GUARDS: Mapping[str, Mutant] = {
         "for name in players if name not in known)",
         "for name in ())",
         _here("test_a_resume_adopts_what_is_staged_and_asks_again_for_the_rest"),
+    ),
+    "a resume reads the players from the rows": _mutant(
+        RESUME,
+        "tables[key.player_lookup] = listed.table",
+        "tables[listed.table.rpartition('_')[2]] = listed.table",
+        "tests/unit/pipeline/coordinator/test_resume.py::test_"
+        "players_are_adopted_by_the_rows_of_the_tables_whatever_unit_they_were_in",
+    ),
+    "a refused load is repeated player by player": _mutant(
+        WORKER,
+        "if isinstance(error, JobFailed) and len(encoded) > 1 and not is_transient(error):",
+        "if False:",
+        OF_WORKER + "rows_that_bigquery_refuses_cost_only_their_own_player",
+    ),
+    "who is merged is read from the rows": _mutant(
+        "batches/closing.py",
+        "if player in players and not",
+        "if not",
+        "tests/unit/batches/test_closing.py",
     ),
     "a staged player whose table is gone is asked again": _mutant(
         RESUME,

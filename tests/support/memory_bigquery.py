@@ -78,6 +78,9 @@ class MemoryProject:
         self.dropped: list[tuple[datetime, MemoryTable]] = []
         self.jobs: dict[str, MemoryJob] = {}
         self.running: list[_RunningStatement] = []
+        self.refuse_row: Callable[[Mapping[str, Any]], bool] = lambda _: (
+            False
+        )  # of a load job, whose rows are then all refused
         self.overlaps = 0  # mutating statements that began while another of the same table was under way
         self.job_numbers = itertools.count(1)
         self.engine_schema = memory_engine.create_schema()
@@ -227,6 +230,8 @@ class MemoryClient:
             fields = job_config.schema or self._find(name).fields
             try:
                 rows = parse_json_rows(content, fields)
+                if any(map(self._state.refuse_row, rows)):
+                    raise InvalidRow("Error while reading data, error message: JSON table encountered too many errors")
             except InvalidRow as error:
                 raise _error(BadRequest, "invalid", str(error)) from error
             job.output_rows = len(rows)
