@@ -6,7 +6,7 @@ The one place that names the key's columns: keys in Python, the MERGE and the co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, NamedTuple
 
@@ -36,6 +36,13 @@ class BusinessKey(NamedTuple):
         return PlayerSystem(self.game_id, self.player_lookup, self.system_id)
 
 
+class Run(NamedTuple):
+    """What one system made for one player at one time."""
+
+    player_system: PlayerSystem
+    made_at: datetime
+
+
 class RowVersion(NamedTuple):
     """Which row of a key this is; the greater one is newer."""
 
@@ -51,7 +58,7 @@ BUSINESS_KEY_TYPES: Mapping[str, str] = dict(
 PLAYER_SYSTEM_COLUMNS = PlayerSystem._fields
 VERSION_COLUMNS = RowVersion._fields
 _NUMERIC_SCALE, _NUMERIC_CONTEXT = Decimal("1e-9"), Context(prec=76)  # of the type as which SQL compares the line
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_NEVER, _EPOCH = datetime.min.replace(tzinfo=UTC), datetime.fromtimestamp(0, UTC)
 
 
 def business_key(row: Mapping[str, Any]) -> BusinessKey:
@@ -71,3 +78,8 @@ def line_text(line: Decimal | float | str | None) -> str:
 def row_version(row: Mapping[str, Any]) -> RowVersion:
     """The version of a row that has created_at, prediction_id and is_active; one without a time is older than all others."""
     return RowVersion(row["created_at"] or _NEVER, row["prediction_id"] or "", bool(row["is_active"]))
+
+
+def to_micros(made_at: datetime) -> int:
+    """The time of a row version in microseconds since 1970, as SQL has it; 0 for a row without a time."""
+    return 0 if made_at == _NEVER else (made_at - _EPOCH) // timedelta(microseconds=1)

@@ -15,11 +15,14 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import TypeVar
 
+from google.api_core.exceptions import NotFound
+
+from services.batches.business_key import Run
 from services.batches.ids import (
     compact_prefix,
     compact_table,
@@ -35,6 +38,7 @@ from services.pipeline import lease as leases
 from services.pipeline.job_retry import run_job_with_retry
 from services.pipeline.merge import MergeCounts
 from services.pipeline.merge_counts import RowCountMismatch, VersionsByKey, count_rows, verify_merge
+from services.pipeline.older_runs import find_older_runs, has_several_runs, without_runs
 from services.pipeline.warehouse import JobFailed, StagingTableInfo, Warehouse
 
 T = TypeVar("T")
@@ -132,11 +136,11 @@ class Consolidator:
         all_counts = []
         for game_date, staged in staged_by_date.items():
             if game_date == lease.game_date:
-                all_counts.append(self._merge(lease, batch_id, source, staged))
+                all_counts.append(self._merge(lease, batch_id, source, staged, manifest))
                 continue
             self._renew(lease)
             with self._hold_lease(game_date) as other_lease:
-                all_counts.append(self._merge(other_lease, batch_id, source, staged))
+                all_counts.append(self._merge(other_lease, batch_id, source, staged, manifest))
         self._renew(lease)
         late_tables = self._cleanup(batch_id, manifest, source)
         players = frozenset(key.player_lookup for staged in staged_by_date.values() for key in staged)
@@ -204,19 +208,41 @@ class Consolidator:
             for day in dates
         }
 
-    def _merge(self, lease: leases.Lease, batch_id: str, source: str, staged: VersionsByKey) -> MergeCounts:
+    def _merge(
+        self,
+        lease: leases.Lease,
+        batch_id: str,
+        source: str,
+        staged: VersionsByKey,
+        manifest: Sequence[StagingTableInfo],
+    ) -> MergeCounts:
         """The MERGE of one game date under its lease, proven: raises RowCountMismatch unless what was counted was done."""
+        older_runs = self._find_older_runs(manifest, staged)
+        newest = without_runs(staged, older_runs)
         before = self._read_predictions(lease.game_date)
-        counts = self._retry_call(lambda: self._warehouse.count_outcomes(source, lease.game_date))
+        counts = self._retry_call(lambda: self._warehouse.count_outcomes(source, lease.game_date, older_runs))
         self._renew(lease)
         merged_at = self._warehouse.now()
         merge_result = self._retry_call(
-            lambda: self._warehouse.merge(source, lease.game_date, lease.merge_job_id, merged_at), JobFailed
+            lambda: self._warehouse.merge(source, lease.game_date, lease.merge_job_id, merged_at, older_runs), JobFailed
         )
         after = self._read_predictions(lease.game_date)
         title = f"After the MERGE of {batch_id} for {lease.game_date}"
-        verify_merge(title, counts, merge_result, staged, before, after)
-        return counts
+        verify_merge(title, counts, merge_result, newest, before, after)
+        return replace(counts, collapsed=counts.collapsed + count_rows(staged) - count_rows(newest))
+
+    def _find_older_runs(self, manifest: Sequence[StagingTableInfo], staged: VersionsByKey) -> frozenset[Run]:
+        """Runs that another table of the batch replaces. The tables are read only where a player may be in several."""
+        if not has_several_runs(staged):
+            return frozenset()
+        return find_older_runs(staged, map(self._read_table, manifest))
+
+    def _read_table(self, table: StagingTableInfo) -> VersionsByKey:
+        """The rows of a table; none when it was taken meanwhile by the customer's consolidator or a sweep."""
+        try:
+            return self._retry_call(lambda: self._warehouse.read_versions(table.table))
+        except NotFound:
+            return {}
 
     def _read_predictions(self, game_date: date) -> VersionsByKey:
         return self._retry_call(lambda: self._warehouse.read_versions(PREDICTIONS_TABLE, game_date))

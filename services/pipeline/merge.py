@@ -5,7 +5,7 @@ Rows are compared by version (created_at, then prediction_id) within their busin
     staged    added: nothing stands for the key · changed, renewed: newer than what stands, with other or the same values ·
               same: is what stands · outdated: something newer stands, or this very row was superseded · superseded: would
               have been retired or moved (below) had it come in time, so it is inserted as inactive · collapsed: not the newest
-              of its key in the batch
+              of its key in the batch. Rows of runs in @older_runs, which another table of the batch replaces, are left out
     active    replaced: takes the values of the staged row · retired: a newer run of player and system has no such line ·
               moved: the player has newer rows under his game, and no context row under this one · duplicate: a newer row of its
               key is active · twin: what stands has copies, which no statement can tell apart, so all of them are
@@ -15,13 +15,13 @@ Rows are compared by version (created_at, then prediction_id) within their busin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 
-from google.cloud.bigquery import SchemaField
+from google.cloud.bigquery import ArrayQueryParameter, SchemaField
 
-from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, PLAYER_SYSTEM_COLUMNS
+from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, PLAYER_SYSTEM_COLUMNS, Run, to_micros
 from services.gcp.query_catalog import quote_table_id
 
 CONTEXT_TABLE = "nba_analytics.upcoming_player_game_context"
@@ -74,7 +74,7 @@ class MergeTables:
 
 
 def merge_sql(tables: MergeTables) -> str:
-    """The statement, with @at (TIMESTAMP, when the merge is made) as its parameter.
+    """The statement, with @at (TIMESTAMP, when the merge is made) and @older_runs (as `run_parameter` has them) as parameters.
 
     Columns are named one by one; the date is a literal on both sides so that one partition is read.
     """
@@ -109,7 +109,7 @@ WHEN NOT MATCHED AND S.our_operation = 'insert' THEN INSERT ({columns}) VALUES (
 
 
 def count_sql(tables: MergeTables) -> str:
-    """One row: how many rows have each outcome, and how many the MERGE will insert and update."""
+    """One row: how many rows have each outcome, and how many the MERGE with the same @older_runs will insert and update."""
     outcomes = ",\n  ".join(f"COUNTIF(our_outcome = '{outcome}') AS {outcome}" for outcome in OUTCOMES)
     return f"""
 {_decision_ctes(tables)}
@@ -140,6 +140,7 @@ both_sides AS (
   SELECT 'staged' AS our_place, {columns}
   FROM {quote_table_id(tables.source)}
   WHERE game_date = {date_literal}
+    AND {_text_of(PLAYER_SYSTEM_COLUMNS)} || '\\n' || CAST({_made_at()} AS STRING) NOT IN UNNEST(@older_runs)
   UNION ALL
   SELECT IF(is_active, 'active', 'inactive') AS our_place, {columns}
   FROM {quote_table_id(tables.target)}
@@ -251,6 +252,12 @@ def _row_key(side: str = "") -> str:
 def _text_of(columns: Sequence[str], side: str = "") -> str:
     parts = [f"CAST(CAST({side}{c} AS NUMERIC) AS STRING)" if c == LINE_COLUMN else f"{side}{c}" for c in columns]
     return " || '\\n' || ".join(f"IFNULL({part}, '')" for part in parts)
+
+
+def run_parameter(runs: Iterable[Run]) -> ArrayQueryParameter:
+    """@older_runs: what identifies each of the runs, as one text."""
+    texts = ("\n".join((*player_system, str(to_micros(at)))) for player_system, at in runs)
+    return ArrayQueryParameter("older_runs", "STRING", sorted(texts))
 
 
 def _made_at(side: str = "") -> str:

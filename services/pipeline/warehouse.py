@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,6 +23,7 @@ from services.batches.business_key import (
     VERSION_COLUMNS,
     BusinessKey,
     RowVersion,
+    Run,
     business_key,
     row_version,
 )
@@ -33,7 +34,7 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog, table_listing
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 from services.gcp.error_table import ErrorClass, classify_exception
-from services.pipeline.merge import MergeCounts, MergeTables, count_sql, merge_sql
+from services.pipeline.merge import MergeCounts, MergeTables, count_sql, merge_sql, run_parameter
 from services.pipeline.rate_limiter import RateLimiter
 from services.pipeline.row_encoding import FINGERPRINT_COLUMNS, Column, rows_fingerprint
 
@@ -72,8 +73,10 @@ class Warehouse(Protocol):
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int: ...
     def list_staging_tables(self, prefix: str) -> tuple[StagingTableInfo, ...]: ...
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int: ...
-    def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult: ...
-    def count_outcomes(self, source: str, game_date: date) -> MergeCounts: ...
+    def merge(
+        self, source: str, game_date: date, job_id: str, at: datetime, older_runs: Collection[Run]
+    ) -> MergeResult: ...
+    def count_outcomes(self, source: str, game_date: date, older_runs: Collection[Run]) -> MergeCounts: ...
     def read_versions(self, table: str, game_date: date | None = None) -> dict[BusinessKey, list[RowVersion]]: ...
     def read_keys(self, table: str, game_date: date) -> dict[BusinessKey, list[bool]]: ...
     def claim_job_id(self, job_id: str, labels: Mapping[str, str]) -> bool: ...
@@ -203,9 +206,12 @@ class BigQueryWarehouse:
         self._set_expiry(target)
         return int(self._client.get_table(target, timeout=BIGQUERY_TIMEOUT_S).num_rows or 0)
 
-    def merge(self, source: str, game_date: date, job_id: str, at: datetime) -> MergeResult:
+    def merge(
+        self, source: str, game_date: date, job_id: str, at: datetime, older_runs: Collection[Run] = ()
+    ) -> MergeResult:
         """The one MERGE of a batch; a used id is adopted, so it runs once whoever started it. Raises LeaseLost, JobFailed."""
-        config = bigquery.QueryJobConfig(query_parameters=[bigquery.ScalarQueryParameter("at", "TIMESTAMP", at)])
+        parameters = [bigquery.ScalarQueryParameter("at", "TIMESTAMP", at), run_parameter(older_runs)]
+        config = bigquery.QueryJobConfig(query_parameters=parameters)
         sql = merge_sql(self._merge_tables(source, game_date))
         job = self._start_or_adopt(
             job_id, lambda: self._client.query(sql, config, job_id=job_id, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
@@ -214,10 +220,11 @@ class BigQueryWarehouse:
             raise LeaseLost(f"A later consolidation of {game_date} took over; this one did not merge.")
         return MergeResult(job.dml_stats.inserted_row_count, job.dml_stats.updated_row_count)
 
-    def count_outcomes(self, source: str, game_date: date) -> MergeCounts:
+    def count_outcomes(self, source: str, game_date: date, older_runs: Collection[Run] = ()) -> MergeCounts:
         """How many rows have each outcome of the MERGE that has not run yet."""
         sql = count_sql(self._merge_tables(source, game_date))
-        job = self._client.query(sql, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
+        config = bigquery.QueryJobConfig(query_parameters=[run_parameter(older_runs)])
+        job = self._client.query(sql, config, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
         (row,) = job.result(timeout=MAX_JOB_WAIT_S, job_retry=None)
         return MergeCounts(**dict(row))
 

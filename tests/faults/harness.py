@@ -244,10 +244,11 @@ def _deliver_again(world: World, faults: RandomFaults) -> object:
 
 
 def _deliver_with_other_rows(world: World, faults: RandomFaults) -> object:
-    """The same players are asked for again with a newer context, as a message that the coordinator did not send."""
+    """The players of a request, or one of them in a unit of his own, are asked for again with a newer context."""
     if not world.requests:
         return False
     body = json.loads(faults.rng.choice(world.requests))
+    body["players"] = faults.rng.choice([body["players"], body["players"][:1]])
     line_move = Decimal("0.5") if Kind.LINE_MOVE in world.kinds else Decimal(0)
     for player in body["players"]:
         context = player["context"]

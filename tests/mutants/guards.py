@@ -267,6 +267,12 @@ GUARDS: Mapping[str, Mutant] = {
         "NOT our_is_key_staged",
         OF_MERGE + "a_line_of_an_older_run_that_the_newer_lacks_goes_in_as_superseded_and_retires_nothing",
     ),
+    "rows that another table of the batch replaces are left out": _mutant(
+        "pipeline/older_runs.py",
+        "and run.made_at < newest[run.player_system][1]",
+        "and False",
+        OF_MERGE + "of_two_tables_with_a_player_s_rows_the_newer_one_replaces_the_other",
+    ),
     "superseded rows are not touched": _mutant(
         MERGE,
         "  AND T.is_active\n",

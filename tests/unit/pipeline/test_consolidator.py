@@ -353,7 +353,7 @@ def test_the_lease_is_released_after_success_and_after_failure(night):
 def test_more_tables_than_one_copy_takes_are_copied_in_parts(night, monkeypatch):
     monkeypatch.setattr("services.pipeline.consolidator.SOURCES_PER_COPY", 2)
     for n in range(5):
-        night.stage(row("ann", n, current_points_line=Decimal(n)), unit=f"p_ann{n}")
+        night.stage(row(f"ann{n}", n), unit=f"p_ann{n}")
     result = night.consolidate()
     assert (len(result.tables), result.staged_rows, result.inserted) == (5, 5, 5)
     assert jobs(night, "copy") == [f"on-call-copy-{BATCH}-2025-12-29-1-{part}" for part in range(3)]

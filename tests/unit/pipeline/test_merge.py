@@ -315,6 +315,29 @@ ALL_COLUMNS = (
 )
 
 
+def test_of_two_tables_with_a_player_s_rows_the_newer_one_replaces_the_other(night):
+    """He was asked for in another unit while the first one was on its way, and his line had moved."""
+    night.stage(row("ann", 5), row("bob", 5), unit="p_ann_and_bob")
+    night.stage(row("ann", 7, prediction_id="newer", **HIGHER), unit="p_ann")
+    result = night.consolidate()
+    assert night.predictions("player_lookup", "current_points_line", "is_active") == [
+        ("ann", Decimal("21"), True),
+        ("bob", Decimal("20.5"), True),
+    ]
+    assert (result.staged_rows, result.distinct_keys, result.collapsed_rows) == (3, 2, 1)
+
+
+def test_rows_of_one_table_that_were_made_one_after_another_are_one_run(night):
+    night.stage(row("ann", 5), row("ann", 7, prediction_id="newer", **HIGHER))
+    assert (night.consolidate().inserted, sum(active for _, active in night.predictions())) == (2, 2)
+
+
+def test_rows_of_a_table_that_is_not_older_as_a_whole_all_go_in(night):
+    night.stage(row("ann", 5), row("ann", 9, prediction_id="c", **NO_LINE), unit="p_one")
+    night.stage(row("ann", 7, prediction_id="b", **HIGHER), unit="p_two")
+    assert night.consolidate().inserted == 3
+
+
 @pytest.mark.parametrize("statement", [merge_sql, count_sql])
 def test_the_statements_are_valid_googlesql_with_every_type_of_column(statement):
     sql = statement(MergeTables(ALL_COLUMNS, "d.source", "d.target", NIGHT))
@@ -325,7 +348,8 @@ def test_the_statements_are_valid_googlesql_with_every_type_of_column(statement)
     ]
     catalog = build_catalog({path: context if path == (CONTEXT_TABLE,) else fields for path in find_tables(sql)[0]}, {})
     at = {"name": "at", "parameterType": {"type": "TIMESTAMP"}}
-    assert SqlAnalyzer().analyze(sql, catalog, build_options([at])).error == ""
+    older_runs = {"name": "older_runs", "parameterType": {"type": "ARRAY", "arrayType": {"type": "STRING"}}}
+    assert SqlAnalyzer().analyze(sql, catalog, build_options([at, older_runs])).error == ""
 
 
 def test_geographies_are_compared_by_their_text_at_any_depth():
