@@ -46,6 +46,7 @@ def batch_table(inventory: StagingInventory) -> None:
                 "game date": str(batch.game_date or "unknown"),
                 "class": batch.state,
                 "tables": batch.tables,
+                "players": text_format.count_or_unknown(batch.players),
                 "rows": text_format.count_or_unknown(batch.rows),
                 "not in predictions": text_format.count_or_unknown(batch.unmerged_rows),
                 "size": text_format.format_bytes(batch.size_bytes),
@@ -74,6 +75,7 @@ def table_grid(inventory: StagingInventory) -> None:
                 "class": table.state.value,
                 "worker": table.worker,
                 "game date": table.game_date,
+                "players": len(table.players) if table.players is not None else None,
                 "rows": table.rows,
                 "not in predictions": table.unmerged_rows,
                 "age": text_format.format_age(table.created, now),
@@ -81,6 +83,7 @@ def table_grid(inventory: StagingInventory) -> None:
                 "created": table.created,
                 "batch": table.batch_id,
                 "table": table.table.rpartition(".")[2],
+                "names of the players": ", ".join(table.players or ()),
             }
             for table in filter_tables(inventory.tables)
         ],

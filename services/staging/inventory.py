@@ -45,6 +45,7 @@ class StagingTable:
     expires: datetime | None
     unmerged_rows: int | None
     state: StagingTableState
+    players: tuple[str, ...] | None = None  # of its rows, by name; None: its rows are not read, or cannot be
     is_copy: bool = False  # what a consolidation that failed copied together from the batch's other tables
 
 
@@ -55,6 +56,7 @@ class BatchTotal:
     batch_id: str
     game_date: date | None
     tables: int
+    players: int | None  # distinct ones; None as soon as those of one of its tables are not known
     rows: int | None  # None as soon as one of its tables is not read
     size_bytes: int | None
     oldest: datetime
@@ -168,6 +170,7 @@ def _to_staging_table(
         expires=item.expires,
         unmerged_rows=unmerged,
         state=classify(unmerged, old, batch_id in running),
+        players=tuple(sorted(contents.players)) if contents is not None and contents.keys is not None else None,
     )
 
 
@@ -207,6 +210,7 @@ def _batch_total(batch_id: str, group: list[StagingTable]) -> BatchTotal:
         batch_id=batch_id,
         game_date=group[0].game_date,
         tables=len(group),
+        players=None if any(t.players is None for t in group) else len({p for t in group for p in t.players or ()}),
         rows=sum_or_unknown(t.rows for t in group if not t.is_copy),
         size_bytes=sum_or_unknown(t.size_bytes for t in group),
         oldest=min(t.created for t in group),

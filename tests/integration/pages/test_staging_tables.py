@@ -15,13 +15,17 @@ def test_of_many_unmerged_batches_the_largest_have_buttons_and_the_rest_can_be_s
     with_unmerged_rows = [(f"batch_2025-12-{day:02}_1", day, day) for day in range(20, 26)]
     unproven = ("batch_2025-12-19_1", 24, None)  # at worst, all of its rows are nowhere else
     batches = tuple(
-        BatchTotal(name, date(2025, 12, 20), 1, rows, 1, now - timedelta(days=2), lost, StagingTableState.ORPHAN)
+        BatchTotal(name, date(2025, 12, 20), 1, 2, rows, 1, now - timedelta(days=2), lost, StagingTableState.ORPHAN)
         for name, rows, lost in (unproven, *with_unmerged_rows)
     )
     inventory = StagingInventory((), batches, Health.WARNING, ())
-    table_state = StagingTable("d._staging_x", "x", "w", None, 25, 1, now, None, 25, StagingTableState.ORPHAN)
+    table_state = StagingTable(
+        "d._staging_x", "x", "w", None, 25, 1, now, None, 25, StagingTableState.ORPHAN, ("ann", "bob")
+    )
     monkeypatch.setattr(reads.staging, "read", lambda _: replace(inventory, tables=(table_state,)))
     app = open_page("staging_tables").app
+    [grid] = app.dataframe
+    assert grid.value[["players", "names of the players"]].values.tolist() == [[2, "ann, bob"]]
     buttons = [button for button in app.button if button.label.startswith("Consolidate")]
     assert [button.label.removeprefix("Consolidate batch_2025-12-") for button in buttons] == ["25_1", "19_1", "24_1"]
     selectbox = app.selectbox(key="batch to consolidate")
