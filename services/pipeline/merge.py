@@ -76,7 +76,8 @@ class MergeTables:
 def merge_sql(tables: MergeTables) -> str:
     """The statement, with @at (TIMESTAMP, when the merge is made) and @older_runs (as `run_parameter` has them) as parameters.
 
-    Columns are named one by one; the date is a literal on both sides so that one partition is read.
+    Columns are named one by one. BigQuery reads one partition where the date is a literal in the source and in every WHEN; one in ON
+    alone may not be pushed down.
     """
     columns = ", ".join(f"`{c}`" for c in tables.columns)
     date_literal = _date_literal(tables)
@@ -102,9 +103,9 @@ ON T.game_date = {date_literal}
   AND {_row_key("T.")} = S.our_row_key
   AND {_made_at("T.")} = S.our_matched_made_at
   AND {_row_id("T.")} = S.our_matched_row_id
-WHEN MATCHED AND S.our_operation = 'update' THEN UPDATE SET {", ".join(_update_assignments(tables.columns))}
-WHEN MATCHED THEN UPDATE SET {", ".join(_retire_assignments(tables.columns))}
-WHEN NOT MATCHED AND S.our_operation = 'insert' THEN INSERT ({columns}) VALUES ({", ".join(_inserted_values(tables.columns))})
+WHEN MATCHED AND T.game_date = {date_literal} AND S.our_operation = 'update' THEN UPDATE SET {", ".join(_update_assignments(tables.columns))}
+WHEN MATCHED AND T.game_date = {date_literal} THEN UPDATE SET {", ".join(_retire_assignments(tables.columns))}
+WHEN NOT MATCHED AND S.game_date = {date_literal} AND S.our_operation = 'insert' THEN INSERT ({columns}) VALUES ({", ".join(_inserted_values(tables.columns))})
 """.strip()
 
 

@@ -361,7 +361,9 @@ def test_geographies_are_compared_by_their_text_at_any_depth():
 
 def test_one_partition_is_read_of_each_side_and_of_the_context():
     sql = merge_sql(MergeTables(ALL_COLUMNS, "d.source", "d.target", date(2025, 12, 29)))
-    assert sql.count("game_date = DATE '2025-12-29'") == 4
+    assert sql.count("game_date = DATE '2025-12-29'") == 7
+    conditions = [line.partition(" THEN ")[0] for line in sql.splitlines() if line.startswith("WHEN ")]
+    assert [" AND T.game_date = DATE " in c or " AND S.game_date = DATE " in c for c in conditions] == [True] * 3
 
 
 def test_the_text_of_a_key_has_the_line_as_a_decimal_and_no_date_which_bigquery_would_not_take_for_text():
