@@ -80,7 +80,8 @@ def merge_sql(tables: MergeTables) -> str:
     alone may not be pushed down.
     """
     columns = ", ".join(f"`{c}`" for c in tables.columns)
-    date_literal = _date_literal(tables)
+    date_literal, inserted = _date_literal(tables), ", ".join(_inserted_values(tables.columns))
+    updated, retired = (", ".join(assign(tables.columns)) for assign in (_update_assignments, _retire_assignments))
     return f"""
 MERGE {quote_table_id(tables.target)} AS T
 USING (
@@ -103,9 +104,9 @@ ON T.game_date = {date_literal}
   AND {_row_key("T.")} = S.our_row_key
   AND {_made_at("T.")} = S.our_matched_made_at
   AND {_row_id("T.")} = S.our_matched_row_id
-WHEN MATCHED AND T.game_date = {date_literal} AND S.our_operation = 'update' THEN UPDATE SET {", ".join(_update_assignments(tables.columns))}
-WHEN MATCHED AND T.game_date = {date_literal} THEN UPDATE SET {", ".join(_retire_assignments(tables.columns))}
-WHEN NOT MATCHED AND S.game_date = {date_literal} AND S.our_operation = 'insert' THEN INSERT ({columns}) VALUES ({", ".join(_inserted_values(tables.columns))})
+WHEN MATCHED AND T.game_date = {date_literal} AND S.our_operation = 'update' THEN UPDATE SET {updated}
+WHEN MATCHED AND T.game_date = {date_literal} THEN UPDATE SET {retired}
+WHEN NOT MATCHED AND S.game_date = {date_literal} AND S.our_operation = 'insert' THEN INSERT ({columns}) VALUES ({inserted})
 """.strip()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from threading import Lock
 from typing import Any, Protocol
 
 from google.api_core.exceptions import Conflict, Forbidden, GoogleAPICallError, NotFound
@@ -105,6 +106,7 @@ class BigQueryWarehouse:
     def __init__(self, clients: Clients, rate_limiter: RateLimiter | None = None) -> None:
         self._clients, self._client, self._rate_limiter = clients, clients.bigquery, rate_limiter or RateLimiter()
         self._schema_fields: list[bigquery.SchemaField] | None = None
+        self._schema_lock = Lock()
 
     def now(self) -> datetime:
         return self._clients.now()
@@ -168,10 +170,11 @@ class BigQueryWarehouse:
         self._client.update_table(staging_table, ["expires"], timeout=BIGQUERY_TIMEOUT_S)
 
     def _get_schema(self) -> list[bigquery.SchemaField]:
-        """The predictions table's schema, read once: columns are checked before the first write."""
-        if self._schema_fields is None:
-            self._schema_fields = list(self._client.get_table(PREDICTIONS_TABLE, timeout=BIGQUERY_TIMEOUT_S).schema)
-        return self._schema_fields
+        """The predictions table's schema, read once, whatever asks for it at once: columns are checked before the first write."""
+        with self._schema_lock:
+            if self._schema_fields is None:
+                self._schema_fields = list(self._client.get_table(PREDICTIONS_TABLE, timeout=BIGQUERY_TIMEOUT_S).schema)
+            return self._schema_fields
 
     def list_staging_tables(self, prefix: str) -> tuple[StagingTableInfo, ...]:
         """Every table of a prefix with its rows and columns; free metadata calls."""

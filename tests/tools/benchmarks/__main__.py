@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 
 from services.core.settings import Settings
@@ -10,12 +11,12 @@ from services.sandbox.bigquery.billing_meter import MIB
 from services.sandbox.bigquery.job_context import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
-from tests.tools.benchmarks import name_suggestions, write_cost, write_scale, write_speed
+from tests.tools.benchmarks import name_suggestions, write_calls, write_cost, write_scale, write_speed
 
 TIME_SCALE = 0.1
 
 
-def main() -> None:
+def main() -> int:
     print("\nScale, on the limit rules\n\n" + write_scale.format_table())
     print("\nCost\n\n" + write_cost.format_table())
     print("\nMeasured on the sandbox's meter, 158 units of 25 rows:")
@@ -34,6 +35,7 @@ def main() -> None:
             f"{measurement.rows:9,} of 3,950 rows active"
         )
     name_suggestions.main()
+    return write_calls.main()
 
 
 def with_fresh_sandbox(measure):
@@ -56,4 +58,4 @@ def _cost(sandbox, clients) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

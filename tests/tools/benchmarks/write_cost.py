@@ -9,7 +9,7 @@ from services.batches.ids import staging_table, work_unit_id
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.merge import MergeTables, merge_sql
+from services.pipeline.merge import MergeTables, merge_sql, run_parameter
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.sandbox.bigquery.billing_meter import MIB, billed_bytes
 from services.sandbox.server import Sandbox
@@ -24,7 +24,7 @@ def union_merge(clients: Clients, batch: str, players: list[str], game_date: dat
     column_list = ", ".join(tables.columns)
     union = " UNION ALL ".join(f"SELECT {column_list} FROM `{staging_table(batch, work_unit_id(p))}`" for p in players)
     sql = merge_sql(tables)
-    parameters = [_timestamp_parameter(clients)]
+    parameters = [_timestamp_parameter(clients), run_parameter(())]
     clients.bigquery.query(sql.replace("`nba_predictions.the_union`", f"({union})"), _query_config(parameters)).result()
 
 

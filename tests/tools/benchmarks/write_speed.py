@@ -17,7 +17,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, call_with_retry
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.merge import merge_sql
+from services.pipeline.merge import merge_sql, run_parameter
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter
@@ -67,7 +67,7 @@ def time_direct_merge(clients: Clients, scale: float) -> WriteTiming:
             call_with_retry(
                 retry,
                 lambda: clients.bigquery.query(
-                    sql, _query_config([_timestamp_parameter(clients)]), job_retry=None
+                    sql, _query_config([_timestamp_parameter(clients), run_parameter(())]), job_retry=None
                 ).result(job_retry=None),
             )
         except GoogleAPICallError:

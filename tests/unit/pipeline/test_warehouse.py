@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
+from threading import Barrier, Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -320,3 +322,22 @@ def test_a_job_is_waited_for_ten_minutes_and_a_query_is_not_started_again(night,
     job = SimpleNamespace(result=lambda **given: waited.append(given), job_type=kind)
     assert open_warehouse(night)._start_or_adopt("job-1", lambda: job) is job
     assert waited == [{"timeout": 600, **options}]
+
+
+def test_threads_that_need_the_schema_at_once_read_it_once(night):
+    reads, threads = [], 4
+    barrier = Barrier(threads)
+
+    def note(call, _phase, _subject):
+        reads.append(call)
+        Event().wait(0.05)  # time.sleep is simulated here
+
+    warehouse = open_warehouse(night, note)
+
+    def ask(_number):
+        barrier.wait()
+        return warehouse.get_columns()
+
+    with ThreadPoolExecutor(threads) as pool:
+        assert len({len(columns) for columns in pool.map(ask, range(threads))}) == 1
+    assert reads == ["tables.get"]
