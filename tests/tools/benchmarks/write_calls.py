@@ -58,15 +58,15 @@ class RunCalls:
         return sum(self.calls.values())
 
 
-def measure(unit_players: int, at_once: int, players: frozenset[str] = frozenset()) -> RunCalls:
-    """One run of the night of 68 players, of all that are eligible or of `players`, on a sandbox of its own."""
+def measure(unit_players: int, at_once: int) -> RunCalls:
+    """One run of the night of 68 players, on a sandbox of its own."""
     sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=TIME_SCALE))
     try:
         clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
         retry = RetryPolicy(base_backoff_s=5 * TIME_SCALE)
         run = plan_run(clients, NIGHT)
-        if players:
-            run = replace(run, players=tuple(p for p in run.players if p["player_lookup"] in players))
+        if run is None:
+            raise RuntimeError("Nobody is eligible.")
         worker = Worker(clients, BaselinePredictor(), StagingWriter(BigQueryWarehouse(clients), retry))
         with serve_app(create_app(worker)) as url, _dispatching(unit_players, at_once):
             sandbox.state.cloud_run.backends["prediction-worker"] = url
