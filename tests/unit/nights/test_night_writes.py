@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from services.batches.reader import Batches
 from services.core.errors import SourceUnavailable
 from services.core.result import DataSource, Health
+from services.gcp.clients import Clients
 from services.nights import night_writes
+from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.log_reader import LogLines
 from tests.support.factories import NIGHT
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 CLEAN = DmlReport(NOW, NOW, 158, 0, (), (), 1, None, 0, (), 0, Health.OK, ())
-CLIENTS = SimpleNamespace(now=lambda: NOW, settings=SimpleNamespace(coordinator_service="coordinator"))
+CLIENTS = cast(Clients, SimpleNamespace(now=lambda: NOW, settings=SimpleNamespace(coordinator_service="coordinator")))
 ALL_LINES = LogLines((), DataSource("Cloud Logging", NOW))
 
 
@@ -32,7 +35,7 @@ def read_night_writes(monkeypatch):
 
     def read(batches=lambda *_: Batches((), ()), log=lambda *_, **__: ALL_LINES) -> DmlReport:
         monkeypatch.setattr(night_writes, "read_batches", batches)
-        monkeypatch.setattr(night_writes.log_reader, "read_night_log", log)
+        monkeypatch.setattr(log_reader, "read_night_log", log)
         monkeypatch.setattr(night_writes, "read_writes", lambda *_: CLEAN)
         return night_writes.read_night_writes(CLIENTS, NIGHT)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from services.core.result import DataSource
+from services.gcp.clients import Clients
 from services.gcp.read_cache import ReadCache
 from services.telemetry import job_history
 from services.telemetry.job_history import JobHistory
@@ -30,7 +32,7 @@ def read_ranges(monkeypatch) -> list[tuple[datetime, datetime]]:
 
 
 def test_a_range_that_ends_later_is_not_taken_for_read_up_to_the_last_look(read_ranges):
-    clients = SimpleNamespace(cache=ReadCache(), now=lambda: NOW)
+    clients = cast(Clients, SimpleNamespace(cache=ReadCache()))
     night_end = NOW - timedelta(hours=8)
     job_history.read_job_history(clients, START, night_end)
     job_history.read_job_history(clients, START, NOW)
