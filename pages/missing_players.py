@@ -15,11 +15,11 @@ from services.nights.missing_players import (
     LossReason,
     MissingPlayer,
     balance,
-    list_incomplete_players,
     list_missing_players,
 )
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import RowCounts
+from services.runs.run_context import list_partly_there
 
 cloud, game_date = session.cached_clients(), session.game_date()
 
@@ -39,8 +39,8 @@ def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
     }
 
 
-def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts) -> str:
-    """The players missing of those expected, those who lack rows, and those never eligible though the odds have a line for them."""
+def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts, moved: int) -> str:
+    """The players missing of those expected, those who lack rows or are for an old line, and those never eligible though the odds have a line for them."""
     totals = balance(night)
     if not totals.expected and not entries:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
@@ -52,12 +52,8 @@ def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts
         if len(entries) > missing_count
         else ""
     )
-    incomplete_text = (
-        f"; {len(counts.incomplete):,} are incomplete: {counts.missing:,} of {counts.expected:,} rows missing"
-        if counts.incomplete
-        else ""
-    )
-    return f"{missing_count:,} of {totals.expected:,} expected players are missing{incomplete_text}{beyond_text}"
+    partly_text = row_panels.describe_partly_there(counts, moved)
+    return f"{missing_count:,} of {totals.expected:,} expected players are missing{partly_text}{beyond_text}"
 
 
 def render_balance(night: NightStatus) -> None:
@@ -88,9 +84,12 @@ def render(night: NightStatus) -> None:
     all_entries = list_missing_players(night)
     missing = [entry for entry in all_entries if not entry.intentional]
     intentional = [entry for entry in all_entries if entry.intentional]
-    entries = [*missing, *list_incomplete_players(counts)]
+    partly_there = list_partly_there(night, counts, cloud.now())
+    entries, moved = [*missing, *partly_there], len(partly_there) - len(counts.incomplete)
     health = funnel(night, cloud.settings).health
-    widgets.verdict(worst((health, Health.WARNING)) if counts.incomplete else health, headline(night, missing, counts))
+    widgets.verdict(
+        worst((health, Health.WARNING)) if partly_there else health, headline(night, missing, counts, moved)
+    )
     widgets.render_problems(night.problems)
     if not entries and not intentional and not night.games:
         return

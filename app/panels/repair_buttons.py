@@ -36,7 +36,11 @@ def night_buttons(night: NightStatus, selected: Sequence[MissingPlayer] | None =
     date = night.game_date.isoformat()
     repairable = [
         m
-        for m in (list_repairable(night, count_night_rows(night)) if selected is None else selected)
+        for m in (
+            list_repairable(night, count_night_rows(night), session.cached_clients().now())
+            if selected is None
+            else selected
+        )
         if m.reason not in NOT_REPAIRABLE_BY_RUN
     ]
     unmerged_batches = sorted(

@@ -14,6 +14,18 @@ def count_night_rows(night: NightStatus) -> RowCounts:
     return count_rows(night, reads.history(session.cached_clients(), *nights_before(night.game_date)).value)
 
 
+def describe_partly_there(counts: RowCounts, moved: int) -> str:
+    """What follows the count of the missing players: who lacks rows, and whose rows are for another line than the odds."""
+    parts = []
+    if counts.incomplete:
+        parts.append(
+            f"{len(counts.incomplete):,} are incomplete: {counts.missing:,} of {counts.expected:,} rows missing"
+        )
+    if moved:
+        parts.append(f"{moved:,} are predicted for an old line")
+    return "".join(f"; {part}" for part in parts)
+
+
 def systems_table(counts: RowCounts) -> None:
     """Each system's rows beside those it wrote on the nights before; "—" where these expect none of it."""
     tables.text_table(
