@@ -36,7 +36,7 @@ NAVIGATION = {
         ("runs", "Runs", "directions_run", "Which batches ran, how far is each, and what do their sums prove?"),
     ],
     "Who is who": [
-        ("aliases", "Aliases", "badge", "Which names of the odds meet no player, and whom do they mean?"),
+        ("aliases", "Aliases", "badge", "Which names with odds are not in context, and whom do they mean?"),
     ],
     "What was done": [
         ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),

@@ -42,11 +42,11 @@ def render_history(history: CoverageHistory) -> None:
         [
             {
                 "game date": day.game_date,
-                "state": day.health.value,
+                "state": day.state,
                 "games": day.games,
                 "with odds": day.with_odds,
                 "by alias": day.resolution_counts and day.resolution_counts.by_alias,
-                "met nobody": day.resolution_counts and day.resolution_counts.unresolved,
+                "no alias": day.resolution_counts and day.resolution_counts.unresolved,
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,
@@ -81,7 +81,7 @@ def headline(night_funnel: Funnel) -> str:
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
-    night_funnel = funnel(night, settings)
+    night_funnel = funnel(night, settings, writes().value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
         widgets.verdict(night_funnel.health, headline(night_funnel), [f"{night.games} games"] if night.games else [])
@@ -93,13 +93,14 @@ def render_night(night: NightStatus) -> None:
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
         st.subheader("Where players were lost", anchor=False)
-        bar_rows.show_funnel(night_funnel.players, list_missing_players(night))
+        bar_rows.show_funnel(night_funnel, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
         row_panels.systems_table(row_panels.count_night_rows(night))
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
+writes = reads.writes.fetch_async(cloud, game_date)
 night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
 if night is not None:
     render_night(night)

@@ -28,7 +28,7 @@ def headline(report: DmlReport) -> str:
 def metrics(report: DmlReport) -> None:
     logged_count = report.rejected_in_logs
     agreement = (
-        "unknown"
+        "the log is unknown"
         if logged_count is None
         else "the log agrees"
         if logged_count == report.rejected
@@ -36,7 +36,10 @@ def metrics(report: DmlReport) -> None:
     )
     with st.grid(4, min_column_width=125):
         widgets.metric_of_total("Rejected", report.rejected, report.attempted, note="attempted")
-        widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
+        if report.attempted == 0:
+            widgets.metric_card("Rejection rate", "no writes", agreement)
+        else:
+            widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
         widgets.metric_of_total("Most at once", report.peak_outstanding, MAX_OUTSTANDING_DML, note="admitted")
         widgets.metric_card("Alert rule would fire", *alert_metric(report))
 

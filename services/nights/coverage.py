@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import cast
 
@@ -18,6 +18,9 @@ from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 from services.nights.rows import CoverageRow
 from services.policy.coverage_thresholds import classify_coverage
 from services.policy.eligibility import eligibility_params
+from services.telemetry.dml_jobs import DmlReport
+
+MIN_DIRECT_WRITES = 10  # fewer statements may be as many consolidations
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Funnel:
     game_date: date
     players: dict[Stage, int | None]
     health: Health
+    notes: Mapping[Stage, str] = field(default_factory=dict)  # why a stage has no count, where that is known
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,12 @@ class NightCoverage:
     by_system: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     health: Health
     resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
+    not_run_yet: bool = False  # a later date without a row
+
+    @property
+    def state(self) -> str:
+        """Its health in a word, or that it was not run yet, which is why that is unknown."""
+        return "not run yet" if self.not_run_yet else str(self.health)
 
     def active_pct(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
@@ -55,8 +65,11 @@ class CoverageHistory:
     sources: tuple[DataSource, ...]
 
 
-def funnel(night: NightStatus, settings: Settings) -> Funnel:
-    """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging."""
+def funnel(night: NightStatus, settings: Settings, writes: DmlReport | None = None) -> Funnel:
+    """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging.
+
+    `writes` are the statements of the night's runs, which show whether workers wrote without staging.
+    """
     eligible = night.eligible_players
     players = {
         Stage.WITH_ODDS: sum(bool(p.has_odds) for p in night.players),
@@ -70,7 +83,16 @@ def funnel(night: NightStatus, settings: Settings) -> Funnel:
     }
     health = classify_night(night, settings)
     run_is_unknown = night.was_run is None and health is not Health.NONE_EXPECTED
-    return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health)
+    wrote_directly = night.wrote_directly or (writes is not None and _is_a_statement_per_player(night, writes))
+    unstaged = wrote_directly and not any(p.staged_rows for p in eligible)
+    notes = {Stage.STAGED: "direct MERGE: not used"} if unstaged else {}
+    return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health, notes)
+
+
+def _is_a_statement_per_player(night: NightStatus, writes: DmlReport) -> bool:
+    """Whether workers ran the statements: a consolidation is one for a whole batch."""
+    accepted = sum(attempt.ok is True for attempt in writes.attempts)
+    return accepted >= MIN_DIRECT_WRITES and accepted >= sum(bool(p.written_rows) for p in night.players)
 
 
 def classify_night(night: NightStatus, settings: Settings) -> Health:
@@ -121,7 +143,8 @@ def _to_night_coverage(
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
     health = classify_coverage(row["active"], row["eligible"], row["games"], clients.settings)
-    if is_future and not row["rows_written"]:
+    not_run_yet = is_future and not row["rows_written"]
+    if not_run_yet:
         health = Health.UNKNOWN
     return NightCoverage(
         game_date=day,
@@ -133,5 +156,6 @@ def _to_night_coverage(
         active_rows=row["rows_active"],
         by_system=by_system,
         health=health,
+        not_run_yet=not_run_yet,
         resolution_counts=ResolutionCounts(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )

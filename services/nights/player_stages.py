@@ -98,6 +98,7 @@ class NightStatus:
     active_players: int = 0  # lookup keys with an active row, those without context included
     game_inputs: tuple[GameInputs, ...] = ()
     lines: tuple[PlayerLines, ...] = ()
+    wrote_directly: bool = False  # the log shows that workers wrote to the predictions table without staging
 
     @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
@@ -129,6 +130,7 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         left_games=data.left_games,
         game_inputs=data.game_inputs,
         lines=data.lines,
+        wrote_directly=data.worker_log is not None and data.worker_log.wrote_directly,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
     )

@@ -153,13 +153,13 @@ def _format_coverage(day: NightCoverage) -> str:
     share = day.active_pct(day.eligible)
     if day.health is Health.NONE_EXPECTED:
         return "no games"
-    return "not run yet" if day.health is Health.UNKNOWN or share is None else f"{share:.1f} % ({day.health})"
+    return day.state if day.health is Health.UNKNOWN or share is None else f"{share:.1f} % ({day.health})"
 
 
 def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
     """Hints of open alerts, abandoned actions, and the next scheduled runs."""
     for alert in inputs.alerts.value.open if inputs.alerts.value else ():
-        yield f"- {get_rule(alert.rule).hint} ({alert.alert_id})"
+        yield f"- {alert.hint or get_rule(alert.rule).hint} ({alert.alert_id})"
     for action in inputs.action_log.value.actions if inputs.action_log.value else ():
         if action.is_abandoned(inputs.now):
             yield f"- Check and finish “{_escape_inline(action.title)}”: no outcome is recorded."

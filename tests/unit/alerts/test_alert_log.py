@@ -150,7 +150,8 @@ def test_an_alert_is_what_its_newest_description_says(event):
     assert (later.severity, later.rule, later.message) == (Health.CRITICAL, "at_zero", "Worse")
     assert later.rule_results == ({"rule": "at_zero"},)
     assert (later.cause, later.game_date, later.latest_event.event) == ("run", NIGHT, "told")
-    assert make_alert(event).rule_results == ()
+    evidence = ({"rule": "stalled"},) if event == "reopened" else ()  # by a person, who describes nothing
+    assert make_alert(event).rule_results == evidence
 
 
 def test_a_new_event_is_about_what_the_alert_is_about():
@@ -187,9 +188,34 @@ def test_a_silence_ends_by_itself_and_only_a_silence():
     assert acknowledged.state(before) == "acknowledged"
 
 
-def test_an_alert_is_as_old_as_its_last_opening():
+def test_an_alert_whose_cause_has_no_time_is_as_old_as_the_watchdogs_last_opening():
     assert make_alert("worsened", "told").since == NOW
-    assert make_alert("resolved", "reopened", "updated").since == NOW + timedelta(minutes=2)
+    reopened = make_alert("resolved", "reopened", facts={"findings": []})
+    assert (reopened.since, reopened.opened_at) == (NOW + timedelta(minutes=2), NOW + timedelta(minutes=2))
+    by_a_person = make_alert("acknowledged", "reopened")
+    assert (by_a_person.since, by_a_person.opened_at) == (NOW, NOW + timedelta(minutes=2))
+
+
+@pytest.mark.parametrize("events", [("updated",), ("worsened",), ("resolved", "reopened")])
+def test_an_alert_is_as_old_as_its_cause_and_not_as_the_check_that_noticed_it(events):
+    cause = NOW - timedelta(hours=11)
+    facts = {"findings": [], "since": cause.isoformat()}
+    alert = make_alert(*events, facts=facts)
+    assert alert.since == cause
+    later = alert.new_event("updated", NOW, WATCHDOG, facts={"findings": [], "since": NOW.isoformat()})
+    assert Alert("run-x", (*alert.events, later)).since == cause
+
+
+def test_a_cause_of_before_the_last_opening_is_over():
+    ended = make_alert("updated", facts={"findings": [], "since": (NOW - timedelta(hours=11)).isoformat()})
+    resolved = Alert("run-x", (*ended.events, ended.new_event("resolved", NOW, WATCHDOG)))
+    again = resolved.new_event("reopened", NOW, WATCHDOG, facts={"findings": [], "since": NOW.isoformat()})
+    assert Alert("run-x", (*resolved.events, again)).since == NOW
+
+
+def test_the_remedy_of_an_alert_is_that_of_its_leading_rule():
+    assert make_alert().hint == ""
+    assert make_alert("updated", facts={"findings": [{"rule": "stalled", "hint": "Re-run."}]}).hint == "Re-run."
 
 
 def test_events_since_the_last_message_are_not_yet_told():

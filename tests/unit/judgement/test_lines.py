@@ -8,17 +8,21 @@ from decimal import Decimal
 
 import pytest
 
+from services.batches.reader import Batches
+from services.batches.state import BatchState
 from services.core.result import Health, Problem, Result
+from services.core.tables import PREDICTIONS_TABLE
 from services.judgement.lines import judge_lines
 from services.judgement.statement import Repair
 from services.nights.line_counts import PlayerLines
 from services.nights.player_stages import read_night
+from tests.support.alert_factories import make_batch
 from tests.support.factories import make_night, make_player
 from tests.support.memory_rows import NIGHT, context_row, prediction_row
 from tests.support.seeded_nights import make_facts, seeded_project
 
 CONTEXT, ODDS = "nba_analytics.upcoming_player_game_context", "nba_raw.odds_api_player_points_props"
-PREDICTIONS = "nba_predictions.player_prop_predictions"
+
 TIP_OFF = datetime(2025, 12, 30, 0, tzinfo=UTC)
 MADE = datetime(2025, 12, 29, 16, 30, tzinfo=UTC)
 
@@ -51,7 +55,7 @@ def read(odds, predictions, context_line: str | None = "20.5"):
     with seeded_project({}) as (project, clients):
         project.insert(CONTEXT, [context_row("ann", current_points_line=line)])
         project.insert(ODDS, odds)
-        project.insert(PREDICTIONS, predictions)
+        project.insert(PREDICTIONS_TABLE, predictions)
         return read_night(clients, NIGHT)
 
 
@@ -94,7 +98,7 @@ def test_the_odds_may_spell_the_player_as_an_alias_does():
         project.insert(ODDS, [odds_row(22.5, player="annie")])
         alias = {"alias_lookup": "annie", "nba_canonical_lookup": "ann", "is_active": True, "created_by": "us"}
         project.insert("nba_reference.player_aliases", [alias])
-        project.insert(PREDICTIONS, prediction_rows("20.5"))
+        project.insert(PREDICTIONS_TABLE, prediction_rows("20.5"))
         (lines,) = read_night(clients, NIGHT).lines
     assert (lines.offered, lines.rerun_line, lines.has_moved) == ((Decimal("22.5"),), Decimal("22.5"), True)
 
@@ -109,6 +113,9 @@ def test_a_moved_line_is_repaired_by_a_re_run_before_tip_off_where_a_run_takes_t
         == "1 of 1 player is predicted for another line than the newest odds (ann 18.5–22.5, odds 21.5–22.5)"
     )
     assert judge(night, TIP_OFF).repair is None
+    facts = make_facts(night, (), TIP_OFF - timedelta(hours=1))
+    running = Batches((make_batch(state=BatchState.RUNNING),), ())
+    assert judge_lines(replace(facts, batches=Result(running))).repair is None
     old_context = judge(read(odds, prediction_rows("20.5"), context_line="20.5"))
     assert (old_context.health, old_context.repair) == (Health.WARNING, None)
     assert old_context.text == f"{statement.text}; the context has the old line of 1 of them"
