@@ -81,7 +81,7 @@ def headline(night_funnel: Funnel) -> str:
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
-    night_funnel = funnel(night, settings)
+    night_funnel = funnel(night, settings, writes().value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
         widgets.verdict(night_funnel.health, headline(night_funnel), [f"{night.games} games"] if night.games else [])
@@ -104,6 +104,7 @@ def render_night(night: NightStatus) -> None:
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
+writes = reads.writes.fetch_async(cloud, game_date)
 night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
 if night is not None:
     render_night(night)

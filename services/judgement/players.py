@@ -18,6 +18,7 @@ LOSS_PHRASES = {
     LossReason.WRITE_REJECTED: "generated, but BigQuery rejected the write",
     LossReason.NOT_CONSOLIDATED: "staged, but not consolidated",
     LossReason.INACTIVE: "written, but not active",
+    LossReason.INCOMPLETE: "only partly active",
     LossReason.SHARES_LOOKUP: "not requested, sharing another player's lookup key",
     LossReason.NEVER_REQUESTED: "never requested",
     LossReason.NOT_GENERATED: "not generated",
