@@ -26,10 +26,10 @@ _STYLE_BY_HEALTH: dict[Health, tuple[str, str]] = {  # icon, Streamlit's colour 
 }
 
 
-def badge(health: Health) -> text_format.SafeMarkdown:
-    """A health word with its icon; the colour only repeats them."""
+def badge(health: Health, word: str = "") -> text_format.SafeMarkdown:
+    """A health word, or `word` in its place, with its icon; the colour only repeats them."""
     icon, color = _STYLE_BY_HEALTH[health]
-    return text_format.SafeMarkdown(f":{color}-badge[:material/{icon}: {health}]")
+    return text_format.SafeMarkdown(f":{color}-badge[:material/{icon}: {word or health}]")
 
 
 def verdict(health: Health, headline: str, details: Iterable[str] = ()) -> None:
@@ -47,10 +47,10 @@ def answer_row() -> tuple[DeltaGenerator, DeltaGenerator]:
     return row.container(width="stretch"), row.container(width="content", horizontal=True)
 
 
-def signal_row(health: Health, name: str, text: str, page: str, query_params: dict[str, str]) -> None:
+def signal_row(health: Health, name: str, text: str, page: str, query_params: dict[str, str], word: str = "") -> None:
     """One row: the health badge, the name as a link to its evidence, and a text."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
-        st.markdown(badge(health), width=106)
+        st.markdown(badge(health, word), width=106)
         page_path = f"../pages/{page}.py"
         st.page_link(page_path, label=f"**{name}**", query_params=query_params, width=108)
         st.markdown(text_format.escape_keep_percent(text), width="stretch")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch, Batches
@@ -12,6 +12,13 @@ from services.core.result import Result
 from services.nights.coverage import CoverageHistory
 from services.nights.player_stages import NightStatus
 from services.telemetry.dml_jobs import DmlReport
+
+USUAL_NIGHTS = 21  # how many nights before one show what is usual
+
+
+def nights_before(game_date: date) -> tuple[date, date]:
+    """The first and the last of the nights that show what is usual for a night."""
+    return game_date - timedelta(days=USUAL_NIGHTS), game_date - timedelta(days=1)
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ class NightStatus:
     was_run: bool | None  # whether any batch of this date requested players
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what depends on them is None above
+    not_recorded: tuple[Problem, ...] = ()  # sources that do not exist in this installation
     unnamed_rejections: int = 0  # rejected writes in the log without a player's name
     tip_offs: tuple[datetime, ...] = ()  # of the games with odds
     left_games: tuple[LeftGame, ...] = ()
@@ -120,6 +121,7 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         left_games=data.left_games,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
+        not_recorded=tuple(reader.not_recorded),
     )
 
 
