@@ -5,10 +5,14 @@
 source "$(dirname "${BASH_SOURCE[0]}")/config.sh"
 
 render() { # a file of deploy/ with its ${NAMES} filled in
-  local text name; text=$(<"deploy/$1")
+  local text name indent threshold; text=$(<"deploy/$1")
   for name in PROJECT REGION LOCATION NAME IMAGE OPERATORS AUDIENCE READ ACT PIPELINE WORKER COORDINATOR WATCHDOG \
     WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET ADDRESS HOSTS; do
     text=${text//"\${$name}"/"${!name}"}
+  done
+  indent=${text%%'# THRESHOLDS'*} indent=${indent##*$'\n'}
+  for threshold in "${THRESHOLDS[@]}"; do
+    text=${text/'# THRESHOLDS'/"- {name: ${threshold%%=*}, value: \"${threshold#*=}\"}"$'\n'"$indent# THRESHOLDS"}
   done
   if [[ -z $SLACK_SECRET ]]; then text=$(grep -v '# with SLACK_SECRET' <<<"$text"); fi
   printf '%s\n' "$text"

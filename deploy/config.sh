@@ -37,6 +37,13 @@ done
 
 [[ -z $ADDRESS || $ADDRESS =~ ^https://[A-Za-z0-9.-]+$ ]] || { echo "ADDRESS='$ADDRESS' is not https:// and a name." >&2; exit 2; }
 
+THRESHOLDS=()                                # NAME=value of deploy/thresholds.env: the same for every part
+while IFS= read -r line || [[ -n $line ]]; do   # the last line may lack its newline
+  [[ $line =~ ^[[:space:]]*(#|$) ]] && continue
+  [[ $line =~ ^[A-Z][A-Z0-9_]*=[A-Za-z0-9_.,=-]*$ ]] || { echo "deploy/thresholds.env: '$line' is not NAME=value." >&2; exit 2; }
+  THRESHOLDS+=("$line")
+done <deploy/thresholds.env
+
 DO=no
 case "${1:---dry-run}" in
   --dry-run) ;;

@@ -12,7 +12,7 @@ from app.state import session
 from services.action_registry import UNDO_ACTIONS
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.auth.roles import Role
-from services.core.result import Health
+from services.core.result import Health, list_outdated
 from services.scaling.actions import RESTORE_CAPACITY
 from services.staging.restore_dropped import UNDO_DROP
 
@@ -84,15 +84,20 @@ def render_action(action: Action) -> None:
             st.json(dict(action.facts), expanded=False)
 
 
-def render(log: ActionLog) -> None:
+def headline(log: ActionLog) -> tuple[Health, str]:
+    """How many actions there were, and whether each has its outcome."""
     unfinished = [action for action in log.actions if action.is_abandoned(now)]
-    headline = f"{text_format.pluralize(len(log.actions), 'action')} in {status_strip.LOG_WINDOW.days} days"
+    count_text = f"{text_format.pluralize(len(log.actions), 'action')} in {status_strip.LOG_WINDOW.days} days"
     if unfinished:
-        widgets.verdict(Health.UNKNOWN, f"{len(unfinished)} of {headline} have no outcome", [])
-    elif log.actions:
-        widgets.verdict(Health.OK, f"{headline}, each with its outcome", [])
-    else:
-        widgets.verdict(Health.NONE_EXPECTED, f"Nothing was done in {status_strip.LOG_WINDOW.days} days", [])
+        return Health.UNKNOWN, f"{len(unfinished)} of {count_text} have no outcome"
+    if log.actions:
+        return Health.OK, f"{count_text}, each with its outcome"
+    return Health.NONE_EXPECTED, f"Nothing was done in {status_strip.LOG_WINDOW.days} days"
+
+
+def render(log: ActionLog) -> None:
+    widgets.verdict(*headline(log), outdated=list_outdated((reading,)))
+    if not log.actions:
         st.caption(
             f"What an {Role.OPERATOR} does with a button is kept here: who, why, before, after, what came of it."
         )
@@ -109,6 +114,7 @@ def render(log: ActionLog) -> None:
     widgets.source_footer((log.source,), now)
 
 
-action_log = widgets.value_or_notice(status_strip.fetch_log(), "The action log")
+reading = status_strip.fetch_log()
+action_log = widgets.value_or_notice(reading, "The action log")
 if action_log is not None:
     render(action_log)

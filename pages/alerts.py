@@ -12,7 +12,7 @@ from app.state import reads, session
 from services.alerts.actions import REOPEN, TEST_NOTIFICATION
 from services.alerts.alert_log import Alerts, AlertState
 from services.alerts.rules import RULES
-from services.core.result import SEVERITY_ORDER, Health, worst
+from services.core.result import SEVERITY_ORDER, Health, list_outdated, worst
 from services.reports.events import count_by_kind, recent_events
 from services.telemetry.scheduler import Schedule
 
@@ -64,18 +64,22 @@ def schedule_table(schedule: Schedule) -> None:
     )
 
 
-alerts = widgets.value_or_notice(reads.alerts(cloud), "The alerts")
+reading = reads.alerts(cloud)
+alerts = widgets.value_or_notice(reading, "The alerts")
 if alerts is not None:
-    widgets.verdict(*headline(alerts), ["of every night"])
-    last_heartbeat = widgets.value_or_notice(reads.last_heartbeat(cloud), "Whether the watchdog looks")
-    heartbeat_text = (
-        f"The watchdog looked {text_format.format_age(last_heartbeat, now)}"
-        if last_heartbeat
-        else "The watchdog has not looked for 10 minutes"
-    )
+    widgets.verdict(*headline(alerts), ["of every night"], list_outdated((reading,)))
+    heartbeat_reading = reads.last_heartbeat(cloud)
+    last_heartbeat = widgets.value_or_notice(heartbeat_reading, "Whether the watchdog looks")
+    if last_heartbeat:
+        heartbeat_text = f"The watchdog looked {text_format.format_age(last_heartbeat, now)}"
+    elif heartbeat_reading.ok:
+        heartbeat_text = "The watchdog has not looked for 10 minutes"
+    else:
+        heartbeat_text = "Whether the watchdog has looked is unknown"
+    heartbeat_proven = last_heartbeat and not heartbeat_reading.outdated
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f"{widgets.badge(Health.OK if last_heartbeat else Health.UNKNOWN)} {text_format.escape_markdown(heartbeat_text)}",
+            f"{widgets.badge(Health.OK if heartbeat_proven else Health.UNKNOWN)} {text_format.escape_markdown(heartbeat_text)}",
             width="stretch",
         )
         dialog.action_button(TEST_NOTIFICATION)
@@ -85,10 +89,10 @@ if alerts is not None:
         alert_cards.render_alert(alert, now)
     render_resolved(alerts)
     game_date, (start, end) = session.game_date(), status_strip.log_window(now)
-    batches, capacities = reads.batches(cloud, game_date), reads.service_capacities(cloud)
-    night_timeline.render(game_date, batches, reads.writes(cloud, game_date), capacities)
+    batches, deploys = reads.batches(cloud, game_date), reads.deploys(cloud)
+    night_timeline.render(game_date, batches, reads.writes(cloud, game_date))
     st.subheader(f"What happened in {status_strip.LOG_WINDOW.days} days", anchor=False)
-    events = recent_events(alerts, status_strip.fetch_log().value, batches.value, capacities.value, start, end)
+    events = recent_events(alerts, status_strip.fetch_log().value, batches.value, deploys.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")
     tables.data_grid(
         [

@@ -10,7 +10,7 @@ from app.components import tables, widgets
 from app.panels import alias_panels
 from app.state import reads, session
 from services.aliases.unresolved import NameResolutionReport
-from services.core.result import Health
+from services.core.result import Health, list_outdated
 
 SPANS = {"This night": 1, "7 nights": 7, "14 nights": 14}
 CUSTOM_SPAN = "Other nights"
@@ -84,7 +84,8 @@ def aliases_tab(names: NameResolutionReport) -> None:
 def render(names: NameResolutionReport) -> None:
     dates_text = f"{last:%-d %b %Y}" if first == last else f"{first:%-d %b} to {last:%-d %b %Y}"
     with answer_container:
-        widgets.verdict(health(names), headline(names), [f"{dates_text}, odds against context"])
+        details = [f"{dates_text}, odds against context"]
+        widgets.verdict(health(names), headline(names), details, list_outdated((reading,)))
     tab = widgets.segmented_choice("Show", TABS, "alias_room")
     if tab == "Identities":
         alias_panels.duplicate_identities(names.registry)
@@ -98,6 +99,7 @@ def render(names: NameResolutionReport) -> None:
 answer_container = st.container()
 if (nights := choose_date_range()) is not None:
     first, last = nights
-    names = widgets.value_or_notice(reads.names(cloud, first, last), "The names")
+    reading = reads.names(cloud, first, last)
+    names = widgets.value_or_notice(reading, "The names")
     if names is not None:
         render(names)

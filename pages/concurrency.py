@@ -8,7 +8,7 @@ from app.charts import bar_rows
 from app.components import tables, text_format, widgets
 from app.panels import repair_buttons
 from app.state import reads, session
-from services.core.result import Health, worst
+from services.core.result import Health, list_outdated, worst
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.scaling.capacity import ServiceCapacities, ServiceCapacity
 
@@ -50,7 +50,7 @@ def format_max(value: int | None) -> str:
 
 def render(capacities: ServiceCapacities) -> None:
     health = worst(service.health for service in capacities.services) if capacities.services else Health.UNKNOWN
-    widgets.verdict(health, headline(capacities))
+    widgets.verdict(health, headline(capacities), outdated=list_outdated((reading,)))
     repair_buttons.scaling_form()
     bar_rows.show_html(bar_rows.capacities_html(capacities), "; ".join(map(capacity_text, capacities.services)))
     tables.text_table(
@@ -64,6 +64,7 @@ def render(capacities: ServiceCapacities) -> None:
     widgets.source_footer(capacities.sources, cloud.now(), session.log_link_params("DML errors"))
 
 
-capacities = widgets.value_or_notice(reads.service_capacities(cloud), "The services' widths")
+reading = reads.service_capacities(cloud)
+capacities = widgets.value_or_notice(reading, "The services' widths")
 if capacities is not None:
     render(capacities)

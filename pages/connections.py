@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.components import tables, widgets
 from app.state import reads, session
-from services.core.result import Health
+from services.core.result import Health, list_outdated
 from services.doctor.check_result import CheckResult
 from services.doctor.examination import ConnectionReport
 
@@ -28,7 +28,7 @@ def to_table_row(check: CheckResult) -> dict[str, object]:
 
 def render(report: ConnectionReport) -> None:
     """The report: headline, failures first, then every check."""
-    widgets.verdict(report.health, headline(report), ["Nothing is changed by looking"])
+    widgets.verdict(report.health, headline(report), ["Nothing is changed by looking"], list_outdated((reading,)))
     if repair_commands := {check.repair_command: check for check in report.results if check.repair_command}:
         with st.expander(f"{len(repair_commands)} commands that repair it", icon=":material/build:", expanded=True):
             text = "\n".join(f"# {check.subject}\n{command}" for command, check in repair_commands.items())
@@ -40,6 +40,7 @@ def render(report: ConnectionReport) -> None:
     widgets.source_footer(report.sources, cloud.now())
 
 
-report = widgets.value_or_notice(reads.connection_checks(cloud), "The connections")
+reading = reads.connection_checks(cloud)
+report = widgets.value_or_notice(reading, "The connections")
 if report is not None:
     render(report)

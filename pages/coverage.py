@@ -54,7 +54,7 @@ def render_history(history: CoverageHistory) -> None:
                 "of in context": coverage_by_night.coverage_pct(day, "in_context"),
                 "of with odds": coverage_by_night.coverage_pct(day, "with_odds"),
                 "rows": day.active_rows,
-                **dict(day.by_system),
+                **{system: players for system, players, _ in day.by_system},
             }
             for day in reversed(days)
         ],

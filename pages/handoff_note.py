@@ -17,6 +17,7 @@ results = (
     inputs.night,
     inputs.batches,
     inputs.capacities,
+    inputs.deploys,
     inputs.history,
     inputs.alerts,
     inputs.action_log,

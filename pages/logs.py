@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.components import filters, tables, widgets
 from app.state import reads, session
-from services.core.result import Health
+from services.core.result import Health, list_outdated
 from services.telemetry.log_reader import PRESETS, LogLine, LogLines
 
 cloud, game_date = session.cached_clients(), session.game_date()
@@ -43,7 +43,8 @@ def render(lines: LogLines) -> None:
         "more lines match, later ones, which are not read" if lines.truncated else "",
     ]
     with answer_container:
-        widgets.verdict(*headline(lines), [session.format_day(game_date), preset.description, *notes])
+        details = [session.format_day(game_date), preset.description, *notes]
+        widgets.verdict(*headline(lines), details, list_outdated((reading,)))
     if not lines.lines:
         st.caption("Look at the night before and after, or choose another search.")
     else:
@@ -75,7 +76,8 @@ def log_table(lines: LogLines) -> None:
 answer_container = st.container()
 preset_name = widgets.segmented_choice("Search", preset_names, "search")  # in the address: ?search=DML+errors
 preset = next(p for p in PRESETS if p.name == preset_name)
-log_lines = widgets.value_or_notice(reads.log_lines(cloud, game_date, preset.condition), "The log")
+reading = reads.log_lines(cloud, game_date, preset.condition)
+log_lines = widgets.value_or_notice(reading, "The log")
 if log_lines is not None:
     render(log_lines)
 manual_commands = st.expander("Do it by hand", key="log by hand", on_change="rerun")

@@ -63,7 +63,7 @@ def render_signals() -> None:
 
 answer_col, button_col = widgets.answer_row()
 with answer_col:
-    widgets.verdict(judgement.health, judgement.headline, judgement.details)
+    widgets.verdict(judgement.health, judgement.headline, judgement.details, facts.outdated)
 with button_col:
     repair_buttons.judgement_buttons(facts, judgement)
 night = widgets.value_or_notice(facts.night, "The night's players")
@@ -77,4 +77,4 @@ with panels.cell():
 if night is not None and played:
     with panels.cell():
         render_funnel(night)
-night_timeline.render(game_date, facts.batches, facts.writes, platform.capacities)
+night_timeline.render(game_date, facts.batches, facts.writes)

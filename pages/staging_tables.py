@@ -9,6 +9,7 @@ import streamlit as st
 from app.components import filters, tables, text_format, widgets
 from app.panels import repair_buttons
 from app.state import reads, session
+from services.core.result import list_outdated
 from services.staging.inventory import StagingInventory, StagingTable, StagingTableState
 
 cloud = session.cached_clients()
@@ -92,7 +93,8 @@ def table_grid(inventory: StagingInventory) -> None:
 
 
 def render(inventory: StagingInventory) -> None:
-    widgets.verdict(inventory.health, headline(inventory), [counts_by_state(inventory), "of every night"])
+    details = [counts_by_state(inventory), "of every night"]
+    widgets.verdict(inventory.health, headline(inventory), details, list_outdated((reading,)))
     widgets.render_problems(inventory.problems)
     if inventory.tables:
         batch_table(inventory)
@@ -101,6 +103,7 @@ def render(inventory: StagingInventory) -> None:
     widgets.source_footer(inventory.sources, now, session.log_link_params("Consolidation"))
 
 
-inventory = widgets.value_or_notice(reads.staging(cloud), "The staging tables")
+reading = reads.staging(cloud)
+inventory = widgets.value_or_notice(reading, "The staging tables")
 if inventory is not None:
     render(inventory)

@@ -27,7 +27,6 @@ from services.reports.events import (
     NightEvents,
     night_events,
 )
-from services.scaling.capacity import ServiceCapacities
 from services.telemetry.dml_jobs import DmlReport
 
 PAGE_OF_LANE = {
@@ -49,13 +48,12 @@ _MIN_COLUMN_DISTANCE = 0.008  # the same for the beginnings of columns
 _LABEL_WIDTH = 0.3  # the share of the axis that a label needs
 
 
-def render(
-    game_date: date, batches: Result[Batches], writes: Result[DmlReport], capacities: Result[ServiceCapacities]
-) -> None:
+def render(game_date: date, batches: Result[Batches], writes: Result[DmlReport]) -> None:
     """The timeline under its heading: a lane's name links to its evidence, a mark shows its message."""
     clients, now = session.cached_clients(), session.now()
-    alerts, log = reads.alerts.fetch_async(clients), reads.action_log.fetch_async(clients, *night_window(game_date))
-    timeline = night_events(game_date, now, batches, writes, capacities, alerts(), log())
+    alerts, deploys = reads.alerts.fetch_async(clients), reads.deploys.fetch_async(clients)
+    log = reads.action_log.fetch_async(clients, *night_window(game_date))
+    timeline = night_events(game_date, now, batches, writes, deploys(), alerts(), log())
     st.subheader("The night on one line", anchor=False)
     if not timeline.events and not timeline.unknown_lanes:
         st.caption(":material/bedtime: Nothing happened: no batch, rejected write, scale change, alert or action.")

@@ -11,9 +11,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components import text_format
-from app.state import session
+from app.state import background_cache, session
 from services.core.errors import OnCallError
-from services.core.result import DataSource, Health, Problem, Result
+from services.core.result import DataSource, Health, Problem, Result, list_outdated, worst
 
 T = TypeVar("T")
 
@@ -32,12 +32,16 @@ def badge(health: Health, word: str = "") -> text_format.SafeMarkdown:
     return text_format.SafeMarkdown(f":{color}-badge[:material/{icon}: {word or health}]")
 
 
-def verdict(health: Health, headline: str, details: Iterable[str] = ()) -> None:
-    """The page's headline in one line, with at most a short caption below it."""
-    icon, color = _STYLE_BY_HEALTH[health]
+def verdict(health: Health, headline: str, details: Iterable[str] = (), outdated: Sequence[Problem] = ()) -> None:
+    """The page's headline in one line, with at most a short caption below it.
+
+    `outdated` are those of the readings it is based on (`list_outdated`): with one it is unknown at best, and says why.
+    """
+    icon, color = _STYLE_BY_HEALTH[worst((health, Health.UNKNOWN)) if outdated else health]
     st.markdown(f"## :{color}[:material/{icon}:] {text_format.escape_keep_percent(headline)}")
     if rest := [text_format.escape_keep_percent(detail) for detail in details if detail]:
         st.caption(" · ".join(rest))
+    render_outdated(outdated)
     session.yield_for_first_paint()
 
 
@@ -102,10 +106,22 @@ def segmented_choice(label: str, options: Sequence[str], key: str) -> str:
 
 
 def value_or_notice(result: Result[T], label: str = "") -> T | None:
-    """The value, or None after showing that it is unknown, since when, why, and what to do."""
+    """The value, with a notice where it is outdated; or None after showing that it is unknown, since when, why, and what to do."""
     if result.problem is not None:
         render_problem(result.problem, label)
+    render_outdated(list_outdated((result,)))
     return result.value
+
+
+def render_outdated(problems: Iterable[Problem]) -> None:
+    """One line that names the sources whose last values are shown, how old these are and why; a page names each source once."""
+    texts = [
+        f"**{text_format.escape_markdown(problem.source)}:** {text_format.escape_markdown(problem.message)}"
+        for problem in problems
+        if background_cache.mention_once(problem.source)
+    ]
+    if texts:
+        st.caption(f":orange[:material/history:] {' · '.join(texts)}")
 
 
 def render_problem(problem: Problem, label: str = "") -> None:

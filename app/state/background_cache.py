@@ -2,26 +2,29 @@
 
 A slow source must not block the page, a failing one must not be read by every viewer at once, and the start of an outage must
 survive the page's refreshes. So: one read in flight per source and arguments, for all viewers; a cached result is shown with its
-age while it is read again.
+age while it is read again, and marked as outdated once its source fails or does not answer.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
+from math import inf
 from threading import Lock, local
-from typing import Any, TypeVar, cast
+from time import monotonic
+from typing import Any, TypeVar
 
+from services.core.clock import ET
 from services.core.errors import OnCallError
 from services.core.freshness import (
     FIRST_LOAD_TIMEOUT_S,
-    MAX_STALE_S,
+    MAX_OUTDATED_S,
     NEGATIVE_TTL_S,
     RETRY_TIMEOUT_S,
     REVALIDATE_WAIT_S,
@@ -32,69 +35,69 @@ from services.core.result import Problem, Result
 T = TypeVar("T")
 
 MAX_ENTRIES = 300
+READS_PER_SOURCE = 4  # at once; a source that hangs keeps only its own threads busy
 
-_executor = ThreadPoolExecutor(max_workers=24, thread_name_prefix="read")
-_lock = Lock()
+_lock = Lock()  # guards the two below; their values never change
+_flights: dict[Hashable, _Flight] = {}
+_entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 _render_state = local()
-_in_flight: dict[Hashable, _InFlight] = {}
-_cache: OrderedDict[Hashable, _CacheEntry] = OrderedDict()
-_problem_since: dict[Hashable, dict[str, datetime]] = {}  # key → unreadable source → since when
 
 
 @dataclass(frozen=True)
-class _InFlight:
-    """A read in flight, or one that failed. `problem` is the lasting failure, dated by its first occurrence."""
+class _Entry:
+    """The last value of a key and, where its source failed since, the problem, dated by the first failure."""
 
-    future: Future[Any]
+    value: Any = None
+    read_at: datetime | None = None  # when the value's read began; None without a value
+    started_s: float = -inf  # the same in monotonic seconds
+    problem: Problem | None = None
+    failed_s: float = -inf
+
+    @property
+    def age_s(self) -> float:
+        return monotonic() - self.started_s
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A read in flight."""
+
+    outcome: Future[_Entry]
     started_s: float
     started_at: datetime
-    problem: Problem | None = None
 
     @property
     def age_s(self) -> float:
-        return time.monotonic() - self.started_s
+        return monotonic() - self.started_s
 
 
-@dataclass(frozen=True)
-class _CacheEntry:
-    """A cached result, and when its read began (monotonic seconds)."""
-
-    value: Any
-    started_s: float
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self.started_s
+_NOT_READ = _Entry()
 
 
 def fetch_async(
     key: Hashable, source: str, now: Callable[[], datetime], fetch: Callable[[], T], ttl_s: float = 0.0
 ) -> Callable[[], Result[T]]:
-    """Read in the background unless the last result is at most `ttl_s` old.
+    """Read in the background unless the last value is at most `ttl_s` old.
 
-    The returned function waits for the result; without one it returns a Result with a Problem that says since when.
+    The returned function waits for the value; without one it returns a Result with a Problem that says since when. A value is
+    `outdated` from the first failed read on, and when it is older than twice `ttl_s` while its read does not answer.
     """
     with _lock:
-        cached = _cache.get(key)
-        if cached is not None:
-            _cache.move_to_end(key)
-            if cached.age_s <= ttl_s:
-                return lambda: Result(cached.value)
-        in_flight = _in_flight.get(key)
-        if in_flight is None or (
-            in_flight.future.done() and (in_flight.problem is None or in_flight.age_s > NEGATIVE_TTL_S)
-        ):
-            in_flight = _InFlight(
-                _executor.submit(fetch), time.monotonic(), now(), in_flight.problem if in_flight else None
-            )
-            _in_flight[key] = in_flight
-    in_flight.future.add_done_callback(lambda _: _store(key, in_flight))
-    return lambda: _result(key, source, in_flight, cached)
+        entry = _entries.get(key, _NOT_READ)
+        if entry is not _NOT_READ:
+            _entries.move_to_end(key)
+        flight = _flights.get(key)
+        if flight is None and entry.age_s > ttl_s and monotonic() - entry.failed_s > NEGATIVE_TTL_S:
+            flight = _flights[key] = _Flight(Future(), monotonic(), now())
+            _executor(source).submit(_read, key, source, flight, fetch)
+        if flight is None or entry.age_s <= ttl_s:
+            return lambda: _to_result(entry)
+    return lambda: _wait(source, flight, entry, ttl_s)
 
 
 def start_render() -> None:
     """This thread begins to render a page."""
-    _render_state.stale, _render_state.waited_s = False, 0.0
+    _render_state.stale, _render_state.waited_s, _render_state.mentioned = False, 0.0, set()
 
 
 def rendered_stale() -> bool:
@@ -102,82 +105,104 @@ def rendered_stale() -> bool:
     return getattr(_render_state, "stale", False)
 
 
+def mention_once(source: str) -> bool:
+    """Whether this thread's page has not yet said that a source's values are outdated; from now on it has."""
+    mentioned: set[str] = _render_state.__dict__.setdefault("mentioned", set())
+    if source in mentioned:
+        return False
+    mentioned.add(source)
+    return True
+
+
 def clear() -> None:
     """Drop every result and every failure, so that the next rerun reads everything again."""
     with _lock:
-        _in_flight.clear()
-        _cache.clear()
-        _problem_since.clear()
+        _flights.clear()
+        _entries.clear()
 
 
-def _store(key: Hashable, in_flight: _InFlight) -> None:
-    """Keep a result, unless the cache was cleared while it was in flight: it may be older than the action that cleared it."""
-    with _lock:
-        current = _in_flight.get(key)
-        if current is None or current.future is not in_flight.future or in_flight.future.exception() is not None:
-            return
-        _cache[key] = _CacheEntry(_keep_problem_since(key, in_flight.future.result()), in_flight.started_s)
-        _cache.move_to_end(key)
-        while len(_cache) > MAX_ENTRIES:
-            _cache.popitem(last=False)
-        del _in_flight[key]
+@cache
+def _executor(source: str) -> ThreadPoolExecutor:
+    """The threads of one source. Call under the lock."""
+    return ThreadPoolExecutor(READS_PER_SOURCE, f"read {source}")
 
 
-def _result(key: Hashable, source: str, in_flight: _InFlight, cached: _CacheEntry | None) -> Result[T]:
-    since = in_flight.problem.since if in_flight.problem else in_flight.started_at
-    stale = cached if cached is not None and cached.age_s <= MAX_STALE_S and in_flight.problem is None else None
+def _read(key: Hashable, source: str, flight: _Flight, fetch: Callable[[], Any]) -> None:
+    """Read and keep the outcome, unless the cache was cleared meanwhile: it may be older than the action that cleared it."""
+    value, problem = None, None
     try:
-        value = _await_revalidation(in_flight) if stale else _await_first(in_flight)
-    except StillRunning:
-        _render_state.stale = rendered_stale() or stale is None or stale.age_s > STALE_WITHOUT_RERUN_S
-        if stale is not None:
-            return Result(stale.value)
-        message = f"{source} has not answered for {in_flight.age_s:.0f} s."
-        return Result(None, Problem(source, since, message, "Still asking; this page looks again by itself."))
+        value = fetch()
     except OnCallError as error:
-        problem = Problem.from_error(source, since, error)
-    except Exception as error:  # a bug in one panel must not take down the page
-        logging.getLogger(__name__).exception("%s could not be read", source)
-        bug_message = f"{source} could not be understood ({type(error).__name__})."
-        problem = Problem(source, since, bug_message, "This is a fault of the dashboard: report it with its log.")
-    else:
-        with _lock:
-            latest = _cache.get(key)
-        return Result(latest.value if latest is not None and latest.started_s == in_flight.started_s else value)
-    _store_failure(key, in_flight, problem)
-    return Result(None, problem)
-
-
-def _await_first(in_flight: _InFlight) -> Any:
-    timeout_s = RETRY_TIMEOUT_S if in_flight.problem else FIRST_LOAD_TIMEOUT_S
-    return in_flight.future.result(timeout=max(0.0, timeout_s - in_flight.age_s))
-
-
-def _await_revalidation(in_flight: _InFlight) -> Any:
-    """The result if it comes within REVALIDATE_WAIT_S; all reads of a page share that wait."""
-    started_s, waited_s = time.monotonic(), getattr(_render_state, "waited_s", 0.0)
-    try:
-        return in_flight.future.result(timeout=max(0.0, REVALIDATE_WAIT_S - max(in_flight.age_s, waited_s)))
-    finally:
-        _render_state.waited_s = waited_s + time.monotonic() - started_s
-
-
-def _keep_problem_since(key: Hashable, value: T) -> T:
-    """A partial result, its problems dated by their first occurrence, not by the latest attempt. Call under the lock."""
-    problems: tuple[Problem, ...] = getattr(value, "problems", ())
-    previous = _problem_since.pop(key, {})
-    since_by_source = {problem.source: previous.get(problem.source, problem.since) for problem in problems}
-    if not since_by_source:
-        return value
-    _problem_since[key] = since_by_source
-    dated_problems = tuple(replace(problem, since=since_by_source[problem.source]) for problem in problems)
-    return cast(T, replace(cast(Any, value), problems=dated_problems))
-
-
-def _store_failure(key: Hashable, in_flight: _InFlight, problem: Problem) -> None:
-    """Keep a failure with its first occurrence."""
+        problem = Problem.from_error(source, flight.started_at, error)
+    except Exception as error:  # an answer that no reader expected must not take down the page
+        logging.getLogger(__name__).exception("%s answered something that cannot be read", source)
+        message = f"{source} answered something that cannot be read ({type(error).__name__}: {str(error)[:100]})."
+        problem = Problem(source, flight.started_at, message, "If it lasts, report it with the dashboard's log.")
     with _lock:
-        current = _in_flight.get(key)
-        if current is not None and current.future is in_flight.future:
-            _in_flight[key] = replace(in_flight, problem=problem)
-            _cache.pop(key, None)
+        is_current = _flights.get(key) is flight
+        previous = _entries.get(key, _NOT_READ) if is_current else _NOT_READ
+        outcome = _add_failure(previous, problem) if problem else _add_value(previous, value, flight)
+        if is_current:
+            del _flights[key]
+            _entries[key] = outcome
+            _entries.move_to_end(key)
+            while len(_entries) > MAX_ENTRIES:
+                _entries.popitem(last=False)
+    flight.outcome.set_result(outcome)
+
+
+def _add_failure(previous: _Entry, problem: Problem) -> _Entry:
+    since = previous.problem.since if previous.problem else problem.since
+    return replace(previous, problem=replace(problem, since=since), failed_s=monotonic())
+
+
+def _add_value(previous: _Entry, value: Any, flight: _Flight) -> _Entry:
+    """A value; the problems of a partial one are dated by their first occurrence, not by the latest attempt."""
+    earlier = {problem.source: problem.since for problem in getattr(previous.value, "problems", ())}
+    problems: tuple[Problem, ...] = getattr(value, "problems", ())
+    if any(problem.source in earlier for problem in problems):
+        dated = tuple(replace(problem, since=earlier.get(problem.source, problem.since)) for problem in problems)
+        value = replace(value, problems=dated)
+    return _Entry(value, flight.started_at, flight.started_s)
+
+
+def _wait(source: str, flight: _Flight, entry: _Entry, ttl_s: float) -> Result[T]:
+    """The outcome of the read in flight, or what is known without it when it takes too long."""
+    overdue = entry.age_s > 2 * ttl_s
+    try:
+        return _to_result(_await_shared(flight) if _is_showable(entry, overdue) else _await_alone(flight, entry))
+    except StillRunning:
+        _render_state.stale = rendered_stale() or entry.age_s > STALE_WITHOUT_RERUN_S
+    if overdue and entry.problem is None:
+        message = f"{source} has not answered for {flight.age_s:.0f} s."
+        hanging = Problem(source, flight.started_at, message, "Still asking; this page looks again by itself.")
+        entry = replace(entry, problem=hanging)
+    return _to_result(entry)
+
+
+def _is_showable(entry: _Entry, overdue: bool) -> bool:
+    """Whether waiting would tell the page little: the value is recent, or its source is known to fail."""
+    return entry.age_s <= MAX_OUTDATED_S and (entry.problem is not None or not overdue)
+
+
+def _await_alone(flight: _Flight, entry: _Entry) -> _Entry:
+    nothing_to_show = entry.problem is None and entry.age_s > MAX_OUTDATED_S
+    timeout_s = FIRST_LOAD_TIMEOUT_S if nothing_to_show else RETRY_TIMEOUT_S
+    return flight.outcome.result(timeout=max(0.0, timeout_s - flight.age_s))
+
+
+def _await_shared(flight: _Flight) -> _Entry:
+    """The outcome if it comes within REVALIDATE_WAIT_S; all reads of a page share that wait."""
+    started_s, waited_s = monotonic(), getattr(_render_state, "waited_s", 0.0)
+    try:
+        return flight.outcome.result(timeout=max(0.0, REVALIDATE_WAIT_S - max(flight.age_s, waited_s)))
+    finally:
+        _render_state.waited_s = waited_s + monotonic() - started_s
+
+
+def _to_result(entry: _Entry) -> Result[Any]:
+    problem = entry.problem
+    if problem is None or entry.read_at is None or entry.age_s > MAX_OUTDATED_S:
+        return Result(None if problem else entry.value, problem)
+    age_text = f"data of {entry.read_at.astimezone(ET):%H:%M:%S} ET, {entry.age_s:.0f} s old"
+    return Result(entry.value, outdated=replace(problem, message=f"{problem.message.rstrip('.')}; {age_text}."))

@@ -35,6 +35,7 @@ from services.reports.handoff_note import HandoffInputs
 from services.runs.progress import RunProgress, read_run_progress
 from services.runs.verification import VerificationCheck, read_run_verification
 from services.scaling.capacity import ServiceCapacities, WorkerCapacity, read_service_capacities, read_worker_capacity
+from services.scaling.deploys import DeployHistory, read_deploy_history
 from services.staging.inventory import StagingInventory, read_inventory
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.log_reader import LogLines
@@ -76,6 +77,9 @@ staging: CachedRead[StagingInventory] = CachedRead(
 )
 service_capacities: CachedRead[ServiceCapacities] = CachedRead(
     "Cloud Run", read_service_capacities, ttl_s=freshness.SERVICE_CAPACITIES_TTL_S
+)
+deploys: CachedRead[DeployHistory] = CachedRead(
+    "Cloud Run, the revisions", read_deploy_history, ttl_s=freshness.DEPLOYS_TTL_S
 )
 first_night: CachedRead[date | None] = CachedRead("The calendar", read_first_night, ttl_s=freshness.FIRST_NIGHT_TTL_S)
 batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, ttl_s=freshness.BATCHES_TTL_S)
@@ -162,7 +166,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     last = today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date
     players = night.fetch_async(clients, game_date)
     runs = batches.fetch_async(clients, game_date)
-    services = service_capacities.fetch_async(clients)
+    services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
     return HandoffInputs(
@@ -172,6 +176,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         night=players(),
         batches=runs(),
         capacities=services(),
+        deploys=revisions(),
         history=days(),
         alerts=alert_log(),
         action_log=wait_for_log(),

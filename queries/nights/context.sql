@@ -9,6 +9,7 @@ SELECT
   avg_minutes_per_game_last_7,
   player_status,
   is_production_ready,
+  current_points_line,
   created_at
 FROM nba_analytics.upcoming_player_game_context
 WHERE game_date = @game_date

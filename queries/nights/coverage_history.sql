@@ -62,7 +62,7 @@ written AS (
   GROUP BY game_date
 ),
 systems AS (
-  SELECT game_date, system_id, COUNT(*) AS system_players
+  SELECT game_date, system_id, COUNT(*) AS system_players, SUM(rows_active) AS system_rows
   FROM per_player
   WHERE rows_active > 0
   GROUP BY game_date, system_id
@@ -80,7 +80,8 @@ SELECT
   IFNULL(name_counts.names_by_alias, 0) AS names_by_alias,
   IFNULL(name_counts.names_unresolved, 0) AS names_unresolved,
   systems.system_id,
-  systems.system_players
+  systems.system_players,
+  systems.system_rows
 FROM context
 FULL OUTER JOIN odds ON odds.game_date = context.game_date
 FULL OUTER JOIN written ON written.game_date = COALESCE(context.game_date, odds.game_date)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from services.alerts.findings import (
     NO_DATA,
@@ -21,9 +21,6 @@ from services.core.text import pluralize
 from services.nights.missing_players import LossReason, list_missing_players
 from services.runs.verification import conservation_checks
 
-MAX_COLLAPSED_PCT = 10.0
-ZERO_PROGRESS_TIMEOUT = timedelta(minutes=5)
-
 
 def stalled(context: NightContext) -> Outcome:
     """Fires when the newest batch has made no progress for STALL_TIMEOUT."""
@@ -41,7 +38,7 @@ def stuck_at_zero(context: NightContext) -> Outcome:
     batch = context.snapshot.newest_batch
     if batch is None:
         return NO_DATA if context.snapshot.batches.value is None else OK
-    overdue = batch.started is not None and context.now - batch.started > ZERO_PROGRESS_TIMEOUT
+    overdue = batch.started is not None and context.now - batch.started > context.zero_progress_timeout
     unfinished = batch.state in IN_PROGRESS_STATES or batch.state is BatchState.STALLED
     nobody_done = batch.generated == 0 and not all_active(context.played_night)
     if unfinished and overdue and nobody_done and batch.requested != 0:
@@ -117,14 +114,14 @@ def row_conservation(context: NightContext) -> Outcome:
         failed_checks = [check.detail for check in conservation_checks(record) if check.ok is False]
         if failed_checks:
             return Outcome(Health.CRITICAL, f"{record.batch_id}: {failed_checks[0]}")
-        if percentage(record.collapsed_rows, record.staged_rows) > MAX_COLLAPSED_PCT:
+        if percentage(record.collapsed_rows, record.staged_rows) > context.settings.collapsed_max_pct:
             return Outcome(
                 Health.CRITICAL,
                 f"{record.batch_id}: {record.collapsed_rows} of {record.staged_rows} staged rows share a key",
             )
     active = [p for p in night.players if p.active_rows and p.generated_rows]
     generated_rows, written_rows = sum(p.generated_rows or 0 for p in active), sum(p.written_rows or 0 for p in active)
-    if percentage(generated_rows - written_rows, generated_rows) > MAX_COLLAPSED_PCT:
+    if percentage(generated_rows - written_rows, generated_rows) > context.settings.collapsed_max_pct:
         return Outcome(
             Health.CRITICAL,
             f"{generated_rows} rows generated for the {len(active)} active players, {written_rows} written",
@@ -137,6 +134,6 @@ def no_log_lines(context: NightContext) -> Outcome:
     batch = context.snapshot.newest_batch
     if not context.snapshot.lines.ok or batch is None or context.snapshot.lines.value:
         return OK if context.snapshot.lines.ok else NO_DATA
-    timed_out = batch.started is not None and context.now - batch.started > ZERO_PROGRESS_TIMEOUT
+    timed_out = batch.started is not None and context.now - batch.started > context.zero_progress_timeout
     message = f"{batch.batch_id} began {format_clock_time(batch.started)}, and no service has logged a line since"
     return Outcome(Health.UNKNOWN, message) if timed_out else OK

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_rules
+from services.alerts import batch_rules, data_rules
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
     FIRING,
@@ -28,9 +28,6 @@ from services.core.text import pluralize
 from services.nights.coverage import classify_night
 from services.nights.missing_players import LossReason, balance, list_missing_players
 
-MIN_WRITE_SUCCESS_PCT = 99.0
-UNRESOLVED_MIN_INCREASE, UNRESOLVED_MIN_INCREASE_PCT_POINTS = 10, 10.0
-EXPIRY_WARNING = timedelta(hours=24)
 CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most of the players
     LossReason.WRITE_REJECTED: "writes",
     LossReason.NOT_CONSOLIDATED: "run",
@@ -45,7 +42,12 @@ def evaluate_rules(snapshot: Snapshot, settings: Settings, now: datetime) -> tup
     night_results = [
         result for night in snapshot.nights for result in _evaluate_night(NightContext(night, settings, now))
     ]
-    return (*night_results, *_evaluate_platform(snapshot, settings, now))
+    return (
+        *night_results,
+        *data_rules.evaluate_duplicates(snapshot),
+        data_rules.evaluate_source_times(snapshot, settings, now),
+        *_evaluate_platform(snapshot, settings, now),
+    )
 
 
 def _evaluate_night(context: NightContext) -> Iterator[RuleResult]:
@@ -82,16 +84,9 @@ def _write_success(context: NightContext) -> Outcome:
         return NO_DATA
     generated = [player for player in night.eligible_players if player.generated_rows]
     rejected = [m for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED]
-    if not generated or 100 * (1 - len(rejected) / len(generated)) >= MIN_WRITE_SUCCESS_PCT:
+    if not generated or 100 * (1 - len(rejected) / len(generated)) >= context.settings.write_success_pct:
         return OK
     return Outcome(Health.CRITICAL, f"{len(rejected)} of {len(generated)} generated players were rejected on write")
-
-
-def _duplicates(context: NightContext) -> Outcome:
-    count = context.snapshot.duplicates
-    if not count.ok:
-        return NO_DATA
-    return Outcome(Health.CRITICAL, f"{count.value} keys have more than one active row") if count.value else OK
 
 
 def _coverage(context: NightContext) -> Outcome:
@@ -128,7 +123,8 @@ def _unresolved_names(context: NightContext) -> Outcome:
     increase = slate.unresolved - slate.previous_unresolved
     previous_pct = percentage(slate.previous_unresolved, slate.previous_with_odds)
     increase_pct_points = percentage(slate.unresolved, slate.with_odds) - previous_pct
-    risen = increase >= UNRESOLVED_MIN_INCREASE and increase_pct_points >= UNRESOLVED_MIN_INCREASE_PCT_POINTS
+    minimum, minimum_pct_points = context.settings.unresolved_increase, context.settings.unresolved_increase_pct_points
+    risen = increase >= minimum and increase_pct_points >= minimum_pct_points
     if not risen or not slate.previous_with_odds:
         return OK
     previous_text = f"{slate.previous_unresolved} of {slate.previous_with_odds} the night before"
@@ -142,10 +138,11 @@ _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "write_success": _write_success,
     "stalled": batch_rules.stalled,
     "at_zero": batch_rules.stuck_at_zero,
+    "unanswered": data_rules.unanswered_players,
     "produced_nothing": batch_rules.produced_nothing,
     "consolidation": batch_rules.consolidation,
     "not_run": batch_rules.not_run,
-    "duplicates": _duplicates,
+    "run_time": data_rules.run_outside_its_time,
     "conservation": batch_rules.row_conservation,
     "coverage": _coverage,
     "names": _unresolved_names,
@@ -173,7 +170,8 @@ def _staging_orphans(snapshot: Snapshot, settings: Settings, now: datetime) -> O
         n.newest_batch.batch_id for n in snapshot.nights if n.newest_batch is not None and n.has_live_batch
     }
     tables = [t for t in snapshot.staging.value if parse_staging_table_name(t.name)[0] not in live_batch_ids]
-    expiring = [t for t in tables if t.expires is not None and t.expires - now < EXPIRY_WARNING]
+    expiry_warning = timedelta(hours=settings.expiry_warning_h)
+    expiring = [t for t in tables if t.expires is not None and t.expires - now < expiry_warning]
     old = [t for t in tables if t.created and now - t.created > timedelta(hours=settings.orphan_after_h)]
     if expiring:
         first_expiry = min(t.expires for t in expiring if t.expires)
@@ -208,7 +206,7 @@ def _schedule(snapshot: Snapshot) -> Outcome:
 
 def _channel(snapshot: Snapshot) -> Outcome:
     if not snapshot.channel.is_set:
-        return Outcome(Health.WARNING, "No channel is set: alerts are shown here and reach nobody")
+        return Outcome(Health.WARNING, "No notification channel configured")
     return Outcome(Health.CRITICAL, snapshot.channel.problem) if snapshot.channel.problem else OK
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
+from services.alerts.source_times import SourceTime, read_source_times
 from services.batches.ledger import BatchRecord, Ledger
 from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches, read_batches, read_open_dates
 from services.batches.staging_listing import list_staging_tables
@@ -76,7 +77,6 @@ class NightSnapshot:
     batches: Result[Batches]
     writes: Result[DmlReport]
     ledger: Result[BatchRecord | None]
-    duplicates: Result[int]
     lines: Result[int]
 
     @property
@@ -98,7 +98,7 @@ class ChannelStatus:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that one check has read."""
+    """Everything that one check has read; `duplicates` are keys with several active rows, by recent date that has some."""
 
     nights: tuple[NightSnapshot, ...]
     staging: Result[tuple[StagingTableListing, ...]]
@@ -106,13 +106,16 @@ class Snapshot:
     schedule: Result[Schedule]
     channel: ChannelStatus
     open_dates: Result[frozenset[date]]
+    duplicates: Result[Mapping[date, int]]
+    source_times: Result[tuple[SourceTime, ...]]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every source that could not be read, each once."""
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
+        results += [self.duplicates, self.source_times]
         for n in self.nights:
-            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.duplicates, n.lines]
+            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.lines]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
@@ -139,10 +142,14 @@ class CheckCache:
 
 def fetch_open_dates(clients: Clients, cache: CheckCache) -> Result[frozenset[date]]:
     """The dates with a batch in our ledger that is under way or that a failure has stopped, whatever night it is."""
-    tonight = to_game_date(clients.now())
-    first_date, last_date = tonight - timedelta(days=LOOKBACK_NIGHTS), tonight + timedelta(days=LOOKAHEAD_NIGHTS)
-    cached_clients = cache.cached_clients(clients)
-    return fetch(clients, "The ledger", lambda: read_open_dates(cached_clients, first_date, last_date))
+    cached_clients, recent_dates = cache.cached_clients(clients), _recent_dates(clients.now())
+    return fetch(clients, "The ledger", lambda: read_open_dates(cached_clients, *recent_dates))
+
+
+def _recent_dates(now: datetime) -> tuple[date, date]:
+    """The first and the last date that concern a check."""
+    tonight = to_game_date(now)
+    return tonight - timedelta(days=LOOKBACK_NIGHTS), tonight + timedelta(days=LOOKAHEAD_NIGHTS)
 
 
 def read_snapshot(
@@ -161,6 +168,10 @@ def read_snapshot(
         fetch(clients, "Cloud Scheduler", lambda: read_schedule(clients)),
         channel,
         open_dates,
+        fetch(clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients)),
+        fetch(
+            clients, "Odds and context", lambda: read_source_times(cached_clients, to_game_date(cached_clients.now()))
+        ),
     )
 
 
@@ -184,7 +195,6 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, day: date) -
         batches,
         fetch(clients, "The job history", lambda: _read_writes(cached_clients, day, batches, (start, min(now, end)))),
         fetch(clients, "The ledger", lambda: _read_batch_record(cached_clients, day, newest_batch)),
-        fetch(clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients, day)),
         _count_log_lines(clients, newest_batch, start, min(now, end)),
     )
 
@@ -229,8 +239,10 @@ def _read_batch_record(clients: Clients, day: date, newest_batch: Batch | None) 
         return Ledger(clients).latest(newest_batch.batch_id, day)
 
 
-def _count_duplicate_keys(clients: Clients, day: date) -> int:
-    return int(query_catalog.run_query(clients, "alerts.duplicate_keys", game_date=day).rows[0]["duplicate_keys"])
+def _count_duplicate_keys(clients: Clients) -> dict[date, int]:
+    first_date, last_date = _recent_dates(clients.now())
+    result = query_catalog.run_query(clients, "alerts.duplicate_keys", first_date=first_date, last_date=last_date)
+    return {row["game_date"]: int(row["duplicate_keys"]) for row in result.rows}
 
 
 def _count_log_lines(clients: Clients, newest_batch: Batch | None, start: datetime, end: datetime) -> Result[int]:

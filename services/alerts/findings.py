@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from services.alerts.facts import NightSnapshot
-from services.alerts.rules import Rule
+from services.alerts.rule import Rule
 from services.core.clock import ET
 from services.core.result import Health
 from services.core.settings import Settings
@@ -56,6 +56,11 @@ class NightContext:
     snapshot: NightSnapshot
     settings: Settings
     now: datetime
+
+    @property
+    def zero_progress_timeout(self) -> timedelta:
+        """How long a batch may be without progress, or without a log line."""
+        return timedelta(minutes=self.settings.zero_progress_min)
 
     @property
     def coverage_due(self) -> bool:

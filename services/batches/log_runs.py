@@ -1,12 +1,12 @@
 """Which run each log line belongs to, by the ids and dates in the lines and their order: never by the hour of the day.
 
 The customer's coordinator holds one run at a time and seldom names it: a line without an id belongs to the run that it began
-last. Pure.
+last, and the end of a consolidation to the run whose consolidation it began last. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -43,22 +43,40 @@ class LogRun:
         )
 
 
-def find_log_runs(coordinator_lines: Iterable[LogLine]) -> tuple[LogRun, ...]:
-    """The runs of a coordinator, from its lines oldest first."""
+def find_log_runs(
+    coordinator_lines: Iterable[LogLine], recorded_starts: Mapping[str, datetime] | None = None
+) -> tuple[LogRun, ...]:
+    """The runs of a coordinator, from its lines oldest first.
+
+    `recorded_starts` says when the batches of a ledger began, by id: of these too no line without an id is an earlier run's.
+    """
     runs: list[LogRun] = []
+    merging: LogRun | None = None  # whose consolidation began last, unless a run has begun since
+    waiting = sorted((recorded_starts or {}).items(), key=lambda start: start[1], reverse=True)
     for line in coordinator_lines:
+        while waiting and waiting[-1][1] <= line.at:
+            batch_id, started = waiting.pop()
+            if not any(run.batch_id == batch_id for run in runs):
+                runs.append(LogRun(read_batch_date(batch_id), batch_id, started, announced=True))
+                merging = None
         if "Creating prediction requests" in line.message:
             continue
         if "already in progress" in line.message:
             if runs and runs[-1].announced and len(runs[-1].lines) == 1:
                 runs.pop()  # it was refused
             continue
-        for run in _runs_of_line(line, runs):
+        begun = len(runs)
+        owners = _runs_of_line(line, runs, merging)
+        if log_phrases.begins_consolidation(line.message):
+            merging = owners[-1] if owners else None
+        elif len(runs) > begun:
+            merging = None
+        for run in owners:
             run.lines.append(line)
     return tuple(runs)
 
 
-def _runs_of_line(line: LogLine, runs: list[LogRun]) -> Sequence[LogRun]:
+def _runs_of_line(line: LogLine, runs: list[LogRun], merging: LogRun | None) -> Sequence[LogRun]:
     """The runs that a line belongs to; one that is new is added to `runs`."""
     batch_ids, started_date = find_batch_ids(line.message), log_phrases.started_date(line.message)
     if started_date is not None and not any(run.batch_id in batch_ids for run in runs):
@@ -66,7 +84,10 @@ def _runs_of_line(line: LogLine, runs: list[LogRun]) -> Sequence[LogRun]:
         return runs[-1:]
     if batch_ids:
         return [_find_or_add(batch_id, line, runs) for batch_id in batch_ids]
-    if not runs and log_phrases.ends_consolidation(line.message) is not None:
+    ends_consolidation = log_phrases.ends_consolidation(line.message) is not None
+    if ends_consolidation and merging is not None:
+        return [merging]
+    if not runs and ends_consolidation:
         runs.append(LogRun(to_game_date(line.at), "", line.at))  # its beginning was not read
     return runs[-1:]
 

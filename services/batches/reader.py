@@ -143,7 +143,9 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     )
     if lines is not None and lines.problem is not None:
         problems.append(lines.problem)
-    log_runs = [run for run in coordinator_runs(clients, lines.lines if lines else ()) if run.game_date == game_date]
+    starts = {batch.batch_id: batch.started for batch in ledger_batches if batch.started is not None}
+    all_runs = coordinator_runs(clients, lines.lines if lines else (), starts)
+    log_runs = [run for run in all_runs if run.game_date == game_date]
     tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
     log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
     found = [
@@ -173,9 +175,12 @@ def run_window(game_date: date, batches: Batches | None) -> tuple[datetime, date
     return min([start, *starts]), max([end, *ends])
 
 
-def coordinator_runs(clients: Clients, lines: Iterable[log_reader.LogLine]) -> tuple[LogRun, ...]:
-    """The runs of every game date that the coordinator's lines tell of."""
-    return find_log_runs(line for line in lines if line.service == clients.settings.coordinator_service)
+def coordinator_runs(
+    clients: Clients, lines: Iterable[log_reader.LogLine], recorded_starts: Mapping[str, datetime] | None = None
+) -> tuple[LogRun, ...]:
+    """The runs of every game date in the coordinator's lines; `recorded_starts` as in find_log_runs."""
+    own_lines = (line for line in lines if line.service == clients.settings.coordinator_service)
+    return find_log_runs(own_lines, recorded_starts)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ def format_value(value: object) -> str:
         return str(value).lower()
     if isinstance(value, frozenset):
         return ",".join(sorted(value))
+    if isinstance(value, tuple):
+        return ",".join(f"{name}={format_value(part)}" for name, part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -213,6 +215,17 @@ def _parse_percent(raw: str | float) -> float:
     return number
 
 
+def _parse_percent_by_system(raw: str | tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    """`system=percent` with commas between; sorted by system, each once."""
+    if not isinstance(raw, str):
+        return raw
+    parts = [part.partition("=") for part in raw.split(",") if part.strip()]
+    by_system = {_check_name(name.strip()): _parse_percent(percent) for name, _, percent in parts}
+    if len(by_system) != len(parts):
+        raise ValueError("each system once")
+    return tuple(sorted(by_system.items()))
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 OptionalName = Annotated[str, AfterValidator(lambda text: text and _check_name(text))]
 Names = Annotated[str, AfterValidator(_check_names)]
@@ -227,3 +240,4 @@ PositiveInt = Annotated[int, BeforeValidator(_parse_positive_int)]
 Port = Annotated[int, BeforeValidator(_parse_port)]
 PositiveFloat = Annotated[float, BeforeValidator(_parse_positive_float)]
 Percent = Annotated[float, BeforeValidator(_parse_percent)]
+PercentBySystem = Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_parse_percent_by_system)]

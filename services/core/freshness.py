@@ -21,6 +21,7 @@ BATCHES_TTL_S = 30.0
 RUN_VERIFICATION_TTL_S = 30.0
 LAST_HEARTBEAT_TTL_S = 30.0
 SERVICE_CAPACITIES_TTL_S = 15.0  # a new revision takes over within a minute: three reads of it
+DEPLOYS_TTL_S = 30.0  # the revisions of the services: one call each
 WORKER_CAPACITY_TTL_S = 5.0  # read while an operator scales and waits for the result
 ALERTS_TTL_S = 5.0  # acknowledged or silenced by one operator, seen by the others at their next refresh
 ACTION_LOG_TTL_S = 1.0  # an action's progress, refreshed every 1.5 s
@@ -38,7 +39,7 @@ FIRST_NIGHT_TTL_S = 3_600.0  # the earliest game date, which changes when old pa
 FIRST_LOAD_TIMEOUT_S = 6.0  # how long a page waits for a source before it reports that and goes on
 RETRY_TIMEOUT_S = 1.5  # the same for a source that failed the last time
 REVALIDATE_WAIT_S = 0.05  # how long a whole page waits for answers of which it can show older ones meanwhile
-MAX_STALE_S = 300.0  # how old an answer may be to be shown while it is read again
+MAX_OUTDATED_S = 3_600.0  # how old an answer may be to be shown, marked as outdated, while its source cannot be read
 STALE_WITHOUT_RERUN_S = (
     10.0  # how old it may be before the page refreshes early: a slow source must not rerun it all the time
 )

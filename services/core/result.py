@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from services.core.errors import OnCallError
 
@@ -79,3 +79,9 @@ class Result(Generic[T]):
     @property
     def ok(self) -> bool:
         return self.problem is None
+
+
+def list_outdated(results: Iterable[Result[Any]]) -> tuple[Problem, ...]:
+    """Why values of these results may not be what is so now, each source once."""
+    outdated = (result.outdated for result in results if result.outdated is not None)
+    return tuple({problem.source: problem for problem in outdated}.values())

@@ -1,6 +1,7 @@
 """Every setting of the platform, its variable, default and meaning; `make settings` prints them.
 
-The handoff's own variables (capacities, self-healing) are in services/policy/concurrency_config.py.
+The thresholds are in services/core/thresholds.py, the handoff's own variables (capacities, self-healing) in
+services/policy/concurrency_config.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from services.core.env_settings import (
     Name,
     Names,
     OptionalName,
-    Percent,
     Port,
     PositiveFloat,
     PositiveInt,
@@ -26,11 +26,12 @@ from services.core.env_settings import (
     Url,
 )
 from services.core.errors import SettingsError
+from services.core.thresholds import Thresholds
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Settings(EnvSettings):
+class Settings(Thresholds):
     """What every part reads: the project, its services, limits, thresholds, sign-in and links."""
 
     project: Name = Field(
@@ -101,26 +102,6 @@ class Settings(EnvSettings):
     query_timeout_s: PositiveFloat = Field(
         30.0, validation_alias="QUERY_TIMEOUT_S", description="seconds one read may take, retries included"
     )
-    coverage_warning_pct: Percent = Field(
-        95.0, validation_alias="COVERAGE_WARNING_PCT", description="coverage below this is a warning"
-    )
-    coverage_critical_pct: Percent = Field(
-        85.0, validation_alias="COVERAGE_CRITICAL_PCT", description="coverage below this is critical"
-    )
-    orphan_after_h: PositiveFloat = Field(
-        24.0, validation_alias="ORPHAN_AFTER_H", description="age in hours at which a staging table is an orphan"
-    )
-    dml_alert_errors: PositiveInt = Field(
-        5, validation_alias="DML_ALERT_ERRORS", description="rejected writes that raise the DML alert …"
-    )
-    dml_alert_window_s: PositiveInt = Field(
-        60, validation_alias="DML_ALERT_WINDOW_S", description="… within this many seconds"
-    )
-    run_deadline_before_tipoff_min: PositiveInt = Field(
-        90,
-        validation_alias="RUN_DEADLINE_MIN",
-        description="minutes before the first tip-off at which the night must be covered",
-    )
     expected_jobs: Names = Field(
         "overnight-predictions,same-day-predictions,tomorrow-predictions",
         validation_alias="EXPECTED_JOBS",
@@ -144,16 +125,6 @@ class Settings(EnvSettings):
             raise SettingsError(
                 f"SANDBOX_PRINCIPAL={self.sandbox_principal!r} is only known to the sandbox, and SANDBOX_URL is not set.",
                 "Unset it: on Google Cloud a process is the account that it runs as.",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_thresholds(self) -> Self:
-        if self.coverage_critical_pct > self.coverage_warning_pct:
-            raise SettingsError(
-                f"COVERAGE_CRITICAL_PCT ({self.coverage_critical_pct:g}) is above"
-                f" COVERAGE_WARNING_PCT ({self.coverage_warning_pct:g}).",
-                "Set the critical threshold at or below the warning one.",
             )
         return self
 

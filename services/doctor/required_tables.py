@@ -55,7 +55,7 @@ REQUIRED_TABLES = (
         _parse_columns(
             "player_lookup STRING, game_id STRING, game_date DATE, team_abbr STRING,"
             " opponent_team_abbr STRING, avg_minutes_per_game_last_7 NUMERIC, player_status STRING,"
-            " is_production_ready BOOL, created_at TIMESTAMP"
+            " is_production_ready BOOL, current_points_line NUMERIC, created_at TIMESTAMP"
         ),
         "nobody knows who is eligible, so nothing can be called missing",
         partitioned_by="game_date",
@@ -65,7 +65,8 @@ REQUIRED_TABLES = (
         "nba_raw.odds_api_player_points_props",
         _parse_columns(
             "player_lookup STRING, player_name STRING, game_id STRING, game_date DATE, home_team_abbr STRING,"
-            " away_team_abbr STRING, game_start_time TIMESTAMP, snapshot_timestamp TIMESTAMP"
+            " away_team_abbr STRING, game_start_time TIMESTAMP, snapshot_timestamp TIMESTAMP, bookmaker STRING,"
+            " points_line FLOAT64"
         ),
         "players with odds but without context stay unseen",
         partitioned_by="game_date",

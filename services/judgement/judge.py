@@ -9,6 +9,8 @@ from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
 from services.core.settings import Settings
 from services.judgement.facts import NightFacts
 from services.judgement.flow import judge_batch, judge_conservation, judge_staging, judge_writes
+from services.judgement.inputs import judge_inputs
+from services.judgement.lines import judge_lines
 from services.judgement.players import judge_players, list_details
 from services.judgement.statement import Repair, Statement, Subject
 
@@ -42,7 +44,15 @@ class NightJudgement:
 def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
     """Every statement about a night from its facts, and the night's health: green only when each of them is proven."""
     players = judge_players(facts, settings)
-    statements = (players, judge_conservation(facts), judge_writes(facts), judge_staging(facts), judge_batch(facts))
+    statements = (
+        players,
+        judge_inputs(facts, settings),
+        judge_lines(facts),
+        judge_conservation(facts),
+        judge_writes(facts),
+        judge_staging(facts),
+        judge_batch(facts),
+    )
     ordered = tuple(sorted(statements, key=lambda s: SEVERITY_ORDER.index(s.health)))
     health = worst(statement.health for statement in statements)
     if players.health is Health.NONE_EXPECTED and health not in (Health.CRITICAL, Health.WARNING):

@@ -40,7 +40,7 @@ class NightCoverage:
     eligible: int
     active: int
     active_rows: int
-    by_system: tuple[tuple[str, int], ...]  # (system_id, players active)
+    by_system: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     health: Health
     resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
 
@@ -102,10 +102,10 @@ def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
         clients, "nights.coverage_history", first_date=first, last_date=last, **eligibility_params()
     )
     coverage_rows = cast("tuple[CoverageRow, ...]", result.rows)
-    by_system: dict[date, list[tuple[str, int]]] = defaultdict(list)
+    by_system: dict[date, list[tuple[str, int, int]]] = defaultdict(list)
     for row in coverage_rows:
         if row["system_id"] is not None:
-            by_system[row["game_date"]].append((row["system_id"], row["system_players"]))
+            by_system[row["game_date"]].append((row["system_id"], row["system_players"], row["system_rows"]))
     rows = {row["game_date"]: row for row in coverage_rows}
     days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
     tonight = to_game_date(clients.now())
@@ -116,7 +116,7 @@ def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
 
 
 def _to_night_coverage(
-    clients: Clients, day: date, row: CoverageRow | None, by_system: tuple[tuple[str, int], ...], is_future: bool
+    clients: Clients, day: date, row: CoverageRow | None, by_system: tuple[tuple[str, int, int], ...], is_future: bool
 ) -> NightCoverage:
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)

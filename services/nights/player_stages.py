@@ -13,6 +13,8 @@ from services.batches.ids import DATASET
 from services.core.result import DataSource, Problem, sum_or_unknown
 from services.gcp.clients import Clients
 from services.gcp.error_table import find_known_error
+from services.nights.game_inputs import GameInputs
+from services.nights.line_counts import PlayerLines
 from services.nights.players import LeftGame, player_key
 from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
 from services.nights.sources import NightData, SourceReader, WrittenRows, read_night_data
@@ -91,6 +93,8 @@ class NightStatus:
     unnamed_rejections: int = 0  # rejected writes in the log without a player's name
     tip_offs: tuple[datetime, ...] = ()  # of the games with odds
     left_games: tuple[LeftGame, ...] = ()
+    game_inputs: tuple[GameInputs, ...] = ()
+    lines: tuple[PlayerLines, ...] = ()
 
     @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
@@ -119,6 +123,8 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         unnamed_rejections=len(data.worker_log.unnamed) if data.worker_log else 0,
         tip_offs=data.tip_offs,
         left_games=data.left_games,
+        game_inputs=data.game_inputs,
+        lines=data.lines,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
         not_recorded=tuple(reader.not_recorded),

@@ -17,6 +17,7 @@ class ContextRow(TypedDict):
     avg_minutes_per_game_last_7: Decimal | float | None
     player_status: str | None
     is_production_ready: bool | None
+    current_points_line: Decimal | float | None
     created_at: datetime | None
 
 
@@ -30,6 +31,8 @@ class OddsRow(TypedDict):
     home_team_abbr: str | None
     game_start_time: datetime | None
     snapshot_timestamp: datetime | None
+    bookmaker: str | None
+    points_line: Decimal | float | None
 
 
 class PredictionRow(TypedDict):
@@ -41,6 +44,7 @@ class PredictionRow(TypedDict):
     current_points_line: Decimal | float | None
     is_active: bool | None
     superseded: bool | None
+    created_at: datetime | None
 
 
 class WorkerRunRow(TypedDict):
@@ -106,6 +110,7 @@ class CoverageRow(TypedDict):
     rows_written: int
     system_id: str | None
     system_players: int
+    system_rows: int
     names_exact: int
     names_by_alias: int
     names_unresolved: int

@@ -19,6 +19,8 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.query_catalog import Row
 from services.names.registry import active_aliases
+from services.nights.game_inputs import GameInputs, list_game_inputs
+from services.nights.line_counts import PlayerLines, compare_lines
 from services.nights.players import (
     LeftGame,
     find_left_games,
@@ -55,6 +57,8 @@ class NightData:
     tip_offs: tuple[datetime, ...]
     written: Mapping[str, WrittenRows]  # by player key
     left_games: tuple[LeftGame, ...]
+    game_inputs: tuple[GameInputs, ...]
+    lines: tuple[PlayerLines, ...]
     systems: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
     ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
@@ -118,6 +122,8 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
         tip_offs=newest_tip_offs(odds),
         written=count_rows_by_player(written, {player_key(row) for row in players if row["shares_lookup_with"]}),
         left_games=find_left_games(context, written),
+        game_inputs=list_game_inputs(context, odds),
+        lines=compare_lines(players, context, odds, written),
         systems=count_rows_by_system(written),
         worker_runs=worker_runs,
         ledger_rows=ledger_rows,

@@ -13,7 +13,7 @@ from services.alerts.alert_log import RETENTION, Alerts, EventType
 from services.batches.reader import Batches, run_window
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.result import Health, Result
-from services.scaling.capacity import ServiceCapacities
+from services.scaling.deploys import DeployHistory
 from services.telemetry.dml_jobs import DmlReport
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def night_events(
     now: datetime,
     batches: Result[Batches],
     writes: Result[DmlReport],
-    capacities: Result[ServiceCapacities],
+    deploys: Result[DeployHistory],
     alerts: Result[Alerts],
     action_log: Result[ActionLog],
 ) -> NightEvents:
@@ -84,7 +84,7 @@ def night_events(
     events = (
         *_batch_events(batches.value, now),
         *_rejection_events(writes.value),
-        *_deploy_events(capacities.value),
+        *_deploy_events(deploys.value),
         *_alert_events(alerts.value),
         *_action_events(action_log.value, now),
     )
@@ -92,13 +92,15 @@ def night_events(
     problems = {
         BATCHES: _problem_message(batches),
         REJECTED: _problem_message(writes),
-        SCALED: _problem_message(capacities),
+        SCALED: _problem_message(deploys),
         ALERTS: _problem_message(alerts),
         ACTIONS: _problem_message(action_log),
     }
     unknown_lanes = {lane: problem for lane, problem in problems.items() if problem is not None}
     if writes.value and writes.value.rejected is None:
         unknown_lanes[REJECTED] = "neither the job history nor the log could be read"
+    if deploys.value and deploys.value.complete_since and start < deploys.value.complete_since:
+        unknown_lanes[SCALED] = f"deploys before {deploys.value.complete_since:%d %b %H:%M} UTC are not read"
     if start < now - RETENTION:
         unknown_lanes.setdefault(ALERTS, f"alerts that ended more than {RETENTION.days} days ago are not read")
     if action_log.value is None:
@@ -117,7 +119,7 @@ def recent_events(
     alerts: Alerts | None,
     action_log: ActionLog | None,
     batches: Batches | None,
-    capacities: ServiceCapacities | None,
+    deploys: DeployHistory | None,
     start: datetime,
     end: datetime,
 ) -> tuple[Event, ...]:
@@ -126,7 +128,7 @@ def recent_events(
         *_alert_events(alerts),
         *_action_events(action_log, end),
         *_batch_events(batches, end),
-        *_deploy_events(capacities),
+        *_deploy_events(deploys),
     )
     in_window = (event for event in events if event.kind and start <= event.at < end)
     return tuple(sorted(in_window, key=lambda event: event.at, reverse=True))
@@ -181,21 +183,20 @@ def _rejection_events(report: DmlReport | None) -> Iterator[Event]:
             )
 
 
-def _deploy_events(capacities: ServiceCapacities | None) -> Iterator[Event]:
-    for service in capacities.services if capacities else ():
-        if service.revision_since:
-            capacity_text = f"{service.max_instances or 'no maximum'} × {service.concurrency}"
-            short_capacity_text = f"{service.max_instances or 'any'} × {service.concurrency}"
-            yield Event(
-                at=service.revision_since,
-                actor=service.changed_by,
-                lane=SCALED,
-                label=f"{service.service.removeprefix('prediction-')} {capacity_text}",
-                message=f"{service.revision} began to serve, {capacity_text}, by {service.changed_by}",
-                health=service.health,
-                kind="deploy",
-                summary=f"{service.revision} began to serve, {short_capacity_text}",
-            )
+def _deploy_events(history: DeployHistory | None) -> Iterator[Event]:
+    for deploy in history.deploys if history else ():
+        problem_text = f", which did not become ready: {deploy.problem}" if deploy.problem else ""
+        summary = f"{deploy.revision} deployed, {deploy.capacity_text}{problem_text}"
+        yield Event(
+            at=deploy.at,
+            actor=deploy.by,
+            lane=SCALED,
+            label=f"{deploy.service.removeprefix('prediction-')} {deploy.capacity_text}",
+            message=f"{summary}, by {deploy.by or 'nobody known'}",
+            health=deploy.health,
+            kind="deploy",
+            summary=summary,
+        )
 
 
 def _alert_events(alerts: Alerts | None) -> Iterator[Event]:

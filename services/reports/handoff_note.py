@@ -20,6 +20,7 @@ from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
 from services.reports.events import recent_events
 from services.scaling.capacity import ServiceCapacities
+from services.scaling.deploys import DeployHistory
 from services.telemetry.scheduler import Schedule
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class HandoffInputs:
     night: Result[NightStatus]
     batches: Result[Batches]
     capacities: Result[ServiceCapacities]
+    deploys: Result[DeployHistory]
     history: Result[CoverageHistory]
     alerts: Result[Alerts]
     action_log: Result[ActionLog]
@@ -98,8 +100,9 @@ def _open_alerts(inputs: HandoffInputs) -> Iterator[str]:
 def _events(inputs: HandoffInputs) -> Iterator[str]:
     yield from _unknown_note(inputs.batches)
     yield from _unknown_note(inputs.alerts)
+    yield from _unknown_note(inputs.deploys)
     events = recent_events(
-        inputs.alerts.value, None, inputs.batches.value, inputs.capacities.value, inputs.start, inputs.now
+        inputs.alerts.value, None, inputs.batches.value, inputs.deploys.value, inputs.start, inputs.now
     )
     for event in reversed(events[:MAX_EVENTS]):
         actor_text = f" ({event.actor})" if event.actor else ""

@@ -11,18 +11,22 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import requests
+from dotenv import dotenv_values
 
 from services.core.clock import ET, OffsetClock
 from services.core.errors import SettingsError
 from services.core.settings import SandboxSettings
+from services.core.thresholds import Thresholds
 from services.sandbox.common.identities import account_address
 from services.sandbox.common.ports import bind_error, free_port
 from services.sandbox.scenarios.catalog import Scenario, get_scenario
 from services.sandbox.server import Sandbox, start_sandbox
 
 MAX_RESTART_INTERVAL_S = 30.0
+THRESHOLDS_FILE = Path(__file__).parents[2] / "deploy" / "thresholds.env"  # no image has it: the defaults hold there
 STABLE_AFTER_S = 60.0  # a child that has lived so long is no crash loop
 
 
@@ -61,6 +65,16 @@ def read_settings(env: Mapping[str, str] | None = None) -> SandboxSettings:
     return settings
 
 
+def read_thresholds(path: Path = THRESHOLDS_FILE, env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables of the thresholds' file, where the environment does not set them; exits with one sentence for a wrong one."""
+    variables = {name: env.get(name) or value or "" for name, value in dotenv_values(path, interpolate=False).items()}
+    try:
+        Thresholds.from_env({**variables, **env})
+    except SettingsError as error:
+        sys.exit(str(error))
+    return variables
+
+
 def start_child(name: str, command: Sequence[str], env: Mapping[str, str], health_url: str) -> Child:
     """Start a child in its own process group, so that Ctrl-C reaches it through us only."""
     process = subprocess.Popen([sys.executable, "-m", *command], env={**os.environ, **env}, start_new_session=True)  # noqa: S603
@@ -80,10 +94,13 @@ def restart_if_ended(child: Child, now_s: float) -> Child:
     return replace(start_child(child.name, child.command, child.env, child.health_url), early_ends=early_ends)
 
 
-def start_children(sandbox: Sandbox, settings: SandboxSettings, scenario: Scenario) -> list[Child]:
+def start_children(
+    sandbox: Sandbox, settings: SandboxSettings, scenario: Scenario, thresholds: Mapping[str, str]
+) -> list[Child]:
     """Worker, coordinator, dashboard and watchdog, each as the account that deploy/apply.sh gives it."""
     read, act, pipeline = (account_address(name, sandbox.state.project) for name in ("read", "act", "pipeline"))
     env = {
+        **thresholds,
         **scenario.settings,
         "SANDBOX_URL": sandbox.url,
         "COORDINATOR_URL": f"{sandbox.url}/run/prediction-coordinator",  # by Cloud Run, which asks who may invoke it
@@ -131,7 +148,7 @@ def stop_children(running: list[Child]) -> None:
 
 
 def main() -> None:
-    settings = read_settings()
+    settings, thresholds = read_settings(), read_thresholds()
     shutdown = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: shutdown.set())
@@ -145,7 +162,7 @@ def main() -> None:
     running: list[Child] = []
     try:
         scenario.load(sandbox)
-        running = start_children(sandbox, settings, scenario)
+        running = start_children(sandbox, settings, scenario, thresholds)
         for child in running:
             wait_until_up(child)
         print(f"\n  Dashboard    http://127.0.0.1:{settings.dashboard_port}")

@@ -92,6 +92,8 @@ _FAILED_CONSOLIDATION = re.compile(
 )
 _DONE_CONSOLIDATION = re.compile(r"CONSOLIDATION SUCCESS|CONSOLIDATION COMPLETE|ROWS MERGED|MERGE COMPLETE")
 
+_BEGUN_CONSOLIDATION = re.compile(r"(?:MERGE|Found \d+ staging tables) for batch=")
+
 
 def split_prefix(text: str) -> tuple[str, str]:
     """(level, message) of a text line: the level of its logging prefix, its mark or its words; DEFAULT where it has none."""
@@ -159,6 +161,11 @@ def published_requests(message: str) -> int | None:
 def date_in_line(message: str) -> date | None:
     """The game date that a line of worker or coordinator names itself."""
     return started_date(message) or _to_date(_DATE_IN_LINE.search(message))
+
+
+def begins_consolidation(message: str) -> bool:
+    """Whether the line says that the consolidation of the batch that it names begins."""
+    return _BEGUN_CONSOLIDATION.search(message) is not None
 
 
 def ends_consolidation(message: str) -> bool | None:

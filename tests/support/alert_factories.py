@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from services.alerts.facts import ChannelStatus, NightSnapshot, SlateCounts, Snapshot, StagingTableListing
+from services.alerts.source_times import SourceTime
 from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch, Batches
 from services.batches.state import BatchState
@@ -114,7 +115,6 @@ def make_night_snapshot(**changes: Any) -> NightSnapshot:
         "batches": ok_result(Batches((make_batch(),), ())),
         "writes": ok_result(make_write_report(make_attempt())),
         "ledger": ok_result(make_batch_record()),
-        "duplicates": ok_result(0),
         "lines": ok_result(1),
     }
     return NightSnapshot(**{**fields, **changes})
@@ -142,8 +142,23 @@ def make_snapshot(*nights: NightSnapshot, **changes: Any) -> Snapshot:
         "schedule": ok_result(make_schedule()),
         "channel": ChannelStatus(True),
         "open_dates": ok_result(frozenset()),
+        "duplicates": ok_result({}),
+        "source_times": ok_result(()),
     }
     return Snapshot(nights or (make_night_snapshot(),), **{**fields, **changes})
+
+
+def make_source_times(
+    deadline: datetime, odds_before_h: float = 1.5, context_before_h: float = 7.0, nights: int = 7
+) -> tuple[SourceTime, ...]:
+    """NIGHT with its odds and context so many hours before the deadline, and `nights` usual ones: 1.5 h and 7 h before it."""
+    tonight = {"odds": timedelta(hours=odds_before_h), "context": timedelta(hours=context_before_h)}
+    usual = {"odds": timedelta(hours=1.5), "context": timedelta(hours=7)}
+    return tuple(
+        SourceTime(NIGHT - day, source, deadline - day, deadline - day - age, deadline - day - age)
+        for day in (timedelta(days=n) for n in range(nights + 1))
+        for source, age in (usual if day else tonight).items()
+    )
 
 
 def empty_batches() -> Result[Any]:
@@ -235,7 +250,7 @@ SNAPSHOTS: dict[str, tuple[Snapshot, tuple[str, str] | None]] = {
         ("write_success", "writes"),
     ),
     "racing MERGE, 112 keys twice": (
-        make_snapshot(make_night_snapshot(duplicates=ok_result(112))),
+        make_snapshot(duplicates=ok_result({NIGHT: 112})),
         ("duplicates", "rows"),
     ),
     "names never in context": (

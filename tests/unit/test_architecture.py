@@ -161,7 +161,7 @@ def test_the_name_of_the_predictions_table_stands_once_in_python_and_once_in_sql
 
 
 def test_the_coverage_thresholds_are_read_and_applied_in_one_place():
-    home, settings = "services/policy/coverage_thresholds.py", "services/core/settings.py"
+    home, settings = "services/policy/coverage_thresholds.py", "services/core/thresholds.py"
     for setting in ("coverage_warning_pct", "coverage_critical_pct"):
         assert files_with(setting, "app", "pages", "services") == {home, settings}
     users = {"services/nights/coverage.py", "services/judgement/players.py"}

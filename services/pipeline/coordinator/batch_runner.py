@@ -219,7 +219,10 @@ class BatchRunner:
             logger.warning("Nothing was consolidated: %s (batch=%s)", tracker.entry.reason, tracker.entry.batch_id)
             return
         logger.info(
-            "Consolidation SUCCESS: %d rows merged from %d staging tables", result.distinct_keys, len(result.tables)
+            "Consolidation SUCCESS: %d rows merged from %d staging tables (batch=%s)",
+            result.distinct_keys,
+            len(result.tables),
+            tracker.entry.batch_id,
         )
         facts = {"merge_job_id": result.merge_job_id, "fence": result.fence, **self._count_active(tracker.entry)}
         sums = {name: getattr(result, name) for name in ADDED_SUMS}
@@ -259,18 +262,19 @@ class BatchRunner:
         try:
             flags_by_key = self._warehouse.read_keys(PREDICTIONS_TABLE, entry.game_date)
         except Exception:
-            logger.exception("The active rows of %s could not be counted", entry.game_date)
+            logger.exception("The active rows of %s could not be counted (batch=%s)", entry.game_date, entry.batch_id)
             return {}
         active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
         active_rows = sum(sum(active_flags) for active_flags in flags_by_key.values())
         players, eligible = len({key.player_lookup for key in active_keys}), entry.eligible or 0
         logger.info(
-            "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d",
+            "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d (batch=%s)",
             entry.game_date,
             players,
             eligible,
             100 * players / eligible if eligible else 0,
             eligible - players,
+            entry.batch_id,
         )
         return {"active_players": players, "active_rows": active_rows}
 

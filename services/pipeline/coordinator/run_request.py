@@ -87,9 +87,10 @@ def plan_run(
         )
     selected = tuple(row for row in rows if not players or row["player_lookup"] in players)
     alias_players = [row["player_lookup"] for row in selected if row["line_method"] == ResolutionMethod.ALIAS]
-    if alias_players:
-        logger.info("Lines through an alias of the odds: %d (%s)", len(alias_players), ", ".join(alias_players[:10]))
     batch_id = ids.make_batch_id(game_date, clients.now())
+    if alias_players:
+        names = ", ".join(alias_players[:10])
+        logger.info("Lines through an alias of the odds: %d (%s) (batch=%s)", len(alias_players), names, batch_id)
     return Run(batch_id, game_date, len(games), len(rows), selected, started_by, min_minutes)
 
 

@@ -80,14 +80,14 @@ class Worker:
         answers = []
         for request in body.to_prediction_requests():
             try:
-                generated[request.player_lookup] = self._generate(request)
+                generated[request.player_lookup] = self._generate(request, body.batch_id)
             except PredictionNotPossible as reason:
                 answers.append(PlayerAnswer(request.player_lookup, "not generated", str(reason)))
         if not generated:
             return _respond(answers)
         return self._stage(body.batch_id, work_unit_id(*body.player_lookups), generated, answers)
 
-    def _generate(self, request: PredictionRequest) -> Sequence[PredictionRow]:
+    def _generate(self, request: PredictionRequest, batch_id: str) -> Sequence[PredictionRow]:
         """The rows of one player; raises PredictionNotPossible with the cause, whatever the predictor did."""
         player_lookup = request.player_lookup
         try:
@@ -107,7 +107,7 @@ class Worker:
                 exc_info=not is_expected,
             )
             raise PredictionNotPossible(reason) from error
-        logger.info("Successfully generated %d predictions for %s", len(rows), player_lookup)
+        logger.info("Successfully generated %d predictions for %s (batch=%s)", len(rows), player_lookup, batch_id)
         return rows
 
     def _stage(

@@ -138,6 +138,7 @@ def _revision_resource(name: str, revision: str, instances: int, concurrency: in
         "name": f"{service}/revisions/{name}-{revision}",
         "service": service,
         "createTime": at,
+        "creator": "on-call@nba-props-platform",
         "scaling": {"maxInstanceCount": instances},
         "maxInstanceRequestConcurrency": concurrency,
     }

@@ -149,6 +149,7 @@ def new_revision(name: str, service: Resource, at: str) -> Resource:
         "generation": "1",
         "createTime": at,
         "updateTime": at,
+        "creator": service.get("lastModifier", ""),
         **{field: copy.deepcopy(template[field]) for field in _REVISION_FIELDS if field in template},
         "reconciling": True,
         "conditions": [condition("Ready", "CONDITION_RECONCILING", at)],

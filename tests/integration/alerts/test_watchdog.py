@@ -51,7 +51,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     )
     assert [i.rule.name for i in incidents] == ["dml_rejections"]
     assert len(incident_replay.messages) == 1
-    assert "Narrow the workers to 4 × 3" in incident_replay.messages[0]["text"]
+    assert "Scale the workers down to 4 × 3" in incident_replay.messages[0]["text"]
     assert "The watchdog has begun: Narrow prediction-worker" in incident_replay.messages[0]["text"]
     assert "/dml_errors?date=2025-12-29" in incident_replay.messages[0]["text"]
     incident_replay.load_rows(**incident_replay.later_rows)
@@ -221,7 +221,7 @@ def test_the_description_of_an_open_alert_is_updated_without_a_notification(slac
     run_check(slack_clients, CheckCache(), SELF_HEALING)
     [alert] = [a for a in read_alerts(slack_clients).alerts if a.cause == "writes"]
     older = alert.new_event(
-        "updated", slack_clients.now(), WATCHDOG, message="Writes are being rejected: 5 writes rejected of 22"
+        "updated", slack_clients.now(), WATCHDOG, message="Writes rejected (DML limit): 5 writes rejected of 22"
     )
     assert append_event(slack_clients, older)
     check_result = run_check(slack_clients, CheckCache(), SELF_HEALING)

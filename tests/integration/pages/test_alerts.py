@@ -20,8 +20,8 @@ def sandbox(checked_sandbox, monkeypatch):
 def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):
     screen = open_page("alerts", date="2025-12-18")
     assert "2 alerts open" in screen.verdict
-    assert "Writes are being rejected: 90 writes rejected of 158" in screen.text
-    assert "Narrow the workers to 4 × 3" in screen.text
+    assert "Writes rejected (DML limit): 90 writes rejected of 158" in screen.text
+    assert "Scale the workers down to 4 × 3" in screen.text
     assert "told" in screen.text
     assert "Slack took it" in screen.text
     assert "The watchdog has not looked for 10 minutes" in screen.text, "its log is empty here, and that is said"

@@ -98,7 +98,7 @@ def test_coverage_history_reads_the_systems_from_the_data(run_query):
         if row["game_date"] == NIGHT
     ]
     assert len({row["system_id"] for row in rows}) == len(rows) == 5
-    assert {row["system_players"] for row in rows} == {68}
+    assert {(row["system_players"], row["system_rows"]) for row in rows} == {(68, 340)}
 
 
 def test_batches_states_by_date_are_empty_before_our_coordinator_ran(run_query):

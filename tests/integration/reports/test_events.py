@@ -10,7 +10,7 @@ from services.batches.reader import read_batches
 from services.core.clock import night_window
 from services.core.result import Health, Result
 from services.reports.events import BATCHES, REJECTED, SCALED, count_by_kind, recent_events
-from services.scaling.capacity import read_service_capacities
+from services.scaling.deploys import read_deploy_history
 from services.telemetry.dml_jobs import read_writes
 from tests.support.factories import NIGHT
 from tests.unit.reports.test_events import build_events
@@ -20,7 +20,7 @@ def test_29_december_has_its_batch_its_90_rejections_and_its_revisions(clients):
     events = build_events(
         batches=Result(read_batches(clients, NIGHT)),
         writes=Result(read_writes(clients, *night_window(NIGHT))),
-        capacities=Result(read_service_capacities(clients)),
+        deploys=Result(read_deploy_history(clients)),
     )
     assert events.unknown_lanes == {}
     assert sum(mark.count for mark in events.in_lane(REJECTED)) == 90
@@ -36,7 +36,7 @@ def test_the_list_contains_alerts_messages_batches_and_deploys(checked_sandbox):
         read_alerts(clients),
         read_action_log(clients, start, end),
         read_batches(clients, NIGHT),
-        read_service_capacities(clients),
+        read_deploy_history(clients),
         start,
         end,
     )

@@ -17,6 +17,7 @@ from services.nights.coverage import read_history
 from services.nights.player_stages import read_night
 from services.reports.handoff_note import HandoffInputs, render_markdown
 from services.scaling.capacity import read_service_capacities
+from services.scaling.deploys import read_deploy_history
 from services.telemetry.scheduler import read_schedule
 from tests.integration.pages.conftest import open_page as open_page
 from tests.support.factories import NIGHT
@@ -32,6 +33,7 @@ def handoff_inputs(clients):
         Result(read_night(clients, NIGHT)),
         Result(read_batches(clients, NIGHT)),
         Result(read_service_capacities(clients)),
+        Result(read_deploy_history(clients)),
         Result(read_history(clients, NIGHT.replace(day=20), NIGHT)),
         Result(read_alerts(clients)),
         Result(read_action_log(clients, start, end)),

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from dotenv import dotenv_values
 
 from services.sandbox import __main__ as supervisor
-from services.sandbox.__main__ import Child, read_settings, stop_children, wait_until_up
+from services.sandbox.__main__ import Child, read_settings, read_thresholds, stop_children, wait_until_up
 from services.sandbox.common.identities import account_address
 from services.sandbox.common.ports import free_port
 
@@ -54,6 +55,17 @@ def test_a_reserved_port_is_refused_by_name(monkeypatch):
     monkeypatch.setattr(supervisor, "bind_error", lambda _: PermissionError(13, "Permission denied"))
     with pytest.raises(SystemExit, match=r"Port 80 is reserved for root: set DASHBOARD_PORT"):
         read_settings({"DASHBOARD_PORT": "80"})
+
+
+def test_every_process_gets_the_thresholds_of_the_file_unless_the_environment_sets_them(tmp_path):
+    thresholds = tmp_path / "thresholds.env"
+    thresholds.write_text("ORPHAN_AFTER_H=30\nCOVERAGE_WARNING_PCT=95")
+    env = {"COVERAGE_WARNING_PCT": "90", "HOME": "/root"}
+    assert read_thresholds(thresholds, env) == {"ORPHAN_AFTER_H": "30", "COVERAGE_WARNING_PCT": "90"}
+    assert read_thresholds(env={}) == dotenv_values(supervisor.THRESHOLDS_FILE)
+    thresholds.write_text("ORPHAN_AFTER_H=soon")
+    with pytest.raises(SystemExit, match="ORPHAN_AFTER_H='soon' cannot be used: a number above 0"):
+        read_thresholds(thresholds, {})
 
 
 def run_supervisor(**variables: str) -> tuple[int, list[str]]:

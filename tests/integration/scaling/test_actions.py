@@ -14,6 +14,7 @@ from services.sandbox.common.fault_injection import Fault
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY, apply_due_reverts
 from services.scaling.annotations import CapacitySetting
 from services.scaling.capacity import CapacityState, read_service_capacities, read_worker_capacity
+from services.scaling.deploys import read_deploy_history
 from tests.support.actors import OPERATOR, VIEWER
 
 
@@ -54,6 +55,9 @@ def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_wa
     restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan)
     assert restored.state is ActionState.DONE
     assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
+    deploys = [d for d in read_deploy_history(module_clients).deploys if d.service == "prediction-worker"]
+    assert [deploy.capacity_text for deploy in deploys] == ["20 × 5", "4 × 3", "20 × 5"]
+    assert f"{deploys[1].at:%d %H:%M}" == "30 01:20"  # the deploy of the emergency, which no longer serves
 
 
 def test_scaling_down_changes_the_service_maximum_and_not_the_revision_maximum(

@@ -21,7 +21,7 @@ def count_objects() -> dict[str, int]:
     gc.collect()
     cache = session.cached_clients().cache
     return {
-        "answers remembered": len(background_cache._cache),
+        "answers remembered": len(background_cache._entries),
         "answers kept": len(cache._entries),
         "rows kept": cache._row_count,
         "threads": threading.active_count(),

@@ -112,9 +112,7 @@ def test_a_thousand_healthy_batches_raise_nothing():
         ),
         (
             make_snapshot(
-                make_night_snapshot(
-                    night=ok_result(make_night(*make_unrequested_players(158), written_rows=0)), duplicates=ok_result(0)
-                )
+                make_night_snapshot(night=ok_result(make_night(*make_unrequested_players(158), written_rows=0)))
             ),
             "produced_nothing",
         ),
@@ -124,7 +122,7 @@ def test_a_thousand_healthy_batches_raise_nothing():
         (make_snapshot(schedule=ok_result(make_schedule(missing=("same-day-predictions",)))), "schedule"),
         (make_snapshot(schedule=ok_result(make_schedule(problem="is paused"))), "schedule"),
         (make_snapshot(make_night_snapshot(lines=ok_result(0))), "silence"),
-        (make_snapshot(make_night_snapshot(duplicates=failed_result())), "unreadable"),
+        (make_snapshot(duplicates=failed_result()), "unreadable"),
         (make_snapshot(channel=ChannelStatus(False)), "channel"),
         (make_snapshot(channel=ChannelStatus(True, "Slack answered HTTP 404: no_service")), "channel"),
     ],
@@ -195,9 +193,16 @@ def test_a_stalled_batch_of_a_complete_night_is_ok():
     assert fired_rules(make_snapshot(make_night_snapshot(batches=stalled_batch()))) == set()
 
 
-@pytest.mark.parametrize("source", ["night", "batches", "writes", "duplicates", "lines", "ledger", "slate"])
-def test_an_unreadable_source_is_an_unknown_alert_and_resolves_nothing(source):
-    results = evaluate_rules(make_snapshot(make_night_snapshot(**{source: failed_result("The source")})), SETTINGS, NOW)
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        make_snapshot(make_night_snapshot(**{source: failed_result("The source")}))
+        for source in ("night", "batches", "writes", "lines", "ledger", "slate")
+    ]
+    + [make_snapshot(**{source: failed_result("The source")}) for source in ("duplicates", "source_times")],
+)
+def test_an_unreadable_source_is_an_unknown_alert_and_resolves_nothing(snapshot):
+    results = evaluate_rules(snapshot, SETTINGS, NOW)
     assert [(i.rule.name, i.severity) for i in group_by_cause(results)] == [("unreadable", Health.UNKNOWN)]
     assert causes_without_data(results)
 

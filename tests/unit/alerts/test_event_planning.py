@@ -15,10 +15,10 @@ from services.alerts.rules import RULES_BY_NAME
 from services.core.result import DataSource, Health
 from tests.support.alert_factories import BATCH, NIGHT, NOW, SETTINGS
 
-STALLED = RuleResult(RULES_BY_NAME["stalled"], Health.CRITICAL, "It stands still.", "run", NIGHT, BATCH)
+STALLED = RuleResult(RULES_BY_NAME["stalled"], Health.CRITICAL, "It has stalled.", "run", NIGHT, BATCH)
 ORPHANS = RuleResult(RULES_BY_NAME["staging_orphans"], Health.WARNING, "2 tables.", "staging")
 RESUME = f"curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{BATCH}\"}}'"
-FINDING = {"rule": "stalled", "health": "critical", "sentence": "It stands still.", "command": RESUME}
+FINDING = {"rule": "stalled", "health": "critical", "sentence": "It has stalled.", "command": RESUME}
 ORPHANS_FINDING = {"rule": "staging_orphans", "health": "warning", "sentence": "2 tables.", "command": ""}
 NIGHTS = frozenset({NIGHT})
 
@@ -56,7 +56,7 @@ def test_an_incident_without_an_alert_opens_one_with_what_shows_it():
     assert (event.severity, event.rule, event.message) == (
         Health.CRITICAL,
         "stalled",
-        "The batch stands still: It stands still.",
+        "Batch stalled: It has stalled.",
     )
     assert event.facts == {"findings": [FINDING]}
 
@@ -76,7 +76,7 @@ def test_an_alert_that_has_not_changed_adds_nothing():
 def test_what_is_described_otherwise_is_an_update(old):
     (event,) = plan(alert_of(**old), incidents=[incident_of()])
     assert (event.event, event.sequence, event.actor, event.recorded_at) == (EventType.UPDATED, 2, WATCHDOG, NOW)
-    assert (event.message, event.facts) == ("The batch stands still: It stands still.", {"findings": [FINDING]})
+    assert (event.message, event.facts) == ("Batch stalled: It has stalled.", {"findings": [FINDING]})
 
 
 @pytest.mark.parametrize(("before", "event"), [(Health.WARNING, EventType.WORSENED), (Health.UNKNOWN, "worsened")])
@@ -182,7 +182,7 @@ def test_results_of_one_cause_and_night_are_one_incident_led_by_the_most_causal_
     assert (writes.cause, writes.game_date, writes.message) == (
         "writes",
         NIGHT,
-        "Writes are being rejected: 90 rejected.",
+        "Writes rejected (DML limit): 90 rejected.",
     )
     assert [r.rule.name for r in writes.results] == ["dml_rejections", "write_success"]
     assert (writes.rule, writes.leading_result) == (RULES_BY_NAME["dml_rejections"], results[1])

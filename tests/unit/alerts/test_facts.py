@@ -22,6 +22,7 @@ from tests.support.alert_factories import (
     BATCH,
     NIGHT,
     NOW,
+    SETTINGS,
     STARTED,
     TIP_OFF,
     empty_batches,
@@ -43,6 +44,7 @@ class CachedClients:
     """Clients with a clock and a cache, and no connection."""
 
     clock: FixedClock
+    settings: Any = SETTINGS
     cache: Any = field(default_factory=lambda: SimpleNamespace(tables=ReadCache().tables))
 
     @property
@@ -70,7 +72,8 @@ class Sources:
             "latest": make_batch_record(),
             "read_lines": SimpleNamespace(lines=("a line",)),
             "alerts.slate_counts": SimpleNamespace(rows=()),
-            "alerts.duplicate_keys": SimpleNamespace(rows=({"duplicate_keys": 3},)),
+            "alerts.duplicate_keys": SimpleNamespace(rows=({"game_date": NIGHT, "duplicate_keys": 3},)),
+            "alerts.source_times": SimpleNamespace(rows=()),
             "list_staging_tables": (SimpleNamespace(table_id="_staging_a", created=STARTED, expires=TIP_OFF),),
             "read_worker_capacity": "the worker",
             "read_schedule": "the schedule",
@@ -117,7 +120,8 @@ def test_a_snapshot_holds_what_each_source_answers(clients, sources):
     snapshot, night = read_one_night(clients)
     assert (night.game_date, night.night.value, night.writes.value) == (NIGHT, "the night", "the writes")
     assert (night.batches.value, night.ledger.value) == (Batches((make_batch(),), ()), make_batch_record())
-    assert (night.duplicates.value, night.lines.value) == (3, 1)
+    assert night.lines.value == 1
+    assert (snapshot.duplicates.value, snapshot.source_times.value) == ({NIGHT: 3}, ())
     assert snapshot.staging.value == (StagingTableListing("_staging_a", STARTED, TIP_OFF),)
     assert (snapshot.worker.value, snapshot.schedule.value) == ("the worker", "the schedule")
     assert (snapshot.channel, snapshot.open_dates.value, snapshot.problems) == (CHANNEL, frozenset(), ())
@@ -132,7 +136,14 @@ def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clie
     cache = CheckCache()
     read_snapshot(clients, [NIGHT], CHANNEL, cache)
     cached = cache.cached_clients(clients).cache
-    for name in ("read_batches", "read_night", "read_writes", "alerts.slate_counts", "alerts.duplicate_keys"):
+    for name in (
+        "read_batches",
+        "read_night",
+        "read_writes",
+        "alerts.slate_counts",
+        "alerts.duplicate_keys",
+        "alerts.source_times",
+    ):
         assert sources.calls[name][0].cache is cached, name
     for name in ("list_staging_tables", "read_worker_capacity", "read_schedule", "read_lines"):
         assert sources.calls[name][0] is clients, name
@@ -143,9 +154,14 @@ def test_each_source_is_asked_about_the_night(clients, sources):
     assert sources.calls["read_batches"][1:] == (NIGHT,)
     assert sources.calls["read_night"][1:] == (NIGHT,)
     assert sources.calls["latest"] == (BATCH, NIGHT)
-    assert sources.calls["alerts.duplicate_keys"][1:] == ({"game_date": NIGHT},)
     assert sources.calls["alerts.slate_counts"][1:] == ({"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},)
     assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
+
+
+def test_duplicates_are_counted_once_for_every_recent_date(clients, sources):
+    read_snapshot(clients, [NIGHT, NIGHT - timedelta(days=1)], CHANNEL)
+    week = {"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT + timedelta(days=2)}
+    assert sources.calls["alerts.duplicate_keys"][1:] == (week,)
 
 
 def test_writes_and_log_lines_are_read_from_the_batchs_start_until_now(clients, sources):
@@ -218,6 +234,7 @@ def test_without_the_list_of_batches_every_write_counts(clients, sources):
         ("read_writes", "writes", "The job history"),
         ("latest", "ledger", "The ledger"),
         ("alerts.duplicate_keys", "duplicates", "The predictions table"),
+        ("alerts.source_times", "source_times", "Odds and context"),
         ("read_lines", "lines", "Cloud Logging"),
         ("list_staging_tables", "staging", "The list of staging tables"),
         ("read_worker_capacity", "worker", "Cloud Run"),
@@ -277,13 +294,13 @@ def failed(source: str, message: str) -> Result[Any]:
     return Result(None, Problem(source, NOW, message))
 
 
-@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "duplicates", "lines"])
+@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "lines"])
 def test_a_problem_of_each_part_of_a_night_is_listed(part):
     night = make_night_snapshot(**{part: failed("The source", "Away.")})
     assert [p.message for p in make_snapshot(night).problems] == ["Away."]
 
 
-@pytest.mark.parametrize("part", ["staging", "worker", "schedule", "open_dates"])
+@pytest.mark.parametrize("part", ["staging", "worker", "schedule", "open_dates", "duplicates", "source_times"])
 def test_a_problem_of_each_part_of_the_platform_is_listed(part):
     assert [p.message for p in make_snapshot(**{part: failed("The source", "Away.")}).problems] == ["Away."]
 

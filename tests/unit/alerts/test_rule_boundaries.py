@@ -63,7 +63,6 @@ OK, UNKNOWN, CRITICAL, WARNING = Health.OK, Health.UNKNOWN, Health.CRITICAL, Hea
     [
         ("dml_rejections", ["writes"]),
         ("write_success", ["night"]),
-        ("duplicates", ["duplicates"]),
         ("names", ["slate"]),
         ("coverage", ["night"]),
         ("consolidation", ["night", "batches"]),
@@ -73,6 +72,8 @@ OK, UNKNOWN, CRITICAL, WARNING = Health.OK, Health.UNKNOWN, Health.CRITICAL, Hea
         ("stalled", ["batches"]),
         ("at_zero", ["batches"]),
         ("produced_nothing", ["night", "batches"]),
+        ("unanswered", ["batches", "ledger"]),
+        ("run_time", ["batches", "slate"]),
     ],
 )
 def test_a_rule_without_one_of_its_sources_is_unknown_and_says_nothing(rule, sources):
@@ -82,7 +83,13 @@ def test_a_rule_without_one_of_its_sources_is_unknown_and_says_nothing(rule, sou
 
 @pytest.mark.parametrize(
     ("rule", "source"),
-    [("staging_orphans", "staging"), ("width", "worker"), ("schedule", "schedule")],
+    [
+        ("staging_orphans", "staging"),
+        ("width", "worker"),
+        ("schedule", "schedule"),
+        ("duplicates", "duplicates"),
+        ("source_stale", "source_times"),
+    ],
 )
 def test_a_rule_of_the_platform_without_its_source_is_unknown_and_says_nothing(rule, source):
     assert judge(rule, platform={source: failed_result()})[:2] == (UNKNOWN, "")
@@ -127,11 +134,6 @@ def test_writes_succeed_from_99_of_100_players_on(rejected, players, health):
 def test_the_sentence_of_lost_writes_counts_players_generated():
     night = ok_result(make_night(*make_players(68), *make_rejected_players(90)))
     assert judge("write_success", night=night)[1] == "90 of 158 generated players were rejected on write"
-
-
-def test_keys_that_are_active_twice_are_counted():
-    assert judge("duplicates", duplicates=ok_result(1))[:2] == (CRITICAL, "1 keys have more than one active row")
-    assert judge("duplicates", duplicates=ok_result(0))[:2] == (OK, "")
 
 
 # --- names ----------------------------------------------------------------------------------------------------------------
@@ -424,7 +426,7 @@ def test_problems_of_the_schedule_are_listed():
 def test_a_channel_that_is_not_set_warns_and_one_that_fails_is_critical():
     assert judge("channel", platform={"channel": ChannelStatus(False)})[:2] == (
         WARNING,
-        "No channel is set: alerts are shown here and reach nobody",
+        "No notification channel configured",
     )
     assert judge("channel", platform={"channel": ChannelStatus(True, "Slack said no.")})[:2] == (
         CRITICAL,

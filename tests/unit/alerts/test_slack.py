@@ -79,7 +79,7 @@ def after(alert: Alert, event: str, **changes: Any) -> Alert:
 def test_a_message_says_what_since_when_what_helps_and_where_the_evidence_is():
     assert lines_of(ALERT) == [
         "🔴 *Trouble 1* (since 15:00 ET)",
-        "Resume the batch, or consolidate what waits in staging.",
+        "Resume the batch, or consolidate what is staged.",
         f"<{DASHBOARD.dashboard_url}/runs|Evidence and buttons>",
     ]
 

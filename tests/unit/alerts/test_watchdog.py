@@ -30,7 +30,6 @@ from tests.support.alert_factories import (
     NIGHT,
     NOW,
     failed_result,
-    make_night_snapshot,
     make_snapshot,
     ok_result,
 )
@@ -89,8 +88,8 @@ def channel(monkeypatch):
     """Two alerts at once, the worse first: doubled keys, and a staging list that cannot be read."""
     channel = Channel()
     monkeypatch.setattr("services.alerts.notification.open_channel", lambda _: channel)
-    night = make_night_snapshot(duplicates=ok_result(112))
-    snapshot = make_snapshot(night, staging=failed_result("The list of staging tables"))
+    staging = failed_result("The list of staging tables")
+    snapshot = make_snapshot(duplicates=ok_result({NIGHT: 112}), staging=staging)
     monkeypatch.setattr(watchdog, "read_snapshot", lambda *_: snapshot)
     monkeypatch.setattr(watchdog, "fetch_open_dates", lambda *_: ok_result(frozenset()))
     monkeypatch.setattr(watchdog, "apply_reverts_if_calm", lambda *_: None)

@@ -97,6 +97,42 @@ def test_a_batch_of_the_ledger_is_not_listed_twice():
     assert collect([start_line], make_rows(), recorded_ids=[BATCH]) == []
 
 
+OURS = f"batch_{GAME_DATE}_1767074400000"  # of our coordinator, 06:00 UTC on the 30th
+
+
+@pytest.mark.parametrize(
+    "line", ["Consolidation SUCCESS: 2250 rows merged from 90 staging tables", "Consolidation FAILED: 400"]
+)
+def test_the_end_of_a_consolidation_without_an_id_belongs_to_the_batch_whose_consolidation_began_last(line):
+    """A resumed batch begins anew without a start line; versions before 3.4 ended their consolidation without an id."""
+    resumed = STARTED + timedelta(hours=9)
+    lines = [
+        make_line(
+            f"Starting prediction batch for {GAME_DATE} (batch={OURS}, by=scheduler)", STARTED - timedelta(hours=1)
+        ),
+        make_line(START_LINE, STARTED),
+        make_line(f"Batch {BATCH} STALLED at 68/158 (43.0%)", STARTED + timedelta(minutes=20)),
+        make_line(f"Executing consolidation MERGE for batch={OURS}", resumed),
+        make_line(line, resumed + timedelta(seconds=5)),
+    ]
+    (batch,) = collect(lines, make_rows(), recorded_ids=[OURS])
+    assert (batch.name, batch.state(resumed)) == (BATCH, BatchState.STALLED)
+    assert batch.status_text == f"Batch {BATCH} STALLED at 68/158 (43.0%)"
+
+
+def test_a_line_without_an_id_belongs_to_a_batch_until_the_next_of_its_date_begins():
+    """The line that a re-run begins with may be missing: then the ledger says when it began."""
+    lines = [
+        make_line(START_LINE, STARTED),
+        make_line("Batch complete! 158/158 players in 20.0s (3950 predictions)", STARTED + timedelta(minutes=2)),
+        make_line("Consolidation SUCCESS: 2250 rows merged from 90 staging tables", STARTED + timedelta(hours=11)),
+    ]
+    runs = find_log_runs(lines, {OURS: STARTED + timedelta(hours=10)})
+    assert [line.message for run in runs if run.batch_id != OURS for line in run.lines] == [
+        line.message for line in lines[:2]
+    ]
+
+
 PERFECT_DATE = date(2025, 12, 30)
 PERFECT_BATCH = "batch_2025-12-30_1767072990"
 PERFECT_START = datetime(2025, 12, 30, 5, 36, 30, tzinfo=UTC)

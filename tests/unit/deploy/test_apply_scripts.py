@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -34,10 +35,10 @@ def fake_cli_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run_script(cli_dir: Path, name: str, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+def run_script(cli_dir: Path, script: str | Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
     variables = {name: value for name, value in {**BASE_ENV, **env}.items() if value}
     return subprocess.run(
-        [str(DEPLOY / name), *args],
+        [str(DEPLOY / script), *args],
         env={"PATH": f"{cli_dir}:{os.environ['PATH']}", **variables},
         capture_output=True,
         text=True,
@@ -130,15 +131,47 @@ def test_alert_policies_and_metrics_are_applied_with_the_rest_and_on_their_own(f
 
 
 def test_the_watchdog_manifest_has_the_dashboard_url_and_the_self_healing_switches(dry_run_output):
-    env_entries = parse_yaml_files(dry_run_output)["watchdog.yaml"]["spec"]["template"]["spec"]["template"]["spec"][
-        "containers"
-    ][0]["env"]
-    env = {entry["name"]: entry.get("value") for entry in env_entries}
+    env = container_env(parse_yaml_files(dry_run_output)["watchdog.yaml"])
     assert env["DASHBOARD_URL"] == "https://prediction-on-call-123.us-west2.run.app"
     assert {name for name in env if name.startswith("SELF_HEALING")} == {
         f"SELF_HEALING_{name}"
         for name in ("ALERT_ON_DML_LIMIT", "AUTO_REDUCE_CONCURRENCY", "RESUME_STALLED", "CONSOLIDATE_LEFTOVERS")
     }
+
+
+def container_env(manifest: dict) -> dict[str, str]:
+    """The environment of a service or of a job; "" for what comes from a secret."""
+    spec = manifest["spec"]["template"]["spec"]
+    container = (spec["template"]["spec"] if "template" in spec else spec)["containers"][0]
+    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+def test_dashboard_watchdog_and_coordinator_get_every_threshold_of_the_one_file(dry_run_output):
+    from services.core.thresholds import Thresholds
+
+    variables = {name for field in Thresholds.model_fields.values() for name in Thresholds.variables(field)}
+    manifests = parse_yaml_files(dry_run_output)
+    deployed = [container_env(manifests[f"{name}.yaml"]) for name in ("dashboard", "watchdog", "coordinator")]
+    assert all(variables <= set(env) for env in deployed)
+    assert {Thresholds.from_env(env).fingerprint for env in deployed} == {Thresholds.from_env({}).fingerprint}
+    assert variables.isdisjoint(container_env(manifests["worker.yaml"]))
+
+
+def test_a_changed_threshold_reaches_every_part_and_an_unsafe_line_is_refused(fake_cli_dir, tmp_path):
+    deploy = tmp_path / "copy" / "deploy"
+    shutil.copytree(DEPLOY, deploy)
+    (deploy.parent / "queries").symlink_to(ROOT / "queries")
+    thresholds = deploy / "thresholds.env"
+    thresholds.write_text(thresholds.read_text().replace("ORPHAN_AFTER_H=24", "ORPHAN_AFTER_H=30"))
+    manifests = parse_yaml_files(run_script(fake_cli_dir, deploy / "apply.sh").stdout)
+    names = ("dashboard", "watchdog", "coordinator")
+    assert {container_env(manifests[f"{name}.yaml"])["ORPHAN_AFTER_H"] for name in names} == {"30"}
+    for line in ('ORPHAN_AFTER_H=1"}, {name: X', "ORPHAN_AFTER_H 30", "ORPHAN_AFTER_H=$(reboot)"):
+        thresholds.write_text(line)
+        refused = run_script(fake_cli_dir, deploy / "apply.sh", "--do")
+        assert refused.returncode == 2
+        assert f"deploy/thresholds.env: '{line}' is not NAME=value." in refused.stderr
+    assert (fake_cli_dir / "called").read_text() == ""
 
 
 def test_the_heartbeat_filter_matches_the_deployed_watchdog_name(dry_run_output):
@@ -222,16 +255,11 @@ def test_the_dashboard_starts_with_its_manifest(dry_run_output, monkeypatch):
 
 
 def test_message_links_use_the_dashboard_host_which_accepts_only_that_host(fake_cli_dir, dry_run_output):
-    def env(manifest: dict) -> dict[str, str]:
-        spec = manifest["spec"]["template"]["spec"]
-        container = (spec["template"]["spec"] if "template" in spec else spec)["containers"][0]
-        return {entry["name"]: entry.get("value", "") for entry in container["env"]}
-
     host = "prediction-on-call-123.us-west2.run.app"
-    assert env(parse_yaml_files(dry_run_output)["watchdog.yaml"])["DASHBOARD_URL"] == f"https://{host}"
-    assert env(parse_yaml_files(dry_run_output)["dashboard.yaml"])["DASHBOARD_HOSTS"] == host
+    assert container_env(parse_yaml_files(dry_run_output)["watchdog.yaml"])["DASHBOARD_URL"] == f"https://{host}"
+    assert container_env(parse_yaml_files(dry_run_output)["dashboard.yaml"])["DASHBOARD_HOSTS"] == host
     custom_address = parse_yaml_files(run_script(fake_cli_dir, "apply.sh", ADDRESS="https://desk.example.com").stdout)
-    assert env(custom_address["watchdog.yaml"])["DASHBOARD_URL"] == "https://desk.example.com"
+    assert container_env(custom_address["watchdog.yaml"])["DASHBOARD_URL"] == "https://desk.example.com"
     assert run_script(fake_cli_dir, "apply.sh", ADDRESS="https://desk.example/?key=1").returncode == 2
 
 

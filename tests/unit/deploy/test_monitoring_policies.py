@@ -62,7 +62,7 @@ EXPECTED_LINES = [
     (
         "coverage_alerts",
         "prediction-watchdog",
-        "ALERT opened critical writes-2025-12-29: Players are missing: 68 of 158",
+        "ALERT opened critical writes-2025-12-29: Coverage below threshold: 68 of 158",
     ),
 ]
 

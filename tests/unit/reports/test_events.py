@@ -12,6 +12,7 @@ from services.alerts.alert_log import Alerts, Event, group_by_alert
 from services.batches.reader import Batches
 from services.core.result import DataSource, Health, Problem, Result
 from services.reports.events import ACTIONS, ALERTS, REJECTED, SCALED, night_events, recent_events
+from services.scaling.deploys import Deploy, DeployHistory
 from tests.support.alert_factories import BATCH, make_batch
 from tests.support.factories import NIGHT, NOW
 
@@ -44,7 +45,7 @@ def build_events(night: date = NIGHT, **overrides: Any):
     readings: dict[str, Any] = {
         "batches": Result(Batches((), ())),
         "writes": Result(None, Problem("job history", NOW, "not asked")),
-        "capacities": Result(None, Problem("Cloud Run", NOW, "It does not answer")),
+        "deploys": Result(None, Problem("Cloud Run", NOW, "It does not answer")),
         "alerts": Result(Alerts((), SOURCE)),
         "action_log": Result(ActionLog((), SOURCE)),
     }
@@ -133,3 +134,31 @@ def test_the_list_ends_before_its_end():
     began = NOW - timedelta(minutes=5)
     assert recent_events(None, log, None, None, began - timedelta(hours=1), began) == ()
     assert [event.kind for event in recent_events(None, log, None, None, began, NOW)] == ["action"]
+
+
+def make_deploys(complete_since: datetime | None = None) -> DeployHistory:
+    deploys = (
+        Deploy("prediction-worker", "prediction-worker-00012-abc", NOW - timedelta(minutes=1), "watchdog", 20, 5),
+        Deploy("prediction-worker", "prediction-worker-00011-zw5", NOW - timedelta(hours=5), "", 4, 3),
+        Deploy("prediction-worker", "prediction-worker-00010-k7d", NOW - timedelta(days=9), "nora", 20, 5, "no image"),
+    )
+    return DeployHistory(deploys, SOURCE, complete_since)
+
+
+def test_every_deploy_of_a_night_is_marked_whatever_serves_now():
+    events = build_events(deploys=Result(make_deploys()))
+    assert [(mark.label, mark.health) for mark in events.in_lane(SCALED)] == [
+        ("worker 4 × 3", Health.WARNING),
+        ("worker 20 × 5", Health.NONE_EXPECTED),
+    ]
+    assert events.in_lane(SCALED)[0].message == "prediction-worker-00011-zw5 deployed, 4 × 3, by nobody known"
+    assert SCALED not in events.unknown_lanes
+    listed = recent_events(None, None, None, make_deploys(), NOW - timedelta(days=10), NOW)
+    assert [event.kind for event in listed] == ["deploy"] * 3
+    assert listed[-1].summary == "prediction-worker-00010-k7d deployed, 20 × 5, which did not become ready: no image"
+
+
+def test_deploys_before_those_that_were_read_are_unknown():
+    lanes = build_events(deploys=Result(make_deploys(complete_since=NOW - timedelta(hours=6)))).unknown_lanes
+    assert lanes[SCALED] == "deploys before 30 Dec 00:45 UTC are not read"
+    assert SCALED not in build_events(deploys=Result(make_deploys(NOW - timedelta(days=9)))).unknown_lanes

@@ -35,8 +35,9 @@ def make_inventory(*tables: StagingTable, health: Health = Health.OK) -> Result[
     return Result(StagingInventory(tables, (), health, ()))
 
 
-def signals_by_name(staging=make_inventory(), capacities=CAPACITIES, schedule=Result(make_schedule())):
-    return {signal.name: (signal.health, signal.text) for signal in platform_signals(staging, capacities, schedule)}
+def signals_by_name(staging=None, capacities=CAPACITIES, schedule=None):
+    signals = platform_signals(staging or make_inventory(), capacities, schedule or Result(make_schedule()))
+    return {signal.name: (signal.health, signal.text) for signal in signals}
 
 
 def test_a_quiet_platform_is_ok_with_its_numbers():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +13,9 @@ import pytest
 
 from app.state import background_cache
 from services.core.errors import SourceUnavailable
-from services.core.result import Problem
+from services.core.freshness import MAX_OUTDATED_S
+from services.core.result import Problem, Result
+from tests.support.fake_monotonic import FakeMonotonic
 
 START = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 
@@ -82,9 +86,9 @@ def test_a_recovered_source_starts_a_new_outage(fake_clock, monkeypatch):
     background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)()
     assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: 4)().ok
     fake_clock.time += timedelta(hours=1)
-    problem = background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)().problem
-    assert problem is not None
-    assert problem.since == START + timedelta(hours=1)
+    outdated = background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)().outdated
+    assert outdated is not None
+    assert outdated.since == START + timedelta(hours=1)
 
 
 def test_a_slow_source_is_reported_and_its_late_result_is_used(fake_clock, monkeypatch):
@@ -102,14 +106,15 @@ def test_a_slow_source_is_reported_and_its_late_result_is_used(fake_clock, monke
     assert background_cache.fetch_async("a", "Cloud Logging", fake_clock, failing_read)().value == 4
 
 
-def test_a_bug_in_one_read_does_not_break_the_page(fake_clock):
+def test_an_answer_that_cannot_be_read_is_its_sources_trouble_and_is_logged(fake_clock, caplog):
     def read_missing_key() -> int:
         empty: dict[str, int] = {}
         return empty["missing"]
 
     reading = background_cache.fetch_async("a", "The batches", fake_clock, read_missing_key)()
     assert reading.problem is not None
-    assert "could not be understood (KeyError)" in reading.problem.message
+    assert reading.problem.message == "The batches answered something that cannot be read (KeyError: 'missing')."
+    assert "Traceback" in caplog.text
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,30 @@ def test_a_problem_inside_a_result_keeps_its_start_until_it_is_gone(fake_clock):
 # --- cached results ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def fake_monotonic(monkeypatch) -> FakeMonotonic:
+    monotonic = FakeMonotonic()
+    monkeypatch.setattr(background_cache, "monotonic", monotonic)
+    return monotonic
+
+
+@pytest.fixture
+def hanging():
+    """A read that answers only when the test is over."""
+    answered = threading.Event()
+    yield lambda: answered.wait(30) and "late"
+    answered.set()
+
+
+def answer_after(seconds: float) -> str:
+    time.sleep(seconds)
+    return "new"
+
+
+def read_old(fake_clock: FakeClock) -> None:
+    background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "old", ttl_s=30)()
+
+
 def test_a_fresh_result_is_served_from_the_cache(fake_clock):
     calls = []
 
@@ -145,41 +174,108 @@ def test_a_fresh_result_is_served_from_the_cache(fake_clock):
     assert len(calls) == 1
 
 
-def test_a_stale_result_is_shown_while_it_is_revalidated(fake_clock, monkeypatch):
-    monkeypatch.setattr(background_cache, "REVALIDATE_WAIT_S", 0.05)
-    background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "old")()
+def test_a_stale_result_is_shown_while_it_is_revalidated(fake_clock, fake_monotonic, monkeypatch):
+    read_old(fake_clock)
+    fake_monotonic.seconds += 45
     answered = threading.Event()
-    pending = background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: answered.wait(30) and "new")
-    monkeypatch.setattr(background_cache, "STALE_WITHOUT_RERUN_S", 0.0)
+    pending = background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: answered.wait(30) and "new", ttl_s=30)
     background_cache.start_render()
-    assert pending().value == "old"
+    assert pending() == Result("old")
     assert background_cache.rendered_stale()
     answered.set()
     monkeypatch.setattr(background_cache, "REVALIDATE_WAIT_S", 30.0)
-    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)().value == "new"
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read, ttl_s=30)() == Result("new")
 
 
-def test_a_result_beyond_its_maximum_age_is_not_shown(fake_clock, monkeypatch):
-    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(background_cache, "MAX_STALE_S", -1.0)
-    background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "old")()
+def test_a_value_is_outdated_from_the_first_failed_read_on_and_until_one_succeeds(
+    fake_clock, fake_monotonic, monkeypatch
+):
+    monkeypatch.setattr(background_cache, "REVALIDATE_WAIT_S", 30.0)
+    read_old(fake_clock)
+    for minute in (1, 2):
+        fake_monotonic.seconds += 49
+        fake_clock.time = START + timedelta(minutes=minute)
+        result = background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read, ttl_s=30)()
+        assert (result.value, result.problem) == ("old", None)
+        assert result.outdated is not None
+        assert result.outdated.since == START + timedelta(minutes=1), "the first failure"
+        message = f"Cloud Run did not answer; data of 01:45:00 ET, {minute * 49} s old."
+        assert (result.outdated.message, result.outdated.hint) == (message, "Look again.")
+    fake_monotonic.seconds += 49
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "new", ttl_s=30)() == Result("new")
+
+
+def test_a_read_that_fails_after_the_page_was_rendered_counts_for_the_next_page(fake_clock, fake_monotonic):
+    read_old(fake_clock)
+    fake_monotonic.seconds += 31
     answered = threading.Event()
-    assert not background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: answered.wait(30))().ok
+
+    def fail_late() -> str:
+        answered.wait(30)
+        return failing_read()
+
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, fail_late, ttl_s=30)() == Result("old")
     answered.set()
+    while background_cache._flights:
+        time.sleep(0.001)
+    result = background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "read again at once", ttl_s=30)()
+    assert result.value == "old"
+    assert result.outdated is not None
 
 
-def test_a_failing_source_is_unavailable_even_with_an_older_result(fake_clock):
-    background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "old")()
-    assert not background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)().ok
+def test_a_value_older_than_twice_its_freshness_is_outdated_while_its_read_hangs(
+    fake_clock, fake_monotonic, monkeypatch, hanging
+):
+    monkeypatch.setattr(background_cache, "RETRY_TIMEOUT_S", 0.05)
+    read_old(fake_clock)
+    fake_monotonic.seconds += 45
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, hanging, ttl_s=30)() == Result("old")
+    fake_monotonic.seconds += 53
+    result = background_cache.fetch_async("a", "Cloud Run", fake_clock, hanging, ttl_s=30)()
+    assert result.value == "old"
+    assert result.outdated is not None
+    assert result.outdated.message == "Cloud Run has not answered for 53 s; data of 01:45:00 ET, 98 s old."
 
 
-def test_a_read_started_before_invalidation_is_not_shown_after_it(fake_clock, monkeypatch):
+def test_a_value_older_than_twice_its_freshness_is_waited_for(fake_clock, fake_monotonic):
+    read_old(fake_clock)
+    fake_monotonic.seconds += 600
+    result = background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: answer_after(0.2), ttl_s=30)()
+    assert result == Result("new")
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_value_beyond_its_maximum_age_is_unknown(fake_clock, fake_monotonic, monkeypatch, hanging, hangs):
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 0.05 if hangs else 30.0)
+    read_old(fake_clock)
+    fake_monotonic.seconds += MAX_OUTDATED_S + 1
+    result = background_cache.fetch_async("a", "Cloud Run", fake_clock, hanging if hangs else failing_read)()
+    assert (result.value, result.outdated) == (None, None)
+    assert result.problem is not None
+
+
+def test_a_hanging_source_keeps_no_thread_from_another(fake_clock, monkeypatch, hanging):
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 0.01)
+    for number in range(50):
+        background_cache.fetch_async(("log", number), "Cloud Logging", fake_clock, hanging)
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 5.0)
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: 4)() == Result(4)
+
+
+def test_a_read_started_before_invalidation_is_not_shown_after_it(fake_clock):
     answered = threading.Event()
     pending = background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: answered.wait(30) and "before")
     background_cache.clear()
     answered.set()
     pending()
     assert background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "after", ttl_s=60)().value == "after"
+
+
+def test_after_invalidation_a_failing_source_shows_nothing_of_before(fake_clock):
+    read_old(fake_clock)
+    background_cache.clear()
+    result = background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read, ttl_s=30)()
+    assert (result.value, result.outdated) == (None, None)
 
 
 def test_the_least_recently_used_entry_is_evicted(fake_clock, monkeypatch):
@@ -190,51 +286,56 @@ def test_the_least_recently_used_entry_is_evicted(fake_clock, monkeypatch):
     assert background_cache.fetch_async(0, "The warehouse", fake_clock, lambda: "anew", ttl_s=60)().value == "anew"
 
 
-def test_a_page_rendered_stale_is_marked_even_when_the_new_result_arrives_in_time(fake_clock, monkeypatch):
-    monkeypatch.setattr(background_cache, "STALE_WITHOUT_RERUN_S", 0.0)
-    background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "old")()
+def test_eight_readers_evictions_and_invalidations_disturb_no_read(fake_clock, monkeypatch):
+    monkeypatch.setattr(background_cache, "MAX_ENTRIES", 5)
+
+    def read(number: int) -> bool:
+        if number % 97 == 0:
+            background_cache.clear()
+        key, ttl_s = number % 11, (number % 3) * 30.0
+        fetch = failing_read if number % 7 == 0 else lambda: PartialResult((Problem("log", START, "down"),) * (key % 2))
+        result = background_cache.fetch_async(key, f"source {key % 4}", fake_clock, fetch, ttl_s)()
+        return result.value is not None or result.problem is not None
+
+    with ThreadPoolExecutor(8) as readers:
+        assert all(readers.map(read, range(4_000)))
+
+
+def test_a_page_rendered_stale_is_marked_even_when_the_new_result_arrives_in_time(
+    fake_clock, fake_monotonic, monkeypatch
+):
+    read_old(fake_clock)
+    fake_monotonic.seconds += 45
     answered = threading.Event()
     background_cache.start_render()
-    assert (
-        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: answered.wait(30) and "new")().value == "old"
-    )
+    late = lambda: answered.wait(30) and "new"  # noqa: E731
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, late, ttl_s=30)().value == "old"
     answered.set()
     monkeypatch.setattr(background_cache, "REVALIDATE_WAIT_S", 30.0)
-    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read)().value == "new"
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, failing_read, ttl_s=30)().value == "new"
     assert background_cache.rendered_stale()
     background_cache.start_render()
     assert not background_cache.rendered_stale()
 
 
-def test_all_reads_of_a_page_share_one_revalidation_wait(fake_clock, monkeypatch):
+def test_all_reads_of_a_page_share_one_revalidation_wait(fake_clock, fake_monotonic, monkeypatch, hanging):
     monkeypatch.setattr(background_cache, "REVALIDATE_WAIT_S", 0.3)
     for key in "ab":
         background_cache.fetch_async(key, "Cloud Run", fake_clock, lambda: "old")()
-    released = threading.Event()
+    started_s = time.monotonic()
+    monkeypatch.setattr(background_cache, "monotonic", lambda: fake_monotonic() + 45 + time.monotonic() - started_s)
     background_cache.start_render()
-    assert (
-        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30) and "new")().value == "old"
-    )
-    assert (
-        background_cache.fetch_async("b", "Cloud Run", fake_clock, lambda: released.wait(0.1) or "new")().value == "old"
-    ), "not waited for"
-    released.set()
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, hanging, ttl_s=30)().value == "old"
+    result = background_cache.fetch_async("b", "Cloud Run", fake_clock, lambda: answer_after(0.1), ttl_s=30)()
+    assert result.value == "old", "not waited for"
 
 
-def test_a_recent_stale_result_does_not_trigger_a_rerun(fake_clock, monkeypatch):
-    monkeypatch.setattr(background_cache, "REVALIDATE_WAIT_S", 0.0)
+@pytest.mark.parametrize(("age_s", "early"), [(9.0, False), (11.0, True)])
+def test_only_a_result_that_is_not_recent_makes_the_page_look_again_early(
+    fake_clock, fake_monotonic, hanging, age_s, early
+):
     background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: "young")()
-    released = threading.Event()
+    fake_monotonic.seconds += age_s
     background_cache.start_render()
-    assert (
-        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30) and "new")().value
-        == "young"
-    )
-    assert not background_cache.rendered_stale()
-    monkeypatch.setattr(background_cache, "STALE_WITHOUT_RERUN_S", 0.0)
-    assert (
-        background_cache.fetch_async("a", "Cloud Run", fake_clock, lambda: released.wait(30) and "new")().value
-        == "young"
-    )
-    assert background_cache.rendered_stale()
-    released.set()
+    assert background_cache.fetch_async("a", "Cloud Run", fake_clock, hanging, ttl_s=8.0)() == Result("young")
+    assert background_cache.rendered_stale() is early

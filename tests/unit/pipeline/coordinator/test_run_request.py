@@ -107,8 +107,9 @@ def test_lines_that_were_found_through_an_alias_are_counted_and_ten_named(tables
     caplog.set_level(logging.INFO, "coordinator")
     aliased = [f"p{number:02}" for number in range(12)]
     tables.players = eligible("ann", line_method="exact") + eligible(*aliased, line_method="through an alias")
-    planned(CLIENTS, NIGHT)
-    assert caplog.messages == [f"Lines through an alias of the odds: 12 ({', '.join(aliased[:10])})"]
+    batch_id = planned(CLIENTS, NIGHT).batch_id
+    names = ", ".join(aliased[:10])
+    assert caplog.messages == [f"Lines through an alias of the odds: 12 ({names}) (batch={batch_id})"]
     caplog.clear()
     planned(CLIENTS, NIGHT, players=("ann",))
     assert caplog.messages == [], "only those of the players who are requested"

@@ -537,6 +537,18 @@ def test_the_coverage_is_logged_as_the_customers_coordinator_does(world, caplog,
     assert f"Published 3/3 prediction requests [batch={BATCH}]" in caplog.text
 
 
+@pytest.mark.parametrize("keys", [{key("ann"): [True]}, ConnectionError("down")])
+@pytest.mark.parametrize("consolidation", [None, NothingStaged("no table"), LeaseLost("lost"), ValueError("a bug")])
+def test_every_line_about_a_batch_has_its_id(world, caplog, keys, consolidation):
+    caplog.set_level(logging.INFO, "coordinator")
+    world.keys = keys
+    if consolidation is not None:
+        world.consolidations = [consolidation] * 200
+    world.run()
+    assert len(caplog.messages) >= 3
+    assert [message for message in caplog.messages if BATCH not in message] == []
+
+
 def test_the_sums_of_two_rounds_are_added_and_the_rest_is_of_the_second():
     second = ConsolidationResult(BATCH, NIGHT, ("t3",), 1, 2, 3, 4, 5, 6, 7, 8, "merge-2", 10, 1)
     assert sum_results(RESULT, second) == ConsolidationResult(

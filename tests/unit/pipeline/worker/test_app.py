@@ -223,7 +223,7 @@ def test_a_request_that_cannot_be_read_stages_nothing(service):
 def test_the_log_says_what_was_generated_and_staged(service, caplog):
     with caplog.at_level(logging.INFO, "predictions.worker.worker"):
         service.predict("a")
-    assert "Successfully generated 25 predictions for a" in caplog.text
+    assert f"Successfully generated 25 predictions for a (batch={BATCH})" in caplog.text
     assert "Staging write complete: 25 rows to nba_predictions._staging_" in caplog.text
     assert f"(batch={BATCH}, worker=p_a)" in caplog.text
 

@@ -1,0 +1,64 @@
+"""The rules about the platform: what is left behind, capacity, schedule, sources and notifications."""
+
+from __future__ import annotations
+
+from services.alerts.rule import (
+    LIST_JOBS_COMMAND,
+    SCALE_DOWN_COMMAND,
+    Rule,
+)
+
+PLATFORM_RULES = (
+    Rule(
+        name="staging_orphans",
+        title="Orphaned staging tables",
+        source="list of staging tables",
+        threshold="older than {orphan_after_h} h, or within {expiry_warning_h} h of their expiry",
+        description="They may hold unconsolidated rows and will expire.",
+        hint="Consolidate or drop them.",
+        page="staging_tables",
+        cause="staging",
+    ),
+    Rule(
+        name="width",
+        title="Worker capacity drift",
+        source="Cloud Run, and the annotations of the service",
+        threshold="another capacity than the last one set from here, or no maximum at all",
+        description="A deploy has undone the emergency limit, or nothing limits the workers.",
+        hint="Scale the workers down, or restore their capacity.",
+        page="concurrency",
+        cause="width",
+        command=SCALE_DOWN_COMMAND,
+    ),
+    Rule(
+        name="schedule",
+        title="Scheduled job missing, paused or late",
+        source="Cloud Scheduler",
+        threshold="an expected job does not exist, is paused, failed at its last attempt, or is 10 min late",
+        description="A deleted job fails silently.",
+        hint="Create, enable or fix the job.",
+        page="alerts",
+        cause="schedule",
+        command=LIST_JOBS_COMMAND,
+    ),
+    Rule(
+        name="unreadable",
+        title="Data source unavailable",
+        source="every read of this check",
+        threshold="one or more sources that did not answer",
+        description="The status of the checks that need them is unknown.",
+        hint="Check that the source answers and that this identity may read it.",
+        page="overview",
+        cause="sight",
+    ),
+    Rule(
+        name="channel",
+        title="No notification channel",
+        source="SLACK_WEBHOOK_URL, and the delivery of the last message",
+        threshold="no channel is set, or the last message was not delivered",
+        description="Alerts are visible only on this page.",
+        hint="Set SLACK_WEBHOOK_URL, then send a test message.",
+        page="alerts",
+        cause="channel",
+    ),
+)

@@ -1,0 +1,43 @@
+"""What a rule is: its source, its threshold, what it means when it fires, and the remedy; and the commands that several share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.core.settings import Settings
+from services.policy.coverage_thresholds import describe_thresholds
+from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule. Its texts are shown on the alerts page; evaluation.py names the function that evaluates it."""
+
+    name: str  # as recorded in the alerts table
+    title: str
+    source: str
+    threshold: str  # may name fields of Settings in braces, and {coverage_thresholds}
+    description: str  # what it means when it fires
+    hint: str  # the remedy
+    page: str  # file name in pages/ without .py: where the evidence is
+    cause: str  # rules of one cause are one incident
+    command: str = ""  # may name {date}, {batch}, {worker} and {region}
+    log_preset: str = ""  # the search on the logs page that shows the lines
+
+    def format_threshold(self, settings: Settings) -> str:
+        """The threshold with its present values."""
+        values = {name: _format_value(value) for name, value in vars(settings).items()}
+        return self.threshold.format(coverage_thresholds=describe_thresholds(settings), **values)
+
+
+def _format_value(value: object) -> object:
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+SCALE_DOWN_COMMAND = f"gcloud run services update {{worker}} {EMERGENCY_CAPACITY_FLAGS} --region={{region}}"
+RERUN_COMMAND = 'curl -X POST $COORDINATOR_URL/start -H \'Content-Type: application/json\' -d \'{{"game_date": "{date}", "force": true}}\''
+RESUME_COMMAND = (
+    "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'"
+)
+LIST_JOBS_COMMAND = "gcloud scheduler jobs list --location={region} | grep prediction"
+READ_LOGS_COMMAND = "gcloud logging read 'resource.type=\"cloud_run_revision\"' --limit=20"
