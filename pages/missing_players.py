@@ -76,6 +76,7 @@ def render(night: NightStatus) -> None:
     intentional = [entry for entry in all_entries if entry.intentional]
     widgets.verdict(funnel(night, cloud.settings).health, headline(night, entries))
     widgets.render_problems(night.problems)
+    widgets.render_not_recorded(night.not_recorded)
     if not all_entries and not night.games:
         return
     render_balance(night)

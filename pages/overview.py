@@ -39,6 +39,7 @@ def render_funnel(night: NightStatus) -> None:
     st.subheader("Where players were lost", anchor=False)
     bar_rows.show_funnel(funnel(night, cloud.settings).players, list_missing_players(night))
     widgets.render_problems(night.problems)
+    widgets.render_not_recorded(night.not_recorded)
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 

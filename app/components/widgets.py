@@ -141,6 +141,13 @@ def render_problems(problems: Iterable[Problem]) -> None:
         render_problem(problem, problem.source)
 
 
+def render_not_recorded(sources: Iterable[Problem]) -> None:
+    """A caption for each source that does not exist in this installation, so that nothing of it can be shown."""
+    for source in sources:
+        text = f"{source.source}: not recorded in this installation ({source.message})"
+        st.caption(text_format.escape_markdown(text))
+
+
 def render_startup_error(error: OnCallError) -> None:
     """The whole page when the dashboard cannot start: the error and its hint."""
     st.markdown(f"### :violet[:material/help:] {text_format.escape_markdown(error.message)}")

@@ -176,8 +176,7 @@ def _check_claim(batch: Batch, night: NightStatus | None) -> tuple[Health, str]:
         return Health.WARNING if mismatch else Health.OK, f"{text}, and {totals.active} players are active"
     if not success:
         return batch.health, text
-    requested = "an unknown number" if batch.requested is None else batch.requested
-    text = f"{text} for {claimed} of {requested}"
     if totals.active < claimed:
-        return Health.CRITICAL, f"{text}, but {totals.active} are active"
-    return batch.health, f"{text}, unproven: {totals.active} of {totals.expected} are active"
+        requested = "an unknown number" if batch.requested is None else batch.requested
+        return Health.CRITICAL, f"{text} for {claimed} of {requested}, but {totals.active} are active"
+    return Health.WARNING, f"{text}, unproven: {totals.active} of {totals.expected} are active"
