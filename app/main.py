@@ -18,7 +18,7 @@ from app.http.index_page import APP_TITLE
 from app.state import background_cache, reads, session
 from services.auth.roles import Role
 from services.auth.sign_in import Unauthenticated
-from services.core.clock import ET, eastern_day
+from services.core.clock import eastern_day, format_eastern
 from services.core.errors import OnCallError
 
 NAVIGATION = {
@@ -36,7 +36,7 @@ NAVIGATION = {
         ("runs", "Runs", "directions_run", "Which batches ran, how far is each, and what do their sums prove?"),
     ],
     "Who is who": [
-        ("aliases", "Aliases", "badge", "Which names of the odds meet no player, and whom do they mean?"),
+        ("aliases", "Aliases", "badge", "Which names with odds are not in context, and whom do they mean?"),
     ],
     "What was done": [
         ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
@@ -100,11 +100,29 @@ def render_header(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
     )
     heading = f"##### {page.title} :gray[· {session.format_day(chosen.game_date)}]{paused_badge}"
     title_column.markdown(heading, help=PAGE_DESCRIPTIONS[page.title])
+    if chosen.changed_from:
+        with title_column:
+            render_night_change(chosen.game_date, chosen.changed_from)
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
     return picker_column.container(
         horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", key="nights"
     )
+
+
+def render_night_change(day: date, changed_from: date) -> None:
+    """That the page turned to a new night by itself, until it is dismissed; beside it the way back."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f":material/event: Game date changed to {session.format_day(day)} at 06:00 ET", width="content")
+        back = f"Show {session.format_day(changed_from)}"
+        st.button(back, on_click=session.set_night, args=(changed_from,), type="tertiary")
+        st.button(
+            ":material/close:",
+            key="dismiss night change",
+            help="Dismiss",
+            on_click=session.dismiss_night_change,
+            type="tertiary",
+        )
 
 
 def render_night_picker(day: date) -> None:
@@ -133,7 +151,7 @@ def render_sidebar_footer() -> None:
     clients, actor, now = session.cached_clients(), session.actor(), session.now()
     environment = "Sandbox" if clients.settings.in_sandbox else clients.settings.project
     st.sidebar.caption(
-        f":material/schedule: {now.astimezone(ET):%a %H:%M} ET · {now:%H:%M} UTC  \n"
+        f":material/schedule: {format_eastern(now, '%a %H:%M')} · {now:%H:%M} UTC  \n"
         f":material/cloud: {text_format.escape_markdown(environment)}  \n"
         f":material/person: {text_format.escape_markdown(actor.name)} · {actor.role}"
     )
@@ -199,7 +217,8 @@ except OnCallError as error:
     st.stop()
 background_cache.start_render()
 wait_for_log = status_strip.fetch_log_async()
-chosen_night = session.resolve_night(partial(reads.first_stored_night, session.cached_clients()))
+first_stored_night = partial(reads.first_stored_night, session.cached_clients())
+chosen_night = session.resolve_night(first_stored_night, hold=dialog.is_dialog_open())
 night_picker_slot = render_header(page, chosen_night)
 status_strip.render_strip(wait_for_log, dialog_open=dialog.is_dialog_open())
 page.run()

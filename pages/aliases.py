@@ -11,6 +11,7 @@ from app.panels import alias_panels
 from app.state import reads, session
 from services.aliases.unresolved import NameResolutionReport
 from services.core.result import Health, list_outdated
+from services.core.text import pluralize
 
 SPANS = {"This night": 1, "7 nights": 7, "14 nights": 14}
 CUSTOM_SPAN = "Other nights"
@@ -29,13 +30,13 @@ def health(names: NameResolutionReport) -> Health:
 def headline(names: NameResolutionReport) -> str:
     """The verdict on the odds names, in one line."""
     if not names.unresolved:
-        return "Every name of the odds meets a player of the context"
-    with_losses = [name for name in names.unresolved if name.nights_lost]
-    unused_aliases = sum(bool(name.alias_canonical) for name in with_losses)
-    inactive = len(names.unresolved) - len(with_losses)
+        return "Every name with odds is in context"
+    with_alias = sum(bool(name.alias_canonical) for name in names.unresolved)
+    inactive = sum(not name.nights_lost for name in names.unresolved)
+    out_text = f"; {inactive} of them {'was' if inactive == 1 else 'were'} out" if inactive else ""
     return (
-        f"{len(names.unresolved)} names of the odds meet no player: {unused_aliases} have an alias that the odds do not use,"
-        f" {len(with_losses) - unused_aliases} have none, {inactive} {'was' if inactive == 1 else 'were'} out"
+        f"{pluralize(len(names.unresolved), 'name')} with odds not in context: an alias would resolve {with_alias},"
+        f" {len(names.unresolved) - with_alias} without an alias{out_text}"
     )
 
 
@@ -61,7 +62,7 @@ def names_tab(names: NameResolutionReport) -> None:
         [alias_panels.to_table_row(unresolved) for unresolved in names.unresolved],
         name=f"names-{first}-{last}",
         alt="Names that do not resolve",
-        empty="Every name of the odds meets a player of the context.",
+        empty="Every name with odds is in context.",
         height_rows=16,
     )
     alias_panels.alias_form(names)

@@ -42,11 +42,11 @@ def render_history(history: CoverageHistory) -> None:
         [
             {
                 "game date": day.game_date,
-                "state": day.health.value,
+                "state": day.state,
                 "games": day.games,
                 "with odds": day.with_odds,
                 "by alias": day.resolution_counts and day.resolution_counts.by_alias,
-                "met nobody": day.resolution_counts and day.resolution_counts.unresolved,
+                "no alias": day.resolution_counts and day.resolution_counts.unresolved,
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,
@@ -94,11 +94,11 @@ def render_night(night: NightStatus) -> None:
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
         st.subheader("Where players were lost", anchor=False)
-        bar_rows.show_funnel(night_funnel.players, list_missing_players(night))
+        bar_rows.show_funnel(night_funnel, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
         tables.text_table(
-            [{"system": name, "players": players, "rows": rows} for name, players, rows in night.systems],
+            [{"system": s.system_id, "players": s.players, "rows": s.active} for s in night.systems],
             alt="Active players and rows by system",
             empty="No system has an active row for this night.",
         )

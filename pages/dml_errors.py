@@ -7,7 +7,7 @@ import streamlit as st
 from app.charts import plotly_charts
 from app.components import tables, widgets
 from app.state import reads, session
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
@@ -28,7 +28,7 @@ def headline(report: DmlReport) -> str:
 def metrics(report: DmlReport) -> None:
     logged_count = report.rejected_in_logs
     agreement = (
-        "unknown"
+        "the log is unknown"
         if logged_count is None
         else "the log agrees"
         if logged_count == report.rejected
@@ -36,7 +36,10 @@ def metrics(report: DmlReport) -> None:
     )
     with st.grid(4, min_column_width=125):
         widgets.metric_of_total("Rejected", report.rejected, report.attempted, note="attempted")
-        widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
+        if report.attempted == 0:
+            widgets.metric_card("Rejection rate", "no writes", agreement)
+        else:
+            widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
         widgets.metric_of_total("Most at once", report.peak_outstanding, MAX_OUTSTANDING_DML, note="admitted")
         widgets.metric_card("Alert rule would fire", *alert_metric(report))
 
@@ -45,7 +48,7 @@ def alert_metric(report: DmlReport) -> tuple[str, str]:
     """When the alert rule would have fired, in ET, and beside it the rule and the same instant in UTC."""
     if report.alert_at is None:
         return ("unknown" if report.rejected is None else "no"), f"at {alert_rule_text}"
-    return f"{report.alert_at.astimezone(ET):%H:%M:%S} ET", f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
+    return format_eastern(report.alert_at, "%H:%M:%S"), f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
 
 
 def chart(report: DmlReport) -> None:

@@ -12,8 +12,9 @@ import streamlit as st
 
 from app.charts import palette
 from app.components import text_format
+from services.nights.coverage import Funnel
 from services.nights.missing_players import LossReason, MissingPlayer
-from services.nights.player_stages import STAGES, Stage
+from services.nights.player_stages import STAGES
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.scaling.capacity import ServiceCapacities
 
@@ -40,13 +41,14 @@ class Row:
         return sum(count for count, _, _ in self.bars)
 
 
-def funnel_alt_text(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
+def funnel_alt_text(funnel: Funnel, missing: Iterable[MissingPlayer]) -> str:
     """The funnel as text, for screen readers."""
     losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
     parts = []
     for stage in STAGES:
         loss_text = "".join(f", {losses[stage, kind]:,} {kind}" for kind in _LOSS_COLORS if losses[stage, kind])
-        parts.append(f"{stage} {text_format.count_or_unknown(players.get(stage))}{loss_text}")
+        count_text = funnel.notes.get(stage) or text_format.count_or_unknown(funnel.players[stage])
+        parts.append(f"{stage} {count_text}{loss_text}")
     return f"Players per stage: {'; '.join(parts)}."
 
 
@@ -55,11 +57,11 @@ def show_html(markup: str, alt: str) -> None:
     st.html(f'<div role="img" aria-label="{escape(alt)}">{markup}</div>')
 
 
-def show_funnel(players: Mapping[Stage, int | None], missing: Sequence[MissingPlayer]) -> None:
-    show_html(funnel_html(players, missing), funnel_alt_text(players, missing))
+def show_funnel(funnel: Funnel, missing: Sequence[MissingPlayer]) -> None:
+    show_html(funnel_html(funnel, missing), funnel_alt_text(funnel, missing))
 
 
-def funnel_html(players: Mapping[Stage, int | None], missing: Iterable[MissingPlayer]) -> str:
+def funnel_html(funnel: Funnel, missing: Iterable[MissingPlayer]) -> str:
     """The players of each stage; beside a bar, how many were lost on the way to it, the greatest loss in the largest type."""
     losses = Counter((entry.dropped_at, _loss_kind(entry)) for entry in missing)
     max_loss = max((number for (_, kind), number in losses.items() if kind in _LOSS_KINDS), default=0)
@@ -67,12 +69,14 @@ def funnel_html(players: Mapping[Stage, int | None], missing: Iterable[MissingPl
     for stage in STAGES:
         stage_losses = {kind: losses[stage, kind] for kind in _LOSS_COLORS}
         bars = [
-            (players.get(stage) or 0, palette.BLUE, "players"),
+            (funnel.players[stage] or 0, palette.BLUE, "players"),
             *((stage_losses[k], _LOSS_COLORS[k], k) for k in _LOSS_COLORS),
         ]
-        rows.append(Row(str(stage), bars, _row_label(players.get(stage), stage_losses, max_loss)))
+        count = funnel.players[stage]
+        count_html = f"<b>{count:,}</b>" if count is not None else f"<b>{funnel.notes.get(stage, 'unknown')}</b>"
+        rows.append(Row(str(stage), bars, _row_label(count_html, stage_losses, max_loss)))
     widest = max(row.total for row in rows) or 1
-    return render_rows(rows, widest, _funnel_band([players.get(stage) for stage in STAGES], widest))
+    return render_rows(rows, widest, _funnel_band([funnel.players[stage] for stage in STAGES], widest))
 
 
 def capacities_html(capacities: ServiceCapacities) -> str:
@@ -137,8 +141,8 @@ def _loss_kind(entry: MissingPlayer) -> str:
     return "on purpose" if entry.intentional else "lost here"
 
 
-def _row_label(count: int | None, losses: Mapping[str, int], max_loss: int) -> str:
-    parts = [f"<b>{count:,}</b>" if count is not None else "<b>unknown</b>"]
+def _row_label(count_html: str, losses: Mapping[str, int], max_loss: int) -> str:
+    parts = [count_html]
     for kind, number in losses.items():
         if number and kind in _LOSS_KINDS:
             font_size = "1.15em" if number == max_loss else "1em"

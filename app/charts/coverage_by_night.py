@@ -72,4 +72,4 @@ def _bar_title(day: NightCoverage, denominator: str) -> str:
 def _no_value_label(day: NightCoverage) -> str:
     if day.health is Health.NONE_EXPECTED:
         return "no games"
-    return "unknown" if day.active else "none yet"
+    return day.state

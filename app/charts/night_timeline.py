@@ -9,12 +9,12 @@ from html import escape
 
 import streamlit as st
 
-from app.charts import palette
+from app.charts import palette, time_axis
 from app.charts.time_axis import AxisSegment, broken_axis, gaps, position
 from app.components import text_format
 from app.state import reads, session
 from services.batches.reader import Batches
-from services.core.clock import ET, night_window
+from services.core.clock import night_window
 from services.core.result import SEVERITY_ORDER, Health, Result, worst
 from services.reports.events import (
     ACTIONS,
@@ -102,7 +102,7 @@ def _segments(timeline: NightEvents) -> tuple[AxisSegment, ...]:
 def _axis_html(segments: tuple[AxisSegment, ...]) -> str:
     ticks = [(segment.left, segment.start) for segment in segments]
     ticks += [(segment.right, segment.end) for segment in segments[-1:] if segment.right - segment.left > 0.2]
-    labels = (f'<span style="left:{_pct(x)}">{at.astimezone(ET):%H:%M}</span>' for x, at in ticks)
+    labels = (f'<span style="left:{_pct(x)}">{time_axis.tick_label(at)}</span>' for x, at in ticks)
     return f'<div class="below">{"".join(labels)}</div>'
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from app.charts.palette import AMBER, BLUE, NEUTRAL_FILL, RED, text_color
-from services.core.clock import ET
+from app.charts.time_axis import round_ticks, tick_label
+from services.core.clock import format_eastern
 from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_RUNNING_DML
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.job_history import WriteAttempt
@@ -27,7 +28,7 @@ def dml_figure(report: DmlReport) -> go.Figure:
     """Writes by minute, and below them, on the same time axis, the number of concurrent statements and the limit."""
     figure = _base_figure(400)
     figure.update_layout(
-        xaxis={"tickformat": "%H:%M", "anchor": "y2"},
+        xaxis={"anchor": "y2"},
         yaxis={"domain": [0.56, 1]},
         yaxis2={**figure.layout.yaxis.to_plotly_json(), "domain": [0, 0.38]},
         barmode="stack",
@@ -38,19 +39,19 @@ def dml_figure(report: DmlReport) -> go.Figure:
     _add_writes_by_minute(figure, report)
     _add_outstanding(figure, report.attempts)
     if report.alert_at is not None:
-        _add_marker(figure, report.alert_at, f"alert {report.alert_at.astimezone(ET):%H:%M:%S}")
+        _add_marker(figure, report.alert_at, f"alert {format_eastern(report.alert_at, '%H:%M:%S')}")
     return figure
 
 
 def _add_writes_by_minute(figure: go.Figure, report: DmlReport) -> None:
-    minutes = [_to_eastern_naive(minute) + timedelta(seconds=30) for minute, _, _ in report.by_minute]
+    minutes = [minute for minute, _, _ in report.by_minute]
     kinds = (
         ("accepted", [attempted - rejected for _, attempted, rejected in report.by_minute], BLUE),
         ("rejected", [rejected for _, _, rejected in report.by_minute], RED),
     )
     for name, counts, color in kinds:
         figure.add_bar(
-            x=minutes,
+            x=[_to_place(minute + timedelta(seconds=30)) for minute in minutes],
             y=counts,
             name=name,
             marker_color=color,
@@ -59,21 +60,27 @@ def _add_writes_by_minute(figure: go.Figure, report: DmlReport) -> None:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            hovertemplate="%{x|%H:%M} ET: %{y} " + name + "<extra></extra>",
+            customdata=[format_eastern(minute) for minute in minutes],
+            hovertemplate="%{customdata}: %{y} " + name + "<extra></extra>",
         )
     if minutes:
-        ended = [
-            _to_eastern_naive(attempt.ended)
-            for attempt in report.attempts
-            if attempt.ok is not False and attempt.ended is not None
-        ]
-        figure.update_xaxes(range=[min(minutes) - timedelta(minutes=3), max([*minutes, *ended]) + timedelta(minutes=3)])
+        ended = [a.ended for a in report.attempts if a.ok is not False and a.ended is not None]
+        _set_time_axis(figure, min(minutes) - timedelta(minutes=3), max([*minutes, *ended]) + timedelta(minutes=3))
+
+
+def _set_time_axis(figure: go.Figure, start: datetime, end: datetime) -> None:
+    ticks, pattern = round_ticks(start, end), "%H:%M" if end - start < timedelta(hours=20) else "%-d %b %H:%M"
+    figure.update_xaxes(
+        range=[_to_place(start), _to_place(end)],
+        tickvals=[_to_place(tick) for tick in ticks],
+        ticktext=[tick_label(tick, pattern) for tick in ticks],
+    )
 
 
 def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:
     times, counts = outstanding_over_time(attempts)
     figure.add_scatter(
-        x=[_to_eastern_naive(at) for at in times],
+        x=[_to_place(at) for at in times],
         y=counts,
         yaxis="y2",
         mode="lines",
@@ -82,7 +89,8 @@ def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> Non
         fillcolor="rgba(61,122,176,0.22)",
         name="running or waiting",
         showlegend=False,
-        hovertemplate="%{x|%H:%M:%S} ET: %{y} running or waiting<extra></extra>",
+        customdata=[format_eastern(at, "%H:%M:%S") for at in times],
+        hovertemplate="%{customdata}: %{y} running or waiting<extra></extra>",
     )
     figure.update_layout(yaxis2_range=[0, max([MAX_OUTSTANDING_DML, *counts]) * 1.35])
     limit_text = f"running or waiting at once; {MAX_RUNNING_DML} running + {MAX_QUEUED_DML} waiting = {MAX_OUTSTANDING_DML} are admitted"
@@ -107,21 +115,21 @@ def _add_limit_line(figure: go.Figure, limit: float, text: str) -> None:
 
 def _add_marker(figure: go.Figure, at: datetime, text: str) -> None:
     figure.add_shape(
-        x0=_to_eastern_naive(at),
-        x1=_to_eastern_naive(at),
+        x0=_to_place(at),
+        x1=_to_place(at),
         y0=0,
         y1=1,
         yref="paper",
         line={"color": AMBER, "width": 1.5},
     )
     figure.add_annotation(
-        x=_to_eastern_naive(at), y=1, yref="paper", yanchor="bottom", xanchor="left", text=text, showarrow=False
+        x=_to_place(at), y=1, yref="paper", yanchor="bottom", xanchor="left", text=text, showarrow=False
     )
 
 
-def _to_eastern_naive(at: datetime) -> datetime:
-    """Wall time in New York, without the zone: Plotly draws the digits it is given."""
-    return at.astimezone(ET).replace(tzinfo=None)
+def _to_place(at: datetime) -> datetime:
+    """UTC without the zone: Plotly draws the digits it is given, and New York's repeat an hour each November."""
+    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 def _base_figure(height: int) -> go.Figure:

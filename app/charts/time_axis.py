@@ -1,17 +1,24 @@
-"""A broken time axis for a whole night: the busy stretches side by side, the hours without events between them collapsed."""
+"""Time axes: places are instants, labels are New York's clocks.
+
+The axis of a whole night is broken: its busy stretches side by side, the hours without events between them collapsed.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from math import sqrt
+from math import ceil, sqrt
+
+from services.core.clock import ET, eastern_zone, format_eastern
 
 MIN_GAP = timedelta(minutes=20)  # a shorter gap is not collapsed
 MAX_SEGMENTS = 5  # more segments cannot be labelled on a small screen
 GAP_WIDTH = 0.05  # the share of the axis that a collapsed gap takes
+MAX_TICKS = 8
+TICK_STEPS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
 _MINUTE = timedelta(minutes=1)
 
 
@@ -40,6 +47,21 @@ def broken_axis(instants: Iterable[datetime]) -> tuple[AxisSegment, ...]:
             for start, end in zip(edges, ends, strict=True)
         ]
     )
+
+
+def tick_label(at: datetime, pattern: str = "%H:%M") -> str:
+    """14:47; with its zone, 01:30 EDT, around a clock change."""
+    return f"{at.astimezone(ET):{pattern}}" if eastern_zone(at) == "ET" else format_eastern(at, pattern)
+
+
+def round_ticks(start: datetime, end: datetime) -> tuple[datetime, ...]:
+    """The round times of New York from `start` to `end`, at most MAX_TICKS up to eight days."""
+    minutes = (end - start) / _MINUTE
+    step_s = 60 * next((step for step in TICK_STEPS_MIN if minutes / step < MAX_TICKS), TICK_STEPS_MIN[-1])
+    offset = start.astimezone(ET).utcoffset() or timedelta()
+    first_s = ceil((start + offset).timestamp() / step_s) * step_s
+    count = int(((end + offset).timestamp() - first_s) // step_s) + 1
+    return tuple(datetime.fromtimestamp(first_s + index * step_s, UTC) - offset for index in range(count))
 
 
 def _allocate_width(pieces: list[tuple[datetime, datetime]]) -> tuple[AxisSegment, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from app.components import text_format
-from services.core.clock import ET
+from services.core.clock import ET, eastern_zone
 
 Row = Mapping[str, Any]
 # Spreadsheets read the full-width characters like the plain ones.
@@ -26,7 +26,7 @@ def data_grid(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows:
         return
     datetime_columns = {
         label: st.column_config.DatetimeColumn(
-            f"{label} (ET)", format="D MMM HH:mm:ss", timezone=str(ET), help="New York; the CSV has UTC"
+            f"{label} (ET)", format=_time_format(rows, label), timezone=str(ET), help="New York; the CSV has UTC"
         )
         for label, value in rows[0].items()
         if isinstance(value, datetime)
@@ -52,6 +52,12 @@ def data_grid(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows:
         key=f"download {name}",
         on_click="ignore",
     )
+
+
+def _time_format(rows: Sequence[Row], label: str) -> str:
+    """Times with EDT or EST where the rows are near a clock change."""
+    ambiguous = any(row[label] is not None and eastern_zone(row[label]) != "ET" for row in rows)
+    return "D MMM HH:mm:ss" + (" z" if ambiguous else "")
 
 
 def percent_column() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.text import pluralize as pluralize
 
 _MARKDOWN_SPECIALS = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
@@ -37,20 +37,19 @@ def count_or_unknown(value: int | None) -> int | str:
 
 def format_clock_time(at: datetime) -> str:
     """14:47 ET (19:47 UTC)."""
-    return f"{at.astimezone(ET):%H:%M} ET ({at:%H:%M} UTC)"
+    return f"{format_eastern(at)} ({at:%H:%M} UTC)"
 
 
 def format_exact_time(at: datetime) -> str:
     """14:47:51 ET (19:47:51 UTC)."""
-    return f"{at.astimezone(ET):%H:%M:%S} ET ({at:%H:%M:%S} UTC)"
+    return f"{format_eastern(at, '%H:%M:%S')} ({at:%H:%M:%S} UTC)"
 
 
 def format_day_time(at: datetime | None) -> str:
     """29 Dec 14:47 ET (19:47 UTC), or a dash when nothing recorded it."""
     if at is None:
         return "—"
-    eastern = at.astimezone(ET)
-    return f"{eastern.day} {eastern:%b} {format_clock_time(at)}"
+    return f"{format_eastern(at, '%-d %b %H:%M')} ({at:%H:%M} UTC)"
 
 
 def format_age(at: datetime, now: datetime) -> str:

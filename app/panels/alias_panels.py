@@ -154,11 +154,11 @@ def duplicate_identities(registry: NameRegistry) -> None:
 
 
 def resolution_summary(names: NameResolutionReport) -> None:
-    """How the odds names resolve, as a sum: exact, through an alias, unresolved."""
+    """How the odds names resolve, as a sum: in context, only through an alias, without an alias."""
     counts = names.resolution_counts.total
     st.markdown(
-        f"**{counts.name_count:,} names with odds = {counts.exact:,} exact + {counts.by_alias:,} through an alias"
-        f" + {counts.unresolved:,} unresolved**"
+        f"**{counts.name_count:,} names with odds = {counts.exact:,} in context"
+        f" + {counts.by_alias:,} that an alias would resolve + {counts.unresolved:,} without an alias**"
     )
 
 

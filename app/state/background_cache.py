@@ -20,7 +20,7 @@ from threading import Lock, local
 from time import monotonic
 from typing import Any, TypeVar
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.errors import OnCallError
 from services.core.freshness import (
     FIRST_LOAD_TIMEOUT_S,
@@ -204,5 +204,5 @@ def _to_result(entry: _Entry) -> Result[Any]:
     problem = entry.problem
     if problem is None or entry.read_at is None or entry.age_s > MAX_OUTDATED_S:
         return Result(None if problem else entry.value, problem)
-    age_text = f"data of {entry.read_at.astimezone(ET):%H:%M:%S} ET, {entry.age_s:.0f} s old"
+    age_text = f"data of {format_eastern(entry.read_at, '%H:%M:%S')}, {entry.age_s:.0f} s old"
     return Result(entry.value, outdated=replace(problem, message=f"{problem.message.rstrip('.')}; {age_text}."))

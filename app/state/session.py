@@ -22,6 +22,8 @@ ROLE_KEY = "role"  # the sandbox's role switch
 PAUSED_KEY = "paused"  # the pause switch
 _PAUSED_SINCE_KEY = "paused since"
 _NIGHT_KEY = "night"  # the date picker's key
+_TONIGHT_KEY = "tonight"  # the night that was tonight when this session last looked
+_NIGHT_CHANGE_KEY = "night change"  # from and to, when the page turned to tonight's by itself
 _FIRST_PAINT_DONE_KEY = "answered"  # the viewer's browser has been given its first answer
 _SIGN_IN_KEY = "signed in"  # the identity that this connection proved
 
@@ -32,6 +34,7 @@ class ChosenNight:
 
     game_date: date
     notice: str = ""
+    changed_from: date | None = None  # the night shown before, when the page turned to tonight's by itself
 
 
 # Not a data cache: it only holds the open connections, one per settings, shared by all sessions and reruns; what is read through
@@ -113,8 +116,13 @@ def parse_night(date_text: str, at: datetime, first_stored_night: Callable[[date
     return ChosenNight(requested)
 
 
-def resolve_night(first_stored_night: Callable[[date], date | None]) -> ChosenNight:
-    """The chosen night: from the URL, else the last one of this session, else tonight."""
+def resolve_night(first_stored_night: Callable[[date], date | None], hold: bool = False) -> ChosenNight:
+    """The chosen night: from the URL, else the last one of this session, else tonight.
+
+    A page left open on tonight turns to the new night at 06:00 ET, unless it is paused or `hold` is set.
+    """
+    if not (hold or paused_since()):
+        _turn_to_tonight()
     date_param = st.query_params.get(DATE_PARAM)
     if date_param is not None:
         chosen = parse_night(date_param, now(), first_stored_night)
@@ -122,7 +130,27 @@ def resolve_night(first_stored_night: Callable[[date], date | None]) -> ChosenNi
         chosen = ChosenNight(st.session_state.get(_NIGHT_KEY) or to_game_date(now()))
         st.query_params[DATE_PARAM] = chosen.game_date.isoformat()
     st.session_state[_NIGHT_KEY] = chosen.game_date
+    changed_from, changed_to = st.session_state.get(_NIGHT_CHANGE_KEY, (None, None))
+    if changed_to == chosen.game_date:
+        return replace(chosen, changed_from=changed_from)
+    dismiss_night_change()
     return chosen
+
+
+def _turn_to_tonight() -> None:
+    """Show the new night where the one shown was tonight until now; another date was chosen by the user, and stays."""
+    before, tonight = st.session_state.get(_TONIGHT_KEY), to_game_date(now())
+    st.session_state[_TONIGHT_KEY] = tonight
+    if before in (None, tonight):
+        return
+    if st.session_state.get(_NIGHT_KEY) == before and st.query_params.get(DATE_PARAM) in (None, before.isoformat()):
+        set_night(tonight)
+        st.session_state[_NIGHT_CHANGE_KEY] = (before, tonight)
+
+
+def dismiss_night_change() -> None:
+    """Forget that the night changed. For callbacks."""
+    st.session_state.pop(_NIGHT_CHANGE_KEY, None)
 
 
 def set_night(game_date: date) -> None:

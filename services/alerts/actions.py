@@ -13,7 +13,7 @@ from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, EventT
 from services.alerts.channels import channel_configured, open_channel
 from services.alerts.notification import delivery_event
 from services.auth.roles import Role
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.errors import InvalidInput, OnCallError
 from services.core.result import Health
 from services.gcp.clients import Clients
@@ -143,7 +143,7 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     if state is not transition.target_state:
         return Verification(ActionState.FAILED, f"It is {state}, not {transition.target_state}.", {"state": str(state)})
     silent_until = alert.last_state_change.silent_until
-    until_text = f" until {silent_until.astimezone(ET):%H:%M} ET" if silent_until else ""
+    until_text = f" until {format_eastern(silent_until)}" if silent_until else ""
     return Verification(ActionState.DONE, f"{plan.target} is {state}{until_text}.", {"state": str(state)})
 
 

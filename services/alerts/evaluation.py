@@ -128,8 +128,8 @@ def _unresolved_names(context: NightContext) -> Outcome:
     if not risen or not slate.previous_with_odds:
         return OK
     previous_text = f"{slate.previous_unresolved} of {slate.previous_with_odds} the night before"
-    current_text = f"{slate.unresolved} of {slate.with_odds} names with odds meet nobody in the context"
-    alias_text = f"{slate.resolved_by_alias} only by an alias"
+    current_text = f"{slate.unresolved} of {slate.with_odds} names with odds are not in context and without an alias"
+    alias_text = f"an alias would resolve {slate.resolved_by_alias} more"
     return Outcome(Health.WARNING, f"{current_text}, {alias_text}; {previous_text}")
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from services.alerts.facts import NightSnapshot
 from services.alerts.rule import Rule
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
 from services.nights.player_stages import NightStatus
@@ -97,4 +97,4 @@ def format_count(count: int | None) -> str:
 
 
 def format_clock_time(at: datetime | None) -> str:
-    return f"{at.astimezone(ET):%H:%M:%S} ET" if at else "an unknown time"
+    return format_eastern(at, "%H:%M:%S") if at else "an unknown time"

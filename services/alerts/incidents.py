@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.alerts.findings import RuleResult
-from services.alerts.rules import RULES, Rule
+from services.alerts.rule import Rule
+from services.alerts.rules import RULES
 from services.core.result import SEVERITY_ORDER, Health, worst
 
 _RULE_ORDER = [rule.name for rule in RULES]

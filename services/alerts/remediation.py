@@ -95,11 +95,16 @@ def _remediations_for(
         if worker is not None and _above_emergency(worker.actual.capacity) and _is_recent(night.writes.value, now):
             revert_at = (now + REVERT_AFTER).replace(second=0, microsecond=0).isoformat()
             yield Remediation(SCALE_DOWN, worker.service, {"revert_at": revert_at}, result.message, alert_key)
-    elif rule_name == "stalled" and self_healing.resume_stalled and resumable:
-        params = {"batch_id": result.batch_id}
-        yield Remediation(RESUME_BATCH, str(result.game_date), params, result.message, alert_key)
+    leftovers = _leftover_batch_ids(snapshot, night)
+    # Without tables only a resume can finish it: another process has consolidated them, or they are gone.
+    failed = batch is not None and batch.state is BatchState.CONSOLIDATION_FAILED
+    without_tables = failed and snapshot.staging.value is not None and not leftovers
+    if rule_name == "stalled" or (rule_name == "consolidation" and without_tables):
+        if self_healing.resume_stalled and resumable:
+            params = {"batch_id": result.batch_id}
+            yield Remediation(RESUME_BATCH, str(result.game_date), params, result.message, alert_key)
     elif rule_name == "consolidation" and self_healing.consolidate_leftovers and ended:
-        for batch_id in _leftover_batch_ids(snapshot, night):
+        for batch_id in leftovers:
             params = {"batch_id": batch_id}
             yield Remediation(CONSOLIDATE_BATCH, batch_id, params, result.message, alert_key)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from services.alerts.alert_log import Alert, EventType
 from services.alerts.rules import get_rule
 from services.alerts.transport import MAX_RETRY_AFTER_S, Delivery, Unreachable, post_json, retry_after_s
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
 
@@ -50,7 +50,7 @@ def _format_alert(alert: Alert, settings: Settings) -> str:
     if alert.ended:
         return f"🟢 *Resolved* {_escape_mrkdwn(alert.message)} ({_escape_mrkdwn(alert.last_state_change.message)})"
     reopened_mark = " *again*" if alert.last_state_change.event == EventType.REOPENED else ""
-    since = f"{alert.since.astimezone(ET):%H:%M} ET"
+    since = format_eastern(alert.since)
     started = [event.reason for event in alert.unnotified_events if event.event == EventType.REMEDIATION_STARTED]
     hint_text = "\n".join(["", get_rule(alert.rule).hint, *(f"The watchdog has begun: {title}." for title in started)])
     command = next((result["command"] for result in alert.rule_results if result.get("command")), "")

@@ -56,14 +56,15 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 def business_key(row: Mapping[str, Any]) -> BusinessKey:
     """The key of a row that has the key's columns. The line is read as a decimal, never as a float or an integer."""
-    line = row.get(LINE_COLUMN)
-    line_text = "" if line is None else _to_line_text(Decimal(str(line)))
     parts = [str(row[column] or "") for column in BUSINESS_KEY_COLUMNS if column != LINE_COLUMN]
-    return BusinessKey._make([*parts, line_text])
+    return BusinessKey._make([*parts, line_text(row.get(LINE_COLUMN))])
 
 
-def _to_line_text(line: Decimal) -> str:
-    rounded = line.quantize(_NUMERIC_SCALE, ROUND_HALF_UP, _NUMERIC_CONTEXT)
+def line_text(line: Decimal | float | str | None) -> str:
+    """A line as the key compares it: a decimal in one spelling, "" without a line."""
+    if line is None:
+        return ""
+    rounded = Decimal(str(line)).quantize(_NUMERIC_SCALE, ROUND_HALF_UP, _NUMERIC_CONTEXT)
     return format(_NUMERIC_CONTEXT.plus(rounded).normalize(_NUMERIC_CONTEXT), "f")  # plus: there is no line −0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from services.batches import ids
 from services.batches.ledger import (
+    NOT_ASKED,
     UNANSWERED_OUTCOMES,
     BatchRecord,
     Ledger,
@@ -54,9 +55,12 @@ def close(
     staged = {player for player, outcome in outcomes.items() if outcome.staged}
     merged = sorted(staged | set(earlier.get("players", ())))
     state, reason = _ending(entry, outcomes, bool(merged))
+    counts = count_outcomes(outcomes.values())
+    if state is BatchState.STOPPED:
+        counts[NOT_ASKED] = sum(player not in outcomes for player in entry.players)
     details = {
         **entry.details,
-        "outcomes": count_outcomes(outcomes.values()),
+        "outcomes": counts,
         "consolidated": {**totals, "players": merged},
     }
     produced = with_production(entry, outcomes.values())
@@ -69,9 +73,11 @@ def _ending(entry: BatchRecord, outcomes: Mapping[str, PlayerOutcome], merged: b
     unanswered = sum(p not in outcomes or outcomes[p].outcome in UNANSWERED_OUTCOMES for p in players)
     rejected = sum(outcome.outcome == "write rejected" for outcome in outcomes.values())
     done = "consolidated what was staged" if merged else "nothing was staged"
+    if unanswered and entry.state is BatchState.STOPPED:
+        not_asked = sum(player not in outcomes for player in players)
+        return BatchState.STOPPED, f"{done}; {not_asked} of {len(players)} players were not asked"
     if unanswered:
-        state = BatchState.STOPPED if entry.state is BatchState.STOPPED else BatchState.STALLED
-        return state, f"{done}; {unanswered} of {len(players)} players gave no answer"
+        return BatchState.STALLED, f"{done}; {unanswered} of {len(players)} players gave no answer"
     if rejected and not merged:
         return BatchState.STALLED, f"{done}; the writes of {rejected} of {len(players)} players were rejected"
     if rejected:

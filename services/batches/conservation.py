@@ -1,6 +1,7 @@
 """Neither rows nor players are lost or invented on the way: the sums of a batch that must hold.
 
-requested = staged + not generated + write rejected + internal error + no answer, of which the last two are 0;
+requested = staged + not generated + write rejected + internal error + no answer, of which the last two are 0, and of a stopped
+batch + not asked;
 produced = staged; staged = distinct + collapsed; distinct = inserted + updated + unchanged.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.batches.ledger import OUTCOMES, UNANSWERED_OUTCOMES, BatchRecord
+from services.batches.ledger import NOT_ASKED, OUTCOMES, UNANSWERED_OUTCOMES, BatchRecord
 from services.core.result import sum_or_unknown
 
 
@@ -33,14 +34,15 @@ class ConservationSum:
 def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
     """The sums of a batch, in the order in which its rows travel. Earlier versions did not count the players."""
     counts = record.outcome_counts or {}
-    players = tuple(counts.get(outcome) for outcome in OUTCOMES)
+    counted = OUTCOMES if record.not_asked is None else (*OUTCOMES, NOT_ASKED)
+    players = tuple(counts.get(outcome) for outcome in counted)
     unanswered = tuple(counts.get(outcome) for outcome in OUTCOMES if outcome in UNANSWERED_OUTCOMES)
     staged = (record.staged_rows,)
     distinct = (record.distinct_keys, record.collapsed_rows)
     merged = (record.inserted, record.updated, record.unchanged)
     return (
         ConservationSum(
-            "each player has one outcome", record.requested, "requested", players, " + ".join(OUTCOMES), True
+            "each player has one outcome", record.requested, "requested", players, " + ".join(counted), True
         ),
         ConservationSum("each player has answered", 0, "missing", unanswered, "internal error + no answer", True),
         ConservationSum("what was produced was staged", record.produced_rows, "produced", staged, "staged"),
@@ -54,6 +56,8 @@ def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
 
 
 def is_conserved(record: BatchRecord) -> bool | None:
-    """Whether every sum holds; None while one is not known and none is wrong."""
+    """Whether every sum holds and every player was asked; None while a sum is not known and none is wrong."""
+    if record.not_asked:
+        return False
     results = [conservation_sum.holds for conservation_sum in conservation_sums(record)]
     return False if False in results else None if None in results else True

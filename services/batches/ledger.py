@@ -33,6 +33,7 @@ from services.gcp.retry import RetryPolicy, call_with_retry
 
 MAX_ROWS_PER_JOB = 2_000  # about 1 MB of parameters; a request may have 10
 OUTCOMES = ("staged", "not generated", "write rejected", "internal error", "no answer")
+NOT_ASKED = "not asked"  # beside the outcomes of a stopped batch: its players that no worker was asked for
 UNANSWERED_OUTCOMES = {"internal error", "no answer"}  # nothing is known of these players' rows
 
 
@@ -88,6 +89,11 @@ class BatchRecord:
     def outcome_counts(self) -> Mapping[str, int] | None:
         """Players by outcome; None where an earlier version did not count them."""
         return self.details.get("outcomes")
+
+    @property
+    def not_asked(self) -> int | None:
+        """Players of a stopped batch that no worker was asked for; None where it was not stopped, or by an earlier version."""
+        return (self.outcome_counts or {}).get(NOT_ASKED)
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,7 @@ class Ledger:
             **asdict(record),
             "state": record.state.value,
             "recorded_at": self._clients.now(),
-            "details": json.dumps(dict(record.details), default=str),
+            "details": json.dumps(dict(record.details)),
         }
         if not self._insert("batches.append_state", job_id, row):
             self._check_recorded(record, row["recorded_at"])

@@ -15,7 +15,7 @@ from typing import TypedDict
 from services.batches.ids import parse_staging_table_name, read_batch_start
 from services.batches.log_runs import MAX_START_SKEW, LogRun
 from services.batches.state import STALL_TIMEOUT, BatchState
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.text import pluralize
 from services.telemetry import log_phrases
 
@@ -66,7 +66,7 @@ class LogBatch:
     @property
     def name(self) -> str:
         """Its id, or the time when it began."""
-        return self.batch_id or f"batch begun {self.started.astimezone(ET):%H:%M} ET"
+        return self.batch_id or f"batch begun {format_eastern(self.started)}"
 
     @property
     def requested(self) -> int | None:

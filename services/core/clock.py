@@ -48,6 +48,18 @@ def eastern_day(at: datetime) -> date:
     return at.astimezone(ET).date()
 
 
+def eastern_zone(at: datetime) -> str:
+    """ET; within a day of a clock change EDT or EST, because the hour from 01:00 comes twice on the night in November."""
+    eastern, day = at.astimezone(ET), timedelta(days=1)
+    before, after = ((at.astimezone(UTC) + step).astimezone(ET).utcoffset() for step in (-day, day))
+    return "ET" if before == after else str(eastern.tzname())
+
+
+def format_eastern(at: datetime, pattern: str = "%H:%M") -> str:
+    """An instant on New York's clocks, with its zone: 14:47 ET, or 01:30 EDT on the night of a clock change."""
+    return f"{at.astimezone(ET):{pattern}} {eastern_zone(at)}"
+
+
 def to_game_date(at: datetime) -> date:
     """The game date the person on call means at this instant: until 06:00 ET, the day before."""
     return (at.astimezone(ET) - timedelta(hours=NIGHT_ENDS_HOUR_ET)).date()

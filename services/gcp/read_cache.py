@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
@@ -47,20 +47,12 @@ class Version:
         return self.ttl_s == NEVER_EXPIRES
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Entry(Generic[T]):
     value: T
     fingerprints: tuple[Any, ...]
     expires_at_s: float
     row_count: int
-
-
-@dataclass
-class _Flight:
-    """One read under way, and how many wait for it."""
-
-    lock: Lock = field(default_factory=Lock)
-    readers: int = 0
 
 
 @dataclass
@@ -71,10 +63,12 @@ class UsageCounter:
     queries: int = 0
     bytes_billed: int = 0
     log_read_times: deque[float] = field(default_factory=deque)  # those of the last minute
+    _lock: Lock = field(default_factory=Lock, repr=False)
 
     def record_query(self, bytes_billed: int) -> None:
-        self.queries += 1
-        self.bytes_billed += bytes_billed
+        with self._lock:
+            self.queries += 1
+            self.bytes_billed += bytes_billed
 
 
 class TableCache:
@@ -123,8 +117,9 @@ class ReadCache:
         self.reuse_answers = reuse_answers
         self.tables = tables or TableCache()
         self._monotonic = monotonic
-        self._lock = Lock()
-        self._flights: dict[Hashable, _Flight] = {}
+        self._lock = Lock()  # guards what follows; entries and versions never change
+        self._epoch = 0  # how often everything was invalidated: a read begun before that is not kept after it
+        self._in_flight: dict[Hashable, Future[Any]] = {}
         self._versions: dict[str, tuple[float, Version]] = {}
         self._streamed_tables = set(STREAMED_TABLES)
         self._entries: OrderedDict[Hashable, _Entry[Any]] = OrderedDict()
@@ -138,14 +133,16 @@ class ReadCache:
     def expire_table_versions(self) -> None:
         """Make the next query check its tables for changes, however recent the last check."""
         with self._lock:
+            self._epoch += 1
             self._versions.clear()
 
     def invalidate(self) -> None:
         """Make the next query check its tables, and the next log search read again: an action may have changed them."""
         self.expire_table_versions()
         with self._lock:
-            for entry in self._entries.values():
-                entry.expires_at_s = NEVER_EXPIRES if entry.expires_at_s == NEVER_EXPIRES else EXPIRED
+            for key, entry in self._entries.items():
+                if entry.expires_at_s != NEVER_EXPIRES:
+                    self._entries[key] = replace(entry, expires_at_s=EXPIRED)
 
     def log_reads_last_minute(self) -> int:
         """How often the log was read within the last minute."""
@@ -156,17 +153,25 @@ class ReadCache:
         self, table_name: str, fetch_table: Callable[[str], bigquery.Table], max_age_s: float = VERSION_TTL_S
     ) -> Version:
         """A table's version, read again once it is older than `max_age_s`; raises what `fetch_table` raises."""
-        with self._single_flight(("version", table_name)):
+
+        def read(epoch: int) -> tuple[float, Version]:
             now = self._monotonic()
-            fetched_at_s, cached = self._versions.get(table_name, (EXPIRED, None))
-            if cached is None or now - fetched_at_s > max_age_s:
-                table = fetch_table(table_name)
+            with self._lock:
+                read_at_s, cached = self._versions.get(table_name, (EXPIRED, None))
+            if cached is not None and now - read_at_s <= max_age_s:
+                return read_at_s, cached
+            table = fetch_table(table_name)
+            with self._lock:
                 if table.streaming_buffer is not None:
                     # Its metadata shows the buffer some seconds after the first row, and new figures only after the last.
                     self._streamed_tables.add(table_name)
-                cached = make_version(table, streamed=table_name in self._streamed_tables)
-                fetched_at_s, self._versions[table_name] = now, (now, cached)
-            return replace(cached, age_s=now - fetched_at_s)
+                version = make_version(table, streamed=table_name in self._streamed_tables)
+                if epoch == self._epoch:
+                    self._versions[table_name] = now, version
+            return now, version
+
+        (read_at_s, version), _ = self._share(("version", table_name), read)
+        return replace(version, age_s=self._monotonic() - read_at_s)
 
     def cached_rows(
         self, key: Hashable, versions: tuple[Version, ...], fetch: Callable[[], T], count_rows: Callable[[T], int]
@@ -174,54 +179,73 @@ class ReadCache:
         """The cached result while its tables are unchanged, else what `fetch` returns; and whether it came from the cache."""
         fingerprints = tuple(version.fingerprint for version in versions)
         ttl_s = min((version.ttl_s for version in versions), default=NEVER_EXPIRES)
-        return self._get_or_fetch(key, fingerprints, ttl_s, fetch, count_rows)
+
+        def read() -> _Entry[T]:
+            expires_at_s, value = self._monotonic() + ttl_s, fetch()
+            return _Entry(value, fingerprints, expires_at_s, count_rows(value))
+
+        return self._get_or_read(key, fingerprints, read)
 
     def cached_log_lines(self, key: Hashable, ttl_s: float, read: Callable[[], T], count_rows: Callable[[T], int]) -> T:
-        """Log lines, read again after `ttl_s`. Beyond the reads allowed per minute, the older lines are returned.
+        """Log lines, read again after `ttl_s`. Beyond the reads allowed per minute, lines of up to twice that age are returned.
 
-        A search that is not cached raises SourceUnavailable then: it must not look like an empty log.
+        A search without such lines raises SourceUnavailable then: it must not look like an empty log.
         """
 
-        def read_within_quota() -> T:
-            cached: _Entry[T] | None = self._entries.get(key)
-            if self._within_log_quota(MAX_LOG_READS_PER_MIN if cached is None else MAX_LOG_REFRESHES_PER_MIN):
-                return read()
-            if cached is not None:
-                return cached.value
+        def read_within_quota() -> _Entry[T]:
+            now, cached = self._monotonic(), self._get_entry(key)
+            recent = cached if cached is not None and now <= cached.expires_at_s + ttl_s else None
+            if self._within_log_quota(MAX_LOG_READS_PER_MIN if recent is None else MAX_LOG_REFRESHES_PER_MIN):
+                value = read()
+                return _Entry(value, (), now + ttl_s, count_rows(value))
+            if recent is not None:
+                return recent
             raise SourceUnavailable(
                 f"The log was read {MAX_LOG_READS_PER_MIN} times within a minute, which is the most that this desk asks.",
                 "It is read again within a minute; this page looks by itself.",
             )
 
-        return self._get_or_fetch(key, (), ttl_s, read_within_quota, count_rows)[0]
+        return self._get_or_read(key, (), read_within_quota)[0]
 
     def revised(self, key: Hashable, revise: Callable[[T | None], T], count_rows: Callable[[T], int]) -> T:
         """What `revise` makes of the cached value (None when there is none), cached in its place: for what only grows."""
-        with self._single_flight(key):
-            entry: _Entry[T] | None = self._entries.get(key)
+
+        def read(epoch: int) -> T:
+            entry: _Entry[T] | None = self._get_entry(key)
             value = revise(entry.value if entry is not None else None)
-            self._store(key, _Entry(value, (), NEVER_EXPIRES, count_rows(value)))
+            self._store(key, _Entry(value, (), NEVER_EXPIRES, count_rows(value)), epoch)
             return value
 
-    def _get_or_fetch(
-        self,
-        key: Hashable,
-        fingerprints: tuple[Any, ...],
-        ttl_s: float,
-        fetch: Callable[[], T],
-        count_rows: Callable[[T], int],
-    ) -> tuple[T, bool]:
-        with self._single_flight(key):
-            entry = self._entries.get(key)
-            if entry is not None and entry.fingerprints == fingerprints and self._monotonic() <= entry.expires_at_s:
-                self._entries.move_to_end(key)
-                return entry.value, True
-            value = fetch()
-            self._store(key, _Entry(value, fingerprints, self._monotonic() + ttl_s, count_rows(value)))
-            return value, False
+        return self._share(key, read)[0]
 
-    def _store(self, key: Hashable, entry: _Entry[Any]) -> None:
+    def _get_or_read(
+        self, key: Hashable, fingerprints: tuple[Any, ...], read: Callable[[], _Entry[T]]
+    ) -> tuple[T, bool]:
+        """The value, and whether it was read for another: by an earlier reader, or by one that asked at the same time."""
+
+        def get_or_read(epoch: int) -> tuple[T, bool]:
+            cached: _Entry[T] | None = self._get_entry(key)
+            if cached and cached.fingerprints == fingerprints and self._monotonic() <= cached.expires_at_s:
+                return cached.value, True
+            entry = read()
+            self._store(key, entry, epoch)
+            return entry.value, False
+
+        (value, from_cache), own = self._share((key, fingerprints), get_or_read)
+        return value, from_cache or not own
+
+    def _get_entry(self, key: Hashable) -> _Entry[Any] | None:
+        """An entry, which becomes the most recently used one."""
         with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+            return entry
+
+    def _store(self, key: Hashable, entry: _Entry[Any], epoch: int) -> None:
+        with self._lock:
+            if epoch != self._epoch:
+                return
             previous = self._entries.pop(key, None)
             self._row_count += entry.row_count - (previous.row_count if previous else 0)
             self._entries[key] = entry
@@ -246,20 +270,27 @@ class ReadCache:
             read_times.popleft()
         return len(read_times)
 
-    @contextmanager
-    def _single_flight(self, key: Hashable) -> Iterator[None]:
-        """Of concurrent readers of the same key, one fetches and the others wait for its result."""
+    def _share(self, key: Hashable, read: Callable[[int], T]) -> tuple[T, bool]:
+        """What `read` returns or raises, and whether it was called: of concurrent readers of a key one reads, for all of them.
+
+        Readers that ask after an invalidation do not share what was begun before it; `read` is given the epoch it belongs to.
+        """
         with self._lock:
-            flight = self._flights.setdefault(key, _Flight())
-            flight.readers += 1
+            epoch = self._epoch
+            shared: Future[T] | None = self._in_flight.get((epoch, key))
+            if shared is None:
+                own = self._in_flight[epoch, key] = Future[T]()
+        if shared is not None:
+            return shared.result(), False
         try:
-            with flight.lock:
-                yield
+            own.set_result(read(epoch))
+        except BaseException as error:
+            own.set_exception(error)
+            raise
         finally:
             with self._lock:
-                flight.readers -= 1
-                if not flight.readers:
-                    del self._flights[key]
+                del self._in_flight[epoch, key]
+        return own.result(), True
 
 
 def make_version(table: bigquery.Table, *, streamed: bool = False) -> Version:

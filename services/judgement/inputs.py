@@ -97,5 +97,6 @@ def _gaps(games: Sequence[GameInputs], losing: Health) -> Iterator[tuple[Health,
 
 def _text(night: NightStatus, usual: Sequence[NightCoverage]) -> str:
     eligible, games = len(night.eligible_players), len(night.game_inputs)
-    text = _describe("eligible", eligible, games, median(day.eligible / day.games for day in usual)) if usual else ""
-    return text or f"{eligible} eligible in {pluralize(games, 'game')}"
+    if not usual:
+        return f"{eligible} eligible in {pluralize(games, 'game')}; what is usual is unknown"
+    return _describe("eligible", eligible, games, median(day.eligible / day.games for day in usual))

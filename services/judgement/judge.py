@@ -12,6 +12,7 @@ from services.judgement.flow import judge_batch, judge_conservation, judge_stagi
 from services.judgement.inputs import judge_inputs
 from services.judgement.lines import judge_lines
 from services.judgement.players import judge_players, list_details
+from services.judgement.rows import judge_rows
 from services.judgement.statement import Repair, Statement, Subject
 
 
@@ -46,6 +47,7 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
     players = judge_players(facts, settings)
     statements = (
         players,
+        judge_rows(facts, settings),
         judge_inputs(facts, settings),
         judge_lines(facts),
         judge_conservation(facts),

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import DataSource, Health, Problem, Result, worst
 
 
@@ -97,7 +97,7 @@ def list_sources(readings: Iterable[Result[Any]]) -> tuple[DataSource, ...]:
 
 def format_time(at: datetime) -> str:
     """14:47 ET (19:47 UTC)."""
-    return f"{at.astimezone(ET):%H:%M} ET ({at:%H:%M} UTC)"
+    return f"{format_eastern(at)} ({at:%H:%M} UTC)"
 
 
 def _problem_text(problems: tuple[Problem, ...]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import cast
 
@@ -27,6 +27,7 @@ class Funnel:
     game_date: date
     players: dict[Stage, int | None]
     health: Health
+    notes: Mapping[Stage, str] = field(default_factory=dict)  # why a stage has no count, where that is known
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class NightCoverage:
     by_system: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     health: Health
     resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
+    not_run_yet: bool = False  # a later date without a row
+
+    @property
+    def state(self) -> str:
+        """Its health in a word, or that it was not run yet, which is why that is unknown."""
+        return "not run yet" if self.not_run_yet else str(self.health)
 
     def active_pct(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
@@ -70,7 +77,9 @@ def funnel(night: NightStatus, settings: Settings) -> Funnel:
     }
     health = classify_night(night, settings)
     run_is_unknown = night.was_run is None and health is not Health.NONE_EXPECTED
-    return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health)
+    unstaged = night.wrote_directly and not any(p.staged_rows for p in eligible)
+    notes = {Stage.STAGED: "direct MERGE: not used"} if unstaged else {}
+    return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health, notes)
 
 
 def classify_night(night: NightStatus, settings: Settings) -> Health:
@@ -121,7 +130,8 @@ def _to_night_coverage(
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
     health = classify_coverage(row["active"], row["eligible"], row["games"], clients.settings)
-    if is_future and not row["rows_written"]:
+    not_run_yet = is_future and not row["rows_written"]
+    if not_run_yet:
         health = Health.UNKNOWN
     return NightCoverage(
         game_date=day,
@@ -133,5 +143,6 @@ def _to_night_coverage(
         active_rows=row["rows_active"],
         by_system=by_system,
         health=health,
+        not_run_yet=not_run_yet,
         resolution_counts=ResolutionCounts(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.text import pluralize
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 
@@ -171,7 +171,7 @@ def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[
         return LossReason.INACTIVE, f"{player.written_rows} rows written, all {state}"
     refused = ""
     if player.write_error is not None:
-        refused = f"{player.write_error.at.astimezone(ET):%H:%M:%S} ET: {player.write_error.text}"
+        refused = f"{format_eastern(player.write_error.at, '%H:%M:%S')}: {player.write_error.text}"
     if player.staged_rows:
         staged = f"{player.staged_rows} rows in {player.staging_table or 'staging'}, none in the predictions table"
         return LossReason.NOT_CONSOLIDATED, f"{staged}; {refused}" if refused else staged

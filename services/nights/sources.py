@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -28,25 +27,22 @@ from services.nights.players import (
     merge_context_and_odds,
     newest_tip_offs,
     player_key,
-    sharing_key,
 )
 from services.nights.rows import ContextRow, OddsRow, OutcomeRow, PlayerRow, PredictionRow, WorkerRunRow
 from services.nights.worker_log import WorkerLog, read_worker_log
+from services.nights.written_rows import (
+    SystemRows,
+    WrittenRows,
+    count_active_players,
+    count_rows_by_player,
+    count_rows_by_system,
+)
 from services.telemetry import log_reader
 from services.telemetry.log_phrases import FAILED_PLAYERS_FILTER, GENERATED_FILTER, STATUS_FILTER
 
 T = TypeVar("T")
 AnyRow = TypeVar("AnyRow", bound=Row)
 _DATETIME_MIN = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class WrittenRows:
-    """A player's rows in the predictions table."""
-
-    rows: int = 0
-    active: int = 0
-    superseded: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,10 @@ class NightData:
     tip_offs: tuple[datetime, ...]
     written: Mapping[str, WrittenRows]  # by player key
     left_games: tuple[LeftGame, ...]
+    systems: tuple[SystemRows, ...]
+    active_players: int  # lookup keys with an active row, those without context included
     game_inputs: tuple[GameInputs, ...]
     lines: tuple[PlayerLines, ...]
-    systems: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
     ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
     staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
@@ -125,6 +122,7 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
         game_inputs=list_game_inputs(context, odds),
         lines=compare_lines(players, context, odds, written),
         systems=count_rows_by_system(written),
+        active_players=count_active_players(written),
         worker_runs=worker_runs,
         ledger_rows=ledger_rows,
         staged=reader.fetch_optional("staging tables", lambda: _read_staged_rows(reader, game_date, ledger_rows or {})),
@@ -148,29 +146,6 @@ def _run_sort_key(row: WorkerRunRow) -> datetime:
 
 def _outcome_sort_key(row: OutcomeRow) -> tuple[datetime, int]:
     return row["recorded_at"] or _DATETIME_MIN, row["attempts"] or 0
-
-
-def count_rows_by_player(rows: Iterable[PredictionRow], sharing: Collection[str] = ()) -> dict[str, WrittenRows]:
-    """By lookup key; rows in the game of a player who shares his (a key of `sharing`) are his."""
-    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for row in rows:
-        player = row["player_lookup"] or "no player"
-        own_key = sharing_key(player, row["game_id"])
-        player_totals = totals[own_key if own_key in sharing else player]
-        for index, flag in enumerate((True, row["is_active"], row["superseded"])):
-            player_totals[index] += bool(flag)
-    return {player: WrittenRows(*counts) for player, counts in totals.items()}
-
-
-def count_rows_by_system(rows: Iterable[PredictionRow]) -> tuple[tuple[str, int, int], ...]:
-    players: dict[str, set[str]] = defaultdict(set)
-    active: dict[str, int] = defaultdict(int)
-    for row in rows:
-        system = row["system_id"] or "no system"
-        active[system] += bool(row["is_active"])
-        if row["is_active"] and row["player_lookup"] is not None:
-            players[system].add(row["player_lookup"])
-    return tuple((system, len(players[system]), active[system]) for system in sorted(active))
 
 
 def _read_staged_rows(

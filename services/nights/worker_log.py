@@ -36,6 +36,11 @@ class WorkerLog:
     published: int | None = None
     was_begun: bool = False
 
+    @property
+    def wrote_directly(self) -> bool:
+        """Whether a rejection shows that workers ran DML: a staged write is a load job, which meets no DML limit."""
+        return any("DML" in rejection.error for rejection in (*self.rejected.values(), *self.unnamed))
+
 
 def read_worker_log(worker_lines: Iterable[LogLine], runs: Sequence[LogRun], game_date: date) -> WorkerLog:
     """Of the lines of several runs, oldest first, those about one game date. Pure."""

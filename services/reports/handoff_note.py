@@ -11,7 +11,7 @@ from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
 from services.alerts.rules import get_rule
 from services.batches.reader import Batches
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import Health, Result
 from services.core.settings import Settings
 from services.nights.coverage import CoverageHistory, NightCoverage
@@ -153,7 +153,7 @@ def _format_coverage(day: NightCoverage) -> str:
     share = day.active_pct(day.eligible)
     if day.health is Health.NONE_EXPECTED:
         return "no games"
-    return "not run yet" if day.health is Health.UNKNOWN or share is None else f"{share:.1f} % ({day.health})"
+    return day.state if day.health is Health.UNKNOWN or share is None else f"{share:.1f} % ({day.health})"
 
 
 def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
@@ -197,7 +197,4 @@ def _format_count(value: int | None) -> str:
 
 
 def _format_time(at: datetime | None) -> str:
-    if at is None:
-        return "an unknown time"
-    eastern = at.astimezone(ET)
-    return f"{eastern.day} {eastern:%b %H:%M} ET"
+    return format_eastern(at, "%-d %b %H:%M") if at else "an unknown time"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import SEVERITY_ORDER, Health, Problem, Result, sum_or_unknown
 from services.core.text import pluralize
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
@@ -51,7 +51,7 @@ def _build_signal(name: str, page: str, result: Result[T], summarize: Callable[[
 def _problem_text(problem: Problem | None) -> str:
     if problem is None:
         return "unknown"
-    since = f"{problem.since.astimezone(ET):%H:%M} ET ({problem.since:%H:%M} UTC)"
+    since = f"{format_eastern(problem.since)} ({problem.since:%H:%M} UTC)"
     return f"unknown since {since}: {problem.message}"
 
 
@@ -92,5 +92,5 @@ def _summarize_schedule(schedule: Schedule) -> tuple[Health, str]:
         return Health.UNKNOWN, "Cloud Scheduler does not say when the next run is"
     return (
         Health.OK,
-        f"{pluralize(len(schedule.expected), 'job')}, the next at {min(next_runs).astimezone(ET):%H:%M} ET",
+        f"{pluralize(len(schedule.expected), 'job')}, the next at {format_eastern(min(next_runs))}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import date
 
 from services.actions.action_type import ActionContext, ActionType, Details, ProgressReporter, Verification
@@ -127,11 +128,22 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
 
 
 def _find_batch(clients: Clients, game_date: date, plan: Plan, details: Details) -> Batch | None:
-    """The batch of this action: by its recorded id, else, where the answer was lost, one that began after the plan."""
-    batches = read_batches(clients, game_date).batches
-    if details.get("batch_id"):
-        return next((b for b in batches if b.batch_id == details["batch_id"]), None)
-    return next((b for b in batches if b.started is not None and b.started >= plan.planned_at), None)
+    """The batch of this action: by its id, else, where the answer of a start was lost, one that began after the plan."""
+    batch_id = details.get("batch_id") or plan.args.get("batch_id")
+    return _find_recorded(
+        clients,
+        game_date,
+        lambda b: b.batch_id == batch_id if batch_id else b.started is not None and b.started >= plan.planned_at,
+    )
+
+
+def _find_recorded(clients: Clients, game_date: date, is_sought: Callable[[Batch], bool]) -> Batch | None:
+    """The newest such batch of a date; None when there is none. Raises OnCallError when the ledger, which may have it, is unreadable."""
+    batches = read_batches(clients, game_date)
+    batch = next(filter(is_sought, batches.batches), None)
+    if batch is None and (problem := batches.ledger_problem) is not None:
+        raise SourceUnavailable(f"The batches of {game_date} could not be read: {problem.message}", problem.hint)
+    return batch
 
 
 def read_batch(clients: Clients, args: Params) -> Batch:
@@ -141,7 +153,7 @@ def read_batch(clients: Clients, args: Params) -> Batch:
         game_date = parse_batch_date(batch_id)
     except ValueError:
         raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the runs page.") from None
-    batch = next((b for b in read_batches(clients, game_date).batches if b.batch_id == batch_id), None)
+    batch = _find_recorded(clients, game_date, lambda b: b.batch_id == batch_id)
     if batch is None:
         raise InvalidInput(f"No batch {batch_id} is recorded.", "Choose one on the runs page.")
     return batch

@@ -83,7 +83,7 @@ def to_run_progress(progress: BatchProgress, started: datetime | None, now: date
 
 def _answered_players(progress: BatchProgress) -> int | None:
     if progress.outcomes is not None:
-        return sum(count for outcome, count in progress.outcomes.items() if outcome != "no answer")
+        return sum(count for outcome, count in progress.outcomes.items() if outcome not in ("no answer", "not asked"))
     return progress.completed
 
 

@@ -79,6 +79,10 @@ def conservation_checks(record: BatchRecord) -> Iterator[VerificationCheck]:
         parts = " + ".join(map(_format_count, entry.parts))
         detail = f"{_format_count(entry.total)} {entry.total_name} = {parts} {entry.parts_name}."
         yield VerificationCheck(entry.name, entry.holds, detail)
+    if record.not_asked is not None:
+        yield VerificationCheck(
+            "each player was requested", record.not_asked == 0, f"Stopped: {record.not_asked:,} not requested."
+        )
 
 
 def _format_count(value: int | None) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from google.cloud import run_v2
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.errors import SourceUnavailable
 from services.core.result import DataSource, Health
 from services.gcp.clients import Clients
@@ -270,4 +270,4 @@ def to_display(setting: CapacitySetting) -> dict[str, int | str]:
 
 def format_time(at: datetime) -> str:
     """A moment in US Eastern time, for a sentence."""
-    return f"{at.astimezone(ET):%H:%M} ET"
+    return format_eastern(at)

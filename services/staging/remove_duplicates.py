@@ -97,8 +97,13 @@ def _fetch_predictions_table(clients: Clients) -> bigquery.Table:
 
 
 def _manual_command(table: bigquery.Table, game_date: date, at: datetime) -> str:
-    sql = remove_duplicates_sql([field.name for field in table.schema])
-    parameters = {"game_date:DATE": game_date, "at:TIMESTAMP": f"{at:%Y-%m-%d %H:%M:%S}", "reason:STRING": "duplicate"}
+    return bq_command(remove_duplicates_sql([field.name for field in table.schema]), game_date, at, reason="duplicate")
+
+
+def bq_command(sql: str, game_date: date, at: datetime, **texts: str) -> str:
+    """The command that runs a statement by hand; `texts` are its further parameters, each a STRING."""
+    parameters = {"game_date:DATE": game_date, "at:TIMESTAMP": f"{at:%Y-%m-%d %H:%M:%S}"}
+    parameters |= {f"{name}:STRING": value for name, value in texts.items()}
     options = " ".join(shlex.quote(f"--parameter={name}:{value}") for name, value in parameters.items())
     return f"bq query --use_legacy_sql=false {options} {shlex.quote(sql)}"
 

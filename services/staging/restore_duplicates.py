@@ -12,6 +12,7 @@ from services.gcp.clients import Clients
 from services.staging.active_rows import read_active_rows
 from services.staging.remove_duplicates import (
     REMOVE_DUPLICATES,
+    bq_command,
     hold_lease,
     parse_game_date,
     removal_reason,
@@ -48,6 +49,14 @@ def plan_restore_duplicates(clients: Clients, args: Params) -> Plan:
         planned_at=clients.now(),
         undo="Remove the duplicates once more.",
         cost=f"One MERGE over the rows of one date; the plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
+        commands=(
+            bq_command(
+                query_catalog.load("staging.restore_duplicates").sql,
+                game_date,
+                clients.now(),
+                removal=removal_reason(removal.action_id),
+            ),
+        ),
         sources=(active_rows.source,),
     )
 

@@ -17,7 +17,7 @@ from google.api_core.page_iterator import Iterator as Listing
 from google.cloud import bigquery
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.errors import OnCallError, SourceUnavailable
 from services.core.result import DataSource, Problem
 from services.core.tables import PREDICTIONS_TABLE
@@ -114,10 +114,8 @@ def _read_range(clients: Clients, start: datetime, end: datetime) -> JobHistory:
 
 
 def _bound_problem(now: datetime, newest: Sequence[Any], refusal: OnCallError) -> Problem:
-    back_to = newest[-1].created.astimezone(ET)
-    message = (
-        f"The newest {len(newest):,} jobs were read, back to {back_to:%H:%M} ET; what was rejected before is unknown."
-    )
+    back_to = format_eastern(newest[-1].created)
+    message = f"The newest {len(newest):,} jobs were read, back to {back_to}; what was rejected before is unknown."
     return Problem(SOURCE, now, f"{message} {refusal.message}", refusal.hint)
 
 

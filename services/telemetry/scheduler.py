@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from google.cloud import scheduler_v1
 
-from services.core.clock import ET
+from services.core.clock import format_eastern
 from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -84,7 +84,7 @@ def _find_problem(job: scheduler_v1.Job, now: datetime) -> str:
         return f"failed at its last attempt (code {job.status.code}{message_text})"
     due = _to_datetime(job, "schedule_time")
     if due is not None and now - due > OVERDUE_AFTER:
-        return f"was due at {due.astimezone(ET):%H:%M} ET and has not been tried"
+        return f"was due at {format_eastern(due)} and has not been tried"
     return ""
 
 

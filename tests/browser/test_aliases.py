@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 def open_form(page, dashboard_url):
     page.goto(f"{dashboard_url}/aliases?date=2025-12-29")
-    page.get_by_text("15 names of the odds meet no player").wait_for()
+    page.get_by_text("15 names with odds not in context").wait_for()
     return page.get_by_role("textbox", name="New aliases")
 
 

@@ -35,6 +35,8 @@ MAX_ROUNDS = 15  # starts, resumes and consolidations before a run is called stu
 WAIT = timedelta(minutes=11)  # until somebody looks again: longer than a lease lives, and than a batch may be silent
 
 
+Driver = Callable[[World, random.Random], int]  # does what is left to do, in how many rounds
+
 _draw = random.Random(19)
 # Few enough that tables of the same content come again: the engine runs a statement once for each content.
 KIND_SETS = (frozenset(Kind), *(frozenset(kind for kind in Kind if _draw.random() < 0.5) for _ in range(11)))
@@ -42,7 +44,7 @@ KIND_SETS = (frozenset(Kind), *(frozenset(kind for kind in Kind if _draw.random(
 
 @dataclass
 class Outcome:
-    """How one run ended: the verdict on its rows, the states of its batches, the faults it met."""
+    """How one run ended: the verdict on its rows, the states of its batches, untrue records of batches and actions, the faults it met."""
 
     verdict: Verdict
     states: Counter[str]
@@ -68,11 +70,12 @@ class RandomFaults:
     """A few faults a run, drawn from a seed: each kind as often as any other, at one of the boundaries where it may happen."""
 
     rng: random.Random
+    drive: Driver
     met: Counter[str] = field(default_factory=Counter)
     busy: bool = False  # something else happens inside a boundary: no fault within a fault
 
     def __post_init__(self) -> None:
-        boundaries = count_boundaries()
+        boundaries = count_boundaries(self.drive)
         names = self.rng.choices(list(FAULTS), k=self.rng.randint(1, MAX_FAULTS))
         self.pending = [_Pending(name, self.rng.randint(1, 2 * boundaries[name])) for name in names]
 
@@ -93,7 +96,7 @@ class RandomFaults:
 
 
 @cache
-def count_boundaries() -> Counter[str]:
+def count_boundaries(drive_night: Driver) -> Counter[str]:
     """At how many boundaries of a run without faults each fault may happen."""
     counts: Counter[str] = Counter()
 
@@ -101,20 +104,20 @@ def count_boundaries() -> Counter[str]:
         counts.update(name for name, (fits, _) in FAULTS.items() if fits(boundary))
 
     with open_world({Kind.ACTIVE}, count) as world:
-        drive(world, random.Random(0))
+        drive_night(world, random.Random(0))
     return counts
 
 
-def run_batch(seed: int, kinds: Iterable[Kind] = ()) -> Outcome:
-    """Start a night, and resume, repeat and consolidate whatever is left, as the watchdog and an operator would.
+def run_batch(seed: int, kinds: Iterable[Kind] = (), drive_night: Driver | None = None) -> Outcome:
+    """Start a night, and resume, repeat and consolidate whatever is left, by default as an operator would (`drive`).
 
     The tables hold rows of `kinds`, by default of one of KIND_SETS.
     """
-    rng = random.Random(seed)
+    rng, drive_night = random.Random(seed), drive_night or drive
     kinds = kinds or rng.choice(KIND_SETS)
-    faults = RandomFaults(rng)
+    faults = RandomFaults(rng, drive_night)
     with open_world(kinds, faults, rng=rng.random) as world:
-        outcome = outcome_of(world, drive(world, rng))
+        outcome = outcome_of(world, drive_night(world, rng))
     outcome.faults = faults.met
     return outcome
 
@@ -122,7 +125,7 @@ def run_batch(seed: int, kinds: Iterable[Kind] = ()) -> Outcome:
 def outcome_of(world: World, rounds: int) -> Outcome:
     """How a run ended that took so many rounds."""
     states = Counter(record.state.value for record in world.records())
-    return Outcome(world.verdict(), states, world.false_records(), rounds)
+    return Outcome(world.verdict(), states, world.false_records() + world.unfinished_actions(), rounds)
 
 
 def drive(world: World, rng: random.Random) -> int:

@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from tests.faults import boundaries, harness, interleavings, old_way
+from tests.faults import boundaries, harness, interleavings, old_way, watchdogs
 from tests.faults.judge import Verdict
 from tests.faults.seeds import Kind
 from tests.faults.world import open_world
 
-RUNS, SCHEDULES, OLD_NIGHTS = range(20), range(25), range(50)
+RUNS, SCHEDULES, OLD_NIGHTS, WATCHED_RUNS = range(20), range(25), range(50), range(8)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -71,3 +71,16 @@ def test_without_the_lease_merges_overlap():
 def test_the_old_way_loses_players_at_the_limits_alone():
     nights = [old_way.run_night(seed) for seed in OLD_NIGHTS]
     assert min(night.lost_players for night in nights) > 0
+
+
+def test_a_night_is_finished_whatever_kills_the_watchdog_that_resumes_it():
+    runs = boundaries.kill_everywhere({Kind.ACTIVE}, 1, watchdogs.drive, boundaries.is_of_resume)
+    found = list(runs)
+    assert len(found) > 15
+    assert [where for where, outcome in found if not outcome.is_clean] == []
+
+
+def test_a_night_is_finished_by_the_watchdog_whatever_fails_meanwhile():
+    outcomes = [harness.run_batch(seed, {Kind.ACTIVE}, watchdogs.drive) for seed in WATCHED_RUNS]
+    assert sum((outcome.verdict for outcome in outcomes), Verdict()) == Verdict()
+    assert sum(outcome.false_records for outcome in outcomes) == 0

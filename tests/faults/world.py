@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
@@ -37,6 +37,7 @@ from tests.support.memory_bigquery import MemoryProject, Phase
 from tests.support.memory_clients import (
     COORDINATOR_HOST,
     WORKER_HOST,
+    Answer,
     AsgiApp,
     SimulatedClock,
     call_app,
@@ -81,6 +82,8 @@ class World:
     requests: list[bytes] = field(default_factory=list)  # the bodies that workers have received
     coordinators: list[tuple[Process, Any]] = field(default_factory=list)  # with the greenlet that each runs in
     started_runs: dict[Any, list[Callable[[], object]]] = field(default_factory=dict)
+    accepted: list[tuple[Process, Callable[[], object]]] = field(default_factory=list)  # runs of a watchdog's requests
+    watchdog: Process | None = None  # that checks now
 
     def __post_init__(self) -> None:
         self.project = MemoryProject(self.clock)
@@ -124,19 +127,46 @@ class World:
 
     def post(self, process: Process, path: str, body: Mapping[str, Any]) -> int:
         """A request to a coordinator, and the run that it starts, to its end; the HTTP status. Raises ProcessKilled."""
-        clients = self.clients(process)
-        runner = BatchRunner(clients, self.retry_policy())
-        app = http_api.create_app(http_api.CoordinatorApi(clients, runner), local=False)
-        coordinator = process, getcurrent()
-        self.coordinators.append(coordinator)
-        try:
+        with self._serving(process) as app:
             status, _, _ = call_app(app, "POST", f"http://{COORDINATOR_HOST}{path}", json.dumps(body).encode())
             while runs := self.started_runs.pop(getcurrent(), None):
                 for run in runs:
                     run()
+        return status
+
+    def coordinator_app(self) -> AsgiApp:
+        """The coordinator behind its address, for a watchdog: every request is taken by a new process, whose run is `accepted`."""
+
+        def take(scope: Any, body: bytes) -> Answer:
+            process = Process("coordinator")
+            try:
+                with self._serving(process) as app:
+                    answer = call_app(app, scope["method"], f"http://{COORDINATOR_HOST}{scope['path']}", body)
+                    self.accepted += [(process, run) for run in self.started_runs.pop(getcurrent(), [])]
+            except ProcessKilled:
+                raise requests.ConnectionError("The connection was reset.") from None
+            return answer
+
+        return self._behind_http("coordinator", lambda: self.watchdog, take)
+
+    def run_accepted(self) -> None:
+        """Carry out what coordinators have accepted, each to its end or its process's death."""
+        while self.accepted:
+            process, run = self.accepted.pop(0)
+            with suppress(ProcessKilled), self._serving(process):
+                run()
+
+    @contextmanager
+    def _serving(self, process: Process) -> Iterator[AsgiApp]:
+        """The coordinator's application, of a process that runs while the block lasts."""
+        clients = self.clients(process)
+        runner = BatchRunner(clients, self.retry_policy())
+        coordinator = process, getcurrent()
+        self.coordinators.append(coordinator)
+        try:
+            yield http_api.create_app(http_api.CoordinatorApi(clients, runner), local=False)
         finally:
             self.coordinators.remove(coordinator)
-        return status
 
     def start_thread(self, target: Callable[..., object], args: tuple[object, ...] = (), **_: object) -> Any:
         """What a request starts in a thread is done after its answer, by the same process."""
@@ -163,22 +193,37 @@ class World:
     def worker_app(self) -> AsgiApp:
         """The workers behind one address: every request is taken by a new process."""
 
-        async def answer(scope: Any, receive: Any, send: Any) -> None:
-            body = (await receive())["body"]
+        def take(_scope: Any, body: bytes) -> Answer:
             self.requests.append(body)
+            return self.deliver(body)
+
+        return self._behind_http("predict", lambda: self.coordinator, take)
+
+    def _behind_http(
+        self, call: str, find_caller: Callable[[], Process | None], take: Callable[[Any, bytes], Answer]
+    ) -> AsgiApp:
+        """An application that gives the answers of `take`; the request and its answer are boundaries of who calls."""
+
+        async def respond(scope: Any, receive: Any, send: Any) -> None:
+            body, caller = (await receive())["body"], find_caller()
+
+            def reach(phase: Phase) -> None:
+                if caller is not None:
+                    self.reach((caller, call, phase, body))
+
             try:
-                self._reach_http("before", body)
-                status, headers, content = self.deliver(body)
-                self._reach_http("after", body)
+                reach("before")
+                status, headers, content = take(scope, body)
+                reach("after")
             except GoogleAPICallError as error:  # Cloud Run's own refusal
                 status, headers, content = int(error.code or 500), {}, str(error).encode()
             start = {"type": "http.response.start", "status": status}
             await send({**start, "headers": [(k.encode(), v.encode()) for k, v in headers.items()]})
             await send({"type": "http.response.body", "body": content})
 
-        return answer
+        return respond
 
-    def deliver(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+    def deliver(self, body: bytes) -> Answer:
         """One delivery of a request to a worker; ConnectionError when the worker dies of it."""
         process = Process("worker", self.coordinator.skew if self.coordinator else timedelta(0))
         clients, predictor = self.clients(process), SeededPredictor(self.kinds)
@@ -202,10 +247,6 @@ class World:
                 delivery.acknowledged = {row["player_lookup"] for row in delivery.rows} <= staged
         return status, headers, content
 
-    def _reach_http(self, phase: Phase, body: bytes) -> None:
-        if self.coordinator is not None:
-            self.reach((self.coordinator, "predict", phase, body))
-
     # --- the end ------------------------------------------------------------------------------------------------------------
 
     def verdict(self, asked: Iterable[str] = PLAYERS) -> Verdict:
@@ -224,6 +265,11 @@ class World:
             return 1
         unfinished = sum(record.state.value != "consolidated" for record in records)
         return unfinished + (not is_conserved(records[-1]) if not unfinished else 0)
+
+    def unfinished_actions(self) -> int:
+        """Actions that were begun and of which no outcome is recorded."""
+        rows = self.project.rows("prediction_on_call.actions")
+        return len({row["action_id"] for row in rows} - {row["action_id"] for row in rows if row["event"] == "outcome"})
 
 
 def _staged_players(payload: Any) -> Iterator[str]:
@@ -244,7 +290,8 @@ def open_world(kinds: Iterable[Kind], injector: Injector = no_faults, **options:
     world = World(frozenset(kinds), injector, **options)
     try:
         threads = SimpleNamespace(Thread=world.start_thread, Lock=threading.Lock)
-        with in_memory(world.clock, {WORKER_HOST: world.worker_app()}), patch.object(http_api, "threading", threads):
+        apps = {WORKER_HOST: world.worker_app(), COORDINATOR_HOST: world.coordinator_app()}
+        with in_memory(world.clock, apps), patch.object(http_api, "threading", threads):
             yield world
     finally:
         world.project.close()

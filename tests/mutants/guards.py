@@ -142,8 +142,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a line is compared as a decimal": _mutant(
         "batches/business_key.py",
-        "_to_line_text(Decimal(str(line)))",
-        "str(line)",
+        "rounded = Decimal(str(line)).quantize(_NUMERIC_SCALE, ROUND_HALF_UP, _NUMERIC_CONTEXT)",
+        "return str(line)",
         "tests/unit/batches/test_business_key.py",
     ),
     "a failed write is not answered with 200": _mutant(

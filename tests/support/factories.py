@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.core.result import DataSource, Problem
+from services.core.result import DataSource, Health, Problem
+from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.player_stages import NightStatus, PlayerStatus, WriteError
+from services.nights.written_rows import SystemRows
 from services.telemetry.job_history import JobHistory, WriteAttempt
 from services.telemetry.log_reader import LogLine, LogLines
 
@@ -38,7 +42,11 @@ def make_player(**changes: Any) -> PlayerStatus:
         "write_error": None,
         "batch_id": "batch_2025-12-29_1767037620",
     }
-    return PlayerStatus(**{**fields, **changes})
+    fields |= changes
+    active_rows = fields["active_rows"] or 0
+    fields.setdefault("keys", (("ensemble_v1", active_rows),) if active_rows else ())
+    fields.setdefault("recorded_rows", fields["generated_rows"])
+    return PlayerStatus(**fields)
 
 
 def player_without_rows(**changes: Any) -> PlayerStatus:
@@ -51,7 +59,8 @@ def make_night(*players: PlayerStatus, **changes: Any) -> NightStatus:
         "game_date": NIGHT,
         "games": 11,
         "players": players,
-        "systems": (("ensemble_v1", len(players), 5 * len(players)),),
+        "systems": _count_systems(players),
+        "active_players": len({p.player_lookup for p in players if p.active_rows}),
         "generated_rows": sum(p.generated_rows or 0 for p in players),
         "written_rows": sum(p.written_rows or 0 for p in players),
         "active_rows": sum(p.active_rows or 0 for p in players),
@@ -59,6 +68,14 @@ def make_night(*players: PlayerStatus, **changes: Any) -> NightStatus:
         "sources": (),
     }
     return NightStatus(**{**fields, **changes})
+
+
+def _count_systems(players: Sequence[PlayerStatus]) -> tuple[SystemRows, ...]:
+    """The systems of these players' active rows, each key once."""
+    keys: dict[str, list[int]] = defaultdict(list)
+    for system, count in (item for player in players for item in player.keys):
+        keys[system].append(count)
+    return tuple(SystemRows(system, len(counts), sum(counts), sum(counts)) for system, counts in sorted(keys.items()))
 
 
 def make_write_error(**changes: Any) -> WriteError:
@@ -89,3 +106,22 @@ def make_job_history(*attempts: WriteAttempt, problem: Problem | None = None) ->
 
 def make_log_lines(*lines: LogLine, truncated: bool = False) -> LogLines:
     return LogLines(lines, DataSource("Cloud Logging", NOW), truncated)
+
+
+def make_history(*nights: dict[str, tuple[int, int]], active: int = 114, before: date = NIGHT) -> CoverageHistory:
+    """The nights before a date, oldest first, each as {system: (players active, rows active)}."""
+    days = tuple(
+        NightCoverage(
+            game_date=before - timedelta(days=len(nights) - index),
+            games=9,
+            with_odds=active,
+            in_context=3 * active,
+            eligible=active,
+            active=active if systems else 0,
+            active_rows=sum(rows for _, rows in systems.values()),
+            by_system=tuple((system, players, rows) for system, (players, rows) in sorted(systems.items())),
+            health=Health.OK,
+        )
+        for index, systems in enumerate(nights)
+    )
+    return CoverageHistory(days, ())

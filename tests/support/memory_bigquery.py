@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import duckdb
-from google.api_core.exceptions import BadRequest, Conflict, GoogleAPICallError, NotFound
+from google.api_core.exceptions import BadRequest, Conflict, Forbidden, GoogleAPICallError, NotFound
 from google.cloud import bigquery
 from google.cloud.bigquery.table import Row as BigQueryRow
 
@@ -192,6 +192,11 @@ class MemoryClient:
         if job is None:
             raise _error(NotFound, "notFound", f"Not found: Job {PROJECT}:{LOCATION}.{job_id}")
         return JobHandle(self, job)
+
+    def list_jobs(self, **_: object) -> None:
+        """Nobody here may list the jobs of others."""
+        self.hook("jobs.list", "before", None)
+        raise _error(Forbidden, "accessDenied", f"Access Denied: Project {PROJECT}: bigquery.jobs.listAll is missing")
 
     def query(
         self, query: str, job_config: bigquery.QueryJobConfig | None = None, job_id: str | None = None, **_: object

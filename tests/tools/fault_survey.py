@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from multiprocessing import get_context
 
-from tests.faults import boundaries, harness, interleavings, old_way
+from tests.faults import boundaries, harness, interleavings, old_way, watchdogs
 from tests.faults.judge import Verdict
 from tests.faults.seeds import Kind
 
@@ -49,6 +49,11 @@ def run_faults(seed: int) -> Total:
     return Total(1, outcome.verdict, outcome.false_records, 0, outcome.faults)
 
 
+def run_watched(seed: int) -> Total:
+    outcome = harness.run_batch(seed, {Kind.ACTIVE, Kind.SUPERSEDED}, watchdogs.drive)
+    return Total(1, outcome.verdict, outcome.false_records, 0, outcome.faults)
+
+
 def run_schedule(consolidators: int, coordinators: int, seed: int) -> Total:
     result = interleavings.run_schedule(seed, consolidators, coordinators)
     return Total(1, result.verdict, 0, result.overlaps)
@@ -59,9 +64,14 @@ def run_without_lease(seed: int) -> Total:
         return run_schedule(3, 0, seed)
 
 
-def kill_everywhere(kinds: frozenset[Kind]) -> Total:
-    total = Total()
-    for where, outcome in boundaries.kill_everywhere(kinds):
+def kill_everywhere(watched: bool) -> Total:
+    total, kinds = Total(), {Kind.ACTIVE}
+    runs = (
+        boundaries.kill_everywhere(kinds, 1, watchdogs.drive, boundaries.is_of_watchdog)
+        if watched
+        else boundaries.kill_everywhere(kinds)
+    )
+    for where, outcome in runs:
         total += Total(1, outcome.verdict, outcome.false_records, 0, Counter({where: 1}))
     return total
 
@@ -98,7 +108,9 @@ def _print_survey(pool: ProcessPoolExecutor, runs: int, schedules: int) -> int:
         print_row(name, total)
 
     add("under faults, every kind of row", survey(pool, run_faults, range(runs)))
-    add("killed at every boundary in turn", sum(pool.map(kill_everywhere, [frozenset({Kind.ACTIVE})]), Total()))
+    add("killed at every boundary in turn", sum(pool.map(kill_everywhere, [False]), Total()))
+    add("left to the watchdog, under faults", survey(pool, run_watched, range(runs // 10)))
+    add("its watchdog killed at every boundary", sum(pool.map(kill_everywhere, [True]), Total()))
     quarter = schedules // 4
     for consolidators, coordinators in ((2, 0), (3, 0), (4, 0), (1, 2)):
         name = f"interleaved: {consolidators} consolidators, {coordinators} coordinators"

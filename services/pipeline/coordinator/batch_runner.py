@@ -10,6 +10,7 @@ from dataclasses import replace
 from services.batches.closing import ADDED_SUMS, close, with_production
 from services.batches.ids import parse_batch_date
 from services.batches.ledger import (
+    NOT_ASKED,
     UNANSWERED_OUTCOMES,
     BatchRecord,
     Ledger,
@@ -198,12 +199,12 @@ class BatchRunner:
     ) -> None:
         players = tracker.entry.players
         staged = f"{sum(outcome.staged for outcome in outcomes.values())} of {len(players)} players staged"
-        not_asked = sum(player not in outcomes for player in players)
+        not_asked, counts = sum(player not in outcomes for player in players), count_outcomes(outcomes.values())
         dispatched = replace(
             tracker.entry,
             state=BatchState.STOPPED if stopped else BatchState.STAGED,
             reason=f"stopped on request: {staged}, {not_asked} not asked" if stopped else staged,
-            details={**tracker.entry.details, "outcomes": count_outcomes(outcomes.values())},
+            details={**tracker.entry.details, "outcomes": counts | ({NOT_ASKED: not_asked} if stopped else {})},
         )
         tracker.advance(with_production(dispatched, outcomes.values()))
 

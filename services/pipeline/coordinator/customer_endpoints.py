@@ -130,7 +130,8 @@ def cleanup_duplicates(clients: Clients, body: object) -> ApiResponse:
     """How many keys of a date have several active rows; none is deactivated here."""
     wanted, today = _parse(_DuplicatesBody, body).game_date, eastern_day(clients.now())
     game_date = wanted if isinstance(wanted, date) else today - timedelta(days=wanted == "YESTERDAY")
-    count = query_catalog.run_query(clients, "alerts.duplicate_keys", game_date=game_date).rows[0]["duplicate_keys"]
+    result = query_catalog.run_query(clients, "alerts.duplicate_keys", first_date=game_date, last_date=game_date)
+    count = sum(row["duplicate_keys"] for row in result.rows)
     return 200, {
         "game_date": str(game_date),
         "duplicates_found": count,

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from services.auth.request_guard import RequestGuard
 from services.batches.conservation import is_conserved
 from services.batches.ids import parse_batch_date
-from services.batches.ledger import BatchRecord, Ledger, StateAlreadyRecorded
+from services.batches.ledger import NOT_ASKED, BatchRecord, Ledger, StateAlreadyRecorded
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.clock import eastern_day
@@ -136,7 +136,7 @@ def to_status_response(entry: BatchRecord, counts: Mapping[str, int] | None, sto
     """
     expected = entry.requested or 0
     finished = entry.state not in IN_PROGRESS_STATES
-    answered = sum(counts.values()) if counts is not None else None
+    answered = sum(n for name, n in counts.items() if name != NOT_ASKED) if counts is not None else None
     completed = answered if answered is not None else expected if finished else 0
     return {
         "status": "complete" if finished else "in_progress",

@@ -95,13 +95,13 @@ def december_scheduler_jobs() -> list[dict[str, Any]]:
 
 def _schedule_times(daily_times: tuple[str, ...], now: datetime) -> dict[str, Any]:
     """scheduleTime and lastAttemptTime of a daily job; without a time, of a job that runs every 15 minutes."""
-    local_now = now.astimezone(ET)
     if not daily_times:
-        last_attempt = local_now.replace(minute=local_now.minute - local_now.minute % 15, second=0, microsecond=0)
+        last_attempt = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
         return {
             "scheduleTime": to_rfc3339(last_attempt + timedelta(minutes=15)),
             "lastAttemptTime": to_rfc3339(last_attempt),
         }
+    local_now = now.astimezone(ET)
     hour, minute = map(int, daily_times[0].split(":"))
     todays_run = local_now.replace(hour=hour, minute=minute, second=0, microsecond=0)
     next_run = todays_run if todays_run > local_now else todays_run + timedelta(days=1)

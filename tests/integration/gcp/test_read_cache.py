@@ -12,7 +12,7 @@ from services.core.clock import night_window, worker_run_days
 from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S, VERSION_TTL_S
 from services.gcp import query_catalog
-from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache
+from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, ReadCache
 from services.policy.eligibility import eligibility_params
 from services.sandbox.common.fault_injection import Fault
 from services.telemetry import log_phrases, log_reader
@@ -152,23 +152,6 @@ def test_lines_of_a_past_night_are_read_once(caching_clients, fake_monotonic, me
         log_reader.read_lines(caching_clients, log_phrases.DML_FILTER, start, end)
         fake_monotonic.seconds += 3_600
     assert sum(count for method, count in meter.calls.items() if method.startswith("logging")) == 1
-
-
-def test_cached_lines_are_refreshed_six_times_a_minute_for_any_number_of_viewers(caching_clients, fake_monotonic):
-    reads = []
-
-    def read_lines(name: str) -> str:
-        def read() -> str:
-            reads.append(name)
-            return f"{name} {len(reads)}"
-
-        return caching_clients.cache.cached_log_lines((name,), 0.0, read, lambda _: 1)
-
-    for _ in range(20):
-        fake_monotonic.seconds += 1
-        latest = read_lines("one search")
-    assert len(reads) == MAX_LOG_REFRESHES_PER_MIN == 6
-    assert latest == "one search 6", "beyond that the lines read last are shown, with their age"
 
 
 def test_a_search_over_the_log_quota_is_an_error_and_no_empty_result(caching_clients, fake_monotonic):

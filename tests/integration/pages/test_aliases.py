@@ -11,7 +11,10 @@ from services.aliases.save import validate
 
 def test_the_unmatched_names_of_29_december_show_their_outcome(open_page):
     screen = open_page("aliases")
-    assert "15 names of the odds meet no player" in screen.verdict
+    assert (
+        "15 names with odds not in context: an alias would resolve 7, 8 without an alias; 4 of them were out"
+        in screen.verdict
+    )
     rows = {row["in the odds as"]: row for row in screen.table()}
     assert rows["jimmybutler"]["comes down to"] == "jimmybutleriii was out: nothing lost"
     assert rows["herbjones"]["comes down to"] == "an alias leads to herbertjones; the odds do not use it"
@@ -23,9 +26,15 @@ def test_the_unmatched_names_of_29_december_show_their_outcome(open_page):
     assert [row["lost"] for row in screen.table()] == sorted((row["lost"] for row in rows.values()), reverse=True)
 
 
+def test_the_names_not_in_context_are_the_same_15_on_every_page(open_page):
+    assert "15 names with odds not in context: an alias would resolve 7" in open_page("aliases").verdict
+    assert "15 more have odds but are not in context" in open_page("missing_players").verdict
+    assert "15 more have odds but are not in context; an alias would resolve 7 of them" in open_page().text
+
+
 def test_the_resolution_counts_add_up(open_page):
     screen = open_page("aliases")
-    assert "176 names with odds = 161 exact + 7 through an alias + 8 unresolved" in screen.text
+    assert "176 names with odds = 161 in context + 7 that an alias would resolve + 8 without an alias" in screen.text
 
 
 def test_the_customers_processors_are_listed_with_their_cost_per_night(open_page):
@@ -39,7 +48,10 @@ def test_any_date_range_can_be_selected(open_page):
     screen.app.segmented_control(key="alias_span").set_value("Other nights").run()
     screen.app.date_input(key="alias dates").set_value((date(2025, 12, 16), date(2025, 12, 30))).run()
     assert "16 Dec to 30 Dec 2025" in screen.text
-    assert "15 names of the odds meet no player" in screen.verdict
+    assert (
+        "15 names with odds not in context: an alias would resolve 7, 8 without an alias; 4 of them were out"
+        in screen.verdict
+    )
     screen.app.date_input(key="alias dates").set_value((date(2024, 1, 1), date(2025, 12, 30))).run()
     assert "At most 190 nights" in screen.warnings
     assert not screen.verdict
@@ -111,6 +123,6 @@ def test_violations_of_stored_aliases_and_duplicate_identities_are_shown(open_pa
 
 
 def test_the_coverage_of_each_date_counts_alias_matches_and_unmatched_names(open_page):
-    (table,) = [t for t in open_page("coverage").app.dataframe if "met nobody" in t.value]
+    (table,) = [t for t in open_page("coverage").app.dataframe if "no alias" in t.value]
     night = table.value[table.value["game date"] == date(2025, 12, 29)].iloc[0]
-    assert (night["with odds"], night["by alias"], night["met nobody"]) == (176, 7, 8)
+    assert (night["with odds"], night["by alias"], night["no alias"]) == (176, 7, 8)

@@ -75,7 +75,7 @@ def test_every_missing_player_is_classified_and_the_balance_holds(customer_clien
 def test_rows_without_a_player_or_a_system_are_shown_and_count_for_no_player(open_page, customer_clients):
     night = read_night(customer_clients, date.fromisoformat(INCIDENT))
     assert all(player.player_lookup for player in night.players)
-    assert "no system" in {system for system, _, _ in night.systems}
+    assert "no system" in {system.system_id for system in night.systems}
 
 
 def test_incomplete_alias_and_registry_rows_break_nothing(open_page):

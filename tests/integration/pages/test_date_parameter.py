@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
+from app.state import session
 from tests.integration.pages.helpers import INCIDENT, PAGES
 
 
@@ -51,3 +52,16 @@ def test_the_links_of_the_overview_keep_the_night(open_page):
 
 def test_a_future_day_cannot_be_selected(open_page):
     assert open_page(date="2025-12-30").app.button(key="The night after").disabled
+
+
+def test_a_page_left_open_on_tonight_turns_at_six_says_so_and_offers_the_way_back(open_page, monkeypatch):
+    screen = open_page(date=None)
+    monkeypatch.setattr(session, "now", lambda: datetime(2025, 12, 30, 11, 0, tzinfo=UTC))
+    screen.app.run()
+    assert "Game date changed to Tue 30 Dec 2025 at 06:00 ET" in screen.text
+    assert screen.app.query_params["date"] == "2025-12-30"
+    assert screen.app.date_input[0].value == date(2025, 12, 30)
+    back = next(button for button in screen.app.button if button.label == "Show Mon 29 Dec 2025")
+    back.click().run()
+    assert "90 of 158" in screen.verdict
+    assert "Game date changed" not in screen.text

@@ -27,6 +27,7 @@ def test_the_overview_shows_the_missing_players_their_stage_and_time(open_page):
     assert screen.metric_of("Of those in context") == ("19.3 %", "68 of 352 in context")
     assert screen.metric_of("Of those with odds")[1] == "68 of 176 with odds"
     assert screen.metric_of("Rows active") == ("1,700", "of 3,950 generated")
+    assert "direct MERGE: not used" in " ".join(screen.html_bodies)
     assert {"Players", "DML errors"} <= {name for name, badge in screen.health_badges().items() if "critical" in badge}
 
 
@@ -43,13 +44,19 @@ def test_a_day_without_games_is_ok_and_shows_no_percentage(open_page):
     assert ":material/bedtime:" in screen.verdict
     assert not screen.app.metric
     assert "none expected" in screen.health_badges()["Players"]
+    screen.app.switch_page("../pages/dml_errors.py").run()
+    assert screen.metric_of("Rejected") == ("0", "of 0 attempted")
+    assert screen.metric_of("Rejection rate") == ("no writes", "the log agrees")
 
 
 def test_a_night_that_has_not_run_is_neither_ok_nor_critical(open_page):
     screen = open_page(date="2025-12-30")
     assert not any(health in screen.health_badges()["Players"] for health in ("ok", "critical"))
     assert "Not run yet" in screen.verdict
-    assert screen.metric_of("Coverage") == ("not yet", "0 of 28 eligible")
+    assert screen.metric_of("Coverage") == ("not run yet", "0 of 28 eligible")
+    screen.app.switch_page("../pages/coverage.py").run()
+    assert screen.table()[0]["state"] == "not run yet"
+    assert ">not run yet<" in " ".join(screen.html_bodies)
 
 
 def test_the_coverage_page_counts_every_denominator_and_system_of_29_december(open_page):

@@ -14,7 +14,7 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 from tests.support.paths import ROOT
 
 REASONS: Mapping[str, str] = {
-    "batches.business_key._to_line_text": "the format F writes every number that is one as the format f does",
+    "batches.business_key.line_text": "the format F writes every number that is one as the format f does",
     "pipeline.lease._labels": "a name in lower case has no X to be let through",
     "pipeline.consolidator.Consolidator._compact": "the rows before the first copy are never read: a manifest has a table",
     "pipeline.consolidator.Consolidator._parallel": "how many threads drop the tables changes the duration alone",

@@ -18,6 +18,7 @@ from services.alerts.remediation import Remediation, finish_actions, plan_remedi
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.errors import OnCallError
+from services.core.result import Problem, Result
 from services.policy.concurrency_config import SelfHealingConfig
 from services.runs.actions import RESUME_BATCH
 from services.scaling.annotations import CapacitySetting
@@ -183,6 +184,17 @@ def test_one_action_that_cannot_be_finished_holds_no_other_back(monkeypatch, cap
     finish_actions(CLIENTS, lost)
     assert tried == ["a", "b"]
     assert caplog.messages == ["Resume b could not be finished: The warehouse is away."] * 2
+
+
+def test_a_batch_whose_consolidation_failed_is_resumed_when_it_has_no_staging_table():
+    failed = ok_result(Batches((make_batch(state=BatchState.CONSOLIDATION_FAILED),), ()))
+    night = replace(LEFTOVER.nights[0], batches=failed)
+    without_tables = replace(LEFTOVER, nights=(night,), staging=ok_result(()))
+    assert verbs(without_tables) == ["run.resume"]
+    assert verbs(without_tables, {"SELF_HEALING_RESUME_STALLED": "false"}) == []
+    assert verbs(replace(LEFTOVER, nights=(night,))) == ["staging.consolidate"]
+    unknown: Result[Any] = Result(None, Problem("The list of staging tables", NOW, "no answer"))
+    assert "run.resume" not in verbs(replace(without_tables, staging=unknown))
 
 
 def test_a_batch_that_an_operator_stopped_is_neither_resumed_nor_consolidated():

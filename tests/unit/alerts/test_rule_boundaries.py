@@ -157,9 +157,9 @@ def test_names_that_meet_nobody_warn_when_they_rise_by_ten_and_by_ten_points(sla
 def test_the_sentence_of_unmatched_names_has_both_nights():
     slate = SlateCounts(TIP_OFF, 176, 94, 150, 3, 7)
     message = judge("names", slate=ok_result(slate))[1]
-    assert message.startswith("94 of 176 names with odds meet nobody in the context, ")
+    assert message.startswith("94 of 176 names with odds are not in context and without an alias, ")
     assert message.endswith("; 3 of 150 the night before")
-    assert f"{slate.resolved_by_alias} only by an alias" in message
+    assert f"an alias would resolve {slate.resolved_by_alias} more" in message
 
 
 # --- the batch --------------------------------------------------------------------------------------------------------------

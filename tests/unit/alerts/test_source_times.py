@@ -44,7 +44,7 @@ def test_a_daily_job_is_not_late_because_the_games_are_and_a_job_before_the_game
         replace(
             t,
             deadline=t.deadline + shift,
-            newest=t.newest + shift if t.source == "odds" else t.newest,
+            newest=t.newest + shift if t.newest and t.source == "odds" else t.newest,
         )
         if t.game_date == NIGHT
         else t

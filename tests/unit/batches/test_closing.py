@@ -150,8 +150,10 @@ def test_a_batch_of_which_players_were_not_asked_stays_stopped(clients):
     assert closed is not None
     assert (closed.state, closed.reason) == (
         BatchState.STOPPED,
-        "consolidated what was staged; 2 of 3 players gave no answer",
+        "consolidated what was staged; 2 of 3 players were not asked",
     )
+    assert (closed.not_asked, closed.requested) == (2, 3)
+    assert is_conserved(closed) is False
     assert closed.details["consolidated"]["players"] == ["ann"], "its table was merged, though no outcome was recorded"
     [(player, outcome)] = Ledger(clients).player_outcomes(BATCH, NIGHT).items()
     assert (player, outcome.player_lookup, outcome.unit, outcome.outcome) == ("ann", "ann", "p_ann", "staged")

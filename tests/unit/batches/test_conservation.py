@@ -11,6 +11,7 @@ import pytest
 from services.batches.conservation import conservation_sums, is_conserved
 from services.batches.ledger import OUTCOMES, BatchRecord
 from services.batches.state import BatchState
+from services.runs.verification import conservation_checks
 
 CONSERVED = BatchRecord(
     "batch_2025-12-29_1",
@@ -93,3 +94,22 @@ def test_each_sum_says_what_it_counts():
         ("what was staged is distinct or collapsed", "staged", (9, 1), "distinct + collapsed"),
         ("each distinct row was merged", "distinct", (4, 3, 2), "inserted + updated + unchanged"),
     ]
+
+
+def test_a_stopped_batch_counts_the_players_that_were_not_asked_and_is_not_conserved_without_them():
+    counts = {**CONSERVED.details["outcomes"], "staged": 1, "not asked": 1}
+    stopped = replace(CONSERVED, state=BatchState.STOPPED, details={"outcomes": counts})
+    players = conservation_sums(stopped)[0]
+    assert (players.holds, players.parts_name[-11:]) == (True, "+ not asked")
+    assert is_conserved(stopped) is False
+    assert [check.detail for check in conservation_checks(stopped) if check.ok is False] == [
+        "Stopped: 1 not requested."
+    ]
+    assert conservation_sums(replace(stopped, requested=5))[0].holds is False
+    nobody_left = replace(stopped, details={"outcomes": {**counts, "staged": 2, "not asked": 0}})
+    assert is_conserved(nobody_left) is True
+
+
+def test_a_batch_that_an_earlier_version_stopped_does_not_add_up():
+    counts = {**CONSERVED.details["outcomes"], "staged": 1}
+    assert is_conserved(replace(CONSERVED, state=BatchState.STOPPED, details={"outcomes": counts})) is False

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import pytest
 from google.cloud import bigquery
 
 from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S
+from services.gcp import read_cache
 from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache, make_version
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -112,7 +117,7 @@ def test_a_failed_read_leaves_nothing_behind():
 
     with pytest.raises(ValueError, match="no answer"):
         reader.cache.table_version("d.t", fail)
-    assert reader.cache._flights == {}
+    assert reader.cache._in_flight == {}
 
 
 def test_concurrent_readers_of_one_key_read_once():
@@ -131,7 +136,118 @@ def test_concurrent_readers_of_one_key_read_once():
         readers = [pool.submit(read) for _ in range(8)]
         started.wait()
     assert {future.result() for future in readers} == {1}
-    assert reader.cache._flights == {}
+    assert reader.cache._in_flight == {}
+
+
+def test_readers_of_a_dead_table_fail_together_after_one_timeout():
+    cache, attempts, started = ReadCache(FakeMonotonic()), [], threading.Barrier(10)
+
+    def time_out(_: object = None) -> bigquery.Table:
+        attempts.append(1)
+        time.sleep(0.3)
+        raise TimeoutError("no answer")
+
+    def ask(number: int) -> str:
+        read = partial(cache.table_version, "d.dead", time_out)
+        started.wait()
+        with pytest.raises(TimeoutError) as raised:
+            read() if number % 2 else cache.cached_rows("rows", (), time_out, lambda _: 1)
+        return str(raised.value)
+
+    with ThreadPoolExecutor(10) as panels:
+        assert set(panels.map(ask, range(10))) == {"no answer"}
+    assert len(attempts) == 2, "one per question"
+    assert cache.table_version("d.dead", lambda _: make_table()).age_s == 0.0, "asked again"
+
+
+def test_readers_of_a_slow_table_share_its_answer_however_old_it_is_by_then():
+    clock, fetched, started = FakeMonotonic(), [], threading.Barrier(10)
+    cache = ReadCache(clock)
+
+    def fetch(name: str) -> bigquery.Table:
+        fetched.append(name)
+        time.sleep(0.1)
+        clock.seconds += 60
+        return make_table()
+
+    def ask(_: int) -> None:
+        started.wait()
+        cache.table_version("d.t", fetch)
+
+    with ThreadPoolExecutor(10) as panels:
+        list(panels.map(ask, range(10)))
+    assert fetched == ["d.t"]
+
+
+def test_what_was_being_read_when_an_action_ended_is_not_taken_for_what_is_so_after_it():
+    cache, view = ReadCache(FakeMonotonic()), make_version(make_table(type="VIEW"))
+
+    def fetch_during_action(_: object = None) -> Any:
+        cache.invalidate()
+        return make_table(numRows="1")
+
+    cache.cached_rows("rows", (view,), fetch_during_action, lambda _: 1)
+    assert cache.cached_rows("rows", (view,), lambda: "after", lambda _: 1) == ("after", False)
+    cache.table_version("d.t", fetch_during_action)
+    assert cache.table_version("d.t", lambda _: make_table(numRows="2")).table.num_rows == 2
+
+
+def test_a_reader_after_an_action_does_not_wait_for_a_read_begun_before_it():
+    cache, answered = ReadCache(FakeMonotonic()), threading.Event()
+    with ThreadPoolExecutor(1) as before:
+        reading = threading.Event()
+
+        def read_before() -> str:
+            reading.set()
+            answered.wait(30)
+            return "before"
+
+        pending = before.submit(cache.cached_rows, "rows", (), read_before, lambda _: 1)
+        reading.wait(30)
+        cache.invalidate()
+        threading.Timer(0.5, answered.set).start()
+        assert cache.cached_rows("rows", (), lambda: "after", lambda _: 1)[0] == "after"
+        assert pending.result() == ("before", False)
+    assert cache.cached_rows("rows", (), lambda: "again", lambda _: 1) == ("after", True)
+
+
+@pytest.fixture
+def eight_busy_readers():
+    """Calls a function 20,000 times in eight threads that are switched as often as Python allows."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    with ThreadPoolExecutor(8) as readers:
+        yield lambda read: list(readers.map(lambda start: [read(n) for n in range(start, 20_000, 8)], range(8)))
+    sys.setswitchinterval(interval)
+
+
+def test_eight_readers_evictions_and_invalidations_disturb_no_read(monkeypatch, eight_busy_readers):
+    monkeypatch.setattr(read_cache, "MAX_CACHED_ROWS", 200)
+    cache = ReadCache()
+
+    def read(number: int) -> None:
+        key = number % 220
+        assert cache.cached_rows(key, (), lambda: key, lambda _: 1)[0] == key
+        cache.usage.record_query(1)
+        if number % 41 == 0:
+            cache.table_version("d.t", lambda _: make_table(), max_age_s=-1)
+            cache.invalidate()
+
+    eight_busy_readers(read)
+    assert cache.usage.queries == 20_000
+
+
+def test_eight_readers_of_staging_tables_and_evictions_disturb_no_read(eight_busy_readers):
+    tables, existing = ReadCache().tables, {str(number) for number in range(0, 20_000, 3)}
+
+    def read(number: int) -> None:
+        tables.put(str(number), number, 1.0)
+        assert tables.get(str(number))[0] in (number, None)
+        if number % 41 == 0:
+            tables.retain_only(existing)
+            assert tables.table_names()
+
+    eight_busy_readers(read)
 
 
 # --- the log's quota ------------------------------------------------------------------------------------------------------
@@ -152,15 +268,31 @@ def test_lines_are_kept_for_their_time_and_no_longer():
     assert read_lines(cache, "errors") == 2
 
 
-def test_six_refreshes_a_minute_are_made_and_then_the_older_lines_are_returned():
-    clock = FakeMonotonic()
+def test_six_searches_are_refreshed_a_minute_and_of_the_others_older_lines_are_returned_up_to_twice_their_time():
+    clock, reads = FakeMonotonic(), Counter[str]()
     cache = ReadCache(clock)
-    for _ in range(12):
-        last = read_lines(cache, "errors", ttl_s=0.0)
-        clock.seconds += 1
-    assert (last, cache.log_reads_last_minute()) == (MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_REFRESHES_PER_MIN) == (6, 6)
-    clock.seconds += 48  # the first of them is a minute old
-    assert read_lines(cache, "errors", ttl_s=0.0) == 6
+
+    def search_all() -> list[int]:
+        def read(name: str) -> int:
+            reads[name] += 1
+            return reads[name]
+
+        return [cache.cached_log_lines(name, 60.0, partial(read, name), lambda _: 1) for name in "abcdefghij"]
+
+    assert search_all() == [1] * 10
+    clock.seconds += 61
+    assert search_all() == search_all() == [2] * MAX_LOG_REFRESHES_PER_MIN + [1] * 4
+    clock.seconds += 60
+    assert search_all() == [2] * MAX_LOG_REFRESHES_PER_MIN + [2] * 4, "two minutes old: read, whatever was refreshed"
+
+
+def test_lines_of_before_an_action_are_not_returned_after_it():
+    cache = ReadCache(FakeMonotonic())
+    for number in range(MAX_LOG_READS_PER_MIN):
+        read_lines(cache, f"search {number}")
+    cache.invalidate()
+    with pytest.raises(SourceUnavailable, match="was read 30 times within a minute"):
+        read_lines(cache, "search 0")
 
 
 def test_a_new_search_beyond_thirty_reads_is_an_error_and_no_empty_log():

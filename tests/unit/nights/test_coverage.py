@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.core.result import Health
 from services.nights.coverage import classify_night, funnel
 from services.nights.player_stages import Stage
-from tests.support.factories import make_night, make_player, player_without_rows
+from services.nights.worker_log import Rejection, WorkerLog
+from services.telemetry.log_reader import LogLine
+from tests.support.factories import NOW, make_night, make_player, player_without_rows
 from tests.unit.policy.test_coverage_thresholds import SETTINGS
 
 
@@ -17,8 +21,27 @@ def test_the_funnel_is_unknown_for_a_stage_whose_source_failed():
     assert counts[Stage.ACTIVE] == 2
 
 
-def test_the_staged_stage_is_unknown_for_a_night_with_direct_writes():
-    assert funnel(make_night(make_player(), make_player()), SETTINGS).players[Stage.STAGED] is None
+def test_the_staged_stage_is_unknown_while_nothing_shows_that_the_night_wrote_directly():
+    unproven = funnel(make_night(make_player(), make_player()), SETTINGS)
+    assert (unproven.players[Stage.STAGED], unproven.notes) == (None, {})
+
+
+def test_the_staged_stage_is_not_used_on_a_night_whose_log_shows_direct_writes():
+    night = replace(make_night(make_player(), make_player()), wrote_directly=True)
+    assert funnel(night, SETTINGS).notes == {Stage.STAGED: "direct MERGE: not used"}
+    repaired = replace(night, players=(make_player(staged_rows=25), make_player()))
+    assert funnel(repaired, SETTINGS).notes == {}, "a later run staged"
+
+
+@pytest.mark.parametrize(
+    ("error", "direct"),
+    [("400 Too many DML statements outstanding against table x", True), ("404 Not found: Dataset x", False)],
+)
+def test_a_dml_limit_in_the_log_shows_that_workers_wrote_directly(error, direct):
+    line = LogLine(NOW, "prediction-worker", "r", "ERROR", f"Error writing to BigQuery: {error}", "i")
+    rejection = Rejection(line, error)
+    assert WorkerLog(rejected={"ann": rejection}).wrote_directly is direct
+    assert WorkerLog(unnamed=(rejection,)).wrote_directly is direct
 
 
 @pytest.mark.parametrize(

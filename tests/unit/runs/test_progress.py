@@ -21,13 +21,23 @@ def test_progress_has_a_rate_and_an_eta_and_detects_a_stall():
 
 
 def test_players_who_gave_no_answer_are_counted_as_such_and_never_as_answered_or_staged():
-    outcomes = {"staged": 60, "not generated": 1, "write rejected": 0, "internal error": 2, "no answer": 3}
+    outcomes = {
+        "staged": 60,
+        "not generated": 1,
+        "write rejected": 0,
+        "internal error": 2,
+        "no answer": 3,
+        "not asked": 7,
+    }
     payload = in_memory_status(66)[1] | {"state": "running", "outcomes": outcomes}
     now = datetime(2025, 12, 30, 6, 47, tzinfo=UTC)
     progress = to_run_progress(parse_progress(BATCH, payload), None, now)
     stages = dict(progress.stages)
     assert (stages["answered"], stages["staged"]) == (63, 60)
-    assert progress.summary == "running: 63 of 158 players answered, 1 not generated, 2 internal error, 3 no answer"
+    assert (
+        progress.summary
+        == "running: 63 of 158 players answered, 1 not generated, 2 internal error, 3 no answer, 7 not asked"
+    )
     assert stages["active on the date"] is None, "a night that ran before has active players already"
     unreported = to_run_progress(parse_progress(BATCH, in_memory_status(66)[1]), None, now)
     assert (dict(unreported.stages)["answered"], unreported.not_staged) == (66, "")

@@ -104,16 +104,28 @@ def test_of_the_active_rows_of_a_key_the_newest_stays_and_no_row_is_deleted(proj
 
 
 def test_the_plan_has_the_statement_as_a_command(project, clients, doubled):
-    (command,) = REMOVE_DUPLICATES.plan(clients, ARGS).commands
+    assert run_command(clients, REMOVE_DUPLICATES.plan(clients, ARGS)) == ["game_date", "at", "reason"]
+    assert active_ids(project) == AFTER
+
+
+def run_command(clients, plan):
+    """Run the statement of a plan's bq command; the names of its parameters."""
+    (command,) = plan.commands
     *options, sql = shlex.split(command)
     assert options[:3] == ["bq", "query", "--use_legacy_sql=false"]
     parameters = [
         bigquery.ScalarQueryParameter(name, kind, value)
         for name, kind, value in (option.removeprefix("--parameter=").split(":", 2) for option in options[3:])
     ]
-    assert [parameter.name for parameter in parameters] == ["game_date", "at", "reason"]
     clients.bigquery.query(sql, bigquery.QueryJobConfig(query_parameters=parameters)).result()
-    assert active_ids(project) == AFTER
+    return [parameter.name for parameter in parameters]
+
+
+def test_the_plan_of_an_undo_has_its_statement_as_a_command(project, clients, doubled):
+    removed = run(clients)
+    plan = RESTORE_DUPLICATES.plan(clients, {"action_id": removed.action_id})
+    assert run_command(clients, plan) == ["game_date", "at", "removal"]
+    assert read_rows(project) == doubled
 
 
 def test_the_plan_counts_the_duplicates_and_names_examples(clients, doubled):

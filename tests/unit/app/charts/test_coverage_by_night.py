@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from app.charts import coverage_by_night
@@ -25,16 +26,16 @@ def test_a_night_without_classification_has_no_percentage():
 def test_a_night_without_classification_has_no_bar_and_a_reason():
     no_games = make_coverage(Health.NONE_EXPECTED, active=0, eligible=0, games=0)
     chart_html = coverage_by_night.to_html(
-        [make_coverage(Health.CRITICAL), make_coverage(Health.UNKNOWN, active=0), no_games],
+        [make_coverage(Health.CRITICAL), replace(make_coverage(Health.UNKNOWN, active=0), not_run_yet=True), no_games],
         "eligible",
         "eligible",
         [("low", 85)],
     )
     assert chart_html.count("<i ") == 1
-    assert ">none yet<" in chart_html
+    assert ">not run yet<" in chart_html
     assert ">no games<" in chart_html
     assert (
-        "Mon 29 Dec 2025 critical: 43.0 %, 68 of 158; Mon 29 Dec 2025: none yet; Mon 29 Dec 2025: no games."
+        "Mon 29 Dec 2025 critical: 43.0 %, 68 of 158; Mon 29 Dec 2025: not run yet; Mon 29 Dec 2025: no games."
         in chart_html
     )
     assert "low 85 %" in chart_html

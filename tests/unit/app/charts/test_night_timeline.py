@@ -99,3 +99,19 @@ def test_many_minutes_of_rejections_are_merged_into_few_marks_without_loss():
 def test_every_lane_links_to_a_page():
     assert set(night_timeline.PAGE_OF_LANE) == set(LANES)
     assert set(night_timeline.PAGE_OF_LANE.values()) <= set(EVERY_PAGE)
+
+
+def test_the_hour_that_comes_twice_in_november_has_two_places_and_two_names():
+    first = datetime(2025, 11, 2, 5, 30, tzinfo=UTC)
+    marks = tuple(
+        Event(lane=ALERTS, at=at, message="told", health=Health.WARNING) for at in (first, first + timedelta(hours=1))
+    )
+    chart_html = night_timeline.to_html(NightEvents(NIGHT, marks))
+    places = re.findall(r'class="mark point triangle" style="left:([\d.]+)%', chart_html)
+    assert float(places[0]) < float(places[1])
+    assert "01:30:00 EDT (05:30:00 UTC)" in chart_html
+    assert "01:30:00 EST (06:30:00 UTC)" in chart_html
+    assert [label for label in ("01:29 EDT", "01:29 EST") if f">{label}</span>" in chart_html] == [
+        "01:29 EDT",
+        "01:29 EST",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 
 import pytest
 
@@ -22,3 +23,9 @@ def test_a_downloaded_cell_cannot_run_as_a_formula(cell):
 def test_a_downloaded_number_stays_a_number_and_a_time_keeps_its_zone():
     text = tables.to_csv([{"n": -5, "at": NOW, "gap": None}]).decode("utf-8-sig")
     assert text.splitlines() == ["n,at,gap", "-5,2025-12-30T06:45:00+00:00,"]
+
+
+def test_times_in_a_table_have_their_zone_only_around_a_clock_change():
+    near, far = datetime(2025, 11, 2, 5, 30, tzinfo=UTC), NOW
+    assert tables._time_format([{"at": far}, {"at": None}], "at") == "D MMM HH:mm:ss"
+    assert tables._time_format([{"at": far}, {"at": near}], "at") == "D MMM HH:mm:ss z"

@@ -1,10 +1,12 @@
-"""Which night a page opens on, by its URL, also by an invalid one; and which clients share a cache."""
+"""Which night a page opens on, by its URL, also by an invalid one; when it turns to
+the next; and which clients share a cache."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.state import session
 from app.state.session import parse_night
@@ -80,3 +82,95 @@ def test_plans_and_actions_reuse_no_answer_but_know_the_same_tables(monkeypatch)
 def test_clients_reuse_no_answer_unless_asked_to(monkeypatch):
     monkeypatch.setattr("services.gcp.clients._sandbox_clock", lambda _url: FixedClock(NOW))
     assert not connect(Settings.from_env({"SANDBOX_URL": "http://127.0.0.1:9"})).cache.reuse_answers
+
+
+def _night_of_tab() -> None:
+    """A page that shows which night app/main.py would choose."""
+    from datetime import timedelta
+
+    import streamlit as st
+
+    from app.state import session
+
+    chosen = session.resolve_night(lambda _requested: None, hold=st.session_state.get("dialog open", False))
+    st.text(f"{chosen.game_date}")
+    st.text(f"{chosen.changed_from}")
+    st.button("The night before", on_click=session.set_night, args=(chosen.game_date - timedelta(days=1),))
+    st.button("Dismiss", on_click=session.dismiss_night_change)
+    st.button("The night after", on_click=session.set_night, args=(chosen.game_date + timedelta(days=1),))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Monday 29 December, 20:00 in New York."""
+    fixed = FixedClock(datetime(2025, 12, 30, 1, 0, tzinfo=UTC))
+    monkeypatch.setattr(session, "now", fixed.now)
+    return fixed
+
+
+def _open_tab(date_in_url: str | None = None) -> AppTest:
+    tab = AppTest.from_function(_night_of_tab)
+    if date_in_url:
+        tab.query_params["date"] = date_in_url
+    return tab.run()
+
+
+def _shown(tab: AppTest) -> tuple[str, str]:
+    assert not tab.exception, tab.exception
+    return tab.text[0].value, tab.text[1].value
+
+
+@pytest.mark.parametrize("date_in_url", [None, "2025-12-29"])
+def test_a_tab_left_open_on_tonight_turns_to_the_new_night_until_dismissed(clock, date_in_url):
+    tab = _open_tab(date_in_url)
+    clock.advance(9 * 3600)  # 05:00 on Tuesday: still Monday's night
+    assert _shown(tab.run()) == ("2025-12-29", "None")
+    clock.advance(2 * 3600)
+    assert _shown(tab.run()) == ("2025-12-30", "2025-12-29")
+    assert tab.query_params["date"] == "2025-12-30"
+    assert _shown(tab.run()) == ("2025-12-30", "2025-12-29"), "the notice waits for a person"
+    assert _shown(tab.button[1].click().run()) == ("2025-12-30", "None")
+
+
+def test_a_tab_left_open_for_two_nights_shows_the_newest(clock):
+    tab = _open_tab()
+    clock.advance(48 * 3600)
+    assert _shown(tab.run()) == ("2025-12-31", "2025-12-29")
+
+
+def test_a_date_chosen_by_the_user_stays_when_the_night_changes(clock):
+    from_address = _open_tab("2025-12-26")
+    picked = _open_tab()
+    picked.button[0].click().run()
+    clock.advance(24 * 3600)
+    assert _shown(from_address.run()) == ("2025-12-26", "None")
+    assert _shown(picked.run()) == ("2025-12-28", "None")
+
+
+def test_the_night_before_chosen_after_the_change_stays(clock):
+    tab = _open_tab()
+    clock.advance(12 * 3600)
+    tab.run()
+    assert _shown(tab.button[0].click().run()) == ("2025-12-29", "None")
+    assert _shown(tab.run()) == ("2025-12-29", "None")
+
+
+def test_a_date_chosen_in_the_same_run_as_the_change_stays(clock):
+    tab = _open_tab()
+    clock.advance(12 * 3600)
+    assert _shown(tab.button[0].click().run()) == ("2025-12-28", "None")
+    tab.button[2].click().run()
+    clock.advance(24 * 3600)
+    was_tonight_until_now = tab.button[2].click().run()
+    assert _shown(was_tonight_until_now) == ("2025-12-30", "None")
+
+
+@pytest.mark.parametrize("key", ["dialog open", session.PAUSED_KEY])
+def test_an_open_dialog_and_a_paused_page_keep_their_night(clock, key):
+    tab = _open_tab()
+    tab.session_state[key] = True
+    tab.session_state["paused since"] = clock.now()
+    clock.advance(12 * 3600)
+    assert _shown(tab.run()) == ("2025-12-29", "None")
+    tab.session_state[key] = False
+    assert _shown(tab.run()) == ("2025-12-30", "2025-12-29")

@@ -336,6 +336,7 @@ def test_a_status_is_in_the_customers_shape_with_the_state_and_the_sums(state):
         (BatchState.RUNNING, 3, None, (3, 0, 0, 3, 0.0)),
         (BatchState.CONSOLIDATED, 3, None, (3, 3, 0, 0, 100.0)),  # of an earlier version
         (BatchState.RUNNING, 3, {"staged": 4}, (3, 4, 0, 0, 133.3)),  # a second worker's answer
+        (BatchState.STOPPED, 3, {"staged": 1, "not asked": 2}, (3, 1, 0, 2, 33.3)),
         (BatchState.RUNNING, None, {"staged": 1}, (0, 1, 0, 0, None)),
         (BatchState.RUNNING, 1, {"staged": 1}, (1, 1, 0, 0, 100.0)),
     ],

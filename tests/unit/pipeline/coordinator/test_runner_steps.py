@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from services.batches.business_key import BusinessKey
+from services.batches.conservation import conservation_sums
 from services.batches.ledger import BatchRecord, PlayerOutcome, StateAlreadyRecorded, count_outcomes
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, BatchState
 from services.core.errors import InvalidInput, OnCallError
@@ -410,7 +411,8 @@ def test_a_run_that_is_told_to_stop_asks_no_more_and_consolidates_nothing(world)
         BatchState.STOPPED,
         "stopped on request: 1 of 3 players staged, 2 not asked",
     )
-    assert (entry.outcome_counts, entry.staged_rows) == (count_outcomes([outcome("ann")]), 25)
+    assert (entry.outcome_counts, entry.staged_rows) == ({**count_outcomes([outcome("ann")]), "not asked": 2}, 25)
+    assert conservation_sums(entry)[0].holds is True
     assert (world.appended, world.consolidated) == ([outcome("ann")], [])
 
 
