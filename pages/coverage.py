@@ -88,6 +88,7 @@ def render_night(night: NightStatus) -> None:
     with button_col:
         repair_buttons.night_buttons(night)
     widgets.render_problems(night.problems)
+    widgets.render_not_recorded(night.not_recorded)
     if not night.players:
         return
     panels = st.grid(2, min_column_width=400, gap="medium")

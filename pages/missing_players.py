@@ -10,13 +10,9 @@ from app.components import filters, tables, text_format, widgets
 from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.result import Health, worst
+from services.nights.balance import balance
 from services.nights.coverage import funnel
-from services.nights.missing_players import (
-    LossReason,
-    MissingPlayer,
-    balance,
-    list_missing_players,
-)
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import RowCounts
 from services.runs.run_context import list_partly_there
@@ -40,7 +36,7 @@ def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
 
 
 def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts, moved: int) -> str:
-    """The players missing of those expected, those who lack rows or are for an old line, and those never eligible though the odds have a line for them."""
+    """Players missing of those expected, those who lack rows or are for an old line, and those with odds who were never eligible."""
     totals = balance(night)
     if not totals.expected and not entries:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
@@ -91,6 +87,7 @@ def render(night: NightStatus) -> None:
         worst((health, Health.WARNING)) if partly_there else health, headline(night, missing, counts, moved)
     )
     widgets.render_problems(night.problems)
+    widgets.render_not_recorded(night.not_recorded)
     if not entries and not intentional and not night.games:
         return
     render_balance(night)

@@ -85,6 +85,7 @@ def render(batches: Batches) -> None:
     with button_col:
         run_buttons(batches)
     widgets.render_problems(batches.problems)
+    widgets.render_not_recorded(batches.not_recorded)
     for batch in batches.batches[:1]:
         if batch.state in IN_PROGRESS_STATES and batch.record_source == "ledger":
             run_panels.run_progress(batch)

@@ -27,8 +27,9 @@ from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.text import pluralize
+from services.nights.balance import balance
 from services.nights.coverage import classify_night
-from services.nights.missing_players import LossReason, MissingPlayer, balance, list_missing_players
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import PlayerStatus
 
 CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most of the players

@@ -16,7 +16,7 @@ from services.batches.staged_rows import list_tables_of_date
 from services.batches.staging_listing import read_original_created
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, BatchState, current_state
 from services.core.clock import night_window, worker_run_days
-from services.core.errors import OnCallError
+from services.core.errors import OnCallError, TableAbsent
 from services.core.result import DataSource, Health, Problem, sum_or_unknown
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -73,11 +73,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of a game date, newest first, and the sources that could not be read."""
+    """The batches of a game date, newest first; sources that could not be read, and those that do not exist in this installation."""
 
     batches: tuple[Batch, ...]
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
+    not_recorded: tuple[Problem, ...] = ()
 
     @property
     def newest(self) -> Batch | None:
@@ -102,14 +103,18 @@ class Batches:
 def read_batches(clients: Clients, game_date: date) -> Batches:
     """Batches of a game date: from our ledger, and from run rows and log lines where a coordinator keeps no ledger.
 
-    Raises OnCallError when neither the ledger nor the run rows can be read; one of them missing is reported in `problems`.
+    Raises OnCallError when neither the ledger nor the run rows can be read; one of them unread is reported in `problems`.
     """
     sources: list[DataSource] = []
     problems: list[Problem] = []
+    not_recorded: list[Problem] = []
 
     def read_source(source: str, read: Callable[[], Any]) -> Any:
         try:
             result = read()
+        except TableAbsent as error:
+            not_recorded.append(Problem.from_error(source, clients.now(), error))
+            return None
         except OnCallError as error:
             problems.append(Problem.from_error(source, clients.now(), error))
             return None
@@ -123,7 +128,8 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     runs = read_source(
         "worker runs", lambda: query_catalog.run_query(clients, "nights.worker_runs", game_date=game_date, **days)
     )
-    if ledger is None and runs is None:
+    unread = bool(problems)
+    if unread and ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].message)
     ledger_batches = [
         _batch_from_ledger(rows, clients.now())
@@ -142,7 +148,6 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     log_runs = [run for run in all_runs if run.game_date == game_date]
     tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
     log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
-    unread = ledger is None or runs is None
     found = [
         _from_log_batch(b, game_date, clients.now(), lines is not None)
         for b in log_batches
@@ -151,7 +156,7 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     newest_first = sorted(
         [*ledger_batches, *found], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
     )
-    return Batches(tuple(newest_first), tuple(sources), tuple(problems))
+    return Batches(tuple(newest_first), tuple(sources), tuple(problems), tuple(not_recorded))
 
 
 def read_open_dates(clients: Clients, first_date: date, last_date: date) -> frozenset[date]:

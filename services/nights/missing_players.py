@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -44,20 +43,6 @@ class MissingPlayer:
     repair: str
     intentional: bool  # filtered out: missing on purpose, shown apart
     rows_missing: int | None = None  # of a player with active rows who is incomplete
-
-
-@dataclass(frozen=True)
-class Balance:
-    """The sum that must hold: expected = active + Σ classified + unexplained, over the eligible players."""
-
-    expected: int
-    active: int
-    classified: tuple[tuple[LossReason, int], ...]
-    unexplained: int
-
-    @property
-    def is_balanced(self) -> bool:
-        return self.expected == self.active + sum(n for _, n in self.classified) + self.unexplained
 
 
 REASONS_BY_SEVERITY = (
@@ -225,19 +210,4 @@ def _to_moved_player(player: PlayerStatus, lines: PlayerLines, now: datetime) ->
         f"Predicted for {describe_lines(lines)}",
         _REPAIR_BY_REASON[reason],
         intentional=False,
-    )
-
-
-def balance(night: NightStatus) -> Balance:
-    """The conservation sum of a night over its eligible players."""
-    eligible = night.eligible_players
-    missing_players = filter(None, (classify_missing(player, night) for player in eligible))
-    counts = Counter(missing.reason for missing in missing_players)
-    unexplained = counts.pop(LossReason.UNEXPLAINED, 0)
-    active = sum(bool(player.active_rows) for player in eligible)
-    return Balance(
-        len(eligible),
-        active,
-        tuple(sorted(counts.items(), key=lambda item: REASONS_BY_SEVERITY.index(item[0]))),
-        unexplained,
     )

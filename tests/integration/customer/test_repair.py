@@ -9,7 +9,7 @@ from google.cloud import bigquery
 
 from services.actions.executor import execute
 from services.actions.log_reader import ActionState
-from services.nights.missing_players import balance
+from services.nights.balance import balance
 from services.nights.player_stages import read_night
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.consolidate import CONSOLIDATE_BATCH
