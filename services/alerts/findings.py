@@ -25,6 +25,7 @@ class RuleResult:
     cause: str
     game_date: date | None = None
     batch_id: str = ""
+    since: datetime | None = None  # when its cause began; None: not known
 
     @property
     def firing(self) -> bool:
@@ -44,6 +45,7 @@ class Outcome:
     health: Health
     message: str = ""
     cause: str = ""
+    since: datetime | None = None
 
 
 OK, NO_DATA = Outcome(Health.OK), Outcome(Health.UNKNOWN)
@@ -56,6 +58,7 @@ class NightContext:
     snapshot: NightSnapshot
     settings: Settings
     now: datetime
+    staged_batch_ids: frozenset[str] | None = None  # the batches with a staging table; None: not known
 
     @property
     def zero_progress_timeout(self) -> timedelta:

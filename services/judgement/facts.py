@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES
-from services.core.result import Result
+from services.core.result import Problem, Result, list_outdated
 from services.nights.coverage import CoverageHistory
 from services.nights.player_stages import NightStatus
 from services.telemetry.dml_jobs import DmlReport
+
+USUAL_NIGHTS = 21  # how many nights before one show what is usual
+
+
+def nights_before(game_date: date) -> tuple[date, date]:
+    """The first and the last of the nights that show what is usual for a night."""
+    return game_date - timedelta(days=USUAL_NIGHTS), game_date - timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,11 @@ class NightFacts:
     writes: Result[DmlReport]
     usual: Result[CoverageHistory]
     record: Result[BatchRecord | None]
+
+    @property
+    def outdated(self) -> tuple[Problem, ...]:
+        """Why its values may not be what is so now, each source once."""
+        return list_outdated((self.night, self.batches, self.writes, self.usual, self.record))
 
     @property
     def newest_batch(self) -> Batch | None:
