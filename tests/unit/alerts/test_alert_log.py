@@ -300,11 +300,14 @@ def test_a_message_about_an_alert_that_had_ended_before_the_window_is_no_alert(r
 
 
 def test_what_was_open_before_the_window_is_read_once_a_day(records, monkeypatch):
-    asked = []
+    asked: list[str] = []
     run_query = query_catalog.run_query
-    monkeypatch.setattr(
-        query_catalog, "run_query", lambda c, name, **p: (asked.append(name), run_query(c, name, **p))[1]
-    )
+
+    def record_and_run(clients: Any, name: str, **params: Any) -> Any:
+        asked.append(name)
+        return run_query(clients, name, **params)
+
+    monkeypatch.setattr(query_catalog, "run_query", record_and_run)
     clients = records.clients()
     for _ in range(3):
         read_alerts(clients)
