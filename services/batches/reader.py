@@ -5,10 +5,11 @@ run rows, log lines and staging tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
+from services.actions.log_reader import Action, ActionLog, ActionState, read_action_log
 from services.batches.ids import is_batch_id, read_batch_date
 from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
 from services.batches.log_runs import LogRun, find_log_runs
@@ -47,6 +48,8 @@ WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 
 _LEDGER = "batch ledger"
 
+CONSOLIDATE = "staging.consolidate"  # the name of the action type, as it is recorded
+_UNFINISHED_STATES = {BatchState.CONSOLIDATION_FAILED, BatchState.STALLED}
 _OPEN_STATES = IN_PROGRESS_STATES | {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED}
 
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
@@ -153,10 +156,40 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         for b in log_batches
         if b.rows or b.tables or not unread
     ]
+    if unfinished := [batch for batch in found if batch.state in _UNFINISHED_STATES and batch.started is not None]:
+        actions = read_source("action log", lambda: _actions_since(clients, unfinished))
+        found = [_with_consolidation(batch, actions.actions if actions else ()) for batch in found]
     newest_first = sorted(
         [*ledger_batches, *found], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
     )
     return Batches(tuple(newest_first), tuple(sources), tuple(problems), tuple(not_recorded))
+
+
+def _actions_since(clients: Clients, batches: Iterable[Batch]) -> ActionLog:
+    """The actions since the first of these batches, of whole days, so that an unchanged log is not read again."""
+    first = min(batch.started for batch in batches if batch.started is not None)
+    tomorrow = clients.now() + timedelta(days=1)
+    return read_action_log(
+        clients, *(at.replace(hour=0, minute=0, second=0, microsecond=0) for at in (first, tomorrow))
+    )
+
+
+def _with_consolidation(batch: Batch, actions: Iterable[Action]) -> Batch:
+    """A batch of another coordinator that was consolidated from here after its last trace, which its own log never shows."""
+    if batch.state not in _UNFINISHED_STATES or batch.ended is None:
+        return batch
+    for action in actions:
+        is_own = (action.action_name, action.target, action.state) == (CONSOLIDATE, batch.batch_id, ActionState.DONE)
+        if is_own and action.ended_at is not None and action.ended_at >= batch.ended:
+            return replace(
+                batch,
+                state=BatchState.CONSOLIDATED,
+                health=HEALTH_BY_BATCH_STATE[BatchState.CONSOLIDATED],
+                ended=action.ended_at,
+                written_rows=sum_or_unknown(action.facts.get(name) for name in ("inserted", "updated", "unchanged")),
+                status_text=f"consolidated from here by {action.actor}: {action.message}",
+            )
+    return batch
 
 
 def read_open_dates(clients: Clients, first_date: date, last_date: date) -> frozenset[date]:

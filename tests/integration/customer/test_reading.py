@@ -98,7 +98,8 @@ def test_a_run_of_the_evening_before_belongs_to_its_own_date(customer_clients):
     assert to_et(evening.started) == "30 17:00"
     assert (evening.batch_id, evening.state) == ("batch_2025-12-31_1767132000", BatchState.CONSOLIDATION_FAILED)
     assert "Partitioning by expressions of type FLOAT64" in evening.status_text
-    assert (by_hand.batch_id, by_hand.state, by_hand.requested) == ("20251230_231502_481920", BatchState.STALLED, 1)
+    assert (by_hand.batch_id, by_hand.requested) == ("20251230_231502_481920", 1)
+    assert by_hand.state is BatchState.CONSOLIDATION_FAILED, "a message without a run cannot stall"
     night = read_night(customer_clients, EVENING)
     totals = balance(night)
     assert dict(totals.classified) == {LossReason.WRITE_REJECTED: 3, LossReason.NOT_CONSOLIDATED: 37}
@@ -124,7 +125,7 @@ def test_a_night_of_several_runs_without_all_their_rows_claims_nothing_that_no_s
     batches = read_batches(customer_clients, INCOMPLETE).batches
     assert [(b.batch_id, b.state, b.requested, b.generated, to_et(b.started)) for b in batches] == [
         ("regen_2025-12-28_stale_lines_1767143400", BatchState.UNVERIFIED_SUCCESS, 40, 40, "30 20:10"),
-        ("fallback_1767075605200", BatchState.STALLED, 1, 1, "30 01:20"),
+        ("fallback_1767075605200", BatchState.CONSOLIDATION_FAILED, 1, 1, "30 01:20"),
         ("batch begun 01:45 ET", BatchState.STALLED, 102, 94, "28 01:45"),
     ]
     assert to_et(batches[-1].ended) == "28 01:49", "by its own lines and rows"
