@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_rules, data_rules
+from services.alerts import batch_rules, data_rules, judgement_rules
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
     FIRING,
@@ -166,7 +166,10 @@ _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "not_run": batch_rules.not_run,
     "run_time": data_rules.run_outside_its_time,
     "conservation": batch_rules.row_conservation,
+    "system_absent": judgement_rules.system_absent,
+    "rows_short": judgement_rules.rows_short,
     "coverage": _coverage,
+    "inputs_shrunk": judgement_rules.inputs_shrunk,
     "names": _unresolved_names,
     "silence": batch_rules.no_log_lines,
 }

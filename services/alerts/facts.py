@@ -20,6 +20,8 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
+from services.judgement.facts import nights_before
+from services.nights.coverage import CoverageHistory, read_history
 from services.nights.night_writes import belongs_to
 from services.nights.player_stages import NightStatus, read_night
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
@@ -69,7 +71,7 @@ class StagingTableListing:
 
 @dataclass(frozen=True)
 class NightSnapshot:
-    """One night. `ledger` is the record of the newest batch in our ledger; None where there is no such batch."""
+    """One night, and those before it. `ledger` is the record of the newest batch in our ledger; None where it has none."""
 
     game_date: date
     night: Result[NightStatus]
@@ -77,6 +79,7 @@ class NightSnapshot:
     batches: Result[Batches]
     writes: Result[DmlReport]
     ledger: Result[BatchRecord | None]
+    usual: Result[CoverageHistory]
     lines: Result[int]
 
     @property
@@ -115,7 +118,7 @@ class Snapshot:
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
         results += [self.duplicates, self.source_times]
         for n in self.nights:
-            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.lines]
+            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.usual, n.lines]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
@@ -195,6 +198,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, day: date) -
         batches,
         fetch(clients, "The job history", lambda: _read_writes(cached_clients, day, batches, (start, min(now, end)))),
         fetch(clients, "The ledger", lambda: _read_batch_record(cached_clients, day, newest_batch)),
+        fetch(clients, "Earlier nights", lambda: read_history(cached_clients, *nights_before(day))),
         _count_log_lines(clients, newest_batch, start, min(now, end)),
     )
 

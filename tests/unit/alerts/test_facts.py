@@ -67,6 +67,7 @@ class Sources:
         self.values: dict[str, Any] = {
             "read_batches": Batches((make_batch(),), ()),
             "read_night": "the night",
+            "read_history": "the nights before",
             "read_writes": "the writes",
             "belongs_to": "of the date",
             "latest": make_batch_record(),
@@ -95,6 +96,7 @@ def sources(monkeypatch):
     for name in (
         "read_batches",
         "read_night",
+        "read_history",
         "read_writes",
         "belongs_to",
         "list_staging_tables",
@@ -139,6 +141,7 @@ def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clie
     for name in (
         "read_batches",
         "read_night",
+        "read_history",
         "read_writes",
         "alerts.slate_counts",
         "alerts.duplicate_keys",
@@ -153,6 +156,7 @@ def test_each_source_is_asked_about_the_night(clients, sources):
     read_one_night(clients)
     assert sources.calls["read_batches"][1:] == (NIGHT,)
     assert sources.calls["read_night"][1:] == (NIGHT,)
+    assert sources.calls["read_history"][1:] == (NIGHT - timedelta(days=21), NIGHT - timedelta(days=1))
     assert sources.calls["latest"] == (BATCH, NIGHT)
     assert sources.calls["alerts.slate_counts"][1:] == ({"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},)
     assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
@@ -230,6 +234,7 @@ def test_without_the_list_of_batches_every_write_counts(clients, sources):
     [
         ("read_batches", "batches", "The list of batches"),
         ("read_night", "night", "The warehouse"),
+        ("read_history", "usual", "Earlier nights"),
         ("alerts.slate_counts", "slate", "The slate"),
         ("read_writes", "writes", "The job history"),
         ("latest", "ledger", "The ledger"),
@@ -294,7 +299,7 @@ def failed(source: str, message: str) -> Result[Any]:
     return Result(None, Problem(source, NOW, message))
 
 
-@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "lines"])
+@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "usual", "lines"])
 def test_a_problem_of_each_part_of_a_night_is_listed(part):
     night = make_night_snapshot(**{part: failed("The source", "Away.")})
     assert [p.message for p in make_snapshot(night).problems] == ["Away."]
