@@ -11,7 +11,7 @@ from app.components import tables, text_format, widgets
 from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
-from services.core.result import Health
+from services.core.result import Health, list_outdated
 from services.nights.coverage import CoverageHistory, Funnel, funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus, Stage
@@ -84,7 +84,8 @@ def render_night(night: NightStatus) -> None:
     night_funnel = funnel(night, settings, writes().value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
-        widgets.verdict(night_funnel.health, headline(night_funnel), [f"{night.games} games"] if night.games else [])
+        games = [f"{night.games} games"] if night.games else []
+        widgets.verdict(night_funnel.health, headline(night_funnel), games, list_outdated((reading,)))
     with button_col:
         repair_buttons.night_buttons(night)
     widgets.render_problems(night.problems)
@@ -102,7 +103,8 @@ def render_night(night: NightStatus) -> None:
 
 
 writes = reads.writes.fetch_async(cloud, game_date)
-night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
+reading = reads.night(cloud, game_date)
+night = widgets.value_or_notice(reading, "The night's players")
 if night is not None:
     render_night(night)
 history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "The history")

@@ -8,6 +8,7 @@ from app.charts import plotly_charts
 from app.components import tables, widgets
 from app.state import reads, session
 from services.core.clock import format_eastern
+from services.core.result import list_outdated
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
@@ -64,6 +65,7 @@ def render(report: DmlReport) -> None:
         report.health,
         headline(report),
         [f"{session.format_day(game_date)}: the writes of its runs, whatever their hour"],
+        list_outdated((reading,)),
     )
     metrics(report)
     widgets.render_problems(report.problems)
@@ -99,6 +101,7 @@ def render(report: DmlReport) -> None:
     widgets.source_footer(report.sources, cloud.now(), session.log_link_params("DML errors"))
 
 
-report = widgets.value_or_notice(reads.writes(cloud, game_date), "Writes to the predictions table")
+reading = reads.writes(cloud, game_date)
+report = widgets.value_or_notice(reading, "Writes to the predictions table")
 if report is not None:
     render(report)

@@ -11,6 +11,7 @@ from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.result import Health, worst
 from services.nights.balance import balance
+from services.core.result import Health, list_outdated, worst
 from services.nights.coverage import funnel
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
@@ -83,9 +84,8 @@ def render(night: NightStatus) -> None:
     partly_there = list_partly_there(night, counts, cloud.now())
     entries, moved = [*missing, *partly_there], len(partly_there) - len(counts.incomplete)
     health = funnel(night, cloud.settings).health
-    widgets.verdict(
-        worst((health, Health.WARNING)) if partly_there else health, headline(night, missing, counts, moved)
-    )
+    health = worst((health, Health.WARNING)) if partly_there else health
+    widgets.verdict(health, headline(night, missing, counts, moved), outdated=list_outdated((reading,)))
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
     if not entries and not intentional and not night.games:
@@ -110,6 +110,7 @@ def render(night: NightStatus) -> None:
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
+reading = reads.night(cloud, game_date)
+night = widgets.value_or_notice(reading, "The night's players")
 if night is not None:
     render(night)

@@ -10,7 +10,7 @@ from app.panels import run_panels
 from app.state import reads, session
 from services.batches.reader import Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES, BatchState
-from services.core.result import Health
+from services.core.result import Health, list_outdated
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 
@@ -81,7 +81,7 @@ def render(batches: Batches) -> None:
     health = batches.newest.health if batches.newest else empty_health
     answer_col, button_col = widgets.answer_row()
     with answer_col:
-        widgets.verdict(health, headline(batches), [session.format_day(game_date)])
+        widgets.verdict(health, headline(batches), [session.format_day(game_date)], list_outdated((reading,)))
     with button_col:
         run_buttons(batches)
     widgets.render_problems(batches.problems)
@@ -100,7 +100,8 @@ def render(batches: Batches) -> None:
             run_panels.run_verification(batch)
 
 
-batches = widgets.value_or_notice(reads.batches(cloud, game_date), "The batches")
+reading = reads.batches(cloud, game_date)
+batches = widgets.value_or_notice(reading, "The batches")
 if batches is not None:
     render(batches)
 else:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.state import background_cache
 from services.telemetry import job_history
 from tests.integration.pages.helpers import GOOD_NIGHT, PAGES
+from tests.support.fake_monotonic import FakeMonotonic
 
 APIS = ("bigquery", "logging", "run")
 PAGES_BY_API = {
@@ -29,6 +31,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "answering nothing": {"kind": "empty"},
     "slow": {"kind": "delay", "seconds": 60.0},
 }
+ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"  # keeps a time in a text from becoming an icon
 UNAVAILABLE_SINCE = re.compile(r"unknown since \d\d:\d\d ET \(\d\d:\d\d UTC\)")
 
 
@@ -74,6 +77,24 @@ def test_a_page_says_since_when_a_source_is_unavailable_and_why(open_page, injec
 def test_every_page_renders_during_any_outage(open_page, inject_fault, api, page):
     inject_fault(api, "drop")
     assert "Mon 29 Dec 2025" in open_page(page).text
+
+
+@pytest.mark.parametrize("page", ["coverage", "missing_players"])
+def test_an_open_page_is_never_green_while_bigquery_answers_503(open_page, inject_fault, monkeypatch, page):
+    """Its figures of before stay for an hour, with their age, and the verdict is unknown from the first failed read on."""
+    monkeypatch.setenv("QUERY_TIMEOUT_S", "2")
+    clock = FakeMonotonic()
+    monkeypatch.setattr(background_cache, "monotonic", clock)
+    screen = open_page(page, date=GOOD_NIGHT)
+    before = screen.verdict
+    inject_fault("bigquery", "status", status=503)
+    monkeypatch.setattr(background_cache, "REVALIDATE_WAIT_S", 30.0)
+    for seconds in (45, 225):
+        clock.seconds += seconds
+        screen.app.run()
+        assert ":green" not in screen.verdict
+        assert re.search(r"; data of \d\d:\d\d:\d\d ET, \d+ s old\.", screen.text.replace(ZERO_WIDTH_SPACE, ""))
+    assert before.partition("]")[2] == screen.verdict.partition("]")[2], "what was known before is still shown"
 
 
 def test_the_start_of_an_outage_is_kept_across_page_loads(open_page, inject_fault):
