@@ -10,13 +10,15 @@ import streamlit as st
 
 from app.actions import dialog
 from app.components import tables, text_format, widgets
+from app.panels.row_panels import count_night_rows
 from app.state import reads, session
 from services.batches.ids import parse_staging_table_name
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
 from services.runs.actions import START_RUN
-from services.runs.run_context import NOT_REPAIRABLE_BY_RUN
+from services.runs.plan import describe_selected
+from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, list_repairable
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import MAX_CONCURRENCY, MAX_INSTANCES, WorkerCapacity
 from services.scaling.contention import simulate_contention
@@ -34,7 +36,11 @@ def night_buttons(night: NightStatus, selected: Sequence[MissingPlayer] | None =
     date = night.game_date.isoformat()
     repairable = [
         m
-        for m in (list_missing_players(night) if selected is None else selected)
+        for m in (
+            list_repairable(night, count_night_rows(night), session.cached_clients().now())
+            if selected is None
+            else selected
+        )
         if m.reason not in NOT_REPAIRABLE_BY_RUN
     ]
     unmerged_batches = sorted(
@@ -53,7 +59,7 @@ def night_buttons(night: NightStatus, selected: Sequence[MissingPlayer] | None =
         player_filter: dict[str, Any] = (
             {} if selected is None else {"players": [m.player.player_lookup for m in repairable]}
         )
-        label = f"Re-run {text_format.pluralize(len(repairable), 'lost player')}"
+        label = f"Re-run {describe_selected(repairable)}"
         dialog.action_button(START_RUN, label, primary=not unmerged_batches, game_date=date, **player_filter)
 
 

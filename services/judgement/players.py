@@ -19,6 +19,8 @@ LOSS_PHRASES = {
     LossReason.NOT_CONSOLIDATED: "staged, but not consolidated",
     LossReason.INACTIVE: "written, but not active",
     LossReason.INCOMPLETE: "only partly active",
+    LossReason.LINE_MOVED: "active for a line that the odds left",
+    LossReason.LINE_KEPT: "active for a line that the odds left",
     LossReason.SHARES_LOOKUP: "not requested, sharing another player's lookup key",
     LossReason.NEVER_REQUESTED: "never requested",
     LossReason.NOT_GENERATED: "not generated",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from services.core.clock import format_eastern
 from services.core.text import pluralize
+from services.nights.line_counts import PlayerLines, describe_lines
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 from services.nights.row_counts import IncompletePlayer, RowCounts
 
@@ -25,6 +27,8 @@ class LossReason(StrEnum):
     NOT_CONSOLIDATED = "staged but not consolidated"
     INACTIVE = "written but inactive"
     INCOMPLETE = "incomplete"
+    LINE_MOVED = "line moved"
+    LINE_KEPT = "line moved, a re-run would keep it"
     NOT_RUN_YET = "not run yet"
     UNEXPLAINED = "unexplained"
 
@@ -62,6 +66,8 @@ REASONS_BY_SEVERITY = (
     LossReason.NOT_CONSOLIDATED,
     LossReason.INACTIVE,
     LossReason.INCOMPLETE,
+    LossReason.LINE_MOVED,
+    LossReason.LINE_KEPT,
     LossReason.SHARES_LOOKUP,
     LossReason.NEVER_REQUESTED,
     LossReason.NOT_GENERATED,
@@ -76,6 +82,8 @@ _REPAIR_BY_REASON = {
     LossReason.WRITE_REJECTED: "Re-run this player through staging",
     LossReason.NOT_CONSOLIDATED: "Consolidate the batch",
     LossReason.INCOMPLETE: "Re-run this player",
+    LossReason.LINE_MOVED: "Re-run this player",
+    LossReason.LINE_KEPT: "None after tip-off; before it, refresh the context's line, then re-run this player",
     LossReason.INACTIVE: "Re-run this player; check what superseded the rows",
     LossReason.SHARES_LOOKUP: "Give one of the two another lookup key in the context",
     LossReason.NEVER_REQUESTED: "Run this player",
@@ -92,6 +100,8 @@ _STAGE_BY_REASON = {
     LossReason.NOT_CONSOLIDATED: Stage.WRITTEN,
     LossReason.INACTIVE: Stage.ACTIVE,
     LossReason.INCOMPLETE: Stage.ACTIVE,
+    LossReason.LINE_MOVED: Stage.ACTIVE,
+    LossReason.LINE_KEPT: Stage.ACTIVE,
     LossReason.SHARES_LOOKUP: Stage.REQUESTED,
     LossReason.NEVER_REQUESTED: Stage.REQUESTED,
     LossReason.NOT_GENERATED: Stage.GENERATED,
@@ -198,6 +208,24 @@ def list_incomplete_players(counts: RowCounts) -> tuple[MissingPlayer, ...]:
 def _describe_incomplete(entry: IncompletePlayer) -> str:
     absent = f"; none of {', '.join(entry.absent)}" if entry.absent else ""
     return f"{entry.rows:,} of {entry.rows + entry.missing:,} rows active{absent}"
+
+
+def list_moved_players(night: NightStatus, now: datetime) -> tuple[MissingPlayer, ...]:
+    """The players whose rows are for another line than the odds; they count as active."""
+    players = {player.player_lookup: player for player in night.eligible_players if not player.shares_lookup_with}
+    return tuple(_to_moved_player(players[lines.player_lookup], lines, now) for lines in night.lines if lines.has_moved)
+
+
+def _to_moved_player(player: PlayerStatus, lines: PlayerLines, now: datetime) -> MissingPlayer:
+    reason = LossReason.LINE_MOVED if lines.is_repairable_at(now) else LossReason.LINE_KEPT
+    return MissingPlayer(
+        player,
+        reason,
+        _STAGE_BY_REASON[reason],
+        f"Predicted for {describe_lines(lines)}",
+        _REPAIR_BY_REASON[reason],
+        intentional=False,
+    )
 
 
 def balance(night: NightStatus) -> Balance:
