@@ -31,7 +31,7 @@ def stalled(context: NightContext) -> Outcome:
     if batch.state is not BatchState.STALLED or all_active(context.played_night):
         return OK
     progress = f"{format_count(batch.generated)} of {format_count(batch.requested)} generated"
-    message = f"{batch.batch_id} stands still: {progress}; {batch.status_text}"
+    message = f"{batch.batch_id} stalled: {progress}; {batch.status_text}"
     return Outcome(Health.CRITICAL, message, since=batch.ended or batch.started)
 
 

@@ -170,7 +170,7 @@ def test_a_stalled_batch_is_named_with_how_far_it_came():
     night = ok_result(make_night(*make_unmerged_players(102)))
     assert judge("stalled", night=night, batches=batches) == (
         CRITICAL,
-        f"{BATCH} stands still: 102 of 104 generated; stalled since 19:58",
+        f"{BATCH} stalled: 102 of 104 generated; stalled since 19:58",
         "run",
     )
     unknown = stalled_batch(requested=None, generated=None)
