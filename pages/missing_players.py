@@ -40,7 +40,7 @@ def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
 
 
 def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts, moved: int) -> str:
-    """The players missing of those expected, those who lack rows or are for an old line, and those never eligible though the odds have a line for them."""
+    """The players missing, those who lack rows or are for an old line, and those with odds who were never eligible."""
     totals = balance(night)
     if not totals.expected and not entries:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
