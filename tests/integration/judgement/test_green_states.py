@@ -22,7 +22,6 @@ from services.runs.plan import plan_start
 from tests.support.sandbox import as_developer
 
 CONTEXT_TABLE, ODDS_TABLE = "nba_analytics.upcoming_player_game_context", "nba_raw.odds_api_player_points_props"
-NIGHTS = [date(2025, 12, day) for day in range(16, 31)]
 
 
 @pytest.fixture
@@ -53,14 +52,7 @@ def change(clients: Clients, sql: str) -> None:
     as_developer(clients).bigquery.query(sql).result()
 
 
-def test_no_december_night_is_falsely_reported(read_facts, module_clients):
-    settings = module_clients.settings
-    for facts in map(read_facts, NIGHTS):
-        statements = judge_rows(facts, settings), judge_inputs(facts, settings), judge_lines(facts)
-        assert [s.text for s in statements if not s.is_proven] == [], facts.game_date
-
-
-def test_all_rows_of_four_of_five_systems_deleted(judge, module_clients):
+def test_all_rows_of_four_of_five_systems_deleted(judge, module_clients, open_page):
     night = date(2025, 12, 26)
     change(
         module_clients, f"DELETE FROM {PREDICTIONS_TABLE} WHERE game_date = '{night}' AND system_id != 'ensemble_v1'"
@@ -68,12 +60,16 @@ def test_all_rows_of_four_of_five_systems_deleted(judge, module_clients):
     statement = judge(night)
     assert (statement.health, statement.part, statement.whole) == (Health.CRITICAL, 640, 3200)
     assert statement.text.startswith("moving_average: 0 of 128 players, and 3 more systems short; 2,560 of 3,200 rows")
+    systems = open_page("coverage", f"{night}").app.table[0].value.set_index("system").to_dict("index")
+    assert {name.replace("\\", ""): row["missing"] for name, row in systems.items() if row["missing"]} == dict.fromkeys(
+        ("moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1"), 640
+    )
     planned = plan_start(module_clients, {"game_date": f"{night}"})
     assert sum(c.before.startswith("incomplete: 5 of 25 rows active; none of moving") for c in planned.changes) == 128
     assert next(c.after for c in planned.changes if c.what == "rows added") == "+2,560 (as generated before)"
 
 
-def test_one_row_left_for_each_player(judge, module_clients):
+def test_one_row_left_for_each_player(judge, module_clients, open_page):
     night = date(2025, 12, 22)
     change(
         module_clients,
@@ -82,6 +78,12 @@ def test_one_row_left_for_each_player(judge, module_clients):
     )
     statement = judge(night)
     assert (statement.health, statement.part, statement.whole) == (Health.CRITICAL, 130, 3250)
+    page = open_page("missing_players", f"{night}")
+    assert "0 of 130 expected players are missing; 130 are incomplete: 3,120 of 3,250 rows missing" in page.verdict
+    assert {(row["why"], row["evidence"][:28]) for row in page.table()} == {
+        ("incomplete", "1 of 25 rows active; none of")
+    }
+    assert [button.label for button in page.app.button if "130 incomplete players" in button.label]
     assert statement.repair is Repair.RERUN_PLAYERS
 
 
