@@ -9,9 +9,8 @@ import streamlit as st
 from app.components import filters, tables, text_format, widgets
 from app.panels import repair_buttons, row_panels
 from app.state import reads, session
-from services.core.result import Health, worst
-from services.nights.balance import balance
 from services.core.result import Health, list_outdated, worst
+from services.nights.balance import balance
 from services.nights.coverage import funnel
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus

@@ -9,9 +9,9 @@ from google.cloud import bigquery
 
 from services.actions.executor import execute
 from services.actions.log_reader import ActionState
-from services.nights.balance import balance
 from services.batches.reader import read_batches
 from services.batches.state import BatchState
+from services.nights.balance import balance
 from services.nights.player_stages import read_night
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.consolidate import CONSOLIDATE_BATCH
