@@ -11,7 +11,8 @@ from app.components import tables, text_format, widgets
 from app.panels import repair_buttons
 from app.state import reads, session
 from services.core.clock import eastern_day
-from services.core.result import Health
+from services.core.result import Health, worst
+from services.judgement.statement import Subject
 from services.nights.coverage import CoverageHistory, Funnel, funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus, Stage
@@ -24,6 +25,7 @@ COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cached_clients(), session.game_date()
 settings = cloud.settings
+facts, judgement = reads.judgement(cloud, game_date)
 
 
 def render_history(history: CoverageHistory) -> None:
@@ -84,7 +86,9 @@ def render_night(night: NightStatus) -> None:
     night_funnel = funnel(night, settings)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
-        widgets.verdict(night_funnel.health, headline(night_funnel), [f"{night.games} games"] if night.games else [])
+        statements = [judgement.get(subject) for subject in (Subject.PLAYERS, Subject.ROWS, Subject.INPUTS)]
+        details = [f"{s.subject}: {s.sentence}" for s in statements if not s.is_proven]
+        widgets.verdict(worst(s.health for s in statements), headline(night_funnel), details, facts.outdated)
     with button_col:
         repair_buttons.night_buttons(night)
     widgets.render_problems(night.problems)
@@ -105,7 +109,7 @@ def render_night(night: NightStatus) -> None:
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
+night = widgets.value_or_notice(facts.night, "The night's players")
 if night is not None:
     render_night(night)
 history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "The history")

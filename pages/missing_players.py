@@ -9,11 +9,12 @@ import streamlit as st
 from app.components import filters, tables, text_format, widgets
 from app.panels import repair_buttons
 from app.state import reads, session
-from services.nights.coverage import funnel
+from services.judgement.statement import Subject
 from services.nights.missing_players import LossReason, MissingPlayer, balance, list_missing_players
 from services.nights.player_stages import NightStatus
 
 cloud, game_date = session.cached_clients(), session.game_date()
+facts, judgement = reads.judgement(cloud, game_date)
 
 
 def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
@@ -74,7 +75,7 @@ def render(night: NightStatus) -> None:
     all_entries = list_missing_players(night)
     entries = [entry for entry in all_entries if not entry.intentional]
     intentional = [entry for entry in all_entries if entry.intentional]
-    widgets.verdict(funnel(night, cloud.settings).health, headline(night, entries))
+    widgets.verdict(judgement.get(Subject.PLAYERS).health, headline(night, entries), outdated=facts.outdated)
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
     if not all_entries and not night.games:
@@ -99,6 +100,6 @@ def render(night: NightStatus) -> None:
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
+night = widgets.value_or_notice(facts.night, "The night's players")
 if night is not None:
     render(night)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 
 from services.alerts.facts import NightSnapshot
 from services.alerts.rule import Rule
 from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
+from services.judgement.facts import NightFacts
+from services.judgement.judge import NightJudgement, judge_night
+from services.judgement.statement import Subject
 from services.nights.player_stages import NightStatus
 
 FIRING = {Health.CRITICAL, Health.WARNING}
@@ -56,6 +60,22 @@ class NightContext:
     snapshot: NightSnapshot
     settings: Settings
     now: datetime
+
+    @cached_property
+    def judgement(self) -> NightJudgement:
+        """The judgement that every page shows."""
+        read = self.snapshot
+        facts = NightFacts(
+            read.game_date, self.now, read.night, read.batches, read.night_writes, read.usual, read.ledger
+        )
+        return judge_night(facts, self.settings)
+
+    def judged(self, subject: Subject) -> Outcome:
+        """A rule whose health and words are those of one statement."""
+        statement = self.judgement.get(subject)
+        if statement.health is Health.UNKNOWN:
+            return NO_DATA
+        return Outcome(statement.health, statement.sentence) if statement.health in FIRING else OK
 
     @property
     def zero_progress_timeout(self) -> timedelta:

@@ -13,6 +13,7 @@ from services.batches.reader import Batch, Batches
 from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
 from services.core.settings import Settings
+from services.nights.coverage import CoverageHistory
 from services.scaling.annotations import CapacityAnnotations, CapacitySetting
 from services.scaling.capacity import WorkerCapacity
 from services.scaling.traffic import Traffic
@@ -116,8 +117,10 @@ def make_night_snapshot(**changes: Any) -> NightSnapshot:
         "writes": ok_result(make_write_report(make_attempt())),
         "ledger": ok_result(make_batch_record()),
         "lines": ok_result(1),
+        "usual": ok_result(CoverageHistory((), ())),
     }
-    return NightSnapshot(**{**fields, **changes})
+    fields |= changes
+    return NightSnapshot(**{"night_writes": fields["writes"], **fields})
 
 
 def make_worker_capacity(
