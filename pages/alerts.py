@@ -7,11 +7,10 @@ import streamlit as st
 from app.actions import dialog, status_strip
 from app.charts import night_timeline
 from app.components import filters, tables, text_format, widgets
-from app.panels import alert_cards
+from app.panels import alert_cards, alert_rules
 from app.state import reads, session
 from services.alerts.actions import REOPEN, TEST_NOTIFICATION
 from services.alerts.alert_log import Alerts, AlertState
-from services.alerts.rules import RULES
 from services.core.result import SEVERITY_ORDER, Health, list_outdated, worst
 from services.reports.events import count_by_kind, recent_events
 from services.telemetry.scheduler import Schedule
@@ -64,14 +63,13 @@ def schedule_table(schedule: Schedule) -> None:
     )
 
 
-reading = reads.alerts(cloud)
+reading, heartbeat_reading = reads.alerts(cloud), reads.last_heartbeat(cloud)
 alerts = widgets.value_or_notice(reading, "The alerts")
 if alerts is not None:
     widgets.verdict(*headline(alerts), ["of every night"], list_outdated((reading,)))
-    heartbeat_reading = reads.last_heartbeat(cloud)
     last_heartbeat = widgets.value_or_notice(heartbeat_reading, "Whether the watchdog looks")
     if last_heartbeat:
-        heartbeat_text = f"The watchdog looked {text_format.format_age(last_heartbeat, now)}"
+        heartbeat_text = f"The watchdog looked {text_format.format_age(last_heartbeat.at, now)}"
     elif heartbeat_reading.ok:
         heartbeat_text = "The watchdog has not looked for 10 minutes"
     else:
@@ -108,12 +106,4 @@ if alerts is not None:
 if (schedule := widgets.value_or_notice(reads.schedule(cloud), "The schedule")) is not None:
     with st.expander(f"When the next runs are · {len(schedule.jobs)} jobs, {len(schedule.job_problems)} in trouble"):
         schedule_table(schedule)
-with st.expander(f"The {len(RULES)} rules"):
-    tables.text_table(
-        [
-            {"rule": r.title, "speaks at": r.format_threshold(cloud.settings), "source": r.source, "helps": r.hint}
-            for r in RULES
-        ],
-        alt="Rules",
-        empty="",
-    )
+alert_rules.render(cloud.settings, heartbeat_reading.value)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.charts import bar_rows, coverage_by_night
 from app.components import tables, text_format, widgets
-from app.panels import repair_buttons
+from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
 from services.core.result import Health, worst
@@ -83,7 +83,7 @@ def headline(night_funnel: Funnel) -> str:
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
-    night_funnel = funnel(night, settings)
+    night_funnel = funnel(night, settings, facts.writes.value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
         statements = [judgement.get(subject) for subject in (Subject.PLAYERS, Subject.ROWS, Subject.INPUTS)]
@@ -101,11 +101,7 @@ def render_night(night: NightStatus) -> None:
         bar_rows.show_funnel(night_funnel, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
-        tables.text_table(
-            [{"system": s.system_id, "players": s.players, "rows": s.active} for s in night.systems],
-            alt="Active players and rows by system",
-            empty="No system has an active row for this night.",
-        )
+        row_panels.systems_table(row_panels.count_night_rows(night))
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 

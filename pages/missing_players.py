@@ -1,4 +1,4 @@
-"""Missing players: who is missing, at which stage each was lost, on what evidence, and what repairs it."""
+"""Missing players: who is missing or only partly there, at which stage each was lost, on what evidence, and what repairs it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from collections import Counter
 import streamlit as st
 
 from app.components import filters, tables, text_format, widgets
-from app.panels import repair_buttons
+from app.panels import repair_buttons, row_panels
 from app.state import reads, session
+from services.core.result import worst
 from services.judgement.statement import Subject
-from services.nights.missing_players import LossReason, MissingPlayer, balance, list_missing_players
+from services.nights.missing_players import (
+    LossReason,
+    MissingPlayer,
+    balance,
+    list_missing_players,
+)
 from services.nights.player_stages import NightStatus
+from services.nights.row_counts import RowCounts
+from services.runs.run_context import list_partly_there
 
 cloud, game_date = session.cached_clients(), session.game_date()
 facts, judgement = reads.judgement(cloud, game_date)
@@ -32,8 +40,8 @@ def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
     }
 
 
-def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
-    """The players missing of those expected, and those never eligible though the odds have a line for them."""
+def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts, moved: int) -> str:
+    """The players missing of those expected, those with rows missing or for an old line, and those with odds only."""
     totals = balance(night)
     if not totals.expected and not entries:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
@@ -45,7 +53,8 @@ def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
         if len(entries) > missing_count
         else ""
     )
-    return f"{missing_count:,} of {totals.expected:,} expected players are missing{beyond_text}"
+    partly_text = row_panels.describe_partly_there(counts, moved)
+    return f"{missing_count:,} of {totals.expected:,} expected players are missing{partly_text}{beyond_text}"
 
 
 def render_balance(night: NightStatus) -> None:
@@ -72,13 +81,17 @@ def filter_entries(entries: list[MissingPlayer]) -> list[MissingPlayer]:
 
 
 def render(night: NightStatus) -> None:
+    counts = row_panels.count_night_rows(night)
     all_entries = list_missing_players(night)
-    entries = [entry for entry in all_entries if not entry.intentional]
+    missing = [entry for entry in all_entries if not entry.intentional]
     intentional = [entry for entry in all_entries if entry.intentional]
-    widgets.verdict(judgement.get(Subject.PLAYERS).health, headline(night, entries), outdated=facts.outdated)
+    partly_there = list_partly_there(night, counts, cloud.now())
+    entries, moved = [*missing, *partly_there], len(partly_there) - len(counts.incomplete)
+    health = worst(judgement.get(subject).health for subject in (Subject.PLAYERS, Subject.ROWS, Subject.LINES))
+    widgets.verdict(health, headline(night, missing, counts, moved), outdated=facts.outdated)
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
-    if not all_entries and not night.games:
+    if not entries and not intentional and not night.games:
         return
     render_balance(night)
     filtered_entries = filter_entries(entries)

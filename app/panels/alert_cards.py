@@ -60,7 +60,7 @@ def alert_buttons(alert: Alert, state: AlertState) -> None:
         if rule.log_preset:
             log_params = {**date_params, "search": rule.log_preset}
             st.page_link("../pages/logs.py", label="Log", icon=":material/article:", query_params=log_params)
-        st.markdown(f":material/lightbulb: {text_format.escape_markdown(rule.hint)}", width="stretch")
+        st.markdown(f":material/lightbulb: {text_format.escape_markdown(alert.hint or rule.hint)}", width="stretch")
         if alert.game_date and any(result["rule"] == "duplicates" for result in alert.rule_results):
             dialog.action_button(REMOVE_DUPLICATES, key=alert_id, game_date=alert.game_date.isoformat())
         if state is AlertState.OPEN:

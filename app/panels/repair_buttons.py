@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.actions import dialog
 from app.components import tables, text_format, widgets
+from app.panels.row_panels import count_night_rows
 from app.state import reads, session
 from services.batches.ids import parse_staging_table_name
 from services.judgement.facts import NightFacts
@@ -19,7 +20,8 @@ from services.nights.missing_players import LossReason, MissingPlayer, list_miss
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
 from services.runs.actions import RESUME_BATCH, START_RUN
-from services.runs.run_context import NOT_REPAIRABLE_BY_RUN
+from services.runs.plan import describe_selected
+from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, list_repairable
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import MAX_CONCURRENCY, MAX_INSTANCES, WorkerCapacity
 from services.scaling.contention import simulate_contention
@@ -71,7 +73,7 @@ def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
 def _run_button(night: NightStatus, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
     """Start the run of a night that has not run, else re-run whom a run repairs."""
     date = night.game_date.isoformat()
-    candidates = list_missing_players(night) if selected is None else selected
+    candidates = list_repairable(night, count_night_rows(night), session.now()) if selected is None else selected
     repairable = [m for m in candidates if m.reason not in NOT_REPAIRABLE_BY_RUN]
     if not repairable:
         return
@@ -82,7 +84,7 @@ def _run_button(night: NightStatus, selected: Sequence[MissingPlayer] | None, pr
     player_filter: dict[str, Any] = (
         {} if selected is None else {"players": [m.player.player_lookup for m in repairable]}
     )
-    label = f"Re-run {text_format.pluralize(len(repairable), 'lost player')}"
+    label = f"Re-run {describe_selected(repairable)}"
     dialog.action_button(START_RUN, label, primary=primary, game_date=date, **player_filter)
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from app.state import background_cache
 from services.actions.log_reader import ActionLog, read_action_log
 from services.alerts.alert_log import Alerts, read_alerts
-from services.alerts.heartbeat import read_last_heartbeat
+from services.alerts.heartbeat import Heartbeat, read_last_heartbeat
 from services.aliases.unresolved import NameResolutionReport, read_names
 from services.batches.ledger import BatchRecord
 from services.batches.newest_record import read_newest_record
@@ -98,7 +98,7 @@ connection_checks: CachedRead[ConnectionReport] = CachedRead(
 )
 alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, ttl_s=freshness.ALERTS_TTL_S)
 log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, ttl_s=freshness.LOG_LINES_TTL_S)
-last_heartbeat: CachedRead[datetime | None] = CachedRead(
+last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
     "The watchdog's log", read_last_heartbeat, ttl_s=freshness.LAST_HEARTBEAT_TTL_S
 )
 schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, ttl_s=freshness.SCHEDULE_TTL_S)

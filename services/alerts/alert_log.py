@@ -17,6 +17,8 @@ from services.gcp.insert_job import insert_once
 from services.gcp.query_catalog import parse_json_column
 
 RETENTION = timedelta(days=14)  # how long an ended alert is shown
+EVENTS_WINDOW = timedelta(days=30)  # whose events are read by their date
+MAX_OPEN = timedelta(days=365)  # how long before that an alert may have opened and still be shown
 WATCHDOG = "watchdog"
 
 
@@ -61,7 +63,8 @@ _STATE_BY_EVENT: dict[str, AlertState] = {
     EventType.RESOLVED: AlertState.RESOLVED,
 }
 _COLUMNS = {"message": "sentence", "notification_id": "message_id"}  # where a field's column is not its name
-_DESCRIBING_EVENTS = {EventType.OPENED, EventType.WORSENED, EventType.REOPENED, EventType.UPDATED}
+_OPENING_EVENTS = {EventType.OPENED, EventType.REOPENED}
+_DESCRIBING_EVENTS = {*_OPENING_EVENTS, EventType.WORSENED, EventType.UPDATED}
 
 
 class _EventRow(TypedDict):
@@ -138,8 +141,8 @@ class Alert:
 
     @property
     def _latest_description(self) -> Event:
-        """The newest event that describes what is wrong."""
-        return next(e for e in reversed(self.events) if e.event in _DESCRIBING_EVENTS)
+        """The newest event that describes what is wrong. A person who reopens an alert describes nothing."""
+        return next(e for e in reversed(self.events) if _describes(e))
 
     @property
     def severity(self) -> Health:
@@ -158,9 +161,22 @@ class Alert:
         return tuple(self._latest_description.facts.get("findings", ()))
 
     @property
+    def hint(self) -> str:
+        """What helps; "" for an alert of an earlier version, whose rule's own hint counts."""
+        return str(self.rule_results[0].get("hint", "")) if self.rule_results else ""
+
+    @property
     def since(self) -> datetime:
+        """When its cause began, as recorded since the watchdog opened it last; where no event says so, that opening."""
+        starts = [n for n, e in enumerate(self.events) if e.event in _OPENING_EVENTS and _describes(e)]
+        described = [event for event in self.events[starts[-1] :] if _describes(event)]
+        causes = [datetime.fromisoformat(since) for event in described if (since := event.facts.get("since"))]
+        return min(causes, default=described[0].recorded_at)
+
+    @property
+    def opened_at(self) -> datetime:
         """When it opened, or opened again."""
-        return next(e.recorded_at for e in reversed(self.events) if e.event in (EventType.OPENED, EventType.REOPENED))
+        return next(e.recorded_at for e in reversed(self.events) if e.event in _OPENING_EVENTS)
 
     @property
     def last_state_change(self) -> Event:
@@ -216,16 +232,36 @@ class Alerts:
     def find(self, cause: str, game_date: date | None) -> Alert | None:
         """The alert of a cause and night: the open one, else the last that ended."""
         matches = [a for a in self.alerts if (a.cause, a.game_date) == (cause, game_date)]
-        return next((a for a in matches if not a.ended), max(matches, key=lambda a: a.since, default=None))
+        return next((a for a in matches if not a.ended), max(matches, key=lambda a: a.opened_at, default=None))
+
+
+def _describes(event: Event) -> bool:
+    return event.event in _DESCRIBING_EVENTS and (event.event != EventType.REOPENED or bool(event.facts))
 
 
 def read_alerts(clients: Clients) -> Alerts:
-    """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError."""
-    since = clients.now().replace(hour=0, minute=0, second=0, microsecond=0) - RETENTION
-    result = query_catalog.run_query(clients, "alerts.events")
-    rows = cast("tuple[_EventRow, ...]", result.rows)
-    alerts = group_by_alert(map(_to_event, rows))
-    return Alerts(tuple(a for a in alerts if not a.ended or a.latest_event.recorded_at >= since), result.source)
+    """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError.
+
+    The events of EVENTS_WINDOW are read by date. What was open before that is read once a day: nothing is added to it any more.
+    """
+    today = clients.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    start = today - EVENTS_WINDOW
+    result = query_catalog.run_query(clients, "alerts.events", start=start)
+    rows = (*_rows_open_before(clients, start), *cast("tuple[_EventRow, ...]", result.rows))
+    # An alert that had ended before the window may have a message in it, which says nothing of the alert.
+    alerts = [a for a in group_by_alert(map(_to_event, rows)) if any(e.event in _OPENING_EVENTS for e in a.events)]
+    shown_since = today - RETENTION
+    return Alerts(tuple(a for a in alerts if not a.ended or a.latest_event.recorded_at >= shown_since), result.source)
+
+
+def _rows_open_before(clients: Clients, start: datetime) -> tuple[_EventRow, ...]:
+    def read(known: tuple[_EventRow, ...] | None) -> tuple[_EventRow, ...]:
+        if known is not None:
+            return known
+        result = query_catalog.run_query(clients, "alerts.open_before", first=start - MAX_OPEN, until=start)
+        return cast("tuple[_EventRow, ...]", result.rows)
+
+    return clients.cache.revised(("alerts.open_before", start), read, len)
 
 
 def group_by_alert(events: Iterable[Event]) -> tuple[Alert, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from services.alerts.findings import (
@@ -17,7 +18,7 @@ from services.batches.reader import Batch
 from services.batches.state import IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
 from services.core.result import Health
 from services.core.text import pluralize
-from services.nights.missing_players import LossReason, list_missing_players
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 
 
 def stalled(context: NightContext) -> Outcome:
@@ -28,7 +29,8 @@ def stalled(context: NightContext) -> Outcome:
     if batch.state is not BatchState.STALLED or all_active(context.played_night):
         return OK
     progress = f"{format_count(batch.generated)} of {format_count(batch.requested)} generated"
-    return Outcome(Health.CRITICAL, f"{batch.batch_id} stands still: {progress}; {batch.status_text}")
+    message = f"{batch.batch_id} stands still: {progress}; {batch.status_text}"
+    return Outcome(Health.CRITICAL, message, since=batch.ended or batch.started)
 
 
 def stuck_at_zero(context: NightContext) -> Outcome:
@@ -43,6 +45,7 @@ def stuck_at_zero(context: NightContext) -> Outcome:
         return Outcome(
             Health.CRITICAL,
             f"{batch.batch_id}: 0 of {format_count(batch.requested)} since {format_clock_time(batch.started)}",
+            since=batch.started,
         )
     return OK
 
@@ -55,7 +58,7 @@ def produced_nothing(context: NightContext) -> Outcome:
     ended = batch.state in (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
     if not ended or night.written_rows or not night.eligible_players:
         return OK
-    return Outcome(Health.CRITICAL, f"{batch.batch_id} says {batch.state}, and the date has no row")
+    return Outcome(Health.CRITICAL, f"{batch.batch_id} says {batch.state}, and the date has no row", since=batch.ended)
 
 
 def consolidation(context: NightContext) -> Outcome:
@@ -66,17 +69,34 @@ def consolidation(context: NightContext) -> Outcome:
     missing = list_missing_players(night)
     waiting = [m for m in missing if m.reason is LossReason.NOT_CONSOLIDATED]
     if batch is not None and batch.state is BatchState.CONSOLIDATION_FAILED:
-        # The log of another coordinator never shows that its tables were consolidated since, from here or by hand.
-        unresolved = (
-            batch.record_source == "ledger" or waiting or any(m.reason is LossReason.UNEXPLAINED for m in missing)
-        )
-        return Outcome(Health.CRITICAL, f"{batch.batch_id}: {batch.status_text}") if unresolved else OK
+        return _failed_consolidation(batch, context, bool(waiting), missing)
     if not waiting or batch is None or batch.state in IN_PROGRESS_STATES or _merge_may_follow(batch, context.now):
         return OK
     return Outcome(
         Health.CRITICAL,
         f"{pluralize(len(waiting), 'player')} {'waits' if len(waiting) == 1 else 'wait'} in staging, and {batch.batch_id} is {batch.state}",
+        since=batch.ended or batch.started,
     )
+
+
+def _failed_consolidation(
+    batch: Batch, context: NightContext, waiting: bool, missing: Sequence[MissingPlayer]
+) -> Outcome:
+    """Critical while rows or players are missing. Where none is, the ledger's record of the batch is wrong: a warning."""
+    since, night = batch.ended or batch.started, context.played_night
+    failure = Outcome(Health.CRITICAL, f"{batch.batch_id}: {batch.status_text}", since=since)
+    if waiting or any(m.reason is LossReason.UNEXPLAINED for m in missing):
+        return failure
+    if batch.record_source != "ledger":
+        return OK  # the log of another coordinator never shows that its tables were consolidated since
+    tables_are_gone = context.staged_batch_ids is not None and batch.batch_id not in context.staged_batch_ids
+    if not (tables_are_gone and all_active(night)) or night is None:
+        return failure
+    message = (
+        f"{batch.batch_id} is recorded as {batch.state}, but all {len(night.eligible_players)} eligible players are active"
+        " and no staging table of it is left"
+    )
+    return Outcome(Health.WARNING, message, since=since)
 
 
 def _merge_may_follow(batch: Batch, now: datetime) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_rules, data_rules
+from services.alerts import batch_rules, data_rules, judgement_rules
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
     FIRING,
@@ -19,15 +19,18 @@ from services.alerts.findings import (
     format_total,
     percentage,
 )
+from services.alerts.remedies import with_possible_remedy
 from services.alerts.rules import RULES_BY_NAME
 from services.batches.ids import parse_staging_table_name
+from services.batches.reader import WINDOW_LEAD
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.statement import Subject
 from services.nights.coverage import classify_night
-from services.nights.missing_players import LossReason, balance, list_missing_players
+from services.nights.missing_players import LossReason, MissingPlayer, balance, list_missing_players
+from services.nights.player_stages import PlayerStatus
 
 CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most of the players
     LossReason.WRITE_REJECTED: "writes",
@@ -40,15 +43,16 @@ CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most 
 
 def evaluate_rules(snapshot: Snapshot, settings: Settings, now: datetime) -> tuple[RuleResult, ...]:
     """One result per rule and night, and one per rule of the platform."""
-    night_results = [
-        result for night in snapshot.nights for result in _evaluate_night(NightContext(night, settings, now))
-    ]
-    return (
-        *night_results,
+    tables = snapshot.staging.value
+    staged = None if tables is None else frozenset(parse_staging_table_name(table.name)[0] for table in tables)
+    contexts = [NightContext(night, settings, now, staged) for night in snapshot.nights]
+    results = (
+        *(result for context in contexts for result in _evaluate_night(context)),
         *data_rules.evaluate_duplicates(snapshot),
         data_rules.evaluate_source_times(snapshot, settings, now),
         *_evaluate_platform(snapshot, settings, now),
     )
+    return tuple(with_possible_remedy(result, snapshot) for result in results)
 
 
 def _evaluate_night(context: NightContext) -> Iterator[RuleResult]:
@@ -62,6 +66,7 @@ def _evaluate_night(context: NightContext) -> Iterator[RuleResult]:
             outcome.cause or rule.cause,
             context.snapshot.game_date,
             batch.batch_id if batch else "",
+            outcome.since,
         )
 
 
@@ -76,6 +81,7 @@ def _dml_rejections(context: NightContext) -> Outcome:
         Health.CRITICAL,
         f"{count_text} writes rejected{format_total(writes.attempted)}; {context.settings.dml_alert_errors} within"
         f" {context.settings.dml_alert_window_s} s at {format_clock_time(writes.alert_at)}",
+        since=min((a.at for a in writes.attempts if a.ok is False), default=writes.alert_at),
     )
 
 
@@ -85,9 +91,23 @@ def _write_success(context: NightContext) -> Outcome:
         return NO_DATA
     generated = [player for player in night.eligible_players if player.generated_rows]
     rejected = [m for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED]
+    rejected = [missing for missing in rejected if not _was_asked_again(missing.player, context)]
     if not generated or 100 * (1 - len(rejected) / len(generated)) >= context.settings.write_success_pct:
         return OK
-    return Outcome(Health.CRITICAL, f"{len(rejected)} of {len(generated)} generated players were rejected on write")
+    message = f"{len(rejected)} of {len(generated)} generated players were rejected on write"
+    return Outcome(Health.CRITICAL, message, since=_first_rejection(rejected))
+
+
+def _was_asked_again(player: PlayerStatus, context: NightContext) -> bool:
+    """Whether the newest batch asked for a player after the write that was rejected: then its own outcome is the loss."""
+    batch, error = context.snapshot.newest_batch, player.write_error
+    if batch is None or batch.started is None or error is None or player.batch_id != batch.batch_id:
+        return False
+    return error.at < batch.started - WINDOW_LEAD
+
+
+def _first_rejection(missing: Iterable[MissingPlayer]) -> datetime | None:
+    return min((m.player.write_error.at for m in missing if m.player.write_error is not None), default=None)
 
 
 def _coverage(context: NightContext) -> Outcome:
@@ -103,12 +123,14 @@ def _coverage(context: NightContext) -> Outcome:
         return NO_DATA if health is Health.UNKNOWN else OK
     totals = balance(night)
     missing_count = totals.expected - totals.active
-    top_reason = Counter(m.reason for m in list_missing_players(night) if m.player.eligible).most_common(1)[0][0]
+    missing = [m for m in list_missing_players(night) if m.player.eligible]
+    top_reason = Counter(m.reason for m in missing).most_common(1)[0][0]
     share_text = f"{totals.active} of {totals.expected} eligible players are active ({100 * totals.active / totals.expected:.1f} %)"
     return Outcome(
         health,
         f"{share_text}: {missing_count} missing, most {top_reason}",
         CAUSE_BY_LOSS_REASON.get(top_reason, "run" if _batch_stopped_early(context) else ""),
+        _first_rejection(missing) or (batch.ended if batch is not None else None),
     )
 
 
@@ -146,9 +168,10 @@ _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "not_run": batch_rules.not_run,
     "run_time": data_rules.run_outside_its_time,
     "conservation": lambda context: context.judged(Subject.CONSERVATION),
-    "rows_short": lambda context: context.judged(Subject.ROWS),
-    "inputs_shrunk": lambda context: context.judged(Subject.INPUTS),
+    "system_absent": judgement_rules.system_absent,
+    "rows_short": judgement_rules.rows_short,
     "coverage": _coverage,
+    "inputs_shrunk": judgement_rules.inputs_shrunk,
     "names": _unresolved_names,
     "silence": batch_rules.no_log_lines,
 }

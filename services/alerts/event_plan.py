@@ -52,7 +52,9 @@ def _event_for_incident(incident: Incident, alert: Alert | None, settings: Setti
         "message": incident.message,
         "facts": {"findings": [_rule_result_record(result, settings) for result in incident.results]},
     }
-    if alert is None or (alert.ended and alert.game_date is None and eastern_day(alert.since) != eastern_day(now)):
+    if incident.since is not None:
+        fields["facts"]["since"] = incident.since.isoformat()
+    if alert is None or (alert.ended and alert.game_date is None and eastern_day(alert.opened_at) != eastern_day(now)):
         day = incident.game_date or eastern_day(now)
         return Event(
             f"{incident.cause}-{day}", 1, EventType.OPENED, now, WATCHDOG, incident.cause, incident.game_date, **fields
@@ -77,6 +79,7 @@ def _rule_result_record(result: RuleResult, settings: Settings) -> dict[str, str
         "health": str(result.health),
         "sentence": result.message,
         "command": result.format_command(settings),
+        "hint": result.rule.hint,
     }
 
 
@@ -89,7 +92,7 @@ def plan_remediation_events(
     for alert in alerts:
         for remediation in started:
             is_answer = (alert.cause, alert.game_date) == remediation.remediation.alert_key
-            if not is_answer or alert.ended or alert.since > remediation.started_at or _names(alert, remediation):
+            if not is_answer or alert.ended or alert.opened_at > remediation.started_at or _names(alert, remediation):
                 continue
             event = alert.new_event(EventType.REMEDIATION_STARTED, now, WATCHDOG, reason=remediation.title)
             alert = Alert(alert.alert_id, (*alert.events, event))

@@ -82,8 +82,8 @@ class NightSnapshot:
     batches: Result[Batches]
     writes: Result[DmlReport]
     ledger: Result[BatchRecord | None]
-    lines: Result[int]
     usual: Result[CoverageHistory]
+    lines: Result[int]
     night_writes: Result[DmlReport]
 
     @property
@@ -153,7 +153,7 @@ class CheckCache:
         read_at, history = self._usual.get(day, (None, None))
         if read_at is not None and now - read_at < WATCHDOG_CACHE_MAX_AGE:
             return Result(history)
-        fetched = fetch(clients, "The coverage history", lambda: read_history(cached_clients, *nights_before(day)))
+        fetched = fetch(clients, "Earlier nights", lambda: read_history(cached_clients, *nights_before(day)))
         if fetched.value is not None:
             self._usual = {
                 kept: value for kept, value in self._usual.items() if now - value[0] < WATCHDOG_CACHE_MAX_AGE
@@ -222,8 +222,8 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         batches,
         writes,
         fetch(clients, "The ledger", lambda: read_newest_record(cached_clients, day)),
-        _count_log_lines(clients, newest_batch, start, min(now, end)),
         cache.usual_nights(clients, cached_clients, day),
+        _count_log_lines(clients, newest_batch, start, min(now, end)),
         Result(read_night_writes(cached_clients, day)) if has_earlier_runs else writes,
     )
 

@@ -29,6 +29,7 @@ class RuleResult:
     cause: str
     game_date: date | None = None
     batch_id: str = ""
+    since: datetime | None = None  # when its cause began; None: not known
 
     @property
     def firing(self) -> bool:
@@ -48,6 +49,7 @@ class Outcome:
     health: Health
     message: str = ""
     cause: str = ""
+    since: datetime | None = None
 
 
 OK, NO_DATA = Outcome(Health.OK), Outcome(Health.UNKNOWN)
@@ -60,15 +62,20 @@ class NightContext:
     snapshot: NightSnapshot
     settings: Settings
     now: datetime
+    staged_batch_ids: frozenset[str] | None = None  # the batches with a staging table; None: not known
+
+    @property
+    def facts(self) -> NightFacts:
+        """What the night is judged on."""
+        read = self.snapshot
+        return NightFacts(
+            read.game_date, self.now, read.night, read.batches, read.night_writes, read.usual, read.ledger
+        )
 
     @cached_property
     def judgement(self) -> NightJudgement:
         """The judgement that every page shows."""
-        read = self.snapshot
-        facts = NightFacts(
-            read.game_date, self.now, read.night, read.batches, read.night_writes, read.usual, read.ledger
-        )
-        return judge_night(facts, self.settings)
+        return judge_night(self.facts, self.settings)
 
     def judged(self, subject: Subject) -> Outcome:
         """A rule whose health and words are those of one statement."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from services.alerts.findings import RuleResult
 from services.alerts.rule import Rule
@@ -34,6 +34,11 @@ class Incident:
     @property
     def severity(self) -> Health:
         return worst(result.health for result in self.results)
+
+    @property
+    def since(self) -> datetime | None:
+        """When the earliest of its causes began, as far as a rule knows."""
+        return min((result.since for result in self.results if result.since is not None), default=None)
 
     @property
     def message(self) -> str:

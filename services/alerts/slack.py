@@ -52,7 +52,9 @@ def _format_alert(alert: Alert, settings: Settings) -> str:
     reopened_mark = " *again*" if alert.last_state_change.event == EventType.REOPENED else ""
     since = format_eastern(alert.since)
     started = [event.reason for event in alert.unnotified_events if event.event == EventType.REMEDIATION_STARTED]
-    hint_text = "\n".join(["", get_rule(alert.rule).hint, *(f"The watchdog has begun: {title}." for title in started)])
+    hint_text = "\n".join(
+        ["", alert.hint or get_rule(alert.rule).hint, *(f"The watchdog has begun: {title}." for title in started)]
+    )
     command = next((result["command"] for result in alert.rule_results if result.get("command")), "")
     emoji = _SEVERITY_EMOJI.get(alert.severity, "⚪")
     return (

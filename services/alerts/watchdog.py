@@ -65,6 +65,7 @@ class CycleResult:
     """One check: the rule results, the events it recorded and those it could not, how the notification went, what it started."""
 
     checked_at: datetime
+    thresholds: str  # their fingerprint
     rule_results: tuple[RuleResult, ...]
     incidents: tuple[Incident, ...]
     recorded_events: tuple[Event, ...]
@@ -91,7 +92,10 @@ def run_check(clients: Clients, cache: CheckCache, self_healing: SelfHealingConf
     updated_alerts = _apply_events(updated_alerts, recorded_remediations)
     delivery = notify(clients, _notifiable(updated_alerts, self_healing))
     handles = tuple(remediation.handle for remediation in started if remediation.handle is not None)
-    return CycleResult(now, results, incidents, recorded, delivery, handles, unrecorded + unrecorded_remediations)
+    fingerprint = clients.settings.fingerprint
+    return CycleResult(
+        now, fingerprint, results, incidents, recorded, delivery, handles, unrecorded + unrecorded_remediations
+    )
 
 
 def _record_events(clients: Clients, events: Iterable[Event]) -> tuple[tuple[Event, ...], tuple[Event, ...]]:
@@ -162,7 +166,8 @@ def summary_line(check: CycleResult) -> str:
     delivery_text = f", {check.delivery.detail}" if check.delivery else ""
     return (
         f"Watchdog looked: {len(check.incidents)} incidents, {counts[Health.OK]} rules quiet,"
-        f" {counts[Health.UNKNOWN]} unknown, {len(check.recorded_events)} changes{delivery_text}"
+        f" {counts[Health.UNKNOWN]} unknown, {len(check.recorded_events)} changes{delivery_text},"
+        f" thresholds {check.thresholds}"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -93,6 +93,14 @@ def format_value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def list_settings(settings: EnvSettings, group: type[EnvSettings]) -> Iterator[tuple[str, str, str, str]]:
+    """Variable, value, default and meaning of each setting of `group`, of which `settings` is one. Secrets are masked."""
+    for field_name, field in group.model_fields.items():
+        value = getattr(settings, field_name)
+        masked = format_value(value) if field.repr else ("set" if value else "not set")
+        yield " or ".join(group.variables(field)), masked, format_value(field.default), field.description or ""
+
+
 def describe(*groups: EnvSettings) -> str:
     """A table of every variable of these groups: its value now, its default, what it is for. Secrets are masked.
 
@@ -100,11 +108,8 @@ def describe(*groups: EnvSettings) -> str:
     """
     rows = {"variable": ("value", "default", "meaning")}
     for group in groups:
-        for field_name, field in type(group).model_fields.items():
-            value = getattr(group, field_name)
-            masked = format_value(value) if field.repr else ("set" if value else "not set")
-            row = (masked, format_value(field.default), field.description or "")
-            rows.setdefault(" or ".join(group.variables(field)), row)
+        for variable, *row in list_settings(group, type(group)):
+            rows.setdefault(variable, (row[0], row[1], row[2]))
     widths = [max(map(len, rows)), *(max(len(row[i]) for row in rows.values()) for i in range(2))]
     return "\n".join(
         f"{variable:{widths[0]}}  {value:{widths[1]}}  {default:{widths[2]}}  {meaning}"

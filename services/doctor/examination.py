@@ -273,3 +273,7 @@ def _coordinator(clients: Clients) -> Iterator[CheckResult]:
         else "of the customer's kind: a re-run is always the whole date, and a stopped batch cannot be resumed"
     )
     yield CheckResult("coordinator", Health.OK, f"{info.service} answers at {info.url}; it is {kind}.")
+    if info.thresholds and info.thresholds != clients.settings.fingerprint:
+        text = f"It uses other thresholds ({info.thresholds}) than this dashboard ({clients.settings.fingerprint})."
+        repair_command = "deploy/apply.sh --do, which gives deploy/thresholds.env to each part"
+        yield CheckResult("coordinator's thresholds", Health.WARNING, text, repair_command)

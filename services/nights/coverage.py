@@ -18,6 +18,9 @@ from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 from services.nights.rows import CoverageRow
 from services.policy.coverage_thresholds import classify_coverage
 from services.policy.eligibility import eligibility_params
+from services.telemetry.dml_jobs import DmlReport
+
+MIN_DIRECT_WRITES = 10  # fewer statements may be as many consolidations
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,11 @@ class CoverageHistory:
     sources: tuple[DataSource, ...]
 
 
-def funnel(night: NightStatus, settings: Settings) -> Funnel:
-    """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging."""
+def funnel(night: NightStatus, settings: Settings, writes: DmlReport | None = None) -> Funnel:
+    """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging.
+
+    `writes` are the statements of the night's runs, which show whether workers wrote without staging.
+    """
     eligible = night.eligible_players
     players = {
         Stage.WITH_ODDS: sum(bool(p.has_odds) for p in night.players),
@@ -77,9 +83,16 @@ def funnel(night: NightStatus, settings: Settings) -> Funnel:
     }
     health = classify_night(night, settings)
     run_is_unknown = night.was_run is None and health is not Health.NONE_EXPECTED
-    unstaged = night.wrote_directly and not any(p.staged_rows for p in eligible)
+    wrote_directly = night.wrote_directly or (writes is not None and _is_a_statement_per_player(night, writes))
+    unstaged = wrote_directly and not any(p.staged_rows for p in eligible)
     notes = {Stage.STAGED: "direct MERGE: not used"} if unstaged else {}
     return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health, notes)
+
+
+def _is_a_statement_per_player(night: NightStatus, writes: DmlReport) -> bool:
+    """Whether workers ran the statements: a consolidation is one for a whole batch."""
+    accepted = sum(attempt.ok is True for attempt in writes.attempts)
+    return accepted >= MIN_DIRECT_WRITES and accepted >= sum(bool(p.written_rows) for p in night.players)
 
 
 def classify_night(night: NightStatus, settings: Settings) -> Health:

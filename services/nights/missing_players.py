@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from services.core.clock import format_eastern
 from services.core.text import pluralize
+from services.nights.line_counts import PlayerLines, describe_lines
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
+from services.nights.player_sums import PlayerSum
+from services.nights.row_counts import IncompletePlayer, RowCounts
 
 
 class LossReason(StrEnum):
@@ -24,6 +28,9 @@ class LossReason(StrEnum):
     WRITE_REJECTED = "generated but rejected on write"
     NOT_CONSOLIDATED = "staged but not consolidated"
     INACTIVE = "written but inactive"
+    INCOMPLETE = "incomplete"
+    LINE_MOVED = "line moved"
+    LINE_KEPT = "line moved, a re-run would keep it"
     NOT_RUN_YET = "not run yet"
     UNEXPLAINED = "unexplained"
 
@@ -38,24 +45,7 @@ class MissingPlayer:
     evidence: str
     repair: str
     intentional: bool  # filtered out: missing on purpose, shown apart
-
-
-@dataclass(frozen=True)
-class PlayerSum:
-    """Players who reached a stage, and what became of them: both sides are counted, so that they can contradict each other."""
-
-    total: int
-    total_name: str
-    parts: tuple[tuple[int, str], ...]
-
-    @property
-    def holds(self) -> bool:
-        return self.total == sum(count for count, _ in self.parts)
-
-    def __str__(self) -> str:
-        """e.g. "158 requested = 150 generated + 6 not generated + 2 without an answer"."""
-        parts = " + ".join(f"{count:,} {name}" for count, name in self.parts)
-        return f"{self.total:,} {self.total_name} {'=' if self.holds else '≠'} {parts}"
+    rows_missing: int | None = None  # of a player with active rows who is incomplete
 
 
 @dataclass(frozen=True)
@@ -78,6 +68,9 @@ REASONS_BY_SEVERITY = (
     LossReason.WRITE_REJECTED,
     LossReason.NOT_CONSOLIDATED,
     LossReason.INACTIVE,
+    LossReason.INCOMPLETE,
+    LossReason.LINE_MOVED,
+    LossReason.LINE_KEPT,
     LossReason.SHARES_LOOKUP,
     LossReason.NEVER_REQUESTED,
     LossReason.NOT_GENERATED,
@@ -99,6 +92,9 @@ _REPAIR_BY_REASON = {
     LossReason.UNEXPLAINED: "Read the logs of this player before re-running",
     LossReason.WRITE_REJECTED: "Re-run this player through staging",
     LossReason.NOT_CONSOLIDATED: "Consolidate the batch",
+    LossReason.INCOMPLETE: "Re-run this player",
+    LossReason.LINE_MOVED: "Re-run this player",
+    LossReason.LINE_KEPT: "None after tip-off; before it, refresh the context's line, then re-run this player",
     LossReason.INACTIVE: "Re-run this player; check what superseded the rows",
     LossReason.SHARES_LOOKUP: "Give one of the two another lookup key in the context",
     LossReason.NEVER_REQUESTED: "Run this player",
@@ -114,6 +110,9 @@ _STAGE_BY_REASON = {
     LossReason.WRITE_REJECTED: Stage.WRITTEN,
     LossReason.NOT_CONSOLIDATED: Stage.WRITTEN,
     LossReason.INACTIVE: Stage.ACTIVE,
+    LossReason.INCOMPLETE: Stage.ACTIVE,
+    LossReason.LINE_MOVED: Stage.ACTIVE,
+    LossReason.LINE_KEPT: Stage.ACTIVE,
     LossReason.SHARES_LOOKUP: Stage.REQUESTED,
     LossReason.NEVER_REQUESTED: Stage.REQUESTED,
     LossReason.NOT_GENERATED: Stage.GENERATED,
@@ -198,6 +197,46 @@ def list_missing_players(night: NightStatus) -> tuple[MissingPlayer, ...]:
         return REASONS_BY_SEVERITY.index(missing.reason), missing.player.team, missing.player.player_lookup
 
     return tuple(sorted(missing_players, key=sort_key))
+
+
+def list_incomplete_players(counts: RowCounts) -> tuple[MissingPlayer, ...]:
+    """The players with active rows who lack some; they count as active, and their rows as missing."""
+    reason = LossReason.INCOMPLETE
+    return tuple(
+        MissingPlayer(
+            entry.player,
+            reason,
+            _STAGE_BY_REASON[reason],
+            _describe_incomplete(entry),
+            _REPAIR_BY_REASON[reason],
+            intentional=False,
+            rows_missing=entry.missing,
+        )
+        for entry in counts.incomplete
+    )
+
+
+def _describe_incomplete(entry: IncompletePlayer) -> str:
+    absent = f"; none of {', '.join(entry.absent)}" if entry.absent else ""
+    return f"{entry.rows:,} of {entry.rows + entry.missing:,} rows active{absent}"
+
+
+def list_moved_players(night: NightStatus, now: datetime) -> tuple[MissingPlayer, ...]:
+    """The players whose rows are for another line than the odds; they count as active."""
+    players = {player.player_lookup: player for player in night.eligible_players if not player.shares_lookup_with}
+    return tuple(_to_moved_player(players[lines.player_lookup], lines, now) for lines in night.lines if lines.has_moved)
+
+
+def _to_moved_player(player: PlayerStatus, lines: PlayerLines, now: datetime) -> MissingPlayer:
+    reason = LossReason.LINE_MOVED if lines.is_repairable_at(now) else LossReason.LINE_KEPT
+    return MissingPlayer(
+        player,
+        reason,
+        _STAGE_BY_REASON[reason],
+        f"Predicted for {describe_lines(lines)}",
+        _REPAIR_BY_REASON[reason],
+        intentional=False,
+    )
 
 
 def balance(night: NightStatus) -> Balance:

@@ -159,7 +159,7 @@ def _format_coverage(day: NightCoverage) -> str:
 def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
     """Hints of open alerts, abandoned actions, and the next scheduled runs."""
     for alert in inputs.alerts.value.open if inputs.alerts.value else ():
-        yield f"- {get_rule(alert.rule).hint} ({alert.alert_id})"
+        yield f"- {alert.hint or get_rule(alert.rule).hint} ({alert.alert_id})"
     for action in inputs.action_log.value.actions if inputs.action_log.value else ():
         if action.is_abandoned(inputs.now):
             yield f"- Check and finish “{_escape_inline(action.title)}”: no outcome is recorded."

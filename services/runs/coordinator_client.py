@@ -26,11 +26,15 @@ class UnexpectedResponse(OnCallError):
 
 @dataclass(frozen=True)
 class CoordinatorInfo:
-    """A coordinator, by its own health endpoint. `supports` names what ours can do and the customer's cannot: players, resume, stop."""
+    """A coordinator, by its own health endpoint. `supports` names what ours can do and the customer's cannot: players, resume, stop.
+
+    `thresholds` is the fingerprint of its thresholds; "" where it reports none.
+    """
 
     url: str
     service: str
     supports: frozenset[str]
+    thresholds: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,10 @@ def read_coordinator(clients: Clients) -> CoordinatorInfo:
         )
     supports = payload.get("supports") or ()
     return CoordinatorInfo(
-        url, str(payload["service"]), frozenset(map(str, supports)) if isinstance(supports, list) else frozenset()
+        url,
+        str(payload["service"]),
+        frozenset(map(str, supports)) if isinstance(supports, list) else frozenset(),
+        str(payload.get("thresholds") or ""),
     )
 
 

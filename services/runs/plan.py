@@ -32,7 +32,7 @@ def parse_game_date(args: Params) -> date:
 
 
 def plan_start(clients: Clients, args: Params) -> Plan:
-    """Run `game_date`: only the lost players (`players` chooses among them), or with scope "date" everybody again."""
+    """Run `game_date`: only the players whom a run repairs (`players` chooses among them), or with scope "date" everybody again."""
     game_date, scope = parse_game_date(args), args.get("scope", "lost")
     if scope not in ("lost", "date"):
         raise InvalidInput(f"{scope!r} is no scope of a run.", "It is lost or date.")
@@ -111,12 +111,24 @@ def _title(game_date: date, context: RunContext, selected: tuple[MissingPlayer, 
         return f"Start the run of {day} ({context.eligible} players)"
     if full_date:
         return f"Re-run all {context.eligible} players of {day}"
-    return f"Re-run {pluralize(len(selected), 'lost player')} of {day}"
+    return f"Re-run {describe_selected(selected)} of {day}"
+
+
+def describe_selected(selected: Sequence[MissingPlayer]) -> str:
+    """The players a run would repair: "90 lost players", "9 lost and 3 incomplete players", "2 players with an old line"."""
+    old_line = sum(m.reason is LossReason.LINE_MOVED for m in selected)
+    incomplete = sum(m.reason is LossReason.INCOMPLETE for m in selected)
+    lost = len(selected) - incomplete - old_line
+    parts = [f"{count:,} {word}" for count, word in ((lost, "lost"), (incomplete, "incomplete")) if count]
+    players = "player" if (incomplete or lost) == 1 else "players"
+    with_old_line = [pluralize(old_line, "player") + " with an old line"] if old_line else []
+    return ", ".join([*([f"{' and '.join(parts)} {players}"] if parts else []), *with_old_line]) or "0 lost players"
 
 
 def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> Iterator[Change]:
     rows_per_player = round(context.night.active_rows / context.active) if context.active else DEFAULT_ROWS_PER_PLAYER
-    row_counts = [m.player.generated_rows for m in selected]
+    active = [m for m in selected if m.player.active_rows]
+    row_counts = [m.player.generated_rows if m.rows_missing is None else m.rows_missing for m in selected]
     known_counts = [rows for rows in row_counts if rows]
     added = sum(known_counts) + rows_per_player * (len(row_counts) - len(known_counts))
     basis = (
@@ -125,15 +137,18 @@ def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_
         else f"{rows_per_player} a player where nothing was generated yet"
     )
     active_rows = context.night.active_rows
+    replaced_rows, replaced_players = (
+        (active_rows, context.active) if full_date else (sum(m.player.active_rows or 0 for m in active), len(active))
+    )
     replaced = (
-        f"{active_rows:,} of {context.active} players, each updated where its values differ"
-        if full_date and active_rows
+        f"{replaced_rows:,} of {pluralize(replaced_players, 'player')}, each updated where its values differ"
+        if replaced_rows
         else "none"
     )
     yield Change(
         "players active",
         f"{context.active} of {context.eligible}",
-        f"{context.active + len(selected)} of {context.eligible}",
+        f"{context.active + len(selected) - len(active)} of {context.eligible}",
     )
     yield Change("rows added", f"{active_rows:,} active now", f"+{added:,} ({basis})")
     yield Change("rows replaced", "", replaced)
@@ -152,7 +167,8 @@ def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_
 
 def _player_changes(selected: tuple[MissingPlayer, ...]) -> Iterator[Change]:
     for m in selected:
-        yield Change(m.player.player_name or m.player.player_lookup, str(m.reason), "asked for again")
+        before = str(m.reason) if not m.player.active_rows else f"{m.reason}: {m.evidence}"
+        yield Change(m.player.player_name or m.player.player_lookup, before, "asked for again")
 
 
 def _guards(
@@ -230,6 +246,8 @@ def _warnings(context: RunContext, full_date: bool, now: datetime) -> Iterator[s
     )
     for reason, count in count_by_reason.items():
         yield f"{count} players were lost as “{reason}”: a run repairs them only if its cause is gone."
+    if "history" in context.unreadable:
+        yield f"Not readable: the nights before, so only what was generated shows who is incomplete. {context.unreadable['history']}"
     for problem in context.night.problems:
         yield f"Not readable: {problem.source}. {problem.message}"
 

@@ -116,8 +116,8 @@ def make_night_snapshot(**changes: Any) -> NightSnapshot:
         "batches": ok_result(Batches((make_batch(),), ())),
         "writes": ok_result(make_write_report(make_attempt())),
         "ledger": ok_result(make_batch_record()),
-        "lines": ok_result(1),
         "usual": ok_result(CoverageHistory((), ())),
+        "lines": ok_result(1),
     }
     fields |= changes
     return NightSnapshot(**{"night_writes": fields["writes"], **fields})

@@ -193,7 +193,12 @@ def create_app(api: CoordinatorApi, local: bool = True) -> Starlette:
 
     async def health(_: Request) -> Response:
         return JSONResponse(
-            {"service": "prediction-coordinator", "status": "healthy", "supports": ["players", "resume", "stop"]}
+            {
+                "service": "prediction-coordinator",
+                "status": "healthy",
+                "supports": ["players", "resume", "stop"],
+                "thresholds": api.clients.settings.fingerprint,
+            }
         )
 
     routes = [

@@ -17,7 +17,9 @@ from services.core.clock import ET
 from services.core.result import Health, Problem, Result
 from services.doctor.examination import run_checks
 from services.judgement.facts import NightFacts, nights_before
+from services.judgement.inputs import judge_inputs
 from services.judgement.judge import judge_night
+from services.judgement.lines import judge_lines
 from services.judgement.statement import Subject
 from services.nights.coverage import read_history
 from services.nights.missing_players import LossReason, balance, list_missing_players
@@ -25,6 +27,7 @@ from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import read_night
 from services.reports.events import BATCHES, night_events
 from services.telemetry.log_reader import PRESETS
+from tests.support.seeded_nights import make_facts
 
 PERFECT, DIRECT, EVENING = date(2025, 12, 30), date(2025, 12, 29), date(2025, 12, 31)
 INCOMPLETE = date(2025, 12, 28)
@@ -60,6 +63,17 @@ def test_their_perfect_night_is_green_and_no_rule_of_it_fires(customer_clients):
     results = evaluate_rules(snapshot, customer_clients.settings, customer_clients.now())
     firing = [result.rule.name for result in results if result.game_date == PERFECT and result.firing]
     assert firing == []
+
+
+@pytest.mark.parametrize(
+    ("game_date", "inputs", "lines"),
+    [(PERFECT, Health.OK, Health.OK), (DIRECT, Health.NONE_EXPECTED, Health.OK)],  # before the 30th too few nights
+)
+def test_inputs_and_lines_of_their_whole_nights_are_proven(customer_clients, game_date, inputs, lines):
+    days = read_history(customer_clients, date(2025, 12, 9), game_date).days
+    facts = make_facts(read_night(customer_clients, game_date), days, customer_clients.now())
+    found = judge_inputs(facts, customer_clients.settings), judge_lines(facts)
+    assert tuple(statement.health for statement in found) == (inputs, lines), found
 
 
 def test_their_direct_night_names_ninety_rejections_though_no_line_names_a_player(customer_clients):

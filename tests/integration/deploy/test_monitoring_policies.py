@@ -23,6 +23,6 @@ def test_the_watchdogs_log_of_29_december_fires_the_missing_players_policy(clien
     alert_events = plan_alert_events(
         unknown, incidents, frozenset(), frozenset({NIGHT}), clients.settings, clients.now()
     )
-    log_result(CycleResult(clients.now(), (), incidents, alert_events, None))
+    log_result(CycleResult(clients.now(), clients.settings.fingerprint, (), incidents, alert_events, None))
     written = [make_json_entry("prediction-on-call-watchdog", record.getMessage()) for record in caplog.records]
     assert first_firing(find_policy("players are missing"), written, AT - timedelta(minutes=1), AT + timedelta(hours=1))

@@ -292,6 +292,16 @@ def test_traffic_that_is_pinned_to_an_older_revision_is_reported(module_sandbox,
     assert result.repair_command.startswith("gcloud run services update-traffic prediction-worker --to-latest")
 
 
+def test_a_coordinator_with_other_thresholds_is_reported(examine):
+    own = Settings.from_env({}).fingerprint
+    for reported, health in ((own, None), ("1a2b3c4d", Health.WARNING)):
+        body = OWN_COORDINATOR_BODY[:-1] + f', "thresholds": "{reported}"}}'.encode()
+        with serve_http(lambda *_, body=body: (200, body)) as address:
+            result = examine(COORDINATOR_URL=address).get("coordinator's thresholds")
+        assert (result.health if result else None) == health
+    assert f"other thresholds (1a2b3c4d) than this dashboard ({own})" in result.message
+
+
 @pytest.mark.parametrize("answer", [(200, b"<html>"), (500, b"{}"), (200, b"[]")])
 def test_a_coordinator_with_an_invalid_response_is_reported(examine, answer):
     with serve_http(lambda *_: answer) as address:

@@ -26,3 +26,11 @@ def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):
     assert "Slack took it" in screen.text
     assert "The watchdog has not looked for 10 minutes" in screen.text, "its log is empty here, and that is said"
     assert "9 jobs, 0 in trouble" in screen.text
+
+
+def test_the_page_lists_each_rule_and_threshold_with_its_present_value(open_page, monkeypatch):
+    monkeypatch.setenv("ORPHAN_AFTER_H", "30")
+    screen = open_page("alerts")
+    assert "older than 30 h, or within 24 h of their expiry" in screen.text
+    assert "ORPHAN_AFTER_H" in screen.text
+    assert "watchdog uses other thresholds" not in screen.text

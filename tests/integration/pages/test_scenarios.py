@@ -37,6 +37,9 @@ def test_the_overview_of_a_healthy_night_is_ok(open_page):
     assert screen.metric_of("Coverage") == ("100.0 %", "128 of 128 eligible")
     assert "ok" in screen.health_badges()["Players"]
     assert "ok" in screen.health_badges()["DML errors"]
+    assert "direct MERGE: not used" in " ".join(screen.html_bodies), "128 statements for 128 players"
+    screen.app.switch_page("../pages/coverage.py").run()
+    assert "direct MERGE: not used" in " ".join(screen.html_bodies)
 
 
 def test_a_day_without_games_is_ok_and_shows_no_percentage(open_page):

@@ -33,9 +33,11 @@ GUARD_MODULES = (
     "services/pipeline/coordinator/http_api.py",
     "services/actions/executor.py",
     "services/actions/plan.py",
-    "services/alerts/rules.py",
+    "services/alerts/rule.py",
     "services/alerts/evaluation.py",
     "services/alerts/batch_rules.py",
+    "services/alerts/data_rules.py",
+    "services/alerts/source_times.py",
 )
 NOT_MUTATED = ("__main__.py",)
 """Entry points: what they start is what the tests start."""

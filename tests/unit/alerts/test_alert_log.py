@@ -19,6 +19,7 @@ from services.alerts.alert_log import (
     read_alerts,
 )
 from services.core.result import DataSource, Health
+from services.gcp import query_catalog
 
 NOW = datetime(2025, 12, 29, 20, 0, tzinfo=UTC)
 NIGHT = date(2025, 12, 29)
@@ -150,7 +151,8 @@ def test_an_alert_is_what_its_newest_description_says(event):
     assert (later.severity, later.rule, later.message) == (Health.CRITICAL, "at_zero", "Worse")
     assert later.rule_results == ({"rule": "at_zero"},)
     assert (later.cause, later.game_date, later.latest_event.event) == ("run", NIGHT, "told")
-    assert make_alert(event).rule_results == ()
+    evidence = ({"rule": "stalled"},) if event == "reopened" else ()  # by a person, who describes nothing
+    assert make_alert(event).rule_results == evidence
 
 
 def test_a_new_event_is_about_what_the_alert_is_about():
@@ -187,9 +189,34 @@ def test_a_silence_ends_by_itself_and_only_a_silence():
     assert acknowledged.state(before) == "acknowledged"
 
 
-def test_an_alert_is_as_old_as_its_last_opening():
+def test_an_alert_whose_cause_has_no_time_is_as_old_as_the_watchdogs_last_opening():
     assert make_alert("worsened", "told").since == NOW
-    assert make_alert("resolved", "reopened", "updated").since == NOW + timedelta(minutes=2)
+    reopened = make_alert("resolved", "reopened", facts={"findings": []})
+    assert (reopened.since, reopened.opened_at) == (NOW + timedelta(minutes=2), NOW + timedelta(minutes=2))
+    by_a_person = make_alert("acknowledged", "reopened")
+    assert (by_a_person.since, by_a_person.opened_at) == (NOW, NOW + timedelta(minutes=2))
+
+
+@pytest.mark.parametrize("events", [("updated",), ("worsened",), ("resolved", "reopened")])
+def test_an_alert_is_as_old_as_its_cause_and_not_as_the_check_that_noticed_it(events):
+    cause = NOW - timedelta(hours=11)
+    facts = {"findings": [], "since": cause.isoformat()}
+    alert = make_alert(*events, facts=facts)
+    assert alert.since == cause
+    later = alert.new_event("updated", NOW, WATCHDOG, facts={"findings": [], "since": NOW.isoformat()})
+    assert Alert("run-x", (*alert.events, later)).since == cause
+
+
+def test_a_cause_of_before_the_last_opening_is_over():
+    ended = make_alert("updated", facts={"findings": [], "since": (NOW - timedelta(hours=11)).isoformat()})
+    resolved = Alert("run-x", (*ended.events, ended.new_event("resolved", NOW, WATCHDOG)))
+    again = resolved.new_event("reopened", NOW, WATCHDOG, facts={"findings": [], "since": NOW.isoformat()})
+    assert Alert("run-x", (*resolved.events, again)).since == NOW
+
+
+def test_the_remedy_of_an_alert_is_that_of_its_leading_rule():
+    assert make_alert().hint == ""
+    assert make_alert("updated", facts={"findings": [{"rule": "stalled", "hint": "Re-run."}]}).hint == "Re-run."
 
 
 def test_events_since_the_last_message_are_not_yet_told():
@@ -248,6 +275,42 @@ def test_an_ended_alert_is_shown_for_a_fortnight_and_an_open_one_for_ever(record
     append_event(clients, rename(make_alert(), "open").latest_event)
     records.clock.advance(days * 86_400 + seconds)
     assert [a.alert_id for a in read_alerts(clients).alerts] == (["ended", "open"] if shown else ["open"])
+
+
+def test_an_alert_of_before_the_window_is_shown_while_it_is_open_and_then_for_a_fortnight(records):
+    clients = records.clients()
+    alert = rename(make_alert("acknowledged", "told"), "open")
+    for event in alert.events:
+        append_event(clients, event)
+    records.clock.advance(200 * 86_400)
+    assert read_alerts(clients).alerts == (alert,)
+    append_event(clients, alert.new_event("resolved", records.clock.now(), WATCHDOG))
+    assert [(a.ended, len(a.events)) for a in read_alerts(clients).alerts] == [(True, 4)]
+    records.clock.advance(60 * 86_400)
+    assert read_alerts(clients).alerts == ()
+
+
+def test_a_message_about_an_alert_that_had_ended_before_the_window_is_no_alert(records):
+    clients = records.clients()
+    ended = rename(make_alert("resolved"), "ended")
+    for event in (*ended.events, ended.new_event("told", NOW + timedelta(days=1), WATCHDOG)):
+        append_event(clients, event)
+    records.clock.at = NOW + timedelta(days=31)
+    assert read_alerts(clients).alerts == ()
+
+
+def test_what_was_open_before_the_window_is_read_once_a_day(records, monkeypatch):
+    asked = []
+    run_query = query_catalog.run_query
+    monkeypatch.setattr(
+        query_catalog, "run_query", lambda c, name, **p: (asked.append(name), run_query(c, name, **p))[1]
+    )
+    clients = records.clients()
+    for _ in range(3):
+        read_alerts(clients)
+    records.clock.advance(86_400)
+    read_alerts(clients)
+    assert (asked.count("alerts.events"), asked.count("alerts.open_before")) == (4, 2)
 
 
 def test_the_fortnight_begins_at_midnight(records):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,8 +19,20 @@ from tests.support.alert_factories import BATCH, NIGHT, NOW, SETTINGS
 STALLED = RuleResult(RULES_BY_NAME["stalled"], Health.CRITICAL, "It has stalled.", "run", NIGHT, BATCH)
 ORPHANS = RuleResult(RULES_BY_NAME["staging_orphans"], Health.WARNING, "2 tables.", "staging")
 RESUME = f"curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{BATCH}\"}}'"
-FINDING = {"rule": "stalled", "health": "critical", "sentence": "It has stalled.", "command": RESUME}
-ORPHANS_FINDING = {"rule": "staging_orphans", "health": "warning", "sentence": "2 tables.", "command": ""}
+FINDING = {
+    "rule": "stalled",
+    "health": "critical",
+    "sentence": "It has stalled.",
+    "command": RESUME,
+    "hint": STALLED.rule.hint,
+}
+ORPHANS_FINDING = {
+    "rule": "staging_orphans",
+    "health": "warning",
+    "sentence": "2 tables.",
+    "command": "",
+    "hint": ORPHANS.rule.hint,
+}
 NIGHTS = frozenset({NIGHT})
 
 
@@ -59,6 +72,14 @@ def test_an_incident_without_an_alert_opens_one_with_what_shows_it():
         "Batch stalled: It has stalled.",
     )
     assert event.facts == {"findings": [FINDING]}
+
+
+def test_an_incident_is_as_old_as_the_earliest_of_its_causes():
+    times = [None, NOW - timedelta(hours=1), NOW - timedelta(hours=2)]
+    results = tuple(replace(STALLED, since=since) for since in times)
+    (event,) = plan(incidents=[Incident("run", NIGHT, results)])
+    assert event.facts["since"] == (NOW - timedelta(hours=2)).isoformat()
+    assert plan(Alert("run-x", (event,)), incidents=[Incident("run", NIGHT, results)], now=NOW) == ()
 
 
 def test_an_incident_of_the_platform_is_named_by_its_day_in_new_york():

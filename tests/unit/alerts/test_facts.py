@@ -142,6 +142,7 @@ def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clie
     for name in (
         "read_batches",
         "read_night",
+        "read_history",
         "read_writes",
         "alerts.slate_counts",
         "alerts.duplicate_keys",
@@ -247,10 +248,10 @@ def test_without_the_list_of_batches_every_write_counts(clients, sources):
     [
         ("read_batches", "batches", "The list of batches"),
         ("read_night", "night", "The warehouse"),
+        ("read_history", "usual", "Earlier nights"),
         ("alerts.slate_counts", "slate", "The slate"),
         ("read_writes", "writes", "The job history"),
         ("read_newest_record", "ledger", "The ledger"),
-        ("read_history", "usual", "The coverage history"),
         ("alerts.duplicate_keys", "duplicates", "The predictions table"),
         ("alerts.source_times", "source_times", "Odds and context"),
         ("read_lines", "lines", "Cloud Logging"),
@@ -312,7 +313,7 @@ def failed(source: str, message: str) -> Result[Any]:
     return Result(None, Problem(source, NOW, message))
 
 
-@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "lines"])
+@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "usual", "lines"])
 def test_a_problem_of_each_part_of_a_night_is_listed(part):
     night = make_night_snapshot(**{part: failed("The source", "Away.")})
     assert [p.message for p in make_snapshot(night).problems] == ["Away."]

@@ -39,7 +39,7 @@ from tests.support.alert_factories import (
     ok_result,
     stalled_batch,
 )
-from tests.support.factories import make_night, player_without_rows
+from tests.support.factories import make_night, make_write_error, player_without_rows
 
 SECOND = timedelta(seconds=1)
 
@@ -271,9 +271,24 @@ def test_players_in_staging_may_wait_while_a_merge_may_follow(changes, health):
     assert judge("consolidation", night=night, batches=batch(**changes))[0] is health
 
 
-def test_a_failed_consolidation_fires_with_its_reason():
+def test_a_failed_consolidation_fires_with_its_reason_while_rows_or_players_are_missing():
     failed = batch(state=BatchState.CONSOLIDATION_FAILED, status_text="SchemaDrift")
-    assert judge("consolidation", batches=failed)[:2] == (CRITICAL, f"{BATCH}: SchemaDrift")
+    critical = (CRITICAL, f"{BATCH}: SchemaDrift")
+    short = ok_result(make_night(*make_players(157), *make_rejected_players(1)))
+    assert judge("consolidation", night=short, batches=failed)[:2] == critical
+    staged = {"staging": ok_result((make_leftover_table(1),))}
+    assert judge("consolidation", platform=staged, batches=failed)[:2] == critical
+    assert judge("consolidation", platform={"staging": failed_result()}, batches=failed)[:2] == critical
+
+
+def test_a_batch_recorded_as_failed_of_a_complete_night_is_a_wrong_record():
+    failed = batch(state=BatchState.CONSOLIDATION_FAILED, status_text="SchemaDrift")
+    health, message, cause = judge("consolidation", batches=failed)
+    assert (health, cause) == (WARNING, "run")
+    assert message == (
+        f"{BATCH} is recorded as consolidation failed, but all 158 eligible players are active"
+        " and no staging table of it is left"
+    )
 
 
 def test_a_failed_consolidation_in_a_log_fires_only_while_rows_are_missing():
@@ -286,6 +301,21 @@ def test_a_failed_consolidation_in_a_log_fires_only_while_rows_are_missing():
 def test_without_a_batch_nothing_waits():
     assert (
         judge("consolidation", night=ok_result(make_night(*make_unmerged_players(1))), batches=empty_batches())[0] is OK
+    )
+
+
+def test_players_whom_the_newest_batch_asked_again_are_no_loss_of_an_earlier_write():
+    """22 without an answer were reported as rejected on write by the batch before."""
+    error = make_write_error()
+    later = batch(started=error.at + timedelta(hours=9), ended=None, state=BatchState.STALLED)
+    rejected = make_rejected_players(22, batch_id=BATCH)
+    assert judge("write_success", night=ok_result(make_night(*make_players(136), *rejected)), batches=later)[0] is OK
+    not_asked = make_rejected_players(22, batch_id="batch_2025-12-29_1767030000")
+    night = ok_result(make_night(*make_players(136), *not_asked))
+    assert judge("write_success", night=night, batches=later)[0] is CRITICAL
+    own = batch(started=error.at - timedelta(minutes=1))
+    assert (
+        judge("write_success", night=ok_result(make_night(*make_players(136), *rejected)), batches=own)[0] is CRITICAL
     )
 
 

@@ -104,7 +104,8 @@ def test_each_severity_has_its_colour(severity, emoji):
 
 
 def test_an_alert_that_opened_again_says_so_with_its_new_time():
-    again = Alert(ALERT.alert_id, (*ALERT.events, ALERT.new_event("reopened", NOW + timedelta(hours=1), "watchdog")))
+    reopened = ALERT.new_event("reopened", NOW + timedelta(hours=1), "watchdog", facts={"findings": []})
+    again = Alert(ALERT.alert_id, (*ALERT.events, reopened))
     assert lines_of(again)[0] == "🔴 *again* *Trouble 1* (since 16:00 ET)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from datetime import timedelta
 from types import SimpleNamespace
@@ -26,6 +27,9 @@ from services.core.settings import Settings
 from services.gcp import logging_setup
 from services.gcp.retry import RetryPolicy
 from services.policy.concurrency_config import SelfHealingConfig
+from tests.faults import watchdogs
+from tests.faults.seeds import Kind
+from tests.faults.world import open_world
 from tests.support.alert_factories import (
     NIGHT,
     NOW,
@@ -33,6 +37,7 @@ from tests.support.alert_factories import (
     make_snapshot,
     ok_result,
 )
+from tests.support.memory_clients import memory_clients
 
 
 def raise_fault(*_args: object, **_options: object) -> None:
@@ -257,6 +262,7 @@ def make_result(**changes: Any) -> watchdog.CycleResult:
     rule = RULES_BY_NAME["stalled"]
     results = [RuleResult(rule, health, "", "run") for health in (Health.OK, Health.OK, Health.UNKNOWN, Health.WARNING)]
     fields: dict[str, Any] = {
+        "thresholds": "1a2b3c4d",
         "rule_results": tuple(results),
         "incidents": (Mock(), Mock(), Mock()),
         "recorded_events": make_alert("worsened", "updated").events,
@@ -271,9 +277,12 @@ def test_a_check_logs_its_changes_and_that_it_looked(caplog):
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "ALERT opened critical run-x: Trouble"),
         ("WARNING", "ALERT worsened critical run-x: Trouble"),
-        ("INFO", "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, Slack took it"),
+        (
+            "INFO",
+            "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, Slack took it, thresholds 1a2b3c4d",
+        ),
     ]
-    assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes")
+    assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes, thresholds 1a2b3c4d")
 
 
 def test_an_event_that_another_watchdog_recorded_is_neither_recorded_nor_lost(clients):
@@ -377,3 +386,23 @@ def test_the_command_ends_in_a_sentence_or_quietly_when_it_is_stopped(monkeypatc
     monkeypatch.setattr(watchdog, "connect", Mock(side_effect=error))
     assert watchdog.main([]) == code
     assert capsys.readouterr().err.strip() == text
+
+
+def test_a_night_whose_coordinator_died_is_resumed_and_its_alerts_resolved():
+    """The whole check on the in-memory BigQuery: each source is read, the resume accepted, and later found to be done."""
+    with open_world({Kind.ACTIVE}) as world:
+        assert watchdogs.drive(world, random.Random(0)) <= 3
+        assert (world.verdict().is_clean, world.false_records(), world.unfinished_actions()) == (True, 0, 0)
+        alerts = read_alerts(memory_clients(world.project))
+    run_alert = next(alert for alert in alerts.alerts if alert.cause == "run")
+    assert (run_alert.game_date, run_alert.ended) == (NIGHT, True)
+    assert "channel" in {alert.cause for alert in alerts.open}, "no channel is set"
+
+
+def test_what_it_may_start_is_read_from_its_environment(clients, monkeypatch):
+    seen: list[SelfHealingConfig] = []
+    monkeypatch.setattr(watchdog, "run_check", lambda _clients, _cache, self_healing: seen.append(self_healing))
+    monkeypatch.setattr(watchdog, "log_result", lambda _: None)
+    for switch in ("true", "false"):
+        assert watchdog.run(clients, None, {"SELF_HEALING_RESUME_STALLED": switch}) == 0
+    assert [self_healing.resume_stalled for self_healing in seen] == [True, False]

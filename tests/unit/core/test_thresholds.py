@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from dotenv import dotenv_values
 
+from services.core.env_settings import list_settings
 from services.core.errors import SettingsError
 from services.core.settings import Settings
 from services.core.thresholds import Thresholds
@@ -67,3 +68,9 @@ def test_the_fingerprint_is_that_of_the_thresholds_and_of_nothing_else():
     assert settings.fingerprint == Settings.from_env({"GOOGLE_CLOUD_PROJECT": "another"}).fingerprint
     for name, value in {"ORPHAN_AFTER_H": "25", "ROWS_WARNING_PCT_BY_SYSTEM": "xgboost_v1=90"}.items():
         assert settings.fingerprint != Settings.from_env({name: value}).fingerprint, name
+
+
+def test_the_document_lists_each_threshold_with_its_default_and_meaning():
+    text = (ROOT / "docs" / "thresholds.md").read_text(encoding="utf-8")
+    for variable, _, default, meaning in list_settings(Thresholds.from_env({}), Thresholds):
+        assert f"| `{variable}` | {default or 'none'} | {meaning} |" in text, variable

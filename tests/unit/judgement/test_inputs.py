@@ -20,12 +20,11 @@ SETTINGS = Settings.from_env({})
 DOWN = Problem("The coverage history", datetime(2025, 12, 30, 6, tzinfo=UTC), "BigQuery does not answer")
 
 
-def make_day(days_before: int, games: int, per_game: float = 14, **changes: Any) -> NightCoverage:
+def make_day(days_before: int, games: int, per_game: float = 14) -> NightCoverage:
     eligible = round(games * per_game)
-    day = NightCoverage(
+    return NightCoverage(
         NIGHT - timedelta(days=days_before), games, 15 * games, 32 * games, eligible, eligible, eligible, (), Health.OK
     )
-    return replace(day, **changes)
 
 
 USUAL = [make_day(n, 5 + n % 4, 13.5 + n % 3) for n in range(1, 21)]
@@ -35,7 +34,7 @@ def make_games(count: int, **changes: Any) -> tuple[GameInputs, ...]:
     return tuple(replace(GameInputs((f"A{n}", f"H{n}"), (16, 16), 15), **changes) for n in range(count))
 
 
-def judge(eligible: int, games: tuple[GameInputs, ...], usual=USUAL, **changes: object):
+def judge(eligible: int, games: tuple[GameInputs, ...], usual=USUAL, **changes: Any):
     players = [make_player(player_lookup=f"p{n}") for n in range(eligible)]
     return judge_inputs(make_facts(make_night(*players, game_inputs=games, **changes), usual), SETTINGS)
 
@@ -75,6 +74,7 @@ def test_games_and_teams_without_context_or_odds_are_named():
     assert statement.health is Health.CRITICAL
     assert judge(126, tuple(games), was_run=False).health is Health.WARNING
     assert judge(126, (*games[:1], *games[3:])).health is Health.WARNING
+    assert judge(126, (games[0], *games[2:])).health is Health.CRITICAL  # a team without context
 
 
 def test_one_game_may_have_four_players_fewer_by_chance():
@@ -141,6 +141,7 @@ def test_a_game_is_known_by_its_teams_whatever_its_ids_and_rows_without_them_cou
         context("c", "NYK", "NOP"),
         context("d", "BOS", "LAL"),
         context("e", None),
+        context("f", "SAC", None),
     ]
     names = [odds("a"), odds("a"), odds("x"), odds("y", None, None), odds(None), odds("z", "DEN", "MIA")]
     assert list_game_inputs(rows, names) == (

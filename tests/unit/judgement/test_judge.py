@@ -110,7 +110,6 @@ FACTS = st.fixed_dictionaries(
 )
 SUBJECT_BY_RULE = {
     "conservation": Subject.CONSERVATION,
-    "rows_short": Subject.ROWS,
     "inputs_shrunk": Subject.INPUTS,
 }
 

@@ -8,12 +8,15 @@ from decimal import Decimal
 
 import pytest
 
+from services.batches.reader import Batches
+from services.batches.state import BatchState
 from services.core.result import Health, Problem, Result
 from services.core.tables import PREDICTIONS_TABLE
 from services.judgement.lines import judge_lines
 from services.judgement.statement import Repair
 from services.nights.line_counts import PlayerLines
 from services.nights.player_stages import read_night
+from tests.support.alert_factories import make_batch
 from tests.support.factories import make_night, make_player
 from tests.support.memory_rows import NIGHT, context_row, prediction_row
 from tests.support.seeded_nights import make_facts, seeded_project
@@ -110,6 +113,9 @@ def test_a_moved_line_is_repaired_by_a_re_run_before_tip_off_where_a_run_takes_t
         == "1 of 1 player is predicted for another line than the newest odds (ann 18.5–22.5, odds 21.5–22.5)"
     )
     assert judge(night, TIP_OFF).repair is None
+    facts = make_facts(night, (), TIP_OFF - timedelta(hours=1))
+    running = Batches((make_batch(state=BatchState.RUNNING),), ())
+    assert judge_lines(replace(facts, batches=Result(running))).repair is None
     old_context = judge(read(odds, prediction_rows("20.5"), context_line="20.5"))
     assert (old_context.health, old_context.repair) == (Health.WARNING, None)
     assert old_context.text == f"{statement.text}; the context has the old line of 1 of them"

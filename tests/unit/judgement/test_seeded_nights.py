@@ -1,4 +1,4 @@
-"""No false alarm: the inputs and lines of fifteen December nights and of a season raise nothing, and a shrunken night always does."""
+"""No false alarm: the inputs, lines and rows of fifteen December nights and of a season raise nothing, and a shrunken night always does."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from services.core.result import Health
 from services.core.settings import Settings
 from services.judgement.inputs import judge_inputs
 from services.judgement.lines import judge_lines
+from services.judgement.rows import judge_rows
 from services.nights.coverage import read_history
 from services.nights.player_stages import read_night
 from services.sandbox.scenarios.december import build_seed, night_rows
@@ -53,16 +54,17 @@ def season(december):
 def judge_all(nights_and_days):
     nights, days = nights_and_days
     facts = [make_facts(night, days) for night in nights]
-    return [(f, judge_inputs(f, SETTINGS), judge_lines(f)) for f in facts]
+    return [(f, judge_inputs(f, SETTINGS), judge_lines(f), judge_rows(f, SETTINGS)) for f in facts]
 
 
 def test_fifteen_december_nights_raise_nothing(december):
     judged = judge_all(december)
     assert len(judged) == 15
     assert [(s.text, f.game_date) for f, *statements in judged for s in statements if s.health not in PROVEN] == []
-    compared = {f.game_date.day for f, inputs, _ in judged if inputs.health is Health.OK}
+    compared = {f.game_date.day for f, inputs, *_ in judged if inputs.health is Health.OK}
     assert compared == {21, 22, 23, 25, 26, 27, 28, 29, 30}  # the first five have too few nights before them
-    assert {f.game_date.day for f, _, lines in judged if lines.health is Health.OK} == set(range(16, 30)) - {24}
+    assert {f.game_date.day for f, *_, rows in judged if rows.health is Health.OK} == set(range(16, 30)) - {24}
+    assert {f.game_date.day for f, _, lines, _ in judged if lines.health is Health.OK} == set(range(16, 30)) - {24}
 
 
 def test_a_season_of_nights_raises_nothing(season):
@@ -70,10 +72,10 @@ def test_a_season_of_nights_raises_nothing(season):
     assert len(judged) == Season().dates
     assert [(s.text, f.game_date) for f, *statements in judged for s in statements if s.health not in PROVEN] == []
     assert (
-        sum(inputs.health is Health.OK for _, inputs, _ in judged) == Season().dates - 5 - 1
+        sum(inputs.health is Health.OK for _, inputs, *_ in judged) == Season().dates - 5 - 1
     )  # the first week, the 24th
     assert (
-        sum(lines.health is Health.OK for *_, lines in judged) == Season().dates - 2
+        sum(lines.health is Health.OK for _, _, lines, _ in judged) == Season().dates - 2
     )  # the 24th, and the 30th's run is to come
 
 

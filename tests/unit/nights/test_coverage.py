@@ -11,7 +11,8 @@ from services.nights.coverage import classify_night, funnel
 from services.nights.player_stages import Stage
 from services.nights.worker_log import Rejection, WorkerLog
 from services.telemetry.log_reader import LogLine
-from tests.support.factories import NOW, make_night, make_player, player_without_rows
+from tests.support.alert_factories import make_write_report
+from tests.support.factories import NOW, make_attempt, make_night, make_player, player_without_rows
 from tests.unit.policy.test_coverage_thresholds import SETTINGS
 
 
@@ -31,6 +32,13 @@ def test_the_staged_stage_is_not_used_on_a_night_whose_log_shows_direct_writes()
     assert funnel(night, SETTINGS).notes == {Stage.STAGED: "direct MERGE: not used"}
     repaired = replace(night, players=(make_player(staged_rows=25), make_player()))
     assert funnel(repaired, SETTINGS).notes == {}, "a later run staged"
+
+
+@pytest.mark.parametrize(("players", "statements", "direct"), [(12, 12, True), (12, 11, False), (2, 9, False)])
+def test_a_statement_for_each_player_in_the_job_history_shows_direct_writes(players, statements, direct):
+    night = make_night(*[make_player()] * players)
+    writes = make_write_report(*[make_attempt(ok=True)] * statements)
+    assert bool(funnel(night, SETTINGS, writes).notes) is direct
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import pytest
 from services.batches.ledger import BatchRecord, StateAlreadyRecorded, count_outcomes
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.errors import InvalidInput, OnCallError
+from services.core.settings import Settings
 from services.pipeline.coordinator import customer_endpoints, http_api
 from services.pipeline.coordinator.batch_runner import BatchAlreadyRunning
 from services.pipeline.coordinator.customer_endpoints import NOT_SUPPORTED
@@ -76,11 +77,18 @@ class Runner:
         self._note("run", activation.run)
 
 
+@dataclass
+class ClockedClients(SimulatedClock):
+    """Clients with a clock and settings, and no connection."""
+
+    settings: Settings = field(default_factory=lambda: Settings.from_env({}))
+
+
 class Coordinator:
     """A coordinator's routes on a Runner; `batches` are those of the date, `planned` the run that a start plans."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clients, self.runner, self.threads = SimulatedClock(), Runner(), DeferredThreads()
+        self.clients, self.runner, self.threads = ClockedClients(), Runner(), DeferredThreads()
         self.planned: Run | None = RUN
         self.plans: list[tuple[object, dict[str, Any]]] = []
         self.batches: list[Any] = []
@@ -413,6 +421,7 @@ def test_health_says_what_is_supported(coordinator):
                 "service": "prediction-coordinator",
                 "status": "healthy",
                 "supports": ["players", "resume", "stop"],
+                "thresholds": Settings.from_env({}).fingerprint,
             },
         )
 
