@@ -15,6 +15,7 @@ class PlayerSum:
 
     @property
     def holds(self) -> bool:
+        """Whether both sides are the same number."""
         return self.total == sum(count for count, _ in self.parts)
 
     def __str__(self) -> str:
