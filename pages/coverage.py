@@ -11,7 +11,8 @@ from app.components import tables, text_format, widgets
 from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
-from services.core.result import Health, list_outdated
+from services.core.result import Health, worst
+from services.judgement.statement import Subject
 from services.nights.coverage import CoverageHistory, Funnel, funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus, Stage
@@ -24,6 +25,7 @@ COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cached_clients(), session.game_date()
 settings = cloud.settings
+facts, judgement = reads.judgement(cloud, game_date)
 
 
 def render_history(history: CoverageHistory) -> None:
@@ -81,11 +83,12 @@ def headline(night_funnel: Funnel) -> str:
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
-    night_funnel = funnel(night, settings, writes().value)
+    night_funnel = funnel(night, settings, facts.writes.value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
-        games = [f"{night.games} games"] if night.games else []
-        widgets.verdict(night_funnel.health, headline(night_funnel), games, list_outdated((reading,)))
+        statements = [judgement.get(subject) for subject in (Subject.PLAYERS, Subject.ROWS, Subject.INPUTS)]
+        details = [f"{s.subject}: {s.sentence}" for s in statements if not s.is_proven]
+        widgets.verdict(worst(s.health for s in statements), headline(night_funnel), details, facts.outdated)
     with button_col:
         repair_buttons.night_buttons(night)
     widgets.render_problems(night.problems)
@@ -102,9 +105,7 @@ def render_night(night: NightStatus) -> None:
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-writes = reads.writes.fetch_async(cloud, game_date)
-reading = reads.night(cloud, game_date)
-night = widgets.value_or_notice(reading, "The night's players")
+night = widgets.value_or_notice(facts.night, "The night's players")
 if night is not None:
     render_night(night)
 history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "The history")

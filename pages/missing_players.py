@@ -9,15 +9,16 @@ import streamlit as st
 from app.components import filters, tables, text_format, widgets
 from app.panels import repair_buttons, row_panels
 from app.state import reads, session
-from services.core.result import Health, list_outdated, worst
+from services.core.result import worst
+from services.judgement.statement import Subject
 from services.nights.balance import balance
-from services.nights.coverage import funnel
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import RowCounts
 from services.runs.run_context import list_partly_there
 
 cloud, game_date = session.cached_clients(), session.game_date()
+facts, judgement = reads.judgement(cloud, game_date)
 
 
 def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
@@ -82,9 +83,8 @@ def render(night: NightStatus) -> None:
     intentional = [entry for entry in all_entries if entry.intentional]
     partly_there = list_partly_there(night, counts, cloud.now())
     entries, moved = [*missing, *partly_there], len(partly_there) - len(counts.incomplete)
-    health = funnel(night, cloud.settings).health
-    health = worst((health, Health.WARNING)) if partly_there else health
-    widgets.verdict(health, headline(night, missing, counts, moved), outdated=list_outdated((reading,)))
+    health = worst(judgement.get(subject).health for subject in (Subject.PLAYERS, Subject.ROWS, Subject.LINES))
+    widgets.verdict(health, headline(night, missing, counts, moved), outdated=facts.outdated)
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
     if not entries and not intentional and not night.games:
@@ -109,7 +109,6 @@ def render(night: NightStatus) -> None:
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-reading = reads.night(cloud, game_date)
-night = widgets.value_or_notice(reading, "The night's players")
+night = widgets.value_or_notice(facts.night, "The night's players")
 if night is not None:
     render(night)

@@ -73,8 +73,7 @@ def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
 def _run_button(night: NightStatus, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
     """Start the run of a night that has not run, else re-run whom a run repairs."""
     date = night.game_date.isoformat()
-    now = session.cached_clients().now()
-    candidates = list_repairable(night, count_night_rows(night), now) if selected is None else selected
+    candidates = list_repairable(night, count_night_rows(night), session.now()) if selected is None else selected
     repairable = [m for m in candidates if m.reason not in NOT_REPAIRABLE_BY_RUN]
     if not repairable:
         return

@@ -4,30 +4,8 @@ from __future__ import annotations
 
 from services.alerts.findings import FIRING, NO_DATA, OK, NightContext, Outcome
 from services.core.result import Health
-from services.judgement.facts import NightFacts
-from services.judgement.inputs import judge_inputs
-from services.judgement.rows import judge_rows
-from services.judgement.statement import Statement
+from services.judgement.statement import Subject
 from services.nights.row_counts import count_rows
-
-
-def _to_facts(context: NightContext) -> NightFacts:
-    snapshot = context.snapshot
-    return NightFacts(
-        snapshot.game_date,
-        context.now,
-        snapshot.night,
-        snapshot.batches,
-        snapshot.writes,
-        snapshot.usual,
-        snapshot.ledger,
-    )
-
-
-def _to_outcome(statement: Statement) -> Outcome:
-    if statement.health is Health.UNKNOWN:
-        return NO_DATA
-    return Outcome(statement.health, statement.text) if statement.health in FIRING else OK
 
 
 def rows_short(context: NightContext) -> Outcome:
@@ -35,14 +13,14 @@ def rows_short(context: NightContext) -> Outcome:
     night = context.snapshot.night.value
     if night is None:
         return NO_DATA
-    statement = judge_rows(_to_facts(context), context.settings)
     is_short = count_rows(night, context.snapshot.usual.value).missing > 0
-    return OK if statement.health in FIRING and not is_short else _to_outcome(statement)
+    outcome = context.judged(Subject.ROWS)
+    return OK if outcome.health in FIRING and not is_short else outcome
 
 
 def system_absent(context: NightContext) -> Outcome:
     """Fires when a system of the recent nights has no active row once no batch runs."""
-    night, facts = context.snapshot.night.value, _to_facts(context)
+    night, facts = context.snapshot.night.value, context.facts
     if night is None or facts.usual.value is None:
         return NO_DATA
     if night.was_run is False or facts.is_running:
@@ -57,4 +35,4 @@ def system_absent(context: NightContext) -> Outcome:
 
 def inputs_shrunk(context: NightContext) -> Outcome:
     """Fires when context or odds are missing for games, or are fewer per game than usual."""
-    return _to_outcome(judge_inputs(_to_facts(context), context.settings))
+    return context.judged(Subject.INPUTS)

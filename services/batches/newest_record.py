@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from services.batches.ledger import BatchRecord, Ledger
-from services.batches.reader import Batch, read_batches
+from services.batches.reader import read_batches
 from services.core.errors import SourceUnavailable
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -19,12 +19,7 @@ def read_newest_record(clients: Clients, game_date: date) -> BatchRecord | None:
     batches = read_batches(clients, game_date)
     if batches.ledger_problem is not None:
         raise SourceUnavailable(batches.ledger_problem.message, batches.ledger_problem.hint)
-    return read_record(clients, game_date, batches.newest)
-
-
-def read_record(clients: Clients, game_date: date, newest: Batch | None) -> BatchRecord | None:
-    """The state of one batch in our ledger; None for no batch or one that is known from logs only."""
-    if newest is None or newest.record_source != "ledger":
+    if batches.newest is None or batches.newest.record_source != "ledger":
         return None
     with translate_errors("The ledger"):
-        return Ledger(clients).latest(newest.batch_id, game_date)
+        return Ledger(clients).latest(batches.newest.batch_id, game_date)

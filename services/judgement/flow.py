@@ -8,8 +8,9 @@ from typing import Any
 from services.batches.conservation import conservation_sums
 from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch
-from services.batches.state import BatchState
+from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health, Result
+from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
 from services.judgement.statement import Repair, Statement, Subject, format_time, unknown
@@ -19,26 +20,25 @@ from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
-MAX_COLLAPSED_PCT = 10.0  # rows that share another row's key, or were generated and not written
 _RUNS = "runs"
 
 
-def judge_conservation(facts: NightFacts) -> Statement:
+def judge_conservation(facts: NightFacts, settings: Settings) -> Statement:
     """Whether the players' sums hold from stage to stage, and the rows' sums of the newest batch."""
     night, record = facts.night.value, facts.record.value
     if night is None:
         return unknown(Subject.CONSERVATION, _RUNS, facts.night)
-    of_players = _judge_players(night).based_on(facts.night)
+    of_players = _judge_players(night, settings.collapsed_max_pct).based_on(facts.night)
     if of_players.health is not Health.OK:
         return of_players
     if not facts.record.ok:
         return unknown(Subject.CONSERVATION, _RUNS, facts.record)
     if record is None:
         return replace(of_players, text=f"{of_players.text}; those of rows are not recorded")
-    return _judge_record(record, facts.is_running).based_on(facts.night, facts.record)
+    return _judge_record(record, settings.collapsed_max_pct).based_on(facts.night, facts.record)
 
 
-def _judge_players(night: NightStatus) -> Statement:
+def _judge_players(night: NightStatus, collapsed_max_pct: float) -> Statement:
     totals = balance(night)
     statement = Statement(Subject.CONSERVATION, Health.OK, "the sums of players hold", _RUNS)
     if night.was_run is False:
@@ -51,24 +51,24 @@ def _judge_players(night: NightStatus) -> Statement:
         return statement.based_on(problems=night.problems)
     active = [player for player in night.players if player.active_rows and player.generated_rows]
     generated, written = sum(p.generated_rows or 0 for p in active), sum(p.written_rows or 0 for p in active)
-    if _percentage(generated - written, generated) > MAX_COLLAPSED_PCT:
+    if _percentage(generated - written, generated) > collapsed_max_pct:
         text = f"{generated:,} rows generated for the {len(active)} active players, {written:,} written"
         return replace(statement, health=Health.CRITICAL, text=text, part=written, whole=generated)
     return statement
 
 
-def _judge_record(record: BatchRecord, is_running: bool) -> Statement:
+def _judge_record(record: BatchRecord, collapsed_max_pct: float) -> Statement:
     """The sums of a batch. Those of players are not recorded by earlier versions, which left them out."""
     sums = [entry for entry in conservation_sums(record) if record.outcome_counts is not None or not entry.of_players]
     wrong, open_sums = [s for s in sums if s.holds is False], [s for s in sums if s.holds is None]
     statement = Statement(
         Subject.CONSERVATION, Health.OK, "", _RUNS, len(sums) - len(wrong) - len(open_sums), len(sums)
     )
-    if wrong and not is_running:
+    if wrong and record.state not in IN_PROGRESS_STATES:
         parts = " + ".join("unknown" if part is None else f"{part:,}" for part in wrong[0].parts)
         text = f"{wrong[0].total:,} {wrong[0].total_name}, but {wrong[0].parts_name} = {parts}"
         return replace(statement, health=Health.CRITICAL, text=f"{record.batch_id}: {text}")
-    if _percentage(record.collapsed_rows, record.staged_rows) > MAX_COLLAPSED_PCT:
+    if _percentage(record.collapsed_rows, record.staged_rows) > collapsed_max_pct:
         text = f"{record.batch_id}: {record.collapsed_rows:,} of {record.staged_rows:,} staged rows share a key"
         return replace(statement, health=Health.CRITICAL, text=text)
     if wrong or open_sums:

@@ -50,7 +50,7 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
         judge_rows(facts, settings),
         judge_inputs(facts, settings),
         judge_lines(facts),
-        judge_conservation(facts),
+        judge_conservation(facts, settings),
         judge_writes(facts),
         judge_staging(facts),
         judge_batch(facts),

@@ -119,7 +119,8 @@ def make_night_snapshot(**changes: Any) -> NightSnapshot:
         "usual": ok_result(CoverageHistory((), ())),
         "lines": ok_result(1),
     }
-    return NightSnapshot(**{**fields, **changes})
+    fields |= changes
+    return NightSnapshot(**{"night_writes": fields["writes"], **fields})
 
 
 def make_worker_capacity(

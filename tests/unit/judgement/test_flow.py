@@ -56,9 +56,8 @@ def test_players_without_an_answer_are_critical():
 def test_a_number_that_is_not_known_yet_is_unknown_and_never_wrong_while_the_batch_runs():
     record = make_batch_record(requested=158, details=make_counts(), inserted=None)
     assert state_of(Subject.CONSERVATION, record=Result(record))[0] is Health.UNKNOWN
-    running = make_batches(make_batch(state=BatchState.RUNNING))
-    counted = Result(make_batch_record(requested=158, details=make_counts(staged=90)))
-    assert state_of(Subject.CONSERVATION, record=counted, batches=running)[0] is Health.UNKNOWN
+    counted = make_batch_record(state=BatchState.RUNNING, requested=158, details=make_counts(staged=90))
+    assert state_of(Subject.CONSERVATION, record=Result(counted))[0] is Health.UNKNOWN
 
 
 def test_an_earlier_version_that_counted_no_players_leaves_its_sums_of_rows():
