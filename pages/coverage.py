@@ -8,10 +8,11 @@ import streamlit as st
 
 from app.charts import bar_rows, coverage_by_night
 from app.components import tables, text_format, widgets
-from app.panels import repair_buttons
+from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
-from services.core.result import Health
+from services.core.result import Health, worst
+from services.judgement.statement import Subject
 from services.nights.coverage import CoverageHistory, Funnel, funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus, Stage
@@ -24,6 +25,7 @@ COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cached_clients(), session.game_date()
 settings = cloud.settings
+facts, judgement = reads.judgement(cloud, game_date)
 
 
 def render_history(history: CoverageHistory) -> None:
@@ -81,13 +83,16 @@ def headline(night_funnel: Funnel) -> str:
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
-    night_funnel = funnel(night, settings, writes().value)
+    night_funnel = funnel(night, settings, facts.writes.value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
-        widgets.verdict(night_funnel.health, headline(night_funnel), [f"{night.games} games"] if night.games else [])
+        statements = [judgement.get(subject) for subject in (Subject.PLAYERS, Subject.ROWS, Subject.INPUTS)]
+        details = [f"{s.subject}: {s.sentence}" for s in statements if not s.is_proven]
+        widgets.verdict(worst(s.health for s in statements), headline(night_funnel), details, facts.outdated)
     with button_col:
         repair_buttons.night_buttons(night)
     widgets.render_problems(night.problems)
+    widgets.render_not_recorded(night.not_recorded)
     if not night.players:
         return
     panels = st.grid(2, min_column_width=400, gap="medium")
@@ -96,16 +101,11 @@ def render_night(night: NightStatus) -> None:
         bar_rows.show_funnel(night_funnel, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
-        tables.text_table(
-            [{"system": s.system_id, "players": s.players, "rows": s.active} for s in night.systems],
-            alt="Active players and rows by system",
-            empty="No system has an active row for this night.",
-        )
+        row_panels.systems_table(row_panels.count_night_rows(night))
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-writes = reads.writes.fetch_async(cloud, game_date)
-night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
+night = widgets.value_or_notice(facts.night, "The night's players")
 if night is not None:
     render_night(night)
 history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "The history")

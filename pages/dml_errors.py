@@ -8,10 +8,12 @@ from app.charts import plotly_charts
 from app.components import tables, widgets
 from app.state import reads, session
 from services.core.clock import format_eastern
+from services.judgement.statement import Subject
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
 cloud, game_date = session.cached_clients(), session.game_date()
+facts, judgement = reads.judgement(cloud, game_date)
 alert_rule_text = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_alert_window_s} s"
 
 
@@ -60,11 +62,9 @@ def chart(report: DmlReport) -> None:
 
 
 def render(report: DmlReport) -> None:
-    widgets.verdict(
-        report.health,
-        headline(report),
-        [f"{session.format_day(game_date)}: the writes of its runs, whatever their hour"],
-    )
+    judged = judgement.get(Subject.WRITES)
+    details = [f"{session.format_day(game_date)}: the writes of its runs, whatever their hour", judged.sentence]
+    widgets.verdict(judged.health, headline(report), details, facts.outdated)
     metrics(report)
     widgets.render_problems(report.problems)
     if report.attempts:
@@ -99,6 +99,6 @@ def render(report: DmlReport) -> None:
     widgets.source_footer(report.sources, cloud.now(), session.log_link_params("DML errors"))
 
 
-report = widgets.value_or_notice(reads.writes(cloud, game_date), "Writes to the predictions table")
+report = widgets.value_or_notice(facts.writes, "Writes to the predictions table")
 if report is not None:
     render(report)

@@ -1,4 +1,4 @@
-"""Missing players: who is missing, at which stage each was lost, on what evidence, and what repairs it."""
+"""Missing players: who is missing or only partly there, at which stage each was lost, on what evidence, and what repairs it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from collections import Counter
 import streamlit as st
 
 from app.components import filters, tables, text_format, widgets
-from app.panels import repair_buttons
+from app.panels import repair_buttons, row_panels
 from app.state import reads, session
-from services.nights.coverage import funnel
-from services.nights.missing_players import LossReason, MissingPlayer, balance, list_missing_players
+from services.core.result import worst
+from services.judgement.statement import Subject
+from services.nights.balance import balance
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
+from services.nights.row_counts import RowCounts
+from services.runs.run_context import list_partly_there
 
 cloud, game_date = session.cached_clients(), session.game_date()
+facts, judgement = reads.judgement(cloud, game_date)
 
 
 def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
@@ -31,8 +36,8 @@ def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
     }
 
 
-def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
-    """The players missing of those expected, and those never eligible though the odds have a line for them."""
+def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts, moved: int) -> str:
+    """Players missing of those expected, those who lack rows or are for an old line, and those with odds who were never eligible."""
     totals = balance(night)
     if not totals.expected and not entries:
         return "Nobody is expected" if night.games else "No games, so nobody is expected"
@@ -44,7 +49,8 @@ def headline(night: NightStatus, entries: list[MissingPlayer]) -> str:
         if len(entries) > missing_count
         else ""
     )
-    return f"{missing_count:,} of {totals.expected:,} expected players are missing{beyond_text}"
+    partly_text = row_panels.describe_partly_there(counts, moved)
+    return f"{missing_count:,} of {totals.expected:,} expected players are missing{partly_text}{beyond_text}"
 
 
 def render_balance(night: NightStatus) -> None:
@@ -71,12 +77,17 @@ def filter_entries(entries: list[MissingPlayer]) -> list[MissingPlayer]:
 
 
 def render(night: NightStatus) -> None:
+    counts = row_panels.count_night_rows(night)
     all_entries = list_missing_players(night)
-    entries = [entry for entry in all_entries if not entry.intentional]
+    missing = [entry for entry in all_entries if not entry.intentional]
     intentional = [entry for entry in all_entries if entry.intentional]
-    widgets.verdict(funnel(night, cloud.settings).health, headline(night, entries))
+    partly_there = list_partly_there(night, counts, cloud.now())
+    entries, moved = [*missing, *partly_there], len(partly_there) - len(counts.incomplete)
+    health = worst(judgement.get(subject).health for subject in (Subject.PLAYERS, Subject.ROWS, Subject.LINES))
+    widgets.verdict(health, headline(night, missing, counts, moved), outdated=facts.outdated)
     widgets.render_problems(night.problems)
-    if not all_entries and not night.games:
+    widgets.render_not_recorded(night.not_recorded)
+    if not entries and not intentional and not night.games:
         return
     render_balance(night)
     filtered_entries = filter_entries(entries)
@@ -98,6 +109,6 @@ def render(night: NightStatus) -> None:
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 
-night = widgets.value_or_notice(reads.night(cloud, game_date), "The night's players")
+night = widgets.value_or_notice(facts.night, "The night's players")
 if night is not None:
     render(night)

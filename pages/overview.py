@@ -8,16 +8,15 @@ from app.charts import bar_rows, night_timeline
 from app.components import widgets
 from app.panels import repair_buttons
 from app.state import reads, session
+from services.judgement.judge import judge_night
 from services.nights.coverage import funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus, Stage
-from services.reports.overview import build_overview
+from services.reports.overview import platform_signals
 
 cloud, game_date = session.cached_clients(), session.game_date()
-readings = reads.read_overview(cloud, game_date)
-overview = build_overview(
-    game_date, readings.night, readings.writes, readings.staging, readings.capacities, readings.batches, cloud.settings
-)
+facts, platform = reads.read_overview(cloud, game_date)
+judgement = judge_night(facts, cloud.settings)
 
 
 def render_coverage_metrics(night: NightStatus) -> None:
@@ -38,31 +37,45 @@ def render_coverage_metrics(night: NightStatus) -> None:
 def render_funnel(night: NightStatus) -> None:
     """The funnel, with the players lost at each stage beside it."""
     st.subheader("Where players were lost", anchor=False)
-    bar_rows.show_funnel(funnel(night, cloud.settings, readings.writes.value), list_missing_players(night))
+    bar_rows.show_funnel(funnel(night, cloud.settings, facts.writes.value), list_missing_players(night))
     widgets.render_problems(night.problems)
+    widgets.render_not_recorded(night.not_recorded)
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
+
+
+def render_signals() -> None:
+    """What the night is judged on, and apart from it the platform, each row with the page of its evidence."""
+    st.subheader("This night", anchor=False)
+    for statement in judgement.statements:
+        widgets.signal_row(
+            statement.health,
+            statement.subject,
+            statement.sentence,
+            statement.page,
+            session.link_params(),
+            statement.state,
+        )
+    widgets.source_footer(judgement.sources, cloud.now(), session.log_link_params("Errors of the prediction services"))
+    st.subheader("The platform, whatever the night", anchor=False)
+    for signal in platform_signals(platform.staging, platform.capacities, platform.schedule):
+        widgets.signal_row(signal.health, signal.name, signal.text, signal.page, session.link_params())
+    widgets.source_footer(platform.sources, cloud.now())
 
 
 answer_col, button_col = widgets.answer_row()
 with answer_col:
-    widgets.verdict(overview.health, overview.message, overview.details)
-if readings.night.value is not None:
-    with button_col:
-        repair_buttons.night_buttons(readings.night.value)
-night = widgets.value_or_notice(readings.night, "The night's players")
+    widgets.verdict(judgement.health, judgement.headline, judgement.details, facts.outdated)
+with button_col:
+    repair_buttons.judgement_buttons(facts, judgement)
+night = widgets.value_or_notice(facts.night, "The night's players")
 played = night is not None and (night.games or night.players)
 if night is not None and played:
     render_coverage_metrics(night)
 
 panels = st.grid(2, min_column_width=440, gap="medium")
 with panels.cell():
-    st.subheader("Signals", anchor=False)
-    for signal in overview.signals:
-        widgets.signal_row(signal.health, signal.name, signal.text, signal.page, session.link_params())
-    widgets.source_footer(
-        readings.signal_sources, cloud.now(), session.log_link_params("Errors of the prediction services")
-    )
+    render_signals()
 if night is not None and played:
     with panels.cell():
         render_funnel(night)
-night_timeline.render(game_date, readings.batches, readings.writes)
+night_timeline.render(game_date, facts.batches, facts.writes)

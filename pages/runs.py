@@ -10,12 +10,13 @@ from app.panels import run_panels
 from app.state import reads, session
 from services.batches.reader import Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES, BatchState
-from services.core.result import Health
+from services.judgement.statement import Subject
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 
 NO_BATCH_TEXT, UNKNOWN_PREFIX = "No batch of this night is recorded", "One of the records cannot be read: whether"
 cloud, game_date = session.cached_clients(), session.game_date()
+facts, judgement = reads.judgement(cloud, game_date)
 
 
 def headline(batches: Batches) -> str:
@@ -77,14 +78,16 @@ def run_buttons(batches: Batches | None) -> None:
 
 
 def render(batches: Batches) -> None:
-    empty_health = Health.UNKNOWN if batches.problems else Health.NONE_EXPECTED
-    health = batches.newest.health if batches.newest else empty_health
+    judged = judgement.get(Subject.BATCH)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
-        widgets.verdict(health, headline(batches), [session.format_day(game_date)])
+        widgets.verdict(
+            judged.health, headline(batches), [session.format_day(game_date), judged.sentence], facts.outdated
+        )
     with button_col:
         run_buttons(batches)
     widgets.render_problems(batches.problems)
+    widgets.render_not_recorded(batches.not_recorded)
     for batch in batches.batches[:1]:
         if batch.state in IN_PROGRESS_STATES and batch.record_source == "ledger":
             run_panels.run_progress(batch)
@@ -99,7 +102,7 @@ def render(batches: Batches) -> None:
             run_panels.run_verification(batch)
 
 
-batches = widgets.value_or_notice(reads.batches(cloud, game_date), "The batches")
+batches = widgets.value_or_notice(facts.batches, "The batches")
 if batches is not None:
     render(batches)
 else:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from services.gcp.clients import Clients
     from services.sandbox.server import Sandbox
     from tests.support.discovery_recorder import DiscoveryRecorder
+
+
+hypothesis.settings.register_profile("behaviour", deadline=None)  # a loaded machine is no failure
+hypothesis.settings.load_profile("behaviour")
 
 
 @contextmanager

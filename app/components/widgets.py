@@ -26,10 +26,10 @@ _STYLE_BY_HEALTH: dict[Health, tuple[str, str]] = {  # icon, Streamlit's colour 
 }
 
 
-def badge(health: Health) -> text_format.SafeMarkdown:
-    """A health word with its icon; the colour only repeats them."""
+def badge(health: Health, word: str = "") -> text_format.SafeMarkdown:
+    """A health word, or `word` in its place, with its icon; the colour only repeats them."""
     icon, color = _STYLE_BY_HEALTH[health]
-    return text_format.SafeMarkdown(f":{color}-badge[:material/{icon}: {health}]")
+    return text_format.SafeMarkdown(f":{color}-badge[:material/{icon}: {word or health}]")
 
 
 def verdict(health: Health, headline: str, details: Iterable[str] = (), outdated: Sequence[Problem] = ()) -> None:
@@ -51,10 +51,10 @@ def answer_row() -> tuple[DeltaGenerator, DeltaGenerator]:
     return row.container(width="stretch"), row.container(width="content", horizontal=True)
 
 
-def signal_row(health: Health, name: str, text: str, page: str, query_params: dict[str, str]) -> None:
+def signal_row(health: Health, name: str, text: str, page: str, query_params: dict[str, str], word: str = "") -> None:
     """One row: the health badge, the name as a link to its evidence, and a text."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
-        st.markdown(badge(health), width=106)
+        st.markdown(badge(health, word), width=106)
         page_path = f"../pages/{page}.py"
         st.page_link(page_path, label=f"**{name}**", query_params=query_params, width=108)
         st.markdown(text_format.escape_keep_percent(text), width="stretch")
@@ -139,6 +139,13 @@ def render_problems(problems: Iterable[Problem]) -> None:
     """A notice for each source of a value that could not be read."""
     for problem in problems:
         render_problem(problem, problem.source)
+
+
+def render_not_recorded(sources: Iterable[Problem]) -> None:
+    """A caption for each source that does not exist in this installation, so that nothing of it can be shown."""
+    for source in sources:
+        text = f"{source.source}: not recorded in this installation ({source.message})"
+        st.caption(text_format.escape_markdown(text))
 
 
 def render_startup_error(error: OnCallError) -> None:

@@ -10,51 +10,82 @@ import streamlit as st
 
 from app.actions import dialog
 from app.components import tables, text_format, widgets
+from app.panels.row_panels import count_night_rows
 from app.state import reads, session
 from services.batches.ids import parse_staging_table_name
+from services.judgement.facts import NightFacts
+from services.judgement.judge import NightJudgement
+from services.judgement.statement import Repair
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
-from services.runs.actions import START_RUN
-from services.runs.run_context import NOT_REPAIRABLE_BY_RUN
+from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.plan import describe_selected
+from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, list_repairable
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import MAX_CONCURRENCY, MAX_INSTANCES, WorkerCapacity
 from services.scaling.contention import simulate_contention
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.inventory import BatchTotal, StagingInventory, StagingTable
+from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
 MAX_BUTTONS = 3  # batches with a button of their own; over a season there may be a dozen
 _PERMANENT = "Until somebody restores it"
 _DURATIONS = {_PERMANENT: None, "For 1 hour": timedelta(hours=1), "For 3 hours": timedelta(hours=3)}
 
 
+def judgement_buttons(facts: NightFacts, judgement: NightJudgement) -> None:
+    """The buttons that repair what the judgement found, first and primary that of its headline."""
+    night, batch = facts.night.value, facts.newest_batch
+    for index, repair in enumerate(judgement.repairs):
+        primary = index == 0
+        if repair is Repair.RESUME and batch is not None:
+            batch_id = batch.batch_id
+            dialog.action_button(RESUME_BATCH, f"Resume {batch_id}", key=batch_id, primary=primary, batch_id=batch_id)
+        elif repair is Repair.REMOVE_DUPLICATES:
+            dialog.action_button(REMOVE_DUPLICATES, primary=primary, game_date=facts.game_date.isoformat())
+        elif repair is Repair.CONSOLIDATE and night is not None:
+            _consolidate_buttons(_unmerged_batches(night), primary)
+        elif night is not None:
+            _run_button(night, None, primary)
+
+
 def night_buttons(night: NightStatus, selected: Sequence[MissingPlayer] | None = None) -> None:
     """The buttons that repair a night: re-run what a run repairs, consolidate what is only staged."""
-    date = night.game_date.isoformat()
-    repairable = [
-        m
-        for m in (list_missing_players(night) if selected is None else selected)
-        if m.reason not in NOT_REPAIRABLE_BY_RUN
-    ]
-    unmerged_batches = sorted(
-        {_batch_id(m) for m in list_missing_players(night) if m.reason is LossReason.NOT_CONSOLIDATED} - {""}
-    )
-    for batch in unmerged_batches:
-        dialog.action_button(CONSOLIDATE_BATCH, "Consolidate the waiting rows", key=batch, primary=True, batch_id=batch)
-    if night.was_run is False and repairable:
+    batch_ids = _unmerged_batches(night)
+    _consolidate_buttons(batch_ids, primary=True)
+    _run_button(night, selected, primary=not batch_ids)
+
+
+def _unmerged_batches(night: NightStatus) -> list[str]:
+    waiting = (m for m in list_missing_players(night) if m.reason is LossReason.NOT_CONSOLIDATED)
+    return sorted({_batch_id(m) for m in waiting} - {""})
+
+
+def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
+    for batch in batch_ids:
         dialog.action_button(
-            START_RUN,
-            f"Start the run: {text_format.pluralize(len(repairable), 'player')}",
-            primary=True,
-            game_date=date,
+            CONSOLIDATE_BATCH, "Consolidate the waiting rows", key=batch, primary=primary, batch_id=batch
         )
-    elif repairable:
-        player_filter: dict[str, Any] = (
-            {} if selected is None else {"players": [m.player.player_lookup for m in repairable]}
-        )
-        label = f"Re-run {text_format.pluralize(len(repairable), 'lost player')}"
-        dialog.action_button(START_RUN, label, primary=not unmerged_batches, game_date=date, **player_filter)
+
+
+def _run_button(night: NightStatus, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
+    """Start the run of a night that has not run, else re-run whom a run repairs."""
+    date = night.game_date.isoformat()
+    candidates = list_repairable(night, count_night_rows(night), session.now()) if selected is None else selected
+    repairable = [m for m in candidates if m.reason not in NOT_REPAIRABLE_BY_RUN]
+    if not repairable:
+        return
+    if night.was_run is False:
+        label = f"Start the run: {text_format.pluralize(len(repairable), 'player')}"
+        dialog.action_button(START_RUN, label, primary=True, game_date=date)
+        return
+    player_filter: dict[str, Any] = (
+        {} if selected is None else {"players": [m.player.player_lookup for m in repairable]}
+    )
+    label = f"Re-run {describe_selected(repairable)}"
+    dialog.action_button(START_RUN, label, primary=primary, game_date=date, **player_filter)
 
 
 def _batch_id(entry: MissingPlayer) -> str:

@@ -17,12 +17,16 @@ from services.actions.log_reader import ActionLog, read_action_log
 from services.alerts.alert_log import Alerts, read_alerts
 from services.alerts.heartbeat import Heartbeat, read_last_heartbeat
 from services.aliases.unresolved import NameResolutionReport, read_names
+from services.batches.ledger import BatchRecord
+from services.batches.newest_record import read_newest_record
 from services.batches.reader import Batches, read_batches, run_window
 from services.core import freshness
 from services.core.clock import eastern_day, to_game_date
 from services.core.result import DataSource, Result
 from services.doctor.examination import ConnectionReport, run_checks
 from services.gcp.clients import Clients
+from services.judgement.facts import NightFacts, nights_before
+from services.judgement.judge import NightJudgement, judge_night
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
@@ -61,6 +65,12 @@ class CachedRead(Generic[T]):
 
 night: CachedRead[NightStatus] = CachedRead("The warehouse", read_night, ttl_s=freshness.NIGHT_TTL_S)
 history: CachedRead[CoverageHistory] = CachedRead("The coverage history", read_history, ttl_s=freshness.HISTORY_TTL_S)
+usual_nights: CachedRead[CoverageHistory] = CachedRead(
+    "The coverage history", read_history, ttl_s=freshness.USUAL_NIGHTS_TTL_S
+)
+newest_record: CachedRead[BatchRecord | None] = CachedRead(
+    "The ledger", read_newest_record, ttl_s=freshness.BATCHES_TTL_S
+)
 writes: CachedRead[DmlReport] = CachedRead("The job history", read_night_writes, ttl_s=freshness.WRITES_TTL_S)
 staging: CachedRead[StagingInventory] = CachedRead(
     "The list of staging tables", read_inventory, ttl_s=freshness.STAGING_TTL_S
@@ -95,31 +105,50 @@ schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, tt
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, ttl_s=freshness.ACTION_LOG_TTL_S)
 
 
-@dataclass(frozen=True)
-class OverviewReadings:
-    """Everything the overview is built from, each part known or unknown on its own."""
+def night_facts_async(clients: Clients, game_date: date) -> Callable[[], NightFacts]:
+    """Start every read that a night is judged on, concurrently; the returned function waits for the slowest."""
+    players = night.fetch_async(clients, game_date)
+    runs = batches.fetch_async(clients, game_date)
+    jobs = writes.fetch_async(clients, game_date)
+    usual = usual_nights.fetch_async(clients, *nights_before(game_date))
+    record = newest_record.fetch_async(clients, game_date)
+    return lambda: NightFacts(game_date, clients.now(), players(), runs(), jobs(), usual(), record())
 
-    night: Result[NightStatus]
-    writes: Result[DmlReport]
+
+def judgement(clients: Clients, game_date: date) -> tuple[NightFacts, NightJudgement]:
+    """What a night is judged on, and its judgement, the same on every page."""
+    facts = night_facts_async(clients, game_date)()
+    return facts, judge_night(facts, clients.settings)
+
+
+@dataclass(frozen=True)
+class PlatformReadings:
+    """What concerns no single night, each part known or unknown on its own."""
+
     staging: Result[StagingInventory]
     capacities: Result[ServiceCapacities]
-    batches: Result[Batches]
+    schedule: Result[Schedule]
 
     @property
-    def signal_sources(self) -> tuple[DataSource, ...]:
-        """The sources of the signals beside the night's own figures."""
-        values = (self.writes.value, self.staging.value, self.capacities.value, self.batches.value)
-        return tuple(source for value in values if value is not None for source in value.sources)
+    def sources(self) -> tuple[DataSource, ...]:
+        """The sources of these readings."""
+        tables, services, jobs = self.staging.value, self.capacities.value, self.schedule.value
+        return (
+            *(tables.sources if tables else ()),
+            *(services.sources if services else ()),
+            *((jobs.source,) if jobs else ()),
+        )
 
 
-def read_overview(clients: Clients, game_date: date) -> OverviewReadings:
+def read_overview(clients: Clients, game_date: date) -> tuple[NightFacts, PlatformReadings]:
     """Read all sources of the overview concurrently, so that it waits for the slowest and not for the sum."""
-    players = night.fetch_async(clients, game_date)
-    jobs = writes.fetch_async(clients, game_date)
-    tables = staging.fetch_async(clients)
-    services = service_capacities.fetch_async(clients)
-    runs = batches.fetch_async(clients, game_date)
-    return OverviewReadings(players(), jobs(), tables(), services(), runs())
+    facts = night_facts_async(clients, game_date)
+    tables, services, jobs = (
+        staging.fetch_async(clients),
+        service_capacities.fetch_async(clients),
+        schedule.fetch_async(clients),
+    )
+    return facts(), PlatformReadings(tables(), services(), jobs())
 
 
 def recent_history(clients: Clients, today: date) -> Result[CoverageHistory]:

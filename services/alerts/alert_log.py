@@ -17,6 +17,8 @@ from services.gcp.insert_job import insert_once
 from services.gcp.query_catalog import parse_json_column
 
 RETENTION = timedelta(days=14)  # how long an ended alert is shown
+EVENTS_WINDOW = timedelta(days=30)  # whose events are read by their date
+MAX_OPEN = timedelta(days=365)  # how long before that an alert may have opened and still be shown
 WATCHDOG = "watchdog"
 
 
@@ -238,12 +240,28 @@ def _describes(event: Event) -> bool:
 
 
 def read_alerts(clients: Clients) -> Alerts:
-    """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError."""
-    since = clients.now().replace(hour=0, minute=0, second=0, microsecond=0) - RETENTION
-    result = query_catalog.run_query(clients, "alerts.events")
-    rows = cast("tuple[_EventRow, ...]", result.rows)
-    alerts = group_by_alert(map(_to_event, rows))
-    return Alerts(tuple(a for a in alerts if not a.ended or a.latest_event.recorded_at >= since), result.source)
+    """Every alert that is open, whatever its date, and those of the last fortnight; raises OnCallError.
+
+    The events of EVENTS_WINDOW are read by date. What was open before that is read once a day: nothing is added to it any more.
+    """
+    today = clients.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    start = today - EVENTS_WINDOW
+    result = query_catalog.run_query(clients, "alerts.events", start=start)
+    rows = (*_rows_open_before(clients, start), *cast("tuple[_EventRow, ...]", result.rows))
+    # An alert that had ended before the window may have a message in it, which says nothing of the alert.
+    alerts = [a for a in group_by_alert(map(_to_event, rows)) if any(e.event in _OPENING_EVENTS for e in a.events)]
+    shown_since = today - RETENTION
+    return Alerts(tuple(a for a in alerts if not a.ended or a.latest_event.recorded_at >= shown_since), result.source)
+
+
+def _rows_open_before(clients: Clients, start: datetime) -> tuple[_EventRow, ...]:
+    def read(known: tuple[_EventRow, ...] | None) -> tuple[_EventRow, ...]:
+        if known is not None:
+            return known
+        result = query_catalog.run_query(clients, "alerts.open_before", first=start - MAX_OPEN, until=start)
+        return cast("tuple[_EventRow, ...]", result.rows)
+
+    return clients.cache.revised(("alerts.open_before", start), read, len)
 
 
 def group_by_alert(events: Iterable[Event]) -> tuple[Alert, ...]:

@@ -13,14 +13,12 @@ from services.alerts.findings import (
     all_active,
     format_clock_time,
     format_count,
-    percentage,
 )
 from services.batches.reader import Batch
 from services.batches.state import IN_PROGRESS_STATES, STALL_TIMEOUT, BatchState
 from services.core.result import Health
 from services.core.text import pluralize
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
-from services.runs.verification import conservation_checks
 
 
 def stalled(context: NightContext) -> Outcome:
@@ -31,7 +29,7 @@ def stalled(context: NightContext) -> Outcome:
     if batch.state is not BatchState.STALLED or all_active(context.played_night):
         return OK
     progress = f"{format_count(batch.generated)} of {format_count(batch.requested)} generated"
-    message = f"{batch.batch_id} stands still: {progress}; {batch.status_text}"
+    message = f"{batch.batch_id} stalled: {progress}; {batch.status_text}"
     return Outcome(Health.CRITICAL, message, since=batch.ended or batch.started)
 
 
@@ -122,31 +120,6 @@ def not_run(context: NightContext) -> Outcome:
         Health.CRITICAL,
         f"{eligible} players are eligible, none was requested; first tip-off {format_clock_time(tip_off)}",
     )
-
-
-def row_conservation(context: NightContext) -> Outcome:
-    """Fires when a sum of the newest batch does not hold."""
-    night, ledger = context.snapshot.night.value, context.snapshot.ledger
-    if night is None or not ledger.ok:
-        return NO_DATA
-    record = ledger.value
-    if record is not None and record.state is BatchState.CONSOLIDATED:
-        failed_checks = [check.detail for check in conservation_checks(record) if check.ok is False]
-        if failed_checks:
-            return Outcome(Health.CRITICAL, f"{record.batch_id}: {failed_checks[0]}")
-        if percentage(record.collapsed_rows, record.staged_rows) > context.settings.collapsed_max_pct:
-            return Outcome(
-                Health.CRITICAL,
-                f"{record.batch_id}: {record.collapsed_rows} of {record.staged_rows} staged rows share a key",
-            )
-    active = [p for p in night.players if p.active_rows and p.generated_rows]
-    generated_rows, written_rows = sum(p.generated_rows or 0 for p in active), sum(p.written_rows or 0 for p in active)
-    if percentage(generated_rows - written_rows, generated_rows) > context.settings.collapsed_max_pct:
-        return Outcome(
-            Health.CRITICAL,
-            f"{generated_rows} rows generated for the {len(active)} active players, {written_rows} written",
-        )
-    return OK
 
 
 def no_log_lines(context: NightContext) -> Outcome:

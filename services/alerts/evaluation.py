@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from services.alerts import batch_rules, data_rules
+from services.alerts import batch_rules, data_rules, judgement_rules
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
     FIRING,
@@ -27,8 +27,10 @@ from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.text import pluralize
+from services.judgement.statement import Subject
+from services.nights.balance import balance
 from services.nights.coverage import classify_night
-from services.nights.missing_players import LossReason, MissingPlayer, balance, list_missing_players
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import PlayerStatus
 
 CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most of the players
@@ -116,9 +118,10 @@ def _coverage(context: NightContext) -> Outcome:
     ended = batch is not None and batch.state not in IN_PROGRESS_STATES
     if night.was_run is False or not (ended or context.coverage_due):
         return OK
-    health = classify_night(night, context.settings)
+    judged = context.judgement.get(Subject.PLAYERS).health
+    health = judged if ended else classify_night(night, context.settings)  # a run must have covered it by its deadline
     if health not in FIRING:
-        return OK
+        return NO_DATA if health is Health.UNKNOWN else OK
     totals = balance(night)
     missing_count = totals.expected - totals.active
     missing = [m for m in list_missing_players(night) if m.player.eligible]
@@ -165,8 +168,11 @@ _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "consolidation": batch_rules.consolidation,
     "not_run": batch_rules.not_run,
     "run_time": data_rules.run_outside_its_time,
-    "conservation": batch_rules.row_conservation,
+    "conservation": lambda context: context.judged(Subject.CONSERVATION),
+    "system_absent": judgement_rules.system_absent,
+    "rows_short": judgement_rules.rows_short,
     "coverage": _coverage,
+    "inputs_shrunk": judgement_rules.inputs_shrunk,
     "names": _unresolved_names,
     "silence": batch_rules.no_log_lines,
 }

@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
 from services.alerts.source_times import SourceTime, read_source_times
-from services.batches.ledger import BatchRecord, Ledger
+from services.batches.ledger import BatchRecord
+from services.batches.newest_record import read_newest_record
 from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches, read_batches, read_open_dates
 from services.batches.staging_listing import list_staging_tables
 from services.batches.state import IN_PROGRESS_STATES
@@ -18,9 +19,10 @@ from services.core.freshness import WATCHDOG_CACHE_MAX_AGE
 from services.core.result import Problem, Result
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
-from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
-from services.nights.night_writes import belongs_to
+from services.judgement.facts import nights_before
+from services.nights.coverage import CoverageHistory, read_history
+from services.nights.night_writes import belongs_to, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
@@ -69,7 +71,10 @@ class StagingTableListing:
 
 @dataclass(frozen=True)
 class NightSnapshot:
-    """One night. `ledger` is the record of the newest batch in our ledger; None where there is no such batch."""
+    """One night. `ledger` is the record of the newest batch in our ledger; None where there is no such batch.
+
+    `writes` and `lines` are those since the newest batch began; `night_writes` those of every run of the date.
+    """
 
     game_date: date
     night: Result[NightStatus]
@@ -77,7 +82,9 @@ class NightSnapshot:
     batches: Result[Batches]
     writes: Result[DmlReport]
     ledger: Result[BatchRecord | None]
+    usual: Result[CoverageHistory]
     lines: Result[int]
+    night_writes: Result[DmlReport]
 
     @property
     def newest_batch(self) -> Batch | None:
@@ -115,7 +122,7 @@ class Snapshot:
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
         results += [self.duplicates, self.source_times]
         for n in self.nights:
-            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.lines]
+            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
@@ -126,6 +133,7 @@ class CheckCache:
     def __init__(self) -> None:
         self._cache: ReadCache | None = None
         self._minute: datetime | None = None
+        self._usual: dict[date, tuple[datetime, CoverageHistory]] = {}
 
     def cached_clients(self, clients: Clients) -> Clients:
         """The clients with that cache, for one check."""
@@ -138,6 +146,20 @@ class CheckCache:
         self._cache.expire_table_versions()
         self._minute = minute
         return replace(clients, cache=self._cache)
+
+    def usual_nights(self, clients: Clients, cached_clients: Clients, day: date) -> Result[CoverageHistory]:
+        """The nights before a date, which seldom change: read once, and again after WATCHDOG_CACHE_MAX_AGE."""
+        now = clients.now()
+        read_at, history = self._usual.get(day, (None, None))
+        if read_at is not None and now - read_at < WATCHDOG_CACHE_MAX_AGE:
+            return Result(history)
+        fetched = fetch(clients, "Earlier nights", lambda: read_history(cached_clients, *nights_before(day)))
+        if fetched.value is not None:
+            self._usual = {
+                kept: value for kept, value in self._usual.items() if now - value[0] < WATCHDOG_CACHE_MAX_AGE
+            }
+            self._usual[day] = (now, fetched.value)
+        return fetched
 
 
 def fetch_open_dates(clients: Clients, cache: CheckCache) -> Result[frozenset[date]]:
@@ -160,9 +182,10 @@ def read_snapshot(
     open_dates: Result[frozenset[date]] = NO_OPEN_DATES,
 ) -> Snapshot:
     """Read everything once; raises nothing: what cannot be read is unknown, with its problem."""
-    cached_clients = (cache or CheckCache()).cached_clients(clients)
+    cache = cache or CheckCache()
+    cached_clients = cache.cached_clients(clients)
     return Snapshot(
-        tuple(_read_night_snapshot(clients, cached_clients, day) for day in nights),
+        tuple(_read_night_snapshot(clients, cached_clients, cache, day) for day in nights),
         fetch(clients, "The list of staging tables", lambda: _list_staging(clients)),
         fetch(clients, "Cloud Run", lambda: read_worker_capacity(clients)),
         fetch(clients, "Cloud Scheduler", lambda: read_schedule(clients)),
@@ -183,19 +206,25 @@ def fetch(clients: Clients, source: str, read: Callable[[], T]) -> Result[T]:
         return Result(None, Problem.from_error(source, clients.now(), error))
 
 
-def _read_night_snapshot(clients: Clients, cached_clients: Clients, day: date) -> NightSnapshot:
+def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: CheckCache, day: date) -> NightSnapshot:
     now = clients.now()
     batches = fetch(clients, "The list of batches", lambda: read_batches(cached_clients, day))
     newest_batch = batches.value.newest if batches.value else None
     start, end = _batch_window(day, newest_batch, now)
+    writes = fetch(
+        clients, "The job history", lambda: _read_writes(cached_clients, day, batches, (start, min(now, end)))
+    )
+    has_earlier_runs = batches.value is not None and len(batches.value.batches) > 1
     return NightSnapshot(
         day,
         fetch(clients, "The warehouse", lambda: read_night(cached_clients, day)),
         fetch(clients, "The slate", lambda: _read_slate(cached_clients, day)),
         batches,
-        fetch(clients, "The job history", lambda: _read_writes(cached_clients, day, batches, (start, min(now, end)))),
-        fetch(clients, "The ledger", lambda: _read_batch_record(cached_clients, day, newest_batch)),
+        writes,
+        fetch(clients, "The ledger", lambda: read_newest_record(cached_clients, day)),
+        cache.usual_nights(clients, cached_clients, day),
         _count_log_lines(clients, newest_batch, start, min(now, end)),
+        Result(read_night_writes(cached_clients, day)) if has_earlier_runs else writes,
     )
 
 
@@ -230,13 +259,6 @@ def _read_slate(clients: Clients, day: date) -> SlateCounts:
         previous_unresolved=previous["unresolved"] if previous else 0,
         resolved_by_alias=current["resolved_by_alias"] if current else 0,
     )
-
-
-def _read_batch_record(clients: Clients, day: date, newest_batch: Batch | None) -> BatchRecord | None:
-    if newest_batch is None or newest_batch.record_source != "ledger":
-        return None
-    with translate_errors("The ledger"):
-        return Ledger(clients).latest(newest_batch.batch_id, day)
 
 
 def _count_duplicate_keys(clients: Clients) -> dict[date, int]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 
 from services.alerts.facts import NightSnapshot
 from services.alerts.rule import Rule
 from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
+from services.judgement.facts import NightFacts
+from services.judgement.judge import NightJudgement, judge_night
+from services.judgement.statement import Subject
 from services.nights.player_stages import NightStatus
 
 FIRING = {Health.CRITICAL, Health.WARNING}
@@ -59,6 +63,26 @@ class NightContext:
     settings: Settings
     now: datetime
     staged_batch_ids: frozenset[str] | None = None  # the batches with a staging table; None: not known
+
+    @property
+    def facts(self) -> NightFacts:
+        """What the night is judged on."""
+        read = self.snapshot
+        return NightFacts(
+            read.game_date, self.now, read.night, read.batches, read.night_writes, read.usual, read.ledger
+        )
+
+    @cached_property
+    def judgement(self) -> NightJudgement:
+        """The judgement that every page shows."""
+        return judge_night(self.facts, self.settings)
+
+    def judged(self, subject: Subject) -> Outcome:
+        """A rule whose health and words are those of one statement."""
+        statement = self.judgement.get(subject)
+        if statement.health is Health.UNKNOWN:
+            return NO_DATA
+        return Outcome(statement.health, statement.sentence) if statement.health in FIRING else OK
 
     @property
     def zero_progress_timeout(self) -> timedelta:

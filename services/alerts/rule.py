@@ -16,7 +16,7 @@ class Rule:
     name: str  # as recorded in the alerts table
     title: str
     source: str
-    threshold: str  # may name fields of Settings in braces, and {coverage_thresholds}
+    threshold: str  # may name fields of Settings in braces, {coverage_thresholds} and {rows_by_system}
     description: str  # what it means when it fires
     hint: str  # the remedy
     page: str  # file name in pages/ without .py: where the evidence is
@@ -27,6 +27,11 @@ class Rule:
     def format_threshold(self, settings: Settings) -> str:
         """The threshold with its present values."""
         values = {name: _format_value(value) for name, value in vars(settings).items()}
+        by_system = ", ".join(
+            f"{system} {warning:g} % (critical {critical:g} %)"
+            for system, (warning, critical) in settings.rows_pct_by_system
+        )
+        values |= {"rows_by_system": f"; {by_system}" if by_system else ""}
         return self.threshold.format(coverage_thresholds=describe_thresholds(settings), **values)
 
 

@@ -22,6 +22,7 @@ class ConservationSum:
     total_name: str
     parts: tuple[int | None, ...]
     parts_name: str
+    of_players: bool = False
 
     @property
     def holds(self) -> bool | None:
@@ -40,8 +41,10 @@ def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
     distinct = (record.distinct_keys, record.collapsed_rows)
     merged = (record.inserted, record.updated, record.unchanged)
     return (
-        ConservationSum("each player has one outcome", record.requested, "requested", players, " + ".join(counted)),
-        ConservationSum("each player has answered", 0, "missing", unanswered, "internal error + no answer"),
+        ConservationSum(
+            "each player has one outcome", record.requested, "requested", players, " + ".join(counted), True
+        ),
+        ConservationSum("each player has answered", 0, "missing", unanswered, "internal error + no answer", True),
         ConservationSum("what was produced was staged", record.produced_rows, "produced", staged, "staged"),
         ConservationSum(
             "what was staged is distinct or collapsed", record.staged_rows, "staged", distinct, "distinct + collapsed"

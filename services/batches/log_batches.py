@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
 
-from services.batches.ids import parse_staging_table_name, read_batch_start
+from services.batches.ids import is_batch_id, parse_staging_table_name, read_batch_date, read_batch_start
 from services.batches.log_runs import MAX_START_SKEW, LogRun
 from services.batches.state import STALL_TIMEOUT, BatchState
 from services.core.clock import format_eastern
@@ -92,9 +92,16 @@ class LogBatch:
                 return message
         if self._messages and (len(self._messages) > 1 or self.rows):
             return self._messages[-1]
+        if self.tables and self._has_no_run:
+            return f"{pluralize(len(self.tables), 'staging table')} left: no coordinator consolidates a message without a run"
         if self.tables:
             return f"{pluralize(len(self.tables), 'staging table')} left, and no log line says how it ended"
         return "begun, and no request was published" if self._messages else "no status line found"
+
+    @property
+    def _has_no_run(self) -> bool:
+        """Whether it is of single messages, by its id: no run that could go on, and nobody who would consolidate it."""
+        return self.run is None and is_batch_id(self.batch_id) and read_batch_date(self.batch_id) is None
 
     @property
     def _messages(self) -> list[str]:
@@ -114,6 +121,8 @@ class LogBatch:
         if recently_active:
             return BatchState.RUNNING
         silent = log_read and (self.tables or (self.run is not None and self.run.announced))
+        if silent and self._has_no_run:
+            return BatchState.CONSOLIDATION_FAILED
         return BatchState.STALLED if silent else BatchState.UNVERIFIED_SUCCESS
 
 

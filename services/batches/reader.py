@@ -5,10 +5,11 @@ run rows, log lines and staging tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
 
+from services.actions.log_reader import Action, ActionLog, ActionState, read_action_log
 from services.batches.ids import is_batch_id, read_batch_date
 from services.batches.log_batches import LogBatch, RunRow, StagedTable, collect_log_batches
 from services.batches.log_runs import LogRun, find_log_runs
@@ -16,7 +17,7 @@ from services.batches.staged_rows import list_tables_of_date
 from services.batches.staging_listing import read_original_created
 from services.batches.state import HEALTH_BY_BATCH_STATE, IN_PROGRESS_STATES, BatchState, current_state
 from services.core.clock import night_window, worker_run_days
-from services.core.errors import OnCallError
+from services.core.errors import OnCallError, TableAbsent
 from services.core.result import DataSource, Health, Problem, sum_or_unknown
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -47,6 +48,8 @@ WINDOW_LEAD, WINDOW_LAG = timedelta(minutes=1), timedelta(minutes=5)
 
 _LEDGER = "batch ledger"
 
+CONSOLIDATE = "staging.consolidate"  # the name of the action type, as it is recorded
+_UNFINISHED_STATES = {BatchState.CONSOLIDATION_FAILED, BatchState.STALLED}
 _OPEN_STATES = IN_PROGRESS_STATES | {BatchState.STALLED, BatchState.CONSOLIDATION_FAILED}
 
 BatchRow = TypeVar("BatchRow", bound=Mapping[str, Any])
@@ -73,11 +76,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of a game date, newest first, and the sources that could not be read."""
+    """The batches of a game date, newest first; sources that could not be read, and those that do not exist in this installation."""
 
     batches: tuple[Batch, ...]
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
+    not_recorded: tuple[Problem, ...] = ()
 
     @property
     def newest(self) -> Batch | None:
@@ -102,14 +106,18 @@ class Batches:
 def read_batches(clients: Clients, game_date: date) -> Batches:
     """Batches of a game date: from our ledger, and from run rows and log lines where a coordinator keeps no ledger.
 
-    Raises OnCallError when neither the ledger nor the run rows can be read; one of them missing is reported in `problems`.
+    Raises OnCallError when neither the ledger nor the run rows can be read; one of them unread is reported in `problems`.
     """
     sources: list[DataSource] = []
     problems: list[Problem] = []
+    not_recorded: list[Problem] = []
 
     def read_source(source: str, read: Callable[[], Any]) -> Any:
         try:
             result = read()
+        except TableAbsent as error:
+            not_recorded.append(Problem.from_error(source, clients.now(), error))
+            return None
         except OnCallError as error:
             problems.append(Problem.from_error(source, clients.now(), error))
             return None
@@ -123,7 +131,8 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     runs = read_source(
         "worker runs", lambda: query_catalog.run_query(clients, "nights.worker_runs", game_date=game_date, **days)
     )
-    if ledger is None and runs is None:
+    unread = bool(problems)
+    if unread and ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].message)
     ledger_batches = [
         _batch_from_ledger(rows, clients.now())
@@ -142,16 +151,45 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     log_runs = [run for run in all_runs if run.game_date == game_date]
     tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
     log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
-    unread = ledger is None or runs is None
     found = [
         _from_log_batch(b, game_date, clients.now(), lines is not None)
         for b in log_batches
         if b.rows or b.tables or not unread
     ]
+    if unfinished := [batch for batch in found if batch.state in _UNFINISHED_STATES and batch.started is not None]:
+        actions = read_source("action log", lambda: _actions_since(clients, unfinished))
+        found = [_with_consolidation(batch, actions.actions if actions else ()) for batch in found]
     newest_first = sorted(
         [*ledger_batches, *found], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
     )
-    return Batches(tuple(newest_first), tuple(sources), tuple(problems))
+    return Batches(tuple(newest_first), tuple(sources), tuple(problems), tuple(not_recorded))
+
+
+def _actions_since(clients: Clients, batches: Iterable[Batch]) -> ActionLog:
+    """The actions since the first of these batches, of whole days, so that an unchanged log is not read again."""
+    first = min(batch.started for batch in batches if batch.started is not None)
+    tomorrow = clients.now() + timedelta(days=1)
+    return read_action_log(
+        clients, *(at.replace(hour=0, minute=0, second=0, microsecond=0) for at in (first, tomorrow))
+    )
+
+
+def _with_consolidation(batch: Batch, actions: Iterable[Action]) -> Batch:
+    """A batch of another coordinator that was consolidated from here after its last trace, which its own log never shows."""
+    if batch.state not in _UNFINISHED_STATES or batch.ended is None:
+        return batch
+    for action in actions:
+        is_own = (action.action_name, action.target, action.state) == (CONSOLIDATE, batch.batch_id, ActionState.DONE)
+        if is_own and action.ended_at is not None and action.ended_at >= batch.ended:
+            return replace(
+                batch,
+                state=BatchState.CONSOLIDATED,
+                health=HEALTH_BY_BATCH_STATE[BatchState.CONSOLIDATED],
+                ended=action.ended_at,
+                written_rows=sum_or_unknown(action.facts.get(name) for name in ("inserted", "updated", "unchanged")),
+                status_text=f"consolidated from here by {action.actor}: {action.message}",
+            )
+    return batch
 
 
 def read_open_dates(clients: Clients, first_date: date, last_date: date) -> frozenset[date]:

@@ -26,9 +26,10 @@ from google.cloud.bigquery.table import TableListItem
 from services.batches.business_key import BUSINESS_KEY_TYPES, BusinessKey, business_key
 from services.batches.ids import DATASET, is_compact_table, parse_staging_table_name
 from services.batches.staging_listing import list_staging_tables
+from services.core.errors import SourceUnavailable
 from services.core.freshness import MUTABLE_AGE, STAGING_METADATA_TTL_S
 from services.gcp.clients import Clients
-from services.gcp.error_messages import translate_errors
+from services.gcp.error_messages import iterate_pages, translate_errors
 
 READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read concurrently during a request, and in the background
 READ_BUDGET_S = 2.5  # how long one request reads tables before it returns what is known
@@ -71,15 +72,21 @@ def read_contents(clients: Clients, table_items: Iterable[TableListItem]) -> dic
 def list_tables_of_date(clients: Clients, game_date: date) -> tuple[TableListItem, ...]:
     """The staging tables of a game date: by the id in their name, else, where it has no date, by their rows.
 
-    Compacted tables are left out: they are copies. Raises OnCallError.
+    Compacted tables are left out: they are copies. Raises OnCallError, also while a table without a date is not read yet.
     """
     parsed = [(item, *parse_staging_table_name(item.table_id)) for item in list_staging_tables(clients)]
-    undated = read_contents(clients, [item for item, _, _, day in parsed if day is None])
+    units = [(item, day) for item, batch_id, _, day in parsed if not is_compact_table(item.table_id, batch_id)]
+    undated = [item for item, day in units if day is None]
+    contents = read_contents(clients, undated)
+    if (unread := len(undated) - len(contents)) > 0:
+        raise SourceUnavailable(
+            f"{unread:,} of {len(undated):,} staging tables without a date in their name are not read yet.",
+            "Each look reads more of them; this page looks again by itself.",
+        )
     return tuple(
         item
-        for item, batch_id, _, day in parsed
-        if not is_compact_table(item.table_id, batch_id)
-        and (day == game_date or (item.table_id in undated and undated[item.table_id].dates == {game_date}))
+        for item, day in units
+        if day == game_date or (day is None and contents[item.table_id].dates == {game_date})
     )
 
 
@@ -155,7 +162,8 @@ def _read_keys(clients: Clients, table: str) -> tuple[BusinessKey, ...] | None:
         rows = clients.bigquery.list_rows(
             source, selected_fields=KEY_SCHEMA, page_size=10_000, retry=retry, timeout=timeout_s
         )
-        return tuple(_intern_key(business_key(row)) for row in rows)
+        listed = iterate_pages(f"BigQuery tabledata.list of {table}", rows)
+        return tuple(_intern_key(business_key(row)) for row in listed)
     except BadRequest:
         return None
 

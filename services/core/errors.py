@@ -33,6 +33,10 @@ class TableNotFound(SourceUnavailable):
     """A dataset, table or column that this query needs does not exist."""
 
 
+class TableAbsent(TableNotFound):
+    """A table does not exist in this installation, by its metadata: nothing is recorded there, so nothing is unread."""
+
+
 class OverBytesLimit(SourceUnavailable):
     """A query would bill more bytes than one query may."""
 

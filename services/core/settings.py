@@ -115,7 +115,7 @@ class Settings(Thresholds):
     slack_webhook_url: SecretUrl = Field(
         "",
         validation_alias="SLACK_WEBHOOK_URL",
-        description="Slack's incoming webhook; empty: alerts reach nobody",
+        description="Slack's incoming webhook; empty: no notifications are sent",
         repr=False,
     )
 

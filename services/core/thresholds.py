@@ -113,8 +113,8 @@ class Thresholds(EnvSettings):
     def _check_order(self) -> Self:
         self._check_pair("COVERAGE", self.coverage_warning_pct, self.coverage_critical_pct)
         self._check_pair("ROWS", self.rows_warning_pct, self.rows_critical_pct)
-        for system in dict((*self.rows_warning_pct_by_system, *self.rows_critical_pct_by_system)):
-            self._check_pair("ROWS", *self.rows_pct(system), of=f" of {system}")
+        for system, pcts in self.rows_pct_by_system:
+            self._check_pair("ROWS", *pcts, of=f" of {system}")
         return self
 
     def _check_pair(self, name: str, warning_pct: float, critical_pct: float, of: str = "") -> None:
@@ -130,6 +130,12 @@ class Thresholds(EnvSettings):
             dict(self.rows_warning_pct_by_system).get(system, self.rows_warning_pct),
             dict(self.rows_critical_pct_by_system).get(system, self.rows_critical_pct),
         )
+
+    @property
+    def rows_pct_by_system(self) -> tuple[tuple[str, tuple[float, float]], ...]:
+        """The systems with thresholds of their own, and both of them."""
+        systems = sorted(dict((*self.rows_warning_pct_by_system, *self.rows_critical_pct_by_system)))
+        return tuple((system, self.rows_pct(system)) for system in systems)
 
     @property
     def fingerprint(self) -> str:

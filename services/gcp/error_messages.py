@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,13 +31,19 @@ _MISSING_COLUMN = re.compile(
 
 @contextmanager
 def translate_errors(source: str, sql: str = "") -> Iterator[None]:
-    """Every exception of a Google client inside becomes an OnCallError about `source`."""
+    """Every exception of a Google client inside becomes an OnCallError about `source`, and so does an answer it cannot parse."""
     try:
         yield
     except OnCallError:
         raise
     except (google.GoogleAPIError, GoogleAuthError, requests.RequestException, ConnectionError, TimeoutError) as error:
         raise to_oncall_error(source, error, sql) from error
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        logging.getLogger(__name__).exception("%s answered something that cannot be read", source)
+        raise SourceUnavailable(
+            f"{source} answered something that cannot be read ({type(error).__name__}: {_first_line(error)}).",
+            "It may pass; if it lasts, report it with this process's log.",
+        ) from error
 
 
 def iterate_pages(source: str, listing: Listing) -> Iterator[Any]:

@@ -18,9 +18,10 @@ from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Table
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.core.errors import CatalogError, TableNotFound
+from services.core.errors import CatalogError, TableAbsent
 from services.core.tables import STREAMED_TABLES
 from services.gcp.clients import Clients
+from services.gcp.error_messages import iterate_pages
 
 MAX_LISTED_ROWS = 20_000  # rows of a table that is listed whole; a larger one is queried
 MAX_PARTITIONS = 31  # days that are listed one by one; more are queried
@@ -106,17 +107,18 @@ def list_matching_rows(
         listed_rows = clients.bigquery.list_rows(
             partition, selected_fields=selected_fields, page_size=10_000, retry=retry, timeout=timeout_s
         )
-        matching_rows += _filter_rows(query, listed_rows, params)
+        rows = iterate_pages(f"BigQuery tabledata.list of {partition}", listed_rows)
+        matching_rows += _filter_rows(query, rows, params)
     return tuple(matching_rows)
 
 
 def fetch_table(clients: Clients, table: str) -> Table:
-    """A table's metadata (tables.get, free): columns, partitions, row count, last change; raises TableNotFound."""
+    """A table's metadata (tables.get, free): columns, partitions, row count, last change; raises TableAbsent."""
     timeout_s = clients.settings.query_timeout_s
     try:
         return clients.bigquery.get_table(table, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s)
     except NotFound as error:
-        raise TableNotFound(
+        raise TableAbsent(
             f"Table {clients.settings.project}.{table} was not found.", "Check the project, dataset and table names."
         ) from error
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES
-from services.core.result import Result
+from services.core.result import Problem, Result, list_outdated
 from services.nights.coverage import CoverageHistory
 from services.nights.player_stages import NightStatus
 from services.telemetry.dml_jobs import DmlReport
@@ -32,6 +32,11 @@ class NightFacts:
     writes: Result[DmlReport]
     usual: Result[CoverageHistory]
     record: Result[BatchRecord | None]
+
+    @property
+    def outdated(self) -> tuple[Problem, ...]:
+        """Why its values may not be what is so now, each source once."""
+        return list_outdated((self.night, self.batches, self.writes, self.usual, self.record))
 
     @property
     def newest_batch(self) -> Batch | None:

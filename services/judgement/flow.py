@@ -2,59 +2,111 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from services.batches.conservation import conservation_sums
 from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch
-from services.batches.state import BatchState
-from services.core.result import Health
+from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.core.result import Health, Result
+from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
-from services.judgement.statement import Repair, Statement, Subject, not_recorded, unknown
-from services.nights.missing_players import LossReason, balance, list_missing_players
+from services.judgement.statement import Repair, Statement, Subject, format_time, unknown
+from services.nights.balance import balance
+from services.nights.missing_players import LossReason, list_missing_players
+from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 
+_RUNS = "runs"
 
-def judge_conservation(facts: NightFacts) -> Statement:
-    """Whether the newest batch's sums hold, and no eligible player is unexplained."""
-    page, night, record = "runs", facts.night.value, facts.record.value
+
+def judge_conservation(facts: NightFacts, settings: Settings) -> Statement:
+    """Whether the players' sums hold from stage to stage, and the rows' sums of the newest batch."""
+    night, record = facts.night.value, facts.record.value
     if night is None:
-        return unknown(Subject.CONSERVATION, page, facts.night)
-    if unexplained := balance(night).unexplained:
-        text = f"{pluralize(unexplained, 'player')} unexplained"
-        statement = Statement(Subject.CONSERVATION, Health.UNKNOWN, text, page, unexplained, balance(night).expected)
-        return statement.based_on(facts.night, problems=night.problems)
+        return unknown(Subject.CONSERVATION, _RUNS, facts.night)
+    of_players = _judge_players(night, settings.collapsed_max_pct).based_on(facts.night)
+    if of_players.health is not Health.OK:
+        return of_players
     if not facts.record.ok:
-        return unknown(Subject.CONSERVATION, page, facts.record)
+        return unknown(Subject.CONSERVATION, _RUNS, facts.record)
     if record is None:
-        return not_recorded(Subject.CONSERVATION, "the sums of a batch are not recorded", page)
-    return _judge_sums(record).based_on(facts.night, facts.record)
+        return replace(of_players, text=f"{of_players.text}; those of rows are not recorded")
+    return _judge_record(record, settings.collapsed_max_pct).based_on(facts.night, facts.record)
 
 
-def _judge_sums(record: BatchRecord) -> Statement:
-    sums = conservation_sums(record)
+def _judge_players(night: NightStatus, collapsed_max_pct: float) -> Statement:
+    totals = balance(night)
+    statement = Statement(Subject.CONSERVATION, Health.OK, "the sums of players hold", _RUNS)
+    if night.was_run is False:
+        return replace(statement, health=Health.NONE_EXPECTED, text="not run yet, so there is no sum")
+    if wrong := [str(player_sum) for player_sum in totals.sums if not player_sum.holds]:
+        return replace(statement, health=Health.CRITICAL, text=f"a sum of players does not hold: {wrong[0]}")
+    if totals.unexplained:
+        text = f"{pluralize(totals.unexplained, 'player')} unexplained"
+        statement = replace(statement, health=Health.UNKNOWN, text=text, part=totals.unexplained, whole=totals.expected)
+        return statement.based_on(problems=night.problems)
+    active = [player for player in night.players if player.active_rows and player.generated_rows]
+    generated, written = sum(p.generated_rows or 0 for p in active), sum(p.written_rows or 0 for p in active)
+    if _percentage(generated - written, generated) > collapsed_max_pct:
+        text = f"{generated:,} rows generated for the {len(active)} active players, {written:,} written"
+        return replace(statement, health=Health.CRITICAL, text=text, part=written, whole=generated)
+    return statement
+
+
+def _judge_record(record: BatchRecord, collapsed_max_pct: float) -> Statement:
+    """The sums of a batch. Those of players are not recorded by earlier versions, which left them out."""
+    sums = [entry for entry in conservation_sums(record) if record.outcome_counts is not None or not entry.of_players]
     wrong, open_sums = [s for s in sums if s.holds is False], [s for s in sums if s.holds is None]
-    if wrong:
-        first = wrong[0]
-        parts = " + ".join("unknown" if part is None else f"{part:,}" for part in first.parts)
-        text = f"{record.batch_id}: {first.total:,} {first.total_name}, but {first.parts_name} = {parts}"
-        return Statement(Subject.CONSERVATION, Health.CRITICAL, text, "runs", len(sums) - len(wrong), len(sums))
-    if open_sums:
-        text = f"{pluralize(len(open_sums), 'sum')} of {len(sums)} not known yet"
-        return Statement(Subject.CONSERVATION, Health.UNKNOWN, text, "runs", len(sums) - len(open_sums), len(sums))
-    text = f"all {len(sums)} sums of {record.batch_id} hold"
-    return Statement(Subject.CONSERVATION, Health.OK, text, "runs", len(sums), len(sums))
+    statement = Statement(
+        Subject.CONSERVATION, Health.OK, "", _RUNS, len(sums) - len(wrong) - len(open_sums), len(sums)
+    )
+    if wrong and record.state not in IN_PROGRESS_STATES:
+        parts = " + ".join("unknown" if part is None else f"{part:,}" for part in wrong[0].parts)
+        text = f"{wrong[0].total:,} {wrong[0].total_name}, but {wrong[0].parts_name} = {parts}"
+        return replace(statement, health=Health.CRITICAL, text=f"{record.batch_id}: {text}")
+    if _percentage(record.collapsed_rows, record.staged_rows) > collapsed_max_pct:
+        text = f"{record.batch_id}: {record.collapsed_rows:,} of {record.staged_rows:,} staged rows share a key"
+        return replace(statement, health=Health.CRITICAL, text=text)
+    if wrong or open_sums:
+        text = f"{record.batch_id}: {len(wrong) + len(open_sums)} of {pluralize(len(sums), 'sum')} not known yet"
+        return replace(statement, health=Health.UNKNOWN, text=text)
+    return replace(statement, text=f"all {len(sums)} sums of {record.batch_id} hold")
+
+
+def _percentage(part: int | None, whole: int | None) -> float:
+    return 100 * part / whole if part and whole else 0.0
 
 
 def judge_writes(facts: NightFacts) -> Statement:
-    """Rejected writes of this night's runs."""
+    """Rejected writes of this night's runs; those whose players are all active since are history."""
     report = facts.writes.value
     if report is None:
         return unknown(Subject.WRITES, "dml_errors", facts.writes)
-    statement = Statement(
-        Subject.WRITES, report.health, describe_writes(report), "dml_errors", report.rejected, report.attempted
-    )
-    return statement.based_on(facts.writes, problems=report.problems)
+    health, text = report.health, describe_writes(report)
+    readings: list[Result[Any]] = [facts.writes]
+    if report.rejected_at_least and (repaired := _describe_repair(report, facts)) is not None:
+        health, text = repaired[0], f"{text}; {repaired[1]}"
+        readings += [facts.night, facts.batches]
+    statement = Statement(Subject.WRITES, health, text, "dml_errors", report.rejected, report.attempted)
+    return statement.based_on(*readings, problems=report.problems)
+
+
+def _describe_repair(report: DmlReport, facts: NightFacts) -> tuple[Health, str] | None:
+    """What is so since the last rejection; None while rows of a player may still be missing because of it."""
+    night, batch = facts.night.value, facts.newest_batch
+    if night is None or facts.is_running:
+        return None
+    lost = {LossReason.WRITE_REJECTED, LossReason.UNEXPLAINED}
+    if any(m.reason in lost and m.player.eligible for m in list_missing_players(night)):
+        return None
+    rejected_at = report.last_rejected_at
+    if batch is not None and batch.started is not None and rejected_at is not None and rejected_at < batch.started:
+        return Health.OK, f"repaired at {format_time(batch.ended or batch.started)}"
+    return Health.WARNING, "no player is missing because of them"
 
 
 def describe_writes(report: DmlReport) -> str:
@@ -93,32 +145,39 @@ def judge_staging(facts: NightFacts) -> Statement:
 
 def judge_batch(facts: NightFacts) -> Statement:
     """The newest batch: in progress, ended with proof, or stopped on the way."""
-    if facts.batches.value is None:
-        return unknown(Subject.BATCH, "runs", facts.batches)
-    batch, night = facts.newest_batch, facts.night.value
+    batches, night = facts.batches.value, facts.night.value
+    if batches is None:
+        return unknown(Subject.BATCH, _RUNS, facts.batches)
+    batch, readings = batches.newest, list[Result[Any]]([facts.batches])
     if batch is None:
-        if night is not None and night.games == 0:
-            return Statement(Subject.BATCH, Health.NONE_EXPECTED, "no games, no batch", "runs").based_on(facts.batches)
-        statement = Statement(Subject.BATCH, Health.UNKNOWN, "no batch of this date is recorded", "runs")
-        return statement.based_on(facts.batches)
-    health, text = _describe_batch(batch, facts)
+        no_games = night is not None and not night.games
+        health = Health.NONE_EXPECTED if no_games else Health.UNKNOWN
+        text = "no games, no batch" if no_games else "no batch of this date is recorded"
+        statement = Statement(Subject.BATCH, health, text, _RUNS)
+        return statement.based_on(facts.batches, problems=batches.problems)
+    health, text = batch.health, f"{batch.batch_id}: {batch.state}"
+    if batch.state is BatchState.UNVERIFIED_SUCCESS or health is Health.CRITICAL:  # the players show what is so
+        health, text, readings = *_check_claim(batch, night), [facts.batches, facts.night]
     resumable = health is Health.CRITICAL and batch.record_source == "ledger" and batch.state is BatchState.STALLED
-    statement = Statement(Subject.BATCH, health, text, "runs", repair=Repair.RESUME if resumable else None)
-    return statement.based_on(facts.batches)
+    statement = Statement(Subject.BATCH, health, text, _RUNS, repair=Repair.RESUME if resumable else None)
+    return statement.based_on(*readings, problems=batches.problems)
 
 
-def _describe_batch(batch: Batch, facts: NightFacts) -> tuple[Health, str]:
+def _check_claim(batch: Batch, night: NightStatus | None) -> tuple[Health, str]:
+    """A success without its players is none; a failure with all of them is a mismatch of our record, or silence of another's log."""
     text = f"{batch.batch_id}: {batch.state}"
-    silent = batch.record_source == "logs" and batch.state is BatchState.STALLED  # no line says how it ended
-    if batch.state is not BatchState.UNVERIFIED_SUCCESS and not silent:
-        return batch.health, text
-    if facts.night.value is None:
+    if night is None:
         return batch.health, f"{text}, unproven"
-    totals = balance(facts.night.value)
-    requested = totals.expected if batch.requested is None else batch.requested
-    if totals.active and totals.active >= requested:
-        return Health.OK, f"{text}, and {totals.active} players are active"
-    if silent:
+    totals = balance(night)
+    success = batch.state is BatchState.UNVERIFIED_SUCCESS
+    generated = batch.requested if batch.generated is None else batch.generated
+    claimed = totals.expected if generated is None else generated
+    if totals.active and totals.active in (totals.expected, claimed if success else totals.expected):
+        mismatch = not success and batch.record_source == "ledger"
+        return Health.WARNING if mismatch else Health.OK, f"{text}, and {totals.active} players are active"
+    if not success:
         return batch.health, text
-    generated = "an unknown number" if batch.generated is None else batch.generated
-    return Health.CRITICAL, f"{text} for {generated} of {requested}, but {totals.active} are active"
+    if totals.active < claimed:
+        requested = "an unknown number" if batch.requested is None else batch.requested
+        return Health.CRITICAL, f"{text} for {claimed} of {requested}, but {totals.active} are active"
+    return Health.WARNING, f"{text}, unproven: {totals.active} of {totals.expected} are active"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from services.core.result import SEVERITY_ORDER, Health, worst
+from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
 from services.core.settings import Settings
 from services.judgement.facts import NightFacts
 from services.judgement.flow import judge_batch, judge_conservation, judge_staging, judge_writes
@@ -18,14 +18,24 @@ from services.judgement.statement import Repair, Statement, Subject
 
 @dataclass(frozen=True)
 class NightJudgement:
-    """`statements` are worst first; the headline is that of the players, or of the worst statement where players are all active."""
+    """`statements` are worst first; the headline is that of the players, or of the worst statement where one is worse."""
 
     game_date: date
     health: Health
     headline: str
     details: tuple[str, ...]
     statements: tuple[Statement, ...]
-    repair: Repair | None
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What repairs the night, each once: first what the headline asks for."""
+        ordered = sorted(self.statements, key=lambda s: s.sentence not in self.headline)
+        return tuple(dict.fromkeys(s.repair for s in ordered if s.repair is not None and not s.is_proven))
+
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """Everything that the statements are based on, each once."""
+        return tuple(dict.fromkeys(source for statement in self.statements for source in statement.sources))
 
     def get(self, subject: Subject) -> Statement:
         """The statement of one subject."""
@@ -40,16 +50,17 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
         judge_rows(facts, settings),
         judge_inputs(facts, settings),
         judge_lines(facts),
-        judge_conservation(facts),
+        judge_conservation(facts, settings),
         judge_writes(facts),
         judge_staging(facts),
         judge_batch(facts),
     )
     ordered = tuple(sorted(statements, key=lambda s: SEVERITY_ORDER.index(s.health)))
-    if players.health is Health.NONE_EXPECTED:
-        return NightJudgement(facts.game_date, players.health, players.text, (), ordered, None)
-    health = worst(s.health for s in statements)
-    lead = players if SEVERITY_ORDER.index(players.health) <= SEVERITY_ORDER.index(health) else ordered[0]
-    headline = lead.text if lead.is_proven or lead is players else f"{lead.subject}: {lead.text}"
+    health = worst(statement.health for statement in statements)
+    if players.health is Health.NONE_EXPECTED and health not in (Health.CRITICAL, Health.WARNING):
+        return NightJudgement(facts.game_date, players.health, players.text, (), ordered)
+    lead = players if players.health is health else ordered[0]
+    headline = lead.sentence if lead is players else f"{lead.subject}: {lead.sentence}"
     details = list_details(facts.night.value) if facts.night.value is not None else ()
-    return NightJudgement(facts.game_date, health, headline, details, ordered, lead.repair)
+    details = details if lead is players else (players.sentence, *details)
+    return NightJudgement(facts.game_date, health, headline, details, ordered)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from services.core.result import Health
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
 from services.judgement.statement import Repair, Statement, Subject, not_recorded, unknown
-from services.nights.line_counts import PlayerLines
+from services.nights.line_counts import PlayerLines, describe_lines
 
 MAX_NAMES = 3  # in one sentence
 _PAGE = "missing_players"
@@ -43,7 +42,7 @@ def judge_lines(facts: NightFacts) -> Statement:
 def _describe_moved(moved: Sequence[PlayerLines], compared: int, facts: NightFacts) -> list[str]:
     if not moved:
         return []
-    names = _name([f"{p.player_lookup} {_range(p.predicted)}, odds {_range(p.offered)}" for p in moved])
+    names = _name([f"{p.player_lookup} {describe_lines(p)}" for p in moved])
     verb = "is" if compared == 1 else "are"
     text = f"{len(moved)} of {pluralize(compared, 'player')} {verb} predicted for another line than the newest odds ({names})"
     in_time = [p for p in moved if p.tip_off is None or facts.now < p.tip_off]
@@ -61,8 +60,3 @@ def _describe_late(late: Sequence[PlayerLines]) -> list[str]:
 def _name(names: Sequence[str]) -> str:
     shown = "; ".join(names[:MAX_NAMES])
     return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES} more"
-
-
-def _range(lines: Sequence[Decimal]) -> str:
-    first, last = f"{lines[0].normalize():f}", f"{lines[-1].normalize():f}"
-    return first if first == last else f"{first}–{last}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
 from services.judgement.facts import NightFacts
-from services.judgement.statement import Repair, Statement, Subject, unknown
-from services.nights.missing_players import Balance, LossReason, MissingPlayer, balance, list_missing_players
+from services.judgement.statement import Repair, Statement, Subject, format_time, unknown
+from services.nights.balance import Balance, balance
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.policy.coverage_thresholds import classify_coverage
 
@@ -19,6 +19,8 @@ LOSS_PHRASES = {
     LossReason.NOT_CONSOLIDATED: "staged, but not consolidated",
     LossReason.INACTIVE: "written, but not active",
     LossReason.INCOMPLETE: "only partly active",
+    LossReason.LINE_MOVED: "active for a line that the odds left",
+    LossReason.LINE_KEPT: "active for a line that the odds left",
     LossReason.SHARES_LOOKUP: "not requested, sharing another player's lookup key",
     LossReason.NEVER_REQUESTED: "never requested",
     LossReason.NOT_GENERATED: "not generated",
@@ -78,7 +80,7 @@ def _text(night: NightStatus, totals: Balance, facts: NightFacts) -> str:
 
 def _since_text(missing: list[MissingPlayer]) -> str:
     times = [m.player.write_error.at for m in missing if m.player.write_error is not None]
-    return f", since {format_eastern(min(times))} ({min(times):%H:%M} UTC)" if times else ""
+    return f", since {format_time(min(times))}" if times else ""
 
 
 def _repair(night: NightStatus) -> Repair | None:

@@ -20,9 +20,9 @@ def judge_rows(facts: NightFacts, settings: Settings) -> Statement:
     if night is None:
         return unknown(Subject.ROWS, _PAGE, facts.night)
     if night.was_run is False:
-        return Statement(Subject.ROWS, Health.NONE_EXPECTED, "not run yet, so no row is expected", _PAGE).based_on(
-            facts.night
-        )
+        reason = "not run yet" if night.games else "no games"
+        statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, f"{reason}, so no row is expected", _PAGE)
+        return statement.based_on(facts.night)
     counts = count_rows(night, facts.usual.value)
     if not counts.keys:
         statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, "no player is active, so no row is expected", _PAGE)
@@ -75,7 +75,7 @@ def _list_findings(counts: RowCounts, is_running: bool) -> Iterator[str]:
     if counts.doubled:
         yield f"{pluralize(counts.doubled, 'key')} doubled"
     if not counts.missing and not counts.doubled:
-        yield f"all {counts.keys:,} expected rows are active, each key once"
+        yield f"all {counts.keys:,} rows expected of the active players are there, each key once"
 
 
 def _describe_short(system: SystemCount) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -50,6 +51,17 @@ class Statement:
     recorded: bool = True
 
     @property
+    def state(self) -> str:
+        """The word of its badge."""
+        return str(self.health) if self.recorded else "not recorded"
+
+    @property
+    def sentence(self) -> str:
+        """The text, and why it may not be so now."""
+        reasons = [problem.message for problem in self.problems if problem.message not in self.text]
+        return f"{self.text}, but {reasons[0]}" if reasons else self.text
+
+    @property
     def is_proven(self) -> bool:
         """Whether a fresh, complete reading shows that all is in order, or that nothing is recorded here to read."""
         return self.health in (Health.OK, Health.NONE_EXPECTED)
@@ -83,8 +95,10 @@ def list_sources(readings: Iterable[Result[Any]]) -> tuple[DataSource, ...]:
     return tuple(source for reading in readings for source in getattr(reading.value, "sources", ()))
 
 
+def format_time(at: datetime) -> str:
+    """14:47 ET (19:47 UTC)."""
+    return f"{format_eastern(at)} ({at:%H:%M} UTC)"
+
+
 def _problem_text(problems: tuple[Problem, ...]) -> str:
-    if not problems:
-        return "unknown"
-    since = problems[0].since
-    return f"unknown since {format_eastern(since)} ({since:%H:%M} UTC): {problems[0].message}"
+    return f"unknown since {format_time(problems[0].since)}: {problems[0].message}" if problems else "unknown"

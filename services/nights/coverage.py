@@ -77,7 +77,7 @@ def funnel(night: NightStatus, settings: Settings, writes: DmlReport | None = No
         Stage.ELIGIBLE: len(eligible),
         Stage.REQUESTED: _count_reached(eligible, [p.requested for p in eligible]),
         Stage.GENERATED: _count_reached(eligible, [p.generated_rows for p in eligible]),
-        Stage.STAGED: _count_staged(eligible),
+        Stage.STAGED: 0 if night.was_run is False else _count_staged(eligible),
         Stage.WRITTEN: _count_reached(eligible, [p.written_rows for p in eligible]),
         Stage.ACTIVE: _count_active(eligible),
     }

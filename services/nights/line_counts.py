@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from services.nights.players import newest_context
 from services.nights.rows import ContextRow, OddsRow, PlayerRow, PredictionRow
+from services.policy.eligibility import check_eligibility
 
 LINES_AROUND_BASE = frozenset(map(Decimal, (-2, -1, 0, 1, 2)))  # points; a system may also predict for the base alone
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -45,6 +46,16 @@ class PlayerLines:
         return self.has_moved and self.rerun_line in self.offered and (self.tip_off is None or now < self.tip_off)
 
 
+def describe_lines(lines: PlayerLines) -> str:
+    """e.g. "18.5–22.5, odds 24.5"."""
+    return f"{_range(lines.predicted)}, odds {_range(lines.offered)}"
+
+
+def _range(lines: Sequence[Decimal]) -> str:
+    first, last = f"{lines[0].normalize():f}", f"{lines[-1].normalize():f}"
+    return first if first == last else f"{first}–{last}"
+
+
 def _is_base(base: Decimal, lines: Sequence[Decimal]) -> bool:
     """Whether these lines are `base` alone, or some of those around it."""
     return base == lines[0] if len(lines) == 1 else all(line - base in LINES_AROUND_BASE for line in lines)
@@ -56,7 +67,7 @@ def compare_lines(
     odds: Sequence[OddsRow],
     written: Iterable[PredictionRow],
 ) -> tuple[PlayerLines, ...]:
-    """Of every requested player with active rows, by player_lookup; odds count for the player whom their name or its alias names."""
+    """Of every eligible player with active rows, by player_lookup; odds count for the player whom their name or its alias names."""
     tip_offs, contexts = _newest_tip_offs(odds), newest_context(context)
     odds_by_name = _newest_odds(odds, tip_offs)
     aliases = {row["alias_canonical"]: row["player_lookup"] for row in reversed(players) if row["alias_canonical"]}
@@ -64,7 +75,7 @@ def compare_lines(
     for row in written:
         if row["is_active"]:
             active[row["player_lookup"]].append(row)
-    requested = [row for row in players if row["in_context"] and not row["shares_lookup_with"]]
+    requested = [row for row in players if check_eligibility(row)[0] and not row["shares_lookup_with"]]
     return tuple(
         _compare_player(
             lookup,

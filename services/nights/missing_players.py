@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from services.core.clock import format_eastern
 from services.core.text import pluralize
+from services.nights.line_counts import PlayerLines, describe_lines
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 from services.nights.row_counts import IncompletePlayer, RowCounts
 
@@ -25,6 +26,8 @@ class LossReason(StrEnum):
     NOT_CONSOLIDATED = "staged but not consolidated"
     INACTIVE = "written but inactive"
     INCOMPLETE = "incomplete"
+    LINE_MOVED = "line moved"
+    LINE_KEPT = "line moved, a re-run would keep it"
     NOT_RUN_YET = "not run yet"
     UNEXPLAINED = "unexplained"
 
@@ -42,26 +45,14 @@ class MissingPlayer:
     rows_missing: int | None = None  # of a player with active rows who is incomplete
 
 
-@dataclass(frozen=True)
-class Balance:
-    """The sum that must hold: expected = active + Σ classified + unexplained, over the eligible players."""
-
-    expected: int
-    active: int
-    classified: tuple[tuple[LossReason, int], ...]
-    unexplained: int
-
-    @property
-    def is_balanced(self) -> bool:
-        return self.expected == self.active + sum(n for _, n in self.classified) + self.unexplained
-
-
 REASONS_BY_SEVERITY = (
     LossReason.UNEXPLAINED,
     LossReason.WRITE_REJECTED,
     LossReason.NOT_CONSOLIDATED,
     LossReason.INACTIVE,
     LossReason.INCOMPLETE,
+    LossReason.LINE_MOVED,
+    LossReason.LINE_KEPT,
     LossReason.SHARES_LOOKUP,
     LossReason.NEVER_REQUESTED,
     LossReason.NOT_GENERATED,
@@ -76,6 +67,8 @@ _REPAIR_BY_REASON = {
     LossReason.WRITE_REJECTED: "Re-run this player through staging",
     LossReason.NOT_CONSOLIDATED: "Consolidate the batch",
     LossReason.INCOMPLETE: "Re-run this player",
+    LossReason.LINE_MOVED: "Re-run this player",
+    LossReason.LINE_KEPT: "None after tip-off; before it, refresh the context's line, then re-run this player",
     LossReason.INACTIVE: "Re-run this player; check what superseded the rows",
     LossReason.SHARES_LOOKUP: "Give one of the two another lookup key in the context",
     LossReason.NEVER_REQUESTED: "Run this player",
@@ -92,6 +85,8 @@ _STAGE_BY_REASON = {
     LossReason.NOT_CONSOLIDATED: Stage.WRITTEN,
     LossReason.INACTIVE: Stage.ACTIVE,
     LossReason.INCOMPLETE: Stage.ACTIVE,
+    LossReason.LINE_MOVED: Stage.ACTIVE,
+    LossReason.LINE_KEPT: Stage.ACTIVE,
     LossReason.SHARES_LOOKUP: Stage.REQUESTED,
     LossReason.NEVER_REQUESTED: Stage.REQUESTED,
     LossReason.NOT_GENERATED: Stage.GENERATED,
@@ -200,16 +195,19 @@ def _describe_incomplete(entry: IncompletePlayer) -> str:
     return f"{entry.rows:,} of {entry.rows + entry.missing:,} rows active{absent}"
 
 
-def balance(night: NightStatus) -> Balance:
-    """The conservation sum of a night over its eligible players."""
-    eligible = night.eligible_players
-    missing_players = filter(None, (classify_missing(player, night) for player in eligible))
-    counts = Counter(missing.reason for missing in missing_players)
-    unexplained = counts.pop(LossReason.UNEXPLAINED, 0)
-    active = sum(bool(player.active_rows) for player in eligible)
-    return Balance(
-        len(eligible),
-        active,
-        tuple(sorted(counts.items(), key=lambda item: REASONS_BY_SEVERITY.index(item[0]))),
-        unexplained,
+def list_moved_players(night: NightStatus, now: datetime) -> tuple[MissingPlayer, ...]:
+    """The players whose rows are for another line than the odds; they count as active."""
+    players = {player.player_lookup: player for player in night.eligible_players if not player.shares_lookup_with}
+    return tuple(_to_moved_player(players[lines.player_lookup], lines, now) for lines in night.lines if lines.has_moved)
+
+
+def _to_moved_player(player: PlayerStatus, lines: PlayerLines, now: datetime) -> MissingPlayer:
+    reason = LossReason.LINE_MOVED if lines.is_repairable_at(now) else LossReason.LINE_KEPT
+    return MissingPlayer(
+        player,
+        reason,
+        _STAGE_BY_REASON[reason],
+        f"Predicted for {describe_lines(lines)}",
+        _REPAIR_BY_REASON[reason],
+        intentional=False,
     )

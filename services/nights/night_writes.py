@@ -10,6 +10,7 @@ from math import ceil
 from services.batches.log_runs import LogRun, date_at, is_of_another_date
 from services.batches.reader import Batches, coordinator_runs, read_batches, run_window
 from services.core.errors import OnCallError
+from services.core.result import Health, Problem, worst
 from services.gcp.clients import Clients
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
@@ -18,12 +19,25 @@ from services.telemetry.log_reader import LogLines
 
 
 def read_night_writes(clients: Clients, game_date: date) -> DmlReport:
-    """The writes of a date's runs. Where neither batches nor log can be read, those of the night. Raises nothing."""
+    """The writes of a date's runs. Where neither batches nor log can be read, those of the night, and its problems say so.
+
+    Raises nothing.
+    """
+    problems: list[Problem] = []
     try:
         batches = read_batches(clients, game_date)
-    except OnCallError:
+    except OnCallError as error:
         batches = Batches((), ())
-    return read_writes(clients, *run_window(game_date, batches), belongs_to(clients, game_date, batches))
+        problems.append(Problem.from_error("batches", clients.now(), error))
+    runs = _read_runs(clients, game_date, batches)
+    if runs is None:
+        message = "Which runs there were could not be read, so writes of other dates may be among these."
+        problems.append(Problem("coordinator log", clients.now(), message, "It may pass; look again in a minute."))
+    report = read_writes(clients, *run_window(game_date, batches), lambda at: _belongs(at, runs, game_date))
+    if not problems:
+        return report
+    health = worst((report.health, Health.UNKNOWN))
+    return replace(report, health=health, problems=(*report.problems, *problems))
 
 
 def read_night_lines(clients: Clients, game_date: date, condition: str) -> LogLines:
@@ -43,7 +57,11 @@ def read_night_lines(clients: Clients, game_date: date, condition: str) -> LogLi
 def belongs_to(clients: Clients, game_date: date, batches: Batches) -> Callable[[datetime], bool]:
     """Whether a write at an instant belongs to a game date: by the run that had begun last; every one without a log."""
     runs = _read_runs(clients, game_date, batches)
-    return lambda at: runs is None or date_at(at, runs) == game_date
+    return lambda at: _belongs(at, runs, game_date)
+
+
+def _belongs(at: datetime, runs: tuple[LogRun, ...] | None, game_date: date) -> bool:
+    return runs is None or date_at(at, runs) == game_date
 
 
 def _read_runs(clients: Clients, game_date: date, batches: Batches) -> tuple[LogRun, ...] | None:

@@ -92,6 +92,7 @@ class NightStatus:
     was_run: bool | None  # whether any batch of this date requested players
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()  # sources that could not be read; what depends on them is None above
+    not_recorded: tuple[Problem, ...] = ()  # sources that do not exist in this installation
     unnamed_rejections: int = 0  # rejected writes in the log without a player's name
     tip_offs: tuple[datetime, ...] = ()  # of the games with odds
     left_games: tuple[LeftGame, ...] = ()
@@ -133,6 +134,7 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         wrote_directly=data.worker_log is not None and data.worker_log.wrote_directly,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
+        not_recorded=tuple(reader.not_recorded),
     )
 
 

@@ -12,7 +12,7 @@ from services.batches.ids import parse_staging_table_name
 from services.batches.reader import coordinator_runs
 from services.batches.staged_rows import list_tables_of_date, read_contents
 from services.core.clock import worker_run_days
-from services.core.errors import OnCallError, SourceUnavailable
+from services.core.errors import OnCallError, SourceUnavailable, TableAbsent
 from services.core.result import DataSource, Problem
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -72,11 +72,12 @@ class NightData:
 
 @dataclass
 class SourceReader:
-    """What has been read so far, and which optional sources failed."""
+    """What has been read so far, which optional sources failed, and which do not exist in this installation."""
 
     clients: Clients
     sources: list[DataSource] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    not_recorded: list[Problem] = field(default_factory=list)
 
     def fetch_rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
         result = query_catalog.run_query(self.clients, name, **params)
@@ -91,15 +92,27 @@ class SourceReader:
             self.problems.append(Problem.from_error(source, self.clients.now(), error))
             return None
 
+    def fetch_recorded(self, source: str, fetch: Callable[[], dict[str, T]]) -> dict[str, T] | None:
+        """The same of one table: where it does not exist, nothing is recorded and nothing is unread."""
+
+        def fetch_present() -> dict[str, T]:
+            try:
+                return fetch()
+            except TableAbsent as error:
+                self.not_recorded.append(Problem.from_error(source, self.clients.now(), error))
+                return {}
+
+        return self.fetch_optional(source, fetch_present)
+
 
 def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     """Every part of a night; raises OnCallError when odds, context or predictions cannot be read."""
     context = cast("tuple[ContextRow, ...]", reader.fetch_rows("nights.context", game_date=game_date))
     odds = cast("tuple[OddsRow, ...]", reader.fetch_rows("nights.odds", game_date=game_date))
-    aliases = reader.fetch_optional("aliases", lambda: active_aliases(reader.fetch_rows("aliases.all")))
+    aliases = reader.fetch_recorded("aliases", lambda: active_aliases(reader.fetch_rows("aliases.all")))
     written = cast("tuple[PredictionRow, ...]", reader.fetch_rows("nights.written_rows", game_date=game_date))
-    worker_runs = reader.fetch_optional("worker runs", lambda: _read_worker_runs(reader, game_date))
-    ledger_rows = reader.fetch_optional("batch ledger", lambda: _read_outcomes(reader, game_date))
+    worker_runs = reader.fetch_recorded("worker runs", lambda: _read_worker_runs(reader, game_date))
+    ledger_rows = reader.fetch_recorded("batch ledger", lambda: _read_outcomes(reader, game_date))
     players = merge_context_and_odds(context, odds, aliases or {})
     return NightData(
         players=players,

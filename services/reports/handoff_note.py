@@ -14,8 +14,8 @@ from services.batches.reader import Batches
 from services.core.clock import format_eastern
 from services.core.result import Health, Result
 from services.core.settings import Settings
+from services.nights.balance import balance
 from services.nights.coverage import CoverageHistory, NightCoverage
-from services.nights.missing_players import balance
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
 from services.reports.events import recent_events

@@ -32,7 +32,7 @@ def parse_game_date(args: Params) -> date:
 
 
 def plan_start(clients: Clients, args: Params) -> Plan:
-    """Run `game_date`: only the lost and incomplete players (`players` chooses among them), or with scope "date" everybody again."""
+    """Run `game_date`: only the players whom a run repairs (`players` chooses among them), or with scope "date" everybody again."""
     game_date, scope = parse_game_date(args), args.get("scope", "lost")
     if scope not in ("lost", "date"):
         raise InvalidInput(f"{scope!r} is no scope of a run.", "It is lost or date.")
@@ -115,17 +115,19 @@ def _title(game_date: date, context: RunContext, selected: tuple[MissingPlayer, 
 
 
 def describe_selected(selected: Sequence[MissingPlayer]) -> str:
-    """The players a run would repair: "90 lost players", "128 incomplete players", "9 lost and 3 incomplete players"."""
+    """The players a run would repair: "90 lost players", "9 lost and 3 incomplete players", "2 players with an old line"."""
+    old_line = sum(m.reason is LossReason.LINE_MOVED for m in selected)
     incomplete = sum(m.reason is LossReason.INCOMPLETE for m in selected)
-    if not incomplete:
-        return pluralize(len(selected), "lost player")
-    lost_text = f"{len(selected) - incomplete:,} lost and " if incomplete < len(selected) else ""
-    return lost_text + pluralize(incomplete, "incomplete player")
+    lost = len(selected) - incomplete - old_line
+    parts = [f"{count:,} {word}" for count, word in ((lost, "lost"), (incomplete, "incomplete")) if count]
+    players = "player" if (incomplete or lost) == 1 else "players"
+    with_old_line = [pluralize(old_line, "player") + " with an old line"] if old_line else []
+    return ", ".join([*([f"{' and '.join(parts)} {players}"] if parts else []), *with_old_line]) or "0 lost players"
 
 
 def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> Iterator[Change]:
     rows_per_player = round(context.night.active_rows / context.active) if context.active else DEFAULT_ROWS_PER_PLAYER
-    incomplete = [m for m in selected if m.reason is LossReason.INCOMPLETE]
+    active = [m for m in selected if m.player.active_rows]
     row_counts = [m.player.generated_rows if m.rows_missing is None else m.rows_missing for m in selected]
     known_counts = [rows for rows in row_counts if rows]
     added = sum(known_counts) + rows_per_player * (len(row_counts) - len(known_counts))
@@ -136,9 +138,7 @@ def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_
     )
     active_rows = context.night.active_rows
     replaced_rows, replaced_players = (
-        (active_rows, context.active)
-        if full_date
-        else (sum(m.player.active_rows or 0 for m in incomplete), len(incomplete))
+        (active_rows, context.active) if full_date else (sum(m.player.active_rows or 0 for m in active), len(active))
     )
     replaced = (
         f"{replaced_rows:,} of {pluralize(replaced_players, 'player')}, each updated where its values differ"
@@ -148,7 +148,7 @@ def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_
     yield Change(
         "players active",
         f"{context.active} of {context.eligible}",
-        f"{context.active + len(selected) - len(incomplete)} of {context.eligible}",
+        f"{context.active + len(selected) - len(active)} of {context.eligible}",
     )
     yield Change("rows added", f"{active_rows:,} active now", f"+{added:,} ({basis})")
     yield Change("rows replaced", "", replaced)
@@ -167,7 +167,7 @@ def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_
 
 def _player_changes(selected: tuple[MissingPlayer, ...]) -> Iterator[Change]:
     for m in selected:
-        before = str(m.reason) if m.rows_missing is None else f"{m.reason}: {m.evidence}"
+        before = str(m.reason) if not m.player.active_rows else f"{m.reason}: {m.evidence}"
         yield Change(m.player.player_name or m.player.player_lookup, before, "asked for again")
 
 

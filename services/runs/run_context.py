@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TypeVar
 
 from services.batches.reader import Batches, read_batches
@@ -17,6 +17,7 @@ from services.nights.missing_players import (
     MissingPlayer,
     list_incomplete_players,
     list_missing_players,
+    list_moved_players,
 )
 from services.nights.player_stages import NightStatus, read_night
 from services.nights.row_counts import RowCounts, count_rows
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 NOT_REPAIRABLE_BY_RUN = {
     LossReason.FILTERED_OUT,
+    LossReason.LINE_KEPT,
     LossReason.NOT_CONSOLIDATED,
     LossReason.NOT_IN_CONTEXT,
     LossReason.NOT_IN_CONTEXT_ALIAS,
@@ -35,13 +37,21 @@ NOT_REPAIRABLE_BY_RUN = {
 }
 
 
-def list_repairable(night: NightStatus, counts: RowCounts) -> tuple[MissingPlayer, ...]:
-    """Whom a run repairs: players without active rows, then those with fewer than expected."""
+def list_repairable(night: NightStatus, counts: RowCounts, now: datetime) -> tuple[MissingPlayer, ...]:
+    """Whom a run repairs: players without active rows, then those whose rows are too few or for a line that the odds left."""
     return tuple(
         m
-        for m in (*list_missing_players(night), *list_incomplete_players(counts))
+        for m in (*list_missing_players(night), *list_partly_there(night, counts, now))
         if m.reason not in NOT_REPAIRABLE_BY_RUN
     )
+
+
+def list_partly_there(night: NightStatus, counts: RowCounts, now: datetime) -> tuple[MissingPlayer, ...]:
+    """The active players who lack rows, then the others whose rows are for another line than the odds."""
+    incomplete = list_incomplete_players(counts)
+    lookups = {m.player.player_lookup for m in incomplete}
+    moved = (m for m in list_moved_players(night, now) if m.player.player_lookup not in lookups)
+    return (*incomplete, *moved)
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ def load_run_context(clients: Clients, game_date: date) -> RunContext:
     worker = try_read("width", lambda: read_worker_capacity(clients))
     return RunContext(
         night=night,
-        repairable=list_repairable(night, count_rows(night, history)),
+        repairable=list_repairable(night, count_rows(night, history), clients.now()),
         batches=try_read("batches", lambda: read_batches(clients, game_date)),
         staging_tables=tuple(t for t in inventory.tables if t.game_date == game_date) if inventory else None,
         coordinator=try_read("coordinator", lambda: read_coordinator(clients)),

@@ -37,6 +37,7 @@ class DmlReport:
     health: Health
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
+    last_rejected_at: datetime | None = None
 
     @property
     def rejected_pct(self) -> float | None:
@@ -131,6 +132,7 @@ def build_report(
         health=_health(complete, rejected_in_logs, len(rejections), alert_at),
         sources=sources,
         problems=problems,
+        last_rejected_at=max((rejection.at for rejection in rejections), default=None),
     )
 
 

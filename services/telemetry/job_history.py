@@ -76,7 +76,7 @@ def read_job_history(clients: Clients, start: datetime, end: datetime) -> JobHis
     if not clients.cache.reuse_answers:
         return _read_range(clients, start, end)
     return clients.cache.revised(
-        ("job history", start),
+        ("job history", start, end),
         lambda previous: _read_on(clients, start, end, previous),
         lambda history: len(history.attempts),
     )

@@ -12,8 +12,9 @@ from services.batches.state import BatchState
 from services.core.clock import night_window
 from services.core.errors import OnCallError
 from services.core.result import Health
+from services.nights.balance import balance
 from services.nights.coverage import funnel, read_history
-from services.nights.missing_players import LossReason, balance, list_missing_players
+from services.nights.missing_players import LossReason, list_missing_players
 from services.nights.player_stages import Stage, read_night
 from services.sandbox.common.fault_injection import Fault
 from services.scaling.capacity import CapacityState, read_service_capacities

@@ -13,6 +13,7 @@ from services.batches.reader import Batch, Batches
 from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
 from services.core.settings import Settings
+from services.nights.coverage import CoverageHistory
 from services.scaling.annotations import CapacityAnnotations, CapacitySetting
 from services.scaling.capacity import WorkerCapacity
 from services.scaling.traffic import Traffic
@@ -115,9 +116,11 @@ def make_night_snapshot(**changes: Any) -> NightSnapshot:
         "batches": ok_result(Batches((make_batch(),), ())),
         "writes": ok_result(make_write_report(make_attempt())),
         "ledger": ok_result(make_batch_record()),
+        "usual": ok_result(CoverageHistory((), ())),
         "lines": ok_result(1),
     }
-    return NightSnapshot(**{**fields, **changes})
+    fields |= changes
+    return NightSnapshot(**{"night_writes": fields["writes"], **fields})
 
 
 def make_worker_capacity(

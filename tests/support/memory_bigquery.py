@@ -136,11 +136,11 @@ class MemoryClient:
                 t.to_resource(PROJECT) for n, t in sorted(self._state.tables.items()) if n.startswith(f"{dataset}.")
             ]
         items = [bigquery.table.TableListItem(table.to_api_repr()) for table in tables]
-        return _Listing(items)
+        return Listing(items)
 
     def list_rows(
         self, table: object, selected_fields: Sequence[bigquery.SchemaField] | None = None, **_: object
-    ) -> list[BigQueryRow]:
+    ) -> Listing:
         self.hook("tabledata.list", "before", table)
         name, _sign, partition = _name(table).partition("$")
         with self._state.lock:
@@ -152,7 +152,7 @@ class MemoryClient:
                 row for row in stored.rows if not partition or f"{row[str(stored.partition_field)]:%Y%m%d}" == partition
             ]
         index = {column: n for n, column in enumerate(columns)}
-        return [BigQueryRow(tuple(row[column] for column in columns), index) for row in rows]
+        return Listing(BigQueryRow(tuple(row[column] for column in columns), index) for row in rows)
 
     def update_table(self, table: bigquery.Table, fields: Sequence[str], **_: object) -> bigquery.Table:
         self.hook("tables.patch", "before", table)
@@ -470,19 +470,14 @@ class JobHandle:
         return [BigQueryRow(row, index) for row in self.job.rows]
 
 
-class _Page(list[Any]):
-    raw_page: Mapping[str, str] = {"kind": "bigquery#tableList"}
+class Listing(list[Any]):
+    """Tables or rows, in one page."""
 
+    raw_page: Mapping[str, str] = {"kind": "bigquery#list"}
 
-class _Listing:
-    """The tables of a dataset, in one page."""
-
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.pages = iter([_Page(items)])
-
-    def __iter__(self) -> Iterator[Any]:
-        for page in self.pages:
-            yield from page
+    @property
+    def pages(self) -> Iterator[Listing]:
+        return iter([self])
 
 
 def _to_result(table: MemoryTable, changes: Mapping[str, int]) -> memory_engine.Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.insert_job import RowsNotInserted
 from services.gcp.query_catalog import QueryResult
+from services.gcp.read_cache import ReadCache
 from tests.support.clock import FixedClock
 
 
@@ -41,7 +43,9 @@ class MemoryRecords:
     def clients(self, env: Mapping[str, str] | None = None) -> Clients:
         """Clients that have a clock and settings, and no connection."""
         settings: Any = Settings.from_env(dict(env or {}))
-        clients: Any = SimpleNamespace(now=self.clock.now, clock=self.clock, settings=settings)
+        clients: Any = SimpleNamespace(
+            now=self.clock.now, clock=self.clock, settings=settings, cache=ReadCache(reuse_answers=False)
+        )
         return clients
 
     def events(self) -> list[str]:
@@ -62,11 +66,23 @@ class MemoryRecords:
     def _run_query(self, clients: Clients, name: str, **params: Any) -> QueryResult:
         assert clients.settings is not None, "its clients were lost on the way"
         table, question = name.split(".")
+        if question == "open_before":
+            return QueryResult(self._open_before(**params), DataSource(name, self.clock.now()))
         rows = tuple(row for row in self.tables[table] if _matches(row, question, params))
         return QueryResult(rows, DataSource(name, self.clock.now()))
 
+    def _open_before(self, first: datetime, until: datetime) -> tuple[dict[str, Any], ...]:
+        earlier = [row for row in self.tables["alerts"] if first <= row["recorded_at"] < until]
+        state_of: dict[str, str] = {}
+        for row in sorted(earlier, key=lambda row: row["sequence"]):
+            if row["event"] in ("opened", "reopened", "resolved"):
+                state_of[row["alert_id"]] = row["event"]
+        return tuple(row for row in earlier if state_of.get(row["alert_id"], "resolved") != "resolved")
+
 
 def _matches(row: Mapping[str, Any], question: str, params: Mapping[str, Any]) -> bool:
+    if question == "events":
+        return bool(row["recorded_at"] >= params["start"])
     if question == "between":
         return bool(params["start"] <= row["recorded_at"] < params["until"])
     return all(row[column] == value for column, value in params.items())

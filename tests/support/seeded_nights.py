@@ -11,14 +11,13 @@ from typing import Any
 
 from services.core.result import Problem, Result
 from services.gcp.clients import Clients
-from services.judgement.facts import NightFacts
+from services.judgement.facts import NightFacts, nights_before
 from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.player_stages import NightStatus
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, in_memory, memory_clients
 from tests.support.memory_tables import parse_json_rows
 
-USUAL_NIGHTS = 21
 NOT_READ = Problem("not read here", datetime(2025, 12, 30, tzinfo=UTC), "only inputs, lines and rows are judged")
 
 
@@ -38,7 +37,8 @@ def seeded_project(tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterato
 def make_facts(night: NightStatus, usual: Sequence[NightCoverage], now: datetime | None = None) -> NightFacts:
     """A night's facts the morning after; its batches, writes and ledger are not read."""
     morning = datetime.combine(night.game_date + timedelta(days=1), time(6, 45), tzinfo=UTC)
-    earlier = [day for day in usual if 0 < (night.game_date - day.game_date).days <= USUAL_NIGHTS]
+    first, last = nights_before(night.game_date)
+    earlier = [day for day in usual if first <= day.game_date <= last]
     return NightFacts(
         game_date=night.game_date,
         now=now or morning,

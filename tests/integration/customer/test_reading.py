@@ -10,21 +10,23 @@ import pytest
 
 from services.alerts.evaluation import evaluate_rules
 from services.alerts.facts import ChannelStatus, read_snapshot
+from services.batches.newest_record import read_newest_record
 from services.batches.reader import read_batches
 from services.batches.state import BatchState
 from services.core.clock import ET
 from services.core.result import Health, Problem, Result
 from services.doctor.examination import run_checks
+from services.judgement.facts import NightFacts, nights_before
 from services.judgement.inputs import judge_inputs
+from services.judgement.judge import judge_night
 from services.judgement.lines import judge_lines
+from services.judgement.statement import Subject
+from services.nights.balance import balance
 from services.nights.coverage import read_history
-from services.nights.missing_players import LossReason, balance, list_missing_players
+from services.nights.missing_players import LossReason, list_missing_players
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import read_night
 from services.reports.events import BATCHES, night_events
-from services.reports.overview import build_overview
-from services.scaling.capacity import read_service_capacities
-from services.staging.inventory import read_inventory
 from services.telemetry.log_reader import PRESETS
 from tests.support.seeded_nights import make_facts
 
@@ -37,22 +39,24 @@ def to_et(at: datetime | None) -> str:
     return f"{at.astimezone(ET):%d %H:%M}"
 
 
-def read_last_batch_signal(clients, game_date):
-    overview = build_overview(
+def judge(clients, game_date):
+    first, last = nights_before(game_date)
+    facts = NightFacts(
         game_date,
+        clients.now(),
         Result(read_night(clients, game_date)),
-        Result(read_night_writes(clients, game_date)),
-        Result(read_inventory(clients)),
-        Result(read_service_capacities(clients)),
         Result(read_batches(clients, game_date)),
-        clients.settings,
+        Result(read_night_writes(clients, game_date)),
+        Result(read_history(clients, first, last)),
+        Result(read_newest_record(clients, game_date)),
     )
-    return overview, next(signal for signal in overview.signals if signal.name == "Last batch")
+    return judge_night(facts, clients.settings)
 
 
 def test_their_perfect_night_is_green_and_no_rule_of_it_fires(customer_clients):
-    overview, last_batch = read_last_batch_signal(customer_clients, PERFECT)
-    assert (overview.health, last_batch.health) == (Health.OK, Health.OK)
+    judgement = judge(customer_clients, PERFECT)
+    assert judgement.health is Health.OK, judgement.headline
+    last_batch = judgement.get(Subject.BATCH)
     assert last_batch.text == "batch_2025-12-30_1767077100: reported success, and 28 players are active"
     first = read_batches(customer_clients, PERFECT).batches[-1]
     assert (first.batch_id, first.requested, first.generated) == ("batch_2025-12-30_1767072990", 28, 28)
@@ -94,7 +98,8 @@ def test_a_run_of_the_evening_before_belongs_to_its_own_date(customer_clients):
     assert to_et(evening.started) == "30 17:00"
     assert (evening.batch_id, evening.state) == ("batch_2025-12-31_1767132000", BatchState.CONSOLIDATION_FAILED)
     assert "Partitioning by expressions of type FLOAT64" in evening.status_text
-    assert (by_hand.batch_id, by_hand.state, by_hand.requested) == ("20251230_231502_481920", BatchState.STALLED, 1)
+    assert (by_hand.batch_id, by_hand.requested) == ("20251230_231502_481920", 1)
+    assert by_hand.state is BatchState.CONSOLIDATION_FAILED, "a message without a run cannot stall"
     night = read_night(customer_clients, EVENING)
     totals = balance(night)
     assert dict(totals.classified) == {LossReason.WRITE_REJECTED: 3, LossReason.NOT_CONSOLIDATED: 37}
@@ -120,7 +125,7 @@ def test_a_night_of_several_runs_without_all_their_rows_claims_nothing_that_no_s
     batches = read_batches(customer_clients, INCOMPLETE).batches
     assert [(b.batch_id, b.state, b.requested, b.generated, to_et(b.started)) for b in batches] == [
         ("regen_2025-12-28_stale_lines_1767143400", BatchState.UNVERIFIED_SUCCESS, 40, 40, "30 20:10"),
-        ("fallback_1767075605200", BatchState.STALLED, 1, 1, "30 01:20"),
+        ("fallback_1767075605200", BatchState.CONSOLIDATION_FAILED, 1, 1, "30 01:20"),
         ("batch begun 01:45 ET", BatchState.STALLED, 102, 94, "28 01:45"),
     ]
     assert to_et(batches[-1].ended) == "28 01:49", "by its own lines and rows"

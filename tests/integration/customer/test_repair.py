@@ -9,7 +9,9 @@ from google.cloud import bigquery
 
 from services.actions.executor import execute
 from services.actions.log_reader import ActionState
-from services.nights.missing_players import balance
+from services.batches.reader import read_batches
+from services.batches.state import BatchState
+from services.nights.balance import balance
 from services.nights.player_stages import read_night
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.consolidate import CONSOLIDATE_BATCH
@@ -25,6 +27,11 @@ def consolidate(clients, batch_id):
 
 def find_batch(clients, prefix):
     return next(total for total in read_inventory(clients).batches if total.batch_id.startswith(prefix))
+
+
+def state_of(clients, batch_id, game_date):
+    batches = read_batches(clients, date.fromisoformat(game_date)).batches
+    return next(batch.state for batch in batches if batch.batch_id == batch_id)
 
 
 UNDATED_BATCHES = pytest.mark.parametrize(
@@ -45,6 +52,7 @@ def test_a_batch_without_a_date_in_its_id_is_consolidated_into_the_date_of_its_r
 ):
     batch_id = find_batch(customer_clients, prefix).batch_id
     active = balance(read_night(customer_clients, date.fromisoformat(game_date))).active
+    assert state_of(customer_clients, batch_id, game_date) is BatchState.CONSOLIDATION_FAILED
     action = consolidate(customer_clients, batch_id)
     assert action.state is ActionState.DONE, action.message
     assert action.facts["inserted"] == 25

@@ -32,7 +32,7 @@ LISTABLE_QUERIES: dict[str, dict[str, Any]] = {
     "batches.states_by_date": {"game_date": NIGHT},
     "aliases.all": {},
     "registry.all": {},
-    "alerts.events": {},
+    "alerts.events": {"start": RUN_WINDOW["from_time"]},
     "actions.between": {"start": RUN_WINDOW["from_time"], "until": RUN_WINDOW["to_time"]},
 }
 

@@ -61,5 +61,5 @@ def test_the_timeline_has_an_equivalent_text_alternative(open_page):
 
 def test_the_funnel_has_an_equivalent_text_alternative_without_none(open_page):
     labels = " ".join(re.findall(r'aria-label="([^"]*)"', "".join(open_page(date=INCIDENT).html_bodies)))
-    assert "staged unknown; written 68, 90 lost here; active 68." in labels
+    assert "staged direct MERGE: not used; written 68, 90 lost here; active 68." in labels
     assert "None" not in labels

@@ -28,13 +28,14 @@ def test_the_overview_shows_the_missing_players_their_stage_and_time(open_page):
     assert screen.metric_of("Of those with odds")[1] == "68 of 176 with odds"
     assert screen.metric_of("Rows active") == ("1,700", "of 3,950 generated")
     assert "direct MERGE: not used" in " ".join(screen.html_bodies)
-    assert {"Coverage", "DML errors"} <= {name for name, badge in screen.health_badges().items() if "critical" in badge}
+    assert {"Players", "DML errors"} <= {name for name, badge in screen.health_badges().items() if "critical" in badge}
 
 
 def test_the_overview_of_a_healthy_night_is_ok(open_page):
     screen = open_page(date=GOOD_NIGHT)
+    assert ":green" in screen.verdict, screen.health_badges()
     assert screen.metric_of("Coverage") == ("100.0 %", "128 of 128 eligible")
-    assert "ok" in screen.health_badges()["Coverage"]
+    assert "ok" in screen.health_badges()["Players"]
     assert "ok" in screen.health_badges()["DML errors"]
     assert "direct MERGE: not used" in " ".join(screen.html_bodies), "128 statements for 128 players"
     screen.app.switch_page("../pages/coverage.py").run()
@@ -45,7 +46,7 @@ def test_a_day_without_games_is_ok_and_shows_no_percentage(open_page):
     screen = open_page(date=NO_GAMES)
     assert ":material/bedtime:" in screen.verdict
     assert not screen.app.metric
-    assert "none expected" in screen.health_badges()["Coverage"]
+    assert "none expected" in screen.health_badges()["Players"]
     screen.app.switch_page("../pages/dml_errors.py").run()
     assert screen.metric_of("Rejected") == ("0", "of 0 attempted")
     assert screen.metric_of("Rejection rate") == ("no writes", "the log agrees")
@@ -53,7 +54,7 @@ def test_a_day_without_games_is_ok_and_shows_no_percentage(open_page):
 
 def test_a_night_that_has_not_run_is_neither_ok_nor_critical(open_page):
     screen = open_page(date="2025-12-30")
-    assert not any(health in screen.health_badges()["Coverage"] for health in ("ok", "critical"))
+    assert not any(health in screen.health_badges()["Players"] for health in ("ok", "critical"))
     assert "Not run yet" in screen.verdict
     assert screen.metric_of("Coverage") == ("not run yet", "0 of 28 eligible")
     screen.app.switch_page("../pages/coverage.py").run()

@@ -82,5 +82,17 @@ def test_an_appended_alert_event_is_read_back_as_it_was_written(fresh_clients):
         "facts": '{"players": 90}',
     }
     query_catalog.run_query(fresh_clients, "alerts.append", **event)
-    [row] = query_catalog.run_query(fresh_clients, "alerts.events").rows
-    assert {**row, "facts": query_catalog.parse_json_column(row["facts"])} == {**event, "facts": {"players": 90}}
+    at, hour = event["recorded_at"], timedelta(hours=1)
+    for query, params in (
+        ("alerts.events", {"start": at}),
+        ("alerts.open_before", {"first": at, "until": at + hour}),
+    ):
+        [row] = query_catalog.run_query(fresh_clients, query, **params).rows
+        assert {**row, "facts": query_catalog.parse_json_column(row["facts"])} == {**event, "facts": {"players": 90}}
+    assert query_catalog.run_query(fresh_clients, "alerts.events", start=at + hour).rows == ()
+    assert query_catalog.run_query(fresh_clients, "alerts.open_before", first=at - hour, until=at).rows == ()
+    ended = {**event, "sequence": 2, "event": "resolved", "recorded_at": at + hour}
+    query_catalog.run_query(fresh_clients, "alerts.append", **ended)
+    before, after = ({"first": at, "until": at + hours * hour} for hours in (1, 2))
+    assert len(query_catalog.run_query(fresh_clients, "alerts.open_before", **before).rows) == 1
+    assert query_catalog.run_query(fresh_clients, "alerts.open_before", **after).rows == ()

@@ -19,6 +19,7 @@ from services.alerts.alert_log import (
     read_alerts,
 )
 from services.core.result import DataSource, Health
+from services.gcp import query_catalog
 
 NOW = datetime(2025, 12, 29, 20, 0, tzinfo=UTC)
 NIGHT = date(2025, 12, 29)
@@ -274,6 +275,45 @@ def test_an_ended_alert_is_shown_for_a_fortnight_and_an_open_one_for_ever(record
     append_event(clients, rename(make_alert(), "open").latest_event)
     records.clock.advance(days * 86_400 + seconds)
     assert [a.alert_id for a in read_alerts(clients).alerts] == (["ended", "open"] if shown else ["open"])
+
+
+def test_an_alert_of_before_the_window_is_shown_while_it_is_open_and_then_for_a_fortnight(records):
+    clients = records.clients()
+    alert = rename(make_alert("acknowledged", "told"), "open")
+    for event in alert.events:
+        append_event(clients, event)
+    records.clock.advance(200 * 86_400)
+    assert read_alerts(clients).alerts == (alert,)
+    append_event(clients, alert.new_event("resolved", records.clock.now(), WATCHDOG))
+    assert [(a.ended, len(a.events)) for a in read_alerts(clients).alerts] == [(True, 4)]
+    records.clock.advance(60 * 86_400)
+    assert read_alerts(clients).alerts == ()
+
+
+def test_a_message_about_an_alert_that_had_ended_before_the_window_is_no_alert(records):
+    clients = records.clients()
+    ended = rename(make_alert("resolved"), "ended")
+    for event in (*ended.events, ended.new_event("told", NOW + timedelta(days=1), WATCHDOG)):
+        append_event(clients, event)
+    records.clock.at = NOW + timedelta(days=31)
+    assert read_alerts(clients).alerts == ()
+
+
+def test_what_was_open_before_the_window_is_read_once_a_day(records, monkeypatch):
+    asked: list[str] = []
+    run_query = query_catalog.run_query
+
+    def count(clients, name, **params):
+        asked.append(name)
+        return run_query(clients, name, **params)
+
+    monkeypatch.setattr(query_catalog, "run_query", count)
+    clients = records.clients()
+    for _ in range(3):
+        read_alerts(clients)
+    records.clock.advance(86_400)
+    read_alerts(clients)
+    assert (asked.count("alerts.events"), asked.count("alerts.open_before")) == (4, 2)
 
 
 def test_the_fortnight_begins_at_midnight(records):

@@ -197,7 +197,7 @@ def test_a_stalled_batch_of_a_complete_night_is_ok():
     "snapshot",
     [
         make_snapshot(make_night_snapshot(**{source: failed_result("The source")}))
-        for source in ("night", "batches", "writes", "lines", "ledger", "slate")
+        for source in ("night", "batches", "writes", "lines", "ledger", "slate", "usual")
     ]
     + [make_snapshot(**{source: failed_result("The source")}) for source in ("duplicates", "source_times")],
 )

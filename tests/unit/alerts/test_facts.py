@@ -17,9 +17,9 @@ from services.core.errors import OnCallError
 from services.core.result import Problem, Result
 from services.gcp import query_catalog
 from services.gcp.read_cache import ReadCache
+from services.nights.coverage import CoverageHistory
 from services.telemetry import log_reader
 from tests.support.alert_factories import (
-    BATCH,
     NIGHT,
     NOW,
     SETTINGS,
@@ -69,7 +69,9 @@ class Sources:
             "read_night": "the night",
             "read_writes": "the writes",
             "belongs_to": "of the date",
-            "latest": make_batch_record(),
+            "read_newest_record": make_batch_record(),
+            "read_history": CoverageHistory((), ()),
+            "read_night_writes": "the writes of the date",
             "read_lines": SimpleNamespace(lines=("a line",)),
             "alerts.slate_counts": SimpleNamespace(rows=()),
             "alerts.duplicate_keys": SimpleNamespace(rows=({"game_date": NIGHT, "duplicate_keys": 3},)),
@@ -96,6 +98,9 @@ def sources(monkeypatch):
         "read_batches",
         "read_night",
         "read_writes",
+        "read_newest_record",
+        "read_history",
+        "read_night_writes",
         "belongs_to",
         "list_staging_tables",
         "read_worker_capacity",
@@ -104,8 +109,6 @@ def sources(monkeypatch):
         monkeypatch.setattr(facts, name, sources.reader(name))
     monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))
     monkeypatch.setattr(query_catalog, "run_query", lambda c, name, **options: sources.reader(name)(c, **options))
-    ledger = SimpleNamespace(latest=sources.reader("latest"))
-    monkeypatch.setattr(facts, "Ledger", lambda clients: ledger if clients else None)
     return sources
 
 
@@ -139,6 +142,7 @@ def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clie
     for name in (
         "read_batches",
         "read_night",
+        "read_history",
         "read_writes",
         "alerts.slate_counts",
         "alerts.duplicate_keys",
@@ -153,7 +157,8 @@ def test_each_source_is_asked_about_the_night(clients, sources):
     read_one_night(clients)
     assert sources.calls["read_batches"][1:] == (NIGHT,)
     assert sources.calls["read_night"][1:] == (NIGHT,)
-    assert sources.calls["latest"] == (BATCH, NIGHT)
+    assert sources.calls["read_newest_record"][1:] == (NIGHT,)
+    assert sources.calls["read_history"][1:] == (NIGHT - timedelta(days=21), NIGHT - timedelta(days=1))
     assert sources.calls["alerts.slate_counts"][1:] == ({"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},)
     assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
 
@@ -200,8 +205,8 @@ def test_a_night_without_a_batch_is_read_so_far_and_its_log_not_at_all(clients, 
     sources.values["read_batches"] = Batches((), ())
     _, night = read_one_night(clients)
     assert sources.calls["read_writes"][1:3] == (NIGHT_START, end)
-    assert (night.lines.value, night.ledger.value) == (0, None)
-    assert {"read_lines", "latest"} & sources.calls.keys() == set()
+    assert night.lines.value == 0
+    assert "read_lines" not in sources.calls
 
 
 def test_a_batch_without_a_start_is_read_from_the_nights(clients, sources):
@@ -210,11 +215,24 @@ def test_a_batch_without_a_start_is_read_from_the_nights(clients, sources):
     assert sources.calls["read_writes"][1:3] == (NIGHT_START, NOW)
 
 
-def test_a_batch_known_from_the_log_has_no_record_in_the_ledger(clients, sources):
-    sources.values["read_batches"] = Batches((make_batch(record_source="logs"),), ())
+def test_the_writes_of_earlier_runs_are_read_where_there_are_some(clients, sources):
     _, night = read_one_night(clients)
-    assert (night.ledger.ok, night.ledger.value) == (True, None)
-    assert "latest" not in sources.calls
+    assert (night.night_writes, "read_night_writes" in sources.calls) == (night.writes, False)
+    sources.values["read_batches"] = Batches((make_batch(), make_batch(batch_id="batch_2")), ())
+    _, night = read_one_night(clients)
+    assert (night.writes.value, night.night_writes.value) == ("the writes", "the writes of the date")
+
+
+def test_what_is_usual_is_read_once_in_ten_minutes_and_after_a_failure_at_once(clients, sources):
+    cache = CheckCache()
+    sources.values["read_history"] = OnCallError("It is away.")
+    read_snapshot(clients, [NIGHT], CHANNEL, cache)
+    for minutes, read in ((0, True), (9, False), (11, True)):
+        sources.calls.clear()
+        sources.values["read_history"] = CoverageHistory((), ())
+        clients.clock.at = NOW + timedelta(minutes=minutes)
+        [night] = read_snapshot(clients, [NIGHT], CHANNEL, cache).nights
+        assert (night.usual.ok, "read_history" in sources.calls) == (True, read)
 
 
 def test_without_the_list_of_batches_every_write_counts(clients, sources):
@@ -230,9 +248,10 @@ def test_without_the_list_of_batches_every_write_counts(clients, sources):
     [
         ("read_batches", "batches", "The list of batches"),
         ("read_night", "night", "The warehouse"),
+        ("read_history", "usual", "Earlier nights"),
         ("alerts.slate_counts", "slate", "The slate"),
         ("read_writes", "writes", "The job history"),
-        ("latest", "ledger", "The ledger"),
+        ("read_newest_record", "ledger", "The ledger"),
         ("alerts.duplicate_keys", "duplicates", "The predictions table"),
         ("alerts.source_times", "source_times", "Odds and context"),
         ("read_lines", "lines", "Cloud Logging"),
@@ -294,7 +313,7 @@ def failed(source: str, message: str) -> Result[Any]:
     return Result(None, Problem(source, NOW, message))
 
 
-@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "lines"])
+@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "usual", "lines"])
 def test_a_problem_of_each_part_of_a_night_is_listed(part):
     night = make_night_snapshot(**{part: failed("The source", "Away.")})
     assert [p.message for p in make_snapshot(night).problems] == ["Away."]

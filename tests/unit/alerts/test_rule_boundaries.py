@@ -170,7 +170,7 @@ def test_a_stalled_batch_is_named_with_how_far_it_came():
     night = ok_result(make_night(*make_unmerged_players(102)))
     assert judge("stalled", night=night, batches=batches) == (
         CRITICAL,
-        f"{BATCH} stands still: 102 of 104 generated; stalled since 19:58",
+        f"{BATCH} stalled: 102 of 104 generated; stalled since 19:58",
         "run",
     )
     unknown = stalled_batch(requested=None, generated=None)
@@ -360,7 +360,7 @@ def test_more_than_a_tenth_of_the_staged_rows_under_one_key_fires(collapsed, hea
 
 def test_the_sentence_of_collapsed_rows_has_both_counts():
     record = make_batch_record(distinct_keys=140, inserted=140, collapsed_rows=3810)
-    assert judge("conservation", ledger=ok_result(record))[1] == f"{BATCH}: 3810 of 3950 staged rows share a key"
+    assert judge("conservation", ledger=ok_result(record))[1] == f"{BATCH}: 3,810 of 3,950 staged rows share a key"
 
 
 def test_a_sum_that_does_not_hold_fires_with_its_numbers():
@@ -370,10 +370,15 @@ def test_a_sum_that_does_not_hold_fires_with_its_numbers():
 
 
 @pytest.mark.parametrize(
-    "record", [None, make_batch_record(state=BatchState.RUNNING, staged_rows=1), make_batch_record(collapsed_rows=None)]
+    ("record", "health"),
+    [
+        (None, OK),
+        (make_batch_record(state=BatchState.RUNNING, staged_rows=1), UNKNOWN),
+        (make_batch_record(collapsed_rows=None), UNKNOWN),
+    ],
 )
-def test_sums_are_judged_of_a_consolidated_batch_and_where_they_are_known(record):
-    assert judge("conservation", ledger=ok_result(record))[0] is OK
+def test_sums_are_judged_of_a_consolidated_batch_and_where_they_are_known(record, health):
+    assert judge("conservation", ledger=ok_result(record))[0] is health
 
 
 @pytest.mark.parametrize(("written", "health"), [(90, OK), (89, CRITICAL)])

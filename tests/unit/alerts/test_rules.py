@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.alerts.rules import RULES, RULES_BY_NAME, get_rule
+from services.core.settings import Settings
 from tests.support.alert_factories import SETTINGS
 
 
@@ -22,3 +23,10 @@ def test_the_coverage_rule_names_the_thresholds_that_classify():
         "below 95 % (critical 85 %) of those eligible once a batch has ended,"
         " and at the latest 90 min before the first tip-off"
     )
+
+
+def test_the_rows_rule_names_the_systems_with_thresholds_of_their_own():
+    settings = Settings.from_env({"ROWS_WARNING_PCT_BY_SYSTEM": "xgboost_v1=90"})
+    text = RULES_BY_NAME["rows_short"].format_threshold(settings)
+    assert text.endswith("expected of a system (critical 85 %); xgboost_v1 90 % (critical 85 %)")
+    assert RULES_BY_NAME["rows_short"].format_threshold(SETTINGS).endswith("of a system (critical 85 %)")

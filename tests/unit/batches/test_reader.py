@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
+from services.actions.log_reader import Action, ActionLog, ActionState
 from services.batches.log_batches import StagedTable, collect_log_batches
 from services.batches.log_runs import date_of_line, find_log_runs, is_of_another_date
-from services.batches.reader import read_open_dates
+from services.batches.reader import _StateRow, read_batches, read_open_dates
 from services.batches.state import BatchState
-from services.telemetry.log_reader import LogLine
+from services.core.errors import OnCallError
+from services.core.result import DataSource, Health
+from services.core.settings import Settings
+from services.gcp.query_catalog import QueryResult
+from services.staging.consolidate import CONSOLIDATE_BATCH
+from services.telemetry.log_reader import LogLine, LogLines
 
 GAME_DATE = date(2025, 12, 29)
 BATCH = "batch_2025-12-29_1767037620"
@@ -234,3 +240,104 @@ def test_a_date_is_open_while_a_batch_is_under_way_or_a_failure_has_stopped_it(m
     ended = {"consolidated", "stopped", "abandoned", "reported success"}
     clients: Any = None
     assert read_open_dates(clients, GAME_DATE, GAME_DATE) == (set() if state in ended else {GAME_DATE})
+
+
+@pytest.mark.parametrize("batch_id", ["fallback_1767075605200", "20251230_231502_481920"])
+def test_a_message_without_a_run_whose_table_is_left_is_not_consolidated_and_not_stalled(batch_id):
+    table = f"_staging_{batch_id}_prediction_worker_00011_zw5_0a49f283"
+    (batch,) = collect((), make_rows(1, batch_id), tables=[(table, STARTED)])
+    assert batch.state(NOW) is BatchState.RUNNING
+    late = NOW + timedelta(days=1)
+    assert (batch.name, batch.state(late)) == (batch_id, BatchState.CONSOLIDATION_FAILED)
+    assert batch.status_text == "1 staging table left: no coordinator consolidates a message without a run"
+    assert batch.state(late, log_read=False) is BatchState.UNVERIFIED_SUCCESS
+
+
+def make_consolidation(**changes: Any) -> Action:
+    fields: dict[str, Any] = {
+        "action_id": "a",
+        "key": "k",
+        "attempt": 1,
+        "action_name": CONSOLIDATE_BATCH.name,
+        "target": BATCH,
+        "title": "Consolidate",
+        "actor": "nora",
+        "role": "operator",
+        "reason": "",
+        "state": ActionState.DONE,
+        "message": "25 rows added.",
+        "started_at": NOW,
+        "last_event_at": NOW,
+        "ended_at": NOW,
+        "recorded_by": "",
+        "plan_json": "",
+        "facts": {"inserted": 25, "updated": 2, "unchanged": 1},
+    }
+    return Action(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, BatchState.CONSOLIDATED),
+        ({"target": "batch_2025-12-29_1767037621"}, BatchState.CONSOLIDATION_FAILED),
+        ({"action_name": "staging.drop"}, BatchState.CONSOLIDATION_FAILED),
+        ({"state": ActionState.FAILED}, BatchState.CONSOLIDATION_FAILED),
+        ({"state": ActionState.UNVERIFIED}, BatchState.CONSOLIDATION_FAILED),
+        ({"ended_at": STARTED + timedelta(minutes=1)}, BatchState.CONSOLIDATION_FAILED),
+    ],
+    ids=["of it", "of another", "another action", "failed", "unverified", "before its last line"],
+)
+def test_a_batch_of_another_coordinator_is_consolidated_once_that_was_done_from_here(monkeypatch, changes, state):
+    """Its log never shows it: Runs called it failed for ever."""
+    failure = [make_line(START_LINE, STARTED), make_line("Consolidation FAILED: 400", STARTED + timedelta(minutes=2))]
+    batches = read(monkeypatch, failure, make_rows(), actions=[make_consolidation(**changes)])
+    (batch,) = batches.batches
+    assert (batch.batch_id, batch.state, batch.record_source) == (BATCH, state, "logs")
+    if state is BatchState.CONSOLIDATED:
+        assert (batch.health, batch.written_rows, batch.ended) == (Health.OK, 28, NOW)
+        assert batch.status_text == "consolidated from here by nora: 25 rows added."
+
+
+def test_an_action_log_that_cannot_be_read_leaves_the_state_and_is_a_problem(monkeypatch):
+    failure = [make_line(START_LINE, STARTED), make_line("Consolidation FAILED: 400", STARTED + timedelta(minutes=2))]
+    batches = read(monkeypatch, failure, make_rows(), actions=None)
+    assert [batch.state for batch in batches.batches] == [BatchState.CONSOLIDATION_FAILED]
+    assert [problem.source for problem in batches.problems] == ["action log"]
+    merged = [make_line(START_LINE, STARTED), make_line("Consolidation SUCCESS: 9 rows merged")]
+    calm = read(monkeypatch, merged, make_rows(), actions=None)
+    assert calm.problems == ()  # it is read only for a batch that did not end
+
+
+def test_a_line_without_an_id_after_the_start_of_a_batch_of_the_ledger_is_not_an_earlier_batchs(monkeypatch):
+    resumed = STARTED + timedelta(minutes=1)
+    lines = [make_line(START_LINE, STARTED), make_line("Consolidation SUCCESS: 2250 rows merged", NOW)]
+    states = [{"batch_id": OURS, "state": "consolidated", "recorded_at": resumed}]
+    batches = read(monkeypatch, lines, make_rows(at=STARTED), states=states)
+    texts = {batch.batch_id: batch.status_text for batch in batches.batches}
+    assert texts == {OURS: "consolidated", BATCH: START_LINE}
+
+
+def read(monkeypatch, lines, rows, actions: Any = (), states: Any = ()):
+    """The batches of GAME_DATE by these records; `actions` None: the action log cannot be read."""
+    source = DataSource("a test", NOW)
+    state_row = dict.fromkeys(_StateRow.__annotations__) | {"game_date": GAME_DATE, "sequence": 1}
+    answers: dict[str, Any] = {
+        "batches.states_by_date": [state_row | state for state in states],
+        "nights.worker_runs": rows,
+    }
+
+    def read_actions(*_: Any) -> ActionLog:
+        if actions is None:
+            raise OnCallError("The action log does not answer.")
+        return ActionLog(tuple(actions), source)
+
+    module = "services.batches.reader"
+    monkeypatch.setattr(
+        f"{module}.query_catalog.run_query", lambda _, name, **__: QueryResult(tuple(answers[name]), source)
+    )
+    monkeypatch.setattr(f"{module}.log_reader.read_night_log", lambda *_, **__: LogLines(tuple(lines), source))
+    monkeypatch.setattr(f"{module}.list_tables_of_date", lambda *_: ())
+    monkeypatch.setattr(f"{module}.read_action_log", read_actions)
+    clients: Any = SimpleNamespace(now=lambda: NOW + timedelta(minutes=30), settings=Settings.from_env({}))
+    return read_batches(clients, GAME_DATE)

@@ -155,3 +155,13 @@ def test_every_page_of_a_listing_is_read_and_an_answer_that_is_no_list_is_not_an
     with pytest.raises(SourceUnavailable, match=r"BigQuery \(tables\) answered, but not with a list\.") as caught:
         list(iterate_pages("BigQuery (tables)", cast(Any, broken)))
     assert caught.value.hint == LOOK_AGAIN
+
+
+@pytest.mark.parametrize("error", [KeyError("rows"), ValueError("no date"), TypeError("None"), AttributeError("get")])
+def test_an_answer_that_cannot_be_parsed_is_its_sources_trouble_and_is_logged(error, caplog):
+    with pytest.raises(SourceUnavailable) as raised, translate_errors("Cloud Run"):
+        raise error
+    assert raised.value.message == (
+        f"Cloud Run answered something that cannot be read ({type(error).__name__}: {error})."
+    )
+    assert "Traceback" in caplog.text

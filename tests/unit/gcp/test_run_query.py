@@ -11,13 +11,14 @@ import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 from google.cloud import bigquery
 
-from services.core.errors import CatalogError, InvalidInput, InvalidQuery, TableNotFound
+from services.core.errors import CatalogError, InvalidInput, InvalidQuery, SourceUnavailable, TableNotFound
 from services.core.settings import Settings
 from services.gcp import query_catalog, table_listing
 from services.gcp.clients import Clients
 from services.gcp.read_cache import ReadCache
 from tests.support.clock import FixedClock
 from tests.support.fake_monotonic import FakeMonotonic
+from tests.support.memory_bigquery import Listing
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
 DAY = date(2025, 12, 29)
@@ -33,6 +34,7 @@ class FakeBigQuery:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = [{"n": 1}]
+        self.raw_page: dict[str, str] = {"kind": "bigquery#tableDataList"}
         self.listed: list[dict[str, Any]] = []
         self.metadata: dict[str, Any] = {"numRows": "3", "lastModifiedTime": "1"}
         self.error: Exception | None = None
@@ -64,9 +66,11 @@ class FakeBigQuery:
             {"tableReference": reference, "type": "TABLE", "schema": {"fields": columns}, **self.metadata}
         )
 
-    def list_rows(self, name: str, selected_fields: Any, **options: Any) -> list[dict[str, Any]]:
+    def list_rows(self, name: str, selected_fields: Any, **options: Any) -> Listing:
         self.calls.append((name, {field.name for field in selected_fields}, options["timeout"]))
-        return self.listed
+        listing = Listing(self.listed)
+        listing.raw_page = self.raw_page
+        return listing
 
 
 @pytest.fixture
@@ -288,3 +292,9 @@ def test_a_query_file_whose_header_is_wrong_is_refused(text, message):
 
 def test_a_json_column_is_parsed_once():
     assert query_catalog.parse_json_column('{"a": 1}') == query_catalog.parse_json_column({"a": 1}) == {"a": 1}
+
+
+def test_a_response_that_is_no_list_of_rows_is_not_an_empty_table(fake_bigquery):
+    fake_bigquery.listed, fake_bigquery.raw_page = [], {}
+    with pytest.raises(SourceUnavailable, match="answered, but not with a list"):
+        query_catalog.run_query(make_clients(fake_bigquery), "x.games", day=DAY)

@@ -27,6 +27,11 @@ def test_the_staged_stage_is_unknown_while_nothing_shows_that_the_night_wrote_di
     assert (unproven.players[Stage.STAGED], unproven.notes) == (None, {})
 
 
+def test_nobody_was_staged_before_the_run():
+    night = make_night(player_without_rows(requested=False), was_run=False)
+    assert funnel(night, SETTINGS).players[Stage.STAGED] == 0
+
+
 def test_the_staged_stage_is_not_used_on_a_night_whose_log_shows_direct_writes():
     night = replace(make_night(make_player(), make_player()), wrote_directly=True)
     assert funnel(night, SETTINGS).notes == {Stage.STAGED: "direct MERGE: not used"}

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.result import Problem
-from services.nights.missing_players import LossReason, balance, classify_missing, list_missing_players
+from services.nights.balance import balance
+from services.nights.missing_players import LossReason, classify_missing, list_missing_players
 from tests.support.factories import NOW, make_night, make_player, make_write_error, player_without_rows
 
 CASES = {

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.core.tables import PREDICTIONS_TABLE
-from services.nights.missing_players import LossReason, balance, list_missing_players
+from services.nights.balance import balance
+from services.nights.missing_players import LossReason, list_missing_players
 from services.nights.player_stages import read_night
 from services.nights.players import find_left_games, merge_context_and_odds, newest_context, newest_tip_offs
 from services.pipeline.coordinator.run_request import plan_run

@@ -215,3 +215,9 @@ def to_history(nights: list[Any]) -> Any:
         before: date = NIGHT - timedelta(days=len(nights) - index - 1)
         days += make_history(systems, active=night.active_players, before=before).days
     return CoverageHistory(tuple(days), ())
+
+
+def test_an_absent_system_is_found_on_a_small_slate_too():
+    varying = [{"a": (114, 300 + n), "b": (114, 310 + 2 * n)} for n in range(4)]
+    counts = count_rows(make_night(*make_players(12, {"a": 3}, recorded_rows=None)), make_history(*varying))
+    assert [(s.system_id, s.is_absent) for s in counts.short_systems] == [("b", True)]

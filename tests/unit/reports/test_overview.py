@@ -1,67 +1,83 @@
-"""The verdict of a night: in words, and never OK while something is unread."""
+"""The signals of the platform: apart from the night, worst first, and never OK while something is unread or old."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from services.core.result import Health, Problem, Result
-from services.reports import overview
-from services.telemetry.dml_jobs import build_report
-from tests.support.factories import (
-    NIGHT,
-    NOW,
-    make_attempt,
-    make_job_history,
-    make_log_lines,
-    make_night,
-    make_player,
-    make_write_error,
-    player_without_rows,
-)
-from tests.unit.policy.test_coverage_thresholds import SETTINGS
+from services.reports.overview import platform_signals
+from services.scaling.annotations import CapacitySetting
+from services.scaling.capacity import CapacityState, ServiceCapacities, ServiceCapacity
+from services.staging.inventory import StagingInventory, StagingTable, StagingTableState
+from tests.support.alert_factories import make_schedule
+from tests.support.factories import NIGHT, NOW
 
 UNAVAILABLE: Result[Any] = Result(None, Problem("x", NOW, "x did not answer."))
+WORKER = ServiceCapacity(
+    "prediction-worker",
+    CapacitySetting(None, 4, 3),
+    "r1",
+    NOW,
+    "nora",
+    "e",
+    CapacityState.EMERGENCY,
+    Health.OK,
+    writes_predictions=True,
+)
+CAPACITIES = Result(ServiceCapacities((WORKER,), ()))
+TABLE = StagingTable("d._staging_x", "batch_x", "w", NIGHT, 25, 1, NOW, None, 25, StagingTableState.WAITING)
 
 
-def make_overview(night_result, **readings):
-    others = {name: readings.get(name, UNAVAILABLE) for name in ("dml", "staging", "capacities", "batches")}
-    return overview.build_overview(NIGHT, night_result, settings=SETTINGS, **others)
+def make_inventory(*tables: StagingTable, health: Health = Health.OK) -> Result[StagingInventory]:
+    return Result(StagingInventory(tables, (), health, ()))
 
 
-def test_the_overview_says_what_is_missing_where_and_since_when():
-    night_status = make_night(
-        make_player(),
-        player_without_rows(write_error=make_write_error()),
-        player_without_rows(write_error=make_write_error()),
+def signals_by_name(staging=None, capacities=CAPACITIES, schedule=None):
+    signals = platform_signals(staging or make_inventory(), capacities, schedule or Result(make_schedule()))
+    return {signal.name: (signal.health, signal.text) for signal in signals}
+
+
+def test_a_quiet_platform_is_ok_with_its_numbers():
+    assert signals_by_name() == {
+        "Concurrency": (Health.OK, "prediction-worker emergency: 4 × 3 = 12 at once, the table admits 22"),
+        "All staging": (Health.OK, "no staging table left behind"),
+        "Scheduler": (Health.OK, "1 job, the next at 15:07 ET"),
+    }
+
+
+def test_what_cannot_be_read_is_unknown_since_when():
+    text = "unknown since 01:45 ET (06:45 UTC): x did not answer."
+    unread = signals_by_name(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE)
+    assert set(unread.values()) == {(Health.UNKNOWN, text)}
+    assert len(unread) == 3
+
+
+@pytest.mark.parametrize(("health", "shown"), [(Health.OK, Health.UNKNOWN), (Health.CRITICAL, Health.CRITICAL)])
+def test_an_old_reading_is_never_ok_and_a_critical_one_stays(health, shown):
+    outdated = replace(make_inventory(health=health), outdated=Problem("x", NOW, "x did not answer."))
+    assert signals_by_name(outdated)["All staging"] == (
+        shown,
+        "no staging table left behind" + (", but x did not answer." if health is Health.OK else ""),
     )
-    assert make_overview(Result(night_status)).message == (
-        "2 of 3 players are missing: generated, but BigQuery rejected the write, since 14:47 ET (19:47 UTC)"
+
+
+def test_rows_in_staging_are_counted_over_all_nights():
+    inventory = make_inventory(TABLE, replace(TABLE, state=StagingTableState.MERGED), health=Health.WARNING)
+    assert signals_by_name(inventory)["All staging"] == (
+        Health.WARNING,
+        "1 of 2 tables of 1 night hold 25 rows that are nowhere else",
     )
+    unknown_rows = make_inventory(replace(TABLE, unmerged_rows=None), health=Health.UNKNOWN)
+    assert "an unknown number of rows" in signals_by_name(unknown_rows)["All staging"][1]
 
 
-def test_an_unreadable_night_is_unknown():
-    result = make_overview(UNAVAILABLE)
-    assert result.health is Health.UNKNOWN
-    assert {signal.health for signal in result.signals} == {Health.UNKNOWN}
-
-
-def test_a_day_without_games_expects_nothing():
-    assert make_overview(Result(make_night(games=0, was_run=False))).health is Health.NONE_EXPECTED
-
-
-def test_full_coverage_with_an_unexplained_player_is_not_ok():
-    active_players = [make_player() for _ in range(39)]
-    result = make_overview(Result(make_night(*active_players, player_without_rows())))
-    assert result.health is Health.UNKNOWN
-    assert "unexplained" in result.message
-
-
-def test_writes_of_which_a_part_was_read_are_unknown_and_never_ok():
-    problem = Problem("BigQuery job history", NOW, "The newest 20,000 jobs were read.")
-    report = build_report(NOW, NOW, make_job_history(problem=problem), make_log_lines(), SETTINGS, problems=(problem,))
-    [dml] = [s for s in make_overview(UNAVAILABLE, dml=Result(report)).signals if "job history" in s.text]
-    assert (dml.health, dml.text) == (Health.UNKNOWN, "unknown: the job history could not be read in full")
-    rejected = make_attempt(ok=False, message="Too many DML statements outstanding")
-    report = build_report(NOW, NOW, make_job_history(rejected, problem=problem), make_log_lines(), SETTINGS)
-    [dml] = [s for s in make_overview(UNAVAILABLE, dml=Result(report)).signals if "at least" in s.text]
-    assert (dml.health, dml.text.partition(";")[0]) == (Health.WARNING, "at least 1 writes rejected")
+def test_a_schedule_that_will_not_run_is_critical_and_comes_first():
+    signals = platform_signals(make_inventory(), CAPACITIES, Result(make_schedule(problem="is paused")))
+    assert (signals[0].name, signals[0].health, signals[0].text) == (
+        "Scheduler",
+        Health.CRITICAL,
+        "same-day-predictions is paused",
+    )

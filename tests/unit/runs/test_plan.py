@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from services.batches.reader import Batches
 from services.core.errors import OnCallError
 from services.core.result import Problem
+from services.nights.line_counts import PlayerLines
 from services.nights.players import LeftGame
 from services.nights.row_counts import count_rows
 from services.runs import plan as run_plan
@@ -34,7 +36,7 @@ def plan(monkeypatch):
     def plan_night(night, scope="lost", batches=NO_BATCHES, unreadable=None):
         context = RunContext(
             night=night,
-            repairable=list_repairable(night, count_rows(night, None)),
+            repairable=list_repairable(night, count_rows(night, None), NOW),
             batches=batches,
             staging_tables=(),
             coordinator=CoordinatorInfo("http://coordinator", "coordinator", frozenset({"players", "resume"})),
@@ -118,3 +120,29 @@ def test_lost_and_incomplete_players_are_counted_apart(plan):
     planned = plan(make_night(partly, rejected_player(player_lookup="bob"), tip_offs=(LATER,), games=1))
     assert planned.title == "Re-run 1 lost and 1 incomplete player of Mon 29 Dec 2025"
     assert next(change for change in planned.changes if change.what == "players active").after == "2 of 2"
+
+
+def make_lines(player: str, base: int, tip_off=LATER) -> PlayerLines:
+    """Rows around 20.5, and odds for another line."""
+    predicted = tuple(Decimal("20.5") + offset for offset in (-2, -1, 0, 1, 2))
+    return PlayerLines(player, predicted, (Decimal(base),), Decimal(base), tip_off, 0)
+
+
+def test_players_with_an_old_line_are_chosen_before_tip_off_and_their_rows_are_replaced(plan):
+    ann, bob = make_player(player_lookup="ann", player_name="Ann"), make_player(player_lookup="bob")
+    lines = (make_lines("ann", 22), make_lines("bob", 22, EARLIER))
+    planned = plan(make_night(ann, bob, tip_offs=(LATER,), games=1, lines=lines))
+    assert planned.title == "Re-run 1 player with an old line of Mon 29 Dec 2025"
+    assert planned.preconditions["body"]["players"] == ["ann"]
+    changes = {change.what: (change.before, change.after) for change in planned.changes}
+    assert changes["players active"] == ("2 of 2", "2 of 2")
+    assert changes["rows replaced"][1] == "25 of 1 player, each updated where its values differ"
+    assert changes["Ann"] == ("line moved: Predicted for 18.5–22.5, odds 22", "asked for again")
+
+
+def test_lost_and_old_line_players_are_counted_apart_and_an_incomplete_one_once(plan):
+    partly = make_player(player_lookup="ann", active_rows=1, written_rows=1)
+    moved, lost = make_player(player_lookup="cid"), rejected_player(player_lookup="bob")
+    lines = (make_lines("ann", 22), make_lines("cid", 22))
+    planned = plan(make_night(partly, lost, moved, tip_offs=(LATER,), games=1, lines=lines))
+    assert planned.title == "Re-run 1 lost and 1 incomplete player, 1 player with an old line of Mon 29 Dec 2025"

@@ -1,0 +1,38 @@
+"""The rules that are the judgement's own statements: rows short, a system absent, inputs shrunk. Pure."""
+
+from __future__ import annotations
+
+from services.alerts.findings import FIRING, NO_DATA, OK, NightContext, Outcome
+from services.core.result import Health
+from services.judgement.statement import Subject
+from services.nights.row_counts import count_rows
+
+
+def rows_short(context: NightContext) -> Outcome:
+    """Fires when active players have fewer rows than expected; doubled rows are another rule's."""
+    night = context.snapshot.night.value
+    if night is None:
+        return NO_DATA
+    is_short = count_rows(night, context.snapshot.usual.value).missing > 0
+    outcome = context.judged(Subject.ROWS)
+    return OK if outcome.health in FIRING and not is_short else outcome
+
+
+def system_absent(context: NightContext) -> Outcome:
+    """Fires when a system of the recent nights has no active row once no batch runs."""
+    night, facts = context.snapshot.night.value, context.facts
+    if night is None or facts.usual.value is None:
+        return NO_DATA
+    if night.was_run is False or facts.is_running:
+        return OK
+    absent = [system for system in count_rows(night, facts.usual.value).systems if system.is_absent]
+    if not absent:
+        return OK
+    return Outcome(
+        Health.CRITICAL, "; ".join(f"{system.system_id}: 0 of {system.players_expected} players" for system in absent)
+    )
+
+
+def inputs_shrunk(context: NightContext) -> Outcome:
+    """Fires when context or odds are missing for games, or are fewer per game than usual."""
+    return context.judged(Subject.INPUTS)

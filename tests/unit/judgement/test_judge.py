@@ -1,0 +1,146 @@
+"""A night is green only when each statement is proven; the headline names the worst, with the button that repairs it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.alerts.evaluation import evaluate_rules
+from services.batches.state import HEALTH_BY_BATCH_STATE, BatchState
+from services.core.result import Health, Problem, Result
+from services.judgement.judge import judge_night
+from services.judgement.statement import Repair, Subject
+from tests.support.alert_factories import (
+    make_batch,
+    make_batch_record,
+    make_night_snapshot,
+    make_players,
+    make_rejected_players,
+    make_rejection_burst,
+    make_snapshot,
+    make_unmerged_players,
+    make_write_report,
+)
+from tests.support.factories import NOW, make_attempt, make_night
+from tests.support.night_facts import OUTDATED, SETTINGS, UNREAD, judge, make_batches, make_counts, make_facts
+
+PARTIAL = (Problem("worker log", NOW, "The newest 10,000 lines were read."),)
+READINGS = [field.name for field in fields(make_facts()) if isinstance(getattr(make_facts(), field.name), Result)]
+
+
+def test_a_night_is_green_when_everything_is_proven():
+    assert (judge().health, judge().headline) == (Health.OK, "All 158 eligible players have active predictions")
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("state", ["unread", "outdated"])
+def test_no_night_is_green_while_a_reading_is_missing_or_old(reading, state):
+    old = replace(getattr(make_facts(), reading), outdated=OUTDATED)
+    changes: dict[str, Any] = {reading: UNREAD if state == "unread" else old}
+    judgement = judge(**changes)
+    assert judgement.health is Health.UNKNOWN
+    assert ("x did not answer" in judgement.headline) or ("98 s old" in judgement.headline)
+
+
+def test_the_headline_names_the_worst_statement_with_its_repair():
+    night = Result(make_night(*make_players(153), *make_unmerged_players(5)))
+    judgement = judge(night=night)
+    assert judgement.headline.startswith("Staging tables: 5 players with rows in staging")
+    assert judgement.repairs[0] is Repair.CONSOLIDATE
+    assert judgement.details[0] == judgement.get(Subject.PLAYERS).sentence, "what the headline leaves out"
+
+
+def nights() -> st.SearchStrategy[Any]:
+    players = st.tuples(st.sampled_from((0, 68, 152, 158)), st.sampled_from((0, 1, 6, 90)), st.sampled_from((0, 2)))
+    return st.builds(
+        lambda counts, problems, was_run: make_night(
+            *make_players(counts[0]),
+            *make_rejected_players(counts[1]),
+            *make_unmerged_players(counts[2]),
+            problems=problems,
+            was_run=was_run,
+        ),
+        players,
+        st.sampled_from(((), PARTIAL)),
+        st.sampled_from((True, None, False)),
+    )
+
+
+def batches() -> st.SearchStrategy[Any]:
+    return st.builds(
+        lambda state, source, problems: (
+            make_batches(
+                make_batch(state=state, health=HEALTH_BY_BATCH_STATE[state], record_source=source), problems=problems
+            ).value
+        ),
+        st.sampled_from(BatchState),
+        st.sampled_from(("ledger", "logs")),
+        st.sampled_from(((), PARTIAL)),
+    )
+
+
+def readings(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Result[Any]]:
+    """Known, outdated or unread."""
+    known = st.builds(Result, values)
+    return st.one_of(known, known, st.builds(lambda value: replace(value, outdated=OUTDATED), known), st.just(UNREAD))
+
+
+RECORDS = (
+    None,
+    make_batch_record(requested=158, details=make_counts()),
+    make_batch_record(requested=158, details=make_counts(staged=136)),
+    make_batch_record(requested=158, details=make_counts(), inserted=None),
+)
+WRITES = tuple(
+    replace(make_write_report(*attempts), problems=problems)
+    for attempts in ([make_attempt()], make_rejection_burst())
+    for problems in ((), PARTIAL)
+)
+FACTS = st.fixed_dictionaries(
+    {
+        "night": readings(nights()),
+        "batches": readings(batches()),
+        "writes": readings(st.sampled_from(WRITES)),
+        "record": readings(st.sampled_from(RECORDS)),
+        "usual": readings(st.just(make_facts().usual.value)),
+    }
+)
+SUBJECT_BY_RULE = {
+    "conservation": Subject.CONSERVATION,
+    "inputs_shrunk": Subject.INPUTS,
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(FACTS)
+def test_no_night_is_green_unless_each_statement_is_proven_by_a_fresh_complete_reading(changes):
+    facts = make_facts(**changes)
+    judgement = judge_night(facts, SETTINGS)
+    if judgement.health is not Health.OK:
+        return
+    assert all(statement.is_proven and not statement.problems for statement in judgement.statements)
+    assert all(reading.ok and reading.outdated is None for reading in changes.values())
+    night, found, writes = facts.night.value, facts.batches.value, facts.writes.value
+    assert night
+    assert found
+    assert writes
+    assert not found.problems
+    assert not writes.problems
+    active = sum(bool(player.active_rows) for player in night.eligible_players)
+    assert active >= SETTINGS.coverage_warning_pct / 100 * len(night.eligible_players)
+
+
+@settings(max_examples=100, deadline=None)
+@given(FACTS)
+def test_the_rules_of_a_night_have_the_state_of_its_statements(changes):
+    judgement = judge_night(make_facts(**changes), SETTINGS)
+    snapshot_changes = {("ledger" if name == "record" else name): value for name, value in changes.items()}
+    snapshot = make_snapshot(make_night_snapshot(**snapshot_changes))
+    health_by_rule = {result.rule.name: result.health for result in evaluate_rules(snapshot, SETTINGS, NOW)}
+    for rule, subject in SUBJECT_BY_RULE.items():
+        health = judgement.get(subject).health
+        assert health_by_rule[rule] is (Health.OK if health is Health.NONE_EXPECTED else health)

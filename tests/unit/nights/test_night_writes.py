@@ -1,0 +1,58 @@
+"""The writes of a night whose runs are not known are counted, and never called complete."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from services.batches.reader import Batches
+from services.core.errors import SourceUnavailable
+from services.core.result import DataSource, Health
+from services.gcp.clients import Clients
+from services.nights import night_writes
+from services.telemetry import log_reader
+from services.telemetry.dml_jobs import DmlReport
+from services.telemetry.log_reader import LogLines
+from tests.support.factories import NIGHT
+
+NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+CLEAN = DmlReport(NOW, NOW, 158, 0, (), (), 1, None, 0, (), 0, Health.OK, ())
+CLIENTS = cast(Clients, SimpleNamespace(now=lambda: NOW, settings=SimpleNamespace(coordinator_service="coordinator")))
+ALL_LINES = LogLines((), DataSource("Cloud Logging", NOW))
+
+
+def fail(*_: object, **__: object) -> None:
+    raise SourceUnavailable("It did not answer.")
+
+
+@pytest.fixture
+def read_night_writes(monkeypatch):
+    """The report of the night, with what the sources answer."""
+
+    def read(batches=lambda *_: Batches((), ()), log=lambda *_, **__: ALL_LINES) -> DmlReport:
+        monkeypatch.setattr(night_writes, "read_batches", batches)
+        monkeypatch.setattr(log_reader, "read_night_log", log)
+        monkeypatch.setattr(night_writes, "read_writes", lambda *_: CLEAN)
+        return night_writes.read_night_writes(CLIENTS, NIGHT)
+
+    return read
+
+
+def test_with_every_run_known_the_report_stands_as_it_is(read_night_writes):
+    assert read_night_writes() == CLEAN
+
+
+def test_without_the_batches_the_report_is_unknown(read_night_writes):
+    report = read_night_writes(batches=fail)
+    assert (report.health, [problem.source for problem in report.problems]) == (Health.UNKNOWN, ["batches"])
+
+
+@pytest.mark.parametrize("log", [fail, lambda *_, **__: replace(ALL_LINES, truncated=True)], ids=["down", "partial"])
+def test_without_all_lines_of_the_runs_the_report_is_unknown(read_night_writes, log):
+    report = read_night_writes(log=log)
+    assert report.health is Health.UNKNOWN
+    assert "writes of other dates may be among these" in report.problems[0].message

@@ -1,0 +1,41 @@
+"""What a later look at the job history reads again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from services.core.result import DataSource
+from services.gcp.clients import Clients
+from services.gcp.read_cache import ReadCache
+from services.telemetry import job_history
+from services.telemetry.job_history import JobHistory
+
+NOW = datetime(2025, 12, 30, 19, tzinfo=UTC)
+START = NOW - timedelta(hours=30)
+
+
+@pytest.fixture
+def read_ranges(monkeypatch) -> list[tuple[datetime, datetime]]:
+    """The ranges that are read; each has no statement."""
+    ranges: list[tuple[datetime, datetime]] = []
+
+    def read(_: object, start: datetime, end: datetime) -> JobHistory:
+        ranges.append((start, end))
+        return JobHistory((), DataSource("BigQuery job history", NOW))
+
+    monkeypatch.setattr(job_history, "_read_range", read)
+    return ranges
+
+
+def test_a_range_that_ends_later_is_not_taken_for_read_up_to_the_last_look(read_ranges):
+    clients = cast(Clients, SimpleNamespace(cache=ReadCache()))
+    night_end = NOW - timedelta(hours=8)
+    job_history.read_job_history(clients, START, night_end)
+    job_history.read_job_history(clients, START, NOW)
+    assert read_ranges == [(START, night_end), (START, NOW)], "nothing was read of the eight hours between"
+    job_history.read_job_history(clients, START, NOW)
+    assert read_ranges[2:] == [(NOW - job_history.OVERLAP, NOW)]
