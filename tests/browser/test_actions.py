@@ -107,7 +107,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
 ):
     started = time.monotonic()
     page.goto(f"{module_dashboard_url}/?date=2025-12-29")
-    page.get_by_text("90 of 158 players are missing").wait_for()
+    page.get_by_text("90 of 158 players are missing").first.wait_for()
     confirm = open_plan(page, module_dashboard_url, "?date=2025-12-29", "Re-run 90 lost players")
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("7 checks, 0 stop it").wait_for()

@@ -87,7 +87,7 @@ def read_actions(environment: dict[str, Any]) -> list[Any]:
 def test_a_viewer_can_read_everything_and_start_no_action(environment, open_dashboard_as):
     page, url = open_dashboard_as(VIC)
     page.goto(f"{url}/?date=2025-12-29")
-    page.get_by_text("90 of 158 players are missing").wait_for()
+    page.get_by_text("90 of 158 players are missing").first.wait_for()
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text(f"{VIC} · viewer").wait_for()
     assert sidebar.get_by_text("Look as").count() == 0, "nobody chooses a role where people sign in"
