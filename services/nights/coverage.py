@@ -10,7 +10,6 @@ from typing import cast
 
 from services.core.clock import to_game_date
 from services.core.result import DataSource, Health
-from services.core.settings import Settings
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.resolution_counts import ResolutionCounts
@@ -29,7 +28,6 @@ class Funnel:
 
     game_date: date
     players: dict[Stage, int | None]
-    health: Health
     notes: Mapping[Stage, str] = field(default_factory=dict)  # why a stage has no count, where that is known
 
 
@@ -65,7 +63,7 @@ class CoverageHistory:
     sources: tuple[DataSource, ...]
 
 
-def funnel(night: NightStatus, settings: Settings, writes: DmlReport | None = None) -> Funnel:
+def funnel(night: NightStatus, writes: DmlReport | None = None) -> Funnel:
     """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging.
 
     `writes` are the statements of the night's runs, which show whether workers wrote without staging.
@@ -79,32 +77,18 @@ def funnel(night: NightStatus, settings: Settings, writes: DmlReport | None = No
         Stage.GENERATED: _count_reached(eligible, [p.generated_rows for p in eligible]),
         Stage.STAGED: 0 if night.was_run is False else _count_staged(eligible),
         Stage.WRITTEN: _count_reached(eligible, [p.written_rows for p in eligible]),
-        Stage.ACTIVE: _count_active(eligible),
+        Stage.ACTIVE: _count_reached(eligible, [p.active_rows for p in eligible]),
     }
-    health = classify_night(night, settings)
-    run_is_unknown = night.was_run is None and health is not Health.NONE_EXPECTED
     wrote_directly = night.wrote_directly or (writes is not None and _is_a_statement_per_player(night, writes))
     unstaged = wrote_directly and not any(p.staged_rows for p in eligible)
     notes = {Stage.STAGED: "direct MERGE: not used"} if unstaged else {}
-    return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health, notes)
+    return Funnel(night.game_date, players, notes)
 
 
 def _is_a_statement_per_player(night: NightStatus, writes: DmlReport) -> bool:
     """Whether workers ran the statements: a consolidation is one for a whole batch."""
     accepted = sum(attempt.ok is True for attempt in writes.attempts)
     return accepted >= MIN_DIRECT_WRITES and accepted >= sum(bool(p.written_rows) for p in night.players)
-
-
-def classify_night(night: NightStatus, settings: Settings) -> Health:
-    """The coverage of a night by the thresholds; unknown, not critical, before it was run."""
-    if night.games and night.was_run is False:
-        return Health.UNKNOWN
-    eligible = [p for p in night.players if p.eligible]
-    return classify_coverage(_count_active(eligible), len(eligible), night.games, settings)
-
-
-def _count_active(eligible: Sequence[PlayerStatus]) -> int | None:
-    return _count_reached(eligible, [p.active_rows for p in eligible])
 
 
 def _count_reached(players: Sequence[PlayerStatus], values: list[bool | None] | list[int | None]) -> int | None:
