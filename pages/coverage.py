@@ -16,6 +16,7 @@ from services.judgement.statement import Statement, Subject
 from services.nights.coverage import CoverageHistory, funnel
 from services.nights.missing_players import list_missing_players
 from services.nights.player_stages import NightStatus
+from services.nights.row_counts import count_rows
 from services.policy.coverage_thresholds import threshold_lines
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "with_odds"}
@@ -80,6 +81,7 @@ def headline(players: Statement) -> str:
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
+    counts = count_rows(night, facts.usual.value)
     night_funnel = funnel(night, facts.writes.value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
@@ -87,7 +89,7 @@ def render_night(night: NightStatus) -> None:
         details = [f"{s.subject}: {s.sentence}" for s in statements if not s.is_proven]
         widgets.verdict(worst(s.health for s in statements), headline(statements[0]), details, facts.outdated)
     with button_col:
-        repair_buttons.night_buttons(night)
+        repair_buttons.night_buttons(night, counts)
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
     if not night.players:
@@ -98,7 +100,7 @@ def render_night(night: NightStatus) -> None:
         bar_rows.show_funnel(night_funnel, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
-        row_panels.systems_table(row_panels.count_night_rows(night))
+        row_panels.systems_table(counts)
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 

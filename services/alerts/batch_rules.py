@@ -110,7 +110,7 @@ def not_run(context: NightContext) -> Outcome:
     night = context.played_night
     if night is None:
         return NO_DATA if context.snapshot.night.value is None else OK
-    if night.was_run is None:
+    if night.was_run is None or (night.was_run is False and night.active_rows):
         return NO_DATA
     eligible = len(night.eligible_players)
     if night.was_run or context.snapshot.newest_batch is not None or not context.coverage_due or not eligible:

@@ -114,7 +114,8 @@ def _coverage(context: NightContext) -> Outcome:
     night, batch = context.played_night, context.snapshot.newest_batch
     if night is None:
         return NO_DATA if context.snapshot.night.value is None else OK
-    if night.was_run is False or (context.facts.is_running and not context.coverage_due):
+    may_come = (context.facts.is_running or night.was_run is False) and not context.coverage_due
+    if may_come or (night.was_run is False and batch is None):  # a night without a batch is another rule's
         return OK
     health = context.judgement.get(Subject.PLAYERS).health
     if health not in FIRING:

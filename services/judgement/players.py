@@ -44,7 +44,9 @@ def judge_players(facts: NightFacts, settings: Settings) -> Statement:
     is_overdue, is_complete = facts.is_overdue(settings), totals.active == totals.expected
     may_run = facts.is_running or facts.newest_batch is None or not night.was_run
     may_come = may_run and not is_complete and not is_overdue
-    if (may_come and health is not Health.NONE_EXPECTED) or (totals.unexplained and health is Health.OK):
+    contradicts = night.was_run is False and totals.active > 0
+    is_open = health is not Health.NONE_EXPECTED and (may_come or contradicts)
+    if is_open or (totals.unexplained and health is Health.OK):
         health = Health.UNKNOWN
     statement = Statement(
         Subject.PLAYERS,
@@ -61,6 +63,8 @@ def judge_players(facts: NightFacts, settings: Settings) -> Statement:
 def _text(night: NightStatus, totals: Balance, facts: NightFacts, is_overdue: bool) -> str:
     if not totals.expected:
         return "No games on this date, so no predictions are expected" if not night.games else "No player is eligible"
+    if night.was_run is False and totals.active:
+        return f"{totals.active} of {totals.expected} eligible players are active, though none has been requested"
     if night.was_run is False:
         tip_off = facts.first_tip_off if is_overdue else None
         late_text = f", and the first tip-off is at {format_time(tip_off)}" if tip_off is not None else ""

@@ -549,4 +549,5 @@ def test_coverage_of_a_night_without_games_or_without_a_run_is_not_judged():
     assert judge("coverage", night=ok_result(make_night(games=0)))[0] is OK
     assert judge("not_run", TIP_OFF, night=ok_result(make_night(games=0)))[0] is OK
     not_run = ok_result(make_night(*make_unrequested_players(3), was_run=False))
-    assert judge("coverage", TIP_OFF, night=not_run)[0] is OK
+    assert judge("coverage", TIP_OFF, night=not_run, batches=empty_batches())[0] is OK
+    assert judge("coverage", TIP_OFF, night=not_run)[0] is CRITICAL, "a batch is recorded, and it asked for nobody"
