@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from services.core.clock import to_game_date
@@ -45,7 +45,7 @@ class NightCoverage:
     by_system: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     health: Health
     resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
-    not_run_yet: bool = False  # a later date without a row
+    not_run_yet: bool = False  # without a row, and its run may still come
 
     @property
     def state(self) -> str:
@@ -114,20 +114,19 @@ def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
             by_system[row["game_date"]].append((row["system_id"], row["system_players"], row["system_rows"]))
     rows = {row["game_date"]: row for row in coverage_rows}
     days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
-    tonight = to_game_date(clients.now())
     return CoverageHistory(
-        tuple(_to_night_coverage(clients, day, rows.get(day), tuple(by_system[day]), day > tonight) for day in days),
+        tuple(_to_night_coverage(clients, day, rows.get(day), tuple(by_system[day])) for day in days),
         (result.source,),
     )
 
 
 def _to_night_coverage(
-    clients: Clients, day: date, row: CoverageRow | None, by_system: tuple[tuple[str, int, int], ...], is_future: bool
+    clients: Clients, day: date, row: CoverageRow | None, by_system: tuple[tuple[str, int, int], ...]
 ) -> NightCoverage:
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
     health = classify_coverage(row["active"], row["eligible"], row["games"], clients.settings)
-    not_run_yet = is_future and not row["rows_written"]
+    not_run_yet = not row["rows_written"] and _may_be_run(day, row["tip_off"], clients)
     if not_run_yet:
         health = Health.UNKNOWN
     return NightCoverage(
@@ -143,3 +142,11 @@ def _to_night_coverage(
         not_run_yet=not_run_yet,
         resolution_counts=ResolutionCounts(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )
+
+
+def _may_be_run(day: date, tip_off: datetime | None, clients: Clients) -> bool:
+    """Whether a night's run may still come: a later date, or tonight until the run deadline."""
+    tonight = to_game_date(clients.now())
+    if day != tonight or tip_off is None:
+        return day >= tonight
+    return clients.now() < tip_off - timedelta(minutes=clients.settings.run_deadline_before_tipoff_min)

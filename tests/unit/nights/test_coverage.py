@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
-from services.nights.coverage import funnel
+from services.core.result import Health
+from services.nights.coverage import funnel, read_history
 from services.nights.player_stages import Stage
 from services.nights.worker_log import Rejection, WorkerLog
+from services.sandbox.scenarios.december import build_seed
 from services.telemetry.log_reader import LogLine
 from tests.support.alert_factories import make_write_report
 from tests.support.factories import NOW, make_attempt, make_night, make_player, player_without_rows
+from tests.support.memory_clients import SimulatedClock
+from tests.support.seeded_nights import seeded_project
 
 
 def test_the_funnel_is_unknown_for_a_stage_whose_source_failed():
@@ -53,3 +58,19 @@ def test_a_dml_limit_in_the_log_shows_that_workers_wrote_directly(error, direct)
     rejection = Rejection(line, error)
     assert WorkerLog(rejected={"ann": rejection}).wrote_directly is direct
     assert WorkerLog(unnamed=(rejection,)).wrote_directly is direct
+
+
+def test_a_night_without_a_row_is_not_run_yet_until_its_deadline():
+    state_by_time = {
+        datetime(2025, 12, 30, 6, 45, tzinfo=UTC): "not run yet",  # still the night before
+        datetime(2025, 12, 30, 15, 0, tzinfo=UTC): "not run yet",
+        datetime(2025, 12, 31, 3, 0, tzinfo=UTC): "critical",  # past its deadline
+        datetime(2025, 12, 31, 15, 0, tzinfo=UTC): "critical",
+    }
+    night = date(2025, 12, 30)
+    with seeded_project(build_seed().tables) as (_project, clients):
+        histories = {
+            now: read_history(replace(clients, clock=SimulatedClock(now)), night, night) for now in state_by_time
+        }
+    assert {now: history.days[0].state for now, history in histories.items()} == state_by_time
+    assert {history.days[0].health for history in histories.values()} == {Health.UNKNOWN, Health.CRITICAL}
