@@ -62,4 +62,5 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
     lead = players if players.health is health else ordered[0]
     headline = lead.sentence if lead is players else f"{lead.subject}: {lead.sentence}"
     details = list_details(facts.night.value) if facts.night.value is not None else ()
+    details = details if lead is players else (players.sentence, *details)
     return NightJudgement(facts.game_date, health, headline, details, ordered)

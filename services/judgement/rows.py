@@ -75,7 +75,7 @@ def _list_findings(counts: RowCounts, is_running: bool) -> Iterator[str]:
     if counts.doubled:
         yield f"{pluralize(counts.doubled, 'key')} doubled"
     if not counts.missing and not counts.doubled:
-        yield f"all {counts.keys:,} expected rows are active, each key once"
+        yield f"all {counts.keys:,} rows expected of the active players are there, each key once"
 
 
 def _describe_short(system: SystemCount) -> str:

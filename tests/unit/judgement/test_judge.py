@@ -51,6 +51,7 @@ def test_the_headline_names_the_worst_statement_with_its_repair():
     judgement = judge(night=night)
     assert judgement.headline.startswith("Staging tables: 5 players with rows in staging")
     assert judgement.repairs[0] is Repair.CONSOLIDATE
+    assert judgement.details[0] == judgement.get(Subject.PLAYERS).sentence, "what the headline leaves out"
 
 
 def nights() -> st.SearchStrategy[Any]:

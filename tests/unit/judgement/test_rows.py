@@ -51,7 +51,7 @@ def make_facts(night: Any, state: BatchState = BatchState.CONSOLIDATED, **change
 def test_a_whole_night_is_green_with_its_number():
     statement = judge_rows(make_facts(WHOLE), SETTINGS)
     assert (statement.health, statement.part, statement.whole) == (Health.OK, 3200, 3200)
-    assert statement.text == "all 3,200 expected rows are active, each key once"
+    assert statement.text == "all 3,200 rows expected of the active players are there, each key once"
 
 
 def test_four_of_five_systems_deleted_names_the_worst_system_and_the_rows():
