@@ -12,10 +12,11 @@ from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
 from services.core.result import Health, worst
-from services.judgement.statement import Subject
-from services.nights.coverage import CoverageHistory, Funnel, funnel
+from services.judgement.statement import Statement, Subject
+from services.nights.coverage import CoverageHistory, funnel
 from services.nights.missing_players import list_missing_players
-from services.nights.player_stages import NightStatus, Stage
+from services.nights.player_stages import NightStatus
+from services.nights.row_counts import count_rows
 from services.policy.coverage_thresholds import threshold_lines
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "with_odds"}
@@ -69,28 +70,26 @@ def render_history(history: CoverageHistory) -> None:
     widgets.source_footer(history.sources, cloud.now())
 
 
-def headline(night_funnel: Funnel) -> str:
-    """The coverage of the night in one line, by its main denominator."""
-    active, eligible = night_funnel.players[Stage.ACTIVE], night_funnel.players[Stage.ELIGIBLE]
-    if night_funnel.health is Health.NONE_EXPECTED:
-        return "No games, so no coverage is expected"
-    if active is None or not eligible:
-        return "Coverage is unknown"
-    if night_funnel.health is Health.UNKNOWN and not active:
-        return f"Not run yet: {eligible:,} players are eligible"
-    return f"{active:,} of {eligible:,} eligible players are active: {100 * active / eligible:.1f} %"
+def headline(players: Statement) -> str:
+    """The coverage of the night in one line, by its main denominator; the statement's text where it has no percentage."""
+    if not players.whole or players.part is None or players.health in (Health.NONE_EXPECTED, Health.UNKNOWN):
+        return players.sentence
+    return (
+        f"{players.part:,} of {players.whole:,} eligible players are active: {100 * players.part / players.whole:.1f} %"
+    )
 
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
-    night_funnel = funnel(night, settings, facts.writes.value)
+    counts = count_rows(night, facts.usual.value)
+    night_funnel = funnel(night, facts.writes.value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:
         statements = [judgement.get(subject) for subject in (Subject.PLAYERS, Subject.ROWS, Subject.INPUTS)]
         details = [f"{s.subject}: {s.sentence}" for s in statements if not s.is_proven]
-        widgets.verdict(worst(s.health for s in statements), headline(night_funnel), details, facts.outdated)
+        widgets.verdict(worst(s.health for s in statements), headline(statements[0]), details, facts.outdated)
     with button_col:
-        repair_buttons.night_buttons(night)
+        repair_buttons.night_buttons(night, counts)
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
     if not night.players:
@@ -101,7 +100,7 @@ def render_night(night: NightStatus) -> None:
         bar_rows.show_funnel(night_funnel, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
-        row_panels.systems_table(row_panels.count_night_rows(night))
+        row_panels.systems_table(counts)
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
 
 

@@ -7,15 +7,19 @@ import streamlit as st
 from app.actions import status_strip
 from app.components import widgets
 from app.state import reads, session
-from services.core.result import Health
+from services.judgement.judge import judge_night
 from services.reports.handoff_note import render_markdown
 
 cloud, game_date = session.cached_clients(), session.game_date()
 inputs = reads.handoff_inputs(cloud, game_date, status_strip.fetch_log_async())
 note_markdown = render_markdown(inputs, cloud.settings)
+facts = inputs.facts
 results = (
-    inputs.night,
-    inputs.batches,
+    facts.night,
+    facts.batches,
+    facts.writes,
+    facts.usual,
+    facts.record,
     inputs.capacities,
     inputs.deploys,
     inputs.history,
@@ -24,15 +28,12 @@ results = (
     inputs.schedule,
 )
 unreadable = sum(not part.ok for part in results)
-health = Health.UNKNOWN if unreadable else Health.OK
-headline = (
-    f"{unreadable} of {len(results)} records could not be read"
-    if unreadable
-    else f"Written from {len(results)} records"
-)
+records_text = f"written from {len(results) - unreadable} of {len(results)} records, nothing in it is typed by hand"
+judgement = judge_night(facts, cloud.settings)
 answer_col, button_col = widgets.answer_row()
 with answer_col:
-    widgets.verdict(health, headline, [session.format_day(game_date), "nothing in it is typed by hand"])
+    details = [session.format_day(game_date), records_text]
+    widgets.verdict(judgement.health, judgement.headline, details, facts.outdated)
 button_col.download_button(
     "Download the note",
     note_markdown.encode(),

@@ -14,7 +14,7 @@ from services.judgement.statement import Subject
 from services.nights.balance import balance
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
-from services.nights.row_counts import RowCounts
+from services.nights.row_counts import RowCounts, count_rows
 from services.runs.run_context import list_partly_there
 
 cloud, game_date = session.cached_clients(), session.game_date()
@@ -77,7 +77,7 @@ def filter_entries(entries: list[MissingPlayer]) -> list[MissingPlayer]:
 
 
 def render(night: NightStatus) -> None:
-    counts = row_panels.count_night_rows(night)
+    counts = count_rows(night, facts.usual.value)
     all_entries = list_missing_players(night)
     missing = [entry for entry in all_entries if not entry.intentional]
     intentional = [entry for entry in all_entries if entry.intentional]
@@ -91,7 +91,7 @@ def render(night: NightStatus) -> None:
         return
     render_balance(night)
     filtered_entries = filter_entries(entries)
-    repair_buttons.night_buttons(night, None if len(filtered_entries) == len(entries) else filtered_entries)
+    repair_buttons.night_buttons(night, counts, None if len(filtered_entries) == len(entries) else filtered_entries)
     tables.data_grid(
         [to_table_row(entry) for entry in filtered_entries],
         name=f"missing-{game_date}",

@@ -21,7 +21,7 @@ judgement = judge_night(facts, cloud.settings)
 
 def render_coverage_metrics(night: NightStatus) -> None:
     """The coverage of the night by each denominator, and the rows behind it."""
-    players = funnel(night, cloud.settings).players
+    players = funnel(night).players
     active, override = players[Stage.ACTIVE], "not run yet" if night.was_run is False else ""
     with st.grid(4, min_column_width=125):
         widgets.metric_percentage("Coverage", active, players[Stage.ELIGIBLE], "eligible", override, "coverage")
@@ -37,7 +37,7 @@ def render_coverage_metrics(night: NightStatus) -> None:
 def render_funnel(night: NightStatus) -> None:
     """The funnel, with the players lost at each stage beside it."""
     st.subheader("Where players were lost", anchor=False)
-    bar_rows.show_funnel(funnel(night, cloud.settings, facts.writes.value), list_missing_players(night))
+    bar_rows.show_funnel(funnel(night, facts.writes.value), list_missing_players(night))
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
     widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))

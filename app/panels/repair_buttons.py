@@ -10,7 +10,6 @@ import streamlit as st
 
 from app.actions import dialog
 from app.components import tables, text_format, widgets
-from app.panels.row_panels import count_night_rows
 from app.state import reads, session
 from services.batches.ids import parse_staging_table_name
 from services.judgement.facts import NightFacts
@@ -18,6 +17,7 @@ from services.judgement.judge import NightJudgement
 from services.judgement.statement import Repair
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
+from services.nights.row_counts import RowCounts, count_rows
 from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.plan import describe_selected
@@ -48,14 +48,14 @@ def judgement_buttons(facts: NightFacts, judgement: NightJudgement) -> None:
         elif repair is Repair.CONSOLIDATE and night is not None:
             _consolidate_buttons(_unmerged_batches(night), primary)
         elif night is not None:
-            _run_button(night, None, primary)
+            _run_button(night, count_rows(night, facts.usual.value), None, primary)
 
 
-def night_buttons(night: NightStatus, selected: Sequence[MissingPlayer] | None = None) -> None:
+def night_buttons(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None = None) -> None:
     """The buttons that repair a night: re-run what a run repairs, consolidate what is only staged."""
     batch_ids = _unmerged_batches(night)
     _consolidate_buttons(batch_ids, primary=True)
-    _run_button(night, selected, primary=not batch_ids)
+    _run_button(night, counts, selected, primary=not batch_ids)
 
 
 def _unmerged_batches(night: NightStatus) -> list[str]:
@@ -70,10 +70,10 @@ def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
         )
 
 
-def _run_button(night: NightStatus, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
+def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
     """Start the run of a night that has not run, else re-run whom a run repairs."""
     date = night.game_date.isoformat()
-    candidates = list_repairable(night, count_night_rows(night), session.now()) if selected is None else selected
+    candidates = list_repairable(night, counts, session.now()) if selected is None else selected
     repairable = [m for m in candidates if m.reason not in NOT_REPAIRABLE_BY_RUN]
     if not repairable:
         return

@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from app.components import tables
-from app.state import reads, session
-from services.judgement.facts import nights_before
-from services.nights.player_stages import NightStatus
-from services.nights.row_counts import RowCounts, count_rows
-
-
-def count_night_rows(night: NightStatus) -> RowCounts:
-    """The night's rows beside those of the nights before; where these cannot be read, beside what was generated alone."""
-    return count_rows(night, reads.history(session.cached_clients(), *nights_before(night.game_date)).value)
+from services.nights.row_counts import RowCounts
 
 
 def describe_partly_there(counts: RowCounts, moved: int) -> str:

@@ -164,17 +164,14 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     """Everything a handoff note is written from, read concurrently; a recent night shares the history of the last nights."""
     today = eastern_day(clients.now())
     last = today if (today - game_date).days <= HISTORY_DAYS - 7 else game_date
-    players = night.fetch_async(clients, game_date)
-    runs = batches.fetch_async(clients, game_date)
+    facts = night_facts_async(clients, game_date)
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
+    read_facts = facts()
     return HandoffInputs(
-        game_date=game_date,
-        start=run_window(game_date, runs().value)[0],
-        now=clients.now(),
-        night=players(),
-        batches=runs(),
+        facts=read_facts,
+        start=run_window(game_date, read_facts.batches.value)[0],
         capacities=services(),
         deploys=revisions(),
         history=days(),

@@ -27,7 +27,11 @@ WITH context AS (
   GROUP BY game_date
 ),
 odds AS (
-  SELECT game_date, COUNT(DISTINCT player_lookup) AS with_odds, COUNT(DISTINCT game_id) AS games
+  SELECT
+    game_date,
+    COUNT(DISTINCT player_lookup) AS with_odds,
+    COUNT(DISTINCT game_id) AS games,
+    MIN(game_start_time) AS tip_off
   FROM nba_raw.odds_api_player_points_props
   WHERE game_date BETWEEN @first_date AND @last_date
   GROUP BY game_date
@@ -70,6 +74,7 @@ systems AS (
 SELECT
   COALESCE(context.game_date, odds.game_date, written.game_date) AS game_date,
   GREATEST(IFNULL(context.games, 0), IFNULL(odds.games, 0)) AS games,
+  odds.tip_off,
   IFNULL(odds.with_odds, 0) AS with_odds,
   IFNULL(context.in_context, 0) AS in_context,
   IFNULL(context.eligible, 0) AS eligible,

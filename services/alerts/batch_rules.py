@@ -110,15 +110,15 @@ def not_run(context: NightContext) -> Outcome:
     night = context.played_night
     if night is None:
         return NO_DATA if context.snapshot.night.value is None else OK
-    if night.was_run is None or context.snapshot.slate.value is None:
+    if night.was_run is None or (night.was_run is False and night.active_rows):
         return NO_DATA
     eligible = len(night.eligible_players)
     if night.was_run or context.snapshot.newest_batch is not None or not context.coverage_due or not eligible:
         return OK
-    tip_off = context.snapshot.slate.value.tip_off
+    tip_off_text = format_clock_time(context.facts.first_tip_off)
     return Outcome(
         Health.CRITICAL,
-        f"{eligible} players are eligible, none was requested; first tip-off {format_clock_time(tip_off)}",
+        f"{eligible} players are eligible, none was requested; first tip-off {tip_off_text}",
     )
 
 

@@ -23,13 +23,12 @@ from services.alerts.remedies import with_possible_remedy
 from services.alerts.rules import RULES_BY_NAME
 from services.batches.ids import parse_staging_table_name
 from services.batches.reader import WINDOW_LEAD
-from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.batches.state import BatchState
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.statement import Subject
 from services.nights.balance import balance
-from services.nights.coverage import classify_night
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import PlayerStatus
 
@@ -115,11 +114,10 @@ def _coverage(context: NightContext) -> Outcome:
     night, batch = context.played_night, context.snapshot.newest_batch
     if night is None:
         return NO_DATA if context.snapshot.night.value is None else OK
-    ended = batch is not None and batch.state not in IN_PROGRESS_STATES
-    if night.was_run is False or not (ended or context.coverage_due):
+    may_come = (context.facts.is_running or night.was_run is False) and not context.coverage_due
+    if may_come or (night.was_run is False and batch is None):  # a night without a batch is another rule's
         return OK
-    judged = context.judgement.get(Subject.PLAYERS).health
-    health = judged if ended else classify_night(night, context.settings)  # a run must have covered it by its deadline
+    health = context.judgement.get(Subject.PLAYERS).health
     if health not in FIRING:
         return NO_DATA if health is Health.UNKNOWN else OK
     totals = balance(night)

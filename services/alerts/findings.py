@@ -91,13 +91,8 @@ class NightContext:
 
     @property
     def coverage_due(self) -> bool:
-        """Whether the night must be covered by now: its first tip-off is near or past."""
-        slate = self.snapshot.slate.value
-        return (
-            slate is not None
-            and slate.tip_off is not None
-            and self.now >= slate.tip_off - timedelta(minutes=self.settings.run_deadline_before_tipoff_min)
-        )
+        """Whether a run must have covered the night by now."""
+        return self.facts.is_overdue(self.settings)
 
     @property
     def played_night(self) -> NightStatus | None:

@@ -9,6 +9,7 @@ from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.result import Problem, Result, list_outdated
+from services.core.settings import Settings
 from services.nights.coverage import CoverageHistory
 from services.nights.player_stages import NightStatus
 from services.telemetry.dml_jobs import DmlReport
@@ -47,3 +48,13 @@ class NightFacts:
     def is_running(self) -> bool:
         """Whether the newest batch is in progress, so that what is missing may still come."""
         return self.newest_batch is not None and self.newest_batch.state in IN_PROGRESS_STATES
+
+    @property
+    def first_tip_off(self) -> datetime | None:
+        """When the first game with odds begins; None where that is unknown."""
+        return min(self.night.value.tip_offs, default=None) if self.night.value is not None else None
+
+    def is_overdue(self, settings: Settings) -> bool:
+        """Whether a run must have covered the night by now: its first tip-off is near or past."""
+        lead = timedelta(minutes=settings.run_deadline_before_tipoff_min)
+        return self.first_tip_off is not None and self.now >= self.first_tip_off - lead

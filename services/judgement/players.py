@@ -35,22 +35,23 @@ _REPAIR_BY_REASON = {
 
 
 def judge_players(facts: NightFacts, settings: Settings) -> Statement:
-    """Active players of the eligible ones, by the coverage thresholds; while a batch runs, what is missing may still come."""
+    """Active players of the eligible ones, by the coverage thresholds; until the deadline, what is missing may still come."""
     night = facts.night.value
     if night is None:
         return unknown(Subject.PLAYERS, _PAGE, facts.night)
     totals = balance(night)
     health = classify_coverage(totals.active, totals.expected, night.games, settings)
-    if health is not Health.NONE_EXPECTED and (
-        night.was_run is False or (facts.is_running and totals.active < totals.expected)
-    ):
-        health = Health.UNKNOWN
-    if totals.unexplained and health is Health.OK:
+    is_overdue, is_complete = facts.is_overdue(settings), totals.active == totals.expected
+    may_run = facts.is_running or facts.newest_batch is None or not night.was_run
+    may_come = may_run and not is_complete and not is_overdue
+    contradicts = night.was_run is False and totals.active > 0
+    is_open = health is not Health.NONE_EXPECTED and (may_come or contradicts)
+    if is_open or (totals.unexplained and health is Health.OK):
         health = Health.UNKNOWN
     statement = Statement(
         Subject.PLAYERS,
         health,
-        _text(night, totals, facts),
+        _text(night, totals, facts, is_overdue),
         _PAGE,
         totals.active,
         totals.expected,
@@ -59,16 +60,21 @@ def judge_players(facts: NightFacts, settings: Settings) -> Statement:
     return statement.based_on(facts.night)
 
 
-def _text(night: NightStatus, totals: Balance, facts: NightFacts) -> str:
+def _text(night: NightStatus, totals: Balance, facts: NightFacts, is_overdue: bool) -> str:
     if not totals.expected:
         return "No games on this date, so no predictions are expected" if not night.games else "No player is eligible"
+    if night.was_run is False and totals.active:
+        return f"{totals.active} of {totals.expected} eligible players are active, though none has been requested"
     if night.was_run is False:
-        return f"Not run yet: {totals.expected} players are eligible, none has been requested"
+        tip_off = facts.first_tip_off if is_overdue else None
+        late_text = f", and the first tip-off is at {format_time(tip_off)}" if tip_off is not None else ""
+        return f"Not run yet: {totals.expected} players are eligible, none has been requested{late_text}"
     if totals.active == totals.expected:
         return f"All {totals.expected} eligible players have active predictions"
     missing_count = totals.expected - totals.active
     if facts.is_running:
-        return f"Running: {totals.active} of {totals.expected} eligible players are active so far"
+        late_text = " past its deadline" if is_overdue else ""
+        return f"Running{late_text}: {totals.active} of {totals.expected} eligible players are active so far"
     missing = [m for m in list_missing_players(night) if m.player.eligible]
     reason, count = Counter(m.reason for m in missing).most_common(1)[0]
     most_text = "" if count == missing_count else f"{count} of them "

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from services.core.clock import to_game_date
 from services.core.result import DataSource, Health
-from services.core.settings import Settings
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.resolution_counts import ResolutionCounts
@@ -29,7 +28,6 @@ class Funnel:
 
     game_date: date
     players: dict[Stage, int | None]
-    health: Health
     notes: Mapping[Stage, str] = field(default_factory=dict)  # why a stage has no count, where that is known
 
 
@@ -47,7 +45,7 @@ class NightCoverage:
     by_system: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     health: Health
     resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
-    not_run_yet: bool = False  # a later date without a row
+    not_run_yet: bool = False  # without a row, and its run may still come
 
     @property
     def state(self) -> str:
@@ -65,7 +63,7 @@ class CoverageHistory:
     sources: tuple[DataSource, ...]
 
 
-def funnel(night: NightStatus, settings: Settings, writes: DmlReport | None = None) -> Funnel:
+def funnel(night: NightStatus, writes: DmlReport | None = None) -> Funnel:
     """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging.
 
     `writes` are the statements of the night's runs, which show whether workers wrote without staging.
@@ -79,32 +77,18 @@ def funnel(night: NightStatus, settings: Settings, writes: DmlReport | None = No
         Stage.GENERATED: _count_reached(eligible, [p.generated_rows for p in eligible]),
         Stage.STAGED: 0 if night.was_run is False else _count_staged(eligible),
         Stage.WRITTEN: _count_reached(eligible, [p.written_rows for p in eligible]),
-        Stage.ACTIVE: _count_active(eligible),
+        Stage.ACTIVE: _count_reached(eligible, [p.active_rows for p in eligible]),
     }
-    health = classify_night(night, settings)
-    run_is_unknown = night.was_run is None and health is not Health.NONE_EXPECTED
     wrote_directly = night.wrote_directly or (writes is not None and _is_a_statement_per_player(night, writes))
     unstaged = wrote_directly and not any(p.staged_rows for p in eligible)
     notes = {Stage.STAGED: "direct MERGE: not used"} if unstaged else {}
-    return Funnel(night.game_date, players, Health.UNKNOWN if run_is_unknown else health, notes)
+    return Funnel(night.game_date, players, notes)
 
 
 def _is_a_statement_per_player(night: NightStatus, writes: DmlReport) -> bool:
     """Whether workers ran the statements: a consolidation is one for a whole batch."""
     accepted = sum(attempt.ok is True for attempt in writes.attempts)
     return accepted >= MIN_DIRECT_WRITES and accepted >= sum(bool(p.written_rows) for p in night.players)
-
-
-def classify_night(night: NightStatus, settings: Settings) -> Health:
-    """The coverage of a night by the thresholds; unknown, not critical, before it was run."""
-    if night.games and night.was_run is False:
-        return Health.UNKNOWN
-    eligible = [p for p in night.players if p.eligible]
-    return classify_coverage(_count_active(eligible), len(eligible), night.games, settings)
-
-
-def _count_active(eligible: Sequence[PlayerStatus]) -> int | None:
-    return _count_reached(eligible, [p.active_rows for p in eligible])
 
 
 def _count_reached(players: Sequence[PlayerStatus], values: list[bool | None] | list[int | None]) -> int | None:
@@ -130,20 +114,19 @@ def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
             by_system[row["game_date"]].append((row["system_id"], row["system_players"], row["system_rows"]))
     rows = {row["game_date"]: row for row in coverage_rows}
     days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
-    tonight = to_game_date(clients.now())
     return CoverageHistory(
-        tuple(_to_night_coverage(clients, day, rows.get(day), tuple(by_system[day]), day > tonight) for day in days),
+        tuple(_to_night_coverage(clients, day, rows.get(day), tuple(by_system[day])) for day in days),
         (result.source,),
     )
 
 
 def _to_night_coverage(
-    clients: Clients, day: date, row: CoverageRow | None, by_system: tuple[tuple[str, int, int], ...], is_future: bool
+    clients: Clients, day: date, row: CoverageRow | None, by_system: tuple[tuple[str, int, int], ...]
 ) -> NightCoverage:
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
     health = classify_coverage(row["active"], row["eligible"], row["games"], clients.settings)
-    not_run_yet = is_future and not row["rows_written"]
+    not_run_yet = not row["rows_written"] and _may_be_run(day, row["tip_off"], clients)
     if not_run_yet:
         health = Health.UNKNOWN
     return NightCoverage(
@@ -159,3 +142,11 @@ def _to_night_coverage(
         not_run_yet=not_run_yet,
         resolution_counts=ResolutionCounts(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )
+
+
+def _may_be_run(day: date, tip_off: datetime | None, clients: Clients) -> bool:
+    """Whether a night's run may still come: a later date, or tonight until the run deadline."""
+    tonight = to_game_date(clients.now())
+    if day != tonight or tip_off is None:
+        return day >= tonight
+    return clients.now() < tip_off - timedelta(minutes=clients.settings.run_deadline_before_tipoff_min)

@@ -102,6 +102,7 @@ class CoverageRow(TypedDict):
 
     game_date: date
     games: int
+    tip_off: datetime | None
     with_odds: int
     in_context: int
     eligible: int

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TypeVar
 
 from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
 from services.alerts.rules import get_rule
-from services.batches.reader import Batches
 from services.core.clock import format_eastern
 from services.core.result import Health, Result
 from services.core.settings import Settings
+from services.judgement.facts import NightFacts
+from services.judgement.judge import NightJudgement, judge_night
 from services.nights.balance import balance
 from services.nights.coverage import CoverageHistory, NightCoverage
-from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import EMERGENCY_CAPACITY_FLAGS
 from services.reports.events import recent_events
 from services.scaling.capacity import ServiceCapacities
@@ -31,11 +31,8 @@ MAX_EVENTS, MAX_DAYS = 60, 7  # the newest ones are in the note
 class HandoffInputs:
     """What the note is written from: each part is known or unknown on its own."""
 
-    game_date: date
+    facts: NightFacts
     start: datetime
-    now: datetime
-    night: Result[NightStatus]
-    batches: Result[Batches]
     capacities: Result[ServiceCapacities]
     deploys: Result[DeployHistory]
     history: Result[CoverageHistory]
@@ -48,9 +45,11 @@ def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
     """The note as Markdown. Pure: the same inputs give the same text."""
     parts = [
         [
-            f"# Handoff, night of {inputs.game_date}",
+            f"# Handoff, night of {inputs.facts.game_date}",
             "",
-            f"Written {_format_time(inputs.now)} by Prediction On-Call from its records.",
+            *_judgement_lines(inputs.facts, judge_night(inputs.facts, settings)),
+            "",
+            f"Written {_format_time(inputs.facts.now)} by Prediction On-Call from its records.",
         ],
         ["## Key numbers", *_key_numbers(inputs)],
         ["## Open alerts", *_open_alerts(inputs)],
@@ -64,13 +63,32 @@ def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
+def _judgement_lines(facts: NightFacts, judgement: NightJudgement) -> Iterator[str]:
+    """What every page says of the night: its health and headline, what is not proven, and why that may be so."""
+    yield f"**{judgement.health}**: {_escape_inline(judgement.headline)}"
+    unproven = [statement for statement in judgement.statements if not statement.is_proven]
+    of_night = facts.night.value.problems if facts.night.value is not None else ()
+    of_statements = (problem for statement in judgement.statements for problem in statement.problems)
+    problems = dict.fromkeys((*facts.outdated, *of_statements, *of_night))
+    if unproven or problems:
+        yield ""
+    for statement in unproven:
+        yield f"- {statement.subject}, {statement.state}: {_escape_inline(statement.sentence)}"
+    for problem in problems:
+        since_text = _format_time(problem.since)
+        yield f"- Old or incomplete: {problem.source}, since {since_text}: {_escape_inline(problem.message)}"
+
+
 def _unknown_note(result: Result[T]) -> list[str]:
-    return [f"- **Unknown:** {result.problem.message}"] if result.problem else []
+    return [
+        *([f"- **Unknown:** {result.problem.message}"] if result.problem else []),
+        *([f"- **Old:** {result.outdated.message}"] if result.outdated else []),
+    ]
 
 
 def _key_numbers(inputs: HandoffInputs) -> Iterator[str]:
-    yield from _unknown_note(inputs.night)
-    night = inputs.night.value
+    yield from _unknown_note(inputs.facts.night)
+    night = inputs.facts.night.value
     if night is None:
         return
     if night.games == 0:
@@ -84,7 +102,6 @@ def _key_numbers(inputs: HandoffInputs) -> Iterator[str]:
         yield f"- {count} missing: {reason}."
     if totals.unexplained:
         yield f"- **{totals.unexplained} missing without an explanation.**"
-    yield from (f"- Not readable: {problem.source}, since {_format_time(problem.since)}." for problem in night.problems)
 
 
 def _open_alerts(inputs: HandoffInputs) -> Iterator[str]:
@@ -94,15 +111,15 @@ def _open_alerts(inputs: HandoffInputs) -> Iterator[str]:
     if not inputs.alerts.value.open:
         yield "- None."
     for alert in inputs.alerts.value.open:
-        yield f"- **{alert.severity}**, {alert.state(inputs.now)} since {_format_time(alert.since)}: {_escape_inline(alert.message)}"
+        yield f"- **{alert.severity}**, {alert.state(inputs.facts.now)} since {_format_time(alert.since)}: {_escape_inline(alert.message)}"
 
 
 def _events(inputs: HandoffInputs) -> Iterator[str]:
-    yield from _unknown_note(inputs.batches)
+    yield from _unknown_note(inputs.facts.batches)
     yield from _unknown_note(inputs.alerts)
     yield from _unknown_note(inputs.deploys)
     events = recent_events(
-        inputs.alerts.value, None, inputs.batches.value, inputs.deploys.value, inputs.start, inputs.now
+        inputs.alerts.value, None, inputs.facts.batches.value, inputs.deploys.value, inputs.start, inputs.facts.now
     )
     for event in reversed(events[:MAX_EVENTS]):
         actor_text = f" ({event.actor})" if event.actor else ""
@@ -116,7 +133,7 @@ def _events(inputs: HandoffInputs) -> Iterator[str]:
 def _actions(inputs: HandoffInputs) -> Iterator[str]:
     yield from _unknown_note(inputs.action_log)
     logged_actions = inputs.action_log.value.actions if inputs.action_log.value else ()
-    actions = [action for action in logged_actions if inputs.start <= action.started_at < inputs.now]
+    actions = [action for action in logged_actions if inputs.start <= action.started_at < inputs.facts.now]
     for action in reversed(actions):
         reason_text = f" Reason: {_escape_inline(action.reason)}." if action.reason else ""
         outcome_text = _escape_inline(action.message) if action.ended_at else "**no outcome is recorded**"
@@ -144,7 +161,7 @@ def _coverage_history(inputs: HandoffInputs) -> Iterator[str]:
     if inputs.history.value is None:
         return
     yield from ("", "| Game date | Games | In context | Eligible | Active | Coverage |", "|---|---|---|---|---|---|")
-    days = [day for day in inputs.history.value.days if day.game_date <= inputs.game_date]
+    days = [day for day in inputs.history.value.days if day.game_date <= inputs.facts.game_date]
     for day in days[-MAX_DAYS:]:
         yield f"| {day.game_date} | {day.games} | {day.in_context} | {day.eligible} | {day.active} | {_format_coverage(day)} |"
 
@@ -161,7 +178,7 @@ def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
     for alert in inputs.alerts.value.open if inputs.alerts.value else ():
         yield f"- {alert.hint or get_rule(alert.rule).hint} ({alert.alert_id})"
     for action in inputs.action_log.value.actions if inputs.action_log.value else ():
-        if action.is_abandoned(inputs.now):
+        if action.is_abandoned(inputs.facts.now):
             yield f"- Check and finish “{_escape_inline(action.title)}”: no outcome is recorded."
     yield from _unknown_note(inputs.schedule)
     schedule = inputs.schedule.value
@@ -181,10 +198,10 @@ def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
     yield f"gcloud run services describe {worker} --region={region}"
     yield f"gcloud run services update {worker} {EMERGENCY_CAPACITY_FLAGS} --region={region}   # emergency"
     yield f"gcloud scheduler jobs list --location={region} | grep prediction"
-    body = f'{{"game_date": "{inputs.game_date}", "force": true}}'
+    body = f'{{"game_date": "{inputs.facts.game_date}", "force": true}}'
     yield f"curl -X POST $COORDINATOR_URL/start -H 'Content-Type: application/json' -d '{body}'"
     yield "```"
-    yield f"[This night on the desk]({settings.dashboard_url}/overview?date={inputs.game_date})"
+    yield f"[This night on the desk]({settings.dashboard_url}/overview?date={inputs.facts.game_date})"
 
 
 def _escape_inline(text: str) -> str:

@@ -21,6 +21,7 @@ from services.telemetry.dml_jobs import build_report
 from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.factories import (
     NIGHT,
+    TIP_OFF,
     make_attempt,
     make_job_history,
     make_log_lines,
@@ -32,7 +33,6 @@ from tests.support.factories import (
 
 SETTINGS = Settings.from_env({})
 STARTED = datetime(2025, 12, 29, 19, 47, tzinfo=UTC)
-TIP_OFF = datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
 NOW = STARTED + timedelta(minutes=20)
 BATCH = "batch_2025-12-29_1767037620"
 

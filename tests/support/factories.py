@@ -15,6 +15,7 @@ from services.telemetry.job_history import JobHistory, WriteAttempt
 from services.telemetry.log_reader import LogLine, LogLines
 
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+TIP_OFF = datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
 NIGHT = date(2025, 12, 29)
 
 
@@ -66,6 +67,7 @@ def make_night(*players: PlayerStatus, **changes: Any) -> NightStatus:
         "active_rows": sum(p.active_rows or 0 for p in players),
         "was_run": True,
         "sources": (),
+        "tip_offs": (TIP_OFF,),
     }
     return NightStatus(**{**fields, **changes})
 

@@ -10,10 +10,13 @@ import pytest
 
 from services.actions.log_reader import read_action_log
 from services.alerts.alert_log import read_alerts
+from services.batches.newest_record import read_newest_record
 from services.batches.reader import read_batches
 from services.core.clock import night_window
 from services.core.result import Problem, Result
+from services.judgement.facts import NightFacts, nights_before
 from services.nights.coverage import read_history
+from services.nights.night_writes import read_night_writes
 from services.nights.player_stages import read_night
 from services.reports.handoff_note import HandoffInputs, render_markdown
 from services.scaling.capacity import read_service_capacities
@@ -26,12 +29,18 @@ from tests.support.factories import NIGHT
 @pytest.fixture
 def handoff_inputs(clients):
     start, end = night_window(NIGHT)
-    return HandoffInputs(
+    facts = NightFacts(
         NIGHT,
-        start,
         clients.now(),
         Result(read_night(clients, NIGHT)),
         Result(read_batches(clients, NIGHT)),
+        Result(read_night_writes(clients, NIGHT)),
+        Result(read_history(clients, *nights_before(NIGHT))),
+        Result(read_newest_record(clients, NIGHT)),
+    )
+    return HandoffInputs(
+        facts,
+        start,
         Result(read_service_capacities(clients)),
         Result(read_deploy_history(clients)),
         Result(read_history(clients, NIGHT.replace(day=20), NIGHT)),
@@ -54,6 +63,7 @@ def test_the_handoff_note_has_its_sections_and_figures(handoff_inputs, clients):
         "Quick commands",
     ):
         assert f"## {part}" in note
+    assert "\n\n**critical**: 90 of 158 players are missing: generated, but BigQuery rejected the write" in note
     assert "**68 of 158** eligible players are active (43.0 %); 352 are in context." in note
     assert "90 missing: generated but rejected on write." in note
     assert "| 2025-12-29 | 11 | 352 | 158 | 68 | 43.0 % (critical) |" in note
@@ -63,15 +73,16 @@ def test_the_handoff_note_has_its_sections_and_figures(handoff_inputs, clients):
 
 
 def test_an_unavailable_source_is_unknown_in_the_note(handoff_inputs, clients):
-    unavailable: Result[Any] = Result(None, Problem("Cloud Run", handoff_inputs.now, "Cloud Run did not answer."))
+    unavailable: Result[Any] = Result(None, Problem("Cloud Run", handoff_inputs.facts.now, "Cloud Run did not answer."))
     note = render_markdown(replace(handoff_inputs, capacities=unavailable), clients.settings)
     assert "**Unknown:** Cloud Run did not answer." in note
     assert "4 × 3 = 12" not in note
 
 
 def test_events_that_the_note_has_no_room_for_are_counted(handoff_inputs, clients):
-    batches = handoff_inputs.batches.value
+    batches = handoff_inputs.facts.batches.value
     many = Result(replace(batches, batches=batches.batches * 40))
-    note = render_markdown(replace(handoff_inputs, batches=many), clients.settings)
+    facts = replace(handoff_inputs.facts, batches=many)
+    note = render_markdown(replace(handoff_inputs, facts=facts), clients.settings)
     assert re.search(r"^- \d+ events before these are not in this note\.$", note, re.MULTILINE)
     assert "not in this note" not in render_markdown(handoff_inputs, clients.settings)

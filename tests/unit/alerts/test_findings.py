@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.alerts.facts import SlateCounts
 from services.alerts.findings import (
     NightContext,
     RuleResult,
@@ -72,8 +71,8 @@ def test_a_night_is_due_from_some_minutes_before_its_first_tip_off_on():
     due = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min)
     assert not context(due - timedelta(seconds=1)).coverage_due
     assert context(due).coverage_due is True
-    assert context(due, slate=failed_result()).coverage_due is False
-    assert context(due, slate=ok_result(SlateCounts(None, 1, 1, 1, 1))).coverage_due is False
+    assert context(due, night=failed_result()).coverage_due is False
+    assert context(due, night=ok_result(make_night(tip_offs=()))).coverage_due is False
 
 
 def test_a_night_is_played_when_it_has_games_or_players():

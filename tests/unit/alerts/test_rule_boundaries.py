@@ -67,7 +67,7 @@ OK, UNKNOWN, CRITICAL, WARNING = Health.OK, Health.UNKNOWN, Health.CRITICAL, Hea
         ("coverage", ["night"]),
         ("consolidation", ["night", "batches"]),
         ("conservation", ["night", "ledger"]),
-        ("not_run", ["night", "slate"]),
+        ("not_run", ["night"]),
         ("silence", ["lines"]),
         ("stalled", ["batches"]),
         ("at_zero", ["batches"]),
@@ -323,17 +323,17 @@ def test_players_whom_the_newest_batch_asked_again_are_no_loss_of_an_earlier_wri
 
 
 def test_a_date_that_has_not_run_fires_from_its_deadline_on():
-    night = ok_result(make_night(*make_unrequested_players(3), was_run=False))
+    not_run = make_night(*make_unrequested_players(3), was_run=False)
     deadline = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min)
-    changes = {"night": night, "batches": empty_batches()}
+    changes = {"night": ok_result(not_run), "batches": empty_batches()}
     assert judge("not_run", deadline - SECOND, **changes)[0] is OK
     assert judge("not_run", deadline, **changes) == (
         CRITICAL,
         "3 players are eligible, none was requested; first tip-off 19:00:00 ET",
         "run",
     )
-    no_tip_off = ok_result(SlateCounts(None, 176, 4, 150, 3))
-    assert judge("not_run", deadline, slate=no_tip_off, **changes)[0] is OK
+    no_tip_off = ok_result(replace(not_run, tip_offs=()))
+    assert judge("not_run", deadline, **{**changes, "night": no_tip_off})[0] is OK
 
 
 @pytest.mark.parametrize(
@@ -549,4 +549,5 @@ def test_coverage_of_a_night_without_games_or_without_a_run_is_not_judged():
     assert judge("coverage", night=ok_result(make_night(games=0)))[0] is OK
     assert judge("not_run", TIP_OFF, night=ok_result(make_night(games=0)))[0] is OK
     not_run = ok_result(make_night(*make_unrequested_players(3), was_run=False))
-    assert judge("coverage", TIP_OFF, night=not_run)[0] is OK
+    assert judge("coverage", TIP_OFF, night=not_run, batches=empty_batches())[0] is OK
+    assert judge("coverage", TIP_OFF, night=not_run)[0] is CRITICAL, "a batch is recorded, and it asked for nobody"

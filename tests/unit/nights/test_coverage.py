@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
 from services.core.result import Health
-from services.nights.coverage import classify_night, funnel
+from services.nights.coverage import funnel, read_history
 from services.nights.player_stages import Stage
 from services.nights.worker_log import Rejection, WorkerLog
+from services.sandbox.scenarios.december import build_seed
 from services.telemetry.log_reader import LogLine
 from tests.support.alert_factories import make_write_report
 from tests.support.factories import NOW, make_attempt, make_night, make_player, player_without_rows
-from tests.unit.policy.test_coverage_thresholds import SETTINGS
+from tests.support.memory_clients import SimulatedClock
+from tests.support.seeded_nights import seeded_project
 
 
 def test_the_funnel_is_unknown_for_a_stage_whose_source_failed():
-    counts = funnel(make_night(make_player(generated_rows=None), make_player()), SETTINGS).players
+    counts = funnel(make_night(make_player(generated_rows=None), make_player())).players
     assert counts[Stage.GENERATED] is None
     assert counts[Stage.ACTIVE] == 2
 
 
 def test_the_staged_stage_is_unknown_while_nothing_shows_that_the_night_wrote_directly():
-    unproven = funnel(make_night(make_player(), make_player()), SETTINGS)
+    unproven = funnel(make_night(make_player(), make_player()))
     assert (unproven.players[Stage.STAGED], unproven.notes) == (None, {})
 
 
 def test_nobody_was_staged_before_the_run():
     night = make_night(player_without_rows(requested=False), was_run=False)
-    assert funnel(night, SETTINGS).players[Stage.STAGED] == 0
+    assert funnel(night).players[Stage.STAGED] == 0
 
 
 def test_the_staged_stage_is_not_used_on_a_night_whose_log_shows_direct_writes():
     night = replace(make_night(make_player(), make_player()), wrote_directly=True)
-    assert funnel(night, SETTINGS).notes == {Stage.STAGED: "direct MERGE: not used"}
+    assert funnel(night).notes == {Stage.STAGED: "direct MERGE: not used"}
     repaired = replace(night, players=(make_player(staged_rows=25), make_player()))
-    assert funnel(repaired, SETTINGS).notes == {}, "a later run staged"
+    assert funnel(repaired).notes == {}, "a later run staged"
 
 
 @pytest.mark.parametrize(("players", "statements", "direct"), [(12, 12, True), (12, 11, False), (2, 9, False)])
 def test_a_statement_for_each_player_in_the_job_history_shows_direct_writes(players, statements, direct):
     night = make_night(*[make_player()] * players)
     writes = make_write_report(*[make_attempt(ok=True)] * statements)
-    assert bool(funnel(night, SETTINGS, writes).notes) is direct
+    assert bool(funnel(night, writes).notes) is direct
 
 
 @pytest.mark.parametrize(
@@ -57,30 +60,17 @@ def test_a_dml_limit_in_the_log_shows_that_workers_wrote_directly(error, direct)
     assert WorkerLog(unnamed=(rejection,)).wrote_directly is direct
 
 
-@pytest.mark.parametrize(
-    ("games", "was_run", "active", "lost", "expected"),
-    [
-        (11, True, 19, 1, Health.OK),
-        (11, True, 18, 2, Health.WARNING),
-        (11, True, 16, 4, Health.CRITICAL),
-        (11, False, 0, 20, Health.UNKNOWN),
-        (0, False, 0, 0, Health.NONE_EXPECTED),
-        (0, True, 16, 4, Health.NONE_EXPECTED),
-        (11, True, 0, 0, Health.UNKNOWN),
-    ],
-)
-def test_a_night_is_classified_by_its_eligible_players_and_never_critical_before_it_was_run(
-    games, was_run, active, lost, expected
-):
-    filtered_out = player_without_rows(eligible=False)
-    players = [make_player()] * active + [player_without_rows()] * lost + [filtered_out]
-    night = make_night(*players, games=games, was_run=was_run)
-    assert classify_night(night, SETTINGS) is expected
-    assert funnel(night, SETTINGS).health is expected
-
-
-def test_the_funnel_is_unknown_while_nobody_can_tell_whether_the_night_was_run():
-    night = make_night(player_without_rows(requested=None), was_run=None)
-    assert funnel(night, SETTINGS).health is Health.UNKNOWN
-    assert classify_night(night, SETTINGS) is Health.CRITICAL, "the alert and the overview speak all the same"
-    assert funnel(make_night(games=0, was_run=None), SETTINGS).health is Health.NONE_EXPECTED
+def test_a_night_without_a_row_is_not_run_yet_until_its_deadline():
+    state_by_time = {
+        datetime(2025, 12, 30, 6, 45, tzinfo=UTC): "not run yet",  # still the night before
+        datetime(2025, 12, 30, 15, 0, tzinfo=UTC): "not run yet",
+        datetime(2025, 12, 31, 3, 0, tzinfo=UTC): "critical",  # past its deadline
+        datetime(2025, 12, 31, 15, 0, tzinfo=UTC): "critical",
+    }
+    night = date(2025, 12, 30)
+    with seeded_project(build_seed().tables) as (_project, clients):
+        histories = {
+            now: read_history(replace(clients, clock=SimulatedClock(now)), night, night) for now in state_by_time
+        }
+    assert {now: history.days[0].state for now, history in histories.items()} == state_by_time
+    assert {history.days[0].health for history in histories.values()} == {Health.UNKNOWN, Health.CRITICAL}

@@ -13,7 +13,7 @@ from tests.support.factories import NIGHT
 
 def make_funnel(**notes: str) -> Funnel:
     counts: dict[Stage, int | None] = {**dict.fromkeys(STAGES, 158), Stage.STAGED: None}
-    return Funnel(NIGHT, counts, Health.OK, {Stage(stage): text for stage, text in notes.items()})
+    return Funnel(NIGHT, counts, {Stage(stage): text for stage, text in notes.items()})
 
 
 def test_a_night_that_wrote_directly_says_so_instead_of_unknown():
