@@ -72,7 +72,8 @@ def render_history(history: CoverageHistory) -> None:
 
 def headline(players: Statement) -> str:
     """The coverage of the night in one line, by its main denominator; the statement's text where it has no percentage."""
-    if not players.whole or players.part is None or players.health in (Health.NONE_EXPECTED, Health.UNKNOWN):
+    is_unproven = players.health is Health.UNKNOWN and not players.part
+    if not players.whole or players.part is None or players.health is Health.NONE_EXPECTED or is_unproven:
         return players.sentence
     return (
         f"{players.part:,} of {players.whole:,} eligible players are active: {100 * players.part / players.whole:.1f} %"
