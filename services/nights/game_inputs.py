@@ -1,6 +1,6 @@
 """What a night has of each game: players in context and names with odds, by the teams that play. Pure.
 
-Games are told apart by their teams: the odds may carry the league's own game ids, the context its own.
+Games are identified by their teams: the odds may carry the league's own game ids, the context its own.
 """
 
 from __future__ import annotations
