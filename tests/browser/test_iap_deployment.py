@@ -87,7 +87,7 @@ def read_actions(environment: dict[str, Any]) -> list[Any]:
 def test_a_viewer_can_read_everything_and_start_no_action(environment, open_dashboard_as):
     page, url = open_dashboard_as(VIC)
     page.goto(f"{url}/?date=2025-12-29")
-    page.get_by_text("90 of 158 players are missing").first.wait_for()
+    page.get_by_role("heading", name="90 of 158 players are missing").wait_for()
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text(f"{VIC} · viewer").wait_for()
     assert sidebar.get_by_text("Look as").count() == 0, "nobody chooses a role where people sign in"
@@ -105,7 +105,7 @@ def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environmen
     page.goto(f"{url}/?date=2025-12-29")
     page.get_by_role("button", name="Re-run 90 lost players", exact=True).click()
     page.get_by_role("dialog").get_by_test_id("stBaseButton-primary").click()
-    page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)
+    page.get_by_text("All 158 eligible players have active predictions", exact=True).wait_for(timeout=90_000)
     actions_done = wait_for_outcomes(lambda: read_actions(environment))
     assert [(a.actor, a.role, a.state) for a in actions_done] == [(NORA, "operator", ActionState.DONE)]
     page.screenshot(path=screenshots_dir / "as-production-operator.png")
