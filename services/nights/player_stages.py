@@ -16,7 +16,7 @@ from services.gcp.error_table import find_known_error
 from services.nights.game_inputs import GameInputs
 from services.nights.line_counts import PlayerLines
 from services.nights.players import LeftGame, player_key
-from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
+from services.nights.rows import Column, OutcomeRow, PlayerRow, WorkerRunRow
 from services.nights.sources import NightData, SourceReader, read_night_data
 from services.nights.worker_log import Rejection, WorkerLog
 from services.nights.written_rows import SystemRows, WrittenRows
@@ -100,6 +100,7 @@ class NightStatus:
     game_inputs: tuple[GameInputs, ...] = ()
     lines: tuple[PlayerLines, ...] = ()
     wrote_directly: bool = False  # the log shows that workers wrote to the predictions table without staging
+    absent_columns: frozenset[Column] = frozenset()  # that the tables of this installation do not have
 
     @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
@@ -132,6 +133,7 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         game_inputs=data.game_inputs,
         lines=data.lines,
         wrote_directly=data.worker_log is not None and data.worker_log.wrote_directly,
+        absent_columns=data.absent_columns,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
         not_recorded=tuple(reader.not_recorded),
