@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -41,7 +41,7 @@ def batch_id(started: datetime) -> str:
 
 
 def make_outcome(started: datetime, outcome: str, **changes: Any) -> OutcomeRow:
-    row: Any = {
+    row: dict[str, Any] = {
         "player_lookup": "ann",
         "batch_id": batch_id(started),
         "outcome": outcome,
@@ -53,12 +53,12 @@ def make_outcome(started: datetime, outcome: str, **changes: Any) -> OutcomeRow:
         "attempts": 1,
         "recorded_at": started + timedelta(minutes=2),
     }
-    return {**row, **changes}
+    return cast(OutcomeRow, {**row, **changes})
 
 
 def make_run(started: datetime, **changes: Any) -> WorkerRunRow:
     at = started + timedelta(minutes=1)
-    row: Any = {
+    row: dict[str, Any] = {
         "player_lookup": "ann",
         "batch_id": batch_id(started),
         "success": True,
@@ -68,7 +68,7 @@ def make_run(started: datetime, **changes: Any) -> WorkerRunRow:
         "run_date": at,
         "created_at": at,
     }
-    return {**row, **changes}
+    return cast(WorkerRunRow, {**row, **changes})
 
 
 def make_line(at: datetime, message: str = ERROR) -> LogLine:
