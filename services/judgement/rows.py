@@ -10,6 +10,7 @@ from services.core.text import pluralize
 from services.judgement.facts import NightFacts
 from services.judgement.statement import Repair, Statement, Subject, not_recorded, unknown
 from services.nights.row_counts import RowCounts, SystemCount, count_rows
+from services.nights.rows import LINE_OF_ROW
 
 _PAGE = "coverage"
 
@@ -24,11 +25,12 @@ def judge_rows(facts: NightFacts, settings: Settings) -> Statement:
         statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, f"{reason}, so no row is expected", _PAGE)
         return statement.based_on(facts.night)
     counts = count_rows(night, facts.usual.value)
+    keys = "which keys are doubled is not recorded" if LINE_OF_ROW in night.absent_columns else "each key once"
     if not counts.keys:
         statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, "no player is active, so no row is expected", _PAGE)
         return statement.based_on(facts.night)
     if not counts.is_expected_known and not counts.doubled and facts.usual.ok:
-        text = f"{counts.keys:,} active rows, each key once; how many are expected is not recorded"
+        text = f"{counts.keys:,} active rows, {keys}; how many are expected is not recorded"
         return not_recorded(Subject.ROWS, text, _PAGE).based_on(facts.night, facts.usual)
     missing = _judge_missing(counts, settings) if counts.missing else Health.OK
     if facts.is_running and counts.missing:
@@ -36,7 +38,7 @@ def judge_rows(facts: NightFacts, settings: Settings) -> Statement:
     statement = Statement(
         Subject.ROWS,
         worst((missing, Health.CRITICAL if counts.doubled else Health.OK)),
-        "; ".join(_list_findings(counts, facts.is_running)),
+        "; ".join(_list_findings(counts, facts.is_running, keys)),
         _PAGE,
         counts.keys - counts.doubled,
         counts.expected,
@@ -62,7 +64,7 @@ def _classify(pct: float, thresholds: tuple[float, float]) -> Health:
     return Health.CRITICAL if pct < critical_pct else Health.WARNING if pct < warning_pct else Health.OK
 
 
-def _list_findings(counts: RowCounts, is_running: bool) -> Iterator[str]:
+def _list_findings(counts: RowCounts, is_running: bool, keys: str) -> Iterator[str]:
     if is_running and counts.missing:
         yield "running"
     if counts.short_systems:
@@ -75,7 +77,7 @@ def _list_findings(counts: RowCounts, is_running: bool) -> Iterator[str]:
     if counts.doubled:
         yield f"{pluralize(counts.doubled, 'key')} doubled"
     if not counts.missing and not counts.doubled:
-        yield f"all {counts.keys:,} rows expected of the active players are there, each key once"
+        yield f"all {counts.keys:,} rows expected of the active players are there, {keys}"
 
 
 def _describe_short(system: SystemCount) -> str:

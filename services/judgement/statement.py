@@ -19,6 +19,7 @@ class Subject(StrEnum):
     ROWS = "Rows"
     INPUTS = "Inputs"
     LINES = "Lines"
+    NAMES = "Names"
     CONSERVATION = "Conservation"
     WRITES = "DML errors"
     STAGING = "Staging tables"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.alerts import facts
-from services.alerts.facts import ChannelStatus, CheckCache, SlateCounts, StagingTableListing, fetch, read_snapshot
+from services.alerts.facts import ChannelStatus, CheckCache, StagingTableListing, fetch, read_snapshot
 from services.batches.reader import Batches
 from services.core.errors import OnCallError
 from services.core.result import Problem, Result
@@ -24,7 +24,6 @@ from tests.support.alert_factories import (
     NOW,
     SETTINGS,
     STARTED,
-    TIP_OFF,
     empty_batches,
     make_batch,
     make_batch_record,
@@ -33,6 +32,7 @@ from tests.support.alert_factories import (
     ok_result,
 )
 from tests.support.clock import FixedClock
+from tests.support.factories import TIP_OFF
 
 NIGHT_START = datetime(2025, 12, 29, 11, 0, tzinfo=UTC)
 NIGHT_END = NIGHT_START + timedelta(days=1)
@@ -63,7 +63,6 @@ class Sources:
 
     def __init__(self) -> None:
         self.calls: dict[str, tuple[Any, ...]] = {}
-        self.slate: list[dict[str, Any]] = []
         self.values: dict[str, Any] = {
             "read_batches": Batches((make_batch(),), ()),
             "read_night": "the night",
@@ -73,7 +72,6 @@ class Sources:
             "read_history": CoverageHistory((), ()),
             "read_night_writes": "the writes of the date",
             "read_lines": SimpleNamespace(lines=("a line",)),
-            "alerts.slate_counts": SimpleNamespace(rows=()),
             "alerts.duplicate_keys": SimpleNamespace(rows=({"game_date": NIGHT, "duplicate_keys": 3},)),
             "alerts.source_times": SimpleNamespace(rows=()),
             "list_staging_tables": (SimpleNamespace(table_id="_staging_a", created=STARTED, expires=TIP_OFF),),
@@ -144,7 +142,6 @@ def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clie
         "read_night",
         "read_history",
         "read_writes",
-        "alerts.slate_counts",
         "alerts.duplicate_keys",
         "alerts.source_times",
     ):
@@ -159,7 +156,6 @@ def test_each_source_is_asked_about_the_night(clients, sources):
     assert sources.calls["read_night"][1:] == (NIGHT,)
     assert sources.calls["read_newest_record"][1:] == (NIGHT,)
     assert sources.calls["read_history"][1:] == (NIGHT - timedelta(days=21), NIGHT - timedelta(days=1))
-    assert sources.calls["alerts.slate_counts"][1:] == ({"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},)
     assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
 
 
@@ -249,7 +245,6 @@ def test_without_the_list_of_batches_every_write_counts(clients, sources):
         ("read_batches", "batches", "The list of batches"),
         ("read_night", "night", "The warehouse"),
         ("read_history", "usual", "Earlier nights"),
-        ("alerts.slate_counts", "slate", "The slate"),
         ("read_writes", "writes", "The job history"),
         ("read_newest_record", "ledger", "The ledger"),
         ("alerts.duplicate_keys", "duplicates", "The predictions table"),
@@ -276,36 +271,6 @@ def test_what_is_no_error_of_a_source_is_not_taken_for_one(clients):
         fetch(clients, "The source", read)
 
 
-# --- the slate --------------------------------------------------------------------------------------------------------------
-
-
-def slate_row(days_ago: int, with_odds: int, unresolved: int) -> dict[str, Any]:
-    return {
-        "game_date": NIGHT - timedelta(days=days_ago),
-        "tip_off": TIP_OFF - timedelta(days=days_ago),
-        "with_odds": with_odds,
-        "unresolved": unresolved,
-        "resolved_by_alias": 7,
-    }
-
-
-@pytest.mark.parametrize(
-    ("rows", "counts"),
-    [
-        ([], SlateCounts(None, 0, 0, 0, 0, 0)),
-        ([slate_row(0, 176, 4)], SlateCounts(TIP_OFF, 176, 4, 0, 0, 7)),
-        ([slate_row(3, 140, 2), slate_row(1, 150, 3)], SlateCounts(None, 0, 0, 150, 3, 0)),
-        (
-            [slate_row(3, 140, 2), slate_row(1, 150, 3), slate_row(0, 176, 4)],
-            SlateCounts(TIP_OFF, 176, 4, 150, 3, 7),
-        ),
-    ],
-)
-def test_the_slate_is_counted_beside_the_last_night_with_odds(clients, sources, rows, counts):
-    sources.values["alerts.slate_counts"] = SimpleNamespace(rows=tuple(rows))
-    assert read_one_night(clients)[1].slate.value == counts
-
-
 # --- problems ---------------------------------------------------------------------------------------------------------------
 
 
@@ -313,7 +278,7 @@ def failed(source: str, message: str) -> Result[Any]:
     return Result(None, Problem(source, NOW, message))
 
 
-@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "usual", "lines"])
+@pytest.mark.parametrize("part", ["night", "batches", "writes", "ledger", "usual", "lines"])
 def test_a_problem_of_each_part_of_a_night_is_listed(part):
     night = make_night_snapshot(**{part: failed("The source", "Away.")})
     assert [p.message for p in make_snapshot(night).problems] == ["Away."]
@@ -325,9 +290,9 @@ def test_a_problem_of_each_part_of_the_platform_is_listed(part):
 
 
 def test_a_source_with_several_problems_is_listed_once_with_its_first():
-    nights = [make_night_snapshot(slate=failed("The slate", text)) for text in ("first", "second")]
+    nights = [make_night_snapshot(usual=failed("Earlier nights", text)) for text in ("first", "second")]
     snapshot = make_snapshot(*nights, worker=failed("Cloud Run", "Away."))
-    assert {(p.source, p.message) for p in snapshot.problems} == {("The slate", "first"), ("Cloud Run", "Away.")}
+    assert {(p.source, p.message) for p in snapshot.problems} == {("Earlier nights", "first"), ("Cloud Run", "Away.")}
 
 
 def test_what_was_read_in_part_is_a_problem_too():

@@ -145,6 +145,22 @@ def test_a_repair_shown_by_an_old_reading_is_unknown():
     assert state_of(Subject.WRITES, writes=BURST, batches=repair, night=old_night)[0] is Health.UNKNOWN
 
 
+def test_generated_players_who_were_rejected_are_critical_whatever_the_job_history_shows():
+    night = Result(make_night(*make_players(97), *make_rejected_players(3)))
+    health, text = state_of(Subject.WRITES, night=night)
+    assert (health, text) == (
+        Health.CRITICAL,
+        "0 of 1 writes rejected, at most 0 of 22 at once; 3 of 100 generated players were rejected on write",
+    )
+    health, text = state_of(Subject.WRITES, night=night, writes=UNREAD)
+    assert (health, text.partition(",")[0]) == (
+        Health.CRITICAL,
+        "3 of 100 generated players were rejected on write",
+    )
+    few = Result(make_night(*make_players(199), *make_rejected_players(1)))
+    assert state_of(Subject.WRITES, night=few)[0] is Health.OK, "within WRITE_SUCCESS_PCT"
+
+
 PARTIAL_WRITES = replace(make_write_report(), problems=(PROBLEM,))
 
 

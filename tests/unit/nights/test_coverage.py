@@ -38,8 +38,25 @@ def test_nobody_was_staged_before_the_run():
 def test_the_staged_stage_is_not_used_on_a_night_whose_log_shows_direct_writes():
     night = replace(make_night(make_player(), make_player()), wrote_directly=True)
     assert funnel(night).notes == {Stage.STAGED: "direct MERGE: not used"}
-    repaired = replace(night, players=(make_player(staged_rows=25), make_player()))
-    assert funnel(repaired).notes == {}, "a later run staged"
+
+
+def test_a_night_that_a_staged_rerun_completed_counts_both_ways():
+    """The story of `make run`: 68 players written directly, 90 by the re-run through staging."""
+    players = [*[make_player()] * 68, *[make_player(staged_rows=25)] * 90]
+    repaired = funnel(make_night(*players, wrote_directly=True))
+    assert (repaired.players[Stage.STAGED], repaired.notes) == (90, {Stage.STAGED: "68 written directly"})
+    by_jobs = funnel(make_night(*players), make_write_report(*[make_attempt(ok=True)] * 69))
+    assert (by_jobs.players, by_jobs.notes) == (repaired.players, repaired.notes)
+
+
+def test_a_player_whose_way_nothing_shows_leaves_the_staged_stage_unknown():
+    players = [*[make_player()] * 68, *[make_player(staged_rows=25)] * 90]
+    assert funnel(make_night(*players)).players[Stage.STAGED] is None
+    too_few = make_write_report(*[make_attempt(ok=True)] * 67)
+    assert funnel(make_night(*players), too_few).players[Stage.STAGED] is None
+    unread = [*players[1:], player_without_rows(staged_rows=None)]
+    assert funnel(make_night(*unread, wrote_directly=True)).players[Stage.STAGED] is None
+    assert funnel(make_night(*players[68:], player_without_rows())).players[Stage.STAGED] == 90
 
 
 @pytest.mark.parametrize(("players", "statements", "direct"), [(12, 12, True), (12, 11, False), (2, 9, False)])
