@@ -60,6 +60,7 @@ audit: $(READY) ## known vulnerabilities in pinned packages; reports and passes 
 
 faults: $(READY) ## the write path under crashes, repeats and races, beside direct MERGE statements
 	$(BIN)/python -m tests.tools.fault_survey
+	$(BIN)/python -m tests.tools.alarm_survey
 
 mutants: $(READY) ## small faults put into the write path one at a time: how many turn a fast test red (MODULES=services/pipeline/lease.py)
 	@$(BIN)/python -m tests.tools.mutants $(MODULES)
