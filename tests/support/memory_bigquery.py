@@ -257,6 +257,8 @@ class MemoryClient:
 
         def effect() -> None:
             tables = [self._find(name) for name in names]
+            if any(table.fields != tables[0].fields for table in tables):
+                raise _error(BadRequest, "invalid", f"Provided Schema does not match Table {PROJECT}:{names[-1]}.")
             rows = [row for table in tables for row in table.rows]
             self._write(_name(destination), tables[0].fields, rows, config.write_disposition or "WRITE_EMPTY")
 
