@@ -32,11 +32,11 @@ def rows_short(context: NightContext) -> Outcome:
 
 
 def system_absent(context: NightContext) -> Outcome:
-    """Fires when a system of the recent nights has no active row once no batch runs."""
+    """Fires when a system of the recent nights has no active row and no running batch may bring it in time."""
     night, facts = context.snapshot.night.value, context.facts
     if night is None or facts.usual.value is None:
         return NO_DATA
-    if night.was_run is False or facts.is_running:
+    if night.was_run is False or facts.may_complete(context.settings):
         return OK
     absent = [system for system in count_rows(night, facts.usual.value).systems if system.is_absent]
     if not absent:
