@@ -24,7 +24,7 @@ def judge_rows(facts: NightFacts, settings: Settings) -> Statement:
         reason = "not run yet" if night.games else "no games"
         statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, f"{reason}, so no row is expected", _PAGE)
         return statement.based_on(facts.night)
-    counts = count_rows(night, facts.usual.value)
+    counts = count_rows(night, facts.usual.value, settings)
     keys = "which keys are doubled is not recorded" if LINE_OF_ROW in night.absent_columns else "each key once"
     if not counts.keys:
         statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, "no player is active, so no row is expected", _PAGE)
