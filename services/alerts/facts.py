@@ -22,11 +22,11 @@ from services.gcp.clients import Clients
 from services.gcp.read_cache import ReadCache
 from services.judgement.facts import nights_before
 from services.nights.coverage import CoverageHistory, read_history
-from services.nights.night_writes import belongs_to, read_night_writes
+from services.nights.night_writes import read_night_writes, read_writes_within
 from services.nights.player_stages import NightStatus, read_night
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
-from services.telemetry.dml_jobs import DmlReport, read_writes
+from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class Snapshot:
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
         results += [self.duplicates, self.source_times]
         for n in self.nights:
-            results += [n.night, n.batches, n.writes, n.ledger, n.lines, n.usual]
+            results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
@@ -188,7 +188,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
     newest_batch = batches.value.newest if batches.value else None
     start, end = _batch_window(day, newest_batch, now)
     writes = fetch(
-        clients, "The job history", lambda: _read_writes(cached_clients, day, batches, (start, min(now, end)))
+        clients, "The job history", lambda: read_writes_within(cached_clients, day, batches, (start, min(now, end)))
     )
     has_earlier_runs = batches.value is not None and len(batches.value.batches) > 1
     return NightSnapshot(
@@ -201,11 +201,6 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         _count_log_lines(clients, newest_batch, start, min(now, end)),
         Result(read_night_writes(cached_clients, day)) if has_earlier_runs else writes,
     )
-
-
-def _read_writes(clients: Clients, day: date, batches: Result[Batches], window: tuple[datetime, datetime]) -> DmlReport:
-    belongs = belongs_to(clients, day, batches.value) if batches.value else lambda _: True
-    return read_writes(clients, *window, belongs)
 
 
 def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple[datetime, datetime]:

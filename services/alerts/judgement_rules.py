@@ -26,19 +26,19 @@ def rows_short(context: NightContext) -> Outcome:
     night = context.snapshot.night.value
     if night is None:
         return NO_DATA
-    is_short = count_rows(night, context.snapshot.usual.value).missing > 0
+    is_short = count_rows(night, context.snapshot.usual.value, context.settings).missing > 0
     outcome = context.judged(Subject.ROWS)
     return OK if outcome.health in FIRING and not is_short else outcome
 
 
 def system_absent(context: NightContext) -> Outcome:
-    """Fires when a system of the recent nights has no active row once no batch runs."""
+    """Fires when a system of the recent nights has no active row and no running batch may bring it in time."""
     night, facts = context.snapshot.night.value, context.facts
     if night is None or facts.usual.value is None:
         return NO_DATA
-    if night.was_run is False or facts.is_running:
+    if night.was_run is False or facts.may_complete(context.settings):
         return OK
-    absent = [system for system in count_rows(night, facts.usual.value).systems if system.is_absent]
+    absent = [system for system in count_rows(night, facts.usual.value, context.settings).systems if system.is_absent]
     if not absent:
         return OK
     return Outcome(

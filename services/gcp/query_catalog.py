@@ -17,6 +17,7 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 from services.core.errors import CatalogError, InvalidInput
 from services.core.freshness import OWN_TABLE_VERSION_TTL_S, VERSION_TTL_S
 from services.core.result import DataSource
+from services.core.tables import OWN_DATASET
 from services.gcp import table_listing
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -26,7 +27,6 @@ from services.gcp.table_listing import ListableQuery, fetch_table
 QUERIES_DIR = Path(__file__).parents[2] / "queries"
 MIB = 1024 * 1024
 MIN_BILLED_MIB = 10  # BigQuery bills at least this much for each table that a query reads
-OWN_DATASET = "prediction_on_call"  # the dataset of our own records: actions, alerts
 
 _PARAM = re.compile(r"^-- @param (\w+) (ARRAY<\w+>|\w+)\s+(.+)$", re.MULTILINE)
 _TABLE = re.compile(r"^-- @table (\w+)\s+(.+)$", re.MULTILINE)

@@ -20,8 +20,8 @@ from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Table
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
-from services.core.errors import CatalogError, TableAbsent
-from services.core.tables import STREAMED_TABLES
+from services.core.errors import CatalogError, TableAbsent, TableNotFound
+from services.core.tables import OWN_DATASET, STREAMED_TABLES
 from services.gcp.clients import Clients
 from services.gcp.error_messages import iterate_pages
 
@@ -140,14 +140,30 @@ def list_matching_rows(
 
 
 def fetch_table(clients: Clients, table: str) -> Table:
-    """A table's metadata (tables.get, free): columns, partitions, row count, last change; raises TableAbsent."""
+    """A table's metadata (tables.get, free): columns, partitions, row count, last change; raises TableAbsent.
+
+    deploy/apply.sh creates our own tables together: of one that is absent beside another, raises TableNotFound, for what it
+    recorded is lost, not unrecorded.
+    """
     timeout_s = clients.settings.query_timeout_s
+    options: dict[str, Any] = {"retry": DEFAULT_RETRY.with_timeout(timeout_s), "timeout": timeout_s}
     try:
-        return clients.bigquery.get_table(table, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s)
+        return clients.bigquery.get_table(table, **options)
     except NotFound as error:
-        raise TableAbsent(
-            f"Table {clients.settings.project}.{table} was not found.", "Check the project, dataset and table names."
-        ) from error
+        text = f"Table {clients.settings.project}.{table} was not found"
+        if table.startswith(f"{OWN_DATASET}.") and (other := _first_own_table(clients, options)):
+            message = f"{text}, though {OWN_DATASET}.{other} is there: it was deleted, or not deployed."
+            raise TableNotFound(message, "Restore it, or run deploy/apply.sh, which creates an empty one.") from error
+        raise TableAbsent(f"{text}.", "Check the project, dataset and table names.") from error
+
+
+def _first_own_table(clients: Clients, options: Mapping[str, Any]) -> str:
+    """The name of one of our own tables; "" where there is none."""
+    try:
+        listing = clients.bigquery.list_tables(OWN_DATASET, max_results=1, **options)
+        return next((str(table.table_id) for table in iterate_pages("BigQuery tables.list", listing)), "")
+    except NotFound:
+        return ""
 
 
 def _filter_rows(

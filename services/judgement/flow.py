@@ -13,7 +13,7 @@ from services.core.result import Health, Result
 from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
-from services.judgement.statement import Repair, Statement, Subject, format_time, unknown
+from services.judgement.statement import Repair, Statement, Subject, format_time, unknown, while_running
 from services.nights.balance import balance
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
@@ -148,8 +148,8 @@ def describe_writes(report: DmlReport) -> str:
     return f"{report.rejected} of {report.attempted} writes rejected{share_text}{peak_text}"
 
 
-def judge_staging(facts: NightFacts) -> Statement:
-    """Players of this night whose rows are in staging tables only."""
+def judge_staging(facts: NightFacts, settings: Settings) -> Statement:
+    """Players of this night whose rows are in staging tables only; until the deadline a running batch may still consolidate them."""
     night = facts.night.value
     if night is None:
         return unknown(Subject.STAGING, "staging_tables", facts.night)
@@ -160,7 +160,8 @@ def judge_staging(facts: NightFacts) -> Statement:
     )
     if waiting:
         text = f"{pluralize(len(waiting), 'player')} with rows in staging that are not in the predictions table"
-        health = Health.UNKNOWN if facts.is_running else Health.CRITICAL
+        health = Health.UNKNOWN if facts.may_complete(settings) else Health.CRITICAL
+        text = f"{while_running(facts.now)}; {text}" if facts.is_running else text
         repair = None if facts.is_running else Repair.CONSOLIDATE
         statement = Statement(
             Subject.STAGING, health, text, "staging_tables", len(waiting), len(night.players), repair=repair

@@ -54,7 +54,7 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
         judge_names(facts, settings),
         judge_conservation(facts, settings),
         judge_writes(facts, settings),
-        judge_staging(facts),
+        judge_staging(facts, settings),
         judge_batch(facts),
     )
     ordered = tuple(sorted(statements, key=lambda s: SEVERITY_ORDER.index(s.health)))

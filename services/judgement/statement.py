@@ -101,5 +101,10 @@ def format_time(at: datetime) -> str:
     return f"{format_eastern(at)} ({at:%H:%M} UTC)"
 
 
+def while_running(now: datetime) -> str:
+    """What is said before a count that a running batch may still change."""
+    return f"as of {format_time(now)}, batch running"
+
+
 def _problem_text(problems: tuple[Problem, ...]) -> str:
     return f"unknown since {format_time(problems[0].since)}: {problems[0].message}" if problems else "unknown"

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import cast
 
+from services.batches.reader import read_batches
+from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import to_game_date
+from services.core.errors import OnCallError
 from services.core.result import DataSource, Health
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -45,12 +48,12 @@ class NightCoverage:
     by_system: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     health: Health
     resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
-    not_run_yet: bool = False  # without a row, and its run may still come
+    pending: str = ""  # why its missing players may still come: "not run yet", "running"; or that it is "unknown"
 
     @property
     def state(self) -> str:
-        """Its health in a word, or that it was not run yet, which is why that is unknown."""
-        return "not run yet" if self.not_run_yet else str(self.health)
+        """Its health in a word, or why that is unknown."""
+        return self.pending or str(self.health)
 
     def active_pct(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
@@ -136,9 +139,7 @@ def _to_night_coverage(
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
     health = classify_coverage(row["active"], row["eligible"], row["games"], clients.settings)
-    not_run_yet = not row["rows_written"] and _may_be_run(day, row["tip_off"], clients)
-    if not_run_yet:
-        health = Health.UNKNOWN
+    pending = _describe_pending(clients, row)
     return NightCoverage(
         game_date=day,
         games=row["games"],
@@ -148,10 +149,27 @@ def _to_night_coverage(
         active=row["active"],
         active_rows=row["rows_active"],
         by_system=by_system,
-        health=health,
-        not_run_yet=not_run_yet,
+        health=Health.UNKNOWN if pending else health,
+        pending=pending,
         resolution_counts=ResolutionCounts(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )
+
+
+def _describe_pending(clients: Clients, row: CoverageRow) -> str:
+    """Why the missing players of a night may still come, as the players' statement of the judgement has it; "" where not."""
+    if not _may_be_run(row["game_date"], row["tip_off"], clients):
+        return ""
+    if not row["rows_written"]:
+        return "not run yet"
+    if row["active"] >= row["eligible"]:
+        return ""
+    try:
+        newest = read_batches(clients, row["game_date"]).newest
+    except OnCallError:
+        return "unknown"
+    if newest is None:
+        return "unknown"
+    return "running" if newest.state in IN_PROGRESS_STATES else ""
 
 
 def _may_be_run(day: date, tip_off: datetime | None, clients: Clients) -> bool:

@@ -66,8 +66,7 @@ class Sources:
         self.values: dict[str, Any] = {
             "read_batches": Batches((make_batch(),), ()),
             "read_night": "the night",
-            "read_writes": "the writes",
-            "belongs_to": "of the date",
+            "read_writes_within": "the writes",
             "read_newest_record": make_batch_record(),
             "read_history": CoverageHistory((), ()),
             "read_night_writes": "the writes of the date",
@@ -95,11 +94,10 @@ def sources(monkeypatch):
     for name in (
         "read_batches",
         "read_night",
-        "read_writes",
+        "read_writes_within",
         "read_newest_record",
         "read_history",
         "read_night_writes",
-        "belongs_to",
         "list_staging_tables",
         "read_worker_capacity",
         "read_schedule",
@@ -141,7 +139,7 @@ def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clie
         "read_batches",
         "read_night",
         "read_history",
-        "read_writes",
+        "read_writes_within",
         "alerts.duplicate_keys",
         "alerts.source_times",
     ):
@@ -156,7 +154,6 @@ def test_each_source_is_asked_about_the_night(clients, sources):
     assert sources.calls["read_night"][1:] == (NIGHT,)
     assert sources.calls["read_newest_record"][1:] == (NIGHT,)
     assert sources.calls["read_history"][1:] == (NIGHT - timedelta(days=21), NIGHT - timedelta(days=1))
-    assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
 
 
 def test_duplicates_are_counted_once_for_every_recent_date(clients, sources):
@@ -168,7 +165,7 @@ def test_duplicates_are_counted_once_for_every_recent_date(clients, sources):
 def test_writes_and_log_lines_are_read_from_the_batchs_start_until_now(clients, sources):
     read_one_night(clients)
     start = STARTED - timedelta(minutes=1)
-    assert sources.calls["read_writes"][1:] == (start, NOW, "of the date")
+    assert sources.calls["read_writes_within"][1:] == (NIGHT, Result(Batches((make_batch(),), ())), (start, NOW))
     assert sources.calls["read_lines"][1:] == (facts.SERVICE_LINES_FILTER, start, NOW, {"limit": 1})
 
 
@@ -184,7 +181,7 @@ def test_a_past_night_is_read_to_its_end_or_that_of_its_batch(clients, sources, 
     clients.clock.advance(3 * 86_400)
     sources.values["read_batches"] = Batches((make_batch(ended=ended),), ())
     read_one_night(clients)
-    assert sources.calls["read_writes"][2] == end + timedelta(minutes=5)
+    assert sources.calls["read_writes_within"][3][1] == end + timedelta(minutes=5)
     assert sources.calls["read_lines"][3] == end + timedelta(minutes=5)
 
 
@@ -200,7 +197,7 @@ def test_a_night_without_a_batch_is_read_so_far_and_its_log_not_at_all(clients, 
     clients.clock.at = at
     sources.values["read_batches"] = Batches((), ())
     _, night = read_one_night(clients)
-    assert sources.calls["read_writes"][1:3] == (NIGHT_START, end)
+    assert sources.calls["read_writes_within"][3] == (NIGHT_START, end)
     assert night.lines.value == 0
     assert "read_lines" not in sources.calls
 
@@ -208,7 +205,7 @@ def test_a_night_without_a_batch_is_read_so_far_and_its_log_not_at_all(clients, 
 def test_a_batch_without_a_start_is_read_from_the_nights(clients, sources):
     sources.values["read_batches"] = Batches((make_batch(started=None),), ())
     read_one_night(clients)
-    assert sources.calls["read_writes"][1:3] == (NIGHT_START, NOW)
+    assert sources.calls["read_writes_within"][3] == (NIGHT_START, NOW)
 
 
 def test_the_writes_of_earlier_runs_are_read_where_there_are_some(clients, sources):
@@ -231,12 +228,11 @@ def test_what_is_usual_is_read_once_in_ten_minutes_and_after_a_failure_at_once(c
         assert (night.usual.ok, "read_history" in sources.calls) == (True, read)
 
 
-def test_without_the_list_of_batches_every_write_counts(clients, sources):
+def test_writes_are_read_with_what_keeps_the_batches_unknown(clients, sources):
     sources.values["read_batches"] = OnCallError("No record of batches can be read.")
     _, night = read_one_night(clients)
     assert night.batches.problem is not None
-    assert sources.calls["read_writes"][3](NOW) is True
-    assert "belongs_to" not in sources.calls
+    assert sources.calls["read_writes_within"][2] == night.batches
 
 
 @pytest.mark.parametrize(
@@ -245,7 +241,7 @@ def test_without_the_list_of_batches_every_write_counts(clients, sources):
         ("read_batches", "batches", "The list of batches"),
         ("read_night", "night", "The warehouse"),
         ("read_history", "usual", "Earlier nights"),
-        ("read_writes", "writes", "The job history"),
+        ("read_writes_within", "writes", "The job history"),
         ("read_newest_record", "ledger", "The ledger"),
         ("alerts.duplicate_keys", "duplicates", "The predictions table"),
         ("alerts.source_times", "source_times", "Odds and context"),
@@ -278,7 +274,7 @@ def failed(source: str, message: str) -> Result[Any]:
     return Result(None, Problem(source, NOW, message))
 
 
-@pytest.mark.parametrize("part", ["night", "batches", "writes", "ledger", "usual", "lines"])
+@pytest.mark.parametrize("part", ["night", "batches", "writes", "night_writes", "ledger", "usual", "lines"])
 def test_a_problem_of_each_part_of_a_night_is_listed(part):
     night = make_night_snapshot(**{part: failed("The source", "Away.")})
     assert [p.message for p in make_snapshot(night).problems] == ["Away."]

@@ -21,7 +21,7 @@ from tests.support.alert_factories import (
     make_unmerged_players,
     make_write_report,
 )
-from tests.support.factories import NOW, make_night, make_player, player_without_rows
+from tests.support.factories import NOW, TIP_OFF, make_night, make_player, player_without_rows
 from tests.support.night_facts import OUTDATED, UNREAD, judge, make_batches, make_counts, make_facts
 
 PROBLEM = Problem("worker log", NOW, "The newest 10,000 lines were read.")
@@ -177,8 +177,12 @@ def test_rows_that_wait_in_staging_are_critical_with_their_button_and_unknown_wh
     statement = judge(night=night).get(Subject.STAGING)
     assert (statement.health, statement.part, statement.repair) == (Health.CRITICAL, 58, Repair.CONSOLIDATE)
     running = make_batches(make_batch(state=BatchState.STAGED))
-    statement = judge(night=night, batches=running).get(Subject.STAGING)
+    in_time = TIP_OFF - timedelta(hours=4)
+    statement = judge(night=night, batches=running, now=in_time).get(Subject.STAGING)
     assert (statement.health, statement.repair) == (Health.UNKNOWN, None)
+    late = judge(night=night, batches=running).get(Subject.STAGING)
+    assert (late.health, late.repair) == (Health.CRITICAL, None)
+    assert late.text.startswith("as of 01:45 ET (06:45 UTC), batch running; 58 players with rows in staging")
 
 
 def test_staging_tables_that_could_not_be_read_are_unknown():
