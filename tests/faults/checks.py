@@ -43,7 +43,7 @@ class _Agent(io.TextIOBase):
 @contextmanager
 def _logged_to(project: MemoryProject) -> Iterator[None]:
     """While it lasts, what is logged is in the project's log."""
-    root, handler = logging.getLogger(), JsonLineHandler(stream=_Agent(project), project_id=PROJECT)  # type: ignore[no-untyped-call]
+    root, handler = logging.getLogger(), JsonLineHandler(stream=_Agent(project), project_id=PROJECT)
     level, disabled = root.level, root.manager.disable
     root.addHandler(handler)
     root.setLevel(logging.INFO)
