@@ -19,6 +19,7 @@ from services.core.freshness import WATCHDOG_CACHE_MAX_AGE
 from services.core.result import Problem, Result
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
 from services.judgement.facts import nights_before
 from services.nights.coverage import CoverageHistory, read_history
@@ -175,9 +176,10 @@ def read_snapshot(
 
 
 def fetch(clients: Clients, source: str, read: Callable[[], T]) -> Result[T]:
-    """What `read` returns, or the problem of this source."""
+    """What `read` returns, or the problem of this source, an answer that cannot be parsed included."""
     try:
-        return Result(read())
+        with translate_errors(source):
+            return Result(read())
     except OnCallError as error:
         return Result(None, Problem.from_error(source, clients.now(), error))
 
@@ -199,7 +201,9 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         fetch(clients, "The ledger", lambda: read_newest_record(cached_clients, day)),
         cache.usual_nights(clients, cached_clients, day),
         _count_log_lines(clients, newest_batch, start, min(now, end)),
-        Result(read_night_writes(cached_clients, day)) if has_earlier_runs else writes,
+        fetch(clients, "The job history", lambda: read_night_writes(cached_clients, day))
+        if has_earlier_runs
+        else writes,
     )
 
 

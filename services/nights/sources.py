@@ -16,6 +16,7 @@ from services.core.errors import OnCallError, SourceUnavailable, TableAbsent
 from services.core.result import DataSource, Problem
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.error_messages import translate_errors
 from services.gcp.query_catalog import Row
 from services.names.registry import active_aliases
 from services.nights.game_inputs import GameInputs, list_game_inputs
@@ -101,9 +102,10 @@ class SourceReader:
         return result.rows
 
     def fetch_optional(self, source: str, fetch: Callable[[], T]) -> T | None:
-        """The result of `fetch`, or None with its problem appended."""
+        """The result of `fetch`, or None with its problem appended, an answer that cannot be parsed included."""
         try:
-            return fetch()
+            with translate_errors(source):
+                return fetch()
         except OnCallError as error:
             self.problems.append(Problem.from_error(source, self.clients.now(), error))
             return None

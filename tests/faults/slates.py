@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from services.core.tables import PREDICTIONS_TABLE
 from tests.faults.seeds import CONTEXT_TABLE, LINE, NIGHT, Kind, Row, make_rows
@@ -125,9 +124,9 @@ def _predictions(slate: Slate, before: timedelta) -> Iterator[Row]:
     """Those of an earlier night; of the night itself, those of an earlier run that this one replaces, and older ones."""
     at = _made_at(before)
     for entry in (entry for entry in slate.entries if entry.is_eligible):
-        game: dict[str, Any] = {"game_id": entry.game, "game_date": NIGHT - before}
+        game: Row = {"game_id": entry.game, "game_date": NIGHT - before}
         if before or Kind.ACTIVE in slate.kinds:
             yield from make_rows(entry.player, Decimal(10), at + timedelta(minutes=5), slate.kinds, **game)
         if Kind.SUPERSEDED in slate.kinds:
-            superseded: dict[str, Any] = {"is_active": False, "superseded": True, "superseded_at": at}
+            superseded: Row = {"is_active": False, "superseded": True, "superseded_at": at}
             yield from make_rows(entry.player, Decimal(5), at, slate.kinds, **game, **superseded)

@@ -484,7 +484,7 @@ class Listing(list[Any]):
     """Tables or rows, in one page."""
 
     raw_page: Mapping[str, str] = {"kind": "bigquery#list"}
-    next_page_token = None
+    next_page_token: str | None = None
 
     @property
     def pages(self) -> Iterator[Listing]:

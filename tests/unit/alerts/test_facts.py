@@ -259,6 +259,19 @@ def test_a_source_that_fails_is_unknown_with_its_problem_and_no_other(clients, s
     assert snapshot.problems == (result.problem,)
 
 
+@pytest.mark.parametrize(
+    ("reader", "part", "source"),
+    [("read_night", "night", "The warehouse"), ("read_night_writes", "night_writes", "The job history")],
+)
+def test_an_answer_that_cannot_be_parsed_is_the_sources_trouble(clients, sources, reader, part, source):
+    sources.values["read_batches"] = Batches((make_batch(), make_batch(batch_id="batch_2025-12-29_1")), ())
+    sources.values[reader] = KeyError("game_date")
+    _, night = read_one_night(clients)
+    problem = getattr(night, part).problem
+    text = f"{source} answered something that cannot be read (KeyError: 'game_date')."
+    assert (problem.source, problem.message) == (source, text)
+
+
 def test_what_is_no_error_of_a_source_is_not_taken_for_one(clients):
     def read() -> None:
         raise ZeroDivisionError
