@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
@@ -41,7 +42,7 @@ from services.pipeline.row_encoding import Column
 
 COMPACT_TTL = timedelta(days=7)
 MAX_UNPARTITIONED_LIST_ROWS = 25_000
-MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.5
+MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.25
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,11 @@ class BigQueryWarehouse:
         except Conflict:
             job, adopted = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S), True
         try:
-            job.result(timeout=600, **({"job_retry": None} if job.job_type == "query" else {}))
+            if job.job_type == "query":
+                job.result(timeout=MAX_JOB_WAIT_S, job_retry=None)
+            else:
+                _wait(partial(job.done, timeout=BIGQUERY_TIMEOUT_S))
+                job.result(timeout=BIGQUERY_TIMEOUT_S)
         except GoogleAPICallError as error:
             if job.error_result:
                 raise JobFailed(f"{job_id} failed: {job.error_result.get('message')}") from error
@@ -278,13 +283,8 @@ class BigQueryWarehouse:
 
     def wait_for_job(self, job_id: str) -> None:
         """Until a job has ended, however it ended; asked by jobs.get, since the results of another account's job are refused."""
-        deadline = time.monotonic() + MAX_JOB_WAIT_S
-        while self._get_job(job_id).state != "DONE":
-            if time.monotonic() > deadline:
-                raise OnCallError(
-                    f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended."
-                )
-            time.sleep(JOB_POLL_INTERVAL_S)
+        if not _wait(lambda: self._get_job(job_id).state == "DONE"):
+            raise OnCallError(f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended.")
 
     def _get_job(self, job_id: str) -> Any:
         """A job of any account; raises AccessDenied with the role to grant where this account may read only its own."""
@@ -310,6 +310,16 @@ class BigQueryWarehouse:
                 return False
         self._client.delete_table(table, not_found_ok=True, timeout=BIGQUERY_TIMEOUT_S)
         return True
+
+
+def _wait(is_done: Callable[[], bool]) -> bool:
+    """Poll a job at a fixed interval; whether it has ended. The client's own wait begins with 1 s and grows."""
+    deadline = time.monotonic() + MAX_JOB_WAIT_S
+    while not is_done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(JOB_POLL_INTERVAL_S)
+    return True
 
 
 def _column_types(fields: Iterable[bigquery.SchemaField], parent: str = "") -> Iterator[tuple[str, str]]:

@@ -290,7 +290,9 @@ class MemoryClient:
             self._end(call, job, effect)
         job.ended = self._state.clock.now()
         self.hook(call, "after", job)
-        return JobHandle(self, job)
+        handle = JobHandle(self, job)
+        handle.state = "RUNNING"  # jobs.insert does not wait for the end
+        return handle
 
     def _end(self, call: str, job: MemoryJob, effect: Callable[[], None]) -> None:
         try:
@@ -463,7 +465,8 @@ class JobHandle:
         self.state = "DONE" if self.job.ended else "RUNNING"
 
     def done(self, **_: object) -> bool:
-        self.reload()
+        if self.state != "DONE":
+            self.reload()
         return self.state == "DONE"
 
     def exception(self, **_: object) -> GoogleAPICallError | None:

@@ -115,7 +115,7 @@ def test_a_wait_that_was_interrupted_is_no_failed_job(night):
     def interrupted(**_: Any) -> None:
         raise ServiceUnavailable("the connection broke")
 
-    job = SimpleNamespace(result=interrupted, error_result=None, job_type="load", labels={}, job_id="load-1")
+    job = SimpleNamespace(done=interrupted, error_result=None, job_type="load", labels={}, job_id="load-1")
     warehouse = open_warehouse(night)
     with pytest.raises(ServiceUnavailable):
         warehouse._start_or_adopt("load-1", lambda: job)
@@ -269,12 +269,12 @@ def waiting(night, monkeypatch):
 def test_a_job_is_waited_for_until_it_has_ended_and_not_for_ever(waiting):
     warehouse, pauses = waiting("PENDING", "RUNNING", "DONE")
     warehouse.wait_for_job("job-1")
-    assert pauses == [0.5, 0.5]
+    assert pauses == [0.25, 0.25]
     pauses.clear()
     warehouse, pauses = waiting("RUNNING")
     with pytest.raises(OnCallError, match=r"^The job job-1 still runs after 600 s\."):
         warehouse.wait_for_job("job-1")
-    assert sum(pauses) == MAX_JOB_WAIT_S + 0.5
+    assert sum(pauses) == MAX_JOB_WAIT_S + 0.25
 
 
 def test_a_table_is_dropped_only_in_the_version_that_was_seen(night):
@@ -330,12 +330,22 @@ def test_no_request_waits_for_ever(night):
     }
 
 
-@pytest.mark.parametrize(("kind", "options"), [("query", {"job_retry": None}), ("load", {}), ("copy", {})])
-def test_a_job_is_waited_for_ten_minutes_and_a_query_is_not_started_again(night, kind, options):
+def test_a_query_is_waited_for_ten_minutes_and_not_started_again(night):
     waited: list[dict[str, Any]] = []
-    job = SimpleNamespace(result=lambda **given: waited.append(given), job_type=kind)
+    job = SimpleNamespace(result=lambda **given: waited.append(given), job_type="query")
     assert open_warehouse(night)._start_or_adopt("job-1", lambda: job) == (job, False)
-    assert waited == [{"timeout": 600, **options}]
+    assert waited == [{"timeout": 600, "job_retry": None}]
+
+
+@pytest.mark.parametrize("kind", ["load", "copy"])
+@pytest.mark.parametrize(("polls", "waited_s"), [(3, 0.5), (10_000, MAX_JOB_WAIT_S + 0.25)])
+def test_a_load_or_copy_is_polled_four_times_a_second_for_ten_minutes(waiting, kind, polls, waited_s):
+    """What is not done then ends with the client's own error."""
+    warehouse, pauses = waiting("DONE")
+    states, results = iter([False] * (polls - 1) + [True]), []
+    job = SimpleNamespace(job_type=kind, done=lambda **_: next(states), result=lambda **given: results.append(given))
+    warehouse._start_or_adopt("job-1", lambda: job)
+    assert (sum(pauses), set(pauses), len(results)) == (waited_s, {0.25}, 1)
 
 
 def test_threads_that_need_the_schema_at_once_read_it_once(night):

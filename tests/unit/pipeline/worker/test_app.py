@@ -133,7 +133,7 @@ def test_a_fault_of_the_predictor_is_not_generated_with_its_cause_and_costs_no_o
     }
     assert answers["a"]["outcome"] == "staged"
     assert service.staged_players() == {"a"}
-    assert f"PERMANENT failure for b on 2025-12-29 - acknowledging. Reason: {reason}" in caplog.text
+    assert f"PERMANENT failure for b on 2025-12-29 - acknowledging. Reason: {reason} (batch={BATCH})" in caplog.text
     assert ("Traceback" in caplog.text) == reason.startswith("predictor_error")
 
 
@@ -155,6 +155,7 @@ def test_rows_that_do_not_fit_the_table_reject_their_player_alone(service, caplo
         25,
     )
     assert "colour" in answers["b"]["message"]
+    assert f"(player=b, batch={BATCH})" in caplog.text
     assert service.staged_players() == {"a", "c"}
     status, answers = service.predict("b")
     assert (status, answers["b"]["outcome"]) == (422, "write rejected")
