@@ -26,7 +26,7 @@ dashboard: $(READY) ## the dashboard alone, against what the environment names (
 	@exec $(BIN)/python -m app.server
 
 test: $(READY) chromium ## every test, the browser's included
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 test-fast: $(READY) ## the tests that need no sandbox (tests/unit), in under a minute
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit $(PYTEST_ARGS)
