@@ -30,6 +30,7 @@ from tests.support.memory_bigquery import JobHandle, Listing, MemoryClient, Memo
 from tests.support.memory_clients import SimulatedClock
 
 CALL_S = 0.1
+INSERT_S = 1.0  # of an INSERT job, whose end is waited for; one of 1,000 rows was seen to take 6
 PAGE_ROWS = 10_000
 _LATENCY = JobLatency(scale=1)
 _JOB_S = {"load": _LATENCY.load_s, "copy": _LATENCY.copy_s}
@@ -77,11 +78,11 @@ class Cloud:
 
     def count_statement(self, kind: str, table: str, *, partitioned: bool) -> None:
         """A DML statement that has run: alone, for whoever sends it waits for its end."""
+        self.clock.sleep(_LATENCY.merge_s if kind in MUTATING_KINDS else INSERT_S)
         if self.limits.check_dml_statement(table, partitioned, self.now_s()) is not None:
             self.refused["dml_rate"] += 1
         if kind in MUTATING_KINDS:
             self.limits.dml_queues[table].submit(kind)
-            self.clock.sleep(_LATENCY.merge_s)
             self.limits.dml_queues[table].finish(kind)
             self.mutating_dml += 1
 
