@@ -34,11 +34,11 @@ def judge_inputs(facts: NightFacts, settings: Settings) -> Statement:
     if night is None:
         return unknown(Subject.INPUTS, _PAGE, facts.night)
     games = night.game_inputs
-    if not games:
+    if not games and not night.unlisted_games:
         return Statement(Subject.INPUTS, Health.NONE_EXPECTED, "no games, no inputs", _PAGE).based_on(facts.night)
     losing = Health.WARNING if night.was_run is False else Health.CRITICAL
     usual = _nearest_nights(facts, len(games))
-    found = [*_gaps(games, losing), *_shortfalls(night, usual, losing, settings)]
+    found = [*_gaps(games, losing), *_unlisted(night), *_shortfalls(night, usual, losing, settings)]
     if not found and facts.usual.ok and len(usual) < settings.inputs_min_nights:
         text = f"{pluralize(len(usual), 'earlier night')} to compare with, {settings.inputs_min_nights} needed"
         return not_recorded(Subject.INPUTS, text, _PAGE).based_on(facts.night, facts.usual)
@@ -65,9 +65,9 @@ def _shortfalls(
     night: NightStatus, usual: Sequence[NightCoverage], losing: Health, settings: Settings
 ) -> Iterator[tuple[Health, str]]:
     """Each quantity that is below what is usual per game by more than the setting, the nights' own spread and chance allow."""
-    if len(usual) < settings.inputs_min_nights:
-        return
     games = len(night.game_inputs)
+    if not games or len(usual) < settings.inputs_min_nights:
+        return
     for name, count, count_of_day, loses_players in _QUANTITIES:
         ratios = [count_of_day(day) / day.games for day in usual]
         middle = median(ratios)
@@ -92,6 +92,12 @@ def _gaps(games: Sequence[GameInputs], losing: Health) -> Iterator[tuple[Health,
         yield losing, f"no context for {pluralize(len(teams), 'team')}: {', '.join(teams)}"
     if without_odds and len(without_odds) < len(games):
         yield Health.WARNING, f"no odds for {', '.join(without_odds)}"
+
+
+def _unlisted(night: NightStatus) -> Iterator[tuple[Health, str]]:
+    if night.unlisted_games:
+        count = pluralize(len(night.unlisted_games), "game")
+        yield Health.WARNING, f"active rows for {count} without context: {', '.join(night.unlisted_games)}"
 
 
 def _text(night: NightStatus, usual: Sequence[NightCoverage]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from services.core.result import Health
 from services.core.text import pluralize
@@ -10,10 +10,11 @@ from services.judgement.facts import NightFacts
 from services.judgement.statement import Repair, Statement, Subject, not_recorded, unknown
 from services.nights.line_counts import PlayerLines, describe_lines
 from services.nights.player_stages import NightStatus
-from services.nights.rows import COLUMNS_TO_COMPARE_LINES, LINE_OF_ROW, TIME_OF_ROW
+from services.nights.rows import COLUMNS_TO_COMPARE_LINES, LINE_OF_ROW, TIME_OF_CHANGE, TIME_OF_ROW
 
 MAX_NAMES = 3  # in one sentence
 _PAGE = "missing_players"
+_TIMES = ((TIME_OF_ROW, "made"), (TIME_OF_CHANGE, "changed"))
 
 
 def judge_lines(facts: NightFacts) -> Statement:
@@ -23,11 +24,13 @@ def judge_lines(facts: NightFacts) -> Statement:
         return unknown(Subject.LINES, _PAGE, facts.night)
     compared = [player for player in night.lines if player.is_compared]
     moved = [player for player in compared if player.has_moved]
-    late = [player for player in night.lines if player.late_rows]
+    late = list(_describe_late(night.lines))
     if not compared and not late:
         return not_recorded(Subject.LINES, _describe_uncompared(night), _PAGE).based_on(facts.night)
-    parts = [*_describe_moved(moved, len(compared), facts), *_describe_late(late)]
-    untimed = "; when rows were made is not recorded" if TIME_OF_ROW in night.absent_columns else ""
+    parts = [*_describe_moved(moved, len(compared), facts), *late]
+    untimed = "".join(
+        f"; when rows were {verb} is not recorded" for column, verb in _TIMES if column in night.absent_columns
+    )
     repairable = not facts.is_running and any(player.is_repairable_at(facts.now) for player in moved)
     statement = Statement(
         Subject.LINES,
@@ -59,11 +62,14 @@ def _describe_moved(moved: Sequence[PlayerLines], compared: int, facts: NightFac
     return [text, f"the context has the old line of {unrepairable} of them"] if unrepairable else [text]
 
 
-def _describe_late(late: Sequence[PlayerLines]) -> list[str]:
-    if not late:
-        return []
-    rows, players = sum(player.late_rows for player in late), pluralize(len(late), "player")
-    return [f"{pluralize(rows, 'row')} of {players} made after tip-off ({_name([p.player_lookup for p in late])})"]
+def _describe_late(lines: Sequence[PlayerLines]) -> Iterator[str]:
+    for verb, counts in (
+        ("made", {player.player_lookup: player.late_rows for player in lines if player.late_rows}),
+        ("changed", {player.player_lookup: player.changed_rows for player in lines if player.changed_rows}),
+    ):
+        if counts:
+            rows, players = pluralize(sum(counts.values()), "row"), pluralize(len(counts), "player")
+            yield f"{rows} of {players} {verb} after tip-off ({_name(list(counts))})"
 
 
 def _name(names: Sequence[str]) -> str:

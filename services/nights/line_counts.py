@@ -37,6 +37,7 @@ class PlayerLines:
     rerun_line: Decimal | None
     tip_off: datetime | None
     late_rows: int  # active rows made at tip-off or later
+    changed_rows: int = 0  # active rows made before it, and changed at tip-off or later
 
     @property
     def is_compared(self) -> bool:
@@ -109,14 +110,21 @@ def _compare_player(
     tip_off: datetime | None,
 ) -> PlayerLines:
     context_line = _to_decimal(context["current_points_line"])
+    late = [row for row in rows if _is_late(row["created_at"], tip_off)]
+    changed = [row for row in rows if _is_late(row["updated_at"], tip_off) and row not in late]
     return PlayerLines(
         player,
         _distinct(row["current_points_line"] for row in rows),
         _distinct(row["points_line"] for row in odds),
         context_line if context_line is not None else _line_of_newest(odds),
         tip_off,
-        sum(bool(tip_off and row["created_at"] and row["created_at"] >= tip_off) for row in rows),
+        len(late),
+        len(changed),
     )
+
+
+def _is_late(at: datetime | None, tip_off: datetime | None) -> bool:
+    return at is not None and tip_off is not None and at >= tip_off
 
 
 def _newest_tip_offs(odds: Iterable[OddsRow]) -> dict[str | None, datetime]:

@@ -97,6 +97,7 @@ class NightStatus:
     unnamed_rejections: int = 0  # rejected writes in the log without a player's name
     tip_offs: tuple[datetime, ...] = ()  # of the games with odds
     left_games: tuple[LeftGame, ...] = ()
+    unlisted_games: tuple[str, ...] = ()  # the games of active rows that are not in context
     active_players: int = 0  # lookup keys with an active row, those without context included
     game_inputs: tuple[GameInputs, ...] = ()
     lines: tuple[PlayerLines, ...] = ()
@@ -133,6 +134,7 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         unnamed_rejections=len(data.worker_log.unnamed) if data.worker_log else 0,
         tip_offs=data.tip_offs,
         left_games=data.left_games,
+        unlisted_games=data.unlisted_games,
         game_inputs=data.game_inputs,
         lines=data.lines,
         wrote_directly=data.worker_log is not None and data.worker_log.wrote_directly,

@@ -131,6 +131,12 @@ def newest_tip_offs(odds: Iterable[OddsRow]) -> tuple[datetime, ...]:
     return tuple(sorted(at for at in tip_offs.values() if at is not None))
 
 
+def find_unlisted_games(context: Iterable[ContextRow], written: Iterable[PredictionRow]) -> tuple[str, ...]:
+    """The games of active rows that no context row names."""
+    listed = {row["game_id"] for row in context}
+    return tuple(sorted({str(row["game_id"]) for row in written if row["is_active"] and row["game_id"] not in listed}))
+
+
 def find_left_games(context: Iterable[ContextRow], written: Iterable[PredictionRow]) -> tuple[LeftGame, ...]:
     """Where players have active rows under a game that is not theirs any more: a newer run supersedes those."""
     games: dict[str | None, set[str | None]] = defaultdict(set)

@@ -18,6 +18,7 @@ class Column(NamedTuple):
 
 LINE_OF_ROW = Column(PREDICTIONS_TABLE, "current_points_line")
 TIME_OF_ROW = Column(PREDICTIONS_TABLE, "created_at")
+TIME_OF_CHANGE = Column(PREDICTIONS_TABLE, "updated_at")
 LINE_OF_ODDS = Column("nba_raw.odds_api_player_points_props", "points_line")
 BOOKMAKER_OF_ODDS = Column("nba_raw.odds_api_player_points_props", "bookmaker")
 COLUMNS_TO_COMPARE_LINES = frozenset((LINE_OF_ROW, LINE_OF_ODDS, BOOKMAKER_OF_ODDS))
@@ -61,6 +62,7 @@ class PredictionRow(TypedDict):
     is_active: bool | None
     superseded: bool | None
     created_at: datetime | None
+    updated_at: datetime | None
 
 
 class WorkerRunRow(TypedDict):

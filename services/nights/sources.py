@@ -24,6 +24,7 @@ from services.nights.line_counts import PlayerLines, compare_lines
 from services.nights.players import (
     LeftGame,
     find_left_games,
+    find_unlisted_games,
     latest_per_player,
     merge_context_and_odds,
     newest_tip_offs,
@@ -63,6 +64,7 @@ class NightData:
     tip_offs: tuple[datetime, ...]
     written: Mapping[str, WrittenRows]  # by player key
     left_games: tuple[LeftGame, ...]
+    unlisted_games: tuple[str, ...]
     systems: tuple[SystemRows, ...]
     active_players: int  # lookup keys with an active row, those without context included
     game_inputs: tuple[GameInputs, ...]
@@ -141,6 +143,7 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
             written, {player_key(row) for row in players if row["shares_lookup_with"]}, with_lines=with_lines
         ),
         left_games=find_left_games(context, written),
+        unlisted_games=find_unlisted_games(context, written),
         game_inputs=list_game_inputs(context, odds),
         lines=compare_lines(players, context, odds, written, absent_columns),
         absent_columns=absent_columns,

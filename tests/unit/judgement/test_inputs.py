@@ -152,3 +152,13 @@ def test_a_game_is_known_by_its_teams_whatever_its_ids_and_rows_without_them_cou
         GameInputs(("DEN", "MIA"), (0, 0), 1),
         GameInputs(("NYK", "NOP"), (1, 2), 2),
     )
+
+
+def test_active_rows_for_a_game_that_neither_context_nor_odds_have_are_named():
+    """A game that both lost after the run: its players count nowhere, and coverage is whole without them."""
+    statement = judge(126, make_games(9), unlisted_games=("20251229_NYK_NOP",))
+    assert (statement.health, statement.text) == (
+        Health.WARNING,
+        "active rows for 1 game without context: 20251229_NYK_NOP",
+    )
+    assert judge(0, (), unlisted_games=("20251229_NYK_NOP",)).health is Health.WARNING

@@ -122,6 +122,17 @@ def test_a_moved_line_is_repaired_by_a_re_run_before_tip_off_where_a_run_takes_t
     assert judge(read(odds, prediction_rows("20.5"), context_line=None)).repair is Repair.RERUN_PLAYERS
 
 
+def test_rows_changed_after_tip_off_are_counted_though_they_keep_the_time_when_they_were_made():
+    """The customer's MERGE updates the row of a key and leaves its created_at."""
+    rewritten = prediction_rows("20.5", offsets=(0, 1), updated_at=TIP_OFF)
+    in_time = prediction_rows("20.5", offsets=(-2, -1), updated_at=TIP_OFF - timedelta(seconds=1))
+    statement = judge(read([odds_row(20.5)], [*in_time, *rewritten]), TIP_OFF)
+    assert (statement.health, statement.text) == (Health.WARNING, "4 rows of 1 player changed after tip-off (ann)")
+    new = prediction_rows("20.5", made=TIP_OFF, offsets=(0,), updated_at=TIP_OFF)
+    both = judge(read([odds_row(20.5)], [*in_time, *prediction_rows("20.5", offsets=(1,), updated_at=TIP_OFF), *new]))
+    assert both.text == "2 rows of 1 player made after tip-off (ann); 2 rows of 1 player changed after tip-off (ann)"
+
+
 def test_rows_made_after_tip_off_are_counted_and_named():
     late = prediction_rows("20.5", made=TIP_OFF, offsets=(0, 1))
     statement = judge(read([odds_row(20.5)], [*prediction_rows("20.5", offsets=(-2, -1)), *late]), TIP_OFF)

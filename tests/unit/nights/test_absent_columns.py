@@ -46,6 +46,7 @@ def night_without(table: str, column: str) -> Iterator[tuple[MemoryProject, Clie
     ("table", "column", "recorded", "text"),
     [
         (PREDICTIONS_TABLE, "created_at", True, "when rows were made is not recorded"),
+        (PREDICTIONS_TABLE, "updated_at", True, "when rows were changed is not recorded"),
         (PREDICTIONS_TABLE, "current_points_line", False, "the predictions have no column current_points_line"),
         (ODDS, "points_line", False, "the odds have no column points_line"),
         (ODDS, "bookmaker", False, "the odds have no column bookmaker"),

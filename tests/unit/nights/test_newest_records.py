@@ -88,6 +88,7 @@ def status(log: WorkerLog, run: WorkerRunRow | None, outcome: OutcomeRow | None)
         tip_offs=(),
         written={},
         left_games=(),
+        unlisted_games=(),
         systems=(),
         active_players=0,
         game_inputs=(),
