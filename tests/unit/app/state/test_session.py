@@ -62,10 +62,16 @@ def test_an_old_date_is_opened_when_the_first_night_is_unknown():
     assert parse_night("2019-01-01", NOW, no_first_night).game_date == date(2019, 1, 1)
 
 
-def test_plans_and_actions_reuse_no_answer_but_know_the_same_tables(monkeypatch):
+@pytest.fixture
+def no_answer(monkeypatch):
+    """Nothing answers at the sandbox's address, and that is found out at once."""
+    monkeypatch.setattr("services.gcp.clients.LOCATION_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("services.gcp.clients._sandbox_clock", lambda _url: FixedClock(NOW))
+
+
+def test_plans_and_actions_reuse_no_answer_but_know_the_same_tables(monkeypatch, no_answer):
     monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("ACTING_ACCOUNT", "operator@example.iam.gserviceaccount.com")
-    monkeypatch.setattr("services.gcp.clients._sandbox_clock", lambda _url: FixedClock(NOW))
     session._connect_once.clear()
     cached, uncached, operator = session.cached_clients(), session.uncached_clients(), session.operator_clients()
     assert (cached.cache.reuse_answers, uncached.cache.reuse_answers, operator.cache.reuse_answers) == (
@@ -79,8 +85,7 @@ def test_plans_and_actions_reuse_no_answer_but_know_the_same_tables(monkeypatch)
     session._connect_once.clear()
 
 
-def test_clients_reuse_no_answer_unless_asked_to(monkeypatch):
-    monkeypatch.setattr("services.gcp.clients._sandbox_clock", lambda _url: FixedClock(NOW))
+def test_clients_reuse_no_answer_unless_asked_to(no_answer):
     assert not connect(Settings.from_env({"SANDBOX_URL": "http://127.0.0.1:9"})).cache.reuse_answers
 
 

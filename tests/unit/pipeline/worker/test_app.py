@@ -6,12 +6,14 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from google.api_core.exceptions import BadRequest, Forbidden, ServiceUnavailable
 
 from services.batches.ids import unit_table, work_unit_id
+from services.gcp.retry import RetryPolicy
 from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, StagingNotVerified
 from services.pipeline.worker.app import Worker, build_worker
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible
@@ -285,6 +287,7 @@ def test_the_worker_retries_its_writes_as_configured(service, monkeypatch, enabl
             attempts.append(call)
             raise ServiceUnavailable("try again")
 
+    monkeypatch.setattr("services.pipeline.worker.app.RetryPolicy", partial(RetryPolicy, sleep=service.clock.sleep))
     service.worker = build_worker(memory_clients(service.project, refuse))
     status, answers = service.predict("a")
     assert (status, answers["a"]["reason"], len(attempts)) == (500, "ServiceUnavailable", loads)
