@@ -6,7 +6,7 @@ coordinator merges all tables that a batch's prefix finds. Faults of theirs that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -174,9 +174,10 @@ def _load(client: bigquery.Client, rows: Rows, name: str, disposition: str) -> W
     return WriteResult(name, job.output_rows or 0)
 
 
-def merge_sql(source: str, condition: str) -> str:
-    """Their MERGE of a source, a quoted table or a subquery, into the predictions."""
-    assignments = ", ".join([*(f"{name} = S.{name}" for name in _UPDATED_COLUMNS), "updated_at = CURRENT_TIMESTAMP()"])
+def merge_sql(source: str, condition: str, table_columns: Collection[str] = _UPDATED_COLUMNS) -> str:
+    """Their MERGE of a source, a quoted table or a subquery, into a predictions table that has these columns."""
+    updated = (name for name in _UPDATED_COLUMNS if name in table_columns)
+    assignments = ", ".join([*(f"{name} = S.{name}" for name in updated), "updated_at = CURRENT_TIMESTAMP()"])
     return (
         f"MERGE `{PREDICTIONS_TABLE}` T USING {source} S ON {condition}"
         f" WHEN MATCHED THEN UPDATE SET {assignments} WHEN NOT MATCHED THEN INSERT ROW"

@@ -27,9 +27,7 @@ def main() -> int:
     ]
     say("The same code on the limit rules, with BigQuery in memory and simulated time")
     runs += [measured(write_scale.run_in_process(players)) for players in write_scale.SIZES]
-    say(
-        f"Ways to write a night into the customer's table, {write_speed.CONCURRENCY} at once; times × {write_calls.TIME_SCALE}"
-    )
+    say(f"Ways to write 158 players, {write_speed.CONCURRENCY} at once; times × {write_calls.TIME_SCALE}")
     for timing in write_speed.measure_all():
         print(write_speed.format_timing(timing), flush=True)
     print("  objects in a bucket and one load: cannot be run, the sandbox has no bucket (docs/decisions/0009)")

@@ -8,14 +8,15 @@ A call takes CALL_S, a job its time on the real service, both divided by how man
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
 from google.api_core.exceptions import GoogleAPICallError, from_http_status
@@ -28,6 +29,7 @@ from services.sandbox.bigquery.limits import Limits
 from services.sandbox.bigquery.sql_inspection import MUTATING_KINDS
 from tests.support.memory_bigquery import JobHandle, Listing, MemoryClient, MemoryJob, MemoryProject
 from tests.support.memory_clients import SimulatedClock
+from tests.support.paths import ROOT
 
 CALL_S = 0.1
 INSERT_S = 1.0  # of an INSERT job, whose end is waited for; one of 1,000 rows was seen to take 6
@@ -167,19 +169,22 @@ class JobAnswer:
 @contextmanager
 def open_cloud(clock: SimulatedClock, seed: Callable[[MemoryProject], None]) -> Iterator[Cloud]:
     """A project filled by `seed`, a function of a module, in a process that ends with the block."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, clock.now(), seed), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        yield Cloud(clock, ours)
-    finally:
-        ours.close()
-        process.join(timeout=10)
+    with tempfile.TemporaryDirectory() as folder, Listener(f"{folder}/cloud") as listener:
+        serve = "import sys; from tests.tools.benchmarks.simulated_cloud import serve; serve(sys.argv[1])"
+        process = subprocess.Popen([sys.executable, "-c", serve, str(listener.address)], cwd=ROOT)
+        connection = listener.accept()
+        try:
+            connection.send((clock.now(), seed))
+            yield Cloud(clock, connection)
+        finally:
+            connection.close()
+            process.wait(timeout=10)
 
 
-def _serve(connection: Connection, at: datetime, seed: Callable[[MemoryProject], None]) -> None:
+def serve(address: str) -> None:
+    """The process of a project, for whoever listens at the address, until the connection ends."""
+    connection = Client(address)
+    at, seed = connection.recv()
     clock = SimulatedClock(at)
     project = MemoryProject(clock)
     seed(project)

@@ -146,7 +146,8 @@ async def measure(sandbox: str, dashboard_url: str, minutes: float, since: Usage
     repeated = print_costs(
         f"The same tour {MAX_CACHE_AGE_S} s later, nothing changed", await visit_every_page(sandbox, dashboard_url)
     )
-    print(f"\nAn hour of the overview ({minutes:g} min measured, × {60 / minutes:g})\n{TABLE_HEADER}", flush=True)
+    measured = f"{minutes:g} min measured, × {60 / minutes:g}; no watchdog"
+    print(f"\nAn hour of the overview in which nothing changes ({measured})\n{TABLE_HEADER}", flush=True)
     single_viewer = await measure_viewers(sandbox, dashboard_url, 1, minutes)
     print(single_viewer.format_row("1 viewer"), flush=True)
     many_viewers = await measure_viewers(sandbox, dashboard_url, MANY_VIEWERS, minutes)

@@ -14,6 +14,7 @@ from services.sandbox.seed import Seed
 from tests.support.memory_clients import SimulatedClock
 from tests.tools.benchmarks import write_scale
 from tests.tools.benchmarks.acceptance import Line, Measurements, find_broken, judge
+from tests.tools.benchmarks.sandbox_memory import StagedNight, describe_ratios
 from tests.tools.benchmarks.simulated_cloud import Cloud
 from tests.tools.benchmarks.write_calls import CONTEXT_TABLE, NIGHT, format_calls, multiply_players
 from tests.tools.benchmarks.write_cost import BytesBilled
@@ -136,3 +137,10 @@ def test_calls_are_printed_by_method():
     lines = format_calls([make_run(158, 12, 9), make_run(158, 100, 7, unit_players=MAX_UNIT_PLAYERS)]).splitlines()
     assert lines[0].split() == ["calls", "seconds", "rows", "get"]
     assert lines[1].split()[-4:] == ["9", "10.0", "3,950", "9"]
+
+
+def test_the_sandbox_is_printed_in_ratios():
+    night = StagedNight(10, 1.0, (), staging_cpu_s=0.02, staging_mb=0.4, dropped_mb=0.1, copy_cpu_s=0.001)
+    assert describe_ratios(night) == (
+        "a dropped table keeps 0.25 of its memory; a copy takes 0.050 of the CPU of staging"
+    )
