@@ -96,10 +96,17 @@ class _DateMerge:
 
 
 class Consolidator:
-    """Consolidates batches; `holder` is the name under which it takes the lease."""
+    """Consolidates batches; `holder` is the name under which it takes the lease, `on_progress` is called as it renews it."""
 
-    def __init__(self, warehouse: Warehouse, holder: str, retry: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        holder: str,
+        retry: RetryPolicy | None = None,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
         self._warehouse, self._holder, self._retry = warehouse, holder, retry or RetryPolicy()
+        self._on_progress = on_progress
 
     def consolidate(
         self,
@@ -142,6 +149,7 @@ class Consolidator:
 
     def _renew(self, lease: leases.Lease) -> None:
         self._retry_call(lambda: leases.renew(self._warehouse, lease))
+        self._on_progress()
 
     def _merge_with_lease(self, lease: leases.Lease, batch_id: str, verified_rows: Mapping[str, int]) -> _Merged:
         """One MERGE per game date of the rows, each under the lease of its date.

@@ -188,6 +188,7 @@ class BatchRunner:
             self._retry,
             on_outcome,
             should_stop=lambda: tracker.superseded is not None or stop(),
+            pace=self._warehouse.pace_load,
         )
         new = {outcome.player_lookup: outcome for outcome in answered}
         unanswered = [name for name, outcome in new.items() if outcome.outcome in UNANSWERED_OUTCOMES]
@@ -266,7 +267,11 @@ class BatchRunner:
         self, tracker: BatchTracker, verified_rows: Mapping[str, int], on_merged: OnMerged
     ) -> ConsolidationResult:
         """Consolidate once, when no other consolidation of the date is under way; raises LeaseHeld when that takes too long."""
-        consolidator, waited_s = Consolidator(self._warehouse, self.instance_id, self._retry), 0.0
+
+        def record_progress(reason: str = "") -> None:
+            tracker.record_progress(tracker.entry.outcome_counts or {}, reason)
+
+        consolidator, waited_s = Consolidator(self._warehouse, self.instance_id, self._retry, record_progress), 0.0
         while True:
             try:
                 return consolidator.consolidate(
@@ -275,7 +280,7 @@ class BatchRunner:
             except (LeaseHeld, LeaseLost) as error:
                 if waited_s >= MAX_LEASE_WAIT_S:
                     raise
-                tracker.record_progress(tracker.entry.outcome_counts or {}, reason=str(error))
+                record_progress(str(error))
                 if tracker.superseded is not None:
                     raise tracker.superseded from error
             self._retry.sleep(LEASE_POLL_S)

@@ -405,6 +405,29 @@ def test_the_lease_is_released_after_success_and_after_failure(night):
     assert night.merge(row("ann", 6)).fence == 3
 
 
+def test_a_consolidation_of_an_hour_that_progresses_keeps_its_lease_and_a_dead_one_loses_it_in_ten_minutes(
+    night, monkeypatch
+):
+    monkeypatch.setattr("services.pipeline.consolidator.SOURCES_PER_COPY", 1)
+    another = BigQueryWarehouse(memory_clients(night.project))
+    for n in range(6):
+        night.stage(row(f"ann{n}", n), unit=f"p_ann{n}")
+
+    def be_slow(call, phase, _subject):
+        if (call, phase) in {("copy", "before"), ("MERGE", "after")}:
+            night.clock.sleep(560 if call == "copy" else 400)
+            with pytest.raises(leases.LeaseHeld):
+                leases.acquire(another, NIGHT, "another")
+        if (call, phase) == ("MERGE", "after"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        night.consolidate(hook=be_slow)
+    assert night.clock.now() - night.started > timedelta(hours=1)
+    night.clock.sleep(600 - 400)
+    assert leases.acquire(another, NIGHT, "another").fence == 2
+
+
 def test_the_lease_is_free_and_the_end_recorded_before_a_staging_table_is_dropped(night):
     night.stage(row("ann", 5), unit="p_ann")
     steps = []

@@ -6,7 +6,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ import pytest
 from services.batches.business_key import BusinessKey, RowVersion
 from services.batches.conservation import conservation_sums
 from services.batches.ledger import BatchRecord, PlayerOutcome, StateAlreadyRecorded, count_outcomes
-from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, BatchState
+from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STALL_TIMEOUT, BatchState
 from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
 from services.gcp.retry import RetryPolicy
@@ -63,6 +64,8 @@ class World:
         self.on_ask: Callable[[str], None] = lambda _player: None
         self.tables: dict[str, int] = {}  # rows by unit
         self.cleanup_error: Exception | None = None
+        self.steps_min: tuple[float, ...] = ()  # how long the steps of a consolidation take
+        self.on_progress: Any = None
         self.jobs: dict[str, Any] = {}
         self.consolidations: list[ConsolidationResult | Exception] = [RESULT]
         self.consolidated: list[object] = []
@@ -119,10 +122,13 @@ class World:
         assert (clients, configured_limit) == (self.clock, 100)
         return ENDPOINT
 
-    def _dispatch(self, *args: Any, should_stop: Callable[[], bool]) -> tuple[PlayerOutcome, ...]:
+    def pace_load(self) -> None:
+        """No request is sent here."""
+
+    def _dispatch(self, *args: Any, should_stop: Callable[[], bool], pace: object) -> tuple[PlayerOutcome, ...]:
         *facts, players, retry, on_outcome = args
         assert facts == [self.clock, ENDPOINT, BATCH, NIGHT]
-        assert retry is self.retry
+        assert (retry, pace) == (self.retry, self.pace_load)
         outcomes = []
         for player in players:
             self.on_ask(player["player_lookup"])
@@ -152,7 +158,8 @@ class World:
     # the consolidator
 
     def _consolidator(self, *args: object) -> SimpleNamespace:
-        assert args == (self, "coordinator-a", self.retry)
+        *facts, self.on_progress = args
+        assert facts == [self, "coordinator-a", self.retry]
         return SimpleNamespace(consolidate=self._consolidate)
 
     def _consolidate(
@@ -161,6 +168,9 @@ class World:
         assert (batch_id, game_date) == (BATCH, NIGHT)
         self.verified = verified
         self.consolidated.append(self.clock.now())
+        for minutes in self.steps_min:
+            self.clock.sleep(60 * minutes)
+            self.on_progress()
         answer = self.consolidations.pop(0) if len(self.consolidations) > 1 else self.consolidations[0]
         if isinstance(answer, Exception):
             raise answer
@@ -526,6 +536,22 @@ def test_staged_players_whose_tables_are_not_found_fail_the_consolidation_unless
         assert (entry.state, entry.inserted) == (BatchState.CONSOLIDATED, 40)
     else:
         assert (entry.state, entry.reason) == (BatchState.CONSOLIDATION_FAILED, "no table")
+
+
+def test_a_consolidation_of_an_hour_that_progresses_is_never_seen_as_stalled(world):
+    world.steps_min = (9,) * 7
+    times: list[datetime] = []
+    append = world.append_state
+
+    def append_state(record: BatchRecord) -> None:
+        times.append(world.clock.now())
+        append(record)
+
+    world.append_state = append_state
+    assert world.run().state is BatchState.CONSOLIDATED
+    assert times[-1] - times[0] > timedelta(hours=1)
+    assert max(later - earlier for earlier, later in pairwise(times)) < STALL_TIMEOUT
+    assert {entry.reason for entry in world.states if entry.state is BatchState.CONSOLIDATING} == {""}
 
 
 def test_active_rows_that_were_not_counted_are_not_known(world):

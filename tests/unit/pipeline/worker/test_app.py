@@ -302,7 +302,7 @@ def test_rows_that_bigquery_refuses_cost_only_their_own_player(service, monkeypa
     status, answers = service.predict("a", "b", "c")
     assert (status, service.staged_players()) == (422, {"a", "c"})
     assert (answers["b"]["outcome"], answers["b"]["table"]) == ("write rejected", "")
-    assert unit_table(answers["a"]["table"]).endswith(f"_{work_unit_id('a')}"), (
+    assert str(unit_table(answers["a"]["table"])).endswith(f"_{work_unit_id('a')}"), (
         "the rows of a refused job are in no table"
     )
 
