@@ -45,8 +45,8 @@ class StateAlreadyRecorded(OnCallError):
 class BatchRecord:
     """One state of a batch with the counts known then; None: not known yet.
 
-    `details`: players (requested, by player_lookup), min_minutes, activation, outcomes (number of players by outcome) and
-    consolidated (sums and players of the consolidations so far). Earlier versions recorded players alone.
+    `details`: players (requested, by player_lookup), min_minutes, activation, outcomes (number of players by outcome),
+    rejected_rows and consolidated (sums and players of the consolidations so far). Earlier versions recorded players alone.
     """
 
     batch_id: str
@@ -89,6 +89,11 @@ class BatchRecord:
     def outcome_counts(self) -> Mapping[str, int] | None:
         """Players by outcome; None where an earlier version did not count them."""
         return self.details.get("outcomes")
+
+    @property
+    def rejected_rows(self) -> int | None:
+        """Rows produced for players whose write was rejected; None where an earlier version did not count them."""
+        return self.details.get("rejected_rows")
 
     @property
     def not_asked(self) -> int | None:
