@@ -4,8 +4,9 @@
                 of any other table, as BigQuery describes it
     compact     copy jobs (free, up to 1,200 sources each) bring them into one table; its rows must equal the manifest's
     MERGE       one statement per game date of the rows, which is one, under the fence of that date
-    proof       what was counted before, what BigQuery reports and what is read after agree (merge_counts.py)
-    cleanup     exactly the manifest's tables and the compact one; a table that came later is left for the next round. A table
+    proof       what was counted before, what BigQuery reports and what is read after agree (merge_counts.py); then the lease is
+                released, and whoever asked for it records the consolidation
+    cleanup     exactly the manifest's tables, after the compact one; a table that came later is left for the next round. A table
                 that one load job wrote never changes; any other one is dropped only in the version that was copied
 
 Whatever dies between two steps can be repeated: every job id is deterministic, and a MERGE of rows that are there changes nothing.
@@ -14,10 +15,10 @@ Whatever dies between two steps can be repeated: every job id is deterministic, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import TypeVar
@@ -25,6 +26,7 @@ from typing import TypeVar
 from google.api_core.exceptions import NotFound
 
 from services.batches.business_key import Run
+from services.batches.closing import ADDED_SUMS
 from services.batches.ids import (
     compact_prefix,
     compact_table,
@@ -54,7 +56,7 @@ class ConsolidationResult:
 
     Rows of a table that a newer one of the batch replaces are in no sum (older_runs.py). `players` are those of the merged rows,
     by player_lookup. `outdated` rows are older than what stands: unchanged, or inserted as superseded. `deactivated` rows were
-    active before.
+    active before. `active_players` and `active_rows` are those of the batch's game date then; None: no row of it was staged.
     """
 
     batch_id: str
@@ -72,30 +74,64 @@ class ConsolidationResult:
     merge_job_id: str
     fence: int
     late_tables: int
+    active_players: int | None = None
+    active_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """What is merged and proven, and so may be dropped."""
+
+    result: ConsolidationResult
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class _DateMerge:
+    """One game date: what its MERGE did, how many rows a newer table of the batch replaces, and the date's rows then."""
+
+    counts: MergeCounts
+    replaced_rows: int
+    after: VersionsByKey
 
 
 class Consolidator:
-    """Consolidates batches; `holder` is the name under which it takes the lease."""
+    """Consolidates batches; `holder` is the name under which it takes the lease, `on_progress` is called as it renews it."""
 
     def __init__(
-        self, warehouse: Warehouse, holder: str, retry: RetryPolicy | None = None, drop_threads: int = DROP_THREADS
+        self,
+        warehouse: Warehouse,
+        holder: str,
+        retry: RetryPolicy | None = None,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
-        self._warehouse, self._holder = warehouse, holder
-        self._retry, self._drop_threads = retry or RetryPolicy(), drop_threads
+        self._warehouse, self._holder, self._retry = warehouse, holder, retry or RetryPolicy()
+        self._on_progress = on_progress
 
     def consolidate(
-        self, batch_id: str, game_date: date, verified_rows: Mapping[str, int] | None = None
+        self,
+        batch_id: str,
+        game_date: date,
+        verified_rows: Mapping[str, int] | None = None,
+        on_merged: Callable[[ConsolidationResult], None] = lambda _: None,
     ) -> ConsolidationResult:
         """Merge every staged unit of a batch into the predictions table; raises LeaseHeld or another OnCallError, with all tables kept.
 
         `verified_rows` are those of tables that workers have answered for; all others are looked at one by one. A MERGE that
-        BigQuery refused for a transient reason is retried under a new fence: its job id is used up.
+        BigQuery refused for a transient reason is retried under a new fence: its job id is used up. `on_merged` is called when
+        all is proven and the lease is free; what is merged is dropped after it. A crash from then on leaves merged tables.
         """
+        merged = self._merge_with_retry(batch_id, game_date, verified_rows or {})
+        on_merged(merged.result)
+        changed = self._cleanup(merged)
+        return replace(merged.result, late_tables=merged.result.late_tables + changed)
+
+    def _merge_with_retry(self, batch_id: str, game_date: date, verified_rows: Mapping[str, int]) -> _Merged:
         attempt = 1
         while True:
             try:
                 with self._hold_lease(game_date) as lease:
-                    return self._consolidate_with_lease(lease, batch_id, verified_rows or {})
+                    return self._merge_with_lease(lease, batch_id, verified_rows)
             except JobFailed as error:
                 if attempt > self._retry.retries or not is_transient(error):
                     raise
@@ -113,29 +149,34 @@ class Consolidator:
 
     def _renew(self, lease: leases.Lease) -> None:
         self._retry_call(lambda: leases.renew(self._warehouse, lease))
+        self._on_progress()
 
-    def _consolidate_with_lease(
-        self, lease: leases.Lease, batch_id: str, verified_rows: Mapping[str, int]
-    ) -> ConsolidationResult:
-        """One MERGE per game date of the rows, each under the lease of its date; cleanup when all of them are proven.
+    def _merge_with_lease(self, lease: leases.Lease, batch_id: str, verified_rows: Mapping[str, int]) -> _Merged:
+        """One MERGE per game date of the rows, each under the lease of its date.
 
-        Each long step begins by renewing the lease: a process that was taken over stops there, and drops nothing.
+        Each long step begins by renewing the lease, and so does the end: a process that was taken over stops there, and drops nothing.
         """
         manifest = self._retry_call(lambda: build_manifest(self._warehouse, batch_id, verified_rows))
-        source, copied_rows = self._compact(lease, batch_id, manifest)
-        staged_by_date = self._read_staged(source, copied_rows)
-        all_counts: list[tuple[MergeCounts, int]] = []
-        for game_date, staged in staged_by_date.items():
-            if game_date == lease.game_date:
-                all_counts.append(self._merge(lease, batch_id, source, staged, manifest))
-                continue
-            self._renew(lease)
-            with self._hold_lease(game_date) as other_lease:
-                all_counts.append(self._merge(other_lease, batch_id, source, staged, manifest))
+        with ThreadPoolExecutor(1) as pool:
+            before = pool.submit(self._read_predictions, lease.game_date)  # while the tables are copied
+            source, copied_rows = self._compact(lease, batch_id, manifest)
+            staged_by_date = self._read_staged(source, copied_rows)
+            merges: dict[date, _DateMerge] = {}
+            for game_date, staged in staged_by_date.items():
+                if game_date == lease.game_date:
+                    merges[game_date] = self._merge(lease, batch_id, source, staged, before.result(), manifest)
+                    continue
+                self._renew(lease)
+                with self._hold_lease(game_date) as other_lease:
+                    other_before = self._read_predictions(game_date)
+                    merges[game_date] = self._merge(other_lease, batch_id, source, staged, other_before, manifest)
         self._renew(lease)
-        late_tables = self._cleanup(batch_id, manifest, source)
+        self._retry_call(partial(self._warehouse.drop, source))  # first: nothing but the unit tables leads back to it
+        late_tables = set(self._retry_call(lambda: list_units(self._warehouse, batch_id)))
+        late_tables -= {table.table for table in manifest}
         players = frozenset(key.player_lookup for staged in staged_by_date.values() for key in staged)
-        return _build_result(lease, batch_id, manifest, copied_rows, players, all_counts, late_tables)
+        result = _build_result(lease, batch_id, manifest, copied_rows, players, merges, len(late_tables))
+        return _Merged(result, manifest)
 
     def _compact(self, lease: leases.Lease, batch_id: str, manifest: Manifest) -> tuple[str, int]:
         """One table with every row of the manifest, and their number. It is named by the fence, so no other attempt ever touches it.
@@ -188,15 +229,12 @@ class Consolidator:
         batch_id: str,
         source: str,
         staged: VersionsByKey,
+        before: VersionsByKey,
         manifest: Manifest,
-    ) -> tuple[MergeCounts, int]:
-        """The MERGE of one game date under its lease, proven: raises RowCountMismatch unless what was counted was done.
-
-        Its counts, and how many rows were left out because a newer table of the batch replaces them.
-        """
+    ) -> _DateMerge:
+        """The MERGE of one game date under its lease, proven: raises RowCountMismatch unless what was counted was done."""
         older_runs = self._find_older_runs(manifest, staged)
         newest = without_runs(staged, older_runs)
-        before = self._read_predictions(lease.game_date)
         counts = self._retry_call(lambda: self._warehouse.count_outcomes(source, lease.game_date, older_runs))
         self._renew(lease)
         merged_at = self._warehouse.now()
@@ -206,7 +244,7 @@ class Consolidator:
         after = self._read_predictions(lease.game_date)
         title = f"After the MERGE of {batch_id} for {lease.game_date}"
         verify_merge(title, counts, merge_result, newest, before, after)
-        return counts, count_rows(staged) - count_rows(newest)
+        return _DateMerge(counts, count_rows(staged) - count_rows(newest), after)
 
     def _find_older_runs(self, manifest: Manifest, staged: VersionsByKey) -> frozenset[Run]:
         """Runs that another table of the batch replaces. The tables are read only where a player may be in several."""
@@ -224,24 +262,14 @@ class Consolidator:
     def _read_predictions(self, game_date: date) -> VersionsByKey:
         return self._retry_call(lambda: self._warehouse.read_versions(PREDICTIONS_TABLE, game_date))
 
-    def _cleanup(self, batch_id: str, manifest: Manifest, source: str) -> int:
-        """Drop what is proven to be merged; returns how many tables of the batch remain because they came or changed later."""
-        self._parallel(manifest, self._drop_merged)
-        self._retry_call(partial(self._warehouse.drop, source))
-        return len(self._retry_call(lambda: list_units(self._warehouse, batch_id)))
+    def _cleanup(self, merged: _Merged) -> int:
+        """Drop what is proven to be merged; returns how many tables remain because they changed later."""
+        with ThreadPoolExecutor(DROP_THREADS) as pool:
+            return list(pool.map(self._drop_merged, merged.manifest)).count(False)
 
-    def _drop_merged(self, table: StagingTableInfo) -> None:
+    def _drop_merged(self, table: StagingTableInfo) -> bool:
         version = None if unit_table(table.table) else table.version
-        self._retry_call(partial(self._warehouse.drop, table.table, version))
-
-    def _parallel(self, tables: Manifest, work: Callable[[StagingTableInfo], object]) -> None:
-        """`work` on every table, several concurrently."""
-        if self._drop_threads == 1:
-            for table in tables:
-                work(table)
-            return
-        with ThreadPoolExecutor(self._drop_threads) as pool:
-            list(pool.map(work, tables))
+        return self._retry_call(partial(self._warehouse.drop, table.table, version))
 
     def _retry_call(self, work: Callable[[], T], *no_retry_on: type[Exception]) -> T:
         """`work`, retried where its error is transient; an error of `no_retry_on` is raised immediately."""
@@ -264,20 +292,23 @@ def _build_result(
     manifest: Manifest,
     copied_rows: int,
     players: frozenset[str],
-    all_counts: Sequence[tuple[MergeCounts, int]],
+    merges: Mapping[date, _DateMerge],
     late_tables: int,
 ) -> ConsolidationResult:
     """The sums over all game dates."""
 
     def total(*outcomes: str) -> int:
-        return sum(getattr(counts, outcome) for counts, _ in all_counts for outcome in outcomes)
+        return sum(getattr(merge.counts, outcome) for merge in merges.values() for outcome in outcomes)
+
+    of_date = merges.get(lease.game_date)
+    active = [(key, row) for key, rows in of_date.after.items() for row in rows if row.is_active] if of_date else ()
 
     return ConsolidationResult(
         batch_id=batch_id,
         game_date=lease.game_date,
         tables=tuple(table.table for table in manifest),
         players=players,
-        staged_rows=copied_rows - sum(replaced_rows for _, replaced_rows in all_counts),
+        staged_rows=copied_rows - sum(merge.replaced_rows for merge in merges.values()),
         distinct_keys=total("added", "changed", "renewed", "same", "outdated", "superseded"),
         collapsed_rows=total("collapsed"),
         inserted=total("added", "superseded"),
@@ -288,4 +319,17 @@ def _build_result(
         merge_job_id=lease.merge_job_id,
         fence=lease.fence,
         late_tables=late_tables,
+        active_players=len({key.player_lookup for key, _ in active}) if of_date else None,
+        active_rows=len(active) if of_date else None,
+    )
+
+
+def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> ConsolidationResult:
+    """The sums of two rounds of one batch."""
+    sums = (*ADDED_SUMS, "outdated")
+    return replace(
+        second,
+        tables=first.tables + second.tables,
+        players=first.players | second.players,
+        **{name: getattr(first, name) + getattr(second, name) for name in sums},
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,13 +35,13 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog, table_listing
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 from services.gcp.error_table import ErrorClass, classify_exception
+from services.pipeline.job_polling import MAX_JOB_WAIT_S, wait_until
 from services.pipeline.merge import MergeCounts, MergeTables, count_sql, merge_sql, run_parameter
 from services.pipeline.rate_limiter import RateLimiter
 from services.pipeline.row_encoding import Column
 
 COMPACT_TTL = timedelta(days=7)
 MAX_UNPARTITIONED_LIST_ROWS = 25_000
-MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.25
 
 
 @dataclass(frozen=True)
@@ -104,15 +103,20 @@ class LeaseLost(OnCallError):
 
 
 class BigQueryWarehouse:
-    """BigQuery through the Google client, paced below half of each quota."""
+    """BigQuery through the Google client. Every call waits for its permit, so that a process stays below half of each quota."""
 
     def __init__(self, clients: Clients, rate_limiter: RateLimiter | None = None) -> None:
-        self._clients, self._client, self._rate_limiter = clients, clients.bigquery, rate_limiter or RateLimiter()
+        self._clients, self._client = clients, clients.bigquery
+        self._pace = (rate_limiter or RateLimiter()).acquire
         self._schema_fields: list[bigquery.SchemaField] | None = None
         self._schema_lock = Lock()
 
     def now(self) -> datetime:
         return self._clients.now()
+
+    def pace_load(self) -> None:
+        """Wait for the permit of a load job that another process will start for this one."""
+        self._pace("jobs.insert")
 
     def get_columns(self) -> tuple[Column, ...]:
         return tuple(map(Column.from_field, self._get_schema()))
@@ -144,17 +148,17 @@ class BigQueryWarehouse:
 
     def _start_or_adopt(self, job_id: str, start: Callable[[], Any]) -> tuple[Any, bool]:
         """Start a job and wait for its end; and whether it is the one that had this id. Raises JobFailed: its id is used up."""
-        self._rate_limiter.acquire("jobs.insert")
+        self._pace("jobs.insert")
         adopted = False
         try:
             job = start()
         except Conflict:
-            job, adopted = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S), True
+            job, adopted = self._get_job(job_id), True
         try:
             if job.job_type == "query":
                 job.result(timeout=MAX_JOB_WAIT_S, job_retry=None)
             else:
-                _wait(partial(job.done, timeout=BIGQUERY_TIMEOUT_S))
+                wait_until(partial(self._is_done, job))
                 job.result(timeout=BIGQUERY_TIMEOUT_S)
         except GoogleAPICallError as error:
             if job.error_result:
@@ -162,15 +166,21 @@ class BigQueryWarehouse:
             raise
         return job, adopted
 
+    def _is_done(self, job: Any) -> bool:
+        self._pace("jobs.get")
+        return bool(job.done(timeout=BIGQUERY_TIMEOUT_S))
+
     def _get_schema(self) -> list[bigquery.SchemaField]:
         """The predictions table's schema, read once, whatever asks for it at once: columns are checked before the first write."""
         with self._schema_lock:
             if self._schema_fields is None:
+                self._pace("tables.get")
                 self._schema_fields = list(self._client.get_table(PREDICTIONS_TABLE, timeout=BIGQUERY_TIMEOUT_S).schema)
             return self._schema_fields
 
     def list_staging_tables(self, prefix: str) -> tuple[str, ...]:
         """dataset.table of every table of a prefix, in order."""
+        self._pace("tables.list")
         return tuple(f"{DATASET}.{table.table_id}" for table in list_staging_tables(self._clients, prefix))
 
     def describe_tables(self, tables: Sequence[str]) -> tuple[StagingTableInfo, ...]:
@@ -179,7 +189,7 @@ class BigQueryWarehouse:
             return tuple(filter(None, pool.map(self._describe, tables)))
 
     def _describe(self, name: str) -> StagingTableInfo | None:
-        self._rate_limiter.acquire("tables.get")
+        self._pace("tables.get")
         try:
             table = self._client.get_table(name, timeout=BIGQUERY_TIMEOUT_S)
         except NotFound:
@@ -194,7 +204,7 @@ class BigQueryWarehouse:
 
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int:
         """Copy up to 1,200 tables into one, which expires: it is a copy, and a crash may leave it. The rows that it then has."""
-        self._rate_limiter.acquire("table.update", target)
+        self._pace("table.update", target)
         config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_APPEND)
         self._start_or_adopt(
             job_id,
@@ -202,6 +212,7 @@ class BigQueryWarehouse:
                 list(sources), target, job_id=job_id, job_config=config, timeout=BIGQUERY_TIMEOUT_S
             ),
         )
+        self._pace("tables.patch")
         compact = bigquery.Table(f"{self._clients.settings.project}.{target}")
         compact.expires = self.now() + COMPACT_TTL
         return int(self._client.update_table(compact, ["expires"], timeout=BIGQUERY_TIMEOUT_S).num_rows or 0)
@@ -224,6 +235,7 @@ class BigQueryWarehouse:
         """How many rows have each outcome of the MERGE that has not run yet."""
         sql = count_sql(self._merge_tables(source, game_date))
         config = bigquery.QueryJobConfig(query_parameters=[run_parameter(older_runs)])
+        self._pace("jobs.insert")
         job = self._client.query(sql, config, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
         (row,) = job.result(timeout=MAX_JOB_WAIT_S, job_retry=None)
         return MergeCounts(**dict(row))
@@ -239,6 +251,7 @@ class BigQueryWarehouse:
     def read_versions(self, table: str, game_date: date | None = None) -> dict[BusinessKey, list[RowVersion]]:
         """The rows of a date in a table by business key; without a date all of its rows, of a table that is never streamed into."""
         versions_by_key: dict[BusinessKey, list[RowVersion]] = {}
+        self._pace("tables.get")
         for row in self._read_rows(self._client.get_table(table, timeout=BIGQUERY_TIMEOUT_S), table, game_date):
             if game_date in (None, row["game_date"]):
                 versions_by_key.setdefault(business_key(row), []).append(row_version(row))
@@ -252,6 +265,7 @@ class BigQueryWarehouse:
             return query_catalog.run_query(
                 self._clients, "pipeline.business_keys", tables={"rows": table}, game_date=game_date
             ).rows
+        self._pace("tabledata.list")
         names = (*BUSINESS_KEY_COLUMNS, *VERSION_COLUMNS)
         source = bigquery.TableReference.from_string(
             f"{table}${game_date:%Y%m%d}" if by_day else table, self._clients.settings.project
@@ -267,6 +281,7 @@ class BigQueryWarehouse:
     def claim_job_id(self, job_id: str, labels: Mapping[str, str]) -> bool:
         """Whether the id was free and is now taken. BigQuery accepts a job id once per project: a compare-and-swap."""
         config = bigquery.QueryJobConfig(labels=dict(labels), use_query_cache=False)
+        self._pace("jobs.insert")
         try:
             self._client.query("SELECT 1", config, job_id=job_id, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
         except Conflict:
@@ -283,11 +298,12 @@ class BigQueryWarehouse:
 
     def wait_for_job(self, job_id: str) -> None:
         """Until a job has ended, however it ended; asked by jobs.get, since the results of another account's job are refused."""
-        if not _wait(lambda: self._get_job(job_id).state == "DONE"):
+        if not wait_until(lambda: self._get_job(job_id).state == "DONE"):
             raise OnCallError(f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended.")
 
     def _get_job(self, job_id: str) -> Any:
         """A job of any account; raises AccessDenied with the role to grant where this account may read only its own."""
+        self._pace("jobs.get")
         try:
             return self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S)
         except Forbidden as error:
@@ -308,18 +324,9 @@ class BigQueryWarehouse:
             current = self._describe(table)
             if current is not None and (current.streaming or current.version != version):
                 return False
+        self._pace("tables.delete")
         self._client.delete_table(table, not_found_ok=True, timeout=BIGQUERY_TIMEOUT_S)
         return True
-
-
-def _wait(is_done: Callable[[], bool]) -> bool:
-    """Poll a job at a fixed interval; whether it has ended. The client's own wait begins with 1 s and grows."""
-    deadline = time.monotonic() + MAX_JOB_WAIT_S
-    while not is_done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(JOB_POLL_INTERVAL_S)
-    return True
 
 
 def _column_types(fields: Iterable[bigquery.SchemaField], parent: str = "") -> Iterator[tuple[str, str]]:

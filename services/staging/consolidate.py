@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
@@ -34,13 +35,14 @@ def _consolidate(context: ActionContext) -> Details:
     consolidator = Consolidator(BigQueryWarehouse(context.clients), holder_id("desk"))
     try:
         with translate_errors("BigQuery"):
-            result = consolidator.consolidate(context.plan.target, _game_date(context.plan))
+            result = consolidator.consolidate(
+                context.plan.target, _game_date(context.plan), on_merged=partial(_correct_ledger, context)
+            )
     except OnCallError as error:
         left = list_batch_tables(context.clients, context.plan.target)
         if _misses_a_table(error) and (taken := planned - set(left)):  # by the customer's consolidator, or a sweep
             context.report_progress(f"Another process took {pluralize(len(taken), 'staging table')}.", taken=len(taken))
         raise
-    _correct_ledger(context, result)
     return {
         "taken": len(planned - {name.rpartition(".")[2] for name in result.tables}),
         "staged rows": result.staged_rows,

@@ -87,6 +87,37 @@ def test_a_process_killed_at_any_boundary_loses_nothing():
     assert [where for where, outcome in found if not outcome.is_clean] == []
 
 
+@pytest.mark.parametrize("unit_players", [1, 4])
+@pytest.mark.parametrize(
+    ("call", "phase", "about", "recorded"),
+    [
+        ("claim", "after", "on-call-release-", False),  # the lease is free, and the end not recorded
+        ("INSERT", "before", "batches", False),
+        ("INSERT", "after", "batches", True),  # recorded, and nothing dropped
+        ("tables.delete", "after", "_staging_", True),  # half of the tables dropped
+        ("tables.delete", "after", "oncall_compact_", False),  # the copy, before anything else
+    ],
+)
+def test_a_coordinator_killed_between_merge_and_cleanup_loses_nothing(unit_players, call, phase, about, recorded):
+    coordinator = Process("coordinator")
+
+    def kill(world, boundary):
+        process, this_call, this_phase, subject = boundary
+        named = about in f"{getattr(subject, 'job_id', subject)} {getattr(subject, 'table', '')}"
+        merged = any(job.statement_type == "MERGE" and job.ended for job in world.project.jobs.values())
+        if (process, this_call, this_phase) == (coordinator, call, phase) and named and merged:
+            coordinator.dead = True
+            raise ProcessKilled
+
+    with open_world({Kind.ACTIVE}, kill, unit_players=unit_players) as world:
+        with pytest.raises(ProcessKilled):
+            world.post(coordinator, "/start", {"game_date": str(NIGHT)})
+        assert (world.false_records() == 0) == recorded
+        world.clock.at += harness.WAIT
+        outcome = harness.outcome_of(world, harness.drive(world, random.Random(0)))
+    assert (outcome.verdict, outcome.false_records) == (Verdict(), 0)
+
+
 @pytest.mark.parametrize("consolidators", [2, 3, 4])
 def test_interleaved_consolidations_never_overlap_and_the_newest_wins(consolidators):
     assert interleavings.survey(SCHEDULES, consolidators) == (0, Verdict())

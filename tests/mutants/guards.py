@@ -109,8 +109,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "late tables are counted": _mutant(
         CONSOLIDATOR,
-        "return len(self._retry_call(lambda: list_units(",
-        "return 0 * len(self._retry_call(lambda: list_units(",
+        "late_tables -= {table.table for table in manifest}",
+        "late_tables.clear()",
         _here("test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run"),
     ),
     "the rows of the copies are counted": _mutant(
@@ -344,8 +344,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "who was taken over drops nothing": _mutant(
         CONSOLIDATOR,
-        "self._renew(lease)\n        late_tables",
-        "late_tables",
+        "self._renew(lease)\n        self._retry_call(partial(self._warehouse.drop, source))",
+        "self._retry_call(partial(self._warehouse.drop, source))",
         OF_CONSOLIDATOR + "a_process_that_was_taken_over_drops_nothing",
     ),
     "a resume adopts what is staged": _mutant(

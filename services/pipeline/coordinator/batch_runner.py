@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import reduce
 
 from services.batches.closing import ADDED_SUMS, close, with_production
 from services.batches.ids import parse_batch_date
@@ -23,10 +24,9 @@ from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPAB
 from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
 from services.core.settings import ServerSettings
-from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
-from services.pipeline.consolidator import ConsolidationResult, Consolidator
+from services.pipeline.consolidator import ConsolidationResult, Consolidator, sum_results
 from services.pipeline.coordinator.batch_tracker import BatchTracker
 from services.pipeline.coordinator.dispatcher import dispatch, get_worker_endpoint
 from services.pipeline.coordinator.resume import Activation, WrongBatchState, adopt_staged, plan_resume
@@ -40,6 +40,7 @@ from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurre
 logger = logging.getLogger("coordinator")
 MAX_ROUNDS = 3  # consolidations of one batch, when tables keep coming late
 LEASE_POLL_S = 5.0
+OnMerged = Callable[[ConsolidationResult], None]
 MAX_LEASE_WAIT_S = 1.5 * LEASE_TTL.total_seconds()  # a holder that died is taken over within its life
 
 
@@ -148,6 +149,9 @@ class BatchRunner:
 
     def _record_failure(self, tracker: BatchTracker, error: Exception) -> None:
         """The state that an error leaves the batch in; the ledger may be what failed, so the log has it in any case."""
+        if tracker.entry.state not in IN_PROGRESS_STATES:
+            logger.exception("Cleanup FAILED: merged staging tables are left (batch=%s)", tracker.entry.batch_id)
+            return
         reason = (str(error) if isinstance(error, OnCallError) else f"{type(error).__name__}: {error}")[:1000]
         state, step = BatchState.STALLED, "Dispatch FAILED"
         if tracker.entry.state is BatchState.CONSOLIDATING and isinstance(error, LeaseHeld | LeaseLost):
@@ -184,6 +188,7 @@ class BatchRunner:
             self._retry,
             on_outcome,
             should_stop=lambda: tracker.superseded is not None or stop(),
+            pace=self._warehouse.pace_load,
         )
         new = {outcome.player_lookup: outcome for outcome in answered}
         unanswered = [name for name, outcome in new.items() if outcome.outcome in UNANSWERED_OUTCOMES]
@@ -213,73 +218,86 @@ class BatchRunner:
     def _consolidate(self, tracker: BatchTracker, outcomes: Mapping[str, PlayerOutcome]) -> None:
         tracker.advance(replace(tracker.entry, state=BatchState.CONSOLIDATING, reason=""))
         merged = (tracker.entry.details.get("consolidated") or {}).get("players", ())
+        rounds: list[ConsolidationResult] = []
+
+        def on_merged(result: ConsolidationResult) -> None:
+            rounds.append(result)
+            if not result.late_tables:
+                self._record_consolidated(tracker, outcomes, reduce(sum_results, rounds))
+
         try:
-            result = self._consolidate_until_done(tracker, rows_by_table(outcomes.values()))
+            self._consolidate_until_done(tracker, rows_by_table(outcomes.values()), on_merged)
         except NothingStaged:
             if any(outcome.staged and name not in merged for name, outcome in outcomes.items()):
                 raise
             tracker.advance(close(tracker.entry, outcomes, {}, {}))
             logger.warning("Nothing was consolidated: %s (batch=%s)", tracker.entry.reason, tracker.entry.batch_id)
-            return
+
+    def _record_consolidated(
+        self, tracker: BatchTracker, outcomes: Mapping[str, PlayerOutcome], result: ConsolidationResult
+    ) -> None:
+        """The merged rows are proven; their staging tables are still there, so that a failure here loses nothing."""
         logger.info(
             "Consolidation SUCCESS: %d rows merged from %d staging tables (batch=%s)",
             result.distinct_keys,
             len(result.tables),
             tracker.entry.batch_id,
         )
-        facts = {"merge_job_id": result.merge_job_id, "fence": result.fence, **self._count_active(tracker.entry)}
+        facts = {name: getattr(result, name) for name in ("merge_job_id", "fence", "active_players", "active_rows")}
         sums = {name: getattr(result, name) for name in ADDED_SUMS}
         tracker.advance(close(tracker.entry, outcomes, sums, facts))
+        if result.active_players is not None:
+            _log_coverage(tracker.entry, result.active_players)
 
-    def _consolidate_until_done(self, tracker: BatchTracker, verified_rows: Mapping[str, int]) -> ConsolidationResult:
-        """Consolidate; and again while tables of the batch came too late for the round before."""
-        entry, total = tracker.entry, None
+    def _consolidate_until_done(
+        self, tracker: BatchTracker, verified_rows: Mapping[str, int], on_merged: OnMerged
+    ) -> None:
+        """Consolidate; and again while tables of the batch came too late for the round before, until `on_merged` has recorded the end."""
         for _ in range(MAX_ROUNDS):
-            logger.info("Executing consolidation MERGE for batch=%s", entry.batch_id)
-            result = self._consolidate_when_free(tracker, verified_rows)
-            total = result if total is None else sum_results(total, result)
-            if not result.late_tables:
-                return total
+            logger.info("Executing consolidation MERGE for batch=%s", tracker.entry.batch_id)
+            late_tables = self._consolidate_when_free(tracker, verified_rows, on_merged).late_tables
+            if tracker.entry.state is not BatchState.CONSOLIDATING:
+                return
         raise OnCallError(
-            f"{result.late_tables} staging tables of {entry.batch_id} keep changing; they are kept.",
+            f"{late_tables} staging tables of {tracker.entry.batch_id} keep changing; they are kept.",
             "Look at the workers, then consolidate again.",
         )
 
-    def _consolidate_when_free(self, tracker: BatchTracker, verified_rows: Mapping[str, int]) -> ConsolidationResult:
+    def _consolidate_when_free(
+        self, tracker: BatchTracker, verified_rows: Mapping[str, int], on_merged: OnMerged
+    ) -> ConsolidationResult:
         """Consolidate once, when no other consolidation of the date is under way; raises LeaseHeld when that takes too long."""
-        consolidator, waited_s = Consolidator(self._warehouse, self.instance_id, self._retry), 0.0
+
+        def record_progress(reason: str = "") -> None:
+            tracker.record_progress(tracker.entry.outcome_counts or {}, reason)
+
+        consolidator, waited_s = Consolidator(self._warehouse, self.instance_id, self._retry, record_progress), 0.0
         while True:
             try:
-                return consolidator.consolidate(tracker.entry.batch_id, tracker.entry.game_date, verified_rows)
+                return consolidator.consolidate(
+                    tracker.entry.batch_id, tracker.entry.game_date, verified_rows, on_merged
+                )
             except (LeaseHeld, LeaseLost) as error:
                 if waited_s >= MAX_LEASE_WAIT_S:
                     raise
-                tracker.record_progress(tracker.entry.outcome_counts or {}, reason=str(error))
+                record_progress(str(error))
                 if tracker.superseded is not None:
                     raise tracker.superseded from error
             self._retry.sleep(LEASE_POLL_S)
             waited_s += LEASE_POLL_S
 
-    def _count_active(self, entry: BatchRecord) -> dict[str, int]:
-        """Players with an active row, and active rows; nothing when they cannot be counted: the rows are merged all the same."""
-        try:
-            flags_by_key = self._warehouse.read_keys(PREDICTIONS_TABLE, entry.game_date)
-        except Exception:
-            logger.exception("The active rows of %s could not be counted (batch=%s)", entry.game_date, entry.batch_id)
-            return {}
-        active_keys = [key for key, active_flags in flags_by_key.items() if any(active_flags)]
-        active_rows = sum(sum(active_flags) for active_flags in flags_by_key.values())
-        players, eligible = len({key.player_lookup for key in active_keys}), entry.eligible or 0
-        logger.info(
-            "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d (batch=%s)",
-            entry.game_date,
-            players,
-            eligible,
-            100 * players / eligible if eligible else 0,
-            eligible - players,
-            entry.batch_id,
-        )
-        return {"active_players": players, "active_rows": active_rows}
+
+def _log_coverage(entry: BatchRecord, players: int) -> None:
+    eligible = entry.eligible or 0
+    logger.info(
+        "Coverage check for %s: %d/%d (%.1f%%) - Missing: %d (batch=%s)",
+        entry.game_date,
+        players,
+        eligible,
+        100 * players / eligible if eligible else 0,
+        eligible - players,
+        entry.batch_id,
+    )
 
 
 def _check_none_runs(batches: Iterable[BatchRecord]) -> None:
@@ -287,14 +305,3 @@ def _check_none_runs(batches: Iterable[BatchRecord]) -> None:
     for entry in batches:
         if entry.state in IN_PROGRESS_STATES:
             raise BatchAlreadyRunning(entry)
-
-
-def sum_results(first: ConsolidationResult, second: ConsolidationResult) -> ConsolidationResult:
-    """The sums of two rounds of one batch."""
-    sums = (*ADDED_SUMS, "outdated")
-    return replace(
-        second,
-        tables=first.tables + second.tables,
-        players=first.players | second.players,
-        **{name: getattr(first, name) + getattr(second, name) for name in sums},
-    )

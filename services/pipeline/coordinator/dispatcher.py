@@ -26,7 +26,8 @@ from services.scaling.capacity import read_service_capacities
 
 logger = logging.getLogger("coordinator")
 MAX_UNIT_PLAYERS = 20  # players per request, and per staging table
-MAX_UNITS_AT_ONCE = 48  # below half of BigQuery's 100 jobs.insert a second, if each unit takes a second
+MAX_UNITS_AT_ONCE = 48  # a unit for each request up to here; its load is then the first of the second's 48 permits
+MAX_REQUESTS_AT_ONCE = 100  # each polls its load four times a second: below half of BigQuery's 1,000 jobs.get a second
 REQUEST_TIMEOUT_S = 120
 MAX_MESSAGE_LENGTH = 500
 RETRIED_OUTCOMES = {"write rejected", "no answer"}
@@ -46,10 +47,10 @@ class WorkerEndpoint:
 
 
 def get_worker_endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoint:
-    """The worker's URL and capacity from Cloud Run; never more concurrent requests than configured."""
+    """The worker's URL and capacity from Cloud Run; never more concurrent requests than configured, nor than the quotas allow."""
     service = clients.run.get_service(name=clients.service_name(clients.settings.worker_service), timeout=30)
     worker = next(s for s in read_service_capacities(clients).services if s.writes_predictions)
-    return WorkerEndpoint(service.uri, min(configured_limit, worker.capacity or configured_limit))
+    return WorkerEndpoint(service.uri, min(configured_limit, worker.capacity or configured_limit, MAX_REQUESTS_AT_ONCE))
 
 
 def dispatch(
@@ -61,17 +62,19 @@ def dispatch(
     retry: RetryPolicy,
     on_outcome: Callable[[PlayerOutcome], None],
     should_stop: Callable[[], bool] = lambda: False,
+    pace: Callable[[], None] = lambda: None,
 ) -> tuple[PlayerOutcome, ...]:
     """Deliver every unit at least once, until `should_stop`; `on_outcome` is called with each outcome as it comes in.
 
-    A player who was not asked because of `should_stop` has no outcome.
+    A player who was not asked because of `should_stop` has no outcome. `pace` waits before each request, whatever the capacity of the
+    workers: their load jobs count against one quota, and only this process sees all of them.
     """
     with ThreadPoolExecutor(max(1, endpoint.max_parallel_requests)) as pool, requests.Session() as session:
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=max(10, endpoint.max_parallel_requests))
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         session.headers.update({"Content-Type": "application/json", **fetch_auth_headers(clients, endpoint.url)})
-        delivery = _Delivery(session, f"{endpoint.url}/predict", batch_id, game_date, retry, should_stop)
+        delivery = _Delivery(session, f"{endpoint.url}/predict", batch_id, game_date, retry, should_stop, pace)
         units = split_into_units(tuple(players), endpoint.max_parallel_requests)
         outcomes = []
         for future in as_completed([pool.submit(delivery.deliver, unit) for unit in units]):
@@ -97,6 +100,7 @@ class _Delivery:
     game_date: date
     retry: RetryPolicy
     should_stop: Callable[[], bool]
+    pace: Callable[[], None]
 
     def deliver(self, unit: Unit) -> tuple[PlayerOutcome, ...]:
         """One outcome per player; what goes wrong here ends no other unit."""
@@ -124,6 +128,7 @@ class _Delivery:
             nonlocal attempts, outcomes
             if self.should_stop():
                 return
+            self.pace()
             attempts += 1
             try:
                 response = self.session.post(self.url, data=body, timeout=REQUEST_TIMEOUT_S)

@@ -14,6 +14,7 @@ from services.batches.ids import staging_table
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.consolidator import ConsolidationResult, Consolidator
 from services.pipeline.merge import CONTEXT_TABLE
+from services.pipeline.rate_limiter import RateLimiter
 from services.pipeline.warehouse import BigQueryWarehouse
 from tests.support.memory_bigquery import Hook, MemoryProject, no_hook
 from tests.support.memory_clients import SimulatedClock, in_memory, memory_clients
@@ -57,7 +58,8 @@ class Night:
 
     def consolidator(self, hook: Hook = no_hook, **options: Any) -> Consolidator:
         """A process's consolidator; options are those of its class."""
-        warehouse = BigQueryWarehouse(memory_clients(self.project, hook))
+        at_once = RateLimiter(sleep=lambda _: None)  # so that the clock moves only when a test says so
+        warehouse = BigQueryWarehouse(memory_clients(self.project, hook), at_once)
         retry = self.clock.retry_policy()
         return Consolidator(warehouse, "test", **{"retry": retry, **options})
 

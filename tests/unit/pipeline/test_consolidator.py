@@ -372,11 +372,11 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_changes_nothing(night):
         assert night.tables() == [], call
 
 
-def test_the_lease_is_renewed_before_copy_merge_and_cleanup_so_slow_steps_keep_it(night):
+def test_the_lease_is_renewed_before_copy_merge_and_release_so_slow_steps_keep_it(night):
     night.stage(row("ann", 5), row("bob", 5, game_date=TOMORROW))
 
     def be_slow(call, phase, _subject):
-        if (call, phase) in {("copy", "inside"), ("copy", "after"), ("MERGE", "after"), ("tables.delete", "after")}:
+        if (call, phase) in {("copy", "inside"), ("copy", "after"), ("MERGE", "after")}:
             night.clock.sleep(400)
             with pytest.raises(leases.LeaseHeld, match=r"^test-[0-9a-f]{8} consolidates 2025-12-29"):
                 leases.acquire(BigQueryWarehouse(memory_clients(night.project)), NIGHT, "another")
@@ -405,6 +405,58 @@ def test_the_lease_is_released_after_success_and_after_failure(night):
     assert night.merge(row("ann", 6)).fence == 3
 
 
+def test_a_consolidation_of_an_hour_that_progresses_keeps_its_lease_and_a_dead_one_loses_it_in_ten_minutes(
+    night, monkeypatch
+):
+    monkeypatch.setattr("services.pipeline.consolidator.SOURCES_PER_COPY", 1)
+    another = BigQueryWarehouse(memory_clients(night.project))
+    for n in range(6):
+        night.stage(row(f"ann{n}", n), unit=f"p_ann{n}")
+
+    def be_slow(call, phase, _subject):
+        if (call, phase) in {("copy", "before"), ("MERGE", "after")}:
+            night.clock.sleep(560 if call == "copy" else 400)
+            with pytest.raises(leases.LeaseHeld):
+                leases.acquire(another, NIGHT, "another")
+        if (call, phase) == ("MERGE", "after"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        night.consolidate(hook=be_slow)
+    assert night.clock.now() - night.started > timedelta(hours=1)
+    night.clock.sleep(600 - 400)
+    assert leases.acquire(another, NIGHT, "another").fence == 2
+
+
+def test_the_lease_is_free_and_the_end_recorded_before_a_staging_table_is_dropped(night):
+    night.stage(row("ann", 5), unit="p_ann")
+    steps = []
+
+    def note(call, phase, _subject):
+        steps.extend([call] if (call, phase) == ("tables.delete", "before") else [])
+
+    def on_merged(result):
+        steps.append("recorded")
+        assert (result.inserted, result.late_tables, result.active_players, result.active_rows) == (1, 0, 1, 1)
+        leases.acquire(BigQueryWarehouse(memory_clients(night.project)), NIGHT, "another")
+
+    night.consolidator(note).consolidate(BATCH, NIGHT, on_merged=on_merged)
+    assert steps == ["tables.delete", "recorded", "tables.delete"], "first the copy"
+
+
+def test_the_predictions_of_a_date_are_read_twice_and_first_while_the_tables_are_copied(night):
+    night.stage(row("ann", 5))
+    steps = []
+
+    def note(call, phase, subject):
+        if phase == "before" and (call == "copy" or PREDICTIONS_TABLE.rpartition(".")[2] in str(subject)):
+            steps.append(call)
+
+    night.consolidate(hook=note)
+    assert steps.count("tabledata.list") == 2
+    assert steps.index("tabledata.list") < steps.index("copy")
+
+
 def test_more_tables_than_one_copy_takes_are_copied_in_parts(night, monkeypatch):
     monkeypatch.setattr("services.pipeline.consolidator.SOURCES_PER_COPY", 2)
     for n in range(5):
@@ -412,12 +464,6 @@ def test_more_tables_than_one_copy_takes_are_copied_in_parts(night, monkeypatch)
     result = night.consolidate()
     assert (len(result.tables), result.staged_rows, result.inserted) == (5, 5, 5)
     assert jobs(night, "copy") == [f"on-call-copy-{BATCH}-2025-12-29-1-{part}" for part in range(3)]
-
-
-def test_one_thread_drops_as_several_do(night):
-    night.stage(row("ann", 5))
-    assert night.consolidator(drop_threads=1).consolidate(BATCH, NIGHT).late_tables == 0
-    assert night.tables() == []
 
 
 def test_the_result_names_batch_date_and_tables(night):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,11 +17,14 @@ from google.cloud.bigquery import SchemaField
 from services.core.errors import AccessDenied, OnCallError
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import BIGQUERY_TIMEOUT_S
+from services.pipeline import job_polling
 from services.pipeline import warehouse as warehouses
+from services.pipeline.consolidator import Consolidator
+from services.pipeline.job_polling import MAX_JOB_WAIT_S
+from services.pipeline.rate_limiter import QUOTA_PER_S
 from services.pipeline.row_encoding import encode_rows
 from services.pipeline.warehouse import (
     COMPACT_TTL,
-    MAX_JOB_WAIT_S,
     BigQueryWarehouse,
     JobFailed,
     StagingNotVerified,
@@ -28,7 +32,7 @@ from services.pipeline.warehouse import (
 )
 from tests.support.memory_clients import memory_clients
 from tests.support.memory_rows import NIGHT, prediction_row
-from tests.unit.pipeline.conftest import Night, made, row
+from tests.unit.pipeline.conftest import BATCH, Night, made, row
 
 TABLE, OTHER_TABLE = (f"nba_predictions._staging_batch_2025_12_29_1767078000000_p_{name}" for name in ("ann", "bob"))
 PREFIX = "_staging_batch_2025_12_29_1767078000000"
@@ -64,7 +68,11 @@ def test_a_load_writes_a_table_once_and_takes_one_call(night):
     with pytest.raises(JobFailed, match="Already Exists"):
         load(warehouse, row("ann", 2), job_id="load-2")
     assert [r["prediction_id"] for r in night.project.rows(TABLE)] == ["ann-1", "bob-1"]
-    assert permits.asked == [("jobs.insert",), ("jobs.insert",)]
+    assert [method for (method,) in permits.asked if method != "jobs.get"] == [
+        "tables.get",
+        "jobs.insert",
+        "jobs.insert",
+    ]
 
 
 def test_a_used_id_is_adopted_while_its_table_holds_what_it_loaded(night):
@@ -133,7 +141,7 @@ def test_staging_tables_are_listed_with_their_rows_columns_and_version(night):
     night.project.tables[f"nba_predictions.{PREFIX}_p_bob"].stream([{"r": None}], night.clock.now())
     night.project.create_table("nba_predictions._staging_other", [SchemaField("r", "STRING")])
     listed = warehouse.list_staging_tables(PREFIX)
-    assert (listed, permits.asked) == ((TABLE, OTHER_TABLE), [])
+    assert (listed, permits.asked) == ((TABLE, OTHER_TABLE), [("tables.list",)] * 2)
     first, second = warehouse.describe_tables(listed)
     table = night.project.tables[TABLE]
     assert (first.table, first.rows, first.streaming, first.version) == (TABLE, 1, False, f"{table.modified}/1")
@@ -145,7 +153,7 @@ def test_staging_tables_are_listed_with_their_rows_columns_and_version(night):
         second.version,
         streaming=True,
     )
-    assert permits.asked == [("tables.get",)] * 2
+    assert permits.asked[2:] == [("tables.get",)] * 2
 
 
 def test_a_table_that_is_dropped_while_it_is_described_is_none(night):
@@ -169,7 +177,27 @@ def test_a_copy_appends_to_its_target_which_expires(night):
     assert (
         night.project.tables[target].expires == night.clock.now() + COMPACT_TTL == night.clock.now() + timedelta(days=7)
     )
-    assert permits.asked == [("table.update", target), ("jobs.insert",)] * 3
+    assert [p for p in permits.asked if p[0] != "jobs.get"] == [
+        ("table.update", target),
+        ("jobs.insert",),
+        ("tables.patch",),
+    ] * 3
+
+
+def test_every_call_of_a_load_and_its_consolidation_waits_for_a_permit(night):
+    permits, calls = Permits(), Counter[str]()
+
+    def count(call: str, phase: str, _subject: Any) -> None:
+        calls.update([call if call[0].islower() and "." in call else "jobs.insert"] if phase == "before" else [])
+
+    warehouse = open_warehouse(night, count, permits)
+    load(warehouse, row("ann", 1), row("bob", 1), table=f"{TABLE}_0123456789abcdef")
+    Consolidator(warehouse, "test").consolidate(BATCH, NIGHT)
+    paced = Counter(method for method, *_ in permits.asked)
+    del paced["table.update"]
+    assert paced["jobs.get"] <= calls["jobs.get"] <= paced["jobs.get"] + 3, "beside the results of three queries"
+    assert paced | {"jobs.get": 0} == calls | {"jobs.get": 0}
+    assert set(paced) <= set(QUOTA_PER_S)
 
 
 def test_rows_are_read_by_key_with_their_versions_and_activity(night):
@@ -262,7 +290,7 @@ def waiting(night, monkeypatch):
         monkeypatch.setattr(warehouse, "_get_job", get_job)
         return warehouse, pauses
 
-    monkeypatch.setattr(warehouses, "time", SimpleNamespace(monotonic=lambda: time.now, sleep=sleep))
+    monkeypatch.setattr(job_polling, "time", SimpleNamespace(monotonic=lambda: time.now, sleep=sleep))
     return prepare
 
 

@@ -56,6 +56,7 @@ def deliver(
     context: dict[str, Any] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     most_at_once: int = 1,
+    pace: Callable[[], None] = lambda: None,
 ):
     """(outcomes, pauses) of dispatching these players, by default one request at a time."""
     pauses: list[float] = []
@@ -73,6 +74,7 @@ def deliver(
             retry,
             seen.append,
             should_stop,
+            pace,
         )
     assert sorted(o.player_lookup for o in seen) == sorted(o.player_lookup for o in outcomes)
     return {outcome.player_lookup: outcome for outcome in outcomes}, pauses
@@ -301,6 +303,15 @@ def test_at_most_as_many_requests_at_once_as_the_endpoint_takes():
     assert 1 < most <= 3
 
 
+def test_every_request_that_is_sent_waits_for_its_permit_repeated_ones_too(monkeypatch):
+    monkeypatch.setattr(dispatcher, "MAX_UNIT_PLAYERS", 1)
+    worker = FakeWorker(answered(503, "write rejected"), staged)
+    permits: list[int] = []
+    deliver(worker, "a", "b", pace=lambda: permits.append(len(worker.requests)))
+    assert permits == [0, 1, 2]
+    deliver(worker, "a", pace=lambda: pytest.fail("nothing is sent"), should_stop=lambda: True)
+
+
 def test_a_worker_without_capacity_is_asked_one_request_at_a_time():
     assert deliver(FakeWorker(staged), "a", most_at_once=0)[0]["a"].staged
 
@@ -309,7 +320,9 @@ def test_a_single_row_is_staged():
     assert deliver(FakeWorker(lambda body: staged(body, produced_rows=1, staged_rows=1)), "a")[0]["a"].staged_rows == 1
 
 
-@pytest.mark.parametrize(("configured", "instances", "expected"), [(80, 3, 12), (5, 3, 5), (80, 2, 8)])
+@pytest.mark.parametrize(
+    ("configured", "instances", "expected"), [(80, 3, 12), (5, 3, 5), (80, 2, 8), (4000, 900, 100)]
+)
 def test_the_endpoint_takes_what_the_service_has_and_never_more_than_is_configured(
     monkeypatch, configured, instances, expected
 ):

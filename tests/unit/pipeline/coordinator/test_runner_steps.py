@@ -6,7 +6,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,12 +16,11 @@ import pytest
 from services.batches.business_key import BusinessKey, RowVersion
 from services.batches.conservation import conservation_sums
 from services.batches.ledger import BatchRecord, PlayerOutcome, StateAlreadyRecorded, count_outcomes
-from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, BatchState
+from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STALL_TIMEOUT, BatchState
 from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
-from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.retry import RetryPolicy
-from services.pipeline.consolidator import ConsolidationResult
+from services.pipeline.consolidator import ConsolidationResult, sum_results
 from services.pipeline.coordinator import batch_runner, stop
 from services.pipeline.coordinator.batch_runner import (
     LEASE_POLL_S,
@@ -28,7 +28,6 @@ from services.pipeline.coordinator.batch_runner import (
     MAX_ROUNDS,
     BatchAlreadyRunning,
     BatchRunner,
-    sum_results,
 )
 from services.pipeline.coordinator.batch_tracker import PROGRESS_INTERVAL
 from services.pipeline.coordinator.dispatcher import WorkerEndpoint
@@ -64,7 +63,9 @@ class World:
         self.answers = dict.fromkeys(PLAYERS, "staged")
         self.on_ask: Callable[[str], None] = lambda _player: None
         self.tables: dict[str, int] = {}  # rows by unit
-        self.keys: dict[BusinessKey, list[bool]] | Exception = {}
+        self.cleanup_error: Exception | None = None
+        self.steps_min: tuple[float, ...] = ()  # how long the steps of a consolidation take
+        self.on_progress: Any = None
         self.jobs: dict[str, Any] = {}
         self.consolidations: list[ConsolidationResult | Exception] = [RESULT]
         self.consolidated: list[object] = []
@@ -121,10 +122,13 @@ class World:
         assert (clients, configured_limit) == (self.clock, 100)
         return ENDPOINT
 
-    def _dispatch(self, *args: Any, should_stop: Callable[[], bool]) -> tuple[PlayerOutcome, ...]:
+    def pace_load(self) -> None:
+        """No request is sent here."""
+
+    def _dispatch(self, *args: Any, should_stop: Callable[[], bool], pace: object) -> tuple[PlayerOutcome, ...]:
         *facts, players, retry, on_outcome = args
         assert facts == [self.clock, ENDPOINT, BATCH, NIGHT]
-        assert retry is self.retry
+        assert (retry, pace) == (self.retry, self.pace_load)
         outcomes = []
         for player in players:
             self.on_ask(player["player_lookup"])
@@ -145,12 +149,6 @@ class World:
         rows = [RowVersion(STARTED, "1", is_active=True)] * self.tables[f"p_{unit}"]
         return {BusinessKey(str(NIGHT), "g1", unit, "s1", "20"): rows} if rows else {}
 
-    def read_keys(self, table: str, game_date: object) -> dict[BusinessKey, list[bool]]:
-        assert (table, game_date) == (PREDICTIONS_TABLE, NIGHT)
-        if isinstance(self.keys, Exception):
-            raise self.keys
-        return self.keys
-
     def claim_job_id(self, job_id: str, labels: Any) -> bool:
         return self.jobs.setdefault(job_id, labels) is labels
 
@@ -160,16 +158,25 @@ class World:
     # the consolidator
 
     def _consolidator(self, *args: object) -> SimpleNamespace:
-        assert args == (self, "coordinator-a", self.retry)
+        *facts, self.on_progress = args
+        assert facts == [self, "coordinator-a", self.retry]
         return SimpleNamespace(consolidate=self._consolidate)
 
-    def _consolidate(self, batch_id: str, game_date: object, verified: Mapping[str, int]) -> ConsolidationResult:
+    def _consolidate(
+        self, batch_id: str, game_date: object, verified: Mapping[str, int], on_merged: Callable[[Any], None]
+    ) -> ConsolidationResult:
         assert (batch_id, game_date) == (BATCH, NIGHT)
         self.verified = verified
         self.consolidated.append(self.clock.now())
+        for minutes in self.steps_min:
+            self.clock.sleep(60 * minutes)
+            self.on_progress()
         answer = self.consolidations.pop(0) if len(self.consolidations) > 1 else self.consolidations[0]
         if isinstance(answer, Exception):
             raise answer
+        on_merged(answer)
+        if self.cleanup_error is not None:
+            raise self.cleanup_error
         return answer
 
     # what tests ask
@@ -199,10 +206,6 @@ def outcome(player: str, name: str = "staged", **changes: Any) -> PlayerOutcome:
 @pytest.fixture
 def world(monkeypatch):
     return World(monkeypatch)
-
-
-def key(player: str, line: str = "20.5") -> BusinessKey:
-    return BusinessKey(str(NIGHT), "g1", player, "ensemble_v1", line)
 
 
 # --- the process ------------------------------------------------------------------------------------------------------
@@ -340,7 +343,7 @@ def test_the_consolidator_is_given_the_rows_of_the_tables_that_workers_have_answ
 
 
 def test_a_run_records_every_step_with_what_is_known_then(world):
-    world.keys = {key("ann"): [True, False], key("ann", "21.5"): [True, True], key("bob"): [False], key("cid"): []}
+    world.consolidations = [replace(RESULT, active_players=1, active_rows=3)]
     world.run()
     requested, running, staged, consolidating, consolidated = world.states
     assert (requested, running.state, running.reason) == (
@@ -535,24 +538,38 @@ def test_staged_players_whose_tables_are_not_found_fail_the_consolidation_unless
         assert (entry.state, entry.reason) == (BatchState.CONSOLIDATION_FAILED, "no table")
 
 
-def test_active_rows_that_cannot_be_counted_are_not_known_and_undo_nothing(world, caplog):
-    world.keys = ConnectionError("down")
+def test_a_consolidation_of_an_hour_that_progresses_is_never_seen_as_stalled(world):
+    world.steps_min = (9,) * 7
+    times: list[datetime] = []
+    append = world.append_state
+
+    def append_state(record: BatchRecord) -> None:
+        times.append(world.clock.now())
+        append(record)
+
+    world.append_state = append_state
+    assert world.run().state is BatchState.CONSOLIDATED
+    assert times[-1] - times[0] > timedelta(hours=1)
+    assert max(later - earlier for earlier, later in pairwise(times)) < STALL_TIMEOUT
+    assert {entry.reason for entry in world.states if entry.state is BatchState.CONSOLIDATING} == {""}
+
+
+def test_active_rows_that_were_not_counted_are_not_known(world):
     entry = world.run()
-    assert (entry.state, entry.active_players, entry.active_rows, entry.inserted) == (
-        BatchState.CONSOLIDATED,
-        None,
-        None,
-        40,
-    )
-    [record] = [r for r in caplog.records if "could not be counted" in r.getMessage()]
-    assert str(NIGHT) in record.getMessage()
-    assert record.exc_info
+    assert (entry.state, entry.active_players, entry.active_rows, entry.inserted) == ("consolidated", None, None, 40)
+
+
+def test_a_cleanup_that_fails_leaves_the_batch_consolidated(world, caplog):
+    world.cleanup_error = ConnectionError("down")
+    assert world.run().state is BatchState.CONSOLIDATED
+    assert world.history[-2:] == ["consolidating", "consolidated"]
+    assert f"Cleanup FAILED: merged staging tables are left (batch={BATCH})" in caplog.text
 
 
 @pytest.mark.parametrize(("eligible", "text"), [(4, "2/4 (50.0%) - Missing: 2"), (None, "2/0 (0.0%) - Missing: -2")])
 def test_the_coverage_is_logged_as_the_customers_coordinator_does(world, caplog, eligible, text):
     caplog.set_level(logging.INFO, "coordinator")
-    world.keys = {key("ann"): [True], key("bob"): [True]}
+    world.consolidations = [replace(RESULT, active_players=2)]
     world.record(BatchState.REQUESTED, eligible=eligible)
     world.run()
     assert f"Coverage check for {NIGHT}: {text}" in caplog.text
@@ -560,11 +577,11 @@ def test_the_coverage_is_logged_as_the_customers_coordinator_does(world, caplog,
     assert f"Published 3/3 prediction requests [batch={BATCH}]" in caplog.text
 
 
-@pytest.mark.parametrize("keys", [{key("ann"): [True]}, ConnectionError("down")])
+@pytest.mark.parametrize("cleanup", [None, ConnectionError("down")])
 @pytest.mark.parametrize("consolidation", [None, NothingStaged("no table"), LeaseLost("lost"), ValueError("a bug")])
-def test_every_line_about_a_batch_has_its_id(world, caplog, keys, consolidation):
+def test_every_line_about_a_batch_has_its_id(world, caplog, cleanup, consolidation):
     caplog.set_level(logging.INFO, "coordinator")
-    world.keys = keys
+    world.cleanup_error = cleanup
     if consolidation is not None:
         world.consolidations = [consolidation] * 200
     world.run()
