@@ -91,7 +91,7 @@ def test_a_page_parses_its_settings_and_looks_up_its_secrets_once(monkeypatch):
     parsed, looked_up = Counter[str](), Counter[bool]()
     from_env = Settings.from_env
     monkeypatch.setattr(Settings, "from_env", lambda env=None: parsed.update(["parsed"]) or from_env(env))
-    monkeypatch.setattr(session.st.secrets, "load_if_toml_exists", lambda: looked_up.update([False]))
+    monkeypatch.setattr("streamlit.secrets.load_if_toml_exists", lambda: looked_up.update([False]))
     session._connect_once.clear()
     session._parse_settings.cache_clear()
     session.oidc_configured.cache_clear()
