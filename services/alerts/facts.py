@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, TypeVar
 
 from services.alerts.source_times import SourceTime, read_source_times
 from services.batches.ledger import BatchRecord
@@ -20,14 +20,15 @@ from services.core.result import Problem, Result
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
+from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
 from services.judgement.facts import nights_before
 from services.nights.coverage import CoverageHistory, read_history
-from services.nights.night_writes import belongs_to, read_night_writes
+from services.nights.night_writes import read_night_writes, read_writes_within
 from services.nights.player_stages import NightStatus, read_night
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
-from services.telemetry.dml_jobs import DmlReport, read_writes
+from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
@@ -35,30 +36,7 @@ T = TypeVar("T")
 LOOKBACK_NIGHTS = 7
 LOOKAHEAD_NIGHTS = 2  # before 06:00 ET tonight is still yesterday, and a batch may already be of tomorrow
 NO_OPEN_DATES: Result[frozenset[date]] = Result(frozenset())
-SLATE_LOOKBACK_DAYS = 7  # how far back the previous night with odds is searched for
 SERVICE_LINES_FILTER = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
-
-
-class _SlateRow(TypedDict):
-    """queries/alerts/slate_counts.sql: one game date, oldest first."""
-
-    game_date: date
-    tip_off: datetime | None
-    with_odds: int
-    unresolved: int
-    resolved_by_alias: int
-
-
-@dataclass(frozen=True)
-class SlateCounts:
-    """When a night tips off, and how many names with odds resolve to no player; the same counts of the last night with odds."""
-
-    tip_off: datetime | None
-    with_odds: int
-    unresolved: int
-    previous_with_odds: int
-    previous_unresolved: int
-    resolved_by_alias: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +57,6 @@ class NightSnapshot:
 
     game_date: date
     night: Result[NightStatus]
-    slate: Result[SlateCounts]
     batches: Result[Batches]
     writes: Result[DmlReport]
     ledger: Result[BatchRecord | None]
@@ -123,7 +100,7 @@ class Snapshot:
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
         results += [self.duplicates, self.source_times]
         for n in self.nights:
-            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.lines, n.usual]
+            results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
@@ -204,9 +181,10 @@ def read_snapshot(
 
 
 def fetch(clients: Clients, source: str, read: Callable[[], T]) -> Result[T]:
-    """What `read` returns, or the problem of this source."""
+    """What `read` returns, or the problem of this source, an answer that cannot be parsed included."""
     try:
-        return Result(read())
+        with translate_errors(source):
+            return Result(read())
     except OnCallError as error:
         return Result(None, Problem.from_error(source, clients.now(), error))
 
@@ -216,36 +194,32 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
     with concurrent_reads() as pool:
         asked_batches = pool.submit(fetch, clients, "The list of batches", lambda: read_batches(cached_clients, day))
         night = pool.submit(fetch, clients, "The warehouse", lambda: read_night(cached_clients, day))
-        slate = pool.submit(fetch, clients, "The slate", lambda: _read_slate(cached_clients, day))
         ledger = pool.submit(fetch, clients, "The ledger", lambda: read_newest_record(cached_clients, day))
         usual = pool.submit(cache.usual_nights, clients, cached_clients, day)
         batches = asked_batches.result()
         newest_batch = batches.value.newest if batches.value else None
         start, end = _batch_window(day, newest_batch, now)
         window = (start, min(now, end))
-        asked_writes = pool.submit(
-            fetch, clients, "The job history", lambda: _read_writes(cached_clients, day, batches, window)
+        newest_writes = pool.submit(
+            fetch, clients, "The job history", lambda: read_writes_within(cached_clients, day, batches, window)
         )
         lines = pool.submit(_count_log_lines, clients, newest_batch, *window)
         has_earlier_runs = batches.value is not None and len(batches.value.batches) > 1
-        earlier_writes = pool.submit(read_night_writes, cached_clients, day) if has_earlier_runs else None
-    writes = asked_writes.result()
+        all_writes = (
+            pool.submit(fetch, clients, "The job history", lambda: read_night_writes(cached_clients, day))
+            if has_earlier_runs
+            else newest_writes
+        )
     return NightSnapshot(
         day,
         night.result(),
-        slate.result(),
         batches,
-        writes,
+        newest_writes.result(),
         ledger.result(),
         usual.result(),
         lines.result(),
-        Result(earlier_writes.result()) if earlier_writes is not None else writes,
+        all_writes.result(),
     )
-
-
-def _read_writes(clients: Clients, day: date, batches: Result[Batches], window: tuple[datetime, datetime]) -> DmlReport:
-    belongs = belongs_to(clients, day, batches.value) if batches.value else lambda _: True
-    return read_writes(clients, *window, belongs)
 
 
 def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple[datetime, datetime]:
@@ -258,22 +232,6 @@ def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple
 
 def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
     return tuple(StagingTableListing(t.table_id, t.created, t.expires) for t in list_staging_tables(clients))
-
-
-def _read_slate(clients: Clients, day: date) -> SlateCounts:
-    first = day - timedelta(days=SLATE_LOOKBACK_DAYS)
-    result = query_catalog.run_query(clients, "alerts.slate_counts", first_date=first, last_date=day)
-    rows = cast("tuple[_SlateRow, ...]", result.rows)
-    current = next((row for row in rows if row["game_date"] == day), None)
-    previous = next((row for row in reversed(rows) if row["game_date"] < day), None)
-    return SlateCounts(
-        tip_off=current["tip_off"] if current else None,
-        with_odds=current["with_odds"] if current else 0,
-        unresolved=current["unresolved"] if current else 0,
-        previous_with_odds=previous["with_odds"] if previous else 0,
-        previous_unresolved=previous["unresolved"] if previous else 0,
-        resolved_by_alias=current["resolved_by_alias"] if current else 0,
-    )
 
 
 def _count_duplicate_keys(clients: Clients) -> Mapping[date, int]:

@@ -34,12 +34,14 @@ def with_production(record: BatchRecord, outcomes: Iterable[PlayerOutcome]) -> B
     outcomes = tuple(outcomes)
     staged = [outcome for outcome in outcomes if outcome.staged]
     unstaged_rows = sum(outcome.produced_rows or 0 for outcome in outcomes if not outcome.staged)
+    rejected_rows = sum(outcome.produced_rows or 0 for outcome in outcomes if outcome.outcome == "write rejected")
     return replace(
         record,
         generated=sum(outcome.staged or bool(outcome.produced_rows) for outcome in outcomes),
         produced_rows=sum_or_unknown((unstaged_rows, *(outcome.produced_rows for outcome in staged))),
         staged_rows=sum_or_unknown(outcome.staged_rows for outcome in staged),
         staged_tables=len({outcome.staging_table or outcome.unit for outcome in staged}),
+        details={**record.details, "rejected_rows": rejected_rows},
     )
 
 
@@ -58,12 +60,12 @@ def close(
     counts = count_outcomes(outcomes.values())
     if state is BatchState.STOPPED:
         counts[NOT_ASKED] = sum(player not in outcomes for player in entry.players)
+    produced = with_production(entry, outcomes.values())
     details = {
-        **entry.details,
+        **produced.details,
         "outcomes": counts,
         "consolidated": {**totals, "players": merged},
     }
-    produced = with_production(entry, outcomes.values())
     return replace(produced, state=state, reason=reason, **{**totals, **facts, "details": details})
 
 

@@ -2,7 +2,7 @@
 
 requested = staged + not generated + write rejected + internal error + no answer, of which the last two are 0, and of a stopped
 batch + not asked;
-produced = staged; staged = distinct + collapsed; distinct = inserted + updated + unchanged.
+produced = staged + rejected on write; staged = distinct + collapsed; distinct = inserted + updated + unchanged.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ class ConservationSum:
 
 
 def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
-    """The sums of a batch, in the order in which its rows travel. Earlier versions did not count the players."""
+    """The sums of a batch, in the order in which its rows travel. Earlier versions did not count players or rejected rows."""
     counts = record.outcome_counts or {}
     counted = OUTCOMES if record.not_asked is None else (*OUTCOMES, NOT_ASKED)
     players = tuple(counts.get(outcome) for outcome in counted)
     unanswered = tuple(counts.get(outcome) for outcome in OUTCOMES if outcome in UNANSWERED_OUTCOMES)
-    staged = (record.staged_rows,)
+    rejected = record.rejected_rows
+    staged = (record.staged_rows,) if rejected is None else (record.staged_rows, rejected)
+    staged_name = "staged" if rejected is None else "staged + rejected on write"
     distinct = (record.distinct_keys, record.collapsed_rows)
     merged = (record.inserted, record.updated, record.unchanged)
     return (
@@ -45,7 +47,7 @@ def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
             "each player has one outcome", record.requested, "requested", players, " + ".join(counted), True
         ),
         ConservationSum("each player has answered", 0, "missing", unanswered, "internal error + no answer", True),
-        ConservationSum("what was produced was staged", record.produced_rows, "produced", staged, "staged"),
+        ConservationSum("what was produced was staged", record.produced_rows, "produced", staged, staged_name),
         ConservationSum(
             "what was staged is distinct or collapsed", record.staged_rows, "staged", distinct, "distinct + collapsed"
         ),

@@ -45,8 +45,8 @@ class StateAlreadyRecorded(OnCallError):
 class BatchRecord:
     """One state of a batch with the counts known then; None: not known yet.
 
-    `details`: players (requested, by player_lookup), min_minutes, activation, outcomes (number of players by outcome) and
-    consolidated (sums and players of the consolidations so far). Earlier versions recorded players alone.
+    `details`: players (requested, by player_lookup), min_minutes, activation, outcomes (number of players by outcome),
+    rejected_rows and consolidated (sums and players of the consolidations so far). Earlier versions recorded players alone.
     """
 
     batch_id: str
@@ -89,6 +89,11 @@ class BatchRecord:
     def outcome_counts(self) -> Mapping[str, int] | None:
         """Players by outcome; None where an earlier version did not count them."""
         return self.details.get("outcomes")
+
+    @property
+    def rejected_rows(self) -> int | None:
+        """Rows produced for players whose write was rejected; None where an earlier version did not count them."""
+        return self.details.get("rejected_rows")
 
     @property
     def not_asked(self) -> int | None:
@@ -207,6 +212,15 @@ def count_outcomes(outcomes: Iterable[PlayerOutcome]) -> dict[str, int]:
     """Players by outcome, every outcome of OUTCOMES included."""
     counts = Counter(outcome.outcome for outcome in outcomes)
     return {name: counts[name] for name in OUTCOMES}
+
+
+def rows_by_table(outcomes: Iterable[PlayerOutcome]) -> dict[str, int]:
+    """Rows of the staging tables that load jobs wrote for which workers have answered; not of those that were adopted."""
+    rows: Counter[str] = Counter()
+    for outcome in outcomes:
+        if outcome.staged and outcome.load_job_id:
+            rows[outcome.staging_table] += outcome.staged_rows or 0
+    return dict(rows)
 
 
 def _to_record(row: Mapping[str, Any], now: datetime) -> BatchRecord:

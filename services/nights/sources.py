@@ -17,7 +17,8 @@ from services.core.errors import OnCallError, SourceUnavailable, TableAbsent
 from services.core.result import DataSource, Problem
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
-from services.gcp.query_catalog import QueryResult, Row, submit_query
+from services.gcp.error_messages import translate_errors
+from services.gcp.query_catalog import QueryResult, Row, load, submit_query
 from services.names.registry import active_aliases
 from services.nights.game_inputs import GameInputs, list_game_inputs
 from services.nights.line_counts import PlayerLines, compare_lines
@@ -29,7 +30,16 @@ from services.nights.players import (
     newest_tip_offs,
     player_key,
 )
-from services.nights.rows import ContextRow, OddsRow, OutcomeRow, PlayerRow, PredictionRow, WorkerRunRow
+from services.nights.rows import (
+    LINE_OF_ROW,
+    Column,
+    ContextRow,
+    OddsRow,
+    OutcomeRow,
+    PlayerRow,
+    PredictionRow,
+    WorkerRunRow,
+)
 from services.nights.worker_log import WorkerLog, read_worker_log
 from services.nights.written_rows import (
     SystemRows,
@@ -58,6 +68,7 @@ class NightData:
     active_players: int  # lookup keys with an active row, those without context included
     game_inputs: tuple[GameInputs, ...]
     lines: tuple[PlayerLines, ...]
+    absent_columns: frozenset[Column]
     worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
     ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
     staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
@@ -79,17 +90,24 @@ class SourceReader:
     sources: list[DataSource] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     not_recorded: list[Problem] = field(default_factory=list)
+    absent_columns: set[Column] = field(default_factory=set)
 
-    def fetch_rows(self, asked: Future[QueryResult]) -> tuple[dict[str, Any], ...]:
-        """The rows of a query that was asked, once it answers."""
+    def fetch_rows(self, name: str, asked: Future[QueryResult]) -> tuple[dict[str, Any], ...]:
+        """The rows of the query `name`, which was asked before."""
         result = asked.result()
         self.sources.append(result.source)
+        for column in sorted(result.absent_columns):
+            (table,) = load(name).source_tables
+            message = f"Table {table} has no column {column}."
+            self.not_recorded.append(Problem(column, self.clients.now(), message))
+            self.absent_columns.add(Column(table, column))
         return result.rows
 
     def fetch_optional(self, source: str, fetch: Callable[[], T]) -> T | None:
-        """The result of `fetch`, or None with its problem appended."""
+        """The result of `fetch`, or None with its problem appended, an answer that cannot be parsed included."""
         try:
-            return fetch()
+            with translate_errors(source):
+                return fetch()
         except OnCallError as error:
             self.problems.append(Problem.from_error(source, self.clients.now(), error))
             return None
@@ -143,21 +161,26 @@ def _ask_sources(clients: Clients, game_date: date) -> _AskedSources:
 def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     """Every part of a night; raises OnCallError when odds, context or predictions cannot be read."""
     asked = _ask_sources(reader.clients, game_date)
-    context = cast("tuple[ContextRow, ...]", reader.fetch_rows(asked.context))
-    odds = cast("tuple[OddsRow, ...]", reader.fetch_rows(asked.odds))
-    aliases = reader.fetch_recorded("aliases", lambda: active_aliases(reader.fetch_rows(asked.aliases)))
-    written = cast("tuple[PredictionRow, ...]", reader.fetch_rows(asked.written))
+    context = cast("tuple[ContextRow, ...]", reader.fetch_rows("nights.context", asked.context))
+    odds = cast("tuple[OddsRow, ...]", reader.fetch_rows("nights.odds", asked.odds))
+    aliases = reader.fetch_recorded("aliases", lambda: active_aliases(reader.fetch_rows("aliases.all", asked.aliases)))
+    written = cast("tuple[PredictionRow, ...]", reader.fetch_rows("nights.written_rows", asked.written))
     worker_runs = reader.fetch_recorded("worker runs", lambda: _read_worker_runs(reader, asked))
     ledger_rows = reader.fetch_recorded("batch ledger", lambda: _read_outcomes(reader, asked))
     players = merge_context_and_odds(context, odds, aliases or {})
+    absent_columns = frozenset(reader.absent_columns)
+    with_lines = LINE_OF_ROW not in absent_columns
     return NightData(
         players=players,
         tip_offs=newest_tip_offs(odds),
-        written=count_rows_by_player(written, {player_key(row) for row in players if row["shares_lookup_with"]}),
+        written=count_rows_by_player(
+            written, {player_key(row) for row in players if row["shares_lookup_with"]}, with_lines=with_lines
+        ),
         left_games=find_left_games(context, written),
         game_inputs=list_game_inputs(context, odds),
-        lines=compare_lines(players, context, odds, written),
-        systems=count_rows_by_system(written),
+        lines=compare_lines(players, context, odds, written, absent_columns),
+        absent_columns=absent_columns,
+        systems=count_rows_by_system(written, with_lines=with_lines),
         active_players=count_active_players(written),
         worker_runs=worker_runs,
         ledger_rows=ledger_rows,
@@ -167,12 +190,12 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
 
 
 def _read_worker_runs(reader: SourceReader, asked: _AskedSources) -> dict[str, WorkerRunRow]:
-    rows = reader.fetch_rows(asked.worker_runs)
+    rows = reader.fetch_rows("nights.worker_runs", asked.worker_runs)
     return latest_per_player(cast("tuple[WorkerRunRow, ...]", rows), _run_sort_key)
 
 
 def _read_outcomes(reader: SourceReader, asked: _AskedSources) -> dict[str, OutcomeRow]:
-    rows = reader.fetch_rows(asked.outcomes)
+    rows = reader.fetch_rows("batches.player_outcomes", asked.outcomes)
     return latest_per_player(cast("tuple[OutcomeRow, ...]", rows), _outcome_sort_key)
 
 

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -293,14 +293,9 @@ class World:
         return unfinished or self._false_numbers(records[-1])
 
     def _false_numbers(self, record: BatchRecord) -> int:
-        """Of a batch that has ended: whether its sums do not hold, and players who are not recorded as staged, or with the cause.
-
-        Rows of a player whom BigQuery refuses are produced and not staged.
-        """
+        """Of a batch that has ended: whether its sums do not hold, and players who are not recorded as staged, or with the cause."""
         outcomes = Ledger(memory_clients(self.project)).player_outcomes(record.batch_id, NIGHT)
-        refused = sum(o.produced_rows or 0 for o in outcomes.values() if self._is_bad(o.player_lookup))
-        expected = replace(record, produced_rows=(record.produced_rows or 0) - refused)
-        return (not is_conserved(expected)) + sum(not self._is_true(outcomes.get(player)) for player in PLAYERS)
+        return (not is_conserved(record)) + sum(not self._is_true(outcomes.get(player)) for player in PLAYERS)
 
     def _is_true(self, outcome: PlayerOutcome | None) -> bool:
         if outcome is None or self.bad_player is None or not self._is_bad(outcome.player_lookup):

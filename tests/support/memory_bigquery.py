@@ -20,10 +20,12 @@ from typing import Any, Literal
 
 import duckdb
 from google.api_core.exceptions import BadRequest, Conflict, Forbidden, GoogleAPICallError, NotFound
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.cloud.bigquery.table import Row as BigQueryRow
 
 from services.core.clock import Clock
+from services.sandbox.stand_ins.cloud_logging import LogStore
 from tests.support import memory_engine
 from tests.support.memory_results import StatementInput
 from tests.support.memory_tables import InvalidRow, MemoryTable, parse_json_rows, read_schemas
@@ -81,6 +83,8 @@ class MemoryProject:
         self.refuse_row: Callable[[Mapping[str, Any]], bool] = lambda _: (
             False
         )  # of a load job, whose rows are then all refused
+        self.lists_jobs = False  # to whoever asks
+        self.log = LogStore(clock, PROJECT, ingestion_delay_s=0.0)
         self.overlaps = 0  # mutating statements that began while another of the same table was under way
         self.job_numbers = itertools.count(1)
         self.engine_schema = memory_engine.create_schema()
@@ -196,10 +200,14 @@ class MemoryClient:
             raise _error(NotFound, "notFound", f"Not found: Job {PROJECT}:{LOCATION}.{job_id}")
         return JobHandle(self, job)
 
-    def list_jobs(self, **_: object) -> None:
-        """Nobody here may list the jobs of others."""
+    def list_jobs(self, min_creation_time: datetime, max_creation_time: datetime, **_: object) -> Listing:
+        """The statements that write a table; refused unless the project `lists_jobs` of others."""
         self.hook("jobs.list", "before", None)
-        raise _error(Forbidden, "accessDenied", f"Access Denied: Project {PROJECT}: bigquery.jobs.listAll is missing")
+        if not self._state.lists_jobs:
+            message = f"Access Denied: Project {PROJECT}: bigquery.jobs.listAll is missing"
+            raise _error(Forbidden, "accessDenied", message)
+        jobs = (job for job in self._state.jobs.values() if job.table and job.job_type == "query")
+        return Listing(_to_query_job(job) for job in jobs if min_creation_time <= job.created < max_creation_time)
 
     def query(
         self, query: str, job_config: bigquery.QueryJobConfig | None = None, job_id: str | None = None, **_: object
@@ -249,6 +257,8 @@ class MemoryClient:
 
         def effect() -> None:
             tables = [self._find(name) for name in names]
+            if any(table.fields != tables[0].fields for table in tables):
+                raise _error(BadRequest, "invalid", f"Provided Schema does not match Table {PROJECT}:{names[-1]}.")
             rows = [row for table in tables for row in table.rows]
             self._write(_name(destination), tables[0].fields, rows, config.write_disposition or "WRITE_EMPTY")
 
@@ -280,7 +290,9 @@ class MemoryClient:
             self._end(call, job, effect)
         job.ended = self._state.clock.now()
         self.hook(call, "after", job)
-        return JobHandle(self, job)
+        handle = JobHandle(self, job)
+        handle.state = "RUNNING"  # jobs.insert does not wait for the end
+        return handle
 
     def _end(self, call: str, job: MemoryJob, effect: Callable[[], None]) -> None:
         try:
@@ -453,7 +465,8 @@ class JobHandle:
         self.state = "DONE" if self.job.ended else "RUNNING"
 
     def done(self, **_: object) -> bool:
-        self.reload()
+        if self.state != "DONE":
+            self.reload()
         return self.state == "DONE"
 
     def exception(self, **_: object) -> GoogleAPICallError | None:
@@ -474,6 +487,7 @@ class Listing(list[Any]):
     """Tables or rows, in one page."""
 
     raw_page: Mapping[str, str] = {"kind": "bigquery#list"}
+    next_page_token: str | None = None
 
     @property
     def pages(self) -> Iterator[Listing]:
@@ -484,6 +498,24 @@ def _to_result(table: MemoryTable, changes: Mapping[str, int]) -> memory_engine.
     """A table after a statement has changed it, so that the same statement can be answered again."""
     columns = tuple(f.name for f in table.fields)
     return memory_engine.Result(columns, [tuple(row[c] for c in columns) for row in table.rows], changes)
+
+
+def _to_query_job(job: MemoryJob) -> bigquery.QueryJob:
+    """A statement as jobs.list gives it."""
+    dataset, table = job.table.split(".")
+    destination = {"projectId": PROJECT, "datasetId": dataset, "tableId": table}
+    error = {"reason": job.error.errors[0]["reason"], "message": job.error.message} if job.error else None
+    times = {"creationTime": job.created, "startTime": job.created, "endTime": job.ended}
+    resource = {
+        "jobReference": {"projectId": PROJECT, "location": LOCATION, "jobId": job.job_id},
+        "configuration": {"query": {"query": job.statement_type, "destinationTable": destination}},
+        "status": {"state": "DONE" if job.ended else "RUNNING", **({"errorResult": error} if error else {})},
+        "statistics": {
+            **{name: str(int(at.timestamp() * 1000)) for name, at in times.items() if at is not None},
+            "query": {"statementType": job.statement_type},
+        },
+    }
+    return bigquery.QueryJob.from_api_repr(resource, bigquery.Client(PROJECT, AnonymousCredentials()))
 
 
 def _name(table: object) -> str:

@@ -24,7 +24,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import requests
-from google.cloud import run_v2
+from google.cloud import run_v2, scheduler_v1
 from google.protobuf.timestamp_pb2 import Timestamp
 from requests.structures import CaseInsensitiveDict
 
@@ -82,8 +82,8 @@ class SimulatedClock:
 
 
 def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | None = None) -> Clients:
-    """Real Clients of one process: BigQuery in memory, a worker and a coordinator in Cloud Run, an empty log."""
-    log_api = SimpleNamespace(api_request=lambda **_: {"entries": []})
+    """Real Clients of one process: BigQuery in memory, a worker and a coordinator in Cloud Run, their daily jobs."""
+    log_api = SimpleNamespace(api_request=lambda data, **_: project.log.list(data))
     return Clients(
         settings=_settings(),
         clock=clock or project.clock,
@@ -91,7 +91,7 @@ def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | 
         run=cast(Any, SimpleNamespace(get_service=_get_service)),
         revisions=cast(Any, SimpleNamespace(get_revision=_get_revision)),
         logging=cast(Any, SimpleNamespace(_connection=log_api, project=PROJECT)),
-        scheduler=cast(Any, SimpleNamespace(list_jobs=lambda **_: [])),
+        scheduler=cast(Any, SimpleNamespace(list_jobs=lambda **_: _list_daily_jobs())),
     )
 
 
@@ -114,6 +114,12 @@ def _get_service(name: str, **_: object) -> run_v2.Service:
             max_instance_request_concurrency=1, scaling=run_v2.RevisionScaling(max_instance_count=1)
         ),
     )
+
+
+def _list_daily_jobs() -> list[scheduler_v1.Job]:
+    """The expected jobs of Cloud Scheduler, each enabled and not due."""
+    names = _settings().expected_jobs.split(",")
+    return [scheduler_v1.Job(name=name, state=scheduler_v1.Job.State.ENABLED) for name in names]
 
 
 def _get_revision(name: str, **_: object) -> run_v2.Revision:

@@ -80,6 +80,14 @@ def test_whether_a_batch_of_an_earlier_version_without_counted_players_is_conser
     assert is_conserved(replace(earlier, staged_rows=9)) is False
 
 
+def test_rows_that_were_rejected_on_write_are_part_of_the_sum_where_they_were_counted():
+    rejected = replace(CONSERVED, produced_rows=12, details={**CONSERVED.details, "rejected_rows": 2})
+    produced = conservation_sums(rejected)[2]
+    assert (produced.parts, produced.parts_name) == ((10, 2), "staged + rejected on write")
+    assert is_conserved(rejected) is True
+    assert is_conserved(replace(rejected, produced_rows=13)) is False
+
+
 def test_each_sum_says_what_it_counts():
     said = [(entry.name, entry.total_name, entry.parts, entry.parts_name) for entry in conservation_sums(CONSERVED)]
     assert said == [
