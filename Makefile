@@ -77,7 +77,7 @@ pictures: $(READY) chromium ## the README's gallery and its recording, anew from
 bench-sandbox: $(READY) ## memory and CPU of the sandbox itself: 1,580 players staged, copied, dropped (PLAYERS=1580, SCENARIO=december)
 	@$(BIN)/python -m tests.tools.benchmarks.sandbox_memory $(PLAYERS)
 
-bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage)
+bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage, LATENCY=200)
 	@$(BIN)/python -m tests.tools.benchmarks.pages
 
 bench-cost: $(READY) ## what viewing costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)

@@ -92,7 +92,8 @@ def build_navigation() -> st.Page:
 
 def render_header(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
     """The page's title and night; returns the container for the night picker."""
-    title_column, picker_column = st.columns([3, 2], vertical_alignment="center")
+    header = st.container(key="header")
+    title_column, picker_column = header.columns([3, 2], vertical_alignment="center")
     # The pause is shown in an existing line: a new one would make the tables below lose their sort order.
     since = session.paused_since()
     paused_badge = (

@@ -47,6 +47,7 @@ def warm_up() -> None:
         clients = session.cached_clients()
         night = to_game_date(clients.now())
         reads.read_overview(clients, night)
+        reads.first_night(clients)
         reads.names(clients, night, night)
         reads.recent_history(clients, eastern_day(clients.now()))
     except OnCallError as error:  # the page will show it

@@ -64,7 +64,8 @@ def show_html(markup: str, alt: str) -> None:
 
 
 def show_funnel(funnel: Funnel, missing: Sequence[MissingPlayer]) -> None:
-    show_html(funnel_html(funnel, missing), funnel_alt_text(funnel, missing))
+    with st.container(key="funnel"):
+        show_html(funnel_html(funnel, missing), funnel_alt_text(funnel, missing))
 
 
 def funnel_html(funnel: Funnel, missing: Iterable[MissingPlayer]) -> str:

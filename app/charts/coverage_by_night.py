@@ -24,7 +24,8 @@ def render(
     days: Sequence[NightCoverage], denominator: str, population: str, thresholds: Sequence[tuple[str, float]]
 ) -> None:
     """Active players as a share of one denominator, a bar per night, with thresholds; a night's name sets the date of all pages."""
-    st.html(to_html(days, denominator, population, thresholds))
+    with st.container(key="coverage by night"):
+        st.html(to_html(days, denominator, population, thresholds))
     with st.container(horizontal=True, gap=None, key="every night"):
         for day in days:
             game_date = day.game_date

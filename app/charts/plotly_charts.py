@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import accumulate
 
 import plotly.graph_objects as go
@@ -16,6 +17,7 @@ from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.job_history import WriteAttempt
 
+KEPT_FIGURES = 8  # nights and themes whose figure is kept; a refresh mostly shows the same writes
 _STATIC_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
 
 
@@ -26,7 +28,18 @@ def show_figure(figure: go.Figure, key: str, alt: str) -> None:
 
 def dml_figure(report: DmlReport) -> go.Figure:
     """Writes by minute, and below them, on the same time axis, the number of concurrent statements and the limit."""
-    figure = _base_figure(400)
+    return _draw_writes(report.by_minute, report.attempts, report.alert_at, text_color())
+
+
+@lru_cache(maxsize=KEPT_FIGURES)
+def _draw_writes(
+    by_minute: tuple[tuple[datetime, int, int], ...],
+    attempts: tuple[WriteAttempt, ...],
+    alert_at: datetime | None,
+    color: str,
+) -> go.Figure:
+    """The figure of these writes in this theme's colour of text: drawing it takes longer than all else on its page."""
+    figure = _base_figure(400, color)
     figure.update_layout(
         xaxis={"anchor": "y2"},
         yaxis={"domain": [0.56, 1]},
@@ -36,18 +49,20 @@ def dml_figure(report: DmlReport) -> go.Figure:
         margin_t=46,
         legend_y=1.08,
     )
-    _add_writes_by_minute(figure, report)
-    _add_outstanding(figure, report.attempts)
-    if report.alert_at is not None:
-        _add_marker(figure, report.alert_at, f"alert {format_eastern(report.alert_at, '%H:%M:%S')}")
+    _add_writes_by_minute(figure, by_minute, attempts)
+    _add_outstanding(figure, attempts, color)
+    if alert_at is not None:
+        _add_marker(figure, alert_at, f"alert {format_eastern(alert_at, '%H:%M:%S')}")
     return figure
 
 
-def _add_writes_by_minute(figure: go.Figure, report: DmlReport) -> None:
-    minutes = [minute for minute, _, _ in report.by_minute]
+def _add_writes_by_minute(
+    figure: go.Figure, by_minute: Sequence[tuple[datetime, int, int]], attempts: Iterable[WriteAttempt]
+) -> None:
+    minutes = [minute for minute, _, _ in by_minute]
     kinds = (
-        ("accepted", [attempted - rejected for _, attempted, rejected in report.by_minute], BLUE),
-        ("rejected", [rejected for _, _, rejected in report.by_minute], RED),
+        ("accepted", [attempted - rejected for _, attempted, rejected in by_minute], BLUE),
+        ("rejected", [rejected for _, _, rejected in by_minute], RED),
     )
     for name, counts, color in kinds:
         figure.add_bar(
@@ -64,7 +79,7 @@ def _add_writes_by_minute(figure: go.Figure, report: DmlReport) -> None:
             hovertemplate="%{customdata}: %{y} " + name + "<extra></extra>",
         )
     if minutes:
-        ended = [a.ended for a in report.attempts if a.ok is not False and a.ended is not None]
+        ended = [a.ended for a in attempts if a.ok is not False and a.ended is not None]
         _set_time_axis(figure, min(minutes) - timedelta(minutes=3), max([*minutes, *ended]) + timedelta(minutes=3))
 
 
@@ -77,7 +92,7 @@ def _set_time_axis(figure: go.Figure, start: datetime, end: datetime) -> None:
     )
 
 
-def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> None:
+def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt], color: str) -> None:
     times, counts = outstanding_over_time(attempts)
     figure.add_scatter(
         x=[_to_place(at) for at in times],
@@ -94,7 +109,7 @@ def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt]) -> Non
     )
     figure.update_layout(yaxis2_range=[0, max([MAX_OUTSTANDING_DML, *counts]) * 1.35])
     limit_text = f"running or waiting at once; {MAX_RUNNING_DML} running + {MAX_QUEUED_DML} waiting = {MAX_OUTSTANDING_DML} are admitted"
-    _add_limit_line(figure, MAX_OUTSTANDING_DML, limit_text)
+    _add_limit_line(figure, MAX_OUTSTANDING_DML, limit_text, color)
 
 
 def outstanding_over_time(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
@@ -105,12 +120,12 @@ def outstanding_over_time(attempts: Iterable[WriteAttempt]) -> tuple[list[dateti
     return [at for at, _ in changes], list(accumulate(change for _, change in changes))
 
 
-def _add_limit_line(figure: go.Figure, limit: float, text: str) -> None:
+def _add_limit_line(figure: go.Figure, limit: float, text: str, color: str) -> None:
     """A dotted line across the lower chart, labelled above its left end."""
     line = {"color": RED, "width": 1, "dash": "dot"}
     figure.add_shape(x0=0, x1=1, xref="paper", y0=limit, y1=limit, yref="y2", line=line)
     placement = {"xref": "paper", "yref": "y2", "showarrow": False, "xanchor": "left", "yanchor": "bottom"}
-    figure.add_annotation(x=0, y=limit, text=text, font={"color": text_color(), "size": 11.5}, **placement)
+    figure.add_annotation(x=0, y=limit, text=text, font={"color": color, "size": 11.5}, **placement)
 
 
 def _add_marker(figure: go.Figure, at: datetime, text: str) -> None:
@@ -132,7 +147,7 @@ def _to_place(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None)
 
 
-def _base_figure(height: int) -> go.Figure:
+def _base_figure(height: int, color: str) -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=height,
@@ -142,14 +157,14 @@ def _base_figure(height: int) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         uniformtext={"minsize": 10, "mode": "show"},
-        font={"size": 13, "color": text_color()},
+        font={"size": 13, "color": color},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
     figure.update_xaxes(
-        tickfont={"size": 12, "color": text_color()}, fixedrange=True, showgrid=False, zeroline=False, automargin=True
+        tickfont={"size": 12, "color": color}, fixedrange=True, showgrid=False, zeroline=False, automargin=True
     )
     figure.update_yaxes(
-        tickfont={"size": 12.5, "color": text_color()},
+        tickfont={"size": 12.5, "color": color},
         fixedrange=True,
         gridcolor=NEUTRAL_FILL,
         zeroline=False,

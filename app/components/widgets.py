@@ -83,7 +83,8 @@ def metric_percentage(
 def metric_card(label: str, value: str, description: str, page: str = "") -> None:
     """A bordered figure; its label links to the page with its evidence, where there is one."""
     if not page:
-        st.metric(label, value, delta_description=description or None, border=True)
+        with st.container(key=f"metric {label}"):
+            st.metric(label, value, delta_description=description or None, border=True)
         return
     with st.container(border=True, gap="xsmall", key=f"figure {label}"):
         page_path = f"../pages/{page}.py"

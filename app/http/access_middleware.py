@@ -128,14 +128,16 @@ class AccessMiddleware:
 
 
 def security_headers(index_html: str) -> tuple[tuple[str, str], ...]:
-    """The security headers of every response; the inline scripts of `page`, the index page, are allowed by digest."""
+    """The security headers of every response; the inline scripts of `index_html` are allowed by digest.
+
+    Without Cross-Origin-Opener-Policy, which would cost each visit a browser process of its own: SECURITY.md says why.
+    """
     scripts = re.findall(r"<script>(.*?)</script>", index_html, re.DOTALL)
     return (
         ("Content-Security-Policy", _content_security_policy(map(_csp_digest, scripts))),
         ("X-Content-Type-Options", "nosniff"),
         ("X-Frame-Options", "DENY"),
         ("Referrer-Policy", "same-origin"),
-        ("Cross-Origin-Opener-Policy", "same-origin"),
         ("Cross-Origin-Resource-Policy", "same-origin"),
         ("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
         ("Strict-Transport-Security", "max-age=31536000"),  # browsers ignore it without TLS

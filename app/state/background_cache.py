@@ -170,7 +170,7 @@ def _wait(source: str, flight: _Flight, entry: _Entry, ttl_s: float) -> Result[T
     """The outcome of the read in flight, or what is known without it when it takes too long."""
     overdue = entry.age_s > 2 * ttl_s
     try:
-        return _to_result(_await_shared(flight) if _is_showable(entry, overdue) else _await_alone(flight, entry))
+        return _to_result(_await(flight, _wait_limit_s(entry, overdue)))
     except StillRunning:
         _render_state.stale = rendered_stale() or entry.age_s > STALE_WITHOUT_RERUN_S
     if overdue and entry.problem is None:
@@ -180,24 +180,21 @@ def _wait(source: str, flight: _Flight, entry: _Entry, ttl_s: float) -> Result[T
     return _to_result(entry)
 
 
-def _is_showable(entry: _Entry, overdue: bool) -> bool:
-    """Whether waiting would tell the page little: the value is recent, or its source is known to fail."""
-    return entry.age_s <= MAX_OUTDATED_S and (entry.problem is not None or not overdue)
+def _wait_limit_s(entry: _Entry, overdue: bool) -> float:
+    """How long a page waits for the next value: briefly where it can show a recent one, or one whose source is known to fail."""
+    if entry.age_s <= MAX_OUTDATED_S and (entry.problem is not None or not overdue):
+        return REVALIDATE_WAIT_S
+    return FIRST_LOAD_TIMEOUT_S if entry.problem is None and entry.age_s > MAX_OUTDATED_S else RETRY_TIMEOUT_S
 
 
-def _await_alone(flight: _Flight, entry: _Entry) -> _Entry:
-    nothing_to_show = entry.problem is None and entry.age_s > MAX_OUTDATED_S
-    timeout_s = FIRST_LOAD_TIMEOUT_S if nothing_to_show else RETRY_TIMEOUT_S
-    return flight.outcome.result(timeout=max(0.0, timeout_s - flight.age_s))
-
-
-def _await_shared(flight: _Flight) -> _Entry:
-    """The outcome if it comes within REVALIDATE_WAIT_S; all reads of a page share that wait."""
-    started_s, waited_s = monotonic(), getattr(_render_state, "waited_s", 0.0)
+def _await(flight: _Flight, limit_s: float) -> _Entry:
+    """The outcome if it comes within the limit, which all reads of a page share: a dead source must not cost it once each."""
+    started_s, waited_s = monotonic(), getattr(_render_state, "waited_s", 0.0)  # 0 where no page is rendered
     try:
-        return flight.outcome.result(timeout=max(0.0, REVALIDATE_WAIT_S - max(flight.age_s, waited_s)))
+        return flight.outcome.result(timeout=max(0.0, limit_s - max(flight.age_s, waited_s)))
     finally:
-        _render_state.waited_s = waited_s + monotonic() - started_s
+        if hasattr(_render_state, "waited_s"):
+            _render_state.waited_s = waited_s + monotonic() - started_s
 
 
 def _to_result(entry: _Entry) -> Result[Any]:

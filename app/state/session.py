@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache, lru_cache
 
 import streamlit as st
 
@@ -50,7 +52,17 @@ def _connect_once(settings: Settings, as_operator: bool) -> Clients:
 
 def cached_clients() -> Clients:
     """The clients of the project that the environment names; raises OnCallError when they cannot be opened."""
-    return _connect_once(Settings.from_env(), False)
+    return _connect_once(_settings(), False)
+
+
+def _settings() -> Settings:
+    return _parse_settings(frozenset(os.environ.items()))
+
+
+@lru_cache(maxsize=8)
+def _parse_settings(environment: frozenset[tuple[str, str]]) -> Settings:
+    """The settings of an environment, parsed once: a page asks for its clients twenty times."""
+    return Settings.from_env(dict(environment))
 
 
 def uncached_clients() -> Clients:
@@ -61,7 +73,7 @@ def uncached_clients() -> Clients:
 
 def operator_clients() -> Clients:
     """Clients of the account with write permissions, without cached answers; only actions use them."""
-    settings = Settings.from_env()
+    settings = _settings()
     return _connect_once(settings, True) if settings.acting_account else uncached_clients()
 
 
@@ -92,8 +104,9 @@ def role_switch_enabled() -> bool:
     return settings.in_sandbox and not settings.iap_audience and not oidc_configured()
 
 
+@cache
 def oidc_configured() -> bool:
-    """Whether Streamlit's own sign-in is configured."""
+    """Whether Streamlit's own sign-in is configured; its secrets are looked up once, as the server does at its start."""
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
 
 

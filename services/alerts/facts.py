@@ -19,6 +19,7 @@ from services.core.freshness import WATCHDOG_CACHE_MAX_AGE
 from services.core.result import Problem, Result
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
 from services.judgement.facts import nights_before
@@ -132,10 +133,8 @@ class CheckCache:
             return Result(history)
         fetched = fetch(clients, "Earlier nights", lambda: read_history(cached_clients, *nights_before(day)))
         if fetched.value is not None:
-            self._usual = {
-                kept: value for kept, value in self._usual.items() if now - value[0] < WATCHDOG_CACHE_MAX_AGE
-            }
-            self._usual[day] = (now, fetched.value)
+            recent = {kept: value for kept, value in self._usual.items() if now - value[0] < WATCHDOG_CACHE_MAX_AGE}
+            self._usual = {**recent, day: (now, fetched.value)}
         return fetched
 
 
@@ -161,17 +160,23 @@ def read_snapshot(
     """Read everything once; raises nothing: what cannot be read is unknown, with its problem."""
     cache = cache or CheckCache()
     cached_clients = cache.cached_clients(clients)
+    today = to_game_date(cached_clients.now())
+    with concurrent_reads() as pool:
+        asked_nights = [pool.submit(_read_night_snapshot, clients, cached_clients, cache, day) for day in nights]
+        staging = pool.submit(fetch, clients, "The list of staging tables", lambda: _list_staging(clients))
+        worker = pool.submit(fetch, clients, "Cloud Run", lambda: read_worker_capacity(clients))
+        schedule = pool.submit(fetch, clients, "Cloud Scheduler", lambda: read_schedule(clients))
+        duplicates = pool.submit(fetch, clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients))
+        source_times = pool.submit(fetch, clients, "Odds and context", lambda: read_source_times(cached_clients, today))
     return Snapshot(
-        tuple(_read_night_snapshot(clients, cached_clients, cache, day) for day in nights),
-        fetch(clients, "The list of staging tables", lambda: _list_staging(clients)),
-        fetch(clients, "Cloud Run", lambda: read_worker_capacity(clients)),
-        fetch(clients, "Cloud Scheduler", lambda: read_schedule(clients)),
+        tuple(night.result() for night in asked_nights),
+        staging.result(),
+        worker.result(),
+        schedule.result(),
         channel,
         open_dates,
-        fetch(clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients)),
-        fetch(
-            clients, "Odds and context", lambda: read_source_times(cached_clients, to_game_date(cached_clients.now()))
-        ),
+        duplicates.result(),
+        source_times.result(),
     )
 
 
@@ -186,24 +191,34 @@ def fetch(clients: Clients, source: str, read: Callable[[], T]) -> Result[T]:
 
 def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: CheckCache, day: date) -> NightSnapshot:
     now = clients.now()
-    batches = fetch(clients, "The list of batches", lambda: read_batches(cached_clients, day))
-    newest_batch = batches.value.newest if batches.value else None
-    start, end = _batch_window(day, newest_batch, now)
-    writes = fetch(
-        clients, "The job history", lambda: read_writes_within(cached_clients, day, batches, (start, min(now, end)))
-    )
-    has_earlier_runs = batches.value is not None and len(batches.value.batches) > 1
+    with concurrent_reads() as pool:
+        asked_batches = pool.submit(fetch, clients, "The list of batches", lambda: read_batches(cached_clients, day))
+        night = pool.submit(fetch, clients, "The warehouse", lambda: read_night(cached_clients, day))
+        ledger = pool.submit(fetch, clients, "The ledger", lambda: read_newest_record(cached_clients, day))
+        usual = pool.submit(cache.usual_nights, clients, cached_clients, day)
+        batches = asked_batches.result()
+        newest_batch = batches.value.newest if batches.value else None
+        start, end = _batch_window(day, newest_batch, now)
+        window = (start, min(now, end))
+        newest_writes = pool.submit(
+            fetch, clients, "The job history", lambda: read_writes_within(cached_clients, day, batches, window)
+        )
+        lines = pool.submit(_count_log_lines, clients, newest_batch, *window)
+        has_earlier_runs = batches.value is not None and len(batches.value.batches) > 1
+        all_writes = (
+            pool.submit(fetch, clients, "The job history", lambda: read_night_writes(cached_clients, day))
+            if has_earlier_runs
+            else newest_writes
+        )
     return NightSnapshot(
         day,
-        fetch(clients, "The warehouse", lambda: read_night(cached_clients, day)),
+        night.result(),
         batches,
-        writes,
-        fetch(clients, "The ledger", lambda: read_newest_record(cached_clients, day)),
-        cache.usual_nights(clients, cached_clients, day),
-        _count_log_lines(clients, newest_batch, start, min(now, end)),
-        fetch(clients, "The job history", lambda: read_night_writes(cached_clients, day))
-        if has_earlier_runs
-        else writes,
+        newest_writes.result(),
+        ledger.result(),
+        usual.result(),
+        lines.result(),
+        all_writes.result(),
     )
 
 
@@ -219,7 +234,7 @@ def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
     return tuple(StagingTableListing(t.table_id, t.created, t.expires) for t in list_staging_tables(clients))
 
 
-def _count_duplicate_keys(clients: Clients) -> dict[date, int]:
+def _count_duplicate_keys(clients: Clients) -> Mapping[date, int]:
     first_date, last_date = _recent_dates(clients.now())
     result = query_catalog.run_query(clients, "alerts.duplicate_keys", first_date=first_date, last_date=last_date)
     return {row["game_date"]: int(row["duplicate_keys"]) for row in result.rows}

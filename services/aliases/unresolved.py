@@ -12,6 +12,7 @@ from services.aliases.suggestions import Suggestion, UnresolvedName, suggest
 from services.core.result import DataSource
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.query_catalog import Row
 from services.names.normalization import normalizations_differ
 from services.names.registry import NameRegistry, read_registry
@@ -118,10 +119,13 @@ class OddsMatch:
 
 def read_names(clients: Clients, first: date, last: date) -> NameResolutionReport:
     """Names without a context row in `first`…`last`, with suggestions; raises OnCallError when a table cannot be read."""
-    registry = read_registry(clients)
-    odds_match = (
-        read_single_night(clients, first, registry) if first == last else _read_date_range(clients, first, last)
-    )
+    with concurrent_reads() as pool:
+        asked_registry = pool.submit(read_registry, clients)
+        if first == last:
+            asked_match = pool.submit(read_single_night, clients, first, asked_registry.result)
+        else:
+            asked_match = pool.submit(_read_date_range, clients, first, last)
+    registry, odds_match = asked_registry.result(), asked_match.result()
     grouped: dict[str, list[UnresolvedRow]] = defaultdict(list)
     for row in odds_match.unresolved:
         grouped[row["player_lookup"]].append(row)
@@ -153,8 +157,10 @@ def read_names(clients: Clients, first: date, last: date) -> NameResolutionRepor
 
 def _read_date_range(clients: Clients, first: date, last: date) -> OddsMatch:
     """The same for several nights, counted by queries."""
-    counts = read_resolution_counts(clients, first, last)
-    rows, source = read_unresolved_rows(clients, first, last)
+    with concurrent_reads() as pool:
+        asked_counts = pool.submit(read_resolution_counts, clients, first, last)
+        asked_rows = pool.submit(read_unresolved_rows, clients, first, last)
+    counts, (rows, source) = asked_counts.result(), asked_rows.result()
     return OddsMatch(
         rows,
         counts,
@@ -169,13 +175,16 @@ def read_unresolved_rows(clients: Clients, first: date, last: date) -> tuple[tup
     return cast(tuple[UnresolvedRow, ...], result.rows), result.source
 
 
-def read_single_night(clients: Clients, day: date, registry: NameRegistry) -> OddsMatch:
+def read_single_night(clients: Clients, day: date, registry: Callable[[], NameRegistry]) -> OddsMatch:
     """Which names of one night's odds match nobody, from the queries that the night itself is read with: no extra cost."""
-    context = query_catalog.run_query(clients, "nights.context", game_date=day)
-    odds = query_catalog.run_query(clients, "nights.odds", game_date=day)
+    with concurrent_reads() as pool:
+        asked_context = query_catalog.submit_query(pool, clients, "nights.context", game_date=day)
+        asked_odds = query_catalog.submit_query(pool, clients, "nights.odds", game_date=day)
+    active_aliases = registry().active
+    context, odds = asked_context.result(), asked_odds.result()
     context_by_player = latest_per_player(context.rows, context_sort_key)
     odds_by_player = {row["player_lookup"]: row for row in odds.rows if row["player_lookup"] is not None}
-    resolutions = {name: resolve(name, context_by_player, registry.active) for name in sorted(odds_by_player)}
+    resolutions = {name: resolve(name, context_by_player, active_aliases) for name in sorted(odds_by_player)}
     method_counts = Counter(resolution.method for resolution in resolutions.values())
     rows: tuple[UnresolvedRow, ...] = tuple(
         {

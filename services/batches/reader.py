@@ -4,7 +4,8 @@ run rows, log lines and staging tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypedDict, TypeVar, cast
@@ -21,6 +22,7 @@ from services.core.errors import OnCallError, TableAbsent
 from services.core.result import DataSource, Health, Problem, sum_or_unknown
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.telemetry import log_reader
 from services.telemetry.log_phrases import STATUS_FILTER
 
@@ -124,13 +126,15 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         sources.append(result.source)
         return result
 
-    ledger = read_source(
-        _LEDGER, lambda: query_catalog.run_query(clients, "batches.states_by_date", game_date=game_date)
-    )
-    days = worker_run_days(game_date)
-    runs = read_source(
-        "worker runs", lambda: query_catalog.run_query(clients, "nights.worker_runs", game_date=game_date, **days)
-    )
+    with concurrent_reads() as pool:
+        days = worker_run_days(game_date)
+        asked_ledger = query_catalog.submit_query(pool, clients, "batches.states_by_date", game_date=game_date)
+        asked_runs = query_catalog.submit_query(pool, clients, "nights.worker_runs", game_date=game_date, **days)
+        times = run_times(asked_runs)
+        asked_lines = pool.submit(log_reader.read_night_log, clients, game_date, STATUS_FILTER, run_times=times)
+        asked_tables = pool.submit(_staged_tables, clients, game_date)
+    ledger = read_source(_LEDGER, asked_ledger.result)
+    runs = read_source("worker runs", asked_runs.result)
     unread = bool(problems)
     if unread and ledger is None and runs is None:
         raise OnCallError("No record of batches can be read.", problems[0].message)
@@ -140,16 +144,13 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
     ]
     recorded_ids = {batch.batch_id for batch in ledger_batches}
     run_rows = cast(tuple[RunRow, ...], runs.rows if runs else ())
-    run_times = [row["run_date"] for row in run_rows if row["run_date"] is not None]
-    lines = read_source(
-        "coordinator log", lambda: log_reader.read_night_log(clients, game_date, STATUS_FILTER, run_times=run_times)
-    )
+    lines = read_source("coordinator log", asked_lines.result)
     if lines is not None and lines.problem is not None:
         problems.append(lines.problem)
     starts = {batch.batch_id: batch.started for batch in ledger_batches if batch.started is not None}
     all_runs = coordinator_runs(clients, lines.lines if lines else (), starts)
     log_runs = [run for run in all_runs if run.game_date == game_date]
-    tables = read_source("staging tables", lambda: _staged_tables(clients, game_date))
+    tables = read_source("staging tables", asked_tables.result)
     log_batches = collect_log_batches(log_runs, run_rows, tables.tables if tables else (), recorded_ids)
     found = [
         _from_log_batch(b, game_date, clients.now(), lines is not None)
@@ -163,6 +164,12 @@ def read_batches(clients: Clients, game_date: date) -> Batches:
         [*ledger_batches, *found], key=lambda b: b.started.timestamp() if b.started else 0.0, reverse=True
     )
     return Batches(tuple(newest_first), tuple(sources), tuple(problems), tuple(not_recorded))
+
+
+def run_times(worker_runs: Future[query_catalog.QueryResult]) -> Iterator[datetime]:
+    """The times of the worker runs, once they are read; none where they cannot be, which is a problem of its own."""
+    if worker_runs.exception() is None:
+        yield from (row["run_date"] for row in worker_runs.result().rows if row["run_date"] is not None)
 
 
 def _actions_since(clients: Clients, batches: Iterable[Batch]) -> ActionLog:

@@ -33,6 +33,7 @@ from services.gcp.error_messages import iterate_pages, translate_errors
 
 READ_THREADS, BACKGROUND_THREADS = 16, 4  # tables read concurrently during a request, and in the background
 READ_BUDGET_S = 2.5  # how long one request reads tables before it returns what is known
+StagingTables = tuple[TableListItem, ...]
 KEY_SCHEMA = [bigquery.SchemaField(name, sql_type) for name, sql_type in BUSINESS_KEY_TYPES.items()]
 
 
@@ -69,7 +70,7 @@ def read_contents(clients: Clients, table_items: Iterable[TableListItem]) -> dic
     return contents
 
 
-def list_tables_of_date(clients: Clients, game_date: date) -> tuple[TableListItem, ...]:
+def list_tables_of_date(clients: Clients, game_date: date) -> StagingTables:
     """The staging tables of a game date: by the id in their name, else, where it has no date, by their rows.
 
     Compacted tables are left out: they are copies. Raises OnCallError, also while a table without a date is not read yet.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, cached_property, partial
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from google.cloud import bigquery
+from google.cloud.bigquery.enums import QueryApiMethod
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.core.errors import CatalogError, InvalidInput
@@ -20,6 +22,7 @@ from services.core.result import DataSource
 from services.core.tables import OWN_DATASET
 from services.gcp import table_listing
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import Version
 from services.gcp.table_listing import ListableQuery, fetch_table
@@ -157,10 +160,7 @@ def run_query(
     if not read_cache.reuse_answers or job_id is not None or not query.cacheable:
         return _run_or_list(clients, query, sql, values, params, job_id)
     with translate_errors(f"BigQuery ({name})", sql):
-        versions = tuple(
-            read_cache.table_version(table, partial(fetch_table, clients), _version_ttl(table))
-            for table in query.source_tables
-        )
+        versions = _read_versions(clients, query.source_tables)
     key = (name, *(f"{param}={value!r}" for param, value in sorted(params.items())))
     result, from_cache = read_cache.cached_rows(
         key,
@@ -169,6 +169,21 @@ def run_query(
         lambda fetched: len(fetched.rows),
     )
     return replace(result, source=_with_cache_age(clients, result.source, versions)) if from_cache else result
+
+
+def submit_query(pool: Executor, clients: Clients, name: str, **params: Any) -> Future[QueryResult]:
+    """Run the query `name` in a thread of the pool, beside other reads."""
+    return pool.submit(lambda: run_query(clients, name, **params))
+
+
+def _read_versions(clients: Clients, tables: tuple[str, ...]) -> tuple[Version, ...]:
+    def read(table: str) -> Version:
+        return clients.cache.table_version(table, partial(fetch_table, clients), _version_ttl(table))
+
+    if len(tables) == 1:
+        return (read(tables[0]),)
+    with concurrent_reads() as pool:
+        return tuple(pool.map(read, tables))
 
 
 def dry_run_bytes(clients: Clients, name: str, **params: Any) -> int:
@@ -205,8 +220,10 @@ def _run_sql(clients: Clients, name: str, sql: str, values: list[QueryParameter]
         query_parameters=values, maximum_bytes_billed=clients.settings.max_bytes_billed_mib * MIB
     )
     timeout_s = clients.settings.query_timeout_s
+    # jobs.query answers with the rows, where jobs.insert needs two calls more; only jobs.insert takes an id.
+    method = QueryApiMethod.QUERY if job_id is None else QueryApiMethod.INSERT
     with translate_errors(f"BigQuery ({name})", sql):
-        job = _start_job(clients, sql, config, job_id)
+        job = _start_job(clients, sql, config, job_id, method)
         row_iterator = job.result(retry=DEFAULT_RETRY.with_timeout(timeout_s), job_retry=None, timeout=timeout_s)
         rows = tuple(dict(row) for row in row_iterator)
     source = DataSource(f"BigQuery, {name}", clients.now(), job.total_bytes_billed or 0, job.job_id)
@@ -215,11 +232,17 @@ def _run_sql(clients: Clients, name: str, sql: str, values: list[QueryParameter]
 
 
 def _start_job(
-    clients: Clients, sql: str, config: bigquery.QueryJobConfig, job_id: str | None = None
+    clients: Clients,
+    sql: str,
+    config: bigquery.QueryJobConfig,
+    job_id: str | None = None,
+    method: QueryApiMethod = QueryApiMethod.INSERT,
 ) -> bigquery.QueryJob:
     timeout_s = clients.settings.query_timeout_s
     retry = DEFAULT_RETRY.with_timeout(timeout_s)
-    return clients.bigquery.query(sql, config, job_id=job_id, retry=retry, job_retry=None, timeout=timeout_s)
+    return clients.bigquery.query(
+        sql, config, job_id=job_id, retry=retry, job_retry=None, timeout=timeout_s, api_method=method
+    )
 
 
 def _version_ttl(table: str) -> float:

@@ -12,6 +12,7 @@ from typing import Any, TypedDict, cast
 from services.core.result import DataSource
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,10 @@ class _RegistryQueryRow(TypedDict):
 
 def read_registry(clients: Clients) -> NameRegistry:
     """Every alias and every registered player; raises OnCallError when either table cannot be read."""
-    alias_result = query_catalog.run_query(clients, "aliases.all")
-    registry_result = query_catalog.run_query(clients, "registry.all")
+    with concurrent_reads() as pool:
+        asked_aliases = query_catalog.submit_query(pool, clients, "aliases.all")
+        asked_registry = query_catalog.submit_query(pool, clients, "registry.all")
+    alias_result, registry_result = asked_aliases.result(), asked_registry.result()
     alias_rows = cast(tuple[_AliasRow, ...], alias_result.rows)
     registry_rows = cast(tuple[_RegistryQueryRow, ...], registry_result.rows)
     return NameRegistry(

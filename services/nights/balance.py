@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.nights.missing_players import REASONS_BY_SEVERITY, LossReason, classify_missing
+from services.nights.missing_players import REASONS_BY_SEVERITY, LossReason, list_missing_players
 from services.nights.player_stages import NightStatus, PlayerStatus
 
 
@@ -57,7 +57,7 @@ _LOST_AFTER_GENERATION = (
 def balance(night: NightStatus) -> Balance:
     """The conservation sum of a night over its eligible players."""
     eligible = night.eligible_players
-    reasons = [(player, missing.reason) for player in eligible if (missing := classify_missing(player, night))]
+    reasons = [(missing.player, missing.reason) for missing in list_missing_players(night) if missing.player.eligible]
     counts = Counter(reason for _, reason in reasons)
     unexplained = counts.pop(LossReason.UNEXPLAINED, 0)
     active = sum(bool(player.active_rows) for player in eligible)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from services.core.clock import format_eastern
 from services.core.text import pluralize
 from services.nights.line_counts import PlayerLines, describe_lines
 from services.nights.player_stages import NightStatus, PlayerStatus, Stage
 from services.nights.row_counts import IncompletePlayer, RowCounts
+
+KEPT_NIGHTS = 16  # readings of a night whose missing players are kept
 
 
 class LossReason(StrEnum):
@@ -163,6 +166,7 @@ def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[
     return LossReason.UNEXPLAINED, evidence
 
 
+@lru_cache(maxsize=KEPT_NIGHTS)  # a page asks for it ten times: its judgement, its chart, its buttons
 def list_missing_players(night: NightStatus) -> tuple[MissingPlayer, ...]:
     """Every player of a night without an active row, worst first; those filtered out on purpose last."""
     missing_players = filter(None, (classify_missing(player, night) for player in night.players))

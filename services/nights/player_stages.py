@@ -79,9 +79,12 @@ class PlayerStatus:
     keys: tuple[tuple[str, int], ...] = ()  # business keys with an active row, by system
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NightStatus:
-    """Everything known of one game date. `games` 0 with no players is a day without games."""
+    """Everything known of one game date. `games` 0 with no players is a day without games.
+
+    One reading is equal to itself only, so that what is derived from it can be kept beside it.
+    """
 
     game_date: date
     games: int

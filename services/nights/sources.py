@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from services.batches.ids import parse_staging_table_name
-from services.batches.reader import coordinator_runs
-from services.batches.staged_rows import list_tables_of_date, read_contents
+from services.batches.reader import coordinator_runs, run_times
+from services.batches.staged_rows import StagingTables, list_tables_of_date, read_contents
 from services.core.clock import worker_run_days
 from services.core.errors import OnCallError, SourceUnavailable, TableAbsent
 from services.core.result import DataSource, Problem
-from services.gcp import query_catalog
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_messages import translate_errors
-from services.gcp.query_catalog import Row
+from services.gcp.query_catalog import QueryResult, Row, load, submit_query
 from services.names.registry import active_aliases
 from services.nights.game_inputs import GameInputs, list_game_inputs
 from services.nights.line_counts import PlayerLines, compare_lines
@@ -93,11 +94,12 @@ class SourceReader:
     not_recorded: list[Problem] = field(default_factory=list)
     absent_columns: set[Column] = field(default_factory=set)
 
-    def fetch_rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
-        result = query_catalog.run_query(self.clients, name, **params)
+    def fetch_rows(self, name: str, asked: Future[QueryResult]) -> tuple[dict[str, Any], ...]:
+        """The rows of the query `name`, which was asked before."""
+        result = asked.result()
         self.sources.append(result.source)
         for column in sorted(result.absent_columns):
-            (table,) = query_catalog.load(name).source_tables
+            (table,) = load(name).source_tables
             message = f"Table {table} has no column {column}."
             self.not_recorded.append(Problem(column, self.clients.now(), message))
             self.absent_columns.add(Column(table, column))
@@ -125,14 +127,48 @@ class SourceReader:
         return self.fetch_optional(source, fetch_present)
 
 
+@dataclass(frozen=True)
+class _AskedSources:
+    """Every source of a night, asked at the same time."""
+
+    context: Future[QueryResult]
+    odds: Future[QueryResult]
+    aliases: Future[QueryResult]
+    written: Future[QueryResult]
+    worker_runs: Future[QueryResult]
+    outcomes: Future[QueryResult]
+    staging_tables: Future[StagingTables]
+    log: Future[log_reader.LogLines]
+
+
+def _ask_sources(clients: Clients, game_date: date) -> _AskedSources:
+    """Ask every source of a night, and return once all have answered or failed."""
+    with concurrent_reads() as pool:
+        worker_runs = submit_query(
+            pool, clients, "nights.worker_runs", game_date=game_date, **worker_run_days(game_date)
+        )
+        deciding = (FAILED_PLAYERS_FILTER, GENERATED_FILTER, STATUS_FILTER)
+        return _AskedSources(
+            context=submit_query(pool, clients, "nights.context", game_date=game_date),
+            odds=submit_query(pool, clients, "nights.odds", game_date=game_date),
+            aliases=submit_query(pool, clients, "aliases.all"),
+            written=submit_query(pool, clients, "nights.written_rows", game_date=game_date),
+            worker_runs=worker_runs,
+            outcomes=submit_query(pool, clients, "batches.player_outcomes", game_date=game_date),
+            staging_tables=pool.submit(list_tables_of_date, clients, game_date),
+            log=pool.submit(log_reader.read_night_log, clients, game_date, *deciding, run_times=run_times(worker_runs)),
+        )
+
+
 def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     """Every part of a night; raises OnCallError when odds, context or predictions cannot be read."""
-    context = cast("tuple[ContextRow, ...]", reader.fetch_rows("nights.context", game_date=game_date))
-    odds = cast("tuple[OddsRow, ...]", reader.fetch_rows("nights.odds", game_date=game_date))
-    aliases = reader.fetch_recorded("aliases", lambda: active_aliases(reader.fetch_rows("aliases.all")))
-    written = cast("tuple[PredictionRow, ...]", reader.fetch_rows("nights.written_rows", game_date=game_date))
-    worker_runs = reader.fetch_recorded("worker runs", lambda: _read_worker_runs(reader, game_date))
-    ledger_rows = reader.fetch_recorded("batch ledger", lambda: _read_outcomes(reader, game_date))
+    asked = _ask_sources(reader.clients, game_date)
+    context = cast("tuple[ContextRow, ...]", reader.fetch_rows("nights.context", asked.context))
+    odds = cast("tuple[OddsRow, ...]", reader.fetch_rows("nights.odds", asked.odds))
+    aliases = reader.fetch_recorded("aliases", lambda: active_aliases(reader.fetch_rows("aliases.all", asked.aliases)))
+    written = cast("tuple[PredictionRow, ...]", reader.fetch_rows("nights.written_rows", asked.written))
+    worker_runs = reader.fetch_recorded("worker runs", lambda: _read_worker_runs(reader, asked))
+    ledger_rows = reader.fetch_recorded("batch ledger", lambda: _read_outcomes(reader, asked))
     players = merge_context_and_odds(context, odds, aliases or {})
     absent_columns = frozenset(reader.absent_columns)
     with_lines = LINE_OF_ROW not in absent_columns
@@ -151,18 +187,18 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
         active_players=count_active_players(written),
         worker_runs=worker_runs,
         ledger_rows=ledger_rows,
-        staged=reader.fetch_optional("staging tables", lambda: _read_staged_rows(reader, game_date, ledger_rows or {})),
-        worker_log=reader.fetch_optional("worker log", lambda: _read_worker_log(reader, game_date, worker_runs or {})),
+        staged=reader.fetch_optional("staging tables", lambda: _read_staged_rows(reader, asked, ledger_rows or {})),
+        worker_log=reader.fetch_optional("worker log", lambda: _read_worker_log(reader, asked, game_date)),
     )
 
 
-def _read_worker_runs(reader: SourceReader, game_date: date) -> dict[str, WorkerRunRow]:
-    rows = reader.fetch_rows("nights.worker_runs", game_date=game_date, **worker_run_days(game_date))
+def _read_worker_runs(reader: SourceReader, asked: _AskedSources) -> dict[str, WorkerRunRow]:
+    rows = reader.fetch_rows("nights.worker_runs", asked.worker_runs)
     return latest_per_player(cast("tuple[WorkerRunRow, ...]", rows), _run_sort_key)
 
 
-def _read_outcomes(reader: SourceReader, game_date: date) -> dict[str, OutcomeRow]:
-    rows = reader.fetch_rows("batches.player_outcomes", game_date=game_date)
+def _read_outcomes(reader: SourceReader, asked: _AskedSources) -> dict[str, OutcomeRow]:
+    rows = reader.fetch_rows("batches.player_outcomes", asked.outcomes)
     return latest_per_player(cast("tuple[OutcomeRow, ...]", rows), _outcome_sort_key)
 
 
@@ -175,11 +211,11 @@ def _outcome_sort_key(row: OutcomeRow) -> tuple[datetime, int]:
 
 
 def _read_staged_rows(
-    reader: SourceReader, game_date: date, ledger_rows: Mapping[str, OutcomeRow]
+    reader: SourceReader, asked: _AskedSources, ledger_rows: Mapping[str, OutcomeRow]
 ) -> dict[str, tuple[str, int]]:
     """Rows per player in staging tables that exist now; those of our own batches are in the ledger already."""
     own_batch_ids = {row["batch_id"] for row in ledger_rows.values()}
-    listed = list_tables_of_date(reader.clients, game_date)
+    listed = asked.staging_tables.result()
     tables = [item for item in listed if parse_staging_table_name(item.table_id)[0] not in own_batch_ids]
     if not tables:
         return {}
@@ -194,10 +230,8 @@ def _read_staged_rows(
     }
 
 
-def _read_worker_log(reader: SourceReader, game_date: date, worker_runs: Mapping[str, WorkerRunRow]) -> WorkerLog:
-    run_times = [row["run_date"] for row in worker_runs.values() if row["run_date"] is not None]
-    deciding = (FAILED_PLAYERS_FILTER, GENERATED_FILTER, STATUS_FILTER)
-    lines = log_reader.read_night_log(reader.clients, game_date, *deciding, run_times=run_times)
+def _read_worker_log(reader: SourceReader, asked: _AskedSources, game_date: date) -> WorkerLog:
+    lines = asked.log.result()
     reader.sources.append(lines.source)
     reader.problems += [lines.problem] if lines.problem is not None else []
     worker_service = reader.clients.settings.worker_service

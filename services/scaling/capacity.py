@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 
 from google.cloud import run_v2
 
@@ -17,6 +18,7 @@ from services.core.clock import format_eastern
 from services.core.errors import SourceUnavailable
 from services.core.result import DataSource, Health
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_messages import translate_errors
 from services.policy.concurrency_config import WorkerConcurrencyConfig
 from services.policy.dml_limits import EMERGENCY_CAPACITY, NORMAL_COORDINATOR_CAPACITY
@@ -114,9 +116,9 @@ class WorkerCapacity:
 def read_service_capacities(clients: Clients) -> ServiceCapacities:
     """Worker and coordinator as Cloud Run has them now; raises OnCallError when it does not answer."""
     settings = clients.settings
-    services = tuple(
-        _read_service_capacity(clients, name) for name in (settings.worker_service, settings.coordinator_service)
-    )
+    with concurrent_reads() as pool:
+        names = (settings.worker_service, settings.coordinator_service)
+        services = tuple(pool.map(partial(_read_service_capacity, clients), names))
     return ServiceCapacities(services, (DataSource("Cloud Run services.get and revisions.get", clients.now()),))
 
 

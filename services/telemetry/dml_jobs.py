@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from services.core.clock import night_window, to_game_date
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem
 from services.core.settings import Settings
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_table import find_known_error
 from services.telemetry import log_phrases, log_reader
 from services.telemetry.job_history import JobHistory, WriteAttempt, read_job_history
+
+Source = TypeVar("Source", JobHistory, log_reader.LogLines)
 
 CONTENTION_ERRORS = {"dml_queue_full", "dml_queue_full_quota", "dml_rate", "concurrent_update", "transaction_aborted"}
 
@@ -56,21 +60,24 @@ def read_writes(
     """
     sources: list[DataSource] = []
     problems: list[Problem] = []
-    history: JobHistory | None = None
-    log_lines: log_reader.LogLines | None = None
-    try:
-        history = read_job_history(clients, start, end)
+
+    def note(source: str, read: Callable[[], Source]) -> Source | None:
+        try:
+            found = read()
+        except OnCallError as error:
+            problems.append(Problem.from_error(source, clients.now(), error))
+            return None
+        sources.append(found.source)
+        problems.extend([found.problem] if found.problem is not None else [])
+        return found
+
+    with concurrent_reads() as pool:
+        jobs = pool.submit(read_job_history, clients, start, end)
+        rejections = pool.submit(_read_rejection_lines, clients, start, end, belongs)
+    history = note("job history", jobs.result)
+    if history is not None:
         history = replace(history, attempts=tuple(attempt for attempt in history.attempts if belongs(attempt.at)))
-        sources.append(history.source)
-        problems += [history.problem] if history.problem is not None else []
-    except OnCallError as error:
-        problems.append(Problem.from_error("job history", clients.now(), error))
-    try:
-        log_lines = _read_rejection_lines(clients, start, end, belongs)
-        sources.append(log_lines.source)
-        problems += [log_lines.problem] if log_lines.problem is not None else []
-    except OnCallError as error:
-        problems.append(Problem.from_error("worker log", clients.now(), error))
+    log_lines = note("worker log", rejections.result)
     return build_report(start, end, history, log_lines, clients.settings, tuple(sources), tuple(problems))
 
 

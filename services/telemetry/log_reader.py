@@ -113,7 +113,8 @@ def read_night_log(clients: Clients, game_date: date, *conditions: str, run_time
     """The log of a date's runs for the dashboard's panels: failed players, rejected writes, the coordinator's states.
 
     One read from the day before the night, when a run may be made for tomorrow, to the day after; a second one around the
-    `run_times` that are later. Lines of the runs of other dates are among them. Raises OnCallError.
+    `run_times` that are later, which are asked for after the first. Lines of the runs of other dates are among them. Raises
+    OnCallError.
 
     All panels share these reads. Where one meets its bound, the newest lines of each of `conditions`, which are filters that
     NIGHT_FILTER is made of, are read by themselves: a flood of other lines hides none that decides.

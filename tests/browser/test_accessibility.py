@@ -138,3 +138,24 @@ def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashbo
     assert "nonsense" not in page.url
     page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
     expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-29$"))
+
+
+MAX_LAYOUT_SHIFT = 0.1  # the limit of "good" in Core Web Vitals
+OBSERVE_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver(list => window.shifts.push(...list.getEntries().filter(entry => !entry.hadRecentInput)))
+  .observe({type: 'layout-shift', buffered: true});
+"""
+
+
+@pytest.mark.parametrize("path", ["", "coverage", "dml_errors"])
+def test_a_page_keeps_still_while_it_loads_in_a_browser_without_a_cache(browser, dashboard_url, path):
+    """A second look, so that the server has every value: what it did not know yet may move the page when it comes."""
+    for _ in range(2):
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        context.add_init_script(OBSERVE_SHIFTS)
+        page = context.new_page()
+        open_settled(page, f"{dashboard_url}/{path}{NIGHT_QUERY}")
+        shifts = page.evaluate("window.shifts.map(entry => entry.value)")
+        context.close()
+    assert sum(shifts) <= MAX_LAYOUT_SHIFT, shifts

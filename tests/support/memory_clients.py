@@ -43,6 +43,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 WORKER_HOST, COORDINATOR_HOST = "worker.test", "coordinator.test"
 _MODULES_WITH_THREADS = (
+    "services.gcp.concurrent_reads",
     "services.pipeline.warehouse",
     "services.pipeline.consolidator",
     "services.staging.merge_proof",

@@ -51,7 +51,7 @@ def test_all_queries_resolve_each_name_of_each_night_as_python_does(clients):
         context = {player.player_lookup for player in people if player.in_context}
         single_night = {
             row["player_lookup"]: row["alias_canonical"]
-            for row in read_single_night(clients, day, current_registry).unresolved
+            for row in read_single_night(clients, day, lambda: current_registry).unresolved
         }
         for player in (player for player in people if player.has_odds):
             name = player.player_lookup

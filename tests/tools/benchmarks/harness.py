@@ -18,10 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from services.sandbox.__main__ import Child, stop_children, wait_until_up
 from services.sandbox.common.ports import free_port
 from tests.support.paths import ROOT
 
+DELAYED_APIS = ("bigquery", "run", "logging", "scheduler")
 BASELINE_APPS = Path(__file__).parent / "baseline_apps"
 PAGES = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -55,11 +58,14 @@ def start_process(
 
 
 @contextmanager
-def start_stack(**env: str) -> Iterator[str]:
-    """Everything that `make run` starts, on free ports; the dashboard's address."""
+def start_stack(latency_ms: int = 0, **env: str) -> Iterator[str]:
+    """Everything that `make run` starts, on free ports, each call of an API delayed by `latency_ms`; the dashboard's address."""
     ports = {name: str(free_port()) for name in ("DASHBOARD_PORT", "SANDBOX_PORT", "COORDINATOR_PORT")}
     address = f"http://127.0.0.1:{ports['DASHBOARD_PORT']}"
     with start_process("stack", ["services.sandbox"], {**ports, **env}, f"{address}/_stcore/health"):
+        delays = [{"api": api, "kind": "delay", "seconds": latency_ms / 1000} for api in DELAYED_APIS]
+        sandbox_url = f"http://127.0.0.1:{ports['SANDBOX_PORT']}"
+        requests.put(f"{sandbox_url}/sandbox/faults", json=delays, timeout=10).raise_for_status()
         yield address
 
 

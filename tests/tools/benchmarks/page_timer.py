@@ -7,7 +7,7 @@ from typing import Any
 
 TIMER_SCRIPT = """
 (() => {
-  const seen = window.__seen = {from: 0, before: null, path: null, verdict: null, full: null, settled: false};
+  const seen = window.__seen = {from: 0, before: null, path: null, night: null, verdict: null, full: null, settled: false};
   const all = name => [...document.querySelectorAll(`[data-testid=${name}]`)]
     .filter(each => each.checkVisibility());
   const open = () => ({
@@ -19,13 +19,16 @@ TIMER_SCRIPT = """
   });
   const complete = () => document.querySelector('[data-testid=stApp]') && Object.values(open()).every(count => !count);
   window.__why = () => JSON.stringify([seen, open()]);
+  const title = () => document.querySelector('[data-testid=stMain] h5')?.textContent;
+  const isAnswered = () => !document.querySelector('[data-testid=stMain]').textContent.includes('has not answered');
   const look = () => {
     const now = performance.now();
     if (!seen.settled) {
       const head = document.querySelector('[data-testid=stMain] h2');
       const words = head && head.getBoundingClientRect().height ? head.textContent.trim() : '';
       const here = !seen.path || location.pathname.endsWith(seen.path);
-      if (seen.verdict === null && words && here && words !== seen.before) seen.verdict = now;
+      const turned = !seen.night || (title() !== seen.night && !head?.closest('[data-stale=true]') && isAnswered());
+      if (seen.verdict === null && words && here && turned && words !== seen.before) seen.verdict = now;
       if (seen.verdict === null || !complete()) seen.full = null;
       else if (seen.full === null) seen.full = now;
       else if (now - seen.full > 400) seen.settled = true;
@@ -37,9 +40,14 @@ TIMER_SCRIPT = """
     const link = [...document.querySelectorAll('[data-testid=stSidebarNav] a')]
       .find(each => new URL(each.href).pathname === href);
     const head = document.querySelector('[data-testid=stMain] h2');
-    Object.assign(seen, {from: performance.now(), before: head ? head.textContent.trim() : '', path: href,
+    Object.assign(seen, {from: performance.now(), before: head ? head.textContent.trim() : '', path: href, night: null,
                          verdict: null, full: null, settled: false});
     link.click();
+  };
+  window.__turn = () => {
+    Object.assign(seen, {from: performance.now(), before: null, path: null, night: title(),
+                         verdict: null, full: null, settled: false});
+    document.querySelector('.st-key-The-night-before button').click();
   };
 })();
 """
@@ -74,6 +82,13 @@ def click(page: Any, path: str) -> PageTiming:
         timeout=PAGE_TIMEOUT_MS,
     )
     page.evaluate("path => window.__click(path)", path)
+    return _wait_settled(page)
+
+
+def turn_to_night_before(page: Any) -> PageTiming:
+    """Click the chevron to the night before and wait until all of that night stands."""
+    page.locator(".st-key-The-night-before button:enabled").first.wait_for(timeout=PAGE_TIMEOUT_MS)
+    page.evaluate("window.__turn()")
     return _wait_settled(page)
 
 

@@ -32,6 +32,7 @@ def test_the_theme_loads_nothing_from_the_network():
         ("client.toolbarMode", "viewer"),
         ("client.showErrorDetails", "none"),
         ("client.showErrorLinks", False),
+        ("client.allowedOrigins", []),
         ("client.disableDataExport", True),
     ],
 )

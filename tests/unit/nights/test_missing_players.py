@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.result import Problem
+from services.nights import missing_players
 from services.nights.balance import balance
 from services.nights.missing_players import LossReason, classify_missing, list_missing_players
 from tests.support.factories import NOW, make_night, make_player, make_write_error, player_without_rows
@@ -33,6 +36,22 @@ def test_each_reason_is_assigned_to_its_player(reason):
     assert missing_player.reason is reason
     assert missing_player.evidence
     assert missing_player.repair
+
+
+def test_the_players_of_one_reading_are_classified_once_however_often_they_are_asked_for(monkeypatch):
+    classified: list[str] = []
+
+    def classify(player, night):
+        classified.append(player.player_lookup)
+        return classify_missing(player, night)
+
+    monkeypatch.setattr(missing_players, "classify_missing", classify)
+    night = make_night(*CASES.values())
+    first = list_missing_players(night)
+    assert all(list_missing_players(night) is first for _ in range(5))
+    balance(night)
+    assert len(classified) == len(CASES)
+    assert list_missing_players(replace(night, was_run=False)) != first, "another reading is classified anew"
 
 
 def test_an_active_player_is_not_missing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,6 +51,17 @@ def test_the_chart_ends_with_the_last_statement_and_marks_the_alert():
     assert figure.layout.xaxis.range[1] >= (AT + timedelta(seconds=1800)).replace(tzinfo=None)
     assert [trace.yaxis for trace in figure.data] == [None, None, "y2"]
     assert "alert 14:47:09 ET" in [annotation.text for annotation in figure.layout.annotations]
+
+
+def test_the_chart_is_drawn_once_while_its_writes_and_its_theme_stay_the_same(monkeypatch):
+    attempts = (make_attempt(0, 1), make_attempt(1, 0, ok=False))
+    first_read = DmlReport(AT, AT, 2, 1, ((AT, 2, 1),), (), 1, None, 1, attempts, 1, Health.WARNING, ())
+    later_read = replace(first_read, end=AT + timedelta(hours=1), attempts=tuple(map(replace, attempts)))
+    figure = plotly_charts.dml_figure(first_read)
+    assert plotly_charts.dml_figure(later_read) is figure
+    assert plotly_charts.dml_figure(replace(first_read, alert_at=AT)) is not figure
+    monkeypatch.setattr(plotly_charts, "text_color", lambda: "#123456")
+    assert plotly_charts.dml_figure(first_read).layout.font.color == "#123456"
 
 
 @pytest.mark.parametrize("change", [datetime(2025, 11, 2, 6, tzinfo=UTC), datetime(2026, 3, 8, 7, tzinfo=UTC)])

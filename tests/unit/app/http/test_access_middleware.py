@@ -165,6 +165,9 @@ def test_every_response_has_the_security_headers_and_a_strict_csp(iap_harness):
         assert "http" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        assert "cross-origin-opener-policy" not in headers, "with one, a browser starts a process for each visit"
 
 
 def test_websockets_per_user_are_limited_and_others_still_connect(iap_harness, monkeypatch):

@@ -106,6 +106,18 @@ def test_a_slow_source_is_reported_and_its_late_result_is_used(fake_clock, monke
     assert background_cache.fetch_async("a", "Cloud Logging", fake_clock, failing_read)().value == 4
 
 
+def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fake_clock, monkeypatch, hanging):
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 0.3)
+    background_cache.start_render()
+    started_s = time.monotonic()
+    for source in ("The action log", "The calendar", "The warehouse", "The ledger", "The job history"):
+        result = background_cache.fetch_async(
+            source, source, fake_clock, hanging
+        )()  # begun when the one before gave up
+        assert result.problem is not None
+    assert time.monotonic() - started_s < 2 * 0.3
+
+
 def test_an_answer_that_cannot_be_read_is_its_sources_trouble_and_is_logged(fake_clock, caplog):
     def read_missing_key() -> int:
         empty: dict[str, int] = {}

@@ -3,6 +3,7 @@ the next; and which clients share a cache."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime
 
 import pytest
@@ -87,6 +88,26 @@ def test_plans_and_actions_reuse_no_answer_but_know_the_same_tables(monkeypatch,
 
 def test_clients_reuse_no_answer_unless_asked_to(no_answer):
     assert not connect(Settings.from_env({"SANDBOX_URL": "http://127.0.0.1:9"})).cache.reuse_answers
+
+
+def test_a_page_parses_its_settings_and_looks_up_its_secrets_once(monkeypatch):
+    monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("services.gcp.clients._sandbox_clock", lambda _url: FixedClock(NOW))
+    parsed, looked_up = Counter[str](), Counter[bool]()
+    from_env = Settings.from_env
+    monkeypatch.setattr(Settings, "from_env", lambda env=None: parsed.update(["parsed"]) or from_env(env))
+    monkeypatch.setattr("streamlit.secrets.load_if_toml_exists", lambda: looked_up.update([False]))
+    session._connect_once.clear()
+    session._parse_settings.cache_clear()
+    session.oidc_configured.cache_clear()
+    for _ in range(20):
+        assert session.cached_clients().settings.in_sandbox
+        assert not session.oidc_configured()
+    session.uncached_clients(), session.operator_clients()
+    assert (parsed.total(), looked_up.total()) == (1, 1)
+    monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:10")
+    assert session.cached_clients().settings.sandbox_url == "http://127.0.0.1:10", "another environment, other settings"
+    session._connect_once.clear()
 
 
 def _night_of_tab() -> None:
