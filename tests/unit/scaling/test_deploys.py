@@ -31,7 +31,7 @@ def read(worker_revisions, next_page_token=""):
     """The history where the worker has these revisions, newest first, and the coordinator none."""
     requests = []
 
-    def list_revisions(request: run_v2.ListRevisionsRequest, timeout: float) -> Any:
+    def list_revisions(request: run_v2.ListRevisionsRequest, **_: object) -> Any:
         requests.append(request)
         is_worker = request.parent.endswith("prediction-worker")
         response = run_v2.ListRevisionsResponse(
