@@ -82,7 +82,7 @@ def headline(players: Statement) -> str:
 
 def render_night(night: NightStatus) -> None:
     """The chosen night: verdict, funnel and prediction systems."""
-    counts = count_rows(night, facts.usual.value)
+    counts = count_rows(night, facts.usual.value, settings)
     night_funnel = funnel(night, facts.writes.value)
     answer_col, button_col = widgets.answer_row()
     with answer_col:

@@ -14,17 +14,8 @@ from services.telemetry.dml_jobs import DmlReport
 
 cloud, game_date = session.cached_clients(), session.game_date()
 facts, judgement = reads.judgement(cloud, game_date)
+judged = judgement.get(Subject.WRITES)
 alert_rule_text = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_alert_window_s} s"
-
-
-def headline(report: DmlReport) -> str:
-    if report.attempted is None or report.rejected is None:
-        if report.rejected_at_least:
-            return f"At least {report.rejected_at_least:,} writes were rejected; how many of how many is unknown"
-        return "How many writes failed is unknown"
-    if not report.attempted:
-        return "No write was attempted"
-    return f"{report.rejected:,} of {report.attempted:,} writes were rejected"
 
 
 def metrics(report: DmlReport) -> None:
@@ -43,11 +34,11 @@ def metrics(report: DmlReport) -> None:
         else:
             widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
         widgets.metric_of_total("Most at once", report.peak_outstanding, MAX_OUTSTANDING_DML, note="admitted")
-        widgets.metric_card("Alert rule would fire", *alert_metric(report))
+        widgets.metric_card("Alert threshold reached", *alert_metric(report))
 
 
 def alert_metric(report: DmlReport) -> tuple[str, str]:
-    """When the alert rule would have fired, in ET, and beside it the rule and the same instant in UTC."""
+    """When the writes reached the alert rule's threshold, in ET, and beside it the rule and the same instant in UTC."""
     if report.alert_at is None:
         return ("unknown" if report.rejected is None else "no"), f"at {alert_rule_text}"
     return format_eastern(report.alert_at, "%H:%M:%S"), f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
@@ -57,14 +48,13 @@ def chart(report: DmlReport) -> None:
     st.subheader("Writes by minute", anchor=False)
     peak_text = f"at most {report.peak_outstanding or 'an unknown number of'} statements stood at once, {MAX_OUTSTANDING_DML} are admitted"
     plotly_charts.show_figure(
-        plotly_charts.dml_figure(report), "dml writes", f"Writes by minute: {headline(report)}; {peak_text}"
+        plotly_charts.dml_figure(report), "dml writes", f"Writes by minute: {judged.text}; {peak_text}"
     )
 
 
 def render(report: DmlReport) -> None:
-    judged = judgement.get(Subject.WRITES)
-    details = [f"{session.format_day(game_date)}: the writes of its runs, whatever their hour", judged.sentence]
-    widgets.verdict(judged.health, headline(report), details, facts.outdated)
+    scope = f"{session.format_day(game_date)}: the writes of its runs, whatever their hour"
+    widgets.verdict(judged.health, f"{judged.sentence[0].upper()}{judged.sentence[1:]}", [scope], facts.outdated)
     metrics(report)
     widgets.render_problems(report.problems)
     if report.attempts:

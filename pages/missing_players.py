@@ -77,7 +77,7 @@ def filter_entries(entries: list[MissingPlayer]) -> list[MissingPlayer]:
 
 
 def render(night: NightStatus) -> None:
-    counts = count_rows(night, facts.usual.value)
+    counts = count_rows(night, facts.usual.value, cloud.settings)
     all_entries = list_missing_players(night)
     missing = [entry for entry in all_entries if not entry.intentional]
     intentional = [entry for entry in all_entries if entry.intentional]

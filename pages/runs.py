@@ -40,10 +40,11 @@ def duration_s(batch: Batch) -> int | str:
     return round((end - batch.started).total_seconds())
 
 
-def to_table_row(batch: Batch) -> dict[str, object]:
+def to_table_row(batch: Batch, newest: Batch | None) -> dict[str, object]:
+    """One batch; the newest has the state that the night's judgement gives it, as on every other page."""
     return {
         "batch": batch.batch_id,
-        "state": widgets.badge(batch.health),
+        "state": widgets.badge(judgement.get(Subject.BATCH).health if batch is newest else batch.health),
         "stands": str(batch.state),
         "started": text_format.format_day_time(batch.started),
         "seconds": duration_s(batch),
@@ -92,7 +93,7 @@ def render(batches: Batches) -> None:
         if batch.state in IN_PROGRESS_STATES and batch.record_source == "ledger":
             run_panels.run_progress(batch)
     if batches.batches or not batches.problems:
-        rows = [to_table_row(batch) for batch in batches.batches]
+        rows = [to_table_row(batch, batches.newest) for batch in batches.batches]
         tables.text_table(
             rows, alt="Batches", empty="Start the run: its plan says first whom it asks, and nothing happens yet."
         )

@@ -11,10 +11,9 @@ from itertools import pairwise
 import streamlit as st
 
 from app.charts import palette
-from app.components import text_format
 from services.nights.coverage import Funnel
 from services.nights.missing_players import LossReason, MissingPlayer
-from services.nights.player_stages import STAGES
+from services.nights.player_stages import STAGES, Stage
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.scaling.capacity import ServiceCapacities
 
@@ -47,9 +46,16 @@ def funnel_alt_text(funnel: Funnel, missing: Iterable[MissingPlayer]) -> str:
     parts = []
     for stage in STAGES:
         loss_text = "".join(f", {losses[stage, kind]:,} {kind}" for kind in _LOSS_COLORS if losses[stage, kind])
-        count_text = funnel.notes.get(stage) or text_format.count_or_unknown(funnel.players[stage])
-        parts.append(f"{stage} {count_text}{loss_text}")
+        parts.append(f"{stage} {' '.join(_stage_texts(funnel, stage))}{loss_text}")
     return f"Players per stage: {'; '.join(parts)}."
+
+
+def _stage_texts(funnel: Funnel, stage: Stage) -> list[str]:
+    """The count of a stage, and in parentheses what it leaves out; without a count, why."""
+    count, note = funnel.players[stage], funnel.notes.get(stage)
+    if count is None:
+        return [note or "unknown"]
+    return [f"{count:,}", f"({note})"] if note else [f"{count:,}"]
 
 
 def show_html(markup: str, alt: str) -> None:
@@ -72,8 +78,8 @@ def funnel_html(funnel: Funnel, missing: Iterable[MissingPlayer]) -> str:
             (funnel.players[stage] or 0, palette.BLUE, "players"),
             *((stage_losses[k], _LOSS_COLORS[k], k) for k in _LOSS_COLORS),
         ]
-        count = funnel.players[stage]
-        count_html = f"<b>{count:,}</b>" if count is not None else f"<b>{funnel.notes.get(stage, 'unknown')}</b>"
+        count_text, *note = _stage_texts(funnel, stage)
+        count_html = " ".join((f"<b>{count_text}</b>", *note))
         rows.append(Row(str(stage), bars, _row_label(count_html, stage_losses, max_loss)))
     widest = max(row.total for row in rows) or 1
     return render_rows(rows, widest, _funnel_band([funnel.players[stage] for stage in STAGES], widest))

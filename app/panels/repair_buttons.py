@@ -48,7 +48,8 @@ def judgement_buttons(facts: NightFacts, judgement: NightJudgement) -> None:
         elif repair is Repair.CONSOLIDATE and night is not None:
             _consolidate_buttons(_unmerged_batches(night), primary)
         elif night is not None:
-            _run_button(night, count_rows(night, facts.usual.value), None, primary)
+            counts = count_rows(night, facts.usual.value, session.cached_clients().settings)
+            _run_button(night, counts, None, primary)
 
 
 def night_buttons(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None = None) -> None:

@@ -18,17 +18,19 @@ def describe_partly_there(counts: RowCounts, moved: int) -> str:
     return "".join(f"; {part}" for part in parts)
 
 
+def _of_expected(found: int, expected: int | None) -> str:
+    return f"{found:,}" if expected is None else f"{found:,} of {expected:,}"
+
+
 def systems_table(counts: RowCounts) -> None:
-    """Each system's rows beside those it wrote on the nights before; "—" where these expect none of it."""
+    """Each system's active players and rows, of those expected; without "of" where the nights before expect none of it."""
     tables.text_table(
         [
             {
                 "system": system.system_id,
-                "players": system.found.players,
-                "of expected": system.players_expected,
-                "rows active": system.found.active,
-                "of expected rows": system.rows_expected,
-                "missing": system.missing,
+                "players": _of_expected(system.found.players, system.players_expected),
+                "rows": _of_expected(system.found.active, system.rows_expected),
+                "rows missing": system.missing,
                 "keys doubled": system.found.doubled,
                 "superseded": system.found.superseded,
             }

@@ -1,5 +1,6 @@
 -- Which players have a context row on a date? A player may have several; the newest counts.
 -- @listable
+-- @optional current_points_line  without it a run takes the line of the odds
 -- @param game_date DATE  the slate, in US Eastern
 SELECT
   player_lookup,

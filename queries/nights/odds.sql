@@ -1,5 +1,7 @@
 -- Which names have odds on a date? One row per name, bookmaker and snapshot.
 -- @listable
+-- @optional bookmaker  without it the newest line of each is not known
+-- @optional points_line  without it no line can be compared
 -- @param game_date DATE  the slate, in US Eastern
 SELECT
   player_lookup,

@@ -84,13 +84,13 @@ def run_outside_its_time(context: NightContext) -> Outcome:
 
     Later runs repair: they may well begin after the first tip-off.
     """
-    batches, slate = context.snapshot.batches.value, context.snapshot.slate.value
-    if batches is None or slate is None:
+    batches, tip_off = context.snapshot.batches.value, context.facts.first_tip_off
+    if batches is None or context.snapshot.night.value is None:
         return NO_DATA
     first = min((batch.started for batch in batches.batches if batch.started is not None), default=None)
-    if first is None or slate.tip_off is None or context.now >= night_window(context.snapshot.game_date)[1]:
+    if first is None or tip_off is None or context.now >= night_window(context.snapshot.game_date)[1]:
         return OK
-    lead = slate.tip_off - first
+    lead = tip_off - first
     if timedelta() < lead <= timedelta(hours=context.settings.run_earliest_before_tipoff_h):
         return OK
     hours = abs(lead) / timedelta(hours=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from services.alerts import batch_rules, data_rules, judgement_rules
@@ -15,22 +15,20 @@ from services.alerts.findings import (
     NightContext,
     Outcome,
     RuleResult,
+    first_rejection,
     format_clock_time,
     format_total,
-    percentage,
 )
 from services.alerts.remedies import with_possible_remedy
 from services.alerts.rules import RULES_BY_NAME
 from services.batches.ids import parse_staging_table_name
-from services.batches.reader import WINDOW_LEAD
 from services.batches.state import BatchState
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.statement import Subject
 from services.nights.balance import balance
-from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
-from services.nights.player_stages import PlayerStatus
+from services.nights.missing_players import LossReason, list_missing_players
 
 CAUSE_BY_LOSS_REASON = {  # coverage is a symptom: it belongs to what lost most of the players
     LossReason.WRITE_REJECTED: "writes",
@@ -85,31 +83,6 @@ def _dml_rejections(context: NightContext) -> Outcome:
     )
 
 
-def _write_success(context: NightContext) -> Outcome:
-    night = context.snapshot.night.value
-    if night is None or night.generated_rows is None:
-        return NO_DATA
-    generated = [player for player in night.eligible_players if player.generated_rows]
-    rejected = [m for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED]
-    rejected = [missing for missing in rejected if not _was_asked_again(missing.player, context)]
-    if not generated or 100 * (1 - len(rejected) / len(generated)) >= context.settings.write_success_pct:
-        return OK
-    message = f"{len(rejected)} of {len(generated)} generated players were rejected on write"
-    return Outcome(Health.CRITICAL, message, since=_first_rejection(rejected))
-
-
-def _was_asked_again(player: PlayerStatus, context: NightContext) -> bool:
-    """Whether the newest batch asked for a player after the write that was rejected: then its own outcome is the loss."""
-    batch, error = context.snapshot.newest_batch, player.write_error
-    if batch is None or batch.started is None or error is None or player.batch_id != batch.batch_id:
-        return False
-    return error.at < batch.started - WINDOW_LEAD
-
-
-def _first_rejection(missing: Iterable[MissingPlayer]) -> datetime | None:
-    return min((m.player.write_error.at for m in missing if m.player.write_error is not None), default=None)
-
-
 def _coverage(context: NightContext) -> Outcome:
     night, batch = context.played_night, context.snapshot.newest_batch
     if night is None:
@@ -129,7 +102,7 @@ def _coverage(context: NightContext) -> Outcome:
         health,
         f"{share_text}: {missing_count} missing, most {top_reason}",
         CAUSE_BY_LOSS_REASON.get(top_reason, "run" if _batch_stopped_early(context) else ""),
-        _first_rejection(missing) or (batch.ended if batch is not None else None),
+        first_rejection(missing) or (batch.ended if batch is not None else None),
     )
 
 
@@ -139,26 +112,9 @@ def _batch_stopped_early(context: NightContext) -> bool:
     return batch is not None and (batch.state is BatchState.STALLED or not batch.generated)
 
 
-def _unresolved_names(context: NightContext) -> Outcome:
-    slate = context.snapshot.slate.value
-    if slate is None:
-        return NO_DATA
-    increase = slate.unresolved - slate.previous_unresolved
-    previous_pct = percentage(slate.previous_unresolved, slate.previous_with_odds)
-    increase_pct_points = percentage(slate.unresolved, slate.with_odds) - previous_pct
-    minimum, minimum_pct_points = context.settings.unresolved_increase, context.settings.unresolved_increase_pct_points
-    risen = increase >= minimum and increase_pct_points >= minimum_pct_points
-    if not risen or not slate.previous_with_odds:
-        return OK
-    previous_text = f"{slate.previous_unresolved} of {slate.previous_with_odds} the night before"
-    current_text = f"{slate.unresolved} of {slate.with_odds} names with odds are not in context and without an alias"
-    alias_text = f"an alias would resolve {slate.resolved_by_alias} more"
-    return Outcome(Health.WARNING, f"{current_text}, {alias_text}; {previous_text}")
-
-
 _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "dml_rejections": _dml_rejections,
-    "write_success": _write_success,
+    "write_success": judgement_rules.write_success,
     "stalled": batch_rules.stalled,
     "at_zero": batch_rules.stuck_at_zero,
     "unanswered": data_rules.unanswered_players,
@@ -170,8 +126,9 @@ _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "system_absent": judgement_rules.system_absent,
     "rows_short": judgement_rules.rows_short,
     "coverage": _coverage,
-    "inputs_shrunk": judgement_rules.inputs_shrunk,
-    "names": _unresolved_names,
+    "inputs_shrunk": lambda context: context.judged(Subject.INPUTS),
+    "lines": lambda context: context.judged(Subject.LINES),
+    "names": lambda context: context.judged(Subject.NAMES),
     "silence": batch_rules.no_log_lines,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, TypeVar
 
 from services.alerts.source_times import SourceTime, read_source_times
 from services.batches.ledger import BatchRecord
@@ -23,11 +23,11 @@ from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import ReadCache
 from services.judgement.facts import nights_before
 from services.nights.coverage import CoverageHistory, read_history
-from services.nights.night_writes import belongs_to, read_night_writes
+from services.nights.night_writes import read_night_writes, read_writes_within
 from services.nights.player_stages import NightStatus, read_night
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
-from services.telemetry.dml_jobs import DmlReport, read_writes
+from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
@@ -35,30 +35,7 @@ T = TypeVar("T")
 LOOKBACK_NIGHTS = 7
 LOOKAHEAD_NIGHTS = 2  # before 06:00 ET tonight is still yesterday, and a batch may already be of tomorrow
 NO_OPEN_DATES: Result[frozenset[date]] = Result(frozenset())
-SLATE_LOOKBACK_DAYS = 7  # how far back the previous night with odds is searched for
 SERVICE_LINES_FILTER = 'resource.labels.service_name=("{worker}" OR "{coordinator}")'
-
-
-class _SlateRow(TypedDict):
-    """queries/alerts/slate_counts.sql: one game date, oldest first."""
-
-    game_date: date
-    tip_off: datetime | None
-    with_odds: int
-    unresolved: int
-    resolved_by_alias: int
-
-
-@dataclass(frozen=True)
-class SlateCounts:
-    """When a night tips off, and how many names with odds resolve to no player; the same counts of the last night with odds."""
-
-    tip_off: datetime | None
-    with_odds: int
-    unresolved: int
-    previous_with_odds: int
-    previous_unresolved: int
-    resolved_by_alias: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +56,6 @@ class NightSnapshot:
 
     game_date: date
     night: Result[NightStatus]
-    slate: Result[SlateCounts]
     batches: Result[Batches]
     writes: Result[DmlReport]
     ledger: Result[BatchRecord | None]
@@ -123,7 +99,7 @@ class Snapshot:
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
         results += [self.duplicates, self.source_times]
         for n in self.nights:
-            results += [n.night, n.slate, n.batches, n.writes, n.ledger, n.lines, n.usual]
+            results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
@@ -214,13 +190,12 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
     newest_batch = batches.value.newest if batches.value else None
     start, end = _batch_window(day, newest_batch, now)
     writes = fetch(
-        clients, "The job history", lambda: _read_writes(cached_clients, day, batches, (start, min(now, end)))
+        clients, "The job history", lambda: read_writes_within(cached_clients, day, batches, (start, min(now, end)))
     )
     has_earlier_runs = batches.value is not None and len(batches.value.batches) > 1
     return NightSnapshot(
         day,
         fetch(clients, "The warehouse", lambda: read_night(cached_clients, day)),
-        fetch(clients, "The slate", lambda: _read_slate(cached_clients, day)),
         batches,
         writes,
         fetch(clients, "The ledger", lambda: read_newest_record(cached_clients, day)),
@@ -230,11 +205,6 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         if has_earlier_runs
         else writes,
     )
-
-
-def _read_writes(clients: Clients, day: date, batches: Result[Batches], window: tuple[datetime, datetime]) -> DmlReport:
-    belongs = belongs_to(clients, day, batches.value) if batches.value else lambda _: True
-    return read_writes(clients, *window, belongs)
 
 
 def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple[datetime, datetime]:
@@ -247,22 +217,6 @@ def _batch_window(day: date, newest_batch: Batch | None, now: datetime) -> tuple
 
 def _list_staging(clients: Clients) -> tuple[StagingTableListing, ...]:
     return tuple(StagingTableListing(t.table_id, t.created, t.expires) for t in list_staging_tables(clients))
-
-
-def _read_slate(clients: Clients, day: date) -> SlateCounts:
-    first = day - timedelta(days=SLATE_LOOKBACK_DAYS)
-    result = query_catalog.run_query(clients, "alerts.slate_counts", first_date=first, last_date=day)
-    rows = cast("tuple[_SlateRow, ...]", result.rows)
-    current = next((row for row in rows if row["game_date"] == day), None)
-    previous = next((row for row in reversed(rows) if row["game_date"] < day), None)
-    return SlateCounts(
-        tip_off=current["tip_off"] if current else None,
-        with_odds=current["with_odds"] if current else 0,
-        unresolved=current["unresolved"] if current else 0,
-        previous_with_odds=previous["with_odds"] if previous else 0,
-        previous_unresolved=previous["unresolved"] if previous else 0,
-        resolved_by_alias=current["resolved_by_alias"] if current else 0,
-    )
 
 
 def _count_duplicate_keys(clients: Clients) -> dict[date, int]:

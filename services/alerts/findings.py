@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,6 +15,7 @@ from services.core.settings import Settings
 from services.judgement.facts import NightFacts
 from services.judgement.judge import NightJudgement, judge_night
 from services.judgement.statement import Subject
+from services.nights.missing_players import MissingPlayer
 from services.nights.player_stages import NightStatus
 
 FIRING = {Health.CRITICAL, Health.WARNING}
@@ -106,8 +108,9 @@ def all_active(night: NightStatus | None) -> bool:
     return bool(eligible) and all(p.active_rows for p in eligible)
 
 
-def percentage(part: int | None, whole: int | None) -> float:
-    return 100 * part / whole if part and whole else 0.0
+def first_rejection(missing: Iterable[MissingPlayer]) -> datetime | None:
+    """When the first of these players' writes was rejected; None where none was."""
+    return min((m.player.write_error.at for m in missing if m.player.write_error is not None), default=None)
 
 
 def format_total(count: int | None) -> str:

@@ -19,6 +19,7 @@ _DATED_ID = r"(?:batch|regen|linecheck)_\d{4}-\d\d-\d\d_(?:\w+?_)?\d{6,}"
 _UNDATED_ID = (
     r"fallback_\d{6,}|\d{8}_\d{6}(?:_\d{1,6})?"  # of a message without a batch id, and of the customer's tools
 )
+_LOAD = re.compile(r"(?P<unit_table>.+_p_\w+?)_[0-9a-f]{16}(?:_r\d+)?")  # what each load of a unit adds to its name
 _BATCH_ID = re.compile(rf"(?=.{{1,{MAX_NAME_LENGTH}}}\Z)(?:{_DATED_ID}|{_UNDATED_ID})", re.ASCII)
 _STAGING_TABLE_NAME = re.compile(rf"_staging_(?P<batch>{_DATED_ID.replace('-', '_')}|{_UNDATED_ID})_(?P<worker>.+)")
 _ID_IN_TEXT = re.compile(rf"(?<![\w-])(?P<batch>{_DATED_ID}|fallback_\d{{6,}})(?![\w-])|(?P<table>_staging_\w+)")
@@ -67,7 +68,7 @@ def find_batch_ids(text: str) -> list[str]:
 
 
 def work_unit_id(*player_lookups: str) -> str:
-    """The unit of work of these players: every delivery of it writes the same table. A hash distinguishes unusual names."""
+    """The unit of work of these players: every delivery of the same rows has one table. A hash distinguishes unusual names."""
     name = ",".join(player_lookups)
     normalized = re.sub(r"[^a-z0-9]", "", player_lookups[0].lower())
     if normalized == name:
@@ -87,6 +88,20 @@ def staging_prefix(batch_id: str) -> str:
 def staging_table(batch_id: str, unit_name: str) -> str:
     """dataset.table of one unit."""
     return f"{DATASET}.{staging_prefix(batch_id)}{unit_name}"
+
+
+def load_table(batch_id: str, unit_name: str, load: str) -> str:
+    """dataset.table that one load job of a unit writes, and nothing else ever.
+
+    `load` is how its job id ends: the hash of its rows, of 16 hex digits, and `-r1`, `-r2` … where ids were used up before.
+    """
+    return f"{staging_table(batch_id, unit_name)}_{load}".replace("-", "_")
+
+
+def unit_table(table: str) -> str | None:
+    """Of a table that one load job wrote, the name without its content and attempt; None: it may be written again."""
+    match = _LOAD.fullmatch(table)
+    return match["unit_table"] if match else None
 
 
 def compact_prefix(batch_id: str) -> str:

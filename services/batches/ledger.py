@@ -214,6 +214,15 @@ def count_outcomes(outcomes: Iterable[PlayerOutcome]) -> dict[str, int]:
     return {name: counts[name] for name in OUTCOMES}
 
 
+def rows_by_table(outcomes: Iterable[PlayerOutcome]) -> dict[str, int]:
+    """Rows of the staging tables that load jobs wrote for which workers have answered; not of those that were adopted."""
+    rows: Counter[str] = Counter()
+    for outcome in outcomes:
+        if outcome.staged and outcome.load_job_id:
+            rows[outcome.staging_table] += outcome.staged_rows or 0
+    return dict(rows)
+
+
 def _to_record(row: Mapping[str, Any], now: datetime) -> BatchRecord:
     values = {f.name: row[f.name] for f in fields(BatchRecord) if f.name in row and row[f.name] is not None}
     details = values.get("details") or {}

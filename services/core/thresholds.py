@@ -48,10 +48,25 @@ class Thresholds(EnvSettings):
         validation_alias="ROWS_CRITICAL_PCT_BY_SYSTEM",
         description="systems with another ROWS_CRITICAL_PCT",
     )
+    rows_usual_pct: Percent = Field(
+        95.0,
+        validation_alias="ROWS_USUAL_PCT",
+        description="a system that writes the same rows every night is short below this share of them …",
+    )
+    rows_usual_varying_pct: Percent = Field(
+        50.0,
+        validation_alias="ROWS_USUAL_VARYING_PCT",
+        description="… and one that leaves players out, or whose lines differ by player, below this share",
+    )
     inputs_usual_pct: Percent = Field(
         80.0,
         validation_alias="INPUTS_USUAL_PCT",
         description="eligible players, context or odds per game below this share of the usual: inputs have shrunk",
+    )
+    inputs_min_nights: PositiveInt = Field(
+        5,
+        validation_alias="INPUTS_MIN_NIGHTS",
+        description="earlier nights that inputs are compared with: with fewer, what is usual is not recorded",
     )
     write_success_pct: Percent = Field(
         99.0,

@@ -17,6 +17,7 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 from services.core.errors import CatalogError, InvalidInput
 from services.core.freshness import OWN_TABLE_VERSION_TTL_S, VERSION_TTL_S
 from services.core.result import DataSource
+from services.core.tables import OWN_DATASET
 from services.gcp import table_listing
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -26,13 +27,13 @@ from services.gcp.table_listing import ListableQuery, fetch_table
 QUERIES_DIR = Path(__file__).parents[2] / "queries"
 MIB = 1024 * 1024
 MIN_BILLED_MIB = 10  # BigQuery bills at least this much for each table that a query reads
-OWN_DATASET = "prediction_on_call"  # the dataset of our own records: actions, alerts
 
 _PARAM = re.compile(r"^-- @param (\w+) (ARRAY<\w+>|\w+)\s+(.+)$", re.MULTILINE)
 _TABLE = re.compile(r"^-- @table (\w+)\s+(.+)$", re.MULTILINE)
 _PART = re.compile(r"^-- @part (\w+)\s+(.+)$", re.MULTILINE)
 _PARAM_REFERENCE = re.compile(r"@(\w+)")
 _LISTABLE = re.compile(r"^-- @listable\b", re.MULTILINE)
+_OPTIONAL = re.compile(r"^-- @optional (\w+)  .+$", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _SOURCE_TABLE = re.compile(r"\b(?:FROM|JOIN)\s+`?(\w+\.\w+)\b", re.IGNORECASE)
 _TABLE_ID = re.compile(r"^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]\.)?[A-Za-z0-9_]{1,1024}\.[A-Za-z0-9_]{1,1024}\*?$")
@@ -79,10 +80,11 @@ class Query:
 
 @dataclass(frozen=True)
 class QueryResult:
-    """Rows as dicts by column name, and where they came from."""
+    """Rows as dicts by column name, and where they came from; `absent_columns` are NULL because the table does not have them."""
 
     rows: tuple[dict[str, Any], ...]
     source: DataSource
+    absent_columns: frozenset[str] = frozenset()
 
 
 def quote_table_id(name: str) -> str:
@@ -116,7 +118,10 @@ def parse(name: str, text: str) -> Query:
     description = text.splitlines()[0].removeprefix("--").strip()
     if not text.startswith("-- ") or not description:
         raise CatalogError(f"{name} does not start with the question it answers.")
-    listable = table_listing.parse(name, sql) if _LISTABLE.search(text) else None
+    optional = _OPTIONAL.findall(text)
+    if optional and not _LISTABLE.search(text):
+        raise CatalogError(f"{name} says @optional {optional[0]}, which only a @listable query may.")
+    listable = table_listing.parse(name, sql, optional) if _LISTABLE.search(text) else None
     return Query(name, description, sql, params, tables, listable)
 
 
@@ -183,14 +188,16 @@ def _run_or_list(
     job_id: str | None,
     table: bigquery.Table | None = None,
 ) -> QueryResult:
-    if query.listable is not None:
-        with translate_errors(f"BigQuery ({query.name})"):
-            rows = table_listing.list_matching_rows(
-                clients, query.listable, table or fetch_table(clients, query.listable.table), params
-            )
-        if rows is not None:
-            return QueryResult(rows, DataSource(f"BigQuery, {query.name}", clients.now(), detail="tabledata.list"))
-    return _run_sql(clients, query.name, sql, values, job_id)
+    if query.listable is None:
+        return _run_sql(clients, query.name, sql, values, job_id)
+    with translate_errors(f"BigQuery ({query.name})"):
+        table = table or fetch_table(clients, query.listable.table)
+        absent = query.listable.absent_from(table)
+        rows = table_listing.list_matching_rows(clients, query.listable, table, params)
+    if rows is not None:
+        return QueryResult(rows, DataSource(f"BigQuery, {query.name}", clients.now(), detail="tabledata.list"), absent)
+    sql = query.listable.sql_without(absent) if absent else sql
+    return replace(_run_sql(clients, query.name, sql, values, job_id), absent_columns=absent)
 
 
 def _run_sql(clients: Clients, name: str, sql: str, values: list[QueryParameter], job_id: str | None) -> QueryResult:

@@ -54,6 +54,10 @@ class NightFacts:
         """When the first game with odds begins; None where that is unknown."""
         return min(self.night.value.tip_offs, default=None) if self.night.value is not None else None
 
+    def may_complete(self, settings: Settings) -> bool:
+        """Whether a batch runs and the night's deadline has not come, so that what is missing now is not judged yet."""
+        return self.is_running and not self.is_overdue(settings)
+
     def is_overdue(self, settings: Settings) -> bool:
         """Whether a run must have covered the night by now: its first tip-off is near or past."""
         lead = timedelta(minutes=settings.run_deadline_before_tipoff_min)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.batches.conservation import conservation_sums
@@ -13,9 +13,9 @@ from services.core.result import Health, Result
 from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
-from services.judgement.statement import Repair, Statement, Subject, format_time, unknown
+from services.judgement.statement import Repair, Statement, Subject, format_time, unknown, while_running
 from services.nights.balance import balance
-from services.nights.missing_players import LossReason, list_missing_players
+from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
@@ -81,18 +81,43 @@ def _percentage(part: int | None, whole: int | None) -> float:
     return 100 * part / whole if part and whole else 0.0
 
 
-def judge_writes(facts: NightFacts) -> Statement:
+def judge_writes(facts: NightFacts, settings: Settings) -> Statement:
     """Rejected writes of this night's runs; those whose players are all active since are history."""
-    report = facts.writes.value
-    if report is None:
+    report, lost = facts.writes.value, find_lost_writes(facts.night.value, settings) if facts.night.value else None
+    if report is None and lost is None:
         return unknown(Subject.WRITES, "dml_errors", facts.writes)
+    if report is None:
+        statement = Statement(Subject.WRITES, Health.CRITICAL, str(lost), "dml_errors")
+        return statement.based_on(facts.writes, facts.night)
     health, text = report.health, describe_writes(report)
     readings: list[Result[Any]] = [facts.writes]
-    if report.rejected_at_least and (repaired := _describe_repair(report, facts)) is not None:
+    if lost is not None:
+        health, text = Health.CRITICAL, f"{text}; {lost}"
+        readings.append(facts.night)
+    elif report.rejected_at_least and (repaired := _describe_repair(report, facts)) is not None:
         health, text = repaired[0], f"{text}; {repaired[1]}"
         readings += [facts.night, facts.batches]
     statement = Statement(Subject.WRITES, health, text, "dml_errors", report.rejected, report.attempted)
     return statement.based_on(*readings, problems=report.problems)
+
+
+@dataclass(frozen=True)
+class LostWrites:
+    """Players whose rows were generated and rejected, beyond what WRITE_SUCCESS_PCT leaves."""
+
+    players: tuple[MissingPlayer, ...]
+    generated: int
+
+    def __str__(self) -> str:
+        return f"{len(self.players)} of {self.generated} generated players were rejected on write"
+
+
+def find_lost_writes(night: NightStatus, settings: Settings) -> LostWrites | None:
+    """None where enough of the generated players were written."""
+    generated = sum(bool(player.generated_rows) for player in night.eligible_players)
+    rejected = tuple(m for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED)
+    succeeded = not generated or 100 * (1 - len(rejected) / generated) >= settings.write_success_pct
+    return None if succeeded else LostWrites(rejected, generated)
 
 
 def _describe_repair(report: DmlReport, facts: NightFacts) -> tuple[Health, str] | None:
@@ -123,8 +148,8 @@ def describe_writes(report: DmlReport) -> str:
     return f"{report.rejected} of {report.attempted} writes rejected{share_text}{peak_text}"
 
 
-def judge_staging(facts: NightFacts) -> Statement:
-    """Players of this night whose rows are in staging tables only."""
+def judge_staging(facts: NightFacts, settings: Settings) -> Statement:
+    """Players of this night whose rows are in staging tables only; until the deadline a running batch may still consolidate them."""
     night = facts.night.value
     if night is None:
         return unknown(Subject.STAGING, "staging_tables", facts.night)
@@ -135,7 +160,8 @@ def judge_staging(facts: NightFacts) -> Statement:
     )
     if waiting:
         text = f"{pluralize(len(waiting), 'player')} with rows in staging that are not in the predictions table"
-        health = Health.UNKNOWN if facts.is_running else Health.CRITICAL
+        health = Health.UNKNOWN if facts.may_complete(settings) else Health.CRITICAL
+        text = f"{while_running(facts.now)}; {text}" if facts.is_running else text
         repair = None if facts.is_running else Repair.CONSOLIDATE
         statement = Statement(
             Subject.STAGING, health, text, "staging_tables", len(waiting), len(night.players), repair=repair

@@ -14,7 +14,6 @@ from services.nights.coverage import NightCoverage
 from services.nights.game_inputs import GameInputs
 from services.nights.player_stages import NightStatus
 
-MIN_NIGHTS = 5  # fewer show nothing usual: an installation's first week
 NIGHTS_COMPARED = 9  # those whose number of games is nearest
 CHANCE_PLAYERS = 4  # so many fewer on a slate are chance, which counts where it has one game or two
 _SIGMA_OF_MAD, _SIGMAS = 1.4826, 3.0  # the median deviation of a normal distribution is σ / 1.4826
@@ -40,8 +39,8 @@ def judge_inputs(facts: NightFacts, settings: Settings) -> Statement:
     losing = Health.WARNING if night.was_run is False else Health.CRITICAL
     usual = _nearest_nights(facts, len(games))
     found = [*_gaps(games, losing), *_shortfalls(night, usual, losing, settings)]
-    if not found and facts.usual.ok and len(usual) < MIN_NIGHTS:
-        text = f"{pluralize(len(usual), 'earlier night')} to compare with, {MIN_NIGHTS} needed"
+    if not found and facts.usual.ok and len(usual) < settings.inputs_min_nights:
+        text = f"{pluralize(len(usual), 'earlier night')} to compare with, {settings.inputs_min_nights} needed"
         return not_recorded(Subject.INPUTS, text, _PAGE).based_on(facts.night, facts.usual)
     expected = round(median(day.eligible / day.games for day in usual) * len(games)) if usual else None
     statement = Statement(
@@ -66,7 +65,7 @@ def _shortfalls(
     night: NightStatus, usual: Sequence[NightCoverage], losing: Health, settings: Settings
 ) -> Iterator[tuple[Health, str]]:
     """Each quantity that is below what is usual per game by more than the setting, the nights' own spread and chance allow."""
-    if len(usual) < MIN_NIGHTS:
+    if len(usual) < settings.inputs_min_nights:
         return
     games = len(night.game_inputs)
     for name, count, count_of_day, loses_players in _QUANTITIES:

@@ -11,6 +11,7 @@ from services.judgement.facts import NightFacts
 from services.judgement.flow import judge_batch, judge_conservation, judge_staging, judge_writes
 from services.judgement.inputs import judge_inputs
 from services.judgement.lines import judge_lines
+from services.judgement.names import judge_names
 from services.judgement.players import judge_players, list_details
 from services.judgement.rows import judge_rows
 from services.judgement.statement import Repair, Statement, Subject
@@ -50,9 +51,10 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
         judge_rows(facts, settings),
         judge_inputs(facts, settings),
         judge_lines(facts),
+        judge_names(facts, settings),
         judge_conservation(facts, settings),
-        judge_writes(facts),
-        judge_staging(facts),
+        judge_writes(facts, settings),
+        judge_staging(facts, settings),
         judge_batch(facts),
     )
     ordered = tuple(sorted(statements, key=lambda s: SEVERITY_ORDER.index(s.health)))

@@ -9,6 +9,8 @@ from services.core.text import pluralize
 from services.judgement.facts import NightFacts
 from services.judgement.statement import Repair, Statement, Subject, not_recorded, unknown
 from services.nights.line_counts import PlayerLines, describe_lines
+from services.nights.player_stages import NightStatus
+from services.nights.rows import COLUMNS_TO_COMPARE_LINES, LINE_OF_ROW, TIME_OF_ROW
 
 MAX_NAMES = 3  # in one sentence
 _PAGE = "missing_players"
@@ -23,20 +25,27 @@ def judge_lines(facts: NightFacts) -> Statement:
     moved = [player for player in compared if player.has_moved]
     late = [player for player in night.lines if player.late_rows]
     if not compared and not late:
-        text = "no player has both active rows and odds with a line" if night.active_rows else "no active row yet"
-        return not_recorded(Subject.LINES, text, _PAGE).based_on(facts.night)
+        return not_recorded(Subject.LINES, _describe_uncompared(night), _PAGE).based_on(facts.night)
     parts = [*_describe_moved(moved, len(compared), facts), *_describe_late(late)]
+    untimed = "; when rows were made is not recorded" if TIME_OF_ROW in night.absent_columns else ""
     repairable = not facts.is_running and any(player.is_repairable_at(facts.now) for player in moved)
     statement = Statement(
         Subject.LINES,
         Health.WARNING if parts else Health.OK,
-        "; ".join(parts) or f"all {len(compared)} players with odds are predicted for their newest line",
+        ("; ".join(parts) or f"all {len(compared)} players with odds are predicted for their newest line") + untimed,
         _PAGE,
         len(compared) - len(moved),
         len(compared),
         repair=Repair.RERUN_PLAYERS if repairable else None,
     )
     return statement.based_on(facts.night)
+
+
+def _describe_uncompared(night: NightStatus) -> str:
+    absent = sorted(night.absent_columns & COLUMNS_TO_COMPARE_LINES)
+    if absent:
+        return f"the {'predictions' if absent[0] == LINE_OF_ROW else 'odds'} have no column {absent[0].name}"
+    return "no player has both active rows and odds with a line" if night.active_rows else "no active row yet"
 
 
 def _describe_moved(moved: Sequence[PlayerLines], compared: int, facts: NightFacts) -> list[str]:

@@ -8,14 +8,15 @@ from services.core.result import Health, worst
 from services.core.settings import Settings
 from services.core.text import pluralize
 from services.judgement.facts import NightFacts
-from services.judgement.statement import Repair, Statement, Subject, not_recorded, unknown
+from services.judgement.statement import Repair, Statement, Subject, not_recorded, unknown, while_running
 from services.nights.row_counts import RowCounts, SystemCount, count_rows
+from services.nights.rows import LINE_OF_ROW
 
 _PAGE = "coverage"
 
 
 def judge_rows(facts: NightFacts, settings: Settings) -> Statement:
-    """Rows of the active players: missing, and doubled; while a batch runs, what is missing may still come."""
+    """Rows of the active players: missing, and doubled; while a batch runs, until the deadline, what is missing may still come."""
     night = facts.night.value
     if night is None:
         return unknown(Subject.ROWS, _PAGE, facts.night)
@@ -23,20 +24,21 @@ def judge_rows(facts: NightFacts, settings: Settings) -> Statement:
         reason = "not run yet" if night.games else "no games"
         statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, f"{reason}, so no row is expected", _PAGE)
         return statement.based_on(facts.night)
-    counts = count_rows(night, facts.usual.value)
+    counts = count_rows(night, facts.usual.value, settings)
+    keys = "which keys are doubled is not recorded" if LINE_OF_ROW in night.absent_columns else "each key once"
     if not counts.keys:
         statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, "no player is active, so no row is expected", _PAGE)
         return statement.based_on(facts.night)
     if not counts.is_expected_known and not counts.doubled and facts.usual.ok:
-        text = f"{counts.keys:,} active rows, each key once; how many are expected is not recorded"
+        text = f"{counts.keys:,} active rows, {keys}; how many are expected is not recorded"
         return not_recorded(Subject.ROWS, text, _PAGE).based_on(facts.night, facts.usual)
     missing = _judge_missing(counts, settings) if counts.missing else Health.OK
-    if facts.is_running and counts.missing:
+    if facts.may_complete(settings) and counts.missing:
         missing = Health.UNKNOWN
     statement = Statement(
         Subject.ROWS,
         worst((missing, Health.CRITICAL if counts.doubled else Health.OK)),
-        "; ".join(_list_findings(counts, facts.is_running)),
+        "; ".join(_list_findings(counts, facts, keys)),
         _PAGE,
         counts.keys - counts.doubled,
         counts.expected,
@@ -62,9 +64,9 @@ def _classify(pct: float, thresholds: tuple[float, float]) -> Health:
     return Health.CRITICAL if pct < critical_pct else Health.WARNING if pct < warning_pct else Health.OK
 
 
-def _list_findings(counts: RowCounts, is_running: bool) -> Iterator[str]:
-    if is_running and counts.missing:
-        yield "running"
+def _list_findings(counts: RowCounts, facts: NightFacts, keys: str) -> Iterator[str]:
+    if facts.is_running and counts.missing:
+        yield while_running(facts.now)
     if counts.short_systems:
         first, *others = counts.short_systems
         more = f", and {pluralize(len(others), 'more system')} short" if others else ""
@@ -75,7 +77,7 @@ def _list_findings(counts: RowCounts, is_running: bool) -> Iterator[str]:
     if counts.doubled:
         yield f"{pluralize(counts.doubled, 'key')} doubled"
     if not counts.missing and not counts.doubled:
-        yield f"all {counts.keys:,} rows expected of the active players are there, each key once"
+        yield f"all {counts.keys:,} rows expected of the active players are there, {keys}"
 
 
 def _describe_short(system: SystemCount) -> str:

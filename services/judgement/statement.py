@@ -19,6 +19,7 @@ class Subject(StrEnum):
     ROWS = "Rows"
     INPUTS = "Inputs"
     LINES = "Lines"
+    NAMES = "Names"
     CONSERVATION = "Conservation"
     WRITES = "DML errors"
     STAGING = "Staging tables"
@@ -98,6 +99,11 @@ def list_sources(readings: Iterable[Result[Any]]) -> tuple[DataSource, ...]:
 def format_time(at: datetime) -> str:
     """14:47 ET (19:47 UTC)."""
     return f"{format_eastern(at)} ({at:%H:%M} UTC)"
+
+
+def while_running(now: datetime) -> str:
+    """What is said before a count that a running batch may still change."""
+    return f"as of {format_time(now)}, batch running"
 
 
 def _problem_text(problems: tuple[Problem, ...]) -> str:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import cast
 
+from services.batches.reader import read_batches
+from services.batches.state import IN_PROGRESS_STATES
 from services.core.clock import to_game_date
+from services.core.errors import OnCallError
 from services.core.result import DataSource, Health
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -28,7 +31,7 @@ class Funnel:
 
     game_date: date
     players: dict[Stage, int | None]
-    notes: Mapping[Stage, str] = field(default_factory=dict)  # why a stage has no count, where that is known
+    notes: Mapping[Stage, str] = field(default_factory=dict)  # why a stage has no count, or what it leaves out
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,12 @@ class NightCoverage:
     by_system: tuple[tuple[str, int, int], ...]  # (system_id, players active, rows active)
     health: Health
     resolution_counts: ResolutionCounts | None = None  # how names with odds resolved into the context; None: unknown
-    not_run_yet: bool = False  # without a row, and its run may still come
+    pending: str = ""  # why its missing players may still come: "not run yet", "running"; or that it is "unknown"
 
     @property
     def state(self) -> str:
-        """Its health in a word, or that it was not run yet, which is why that is unknown."""
-        return "not run yet" if self.not_run_yet else str(self.health)
+        """Its health in a word, or why that is unknown."""
+        return self.pending or str(self.health)
 
     def active_pct(self, denominator: int) -> float | None:
         """Active players as a percentage of a denominator."""
@@ -64,42 +67,52 @@ class CoverageHistory:
 
 
 def funnel(night: NightStatus, writes: DmlReport | None = None) -> Funnel:
-    """Count a night's players by stage. Stages from eligible on count eligible players; staged is None on a night without staging.
+    """Count a night's players by stage. Stages from eligible on count eligible players; staged is None where that is not known.
 
     `writes` are the statements of the night's runs, which show whether workers wrote without staging.
     """
     eligible = night.eligible_players
+    staged, note = _count_staged(night, writes)
     players = {
         Stage.WITH_ODDS: sum(bool(p.has_odds) for p in night.players),
         Stage.IN_CONTEXT: sum(bool(p.in_context) for p in night.players),
         Stage.ELIGIBLE: len(eligible),
         Stage.REQUESTED: _count_reached(eligible, [p.requested for p in eligible]),
         Stage.GENERATED: _count_reached(eligible, [p.generated_rows for p in eligible]),
-        Stage.STAGED: 0 if night.was_run is False else _count_staged(eligible),
+        Stage.STAGED: staged,
         Stage.WRITTEN: _count_reached(eligible, [p.written_rows for p in eligible]),
         Stage.ACTIVE: _count_reached(eligible, [p.active_rows for p in eligible]),
     }
-    wrote_directly = night.wrote_directly or (writes is not None and _is_a_statement_per_player(night, writes))
-    unstaged = wrote_directly and not any(p.staged_rows for p in eligible)
-    notes = {Stage.STAGED: "direct MERGE: not used"} if unstaged else {}
-    return Funnel(night.game_date, players, notes)
+    return Funnel(night.game_date, players, {Stage.STAGED: note} if note else {})
 
 
-def _is_a_statement_per_player(night: NightStatus, writes: DmlReport) -> bool:
+def _count_staged(night: NightStatus, writes: DmlReport | None) -> tuple[int | None, str]:
+    """Players who were staged, and what is known of the others who are written.
+
+    None where the evidence of one is gone (his table was dropped, or he was written directly) or was not read.
+    """
+    if night.was_run is False:
+        return 0, ""
+    players = night.eligible_players
+    staged = sum(bool(p.staged_rows) for p in players)
+    unstaged = sum(bool(p.written_rows) and not p.staged_rows for p in players)
+    direct = night.wrote_directly or (writes is not None and _is_a_statement_for_each(unstaged, writes))
+    if not staged:
+        return None, "direct MERGE: not used" if direct else ""
+    if (unstaged and not direct) or any(p.staged_rows is None for p in players):
+        return None, ""
+    return staged, f"{unstaged:,} written directly" if unstaged else ""
+
+
+def _is_a_statement_for_each(players: int, writes: DmlReport) -> bool:
     """Whether workers ran the statements: a consolidation is one for a whole batch."""
     accepted = sum(attempt.ok is True for attempt in writes.attempts)
-    return accepted >= MIN_DIRECT_WRITES and accepted >= sum(bool(p.written_rows) for p in night.players)
+    return accepted >= max(MIN_DIRECT_WRITES, players)
 
 
 def _count_reached(players: Sequence[PlayerStatus], values: list[bool | None] | list[int | None]) -> int | None:
     """How many are known to have reached a stage; None as soon as one of them is unknown."""
     return None if any(value is None for value in values) and players else sum(bool(value) for value in values)
-
-
-def _count_staged(players: Sequence[PlayerStatus]) -> int | None:
-    """Players known to have been staged; None when the evidence is gone (tables cleaned up, or the night never staged)."""
-    staged = sum(bool(p.staged_rows) for p in players)
-    return staged if staged and staged >= sum(bool(p.written_rows) for p in players) else None
 
 
 def read_history(clients: Clients, first: date, last: date) -> CoverageHistory:
@@ -126,9 +139,7 @@ def _to_night_coverage(
     if row is None:
         return NightCoverage(day, 0, 0, 0, 0, 0, 0, (), Health.NONE_EXPECTED)
     health = classify_coverage(row["active"], row["eligible"], row["games"], clients.settings)
-    not_run_yet = not row["rows_written"] and _may_be_run(day, row["tip_off"], clients)
-    if not_run_yet:
-        health = Health.UNKNOWN
+    pending = _describe_pending(clients, row)
     return NightCoverage(
         game_date=day,
         games=row["games"],
@@ -138,10 +149,27 @@ def _to_night_coverage(
         active=row["active"],
         active_rows=row["rows_active"],
         by_system=by_system,
-        health=health,
-        not_run_yet=not_run_yet,
+        health=Health.UNKNOWN if pending else health,
+        pending=pending,
         resolution_counts=ResolutionCounts(row["names_exact"], row["names_by_alias"], row["names_unresolved"]),
     )
+
+
+def _describe_pending(clients: Clients, row: CoverageRow) -> str:
+    """Why the missing players of a night may still come, as the players' statement of the judgement has it; "" where not."""
+    if not _may_be_run(row["game_date"], row["tip_off"], clients):
+        return ""
+    if not row["rows_written"]:
+        return "not run yet"
+    if row["active"] >= row["eligible"]:
+        return ""
+    try:
+        newest = read_batches(clients, row["game_date"]).newest
+    except OnCallError:
+        return "unknown"
+    if newest is None:
+        return "unknown"
+    return "running" if newest.state in IN_PROGRESS_STATES else ""
 
 
 def _may_be_run(day: date, tip_off: datetime | None, clients: Clients) -> bool:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from services.nights.players import newest_context
-from services.nights.rows import ContextRow, OddsRow, PlayerRow, PredictionRow
+from services.nights.rows import (
+    COLUMNS_TO_COMPARE_LINES,
+    Column,
+    ContextRow,
+    OddsRow,
+    PlayerRow,
+    PredictionRow,
+)
 from services.policy.eligibility import check_eligibility
 
 LINES_AROUND_BASE = frozenset(map(Decimal, (-2, -1, 0, 1, 2)))  # points; a system may also predict for the base alone
@@ -66,10 +73,15 @@ def compare_lines(
     context: Iterable[ContextRow],
     odds: Sequence[OddsRow],
     written: Iterable[PredictionRow],
+    absent_columns: Collection[Column] = (),
 ) -> tuple[PlayerLines, ...]:
-    """Of every eligible player with active rows, by player_lookup; odds count for the player whom their name or its alias names."""
+    """Of every eligible player with active rows, by player_lookup; odds count for the player whom their name or its alias names.
+
+    Without a column that the comparison needs, no lines are offered, so that nobody's have moved.
+    """
     tip_offs, contexts = _newest_tip_offs(odds), newest_context(context)
-    odds_by_name = _newest_odds(odds, tip_offs)
+    is_comparable = COLUMNS_TO_COMPARE_LINES.isdisjoint(absent_columns)
+    odds_by_name = _newest_odds(odds, tip_offs) if is_comparable else {}
     aliases = {row["alias_canonical"]: row["player_lookup"] for row in reversed(players) if row["alias_canonical"]}
     active: dict[str | None, list[PredictionRow]] = defaultdict(list)
     for row in written:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from math import ceil
@@ -10,7 +9,7 @@ from math import ceil
 from services.batches.log_runs import LogRun, date_at, is_of_another_date
 from services.batches.reader import Batches, coordinator_runs, read_batches, run_window
 from services.core.errors import OnCallError
-from services.core.result import Health, Problem, worst
+from services.core.result import Health, Problem, Result, worst
 from services.gcp.clients import Clients
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
@@ -23,17 +22,23 @@ def read_night_writes(clients: Clients, game_date: date) -> DmlReport:
 
     Raises nothing.
     """
-    problems: list[Problem] = []
     try:
-        batches = read_batches(clients, game_date)
+        batches = Result(read_batches(clients, game_date))
     except OnCallError as error:
-        batches = Batches((), ())
-        problems.append(Problem.from_error("batches", clients.now(), error))
-    runs = _read_runs(clients, game_date, batches)
+        batches = Result(None, Problem.from_error("batches", clients.now(), error))
+    return read_writes_within(clients, game_date, batches, run_window(game_date, batches.value))
+
+
+def read_writes_within(
+    clients: Clients, game_date: date, batches: Result[Batches], window: tuple[datetime, datetime]
+) -> DmlReport:
+    """Those of a part of the time of a date's runs: each write belongs to the run that had begun last. Raises nothing."""
+    problems = [batches.problem] if batches.problem is not None else []
+    runs = _read_runs(clients, game_date, batches.value or Batches((), ()))
     if runs is None:
         message = "Which runs there were could not be read, so writes of other dates may be among these."
         problems.append(Problem("coordinator log", clients.now(), message, "It may pass; look again in a minute."))
-    report = read_writes(clients, *run_window(game_date, batches), lambda at: _belongs(at, runs, game_date))
+    report = read_writes(clients, *window, lambda at: _belongs(at, runs, game_date))
     if not problems:
         return report
     health = worst((report.health, Health.UNKNOWN))
@@ -52,12 +57,6 @@ def read_night_lines(clients: Clients, game_date: date, condition: str) -> LogLi
     found = log_reader.read_lines(clients, condition, *run_window(game_date, batches))
     runs = _read_runs(clients, game_date, batches) or ()
     return replace(found, lines=tuple(line for line in found.lines if not is_of_another_date(line, runs, game_date)))
-
-
-def belongs_to(clients: Clients, game_date: date, batches: Batches) -> Callable[[datetime], bool]:
-    """Whether a write at an instant belongs to a game date: by the run that had begun last; every one without a log."""
-    runs = _read_runs(clients, game_date, batches)
-    return lambda at: _belongs(at, runs, game_date)
 
 
 def _belongs(at: datetime, runs: tuple[LogRun, ...] | None, game_date: date) -> bool:

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
-from services.batches.ids import DATASET
+from services.batches.ids import DATASET, read_batch_start
+from services.batches.reader import WINDOW_LEAD
 from services.core.result import DataSource, Problem, sum_or_unknown
 from services.gcp.clients import Clients
 from services.gcp.error_table import find_known_error
 from services.nights.game_inputs import GameInputs
 from services.nights.line_counts import PlayerLines
+from services.nights.newest_records import PlayerRecords, newest_records
 from services.nights.players import LeftGame, player_key
-from services.nights.rows import OutcomeRow, PlayerRow, WorkerRunRow
+from services.nights.rows import Column, OutcomeRow, PlayerRow
 from services.nights.sources import NightData, SourceReader, read_night_data
 from services.nights.worker_log import Rejection, WorkerLog
 from services.nights.written_rows import SystemRows, WrittenRows
 from services.policy.eligibility import check_eligibility
-from services.telemetry import log_reader
 
 
 class Stage(StrEnum):
@@ -100,6 +101,7 @@ class NightStatus:
     game_inputs: tuple[GameInputs, ...] = ()
     lines: tuple[PlayerLines, ...] = ()
     wrote_directly: bool = False  # the log shows that workers wrote to the predictions table without staging
+    absent_columns: frozenset[Column] = frozenset()  # that the tables of this installation do not have
 
     @property
     def eligible_players(self) -> tuple[PlayerStatus, ...]:
@@ -115,7 +117,9 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
     """
     reader = SourceReader(clients)
     data = read_night_data(reader, game_date)
-    players = _explain_unnamed(tuple(_to_player_status(row, data) for row in data.players), data)
+    players = explain_unnamed(
+        tuple(to_player_status(row, data) for row in data.players), data.worker_log or WorkerLog()
+    )
     return NightStatus(
         game_date=game_date,
         games=_count_games(data.players),
@@ -132,6 +136,7 @@ def read_night(clients: Clients, game_date: date) -> NightStatus:
         game_inputs=data.game_inputs,
         lines=data.lines,
         wrote_directly=data.worker_log is not None and data.worker_log.wrote_directly,
+        absent_columns=data.absent_columns,
         sources=tuple(reader.sources),
         problems=tuple(reader.problems),
         not_recorded=tuple(reader.not_recorded),
@@ -144,17 +149,15 @@ def _count_games(players: tuple[PlayerRow, ...]) -> int:
     return len(context_game_ids or {row["game_id"] for row in players if row["game_id"]})
 
 
-def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
+def to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
+    """The stages of one player, by the records of the newest batch that asked for him. Pure."""
     key = player_key(row)
-    run_row, ledger_row = (data.worker_runs or {}).get(key), (data.ledger_rows or {}).get(key)
+    records, ledger_row = newest_records(key, data), (data.ledger_rows or {}).get(key)
     table, rows_in_staging = (data.staged or {}).get(key, ("", 0))
     written = data.written.get(key, WrittenRows())
-    log = data.worker_log or WorkerLog()
     eligible, reason = check_eligibility(row)
     requested = bool(written.rows) if row["shares_lookup_with"] else _requested(key, data)
-    generated_rows = _generated_rows(key, requested, data)
-    rejection = log.rejected.get(key)
-    write_error = _logged_error(rejection) if rejection else _recorded_error(ledger_row)
+    generated_rows = _generated_rows(key, requested, records, data)
     return PlayerStatus(
         player_lookup=row["player_lookup"],
         player_name=row["player_name"],
@@ -168,16 +171,16 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
         not_eligible_reason=reason,
         requested=requested,
         generated_rows=generated_rows,
-        generation_error=_generation_error(run_row, ledger_row, log.not_generated.get(key), generated_rows),
+        generation_error="" if generated_rows else _generation_error(records),
         staged_rows=_staged_rows(ledger_row, rows_in_staging, data),
         staging_table=_staging_table(ledger_row, table),
         written_rows=written.rows,
         active_rows=written.active,
         superseded=bool(written.superseded),
-        write_error=write_error,
-        batch_id=_batch_id(run_row, ledger_row),
+        write_error=_logged_error(records.rejection) if records.rejection else _recorded_error(records.ledger_row),
+        batch_id=records.batch_id,
         shares_lookup_with=row["shares_lookup_with"],
-        recorded_rows=None if row["shares_lookup_with"] else _recorded_rows(key, data),
+        recorded_rows=None if row["shares_lookup_with"] else records.generated_rows,
         keys=written.keys,
     )
 
@@ -185,11 +188,6 @@ def _to_player_status(row: PlayerRow, data: NightData) -> PlayerStatus:
 def _staging_table(ledger_row: OutcomeRow | None, table: str) -> str:
     recorded = ledger_row["staging_table"] if ledger_row else None
     return recorded or (f"{DATASET}.{table}" if table else "")
-
-
-def _batch_id(run_row: WorkerRunRow | None, ledger_row: OutcomeRow | None) -> str:
-    newest_row = ledger_row or run_row
-    return (newest_row["batch_id"] if newest_row else None) or ""
 
 
 def _requested(player: str, data: NightData) -> bool | None:
@@ -208,39 +206,21 @@ def _requested(player: str, data: NightData) -> bool | None:
     return None if published is None or len(traces) < published else False
 
 
-def _generated_rows(player: str, requested: bool | None, data: NightData) -> int | None:
+def _generated_rows(player: str, requested: bool | None, records: PlayerRecords, data: NightData) -> int | None:
     """By the records, and never fewer than are written or staged."""
-    log, recorded = data.worker_log or WorkerLog(), _recorded_rows(player, data)
     seen = (data.written.get(player, WrittenRows()).rows, (data.staged or {}).get(player, ("", 0))[1])
-    if recorded is None and not any(seen):
-        return 0 if requested is False or player in log.not_generated else None
-    return max(recorded or 0, *seen)
+    if records.generated_rows is None and not any(seen):
+        return 0 if requested is False or records.not_generated else None
+    return max(records.generated_rows or 0, *seen)
 
 
-def _recorded_rows(player: str, data: NightData) -> int | None:
-    """How many rows the ledger, else the run row, else the log says were generated."""
-    log = data.worker_log or WorkerLog()
-    run_row, ledger_row = (data.worker_runs or {}).get(player), (data.ledger_rows or {}).get(player)
-    recorded = (
-        ledger_row["produced_rows"] if ledger_row else None,
-        run_row["predictions_generated"] if run_row else None,
-        log.generated_rows.get(player),
-    )
-    return next((int(count) for count in recorded if count is not None), None)
-
-
-def _generation_error(
-    run_row: WorkerRunRow | None,
-    ledger_row: OutcomeRow | None,
-    log_line: log_reader.LogLine | None,
-    generated_rows: int | None,
-) -> str:
-    if generated_rows:
-        return ""
+def _generation_error(records: PlayerRecords) -> str:
+    ledger_row, run_row = records.ledger_row, records.run_row
     ledger_parts = (ledger_row["reason"], ledger_row["message"]) if ledger_row else ()
     run_parts = (run_row["skip_reason"], run_row["error_message"]) if run_row else ()
     messages = [part for part in (*ledger_parts, *run_parts) if part]
-    return ": ".join(dict.fromkeys(messages)) or (log_line.message if log_line else "")
+    line = records.not_generated
+    return ": ".join(dict.fromkeys(messages)) or (line.message if line else "")
 
 
 def _staged_rows(ledger_row: OutcomeRow | None, rows_in_staging: int, data: NightData) -> int | None:
@@ -256,17 +236,21 @@ def _logged_error(rejection: Rejection, count_text: str = "") -> WriteError:
     return WriteError(rejection.line.at, f"{count_text}{rejection.error}", meaning)
 
 
-def _explain_unnamed(players: tuple[PlayerStatus, ...], data: NightData) -> tuple[PlayerStatus, ...]:
+def explain_unnamed(players: tuple[PlayerStatus, ...], log: WorkerLog) -> tuple[PlayerStatus, ...]:
     """The customer's worker logs rejected writes without the player: they explain whom nothing else explains.
 
-    Only where they are enough for most of these players: one rejection does not explain ninety losses.
+    Only where they are enough for most of these players: one rejection does not explain ninety losses. Nor do they explain those
+    whom a batch has asked for since.
     """
-    unnamed = data.worker_log.unnamed if data.worker_log else ()
-    lost = {p.player_lookup for p in players if _is_lost_on_write(p)}
-    if not lost or 2 * len(unnamed) < len(lost):
+    if not log.unnamed:
         return players
-    count_text = f"{min(len(unnamed), len(lost))} of {len(lost)} by the log, names unknown: "
-    error = _logged_error(unnamed[0], count_text)
+    last = log.unnamed[-1].line.at + WINDOW_LEAD
+    asked_before = (p for p in players if (read_batch_start(p.batch_id) or last) <= last)
+    lost = {p.player_lookup for p in asked_before if _is_lost_on_write(p)}
+    if not lost or 2 * len(log.unnamed) < len(lost):
+        return players
+    count_text = f"{min(len(log.unnamed), len(lost))} of {len(lost)} by the log, names unknown: "
+    error = _logged_error(log.unnamed[0], count_text)
     return tuple(replace(p, write_error=error) if p.player_lookup in lost else p for p in players)
 
 

@@ -13,15 +13,14 @@ from fractions import Fraction
 from math import sqrt
 from statistics import median
 
+from services.core.thresholds import Thresholds
 from services.nights.coverage import CoverageHistory, NightCoverage
 from services.nights.player_stages import NightStatus, PlayerStatus
 from services.nights.written_rows import SystemRows
 
 RECENT_NIGHTS, NIGHTS_TO_EXPECT = 3, 2  # a system is expected that ran on so many of the last played nights
 CONSTANT_NIGHTS = 0.75  # a system writes always the same if it did on this part of the nights before
-CONSTANT_TOLERANCE = 0.95  # a system that always writes the same is short below this part of its usual rows
-VARYING_TOLERANCE = 0.5  # one that leaves players out, or whose lines differ per player, below this …
-CHANCE = 4.0  # … and only where so many standard deviations of a count of players do not explain it
+CHANCE = 4.0  # one that leaves players out is short only where so many standard deviations of a count of players do not explain it
 PLAYERS_TO_EXPECT_ONE = 10  # of fewer, a system that leaves players out may by chance have none
 
 
@@ -96,12 +95,12 @@ class RowCounts:
         return tuple(sorted(short, key=lambda s: (s.found.keys / (s.found.keys + s.missing), s.system_id)))
 
 
-def count_rows(night: NightStatus, history: CoverageHistory | None) -> RowCounts:
+def count_rows(night: NightStatus, history: CoverageHistory | None, settings: Thresholds) -> RowCounts:
     """A night's rows beside those expected; without a history by what was generated alone."""
     usual = find_usual_rows(history, night.game_date) if history else {}
     found = {system.system_id: system for system in night.systems}
     systems = tuple(
-        _count_system(found.get(system_id, SystemRows(system_id)), usual.get(system_id), night.active_players)
+        _count_system(found.get(system_id, SystemRows(system_id)), usual.get(system_id), night.active_players, settings)
         for system_id in sorted(found.keys() | usual.keys())
     )
     short = {system.system_id for system in systems if system.missing}
@@ -116,20 +115,20 @@ def count_rows(night: NightStatus, history: CoverageHistory | None) -> RowCounts
     )
 
 
-def _count_system(found: SystemRows, usual: UsualRows | None, active_players: int) -> SystemCount:
+def _count_system(found: SystemRows, usual: UsualRows | None, active_players: int, settings: Thresholds) -> SystemCount:
     if usual is None:
         return SystemCount(found, None, None, 0)
     players, rows = round(usual.players * active_players), round(usual.rows * active_players)
     is_absent = not found.keys and players >= (1 if usual.players == 1 else PLAYERS_TO_EXPECT_ONE)
-    is_short = is_absent or found.keys < rows * _least_usual_part(usual, players)
+    is_short = is_absent or found.keys < rows * _least_usual_part(usual, players, settings)
     return SystemCount(found, players, rows, rows - found.keys if is_short else 0)
 
 
-def _least_usual_part(usual: UsualRows, players: int) -> float:
+def _least_usual_part(usual: UsualRows, players: int, settings: Thresholds) -> float:
     """Below which part of its usual rows a system is short, of so many players that it usually covers."""
     if usual.is_constant:
-        return CONSTANT_TOLERANCE
-    return min(VARYING_TOLERANCE, 1 - CHANCE / sqrt(players)) if players else 0.0
+        return settings.rows_usual_pct / 100
+    return min(settings.rows_usual_varying_pct / 100, 1 - CHANCE / sqrt(players)) if players else 0.0
 
 
 def _find_incomplete(player: PlayerStatus, usual: dict[str, UsualRows], short: set[str]) -> IncompletePlayer | None:

@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
+
+from services.core.tables import PREDICTIONS_TABLE
+
+
+class Column(NamedTuple):
+    """A column of a table, which an installation may not have."""
+
+    table: str
+    name: str
+
+
+LINE_OF_ROW = Column(PREDICTIONS_TABLE, "current_points_line")
+TIME_OF_ROW = Column(PREDICTIONS_TABLE, "created_at")
+LINE_OF_ODDS = Column("nba_raw.odds_api_player_points_props", "points_line")
+BOOKMAKER_OF_ODDS = Column("nba_raw.odds_api_player_points_props", "bookmaker")
+COLUMNS_TO_COMPARE_LINES = frozenset((LINE_OF_ROW, LINE_OF_ODDS, BOOKMAKER_OF_ODDS))
 
 
 class ContextRow(TypedDict):

@@ -29,7 +29,16 @@ from services.nights.players import (
     newest_tip_offs,
     player_key,
 )
-from services.nights.rows import ContextRow, OddsRow, OutcomeRow, PlayerRow, PredictionRow, WorkerRunRow
+from services.nights.rows import (
+    LINE_OF_ROW,
+    Column,
+    ContextRow,
+    OddsRow,
+    OutcomeRow,
+    PlayerRow,
+    PredictionRow,
+    WorkerRunRow,
+)
 from services.nights.worker_log import WorkerLog, read_worker_log
 from services.nights.written_rows import (
     SystemRows,
@@ -58,6 +67,7 @@ class NightData:
     active_players: int  # lookup keys with an active row, those without context included
     game_inputs: tuple[GameInputs, ...]
     lines: tuple[PlayerLines, ...]
+    absent_columns: frozenset[Column]
     worker_runs: Mapping[str, WorkerRunRow] | None  # by player_lookup
     ledger_rows: Mapping[str, OutcomeRow] | None  # by player_lookup
     staged: Mapping[str, tuple[str, int]] | None  # (table, rows) by player
@@ -79,10 +89,16 @@ class SourceReader:
     sources: list[DataSource] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     not_recorded: list[Problem] = field(default_factory=list)
+    absent_columns: set[Column] = field(default_factory=set)
 
     def fetch_rows(self, name: str, **params: Any) -> tuple[dict[str, Any], ...]:
         result = query_catalog.run_query(self.clients, name, **params)
         self.sources.append(result.source)
+        for column in sorted(result.absent_columns):
+            (table,) = query_catalog.load(name).source_tables
+            message = f"Table {table} has no column {column}."
+            self.not_recorded.append(Problem(column, self.clients.now(), message))
+            self.absent_columns.add(Column(table, column))
         return result.rows
 
     def fetch_optional(self, source: str, fetch: Callable[[], T]) -> T | None:
@@ -116,14 +132,19 @@ def read_night_data(reader: SourceReader, game_date: date) -> NightData:
     worker_runs = reader.fetch_recorded("worker runs", lambda: _read_worker_runs(reader, game_date))
     ledger_rows = reader.fetch_recorded("batch ledger", lambda: _read_outcomes(reader, game_date))
     players = merge_context_and_odds(context, odds, aliases or {})
+    absent_columns = frozenset(reader.absent_columns)
+    with_lines = LINE_OF_ROW not in absent_columns
     return NightData(
         players=players,
         tip_offs=newest_tip_offs(odds),
-        written=count_rows_by_player(written, {player_key(row) for row in players if row["shares_lookup_with"]}),
+        written=count_rows_by_player(
+            written, {player_key(row) for row in players if row["shares_lookup_with"]}, with_lines=with_lines
+        ),
         left_games=find_left_games(context, written),
         game_inputs=list_game_inputs(context, odds),
-        lines=compare_lines(players, context, odds, written),
-        systems=count_rows_by_system(written),
+        lines=compare_lines(players, context, odds, written, absent_columns),
+        absent_columns=absent_columns,
+        systems=count_rows_by_system(written, with_lines=with_lines),
         active_players=count_active_players(written),
         worker_runs=worker_runs,
         ledger_rows=ledger_rows,

@@ -23,13 +23,21 @@ class Rejection:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """Rows that were generated for a player, and the line that reports them."""
+
+    line: LogLine
+    rows: int
+
+
+@dataclass(frozen=True)
 class WorkerLog:
     """The newest line about each player, and the rejections that name nobody, each as often as it was logged.
 
     `published` is the most requests that a run of the date has published; None where no line says so.
     """
 
-    generated_rows: Mapping[str, int] = field(default_factory=dict)
+    generated_rows: Mapping[str, Generation] = field(default_factory=dict)
     not_generated: Mapping[str, LogLine] = field(default_factory=dict)
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
     unnamed: tuple[Rejection, ...] = ()
@@ -44,7 +52,7 @@ class WorkerLog:
 
 def read_worker_log(worker_lines: Iterable[LogLine], runs: Sequence[LogRun], game_date: date) -> WorkerLog:
     """Of the lines of several runs, oldest first, those about one game date. Pure."""
-    generated_rows: dict[str, int] = {}
+    generated_rows: dict[str, Generation] = {}
     not_generated: dict[str, LogLine] = {}
     rejected: dict[str, Rejection] = {}
     unnamed: list[Rejection] = []
@@ -52,7 +60,7 @@ def read_worker_log(worker_lines: Iterable[LogLine], runs: Sequence[LogRun], gam
         if date_of_line(line, runs) != game_date:
             continue
         if (generated := log_phrases.generated_player(line.message)) is not None:
-            generated_rows[generated[0]] = generated[1]
+            generated_rows[generated[0]] = Generation(line, generated[1])
         elif log_phrases.is_rejected_write(line.message):
             rejection = Rejection(line, log_phrases.rejection_error(line.message))
             player = log_phrases.rejected_player(line.message)

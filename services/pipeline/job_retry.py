@@ -9,7 +9,7 @@ from services.gcp.retry import RetryPolicy, call_with_retry
 from services.pipeline.warehouse import JobFailed, StagingNotVerified
 
 T = TypeVar("T")
-MAX_JOB_IDS = 50  # how often one unit with the same rows is staged, replaced or dropped, and staged again
+MAX_JOB_IDS = 50  # how often one unit with the same rows is staged, dropped, and staged again
 
 
 def run_job_with_retry(policy: RetryPolicy, job_id: str, start: Callable[[str], T]) -> T:

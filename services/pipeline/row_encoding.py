@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
 from functools import partial
 from typing import Any, cast
 
-from services.batches.business_key import BUSINESS_KEY_COLUMNS, business_key
 from services.core.errors import OnCallError
 from services.core.text import pluralize
 
@@ -22,7 +20,6 @@ _LEGACY_NAMES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STR
 _SQL_NAMES = {legacy: name for name, legacy in _LEGACY_NAMES.items()}
 _INT64 = 2**63
 _ONE = Decimal(1)
-FINGERPRINT_COLUMNS = (*BUSINESS_KEY_COLUMNS, "prediction_id", "created_at", "predicted_points")
 
 
 class SchemaMismatch(OnCallError):
@@ -69,28 +66,6 @@ def encode_rows(rows: Sequence[PredictionRow], columns: Sequence[Column]) -> lis
             "Add the columns to the table, or deploy a worker that does not write them.",
         )
     return [_encode_row(i, row, columns) for i, row in enumerate(rows, 1)]
-
-
-def rows_fingerprint(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The same for encoded rows and for these rows read back, in any order, by FINGERPRINT_COLUMNS.
-
-    Not by every column: a default value, or how BigQuery writes a GEOGRAPHY, would make rows differ that are the same.
-    """
-    marks = sorted(json.dumps([*business_key(row), *map(_to_mark, _other_values(row))]) for row in rows)
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:32]
-
-
-def _other_values(row: Mapping[str, Any]) -> Iterable[Any]:
-    return (row.get(name) for name in FINGERPRINT_COLUMNS if name not in BUSINESS_KEY_COLUMNS)
-
-
-def _to_mark(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    try:
-        return str(Decimal(str(value)).normalize())
-    except InvalidOperation:
-        return str(value)
 
 
 def _encode_row(number: int, row: PredictionRow, columns: Sequence[Column]) -> dict[str, Any]:

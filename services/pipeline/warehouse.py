@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from threading import Lock
 from typing import Any, Protocol
 
@@ -37,23 +38,24 @@ from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
 from services.gcp.error_table import ErrorClass, classify_exception
 from services.pipeline.merge import MergeCounts, MergeTables, count_sql, merge_sql, run_parameter
 from services.pipeline.rate_limiter import RateLimiter
-from services.pipeline.row_encoding import FINGERPRINT_COLUMNS, Column, rows_fingerprint
+from services.pipeline.row_encoding import Column
 
-STAGING_TTL = timedelta(days=7)  # a safety net for what the cleanup leaves
+COMPACT_TTL = timedelta(days=7)
 MAX_UNPARTITIONED_LIST_ROWS = 25_000
-MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.5
+MAX_JOB_WAIT_S, JOB_POLL_INTERVAL_S = 600, 0.25
 
 
 @dataclass(frozen=True)
 class StagingTableInfo:
-    """One staging table as it is now; `version` changes whenever its rows do.
+    """One staging table: as BigQuery describes it now, or, without columns and version, as a worker has answered.
 
-    `columns` are (name, type), with those of a record by their path. Rows of a streaming buffer are in no count and no copy.
+    `version` changes whenever its rows do. `columns` are (name, type), with those of a record by their path. Rows of a streaming
+    buffer are in no count and no copy.
     """
 
     table: str
     rows: int
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...] = ()
     version: str = ""
     streaming: bool = False
 
@@ -72,7 +74,8 @@ class Warehouse(Protocol):
     def now(self) -> datetime: ...
     def get_columns(self) -> tuple[Column, ...]: ...
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int: ...
-    def list_staging_tables(self, prefix: str) -> tuple[StagingTableInfo, ...]: ...
+    def list_staging_tables(self, prefix: str) -> tuple[str, ...]: ...
+    def describe_tables(self, tables: Sequence[str]) -> tuple[StagingTableInfo, ...]: ...
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int: ...
     def merge(
         self, source: str, game_date: date, job_id: str, at: datetime, older_runs: Collection[Run]
@@ -115,59 +118,49 @@ class BigQueryWarehouse:
         return tuple(map(Column.from_field, self._get_schema()))
 
     def load(self, table: str, rows: Sequence[Mapping[str, Any]], job_id: str) -> int:
-        """Replace a table's rows by a load job, and read them back; their number. A used id is adopted, not repeated.
+        """Load rows into a table that the job of this id alone writes; their number. A used id is adopted, not repeated.
 
-        Raises StagingNotVerified when the table is gone or does not hold the rows that the job of this id loaded.
+        Raises StagingNotVerified when the job loaded another number of rows, or its table is gone since.
         """
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
-            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            write_disposition=bigquery.WriteDisposition.WRITE_EMPTY,
             schema=self._get_schema(),
-            labels={"rows": rows_fingerprint(rows)},
         )
         media = io.BytesIO("\n".join(json.dumps(row) for row in rows).encode())
-        job = self._start_or_adopt(
+        job, adopted = self._start_or_adopt(
             job_id,
             lambda: self._client.load_table_from_file(
                 media, table, size=len(media.getvalue()), job_id=job_id, job_config=config, timeout=BIGQUERY_TIMEOUT_S
             ),
         )
-        self._verify_loaded(table, job)
-        return int(job.output_rows or 0)
+        loaded = int(job.output_rows or 0)
+        if adopted and loaded:  # a consolidation or a sweep may have dropped the table since
+            found = self._describe(table)
+            loaded = found.rows if found else 0
+        if loaded != len(rows):
+            raise StagingNotVerified(f"{table} holds {loaded} of the {len(rows)} rows that {job_id} loaded.")
+        return loaded
 
-    def _verify_loaded(self, table: str, job: Any) -> None:
-        """Another delivery of the unit may have replaced the rows since, and a consolidation may have dropped the table."""
-        try:
-            self._set_expiry(table)
-            columns = [field for field in self._get_schema() if field.name in FINGERPRINT_COLUMNS]
-            source = bigquery.TableReference.from_string(table, self._clients.settings.project)
-            rows = self._client.list_rows(source, selected_fields=columns, timeout=BIGQUERY_TIMEOUT_S)
-            holds_rows = rows_fingerprint(rows) == job.labels.get("rows")
-        except NotFound:
-            holds_rows = False
-        if not holds_rows:
-            raise StagingNotVerified(f"{table} does not hold the rows that {job.job_id} loaded.")
-
-    def _start_or_adopt(self, job_id: str, start: Callable[[], Any]) -> Any:
-        """Start a job, or adopt the one that has this id; wait for its end. Raises JobFailed when it failed: its id is used up."""
+    def _start_or_adopt(self, job_id: str, start: Callable[[], Any]) -> tuple[Any, bool]:
+        """Start a job and wait for its end; and whether it is the one that had this id. Raises JobFailed: its id is used up."""
         self._rate_limiter.acquire("jobs.insert")
+        adopted = False
         try:
             job = start()
         except Conflict:
-            job = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S)
+            job, adopted = self._client.get_job(job_id, timeout=BIGQUERY_TIMEOUT_S), True
         try:
-            job.result(timeout=600, **({"job_retry": None} if job.job_type == "query" else {}))
+            if job.job_type == "query":
+                job.result(timeout=MAX_JOB_WAIT_S, job_retry=None)
+            else:
+                _wait(partial(job.done, timeout=BIGQUERY_TIMEOUT_S))
+                job.result(timeout=BIGQUERY_TIMEOUT_S)
         except GoogleAPICallError as error:
             if job.error_result:
                 raise JobFailed(f"{job_id} failed: {job.error_result.get('message')}") from error
             raise
-        return job
-
-    def _set_expiry(self, table: str) -> None:
-        """A load job cannot set an expiry, and tables.insert allows only 10 a second, so the loaded table is patched."""
-        staging_table = bigquery.Table(f"{self._clients.settings.project}.{table}")
-        staging_table.expires = self.now() + STAGING_TTL
-        self._client.update_table(staging_table, ["expires"], timeout=BIGQUERY_TIMEOUT_S)
+        return job, adopted
 
     def _get_schema(self) -> list[bigquery.SchemaField]:
         """The predictions table's schema, read once, whatever asks for it at once: columns are checked before the first write."""
@@ -176,20 +169,23 @@ class BigQueryWarehouse:
                 self._schema_fields = list(self._client.get_table(PREDICTIONS_TABLE, timeout=BIGQUERY_TIMEOUT_S).schema)
             return self._schema_fields
 
-    def list_staging_tables(self, prefix: str) -> tuple[StagingTableInfo, ...]:
-        """Every table of a prefix with its rows and columns; free metadata calls."""
-        names = [table.table_id for table in list_staging_tables(self._clients, prefix)]
+    def list_staging_tables(self, prefix: str) -> tuple[str, ...]:
+        """dataset.table of every table of a prefix, in order."""
+        return tuple(f"{DATASET}.{table.table_id}" for table in list_staging_tables(self._clients, prefix))
+
+    def describe_tables(self, tables: Sequence[str]) -> tuple[StagingTableInfo, ...]:
+        """Rows, columns and version of those that are still there; a free call for each."""
         with ThreadPoolExecutor(8) as pool:
-            return tuple(filter(None, pool.map(self._describe, names)))
+            return tuple(filter(None, pool.map(self._describe, tables)))
 
     def _describe(self, name: str) -> StagingTableInfo | None:
         self._rate_limiter.acquire("tables.get")
         try:
-            table = self._client.get_table(f"{DATASET}.{name}", timeout=BIGQUERY_TIMEOUT_S)
+            table = self._client.get_table(name, timeout=BIGQUERY_TIMEOUT_S)
         except NotFound:
             return None
         return StagingTableInfo(
-            f"{DATASET}.{name}",
+            name,
             int(table.num_rows or 0),
             tuple(_column_types(table.schema)),
             version=f"{table.modified}/{table.num_rows}",
@@ -197,7 +193,7 @@ class BigQueryWarehouse:
         )
 
     def copy(self, sources: Sequence[str], target: str, job_id: str) -> int:
-        """Copy up to 1,200 tables into one, which expires like them; the rows the target then has."""
+        """Copy up to 1,200 tables into one, which expires: it is a copy, and a crash may leave it. The rows that it then has."""
         self._rate_limiter.acquire("table.update", target)
         config = bigquery.CopyJobConfig(write_disposition=bigquery.WriteDisposition.WRITE_APPEND)
         self._start_or_adopt(
@@ -206,8 +202,9 @@ class BigQueryWarehouse:
                 list(sources), target, job_id=job_id, job_config=config, timeout=BIGQUERY_TIMEOUT_S
             ),
         )
-        self._set_expiry(target)
-        return int(self._client.get_table(target, timeout=BIGQUERY_TIMEOUT_S).num_rows or 0)
+        compact = bigquery.Table(f"{self._clients.settings.project}.{target}")
+        compact.expires = self.now() + COMPACT_TTL
+        return int(self._client.update_table(compact, ["expires"], timeout=BIGQUERY_TIMEOUT_S).num_rows or 0)
 
     def merge(
         self, source: str, game_date: date, job_id: str, at: datetime, older_runs: Collection[Run] = ()
@@ -216,7 +213,7 @@ class BigQueryWarehouse:
         parameters = [bigquery.ScalarQueryParameter("at", "TIMESTAMP", at), run_parameter(older_runs)]
         config = bigquery.QueryJobConfig(query_parameters=parameters)
         sql = merge_sql(self._merge_tables(source, game_date))
-        job = self._start_or_adopt(
+        job, _ = self._start_or_adopt(
             job_id, lambda: self._client.query(sql, config, job_id=job_id, job_retry=None, timeout=BIGQUERY_TIMEOUT_S)
         )
         if job.labels.get("fenced"):
@@ -286,13 +283,8 @@ class BigQueryWarehouse:
 
     def wait_for_job(self, job_id: str) -> None:
         """Until a job has ended, however it ended; asked by jobs.get, since the results of another account's job are refused."""
-        deadline = time.monotonic() + MAX_JOB_WAIT_S
-        while self._get_job(job_id).state != "DONE":
-            if time.monotonic() > deadline:
-                raise OnCallError(
-                    f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended."
-                )
-            time.sleep(JOB_POLL_INTERVAL_S)
+        if not _wait(lambda: self._get_job(job_id).state == "DONE"):
+            raise OnCallError(f"The job {job_id} still runs after {MAX_JOB_WAIT_S} s.", "Look again when it has ended.")
 
     def _get_job(self, job_id: str) -> Any:
         """A job of any account; raises AccessDenied with the role to grant where this account may read only its own."""
@@ -310,14 +302,24 @@ class BigQueryWarehouse:
         """Drop a table, if `version` is given only in that version; whether it is gone.
 
         BigQuery deletes without a precondition: rows that arrive between its answer to tables.get and tables.delete, one request
-        later, are dropped with the table. Whoever writes reads its table again before it calls a unit done (StagingWriter).
+        later, are dropped with the table. Only tables of the customer's workers can meet this: ours are written once.
         """
         if version is not None:
-            current = self._describe(table.split(".")[-1])
+            current = self._describe(table)
             if current is not None and (current.streaming or current.version != version):
                 return False
         self._client.delete_table(table, not_found_ok=True, timeout=BIGQUERY_TIMEOUT_S)
         return True
+
+
+def _wait(is_done: Callable[[], bool]) -> bool:
+    """Poll a job at a fixed interval; whether it has ended. The client's own wait begins with 1 s and grows."""
+    deadline = time.monotonic() + MAX_JOB_WAIT_S
+    while not is_done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(JOB_POLL_INTERVAL_S)
+    return True
 
 
 def _column_types(fields: Iterable[bigquery.SchemaField], parent: str = "") -> Iterator[tuple[str, str]]:

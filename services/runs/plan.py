@@ -86,7 +86,7 @@ def _plan(
         guards=tuple(_guards(clients, game_date, context, selected, full_date)),
         planned_at=clients.now(),
         undo="Not by a button. The table can be read as it was for a week; a run adds and updates rows, it deletes none.",
-        cost="One MERGE for the whole batch, some 25 MiB billed; the plan billed"
+        cost="One count and one MERGE over the rows of the date; the plan billed"
         f" {sum(s.bytes_billed for s in context.night.sources) / 2**20:,.0f} MiB.",
         confirmation=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
         confirmation_text=str(game_date) if overwrites else "",

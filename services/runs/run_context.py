@@ -98,7 +98,7 @@ def load_run_context(clients: Clients, game_date: date) -> RunContext:
     worker = try_read("width", lambda: read_worker_capacity(clients))
     return RunContext(
         night=night,
-        repairable=list_repairable(night, count_rows(night, history), clients.now()),
+        repairable=list_repairable(night, count_rows(night, history, clients.settings), clients.now()),
         batches=try_read("batches", lambda: read_batches(clients, game_date)),
         staging_tables=tuple(t for t in inventory.tables if t.game_date == game_date) if inventory else None,
         coordinator=try_read("coordinator", lambda: read_coordinator(clients)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import httpx
@@ -16,10 +17,13 @@ from services.sandbox.common.identities import Identities, account_address
 from services.sandbox.stand_ins.cloud_logging import LogStore
 from services.sandbox.stand_ins.cloud_run import CloudRun
 
+_load_certificates = cache(httpx.create_ssl_context)  # 25 ms
+
 
 def _make_instances_client() -> httpx.AsyncClient:
-    """One client for all requests to instances: each new one costs 25 ms. No connection is kept: an instance may be killed."""
-    return httpx.AsyncClient(timeout=300, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
+    """One client for all requests to instances. No connection is kept: an instance may be killed."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx.AsyncClient(timeout=300, limits=limits, verify=_load_certificates())
 
 
 @dataclass

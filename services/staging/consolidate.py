@@ -17,7 +17,8 @@ from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.nights.coverage_count import count_coverage, format_coverage
 from services.nights.player_stages import read_night
-from services.pipeline.consolidator import ConsolidationResult, Consolidator, NothingStaged
+from services.pipeline.consolidator import ConsolidationResult, Consolidator
+from services.pipeline.manifest import NothingStaged
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.staging.consolidate_plan import list_batch_tables, plan_consolidate
 from services.staging.merge_proof import read_proofs

@@ -101,8 +101,7 @@ def _read_batch(clients: Clients, batch_id: str) -> StagedBatch:
             f"{batch_id} has no staging table, so there is nothing to consolidate.", "Look at the list anew."
         )
     with translate_errors("BigQuery tables.get"):
-        described = BigQueryWarehouse(clients).list_staging_tables(staging_prefix(batch_id))
-    tables = [table for table in described if is_unit_table(table.table, batch_id)]
+        tables = BigQueryWarehouse(clients).describe_tables([f"{DATASET}.{item.table_id}" for item in units])
     contents = read_contents(clients, units)
     keys = [table.keys for table in contents.values()]
     if len(contents) < len(tables) or None in keys:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from google.cloud.bigquery.table import TableListItem
 
-from services.batches.business_key import BusinessKey, business_key
+from services.batches.business_key import LINE_COLUMN, BusinessKey, business_key
 from services.batches.ids import DATASET, is_compact_table, parse_staging_table_name
 from services.batches.reader import read_batches
 from services.batches.staged_rows import Contents, evict_missing, read_contents
@@ -121,6 +121,10 @@ def _count_unmerged_by_table(
             problems.append(Problem.from_error(f"proof for {day}", clients.now(), error))
             continue
         sources.append(predictions.source)
+        if LINE_COLUMN in predictions.absent_columns:
+            message = f"The predictions table has no column {LINE_COLUMN}, so which rows are merged is not recorded."
+            problems.append(Problem(f"proof for {day}", clients.now(), message))
+            continue
         merged_keys[day] = {business_key({**row, "game_date": day}) for row in predictions.rows}
     unmerged = {name: _count_unmerged(table_contents, merged_keys) for name, table_contents in contents.items()}
     return unmerged, tuple(problems)

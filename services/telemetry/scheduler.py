@@ -49,7 +49,10 @@ class Schedule:
 
 
 def read_schedule(clients: Clients) -> Schedule:
-    """The jobs of the project's region; raises OnCallError when Cloud Scheduler does not answer."""
+    """The jobs of the project's region; raises OnCallError when Cloud Scheduler does not answer.
+
+    An answer without `jobs` is a region without jobs: the JSON of a protobuf leaves an empty list out.
+    """
     settings = clients.settings
     with translate_errors("Cloud Scheduler"):
         parent = f"projects/{settings.project}/locations/{settings.region}"

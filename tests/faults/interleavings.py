@@ -19,8 +19,8 @@ from greenlet import getcurrent, greenlet
 
 from services.core.errors import OnCallError
 from services.pipeline import lease
-from services.pipeline.consolidator import NothingStaged
 from services.pipeline.lease import Lease
+from services.pipeline.manifest import NothingStaged
 from tests.faults.harness import consolidate
 from tests.faults.judge import Verdict
 from tests.faults.seeds import LINE, NIGHT, Kind

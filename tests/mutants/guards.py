@@ -23,7 +23,7 @@ def _mutant(file: str, old: str, new: str, test: str) -> Mutant:
 
 
 MERGE, CONSOLIDATOR = "pipeline/merge.py", "pipeline/consolidator.py"
-COUNTS = "pipeline/merge_counts.py"
+COUNTS, MANIFEST = "pipeline/merge_counts.py", "pipeline/manifest.py"
 OF_MERGE, OF_CONSOLIDATOR = (
     "tests/unit/pipeline/test_merge.py::test_",
     "tests/unit/pipeline/test_consolidator.py::test_",
@@ -54,10 +54,10 @@ def _runner(test: str) -> str:
 
 GUARDS: Mapping[str, Mutant] = {
     "a staged unit is verified": _mutant(
-        WRITER,
-        "if verified != len(encoded):",
+        WAREHOUSE,
+        "if loaded != len(rows):",
         "if False:",
-        _here("test_a_load_of_fewer_rows_than_sent_is_not_verified"),
+        _here("test_a_load_of_fewer_rows_than_sent_is_loaded_again"),
     ),
     "the sums of a MERGE are verified": _mutant(
         COUNTS,
@@ -65,21 +65,39 @@ GUARDS: Mapping[str, Mutant] = {
         "    if False:",
         OF_CONSOLIDATOR + "a_row_that_another_process_writes_between_the_count_and_the_merge_fails_the_proof",
     ),
-    "staged rows are read back": _mutant(
+    "other rows of a unit go into a table of their own": _mutant(
+        WRITER,
+        "job_id.removeprefix(prefix))",
+        "'0123456789abcdef')",
+        OF_WRITER + "other_rows_go_into_another_table_and_the_first_one_stays_as_it_is",
+    ),
+    "a table that was written is not written again": _mutant(
         WAREHOUSE,
-        "if not holds_rows:",
-        "if False:",
-        "tests/unit/pipeline/worker/test_staging_writer.py::test_the_first_rows_again_are_loaded_again_because_the_table_holds_others",
+        "WriteDisposition.WRITE_EMPTY",
+        "WriteDisposition.WRITE_TRUNCATE",
+        "tests/unit/pipeline/test_warehouse.py::test_a_load_writes_a_table_once_and_takes_one_call",
+    ),
+    "a table that may change is dropped in its version": _mutant(
+        CONSOLIDATOR,
+        "None if unit_table(table.table) else table.version",
+        "None",
+        OF_CONSOLIDATOR + "a_table_that_changes_after_the_copy_is_left_for_the_next_round",
+    ),
+    "only answers for a table of one load are believed": _mutant(
+        MANIFEST,
+        "if unit_table(table) and verified_rows.get(table)",
+        "if verified_rows.get(table)",
+        OF_CONSOLIDATOR + "an_answer_for_a_table_that_may_change_is_not_believed",
     ),
     "columns of one batch are equal": _mutant(
-        CONSOLIDATOR,
-        "        if drifted:",
-        "        if False:",
+        MANIFEST,
+        "    if drifted:",
+        "    if False:",
         _here("test_tables_with_other_columns_are_not_consolidated"),
     ),
     "a batch without rows is not consolidated": _mutant(
-        CONSOLIDATOR,
-        "if not any(table.rows for table in units):",
+        MANIFEST,
+        "if not rows and not other_rows:",
         "if False:",
         _here("test_a_batch_whose_tables_hold_no_rows_is_not_consolidated"),
     ),
@@ -91,12 +109,15 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "late tables are counted": _mutant(
         CONSOLIDATOR,
-        "return sum(is_unit_table(",
-        "return 0 * sum(is_unit_table(",
+        "return len(self._retry_call(lambda: list_units(",
+        "return 0 * len(self._retry_call(lambda: list_units(",
         _here("test_a_unit_that_comes_during_the_merge_is_consolidated_by_the_same_run"),
     ),
     "the rows of the copies are counted": _mutant(
-        CONSOLIDATOR, "if rows != expected:", "if False:", _here("test_a_copy_that_lacks_a_row_is_not_merged")
+        CONSOLIDATOR,
+        "if rows != count_table_rows(manifest) and",
+        "if False and",
+        _here("test_a_copy_that_lacks_a_row_is_not_merged"),
     ),
     "a table is dropped only in the version that was merged": _mutant(
         WAREHOUSE,
@@ -160,9 +181,9 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a dropped staging table is not taken for staged": _mutant(
         WAREHOUSE,
-        "            holds_rows = False\n",
-        "            holds_rows = True\n",
-        OF_WRITER + "a_unit_whose_table_was_dropped_is_staged_again",
+        "if adopted and loaded:",
+        "if False:",
+        OF_WRITER + "a_unit_whose_table_was_dropped_is_staged_again_in_another_one",
     ),
     "a unit of another date than its batch is refused": _mutant(
         REQUEST_BODY, "if read_batch_date(self.batch_id) not in (None, self.game_date):", "if False:", OF_BODY
@@ -197,7 +218,7 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a staged answer names the table of its unit": _mutant(
         DISPATCHER,
-        "answer.table in tables and 0 <",
+        "unit_table(answer.table) in tables and 0 <",
         "0 <",
         OF_DISPATCHER + "an_odd_answer_fails_its_player_and_not_the_batch",
     ),
@@ -316,7 +337,7 @@ GUARDS: Mapping[str, Mutant] = {
         OF_CONSOLIDATOR + "a_row_without_a_date_keeps_its_table",
     ),
     "a table with a streaming buffer is not merged": _mutant(
-        CONSOLIDATOR,
+        MANIFEST,
         "if streaming := [table.table for table in units if table.streaming]:",
         "if streaming := []:",
         OF_CONSOLIDATOR + "a_table_with_a_streaming_buffer_is_refused_by_name",
@@ -341,8 +362,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a resume reads the players from the rows": _mutant(
         RESUME,
-        "tables[key.player_lookup] = listed.table",
-        "tables[listed.table.rpartition('_')[2]] = listed.table",
+        "rows_by_player[key.player_lookup] += versions",
+        "rows_by_player[table.rpartition('_')[2]] += versions",
         "tests/unit/pipeline/coordinator/test_resume.py::test_"
         "players_are_adopted_by_the_rows_of_the_tables_whatever_unit_they_were_in",
     ),

@@ -6,14 +6,15 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.alerts.facts import ChannelStatus, NightSnapshot, SlateCounts, Snapshot, StagingTableListing
+from services.alerts.facts import ChannelStatus, NightSnapshot, Snapshot, StagingTableListing
 from services.alerts.source_times import SourceTime
 from services.batches.ledger import BatchRecord
 from services.batches.reader import Batch, Batches
 from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
 from services.core.settings import Settings
-from services.nights.coverage import CoverageHistory
+from services.names.resolution_counts import ResolutionCounts
+from services.nights.coverage import CoverageHistory, NightCoverage
 from services.scaling.annotations import CapacityAnnotations, CapacitySetting
 from services.scaling.capacity import WorkerCapacity
 from services.scaling.traffic import Traffic
@@ -21,7 +22,6 @@ from services.telemetry.dml_jobs import build_report
 from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.factories import (
     NIGHT,
-    TIP_OFF,
     make_attempt,
     make_job_history,
     make_log_lines,
@@ -112,7 +112,6 @@ def make_night_snapshot(**changes: Any) -> NightSnapshot:
     fields: dict[str, Any] = {
         "game_date": NIGHT,
         "night": ok_result(make_night(*make_players(158))),
-        "slate": ok_result(SlateCounts(TIP_OFF, 176, 4, 150, 3)),
         "batches": ok_result(Batches((make_batch(),), ())),
         "writes": ok_result(make_write_report(make_attempt())),
         "ledger": ok_result(make_batch_record()),
@@ -194,6 +193,23 @@ def make_unrequested_players(count: int) -> list[Any]:
     ]
 
 
+def make_unmatched_names(count: int, **changes: Any) -> list[Any]:
+    """Names with odds that are not in context."""
+    unknown: dict[str, Any] = dict.fromkeys(("eligible", "requested", "generated_rows", "staged_rows"))
+    return [
+        player_without_rows(player_lookup=f"name{i}", in_context=False, **{**unknown, **changes}) for i in range(count)
+    ]
+
+
+def make_names_before(unresolved: int, of: int, days_before: int = 1) -> CoverageHistory:
+    """A night before with so many names, of which these resolve to nobody."""
+    counts = ResolutionCounts(of - unresolved, 0, unresolved)
+    day = NightCoverage(
+        NIGHT - timedelta(days=days_before), 0, of, 0, 0, 0, 0, (), Health.NONE_EXPECTED, resolution_counts=counts
+    )
+    return CoverageHistory((day,), ())
+
+
 SUPERSEDED_PLAYERS = [make_player(player_lookup=f"p{i}") for i in range(11)] + [
     make_player(player_lookup=f"gone{i}", active_rows=0, superseded=True) for i in range(58)
 ]
@@ -257,7 +273,12 @@ SNAPSHOTS: dict[str, tuple[Snapshot, tuple[str, str] | None]] = {
         ("duplicates", "rows"),
     ),
     "names never in context": (
-        make_snapshot(make_night_snapshot(slate=ok_result(SlateCounts(TIP_OFF, 176, 94, 150, 3)))),
+        make_snapshot(
+            make_night_snapshot(
+                night=ok_result(make_night(*make_players(158), *make_unmatched_names(94))),
+                usual=ok_result(make_names_before(3, of=150)),
+            )
+        ),
         ("names", "names"),
     ),
     "a deploy resets the emergency width": (
@@ -287,7 +308,7 @@ SNAPSHOTS: dict[str, tuple[Snapshot, tuple[str, str] | None]] = {
             make_night_snapshot(
                 game_date=NO_GAMES,
                 night=ok_result(make_night(game_date=NO_GAMES, games=0, was_run=False)),
-                slate=ok_result(SlateCounts(None, 0, 0, 150, 3)),
+                usual=ok_result(make_names_before(3, of=150)),
                 batches=empty_batches(),
                 writes=ok_result(make_write_report()),
                 ledger=ok_result(None),

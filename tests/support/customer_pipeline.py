@@ -92,7 +92,7 @@ def load_for_merge(client: bigquery.Client, rows: Rows, at_ms: int) -> WriteResu
 
 def merge_directly(client: bigquery.Client, loaded: WriteResult) -> WriteResult:
     """The second half: a MERGE by player and date; the temporary table goes whatever came of it."""
-    sql = _merge_sql(
+    sql = merge_sql(
         f"`{PREDICTIONS_DATASET}.{loaded.table}`",
         "T.player_lookup = S.player_lookup AND T.game_date = S.game_date",
     )
@@ -129,7 +129,7 @@ def consolidate(
     )
     source = f"(SELECT * EXCEPT (row_num) FROM ({numbered}) WHERE row_num = 1)"
     try:
-        job = client.query(_merge_sql(source, key.condition()))
+        job = client.query(merge_sql(source, key.condition()))
         job.result()
     except GoogleAPICallError as error:
         return ConsolidationResult(merged_tables=len(tables), error=str(error))
@@ -174,7 +174,8 @@ def _load(client: bigquery.Client, rows: Rows, name: str, disposition: str) -> W
     return WriteResult(name, job.output_rows or 0)
 
 
-def _merge_sql(source: str, condition: str) -> str:
+def merge_sql(source: str, condition: str) -> str:
+    """Their MERGE of a source, a quoted table or a subquery, into the predictions."""
     assignments = ", ".join([*(f"{name} = S.{name}" for name in _UPDATED_COLUMNS), "updated_at = CURRENT_TIMESTAMP()"])
     return (
         f"MERGE `{PREDICTIONS_TABLE}` T USING {source} S ON {condition}"

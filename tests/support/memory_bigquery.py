@@ -257,6 +257,8 @@ class MemoryClient:
 
         def effect() -> None:
             tables = [self._find(name) for name in names]
+            if any(table.fields != tables[0].fields for table in tables):
+                raise _error(BadRequest, "invalid", f"Provided Schema does not match Table {PROJECT}:{names[-1]}.")
             rows = [row for table in tables for row in table.rows]
             self._write(_name(destination), tables[0].fields, rows, config.write_disposition or "WRITE_EMPTY")
 
@@ -288,7 +290,9 @@ class MemoryClient:
             self._end(call, job, effect)
         job.ended = self._state.clock.now()
         self.hook(call, "after", job)
-        return JobHandle(self, job)
+        handle = JobHandle(self, job)
+        handle.state = "RUNNING"  # jobs.insert does not wait for the end
+        return handle
 
     def _end(self, call: str, job: MemoryJob, effect: Callable[[], None]) -> None:
         try:
@@ -461,7 +465,8 @@ class JobHandle:
         self.state = "DONE" if self.job.ended else "RUNNING"
 
     def done(self, **_: object) -> bool:
-        self.reload()
+        if self.state != "DONE":
+            self.reload()
         return self.state == "DONE"
 
     def exception(self, **_: object) -> GoogleAPICallError | None:

@@ -66,10 +66,10 @@ def statements_held(sandbox: Sandbox, until_refused: int) -> Iterator[None]:
 
 
 @contextmanager
-def running_scenario(name: str) -> Iterator[Sandbox]:
+def running_scenario(name: str, latency: JobLatency = FAST) -> Iterator[Sandbox]:
     """A sandbox with a scenario of `make run`, on its clock and with fast jobs."""
     scenario = get_scenario(name)
-    sandbox = start_sandbox(latency=FAST, clock=OffsetClock.starting_at(scenario.starts_at))
+    sandbox = start_sandbox(latency=latency, clock=OffsetClock.starting_at(scenario.starts_at))
     try:
         scenario.load(sandbox)
         yield sandbox

@@ -17,6 +17,7 @@ from services.batches.ledger import (
     PlayerOutcome,
     StateAlreadyRecorded,
     count_outcomes,
+    rows_by_table,
 )
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES, BatchState
 from services.core.errors import InvalidInput, OnCallError
@@ -25,13 +26,14 @@ from services.core.settings import ServerSettings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy
-from services.pipeline.consolidator import ConsolidationResult, Consolidator, NothingStaged
+from services.pipeline.consolidator import ConsolidationResult, Consolidator
 from services.pipeline.coordinator.batch_tracker import BatchTracker
 from services.pipeline.coordinator.dispatcher import dispatch, get_worker_endpoint
 from services.pipeline.coordinator.resume import Activation, WrongBatchState, adopt_staged, plan_resume
 from services.pipeline.coordinator.run_request import Run, initial_record
 from services.pipeline.coordinator.stop import StopSignal, is_stop_requested, request_stop
 from services.pipeline.lease import LEASE_TTL, LeaseHeld
+from services.pipeline.manifest import NothingStaged
 from services.pipeline.warehouse import BigQueryWarehouse, LeaseLost
 from services.policy.concurrency_config import SelfHealingConfig, WorkerConcurrencyConfig
 
@@ -212,7 +214,7 @@ class BatchRunner:
         tracker.advance(replace(tracker.entry, state=BatchState.CONSOLIDATING, reason=""))
         merged = (tracker.entry.details.get("consolidated") or {}).get("players", ())
         try:
-            result = self._consolidate_until_done(tracker)
+            result = self._consolidate_until_done(tracker, rows_by_table(outcomes.values()))
         except NothingStaged:
             if any(outcome.staged and name not in merged for name, outcome in outcomes.items()):
                 raise
@@ -229,12 +231,12 @@ class BatchRunner:
         sums = {name: getattr(result, name) for name in ADDED_SUMS}
         tracker.advance(close(tracker.entry, outcomes, sums, facts))
 
-    def _consolidate_until_done(self, tracker: BatchTracker) -> ConsolidationResult:
+    def _consolidate_until_done(self, tracker: BatchTracker, verified_rows: Mapping[str, int]) -> ConsolidationResult:
         """Consolidate; and again while tables of the batch came too late for the round before."""
         entry, total = tracker.entry, None
         for _ in range(MAX_ROUNDS):
             logger.info("Executing consolidation MERGE for batch=%s", entry.batch_id)
-            result = self._consolidate_when_free(tracker)
+            result = self._consolidate_when_free(tracker, verified_rows)
             total = result if total is None else sum_results(total, result)
             if not result.late_tables:
                 return total
@@ -243,12 +245,12 @@ class BatchRunner:
             "Look at the workers, then consolidate again.",
         )
 
-    def _consolidate_when_free(self, tracker: BatchTracker) -> ConsolidationResult:
+    def _consolidate_when_free(self, tracker: BatchTracker, verified_rows: Mapping[str, int]) -> ConsolidationResult:
         """Consolidate once, when no other consolidation of the date is under way; raises LeaseHeld when that takes too long."""
         consolidator, waited_s = Consolidator(self._warehouse, self.instance_id, self._retry), 0.0
         while True:
             try:
-                return consolidator.consolidate(tracker.entry.batch_id, tracker.entry.game_date)
+                return consolidator.consolidate(tracker.entry.batch_id, tracker.entry.game_date, verified_rows)
             except (LeaseHeld, LeaseLost) as error:
                 if waited_s >= MAX_LEASE_WAIT_S:
                     raise

@@ -15,7 +15,7 @@ import requests
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
-from services.batches.ids import staging_table, work_unit_id
+from services.batches.ids import staging_table, unit_table, work_unit_id
 from services.batches.ledger import PlayerOutcome
 from services.gcp.clients import Clients
 from services.gcp.error_table import RETRYABLE_STATUSES
@@ -156,18 +156,20 @@ class _Delivery:
     def _to_outcome(
         self, player_lookup: str, unit_id: str, answers: Mapping[str, _PlayerAnswer], response: requests.Response
     ) -> PlayerOutcome:
-        """A player is staged only in the table of the unit, or in one of his own when the unit's could not be loaded."""
+        """A player is staged only in a table of the unit, or in one of his own when the unit's could not be loaded."""
         answer = answers.get(player_lookup)
-        tables = {staging_table(self.batch_id, name): name for name in (work_unit_id(player_lookup), unit_id)}
+        tables: dict[str | None, str] = {
+            staging_table(self.batch_id, name): name for name in (work_unit_id(player_lookup), unit_id)
+        }
         is_staged = answer is not None and answer.outcome == "staged"
         if answer is None or (
-            is_staged and not (answer.table in tables and 0 < answer.produced_rows == answer.staged_rows)
+            is_staged and not (unit_table(answer.table) in tables and 0 < answer.produced_rows == answer.staged_rows)
         ):
             message = f"{response.status_code}: {response.text}"[:MAX_MESSAGE_LENGTH]
             return PlayerOutcome(player_lookup, unit_id, "no answer", reason="unreadable answer", message=message)
         return PlayerOutcome(
             player_lookup,
-            tables.get(answer.table, unit_id),
+            tables.get(unit_table(answer.table), unit_id),
             answer.outcome,
             answer.reason,
             answer.message[:MAX_MESSAGE_LENGTH],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from google.api_core.exceptions import NotFound
 
 from services.batches import ids
+from services.batches.business_key import RowVersion
 from services.batches.ledger import BatchRecord, PlayerOutcome
 from services.core.errors import OnCallError
 from services.gcp.clients import Clients
@@ -81,24 +82,25 @@ def _plan_eligible(clients: Clients, entry: BatchRecord) -> tuple[Run, Mapping[s
 
 
 def adopt_staged(warehouse: Warehouse, batch_id: str, players: Iterable[str]) -> Iterator[PlayerOutcome]:
-    """The outcome of each of these players who has rows in staging tables of the batch: they count as produced and staged."""
-    tables: dict[str, str] = {}
-    rows: Counter[str] = Counter()
-    for listed in warehouse.list_staging_tables(ids.staging_prefix(batch_id)):
-        if not (listed.rows and ids.is_unit_table(listed.table, batch_id)):
+    """The outcome of each of these players who has rows in staging tables of the batch: they count as produced and staged.
+
+    Where he is in several tables, the rows of the newest one count: it replaces the others (services/pipeline/older_runs.py).
+    """
+    newest: dict[str, tuple[RowVersion, str, int]] = {}  # of a player: his newest row, its table, and his rows there
+    for table in warehouse.list_staging_tables(ids.staging_prefix(batch_id)):
+        if not ids.is_unit_table(table, batch_id):
             continue
+        rows_by_player = defaultdict[str, list[RowVersion]](list)
         with suppress(NotFound):  # consolidated or swept since it was listed
-            for key, versions in warehouse.read_versions(listed.table).items():
-                tables[key.player_lookup] = listed.table
-                rows[key.player_lookup] += len(versions)
+            for key, versions in warehouse.read_versions(table).items():
+                rows_by_player[key.player_lookup] += versions
+        for name, rows in rows_by_player.items():
+            found = (max(rows), table, len(rows))
+            newest[name] = max(found, newest.get(name, found))
     for player_lookup in players:
-        if player_lookup in tables:
+        if player_lookup in newest:
+            _, table, count = newest[player_lookup]
+            unit = ids.work_unit_id(player_lookup)
             yield PlayerOutcome(
-                player_lookup,
-                ids.work_unit_id(player_lookup),
-                "staged",
-                reason="adopted",
-                produced_rows=rows[player_lookup],
-                staged_rows=rows[player_lookup],
-                staging_table=tables[player_lookup],
+                player_lookup, unit, "staged", "adopted", produced_rows=count, staged_rows=count, staging_table=table
             )

@@ -102,10 +102,11 @@ class Worker:
             is_expected = isinstance(error, PredictionNotPossible)
             reason = str(error) if is_expected else f"predictor_error: {type(error).__name__}: {error}"
             logger.warning(
-                "PERMANENT failure for %s on %s - acknowledging. Reason: %s",
+                "PERMANENT failure for %s on %s - acknowledging. Reason: %s (batch=%s)",
                 player_lookup,
                 request.game_date,
                 reason,
+                batch_id,
                 exc_info=not is_expected,
             )
             raise PredictionNotPossible(reason) from error
@@ -117,7 +118,7 @@ class Worker:
     ) -> tuple[int, dict[str, Any]]:
         """Stage the players whose rows fit the table, together; `answers` are those of the other players."""
         try:
-            encoded = self._encode(generated, answers)
+            encoded = self._encode(body.batch_id, generated, answers)
         except _WRITE_ERRORS as error:
             answered = {answer.player_lookup for answer in answers}
             pending = {name: rows for name, rows in generated.items() if name not in answered}
@@ -156,7 +157,7 @@ class Worker:
         return [PlayerAnswer(name, "staged", "", "", n, n, result.table, result.job_id) for name, n in counts], False
 
     def _encode(
-        self, generated: Mapping[str, Sequence[PredictionRow]], answers: list[PlayerAnswer]
+        self, batch_id: str, generated: Mapping[str, Sequence[PredictionRow]], answers: list[PlayerAnswer]
     ) -> dict[str, Sequence[EncodedRow]]:
         """The rows of each player whose rows fit the table; answers for the others."""
         encoded = {}
@@ -164,7 +165,7 @@ class Worker:
             try:
                 encoded[name] = self._writer.encode(rows)
             except SchemaMismatch as error:
-                logger.critical("SCHEMA MISMATCH: %s", error)
+                logger.critical("SCHEMA MISMATCH: %s (player=%s, batch=%s)", error, name, batch_id)
                 answers.append(_reject(name, "schema", error, rows))
         return encoded
 

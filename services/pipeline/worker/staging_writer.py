@@ -1,4 +1,8 @@
-"""A worker's write: its rows into a table of their own by a load job, and "done" only when the warehouse confirms that they are there."""
+"""A worker's write: its rows into a table of their own by a load job, and "done" only when the warehouse confirms that they are there.
+
+A table is written once, by the job whose id has the same content hash and attempt: other rows of the unit, and the same rows after
+their table was dropped, go into another one. So what was copied from a table is all that it will ever hold.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.batches.business_key import business_key
-from services.batches.ids import make_job_id, staging_table
+from services.batches.ids import load_table, make_job_id
 from services.gcp.retry import RetryPolicy
 from services.pipeline.job_retry import run_job_with_retry
 from services.pipeline.row_encoding import PredictionRow, encode_rows
-from services.pipeline.warehouse import StagingNotVerified, Warehouse
+from services.pipeline.warehouse import Warehouse
 
 EncodedRow = Mapping[str, Any]  # JSON values by column name
 
@@ -43,18 +47,18 @@ class StagingWriter:
         return self.stage(batch_id, unit, self.encode(rows))
 
     def stage(self, batch_id: str, unit: str, encoded: Sequence[EncodedRow]) -> StagingWriteResult:
-        """Stage a unit's rows; the same rows delivered again adopt the first job, other rows replace the first ones.
+        """Stage a unit's rows; the same rows delivered again adopt the first job.
 
-        Raises StagingNotVerified when the table does not hold these rows afterwards, else the warehouse's error.
+        Raises StagingNotVerified when no table holds these rows afterwards, else the warehouse's error.
         """
-        table = staging_table(batch_id, unit)
-        job_id = make_job_id("load", batch_id, unit, content_hash(encoded))
-        verified = run_job_with_retry(
-            self._retry, job_id, lambda attempt_id: self._warehouse.load(table, encoded, attempt_id)
-        )
-        if verified != len(encoded):
-            raise StagingNotVerified(f"{table} holds {verified} of {len(encoded)} rows sent.")
-        return StagingWriteResult(table, job_id, verified, len({business_key(row) for row in encoded}))
+        prefix, content = make_job_id("load", batch_id, unit, ""), content_hash(encoded)
+
+        def load(job_id: str) -> StagingWriteResult:
+            table = load_table(batch_id, unit, job_id.removeprefix(prefix))
+            verified = self._warehouse.load(table, encoded, job_id)
+            return StagingWriteResult(table, job_id, verified, len({business_key(row) for row in encoded}))
+
+        return run_job_with_retry(self._retry, prefix + content, load)
 
 
 def content_hash(rows: Sequence[EncodedRow]) -> str:

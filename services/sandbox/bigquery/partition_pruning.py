@@ -1,6 +1,12 @@
-"""Which date partitions a statement must scan, from its WHERE on the partitioning column (constants or parameters).
+"""Which date partitions a statement must scan, from comparisons of the partitioning column with constants or parameters.
 
-As in BigQuery, only comparisons that every row must satisfy prune partitions; anything else scans the whole table.
+Only what BigQuery documents as pruning prunes here (cloud.google.com/bigquery/docs/using-dml-with-partitioned-tables):
+
+    SELECT, UPDATE, DELETE, a subquery   comparisons in WHERE that every row must satisfy
+    the target of a MERGE                comparisons in each `WHEN … AND` that reads its rows. With WHEN NOT MATCHED also in ON, which
+                                         alone "may or may not" prune; WHEN NOT MATCHED together with BY SOURCE only under ON FALSE
+
+Anything else scans the whole table.
 """
 
 from __future__ import annotations
@@ -45,37 +51,88 @@ class TableReference:
 
     table: str
     bounds: tuple[Bound, ...]
+    changed: bool = False  # by UPDATE, DELETE or such a clause of a MERGE
 
 
 def find_table_references(tree: exp.Expr, qualified_name: Callable[[exp.Table], str]) -> tuple[TableReference, ...]:
-    """Every reference to a table in the statement."""
-    return tuple(TableReference(qualified_name(table), tuple(_bounds(table))) for table in tree.find_all(exp.Table))
+    """Every reference to a table in the statement; the target of a MERGE once for each clause that reads its rows."""
+    return tuple(
+        TableReference(qualified_name(table), bounds, _is_changed(table))
+        for table in tree.find_all(exp.Table)
+        for bounds in _bounds(table)
+    )
 
 
-def _bounds(table: exp.Table) -> Iterator[Bound]:
+def _is_changed(table: exp.Table) -> bool:
+    statement = table.parent
+    if not isinstance(statement, exp.Merge | exp.Update | exp.Delete) or statement.this is not table:
+        return False
+    return not isinstance(statement, exp.Merge) or any(
+        not isinstance(when.args["then"], exp.Insert) for when in statement.args["whens"].expressions
+    )
+
+
+def _bounds(table: exp.Table) -> Iterator[tuple[Bound, ...]]:
+    """The bounds of each reading of the table."""
+    if isinstance(table.parent, exp.Merge) and table.parent.this is table:
+        return _merge_target_bounds(table.parent, table.alias_or_name)
     owner = table.find_ancestor(exp.Select, exp.Update, exp.Delete)
     where = owner.args.get("where") if owner is not None else None
-    if where is None:
-        return
-    parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+    return iter([tuple(_parse_condition(where.this if where is not None else None, table.alias_or_name))])
+
+
+def _merge_target_bounds(merge: exp.Merge, alias: str) -> Iterator[tuple[Bound, ...]]:
+    on, whens = merge.args["on"], merge.args["whens"].expressions
+    reading = [when for when in whens if when.args["matched"] or when.args["source"]]
+    clauses = [tuple(_parse_condition(when.args["condition"], alias)) for when in reading]
+    never_matches = isinstance(on, exp.Boolean) and not on.this
+    if not reading or (len(reading) == len(whens) or never_matches):
+        yield from clauses or [()]
+    elif any(when.args["source"] for when in reading):  # a full outer join
+        yield ()
+    else:  # a row that ON matches is not inserted, whatever WHEN says of it
+        confirmed = set.intersection(*({bound.column for bound in clause} for clause in clauses))
+        yield tuple(bound for bound in _parse_condition(on, alias) if bound.column in confirmed)
+
+
+def _parse_condition(condition: exp.Expr | None, alias: str) -> Iterator[Bound]:
+    """What a condition says of the columns of one table; those that are named without a table count as its own."""
+    parts = condition.flatten() if isinstance(condition, exp.And) else [condition]
     for part in parts:
         if isinstance(part, exp.Between):
-            yield from _parse_bound(part.this, ">=", part.args["low"])
-            yield from _parse_bound(part.this, "<=", part.args["high"])
+            yield from _parse_bound(alias, part.this, ">=", part.args["low"])
+            yield from _parse_bound(alias, part.this, "<=", part.args["high"])
         for kind, direct, swapped in _OPERATORS:
             if type(part) is kind:
-                yield from _parse_bound(part.this, direct, part.expression)
-                yield from _parse_bound(part.expression, swapped, part.this)
+                yield from _parse_bound(alias, part.this, direct, part.expression)
+                yield from _parse_bound(alias, part.expression, swapped, part.this)
 
 
-def _parse_bound(column: exp.Expr, operator: str, value: exp.Expr) -> Iterator[Bound]:
-    if not isinstance(column, exp.Column):
+def _parse_bound(alias: str, column: exp.Expr, operator: str, value: exp.Expr) -> Iterator[Bound]:
+    if not isinstance(column, exp.Column) or column.table.lower() not in ("", alias.lower()):
         return
     value = value.this if isinstance(value, exp.Cast | exp.Paren | exp.Date) else value
     if isinstance(value, exp.Parameter):
         yield Bound(column.name.lower(), operator, parameter=value.name.lower())
     elif isinstance(value, exp.Literal) and value.is_string:
         yield Bound(column.name.lower(), operator, value=value.this)
+
+
+def processed_fraction(
+    references: Sequence[TableReference],
+    column: str,
+    rows_by_day: Mapping[str, int],
+    parameters: Mapping[str, str],
+    columns_read: float = 1.0,
+) -> float:
+    """How much a statement processes of a table, as a multiple of its bytes, when it reads `columns_read` (0–1) of each row.
+
+    Of a table that it changes also all columns of the partitions that it may change: q' + t' of "On-demand query size calculation"
+    (cloud.google.com/bigquery/docs/reference/standard-sql/dml-syntax).
+    """
+    read = columns_read * scanned_fraction(references, column, rows_by_day, parameters)
+    changed = [reference for reference in references if reference.changed]
+    return read + (scanned_fraction(changed, column, rows_by_day, parameters) if changed else 0)
 
 
 def scanned_fraction(

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 import httpx
 from starlette.responses import JSONResponse, Response
 
-from services.sandbox.bigquery import ddl_schemas, dml_statistics, partition_pruning, sql_inspection, sql_rewrites
+from services.sandbox.bigquery import ddl_schemas, dml_statistics, sql_inspection, sql_rewrites
 from services.sandbox.bigquery.billing_meter import billed_bytes
 from services.sandbox.bigquery.information_schema import InformationSchema, ViewDenied
 from services.sandbox.bigquery.job_context import JobContext
 from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
 from services.sandbox.bigquery.limits import DmlQueue, check_query_size
+from services.sandbox.bigquery.partition_pruning import processed_fraction, query_parameters
 from services.sandbox.bigquery.query_destinations import check_destination, find_destination, writing_statement
 from services.sandbox.bigquery.sql_analysis import Analysis
 from services.sandbox.bigquery.statement_checks import StatementChecks, StatementRefused
@@ -81,7 +82,7 @@ class QueryJobs:
 
     async def _estimate_billed_bytes(self, query: Resource) -> int:
         statement = sql_inspection.inspect_sql(query.get("query", ""))
-        parameters = partition_pruning.query_parameters(query)
+        parameters = query_parameters(query)
         tables = await self._context.tables.expand_wildcards(statement.billed_tables)
         return billed_bytes(
             await asyncio.gather(*(self._estimate_scanned_bytes(table, statement, parameters) for table in tables))
@@ -90,15 +91,16 @@ class QueryJobs:
     async def _estimate_scanned_bytes(
         self, table: str, statement: sql_inspection.Statement, parameters: Mapping[str, str]
     ) -> int:
-        """Bytes a statement reads of a table: the columns it names, in the date partitions it cannot prune."""
+        """Bytes a statement processes of a table: the columns it names, in the date partitions it cannot prune."""
         metadata = await self._context.tables.get_metadata(table)
-        size = metadata.size_bytes * metadata.column_fraction(statement.columns)
         references = [reference for reference in statement.table_references if reference.table == table]
-        if metadata.partitioned_by and any(reference.bounds for reference in references):
-            size *= partition_pruning.scanned_fraction(
-                references, metadata.partitioned_by, await self._context.tables.rows_by_day(table), parameters
-            )
-        return round(size)
+        prunes = metadata.partitioned_by and any(reference.bounds for reference in references)
+        rows_by_day = await self._context.tables.rows_by_day(table) if prunes else {}
+        columns_read = metadata.column_fraction(statement.columns)
+        return round(
+            metadata.size_bytes
+            * processed_fraction(references, metadata.partitioned_by, rows_by_day, parameters, columns_read)
+        )
 
     async def _check_table_write(self, query: Resource, statement: sql_inspection.Statement) -> str | None:
         """The error key of DDL or a query with a destination table that exceeds a limit, else None."""

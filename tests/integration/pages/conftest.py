@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
 import requests
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app.state import background_cache, reads, session
@@ -16,6 +18,7 @@ from tests.integration.pages.helpers import INCIDENT, MAIN, RenderedPage
 from tests.support.sandbox import dashboard_env
 
 OpenPage = Callable[..., RenderedPage]
+_scan_once = cache(manifest_scanner.scan_component_manifests)  # reads every installed package: 0.2 s for each AppTest
 
 
 @pytest.fixture
@@ -27,6 +30,7 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
     monkeypatch.setattr(
         background_cache, "FIRST_LOAD_TIMEOUT_S", 30.0
     )  # on a loaded machine a late answer is none unknown
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", _scan_once)
     st.cache_resource.clear()  # each test with a memory of its own
     reads.invalidate()
 

@@ -6,7 +6,8 @@ import pytest
 
 from services.batches.ids import make_batch_id, staging_table, work_unit_id
 from services.core.tables import PREDICTIONS_TABLE
-from services.pipeline.consolidator import Consolidator, NothingStaged
+from services.pipeline.consolidator import Consolidator
+from services.pipeline.manifest import NothingStaged
 from services.pipeline.worker.staging_writer import StagingWriter
 from tests.integration.pipeline.conftest import NIGHT, make_predictions
 

@@ -10,18 +10,6 @@ from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
 
 
-def test_slate_counts_return_the_first_tip_off_and_the_unresolved_names(clients):
-    rows = query_catalog.run_query(
-        clients, "alerts.slate_counts", first_date=date(2025, 12, 24), last_date=date(2025, 12, 29)
-    ).rows
-    row_by_date = {row["game_date"]: row for row in rows}
-    assert date(2025, 12, 24) not in row_by_date
-    counts = row_by_date[date(2025, 12, 29)]
-    assert (counts["with_odds"], counts["unresolved"], counts["resolved_by_alias"]) == (176, 8, 7)
-    assert row_by_date[date(2025, 12, 28)]["unresolved"] == 0
-    assert row_by_date[date(2025, 12, 29)]["tip_off"] == datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
-
-
 def test_duplicate_keys_counts_keys_with_two_active_rows(fresh_clients):
     def count_duplicates():
         rows = query_catalog.run_query(

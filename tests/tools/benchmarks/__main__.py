@@ -1,60 +1,73 @@
-"""`make bench`: scale, cost and speed of the write path, beside the old ways, and the names, in one run."""
+"""`make bench`: what the write path calls, uses and takes at 158 to 158,000 players, beside the old ways, and its limits.
+
+Exits with 1 when a limit that was counted is not met. Names are benchmarked at the end.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
-from datetime import date
 
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.sandbox.bigquery.billing_meter import MIB
-from services.sandbox.bigquery.job_context import JobLatency
-from services.sandbox.scenarios.december import build_seed
-from services.sandbox.server import start_sandbox
-from tests.tools.benchmarks import name_suggestions, write_calls, write_cost, write_scale, write_speed
-
-TIME_SCALE = 0.1
+from services.gcp.retry import RetryPolicy
+from services.pipeline.coordinator.dispatcher import MAX_UNIT_PLAYERS
+from tests.tools.benchmarks import name_suggestions, write_calls, write_scale, write_speed
+from tests.tools.benchmarks.acceptance import MAX_CALLS, Measurements, find_broken, judge
+from tests.tools.benchmarks.write_cost import BytesBilled, measure_bytes_billed
+from tests.tools.benchmarks.write_run import WriteRun
 
 
 def main() -> int:
-    print("\nScale, on the limit rules\n\n" + write_scale.format_table())
-    print("\nCost\n\n" + write_cost.format_table())
-    print("\nMeasured on the sandbox's meter, 158 units of 25 rows:")
-    with_fresh_sandbox(_cost)
-    print(
-        f"\nSpeed: 158 players, {write_speed.CONCURRENCY} at once, service times × {TIME_SCALE}, each from the same night of 68 players\n"
-    )
-    measurements = [
-        with_fresh_sandbox(lambda _, c, p=path: p(c, TIME_SCALE))
-        for path in (write_speed.time_direct_merge, write_speed.time_union_merge, write_speed.time_compact_merge)
+    logging.disable(logging.CRITICAL)  # the sandbox's emulator logs what it refuses, with tracebacks
+    say(f"The write path over HTTP, as the sandbox counts it; service times × {write_calls.TIME_SCALE}")
+    old = [measured(write_calls.measure(write_calls.PLAYER_A_UNIT, at_once)) for at_once in MAX_CALLS]
+    runs = [
+        measured(write_calls.measure(MAX_UNIT_PLAYERS, at_once, times)) for times in (1, 10) for at_once in MAX_CALLS
     ]
-    best = measurements[-1].seconds
-    for measurement in measurements:
-        print(
-            f"  {measurement.name:40}{measurement.seconds:8.1f} s{measurement.seconds / best:8.2f} × ours"
-            f"{measurement.rows:9,} of 3,950 rows active"
-        )
+    say("The same code on the limit rules, with BigQuery in memory and simulated time")
+    runs += [measured(write_scale.run_in_process(players)) for players in write_scale.SIZES]
+    say(
+        f"Ways to write a night into the customer's table, {write_speed.CONCURRENCY} at once; times × {write_calls.TIME_SCALE}"
+    )
+    for timing in write_speed.measure_all():
+        print(write_speed.format_timing(timing), flush=True)
+    print("  objects in a bucket and one load: cannot be run, the sandbox has no bucket (docs/decisions/0009)")
+    billed = measure_bytes()
+    say("Calls")
+    print(write_calls.format_calls([*old, *runs]))
+    say("Quotas")
+    print(write_calls.format_peaks(runs))
+    say("Limits")
+    lines = judge(Measurements(runs, old, billed))
+    print("\n".join(map(str, lines)))
     name_suggestions.main()
-    return write_calls.main()
-
-
-def with_fresh_sandbox(measure):
-    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=TIME_SCALE))
-    try:
-        return measure(sandbox, connect(Settings.from_env({"SANDBOX_URL": sandbox.url})))
-    finally:
-        sandbox.stop()
-
-
-def _cost(sandbox, clients) -> None:
-    rows_by_player, batch = write_speed.make_predictions(clients), "batch_2025-12-29_444444"
-    write_speed.stage_rows(clients, batch, rows_by_player, write_speed.RetryPolicy(base_backoff_s=0.5))
-    union_bytes, staged_bytes = write_cost.measure_bytes_billed(
-        sandbox, clients, batch, list(rows_by_player), date(2025, 12, 29)
-    )
+    broken = find_broken(lines)
     print(
-        f"  union {union_bytes / MIB:,.0f} MiB, ours {staged_bytes / MIB:,.0f} MiB: {union_bytes / staged_bytes:.0f} times less"
+        f"\n{len(broken)} of {len(lines)} limits are counted and NOT met.\n"
+        if broken
+        else "\nEvery counted limit is met.\n"
     )
+    return 1 if broken else 0
+
+
+def say(heading: str) -> None:
+    print(f"\n{heading}\n", flush=True)
+
+
+def measured(run: WriteRun) -> WriteRun:
+    """The run, which is printed at once, for the whole takes minutes."""
+    print(f"  {run.name:48}{run.seconds:8.1f} s{run.total_calls:8,} calls", flush=True)
+    return run
+
+
+def measure_bytes() -> BytesBilled:
+    """Of 158 staging tables of one player, as the handoff has them, beside ours over the same."""
+    with write_calls.december_sandbox() as sandbox:
+        clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+        units = write_speed.group_rows(write_speed.make_predictions(clients), 1)
+        write_speed.stage_rows(clients, write_speed.BATCH, units, RetryPolicy(base_backoff_s=0.5))
+        return measure_bytes_billed(sandbox, clients, write_speed.BATCH, list(units), write_calls.NIGHT)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from services.gcp.clients import Clients, connect
 from services.pipeline.warehouse import BigQueryWarehouse, JobFailed
 from services.pipeline.worker.staging_writer import StagingWriter
 from tests.tools.benchmarks.harness import start_sandbox_with_pid
-from tests.tools.benchmarks.write_speed import CONCURRENCY, NIGHT, make_predictions
+from tests.tools.benchmarks.write_calls import NIGHT
+from tests.tools.benchmarks.write_speed import CONCURRENCY, make_predictions
 
 PLAYERS = 1_580
 MB = 1_048_576

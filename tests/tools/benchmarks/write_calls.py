@@ -1,136 +1,136 @@
-"""BigQuery calls of a whole run over HTTP, by method, as the sandbox counted them: groups of players beside one player a unit.
-
-python -m tests.tools.benchmarks.write_calls
-"""
+"""A whole run over HTTP on a sandbox of its own, as the sandbox counted it: calls, quotas, DML statements, seconds, active rows."""
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import date
-from unittest.mock import patch
+from typing import Any
 
 from services.batches.state import BatchState
 from services.core.settings import Settings
-from services.gcp.clients import Clients, connect
+from services.core.tables import PREDICTIONS_TABLE
+from services.gcp.clients import connect
 from services.gcp.retry import RetryPolicy
-from services.pipeline.coordinator import batch_runner, dispatcher
 from services.pipeline.coordinator.batch_runner import BatchRunner
-from services.pipeline.coordinator.dispatcher import MAX_UNIT_PLAYERS, WorkerEndpoint
 from services.pipeline.coordinator.run_request import plan_run
 from services.pipeline.warehouse import BigQueryWarehouse
-from services.pipeline.worker.app import Worker, create_app
+from services.pipeline.worker.app import create_app
 from services.pipeline.worker.predictor import BaselinePredictor
-from services.pipeline.worker.staging_writer import StagingWriter
 from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.sql_inspection import MUTATING_KINDS
 from services.sandbox.scenarios.december import build_seed
-from services.sandbox.server import start_sandbox
+from services.sandbox.seed import Seed
+from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.coordinators import serve_app
+from tests.tools.benchmarks.worker_pool import WorkerPool, bigquery_calls, dispatching
+from tests.tools.benchmarks.write_run import WriteRun, quota_peaks
 
 NIGHT = date(2025, 12, 29)
 TIME_SCALE = 0.1
-MAX_CALLS = {12: 120, 100: 250}  # of the groups, by requests at once
+PLAYERS, ROWS_A_PLAYER = 158, 25
 PLAYER_A_UNIT = 1  # as it was before
-EXPECTED_ROWS = 3_950
+CONTEXT_TABLE = "nba_analytics.upcoming_player_game_context"
 
 
-@dataclass(frozen=True)
-class RunCalls:
-    """What one run called, how long it took and which rows are active then."""
-
-    unit_players: int
-    at_once: int
-    calls: Mapping[str, int]
-    seconds: float
-    active_rows: int
-
-    @property
-    def name(self) -> str:
-        return f"units of {self.unit_players}, {self.at_once} at once"
-
-    @property
-    def total(self) -> int:
-        return sum(self.calls.values())
-
-
-def measure(unit_players: int, at_once: int) -> RunCalls:
-    """One run of the night of 68 players, on a sandbox of its own."""
-    sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=TIME_SCALE))
+@contextmanager
+def december_sandbox(times: int = 1):
+    """The night of 68 of 158 players, or of so many times as many eligible."""
+    sandbox = start_sandbox(multiply_players(build_seed(), times), latency=JobLatency(scale=TIME_SCALE))
     try:
-        clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
-        retry = RetryPolicy(base_backoff_s=5 * TIME_SCALE)
-        run = plan_run(clients, NIGHT)
-        if run is None:
-            raise RuntimeError("Nobody is eligible.")
-        worker = Worker(clients, BaselinePredictor(), StagingWriter(BigQueryWarehouse(clients), retry))
-        with serve_app(create_app(worker)) as url, _dispatching(unit_players, at_once):
-            sandbox.state.cloud_run.backends["prediction-worker"] = url
-            runner = BatchRunner(clients, retry)
-            sandbox.state.meter.reset()
-            started = time.monotonic()
-            record = runner.run(runner.record_requested(run))
-            seconds, calls = time.monotonic() - started, Counter(sandbox.state.meter.calls)
-        if record.state is not BatchState.CONSOLIDATED:
-            raise RuntimeError(f"The run ended as {record.state}: {record.reason}")
-        by_method = {name.removeprefix("bigquery."): n for name, n in calls.items() if name.startswith("bigquery.")}
-        return RunCalls(unit_players, at_once, by_method, seconds, record.active_rows or 0)
+        yield sandbox
     finally:
         sandbox.stop()
 
 
-@contextmanager
-def _dispatching(unit_players: int, at_once: int) -> Iterator[None]:
-    """Units of at most so many players, so many requests at once."""
-
-    def endpoint(clients: Clients, configured_limit: int) -> WorkerEndpoint:
-        return replace(dispatcher.get_worker_endpoint(clients, configured_limit), max_parallel_requests=at_once)
-
-    with (
-        patch.object(dispatcher, "MAX_UNIT_PLAYERS", unit_players),
-        patch.object(batch_runner, "get_worker_endpoint", endpoint),
-    ):
-        yield
+def multiply_players(seed: Seed, times: int) -> Seed:
+    """The seed with every context row of the night repeated for so many players of other names."""
+    context = [row for row in seed.tables[CONTEXT_TABLE] if row["game_date"] == str(NIGHT)]
+    more = [{**row, "player_lookup": f"{row['player_lookup']}{n}"} for n in range(1, times) for row in context]
+    return replace(seed, tables={**seed.tables, CONTEXT_TABLE: [*seed.tables[CONTEXT_TABLE], *more]})
 
 
-def find_failures(runs: Iterable[RunCalls]) -> list[str]:
-    """What was promised and is not so: a bound on the calls of groups, and every row active."""
-    failures = []
-    for run in runs:
-        if run.active_rows != EXPECTED_ROWS:
-            failures.append(f"{run.name}: {run.active_rows:,} of {EXPECTED_ROWS:,} rows active")
-        if run.unit_players > PLAYER_A_UNIT and run.total > MAX_CALLS[run.at_once]:
-            failures.append(f"{run.name}: {run.total:,} calls, at most {MAX_CALLS[run.at_once]} promised")
-    return failures
+def measure(
+    unit_players: int,
+    at_once: int,
+    times: int = 1,
+    open_sandbox: Callable[[], AbstractContextManager[Sandbox]] | None = None,
+) -> WriteRun:
+    """One run of the night, with requests from 20 worker processes' worth of warehouses."""
+    with (open_sandbox or (lambda: december_sandbox(times)))() as sandbox:
+        clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+        retry = RetryPolicy(base_backoff_s=5 * TIME_SCALE)
+        run = plan_run(clients, NIGHT)
+        if run is None or len(run.players) != PLAYERS * times:
+            raise RuntimeError(f"{len(run.players) if run else 0} players are eligible, not {PLAYERS * times}.")
+        workers = WorkerPool(clients, BaselinePredictor(), retry).as_worker()
+        with serve_app(create_app(workers)) as url, dispatching(unit_players, at_once):
+            sandbox.state.cloud_run.backends["prediction-worker"] = url
+            runner = BatchRunner(clients, retry)
+            earlier_jobs = _job_ids(sandbox)
+            sandbox.state.meter.reset()
+            started = time.monotonic()
+            record = runner.run(runner.record_requested(run))
+            seconds, calls = time.monotonic() - started, bigquery_calls(sandbox.state.meter.calls)
+        if record.state is not BatchState.CONSOLIDATED:
+            raise RuntimeError(f"The run ended as {record.state}: {record.reason}")
+        return WriteRun(
+            len(run.players),
+            unit_players,
+            at_once,
+            calls,
+            quota_peaks(sandbox.state.limits),
+            _count_mutating_dml(sandbox, earlier_jobs),
+            seconds,
+            len(run.players) * ROWS_A_PLAYER,
+            count_active_rows(clients),
+            refused=_count_refused(sandbox, earlier_jobs),
+        )
 
 
-def format_table(runs: Sequence[RunCalls]) -> str:
+def count_active_rows(clients: Any) -> int:
+    """Active rows of the night."""
+    keys = BigQueryWarehouse(clients).read_keys(PREDICTIONS_TABLE, NIGHT)
+    return sum(sum(rows) for rows in keys.values())
+
+
+def _job_ids(sandbox: Sandbox) -> set[str]:
+    return {job.job_id for job in sandbox.state.bigquery.jobs.all("US")}
+
+
+def _new_jobs(sandbox: Sandbox, earlier: set[str]) -> list[Any]:
+    return [job for job in sandbox.state.bigquery.jobs.all("US") if job.job_id not in earlier]
+
+
+def _count_mutating_dml(sandbox: Sandbox, earlier: set[str]) -> int:
+    """Statements that changed or may have changed rows, whatever came of them."""
+    jobs = _new_jobs(sandbox, earlier)
+    kinds = (job.resource["statistics"].get("query", {}).get("statementType") for job in jobs)
+    return sum(kind in MUTATING_KINDS for kind in kinds)
+
+
+def _count_refused(sandbox: Sandbox, earlier: set[str]) -> int:
+    """Jobs that ended with an error."""
+    return sum(job.error is not None for job in _new_jobs(sandbox, earlier))
+
+
+def format_calls(runs: Sequence[WriteRun]) -> str:
     """A line per run, with its calls by method."""
     methods = sorted({method for run in runs for method in run.calls})
-    heads = "".join(f"{method.rpartition('.')[2]:>17}" for method in methods)
-    lines = [f"{'':36}{'calls':>7}{'seconds':>9}{'rows':>7}{heads}"]
+    heads = "".join(f"{method.rpartition('.')[2]:>16}" for method in methods)
+    lines = [f"{'':44}{'calls':>7}{'seconds':>9}{'rows':>9}{heads}"]
     for run in runs:
-        counts = "".join(f"{run.calls.get(method, 0):17,}" for method in methods)
-        lines.append(f"{run.name:36}{run.total:7,}{run.seconds:9.1f}{run.active_rows:7,}{counts}")
-    for single, groups in zip(runs[::2], runs[1::2], strict=True):
-        calls, seconds = single.total / groups.total, single.seconds / groups.seconds
-        lines.append(f"{groups.at_once} at once: {calls:.1f} × fewer calls, {seconds:.1f} × less time")
+        counts = "".join(f"{run.calls.get(method, 0):16,}" for method in methods)
+        lines.append(f"{run.name:44}{run.total_calls:7,}{run.seconds:9.1f}{run.active_rows:9,}{counts}")
     return "\n".join(lines)
 
 
-def main() -> int:
-    logging.disable(logging.CRITICAL)
-    runs = [measure(players, at_once) for at_once in MAX_CALLS for players in (PLAYER_A_UNIT, MAX_UNIT_PLAYERS)]
-    print(f"\nBigQuery calls of a run of 158 players over HTTP, as counted; service times × {TIME_SCALE}\n")
-    print(format_table(runs))
-    failures = find_failures(runs)
-    print("".join(f"NOT as promised: {failure}.\n" for failure in failures))
-    return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def format_peaks(runs: Sequence[WriteRun]) -> str:
+    """A line per quota, with its peak in percent of each run."""
+    quotas = sorted({quota for run in runs for quota in run.peaks})
+    lines = [f"{'peak use, %':44}" + "".join(f"{f'{run.players:,}/{run.at_once}':>14}" for run in runs)]
+    for quota in quotas:
+        lines.append(f"  {quota:42}" + "".join(f"{run.peaks.get(quota, 0.0):14.1f}" for run in runs))
+    return "\n".join(lines)

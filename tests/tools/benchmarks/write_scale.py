@@ -1,73 +1,121 @@
-"""The write path at any size on the limit rules alone, no HTTP: DML statements per batch and the peak use of each quota."""
+"""The production coordinator and workers at any size: on the in-memory BigQuery behind its limits, on a simulated clock.
+
+`python -m tests.tools.benchmarks.write_scale PLAYERS ROWS_A_PLAYER` prints the run as JSON; what it does goes to stderr. It is a
+process of its own, because its memory is that of the coordinator.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil
+import logging
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 
-from services.pipeline.consolidator import SOURCES_PER_COPY
-from services.pipeline.rate_limiter import QUOTA_FRACTION, QUOTA_PER_S
-from services.sandbox.bigquery.limits import DAY_S, Limits, RateWindow
+from services.batches.state import BatchState
+from services.core.tables import PREDICTIONS_TABLE
+from services.pipeline.consolidator import DROP_THREADS
+from services.pipeline.coordinator.batch_runner import BatchRunner
+from services.pipeline.coordinator.dispatcher import MAX_UNIT_PLAYERS
+from services.pipeline.coordinator.run_request import plan_run
+from services.pipeline.warehouse import BigQueryWarehouse
+from services.pipeline.worker.app import create_app
+from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest, Row
+from tests.support.memory_bigquery import MemoryProject
+from tests.support.memory_clients import WORKER_HOST, SimulatedClock, in_memory, memory_clients
+from tests.support.memory_rows import NIGHT, context_rows
+from tests.support.paths import ROOT
+from tests.tools.benchmarks.simulated_cloud import Cloud, SimulatedBigQuery, open_cloud
+from tests.tools.benchmarks.worker_pool import WorkerPool, dispatching
+from tests.tools.benchmarks.write_run import WriteRun, quota_peaks
 
-LOAD_JOBS_A_DAY = 100_000
-
-
-@dataclass(frozen=True)
-class ScaleResult:
-    """One batch of `units`: mutating DML statements, seconds that pacing takes, peak use of each quota in percent, what refused it."""
-
-    units: int
-    mutating_dml: int
-    seconds: float
-    peak_pct: dict[str, float]
-    refused: str
-
-
-def simulate_staged_writes(units: int) -> ScaleResult:
-    """Load per unit, copies of up to 1,200 tables, one MERGE; every call paced as the pipeline paces it."""
-    limits, now = Limits(), 0.0
-    inserts, daily = RateWindow(int(QUOTA_PER_S["jobs.insert"]), 1), RateWindow(LOAD_JOBS_A_DAY, DAY_S)
-    copies_into = RateWindow(5, 10)
-    gap, refused = 1 / (QUOTA_PER_S["jobs.insert"] * QUOTA_FRACTION), ""
-    for _ in range(units):
-        now += gap
-        inserts.record(now)
-        if not daily.try_acquire(now):
-            refused = "100,000 load jobs a day"
-            break
-    for _ in range(ceil(units / SOURCES_PER_COPY) if not refused else 0):
-        # The copies go into one table, and are paced by its own limit.
-        now += 1 / (QUOTA_PER_S["table.update"] * QUOTA_FRACTION)
-        inserts.record(now)
-        copies_into.record(now)
-    statements = 0
-    if not refused:
-        statements = 1
-        limits.dml_queues["predictions"].submit("merge")
-    peak = {
-        "jobs.insert 100/s": 100 * inserts.peak / 100,
-        "load jobs 100,000/day": 100 * daily.peak / LOAD_JOBS_A_DAY,
-        "updates of one table 5/10 s": 100 * copies_into.peak / 5,
-        "DML outstanding 22": 100 * limits.dml_queues["predictions"].peak / 22,
-    }
-    return ScaleResult(units, statements, now, peak, refused)
+AT_ONCE = 100
+CONTEXT_TABLE = "nba_analytics.upcoming_player_game_context"
+SIZES = {15_800: 25, 158_000: 1}  # rows a player: quotas do not count rows, so the largest has one
 
 
-def simulate_object_writes(units: int) -> ScaleResult:
-    """The next implementation of `Warehouse`: an object per unit in a bucket, and one load job of up to 10,000 of them into the
-    batch table. Designed, not built: it needs a bucket, which neither the customer's system nor the sandbox has.
-    """
-    loads = ceil(units / 10_000)
-    peak = {"load jobs 100,000/day": 100 * loads / LOAD_JOBS_A_DAY, "DML outstanding 22": 100 / 22}
-    return ScaleResult(units, 1, units / 500, peak, "")
+class FewRowsPredictor:
+    """The baseline's first rows of each player."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows, self._players = rows, 0
+
+    def predict(self, request: PredictionRequest, at: Any) -> Sequence[Row]:
+        self._players += 1
+        if self._players % 5_000 == 0:
+            say(f"{self._players:,} players predicted")
+        return BaselinePredictor().predict(request, at)[: self._rows]
 
 
-def format_table() -> str:
-    lines = [f"{'units':>9}{'mutating DML':>14}{'paced s':>10}   peak use of quotas"]
-    for units in (158, 1_580, 15_800, 158_000):
-        for name, backend in (("copy jobs", simulate_staged_writes), ("objects (design)", simulate_object_writes)):
-            simulated = backend(units)
-            peaks = ", ".join(f"{quota} {pct:.0f} %" for quota, pct in simulated.peak_pct.items())
-            summary = f"refused: {simulated.refused}" if simulated.refused else peaks
-            lines.append(f"{units:9,}{simulated.mutating_dml:14}{simulated.seconds:10,.0f}   {name}: {summary}")
-    return "\n".join(lines)
+def seed_players(players: int, project: MemoryProject) -> None:
+    project.insert(CONTEXT_TABLE, context_rows(f"player{n:06}" for n in range(players)))
+
+
+def run(players: int, rows_a_player: int) -> WriteRun:
+    """One batch of that many players, whose rows were not there before."""
+    clock = SimulatedClock()
+    with open_cloud(clock, partial(seed_players, players)) as cloud:
+        predictor, retry = FewRowsPredictor(rows_a_player), clock.retry_policy()
+        coordinator, worker = (_clients(cloud, at_once) for at_once in (DROP_THREADS, AT_ONCE))
+        app = create_app(WorkerPool(worker, predictor, retry).as_worker(), local=False)
+        with in_memory(clock, {WORKER_HOST: app}), dispatching(MAX_UNIT_PLAYERS, AT_ONCE):
+            runner = BatchRunner(coordinator, retry)
+            planned = plan_run(coordinator, NIGHT)
+            if planned is None:
+                raise RuntimeError("Nobody is eligible.")
+            cloud.calls.clear()
+            started = clock.monotonic()
+            record = runner.run(runner.record_requested(planned))
+            seconds, calls = clock.monotonic() - started, dict(cloud.calls)
+            if record.state is not BatchState.CONSOLIDATED:
+                raise RuntimeError(f"The run ended as {record.state}: {record.reason}")
+            memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            active = sum(
+                sum(rows) for rows in BigQueryWarehouse(coordinator).read_keys(PREDICTIONS_TABLE, NIGHT).values()
+            )
+    return WriteRun(
+        players,
+        MAX_UNIT_PLAYERS,
+        AT_ONCE,
+        calls,
+        quota_peaks(cloud.limits),
+        cloud.mutating_dml,
+        seconds,
+        players * rows_a_player,
+        active,
+        memory_mb,
+        sum(cloud.refused.values()),
+    )
+
+
+def _clients(cloud: Cloud, at_once: int) -> Any:
+    """The clients of a process; the project that `memory_clients` asks for is in the cloud's process."""
+    here = memory_clients(cast(MemoryProject, SimpleNamespace(clock=cloud.clock)))
+    return replace(here, bigquery=cast(Any, SimulatedBigQuery(cloud, at_once)))
+
+
+def run_in_process(players: int) -> WriteRun:
+    """The same in a new process."""
+    command = [sys.executable, "-m", "tests.tools.benchmarks.write_scale", str(players), str(SIZES[players])]
+    return WriteRun.from_json(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def say(text: str) -> None:
+    print(f"    {time.perf_counter() - _started:5.0f} s  {text}", file=sys.stderr, flush=True)
+
+
+_started = time.perf_counter()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.ERROR)
+    print(run(int(sys.argv[1]), int(sys.argv[2])).to_json())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,43 +1,55 @@
-"""158 players at 100 at once, from the first write to all rows active: direct MERGE with back-off, union of staging tables, ours."""
+"""A night at 100 at once, staged and written to the predictions: by direct MERGE, by a union of staging tables, by ours.
+
+Each on the night of the customer's own world, whose table is wide and not partitioned. A row is lost when it was sent and is not active.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from functools import partial
 from typing import Any
 
 from google.api_core.exceptions import GoogleAPICallError
 
 from services.batches import ids
+from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp import query_catalog
-from services.gcp.clients import Clients
+from services.gcp.clients import Clients, connect
 from services.gcp.retry import RetryPolicy, call_with_retry
 from services.pipeline.consolidator import Consolidator
-from services.pipeline.merge import merge_sql, run_parameter
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter
 from services.policy.eligibility import eligibility_params
-from tests.tools.benchmarks.write_cost import _query_config, _timestamp_parameter, merge_tables, union_merge
+from services.sandbox.bigquery.job_context import JobLatency
+from tests.support import customer_pipeline
+from tests.support.sandbox import running_scenario
+from tests.tools.benchmarks.write_calls import NIGHT, TIME_SCALE
+from tests.tools.benchmarks.write_cost import union_merge
 
-NIGHT = date(2025, 12, 29)
 CONCURRENCY = 100
+KEY = customer_pipeline.MergeKey.INTEGER  # that of the customer's statements now
+Rows = Mapping[str, list[dict[str, Any]]]  # by unit
+BATCH = f"batch_{NIGHT}_1767078000000"
 
 
 @dataclass(frozen=True)
 class WriteTiming:
-    """Wall seconds until all that lands has landed, and rows active then."""
+    """Wall seconds until all that lands has landed; rows sent, of these not active then, and active rows more than before."""
 
     name: str
     seconds: float
-    rows: int
+    sent_rows: int
+    lost_rows: int
+    added_rows: int
 
 
 def make_predictions(clients: Clients) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every eligible player of the night."""
     rows = query_catalog.run_query(clients, "pipeline.eligible_players", game_date=NIGHT, **eligibility_params()).rows
     rows_by_player = {}
     for row in rows:
@@ -46,64 +58,100 @@ def make_predictions(clients: Clients) -> dict[str, list[dict[str, Any]]]:
     return rows_by_player
 
 
-def stage_rows(
-    clients: Clients, batch: str, rows_by_player: dict[str, list[dict[str, Any]]], retry: RetryPolicy
-) -> None:
+def group_rows(rows_by_player: Rows, size: int) -> dict[str, list[dict[str, Any]]]:
+    """The same rows by units of so many players."""
+    names = list(rows_by_player)
+    units = [names[i : i + size] for i in range(0, len(names), size)]
+    return {ids.work_unit_id(*unit): [row for name in unit for row in rows_by_player[name]] for unit in units}
+
+
+def stage_rows(clients: Clients, batch: str, rows_by_unit: Rows, retry: RetryPolicy) -> None:
+    """A table for each unit, as our workers write it."""
     writer = StagingWriter(BigQueryWarehouse(clients), retry)
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        list(pool.map(lambda item: writer.write(batch, ids.work_unit_id(item[0]), item[1]), rows_by_player.items()))
+    _for_each(rows_by_unit, lambda unit: writer.write(batch, unit, rows_by_unit[unit]))
 
 
-def time_direct_merge(clients: Clients, scale: float) -> WriteTiming:
-    """Each worker loads its rows into a table of its own and MERGEs that, three retries from 5 s, as the handoff configures."""
-    rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_111111"
-    retry = RetryPolicy(retries=3, base_backoff_s=5 * scale)
-    stage_rows(clients, batch, rows_by_player, retry)
+def write_directly(clients: Clients, rows_by_player: Rows) -> None:
+    """Each worker loads its rows into a table of its own and MERGEs that by the customer's statement; three retries from 5 s."""
+    retry, rows_by_unit = RetryPolicy(retries=3, base_backoff_s=5 * TIME_SCALE), group_rows(rows_by_player, 1)
+    writer = StagingWriter(BigQueryWarehouse(clients), retry)
 
-    def merge(player: str) -> None:
-        source = ids.staging_table(batch, ids.work_unit_id(player))
-        sql = merge_sql(merge_tables(clients, source, NIGHT))
+    def write(unit: str) -> None:
+        writer.write(BATCH, unit, rows_by_unit[unit])
+        sql = customer_pipeline.merge_sql(f"`{ids.staging_table(BATCH, unit)}`", KEY.condition())
         try:
-            call_with_retry(
-                retry,
-                lambda: clients.bigquery.query(
-                    sql, _query_config([_timestamp_parameter(clients), run_parameter(())]), job_retry=None
-                ).result(job_retry=None),
-            )
-        except GoogleAPICallError:
+            call_with_retry(retry, lambda: clients.bigquery.query(sql, job_retry=None).result(job_retry=None))
+        except GoogleAPICallError:  # as theirs, which reports success
             return
 
-    return _time_write("direct MERGE, 3 retries", clients, lambda: _for_each_player(merge, rows_by_player))
+    _for_each(rows_by_unit, write)
 
 
-def time_union_merge(clients: Clients, scale: float) -> WriteTiming:
-    rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_222222"
-
-    def work() -> None:
-        stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=5 * scale))
-        union_merge(clients, batch, list(rows_by_player), NIGHT)
-
-    return _time_write("union of staging tables", clients, work)
+def write_by_union(clients: Clients, rows_by_player: Rows, unit_players: int) -> None:
+    """Staged by units, and one MERGE over the union of their tables."""
+    rows_by_unit = group_rows(rows_by_player, unit_players)
+    stage_rows(clients, BATCH, rows_by_unit, RetryPolicy(base_backoff_s=5 * TIME_SCALE))
+    union_merge(clients, [ids.staging_table(BATCH, unit) for unit in rows_by_unit], NIGHT)
 
 
-def time_compact_merge(clients: Clients, scale: float) -> WriteTiming:
-    rows_by_player, batch = make_predictions(clients), f"batch_{NIGHT}_333333"
-
-    def work() -> None:
-        stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=5 * scale))
-        Consolidator(BigQueryWarehouse(clients), "bench").consolidate(batch, NIGHT)
-
-    return _time_write("compact, one MERGE, verified, cleaned", clients, work)
+def write_by_ours(clients: Clients, rows_by_player: Rows, unit_players: int) -> None:
+    """Staged by units, compacted, one MERGE, verified, cleaned up."""
+    retry = RetryPolicy(base_backoff_s=5 * TIME_SCALE)
+    stage_rows(clients, BATCH, group_rows(rows_by_player, unit_players), retry)
+    Consolidator(BigQueryWarehouse(clients), "bench", retry).consolidate(BATCH, NIGHT)
 
 
-def _for_each_player(work: Callable[[str], None], rows_by_player: dict[str, list[dict[str, Any]]]) -> None:
+def write_as_the_customer(clients: Clients, rows_by_player: Rows) -> None:
+    """Each worker loads a table of its own, and the coordinator merges the union of what the prefix finds."""
+    encode = StagingWriter(BigQueryWarehouse(clients)).encode
+    messages = {name: encode(rows) for name, rows in rows_by_player.items()}
+    worker_of = {name: f"prediction_worker_{number:05}" for number, name in enumerate(messages)}
+    _for_each(
+        messages,
+        lambda name: customer_pipeline.write_to_staging(clients.bigquery, messages[name], BATCH, worker_of[name]),
+    )
+    customer_pipeline.consolidate(clients.bigquery, BATCH, KEY)
+
+
+Write = Callable[[Clients, Rows], None]
+PATHS: Mapping[str, Write] = {
+    "direct MERGE, the handoff's 3 retries": write_directly,
+    "the customer's staging writer and union": write_as_the_customer,
+    "union of the tables of 20 players": partial(write_by_union, unit_players=20),
+    "ours: tables of 20 players, compact, one MERGE": partial(write_by_ours, unit_players=20),
+}
+
+
+def measure_all() -> Iterator[WriteTiming]:
+    """What came of every path, each from the same night on a sandbox of its own."""
+    return (_measure(name, write) for name, write in PATHS.items())
+
+
+def _measure(name: str, write: Write) -> WriteTiming:
+    with running_scenario("customer", JobLatency(scale=TIME_SCALE)) as sandbox:
+        clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
+        rows_by_player, before = make_predictions(clients), len(_active_ids(clients))
+        started = time.monotonic()
+        write(clients, rows_by_player)
+        seconds, active = time.monotonic() - started, _active_ids(clients)
+        sent = {row["prediction_id"] for rows in rows_by_player.values() for row in rows}
+        return WriteTiming(name, seconds, len(sent), len(sent - set(active)), len(active) - before)
+
+
+def _active_ids(clients: Clients) -> list[str]:
+    """The prediction_id of each active row of the night."""
+    versions = BigQueryWarehouse(clients).read_versions(PREDICTIONS_TABLE, NIGHT)
+    return [row.prediction_id for rows in versions.values() for row in rows if row.is_active]
+
+
+def _for_each(items: Iterable[str], work: Callable[[str], object]) -> None:
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        list(pool.map(work, rows_by_player))
+        list(pool.map(work, items))
 
 
-def _time_write(name: str, clients: Clients, work: Callable[[], None]) -> WriteTiming:
-    started = time.monotonic()
-    work()
-    seconds = time.monotonic() - started
-    keys = BigQueryWarehouse(clients).read_keys(PREDICTIONS_TABLE, NIGHT)
-    return WriteTiming(name, seconds, sum(sum(rows) for rows in keys.values()))
+def format_timing(timing: WriteTiming) -> str:
+    """One line; rows of before do not count as added."""
+    return (
+        f"  {timing.name:48}{timing.seconds:8.1f} s{timing.lost_rows:8,} of {timing.sent_rows:,} rows lost"
+        f"{timing.added_rows:8,} rows added"
+    )

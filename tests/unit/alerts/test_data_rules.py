@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from services.alerts.evaluation import evaluate_rules
-from services.alerts.facts import SlateCounts
 from services.alerts.incidents import group_by_cause
 from services.batches.reader import Batches
 from services.batches.state import BatchState
@@ -21,7 +20,6 @@ from tests.support.alert_factories import (
     NOW,
     SETTINGS,
     STARTED,
-    TIP_OFF,
     make_batch,
     make_batch_record,
     make_night_snapshot,
@@ -30,7 +28,7 @@ from tests.support.alert_factories import (
     make_source_times,
     ok_result,
 )
-from tests.support.factories import make_night, player_without_rows
+from tests.support.factories import TIP_OFF, make_night, player_without_rows
 
 OTHER_NIGHT = NIGHT - timedelta(days=5)
 SECOND = timedelta(seconds=1)
@@ -106,9 +104,9 @@ def test_a_batch_in_progress_and_a_night_that_is_complete_wait_for_no_answer():
 
 def run_at(*starts: Any, now: Any = NOW, tip_off: Any = TIP_OFF) -> Any:
     batches = Batches(tuple(make_batch(batch_id=f"b{n}", started=start) for n, start in enumerate(starts)), ())
-    slate = ok_result(SlateCounts(tip_off, 176, 4, 150, 3))
+    night = ok_result(make_night(*make_players(158), tip_offs=(tip_off,) if tip_off else ()))
     [(_, health, message)] = results_of(
-        "run_time", make_snapshot(make_night_snapshot(batches=ok_result(batches), slate=slate)), now
+        "run_time", make_snapshot(make_night_snapshot(batches=ok_result(batches), night=night)), now
     )
     return health, message
 

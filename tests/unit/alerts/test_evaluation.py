@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from services.alerts.evaluation import evaluate_rules
-from services.alerts.facts import ChannelStatus, SlateCounts
+from services.alerts.facts import ChannelStatus
 from services.alerts.incidents import causes_without_data, group_by_cause
 from services.batches.reader import Batches
 from services.batches.state import BatchState
@@ -20,17 +20,18 @@ from tests.support.alert_factories import (
     SETTINGS,
     SNAPSHOTS,
     STARTED,
-    TIP_OFF,
     empty_batches,
     failed_result,
     make_batch,
     make_leftover_table,
+    make_names_before,
     make_night_snapshot,
     make_players,
     make_rejected_players,
     make_rejection_burst,
     make_schedule,
     make_snapshot,
+    make_unmatched_names,
     make_unmerged_players,
     make_unrequested_players,
     make_worker_capacity,
@@ -38,7 +39,7 @@ from tests.support.alert_factories import (
     ok_result,
     stalled_batch,
 )
-from tests.support.factories import make_job_history, make_log_lines, make_night
+from tests.support.factories import TIP_OFF, make_job_history, make_log_lines, make_night
 
 
 def find_incidents(snapshot, now=NOW):
@@ -66,9 +67,13 @@ def test_a_thousand_healthy_batches_raise_nothing():
         snapshot = make_snapshot(
             make_night_snapshot(
                 night=ok_result(
-                    make_night(*make_players(active), *(make_unrequested_players(count - active) if running else []))
+                    make_night(
+                        *make_players(active),
+                        *(make_unrequested_players(count - active) if running else []),
+                        *make_unmatched_names(rng.randint(0, 9)),
+                    )
                 ),
-                slate=ok_result(SlateCounts(TIP_OFF, 150, rng.randint(0, 12), 150, rng.randint(0, 12))),
+                usual=ok_result(make_names_before(rng.randint(0, 12), of=150)),
                 batches=ok_result(
                     Batches((make_batch(state=state, started=started, requested=count, generated=active),), ())
                 ),
@@ -150,7 +155,15 @@ def test_each_rule_fires_at_its_threshold(snapshot, rule):
             ),
             "write_success",
         ),
-        (make_snapshot(make_night_snapshot(slate=ok_result(SlateCounts(TIP_OFF, 176, 12, 150, 3)))), "names"),
+        (
+            make_snapshot(
+                make_night_snapshot(
+                    night=ok_result(make_night(*make_players(158), *make_unmatched_names(12))),
+                    usual=ok_result(make_names_before(3, of=150)),
+                )
+            ),
+            "names",
+        ),
         (make_snapshot(staging=ok_result((make_leftover_table(23),))), "staging_orphans"),
         (
             make_snapshot(
@@ -197,7 +210,7 @@ def test_a_stalled_batch_of_a_complete_night_is_ok():
     "snapshot",
     [
         make_snapshot(make_night_snapshot(**{source: failed_result("The source")}))
-        for source in ("night", "batches", "writes", "lines", "ledger", "slate", "usual")
+        for source in ("night", "batches", "writes", "lines", "ledger", "usual")
     ]
     + [make_snapshot(**{source: failed_result("The source")}) for source in ("duplicates", "source_times")],
 )

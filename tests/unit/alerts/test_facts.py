@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.alerts import facts
-from services.alerts.facts import ChannelStatus, CheckCache, SlateCounts, StagingTableListing, fetch, read_snapshot
+from services.alerts.facts import ChannelStatus, CheckCache, StagingTableListing, fetch, read_snapshot
 from services.batches.reader import Batches
 from services.core.errors import OnCallError
 from services.core.result import Problem, Result
@@ -24,7 +24,6 @@ from tests.support.alert_factories import (
     NOW,
     SETTINGS,
     STARTED,
-    TIP_OFF,
     empty_batches,
     make_batch,
     make_batch_record,
@@ -33,6 +32,7 @@ from tests.support.alert_factories import (
     ok_result,
 )
 from tests.support.clock import FixedClock
+from tests.support.factories import TIP_OFF
 
 NIGHT_START = datetime(2025, 12, 29, 11, 0, tzinfo=UTC)
 NIGHT_END = NIGHT_START + timedelta(days=1)
@@ -63,17 +63,14 @@ class Sources:
 
     def __init__(self) -> None:
         self.calls: dict[str, tuple[Any, ...]] = {}
-        self.slate: list[dict[str, Any]] = []
         self.values: dict[str, Any] = {
             "read_batches": Batches((make_batch(),), ()),
             "read_night": "the night",
-            "read_writes": "the writes",
-            "belongs_to": "of the date",
+            "read_writes_within": "the writes",
             "read_newest_record": make_batch_record(),
             "read_history": CoverageHistory((), ()),
             "read_night_writes": "the writes of the date",
             "read_lines": SimpleNamespace(lines=("a line",)),
-            "alerts.slate_counts": SimpleNamespace(rows=()),
             "alerts.duplicate_keys": SimpleNamespace(rows=({"game_date": NIGHT, "duplicate_keys": 3},)),
             "alerts.source_times": SimpleNamespace(rows=()),
             "list_staging_tables": (SimpleNamespace(table_id="_staging_a", created=STARTED, expires=TIP_OFF),),
@@ -97,11 +94,10 @@ def sources(monkeypatch):
     for name in (
         "read_batches",
         "read_night",
-        "read_writes",
+        "read_writes_within",
         "read_newest_record",
         "read_history",
         "read_night_writes",
-        "belongs_to",
         "list_staging_tables",
         "read_worker_capacity",
         "read_schedule",
@@ -143,8 +139,7 @@ def test_queries_are_read_through_the_cache_of_the_checks_and_lists_without(clie
         "read_batches",
         "read_night",
         "read_history",
-        "read_writes",
-        "alerts.slate_counts",
+        "read_writes_within",
         "alerts.duplicate_keys",
         "alerts.source_times",
     ):
@@ -159,8 +154,6 @@ def test_each_source_is_asked_about_the_night(clients, sources):
     assert sources.calls["read_night"][1:] == (NIGHT,)
     assert sources.calls["read_newest_record"][1:] == (NIGHT,)
     assert sources.calls["read_history"][1:] == (NIGHT - timedelta(days=21), NIGHT - timedelta(days=1))
-    assert sources.calls["alerts.slate_counts"][1:] == ({"first_date": NIGHT - timedelta(days=7), "last_date": NIGHT},)
-    assert sources.calls["belongs_to"][1:] == (NIGHT, Batches((make_batch(),), ()))
 
 
 def test_duplicates_are_counted_once_for_every_recent_date(clients, sources):
@@ -172,7 +165,7 @@ def test_duplicates_are_counted_once_for_every_recent_date(clients, sources):
 def test_writes_and_log_lines_are_read_from_the_batchs_start_until_now(clients, sources):
     read_one_night(clients)
     start = STARTED - timedelta(minutes=1)
-    assert sources.calls["read_writes"][1:] == (start, NOW, "of the date")
+    assert sources.calls["read_writes_within"][1:] == (NIGHT, Result(Batches((make_batch(),), ())), (start, NOW))
     assert sources.calls["read_lines"][1:] == (facts.SERVICE_LINES_FILTER, start, NOW, {"limit": 1})
 
 
@@ -188,7 +181,7 @@ def test_a_past_night_is_read_to_its_end_or_that_of_its_batch(clients, sources, 
     clients.clock.advance(3 * 86_400)
     sources.values["read_batches"] = Batches((make_batch(ended=ended),), ())
     read_one_night(clients)
-    assert sources.calls["read_writes"][2] == end + timedelta(minutes=5)
+    assert sources.calls["read_writes_within"][3][1] == end + timedelta(minutes=5)
     assert sources.calls["read_lines"][3] == end + timedelta(minutes=5)
 
 
@@ -204,7 +197,7 @@ def test_a_night_without_a_batch_is_read_so_far_and_its_log_not_at_all(clients, 
     clients.clock.at = at
     sources.values["read_batches"] = Batches((), ())
     _, night = read_one_night(clients)
-    assert sources.calls["read_writes"][1:3] == (NIGHT_START, end)
+    assert sources.calls["read_writes_within"][3] == (NIGHT_START, end)
     assert night.lines.value == 0
     assert "read_lines" not in sources.calls
 
@@ -212,7 +205,7 @@ def test_a_night_without_a_batch_is_read_so_far_and_its_log_not_at_all(clients, 
 def test_a_batch_without_a_start_is_read_from_the_nights(clients, sources):
     sources.values["read_batches"] = Batches((make_batch(started=None),), ())
     read_one_night(clients)
-    assert sources.calls["read_writes"][1:3] == (NIGHT_START, NOW)
+    assert sources.calls["read_writes_within"][3] == (NIGHT_START, NOW)
 
 
 def test_the_writes_of_earlier_runs_are_read_where_there_are_some(clients, sources):
@@ -235,12 +228,11 @@ def test_what_is_usual_is_read_once_in_ten_minutes_and_after_a_failure_at_once(c
         assert (night.usual.ok, "read_history" in sources.calls) == (True, read)
 
 
-def test_without_the_list_of_batches_every_write_counts(clients, sources):
+def test_writes_are_read_with_what_keeps_the_batches_unknown(clients, sources):
     sources.values["read_batches"] = OnCallError("No record of batches can be read.")
     _, night = read_one_night(clients)
     assert night.batches.problem is not None
-    assert sources.calls["read_writes"][3](NOW) is True
-    assert "belongs_to" not in sources.calls
+    assert sources.calls["read_writes_within"][2] == night.batches
 
 
 @pytest.mark.parametrize(
@@ -249,8 +241,7 @@ def test_without_the_list_of_batches_every_write_counts(clients, sources):
         ("read_batches", "batches", "The list of batches"),
         ("read_night", "night", "The warehouse"),
         ("read_history", "usual", "Earlier nights"),
-        ("alerts.slate_counts", "slate", "The slate"),
-        ("read_writes", "writes", "The job history"),
+        ("read_writes_within", "writes", "The job history"),
         ("read_newest_record", "ledger", "The ledger"),
         ("alerts.duplicate_keys", "duplicates", "The predictions table"),
         ("alerts.source_times", "source_times", "Odds and context"),
@@ -289,36 +280,6 @@ def test_what_is_no_error_of_a_source_is_not_taken_for_one(clients):
         fetch(clients, "The source", read)
 
 
-# --- the slate --------------------------------------------------------------------------------------------------------------
-
-
-def slate_row(days_ago: int, with_odds: int, unresolved: int) -> dict[str, Any]:
-    return {
-        "game_date": NIGHT - timedelta(days=days_ago),
-        "tip_off": TIP_OFF - timedelta(days=days_ago),
-        "with_odds": with_odds,
-        "unresolved": unresolved,
-        "resolved_by_alias": 7,
-    }
-
-
-@pytest.mark.parametrize(
-    ("rows", "counts"),
-    [
-        ([], SlateCounts(None, 0, 0, 0, 0, 0)),
-        ([slate_row(0, 176, 4)], SlateCounts(TIP_OFF, 176, 4, 0, 0, 7)),
-        ([slate_row(3, 140, 2), slate_row(1, 150, 3)], SlateCounts(None, 0, 0, 150, 3, 0)),
-        (
-            [slate_row(3, 140, 2), slate_row(1, 150, 3), slate_row(0, 176, 4)],
-            SlateCounts(TIP_OFF, 176, 4, 150, 3, 7),
-        ),
-    ],
-)
-def test_the_slate_is_counted_beside_the_last_night_with_odds(clients, sources, rows, counts):
-    sources.values["alerts.slate_counts"] = SimpleNamespace(rows=tuple(rows))
-    assert read_one_night(clients)[1].slate.value == counts
-
-
 # --- problems ---------------------------------------------------------------------------------------------------------------
 
 
@@ -326,7 +287,7 @@ def failed(source: str, message: str) -> Result[Any]:
     return Result(None, Problem(source, NOW, message))
 
 
-@pytest.mark.parametrize("part", ["night", "slate", "batches", "writes", "ledger", "usual", "lines"])
+@pytest.mark.parametrize("part", ["night", "batches", "writes", "night_writes", "ledger", "usual", "lines"])
 def test_a_problem_of_each_part_of_a_night_is_listed(part):
     night = make_night_snapshot(**{part: failed("The source", "Away.")})
     assert [p.message for p in make_snapshot(night).problems] == ["Away."]
@@ -338,9 +299,9 @@ def test_a_problem_of_each_part_of_the_platform_is_listed(part):
 
 
 def test_a_source_with_several_problems_is_listed_once_with_its_first():
-    nights = [make_night_snapshot(slate=failed("The slate", text)) for text in ("first", "second")]
+    nights = [make_night_snapshot(usual=failed("Earlier nights", text)) for text in ("first", "second")]
     snapshot = make_snapshot(*nights, worker=failed("Cloud Run", "Away."))
-    assert {(p.source, p.message) for p in snapshot.problems} == {("The slate", "first"), ("Cloud Run", "Away.")}
+    assert {(p.source, p.message) for p in snapshot.problems} == {("Earlier nights", "first"), ("Cloud Run", "Away.")}
 
 
 def test_what_was_read_in_part_is_a_problem_too():

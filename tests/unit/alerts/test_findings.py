@@ -13,7 +13,6 @@ from services.alerts.findings import (
     format_clock_time,
     format_count,
     format_total,
-    percentage,
 )
 from services.alerts.rules import RULES_BY_NAME
 from services.core.result import Health
@@ -23,14 +22,13 @@ from tests.support.alert_factories import (
     NIGHT,
     NOW,
     SETTINGS,
-    TIP_OFF,
     failed_result,
     make_night_snapshot,
     make_players,
     make_unrequested_players,
     ok_result,
 )
-from tests.support.factories import make_night
+from tests.support.factories import TIP_OFF, make_night
 
 
 @pytest.mark.parametrize(
@@ -91,7 +89,6 @@ def test_all_active_needs_somebody_eligible_and_everybody_active():
 
 
 def test_the_formats_of_the_sentences_name_what_is_not_known():
-    assert (percentage(1, 4), percentage(None, 4), percentage(1, None), percentage(1, 0)) == (25.0, 0.0, 0.0, 0.0)
     assert (format_total(0), format_total(None)) == (" of 0", "")
     assert (format_count(0), format_count(None)) == ("0", "an unknown number")
     at = datetime(2025, 12, 30, 0, 0, tzinfo=UTC)

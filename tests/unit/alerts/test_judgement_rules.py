@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from tests.support.alert_factories import (
     make_snapshot,
     ok_result,
 )
-from tests.support.factories import NIGHT, make_history, make_night, make_player
+from tests.support.factories import NIGHT, TIP_OFF, make_history, make_night, make_player
 
 SYSTEMS = ("ensemble_v1", "moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1")
 USUAL = make_history(*[dict.fromkeys(SYSTEMS, (114, 570))] * 3)
@@ -38,10 +38,12 @@ def make_night_of(keys: dict[str, int], **changes: Any) -> Any:
     return make_night(*[make_player(player_lookup=f"p{n}", **fields) for n in range(128)], **changes)
 
 
-def fire(night: Any, settings: Settings = SETTINGS, **changes: Any) -> dict[str, tuple[Health, str]]:
+def fire(
+    night: Any, settings: Settings = SETTINGS, now: datetime = NOW, **changes: Any
+) -> dict[str, tuple[Health, str]]:
     """Health and message of the three rules."""
     snapshot = make_snapshot(make_night_snapshot(night=ok_result(night), **{"usual": ok_result(USUAL), **changes}))
-    results = {r.rule.name: (r.health, r.message) for r in evaluate_rules(snapshot, settings, NOW)}
+    results = {r.rule.name: (r.health, r.message) for r in evaluate_rules(snapshot, settings, now)}
     return {name: results[name] for name in RULES}
 
 
@@ -62,11 +64,14 @@ def test_one_row_of_each_system_is_short_and_no_system_is_absent():
     assert "2,560 of 3,200 rows missing" in fired["rows_short"][1]
 
 
-def test_rows_are_not_short_while_a_batch_runs():
+def test_rows_are_not_short_while_a_batch_runs_in_time():
     running = ok_result(Batches((make_batch(state=BatchState.RUNNING, ended=None),), ()))
-    fired = fire(make_night_of({**WHOLE, "xgboost_v1": 0}), batches=running)
+    night = make_night_of({**WHOLE, "xgboost_v1": 0})
+    fired = fire(night, batches=running, now=TIP_OFF - timedelta(hours=4))
     assert fired["system_absent"] == (Health.OK, "")
     assert fired["rows_short"] == (Health.UNKNOWN, "")
+    late = fire(night, batches=running, now=TIP_OFF)
+    assert {late["system_absent"][0], late["rows_short"][0]} == {Health.CRITICAL}
 
 
 def test_a_system_may_be_short_within_its_own_threshold():

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from services.alerts.evaluation import evaluate_rules
-from services.alerts.facts import ChannelStatus, SlateCounts
+from services.alerts.facts import ChannelStatus
 from services.alerts.rules import RULES_BY_NAME, get_rule
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import Health
 from services.core.settings import Settings
+from services.nights.line_counts import PlayerLines
 from services.scaling.annotations import CapacitySetting
 from tests.support.alert_factories import (
     BATCH,
     NOW,
     SETTINGS,
     STARTED,
-    TIP_OFF,
     empty_batches,
     failed_result,
     make_batch,
     make_batch_record,
     make_leftover_table,
+    make_names_before,
     make_night_snapshot,
     make_players,
     make_rejected_players,
     make_rejection_burst,
     make_schedule,
     make_snapshot,
+    make_unmatched_names,
     make_unmerged_players,
     make_unrequested_players,
     make_worker_capacity,
@@ -39,7 +42,7 @@ from tests.support.alert_factories import (
     ok_result,
     stalled_batch,
 )
-from tests.support.factories import make_night, make_write_error, player_without_rows
+from tests.support.factories import TIP_OFF, make_night, player_without_rows
 
 SECOND = timedelta(seconds=1)
 
@@ -63,7 +66,7 @@ OK, UNKNOWN, CRITICAL, WARNING = Health.OK, Health.UNKNOWN, Health.CRITICAL, Hea
     [
         ("dml_rejections", ["writes"]),
         ("write_success", ["night"]),
-        ("names", ["slate"]),
+        ("names", ["night", "usual"]),
         ("coverage", ["night"]),
         ("consolidation", ["night", "batches"]),
         ("conservation", ["night", "ledger"]),
@@ -73,7 +76,8 @@ OK, UNKNOWN, CRITICAL, WARNING = Health.OK, Health.UNKNOWN, Health.CRITICAL, Hea
         ("at_zero", ["batches"]),
         ("produced_nothing", ["night", "batches"]),
         ("unanswered", ["batches", "ledger"]),
-        ("run_time", ["batches", "slate"]),
+        ("run_time", ["night", "batches"]),
+        ("lines", ["night"]),
     ],
 )
 def test_a_rule_without_one_of_its_sources_is_unknown_and_says_nothing(rule, sources):
@@ -140,26 +144,43 @@ def test_the_sentence_of_lost_writes_counts_players_generated():
 
 
 @pytest.mark.parametrize(
-    ("slate", "health"),
+    ("names", "unresolved", "before", "health"),
     [
-        (SlateCounts(TIP_OFF, 100, 23, 100, 13), WARNING),  # 10 more names, 10.0 points more
-        (SlateCounts(TIP_OFF, 100, 22, 100, 13), OK),  # 9 more
-        (SlateCounts(TIP_OFF, 101, 23, 100, 13), OK),  # 9.8 points more
-        (SlateCounts(TIP_OFF, 10, 9, 100, 5), OK),  # 4 more
-        (SlateCounts(TIP_OFF, 100, 23, 0, 0), OK),  # no night before
-        (SlateCounts(TIP_OFF, 0, 0, 100, 13), OK),
+        (100, 23, (100, 13), WARNING),  # 10 more names, 10.0 points more
+        (100, 22, (100, 13), OK),  # 9 more
+        (101, 23, (100, 13), OK),  # 9.8 points more
+        (10, 9, (100, 5), OK),  # 4 more
+        (100, 23, (0, 0), OK),  # no night before
+        (0, 0, (100, 13), OK),
     ],
 )
-def test_names_that_meet_nobody_warn_when_they_rise_by_ten_and_by_ten_points(slate, health):
-    assert judge("names", slate=ok_result(slate))[0] is health
+def test_names_that_meet_nobody_warn_when_they_rise_by_ten_and_by_ten_points(names, unresolved, before, health):
+    night = make_night(*make_players(names - unresolved), *make_unmatched_names(unresolved))
+    usual = ok_result(make_names_before(before[1], of=before[0]))
+    assert judge("names", night=ok_result(night), usual=usual)[0] is health
 
 
 def test_the_sentence_of_unmatched_names_has_both_nights():
-    slate = SlateCounts(TIP_OFF, 176, 94, 150, 3, 7)
-    message = judge("names", slate=ok_result(slate))[1]
-    assert message.startswith("94 of 176 names with odds are not in context and without an alias, ")
-    assert message.endswith("; 3 of 150 the night before")
-    assert f"an alias would resolve {slate.resolved_by_alias} more" in message
+    aliased = make_unmatched_names(7, alias_canonical="bob")
+    night = ok_result(make_night(*make_players(75), *make_unmatched_names(94), *aliased))
+    message = judge("names", night=night, usual=ok_result(make_names_before(3, of=150)))[1]
+    assert message == (
+        "94 of 176 names with odds are not in context and without an alias, an alias would resolve 7 more; 3 of 150 the night before"
+    )
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------------
+
+
+def test_players_predicted_for_an_old_line_and_late_rows_are_an_alert_of_the_rows():
+    twenty, ten = (Decimal(20),), (Decimal(10),)
+    moved = PlayerLines("player0", twenty, ten, Decimal(10), TIP_OFF, 0)
+    late = PlayerLines("player1", twenty, twenty, Decimal(20), TIP_OFF, 25)
+    for lines, text in ((moved, "another line than the newest odds"), (late, "25 rows of 1 player made after tip-off")):
+        health, message, cause = judge("lines", night=ok_result(make_night(*make_players(2), lines=(lines,))))
+        assert (health, text in message, cause) == (WARNING, True, "rows")
+    kept = replace(late, late_rows=0)
+    assert judge("lines", night=ok_result(make_night(*make_players(2), lines=(kept,))))[:2] == (OK, "")
 
 
 # --- the batch --------------------------------------------------------------------------------------------------------------
@@ -301,21 +322,6 @@ def test_a_failed_consolidation_in_a_log_fires_only_while_rows_are_missing():
 def test_without_a_batch_nothing_waits():
     assert (
         judge("consolidation", night=ok_result(make_night(*make_unmerged_players(1))), batches=empty_batches())[0] is OK
-    )
-
-
-def test_players_whom_the_newest_batch_asked_again_are_no_loss_of_an_earlier_write():
-    """22 without an answer were reported as rejected on write by the batch before."""
-    error = make_write_error()
-    later = batch(started=error.at + timedelta(hours=9), ended=None, state=BatchState.STALLED)
-    rejected = make_rejected_players(22, batch_id=BATCH)
-    assert judge("write_success", night=ok_result(make_night(*make_players(136), *rejected)), batches=later)[0] is OK
-    not_asked = make_rejected_players(22, batch_id="batch_2025-12-29_1767030000")
-    night = ok_result(make_night(*make_players(136), *not_asked))
-    assert judge("write_success", night=night, batches=later)[0] is CRITICAL
-    own = batch(started=error.at - timedelta(minutes=1))
-    assert (
-        judge("write_success", night=ok_result(make_night(*make_players(136), *rejected)), batches=own)[0] is CRITICAL
     )
 
 
@@ -471,7 +477,7 @@ def test_a_channel_that_is_not_set_warns_and_one_that_fails_is_critical():
 
 
 def test_sources_that_do_not_answer_are_named():
-    message = judge("unreadable", slate=failed_result("BigQuery"))[1]
+    message = judge("unreadable", usual=failed_result("BigQuery"))[1]
     assert message == "BigQuery: BigQuery did not answer."
     assert judge("unreadable") == (OK, "", RULES_BY_NAME["unreadable"].cause)
 

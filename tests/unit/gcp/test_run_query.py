@@ -233,6 +233,35 @@ def test_each_comparison_filters_as_sql_does(fake_bigquery, op, expected):
     assert [row["n"] for row in rows] == expected
 
 
+OPTIONAL = LISTABLE.replace("-- @param", "-- @optional gone  of some tables\n-- @param").replace(" FROM", ", gone FROM")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "sql"),
+    [
+        ({}, None),
+        ({"streamingBuffer": {}}, "SELECT game_id AS game, NULL AS gone FROM d.t WHERE game_date = @day"),
+    ],
+)
+def test_an_optional_column_is_null_and_named_where_the_table_does_not_have_it(
+    fake_bigquery, monkeypatch, metadata, sql
+):
+    monkeypatch.setattr(query_catalog, "load", lambda name: query_catalog.parse(name, OPTIONAL))
+    fake_bigquery.metadata |= metadata
+    fake_bigquery.listed, fake_bigquery.rows = [{"game_id": "g1", "game_date": DAY}], [{"game": "g1", "gone": None}]
+    clients = make_clients(fake_bigquery, ReadCache())
+    for _ in range(2):
+        result = query_catalog.run_query(clients, "x.optional", day=DAY)
+        assert (result.rows, set(result.absent_columns)) == (({"game": "g1", "gone": None},), {"gone"})
+    statements = [call[0] for call in fake_bigquery.calls if isinstance(call, tuple) and call[0].startswith("SELECT")]
+    assert set(statements) == ({sql} if sql else set())
+
+
+def test_only_a_listable_query_has_optional_columns():
+    with pytest.raises(CatalogError, match="says @optional gone, which only a @listable query may"):
+        query_catalog.parse("x.y", OPTIONAL.replace("-- @listable\n", ""))
+
+
 # --- cached answers -------------------------------------------------------------------------------------------------------
 
 

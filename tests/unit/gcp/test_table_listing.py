@@ -31,6 +31,12 @@ def test_a_table_that_is_streamed_into_may_not_be_listed():
         table_listing.parse("x.y", "SELECT player_lookup FROM nba_predictions.prediction_worker_runs")
 
 
+def test_an_optional_column_is_one_that_is_selected_and_has_no_condition():
+    for sql in ("SELECT a FROM d.t", "SELECT a, b FROM d.t WHERE b = @x"):
+        with pytest.raises(CatalogError, match="says @optional b, which it does not select or has a condition on"):
+            table_listing.parse("x.y", sql, ["b"])
+
+
 DAY = {"game_date": date(2025, 12, 29)}
 
 

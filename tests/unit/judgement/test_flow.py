@@ -21,7 +21,7 @@ from tests.support.alert_factories import (
     make_unmerged_players,
     make_write_report,
 )
-from tests.support.factories import NOW, make_night, make_player, player_without_rows
+from tests.support.factories import NOW, TIP_OFF, make_night, make_player, player_without_rows
 from tests.support.night_facts import OUTDATED, UNREAD, judge, make_batches, make_counts, make_facts
 
 PROBLEM = Problem("worker log", NOW, "The newest 10,000 lines were read.")
@@ -145,6 +145,22 @@ def test_a_repair_shown_by_an_old_reading_is_unknown():
     assert state_of(Subject.WRITES, writes=BURST, batches=repair, night=old_night)[0] is Health.UNKNOWN
 
 
+def test_generated_players_who_were_rejected_are_critical_whatever_the_job_history_shows():
+    night = Result(make_night(*make_players(97), *make_rejected_players(3)))
+    health, text = state_of(Subject.WRITES, night=night)
+    assert (health, text) == (
+        Health.CRITICAL,
+        "0 of 1 writes rejected, at most 0 of 22 at once; 3 of 100 generated players were rejected on write",
+    )
+    health, text = state_of(Subject.WRITES, night=night, writes=UNREAD)
+    assert (health, text.partition(",")[0]) == (
+        Health.CRITICAL,
+        "3 of 100 generated players were rejected on write",
+    )
+    few = Result(make_night(*make_players(199), *make_rejected_players(1)))
+    assert state_of(Subject.WRITES, night=few)[0] is Health.OK, "within WRITE_SUCCESS_PCT"
+
+
 PARTIAL_WRITES = replace(make_write_report(), problems=(PROBLEM,))
 
 
@@ -161,8 +177,12 @@ def test_rows_that_wait_in_staging_are_critical_with_their_button_and_unknown_wh
     statement = judge(night=night).get(Subject.STAGING)
     assert (statement.health, statement.part, statement.repair) == (Health.CRITICAL, 58, Repair.CONSOLIDATE)
     running = make_batches(make_batch(state=BatchState.STAGED))
-    statement = judge(night=night, batches=running).get(Subject.STAGING)
+    in_time = TIP_OFF - timedelta(hours=4)
+    statement = judge(night=night, batches=running, now=in_time).get(Subject.STAGING)
     assert (statement.health, statement.repair) == (Health.UNKNOWN, None)
+    late = judge(night=night, batches=running).get(Subject.STAGING)
+    assert (late.health, late.repair) == (Health.CRITICAL, None)
+    assert late.text.startswith("as of 01:45 ET (06:45 UTC), batch running; 58 players with rows in staging")
 
 
 def test_staging_tables_that_could_not_be_read_are_unknown():

@@ -105,6 +105,9 @@ def test_the_first_week_of_an_installation_is_not_recorded_but_its_gaps_are_name
     statement = judge(36, make_games(9), first_week)
     assert (statement.health, statement.recorded) == (Health.NONE_EXPECTED, False)
     assert statement.text == "4 earlier nights to compare with, 5 needed"
+    night = make_night(*[make_player(player_lookup=f"p{n}") for n in range(126)], game_inputs=make_games(9))
+    four = Settings.from_env({"INPUTS_MIN_NIGHTS": "4"})
+    assert judge_inputs(make_facts(night, first_week), four).health is Health.OK
     gap = judge(36, (*make_games(8), GameInputs(("NYK", "NOP"), (0, 0), 12)), first_week)
     assert (gap.health, gap.text, gap.recorded) == (Health.CRITICAL, "no context for NYK@NOP", True)
 

@@ -112,6 +112,8 @@ FACTS = st.fixed_dictionaries(
 SUBJECT_BY_RULE = {
     "conservation": Subject.CONSERVATION,
     "inputs_shrunk": Subject.INPUTS,
+    "lines": Subject.LINES,
+    "names": Subject.NAMES,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from services.judgement.rows import judge_rows
 from services.judgement.statement import Repair, Subject
 from services.nights.written_rows import SystemRows
 from tests.support.alert_factories import SETTINGS, failed_result, make_batch, make_write_report, ok_result
-from tests.support.factories import NIGHT, NOW, make_history, make_night, make_player
+from tests.support.factories import NIGHT, NOW, TIP_OFF, make_history, make_night, make_player
 
 SYSTEMS = ("ensemble_v1", "moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1")
 USUAL = make_history(*[dict.fromkeys(SYSTEMS, (114, 570))] * 3)
@@ -104,11 +105,18 @@ def test_before_the_run_nothing_is_missing():
 
 def test_while_a_batch_runs_missing_rows_are_unknown_and_doubled_ones_are_not():
     partial = make_night_of({"ensemble_v1": 5})
-    statement = judge_rows(make_facts(partial, BatchState.RUNNING), SETTINGS)
+    in_time = make_facts(partial, BatchState.RUNNING, now=TIP_OFF - timedelta(hours=4))
+    statement = judge_rows(in_time, SETTINGS)
     assert (statement.health, statement.repair) == (Health.UNKNOWN, None)
-    assert statement.text.startswith("running; moving_average: 0 of 128 players")
+    assert statement.text.startswith("as of 15:00 ET (20:00 UTC), batch running; moving_average: 0 of 128 players")
     doubled = replace(WHOLE, systems=(SystemRows("ensemble_v1", 1, 1, 2, 1),))
     assert judge_rows(make_facts(doubled, BatchState.RUNNING), SETTINGS).health is Health.CRITICAL
+
+
+def test_past_its_deadline_a_running_batch_leaves_missing_rows_as_they_are_now():
+    statement = judge_rows(make_facts(make_night_of({"ensemble_v1": 5}), BatchState.RUNNING), SETTINGS)
+    assert (statement.health, statement.repair) == (Health.CRITICAL, None)
+    assert statement.text.startswith("as of 01:45 ET (06:45 UTC), batch running; moving_average: 0 of 128 players")
 
 
 PROBLEM = Problem("worker runs", NOW, "no answer")

@@ -20,6 +20,7 @@ from services.core.result import Health, Result
 from services.core.settings import Settings
 from services.judgement.inputs import judge_inputs
 from services.judgement.lines import judge_lines
+from services.judgement.names import judge_names
 from services.judgement.rows import judge_rows
 from services.nights.coverage import read_history
 from services.nights.player_stages import read_night
@@ -68,10 +69,16 @@ def judge_all(nights_and_days):
     return [(f, judge_inputs(f, SETTINGS), judge_lines(f), judge_rows(f, SETTINGS)) for f in facts]
 
 
+def list_alarms(nights_and_days):
+    """The statements about inputs, lines, rows and names that are not in order, and their dates."""
+    judged = [(f, *statements, judge_names(f, SETTINGS)) for f, *statements in judge_all(nights_and_days)]
+    return [(s.text, f.game_date) for f, *statements in judged for s in statements if s.health not in PROVEN]
+
+
 def test_fifteen_december_nights_raise_nothing(december):
     judged = judge_all(december)
     assert len(judged) == 15
-    assert [(s.text, f.game_date) for f, *statements in judged for s in statements if s.health not in PROVEN] == []
+    assert list_alarms(december) == []
     compared = {f.game_date.day for f, inputs, *_ in judged if inputs.health is Health.OK}
     assert compared == {21, 22, 23, 25, 26, 27, 28, 29, 30}  # the first five have too few nights before them
     assert {f.game_date.day for f, *_, rows in judged if rows.health is Health.OK} == set(range(16, 30)) - {24}
@@ -81,7 +88,7 @@ def test_fifteen_december_nights_raise_nothing(december):
 def test_a_season_of_nights_raises_nothing(season):
     judged = judge_all(season)
     assert len(judged) == Season().dates
-    assert [(s.text, f.game_date) for f, *statements in judged for s in statements if s.health not in PROVEN] == []
+    assert list_alarms(season) == []
     assert (
         sum(inputs.health is Health.OK for _, inputs, *_ in judged) == Season().dates - 5 - 1
     )  # the first week, the 24th

@@ -11,7 +11,7 @@ import pytest
 
 from services.batches.reader import Batches
 from services.core.errors import SourceUnavailable
-from services.core.result import DataSource, Health
+from services.core.result import DataSource, Health, Problem, Result
 from services.gcp.clients import Clients
 from services.nights import night_writes
 from services.telemetry import log_reader
@@ -40,6 +40,16 @@ def read_night_writes(monkeypatch):
         return night_writes.read_night_writes(CLIENTS, NIGHT)
 
     return read
+
+
+def test_the_writes_since_the_newest_batch_are_unknown_too_while_its_runs_are_not_known(monkeypatch):
+    """The watchdog and the pages judge the same report."""
+    monkeypatch.setattr(night_writes, "read_writes", lambda *_: CLEAN)
+    problem, read = Problem("The list of batches", NOW, "It did not answer."), Result(Batches((), ()))
+    for batches, log, expected in ((read, fail, "coordinator log"), (Result(None, problem), None, problem.source)):
+        monkeypatch.setattr(log_reader, "read_night_log", log or (lambda *_, **__: ALL_LINES))
+        report = night_writes.read_writes_within(CLIENTS, NIGHT, batches, (NOW, NOW))
+        assert (report.health, [p.source for p in report.problems]) == (Health.UNKNOWN, [expected])
 
 
 def test_with_every_run_known_the_report_stands_as_it_is(read_night_writes):

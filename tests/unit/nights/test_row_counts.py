@@ -9,13 +9,19 @@ from typing import Any
 
 import pytest
 
+from services.core.settings import Settings
 from services.nights.coverage import CoverageHistory, NightCoverage
-from services.nights.row_counts import count_rows, find_usual_rows
+from services.nights.player_stages import NightStatus
+from services.nights.row_counts import RowCounts, count_rows, find_usual_rows
 from services.nights.written_rows import SystemRows, WrittenRows, count_rows_by_player, count_rows_by_system
 from tests.support.factories import NIGHT, make_history, make_night, make_player
 
 SYSTEMS = ("ensemble_v1", "moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1")
 WHOLE_NIGHT = dict.fromkeys(SYSTEMS, (114, 570))
+
+
+def count(night: NightStatus, history: CoverageHistory | None, **variables: str) -> RowCounts:
+    return count_rows(night, history, Settings.from_env(variables))
 
 
 def make_players(count: int, keys: dict[str, int], **changes: Any) -> list[Any]:
@@ -45,14 +51,14 @@ def prediction(**changes: Any) -> Any:
 
 
 def test_a_whole_night_lacks_nothing():
-    counts = count_rows(make_night(*make_players(114, whole())), make_history(WHOLE_NIGHT, WHOLE_NIGHT, WHOLE_NIGHT))
+    counts = count(make_night(*make_players(114, whole())), make_history(WHOLE_NIGHT, WHOLE_NIGHT, WHOLE_NIGHT))
     assert (counts.missing, counts.doubled, counts.incomplete, counts.short_systems) == (0, 0, (), ())
     assert {(s.players_expected, s.rows_expected) for s in counts.systems} == {(114, 570)}
 
 
 def test_systems_that_are_absent_are_found_by_the_nights_before_where_nothing_was_recorded():
     players = make_players(114, {"ensemble_v1": 5}, recorded_rows=None)
-    counts = count_rows(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
+    counts = count(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
     assert (counts.missing, counts.expected) == (2280, 2850)
     assert [(s.system_id, s.found.players, s.players_expected) for s in counts.short_systems] == [
         (system, 0, 114) for system in SYSTEMS[1:]
@@ -63,19 +69,19 @@ def test_systems_that_are_absent_are_found_by_the_nights_before_where_nothing_wa
 
 def test_systems_that_the_workers_did_not_generate_either_are_missing():
     players = make_players(114, dict.fromkeys(SYSTEMS[:4], 5), generated_rows=20)
-    counts = count_rows(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
+    counts = count(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
     assert (counts.missing, [s.system_id for s in counts.short_systems]) == (570, ["zone_matchup_v1"])
     assert {p.absent for p in counts.incomplete} == {("zone_matchup_v1",)}
 
 
 def test_one_row_left_for_each_player_is_found_by_what_was_generated_without_any_history():
-    counts = count_rows(make_night(*make_players(130, {"ensemble_v1": 1})), None)
+    counts = count(make_night(*make_players(130, {"ensemble_v1": 1})), None)
     assert (counts.keys, counts.missing, counts.expected, len(counts.incomplete)) == (130, 3120, 3250, 130)
 
 
 def test_one_player_with_a_row_missing_is_incomplete_though_no_system_is_short():
     players = [*make_players(113, whole()), make_player(player_lookup="ann", keys=(("ensemble_v1", 24),))]
-    counts = count_rows(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
+    counts = count(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
     assert [(p.player.player_lookup, p.rows, p.missing) for p in counts.incomplete] == [("ann", 24, 1)]
     assert (counts.missing, counts.short_systems) == (1, ())
 
@@ -86,19 +92,19 @@ def test_a_player_without_a_record_is_compared_with_the_rows_that_every_player_h
         *make_players(113, whole()),
         make_player(player_lookup="a", keys=tuple(short.items()), recorded_rows=None),
     ]
-    counts = count_rows(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
+    counts = count(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
     assert [(p.player.player_lookup, p.missing) for p in counts.incomplete] == [("a", 2)]
 
 
 def test_fewer_rows_than_usual_are_complete_for_a_player_of_whom_no_more_were_generated():
     players = [*make_players(113, whole()), make_player(generated_rows=20, keys=tuple(whole(4).items()))]
-    counts = count_rows(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
+    counts = count(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
     assert (counts.missing, counts.incomplete) == (0, ())
 
 
 def test_a_player_who_is_not_eligible_or_has_no_row_is_not_incomplete():
     out, missing = make_player(eligible=False, active_rows=1), make_player(active_rows=0)
-    assert count_rows(make_night(out, missing), None).incomplete == ()
+    assert count(make_night(out, missing), None).incomplete == ()
 
 
 def test_doubled_rows_are_counted_by_key_and_are_nothing_missing():
@@ -144,7 +150,7 @@ def test_superseded_rows_are_counted_and_are_no_active_key():
 
 def test_a_system_that_is_new_tonight_is_not_expected():
     players = make_players(114, {**whole(), "catboost_v9": 5}, generated_rows=30)
-    counts = count_rows(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
+    counts = count(make_night(*players), make_history(WHOLE_NIGHT, WHOLE_NIGHT))
     assert counts.missing == 0
     [new] = [system for system in counts.systems if system.system_id == "catboost_v9"]
     assert (new.players_expected, new.rows_expected) == (None, None)
@@ -159,9 +165,7 @@ def test_a_system_is_expected_that_ran_on_two_of_the_last_three_played_nights():
         ((WHOLE_NIGHT, WHOLE_NIGHT, without, without), False),
         ((WHOLE_NIGHT,), False),
     ):
-        assert [s.system_id for s in count_rows(night, make_history(*nights)).short_systems] == [
-            "ensemble_v1"
-        ] * expected
+        assert [s.system_id for s in count(night, make_history(*nights)).short_systems] == ["ensemble_v1"] * expected
 
 
 def test_the_night_itself_and_later_nights_are_not_its_past():
@@ -173,7 +177,7 @@ def test_one_damaged_night_does_not_lower_what_is_usual():
     damaged = dict.fromkeys(SYSTEMS, (114, 114))
     doubled = dict.fromkeys(SYSTEMS, (114, 1140))
     history = make_history(WHOLE_NIGHT, damaged, WHOLE_NIGHT, WHOLE_NIGHT, doubled)
-    counts = count_rows(make_night(*make_players(114, whole(1), generated_rows=5)), history)
+    counts = count(make_night(*make_players(114, whole(1), generated_rows=5)), history)
     assert (counts.missing, counts.expected) == (2280, 2850)
 
 
@@ -183,7 +187,7 @@ def test_systems_that_leave_out_players_and_lines_that_differ_raise_nothing(seed
     rng = random.Random(seed)
     nights = [draw_night(rng) for _ in range(15)]
     for index, night in enumerate(nights):
-        assert count_rows(night, to_history(nights[:index])).missing == 0, index
+        assert count(night, to_history(nights[:index])).missing == 0, index
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -192,7 +196,7 @@ def test_and_an_absent_or_halved_system_is_found_in_such_a_table(seed):
     history = to_history([draw_night(rng) for _ in range(12)])
     for kept in (0, 0.4):
         damaged = draw_night(rng, size=150, kept_of_partial=kept)
-        assert [s.system_id for s in count_rows(damaged, history).short_systems] == ["partial"], kept
+        assert [s.system_id for s in count(damaged, history).short_systems] == ["partial"], kept
 
 
 def draw_night(rng: random.Random, size: int = 0, kept_of_partial: float = 1.0) -> Any:
@@ -217,7 +221,20 @@ def to_history(nights: list[Any]) -> Any:
     return CoverageHistory(tuple(days), ())
 
 
+def test_the_shares_below_which_a_system_is_short_are_settings():
+    night = make_night(*make_players(100, {"a": 4}, recorded_rows=4))
+    constant = make_history(*[{"a": (100, 500)}] * 4, active=100)
+    varying = make_history(*[{"a": (100, 1000 + n)} for n in range(4)], active=100)
+    for history, name, above, below in (
+        (constant, "ROWS_USUAL_PCT", 81, 80),
+        (varying, "ROWS_USUAL_VARYING_PCT", 41, 39),
+    ):
+        assert [bool(count(night, history, **{name: str(pct)}).missing) for pct in (above, below)] == [True, False], (
+            name
+        )
+
+
 def test_an_absent_system_is_found_on_a_small_slate_too():
     varying = [{"a": (114, 300 + n), "b": (114, 310 + 2 * n)} for n in range(4)]
-    counts = count_rows(make_night(*make_players(12, {"a": 3}, recorded_rows=None)), make_history(*varying))
+    counts = count(make_night(*make_players(12, {"a": 3}, recorded_rows=None)), make_history(*varying))
     assert [(s.system_id, s.is_absent) for s in counts.short_systems] == [("b", True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ from google.cloud.bigquery import SchemaField
 
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline import lease as leases
-from services.pipeline.consolidator import EmptyStaging, NothingStaged, SchemaDrift, StreamingBuffer
+from services.pipeline.manifest import EmptyStaging, NothingStaged, SchemaDrift, StreamingBuffer
 from services.pipeline.merge_counts import RowCountMismatch
 from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, LeaseLost
 from tests.support.memory_clients import memory_clients
@@ -195,6 +196,60 @@ def test_rows_lost_from_the_copy_before_the_merge_fail_the_proof(night):
 
     with pytest.raises(RowCountMismatch, match="staged rows: 1 expected, 2 found; staged keys: 1 expected, 2 found"):
         night.consolidate(hook=once("WITH", "before", lose_a_row))
+
+
+# --- tables that workers have answered for ---------------------------------------------------------------------------
+
+LOADED = "0123456789abcdef"  # the content of a load, in the name of its table
+
+
+def calls_of(night, **verified: int) -> Counter[str]:
+    """The calls of a consolidation, by name, of a night whose workers have answered for rows of these units."""
+    calls: Counter[str] = Counter()
+
+    def count(call, phase, _subject):
+        calls.update([call] if phase == "before" else [])
+
+    tables = {f"nba_predictions._staging_{BATCH.replace('-', '_')}_{unit}": rows for unit, rows in verified.items()}
+    night.consolidator(count).consolidate(BATCH, NIGHT, tables)
+    return calls
+
+
+def test_what_workers_have_answered_for_is_not_looked_at_again(night):
+    counts = []
+    for n in (2, 6):
+        verified = {}
+        for player in range(n):
+            verified[f"p_ann{player}_{LOADED}"] = 1
+            night.stage(row(f"ann{player}", n), unit=f"p_ann{player}_{LOADED}")
+        counts.append(calls_of(night, **verified))
+        assert night.tables() == []
+    more = {call: n for call, n in (counts[1] - counts[0]).items() if call.startswith("table")}
+    assert more == {"tables.delete": 4}, "one call for each more table"
+
+
+def test_what_workers_have_answered_and_what_is_there_are_proven_by_the_copy(night):
+    """A recorded answer may be of fewer rows than the table holds: then the tables are looked at."""
+    night.stage(row("ann", 5), row("bob", 5), unit=f"p_ann_{LOADED}")
+    night.stage(row("cid", 5), unit="p_cid")
+    assert calls_of(night, **{f"p_ann_{LOADED}": 1})["MERGE"] == 1
+    assert [name for name, _ in night.predictions()] == ["ann-5", "bob-5", "cid-5"]
+
+
+def test_an_answer_for_a_table_that_may_change_is_not_believed(night):
+    night.stage(row("ann", 5), unit="p_ann")
+    later = once("MERGE", "after", lambda _: night.stage(row("ann", 6), unit="p_ann"))
+    table = f"nba_predictions._staging_{BATCH.replace('-', '_')}_p_ann"
+    assert night.consolidator(later).consolidate(BATCH, NIGHT, {table: 1}).late_tables == 1
+
+
+def test_tables_of_other_columns_that_workers_have_answered_for_are_named(night):
+    night.stage(row("ann", 5), unit=f"p_ann_{LOADED}")
+    name = night.stage(row("bob", 5), unit=f"p_bob_{LOADED}")
+    night.project.tables[name].fields = tuple(night.fields[:-1])
+    with pytest.raises(SchemaDrift, match=r"1 of 2 staging tables .* have other columns"):
+        calls_of(night, **{f"p_ann_{LOADED}": 1, f"p_bob_{LOADED}": 1})
+    assert len(night.tables("_staging_")) == 2
 
 
 # --- cleanup ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.batches.business_key import business_key
-from services.pipeline.row_encoding import Column, SchemaMismatch, encode_rows, rows_fingerprint
+from services.pipeline.row_encoding import Column, SchemaMismatch, encode_rows
 
 EASTERN = timezone(timedelta(hours=-5))
 NOON = datetime(2025, 12, 29, 12, tzinfo=UTC)
@@ -230,53 +230,6 @@ def test_columns_are_read_from_the_schema_with_their_sql_types():
 def test_a_decimal_column_of_its_own_scale_gets_what_it_would_round_to():
     assert encode("NUMERIC", Decimal("12.25"), scale=1) == "12.3"
     assert encode("NUMERIC", Decimal("-12.5"), scale=0) == "-13"
-
-
-ROW = {
-    "game_date": "2025-12-29",
-    "game_id": "g",
-    "player_lookup": "p",
-    "system_id": "s",
-    "current_points_line": "20.5",
-    "prediction_id": "1",
-    "created_at": "2025-12-29T12:00:00.000000+00:00",
-    "predicted_points": "20.5",
-}
-READ_BACK = {
-    **ROW,
-    "game_date": date(2025, 12, 29),
-    "current_points_line": Decimal("20.500000000"),
-    "created_at": NOON,
-    "predicted_points": Decimal("20.50"),
-    "is_active": True,
-}
-
-
-def test_rows_read_back_have_the_fingerprint_of_those_sent_in_any_order():
-    other = {**ROW, "current_points_line": None, "prediction_id": "2"}
-    sent = rows_fingerprint([ROW, other])
-    assert sent == rows_fingerprint([other, READ_BACK])
-    assert len(sent) <= 63, "it is a label"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"game_date": "2025-12-30"},
-        {"game_id": "h"},
-        {"player_lookup": "q"},
-        {"system_id": "t"},
-        {"current_points_line": "21"},
-        {"current_points_line": None},
-        {"prediction_id": "2"},
-        {"created_at": "2025-12-29T12:00:00.000001+00:00"},
-        {"predicted_points": "20.4"},
-    ],
-)
-def test_other_rows_have_another_fingerprint(change):
-    assert rows_fingerprint([ROW]) != rows_fingerprint([{**ROW, **change}])
-    assert rows_fingerprint([ROW]) != rows_fingerprint([ROW, {**ROW, **change}])
-    assert rows_fingerprint([ROW]) != rows_fingerprint([ROW, ROW])
 
 
 json_values = st.recursive(

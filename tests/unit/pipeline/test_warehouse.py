@@ -17,10 +17,10 @@ from services.core.errors import AccessDenied, OnCallError
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import BIGQUERY_TIMEOUT_S
 from services.pipeline import warehouse as warehouses
-from services.pipeline.row_encoding import encode_rows, rows_fingerprint
+from services.pipeline.row_encoding import encode_rows
 from services.pipeline.warehouse import (
+    COMPACT_TTL,
     MAX_JOB_WAIT_S,
-    STAGING_TTL,
     BigQueryWarehouse,
     JobFailed,
     StagingNotVerified,
@@ -30,7 +30,7 @@ from tests.support.memory_clients import memory_clients
 from tests.support.memory_rows import NIGHT, prediction_row
 from tests.unit.pipeline.conftest import Night, made, row
 
-TABLE = "nba_predictions._staging_batch_2025_12_29_1767078000000_p_ann"
+TABLE, OTHER_TABLE = (f"nba_predictions._staging_batch_2025_12_29_1767078000000_p_{name}" for name in ("ann", "bob"))
 PREFIX = "_staging_batch_2025_12_29_1767078000000"
 
 
@@ -49,36 +49,46 @@ def open_warehouse(night: Night, hook: Any = lambda *_: None, permits: Any = Non
     return BigQueryWarehouse(memory_clients(night.project, hook), limiter)
 
 
-def load(warehouse: BigQueryWarehouse, *rows: dict[str, Any], job_id: str = "load-1") -> int:
-    return warehouse.load(TABLE, encode_rows(rows, warehouse.get_columns()), job_id)
+def load(warehouse: BigQueryWarehouse, *rows: dict[str, Any], job_id: str = "load-1", table: str = TABLE) -> int:
+    return warehouse.load(table, encode_rows(rows, warehouse.get_columns()), job_id)
 
 
-def test_a_load_replaces_the_rows_and_expires_in_a_week(night):
-    permits = Permits()
-    warehouse = open_warehouse(night, permits=permits)
+def test_a_load_writes_a_table_once_and_takes_one_call(night):
+    permits, calls = Permits(), []
+    warehouse = open_warehouse(night, lambda call, phase, _: calls.append(call) if phase == "before" else None, permits)
+    warehouse.get_columns()
+    calls.clear()
     assert load(warehouse, row("ann", 1), row("bob", 1)) == 2
-    assert load(warehouse, row("ann", 2), job_id="load-2") == 1
-    table = night.project.tables[TABLE]
-    assert [r["prediction_id"] for r in night.project.rows(TABLE)] == ["ann-2"]
-    assert table.expires == night.clock.now() + STAGING_TTL == night.clock.now() + timedelta(days=7)
-    assert night.project.jobs["load-2"].labels == {
-        "rows": rows_fingerprint(encode_rows([row("ann", 2)], warehouse.get_columns()))
-    }
+    assert set(calls) == {"load", "jobs.get"}
+    assert night.project.tables[TABLE].expires is None, "rows that are not merged do not vanish"
+    with pytest.raises(JobFailed, match="Already Exists"):
+        load(warehouse, row("ann", 2), job_id="load-2")
+    assert [r["prediction_id"] for r in night.project.rows(TABLE)] == ["ann-1", "bob-1"]
     assert permits.asked == [("jobs.insert",), ("jobs.insert",)]
 
 
-def test_a_used_id_is_adopted_and_its_rows_are_read_back(night):
+def test_a_used_id_is_adopted_while_its_table_holds_what_it_loaded(night):
     warehouse = open_warehouse(night)
-    load(warehouse, row("ann", 1))
-    version = night.project.tables[TABLE].rows
-    assert load(warehouse, row("ann", 1)) == 1
-    assert night.project.tables[TABLE].rows == version
-    load(warehouse, row("ann", 2), job_id="load-2")
-    with pytest.raises(StagingNotVerified, match=rf"^{TABLE} does not hold the rows that load-1 loaded\."):
-        load(warehouse, row("ann", 1))
+    load(warehouse, row("ann", 1), row("bob", 1))
+    rows = night.project.tables[TABLE].rows
+    assert load(warehouse, row("ann", 2), row("bob", 2)) == 2
+    assert night.project.tables[TABLE].rows == rows
+    night.project.tables[TABLE].set_rows(rows[:1], night.clock.now())
+    with pytest.raises(StagingNotVerified, match=rf"^{TABLE} holds 1 of the 2 rows that load-1 loaded\."):
+        load(warehouse, row("ann", 1), row("bob", 1))
     warehouse.drop(TABLE)
-    with pytest.raises(StagingNotVerified):
-        load(warehouse, row("ann", 2), job_id="load-2")
+    with pytest.raises(StagingNotVerified, match=rf"^{TABLE} holds 0 of the 2 rows that load-1 loaded\."):
+        load(warehouse, row("ann", 1), row("bob", 1))
+
+
+def test_a_load_of_fewer_rows_than_were_sent_is_not_verified(night):
+    def lose_a_row(call: str, phase: str, job: Any) -> None:
+        if (call, phase) == ("load", "commit"):
+            job.output_rows -= 1
+
+    with pytest.raises(StagingNotVerified, match=rf"^{TABLE} holds 1 of the 2 rows that load-1 loaded\.") as error:
+        load(open_warehouse(night, lose_a_row), row("ann", 1), row("bob", 1))
+    assert error.value.hint == "The unit will be delivered again."
 
 
 def fail(call: str, error: Exception, phase: str = "job") -> Any:
@@ -105,7 +115,7 @@ def test_a_wait_that_was_interrupted_is_no_failed_job(night):
     def interrupted(**_: Any) -> None:
         raise ServiceUnavailable("the connection broke")
 
-    job = SimpleNamespace(result=interrupted, error_result=None, job_type="load", labels={}, job_id="load-1")
+    job = SimpleNamespace(done=interrupted, error_result=None, job_type="load", labels={}, job_id="load-1")
     warehouse = open_warehouse(night)
     with pytest.raises(ServiceUnavailable):
         warehouse._start_or_adopt("load-1", lambda: job)
@@ -122,7 +132,9 @@ def test_staging_tables_are_listed_with_their_rows_columns_and_version(night):
     )
     night.project.tables[f"nba_predictions.{PREFIX}_p_bob"].stream([{"r": None}], night.clock.now())
     night.project.create_table("nba_predictions._staging_other", [SchemaField("r", "STRING")])
-    first, second = warehouse.list_staging_tables(PREFIX)
+    listed = warehouse.list_staging_tables(PREFIX)
+    assert (listed, permits.asked) == ((TABLE, OTHER_TABLE), [])
+    first, second = warehouse.describe_tables(listed)
     table = night.project.tables[TABLE]
     assert (first.table, first.rows, first.streaming, first.version) == (TABLE, 1, False, f"{table.modified}/1")
     assert ("predicted_points", "NUMERIC") in first.columns
@@ -143,7 +155,7 @@ def test_a_table_that_is_dropped_while_it_is_described_is_none(night):
         if call == "tables.get":
             night.project.tables.pop(TABLE, None)
 
-    assert open_warehouse(night, drop).list_staging_tables(PREFIX) == ()
+    assert open_warehouse(night, drop).describe_tables([TABLE]) == ()
 
 
 def test_a_copy_appends_to_its_target_which_expires(night):
@@ -154,7 +166,9 @@ def test_a_copy_appends_to_its_target_which_expires(night):
     assert warehouse.copy(sources, target, "copy-1") == 2
     assert warehouse.copy(sources, target, "copy-1") == 2, "a used id is adopted"
     assert warehouse.copy(sources[:1], target, "copy-2") == 3
-    assert night.project.tables[target].expires == night.clock.now() + STAGING_TTL
+    assert (
+        night.project.tables[target].expires == night.clock.now() + COMPACT_TTL == night.clock.now() + timedelta(days=7)
+    )
     assert permits.asked == [("table.update", target), ("jobs.insert",)] * 3
 
 
@@ -255,27 +269,27 @@ def waiting(night, monkeypatch):
 def test_a_job_is_waited_for_until_it_has_ended_and_not_for_ever(waiting):
     warehouse, pauses = waiting("PENDING", "RUNNING", "DONE")
     warehouse.wait_for_job("job-1")
-    assert pauses == [0.5, 0.5]
+    assert pauses == [0.25, 0.25]
     pauses.clear()
     warehouse, pauses = waiting("RUNNING")
     with pytest.raises(OnCallError, match=r"^The job job-1 still runs after 600 s\."):
         warehouse.wait_for_job("job-1")
-    assert sum(pauses) == MAX_JOB_WAIT_S + 0.5
+    assert sum(pauses) == MAX_JOB_WAIT_S + 0.25
 
 
 def test_a_table_is_dropped_only_in_the_version_that_was_seen(night):
     warehouse = open_warehouse(night)
     night.stage(row("ann", 1), unit="p_ann")
-    (seen,) = warehouse.list_staging_tables(PREFIX)
+    (seen,) = warehouse.describe_tables([TABLE])
     night.project.insert(TABLE, [row("ann", 2)])
     assert not warehouse.drop(TABLE, seen.version)
     night.project.tables[TABLE].stream([prediction_row_with_every_column(night)], night.clock.now())
-    (seen,) = warehouse.list_staging_tables(PREFIX)
+    (seen,) = warehouse.describe_tables([TABLE])
     assert not warehouse.drop(TABLE, seen.version), "rows of a streaming buffer are in no copy"
     assert TABLE in night.project.tables
     night.project.tables[TABLE].buffered.clear()
     night.project.tables[TABLE].touch(night.clock.now())
-    (seen,) = warehouse.list_staging_tables(PREFIX)
+    (seen,) = warehouse.describe_tables([TABLE])
     assert warehouse.drop(TABLE, seen.version)
     assert TABLE not in night.project.tables
     assert warehouse.drop(TABLE, seen.version), "it is gone already"
@@ -309,19 +323,29 @@ def test_no_request_waits_for_ever(night):
     warehouse.claim_job_id("claim-1", {})
     warehouse.get_claim("claim-1")
     warehouse.read_versions(TABLE)
-    warehouse.drop(TABLE, warehouse.list_staging_tables(PREFIX)[0].version)
+    warehouse.drop(TABLE, warehouse.describe_tables([TABLE])[0].version)
     writes = {"load_table_from_file", "update_table", "copy_table", "query", "delete_table"}
     assert client.timeouts == {
         method: {BIGQUERY_TIMEOUT_S} for method in writes | {"get_table", "list_rows", "get_job"}
     }
 
 
-@pytest.mark.parametrize(("kind", "options"), [("query", {"job_retry": None}), ("load", {}), ("copy", {})])
-def test_a_job_is_waited_for_ten_minutes_and_a_query_is_not_started_again(night, kind, options):
+def test_a_query_is_waited_for_ten_minutes_and_not_started_again(night):
     waited: list[dict[str, Any]] = []
-    job = SimpleNamespace(result=lambda **given: waited.append(given), job_type=kind)
-    assert open_warehouse(night)._start_or_adopt("job-1", lambda: job) is job
-    assert waited == [{"timeout": 600, **options}]
+    job = SimpleNamespace(result=lambda **given: waited.append(given), job_type="query")
+    assert open_warehouse(night)._start_or_adopt("job-1", lambda: job) == (job, False)
+    assert waited == [{"timeout": 600, "job_retry": None}]
+
+
+@pytest.mark.parametrize("kind", ["load", "copy"])
+@pytest.mark.parametrize(("polls", "waited_s"), [(3, 0.5), (10_000, MAX_JOB_WAIT_S + 0.25)])
+def test_a_load_or_copy_is_polled_four_times_a_second_for_ten_minutes(waiting, kind, polls, waited_s):
+    """What is not done then ends with the client's own error."""
+    warehouse, pauses = waiting("DONE")
+    states, results = iter([False] * (polls - 1) + [True]), []
+    job = SimpleNamespace(job_type=kind, done=lambda **_: next(states), result=lambda **given: results.append(given))
+    warehouse._start_or_adopt("job-1", lambda: job)
+    assert (sum(pauses), set(pauses), len(results)) == (waited_s, {0.25}, 1)
 
 
 def test_threads_that_need_the_schema_at_once_read_it_once(night):

@@ -10,6 +10,7 @@ import pytest
 from services.batches.reader import Batches
 from services.core.errors import OnCallError
 from services.core.result import Problem
+from services.core.thresholds import Thresholds
 from services.nights.line_counts import PlayerLines
 from services.nights.players import LeftGame
 from services.nights.row_counts import count_rows
@@ -36,7 +37,7 @@ def plan(monkeypatch):
     def plan_night(night, scope="lost", batches=NO_BATCHES, unreadable=None):
         context = RunContext(
             night=night,
-            repairable=list_repairable(night, count_rows(night, None), NOW),
+            repairable=list_repairable(night, count_rows(night, None, Thresholds()), NOW),
             batches=batches,
             staging_tables=(),
             coordinator=CoordinatorInfo("http://coordinator", "coordinator", frozenset({"players", "resume"})),

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from services.batches.ids import staging_table
+from services.core.tables import PREDICTIONS_TABLE
 from services.staging.inventory import (
     StagingTable,
     StagingTableState,
@@ -77,3 +78,19 @@ def test_the_players_of_a_table_are_those_of_its_rows(in_memory_tables):
     """Of a table whose rows cannot be read they are unknown, not none."""
     by_worker = {table.worker: table.players for table in read_inventory(in_memory_tables).tables}
     assert by_worker == {"p_ann_1a2b3c4d": ("ann", "bob"), "p_empty": (), "p_odd": None}
+
+
+def test_without_a_line_in_the_predictions_table_no_row_is_called_merged_or_unmerged():
+    clock = SimulatedClock()
+    project = MemoryProject(clock)
+    project.create_table(staging_table(BATCH, "p_ann"), FIELDS)
+    row = make_row("ann", "one", None, Decimal(1), project.clock.now())
+    project.insert(staging_table(BATCH, "p_ann"), [row])
+    predictions = project.tables[PREDICTIONS_TABLE]
+    fields = [field for field in predictions.fields if field.name != "current_points_line"]
+    project.create_table(PREDICTIONS_TABLE, fields, predictions.partition_field)
+    with in_memory(clock, {}):
+        inventory = read_inventory(memory_clients(project))
+    project.close()
+    assert [table.unmerged_rows for table in inventory.tables] == [None]
+    assert "has no column current_points_line" in inventory.problems[0].message

@@ -373,6 +373,8 @@ def test_requests_beyond_instances_times_concurrency_are_rejected_with_429(
     with ThreadPoolExecutor(20) as pool:
         futures = [pool.submit(call_worker, blank_sandbox) for _ in range(20)]
         rejected = [future.result() for future in islice(as_completed(futures), 8)]
+        while backend.now < 12:  # let in, and on their way
+            time.sleep(0.02)
         backend.open.set()
         status_counts = Counter(future.result().status_code for future in futures)
     assert status_counts == {200: 12, 429: 8}

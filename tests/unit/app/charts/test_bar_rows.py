@@ -24,6 +24,13 @@ def test_a_night_that_wrote_directly_says_so_instead_of_unknown():
     assert "staged direct MERGE: not used; written 158" in bar_rows.funnel_alt_text(unstaged, ())
 
 
+def test_a_night_that_wrote_both_ways_shows_the_count_and_the_rest():
+    both = make_funnel(staged="68 written directly")
+    both.players[Stage.STAGED] = 90
+    assert "<b>90</b> (68 written directly)" in bar_rows.funnel_html(both, ())
+    assert "staged 90 (68 written directly); written 158" in bar_rows.funnel_alt_text(both, ())
+
+
 def test_an_unreadable_stage_is_unknown_and_has_no_bar():
     chart_html = bar_rows.funnel_html(make_funnel(), ())
     assert chart_html.count('title="') == len(STAGES) - 1

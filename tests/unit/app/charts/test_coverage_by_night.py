@@ -26,7 +26,11 @@ def test_a_night_without_classification_has_no_percentage():
 def test_a_night_without_classification_has_no_bar_and_a_reason():
     no_games = make_coverage(Health.NONE_EXPECTED, active=0, eligible=0, games=0)
     chart_html = coverage_by_night.to_html(
-        [make_coverage(Health.CRITICAL), replace(make_coverage(Health.UNKNOWN, active=0), not_run_yet=True), no_games],
+        [
+            make_coverage(Health.CRITICAL),
+            replace(make_coverage(Health.UNKNOWN, active=0), pending="not run yet"),
+            no_games,
+        ],
         "eligible",
         "eligible",
         [("low", 85)],

@@ -80,7 +80,7 @@ def deliver(
 
 def table_of(body: dict[str, Any]) -> str:
     unit = work_unit_id(*(player["player_lookup"] for player in body["players"]))
-    return f"nba_predictions._staging_batch_2025_12_29_1767077100000_{unit}"
+    return f"nba_predictions._staging_batch_2025_12_29_1767077100000_{unit}_0123456789abcdef"
 
 
 def staged(body: dict[str, Any], **changes: object) -> tuple[int, object]:
@@ -116,7 +116,7 @@ def test_a_staged_player_has_the_rows_the_table_and_the_job_that_the_worker_answ
             "staged",
             produced_rows=25,
             staged_rows=25,
-            staging_table="nba_predictions._staging_batch_2025_12_29_1767077100000_p_herbjones",
+            staging_table="nba_predictions._staging_batch_2025_12_29_1767077100000_p_herbjones_0123456789abcdef",
             load_job_id="load-1",
             attempts=1,
         )
@@ -366,7 +366,7 @@ def test_there_are_as_many_units_as_requests_at_once_and_none_is_too_long(
 
 def test_a_player_whose_rows_were_loaded_alone_is_staged_in_a_table_of_his_own(monkeypatch):
     monkeypatch.setattr(dispatcher, "MAX_UNIT_PLAYERS", 2)
-    own_table = f"nba_predictions._staging_batch_2025_12_29_1767077100000_{work_unit_id('a')}"
+    own_table = table_of({"players": [{"player_lookup": "a"}]}) + "_r1"
     worker = FakeWorker(lambda body: staged(body, table=own_table))
     outcomes, _ = deliver(worker, "a", "b")
     assert (outcomes["a"].outcome, outcomes["a"].unit, outcomes["a"].staging_table) == ("staged", "p_a", own_table)

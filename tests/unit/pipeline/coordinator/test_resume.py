@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 from google.api_core.exceptions import NotFound
 
-from services.batches.business_key import BusinessKey
+from services.batches.business_key import BusinessKey, RowVersion
 from services.batches.ledger import BatchRecord, PlayerOutcome
 from services.batches.state import BatchState
 from services.pipeline.coordinator import resume
@@ -43,18 +43,18 @@ class Tables:
     asked: list[object] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
 
-    def list_staging_tables(self, prefix: str) -> list[SimpleNamespace]:
+    def list_staging_tables(self, prefix: str) -> list[str]:
         assert prefix == PREFIX
-        return [SimpleNamespace(table=f"nba_predictions.{PREFIX}{unit}", rows=n) for unit, n in self.rows.items()]
+        return [f"nba_predictions.{PREFIX}{unit}" for unit in self.rows]
 
-    def read_versions(self, table: str) -> dict[BusinessKey, list[None]]:
+    def read_versions(self, table: str) -> dict[BusinessKey, list[RowVersion]]:
         unit = table.partition(PREFIX)[2]
         if unit in self.gone:
             raise NotFound(table)
         names = unit.removeprefix("p_").split("_and_")
-        return {
-            BusinessKey(str(NIGHT), "g1", name, "s1", "20"): [None] * (self.rows[unit] // len(names)) for name in names
-        }
+        made_at = datetime(2025, 12, 29, tzinfo=UTC) + timedelta(minutes=list(self.rows).index(unit))
+        rows = [RowVersion(made_at, "1", is_active=True)] * (self.rows[unit] // len(names))
+        return {BusinessKey(str(NIGHT), "g1", name, "s1", "20"): rows for name in names} if rows else {}
 
     def plan_run(self, clients: object, game_date: object, *, min_minutes: float) -> Run | None:
         assert clients is CLIENTS
@@ -179,10 +179,11 @@ def test_players_are_adopted_by_the_rows_of_the_tables_whatever_unit_they_were_i
     assert found == [replace(adopted(name, 25), staging_table=table) for name in ("cid", "ann")]
 
 
-def test_rows_of_a_player_in_two_tables_are_all_his():
-    tables = Tables({"p_ann": 25, "p_ann_and_bob": 50})
-    [found] = adopt_staged(cast(Any, tables), BATCH, ["ann"])
-    assert (found.produced_rows, found.staged_rows) == (50, 50)
+@pytest.mark.parametrize("tables", [{"p_ann_and_bob": 40, "p_ann": 25}, {"p_ann_and_bob": 50, "p_ann": 20}])
+def test_of_a_player_in_two_tables_the_rows_of_the_newer_one_count(tables):
+    """It replaces the other one when they are consolidated."""
+    [found] = adopt_staged(cast(Any, Tables(tables)), BATCH, ["ann"])
+    assert found == adopted("ann", tables["p_ann"])
 
 
 def test_a_refusal_names_the_batch_the_reason_and_what_to_do():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from services.batches.business_key import BusinessKey
+from services.batches.business_key import BusinessKey, RowVersion
 from services.batches.conservation import conservation_sums
 from services.batches.ledger import BatchRecord, PlayerOutcome, StateAlreadyRecorded, count_outcomes
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, BatchState
@@ -19,7 +20,7 @@ from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.retry import RetryPolicy
-from services.pipeline.consolidator import ConsolidationResult, EmptyStaging, NothingStaged
+from services.pipeline.consolidator import ConsolidationResult
 from services.pipeline.coordinator import batch_runner, stop
 from services.pipeline.coordinator.batch_runner import (
     LEASE_POLL_S,
@@ -34,6 +35,7 @@ from services.pipeline.coordinator.dispatcher import WorkerEndpoint
 from services.pipeline.coordinator.resume import Activation, WrongBatchState
 from services.pipeline.coordinator.run_request import Run, initial_record
 from services.pipeline.lease import LeaseHeld
+from services.pipeline.manifest import EmptyStaging, NothingStaged
 from services.pipeline.warehouse import LeaseLost
 from tests.support.memory_clients import SimulatedClock
 from tests.support.memory_rows import NIGHT
@@ -42,6 +44,7 @@ BATCH, OTHER = f"batch_{NIGHT}_1767078000000", f"batch_{NIGHT}_1767078000001"
 PLAYERS = ("ann", "bob", "cid")
 RUN = Run(BATCH, NIGHT, 11, 7, cast(Any, tuple({"player_lookup": name} for name in PLAYERS)), "ada")
 REQUESTED = initial_record(RUN, "coordinator-a")
+STARTED = datetime(2025, 12, 30, 7, tzinfo=UTC)
 ENDPOINT = WorkerEndpoint("https://worker.test", 4)
 RESULT = ConsolidationResult(
     BATCH, NIGHT, ("t1", "t2"), frozenset({"ann"}), 75, 70, 5, 40, 20, 10, 1, 3, "merge-1", 9, 0
@@ -65,6 +68,7 @@ class World:
         self.jobs: dict[str, Any] = {}
         self.consolidations: list[ConsolidationResult | Exception] = [RESULT]
         self.consolidated: list[object] = []
+        self.verified: Mapping[str, int] = {}  # rows by table, as the consolidator was given them
         self.retry = self.clock.retry_policy()
         self.opened: list[object] = []  # with which retries
         monkeypatch.setattr(stop, "time", self.clock)
@@ -132,13 +136,14 @@ class World:
 
     # the warehouse
 
-    def list_staging_tables(self, _prefix: str) -> list[SimpleNamespace]:
+    def list_staging_tables(self, _prefix: str) -> list[str]:
         prefix = f"nba_predictions._staging_{BATCH.replace('-', '_')}_"
-        return [SimpleNamespace(table=prefix + unit, rows=rows) for unit, rows in self.tables.items()]
+        return [prefix + unit for unit in self.tables]
 
-    def read_versions(self, table: str) -> dict[BusinessKey, list[None]]:
+    def read_versions(self, table: str) -> dict[BusinessKey, list[RowVersion]]:
         unit = table.rpartition("_p_")[2]
-        return {BusinessKey(str(NIGHT), "g1", unit, "s1", "20"): [None] * self.tables[f"p_{unit}"]}
+        rows = [RowVersion(STARTED, "1", is_active=True)] * self.tables[f"p_{unit}"]
+        return {BusinessKey(str(NIGHT), "g1", unit, "s1", "20"): rows} if rows else {}
 
     def read_keys(self, table: str, game_date: object) -> dict[BusinessKey, list[bool]]:
         assert (table, game_date) == (PREDICTIONS_TABLE, NIGHT)
@@ -158,8 +163,9 @@ class World:
         assert args == (self, "coordinator-a", self.retry)
         return SimpleNamespace(consolidate=self._consolidate)
 
-    def _consolidate(self, batch_id: str, game_date: object) -> ConsolidationResult:
+    def _consolidate(self, batch_id: str, game_date: object, verified: Mapping[str, int]) -> ConsolidationResult:
         assert (batch_id, game_date) == (BATCH, NIGHT)
+        self.verified = verified
         self.consolidated.append(self.clock.now())
         answer = self.consolidations.pop(0) if len(self.consolidations) > 1 else self.consolidations[0]
         if isinstance(answer, Exception):
@@ -319,6 +325,15 @@ def test_a_batch_that_asks_nobody_is_not_told_to_stop(world, state):
     with pytest.raises(WrongBatchState, match=f"{BATCH} is {state}, so it asks no players") as refusal:
         world.runner.request_stop(BATCH)
     assert (refusal.value.entry, world.jobs) == (entry, {})
+
+
+def test_the_consolidator_is_given_the_rows_of_the_tables_that_workers_have_answered_for(world):
+    staged = {"staging_table": "t", "load_job_id": "load-1"}
+    known = {"ann": outcome("ann", **staged), "bob": outcome("bob", **staged)}
+    adopted = outcome("cid", reason="adopted", staging_table="t2")
+    nobody = Activation(replace(RUN, players=()), world.record(BatchState.RUNNING), {**known, "cid": adopted})
+    world.runner.run(nobody)
+    assert world.verified == {"t": 50}
 
 
 # --- asking the workers -------------------------------------------------------------------------------------------------

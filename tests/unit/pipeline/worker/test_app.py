@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from google.api_core.exceptions import BadRequest, Forbidden, ServiceUnavailable
 
-from services.batches.ids import work_unit_id
+from services.batches.ids import unit_table, work_unit_id
 from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, StagingNotVerified
 from services.pipeline.worker.app import Worker, build_worker
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionNotPossible
@@ -77,7 +77,8 @@ def service() -> Iterator[Service]:
 
 def test_a_unit_is_staged_in_one_table_with_one_answer_per_player(service):
     status, body = service.ask("a", "b")
-    table = f"nba_predictions._staging_batch_2025_12_29_1767077100000_{work_unit_id('a', 'b')}"
+    [table] = {answer["table"] for answer in body["players"]}
+    assert unit_table(table) == f"nba_predictions._staging_batch_2025_12_29_1767077100000_{work_unit_id('a', 'b')}"
     [job_id] = {answer["job_id"] for answer in body["players"]}
     assert (status, job_id.startswith("on-call-load-")) == (200, True)
     assert body["players"] == [
@@ -132,7 +133,7 @@ def test_a_fault_of_the_predictor_is_not_generated_with_its_cause_and_costs_no_o
     }
     assert answers["a"]["outcome"] == "staged"
     assert service.staged_players() == {"a"}
-    assert f"PERMANENT failure for b on 2025-12-29 - acknowledging. Reason: {reason}" in caplog.text
+    assert f"PERMANENT failure for b on 2025-12-29 - acknowledging. Reason: {reason} (batch={BATCH})" in caplog.text
     assert ("Traceback" in caplog.text) == reason.startswith("predictor_error")
 
 
@@ -154,6 +155,7 @@ def test_rows_that_do_not_fit_the_table_reject_their_player_alone(service, caplo
         25,
     )
     assert "colour" in answers["b"]["message"]
+    assert f"(player=b, batch={BATCH})" in caplog.text
     assert service.staged_players() == {"a", "c"}
     status, answers = service.predict("b")
     assert (status, answers["b"]["outcome"]) == (422, "write rejected")
@@ -300,7 +302,9 @@ def test_rows_that_bigquery_refuses_cost_only_their_own_player(service, monkeypa
     status, answers = service.predict("a", "b", "c")
     assert (status, service.staged_players()) == (422, {"a", "c"})
     assert (answers["b"]["outcome"], answers["b"]["table"]) == ("write rejected", "")
-    assert answers["a"]["table"].endswith(f"_{work_unit_id('a')}"), "the rows of a refused job are in no table"
+    assert str(unit_table(answers["a"]["table"])).endswith(f"_{work_unit_id('a')}"), (
+        "the rows of a refused job are in no table"
+    )
 
 
 def test_a_load_that_may_pass_is_not_split(service, monkeypatch):

@@ -1,4 +1,4 @@
-"""The staging writer on BigQuery in memory: staged once, read back, staged again when it is gone, never "verified" for other rows."""
+"""The staging writer on BigQuery in memory: a table of its own for each content, staged again when it is gone."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from decimal import Decimal
 import pytest
 from google.api_core.exceptions import BadRequest, ServiceUnavailable
 
-from services.batches.ids import work_unit_id
+from services.batches.ids import load_table, unit_table, work_unit_id
 from services.core.tables import PREDICTIONS_TABLE
 from services.pipeline.job_retry import MAX_JOB_IDS
 from services.pipeline.row_encoding import SchemaMismatch
-from services.pipeline.warehouse import STAGING_TTL, BigQueryWarehouse, JobFailed, StagingNotVerified
+from services.pipeline.warehouse import BigQueryWarehouse, JobFailed, StagingNotVerified
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter, StagingWriteResult, content_hash
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, in_memory, memory_clients
 
 NIGHT, BATCH, UNIT = date(2025, 12, 29), "batch_2025-12-29_1767077100000", work_unit_id("herbjones")
-TABLE = "nba_predictions._staging_batch_2025_12_29_1767077100000_p_herbjones"
+UNIT_TABLE = "nba_predictions._staging_batch_2025_12_29_1767077100000_p_herbjones"
 
 
 class Staging:
@@ -29,8 +29,8 @@ class Staging:
     def __init__(self) -> None:
         self.clock = SimulatedClock()
         self.project = MemoryProject(self.clock)
-        self.fault = lambda _call, _phase: None
-        clients = memory_clients(self.project, lambda call, phase, _: self.fault(call, phase))
+        self.fault = lambda _call, _phase, _subject: None
+        clients = memory_clients(self.project, lambda *boundary: self.fault(*boundary))
         self.warehouse = BigQueryWarehouse(clients)
         self.writer = StagingWriter(self.warehouse, self.clock.retry_policy())
 
@@ -42,8 +42,8 @@ class Staging:
     def loads(self) -> list[str]:
         return [job.job_id for job in self.project.jobs.values() if job.job_type == "load"]
 
-    def staged_points(self) -> set[Decimal]:
-        return {row["predicted_points"] for row in self.project.rows(TABLE)}
+    def points(self, table: str) -> set[Decimal]:
+        return {row["predicted_points"] for row in self.project.rows(table)}
 
 
 @pytest.fixture
@@ -61,18 +61,22 @@ def make_rows(points: float = 12, made_at: datetime = datetime(2025, 12, 29, 20,
 LATER = datetime(2025, 12, 29, 21, tzinfo=UTC)
 
 
-def test_rows_are_staged_in_the_table_of_their_unit_and_read_back(staging):
+def test_rows_are_staged_in_a_table_of_their_unit_and_content(staging):
     result = staging.write(make_rows())
-    assert result == StagingWriteResult(TABLE, staging.loads[0], 25, 25)
+    content = content_hash(staging.writer.encode(make_rows()))
+    table = load_table(BATCH, UNIT, content)
+    assert table == f"{UNIT_TABLE}_{content}"
+    assert unit_table(table) == UNIT_TABLE
+    assert result == StagingWriteResult(table, staging.loads[0], 25, 25)
     assert staging.loads[0].startswith(f"on-call-load-{BATCH}-{UNIT}-")
-    assert len(staging.project.rows(TABLE)) == 25
-    assert staging.project.tables[TABLE].expires == staging.clock.now() + STAGING_TTL
+    assert len(staging.project.rows(table)) == 25
 
 
 def test_keys_that_occur_twice_are_counted_once(staging):
     rows = make_rows()
-    assert staging.write([*rows, rows[0]]).distinct_keys == 25
-    assert len(staging.project.rows(TABLE)) == 26
+    result = staging.write([*rows, rows[0]])
+    assert (result.distinct_keys, result.verified_rows) == (25, 26)
+    assert len(staging.project.rows(result.table)) == 26
 
 
 def test_the_same_predictions_made_again_adopt_the_first_job(staging):
@@ -81,67 +85,40 @@ def test_the_same_predictions_made_again_adopt_the_first_job(staging):
     assert len(staging.loads) == 1
 
 
-def test_other_rows_replace_the_first_ones(staging):
+def test_other_rows_go_into_another_table_and_the_first_one_stays_as_it_is(staging):
+    """A consolidation may have copied it, and drops it without looking again."""
     first, second = staging.write(make_rows(12)), staging.write(make_rows(30))
+    assert unit_table(first.table) == unit_table(second.table) == UNIT_TABLE
     assert first.job_id != second.job_id
-    assert len(staging.project.rows(TABLE)) == 25
-    assert min(staging.staged_points()) > 20
+    assert max(staging.points(first.table)) < 20 < min(staging.points(second.table))
 
 
-def test_the_first_rows_again_are_loaded_again_because_the_table_holds_others(staging):
-    """The id of their load is used up; its job reports 25 rows, and none of them is there."""
-    first = staging.write(make_rows(12))
-    staging.write(make_rows(30))
-    assert staging.write(make_rows(12)).table == TABLE
-    assert max(staging.staged_points()) < 20
-    assert staging.loads[2] == f"{first.job_id}-r1"
-
-
-def test_a_unit_whose_table_was_dropped_is_staged_again(staging):
+def test_a_unit_whose_table_was_dropped_is_staged_again_in_another_one(staging):
     first = staging.write(make_rows())
-    staging.project.tables.pop(TABLE)
-    staging.write(make_rows(made_at=LATER))
-    assert {row["created_at"] for row in staging.project.rows(TABLE)} == {LATER}
-    assert staging.loads == [first.job_id, f"{first.job_id}-r1"]
-
-
-def test_a_table_dropped_between_the_load_and_its_answer_is_loaded_again(staging):
-    drops = iter([True])
-
-    def drop_once(call, phase):
-        if (call, phase) == ("tabledata.list", "before") and next(drops, False):
-            staging.project.tables.pop(TABLE)
-
-    staging.fault = drop_once
-    assert staging.write(make_rows()).verified_rows == len(staging.project.rows(TABLE)) == 25
+    staging.project.tables.pop(first.table)
+    second = staging.write(make_rows(made_at=LATER))
+    assert {row["created_at"] for row in staging.project.rows(second.table)} == {LATER}
+    assert (second.table, second.job_id) == (f"{first.table}_r1", f"{first.job_id}-r1")
+    assert staging.loads == [first.job_id, second.job_id]
+    assert unit_table(second.table) == UNIT_TABLE
 
 
 def test_rows_that_never_arrive_whole_are_not_verified(staging):
-    def shorten(call, phase):
-        if (call, phase) == ("tables.patch", "before"):
-            table = staging.project.tables[TABLE]
-            table.set_rows(table.rows[:-1], staging.clock.now())
+    def shorten(call, phase, job):
+        if (call, phase) == ("load", "commit"):
+            job.output_rows -= 1
 
     staging.fault = shorten
-    with pytest.raises(
-        StagingNotVerified, match=f"{TABLE} does not hold the rows that on-call-load-.* loaded"
-    ) as error:
+    with pytest.raises(StagingNotVerified, match=r"_p_herbjones_\w+_r49 holds 24 of the 25 rows that on-call-load-"):
         staging.write(make_rows())
-    assert error.value.hint == "The unit will be delivered again."
     assert len(staging.loads) == MAX_JOB_IDS
     assert staging.clock.now() < SimulatedClock().now() + timedelta(minutes=5), "nothing is waited for"
-
-
-def test_a_count_other_than_what_was_sent_is_not_verified(staging, monkeypatch):
-    monkeypatch.setattr(BigQueryWarehouse, "load", lambda *_: 24)
-    with pytest.raises(StagingNotVerified, match=f"{TABLE} holds 24 of 25 rows sent"):
-        staging.write(make_rows())
 
 
 def test_a_lost_answer_is_adopted_and_a_failed_job_is_followed_by_the_next_id(staging):
     faults: dict[tuple[str, str], Exception] = {("load", "after"): ConnectionError("lost")}
 
-    def fail_once(call, phase):
+    def fail_once(call, phase, _):
         if error := faults.pop((call, phase), None):
             raise error
 
@@ -152,12 +129,12 @@ def test_a_lost_answer_is_adopted_and_a_failed_job_is_followed_by_the_next_id(st
     before = staging.clock.now()
     result = staging.write(make_rows(30))
     assert staging.clock.now() > before, "it waited by the policy that the writer was given"
-    assert staging.loads[1:] == [result.job_id, f"{result.job_id}-r1"]
-    assert len(staging.project.rows(TABLE)) == 25
+    assert result.job_id == f"{staging.loads[1]}-r1" == staging.loads[2]
+    assert len(staging.project.rows(result.table)) == 25
 
 
 def test_a_job_that_fails_for_good_is_not_repeated(staging):
-    def refuse(call, phase):
+    def refuse(call, phase, _):
         if (call, phase) == ("load", "job"):
             raise BadRequest("no such column")
 
@@ -180,10 +157,10 @@ def test_the_schema_is_that_of_the_predictions_table(staging):
 
 
 def test_a_unit_dropped_again_and_again_is_staged_again_each_time(staging):
-    first = staging.write(make_rows())
+    first = result = staging.write(make_rows())
     for _ in range(2):
-        staging.project.tables.pop(TABLE)
-        assert staging.write(make_rows()).verified_rows == 25
+        staging.project.tables.pop(result.table)
+        result = staging.write(make_rows())
     assert staging.loads == [first.job_id, f"{first.job_id}-r1", f"{first.job_id}-r2"]
 
 
