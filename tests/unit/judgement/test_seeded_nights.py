@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from services.alerts.data_rules import evaluate_source_times, run_outside_its_time
-from services.alerts.facts import SlateCounts
 from services.alerts.findings import NightContext
 from services.alerts.source_times import LOOKBACK_DAYS, SourceTime, read_source_times
 from services.batches.reader import Batches, read_batches
@@ -28,6 +27,7 @@ from services.sandbox.scenarios.december import build_seed, night_rows
 from services.sandbox.scenarios.player_outcomes import simulate_outcomes
 from services.sandbox.scenarios.season import TEMPLATE_DATE, Season, template_slate
 from tests.support.alert_factories import make_batch, make_night_snapshot, make_snapshot
+from tests.support.factories import make_night
 from tests.support.seeded_nights import make_facts, move_to, seeded_project
 
 FIRST, LAST = date(2025, 12, 16), date(2025, 12, 30)
@@ -120,7 +120,7 @@ class Timed:
         batches = Batches(() if began is None else (make_batch(started=began),), ())
         tip_off = self.deadline + timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min)
         night = make_night_snapshot(
-            game_date=self.game_date, batches=Result(batches), slate=Result(SlateCounts(tip_off, 176, 4, 150, 3))
+            game_date=self.game_date, batches=Result(batches), night=Result(make_night(tip_offs=(tip_off,)))
         )
         return run_outside_its_time(NightContext(night, SETTINGS, now))
 
