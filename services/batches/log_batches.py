@@ -183,7 +183,7 @@ def _may_be(batch: LogBatch, begun: datetime | None, seen: datetime | None) -> b
 
 def _find_at(batches: list[LogBatch], at: datetime) -> LogBatch:
     """The batch that had begun last at the time of a row without an id; a new one without a name where there is none."""
-    begun = [b for b in batches if (b.run or b.rows or b.tables) and b.started <= at + MAX_START_SKEW]
+    begun = [b for b in batches if b.started <= at + MAX_START_SKEW]
     if not begun:
         batches.append(LogBatch(""))
         return batches[-1]

@@ -12,6 +12,7 @@ import requests
 from google.api_core import exceptions as google
 from google.api_core.page_iterator import Iterator as Listing
 from google.auth.exceptions import GoogleAuthError
+from google.protobuf import json_format
 
 from services.core.errors import (
     AccessDenied,
@@ -38,7 +39,7 @@ def translate_errors(source: str, sql: str = "") -> Iterator[None]:
         raise
     except (google.GoogleAPIError, GoogleAuthError, requests.RequestException, ConnectionError, TimeoutError) as error:
         raise to_oncall_error(source, error, sql) from error
-    except (LookupError, ValueError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError, json_format.Error) as error:
         logging.getLogger(__name__).exception("%s answered something that cannot be read", source)
         raise SourceUnavailable(
             f"{source} answered something that cannot be read ({type(error).__name__}: {_first_line(error)}).",

@@ -6,8 +6,9 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from google.api_core.retry import Retry
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 
 from services.core.errors import OnCallError
@@ -31,6 +32,11 @@ class RetryPolicy:
         """Seconds before retry number `attempt` (1 is the first): anywhere between 0 and the doubled base."""
         limit_s = min(self.max_backoff_s, self.base_backoff_s * 2.0 ** (attempt - 1))
         return self.rng() * limit_s
+
+
+def read_options(timeout_s: float) -> dict[str, Any]:
+    """`retry` and `timeout` of one read by a client of Cloud Run or Cloud Scheduler, whose own retry lasts up to ten minutes."""
+    return {"retry": Retry(timeout=timeout_s), "timeout": timeout_s}
 
 
 def is_transient(error: BaseException) -> bool:

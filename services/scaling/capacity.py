@@ -20,6 +20,7 @@ from services.core.result import DataSource, Health
 from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_messages import translate_errors
+from services.gcp.retry import read_options
 from services.policy.concurrency_config import WorkerConcurrencyConfig
 from services.policy.dml_limits import EMERGENCY_CAPACITY, NORMAL_COORDINATOR_CAPACITY
 from services.scaling.annotations import (
@@ -130,7 +131,8 @@ def read_worker_capacity(clients: Clients) -> WorkerCapacity:
 def get_service(clients: Clients, name: str) -> run_v2.Service:
     """One Cloud Run service by its short name; raises OnCallError when Cloud Run does not answer."""
     with translate_errors("Cloud Run"):
-        service = clients.run.get_service(name=clients.service_name(name), timeout=clients.settings.query_timeout_s)
+        options = read_options(clients.settings.query_timeout_s)
+        service = clients.run.get_service(name=clients.service_name(name), **options)
     if not service.name:
         raise SourceUnavailable("Cloud Run answered, but not with a service.", "It may pass; look again in a minute.")
     return service
@@ -185,7 +187,7 @@ def _get_revisions(clients: Clients, service: run_v2.Service, traffic: Traffic) 
     with translate_errors("Cloud Run"):
         return [
             clients.revisions.get_revision(
-                name=f"{service.name}/revisions/{revision}", timeout=clients.settings.query_timeout_s
+                name=f"{service.name}/revisions/{revision}", **read_options(clients.settings.query_timeout_s)
             )
             for revision in traffic.revisions
         ]

@@ -10,6 +10,7 @@ from google.cloud import run_v2
 from services.core.result import DataSource, Health
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
+from services.gcp.retry import read_options
 from services.policy.dml_limits import EMERGENCY_CAPACITY
 from services.scaling.annotations import DEFAULT_MAX_INSTANCES, format_capacity
 from services.scaling.traffic import short_name
@@ -59,7 +60,7 @@ def read_deploy_history(clients: Clients) -> DeployHistory:
     for service in (clients.settings.worker_service, clients.settings.coordinator_service):
         request = run_v2.ListRevisionsRequest(parent=clients.service_name(service), page_size=MAX_REVISIONS)
         with translate_errors("Cloud Run"):
-            pager = clients.revisions.list_revisions(request, timeout=clients.settings.query_timeout_s)
+            pager = clients.revisions.list_revisions(request, **read_options(clients.settings.query_timeout_s))
             page = next(iter(pager.pages))
         revisions = [_to_deploy(service, revision) for revision in page.revisions if revision.create_time]
         deploys += revisions

@@ -15,6 +15,7 @@ from typing import Any, TypedDict, TypeGuard, cast
 
 from google.api_core.page_iterator import Iterator as Listing
 from google.cloud import bigquery
+from google.cloud.bigquery.job import UnknownJob
 from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from services.core.clock import format_eastern
@@ -120,8 +121,8 @@ def _bound_problem(now: datetime, newest: Sequence[Any], refusal: OnCallError) -
 
 
 def _hidden_problem(now: datetime, jobs: Sequence[Any]) -> Problem | None:
-    """Without the right to list all jobs, BigQuery lists those of other accounts without their statement."""
-    hidden = sum(isinstance(job, bigquery.QueryJob) and not job.query for job in jobs)
+    """Without the right to list all jobs, BigQuery lists those of other accounts without their statement, or their kind."""
+    hidden = sum(isinstance(job, UnknownJob) or (isinstance(job, bigquery.QueryJob) and not job.query) for job in jobs)
     if not hidden:
         return None
     message = f"{hidden:,} jobs are listed without their statement; whether they were rejected writes is unknown."

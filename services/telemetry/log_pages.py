@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from google.api_core.page_iterator import HTTPIterator
@@ -42,7 +43,7 @@ def read_entries(
     """
     listing = _EntryListing(  # type: ignore[no-untyped-call]  # api_core has no types here
         clients.logging,
-        clients.logging._connection.api_request,
+        partial(clients.logging._connection.api_request, timeout=clients.settings.query_timeout_s),
         "/entries:list",
         lambda _, resource: _to_entry(resource),
         items_key="entries",

@@ -11,6 +11,7 @@ from services.core.clock import format_eastern
 from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
+from services.gcp.retry import read_options
 
 OVERDUE_AFTER = timedelta(minutes=10)  # past a job's time without an attempt
 
@@ -58,7 +59,7 @@ def read_schedule(clients: Clients) -> Schedule:
         now = clients.now()
         jobs = tuple(
             _to_scheduled_job(job, now)
-            for job in clients.scheduler.list_jobs(parent=parent, timeout=settings.query_timeout_s)
+            for job in clients.scheduler.list_jobs(parent=parent, **read_options(settings.query_timeout_s))
         )
     expected = tuple(filter(None, settings.expected_jobs.split(",")))
     job_names = {job.name for job in jobs}

@@ -42,6 +42,8 @@ OF_WRITER = "tests/unit/pipeline/worker/test_staging_writer.py::test_"
 OF_BODY = "tests/unit/pipeline/worker/test_request_body.py"
 RUNNER_TESTS = "tests/unit/pipeline/coordinator/test_batch_runner.py"
 HTTP_API = "pipeline/coordinator/http_api.py"
+OF_LOG_RUNS = "tests/unit/batches/test_log_runs.py::test_"
+OF_OLDER_RUNS = "tests/unit/pipeline/test_older_runs.py::test_"
 
 
 def _here(test: str) -> str:
@@ -456,6 +458,55 @@ GUARDS: Mapping[str, Mutant] = {
         "if not start_request.force and ",
         "if False and ",
         _here("test_a_date_that_has_run_is_run_again_only_by_force"),
+    ),
+    "a rejected row is part of its batch's sum": _mutant(
+        "batches/conservation.py",
+        "if rejected is None else (record.staged_rows, rejected)",
+        "if True else (record.staged_rows, rejected)",
+        "tests/unit/batches/test_conservation.py::test_rows_that_were_rejected_on_write_are_part_of_the_sum_where_they_were_counted",
+    ),
+    "the end of a consolidation is not an earlier batch's": _mutant(
+        "batches/log_runs.py",
+        "        elif len(runs) > begun:",
+        "        elif False:",
+        OF_LOG_RUNS + "an_end_after_a_later_run_has_begun_is_that_runs",
+    ),
+    "an id names only the run of its time": _mutant(
+        "batches/log_runs.py",
+        "begun is None or abs(self.started - begun) <= MAX_START_SKEW",
+        "True",
+        OF_LOG_RUNS + "a_run_without_a_name_is_named_only_by_an_id_of_its_date_and_time",
+    ),
+    "an older run of a player is found in whichever order its tables are read": _mutant(
+        "pipeline/older_runs.py",
+        "max((times[-1], times[0]), newest.get(player_system, (times[-1], times[0])))",
+        "(times[-1], times[0])",
+        OF_OLDER_RUNS
+        + "the_table_with_the_newest_row_of_a_player_replaces_the_others_in_whichever_order_they_are_read",
+    ),
+    "rows that are not staged replace nothing": _mutant(
+        "pipeline/older_runs.py",
+        "for row in rows if row in staged.get(key, ())]",
+        "for row in rows]",
+        OF_OLDER_RUNS + "rows_that_came_into_a_table_after_it_was_copied_replace_nothing",
+    ),
+    "jobs without their kind may be rejected writes": _mutant(
+        "telemetry/job_history.py",
+        "isinstance(job, UnknownJob) or ",
+        "",
+        "tests/unit/telemetry/test_job_history.py::test_jobs_that_are_listed_without_their_kind_may_be_rejected_writes",
+    ),
+    "a read of Cloud Run or Cloud Scheduler has a deadline": _mutant(
+        "gcp/retry.py",
+        "Retry(timeout=timeout_s)",
+        "Retry(timeout=600.0)",
+        "tests/unit/telemetry/test_read_limits.py",
+    ),
+    "an answer that cannot be parsed ends no check": _mutant(
+        "alerts/facts.py",
+        "        with translate_errors(source):\n            return Result(read())",
+        "        return Result(read())",
+        "tests/unit/alerts/test_facts.py::test_an_answer_that_cannot_be_parsed_is_the_sources_trouble",
     ),
 }
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from google.api_core.exceptions import RetryError, ServiceUnavailable
+from google.cloud.bigquery.job import UnknownJob
 from requests.exceptions import ReadTimeout
 
 from services.core.tables import PREDICTIONS_TABLE
@@ -16,6 +17,12 @@ from services.gcp.clients import Clients
 from tests.support.memory_bigquery import Listing, MemoryClient, MemoryProject
 from tests.support.memory_clients import memory_clients
 
+MESSAGES = {  # what the readers say of a trouble, over HTTP as in memory
+    "down": ("refused: Google had a passing trouble of its own",),
+    "slow": ("did not answer",),
+    "empty": ("answered, but not with a", "answered something that cannot be read"),
+    "malformed": ("answered something that cannot be read", "listed without their statement"),
+}
 TROUBLES = ("down", "slow", "empty", "malformed", "partial")
 TABLES_BY_SOURCE = {
     "odds": "nba_raw.odds_api_player_points_props",
@@ -104,7 +111,11 @@ class _TroubledBigQuery(MemoryClient):
         def list_really() -> Listing:
             return super(_TroubledBigQuery, self).list_jobs(min_creation_time, max_creation_time)
 
-        return _listing(self._trouble, list_really) if self._source == "job history" else list_really()
+        if self._source != "job history":
+            return list_really()
+        if self._trouble == "malformed":
+            return Listing([UnknownJob("j", None)])
+        return _listing(self._trouble, list_really)
 
 
 def troubled_clients(project: MemoryProject, source: str, trouble: str) -> Clients:

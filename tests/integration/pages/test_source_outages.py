@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.state import background_cache
-from services.telemetry import job_history
+from services.batches.staging_listing import list_staging_tables
+from services.core.clock import night_window
+from services.core.errors import OnCallError
+from services.gcp import query_catalog
+from services.gcp.clients import Clients, connect
+from services.sandbox.common.fault_injection import Fault, apply_before
+from services.sandbox.http import gateway
+from services.scaling.capacity import read_worker_capacity
+from services.telemetry import job_history, log_reader
+from services.telemetry.log_phrases import DML_FILTER
+from services.telemetry.scheduler import read_schedule
 from tests.integration.pages.helpers import GOOD_NIGHT, PAGES
+from tests.support.factories import NIGHT
 from tests.support.fake_monotonic import FakeMonotonic
+from tests.support.sandbox import settings_as
+from tests.support.troubles import MESSAGES
 
 APIS = ("bigquery", "logging", "run")
 PAGES_BY_API = {
@@ -33,6 +48,78 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"  # keeps a time in a text from becoming an icon
 UNAVAILABLE_SINCE = re.compile(r"unknown since \d\d:\d\d ET \(\d\d:\d\d UTC\)")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A read of one API method, and an answer as documented whose items lack what every item has; empty: there is none."""
+
+    api: str
+    method: str
+    read: Callable[[Clients], object]
+    malformed: Mapping[str, object]
+
+
+READERS = {
+    "a table's rows": Reader(
+        "bigquery",
+        "TableDataService",
+        lambda clients: query_catalog.run_query(clients, "aliases.all"),
+        {"kind": "bigquery#tableDataList", "rows": [{}]},
+    ),
+    "staging tables": Reader(
+        "bigquery", "listTables", list_staging_tables, {"kind": "bigquery#tableList", "tables": [{}]}
+    ),
+    "job history": Reader(
+        "bigquery",
+        "listJobs",
+        lambda clients: job_history.read_job_history(clients, *night_window(NIGHT)),
+        {"kind": "bigquery#jobList", "jobs": [{}]},
+    ),
+    "log": Reader(
+        "logging",
+        "",
+        lambda clients: log_reader.read_lines(clients, DML_FILTER, *night_window(NIGHT)),
+        {"entries": [{}]},
+    ),
+    "Cloud Run": Reader("run", "", read_worker_capacity, {}),
+    "Cloud Scheduler": Reader("scheduler", "", read_schedule, {}),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_trouble_over_http_is_the_reading_that_the_judgement_is_tested_with(sandbox, monkeypatch, name):
+    """tests/unit/judgement/test_troubled_sources.py has what follows from it."""
+    reader, answer = READERS[name], dict[str, object]()
+
+    async def answer_malformed(fault: Fault | None) -> tuple[int, dict[str, object]] | None:
+        return (200, answer) if answer and fault is not None else await apply_before(fault)
+
+    monkeypatch.setattr(gateway, "apply_before", answer_malformed)
+    faults = {
+        "down": Fault(reader.api, "status", reader.method, status=503),
+        "slow": Fault(reader.api, "delay", reader.method, seconds=2),
+        "empty": Fault(reader.api, "empty", reader.method),
+        **({"malformed": Fault(reader.api, "empty", reader.method)} if reader.malformed else {}),
+    }
+    said = {}
+    for trouble, fault in faults.items():
+        answer.update(reader.malformed if trouble == "malformed" else {})
+        clients = connect(settings_as(sandbox, "read", QUERY_TIMEOUT_S="0.5"))
+        sandbox.state.faults.set(fault)
+        said[trouble] = _describe_reading(reader, clients)
+        sandbox.state.faults.clear()
+    if name in ("log", "Cloud Scheduler"):  # an empty list is an empty answer there
+        assert said.pop("empty") == "an answer"
+    assert not {trouble: text for trouble, text in said.items() if not any(w in text for w in MESSAGES[trouble])}, said
+
+
+def _describe_reading(reader: Reader, clients: Clients) -> str:
+    try:
+        problem = getattr(reader.read(clients), "problem", None)
+    except OnCallError as error:
+        return error.message
+    return problem.message if problem is not None else "an answer"
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.alerts.evaluation import evaluate_rules
+from services.alerts.rules import RULES_BY_NAME
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.scaling.annotations import CapacitySetting
@@ -13,9 +14,11 @@ from tests.support.alert_factories import (
     NOW,
     SETTINGS,
     make_batch,
+    make_batch_record,
     make_night_snapshot,
     make_rejection_burst,
     make_snapshot,
+    make_unmerged_players,
     make_unrequested_players,
     make_worker_capacity,
     make_write_report,
@@ -56,3 +59,35 @@ def test_only_a_batch_of_the_ledger_is_to_be_resumed(record_source, resumes):
     hint, command = remedy("stalled", night=night, batches=stalled)
     assert (f'{{"batch_id": "{BATCH}"}}' in command) is resumes
     assert hint.startswith("Resume the batch") is resumes
+
+
+def test_a_rule_that_does_not_fire_keeps_its_own_remedy():
+    worker = ok_result(make_worker_capacity(CapacitySetting(4, 20, 3)))
+    results = evaluate_rules(make_snapshot(worker=worker), SETTINGS, NOW)
+    (result,) = [result for result in results if result.rule.name == "dml_rejections"]
+    assert result.rule is RULES_BY_NAME["dml_rejections"]
+
+
+def test_workers_that_drifted_below_the_emergency_limit_are_to_be_restored():
+    meant, low, high = CapacitySetting(None, 20, 5), CapacitySetting(4, 20, 3), CapacitySetting(None, 40, 5)
+    hint, command = remedy("width", {"worker": ok_result(make_worker_capacity(low, set_to=meant))})
+    assert (hint, command) == ("Restore the workers, or set the capacity that is meant.", "")
+    hint, _ = remedy("width", {"worker": ok_result(make_worker_capacity(high, set_to=meant))})
+    assert hint == RULES_BY_NAME["width"].hint
+
+
+def test_staged_rows_of_another_coordinators_batch_are_consolidated_without_resuming_it():
+    night = ok_result(make_night(*make_unmerged_players(158)))
+    batch = make_batch(state=BatchState.STALLED, record_source="logs")
+    assert remedy("consolidation", night=night, batches=ok_result(Batches((batch,), ()))) == (
+        "Consolidate the batch.",
+        "",
+    )
+
+
+def test_a_batch_that_has_ended_is_not_to_be_resumed_for_players_without_an_answer():
+    record = make_batch_record(requested=158, details={"outcomes": {"staged": 136, "no answer": 22}})
+    night = ok_result(make_night(*make_unrequested_players(158)))
+    hint, command = remedy("unanswered", night=night, ledger=ok_result(record))
+    assert hint.endswith("this batch cannot be resumed.")
+    assert "$COORDINATOR_URL/start" in command

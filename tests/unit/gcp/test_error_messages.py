@@ -9,6 +9,7 @@ import pytest
 import requests
 from google.api_core import exceptions as google
 from google.auth.exceptions import RefreshError
+from google.protobuf.json_format import ParseError
 
 from services.core.errors import (
     AccessDenied,
@@ -157,7 +158,9 @@ def test_every_page_of_a_listing_is_read_and_an_answer_that_is_no_list_is_not_an
     assert caught.value.hint == LOOK_AGAIN
 
 
-@pytest.mark.parametrize("error", [KeyError("rows"), ValueError("no date"), TypeError("None"), AttributeError("get")])
+@pytest.mark.parametrize(
+    "error", [KeyError("rows"), ValueError("no date"), TypeError("None"), AttributeError("get"), ParseError("scaling")]
+)
 def test_an_answer_that_cannot_be_parsed_is_its_sources_trouble_and_is_logged(error, caplog):
     with pytest.raises(SourceUnavailable) as raised, translate_errors("Cloud Run"):
         raise error

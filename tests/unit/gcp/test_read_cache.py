@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, OrderedDict
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,7 +17,13 @@ from google.cloud import bigquery
 from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S
 from services.gcp import read_cache
-from services.gcp.read_cache import MAX_LOG_READS_PER_MIN, MAX_LOG_REFRESHES_PER_MIN, ReadCache, make_version
+from services.gcp.read_cache import (
+    MAX_CACHED_ROWS,
+    MAX_LOG_READS_PER_MIN,
+    MAX_LOG_REFRESHES_PER_MIN,
+    ReadCache,
+    make_version,
+)
 from tests.support.fake_monotonic import FakeMonotonic
 
 
@@ -235,6 +241,25 @@ def test_eight_readers_evictions_and_invalidations_disturb_no_read(monkeypatch, 
 
     eight_busy_readers(read)
     assert cache.usage.queries == 20_000
+
+
+def test_an_entry_is_not_evicted_while_it_is_read():
+    """Between the look-up of an entry and its becoming the newest one, another reader must not evict it."""
+    cache, evictions = ReadCache(), ThreadPoolExecutor(1)
+
+    class Entries(OrderedDict[Any, Any]):
+        def get(self, key: Any, default: Any = None) -> Any:
+            entry = super().get(key, default)
+            if key == "read" and entry is not None:
+                pending = evictions.submit(cache.cached_rows, "large", (), lambda: "x", lambda _: MAX_CACHED_ROWS + 1)
+                wait([pending], timeout=0.2)  # with the lock it waits for this reader
+            return entry
+
+    cache.cached_rows("read", (), lambda: "rows", lambda _: 1)
+    cache._entries = Entries(cache._entries)
+    with evictions:
+        assert cache.cached_rows("read", (), lambda: "anew", lambda _: 1) == ("rows", True)
+    assert "read" not in cache._entries
 
 
 def test_eight_readers_of_staging_tables_and_evictions_disturb_no_read(eight_busy_readers):

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.core.result import Health, Problem, Result
 from services.judgement.statement import Repair, Subject
@@ -226,3 +227,52 @@ def test_a_success_that_claims_as_many_players_as_are_active_is_one_and_a_smalle
 def test_a_batch_beside_an_unread_source_is_unknown_and_beside_one_that_does_not_exist_is_not():
     assert state_of(Subject.BATCH, batches=make_batches(problems=(PROBLEM,)))[0] is Health.UNKNOWN
     assert state_of(Subject.BATCH, batches=make_batches(not_recorded=(PROBLEM,)))[0] is Health.OK
+
+
+# --- what is known of a night without runs, writes or batches ---------------------------------------------------------------
+
+
+def test_a_night_that_has_not_run_has_no_sum():
+    night = Result(make_night(*[player_without_rows(requested=False, generated_rows=0)], was_run=False))
+    assert state_of(Subject.CONSERVATION, night=night)[0] is Health.NONE_EXPECTED
+
+
+def test_unexplained_players_are_counted_and_leave_the_sums_unknown():
+    night = Result(make_night(*make_players(157), player_without_rows(player_lookup="gone")))
+    statement = judge(night=night, record=Result(None)).get(Subject.CONSERVATION)
+    assert (statement.health, statement.text) == (Health.UNKNOWN, "1 player unexplained")
+    assert (statement.part, statement.whole) == (1, 158)
+
+
+@pytest.mark.parametrize("lost", [make_rejected_players(1), [player_without_rows(player_lookup="gone")]])
+def test_rejected_writes_are_no_history_while_a_player_is_rejected_or_unexplained(lost):
+    night = Result(make_night(*make_players(157), *lost))
+    repair = make_batch(started=STARTED + timedelta(hours=11), ended=STARTED + timedelta(hours=11, minutes=5))
+    assert state_of(Subject.WRITES, writes=BURST, night=night, batches=make_batches(repair))[0] is Health.CRITICAL
+
+
+def test_a_night_without_writes_says_so():
+    assert state_of(Subject.WRITES, writes=Result(make_write_report()))[1].startswith("no DML against the predictions")
+
+
+@pytest.mark.parametrize(
+    ("games", "problems", "health"),
+    [(11, (), Health.UNKNOWN), (0, (), Health.NONE_EXPECTED), (0, (PROBLEM,), Health.UNKNOWN)],
+)
+def test_a_date_without_a_batch_is_in_order_only_without_games_and_read_completely(games, problems, health):
+    batches = Result(Batches((), (), problems))
+    assert state_of(Subject.BATCH, batches=batches, night=Result(make_night(games=games)))[0] is health
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "repair"),
+    [
+        ("ledger", BatchState.STALLED, Repair.RESUME),
+        ("logs", BatchState.STALLED, None),
+        ("ledger", BatchState.CONSOLIDATION_FAILED, None),
+    ],
+)
+def test_only_a_stalled_batch_of_the_ledger_is_offered_to_be_resumed(source, state, repair):
+    batch = make_batch(state=state, health=Health.CRITICAL, record_source=source)
+    night = Result(make_night(*make_players(100), *make_rejected_players(58)))
+    assert judge(batches=make_batches(batch), night=night).get(Subject.BATCH).repair is repair

@@ -1,13 +1,21 @@
-"""No false alarm: the inputs, lines and rows of fifteen December nights and of a season raise nothing, and a shrunken night always does."""
+"""No false alarm on fifteen December nights and a season: neither inputs, lines and rows nor the time of sources and runs.
+
+A shrunken night is found always, and so are a source that is not refreshed and a run outside its time.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
-from services.core.result import Health
+from services.alerts.data_rules import evaluate_source_times, run_outside_its_time
+from services.alerts.findings import NightContext
+from services.alerts.source_times import LOOKBACK_DAYS, SourceTime, read_source_times
+from services.batches.reader import Batches, read_batches
+from services.core.result import Health, Result
 from services.core.settings import Settings
 from services.judgement.inputs import judge_inputs
 from services.judgement.lines import judge_lines
@@ -18,11 +26,14 @@ from services.nights.player_stages import read_night
 from services.sandbox.scenarios.december import build_seed, night_rows
 from services.sandbox.scenarios.player_outcomes import simulate_outcomes
 from services.sandbox.scenarios.season import TEMPLATE_DATE, Season, template_slate
+from tests.support.alert_factories import make_batch, make_night_snapshot, make_snapshot
+from tests.support.factories import make_night
 from tests.support.seeded_nights import make_facts, move_to, seeded_project
 
 FIRST, LAST = date(2025, 12, 16), date(2025, 12, 30)
 SETTINGS = Settings.from_env({})
 CONTEXT, ODDS = "nba_analytics.upcoming_player_game_context", "nba_raw.odds_api_player_points_props"
+WORKER_RUNS = "nba_predictions.prediction_worker_runs"
 PROVEN = {Health.OK, Health.NONE_EXPECTED}
 
 
@@ -84,6 +95,90 @@ def test_a_season_of_nights_raises_nothing(season):
     assert (
         sum(lines.health is Health.OK for _, _, lines, _ in judged) == Season().dates - 2
     )  # the 24th, and the 30th's run is to come
+
+
+@dataclass(frozen=True)
+class Timed:
+    """When a date's run must have covered it, when its first batch began, and when its sources were refreshed; None: not at all."""
+
+    game_date: date
+    deadline: Any  # datetime | None
+    began: Any
+    times: tuple[SourceTime, ...]
+
+    def moved(self, by):
+        times = [
+            SourceTime(
+                time.game_date + by, time.source, time.deadline + by, time.newest + by, time.newest_at_deadline + by
+            )
+            for time in self.times
+        ]
+        return Timed(self.game_date + by, self.deadline + by, self.began + by, tuple(times))
+
+    def run_result(self, began, now):
+        """What the rule about the time of the run finds when it began then."""
+        batches = Batches(() if began is None else (make_batch(started=began),), ())
+        tip_off = self.deadline + timedelta(minutes=SETTINGS.run_deadline_before_tipoff_min)
+        night = make_night_snapshot(
+            game_date=self.game_date, batches=Result(batches), night=Result(make_night(tip_offs=(tip_off,)))
+        )
+        return run_outside_its_time(NightContext(night, SETTINGS, now))
+
+
+@pytest.fixture(scope="module")
+def timed():
+    """Every date of a season, the oldest first; those before December repeat the night before it."""
+    seed, slate = build_seed(), template_slate(0)
+    december = _read_timed(seed.tables, seed.log_entries, dates(FIRST, LAST))
+    [template] = _read_timed(night_rows(slate, simulate_outcomes(slate)), (), [TEMPLATE_DATE])
+    return [*(template.moved(timedelta(days=-n)) for n in reversed(range(Season().nights))), *december]
+
+
+def _read_timed(tables, log_entries, days):
+    with seeded_project({name: tables[name] for name in (CONTEXT, ODDS, WORKER_RUNS)}) as (project, clients):
+        project.log.add(log_entries)
+        times = {
+            (time.game_date, time.source): time
+            for day in (days[0], days[-1])
+            for time in read_source_times(clients, day)
+        }
+        starts = [[batch.started for batch in read_batches(clients, day).batches if batch.started] for day in days]
+    of_date = [tuple(time for time in times.values() if time.game_date == day) for day in days]
+    return [
+        Timed(day, found[0].deadline if found else None, min(at, default=None), found)
+        for day, at, found in zip(days, starts, of_date, strict=True)
+    ]
+
+
+def find_stale(timed, number, now, late_h=0.0):
+    """What the rule about the sources' times finds of one date when its sources were refreshed so much earlier."""
+    usual = [time for earlier in timed[max(0, number - LOOKBACK_DAYS) : number] for time in earlier.times]
+    tonight = [replace(time, newest=time.newest - timedelta(hours=late_h)) for time in timed[number].times]
+    return evaluate_source_times(make_snapshot(source_times=Result((*usual, *tonight))), SETTINGS, now)
+
+
+def test_the_sources_and_runs_of_every_night_are_in_time(timed):
+    assert len(timed) == Season().dates
+    assert [of_date.game_date.day for of_date in timed if of_date.deadline is None] == [24]
+    assert [of_date.game_date.day for of_date in timed if of_date.began is None] == [24, 30]
+    for number, of_date in enumerate(timed):
+        for minutes in (0, 45, 200) if of_date.deadline is not None else ():
+            now = of_date.deadline + timedelta(minutes=minutes)
+            found = find_stale(timed, number, now), of_date.run_result(of_date.began, now)
+            assert [result.health for result in found] == [Health.OK] * 2, (of_date.game_date, found)
+
+
+def test_sources_that_were_not_refreshed_are_found_on_every_night_that_has_usual_ones_before_it(timed):
+    with_games = {number: of_date for number, of_date in enumerate(timed) if of_date.deadline is not None}
+    found = {n for n, of_date in with_games.items() if find_stale(timed, n, of_date.deadline, late_h=9).firing}
+    assert with_games.keys() - found == {0, 1, 2}
+
+
+def test_a_run_after_the_first_tip_off_or_too_early_is_found_on_every_night(timed):
+    late, early = timedelta(hours=2), timedelta(hours=-SETTINGS.run_earliest_before_tipoff_h)
+    for of_date in (of_date for of_date in timed if of_date.deadline is not None):
+        outcomes = [of_date.run_result(of_date.deadline + by, of_date.deadline) for by in (late, early)]
+        assert [outcome.health for outcome in outcomes] == [Health.WARNING] * 2, of_date.game_date
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.faults.checks import open_night
 from tests.faults.seeds import NIGHT
 from tests.faults.slates import Slate, make_entries
 from tests.support.memory_clients import memory_clients
-from tests.support.troubles import BOUNDED, PLATFORM, SOURCES, TROUBLES, troubled_clients
+from tests.support.troubles import BOUNDED, MESSAGES, PLATFORM, SOURCES, TROUBLES, troubled_clients
 
 SLATE = Slate(make_entries(games=2, per_team=3))
 NIGHT_DATA = {
@@ -54,7 +54,7 @@ NAMES = {  # how the reasons name a source
     "player outcomes": ("batches.player_outcomes",),
     "staging tables": ("tables.list",),
     "log": ("Cloud Logging", "The log", "More lines match", "Which runs there were"),
-    "job history": ("job history", "newest 7 jobs", "newest 6 jobs"),
+    "job history": ("job history", "newest 7 jobs", "newest 6 jobs", "1 jobs are listed"),
 }
 
 
@@ -105,6 +105,8 @@ def test_a_source_in_trouble_is_named_where_it_counts_and_nothing_else_changes(n
         assert not any(statement.is_proven for statement in changed.values()), cell
         reasons = [problem.message for statement in changed.values() for problem in statement.problems]
         assert not [text for text in reasons if not any(name in text for name in NAMES[source])], (cell, reasons)
+        words = MESSAGES.get(trouble, ("",))
+        assert source in PLATFORM or any(word in text for text in reasons for word in words), (cell, reasons)
         assert fired.keys() - fired_before.keys() == {"unreadable"}, cell
         if source not in PLATFORM:
             assert judgement.health is not Health.OK, cell

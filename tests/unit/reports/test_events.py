@@ -10,11 +10,20 @@ import pytest
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.alerts.alert_log import Alerts, Event, group_by_alert
 from services.batches.reader import Batches
+from services.batches.state import BatchState
 from services.core.result import DataSource, Health, Problem, Result
 from services.reports.events import ACTIONS, ALERTS, REJECTED, SCALED, night_events, recent_events
 from services.scaling.deploys import Deploy, DeployHistory
-from tests.support.alert_factories import BATCH, make_batch
-from tests.support.factories import NIGHT, NOW
+from services.telemetry.dml_jobs import build_report
+from tests.support.alert_factories import (
+    BATCH,
+    SETTINGS,
+    STARTED,
+    make_batch,
+    make_rejection_burst,
+    make_write_report,
+)
+from tests.support.factories import NIGHT, NOW, make_attempt
 
 AT = datetime(2025, 12, 29, 19, 47, 29, tzinfo=UTC)
 SOURCE = DataSource("a test", NOW)
@@ -162,3 +171,35 @@ def test_deploys_before_those_that_were_read_are_unknown():
     lanes = build_events(deploys=Result(make_deploys(complete_since=NOW - timedelta(hours=6)))).unknown_lanes
     assert lanes[SCALED] == "deploys before 30 Dec 00:45 UTC are not read"
     assert SCALED not in build_events(deploys=Result(make_deploys(NOW - timedelta(days=9)))).unknown_lanes
+
+
+def test_writes_of_which_neither_source_could_be_read_are_an_unknown_lane():
+    unread = build_report(STARTED, NOW, None, None, SETTINGS)
+    assert build_events(writes=Result(unread)).unknown_lanes[REJECTED] == (
+        "neither the job history nor the log could be read"
+    )
+    assert REJECTED not in build_events(writes=Result(make_write_report())).unknown_lanes
+
+
+def test_only_minutes_with_a_rejected_write_are_marked():
+    report = make_write_report(make_attempt(at=STARTED), *make_rejection_burst(2))
+    assert [mark.label for mark in build_events(writes=Result(report)).in_lane(REJECTED)] == ["2"]
+
+
+def test_scale_changes_are_unknown_without_the_action_log_though_deploys_were_read():
+    lanes = build_events(deploys=Result(make_deploys()), action_log=Result(None)).unknown_lanes
+    assert lanes[SCALED] == "the action log could not be read"
+
+
+def test_the_list_begins_with_its_start():
+    log = ActionLog((make_action(),), SOURCE)  # begun five minutes ago
+    assert recent_events(None, log, None, None, NOW - timedelta(minutes=4), NOW) == ()
+
+
+def test_the_bar_of_a_batch_grows_only_while_it_runs_and_never_backwards():
+    just_begun = make_batch(started=NOW + timedelta(seconds=20), ended=None, state=BatchState.RUNNING)
+    (bar,) = build_events(batches=Result(Batches((just_begun,), ()))).events
+    assert bar.ended == bar.at
+    stalled = make_batch(started=NOW - timedelta(minutes=40), ended=None, state=BatchState.STALLED)
+    (bar,) = build_events(batches=Result(Batches((stalled,), ()))).events
+    assert bar.ended is None

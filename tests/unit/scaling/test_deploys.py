@@ -27,15 +27,16 @@ def revision(number, instances=0, concurrency=0, problem="", creator="nora@nba.c
     )
 
 
-def read(worker_revisions, next_page_token=""):
-    """The history where the worker has these revisions, newest first, and the coordinator none."""
+def read(worker_revisions, next_page_token="", coordinator_revisions=()):
+    """The history where the services have these revisions, newest first."""
     requests = []
 
-    def list_revisions(request: run_v2.ListRevisionsRequest, timeout: float) -> Any:
+    def list_revisions(request: run_v2.ListRevisionsRequest, **_: object) -> Any:
         requests.append(request)
         is_worker = request.parent.endswith("prediction-worker")
         response = run_v2.ListRevisionsResponse(
-            revisions=worker_revisions if is_worker else [], next_page_token=next_page_token if is_worker else ""
+            revisions=worker_revisions if is_worker else coordinator_revisions,
+            next_page_token=next_page_token if is_worker or coordinator_revisions else "",
         )
         return SimpleNamespace(pages=[response])
 
@@ -71,3 +72,20 @@ def test_a_deploy_that_never_became_ready_is_critical_with_its_reason():
 def test_more_revisions_than_are_read_leave_the_time_before_unknown():
     assert read([revision(2), revision(1)], "more").complete_since == AT + timedelta(minutes=1)
     assert read([], "more").complete_since == AT + timedelta(hours=5)
+
+
+def test_deploys_are_complete_since_the_service_of_which_least_was_read():
+    history = read([revision(2)], "more", [revision(30)])
+    assert history.complete_since == AT + timedelta(minutes=30)
+
+
+def test_a_revision_that_is_not_created_yet_is_no_deploy():
+    assert read([run_v2.Revision(name="projects/p/locations/l/services/s/revisions/r")]).deploys == ()
+
+
+def test_only_the_condition_ready_says_whether_a_deploy_became_ready():
+    served = revision(1, 20, 5)
+    failed = run_v2.Condition.State.CONDITION_FAILED
+    served.conditions.append(run_v2.Condition(type_="Active", state=failed, message="It is retired."))
+    (deploy,) = read([served]).deploys
+    assert (deploy.health, deploy.problem) == (Health.NONE_EXPECTED, "")

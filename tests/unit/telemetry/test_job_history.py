@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 
 from services.core.result import DataSource
 from services.gcp.clients import Clients
@@ -39,3 +42,23 @@ def test_a_range_that_ends_later_is_not_taken_for_read_up_to_the_last_look(read_
     assert read_ranges == [(START, night_end), (START, NOW)], "nothing was read of the eight hours between"
     job_history.read_job_history(clients, START, NOW)
     assert read_ranges[2:] == [(NOW - job_history.OVERLAP, NOW)]
+
+
+def test_jobs_that_are_listed_without_their_kind_may_be_rejected_writes():
+    connection = bigquery.Client("p", cast(Any, AnonymousCredentials()))
+    listing: Any = SimpleNamespace(
+        pages=[_Page([connection.job_from_resource({"jobReference": {"jobId": "j", "projectId": "p"}})])],
+        next_page_token=None,
+    )
+    api = SimpleNamespace(list_jobs=lambda **_: listing)
+    settings = SimpleNamespace(query_timeout_s=1.0)
+    clients = cast(Clients, SimpleNamespace(cache=ReadCache(), now=lambda: NOW, bigquery=api, settings=settings))
+    problem = job_history.read_job_history(clients, START, NOW).problem
+    assert problem is not None
+    assert problem.message.startswith("1 jobs are listed without their statement")
+
+
+class _Page(list[Any]):
+    """A page of jobs.list."""
+
+    raw_page: Mapping[str, str] = {"kind": "bigquery#jobList"}
