@@ -10,7 +10,6 @@ import sys
 
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.gcp.retry import RetryPolicy
 from services.pipeline.coordinator.dispatcher import MAX_UNIT_PLAYERS
 from tests.tools.benchmarks import name_suggestions, write_calls, write_scale, write_speed
 from tests.tools.benchmarks.acceptance import MAX_CALLS, Measurements, find_broken, judge
@@ -63,9 +62,9 @@ def measure_bytes() -> BytesBilled:
     """Of 158 staging tables of one player, as the handoff has them, beside ours over the same."""
     with write_calls.december_sandbox() as sandbox:
         clients = connect(Settings.from_env({"SANDBOX_URL": sandbox.url}))
-        units = write_speed.group_rows(write_speed.make_predictions(clients), 1)
-        write_speed.stage_rows(clients, write_speed.BATCH, units, RetryPolicy(base_backoff_s=0.5))
-        return measure_bytes_billed(sandbox, clients, write_speed.BATCH, list(units), write_calls.NIGHT)
+        rows_by_unit = write_speed.group_rows(write_speed.make_predictions(clients), 1)
+        tables = write_speed.stage_rows(clients, rows_by_unit)
+        return measure_bytes_billed(sandbox, clients, write_speed.BATCH, tables, write_calls.NIGHT)
 
 
 if __name__ == "__main__":

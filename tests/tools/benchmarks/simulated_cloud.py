@@ -1,6 +1,6 @@
 """The in-memory BigQuery in a process of its own, behind BigQuery's limits: who calls it has only its own memory, on a simulated clock.
 
-    with open_cloud(clock, seed) as cloud:
+    with open_cloud(clock, players=158) as cloud:
         client = SimulatedBigQuery(cloud, at_once=100)   # one process's client
 
 A call takes CALL_S, a job its time on the real service, both divided by how many such calls are made at once.
@@ -29,11 +29,13 @@ from services.sandbox.bigquery.limits import Limits
 from services.sandbox.bigquery.sql_inspection import MUTATING_KINDS
 from tests.support.memory_bigquery import JobHandle, Listing, MemoryClient, MemoryJob, MemoryProject
 from tests.support.memory_clients import SimulatedClock
+from tests.support.memory_rows import context_rows
 from tests.support.paths import ROOT
 
 CALL_S = 0.1
 INSERT_S = 1.0  # of an INSERT job, whose end is waited for; one of 1,000 rows was seen to take 6
 PAGE_ROWS = 10_000
+CONTEXT_TABLE = "nba_analytics.upcoming_player_game_context"
 _LATENCY = JobLatency(scale=1)
 _JOB_S = {"load": _LATENCY.load_s, "copy": _LATENCY.copy_s}
 _METHODS = {
@@ -167,14 +169,14 @@ class JobAnswer:
 
 
 @contextmanager
-def open_cloud(clock: SimulatedClock, seed: Callable[[MemoryProject], None]) -> Iterator[Cloud]:
-    """A project filled by `seed`, a function of a module, in a process that ends with the block."""
+def open_cloud(clock: SimulatedClock, players: int) -> Iterator[Cloud]:
+    """A project with so many eligible players of NIGHT, in a process that ends with the block."""
     with tempfile.TemporaryDirectory() as folder, Listener(f"{folder}/cloud") as listener:
         serve = "import sys; from tests.tools.benchmarks.simulated_cloud import serve; serve(sys.argv[1])"
         process = subprocess.Popen([sys.executable, "-c", serve, str(listener.address)], cwd=ROOT)
         connection = listener.accept()
         try:
-            connection.send((clock.now(), seed))
+            connection.send((clock.now(), players))
             yield Cloud(clock, connection)
         finally:
             connection.close()
@@ -184,10 +186,10 @@ def open_cloud(clock: SimulatedClock, seed: Callable[[MemoryProject], None]) -> 
 def serve(address: str) -> None:
     """The process of a project, for whoever listens at the address, until the connection ends."""
     connection = Client(address)
-    at, seed = connection.recv()
+    at, players = connection.recv()
     clock = SimulatedClock(at)
     project = MemoryProject(clock)
-    seed(project)
+    project.insert(CONTEXT_TABLE, context_rows(f"player{n:06}" for n in range(players)))
     client = MemoryClient(project)
     while True:
         try:

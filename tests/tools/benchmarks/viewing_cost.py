@@ -16,9 +16,6 @@ import requests
 
 from services.core.settings import Settings
 from services.gcp.clients import connect
-from services.gcp.retry import RetryPolicy
-from services.pipeline.consolidator import Consolidator
-from services.pipeline.warehouse import BigQueryWarehouse
 from services.sandbox.bigquery.billing_meter import MIB
 from tests.tools.benchmarks import harness, write_speed
 from tests.tools.benchmarks.viewers import Viewer, open_viewer
@@ -112,9 +109,7 @@ def write_one_batch(sandbox: str) -> int:
     """One batch of the night as the write path writes it; its rows."""
     clients = connect(Settings.from_env({"SANDBOX_URL": sandbox}))
     rows_by_player = dict(sorted(write_speed.make_predictions(clients).items())[:3])
-    batch = f"batch_{NIGHT}_555555"
-    write_speed.stage_rows(clients, batch, rows_by_player, RetryPolicy(base_backoff_s=0.5))
-    Consolidator(BigQueryWarehouse(clients), "bench").consolidate(batch, NIGHT)
+    write_speed.write_by_ours(clients, rows_by_player, unit_players=1)
     return sum(map(len, rows_by_player.values()))
 
 

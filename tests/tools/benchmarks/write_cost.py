@@ -9,7 +9,6 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from services.batches.ids import staging_table
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients
 from services.pipeline.consolidator import Consolidator
@@ -49,10 +48,10 @@ def run_merge(clients: Clients, sql: str) -> Any:
 
 
 def measure_bytes_billed(
-    sandbox: Sandbox, clients: Clients, batch: str, units: Sequence[str], game_date: date
+    sandbox: Sandbox, clients: Clients, batch: str, tables: Sequence[str], game_date: date
 ) -> BytesBilled:
-    """For one batch that is staged by units; the union first, for ours cleans up."""
-    meter, tables = sandbox.state.meter, [staging_table(batch, unit) for unit in units]
+    """For one batch that is staged in these tables; the union first, for ours cleans up."""
+    meter = sandbox.state.meter
     union = union_merge(clients, tables, game_date)
     meter.reset()
     result = Consolidator(BigQueryWarehouse(clients), "bench").consolidate(batch, game_date)

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -28,14 +27,13 @@ from services.pipeline.worker.app import create_app
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest, Row
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import WORKER_HOST, SimulatedClock, in_memory, memory_clients
-from tests.support.memory_rows import NIGHT, context_rows
+from tests.support.memory_rows import NIGHT
 from tests.support.paths import ROOT
 from tests.tools.benchmarks.simulated_cloud import Cloud, SimulatedBigQuery, open_cloud
 from tests.tools.benchmarks.worker_pool import WorkerPool, dispatching
 from tests.tools.benchmarks.write_run import WriteRun, quota_peaks
 
 AT_ONCE = 100
-CONTEXT_TABLE = "nba_analytics.upcoming_player_game_context"
 SIZES = {15_800: 25, 158_000: 1}  # rows a player: quotas do not count rows, so the largest has one
 
 
@@ -52,14 +50,10 @@ class FewRowsPredictor:
         return BaselinePredictor().predict(request, at)[: self._rows]
 
 
-def seed_players(players: int, project: MemoryProject) -> None:
-    project.insert(CONTEXT_TABLE, context_rows(f"player{n:06}" for n in range(players)))
-
-
 def run(players: int, rows_a_player: int) -> WriteRun:
     """One batch of that many players, whose rows were not there before."""
     clock = SimulatedClock()
-    with open_cloud(clock, partial(seed_players, players)) as cloud:
+    with open_cloud(clock, players) as cloud:
         predictor, retry = FewRowsPredictor(rows_a_player), clock.retry_policy()
         coordinator, worker = (_clients(cloud, at_once) for at_once in (DROP_THREADS, AT_ONCE))
         app = create_app(WorkerPool(worker, predictor, retry).as_worker(), local=False)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from google.api_core.exceptions import GoogleAPICallError
 
@@ -32,6 +32,7 @@ from tests.support.sandbox import running_scenario
 from tests.tools.benchmarks.write_calls import NIGHT, TIME_SCALE
 from tests.tools.benchmarks.write_cost import union_merge
 
+T = TypeVar("T")
 CONCURRENCY = 100
 KEY = customer_pipeline.MergeKey.INTEGER  # that of the customer's statements now
 Rows = Mapping[str, list[dict[str, Any]]]  # by unit
@@ -66,10 +67,10 @@ def group_rows(rows_by_player: Rows, size: int) -> dict[str, list[dict[str, Any]
     return {ids.work_unit_id(*unit): [row for name in unit for row in rows_by_player[name]] for unit in units}
 
 
-def stage_rows(clients: Clients, batch: str, rows_by_unit: Rows, retry: RetryPolicy) -> None:
-    """A table for each unit, as our workers write it."""
-    writer = StagingWriter(BigQueryWarehouse(clients), retry)
-    _for_each(rows_by_unit, lambda unit: writer.write(batch, unit, rows_by_unit[unit]))
+def stage_rows(clients: Clients, rows_by_unit: Rows) -> list[str]:
+    """A table for each unit, as our workers write it; their names."""
+    writer = StagingWriter(BigQueryWarehouse(clients), RetryPolicy(base_backoff_s=5 * TIME_SCALE))
+    return [result.table for result in _for_each(rows_by_unit, lambda u: writer.write(BATCH, u, rows_by_unit[u]))]
 
 
 def write_directly(clients: Clients, rows_by_player: Rows) -> None:
@@ -79,8 +80,8 @@ def write_directly(clients: Clients, rows_by_player: Rows) -> None:
     names = {column.name for column in columns}
 
     def write(unit: str) -> None:
-        writer.write(BATCH, unit, rows_by_unit[unit])
-        sql = customer_pipeline.merge_sql(f"`{ids.staging_table(BATCH, unit)}`", KEY.condition(), names)
+        staged = writer.write(BATCH, unit, rows_by_unit[unit])
+        sql = customer_pipeline.merge_sql(f"`{staged.table}`", KEY.condition(), names)
         try:
             call_with_retry(retry, lambda: clients.bigquery.query(sql, job_retry=None).result(job_retry=None))
         except GoogleAPICallError:  # as theirs, which reports success
@@ -91,15 +92,13 @@ def write_directly(clients: Clients, rows_by_player: Rows) -> None:
 
 def write_by_union(clients: Clients, rows_by_player: Rows, unit_players: int) -> None:
     """Staged by units, and one MERGE over the union of their tables."""
-    rows_by_unit = group_rows(rows_by_player, unit_players)
-    stage_rows(clients, BATCH, rows_by_unit, RetryPolicy(base_backoff_s=5 * TIME_SCALE))
-    union_merge(clients, [ids.staging_table(BATCH, unit) for unit in rows_by_unit], NIGHT)
+    union_merge(clients, stage_rows(clients, group_rows(rows_by_player, unit_players)), NIGHT)
 
 
 def write_by_ours(clients: Clients, rows_by_player: Rows, unit_players: int) -> None:
     """Staged by units, compacted, one MERGE, verified, cleaned up."""
+    stage_rows(clients, group_rows(rows_by_player, unit_players))
     retry = RetryPolicy(base_backoff_s=5 * TIME_SCALE)
-    stage_rows(clients, BATCH, group_rows(rows_by_player, unit_players), retry)
     Consolidator(BigQueryWarehouse(clients), "bench", retry).consolidate(BATCH, NIGHT)
 
 
@@ -147,9 +146,9 @@ def _active_ids(clients: Clients) -> list[str]:
     return [row.prediction_id for rows in versions.values() for row in rows if row.is_active]
 
 
-def _for_each(items: Iterable[str], work: Callable[[str], object]) -> None:
+def _for_each(items: Iterable[str], work: Callable[[str], T]) -> list[T]:
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        list(pool.map(work, items))
+        return list(pool.map(work, items))
 
 
 def format_timing(timing: WriteTiming) -> str:
