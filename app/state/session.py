@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import cache, lru_cache
+from functools import cache
 
 import streamlit as st
 
@@ -52,17 +51,7 @@ def _connect_once(settings: Settings, as_operator: bool) -> Clients:
 
 def cached_clients() -> Clients:
     """The clients of the project that the environment names; raises OnCallError when they cannot be opened."""
-    return _connect_once(_settings(), False)
-
-
-def _settings() -> Settings:
-    return _parse_settings(frozenset(os.environ.items()))
-
-
-@lru_cache(maxsize=8)
-def _parse_settings(environment: frozenset[tuple[str, str]]) -> Settings:
-    """The settings of an environment, parsed once: a page asks for its clients twenty times."""
-    return Settings.from_env(dict(environment))
+    return _connect_once(Settings.from_env(), False)
 
 
 def uncached_clients() -> Clients:
@@ -73,7 +62,7 @@ def uncached_clients() -> Clients:
 
 def operator_clients() -> Clients:
     """Clients of the account with write permissions, without cached answers; only actions use them."""
-    settings = _settings()
+    settings = Settings.from_env()
     return _connect_once(settings, True) if settings.acting_account else uncached_clients()
 
 

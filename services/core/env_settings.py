@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -49,11 +50,16 @@ class EnvSettings(BaseSettings):
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
         """Read `env` (the process environment by default); raises SettingsError naming the variable and its rule.
 
-        A variable that is empty or blank counts as unset.
+        A variable that is empty or blank counts as unset. The same variables are parsed once: a page asks twenty times.
         """
-        source = EnvSettingsSource(cls)
         env = os.environ if env is None else env
-        source.env_vars = {name: value.strip() for name, value in env.items() if value.strip()}
+        return cls._parse(frozenset((name, value.strip()) for name, value in env.items() if value.strip()))
+
+    @classmethod
+    @lru_cache(maxsize=64)
+    def _parse(cls, variables: frozenset[tuple[str, str]]) -> Self:
+        source = EnvSettingsSource(cls)
+        source.env_vars = dict(variables)
         try:
             return cls(**source())
         except ValidationError as error:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime
+from uuid import uuid4
 
 import pytest
+from pydantic_settings import EnvSettingsSource
 from streamlit.testing.v1 import AppTest
 
 from app.state import session
@@ -94,11 +96,13 @@ def test_a_page_parses_its_settings_and_looks_up_its_secrets_once(monkeypatch):
     monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("services.gcp.clients._sandbox_clock", lambda _url: FixedClock(NOW))
     parsed, looked_up = Counter[str](), Counter[bool]()
-    from_env = Settings.from_env
-    monkeypatch.setattr(Settings, "from_env", lambda env=None: parsed.update(["parsed"]) or from_env(env))
+    monkeypatch.setattr(
+        "services.core.env_settings.EnvSettingsSource",
+        lambda settings_class: parsed.update(["parsed"]) or EnvSettingsSource(settings_class),
+    )
+    monkeypatch.setenv("TEST_RUN", str(uuid4()))  # an environment that has not been parsed yet
     monkeypatch.setattr("streamlit.secrets.load_if_toml_exists", lambda: looked_up.update([False]))
     session._connect_once.clear()
-    session._parse_settings.cache_clear()
     session.oidc_configured.cache_clear()
     for _ in range(20):
         assert session.cached_clients().settings.in_sandbox
