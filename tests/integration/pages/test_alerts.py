@@ -28,6 +28,13 @@ def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):
     assert "9 jobs, 0 in trouble" in screen.text
 
 
+def test_an_alert_and_the_headline_of_its_night_name_one_time(open_page):
+    assert "since 29 Dec 14:47 ET (19:47 UTC)" in open_page("alerts").text, (
+        "when the writes failed, not when it was opened"
+    )
+    assert "since 14:47 ET (19:47 UTC)" in open_page().verdict
+
+
 def test_the_page_lists_each_rule_and_threshold_with_its_present_value(open_page, monkeypatch):
     monkeypatch.setenv("ORPHAN_AFTER_H", "30")
     screen = open_page("alerts")
