@@ -174,6 +174,25 @@ def test_rows_of_several_game_dates_are_planned_and_merged_by_date(project, clie
     assert name not in project.tables
 
 
+def test_rows_that_a_newer_table_of_the_batch_replaces_are_planned_as_they_are_then_counted(project, clients, staged):
+    """Ann was asked for again: her newer table has another line, and all that the older one has is left out."""
+    again = {"created_at": LATER, "prediction_id": "again"}
+    stage(
+        project,
+        "ann_again",
+        prediction_row("ann", **again),
+        prediction_row("ann", current_points_line=Decimal("21.5"), **again),
+    )
+    stage(project, "cid", prediction_row("cid", **again), prediction_row("cid", system_id="x"))  # two times, one table
+    project.clock.sleep(3600)
+    planned = changes(CONSOLIDATE_BATCH.plan(clients, ARGS))
+    assert planned["rows added"] == "5 whose key has no active row"
+    assert planned["rows replaced"] == "1 of players whom a newer table of the batch has again: left out"
+    assert "rows collapsed" not in planned
+    action = run(clients)
+    assert (action.state, action.facts["staged rows"], action.facts["inserted"]) == (ActionState.DONE, 5, 5)
+
+
 def test_a_batch_that_runs_on_any_of_the_dates_stops_the_consolidation(project, clients, staged):
     stage(project, "cid", prediction_row("cid", game_date=NEXT_DAY))
     project.clock.sleep(3600)
