@@ -17,6 +17,7 @@ from services.core.errors import InvalidInput, OnCallError
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
+from services.gcp.query_catalog import MIN_BILLED_MIB
 from services.nights.coverage_count import count_coverage
 from services.nights.player_stages import read_night
 from services.pipeline.merge import MergeCounts
@@ -26,6 +27,7 @@ from services.pipeline.warehouse import BigQueryWarehouse, StagingTableInfo
 from services.staging.running_batch import guard_no_batch_runs
 
 MAX_COUNTED_TABLES = 1_000  # tables that one query may read; what the MERGEs of more will do is not counted
+OTHER_TABLES = 2  # that the count reads: predictions and contexts
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,10 @@ def _read_batch(clients: Clients, batch_id: str) -> StagedBatch:
         return StagedBatch(
             tables, rows_by_date, None, f"{len(items):,} tables cannot be counted by one query", is_countable=False
         )
+    billed_mib, limit_mib = (len(units) + OTHER_TABLES) * MIN_BILLED_MIB, clients.settings.max_bytes_billed_mib
+    if billed_mib > limit_mib:
+        reason = f"to count over {len(units):,} tables bills {billed_mib:,} MiB, and QUERY_LIMIT_MIB is {limit_mib:,}"
+        return StagedBatch(tables, rows_by_date, None, reason, is_countable=False)
     try:
         counts, replaced_rows = _count(clients, batch_id, sorted(rows_by_date), contents.values())
     except OnCallError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -237,6 +238,20 @@ def test_a_ledger_that_cannot_be_corrected_is_reported_and_the_rows_stay_merged(
 def test_what_is_no_batch_is_refused_with_a_sentence(clients, batch):
     with pytest.raises(InvalidInput, match="is not a batch"):
         CONSOLIDATE_BATCH.plan(clients, {"batch_id": batch})
+
+
+@pytest.mark.parametrize(
+    ("limit_mib", "rows_added"),
+    [
+        (40, "2 whose key has no active row"),
+        (39, "unknown: to count over 2 tables bills 40 MiB, and QUERY_LIMIT_MIB is 39"),
+    ],
+)
+def test_what_would_bill_more_than_a_query_may_is_not_counted_and_stops_nothing(clients, staged, limit_mib, rows_added):
+    clients = replace(clients, settings=clients.settings.model_copy(update={"max_bytes_billed_mib": limit_mib}))
+    plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
+    assert changes(plan)["rows added"] == rows_added
+    assert plan.failed_guards == ()
 
 
 def test_tables_beside_the_units_make_the_counts_unknown_but_stop_nothing(project, clients, staged):
