@@ -1,12 +1,11 @@
 -- How many rows of these staging tables are missing from the predictions table, and how many have other values there?
--- @table staging  the tables' common prefix, ending in *
--- @param suffixes ARRAY<STRING>  each table's name without the prefix
+-- @table staging  tables of one schema, with the name of each in our_table
 -- @param first_date DATE  the first game date of their rows
 -- @param last_date DATE  the last game date of their rows
 -- @part predictions  the predictions table
 WITH staged AS (
   SELECT
-    _TABLE_SUFFIX AS suffix,
+    our_table,
     game_date,
     game_id,
     player_lookup,
@@ -22,7 +21,6 @@ WITH staged AS (
       IFNULL(prediction_id, ''), '|', IFNULL(CAST(is_active AS STRING), ''), '|', IFNULL(CAST(created_at AS STRING), '')
     ) AS row_identity
   FROM {staging}
-  WHERE _TABLE_SUFFIX IN UNNEST(@suffixes)
 ),
 predictions AS (
   SELECT
@@ -44,7 +42,7 @@ predictions AS (
   GROUP BY game_date, game_id, player_lookup, system_id, line
 )
 SELECT
-  staged.suffix,
+  staged.our_table,
   COUNT(*) AS staged_rows,
   COUNTIF(predictions.player_lookup IS NULL) AS missing_rows,
   COUNTIF(
@@ -68,5 +66,5 @@ LEFT JOIN predictions
   AND predictions.player_lookup = staged.player_lookup
   AND predictions.system_id = staged.system_id
   AND predictions.line = staged.line
-GROUP BY staged.suffix
-ORDER BY staged.suffix
+GROUP BY staged.our_table
+ORDER BY staged.our_table

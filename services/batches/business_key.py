@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
+from sys import intern
 from typing import Any, NamedTuple
 
 LINE_COLUMN = "current_points_line"  # the only column of the key that may be NULL; it is compared as a decimal
@@ -62,9 +63,12 @@ _NEVER, _EPOCH = datetime.min.replace(tzinfo=UTC), datetime.fromtimestamp(0, UTC
 
 
 def business_key(row: Mapping[str, Any]) -> BusinessKey:
-    """The key of a row that has the key's columns. The line is read as a decimal, never as a float or an integer."""
+    """The key of a row that has the key's columns. The line is read as a decimal, never as a float or an integer.
+
+    Each text is once in memory: rows of one night share almost all of theirs.
+    """
     parts = [str(row[column] or "") for column in BUSINESS_KEY_COLUMNS if column != LINE_COLUMN]
-    return BusinessKey._make([*parts, line_text(row.get(LINE_COLUMN))])
+    return BusinessKey._make(map(intern, [*parts, line_text(row.get(LINE_COLUMN))]))
 
 
 def line_text(line: Decimal | float | str | None) -> str:

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import inf
-from sys import intern
 from threading import Thread
 
 from google.api_core.exceptions import BadRequest, NotFound
@@ -164,11 +163,6 @@ def _read_keys(clients: Clients, table: str) -> tuple[BusinessKey, ...] | None:
             source, selected_fields=KEY_SCHEMA, page_size=10_000, retry=retry, timeout=timeout_s
         )
         listed = iterate_pages(f"BigQuery tabledata.list of {table}", rows)
-        return tuple(_intern_key(business_key(row)) for row in listed)
+        return tuple(business_key(row) for row in listed)
     except BadRequest:
         return None
-
-
-def _intern_key(key: BusinessKey) -> BusinessKey:
-    """Each text once in memory: rows of one night share almost all of theirs."""
-    return BusinessKey(*map(intern, key))

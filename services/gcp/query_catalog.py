@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -42,6 +42,7 @@ _SOURCE_TABLE = re.compile(r"\b(?:FROM|JOIN)\s+`?(\w+\.\w+)\b", re.IGNORECASE)
 _TABLE_ID = re.compile(r"^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]\.)?[A-Za-z0-9_]{1,1024}\.[A-Za-z0-9_]{1,1024}\*?$")
 
 Row = Mapping[str, Any]  # a query's row by column name, where its reader has no type of its own
+Tables = Mapping[str, str | Sequence[str]]  # by placeholder: one table, or several of one schema
 QueryParameter = bigquery.ScalarQueryParameter | bigquery.ArrayQueryParameter
 
 
@@ -72,13 +73,16 @@ class Query:
             raise CatalogError(f"{self.name} takes {sorted(self.params)}, got {sorted(values)}.")
         return [_parameter(name, self.params[name], value) for name, value in values.items()]
 
-    def render(self, tables: Mapping[str, str]) -> str:
-        """The SQL with its table placeholders filled; raises CatalogError for other ones, InvalidInput for a bad name."""
+    def render(self, tables: Tables) -> str:
+        """The SQL with its table placeholders filled; raises CatalogError for other ones, InvalidInput for a bad name.
+
+        Several tables are filled in as their union, where `our_table` is the name of each row's.
+        """
         if set(tables) != set(self.tables):
             raise CatalogError(f"{self.name} takes tables {sorted(self.tables)}, got {sorted(tables)}.")
         if not tables:
             return self.sql
-        return _PLACEHOLDER.sub(lambda placeholder: quote_table_id(tables[placeholder[1]]), self.sql)
+        return _PLACEHOLDER.sub(lambda placeholder: _from_item(tables[placeholder[1]]), self.sql)
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,13 @@ def quote_table_id(name: str) -> str:
             f"{name!r} is not a table name.", "Give it as dataset.table, with letters, digits and _ only."
         )
     return f"`{name}`"
+
+
+def _from_item(tables: str | Sequence[str]) -> str:
+    if isinstance(tables, str):
+        return quote_table_id(tables)
+    selects = [f"SELECT '{name}' AS our_table, * FROM {quote_table_id(name)}" for name in tables]
+    return "(\n" + "\nUNION ALL\n".join(selects) + "\n)"
 
 
 @cache
@@ -148,7 +159,7 @@ def _strip_comments(text: str) -> str:
 
 
 def run_query(
-    clients: Clients, name: str, *, tables: Mapping[str, str] | None = None, job_id: str | None = None, **params: Any
+    clients: Clients, name: str, *, tables: Tables | None = None, job_id: str | None = None, **params: Any
 ) -> QueryResult:
     """Run the query `name`; raises an OnCallError (which quotes the SQL's line) when BigQuery fails.
 

@@ -15,7 +15,7 @@ Whatever dies between two steps can be repeated: every job id is deterministic, 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -40,8 +40,9 @@ from services.pipeline import lease as leases
 from services.pipeline.job_retry import run_job_with_retry
 from services.pipeline.manifest import Manifest, build_manifest, count_table_rows, describe_units, list_units
 from services.pipeline.merge import MergeCounts
-from services.pipeline.merge_counts import RowCountMismatch, VersionsByKey, count_rows, verify_merge
+from services.pipeline.merge_counts import RowCountMismatch, verify_merge
 from services.pipeline.older_runs import find_older_runs, has_several_runs, without_runs
+from services.pipeline.row_versions import KeyedVersion, StagedRows, StoredRows, count_stored, group_by_date
 from services.pipeline.warehouse import JobFailed, StagingTableInfo, Warehouse
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class _DateMerge:
 
     counts: MergeCounts
     replaced_rows: int
-    after: VersionsByKey
+    after: StoredRows
 
 
 class Consolidator:
@@ -158,7 +159,7 @@ class Consolidator:
         """
         manifest = self._retry_call(lambda: build_manifest(self._warehouse, batch_id, verified_rows))
         with ThreadPoolExecutor(1) as pool:
-            before = pool.submit(self._read_predictions, lease.game_date)  # while the tables are copied
+            before = pool.submit(self._count_predictions, lease.game_date)  # while the tables are copied
             source, copied_rows = self._compact(lease, batch_id, manifest)
             staged_by_date = self._read_staged(source, copied_rows)
             merges: dict[date, _DateMerge] = {}
@@ -168,13 +169,13 @@ class Consolidator:
                     continue
                 self._renew(lease)
                 with self._hold_lease(game_date) as other_lease:
-                    other_before = self._read_predictions(game_date)
+                    other_before = self._count_predictions(game_date)
                     merges[game_date] = self._merge(other_lease, batch_id, source, staged, other_before, manifest)
         self._renew(lease)
         self._retry_call(partial(self._warehouse.drop, source))  # first: nothing but the unit tables leads back to it
         late_tables = set(self._retry_call(lambda: list_units(self._warehouse, batch_id)))
         late_tables -= {table.table for table in manifest}
-        players = frozenset(key.player_lookup for staged in staged_by_date.values() for key in staged)
+        players = frozenset(key.player_lookup for staged in staged_by_date.values() for key in staged.newest)
         result = _build_result(lease, batch_id, manifest, copied_rows, players, merges, len(late_tables))
         return _Merged(result, manifest)
 
@@ -209,27 +210,23 @@ class Consolidator:
     def _describe(self, batch_id: str, manifest: Manifest) -> Manifest:
         return self._retry_call(lambda: describe_units(self._warehouse, batch_id, [table.table for table in manifest]))
 
-    def _read_staged(self, source: str, expected_rows: int) -> dict[date, VersionsByKey]:
+    def _read_staged(self, source: str, expected_rows: int) -> dict[date, StagedRows]:
         """The staged rows by game date, oldest date first; each of them has one, so none is left out of the MERGEs."""
-        staged = self._retry_call(lambda: self._warehouse.read_versions(source))
-        dated = {key: versions for key, versions in staged.items() if key.game_date}
-        if count_rows(dated) != expected_rows:
+        staged = self._retry_call(lambda: group_by_date(self._warehouse.read_rows(source)))
+        dates = sorted(day for day in staged if day)
+        if (dated := sum(len(staged[day]) for day in dates)) != expected_rows:
             raise RowCountMismatch(
-                f"{source} holds {expected_rows} rows, {count_rows(dated)} of them with a game date; all tables are kept."
+                f"{source} holds {expected_rows} rows, {dated} of them with a game date; all tables are kept."
             )
-        dates = sorted({key.game_date for key in dated})
-        return {
-            date.fromisoformat(day): {key: versions for key, versions in dated.items() if key.game_date == day}
-            for day in dates
-        }
+        return {date.fromisoformat(day): staged[day] for day in dates}
 
     def _merge(
         self,
         lease: leases.Lease,
         batch_id: str,
         source: str,
-        staged: VersionsByKey,
-        before: VersionsByKey,
+        staged: StagedRows,
+        before: StoredRows,
         manifest: Manifest,
     ) -> _DateMerge:
         """The MERGE of one game date under its lease, proven: raises RowCountMismatch unless what was counted was done."""
@@ -241,26 +238,28 @@ class Consolidator:
         merge_result = self._retry_call(
             lambda: self._warehouse.merge(source, lease.game_date, lease.merge_job_id, merged_at, older_runs), JobFailed
         )
-        after = self._read_predictions(lease.game_date)
+        after = self._count_predictions(lease.game_date, newest)
         title = f"After the MERGE of {batch_id} for {lease.game_date}"
         verify_merge(title, counts, merge_result, newest, before, after)
-        return _DateMerge(counts, count_rows(staged) - count_rows(newest), after)
+        return _DateMerge(counts, len(staged) - len(newest), after)
 
-    def _find_older_runs(self, manifest: Manifest, staged: VersionsByKey) -> frozenset[Run]:
+    def _find_older_runs(self, manifest: Manifest, staged: StagedRows) -> frozenset[Run]:
         """Runs that another table of the batch replaces. The tables are read only where a player may be in several."""
         if not has_several_runs(staged):
             return frozenset()
         return find_older_runs(staged, map(self._read_table, manifest))
 
-    def _read_table(self, table: StagingTableInfo) -> VersionsByKey:
+    def _read_table(self, table: StagingTableInfo) -> Sequence[KeyedVersion]:
         """The rows of a table; none when it was taken meanwhile by the customer's consolidator or a sweep."""
         try:
-            return self._retry_call(lambda: self._warehouse.read_versions(table.table))
+            return self._retry_call(lambda: list(self._warehouse.read_rows(table.table)))
         except NotFound:
-            return {}
+            return ()
 
-    def _read_predictions(self, game_date: date) -> VersionsByKey:
-        return self._retry_call(lambda: self._warehouse.read_versions(PREDICTIONS_TABLE, game_date))
+    def _count_predictions(self, game_date: date, staged: StagedRows | None = None) -> StoredRows:
+        """The rows of the predictions table, in comparison with those that are staged."""
+        staged = staged or StagedRows()
+        return self._retry_call(lambda: count_stored(self._warehouse.read_rows(PREDICTIONS_TABLE, game_date), staged))
 
     def _cleanup(self, merged: _Merged) -> int:
         """Drop what is proven to be merged; returns how many tables remain because they changed later."""
@@ -301,7 +300,6 @@ def _build_result(
         return sum(getattr(merge.counts, outcome) for merge in merges.values() for outcome in outcomes)
 
     of_date = merges.get(lease.game_date)
-    active = [(key, row) for key, rows in of_date.after.items() for row in rows if row.is_active] if of_date else ()
 
     return ConsolidationResult(
         batch_id=batch_id,
@@ -319,8 +317,8 @@ def _build_result(
         merge_job_id=lease.merge_job_id,
         fence=lease.fence,
         late_tables=late_tables,
-        active_players=len({key.player_lookup for key, _ in active}) if of_date else None,
-        active_rows=len(active) if of_date else None,
+        active_players=of_date.after.active_players if of_date else None,
+        active_rows=of_date.after.active_rows if of_date else None,
     )
 
 

@@ -6,29 +6,28 @@ message was delivered twice. What the newer table has of a player and system rep
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from itertools import groupby
 
-from services.batches.business_key import BusinessKey, PlayerSystem, RowVersion, Run
+from services.batches.business_key import PlayerSystem, Run
+from services.pipeline.row_versions import KeyedVersion, StagedRows
 
-Versions = Mapping[BusinessKey, Sequence[RowVersion]]
 
-
-def has_several_runs(staged: Versions) -> bool:
+def has_several_runs(staged: StagedRows) -> bool:
     """Whether rows of one player and system were made at different times."""
     runs = _runs(staged)
     return len({run.player_system for run in runs}) < len(runs)
 
 
-def find_older_runs(staged: Versions, tables: Iterable[Versions]) -> frozenset[Run]:
+def find_older_runs(staged: StagedRows, tables: Iterable[Iterable[KeyedVersion]]) -> frozenset[Run]:
     """Runs of a player and system that were made before all those of the table that has their newest row.
 
     Of a table only rows that are staged count: it may have changed since it was copied.
     """
     newest: dict[PlayerSystem, tuple[datetime, datetime]] = {}  # when the last and the first row of a table was made
     for table in tables:
-        held = {key: [row for row in rows if row in staged.get(key, ())] for key, rows in table.items()}
+        held = (keyed for keyed in table if keyed in staged)
         for player_system, runs in groupby(sorted(_runs(held)), lambda run: run.player_system):
             times = [run.made_at for run in runs]
             newest[player_system] = max((times[-1], times[0]), newest.get(player_system, (times[-1], times[0])))
@@ -37,13 +36,12 @@ def find_older_runs(staged: Versions, tables: Iterable[Versions]) -> frozenset[R
     )
 
 
-def without_runs(staged: Versions, runs: Collection[Run]) -> Versions:
+def without_runs(staged: StagedRows, runs: Collection[Run]) -> StagedRows:
     """The rows that are of none of these runs."""
-    left = {
-        key: [row for row in rows if Run(key.player_system, row.created_at) not in runs] for key, rows in staged.items()
-    }
-    return {key: rows for key, rows in left.items() if rows}
+    if not runs:
+        return staged
+    return StagedRows((key, row) for key, row in staged if Run(key.player_system, row.created_at) not in runs)
 
 
-def _runs(versions: Versions) -> set[Run]:
-    return {Run(key.player_system, row.created_at) for key, rows in versions.items() for row in rows}
+def _runs(rows: Iterable[KeyedVersion]) -> set[Run]:
+    return {Run(key.player_system, row.created_at) for key, row in rows}

@@ -80,8 +80,8 @@ class Warehouse(Protocol):
         self, source: str, game_date: date, job_id: str, at: datetime, older_runs: Collection[Run]
     ) -> MergeResult: ...
     def count_outcomes(self, source: str, game_date: date, older_runs: Collection[Run]) -> MergeCounts: ...
+    def read_rows(self, table: str, game_date: date | None = None) -> Iterator[tuple[BusinessKey, RowVersion]]: ...
     def read_versions(self, table: str, game_date: date | None = None) -> dict[BusinessKey, list[RowVersion]]: ...
-    def read_keys(self, table: str, game_date: date) -> dict[BusinessKey, list[bool]]: ...
     def claim_job_id(self, job_id: str, labels: Mapping[str, str]) -> bool: ...
     def get_claim(self, job_id: str) -> Mapping[str, str] | None: ...
     def wait_for_job(self, job_id: str) -> None: ...
@@ -243,21 +243,27 @@ class BigQueryWarehouse:
     def _merge_tables(self, source: str, game_date: date) -> MergeTables:
         return MergeTables(self._get_schema(), source, PREDICTIONS_TABLE, game_date)
 
-    def read_keys(self, table: str, game_date: date) -> dict[BusinessKey, list[bool]]:
-        """Business keys of a date in a table with the is_active of each row."""
-        versions_by_key = self.read_versions(table, game_date)
-        return {key: [row.is_active for row in versions] for key, versions in versions_by_key.items()}
-
     def read_versions(self, table: str, game_date: date | None = None) -> dict[BusinessKey, list[RowVersion]]:
-        """The rows of a date in a table by business key; without a date all of its rows, of a table that is never streamed into."""
+        """Rows, as `read_rows` has them, by business key."""
         versions_by_key: dict[BusinessKey, list[RowVersion]] = {}
-        self._pace("tables.get")
-        for row in self._read_rows(self._client.get_table(table, timeout=BIGQUERY_TIMEOUT_S), table, game_date):
-            if game_date in (None, row["game_date"]):
-                versions_by_key.setdefault(business_key(row), []).append(row_version(row))
+        for key, row in self.read_rows(table, game_date):
+            versions_by_key.setdefault(key, []).append(row)
         return versions_by_key
 
-    def _read_rows(self, metadata: bigquery.Table, table: str, game_date: date | None) -> Iterable[Mapping[str, Any]]:
+    def read_rows(self, table: str, game_date: date | None = None) -> Iterator[tuple[BusinessKey, RowVersion]]:
+        """The rows of a date in a table; without a date all of its rows, of a table that is never streamed into.
+
+        They are read as they are asked for, and those that were made at one time share its object.
+        """
+        times: dict[datetime, datetime] = {}
+        self._pace("tables.get")
+        for row in self._fetch_rows(self._client.get_table(table, timeout=BIGQUERY_TIMEOUT_S), table, game_date):
+            if game_date in (None, row["game_date"]):
+                version = row_version(row)
+                made_at = times.setdefault(version.created_at, version.created_at)
+                yield business_key(row), version._replace(created_at=made_at)
+
+    def _fetch_rows(self, metadata: bigquery.Table, table: str, game_date: date | None) -> Iterable[Mapping[str, Any]]:
         """Listed, which is free, where a listing is complete and not too long; else a query of eight columns."""
         by_day = game_date is not None and table_listing.day_partition_column(metadata) == "game_date"
         too_long = not by_day and (metadata.num_rows or 0) > MAX_UNPARTITIONED_LIST_ROWS

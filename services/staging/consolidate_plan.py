@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 
 from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import DATASET, is_batch_id, is_unit_table, read_batch_date, staging_prefix
-from services.batches.staged_rows import read_contents
+from services.batches.staged_rows import READ_THREADS, Contents, read_contents
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import InvalidInput, OnCallError
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
+from services.gcp.query_catalog import MIN_BILLED_MIB
 from services.nights.coverage_count import count_coverage
 from services.nights.player_stages import read_night
 from services.pipeline.merge import MergeCounts
+from services.pipeline.older_runs import find_older_runs, without_runs
+from services.pipeline.row_versions import KeyedVersion, StagedRows
 from services.pipeline.warehouse import BigQueryWarehouse, StagingTableInfo
 from services.staging.running_batch import guard_no_batch_runs
 
 MAX_COUNTED_TABLES = 1_000  # tables that one query may read; what the MERGEs of more will do is not counted
+OTHER_TABLES = 2  # that the count reads: predictions and contexts
 
 
 @dataclass(frozen=True)
 class StagedBatch:
-    """The staging tables of a batch, their rows by game date, and what the MERGEs will do; None: not known, for `reason`."""
+    """The staging tables of a batch, their rows by game date, and what the MERGEs will do; None: not known, for `reason`.
+
+    `replaced_rows` are in no count: a newer table of the batch replaces them, as services/pipeline/older_runs.py decides.
+    """
 
     tables: Sequence[StagingTableInfo]
     rows_by_date: Mapping[date, int] | None
     counts: Sequence[MergeCounts] | None
     reason: str = ""
+    replaced_rows: int = 0
     is_countable: bool = True  # False: the MERGEs can be made, but one query cannot count over these tables
 
     @property
@@ -108,17 +118,44 @@ def _read_batch(clients: Clients, batch_id: str) -> StagedBatch:
         return StagedBatch(tables, None, None, "the rows of some tables are not read yet, or cannot be read")
     rows_by_date = Counter(date.fromisoformat(key.game_date) for table_keys in keys for key in table_keys or ())
     if len(items) > min(len(units), MAX_COUNTED_TABLES):
-        return StagedBatch(tables, rows_by_date, None, f"{len(items):,} tables cannot be counted by one query", False)
+        return StagedBatch(
+            tables, rows_by_date, None, f"{len(items):,} tables cannot be counted by one query", is_countable=False
+        )
+    billed_mib, limit_mib = (len(units) + OTHER_TABLES) * MIN_BILLED_MIB, clients.settings.max_bytes_billed_mib
+    if billed_mib > limit_mib:
+        reason = f"to count over {len(units):,} tables bills {billed_mib:,} MiB, and QUERY_LIMIT_MIB is {limit_mib:,}"
+        return StagedBatch(tables, rows_by_date, None, reason, is_countable=False)
     try:
-        return StagedBatch(tables, rows_by_date, _count(clients, batch_id, sorted(rows_by_date)))
+        counts, replaced_rows = _count(clients, batch_id, sorted(rows_by_date), contents.values())
     except OnCallError as error:
         return StagedBatch(tables, rows_by_date, None, str(error))
+    return StagedBatch(tables, rows_by_date, counts, replaced_rows=replaced_rows)
 
 
-def _count(clients: Clients, batch_id: str, dates: Sequence[date]) -> tuple[MergeCounts, ...]:
+def _count(
+    clients: Clients, batch_id: str, dates: Sequence[date], contents: Iterable[Contents]
+) -> tuple[list[MergeCounts], int]:
+    """What the MERGE of each date will do, and how many rows of all dates a newer table of the batch replaces."""
     warehouse, source = BigQueryWarehouse(clients), f"{DATASET}.{staging_prefix(batch_id)}*"
+    counts, replaced_rows = [], 0
     with translate_errors("BigQuery (staging tables)"):
-        return tuple(warehouse.count_outcomes(source, game_date) for game_date in dates)
+        shared_tables = _read_shared_tables(warehouse, contents)
+        for game_date in dates:
+            tables = [[(key, row) for key, row in rows if key.game_date == str(game_date)] for rows in shared_tables]
+            staged = StagedRows(chain.from_iterable(tables))
+            older_runs = find_older_runs(staged, tables)
+            replaced_rows += len(staged) - len(without_runs(staged, older_runs))
+            counts.append(warehouse.count_outcomes(source, game_date, older_runs))
+    return counts, replaced_rows
+
+
+def _read_shared_tables(warehouse: BigQueryWarehouse, contents: Iterable[Contents]) -> list[list[KeyedVersion]]:
+    """The rows of each table with a player and system that another table has too: of no other is anything replaced."""
+    players = {table.name: {key.player_system for key in table.keys or ()} for table in contents}
+    tables_of = Counter(chain.from_iterable(players.values()))
+    shared = [f"{DATASET}.{name}" for name in players if any(tables_of[player] > 1 for player in players[name])]
+    with ThreadPoolExecutor(READ_THREADS) as pool:
+        return list(pool.map(lambda table: list(warehouse.read_rows(table)), shared))
 
 
 def _changes(batch: StagedBatch) -> Iterator[Change]:
@@ -142,6 +179,9 @@ def _changes(batch: StagedBatch) -> Iterator[Change]:
         count = batch.total(*names)
         if count != 0 or what in ("rows added", "rows updated", "rows unchanged"):
             yield Change(what, "", f"unknown: {batch.reason}" if count is None else f"{count:,} {description}")
+    if batch.replaced_rows:
+        text = f"{batch.replaced_rows:,} of players whom a newer table of the batch has again: left out"
+        yield Change("rows replaced", "", text)
     yield Change("staging tables", f"{len(batch.tables)}", "dropped, after each row is proven to be in the table")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -26,7 +26,7 @@ READ_THREADS = 8
 class ProofRow(TypedDict):
     """One row of queries/staging/merge_proof.sql: one staging table."""
 
-    suffix: str
+    our_table: str
     staged_rows: int
     missing_rows: int
     changed_rows: int
@@ -98,14 +98,15 @@ def validate_table_names(tables: object) -> tuple[str, ...]:
 
 
 def read_proofs(clients: Clients, names: Sequence[str]) -> MergeProofs:
-    """The proof of each table, in one query per batch; where that fails, table by table, so that one bad table spoils no other."""
+    """The proof of each table, by a query for many tables; where that fails, table by table, so that one bad one spoils no other."""
     tables = get_tables(clients, names)
     sources = [DataSource("BigQuery tables.get", clients.now())]
     rows_by_table: dict[str, ProofRow] = {}
     error_by_table: dict[str, str] = {}
-    for prefix, group in _by_batch([name for name in names if tables[name] is not None]).items():
+    most = max(1, clients.settings.max_bytes_billed_mib // query_catalog.MIN_BILLED_MIB // 2)
+    for group in _groups([table for table in tables.values() if table is not None], most):
         try:
-            rows_by_table |= _query_batch(clients, prefix, group, sources)
+            rows_by_table |= _query_tables(clients, group, sources)
         except OnCallError:
             _query_each_table(clients, group, rows_by_table, error_by_table, sources)
     return MergeProofs(
@@ -130,34 +131,33 @@ def get_tables(clients: Clients, names: Sequence[str]) -> dict[str, bigquery.Tab
         return dict(zip(names, pool.map(get, names), strict=True))
 
 
-def _by_batch(names: Iterable[str]) -> dict[str, list[str]]:
-    """Tables under the prefix that one batch's names share."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        worker = parse_staging_table_name(name)[1]
-        groups[name.removesuffix(worker) if worker and name.endswith(worker) else name[:-1]].append(name)
-    return groups
+def _groups(tables: Iterable[bigquery.Table], most: int) -> Iterator[list[str]]:
+    """The names of tables of one batch and one schema, so many at most: BigQuery bills at least 10 MiB for each.
+
+    Half of what a query may bill is left for what they hold, and for the predictions table.
+    """
+    groups: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for table in tables:
+        batch_id, *_ = parse_staging_table_name(table.table_id)
+        groups[batch_id, *((field.name, field.field_type, field.mode) for field in table.schema)].append(table.table_id)
+    for names in groups.values():
+        for i in range(0, len(names), most):
+            yield names[i : i + most]
 
 
-def _query_batch(clients: Clients, prefix: str, group: Sequence[str], sources: list[DataSource]) -> dict[str, ProofRow]:
-    # A wildcard stands for one character at least, so the prefix must be shorter than every name.
-    if len(group) == 1:
-        prefix = group[0][:-1]
-    tables, suffixes = {"staging": f"{DATASET}.{prefix}*"}, [name.removeprefix(prefix) for name in group]
-    first, last = _date_range(clients, tables, suffixes, sources)
-    result = query_catalog.run_query(
-        clients, "staging.merge_proof", tables=tables, suffixes=suffixes, first_date=first, last_date=last
-    )
+def _query_tables(clients: Clients, group: Sequence[str], sources: list[DataSource]) -> dict[str, ProofRow]:
+    tables = {"staging": [f"{DATASET}.{name}" for name in group]}
+    first, last = _date_range(clients, tables, sources)
+    result = query_catalog.run_query(clients, "staging.merge_proof", tables=tables, first_date=first, last_date=last)
     sources.append(result.source)
-    rows = cast("Sequence[ProofRow]", result.rows)
-    return {f"{prefix}{row['suffix']}": row for row in rows}
+    return {row["our_table"].removeprefix(f"{DATASET}."): row for row in cast("Sequence[ProofRow]", result.rows)}
 
 
 def _date_range(
-    clients: Clients, tables: Mapping[str, str], suffixes: list[str], sources: list[DataSource]
+    clients: Clients, tables: query_catalog.Tables, sources: list[DataSource]
 ) -> tuple[date | None, date | None]:
     """The first and last game date of the rows: a table may hold others than the date in its name."""
-    result = query_catalog.run_query(clients, "staging.date_range", tables=tables, suffixes=suffixes)
+    result = query_catalog.run_query(clients, "staging.date_range", tables=tables)
     sources.append(result.source)
     row = cast("DateRangeRow", result.rows[0])
     return row["first_date"], row["last_date"]
@@ -172,7 +172,7 @@ def _query_each_table(
 ) -> None:
     def query_table(name: str) -> tuple[str, dict[str, ProofRow], str]:
         try:
-            return name, _query_batch(clients, name[:-1], [name], sources), ""
+            return name, _query_tables(clients, [name], sources), ""
         except OnCallError as error:
             return name, {}, error.message
 

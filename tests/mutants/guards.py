@@ -334,7 +334,7 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "every staged row has a date": _mutant(
         CONSOLIDATOR,
-        "if count_rows(dated) != expected_rows:",
+        "if (dated := sum(len(staged[day]) for day in dates)) != expected_rows:",
         "if False:",
         OF_CONSOLIDATOR + "a_row_without_a_date_keeps_its_table",
     ),
@@ -486,8 +486,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "rows that are not staged replace nothing": _mutant(
         "pipeline/older_runs.py",
-        "for row in rows if row in staged.get(key, ())]",
-        "for row in rows]",
+        "for keyed in table if keyed in staged)",
+        "for keyed in table)",
         OF_OLDER_RUNS + "rows_that_came_into_a_table_after_it_was_copied_replace_nothing",
     ),
     "jobs without their kind may be rejected writes": _mutant(

@@ -25,6 +25,7 @@ from google.cloud import bigquery
 from google.cloud.bigquery.table import Row as BigQueryRow
 
 from services.core.clock import Clock
+from services.sandbox.bigquery.billing_meter import MIN_BILLED_BYTES
 from services.sandbox.stand_ins.cloud_logging import LogStore
 from tests.support import memory_engine
 from tests.support.memory_results import StatementInput
@@ -221,6 +222,7 @@ class MemoryClient:
         job.table = tables[statement.target] if statement.target is not None else ""
 
         def effect() -> None:
+            self._check_bytes(tables, config.maximum_bytes_billed)
             if statement.kind in _MUTATING:
                 self._mutate(job, statement, tables, params)
             else:
@@ -352,11 +354,24 @@ class MemoryClient:
         if inputs is not None and known is None:
             inputs.remember(result if target is None else _to_result(target, result.changes))
 
+    def _check_bytes(self, tables: Sequence[str], limit: int | None) -> None:
+        """Each table that a statement reads bills as much as a small one: whatever they hold is less here."""
+        billed = MIN_BILLED_BYTES * sum(len(self._matching(table)) for table in set(tables))
+        if limit and billed > limit:
+            message = f"Query exceeded limit for bytes billed: {limit}. {billed} or higher required."
+            raise _error(BadRequest, "bytesBilledLimitExceeded", message)
+
+    def _matching(self, table: str) -> list[str]:
+        """The tables that a name in a statement stands for."""
+        if not table.endswith("*"):
+            return [table]
+        prefix = table.removesuffix("*")
+        return [name for name in sorted(self._state.tables) if name.startswith(prefix) and name != prefix]
+
     def _engine_name(self, table: str) -> str:
         if not table.endswith("*"):
             return self._find(table).engine_table()
-        prefix = table.removesuffix("*")
-        matching = [name for name in sorted(self._state.tables) if name.startswith(prefix) and name != prefix]
+        prefix, matching = table.removesuffix("*"), self._matching(table)
         if not matching:
             raise _not_found(table)
         selects = (

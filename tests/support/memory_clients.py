@@ -46,6 +46,7 @@ _MODULES_WITH_THREADS = (
     "services.gcp.concurrent_reads",
     "services.pipeline.warehouse",
     "services.pipeline.consolidator",
+    "services.staging.consolidate_plan",
     "services.staging.merge_proof",
 )
 _DISPATCHER = "services.pipeline.coordinator.dispatcher"

@@ -33,6 +33,6 @@ def test_the_keys_of_a_date_are_read_whole_however_the_table_is_partitioned(
         return list_rows(source, **options)
 
     monkeypatch.setattr(module_clients.bigquery, "list_rows", note_source)
-    keys = BigQueryWarehouse(module_clients).read_keys("nba_predictions.copied", NIGHT)
-    assert sum(map(len, keys.values())) == 1_700
+    rows = list(BigQueryWarehouse(module_clients).read_rows("nba_predictions.copied", NIGHT))
+    assert len(rows) == 1_700
     assert sources == [listed], "BigQuery knows $20251229 only of a table partitioned by the days of its game_date"

@@ -41,12 +41,12 @@ def test_merge_proof_compares_keys_as_decimals_and_values_null_safely(module_cli
     name = next(
         t.table_id for t in module_clients.bigquery.list_tables("nba_predictions") if "_2025_12_23_" in t.table_id
     )
-    tables, suffixes = {"staging": f"nba_predictions.{name[:-1]}*"}, [name[-1]]
+    tables = {"staging": [f"nba_predictions.{name}"]}
     day = date(2025, 12, 23)
 
     def proof():
         return query_catalog.run_query(
-            module_clients, "staging.merge_proof", tables=tables, suffixes=suffixes, first_date=day, last_date=day
+            module_clients, "staging.merge_proof", tables=tables, first_date=day, last_date=day
         ).rows[0]
 
     before = proof()
@@ -57,7 +57,7 @@ def test_merge_proof_compares_keys_as_decimals_and_values_null_safely(module_cli
     after = proof()
     assert (after["missing_rows"], after["changed_rows"]) == (5, 0), "a missing line is a key of its own"
     assert after["fingerprint"] != before["fingerprint"]
-    dates = query_catalog.run_query(module_clients, "staging.date_range", tables=tables, suffixes=suffixes).rows[0]
+    dates = query_catalog.run_query(module_clients, "staging.date_range", tables=tables).rows[0]
     assert (dates["first_date"], dates["last_date"]) == (day, day)
 
 

@@ -133,12 +133,13 @@ def test_first_night_is_the_first_with_context(run_query):
 def test_merge_proof_counts_the_rows_a_drop_would_lose(run_query, clients):
     prefix = "_staging_batch_2025_12_25_"
     days = {"first_date": date(2025, 12, 25), "last_date": date(2025, 12, 25)}
-    suffixes = [
-        table.table_id.removeprefix(prefix)
+    tables = [
+        f"nba_predictions.{table.table_id}"
         for table in clients.bigquery.list_tables("nba_predictions")
         if table.table_id.startswith(prefix)
     ]
-    rows = run_query("staging.merge_proof", tables={"staging": f"nba_predictions.{prefix}*"}, suffixes=suffixes, **days)
+    rows = run_query("staging.merge_proof", tables={"staging": tables}, **days)
+    assert [row["our_table"] for row in rows] == sorted(tables)
     assert len(rows) == 9
 
 

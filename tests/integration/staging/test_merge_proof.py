@@ -20,7 +20,7 @@ def test_dates_missing_from_the_table_name_are_read_from_the_rows(module_clients
     run_sql(module_clients, f"CREATE TABLE {DATASET}._staging_fallback_1 AS SELECT * FROM {DATASET}.{merged_tables[3]}")
     assert read_proofs(module_clients, ["_staging_fallback_1"]).proofs[0].merged
     dates = query_catalog.run_query(
-        module_clients, "staging.date_range", tables={"staging": f"{DATASET}._staging_fallback_*"}, suffixes=["1"]
+        module_clients, "staging.date_range", tables={"staging": f"{DATASET}._staging_fallback_1"}
     ).rows[0]
     assert str(dates["first_date"]) == str(dates["last_date"]) == "2025-12-23"
     run_sql(module_clients, f"DROP TABLE {DATASET}._staging_fallback_1")

@@ -92,8 +92,7 @@ def measure(
 
 def count_active_rows(clients: Any) -> int:
     """Active rows of the night."""
-    keys = BigQueryWarehouse(clients).read_keys(PREDICTIONS_TABLE, NIGHT)
-    return sum(sum(rows) for rows in keys.values())
+    return sum(row.is_active for _, row in BigQueryWarehouse(clients).read_rows(PREDICTIONS_TABLE, NIGHT))
 
 
 def _job_ids(sandbox: Sandbox) -> set[str]:

@@ -69,9 +69,7 @@ def run(players: int, rows_a_player: int) -> WriteRun:
             if record.state is not BatchState.CONSOLIDATED:
                 raise RuntimeError(f"The run ended as {record.state}: {record.reason}")
             memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            active = sum(
-                sum(rows) for rows in BigQueryWarehouse(coordinator).read_keys(PREDICTIONS_TABLE, NIGHT).values()
-            )
+            active = sum(row.is_active for _, row in BigQueryWarehouse(coordinator).read_rows(PREDICTIONS_TABLE, NIGHT))
     return WriteRun(
         players,
         MAX_UNIT_PLAYERS,

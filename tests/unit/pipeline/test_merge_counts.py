@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from itertools import chain
 
 import pytest
 
@@ -10,20 +12,21 @@ from services.batches.business_key import BusinessKey, RowVersion
 from services.pipeline.merge import MergeCounts
 from services.pipeline.merge_counts import (
     RowCountMismatch,
-    VersionsByKey,
-    count_rows,
-    duplicate_active_keys,
     verify_merge,
 )
+from services.pipeline.row_versions import KeyedVersion, StagedRows, count_stored
 from services.pipeline.warehouse import MergeResult
 from tests.unit.pipeline.conftest import made
 
 
-def versions(**rows_by_player: str) -> VersionsByKey:
+def versions(**rows_by_player: str) -> dict[str, list[KeyedVersion]]:
     """`ann="5 4-"`: Ann's rows made in minutes 5 and 4, of which the second is inactive."""
     return {
-        BusinessKey("2025-12-29", "g", player, "s", "20.5"): [
-            RowVersion(made(int(text.rstrip("-"))), f"{player}-{text.rstrip('-')}", not text.endswith("-"))
+        player: [
+            (
+                BusinessKey("2025-12-29", "g", player, "s", "20.5"),
+                RowVersion(made(int(text.rstrip("-"))), f"{player}-{text.rstrip('-')}", not text.endswith("-")),
+            )
             for text in rows.split()
         ]
         for player, rows in rows_by_player.items()
@@ -68,9 +71,15 @@ AFTER = versions(
 def verify(
     counts: MergeCounts = COUNTS,
     merge: MergeResult = MergeResult(4, 7),  # noqa: B008  (a frozen value)
-    after: VersionsByKey = AFTER,
+    after: Mapping[str, list[KeyedVersion]] = AFTER,
 ) -> None:
-    verify_merge("After it", counts, merge, STAGED, BEFORE, after)
+    staged = StagedRows(flatten(STAGED))
+    before, stored = count_stored(flatten(BEFORE), StagedRows()), count_stored(flatten(after), staged)
+    verify_merge("After it", counts, merge, staged, before, stored)
+
+
+def flatten(rows_by_player: Mapping[str, list[KeyedVersion]]) -> Iterator[KeyedVersion]:
+    return chain.from_iterable(rows_by_player.values())
 
 
 def test_a_merge_in_which_each_outcome_occurs_is_proven():
@@ -112,14 +121,30 @@ def test_no_row_may_be_left_otherwise_than_it_must_be(player, rows, message):
 
 
 def test_a_staged_key_that_the_table_lacks_is_a_mismatch():
-    after = {key: rows for key, rows in AFTER.items() if key.player_lookup != "added"}
+    after = {player: rows for player, rows in AFTER.items() if player != "added"}
     with pytest.raises(
         RowCountMismatch, match="staged keys in the table: 7 expected, 6 found; staged rows that stand: 5"
     ):
         verify(after=after)
 
 
-def test_rows_and_keys_with_several_active_rows_are_counted():
-    assert (count_rows(STAGED), count_rows(BEFORE), count_rows(AFTER), count_rows({})) == (8, 11, 15, 0)
-    assert [key.player_lookup for key in duplicate_active_keys(BEFORE)] == ["duplicate", "twin"]
-    assert duplicate_active_keys(AFTER) == []
+def test_the_rows_of_a_table_are_counted_in_comparison_with_those_that_are_staged():
+    stored = count_stored(flatten(BEFORE), StagedRows(flatten(STAGED)))
+    assert (stored.rows, stored.active_rows, stored.active_players, stored.doubled_keys) == (11, 10, 8, 2)
+    assert (stored.staged_keys, stored.staged_rows) == (4, 1), "of these four keys only `same` has its newest row"
+    assert list(stored.inactive.elements()) == versions(earlier="0-")["earlier"]
+
+
+def test_a_row_that_is_there_twice_stands_once():
+    rows = versions(ann="5 5 5-", bob="1")
+    stored = count_stored(flatten(rows), StagedRows(rows["ann"][:1]))
+    assert (stored.staged_keys, stored.staged_rows, stored.doubled_keys) == (1, 1, 1)
+
+
+def test_staged_rows_are_the_newest_of_each_key_and_the_others_by_how_often_they_are_there():
+    rows = [*versions(ann="2 5 2 3")["ann"], *versions(bob="1")["bob"]]
+    staged = StagedRows(rows)
+    assert sorted(staged) == sorted(rows)
+    assert (len(staged), [row.prediction_id for row in staged.newest.values()]) == (5, ["ann-5", "bob-1"])
+    assert all(row in staged for row in rows)
+    assert versions(ann="4")["ann"][0] not in staged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -174,6 +175,25 @@ def test_rows_of_several_game_dates_are_planned_and_merged_by_date(project, clie
     assert name not in project.tables
 
 
+def test_rows_that_a_newer_table_of_the_batch_replaces_are_planned_as_they_are_then_counted(project, clients, staged):
+    """Ann was asked for again: her newer table has another line, and all that the older one has is left out."""
+    again = {"created_at": LATER, "prediction_id": "again"}
+    stage(
+        project,
+        "ann_again",
+        prediction_row("ann", **again),
+        prediction_row("ann", current_points_line=Decimal("21.5"), **again),
+    )
+    stage(project, "cid", prediction_row("cid", **again), prediction_row("cid", system_id="x"))  # two times, one table
+    project.clock.sleep(3600)
+    planned = changes(CONSOLIDATE_BATCH.plan(clients, ARGS))
+    assert planned["rows added"] == "5 whose key has no active row"
+    assert planned["rows replaced"] == "1 of players whom a newer table of the batch has again: left out"
+    assert "rows collapsed" not in planned
+    action = run(clients)
+    assert (action.state, action.facts["staged rows"], action.facts["inserted"]) == (ActionState.DONE, 5, 5)
+
+
 def test_a_batch_that_runs_on_any_of_the_dates_stops_the_consolidation(project, clients, staged):
     stage(project, "cid", prediction_row("cid", game_date=NEXT_DAY))
     project.clock.sleep(3600)
@@ -218,6 +238,20 @@ def test_a_ledger_that_cannot_be_corrected_is_reported_and_the_rows_stay_merged(
 def test_what_is_no_batch_is_refused_with_a_sentence(clients, batch):
     with pytest.raises(InvalidInput, match="is not a batch"):
         CONSOLIDATE_BATCH.plan(clients, {"batch_id": batch})
+
+
+@pytest.mark.parametrize(
+    ("limit_mib", "rows_added"),
+    [
+        (40, "2 whose key has no active row"),
+        (39, "unknown: to count over 2 tables bills 40 MiB, and QUERY_LIMIT_MIB is 39"),
+    ],
+)
+def test_what_would_bill_more_than_a_query_may_is_not_counted_and_stops_nothing(clients, staged, limit_mib, rows_added):
+    clients = replace(clients, settings=clients.settings.model_copy(update={"max_bytes_billed_mib": limit_mib}))
+    plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
+    assert changes(plan)["rows added"] == rows_added
+    assert plan.failed_guards == ()
 
 
 def test_tables_beside_the_units_make_the_counts_unknown_but_stop_nothing(project, clients, staged):
