@@ -34,7 +34,7 @@ def metrics(report: DmlReport) -> None:
         else:
             widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
         widgets.metric_of_total("Most at once", report.peak_outstanding, MAX_OUTSTANDING_DML, note="admitted")
-        widgets.metric_card("Alert threshold reached", *alert_metric(report))
+        widgets.metric_card("Threshold reached", *alert_metric(report))
 
 
 def alert_metric(report: DmlReport) -> tuple[str, str]:

@@ -201,7 +201,7 @@ def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(e
     time.sleep(3)
     environment.clock.offset += timedelta(seconds=ABANDONED_AFTER_S + 1)
     page.goto(f"{environment.start_dashboard()}/overview")
-    page.get_by_text("no outcome is recorded").wait_for()
+    page.get_by_text("no outcome is recorded").first.wait_for()
     page.get_by_role("button", name="Check and finish").click()
     actions = wait_for_actions(environment, since)
     assert [(a.state, a.facts.get("found_again")) for a in actions] == [(ActionState.DONE, True)]

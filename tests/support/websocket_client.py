@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -35,8 +35,13 @@ class WebsocketClient:
         """Until the page says so; raises TimeoutError when it does not."""
         await self._receive_until(lambda: text in self.text, timeout_s)
 
-    async def wait_for_button(self, label: str, timeout_s: float = 60) -> None:
-        await self._receive_until(lambda: any(label in button_label for button_label in self.buttons), timeout_s)
+    async def open_until_button(self, label: str, timeout_s: float = 60) -> None:
+        """Run the page until it has the button: again after some seconds, as a browser does while a source has not answered."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                await self.rerun()
+                with suppress(TimeoutError):
+                    return await self._receive_until(lambda: any(label in button for button in self.buttons), 5)
 
     async def _receive_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):

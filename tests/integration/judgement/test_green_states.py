@@ -61,9 +61,9 @@ def test_all_rows_of_four_of_five_systems_deleted(judge, module_clients, open_pa
     assert (statement.health, statement.part, statement.whole) == (Health.CRITICAL, 640, 3200)
     assert statement.text.startswith("moving_average: 0 of 128 players, and 3 more systems short; 2,560 of 3,200 rows")
     systems = open_page("coverage", f"{night}").app.table[0].value.set_index("system").to_dict("index")
-    assert {name.replace("\\", ""): row["missing"] for name, row in systems.items() if row["missing"]} == dict.fromkeys(
-        ("moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1"), 640
-    )
+    assert {
+        name.replace("\\", ""): row["rows missing"] for name, row in systems.items() if row["rows missing"]
+    } == dict.fromkeys(("moving_average", "similarity_balanced_v1", "xgboost_v1", "zone_matchup_v1"), 640)
     planned = plan_start(module_clients, {"game_date": f"{night}"})
     assert sum(c.before.startswith("incomplete: 5 of 25 rows active; none of moving") for c in planned.changes) == 128
     assert next(c.after for c in planned.changes if c.what == "rows added") == "+2,560 (as generated before)"

@@ -225,7 +225,7 @@ def test_rejections_beyond_the_bound_of_the_job_list_are_unknown_on_screen(open_
     """The JOBS view is refused, and the newest 20 of the night's jobs are no proof of what the others were."""
     monkeypatch.setattr(job_history, "JOBS_PER_PAGE", 10)
     monkeypatch.setattr(job_history, "MAX_LISTED_JOBS", 20)
-    inject_fault("bigquery", "status", method="JobService.insertJob", status=403)
+    inject_fault("bigquery", "status", method="JobService.query", status=403)
     screen = open_page("dml_errors", date="2025-12-29")
     assert "The newest 20 jobs were read, back to " in screen.text
     assert "how many of how many is unknown" in screen.verdict

@@ -81,9 +81,9 @@ def test_an_entry_that_comes_on_two_pages_is_one_line(log_clients, monkeypatch):
 
     calls = []
 
-    def answer(method, path, data):
+    def answer(method, path, data, **options):
         calls.append(data)
-        page = request(method, path, data={k: v for k, v in data.items() if k != "pageToken"})
+        page = request(method, path, data={k: v for k, v in data.items() if k != "pageToken"}, **options)
         return {"entries": page["entries"]} if len(calls) == 2 else {**page, "nextPageToken": "again"}
 
     monkeypatch.setattr(log_clients.logging._connection, "api_request", answer)

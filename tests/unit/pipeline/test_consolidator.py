@@ -237,9 +237,8 @@ def test_what_workers_have_answered_and_what_is_there_are_proven_by_the_copy(nig
 
 
 def test_an_answer_for_a_table_that_may_change_is_not_believed(night):
-    night.stage(row("ann", 5), unit="p_ann")
+    table = night.stage(row("ann", 5), unit="p_ann")
     later = once("MERGE", "after", lambda _: night.stage(row("ann", 6), unit="p_ann"))
-    table = f"nba_predictions._staging_{BATCH.replace('-', '_')}_p_ann"
     assert night.consolidator(later).consolidate(BATCH, NIGHT, {table: 1}).late_tables == 1
 
 

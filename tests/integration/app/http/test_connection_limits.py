@@ -71,8 +71,7 @@ async def flood(dashboard: dict[str, Any]) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         clients = await open_clients(stack, dashboard, MAX_WEBSOCKETS_PER_USER + 3)
         active_clients = clients[:4]
-        await asyncio.gather(*(client.rerun() for client in active_clients))
-        await asyncio.gather(*(client.wait_for_button(PLAN_LABEL) for client in active_clients))
+        await asyncio.gather(*(client.open_until_button(PLAN_LABEL) for client in active_clients))
         for _ in range(2):
             await asyncio.gather(*(client.rerun(button_label=PLAN_LABEL) for client in active_clients))
         http_client = await stack.enter_async_context(httpx.AsyncClient(base_url=dashboard["address"], timeout=60))
@@ -80,8 +79,7 @@ async def flood(dashboard: dict[str, Any]) -> dict[str, Any]:
         paths = ["/", "/coverage", "/_stcore/metrics", "/media/none.csv"] * 25
         responses = asyncio.gather(*(http_client.get(path, headers=signed) for path in paths))
         operator = await stack.enter_async_context(open_client(dashboard["address"], dashboard["proxy"].sign(NORA)))
-        await operator.rerun()
-        await operator.wait_for_button("Re-run 90 lost players")
+        await operator.open_until_button("Re-run 90 lost players")
         await operator.rerun(button_label="Re-run 90 lost players")
         await operator.wait_for_text("Re-run all 158 players")  # no coordinator is there, so the plan is the whole date
         codes = {response.status_code for response in await responses}

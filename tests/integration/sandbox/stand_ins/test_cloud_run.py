@@ -35,6 +35,13 @@ def wait_for(operation: Operation) -> run_v2.Service:
     return operation.result()
 
 
+def get_settled(clients: Clients) -> run_v2.Service:
+    """The service once it is rolled out: until then its etag may change at any time."""
+    while (service := clients.run.get_service(name=SERVICE)).reconciling:
+        time.sleep(0.03)
+    return service
+
+
 def start_update(clients: Clients, mask: list[str], **options: bool) -> Operation:
     """The operation of a change to at most 2 instances, 1 request each."""
     service = clients.run.get_service(name=SERVICE)
@@ -115,11 +122,11 @@ def test_of_two_updates_with_one_etag_the_second_is_refused(cloud_run_with_worke
 
 
 def test_annotations_are_returned_and_can_be_cleared(cloud_run_with_worker, blank_clients):
-    service = blank_clients.run.get_service(name=SERVICE)
+    service = get_settled(blank_clients)
     assert dict(service.annotations) == {"owner": "on-call"}
     service.annotations["width-before"] = "20x5"
     wait_for(blank_clients.run.update_service(service=service))
-    service = blank_clients.run.get_service(name=SERVICE)
+    service = get_settled(blank_clients)
     assert dict(service.annotations) == {"owner": "on-call", "width-before": "20x5"}
     service.annotations.clear()
     wait_for(blank_clients.run.update_service(service=service))
