@@ -159,13 +159,14 @@ class Consolidator:
         """
         manifest = self._retry_call(lambda: build_manifest(self._warehouse, batch_id, verified_rows))
         with ThreadPoolExecutor(1) as pool:
-            before = pool.submit(self._count_predictions, lease.game_date)  # while the tables are copied
+            counting = pool.submit(self._count_predictions, lease.game_date)  # while the tables are copied
             source, copied_rows = self._compact(lease, batch_id, manifest)
+            before = counting.result()  # so that the rows of both tables are never in memory together
             staged_by_date = self._read_staged(source, copied_rows)
             merges: dict[date, _DateMerge] = {}
             for game_date, staged in staged_by_date.items():
                 if game_date == lease.game_date:
-                    merges[game_date] = self._merge(lease, batch_id, source, staged, before.result(), manifest)
+                    merges[game_date] = self._merge(lease, batch_id, source, staged, before, manifest)
                     continue
                 self._renew(lease)
                 with self._hold_lease(game_date) as other_lease:

@@ -328,8 +328,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "rows of every date are merged": _mutant(
         CONSOLIDATOR,
-        "for day in dates",
-        "for day in dates[:1]",
+        ": staged[day] for day in dates}",
+        ": staged[day] for day in dates[:1]}",
         OF_CONSOLIDATOR + "rows_of_another_date_in_the_same_table_are_merged_under_that_date_s_lease",
     ),
     "every staged row has a date": _mutant(
