@@ -12,7 +12,7 @@ from services.core.clock import Clock, OffsetClock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.emulator import Emulator
 from services.sandbox.bigquery.information_schema import InformationSchema
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.bigquery.job_server import BigQueryJobServer
 from services.sandbox.bigquery.job_store import to_epoch_ms
 from services.sandbox.bigquery.limits import Limits

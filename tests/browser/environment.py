@@ -16,7 +16,7 @@ import pytest
 from services.actions.log_reader import Action, read_action_log
 from services.core.clock import OffsetClock
 from services.gcp.clients import Clients, connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import SCENARIO_START, Sandbox, start_sandbox
 from tests.support.coordinators import coordinator_server

@@ -13,7 +13,7 @@ import requests
 
 from services.actions.log_reader import ActionState, read_action_log
 from services.gcp.clients import connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
 from tests.browser.environment import wait_for_outcomes

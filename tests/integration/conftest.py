@@ -16,7 +16,7 @@ from services.auth.roles import Actor
 from services.core.clock import night_window
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import Sandbox, start_sandbox
 from tests.support.actors import OPERATOR

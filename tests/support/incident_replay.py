@@ -10,7 +10,7 @@ from services.alerts.watchdog import run_check
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import connect
 from services.policy.concurrency_config import SelfHealingConfig
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables

@@ -18,7 +18,6 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Literal
 
-import duckdb
 from google.api_core.exceptions import BadRequest, Conflict, Forbidden, GoogleAPICallError, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
@@ -305,7 +304,7 @@ class MemoryClient:
         except memory_engine.AmbiguousMatch:
             message = "UPDATE/MERGE must match at most one source row for each target row"
             job.error = _error(BadRequest, "invalidQuery", message)
-        except duckdb.Error as error:
+        except memory_engine.engine_errors() as error:
             job.error = _error(BadRequest, "invalidQuery", f"{type(error).__name__}: {error}")
         finally:
             job.ended = self._state.clock.now()

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import sqlglot
 from google.cloud.bigquery import SchemaField
@@ -21,6 +20,8 @@ from sqlglot import exp
 from services.sandbox.bigquery.ambiguous_matches import find_ambiguous_match
 
 Row = dict[str, Any]
+if TYPE_CHECKING:
+    import duckdb
 _QUOTED_TABLE = re.compile(r"`(?:[\w-]+\.)?(\w+\.\w+\*?)`")
 _SLOT = re.compile(r"__table_(\d+)__")
 _NAMED_PARAMETER = re.compile(r"\$(\w+)")
@@ -68,11 +69,23 @@ class Result:
 
 @cache
 def connection() -> duckdb.DuckDBPyConnection:
-    """The one engine of the process; each project has a schema of its own in it."""
+    """The one engine of the process; each project has a schema of its own in it.
+
+    It is loaded when it is needed, for it takes 30 MB of a process whose memory may be measured.
+    """
+    import duckdb
+
     engine = duckdb.connect(":memory:", config={"threads": 1})
     engine.execute("SET TimeZone = 'UTC'")
     engine.execute("SET enable_progress_bar = false")
     return engine
+
+
+def engine_errors() -> type[Exception]:
+    """What the engine raises for a statement that it refuses."""
+    import duckdb
+
+    return duckdb.Error
 
 
 def create_schema() -> str:
@@ -176,7 +189,7 @@ def _translate(sql: str) -> Statement:
 
 
 def execute(statement: Statement, params: Mapping[str, Any], name_of_slot: Callable[[int], str]) -> Result:
-    """Run a statement; raises AmbiguousMatch, or duckdb.Error for what the engine refuses."""
+    """Run a statement; raises AmbiguousMatch, or one of `engine_errors` for what the engine refuses."""
 
     def run(text: str) -> duckdb.DuckDBPyConnection:
         used = {name: params[name] for name in _NAMED_PARAMETER.findall(text) if name in params}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from services.core.clock import OffsetClock
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.bigquery.job_store import JobStore
 from services.sandbox.common.identities import account_address
 from services.sandbox.scenarios.catalog import get_scenario

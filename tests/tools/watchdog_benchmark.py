@@ -12,7 +12,7 @@ from services.alerts.watchdog import run_check
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.policy.concurrency_config import SelfHealingConfig
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables

@@ -13,21 +13,12 @@ from services.core.clock import Clock
 from services.sandbox.bigquery.billing_meter import BillingMeter
 from services.sandbox.bigquery.copy_jobs import Copier
 from services.sandbox.bigquery.error_wording import to_bigquery_error
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.bigquery.job_store import Job, JobStore, Resource
 from services.sandbox.bigquery.limits import Limits
 from services.sandbox.bigquery.streaming_buffer import StreamingDelays
 from services.sandbox.bigquery.table_metadata import TableCatalog
 from services.sandbox.bigquery.uploads import build_multipart
-
-
-@dataclass(frozen=True)
-class JobLatency:
-    """Seconds a job of each kind takes on the real service, multiplied by `scale` here."""
-
-    scale: float = 0.1
-    merge_s: float = 4.7
-    load_s: float = 1.5
-    copy_s: float = 2.0
 
 
 @dataclass(eq=False)

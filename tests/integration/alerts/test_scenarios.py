@@ -10,7 +10,7 @@ from services.alerts.evaluation import evaluate_rules
 from services.alerts.facts import ChannelStatus, read_snapshot
 from services.alerts.incidents import group_by_cause
 from services.gcp.clients import connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.server import start_sandbox
 from services.scaling.annotations import ANNOTATION_SET_BY, ANNOTATION_SET_TO
 from tests.integration.alerts.scenarios import SCENARIOS, build_seed, check_time, parse_night

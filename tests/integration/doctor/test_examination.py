@@ -17,7 +17,7 @@ from services.doctor.__main__ import format_report
 from services.doctor.check_result import CheckResult
 from services.doctor.examination import run_checks
 from services.gcp.clients import Clients, connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.common.fault_injection import Fault
 from services.sandbox.common.identities import account_address
 from services.sandbox.scenarios.december import build_seed

@@ -8,7 +8,7 @@ import pytest
 
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.server import Sandbox, start_sandbox
 from services.sandbox.stand_ins.cloud_run import CloudRun
 

@@ -18,7 +18,7 @@ from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients, connect
 from services.gcp.read_cache import ReadCache
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.scenarios.log_and_job_history import COORDINATOR, WORKER, json_entry, text_entries
 from services.sandbox.seed import Seed

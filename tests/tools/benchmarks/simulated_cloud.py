@@ -24,7 +24,7 @@ from google.cloud.bigquery.table import Row as BigQueryRow
 from google.cloud.bigquery.table import TableListItem
 
 from services.gcp.error_table import ERRORS_BY_KEY
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.bigquery.limits import Limits
 from services.sandbox.bigquery.sql_inspection import MUTATING_KINDS
 from tests.support.memory_bigquery import JobHandle, Listing, MemoryClient, MemoryJob, MemoryProject

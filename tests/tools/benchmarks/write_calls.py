@@ -19,7 +19,7 @@ from services.pipeline.coordinator.run_request import plan_run
 from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.app import create_app
 from services.pipeline.worker.predictor import BaselinePredictor
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.bigquery.sql_inspection import MUTATING_KINDS
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.seed import Seed

@@ -26,7 +26,7 @@ from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.predictor import BaselinePredictor, PredictionRequest
 from services.pipeline.worker.staging_writer import StagingWriter
 from services.policy.eligibility import eligibility_params
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from tests.support import customer_pipeline
 from tests.support.sandbox import running_scenario
 from tests.tools.benchmarks.write_calls import NIGHT, TIME_SCALE

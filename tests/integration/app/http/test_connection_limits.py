@@ -19,7 +19,7 @@ import websockets
 from app.http.access_middleware import MAX_WEBSOCKETS_PER_USER
 from services.actions.log_reader import read_action_log
 from services.gcp.clients import connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.december import build_seed
 from services.sandbox.server import start_sandbox
 from tests.support.http_stub import serve_http

@@ -12,7 +12,7 @@ from google.cloud import bigquery
 from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients, connect
-from services.sandbox.bigquery.job_context import JobLatency
+from services.sandbox.bigquery.job_latency import JobLatency
 from services.sandbox.scenarios.customer.nights import CustomerNight, Run, build_nights
 from services.sandbox.scenarios.customer.seed import SETTINGS
 from services.sandbox.scenarios.customer.table_rows import staged_rows
