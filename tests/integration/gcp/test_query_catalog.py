@@ -35,9 +35,7 @@ def test_a_query_over_its_bytes_limit_is_refused_with_a_message_and_not_billed(s
 def test_a_missing_table_is_reported_by_name(clients):
     tables = {"staging": "nba_predictions.no_such_table"}
     with pytest.raises(TableNotFound, match="not found"):
-        query_catalog.run_query(
-            clients, "staging.merge_proof", tables=tables, suffixes=["x"], first_date=NIGHT, last_date=NIGHT
-        )
+        query_catalog.run_query(clients, "staging.merge_proof", tables=tables, first_date=NIGHT, last_date=NIGHT)
 
 
 def test_every_query_is_billed_at_least_ten_mib_per_table_it_names(sandbox, clients):

@@ -240,6 +240,10 @@ def test_an_answer_for_a_table_that_may_change_is_not_believed(night):
     table = night.stage(row("ann", 5), unit="p_ann")
     later = once("MERGE", "after", lambda _: night.stage(row("ann", 6), unit="p_ann"))
     assert night.consolidator(later).consolidate(BATCH, NIGHT, {table: 1}).late_tables == 1
+    assert night.consolidator().consolidate(BATCH, NIGHT, {table: 2}).late_tables == 0, (
+        "it is looked at, so it can be dropped"
+    )
+    assert night.tables("_staging_") == []
 
 
 def test_tables_of_other_columns_that_workers_have_answered_for_are_named(night):
