@@ -7,12 +7,12 @@ process of its own, because its memory is that of the coordinator.
 from __future__ import annotations
 
 import logging
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -68,7 +68,7 @@ def run(players: int, rows_a_player: int) -> WriteRun:
             seconds, calls = clock.monotonic() - started, dict(cloud.calls)
             if record.state is not BatchState.CONSOLIDATED:
                 raise RuntimeError(f"The run ended as {record.state}: {record.reason}")
-            memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            memory_mb = read_peak_mb()
             active = sum(row.is_active for _, row in BigQueryWarehouse(coordinator).read_rows(PREDICTIONS_TABLE, NIGHT))
     return WriteRun(
         players,
@@ -89,6 +89,12 @@ def _clients(cloud: Cloud, at_once: int) -> Any:
     """The clients of a process; the project that `memory_clients` asks for is in the cloud's process."""
     here = memory_clients(cast(MemoryProject, SimpleNamespace(clock=cloud.clock)))
     return replace(here, bigquery=cast(Any, SimulatedBigQuery(cloud, at_once)))
+
+
+def read_peak_mb() -> float:
+    """The most memory that this program has had. getrusage would give that of the process which started it, if it had more."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 def run_in_process(players: int) -> WriteRun:
