@@ -1,6 +1,6 @@
 -- Which rows does the predictions table hold for a date?
 -- @listable
--- @optional current_points_line  without it rows of one system and player cannot be told apart
+-- @optional current_points_line  without it the rows of one system and player cannot be distinguished
 -- @optional created_at  without it rows made after tip-off are not known
 -- @optional updated_at  without it rows that a MERGE changed after tip-off are not known
 -- @param game_date DATE  the slate, in US Eastern

@@ -197,7 +197,7 @@ NIGHT_RULES = (
         title="Predictions for an old line, or made too late",
         source="predictions table, odds and context",
         threshold="one or more players predicted around none of the bookmakers' newest lines from before tip-off,"
-        " or one or more rows made at tip-off or later",
+        " or one or more rows made or changed at tip-off or later",
         description="The odds moved after the run, or the run came too late: these rows cannot be used.",
         hint="Before tip-off, re-run the players; after it, nothing repairs these rows.",
         page="missing_players",
