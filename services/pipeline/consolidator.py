@@ -161,17 +161,19 @@ class Consolidator:
         with ThreadPoolExecutor(1) as pool:
             counting = pool.submit(self._count_predictions, lease.game_date)  # while the tables are copied
             source, copied_rows = self._compact(lease, batch_id, manifest)
-            before = counting.result()  # so that the rows of both tables are never in memory together
-            staged_by_date = self._read_staged(source, copied_rows)
-            merges: dict[date, _DateMerge] = {}
-            for game_date, staged in staged_by_date.items():
-                if game_date == lease.game_date:
-                    merges[game_date] = self._merge(lease, batch_id, source, staged, before, manifest)
-                    continue
-                self._renew(lease)
-                with self._hold_lease(game_date) as other_lease:
-                    other_before = self._count_predictions(game_date)
-                    merges[game_date] = self._merge(other_lease, batch_id, source, staged, other_before, manifest)
+        before = (
+            counting.result()
+        )  # before the staged rows are read: the rows of both tables are never in memory together
+        staged_by_date = self._read_staged(source, copied_rows)
+        merges: dict[date, _DateMerge] = {}
+        for game_date, staged in staged_by_date.items():
+            if game_date == lease.game_date:
+                merges[game_date] = self._merge(lease, batch_id, source, staged, before, manifest)
+                continue
+            self._renew(lease)
+            with self._hold_lease(game_date) as other_lease:
+                other_before = self._count_predictions(game_date)
+                merges[game_date] = self._merge(other_lease, batch_id, source, staged, other_before, manifest)
         self._renew(lease)
         self._retry_call(partial(self._warehouse.drop, source))  # first: nothing but the unit tables leads back to it
         late_tables = set(self._retry_call(lambda: list_units(self._warehouse, batch_id)))

@@ -364,8 +364,8 @@ GUARDS: Mapping[str, Mutant] = {
     ),
     "a resume reads the players from the rows": _mutant(
         RESUME,
-        "rows_by_player[key.player_lookup] += versions",
-        "rows_by_player[table.rpartition('_')[2]] += versions",
+        "rows_by_player[key.player_lookup].append(row)",
+        "rows_by_player[table.rpartition('_')[2]].append(row)",
         "tests/unit/pipeline/coordinator/test_resume.py::test_"
         "players_are_adopted_by_the_rows_of_the_tables_whatever_unit_they_were_in",
     ),

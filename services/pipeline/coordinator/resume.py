@@ -92,8 +92,8 @@ def adopt_staged(warehouse: Warehouse, batch_id: str, players: Iterable[str]) ->
             continue
         rows_by_player = defaultdict[str, list[RowVersion]](list)
         with suppress(NotFound):  # consolidated or swept since it was listed
-            for key, versions in warehouse.read_versions(table).items():
-                rows_by_player[key.player_lookup] += versions
+            for key, row in list(warehouse.read_rows(table)):  # all of its rows, or none
+                rows_by_player[key.player_lookup].append(row)
         for name, rows in rows_by_player.items():
             found = (max(rows), table, len(rows))
             newest[name] = max(found, newest.get(name, found))

@@ -142,8 +142,8 @@ def _measure(name: str, scenario: str, write: Write) -> WriteTiming:
 
 def _active_ids(clients: Clients) -> list[str]:
     """The prediction_id of each active row of the night."""
-    versions = BigQueryWarehouse(clients).read_versions(PREDICTIONS_TABLE, NIGHT)
-    return [row.prediction_id for rows in versions.values() for row in rows if row.is_active]
+    rows = BigQueryWarehouse(clients).read_rows(PREDICTIONS_TABLE, NIGHT)
+    return [row.prediction_id for _, row in rows if row.is_active]
 
 
 def _for_each(items: Iterable[str], work: Callable[[str], T]) -> list[T]:

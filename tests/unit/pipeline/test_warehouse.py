@@ -203,11 +203,12 @@ def test_every_call_of_a_load_and_its_consolidation_waits_for_a_permit(night):
 def test_rows_are_read_by_key_with_their_versions_and_activity(night):
     line = Decimal("20.5")
     night.insert(row("ann", 1), row("ann", 2, is_active=False), row("bob", 1, game_date=NIGHT + timedelta(days=1)))
-    (versions,) = open_warehouse(night).read_versions(PREDICTIONS_TABLE, NIGHT).values()
-    assert [(v.created_at, v.is_active) for v in versions] == [(made(1), True), (made(2), False)]
+    rows = list(open_warehouse(night).read_rows(PREDICTIONS_TABLE, NIGHT))
+    assert len({key for key, _ in rows}) == 1
+    assert [(v.created_at, v.is_active) for _, v in rows] == [(made(1), True), (made(2), False)]
     staged = night.stage(row("ann", 1), row("bob", 1, game_date=NIGHT + timedelta(days=1), current_points_line=line))
-    assert len(open_warehouse(night).read_versions(staged)) == 2, "without a date every row"
-    assert len(open_warehouse(night).read_versions(staged, NIGHT)) == 1
+    assert len(dict(open_warehouse(night).read_rows(staged))) == 2, "without a date every row"
+    assert len(dict(open_warehouse(night).read_rows(staged, NIGHT))) == 1
 
 
 def count_calls(night: Night, table: str, game_date: date | None) -> tuple[list[str], int]:
@@ -216,8 +217,8 @@ def count_calls(night: Night, table: str, game_date: date | None) -> tuple[list[
     def note(call: str, _phase: str, subject: Any) -> None:
         calls.append(f"{call} {getattr(subject, 'table_id', '')}")
 
-    found = open_warehouse(night, note).read_versions(table, game_date)
-    return [c.strip() for c in calls if c.startswith(("tabledata.list", "SELECT"))], sum(map(len, found.values()))
+    found = list(open_warehouse(night, note).read_rows(table, game_date))
+    return [c.strip() for c in calls if c.startswith(("tabledata.list", "SELECT"))], len(found)
 
 
 def test_rows_are_listed_where_a_listing_is_complete_and_short_and_queried_elsewhere(night, monkeypatch):
@@ -349,7 +350,7 @@ def test_no_request_waits_for_ever(night):
     warehouse.copy([TABLE], "nba_predictions.oncall_compact", "copy-1")
     warehouse.claim_job_id("claim-1", {})
     warehouse.get_claim("claim-1")
-    warehouse.read_versions(TABLE)
+    list(warehouse.read_rows(TABLE))
     warehouse.drop(TABLE, warehouse.describe_tables([TABLE])[0].version)
     writes = {"load_table_from_file", "update_table", "copy_table", "query", "delete_table"}
     assert client.timeouts == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -47,14 +48,15 @@ class Tables:
         assert prefix == PREFIX
         return [f"nba_predictions.{PREFIX}{unit}" for unit in self.rows]
 
-    def read_versions(self, table: str) -> dict[BusinessKey, list[RowVersion]]:
+    def read_rows(self, table: str) -> Iterator[tuple[BusinessKey, RowVersion]]:
         unit = table.partition(PREFIX)[2]
-        if unit in self.gone:
-            raise NotFound(table)
         names = unit.removeprefix("p_").split("_and_")
         made_at = datetime(2025, 12, 29, tzinfo=UTC) + timedelta(minutes=list(self.rows).index(unit))
-        rows = [RowVersion(made_at, "1", is_active=True)] * (self.rows[unit] // len(names))
-        return {BusinessKey(str(NIGHT), "g1", name, "s1", "20"): rows for name in names} if rows else {}
+        for name in names:
+            row = (BusinessKey(str(NIGHT), "g1", name, "s1", "20"), RowVersion(made_at, "1", is_active=True))
+            yield from [row] * (self.rows[unit] // len(names))
+        if unit in self.gone:  # while it is read
+            raise NotFound(table)
 
     def plan_run(self, clients: object, game_date: object, *, min_minutes: float) -> Run | None:
         assert clients is CLIENTS

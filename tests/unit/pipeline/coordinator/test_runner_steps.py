@@ -144,10 +144,10 @@ class World:
         prefix = f"nba_predictions._staging_{BATCH.replace('-', '_')}_"
         return [prefix + unit for unit in self.tables]
 
-    def read_versions(self, table: str) -> dict[BusinessKey, list[RowVersion]]:
+    def read_rows(self, table: str) -> list[tuple[BusinessKey, RowVersion]]:
         unit = table.rpartition("_p_")[2]
-        rows = [RowVersion(STARTED, "1", is_active=True)] * self.tables[f"p_{unit}"]
-        return {BusinessKey(str(NIGHT), "g1", unit, "s1", "20"): rows} if rows else {}
+        row = (BusinessKey(str(NIGHT), "g1", unit, "s1", "20"), RowVersion(STARTED, "1", is_active=True))
+        return [row] * self.tables[f"p_{unit}"]
 
     def claim_job_id(self, job_id: str, labels: Any) -> bool:
         return self.jobs.setdefault(job_id, labels) is labels
