@@ -5,6 +5,7 @@ Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from importlib import import_module
@@ -15,6 +16,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from app.http.access_middleware import AccessMiddleware
+from app.http.event_loops import ScriptLoopPolicy
 from app.http.index_page import IndexPageMiddleware
 from app.http.static_gzip import StaticGzipMiddleware, precompress_all
 from services.auth import sign_in
@@ -71,6 +73,7 @@ def main() -> None:
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     Thread(target=warm_up, daemon=True, name="get ready").start()
+    asyncio.set_event_loop_policy(ScriptLoopPolicy())
     app.run(config={"server.port": server.port, "server.address": server.host})
 
 
