@@ -10,6 +10,8 @@ import pytest
 import requests
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.testing.v1 import AppTest
 
 from app.state import background_cache, reads, session
@@ -48,6 +50,15 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
 
     yield open_as_visitor
     reads.invalidate()
+
+
+@pytest.fixture
+def sent_messages() -> Iterator[list[ForwardMsg]]:
+    """Every message that the pages send to the browser; those with which Streamlit frames a run are not among them."""
+    messages: list[ForwardMsg] = []
+    ForwardMsgQueue.on_before_enqueue_msg(messages.append)
+    yield messages
+    ForwardMsgQueue.on_before_enqueue_msg(None)
 
 
 def _page_timeout_s(api: str, kind: str, options: Mapping[str, Any]) -> float:
