@@ -114,11 +114,17 @@ def mention_once(source: str) -> bool:
     return True
 
 
-def clear() -> None:
-    """Drop every result and every failure, so that the next rerun reads everything again."""
+def drop(is_touched: Callable[[Hashable], object]) -> None:
+    """Drop the results and failures of these keys, so that the next rerun reads them again; what is in flight is not kept."""
     with _lock:
-        _flights.clear()
-        _entries.clear()
+        for cached in (_flights, _entries):
+            for key in [key for key in cached if is_touched(key)]:
+                del cached[key]
+
+
+def clear() -> None:
+    """Drop every result and every failure."""
+    drop(lambda _: True)
 
 
 @cache
