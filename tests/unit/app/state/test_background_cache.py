@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pytest
 
 from app.state import background_cache
 from services.core.errors import SourceUnavailable
-from services.core.freshness import FIRST_LOAD_TIMEOUT_S, MAX_OUTDATED_S
+from services.core.freshness import FIRST_LOAD_TIMEOUT_S, MAX_OUTDATED_S, SILENCE_KEPT_S, SILENT_WAIT_S
 from services.core.result import Problem, Result
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -107,22 +108,83 @@ def test_a_slow_source_is_reported_and_its_late_result_is_used(fake_clock, monke
     assert background_cache.fetch_async("a", "Cloud Logging", fake_clock, failing_read)().value == 4
 
 
-def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fake_clock, monkeypatch, hanging):
-    fake_monotonic, waits = FakeMonotonic(), []
+class SilentFuture(Future):
+    """A future that takes no time: waiting for it in vain moves the clock."""
 
-    class SilentFuture(Future):
-        def result(self, timeout: float | None = None) -> Any:
-            waits.append(timeout)
-            fake_monotonic.seconds += timeout or 0.0
+    clock = FakeMonotonic()
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.clock.seconds += timeout or 0.0
             raise StillRunning
+        return super().result()
 
+
+@pytest.fixture
+def waited(monkeypatch) -> Callable[[], float]:
+    """The seconds that this page has waited by now, by a clock that nothing else moves."""
+    clock = SilentFuture.clock = FakeMonotonic()
     monkeypatch.setattr(background_cache, "Future", SilentFuture)
-    monkeypatch.setattr(background_cache, "monotonic", fake_monotonic)
+    monkeypatch.setattr(background_cache, "monotonic", clock)
     background_cache.start_render()
+    return lambda: pytest.approx(background_cache._render_state.waited_s)
+
+
+def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fake_clock, waited, hanging):
     for source in ("The action log", "The calendar", "The warehouse", "The ledger", "The job history"):
         pending = background_cache.fetch_async(source, source, fake_clock, hanging)  # begun when the one before gave up
         assert pending().problem is not None
-    assert sum(waits) == pytest.approx(FIRST_LOAD_TIMEOUT_S)
+    assert waited() == FIRST_LOAD_TIMEOUT_S
+
+
+def look(fake_clock: FakeClock, key: str, read: Callable[[], object]) -> str:
+    """What a new page says of a night; empty when it is known."""
+    background_cache.start_render()
+    problem = background_cache.fetch_async(key, "The warehouse", fake_clock, read)().problem
+    return problem.message if problem else ""
+
+
+def finish(key: str) -> None:
+    while key in background_cache._flights:
+        time.sleep(0.001)
+
+
+def test_a_page_does_not_wait_again_for_a_source_that_answers_nobody(fake_clock, waited, hanging):
+    """Whichever night it shows: a cold page says within a moment that the warehouse does not answer, and since when."""
+    look(fake_clock, "tonight", hanging)
+    assert waited() == FIRST_LOAD_TIMEOUT_S
+    SilentFuture.clock.seconds += 20
+    assert look(fake_clock, "last night", hanging) == "The warehouse has not answered for 22 s."
+    assert waited() == SILENT_WAIT_S
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ends", "limit_s"),
+    [
+        (20.0, failing_read, SILENT_WAIT_S),  # its client gave up
+        (20.0, lambda: 4, FIRST_LOAD_TIMEOUT_S),  # it answered at last
+        (0.5, failing_read, FIRST_LOAD_TIMEOUT_S),  # it answered at once, with an error
+    ],
+)
+def test_a_source_is_silent_until_it_answers(fake_clock, waited, hanging, seconds, ends, limit_s):
+    ended = threading.Event()
+    background_cache.fetch_async("tonight", "The warehouse", fake_clock, lambda: ended.wait(30) and ends())
+    SilentFuture.clock.seconds += seconds
+    ended.set()
+    finish("tonight")
+    look(fake_clock, "last night", hanging)
+    assert waited() == limit_s
+
+
+def test_a_silence_is_forgotten_a_minute_after_the_last_read_that_failed_of_it(fake_clock, waited, hanging):
+    ended = threading.Event()
+    background_cache.fetch_async("tonight", "The warehouse", fake_clock, lambda: ended.wait(30) and failing_read())
+    SilentFuture.clock.seconds += 20
+    ended.set()
+    finish("tonight")
+    SilentFuture.clock.seconds += SILENCE_KEPT_S + 1
+    look(fake_clock, "last night", hanging)
+    assert waited() == FIRST_LOAD_TIMEOUT_S
 
 
 def test_an_answer_that_cannot_be_read_is_its_sources_trouble_and_is_logged(fake_clock, caplog):
