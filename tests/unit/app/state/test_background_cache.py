@@ -137,11 +137,22 @@ def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fak
     assert waited() == FIRST_LOAD_TIMEOUT_S
 
 
-def look(fake_clock: FakeClock, key: str, read: Callable[[], object]) -> str:
-    """What a new page says of a night; empty when it is known."""
-    background_cache.start_render()
-    problem = background_cache.fetch_async(key, "The warehouse", fake_clock, read)().problem
-    return problem.message if problem else ""
+@pytest.fixture
+def warehouse(request) -> str:
+    """A source of this test alone: reads of an earlier test may end during this one."""
+    return f"The warehouse of {request.node.name}"
+
+
+@pytest.fixture
+def look(fake_clock, warehouse) -> Callable[..., str]:
+    """Opens a new page on a night, and gives what it says of the warehouse; empty when it is known."""
+
+    def look_at(key: str, read: Callable[[], object]) -> str:
+        background_cache.start_render()
+        problem = background_cache.fetch_async(key, warehouse, fake_clock, read)().problem
+        return problem.message if problem else ""
+
+    return look_at
 
 
 def finish(key: str) -> None:
@@ -149,12 +160,12 @@ def finish(key: str) -> None:
         time.sleep(0.001)
 
 
-def test_a_page_does_not_wait_again_for_a_source_that_answers_nobody(fake_clock, waited, hanging):
+def test_a_page_does_not_wait_again_for_a_source_that_answers_nobody(look, warehouse, waited, hanging):
     """Whichever night it shows: a cold page says within a moment that the warehouse does not answer, and since when."""
-    look(fake_clock, "tonight", hanging)
+    look("tonight", hanging)
     assert waited() == FIRST_LOAD_TIMEOUT_S
     SilentFuture.clock.seconds += 20
-    assert look(fake_clock, "last night", hanging) == "The warehouse has not answered for 22 s."
+    assert look("last night", hanging) == f"{warehouse} has not answered for 22 s."
     assert waited() == SILENT_WAIT_S
 
 
@@ -166,24 +177,26 @@ def test_a_page_does_not_wait_again_for_a_source_that_answers_nobody(fake_clock,
         (0.5, failing_read, FIRST_LOAD_TIMEOUT_S),  # it answered at once, with an error
     ],
 )
-def test_a_source_is_silent_until_it_answers(fake_clock, waited, hanging, seconds, ends, limit_s):
+def test_a_source_is_silent_until_it_answers(look, fake_clock, warehouse, waited, hanging, seconds, ends, limit_s):
     ended = threading.Event()
-    background_cache.fetch_async("tonight", "The warehouse", fake_clock, lambda: ended.wait(30) and ends())
+    background_cache.fetch_async("tonight", warehouse, fake_clock, lambda: ended.wait(30) and ends())
     SilentFuture.clock.seconds += seconds
     ended.set()
     finish("tonight")
-    look(fake_clock, "last night", hanging)
+    look("last night", hanging)
     assert waited() == limit_s
 
 
-def test_a_silence_is_forgotten_a_minute_after_the_last_read_that_failed_of_it(fake_clock, waited, hanging):
+def test_a_silence_is_forgotten_a_minute_after_the_last_read_that_failed_of_it(
+    look, fake_clock, warehouse, waited, hanging
+):
     ended = threading.Event()
-    background_cache.fetch_async("tonight", "The warehouse", fake_clock, lambda: ended.wait(30) and failing_read())
+    background_cache.fetch_async("tonight", warehouse, fake_clock, lambda: ended.wait(30) and failing_read())
     SilentFuture.clock.seconds += 20
     ended.set()
     finish("tonight")
     SilentFuture.clock.seconds += SILENCE_KEPT_S + 1
-    look(fake_clock, "last night", hanging)
+    look("last night", hanging)
     assert waited() == FIRST_LOAD_TIMEOUT_S
 
 
