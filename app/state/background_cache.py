@@ -122,7 +122,7 @@ def mention_once(source: str) -> bool:
     return True
 
 
-def drop(is_touched: Callable[[Hashable], object]) -> None:
+def drop(is_touched: Callable[[Any], object]) -> None:
     """Drop the results and failures of these keys, so that the next rerun reads them again; what is in flight is not kept."""
     with _lock:
         for cached in (_flights, _entries):

@@ -121,7 +121,7 @@ class SilentFuture(Future):
 
 
 @pytest.fixture
-def waited(monkeypatch) -> Callable[[], float]:
+def waited(monkeypatch) -> Callable[[], object]:
     """The seconds that this page has waited by now, by a clock that nothing else moves."""
     clock = SilentFuture.clock = FakeMonotonic()
     monkeypatch.setattr(background_cache, "Future", SilentFuture)
