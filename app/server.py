@@ -41,8 +41,9 @@ def build_application(settings: Settings) -> st.App:
 
 def warm_up() -> None:
     """What the first visitor would otherwise wait for: compress scripts, import modules, read tonight's data."""
-    precompress_all(STATIC_DIR)
-    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
+    Thread(
+        target=precompress_all, args=(STATIC_DIR,), daemon=True, name="compress"
+    ).start()  # beside waiting for Google
     from app.state import reads, session
 
     try:
@@ -54,6 +55,7 @@ def warm_up() -> None:
         reads.recent_history(clients, eastern_day(clients.now()))
     except OnCallError as error:  # the page will show it
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.message)
+    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
     # Streamlit collects garbage after every rerun, which blocks all sessions: frozen objects are not scanned.
     gc.collect()
     gc.freeze()
