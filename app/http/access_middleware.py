@@ -18,7 +18,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.index_page import render_index
-from app.http.websocket_filter import filter_messages
+from app.http.rerun_limits import RerunLimits
+from app.http.websocket_filter import MessageFilter
 from services.auth import sign_in
 from services.auth.sign_in import KeySource
 from services.core.clock import Clock, SystemClock
@@ -53,6 +54,7 @@ class AccessMiddleware:
         index = Path(streamlit.__file__).parent / "static" / "index.html"
         self._headers = security_headers(render_index(index.read_text(encoding="utf-8")))
         self._sockets: Counter[str] = Counter()
+        self._reruns = RerunLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -101,9 +103,11 @@ class AccessMiddleware:
             await send({"type": "websocket.close", "code": WS_TRY_AGAIN_LATER, "reason": "Too many open pages."})
             return
         self._sockets[user] += 1
+        messages = MessageFilter(receive, user, lambda: self._reruns.take_turn(user))
         try:
-            await self._app(scope, filter_messages(receive, user), send)
+            await self._app(scope, messages, send)
         finally:
+            messages.close()
             self._sockets[user] -= 1
             self._sockets += Counter()  # drops users without a websocket
 

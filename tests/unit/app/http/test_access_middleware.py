@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from starlette.responses import PlainTextResponse
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 
 from app.http import access_middleware
 from app.http.access_middleware import AccessMiddleware
+from app.http.rerun_limits import RERUNS_AT_ONCE, RERUNS_PER_S
 from services.auth.sign_in import JwksCache
 from services.core.settings import Settings
 from tests.support.clock import FixedClock
@@ -26,6 +30,7 @@ class MiddlewareHarness:
     def __init__(self, **env: str) -> None:
         self.signer, self.release = IapSigner(), asyncio.Event()
         self.forwarded_paths: list[str] = []
+        self.reads_messages, self.messages_passed = False, 0  # over the websockets, by Streamlit
         self.clock = FixedClock(NOW)
         jwks = JwksCache("https://keys.example", fetch=lambda _: self.signer.public_jwks())
         self.middleware = AccessMiddleware(self._streamlit, Settings.from_env(env), jwks, self.clock)
@@ -34,18 +39,31 @@ class MiddlewareHarness:
         self.forwarded_paths.append(scope["path"])
         if scope["type"] == "websocket":
             await send({"type": "websocket.accept"})
+            while self.reads_messages and (await receive())["type"] != "websocket.disconnect":
+                self.messages_passed += 1
             await self.release.wait()
         else:
             await PlainTextResponse("a page")(scope, receive, send)
 
-    async def call(self, path: str, headers: dict[str, str], kind: str = "http", method: str = "GET") -> list[dict]:
+    async def call(
+        self,
+        path: str,
+        headers: dict[str, str],
+        kind: str = "http",
+        method: str = "GET",
+        incoming: Iterable[bytes] = (),
+    ) -> list[dict]:
         messages: list[dict] = []
+        frames = iter(incoming)
 
         async def send(message: Any) -> None:
             messages.append(message)
 
         async def receive() -> dict:
-            return {"type": "http.request", "body": b""}
+            if kind == "http":
+                return {"type": "http.request", "body": b""}
+            frame = next(frames, None)
+            return {"type": "websocket.receive", "bytes": frame} if frame else {"type": "websocket.disconnect"}
 
         raw = [(name.encode(), value.encode()) for name, value in {"host": DASHBOARD_HOST, **headers}.items()]
         scope = {
@@ -196,6 +214,27 @@ def test_websockets_per_user_are_limited_and_others_still_connect(iap_harness, m
     assert iap_harness.connect(**origin, **iap_harness.signed()) == "websocket.accept", (
         "places that were left are free again"
     )
+
+
+def test_a_flood_from_ten_sockets_of_one_person_is_limited_as_one_person(iap_harness):
+    pressed = ClientState(widget_states={"widgets": [{"id": "button", "trigger_value": True}]})
+    frames = [BackMsg(rerun_script=pressed).SerializeToString()] * 100
+
+    async def flood() -> int:
+        iap_harness.reads_messages = True
+        headers = {"origin": f"https://{DASHBOARD_HOST}", "x-goog-iap-jwt-assertion": iap_harness.signer.sign(VIC, NOW)}
+        sockets = [
+            asyncio.create_task(iap_harness.call("/_stcore/stream", headers, "websocket", incoming=frames))
+            for _ in range(10)
+        ]
+        await asyncio.sleep(0.2)
+        passed = iap_harness.messages_passed
+        for socket in sockets:
+            socket.cancel()
+        await asyncio.gather(*sockets, return_exceptions=True)
+        return passed
+
+    assert RERUNS_AT_ONCE <= asyncio.run(flood()) <= RERUNS_AT_ONCE + 0.5 * RERUNS_PER_S
 
 
 def test_a_path_cannot_inject_a_log_line(iap_harness, monkeypatch):
