@@ -19,6 +19,11 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.core.errors import SettingsError
+from services.core.text import lower_ascii
+
+EMAIL_PATTERN = (
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9.-]+"  # in lower case; ASCII only, so no letter looks like another
+)
 
 
 class EnvSettings(BaseSettings):
@@ -161,11 +166,11 @@ def _check_names(raw: str) -> str:
 
 def _parse_list(raw: str | frozenset[str]) -> frozenset[str]:
     parts = raw.split(",") if isinstance(raw, str) else raw
-    return frozenset(part.strip().lower() for part in parts if part.strip())
+    return frozenset(lower_ascii(part.strip()) for part in parts if part.strip())
 
 
 def _check_principals(names: frozenset[str]) -> frozenset[str]:
-    if invalid := sorted(name for name in names if "@" not in name and not name.replace("-", "").isalnum()):
+    if invalid := sorted(name for name in names if not re.fullmatch(rf"{EMAIL_PATTERN}|[a-z0-9-]+", name)):
         raise ValueError(f"e-mail addresses or group names, with commas between; not {invalid[0]!r}")
     return names
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.http import rerun_limits
 from app.http.rerun_limits import RERUNS_AT_ONCE, RERUNS_PER_S, TOTAL_RERUNS_AT_ONCE, TOTAL_RERUNS_PER_S, RerunLimits
 from tests.support.iap_signer import NORA, VIC
 
@@ -18,7 +17,7 @@ class Stage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at, self._sleepers = 0.0, list[tuple[float, asyncio.Event]]()
-        monkeypatch.setattr(rerun_limits.asyncio, "sleep", self._sleep)
+        monkeypatch.setattr(asyncio, "sleep", self._sleep)
         self.limits = RerunLimits(lambda: self.at)
         self.taken: list[tuple[float, str]] = []
 

@@ -61,7 +61,7 @@ class Browser:
 
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scene(), 5))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(scene(), 5))
 
 
 @pytest.mark.parametrize(
