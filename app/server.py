@@ -29,10 +29,16 @@ STATIC_DIR = Path(st.__file__).parent / "static"
 
 def build_application(settings: Settings) -> st.App:
     """The dashboard as an ASGI application; raises SettingsError when no sign-in is configured."""
-    sign_in.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
+    oidc = bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+    sign_in.check_configured(settings, oidc)
+    if st.get_option("server.trustedUserHeaders"):
+        raise SettingsError(
+            "Streamlit's server.trustedUserHeaders is set: whoever sends such a header would be whom it names.",
+            "Unset it: a signed header (IAP_AUDIENCE) or a sign-in ([auth]) says who somebody is.",
+        )
     keys = sign_in.jwks_cache(settings.iap_keys_url)
     middleware = [
-        Middleware(AccessMiddleware, settings=settings, keys=keys),
+        Middleware(AccessMiddleware, settings=settings, keys=keys, oidc=oidc),
         Middleware(StaticGzipMiddleware, folder=STATIC_DIR),
         Middleware(IndexPageMiddleware, folder=STATIC_DIR),
     ]
