@@ -5,6 +5,7 @@ Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from importlib import import_module
@@ -15,6 +16,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from app.http.access_middleware import AccessMiddleware
+from app.http.event_loops import ScriptLoopPolicy
 from app.http.index_page import IndexPageMiddleware
 from app.http.static_gzip import StaticGzipMiddleware, precompress_all
 from services.auth import sign_in
@@ -27,10 +29,16 @@ STATIC_DIR = Path(st.__file__).parent / "static"
 
 def build_application(settings: Settings) -> st.App:
     """The dashboard as an ASGI application; raises SettingsError when no sign-in is configured."""
-    sign_in.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
+    oidc = bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+    sign_in.check_configured(settings, oidc)
+    if st.get_option("server.trustedUserHeaders"):
+        raise SettingsError(
+            "Streamlit's server.trustedUserHeaders is set: whoever sends such a header would be whom it names.",
+            "Unset it: a signed header (IAP_AUDIENCE) or a sign-in ([auth]) says who somebody is.",
+        )
     keys = sign_in.jwks_cache(settings.iap_keys_url)
     middleware = [
-        Middleware(AccessMiddleware, settings=settings, keys=keys),
+        Middleware(AccessMiddleware, settings=settings, keys=keys, oidc=oidc),
         Middleware(StaticGzipMiddleware, folder=STATIC_DIR),
         Middleware(IndexPageMiddleware, folder=STATIC_DIR),
     ]
@@ -73,6 +81,7 @@ def main() -> None:
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     Thread(target=warm_up, daemon=True, name="get ready").start()
+    asyncio.set_event_loop_policy(ScriptLoopPolicy())
     app.run(config={"server.port": server.port, "server.address": server.host})
 
 

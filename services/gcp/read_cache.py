@@ -32,6 +32,7 @@ MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_READS_PER_MIN, LOG_QUOTA_WINDOW_S = 6, 30, 60
 NEVER_EXPIRES, EXPIRED = float("inf"), float("-inf")
 STORED_TABLE_TYPES = (None, "TABLE", "SNAPSHOT")  # views and external tables do not report when their rows change
 MAX_CACHED_ROWS = 200_000  # of all entries, about 140 MiB at 710 bytes a row; the least recently used go first
+MAX_CACHED_ENTRIES = 2_000  # the same for answers with few rows or none
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ class ReadCache:
             previous = self._entries.pop(key, None)
             self._row_count += entry.row_count - (previous.row_count if previous else 0)
             self._entries[key] = entry
-            while self._row_count > MAX_CACHED_ROWS and len(self._entries) > 1:
+            while len(self._entries) > (1 if self._row_count > MAX_CACHED_ROWS else MAX_CACHED_ENTRIES):
                 self._row_count -= self._entries.popitem(last=False)[1].row_count
 
     def record_log_read(self) -> None:

@@ -10,6 +10,8 @@ import pytest
 import requests
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 
@@ -66,6 +68,15 @@ def _record_calls_of_pages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(requests.Session, "request", recorded_request)
     return asked
+
+
+@pytest.fixture
+def sent_messages() -> Iterator[list[ForwardMsg]]:
+    """Every message that the pages send to the browser; those with which Streamlit frames a run are not among them."""
+    messages: list[ForwardMsg] = []
+    ForwardMsgQueue.on_before_enqueue_msg(messages.append)
+    yield messages
+    ForwardMsgQueue.on_before_enqueue_msg(None)
 
 
 def _page_timeout_s(api: str, kind: str, options: Mapping[str, Any]) -> float:
