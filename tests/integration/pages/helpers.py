@@ -65,11 +65,9 @@ class RenderedPage:
     @property
     def links(self) -> dict[str, str]:
         """The links in its texts and pictures: text → address."""
-        pages = [
-            *(str(e.value) for kind in ("markdown", "caption") for e in self.app.get(kind)),
-            *(m.label for m in self.app.metric),
-        ]
-        links = re.findall(r"\[([^][]+)\]\((/[^)]*)\)", "\n".join(pages))
+        texts = [element.value for element in (*self.app.markdown, *self.app.caption)]
+        texts += [metric.label for metric in self.app.metric]
+        links = re.findall(r"\[([^][]+)\]\((/[^)]*)\)", "\n".join(texts))
         links += [
             (text, unescape(href))
             for href, text in re.findall(r'<a href="(/[^"]*)">([^<]*)</a>', "".join(self.html_bodies))
