@@ -39,15 +39,15 @@ def test_the_least_recently_used_entry_is_evicted():
 
 def test_a_flood_of_questions_leaves_a_bounded_cache_and_no_lock_of_a_failed_one():
     """Answers without rows, log searches without lines, and questions that fail: none of them may grow with their number."""
-    clock = FakeMonotonic()
-    cache = ReadCache(clock)
+    monotonic = FakeMonotonic()
+    cache = ReadCache(monotonic)
 
     def fail() -> str:
         raise SourceUnavailable("down")
 
     for number in range(3 * MAX_CACHED_ENTRIES):
         cache.cached_rows(("empty", number), (), lambda: "no rows", lambda _: 0)
-        clock.seconds += LOG_QUOTA_WINDOW_S
+        monotonic.seconds += LOG_QUOTA_WINDOW_S
         cache.cached_log_lines(("log", number), 60.0, lambda: "no lines", lambda _: 0)
         with pytest.raises(SourceUnavailable):
             cache.cached_rows(("failed", number), (), fail, lambda _: 0)
