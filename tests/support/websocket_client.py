@@ -18,11 +18,8 @@ class WebsocketClient:
         self.socket = socket
         self.text = ""
         self.buttons: dict[str, str] = {}
-<<<<<<< HEAD
         self.kinds: list[str] = []  # of the messages since the last rerun
-=======
         self.reruns = 0  # that Streamlit has begun
->>>>>>> main
 
     async def rerun(self, query: str = "date=2025-12-29", button_label: str = "") -> None:
         """Rerun the page, after pressing the button of that label where one is named."""
@@ -67,11 +64,9 @@ class WebsocketClient:
                 self._handle_message(ForwardMsg.FromString(await self.socket.recv()))
 
     def _handle_message(self, message: ForwardMsg) -> None:
-<<<<<<< HEAD
-        self.kinds.append(str(message.WhichOneof("type")))
-=======
-        self.reruns += message.WhichOneof("type") == "new_session"
->>>>>>> main
+        kind = str(message.WhichOneof("type"))
+        self.kinds.append(kind)
+        self.reruns += kind == "new_session"
         element = message.delta.new_element
         self.text += f"\n{element.markdown.body}"
         if element.button.id:
