@@ -10,10 +10,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 APP_TITLE = "Prediction On-Call"
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
-<<<<<<< HEAD
-_BACKEND_URL_SCRIPT = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
-TABLE_LINE_PX, MAX_TABLE_ROWS = 29, 24  # of text tables, which are short
-=======
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
@@ -23,7 +19,7 @@ addEventListener("click", event => {
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
 })</script>"""
->>>>>>> 22B
+TABLE_LINE_PX, MAX_TABLE_ROWS = 29, 24  # of text tables, which are short
 STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot express
 
 
