@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import string
 
+# What acts on a terminal or a reader instead of being read: controls of C0 and C1 (line ends and escapes among them),
+# Unicode's line ends, the marks that reverse the direction of text, what has no width, and half surrogate pairs.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
@@ -15,3 +21,8 @@ def pluralize(count: int, singular: str, plural: str = "") -> str:
 def lower_ascii(text: str) -> str:
     """Text with A to Z in lower case and all else unchanged: `lower` makes the Kelvin sign a k, and so two names one."""
     return text.translate(_ASCII_LOWER)
+
+
+def to_printable(text: str) -> str:
+    """Text on one line that is read as it is written: characters that act on its reader are shown, as `\\n` or `\\u202e`."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
