@@ -5,6 +5,7 @@ Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from importlib import import_module
@@ -16,6 +17,7 @@ from starlette.middleware import Middleware
 from streamlit import logger as streamlit_logging
 
 from app.http.access_middleware import AccessMiddleware
+from app.http.event_loops import ScriptLoopPolicy
 from app.http.index_page import IndexPageMiddleware
 from app.http.static_gzip import StaticGzipMiddleware, precompress_all
 from services.auth import sign_in
@@ -48,8 +50,9 @@ def build_application(settings: Settings) -> st.App:
 
 def warm_up() -> None:
     """What the first visitor would otherwise wait for: compress scripts, import modules, read tonight's data."""
-    precompress_all(STATIC_DIR)
-    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
+    Thread(
+        target=precompress_all, args=(STATIC_DIR,), daemon=True, name="compress"
+    ).start()  # beside waiting for Google
     from app.state import reads, session
 
     try:
@@ -61,6 +64,7 @@ def warm_up() -> None:
         reads.recent_history(clients, eastern_day(clients.now()))
     except OnCallError as error:  # the page will show it
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.message)
+    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
     # Streamlit collects garbage after every rerun, which blocks all sessions: frozen objects are not scanned.
     gc.collect()
     gc.freeze()
@@ -94,6 +98,7 @@ def main() -> None:
         logging.getLogger(__name__).critical("%s", error)
         raise SystemExit(1) from None
     Thread(target=warm_up, daemon=True, name="get ready").start()
+    asyncio.set_event_loop_policy(ScriptLoopPolicy())
     serve(app, server.host, server.port)
 
 
