@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,10 +13,13 @@ import streamlit as st
 
 from app.components import text_format
 from services.core.clock import ET, eastern_zone
+from services.core.text import to_printable
 
 Row = Mapping[str, Any]
 # Spreadsheets read the full-width characters like the plain ones.
-_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA_START = re.compile(
+    "(^|;)(\\s*[=+@\uff1d\uff0b\uff0d\uff20-])"
+)  # after a ; too, which separates cells in Europe
 ROW_HEIGHT_PX = 28
 
 
@@ -111,6 +115,6 @@ def to_csv(rows: Sequence[Row]) -> bytes:
 def _escape_csv_cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and (value.lstrip().startswith(_FORMULA_PREFIXES) or value.startswith(_FORMULA_PREFIXES)):
-        return f"'{value}"
+    if isinstance(value, str):
+        return _FORMULA_START.sub(r"\1'\2", to_printable(value))
     return value

@@ -12,12 +12,27 @@ from app.components import tables
 from tests.unit.app.components.test_text_format import NOW
 
 
+def downloaded(cell: str) -> str:
+    """What a spreadsheet reads in this cell of a download."""
+    (row,) = csv.DictReader(io.StringIO(tables.to_csv([{"name": cell}]).decode("utf-8-sig")))
+    return row["name"]
+
+
 @pytest.mark.parametrize(
-    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "\u00a0=1", "\uff1d1+1", '=HYPERLINK("http://x")']
+    "cell",
+    ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\u00a0=1", "\uff1d1+1", '=HYPERLINK("http://x")', "=cmd|' /C calc'!A1"],
 )
 def test_a_downloaded_cell_cannot_run_as_a_formula(cell):
-    (row,) = csv.DictReader(io.StringIO(tables.to_csv([{"name": cell}]).decode("utf-8-sig")))
-    assert row["name"] == f"'{cell}"
+    assert downloaded(cell) == f"'{cell}"
+
+
+def test_a_part_of_a_cell_cannot_run_where_a_semicolon_separates_cells():
+    assert downloaded("nora; =1+1;@SUM(A1);ok") == "nora;' =1+1;'@SUM(A1);ok"
+
+
+@pytest.mark.parametrize("sign", ["\t", "\n", "\r", "\x00", "\x1b", "\u202e", "\u2028", "\ufeff", "\u200b"])
+def test_a_sign_that_acts_on_its_reader_is_shown_in_a_downloaded_cell(sign):
+    assert downloaded(f"{sign}=1") == sign.encode("unicode_escape").decode() + "=1"
 
 
 def test_a_downloaded_number_stays_a_number_and_a_time_keeps_its_zone():
