@@ -23,13 +23,14 @@ PLAYED_SERVICES = {
     "prediction-on-call-worker": "prediction-worker",
     "prediction-on-call-coordinator": "prediction-coordinator",
 }
-GRANT = re.compile(r'GRANT `(roles/\S+)` ON SCHEMA `\S+?\.(\w+)` TO "serviceAccount:(\S+)"')
+GRANT = re.compile(r"GRANT `(roles/\S+)` ON SCHEMA `\S+?\.(\w+)` TO (.*)")
 
 
 def to_bindings(command: list[str]) -> Iterator[Binding]:
     """The bindings of one command of apply.sh; none for people and Google's own agents."""
     if grant := GRANT.search(" ".join(command)):
-        yield Binding(grant[3], grant[1], f"dataset/{grant[2]}")
+        for address in re.findall(r'"serviceAccount:([^"]+)"', grant[3]):
+            yield Binding(address, grant[1], f"dataset/{grant[2]}")
     if "add-iam-policy-binding" not in command:
         return
     options = dict(word.removeprefix("--").split("=", 1) for word in command if word.startswith("--") and "=" in word)
@@ -62,8 +63,8 @@ def test_a_role_holds_on_its_resource_and_below_the_project_only():
     assert identities.allows(act, "bigquery.tables.updateData", "dataset/nba_predictions")
     assert not identities.allows(act, "bigquery.tables.updateData", "dataset/nba_raw")
     assert not identities.allows(read, "bigquery.tables.updateData", "dataset/nba_predictions")
-    assert not identities.allows(act, "run.operations.get"), "a role on a service does not reach the location"
-    assert identities.allows(identities.developer, "run.operations.get")
+    assert not identities.allows(read, "run.operations.get"), "a role on a service does not reach the location"
+    assert identities.allows(act, "run.operations.get"), "it waits for the operations of its own changes"
 
 
 def test_a_permission_that_is_taken_away_is_taken_from_everybody():
