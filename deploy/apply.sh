@@ -3,69 +3,8 @@
 #   PROJECT=nba-props-platform deploy/apply.sh          prints every command
 #   PROJECT=nba-props-platform deploy/apply.sh --do     runs them; running it again finishes what is missing and updates the rest
 source "$(dirname "${BASH_SOURCE[0]}")/config.sh"
+source deploy/services.sh
 
-render() { # a file of deploy/ with its ${NAMES} filled in
-  local text name threshold; text=$(<"deploy/$1")
-  for name in PROJECT REGION LOCATION NAME IMAGE OPERATORS AUDIENCE READ ACT PIPELINE WORKER COORDINATOR WATCHDOG \
-    WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET ADDRESS HOSTS MAX_INSTANCES CONCURRENCY; do
-    text=${text//"\${$name}"/"${!name}"}
-  done
-  for threshold in "${THRESHOLDS[@]}"; do
-    text=$(insert_before "$text" THRESHOLDS "- {name: ${threshold%%=*}, value: \"${threshold#*=}\"}")
-  done
-  for name in "${SERVICE_ANNOTATIONS[@]}"; do text=$(insert_before "$text" SERVICE_ANNOTATIONS "$name"); done
-  for name in "${REVISION_ANNOTATIONS[@]}"; do text=$(insert_before "$text" REVISION_ANNOTATIONS "$name"); done
-  if [[ -z $SLACK_SECRET ]]; then text=$(grep -v '# with SLACK_SECRET' <<<"$text"); fi
-  printf '%s\n' "$text"
-}
-
-insert_before() { # TEXT MARK LINE: the line before the comment `# MARK`, as far to the right
-  local indent=${1%%"# $2"*}; indent=${indent##*$'\n'}
-  printf '%s' "${1/"# $2"/"$3"$'\n'"$indent# $2"}"
-}
-
-replace() { # replace services|jobs FILE
-  local file; file=$(mktemp --suffix=.yaml); render "$2" >"$file"
-  if grep -q '\${' "$file"; then echo "deploy/$2 names something unknown: $(grep -o '\${[A-Z_]*}' "$file" | head -1)" >&2; exit 2; fi
-  echo "# deploy/$2, filled in:"; sed 's/^/#   /' "$file"
-  run gcloud run "$1" replace "$file" "${HERE[@]}"
-  rm -f "$file"
-}
-
-keep_capacity() { # of our worker, once the dashboard has set it: replace drops every annotation that its file does not name
-  local live value annotation='^ *"(on-call/[a-z-]+)": (".*[^\]")'
-  [[ $DO == yes ]] && exists gcloud run services describe "$WORKER" "${HERE[@]}" --format=json || return 0
-  live=$OUTPUT
-  while IFS= read -r value; do
-    if [[ $value =~ $annotation ]]; then SERVICE_ANNOTATIONS+=("${BASH_REMATCH[1]}: ${BASH_REMATCH[2]}"); fi
-  done <<<"$live"
-  [[ ${#SERVICE_ANNOTATIONS[@]} -gt 0 ]] || return 0
-  value=$(field "$live" run.googleapis.com/maxScale); MAX_INSTANCES=${value:-$MAX_INSTANCES}
-  value=$(field "$live" containerConcurrency); CONCURRENCY=${value:-$CONCURRENCY}
-  value=$(field "$live" autoscaling.knative.dev/maxScale)
-  if [[ -n $value ]]; then REVISION_ANNOTATIONS+=("autoscaling.knative.dev/maxScale: \"$value\""); fi
-  echo "# $WORKER keeps the capacity that the dashboard has set: $MAX_INSTANCES × $CONCURRENCY."
-}
-
-field() { sed -nE "s|^ *\"$2\": \"?([0-9]+)\"?,?\$|\1|p" <<<"$1" | head -1; }   # the first number of that name in JSON
-
-account() { # ADDRESS TITLE
-  if [[ $DO == no ]] || ! exists gcloud iam service-accounts describe "$1" --project="$PROJECT"; then
-    run gcloud iam service-accounts create "${1%%@*}" --project="$PROJECT" --display-name="$2" --quiet
-  fi
-}
-
-finish() { # at the end, also that of a failure
-  local code=$?
-  trap - EXIT
-  print_state
-  if [[ $code -ne 0 ]]; then
-    echo "# It did not come to its end. What is done stays: run the same command again and it goes on, or take it back with deploy/undo.sh --do." >&2
-  elif [[ $DO == no ]]; then printf '\n# Nothing was changed. Run it with --do to apply.\n'; fi
-  exit "$code"
-}
-
-SERVICE_ANNOTATIONS=() REVISION_ANNOTATIONS=()
 if [[ $DO == yes ]]; then
   check_tools
   PROJECT_NUMBER=${PROJECT_NUMBER:-$(ask gcloud projects describe "$PROJECT" --format='value(projectNumber)')}

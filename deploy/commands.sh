@@ -20,7 +20,7 @@ execute() { # runs a command with FROM, again while its error is one that passes
   local began=$SECONDS
   until OUTPUT=$(feed "$@" 2>&1); do
     if ! passes "$OUTPUT" || ((SECONDS - began >= RETRY_FOR)); then return 1; fi
-    echo "# Not yet, after $((SECONDS - began)) s of at most $RETRY_FOR: $(tail -1 <<<"$OUTPUT")" >&2
+    echo "# Not yet, after $((SECONDS - began)) s of at most $RETRY_FOR: $(head -1 <<<"$OUTPUT" | cut -c1-300)" >&2
     sleep "$RETRY_EVERY"
   done
 }
@@ -60,10 +60,10 @@ exists() { # whether a describe finds its resource; any other failure ends the s
 stop() { # prints OUTPUT, and one sentence that says what to do
   printf '%s\n' "$OUTPUT" >&2
   case $OUTPUT in
+    *"has not been used in project"*) echo "Stopped: an API is off. Turn it on at the address in the message, then run this again." >&2 ;;
+    *UNAUTHENTICATED* | *"active account"* | *"auth login"*) echo "Stopped: nobody is signed in. Run: gcloud auth login" >&2 ;;
     *PERMISSION_DENIED* | *"does not have permission"* | *"ermission denied"* | *"Access Denied"* | *"may not exist"*)
       echo "Stopped: Google refused it to this account (gcloud config get account) in $PROJECT. Ask an owner of the project for roles/owner while you deploy, or check PROJECT." >&2 ;;
-    *"has not been used in project"*) echo "Stopped: an API is off. Turn it on with the address in the message." >&2 ;;
-    *"do not currently have an active account"* | *"auth login"*) echo "Stopped: nobody is signed in. Run: gcloud auth login" >&2 ;;
     *"Cannot find metric"*) echo "Stopped: after $RETRY_FOR s a new metric is still unknown to the alert policies." >&2 ;;
     *) if is_missing "$OUTPUT"; then echo "Stopped: the command above names something that is not there; its name is a variable of deploy/config.sh." >&2
        else echo "Stopped: the command above failed." >&2; fi ;;
@@ -136,4 +136,20 @@ gcloud scheduler jobs list --project=$PROJECT --location=$REGION --filter='name:
 gcloud alpha monitoring policies list --project=$PROJECT --filter='displayName:Predictions' --format='table[no-heading](displayName,notificationChannels.list())'
 bq ls --project_id=$PROJECT $PROJECT:prediction_on_call
 COMMANDS
+}
+
+account() { # ADDRESS TITLE
+  if [[ $DO == no ]] || ! exists gcloud iam service-accounts describe "$1" --project="$PROJECT"; then
+    run gcloud iam service-accounts create "${1%%@*}" --project="$PROJECT" --display-name="$2" --quiet
+  fi
+}
+
+finish() { # at the end, also that of a failure
+  local code=$?
+  trap - EXIT
+  print_state
+  if [[ $code -ne 0 ]]; then
+    echo "# It did not come to its end. What is done stays: run the same command again and it goes on, or take it back with deploy/undo.sh --do." >&2
+  elif [[ $DO == no ]]; then printf '\n# Nothing was changed. Run it with --do to apply.\n'; fi
+  exit "$code"
 }

@@ -25,7 +25,6 @@ def make_customer_cloud(**fields: Any) -> Cloud:
     cloud = Cloud(**fields)
     cloud.datasets |= {name: set() for name in ("nba_predictions", "nba_analytics", "nba_raw", "nba_reference")}
     cloud.accounts[RUNTIME] = {"name": f"projects/{cloud.project}/serviceAccounts/{RUNTIME}", "email": RUNTIME}
-    cloud.enabled |= {f"{api}.googleapis.com" for api in DOCUMENTS}
     cloud.secrets.add("on-call-slack")
     cloud.channels.add(CHANNEL)
     for name in ("prediction-worker", "prediction-coordinator"):

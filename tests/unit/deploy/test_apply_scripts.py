@@ -85,7 +85,9 @@ def dry_run_output(fake_cli_dir: Path) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("name", ["apply.sh", "undo.sh", "config.sh", "monitoring/policies.sh"])
+@pytest.mark.parametrize(
+    "name", ["apply.sh", "undo.sh", "config.sh", "commands.sh", "services.sh", "monitoring/policies.sh"]
+)
 def test_the_scripts_are_valid_bash(name):
     assert subprocess.run(["bash", "-n", str(DEPLOY / name)], check=False).returncode == 0
 
