@@ -12,10 +12,10 @@ from services.actions.plan import Change, Guard, Params, Plan
 from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, EventType, append_event, read_alerts
 from services.alerts.channels import channel_configured, open_channel
 from services.alerts.notification import delivery_event
-from services.auth.roles import Role
 from services.core.clock import format_eastern
 from services.core.errors import InvalidInput, OnCallError
 from services.core.result import Health
+from services.core.sources import ALERTS
 from services.gcp.clients import Clients
 
 MAX_SILENCE_MIN = 24 * 60
@@ -210,8 +210,9 @@ def _verify_test(_clients: Clients, _plan: Plan, details: Details) -> Verificati
     return Verification(state, f"{details['delivery']}.", {})
 
 
+CHANGES = frozenset((ALERTS,))
 ACKNOWLEDGE, SILENCE, RESOLVE, REOPEN = (
-    ActionType(name, transition.label, partial(_plan, name), _apply, _verify, Role.OPERATOR)
+    ActionType(name, transition.label, partial(_plan, name), _apply, _verify, CHANGES)
     for name, transition in _TRANSITIONS.items()
 )
-TEST_NOTIFICATION = ActionType("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test)
+TEST_NOTIFICATION = ActionType("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test, CHANGES)

@@ -18,6 +18,7 @@ class WebsocketClient:
         self.socket = socket
         self.text = ""
         self.buttons: dict[str, str] = {}
+        self.reruns = 0  # that Streamlit has begun
 
     async def rerun(self, query: str = "date=2025-12-29", button_label: str = "") -> None:
         """Rerun the page, after pressing the button of that label where one is named."""
@@ -43,12 +44,19 @@ class WebsocketClient:
                 with suppress(TimeoutError):
                     return await self._receive_until(lambda: any(label in button for button in self.buttons), 5)
 
+    async def listen(self) -> None:
+        """Follow what the page says until the connection ends."""
+        with suppress(websockets.ConnectionClosed):
+            async for data in self.socket:
+                self._handle_message(ForwardMsg.FromString(data))
+
     async def _receive_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 self._handle_message(ForwardMsg.FromString(await self.socket.recv()))
 
     def _handle_message(self, message: ForwardMsg) -> None:
+        self.reruns += message.WhichOneof("type") == "new_session"
         element = message.delta.new_element
         self.text += f"\n{element.markdown.body}"
         if element.button.id:

@@ -14,10 +14,9 @@ from services.sandbox.stand_ins.cloud_run import CloudRun
 
 
 @pytest.fixture(scope="session")
-def shared_blank_sandbox() -> Iterator[Sandbox]:
-    sandbox = start_sandbox(latency=JobLatency(scale=0.02))
-    yield sandbox
-    sandbox.stop()
+def shared_blank_sandbox() -> Sandbox:
+    """Ends with this process, as tests/conftest.py says of the seeded one."""
+    return start_sandbox(latency=JobLatency(scale=0.02))
 
 
 @pytest.fixture
