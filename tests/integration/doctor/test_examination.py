@@ -323,7 +323,9 @@ def test_a_sign_in_without_any_operator_is_reported(examine):
 
 def test_the_worst_result_is_printed_first_with_its_repair_below(module_sandbox, examine):
     clients = connect(Settings.from_env({"SANDBOX_URL": module_sandbox.url, "COORDINATOR_URL": "http://127.0.0.1:9"}))
-    lines = format_report(run_checks(clients)).splitlines()
+    lines = format_report(clients.settings, run_checks(clients)).splitlines()
+    assert lines[0].startswith("DO THIS FIRST gcloud run services describe prediction-coordinator")
+    lines = lines[2:]
     assert lines[0].startswith("CRITICAL")
     assert lines[1].strip().startswith("→ gcloud")
 
