@@ -69,7 +69,6 @@ read      run.viewer                       service/prediction-worker service/pre
 read      run.invoker                      service/prediction-coordinator
 read      iam.serviceAccountTokenCreator   account/act
 act       bigquery.jobUser                 project
-act       run.viewer                       project
 act       artifactregistry.reader          project
 act       bigquery.resourceViewer          project
 act       logging.viewer                   project

@@ -84,8 +84,8 @@ def test_a_role_holds_on_its_resource_and_below_the_project_only():
     assert identities.allows(act, "bigquery.tables.updateData", "dataset/nba_predictions")
     assert not identities.allows(act, "bigquery.tables.updateData", "dataset/nba_raw")
     assert not identities.allows(read, "bigquery.tables.updateData", "dataset/nba_predictions")
-    assert not identities.allows(read, "run.operations.get"), "a role on a service does not reach the location"
-    assert identities.allows(act, "run.operations.get"), "it waits for the operations of its own changes"
+    assert not identities.allows(act, "run.operations.get"), "a role on a service does not reach the location"
+    assert identities.allows(identities.developer, "run.operations.get")
 
 
 def test_a_permission_that_is_taken_away_is_taken_from_everybody():
