@@ -18,6 +18,7 @@ from services.alerts.rule import LIST_JOBS_COMMAND, READ_LOGS_COMMAND, SCALE_DOW
 from services.alerts.rules import RULES_BY_NAME
 from services.core.result import Health
 from services.core.settings import Settings
+from services.core.tables import PREDICTIONS_TABLE
 from services.doctor import examination, permissions
 from services.doctor.check_result import grant_command
 from services.doctor.required_tables import REQUIRED_TABLES, _check_partitioning, _check_table
@@ -33,7 +34,7 @@ SETTINGS = Settings.from_env(
     {"GOOGLE_CLOUD_PROJECT": "nba-props-platform", "ACTING_ACCOUNT": ACTING, "BIGQUERY_LOCATION": "US"}
 )
 NIGHT = date(2025, 12, 29)
-EMPTY_TABLE = bigquery.Table("nba-props-platform.nba_predictions.player_prop_predictions")
+EMPTY_TABLE = bigquery.Table(f"nba-props-platform.{PREDICTIONS_TABLE}")
 
 
 def printed_commands() -> Iterator[str]:
@@ -62,7 +63,7 @@ def printed_commands() -> Iterator[str]:
 def test_a_printed_command_runs_as_it_is_printed(tools, cloud, command):
     for account in ("read", "act"):
         cloud.accounts[f"prediction-on-call-{account}@nba-props-platform.iam.gserviceaccount.com"] = {}
-    cloud.tables["nba_predictions.player_prop_predictions"] = ["prediction_id"]
+    cloud.tables[PREDICTIONS_TABLE] = ["prediction_id"]
     add_service(cloud, "prediction-on-call")
     cloud.timers["prediction-run"] = {
         "name": "projects/p/locations/us-west2/jobs/prediction-run",

@@ -98,7 +98,7 @@ def test_a_bytes_limit_that_blocks_queries_is_reported_with_its_command(examine)
     results = examine(QUERY_LIMIT_MIB="5")
     assert results["warehouse"].health is Health.WARNING
     assert "10 of 5 MiB allowed" in results["warehouse"].message
-    assert results["warehouse"].repair_command.endswith("QUERY_LIMIT_MIB=1024")
+    assert results["warehouse"].repair_command.count("--update-env-vars=QUERY_LIMIT_MIB=1024 ")
 
 
 def test_the_customers_tables_work_and_their_cost_is_reported(module_sandbox, examine):
