@@ -11,6 +11,7 @@ from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
 from services.alerts.rules import get_rule
 from services.core.clock import format_eastern
+from services.core.commands import gcloud_command
 from services.core.result import Health, Result
 from services.core.settings import Settings
 from services.core.text import escape_markdown
@@ -197,11 +198,11 @@ def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
 
 
 def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
-    region, worker = settings.region, settings.worker_service
+    worker = settings.worker_service
     yield "```bash"
-    yield f"gcloud run services describe {worker} --region={region}"
-    yield f"gcloud run services update {worker} {EMERGENCY_CAPACITY_FLAGS} --region={region}   # emergency"
-    yield f"gcloud scheduler jobs list --location={region} | grep prediction"
+    yield gcloud_command(settings, f"run services describe {worker}")
+    yield f"{gcloud_command(settings, f'run services update {worker} {EMERGENCY_CAPACITY_FLAGS}')}   # emergency"
+    yield f"{gcloud_command(settings, 'scheduler jobs list', 'location')} | grep prediction"
     body = f'{{"game_date": "{inputs.facts.game_date}", "force": true}}'
     yield f"curl -X POST $COORDINATOR_URL/start -H 'Content-Type: application/json' -d '{body}'"
     yield "```"

@@ -55,7 +55,8 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
         undo="They can be dropped again.",
         cost="One free copy job per table.",
         commands=tuple(
-            f"bq cp {DATASET}.{name}@{drop_action.facts['dropped_from_ms']} {clients.settings.project}:{DATASET}.{name}"
+            f"bq cp {clients.settings.project}:{DATASET}.{name}@{drop_action.facts['dropped_from_ms']}"
+            f" {clients.settings.project}:{DATASET}.{name}"
             for name in to_restore
         ),
     )
