@@ -107,13 +107,13 @@ def test_the_plan_of_a_test_page_warns_that_somebody_may_be_paged(records):
 def test_a_test_page_is_sent_recorded_and_owed_its_end_and_no_message_is_sent_to_the_first_channel(
     records, monkeypatch
 ):
-    clients, pages = records.clients(PAGER), []
-    pager = SimpleNamespace(name="PagerDuty", send=lambda page: pages.append(page) or Delivery(True, "accepted"))
+    clients, send = records.clients(PAGER), Mock(return_value=Delivery(True, "accepted"))
+    pager = SimpleNamespace(name="PagerDuty", send=send)
     monkeypatch.setattr(channel_tests, "open_pager", lambda _: pager)
     plan = TEST_ESCALATION.plan(clients, {})
     details = TEST_ESCALATION.apply(make_context(clients, plan))
     assert TEST_ESCALATION.verify(clients, plan, details).state is ActionState.DONE
-    [page] = pages
+    [page] = [call.args[0] for call in send.mock_calls]
     assert page.action is PageAction.TRIGGER
     test = alert(clients)
     assert [e.event for e in test.events] == ["opened", "escalated", "resolved"]

@@ -38,7 +38,7 @@ def paged(alert: Alert, minute: float, action: str = "trigger", event: str = "es
 
 def due(alert: Alert, minute: float, configured: Settings = SETTINGS) -> tuple[str, str] | None:
     page = due_page(alert, configured, NOW + timedelta(minutes=minute))
-    return page and (str(page.action), page.dedup_key)
+    return (str(page.action), page.dedup_key) if page else None
 
 
 # --- when somebody is paged -------------------------------------------------------------------------------------------------
