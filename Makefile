@@ -1,6 +1,6 @@
 # Prediction On-Call: every command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults mutants bench bench-sandbox bench-pages bench-cost bench-scale watching pictures lock chromium clean
+.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults mutants bench bench-sandbox bench-pages bench-peers bench-cost bench-scale watching pictures lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -77,8 +77,11 @@ pictures: $(READY) chromium ## the README's gallery and its recording, anew from
 bench-sandbox: $(READY) ## memory and CPU of the sandbox itself: 1,580 players staged, copied, dropped (PLAYERS=1580, SCENARIO=december)
 	@$(BIN)/python -m tests.tools.benchmarks.sandbox_memory $(PLAYERS)
 
-bench-pages: $(READY) chromium ## every page beside a blank and a plain Streamlit page (RUNS=5, PAGES=overview,coverage, LATENCY=200)
+bench-pages: $(READY) chromium ## every page beside a blank and two plain Streamlit pages (RUNS=5, PAGES=overview,coverage, LATENCY=200)
 	@$(BIN)/python -m tests.tools.benchmarks.pages
+
+bench-peers: $(READY) chromium ## our pages beside Dagster, Prefect and Airflow 3, installed once into a cache (RUNS=5, PEERS=Dagster, PEERS_DIR=folder)
+	@$(BIN)/python -m tests.tools.benchmarks.peers
 
 bench-cost: $(READY) ## what viewing costs by the sandbox's meter: a tour, again, 1 and 50 viewers, a change (MINUTES=2)
 	@$(BIN)/python -m tests.tools.benchmarks.viewing_cost

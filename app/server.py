@@ -5,6 +5,7 @@ Run as `python -m app.server`; PORT (or DASHBOARD_PORT) and HOST say where.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from importlib import import_module
@@ -15,6 +16,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from app.http.access_middleware import AccessMiddleware
+from app.http.event_loops import ScriptLoopPolicy
 from app.http.index_page import IndexPageMiddleware
 from app.http.static_gzip import StaticGzipMiddleware, precompress_all
 from services.auth import sign_in
@@ -27,10 +29,16 @@ STATIC_DIR = Path(st.__file__).parent / "static"
 
 def build_application(settings: Settings) -> st.App:
     """The dashboard as an ASGI application; raises SettingsError when no sign-in is configured."""
-    sign_in.check_configured(settings, bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets)
+    oidc = bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
+    sign_in.check_configured(settings, oidc)
+    if st.get_option("server.trustedUserHeaders"):
+        raise SettingsError(
+            "Streamlit's server.trustedUserHeaders is set: whoever sends such a header would be whom it names.",
+            "Unset it: a signed header (IAP_AUDIENCE) or a sign-in ([auth]) says who somebody is.",
+        )
     keys = sign_in.jwks_cache(settings.iap_keys_url)
     middleware = [
-        Middleware(AccessMiddleware, settings=settings, keys=keys),
+        Middleware(AccessMiddleware, settings=settings, keys=keys, oidc=oidc),
         Middleware(StaticGzipMiddleware, folder=STATIC_DIR),
         Middleware(IndexPageMiddleware, folder=STATIC_DIR),
     ]
@@ -39,8 +47,9 @@ def build_application(settings: Settings) -> st.App:
 
 def warm_up() -> None:
     """What the first visitor would otherwise wait for: compress scripts, import modules, read tonight's data."""
-    precompress_all(STATIC_DIR)
-    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
+    Thread(
+        target=precompress_all, args=(STATIC_DIR,), daemon=True, name="compress"
+    ).start()  # beside waiting for Google
     from app.state import reads, session
 
     try:
@@ -52,6 +61,7 @@ def warm_up() -> None:
         reads.recent_history(clients, eastern_day(clients.now()))
     except OnCallError as error:  # the page will show it
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.message)
+    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
     # Streamlit collects garbage after every rerun, which blocks all sessions: frozen objects are not scanned.
     gc.collect()
     gc.freeze()
@@ -71,6 +81,7 @@ def main() -> None:
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     Thread(target=warm_up, daemon=True, name="get ready").start()
+    asyncio.set_event_loop_policy(ScriptLoopPolicy())
     app.run(config={"server.port": server.port, "server.address": server.host})
 
 

@@ -12,6 +12,7 @@ from app.state import reads, session
 from services.core.result import list_outdated
 from services.staging.inventory import StagingInventory, StagingTable, StagingTableState
 
+MAX_SHOWN_TABLES = 40  # of a season's two thousand; search finds the others
 cloud = session.cached_clients()
 now = cloud.now()
 
@@ -59,44 +60,51 @@ def batch_table(inventory: StagingInventory) -> None:
     )
 
 
+def to_table_row(table: StagingTable) -> dict[str, object]:
+    """One table; without its age, which would send the unchanged table again at every refresh."""
+    return {
+        "class": table.state.value,
+        "worker": table.worker,
+        "game date": table.game_date,
+        "players": len(table.players) if table.players is not None else None,
+        "rows": table.rows,
+        "not in predictions": table.unmerged_rows,
+        "KiB": table.size_bytes / 1024 if table.size_bytes is not None else None,
+        "created": table.created,
+        "batch": table.batch_id,
+        "table": table.table.rpartition(".")[2],
+        "names of the players": ", ".join(table.players or ()),
+    }
+
+
 def filter_tables(staging_tables: tuple[StagingTable, ...]) -> list[StagingTable]:
+    """The tables that match the filters, the worst first."""
     table_counts = Counter(table.state.value for table in staging_tables)
     counts = {state.value: table_counts[state.value] for state in StagingTableState if table_counts[state.value]}
-    chosen = filters.filter_pills("Class", counts, "staging_kind")
-    remaining = [table for table in staging_tables if not chosen or table.state.value in chosen]
+    kinds, terms = filters.filter_bar("Class", counts, "Table, player, date…", "staging")
+    remaining = [t for t in staging_tables if not kinds or t.state.value in kinds]
+    remaining = [t for t in remaining if not terms or filters.matches_search(to_table_row(t), terms)]
     return sorted(remaining, key=lambda table: list(StagingTableState).index(table.state))
 
 
 def table_grid(inventory: StagingInventory) -> None:
     st.subheader("Every table", anchor=False)
+    staging_tables = filter_tables(inventory.tables)
     tables.data_grid(
-        [
-            {
-                "class": table.state.value,
-                "worker": table.worker,
-                "game date": table.game_date,
-                "players": len(table.players) if table.players is not None else None,
-                "rows": table.rows,
-                "not in predictions": table.unmerged_rows,
-                "age": text_format.format_age(table.created, now),
-                "KiB": table.size_bytes / 1024 if table.size_bytes is not None else None,
-                "created": table.created,
-                "batch": table.batch_id,
-                "table": table.table.rpartition(".")[2],
-                "names of the players": ", ".join(table.players or ()),
-            }
-            for table in filter_tables(inventory.tables)
-        ],
-        name="staging-tables",
-        alt="Staging tables",
-        empty="No staging table matches.",
+        staging_tables,
+        "staging-tables",
+        "Staging tables",
+        "No staging table matches.",
         height_rows=18,
+        max_rows=MAX_SHOWN_TABLES,
+        to_row=to_table_row,
         KiB=st.column_config.NumberColumn(format="%.1f"),
     )
+    repair_buttons.drop_one_table(staging_tables[:MAX_SHOWN_TABLES])
 
 
 def render(inventory: StagingInventory) -> None:
-    details = [counts_by_state(inventory), "of every night"]
+    details = (counts_by_state(inventory), "of every night")
     widgets.verdict(inventory.health, headline(inventory), details, list_outdated((reading,)))
     widgets.render_problems(inventory.problems)
     if inventory.tables:

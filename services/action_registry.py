@@ -11,6 +11,7 @@ from services.aliases.identities.split import UNDO_MERGE, UNDOABLE_STATES
 from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.core.errors import InvalidInput
+from services.core.sources import ALL, Sources
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
@@ -52,6 +53,11 @@ ACTION_TYPES = {
         UNDO_MERGE,
     )
 }
+
+
+def changed_sources(name: str) -> Sources:
+    """What an action of this name changes; one that is not known here may be of a newer version, and change anything."""
+    return ACTION_TYPES[name].changes if name in ACTION_TYPES else ALL
 
 
 def get_action_type(name: str) -> ActionType:

@@ -214,7 +214,7 @@ def _submit(action_type: ActionType, plan: Plan) -> None:
         try:
             return execute(clients, actor, action_type, plan, reason, confirmation)
         finally:
-            reads.invalidate(viewer_clients)  # whatever the outcome, earlier reads are stale
+            reads.forget(viewer_clients, action_type.changes)  # whatever the outcome, earlier reads are stale
 
     handle = BACKGROUND.submit(plan, actor.role, clients.now(), act)
     status_strip.session_handles()[handle.key] = handle

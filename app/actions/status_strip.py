@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.components import text_format
 from app.state import reads, session
-from services.action_registry import get_action_type
+from services.action_registry import changed_sources, get_action_type
 from services.actions.background import ActionHandle
 from services.actions.executor import recover
 from services.actions.log_reader import Action, ActionLog, ActionState
@@ -63,9 +63,10 @@ def render_strip(wait_for_log: Callable[[], Result[ActionLog]], dialog_open: boo
         latest = fetch_log()
         actions = latest.value.actions if latest.value else ()
         needs_rerun = was_busy and not _is_busy(actions)
-        if _ended_ids(actions) != st.session_state[_ENDED_IDS_KEY]:
+        if _ended_ids(actions) != (known_ids := st.session_state[_ENDED_IDS_KEY]):
             st.session_state[_ENDED_IDS_KEY], needs_rerun = _ended_ids(actions), True
-            reads.invalidate(session.cached_clients())
+            newly_ended = (a for a in actions if a.ended_at is not None and a.action_id not in known_ids)
+            reads.forget_after(session.cached_clients(), *newly_ended)
         if needs_rerun and not dialog_open:
             st.rerun()
         _render_lines(actions)
@@ -162,4 +163,4 @@ def _finish(action: Action) -> None:
         st.session_state[_FINISH_MESSAGE_KEY] = verification.message
     except OnCallError as error:
         st.session_state[_FINISH_MESSAGE_KEY] = str(error)
-    reads.invalidate(session.cached_clients())
+    reads.forget(session.cached_clients(), changed_sources(action.action_name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,11 +19,24 @@ _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "
 ROW_HEIGHT_PX = 28
 
 
-def data_grid(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows: int = 14, **columns: Any) -> None:
-    """A dense table with its own safe download; without rows, the sentence `empty`. `columns` are column_config."""
-    if not rows:
+def data_grid(
+    items: Sequence[Any],
+    name: str,
+    alt: str,
+    empty: str,
+    height_rows: int = 14,
+    max_rows: int | None = None,
+    to_row: Callable[[Any], Row] = dict,
+    **columns: Any,
+) -> None:
+    """A dense table with its own safe download; without items, the sentence `empty`. `columns` are column_config.
+
+    Of more than `max_rows` items the first are sent to the browser, and all are in the download, which is made when it is clicked.
+    """
+    if not items:
         st.caption(text_format.escape_markdown(empty))
         return
+    rows = [to_row(item) for item in items[:max_rows]]
     datetime_columns = {
         label: st.column_config.DatetimeColumn(
             f"{label} (ET)", format=_time_format(rows, label), timezone=str(ET), help="New York; the CSV has UTC"
@@ -33,7 +46,7 @@ def data_grid(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows:
     }
     height = ROW_HEIGHT_PX * (min(len(rows), height_rows) + 1) + 3
     st.dataframe(
-        [dict(row) for row in rows],
+        rows,
         hide_index=True,
         row_height=ROW_HEIGHT_PX,
         height=height,
@@ -42,16 +55,21 @@ def data_grid(rows: Sequence[Row], name: str, alt: str, empty: str, height_rows:
         key=f"table {name}",
         alt=alt,
     )
-    st.download_button(
-        f"CSV, {text_format.pluralize(len(rows), 'row')}",
-        lambda: to_csv(rows),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        type="tertiary",
-        key=f"download {name}",
-        on_click="ignore",
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.download_button(
+            f"CSV, {text_format.pluralize(len(items), 'row')}",
+            lambda: to_csv([to_row(item) for item in items]),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            key=f"download {name}",
+            on_click="ignore",
+        )
+        if len(rows) < len(items):
+            st.caption(
+                f"The first {len(rows):,} of {len(items):,} rows; search finds the others, the CSV has them all."
+            )
 
 
 def _time_format(rows: Sequence[Row], label: str) -> str:
@@ -77,7 +95,8 @@ def text_table(rows: Sequence[Row], alt: str, empty: str) -> None:
         }
         for row in rows
     ]
-    st.table(cells, border="horizontal", hide_index=True, alt=alt)
+    with st.container(key=f"rows {len(rows)} {alt}"):  # app/http/index_page.py keeps room for so many
+        st.table(cells, border="horizontal", hide_index=True, alt=alt)
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:

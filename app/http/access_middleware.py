@@ -18,8 +18,11 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.index_page import render_index
-from app.http.websocket_filter import filter_messages
+from app.http.rerun_limits import RerunLimits
+from app.http.visitor import SIGNED_OUT, oidc_visitor
+from app.http.websocket_filter import MessageFilter
 from services.auth import sign_in
+from services.auth.request_guard import is_same_origin
 from services.auth.sign_in import KeySource
 from services.core.clock import Clock, SystemClock
 from services.core.errors import OnCallError
@@ -34,6 +37,7 @@ INTERNAL_PATHS = re.compile(r"/(_stcore|component|app)(/|$)")
 # A browser tab has one websocket, and a thread while its page is rendered.
 MAX_WEBSOCKETS = 300
 MAX_WEBSOCKETS_PER_USER = 40
+MAX_WEBSOCKETS_SIGNED_OUT = 100  # the rest is for who is signed in
 WS_POLICY_VIOLATION, WS_TRY_AGAIN_LATER = 1008, 1013
 
 
@@ -48,11 +52,15 @@ class RequestRejected(OnCallError):
 class AccessMiddleware:
     """ASGI middleware around Streamlit's server."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, keys: KeySource, clock: Clock | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, keys: KeySource, oidc: bool = False, clock: Clock | None = None
+    ) -> None:
         self._app, self._settings, self._keys, self._clock = app, settings, keys, clock or SystemClock()
+        self._oidc = oidc
         index = Path(streamlit.__file__).parent / "static" / "index.html"
         self._headers = security_headers(render_index(index.read_text(encoding="utf-8")))
         self._sockets: Counter[str] = Counter()
+        self._reruns = RerunLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -79,6 +87,8 @@ class AccessMiddleware:
             return "health"
         self._check_host_and_origin(headers, scope["type"] == "websocket")
         if not self._settings.iap_audience:
+            if self._oidc and scope["type"] == "websocket":
+                return oidc_visitor(scope, self._settings, self._clock.now())
             return headers.get("origin", "here")
         header_items = list(headers.items())
         viewer = await run_in_threadpool(
@@ -88,22 +98,31 @@ class AccessMiddleware:
 
     def _check_host_and_origin(self, headers: Headers, websocket: bool) -> None:
         host, allowed_hosts = headers.get("host", ""), self._settings.dashboard_hosts
-        if allowed_hosts and urlsplit(f"//{host}").hostname not in allowed_hosts:
+        if allowed_hosts and _host_name(host) not in allowed_hosts:
             raise RequestRejected(421, "This dashboard does not answer under that name.")
         origin = headers.get("origin")
-        if (websocket or origin) and urlsplit(origin or "").netloc != host:
+        if (websocket or origin) and not is_same_origin(origin or "", host):
             raise RequestRejected(403, "Only the dashboard's own pages may ask for that.")
 
     async def _serve_websocket(self, user: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one websocket of a user, unless the user or all users together have too many."""
-        if self._sockets.total() >= MAX_WEBSOCKETS or self._sockets[user] >= MAX_WEBSOCKETS_PER_USER:
+        signed_out = user.startswith(SIGNED_OUT)
+        others_signed_out = sum(n for name, n in self._sockets.items() if name.startswith(SIGNED_OUT))
+        if (
+            self._sockets.total() >= MAX_WEBSOCKETS
+            or self._sockets[user] >= MAX_WEBSOCKETS_PER_USER
+            or (signed_out and others_signed_out >= MAX_WEBSOCKETS_SIGNED_OUT)
+        ):
             logger.warning("Turned away: %s has %d connections of %d", user, self._sockets[user], self._sockets.total())
             await send({"type": "websocket.close", "code": WS_TRY_AGAIN_LATER, "reason": "Too many open pages."})
             return
         self._sockets[user] += 1
+        person = SIGNED_OUT if signed_out else user
+        messages = MessageFilter(receive, user, lambda: self._reruns.take_turn(person))
         try:
-            await self._app(scope, filter_messages(receive, user), send)
+            await self._app(_with_origins_host(scope), messages, send)
         finally:
+            messages.close()
             self._sockets[user] -= 1
             self._sockets += Counter()  # drops users without a websocket
 
@@ -166,6 +185,22 @@ def _content_security_policy(digests: Iterable[str]) -> str:
 
 def _csp_digest(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _host_name(host: str) -> str | None:
+    try:
+        parts = urlsplit(f"//{host}")
+    except ValueError:
+        return None
+    return parts.hostname if parts.username is None else None
+
+
+def _with_origins_host(scope: Scope) -> Scope:
+    """The Host as the accepted Origin spells it: Streamlit compares the two letter by letter."""
+    scope = dict(scope)
+    headers = MutableHeaders(scope=scope)  # of a copy of the list
+    headers["host"] = urlsplit(headers["origin"]).netloc
+    return scope
 
 
 def _quote_for_log(path: str) -> str:

@@ -96,7 +96,7 @@ def _batch_id(entry: MissingPlayer) -> str:
 
 
 def staging_buttons(inventory: StagingInventory) -> None:
-    """Consolidate the batches that hold rows of their own, the fullest first; drop merged tables; drop a single table."""
+    """Consolidate the batches that hold rows of their own, the fullest first; drop merged tables."""
     merged_tables = [_table_name(table) for table in inventory.tables if table.unmerged_rows == 0]
     unmerged_batches = [batch for batch in inventory.batches if batch.unmerged_rows != 0]
     batch_ids = [batch.batch_id for batch in sorted(unmerged_batches, key=_unmerged_rows, reverse=True)]
@@ -119,13 +119,15 @@ def staging_buttons(inventory: StagingInventory) -> None:
             )
             if chosen_batch:
                 dialog.action_button(CONSOLIDATE_BATCH, "Consolidate this batch", key="one", batch_id=chosen_batch)
+
+
+def drop_one_table(shown: Sequence[StagingTable]) -> None:
+    """Drop one of the tables that are shown, whatever it holds."""
     with (
         st.expander("Drop one table knowing what it holds"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
-        name = st.selectbox(
-            "Table", [_table_name(table) for table in inventory.tables], key="table to drop", index=None
-        )
+        name = st.selectbox("Table", [_table_name(table) for table in shown], key="table to drop", index=None)
         if name:
             dialog.action_button(DROP_ORPHAN, "Drop this table", key="one", tables=[name])
 
@@ -167,7 +169,7 @@ def scaling_form() -> None:
 
 def _capacity_fields(capacity: WorkerCapacity) -> None:
     """Another capacity, with the button that sets it and its effect; while a field holds no such number, why."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="capacity form"):
         instances, instances_problem = whole_number_field(
             "Instances", 1, MAX_INSTANCES, capacity.actual.instances or 4, key="set instances"
         )

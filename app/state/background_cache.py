@@ -28,6 +28,8 @@ from services.core.freshness import (
     NEGATIVE_TTL_S,
     RETRY_TIMEOUT_S,
     REVALIDATE_WAIT_S,
+    SILENCE_KEPT_S,
+    SILENT_WAIT_S,
     STALE_WITHOUT_RERUN_S,
 )
 from services.core.result import Problem, Result
@@ -37,8 +39,9 @@ T = TypeVar("T")
 MAX_ENTRIES = 300
 READS_PER_SOURCE = 4  # at once; a source that hangs keeps only its own threads busy
 
-_lock = Lock()  # guards the two below; their values never change
+_lock = Lock()  # guards the three below; their values never change
 _flights: dict[Hashable, _Flight] = {}
+_silences: dict[str, _Flight] = {}  # by source: the first read since it last answered
 _entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 _render_state = local()
 
@@ -60,11 +63,13 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Flight:
-    """A read in flight."""
+    """A read in flight. `given_up_s`: when it, or a later read of its source, failed after a wait."""
 
+    source: str
     outcome: Future[_Entry]
     started_s: float
     started_at: datetime
+    given_up_s: float = inf
 
     @property
     def age_s(self) -> float:
@@ -88,11 +93,14 @@ def fetch_async(
             _entries.move_to_end(key)
         flight = _flights.get(key)
         if flight is None and entry.age_s > ttl_s and monotonic() - entry.failed_s > NEGATIVE_TTL_S:
-            flight = _flights[key] = _Flight(Future(), monotonic(), now())
-            _executor(source).submit(_read, key, source, flight, fetch)
+            flight = _flights[key] = _Flight(source, Future(), monotonic(), now())
+            if monotonic() - _silences.get(source, flight).given_up_s > SILENCE_KEPT_S:
+                del _silences[source]
+            _silences.setdefault(source, flight)
+            _executor(source).submit(_read, key, flight, fetch)
         if flight is None or entry.age_s <= ttl_s:
             return lambda: _to_result(entry)
-    return lambda: _wait(source, flight, entry, ttl_s)
+    return lambda: _wait(flight, entry, ttl_s)
 
 
 def start_render() -> None:
@@ -114,11 +122,18 @@ def mention_once(source: str) -> bool:
     return True
 
 
-def clear() -> None:
-    """Drop every result and every failure, so that the next rerun reads everything again."""
+def drop(is_touched: Callable[[Any], object]) -> None:
+    """Drop the results and failures of these keys, so that the next rerun reads them again; what is in flight is not kept."""
     with _lock:
-        _flights.clear()
-        _entries.clear()
+        for cached in (_flights, _entries):
+            for key in [key for key in cached if is_touched(key)]:
+                del cached[key]
+
+
+def clear() -> None:
+    """Drop every result and every failure."""
+    drop(lambda _: True)
+    _silences.clear()
 
 
 @cache
@@ -127,9 +142,9 @@ def _executor(source: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(READS_PER_SOURCE, f"read {source}")
 
 
-def _read(key: Hashable, source: str, flight: _Flight, fetch: Callable[[], Any]) -> None:
+def _read(key: Hashable, flight: _Flight, fetch: Callable[[], Any]) -> None:
     """Read and keep the outcome, unless the cache was cleared meanwhile: it may be older than the action that cleared it."""
-    value, problem = None, None
+    value, problem, source = None, None, flight.source
     try:
         value = fetch()
     except OnCallError as error:
@@ -139,6 +154,10 @@ def _read(key: Hashable, source: str, flight: _Flight, fetch: Callable[[], Any])
         message = f"{source} answered something that cannot be read ({type(error).__name__}: {str(error)[:100]})."
         problem = Problem(source, flight.started_at, message, "If it lasts, report it with the dashboard's log.")
     with _lock:
+        if problem is None or flight.age_s < FIRST_LOAD_TIMEOUT_S:
+            _silences.pop(source, None)
+        elif source in _silences:
+            _silences[source] = replace(_silences[source], given_up_s=monotonic())
         is_current = _flights.get(key) is flight
         previous = _entries.get(key, _NOT_READ) if is_current else _NOT_READ
         outcome = _add_failure(previous, problem) if problem else _add_value(previous, value, flight)
@@ -166,16 +185,19 @@ def _add_value(previous: _Entry, value: Any, flight: _Flight) -> _Entry:
     return _Entry(value, flight.started_at, flight.started_s)
 
 
-def _wait(source: str, flight: _Flight, entry: _Entry, ttl_s: float) -> Result[T]:
+def _wait(flight: _Flight, entry: _Entry, ttl_s: float) -> Result[T]:
     """The outcome of the read in flight, or what is known without it when it takes too long."""
-    overdue = entry.age_s > 2 * ttl_s
+    overdue, silent = entry.age_s > 2 * ttl_s, _silences.get(flight.source, flight)
+    limit_s = _wait_limit_s(entry, overdue)
+    if silent is not flight and silent.age_s > limit_s:  # it did not answer others either
+        limit_s = min(limit_s, SILENT_WAIT_S)
     try:
-        return _to_result(_await(flight, _wait_limit_s(entry, overdue)))
+        return _to_result(_await(flight, limit_s))
     except StillRunning:
         _render_state.stale = rendered_stale() or entry.age_s > STALE_WITHOUT_RERUN_S
     if overdue and entry.problem is None:
-        message = f"{source} has not answered for {flight.age_s:.0f} s."
-        hanging = Problem(source, flight.started_at, message, "Still asking; this page looks again by itself.")
+        message = f"{flight.source} has not answered for {silent.age_s:.0f} s."
+        hanging = Problem(flight.source, silent.started_at, message, "Still asking; this page looks again by itself.")
         entry = replace(entry, problem=hanging)
     return _to_result(entry)
 

@@ -6,6 +6,7 @@ Answers are shared by all viewers. A stale one is shown while a fresh one is fet
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,7 +14,8 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from app.state import background_cache
-from services.actions.log_reader import ActionLog, read_action_log
+from services.action_registry import changed_sources
+from services.actions.log_reader import Action, ActionLog, read_action_log
 from services.alerts.alert_log import Alerts, read_alerts
 from services.alerts.heartbeat import Heartbeat, read_last_heartbeat
 from services.aliases.unresolved import NameResolutionReport, read_names
@@ -23,6 +25,24 @@ from services.batches.reader import Batches, read_batches, run_window
 from services.core import freshness
 from services.core.clock import eastern_day, to_game_date
 from services.core.result import DataSource, Result
+from services.core.sources import (
+    ACTIONS,
+    ALERTS,
+    ALIASES,
+    BATCH_PLAYERS,
+    BATCHES,
+    CLOUD_RUN,
+    CONTEXT,
+    COORDINATOR,
+    JOBS,
+    LOG,
+    ODDS,
+    PREDICTIONS,
+    REGISTRY,
+    STAGING_TABLES,
+    WORKER_RUNS,
+    Sources,
+)
 from services.doctor.examination import ConnectionReport, run_checks
 from services.gcp.clients import Clients
 from services.judgement.facts import NightFacts, nights_before
@@ -48,13 +68,16 @@ SKIP_CALENDAR_DAYS = 7  # nights this recent are opened without checking that th
 
 
 class CachedRead(Generic[T]):
-    """A service's read, shared by all viewers; `fetch_async` returns at once, a call waits for the result."""
+    """A service's read, shared by all viewers; `fetch_async` returns at once, a call waits for the result.
 
-    def __init__(self, source: str, read: Callable[..., T], ttl_s: float) -> None:
-        self.source, self.read, self.ttl_s = source, read, ttl_s
+    `source` is its name on the page; an action that changes one of `sources` makes it read again.
+    """
+
+    def __init__(self, source: str, read: Callable[..., T], ttl_s: float, *sources: str) -> None:
+        self.source, self.read, self.ttl_s, self.sources = source, read, ttl_s, frozenset(sources)
 
     def fetch_async(self, clients: Clients, *args: Any) -> Callable[[], Result[T]]:
-        key = (self.source, clients.settings, *args)
+        key = (self, clients.settings, *args)
         return background_cache.fetch_async(
             key, self.source, clients.now, partial(self.read, clients, *args), self.ttl_s
         )
@@ -63,46 +86,61 @@ class CachedRead(Generic[T]):
         return self.fetch_async(clients, *args)()
 
 
-night: CachedRead[NightStatus] = CachedRead("The warehouse", read_night, ttl_s=freshness.NIGHT_TTL_S)
-history: CachedRead[CoverageHistory] = CachedRead("The coverage history", read_history, ttl_s=freshness.HISTORY_TTL_S)
+_HISTORY = (CONTEXT, ODDS, ALIASES, PREDICTIONS)
+_BATCHES = (BATCHES, WORKER_RUNS, STAGING_TABLES, LOG)
+
+night: CachedRead[NightStatus] = CachedRead(
+    "The warehouse", read_night, freshness.NIGHT_TTL_S, *_HISTORY, WORKER_RUNS, BATCH_PLAYERS, STAGING_TABLES, LOG
+)
+history: CachedRead[CoverageHistory] = CachedRead(
+    "The coverage history", read_history, freshness.HISTORY_TTL_S, *_HISTORY
+)
 usual_nights: CachedRead[CoverageHistory] = CachedRead(
-    "The coverage history", read_history, ttl_s=freshness.USUAL_NIGHTS_TTL_S
+    "The coverage history", read_history, freshness.USUAL_NIGHTS_TTL_S, *_HISTORY
 )
 newest_record: CachedRead[BatchRecord | None] = CachedRead(
-    "The ledger", read_newest_record, ttl_s=freshness.BATCHES_TTL_S
+    "The ledger", read_newest_record, freshness.BATCHES_TTL_S, *_BATCHES
 )
-writes: CachedRead[DmlReport] = CachedRead("The job history", read_night_writes, ttl_s=freshness.WRITES_TTL_S)
+writes: CachedRead[DmlReport] = CachedRead(
+    "The job history", read_night_writes, freshness.WRITES_TTL_S, *_BATCHES, JOBS
+)
 staging: CachedRead[StagingInventory] = CachedRead(
-    "The list of staging tables", read_inventory, ttl_s=freshness.STAGING_TTL_S
+    "The list of staging tables", read_inventory, freshness.STAGING_TTL_S, *_BATCHES, PREDICTIONS
 )
 service_capacities: CachedRead[ServiceCapacities] = CachedRead(
-    "Cloud Run", read_service_capacities, ttl_s=freshness.SERVICE_CAPACITIES_TTL_S
+    "Cloud Run", read_service_capacities, freshness.SERVICE_CAPACITIES_TTL_S, CLOUD_RUN
 )
 deploys: CachedRead[DeployHistory] = CachedRead(
-    "Cloud Run, the revisions", read_deploy_history, ttl_s=freshness.DEPLOYS_TTL_S
+    "Cloud Run, the revisions", read_deploy_history, freshness.DEPLOYS_TTL_S, CLOUD_RUN
 )
-first_night: CachedRead[date | None] = CachedRead("The calendar", read_first_night, ttl_s=freshness.FIRST_NIGHT_TTL_S)
-batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, ttl_s=freshness.BATCHES_TTL_S)
+first_night: CachedRead[date | None] = CachedRead(
+    "The calendar", read_first_night, freshness.FIRST_NIGHT_TTL_S, CONTEXT
+)
+batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, freshness.BATCHES_TTL_S, *_BATCHES)
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
-    "Cloud Run, the worker", read_worker_capacity, ttl_s=freshness.WORKER_CAPACITY_TTL_S
+    "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN
 )
 run_verification: CachedRead[tuple[VerificationCheck, ...]] = CachedRead(
-    "The ledger", read_run_verification, ttl_s=freshness.RUN_VERIFICATION_TTL_S
+    "The ledger", read_run_verification, freshness.RUN_VERIFICATION_TTL_S, *night.sources, BATCHES, JOBS
 )
-names: CachedRead[NameResolutionReport] = CachedRead("The names", read_names, ttl_s=freshness.NAMES_TTL_S)
+names: CachedRead[NameResolutionReport] = CachedRead(
+    "The names", read_names, freshness.NAMES_TTL_S, CONTEXT, ODDS, ALIASES, REGISTRY
+)
 run_progress: CachedRead[RunProgress | None] = CachedRead(
-    "The coordinator", read_run_progress, ttl_s=freshness.RUN_PROGRESS_TTL_S
+    "The coordinator", read_run_progress, freshness.RUN_PROGRESS_TTL_S, COORDINATOR, CLOUD_RUN
 )
 connection_checks: CachedRead[ConnectionReport] = CachedRead(
-    "The connections", run_checks, ttl_s=freshness.CONNECTION_CHECKS_TTL_S
+    "The connections", run_checks, freshness.CONNECTION_CHECKS_TTL_S
 )
-alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, ttl_s=freshness.ALERTS_TTL_S)
-log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, ttl_s=freshness.LOG_LINES_TTL_S)
+alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, freshness.ALERTS_TTL_S, ALERTS)
+log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, freshness.LOG_LINES_TTL_S, *_BATCHES)
 last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
-    "The watchdog's log", read_last_heartbeat, ttl_s=freshness.LAST_HEARTBEAT_TTL_S
+    "The watchdog's log", read_last_heartbeat, freshness.LAST_HEARTBEAT_TTL_S
 )
-schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, ttl_s=freshness.SCHEDULE_TTL_S)
-action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, ttl_s=freshness.ACTION_LOG_TTL_S)
+schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, freshness.SCHEDULE_TTL_S)
+action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
+
+_forgotten_after: deque[str] = deque(maxlen=500)  # the ended actions whose changes are read again already
 
 
 def night_facts_async(clients: Clients, game_date: date) -> Callable[[], NightFacts]:
@@ -188,8 +226,15 @@ def first_stored_night(clients: Clients, requested: date) -> date | None:
     return first_night(clients).value
 
 
-def invalidate(*all_clients: Clients) -> None:
-    """Read everything again at the next rerun: an action may have changed it."""
-    background_cache.clear()
-    for clients in all_clients:
-        clients.cache.invalidate()
+def forget_after(clients: Clients, *actions: Action) -> None:
+    """Read again what these ended actions may have changed: once in this process, whoever of its sessions sees them end."""
+    new = [action for action in actions if action.action_id not in _forgotten_after]
+    _forgotten_after.extend(action.action_id for action in new)
+    forget(clients, frozenset[str]().union(*(changed_sources(action.action_name) for action in new)))
+
+
+def forget(clients: Clients, changed: Sources) -> None:
+    """Read again at the next rerun what is made of these sources, and the action log."""
+    changed |= {ACTIONS}
+    clients.cache.invalidate(changed)
+    background_cache.drop(lambda key: key[0].sources & changed)

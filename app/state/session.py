@@ -83,7 +83,7 @@ def actor() -> Actor:
         )
         return sign_in.to_actor(signed_in.identity, settings)
     if oidc_configured():
-        return sign_in.to_actor(sign_in.identity_from_oidc(st.user.to_dict(), at), settings)
+        return sign_in.to_actor(sign_in.identity_from_oidc(st.user.to_dict(), settings, at), settings)
     return Actor("on-call", Role(st.session_state.get(ROLE_KEY, Role.OPERATOR)))
 
 

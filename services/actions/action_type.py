@@ -10,6 +10,7 @@ from services.actions.log_reader import ActionState
 from services.actions.plan import CoverageCount, Params, Plan
 from services.auth.roles import Actor, Role
 from services.core.result import DataSource
+from services.core.sources import Sources
 from services.gcp.clients import Clients
 
 Details = Mapping[str, Any]  # what an action records on its way: batch ids, job ids, the state after it
@@ -56,5 +57,6 @@ class ActionType:
     plan: Callable[[Clients, Params], Plan]
     apply: Callable[[ActionContext], Details]
     verify: Callable[[Clients, Plan, Details], Verification]
+    changes: Sources  # what is read again after it, whatever its outcome
     required_role: Role = Role.OPERATOR
     follow: Callable[[ActionContext, Details], None] | None = None

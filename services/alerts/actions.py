@@ -10,9 +10,9 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
 from services.alerts.alert_log import Alert, AlertState, EventType, append_event, read_alerts
-from services.auth.roles import Role
 from services.core.clock import format_eastern
 from services.core.errors import InvalidInput, OnCallError
+from services.core.sources import ALERTS
 from services.gcp.clients import Clients
 
 MAX_SILENCE_MIN = 24 * 60
@@ -144,7 +144,8 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     return Verification(ActionState.DONE, f"{plan.target} is {state}{until_text}.", {"state": str(state)})
 
 
+CHANGES = frozenset((ALERTS,))
 ACKNOWLEDGE, SILENCE, RESOLVE, REOPEN = (
-    ActionType(name, transition.label, partial(_plan, name), _apply, _verify, Role.OPERATOR)
+    ActionType(name, transition.label, partial(_plan, name), _apply, _verify, CHANGES)
     for name, transition in _TRANSITIONS.items()
 )

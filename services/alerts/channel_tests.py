@@ -10,6 +10,7 @@ from functools import partial
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
+from services.alerts.actions import CHANGES
 from services.alerts.alert_log import TEST_MESSAGE, TEST_PAGE, WATCHDOG, Alert, Event, EventType, append_event
 from services.alerts.channels import channel_configured, open_channel, open_pager
 from services.alerts.escalation import dedup_key, page_outcome
@@ -135,7 +136,7 @@ _SECOND = _Channel(
 
 
 def _action_type(name: str, label: str, channel: _Channel) -> ActionType:
-    return ActionType(name, label, partial(_plan, name, label, channel), partial(_apply, channel), _verify)
+    return ActionType(name, label, partial(_plan, name, label, channel), partial(_apply, channel), _verify, CHANGES)
 
 
 TEST_NOTIFICATION = _action_type("alerts.test", "Send a test message", _FIRST)

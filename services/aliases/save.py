@@ -21,6 +21,7 @@ from services.aliases.validation import (
     violation_keys,
     with_aliases,
 )
+from services.core.sources import ALIASES
 from services.core.text import pluralize
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -207,4 +208,4 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     )
 
 
-EDIT_ALIASES = ActionType("aliases.edit", "Save aliases", plan_edit, _save, _verify)
+EDIT_ALIASES = ActionType("aliases.edit", "Save aliases", plan_edit, _save, _verify, frozenset((ALIASES,)))

@@ -11,6 +11,7 @@ from services.aliases.edits import from_params
 from services.aliases.save import format_row_state, snapshot, touched_names, write_rows
 from services.aliases.validation import Severity, new_violations
 from services.core.errors import InvalidInput
+from services.core.sources import ALIASES
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.names.registry import Alias, NameRegistry, read_registry
@@ -86,4 +87,4 @@ def _verify_undo(clients: Clients, plan: Plan, _details: Details) -> Verificatio
     )
 
 
-UNDO_EDIT = ActionType("aliases.undo", "Take back", plan_undo, _undo, _verify_undo)
+UNDO_EDIT = ActionType("aliases.undo", "Take back", plan_undo, _undo, _verify_undo, frozenset((ALIASES,)))

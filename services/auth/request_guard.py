@@ -20,6 +20,7 @@ FORM_TYPES = frozenset({"text/plain", "application/x-www-form-urlencoded", "mult
 # Cloud Scheduler declares the second where its job sets no type, whatever the body is.
 JSON_TYPES = frozenset({"application/json", "application/octet-stream"})
 Refusal = tuple[int, str]  # HTTP status and a sentence
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class RequestGuard:
@@ -48,7 +49,7 @@ class RequestGuard:
         if self._local and not is_local_host(host, scope["server"][1]):
             return 403, f"This server is for this machine only and does not answer to the host {host[:100]!r}."
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and not is_same_origin(origin, host):
             return 403, f"A page of {origin[:100]!r} may not send requests to this server."
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return 403, "A page of another site may not send requests to this server."
@@ -62,6 +63,20 @@ class RequestGuard:
         if essence in FORM_TYPES or (essence not in JSON_TYPES and not is_upload):
             return 415, f"Send Content-Type: application/json, not {essence[:100]!r}."
         return None
+
+
+def is_same_origin(origin: str, host: str) -> bool:
+    """Whether an Origin header is of the server that a Host header names: in any case, its scheme's own port given or not."""
+    try:
+        page, server = urlsplit(origin), urlsplit(f"//{host}")
+        port = _DEFAULT_PORTS[page.scheme]
+        return (
+            (page.hostname, page.port or port) == (server.hostname, server.port or port)
+            and page.hostname is not None
+            and page.username is server.username is None
+        )
+    except (ValueError, KeyError):  # no host name, port or scheme at all
+        return False
 
 
 def is_local_host(host: str, port: int) -> bool:

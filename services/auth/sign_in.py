@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,9 +17,11 @@ import requests
 from jwt.algorithms import ECAlgorithm
 
 from services.auth.roles import Actor, Role
+from services.core.env_settings import EMAIL_PATTERN
 from services.core.errors import OnCallError, SettingsError
 from services.core.freshness import JWKS_COOLDOWN_S, JWKS_MAX_AGE_S, JWKS_TTL_S
 from services.core.settings import Settings
+from services.core.text import lower_ascii
 
 IAP_HEADER = "x-goog-iap-jwt-assertion"
 IAP_ISSUER = "https://cloud.google.com/iap"
@@ -26,6 +29,8 @@ CLOCK_SKEW_S = 30
 MAX_TOKEN_LIFETIME = timedelta(minutes=15)  # the proxy's live for ten
 # One websocket is one sign-in. Cloud Run ends a websocket after an hour; the next one has a new header.
 SESSION_LIFETIME = timedelta(minutes=65)
+OIDC_LIFETIME = timedelta(hours=12)
+GOOGLE_ISSUER = "https://accounts.google.com"
 
 
 class Unauthenticated(OnCallError):
@@ -121,12 +126,27 @@ def _fetch_jwks(url: str) -> Mapping[str, Any]:
 
 def check_configured(settings: Settings, oidc: bool = False) -> None:
     """Raise SettingsError unless a sign-in is configured; only the sandbox needs none. `oidc`: Streamlit has an [auth] section."""
+    if oidc and not settings.iap_audience:
+        _check_oidc(settings)
     if settings.iap_audience or oidc or settings.in_sandbox:
         return
     raise SettingsError(
         "No sign-in is configured, so anybody could act as anybody; the dashboard does not start.",
         "Set IAP_AUDIENCE for Identity-Aware Proxy, give Streamlit an [auth] section, or set SANDBOX_URL for the sandbox.",
     )
+
+
+def _check_oidc(settings: Settings) -> None:
+    if not settings.oidc_issuer:
+        raise SettingsError(
+            "Streamlit has an [auth] section, and OIDC_ISSUER does not say whose sign-ins are accepted.",
+            "Set it to the `issuer` of the provider's .well-known/openid-configuration.",
+        )
+    if settings.oidc_issuer == GOOGLE_ISSUER and not settings.oidc_hosted_domains:
+        raise SettingsError(
+            "Anybody can sign in with Google, and OIDC_HOSTED_DOMAINS does not say whose accounts are accepted.",
+            "Set it to your organisation's domain.",
+        )
 
 
 def verify_assertion(
@@ -142,10 +162,7 @@ def verify_assertion(
         )
     claims = _verify_token(assertions[0], settings.iap_audience, keys)
     _check_times(claims, now)
-    email = claims.get("email")
-    if not isinstance(email, str) or "@" not in email:
-        raise Unauthenticated("The signed identity names no e-mail address.")
-    return Identity(email.lower(), _extract_groups(claims), "IAP", now)
+    return Identity(_extract_email(claims), _extract_groups(claims), "IAP", now)
 
 
 def authenticate_connection(
@@ -199,19 +216,46 @@ def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
         raise Unauthenticated("The signed identity is valid for longer than the proxy makes them.")
 
 
+def _extract_email(claims: Mapping[str, Any]) -> str:
+    """The address as it is compared with the settings: A to Z in lower case, and no letter that only looks like one."""
+    email = claims.get("email")
+    address = lower_ascii(email) if isinstance(email, str) else ""
+    if not re.fullmatch(EMAIL_PATTERN, address):
+        raise Unauthenticated("The sign-in names no e-mail address in ASCII letters.", "Sign in with another account.")
+    return address
+
+
 def _extract_groups(claims: Mapping[str, Any]) -> frozenset[str]:
     groups = claims.get("groups")
-    return frozenset(str(group).lower() for group in groups) if isinstance(groups, list | tuple) else frozenset()
+    names = groups if isinstance(groups, list | tuple) else ()
+    return frozenset(lower_ascii(name) for name in names if isinstance(name, str))
 
 
-def identity_from_oidc(claims: Mapping[str, Any], now: datetime) -> Identity:
-    """The identity in Streamlit's own sign-in, which has verified the token; raises Unauthenticated without a verified e-mail."""
+def identity_from_oidc(claims: Mapping[str, Any], settings: Settings, now: datetime) -> Identity:
+    """The identity in Streamlit's own sign-in, which has verified the token's signature, audience and nonce.
+
+    Raises Unauthenticated unless it is of our issuer, of our organisation where the settings name it, recent, and of an
+    address that the issuer has verified: a claim that is absent is not verified.
+    """
     if claims.get("is_logged_in") is not True:
         raise Unauthenticated("Nobody is signed in.", "Sign in.")
-    email = claims.get("email")
-    if not isinstance(email, str) or "@" not in email or claims.get("email_verified", True) is not True:
-        raise Unauthenticated("The sign-in names no verified e-mail address.", "Sign in with another account.")
-    return Identity(email.lower(), _extract_groups(claims), "OIDC", now)
+    another_account = "Sign in with another account."
+    if str(claims.get("iss", "")).removesuffix("/") != settings.oidc_issuer:
+        raise Unauthenticated("The sign-in is of another issuer than OIDC_ISSUER.", another_account)
+    if settings.oidc_hosted_domains and str(claims.get("hd")) not in settings.oidc_hosted_domains:
+        raise Unauthenticated("The sign-in is of another organisation than OIDC_HOSTED_DOMAINS.", another_account)
+    if claims.get("email_verified") is not True:
+        raise Unauthenticated("The sign-in names no verified e-mail address.", another_account)
+    _check_sign_in_age(claims, now)
+    return Identity(_extract_email(claims), _extract_groups(claims), "OIDC", now)
+
+
+def _check_sign_in_age(claims: Mapping[str, Any], now: datetime) -> None:
+    """Streamlit's cookie lives for a month; who has left a group, or the organisation, must not act for that long."""
+    issued_at = claims.get("iat")
+    age_s = now.timestamp() - issued_at if isinstance(issued_at, int | float) else float("inf")
+    if not -CLOCK_SKEW_S <= age_s <= OIDC_LIFETIME.total_seconds():
+        raise Unauthenticated("The sign-in is older than 12 hours.", "Sign in again.")
 
 
 def to_actor(identity: Identity, settings: Settings) -> Actor:

@@ -19,6 +19,13 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from services.core.errors import SettingsError
+from services.core.text import lower_ascii
+
+EMAIL_PATTERN = (
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9.-]+"  # in lower case; ASCII only, so no letter looks like another
+)
+MAX_REPEATED = 80  # characters of a value; names, addresses and numbers are shorter
+_MAY_HOLD_A_SECRET = re.compile(r"(?:[:/].*@)|[?#&{]|-----|(?i:token|secret|passw|api.?key)")
 
 PAGER_FORMATS = ("webhook", "pagerduty", "opsgenie")
 
@@ -75,7 +82,7 @@ class EnvSettings(BaseSettings):
 
 
 def _to_settings_error(cls: type[EnvSettings], error: ValidationError, env: Mapping[str, str | None]) -> SettingsError:
-    """The first refused variable as a sentence; a secret's value is not repeated."""
+    """The first refused variable as a sentence; a value is not repeated where it is a secret, or seems to hold one."""
     refused = error.errors(include_url=False)[0]
     field, name = next(
         (field, name)
@@ -83,11 +90,16 @@ def _to_settings_error(cls: type[EnvSettings], error: ValidationError, env: Mapp
         for name in cls.variables(field)
         if name in env and refused["loc"][0] in cls.variables(field)
     )
-    value = env[name] if field.repr else "…"
+    value = _quote_value(env[name] or "") if field.repr else "'…'"
     problem = refused["msg"] if refused["type"] == "port" else f"cannot be used: {refused['ctx']['error']}"
     return SettingsError(
-        f"{name}={value!r} {problem}.", f"Unset it for the default, {format_value(field.default) or 'empty'}."
+        f"{name}={value} {problem}.", f"Unset it for the default, {format_value(field.default) or 'empty'}."
     )
+
+
+def _quote_value(text: str) -> str:
+    """A refused value, quoted; "…" where it may hold a secret: user and password, a query, a key, or what is very long."""
+    return "'…'" if len(text) > MAX_REPEATED or _MAY_HOLD_A_SECRET.search(text) else repr(text)
 
 
 def format_value(value: object) -> str:
@@ -138,7 +150,7 @@ def _check_url(raw: str) -> str:
     parts = urlsplit(raw)
     if raw and (parts.scheme not in {"http", "https"} or not parts.hostname):
         raise ValueError("an http:// or https:// address, or nothing")
-    if parts.username or parts.password or parts.query:
+    if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("an address without user, password or query: no secrets in a URL")
     return raw.rstrip("/")
 
@@ -176,18 +188,18 @@ def _check_names(raw: str) -> str:
 
 def _parse_list(raw: str | frozenset[str]) -> frozenset[str]:
     parts = raw.split(",") if isinstance(raw, str) else raw
-    return frozenset(part.strip().lower() for part in parts if part.strip())
+    return frozenset(lower_ascii(part.strip()) for part in parts if part.strip())
 
 
 def _check_principals(names: frozenset[str]) -> frozenset[str]:
-    if invalid := sorted(name for name in names if "@" not in name and not name.replace("-", "").isalnum()):
-        raise ValueError(f"e-mail addresses or group names, with commas between; not {invalid[0]!r}")
+    if invalid := sorted(name for name in names if not re.fullmatch(rf"{EMAIL_PATTERN}|[a-z0-9-]+", name)):
+        raise ValueError(f"e-mail addresses or group names, with commas between; not {_quote_value(invalid[0])}")
     return names
 
 
 def _check_host_names(names: frozenset[str]) -> frozenset[str]:
     if invalid := sorted(name for name in names if not name.replace("-", "").replace(".", "").isalnum()):
-        raise ValueError(f"host names without port, with commas between; not {invalid[0]!r}")
+        raise ValueError(f"host names without port, with commas between; not {_quote_value(invalid[0])}")
     return names
 
 

@@ -81,6 +81,16 @@ class Settings(Thresholds):
         validation_alias="IAP_KEYS_URL",
         description="public keys of Identity-Aware Proxy",
     )
+    oidc_issuer: Url = Field(
+        "",
+        validation_alias="OIDC_ISSUER",
+        description="issuer whose sign-ins are accepted, where Streamlit's own sign-in (OIDC) is configured",
+    )
+    oidc_hosted_domains: HostNames = Field(
+        frozenset(),
+        validation_alias="OIDC_HOSTED_DOMAINS",
+        description="organisations whose accounts may sign in (Google's hd claim), with commas between; empty: any of the issuer's",
+    )
     operators: Principals = Field(
         frozenset(), validation_alias="OPERATORS", description="e-mail addresses that may act, with commas between"
     )

@@ -97,7 +97,8 @@ def _sign_in(clients: Clients) -> Iterator[CheckResult]:
 
 def _location(clients: Clients) -> Iterator[CheckResult]:
     """Whether BIGQUERY_LOCATION is where the predictions are: BigQuery finds a dataset in its own location alone."""
-    configured, actual = clients.settings.location, read_dataset_location(clients.bigquery)
+    actual = read_dataset_location(clients.bigquery)
+    configured = clients.settings.location or actual or ""
     if actual is None:
         yield CheckResult(
             "location", Health.UNKNOWN, f"{PREDICTIONS_DATASET} cannot be read, so its location is unknown."

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
+from math import inf
+from threading import Lock
+from time import monotonic
 from urllib.parse import urlsplit
 
 import google.auth
@@ -31,9 +34,10 @@ from services.gcp.read_cache import ReadCache
 # The scope allows everything; the account's roles limit what may really be done.
 CLOUD_PLATFORM_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 BIGQUERY_TIMEOUT_S = 60.0  # of one HTTP request that writes
-LOCATION_TIMEOUT_S = 10.0  # of one request, and of all its retries
+LOCATION_TIMEOUT_S = (
+    10.0  # of one request, and of all its retries; after a failure it is asked for again only so much later
+)
 MAX_CONNECTIONS = 48  # kept open to BigQuery; beyond that each call opens one, which takes three times as long
-DEFAULT_LOCATION = "US"  # of a dataset that cannot be read yet
 
 
 @dataclass(frozen=True)
@@ -63,28 +67,16 @@ class Clients:
 
 
 def connect(settings: Settings, as_operator: bool = False) -> Clients:
-    """Open every client, with `as_operator` as the acting account; raises SourceUnavailable without credentials or sandbox.
-
-    The clients' settings have the location of the datasets, found out where none is set.
-    """
+    """Open every client, with `as_operator` as the acting account; raises SourceUnavailable without credentials or sandbox."""
     credentials = _credentials(settings, as_operator)
     options = ClientOptions(api_endpoint=settings.sandbox_url) if settings.in_sandbox else None
-    if not settings.location:
-        bigquery_client = bigquery.Client(project=settings.project, credentials=credentials, client_options=options)
-        settings = settings.model_copy(update={"location": read_dataset_location(bigquery_client) or DEFAULT_LOCATION})
     run_url = urlsplit(settings.sandbox_url or "https://run.googleapis.com")
     scheduler_url = urlsplit(settings.sandbox_url or "https://cloudscheduler.googleapis.com")
     return Clients(
         settings=settings,
         clock=_sandbox_clock(settings) if settings.in_sandbox else SystemClock(),
         credentials=credentials,
-        bigquery=bigquery.Client(
-            project=settings.project,
-            credentials=credentials,
-            location=settings.location,
-            client_options=options,
-            _http=_open_session(credentials),
-        ),
+        bigquery=LocatingClient(settings, credentials, options),
         run=run_v2.ServicesClient(
             transport=ServicesRestTransport(host=run_url.netloc, url_scheme=run_url.scheme, credentials=credentials)
         ),
@@ -100,6 +92,29 @@ def connect(settings: Settings, as_operator: bool = False) -> Clients:
             )
         ),
     )
+
+
+class LocatingClient(bigquery.Client):
+    """A client whose jobs run where the predictions' dataset is, unless a location is set.
+
+    It is read by the first call, not when the client is opened: no page waits for it. While it cannot be read the jobs name none,
+    and BigQuery takes that of their tables.
+    """
+
+    def __init__(self, settings: Settings, credentials: Credentials, options: ClientOptions | None) -> None:
+        session = _open_session(credentials)
+        super().__init__(settings.project, credentials, session, settings.location or None, client_options=options)
+        # Every call asks its client for the location: the one that finds it out is another one.
+        self._finder = bigquery.Client(settings.project, credentials, session, client_options=options)
+        self._lock, self._failed_s = Lock(), -inf
+
+    @property
+    def location(self) -> str | None:
+        with self._lock:
+            if self._location is None and monotonic() - self._failed_s > LOCATION_TIMEOUT_S:
+                self._location = read_dataset_location(self._finder)
+                self._failed_s = -inf if self._location else monotonic()
+            return self._location
 
 
 def _open_session(credentials: Credentials) -> AuthorizedSession:
@@ -124,7 +139,7 @@ def read_dataset_location(client: bigquery.Client) -> str | None:
         requests.RequestException,
         KeyError,
     ):  # KeyError: an answer, but no dataset
-        return None  # the first query says what is wrong
+        return None  # the query itself says what is wrong
 
 
 class SandboxCredentials(Credentials):

@@ -170,15 +170,28 @@ def run_query(
     read_cache = clients.cache
     if not read_cache.reuse_answers or job_id is not None or not query.cacheable:
         return _run_or_list(clients, query, sql, values, params, job_id)
-    with translate_errors(f"BigQuery ({name})", sql):
-        versions = _read_versions(clients, query.source_tables)
     key = (name, *(f"{param}={value!r}" for param, value in sorted(params.items())))
-    result, from_cache = read_cache.cached_rows(
-        key,
-        versions,
-        lambda: _run_or_list(clients, query, sql, values, params, None, versions[0].table),
-        lambda fetched: len(fetched.rows),
-    )
+
+    def read_rows(versions: tuple[Version, ...]) -> tuple[QueryResult, bool]:
+        return read_cache.cached_rows(
+            key,
+            versions,
+            lambda: _run_or_list(clients, query, sql, values, params, None, versions[0].table),
+            lambda fetched: len(fetched.rows),
+        )
+
+    known_versions = read_cache.known_versions(query.source_tables) if key not in read_cache else None
+    with translate_errors(f"BigQuery ({name})", sql):
+        if known_versions is None:
+            versions = _read_versions(clients, query.source_tables)
+            result, from_cache = read_rows(versions)
+        else:
+            # Rows of a first read are read while the tables are checked: if one has changed, they are read again.
+            with concurrent_reads() as pool:
+                early = pool.submit(read_rows, known_versions)
+                versions = _read_versions(clients, query.source_tables)
+            unchanged = [v.fingerprint for v in versions] == [v.fingerprint for v in known_versions]
+            result, from_cache = early.result() if unchanged else read_rows(versions)
     return replace(result, source=_with_cache_age(clients, result.source, versions)) if from_cache else result
 
 

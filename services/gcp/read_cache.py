@@ -22,14 +22,17 @@ from google.cloud import bigquery
 
 from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S, VERSION_TTL_S
+from services.core.sources import LOG, Sources
 from services.core.tables import STREAMED_TABLES
 
 T = TypeVar("T")
 
+_LOG = frozenset((LOG,))
 MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_READS_PER_MIN, LOG_QUOTA_WINDOW_S = 6, 30, 60.0
 NEVER_EXPIRES, EXPIRED = float("inf"), float("-inf")
 STORED_TABLE_TYPES = (None, "TABLE", "SNAPSHOT")  # views and external tables do not report when their rows change
 MAX_CACHED_ROWS = 200_000  # of all entries, about 140 MiB at 710 bytes a row; the least recently used go first
+MAX_CACHED_ENTRIES = 2_000  # the same for answers with few rows or none
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class _Entry(Generic[T]):
     fingerprints: tuple[Any, ...]
     expires_at_s: float
     row_count: int
+    sources: Sources
 
 
 @dataclass
@@ -136,12 +140,17 @@ class ReadCache:
             self._epoch += 1
             self._versions.clear()
 
-    def invalidate(self) -> None:
-        """Make the next query check its tables, and the next log search read again: an action may have changed them."""
-        self.expire_table_versions()
+    def invalidate(self, changed: Sources | None = None) -> None:
+        """Make the next query of these tables check them, and the next log search read again if the log is among them.
+
+        None: whatever it is.
+        """
         with self._lock:
+            self._epoch += 1
+            for table_name in self._versions.keys() & (self._versions.keys() if changed is None else changed):
+                del self._versions[table_name]
             for key, entry in self._entries.items():
-                if entry.expires_at_s != NEVER_EXPIRES:
+                if entry.expires_at_s != NEVER_EXPIRES and (changed is None or entry.sources & changed):
                     self._entries[key] = replace(entry, expires_at_s=EXPIRED)
 
     def log_reads_last_minute(self) -> int:
@@ -173,6 +182,17 @@ class ReadCache:
         (read_at_s, version), _ = self._share(("version", table_name), read)
         return replace(version, age_s=self._monotonic() - read_at_s)
 
+    def known_versions(self, table_names: tuple[str, ...]) -> tuple[Version, ...] | None:
+        """The tables' versions at their last checks, however long ago; None where one was not checked yet."""
+        with self._lock:
+            known = [self._versions[name][1] for name in table_names if name in self._versions]
+        return tuple(known) if len(known) == len(table_names) else None
+
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether there is a result of this key, however old."""
+        with self._lock:
+            return key in self._entries
+
     def cached_rows(
         self, key: Hashable, versions: tuple[Version, ...], fetch: Callable[[], T], count_rows: Callable[[T], int]
     ) -> tuple[T, bool]:
@@ -182,7 +202,8 @@ class ReadCache:
 
         def read() -> _Entry[T]:
             expires_at_s, value = self._monotonic() + ttl_s, fetch()
-            return _Entry(value, fingerprints, expires_at_s, count_rows(value))
+            sources = frozenset(f"{version.table.dataset_id}.{version.table.table_id}" for version in versions)
+            return _Entry(value, fingerprints, expires_at_s, count_rows(value), sources)
 
         return self._get_or_read(key, fingerprints, read)
 
@@ -197,7 +218,7 @@ class ReadCache:
             recent = cached if cached is not None and now <= cached.expires_at_s + ttl_s else None
             if self._within_log_quota(MAX_LOG_READS_PER_MIN if recent is None else MAX_LOG_REFRESHES_PER_MIN):
                 value = read()
-                return _Entry(value, (), now + ttl_s, count_rows(value))
+                return _Entry(value, (), now + ttl_s, count_rows(value), _LOG)
             if recent is not None:
                 return recent
             raise SourceUnavailable(
@@ -213,7 +234,7 @@ class ReadCache:
         def read(epoch: int) -> T:
             entry: _Entry[T] | None = self._get_entry(key)
             value = revise(entry.value if entry is not None else None)
-            self._store(key, _Entry(value, (), NEVER_EXPIRES, count_rows(value)), epoch)
+            self._store(key, _Entry(value, (), NEVER_EXPIRES, count_rows(value), frozenset()), epoch)
             return value
 
         return self._share(key, read)[0]
@@ -249,7 +270,7 @@ class ReadCache:
             previous = self._entries.pop(key, None)
             self._row_count += entry.row_count - (previous.row_count if previous else 0)
             self._entries[key] = entry
-            while self._row_count > MAX_CACHED_ROWS and len(self._entries) > 1:
+            while len(self._entries) > (1 if self._row_count > MAX_CACHED_ROWS else MAX_CACHED_ENTRIES):
                 self._row_count -= self._entries.popitem(last=False)[1].row_count
 
     def record_log_read(self) -> None:

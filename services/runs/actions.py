@@ -13,6 +13,7 @@ from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES
 from services.core.errors import InvalidInput, OnCallError, SourceUnavailable
+from services.core.sources import RUN
 from services.gcp.clients import Clients
 from services.nights.coverage_count import count_coverage, format_coverage
 from services.nights.player_stages import read_night
@@ -216,5 +217,5 @@ def _resume(context: ActionContext) -> Details:
     return {"batch_id": batch_id}
 
 
-START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify, follow=follow_batch)
-RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify, follow=follow_batch)
+START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify, RUN, follow=follow_batch)
+RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify, RUN, follow=follow_batch)

@@ -6,6 +6,7 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.state import STOPPABLE_STATES, BatchState
+from services.core.sources import RUN
 from services.gcp.clients import Clients
 from services.runs.actions import curl_command, follow_batch, poll_progress, read_batch
 from services.runs.coordinator_client import BatchProgress, read_coordinator, stop_batch
@@ -80,4 +81,4 @@ def _verify_stop(clients: Clients, plan: Plan, _details: Details) -> Verificatio
     return Verification(ActionState.FAILED, f"{batch.batch_id} was not stopped: it is {batch.state}.", after)
 
 
-STOP_RUN = ActionType("run.stop", "Stop run", plan_stop, _stop, _verify_stop, follow=follow_batch)
+STOP_RUN = ActionType("run.stop", "Stop run", plan_stop, _stop, _verify_stop, RUN, follow=follow_batch)

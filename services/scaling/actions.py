@@ -13,6 +13,7 @@ from services.actions.log_reader import Action, ActionState
 from services.actions.plan import Plan
 from services.auth.roles import Actor
 from services.core.errors import SourceUnavailable
+from services.core.sources import CLOUD_RUN
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.policy.dml_limits import EMERGENCY_CAPACITY_TEXT
@@ -123,9 +124,12 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     )
 
 
-SCALE_DOWN = ActionType("scaling.narrow", f"Narrow to {EMERGENCY_CAPACITY_TEXT}", plan_scale_down, _apply, _verify)
-RESTORE_CAPACITY = ActionType("scaling.restore", "Restore", plan_restore, _apply, _verify)
-SET_CAPACITY = ActionType("scaling.set", "Set width", plan_set_capacity, _apply, _verify)
+CHANGES = frozenset((CLOUD_RUN,))
+SCALE_DOWN = ActionType(
+    "scaling.narrow", f"Narrow to {EMERGENCY_CAPACITY_TEXT}", plan_scale_down, _apply, _verify, CHANGES
+)
+RESTORE_CAPACITY = ActionType("scaling.restore", "Restore", plan_restore, _apply, _verify, CHANGES)
+SET_CAPACITY = ActionType("scaling.set", "Set width", plan_set_capacity, _apply, _verify, CHANGES)
 
 
 def apply_due_reverts(clients: Clients, actor: Actor) -> Action | None:

@@ -13,6 +13,7 @@ from services.batches.ids import parse_batch_date, read_batch_date
 from services.batches.ledger import Ledger
 from services.core.errors import OnCallError
 from services.core.process_id import holder_id
+from services.core.sources import RUN
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -105,4 +106,4 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     return Verification(state, " ".join(parts), {"left": remaining}, count)
 
 
-CONSOLIDATE_BATCH = ActionType("staging.consolidate", "Consolidate now", plan_consolidate, _consolidate, _verify)
+CONSOLIDATE_BATCH = ActionType("staging.consolidate", "Consolidate now", plan_consolidate, _consolidate, _verify, RUN)

@@ -10,6 +10,7 @@ from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Confirmation, Guard, Params, Plan
 from services.batches.ids import DATASET, parse_staging_table_name
 from services.core.errors import InvalidInput
+from services.core.sources import STAGING_TABLES
 from services.core.text import pluralize
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -161,5 +162,6 @@ def _format_unmerged(proofs: MergeProofs) -> str:
     return f"{sum(proof.unmerged_rows or 0 for proof in proofs.proofs)} unmerged rows"
 
 
-DROP_MERGED = ActionType("staging.drop_merged", "Drop merged tables", plan_drop_merged, _drop, _verify_drop)
-DROP_ORPHAN = ActionType("staging.drop_orphan", "Drop an orphan", plan_drop_orphan, _drop, _verify_drop)
+CHANGES = frozenset((STAGING_TABLES,))
+DROP_MERGED = ActionType("staging.drop_merged", "Drop merged tables", plan_drop_merged, _drop, _verify_drop, CHANGES)
+DROP_ORPHAN = ActionType("staging.drop_orphan", "Drop an orphan", plan_drop_orphan, _drop, _verify_drop, CHANGES)

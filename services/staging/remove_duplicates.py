@@ -21,6 +21,7 @@ from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, BusinessKey, RowVersion
 from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
+from services.core.sources import JOBS, PREDICTIONS
 from services.core.tables import PREDICTIONS_TABLE
 from services.core.text import pluralize
 from services.gcp.clients import BIGQUERY_TIMEOUT_S, Clients
@@ -223,5 +224,10 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
 
 
 REMOVE_DUPLICATES = ActionType(
-    "predictions.remove_duplicates", "Remove duplicates", plan_remove_duplicates, _remove, _verify
+    "predictions.remove_duplicates",
+    "Remove duplicates",
+    plan_remove_duplicates,
+    _remove,
+    _verify,
+    frozenset((PREDICTIONS, JOBS)),
 )

@@ -14,6 +14,7 @@ from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import DATASET
 from services.batches.staging_listing import ORIGINAL_CREATED_LABEL
 from services.core.errors import InvalidInput
+from services.core.sources import STAGING_TABLES
 from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
@@ -127,4 +128,6 @@ def format_remaining(remaining: timedelta) -> str:
     )
 
 
-UNDO_DROP = ActionType("staging.undo_drop", "Bring back", plan_undo_drop, _restore, _verify_restored)
+UNDO_DROP = ActionType(
+    "staging.undo_drop", "Bring back", plan_undo_drop, _restore, _verify_restored, frozenset((STAGING_TABLES,))
+)

@@ -6,6 +6,7 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import Action, ActionState, read_action
 from services.actions.plan import Change, Guard, Params, Plan
 from services.core.errors import InvalidInput
+from services.core.sources import JOBS, PREDICTIONS
 from services.core.text import pluralize
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -95,5 +96,10 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
 
 
 RESTORE_DUPLICATES = ActionType(
-    "predictions.restore_duplicates", "Make active again", plan_restore_duplicates, _restore, _verify
+    "predictions.restore_duplicates",
+    "Make active again",
+    plan_restore_duplicates,
+    _restore,
+    _verify,
+    frozenset((PREDICTIONS, JOBS)),
 )

@@ -26,11 +26,12 @@ CLIENT_ID = "on-call-desk"
 
 
 class OidcProvider:
-    """An OpenID provider with one person, who is always signed in there; `verified` is what it vouches for."""
+    """An OpenID provider with one person, who is always signed in there; `verified` is what it says of the address, None nothing."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.verified, self.nonce, self.address = True, "", ""
+        self.verified: bool | None = True
+        self.nonce, self.address = "", ""
 
     def application(self) -> Starlette:
         return Starlette(
@@ -56,7 +57,7 @@ class OidcProvider:
     async def token(self, _: Request) -> Response:
         now = int(time.time())
         claims = {"iss": self.address, "aud": CLIENT_ID, "sub": "1", "iat": now, "exp": now + 600, "nonce": self.nonce}
-        identity_claims = {"email": NORA, "email_verified": self.verified}
+        identity_claims = {"email": NORA} | ({} if self.verified is None else {"email_verified": self.verified})
         signed = jwt.encode({**claims, **identity_claims}, self.key, "RS256", {"kid": "one"})
         return JSONResponse({"access_token": "a", "token_type": "Bearer", "expires_in": 600, "id_token": signed})
 
@@ -81,7 +82,9 @@ def oidc_dashboard(shared_sandbox: Any, tmp_path_factory: pytest.TempPathFactory
             f'client_id = "{CLIENT_ID}"\nclient_secret = "for this test"\n'
             f'server_metadata_url = "{provider.address}/.well-known/openid-configuration"\n'
         )
-        process = image.start_process(folder, site, SANDBOX_URL=shared_sandbox.url, OPERATORS=NORA, PORT=str(port))
+        process = image.start_process(
+            folder, site, SANDBOX_URL=shared_sandbox.url, OIDC_ISSUER=provider.address, OPERATORS=NORA, PORT=str(port)
+        )
         stack.callback(process.wait, timeout=20)
         stack.callback(process.kill)  # before the wait: callbacks run last in, first out
         wait_for_server(f"{dashboard_url}/_stcore/health", process)
@@ -119,9 +122,9 @@ def test_a_user_with_a_verified_address_is_an_operator_by_name(oidc_dashboard, b
         sign_in(context, dashboard_url).get_by_text(f"{NORA} · operator").wait_for()
 
 
-def test_a_user_without_a_verified_address_sees_no_data(oidc_dashboard, browser):
+def test_a_user_whose_address_nobody_says_is_verified_sees_no_data(oidc_dashboard, browser):
     dashboard_url, provider = oidc_dashboard
-    provider.verified = False
+    provider.verified = None
     with browser.new_context() as context:
         page = sign_in(context, dashboard_url)
         page.get_by_text("names no verified e-mail address").wait_for()

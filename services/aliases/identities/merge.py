@@ -19,6 +19,7 @@ from services.aliases.identities.duplicates import compare_identities
 from services.aliases.save import snapshot, touched_names, write_rows
 from services.aliases.validation import Severity, new_violations, with_aliases
 from services.core.errors import InvalidInput, OnCallError
+from services.core.sources import ALIASES, REGISTRY
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
 from services.names.registry import Alias, AliasRecord, NameRegistry, RegistryRow, alias_to_dict, read_registry
@@ -239,4 +240,6 @@ def find_alias_row(registry: NameRegistry, edit: Edit) -> AliasRecord | None:
     return next((alias_to_dict(row) for row in registry.aliases if row.pair == (edit.alias, edit.canonical)), None)
 
 
-MERGE_IDENTITIES = ActionType("registry.merge", "Make them one", plan_merge, _merge, _verify)
+MERGE_IDENTITIES = ActionType(
+    "registry.merge", "Make them one", plan_merge, _merge, _verify, frozenset((REGISTRY, ALIASES))
+)

@@ -19,6 +19,7 @@ from services.aliases.identities.merge import (
 )
 from services.aliases.save import format_row_state, snapshot, touched_names, write_rows
 from services.core.errors import InvalidInput
+from services.core.sources import ALIASES, REGISTRY
 from services.gcp.clients import Clients
 from services.names.registry import AliasRecord, NameRegistry, read_registry
 
@@ -152,4 +153,6 @@ def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verificatio
     return Verification(ActionState.FAILED, message, {"rows": merged_rows})
 
 
-UNDO_MERGE = ActionType("registry.undo_merge", "Separate again", plan_undo_merge, _split, _verify_split)
+UNDO_MERGE = ActionType(
+    "registry.undo_merge", "Separate again", plan_undo_merge, _split, _verify_split, frozenset((REGISTRY, ALIASES))
+)

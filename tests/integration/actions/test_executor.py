@@ -207,7 +207,7 @@ def test_an_unreadable_outcome_is_unverified_and_never_a_success(module_clients,
         return details
 
     action_type = SET_CAPACITY.__class__(
-        SET_CAPACITY.name, SET_CAPACITY.label, SET_CAPACITY.plan, effect, SET_CAPACITY.verify
+        SET_CAPACITY.name, SET_CAPACITY.label, SET_CAPACITY.plan, effect, SET_CAPACITY.verify, SET_CAPACITY.changes
     )
     action = execute(module_clients, OPERATOR, action_type, plan)
     assert action.state is ActionState.UNVERIFIED

@@ -10,9 +10,12 @@ import pytest
 import requests
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest
 
-from app.state import background_cache, reads, session
+from app.state import background_cache, session
 from services.gcp import clients
 from tests.integration.pages.helpers import INCIDENT, MAIN, RenderedPage
 from tests.support.sandbox import dashboard_env
@@ -31,8 +34,9 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
         background_cache, "FIRST_LOAD_TIMEOUT_S", 30.0
     )  # on a loaded machine a late answer is none unknown
     monkeypatch.setattr(manifest_scanner, "scan_component_manifests", _scan_once)
+    asked_by_page = _record_calls_of_pages(monkeypatch)
     st.cache_resource.clear()  # each test with a memory of its own
-    reads.invalidate()
+    background_cache.clear()
 
     def open_as_visitor(page: str = "overview", date: str | None = INCIDENT, **params: str) -> RenderedPage:
         app = AppTest.from_file(str(MAIN), default_timeout=90)
@@ -42,12 +46,37 @@ def open_page(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPag
             app.query_params["date"] = date
         if page != "overview":
             app.switch_page(f"../pages/{page}.py")
+        asked_by_page.clear()
         app.run()
         assert not app.exception, app.exception
+        assert not asked_by_page, "a page itself waits for Google, which may take minutes not to answer"
         return RenderedPage(app)
 
     yield open_as_visitor
-    reads.invalidate()
+    background_cache.clear()
+
+
+def _record_calls_of_pages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses of Google's APIs that pages ask in their own thread, which a browser waits for."""
+    asked: list[str] = []
+    request = requests.Session.request
+
+    def recorded_request(session: requests.Session, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        if get_script_run_ctx(suppress_warning=True) is not None and "/sandbox/" not in url:
+            asked.append(f"{method} {url}")
+        return request(session, method, url, *args, **kwargs)
+
+    monkeypatch.setattr(requests.Session, "request", recorded_request)
+    return asked
+
+
+@pytest.fixture
+def sent_messages() -> Iterator[list[ForwardMsg]]:
+    """Every message that the pages send to the browser; those with which Streamlit frames a run are not among them."""
+    messages: list[ForwardMsg] = []
+    ForwardMsgQueue.on_before_enqueue_msg(messages.append)
+    yield messages
+    ForwardMsgQueue.on_before_enqueue_msg(None)
 
 
 def _page_timeout_s(api: str, kind: str, options: Mapping[str, Any]) -> float:

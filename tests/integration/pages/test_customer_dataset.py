@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from app.state import reads
+from app.state import background_cache
 from services.actions.executor import execute
 from services.actions.log_reader import ActionState, read_action_log
 from services.auth.roles import Actor, Role
@@ -38,7 +38,7 @@ def sandbox(customer_sandbox: Sandbox) -> Iterator[Sandbox]:
     customer_sandbox.state.reset_limits()
     yield customer_sandbox
     customer_sandbox.state.reset_limits()
-    reads.invalidate()
+    background_cache.clear()
 
 
 @pytest.fixture

@@ -34,12 +34,17 @@ QUIET_ARGS = ("--disable-background-networking", "--disable-component-update")
 
 @contextmanager
 def start_process(
-    name: str, command: list[str], env: Mapping[str, str], address: str, folder: Path = ROOT
+    name: str,
+    command: list[str],
+    env: Mapping[str, str],
+    address: str,
+    folder: Path = ROOT,
+    python: str = sys.executable,
 ) -> Iterator[Child]:
-    """A process that answers at `address`; its output is shown only when it ends too early."""
+    """A module of `python` that answers at `address`; its output is shown only when it ends too early."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [python, "-m", *command],
             cwd=folder,
             env={**os.environ, **env},
             stdout=output,
@@ -104,13 +109,19 @@ def start_dashboard(sandbox_url: str, *command: str) -> Iterator[tuple[str, int]
 
 
 @contextmanager
-def start_streamlit(script: str) -> Iterator[str]:
-    """A script as `streamlit run` serves it with its defaults, from a folder without our configuration; its address."""
+def start_streamlit(script: str, *, compressed: bool = False) -> Iterator[str]:
+    """A script as `streamlit run` serves it with its defaults, from a folder without our configuration; its address.
+
+    `compressed`: the same behind our compression of Streamlit's scripts.
+    """
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     flags = ["--server.headless", "true", "--server.port", str(port), "--browser.gatherUsageStats", "false"]
     command = ["streamlit", "run", str(BASELINE_APPS / script), *flags]
-    with start_process(script, command, {}, f"{address}/_stcore/health", folder=BASELINE_APPS):
+    if compressed:
+        command = ["tests.tools.benchmarks.baseline_apps.compressed", script, str(port)]
+    env = {"PYTHONPATH": str(ROOT)}
+    with start_process(script, command, env, f"{address}/_stcore/health", folder=BASELINE_APPS):
         yield address
 
 

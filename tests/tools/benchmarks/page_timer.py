@@ -1,4 +1,7 @@
-"""A page in Chromium with a stop-watch in it: when its answer stood, when all of it stood, what came over the wire."""
+"""A page in Chromium with a stop-watch in it: when its answer stood, when all of it stood, what came over the wire.
+
+The stop-watch knows Streamlit's pages; a page of another product says with `window.__site` what its root, answer and links are.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,12 @@ from typing import Any
 TIMER_SCRIPT = """
 (() => {
   const seen = window.__seen = {from: 0, before: null, path: null, night: null, verdict: null, full: null, settled: false};
+  const site = () => ({
+    root: '[data-testid=stApp]', links: '[data-testid=stSidebarNav] a', isQuiet: () => true, answer: () => {
+      const head = document.querySelector('[data-testid=stMain] h2');
+      return head && head.getBoundingClientRect().height ? head.textContent.trim() : '';
+    }, ...window.__site,
+  });
   const all = name => [...document.querySelectorAll(`[data-testid=${name}]`)]
     .filter(each => each.checkVisibility());
   const open = () => ({
@@ -17,7 +26,7 @@ TIMER_SCRIPT = """
     charts: all('stPlotlyChart').filter(each => !each.querySelector('.main-svg')).length,
     grids: all('stDataFrame').filter(each => ![...each.querySelectorAll('canvas')].some(one => one.width > 0)).length,
   });
-  const complete = () => document.querySelector('[data-testid=stApp]') && Object.values(open()).every(count => !count);
+  const complete = () => site().isQuiet() && document.querySelector(site().root) && Object.values(open()).every(count => !count);
   window.__why = () => JSON.stringify([seen, open()]);
   const title = () => document.querySelector('[data-testid=stMain] h5')?.textContent;
   const isAnswered = () => !document.querySelector('[data-testid=stMain]').textContent.includes('has not answered');
@@ -25,7 +34,7 @@ TIMER_SCRIPT = """
     const now = performance.now();
     if (!seen.settled) {
       const head = document.querySelector('[data-testid=stMain] h2');
-      const words = head && head.getBoundingClientRect().height ? head.textContent.trim() : '';
+      const words = site().answer();
       const here = !seen.path || location.pathname.endsWith(seen.path);
       const turned = !seen.night || (title() !== seen.night && !head?.closest('[data-stale=true]') && isAnswered());
       if (seen.verdict === null && words && here && turned && words !== seen.before) seen.verdict = now;
@@ -36,13 +45,11 @@ TIMER_SCRIPT = """
     requestAnimationFrame(look);
   };
   requestAnimationFrame(look);
+  window.__link = href => [...document.querySelectorAll(site().links)].find(each => new URL(each.href).pathname === href);
   window.__click = href => {
-    const link = [...document.querySelectorAll('[data-testid=stSidebarNav] a')]
-      .find(each => new URL(each.href).pathname === href);
-    const head = document.querySelector('[data-testid=stMain] h2');
-    Object.assign(seen, {from: performance.now(), before: head ? head.textContent.trim() : '', path: href, night: null,
+    Object.assign(seen, {from: performance.now(), before: site().answer(), path: href, night: null,
                          verdict: null, full: null, settled: false});
-    link.click();
+    window.__link(href).click();
   };
   window.__turn = () => {
     Object.assign(seen, {from: performance.now(), before: null, path: null, night: title(),
@@ -76,11 +83,7 @@ def open_page(context: Any, address: str) -> tuple[Any, PageTiming]:
 
 def click(page: Any, path: str) -> PageTiming:
     """Click a page in the sidebar and wait until all of it stands."""
-    page.wait_for_function(
-        "path => [...document.querySelectorAll('[data-testid=stSidebarNav] a')].some(a => new URL(a.href).pathname === path)",
-        arg=path,
-        timeout=PAGE_TIMEOUT_MS,
-    )
+    page.wait_for_function("path => window.__link(path)", arg=path, timeout=PAGE_TIMEOUT_MS)
     page.evaluate("path => window.__click(path)", path)
     return _wait_settled(page)
 

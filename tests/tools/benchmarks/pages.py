@@ -1,4 +1,6 @@
-"""`make bench-pages`: every page of the dashboard beside a blank and a plain Streamlit page, in one run, in a real Chromium.
+"""`make bench-pages`: every page of the dashboard beside a blank and two plain Streamlit pages, in one run, in a real Chromium.
+
+The second plain page has its scripts compressed as ours are: what is left between it and ours is not the compression's.
 
 RUNS (5) says how often, PAGES=overview,coverage which, LATENCY (0) how many ms each call of an API is delayed by. The candidates
 take turns, so that a slow minute hits all of them. At the end the overview turns to nights that were not opened yet.
@@ -21,18 +23,19 @@ from tests.tools.benchmarks.page_timer import PageTiming, click, open_page, turn
 NIGHT = "2025-12-29"
 LAST_UNOPENED_NIGHT = date(2025, 12, 28)
 VIEWPORT = {"width": 1440, "height": 1000}
-BLANK_PAGE, PLAIN_PAGE = "blank Streamlit page", "plain Streamlit page"
+BLANK_PAGE, PLAIN_PAGE, COMPRESSED_PAGE = "blank Streamlit page", "plain Streamlit page", "plain, compressed"
 MAX_MB, MAX_VERDICT_RATIO, MAX_CLICK_OVERHEAD_MS = 4.7, 1.1, 300
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A page: where it is opened, and the click in the sidebar that leads to it from another page."""
+    """A page: where it is opened, the click that leads to it from another page, and what tells the stop-watch of its site."""
 
     name: str
     address: str
     click_from: str
     click_to: str
+    site_script: str = ""
 
 
 @dataclass
@@ -65,19 +68,24 @@ def dashboard_candidates(address: str, names: Sequence[str]) -> list[Candidate]:
 
 
 def baseline_candidates(stack: ExitStack) -> list[Candidate]:
-    """The two pages that everything is measured beside, each alone on its server, and both on a third for the click."""
+    """The pages that everything is measured beside, each alone on its server, and both on another for the click."""
     blank_url, plain_url, multipage_url = (
         stack.enter_context(harness.start_streamlit(f"{name}.py")) for name in ("blank", "plain", "two")
+    )
+    compressed_url, compressed_multipage_url = (
+        stack.enter_context(harness.start_streamlit(f"{name}.py", compressed=True)) for name in ("plain", "two")
     )
     return [
         Candidate(BLANK_PAGE, blank_url, f"{multipage_url}/other", "/"),
         Candidate(PLAIN_PAGE, plain_url, f"{multipage_url}/other", "/plain"),
+        Candidate(COMPRESSED_PAGE, compressed_url, f"{compressed_multipage_url}/other", "/plain"),
     ]
 
 
 def measure(browser: Any, candidate: Candidate, measurements: PageMeasurements) -> None:
     """Cold in a fresh context, once more in a new tab of it, and by a click from another page."""
     context = browser.new_context(viewport=VIEWPORT)
+    context.add_init_script(candidate.site_script)
     for visit in ("cold", "second"):
         page, timing = open_page(context, candidate.address)
         measurements.timings[visit].append(timing)
@@ -134,7 +142,9 @@ def format_promises(measurements: Mapping[str, PageMeasurements]) -> str:
     """How many pages keep each promise, and which do not."""
     blank, plain = measurements[BLANK_PAGE], measurements[PLAIN_PAGE]
     dashboard_pages = {
-        name: measured for name, measured in measurements.items() if name not in (BLANK_PAGE, PLAIN_PAGE)
+        name: measured
+        for name, measured in measurements.items()
+        if name not in (BLANK_PAGE, PLAIN_PAGE, COMPRESSED_PAGE)
     }
     first, base = blank.median_ms("cold", "verdict_ms"), blank.median_ms("click", "verdict_ms")
     promise_checks = {

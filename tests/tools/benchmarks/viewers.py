@@ -13,6 +13,7 @@ from websockets import Origin, Subprotocol
 from websockets.asyncio.client import ClientConnection, connect
 
 RENDER_TIMEOUT_S = 120.0
+MAX_MESSAGE_AGE = 2  # for how many runs a browser keeps a large message that was not shown again
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Viewer:
     verdict: str = ""
     verdict_ms: float = 0.0
     bytes_received: int = 0
+    messages_received: int = 0
+    _message_ages: dict[str, int] = field(default_factory=dict)  # runs since they were shown, by hash
     _requested_at: float = 0.0
     _is_full_run: bool = False
     _refresh_timers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -37,6 +40,7 @@ class Viewer:
         message = BackMsg()
         message.rerun_script.page_name, message.rerun_script.query_string = self.page, self.query
         message.rerun_script.fragment_id, message.rerun_script.is_auto_rerun = fragment, bool(fragment)
+        message.rerun_script.cached_message_hashes.extend(self._message_ages)
         if not fragment:
             self._requested_at, self.verdict = time.monotonic(), ""
             self._rendered.clear()
@@ -47,7 +51,10 @@ class Viewer:
         async for data in self.socket:
             if isinstance(data, bytes):
                 self.bytes_received += len(data)
+                self.messages_received += 1
                 message = ForwardMsg.FromString(data)
+                if message.metadata.cacheable or message.ref_hash:
+                    self._message_ages[message.ref_hash or message.hash] = 0
                 self._handle_message(message, str(message.WhichOneof("type")))
 
     def _handle_message(self, message: ForwardMsg, kind: str) -> None:
@@ -69,6 +76,7 @@ class Viewer:
             if heading.startswith("## "):
                 self.verdict, self.verdict_ms = heading, 1000 * (time.monotonic() - self._requested_at)
         elif kind == "script_finished" and self._is_full_run:
+            self._message_ages = {name: age + 1 for name, age in self._message_ages.items() if age < MAX_MESSAGE_AGE}
             self.render_ms.append(1000 * (time.monotonic() - self._requested_at))
             self._requested_at = 0.0
             self._rendered.set()

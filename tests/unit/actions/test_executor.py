@@ -29,7 +29,7 @@ class Effect:
         self.clock = clock
         self.calls: list[str] = []
         self.verified = ActionState.DONE
-        self.type = ActionType("test.effect", "Act", self.plan, self.apply, self.verify)
+        self.type = ActionType("test.effect", "Act", self.plan, self.apply, self.verify, frozenset())
 
     def plan(self, *_: object) -> Plan:
         return Plan("test.effect", "target", "Act once", {}, {}, (), (), self.clock.now(), "no")

@@ -33,7 +33,7 @@ class World:
         self.verified: list[tuple[Any, Any]] = []
         self.verification = Verification(ActionState.DONE, "It is gone.", {"rows": 0}, CoverageCount(158, 158))
         self.changes: dict[str, Any] = {}  # of the plan
-        self.type = ActionType("test.drop", "Drop", self.plan, self.apply, self.verify)
+        self.type = ActionType("test.drop", "Drop", self.plan, self.apply, self.verify, frozenset())
 
     def plan(self, _clients: object, args: Any) -> Plan:
         plan = Plan(

@@ -295,35 +295,123 @@ def test_a_user_who_is_not_listed_is_a_viewer(iap_signer, email, role):
     assert sign_in.to_actor(verify(iap_signer, iap_signer.sign(email, NOW)), SETTINGS).role is role
 
 
-def test_a_group_of_the_provider_makes_an_operator():
-    settings = Settings.from_env({"OPERATOR_GROUPS": "on-call"})
-    claims = {"is_logged_in": True, "email": VIC, "email_verified": True, "groups": ["On-Call", "all"]}
-    assert sign_in.to_actor(sign_in.identity_from_oidc(claims, NOW), settings).role is Role.OPERATOR
-    assert (
-        sign_in.to_actor(sign_in.identity_from_oidc({**claims, "groups": "on-call"}, NOW), settings).role is Role.VIEWER
-    )
+# --- Streamlit's own sign-in (OIDC) -----------------------------------------------------------------------------------
+
+ISSUER = "https://id.example.com"
+OIDC = Settings.from_env(
+    {"OIDC_ISSUER": ISSUER, "OIDC_HOSTED_DOMAINS": "example.com", "OPERATORS": NORA, "OPERATOR_GROUPS": "on-call"}
+)
+CLAIMS = {
+    "is_logged_in": True,
+    "iss": ISSUER,
+    "sub": "1",
+    "hd": "example.com",
+    "email": NORA,
+    "email_verified": True,
+    "iat": int(NOW.timestamp()),
+}
+
+
+def oidc_role(**changes: object) -> Role:
+    claims = {name: value for name, value in {**CLAIMS, **changes}.items() if value is not None}
+    return sign_in.to_actor(sign_in.identity_from_oidc(claims, OIDC, NOW), OIDC).role
+
+
+def test_a_verified_sign_in_of_our_issuer_is_the_person_it_names():
+    assert oidc_role() is Role.OPERATOR
+    assert oidc_role(email="Nora@Example.COM") is Role.OPERATOR
+    assert oidc_role(iss=f"{ISSUER}/") is Role.OPERATOR
+    assert oidc_role(email=VIC) is Role.VIEWER
 
 
 @pytest.mark.parametrize(
-    "user_info",
+    ("changes", "reason"),
     [
-        {},
-        {"email": NORA},
-        {"is_logged_in": False, "email": NORA},
-        {"is_logged_in": "true", "email": NORA},
-        {"is_logged_in": True, "email": NORA, "email_verified": False},
-        {"is_logged_in": True, "email": "nora"},
+        ({"is_logged_in": None}, "Nobody is signed in"),
+        ({"is_logged_in": False}, "Nobody is signed in"),
+        ({"is_logged_in": "true"}, "Nobody is signed in"),
+        ({"email_verified": None}, "names no verified e-mail address"),
+        ({"email_verified": False}, "names no verified e-mail address"),
+        ({"email_verified": "true"}, "names no verified e-mail address"),
+        ({"email_verified": 1}, "names no verified e-mail address"),
+        ({"iss": None}, "another issuer"),
+        ({"iss": "https://evil.example.com"}, "another issuer"),
+        ({"iss": "https://id.example.com.evil.example"}, "another issuer"),
+        ({"iss": "https://ID.example.com"}, "another issuer"),
+        ({"hd": None}, "another organisation"),
+        ({"hd": "evil.example"}, "another organisation"),
+        ({"hd": ["example.com"]}, "another organisation"),
+        ({"iat": None}, "older than 12 hours"),
+        ({"iat": "now"}, "older than 12 hours"),
+        ({"iat": NOW.timestamp() - 12 * 3600 - 1}, "older than 12 hours"),
+        ({"iat": NOW.timestamp() + 31}, "older than 12 hours"),
+        ({"email": None}, "no e-mail address"),
+        ({"email": "nora"}, "no e-mail address"),
+        ({"email": [NORA]}, "no e-mail address"),
+        ({"email": f"{NORA},max@example.com"}, "no e-mail address"),
+        ({"email": f" {NORA}"}, "no e-mail address"),
+        ({"email": f"{NORA}\n"}, "no e-mail address"),
+        ({"email": f"x@{NORA}"}, "no e-mail address"),
+        ({"email": f"Nora <{NORA}>"}, "no e-mail address"),
+        ({"email": "nor\u0430@example.com"}, "no e-mail address"),  # a Cyrillic a
+        ({"email": f"{NORA}\u200b"}, "no e-mail address"),
     ],
 )
-def test_a_streamlit_sign_in_without_a_verified_address_is_rejected(user_info):
-    with pytest.raises(Unauthenticated):
-        sign_in.identity_from_oidc(user_info, NOW)
+def test_a_sign_in_that_does_not_prove_who_it_is_is_refused(changes, reason):
+    with pytest.raises(Unauthenticated, match=reason):
+        oidc_role(**changes)
 
 
-def test_a_streamlit_sign_in_with_an_address_is_taken_in_lower_case():
-    claims = {"is_logged_in": True, "email": "Nora@Example.com"}  # not every provider says whether it is verified
-    assert sign_in.identity_from_oidc(claims, NOW) == sign_in.Identity(NORA, frozenset(), "OIDC", NOW)
-    assert sign_in.to_actor(sign_in.identity_from_oidc(claims, NOW), SETTINGS).name == NORA
+@pytest.mark.parametrize("email", ["nic\u212a@example.com", "NIC\u212a@example.com", "ni\u0301ck@example.com"])
+def test_a_letter_that_unicode_folds_into_another_makes_nobody_else(iap_signer, email):
+    settings = Settings.from_env({"OIDC_ISSUER": ISSUER, "IAP_AUDIENCE": AUDIENCE, "OPERATORS": "nick@example.com"})
+    with pytest.raises(Unauthenticated, match="no e-mail address"):
+        sign_in.identity_from_oidc({**CLAIMS, "email": email}, settings, NOW)
+    with pytest.raises(Unauthenticated, match="no e-mail address"):
+        verify(iap_signer, iap_signer.sign(email, NOW))
+    with pytest.raises(SettingsError, match="OPERATORS"):
+        Settings.from_env({"OPERATORS": email})
+    with pytest.raises(SettingsError, match="OPERATOR_GROUPS"):
+        Settings.from_env({"OPERATOR_GROUPS": "nic\u212a"})
+
+
+def test_a_group_of_the_provider_makes_an_operator():
+    assert oidc_role(email=VIC, groups=["On-Call", "all"]) is Role.OPERATOR
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"groups": "on-call"},
+        {"groups": ["on-\u212aall"]},
+        {"groups": {"on-call": True}},
+        {"groups": [["on-call"]]},
+        {"role": "operator"},
+        {"roles": ["operator"]},
+        {"x-groups": ["on-call"]},
+    ],
+)
+def test_nothing_but_a_list_of_group_names_makes_an_operator(claims):
+    assert oidc_role(email=VIC, **claims) is Role.VIEWER
+
+
+def test_without_hosted_domains_every_account_of_the_issuer_may_sign_in():
+    settings = Settings.from_env({"OIDC_ISSUER": ISSUER})
+    assert sign_in.identity_from_oidc({**CLAIMS, "hd": "other.example"}, settings, NOW).email == NORA
+
+
+@pytest.mark.parametrize(
+    ("env", "missing"),
+    [
+        ({}, "OIDC_ISSUER"),
+        ({"OIDC_ISSUER": "https://accounts.google.com"}, "OIDC_HOSTED_DOMAINS"),
+        ({"OIDC_ISSUER": "https://accounts.google.com/"}, "OIDC_HOSTED_DOMAINS"),
+        ({"SANDBOX_URL": "http://127.0.0.1:9050"}, "OIDC_ISSUER"),
+    ],
+)
+def test_the_dashboard_does_not_start_while_anybodys_sign_in_would_do(env, missing):
+    with pytest.raises(SettingsError, match=missing):
+        sign_in.check_configured(Settings.from_env(env), oidc=True)
 
 
 def test_without_a_sign_in_only_the_sandbox_starts():
@@ -331,4 +419,8 @@ def test_without_a_sign_in_only_the_sandbox_starts():
         sign_in.check_configured(Settings.from_env({}))
     sign_in.check_configured(Settings.from_env({"SANDBOX_URL": "http://127.0.0.1:9050"}))
     sign_in.check_configured(Settings.from_env({"IAP_AUDIENCE": AUDIENCE}))
-    sign_in.check_configured(Settings.from_env({}), oidc=True)
+    sign_in.check_configured(OIDC, oidc=True)
+    sign_in.check_configured(
+        Settings.from_env({"OIDC_ISSUER": "https://accounts.google.com", "OIDC_HOSTED_DOMAINS": "example.com"}),
+        oidc=True,
+    )

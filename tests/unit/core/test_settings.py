@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from services.core.env_settings import describe
 from services.core.errors import SettingsError
 from services.core.settings import DashboardServerSettings, Settings
+from services.policy.settings_table import GROUPS
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,41 @@ def test_a_refused_secret_is_not_repeated():
     with pytest.raises(SettingsError, match="SLACK_WEBHOOK_URL='…'") as refusal:
         Settings.from_env({"SLACK_WEBHOOK_URL": "hooks.example/services/T0"})
     assert "T0" not in str(refusal.value)
+
+
+HELD_BY_URLS = [
+    "https://nora:hunter2@coordinator.example",
+    "https://hunter2@coordinator.example",
+    "nora:hunter2@coordinator.example",
+    "coordinator.example?key=hunter2",
+    "https://coordinator.example/?hunter2",
+    "https://nora:hunter2@",
+    "https://nora:hunter2@coordinator.example:x",
+    "coordinator.example#hunter2",
+    "access_token=hunter2",
+    '{"private_key": "hunter2"}',
+    "hunter2" * 20,
+]
+
+
+@pytest.mark.parametrize("value", HELD_BY_URLS)
+def test_no_refusal_of_any_setting_repeats_a_secret(value):
+    """Whatever variable it was put into: refused or not, it is not in the refusal."""
+    refusals = []
+    for group in GROUPS:
+        for name in {name for field in group.model_fields.values() for name in group.variables(field)}:
+            try:
+                group.from_env({name: value})
+            except SettingsError as refusal:
+                refusals.append((name, str(refusal)))
+    assert len(refusals) > 20
+    assert [text for name, text in refusals if "hunter2" in text or not text.startswith(f"{name}='…' ")] == []
+
+
+def test_a_refusal_is_one_line_whatever_was_refused():
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_env({"GOOGLE_CLOUD_PROJECT": "a\nERROR\x1b[2K\u2028b"})
+    assert str(refusal.value).isprintable()
 
 
 def test_a_blank_variable_counts_as_unset():

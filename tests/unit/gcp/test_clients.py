@@ -23,6 +23,7 @@ from services.core.errors import AccessDenied, SourceUnavailable
 from services.core.settings import Settings
 from services.gcp import clients
 from services.gcp.clients import connect, read_dataset_location
+from tests.support.fake_monotonic import FakeMonotonic
 
 
 @pytest.fixture
@@ -112,18 +113,26 @@ def test_outside_the_sandbox_every_client_asks_google(reader_credentials):
         assert client._credentials.refresh_token == "r"
 
 
-@pytest.mark.parametrize(("found", "location"), [("EU", "EU"), (None, "US")])
-def test_a_location_that_is_not_set_is_that_of_the_dataset(reader_credentials, monkeypatch, found, location):
-    asked = []
+def test_a_location_that_is_not_set_is_that_of_the_dataset_and_read_by_the_first_call(reader_credentials, monkeypatch):
+    answers: list[str | None] = [None, "EU"]
+    asked, fake_monotonic = [], FakeMonotonic()
 
     def read(client: bigquery.Client) -> str | None:
         asked.append((client.project, client._connection.API_BASE_URL))
-        return found
+        return answers.pop(0)
 
     monkeypatch.setattr(clients, "read_dataset_location", read)
+    monkeypatch.setattr(clients, "monotonic", fake_monotonic)
     connected = connect(Settings.from_env({"GOOGLE_CLOUD_PROJECT": "p"}))
-    assert (connected.settings.location, connected.bigquery.location) == (location, location)
-    assert asked == [("p", "https://bigquery.googleapis.com")]
+    assert not asked  # whoever opens a page does not wait for it
+    assert [connected.bigquery.location, connected.bigquery.location] == [None, None]
+    assert len(asked) == 1  # nor does every call while it cannot be read
+    fake_monotonic.seconds += clients.LOCATION_TIMEOUT_S + 1
+    assert [connected.bigquery.location, connected.bigquery.location] == [
+        "EU",
+        "EU",
+    ]  # one failure is no answer for ever
+    assert asked == [("p", "https://bigquery.googleapis.com")] * 2
 
 
 def test_a_principal_of_the_sandbox_is_its_own_token_and_may_impersonate_the_acting_account(sandbox):

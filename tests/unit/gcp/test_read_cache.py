@@ -18,6 +18,8 @@ from services.core.errors import SourceUnavailable
 from services.core.freshness import STREAMED_TTL_S, UNTRACKED_TTL_S
 from services.gcp import read_cache
 from services.gcp.read_cache import (
+    LOG_QUOTA_WINDOW_S,
+    MAX_CACHED_ENTRIES,
     MAX_CACHED_ROWS,
     MAX_LOG_READS_PER_MIN,
     MAX_LOG_REFRESHES_PER_MIN,
@@ -33,6 +35,26 @@ def test_the_least_recently_used_entry_is_evicted():
         cache.cached_rows((night,), (), lambda: "rows", lambda _: 60_000)
     assert cache.cached_rows((4,), (), lambda: "anew", lambda _: 1) == ("rows", True)
     assert cache.cached_rows((0,), (), lambda: "anew", lambda _: 1) == ("anew", False)
+
+
+def test_a_flood_of_questions_leaves_a_bounded_cache_and_no_lock_of_a_failed_one():
+    """Answers without rows, log searches without lines, and questions that fail: none of them may grow with their number."""
+    monotonic = FakeMonotonic()
+    cache = ReadCache(monotonic)
+
+    def fail() -> str:
+        raise SourceUnavailable("down")
+
+    for number in range(3 * MAX_CACHED_ENTRIES):
+        cache.cached_rows(("empty", number), (), lambda: "no rows", lambda _: 0)
+        monotonic.seconds += LOG_QUOTA_WINDOW_S
+        cache.cached_log_lines(("log", number), 60.0, lambda: "no lines", lambda _: 0)
+        with pytest.raises(SourceUnavailable):
+            cache.cached_rows(("failed", number), (), fail, lambda _: 0)
+    assert (len(cache._entries), cache._row_count) == (MAX_CACHED_ENTRIES, 0)
+    assert (cache._in_flight, cache._versions) == ({}, {})
+    assert len(cache.usage.log_read_times) == 1
+    assert cache.cached_rows(("empty", number), (), fail, lambda _: 0) == ("no rows", True), "the newest are kept"
 
 
 def test_table_contents_outlive_an_action_and_are_evicted_with_their_table():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRunning
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from app.state import background_cache
 from services.core.errors import SourceUnavailable
-from services.core.freshness import MAX_OUTDATED_S
+from services.core.freshness import FIRST_LOAD_TIMEOUT_S, MAX_OUTDATED_S, SILENCE_KEPT_S, SILENT_WAIT_S
 from services.core.result import Problem, Result
 from tests.support.fake_monotonic import FakeMonotonic
 
@@ -106,16 +108,96 @@ def test_a_slow_source_is_reported_and_its_late_result_is_used(fake_clock, monke
     assert background_cache.fetch_async("a", "Cloud Logging", fake_clock, failing_read)().value == 4
 
 
-def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fake_clock, monkeypatch, hanging):
-    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 0.3)
+class SilentFuture(Future):
+    """A future that takes no time: waiting for it in vain moves the clock."""
+
+    clock = FakeMonotonic()
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.clock.seconds += timeout or 0.0
+            raise StillRunning
+        return super().result()
+
+
+@pytest.fixture
+def waited(monkeypatch) -> Callable[[], object]:
+    """The seconds that this page has waited by now, by a clock that nothing else moves."""
+    clock = SilentFuture.clock = FakeMonotonic()
+    monkeypatch.setattr(background_cache, "Future", SilentFuture)
+    monkeypatch.setattr(background_cache, "monotonic", clock)
     background_cache.start_render()
-    started_s = time.monotonic()
+    return lambda: pytest.approx(background_cache._render_state.waited_s)
+
+
+def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fake_clock, waited, hanging):
     for source in ("The action log", "The calendar", "The warehouse", "The ledger", "The job history"):
-        result = background_cache.fetch_async(
-            source, source, fake_clock, hanging
-        )()  # begun when the one before gave up
-        assert result.problem is not None
-    assert time.monotonic() - started_s < 2 * 0.3
+        pending = background_cache.fetch_async(source, source, fake_clock, hanging)  # begun when the one before gave up
+        assert pending().problem is not None
+    assert waited() == FIRST_LOAD_TIMEOUT_S
+
+
+@pytest.fixture
+def warehouse(request) -> str:
+    """A source of this test alone: reads of an earlier test may end during this one."""
+    return f"The warehouse of {request.node.name}"
+
+
+@pytest.fixture
+def look(fake_clock, warehouse) -> Callable[..., str]:
+    """Opens a new page on a night, and gives what it says of the warehouse; empty when it is known."""
+
+    def look_at(key: str, read: Callable[[], object]) -> str:
+        background_cache.start_render()
+        problem = background_cache.fetch_async(key, warehouse, fake_clock, read)().problem
+        return problem.message if problem else ""
+
+    return look_at
+
+
+def finish(key: str) -> None:
+    while key in background_cache._flights:
+        time.sleep(0.001)
+
+
+def test_a_page_does_not_wait_again_for_a_source_that_answers_nobody(look, warehouse, waited, hanging):
+    """Whichever night it shows: a cold page says within a moment that the warehouse does not answer, and since when."""
+    look("tonight", hanging)
+    assert waited() == FIRST_LOAD_TIMEOUT_S
+    SilentFuture.clock.seconds += 20
+    assert look("last night", hanging) == f"{warehouse} has not answered for 22 s."
+    assert waited() == SILENT_WAIT_S
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ends", "limit_s"),
+    [
+        (20.0, failing_read, SILENT_WAIT_S),  # its client gave up
+        (20.0, lambda: 4, FIRST_LOAD_TIMEOUT_S),  # it answered at last
+        (0.5, failing_read, FIRST_LOAD_TIMEOUT_S),  # it answered at once, with an error
+    ],
+)
+def test_a_source_is_silent_until_it_answers(look, fake_clock, warehouse, waited, hanging, seconds, ends, limit_s):
+    ended = threading.Event()
+    background_cache.fetch_async("tonight", warehouse, fake_clock, lambda: ended.wait(30) and ends())
+    SilentFuture.clock.seconds += seconds
+    ended.set()
+    finish("tonight")
+    look("last night", hanging)
+    assert waited() == limit_s
+
+
+def test_a_silence_is_forgotten_a_minute_after_the_last_read_that_failed_of_it(
+    look, fake_clock, warehouse, waited, hanging
+):
+    ended = threading.Event()
+    background_cache.fetch_async("tonight", warehouse, fake_clock, lambda: ended.wait(30) and failing_read())
+    SilentFuture.clock.seconds += 20
+    ended.set()
+    finish("tonight")
+    SilentFuture.clock.seconds += SILENCE_KEPT_S + 1
+    look("last night", hanging)
+    assert waited() == FIRST_LOAD_TIMEOUT_S
 
 
 def test_an_answer_that_cannot_be_read_is_its_sources_trouble_and_is_logged(fake_clock, caplog):

@@ -9,7 +9,7 @@ import streamlit as st
 from google.cloud.bigquery import Client
 from streamlit.testing.v1 import AppTest
 
-from app.state import reads, session
+from app.state import background_cache, session
 from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
 from services.gcp.clients import Clients, connect
@@ -108,7 +108,7 @@ def test_every_page_opens_on_every_night_of_theirs(customer_sandbox, monkeypatch
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(session, "FIRST_PAINT_DELAY_S", 0.0)
     st.cache_resource.clear()
-    reads.invalidate()
+    background_cache.clear()
     for night in NIGHTS:
         app = AppTest.from_file(str(MAIN), default_timeout=90)
         app.query_params["date"] = night
@@ -116,4 +116,4 @@ def test_every_page_opens_on_every_night_of_theirs(customer_sandbox, monkeypatch
             app.switch_page(f"../pages/{page}.py")
         app.run()
         assert not app.exception, (night, app.exception)
-    reads.invalidate()
+    background_cache.clear()
