@@ -163,7 +163,7 @@ def scaling_form() -> None:
             SCALE_DOWN, f"Emergency: narrow to {EMERGENCY_CAPACITY_TEXT}", primary=not at_emergency, **revert_params
         )
         dialog.action_button(RESTORE_CAPACITY, "Restore the normal width")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="capacity form"):
         instances = st.number_input(
             "Instances", 1, MAX_INSTANCES, capacity.actual.instances or 4, key="set instances", width=110
         )
