@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import streamlit as st
 
 from app.components import tables
 from tests.unit.app.components.test_text_format import NOW
@@ -49,6 +50,6 @@ def test_times_in_a_table_have_their_zone_only_around_a_clock_change():
 
 def test_a_sign_that_acts_on_its_reader_is_shown_in_a_table(monkeypatch):
     shown: list[Any] = []
-    monkeypatch.setattr(tables.st, "dataframe", lambda rows, **_: shown.extend(rows))
+    monkeypatch.setattr(st, "dataframe", lambda rows, **_: shown.extend(rows))
     tables.data_grid([{"player": "nora\u202enora", "rows": 25}], "players", "Players", "None.")
     assert shown == [{"player": "nora\\u202enora", "rows": 25}]
