@@ -63,7 +63,8 @@ def render_action(action: Action) -> None:
         reason = text_format.escape_markdown(action.reason or "none given")
         st.caption(
             f"{verb} on {target} · {text_format.escape_markdown(action.actor)} as"
-            f" {action.role} · began {text_format.format_clock_time(action.started_at)} · id {action.action_id} ·"
+            f" {text_format.escape_markdown(action.role)} · began {text_format.format_clock_time(action.started_at)} ·"
+            f" id {text_format.escape_markdown(action.action_id)} ·"
             f" reason: {reason} · coverage {coverage_change(action) or 'not concerned'}"
         )
         for at, sentence in action.steps:

@@ -16,10 +16,8 @@ from services.core.clock import ET, eastern_zone
 from services.core.text import to_printable
 
 Row = Mapping[str, Any]
-# Spreadsheets read the full-width characters like the plain ones.
-_FORMULA_START = re.compile(
-    "(^|;)(\\s*[=+@\uff1d\uff0b\uff0d\uff20-])"
-)  # after a ; too, which separates cells in Europe
+# Spreadsheets read the full-width characters like the plain ones, and in Europe a ; separates cells too.
+_FORMULA_START = re.compile("(^|;)(\\s*[=+@\uff1d\uff0b\uff0d\uff20-])")
 ROW_HEIGHT_PX = 28
 
 
@@ -40,7 +38,7 @@ def data_grid(
     if not items:
         st.caption(text_format.escape_markdown(empty))
         return
-    rows = [to_row(item) for item in items[:max_rows]]
+    rows = [_to_printable_row(to_row(item)) for item in items[:max_rows]]
     datetime_columns = {
         label: st.column_config.DatetimeColumn(
             f"{label} (ET)", format=_time_format(rows, label), timezone=str(ET), help="New York; the CSV has UTC"
@@ -74,6 +72,11 @@ def data_grid(
             st.caption(
                 f"The first {len(rows):,} of {len(items):,} rows; search finds the others, the CSV has them all."
             )
+
+
+def _to_printable_row(row: Row) -> Row:
+    """Nothing in a row turns the text around it, or hides in it."""
+    return {label: to_printable(value) if isinstance(value, str) else value for label, value in row.items()}
 
 
 def _time_format(rows: Sequence[Row], label: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 from streamlit import config
 
 from app import server
+from services.gcp import logging_setup
 from tests.support.paths import ROOT
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -51,7 +52,7 @@ def test_the_server_listens_where_the_environment_says(env, address, monkeypatch
         monkeypatch.setenv(name, value)
     served: list[tuple[str, int]] = []
     monkeypatch.setattr(server, "warm_up", lambda: None)
-    monkeypatch.setattr("services.gcp.logging_setup.configure_logging", lambda: None)
+    monkeypatch.setattr(logging_setup, "configure_logging", lambda: None)
     monkeypatch.setattr(server, "log_streamlit_as_ours", lambda: None)
     monkeypatch.setattr(server, "serve", lambda _app, host, port: served.append((host, port)))
     server.main()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+import streamlit as st
 
 from app.components import tables
 from tests.unit.app.components.test_text_format import NOW
@@ -44,3 +46,10 @@ def test_times_in_a_table_have_their_zone_only_around_a_clock_change():
     near, far = datetime(2025, 11, 2, 5, 30, tzinfo=UTC), NOW
     assert tables._time_format([{"at": far}, {"at": None}], "at") == "D MMM HH:mm:ss"
     assert tables._time_format([{"at": far}, {"at": near}], "at") == "D MMM HH:mm:ss z"
+
+
+def test_a_sign_that_acts_on_its_reader_is_shown_in_a_table(monkeypatch):
+    shown: list[Any] = []
+    monkeypatch.setattr(st, "dataframe", lambda rows, **_: shown.extend(rows))
+    tables.data_grid([{"player": "nora\u202enora", "rows": 25}], "players", "Players", "None.")
+    assert shown == [{"player": "nora\\u202enora", "rows": 25}]
