@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from google.cloud import bigquery
+from google.cloud import bigquery, run_v2
 
 from services.alerts.findings import RuleResult
 from services.alerts.rule import LIST_JOBS_COMMAND, READ_LOGS_COMMAND, SCALE_DOWN_COMMAND
@@ -25,7 +25,9 @@ from services.doctor.required_tables import REQUIRED_TABLES, _check_partitioning
 from services.gcp import query_catalog
 from services.scaling.annotations import CapacitySetting
 from services.scaling.plan import _commands
+from services.staging.drop import drop_command
 from services.staging.remove_duplicates import bq_command
+from services.staging.restore_dropped import restore_command
 from services.telemetry.log_reader import PRESETS
 from tests.tools.control_plane.customer import add_service
 
@@ -52,6 +54,12 @@ def printed_commands() -> Iterator[str]:
     yield _check_partitioning(
         clients, REQUIRED_TABLES[0], EMPTY_TABLE, {}, "nba-props-platform.nba_predictions.t"
     ).repair_command
+    yield drop_command(SETTINGS.project, "_staging_x")
+    yield restore_command(SETTINGS.project, "_staging_dropped", 1767000000000)
+    ready, created = "a/prediction-worker-00001-abc", "a/prediction-worker-00002-abc"
+    for newest_ready in (ready, created):  # one that did not become ready, and one to which no traffic goes
+        service = run_v2.Service(latest_ready_revision=newest_ready, latest_created_revision=created)
+        yield examination._serving_revision(clients, "prediction-worker", service).repair_command
     yield grant_command(clients, "roles/bigquery.resourceViewer")
     yield permissions._list_roles_command(clients)
     yield permissions._impersonation_command(clients)
@@ -64,7 +72,9 @@ def test_a_printed_command_runs_as_it_is_printed(tools, cloud, command):
     for account in ("read", "act"):
         cloud.accounts[f"prediction-on-call-{account}@nba-props-platform.iam.gserviceaccount.com"] = {}
     cloud.tables[PREDICTIONS_TABLE] = ["prediction_id"]
+    cloud.tables["nba_predictions._staging_x"] = ["prediction_id"]
     add_service(cloud, "prediction-on-call")
+    cloud.revisions["prediction-worker-00002-abc"] = cloud.revisions["prediction-worker-00001-abc"]
     cloud.timers["prediction-run"] = {
         "name": "projects/p/locations/us-west2/jobs/prediction-run",
         "schedule": "0 18 * * *",

@@ -135,6 +135,7 @@ def get_table(cloud: Cloud, call: Call) -> Resource:
         "id": f"{cloud.project}:{dataset}.{name}",
         "tableReference": reference,
         "type": "TABLE",
+        "location": cloud.location,
         "schema": {"fields": fields},
         "numRows": "0",
         "numBytes": "0",

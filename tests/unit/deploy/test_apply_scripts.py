@@ -267,10 +267,20 @@ def test_the_dashboard_starts_with_its_manifest(dry_run_output, monkeypatch):
 def test_message_links_use_the_dashboard_host_which_accepts_only_that_host(fake_cli_dir, dry_run_output):
     host = "prediction-on-call-123.us-west2.run.app"
     assert container_env(parse_yaml_files(dry_run_output)["watchdog.yaml"])["DASHBOARD_URL"] == f"https://{host}"
-    assert container_env(parse_yaml_files(dry_run_output)["dashboard.yaml"])["DASHBOARD_HOSTS"] == host
+    dashboard = container_env(parse_yaml_files(dry_run_output)["dashboard.yaml"])
+    assert (dashboard["DASHBOARD_HOSTS"], dashboard["DASHBOARD_URL"]) == (host, f"https://{host}")
     custom_address = parse_yaml_files(run_script(fake_cli_dir, "apply.sh", ADDRESS="https://desk.example.com").stdout)
     assert container_env(custom_address["watchdog.yaml"])["DASHBOARD_URL"] == "https://desk.example.com"
     assert run_script(fake_cli_dir, "apply.sh", ADDRESS="https://desk.example/?key=1").returncode == 2
+
+
+def test_everything_is_where_the_predictions_are(fake_cli_dir):
+    """The stand-in's `bq show` says EU."""
+    output = run_script(fake_cli_dir, "apply.sh", "--do").stdout
+    assert output.count("--location=EU ") == output.count("\nbq query ")
+    locations = [container_env(m).get("BIGQUERY_LOCATION") for m in parse_yaml_files(output).values()]
+    assert locations == ["EU"] * 4
+    assert "--location=US " in run_script(fake_cli_dir, "apply.sh", "--do", LOCATION="US").stdout
 
 
 def test_every_own_table_is_partitioned_clustered_and_described():
