@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.panels import alert_cards
+from app.state import session
 from services.core.settings import Settings
 from tests.unit.alerts.test_escalation import NOTIFIED, NOW, paged
 from tests.unit.alerts.test_notification import after, make_alert
@@ -19,8 +20,8 @@ def card(monkeypatch):
 
     def text(alert, minutes="15"):
         clients = SimpleNamespace(settings=Settings.from_env({"ESCALATE_AFTER_MIN": minutes}))
-        monkeypatch.setattr(alert_cards.session, "cached_clients", lambda: clients)
-        monkeypatch.setattr(alert_cards.session, "now", lambda: NOW + timedelta(minutes=5))
+        monkeypatch.setattr(session, "cached_clients", lambda: clients)
+        monkeypatch.setattr(session, "now", lambda: NOW + timedelta(minutes=5))
         return alert_cards.notification_text(alert)
 
     return text
