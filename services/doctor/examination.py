@@ -21,6 +21,7 @@ from services.core.tables import PREDICTIONS_DATASET
 from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error, grant_command
 from services.doctor.permissions import acting_identity, reading_identity
 from services.doctor.required_tables import read_tables
+from services.doctor.second_channel import check_second_channel
 from services.gcp import query_catalog
 from services.gcp.clients import Clients, read_dataset_location
 from services.gcp.error_messages import translate_errors
@@ -61,6 +62,7 @@ def run_checks(clients: Clients) -> ConnectionReport:
         _services,
         _scheduler,
         _coordinator,
+        check_second_channel,
     )
     results = [result for check in checks for result in _run_check(check, clients)]
     results.sort(key=lambda result: SEVERITY_ORDER.index(result.health))
