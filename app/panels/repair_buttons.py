@@ -25,6 +25,7 @@ from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, list_repairable
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
 from services.scaling.capacity import MAX_CONCURRENCY, MAX_INSTANCES, WorkerCapacity
 from services.scaling.contention import simulate_contention
+from services.scaling.move_traffic import MOVE_TRAFFIC
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.inventory import BatchTotal, StagingInventory, StagingTable
@@ -163,6 +164,8 @@ def scaling_form() -> None:
             SCALE_DOWN, f"Emergency: narrow to {EMERGENCY_CAPACITY_TEXT}", primary=not at_emergency, **revert_params
         )
         dialog.action_button(RESTORE_CAPACITY, "Restore the normal width")
+        if not capacity.traffic.follows_latest:
+            dialog.action_button(MOVE_TRAFFIC)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         instances = st.number_input(
             "Instances", 1, MAX_INSTANCES, capacity.actual.instances or 4, key="set instances", width=110
