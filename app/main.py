@@ -92,21 +92,20 @@ def build_navigation() -> st.Page:
 
 def render_header(page: st.Page, chosen: session.ChosenNight) -> DeltaGenerator:
     """The page's title and night; returns the container for the night picker."""
-    header = st.container(key="header")
-    title_column, picker_column = header.columns([3, 2], vertical_alignment="center")
+    header = st.container(horizontal=True, vertical_alignment="center", key="header")
     # The pause is shown in an existing line: a new one would make the tables below lose their sort order.
     since = session.paused_since()
     paused_badge = (
         f" :orange-badge[:material/pause_circle: paused since {text_format.format_clock_time(since)}]" if since else ""
     )
     heading = f"##### {page.title} :gray[· {session.format_day(chosen.game_date)}]{paused_badge}"
-    title_column.markdown(heading, help=PAGE_DESCRIPTIONS[page.title])
+    header.markdown(heading, help=PAGE_DESCRIPTIONS[page.title], width="content")
     if chosen.changed_from:
-        with title_column:
+        with header:
             render_night_change(chosen.game_date, chosen.changed_from)
     if chosen.notice:
         st.warning(chosen.notice, icon=":material/event_busy:")
-    return picker_column.container(
+    return header.container(
         horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="xsmall", key="nights"
     )
 

@@ -44,22 +44,19 @@ def render_funnel(night: NightStatus) -> None:
 
 
 def render_signals() -> None:
-    """What the night is judged on, and apart from it the platform, each row with the page of its evidence."""
-    st.subheader("This night", anchor=False)
-    for statement in judgement.statements:
-        widgets.signal_row(
-            statement.health,
-            statement.subject,
-            statement.sentence,
-            statement.page,
-            session.link_params(),
-            statement.state,
-        )
-    widgets.source_footer(judgement.sources, cloud.now(), session.log_link_params("Errors of the prediction services"))
-    st.subheader("The platform, whatever the night", anchor=False)
-    for signal in platform_signals(platform.staging, platform.capacities, platform.schedule):
-        widgets.signal_row(signal.health, signal.name, signal.text, signal.page, session.link_params())
-    widgets.source_footer(platform.sources, cloud.now())
+    """What the night is judged on, and apart from it the platform, each row with the page of its evidence: one text, sent as one."""
+    rows = [widgets.signal_row(s.health, s.subject, s.sentence, s.page, s.state) for s in judgement.statements]
+    signals = platform_signals(platform.staging, platform.capacities, platform.schedule)
+    log_params = session.log_link_params("Errors of the prediction services")
+    blocks = (
+        "### This night",
+        *rows,
+        widgets.describe_sources(judgement.sources, cloud.now(), log_params),
+        "### The platform, whatever the night",
+        *(widgets.signal_row(s.health, s.name, s.text, s.page) for s in signals),
+        widgets.describe_sources(platform.sources, cloud.now()),
+    )
+    st.markdown("\n\n".join(blocks))
 
 
 answer_col, button_col = widgets.answer_row()

@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.charts import palette, time_axis
 from app.charts.time_axis import AxisSegment, broken_axis, gaps, position
-from app.components import text_format
+from app.components import text_format, widgets
 from app.state import reads, session
 from services.batches.reader import Batches
 from services.core.clock import night_window
@@ -58,14 +58,12 @@ def render(game_date: date, batches: Result[Batches], writes: Result[DmlReport])
     if not timeline.events and not timeline.unknown_lanes:
         st.caption(":material/bedtime: Nothing happened: no batch, rejected write, scale change, alert or action.")
         return
-    with st.container(horizontal=True, gap="xsmall"):
-        with st.container(width=104, gap=None, key="lanes"):
-            for lane in LANES:
-                page_path = f"../pages/{PAGE_OF_LANE[lane]}.py"
-                st.page_link(page_path, label=lane, query_params=session.link_params())
-        st.html(to_html(timeline), width="stretch")
+    lanes = "".join(f'<a href="{escape(widgets.page_href(PAGE_OF_LANE[lane]))}">{lane}</a>' for lane in LANES)
     gap_note = "quiet hours folded · " if len(_segments(timeline)) > 1 else ""
-    st.caption(f":small[ET · {gap_note}a mark tells its words and UTC, a lane's name leads to its evidence]")
+    note = f"ET · {gap_note}a mark tells its words and UTC, a lane's name leads to its evidence"
+    st.html(
+        f'<div class="timeline"><div class="lanes">{lanes}</div>{to_html(timeline)}</div><div class="note">{note}</div>'
+    )
 
 
 def alt_text(timeline: NightEvents) -> str:

@@ -95,7 +95,8 @@ def text_table(rows: Sequence[Row], alt: str, empty: str) -> None:
         }
         for row in rows
     ]
-    st.table(cells, border="horizontal", hide_index=True, alt=alt)
+    with st.container(key=f"rows {len(rows)} {alt}"):  # app/http/index_page.py keeps room for so many
+        st.table(cells, border="horizontal", hide_index=True, alt=alt)
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:

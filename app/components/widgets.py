@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -51,13 +52,15 @@ def answer_row() -> tuple[DeltaGenerator, DeltaGenerator]:
     return row.container(width="stretch"), row.container(width="content", horizontal=True)
 
 
-def signal_row(health: Health, name: str, text: str, page: str, query_params: dict[str, str], word: str = "") -> None:
-    """One row: the health badge, the name as a link to its evidence, and a text."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"signal {name}"):
-        st.markdown(badge(health, word), width=106)
-        page_path = f"../pages/{page}.py"
-        st.page_link(page_path, label=f"**{name}**", query_params=query_params, width=108)
-        st.markdown(text_format.escape_keep_percent(text), width="stretch")
+def page_href(page: str, query_params: Mapping[str, str] | None = None) -> str:
+    """The address of a page, with the chosen night unless other parameters are given."""
+    path = "" if page == "overview" else page
+    return f"/{path}?{urlencode(session.link_params() if query_params is None else query_params)}"
+
+
+def signal_row(health: Health, name: str, text: str, page: str, word: str = "") -> str:
+    """One row as Markdown: the health badge, the name as a link to its evidence, and a text."""
+    return f"{badge(health, word)} [**{name}**]({page_href(page)}) {text_format.escape_keep_percent(text)}"
 
 
 def metric_of_total(
@@ -82,14 +85,8 @@ def metric_percentage(
 
 def metric_card(label: str, value: str, description: str, page: str = "") -> None:
     """A bordered figure; its label links to the page with its evidence, where there is one."""
-    if not page:
-        with st.container(key=f"metric {label}"):
-            st.metric(label, value, delta_description=description or None, border=True)
-        return
-    with st.container(border=True, gap="xsmall", key=f"figure {label}"):
-        page_path = f"../pages/{page}.py"
-        st.page_link(page_path, label=label, query_params=session.link_params())
-        st.metric(label, value, delta_description=description or None, label_visibility="collapsed")
+    linked_label = f"[{label}]({page_href(page)})" if page else label
+    st.metric(linked_label, value, delta_description=description or None, border=True)
 
 
 def segmented_choice(label: str, options: Sequence[str], key: str) -> str:
@@ -157,8 +154,12 @@ def render_startup_error(error: OnCallError) -> None:
 
 def source_footer(sources: Sequence[DataSource], now: datetime, log_params: dict[str, str] | None = None) -> None:
     """Where a panel's figures come from, how old they are, what they cost; with a link to the log lines about them."""
-    if not sources:
-        return
+    if sources:
+        st.markdown(describe_sources(sources, now, log_params))
+
+
+def describe_sources(sources: Sequence[DataSource], now: datetime, log_params: dict[str, str] | None = None) -> str:
+    """The text of a panel's footer, as Markdown."""
     query_names: dict[tuple[str, str], list[str]] = {}
     for source in sources:
         system, _, query_name = source.name.partition(", ")
@@ -168,14 +169,10 @@ def source_footer(sources: Sequence[DataSource], now: datetime, log_params: dict
         for (system, age_text), names in query_names.items()
     ]
     billed = text_format.format_bytes(sum(source.bytes_billed for source in sources))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(
-            f":small[:material/database: {' · '.join(map(text_format.escape_markdown, parts))} · {billed} billed]",
-            width="stretch",
-        )
-        if log_params is not None:
-            label = f":small[Log: {log_params['search']}]"
-            st.page_link("../pages/logs.py", label=label, icon=":material/article:", query_params=log_params)
+    text = f":material/database: {' · '.join(map(text_format.escape_markdown, parts))} · {billed} billed"
+    if log_params is not None:
+        text += f" · [:material/article: Log: {log_params['search']}]({page_href('logs', log_params)})"
+    return f":gray[:small[{text}]]"
 
 
 def _count_names(names: Iterable[str]) -> list[str]:

@@ -10,7 +10,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 APP_TITLE = "Prediction On-Call"
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
-_BACKEND_URL_SCRIPT = "<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }</script>"
+# A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
+_SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
+addEventListener("click", event => {
+  const link = event.target.closest("[data-testid=stMain] a[href^='/']")
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
+  event.preventDefault()
+  history.pushState(null, "", link.href)
+  dispatchEvent(new PopStateEvent("popstate"))
+})</script>"""
+TABLE_LINE_PX, MAX_TABLE_ROWS = 29, 24  # of text tables, which are short
 STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot express
 
 
@@ -43,11 +52,19 @@ class IndexPageMiddleware:
 
 def render_index(page: str) -> str:
     """Streamlit's index page with our title, dark from the first paint where the browser prefers dark, and with our stylesheet."""
-    style_tag = f"<style>{_background_css()}{STYLESHEET.read_text(encoding='utf-8')}</style>"
+    style_tag = f"<style>{_background_css()}{_table_css()}{STYLESHEET.read_text(encoding='utf-8')}</style>"
     titled = page.replace("<title>Streamlit</title>", f"<title>{APP_TITLE}</title>").replace(
-        "<head>", f"<head>{_BACKEND_URL_SCRIPT}", 1
+        "<head>", f"<head>{_SCRIPT}", 1
     )
     return titled.replace("</head>", f"{style_tag}</head>")
+
+
+def _table_css() -> str:
+    """A text table's room while its script is still on its way: a line each for its rows and its head."""
+    return "\n".join(
+        f'[class*="st-key-rows-{rows}-"]:has([data-testid="stSkeleton"]) {{ min-height: {(rows + 1) * TABLE_LINE_PX}px; }}'
+        for rows in range(1, MAX_TABLE_ROWS + 1)
+    )
 
 
 def _background_css() -> str:

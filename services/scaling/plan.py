@@ -47,14 +47,14 @@ class _ScalingRequest:
 def plan_scale_down(clients: Clients, args: Params) -> Plan:
     """Down to the emergency capacity, by the service's maximum alone where traffic is pinned; `args` may have an ISO time `revert_at`."""
     worker = read_worker_capacity(clients)
-    capacity = _emergency_capacity(worker)
+    capacity = emergency_capacity(worker)
     title = f"Narrow {worker.service} to {format_capacity(*capacity)}"
     return _plan(
         clients, worker, args, _ScalingRequest("scaling.narrow", title, target_setting(worker, *capacity), capacity)
     )
 
 
-def _emergency_capacity(worker: WorkerCapacity) -> tuple[int, int]:
+def emergency_capacity(worker: WorkerCapacity) -> tuple[int, int]:
     """The emergency's instances × concurrency; with pinned traffic as many requests by fewer instances, which needs no revision."""
     actual, follows = worker.actual, worker.traffic.follows_latest
     if follows or not needs_new_revision(actual, target_setting(worker, *EMERGENCY_CAPACITY)):

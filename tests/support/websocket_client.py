@@ -18,6 +18,7 @@ class WebsocketClient:
         self.socket = socket
         self.text = ""
         self.buttons: dict[str, str] = {}
+        self.kinds: list[str] = []  # of the messages since the last rerun
         self.reruns = 0  # that Streamlit has begun
 
     async def rerun(self, query: str = "date=2025-12-29", button_label: str = "") -> None:
@@ -27,7 +28,14 @@ class WebsocketClient:
         if button_label:
             state = message.rerun_script.widget_states.widgets.add()
             state.id, state.trigger_value = next(i for label, i in self.buttons.items() if button_label in label), True
+        self.kinds.clear()
         await self.send(message)
+
+    async def refresh(self) -> list[str]:
+        """Rerun the page to its end; the kinds of the messages that this took."""
+        await self.rerun()
+        await self._receive_until(lambda: "script_finished" in self.kinds, 60)
+        return self.kinds
 
     async def send(self, message: BackMsg) -> None:
         await self.socket.send(message.SerializeToString())
@@ -56,7 +64,9 @@ class WebsocketClient:
                 self._handle_message(ForwardMsg.FromString(await self.socket.recv()))
 
     def _handle_message(self, message: ForwardMsg) -> None:
-        self.reruns += message.WhichOneof("type") == "new_session"
+        kind = str(message.WhichOneof("type"))
+        self.kinds.append(kind)
+        self.reruns += kind == "new_session"
         element = message.delta.new_element
         self.text += f"\n{element.markdown.body}"
         if element.button.id:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
@@ -53,15 +55,28 @@ class RenderedPage:
 
     def metric_of(self, label: str) -> tuple[str, str]:
         """A figure's value and the text beside it."""
-        metric = next(metric for metric in self.app.metric if metric.label == label)
+        metric = next(m for m in self.app.metric if m.label == label or m.label.startswith(f"[{label}]("))
         return metric.value, metric.proto.delta_description
 
     def table(self, index: int = 0) -> list[dict[str, Any]]:
         rows: list[Any] = self.app.dataframe[index].value.to_dict("records")
         return rows
 
+    @property
+    def links(self) -> dict[str, str]:
+        """The links in its texts and pictures: text → address."""
+        texts = [element.value for element in (*self.app.markdown, *self.app.caption)]
+        texts += [metric.label for metric in self.app.metric]
+        links = re.findall(r"\[([^][]+)\]\((/[^)]*)\)", "\n".join(texts))
+        links += [
+            (text, unescape(href))
+            for href, text in re.findall(r'<a href="(/[^"]*)">([^<]*)</a>', "".join(self.html_bodies))
+        ]
+        return {text.strip("*").rpartition(":material/article: ")[2]: href for text, href in links}
+
     def health_badges(self) -> dict[str, str]:
         """The overview's rows: name → the badge before it."""
-        badges = [element.value for element in self.app.markdown if "-badge[" in element.value]
-        names = [link.value.strip("*") for link in self.app.page_link if link.value.startswith("**")]
-        return dict(zip(names, badges, strict=True))
+        texts = "\n".join(str(element.value) for element in self.app.markdown)
+        return {
+            name: badge for badge, name in re.findall(r"^(:\w+-badge\[.*?\]) \[\*\*(.*?)\*\*\]\(", texts, re.MULTILINE)
+        }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 
 
 def count_objects() -> dict[str, int]:
-    """Cached results of the pages, cached results and rows of the warehouse, threads, objects."""
+    """Cached results of the pages, cached results and rows of the warehouse, threads, file descriptors, objects."""
     from app.state import background_cache, session
 
     gc.collect()
@@ -25,6 +26,7 @@ def count_objects() -> dict[str, int]:
         "answers kept": len(cache._entries),
         "rows kept": cache._row_count,
         "threads": threading.active_count(),
+        "file descriptors": len(os.listdir("/proc/self/fd")),
         "objects": len(gc.get_objects()),
     }
 

@@ -65,10 +65,26 @@ def test_a_peer_that_cannot_be_installed_is_skipped_with_the_installers_last_lin
     monkeypatch.setenv("PEERS_DIR", str(tmp_path))
     monkeypatch.setattr(environment.sys, "executable", "/bin/false")
     with ExitStack() as stack:
-        candidates, skipped = bench_peers.start_peers(stack, set())
+        candidates, skipped = bench_peers.start_peers(stack, None, set())
     assert candidates == []
     assert list(skipped) == [peer.name for peer in PEERS]
     assert all(reason.startswith("no virtual environment: ") for reason in skipped.values())
+
+
+def test_a_peer_whose_page_never_shows_its_nights_is_skipped_and_the_others_are_measured(monkeypatch):
+    def measure(browser, candidate, measurements):
+        if candidate.name == "Prefect":
+            raise RuntimeError("http://127.0.0.1:1/runs never stood still: []")
+
+    monkeypatch.setattr(bench_peers, "start_peer", lambda *_: "http://127.0.0.1:1")
+    monkeypatch.setattr(bench_peers, "measure", measure)
+    with ExitStack() as stack:
+        candidates, skipped = bench_peers.start_peers(stack, None, {"Dagster", "Prefect"})
+    assert [candidate.name for candidate in candidates] == ["Dagster"]
+    assert skipped == {
+        "Prefect": "not measured: http://127.0.0.1:1/runs never stood still: []",
+        "Airflow": "PEERS does not name it",
+    }
 
 
 def test_an_interrupted_installation_is_not_taken_for_one(tmp_path, monkeypatch):

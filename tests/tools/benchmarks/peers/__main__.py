@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tests.tools.benchmarks import harness
-from tests.tools.benchmarks.pages import Candidate, dashboard_candidates, run_rounds
+from tests.tools.benchmarks.pages import Candidate, PageMeasurements, dashboard_candidates, measure, run_rounds
 from tests.tools.benchmarks.peers.catalog import PEERS
 from tests.tools.benchmarks.peers.comparison import format_ratios, format_times
 from tests.tools.benchmarks.peers.environment import PeerUnavailable
@@ -24,19 +26,31 @@ PAGES = ("overview", "coverage", "runs", "staging_tables")
 MAX_LOAD = 2.0
 
 
-def start_peers(stack: ExitStack, names: set[str]) -> tuple[list[Candidate], dict[str, str]]:
-    """The page of each peer that runs, and the reason for each that does not."""
+def start_peers(stack: ExitStack, browser: Any, names: set[str]) -> tuple[list[Candidate], dict[str, str]]:
+    """The page of each peer that can be measured, and the reason for each that cannot."""
     candidates, skipped = [], {}
     for peer in PEERS:
         if names and peer.name not in names:
             skipped[peer.name] = "PEERS does not name it"
             continue
         try:
-            candidates.append(peer.candidate(start_peer(stack, peer)))
+            candidate = peer.candidate(start_peer(stack, peer))
+            check_page(browser, candidate)
+            candidates.append(candidate)
         except PeerUnavailable as problem:
             skipped[peer.name] = str(problem)
             print(f"{peer.name} is skipped: {problem}", flush=True)
     return candidates, skipped
+
+
+def check_page(browser: Any, candidate: Candidate) -> None:
+    """Measure the page once; raises PeerUnavailable when it never shows its nights or never comes to rest."""
+    from playwright.sync_api import Error
+
+    try:
+        measure(browser, candidate, PageMeasurements(defaultdict(list)))
+    except (RuntimeError, Error) as error:
+        raise PeerUnavailable(f"not measured: {str(error).splitlines()[0]}") from None
 
 
 def describe_run(runs: int, load: float) -> str:
@@ -55,10 +69,10 @@ def main() -> None:
     runs, names = int(os.environ.get("RUNS") or 5), set(filter(None, (os.environ.get("PEERS") or "").split(",")))
     load = os.getloadavg()[0]
     with ExitStack() as stack:
-        peers, skipped = start_peers(stack, names)
+        browser = stack.enter_context(harness.launch_chromium())
+        peers, skipped = start_peers(stack, browser, names)
         address = stack.enter_context(harness.start_stack(SCENARIO="season"))
         ours = [replace(entry, site_script=QUIET_SCRIPT) for entry in dashboard_candidates(address, PAGES)]
-        browser = stack.enter_context(harness.launch_chromium())
         measurements = run_rounds(browser, [*peers, *ours], runs)
     print(describe_run(runs, load))
     print(format_times(measurements) + "\n")
