@@ -9,8 +9,9 @@ from app.charts import night_timeline
 from app.components import filters, tables, text_format, widgets
 from app.panels import alert_cards, alert_rules
 from app.state import reads, session
-from services.alerts.actions import REOPEN, TEST_NOTIFICATION
+from services.alerts.actions import REOPEN
 from services.alerts.alert_log import Alerts, AlertState
+from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.core.result import SEVERITY_ORDER, Health, list_outdated, worst
 from services.reports.events import count_by_kind, recent_events
 from services.telemetry.scheduler import Schedule
@@ -31,7 +32,7 @@ def headline(alerts: Alerts) -> tuple[Health, str]:
 
 def render_resolved(alerts: Alerts) -> None:
     for alert in sorted(
-        (a for a in alerts.alerts if a.ended and a.cause != "test"),
+        (a for a in alerts.alerts if a.ended and not a.is_test),
         key=lambda a: a.last_state_change.recorded_at,
         reverse=True,
     )[:10]:
@@ -81,6 +82,8 @@ if alerts is not None:
             width="stretch",
         )
         dialog.action_button(TEST_NOTIFICATION)
+        if cloud.settings.escalate_after_min:
+            dialog.action_button(TEST_ESCALATION)
     for alert in sorted(
         alerts.open, key=lambda a: (a.state(now) is not AlertState.OPEN, SEVERITY_ORDER.index(a.severity))
     ):

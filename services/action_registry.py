@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from services.actions.action_type import ActionType
 from services.actions.log_reader import ActionState
-from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST_NOTIFICATION
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
+from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.aliases.identities.merge import MERGE_IDENTITIES
 from services.aliases.identities.split import UNDO_MERGE, UNDOABLE_STATES
 from services.aliases.save import EDIT_ALIASES
@@ -35,6 +36,7 @@ ACTION_TYPES = {
         RESOLVE,
         REOPEN,
         TEST_NOTIFICATION,
+        TEST_ESCALATION,
         START_RUN,
         RESUME_BATCH,
         STOP_RUN,

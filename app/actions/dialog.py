@@ -41,7 +41,13 @@ class _PendingAction:
 
 
 def action_button(
-    action_type: ActionType, label: str = "", key: str = "", primary: bool = False, help: str = "", **args: Any
+    action_type: ActionType,
+    label: str = "",
+    key: str = "",
+    primary: bool = False,
+    help: str = "",
+    disabled: bool = False,
+    **args: Any,
 ) -> None:
     """The button of an action. It opens the plan, also for a viewer, whose button says that it only shows it.
 
@@ -58,9 +64,12 @@ def action_button(
         help=help or "Shows the plan first"
         if allowed
         else "You may look at the plan; carrying it out needs an operator",
+        disabled=disabled,
         on_click=_on_click,
         args=(button_key,),
     )
+    if disabled:  # a click that came together with the text that disables it opens nothing
+        return
     if st.session_state.get(_CLICKED_BUTTON_KEY) == button_key:
         del st.session_state[_CLICKED_BUTTON_KEY]
         _open_dialog(action_type.name, args)

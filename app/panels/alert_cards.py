@@ -7,10 +7,12 @@ from datetime import datetime
 import streamlit as st
 
 from app.actions import dialog
-from app.components import text_format, widgets
+from app.components import tables, text_format, widgets
 from app.state import session
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.alert_log import Alert, AlertState
+from services.alerts.deliveries import delivery_records
+from services.alerts.escalation import escalates_at
 from services.alerts.rules import get_rule
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
@@ -31,7 +33,7 @@ def render_alert(alert: Alert, now: datetime) -> None:
             else ""
         )
         reason_text = f" · {alert.last_state_change.reason}" if alert.last_state_change.reason else ""
-        since_text = f" · since {text_format.format_day_time(alert.since)} · {last_notification_text(alert)}"
+        since_text = f" · since {text_format.format_day_time(alert.since)} · {notification_text(alert)}"
         summary = f"{state}{actor_text}{until_text}{reason_text}{since_text}"
         st.caption(text_format.escape_markdown(summary))
         for result in alert.rule_results[1:]:
@@ -42,11 +44,17 @@ def render_alert(alert: Alert, now: datetime) -> None:
         alert_buttons(alert, state)
 
 
-def last_notification_text(alert: Alert) -> str:
-    last_event = next((e for e in reversed(alert.events) if e.event in ("telling", "told", "not told")), None)
-    if last_event is None:
-        return "nobody was told yet"
-    return f"{last_event.event} {text_format.format_exact_time(last_event.recorded_at)} {last_event.facts.get('delivery', '')}".strip()
+def notification_text(alert: Alert) -> str:
+    """How the last message or page about it went, and when it goes to the second channel."""
+    records, due_at = delivery_records(alert), escalates_at(alert, session.cached_clients().settings)
+    last = (
+        f"{text_format.format_exact_time(records[-1].at)}: {records[-1].detail}"
+        if records
+        else "nobody was notified yet"
+    )
+    if due_at is None or alert.state(session.now()) is not AlertState.OPEN:
+        return last
+    return f"{last} · pages at {text_format.format_clock_time(due_at)} unless acknowledged"
 
 
 def alert_buttons(alert: Alert, state: AlertState) -> None:
@@ -80,6 +88,21 @@ def _details(alert: Alert) -> None:
     for result in alert.rule_results[:1]:
         if result.get("command"):
             st.code(result["command"], language="bash", wrap_lines=True)
+    if records := delivery_records(alert):
+        results = {True: "delivered", False: "not delivered", None: "unknown"}
+        tables.text_table(
+            [
+                {
+                    "notified": text_format.format_exact_time(record.at),
+                    "channel": record.channel,
+                    "result": results[record.ok],
+                    "answer": record.detail,
+                }
+                for record in reversed(records)
+            ],
+            alt="Notifications of this alert, the newest first",
+            empty="",
+        )
     _silence_form(alert.alert_id)
 
 

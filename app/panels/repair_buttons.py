@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.actions import dialog
 from app.components import tables, text_format, widgets
+from app.components.number_field import whole_number_field
 from app.state import reads, session
 from services.batches.ids import parse_staging_table_name
 from services.judgement.facts import NightFacts
@@ -171,22 +172,28 @@ def scaling_form() -> None:
         dialog.action_button(RESTORE_CAPACITY, "Restore the normal width")
         if not capacity.traffic.follows_latest:
             dialog.action_button(MOVE_TRAFFIC)
+    _capacity_fields(capacity)
+
+
+def _capacity_fields(capacity: WorkerCapacity) -> None:
+    """Another capacity, with the button that sets it and its effect; while a field holds no such number, why."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="capacity form"):
-        instances = st.number_input(
-            "Instances", 1, MAX_INSTANCES, capacity.actual.instances or 4, key="set instances", width=110
+        instances, instances_problem = whole_number_field(
+            "Instances", 1, MAX_INSTANCES, capacity.actual.instances or 4, key="set instances"
         )
-        concurrency = st.number_input(
-            "Requests each", 1, MAX_CONCURRENCY, capacity.actual.concurrency, key="set requests", width=110
+        concurrency, concurrency_problem = whole_number_field(
+            "Requests each", 1, MAX_CONCURRENCY, capacity.actual.concurrency, key="set requests"
         )
+        if instances is None or concurrency is None:
+            dialog.action_button(SET_CAPACITY, key="form", disabled=True)
+            problems = text_format.escape_markdown(f"{instances_problem} {concurrency_problem}".strip())
+            st.markdown(f":red[:material/error: {problems}]", width="stretch")
+            return
         dialog.action_button(
-            SET_CAPACITY,
-            f"Set {instances} × {concurrency}",
-            key="form",
-            instances=int(instances),
-            requests=int(concurrency),
+            SET_CAPACITY, f"Set {instances} × {concurrency}", key="form", instances=instances, requests=concurrency
         )
         st.markdown(
-            f":material/calculate: {text_format.escape_markdown(simulate_contention(int(instances), int(concurrency)).summary)}",
+            f":material/calculate: {text_format.escape_markdown(simulate_contention(instances, concurrency).summary)}",
             width="stretch",
         )
 

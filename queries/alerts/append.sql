@@ -1,7 +1,7 @@
 -- Append one event to an alert. The job id is the claim: of two processes, one writes the row.
 -- @param alert_id STRING  the alert
 -- @param sequence INT64  sequence number of this event
--- @param event STRING  opened, worsened, updated, mending, acknowledged, silenced, resolved, reopened, telling, told, not told
+-- @param event STRING  opened, worsened, updated, mending, acknowledged, silenced, resolved, reopened, telling, told, not told, escalating, escalated, not escalated
 -- @param recorded_at TIMESTAMP  when the event was recorded
 -- @param recorded_by STRING  host and process id of the writer
 -- @param actor STRING  who caused the event

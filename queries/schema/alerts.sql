@@ -2,7 +2,7 @@
 CREATE TABLE IF NOT EXISTS prediction_on_call.alerts (
   alert_id STRING NOT NULL,
   sequence INT64 NOT NULL OPTIONS (description = "1, 2, 3 … of one alert; each number is claimed once, by one process"),
-  event STRING NOT NULL OPTIONS (description = "opened, worsened, updated, mending, acknowledged, silenced, resolved, reopened, telling, told, not told"),
+  event STRING NOT NULL OPTIONS (description = "opened, worsened, updated, mending, acknowledged, silenced, resolved, reopened, telling, told, not told, escalating, escalated, not escalated"),
   recorded_at TIMESTAMP NOT NULL,
   recorded_by STRING NOT NULL OPTIONS (description = "the process that wrote this row: host and process id"),
   actor STRING NOT NULL,

@@ -9,12 +9,9 @@ from functools import partial
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
-from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, EventType, append_event, read_alerts
-from services.alerts.channels import channel_configured, open_channel
-from services.alerts.notification import delivery_event
+from services.alerts.alert_log import Alert, AlertState, EventType, append_event, read_alerts
 from services.core.clock import format_eastern
 from services.core.errors import InvalidInput, OnCallError
-from services.core.result import Health
 from services.core.sources import ALERTS
 from services.gcp.clients import Clients
 
@@ -147,72 +144,8 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     return Verification(ActionState.DONE, f"{plan.target} is {state}{until_text}.", {"state": str(state)})
 
 
-def _plan_test(clients: Clients, args: Params) -> Plan:
-    now = clients.now().replace(second=0, microsecond=0)
-    is_configured = channel_configured(clients.settings)
-    return Plan(
-        action_name="alerts.test",
-        target="slack",
-        title="Send a test message",
-        args=dict(args),
-        preconditions={"channel": "set here" if is_configured else "the watchdog's", "minute": now.isoformat()},
-        changes=(
-            Change("message", "", f"one line, marked as a test, sent {'now' if is_configured else 'by the watchdog'}"),
-        ),
-        guards=(
-            Guard(
-                "channel",
-                True,
-                f"SLACK_WEBHOOK_URL is {'set' if is_configured else 'not set here: the watchdog sends it'}.",
-            ),
-        ),
-        planned_at=clients.now(),
-        undo="A message cannot be taken back.",
-        cost="One call to Slack.",
-    )
-
-
-def _send_test(context: ActionContext) -> Details:
-    """The test is recorded like every message, so that the watchdog's channel rule takes it into account."""
-    text = f"Test message of Prediction On-Call, sent by {context.actor.name}. Nothing is wrong."
-    opened = Event(
-        f"test-{context.action_id}",
-        1,
-        EventType.OPENED,
-        context.clients.now(),
-        context.actor.name,
-        cause="test",
-        game_date=None,
-        severity=Health.OK,
-        rule="channel",
-        message=text,
-    )
-    if not channel_configured(context.clients.settings):
-        append_event(context.clients, opened)
-        return {"asked": opened.alert_id}
-    alert = Alert(opened.alert_id, (opened,))
-    delivery = open_channel(context.clients.settings).send([alert])
-    sent = delivery_event(alert, delivery, context.clients.now(), context.action_id)
-    resolved = Alert(alert.alert_id, (opened, sent)).new_event(EventType.RESOLVED, context.clients.now(), WATCHDOG)
-    for event in (opened, sent, resolved):
-        append_event(context.clients, event)
-    return {"delivered": delivery.ok, "delivery": delivery.detail}
-
-
-def _verify_test(_clients: Clients, _plan: Plan, details: Details) -> Verification:
-    if "asked" in details:
-        return Verification(
-            ActionState.DONE, "The watchdog sends it at its next look; what happened below tells how it went.", {}
-        )
-    if "delivered" not in details:
-        return Verification(ActionState.UNVERIFIED, "Nobody recorded whether it arrived: look into the channel.")
-    state = ActionState.DONE if details["delivered"] else ActionState.FAILED
-    return Verification(state, f"{details['delivery']}.", {})
-
-
 CHANGES = frozenset((ALERTS,))
 ACKNOWLEDGE, SILENCE, RESOLVE, REOPEN = (
     ActionType(name, transition.label, partial(_plan, name), _apply, _verify, CHANGES)
     for name, transition in _TRANSITIONS.items()
 )
-TEST_NOTIFICATION = ActionType("alerts.test", "Send a test message", _plan_test, _send_test, _verify_test, CHANGES)

@@ -20,6 +20,8 @@ RETENTION = timedelta(days=14)  # how long an ended alert is shown
 EVENTS_WINDOW = timedelta(days=30)  # whose events are read by their date
 MAX_OPEN = timedelta(days=365)  # how long before that an alert may have opened and still be shown
 WATCHDOG = "watchdog"
+TEST_MESSAGE, TEST_PAGE = TEST_CAUSES = ("test", "test page")  # causes of what is sent to try a channel
+FIRST_CHANNEL, SECOND_CHANNEL = "channel", "second channel"  # causes of the alerts that a channel is down
 
 
 class EventType(StrEnum):
@@ -36,6 +38,9 @@ class EventType(StrEnum):
     NOTIFYING = "telling"  # claims the notification, so that of several watchdogs one sends it
     NOTIFIED = "told"
     NOTIFY_FAILED = "not told"
+    ESCALATING = "escalating"  # claims the call to the second channel, as NOTIFYING claims a notification
+    ESCALATED = "escalated"
+    ESCALATION_FAILED = "not escalated"
 
     @classmethod
     def parse(cls, recorded: str) -> str:
@@ -174,9 +179,19 @@ class Alert:
         return min(causes, default=described[0].recorded_at)
 
     @property
+    def openings(self) -> tuple[Event, ...]:
+        """The events that opened it, and opened it again, oldest first."""
+        return tuple(e for e in self.events if e.event in _OPENING_EVENTS)
+
+    @property
     def opened_at(self) -> datetime:
         """When it opened, or opened again."""
-        return next(e.recorded_at for e in reversed(self.events) if e.event in _OPENING_EVENTS)
+        return self.openings[-1].recorded_at
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is a test message or a test page, and no alert."""
+        return self.cause in TEST_CAUSES
 
     @property
     def last_state_change(self) -> Event:
@@ -226,7 +241,7 @@ class Alerts:
     @property
     def open(self) -> tuple[Alert, ...]:
         """Worst first. A test message is no alert."""
-        open_alerts = [alert for alert in self.alerts if not alert.ended and alert.cause != "test"]
+        open_alerts = [alert for alert in self.alerts if not alert.ended and not alert.is_test]
         return tuple(sorted(open_alerts, key=lambda alert: (SEVERITY_ORDER.index(alert.severity), alert.since)))
 
     def find(self, cause: str, game_date: date | None) -> Alert | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from services.alerts import batch_rules, data_rules, judgement_rules
+from services.alerts.alert_log import SECOND_CHANNEL
 from services.alerts.facts import Snapshot
 from services.alerts.findings import (
     FIRING,
@@ -140,6 +141,7 @@ def _evaluate_platform(snapshot: Snapshot, settings: Settings, now: datetime) ->
         ("width", _capacity_drift(snapshot)),
         ("schedule", _schedule(snapshot)),
         ("channel", _channel(snapshot)),
+        *_second_channel(snapshot),
         ("unreadable", _sources_down(snapshot)),
     ):
         rule = RULES_BY_NAME[name]
@@ -191,6 +193,12 @@ def _channel(snapshot: Snapshot) -> Outcome:
     if not snapshot.channel.is_set:
         return Outcome(Health.WARNING, "No notification channel configured")
     return Outcome(Health.CRITICAL, snapshot.channel.problem) if snapshot.channel.problem else OK
+
+
+def _second_channel(snapshot: Snapshot) -> Iterator[tuple[str, Outcome]]:
+    """An incident of its own, of the same rule: the first channel may still reach somebody."""
+    if problem := snapshot.channel.second_problem:
+        yield "channel", Outcome(Health.CRITICAL, problem, SECOND_CHANNEL)
 
 
 def _sources_down(snapshot: Snapshot) -> Outcome:

@@ -39,7 +39,8 @@ def plan_alert_events(
         if key not in firing and key not in without_data and was_checked:
             events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="The rules are quiet again."))
     for alert in alerts.alerts:
-        if alert.cause == "test" and not alert.ended and alert.latest(EventType.NOTIFIED) is not None:
+        arrived = alert.latest(EventType.NOTIFIED) or alert.latest(EventType.ESCALATED)
+        if alert.is_test and not alert.ended and arrived is not None:
             events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="It arrived."))
     return tuple(events)
 

@@ -79,6 +79,7 @@ class ChannelStatus:
 
     is_set: bool
     problem: str = ""
+    second_problem: str = ""  # with the channel that alerts are escalated to
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,14 @@ from urllib.parse import urlencode
 
 from services.alerts.alert_log import Alert, EventType
 from services.alerts.rules import get_rule
-from services.alerts.transport import MAX_RETRY_AFTER_S, Delivery, Unreachable, post_json, retry_after_s
+from services.alerts.transport import (
+    MAX_RETRY_AFTER_S,
+    Delivery,
+    Unreachable,
+    post_json,
+    quote_answer,
+    retry_after_s,
+)
 from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
@@ -30,7 +37,7 @@ class SlackTransport:
             return Delivery(False, f"Slack was not reached {error}")
         if response.status_code == 200 and response.text == "ok":
             return Delivery(True, "Slack took it")
-        detail = f"Slack answered HTTP {response.status_code}: {response.text[:100] or 'nothing'}"
+        detail = f"Slack answered {quote_answer(response, self._settings.slack_webhook_url)}"
         is_long_wait = response.status_code == 429 and retry_after_s(response) > MAX_RETRY_AFTER_S
         return Delivery(False, f"Slack asks to wait {retry_after_s(response):g} s" if is_long_wait else detail)
 
@@ -45,7 +52,7 @@ def format_message(alerts: Sequence[Alert], settings: Settings) -> str:
 
 
 def _format_alert(alert: Alert, settings: Settings) -> str:
-    if alert.cause == "test":
+    if alert.is_test:
         return _escape_mrkdwn(alert.message)
     if alert.ended:
         return f"🟢 *Resolved* {_escape_mrkdwn(alert.message)} ({_escape_mrkdwn(alert.last_state_change.message)})"

@@ -23,7 +23,9 @@ from services.alerts.alert_log import (
     group_by_alert,
     read_alerts,
 )
-from services.alerts.channels import channel_configured
+from services.alerts.channels import NO_PAGER, channel_configured
+from services.alerts.deliveries import ESCALATION, NOTIFICATION
+from services.alerts.escalation import escalate
 from services.alerts.evaluation import evaluate_rules
 from services.alerts.event_plan import plan_alert_events, plan_remediation_events
 from services.alerts.facts import (
@@ -37,6 +39,7 @@ from services.alerts.facts import (
 from services.alerts.findings import RuleResult
 from services.alerts.incidents import Incident, causes_without_data, group_by_cause
 from services.alerts.notification import notify
+from services.alerts.pager import pager_configured
 from services.alerts.remediation import (
     StartedRemediation,
     apply_reverts_if_calm,
@@ -72,6 +75,7 @@ class CycleResult:
     delivery: Delivery | None
     started_actions: tuple[ActionHandle, ...] = field(default=(), compare=False)
     unrecorded_events: tuple[Event, ...] = ()
+    pages: tuple[Delivery, ...] = ()
 
 
 def run_check(clients: Clients, cache: CheckCache, self_healing: SelfHealingConfig) -> CycleResult:
@@ -90,11 +94,15 @@ def run_check(clients: Clients, cache: CheckCache, self_healing: SelfHealingConf
     remediation_events = plan_remediation_events(updated_alerts, started, now)
     recorded_remediations, unrecorded_remediations = _record_events(clients, remediation_events)
     updated_alerts = _apply_events(updated_alerts, recorded_remediations)
-    delivery = notify(clients, _notifiable(updated_alerts, self_healing))
+    notifiable = _notifiable(updated_alerts, self_healing)
+    try:
+        delivery = notify(clients, notifiable)
+    finally:  # a message whose outcome cannot be recorded must not keep an alert from the second channel
+        pages = escalate(clients, notifiable)
     handles = tuple(remediation.handle for remediation in started if remediation.handle is not None)
     fingerprint = clients.settings.fingerprint
     return CycleResult(
-        now, fingerprint, results, incidents, recorded, delivery, handles, unrecorded + unrecorded_remediations
+        now, fingerprint, results, incidents, recorded, delivery, handles, unrecorded + unrecorded_remediations, pages
     )
 
 
@@ -140,13 +148,11 @@ def nights_to_check(alerts: Alerts, open_dates: Iterable[date], now: datetime) -
 
 
 def channel_status(settings: Settings, alerts: Alerts) -> ChannelStatus:
-    """Whether the last message arrived, by the recorded events of all watchdogs."""
-    attempts = [e for a in alerts.alerts for e in a.events if e.event in (EventType.NOTIFIED, EventType.NOTIFY_FAILED)]
-    last_attempt = max(attempts, key=lambda e: e.recorded_at, default=None)
-    problem = ""
-    if last_attempt is not None and last_attempt.event == EventType.NOTIFY_FAILED:
-        problem = str(last_attempt.facts.get("delivery", last_attempt.message))
-    return ChannelStatus(channel_configured(settings), problem)
+    """Whether the last message to each channel arrived, by the recorded events of all watchdogs."""
+    second_problem = ESCALATION.last_problem(alerts.alerts)
+    if settings.escalate_after_min and not pager_configured(settings):
+        second_problem = NO_PAGER
+    return ChannelStatus(channel_configured(settings), NOTIFICATION.last_problem(alerts.alerts), second_problem)
 
 
 def _apply_events(alerts: Sequence[Alert], events: Sequence[Event]) -> tuple[Alert, ...]:
@@ -163,7 +169,8 @@ def summary_line(check: CycleResult) -> str:
     counts = {
         health: sum(result.health is health for result in check.rule_results) for health in (Health.OK, Health.UNKNOWN)
     }
-    delivery_text = f", {check.delivery.detail}" if check.delivery else ""
+    deliveries = (*((check.delivery,) if check.delivery else ()), *check.pages)
+    delivery_text = "".join(f", {delivery.detail}" for delivery in deliveries)
     return (
         f"Watchdog looked: {len(check.incidents)} incidents, {counts[Health.OK]} rules quiet,"
         f" {counts[Health.UNKNOWN]} unknown, {len(check.recorded_events)} changes{delivery_text},"

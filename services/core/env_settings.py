@@ -27,6 +27,8 @@ EMAIL_PATTERN = (
 MAX_REPEATED = 80  # characters of a value; names, addresses and numbers are shorter
 _MAY_HOLD_A_SECRET = re.compile(r"(?:[:/].*@)|[?#&{]|-----|(?i:token|secret|passw|api.?key)")
 
+PAGER_FORMATS = ("webhook", "pagerduty", "opsgenie")
+
 
 class EnvSettings(BaseSettings):
     """A group of settings. `from_env` reads variables; called with field names, the class takes those and the defaults."""
@@ -161,9 +163,22 @@ def _check_secret_url(raw: str) -> str:
     return raw
 
 
+def _check_secret_key(raw: str) -> str:
+    """A key goes into a header, which has no other characters."""
+    if not all("!" <= character <= "~" for character in raw):
+        raise ValueError("a key of letters, digits and signs, without blanks")
+    return raw
+
+
 def _check_service_account(raw: str) -> str:
     if raw and not re.fullmatch(r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com", raw):
         raise ValueError("a service account's address, or nothing")
+    return raw
+
+
+def _check_pager_format(raw: str) -> str:
+    if raw not in PAGER_FORMATS:
+        raise ValueError(" or ".join(PAGER_FORMATS))
     return raw
 
 
@@ -254,6 +269,7 @@ OptionalName = Annotated[str, AfterValidator(lambda text: text and _check_name(t
 Names = Annotated[str, AfterValidator(_check_names)]
 Url = Annotated[str, AfterValidator(_check_url)]
 SecretUrl = Annotated[str, AfterValidator(_check_secret_url)]
+SecretKey = Annotated[str, AfterValidator(_check_secret_key)]
 ServiceAccount = Annotated[str, AfterValidator(_check_service_account)]
 Principals = Annotated[frozenset[str], NoDecode, BeforeValidator(_parse_list), AfterValidator(_check_principals)]
 HostNames = Annotated[frozenset[str], NoDecode, BeforeValidator(_parse_list), AfterValidator(_check_host_names)]
@@ -263,4 +279,5 @@ PositiveInt = Annotated[int, BeforeValidator(_parse_positive_int)]
 Port = Annotated[int, BeforeValidator(_parse_port)]
 PositiveFloat = Annotated[float, BeforeValidator(_parse_positive_float)]
 Percent = Annotated[float, BeforeValidator(_parse_percent)]
+PagerFormat = Annotated[str, AfterValidator(_check_pager_format)]
 PercentBySystem = Annotated[tuple[tuple[str, float], ...], NoDecode, BeforeValidator(_parse_percent_by_system)]

@@ -11,16 +11,19 @@ from typing import Self
 from pydantic import AliasChoices, Field, model_validator
 
 from services.core.env_settings import (
+    Count,
     EnvSettings,
     Flag,
     HostNames,
     Name,
     Names,
     OptionalName,
+    PagerFormat,
     Port,
     PositiveFloat,
     PositiveInt,
     Principals,
+    SecretKey,
     SecretUrl,
     ServiceAccount,
     Url,
@@ -126,6 +129,28 @@ class Settings(Thresholds):
         "",
         validation_alias="SLACK_WEBHOOK_URL",
         description="Slack's incoming webhook; empty: no notifications are sent",
+        repr=False,
+    )
+    escalate_after_min: Count = Field(
+        0,
+        validation_alias="ESCALATE_AFTER_MIN",
+        description="minutes after its first notification at which an alert nobody acknowledged goes to the second channel; 0: never",
+    )
+    escalation_format: PagerFormat = Field(
+        "webhook",
+        validation_alias="ESCALATION_FORMAT",
+        description="what the second channel takes: webhook (JSON of our own), pagerduty (Events API v2) or opsgenie",
+    )
+    escalation_url: SecretUrl = Field(
+        "",
+        validation_alias="ESCALATION_URL",
+        description="second channel's address; empty: that of PagerDuty or Opsgenie, and for a webhook none",
+        repr=False,
+    )
+    escalation_key: SecretKey = Field(
+        "",
+        validation_alias="ESCALATION_KEY",
+        description="second channel's key: PagerDuty's routing key, Opsgenie's API key, or a webhook's bearer token",
         repr=False,
     )
 

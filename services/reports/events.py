@@ -34,7 +34,13 @@ HEALTH_BY_ACTION_STATE = {
     ActionState.DENIED: Health.WARNING,
     ActionState.UNVERIFIED: Health.UNKNOWN,
 }
-_NOTIFICATION_EVENTS = (EventType.NOTIFYING, EventType.NOTIFIED, EventType.NOTIFY_FAILED)
+_CLAIM_EVENTS = (EventType.NOTIFYING, EventType.ESCALATING)
+_DELIVERY_EVENTS = (
+    EventType.NOTIFIED,
+    EventType.NOTIFY_FAILED,
+    EventType.ESCALATED,
+    EventType.ESCALATION_FAILED,
+)
 _RAISING_EVENTS = (EventType.OPENED, EventType.REOPENED, EventType.WORSENED)
 
 
@@ -204,15 +210,16 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
     for alert in alerts.alerts if alerts else ():
         for event in alert.events:
             reason_text = f" — {event.reason}" if event.reason else ""
-            if event.event in _NOTIFICATION_EVENTS:
-                if event.event != EventType.NOTIFYING:
-                    delivery_text = event.facts.get("delivery", "")
-                    yield Event(
-                        at=event.recorded_at,
-                        actor=event.actor,
-                        kind="message",
-                        summary=f"{alert.alert_id} {event.event}: {delivery_text}{reason_text}",
-                    )
+            if event.event in _CLAIM_EVENTS:
+                continue
+            if event.event in _DELIVERY_EVENTS:
+                delivery_text = event.facts.get("delivery", "")
+                yield Event(
+                    at=event.recorded_at,
+                    actor=event.actor,
+                    kind="message",
+                    summary=f"{alert.alert_id} {event.event}: {delivery_text}{reason_text}",
+                )
                 continue
             is_resolved = event.event == EventType.RESOLVED
             calm_health = Health.OK if is_resolved else Health.NONE_EXPECTED

@@ -232,6 +232,12 @@ def _capacity_guard(context: RunContext) -> Guard:
 
 def _warnings(context: RunContext, full_date: bool, now: datetime) -> Iterator[str]:
     night = context.night
+    if full_date and night.active_rows:
+        by_system = ", ".join(f"{system.system_id} {system.active:,}" for system in night.systems if system.active)
+        yield (
+            f"It overwrites what is there: {night.active_rows:,} active rows of {pluralize(context.active, 'player')},"
+            f" where their values differ ({by_system})."
+        )
     if begun := sum(at <= now for at in night.tip_offs):
         yield f"{begun} of {night.games} games have begun: rows of their players are marked as made after tip-off."
     if unknown := max(night.games - len(night.tip_offs), 0):

@@ -94,6 +94,18 @@ def restart_if_ended(child: Child, now_s: float) -> Child:
     return replace(start_child(child.name, child.command, child.env, child.health_url), early_ends=early_ends)
 
 
+def _escalation(sandbox: Sandbox) -> dict[str, str]:
+    """The sandbox's own second channel, in PagerDuty's shape; where the environment names one, that one."""
+    if any(os.environ.get(name) for name in ("ESCALATION_URL", "ESCALATION_KEY")):
+        return {}
+    return {
+        "ESCALATE_AFTER_MIN": os.environ.get("ESCALATE_AFTER_MIN") or "15",
+        "ESCALATION_FORMAT": "pagerduty",
+        "ESCALATION_URL": f"{sandbox.url}/pager/v2/enqueue",
+        "ESCALATION_KEY": "sandbox" + "0" * 25,
+    }
+
+
 def start_children(
     sandbox: Sandbox, settings: SandboxSettings, scenario: Scenario, thresholds: Mapping[str, str]
 ) -> list[Child]:
@@ -106,6 +118,7 @@ def start_children(
         "COORDINATOR_URL": f"{sandbox.url}/run/prediction-coordinator",  # by Cloud Run, which asks who may invoke it
         "DASHBOARD_URL": f"http://127.0.0.1:{settings.dashboard_port}",
         "SLACK_WEBHOOK_URL": settings.slack_webhook_url or f"{sandbox.url}/slack/webhook",
+        **_escalation(sandbox),
     }
     started = []
     if importlib.util.find_spec("services.pipeline.worker") is not None:
@@ -170,6 +183,7 @@ def main() -> None:
             print(f"  Coordinator  http://127.0.0.1:{settings.coordinator_port}")
         print(f"  Sandbox      {sandbox.url}   (BigQuery, Cloud Run, Logging, Scheduler)")
         print(f"  Slack        {sandbox.url}/slack/messages")
+        print(f"  Pager        {sandbox.url}/pager/messages   (an alert that nobody acknowledged)")
         now = sandbox.state.clock.now().astimezone(ET)
         print(
             f"\n  It is {now:%-d %B %Y, %H:%M} ET. Up in {time.monotonic() - started_at:.1f} s. Ctrl-C ends everything.\n",

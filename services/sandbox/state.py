@@ -41,6 +41,7 @@ class SandboxState:
     instance_wait_timeout_s: float = 10.0
     instances_http: httpx.AsyncClient = field(default_factory=_make_instances_client)
     slack_messages: list[dict[str, Any]] = field(default_factory=list)  # messages the webhook received
+    pager_messages: list[dict[str, Any]] = field(default_factory=list)  # what the second channel received
     scheduler_jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's jobs
     identities: Identities = field(init=False)
 

@@ -117,6 +117,6 @@ def apply_due_reverts(clients: Clients, actor: Actor) -> Action | None:
     if revert_at is None or clients.now() < revert_at or worker.drift:
         return None
     plan = plan_restore(clients, {})
-    return execute(
-        clients, actor, RESTORE_CAPACITY, plan, reason=f"The time to revert, {format_time(revert_at)}, has come."
-    )
+    reason = f"The time to revert, {format_time(revert_at)}, has come."
+    # Nobody is there to type: whoever set the time has agreed to these values.
+    return execute(clients, actor, RESTORE_CAPACITY, plan, reason, plan.confirmation_text)

@@ -95,7 +95,6 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
     before, after = to_display(worker.actual), to_display(request.target)
     creates_revision = needs_new_revision(worker.actual, request.target)
     exceeds_limit = (request.target.capacity or 0) > max(MAX_OUTSTANDING_DML, worker.actual.capacity or 0)
-    needs_typing = exceeds_limit and request.action_name == "scaling.set"
     return Plan(
         action_name=request.action_name,
         target=worker.service,
@@ -120,8 +119,8 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
         else f"Narrow takes it to {EMERGENCY_CAPACITY_TEXT} again.",
         cost="No query. One call to Cloud Run"
         + (", and a new revision that takes over in about a minute." if creates_revision else "."),
-        confirmation=Confirmation.TYPED if needs_typing else Confirmation.ONE_CLICK,
-        confirmation_text=worker.service if needs_typing else "",
+        confirmation=Confirmation.TYPED if exceeds_limit else Confirmation.ONE_CLICK,
+        confirmation_text=worker.service if exceeds_limit else "",
         warnings=tuple(_warnings(worker, request, exceeds_limit)),
         commands=tuple(_commands(clients, worker, request, creates_revision)),
         sources=(DataSource(f"Cloud Run, {worker.service}", now),),

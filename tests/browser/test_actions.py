@@ -32,6 +32,16 @@ def open_plan(page: Any, address: str, path: str, button: str) -> Any:
     return confirm
 
 
+def confirm_in_writing(page: Any, target: str) -> None:
+    """Give a reason and type the target, as a plan asks that could do harm."""
+    dialog = page.get_by_role("dialog")
+    for name, text in (("Reason", "calm again"), (f"Type {target} to confirm", target)):
+        field = dialog.get_by_role("textbox", name=name, exact=True)
+        field.fill(text)
+        field.press("Tab")
+    page.wait_for_timeout(500)  # the last rerun draws the button anew
+
+
 def focused_button(page: Any) -> str:
     """The button that Enter would press."""
     return str(page.evaluate("(at => at.tagName === 'BUTTON' ? at.innerText : '')(document.activeElement)")).strip()
@@ -130,6 +140,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
 def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment, module_dashboard_url, page):
     since, before = environment.clock.now(), environment.count_changes()
     confirm = open_plan(page, module_dashboard_url, "concurrency", "Restore the normal width")
+    confirm_in_writing(page, "prediction-worker")
     confirm.evaluate("button => { button.click(); setTimeout(() => button.click(), 250) }")
     page.wait_for_timeout(400)
     page.get_by_test_id("stSidebar").get_by_text("viewer", exact=True).click(force=True)
@@ -180,7 +191,9 @@ def test_an_action_of_a_closed_tab_completes_and_is_shown_to_the_next_viewer(
     since, before = environment.clock.now(), environment.count_changes()
     leaving = browser.new_page()
     leaving.set_default_timeout(PAGE_TIMEOUT_MS)
-    open_plan(leaving, module_dashboard_url, "concurrency", "Restore the normal width").click()
+    confirm = open_plan(leaving, module_dashboard_url, "concurrency", "Restore the normal width")
+    confirm_in_writing(leaving, "prediction-worker")
+    confirm.click()
     leaving.wait_for_timeout(300)
     leaving.close()
     assert [a.state for a in wait_for_actions(environment, since)] == [ActionState.DONE]

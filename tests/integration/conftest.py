@@ -65,10 +65,11 @@ def recorded_actions(module_clients: Clients) -> Callable[[], list[Action]]:
 
 @pytest.fixture
 def plan_and_execute(module_clients: Clients) -> Callable[..., Action]:
-    """Plan an action and execute the plan, by default as an operator."""
+    """Plan an action and execute the plan, by default as an operator who types what has to be typed."""
 
     def run(verb: ActionType, reason: str = "because", typed: str = "", actor: Actor = OPERATOR, **args: Any) -> Action:
-        return execute(module_clients, actor, verb, verb.plan(module_clients, args), reason, typed)
+        plan = verb.plan(module_clients, args)
+        return execute(module_clients, actor, verb, plan, reason, typed or plan.confirmation_text)
 
     return run
 

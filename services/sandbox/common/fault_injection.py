@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-APIS = ("bigquery", "run", "logging", "balancer", "scheduler", "slack")
+APIS = ("bigquery", "run", "logging", "balancer", "scheduler", "slack", "pager")
 _VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 FAULT_KINDS = ("delay", "status", "drop", "drop_after", "empty")
 

@@ -44,8 +44,9 @@ _NOT_AN_INVOKER = PlainTextResponse(
 )
 _OPEN_APIS = {
     "slack",
+    "pager",
     "agent",
-}  # Slack's webhook has its secret in its address; Cloud Run's logging agent is Google's own
+}  # Slack's webhook has its secret in its address, a pager has keys of its own; Cloud Run's logging agent is Google's own
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,13 @@ from services.auth.request_guard import RequestGuard
 from services.sandbox.common.error_responses import known_error_response
 from services.sandbox.common.fault_injection import ConnectionDropped, Faults, apply_before, error_body
 from services.sandbox.common.identities import CALLER
-from services.sandbox.http import bigquery_routes, iam_routes, run_and_logging_routes, slack_and_scheduler_routes
+from services.sandbox.http import (
+    bigquery_routes,
+    iam_routes,
+    pager_routes,
+    run_and_logging_routes,
+    slack_and_scheduler_routes,
+)
 from services.sandbox.http.authorization import authenticate, authorize
 from services.sandbox.http.bigquery_routes import Handler
 from services.sandbox.state import SandboxState
@@ -32,6 +38,7 @@ def create_app(state: SandboxState) -> Starlette:
         *bigquery_routes.routes(state, policy.wrap_handler),
         *run_and_logging_routes.routes(state, policy.wrap_handler),
         *slack_and_scheduler_routes.routes(state, policy.wrap_handler),
+        *pager_routes.routes(state, policy.wrap_handler),
         Route("/sandbox/{what}", policy.control_endpoint, methods=["GET", "PUT", "DELETE"]),
     ]
 

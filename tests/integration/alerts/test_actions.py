@@ -6,8 +6,9 @@ import pytest
 
 from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
-from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST_NOTIFICATION
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.alert_log import AlertState, read_alerts
+from services.alerts.channel_tests import TEST_NOTIFICATION
 from services.alerts.facts import CheckCache
 from services.alerts.watchdog import run_check
 from services.auth.roles import Actor, InsufficientRole, Role

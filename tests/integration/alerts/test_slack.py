@@ -11,8 +11,8 @@ import pytest
 
 from services.actions.executor import execute
 from services.alerts import transport
-from services.alerts.actions import TEST_NOTIFICATION
 from services.alerts.alert_log import AlertState, append_event, read_alerts
+from services.alerts.channel_tests import TEST_NOTIFICATION
 from services.alerts.channels import open_channel
 from services.alerts.facts import CheckCache
 from services.alerts.notification import alerts_to_notify, notify

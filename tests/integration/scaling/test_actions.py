@@ -9,6 +9,7 @@ import pytest
 from services.action_registry import UNDO_ACTIONS
 from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
+from services.actions.plan import Confirmation
 from services.auth.roles import Actor, InsufficientRole, Role
 from services.core.clock import OffsetClock
 from services.core.errors import InvalidInput
@@ -56,7 +57,10 @@ def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_wa
     assert (before.actual, before.annotations.normal) == (CapacitySetting(None, 4, 3), None)
     plan = RESTORE_CAPACITY.plan(module_clients, {})
     assert "Nobody noted normal values" in " ".join(plan.warnings)
-    restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan)
+    assert plan.confirmation is Confirmation.TYPED, "as much as Set 20 × 5 asks"
+    with pytest.raises(ActionRefused, match="has to be typed"):
+        execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan, "calm again")
+    restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan, "calm again", "prediction-worker")
     assert restored.state is ActionState.DONE
     assert read_worker_capacity(module_clients).actual == CapacitySetting(None, 20, 5)
     deploys = [d for d in read_deploy_history(module_clients).deploys if d.service == "prediction-worker"]

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
 from services.actions.action_type import ActionContext
 from services.actions.log_reader import ActionState
 from services.alerts import actions
-from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, TEST_NOTIFICATION
-from services.alerts.alert_log import WATCHDOG, Alert, AlertState, Event, EventType, append_event, read_alerts
-from services.alerts.transport import Delivery
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
+from services.alerts.alert_log import WATCHDOG, Alert, Event, EventType, append_event, read_alerts
 from services.auth.roles import Role
 from services.core.errors import InvalidInput, OnCallError
 from services.core.result import Health
 from tests.support.actors import OPERATOR
 from tests.support.alert_factories import NIGHT, NOW
-from tests.support.memory_records import MemoryRecords
 
 ALERT_ID = "run-2025-12-29"
 FINDINGS = [{"rule": "stalled", "health": "critical", "sentence": "Stalled.", "command": "curl"}]
@@ -211,71 +207,3 @@ def test_a_number_that_another_takes_first_is_tried_five_times(clients, monkeypa
     else:
         assert ACKNOWLEDGE.apply(make_context(clients, plan)) == {"event": "acknowledged"}
     assert len(attempts) == 5
-
-
-# --- a test message ---------------------------------------------------------------------------------------------------------
-
-
-def send_test(records: MemoryRecords, monkeypatch: Any, env: Any, delivery: Delivery | None = None) -> Any:
-    """The plan of a test message, its details, its verification and what the channel was given."""
-    clients, send = records.clients(env), Mock(return_value=delivery)
-    channel = SimpleNamespace(send=send)
-    monkeypatch.setattr(actions, "open_channel", lambda settings: channel if settings is clients.settings else None)
-    plan = TEST_NOTIFICATION.plan(clients, {"n": 1})
-    details = TEST_NOTIFICATION.apply(make_context(clients, plan))
-    return plan, details, TEST_NOTIFICATION.verify(clients, plan, details), [call.args[0] for call in send.mock_calls]
-
-
-@pytest.mark.parametrize(
-    ("env", "channel", "who", "guard"),
-    [
-        (WEBHOOK, "set here", "now", "set."),
-        ({}, "the watchdog's", "by the watchdog", "not set here: the watchdog sends it."),
-    ],
-)
-def test_the_plan_of_a_test_message_says_who_sends_it(records, env, channel, who, guard):
-    records.clock.advance(7.5)
-    plan = TEST_NOTIFICATION.plan(records.clients(env), {"n": 1})
-    assert (plan.action_name, plan.target, plan.args) == ("alerts.test", "slack", {"n": 1})
-    assert plan.preconditions == {"channel": channel, "minute": NOW.isoformat()}
-    assert (plan.planned_at, plan.failed_guards) == (NOW + timedelta(seconds=7.5), ())
-    ((what, before, after),) = [(c.what, c.before, c.after) for c in plan.changes]
-    assert (what, before, after) == ("message", "", f"one line, marked as a test, sent {who}")
-    assert [(g.name, g.message) for g in plan.guards] == [("channel", f"SLACK_WEBHOOK_URL is {guard}")]
-
-
-@pytest.mark.parametrize(
-    ("delivery", "event", "state", "sentence"),
-    [
-        (Delivery(True, "Slack took it"), "told", ActionState.DONE, "Slack took it."),
-        (Delivery(False, "Slack said no"), "not told", ActionState.FAILED, "Slack said no."),
-    ],
-)
-def test_a_test_message_is_sent_and_recorded_as_opened_sent_and_ended(
-    records, monkeypatch, delivery, event, state, sentence
-):
-    _, details, verification, sent = send_test(records, monkeypatch, WEBHOOK, delivery)
-    assert details == {"delivered": delivery.ok, "delivery": delivery.detail}
-    assert (verification.state, verification.message, verification.after) == (state, sentence, {})
-    test = alert(records.clients())
-    assert [e.event for e in test.events] == ["opened", event, "resolved"]
-    assert [e.sequence for e in test.events] == [1, 2, 3]
-    assert [e.actor for e in test.events] == ["nora", WATCHDOG, WATCHDOG]
-    assert {e.recorded_at for e in test.events} == {NOW}
-    assert (test.events[1].notification_id, test.events[1].facts) == ("act1", {"delivery": delivery.detail})
-    assert (test.alert_id, test.cause, test.game_date, test.rule) == ("test-act1", "test", None, "channel")
-    assert (test.severity, test.state(NOW)) == (Health.OK, AlertState.RESOLVED)
-    assert test.events[0].message == "Test message of Prediction On-Call, sent by nora. Nothing is wrong."
-    assert [[a.alert_id for a in alerts] for alerts in sent] == [["test-act1"]]
-
-
-def test_without_a_channel_here_a_test_message_is_left_to_the_watchdog(records, monkeypatch):
-    _, details, verification, sent = send_test(records, monkeypatch, {})
-    assert (details, sent) == ({"asked": "test-act1"}, [])
-    assert [e.event for e in alert(records.clients()).events] == ["opened"]
-    assert (verification.state, verification.after) == (ActionState.DONE, {})
-
-
-def test_a_test_message_of_a_process_that_died_is_unverified(records):
-    plan = TEST_NOTIFICATION.plan(records.clients(WEBHOOK), {})
-    assert TEST_NOTIFICATION.verify(records.clients(WEBHOOK), plan, {}).state is ActionState.UNVERIFIED

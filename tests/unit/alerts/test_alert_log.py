@@ -39,6 +39,9 @@ def make_row(event: str) -> Any:
         ("notify_failed", EventType.NOTIFY_FAILED),
         ("telling", EventType.NOTIFYING),
         ("notifying", EventType.NOTIFYING),
+        ("escalating", EventType.ESCALATING),
+        ("escalated", EventType.ESCALATED),
+        ("not escalated", EventType.ESCALATION_FAILED),
         ("mending", EventType.REMEDIATION_STARTED),
         ("remediation_started", EventType.REMEDIATION_STARTED),
         ("opened", EventType.OPENED),
@@ -49,7 +52,7 @@ def test_old_and_new_names_of_an_event_are_read(recorded, event):
 
 
 def test_an_event_of_a_later_version_is_kept_as_recorded():
-    assert _to_event(make_row("escalated")).event == "escalated"
+    assert _to_event(make_row("forwarded")).event == "forwarded"
 
 
 def test_events_are_written_with_their_first_names():
@@ -65,6 +68,9 @@ def test_events_are_written_with_their_first_names():
         "telling",
         "told",
         "not told",
+        "escalating",
+        "escalated",
+        "not escalated",
     ]
     row = make_row(EventType.NOTIFIED)
     assert (row["event"], type(row["event"])) == ("told", str)

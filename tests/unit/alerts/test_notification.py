@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.alerts import notification
+from services.alerts import deliveries, notification
 from services.alerts.alert_log import WATCHDOG, Alert, Event, append_event, read_alerts
 from services.alerts.notification import MAX_MESSAGES_PER_HOUR, alerts_to_notify, notify, within_rate_limit
 from services.alerts.transport import Delivery
@@ -158,7 +158,7 @@ class Channel:
 def channel(monkeypatch, records):
     channel, settings = Channel(), records.clients().settings
     monkeypatch.setattr(notification, "open_channel", lambda given: channel if given == settings else None)
-    monkeypatch.setattr(notification, "RECORD_RETRY", RetryPolicy(retries=0))
+    monkeypatch.setattr(deliveries, "RECORD_RETRY", RetryPolicy(retries=0))
     return channel
 
 
@@ -237,6 +237,7 @@ def test_an_outcome_without_a_free_number_is_an_error_after_ten(clients, channel
         return False
 
     monkeypatch.setattr(notification, "append_event", append)
+    monkeypatch.setattr(deliveries, "append_event", append)
     with pytest.raises(OnCallError, match="message about cause1-x went could not be recorded"):
         notify(clients, alerts_of(clients)[:1])
     assert numbers == list(range(3, 13))
@@ -260,7 +261,7 @@ def test_a_failed_record_holds_no_other_back_and_is_raised(clients, channel, rec
 def test_a_record_is_tried_again_by_its_policy(clients, channel, records, monkeypatch):
     waits: list[float] = []
     monkeypatch.setattr(
-        notification, "RECORD_RETRY", RetryPolicy(retries=1, base_backoff_s=2.0, sleep=waits.append, rng=lambda: 1.0)
+        deliveries, "RECORD_RETRY", RetryPolicy(retries=1, base_backoff_s=2.0, sleep=waits.append, rng=lambda: 1.0)
     )
     failures = iter([True])
     records.is_failing = lambda job_id: "cause1-x-3" in job_id and next(failures, False)

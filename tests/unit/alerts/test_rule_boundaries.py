@@ -476,6 +476,16 @@ def test_a_channel_that_is_not_set_warns_and_one_that_fails_is_critical():
     assert judge("channel")[0] is OK
 
 
+def test_a_dead_second_channel_is_an_incident_of_its_own_that_the_first_channel_is_sent():
+    both = ChannelStatus(True, "Slack said no.", "PagerDuty answered HTTP 400.")
+    for channel, causes in ((replace(both, problem=""), ["second channel"]), (both, ["channel", "second channel"])):
+        results = evaluate_rules(make_snapshot(make_night_snapshot(), channel=channel), SETTINGS, NOW)
+        firing = [result for result in results if result.firing]
+        assert [result.cause for result in firing] == causes
+        assert firing[-1].message == "PagerDuty answered HTTP 400."
+        assert firing[-1].rule.title == "No notification channel"
+
+
 def test_sources_that_do_not_answer_are_named():
     message = judge("unreadable", usual=failed_result("BigQuery"))[1]
     assert message == "BigQuery: BigQuery did not answer."

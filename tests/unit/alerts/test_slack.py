@@ -42,11 +42,11 @@ def test_only_slacks_own_ok_is_a_delivery(monkeypatch, response, ok, detail):
 
 def test_an_unreachable_slack_is_a_failed_delivery(monkeypatch):
     def fail(*_):
-        raise Unreachable(3, "ReadTimeout")
+        raise Unreachable(["ReadTimeout"] * 3)
 
     monkeypatch.setattr(slack, "post_json", fail)
     delivery = SlackTransport(SETTINGS).send([ALERT])
-    assert (delivery.ok, delivery.detail) == (False, "Slack was not reached after 3 tries: ReadTimeout")
+    assert (delivery.ok, delivery.detail) == (False, "Slack was not reached after 3 attempts: ReadTimeout")
 
 
 def test_without_a_webhook_there_is_no_channel_and_every_delivery_says_so():

@@ -8,8 +8,9 @@ import time
 import pytest
 import requests
 
-from services.alerts import transport
-from services.alerts.transport import MAX_ATTEMPTS, Unreachable, post_json
+from services.alerts import slack, transport
+from services.alerts.transport import MAX_ATTEMPTS, Unreachable, post_json, quote_answer
+from services.core.settings import Settings
 from tests.support.http_stub import serve_http
 
 URL = "https://hooks.slack.example/services/T0/B0/secret"
@@ -92,5 +93,45 @@ def test_an_unreachable_channel_is_named_by_the_kind_of_error_and_never_by_its_a
     monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(Unreachable) as error:
         post_json("http://127.0.0.1:9/services/T0/B0/secret", {"text": "x"})
-    assert str(error.value) == f"after {MAX_ATTEMPTS} tries: ConnectionError: NewConnectionError"
+    assert str(error.value) == f"after {MAX_ATTEMPTS} attempts: ConnectionError: NewConnectionError"
     assert error.value.__suppress_context__, "a traceback must not print the client's own message"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "text"),
+    [
+        ([make_response(503), make_response(503), requests.ReadTimeout()], "after 3 attempts: HTTP 503, ReadTimeout"),
+        ([requests.ReadTimeout()], "after 3 attempts: ReadTimeout"),
+        ([requests.exceptions.InvalidURL("secret")], "at the first attempt: InvalidURL"),
+    ],
+)
+def test_the_attempts_that_were_made_are_counted_and_named(post, outcomes, text):
+    with pytest.raises(Unreachable) as error:
+        post(*outcomes)
+    assert str(error.value) == text
+
+
+@pytest.mark.parametrize("address", ["http://a..b/T0/B0/secret", "http://hooks.example:99999/secret", "http://[::1"])
+def test_an_address_that_is_none_is_tried_once_and_raises_nothing_of_the_clients_own(address):
+    with pytest.raises(Unreachable, match="at the first attempt") as error:
+        post_json(address, {"text": "x"})
+    assert error.value.__suppress_context__
+    assert "secret" not in str(error.value)
+
+
+def test_an_answer_that_repeats_the_address_or_the_key_is_quoted_without_them():
+    body = (
+        "Cannot POST /services/T0/B0/secret of https://hooks.slack.example/services/T0/B0/secret for key-1234\n"
+        + "x" * 90
+    )
+    quoted = quote_answer(make_response(404, body), URL, "key-1234")
+    assert quoted == f"HTTP 404: Cannot POST … of … for … {'x' * 75}"
+    assert quote_answer(make_response(400, "token T0AB12CD34 is unknown"), "https://hooks.example/v2/T0AB12CD34") == (
+        "HTTP 400: token … is unknown"
+    )
+
+
+def test_the_slack_address_and_its_parts_are_in_no_delivery(monkeypatch):
+    settings = Settings.from_env({"SLACK_WEBHOOK_URL": URL})
+    monkeypatch.setattr(slack, "post_json", lambda *_: make_response(404, "Cannot POST /services/T0/B0/secret"))
+    assert slack.SlackTransport(settings).send([]).detail == "Slack answered HTTP 404: Cannot POST …"

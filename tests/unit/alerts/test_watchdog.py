@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from services.actions.background import BackgroundRunner
-from services.alerts import facts, notification, remediation, watchdog
+from services.alerts import deliveries, facts, remediation, watchdog
 from services.alerts.alert_log import Alert, Alerts, Event, read_alerts
 from services.alerts.facts import CheckCache
 from services.alerts.findings import RuleResult
@@ -135,7 +135,7 @@ def test_a_claim_that_cannot_be_recorded_holds_no_other_message_back(clients, re
 
 
 def test_a_message_whose_record_fails_at_one_alert_is_recorded_at_the_others(clients, records, channel, monkeypatch):
-    monkeypatch.setattr(notification, "RECORD_RETRY", RetryPolicy(retries=0))
+    monkeypatch.setattr(deliveries, "RECORD_RETRY", RetryPolicy(retries=0))
     records.is_failing = lambda job_id: job_id.startswith("on-call-alert-rows") and not job_id.endswith(("-1", "-2"))
     with pytest.raises(OnCallError, match="could not be written"):
         check(clients)
@@ -146,11 +146,20 @@ def test_a_message_whose_record_fails_at_one_alert_is_recorded_at_the_others(cli
 def test_the_record_of_a_message_is_tried_again_because_a_message_without_one_is_sent_again(
     clients, records, channel, monkeypatch
 ):
-    monkeypatch.setattr(notification, "RECORD_RETRY", RetryPolicy(retries=1, sleep=lambda _: None))
+    monkeypatch.setattr(deliveries, "RECORD_RETRY", RetryPolicy(retries=1, sleep=lambda _: None))
     failures = iter([True])
     records.is_failing = lambda job_id: job_id == "on-call-alert-rows-2025-12-29-3" and next(failures, False)
     assert check(clients).delivery is not None
     assert {alert.latest_event.event for alert in read_alerts(clients).alerts} == {"told"}
+
+
+def test_a_message_that_cannot_be_recorded_keeps_no_alert_from_the_second_channel(clients, channel, monkeypatch):
+    monkeypatch.setattr(watchdog, "notify", raise_fault)
+    escalated: list[str] = []
+    monkeypatch.setattr(watchdog, "escalate", lambda _, alerts: escalated.extend(a.cause for a in alerts))
+    with pytest.raises(OnCallError, match="The table is away"):
+        check(clients)
+    assert sorted(escalated) == ["rows", "sight"]
 
 
 def test_a_check_reads_tonight_and_every_date_with_an_open_batch(clients):
@@ -252,6 +261,17 @@ def test_the_channels_status_is_how_the_last_message_went(events, problem):
     assert watchdog.channel_status(Settings.from_env({}), all_alerts()).is_set is False
 
 
+def test_the_status_of_the_second_channel_is_its_own():
+    escalating = Settings.from_env({"ESCALATE_AFTER_MIN": "15"})
+    paging = Settings.from_env({"ESCALATE_AFTER_MIN": "15", "ESCALATION_URL": "https://pager.example/v1"})
+    failed = all_alerts(make_alert("told", "not escalated", facts={"delivery": "PagerDuty answered HTTP 400."}))
+    assert watchdog.channel_status(WEBHOOK, failed).second_problem == "PagerDuty answered HTTP 400."
+    assert watchdog.channel_status(WEBHOOK, failed).problem == ""
+    assert watchdog.channel_status(paging, all_alerts(make_alert("not escalated", "escalated"))).second_problem == ""
+    assert watchdog.channel_status(escalating, all_alerts()).second_problem.startswith("No second channel is set")
+    assert watchdog.channel_status(WEBHOOK, all_alerts()).second_problem == "", "nothing is escalated"
+
+
 def test_a_failed_message_without_details_is_named_by_its_alert_and_the_newest_of_all_alerts_counts():
     failed, told = make_alert("not told", alert_id="a"), make_alert("updated", "told", alert_id="b")
     assert watchdog.channel_status(WEBHOOK, all_alerts(failed)).problem == "Trouble"
@@ -283,6 +303,8 @@ def test_a_check_logs_its_changes_and_that_it_looked(caplog):
         ),
     ]
     assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes, thresholds 1a2b3c4d")
+    paged = make_result(pages=(Delivery(True, "PagerDuty accepted the page"),))
+    assert watchdog.summary_line(paged).endswith("3 changes, PagerDuty accepted the page, thresholds 1a2b3c4d")
 
 
 def test_an_event_that_another_watchdog_recorded_is_neither_recorded_nor_lost(clients):

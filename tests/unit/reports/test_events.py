@@ -78,7 +78,7 @@ def test_an_alert_is_marked_at_its_start_and_end_but_not_for_each_message():
         Event(
             "a", n, event, NOW - timedelta(minutes=9 - n), "watchdog", "writes", NIGHT, Health.CRITICAL, "r", "90 gone"
         )
-        for n, event in enumerate(["opened", "telling", "told", "resolved"])
+        for n, event in enumerate(["opened", "telling", "told", "escalating", "escalated", "resolved"])
     ]
     marks = build_events(alerts=Result(Alerts(group_by_alert(events), SOURCE))).in_lane(ALERTS)
     assert [(mark.label, mark.health) for mark in marks] == [

@@ -123,6 +123,18 @@ def test_lost_and_incomplete_players_are_counted_apart(plan):
     assert next(change for change in planned.changes if change.what == "players active").after == "2 of 2"
 
 
+def test_running_everybody_again_names_the_rows_players_and_systems_that_are_overwritten(plan):
+    players = [make_player(player_lookup="ann"), make_player(player_lookup="bob"), rejected_player()]
+    night = make_night(*players, tip_offs=(LATER,), games=1)
+    [warning] = [text for text in plan(night, scope="date").warnings if "overwrites" in text]
+    by_system = ", ".join(f"{system.system_id} {system.active}" for system in night.systems)
+    assert sum(system.active for system in night.systems) == night.active_rows == 50
+    assert warning == (
+        f"It overwrites what is there: 50 active rows of 2 players, where their values differ ({by_system})."
+    )
+    assert not [text for text in plan(night).warnings if "overwrites" in text], "the lost players alone"
+
+
 def make_lines(player: str, base: int, tip_off=LATER) -> PlayerLines:
     """Rows around 20.5, and odds for another line."""
     predicted = tuple(Decimal("20.5") + offset for offset in (-2, -1, 0, 1, 2))
