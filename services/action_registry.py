@@ -15,6 +15,7 @@ from services.core.sources import ALL, Sources
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
+from services.scaling.move_traffic import MOVE_TRAFFIC, UNDO_MOVE_TRAFFIC
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
@@ -24,6 +25,7 @@ from services.staging.restore_duplicates import RESTORE_DUPLICATES
 UNDO_ACTIONS = {  # which action undoes an ended one, and in which states there may be something to undo
     EDIT_ALIASES.name: (UNDO_EDIT, (ActionState.DONE,)),
     MERGE_IDENTITIES.name: (UNDO_MERGE, UNDOABLE_STATES),
+    MOVE_TRAFFIC.name: (UNDO_MOVE_TRAFFIC, (ActionState.DONE, ActionState.UNVERIFIED)),
     REMOVE_DUPLICATES.name: (RESTORE_DUPLICATES, (ActionState.DONE, ActionState.UNVERIFIED)),
 }
 ACTION_TYPES = {
@@ -47,6 +49,8 @@ ACTION_TYPES = {
         SCALE_DOWN,
         RESTORE_CAPACITY,
         SET_CAPACITY,
+        MOVE_TRAFFIC,
+        UNDO_MOVE_TRAFFIC,
         EDIT_ALIASES,
         UNDO_EDIT,
         MERGE_IDENTITIES,

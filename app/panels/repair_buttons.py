@@ -19,13 +19,15 @@ from services.judgement.statement import Repair
 from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import RowCounts, count_rows
-from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.plan import describe_selected
 from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, list_repairable
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
+from services.scaling.annotations import format_capacity
 from services.scaling.capacity import MAX_CONCURRENCY, MAX_INSTANCES, WorkerCapacity
 from services.scaling.contention import simulate_contention
+from services.scaling.move_traffic import MOVE_TRAFFIC
+from services.scaling.plan import emergency_capacity
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
 from services.staging.inventory import BatchTotal, StagingInventory, StagingTable
@@ -159,11 +161,17 @@ def scaling_form() -> None:
     revert_after = _DURATIONS[duration or _PERMANENT]
     revert_params: dict[str, Any] = {"revert_at": (_now_to_minute() + revert_after).isoformat()} if revert_after else {}
     with st.container(horizontal=True, gap="small"):
-        at_emergency = (capacity.actual.instances, capacity.actual.concurrency) == EMERGENCY_CAPACITY
+        emergency = emergency_capacity(capacity)
+        at_emergency = (capacity.actual.instances, capacity.actual.concurrency) == emergency
         dialog.action_button(
-            SCALE_DOWN, f"Emergency: narrow to {EMERGENCY_CAPACITY_TEXT}", primary=not at_emergency, **revert_params
+            SCALE_DOWN,
+            f"Emergency: narrow to {format_capacity(*emergency)}",
+            primary=not at_emergency,
+            **revert_params,
         )
         dialog.action_button(RESTORE_CAPACITY, "Restore the normal width")
+        if not capacity.traffic.follows_latest:
+            dialog.action_button(MOVE_TRAFFIC)
     _capacity_fields(capacity)
 
 

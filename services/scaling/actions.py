@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-
-from google.cloud import run_v2
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.executor import execute
 from services.actions.log_reader import Action, ActionState
 from services.actions.plan import Plan
 from services.auth.roles import Actor
-from services.core.errors import SourceUnavailable
 from services.core.sources import CLOUD_RUN
 from services.gcp.clients import Clients
-from services.gcp.error_messages import translate_errors
 from services.policy.dml_limits import EMERGENCY_CAPACITY_TEXT
 from services.scaling.annotations import (
     ALL_ANNOTATIONS,
@@ -29,15 +24,14 @@ from services.scaling.capacity import (
     WorkerCapacity,
     format_time,
     get_service,
-    is_settled,
     needs_new_revision,
     normal_setting,
     read_worker_capacity,
     to_display,
 )
 from services.scaling.plan import parse_revert_at, plan_restore, plan_scale_down, plan_set_capacity
+from services.scaling.service_update import start_update, wait_until_settled
 
-ROLLOUT_TIMEOUT_S, POLL_INTERVAL_S = 180, 1.0
 _LEVELS = ("service", "revision")
 
 
@@ -50,14 +44,10 @@ def _planned_setting(plan: Plan) -> CapacitySetting:
 def _apply(context: ActionContext) -> Details:
     clients, plan, target = context.clients, context.plan, _planned_setting(context.plan)
     worker, etag = read_worker_capacity(clients), plan.preconditions["now"]["etag"]
-    try:
-        accepted = update_service(clients, worker, etag, target, _annotations(worker, plan, target, context.actor))
-    except SourceUnavailable:
-        _wait_until_settled(clients, worker.service, 0)  # only the answer may be lost, and the change under way
-        raise
+    generation = _start_update(clients, worker, etag, target, _annotations(worker, plan, target, context.actor))
     if needs_new_revision(worker.actual, target):
         context.report_progress("The new revision is being rolled out.")
-    _wait_until_settled(clients, worker.service, accepted.generation)
+    wait_until_settled(clients, worker.service, generation)
     return {"etag before": etag}
 
 
@@ -71,17 +61,13 @@ def _annotations(worker: WorkerCapacity, plan: Plan, target: CapacitySetting, ac
     )
 
 
-def update_service(
+def _start_update(
     clients: Clients, worker: WorkerCapacity, etag: str, target: CapacitySetting, annotations: Mapping[str, str]
-) -> run_v2.Service:
-    """Change the worker in one call that Cloud Run refuses when its etag has moved on; raises OnCallError then.
-
-    Returns the service as it was accepted; Cloud Run carries the change out a little later.
-    """
+) -> int:
+    """Change the worker in one call; the generation that Cloud Run accepted. Raises as `start_update` does."""
     service = get_service(clients, worker.service)
     other_annotations = {name: text for name, text in service.annotations.items() if name not in ALL_ANNOTATIONS}
     service.annotations = {**other_annotations, **annotations}
-    service.etag = etag
     service.scaling.max_instance_count = target.max_service or 0
     mask_paths = ["annotations", "scaling.max_instance_count"]
     if needs_new_revision(worker.actual, target):
@@ -93,18 +79,7 @@ def update_service(
             "template.max_instance_request_concurrency",
             "template.revision",
         ]
-    with translate_errors("Cloud Run"):
-        request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": mask_paths})
-        operation = clients.run.update_service(request=request, timeout=60)
-    accepted: run_v2.Service = operation.metadata or get_service(clients, worker.service)
-    return accepted
-
-
-def _wait_until_settled(clients: Clients, service: str, generation: int) -> None:
-    """Wait for the change by the service itself: its operation belongs to the location, where we may have no role."""
-    deadline = time.monotonic() + ROLLOUT_TIMEOUT_S
-    while not is_settled(get_service(clients, service), generation) and time.monotonic() < deadline:
-        time.sleep(POLL_INTERVAL_S)
+    return start_update(clients, service, etag, mask_paths).generation
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:

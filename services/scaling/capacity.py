@@ -95,6 +95,8 @@ class WorkerCapacity:
     etag: str
     traffic: Traffic
     rolling_out: bool
+    min_service: int = 0  # instances that are kept ready, by the service and by its revision template
+    min_revision: int = 0
     rollout_problem: str = ""  # why the newest revision does not serve, in Cloud Run's words
 
     @property
@@ -143,15 +145,17 @@ def to_worker_capacity(clients: Clients, service: run_v2.Service) -> WorkerCapac
     traffic, settled = read_traffic(service), is_settled(service, service.generation)
     failed = service.terminal_condition.state == run_v2.Condition.State.CONDITION_FAILED
     template_serves = settled and not failed and traffic.follows_latest
-    revisions = [service.template] if template_serves else _get_revisions(clients, service, traffic)
+    revisions = [service.template] if template_serves else get_revisions(clients, service, traffic)
     return WorkerCapacity(
         service=clients.settings.worker_service,
-        actual=_to_setting(service, revisions),
+        actual=to_setting(service, revisions),
         annotations=parse_annotations(service.annotations),
         configured=_configured_capacity(is_worker=True),
         etag=service.etag,
         traffic=traffic,
         rolling_out=not settled,
+        min_service=service.scaling.min_instance_count,
+        min_revision=service.template.scaling.min_instance_count,
         rollout_problem=service.terminal_condition.message if failed else "",
     )
 
@@ -164,9 +168,9 @@ def is_settled(service: run_v2.Service, generation: int) -> bool:
 def _read_service_capacity(clients: Clients, name: str) -> ServiceCapacity:
     service = get_service(clients, name)
     traffic = read_traffic(service)
-    revisions = _get_revisions(clients, service, traffic)
+    revisions = get_revisions(clients, service, traffic)
     is_worker = name == clients.settings.worker_service
-    actual = _to_setting(service, revisions)
+    actual = to_setting(service, revisions)
     normal = normal_capacity(parse_annotations(service.annotations), is_worker)
     state = classify_capacity((actual.instances, actual.concurrency), normal, is_worker)
     return ServiceCapacity(
@@ -183,7 +187,8 @@ def _read_service_capacity(clients: Clients, name: str) -> ServiceCapacity:
     )
 
 
-def _get_revisions(clients: Clients, service: run_v2.Service, traffic: Traffic) -> list[run_v2.Revision]:
+def get_revisions(clients: Clients, service: run_v2.Service, traffic: Traffic) -> list[run_v2.Revision]:
+    """The revisions of a traffic; raises OnCallError, TableNotFound for one that is deleted."""
     with translate_errors("Cloud Run"):
         return [
             clients.revisions.get_revision(
@@ -193,7 +198,7 @@ def _get_revisions(clients: Clients, service: run_v2.Service, traffic: Traffic) 
         ]
 
 
-def _to_setting(
+def to_setting(
     service: run_v2.Service, revisions: Sequence[run_v2.Revision | run_v2.RevisionTemplate]
 ) -> CapacitySetting:
     """The three numbers of the revisions that serve; of a split, the most that they may take together. Pure.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ from services.scaling.capacity import (
 from services.scaling.contention import simulate_contention
 
 MAX_REVERT_AFTER = timedelta(hours=24)
+MOVE_TRAFFIC_LABEL = "Move traffic to the latest revision"
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,22 @@ class _ScalingRequest:
 
 
 def plan_scale_down(clients: Clients, args: Params) -> Plan:
-    """Down to the emergency capacity, whatever it is now; `args` may have an ISO time `revert_at`."""
+    """Down to the emergency capacity, by the service's maximum alone where traffic is pinned; `args` may have an ISO time `revert_at`."""
     worker = read_worker_capacity(clients)
-    request = _ScalingRequest(
-        "scaling.narrow",
-        f"Narrow {worker.service} to {EMERGENCY_CAPACITY_TEXT}",
-        target_setting(worker, *EMERGENCY_CAPACITY),
-        EMERGENCY_CAPACITY,
+    capacity = emergency_capacity(worker)
+    title = f"Narrow {worker.service} to {format_capacity(*capacity)}"
+    return _plan(
+        clients, worker, args, _ScalingRequest("scaling.narrow", title, target_setting(worker, *capacity), capacity)
     )
-    return _plan(clients, worker, args, request)
+
+
+def emergency_capacity(worker: WorkerCapacity) -> tuple[int, int]:
+    """The emergency's instances × concurrency; with pinned traffic as many requests by fewer instances, which needs no revision."""
+    actual, follows = worker.actual, worker.traffic.follows_latest
+    if follows or not needs_new_revision(actual, target_setting(worker, *EMERGENCY_CAPACITY)):
+        return EMERGENCY_CAPACITY
+    instances = max(1, math.prod(EMERGENCY_CAPACITY) // actual.concurrency)
+    return min(instances, actual.instances or instances), actual.concurrency
 
 
 def plan_restore(clients: Clients, args: Params) -> Plan:
@@ -101,6 +110,7 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
         guards=(
             *_limit_guards(request),
             *_state_guards(worker, request),
+            _minimum_guard(clients, worker, request.target),
             _traffic_guard(clients, worker, creates_revision),
             _revert_guard(revert_at, now),
         ),
@@ -181,8 +191,22 @@ def _traffic_guard(clients: Clients, worker: WorkerCapacity, creates_revision: b
         name,
         False,
         f"The traffic of {worker.service} is pinned to {worker.traffic}: a new revision would not serve."
-        f" Let it follow first ({command}), or change only the instances, which applies at once.",
+        f" “{MOVE_TRAFFIC_LABEL}” first ({command}), or change only the instances, which applies at once.",
     )
+
+
+def _minimum_guard(clients: Clients, worker: WorkerCapacity, target: CapacitySetting) -> Guard:
+    """Cloud Run refuses a maximum below the minimum of the same level."""
+    levels = (
+        ("service", worker.min_service, target.max_service, "--min"),
+        ("revision", worker.min_revision, target.max_revision, "--min-instances"),
+    )
+    for level, minimum, maximum, flag in levels:
+        if maximum is not None and minimum > maximum:
+            command = f"gcloud run services update {worker.service} --region={clients.settings.region} {flag}={maximum}"
+            text = f"The {level} keeps at least {minimum} instances, more than the {maximum} that would be its maximum."
+            return Guard("minimum within the maximum", False, f"{text} Lower its minimum first ({command}).")
+    return Guard("minimum within the maximum", True, "No minimum of instances is above the new maximum.")
 
 
 def _revert_guard(revert_at: datetime | None, now: datetime) -> Guard:
@@ -208,6 +232,8 @@ def _warnings(worker: WorkerCapacity, request: _ScalingRequest, exceeds_limit: b
         )
     if worker.drift:
         yield worker.drift
+    if not worker.traffic.follows_latest:
+        yield f"The traffic does not follow the latest revision: it is pinned to {worker.traffic}."
     if exceeds_limit:
         yield (
             f"This is wider than the {MAX_OUTSTANDING_DML} writes that the predictions table admits:"

@@ -7,7 +7,9 @@ https://cloud.google.com/run/docs/rollouts-rollbacks-traffic-migration
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from google.cloud import run_v2
 
@@ -38,8 +40,27 @@ def read_traffic(service: run_v2.Service) -> Traffic:
         percent[short_name(status.revision or service.latest_ready_revision)] += status.percent
     if not service.traffic_statuses and service.latest_ready_revision:
         percent[short_name(service.latest_ready_revision)] = 100
-    shares = tuple((name, share) for name, share in percent.most_common() if share)
-    return Traffic(shares, not any(target.revision and target.percent for target in service.traffic))
+    return _to_traffic(percent, not any(target.revision and target.percent for target in service.traffic))
+
+
+def to_targets(service: run_v2.Service) -> list[dict[str, Any]]:
+    """The traffic that a service asks for, as JSON: of each target its revision (empty: the latest), percent and tag. Pure."""
+    return [{"revision": short_name(t.revision), "percent": t.percent, "tag": t.tag} for t in service.traffic]
+
+
+def parse_targets(service: run_v2.Service, targets: Iterable[Mapping[str, Any]]) -> Traffic:
+    """Where a service's requests would go with these targets, as `to_targets` has them. Pure."""
+    percent: Counter[str] = Counter()
+    follows_latest = True
+    for target in targets:
+        percent[target["revision"] or short_name(service.latest_ready_revision)] += target["percent"]
+        follows_latest = follows_latest and not (target["revision"] and target["percent"])
+    return _to_traffic(percent, follows_latest)
+
+
+def _to_traffic(percent: Counter[str], follows_latest: bool) -> Traffic:
+    shares = sorted(((name, share) for name, share in percent.items() if name and share), key=lambda s: (-s[1], s[0]))
+    return Traffic(tuple(shares), follows_latest)
 
 
 def short_name(resource: str) -> str:

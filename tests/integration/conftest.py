@@ -45,7 +45,7 @@ def module_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(autouse=True)
 def fast_rollout_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Roll-outs take a third of a second here, so they are polled more often."""
-    monkeypatch.setattr("services.scaling.actions.POLL_INTERVAL_S", 0.05)
+    monkeypatch.setattr("services.scaling.service_update.POLL_INTERVAL_S", 0.05)
 
 
 @pytest.fixture

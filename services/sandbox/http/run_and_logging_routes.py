@@ -10,6 +10,7 @@ from starlette.routing import Route
 from services.gcp.error_table import ERRORS_BY_KEY
 from services.sandbox.common.error_responses import known_error_response
 from services.sandbox.common.fault_injection import error_body
+from services.sandbox.common.identities import current_account
 from services.sandbox.http.bigquery_routes import HandlerWrapper
 from services.sandbox.stand_ins import run_v1
 from services.sandbox.stand_ins.cloud_logging import entries_from_stdout
@@ -135,6 +136,7 @@ class _RunAndLoggingHandlers:
                 await request.json(),
                 params.get("updateMask", params.get("update_mask", "")),
                 params.get("validateOnly", params.get("validate_only", "")).lower() == "true",
+                current_account(),
             )
         except KeyError:
             return _no_resource(request, "SERVICE", "service")
@@ -156,7 +158,7 @@ class _RunAndLoggingHandlers:
             return _no_resource(request, "SERVICE", "service")
         try:
             dry_run = request.query_params.get("dryRun") == "all"
-            operation = run.patch(service["name"], run_v1.from_v1(await request.json()), "", dry_run)
+            operation = run.patch(service["name"], run_v1.from_v1(await request.json()), "", dry_run, current_account())
         except RequestRefused as error:
             return _refusal(error)
         return JSONResponse(run_v1.to_v1(operation["metadata"]))

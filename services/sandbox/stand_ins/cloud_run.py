@@ -94,7 +94,7 @@ class CloudRun:
         operation = self.operations.get(name)
         return None if operation is None else _to_operation_resource(operation)
 
-    def patch(self, name: str, body: Any, update_mask: str, validate_only: bool) -> Resource:
+    def patch(self, name: str, body: Any, update_mask: str, validate_only: bool, modifier: str = "") -> Resource:
         """Change a service as services.patch does, and return the operation, which is not done yet.
 
         A new template creates a revision that is ready after `rollout_s`. Raises KeyError without the service, RequestRefused.
@@ -112,6 +112,7 @@ class CloudRun:
             operation = Operation(self._operation_name(name), name, current["generation"], self._clock.now(), changed)
             operation.response = changed
             return _to_operation_resource(operation)
+        changed["lastModifier"] = modifier or changed.get("lastModifier", "")
         return self._accept(changed, revision)
 
     def _revision_to_create(self, current: Resource, changed: Resource) -> str:

@@ -23,6 +23,8 @@ def test_with_pinned_traffic_the_page_shows_what_serves_and_that_it_is_pinned(op
         in screen.text
     )
     assert "pinned: a new revision would not serve" in screen.text
+    labels = [button.label for button in screen.app.button]
+    assert {"Move traffic to the latest revision", "Emergency: narrow to 2 × 5"} <= set(labels)
     set_button = next(button for button in screen.app.button if button.key == "offer scaling.set form")
     assert (set_button.label, set_button.disabled) == ("Set 20 × 5", False)
     screen.app.text_input(key="set instances").set_value("999")

@@ -1,14 +1,17 @@
 """Scaling through the real Cloud Run client: what it changes, what it refuses, and that the original values are never lost."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from services.action_registry import UNDO_ACTIONS
 from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
 from services.actions.plan import Confirmation
 from services.auth.roles import Actor, InsufficientRole, Role
+from services.core.clock import OffsetClock
 from services.core.errors import InvalidInput
 from services.core.result import Health
 from services.sandbox.common.fault_injection import Fault
@@ -16,6 +19,7 @@ from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY,
 from services.scaling.annotations import CapacitySetting
 from services.scaling.capacity import CapacityState, read_service_capacities, read_worker_capacity
 from services.scaling.deploys import read_deploy_history
+from services.scaling.move_traffic import MOVE_TRAFFIC
 from tests.support.actors import OPERATOR, VIEWER
 
 
@@ -168,7 +172,7 @@ def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, m
     )
     action = execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
     assert action.state is ActionState.FAILED
-    assert "Cloud Run refused: Conflict for resource 'prediction-worker': version" in action.message
+    assert action.message.startswith("Somebody changed prediction-worker since this plan, so Cloud Run refused")
     assert (
         read_worker_capacity(normal_capacity_clients).actual.capacity
         == plan.preconditions["now"]["revision maximum"] * 5
@@ -194,18 +198,18 @@ def test_a_viewer_is_denied_and_that_is_recorded(normal_capacity_clients, record
 def test_an_emergency_limit_with_a_revert_time_is_reverted_when_it_is_due(
     normal_capacity_clients, plan_and_execute, module_sandbox, recorded_actions
 ):
-    revert_at = normal_capacity_clients.now() + timedelta(seconds=1.5)
+    revert_at = normal_capacity_clients.now() + timedelta(minutes=5)
     plan_and_execute(SCALE_DOWN, revert_at=revert_at.isoformat())
     watchdog = Actor("watchdog", Role.OPERATOR)
     assert read_worker_capacity(normal_capacity_clients).annotations.revert_at == revert_at
     assert apply_due_reverts(normal_capacity_clients, watchdog) is None, "its time has not come"
-    time.sleep((revert_at - normal_capacity_clients.now()).total_seconds() + 0.01)
-    revert = apply_due_reverts(normal_capacity_clients, watchdog)
+    later = replace(normal_capacity_clients, clock=OffsetClock.starting_at(revert_at))
+    revert = apply_due_reverts(later, watchdog)
     assert revert is not None
     assert revert.state is ActionState.DONE
     assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
     assert [a.actor for a in recorded_actions() if a.action_name == "scaling.restore"] == ["watchdog"]
-    assert apply_due_reverts(normal_capacity_clients, watchdog) is None
+    assert apply_due_reverts(later, watchdog) is None
 
 
 def test_capacity_beyond_the_dml_limit_needs_a_reason_and_the_typed_service_name(
@@ -252,8 +256,18 @@ def test_a_change_that_needs_a_revision_is_refused_while_traffic_is_pinned(pinne
     revision = read_worker_capacity(pinned_clients).revision
     message = f"pinned to {revision}: a new revision would not serve.*update-traffic prediction-worker --to-latest"
     with pytest.raises(ActionRefused, match=message):
-        plan_and_execute(SCALE_DOWN)
+        plan_and_execute(SET_CAPACITY, instances=4, requests=3)
     assert read_worker_capacity(pinned_clients).actual == CapacitySetting(None, 20, 5)
+
+
+def test_the_traffic_is_moved_recorded_and_moved_back(pinned_clients, plan_and_execute, module_sandbox):
+    revision, name = read_worker_capacity(pinned_clients).revision, pinned_clients.service_name("prediction-worker")
+    moved = plan_and_execute(MOVE_TRAFFIC, typed="prediction-worker")
+    assert (moved.state, module_sandbox.state.cloud_run.capacity(name)) == (ActionState.DONE, 320), moved.message
+    undo, states = UNDO_ACTIONS[moved.action_name]
+    assert moved.state in states
+    back = plan_and_execute(undo, action_id=moved.action_id)
+    assert (back.state, read_worker_capacity(pinned_clients).revision) == (ActionState.DONE, revision), back.message
 
 
 def test_pinned_traffic_takes_a_change_of_the_service_maximum_at_once(pinned_clients, plan_and_execute, module_sandbox):

@@ -75,6 +75,7 @@ def test_the_service_maximum_changes_immediately_and_creates_no_revision(
     assert after.template.max_instance_request_concurrency == 3
     assert after.generation == after.observed_generation == before.generation + 1
     assert after.etag != before.etag
+    assert (before.last_modifier, after.last_modifier) == ("", blank_sandbox.state.identities.developer)
     assert blank_sandbox.state.cloud_run.capacity(SERVICE) == 6
 
 
