@@ -15,6 +15,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 : "${WATCHED_RUNTIME:=}"                     # the watched worker's service account; needed to scale it down and restore it
 : "${WITH_WRITE_PATH:=no}"                   # yes: also our own worker and coordinator, under names of their own
 : "${SLACK_SECRET:=}"                        # Secret Manager's name of the Slack address; empty: none
+: "${ESCALATE_AFTER_MIN:=0}"                # minutes until an alert that nobody acknowledged goes to the second channel; 0: never
+: "${ESCALATION_FORMAT:=pagerduty}"          # or opsgenie, or webhook
+: "${ESCALATION_KEY_SECRET:=}"               # Secret Manager's name of the second channel's key; empty: none
+: "${ESCALATION_URL_SECRET:=}"               # … of its address; empty: the one of PagerDuty or Opsgenie
 : "${CHANNEL:=}"                             # Cloud Monitoring's notification channel; empty: its policies reach nobody
 : "${ADDRESS:=}"                             # the dashboard's own, where it is not the one Cloud Run gives
 : "${EVERY:=*/5 * * * *}"                    # how often the watchdog checks; a job is billed by the started minute
@@ -35,6 +39,8 @@ MAX_INSTANCES=20 CONCURRENCY=5               # of our worker; an upgrade keeps w
 for name in PROJECT REGION NAME WATCHED_WORKER WATCHED_COORDINATOR; do
   [[ ${!name} =~ ^[A-Za-z][A-Za-z0-9-]{1,62}$ ]] || { echo "$name='${!name}' is not a name: letters, digits and - only." >&2; exit 2; }
 done
+[[ $ESCALATE_AFTER_MIN =~ ^[0-9]{1,5}$ ]] || { echo "ESCALATE_AFTER_MIN='$ESCALATE_AFTER_MIN' is not a number of minutes." >&2; exit 2; }
+[[ $ESCALATION_FORMAT =~ ^(webhook|pagerduty|opsgenie)$ ]] || { echo "ESCALATION_FORMAT='$ESCALATION_FORMAT' is not webhook, pagerduty or opsgenie." >&2; exit 2; }
 [[ $LOCATION =~ ^[A-Za-z0-9-]*$ ]] || { echo "LOCATION='$LOCATION' is not a location." >&2; exit 2; }
 [[ $IMAGE =~ ^[A-Za-z0-9./_:@-]+$ ]] || { echo "IMAGE='$IMAGE' is not an image." >&2; exit 2; }
 [[ $OPERATORS =~ ^[A-Za-z0-9.@,+_\ -]*$ ]] || { echo "OPERATORS must be e-mail addresses with commas between." >&2; exit 2; }

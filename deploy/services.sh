@@ -5,7 +5,8 @@ SERVICE_ANNOTATIONS=() REVISION_ANNOTATIONS=()   # of our worker, beside those o
 render() { # a file of deploy/ with its ${NAMES} filled in
   local text name threshold; text=$(<"deploy/$1")
   for name in PROJECT REGION LOCATION NAME IMAGE OPERATORS AUDIENCE READ ACT PIPELINE WORKER COORDINATOR WATCHDOG \
-    WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET ADDRESS HOSTS MAX_INSTANCES CONCURRENCY; do
+    WATCHED_WORKER WATCHED_COORDINATOR SLACK_SECRET ESCALATE_AFTER_MIN ESCALATION_FORMAT ESCALATION_KEY_SECRET \
+    ESCALATION_URL_SECRET ADDRESS HOSTS MAX_INSTANCES CONCURRENCY; do
     text=${text//"\${$name}"/"${!name}"}
   done
   for threshold in "${THRESHOLDS[@]}"; do
@@ -13,7 +14,9 @@ render() { # a file of deploy/ with its ${NAMES} filled in
   done
   for name in "${SERVICE_ANNOTATIONS[@]}"; do text=$(insert_before "$text" SERVICE_ANNOTATIONS "$name"); done
   for name in "${REVISION_ANNOTATIONS[@]}"; do text=$(insert_before "$text" REVISION_ANNOTATIONS "$name"); done
-  if [[ -z $SLACK_SECRET ]]; then text=$(grep -v '# with SLACK_SECRET' <<<"$text"); fi
+  for name in SLACK_SECRET ESCALATION_KEY_SECRET ESCALATION_URL_SECRET; do
+    if [[ -z ${!name} ]]; then text=$(grep -v "# with $name" <<<"$text"); fi
+  done
   printf '%s\n' "$text"
 }
 

@@ -6,15 +6,17 @@ locals {
     var.with_write_path ? { PIPELINE = "worker and coordinator" } : {},
   )
   targets = {
-    ACT                 = try(google_service_account.account["ACT"].name, "")
-    PIPELINE            = try(google_service_account.account["PIPELINE"].name, "")
-    WATCHED_RUNTIME     = var.watched_runtime == "" ? "" : "projects/${var.project}/serviceAccounts/${var.watched_runtime}"
-    SLACK_SECRET        = var.slack_secret
-    WATCHED_WORKER      = var.watched_worker
-    WATCHED_COORDINATOR = var.watched_coordinator
-    WORKER              = var.with_write_path ? "${var.name}-worker" : ""
-    COORDINATOR         = var.with_write_path ? "${var.name}-coordinator" : ""
-    WATCHDOG            = "${var.name}-watchdog"
+    ACT                   = try(google_service_account.account["ACT"].name, "")
+    PIPELINE              = try(google_service_account.account["PIPELINE"].name, "")
+    WATCHED_RUNTIME       = var.watched_runtime == "" ? "" : "projects/${var.project}/serviceAccounts/${var.watched_runtime}"
+    SLACK_SECRET          = var.slack_secret
+    ESCALATION_KEY_SECRET = var.escalation_key_secret
+    ESCALATION_URL_SECRET = var.escalation_url_secret
+    WATCHED_WORKER        = var.watched_worker
+    WATCHED_COORDINATOR   = var.watched_coordinator
+    WORKER                = var.with_write_path ? "${var.name}-worker" : ""
+    COORDINATOR           = var.with_write_path ? "${var.name}-coordinator" : ""
+    WATCHDOG              = "${var.name}-watchdog"
   }
   lines = [for line in split("\n", file("${path.module}/../permissions.txt")) : regexall("[^ ]+", line) if length(regexall("^[a-z]", line)) > 0]
   # Of which key, account, role, kind of resource and its name in capitals, if any. Keys are known before anything is made.
@@ -32,6 +34,8 @@ locals {
     ["", "ACT", "WATCHED_WORKER", "WATCHED_COORDINATOR", "WATCHDOG"],
     ["nba_analytics", "nba_raw", "nba_reference", "nba_predictions", "prediction_on_call"],
     var.watched_runtime == "" ? [] : ["WATCHED_RUNTIME"],
+    var.escalation_key_secret == "" ? [] : ["ESCALATION_KEY_SECRET"],
+    var.escalation_url_secret == "" ? [] : ["ESCALATION_URL_SECRET"],
     var.slack_secret == "" ? [] : ["SLACK_SECRET"],
     var.with_write_path ? ["PIPELINE", "WORKER", "COORDINATOR"] : [],
   )

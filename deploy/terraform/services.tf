@@ -102,11 +102,12 @@ resource "google_cloud_run_v2_service" "dashboard" {
       }
       dynamic "env" {
         for_each = merge(local.common, local.watched, local.thresholds, {
-          IAP_AUDIENCE    = "/projects/${data.google_project.this.number}/locations/${var.region}/services/${var.name}"
-          OPERATORS       = join(",", var.operators)
-          DASHBOARD_URL   = local.address
-          DASHBOARD_HOSTS = trimprefix(local.address, "https://")
-          ACTING_ACCOUNT  = google_service_account.account["ACT"].email
+          IAP_AUDIENCE       = "/projects/${data.google_project.this.number}/locations/${var.region}/services/${var.name}"
+          OPERATORS          = join(",", var.operators)
+          ESCALATE_AFTER_MIN = tostring(var.escalate_after_min)
+          DASHBOARD_URL      = local.address
+          DASHBOARD_HOSTS    = trimprefix(local.address, "https://")
+          ACTING_ACCOUNT     = google_service_account.account["ACT"].email
         })
         content {
           name  = env.key
@@ -157,6 +158,8 @@ resource "google_cloud_run_v2_job" "watchdog" {
             SELF_HEALING_AUTO_REDUCE_CONCURRENCY = "true"
             SELF_HEALING_RESUME_STALLED          = "true"
             SELF_HEALING_CONSOLIDATE_LEFTOVERS   = "true"
+            ESCALATE_AFTER_MIN                   = tostring(var.escalate_after_min)
+            ESCALATION_FORMAT                    = var.escalation_format
           })
           content {
             name  = env.key
@@ -164,9 +167,13 @@ resource "google_cloud_run_v2_job" "watchdog" {
           }
         }
         dynamic "env" {
-          for_each = var.slack_secret == "" ? [] : [var.slack_secret]
+          for_each = { for name, secret in {
+            SLACK_WEBHOOK_URL = var.slack_secret
+            ESCALATION_KEY    = var.escalation_key_secret
+            ESCALATION_URL    = var.escalation_url_secret
+          } : name => secret if secret != "" }
           content {
-            name = "SLACK_WEBHOOK_URL"
+            name = env.key
             value_source {
               secret_key_ref {
                 secret  = env.value

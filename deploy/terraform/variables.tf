@@ -69,6 +69,30 @@ variable "slack_secret" {
   description = "Secret Manager's name of the Slack address."
 }
 
+variable "escalate_after_min" {
+  type        = number
+  default     = 0
+  description = "Minutes until an alert that nobody acknowledged goes to the second channel; 0: never."
+}
+
+variable "escalation_format" {
+  type        = string
+  default     = "pagerduty"
+  description = "What the second channel is: pagerduty, opsgenie or webhook."
+}
+
+variable "escalation_key_secret" {
+  type        = string
+  default     = ""
+  description = "Secret Manager's name of the second channel's key."
+}
+
+variable "escalation_url_secret" {
+  type        = string
+  default     = ""
+  description = "Secret Manager's name of its address; empty: the one of PagerDuty or Opsgenie."
+}
+
 variable "channels" {
   type        = list(string)
   default     = []

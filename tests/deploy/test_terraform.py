@@ -17,6 +17,8 @@ MODULE = ROOT / "deploy" / "terraform"
 EVERYTHING = {
     "with_write_path": "true",
     "slack_secret": "on-call-slack",
+    "escalation_key_secret": "on-call-pager-key",
+    "escalation_url_secret": "on-call-pager-url",
     "watched_runtime": "worker@p.iam.gserviceaccount.com",
 }
 
@@ -66,7 +68,7 @@ def test_it_grants_what_the_list_says(terraform, tmp_path):
 def test_without_the_write_path_nothing_is_granted_to_it_or_on_it(terraform, tmp_path):
     keys = evaluate(terraform, tmp_path, 'join("; ", keys(local.grants))').split("; ")
     assert keys
-    left_out = re.compile(r"pipeline|PIPELINE| WORKER| COORDINATOR|SLACK_SECRET|WATCHED_RUNTIME")
+    left_out = re.compile(r"pipeline|PIPELINE| WORKER| COORDINATOR|SLACK_SECRET|ESCALATION|WATCHED_RUNTIME")
     assert not [key for key in keys if left_out.search(key)]
 
 

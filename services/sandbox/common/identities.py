@@ -80,6 +80,8 @@ act       run.invoker                      service/prediction-coordinator
 act       run.developer                    service/prediction-worker
 act       iam.serviceAccountUser           account/pipeline account/customer
 act       secretmanager.secretAccessor     secret/on-call-slack
+act       secretmanager.secretAccessor     secret/on-call-pager-key
+act       secretmanager.secretAccessor     secret/on-call-pager-url
 pipeline  bigquery.jobUser                 project
 pipeline  bigquery.resourceViewer          project
 pipeline  logging.logWriter                project

@@ -20,6 +20,9 @@ BASE_ENV = {
     "PEOPLE": "group:on-call@example.com,user:vic@example.com",
     "WATCHED_RUNTIME": "worker@nba-props-platform.iam.gserviceaccount.com",
     "SLACK_SECRET": "on-call-slack",
+    "ESCALATE_AFTER_MIN": "15",
+    "ESCALATION_KEY_SECRET": "on-call-pager-key",
+    "ESCALATION_URL_SECRET": "on-call-pager-url",
     "WITH_WRITE_PATH": "yes",
 }
 
@@ -359,14 +362,20 @@ def test_no_secret_is_in_a_file_or_a_command(dry_run_output):
     watchdog = parse_yaml_files(dry_run_output)["watchdog.yaml"]["spec"]["template"]["spec"]["template"]["spec"][
         "containers"
     ][0]
-    slack = next(entry for entry in watchdog["env"] if entry["name"] == "SLACK_WEBHOOK_URL")
-    assert slack["valueFrom"]["secretKeyRef"]["name"] == "on-call-slack"
+    secrets = {e["name"]: e["valueFrom"]["secretKeyRef"]["name"] for e in watchdog["env"] if "valueFrom" in e}
+    assert secrets == {
+        "SLACK_WEBHOOK_URL": "on-call-slack",
+        "ESCALATION_KEY": "on-call-pager-key",
+        "ESCALATION_URL": "on-call-pager-url",
+    }
+    assert {"name": "ESCALATE_AFTER_MIN", "value": "15"} in watchdog["env"]
 
 
 def test_without_a_slack_secret_the_watchdog_manifest_has_none(fake_cli_dir):
-    manifest = parse_yaml_files(run_script(fake_cli_dir, "apply.sh", SLACK_SECRET="").stdout)["watchdog.yaml"]
+    unset = dict.fromkeys(("SLACK_SECRET", "ESCALATION_KEY_SECRET", "ESCALATION_URL_SECRET"), "")
+    manifest = parse_yaml_files(run_script(fake_cli_dir, "apply.sh", **unset).stdout)["watchdog.yaml"]
     env = manifest["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert "SLACK_WEBHOOK_URL" not in {entry["name"] for entry in env}
+    assert not {"SLACK_WEBHOOK_URL", "ESCALATION_KEY", "ESCALATION_URL"} & {entry["name"] for entry in env}
 
 
 def test_undo_deletes_the_deployment_and_keeps_the_records(fake_cli_dir):
