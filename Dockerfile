@@ -7,6 +7,8 @@
 FROM python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 ARG SANDBOX=no
 
+# With an arena a thread, the dashboard of a season held 319 MB after a hundred viewers; with two it held 303 MB.
+ENV MALLOC_ARENA_MAX=2
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 HOST=0.0.0.0 PORT=8080 HOME=/home/desk
 WORKDIR /desk
 

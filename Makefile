@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COVERAGE_TESTS ?= tests/unit
+# As in the Dockerfile: the memory of a process with many threads.
+export MALLOC_ARENA_MAX ?= 2
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'

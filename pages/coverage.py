@@ -33,7 +33,9 @@ def render_history(history: CoverageHistory) -> None:
     """One bar per night, coloured by its health, and all its figures in a table."""
     days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
     dates_text = f" :gray[· {days[0].game_date:%-d %b} to {days[-1].game_date:%-d %b}]" if days else ""
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="history heading"
+    ):
         st.subheader(f"The last {text_format.pluralize(len(days), 'night')}{dates_text}", anchor=False, width="content")
         population = widgets.segmented_choice(
             "Active players as a share of the players", list(DENOMINATORS), "coverage_share"

@@ -27,7 +27,7 @@ def metrics(report: DmlReport) -> None:
         if logged_count == report.rejected
         else f"{logged_count:,} by the log"
     )
-    with st.grid(4, min_column_width=125):
+    with st.grid(4, min_column_width=125, key="figures"):
         widgets.metric_of_total("Rejected", report.rejected, report.attempted, note="attempted")
         if report.attempted == 0:
             widgets.metric_card("Rejection rate", "no writes", agreement)

@@ -23,7 +23,7 @@ def render_coverage_metrics(night: NightStatus) -> None:
     """The coverage of the night by each denominator, and the rows behind it."""
     players = funnel(night).players
     active, override = players[Stage.ACTIVE], "not run yet" if night.was_run is False else ""
-    with st.grid(4, min_column_width=125):
+    with st.grid(4, min_column_width=125, key="figures"):
         widgets.metric_percentage("Coverage", active, players[Stage.ELIGIBLE], "eligible", override, "coverage")
         widgets.metric_percentage(
             "Of those in context", active, players[Stage.IN_CONTEXT], "in context", override, "coverage"

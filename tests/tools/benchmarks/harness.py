@@ -41,7 +41,11 @@ def start_process(
     folder: Path = ROOT,
     python: str = sys.executable,
 ) -> Iterator[Child]:
-    """A module of `python` that answers at `address`; its output is shown only when it ends too early."""
+    """A module of `python` that answers at `address`; its output is shown only when it ends too early.
+
+    From here on SIGTERM ends the benchmark as Ctrl-C does, so that what it started ends with it.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [python, "-m", *command],

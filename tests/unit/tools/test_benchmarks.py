@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +14,10 @@ from google.api_core.exceptions import Forbidden
 
 from services.pipeline.coordinator.dispatcher import MAX_UNIT_PLAYERS
 from services.sandbox.bigquery.limits import Limits
+from services.sandbox.common.ports import free_port
 from services.sandbox.seed import Seed
 from tests.support.memory_clients import SimulatedClock
+from tests.support.paths import ROOT
 from tests.tools.benchmarks import write_scale
 from tests.tools.benchmarks.acceptance import Line, Measurements, find_broken, judge
 from tests.tools.benchmarks.sandbox_memory import StagedNight, describe_ratios
@@ -144,3 +150,24 @@ def test_the_sandbox_is_printed_in_ratios():
     assert describe_ratios(night) == (
         "a dropped table keeps 0.25 of its memory; a copy takes 0.050 of the CPU of staging"
     )
+
+
+BENCHMARK_WITH_A_SERVER = """
+import sys, time
+from pathlib import Path
+from tests.tools.benchmarks.harness import start_process
+port, folder = sys.argv[1:]
+with start_process("server", ["http.server", port], {}, f"http://127.0.0.1:{port}", Path(folder)) as server:
+    print(server.process.pid, flush=True)
+    time.sleep(120)
+"""
+
+
+def test_a_terminated_benchmark_ends_its_servers(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BENCHMARK_WITH_A_SERVER, str(free_port()), str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as benchmark:
+        assert benchmark.stdout is not None
+        server_pid = int(benchmark.stdout.readline())
+        benchmark.terminate()
+    with pytest.raises(ProcessLookupError):
+        os.kill(server_pid, 0)
