@@ -1,6 +1,6 @@
 # Prediction On-Call: every command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults mutants bench bench-sandbox bench-pages bench-peers bench-cost bench-scale watching pictures lock chromium clean
+.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults mutants bench bench-sandbox bench-pages bench-peers bench-cost bench-scale watching pictures apply-rehearsal lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -70,6 +70,9 @@ bench: $(READY) ## calls, quotas, bytes and time of the write path at 158 to 158
 
 watching: $(READY) ## how soon the watchdog notifies, and what an hour of checks reads and bills
 	$(BIN)/python -m tests.tools.watchdog_benchmark
+
+apply-rehearsal: $(READY) ## first apply, second apply, upgrade and undo by the real gcloud and bq, against a control plane on this machine
+	@$(BIN)/python -m tests.tools.control_plane.rehearsal
 
 pictures: $(READY) chromium ## the README's gallery and its recording, anew from a sandbox of its own into docs/
 	@$(BIN)/python -m tests.tools.pictures

@@ -14,6 +14,7 @@ from threading import Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import logger as streamlit_logging
 
 from app.http.access_middleware import AccessMiddleware
 from app.http.event_loops import ScriptLoopPolicy
@@ -22,7 +23,9 @@ from app.http.static_gzip import StaticGzipMiddleware, precompress_all
 from services.auth import sign_in
 from services.core.clock import eastern_day, to_game_date
 from services.core.errors import OnCallError, SettingsError
+from services.core.http_server import serve
 from services.core.settings import LOOPBACK_HOSTS, DashboardServerSettings, Settings
+from services.gcp import logging_setup
 
 STATIC_DIR = Path(st.__file__).parent / "static"
 
@@ -74,15 +77,29 @@ def _with_hosts(settings: Settings, server: DashboardServerSettings) -> Settings
     return settings.model_copy(update={"dashboard_hosts": LOOPBACK_HOSTS})
 
 
+def log_streamlit_as_ours() -> None:
+    """Streamlit's records through the root logger: it gives each of its loggers a handler of its own, which writes lines of text."""
+
+    def propagate(logger: logging.Logger) -> None:
+        logger.handlers.clear()
+        logger.propagate = True
+
+    streamlit_logging.setup_formatter = propagate
+    streamlit_logging.update_formatter()
+
+
 def main() -> None:
+    logging_setup.configure_logging()
+    log_streamlit_as_ours()
     try:
         server = DashboardServerSettings.from_env()
         app = build_application(_with_hosts(Settings.from_env(), server))
     except SettingsError as error:
-        raise SystemExit(str(error)) from None
+        logging.getLogger(__name__).critical("%s", error)
+        raise SystemExit(1) from None
     Thread(target=warm_up, daemon=True, name="get ready").start()
     asyncio.set_event_loop_policy(ScriptLoopPolicy())
-    app.run(config={"server.port": server.port, "server.address": server.host})
+    serve(app, server.host, server.port)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Verifies what only the real cloud can show: job ids, copy-then-MERGE, etags, the service-level maximum, the delay of logs.
+"""Verifies what only the real cloud can show: job ids, copy-then-MERGE, etags, jobs of other accounts, delays.
 
     .venv/bin/python -m deploy.verify_cloud_assumptions --service prediction-on-call-worker    prints what it would do
     .venv/bin/python -m deploy.verify_cloud_assumptions --service prediction-on-call-worker --do   does it, and reports
@@ -28,7 +28,7 @@ from services.scaling.capacity import is_settled
 from services.scaling.service_update import wait_until_settled
 from services.scaling.traffic import read_traffic, short_name
 
-LOG_TIMEOUT_S, POLL_INTERVAL_S = 300.0, 2.0
+LOG_TIMEOUT_S, STREAMING_TIMEOUT_S, POLL_INTERVAL_S = 300.0, 300.0, 2.0
 SCHEMA = [bigquery.SchemaField("game_date", "DATE"), bigquery.SchemaField("player", "STRING")]
 ANNOTATION = "on-call/proof"
 PINNED = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
@@ -104,6 +104,31 @@ def _merge(target: Target, source_table: str, target_table: str) -> int:
     job = target.clients.bigquery.query(sql, job_retry=None)
     job.result(timeout=120)
     return int(job.num_dml_affected_rows or 0)
+
+
+def check_job_of_another_account(target: Target) -> Observation:
+    """The acting account reads a job that another one started: the lease of a game date is a chain of such jobs."""
+    settings = target.clients.settings
+    if not settings.acting_account:
+        return Observation(False, "ACTING_ACCOUNT is not set: the account to read it with")
+    job = target.clients.bigquery.query("SELECT 1", job_retry=None)
+    job.result(timeout=60)
+    connect(settings, as_operator=True).bigquery.get_job(job.job_id, location=job.location, timeout=30)
+    return Observation(True, f"{settings.acting_account} read {job.job_id}")
+
+
+def check_streamed_rows_in_lists(target: Target) -> Observation:
+    """How long until tabledata.list shows a streamed row; nothing here relies on it being soon."""
+    client, table = target.clients.bigquery, _create_table(target, "streamed")
+    errors = client.insert_rows_json(table, [{"game_date": "2026-01-01", "player": "x"}])
+    if errors:
+        return Observation(False, f"the row was refused: {errors[0]}")
+    started_at = time.monotonic()
+    while time.monotonic() - started_at < STREAMING_TIMEOUT_S:
+        if list(client.list_rows(table, max_results=1)):
+            return Observation(True, f"listed {time.monotonic() - started_at:.1f} s after insertAll")
+        time.sleep(POLL_INTERVAL_S)
+    return Observation(True, f"not listed within {STREAMING_TIMEOUT_S:g} s")
 
 
 def check_stale_etag(target: Target) -> Observation:
@@ -212,6 +237,8 @@ Check = Callable[[Target], Observation]
 CHECKS: tuple[Check, ...] = (
     check_job_id_uniqueness,
     check_copy_then_merge,
+    check_job_of_another_account,
+    check_streamed_rows_in_lists,
     check_stale_etag,
     check_service_max_instances,
     check_operation_is_readable,

@@ -59,12 +59,12 @@ def render_action(action: Action) -> None:
     """One action in full, with a link of its own."""
     with st.container(border=True):
         status_strip.render_action_line(action, now)
-        verb, target = text_format.escape_markdown(action.action_name), text_format.escape_markdown(action.target)
-        reason = text_format.escape_markdown(action.reason or "none given")
         st.caption(
-            f"{verb} on {target} · {text_format.escape_markdown(action.actor)} as"
-            f" {action.role} · began {text_format.format_clock_time(action.started_at)} · id {action.action_id} ·"
-            f" reason: {reason} · coverage {coverage_change(action) or 'not concerned'}"
+            text_format.escape_markdown(
+                f"{action.action_name} on {action.target} · {action.actor} as {action.role} · began"
+                f" {text_format.format_clock_time(action.started_at)} · id {action.action_id} ·"
+                f" reason: {action.reason or 'none given'} · coverage {coverage_change(action) or 'not concerned'}"
+            )
         )
         for at, sentence in action.steps:
             st.caption(f"{text_format.format_exact_time(at)} · {text_format.escape_markdown(sentence)}")

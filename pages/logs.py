@@ -82,4 +82,4 @@ if log_lines is not None:
     render(log_lines)
 manual_commands = st.expander("Do it by hand", key="log by hand", on_change="rerun")
 if manual_commands.open:
-    manual_commands.code(preset.command(cloud), language="bash", wrap_lines=True)
+    manual_commands.code(preset.command(cloud, game_date), language="bash", wrap_lines=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,10 +13,11 @@ import streamlit as st
 
 from app.components import text_format
 from services.core.clock import ET, eastern_zone
+from services.core.text import to_printable
 
 Row = Mapping[str, Any]
-# Spreadsheets read the full-width characters like the plain ones.
-_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Spreadsheets read the full-width characters like the plain ones, and in Europe a ; separates cells too.
+_FORMULA_START = re.compile("(^|;)(\\s*[=+@\uff1d\uff0b\uff0d\uff20-])")
 ROW_HEIGHT_PX = 28
 
 
@@ -36,7 +38,7 @@ def data_grid(
     if not items:
         st.caption(text_format.escape_markdown(empty))
         return
-    rows = [to_row(item) for item in items[:max_rows]]
+    rows = [_to_printable_row(to_row(item)) for item in items[:max_rows]]
     datetime_columns = {
         label: st.column_config.DatetimeColumn(
             f"{label} (ET)", format=_time_format(rows, label), timezone=str(ET), help="New York; the CSV has UTC"
@@ -70,6 +72,11 @@ def data_grid(
             st.caption(
                 f"The first {len(rows):,} of {len(items):,} rows; search finds the others, the CSV has them all."
             )
+
+
+def _to_printable_row(row: Row) -> Row:
+    """Nothing in a row turns the text around it, or hides in it."""
+    return {label: to_printable(value) if isinstance(value, str) else value for label, value in row.items()}
 
 
 def _time_format(rows: Sequence[Row], label: str) -> str:
@@ -111,6 +118,6 @@ def to_csv(rows: Sequence[Row]) -> bytes:
 def _escape_csv_cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and (value.lstrip().startswith(_FORMULA_PREFIXES) or value.startswith(_FORMULA_PREFIXES)):
-        return f"'{value}"
+    if isinstance(value, str):
+        return _FORMULA_START.sub(r"\1'\2", to_printable(value))
     return value

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
+from services.core import text as text_of_others
 from services.core.clock import format_eastern
 from services.core.text import pluralize as pluralize
-
-_MARKDOWN_SPECIALS = re.compile(r"([\\`*_{}\[\]~<>$&]|:(?=//)|^[#+-](?=\s)|(?<=^\d)[.)]|(?<=^\d\d)[.)])")
-_SHORTCODE = re.compile(r":(?=[\w+-][\w+/-]*[:\[])")  # :material/…:, :emoji:, :red[…]
 
 
 class SafeMarkdown(str):
@@ -22,7 +19,7 @@ def escape_markdown(text: object) -> str:
     """Any text as Markdown that shows exactly these characters: names and log lines must never be formatted."""
     if isinstance(text, SafeMarkdown):
         return text
-    return _SHORTCODE.sub(":\N{ZERO WIDTH SPACE}", _MARKDOWN_SPECIALS.sub(r"\\\1", " ".join(str(text).split())))
+    return text_of_others.escape_markdown(str(text))
 
 
 def escape_keep_percent(text: object) -> str:

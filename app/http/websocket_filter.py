@@ -94,8 +94,9 @@ def _replaces(later: _Frame, earlier: _Frame) -> bool:
         return True
     if later.rerun is None or earlier.rerun is None or earlier.rerun.is_history_navigation:
         return False
+    same_page = later.rerun.page_script_hash == earlier.rerun.page_script_hash  # else a click on a page's link is lost
     pressed = any(state.WhichOneof("value") in PRESSED_VALUES for state in earlier.rerun.widget_states.widgets)
-    return later.rerun.fragment_id in ("", earlier.rerun.fragment_id) and not pressed
+    return same_page and later.rerun.fragment_id in ("", earlier.rerun.fragment_id) and not pressed
 
 
 def _parse(message: Message) -> _Frame:

@@ -57,6 +57,20 @@ def notification_text(alert: Alert) -> str:
     return f"{last} · pages at {text_format.format_clock_time(due_at)} unless acknowledged"
 
 
+def notification_rows(alert: Alert) -> list[dict[str, str]]:
+    """Each message and page about it, the newest first: its channel, time and result."""
+    results = {True: "delivered", False: "not delivered", None: "unknown"}
+    return [
+        {
+            "notified": text_format.format_day_time(record.at),
+            "channel": record.channel,
+            "result": results[record.ok],
+            "answer": record.detail,
+        }
+        for record in reversed(delivery_records(alert))
+    ]
+
+
 def alert_buttons(alert: Alert, state: AlertState) -> None:
     rule, alert_id = get_rule(alert.rule), alert.alert_id
     date_params = {"date": alert.game_date.isoformat()} if alert.game_date else session.link_params()
@@ -88,21 +102,9 @@ def _details(alert: Alert) -> None:
     for result in alert.rule_results[:1]:
         if result.get("command"):
             st.code(result["command"], language="bash", wrap_lines=True)
-    if records := delivery_records(alert):
-        results = {True: "delivered", False: "not delivered", None: "unknown"}
-        tables.text_table(
-            [
-                {
-                    "notified": text_format.format_exact_time(record.at),
-                    "channel": record.channel,
-                    "result": results[record.ok],
-                    "answer": record.detail,
-                }
-                for record in reversed(records)
-            ],
-            alt="Notifications of this alert, the newest first",
-            empty="",
-        )
+    tables.text_table(
+        notification_rows(alert), alt="Notifications of this alert, the newest first", empty="Nobody was notified yet."
+    )
     _silence_form(alert.alert_id)
 
 

@@ -65,7 +65,8 @@ def _save_lines_button(registry: NameRegistry, lines: Mapping[int, Edit]) -> Non
     """The button for these lines; if one of them is invalid, its error and no button: all lines are saved or none."""
     edits = reverse_conflicting(lines.values(), registry.active)
     for edit in (edit for edit in edits if edit.do is EditKind.DEACTIVATE):
-        st.caption(f":material/swap_horiz: {edit.alias} → {edit.canonical} points the other way: it is turned round.")
+        names = text_format.escape_markdown(f"{edit.alias} → {edit.canonical}")
+        st.caption(f":material/swap_horiz: {names} points the other way: it is turned round.")
     line_by_alias = {edit.alias: n for n, edit in reversed(list(lines.items()))}
     errors = _validation_errors(registry, edits)
     for violation in errors:

@@ -159,7 +159,7 @@ def scaling_form() -> None:
         bind="query-params",
     )
     revert_after = _DURATIONS[duration or _PERMANENT]
-    revert_params = {"revert_at": (_now_to_minute() + revert_after).isoformat()} if revert_after else {}
+    revert_params: dict[str, Any] = {"revert_at": (_now_to_minute() + revert_after).isoformat()} if revert_after else {}
     with st.container(horizontal=True, gap="small"):
         emergency = emergency_capacity(capacity)
         at_emergency = (capacity.actual.instances, capacity.actual.concurrency) == emergency

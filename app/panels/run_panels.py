@@ -28,9 +28,14 @@ def run_progress(batch: Batch) -> None:
         rate = f"{progress.per_minute:,.0f} players a minute" if progress.per_minute else "no rate yet"
         eta = f", all asked by {text_format.format_clock_time(progress.ready_at)}" if progress.ready_at else ""
         stalled_prefix = ":red[:material/hourglass_disabled:] stalled · " if progress.stalled else ""
-        not_staged = f" · :orange[:material/warning:] {progress.not_staged}" if progress.not_staged else ""
+        not_staged = (
+            f" · :orange[:material/warning:] {text_format.escape_markdown(progress.not_staged)}"
+            if progress.not_staged
+            else ""
+        )
         message = text_format.escape_markdown(progress.message)
-        st.caption(f"{stalled_prefix}{progress.state}{not_staged} · {rate}{eta} · {message}")
+        state = text_format.escape_markdown(progress.state)
+        st.caption(f"{stalled_prefix}{state}{not_staged} · {rate}{eta} · {message}")
         widgets.source_footer((progress.source,), session.now(), session.log_link_params("Staging writes"))
 
     refresh()

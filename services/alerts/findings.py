@@ -40,7 +40,7 @@ class RuleResult:
 
     def format_command(self, settings: Settings) -> str:
         """The rule's command with this night, this batch and the project's own names in it."""
-        names = {"worker": settings.worker_service, "region": settings.region}
+        names = {"worker": settings.worker_service, "region": settings.region, "project": settings.project}
         return self.rule.command.format(date=self.game_date or "", batch=self.batch_id, **names)
 
 

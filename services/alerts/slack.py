@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
@@ -18,8 +19,16 @@ from services.alerts.transport import (
 from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.settings import Settings
+from services.core.text import to_printable
 
 MAX_ALERTS_PER_MESSAGE = 10
+_LOOK_ALIKES = {
+    "*": "\N{ASTERISK OPERATOR}",
+    "_": "\N{MODIFIER LETTER LOW MACRON}",
+    "~": "\N{TILDE OPERATOR}",
+    "`": "\N{MODIFIER LETTER GRAVE ACCENT}",
+}
+_FORMATTING = re.compile(r"[*~`]|(?<![^\W_])_|_(?![^\W_])")  # a _ inside a name is one
 _SEVERITY_EMOJI = {Health.CRITICAL: "🔴", Health.UNKNOWN: "🟣", Health.WARNING: "🟠"}
 
 
@@ -66,7 +75,7 @@ def _format_alert(alert: Alert, settings: Settings) -> str:
     emoji = _SEVERITY_EMOJI.get(alert.severity, "⚪")
     return (
         f"{emoji}{reopened_mark} *{_escape_mrkdwn(alert.message)}* (since {since}){_escape_mrkdwn(hint_text)}"
-        + (f"\n```{command}```" if command else "")
+        + (f"\n```{_escape_code(command)}```" if command else "")
         + f"\n<{evidence_url(settings, alert)}|Evidence and buttons>"
     )
 
@@ -78,6 +87,17 @@ def evidence_url(settings: Settings, alert: Alert) -> str:
     return f"{settings.dashboard_url}/{rule.page}" + (f"?{urlencode(query)}" if query else "")
 
 
+def _escape_code(command: str) -> str:
+    """A command inside a block of code, which it cannot end."""
+    text = command.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return to_printable(text).replace("`", _LOOK_ALIKES["`"])
+
+
 def _escape_mrkdwn(text: str) -> str:
-    """Slack's three special characters, as it wants them."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text that Slack shows as it is written: its three special characters as it wants them, each sign that would format
+    a word replaced by one that looks like it, and no address a link: Slack has no escape for those.
+    """
+    lines = (to_printable(line) for line in text.split("\n"))
+    escaped = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = _FORMATTING.sub(lambda match: _LOOK_ALIKES[match[0]], escaped)
+    return plain.replace("://", ":\N{WORD JOINER}//")

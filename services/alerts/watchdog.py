@@ -219,12 +219,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--every", type=float, metavar="SECONDS", help="look again after so many seconds; without it, once"
     )
     args = parser.parse_args(argv)
+    logging_setup.configure_logging()
     try:
         clients = connect(Settings.from_env())
-        logging_setup.configure_logging(clients, SERVICE_NAME, ServerSettings.from_env().revision or "local")
+        logging_setup.copy_to_sandbox(clients, SERVICE_NAME, ServerSettings.from_env().revision or "local")
         return run(clients, args.every)
     except OnCallError as error:
-        print(error, file=sys.stderr)
+        logger.critical("%s", error)
         return 1
     except KeyboardInterrupt:
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +20,8 @@ from services.aliases.validation import (
     violation_keys,
     with_aliases,
 )
+from services.core.commands import bq_query_command
+from services.core.settings import Settings
 from services.core.sources import ALIASES
 from services.core.text import pluralize
 from services.gcp import query_catalog
@@ -57,7 +58,7 @@ def plan_edit(clients: Clients, args: Params) -> Plan:
         confirmation=Confirmation.TYPED if warnings else Confirmation.ONE_CLICK,
         confirmation_text=edits[0].alias if warnings else "",
         warnings=warnings,
-        commands=tuple(_manual_command(edit) for edit in edits),
+        commands=tuple(_manual_command(clients.settings, edit) for edit in edits),
         sources=(*registry.sources, *gain.sources),
     )
 
@@ -142,13 +143,10 @@ def _to_guard(violation: Violation) -> Guard:
     return Guard(violation.check, False, violation.message)
 
 
-def _manual_command(edit: Edit) -> str:
+def _manual_command(settings: Settings, edit: Edit) -> str:
     """The same as a bq command; typed names are query parameters there too."""
     sql = _DEACTIVATE_SQL if edit.do is EditKind.DEACTIVATE else _ADD_SQL
-    parameters = " ".join(
-        shlex.quote(f"--parameter={field_name}::{getattr(edit, field_name)}") for field_name in ("alias", "canonical")
-    )
-    return f"bq query --use_legacy_sql=false {parameters} {shlex.quote(sql)}"
+    return bq_query_command(settings, sql, {"alias:": edit.alias, "canonical:": edit.canonical})
 
 
 def _save(context: ActionContext) -> Details:

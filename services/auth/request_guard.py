@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.core.settings import LOOPBACK_HOSTS
 
@@ -19,6 +19,7 @@ from services.core.settings import LOOPBACK_HOSTS
 FORM_TYPES = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
 # Cloud Scheduler declares the second where its job sets no type, whatever the body is.
 JSON_TYPES = frozenset({"application/json", "application/octet-stream"})
+MAX_BODY_BYTES = 4 * 1024 * 1024  # a /start that names 30,000 players has 3 MB
 Refusal = tuple[int, str]  # HTTP status and a sentence
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -26,11 +27,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 class RequestGuard:
     """ASGI middleware. `local` means that the server listens on this machine only, so that its Host is one of LOOPBACK_HOSTS.
 
-    A body is JSON, or undeclared; under `upload_path` it is anything that a page cannot send.
+    A body is JSON, or undeclared; under `upload_path` it is anything that a page cannot send. `max_body_bytes`: None for no limit.
     """
 
-    def __init__(self, app: ASGIApp, local: bool = True, upload_path: str = "") -> None:
-        self._app, self._local, self._upload_path = app, local, upload_path
+    def __init__(
+        self, app: ASGIApp, local: bool = True, upload_path: str = "", max_body_bytes: int | None = MAX_BODY_BYTES
+    ) -> None:
+        self._app, self._local, self._upload_path, self._max_body_bytes = app, local, upload_path, max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it with a status and a sentence."""
@@ -41,7 +44,14 @@ class RequestGuard:
             else:
                 await JSONResponse({"error": sentence}, status)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        if self._max_body_bytes is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._app(scope, _limit_body(receive, self._max_body_bytes), send)
+        except _BodyTooLarge:
+            sentence = f"The body is larger than {self._max_body_bytes:,} bytes."
+            await JSONResponse({"error": sentence}, 413, {"connection": "close"})(scope, receive, send)
 
     def _find_refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
@@ -63,6 +73,25 @@ class RequestGuard:
         if essence in FORM_TYPES or (essence not in JSON_TYPES and not is_upload):
             return 415, f"Send Content-Type: application/json, not {essence[:100]!r}."
         return None
+
+
+class _BodyTooLarge(Exception):
+    """More was received than a body may have."""
+
+
+def _limit_body(receive: Receive, max_bytes: int) -> Receive:
+    """`receive` that raises _BodyTooLarge once a request's body, declared or not, has more than `max_bytes`."""
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            raise _BodyTooLarge
+        return message
+
+    return receive_limited
 
 
 def is_same_origin(origin: str, host: str) -> bool:

@@ -23,7 +23,15 @@ class CheckResult:
 
 def deploy_command(clients: Clients) -> str:
     """The command that creates our own tables and grants every permission."""
-    return f"PROJECT={clients.settings.project} deploy/apply.sh --do"
+    settings = clients.settings
+    return f"PROJECT={settings.project} REGION={settings.region} deploy/apply.sh --do"
+
+
+def grant_command(clients: Clients, role: str) -> str:
+    """The command that grants a role on the project to the identity that reads."""
+    project = clients.settings.project
+    member = f"serviceAccount:prediction-on-call-read@{project}.iam.gserviceaccount.com"
+    return f"gcloud projects add-iam-policy-binding {project} --role={role} --member={member} --condition=None"
 
 
 def from_error(clients: Clients, subject: str, error: OnCallError, repair_command: str = "") -> CheckResult:

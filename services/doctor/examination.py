@@ -14,12 +14,14 @@ from math import ceil
 
 from google.cloud import run_v2
 
+from services.core.commands import gcloud_command
 from services.core.errors import AccessDenied, OnCallError, TableNotFound
 from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
 from services.core.tables import PREDICTIONS_DATASET
-from services.doctor.check_result import TIMEOUT_S, CheckResult, from_error
+from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error, grant_command
 from services.doctor.permissions import acting_identity, reading_identity
 from services.doctor.required_tables import read_tables
+from services.doctor.second_channel import check_second_channel
 from services.gcp import query_catalog
 from services.gcp.clients import Clients, read_dataset_location
 from services.gcp.error_messages import translate_errors
@@ -60,6 +62,7 @@ def run_checks(clients: Clients) -> ConnectionReport:
         _services,
         _scheduler,
         _coordinator,
+        check_second_channel,
     )
     results = [result for check in checks for result in _run_check(check, clients)]
     results.sort(key=lambda result: SEVERITY_ORDER.index(result.health))
@@ -91,7 +94,7 @@ def _sign_in(clients: Clients) -> Iterator[CheckResult]:
             "sign-in",
             Health.WARNING,
             f"{sign_in_text} OPERATORS is empty: everybody is a viewer, nobody may act.",
-            "gcloud run services update prediction-on-call --update-env-vars=OPERATORS=you@example.com",
+            _set_variable_command(clients, "--update-env-vars=OPERATORS=you@example.com"),
         )
 
 
@@ -110,8 +113,7 @@ def _location(clients: Clients) -> Iterator[CheckResult]:
             "location",
             Health.CRITICAL,
             f"BIGQUERY_LOCATION is {configured}, and {PREDICTIONS_DATASET} is in {actual}: no query finds it.",
-            "gcloud run services update prediction-on-call --remove-env-vars=BIGQUERY_LOCATION"
-            f" --region={clients.settings.region} --project={clients.settings.project}",
+            _set_variable_command(clients, "--remove-env-vars=BIGQUERY_LOCATION"),
         )
 
 
@@ -127,9 +129,7 @@ def _warehouse(clients: Clients) -> Iterator[CheckResult]:
         yield CheckResult("warehouse", Health.OK, summary)
     else:
         sufficient_mib = max(1024, ceil(billed_mib))
-        raise_limit_command = (
-            f"gcloud run services update prediction-on-call --update-env-vars=QUERY_LIMIT_MIB={sufficient_mib}"
-        )
+        raise_limit_command = _set_variable_command(clients, f"--update-env-vars=QUERY_LIMIT_MIB={sufficient_mib}")
         yield CheckResult("warehouse", Health.WARNING, f"{summary} BigQuery refuses it.", raise_limit_command)
 
 
@@ -138,13 +138,11 @@ def _job_history(clients: Clients) -> Iterator[CheckResult]:
         with translate_errors("BigQuery job history"):
             list(islice(clients.bigquery.list_jobs(all_users=True, max_results=1, timeout=TIMEOUT_S), 1))
     except AccessDenied as error:
-        project = clients.settings.project
         yield CheckResult(
             "job history",
             Health.WARNING,
             f"{error.message} DML errors are then counted from the logs alone.",
-            f"gcloud projects add-iam-policy-binding {project} --role=roles/bigquery.resourceViewer"
-            f" --member=serviceAccount:prediction-on-call-read@{project}.iam.gserviceaccount.com",
+            grant_command(clients, "roles/bigquery.resourceViewer"),
         )
         return
     yield CheckResult(
@@ -164,10 +162,10 @@ def _logs(clients: Clients) -> Iterator[CheckResult]:
             iterator = clients.logging.list_entries(filter_=log_filter, order_by="timestamp desc", page_size=200)
             # Cloud Run's request log has no message.
             entries = [entry for entry in islice(iterator, 200) if entry.http_request is None]
-        yield _check_log_format(service, entries)
+        yield _check_log_format(clients, service, entries)
 
 
-def _check_log_format(service: str, entries: Sequence[LoggingEntry]) -> CheckResult:
+def _check_log_format(clients: Clients, service: str, entries: Sequence[LoggingEntry]) -> CheckResult:
     """Whether the newest lines have a message, and any a phrase that the dashboard's searches look for."""
     subject = f"log of {service}"
     if not entries:
@@ -175,7 +173,7 @@ def _check_log_format(service: str, entries: Sequence[LoggingEntry]) -> CheckRes
             subject,
             Health.WARNING,
             f"{service} wrote no line in 36 h: either it is idle, or its name is not {service}.",
-            "gcloud run services list --format='value(metadata.name)'",
+            gcloud_command(clients.settings, "run services list --format='value(metadata.name)'"),
         )
     lines = [parse_entry(entry) for entry in entries]
     json_count = sum(isinstance(entry.payload, dict) for entry in entries)
@@ -185,7 +183,10 @@ def _check_log_format(service: str, entries: Sequence[LoggingEntry]) -> CheckRes
     if not recognized:
         consequence = "why a player is missing is then known from the tables alone"
         return CheckResult(
-            subject, Health.WARNING, f"{summary}: {consequence}.", f"gcloud run services logs read {service} --limit=20"
+            subject,
+            Health.WARNING,
+            f"{summary}: {consequence}.",
+            gcloud_command(clients.settings, f"run services logs read {service} --limit=20"),
         )
     if without_message:
         return CheckResult(
@@ -204,8 +205,8 @@ def _services(clients: Clients) -> Iterator[CheckResult]:
                 name,
                 Health.CRITICAL,
                 f"Cloud Run has no service {name} in {clients.settings.region}.",
-                f"gcloud run services list --project={clients.settings.project}; then set WORKER_SERVICE,"
-                " COORDINATOR_SERVICE or CLOUD_RUN_REGION",
+                f"gcloud run services list --project={clients.settings.project}"
+                "   # then set WORKER_SERVICE, COORDINATOR_SERVICE or CLOUD_RUN_REGION",
             )
             continue
         except OnCallError as error:
@@ -216,20 +217,19 @@ def _services(clients: Clients) -> Iterator[CheckResult]:
 
 def _serving_revision(clients: Clients, name: str, service: run_v2.Service) -> CheckResult:
     traffic, created = read_traffic(service), short_name(service.latest_created_revision)
-    flags = f"--region={clients.settings.region}"
     if service.latest_ready_revision != service.latest_created_revision:
         return CheckResult(
             name,
             Health.WARNING,
             f"{name} serves {str(traffic) or 'nothing'}, not its newest revision {created}, which did not become ready.",
-            f"gcloud run revisions describe {created} {flags}",
+            gcloud_command(clients.settings, f"run revisions describe {created}"),
         )
     if traffic.revisions != (created,):
         return CheckResult(
             name,
             Health.WARNING,
             f"{name} serves {traffic}, not its newest revision {created}: its traffic is pinned.",
-            f"gcloud run services update-traffic {name} --to-latest {flags}",
+            gcloud_command(clients.settings, f"run services update-traffic {name} --to-latest"),
         )
     return CheckResult(name, Health.OK, f"{name} serves its newest revision {created} at {service.uri}.")
 
@@ -237,19 +237,17 @@ def _serving_revision(clients: Clients, name: str, service: run_v2.Service) -> C
 def _scheduler(clients: Clients) -> Iterator[CheckResult]:
     """The jobs that start the runs: present, enabled, and successful at their last attempt."""
     schedule = read_schedule(clients)
-    location_flags = f"--location={clients.settings.region} --project={clients.settings.project}"
     jobs = {job.name: job for job in schedule.jobs}
     for name in schedule.expected:
         if name not in jobs:
-            list_command = (
-                f"gcloud scheduler jobs list {location_flags}; then set EXPECTED_JOBS to those that start the runs"
-            )
+            list_command = gcloud_command(clients.settings, "scheduler jobs list", "location")
+            list_command += "   # then set EXPECTED_JOBS to those that start the runs"
             yield CheckResult(
                 name, Health.WARNING, "It is not in Cloud Scheduler: nothing starts that run.", list_command
             )
         elif problem := jobs[name].problem:
             subcommand = "resume" if "paused" in problem or "disabled" in problem else "describe"
-            repair_command = f"gcloud scheduler jobs {subcommand} {name} {location_flags}"
+            repair_command = gcloud_command(clients.settings, f"scheduler jobs {subcommand} {name}", "location")
             yield CheckResult(name, Health.WARNING, f"The scheduled run {problem}.", repair_command)
         else:
             yield CheckResult(name, Health.OK, f"It is scheduled ({jobs[name].cron}, {jobs[name].time_zone}).")
@@ -263,8 +261,11 @@ def _coordinator(clients: Clients) -> Iterator[CheckResult]:
             "coordinator",
             Health.CRITICAL,
             f"{error.message} {error.hint} Runs can be watched in the tables, but not started from here.".strip(),
-            f"gcloud run services describe {clients.settings.coordinator_service} --region={clients.settings.region}"
-            " --format='value(status.url)'; then set COORDINATOR_URL",
+            gcloud_command(
+                clients.settings,
+                f"run services describe {clients.settings.coordinator_service} --format='value(status.url)'",
+            )
+            + "   # then set COORDINATOR_URL",
         )
         return
     is_own = {"players", "resume"} <= info.supports
@@ -276,5 +277,9 @@ def _coordinator(clients: Clients) -> Iterator[CheckResult]:
     yield CheckResult("coordinator", Health.OK, f"{info.service} answers at {info.url}; it is {kind}.")
     if info.thresholds and info.thresholds != clients.settings.fingerprint:
         text = f"It uses other thresholds ({info.thresholds}) than this dashboard ({clients.settings.fingerprint})."
-        repair_command = "deploy/apply.sh --do, which gives deploy/thresholds.env to each part"
+        repair_command = f"{deploy_command(clients)}   # gives deploy/thresholds.env to each part"
         yield CheckResult("coordinator's thresholds", Health.WARNING, text, repair_command)
+
+
+def _set_variable_command(clients: Clients, flag: str) -> str:
+    return gcloud_command(clients.settings, f"run services update prediction-on-call {flag}")

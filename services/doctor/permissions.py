@@ -79,8 +79,8 @@ def _granted_on_worker(clients: Clients) -> list[str]:
 
 def _list_roles_command(clients: Clients) -> str:
     return (
-        f"gcloud projects get-iam-policy {clients.settings.project} --flatten=bindings[].members"
-        " --filter=bindings.members:prediction-on-call-read --format='value(bindings.role)'"
+        f"gcloud projects get-iam-policy {clients.settings.project} --flatten='bindings[].members'"
+        " --filter='bindings.members:prediction-on-call-read' --format='value(bindings.role)'"
     )
 
 

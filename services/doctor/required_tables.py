@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from google.cloud import bigquery
 
+from services.core.commands import bq_query_command
 from services.core.errors import OnCallError, TableNotFound
 from services.core.result import Health
 from services.core.tables import PREDICTIONS_TABLE
@@ -150,7 +151,10 @@ def _check_table(clients: Clients, required_table: RequiredTable) -> CheckResult
         )
         message = f"It has no column {', '.join(missing_columns)}: {required_table.consequence}."
         return CheckResult(
-            required_table.name, health, message, f"bq query --nouse_legacy_sql 'ALTER TABLE `{name}` {columns}'"
+            required_table.name,
+            health,
+            message,
+            bq_query_command(clients.settings, f"ALTER TABLE `{name}` {columns}", {}),
         )
     mismatches = [
         f"{column} is {actual_types[column]}, not {expected_type}"
@@ -163,7 +167,7 @@ def _check_table(clients: Clients, required_table: RequiredTable) -> CheckResult
         return CheckResult(
             required_table.name, health, f"Its {', '.join(mismatches)}: {required_table.consequence}.", repair_command
         )
-    return _check_partitioning(required_table, table, actual_types, name)
+    return _check_partitioning(clients, required_table, table, actual_types, name)
 
 
 def _types_compatible(actual: str, expected: str) -> bool:
@@ -171,7 +175,7 @@ def _types_compatible(actual: str, expected: str) -> bool:
 
 
 def _check_partitioning(
-    required_table: RequiredTable, table: bigquery.Table, actual_types: Mapping[str, str], name: str
+    clients: Clients, required_table: RequiredTable, table: bigquery.Table, actual_types: Mapping[str, str], name: str
 ) -> CheckResult:
     """The result for a table whose columns fit; a warning where a query of one night scans the whole table."""
     extra = len(set(actual_types) - set(required_table.columns))
@@ -183,8 +187,13 @@ def _check_partitioning(
             Health.WARNING,
             f"It is not partitioned: every question and every MERGE about one night reads the whole table"
             f" ({size_mb:,.1f} MB). Everything works; it costs more. {summary}.",
-            f"bq query --nouse_legacy_sql --time_partitioning_field={required_table.partitioned_by}"
-            f" --clustering_fields={required_table.clustered_by.replace(' ', '')} --destination_table={required_table.name}_partitioned"
-            f" 'FROM `{name}`'",
+            bq_query_command(
+                clients.settings,
+                f"FROM `{name}`",
+                {},
+                f"--time_partitioning_field={required_table.partitioned_by}",
+                f"--clustering_fields={required_table.clustered_by.replace(' ', '')}",
+                f"--destination_table={clients.settings.project}:{required_table.name}_partitioned",
+            ),
         )
     return CheckResult(required_table.name, Health.OK, f"Every needed column is there: {summary}.")

@@ -10,38 +10,44 @@ import copy
 import io
 import logging
 import queue
-import re
 import sys
 import threading
 import time
+from types import TracebackType
 from typing import TextIO
 
 import requests
 from google.cloud.logging_v2.handlers import StructuredLogHandler
 
+from services.core.text import to_printable
 from services.gcp.clients import Clients
 
 SEND_INTERVAL_S, SEND_TIMEOUT_S, MAX_LINES_PER_REQUEST = 0.3, 5.0, 500
-
-# What JSON may hold raw but a terminal or a line-based reader acts on: DEL and the C1 controls (a second ESC among
-# them), the Unicode line ends, the marks that reverse the direction of text, and half surrogate pairs, which no
-# stream can encode. The C0 controls, newline and ESC included, are escaped by the JSON encoder already.
-_UNSAFE_CHARACTER = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+MAX_CHARACTERS = 50_000  # of a message, and of a traceback; Cloud Logging takes an entry of at most 256 KiB
+_SEVERITIES = ((50, "CRITICAL"), (40, "ERROR"), (30, "WARNING"), (20, "INFO"))
 
 
 class JsonLineHandler(StructuredLogHandler):
-    """Google's handler, with each record certainly one line and its message certainly kept.
+    """Google's handler, with each record certainly one line, of a known severity, and its message certainly kept.
 
+    Characters that act on a terminal or a reader are shown instead, so that the entry is one line after parsing too.
     The traceback is a field of its own, `stack_trace`, where Error Reporting looks first: searches and metrics on
     `message` then never match its source lines. `logger` is beside it so that `message` is never the only field: the
     agent may turn an entry that has nothing else into `textPayload`.
     """
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record, from whose names Google's filter makes labels; the other handlers have it as it was."""
+        entry = copy.copy(record)
+        entry.name, entry.pathname = to_printable(record.name), to_printable(record.pathname)
+        entry.funcName = to_printable(record.funcName or "")
+        return bool(super().handle(entry))
+
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record. A mapping as the message keeps Google's handler from parsing a message that looks like
         JSON into fields, and from leaving out one that is empty or "None".
         """
-        fields = {"message": _message_text(record), "logger": record.name}
+        fields = {"message": to_printable(_shorten(_message_text(record))), "logger": record.name}
         stack_trace = "\n".join(
             text
             for text in (
@@ -51,11 +57,11 @@ class JsonLineHandler(StructuredLogHandler):
             if text
         )
         if stack_trace:
-            fields["stack_trace"] = stack_trace
+            fields["stack_trace"] = "\n".join(map(to_printable, _shorten(stack_trace).split("\n")))
         entry = copy.copy(record)
         entry.msg, entry.args = fields, ()
-        line = str(super().format(entry))  # type: ignore[no-untyped-call]
-        return _UNSAFE_CHARACTER.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+        entry.levelname = next((name for level, name in _SEVERITIES if record.levelno >= level), "DEBUG")
+        return str(super().format(entry))  # type: ignore[no-untyped-call]
 
     def emit_instrumentation_info(self) -> None:
         """Nothing: Google's line about its own version has no message, and would be an entry among the service's own."""
@@ -64,8 +70,21 @@ class JsonLineHandler(StructuredLogHandler):
 def _message_text(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError, KeyError):  # arguments that do not fit the text: log both rather than nothing
-        return f"{record.msg} {record.args}"
+    except Exception as error:
+        return f"{_text_or_type(record.msg)} {_text_or_type(record.args)} ({type(error).__name__})"
+
+
+def _text_or_type(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _shorten(text: str) -> str:
+    left_out = len(text) - MAX_CHARACTERS
+    half = MAX_CHARACTERS // 2
+    return text if left_out <= 0 else f"{text[:half]} … {left_out:,} characters left out … {text[-half:]}"
 
 
 class SandboxStdout(io.TextIOBase):
@@ -122,14 +141,35 @@ class SandboxStdout(io.TextIOBase):
             self.send_pending()
 
 
-def configure_logging(clients: Clients, service: str, revision: str) -> None:
-    """Log records of INFO and above as JSON lines on stdout; in the sandbox, to its Logging too.
-
-    `service` and `revision` are the names that the sandbox's entries carry; on Cloud Run the agent adds its own.
-    """
-    in_sandbox = clients.settings.in_sandbox
-    stream = SandboxStdout(clients, service, revision, sys.stdout) if in_sandbox else sys.stdout
-    handler = JsonLineHandler(stream=stream, project_id=clients.settings.project)  # type: ignore[no-untyped-call]
+def configure_logging() -> None:
+    """Log records of INFO and above as JSON lines on stdout, whoever made them; also warnings, and what no code catches."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # else a name that the locale cannot encode would cost the line
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    handler = JsonLineHandler(stream=sys.stdout)  # type: ignore[no-untyped-call]
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     for logger_name in ("httpx", "urllib3", "google", "uvicorn.access"):
         logging.getLogger(logger_name).setLevel(logging.WARNING)
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = lambda unraisable: _log_uncaught(
+        unraisable.exc_type, unraisable.exc_value, unraisable.exc_traceback
+    )
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def copy_to_sandbox(clients: Clients, service: str, revision: str) -> None:
+    """In the sandbox, send the lines to its Logging too, under these names; on Cloud Run the agent does that."""
+    if clients.settings.in_sandbox:
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, JsonLineHandler):
+                handler.setStream(SandboxStdout(clients, service, revision, handler.stream))
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None = None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), traceback)
+    elif not issubclass(kind, SystemExit):
+        error = error or kind()
+        logging.getLogger("uncaught").critical("%s: %s", kind.__name__, error, exc_info=(kind, error, traceback))

@@ -11,8 +11,10 @@ from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
 from services.alerts.rules import get_rule
 from services.core.clock import format_eastern
+from services.core.commands import gcloud_command
 from services.core.result import Health, Result
 from services.core.settings import Settings
+from services.core.text import escape_markdown
 from services.judgement.facts import NightFacts
 from services.judgement.judge import NightJudgement, judge_night
 from services.nights.balance import balance
@@ -65,7 +67,7 @@ def render_markdown(inputs: HandoffInputs, settings: Settings) -> str:
 
 def _judgement_lines(facts: NightFacts, judgement: NightJudgement) -> Iterator[str]:
     """What every page says of the night: its health and headline, what is not proven, and why that may be so."""
-    yield f"**{judgement.health}**: {_escape_inline(judgement.headline)}"
+    yield f"**{judgement.health}**: {escape_markdown(judgement.headline)}"
     unproven = [statement for statement in judgement.statements if not statement.is_proven]
     of_night = facts.night.value.problems if facts.night.value is not None else ()
     of_statements = (problem for statement in judgement.statements for problem in statement.problems)
@@ -73,16 +75,16 @@ def _judgement_lines(facts: NightFacts, judgement: NightJudgement) -> Iterator[s
     if unproven or problems:
         yield ""
     for statement in unproven:
-        yield f"- {statement.subject}, {statement.state}: {_escape_inline(statement.sentence)}"
+        yield f"- {escape_markdown(statement.subject)}, {statement.state}: {escape_markdown(statement.sentence)}"
     for problem in problems:
         since_text = _format_time(problem.since)
-        yield f"- Old or incomplete: {problem.source}, since {since_text}: {_escape_inline(problem.message)}"
+        yield f"- Old or incomplete: {escape_markdown(problem.source)}, since {since_text}: {escape_markdown(problem.message)}"
 
 
 def _unknown_note(result: Result[T]) -> list[str]:
     return [
-        *([f"- **Unknown:** {result.problem.message}"] if result.problem else []),
-        *([f"- **Old:** {result.outdated.message}"] if result.outdated else []),
+        *([f"- **Unknown:** {escape_markdown(result.problem.message)}"] if result.problem else []),
+        *([f"- **Old:** {escape_markdown(result.outdated.message)}"] if result.outdated else []),
     ]
 
 
@@ -99,7 +101,7 @@ def _key_numbers(inputs: HandoffInputs) -> Iterator[str]:
     yield f"- **{totals.active} of {totals.expected}** eligible players are active{share_text}; {in_context} are in context."
     yield f"- {night.active_rows:,} active rows of {_format_count(night.generated_rows)} generated; {night.games} games."
     for reason, count in totals.classified:
-        yield f"- {count} missing: {reason}."
+        yield f"- {count} missing: {escape_markdown(reason)}."
     if totals.unexplained:
         yield f"- **{totals.unexplained} missing without an explanation.**"
 
@@ -111,7 +113,7 @@ def _open_alerts(inputs: HandoffInputs) -> Iterator[str]:
     if not inputs.alerts.value.open:
         yield "- None."
     for alert in inputs.alerts.value.open:
-        yield f"- **{alert.severity}**, {alert.state(inputs.facts.now)} since {_format_time(alert.since)}: {_escape_inline(alert.message)}"
+        yield f"- **{alert.severity}**, {alert.state(inputs.facts.now)} since {_format_time(alert.since)}: {escape_markdown(alert.message)}"
 
 
 def _events(inputs: HandoffInputs) -> Iterator[str]:
@@ -122,8 +124,8 @@ def _events(inputs: HandoffInputs) -> Iterator[str]:
         inputs.alerts.value, None, inputs.facts.batches.value, inputs.deploys.value, inputs.start, inputs.facts.now
     )
     for event in reversed(events[:MAX_EVENTS]):
-        actor_text = f" ({event.actor})" if event.actor else ""
-        yield f"- {_format_time(event.at)} · {event.kind} · {_escape_inline(event.summary)}{actor_text}"
+        actor_text = f" ({escape_markdown(event.actor)})" if event.actor else ""
+        yield f"- {_format_time(event.at)} · {escape_markdown(event.kind)} · {escape_markdown(event.summary)}{actor_text}"
     if len(events) > MAX_EVENTS:
         yield f"- {len(events) - MAX_EVENTS:,} events before these are not in this note."
     if not events:
@@ -135,9 +137,11 @@ def _actions(inputs: HandoffInputs) -> Iterator[str]:
     logged_actions = inputs.action_log.value.actions if inputs.action_log.value else ()
     actions = [action for action in logged_actions if inputs.start <= action.started_at < inputs.facts.now]
     for action in reversed(actions):
-        reason_text = f" Reason: {_escape_inline(action.reason)}." if action.reason else ""
-        outcome_text = _escape_inline(action.message) if action.ended_at else "**no outcome is recorded**"
-        action_text = f"{action.actor} · {_escape_inline(action.title)}: {action.state}"
+        reason_text = f" Reason: {escape_markdown(action.reason)}." if action.reason else ""
+        outcome_text = escape_markdown(action.message) if action.ended_at else "**no outcome is recorded**"
+        action_text = (
+            f"{escape_markdown(action.actor)} · {escape_markdown(action.title)}: {escape_markdown(action.state)}"
+        )
         yield f"- {_format_time(action.started_at)} · {action_text}. {outcome_text}{reason_text}"
     if inputs.action_log.value is not None and not actions:
         yield "- Nothing was done from this desk."
@@ -153,7 +157,8 @@ def _current_settings(inputs: HandoffInputs) -> Iterator[str]:
         capacity_text = (
             f"{service.max_instances or 'no maximum'} × {service.concurrency} = {capacity} ({service.state})"
         )
-        yield f"| {service.service} | {capacity_text} | {service.revision} | {service.changed_by} |"
+        cells = (service.service, capacity_text, service.revision, service.changed_by)
+        yield f"| {' | '.join(map(escape_markdown, cells))} |"
 
 
 def _coverage_history(inputs: HandoffInputs) -> Iterator[str]:
@@ -176,37 +181,32 @@ def _format_coverage(day: NightCoverage) -> str:
 def _next_steps(inputs: HandoffInputs) -> Iterator[str]:
     """Hints of open alerts, abandoned actions, and the next scheduled runs."""
     for alert in inputs.alerts.value.open if inputs.alerts.value else ():
-        yield f"- {alert.hint or get_rule(alert.rule).hint} ({alert.alert_id})"
+        yield f"- {escape_markdown(alert.hint or get_rule(alert.rule).hint)} ({escape_markdown(alert.alert_id)})"
     for action in inputs.action_log.value.actions if inputs.action_log.value else ():
         if action.is_abandoned(inputs.facts.now):
-            yield f"- Check and finish “{_escape_inline(action.title)}”: no outcome is recorded."
+            yield f"- Check and finish “{escape_markdown(action.title)}”: no outcome is recorded."
     yield from _unknown_note(inputs.schedule)
     schedule = inputs.schedule.value
     if schedule is None:
         return
     for job in schedule.jobs:
         if job.name in schedule.expected:
-            problem_text = f"; it {job.problem}" if job.problem else ""
-            yield f"- {job.name} runs next at {_format_time(job.next_at)}{problem_text}."
+            problem_text = f"; it {escape_markdown(job.problem)}" if job.problem else ""
+            yield f"- {escape_markdown(job.name)} runs next at {_format_time(job.next_at)}{problem_text}."
     for name in schedule.missing:
-        yield f"- {name} is not in Cloud Scheduler."
+        yield f"- {escape_markdown(name)} is not in Cloud Scheduler."
 
 
 def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
-    region, worker = settings.region, settings.worker_service
+    worker = settings.worker_service
     yield "```bash"
-    yield f"gcloud run services describe {worker} --region={region}"
-    yield f"gcloud run services update {worker} {EMERGENCY_CAPACITY_FLAGS} --region={region}   # emergency"
-    yield f"gcloud scheduler jobs list --location={region} | grep prediction"
+    yield gcloud_command(settings, f"run services describe {worker}")
+    yield f"{gcloud_command(settings, f'run services update {worker} {EMERGENCY_CAPACITY_FLAGS}')}   # emergency"
+    yield f"{gcloud_command(settings, 'scheduler jobs list', 'location')} | grep prediction"
     body = f'{{"game_date": "{inputs.facts.game_date}", "force": true}}'
     yield f"curl -X POST $COORDINATOR_URL/start -H 'Content-Type: application/json' -d '{body}'"
     yield "```"
     yield f"[This night on the desk]({settings.dashboard_url}/overview?date={inputs.facts.game_date})"
-
-
-def _escape_inline(text: str) -> str:
-    """Recorded text on one line, without Markdown of its own."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
 
 
 def _format_count(value: int | None) -> str:

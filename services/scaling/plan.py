@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.actions.plan import Change, Confirmation, Guard, Params, Plan
+from services.core.commands import gcloud_command
 from services.core.errors import InvalidInput
 from services.core.result import DataSource
 from services.gcp.clients import Clients
@@ -185,7 +186,7 @@ def _traffic_guard(clients: Clients, worker: WorkerCapacity, creates_revision: b
         return Guard(name, True, f"A new revision of {worker.service} serves as soon as it is ready.")
     if not creates_revision:
         return Guard(name, True, f"{worker.traffic} goes on serving: the service's maximum applies to it as well.")
-    command = f"gcloud run services update-traffic {worker.service} --to-latest --region={clients.settings.region}"
+    command = gcloud_command(clients.settings, f"run services update-traffic {worker.service} --to-latest")
     return Guard(
         name,
         False,
@@ -243,10 +244,12 @@ def _warnings(worker: WorkerCapacity, request: _ScalingRequest, exceeds_limit: b
 def _commands(
     clients: Clients, worker: WorkerCapacity, request: _ScalingRequest, creates_revision: bool
 ) -> Iterator[str]:
-    base = f"gcloud run services update {worker.service} --region={clients.settings.region}"
-    yield f"{base} --max={request.target.max_service or 'default'}"
+    update = f"run services update {worker.service}"
+    # --max is out of beta only in gcloud 537 and newer; the beta has it everywhere.
+    yield gcloud_command(clients.settings, f"beta {update} --max={request.target.max_service or 'default'}")
     if creates_revision:
-        yield f"{base} --max-instances={request.target.max_revision or 'default'} --concurrency={request.target.concurrency}"
+        maximum, concurrency = request.target.max_revision or "default", request.target.concurrency
+        yield gcloud_command(clients.settings, f"{update} --max-instances={maximum} --concurrency={concurrency}")
 
 
 def _require_int(args: Params, name: str) -> int:

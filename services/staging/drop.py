@@ -29,6 +29,11 @@ from services.staging.running_batch import guard_no_batch_runs
 MAX_TABLES_PER_ACTION = 500  # tables one action may touch; more are cleared in several
 
 
+def drop_command(project: str, table: str) -> str:
+    """The bq command that drops a staging table."""
+    return f"bq rm -f -t {project}:{DATASET}.{table}"
+
+
 def plan_drop_merged(clients: Clients, args: Params) -> Plan:
     """Drop `tables`, each of them only on proof that every row of it is in the predictions table."""
     proofs = read_proofs(clients, validate_table_names(args.get("tables")))
@@ -79,7 +84,7 @@ def _plan(
         confirmation=Confirmation.TYPED if confirmation_text else Confirmation.ONE_CLICK,
         confirmation_text=confirmation_text,
         warnings=warnings,
-        commands=tuple(f"bq rm -f -t {clients.settings.project}:{DATASET}.{name}" for name in names),
+        commands=tuple(drop_command(clients.settings.project, name) for name in names),
         sources=proofs.sources,
     )
 

@@ -7,7 +7,6 @@ be distinguished, so all of them are superseded and one copy is inserted.
 from __future__ import annotations
 
 import secrets
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -19,8 +18,10 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, BusinessKey, RowVersion
+from services.core.commands import bq_query_command
 from services.core.errors import InvalidInput, OnCallError
 from services.core.process_id import holder_id
+from services.core.settings import Settings
 from services.core.sources import JOBS, PREDICTIONS
 from services.core.tables import PREDICTIONS_TABLE
 from services.core.text import pluralize
@@ -68,7 +69,7 @@ def plan_remove_duplicates(clients: Clients, args: Params) -> Plan:
         planned_at=clients.now(),
         undo="Make them active again, from the action log, as long as no newer run has changed the date's active rows.",
         cost=f"One MERGE over the rows of one date; the plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
-        commands=(_manual_command(table, game_date, clients.now()),),
+        commands=(_manual_command(clients.settings, table, game_date, clients.now()),),
         sources=(active_rows.source,),
     )
 
@@ -97,16 +98,15 @@ def _fetch_predictions_table(clients: Clients) -> bigquery.Table:
         return fetch_table(clients, PREDICTIONS_TABLE)
 
 
-def _manual_command(table: bigquery.Table, game_date: date, at: datetime) -> str:
-    return bq_command(remove_duplicates_sql([field.name for field in table.schema]), game_date, at, reason="duplicate")
+def _manual_command(settings: Settings, table: bigquery.Table, game_date: date, at: datetime) -> str:
+    sql = remove_duplicates_sql([field.name for field in table.schema])
+    return bq_command(settings, sql, game_date, at, reason="duplicate")
 
 
-def bq_command(sql: str, game_date: date, at: datetime, **texts: str) -> str:
+def bq_command(settings: Settings, sql: str, game_date: date, at: datetime, **texts: str) -> str:
     """The command that runs a statement by hand; `texts` are its further parameters, each a STRING."""
     parameters = {"game_date:DATE": game_date, "at:TIMESTAMP": f"{at:%Y-%m-%d %H:%M:%S}"}
-    parameters |= {f"{name}:STRING": value for name, value in texts.items()}
-    options = " ".join(shlex.quote(f"--parameter={name}:{value}") for name, value in parameters.items())
-    return f"bq query --use_legacy_sql=false {options} {shlex.quote(sql)}"
+    return bq_query_command(settings, sql, {**parameters, **{f"{name}:STRING": value for name, value in texts.items()}})
 
 
 def _table_guard(table: bigquery.Table) -> Guard:

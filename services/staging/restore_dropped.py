@@ -21,6 +21,11 @@ from services.gcp.error_messages import translate_errors
 from services.staging.merge_proof import get_tables, read_proofs, snapshot
 
 
+def restore_command(project: str, table: str, at_ms: object) -> str:
+    """The bq command that copies a staging table as it was at an instant, in ms since 1970."""
+    return f"bq cp --project_id={project} {project}:{DATASET}.{table}@{at_ms} {project}:{DATASET}.{table}"
+
+
 def plan_undo_drop(clients: Clients, args: Params) -> Plan:
     """Restore the tables that the action `action_id` dropped, as they were the moment before."""
     drop_action = read_action(clients, str(args.get("action_id") or ""))
@@ -55,8 +60,7 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
         undo="They can be dropped again.",
         cost="One free copy job per table.",
         commands=tuple(
-            f"bq cp {DATASET}.{name}@{drop_action.facts['dropped_from_ms']} {clients.settings.project}:{DATASET}.{name}"
-            for name in to_restore
+            restore_command(clients.settings.project, name, drop_action.facts["dropped_from_ms"]) for name in to_restore
         ),
     )
 

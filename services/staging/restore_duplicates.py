@@ -52,6 +52,7 @@ def plan_restore_duplicates(clients: Clients, args: Params) -> Plan:
         cost=f"One MERGE over the rows of one date; the plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
         commands=(
             bq_command(
+                clients.settings,
                 query_catalog.load("staging.restore_duplicates").sql,
                 game_date,
                 clients.now(),

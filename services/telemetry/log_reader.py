@@ -5,6 +5,7 @@ The customer's services write text lines, with the level in the text and no seve
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -218,17 +219,22 @@ def _extract_text(payload: object) -> str:
 
 @dataclass(frozen=True)
 class Preset:
-    """A search that the person on call would type; `command` is the same with gcloud."""
+    """A search that the person on call would type; `command` is the same with gcloud, for the same night."""
 
     name: str
     condition: str
     description: str
 
-    def command(self, clients: Clients) -> str:
-        settings = clients.settings
-        filter_text = self.condition.format(worker=settings.worker_service, coordinator=settings.coordinator_service)
+    def command(self, clients: Clients, game_date: date) -> str:
+        settings, (start, end) = clients.settings, night_window(game_date)
+        names = {"worker": settings.worker_service, "coordinator": settings.coordinator_service}
+        # Without a time gcloud reads the last 24 hours.
+        filter_text = (
+            f'{SERVICE_FILTER.format(**names)} AND timestamp>="{to_rfc3339(start)}" AND timestamp<"{to_rfc3339(end)}"'
+            f" AND ({self.condition.format(**names)})"
+        )
         return (
-            f"gcloud logging read '{SERVICE_FILTER} AND ({filter_text})' --limit=50"
+            f"gcloud logging read {shlex.quote(filter_text)} --limit=50 --project={settings.project}"
             " --format='table(timestamp,severity,textPayload,jsonPayload.message)'"
         )
 

@@ -124,6 +124,20 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
     assert [action.state for action in environment.read_actions(since)] == [ActionState.FAILED]
 
 
+HOSTILE_REASON = (
+    "**bold** [link](http://evil.example) ![image](http://evil.example/i) <img src=x onerror=alert(1)> "
+    "http://evil.example www.evil.example :red[red] \u202eback"
+)
+
+
+def assert_hostile_reason_is_plain(page):
+    """What a browser makes of the reason: its characters, and no element."""
+    page.get_by_text("**bold** [link](").first.wait_for(timeout=60_000)
+    made_of_it = "a[href*='evil'], img[src*='evil'], img[src='x'], strong:has-text('bold'), span:text-is('red')"
+    assert page.locator(made_of_it).count() == 0
+    assert "\u202e" not in page.locator("body").inner_text()
+
+
 def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     environment, module_dashboard_url, page, screenshots_dir
 ):
@@ -135,11 +149,12 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     dialog.get_by_text("7 checks, 0 stop it").wait_for()
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "plan.png")
+    dialog.get_by_role("textbox", name="Reason (optional)").fill(HOSTILE_REASON)
     confirm.click()
     page.get_by_text("players answered").first.wait_for()
     page.screenshot(path=screenshots_dir / "running.png")
     page.get_by_text("158 of 158 eligible players are active, 3,950 rows").first.wait_for(timeout=90_000)
-    page.get_by_text("All 158 eligible players have active predictions", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "repaired.png")
     print(f"from opening to repaired: {time.monotonic() - started:.1f} s")
@@ -147,6 +162,9 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.get_by_text("coverage 68 → 158 of 158").wait_for()
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
+    assert_hostile_reason_is_plain(page)
+    page.goto(f"{module_dashboard_url}/handoff_note?date=2025-12-29")
+    assert_hostile_reason_is_plain(page)
 
 
 def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment, module_dashboard_url, page):

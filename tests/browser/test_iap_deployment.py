@@ -105,7 +105,7 @@ def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environmen
     page.goto(f"{url}/?date=2025-12-29")
     page.get_by_role("button", name="Re-run 90 lost players", exact=True).click()
     page.get_by_role("dialog").get_by_test_id("stBaseButton-primary").click()
-    page.get_by_text("All 158 eligible players have active predictions", exact=True).wait_for(timeout=90_000)
+    page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)
     actions_done = wait_for_outcomes(lambda: read_actions(environment))
     assert [(a.actor, a.role, a.state) for a in actions_done] == [(NORA, "operator", ActionState.DONE)]
     page.screenshot(path=screenshots_dir / "as-production-operator.png")

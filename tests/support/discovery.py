@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,22 +57,26 @@ class Method:
         yield from (f"{name}: is not repeated" for name in once)
 
 
-def find_method(verb: str, path: str) -> Method | None:
-    """The method that an HTTP verb and a path (from the slash behind the host on) call; None when there is none."""
-    return next((method for pattern, method in _methods_by_verb().get(verb, ()) if pattern.fullmatch(path)), None)
+def find_method(verb: str, path: str, apis: tuple[str, ...] = APIS) -> Method | None:
+    """The method that an HTTP verb and a path (from the slash behind the host on) call; None when there is none.
+
+    `apis` are the documents to look in, the first first: paths of different hosts can be equal.
+    """
+    return next((method for pattern, method in _methods_by_verb(apis).get(verb, ()) if pattern.fullmatch(path)), None)
 
 
-@lru_cache(maxsize=1)
-def _methods_by_verb() -> Mapping[str, Sequence[tuple[re.Pattern[str], Method]]]:
-    """The pattern of each method's path, and the method, in the order of APIS."""
+@cache
+def _methods_by_verb(apis: tuple[str, ...]) -> Mapping[str, Sequence[tuple[re.Pattern[str], Method]]]:
+    """The pattern of each method's path, and the method, in the order of `apis`."""
     folder = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
     found: dict[str, list[tuple[re.Pattern[str], Method]]] = {}
-    for api in APIS:
+    for api in apis:
         document = json.loads((folder / f"{api}.json").read_text(encoding="utf-8"))
         for resource in _all_methods(document):
             method = Method(resource["id"], resource, document)
-            path = f"/{document['servicePath']}{resource.get('flatPath', resource['path'])}"
-            found.setdefault(resource["httpMethod"], []).append((_to_pattern(path), method))
+            path = f"/{document['servicePath']}{resource['path']}"
+            pattern = _to_pattern(path, resource.get("parameters", {}))
+            found.setdefault(resource["httpMethod"], []).append((pattern, method))
             if "mediaUpload" in resource:  # resumable uploads are opened by POST and continued by PUT
                 upload = _to_pattern(resource["mediaUpload"]["protocols"]["simple"]["path"])
                 for verb in ("POST", "PUT"):
@@ -86,6 +90,14 @@ def _all_methods(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _all_methods(child)
 
 
-def _to_pattern(path: str) -> re.Pattern[str]:
-    literal_parts = re.split(r"\{[^}]*\}", path)
-    return re.compile("[^/:]+".join(map(re.escape, literal_parts)))
+def _to_pattern(path: str, parameters: Mapping[str, Any] | None = None) -> re.Pattern[str]:
+    """`{+name}` is several elements of a path, by the parameter's own pattern; `{name}` is one."""
+    parts = re.split(r"(\{[^}]*\})", path)
+    return re.compile("".join(_element_pattern(part, parameters or {}) for part in parts))
+
+
+def _element_pattern(part: str, parameters: Mapping[str, Any]) -> str:
+    if not part.startswith("{"):
+        return re.escape(part)
+    own = parameters.get(part.strip("{+}"), {}).get("pattern", "") if part.startswith("{+") else ""
+    return own.removeprefix("^").removesuffix("$").replace("[^/]+", "[^/:]+").replace(".*", "[^:]+") or "[^/:]+"

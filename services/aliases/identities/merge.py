@@ -18,7 +18,9 @@ from services.aliases.edits import Edit, EditKind
 from services.aliases.identities.duplicates import compare_identities
 from services.aliases.save import snapshot, touched_names, write_rows
 from services.aliases.validation import Severity, new_violations, with_aliases
+from services.core.commands import bq_query_command
 from services.core.errors import InvalidInput, OnCallError
+from services.core.settings import Settings
 from services.core.sources import ALIASES, REGISTRY
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -72,7 +74,7 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
             *(f"Against it: {text}." for text in comparison.evidence_against),
             *(f"For it: {text}." for text in comparison.evidence_for),
         ),
-        commands=_manual_commands(keep_id, merge_id, new_edits),
+        commands=_manual_commands(clients.settings, keep_id, merge_id, new_edits),
         sources=(*registry.sources, usage.source),
     )
 
@@ -132,12 +134,12 @@ def _rows_guard(ambiguous_rows: Sequence[str]) -> Guard:
     return Guard("rows can be told apart", False, message)
 
 
-def _manual_commands(keep_id: str, merge_id: str, new_edits: Sequence[Edit]) -> tuple[str, ...]:
+def _manual_commands(settings: Settings, keep_id: str, merge_id: str, new_edits: Sequence[Edit]) -> tuple[str, ...]:
     sql = "UPDATE nba_reference.nba_players_registry SET universal_player_id = @keep WHERE universal_player_id = @gone"
     comments = [f"# first save the alias {edit.alias},{edit.canonical}" for edit in new_edits]
     return (
         *comments,
-        f"bq query --use_legacy_sql=false --parameter=keep::{keep_id} --parameter=gone::{merge_id} '{sql}'",
+        bq_query_command(settings, sql, {"keep:": keep_id, "gone:": merge_id}),
     )
 
 

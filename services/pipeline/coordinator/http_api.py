@@ -224,7 +224,7 @@ async def _handle(
     raw_body = await request.body()
     try:
         body = json.loads(raw_body) if raw_body.strip() or empty_body is None else empty_body
-    except ValueError:
+    except (ValueError, RecursionError):  # the second: nested too deep
         return JSONResponse({"error": "The body is not JSON."}, 400)
     code, payload = await run_in_threadpool(_map_errors, handler, body)
     return JSONResponse(payload, code)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uvicorn
-
+from services.core.http_server import serve
 from services.core.settings import ServerSettings, Settings
 from services.gcp import logging_setup
 from services.gcp.clients import connect
@@ -11,11 +10,11 @@ from services.pipeline.worker.app import build_worker, create_app
 
 
 def main() -> None:
+    logging_setup.configure_logging()
     server, clients = ServerSettings.from_env(), connect(Settings.from_env())
-    logging_setup.configure_logging(clients, clients.settings.worker_service, server.revision or "local")
+    logging_setup.copy_to_sandbox(clients, clients.settings.worker_service, server.revision or "local")
     app = create_app(build_worker(clients), server.is_local)
-    # log_config=None: its records go to our handler, so an exception is one entry there too
-    uvicorn.run(app, host=server.host, port=server.port, log_level="warning", log_config=None)
+    serve(app, server.host, server.port)
 
 
 if __name__ == "__main__":

@@ -192,7 +192,7 @@ def create_app(worker: Worker, local: bool = True) -> Starlette:
     async def predict(request: Request) -> Response:
         try:
             body = await request.json()
-        except ValueError:
+        except (ValueError, RecursionError):  # the second: nested too deep
             return JSONResponse({"error": "The body is not JSON."}, 400)
         status, payload = await run_in_threadpool(worker.predict, body)
         return JSONResponse(payload, status)

@@ -51,6 +51,7 @@ PERMISSIONS_BY_ROLE: dict[str, frozenset[str]] = {
     "roles/iam.serviceAccountTokenCreator": frozenset(
         {"iam.serviceAccounts.getAccessToken", "iam.serviceAccounts.getOpenIdToken"}
     ),
+    "roles/artifactregistry.reader": frozenset({"artifactregistry.repositories.downloadArtifacts"}),
     "roles/secretmanager.secretAccessor": frozenset({"secretmanager.versions.access"}),
 }
 OWNER = "roles/owner"  # has every permission
@@ -68,6 +69,7 @@ read      run.viewer                       service/prediction-worker service/pre
 read      run.invoker                      service/prediction-coordinator
 read      iam.serviceAccountTokenCreator   account/act
 act       bigquery.jobUser                 project
+act       artifactregistry.reader          project
 act       bigquery.resourceViewer          project
 act       logging.viewer                   project
 act       cloudscheduler.viewer            project
@@ -78,6 +80,8 @@ act       run.invoker                      service/prediction-coordinator
 act       run.developer                    service/prediction-worker
 act       iam.serviceAccountUser           account/pipeline account/customer
 act       secretmanager.secretAccessor     secret/on-call-slack
+act       secretmanager.secretAccessor     secret/on-call-pager-key
+act       secretmanager.secretAccessor     secret/on-call-pager-url
 pipeline  bigquery.jobUser                 project
 pipeline  bigquery.resourceViewer          project
 pipeline  logging.logWriter                project

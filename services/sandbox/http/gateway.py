@@ -52,7 +52,7 @@ def create_app(state: SandboxState) -> Starlette:
         routes=routes,
         lifespan=lifespan,
         exception_handlers={404: _not_found, 405: _not_found, Exception: _internal_error},
-        middleware=[Middleware(RequestGuard, upload_path="/upload/")],
+        middleware=[Middleware(RequestGuard, upload_path="/upload/", max_body_bytes=None)],
     )
 
 

@@ -94,9 +94,11 @@ def test_the_dashboard_without_a_sign_in_exits_with_a_message(built_image):
         text=True,
         timeout=60,
     )
-    assert process.returncode == 1
-    assert "No sign-in is configured" in process.stderr
-    assert "Traceback" not in process.stderr
+    assert (process.returncode, process.stderr) == (1, "")
+    entry = json.loads(process.stdout)
+    assert entry["severity"] == "CRITICAL"
+    assert "No sign-in is configured" in entry["message"]
+    assert "stack_trace" not in entry
 
 
 def test_all_imports_of_the_pages_resolve_in_the_image(built_image):

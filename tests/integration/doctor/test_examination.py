@@ -98,7 +98,7 @@ def test_a_bytes_limit_that_blocks_queries_is_reported_with_its_command(examine)
     results = examine(QUERY_LIMIT_MIB="5")
     assert results["warehouse"].health is Health.WARNING
     assert "10 of 5 MiB allowed" in results["warehouse"].message
-    assert results["warehouse"].repair_command.endswith("QUERY_LIMIT_MIB=1024")
+    assert results["warehouse"].repair_command.count("--update-env-vars=QUERY_LIMIT_MIB=1024 ")
 
 
 def test_the_customers_tables_work_and_their_cost_is_reported(module_sandbox, examine):
@@ -323,7 +323,9 @@ def test_a_sign_in_without_any_operator_is_reported(examine):
 
 def test_the_worst_result_is_printed_first_with_its_repair_below(module_sandbox, examine):
     clients = connect(Settings.from_env({"SANDBOX_URL": module_sandbox.url, "COORDINATOR_URL": "http://127.0.0.1:9"}))
-    lines = format_report(run_checks(clients)).splitlines()
+    lines = format_report(clients.settings, run_checks(clients)).splitlines()
+    assert lines[0].startswith("DO THIS FIRST gcloud run services describe prediction-coordinator")
+    lines = lines[2:]
     assert lines[0].startswith("CRITICAL")
     assert lines[1].strip().startswith("→ gcloud")
 

@@ -56,7 +56,7 @@ def test_a_command_names_night_batch_and_the_projects_own_names():
     assert '"game_date": "2025-12-29"' in rule_results["at_zero"].format_command(settings)
     narrow = rule_results["width"].format_command(settings)
     assert narrow.startswith(f"gcloud run services update {settings.worker_service} ")
-    assert narrow.endswith(f"--region={settings.region}")
+    assert narrow.endswith(f"--region={settings.region} --project={settings.project}")
     no_night = RuleResult(RULES_BY_NAME["at_zero"], Health.CRITICAL, "", "run").format_command(settings)
     assert '"game_date": ""' in no_night
 

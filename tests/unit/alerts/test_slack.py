@@ -86,7 +86,7 @@ def test_a_message_says_what_since_when_what_helps_and_where_the_evidence_is():
 
 def test_the_first_command_that_a_result_has_is_shown():
     facts = {"findings": [{"command": ""}, {}, {"command": "curl -d '<a>'"}, {"command": "other"}]}
-    assert lines_of(after(ALERT, "updated", facts=facts))[2] == "```curl -d '<a>'```"
+    assert lines_of(after(ALERT, "updated", facts=facts))[2] == "```curl -d '&lt;a&gt;'```"
 
 
 def test_what_the_watchdog_has_begun_since_the_last_message_is_named():
@@ -148,3 +148,24 @@ def test_a_long_answer_is_cut_and_a_wait_of_thirty_seconds_is_none_to_name(monke
 
 def test_without_a_channel_a_delivery_fails():
     assert not open_channel(Settings.from_env({})).send([ALERT]).ok
+
+
+HOSTILE = "*b* _i_ ~s~ `c` ```d``` <!channel> <http://evil.example|l> http://evil.example a_b_c \u202e\x1b[2K"
+
+
+def test_no_text_of_others_formats_a_message_or_links_out_of_it():
+    event = replace(ALERT.new_event("updated", ALERT.since, "watchdog", message=HOSTILE), reason=HOSTILE)
+    message = format_message([Alert(ALERT.alert_id, (*ALERT.events, event))], SETTINGS)
+    ours = message.replace(SETTINGS.dashboard_url, "")
+    assert message.count("*") == 2, "our own bold"
+    for markup in ("_i_", "~s~", "`c`", "<!channel>", "<http:", "://", "\u202e", "\x1b"):
+        assert markup not in ours
+    assert "a_b_c" in message, "a name can be copied"
+
+
+def test_a_command_cannot_end_its_block_of_code():
+    facts = {"findings": [{"command": "gcloud x ```<!channel>```\nrm"}]}
+    event = replace(ALERT.new_event("updated", ALERT.since, "watchdog"), facts=facts)
+    message = format_message([Alert(ALERT.alert_id, (*ALERT.events, event))], SETTINGS)
+    assert message.count("```") == 2
+    assert "<!channel>" not in message

@@ -395,7 +395,8 @@ def test_the_command_checks_once_or_every_so_many_seconds(monkeypatch, argv, eve
     monkeypatch.setattr(watchdog, "run", run)
     monkeypatch.setattr(watchdog, "connect", lambda settings: ("connected", settings.region))
     configured = Mock()
-    monkeypatch.setattr(logging_setup, "configure_logging", configured)
+    monkeypatch.setattr(logging_setup, "configure_logging", lambda: None)
+    monkeypatch.setattr(logging_setup, "copy_to_sandbox", configured)
     assert watchdog.main(argv) == 7
     connected = ("connected", Settings.from_env().region)
     run.assert_called_once_with(connected, every)
@@ -404,10 +405,11 @@ def test_the_command_checks_once_or_every_so_many_seconds(monkeypatch, argv, eve
 
 
 @pytest.mark.parametrize(("error", "code", "text"), [(OnCallError("No."), 1, "No."), (KeyboardInterrupt(), 0, "")])
-def test_the_command_ends_in_a_sentence_or_quietly_when_it_is_stopped(monkeypatch, capsys, error, code, text):
+def test_the_command_ends_in_a_sentence_or_quietly_when_it_is_stopped(monkeypatch, caplog, error, code, text):
+    monkeypatch.setattr(logging_setup, "configure_logging", lambda: None)
     monkeypatch.setattr(watchdog, "connect", Mock(side_effect=error))
     assert watchdog.main([]) == code
-    assert capsys.readouterr().err.strip() == text
+    assert "".join(caplog.messages) == text
 
 
 def test_a_night_whose_coordinator_died_is_resumed_and_its_alerts_resolved():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit import config
 
 from app import server
+from services.gcp import logging_setup
 from tests.support.paths import ROOT
 
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -45,14 +44,16 @@ def test_streamlit_applies_the_security_options_of_the_configuration(option, val
 
 
 @pytest.mark.parametrize(("env", "address"), [({}, "127.0.0.1"), ({"HOST": "0.0.0.0"}, "0.0.0.0")])
-def test_the_server_overrides_nothing_but_port_and_address(env, address, monkeypatch):
+def test_the_server_listens_where_the_environment_says(env, address, monkeypatch):
     for name in ("HOST", "PORT", "DASHBOARD_PORT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SANDBOX_URL", "http://127.0.0.1:9")
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    run_options: list[dict[str, Any]] = []
+    served: list[tuple[str, int]] = []
     monkeypatch.setattr(server, "warm_up", lambda: None)
-    monkeypatch.setattr(st.App, "run", lambda _app, config: run_options.append(config))
+    monkeypatch.setattr(logging_setup, "configure_logging", lambda: None)
+    monkeypatch.setattr(server, "log_streamlit_as_ours", lambda: None)
+    monkeypatch.setattr(server, "serve", lambda _app, host, port: served.append((host, port)))
     server.main()
-    assert run_options == [{"server.port": 8501, "server.address": address}]
+    assert served == [(address, 8501)]

@@ -20,8 +20,14 @@ BASE_ENV = {
     "PEOPLE": "group:on-call@example.com,user:vic@example.com",
     "WATCHED_RUNTIME": "worker@nba-props-platform.iam.gserviceaccount.com",
     "SLACK_SECRET": "on-call-slack",
+    "ESCALATE_AFTER_MIN": "15",
+    "ESCALATION_KEY_SECRET": "on-call-pager-key",
+    "ESCALATION_URL_SECRET": "on-call-pager-url",
     "WITH_WRITE_PATH": "yes",
 }
+
+
+ANSWERS = """case "$1" in version) echo 600.0.0;; show) echo '  "location": "EU",';; esac\n"""
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def fake_cli_dir(tmp_path: Path) -> Path:
     """A PATH on which gcloud and bq write their arguments into `called`."""
     for name in ("gcloud", "bq"):
         tool = tmp_path / name
-        tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "{name} $1 $2 $3" >> "{tmp_path}/called"\n')
+        tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "{name} $1 $2 $3" >> "{tmp_path}/called"\n{ANSWERS}')
         tool.chmod(0o755)
     (tmp_path / "called").touch()
     return tmp_path
@@ -48,13 +54,14 @@ def run_script(cli_dir: Path, script: str | Path, *args: str, **env: str) -> sub
 
 ECHO_COMMANDS = """
 gcloud() { printf 'gcloud'; printf '\\x1f%s' "$@"; printf '\\x1e'; }
-bq() { printf 'bq'; printf '\\x1f%s' "$@"; printf '\\x1e'; }
+bq() { printf 'bq'; printf '\\x1f%s' "$@" "$(cat)"; printf '\\x1e'; }
 """
 
 
 def parse_commands(output: str) -> list[list[str]]:
-    """Every printed command with its arguments, as a shell into which it is pasted understands it."""
-    parsed = subprocess.run(["bash", "-s"], input=ECHO_COMMANDS + output, capture_output=True, text=True, timeout=60)
+    """Every printed command with its arguments, bq's with its standard input, as a shell into which it is pasted understands it."""
+    pasted = ["bash", "-c", ECHO_COMMANDS + output]
+    parsed = subprocess.run(pasted, stdin=subprocess.DEVNULL, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert not parsed.stderr, parsed.stderr
     return [command.split("\x1f") for command in parsed.stdout.split("\x1e") if command]
 
@@ -81,7 +88,9 @@ def dry_run_output(fake_cli_dir: Path) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("name", ["apply.sh", "undo.sh", "config.sh", "monitoring/policies.sh"])
+@pytest.mark.parametrize(
+    "name", ["apply.sh", "undo.sh", "config.sh", "commands.sh", "services.sh", "monitoring/policies.sh"]
+)
 def test_the_scripts_are_valid_bash(name):
     assert subprocess.run(["bash", "-n", str(DEPLOY / name)], check=False).returncode == 0
 
@@ -102,17 +111,21 @@ def test_the_printed_commands_are_the_executed_ones(fake_cli_dir, name):
     assert result.returncode == 0, result.stderr
     calls = (fake_cli_dir / "called").read_text().splitlines()
     # Whether something is there already is asked only with --do; what is there is updated, and not created or deleted.
-    conditional = ("scheduler", "gcloud monitoring", "gcloud logging")
-    executed = [line for line in calls if not any(fragment in line for fragment in conditional)]
-    assert executed == [
-        command_line
-        for c in planned
-        if not any(fragment in (command_line := " ".join(c[:4])) for fragment in conditional)
-    ]
-    call_counts = {
-        "apply.sh": {"metrics update": 6, "policies create": 5},
-        "undo.sh": {"metrics delete": 6, "policies list": 5},
-    }[name]
+    conditional = (
+        "describe",
+        "version",
+        "bq show",
+        "accounts create",
+        "scheduler jobs",
+        "monitoring policies",
+        "metrics",
+    )
+    executed, printed = (
+        [line for line in lines if not any(fragment in line for fragment in conditional)]
+        for lines in (calls, [" ".join(command[:4]) for command in planned])
+    )
+    assert executed == printed
+    call_counts = {"apply.sh": {"metrics update": 6}, "undo.sh": {"metrics delete": 6}}[name]
     assert {subcommand: sum(subcommand in line for line in calls) for subcommand in call_counts} == call_counts
 
 
@@ -257,10 +270,20 @@ def test_the_dashboard_starts_with_its_manifest(dry_run_output, monkeypatch):
 def test_message_links_use_the_dashboard_host_which_accepts_only_that_host(fake_cli_dir, dry_run_output):
     host = "prediction-on-call-123.us-west2.run.app"
     assert container_env(parse_yaml_files(dry_run_output)["watchdog.yaml"])["DASHBOARD_URL"] == f"https://{host}"
-    assert container_env(parse_yaml_files(dry_run_output)["dashboard.yaml"])["DASHBOARD_HOSTS"] == host
+    dashboard = container_env(parse_yaml_files(dry_run_output)["dashboard.yaml"])
+    assert (dashboard["DASHBOARD_HOSTS"], dashboard["DASHBOARD_URL"]) == (host, f"https://{host}")
     custom_address = parse_yaml_files(run_script(fake_cli_dir, "apply.sh", ADDRESS="https://desk.example.com").stdout)
     assert container_env(custom_address["watchdog.yaml"])["DASHBOARD_URL"] == "https://desk.example.com"
     assert run_script(fake_cli_dir, "apply.sh", ADDRESS="https://desk.example/?key=1").returncode == 2
+
+
+def test_everything_is_where_the_predictions_are(fake_cli_dir):
+    """The stand-in's `bq show` says EU."""
+    output = run_script(fake_cli_dir, "apply.sh", "--do").stdout
+    assert output.count("--location=EU ") == output.count("\nbq query ")
+    locations = [container_env(m).get("BIGQUERY_LOCATION") for m in parse_yaml_files(output).values()]
+    assert locations == ["EU"] * 4
+    assert "--location=US " in run_script(fake_cli_dir, "apply.sh", "--do", LOCATION="US").stdout
 
 
 def test_every_own_table_is_partitioned_clustered_and_described():
@@ -339,14 +362,20 @@ def test_no_secret_is_in_a_file_or_a_command(dry_run_output):
     watchdog = parse_yaml_files(dry_run_output)["watchdog.yaml"]["spec"]["template"]["spec"]["template"]["spec"][
         "containers"
     ][0]
-    slack = next(entry for entry in watchdog["env"] if entry["name"] == "SLACK_WEBHOOK_URL")
-    assert slack["valueFrom"]["secretKeyRef"]["name"] == "on-call-slack"
+    secrets = {e["name"]: e["valueFrom"]["secretKeyRef"]["name"] for e in watchdog["env"] if "valueFrom" in e}
+    assert secrets == {
+        "SLACK_WEBHOOK_URL": "on-call-slack",
+        "ESCALATION_KEY": "on-call-pager-key",
+        "ESCALATION_URL": "on-call-pager-url",
+    }
+    assert {"name": "ESCALATE_AFTER_MIN", "value": "15"} in watchdog["env"]
 
 
 def test_without_a_slack_secret_the_watchdog_manifest_has_none(fake_cli_dir):
-    manifest = parse_yaml_files(run_script(fake_cli_dir, "apply.sh", SLACK_SECRET="").stdout)["watchdog.yaml"]
+    unset = dict.fromkeys(("SLACK_SECRET", "ESCALATION_KEY_SECRET", "ESCALATION_URL_SECRET"), "")
+    manifest = parse_yaml_files(run_script(fake_cli_dir, "apply.sh", **unset).stdout)["watchdog.yaml"]
     env = manifest["spec"]["template"]["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert "SLACK_WEBHOOK_URL" not in {entry["name"] for entry in env}
+    assert not {"SLACK_WEBHOOK_URL", "ESCALATION_KEY", "ESCALATION_URL"} & {entry["name"] for entry in env}
 
 
 def test_undo_deletes_the_deployment_and_keeps_the_records(fake_cli_dir):

@@ -23,7 +23,18 @@ def test_the_image_runs_as_an_unprivileged_user_from_pinned_packages():
     assert any("--require-hashes" in arguments for instruction, arguments in instructions if instruction == "RUN")
     assert not [arguments for instruction, arguments in instructions if instruction == "ADD"]
     (base,) = [arguments for instruction, arguments in instructions if instruction == "FROM"]
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", base[0]), "a release, not whatever is newest"
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", base[0]), (
+        "one image, not whatever is newest"
+    )
+
+
+def test_the_user_of_the_image_owns_a_home_folder_in_which_the_sandbox_finds_its_compiled_module():
+    instructions = [(instruction, " ".join(arguments)) for instruction, arguments in image.parse_dockerfile()]
+    (install,) = [text for instruction, text in instructions if instruction == "RUN" and "useradd" in text]
+    assert "--create-home --home-dir /home/desk" in install
+    assert any("HOME=/home/desk" in text for instruction, text in instructions if instruction == "ENV")
+    compiling = next(n for n, (_, text) in enumerate(instructions) if "services.sandbox.bigquery.googlesql" in text)
+    assert compiling > instructions.index(("USER", "10001")), "by the user whose home it is"
 
 
 def test_no_secret_and_no_test_is_in_the_build_context():

@@ -14,6 +14,7 @@ from services.sandbox.common.identities import (
     account_address,
     deployed_bindings,
 )
+from tests.support.paths import ROOT
 from tests.unit.deploy.test_apply_scripts import fake_cli_dir, parse_commands, run_script
 
 __all__ = ["fake_cli_dir"]
@@ -23,13 +24,14 @@ PLAYED_SERVICES = {
     "prediction-on-call-worker": "prediction-worker",
     "prediction-on-call-coordinator": "prediction-coordinator",
 }
-GRANT = re.compile(r'GRANT `(roles/\S+)` ON SCHEMA `\S+?\.(\w+)` TO "serviceAccount:(\S+)"')
+GRANT = re.compile(r"GRANT `(roles/\S+)` ON SCHEMA `\S+?\.(\w+)` TO (.*)")
 
 
 def to_bindings(command: list[str]) -> Iterator[Binding]:
     """The bindings of one command of apply.sh; none for people and Google's own agents."""
     if grant := GRANT.search(" ".join(command)):
-        yield Binding(grant[3], grant[1], f"dataset/{grant[2]}")
+        for address in re.findall(r'"serviceAccount:([^"]+)"', grant[3]):
+            yield Binding(address, grant[1], f"dataset/{grant[2]}")
     if "add-iam-policy-binding" not in command:
         return
     options = dict(word.removeprefix("--").split("=", 1) for word in command if word.startswith("--") and "=" in word)
@@ -50,6 +52,26 @@ def test_the_sandbox_binds_the_roles_that_apply_grants(fake_cli_dir):
     output = run_script(fake_cli_dir, "apply.sh", WATCHED_RUNTIME=account_address("customer", PROJECT)).stdout
     commands = [command for command in parse_commands(output) if "iap" not in command]
     assert {binding for command in commands for binding in to_bindings(command)} == deployed_bindings(PROJECT)
+
+
+def read_permission_lines() -> set[tuple[str, str, str]]:
+    """(who, role, on) of each line of deploy/permissions.txt."""
+    lines = (ROOT / "deploy" / "permissions.txt").read_text(encoding="utf-8").splitlines()
+    fields = [line.split(maxsplit=2) for line in lines if line and not line.startswith("#")]
+    return {(who, role, on) for who, role, on in fields}
+
+
+def test_permissions_md_explains_each_line_of_the_list_and_no_other():
+    text = (ROOT / "deploy" / "PERMISSIONS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z, ]+) \| `(roles/\S+)` \| ([^|]+) \| \S", text, re.MULTILINE)
+    assert {(who.replace(", ", ","), role, on) for who, role, on in rows} == read_permission_lines()
+
+
+def test_the_roles_that_the_doctor_asks_for_are_on_the_list():
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "services" / "doctor").glob("*.py"))
+    asked_for = set(re.findall(r"roles/[a-zA-Z.]+", text))
+    assert asked_for
+    assert asked_for <= {role for _, role, _ in read_permission_lines()}
 
 
 def test_every_bound_role_has_its_permissions():

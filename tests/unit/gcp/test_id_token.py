@@ -10,8 +10,10 @@ import jwt
 import pytest
 from google.auth import impersonated_credentials
 from google.auth.credentials import AnonymousCredentials, Credentials
+from google.auth.exceptions import RefreshError
+from google.oauth2 import credentials as user_credentials
 
-from services.core.errors import SourceUnavailable
+from services.core.errors import AccessDenied, SourceUnavailable
 from services.core.settings import Settings
 from services.gcp.clients import Clients, SandboxCredentials
 from services.gcp.id_token import fetch_auth_headers
@@ -114,6 +116,44 @@ def test_an_impersonated_account_gets_a_token_of_its_own(monkeypatch):
     headers = fetch_auth_headers(make_clients(acting_account), "https://service-abc.a.run.app")
     assert headers == {"Authorization": "Bearer of the acting account"}
     assert made == [(acting_account, "https://service-abc.a.run.app", True), "refreshed"]
+
+
+def test_a_persons_credentials_borrow_the_acting_account(monkeypatch):
+    made: list[Any] = []
+
+    class FakeTokenCredentials:
+        token = "of the acting account"
+
+        def __init__(self, target: Any, audience: str, include_email: bool) -> None:
+            made.append((target._target_principal, target._source_credentials.token, audience))
+
+        def refresh(self, request: object) -> None: ...
+
+    monkeypatch.setattr(impersonated_credentials, "IDTokenCredentials", FakeTokenCredentials)
+    person = user_credentials.Credentials("token")
+    headers = fetch_auth_headers(make_clients(person, ACTING_ACCOUNT=ACTING), "https://service-abc.a.run.app")
+    assert headers == {"Authorization": "Bearer of the acting account"}
+    assert made == [(ACTING, "token", "https://service-abc.a.run.app")]
+
+
+def test_a_person_without_an_acting_account_learns_which_setting_is_missing():
+    with pytest.raises(SourceUnavailable, match=r"a person's credentials make none") as raised:
+        fetch_auth_headers(make_clients(user_credentials.Credentials("token")), "https://x.a.run.app")
+    assert raised.value.hint.startswith("Set ACTING_ACCOUNT to a service account")
+
+
+def test_a_person_who_may_not_impersonate_learns_which_grant_is_missing(monkeypatch):
+    def refuse(self: object, request: object) -> None:
+        raise RefreshError("Permission 'iam.serviceAccounts.getOpenIdToken' denied")
+
+    monkeypatch.setattr(impersonated_credentials.IDTokenCredentials, "refresh", refuse)
+    person = make_clients(
+        user_credentials.Credentials("token"), ACTING_ACCOUNT=ACTING, GOOGLE_CLOUD_PROJECT="p-example"
+    )
+    with pytest.raises(AccessDenied, match=f"may not impersonate {ACTING}") as raised:
+        fetch_auth_headers(person, "https://x.a.run.app")
+    assert f"add-iam-policy-binding {ACTING} --role=roles/iam.serviceAccountTokenCreator" in raised.value.hint
+    assert raised.value.hint.endswith("--project=p-example")
 
 
 def test_an_address_without_tls_gets_no_token(metadata_server):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -16,26 +19,25 @@ import requests
 
 from services.gcp import logging_setup
 
+UNSAFE = "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 FORGED_LINE = "2025-12-29 19:47:51 - coordinator - INFO - Batch b complete! 158/158 players, status=success"
 
 
 @pytest.fixture
-def stdout(clients_without_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """stdout of a service with its logging configured; pytest's own handlers come back afterwards."""
+def stdout(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """stdout of a service with its logging configured; pytest's own handlers and hooks come back afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers[:] = []
+    for place, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
+        monkeypatch.setattr(place, hook, getattr(place, hook))
     stream = io.StringIO()
     monkeypatch.setattr("sys.stdout", stream)
-    logging_setup.configure_logging(clients_without_sandbox, "prediction-worker", "prediction-worker-00001")
+    logging_setup.configure_logging()
     yield stream
+    logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
-
-
-@pytest.fixture
-def clients_without_sandbox() -> Any:
-    return SimpleNamespace(settings=SimpleNamespace(in_sandbox=False, project="p"))
 
 
 def entries(stdout: io.StringIO) -> list[dict[str, Any]]:
@@ -73,17 +75,30 @@ def test_an_exception_is_one_entry_with_severity_error_and_its_traceback(stdout)
         "\x1c",
         "\x00",
         "\x7f",
+        "\x9d0;title\x07",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\ufeff",
+        "\U000e0041",
     ],
     ids=ascii,
 )
-def test_no_character_in_a_message_ends_the_line_or_reaches_a_terminal_raw(stdout, separator):
+def test_no_character_in_a_message_ends_the_line_or_acts_on_its_reader_before_or_after_parsing(stdout, separator):
     player = f"lebronjames{separator}{FORGED_LINE}"
     logging.getLogger("predictions.worker.worker").info("Successfully generated %d predictions for %s", 25, player)
-    (entry,) = entries(stdout)
-    assert entry["message"] == f"Successfully generated 25 predictions for {player}"
-    assert entry["severity"] == "INFO"
-    line = stdout.getvalue().removesuffix("\n")
-    assert not any(ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F for c in line)
+    logging.getLogger(f"a{separator}b").error("a")
+    try:
+        raise ValueError(player)
+    except ValueError:
+        logging.getLogger("coordinator").exception("Stopped")
+    named, of_name, failed = entries(stdout)
+    shown = separator.encode("unicode_escape").decode()
+    assert named["message"] == f"Successfully generated 25 predictions for lebronjames{shown}{FORGED_LINE}"
+    assert named["severity"] == "INFO"
+    assert of_name["logger"] == f"a{shown}b"
+    texts = [stdout.getvalue().replace("\n", ""), *named.values(), *failed["stack_trace"].split("\n")]
+    assert not [c for text in texts for c in str(text) if re.match(UNSAFE, c)]
 
 
 @pytest.mark.parametrize(
@@ -100,16 +115,99 @@ def test_a_half_surrogate_pair_does_not_cost_the_line():
     stream = io.StringIO()
     record = logging.LogRecord("coordinator", logging.INFO, __file__, 1, "Started by %s", ("nora\ud83d",), None)
     logging_setup.JsonLineHandler(stream=stream).handle(record)
-    assert entries(stream)[0]["message"] == "Started by nora\ud83d"
+    assert entries(stream)[0]["message"] == "Started by nora\\ud83d"
     stream.getvalue().encode("utf-8")
 
 
-def test_a_message_whose_arguments_do_not_fit_is_logged_all_the_same():
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "logged"),
+    [
+        ("Published %d of %d", (3,), "Published %d of %d (3,) (TypeError)"),
+        ("Published %d", ("many",), "Published %d ('many',) (TypeError)"),
+        ("Published %(n)s", ({"m": 1},), "Published %(n)s {'m': 1} (KeyError)"),
+        ("Published %s", (Unprintable(),), "Published %s <tuple> (RuntimeError)"),
+        (Unprintable(), (), "<Unprintable> () (RuntimeError)"),
+    ],
+)
+def test_a_message_that_cannot_be_put_together_is_logged_all_the_same(text, arguments, logged):
     stream = io.StringIO()
-    record = logging.LogRecord("coordinator", logging.ERROR, __file__, 1, "Published %d of %d", (3,), None)
+    record = logging.LogRecord("coordinator", logging.ERROR, __file__, 1, text, arguments, None)
     logging_setup.JsonLineHandler(stream=stream).handle(record)
     (entry,) = entries(stream)
-    assert entry["message"] == "Published %d of %d (3,)"
+    assert entry["message"] == logged
+
+
+def test_a_message_and_a_traceback_of_any_length_fit_into_an_entry(stdout):
+    try:
+        raise ValueError("\u00e9" * 200_000)
+    except ValueError as error:
+        logging.getLogger("coordinator").exception("%s, the end", error)
+    (entry,) = entries(stdout)
+    assert len(stdout.getvalue().encode()) < 256 * 1024
+    assert " … 150,009 characters left out … " in entry["message"]
+    assert entry["message"].endswith("\u00e9, the end")
+    assert entry["stack_trace"].startswith("Traceback (most recent call last):\n")
+
+
+def test_a_level_that_cloud_logging_does_not_know_is_the_one_below_it(stdout):
+    for level in (60, 35, 25):
+        logging.getLogger("watchdog").log(level, "one")
+    assert [entry["severity"] for entry in entries(stdout)] == ["CRITICAL", "WARNING", "INFO"]
+
+
+def test_what_no_code_catches_is_one_entry_with_its_traceback(stdout):
+    def fail() -> None:
+        raise ZeroDivisionError("in a thread\nof two lines")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    try:
+        fail()
+    except ZeroDivisionError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    for entry in (log_entries := entries(stdout)):
+        assert (entry["severity"], entry["logger"]) == ("CRITICAL", "uncaught")
+        assert entry["message"] == "ZeroDivisionError: in a thread\\nof two lines"
+        assert entry["stack_trace"].startswith("Traceback (most recent call last):\n")
+    assert len(log_entries) == 2
+
+
+def test_a_failure_to_clean_up_and_a_warning_are_entries_too(stdout):
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError("left behind")
+
+    Failing()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("old\nway", stacklevel=1)
+    failed, warned = entries(stdout)
+    assert (failed["severity"], failed["message"]) == ("CRITICAL", "ValueError: left behind")
+    assert (warned["severity"], warned["logger"]) == ("WARNING", "py.warnings")
+    assert "UserWarning: old\\nway" in warned["message"]
+
+
+def test_who_stops_the_process_or_ends_a_thread_leaves_no_entry(stdout, capsys):
+    sys.excepthook(SystemExit, SystemExit(1), None)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert stdout.getvalue() == ""
+    assert "KeyboardInterrupt" in capsys.readouterr().err
+
+
+def test_a_name_that_the_locale_cannot_encode_does_not_cost_the_line(stdout, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    logging_setup.configure_logging()
+    logging.getLogger("coordinator").info("✅ Luka Dončić")
+    assert json.loads(raw.getvalue())["message"] == "✅ Luka Dončić"
 
 
 def test_emoji_and_names_stay_readable(stdout):
@@ -213,26 +311,24 @@ def test_a_flush_reaches_stdout(ingestion, clients_of_sandbox):
 
 
 def test_in_the_sandbox_records_are_on_stdout_and_in_its_logging_under_the_services_name(
-    ingestion, clients_of_sandbox, monkeypatch
+    ingestion, clients_of_sandbox, stdout
 ):
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers[:] = []
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stdout", stream)
-    try:
-        logging_setup.configure_logging(clients_of_sandbox, "worker", "worker-1")
-        logging.getLogger("coordinator").info("one")
-        handler: Any = root.handlers[0]
-        sent_to = handler.stream
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-    sent_to.send_pending()
+    logging_setup.copy_to_sandbox(clients_of_sandbox, "worker", "worker-1")
+    logging.getLogger("coordinator").info("one")
+    handler: Any = logging.getLogger().handlers[0]
+    handler.stream.send_pending()
     ((_, body, _),) = ingestion.requests
     assert body["resource"]["labels"]["revision_name"] == "worker-1"
-    assert "".join(w["text"] for w in body["writes"]) == stream.getvalue()
-    assert entries(stream)[0]["message"] == "one"
+    assert "".join(w["text"] for w in body["writes"]) == stdout.getvalue()
+    assert entries(stdout)[0]["message"] == "one"
+
+
+def test_elsewhere_lines_are_on_stdout_alone(ingestion, stdout):
+    clients: Any = SimpleNamespace(settings=SimpleNamespace(in_sandbox=False))
+    logging_setup.copy_to_sandbox(clients, "worker", "worker-1")
+    logging.getLogger("coordinator").info("one")
+    assert entries(stdout)[0]["message"] == "one"
+    assert ingestion.requests == []
 
 
 def test_lines_are_sent_from_a_thread_soon_after_they_are_written_and_at_exit(clients_of_sandbox, monkeypatch):

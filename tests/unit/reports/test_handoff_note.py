@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from services.core.result import Problem
+from services.actions.log_reader import ActionLog
+from services.alerts.alert_log import Alert, Alerts
+from services.core.result import Health, Problem, Result
 from services.judgement.judge import judge_night
 from services.reports.handoff_note import HandoffInputs, render_markdown
+from services.scaling.annotations import CapacitySetting
+from services.scaling.capacity import CapacityState, ServiceCapacities, ServiceCapacity
+from services.scaling.deploys import Deploy, DeployHistory
+from services.telemetry.scheduler import Schedule, ScheduledJob
 from tests.support.alert_factories import make_players, make_rejected_players, ok_result
 from tests.support.factories import NOW, make_night
 from tests.support.night_facts import OUTDATED, SETTINGS, UNREAD, make_facts
+from tests.unit.alerts.test_notification import make_alert
+from tests.unit.reports.test_events import SOURCE, make_action
 
 PARTIAL = Problem("worker log", NOW, "The newest 10,000 lines were read.")
 
@@ -58,3 +68,35 @@ def test_outdated_partial_and_unread_sources_are_named():
 def test_a_section_written_from_an_old_reading_says_so():
     inputs = replace(make_inputs(), alerts=replace(UNREAD, problem=None, outdated=OUTDATED))
     assert f"- **Old:** {OUTDATED.message}" in render_markdown(inputs, SETTINGS)
+
+
+HOSTILE = "**b** [l](http://evil.example) ![i](//evil.example/i) <img src=x onerror=alert(1)> `c` | :red[r] \u202e\x1b[2K\n# Forged"
+
+
+def test_no_text_of_others_formats_the_note_wherever_it_stands_in_it():
+    opened = make_alert(1, NOW - timedelta(minutes=9))
+    updated = opened.new_event("updated", NOW - timedelta(minutes=8), HOSTILE, message=HOSTILE)
+    alert = Alert(opened.alert_id, (*opened.events, replace(updated, reason=HOSTILE, actor=HOSTILE)))
+    action = replace(make_action(), actor=HOSTILE, title=HOSTILE, reason=HOSTILE, message=HOSTILE)
+    unfinished = replace(action, ended_at=None, last_event_at=NOW - timedelta(days=1))
+    capacity = ServiceCapacity(
+        HOSTILE, CapacitySetting(5, 5, 3), HOSTILE, NOW, HOSTILE, "e", CapacityState.NORMAL, Health.OK, True
+    )
+    deploy = Deploy(HOSTILE, HOSTILE, NOW - timedelta(minutes=3), HOSTILE, 5, 3, HOSTILE)
+    job = ScheduledJob(HOSTILE, HOSTILE, "* * * * *", "UTC", NOW, NOW, HOSTILE)
+    problem = Problem(HOSTILE, NOW, HOSTILE)
+    inputs = HandoffInputs(
+        make_facts(usual=replace(make_facts().usual, outdated=problem)),
+        NOW - timedelta(hours=8),
+        ok_result(ServiceCapacities((capacity,), ())),
+        ok_result(DeployHistory((deploy,), SOURCE)),
+        Result(None, problem),
+        ok_result(Alerts((alert,), SOURCE)),
+        ok_result(ActionLog((action, unfinished), SOURCE)),
+        ok_result(Schedule((job,), (HOSTILE,), (HOSTILE,), SOURCE)),
+    )
+    note = render_markdown(inputs, SETTINGS)
+    assert note.count("evil.example/i") >= 20
+    for markup in ("**b**", "[l]", "![i]", " <img", "`c`", "://evil", "\u202e", "\x1b", "\n# Forged", ":red["):
+        assert markup not in note
+    assert len(re.findall(r"(?<!\\)\|", note)) == 3 * 5 + 1, "one table of four columns, and a command"

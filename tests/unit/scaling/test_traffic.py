@@ -23,7 +23,7 @@ OLD = "prediction-worker-00010-k7d"  # 20 × 5; the latest is the emergency's, 4
 @pytest.fixture
 def worker(monkeypatch):
     worker = RunInMemory()
-    monkeypatch.setattr(service_update.time, "sleep", worker.clock.sleep)
+    monkeypatch.setattr("services.scaling.service_update.time.sleep", worker.clock.sleep)
     return worker
 
 

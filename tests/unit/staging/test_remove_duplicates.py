@@ -111,11 +111,12 @@ def test_the_plan_has_the_statement_as_a_command(project, clients, doubled):
 def run_command(clients, plan):
     """Run the statement of a plan's bq command; the names of its parameters."""
     (command,) = plan.commands
-    *options, sql = shlex.split(command)
-    assert options[:3] == ["bq", "query", "--use_legacy_sql=false"]
+    *options, standard_input, sql = shlex.split(command)
+    assert (options[:2], standard_input) == (["bq", "query"], "<<<")
+    options = [option for option in options if option.startswith("--parameter=")]
     parameters = [
         bigquery.ScalarQueryParameter(name, kind, value)
-        for name, kind, value in (option.removeprefix("--parameter=").split(":", 2) for option in options[3:])
+        for name, kind, value in (option.removeprefix("--parameter=").split(":", 2) for option in options)
     ]
     clients.bigquery.query(sql, bigquery.QueryJobConfig(query_parameters=parameters)).result()
     return [parameter.name for parameter in parameters]

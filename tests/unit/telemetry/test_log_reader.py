@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,10 +77,12 @@ def test_a_phrase_is_not_found_in_other_fields(fields):
 
 
 def test_the_command_of_a_search_shows_both_kinds_of_payload_and_can_be_pasted():
-    settings = SimpleNamespace(worker_service="prediction-worker", coordinator_service="prediction-coordinator")
+    names = {"worker_service": "prediction-worker", "coordinator_service": "prediction-coordinator"}
+    settings = SimpleNamespace(project="p-example", **names)
     clients: Any = SimpleNamespace(settings=settings)
     for preset in PRESETS:
-        command = preset.command(clients)
+        command = preset.command(clients, date(2025, 12, 29))
+        assert 'timestamp>="2025-12-29T11:00:00.000000Z" AND timestamp<"2025-12-30T11:00:00.000000Z"' in command
         assert command.count("'") == 4
         assert "table(timestamp,severity,textPayload,jsonPayload.message)" in command
         log_filter.parse(command.split("'")[1])

@@ -35,7 +35,7 @@ PLAN_LABEL = "Plan: Re-run 90 lost players"
 
 
 @pytest.fixture(scope="module")
-def protected_dashboard() -> Iterator[dict[str, Any]]:
+def protected_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """The dashboard as a process of its own, that accepts only what `proxy` signs."""
     signer, port = IapSigner(), free_port()
     sandbox = start_sandbox(build_seed(), latency=JobLatency(scale=0.02))
@@ -50,11 +50,14 @@ def protected_dashboard() -> Iterator[dict[str, Any]]:
             "OPERATORS": NORA,
             "DASHBOARD_PORT": str(port),
         }
-        process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
+        log_file = tmp_path_factory.mktemp("dashboard") / "log"
+        log = stack.enter_context(log_file.open("wb"))
+        command = [sys.executable, "-m", "app.server"]
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
         stack.callback(process.wait, timeout=20)
         stack.callback(process.kill)  # before the wait: callbacks run last in, first out
         wait_for_server(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield {"sandbox": sandbox, "address": f"http://127.0.0.1:{port}", "proxy": signer}
+        yield {"sandbox": sandbox, "address": f"http://127.0.0.1:{port}", "proxy": signer, "log": log_file}
 
 
 async def open_clients(stack: AsyncExitStack, dashboard: dict[str, Any], count: int) -> list[WebsocketClient]:
@@ -133,3 +136,21 @@ def test_an_operator_can_still_plan_while_one_user_floods_the_dashboard(protecte
     assert flood_result["codes"] == {200, 404}
     clients = connect(settings_as(protected_dashboard["sandbox"], "read"))
     assert read_action_log(clients, clients.now().replace(day=1), clients.now()).actions == (), "plans change nothing"
+
+
+async def send_what_is_no_message(dashboard: dict[str, Any]) -> None:
+    async with open_client(dashboard["address"], dashboard["proxy"].sign(VIC)) as client:
+        await client.socket.send(b"\xff no message")
+        await client.socket.wait_closed()
+
+
+def test_whatever_was_sent_each_line_of_the_log_is_one_entry_with_a_severity(protected_dashboard):
+    httpx.get(f"{protected_dashboard['address']}/_stcore/x%0aERROR%20forged%1b[2K%e2%80%a8")
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(asyncio.run, send_what_is_no_message(protected_dashboard)).result()
+    entries = [json.loads(line) for line in protected_dashboard["log"].read_text("utf-8").splitlines()]
+    assert {entry["severity"] for entry in entries} <= {"INFO", "WARNING", "ERROR", "CRITICAL"}
+    assert all(entry["message"].isprintable() for entry in entries)
+    assert any("ERROR forged" in entry["message"] for entry in entries)
+    (traced,) = [entry for entry in entries if "DecodeError" in entry.get("stack_trace", "")]
+    assert traced["stack_trace"].startswith("Traceback (most recent call last):\n")

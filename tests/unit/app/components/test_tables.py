@@ -5,19 +5,36 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+import streamlit as st
 
 from app.components import tables
 from tests.unit.app.components.test_text_format import NOW
 
 
+def downloaded(cell: str) -> str:
+    """What a spreadsheet reads in this cell of a download."""
+    (row,) = csv.DictReader(io.StringIO(tables.to_csv([{"name": cell}]).decode("utf-8-sig")))
+    return row["name"]
+
+
 @pytest.mark.parametrize(
-    "cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1", "\u00a0=1", "\uff1d1+1", '=HYPERLINK("http://x")']
+    "cell",
+    ["=1+1", "+1", "-1", "@SUM(A1)", " =1", "\u00a0=1", "\uff1d1+1", '=HYPERLINK("http://x")', "=cmd|' /C calc'!A1"],
 )
 def test_a_downloaded_cell_cannot_run_as_a_formula(cell):
-    (row,) = csv.DictReader(io.StringIO(tables.to_csv([{"name": cell}]).decode("utf-8-sig")))
-    assert row["name"] == f"'{cell}"
+    assert downloaded(cell) == f"'{cell}"
+
+
+def test_a_part_of_a_cell_cannot_run_where_a_semicolon_separates_cells():
+    assert downloaded("nora; =1+1;@SUM(A1);ok") == "nora;' =1+1;'@SUM(A1);ok"
+
+
+@pytest.mark.parametrize("sign", ["\t", "\n", "\r", "\x00", "\x1b", "\u202e", "\u2028", "\ufeff", "\u200b"])
+def test_a_sign_that_acts_on_its_reader_is_shown_in_a_downloaded_cell(sign):
+    assert downloaded(f"{sign}=1") == sign.encode("unicode_escape").decode() + "=1"
 
 
 def test_a_downloaded_number_stays_a_number_and_a_time_keeps_its_zone():
@@ -29,3 +46,10 @@ def test_times_in_a_table_have_their_zone_only_around_a_clock_change():
     near, far = datetime(2025, 11, 2, 5, 30, tzinfo=UTC), NOW
     assert tables._time_format([{"at": far}, {"at": None}], "at") == "D MMM HH:mm:ss"
     assert tables._time_format([{"at": far}, {"at": near}], "at") == "D MMM HH:mm:ss z"
+
+
+def test_a_sign_that_acts_on_its_reader_is_shown_in_a_table(monkeypatch):
+    shown: list[Any] = []
+    monkeypatch.setattr(st, "dataframe", lambda rows, **_: shown.extend(rows))
+    tables.data_grid([{"player": "nora\u202enora", "rows": 25}], "players", "Players", "None.")
+    assert shown == [{"player": "nora\\u202enora", "rows": 25}]

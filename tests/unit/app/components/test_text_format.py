@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,10 +18,31 @@ def test_a_name_cannot_inject_markdown(name):
     assert all(escaped[i - 1] == "\\" for i, character in enumerate(escaped) if character in "*[]`<>$~_")
 
 
-@pytest.mark.parametrize("text", [":red[all is well]", ":material/check:", "a :smile: b"])
+@pytest.mark.parametrize("text", [":red[all is well]", ":material/check:", "a :smile: b", ":100:", "5:red[x]"])
 def test_a_log_line_cannot_inject_icons_or_colors(text):
     assert text not in text_format.escape_markdown(text)
     assert text_format.escape_markdown(text).replace("\N{ZERO WIDTH SPACE}", "").replace("\\", "") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["http://evil.example", "HTTPS://evil.example", "www.evil.example", "see WWW.evil.example"]
+)
+def test_an_address_in_a_log_line_does_not_become_a_link(text):
+    escaped = text_format.escape_markdown(text)
+    assert not re.search(r"https?://|www\.", escaped, re.IGNORECASE)
+    assert escaped.replace("\N{ZERO WIDTH SPACE}", "") == text
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u200f", "\x1b", "\x9b", "\u200b", "\U000e0041"])
+def test_a_sign_that_acts_on_its_reader_is_shown(sign):
+    assert (
+        text_format.escape_markdown(f"nora{sign}aron")
+        == "nora\\\\" + sign.encode("unicode_escape").decode()[1:] + "aron"
+    )
+
+
+def test_a_name_of_several_words_can_be_copied():
+    assert text_format.escape_markdown("batch_2025-12-29_1767077100000") == "batch_2025-12-29_1767077100000"
 
 
 def test_a_log_line_with_line_breaks_stays_one_line():
@@ -36,7 +58,7 @@ def test_a_line_cannot_start_a_heading_or_a_list():
 
 
 def test_ordinary_text_is_left_unchanged():
-    sentence = "90 of 158 players are missing, since 14:47 ET (19:47 UTC)."
+    sentence = "90 of 158 players are missing, since 14:47 ET (19:47:10 UTC)."
     assert text_format.escape_markdown(sentence) == sentence
 
 

@@ -151,6 +151,11 @@ def test_of_what_cannot_be_replaced_only_a_few_messages_are_read_while_they_wait
         (rerun("a", fragment="g"), rerun("b", fragment="f"), True),
         (rerun("a", pressed=True), rerun("b"), True),
         (rerun("a", is_history_navigation=True), rerun("b"), True),
+        (
+            rerun("a", page_script_hash="runs"),
+            rerun("b", page_script_hash="overview"),
+            True,
+        ),  # a click, and a refresh behind it
         (rerun("a"), BackMsg(app_heartbeat=True), True),
         (rerun("a"), operation(deferred_file=DeferredFileRequestPayload(file_id="x")), True),
     ],

@@ -1,0 +1,4 @@
+output "address" {
+  description = "Where the dashboard answers."
+  value       = local.address
+}

@@ -1,0 +1,48 @@
+"""An alert's card says how each notification of it went, and when it goes to the second channel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from app.panels import alert_cards
+from app.state import session
+from services.core.settings import Settings
+from tests.unit.alerts.test_escalation import NOTIFIED, NOW, paged
+from tests.unit.alerts.test_notification import after, make_alert
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """The card's line about notifications with this setting."""
+
+    def text(alert, minutes="15"):
+        clients = SimpleNamespace(settings=Settings.from_env({"ESCALATE_AFTER_MIN": minutes}))
+        monkeypatch.setattr(session, "cached_clients", lambda: clients)
+        monkeypatch.setattr(session, "now", lambda: NOW + timedelta(minutes=5))
+        return alert_cards.notification_text(alert)
+
+    return text
+
+
+def test_each_notification_is_listed_with_its_channel_time_and_result():
+    told = after(make_alert(1, NOW), ("told", 2), facts={"delivery": "Slack took it"}, notification_id="m1")
+    claimed = after(told, ("telling", 3), notification_id="m2")
+    failed = paged(claimed, 17, event="not escalated")
+    rows = alert_cards.notification_rows(failed)
+    assert [(row["notified"], row["channel"], row["result"], row["answer"]) for row in rows] == [
+        ("29 Dec 15:17 ET (20:17 UTC)", "webhook", "not delivered", "accepted"),
+        ("29 Dec 15:03 ET (20:03 UTC)", "Slack", "unknown", "no outcome was recorded"),
+        ("29 Dec 15:02 ET (20:02 UTC)", "Slack", "delivered", "Slack took it"),
+    ]
+    assert alert_cards.notification_rows(make_alert(1, NOW)) == []
+
+
+def test_the_card_says_when_the_alert_is_escalated_unless_somebody_acknowledges_it(card):
+    assert card(NOTIFIED).endswith(" · pages at 15:17 ET (20:17 UTC) unless acknowledged")
+    assert "pages at" not in card(NOTIFIED, minutes="0")
+    assert "pages at" not in card(after(NOTIFIED, ("acknowledged", 3)))
+    assert "pages at" not in card(paged(NOTIFIED, 4))
+    assert card(make_alert(1, NOW)) == "nobody was notified yet"
