@@ -24,10 +24,14 @@ from services.core.errors import OnCallError
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
 from services.gcp.query_catalog import quote_table_id
+from services.scaling.capacity import is_settled
+from services.scaling.service_update import wait_until_settled
+from services.scaling.traffic import read_traffic, short_name
 
 LOG_TIMEOUT_S, STREAMING_TIMEOUT_S, POLL_INTERVAL_S = 300.0, 300.0, 2.0
 SCHEMA = [bigquery.SchemaField("game_date", "DATE"), bigquery.SchemaField("player", "STRING")]
 ANNOTATION = "on-call/proof"
+PINNED = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
 
 
 @dataclass(frozen=True)
@@ -172,9 +176,47 @@ def _update_service(
     }
     if max_instances is not None:
         service.scaling.max_instance_count = max_instances
+    return _send_update(target, service, update_paths)
+
+
+def _send_update(target: Target, service: run_v2.Service, update_paths: list[str]) -> run_v2.Service:
+    """The service once it is carried out, by the service itself: operations.get may be refused."""
     request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": update_paths})
-    updated: run_v2.Service = target.clients.run.update_service(request=request, timeout=60).result(timeout=120)
-    return updated
+    accepted = target.clients.run.update_service(request=request, timeout=60).metadata
+    wait_until_settled(target.clients, target.service, accepted.generation)
+    return _get_service(target)
+
+
+def check_operation_is_readable(target: Target) -> Observation:
+    """A change is followed by the service's own generation; operations.get, of the location, is not needed and only reported."""
+    service = _get_service(target)
+    request = run_v2.UpdateServiceRequest(service=service, update_mask={"paths": ["annotations"]})
+    operation = target.clients.run.update_service(request=request, timeout=60)
+    wait_until_settled(target.clients, target.service, operation.metadata.generation)
+    settled = is_settled(_get_service(target), operation.metadata.generation)
+    try:
+        operation.done()
+    except google.Forbidden as error:
+        return Observation(settled, f"settled: {settled}; operations.get is refused: {_get_first_line(error)}")
+    return Observation(settled, f"settled: {settled}; operations.get is allowed")
+
+
+def check_pinned_traffic(target: Target) -> Observation:
+    """A new revision gets none of a pinned traffic. Without roles/artifactregistry.reader it shows whether one can be made."""
+    before = _get_service(target)
+    old_revision = short_name(before.latest_ready_revision)
+    pinned = run_v2.TrafficTarget(type_=PINNED, revision=old_revision, percent=100)
+    try:
+        service = _send_update(target, run_v2.Service(name=before.name, traffic=[pinned]), ["traffic"])
+        service.template.max_instance_request_concurrency += 1
+        service.template.revision = ""
+        after = _send_update(target, service, ["template.max_instance_request_concurrency", "template.revision"])
+    finally:
+        _send_update(target, run_v2.Service(name=before.name, traffic=before.traffic), ["traffic"])
+        _send_update(target, run_v2.Service(name=before.name, template=before.template), ["template"])
+    new_revision, serving = short_name(after.latest_ready_revision), read_traffic(after)
+    text = f"{new_revision} was made and {serving} serves"
+    return Observation(new_revision != old_revision and serving.revisions == (old_revision,), text)
 
 
 def check_log_latency(target: Target) -> Observation:
@@ -199,6 +241,8 @@ CHECKS: tuple[Check, ...] = (
     check_streamed_rows_in_lists,
     check_stale_etag,
     check_service_max_instances,
+    check_operation_is_readable,
+    check_pinned_traffic,
     check_log_latency,
 )
 

@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 APP_TITLE = "Prediction On-Call"
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
+# While a websocket is cut Streamlit disables every field: the one that was typed in gets the focus back, or the keys typed
+# next would be taken for Streamlit's shortcuts.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
@@ -18,7 +20,17 @@ addEventListener("click", event => {
   event.preventDefault()
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
-})</script>"""
+})
+let field
+addEventListener("focusin", ({ target }) => {
+  if (target.matches("input[type=text], textarea")) field = target
+  else if (!field?.disabled) field = null
+})
+new MutationObserver(records => {
+  if (!records.some(({ target }) => target === field) || field.disabled) return
+  field.focus()
+  field.setSelectionRange(field.value.length, field.value.length)
+}).observe(document, { attributeFilter: ["disabled"], subtree: true })</script>"""
 TABLE_LINE_PX, MAX_TABLE_ROWS = 29, 24  # of text tables, which are short
 STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot express
 

@@ -17,6 +17,8 @@ from services.aliases.edits import Edit, EditKind, to_params
 from services.aliases.save import EDIT_ALIASES
 from services.auth.roles import Actor, Role
 from tests.browser.environment import PAGE_TIMEOUT_MS, environment, module_dashboard_url, page, wait_for_actions
+from tests.browser.iap_proxy import IapProxy, run_proxy
+from tests.support.iap_signer import NORA, IapSigner
 
 __all__ = ["environment", "module_dashboard_url", "page"]  # fixtures
 
@@ -70,6 +72,16 @@ def test_the_repair_can_be_planned_and_cancelled_by_keyboard_alone(environment, 
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert environment.read_actions(since) == []
+
+
+def cut_and_wait_for_reconnect(page: Any, proxy: IapProxy) -> None:
+    """Cut the page's websocket, and wait until it has a new one and has rendered again."""
+    with page.expect_event("websocket"):
+        proxy.cut_websockets()
+    page.get_by_test_id("stConnectionStatus").wait_for(state="detached")
+    page.locator(
+        "[data-testid=stApp][data-test-connection-state=CONNECTED][data-test-script-state=notRunning]"
+    ).wait_for()
 
 
 def blocked_edit(gate: Event) -> ActionType:
@@ -236,4 +248,34 @@ def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(e
     page.get_by_role("button", name="Check and finish").click()
     actions = wait_for_actions(environment, since)
     assert [(a.state, a.facts.get("found_again")) for a in actions] == [(ActionState.DONE, True)]
+    assert environment.count_changes() == before + 1
+
+
+def test_after_a_cut_websocket_the_page_goes_on_where_it_was(environment, module_dashboard_url, page, monkeypatch):
+    """Cloud Run ends every websocket after 60 minutes: here during a typed plan, and again while its action is running."""
+    monkeypatch.setattr(environment.sandbox.state.cloud_run, "_rollout_s", 4.0)
+    proxy = IapProxy(IapSigner(), NORA, module_dashboard_url)
+    since, before = environment.clock.now(), environment.count_changes()
+    with run_proxy(proxy) as address:
+        page.goto(f"{address}/concurrency?date=2025-12-28")
+        page.get_by_text("For 3 hours").click()
+        page.get_by_role("button", name="Restore the normal width", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        field = dialog.get_by_role("textbox", name="Reason")
+        field.press_sequentially("half a ")
+        cut_and_wait_for_reconnect(page, proxy)
+        page.keyboard.type("reason")  # the focus has stayed as well
+        assert field.input_value() == "half a reason"
+        dialog.get_by_role("textbox", name="Type prediction-worker to confirm").fill("prediction-worker")
+        dialog.get_by_test_id("stBaseButton-primary").click()
+        while environment.count_changes() == before:
+            time.sleep(0.05)
+        cut_and_wait_for_reconnect(page, proxy)
+        assert {"date=2025-12-28", "narrow_lasts=For+3+hours"} <= set(page.url.partition("?")[2].split("&"))
+        page.get_by_text("takes 20 × 5 = 100 requests at once").first.wait_for()
+        assert page.get_by_text("takes 20 × 5 = 100 requests at once").count() == 1
+        assert page.get_by_role("dialog").count() == 0
+    assert [(a.title, a.reason, a.state) for a in environment.read_actions(since)] == [
+        ("Restore prediction-worker to 20 × 5", "half a reason", ActionState.DONE)
+    ]
     assert environment.count_changes() == before + 1
