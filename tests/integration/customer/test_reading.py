@@ -156,4 +156,4 @@ def test_every_sum_of_their_nights_holds_and_nobody_is_unexplained(customer_clie
 
 
 def test_where_their_datasets_are_is_found_out(customer_clients):
-    assert customer_clients.settings.location == "us-west2"
+    assert customer_clients.bigquery.location == "us-west2"

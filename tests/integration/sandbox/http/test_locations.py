@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from google.api_core.exceptions import NotFound
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from services.core.settings import Settings
@@ -61,8 +62,7 @@ def test_a_load_or_copy_in_another_location_does_not_find_the_dataset(western_sa
 
 
 def test_without_a_location_a_job_runs_where_its_dataset_is(western_sandbox):
-    client = connect_in(western_sandbox, "us-west2")
-    client._location = None
+    client = bigquery.Client(PROJECT, AnonymousCredentials(), client_options={"api_endpoint": western_sandbox.url})
     job = client.query(WORKER_RUN_COUNT)
     assert job.location == "us-west2"
     with pytest.raises(NotFound, match=f"Not found: Job {PROJECT}:{job.job_id}"):
