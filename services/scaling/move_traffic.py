@@ -10,6 +10,7 @@ from google.cloud import run_v2
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState, read_action
 from services.actions.plan import Change, Confirmation, Guard, Params, Plan
+from services.core.commands import gcloud_command
 from services.core.errors import InvalidInput, OnCallError
 from services.core.result import DataSource
 from services.core.sources import CLOUD_RUN
@@ -74,7 +75,7 @@ def _plan(
         confirmation=Confirmation.TYPED if exceeds_limit else Confirmation.ONE_CLICK,
         confirmation_text=name if exceeds_limit else "",
         warnings=tuple(_warnings(service, moved, moved_capacity)),
-        commands=(f"gcloud run services update-traffic {name} {_flags(targets)} --region={clients.settings.region}",),
+        commands=(gcloud_command(clients.settings, f"run services update-traffic {name} {_flags(targets)}"),),
         sources=(DataSource(f"Cloud Run, {name}", now),),
     )
 

@@ -203,7 +203,7 @@ def _minimum_guard(clients: Clients, worker: WorkerCapacity, target: CapacitySet
     )
     for level, minimum, maximum, flag in levels:
         if maximum is not None and minimum > maximum:
-            command = f"gcloud run services update {worker.service} --region={clients.settings.region} {flag}={maximum}"
+            command = f"{gcloud_command(clients.settings, f'run services update {worker.service}')} {flag}={maximum}"
             text = f"The {level} keeps at least {minimum} instances, more than the {maximum} that would be its maximum."
             return Guard("minimum within the maximum", False, f"{text} Lower its minimum first ({command}).")
     return Guard("minimum within the maximum", True, "No minimum of instances is above the new maximum.")

@@ -85,6 +85,7 @@ def test_moving_the_traffic_is_judged_by_what_serves_and_can_be_undone(worker, m
     ]
     assert plan.failed_guards == ()
     assert "--to-latest" in plan.commands[0]
+    assert plan.commands[0].endswith("--region=us-west2 --project=nba-props-platform")
     outcome = execute(worker, move_traffic.MOVE_TRAFFIC, plan)
     assert outcome.message == f"{latest}, the latest serves: prediction-worker takes 4 × 3 = 12 requests at once."
     assert (outcome.state, worker.run.capacity(worker.name)) == (ActionState.DONE, 12)
@@ -185,7 +186,8 @@ NORMAL_3_BY_5 = {"on-call/normal-revision-max-instances": "3", "on-call/normal-c
             {"scaling": {"minInstanceCount": 6}},
             "scaling.min_instance_count",
             actions.SCALE_DOWN,
-            r"The service keeps at least 6 instances, more than the 4 that would be its maximum\. .* --min=4\)",
+            r"The service keeps at least 6 instances, more than the 4 that would be its maximum\. .*"
+            r" --project=nba-props-platform --min=4\)",
         ),
         (
             {"annotations": NORMAL_3_BY_5},
