@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 from urllib.parse import urlencode
 
 from services.alerts.alert_log import Alert, EventType
@@ -89,8 +90,7 @@ def evidence_url(settings: Settings, alert: Alert) -> str:
 
 def _escape_code(command: str) -> str:
     """A command inside a block of code, which it cannot end."""
-    text = command.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return to_printable(text).replace("`", _LOOK_ALIKES["`"])
+    return to_printable(escape(command, quote=False)).replace("`", _LOOK_ALIKES["`"])
 
 
 def _escape_mrkdwn(text: str) -> str:
@@ -98,6 +98,6 @@ def _escape_mrkdwn(text: str) -> str:
     a word replaced by one that looks like it, and no address a link: Slack has no escape for those.
     """
     lines = (to_printable(line) for line in text.split("\n"))
-    escaped = "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    escaped = escape("\n".join(lines), quote=False)
     plain = _FORMATTING.sub(lambda match: _LOOK_ALIKES[match[0]], escaped)
     return plain.replace("://", ":\N{WORD JOINER}//")

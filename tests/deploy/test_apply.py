@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 from tests.tools.control_plane.cloud import Cloud, Fault, Refused
 from tests.tools.control_plane.customer import CHANNEL, SETTINGS, add_service
 from tests.tools.control_plane.monitoring import unknown_metric
-from tests.tools.control_plane.rehearsal import narrow
+from tests.tools.control_plane.rehearsal import reduce_capacity
 from tests.tools.control_plane.tools import Tools
 
 CREATE_POLICY = "monitoring.projects.alertPolicies.create"
@@ -81,7 +81,7 @@ def test_a_metric_that_stays_unknown_ends_in_one_sentence(tools, cloud):
 def test_an_upgrade_keeps_a_reduced_capacity_and_its_annotations(tools, cloud):
     add_service(cloud, "prediction-on-call-worker")
     cloud.accounts["prediction-on-call-pipeline@nba-props-platform.iam.gserviceaccount.com"] = {}
-    narrow(cloud)
+    reduce_capacity(cloud)
     noted = dict(cloud.services["prediction-on-call-worker"]["metadata"]["annotations"])
     code, output = run_part(tools, "source deploy/services.sh; keep_capacity; replace services worker.yaml")
     assert code == 0, output

@@ -29,7 +29,7 @@ MAX_MB, MAX_VERDICT_RATIO, MAX_CLICK_OVERHEAD_MS = 4.7, 1.1, 300
 
 @dataclass(frozen=True)
 class Candidate:
-    """A page: where it is opened, the click that leads to it from another page, and what tells the stop-watch of its site."""
+    """A page: where it is opened, the click that leads to it from another page, and how the stop-watch knows that it stands."""
 
     name: str
     address: str

@@ -12,7 +12,7 @@ from tests.tools.control_plane.customer import SETTINGS, make_customer_cloud
 from tests.tools.control_plane.monitoring import unknown_metric
 from tests.tools.control_plane.tools import Tools, find_missing_tool, open_tools
 
-NARROWED = {"on-call/set-to": "4/100/3", "on-call/set-by": "nora@example.com", "on-call/normal-concurrency": "5"}
+REDUCED = {"on-call/set-to": "4/100/3", "on-call/set-by": "nora@example.com", "on-call/normal-concurrency": "5"}
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ def describe(cloud: Cloud) -> str:
     )
 
 
-def narrow(cloud: Cloud) -> None:
+def reduce_capacity(cloud: Cloud) -> None:
     """What the dashboard leaves on our worker when it reduces the capacity to 4 × 3."""
     worker = cloud.services["prediction-on-call-worker"]
-    worker["metadata"]["annotations"] |= {**NARROWED, "run.googleapis.com/maxScale": "4"}
+    worker["metadata"]["annotations"] |= {**REDUCED, "run.googleapis.com/maxScale": "4"}
     worker["spec"]["template"]["spec"]["containerConcurrency"] = 3
 
 
@@ -59,7 +59,7 @@ def rehearse(tools: Tools) -> Iterator[Step]:
     tools.cloud.faults.append(Fault("monitoring.projects.alertPolicies.create", unknown_metric("dml_errors"), times=3))
     yield run_script(tools, "first apply", "apply.sh", RETRY_EVERY="2")
     yield run_script(tools, "second apply", "apply.sh")
-    narrow(tools.cloud)
+    reduce_capacity(tools.cloud)
     yield run_script(
         tools, "upgrade", "apply.sh", IMAGE="us-west2-docker.pkg.dev/nba-props-platform/x/x:new", CHANNEL=""
     )
