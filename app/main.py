@@ -208,7 +208,7 @@ def render_access_denied(error: OnCallError) -> None:
             st.button("Sign in", on_click=st.login, type="primary")
 
 
-st.set_page_config(APP_TITLE, "🏀", layout="wide", initial_sidebar_state=210)
+st.set_page_config(APP_TITLE, "🏀", layout="wide", initial_sidebar_state=216)
 page = build_navigation()
 try:
     session.actor()
