@@ -11,14 +11,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions.submit import submit_plan
 from app.components import tables, text_format
-from app.state import reads, session
+from app.state import session
 from services.action_registry import get_action_type
 from services.actions.action_type import ActionType
-from services.actions.background import BACKGROUND
-from services.actions.executor import execute
-from services.actions.log_reader import Action
 from services.actions.plan import Confirmation, Guard, Plan
 from services.auth.roles import has_role
 from services.core.errors import OnCallError
@@ -208,14 +205,5 @@ def _submit(action_type: ActionType, plan: Plan) -> None:
     ):
         st.session_state[_ERROR_KEY] = f"Give a reason and type “{plan.confirmation_text}”. Nothing was done."
         return
-    clients, actor, viewer_clients = session.operator_clients(), session.actor(), session.cached_clients()
-
-    def act() -> Action:
-        try:
-            return execute(clients, actor, action_type, plan, reason, confirmation)
-        finally:
-            reads.forget(viewer_clients, action_type.changes)  # whatever the outcome, earlier reads are stale
-
-    handle = BACKGROUND.submit(plan, actor.role, clients.now(), act)
-    status_strip.session_handles()[handle.key] = handle
+    submit_plan(action_type, plan, reason, confirmation)
     _close_dialog()

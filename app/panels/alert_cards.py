@@ -7,13 +7,15 @@ from datetime import datetime
 import streamlit as st
 
 from app.actions import dialog
+from app.actions.submit import is_running, submit_plan
 from app.components import tables, text_format, widgets
 from app.state import session
-from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
+from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, plan_transition
 from services.alerts.alert_log import Alert, AlertState
 from services.alerts.deliveries import delivery_records
 from services.alerts.escalation import escalates_at
 from services.alerts.rules import get_rule
+from services.auth.roles import has_role
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
 SILENCE_DURATIONS_MIN = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
@@ -86,7 +88,7 @@ def alert_buttons(alert: Alert, state: AlertState) -> None:
         if alert.game_date and any(result["rule"] == "duplicates" for result in alert.rule_results):
             dialog.action_button(REMOVE_DUPLICATES, key=alert_id, game_date=alert.game_date.isoformat())
         if state is AlertState.OPEN:
-            dialog.action_button(ACKNOWLEDGE, key=alert_id, primary=True, alert_id=alert_id)
+            acknowledge_button(alert, primary=True)
         if state is not AlertState.OPEN:
             dialog.action_button(REOPEN, key=alert_id, alert_id=alert_id)
     # Not a popover: that would stay open above the plan that its buttons open. Drawn when opened: its script is half a megabyte.
@@ -94,6 +96,22 @@ def alert_buttons(alert: Alert, state: AlertState) -> None:
     if details.open:
         with details:
             _details(alert)
+
+
+def acknowledge_button(alert: Alert, primary: bool = False) -> None:
+    """The button that acknowledges an open alert with one click; nothing for a viewer, or where the alert is not open."""
+    plan = plan_transition(ACKNOWLEDGE.name, alert, session.now(), {})
+    if plan.failed_guards or not has_role(session.actor(), ACKNOWLEDGE.required_role):
+        return
+    running = is_running(plan)
+    st.button(
+        "Acknowledging…" if running else ACKNOWLEDGE.label,
+        key=f"acknowledge {alert.alert_id}",
+        type="primary" if primary else "secondary",
+        disabled=running,
+        on_click=submit_plan,
+        args=(ACKNOWLEDGE, plan),
+    )
 
 
 def _details(alert: Alert) -> None:

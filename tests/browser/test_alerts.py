@@ -63,8 +63,7 @@ def test_an_alert_is_acknowledged_silenced_and_reopened_by_buttons(dashboard_and
     page.set_default_timeout(60_000)
     page.goto(f"{address}/alerts?date=2025-12-20")
     page.get_by_text("2 alerts open, 2 not taken by anybody").wait_for()
-    page.get_by_role("button", name="Take").first.click()
-    confirm(page, f"Take {WRITES_ALERT_ID}")
+    page.get_by_role("button", name="Acknowledge").first.click()
     assert wait_for_state(clients, AlertState.ACKNOWLEDGED).last_state_change.actor == "on-call"
     page.get_by_text("2 alerts open, 1 not taken by anybody, 1 taken or silent").wait_for()
     page.get_by_text("What it means, by hand, silence, resolve").last.click()

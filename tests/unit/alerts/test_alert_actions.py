@@ -64,16 +64,17 @@ def act(clients: Any, action_type: Any, **args: Any) -> Any:
     return details, action_type.verify(clients, plan, details)
 
 
+HOURLY, ONCE_WORSE = "hourly while it is critical", "only when it gets worse or is resolved"
 STATE_CHANGES = [
-    (ACKNOWLEDGE, "open", "acknowledged", "only when it gets worse or ends", "Take", "Silence, resolve or reopen it."),
-    (RESOLVE, "open", "resolved", "if its rule still speaks in 15 min", "Resolve", "Reopen it."),
-    (REOPEN, "acknowledged", "open", "every hour while it is critical", "Reopen", "Resolve it."),
+    (ACKNOWLEDGE, "open", "acknowledged", ONCE_WORSE, "Acknowledge", "Silence, resolve or reopen it."),
+    (RESOLVE, "open", "resolved", "none; it re-opens if its rule still fires after 15 min", "Resolve", "Reopen it."),
+    (REOPEN, "acknowledged", "open", HOURLY, "Reopen", "Resolve it."),
 ]
 
 
-@pytest.mark.parametrize(("action_type", "before", "after", "tells", "label", "undo"), STATE_CHANGES)
+@pytest.mark.parametrize(("action_type", "before", "after", "notified", "label", "undo"), STATE_CHANGES)
 def test_the_plan_names_the_alert_its_states_and_who_is_notified(
-    clients, action_type, before, after, tells, label, undo
+    clients, action_type, before, after, notified, label, undo
 ):
     if before == "acknowledged":
         add(clients, EventType.ACKNOWLEDGED)
@@ -81,10 +82,13 @@ def test_the_plan_names_the_alert_its_states_and_who_is_notified(
     assert (plan.action_name, plan.target, plan.title) == (action_type.name, ALERT_ID, f"{label} {ALERT_ID}")
     assert (action_type.label, action_type.required_role) == (label, Role.OPERATOR)
     assert plan.args == {"alert_id": ALERT_ID, "why": "known"}
-    assert [(c.what, c.before, c.after) for c in plan.changes] == [("alert", before, after), ("tells again", "", tells)]
+    assert [(c.what, c.before, c.after) for c in plan.changes] == [
+        ("alert", before, after),
+        ("notifications", HOURLY if before == "open" else ONCE_WORSE, notified),
+    ]
     assert plan.preconditions == {"state": before, "events": 1 if before == "open" else 2}
     assert (plan.planned_at, plan.undo, plan.failed_guards) == (NOW, undo, ())
-    assert plan.cost == "No query of its own: one row in the record."
+    assert plan.cost == "No cost."
     assert len(plan.warnings) == (action_type is RESOLVE)
     assert plan.guards[0].name == "state"
     assert plan.guards[0].message == f"It is {before} now."
@@ -95,13 +99,13 @@ def test_a_silence_names_its_length_and_nobody_is_notified_until_it_ends(clients
     assert plan.title == f"Silence {ALERT_ID} for 60 min"
     assert [(c.before, c.after) for c in plan.changes] == [
         ("open", "silenced for 60 min"),
-        ("", "nobody, until the silence ends"),
+        (HOURLY, "muted until the silence ends"),
     ]
     assert plan.args == {"alert_id": ALERT_ID, "minutes": 60, "why": " deploy "}
     assert [(g.name, g.message) for g in plan.guards] == [
         ("state", "It is open now."),
         ("reason", "Reason: deploy."),
-        ("end", "A silence ends after 1 to 1440 minutes; asked: 60."),
+        ("end", "A silence lasts 1 to 1440 minutes; requested: 60."),
     ]
     assert (plan.failed_guards, plan.warnings) == ((), ())
 
@@ -118,7 +122,7 @@ def test_a_silence_ends_within_a_day(clients, minutes, ok):
 @pytest.mark.parametrize("why", [None, "", "  "])
 def test_silencing_and_resolving_need_a_reason(clients, action_type, why):
     (failed,) = action_type.plan(clients, {"alert_id": ALERT_ID, "minutes": 5, "why": why}).failed_guards
-    assert (failed.name, failed.ok, failed.message) == ("reason", False, "A reason is needed.")
+    assert (failed.name, failed.ok, failed.message) == ("reason", False, "Enter a reason.")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_a_silence_that_is_over_is_not_verified_as_one(clients, records):
 def test_who_changed_the_state_meanwhile_wins_and_is_named(clients):
     plan = ACKNOWLEDGE.plan(clients, {"alert_id": ALERT_ID})
     add(clients, EventType.RESOLVED, "tom")
-    with pytest.raises(OnCallError, match="tom has resolved it meanwhile"):
+    with pytest.raises(OnCallError, match="tom has already resolved this alert"):
         ACKNOWLEDGE.apply(make_context(clients, plan))
     assert alert(clients).latest_event.sequence == 2
 
@@ -202,7 +206,7 @@ def test_a_number_that_another_takes_first_is_tried_five_times(clients, monkeypa
 
     monkeypatch.setattr(actions, "append_event", take_it_first)
     if lost == 5:
-        with pytest.raises(OnCallError, match="record is busy"):
+        with pytest.raises(OnCallError, match="is being updated"):
             ACKNOWLEDGE.apply(make_context(clients, plan))
     else:
         assert ACKNOWLEDGE.apply(make_context(clients, plan)) == {"event": "acknowledged"}

@@ -6,9 +6,12 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.panels import alert_cards
 from app.state import session
+from services.alerts.actions import ACKNOWLEDGE
+from services.auth.roles import Actor, Role
 from services.core.settings import Settings
 from tests.unit.alerts.test_escalation import NOTIFIED, NOW, paged
 from tests.unit.alerts.test_notification import after, make_alert
@@ -46,3 +49,40 @@ def test_the_card_says_when_the_alert_is_escalated_unless_somebody_acknowledges_
     assert "pages at" not in card(after(NOTIFIED, ("acknowledged", 3)))
     assert "pages at" not in card(paged(NOTIFIED, 4))
     assert card(make_alert(1, NOW)) == "nobody was notified yet"
+
+
+@pytest.fixture
+def button(monkeypatch):
+    """The buttons of a page that offers to acknowledge this alert, and what was submitted by them."""
+    submitted = []
+    monkeypatch.setattr(session, "now", lambda: NOW)
+    monkeypatch.setattr(alert_cards, "submit_plan", lambda *submission: submitted.append(submission))
+
+    def page(alert):
+        from app.panels import alert_cards
+
+        alert_cards.acknowledge_button(alert)
+
+    def open_page(alert, role=Role.OPERATOR, running=False):
+        monkeypatch.setattr(session, "actor", lambda: Actor("nora", role))
+        monkeypatch.setattr(alert_cards, "is_running", lambda _: running)
+        return AppTest.from_function(page, args=(alert,)).run()
+
+    return open_page, submitted
+
+
+def test_one_click_acknowledges_an_open_alert(button):
+    open_page, submitted = button
+    app = open_page(make_alert(1, NOW))
+    app.button[0].click().run()
+    ((action_type, plan),) = submitted
+    assert (action_type, plan.target, plan.failed_guards) == (ACKNOWLEDGE, make_alert(1, NOW).alert_id, ())
+    assert plan.changes[0].after == "acknowledged"
+
+
+def test_what_cannot_be_acknowledged_has_no_button(button):
+    open_page, _ = button
+    assert not open_page(make_alert(1, NOW), Role.VIEWER).button
+    assert not open_page(after(make_alert(1, NOW), ("acknowledged", 2))).button
+    running = open_page(make_alert(1, NOW), running=True).button[0]
+    assert (running.label, running.disabled) == ("Acknowledging…", True)
