@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
-from services.alerts.alert_log import Alert, AlertState, EventType, append_event, read_alerts
-from services.alerts.event_plan import REOPEN_DELAY
+from services.alerts.alert_log import WATCHDOG, Alert, Alerts, AlertState, EventType, append_event, read_alerts
+from services.alerts.event_plan import REOPEN_DELAY, incident_fields
+from services.alerts.present import evaluate_now
 from services.core.clock import format_eastern
 from services.core.errors import InvalidInput, OnCallError
 from services.core.sources import ALERTS
@@ -52,7 +54,12 @@ _TRANSITIONS = {
 
 def read_alert(clients: Clients, alert_id: str) -> Alert:
     """One alert; raises InvalidInput when there is none of that id."""
-    alert = next((a for a in read_alerts(clients).alerts if a.alert_id == alert_id), None)
+    return find_alert(read_alerts(clients), alert_id)
+
+
+def find_alert(alerts: Alerts, alert_id: str) -> Alert:
+    """The alert of that id; raises InvalidInput when there is none."""
+    alert = next((a for a in alerts.alerts if a.alert_id == alert_id), None)
     if alert is None:
         raise InvalidInput(f"There is no alert {alert_id!r}.", "Choose one on the alerts page.")
     return alert
@@ -118,27 +125,41 @@ def _warnings(transition: _Transition) -> tuple[str, ...]:
 def _apply(context: ActionContext) -> Details:
     transition, args = _TRANSITIONS[context.plan.action_name], context.plan.args
     now = context.clients.now()
-    silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == EventType.SILENCED else None
+    changes: dict[str, Any] = {"reason": str(args.get("why") or "")}
+    if transition.event == EventType.SILENCED:
+        changes["silent_until"] = now + timedelta(minutes=int(args["minutes"]))
+    if transition.event == EventType.REOPENED:
+        changes |= _present_description(context.clients, context.plan.target)
     for _ in range(5):  # a notification may take the number meanwhile; a change of state by another wins
         alert = read_alert(context.clients, context.plan.target)
         if alert.last_state_change.sequence != context.plan.preconditions["events"]:
             raise OnCallError(
                 f"{alert.last_state_change.actor} has already {alert.last_state_change.event} this alert.", "Refresh."
             )
-        reason = str(args.get("why") or "")
-        if append_event(
-            context.clients,
-            alert.new_event(
-                transition.event,
-                now,
-                context.actor.name,
-                reason=reason,
-                silent_until=silent_until,
-                facts={"findings": list(alert.rule_results)},
-            ),
-        ):
+        if append_event(context.clients, alert.new_event(transition.event, now, context.actor.name, **changes)):
             return {"event": transition.event}
     raise OnCallError("The alert is being updated.", "Try again.")
+
+
+def _present_description(clients: Clients, alert_id: str) -> dict[str, Any]:
+    """What a resolved alert is about now; empty while it is open, when the watchdog keeps it current, and where it cannot be read.
+
+    Raises OnCallError where none of its rules fires.
+    """
+    alerts = read_alerts(clients)
+    alert = find_alert(alerts, alert_id)
+    if not alert.ended:
+        return {}
+    present = evaluate_now(clients, alerts, None, *([alert.game_date] if alert.game_date else []))
+    incident = present.find(alert.cause, alert.game_date)
+    if incident is not None:
+        fields = incident_fields(incident, clients.settings)
+        if alert.last_state_change.actor != WATCHDOG:  # its condition never cleared: it began when it began
+            fields["facts"].setdefault("since", alert.since.isoformat())
+        return fields
+    if (alert.cause, alert.game_date) in present.without_data:
+        return {}
+    raise OnCallError("Its condition has cleared: no rule of it is firing.", "Nothing has to be reopened.")
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:

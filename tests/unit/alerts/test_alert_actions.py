@@ -12,6 +12,10 @@ from services.actions.log_reader import ActionState
 from services.alerts import actions
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.alert_log import WATCHDOG, Alert, Event, EventType, append_event, read_alerts
+from services.alerts.findings import RuleResult
+from services.alerts.incidents import Incident
+from services.alerts.present import Evaluation
+from services.alerts.rules import RULES_BY_NAME
 from services.auth.roles import Role
 from services.core.errors import InvalidInput, OnCallError
 from services.core.result import Health
@@ -150,11 +154,11 @@ def test_an_alert_that_is_not_there_is_invalid_input(clients, alert_id):
         ACKNOWLEDGE.plan(clients, {"alert_id": alert_id})
 
 
-def test_acknowledging_records_one_event_by_the_actor_with_what_was_found(clients):
+def test_acknowledging_records_one_event_by_the_actor(clients):
     details, verification = act(clients, ACKNOWLEDGE)
     event = alert(clients).latest_event
     assert (event.event, event.sequence, event.actor, event.recorded_at) == ("acknowledged", 2, "nora", NOW)
-    assert (event.reason, event.silent_until, event.facts) == ("", None, {"findings": FINDINGS})
+    assert (event.reason, event.silent_until, event.facts) == ("", None, {})
     assert details == {"event": "acknowledged"}
     assert (verification.state, verification.message) == (ActionState.DONE, f"{ALERT_ID} is acknowledged.")
     assert verification.after == {"state": "acknowledged"}
@@ -211,3 +215,44 @@ def test_a_number_that_another_takes_first_is_tried_five_times(clients, monkeypa
     else:
         assert ACKNOWLEDGE.apply(make_context(clients, plan)) == {"event": "acknowledged"}
     assert len(attempts) == 5
+
+
+def make_evaluation(*incidents: Incident, without_data: frozenset[Any] = frozenset()) -> Any:
+    nothing: Any = None
+    return lambda *_: Evaluation(NOW, frozenset(), nothing, (), incidents, without_data)
+
+
+ORPHANS = RULES_BY_NAME["stalled"]
+PRESENT = Incident("run", NIGHT, (RuleResult(ORPHANS, Health.WARNING, "Six tables.", "run", NIGHT),))
+
+
+def test_a_resolved_alert_is_reopened_with_what_is_wrong_now_since_its_cause_began(clients, records, monkeypatch):
+    add(clients, EventType.RESOLVED, "tom")
+    records.clock.advance(600)
+    monkeypatch.setattr(actions, "evaluate_now", make_evaluation(PRESENT))
+    act(clients, REOPEN)
+    reopened = alert(clients)
+    assert (reopened.message, reopened.severity) == (f"{ORPHANS.title}: Six tables.", Health.WARNING)
+    assert reopened.since == NOW, "a person resolved it: the condition never cleared"
+
+
+def test_an_alert_whose_condition_cleared_is_not_reopened(clients, monkeypatch):
+    add(clients, EventType.RESOLVED)
+    monkeypatch.setattr(actions, "evaluate_now", make_evaluation())
+    with pytest.raises(OnCallError, match="condition has cleared"):
+        act(clients, REOPEN)
+    assert alert(clients).ended
+
+
+def test_where_its_rules_have_no_data_an_alert_is_reopened_as_it_was(clients, monkeypatch):
+    add(clients, EventType.RESOLVED)
+    monkeypatch.setattr(actions, "evaluate_now", make_evaluation(without_data=frozenset({("run", NIGHT)})))
+    act(clients, REOPEN)
+    assert (alert(clients).message, alert(clients).since) == ("Stalled.", NOW)
+
+
+def test_an_alert_that_is_open_all_the_time_is_not_evaluated_again(clients, monkeypatch):
+    add(clients, EventType.ACKNOWLEDGED)
+    monkeypatch.setattr(actions, "evaluate_now", None)
+    act(clients, REOPEN)
+    assert alert(clients).latest_event.facts == {}
