@@ -37,11 +37,11 @@ def plan_alert_events(
         key = (alert.cause, alert.game_date)
         was_checked = alert.game_date is None or alert.game_date in checked_nights
         if key not in firing and key not in without_data and was_checked:
-            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="The rules are quiet again."))
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="Condition cleared."))
     for alert in alerts.alerts:
         arrived = alert.latest(EventType.NOTIFIED) or alert.latest(EventType.ESCALATED)
         if alert.is_test and not alert.ended and arrived is not None:
-            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="It arrived."))
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="Delivered."))
     return tuple(events)
 
 

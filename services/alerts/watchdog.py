@@ -130,7 +130,7 @@ def _remediate(
         started = start_remediations(clients, remediations, actions)
         apply_reverts_if_calm(clients, results)
     except OnCallError as error:
-        logger.error("Watchdog could not mend: %s", error, exc_info=True)
+        logger.error("Auto-remediation failed: %s", error, exc_info=True)
     return started
 
 
@@ -174,7 +174,7 @@ def run(clients: Clients, interval_s: float | None, env: Mapping[str, str] | Non
         try:
             log_result(run_check(clients, cache, self_healing))
         except Exception as error:  # a fault in one check, ours included, must not end the watchdog
-            logger.error("Watchdog is blind: %s: %s", type(error).__name__, error, exc_info=True)
+            logger.error("Watchdog can't read its sources: %s: %s", type(error).__name__, error, exc_info=True)
             exit_code = 1
         else:
             exit_code = 0
@@ -188,14 +188,14 @@ def _wait_for_actions() -> None:
     """Wait for what this process began. What still runs then dies with it, and a later check finishes it."""
     for handle in BACKGROUND.wait(ACTION_TIMEOUT_S):
         logger.warning(
-            "%s still runs after %.0f s: a later check records what came of it.", handle.title, ACTION_TIMEOUT_S
+            "%s is still running after %.0f s: a later check records its result.", handle.title, ACTION_TIMEOUT_S
         )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.alerts.watchdog", description=__doc__)
     parser.add_argument(
-        "--every", type=float, metavar="SECONDS", help="look again after so many seconds; without it, once"
+        "--every", type=float, metavar="SECONDS", help="check again after so many seconds; without it, once"
     )
     args = parser.parse_args(argv)
     logging_setup.configure_logging()

@@ -54,7 +54,7 @@ def clients(records, monkeypatch):
 def test_a_fault_in_one_check_is_logged_with_its_traceback(clients, caplog, monkeypatch):
     monkeypatch.setattr(watchdog, "run_check", raise_fault)
     assert watchdog.run(clients, None, {}) == 1
-    assert "Watchdog is blind: OnCallError: The table is away." in caplog.messages[0]
+    assert "Watchdog can't read its sources: OnCallError: The table is away." in caplog.messages[0]
     assert "in raise_fault" in caplog.text
 
 
@@ -63,7 +63,7 @@ def test_a_remediation_that_fails_is_logged_with_its_traceback(clients, caplog, 
     monkeypatch.setattr(watchdog, "read_recent_actions", lambda _: ())
     nothing: Any = None  # planning fails before it reads these
     assert watchdog._remediate(clients, CheckCache(), nothing, (), nothing) == ()
-    assert caplog.messages[0].startswith("Watchdog could not mend: The table is away.")
+    assert caplog.messages[0].startswith("Auto-remediation failed: The table is away.")
     assert "in raise_fault" in caplog.text
 
 
@@ -294,13 +294,13 @@ def make_result(**changes: Any) -> watchdog.CycleResult:
 
 def test_a_check_logs_its_changes_and_that_it_looked(caplog):
     caplog.set_level("INFO", logger="watchdog")
-    watchdog.log_result(make_result(delivery=Delivery(True, "Slack took it")))
+    watchdog.log_result(make_result(delivery=Delivery(True, "delivered to Slack")))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "ALERT opened critical run-x: Trouble"),
         ("WARNING", "ALERT worsened critical run-x: Trouble"),
         (
             "INFO",
-            "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, Slack took it, thresholds 1a2b3c4d",
+            "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, delivered to Slack, thresholds 1a2b3c4d",
         ),
     ]
     assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes, thresholds 1a2b3c4d")
@@ -387,7 +387,10 @@ def test_a_failed_check_is_followed_by_the_next(clients, monkeypatch, caplog):
     monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: None))
     with pytest.raises(KeyboardInterrupt):
         watchdog.run(clients, 60, {})
-    assert caplog.messages == ["Watchdog is blind: OnCallError: Away.", "Watchdog is blind: ZeroDivisionError: ours"]
+    assert caplog.messages == [
+        "Watchdog can't read its sources: OnCallError: Away.",
+        "Watchdog can't read its sources: ZeroDivisionError: ours",
+    ]
 
 
 @pytest.mark.parametrize(("argv", "every"), [([], None), (["--every", "60"], 60.0)])

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.panels import alert_cards
+from app.panels import alert_cards, alert_page
 from app.state import session
 from services.alerts.actions import ACKNOWLEDGE
 from services.auth.roles import Actor, Role
@@ -34,21 +34,34 @@ def test_each_notification_is_listed_with_its_channel_time_and_result():
     told = after(make_alert(1, NOW), ("told", 2), facts={"delivery": "Slack took it"}, notification_id="m1")
     claimed = after(told, ("telling", 3), notification_id="m2")
     failed = paged(claimed, 17, event="not escalated")
-    rows = alert_cards.notification_rows(failed)
-    assert [(row["notified"], row["channel"], row["result"], row["answer"]) for row in rows] == [
-        ("29 Dec 15:17 ET (20:17 UTC)", "webhook", "not delivered", "accepted"),
-        ("29 Dec 15:03 ET (20:03 UTC)", "Slack", "unknown", "no outcome was recorded"),
-        ("29 Dec 15:02 ET (20:02 UTC)", "Slack", "delivered", "Slack took it"),
+    rows = alert_page.notification_rows(failed)
+    assert [(row["time"], row["channel"], row["result"], row["detail"]) for row in rows] == [
+        ("29 Dec 15:17 ET (20:17 UTC)", "webhook", "failed", "accepted"),
+        ("29 Dec 15:03 ET (20:03 UTC)", "Slack", "not confirmed", "no result recorded"),
+        ("29 Dec 15:02 ET (20:02 UTC)", "Slack", "delivered", "delivered to Slack"),
     ]
-    assert alert_cards.notification_rows(make_alert(1, NOW)) == []
+    assert alert_page.notification_rows(make_alert(1, NOW)) == []
+
+
+def test_events_of_earlier_versions_are_shown_in_todays_words():
+    recorded = after(make_alert(1, NOW), ("mending", 1), ("telling", 2), ("told", 3), ("not told", 4), ("paused", 5))
+    assert [row["event"] for row in alert_page.event_rows(recorded)] == [
+        "paused",
+        "notification failed",
+        "notified",
+        "sending notification",
+        "auto-remediation started",
+        "opened",
+    ]
 
 
 def test_the_card_says_when_the_alert_is_escalated_unless_somebody_acknowledges_it(card):
+    assert card(NOTIFIED).startswith("Slack notified 15:02:00 ET")
     assert card(NOTIFIED).endswith(" · pages at 15:17 ET (20:17 UTC) unless acknowledged")
     assert "pages at" not in card(NOTIFIED, minutes="0")
     assert "pages at" not in card(after(NOTIFIED, ("acknowledged", 3)))
     assert "pages at" not in card(paged(NOTIFIED, 4))
-    assert card(make_alert(1, NOW)) == "nobody was notified yet"
+    assert card(make_alert(1, NOW)) == "no notification sent"
 
 
 @pytest.fixture
