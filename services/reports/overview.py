@@ -32,7 +32,7 @@ def platform_signals(
 ) -> tuple[Signal, ...]:
     """What concerns no single night, worst first; what could not be read is unknown, never OK."""
     signals = (
-        _build_signal("Concurrency", "concurrency", capacities, _summarize_capacity),
+        _build_signal("Concurrency", "worker_capacity", capacities, _summarize_capacity),
         _build_signal("All staging", "staging_tables", staging, _summarize_staging),
         _build_signal("Scheduler", "alerts", schedule, _summarize_schedule),
     )
