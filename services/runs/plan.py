@@ -141,7 +141,9 @@ def _figures(
     replaced = night.active_rows if full_date else sum(m.player.active_rows or 0 for m in selected)
     players = context.active if full_date else len(selected) - added_players
     note = f"+{added:,} {basis}" + (
-        f"; {replaced:,} rows of {pluralize(players, 'player')} updated where values differ" if replaced else ""
+        f"; {pluralize(replaced, 'row')} of {pluralize(players, 'player')} updated where values differ"
+        if replaced
+        else ""
     )
     yield Figure("Active rows", f"{night.active_rows:,}", f"{night.active_rows + added:,}", note)
     requested = eligible if full_date else len(selected)
