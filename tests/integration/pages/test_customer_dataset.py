@@ -96,7 +96,7 @@ def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(custom
             customer_clients, settings=customer_clients.settings.model_copy(update={"coordinator_url": url})
         )
         plan = START_RUN.plan(clients_with_coordinator, {"game_date": INCIDENT})
-        assert plan.title.startswith("Re-run 90 lost players")
+        assert plan.title.startswith("Re-run 90 players")
         plan = START_RUN.plan(
             clients_with_coordinator, {"game_date": INCIDENT, "players": sorted(plan.preconditions["lost"])[:6]}
         )
