@@ -22,42 +22,63 @@ from services.core.clock import eastern_day, format_eastern
 from services.core.errors import OnCallError
 
 NAVIGATION = {
-    "Tonight": [
-        ("overview", "Overview", "nights_stay", "Is tonight all right? If not, where was it lost?"),
+    "": [
+        ("overview", "Overview", "dark_mode", "Tonight's coverage, active issues and the recommended fix."),
     ],
-    "Where it was lost": [
-        ("coverage", "Coverage", "monitoring", "Where were players lost, by date?"),
-        ("missing_players", "Missing players", "person_search", "Who is missing, and at which stage was each lost?"),
-        ("dml_errors", "DML errors", "sync_problem", "How many writes fail, against which limit?"),
-    ],
-    "What to repair": [
-        ("staging_tables", "Staging tables", "table_rows", "What did runs leave behind, and what still hangs on it?"),
-        ("concurrency", "Concurrency", "tune", "How wide are the workers, against what the table admits?"),
-        ("runs", "Runs", "directions_run", "Which batches ran, how far is each, and what do their sums prove?"),
-    ],
-    "Who is who": [
-        ("aliases", "Aliases", "badge", "Which names with odds are not in context, and whom do they mean?"),
-    ],
-    "What was done": [
-        ("alerts", "Alerts", "notifications", "What is wrong, who was told, who has taken it?"),
-        ("logs", "Logs", "article", "What did the services say?"),
-        ("action_log", "Action log", "history", "Who did what, why, and what came of it?"),
+    "Investigate": [
+        ("coverage", "Coverage", "show_chart", "Prediction coverage by game date and pipeline stage."),
         (
-            "connections",
-            "Connections",
-            "cable",
-            "Does the desk reach everything it stands on? If not, what repairs it?",
+            "missing_players",
+            "Missing players",
+            "person_search",
+            "Players without active predictions, with the stage that dropped them.",
         ),
-        ("handoff_note", "Handoff note", "description", "What must whoever comes next know?"),
+        (
+            "dml_errors",
+            "DML errors",
+            "sync_problem",
+            "Rejected BigQuery writes and the concurrency limit they hit.",
+        ),
+    ],
+    "Operate": [
+        ("runs", "Runs", "directions_run", "Prediction batches: progress, results and verification."),
+        ("staging_tables", "Staging tables", "table_view", "Leftover staging tables and rows not yet consolidated."),
+        ("worker_capacity", "Worker capacity", "tune", "Max concurrent writers vs. BigQuery's DML limit."),
+    ],
+    "Player names": [
+        (
+            "player_names",
+            "Player names",
+            "badge",
+            "Odds-feed names that match no player, and the aliases that fix them.",
+        ),
+    ],
+    "Activity": [
+        ("alerts", "Alerts", "notifications", "Open alerts, notifications and owners."),
+        ("action_log", "Action log", "history", "Every change made from this dashboard, with its result."),
+        ("shift_handoff", "Shift handoff", "description", "Summary for the next on-call engineer."),
+    ],
+    "System": [
+        ("logs", "Logs", "article", "Service logs for this game date."),
+        (
+            "system_health",
+            "System health",
+            "monitor_heart",
+            "Checks on every data source and service this dashboard depends on.",
+        ),
     ],
 }
 
 
 DEFAULT_URL_PATH = "tonight"  # Streamlit serves its default page at /; /overview must open it as well
-# Addresses that open a page without a place in the navigation: address → (file, title).
+# Addresses that open a page without a place in the navigation: former ones, in bookmarks and old notes. Address → (file, title).
 ALTERNATIVE_URL_PATHS = {
     "overview": ("overview", "Overview"),
-    "doctor": ("connections", "Connections"),  # its former address, in bookmarks and old notes
+    "concurrency": ("worker_capacity", "Worker capacity"),
+    "aliases": ("player_names", "Player names"),
+    "handoff_note": ("shift_handoff", "Shift handoff"),
+    "connections": ("system_health", "System health"),
+    "doctor": ("system_health", "System health"),
 }
 _RUN_COUNT_KEY = "run count"
 _TICKED_RUN_KEY = "run of the last tick"
@@ -81,7 +102,7 @@ def build_navigation() -> st.Page:
             for section, pages in NAVIGATION.items()
         }
         | {
-            "": [
+            "hidden": [
                 st.Page(f"../pages/{name}.py", title=title, url_path=url_path, visibility="hidden")
                 for url_path, (name, title) in ALTERNATIVE_URL_PATHS.items()
             ]

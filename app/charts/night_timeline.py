@@ -32,7 +32,7 @@ from services.telemetry.dml_jobs import DmlReport
 PAGE_OF_LANE = {
     BATCHES: "runs",
     REJECTED: "dml_errors",
-    SCALED: "concurrency",
+    SCALED: "worker_capacity",
     ALERTS: "alerts",
     ACTIONS: "action_log",
 }

@@ -26,7 +26,7 @@ PLATFORM_RULES = (
         threshold="another capacity than the last one set from here, or no maximum at all",
         description="A deploy has undone the emergency limit, or nothing limits the workers.",
         hint="Scale the workers down, or restore their capacity.",
-        page="concurrency",
+        page="worker_capacity",
         cause="width",
         command=SCALE_DOWN_COMMAND,
     ),

@@ -163,13 +163,13 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
     assert_hostile_reason_is_plain(page)
-    page.goto(f"{module_dashboard_url}/handoff_note?date=2025-12-29")
+    page.goto(f"{module_dashboard_url}/shift_handoff?date=2025-12-29")
     assert_hostile_reason_is_plain(page)
 
 
 def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment, module_dashboard_url, page):
     since, before = environment.clock.now(), environment.count_changes()
-    confirm = open_plan(page, module_dashboard_url, "concurrency", "Restore the normal width")
+    confirm = open_plan(page, module_dashboard_url, "worker_capacity", "Restore the normal width")
     confirm_in_writing(page, "prediction-worker")
     confirm.evaluate("button => { button.click(); setTimeout(() => button.click(), 250) }")
     page.wait_for_timeout(400)
@@ -186,7 +186,7 @@ def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment,
 
 def test_a_viewer_sees_the_plan_and_no_enabled_action_button(environment, module_dashboard_url, page):
     since = environment.clock.now()
-    page.goto(f"{module_dashboard_url}/concurrency")
+    page.goto(f"{module_dashboard_url}/worker_capacity")
     page.get_by_test_id("stSidebar").get_by_text("viewer", exact=True).click()
     page.get_by_role("button", name="Plan: Emergency: narrow to 4 × 3").click()
     dialog = page.get_by_role("dialog")
@@ -202,8 +202,8 @@ def test_two_browsers_on_two_dashboards_start_one_action(environment, module_das
     second.set_default_timeout(PAGE_TIMEOUT_MS)
     scale_down_label = "Emergency: narrow to 4 × 3"
     confirm_buttons = [
-        open_plan(page, module_dashboard_url, "concurrency", scale_down_label),
-        open_plan(second, other_url, "concurrency", scale_down_label),
+        open_plan(page, module_dashboard_url, "worker_capacity", scale_down_label),
+        open_plan(second, other_url, "worker_capacity", scale_down_label),
     ]
     for confirm in confirm_buttons:
         confirm.evaluate("button => { setTimeout(() => button.click(), 500) }")
@@ -221,7 +221,7 @@ def test_an_action_of_a_closed_tab_completes_and_is_shown_to_the_next_viewer(
     since, before = environment.clock.now(), environment.count_changes()
     leaving = browser.new_page()
     leaving.set_default_timeout(PAGE_TIMEOUT_MS)
-    confirm = open_plan(leaving, module_dashboard_url, "concurrency", "Restore the normal width")
+    confirm = open_plan(leaving, module_dashboard_url, "worker_capacity", "Restore the normal width")
     confirm_in_writing(leaving, "prediction-worker")
     confirm.click()
     leaving.wait_for_timeout(300)
@@ -235,7 +235,7 @@ def test_an_action_of_a_closed_tab_completes_and_is_shown_to_the_next_viewer(
 def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(environment, browser, page, monkeypatch):
     monkeypatch.setattr(environment.sandbox.state.cloud_run, "_rollout_s", 3.0)
     doomed_url, since, before = environment.start_dashboard(), environment.clock.now(), environment.count_changes()
-    confirm = open_plan(page, doomed_url, "concurrency", "Emergency: narrow to 4 × 3")
+    confirm = open_plan(page, doomed_url, "worker_capacity", "Emergency: narrow to 4 × 3")
     confirm.click()
     while environment.count_changes() == before:
         time.sleep(0.05)
@@ -257,7 +257,7 @@ def test_after_a_cut_websocket_the_page_goes_on_where_it_was(environment, page, 
     proxy = IapProxy(IapSigner(), NORA, environment.start_dashboard())
     since, before = environment.clock.now(), environment.count_changes()
     with run_proxy(proxy) as address:
-        page.goto(f"{address}/concurrency?date=2025-12-28")
+        page.goto(f"{address}/worker_capacity?date=2025-12-28")
         page.get_by_text("For 3 hours").click()
         page.get_by_role("button", name="Restore the normal width", exact=True).click()
         dialog = page.get_by_role("dialog")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 
 
 def open_form(page, dashboard_url):
-    page.goto(f"{dashboard_url}/aliases?date=2025-12-29")
+    page.goto(f"{dashboard_url}/player_names?date=2025-12-29")
     page.get_by_text("15 names with odds not in context").wait_for()
     return page.get_by_role("textbox", name="New aliases")
 
@@ -83,7 +83,7 @@ def select_option(page, label, option):
 
 def open_correction(page, dashboard_url, alias, current, corrected):
     """Choose the right canonical name of an existing alias and open the plan, with a reason where one is required."""
-    page.goto(f"{dashboard_url}/aliases?date=2025-12-29")
+    page.goto(f"{dashboard_url}/player_names?date=2025-12-29")
     page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Aliases", exact=True).click()
     select_option(page, "An alias that is there", f"{alias} → {current}")
     select_option(page, "It should lead to", corrected)
@@ -130,7 +130,7 @@ def test_of_two_concurrent_corrections_one_wins_and_the_other_is_reported(
 
 def test_two_identities_are_merged_and_split_again_from_the_log(environment, module_dashboard_url, page):
     since, before = environment.clock.now(), read_registry(environment.clients)
-    page.goto(f"{module_dashboard_url}/aliases?date=2025-12-29")
+    page.goto(f"{module_dashboard_url}/player_names?date=2025-12-29")
     page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Identities", exact=True).click()
     page.get_by_text("both are on MIL in 2025-26").wait_for()
     page.get_by_role("button", name="Make them one").first.click()

@@ -77,10 +77,10 @@ def test_the_overview_is_also_served_under_its_own_path(page, dashboard_url):
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
-@pytest.mark.parametrize("path", ["connections", "doctor"])
-def test_the_connections_are_served_under_their_path_and_its_former_one(page, dashboard_url, path):
+@pytest.mark.parametrize("path", ["system_health", "connections", "doctor"])
+def test_system_health_is_served_under_its_path_and_its_former_ones(page, dashboard_url, path):
     main = open_and_settle(page, f"{dashboard_url}/{path}?date=2025-12-29")
-    expect(main.get_by_text("Connections · Mon 29 Dec 2025")).to_be_visible()
+    expect(main.get_by_text("System health · Mon 29 Dec 2025")).to_be_visible()
     expect(main.get_by_role("heading", level=2)).to_contain_text("connections")
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
@@ -122,7 +122,7 @@ def test_the_missing_players_add_up_and_can_be_downloaded(page, dashboard_url, s
     assert page.faults == []
 
 
-@pytest.mark.parametrize("name", ["dml_errors", "staging_tables", "concurrency"])
+@pytest.mark.parametrize("name", ["dml_errors", "staging_tables", "worker_capacity"])
 def test_the_other_pages_render_without_truncated_text(page, dashboard_url, screenshots_dir, name):
     open_and_settle(page, f"{dashboard_url}/{name}?date=2025-12-29")
     assert find_truncated_text(page) == []

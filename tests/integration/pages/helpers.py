@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from tests.support.paths import ROOT
 
 MAIN = ROOT / "app" / "main.py"
-PAGES = ("overview", "coverage", "missing_players", "dml_errors", "staging_tables", "concurrency", "aliases")
+PAGES = ("overview", "coverage", "missing_players", "dml_errors", "staging_tables", "worker_capacity", "player_names")
 GOOD_NIGHT, INCIDENT, NO_GAMES = "2025-12-26", "2025-12-29", "2025-12-24"
 
 

@@ -23,7 +23,7 @@ from tests.support import customer_dataset
 from tests.support.coordinators import coordinator_server
 
 NORA = Actor("nora@example.com", Role.OPERATOR)
-ALL_PAGES = (*PAGES, "runs", "alerts", "logs", "action_log", "connections", "handoff_note")
+ALL_PAGES = (*PAGES, "runs", "alerts", "logs", "action_log", "system_health", "shift_handoff")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_rows_without_a_player_or_a_system_are_shown_and_count_for_no_player(ope
 
 
 def test_incomplete_alias_and_registry_rows_break_nothing(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     rows = {row["in the odds as"]: row for row in screen.table()}
     assert rows["herbjones"]["comes down to"] == "an alias leads to herbertjones; the odds do not use it"
     assert "onlyodds" in rows
@@ -122,7 +122,7 @@ def test_without_the_optional_tables_the_pages_name_them_and_show_the_rest(open_
     assert "8 of 102 players are missing" in screen.verdict
     assert "worker runs: not recorded in this installation" in screen.text
     assert "Table nba-props-platform.nba_predictions.prediction_worker_runs was not found" in screen.text
-    text = open_page("connections").text
+    text = open_page("system_health").text
     assert "why a player was not generated is then known from the logs alone" in text
     assert "an alias cannot be checked against the registry" in text
-    assert "unknown since" in open_page("aliases").text
+    assert "unknown since" in open_page("player_names").text

@@ -39,7 +39,7 @@ LOG_LINKS_BY_PAGE = {
     "missing_players": {"Log: Lost players"},
     "dml_errors": {"Log: DML errors"},
     "staging_tables": {"Log: Consolidation"},
-    "concurrency": {"Log: DML errors"},
+    "worker_capacity": {"Log: DML errors"},
     "runs": {"Log: Consolidation"},
 }
 

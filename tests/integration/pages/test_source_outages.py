@@ -31,7 +31,7 @@ from tests.support.troubles import MESSAGES
 APIS = ("bigquery", "logging", "run")
 PAGES_BY_API = {
     "bigquery": ("coverage", "missing_players", "dml_errors", "staging_tables"),
-    "run": ("concurrency",),
+    "run": ("worker_capacity",),
     "logging": ("missing_players", "dml_errors"),
 }
 HEALTH_CHECKS_BY_API = {
@@ -186,8 +186,8 @@ def test_an_open_page_is_never_green_while_bigquery_answers_503(open_page, injec
 
 def test_the_start_of_an_outage_is_kept_across_page_loads(open_page, inject_fault):
     inject_fault("run", "status", status=503)
-    first = UNAVAILABLE_SINCE.search(open_page("concurrency").text)
-    second = UNAVAILABLE_SINCE.search(open_page("concurrency").text)
+    first = UNAVAILABLE_SINCE.search(open_page("worker_capacity").text)
+    second = UNAVAILABLE_SINCE.search(open_page("worker_capacity").text)
     assert first
     assert second
     assert first[0] == second[0]

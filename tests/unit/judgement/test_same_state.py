@@ -31,7 +31,7 @@ from tests.unit.judgement.test_judge import FACTS
 
 SUBJECTS_BY_PAGE = {
     "overview": tuple(Subject),
-    "handoff_note": tuple(Subject),
+    "shift_handoff": tuple(Subject),
     "coverage": (Subject.PLAYERS, Subject.ROWS, Subject.INPUTS),
     "missing_players": (Subject.PLAYERS, Subject.ROWS, Subject.LINES),
     "runs": (Subject.BATCH,),

@@ -1,4 +1,4 @@
-"""Connections: does the dashboard reach everything it depends on, and which commands repair what it does not reach?"""
+"""System health: does the dashboard reach everything it depends on, and which commands repair what it does not reach?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concurrency: the workers' capacity now, against the DML limit of the predictions table."""
+"""Worker capacity: the workers' capacity now, against the DML limit of the predictions table."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from services.aliases.save import validate
 
 
 def test_the_unmatched_names_of_29_december_show_their_outcome(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     assert (
         "15 names with odds not in context: an alias would resolve 7, 8 without an alias; 4 of them were out"
         in screen.verdict
@@ -27,24 +27,24 @@ def test_the_unmatched_names_of_29_december_show_their_outcome(open_page):
 
 
 def test_the_names_not_in_context_are_the_same_15_on_every_page(open_page):
-    assert "15 names with odds not in context: an alias would resolve 7" in open_page("aliases").verdict
+    assert "15 names with odds not in context: an alias would resolve 7" in open_page("player_names").verdict
     assert "15 more have odds but are not in context" in open_page("missing_players").verdict
     assert "15 names with odds have no context row; 7 would match through an existing alias" in open_page().text
 
 
 def test_the_resolution_counts_add_up(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     assert "176 names with odds = 161 in context + 7 that an alias would resolve + 8 without an alias" in screen.text
 
 
 def test_the_customers_processors_are_listed_with_their_cost_per_night(open_page):
-    text = open_page("aliases").text
+    text = open_page("player_names").text
     assert "11.0 players a night (11 in 1 with odds; 6 of them have an alias that is not used)" in text
     assert "not measured: its table is not read here" in text
 
 
 def test_any_date_range_can_be_selected(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     screen.app.segmented_control(key="alias_span").set_value("Other nights").run()
     screen.app.date_input(key="alias dates").set_value((date(2025, 12, 16), date(2025, 12, 30))).run()
     assert "16 Dec to 30 Dec 2025" in screen.text
@@ -58,7 +58,7 @@ def test_any_date_range_can_be_selected(open_page):
 
 
 def test_likely_aliases_are_prefilled_and_reversed_ones_are_corrected(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     (lines,) = [area.value.splitlines() for area in screen.app.text_area]
     assert "kevinporterjr,kevinporter" in lines
     assert not any(line.startswith("herbjones") for line in lines), "it has an alias"
@@ -70,14 +70,14 @@ def save_buttons(screen):
 
 
 def test_a_malformed_line_is_named_and_no_button_is_offered(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     screen.app.text_area[0].set_value("kevinporterjr,kevinporter\nnocomma").run()
     assert "Line 2 is not `alias,canonical`" in screen.text
     assert not save_buttons(screen)
 
 
 def test_an_invalid_line_is_named_before_any_plan(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     lines = ["alias,canonical", "kevinporterjr,kevinporter", "", "herb,herbjones", "someone,nobodyatall"]
     screen.app.text_area[0].set_value("\n".join(lines)).run()
     assert "Line 4: herbjones is not in the registry, so herb would lead nowhere." in screen.text
@@ -95,7 +95,7 @@ def test_the_same_lines_are_validated_again_only_after_the_registry_was_reread(o
         return validate(registry, edits)
 
     monkeypatch.setattr(alias_panels, "validate", counted_validate)
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     screen.app.run()
     assert len(validations) == 1
     background_cache.clear()
@@ -106,7 +106,7 @@ def test_the_same_lines_are_validated_again_only_after_the_registry_was_reread(o
 
 
 def test_lines_that_are_already_active_block_nothing(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     screen.app.text_area[0].set_value("Herb Jones, Herbert Jones\nkevinporterjr,kevinporter").run()
     assert "1 of 2 are active already and stay as they are." in screen.text
     assert save_buttons(screen) == ["Check and save 1"]
@@ -116,7 +116,7 @@ def test_lines_that_are_already_active_block_nothing(open_page):
 
 
 def test_violations_of_stored_aliases_and_duplicate_identities_are_shown(open_page):
-    screen = open_page("aliases")
+    screen = open_page("player_names")
     screen.app.segmented_control(key="alias_room").set_value("Aliases").run()
     assert "consolidate them too" in screen.text
     assert "robertwilliams is not in the registry" in screen.text

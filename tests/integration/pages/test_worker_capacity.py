@@ -17,7 +17,7 @@ def sandbox(fresh_sandbox):
 
 
 def test_with_pinned_traffic_the_page_shows_what_serves_and_that_it_is_pinned(open_page):
-    screen = open_page("concurrency")
+    screen = open_page("worker_capacity")
     assert (
         "prediction-worker is 20 × 5 = 100 wide (normal, its traffic pinned to prediction-worker-00010-k7d)"
         in screen.text
