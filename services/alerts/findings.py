@@ -118,8 +118,8 @@ def format_total(count: int | None) -> str:
 
 
 def format_count(count: int | None) -> str:
-    return "an unknown number" if count is None else str(count)
+    return "unknown" if count is None else str(count)
 
 
 def format_clock_time(at: datetime | None) -> str:
-    return format_eastern(at, "%H:%M:%S") if at else "an unknown time"
+    return format_eastern(at, "%H:%M:%S") if at else "unknown time"

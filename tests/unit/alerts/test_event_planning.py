@@ -115,7 +115,7 @@ def test_a_lower_severity_is_an_update():
 def test_an_alert_whose_rules_are_quiet_ends():
     (event,) = plan(alert_of())
     assert (event.event, event.recorded_at, event.actor, event.sequence) == (EventType.RESOLVED, NOW, WATCHDOG, 2)
-    assert event.message == "The rules are quiet again."
+    assert event.message == "Condition cleared."
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def make_test(*events: str) -> Alert:
 def test_a_test_message_ends_when_it_has_arrived(events, ended):
     planned = plan(make_test(*events))
     assert [(e.event, e.actor, e.recorded_at, e.message) for e in planned] == [
-        ("resolved", WATCHDOG, NOW, "It arrived.")
+        ("resolved", WATCHDOG, NOW, "Delivered.")
     ] * ended
 
 

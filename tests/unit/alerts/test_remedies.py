@@ -71,7 +71,7 @@ def test_a_rule_that_does_not_fire_keeps_its_own_remedy():
 def test_workers_that_drifted_below_the_emergency_limit_are_to_be_restored():
     meant, low, high = CapacitySetting(None, 20, 5), CapacitySetting(4, 20, 3), CapacitySetting(None, 40, 5)
     hint, command = remedy("width", {"worker": ok_result(make_worker_capacity(low, set_to=meant))})
-    assert (hint, command) == ("Restore the workers, or set the capacity that is meant.", "")
+    assert (hint, command) == ("Restore the worker capacity, or set the intended one.", "")
     hint, _ = remedy("width", {"worker": ok_result(make_worker_capacity(high, set_to=meant))})
     assert hint == RULES_BY_NAME["width"].hint
 

@@ -196,7 +196,7 @@ def test_a_stalled_batch_is_named_with_how_far_it_came():
         "run",
     )
     unknown = stalled_batch(requested=None, generated=None)
-    assert "an unknown number of an unknown number generated" in judge("stalled", night=night, batches=unknown)[1]
+    assert "unknown of unknown generated" in judge("stalled", night=night, batches=unknown)[1]
 
 
 def test_a_stalled_batch_is_no_alert_once_every_player_is_active():
@@ -258,16 +258,20 @@ def test_a_batch_with_rows_or_without_anybody_eligible_has_not_produced_nothing(
     assert judge("produced_nothing", night=ok_result(make_night()))[0] is OK
     assert judge("produced_nothing", batches=empty_batches())[0] is OK
     night = ok_result(make_night(*make_unrequested_players(3)))
-    assert judge("produced_nothing", night=night)[1] == f"{BATCH} says consolidated, and the date has no row"
+    assert judge("produced_nothing", night=night)[1] == f"{BATCH}: consolidated, but the date has no rows"
 
 
 # --- consolidation ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "who"), [(1, "1 player waits"), (2, "2 players wait")])
+@pytest.mark.parametrize(("count", "who"), [(1, "1 player"), (2, "2 players")])
 def test_players_who_wait_in_staging_after_the_batch_fire(count, who):
     night = ok_result(make_night(*make_unmerged_players(count)))
-    assert judge("consolidation", night=night) == (CRITICAL, f"{who} in staging, and {BATCH} is consolidated", "run")
+    assert judge("consolidation", night=night) == (
+        CRITICAL,
+        f"{who} staged but not consolidated; {BATCH} is consolidated",
+        "run",
+    )
 
 
 @pytest.mark.parametrize(
@@ -336,7 +340,7 @@ def test_a_date_that_has_not_run_fires_from_its_deadline_on():
     assert judge("not_run", deadline - SECOND, **changes)[0] is OK
     assert judge("not_run", deadline, **changes) == (
         CRITICAL,
-        "3 players are eligible, none was requested; first tip-off 19:00:00 ET",
+        "3 eligible players, none requested; first tip-off 19:00:00 ET",
         "run",
     )
     no_tip_off = ok_result(replace(not_run, tip_offs=()))
@@ -405,7 +409,7 @@ def test_five_minutes_without_a_log_line_are_unknown_and_say_so():
     assert judge("silence", five_minutes, lines=ok_result(0))[0] is OK
     assert judge("silence", five_minutes + SECOND, lines=ok_result(0))[:2] == (
         UNKNOWN,
-        f"{BATCH} began 14:47:00 ET, and no service has logged a line since",
+        f"{BATCH} started 14:47:00 ET; no service has logged a line since",
     )
     assert judge("silence", five_minutes + SECOND, lines=ok_result(1))[0] is OK
     assert judge("silence", lines=ok_result(0), batches=empty_batches())[0] is OK
