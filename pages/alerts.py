@@ -105,7 +105,7 @@ if alerts is not None:
         alt="What happened, newest first",
         empty="Nothing happened.",
     )
-    widgets.source_footer((alerts.source,), now, session.log_link_params("Errors of the prediction services"))
+    widgets.source_footer((alerts.source,), session.log_link_params("Errors of the prediction services"))
 if (schedule := widgets.value_or_notice(reads.schedule(cloud), "The schedule")) is not None:
     with st.expander(f"When the next runs are · {len(schedule.jobs)} jobs, {len(schedule.job_problems)} in trouble"):
         schedule_table(schedule)
