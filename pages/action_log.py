@@ -111,7 +111,7 @@ def render(log: ActionLog) -> None:
         rows = [{**to_table_row(action), "link": f"?action={action.action_id}"} for action in filter_actions(log)]
         link_column = st.column_config.LinkColumn("record", display_text="open")
         tables.data_grid(rows, name="actions", alt="Actions", empty="No action matches.", link=link_column)
-    widgets.source_footer((log.source,), now)
+    widgets.source_footer((log.source,))
 
 
 reading = status_strip.fetch_log()

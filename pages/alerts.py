@@ -97,7 +97,7 @@ def render_list(alerts: Alerts) -> None:
         alert_cards.render_alert(alert, now)
     render_resolved(alerts)
     render_history(alerts)
-    widgets.source_footer((alerts.source,), now, session.log_link_params("Errors of the prediction services"))
+    widgets.source_footer((alerts.source,), session.log_link_params("Errors of the prediction services"))
 
 
 reading, heartbeat_reading = reads.alerts(cloud), reads.last_heartbeat(cloud)
