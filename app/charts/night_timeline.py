@@ -54,13 +54,13 @@ def render(game_date: date, batches: Result[Batches], writes: Result[DmlReport])
     alerts, deploys = reads.alerts.fetch_async(clients), reads.deploys.fetch_async(clients)
     log = reads.action_log.fetch_async(clients, *night_window(game_date))
     timeline = night_events(game_date, now, batches, writes, deploys(), alerts(), log())
-    st.subheader("The night on one line", anchor=False)
+    st.subheader("Timeline", anchor=False)
     if not timeline.events and not timeline.unknown_lanes:
-        st.caption(":material/bedtime: Nothing happened: no batch, rejected write, scale change, alert or action.")
+        st.caption("No activity on this game date.")
         return
     lanes = "".join(f'<a href="{escape(widgets.page_href(PAGE_OF_LANE[lane]))}">{lane}</a>' for lane in LANES)
-    gap_note = "quiet hours folded · " if len(_segments(timeline)) > 1 else ""
-    note = f"ET · {gap_note}a mark tells its words and UTC, a lane's name leads to its evidence"
+    gap_note = " Idle periods collapsed." if len(_segments(timeline)) > 1 else ""
+    note = f"Times in ET.{gap_note} Hover or focus a marker for details; select a lane name to open its page."
     st.html(
         f'<div class="timeline"><div class="lanes">{lanes}</div>{to_html(timeline)}</div><div class="note">{note}</div>'
     )
