@@ -14,7 +14,6 @@ from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.alerts.heartbeat import Heartbeat
 from services.core.result import SEVERITY_ORDER, Health, Result, list_outdated, worst
 from services.reports.events import count_by_kind, recent_events
-from services.telemetry.scheduler import Schedule
 
 cloud, now = session.cached_clients(), session.now()
 
@@ -89,23 +88,6 @@ def render_history(alerts: Alerts) -> None:
     )
 
 
-def schedule_table(schedule: Schedule) -> None:
-    rows = [
-        {
-            "job": j.name,
-            "next run": j.next_at,
-            "last run": j.last_at,
-            "issue": j.problem or "none",
-            "schedule": j.cron,
-            "purpose": j.description,
-        }
-        for j in schedule.jobs
-    ]
-    tables.data_grid(
-        rows, name="schedule", alt="Scheduled jobs by next run", empty="Cloud Scheduler has no job.", height_rows=9
-    )
-
-
 def render_list(alerts: Alerts) -> None:
     widgets.verdict(*headline(alerts), ["all dates"], list_outdated((reading,)))
     render_watchdog(heartbeat_reading)
@@ -115,7 +97,7 @@ def render_list(alerts: Alerts) -> None:
         alert_cards.render_alert(alert, now)
     render_resolved(alerts)
     render_history(alerts)
-    widgets.source_footer((alerts.source,), now, session.log_link_params("Errors of the prediction services"))
+    widgets.source_footer((alerts.source,), session.log_link_params("Errors of the prediction services"))
 
 
 reading, heartbeat_reading = reads.alerts(cloud), reads.last_heartbeat(cloud)
@@ -127,8 +109,5 @@ if alerts is not None and alert_id:
 elif alerts is not None:
     render_list(alerts)
 if not alert_id:
-    if (schedule := widgets.value_or_notice(reads.schedule(cloud), "The schedule")) is not None:
-        issues = f", {text_format.pluralize(len(schedule.job_problems), 'issue')}" if schedule.job_problems else ""
-        with st.expander(f"Scheduled jobs ({len(schedule.jobs)}{issues})"):
-            schedule_table(schedule)
+    alert_rules.render_schedule(reads.schedule(cloud))
     alert_rules.render(cloud.settings, heartbeat_reading.value)

@@ -104,7 +104,7 @@ def render(night: NightStatus) -> None:
             alt="Ineligible players",
             empty="No ineligible players.",
         )
-    widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
 
 
 night = widgets.value_or_notice(facts.night, "Players of this date")

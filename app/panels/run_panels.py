@@ -70,7 +70,7 @@ def run_html(run: ActiveRun, progress: RunProgress | None, no_progress: str, tex
     critical = [("error", "red", "Critical")] if health is Health.CRITICAL else []
     head = head_html(f"{'Re-running' if run.repeats else 'Running'} {players}", sentence, badge, *critical)
     bars = "".join(_stage_html(name, count, requested) for name, count in stages)
-    return section_html(f'{head}<div class="stages">{bars}</div>')
+    return section_html(f'{head}<div class="run-stages">{bars}</div>')
 
 
 def _badge(progress: RunProgress) -> tuple[str, str, str]:

@@ -17,6 +17,7 @@ from services.core.result import DataSource
 
 Params = Mapping[str, Any]  # the parameters of an action, from which it is planned
 TITLE_SEPARATOR = " · "
+MAX_DIFFERENCES = 5  # of one part of the state, that are named one by one
 MAX_REASON_LENGTH = 300  # characters of the reason that an operator gives
 
 
@@ -121,12 +122,9 @@ class Plan:
 
 def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
     """What changed between the plan that was shown and the state now, each as "name: before → after"."""
-    before, after = _flatten(shown.preconditions), _flatten(current.preconditions)
-    changed = [
-        f"{name}: {_format_value(before.get(name))} → {_format_value(after.get(name))}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
+    before, after = shown.preconditions, current.preconditions
+    names = sorted(before.keys() | after.keys())
+    changed = [line for name in names for line in _differences(name, before.get(name), after.get(name))]
     if not changed and shown.hash != current.hash:
         changed = [f"it would now do: {_format_changes(current)}"]
     return tuple(changed)
@@ -197,6 +195,18 @@ def _to_json_value(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
+
+
+def _differences(name: str, before: object, after: object) -> list[str]:
+    """What of one part of the state differs, each value by its name; of very many only how many."""
+    old, new = _flatten(before, name), _flatten(after, name)
+    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if len(changed) <= MAX_DIFFERENCES:
+        return [f"{key}: {_format_value(old.get(key))} → {_format_value(new.get(key))}" for key in changed]
+    sizes = [len(state) if isinstance(state, Mapping) else 0 for state in (before, after)]
+    return [
+        f"{name}: {len(changed):,} values changed" if sizes[0] == sizes[1] else f"{name}: {sizes[0]:,} → {sizes[1]:,}"
+    ]
 
 
 def _flatten(state: object, name: str = "") -> dict[str, object]:

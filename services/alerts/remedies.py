@@ -49,7 +49,7 @@ def _other_remedy(result: RuleResult, snapshot: Snapshot) -> tuple[str, str] | N
 
 def _name_batches(snapshot: Snapshot) -> str:
     """What to do with staging tables that are left behind, by the batches they are of."""
-    batch_ids = sorted({parse_staging_table_name(table.name)[0] for table in snapshot.staging.value or ()})
+    batch_ids = sorted({parse_staging_table_name(table.name)[0] for table in snapshot.idle_staging_tables})
     more = f" and {len(batch_ids) - MAX_NAMED_BATCHES} more" if len(batch_ids) > MAX_NAMED_BATCHES else ""
     names = f"{', '.join(batch_ids[:MAX_NAMED_BATCHES])}{more}"
     return f"Consolidate the rows that are only in staging, then drop the consolidated tables: {names}."

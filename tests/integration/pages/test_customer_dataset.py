@@ -49,7 +49,7 @@ def customer_clients(sandbox: Sandbox) -> Clients:
 
 @pytest.mark.parametrize("page", ALL_PAGES)
 def test_every_page_opens_without_an_unavailable_source(open_page, page):
-    assert "unknown since" not in open_page(page).text
+    assert "unavailable since" not in open_page(page).text
 
 
 def test_the_overview_shows_the_same_figures_as_on_the_declared_tables(open_page):
@@ -97,7 +97,7 @@ def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(custom
             customer_clients, settings=customer_clients.settings.model_copy(update={"coordinator_url": url})
         )
         plan = START_RUN.plan(clients_with_coordinator, {"game_date": INCIDENT})
-        assert plan.title.startswith("Re-run 90 lost players")
+        assert plan.title.startswith("Re-run 90 players")
         plan = START_RUN.plan(
             clients_with_coordinator, {"game_date": INCIDENT, "players": sorted(plan.preconditions["lost"])[:6]}
         )
@@ -126,4 +126,4 @@ def test_without_the_optional_tables_the_pages_name_them_and_show_the_rest(open_
     text = open_page("system_health").text
     assert "why a player was not generated is then known from the logs alone" in text
     assert "an alias cannot be checked against the registry" in text
-    assert "unknown since" in open_page("player_names").text
+    assert "unavailable since" in open_page("player_names").text
