@@ -63,9 +63,9 @@ def find_truncated_text(page: Any) -> list[str]:
 def test_the_overview_shows_the_missing_players_and_the_denominators(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-29")
     expect(main.get_by_role("heading", level=2)).to_contain_text("90 of 158")
-    for figure in ("43.0 %", "68 of 158 eligible", "19.3 %", "68 of 352 in context", "1,700", "of 3,950 generated"):
+    for figure in ("43.0%", "57.0%", "225", "352 players · 19.3% active", "176 names · 38.6% active", "1,700 rows"):
         expect(main.get_by_text(figure, exact=True)).to_be_visible()
-    expect(main.locator(".rows").get_by_text("90 lost here")).to_be_visible()
+    expect(main.get_by_role("link", name="−90 rejected")).to_be_visible()
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "overview")
     assert page.faults == []

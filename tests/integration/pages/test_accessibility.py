@@ -53,12 +53,12 @@ def test_the_timeline_has_an_equivalent_text_alternative(open_page):
     labels = " ".join(re.findall(r'aria-label="([^"]*)"', picture))
     for expected in (
         "61 of 87 writes rejected in this minute",
-        "158 players asked",
+        "158 requested, started by: unknown",
         "prediction-worker-00011-zw5",
         "14:47",
     ):
         assert expected in labels
-    assert all(f"{lane.capitalize()}:" in labels for lane in LANES)
+    assert all(f"{lane}:" in labels for lane in LANES)
 
 
 def test_the_funnel_reads_as_text_without_none(open_page):
