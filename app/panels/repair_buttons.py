@@ -20,6 +20,7 @@ from services.nights.missing_players import LossReason, MissingPlayer, list_miss
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import RowCounts, count_rows
 from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.active_run import ActiveRun
 from services.runs.plan import describe_selected
 from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, list_repairable
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
@@ -72,22 +73,40 @@ def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
         dialog.action_button(CONSOLIDATE_BATCH, "Consolidate staged rows", key=batch, primary=primary, batch_id=batch)
 
 
-def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
-    """Start the run of a night that has not run, else re-run whom a run repairs."""
+def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None, primary: bool) -> bool:
+    """Start the run of a night that has not run, else re-run whom a run repairs; False where there is nobody to run."""
     date = night.game_date.isoformat()
     candidates = list_repairable(night, counts, session.now()) if selected is None else selected
     repairable = [m for m in candidates if m.reason not in NOT_REPAIRABLE_BY_RUN]
     if not repairable:
-        return
+        return False
     if night.was_run is False:
         label = f"Start run of {text_format.pluralize(len(repairable), 'player')}"
         dialog.action_button(START_RUN, label, primary=True, game_date=date)
-        return
+        return True
     player_filter: dict[str, Any] = (
         {} if selected is None else {"players": [m.player.player_lookup for m in repairable]}
     )
     label = f"Re-run {describe_selected(repairable)}"
     dialog.action_button(START_RUN, label, primary=primary, game_date=date, **player_filter)
+    return True
+
+
+def run_buttons(facts: NightFacts, active_run: ActiveRun | None) -> None:
+    """Start or re-run a night, for the runs page; while a run is under way the buttons are disabled and say so."""
+    date, night = facts.game_date.isoformat(), facts.night.value
+    with st.container(horizontal=True, gap="small"):
+        if active_run is not None:
+            dialog.action_button(START_RUN, "Re-run: a run is in progress", disabled=True, game_date=date)
+            return
+        if night is None:
+            dialog.action_button(START_RUN, "Re-run missing players", game_date=date)
+        else:
+            counts = count_rows(night, facts.usual.value, session.cached_clients().settings)
+            if not _run_button(night, counts, None, primary=True) and night.was_run:
+                dialog.action_button(START_RUN, "Re-run: no missing players", disabled=True, game_date=date)
+        if night is None or night.was_run is not False:
+            dialog.action_button(START_RUN, "Re-run all players…", key="date", game_date=date, scope="date")
 
 
 def _batch_id(entry: MissingPlayer) -> str:

@@ -58,7 +58,7 @@ def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_wa
     plan = RESTORE_CAPACITY.plan(module_clients, {})
     assert "Nobody noted normal values" in " ".join(plan.warnings)
     assert plan.confirmation is Confirmation.TYPED, "as much as Set 20 × 5 asks"
-    with pytest.raises(ActionRefused, match="has to be typed"):
+    with pytest.raises(ActionRefused, match="must be typed"):
         execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan, "calm again")
     restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan, "calm again", "prediction-worker")
     assert restored.state is ActionState.DONE
@@ -218,7 +218,7 @@ def test_capacity_beyond_the_dml_limit_needs_a_reason_and_the_typed_service_name
     plan_and_execute(SCALE_DOWN)
     with pytest.raises(ActionRefused, match="a reason is required"):
         plan_and_execute(SET_CAPACITY, reason="", instances=10, requests=5)
-    with pytest.raises(ActionRefused, match="has to be typed"):
+    with pytest.raises(ActionRefused, match="must be typed"):
         plan_and_execute(SET_CAPACITY, reason="because", typed="prediction-coordinator", instances=10, requests=5)
 
 

@@ -31,7 +31,7 @@ def test_merged_tables_are_dropped_and_restored_identically(module_clients, plan
 def test_no_table_of_a_batch_that_has_just_begun_is_dropped(module_clients, merged_tables, start_batch):
     start_batch("batch_2025-12-23_1766507400")
     guards = {guard.name: guard for guard in DROP_MERGED.plan(module_clients, {"tables": merged_tables[:1]}).guards}
-    assert (guards["no batch runs"].ok, guards["no batch runs"].message) == (
+    assert (guards["no running batch"].ok, guards["no running batch"].message) == (
         False,
         "batch_2025-12-23_1766507400 is running.",
     )
@@ -121,7 +121,7 @@ def test_an_orphan_is_dropped_only_with_a_reason_and_its_typed_name(module_clien
     name = unmerged_tables[0]
     with pytest.raises(ActionRefused, match="a reason is required"):
         plan_and_execute(DROP_ORPHAN, reason=" ", typed=name, tables=[name])
-    with pytest.raises(ActionRefused, match="has to be typed"):
+    with pytest.raises(ActionRefused, match="must be typed"):
         plan_and_execute(DROP_ORPHAN, typed=name[:-1], tables=[name])
     with pytest.raises(InvalidInput, match="one at a time"):
         plan_and_execute(DROP_ORPHAN, typed=name, tables=unmerged_tables[:2])

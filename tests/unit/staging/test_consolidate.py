@@ -201,7 +201,7 @@ def test_a_batch_that_runs_on_any_of_the_dates_stops_the_consolidation(project, 
         BatchRecord("batch_2025-12-30_1767123000000", NEXT_DAY, BatchState.RUNNING, 1, "another")
     )
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
-    assert failed_guards(plan) == {"no batch runs": (False, "batch_2025-12-30_1767123000000 is running.")}
+    assert failed_guards(plan) == {"no running batch": (False, "batch_2025-12-30_1767123000000 is running.")}
 
 
 def test_a_table_that_is_streamed_into_is_not_merged_away(project, clients, staged):

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.actions import dialog, status_strip
 from app.state import session
 from services.actions.action_type import ActionType
+from services.actions.background import BACKGROUND
 from services.actions.plan import Change, Confirmation, Figure, Guard, Plan
 from services.auth.roles import Actor, Role
 
@@ -38,14 +40,16 @@ class World:
     """An action type whose plan is given, and what was submitted of it."""
 
     def __init__(self) -> None:
-        self.plan, self.role, self.submitted = PLAN, Role.OPERATOR, []
-        self.type = ActionType("run.test", "Re-run 90 players", self.make_plan, dict, dict, frozenset())
+        self.plan, self.role = PLAN, Role.OPERATOR
+        self.submitted: list[tuple[Plan, str | None]] = []
+        never: Any = None
+        self.type = ActionType("run.test", "Re-run 90 players", self.make_plan, never, never, frozenset())
 
     def make_plan(self, *_: object) -> Plan:
         return self.plan
 
     def submit(self, plan: Plan, *_: object) -> Any:
-        self.submitted.append((plan, dialog.st.session_state.get("action reason")))
+        self.submitted.append((plan, st.session_state.get("action reason")))
         return SimpleNamespace(key="handle")
 
 
@@ -57,7 +61,7 @@ def world(monkeypatch):
         monkeypatch.setattr(session, name, lambda: clients)
     monkeypatch.setattr(session, "actor", lambda: Actor("nora", world.role))
     monkeypatch.setattr(dialog, "get_action_type", lambda _: world.type)
-    monkeypatch.setattr(dialog.BACKGROUND, "submit", world.submit)
+    monkeypatch.setattr(BACKGROUND, "submit", world.submit)
     monkeypatch.setattr(status_strip, "session_handles", dict)
     return world
 
@@ -167,7 +171,7 @@ def test_a_plan_that_could_destroy_asks_for_reason_and_name(world):
 
 
 def test_a_check_that_fails_blocks_the_plan_and_asks_for_no_reason(world):
-    world.plan = replace(PLAN, guards=(Guard("no batch runs", False, "batch_1 is running."), *PLAN.guards))
+    world.plan = replace(PLAN, guards=(Guard("no running batch", False, "batch_1 is running."), *PLAN.guards))
     app = open_plan(world)
     assert "**Blocked:** batch_1 is running." in texts(app).replace("\N{ZERO WIDTH SPACE}", "")
     assert "1 of 2 checks failed – blocked" in texts(app)
