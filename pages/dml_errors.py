@@ -86,7 +86,7 @@ def render(report: DmlReport) -> None:
             alt="Writes of the night",
             empty="No write was rejected.",
         )
-    widgets.source_footer(report.sources, cloud.now(), session.log_link_params("DML errors"))
+    widgets.source_footer(report.sources, session.log_link_params("DML errors"))
 
 
 report = widgets.value_or_notice(facts.writes, "Writes to the predictions table")

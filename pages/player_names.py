@@ -94,7 +94,7 @@ def render(names: NameResolutionReport) -> None:
         aliases_tab(names)
     else:
         names_tab(names)
-    widgets.source_footer(names.sources, cloud.now())
+    widgets.source_footer(names.sources)
 
 
 answer_container = st.container()

@@ -79,7 +79,7 @@ def render(batches: Batches) -> None:
         rows = [to_table_row(batch, batches.newest) for batch in batches.batches]
         empty = "No batches yet. “Start run” shows a plan first; nothing runs until you confirm."
         show_table(COLUMNS, rows, alt="Batches", empty=empty)
-    widgets.source_footer(batches.sources, cloud.now(), session.log_link_params("Consolidation"))
+    widgets.source_footer(batches.sources, session.log_link_params("Consolidation"))
     if active_run is None and batches.newest is not None and batches.newest.record_source == "ledger":
         run_panels.run_verification(batches.newest)
 

@@ -5,20 +5,18 @@ Nothing is decided here: the plan comes from the action type, services/actions/b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
-from app.actions import plan_view, status_strip
+from app.actions import plan_view
+from app.actions.submit import submit_plan
 from app.components import text_format
-from app.state import reads, session
+from app.state import session
 from services.action_registry import get_action_type
 from services.actions.action_type import ActionType
-from services.actions.background import BACKGROUND
-from services.actions.executor import execute
-from services.actions.log_reader import Action
 from services.actions.plan import MAX_REASON_LENGTH, TITLE_SEPARATOR, Confirmation, Plan
 from services.auth.roles import has_role
 from services.core.errors import OnCallError
@@ -31,6 +29,7 @@ _PICKED_REASON_KEY = "action picked reason"
 _CONFIRMATION_KEY = "action typed"
 _ASKED_TO_CLOSE_KEY = "action asked to close"
 _CLICKED_BUTTON_KEY = "clicked offer"
+_FORM_KEY = "open form"
 _TYPED_KEYS = (_REASON_KEY, _CONFIRMATION_KEY)
 QUICK_REASONS = {  # by the first part of an action's name
     "run": ("Rejected writes", "Late odds or lines", "Upstream fix deployed"),
@@ -104,16 +103,28 @@ def render_dialog() -> None:
     """The dialog of the requested plan, if there is one. Called by main.py after the page, so that it survives every rerun."""
     # A click on a button that this run did not render again: its target is gone.
     st.session_state.pop(_CLICKED_BUTTON_KEY, None)
-    if (pending := st.session_state.get(_PENDING_KEY)) is not None:
+    if _FORM_KEY in st.session_state:
+        st.session_state[_FORM_KEY]()
+    elif (pending := st.session_state.get(_PENDING_KEY)) is not None:
         icon = ":material/play_circle:"
         st.dialog(text_format.escape_markdown(pending.title), width=WIDTH_PX, icon=icon, on_dismiss=_ask_to_close)(
             _dialog_body
         )()
 
 
+def open_form(draw: Callable[[], None]) -> None:
+    """Show another dialog than a plan's, which `draw` opens at every rerun until close_form. For callbacks."""
+    st.session_state[_FORM_KEY] = draw
+
+
+def close_form() -> None:
+    """Close the dialog of open_form. For callbacks."""
+    st.session_state.pop(_FORM_KEY, None)
+
+
 def is_dialog_open() -> bool:
-    """Whether a plan is open or was requested by a click: no automatic rerun may interrupt it."""
-    return _PENDING_KEY in st.session_state or _CLICKED_BUTTON_KEY in st.session_state
+    """Whether a plan or a form is open or was requested by a click: no automatic rerun may interrupt it."""
+    return any(key in st.session_state for key in (_PENDING_KEY, _CLICKED_BUTTON_KEY, _FORM_KEY))
 
 
 def _ask_to_close() -> None:
@@ -242,14 +253,5 @@ def _submit(action_type: ActionType, plan: Plan) -> None:
     if error_message:
         st.session_state[_ERROR_KEY] = error_message
         return
-    clients, actor, viewer_clients = session.operator_clients(), session.actor(), session.cached_clients()
-
-    def act() -> Action:
-        try:
-            return execute(clients, actor, action_type, plan, reason, confirmation)
-        finally:
-            reads.forget(viewer_clients, action_type.changes)  # whatever the outcome, earlier reads are stale
-
-    handle = BACKGROUND.submit(plan, actor.role, clients.now(), act)
-    status_strip.session_handles()[handle.key] = handle
+    submit_plan(action_type, plan, reason, confirmation)
     _close_dialog()

@@ -99,7 +99,7 @@ def show_batch(batch: Batch, batches: Batches, facts: NightFacts, judgement: Nig
         _show_verification(batch, batches, judgement)
     if details is not None:
         _show_tabs(details)
-        widgets.source_footer(details.sources, now, session.log_link_params("Consolidation"))
+        widgets.source_footer(details.sources, session.log_link_params("Consolidation"))
 
 
 def judge(batch: Batch, batches: Batches, judgement: NightJudgement) -> tuple[Health, str]:

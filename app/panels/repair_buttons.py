@@ -31,7 +31,7 @@ from services.scaling.move_traffic import MOVE_TRAFFIC
 from services.scaling.plan import emergency_capacity
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
-from services.staging.inventory import BatchTotal, StagingInventory, StagingTable
+from services.staging.inventory import BatchTotal, StagingInventory, StagingTable, StagingTableState
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
 MAX_BUTTONS = 3  # batches with a button of their own; over a season there may be a dozen
@@ -115,9 +115,13 @@ def _batch_id(entry: MissingPlayer) -> str:
 
 
 def staging_buttons(inventory: StagingInventory) -> None:
-    """Consolidate the batches that hold rows of their own, the fullest first; drop merged tables."""
-    merged_tables = [_table_name(table) for table in inventory.tables if table.unmerged_rows == 0]
-    unmerged_batches = [batch for batch in inventory.batches if batch.unmerged_rows != 0]
+    """Consolidate the batches with unmerged rows, the fullest first; drop merged tables. None of a batch that runs."""
+    merged_tables = [_table_name(table) for table in inventory.tables if table.state is StagingTableState.MERGED]
+    unmerged_batches = [
+        batch
+        for batch in inventory.batches
+        if batch.unmerged_rows != 0 and batch.state is not StagingTableState.RUNNING
+    ]
     batch_ids = [batch.batch_id for batch in sorted(unmerged_batches, key=_unmerged_rows, reverse=True)]
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for batch in batch_ids[:MAX_BUTTONS]:
@@ -141,12 +145,15 @@ def staging_buttons(inventory: StagingInventory) -> None:
 
 
 def drop_one_table(shown: Sequence[StagingTable]) -> None:
-    """Drop one of the tables that are shown, whatever it holds."""
+    """Drop one of the tables that are shown, whatever it holds; none of a batch that runs."""
+    names = [_table_name(table) for table in shown if table.state is not StagingTableState.RUNNING]
+    if not names:
+        return
     with (
         st.expander("Drop a single table…"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
-        name = st.selectbox("Table", [_table_name(table) for table in shown], key="table to drop", index=None)
+        name = st.selectbox("Table", names, key="table to drop", index=None, placeholder="Select a table")
         if name:
             dialog.action_button(DROP_ORPHAN, "Drop this table", key="one", tables=[name])
 

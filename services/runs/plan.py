@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from services.actions.plan import TITLE_SEPARATOR, Change, Confirmation, Figure, Guard, Params, Plan
 from services.core.clock import eastern_day
+from services.core.commands import curl_command
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
 from services.gcp.clients import Clients
@@ -92,7 +92,7 @@ def _plan(
         confirmation=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
         confirmation_text=str(game_date) if overwrites else "",
         warnings=tuple(_warnings(context, full_date, clients.now())),
-        commands=(_curl_command(context, body),),
+        commands=(_start_command(clients, context, body),),
         coverage=count_coverage(context.night),
         sources=context.night.sources,
     )
@@ -274,6 +274,6 @@ def _warnings(context: RunContext, full_date: bool, now: datetime) -> Iterator[s
         yield f"Could not read {problem.source}. {problem.message}"
 
 
-def _curl_command(context: RunContext, body: dict[str, Any]) -> str:
+def _start_command(clients: Clients, context: RunContext, body: dict[str, Any]) -> str:
     url = context.coordinator.url if context.coordinator else "$COORDINATOR_URL"
-    return f"curl -X POST {url}/start -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+    return curl_command(clients.settings, "/start", body, url)

@@ -90,7 +90,7 @@ def test_a_viewer_can_read_everything_and_start_no_action(environment, open_dash
     page.get_by_role("heading", name="90 of 158 players are missing").wait_for()
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text(f"{VIC} · viewer").wait_for()
-    assert sidebar.get_by_text("Look as").count() == 0, "nobody chooses a role where people sign in"
+    assert sidebar.get_by_text("View as").count() == 0, "nobody chooses a role where people sign in"
     page.get_by_role("button", name="View plan: Re-run 90 players").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("You have view-only access").wait_for()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.action_registry import UNDO_ACTIONS
+from services.action_registry import find_undo
 from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
 from services.actions.plan import Confirmation
@@ -264,9 +264,10 @@ def test_the_traffic_is_moved_recorded_and_moved_back(pinned_clients, plan_and_e
     revision, name = read_worker_capacity(pinned_clients).revision, pinned_clients.service_name("prediction-worker")
     moved = plan_and_execute(MOVE_TRAFFIC, typed="prediction-worker")
     assert (moved.state, module_sandbox.state.cloud_run.capacity(name)) == (ActionState.DONE, 320), moved.message
-    undo, states = UNDO_ACTIONS[moved.action_name]
-    assert moved.state in states
-    back = plan_and_execute(undo, action_id=moved.action_id)
+    undo = find_undo(moved, [moved], pinned_clients.now())
+    assert undo is not None
+    back = plan_and_execute(undo.action_type, **undo.args)
+    assert find_undo(moved, [back, moved], pinned_clients.now()) is None
     assert (back.state, read_worker_capacity(pinned_clients).revision) == (ActionState.DONE, revision), back.message
 
 

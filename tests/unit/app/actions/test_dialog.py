@@ -36,14 +36,17 @@ PLAN = Plan(
 )
 
 
+def _nothing(*_: object) -> Any:
+    return {}
+
+
 class World:
     """An action type whose plan is given, and what was submitted of it."""
 
     def __init__(self) -> None:
         self.plan, self.role = PLAN, Role.OPERATOR
-        self.submitted: list[tuple[Plan, str | None]] = []
-        never: Any = None
-        self.type = ActionType("run.test", "Re-run 90 players", self.make_plan, never, never, frozenset())
+        self.submitted: list[Any] = []
+        self.type = ActionType("run.test", "Re-run 90 players", self.make_plan, _nothing, _nothing, frozenset())
 
     def make_plan(self, *_: object) -> Plan:
         return self.plan
@@ -171,7 +174,7 @@ def test_a_plan_that_could_destroy_asks_for_reason_and_name(world):
 
 
 def test_a_check_that_fails_blocks_the_plan_and_asks_for_no_reason(world):
-    world.plan = replace(PLAN, guards=(Guard("no running batch", False, "batch_1 is running."), *PLAN.guards))
+    world.plan = replace(PLAN, guards=(Guard("no batch runs", False, "batch_1 is running."), *PLAN.guards))
     app = open_plan(world)
     assert "**Blocked:** batch_1 is running." in texts(app).replace("\N{ZERO WIDTH SPACE}", "")
     assert "1 of 2 checks failed – blocked" in texts(app)
