@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
-from services.alerts.alert_log import Alert, AlertState, EventType, append_event, read_alerts
+from services.alerts.alert_log import WATCHDOG, Alert, Alerts, AlertState, EventType, append_event, read_alerts
+from services.alerts.event_plan import REOPEN_DELAY, incident_fields
+from services.alerts.present import evaluate_now
 from services.core.clock import format_eastern
 from services.core.errors import InvalidInput, OnCallError
 from services.core.sources import ALERTS
 from services.gcp.clients import Clients
 
 MAX_SILENCE_MIN = 24 * 60
+MAX_REASON = 300  # characters
 EVENTS_NEEDING_REASON = {EventType.SILENCED, EventType.RESOLVED}
 
 
@@ -34,7 +38,7 @@ _OPEN_STATES = frozenset({AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.S
 _TRANSITIONS = {
     "alerts.acknowledge": _Transition(
         EventType.ACKNOWLEDGED,
-        "Take",
+        "Acknowledge",
         frozenset({AlertState.OPEN}),
         AlertState.ACKNOWLEDGED,
         "Silence, resolve or reopen it.",
@@ -51,87 +55,112 @@ _TRANSITIONS = {
 
 def read_alert(clients: Clients, alert_id: str) -> Alert:
     """One alert; raises InvalidInput when there is none of that id."""
-    alert = next((a for a in read_alerts(clients).alerts if a.alert_id == alert_id), None)
+    return find_alert(read_alerts(clients), alert_id)
+
+
+def find_alert(alerts: Alerts, alert_id: str) -> Alert:
+    """The alert of that id; raises InvalidInput when there is none."""
+    alert = next((a for a in alerts.alerts if a.alert_id == alert_id), None)
     if alert is None:
         raise InvalidInput(f"There is no alert {alert_id!r}.", "Choose one on the alerts page.")
     return alert
 
 
 def _plan(name: str, clients: Clients, args: Params) -> Plan:
+    return plan_transition(name, read_alert(clients, str(args.get("alert_id") or "")), clients.now(), args)
+
+
+def plan_transition(name: str, alert: Alert, now: datetime, args: Params) -> Plan:
+    """What the action of this name would change of an alert as it was read; `args` may have `minutes` and `why`. Pure."""
     transition = _TRANSITIONS[name]
-    alert, now = read_alert(clients, str(args.get("alert_id") or "")), clients.now()
     state, minutes = alert.state(now), args.get("minutes")
     duration_text = f" for {minutes} min" if transition.event == EventType.SILENCED else ""
+    given = {"alert_id": alert.alert_id, **{key: args[key] for key in ("minutes", "why") if args.get(key)}}
     return Plan(
         action_name=name,
         target=alert.alert_id,
         title=f"{transition.label} {alert.alert_id}{duration_text}",
-        args={k: args[k] for k in ("alert_id", "minutes", "why") if args.get(k)},
+        args=given,
         preconditions={"state": str(state), "events": alert.last_state_change.sequence},
         changes=(
             Change("alert", str(state), f"{transition.target_state}{duration_text}"),
-            Change("tells again", *_notification_effect(transition.target_state)),
+            Change("notifications", *(_NOTIFICATIONS_BY_STATE[s] for s in (state, transition.target_state))),
         ),
         guards=tuple(_guards(transition, state, args)),
         planned_at=now,
         undo=transition.undo,
-        cost="No query of its own: one row in the record.",
+        cost="No cost.",
         warnings=_warnings(transition),
     )
 
 
-def _notification_effect(state: AlertState) -> tuple[str, str]:
-    effects = {
-        AlertState.OPEN: "every hour while it is critical",
-        AlertState.ACKNOWLEDGED: "only when it gets worse or ends",
-        AlertState.SILENCED: "nobody, until the silence ends",
-        AlertState.RESOLVED: "if its rule still speaks in 15 min",
-    }
-    return "", effects[state]
+_NOTIFICATIONS_BY_STATE = {
+    AlertState.OPEN: "hourly while it is critical",
+    AlertState.ACKNOWLEDGED: "only when it gets worse or is resolved",
+    AlertState.SILENCED: "muted until the silence ends",
+    AlertState.RESOLVED: f"none; it re-opens if its rule still fires after {REOPEN_DELAY.seconds // 60} min",
+}
 
 
 def _guards(transition: _Transition, state: AlertState, args: Params) -> list[Guard]:
     guards = [Guard("state", state in transition.source_states, f"It is {state} now.")]
     if transition.event in EVENTS_NEEDING_REASON:
         reason = str(args.get("why") or "").strip()
-        guards.append(Guard("reason", bool(reason), f"Reason: {reason}." if reason else "A reason is needed."))
+        guards.append(Guard("reason", bool(reason), f"Reason: {reason}." if reason else "Enter a reason."))
     if transition.event == EventType.SILENCED:
         minutes = args.get("minutes")
         valid = isinstance(minutes, int) and not isinstance(minutes, bool) and 0 < minutes <= MAX_SILENCE_MIN
-        guards.append(Guard("end", valid, f"A silence ends after 1 to {MAX_SILENCE_MIN} minutes; asked: {minutes}."))
+        guards.append(Guard("end", valid, f"A silence lasts 1 to {MAX_SILENCE_MIN} minutes; requested: {minutes}."))
     return guards
 
 
 def _warnings(transition: _Transition) -> tuple[str, ...]:
     if transition.event == EventType.RESOLVED:
-        return ("Resolving mends nothing: if the rule still speaks in 15 minutes, the alert opens again.",)
+        return (
+            "Resolving doesn't fix the cause; the alert re-opens in"
+            f" {REOPEN_DELAY.seconds // 60} min if its rule is still firing.",
+        )
     return ()
 
 
 def _apply(context: ActionContext) -> Details:
     transition, args = _TRANSITIONS[context.plan.action_name], context.plan.args
     now = context.clients.now()
-    silent_until = now + timedelta(minutes=int(args["minutes"])) if transition.event == EventType.SILENCED else None
+    changes: dict[str, Any] = {"reason": str(args.get("why") or "")}
+    if transition.event == EventType.SILENCED:
+        changes["silent_until"] = now + timedelta(minutes=int(args["minutes"]))
+    if transition.event == EventType.REOPENED:
+        changes |= _present_description(context.clients, context.plan.target)
     for _ in range(5):  # a notification may take the number meanwhile; a change of state by another wins
         alert = read_alert(context.clients, context.plan.target)
         if alert.last_state_change.sequence != context.plan.preconditions["events"]:
             raise OnCallError(
-                f"{alert.last_state_change.actor} has {alert.last_state_change.event} it meanwhile.", "Look at it anew."
+                f"{alert.last_state_change.actor} has already {alert.last_state_change.event} this alert.", "Refresh."
             )
-        reason = str(args.get("why") or "")
-        if append_event(
-            context.clients,
-            alert.new_event(
-                transition.event,
-                now,
-                context.actor.name,
-                reason=reason,
-                silent_until=silent_until,
-                facts={"findings": list(alert.rule_results)},
-            ),
-        ):
+        if append_event(context.clients, alert.new_event(transition.event, now, context.actor.name, **changes)):
             return {"event": transition.event}
-    raise OnCallError("The alert's record is busy.", "Try again.")
+    raise OnCallError("The alert is being updated.", "Try again.")
+
+
+def _present_description(clients: Clients, alert_id: str) -> dict[str, Any]:
+    """What a resolved alert is about now; empty while it is open, when the watchdog keeps it current, and where it cannot be read.
+
+    Raises OnCallError where none of its rules fires.
+    """
+    alerts = read_alerts(clients)
+    alert = find_alert(alerts, alert_id)
+    if not alert.ended:
+        return {}
+    present = evaluate_now(clients, alerts, None, *([alert.game_date] if alert.game_date else []))
+    incident = present.find(alert.cause, alert.game_date)
+    if incident is not None:
+        fields = incident_fields(incident, clients.settings)
+        if alert.last_state_change.actor != WATCHDOG:  # its condition never cleared: it began when it began
+            fields["facts"].setdefault("since", alert.since.isoformat())
+        return fields
+    if (alert.cause, alert.game_date) in present.without_data:
+        return {}
+    raise OnCallError("Its condition has cleared: no rule of it is firing.", "Nothing has to be reopened.")
 
 
 def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:

@@ -50,6 +50,20 @@ class EventType(StrEnum):
         except ValueError:
             return cls.__members__.get(recorded.upper(), recorded)
 
+    @classmethod
+    def label(cls, event: str) -> str:
+        """How an event is shown; one that a later version added as it was recorded."""
+        return _EVENT_LABELS.get(event, event)
+
+
+_EVENT_LABELS: dict[str, str] = {
+    EventType.REMEDIATION_STARTED: "auto-remediation started",
+    EventType.NOTIFYING: "sending notification",
+    EventType.NOTIFIED: "notified",
+    EventType.NOTIFY_FAILED: "notification failed",
+    EventType.ESCALATION_FAILED: "escalation failed",
+}
+
 
 class AlertState(StrEnum):
     """The state of an alert."""

@@ -58,7 +58,7 @@ def produced_nothing(context: NightContext) -> Outcome:
     ended = batch.state in (BatchState.CONSOLIDATED, BatchState.UNVERIFIED_SUCCESS)
     if not ended or night.written_rows or not night.eligible_players:
         return OK
-    return Outcome(Health.CRITICAL, f"{batch.batch_id} says {batch.state}, and the date has no row", since=batch.ended)
+    return Outcome(Health.CRITICAL, f"{batch.batch_id}: {batch.state}, but the date has no rows", since=batch.ended)
 
 
 def consolidation(context: NightContext) -> Outcome:
@@ -74,7 +74,7 @@ def consolidation(context: NightContext) -> Outcome:
         return OK
     return Outcome(
         Health.CRITICAL,
-        f"{pluralize(len(waiting), 'player')} {'waits' if len(waiting) == 1 else 'wait'} in staging, and {batch.batch_id} is {batch.state}",
+        f"{pluralize(len(waiting), 'player')} staged but not consolidated; {batch.batch_id} is {batch.state}",
         since=batch.ended or batch.started,
     )
 
@@ -118,7 +118,7 @@ def not_run(context: NightContext) -> Outcome:
     tip_off_text = format_clock_time(context.facts.first_tip_off)
     return Outcome(
         Health.CRITICAL,
-        f"{eligible} players are eligible, none was requested; first tip-off {tip_off_text}",
+        f"{eligible} eligible players, none requested; first tip-off {tip_off_text}",
     )
 
 
@@ -128,5 +128,5 @@ def no_log_lines(context: NightContext) -> Outcome:
     if not context.snapshot.lines.ok or batch is None or context.snapshot.lines.value:
         return OK if context.snapshot.lines.ok else NO_DATA
     timed_out = batch.started is not None and context.now - batch.started > context.zero_progress_timeout
-    message = f"{batch.batch_id} began {format_clock_time(batch.started)}, and no service has logged a line since"
+    message = f"{batch.batch_id} started {format_clock_time(batch.started)}; no service has logged a line since"
     return Outcome(Health.UNKNOWN, message) if timed_out else OK

@@ -39,7 +39,7 @@ class _Channel:
 def _plan(name: str, title: str, channel: _Channel, clients: Clients, args: Params) -> Plan:
     now, is_configured = clients.now(), channel.is_configured(clients.settings)
     sender_text = "now" if is_configured else "by the watchdog"
-    set_text = "set" if is_configured else "not set here: the watchdog sends it"
+    set_text = "set" if is_configured else "not set here; the watchdog sends it"
     return Plan(
         action_name=name,
         target=channel.target,
@@ -52,7 +52,7 @@ def _plan(name: str, title: str, channel: _Channel, clients: Clients, args: Para
         changes=(Change(channel.change.what, channel.change.before, f"{channel.change.after} {sender_text}"),),
         guards=(Guard("channel", True, f"{channel.variable} is {set_text}."),),
         planned_at=now,
-        undo="A message cannot be taken back.",
+        undo="A sent message can't be undone.",
         cost=channel.cost,
         warnings=channel.warnings,
     )
@@ -84,18 +84,19 @@ def _opening(channel: _Channel, context: ActionContext, now: datetime) -> Event:
         game_date=None,
         severity=Health.OK,
         rule="channel",
-        message=f"Test message of Prediction On-Call, sent by {context.actor.name}. Nothing is wrong.",
+        message=f"Test notification from Prediction On-Call (by {context.actor.name}). No action needed.",
     )
 
 
 def _verify(_clients: Clients, _plan: Plan, details: Details) -> Verification:
     if "asked" in details:
-        text = "The watchdog sends it at its next check; how it went is then among the events below."
+        text = "Queued: the watchdog sends it on its next check (within 60 s). The event history shows the delivery."
         return Verification(ActionState.DONE, text, {})
     if "delivered" not in details:
-        return Verification(ActionState.UNVERIFIED, "Nobody recorded whether it arrived: look into the channel.")
+        return Verification(ActionState.UNVERIFIED, "Delivery not confirmed: check the channel.")
     state = ActionState.DONE if details["delivered"] else ActionState.FAILED
-    return Verification(state, f"{details['delivery']}.", {})
+    answer = str(details["delivery"])
+    return Verification(state, f"{answer[:1].upper()}{answer[1:]}.", {})
 
 
 def _send_message(context: ActionContext, alert: Alert) -> tuple[Delivery, Event]:
@@ -117,7 +118,7 @@ _FIRST = _Channel(
     TEST_MESSAGE,
     "slack",
     "SLACK_WEBHOOK_URL",
-    Change("message", "", "one line, marked as a test, sent"),
+    Change("notification", "", "one, marked as a test, sent"),
     "One call to Slack.",
     (),
     channel_configured,
@@ -129,7 +130,7 @@ _SECOND = _Channel(
     "The second channel",
     Change("page", "", "one, marked as a test and resolved at the watchdog's next check, sent"),
     "Two calls to the second channel.",
-    ("It may page whoever is on call.",),
+    ("It may page the engineer on call.",),
     pager_configured,
     _send_page,
 )
@@ -139,5 +140,5 @@ def _action_type(name: str, label: str, channel: _Channel) -> ActionType:
     return ActionType(name, label, partial(_plan, name, label, channel), partial(_apply, channel), _verify, CHANGES)
 
 
-TEST_NOTIFICATION = _action_type("alerts.test", "Send a test message", _FIRST)
-TEST_ESCALATION = _action_type("alerts.test_page", "Send a test page", _SECOND)
+TEST_NOTIFICATION = _action_type("alerts.test", "Send test notification", _FIRST)
+TEST_ESCALATION = _action_type("alerts.test_page", "Send test page", _SECOND)

@@ -13,6 +13,7 @@ from services.gcp.clients import Clients
 from services.gcp.retry import RetryPolicy, call_with_retry
 
 SLACK = "Slack"  # the channel of a record that names none
+DELIVERED_TO_SLACK, _FORMERLY_DELIVERED = "delivered to Slack", "Slack took it"
 CLAIM_TIMEOUT = timedelta(minutes=3)  # a delivery whose outcome nobody recorded is sent again after that
 MAX_RETRY_DELAY_MIN = 15
 MAX_SEQUENCE_RETRIES = 10
@@ -71,7 +72,7 @@ def record_outcome(clients: Clients, outcome: Event) -> None:
         numbered = replace(outcome, sequence=outcome.sequence + offset)
         if call_with_retry(RECORD_RETRY, partial(append_event, clients, numbered)):
             return
-    raise OnCallError(f"How the message about {outcome.alert_id} went could not be recorded.", "Look at the channel.")
+    raise OnCallError(f"The delivery of {outcome.alert_id} could not be recorded.", "Check the channel.")
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,14 @@ def delivery_records(alert: Alert) -> tuple[DeliveryRecord, ...]:
             event.recorded_at,
             str(event.facts.get("channel", SLACK)),
             _OUTCOMES.get(event.event),
-            str(event.facts.get("delivery") or "no outcome was recorded"),
+            _delivery_text(event),
         )
         for event in alert.events
         if event.event in _OUTCOMES or (event.event in _CLAIMS and event.notification_id not in with_outcome)
     )
+
+
+def _delivery_text(event: Event) -> str:
+    """The channel's answer, as recorded; that of an earlier version in today's words."""
+    recorded = str(event.facts.get("delivery") or "no result recorded")
+    return DELIVERED_TO_SLACK if recorded == _FORMERLY_DELIVERED else recorded

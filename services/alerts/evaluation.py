@@ -151,10 +151,7 @@ def _evaluate_platform(snapshot: Snapshot, settings: Settings, now: datetime) ->
 def _staging_orphans(snapshot: Snapshot, settings: Settings, now: datetime) -> Outcome:
     if snapshot.staging.value is None:
         return NO_DATA
-    live_batch_ids = {
-        n.newest_batch.batch_id for n in snapshot.nights if n.newest_batch is not None and n.has_live_batch
-    }
-    tables = [t for t in snapshot.staging.value if parse_staging_table_name(t.name)[0] not in live_batch_ids]
+    tables = snapshot.idle_staging_tables
     expiry_warning = timedelta(hours=settings.expiry_warning_h)
     expiring = [t for t in tables if t.expires is not None and t.expires - now < expiry_warning]
     old = [t for t in tables if t.created and now - t.created > timedelta(hours=settings.orphan_after_h)]

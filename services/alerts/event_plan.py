@@ -37,24 +37,17 @@ def plan_alert_events(
         key = (alert.cause, alert.game_date)
         was_checked = alert.game_date is None or alert.game_date in checked_nights
         if key not in firing and key not in without_data and was_checked:
-            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="The rules are quiet again."))
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="Condition cleared."))
     for alert in alerts.alerts:
         arrived = alert.latest(EventType.NOTIFIED) or alert.latest(EventType.ESCALATED)
         if alert.is_test and not alert.ended and arrived is not None:
-            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="It arrived."))
+            events.append(alert.new_event(EventType.RESOLVED, now, WATCHDOG, message="Delivered."))
     return tuple(events)
 
 
 def _event_for_incident(incident: Incident, alert: Alert | None, settings: Settings, now: datetime) -> Event | None:
     """The event that brings an alert up to its incident, or None where nothing is new."""
-    fields: dict[str, Any] = {
-        "severity": incident.severity,
-        "rule": incident.rule.name,
-        "message": incident.message,
-        "facts": {"findings": [_rule_result_record(result, settings) for result in incident.results]},
-    }
-    if incident.since is not None:
-        fields["facts"]["since"] = incident.since.isoformat()
+    fields = incident_fields(incident, settings)
     if alert is None or (alert.ended and alert.game_date is None and eastern_day(alert.opened_at) != eastern_day(now)):
         day = incident.game_date or eastern_day(now)
         return Event(
@@ -72,6 +65,19 @@ def _event_for_incident(incident: Incident, alert: Alert | None, settings: Setti
         fields["facts"]["findings"],
     )
     return None if unchanged else alert.new_event(EventType.UPDATED, now, WATCHDOG, **fields)
+
+
+def incident_fields(incident: Incident, settings: Settings) -> dict[str, Any]:
+    """What an event says of its incident: the fields that describe it."""
+    facts: dict[str, Any] = {"findings": [_rule_result_record(result, settings) for result in incident.results]}
+    if incident.since is not None:
+        facts["since"] = incident.since.isoformat()
+    return {
+        "severity": incident.severity,
+        "rule": incident.rule.name,
+        "message": incident.message,
+        "facts": facts,
+    }
 
 
 def _rule_result_record(result: RuleResult, settings: Settings) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 from services.alerts.source_times import SourceTime, read_source_times
+from services.batches.ids import parse_staging_table_name
 from services.batches.ledger import BatchRecord
 from services.batches.newest_record import read_newest_record
 from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches, read_batches, read_open_dates
@@ -104,6 +105,13 @@ class Snapshot:
             results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
+
+    @property
+    def idle_staging_tables(self) -> tuple[StagingTableListing, ...]:
+        """The staging tables of no running batch; none where the list could not be read."""
+        live = {n.newest_batch.batch_id for n in self.nights if n.newest_batch is not None and n.has_live_batch}
+        tables = self.staging.value or ()
+        return tuple(table for table in tables if parse_staging_table_name(table.name)[0] not in live)
 
 
 class CheckCache:

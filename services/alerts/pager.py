@@ -16,7 +16,7 @@ import requests
 
 from services.alerts.alert_log import Alert
 from services.alerts.rules import get_rule
-from services.alerts.slack import evidence_url
+from services.alerts.slack import alert_url
 from services.alerts.transport import Delivery, Unreachable, post_json, quote_answer
 from services.core.result import Health
 from services.core.settings import Settings
@@ -79,7 +79,7 @@ def _to_webhook(page: Page, settings: Settings, url: str) -> _Request:
         "severity": str(alert.severity),
         "since": alert.since.isoformat(),
         **_details(page, settings),
-        "url": evidence_url(settings, alert),
+        "url": alert_url(settings, alert),
     }
     headers = {"Authorization": f"Bearer {settings.escalation_key}"} if settings.escalation_key else {}
     return _Request(url, body, headers)
@@ -101,7 +101,7 @@ def _to_pagerduty(page: Page, settings: Settings, url: str) -> _Request:
             "class": alert.rule,
             "custom_details": _details(page, settings),
         }
-        body |= {"client": CLIENT_NAME, "client_url": evidence_url(settings, alert)}
+        body |= {"client": CLIENT_NAME, "client_url": alert_url(settings, alert)}
     return _Request(url, body, {})
 
 
@@ -112,7 +112,7 @@ def _to_opsgenie(page: Page, settings: Settings, url: str) -> _Request:
         body = {
             "message": alert.message[:MAX_OPSGENIE_MESSAGE],
             "alias": page.dedup_key,
-            "description": f"{alert.message}\n{details['hint']}\n{evidence_url(settings, alert)}",
+            "description": f"{alert.message}\n{details['hint']}\n{alert_url(settings, alert)}",
             "priority": OPSGENIE_PRIORITY.get(alert.severity, "P5"),
             "source": CLIENT_NAME,
             "details": details,

@@ -177,7 +177,7 @@ def _start(
     attempts = sum((action.title, action.actor) == (plan.title, WATCHDOG_ACTOR.name) for action in same)
     if plan.failed_guards or (action_type is RESUME_BATCH and attempts >= MAX_RESUMES):
         return None
-    reason = f"The rule speaks: {remediation.reason}"
+    reason = f"Rule firing: {remediation.reason}"
     handle = BACKGROUND.submit(
         plan, WATCHDOG_ACTOR.role, now, lambda: execute(clients, WATCHDOG_ACTOR, action_type, plan, reason, wait=False)
     )

@@ -8,10 +8,12 @@ from math import prod
 from services.alerts.facts import Snapshot
 from services.alerts.findings import RuleResult
 from services.alerts.rule import RERUN_COMMAND
+from services.batches.ids import parse_staging_table_name
 from services.batches.state import RESUMABLE_STATES
 from services.policy.dml_limits import EMERGENCY_CAPACITY, EMERGENCY_CAPACITY_TEXT
 from services.scaling.capacity import WorkerCapacity
 
+MAX_NAMED_BATCHES = 3
 _RESUMING_RULES = ("stalled", "unanswered", "consolidation")
 
 
@@ -28,19 +30,29 @@ def _other_remedy(result: RuleResult, snapshot: Snapshot) -> tuple[str, str] | N
     """(hint, command) in place of the rule's own; None where that can be done."""
     if result.rule.name == "dml_rejections" and _at_emergency_limit(snapshot.worker.value):
         return (
-            f"The workers are at {EMERGENCY_CAPACITY_TEXT} already: re-run the lost players through staging.",
+            f"Workers are already at {EMERGENCY_CAPACITY_TEXT}. Re-run the missing players.",
             RERUN_COMMAND,
         )
     if result.rule.name == "width" and _at_emergency_limit(snapshot.worker.value):
-        return "Restore the workers, or set the capacity that is meant.", ""
+        return "Restore the worker capacity, or set the intended one.", ""
+    if result.rule.name == "staging_orphans":
+        return _name_batches(snapshot), ""
     if result.rule.name not in _RESUMING_RULES or _can_be_resumed(result, snapshot):
         return None
     if result.rule.name == "consolidation":
         return "Consolidate the batch.", ""
     return (
-        "Consolidate what is in staging, then re-run the missing players: this batch cannot be resumed.",
+        "Consolidate its staged rows, then re-run the missing players: this batch cannot be resumed.",
         RERUN_COMMAND,
     )
+
+
+def _name_batches(snapshot: Snapshot) -> str:
+    """What to do with staging tables that are left behind, by the batches they are of."""
+    batch_ids = sorted({parse_staging_table_name(table.name)[0] for table in snapshot.idle_staging_tables})
+    more = f" and {len(batch_ids) - MAX_NAMED_BATCHES} more" if len(batch_ids) > MAX_NAMED_BATCHES else ""
+    names = f"{', '.join(batch_ids[:MAX_NAMED_BATCHES])}{more}"
+    return f"Consolidate the rows that are only in staging, then drop the consolidated tables: {names}."
 
 
 def _at_emergency_limit(worker: WorkerCapacity | None) -> bool:

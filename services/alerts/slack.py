@@ -1,4 +1,4 @@
-"""Slack as a notification channel: one message with what is wrong, what helps and a link to the evidence, to its webhook."""
+"""Slack as a notification channel: one message with what is wrong, what fixes it and a link to the alert, to its webhook."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from html import escape
 from urllib.parse import urlencode
 
 from services.alerts.alert_log import Alert, EventType
+from services.alerts.deliveries import DELIVERED_TO_SLACK
 from services.alerts.rules import get_rule
 from services.alerts.transport import (
     MAX_RETRY_AFTER_S,
@@ -46,14 +47,14 @@ class SlackTransport:
         except Unreachable as error:
             return Delivery(False, f"Slack was not reached {error}")
         if response.status_code == 200 and response.text == "ok":
-            return Delivery(True, "Slack took it")
+            return Delivery(True, DELIVERED_TO_SLACK)
         detail = f"Slack answered {quote_answer(response, self._settings.slack_webhook_url)}"
         is_long_wait = response.status_code == 429 and retry_after_s(response) > MAX_RETRY_AFTER_S
         return Delivery(False, f"Slack asks to wait {retry_after_s(response):g} s" if is_long_wait else detail)
 
 
 def format_message(alerts: Sequence[Alert], settings: Settings) -> str:
-    """The message: what is wrong, since when, what helps, where the evidence is; many in one, with their number."""
+    """The message: what is wrong, since when, what fixes it, where its page is; many in one, with their number."""
     lines = [_format_alert(alert, settings) for alert in alerts[:MAX_ALERTS_PER_MESSAGE]]
     if len(alerts) == 1:
         return lines[0]
@@ -70,22 +71,21 @@ def _format_alert(alert: Alert, settings: Settings) -> str:
     since = format_eastern(alert.since)
     started = [event.reason for event in alert.unnotified_events if event.event == EventType.REMEDIATION_STARTED]
     hint_text = "\n".join(
-        ["", alert.hint or get_rule(alert.rule).hint, *(f"The watchdog has begun: {title}." for title in started)]
+        ["", alert.hint or get_rule(alert.rule).hint, *(f"Auto-remediation started: {title}." for title in started)]
     )
     command = next((result["command"] for result in alert.rule_results if result.get("command")), "")
     emoji = _SEVERITY_EMOJI.get(alert.severity, "⚪")
     return (
         f"{emoji}{reopened_mark} *{_escape_mrkdwn(alert.message)}* (since {since}){_escape_mrkdwn(hint_text)}"
         + (f"\n```{_escape_code(command)}```" if command else "")
-        + f"\n<{evidence_url(settings, alert)}|Evidence and buttons>"
+        + f"\n<{alert_url(settings, alert)}|Open in Prediction On-Call>"
     )
 
 
-def evidence_url(settings: Settings, alert: Alert) -> str:
-    """The page with the evidence, on the alert's night."""
-    rule = get_rule(alert.rule)
-    query = {"date": alert.game_date.isoformat()} if alert.game_date else {}
-    return f"{settings.dashboard_url}/{rule.page}" + (f"?{urlencode(query)}" if query else "")
+def alert_url(settings: Settings, alert: Alert) -> str:
+    """The alert's own page, on its game date: its buttons, and the links to its data and logs."""
+    date_query = {"date": alert.game_date.isoformat()} if alert.game_date else {}
+    return f"{settings.dashboard_url}/alerts?{urlencode({'alert': alert.alert_id, **date_query})}"
 
 
 def _escape_code(command: str) -> str:

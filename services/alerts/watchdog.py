@@ -11,35 +11,24 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 
 from services.actions.background import BACKGROUND, ActionHandle
 from services.alerts.alert_log import (
     Alert,
-    Alerts,
     Event,
     EventType,
     append_event,
     group_by_alert,
     read_alerts,
 )
-from services.alerts.channels import NO_PAGER, channel_configured
-from services.alerts.deliveries import ESCALATION, NOTIFICATION
 from services.alerts.escalation import escalate
-from services.alerts.evaluation import evaluate_rules
 from services.alerts.event_plan import plan_alert_events, plan_remediation_events
-from services.alerts.facts import (
-    LOOKBACK_NIGHTS,
-    ChannelStatus,
-    CheckCache,
-    Snapshot,
-    fetch_open_dates,
-    read_snapshot,
-)
+from services.alerts.facts import CheckCache, Snapshot
 from services.alerts.findings import RuleResult
-from services.alerts.incidents import Incident, causes_without_data, group_by_cause
+from services.alerts.incidents import Incident
 from services.alerts.notification import notify
-from services.alerts.pager import pager_configured
+from services.alerts.present import evaluate_now
 from services.alerts.remediation import (
     StartedRemediation,
     apply_reverts_if_calm,
@@ -49,7 +38,6 @@ from services.alerts.remediation import (
     start_remediations,
 )
 from services.alerts.transport import Delivery
-from services.core.clock import to_game_date
 from services.core.errors import OnCallError
 from services.core.result import Health
 from services.core.settings import ServerSettings, Settings
@@ -81,16 +69,14 @@ class CycleResult:
 def run_check(clients: Clients, cache: CheckCache, self_healing: SelfHealingConfig) -> CycleResult:
     """Check once; raises OnCallError when the alerts themselves cannot be read, or how a message went not be recorded."""
     alerts = read_alerts(cache.cached_clients(clients))
-    open_dates = fetch_open_dates(clients, cache)
-    nights = nights_to_check(alerts, open_dates.value or (), clients.now())
-    snapshot = read_snapshot(clients, nights, channel_status(clients.settings, alerts), cache, open_dates)
-    now = clients.now()
-    results = evaluate_rules(snapshot, clients.settings, now)
-    incidents, without_data = group_by_cause(results), causes_without_data(results)
-    planned_events = plan_alert_events(alerts, incidents, without_data, frozenset(nights), clients.settings, now)
+    present = evaluate_now(clients, alerts, cache)
+    now, results = present.at, present.results
+    planned_events = plan_alert_events(
+        alerts, present.incidents, present.without_data, present.nights, clients.settings, now
+    )
     recorded, unrecorded = _record_events(clients, planned_events)
     updated_alerts = _apply_events(alerts.alerts, recorded)
-    started = _remediate(clients, cache, snapshot, results, self_healing)
+    started = _remediate(clients, cache, present.snapshot, results, self_healing)
     remediation_events = plan_remediation_events(updated_alerts, started, now)
     recorded_remediations, unrecorded_remediations = _record_events(clients, remediation_events)
     updated_alerts = _apply_events(updated_alerts, recorded_remediations)
@@ -102,7 +88,15 @@ def run_check(clients: Clients, cache: CheckCache, self_healing: SelfHealingConf
     handles = tuple(remediation.handle for remediation in started if remediation.handle is not None)
     fingerprint = clients.settings.fingerprint
     return CycleResult(
-        now, fingerprint, results, incidents, recorded, delivery, handles, unrecorded + unrecorded_remediations, pages
+        now,
+        fingerprint,
+        results,
+        present.incidents,
+        recorded,
+        delivery,
+        handles,
+        unrecorded + unrecorded_remediations,
+        pages,
     )
 
 
@@ -136,23 +130,8 @@ def _remediate(
         started = start_remediations(clients, remediations, actions)
         apply_reverts_if_calm(clients, results)
     except OnCallError as error:
-        logger.error("Watchdog could not mend: %s", error, exc_info=True)
+        logger.error("Auto-remediation failed: %s", error, exc_info=True)
     return started
-
-
-def nights_to_check(alerts: Alerts, open_dates: Iterable[date], now: datetime) -> tuple[date, ...]:
-    """Tonight, every date with an open batch, every earlier night with an open alert, LOOKBACK_NIGHTS ago at most; newest first."""
-    tonight = to_game_date(now)
-    open_nights = {a.game_date for a in alerts.open if a.game_date and (tonight - a.game_date).days <= LOOKBACK_NIGHTS}
-    return tuple(sorted({tonight, *open_nights, *open_dates}, reverse=True))
-
-
-def channel_status(settings: Settings, alerts: Alerts) -> ChannelStatus:
-    """Whether the last message to each channel arrived, by the recorded events of all watchdogs."""
-    second_problem = ESCALATION.last_problem(alerts.alerts)
-    if settings.escalate_after_min and not pager_configured(settings):
-        second_problem = NO_PAGER
-    return ChannelStatus(channel_configured(settings), NOTIFICATION.last_problem(alerts.alerts), second_problem)
 
 
 def _apply_events(alerts: Sequence[Alert], events: Sequence[Event]) -> tuple[Alert, ...]:
@@ -195,7 +174,7 @@ def run(clients: Clients, interval_s: float | None, env: Mapping[str, str] | Non
         try:
             log_result(run_check(clients, cache, self_healing))
         except Exception as error:  # a fault in one check, ours included, must not end the watchdog
-            logger.error("Watchdog is blind: %s: %s", type(error).__name__, error, exc_info=True)
+            logger.error("Watchdog can't read its sources: %s: %s", type(error).__name__, error, exc_info=True)
             exit_code = 1
         else:
             exit_code = 0
@@ -209,14 +188,14 @@ def _wait_for_actions() -> None:
     """Wait for what this process began. What still runs then dies with it, and a later check finishes it."""
     for handle in BACKGROUND.wait(ACTION_TIMEOUT_S):
         logger.warning(
-            "%s still runs after %.0f s: a later check records what came of it.", handle.title, ACTION_TIMEOUT_S
+            "%s is still running after %.0f s: a later check records its result.", handle.title, ACTION_TIMEOUT_S
         )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.alerts.watchdog", description=__doc__)
     parser.add_argument(
-        "--every", type=float, metavar="SECONDS", help="look again after so many seconds; without it, once"
+        "--every", type=float, metavar="SECONDS", help="check again after so many seconds; without it, once"
     )
     args = parser.parse_args(argv)
     logging_setup.configure_logging()

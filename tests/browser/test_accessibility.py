@@ -15,7 +15,7 @@ from tests.support.chromium import wait_until_idle
 pytestmark = pytest.mark.browser
 NIGHT_QUERY = "?date=2025-12-29"
 PAGES = ("", "missing_players", "alerts", "worker_capacity", "shift_handoff")
-RERUN_LABEL = "Re-run 90 lost players"
+RERUN_LABEL = "Re-run 90 players"
 WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 STREAMLIT_NAVIGATION = "[data-testid=stSidebarNav]"

@@ -52,9 +52,10 @@ def wait_for_state(clients, state):
     raise AssertionError(f"it is {alert.state(clients.now())}, not {state}")
 
 
-def confirm(page, title):
+def confirm(page, title, closes=True):
     page.get_by_role("dialog").get_by_role("button", name=title).click()
-    page.get_by_role("dialog").wait_for(state="detached")
+    if closes:
+        page.get_by_role("dialog").wait_for(state="detached")
 
 
 def test_an_alert_is_acknowledged_silenced_and_reopened_by_buttons(dashboard_and_clients, browser):
@@ -62,24 +63,25 @@ def test_an_alert_is_acknowledged_silenced_and_reopened_by_buttons(dashboard_and
     page = browser.new_page()
     page.set_default_timeout(60_000)
     page.goto(f"{address}/alerts?date=2025-12-20")
-    page.get_by_text("2 alerts open, 2 not taken by anybody").wait_for()
-    page.get_by_role("button", name="Take").first.click()
-    confirm(page, f"Take {WRITES_ALERT_ID}")
+    page.get_by_text("2 open alerts, 2 unacknowledged").wait_for()
+    page.get_by_role("button", name="Acknowledge").first.click()
     assert wait_for_state(clients, AlertState.ACKNOWLEDGED).last_state_change.actor == "on-call"
-    page.get_by_text("2 alerts open, 1 not taken by anybody, 1 taken or silent").wait_for()
-    page.get_by_text("What it means, by hand, silence, resolve").last.click()
-    page.get_by_test_id("stCode").last.wait_for()
-    page.get_by_label("Why").last.fill("the repair is under way")
-    page.get_by_label("Why").last.press("Enter")
-    page.wait_for_timeout(800)
-    page.get_by_role("button", name="Silence").last.click()
-    confirm(page, f"Silence {WRITES_ALERT_ID} for 60 min")
-    assert wait_for_state(clients, AlertState.SILENCED).last_state_change.reason == "the repair is under way"
-    page.get_by_text("silenced by on-call until").wait_for()
+    page.get_by_text("2 open alerts, 1 unacknowledged, 1 acknowledged or silenced").wait_for()
+    page.get_by_role("link", name=WRITES_ALERT_ID).click()
+    page.get_by_role("heading", name="Event history").wait_for()
+    page.get_by_role("button", name="Silence").click()
+    confirm(page, "Silence for 1 h", closes=False)
+    page.get_by_text("Enter a reason.").wait_for()
+    page.get_by_label("Reason").fill("the re-run is in progress")
+    confirm(page, "Silence for 1 h")  # what was just typed comes together with the click
+    assert wait_for_state(clients, AlertState.SILENCED).last_state_change.reason == "the re-run is in progress"
+    page.get_by_text("Silenced by on-call until").first.wait_for()
+    page.go_back()
+    page.get_by_text("2 open alerts, 1 unacknowledged, 1 acknowledged or silenced").wait_for()
     second = browser.new_page()
     second.set_default_timeout(60_000)
     second.goto(f"{address}/alerts")
-    second.get_by_text("silenced by on-call until").wait_for()
+    second.get_by_text("Silenced by on-call until").wait_for()
     second.get_by_role("button", name="Reopen").first.click()
     confirm(second, f"Reopen {WRITES_ALERT_ID}")
     assert wait_for_state(clients, AlertState.OPEN).last_state_change.event == "reopened"

@@ -111,9 +111,7 @@ def test_the_coverage_page_draws_all_dates_and_the_thresholds(page, dashboard_ur
 
 def test_the_missing_players_add_up_and_can_be_downloaded(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/missing_players?date=2025-12-29")
-    expect(
-        main.get_by_text("158 expected = 68 active + 90 generated but rejected on write + 0 unexplained")
-    ).to_be_visible()
+    expect(main.get_by_text("158 expected = 68 active + 90 rejected + 0 unexplained")).to_be_visible()
     expect(main.get_by_test_id("stDataFrame").first).to_be_visible()
     with page.expect_download(timeout=PAGE_TIMEOUT_MS) as download:
         main.get_by_role("button", name=re.compile("CSV, 105 rows")).click()

@@ -75,5 +75,5 @@ def test_a_manually_resolved_alert_reopens_only_after_fifteen_minutes(clients):
 
 
 def test_a_test_message_is_delivered_and_logged(clients, checked_sandbox):
-    assert execute_action(clients, TEST_NOTIFICATION).message == "Slack took it."
-    assert "Nothing is wrong" in checked_sandbox[1].state.slack_messages[-1]["text"]
+    assert execute_action(clients, TEST_NOTIFICATION).message == "Delivered to Slack."
+    assert "No action needed" in checked_sandbox[1].state.slack_messages[-1]["text"]

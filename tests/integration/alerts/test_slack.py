@@ -16,7 +16,7 @@ from services.alerts.channel_tests import TEST_NOTIFICATION
 from services.alerts.channels import open_channel
 from services.alerts.facts import CheckCache
 from services.alerts.notification import alerts_to_notify, notify
-from services.alerts.slack import evidence_url, format_message
+from services.alerts.slack import alert_url, format_message
 from services.alerts.watchdog import run_check
 from services.auth.roles import Actor, Role
 from services.core.env_settings import describe
@@ -69,7 +69,7 @@ def test_a_test_message_without_the_webhook_is_sent_once_by_the_watchdog(slack_c
     assert sum("Test message" in m["text"] for m in fresh_sandbox.state.slack_messages) == 1
     assert (
         execute(slack_clients, nora, TEST_NOTIFICATION, TEST_NOTIFICATION.plan(slack_clients, {"again": 1})).message
-        == "Slack took it."
+        == "Delivered to Slack."
     )
     for _ in range(2):
         run_check(slack_clients, CheckCache(), SELF_HEALING)
@@ -122,7 +122,7 @@ def test_many_alerts_are_one_message_with_a_count(short_timeout_slack_clients):
     text = format_message(alerts, short_timeout_slack_clients.settings)
     assert text.startswith("*40 alerts*")
     assert text.endswith("… and 30 more")
-    assert evidence_url(short_timeout_slack_clients.settings, template).startswith("http://127.0.0.1:8501/")
+    assert alert_url(short_timeout_slack_clients.settings, template).startswith("http://127.0.0.1:8501/")
 
 
 def test_silenced_and_acknowledged_alerts_are_not_notified_again(short_timeout_slack_clients):

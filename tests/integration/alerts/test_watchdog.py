@@ -51,7 +51,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     assert [i.rule.name for i in incidents] == ["dml_rejections"]
     assert len(incident_replay.messages) == 1
     assert "Scale the workers down to 4 × 3" in incident_replay.messages[0]["text"]
-    assert "The watchdog has begun: Narrow prediction-worker" in incident_replay.messages[0]["text"]
+    assert "Auto-remediation started: Narrow prediction-worker" in incident_replay.messages[0]["text"]
     assert "/dml_errors?date=2025-12-29" in incident_replay.messages[0]["text"]
     incident_replay.load_rows(**incident_replay.later_rows)
     for _ in range(5):
@@ -164,7 +164,7 @@ def test_a_watchdog_that_cannot_read_its_alerts_reports_it_and_fails(
 ):
     fresh_sandbox.state.faults.set(Fault("bigquery", "status", status=403))
     assert run(short_timeout_slack_clients, None, {}) == 1
-    assert "Watchdog is blind" in caplog.text
+    assert "Watchdog can't read its sources" in caplog.text
 
 
 def test_a_second_check_bills_one_small_query_and_a_third_none(short_timeout_slack_clients, fresh_sandbox):
@@ -212,7 +212,7 @@ def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clie
 def test_an_internal_error_in_one_check_is_logged_and_does_not_crash(slack_clients, monkeypatch, caplog):
     monkeypatch.setattr("services.alerts.watchdog.evaluate_rules", lambda *_: 1 / 0)
     assert run(slack_clients, None, {}) == 1
-    assert "Watchdog is blind: ZeroDivisionError" in caplog.text
+    assert "Watchdog can't read its sources: ZeroDivisionError" in caplog.text
 
 
 def test_the_description_of_an_open_alert_is_updated_without_a_notification(slack_clients, fresh_sandbox):

@@ -19,13 +19,21 @@ def sandbox(checked_sandbox, monkeypatch):
 
 def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):
     screen = open_page("alerts", date="2025-12-18")
-    assert "2 alerts open" in screen.verdict
+    assert "2 open alerts" in screen.verdict
     assert "Writes rejected (DML limit): 90 writes rejected of 158" in screen.text
     assert "Scale the workers down to 4 × 3" in screen.text
-    assert "told" in screen.text
-    assert "Slack took it" in screen.text
-    assert "The watchdog has not looked for 10 minutes" in screen.text, "its log is empty here, and that is said"
-    assert "9 jobs, 0 in trouble" in screen.text
+    assert "Slack notified" in screen.text
+    assert "Watchdog hasn't run for 10 min" in screen.text, "its log is empty here, and that is said"
+    assert "Scheduled jobs (9)" in screen.text
+
+
+def test_the_page_of_an_alert_has_its_history_its_notifications_and_its_command(open_page):
+    screen = open_page("alerts", alert="writes-2025-12-29")
+    assert "Writes rejected (DML limit)" in screen.verdict
+    assert "delivered to Slack" in screen.text
+    assert "opened" in screen.text
+    assert screen.app.code[0].value.startswith(("gcloud run services update", "curl"))
+    assert "Alert not found" in open_page("alerts", alert="<b>nothing</b>").verdict
 
 
 def test_an_alert_and_the_headline_of_its_night_name_one_time(open_page):

@@ -54,7 +54,7 @@ def test_every_page_opens_without_an_unavailable_source(open_page, page):
 def test_the_overview_shows_the_same_figures_as_on_the_declared_tables(open_page):
     """All but one: a player whom no run requested has a row."""
     screen = open_page()
-    assert "90 of 158 players are missing: generated, but BigQuery rejected the write" in screen.verdict
+    assert "90 of 158 players are missing: BigQuery rejected the write" in screen.verdict
     assert screen.metric_of("Coverage") == ("43.0 %", "68 of 158 eligible")
     assert screen.metric_of("Rows active") == ("1,700", "of 3,951 generated")
 
@@ -96,7 +96,7 @@ def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(custom
             customer_clients, settings=customer_clients.settings.model_copy(update={"coordinator_url": url})
         )
         plan = START_RUN.plan(clients_with_coordinator, {"game_date": INCIDENT})
-        assert plan.title.startswith("Re-run 90 lost players")
+        assert plan.title.startswith("Re-run 90 players")
         plan = START_RUN.plan(
             clients_with_coordinator, {"game_date": INCIDENT, "players": sorted(plan.preconditions["lost"])[:6]}
         )

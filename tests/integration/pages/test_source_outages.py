@@ -228,6 +228,6 @@ def test_rejections_beyond_the_bound_of_the_job_list_are_unknown_on_screen(open_
     inject_fault("bigquery", "status", method="JobService.query", status=403)
     screen = open_page("dml_errors", date="2025-12-29")
     assert "The newest 20 jobs were read, back to " in screen.text
-    assert "how many of how many is unknown" in screen.verdict
+    assert "the totals are unknown" in screen.verdict
     assert ":green" not in screen.verdict
     assert screen.metric_of("Rejected")[0] == "unknown"

@@ -12,6 +12,10 @@ from services.actions.log_reader import ActionState
 from services.alerts import actions
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.alert_log import WATCHDOG, Alert, Event, EventType, append_event, read_alerts
+from services.alerts.findings import RuleResult
+from services.alerts.incidents import Incident
+from services.alerts.present import Evaluation
+from services.alerts.rules import RULES_BY_NAME
 from services.auth.roles import Role
 from services.core.errors import InvalidInput, OnCallError
 from services.core.result import Health
@@ -64,16 +68,17 @@ def act(clients: Any, action_type: Any, **args: Any) -> Any:
     return details, action_type.verify(clients, plan, details)
 
 
+HOURLY, ONCE_WORSE = "hourly while it is critical", "only when it gets worse or is resolved"
 STATE_CHANGES = [
-    (ACKNOWLEDGE, "open", "acknowledged", "only when it gets worse or ends", "Take", "Silence, resolve or reopen it."),
-    (RESOLVE, "open", "resolved", "if its rule still speaks in 15 min", "Resolve", "Reopen it."),
-    (REOPEN, "acknowledged", "open", "every hour while it is critical", "Reopen", "Resolve it."),
+    (ACKNOWLEDGE, "open", "acknowledged", ONCE_WORSE, "Acknowledge", "Silence, resolve or reopen it."),
+    (RESOLVE, "open", "resolved", "none; it re-opens if its rule still fires after 15 min", "Resolve", "Reopen it."),
+    (REOPEN, "acknowledged", "open", HOURLY, "Reopen", "Resolve it."),
 ]
 
 
-@pytest.mark.parametrize(("action_type", "before", "after", "tells", "label", "undo"), STATE_CHANGES)
+@pytest.mark.parametrize(("action_type", "before", "after", "notified", "label", "undo"), STATE_CHANGES)
 def test_the_plan_names_the_alert_its_states_and_who_is_notified(
-    clients, action_type, before, after, tells, label, undo
+    clients, action_type, before, after, notified, label, undo
 ):
     if before == "acknowledged":
         add(clients, EventType.ACKNOWLEDGED)
@@ -81,10 +86,13 @@ def test_the_plan_names_the_alert_its_states_and_who_is_notified(
     assert (plan.action_name, plan.target, plan.title) == (action_type.name, ALERT_ID, f"{label} {ALERT_ID}")
     assert (action_type.label, action_type.required_role) == (label, Role.OPERATOR)
     assert plan.args == {"alert_id": ALERT_ID, "why": "known"}
-    assert [(c.what, c.before, c.after) for c in plan.changes] == [("alert", before, after), ("tells again", "", tells)]
+    assert [(c.what, c.before, c.after) for c in plan.changes] == [
+        ("alert", before, after),
+        ("notifications", HOURLY if before == "open" else ONCE_WORSE, notified),
+    ]
     assert plan.preconditions == {"state": before, "events": 1 if before == "open" else 2}
     assert (plan.planned_at, plan.undo, plan.failed_guards) == (NOW, undo, ())
-    assert plan.cost == "No query of its own: one row in the record."
+    assert plan.cost == "No cost."
     assert len(plan.warnings) == (action_type is RESOLVE)
     assert plan.guards[0].name == "state"
     assert plan.guards[0].message == f"It is {before} now."
@@ -95,13 +103,13 @@ def test_a_silence_names_its_length_and_nobody_is_notified_until_it_ends(clients
     assert plan.title == f"Silence {ALERT_ID} for 60 min"
     assert [(c.before, c.after) for c in plan.changes] == [
         ("open", "silenced for 60 min"),
-        ("", "nobody, until the silence ends"),
+        (HOURLY, "muted until the silence ends"),
     ]
     assert plan.args == {"alert_id": ALERT_ID, "minutes": 60, "why": " deploy "}
     assert [(g.name, g.message) for g in plan.guards] == [
         ("state", "It is open now."),
         ("reason", "Reason: deploy."),
-        ("end", "A silence ends after 1 to 1440 minutes; asked: 60."),
+        ("end", "A silence lasts 1 to 1440 minutes; requested: 60."),
     ]
     assert (plan.failed_guards, plan.warnings) == ((), ())
 
@@ -118,7 +126,7 @@ def test_a_silence_ends_within_a_day(clients, minutes, ok):
 @pytest.mark.parametrize("why", [None, "", "  "])
 def test_silencing_and_resolving_need_a_reason(clients, action_type, why):
     (failed,) = action_type.plan(clients, {"alert_id": ALERT_ID, "minutes": 5, "why": why}).failed_guards
-    assert (failed.name, failed.ok, failed.message) == ("reason", False, "A reason is needed.")
+    assert (failed.name, failed.ok, failed.message) == ("reason", False, "Enter a reason.")
 
 
 @pytest.mark.parametrize(
@@ -146,11 +154,11 @@ def test_an_alert_that_is_not_there_is_invalid_input(clients, alert_id):
         ACKNOWLEDGE.plan(clients, {"alert_id": alert_id})
 
 
-def test_acknowledging_records_one_event_by_the_actor_with_what_was_found(clients):
+def test_acknowledging_records_one_event_by_the_actor(clients):
     details, verification = act(clients, ACKNOWLEDGE)
     event = alert(clients).latest_event
     assert (event.event, event.sequence, event.actor, event.recorded_at) == ("acknowledged", 2, "nora", NOW)
-    assert (event.reason, event.silent_until, event.facts) == ("", None, {"findings": FINDINGS})
+    assert (event.reason, event.silent_until, event.facts) == ("", None, {})
     assert details == {"event": "acknowledged"}
     assert (verification.state, verification.message) == (ActionState.DONE, f"{ALERT_ID} is acknowledged.")
     assert verification.after == {"state": "acknowledged"}
@@ -175,7 +183,7 @@ def test_a_silence_that_is_over_is_not_verified_as_one(clients, records):
 def test_who_changed_the_state_meanwhile_wins_and_is_named(clients):
     plan = ACKNOWLEDGE.plan(clients, {"alert_id": ALERT_ID})
     add(clients, EventType.RESOLVED, "tom")
-    with pytest.raises(OnCallError, match="tom has resolved it meanwhile"):
+    with pytest.raises(OnCallError, match="tom has already resolved this alert"):
         ACKNOWLEDGE.apply(make_context(clients, plan))
     assert alert(clients).latest_event.sequence == 2
 
@@ -202,8 +210,49 @@ def test_a_number_that_another_takes_first_is_tried_five_times(clients, monkeypa
 
     monkeypatch.setattr(actions, "append_event", take_it_first)
     if lost == 5:
-        with pytest.raises(OnCallError, match="record is busy"):
+        with pytest.raises(OnCallError, match="is being updated"):
             ACKNOWLEDGE.apply(make_context(clients, plan))
     else:
         assert ACKNOWLEDGE.apply(make_context(clients, plan)) == {"event": "acknowledged"}
     assert len(attempts) == 5
+
+
+def make_evaluation(*incidents: Incident, without_data: frozenset[Any] = frozenset()) -> Any:
+    nothing: Any = None
+    return lambda *_: Evaluation(NOW, frozenset(), nothing, (), incidents, without_data)
+
+
+ORPHANS = RULES_BY_NAME["stalled"]
+PRESENT = Incident("run", NIGHT, (RuleResult(ORPHANS, Health.WARNING, "Six tables.", "run", NIGHT),))
+
+
+def test_a_resolved_alert_is_reopened_with_what_is_wrong_now_since_its_cause_began(clients, records, monkeypatch):
+    add(clients, EventType.RESOLVED, "tom")
+    records.clock.advance(600)
+    monkeypatch.setattr(actions, "evaluate_now", make_evaluation(PRESENT))
+    act(clients, REOPEN)
+    reopened = alert(clients)
+    assert (reopened.message, reopened.severity) == (f"{ORPHANS.title}: Six tables.", Health.WARNING)
+    assert reopened.since == NOW, "a person resolved it: the condition never cleared"
+
+
+def test_an_alert_whose_condition_cleared_is_not_reopened(clients, monkeypatch):
+    add(clients, EventType.RESOLVED)
+    monkeypatch.setattr(actions, "evaluate_now", make_evaluation())
+    with pytest.raises(OnCallError, match="condition has cleared"):
+        act(clients, REOPEN)
+    assert alert(clients).ended
+
+
+def test_where_its_rules_have_no_data_an_alert_is_reopened_as_it_was(clients, monkeypatch):
+    add(clients, EventType.RESOLVED)
+    monkeypatch.setattr(actions, "evaluate_now", make_evaluation(without_data=frozenset({("run", NIGHT)})))
+    act(clients, REOPEN)
+    assert (alert(clients).message, alert(clients).since) == ("Stalled.", NOW)
+
+
+def test_an_alert_that_is_open_all_the_time_is_not_evaluated_again(clients, monkeypatch):
+    add(clients, EventType.ACKNOWLEDGED)
+    monkeypatch.setattr(actions, "evaluate_now", None)
+    act(clients, REOPEN)
+    assert alert(clients).latest_event.facts == {}

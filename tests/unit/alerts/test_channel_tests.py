@@ -41,7 +41,7 @@ def send_test(records: MemoryRecords, monkeypatch: Any, env: Any, delivery: Deli
     ("env", "channel", "who", "guard"),
     [
         (WEBHOOK, "set here", "now", "set."),
-        ({}, "the watchdog's", "by the watchdog", "not set here: the watchdog sends it."),
+        ({}, "the watchdog's", "by the watchdog", "not set here; the watchdog sends it."),
     ],
 )
 def test_the_plan_of_a_test_message_says_who_sends_it(records, env, channel, who, guard):
@@ -51,14 +51,14 @@ def test_the_plan_of_a_test_message_says_who_sends_it(records, env, channel, who
     assert plan.preconditions == {"channel": channel, "minute": NOW.isoformat()}
     assert (plan.planned_at, plan.failed_guards) == (NOW + timedelta(seconds=7.5), ())
     ((what, before, after),) = [(c.what, c.before, c.after) for c in plan.changes]
-    assert (what, before, after) == ("message", "", f"one line, marked as a test, sent {who}")
+    assert (what, before, after) == ("notification", "", f"one, marked as a test, sent {who}")
     assert [(g.name, g.message) for g in plan.guards] == [("channel", f"SLACK_WEBHOOK_URL is {guard}")]
 
 
 @pytest.mark.parametrize(
     ("delivery", "event", "state", "sentence"),
     [
-        (Delivery(True, "Slack took it"), "told", ActionState.DONE, "Slack took it."),
+        (Delivery(True, "delivered to Slack"), "told", ActionState.DONE, "Delivered to Slack."),
         (Delivery(False, "Slack said no"), "not told", ActionState.FAILED, "Slack said no."),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_test_message_is_sent_and_recorded_as_opened_sent_and_ended(
     assert (test.events[1].notification_id, test.events[1].facts) == ("act1", {"delivery": delivery.detail})
     assert (test.alert_id, test.cause, test.game_date, test.rule) == ("test-act1", "test", None, "channel")
     assert (test.severity, test.state(NOW)) == (Health.OK, AlertState.RESOLVED)
-    assert test.events[0].message == "Test message of Prediction On-Call, sent by nora. Nothing is wrong."
+    assert test.events[0].message == "Test notification from Prediction On-Call (by nora). No action needed."
     assert [[a.alert_id for a in alerts] for alerts in sent] == [["test-act1"]]
 
 
@@ -98,10 +98,10 @@ def test_a_test_message_of_a_process_that_died_is_unverified(records):
 def test_the_plan_of_a_test_page_warns_that_somebody_may_be_paged(records):
     plan = TEST_ESCALATION.plan(records.clients(PAGER), {})
     assert (plan.action_name, plan.target, plan.failed_guards) == ("alerts.test_page", "second channel", ())
-    assert plan.warnings == ("It may page whoever is on call.",)
+    assert plan.warnings == ("It may page the engineer on call.",)
     assert plan.guards[0].message == "The second channel is set."
     elsewhere = TEST_ESCALATION.plan(records.clients(), {})
-    assert elsewhere.guards[0].message == "The second channel is not set here: the watchdog sends it."
+    assert elsewhere.guards[0].message == "The second channel is not set here; the watchdog sends it."
 
 
 def test_a_test_page_is_sent_recorded_and_owed_its_end_and_no_message_is_sent_to_the_first_channel(

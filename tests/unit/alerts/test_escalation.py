@@ -191,7 +191,7 @@ def test_a_page_is_claimed_sent_and_recorded_with_its_channel_time_and_result(re
         "delivery": "webhook accepted it",
     }
     assert [(r.at, r.channel, r.ok, r.detail) for r in delivery_records(stored(clients))] == [
-        (NOW + timedelta(minutes=2), "Slack", True, "no outcome was recorded"),
+        (NOW + timedelta(minutes=2), "Slack", True, "no result recorded"),
         (NOW + timedelta(minutes=17), "webhook", True, "webhook accepted it"),
     ]
     assert escalate(clients, [stored(clients)]) == ()

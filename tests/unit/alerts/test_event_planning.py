@@ -13,12 +13,13 @@ from services.alerts.event_plan import plan_alert_events
 from services.alerts.findings import RuleResult
 from services.alerts.incidents import Incident, causes_without_data, group_by_cause
 from services.alerts.rules import RULES_BY_NAME
+from services.core.commands import curl_command
 from services.core.result import DataSource, Health
 from tests.support.alert_factories import BATCH, NIGHT, NOW, SETTINGS
 
 STALLED = RuleResult(RULES_BY_NAME["stalled"], Health.CRITICAL, "It has stalled.", "run", NIGHT, BATCH)
 ORPHANS = RuleResult(RULES_BY_NAME["staging_orphans"], Health.WARNING, "2 tables.", "staging")
-RESUME = f"curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{BATCH}\"}}'"
+RESUME = curl_command(SETTINGS, "/resume", {"batch_id": BATCH})
 FINDING = {
     "rule": "stalled",
     "health": "critical",
@@ -115,7 +116,7 @@ def test_a_lower_severity_is_an_update():
 def test_an_alert_whose_rules_are_quiet_ends():
     (event,) = plan(alert_of())
     assert (event.event, event.recorded_at, event.actor, event.sequence) == (EventType.RESOLVED, NOW, WATCHDOG, 2)
-    assert event.message == "The rules are quiet again."
+    assert event.message == "Condition cleared."
 
 
 @pytest.mark.parametrize(
@@ -186,7 +187,7 @@ def make_test(*events: str) -> Alert:
 def test_a_test_message_ends_when_it_has_arrived(events, ended):
     planned = plan(make_test(*events))
     assert [(e.event, e.actor, e.recorded_at, e.message) for e in planned] == [
-        ("resolved", WATCHDOG, NOW, "It arrived.")
+        ("resolved", WATCHDOG, NOW, "Delivered.")
     ] * ended
 
 

@@ -90,6 +90,6 @@ def test_all_active_needs_somebody_eligible_and_everybody_active():
 
 def test_the_formats_of_the_sentences_name_what_is_not_known():
     assert (format_total(0), format_total(None)) == (" of 0", "")
-    assert (format_count(0), format_count(None)) == ("0", "an unknown number")
+    assert (format_count(0), format_count(None)) == ("0", "unknown")
     at = datetime(2025, 12, 30, 0, 0, tzinfo=UTC)
-    assert (format_clock_time(at), format_clock_time(None)) == ("19:00:00 ET", "an unknown time")
+    assert (format_clock_time(at), format_clock_time(None)) == ("19:00:00 ET", "unknown time")

@@ -238,7 +238,7 @@ def test_an_outcome_without_a_free_number_is_an_error_after_ten(clients, channel
 
     monkeypatch.setattr(notification, "append_event", append)
     monkeypatch.setattr(deliveries, "append_event", append)
-    with pytest.raises(OnCallError, match="message about cause1-x went could not be recorded"):
+    with pytest.raises(OnCallError, match="delivery of cause1-x could not be recorded"):
         notify(clients, alerts_of(clients)[:1])
     assert numbers == list(range(3, 13))
 

@@ -80,7 +80,7 @@ def test_pagerduty_is_sent_an_event_with_the_dedup_key(send):
             },
         },
         "client": "Prediction On-Call",
-        "client_url": "https://on-call.example/runs",
+        "client_url": "https://on-call.example/alerts?alert=cause1-x",
     }
     for action in (PageAction.ACKNOWLEDGE, PageAction.RESOLVE):
         _, _, body, _ = send(configured("pagerduty"), action)
@@ -92,7 +92,7 @@ def test_opsgenie_is_sent_an_alert_whose_alias_is_the_dedup_key(send):
     assert (delivery.ok, url) == (True, "https://api.opsgenie.com/v2/alerts")
     assert headers == {"Authorization": f"GenieKey {SECRET}"}
     assert (body["message"], body["alias"], body["priority"]) == ("Trouble 1", KEY, "P1")
-    assert "https://on-call.example/runs" in body["description"]
+    assert "https://on-call.example/alerts?alert=cause1-x" in body["description"]
     address = "https://api.eu.opsgenie.com/v2/alerts"
     for action, verb in ((PageAction.ACKNOWLEDGE, "acknowledge"), (PageAction.RESOLVE, "close")):
         _, url, _, headers = send(configured("opsgenie", ESCALATION_URL=address), action)
@@ -109,7 +109,7 @@ def test_a_webhook_is_sent_json_of_our_own_with_the_action_and_the_key(send):
         {"Authorization": f"Bearer {SECRET}"},
     )
     assert (body["action"], body["dedup_key"], body["severity"]) == ("resolve", KEY, "critical")
-    assert (body["game_date"], body["url"]) == ("2025-12-29", "https://on-call.example/runs?date=2025-12-29")
+    assert (body["game_date"], body["url"]) == ("2025-12-29", "https://on-call.example/alerts?alert=a&date=2025-12-29")
     assert send(configured("webhook", ESCALATION_KEY=""), PageAction.TRIGGER)[3] == {}
 
 

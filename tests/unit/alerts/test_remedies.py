@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from services.alerts.evaluation import evaluate_rules
+from services.alerts.facts import StagingTableListing
 from services.alerts.rules import RULES_BY_NAME
+from services.batches.ids import parse_staging_table_name
 from services.batches.reader import Batches
 from services.batches.state import BatchState
 from services.scaling.annotations import CapacitySetting
@@ -68,10 +72,25 @@ def test_a_rule_that_does_not_fire_keeps_its_own_remedy():
     assert result.rule is RULES_BY_NAME["dml_rejections"]
 
 
+def test_the_remedy_of_orphaned_tables_names_their_batches():
+    tables = tuple(
+        StagingTableListing(f"_staging_batch_2025_12_{day}_1767037620_p_{n}", NOW - timedelta(days=3), None)
+        for day in range(20, 25)
+        for n in range(2)
+    )
+    (result,) = [
+        result
+        for result in evaluate_rules(make_snapshot(staging=ok_result(tables)), SETTINGS, NOW)
+        if result.rule.name == "staging_orphans"
+    ]
+    batches = [parse_staging_table_name(table.name)[0] for table in tables[::2]]
+    assert result.rule.hint.endswith(f"tables: {batches[0]}, {batches[1]}, {batches[2]} and 2 more.")
+
+
 def test_workers_that_drifted_below_the_emergency_limit_are_to_be_restored():
     meant, low, high = CapacitySetting(None, 20, 5), CapacitySetting(4, 20, 3), CapacitySetting(None, 40, 5)
     hint, command = remedy("width", {"worker": ok_result(make_worker_capacity(low, set_to=meant))})
-    assert (hint, command) == ("Restore the workers, or set the capacity that is meant.", "")
+    assert (hint, command) == ("Restore the worker capacity, or set the intended one.", "")
     hint, _ = remedy("width", {"worker": ok_result(make_worker_capacity(high, set_to=meant))})
     assert hint == RULES_BY_NAME["width"].hint
 

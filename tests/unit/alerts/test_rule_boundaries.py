@@ -137,7 +137,7 @@ def test_writes_succeed_from_99_of_100_players_on(rejected, players, health):
 
 def test_the_sentence_of_lost_writes_counts_players_generated():
     night = ok_result(make_night(*make_players(68), *make_rejected_players(90)))
-    assert judge("write_success", night=night)[1] == "90 of 158 generated players were rejected on write"
+    assert judge("write_success", night=night)[1] == "90 of 158 generated players have rejected writes"
 
 
 # --- names ----------------------------------------------------------------------------------------------------------------
@@ -165,7 +165,8 @@ def test_the_sentence_of_unmatched_names_has_both_nights():
     night = ok_result(make_night(*make_players(75), *make_unmatched_names(94), *aliased))
     message = judge("names", night=night, usual=ok_result(make_names_before(3, of=150)))[1]
     assert message == (
-        "94 of 176 names with odds are not in context and without an alias, an alias would resolve 7 more; 3 of 150 the night before"
+        "94 of 176 odds names match no player in context, and no alias; 7 more would match through an alias;"
+        " 3 of 150 on the game date before"
     )
 
 
@@ -195,7 +196,7 @@ def test_a_stalled_batch_is_named_with_how_far_it_came():
         "run",
     )
     unknown = stalled_batch(requested=None, generated=None)
-    assert "an unknown number of an unknown number generated" in judge("stalled", night=night, batches=unknown)[1]
+    assert "unknown of unknown generated" in judge("stalled", night=night, batches=unknown)[1]
 
 
 def test_a_stalled_batch_is_no_alert_once_every_player_is_active():
@@ -257,16 +258,20 @@ def test_a_batch_with_rows_or_without_anybody_eligible_has_not_produced_nothing(
     assert judge("produced_nothing", night=ok_result(make_night()))[0] is OK
     assert judge("produced_nothing", batches=empty_batches())[0] is OK
     night = ok_result(make_night(*make_unrequested_players(3)))
-    assert judge("produced_nothing", night=night)[1] == f"{BATCH} says consolidated, and the date has no row"
+    assert judge("produced_nothing", night=night)[1] == f"{BATCH}: consolidated, but the date has no rows"
 
 
 # --- consolidation ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("count", "who"), [(1, "1 player waits"), (2, "2 players wait")])
+@pytest.mark.parametrize(("count", "who"), [(1, "1 player"), (2, "2 players")])
 def test_players_who_wait_in_staging_after_the_batch_fire(count, who):
     night = ok_result(make_night(*make_unmerged_players(count)))
-    assert judge("consolidation", night=night) == (CRITICAL, f"{who} in staging, and {BATCH} is consolidated", "run")
+    assert judge("consolidation", night=night) == (
+        CRITICAL,
+        f"{who} staged but not consolidated; {BATCH} is consolidated",
+        "run",
+    )
 
 
 @pytest.mark.parametrize(
@@ -335,7 +340,7 @@ def test_a_date_that_has_not_run_fires_from_its_deadline_on():
     assert judge("not_run", deadline - SECOND, **changes)[0] is OK
     assert judge("not_run", deadline, **changes) == (
         CRITICAL,
-        "3 players are eligible, none was requested; first tip-off 19:00:00 ET",
+        "3 eligible players, none requested; first tip-off 19:00:00 ET",
         "run",
     )
     no_tip_off = ok_result(replace(not_run, tip_offs=()))
@@ -404,7 +409,7 @@ def test_five_minutes_without_a_log_line_are_unknown_and_say_so():
     assert judge("silence", five_minutes, lines=ok_result(0))[0] is OK
     assert judge("silence", five_minutes + SECOND, lines=ok_result(0))[:2] == (
         UNKNOWN,
-        f"{BATCH} began 14:47:00 ET, and no service has logged a line since",
+        f"{BATCH} started 14:47:00 ET; no service has logged a line since",
     )
     assert judge("silence", five_minutes + SECOND, lines=ok_result(1))[0] is OK
     assert judge("silence", lines=ok_result(0), batches=empty_batches())[0] is OK

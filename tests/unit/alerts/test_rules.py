@@ -15,7 +15,7 @@ def test_an_alert_of_a_removed_rule_still_renders():
 def test_every_rule_has_a_source_threshold_description_and_remedy():
     for rule in RULES:
         assert all([rule.source, rule.format_threshold(SETTINGS), rule.description, rule.hint, rule.page])
-    assert "5 writes rejected for too many at once within 60 s" in RULES[0].format_threshold(SETTINGS)
+    assert "5 writes rejected by the DML limit within 60 s" in RULES[0].format_threshold(SETTINGS)
 
 
 def test_the_coverage_rule_names_the_thresholds_that_classify():

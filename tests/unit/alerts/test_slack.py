@@ -26,7 +26,7 @@ ALERT = make_alert(1, datetime(2025, 12, 29, 20, 0, tzinfo=UTC))
 @pytest.mark.parametrize(
     ("response", "ok", "detail"),
     [
-        (make_response(200, "ok"), True, "Slack took it"),
+        (make_response(200, "ok"), True, "delivered to Slack"),
         (make_response(200, "<html>sign in</html>"), False, "Slack answered HTTP 200: <html>sign in</html>"),
         (make_response(404, "no_service"), False, "Slack answered HTTP 404: no_service"),
         (make_response(500, ""), False, "Slack answered HTTP 500: nothing"),
@@ -80,7 +80,7 @@ def test_a_message_says_what_since_when_what_helps_and_where_the_evidence_is():
     assert lines_of(ALERT) == [
         "🔴 *Trouble 1* (since 15:00 ET)",
         "Resume the batch, or consolidate what is staged.",
-        f"<{DASHBOARD.dashboard_url}/runs|Evidence and buttons>",
+        f"<{DASHBOARD.dashboard_url}/alerts?alert={ALERT.alert_id}|Open in Prediction On-Call>",
     ]
 
 
@@ -91,9 +91,12 @@ def test_the_first_command_that_a_result_has_is_shown():
 
 def test_what_the_watchdog_has_begun_since_the_last_message_is_named():
     told = after(after(ALERT, "mending", reason="Resume a"), "told")
-    assert "The watchdog has begun" not in format_message([told], DASHBOARD)
+    assert "Auto-remediation started" not in format_message([told], DASHBOARD)
     begun = after(after(told, "mending", reason="Resume <b>"), "mending", reason="Resume c")
-    assert lines_of(begun)[2:4] == ["The watchdog has begun: Resume &lt;b&gt;.", "The watchdog has begun: Resume c."]
+    assert lines_of(begun)[2:4] == [
+        "Auto-remediation started: Resume &lt;b&gt;.",
+        "Auto-remediation started: Resume c.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -122,10 +125,10 @@ def test_many_alerts_are_one_message_with_their_number_and_ten_of_them(count, re
     assert format_message(alerts, DASHBOARD) == f"*{count} alerts*\n{shown}{rest}"
 
 
-def test_the_evidence_of_a_night_is_linked_with_its_date():
+def test_an_alert_of_a_night_is_linked_with_its_date():
     opened = replace(ALERT.latest_event, game_date=date(2025, 12, 29), rule="dml_rejections")
-    url = slack.evidence_url(DASHBOARD, Alert("a", (opened,)))
-    assert url == f"{DASHBOARD.dashboard_url}/dml_errors?date=2025-12-29"
+    url = slack.alert_url(DASHBOARD, Alert("a", (opened,)))
+    assert url == f"{DASHBOARD.dashboard_url}/alerts?alert=a&date=2025-12-29"
 
 
 def test_the_message_is_posted_to_the_webhook_as_text(monkeypatch):

@@ -13,14 +13,15 @@ from unittest.mock import Mock
 import pytest
 
 from services.actions.background import BackgroundRunner
-from services.alerts import deliveries, facts, remediation, watchdog
+from services.alerts import deliveries, facts, present, remediation, watchdog
 from services.alerts.alert_log import Alert, Alerts, Event, read_alerts
 from services.alerts.facts import CheckCache
 from services.alerts.findings import RuleResult
+from services.alerts.present import nights_to_check
 from services.alerts.remediation import Remediation
 from services.alerts.rules import RULES_BY_NAME
 from services.alerts.transport import Delivery
-from services.alerts.watchdog import nights_to_check, run_check
+from services.alerts.watchdog import run_check
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health
 from services.core.settings import Settings
@@ -53,7 +54,7 @@ def clients(records, monkeypatch):
 def test_a_fault_in_one_check_is_logged_with_its_traceback(clients, caplog, monkeypatch):
     monkeypatch.setattr(watchdog, "run_check", raise_fault)
     assert watchdog.run(clients, None, {}) == 1
-    assert "Watchdog is blind: OnCallError: The table is away." in caplog.messages[0]
+    assert "Watchdog can't read its sources: OnCallError: The table is away." in caplog.messages[0]
     assert "in raise_fault" in caplog.text
 
 
@@ -62,7 +63,7 @@ def test_a_remediation_that_fails_is_logged_with_its_traceback(clients, caplog, 
     monkeypatch.setattr(watchdog, "read_recent_actions", lambda _: ())
     nothing: Any = None  # planning fails before it reads these
     assert watchdog._remediate(clients, CheckCache(), nothing, (), nothing) == ()
-    assert caplog.messages[0].startswith("Watchdog could not mend: The table is away.")
+    assert caplog.messages[0].startswith("Auto-remediation failed: The table is away.")
     assert "in raise_fault" in caplog.text
 
 
@@ -95,8 +96,8 @@ def channel(monkeypatch):
     monkeypatch.setattr("services.alerts.notification.open_channel", lambda _: channel)
     staging = failed_result("The list of staging tables")
     snapshot = make_snapshot(duplicates=ok_result({NIGHT: 112}), staging=staging)
-    monkeypatch.setattr(watchdog, "read_snapshot", lambda *_: snapshot)
-    monkeypatch.setattr(watchdog, "fetch_open_dates", lambda *_: ok_result(frozenset()))
+    monkeypatch.setattr(present, "read_snapshot", lambda *_: snapshot)
+    monkeypatch.setattr(present, "fetch_open_dates", lambda *_: ok_result(frozenset()))
     monkeypatch.setattr(watchdog, "apply_reverts_if_calm", lambda *_: None)
     return channel
 
@@ -172,8 +173,8 @@ def test_a_check_reads_tonight_and_every_date_with_an_open_batch(clients):
 def test_a_check_evaluates_the_open_dates_and_finishes_earlier_actions(clients, channel, monkeypatch):
     tomorrow = NIGHT + timedelta(days=1)
     read_snapshot, finish = Mock(return_value=make_snapshot()), Mock()
-    monkeypatch.setattr(watchdog, "fetch_open_dates", lambda *_: ok_result(frozenset({tomorrow})))
-    monkeypatch.setattr(watchdog, "read_snapshot", read_snapshot)
+    monkeypatch.setattr(present, "fetch_open_dates", lambda *_: ok_result(frozenset({tomorrow})))
+    monkeypatch.setattr(present, "read_snapshot", read_snapshot)
     monkeypatch.setattr(watchdog, "finish_actions", finish)
     check(clients)
     assert read_snapshot.call_args.args[1] == (tomorrow, NIGHT)
@@ -212,7 +213,7 @@ def test_one_check_waits_for_what_it_began_also_when_it_fails_itself(clients, mo
     monkeypatch.setattr(watchdog, "run_check", begin_and_end)
     monkeypatch.setattr(watchdog, "log_result", lambda _: None)
     assert watchdog.run(clients, None, {}) == int(fails)
-    assert "Resume it still runs" in caplog.text
+    assert "Resume it is still running" in caplog.text
     ended.set()
 
 
@@ -256,26 +257,26 @@ WEBHOOK = Settings.from_env({"SLACK_WEBHOOK_URL": "https://hooks.slack.example/x
     ],
 )
 def test_the_channels_status_is_how_the_last_message_went(events, problem):
-    status = watchdog.channel_status(WEBHOOK, all_alerts(make_alert(*events, facts={"delivery": "Slack said no."})))
+    status = present.channel_status(WEBHOOK, all_alerts(make_alert(*events, facts={"delivery": "Slack said no."})))
     assert (status.is_set, status.problem) == (True, problem)
-    assert watchdog.channel_status(Settings.from_env({}), all_alerts()).is_set is False
+    assert present.channel_status(Settings.from_env({}), all_alerts()).is_set is False
 
 
 def test_the_status_of_the_second_channel_is_its_own():
     escalating = Settings.from_env({"ESCALATE_AFTER_MIN": "15"})
     paging = Settings.from_env({"ESCALATE_AFTER_MIN": "15", "ESCALATION_URL": "https://pager.example/v1"})
     failed = all_alerts(make_alert("told", "not escalated", facts={"delivery": "PagerDuty answered HTTP 400."}))
-    assert watchdog.channel_status(WEBHOOK, failed).second_problem == "PagerDuty answered HTTP 400."
-    assert watchdog.channel_status(WEBHOOK, failed).problem == ""
-    assert watchdog.channel_status(paging, all_alerts(make_alert("not escalated", "escalated"))).second_problem == ""
-    assert watchdog.channel_status(escalating, all_alerts()).second_problem.startswith("No second channel is set")
-    assert watchdog.channel_status(WEBHOOK, all_alerts()).second_problem == "", "nothing is escalated"
+    assert present.channel_status(WEBHOOK, failed).second_problem == "PagerDuty answered HTTP 400."
+    assert present.channel_status(WEBHOOK, failed).problem == ""
+    assert present.channel_status(paging, all_alerts(make_alert("not escalated", "escalated"))).second_problem == ""
+    assert present.channel_status(escalating, all_alerts()).second_problem.startswith("No second channel is set")
+    assert present.channel_status(WEBHOOK, all_alerts()).second_problem == "", "nothing is escalated"
 
 
 def test_a_failed_message_without_details_is_named_by_its_alert_and_the_newest_of_all_alerts_counts():
     failed, told = make_alert("not told", alert_id="a"), make_alert("updated", "told", alert_id="b")
-    assert watchdog.channel_status(WEBHOOK, all_alerts(failed)).problem == "Trouble"
-    assert watchdog.channel_status(WEBHOOK, all_alerts(told, failed)).problem == ""
+    assert present.channel_status(WEBHOOK, all_alerts(failed)).problem == "Trouble"
+    assert present.channel_status(WEBHOOK, all_alerts(told, failed)).problem == ""
 
 
 def make_result(**changes: Any) -> watchdog.CycleResult:
@@ -293,13 +294,13 @@ def make_result(**changes: Any) -> watchdog.CycleResult:
 
 def test_a_check_logs_its_changes_and_that_it_looked(caplog):
     caplog.set_level("INFO", logger="watchdog")
-    watchdog.log_result(make_result(delivery=Delivery(True, "Slack took it")))
+    watchdog.log_result(make_result(delivery=Delivery(True, "delivered to Slack")))
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("WARNING", "ALERT opened critical run-x: Trouble"),
         ("WARNING", "ALERT worsened critical run-x: Trouble"),
         (
             "INFO",
-            "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, Slack took it, thresholds 1a2b3c4d",
+            "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, delivered to Slack, thresholds 1a2b3c4d",
         ),
     ]
     assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes, thresholds 1a2b3c4d")
@@ -386,7 +387,10 @@ def test_a_failed_check_is_followed_by_the_next(clients, monkeypatch, caplog):
     monkeypatch.setattr(watchdog, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: None))
     with pytest.raises(KeyboardInterrupt):
         watchdog.run(clients, 60, {})
-    assert caplog.messages == ["Watchdog is blind: OnCallError: Away.", "Watchdog is blind: ZeroDivisionError: ours"]
+    assert [message.rpartition("sources: ")[2] for message in caplog.messages] == [
+        "OnCallError: Away.",
+        "ZeroDivisionError: ours",
+    ]
 
 
 @pytest.mark.parametrize(("argv", "every"), [([], None), (["--every", "60"], 60.0)])

@@ -39,7 +39,9 @@ def test_a_merge_adds_the_alias_and_its_undo_removes_it(alias_clients, plan_and_
     aliases = read_aliases(alias_clients)
     ids = {"keep": "kevinporter_001", "merge": "timhardaway_001"}
     plan = MERGE_IDENTITIES.plan(alias_clients, ids)
-    assert any(caution.startswith("Against it: in 2025-26 they are on different teams") for caution in plan.warnings)
+    assert any(
+        caution.startswith("Evidence against: in 2025-26 they are on different teams") for caution in plan.warnings
+    )
     merge_action = execute(alias_clients, OPERATOR, MERGE_IDENTITIES, plan, "a mistake", "timhardaway_001")
     assert read_registry(alias_clients).active["timhardaway"] == {"kevinporter"}
     plan_and_execute(UNDO_MERGE, action_id=merge_action.action_id)
