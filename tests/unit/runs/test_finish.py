@@ -14,8 +14,8 @@ from tests.support.alert_factories import make_batch
 MINUTE = timedelta(minutes=1)
 
 
-def eastern(*parts: int, fold: int = 0) -> datetime:
-    return datetime(*parts, tzinfo=ET, fold=fold)
+def eastern(year: int, month: int, day: int, hour: int, minute: int, fold: int = 0) -> datetime:
+    return datetime(year, month, day, hour, minute, tzinfo=ET, fold=fold)
 
 
 @pytest.mark.parametrize("zone", [ET, UTC])

@@ -21,7 +21,7 @@ from tests.unit.aliases.conftest import read_aliases, read_registry_rows
 def test_merging_two_identities_and_undoing_it_restores_the_registry_exactly(alias_clients, plan_and_execute):
     before, aliases = read_registry_rows(alias_clients), read_aliases(alias_clients)
     plan = MERGE_IDENTITIES.plan(alias_clients, {"keep": "garytrent_001", "merge": "garytrentjr_001"})
-    assert any("both are on MIL" in caution for caution in plan.warnings)
+    assert any("both are on MIL" in text for text in plan.evidence)
     with pytest.raises(ActionRefused, match="has to be typed"):
         execute(alias_clients, OPERATOR, MERGE_IDENTITIES, plan, "one person", "yes")
     merge_action = plan_and_execute(

@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from app.actions import dialog, status_strip
 from app.state import session
 from services.actions.action_type import ActionType
+from services.actions.background import BACKGROUND
 from services.actions.plan import Change, Confirmation, Figure, Guard, Plan
 from services.auth.roles import Actor, Role
 
@@ -34,18 +36,23 @@ PLAN = Plan(
 )
 
 
+def _nothing(*_: object) -> Any:
+    return {}
+
+
 class World:
     """An action type whose plan is given, and what was submitted of it."""
 
     def __init__(self) -> None:
-        self.plan, self.role, self.submitted = PLAN, Role.OPERATOR, []
-        self.type = ActionType("run.test", "Re-run 90 players", self.make_plan, dict, dict, frozenset())
+        self.plan, self.role = PLAN, Role.OPERATOR
+        self.submitted: list[Any] = []
+        self.type = ActionType("run.test", "Re-run 90 players", self.make_plan, _nothing, _nothing, frozenset())
 
     def make_plan(self, *_: object) -> Plan:
         return self.plan
 
     def submit(self, plan: Plan, *_: object) -> Any:
-        self.submitted.append((plan, dialog.st.session_state.get("action reason")))
+        self.submitted.append((plan, st.session_state.get("action reason")))
         return SimpleNamespace(key="handle")
 
 
@@ -57,7 +64,7 @@ def world(monkeypatch):
         monkeypatch.setattr(session, name, lambda: clients)
     monkeypatch.setattr(session, "actor", lambda: Actor("nora", world.role))
     monkeypatch.setattr(dialog, "get_action_type", lambda _: world.type)
-    monkeypatch.setattr(dialog.BACKGROUND, "submit", world.submit)
+    monkeypatch.setattr(BACKGROUND, "submit", world.submit)
     monkeypatch.setattr(status_strip, "session_handles", dict)
     return world
 
