@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app.actions import dialog, plan_view, status_strip
+from app.actions import action_feed, dialog, plan_view
 from app.components import filters, tables, text_format, widgets
 from app.state import session
 from services.action_registry import UNDO_ACTIONS
@@ -58,7 +58,7 @@ def filter_actions(log: ActionLog) -> list[Action]:
 def render_action(action: Action) -> None:
     """One action in full, with a link of its own."""
     with st.container(border=True):
-        status_strip.render_action_line(action, now)
+        action_feed.render_action_line(action, now)
         st.caption(
             text_format.escape_markdown(
                 f"{action.action_name} on {action.target} · {action.actor} as {action.role} · began"
@@ -87,12 +87,12 @@ def render_action(action: Action) -> None:
 def headline(log: ActionLog) -> tuple[Health, str]:
     """How many actions there were, and whether each has its outcome."""
     unfinished = [action for action in log.actions if action.is_abandoned(now)]
-    count_text = f"{text_format.pluralize(len(log.actions), 'action')} in {status_strip.LOG_WINDOW.days} days"
+    count_text = f"{text_format.pluralize(len(log.actions), 'action')} in {action_feed.LOG_WINDOW.days} days"
     if unfinished:
         return Health.UNKNOWN, f"{len(unfinished)} of {count_text} have no outcome"
     if log.actions:
         return Health.OK, f"{count_text}, each with its outcome"
-    return Health.NONE_EXPECTED, f"Nothing was done in {status_strip.LOG_WINDOW.days} days"
+    return Health.NONE_EXPECTED, f"Nothing was done in {action_feed.LOG_WINDOW.days} days"
 
 
 def render(log: ActionLog) -> None:
@@ -114,7 +114,7 @@ def render(log: ActionLog) -> None:
     widgets.source_footer((log.source,))
 
 
-reading = status_strip.fetch_log()
+reading = action_feed.fetch_log()
 action_log = widgets.value_or_notice(reading, "The action log")
 if action_log is not None:
     render(action_log)

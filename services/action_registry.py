@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from services.actions.action_type import ActionType
-from services.actions.log_reader import ActionState
+from services.actions.log_reader import Action, ActionState
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.aliases.identities.merge import MERGE_IDENTITIES
@@ -57,6 +59,18 @@ ACTION_TYPES = {
         UNDO_MERGE,
     )
 }
+
+
+def find_undo(action: Action, actions: Iterable[Action]) -> ActionType | None:
+    """The kind of action that undoes this one; None where none does, or where one of `actions` has done so."""
+    undo, states = UNDO_ACTIONS.get(action.action_name, (UNDO_DROP, tuple(ActionState)))
+    if action.state not in states or (undo is UNDO_DROP and "dropped_from_ms" not in action.facts):
+        return None
+    is_undone = any(
+        (other.action_name, other.target, other.state) == (undo.name, action.action_id, ActionState.DONE)
+        for other in actions
+    )
+    return None if is_undone else undo
 
 
 def changed_sources(name: str) -> Sources:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.components import widgets
 from app.state import reads, session
 from services.alerts.evaluation import evaluate_rules
@@ -73,7 +73,7 @@ def show_page() -> Iterator[Callable[[str, NightFacts], Health | None]]:
         patch.setattr(reads, "read_overview", lambda *_: (shown["facts"], platform))
         patch.setattr(reads, "handoff_inputs", lambda *_: make_inputs(shown["facts"]))
         patch.setattr(reads, "recent_history", lambda *_: UNREAD)
-        patch.setattr(status_strip, "fetch_log_async", lambda: None)
+        patch.setattr(action_feed, "fetch_log_async", lambda: None)
         patch.setattr(dialog, "action_button", lambda *_, **__: None)
         patch.setattr(widgets, "value_or_notice", lambda result, *_: result.value)
         patch.setattr(widgets, "verdict", show_verdict)
