@@ -139,8 +139,8 @@ def _render_cards(actions: Sequence[Action], page_title: str) -> None:
 def _render_card_buttons(action: Action, actions: Sequence[Action]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         action_feed.link_to(action, "View")
-        if (undo := find_undo(action, actions)) is not None:
-            dialog.action_button(undo, "Undo", key=f"outcome {action.action_id}", action_id=action.action_id)
+        if (undo := find_undo(action, actions, session.now())) is not None:
+            dialog.action_button(undo.action_type, "Undo", key=f"outcome {action.action_id}", **undo.args)
 
 
 def _news(actions: Iterable[Action], page_title: str) -> Iterator[_Outcome]:

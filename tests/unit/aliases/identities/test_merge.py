@@ -22,7 +22,7 @@ def test_merging_two_identities_and_undoing_it_restores_the_registry_exactly(ali
     before, aliases = read_registry_rows(alias_clients), read_aliases(alias_clients)
     plan = MERGE_IDENTITIES.plan(alias_clients, {"keep": "garytrent_001", "merge": "garytrentjr_001"})
     assert any("both are on MIL" in text for text in plan.evidence)
-    with pytest.raises(ActionRefused, match="has to be typed"):
+    with pytest.raises(ActionRefused, match="must be typed"):
         execute(alias_clients, OPERATOR, MERGE_IDENTITIES, plan, "one person", "yes")
     merge_action = plan_and_execute(
         MERGE_IDENTITIES, typed="garytrentjr_001", keep="garytrent_001", merge="garytrentjr_001"

@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 
 from app.actions import action_feed
 from app.state import session
-from services.action_registry import find_undo
 from services.actions.background import ActionHandle
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.auth.roles import Actor, Role
@@ -133,7 +132,9 @@ def test_the_bell_counts_what_runs_and_what_waits_for_a_person(world):
 def test_an_action_without_an_outcome_of_its_own_is_a_card_and_waits_in_the_bell(world):
     failed: Future[Action] = Future()
     failed.set_exception(OnCallError("Changed since: review the plan again."))
-    world.handles = {"k": ActionHandle("k 1", "Drop 6 tables", NOW - timedelta(minutes=5), failed)}
+    world.handles = {
+        "k": ActionHandle("k 1", "staging.drop", "6 tables", "Drop 6 tables", NOW - timedelta(minutes=5), failed)
+    }
     assert world.cards() == ["Changed since: review the plan again."]
     assert world.bell().startswith("Recent actions :orange-badge[1]")
     dismiss = next(button for button in world.app.button if button.label == "Dismiss")
@@ -145,13 +146,3 @@ def test_an_open_plan_is_not_closed_by_the_end_of_another_action(world):
     world.cards()
     world.actions = (SAVED, replace(RUNNING, ended_at=NOW, state=ActionState.DONE))
     assert len(world.cards()) == 2
-
-
-def test_an_undo_is_offered_until_it_was_used():
-    undone = replace(SAVED, action_id="u1", action_name="aliases.undo", target="a1")
-    assert find_undo(SAVED, [SAVED]) is not None
-    assert find_undo(SAVED, [SAVED, replace(undone, state=ActionState.REFUSED)]) is not None
-    assert find_undo(SAVED, [SAVED, undone]) is None
-    assert find_undo(replace(SAVED, state=ActionState.FAILED), []) is None
-    assert find_undo(replace(SAVED, action_name="staging.drop_merged", facts={"dropped_from_ms": 1}), []) is not None
-    assert find_undo(replace(SAVED, action_name="staging.drop_merged"), []) is None
