@@ -20,6 +20,7 @@ from services.nights.missing_players import LossReason, MissingPlayer, list_miss
 from services.nights.player_stages import NightStatus
 from services.nights.row_counts import RowCounts, count_rows
 from services.runs.actions import RESUME_BATCH, START_RUN
+from services.runs.active_run import ActiveRun
 from services.runs.plan import describe_selected
 from services.runs.run_context import NOT_REPAIRABLE_BY_RUN, list_repairable
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
@@ -30,7 +31,7 @@ from services.scaling.move_traffic import MOVE_TRAFFIC
 from services.scaling.plan import emergency_capacity
 from services.staging.consolidate import CONSOLIDATE_BATCH
 from services.staging.drop import DROP_MERGED, DROP_ORPHAN
-from services.staging.inventory import BatchTotal, StagingInventory, StagingTable
+from services.staging.inventory import BatchTotal, StagingInventory, StagingTable, StagingTableState
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
 MAX_BUTTONS = 3  # batches with a button of their own; over a season there may be a dozen
@@ -72,22 +73,40 @@ def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
         dialog.action_button(CONSOLIDATE_BATCH, "Consolidate staged rows", key=batch, primary=primary, batch_id=batch)
 
 
-def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
-    """Start the run of a night that has not run, else re-run whom a run repairs."""
+def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None, primary: bool) -> bool:
+    """Start the run of a night that has not run, else re-run whom a run repairs; False where there is nobody to run."""
     date = night.game_date.isoformat()
     candidates = list_repairable(night, counts, session.now()) if selected is None else selected
     repairable = [m for m in candidates if m.reason not in NOT_REPAIRABLE_BY_RUN]
     if not repairable:
-        return
+        return False
     if night.was_run is False:
         label = f"Start run of {text_format.pluralize(len(repairable), 'player')}"
         dialog.action_button(START_RUN, label, primary=True, game_date=date)
-        return
+        return True
     player_filter: dict[str, Any] = (
         {} if selected is None else {"players": [m.player.player_lookup for m in repairable]}
     )
     label = f"Re-run {describe_selected(repairable)}"
     dialog.action_button(START_RUN, label, primary=primary, game_date=date, **player_filter)
+    return True
+
+
+def run_buttons(facts: NightFacts, active_run: ActiveRun | None) -> None:
+    """Start or re-run a night, for the runs page; while a run is under way the buttons are disabled and say so."""
+    date, night = facts.game_date.isoformat(), facts.night.value
+    with st.container(horizontal=True, gap="small"):
+        if active_run is not None:
+            dialog.action_button(START_RUN, "Re-run: a run is in progress", disabled=True, game_date=date)
+            return
+        if night is None:
+            dialog.action_button(START_RUN, "Re-run missing players", game_date=date)
+        else:
+            counts = count_rows(night, facts.usual.value, session.cached_clients().settings)
+            if not _run_button(night, counts, None, primary=True) and night.was_run:
+                dialog.action_button(START_RUN, "Re-run: no missing players", disabled=True, game_date=date)
+        if night is None or night.was_run is not False:
+            dialog.action_button(START_RUN, "Re-run all players…", key="date", game_date=date, scope="date")
 
 
 def _batch_id(entry: MissingPlayer) -> str:
@@ -96,9 +115,13 @@ def _batch_id(entry: MissingPlayer) -> str:
 
 
 def staging_buttons(inventory: StagingInventory) -> None:
-    """Consolidate the batches that hold rows of their own, the fullest first; drop merged tables."""
-    merged_tables = [_table_name(table) for table in inventory.tables if table.unmerged_rows == 0]
-    unmerged_batches = [batch for batch in inventory.batches if batch.unmerged_rows != 0]
+    """Consolidate the batches with unmerged rows, the fullest first; drop merged tables. None of a batch that runs."""
+    merged_tables = [_table_name(table) for table in inventory.tables if table.state is StagingTableState.MERGED]
+    unmerged_batches = [
+        batch
+        for batch in inventory.batches
+        if batch.unmerged_rows != 0 and batch.state is not StagingTableState.RUNNING
+    ]
     batch_ids = [batch.batch_id for batch in sorted(unmerged_batches, key=_unmerged_rows, reverse=True)]
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for batch in batch_ids[:MAX_BUTTONS]:
@@ -122,12 +145,15 @@ def staging_buttons(inventory: StagingInventory) -> None:
 
 
 def drop_one_table(shown: Sequence[StagingTable]) -> None:
-    """Drop one of the tables that are shown, whatever it holds."""
+    """Drop one of the tables that are shown, whatever it holds; none of a batch that runs."""
+    names = [_table_name(table) for table in shown if table.state is not StagingTableState.RUNNING]
+    if not names:
+        return
     with (
         st.expander("Drop a single table…"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
-        name = st.selectbox("Table", [_table_name(table) for table in shown], key="table to drop", index=None)
+        name = st.selectbox("Table", names, key="table to drop", index=None, placeholder="Select a table")
         if name:
             dialog.action_button(DROP_ORPHAN, "Drop this table", key="one", tables=[name])
 

@@ -9,7 +9,8 @@ import streamlit as st
 
 from app.actions import dialog
 from app.charts.html_parts import head_html, percent, section_html
-from app.components import tables, text_format, widgets
+from app.components import text_format, widgets
+from app.components.html_table import Column, Mark, show_table
 from app.state import reads, session
 from services.batches.reader import Batch
 from services.batches.state import IN_PROGRESS_STATES, BatchState
@@ -119,12 +120,6 @@ def run_verification(batch: Batch) -> None:
     if checks is None:
         return
     health_by_ok = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
-    st.subheader(f"Verification of {batch.batch_id}", anchor=False)
-    tables.text_table(
-        [
-            {"": widgets.badge(health_by_ok[check.ok]), "question": check.name, "answer": check.detail}
-            for check in checks
-        ],
-        alt="Verification of the newest batch",
-        empty="",
-    )
+    st.subheader("Verification", anchor=False)
+    rows = [(Mark(check.name, health_by_ok[check.ok]), check.detail) for check in checks]
+    show_table((Column("Check"), Column("Detail", grows=True)), rows, alt=f"Verification of {batch.batch_id}", empty="")

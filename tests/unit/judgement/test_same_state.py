@@ -74,7 +74,7 @@ def show_page() -> Iterator[Callable[[str, NightFacts], Health | None]]:
         patch.setattr(reads, "read_overview", lambda *_: (shown["facts"], platform))
         patch.setattr(reads, "handoff_inputs", lambda *_: make_inputs(shown["facts"]))
         patch.setattr(reads, "recent_history", lambda *_: UNREAD)
-        patch.setattr(status_strip, "fetch_log_async", lambda: None)
+        patch.setattr(status_strip, "fetch_log_async", lambda: lambda: UNREAD)
         patch.setattr(dialog, "action_button", lambda *_, **__: None)
         patch.setattr(widgets, "value_or_notice", lambda result, *_: result.value)
         patch.setattr(widgets, "verdict", show_verdict)
