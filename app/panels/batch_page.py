@@ -9,7 +9,7 @@ from html import escape
 
 import streamlit as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.charts.batch_stages import format_duration, stages_html
 from app.components import filters, text_format, widgets
 from app.components.html_table import Column, Link, Mark, show_table
@@ -60,7 +60,7 @@ def follow_start(run: ActiveRun | None, batches: Batches) -> None:
 
     @st.fragment(run_every=None if session.paused_since() else "2s", key="await batch")
     def poll() -> None:
-        log = status_strip.fetch_log().value
+        log = action_feed.fetch_log().value
         accepted = find_active_run(session.game_date(), batches, log.actions if log else (), (), session.now())
         if accepted is not None and accepted.batch_id:
             st.rerun()
@@ -81,7 +81,7 @@ def show_batch(batch: Batch, batches: Batches, facts: NightFacts, judgement: Nig
     )
     health, headline = judge(batch, batches, judgement)
     headline = headline[:1].upper() + headline[1:]
-    log = status_strip.fetch_log().value
+    log = action_feed.fetch_log().value
     run = find_active_run(batch.game_date, batches, log.actions if log else (), (), now)
     if run is not None and run.batch_id == batch.batch_id:
         run_panels.run_card(run, headline, health, buttons=False)
