@@ -74,10 +74,11 @@ def render(inventory: StagingInventory) -> None:
     details = (counts_by_state(inventory), "all game dates")
     widgets.verdict(inventory.health, headline(inventory), details, list_outdated((reading,)))
     widgets.render_problems(inventory.problems)
-    undo_buttons.undo_lines(wait_for_log().value, UNDOABLE)
     if inventory.tables:
         staging_panels.batch_table(inventory, now)
         repair_buttons.staging_buttons(inventory)
+    undo_buttons.undo_lines(wait_for_log().value, UNDOABLE)
+    if inventory.tables:
         table_grid(inventory)
     widgets.source_footer(inventory.sources, session.log_link_params("Consolidation"))
 

@@ -91,10 +91,10 @@ def capacities_html(capacities: ServiceCapacities) -> str:
     rows = [
         Row(
             service.service,
-            [(service.capacity or 0, palette.COLOR_BY_HEALTH[service.health], "requests at once")],
+            [(service.capacity or 0, palette.COLOR_BY_HEALTH[service.health], "concurrent requests")],
             f"{service.max_instances} × {service.concurrency} = <b>{service.capacity:,}</b>"
             if service.capacity
-            else "<b>no maximum is set</b>",
+            else "<b>unbounded</b>",
         )
         for service in capacities.services
     ]
@@ -105,7 +105,7 @@ def capacities_html(capacities: ServiceCapacities) -> str:
     )
     limit_html = (
         f'<div class="limit" style="margin-left:{limit_left}"></div>'
-        f'<div class="ends" style="grid-row:{2 * len(rows) + 1};{limit_label_style}">the table admits {MAX_OUTSTANDING_DML}</div>'
+        f'<div class="ends" style="grid-row:{2 * len(rows) + 1};{limit_label_style}">DML limit {MAX_OUTSTANDING_DML}</div>'
     )
     return render_rows(rows, scale_max, limit_html)
 

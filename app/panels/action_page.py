@@ -14,6 +14,7 @@ from app.components import text_format, widgets
 from app.panels import undo_buttons
 from app.state import session
 from services.actions.log_reader import Action, ActionLog, ActionState
+from services.actions.plan import TITLE_SEPARATOR
 from services.core.clock import format_eastern
 from services.core.result import Health
 from services.core.text import to_printable
@@ -58,8 +59,9 @@ def show_action(action: Action, log: ActionLog) -> None:
         "../pages/action_log.py", label="All actions", icon=":material/arrow_back:", query_params=session.link_params()
     )
     state = "no result recorded" if action.is_abandoned(now) else action.state.word
+    operation, _, where = action.title.partition(TITLE_SEPARATOR)
     widgets.verdict(
-        action_health(action, now) or Health.NONE_EXPECTED, f"{action.title}: {state}", [result_text(action)]
+        action_health(action, now) or Health.NONE_EXPECTED, f"{operation}: {state}", [where, result_text(action)]
     )
     _show_facts(action)
     undo_buttons.undone_note(action, log)

@@ -43,6 +43,6 @@ def test_an_unlimited_capacity_is_stated_and_has_no_bar():
         "worker", CapacitySetting(None, None, 3), "r", None, "", "", CapacityState.DRIFTED, Health.CRITICAL, True
     )
     chart_html = bar_rows.capacities_html(ServiceCapacities((unlimited,), ()))
-    assert "<b>no maximum is set</b>" in chart_html
+    assert "<b>unbounded</b>" in chart_html
     assert 'title="' not in chart_html
-    assert "the table admits 22" in chart_html
+    assert "DML limit 22" in chart_html
