@@ -71,6 +71,7 @@ chosen_night = session.resolve_night(first_stored_night, hold=dialog.is_dialog_o
 links = sidebar.Links(pages, page, chosen_night.game_date)
 links.render()
 header = Header(ENTRIES[page.title], chosen_night)
+background_cache.on_slow(header.show_waiting)
 status_strip.render_strip(wait_for_log, dialog_open=dialog.is_dialog_open())
 page.run()
 header.fill()

@@ -68,8 +68,10 @@ def follow_start(run: ActiveRun | None, batches: Batches) -> None:
     poll()
 
 
-def show_batch(batch: Batch, batches: Batches, facts: NightFacts, judgement: NightJudgement) -> None:
-    """The whole page of one batch of the chosen game date."""
+def show_batch(
+    batch: Batch, batches: Batches, facts: NightFacts, judgement: NightJudgement, active_run: ActiveRun | None
+) -> None:
+    """The whole page of one batch of the chosen game date; while it runs its progress stands where its verdict will be."""
     cloud, now = session.cached_clients(), session.now()
     later = [b.started for b in batches.batches if b.started and batch.started and b.started > batch.started]
     reading = reads.batch_details.fetch_async(cloud, batch, min(later, default=None))
@@ -80,13 +82,15 @@ def show_batch(batch: Batch, batches: Batches, facts: NightFacts, judgement: Nig
         query_params=session.link_params(),
     )
     health, headline = judge(batch, batches, judgement)
-    headline = headline[:1].upper() + headline[1:]
-    widgets.verdict(health, headline, [batch.batch_id, batch.status_text], list_outdated((facts.batches,)))
+    is_running = active_run is not None and active_run.batch_id == batch.batch_id
+    if active_run is not None and is_running:
+        run_panels.run_card(active_run, batch.batch_id, health)
+    else:
+        headline = headline[:1].upper() + headline[1:]
+        widgets.verdict(health, headline, [batch.batch_id, batch.status_text], list_outdated((facts.batches,)))
     action = find_action(batch.batch_id, status_strip.fetch_log().value)
     _show_facts(batch, action, now)
-    _show_buttons(batch, action)
-    if batch.state in IN_PROGRESS_STATES and batch.record_source == "ledger":
-        run_panels.run_progress(batch)
+    _show_buttons(batch, action, is_running)
     details = widgets.value_or_notice(reading(), "The batch")
     stages = (
         details.stages if details is not None and details.stages else tuple(write_stages(batch, facts.writes.value))
@@ -138,9 +142,10 @@ def _show_facts(batch: Batch, action: Action | None, now: datetime) -> None:
     st.html(f'<dl class="batch-facts">{items}</dl>')
 
 
-def _show_buttons(batch: Batch, action: Action | None) -> None:
+def _show_buttons(batch: Batch, action: Action | None, is_running: bool) -> None:
+    """What can be done with the batch; while it runs, Stop is in its progress."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if batch.record_source == "ledger" and batch.state in STOPPABLE_STATES:
+        if batch.record_source == "ledger" and batch.state in STOPPABLE_STATES and not is_running:
             dialog.action_button(STOP_RUN, "Stop run", key=batch.batch_id, batch_id=batch.batch_id)
         if batch.record_source == "ledger" and batch.state in RESUMABLE_STATES:
             dialog.action_button(

@@ -177,27 +177,32 @@ class PlatformReadings:
     staging: Result[StagingInventory]
     capacities: Result[ServiceCapacities]
     schedule: Result[Schedule]
+    alerts: Result[Alerts]
+    deploys: Result[DeployHistory]
 
     @property
     def sources(self) -> tuple[DataSource, ...]:
         """The sources of these readings."""
-        tables, services, jobs = self.staging.value, self.capacities.value, self.schedule.value
+        tables, services = self.staging.value, self.capacities.value
+        single = (self.schedule.value, self.alerts.value, self.deploys.value)
         return (
             *(tables.sources if tables else ()),
             *(services.sources if services else ()),
-            *((jobs.source,) if jobs else ()),
+            *(reading.source for reading in single if reading is not None),
         )
 
 
 def read_overview(clients: Clients, game_date: date) -> tuple[NightFacts, PlatformReadings]:
     """Read all sources of the overview concurrently, so that it waits for the slowest and not for the sum."""
     facts = night_facts_async(clients, game_date)
-    tables, services, jobs = (
+    tables, services, jobs, open_alerts, revisions = (
         staging.fetch_async(clients),
         service_capacities.fetch_async(clients),
         schedule.fetch_async(clients),
+        alerts.fetch_async(clients),
+        deploys.fetch_async(clients),
     )
-    return facts(), PlatformReadings(tables(), services(), jobs())
+    return facts(), PlatformReadings(tables(), services(), jobs(), open_alerts(), revisions())
 
 
 def recent_history(clients: Clients, today: date) -> Result[CoverageHistory]:

@@ -97,7 +97,7 @@ def test_a_timeline_mark_shows_its_tooltip_on_keyboard_focus(page, dashboard_url
 
 def test_a_timeline_lane_links_to_its_page(page, dashboard_url):
     main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
-    lane, name = main.locator(".night .lane").nth(1), main.get_by_role("link", name="rejected writes")
+    lane, name = main.locator(".night .lane").nth(1), main.get_by_role("link", name="Rejected writes 90")
     middles = [box["y"] + box["height"] / 2 for box in (lane.bounding_box(), name.bounding_box())]
     assert abs(middles[0] - middles[1]) < 3, "a name stands before its lane"
     name.click()

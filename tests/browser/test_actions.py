@@ -68,7 +68,10 @@ def test_the_repair_can_be_planned_and_cancelled_by_keyboard_alone(environment, 
     dialog.get_by_text("7 checks passed").wait_for()
     tab_to(page, "Cancel")
     tab_to(page, button_label, max_tabs=2)
-    assert dialog.get_by_test_id("stBaseButton-primary").is_enabled()
+    confirm = dialog.get_by_test_id("stBaseButton-primary")
+    assert confirm.is_enabled()
+    page.set_viewport_size({"width": 720, "height": 450})  # 1440 × 900 at 200 % zoom
+    assert confirm.bounding_box()["y"] + confirm.bounding_box()["height"] <= 450
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert environment.read_actions(since) == []
@@ -116,7 +119,12 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
         page.wait_for_timeout(4000)  # the strip has refreshed twice since
         page.keyboard.type("reason")  # the focus has stayed as well
         assert field.input_value() == "half a reason"
+        page.keyboard.press("Escape")  # sends what is typed
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").get_by_role("button", name="Keep editing").click()
+        assert field.input_value() == "half a reason"
         page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        page.get_by_role("dialog").get_by_role("button", name="Discard").click()
         page.get_by_role("dialog").wait_for(state="detached")
     finally:
         gate.set()
@@ -159,12 +167,24 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.screenshot(path=screenshots_dir / "repaired.png")
     print(f"from opening to repaired: {time.monotonic() - started:.1f} s")
     page.get_by_role("link", name="Record").first.click()
-    page.get_by_text("coverage 68 → 158 of 158").wait_for()
+    page.get_by_text("68 → 158 of 158", exact=True).wait_for()
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
     assert_hostile_reason_is_plain(page)
     page.goto(f"{module_dashboard_url}/shift_handoff?date=2025-12-29")
     assert_hostile_reason_is_plain(page)
+    page.goto(f"{module_dashboard_url}/runs?date=2025-12-29")
+    page.get_by_role("link", name="batch_2025-12-29").first.press("Enter")
+    page.get_by_role("heading", name="Stages").wait_for()
+    page.get_by_text("2,250 inserted, 0 updated, 0 unchanged").wait_for()
+    page.get_by_role("tab", name="Players 90").wait_for()
+    assert_hostile_reason_is_plain(page)  # why it was started
+    page.go_back()
+    page.get_by_role("region", name="Batches").wait_for()
+    page.go_forward()
+    page.get_by_role("heading", name="Stages").wait_for()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
+    page.wait_for_url("**/coverage?date=2025-12-29")  # without the batch
 
 
 def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment, module_dashboard_url, page):

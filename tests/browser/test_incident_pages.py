@@ -63,9 +63,9 @@ def find_truncated_text(page: Any) -> list[str]:
 def test_the_overview_shows_the_missing_players_and_the_denominators(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-29")
     expect(main.get_by_role("heading", level=2)).to_contain_text("90 of 158")
-    for figure in ("43.0 %", "68 of 158 eligible", "19.3 %", "68 of 352 in context", "1,700", "of 3,950 generated"):
+    for figure in ("43.0%", "57.0%", "225", "352 players · 19.3% active", "176 names · 38.6% active", "1,700 rows"):
         expect(main.get_by_text(figure, exact=True)).to_be_visible()
-    expect(main.locator(".rows").get_by_text("90 lost here")).to_be_visible()
+    expect(main.get_by_role("link", name="−90 rejected")).to_be_visible()
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "overview")
     assert page.faults == []
@@ -111,13 +111,13 @@ def test_the_coverage_page_draws_all_dates_and_the_thresholds(page, dashboard_ur
 
 def test_the_missing_players_add_up_and_can_be_downloaded(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/missing_players?date=2025-12-29")
-    expect(main.get_by_text("158 expected = 68 active + 90 rejected + 0 unexplained")).to_be_visible()
+    expect(main.get_by_text("158 eligible = 68 active + 90 rejected + 0 unexplained")).to_be_visible()
     expect(main.get_by_test_id("stDataFrame").first).to_be_visible()
     with page.expect_download(timeout=PAGE_TIMEOUT_MS) as download:
         main.get_by_role("button", name=re.compile("CSV, 105 rows")).click()
     lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 106
-    assert lines[0].startswith("player,team,against,lost at,why,evidence,repair")
+    assert lines[0].startswith("player,team,opponent,failed stage,reason,evidence,suggested fix")
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "missing_players")
     assert page.faults == []

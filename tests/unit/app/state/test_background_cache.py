@@ -147,6 +147,18 @@ def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fak
     assert waited() == FIRST_LOAD_TIMEOUT_S
 
 
+def test_a_page_says_once_what_it_waits_for_and_not_where_the_answer_is_in_time(fake_clock, monkeypatch, hanging):
+    notices: list[str] = []
+    monkeypatch.setattr(background_cache, "SLOW_NOTICE_S", 0.05)
+    background_cache.on_slow(notices.append)
+    assert background_cache.fetch_async("quick", "The log", fake_clock, lambda: 1)().value == 1
+    assert notices == []
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 0.2)
+    for name in ("The warehouse", "Cloud Run"):
+        background_cache.fetch_async(name, name, fake_clock, hanging)()
+    assert notices == ["The warehouse"]
+
+
 @pytest.fixture
 def warehouse(request) -> str:
     """A source of this test alone: reads of an earlier test may end during this one."""
