@@ -66,6 +66,7 @@ def table_grid(inventory: StagingInventory) -> None:
         max_rows=MAX_SHOWN_TABLES,
         to_row=staging_panels.to_table_row,
         KiB=st.column_config.NumberColumn(format="%.1f"),
+        console=st.column_config.LinkColumn(display_text="open"),
     )
     repair_buttons.drop_one_table(staging_tables[:MAX_SHOWN_TABLES])
 

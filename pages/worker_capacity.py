@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import streamlit as st
+
 from app.actions import status_strip
 from app.charts import bar_rows
 from app.components import tables, text_format, widgets
 from app.panels import capacity_panels, undo_buttons
 from app.state import reads, session
+from services.core.console_links import revisions_url
 from services.core.result import Health, list_outdated, worst
 from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_RUNNING_DML
 from services.scaling.actions import SCALE_DOWN, SET_CAPACITY
@@ -74,6 +77,9 @@ def render(capacities: ServiceCapacities) -> None:
         alt="Capacity of each service",
         empty="Cloud Run lists no pipeline service.",
     )
+    for service in capacities.services:
+        if url := revisions_url(cloud.settings, service.service):
+            st.link_button(f"{service.service} in Cloud Run", url, icon=":material/open_in_new:", type="tertiary")
     widgets.source_footer(capacities.sources, session.log_link_params("DML errors"))
 
 

@@ -16,9 +16,10 @@ from app.components.html_table import Column, Link, Mark, show_table
 from app.panels import run_panels
 from app.state import reads, session
 from services.actions.log_reader import Action
-from services.batches.reader import Batch, Batches
+from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES
 from services.core.clock import format_eastern
+from services.core.console_links import logs_url
 from services.core.result import Health, list_outdated
 from services.core.sources import BATCHES
 from services.core.text import to_printable
@@ -102,7 +103,7 @@ def show_batch(
     with right:
         _show_verification(batch, batches, judgement)
     if details is not None:
-        _show_tabs(details)
+        _show_tabs(batch, details)
         widgets.source_footer(details.sources, session.log_link_params("Consolidation"))
 
 
@@ -168,12 +169,24 @@ def _show_verification(batch: Batch, batches: Batches, judgement: NightJudgement
         show_table(_CHECK_COLUMNS, rows, alt=f"Verification of {batch.batch_id}", empty="")
 
 
-def _show_tabs(details: BatchDetails) -> None:
+def _console_url(batch: Batch) -> str:
+    """The log of both services in the time of the batch; "" in the sandbox, or without its start."""
+    settings = session.cached_clients().settings
+    if batch.started is None:
+        return ""
+    names = f'"{settings.worker_service}" OR "{settings.coordinator_service}"'
+    end = (batch.ended or session.now()) + WINDOW_LAG
+    return logs_url(settings, f"resource.labels.service_name=({names})", batch.started - WINDOW_LEAD, end)
+
+
+def _show_tabs(batch: Batch, details: BatchDetails) -> None:
     players_tab, logs_tab = st.tabs([f"Players {len(details.players):,}", f"Logs {len(details.lines):,}"])
     with players_tab:
         _show_players(details.players)
     with logs_tab:
         _show_lines(details.lines)
+        if url := _console_url(batch):
+            st.link_button("Open in Cloud Logging", url, icon=":material/open_in_new:", type="tertiary")
 
 
 def _show_players(players: Sequence[BatchPlayer]) -> None:
