@@ -1,4 +1,4 @@
-"""Verifies what only the real cloud can show: job ids, copy-then-MERGE, etags, jobs of other accounts, delays.
+"""Verifies what only the real cloud can show: job ids, copy-then-MERGE, pruning, etags, permissions, delays.
 
     .venv/bin/python -m deploy.verify_cloud_assumptions --service prediction-on-call-worker    prints what it would do
     .venv/bin/python -m deploy.verify_cloud_assumptions --service prediction-on-call-worker --do   does it, and reports
@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 
@@ -29,6 +29,7 @@ from services.scaling.service_update import wait_until_settled
 from services.scaling.traffic import read_traffic, short_name
 
 LOG_TIMEOUT_S, STREAMING_TIMEOUT_S, POLL_INTERVAL_S = 300.0, 300.0, 2.0
+OTHER_DATE_ROWS = 20_000
 SCHEMA = [bigquery.SchemaField("game_date", "DATE"), bigquery.SchemaField("player", "STRING")]
 ANNOTATION = "on-call/proof"
 PINNED = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
@@ -95,15 +96,37 @@ def _create_table(target: Target, name: str, partitioned: bool = False) -> str:
     return target.table_path(name)
 
 
-def _merge(target: Target, source_table: str, target_table: str) -> int:
-    sql = (
-        f"MERGE {quote_table_id(target_table)} AS T USING {quote_table_id(source_table)} AS S"  # noqa: S608 - both names are checked
+def _merge_sql(source_table: str, target_table: str) -> str:
+    return (
+        f"MERGE {quote_table_id(target_table)} AS T"  # noqa: S608 - both names are checked
+        f" USING (SELECT * FROM {quote_table_id(source_table)} WHERE game_date = DATE '2026-01-01') AS S"
         " ON T.game_date = S.game_date AND T.player = S.player AND T.game_date = DATE '2026-01-01'"
+        " WHEN MATCHED AND T.game_date = DATE '2026-01-01' AND T.player <> S.player THEN UPDATE SET player = S.player"
         " WHEN NOT MATCHED THEN INSERT (game_date, player) VALUES (game_date, player)"
     )
-    job = target.clients.bigquery.query(sql, job_retry=None)
+
+
+def _merge(target: Target, source_table: str, target_table: str) -> int:
+    job = target.clients.bigquery.query(_merge_sql(source_table, target_table), job_retry=None)
     job.result(timeout=120)
     return int(job.num_dml_affected_rows or 0)
+
+
+def check_merge_pruning(target: Target) -> Observation:
+    """A MERGE that names the game date reads the rows of that date and not the whole table."""
+    client, rows = target.clients.bigquery, [{"game_date": "2026-01-01", "player": "a"}]
+    other_date_rows = [{"game_date": "2026-01-02", "player": f"player {n:05}"} for n in range(OTHER_DATE_ROWS)]
+    source_table, target_table = _create_table(target, "one_row"), _create_table(target, "two_dates", partitioned=True)
+    config = bigquery.LoadJobConfig(schema=SCHEMA, write_disposition="WRITE_APPEND")
+    for table, content in ((source_table, rows), (target_table, rows + other_date_rows)):
+        client.load_table_from_json(content, table, job_config=config).result(timeout=120)
+    table_bytes = client.get_table(target_table).num_bytes
+    job = client.query(_merge_sql(source_table, target_table), job_retry=None)
+    job.result(timeout=120)
+    read_bytes = int(job.total_bytes_processed or 0)
+    return Observation(
+        0 < read_bytes < table_bytes / 10, f"{read_bytes:,} bytes read, the table has {table_bytes:,} on two dates"
+    )
 
 
 def check_job_of_another_account(target: Target) -> Observation:
@@ -202,7 +225,7 @@ def check_operation_is_readable(target: Target) -> Observation:
 
 
 def check_pinned_traffic(target: Target) -> Observation:
-    """A new revision gets none of a pinned traffic. Without roles/artifactregistry.reader it shows whether one can be made."""
+    """A new revision gets none of a pinned traffic."""
     before = _get_service(target)
     old_revision = short_name(before.latest_ready_revision)
     pinned = run_v2.TrafficTarget(type_=PINNED, revision=old_revision, percent=100)
@@ -217,6 +240,27 @@ def check_pinned_traffic(target: Target) -> Observation:
     new_revision, serving = short_name(after.latest_ready_revision), read_traffic(after)
     text = f"{new_revision} was made and {serving} serves"
     return Observation(new_revision != old_revision and serving.revisions == (old_revision,), text)
+
+
+def check_revision_by_acting_account(target: Target) -> Observation:
+    """The acting account, with roles on the service alone and artifactregistry.reader, reads revisions and makes one."""
+    settings, before = target.clients.settings, _get_service(target)
+    if not settings.acting_account:
+        return Observation(False, "ACTING_ACCOUNT is not set: the account to make it with")
+    acting = replace(target, clients=connect(settings, as_operator=True))
+    revision_count = len(list(acting.clients.revisions.list_revisions(parent=before.name, timeout=30)))
+    service = run_v2.Service(name=before.name, template=before.template)
+    service.template.max_instance_request_concurrency += 1
+    service.template.revision = ""
+    try:
+        after = _send_update(acting, service, ["template.max_instance_request_concurrency", "template.revision"])
+    finally:
+        _send_update(target, run_v2.Service(name=before.name, template=before.template), ["template"])
+    new_revision = short_name(after.latest_ready_revision)
+    return Observation(
+        new_revision != short_name(before.latest_ready_revision),
+        f"{settings.acting_account} read {revision_count} revisions and made {new_revision}",
+    )
 
 
 def check_log_latency(target: Target) -> Observation:
@@ -237,12 +281,14 @@ Check = Callable[[Target], Observation]
 CHECKS: tuple[Check, ...] = (
     check_job_id_uniqueness,
     check_copy_then_merge,
+    check_merge_pruning,
     check_job_of_another_account,
     check_streamed_rows_in_lists,
     check_stale_etag,
     check_service_max_instances,
     check_operation_is_readable,
     check_pinned_traffic,
+    check_revision_by_acting_account,
     check_log_latency,
 )
 
@@ -285,7 +331,7 @@ def main(argv: list[str] | None = None) -> int:
     settings = Settings.from_env()
     if args.service in (settings.worker_service, settings.coordinator_service):
         print(
-            f"{args.service} is what the desk watches: name a service of your own, such as prediction-on-call-worker."
+            f"{args.service} is what the dashboard watches: name a service of your own, such as prediction-on-call-worker."
         )
         return 2
     if not args.do:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app.actions import dialog, status_strip
+from app.actions import dialog, plan_view, status_strip
 from app.components import filters, tables, text_format, widgets
 from app.state import session
 from services.action_registry import UNDO_ACTIONS
@@ -80,7 +80,7 @@ def render_action(action: Action) -> None:
         ):
             dialog.action_button(RESTORE_CAPACITY, "Restore the normal width", key=action.action_id)
         with st.expander("The plan as it was shown, and the state after"):
-            dialog.show_plan(action.plan, key=action.action_id)
+            plan_view.show_plan(action.plan, key=action.action_id)
             st.json(dict(action.facts), expanded=False)
 
 
@@ -111,7 +111,7 @@ def render(log: ActionLog) -> None:
         rows = [{**to_table_row(action), "link": f"?action={action.action_id}"} for action in filter_actions(log)]
         link_column = st.column_config.LinkColumn("record", display_text="open")
         tables.data_grid(rows, name="actions", alt="Actions", empty="No action matches.", link=link_column)
-    widgets.source_footer((log.source,), now)
+    widgets.source_footer((log.source,))
 
 
 reading = status_strip.fetch_log()

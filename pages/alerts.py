@@ -94,7 +94,7 @@ def render_list(alerts: Alerts) -> None:
         alert_cards.render_alert(alert, now, primary=position == 0)
     render_resolved(alerts)
     render_history(alerts)
-    widgets.source_footer((alerts.source,), now, session.log_link_params("Errors of the prediction services"))
+    widgets.source_footer((alerts.source,), session.log_link_params("Errors of the prediction services"))
 
 
 reading, heartbeat_reading = reads.alerts(cloud), reads.last_heartbeat(cloud)
@@ -103,6 +103,7 @@ alerts = widgets.value_or_notice(reading, "The alerts")
 if alerts is not None and alert_id:
     chosen = next((alert for alert in alerts.alerts if alert.alert_id == alert_id), None)
     alert_page.render(chosen, now, list_outdated((reading,)))
+    widgets.source_footer((alerts.source,))
 elif alerts is not None:
     render_list(alerts)
 if not alert_id:

@@ -69,7 +69,7 @@ def render_history(history: CoverageHistory) -> None:
         **COLUMN_CONFIG,
         height_rows=8,
     )
-    widgets.source_footer(history.sources, cloud.now())
+    widgets.source_footer(history.sources)
 
 
 def headline(players: Statement) -> str:
@@ -104,7 +104,7 @@ def render_night(night: NightStatus) -> None:
     with panels.cell():
         st.subheader("By system", anchor=False)
         row_panels.systems_table(counts)
-    widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
 
 
 night = widgets.value_or_notice(facts.night, "The night's players")

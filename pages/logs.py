@@ -49,7 +49,7 @@ def render(lines: LogLines) -> None:
         st.caption("Look at the night before and after, or choose another search.")
     else:
         log_table(lines)
-    widgets.source_footer((lines.source,), cloud.now())
+    widgets.source_footer((lines.source,))
 
 
 def log_table(lines: LogLines) -> None:

@@ -40,23 +40,22 @@ def render_funnel(night: NightStatus) -> None:
     bar_rows.show_funnel(funnel(night, facts.writes.value), list_missing_players(night))
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
-    widgets.source_footer(night.sources, cloud.now(), session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
 
 
 def render_signals() -> None:
     """What the night is judged on, and apart from it the platform, each row with the page of its evidence: one text, sent as one."""
     rows = [widgets.signal_row(s.health, s.subject, s.sentence, s.page, s.state) for s in judgement.statements]
     signals = platform_signals(platform.staging, platform.capacities, platform.schedule)
-    log_params = session.log_link_params("Errors of the prediction services")
     blocks = (
         "### This night",
         *rows,
-        widgets.describe_sources(judgement.sources, cloud.now(), log_params),
         "### The platform, whatever the night",
         *(widgets.signal_row(s.health, s.name, s.text, s.page) for s in signals),
-        widgets.describe_sources(platform.sources, cloud.now()),
     )
     st.markdown("\n\n".join(blocks))
+    widgets.source_footer(judgement.sources, session.log_link_params("Errors of the prediction services"))
+    widgets.source_footer(platform.sources)
 
 
 answer_col, button_col = widgets.answer_row()

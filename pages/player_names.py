@@ -101,7 +101,7 @@ def render(names: NameResolutionReport, first: date, last: date) -> None:
         aliases_tab(names)
     else:
         unmatched_tab(names)
-    widgets.source_footer(names.sources, cloud.now())
+    widgets.source_footer(names.sources)
 
 
 verdict_slot, review_slot = widgets.answer_row()

@@ -97,7 +97,7 @@ def render(batches: Batches) -> None:
         tables.text_table(
             rows, alt="Batches", empty="Start the run: its plan says first whom it asks, and nothing happens yet."
         )
-    widgets.source_footer(batches.sources, cloud.now(), session.log_link_params("Consolidation"))
+    widgets.source_footer(batches.sources, session.log_link_params("Consolidation"))
     for batch in batches.batches[:1]:
         if batch.state not in IN_PROGRESS_STATES and batch.record_source == "ledger":
             run_panels.run_verification(batch)

@@ -111,7 +111,7 @@ def render(inventory: StagingInventory) -> None:
         batch_table(inventory)
         repair_buttons.staging_buttons(inventory)
         table_grid(inventory)
-    widgets.source_footer(inventory.sources, now, session.log_link_params("Consolidation"))
+    widgets.source_footer(inventory.sources, session.log_link_params("Consolidation"))
 
 
 reading = reads.staging(cloud)

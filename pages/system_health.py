@@ -37,7 +37,8 @@ def render(report: ConnectionReport) -> None:
         tables.text_table(
             [to_table_row(check) for check in report.results], alt="Connections", empty="Nothing was looked at."
         )
-    widgets.source_footer(report.sources, cloud.now())
+    widgets.source_footer(report.sources)
+    widgets.render_query_cost()
 
 
 reading = reads.connection_checks(cloud)

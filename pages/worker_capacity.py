@@ -61,7 +61,7 @@ def render(capacities: ServiceCapacities) -> None:
         alt="Width of each service",
         empty="Cloud Run lists no service of the pipeline.",
     )
-    widgets.source_footer(capacities.sources, cloud.now(), session.log_link_params("DML errors"))
+    widgets.source_footer(capacities.sources, session.log_link_params("DML errors"))
 
 
 reading = reads.service_capacities(cloud)

@@ -11,29 +11,40 @@ from typing import Any
 
 import streamlit as st
 
+from app.actions import plan_view
 from app.actions.submit import submit_plan
-from app.components import tables, text_format
+from app.components import text_format
 from app.state import session
 from services.action_registry import get_action_type
 from services.actions.action_type import ActionType
-from services.actions.plan import Confirmation, Guard, Plan
+from services.actions.plan import MAX_REASON_LENGTH, TITLE_SEPARATOR, Confirmation, Plan
 from services.auth.roles import has_role
 from services.core.errors import OnCallError
 
+WIDTH_PX = 752
 _PENDING_KEY = "pending action"
 _ERROR_KEY = "action error"
 _REASON_KEY = "action reason"
+_PICKED_REASON_KEY = "action picked reason"
 _CONFIRMATION_KEY = "action typed"
+_ASKED_TO_CLOSE_KEY = "action asked to close"
 _CLICKED_BUTTON_KEY = "clicked offer"
 _FORM_KEY = "open form"
+_TYPED_KEYS = (_REASON_KEY, _CONFIRMATION_KEY)
+QUICK_REASONS = {  # by the first part of an action's name
+    "run": ("Rejected writes", "Late odds or lines", "Upstream fix deployed"),
+    "staging": ("Failed consolidation", "Cleanup"),
+    "scaling": ("Rejected writes", "Incident over", "Planned change"),
+}
 
 
 @dataclass(frozen=True)
 class _PendingAction:
-    """The action requested in this session: its type and arguments, and its plan or the reason why there is none."""
+    """The action requested in this session: its type, arguments and title, and its plan or the reason why there is none."""
 
     action_name: str
     args: Mapping[str, Any]
+    title: str
     plan: Plan | None = None
     error: OnCallError | None = None
 
@@ -55,13 +66,13 @@ def action_button(
     label, button_key = label or action_type.label, f"offer {action_type.name} {key}"
     allowed = has_role(session.actor(), action_type.required_role)
     st.button(
-        label if allowed else f"Plan: {label}",
+        label if allowed else f"View plan: {label}",
         key=button_key,
         icon=":material/play_circle:" if allowed else ":material/visibility:",
         type="primary" if primary and allowed else "secondary",
-        help=help or "Shows the plan first"
+        help=help or "Review the plan before anything runs"
         if allowed
-        else "You may look at the plan; carrying it out needs an operator",
+        else f"View-only: running this requires the {action_type.required_role} role",
         disabled=disabled,
         on_click=_on_click,
         args=(button_key,),
@@ -70,20 +81,21 @@ def action_button(
         return
     if st.session_state.get(_CLICKED_BUTTON_KEY) == button_key:
         del st.session_state[_CLICKED_BUTTON_KEY]
-        _open_dialog(action_type.name, args)
+        _open_dialog(action_type.name, args, label)
 
 
 def _on_click(button_key: str) -> None:
     st.session_state[_CLICKED_BUTTON_KEY] = button_key
 
 
-def _open_dialog(action_name: str, args: Mapping[str, Any]) -> None:
-    """Open the plan of an action in this run of the page."""
+def _open_dialog(action_name: str, args: Mapping[str, Any], title: str = "") -> None:
+    """Open the plan of an action in this run of the page, under the label of its button."""
     pending = st.session_state.get(_PENDING_KEY)
     if pending is not None and (pending.action_name, pending.args) == (action_name, dict(args)):
         return  # a click whose rerun was interrupted is delivered again; what was typed meanwhile stays
-    st.session_state[_PENDING_KEY] = _PendingAction(action_name, dict(args))
-    for key in (_ERROR_KEY, _REASON_KEY, _CONFIRMATION_KEY):
+    title = title or get_action_type(action_name).label
+    st.session_state[_PENDING_KEY] = _PendingAction(action_name, dict(args), title)
+    for key in (_ERROR_KEY, _ASKED_TO_CLOSE_KEY, *_TYPED_KEYS):
         st.session_state.pop(key, None)
 
 
@@ -93,9 +105,11 @@ def render_dialog() -> None:
     st.session_state.pop(_CLICKED_BUTTON_KEY, None)
     if _FORM_KEY in st.session_state:
         st.session_state[_FORM_KEY]()
-    elif _PENDING_KEY in st.session_state:
-        label = get_action_type(st.session_state[_PENDING_KEY].action_name).label
-        st.dialog(label, width="large", on_dismiss=_close_dialog)(_dialog_body)()
+    elif (pending := st.session_state.get(_PENDING_KEY)) is not None:
+        icon = ":material/play_circle:"
+        st.dialog(text_format.escape_markdown(pending.title), width=WIDTH_PX, icon=icon, on_dismiss=_ask_to_close)(
+            _dialog_body
+        )()
 
 
 def open_form(draw: Callable[[], None]) -> None:
@@ -113,6 +127,18 @@ def is_dialog_open() -> bool:
     return any(key in st.session_state for key in (_PENDING_KEY, _CLICKED_BUTTON_KEY, _FORM_KEY))
 
 
+def _ask_to_close() -> None:
+    """Close the plan, or first ask where something is typed in it."""
+    if any((st.session_state.get(key) or "").strip() for key in _TYPED_KEYS):
+        st.session_state[_ASKED_TO_CLOSE_KEY] = True
+    else:
+        _close_dialog()
+
+
+def _keep_open() -> None:
+    st.session_state.pop(_ASKED_TO_CLOSE_KEY, None)
+
+
 def _close_dialog() -> None:
     st.session_state.pop(_PENDING_KEY, None)
 
@@ -126,17 +152,20 @@ def _dialog_body() -> None:
     pending = st.session_state.get(_PENDING_KEY)
     if pending is None:
         st.rerun()
+    head = st.empty()
     if pending.plan is None and pending.error is None:
-        with st.spinner("Reading how things stand…"):
-            pending = st.session_state[_PENDING_KEY] = _with_plan(pending)
+        head.html(plan_view.SKELETON)
+        pending = st.session_state[_PENDING_KEY] = _with_plan(pending)
     if pending.plan is None:
-        error = pending.error or OnCallError("There is no plan.")
-        st.markdown(f"#### :violet[:material/help:] {text_format.escape_markdown(error.message)}")
+        error = pending.error or OnCallError("The plan could not be built.")
+        head.markdown(f"#### :violet[:material/help:] {text_format.escape_markdown(error.message)}")
         st.markdown(text_format.escape_markdown(error.hint))
-        st.button("Look again", on_click=_replan)
+        st.button("Retry", on_click=_replan)
         return
-    show_plan(pending.plan)
-    _render_confirmation(get_action_type(pending.action_name), pending.plan)
+    action_type, plan = get_action_type(pending.action_name), pending.plan
+    head.caption(_subtitle(pending.title, plan))
+    plan_view.show_plan(plan)
+    _render_confirmation(action_type, plan)
 
 
 def _with_plan(pending: _PendingAction) -> _PendingAction:
@@ -148,75 +177,81 @@ def _with_plan(pending: _PendingAction) -> _PendingAction:
         return replace(pending, error=error)
 
 
-def show_plan(plan: Plan, key: str = "") -> None:
-    """A plan in full: changes, failed checks, cost, undo, CLI command."""
-    st.markdown(f"## {text_format.escape_markdown(plan.title)}")
-    for guard in plan.failed_guards:
-        st.markdown(f":red[:material/block:] **{text_format.escape_markdown(guard.message)}**")
-    for warning in plan.warnings:
-        st.markdown(f":orange[:material/warning:] {text_format.escape_markdown(warning)}")
-    tables.data_grid(
-        [{"what": change.what, "before": change.before, "after": change.after} for change in plan.changes],
-        name=f"plan-{plan.hash}{key}",
-        alt="What changes",
-        empty="Nothing would change.",
-        height_rows=9,
-    )
-    st.caption(
-        f":material/undo: {text_format.escape_markdown(plan.undo)}  \n:material/payments: {text_format.escape_markdown(plan.cost)}"
-    )
-    _plan_details(plan)
-
-
-def _plan_details(plan: Plan) -> None:
-    checks_column, commands_column = st.columns(2)
-    with checks_column.popover(f"{len(plan.guards)} checks, {len(plan.failed_guards)} stop it", width="stretch"):
-        for guard in plan.guards:
-            st.markdown(f"{_guard_icon(guard)} {text_format.escape_markdown(guard.message)}")
-    if plan.commands:
-        with commands_column.popover("Do it by hand", width="stretch"):
-            st.code("\n".join(plan.commands), language="bash", wrap_lines=True)
-
-
-def _guard_icon(guard: Guard) -> str:
-    icons = {True: ":green[:material/check:]", False: ":red[:material/block:]", None: ":violet[:material/help:]"}
-    return icons[guard.ok]
+def _subtitle(title: str, plan: Plan) -> str:
+    """What the dialog's title leaves out of the plan's: all of it where the button was about something else."""
+    subtitle = plan.title.removeprefix(title).removeprefix(TITLE_SEPARATOR)
+    parts = (*((text_format.escape_markdown(subtitle),) if subtitle else ()), "Nothing runs until you confirm.")
+    return TITLE_SEPARATOR.join(parts)
 
 
 def _render_confirmation(action_type: ActionType, plan: Plan) -> None:
     allowed = has_role(session.actor(), action_type.required_role)
-    needs_typing = plan.confirmation is Confirmation.TYPED
+    if not allowed:
+        st.info(f"You have view-only access. Ask an {action_type.required_role} to run this.", icon=":material/lock:")
     if allowed and not plan.failed_guards:
-        st.text_input("Reason" if needs_typing else "Reason (optional)", key=_REASON_KEY, max_chars=300)
-        if needs_typing:
-            st.text_input(f"Type {plan.confirmation_text} to confirm", key=_CONFIRMATION_KEY)
+        _render_fields(plan, QUICK_REASONS.get(action_type.name.partition(".")[0], ()))
     if error_message := st.session_state.get(_ERROR_KEY):
         st.error(text_format.escape_markdown(error_message), icon=":material/error:")
-    if not allowed:
-        st.info(
-            f"You are a {session.actor().role}: carrying this out needs an {action_type.required_role}.",
-            icon=":material/lock:",
-        )
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Cancel", on_click=_close_dialog, key="action cancel")
+    with st.container(horizontal=True, vertical_alignment="center", key="action footer"):
+        if st.session_state.get(_ASKED_TO_CLOSE_KEY):
+            st.markdown("**Discard what you typed?**", width="stretch")
+            st.button("Keep editing", on_click=_keep_open, key="action keep")
+            st.button("Discard", on_click=_close_dialog, key="action discard")
+            return
+        st.caption("Checks run again on confirm.", width="stretch")
+        st.button("Cancel", on_click=_ask_to_close, key="action cancel")
         st.button(
-            text_format.escape_markdown(plan.title),
+            text_format.escape_markdown(plan.operation),
             type="primary",
             disabled=not allowed or bool(plan.failed_guards),
             on_click=_submit,
             args=(action_type, plan),
             key="action confirm",
+            shortcut="Mod+Enter",
         )
+
+
+def _render_fields(plan: Plan, quick_reasons: tuple[str, ...]) -> None:
+    """The reason, which is kept whatever its length, and where the plan asks for it the target's name."""
+    needs_typing = plan.confirmation is Confirmation.TYPED
+    reason = st.text_input("Reason" if needs_typing else "Reason (optional)", key=_REASON_KEY) or ""
+    if too_long := _too_long(reason):
+        st.markdown(f":red[:material/error: {too_long}]")
+    if quick_reasons:
+        st.pills(
+            "Quick reasons", quick_reasons, key=_PICKED_REASON_KEY, on_change=_pick_reason, label_visibility="collapsed"
+        )
+    if needs_typing:
+        st.text_input(f"Type {plan.confirmation_text} to confirm", key=_CONFIRMATION_KEY)
+
+
+def _pick_reason() -> None:
+    """Add the picked reason to what is typed."""
+    picked, typed = st.session_state[_PICKED_REASON_KEY], (st.session_state.get(_REASON_KEY) or "").strip()
+    if picked:
+        st.session_state[_REASON_KEY] = f"{typed}; {picked}" if typed else picked
+    st.session_state[_PICKED_REASON_KEY] = None
+
+
+def _too_long(reason: str) -> str:
+    """Why a reason is not taken as it is; empty when it is."""
+    length = len(reason.strip())
+    if length <= MAX_REASON_LENGTH:
+        return ""
+    return f"Reason: {length:,} of {MAX_REASON_LENGTH} characters – shorten it by {length - MAX_REASON_LENGTH:,}."
 
 
 def _submit(action_type: ActionType, plan: Plan) -> None:
     """Submit the plan that was shown to the background runner. A second click gets the first one's handle."""
     reason = st.session_state.get(_REASON_KEY, "") or ""
     confirmation = st.session_state.get(_CONFIRMATION_KEY, "") or ""
+    error_message = _too_long(reason)
     if plan.confirmation is Confirmation.TYPED and (
         not reason.strip() or confirmation.strip() != plan.confirmation_text
     ):
-        st.session_state[_ERROR_KEY] = f"Give a reason and type “{plan.confirmation_text}”. Nothing was done."
+        error_message = f"Enter a reason and type “{plan.confirmation_text}” to confirm."
+    if error_message:
+        st.session_state[_ERROR_KEY] = error_message
         return
     submit_plan(action_type, plan, reason, confirmation)
     _close_dialog()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -12,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.components import text_format
-from app.state import background_cache, session
+from app.state import background_cache, page_sources, session
 from services.core.errors import OnCallError
 from services.core.result import DataSource, Health, Problem, Result, list_outdated, worst
 
@@ -128,7 +126,7 @@ def render_problem(problem: Problem, label: str = "") -> None:
     with st.container(border=True, gap="xsmall"):
         subject = f"{text_format.escape_markdown(label)}: " if label else ""
         st.markdown(
-            f":{color}[:material/{icon}:] **{subject}unknown since {text_format.format_clock_time(problem.since)}**"
+            f":{color}[:material/{icon}:] **{subject}unavailable since {text_format.format_clock_time(problem.since)}**"
         )
         st.caption(f"{text_format.escape_markdown(problem.message)} {text_format.escape_markdown(problem.hint)}")
 
@@ -152,29 +150,17 @@ def render_startup_error(error: OnCallError) -> None:
     st.markdown(text_format.escape_markdown(error.hint))
 
 
-def source_footer(sources: Sequence[DataSource], now: datetime, log_params: dict[str, str] | None = None) -> None:
-    """Where a panel's figures come from, how old they are, what they cost; with a link to the log lines about them."""
-    if sources:
-        st.markdown(describe_sources(sources, now, log_params))
+def source_footer(sources: Sequence[DataSource], log_params: Mapping[str, str] | None = None) -> None:
+    """Where a panel's figures come from, how old they are and what they cost, with the log lines about them: in the page's header."""
+    page_sources.register(sources, log_params)
 
 
-def describe_sources(sources: Sequence[DataSource], now: datetime, log_params: dict[str, str] | None = None) -> str:
-    """The text of a panel's footer, as Markdown."""
-    query_names: dict[tuple[str, str], list[str]] = {}
-    for source in sources:
-        system, _, query_name = source.name.partition(", ")
-        query_names.setdefault((system, text_format.format_age(source.read_at, now)), []).append(query_name)
-    parts = [
-        f"{system} {', '.join(_count_names(names))}".strip() + f" ({age_text})"
-        for (system, age_text), names in query_names.items()
-    ]
-    billed = text_format.format_bytes(sum(source.bytes_billed for source in sources))
-    text = f":material/database: {' · '.join(map(text_format.escape_markdown, parts))} · {billed} billed"
-    if log_params is not None:
-        text += f" · [:material/article: Log: {log_params['search']}]({page_href('logs', log_params)})"
-    return f":gray[:small[{text}]]"
-
-
-def _count_names(names: Iterable[str]) -> list[str]:
-    """Each name once, with the number of its reads."""
-    return [f"{name} ×{count}" if count > 1 else name for name, count in Counter(names).items() if name]
+def render_query_cost() -> None:
+    """What all users' reads have cost BigQuery since the dashboard's start, and how many log reads there were in the last minute."""
+    cache = session.cached_clients().cache
+    usage, log_reads = cache.usage, cache.log_reads_last_minute()
+    st.caption(
+        f"BigQuery cost since {text_format.format_clock_time(usage.since)}, all users:"
+        f" {text_format.format_bytes(usage.bytes_billed)} ({text_format.pluralize(usage.queries, 'query', 'queries')})"
+        f" · {text_format.pluralize(log_reads, 'log read')} in the last minute"
+    )

@@ -13,6 +13,7 @@ APP_TITLE = "Prediction On-Call"
 # While a websocket is cut Streamlit disables every field: the one that was typed in gets the focus back, or the keys typed
 # next would be taken for Streamlit's shortcuts.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
+# Escape leaves a filled field of a dialog before it closes the dialog: what is typed arrives, and the dialog asks.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
   const link = event.target.closest("[data-testid=stMain] a[href^='/']")
@@ -21,6 +22,11 @@ addEventListener("click", event => {
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
 })
+addEventListener("keydown", event => {
+  if (event.key !== "Escape" || !event.target.matches("[role=dialog] :is(input[type=text], textarea)") || !event.target.value) return
+  event.stopPropagation()
+  event.target.blur()
+}, true)
 let field
 addEventListener("focusin", ({ target }) => {
   if (target.matches("input[type=text], textarea")) field = target

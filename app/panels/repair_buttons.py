@@ -69,9 +69,7 @@ def _unmerged_batches(night: NightStatus) -> list[str]:
 
 def _consolidate_buttons(batch_ids: Sequence[str], primary: bool) -> None:
     for batch in batch_ids:
-        dialog.action_button(
-            CONSOLIDATE_BATCH, "Consolidate the waiting rows", key=batch, primary=primary, batch_id=batch
-        )
+        dialog.action_button(CONSOLIDATE_BATCH, "Consolidate staged rows", key=batch, primary=primary, batch_id=batch)
 
 
 def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[MissingPlayer] | None, primary: bool) -> None:
@@ -82,7 +80,7 @@ def _run_button(night: NightStatus, counts: RowCounts, selected: Sequence[Missin
     if not repairable:
         return
     if night.was_run is False:
-        label = f"Start the run: {text_format.pluralize(len(repairable), 'player')}"
+        label = f"Start run of {text_format.pluralize(len(repairable), 'player')}"
         dialog.action_button(START_RUN, label, primary=True, game_date=date)
         return
     player_filter: dict[str, Any] = (
@@ -117,7 +115,7 @@ def staging_buttons(inventory: StagingInventory) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             label = f"{text_format.pluralize(len(rest), 'more batch', 'more batches')} to consolidate"
             chosen_batch = st.selectbox(
-                label, rest, key="batch to consolidate", index=None, placeholder="Choose a batch"
+                label, rest, key="batch to consolidate", index=None, placeholder="Select a batch"
             )
             if chosen_batch:
                 dialog.action_button(CONSOLIDATE_BATCH, "Consolidate this batch", key="one", batch_id=chosen_batch)
@@ -126,7 +124,7 @@ def staging_buttons(inventory: StagingInventory) -> None:
 def drop_one_table(shown: Sequence[StagingTable]) -> None:
     """Drop one of the tables that are shown, whatever it holds."""
     with (
-        st.expander("Drop one table knowing what it holds"),
+        st.expander("Drop a single table…"),
         st.container(horizontal=True, vertical_alignment="bottom"),
     ):
         name = st.selectbox("Table", [_table_name(table) for table in shown], key="table to drop", index=None)

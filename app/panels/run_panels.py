@@ -36,7 +36,7 @@ def run_progress(batch: Batch) -> None:
         message = text_format.escape_markdown(progress.message)
         state = text_format.escape_markdown(progress.state)
         st.caption(f"{stalled_prefix}{state}{not_staged} · {rate}{eta} · {message}")
-        widgets.source_footer((progress.source,), session.now(), session.log_link_params("Staging writes"))
+        widgets.source_footer((progress.source,), session.log_link_params("Staging writes"))
 
     refresh()
 

@@ -26,6 +26,7 @@ from services.core.freshness import (
     FIRST_LOAD_TIMEOUT_S,
     MAX_OUTDATED_S,
     NEGATIVE_TTL_S,
+    PEEK_MAX_AGE_S,
     RETRY_TIMEOUT_S,
     REVALIDATE_WAIT_S,
     SILENCE_KEPT_S,
@@ -122,6 +123,18 @@ def mention_once(source: str) -> bool:
     return True
 
 
+def any_mentioned() -> bool:
+    """Whether this thread's page has said of any source that its values are outdated."""
+    return bool(_render_state.__dict__.get("mentioned"))
+
+
+def peek(key: Hashable) -> Any:
+    """The last value of a key, without reading it; None where it is older than PEEK_MAX_AGE_S, or its source failed since."""
+    with _lock:
+        entry = _entries.get(key, _NOT_READ)
+    return entry.value if entry.problem is None and entry.age_s <= PEEK_MAX_AGE_S else None
+
+
 def drop(is_touched: Callable[[Any], object]) -> None:
     """Drop the results and failures of these keys, so that the next rerun reads them again; what is in flight is not kept."""
     with _lock:
@@ -196,8 +209,8 @@ def _wait(flight: _Flight, entry: _Entry, ttl_s: float) -> Result[T]:
     except StillRunning:
         _render_state.stale = rendered_stale() or entry.age_s > STALE_WITHOUT_RERUN_S
     if overdue and entry.problem is None:
-        message = f"{flight.source} has not answered for {silent.age_s:.0f} s."
-        hanging = Problem(flight.source, silent.started_at, message, "Still asking; this page looks again by itself.")
+        message = f"{flight.source} is slow to respond ({silent.age_s:.0f} s)."
+        hanging = Problem(flight.source, silent.started_at, message, "Retrying automatically.")
         entry = replace(entry, problem=hanging)
     return _to_result(entry)
 

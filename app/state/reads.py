@@ -82,6 +82,11 @@ class CachedRead(Generic[T]):
             key, self.source, clients.now, partial(self.read, clients, *args), self.ttl_s
         )
 
+    def peek(self, clients: Clients, *args: Any) -> T | None:
+        """What was read lately for any page, without reading it; None where nothing was, or its source failed since."""
+        value: T | None = background_cache.peek((self, clients.settings, *args))
+        return value
+
     def __call__(self, clients: Clients, *args: Any) -> Result[T]:
         return self.fetch_async(clients, *args)()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache
@@ -24,6 +24,7 @@ PAUSED_KEY = "paused"  # the pause switch
 _PAUSED_SINCE_KEY = "paused since"
 _NIGHT_KEY = "night"  # the date picker's key
 _TONIGHT_KEY = "tonight"  # the night that was tonight when this session last looked
+_NOTICE_KEY = "date notice"  # why the address named another date than the one shown, and that one
 _NIGHT_CHANGE_KEY = "night change"  # from and to, when the page turned to tonight's by itself
 _FIRST_PAINT_DONE_KEY = "answered"  # the viewer's browser has been given its first answer
 _SIGN_IN_KEY = "signed in"  # the identity that this connection proved
@@ -99,21 +100,27 @@ def oidc_configured() -> bool:
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
 
 
-def parse_night(date_text: str, at: datetime, first_stored_night: Callable[[date], date | None]) -> ChosenNight:
-    """The night that `date_text` names; a malformed, future or unknown one falls back to tonight, with a notice."""
+def parse_night(
+    date_texts: Sequence[str], at: datetime, first_stored_night: Callable[[date], date | None]
+) -> ChosenNight:
+    """The night that the address names; malformed, several, future or unknown ones fall back to tonight, with a notice."""
     tonight = to_game_date(at)
-    fallback_notice = f"Showing {format_day(tonight)} instead."
+    fallback_notice = f"Showing {format_day(tonight)}."
+    if len(date_texts) > 1:
+        return ChosenNight(tonight, f"The URL names {len(date_texts)} dates. {fallback_notice}")
     try:
-        requested = date.fromisoformat(date_text)
+        requested = date.fromisoformat(date_texts[0])
     except ValueError:
-        return ChosenNight(tonight, f"The date in the address is not written as 2025-12-29. {fallback_notice}")
+        requested = None
+    if requested is None or requested.isoformat() != date_texts[0]:  # 2025-W01-1 is a date, too
+        return ChosenNight(tonight, f"Invalid date in the URL (expected YYYY-MM-DD). {fallback_notice}")
     if requested > eastern_day(at):
-        return ChosenNight(tonight, f"{format_day(requested)} has not come yet. {fallback_notice}")
+        return ChosenNight(tonight, f"{format_day(requested)} is in the future. {fallback_notice}")
     first = first_stored_night(requested)
     if first is not None and requested < first:
         return ChosenNight(
             tonight,
-            f"Nothing is stored for {format_day(requested)}: the first night is {format_day(first)}. {fallback_notice}",
+            f"No data for {format_day(requested)}; the earliest game date is {format_day(first)}. {fallback_notice}",
         )
     return ChosenNight(requested)
 
@@ -125,13 +132,20 @@ def resolve_night(first_stored_night: Callable[[date], date | None], hold: bool 
     """
     if not (hold or paused_since()):
         _turn_to_tonight()
-    date_param = st.query_params.get(DATE_PARAM)
-    if date_param is not None:
-        chosen = parse_night(date_param, now(), first_stored_night)
+    if date_texts := st.query_params.get_all(DATE_PARAM):
+        chosen = parse_night(date_texts, now(), first_stored_night)
     else:
         chosen = ChosenNight(st.session_state.get(_NIGHT_KEY) or to_game_date(now()))
+    if chosen.notice:
+        st.session_state[_NOTICE_KEY] = (chosen.notice, chosen.game_date)
+    if date_texts != [chosen.game_date.isoformat()]:
         st.query_params[DATE_PARAM] = chosen.game_date.isoformat()
     st.session_state[_NIGHT_KEY] = chosen.game_date
+    notice, noticed_on = st.session_state.get(_NOTICE_KEY, ("", None))
+    if noticed_on == chosen.game_date:
+        chosen = replace(chosen, notice=notice)
+    else:
+        dismiss_notice()
     changed_from, changed_to = st.session_state.get(_NIGHT_CHANGE_KEY, (None, None))
     if changed_to == chosen.game_date:
         return replace(chosen, changed_from=changed_from)
@@ -148,6 +162,11 @@ def _turn_to_tonight() -> None:
     if st.session_state.get(_NIGHT_KEY) == before and st.query_params.get(DATE_PARAM) in (None, before.isoformat()):
         set_night(tonight)
         st.session_state[_NIGHT_CHANGE_KEY] = (before, tonight)
+
+
+def dismiss_notice() -> None:
+    """Forget that the address named another date. For callbacks."""
+    st.session_state.pop(_NOTICE_KEY, None)
 
 
 def dismiss_night_change() -> None:

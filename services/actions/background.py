@@ -36,7 +36,7 @@ class ActionHandle:
         if exception is None or isinstance(exception, OnCallError):
             return exception
         return OnCallError(
-            f"{self.title}: a fault of the dashboard ({type(exception).__name__}).", "Report it with its log."
+            f"{self.title}: dashboard bug ({type(exception).__name__}).", "Please report it with its log."
         )
 
 

@@ -16,7 +16,7 @@ from services.actions import log_reader, log_writer
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import Action, ActionState
 from services.actions.log_writer import UNCLAIMED_ATTEMPT, ActionRecord
-from services.actions.plan import Confirmation, Plan, diff_plans
+from services.actions.plan import MAX_REASON_LENGTH, Confirmation, Plan, diff_plans
 from services.auth.roles import Actor, InsufficientRole, require_role
 from services.core.errors import OnCallError
 from services.gcp.clients import Clients
@@ -59,7 +59,7 @@ def execute(
         return duplicate
     if refusal:
         log_writer.log_refusal(clients, action_record, ActionState.REFUSED, refusal)
-        raise ActionRefused(f"Refused, nothing was done: {refusal}", "Look at the plan anew.")
+        raise ActionRefused(f"Blocked, nothing was run: {refusal}", "Review the new plan.")
     # The number comes from the same read that found no duplicate: if somebody has begun since, the number is taken.
     last_attempt = max((action.attempt for action in same_key_actions), default=UNCLAIMED_ATTEMPT)
     action_record = replace(action_record, attempt=last_attempt + 1)
@@ -106,15 +106,17 @@ def _reasons_to_refuse(clients: Clients, action_type: ActionType, plan: Plan, re
     try:
         current = action_type.plan(clients, plan.args)
     except OnCallError as error:
-        return f"it could not be planned again: {error.message}"
+        return f"the plan could not be built again: {error.message}"
     if current.hash != plan.hash:
-        return "things changed since the plan was shown: " + "; ".join(diff_plans(plan, current)) + "."
+        return "the state changed since the plan was built: " + "; ".join(diff_plans(plan, current)) + "."
     if current.failed_guards:
         return " ".join(guard.message for guard in current.failed_guards)
+    if len(reason.strip()) > MAX_REASON_LENGTH:
+        return f"the reason has {len(reason.strip()):,} of {MAX_REASON_LENGTH} characters."
     if current.confirmation is Confirmation.TYPED and not reason.strip():
-        return "a reason is needed."
+        return "a reason is required."
     if current.confirmation is Confirmation.TYPED and confirmation.strip() != current.confirmation_text:
-        return f"“{current.confirmation_text}” has to be typed, letter by letter."
+        return f"“{current.confirmation_text}” must be typed exactly."
     return ""
 
 
@@ -152,7 +154,7 @@ def _act(action_type: ActionType, context: ActionContext, details: dict[str, Any
         return str(error)
     except Exception as error:
         logging.getLogger(__name__).exception("%s failed", context.plan.title)
-        return f"A fault of the dashboard ({type(error).__name__}): report it with its log."
+        return f"Dashboard bug ({type(error).__name__}): please report it with its log."
     return ""
 
 
@@ -180,9 +182,7 @@ def _verify(clients: Clients, action_type: ActionType, plan: Plan, details: Deta
     try:
         verification = action_type.verify(clients, plan, details)
     except OnCallError as error:
-        return Verification(
-            ActionState.UNVERIFIED, f"{failure} What came of it could not be read: {error.message}".strip()
-        )
+        return Verification(ActionState.UNVERIFIED, f"{failure} The result could not be read: {error.message}".strip())
     if verification.state is ActionState.IN_PROGRESS:
         return replace(verification, state=ActionState.UNVERIFIED, message=f"{failure} {verification.message}".strip())
     return replace(verification, message=f"{failure} {verification.message}".strip()) if failure else verification
@@ -207,6 +207,6 @@ def _record_outcome(
 
 def _not_recorded(plan: Plan) -> log_writer.ActionNotRecorded:
     return log_writer.ActionNotRecorded(
-        f"The log does not show what came of “{plan.title}”.",
-        "Look at the action log in a minute; do not repeat it yet.",
+        f"The result of “{plan.title}” is not recorded yet.",
+        "Check the action log in a minute before retrying.",
     )

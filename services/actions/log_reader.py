@@ -30,6 +30,11 @@ class ActionState(StrEnum):
     DENIED = "denied"
     UNVERIFIED = "unverified"
 
+    @property
+    def word(self) -> str:
+        """As it is shown; the log keeps the values that older versions recorded."""
+        return {"under way": "in progress", "refused": "blocked", "denied": "forbidden"}.get(self.value, self.value)
+
 
 class ActionRow(TypedDict):
     """One row of prediction_on_call.actions. The JSON columns come as text or as read, as BigQuery's client likes."""

@@ -16,6 +16,9 @@ from services.core.errors import OnCallError
 from services.core.result import DataSource
 
 Params = Mapping[str, Any]  # the parameters of an action, from which it is planned
+TITLE_SEPARATOR = " · "
+MAX_DIFFERENCES = 5  # of one part of the state, that are named one by one
+MAX_REASON_LENGTH = 300  # characters of the reason that an operator gives
 
 
 class PlanNotReadable(OnCallError):
@@ -39,6 +42,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One of the few large numbers of a plan, from what to what. `note` explains it, and may change as time passes."""
+
+    label: str
+    before: str
+    after: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Guard:
     """Something that must hold. `ok` None: it could not be found out, which stops the action as surely as a no."""
 
@@ -57,7 +70,10 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one action will do. `args` are the parameters it was planned from; `preconditions` is the state that must not change."""
+    """What one action will do. `args` are the parameters it was planned from; `preconditions` is the state that must not change.
+
+    `title` is a verb and its object, then after " · " where or when: "Re-run 90 missing players · Mon 29 Dec 2025".
+    """
 
     action_name: str  # the name of its ActionType
     target: str
@@ -75,6 +91,14 @@ class Plan:
     commands: tuple[str, ...] = ()  # how to do the same with a CLI
     coverage: CoverageCount | None = None
     sources: tuple[DataSource, ...] = field(default=(), compare=False)
+    figures: tuple[Figure, ...] = ()
+    item: str = ""  # what each of `changes` is about, where they are a list of alike: "player", "staging table"
+    evidence: tuple[str, ...] = ()  # what speaks for it, where `warnings` speak against it
+
+    @property
+    def operation(self) -> str:
+        """The verb and its object: the part of the title that says what is done."""
+        return self.title.partition(TITLE_SEPARATOR)[0]
 
     @property
     def failed_guards(self) -> tuple[Guard, ...]:
@@ -85,7 +109,9 @@ class Plan:
     def hash(self) -> str:
         """The same for the same intention on the same state, in every process."""
         changes = [asdict(change) for change in self.changes]
-        identity = [self.action_name, self.target, self.args, self.preconditions, changes]
+        identity: list[object] = [self.action_name, self.target, self.args, self.preconditions, changes]
+        if self.figures:  # plans of older versions have none, and keep their hash
+            identity.append([[figure.label, figure.before, figure.after] for figure in self.figures])
         return hashlib.sha256(_to_json(identity).encode()).hexdigest()[:20]
 
     @property
@@ -95,13 +121,10 @@ class Plan:
 
 
 def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
-    """In words, what changed between the plan that was shown and the state now."""
-    before, after = _flatten(shown.preconditions), _flatten(current.preconditions)
-    changed = [
-        f"{name} was {_format_value(before.get(name))}, is {_format_value(after.get(name))}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
+    """What changed between the plan that was shown and the state now, each as "name: before → after"."""
+    before, after = shown.preconditions, current.preconditions
+    names = sorted(before.keys() | after.keys())
+    changed = [line for name in names for line in _differences(name, before.get(name), after.get(name))]
     if not changed and shown.hash != current.hash:
         changed = [f"it would now do: {_format_changes(current)}"]
     return tuple(changed)
@@ -117,6 +140,11 @@ _STORED_KEYS = {  # where a field's key in the action log is not its name: what 
     "warnings": "cautions",
 }
 _STORED_GUARD_KEYS = {"message": "sentence"}
+_LATER_FIELDS = (
+    "figures",
+    "item",
+    "evidence",
+)  # which older versions do not have: recorded only where there is something
 _FIELD_NAMES = {key: name for name, key in _STORED_KEYS.items()}
 _GUARD_FIELD_NAMES = {key: name for name, key in _STORED_GUARD_KEYS.items()}
 
@@ -125,6 +153,9 @@ def plan_to_json(plan: Plan) -> str:
     """A plan as text for the record; `plan_from_json` reads it back."""
     fields = asdict(plan)
     del fields["sources"]
+    for name in _LATER_FIELDS:
+        if not fields[name]:
+            del fields[name]
     fields["guards"] = [_rename_keys(guard, _STORED_GUARD_KEYS) for guard in fields["guards"]]
     return _to_json(_rename_keys(fields, _STORED_KEYS))
 
@@ -166,6 +197,18 @@ def _to_json_value(value: object) -> str:
     return str(value)
 
 
+def _differences(name: str, before: object, after: object) -> list[str]:
+    """What of one part of the state differs, each value by its name; of very many only how many."""
+    old, new = _flatten(before, name), _flatten(after, name)
+    changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if len(changed) <= MAX_DIFFERENCES:
+        return [f"{key}: {_format_value(old.get(key))} → {_format_value(new.get(key))}" for key in changed]
+    sizes = [len(state) if isinstance(state, Mapping) else 0 for state in (before, after)]
+    return [
+        f"{name}: {len(changed):,} values changed" if sizes[0] == sizes[1] else f"{name}: {sizes[0]:,} → {sizes[1]:,}"
+    ]
+
+
 def _flatten(state: object, name: str = "") -> dict[str, object]:
     """A nested state as one level of names, so that a difference can be named."""
     if isinstance(state, Mapping) and state:
@@ -175,9 +218,11 @@ def _flatten(state: object, name: str = "") -> dict[str, object]:
 
 def _format_value(value: object) -> str:
     if value is None or value == {} or value == "":
-        return "not there"
+        return "none"
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _format_changes(plan: Plan) -> str:
-    return "; ".join(f"{change.what}: {change.before} → {change.after}" for change in plan.changes) or "nothing"
+    lines = [(figure.label, figure.before, figure.after) for figure in plan.figures]
+    lines += [(change.what, change.before, change.after) for change in plan.changes]
+    return "; ".join(f"{name}: {before} → {after}" for name, before, after in lines) or "nothing"

@@ -10,6 +10,7 @@ from functools import cached_property
 from services.alerts.facts import NightSnapshot
 from services.alerts.rule import Rule
 from services.core.clock import format_eastern
+from services.core.commands import curl_command
 from services.core.result import Health
 from services.core.settings import Settings
 from services.judgement.facts import NightFacts
@@ -40,8 +41,13 @@ class RuleResult:
 
     def format_command(self, settings: Settings) -> str:
         """The rule's command with this night, this batch and the project's own names in it."""
-        names = {"worker": settings.worker_service, "region": settings.region, "project": settings.project}
-        return self.rule.command.format(date=self.game_date or "", batch=self.batch_id, **names)
+        return self.rule.command.format(
+            rerun=curl_command(settings, "/start", {"game_date": str(self.game_date or ""), "force": True}),
+            resume=curl_command(settings, "/resume", {"batch_id": self.batch_id}),
+            worker=settings.worker_service,
+            region=settings.region,
+            project=settings.project,
+        )
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ class Rule:
     hint: str  # the remedy
     page: str  # file name in pages/ without .py: where the evidence is
     cause: str  # rules of one cause are one incident
-    command: str = ""  # may name {date}, {batch}, {worker}, {region} and {project}
+    command: str = ""  # may name {rerun}, {resume}, {worker}, {region} and {project}
     log_preset: str = ""  # the search on the logs page that shows the lines
 
     def format_threshold(self, settings: Settings) -> str:
         """The threshold with its present values."""
         values = {name: _format_value(value) for name, value in vars(settings).items()}
         by_system = ", ".join(
-            f"{system} {warning:g} % (critical {critical:g} %)"
+            f"{system} {warning:g}% (critical {critical:g}%)"
             for system, (warning, critical) in settings.rows_pct_by_system
         )
         values |= {"rows_by_system": f"; {by_system}" if by_system else ""}
@@ -42,10 +42,7 @@ def _format_value(value: object) -> object:
 SCALE_DOWN_COMMAND = (
     f"gcloud run services update {{worker}} {EMERGENCY_CAPACITY_FLAGS} --region={{region}} --project={{project}}"
 )
-RERUN_COMMAND = 'curl -X POST $COORDINATOR_URL/start -H \'Content-Type: application/json\' -d \'{{"game_date": "{date}", "force": true}}\''
-RESUME_COMMAND = (
-    "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch}\"}}'"
-)
+RERUN_COMMAND, RESUME_COMMAND = "{rerun}", "{resume}"
 LIST_JOBS_COMMAND = "gcloud scheduler jobs list --location={region} --project={project} | grep prediction"
 READ_LOGS_COMMAND = (
     "gcloud logging read 'resource.type=\"cloud_run_revision\"' --freshness=2d --limit=20 --project={project}"

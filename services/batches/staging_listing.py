@@ -17,13 +17,17 @@ ORIGINAL_CREATED_LABEL = "original-created"  # of a restored table: when it was 
 
 def list_staging_tables(clients: Clients, prefix: str = STAGING_TABLE_PREFIX) -> tuple[TableListItem, ...]:
     """The staging tables whose name begins with `prefix`, by name; raises OnCallError when they cannot be listed."""
+    listed = clients.cache.shared(SOURCE, lambda: _list_tables(clients))
+    return tuple(table for table in listed if table.table_id.startswith(prefix))
+
+
+def _list_tables(clients: Clients) -> tuple[TableListItem, ...]:
     timeout_s = clients.settings.query_timeout_s
     with translate_errors(SOURCE):
         listing = clients.bigquery.list_tables(
             DATASET, page_size=1000, retry=DEFAULT_RETRY.with_timeout(timeout_s), timeout=timeout_s
         )
-        tables = [table for table in iterate_pages(SOURCE, listing) if table.table_id.startswith(prefix)]
-    return tuple(sorted(tables, key=lambda table: str(table.table_id)))
+        return tuple(sorted(iterate_pages(SOURCE, listing), key=lambda table: str(table.table_id)))
 
 
 def read_original_created(table: Table | TableListItem) -> datetime | None:

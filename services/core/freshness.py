@@ -46,6 +46,7 @@ MAX_OUTDATED_S = 3_600.0  # how old an answer may be to be shown, marked as outd
 STALE_WITHOUT_RERUN_S = (
     10.0  # how old it may be before the page refreshes early: a slow source must not rerun it all the time
 )
+PEEK_MAX_AGE_S = 300.0  # how old an answer that another page has read may be to be counted in the sidebar
 NEGATIVE_TTL_S = 10.0  # how soon a source that failed is read again, by any viewer
 
 # --- 2. rows and log lines (services/gcp/read_cache.py) -----------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from datetime import timedelta
 
 # What acts on a terminal or a reader instead of being read: controls of C0 and C1 (line ends and escapes among them),
 # Unicode's line ends, the marks that reverse the direction of text, what has no width, and half surrogate pairs.
@@ -23,6 +24,18 @@ _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 def pluralize(count: int, singular: str, plural: str = "") -> str:
     """A count with its noun: 1 query, 2,000 queries."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def format_duration(length: timedelta) -> str:
+    """A time in its two largest units, rounded down: 45 s, 3 min, 10 h 58 min, 3 d 4 h."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, days = minutes // 60, minutes // 1440
+    return f"{hours} h {minutes % 60:02d} min" if not days else f"{days} d {hours % 24} h"
 
 
 def lower_ascii(text: str) -> str:

@@ -54,7 +54,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "Resources exceeded during query execution: Too many DML statements outstanding against table {table}, limit is 20.",
         "too many dml statements outstanding",
         RETRY,
-        "the table already has 2 running and 20 waiting DML statements",
+        "DML queue full (2 running + 20 queued)",
     ),
     KnownError(
         "dml_queue_full_quota",
@@ -63,7 +63,7 @@ KNOWN_ERRORS: tuple[KnownError, ...] = (
         "Quota exceeded: Your table exceeded quota for total number of dml jobs writing to a table, pending + running",
         "total number of dml jobs writing to a table",
         RETRY,
-        "the table already has 2 running and 20 waiting DML statements",
+        "DML queue full (2 running + 20 queued)",
         location="max_dml_outstanding_per_table",
     ),
     KnownError(

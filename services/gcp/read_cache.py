@@ -228,6 +228,10 @@ class ReadCache:
 
         return self._get_or_read(key, (), read_within_quota)[0]
 
+    def shared(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What `read` returns, read once for all who ask while it is under way, and not kept."""
+        return self._share(key, lambda _: read())[0] if self.reuse_answers else read()
+
     def revised(self, key: Hashable, revise: Callable[[T | None], T], count_rows: Callable[[T], int]) -> T:
         """What `revise` makes of the cached value (None when there is none), cached in its place: for what only grows."""
 

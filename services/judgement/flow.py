@@ -34,17 +34,17 @@ def judge_conservation(facts: NightFacts, settings: Settings) -> Statement:
     if not facts.record.ok:
         return unknown(Subject.CONSERVATION, _RUNS, facts.record)
     if record is None:
-        return replace(of_players, text=f"{of_players.text}; those of rows are not recorded")
+        return replace(of_players, text=f"{of_players.text}; row counts are not recorded")
     return _judge_record(record, settings.collapsed_max_pct).based_on(facts.night, facts.record)
 
 
 def _judge_players(night: NightStatus, collapsed_max_pct: float) -> Statement:
     totals = balance(night)
-    statement = Statement(Subject.CONSERVATION, Health.OK, "the sums of players hold", _RUNS)
+    statement = Statement(Subject.CONSERVATION, Health.OK, "player counts add up", _RUNS)
     if night.was_run is False:
-        return replace(statement, health=Health.NONE_EXPECTED, text="not run yet, so there is no sum")
+        return replace(statement, health=Health.NONE_EXPECTED, text="not run yet")
     if wrong := [str(player_sum) for player_sum in totals.sums if not player_sum.holds]:
-        return replace(statement, health=Health.CRITICAL, text=f"a sum of players does not hold: {wrong[0]}")
+        return replace(statement, health=Health.CRITICAL, text=f"player counts don't add up: {wrong[0]}")
     if totals.unexplained:
         text = f"{pluralize(totals.unexplained, 'player')} unexplained"
         statement = replace(statement, health=Health.UNKNOWN, text=text, part=totals.unexplained, whole=totals.expected)
@@ -72,9 +72,9 @@ def _judge_record(record: BatchRecord, collapsed_max_pct: float) -> Statement:
         text = f"{record.batch_id}: {record.collapsed_rows:,} of {record.staged_rows:,} staged rows share a key"
         return replace(statement, health=Health.CRITICAL, text=text)
     if wrong or open_sums:
-        text = f"{record.batch_id}: {len(wrong) + len(open_sums)} of {pluralize(len(sums), 'sum')} not known yet"
+        text = f"{record.batch_id}: {len(wrong) + len(open_sums)} of {pluralize(len(sums), 'check')} not known yet"
         return replace(statement, health=Health.UNKNOWN, text=text)
-    return replace(statement, text=f"all {len(sums)} sums of {record.batch_id} hold")
+    return replace(statement, text=f"all {len(sums)} counts of {record.batch_id} add up")
 
 
 def _percentage(part: int | None, whole: int | None) -> float:
@@ -109,7 +109,7 @@ class LostWrites:
     generated: int
 
     def __str__(self) -> str:
-        return f"{len(self.players)} of {self.generated} generated players were rejected on write"
+        return f"{len(self.players)} of {self.generated} generated players have rejected writes"
 
 
 def find_lost_writes(night: NightStatus, settings: Settings) -> LostWrites | None:
@@ -135,16 +135,16 @@ def _describe_repair(report: DmlReport, facts: NightFacts) -> tuple[Health, str]
 
 
 def describe_writes(report: DmlReport) -> str:
-    """e.g. "90 of 158 writes rejected (57.0 %), at most 22 of 22 at once"."""
+    """e.g. "90 of 158 writes rejected (57.0%); peak 22 concurrent, limit 22"."""
     if report.attempted is None or report.rejected is None:
         if report.rejected_at_least:
-            return f"at least {report.rejected_at_least} writes rejected; how many of how many is unknown"
+            return f"at least {report.rejected_at_least} writes rejected; the totals are unknown"
         return "unknown: the job history could not be read" + (" in full" if report.problems else "")
     if report.attempted == 0:
-        return "no DML against the predictions table this night"
-    share_text = f" ({report.rejected_pct:.1f} %)" if report.rejected else ""
+        return "no writes to the predictions table"
+    share_text = f" ({report.rejected_pct:.1f}%)" if report.rejected else ""
     peak = report.peak_outstanding
-    peak_text = f", at most {peak} of {MAX_OUTSTANDING_DML} at once" if peak is not None else ""
+    peak_text = f"; peak {peak} concurrent, limit {MAX_OUTSTANDING_DML}" if peak is not None else ""
     return f"{report.rejected} of {report.attempted} writes rejected{share_text}{peak_text}"
 
 
@@ -156,10 +156,10 @@ def judge_staging(facts: NightFacts, settings: Settings) -> Statement:
     waiting = [m for m in list_missing_players(night) if m.reason is LossReason.NOT_CONSOLIDATED]
     unread = [problem for problem in night.problems if problem.source == "staging tables"]
     statement = Statement(
-        Subject.STAGING, Health.OK, "no row of this night waits in staging", "staging_tables", 0, len(night.players)
+        Subject.STAGING, Health.OK, "no unmerged rows of this date in staging", "staging_tables", 0, len(night.players)
     )
     if waiting:
-        text = f"{pluralize(len(waiting), 'player')} with rows in staging that are not in the predictions table"
+        text = f"{pluralize(len(waiting), 'player')} with unmerged rows in staging"
         health = Health.UNKNOWN if facts.may_complete(settings) else Health.CRITICAL
         text = f"{while_running(facts.now)}; {text}" if facts.is_running else text
         repair = None if facts.is_running else Repair.CONSOLIDATE
@@ -178,7 +178,7 @@ def judge_batch(facts: NightFacts) -> Statement:
     if batch is None:
         no_games = night is not None and not night.games
         health = Health.NONE_EXPECTED if no_games else Health.UNKNOWN
-        text = "no games, no batch" if no_games else "no batch of this date is recorded"
+        text = "no games, no batch" if no_games else "no batch recorded for this date"
         statement = Statement(Subject.BATCH, health, text, _RUNS)
         return statement.based_on(facts.batches, problems=batches.problems)
     health, text = batch.health, f"{batch.batch_id}: {batch.state}"
@@ -193,7 +193,7 @@ def _check_claim(batch: Batch, night: NightStatus | None) -> tuple[Health, str]:
     """A success without its players is none; a failure with all of them is a mismatch of our record, or silence of another's log."""
     text = f"{batch.batch_id}: {batch.state}"
     if night is None:
-        return batch.health, f"{text}, unproven"
+        return batch.health, f"{text}, unverified"
     totals = balance(night)
     success = batch.state is BatchState.UNVERIFIED_SUCCESS
     generated = batch.requested if batch.generated is None else batch.generated
@@ -204,6 +204,6 @@ def _check_claim(batch: Batch, night: NightStatus | None) -> tuple[Health, str]:
     if not success:
         return batch.health, text
     if totals.active < claimed:
-        requested = "an unknown number" if batch.requested is None else batch.requested
-        return Health.CRITICAL, f"{text} for {claimed} of {requested}, but {totals.active} are active"
-    return Health.WARNING, f"{text}, unproven: {totals.active} of {totals.expected} are active"
+        requested = "unknown" if batch.requested is None else batch.requested
+        return Health.CRITICAL, f"{text} {claimed}/{requested}, but only {totals.active} players are active"
+    return Health.WARNING, f"{text}, unverified: {totals.active} of {totals.expected} are active"

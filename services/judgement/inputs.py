@@ -40,7 +40,7 @@ def judge_inputs(facts: NightFacts, settings: Settings) -> Statement:
     usual = _nearest_nights(facts, len(games))
     found = [*_gaps(games, losing), *_unlisted(night), *_shortfalls(night, usual, losing, settings)]
     if not found and facts.usual.ok and len(usual) < settings.inputs_min_nights:
-        text = f"{pluralize(len(usual), 'earlier night')} to compare with, {settings.inputs_min_nights} needed"
+        text = f"{pluralize(len(usual), 'earlier game date')} to compare with, {settings.inputs_min_nights} required"
         return not_recorded(Subject.INPUTS, text, _PAGE).based_on(facts.night, facts.usual)
     expected = round(median(day.eligible / day.games for day in usual) * len(games)) if usual else None
     statement = Statement(
@@ -103,5 +103,5 @@ def _unlisted(night: NightStatus) -> Iterator[tuple[Health, str]]:
 def _text(night: NightStatus, usual: Sequence[NightCoverage]) -> str:
     eligible, games = len(night.eligible_players), len(night.game_inputs)
     if not usual:
-        return f"{eligible} eligible in {pluralize(games, 'game')}; what is usual is unknown"
+        return f"{eligible} eligible in {pluralize(games, 'game')}; the usual number is unknown"
     return _describe("eligible", eligible, games, median(day.eligible / day.games for day in usual))

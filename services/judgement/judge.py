@@ -26,6 +26,7 @@ class NightJudgement:
     headline: str
     details: tuple[str, ...]
     statements: tuple[Statement, ...]
+    lead: Statement  # the one of the headline
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -60,9 +61,9 @@ def judge_night(facts: NightFacts, settings: Settings) -> NightJudgement:
     ordered = tuple(sorted(statements, key=lambda s: SEVERITY_ORDER.index(s.health)))
     health = worst(statement.health for statement in statements)
     if players.health is Health.NONE_EXPECTED and health not in (Health.CRITICAL, Health.WARNING):
-        return NightJudgement(facts.game_date, players.health, players.text, (), ordered)
+        return NightJudgement(facts.game_date, players.health, players.text, (), ordered, players)
     lead = players if players.health is health else ordered[0]
     headline = lead.sentence if lead is players else f"{lead.subject}: {lead.sentence}"
     details = list_details(facts.night.value) if facts.night.value is not None else ()
     details = details if lead is players else (players.sentence, *details)
-    return NightJudgement(facts.game_date, health, headline, details, ordered)
+    return NightJudgement(facts.game_date, health, headline, details, ordered, lead)

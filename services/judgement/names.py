@@ -13,7 +13,7 @@ _PAGE = "missing_players"
 
 
 def judge_names(facts: NightFacts, settings: Settings) -> Statement:
-    """A warning where so many more names than on the last night with odds resolve to nobody, in number and in share."""
+    """A warning where so many more names than on the last night with odds are unmatched, in number and in share."""
     night = facts.night.value
     if night is None:
         return unknown(Subject.NAMES, _PAGE, facts.night)
@@ -22,15 +22,15 @@ def judge_names(facts: NightFacts, settings: Settings) -> Statement:
         statement = Statement(Subject.NAMES, Health.NONE_EXPECTED, "no names with odds", _PAGE)
         return statement.based_on(facts.night, problems=unread)
     previous = _last_night_with_odds(facts)
-    text = f"{counts.unresolved} of {counts.name_count} names with odds are not in context and without an alias"
+    text = f"{counts.unresolved} of {counts.name_count} odds names match no player in context, and no alias"
     if previous is None and facts.usual.ok:
-        statement = not_recorded(Subject.NAMES, f"{text}; there is no earlier night to compare with", _PAGE)
+        statement = not_recorded(Subject.NAMES, f"{text}; no earlier game date to compare with", _PAGE)
         return statement.based_on(facts.night, facts.usual, problems=unread)
     has_risen = previous is not None and _has_risen(counts, previous, settings)
     if has_risen:
-        text += f", an alias would resolve {counts.by_alias} more"
+        text += f"; {counts.by_alias} more would match through an alias"
     if previous is not None:
-        text += f"; {previous.unresolved} of {previous.name_count} the night before"
+        text += f"; {previous.unresolved} of {previous.name_count} on the game date before"
     statement = Statement(
         Subject.NAMES,
         Health.WARNING if has_risen else Health.OK,

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 
 from services.core.result import Health
 from services.core.settings import Settings
+from services.core.text import pluralize
 from services.judgement.facts import NightFacts
 from services.judgement.statement import Repair, Statement, Subject, format_time, unknown
 from services.nights.balance import Balance, balance
-from services.nights.missing_players import LossReason, MissingPlayer, list_missing_players
+from services.nights.missing_players import LossReason, list_missing_players
 from services.nights.player_stages import NightStatus
 from services.policy.coverage_thresholds import classify_coverage
 
 _PAGE = "missing_players"
 LOSS_PHRASES = {
-    LossReason.WRITE_REJECTED: "generated, but BigQuery rejected the write",
-    LossReason.NOT_CONSOLIDATED: "staged, but not consolidated",
-    LossReason.INACTIVE: "written, but not active",
+    LossReason.WRITE_REJECTED: "BigQuery rejected the write",
+    LossReason.NOT_CONSOLIDATED: "staged but not consolidated",
+    LossReason.INACTIVE: "written but not active",
     LossReason.INCOMPLETE: "only partly active",
-    LossReason.LINE_MOVED: "active for a line that the odds left",
-    LossReason.LINE_KEPT: "active for a line that the odds left",
+    LossReason.LINE_MOVED: "active for an old line",
+    LossReason.LINE_KEPT: "active for an old line",
     LossReason.SHARES_LOOKUP: "not requested, sharing another player's lookup key",
-    LossReason.NEVER_REQUESTED: "never requested",
+    LossReason.NEVER_REQUESTED: "not requested",
     LossReason.NOT_GENERATED: "not generated",
     LossReason.UNEXPLAINED: "unexplained",
     LossReason.NOT_RUN_YET: "not run yet",
@@ -48,6 +50,7 @@ def judge_players(facts: NightFacts, settings: Settings) -> Statement:
     is_open = health is not Health.NONE_EXPECTED and (may_come or contradicts)
     if is_open or (totals.unexplained and health is Health.OK):
         health = Health.UNKNOWN
+    explains = night.was_run is not False and not facts.is_running
     statement = Statement(
         Subject.PLAYERS,
         health,
@@ -56,6 +59,8 @@ def judge_players(facts: NightFacts, settings: Settings) -> Statement:
         totals.active,
         totals.expected,
         repair=None if facts.is_running else _repair(night),
+        cause=_cause(night, totals) if explains else "",
+        since=_missing_since(night) if explains else None,
     )
     return statement.based_on(facts.night)
 
@@ -64,29 +69,35 @@ def _text(night: NightStatus, totals: Balance, facts: NightFacts, is_overdue: bo
     if not totals.expected:
         return "No games on this date, so no predictions are expected" if not night.games else "No player is eligible"
     if night.was_run is False and totals.active:
-        return f"{totals.active} of {totals.expected} eligible players are active, though none has been requested"
+        return f"{totals.active} of {totals.expected} eligible players are active, though none was requested"
     if night.was_run is False:
         tip_off = facts.first_tip_off if is_overdue else None
-        late_text = f", and the first tip-off is at {format_time(tip_off)}" if tip_off is not None else ""
-        return f"Not run yet: {totals.expected} players are eligible, none has been requested{late_text}"
+        late_text = f", first tip-off {format_time(tip_off)}" if tip_off is not None else ""
+        return f"Not run yet: {pluralize(totals.expected, 'eligible player')}{late_text}"
     if totals.active == totals.expected:
         return f"All {totals.expected} eligible players have active predictions"
     missing_count = totals.expected - totals.active
     if facts.is_running:
         late_text = " past its deadline" if is_overdue else ""
         return f"Running{late_text}: {totals.active} of {totals.expected} eligible players are active so far"
-    missing = [m for m in list_missing_players(night) if m.player.eligible]
-    reason, count = Counter(m.reason for m in missing).most_common(1)[0]
-    most_text = "" if count == missing_count else f"{count} of them "
     noun = "player is" if missing_count == 1 else "players are"
-    return (
-        f"{missing_count} of {totals.expected} {noun} missing: {most_text}{LOSS_PHRASES[reason]}{_since_text(missing)}"
-    )
+    return f"{missing_count} of {totals.expected} {noun} missing"
 
 
-def _since_text(missing: list[MissingPlayer]) -> str:
-    times = [m.player.write_error.at for m in missing if m.player.write_error is not None]
-    return f", since {format_time(min(times))}" if times else ""
+def _cause(night: NightStatus, totals: Balance) -> str:
+    """What most of the missing players have in common; "" when nobody is missing."""
+    missing = [m for m in list_missing_players(night) if m.player.eligible]
+    if not missing:
+        return ""
+    reason, count = Counter(m.reason for m in missing).most_common(1)[0]
+    most_text = "" if count == totals.expected - totals.active else f"{count} of them "
+    return f"{most_text}{LOSS_PHRASES[reason]}"
+
+
+def _missing_since(night: NightStatus) -> datetime | None:
+    """When the first write of an eligible missing player was rejected; None without such a record."""
+    missing = (m.player for m in list_missing_players(night) if m.player.eligible)
+    return min((player.write_error.at for player in missing if player.write_error is not None), default=None)
 
 
 def _repair(night: NightStatus) -> Repair | None:
@@ -103,7 +114,7 @@ def list_details(night: NightStatus) -> tuple[str, ...]:
     parts = " + ".join(
         [
             f"{totals.active} active",
-            *(f"{count} {LOSS_PHRASES[reason]}" for reason, count in totals.classified),
+            *(f"{count} {reason.outcome}" for reason, count in totals.classified),
             f"{totals.unexplained} unexplained",
         ]
     )
@@ -117,4 +128,5 @@ def _not_in_context_note(night: NightStatus) -> tuple[str, ...]:
     if not not_in_context:
         return ()
     by_alias = sum(m.reason is LossReason.NOT_IN_CONTEXT_ALIAS for m in not_in_context)
-    return (f"{len(not_in_context)} more have odds but are not in context; an alias would resolve {by_alias} of them",)
+    players = pluralize(len(not_in_context), "name")
+    return (f"{players} with odds have no context row; {by_alias} would match through an existing alias",)

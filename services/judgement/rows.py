@@ -22,12 +22,12 @@ def judge_rows(facts: NightFacts, settings: Settings) -> Statement:
         return unknown(Subject.ROWS, _PAGE, facts.night)
     if night.was_run is False:
         reason = "not run yet" if night.games else "no games"
-        statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, f"{reason}, so no row is expected", _PAGE)
+        statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, f"{reason}, no rows expected", _PAGE)
         return statement.based_on(facts.night)
     counts = count_rows(night, facts.usual.value, settings)
-    keys = "which keys are doubled is not recorded" if LINE_OF_ROW in night.absent_columns else "each key once"
+    keys = "duplicate keys are not recorded" if LINE_OF_ROW in night.absent_columns else "no duplicate keys"
     if not counts.keys:
-        statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, "no player is active, so no row is expected", _PAGE)
+        statement = Statement(Subject.ROWS, Health.NONE_EXPECTED, "no active players, no rows expected", _PAGE)
         return statement.based_on(facts.night)
     if not counts.is_expected_known and not counts.doubled and facts.usual.ok:
         text = f"{counts.keys:,} active rows, {keys}; how many are expected is not recorded"
@@ -75,9 +75,9 @@ def _list_findings(counts: RowCounts, facts: NightFacts, keys: str) -> Iterator[
         players = f" ({pluralize(len(counts.incomplete), 'player')} incomplete)" if counts.incomplete else ""
         yield f"{counts.missing:,} of {counts.expected:,} rows missing{players}"
     if counts.doubled:
-        yield f"{pluralize(counts.doubled, 'key')} doubled"
+        yield pluralize(counts.doubled, "duplicate key")
     if not counts.missing and not counts.doubled:
-        yield f"all {counts.keys:,} rows expected of the active players are there, {keys}"
+        yield f"all {counts.keys:,} expected rows of the active players are there, {keys}"
 
 
 def _describe_short(system: SystemCount) -> str:

@@ -50,6 +50,8 @@ class Statement:
     problems: tuple[Problem, ...] = ()  # why it is unknown, old or partial
     repair: Repair | None = None
     recorded: bool = True
+    cause: str = ""  # why it is so, where that is known
+    since: datetime | None = None  # when that began
 
     @property
     def state(self) -> str:
@@ -58,9 +60,11 @@ class Statement:
 
     @property
     def sentence(self) -> str:
-        """The text, and why it may not be so now."""
-        reasons = [problem.message for problem in self.problems if problem.message not in self.text]
-        return f"{self.text}, but {reasons[0]}" if reasons else self.text
+        """The text with its cause and its beginning, and why it may not be so now."""
+        text = f"{self.text}: {self.cause}" if self.cause else self.text
+        text += f", since {format_time(self.since)}" if self.since is not None else ""
+        reasons = [problem.message for problem in self.problems if problem.message not in text]
+        return f"{text}, but {reasons[0]}" if reasons else text
 
     @property
     def is_proven(self) -> bool:

@@ -1,4 +1,4 @@
-"""Missing players: the stage at which each was lost, the evidence, and what repairs it."""
+"""Missing players: the stage that dropped each, the evidence, and what fixes it."""
 
 from __future__ import annotations
 
@@ -19,25 +19,37 @@ KEPT_NIGHTS = 16  # readings of a night whose missing players are kept
 class LossReason(StrEnum):
     """Why a player is missing: the first stage it did not reach. See docs/architecture.md."""
 
-    NOT_IN_CONTEXT_ALIAS = "not in context, an alias would resolve it"
-    NOT_IN_CONTEXT = "not in context, no alias"
-    FILTERED_OUT = "filtered out"
+    NOT_IN_CONTEXT_ALIAS = "no context row, alias available"
+    NOT_IN_CONTEXT = "no context row, no alias"
+    FILTERED_OUT = "ineligible"
     SHARES_LOOKUP = "not requested, shares its lookup key"
-    NEVER_REQUESTED = "never requested"
+    NEVER_REQUESTED = "not requested"
     NOT_GENERATED = "not generated"
-    WRITE_REJECTED = "generated but rejected on write"
-    NOT_CONSOLIDATED = "staged but not consolidated"
-    INACTIVE = "written but inactive"
+    WRITE_REJECTED = "write rejected"
+    NOT_CONSOLIDATED = "staged, not consolidated"
+    INACTIVE = "written, not active"
     INCOMPLETE = "incomplete"
     LINE_MOVED = "line moved"
     LINE_KEPT = "line moved, a re-run would keep it"
     NOT_RUN_YET = "not run yet"
     UNEXPLAINED = "unexplained"
 
+    @property
+    def outcome(self) -> str:
+        """The reason after a number, in a sum or a chart: 90 rejected."""
+        return _OUTCOMES.get(self, self.value)
+
+
+_OUTCOMES = {
+    LossReason.WRITE_REJECTED: "rejected",
+    LossReason.NOT_CONSOLIDATED: "not consolidated",
+    LossReason.INACTIVE: "not active",
+}
+
 
 @dataclass(frozen=True)
 class MissingPlayer:
-    """One missing player: the reason, the stage where it was lost, the evidence in words, and what would repair it."""
+    """One missing player: the reason, the stage that dropped it, the evidence in words, and what would fix it."""
 
     player: PlayerStatus
     reason: LossReason
@@ -66,20 +78,20 @@ REASONS_BY_SEVERITY = (
 )
 
 _REPAIR_BY_REASON = {
-    LossReason.UNEXPLAINED: "Read the logs of this player before re-running",
-    LossReason.WRITE_REJECTED: "Re-run this player through staging",
+    LossReason.UNEXPLAINED: "Check this player's logs before re-running",
+    LossReason.WRITE_REJECTED: "Re-run this player",
     LossReason.NOT_CONSOLIDATED: "Consolidate the batch",
     LossReason.INCOMPLETE: "Re-run this player",
     LossReason.LINE_MOVED: "Re-run this player",
-    LossReason.LINE_KEPT: "None after tip-off; before it, refresh the context's line, then re-run this player",
+    LossReason.LINE_KEPT: "None after tip-off; before it, refresh the line in the context, then re-run this player",
     LossReason.INACTIVE: "Re-run this player; check what superseded the rows",
-    LossReason.SHARES_LOOKUP: "Give one of the two another lookup key in the context",
+    LossReason.SHARES_LOOKUP: "Give one of the two players another lookup key in the context",
     LossReason.NEVER_REQUESTED: "Run this player",
-    LossReason.NOT_GENERATED: "Mend the cause upstream, then run this player",
-    LossReason.NOT_IN_CONTEXT_ALIAS: "Apply aliases to the odds",
+    LossReason.NOT_GENERATED: "Fix the upstream cause, then re-run this player",
+    LossReason.NOT_IN_CONTEXT_ALIAS: "The odds processor does not apply aliases: re-run this player from the context name",
     LossReason.NOT_IN_CONTEXT: "Add an alias, or confirm that the player is out",
     LossReason.NOT_RUN_YET: "Start the run",
-    LossReason.FILTERED_OUT: "None: left out on purpose",
+    LossReason.FILTERED_OUT: "None: ineligible",
 }
 
 _STAGE_BY_REASON = {
@@ -121,11 +133,11 @@ def _loss_reason(player: PlayerStatus, night: NightStatus) -> tuple[LossReason, 
         if player.alias_canonical:
             return (
                 LossReason.NOT_IN_CONTEXT_ALIAS,
-                f"Odds say {player.player_lookup}; the context has {player.alias_canonical}, and an active alias leads there",
+                f"Odds feed uses {player.player_lookup}; context has {player.alias_canonical} (alias exists but is not applied)",
             )
         return (
             LossReason.NOT_IN_CONTEXT,
-            f"Odds say {player.player_lookup}; no context row and no alias that leads to one",
+            f"Odds feed uses {player.player_lookup}; no context row and no alias",
         )
     if player.eligible is False:
         return LossReason.FILTERED_OUT, player.not_eligible_reason
@@ -134,33 +146,33 @@ def _loss_reason(player: PlayerStatus, night: NightStatus) -> tuple[LossReason, 
     if night.was_run is False:
         return LossReason.NOT_RUN_YET, "No batch of this date has run"
     if player.requested is False:
-        return LossReason.NEVER_REQUESTED, "No batch asked for this player"
+        return LossReason.NEVER_REQUESTED, "Not requested by any batch"
     if player.generated_rows == 0:
-        return LossReason.NOT_GENERATED, player.generation_error or "The worker's run row says 0 predictions"
+        return LossReason.NOT_GENERATED, player.generation_error or "Worker reported 0 predictions"
     return _reason_after_generation(player, night)
 
 
 def _reason_after_generation(player: PlayerStatus, night: NightStatus) -> tuple[LossReason, str]:
-    rows = "an unknown number of" if player.generated_rows is None else player.generated_rows
+    rows = "unknown number of" if player.generated_rows is None else player.generated_rows
     if player.written_rows:
         state = "superseded" if player.superseded else "inactive"
         return LossReason.INACTIVE, f"{player.written_rows} rows written, all {state}"
     refused = ""
     if player.write_error is not None:
-        refused = f"{format_eastern(player.write_error.at, '%H:%M:%S')}: {player.write_error.text}"
+        refused = f"{format_eastern(player.write_error.at, '%H:%M:%S')} · {player.write_error.reason}"
     if player.staged_rows:
         staged = f"{player.staged_rows} rows in {player.staging_table or 'staging'}, none in the predictions table"
         return LossReason.NOT_CONSOLIDATED, f"{staged}; {refused}" if refused else staged
     if refused:
-        return LossReason.WRITE_REJECTED, f"{rows} rows generated; {refused}"
+        return LossReason.WRITE_REJECTED, f"{refused} · {rows} rows generated"
     if unread_sources := [problem.source for problem in night.problems]:
         evidence = f"{rows} rows generated, none written; not readable: {', '.join(unread_sources)}"
     elif player.requested is None:
         evidence = "No run row, log line or staging table of this player: whether it was requested is unknown"
     elif player.generated_rows is None:
-        evidence = "Requested, and no run row or log line shows how many rows were generated; none is written"
+        evidence = "Requested, and no run row or log line shows how many rows were generated; none written"
     else:
-        evidence = f"{rows} rows generated, none written, and no log line or staging table shows why"
+        evidence = f"{rows} rows generated, none written; no matching log line or staging table"
     if night.unnamed_rejections:
         evidence += f"; the log has {pluralize(night.unnamed_rejections, 'rejected write')} without a name"
     return LossReason.UNEXPLAINED, evidence

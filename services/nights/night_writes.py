@@ -11,8 +11,10 @@ from services.batches.reader import Batches, coordinator_runs, read_batches, run
 from services.core.errors import OnCallError
 from services.core.result import Health, Problem, Result, worst
 from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport, read_writes
+from services.telemetry.job_history import preload_job_history
 from services.telemetry.log_phrases import STATUS_FILTER
 from services.telemetry.log_reader import LogLines
 
@@ -22,10 +24,13 @@ def read_night_writes(clients: Clients, game_date: date) -> DmlReport:
 
     Raises nothing.
     """
-    try:
-        batches = Result(read_batches(clients, game_date))
-    except OnCallError as error:
-        batches = Result(None, Problem.from_error("batches", clients.now(), error))
+    with concurrent_reads() as pool:
+        # Most batches are within their night: its jobs are listed while the batches are still being read.
+        pool.submit(preload_job_history, clients, *run_window(game_date, None))
+        try:
+            batches = Result(read_batches(clients, game_date))
+        except OnCallError as error:
+            batches = Result(None, Problem.from_error("batches", clients.now(), error))
     return read_writes_within(clients, game_date, batches, run_window(game_date, batches.value))
 
 

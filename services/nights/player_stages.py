@@ -43,11 +43,11 @@ STAGES = tuple(Stage)
 
 @dataclass(frozen=True)
 class WriteError:
-    """A write of a player's rows that BigQuery refused, as the worker's log or the ledger records it."""
+    """A write of a player's rows that BigQuery rejected, as the worker's log or the batch log records it."""
 
     at: datetime
-    text: str
-    reason: str
+    text: str  # BigQuery's message
+    reason: str  # what it means, and where the log names nobody, of how many players
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class PlayerStatus:
     in_context: bool | None
     alias_canonical: str | None  # the canonical name an active alias leads to, when that name is in context
     eligible: bool | None
-    not_eligible_reason: str  # e.g. "OUT", "12.3 minutes on average, 15 needed", "not production-ready"
+    not_eligible_reason: str  # e.g. "OUT", "12.3 min avg, 15 required", "not production-ready"
     requested: bool | None
     generated_rows: int | None
     generation_error: str  # skip_reason or error of the worker's run row, or its log line
@@ -235,10 +235,10 @@ def _staged_rows(ledger_row: OutcomeRow | None, rows_in_staging: int, data: Nigh
     return None if data.staged is None else 0
 
 
-def _logged_error(rejection: Rejection, count_text: str = "") -> WriteError:
+def _logged_error(rejection: Rejection, note: str = "") -> WriteError:
     known_error = find_known_error(rejection.error)
     meaning = known_error.meaning if known_error else rejection.error[:120]
-    return WriteError(rejection.line.at, f"{count_text}{rejection.error}", meaning)
+    return WriteError(rejection.line.at, rejection.error, f"{meaning}{note}")
 
 
 def explain_unnamed(players: tuple[PlayerStatus, ...], log: WorkerLog) -> tuple[PlayerStatus, ...]:
@@ -254,7 +254,7 @@ def explain_unnamed(players: tuple[PlayerStatus, ...], log: WorkerLog) -> tuple[
     lost = {p.player_lookup for p in asked_before if _is_lost_on_write(p)}
     if not lost or 2 * len(log.unnamed) < len(lost):
         return players
-    count_text = f"{min(len(log.unnamed), len(lost))} of {len(lost)} by the log, names unknown: "
+    count_text = f", {min(len(log.unnamed), len(lost))} of {len(lost)} by the log, names unknown"
     error = _logged_error(log.unnamed[0], count_text)
     return tuple(replace(p, write_error=error) if p.player_lookup in lost else p for p in players)
 

@@ -39,8 +39,8 @@ def check_eligibility(row: Row) -> tuple[bool | None, str]:
         return False, str(row["status"]).upper()
     minutes = row["minutes"]
     if minutes is None or minutes < MIN_AVERAGE_MINUTES:
-        minutes_text = "no minutes known" if minutes is None else f"{minutes:.1f} minutes on average"
-        return False, f"{minutes_text}, {MIN_AVERAGE_MINUTES:g} needed"
+        minutes_text = "minutes unknown" if minutes is None else f"{minutes:.1f} min avg"
+        return False, f"{minutes_text}, {MIN_AVERAGE_MINUTES:g} required"
     if not row["ready"]:
         return False, "not production-ready"
     return True, ""

@@ -11,7 +11,7 @@ from services.actions.log_reader import ActionLog
 from services.alerts.alert_log import Alerts
 from services.alerts.rules import get_rule
 from services.core.clock import format_eastern
-from services.core.commands import gcloud_command
+from services.core.commands import curl_command, gcloud_command
 from services.core.result import Health, Result
 from services.core.settings import Settings
 from services.core.text import escape_markdown
@@ -203,8 +203,7 @@ def _quick_commands(inputs: HandoffInputs, settings: Settings) -> Iterator[str]:
     yield gcloud_command(settings, f"run services describe {worker}")
     yield f"{gcloud_command(settings, f'run services update {worker} {EMERGENCY_CAPACITY_FLAGS}')}   # emergency"
     yield f"{gcloud_command(settings, 'scheduler jobs list', 'location')} | grep prediction"
-    body = f'{{"game_date": "{inputs.facts.game_date}", "force": true}}'
-    yield f"curl -X POST $COORDINATOR_URL/start -H 'Content-Type: application/json' -d '{body}'"
+    yield curl_command(settings, "/start", {"game_date": str(inputs.facts.game_date), "force": True})
     yield "```"
     yield f"[This night on the desk]({settings.dashboard_url}/overview?date={inputs.facts.game_date})"
 

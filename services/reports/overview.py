@@ -10,8 +10,9 @@ from services.core.clock import format_eastern
 from services.core.result import SEVERITY_ORDER, Health, Problem, Result, sum_or_unknown
 from services.core.text import pluralize
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
-from services.scaling.capacity import ServiceCapacities
-from services.staging.inventory import StagingInventory, StagingTableState
+from services.reports.figures import list_unsafe_tables
+from services.scaling.capacity import CapacityState, ServiceCapacities
+from services.staging.inventory import StagingInventory
 from services.telemetry.scheduler import Schedule
 
 T = TypeVar("T")
@@ -32,8 +33,8 @@ def platform_signals(
 ) -> tuple[Signal, ...]:
     """What concerns no single night, worst first; what could not be read is unknown, never OK."""
     signals = (
-        _build_signal("Concurrency", "worker_capacity", capacities, _summarize_capacity),
-        _build_signal("All staging", "staging_tables", staging, _summarize_staging),
+        _build_signal("Worker capacity", "worker_capacity", capacities, _summarize_capacity),
+        _build_signal("Staging, all dates", "staging_tables", staging, _summarize_staging),
         _build_signal("Scheduler", "alerts", schedule, _summarize_schedule),
     )
     return tuple(sorted(signals, key=lambda s: SEVERITY_ORDER.index(s.health)))
@@ -57,40 +58,41 @@ def _problem_text(problem: Problem | None) -> str:
 
 def _summarize_staging(inventory: StagingInventory) -> tuple[Health, str]:
     if not inventory.tables:
-        return inventory.health, "no staging table left behind"
-    risky_states = (StagingTableState.ORPHAN, StagingTableState.WAITING, StagingTableState.UNKNOWN)
-    risky = [table for table in inventory.tables if table.state in risky_states and not table.is_copy]
-    if not risky:
-        return inventory.health, f"{pluralize(len(inventory.tables), 'table')}, every row of them merged or running"
-    unmerged_rows = sum_or_unknown(table.unmerged_rows for table in risky)
-    rows_text = "an unknown number of rows" if unmerged_rows is None else pluralize(unmerged_rows, "row")
-    nights = {table.game_date for table in risky}
+        return inventory.health, "no leftover staging tables"
+    unsafe = list_unsafe_tables(inventory)
+    if not unsafe:
+        return (
+            inventory.health,
+            f"{pluralize(len(inventory.tables), 'table')}, all rows merged or in a running batch",
+        )
+    unmerged_rows = sum_or_unknown(table.unmerged_rows for table in unsafe)
+    rows_text = "unknown number of unmerged rows" if unmerged_rows is None else pluralize(unmerged_rows, "unmerged row")
     return (
         inventory.health,
-        f"{len(risky)} of {pluralize(len(inventory.tables), 'table')} of {pluralize(len(nights), 'night')}"
-        f" hold {rows_text} that are nowhere else",
+        f"{rows_text} in {len(unsafe)} of {pluralize(len(inventory.tables), 'staging table')}",
     )
 
 
 def _summarize_capacity(capacities: ServiceCapacities) -> tuple[Health, str]:
     worker = next(s for s in capacities.services if s.writes_predictions)
     worst_service = min(capacities.services, key=lambda s: SEVERITY_ORDER.index(s.health))
-    text = f"{worker.service} {worker.state}: {worker.max_instances or 'no maximum'} × {worker.concurrency}"
-    capacity_text = (
-        "" if worker.capacity is None else f" = {worker.capacity} at once, the table admits {MAX_OUTSTANDING_DML}"
-    )
-    return worst_service.health, text + capacity_text
+    state = "emergency limit" if worker.state is CapacityState.EMERGENCY else str(worker.state)
+    size = f"{worker.max_instances or 'no maximum'} × {worker.concurrency}"
+    if worker.capacity is None:
+        return worst_service.health, f"{worker.service}: {state}, {size}"
+    capacity_text = f"{worker.capacity} concurrent ({size}), DML limit {MAX_OUTSTANDING_DML}"
+    return worst_service.health, f"{worker.service}: {state}, {capacity_text}"
 
 
 def _summarize_schedule(schedule: Schedule) -> tuple[Health, str]:
     if schedule.job_problems:
         return Health.CRITICAL, "; ".join(schedule.job_problems)
     if not schedule.expected:
-        return Health.NONE_EXPECTED, "no scheduled run is expected"
+        return Health.NONE_EXPECTED, "no scheduled runs expected"
     next_runs = [job.next_at for job in schedule.jobs if job.name in schedule.expected and job.next_at is not None]
     if not next_runs:
-        return Health.UNKNOWN, "Cloud Scheduler does not say when the next run is"
+        return Health.UNKNOWN, "next run unknown: Cloud Scheduler has no time for it"
     return (
         Health.OK,
-        f"{pluralize(len(schedule.expected), 'job')}, the next at {format_eastern(min(next_runs))}",
+        f"{pluralize(len(schedule.expected), 'job')}, next run {format_eastern(min(next_runs))}",
     )

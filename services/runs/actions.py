@@ -12,6 +12,7 @@ from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES
+from services.core.commands import curl_command
 from services.core.errors import InvalidInput, OnCallError, SourceUnavailable
 from services.core.sources import RUN
 from services.gcp.clients import Clients
@@ -160,11 +161,6 @@ def read_batch(clients: Clients, args: Params) -> Batch:
     return batch
 
 
-def curl_command(url: str, path: str, batch_id: str) -> str:
-    """The command that sends `batch_id` to the coordinator."""
-    return f"curl -X POST {url}{path} -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{batch_id}\"}}'"
-
-
 def plan_resume(clients: Clients, args: Params) -> Plan:
     """Resume `batch_id`: what is staged is adopted, what is missing is requested again, then one MERGE."""
     batch = read_batch(clients, args)
@@ -205,7 +201,7 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
         planned_at=clients.now(),
         undo="Not by a button: it adds and updates rows, it deletes none.",
         cost="One MERGE at the end.",
-        commands=(curl_command(coordinator.url, "/resume", batch_id),),
+        commands=(curl_command(clients.settings, "/resume", {"batch_id": batch_id}, coordinator.url),),
         coverage=coverage_count,
     )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from services.actions.plan import Change, Confirmation, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Confirmation, Figure, Guard, Params, Plan
 from services.core.clock import eastern_day
+from services.core.commands import curl_command
 from services.core.errors import InvalidInput
 from services.core.text import pluralize
 from services.gcp.clients import Clients
@@ -17,6 +17,7 @@ from services.nights.coverage_count import count_coverage
 from services.nights.missing_players import LossReason, MissingPlayer
 from services.nights.player_stages import NightStatus
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.runs.finish import describe_finish, estimate_duration
 from services.runs.run_context import RunContext, load_run_context
 from services.scaling.capacity import MAX_CAPACITY
 from services.staging.running_batch import check_no_batch_runs, unknown_whether_batch_runs
@@ -28,16 +29,16 @@ def parse_game_date(args: Params) -> date:
     try:
         return date.fromisoformat(str(args.get("game_date")))
     except ValueError:
-        raise InvalidInput(f"{args.get('game_date')!r} is not a game date.", "Write it as 2025-12-29.") from None
+        raise InvalidInput(f"{args.get('game_date')!r} is not a game date.", "Expected YYYY-MM-DD.") from None
 
 
 def plan_start(clients: Clients, args: Params) -> Plan:
-    """Run `game_date`: only the players whom a run repairs (`players` chooses among them), or with scope "date" everybody again."""
+    """Run `game_date`: only the players that a run fixes (`players` selects among them), or with scope "date" all players again."""
     game_date, scope = parse_game_date(args), args.get("scope", "lost")
     if scope not in ("lost", "date"):
-        raise InvalidInput(f"{scope!r} is no scope of a run.", "It is lost or date.")
+        raise InvalidInput(f"{scope!r} is not a scope of a run.", "Use lost or date.")
     if "players" in args and not args["players"]:
-        raise InvalidInput("No player was chosen, so there is nothing to run.", "Choose players first.")
+        raise InvalidInput("No players selected.", "Select at least one player.")
     context = load_run_context(clients, game_date)
     selected = _select_players(context, args.get("players"))
     full_date = scope == "date" or not context.night.was_run or not context.supports("players")
@@ -49,9 +50,7 @@ def _select_players(context: RunContext, players: Sequence[str] | None) -> tuple
         return context.repairable
     unknown = sorted(set(players) - {m.player.player_lookup for m in context.repairable})
     if unknown:
-        raise InvalidInput(
-            f"Not among the players a run would repair: {', '.join(unknown[:5])}.", "Choose from the list."
-        )
+        raise InvalidInput(f"A run would not fix: {', '.join(unknown[:5])}.", "Select players from the list.")
     return tuple(m for m in context.repairable if m.player.player_lookup in players)
 
 
@@ -82,16 +81,18 @@ def _plan(
             else "down",
             "body": body,
         },
-        changes=(*_row_changes(context, selected, full_date), *_player_changes(selected)),
+        figures=tuple(_figures(context, selected, full_date, clients.now())),
+        changes=(*_player_changes(selected), *_left_game_changes(context, selected, full_date)),
+        item="player",
         guards=tuple(_guards(clients, game_date, context, selected, full_date)),
         planned_at=clients.now(),
-        undo="Not by a button. The table can be read as it was for a week; a run adds and updates rows, it deletes none.",
-        cost="One count and one MERGE over the rows of the date; the plan billed"
+        undo="No one-click undo. Nothing is deleted; BigQuery time travel keeps the previous state for 7 days.",
+        cost="1 count and 1 MERGE over the rows of the date. This plan billed"
         f" {sum(s.bytes_billed for s in context.night.sources) / 2**20:,.0f} MiB.",
         confirmation=Confirmation.TYPED if overwrites else Confirmation.ONE_CLICK,
         confirmation_text=str(game_date) if overwrites else "",
         warnings=tuple(_warnings(context, full_date, clients.now())),
-        commands=(_curl_command(context, body),),
+        commands=(_start_command(clients, context, body),),
         coverage=count_coverage(context.night),
         sources=context.night.sources,
     )
@@ -108,51 +109,64 @@ def build_start_body(game_date: date, night: NightStatus, players: Sequence[str]
 def _title(game_date: date, context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> str:
     day = f"{game_date:%a} {game_date.day} {game_date:%b %Y}"
     if not context.night.was_run:
-        return f"Start the run of {day} ({context.eligible} players)"
+        return f"Start run of {pluralize(context.eligible, 'player')}{TITLE_SEPARATOR}{day}"
     if full_date:
-        return f"Re-run all {context.eligible} players of {day}"
-    return f"Re-run {describe_selected(selected)} of {day}"
+        return f"Re-run all {pluralize(context.eligible, 'player')}{TITLE_SEPARATOR}{day}"
+    return f"Re-run {describe_selected(selected)}{TITLE_SEPARATOR}{day}"
 
 
 def describe_selected(selected: Sequence[MissingPlayer]) -> str:
-    """The players a run would repair: "90 lost players", "9 lost and 3 incomplete players", "2 players with an old line"."""
+    """The players a run would repair: "90 players", "9 missing and 3 incomplete players", "2 players with an old line"."""
     old_line = sum(m.reason is LossReason.LINE_MOVED for m in selected)
     incomplete = sum(m.reason is LossReason.INCOMPLETE for m in selected)
-    lost = len(selected) - incomplete - old_line
-    parts = [f"{count:,} {word}" for count, word in ((lost, "lost"), (incomplete, "incomplete")) if count]
-    players = "player" if (incomplete or lost) == 1 else "players"
+    missing = len(selected) - incomplete - old_line
+    if not incomplete and not old_line:
+        return pluralize(missing, "player")
+    parts = [f"{count:,} {word}" for count, word in ((missing, "missing"), (incomplete, "incomplete")) if count]
+    players = "player" if (incomplete or missing) == 1 else "players"
     with_old_line = [pluralize(old_line, "player") + " with an old line"] if old_line else []
-    return ", ".join([*([f"{' and '.join(parts)} {players}"] if parts else []), *with_old_line]) or "0 lost players"
+    return ", ".join([*([f"{' and '.join(parts)} {players}"] if parts else []), *with_old_line])
 
 
-def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> Iterator[Change]:
+def _figures(
+    context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool, now: datetime
+) -> Iterator[Figure]:
+    night, eligible = context.night, context.eligible
+    added_players = sum(not m.player.active_rows for m in selected)
+    active = context.active + added_players
+    yield Figure(
+        "Active players", f"{context.active:,}", f"{active:,}", f"+{added_players:,}, of {eligible:,} eligible"
+    )
+    added, basis = _added_rows(context, selected)
+    replaced = night.active_rows if full_date else sum(m.player.active_rows or 0 for m in selected)
+    players = context.active if full_date else len(selected) - added_players
+    note = f"+{added:,} {basis}" + (
+        f"; {pluralize(replaced, 'row')} of {pluralize(players, 'player')} updated where values differ"
+        if replaced
+        else ""
+    )
+    yield Figure("Active rows", f"{night.active_rows:,}", f"{night.active_rows + added:,}", note)
+    requested = eligible if full_date else len(selected)
+    duration = estimate_duration(context.batches.batches if context.batches else (), requested)
+    finish = describe_finish(now, duration, night.tip_offs, night.games)
+    yield Figure("Coverage", _percent(context.active, eligible), _percent(active, eligible), finish)
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}%" if whole else "none eligible"
+
+
+def _added_rows(context: RunContext, selected: tuple[MissingPlayer, ...]) -> tuple[int, str]:
+    """How many rows come, and on what that number is based."""
     rows_per_player = round(context.night.active_rows / context.active) if context.active else DEFAULT_ROWS_PER_PLAYER
-    active = [m for m in selected if m.player.active_rows]
     row_counts = [m.player.generated_rows if m.rows_missing is None else m.rows_missing for m in selected]
     known_counts = [rows for rows in row_counts if rows]
-    added = sum(known_counts) + rows_per_player * (len(row_counts) - len(known_counts))
-    basis = (
-        "as generated before"
-        if len(known_counts) == len(row_counts)
-        else f"{rows_per_player} a player where nothing was generated yet"
-    )
-    active_rows = context.night.active_rows
-    replaced_rows, replaced_players = (
-        (active_rows, context.active) if full_date else (sum(m.player.active_rows or 0 for m in active), len(active))
-    )
-    replaced = (
-        f"{replaced_rows:,} of {pluralize(replaced_players, 'player')}, each updated where its values differ"
-        if replaced_rows
-        else "none"
-    )
-    yield Change(
-        "players active",
-        f"{context.active} of {context.eligible}",
-        f"{context.active + len(selected) - len(active)} of {context.eligible}",
-    )
-    yield Change("rows added", f"{active_rows:,} active now", f"+{added:,} ({basis})")
-    yield Change("rows replaced", "", replaced)
-    yield Change("rows deactivated", "", "only older lines of the same players, where a line has moved since")
+    estimated = len(row_counts) - len(known_counts)
+    basis = f"({rows_per_player} a player where none was generated yet)" if estimated else "as generated before"
+    return sum(known_counts) + rows_per_player * estimated, basis
+
+
+def _left_game_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool) -> Iterator[Change]:
     requested = {p.player_lookup for p in context.night.eligible_players if full_date} or {
         m.player.player_lookup for m in selected
     }
@@ -160,33 +174,35 @@ def _row_changes(context: RunContext, selected: tuple[MissingPlayer, ...], full_
         if left.player_lookup in requested:
             yield Change(
                 f"{left.player_lookup}, game {left.game_id}",
-                f"{pluralize(left.active_rows, 'active row')}",
-                "superseded: the player is in the context of another game now",
+                pluralize(left.active_rows, "active row"),
+                "superseded: the context has the player in another game now",
             )
 
 
 def _player_changes(selected: tuple[MissingPlayer, ...]) -> Iterator[Change]:
     for m in selected:
         before = str(m.reason) if not m.player.active_rows else f"{m.reason}: {m.evidence}"
-        yield Change(m.player.player_name or m.player.player_lookup, before, "asked for again")
+        yield Change(m.player.player_name or m.player.player_lookup, before, "re-requested")
 
 
 def _guards(
     clients: Clients, game_date: date, context: RunContext, selected: tuple[MissingPlayer, ...], full_date: bool
 ) -> Iterator[Guard]:
     games = context.night.games
-    yield Guard("games", bool(games), f"{game_date} has {games or 'no'} games.")
+    yield Guard("games", bool(games), f"{game_date} has {pluralize(games, 'game') if games else 'no games'}.")
     days_ahead = (game_date - eastern_day(clients.now())).days
     yield Guard(
         "date",
         days_ahead <= 1,
-        "The date is today's, tomorrow's or past." if days_ahead <= 1 else f"{game_date} is {days_ahead} days away.",
+        f"{game_date} is not after tomorrow." if days_ahead <= 1 else f"{game_date} is {days_ahead} days ahead.",
     )
     has_players = bool(selected) or (full_date and context.eligible > 0)
     yield Guard(
-        "somebody to run",
+        "players to run",
         has_players,
-        f"{len(selected)} players would be repaired." if has_players else "Nobody is lost that a run would repair.",
+        f"{pluralize(context.eligible if full_date else len(selected), 'player')} to request."
+        if has_players
+        else "No missing player would be fixed by a run.",
     )
     yield from _conflict_guards(context)
     yield _capacity_guard(context)
@@ -197,7 +213,7 @@ def _conflict_guards(context: RunContext) -> Iterator[Guard]:
     yield Guard(
         "coordinator",
         True if reachable else None,
-        "The coordinator answers." if reachable else context.unreadable["coordinator"],
+        "The coordinator responds." if reachable else context.unreadable["coordinator"],
     )
     yield (
         check_no_batch_runs(context.batches, context.night.game_date)
@@ -205,28 +221,28 @@ def _conflict_guards(context: RunContext) -> Iterator[Guard]:
         else unknown_whether_batch_runs(context.night.game_date, context.unreadable["batches"])
     )
     if context.staging_tables is None:
-        yield Guard("staging is clear", None, context.unreadable["staging"])
+        yield Guard("staging clear", None, context.unreadable["staging"])
         return
     unmerged = [t for t in context.staging_tables if t.unmerged_rows != 0]
     message = (
-        f"{len(unmerged)} staging tables of {unmerged[0].batch_id} still hold rows: consolidate or drop them first."
+        f"{pluralize(len(unmerged), 'staging table')} of {unmerged[0].batch_id} still hold rows: consolidate or drop them first."
         if unmerged
         else ""
     )
-    yield Guard("staging is clear", not unmerged, message or "No staging table of this date holds rows of its own.")
+    yield Guard("staging clear", not unmerged, message or "No unmerged staging rows for this date.")
 
 
 def _capacity_guard(context: RunContext) -> Guard:
     """Our coordinator stages and merges once, so only the API's limit counts; another may let every worker MERGE."""
     limit = MAX_CAPACITY if context.supports("resume") else MAX_OUTSTANDING_DML
     if "width" in context.unreadable:
-        return Guard("width", None, context.unreadable["width"])
+        return Guard("worker capacity", None, context.unreadable["width"])
     ok = context.worker_capacity is not None and context.worker_capacity <= limit
     return Guard(
-        "width",
+        "worker capacity",
         ok,
-        f"The workers take {context.worker_capacity or 'any number of'} requests at once;"
-        f" {limit} are safe{'' if ok else ': narrow them first'}.",
+        f"{context.worker_capacity or 'Unbounded'} concurrent requests, safe limit {limit}"
+        f"{'' if ok else ': reduce the capacity first'}.",
     )
 
 
@@ -235,29 +251,29 @@ def _warnings(context: RunContext, full_date: bool, now: datetime) -> Iterator[s
     if full_date and night.active_rows:
         by_system = ", ".join(f"{system.system_id} {system.active:,}" for system in night.systems if system.active)
         yield (
-            f"It overwrites what is there: {night.active_rows:,} active rows of {pluralize(context.active, 'player')},"
+            f"Existing rows are overwritten: {night.active_rows:,} active rows of {pluralize(context.active, 'player')},"
             f" where their values differ ({by_system})."
         )
     if begun := sum(at <= now for at in night.tip_offs):
         yield f"{begun} of {night.games} games have begun: rows of their players are marked as made after tip-off."
     if unknown := max(night.games - len(night.tip_offs), 0):
-        yield f"When {unknown} of {night.games} games begin is not known: whether rows are made before tip-off is left open."
+        yield f"Tip-off of {unknown} of {night.games} games is unknown: their rows may be made after it."
     for player in night.eligible_players:
         if player.shares_lookup_with:
             yield f"{player.player_lookup} of {player.team} is not requested: shares its lookup key with {player.shares_lookup_with}."
     if full_date and context.night.was_run and not context.supports("players"):
-        yield "This coordinator cannot run single players: the smallest safe unit is the whole date."
+        yield "This coordinator can't re-run individual players: the whole date will run."
     count_by_reason = Counter(
         str(m.reason) for m in context.repairable if m.reason in (LossReason.NOT_GENERATED, LossReason.UNEXPLAINED)
     )
     for reason, count in count_by_reason.items():
-        yield f"{count} players were lost as “{reason}”: a run repairs them only if its cause is gone."
+        yield f"{pluralize(count, 'player')} failed as “{reason}”: a re-run helps only if the cause is fixed."
     if "history" in context.unreadable:
-        yield f"Not readable: the nights before, so only what was generated shows who is incomplete. {context.unreadable['history']}"
+        yield f"Earlier game dates unavailable: incomplete players are known by generated rows only. {context.unreadable['history']}"
     for problem in context.night.problems:
-        yield f"Not readable: {problem.source}. {problem.message}"
+        yield f"Could not read {problem.source}. {problem.message}"
 
 
-def _curl_command(context: RunContext, body: dict[str, Any]) -> str:
+def _start_command(clients: Clients, context: RunContext, body: dict[str, Any]) -> str:
     url = context.coordinator.url if context.coordinator else "$COORDINATOR_URL"
-    return f"curl -X POST {url}/start -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+    return curl_command(clients.settings, "/start", body, url)

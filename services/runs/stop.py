@@ -6,9 +6,10 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState
 from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.state import STOPPABLE_STATES, BatchState
+from services.core.commands import curl_command
 from services.core.sources import RUN
 from services.gcp.clients import Clients
-from services.runs.actions import curl_command, follow_batch, poll_progress, read_batch
+from services.runs.actions import follow_batch, poll_progress, read_batch
 from services.runs.coordinator_client import BatchProgress, read_coordinator, stop_batch
 
 
@@ -49,7 +50,7 @@ def plan_stop(clients: Clients, args: Params) -> Plan:
         undo="Resume the batch: what is staged is adopted, and who was not asked is asked.",
         cost="None.",
         warnings=_remaining_requests(progress),
-        commands=(curl_command(coordinator.url, "/stop", batch_id),),
+        commands=(curl_command(clients.settings, "/stop", {"batch_id": batch_id}, coordinator.url),),
     )
 
 

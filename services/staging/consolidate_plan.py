@@ -13,6 +13,7 @@ from services.actions.plan import Change, Guard, Params, Plan
 from services.batches.ids import DATASET, is_batch_id, is_unit_table, read_batch_date, staging_prefix
 from services.batches.staged_rows import READ_THREADS, Contents, read_contents
 from services.batches.staging_listing import list_staging_tables
+from services.core.commands import curl_command
 from services.core.errors import InvalidInput, OnCallError
 from services.core.text import pluralize
 from services.gcp.clients import Clients
@@ -87,10 +88,7 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
             if outdated
             else ()
         ),
-        commands=(
-            "curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json'"
-            f' -d \'{{"batch_id": "{batch_id}"}}\'',
-        ),
+        commands=(curl_command(clients.settings, "/resume", {"batch_id": batch_id}),),
         coverage=count_coverage(read_night(clients, game_date)),
     )
 

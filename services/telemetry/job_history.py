@@ -77,10 +77,20 @@ def read_job_history(clients: Clients, start: datetime, end: datetime) -> JobHis
     if not clients.cache.reuse_answers:
         return _read_range(clients, start, end)
     return clients.cache.revised(
-        ("job history", start, end),
+        _cache_key(start, end),
         lambda previous: _read_on(clients, start, end, previous),
         lambda history: len(history.attempts),
     )
+
+
+def preload_job_history(clients: Clients, start: datetime, end: datetime) -> None:
+    """Read the history into the cache where it was never read; raises OnCallError, as the reader after it will."""
+    if clients.cache.reuse_answers and _cache_key(start, end) not in clients.cache:
+        read_job_history(clients, start, end)
+
+
+def _cache_key(start: datetime, end: datetime) -> tuple[str, datetime, datetime]:
+    return "job history", start, end
 
 
 def _read_on(clients: Clients, start: datetime, end: datetime, previous: JobHistory | None) -> JobHistory:

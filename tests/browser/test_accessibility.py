@@ -15,7 +15,7 @@ from tests.support.chromium import wait_until_idle
 pytestmark = pytest.mark.browser
 NIGHT_QUERY = "?date=2025-12-29"
 PAGES = ("", "missing_players", "alerts", "worker_capacity", "shift_handoff")
-RERUN_LABEL = "Re-run 90 lost players"
+RERUN_LABEL = "Re-run 90 players"
 WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 
 STREAMLIT_NAVIGATION = "[data-testid=stSidebarNav]"
@@ -126,8 +126,8 @@ def test_a_table_stays_sorted_while_the_page_refreshes(page, dashboard_url):
     page.wait_for_timeout(500)
     sorted_first = first_row(page)
     assert sorted_first != before
-    page.get_by_test_id("stSidebar").get_by_text("Pause").click()
-    main.get_by_text("paused since").wait_for()
+    page.get_by_test_id("stSidebar").get_by_text("Pause auto-refresh").click()
+    main.get_by_text("Paused ").wait_for()
     wait_until_idle(page)
     assert first_row(page) == sorted_first
 

@@ -90,10 +90,10 @@ def test_a_viewer_can_read_everything_and_start_no_action(environment, open_dash
     page.get_by_role("heading", name="90 of 158 players are missing").wait_for()
     sidebar = page.get_by_test_id("stSidebar")
     sidebar.get_by_text(f"{VIC} · viewer").wait_for()
-    assert sidebar.get_by_text("Look as").count() == 0, "nobody chooses a role where people sign in"
-    page.get_by_role("button", name="Plan: Re-run 90 lost players").click()
+    assert sidebar.get_by_text("View as").count() == 0, "nobody chooses a role where people sign in"
+    page.get_by_role("button", name="View plan: Re-run 90 players").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("carrying this out needs an operator").wait_for()
+    dialog.get_by_text("You have view-only access").wait_for()
     assert dialog.get_by_test_id("stBaseButton-primary").is_disabled()
     dialog.get_by_test_id("stBaseButton-primary").evaluate("button => { button.disabled = false; button.click() }")
     page.wait_for_timeout(1500)
@@ -103,7 +103,7 @@ def test_a_viewer_can_read_everything_and_start_no_action(environment, open_dash
 def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environment, open_dashboard_as, screenshots_dir):
     page, url = open_dashboard_as(NORA)
     page.goto(f"{url}/?date=2025-12-29")
-    page.get_by_role("button", name="Re-run 90 lost players", exact=True).click()
+    page.get_by_role("button", name="Re-run 90 players", exact=True).click()
     page.get_by_role("dialog").get_by_test_id("stBaseButton-primary").click()
     page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)
     actions_done = wait_for_outcomes(lambda: read_actions(environment))

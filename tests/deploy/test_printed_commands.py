@@ -11,18 +11,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from google.cloud import bigquery, run_v2
+from google.cloud import bigquery, run_v2, scheduler_v1
 
 from services.alerts.findings import RuleResult
 from services.alerts.rule import LIST_JOBS_COMMAND, READ_LOGS_COMMAND, SCALE_DOWN_COMMAND
 from services.alerts.rules import RULES_BY_NAME
+from services.aliases import save
+from services.aliases.edits import Edit, EditKind
+from services.aliases.identities import merge
 from services.core.result import Health
 from services.core.settings import Settings
 from services.core.tables import PREDICTIONS_TABLE
-from services.doctor import examination, permissions
+from services.doctor import examination, permissions, required_tables
 from services.doctor.check_result import grant_command
 from services.doctor.required_tables import REQUIRED_TABLES, _check_partitioning, _check_table
 from services.gcp import query_catalog
+from services.reports import handoff_note
 from services.scaling.annotations import CapacitySetting
 from services.scaling.plan import _commands
 from services.staging.drop import drop_command
@@ -36,11 +40,18 @@ SETTINGS = Settings.from_env(
     {"GOOGLE_CLOUD_PROJECT": "nba-props-platform", "ACTING_ACCOUNT": ACTING, "BIGQUERY_LOCATION": "US"}
 )
 NIGHT = date(2025, 12, 29)
+SCHEDULED_JOB = SETTINGS.expected_jobs.split(",")[0]
 EMPTY_TABLE = bigquery.Table(f"nba-props-platform.{PREDICTIONS_TABLE}")
 
 
 def printed_commands() -> Iterator[str]:
-    clients: Any = SimpleNamespace(settings=SETTINGS, bigquery=SimpleNamespace(get_table=lambda *_, **__: EMPTY_TABLE))
+    paused = scheduler_v1.Job(name=f"jobs/{SCHEDULED_JOB}", state=scheduler_v1.Job.State.PAUSED)
+    clients: Any = SimpleNamespace(
+        settings=SETTINGS,
+        bigquery=SimpleNamespace(get_table=lambda *_, **__: EMPTY_TABLE),
+        scheduler=SimpleNamespace(list_jobs=lambda **_: [paused]),
+        now=lambda: datetime(2025, 12, 30, tzinfo=UTC),
+    )
     worker: Any = SimpleNamespace(service="prediction-worker")
     request: Any = SimpleNamespace(target=CapacitySetting(4, 4, 3))
     yield from _commands(clients, worker, request, True)
@@ -65,6 +76,15 @@ def printed_commands() -> Iterator[str]:
     yield permissions._impersonation_command(clients)
     yield examination._check_log_format(clients, "prediction-worker", []).repair_command
     yield examination._set_variable_command(clients, "--update-env-vars=OPERATORS=you@example.com")
+    for kind in EditKind:
+        yield save._manual_command(SETTINGS, Edit(kind, "kevinporter", "kevinporterjr"))
+    yield from merge._manual_commands(SETTINGS, "player 1", "player 2", [Edit(EditKind.ADD, "a", "b")])
+    yield required_tables._missing_table(clients, next(t for t in REQUIRED_TABLES if not t.is_own)).repair_command
+    note: Any = SimpleNamespace(facts=SimpleNamespace(game_date=NIGHT))
+    for line in handoff_note._quick_commands(note, SETTINGS):
+        if line.startswith("gcloud"):
+            yield line
+    yield from (check.repair_command for check in examination._scheduler(clients))
 
 
 @pytest.mark.parametrize("command", list(printed_commands()), ids=lambda command: " ".join(command.split()[:4]))
@@ -75,8 +95,8 @@ def test_a_printed_command_runs_as_it_is_printed(tools, cloud, command):
     cloud.tables["nba_predictions._staging_x"] = ["prediction_id"]
     add_service(cloud, "prediction-on-call")
     cloud.revisions["prediction-worker-00002-abc"] = cloud.revisions["prediction-worker-00001-abc"]
-    cloud.timers["prediction-run"] = {
-        "name": "projects/p/locations/us-west2/jobs/prediction-run",
+    cloud.timers[SCHEDULED_JOB] = {
+        "name": f"projects/p/locations/us-west2/jobs/{SCHEDULED_JOB}",
         "schedule": "0 18 * * *",
     }
     done = tools.run(command)

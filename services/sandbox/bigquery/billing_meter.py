@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from math import ceil
+from typing import NamedTuple
 
 MIB = 1024 * 1024
 MIN_BILLED_BYTES = 10 * MIB
 
 
-def billed_bytes(sizes: list[int]) -> int:
-    """Bytes billed for a query over tables of these sizes: each at least 10 MiB, rounded up to whole MiB; 0 without a table."""
-    return sum(max(MIN_BILLED_BYTES, ceil(size / MIB) * MIB) for size in sizes)
+class QueryCost(NamedTuple):
+    """Bytes of one query: what it reads, and what is billed for that."""
+
+    processed: int
+    billed: int
+
+
+NO_COST = QueryCost(0, 0)
+
+
+def query_cost(sizes: list[int]) -> QueryCost:
+    """A query over tables of these sizes. Billed is at least 10 MiB a table, rounded up to whole MiB; 0 without a table."""
+    return QueryCost(sum(sizes), sum(max(MIN_BILLED_BYTES, ceil(size / MIB) * MIB) for size in sizes))
 
 
 @dataclass

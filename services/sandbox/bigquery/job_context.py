@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from services.core.clock import Clock
-from services.sandbox.bigquery.billing_meter import BillingMeter
+from services.sandbox.bigquery.billing_meter import NO_COST, BillingMeter, QueryCost
 from services.sandbox.bigquery.copy_jobs import Copier
 from services.sandbox.bigquery.error_wording import to_bigquery_error
 from services.sandbox.bigquery.job_latency import JobLatency
@@ -52,7 +52,7 @@ class JobContext:
             self.jobs.fail(job, {"reason": "internalError", "message": f"The sandbox failed: {error!r}"})
             raise
 
-    def complete(self, job: Job, response: httpx.Response, cost: int) -> None:
+    def complete(self, job: Job, response: httpx.Response, cost: QueryCost = NO_COST) -> None:
         """End a job with the status and statistics of the emulator's response."""
         payload = response.json()
         if response.is_error:
@@ -70,11 +70,11 @@ class JobContext:
             return self.jobs.fail(job, to_bigquery_error(error), stats)
         if "query" in job.resource["configuration"]:
             self.meter.queries += 1
-            self.meter.bytes_billed += cost
+            self.meter.bytes_billed += cost.billed
             kind = job.resource["statistics"].get("query", {}).get("statementType")
-            billing = {"totalBytesBilled": str(cost), "totalBytesProcessed": str(cost)}
+            billing = {"totalBytesBilled": str(cost.billed), "totalBytesProcessed": str(cost.processed)}
             stats["query"] = {**stats.get("query", {}), **billing, **({"statementType": kind} if kind else {})}
-            stats["totalBytesProcessed"] = str(cost)
+            stats["totalBytesProcessed"] = str(cost.processed)
         return self.jobs.finish(job, stats)
 
     def table_reference(self, table: str) -> Resource:

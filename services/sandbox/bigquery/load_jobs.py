@@ -42,7 +42,7 @@ class LoadJobs:
         body = {"jobReference": job.resource["jobReference"], "configuration": job.resource["configuration"]}
         response = await self._context.call_emulator(body, media)
         self._context.tables.invalidate(name)
-        self._context.complete(job, response, 0)
+        self._context.complete(job, response)
         if job.error is None and loaded is not None:
             # The emulator reports the table's total instead.
             statistics = {"outputRows": str(loaded.rows), "badRecords": str(loaded.bad_rows)}

@@ -1,4 +1,4 @@
-"""Query jobs: the checks before a statement runs, the queue of DML statements per table, dry runs and the bytes they bill."""
+"""Query jobs: the checks before a statement runs, the queue of DML statements per table, dry runs and the bytes they read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 from starlette.responses import JSONResponse, Response
 
 from services.sandbox.bigquery import ddl_schemas, dml_statistics, sql_inspection, sql_rewrites
-from services.sandbox.bigquery.billing_meter import billed_bytes
+from services.sandbox.bigquery.billing_meter import QueryCost, query_cost
 from services.sandbox.bigquery.information_schema import InformationSchema, ViewDenied
 from services.sandbox.bigquery.job_context import JobContext
 from services.sandbox.bigquery.job_store import Job, Resource, known_error_result
@@ -45,9 +45,9 @@ class QueryJobs:
             analysis = await self._checks.check(query, statement, job.resource["jobReference"]["location"])
         except StatementRefused as refusal:
             return self._context.jobs.fail(job, refusal.error)
-        cost, limit = await self._estimate_billed_bytes(query), int(query.get("maximumBytesBilled") or 0)
-        if limit and cost > limit:
-            return self._context.jobs.fail(job, known_error_result("bytes_limit", limit=limit, bytes=cost))
+        cost, limit = await self._estimate_cost(query), int(query.get("maximumBytesBilled") or 0)
+        if limit and cost.billed > limit:
+            return self._context.jobs.fail(job, known_error_result("bytes_limit", limit=limit, bytes=cost.billed))
         if statement.is_dml:
             return await self._run_dml(job, statement, cost, analysis)
         if statement.kind == "TRUNCATE" and await self._context.tables.is_streaming(statement.target):
@@ -61,7 +61,7 @@ class QueryJobs:
         return await self._execute(job, cost, statement, analysis)
 
     async def dry_run(self, config: Resource, user: str, location: str) -> Response:
-        """The response to a dry run: whether the statement is valid, and the bytes it would bill."""
+        """The response to a dry run: whether the statement is valid, and the bytes it would read."""
         query = config.get("query", {})
         try:
             analysis = await self._checks.check(query, sql_inspection.inspect_sql(query.get("query", "")), location)
@@ -71,7 +71,7 @@ class QueryJobs:
             return job_error_response(refusal.error)
         except ViewDenied as error:
             return error_response(403, "accessDenied", str(error))
-        estimated_bytes = str(await self._estimate_billed_bytes(query))
+        estimated_bytes = str((await self._estimate_cost(query)).processed)
         result = response.json()
         result.setdefault("status", {"state": "DONE"})
         stats = result.setdefault("statistics", {})
@@ -80,11 +80,11 @@ class QueryJobs:
         stats["query"].update({"totalBytesProcessed": estimated_bytes, "totalBytesBilled": "0"})
         return JSONResponse(result, response.status_code)
 
-    async def _estimate_billed_bytes(self, query: Resource) -> int:
+    async def _estimate_cost(self, query: Resource) -> QueryCost:
         statement = sql_inspection.inspect_sql(query.get("query", ""))
         parameters = query_parameters(query)
         tables = await self._context.tables.expand_wildcards(statement.billed_tables)
-        return billed_bytes(
+        return query_cost(
             await asyncio.gather(*(self._estimate_scanned_bytes(table, statement, parameters) for table in tables))
         )
 
@@ -112,7 +112,9 @@ class QueryJobs:
             return self._context.limits.check_metadata_update(statement.target, partitioned, self._context.now_s())
         return None
 
-    async def _run_dml(self, job: Job, statement: sql_inspection.Statement, cost: int, analysis: Analysis) -> None:
+    async def _run_dml(
+        self, job: Job, statement: sql_inspection.Statement, cost: QueryCost, analysis: Analysis
+    ) -> None:
         target = statement.target
         full_name = f"{self._context.project}:{target}"
         job.resource["configuration"]["query"]["destinationTable"] = self._context.table_reference(target)
@@ -146,7 +148,7 @@ class QueryJobs:
         self._context.jobs.fail(job, known_error_result("streaming_buffer", table=name, kinds=kinds))
 
     async def _run_in_slot(
-        self, job: Job, statement: sql_inspection.Statement, cost: int, analysis: Analysis, queue: DmlQueue
+        self, job: Job, statement: sql_inspection.Statement, cost: QueryCost, analysis: Analysis, queue: DmlQueue
     ) -> None:
         try:
             await self._slot_events[job.job_id].wait()
@@ -167,7 +169,9 @@ class QueryJobs:
             self._context.jobs.fail(job, {"reason": "stopped", "message": message})
             self._slot_events[job.job_id].set()
 
-    async def _execute(self, job: Job, cost: int, statement: sql_inspection.Statement, analysis: Analysis) -> None:
+    async def _execute(
+        self, job: Job, cost: QueryCost, statement: sql_inspection.Statement, analysis: Analysis
+    ) -> None:
         """Run the job on the emulator under the same id and take over its status and statistics."""
         if job.state == "PENDING":
             self._context.jobs.start(job)

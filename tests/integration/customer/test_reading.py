@@ -85,7 +85,7 @@ def test_their_direct_night_names_ninety_rejections_though_no_line_names_a_playe
     [evidence] = {
         m.evidence for m in list_missing_players(night) if m.reason is LossReason.WRITE_REJECTED and m.player.eligible
     }
-    assert "90 of 90 by the log, names unknown: 400 Resources exceeded" in evidence
+    assert "DML queue full (2 running + 20 queued), 90 of 90 by the log, names unknown" in evidence
     writes = read_night_writes(customer_clients, DIRECT)
     assert (writes.attempted, writes.rejected, writes.rejected_in_logs) == (158, 90, 90)
     assert writes.alert_at is not None

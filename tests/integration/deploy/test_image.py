@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ import requests
 from tests.support import image
 from tests.support.http_stub import serve_http
 from tests.support.iap_signer import AUDIENCE, IapSigner
+from tests.support.paths import ROOT
 from tests.support.processes import free_port
 
 
@@ -115,3 +117,21 @@ def test_all_imports_of_the_pages_resolve_in_the_image(built_image):
         timeout=60,
     )
     assert imported.returncode == 0, imported.stderr
+
+
+def test_the_image_is_built_where_an_engine_runs():
+    """Elsewhere the tests above run its steps in an empty directory."""
+    docker = shutil.which("docker")
+    if docker is None or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
+        pytest.skip("no container engine runs here")
+    subprocess.run([docker, "build", "--tag", "prediction-on-call:test", str(ROOT)], check=True, timeout=900)
+    command = [
+        docker,
+        "run",
+        "--rm",
+        "prediction-on-call:test",
+        "python",
+        "-c",
+        "import app.server, os; print(os.getuid())",
+    ]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.strip() == "10001"

@@ -60,6 +60,7 @@ def test_every_assumption_holds_and_the_service_is_restored(sandbox_with_own_ser
     output = capsys.readouterr().out
     assert (code, output.count("as relied on")) == (0, len(verify_cloud_assumptions.CHECKS)), output
     assert "50 rows staged, 50 copied, 50 merged, 0 merged the second time" in output
+    assert "bytes read, the table has 1,600,080 on two dates" in output
     assert "no new revision" in output
     assert "settled: True; operations.get is allowed" in output
     assert "was made and prediction-worker-00011-zw5 serves" in output

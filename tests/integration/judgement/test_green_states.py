@@ -94,7 +94,7 @@ def test_every_row_doubled(judge, module_clients):
         f"INSERT INTO {PREDICTIONS_TABLE} SELECT * FROM {PREDICTIONS_TABLE} WHERE game_date = '{night}'",
     )
     statement = judge(night)
-    assert (statement.health, statement.text) == (Health.CRITICAL, "4,300 keys doubled")
+    assert (statement.health, statement.text) == (Health.CRITICAL, "4,300 duplicate keys")
     assert statement.repair is Repair.REMOVE_DUPLICATES
 
 

@@ -7,8 +7,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from app.frame.pages import ENTRIES
 from app.state import session
 from tests.integration.pages.helpers import INCIDENT, PAGES
+
+ENTRIES_BY_NAME = {entry.name: entry for entry in ENTRIES.values()}
 
 
 def test_without_a_date_the_dashboard_opens_on_tonight_and_writes_it_into_the_url(open_page):
@@ -26,20 +29,22 @@ def test_without_a_date_the_dashboard_opens_on_tonight_and_writes_it_into_the_ur
 )
 def test_a_date_that_cannot_be_shown_falls_back_to_tonight_with_a_notice(open_page, page, requested):
     screen = open_page(page, requested)
-    assert "Showing Mon 29 Dec 2025 instead." in screen.warnings
-    assert screen.app.date_input[0].value == date(2025, 12, 29)
+    assert "Showing Mon 29 Dec 2025." in screen.warnings
+    assert screen.app.query_params["date"] == INCIDENT
+    of_date = ENTRIES_BY_NAME[page].of_date
+    assert [picker.value for picker in screen.app.date_input] == [date(2025, 12, 29)] * of_date
 
 
 def test_the_night_is_kept_from_page_to_page(open_page):
     screen = open_page("coverage", "2025-12-21")
     screen.app.switch_page("../pages/missing_players.py").run()
     assert screen.app.query_params["date"] == "2025-12-21"
-    assert "Sun 21 Dec 2025" in screen.text
+    assert screen.app.date_input[0].value == date(2025, 12, 21)
 
 
 def test_the_date_picker_and_its_arrows_set_the_page_and_the_url(open_page):
     screen = open_page("coverage")
-    screen.app.button(key="The night before").click().run()
+    screen.app.button(key="Previous game date").click().run()
     assert screen.app.query_params["date"] == "2025-12-28"
     screen.app.date_input[0].set_value(date(2025, 12, 21)).run()
     assert screen.app.query_params["date"] == "2025-12-21"
@@ -52,7 +57,7 @@ def test_the_links_of_the_overview_keep_the_night(open_page):
 
 
 def test_a_future_day_cannot_be_selected(open_page):
-    assert open_page(date="2025-12-30").app.button(key="The night after").disabled
+    assert open_page(date="2025-12-30").app.button(key="Next game date").disabled
 
 
 def test_a_page_left_open_on_tonight_turns_at_six_says_so_and_offers_the_way_back(open_page, monkeypatch):

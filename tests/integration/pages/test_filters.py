@@ -9,7 +9,7 @@ import pytest
     ("page", "address", "left"),
     [
         ("missing_players", {"missing_find": "herb"}, 1),
-        ("missing_players", {"missing_kind": "generated but rejected on write"}, 90),
+        ("missing_players", {"missing_kind": "write rejected"}, 90),
         ("missing_players", {"missing_kind": "nonsense"}, 105),
         ("staging_tables", {"staging_kind": "already merged"}, 6),
         ("dml_errors", {"dml_rejected": "false"}, 158),

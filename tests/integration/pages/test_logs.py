@@ -30,7 +30,7 @@ def test_lines_that_were_not_read_make_the_answer_unknown_and_never_ok(open_page
 
 def test_an_unreadable_log_is_reported_on_its_page(open_page, sandbox):
     sandbox.state.faults.set(Fault("logging", "status", status=403))
-    assert "unknown since" in open_page("logs").text
+    assert "unavailable since" in open_page("logs").text
 
 
 LOG_LINKS_BY_PAGE = {

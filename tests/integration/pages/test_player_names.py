@@ -54,7 +54,7 @@ def test_a_suggestion_is_rejected_with_a_reason_in_its_own_dialog(open_page):
 def test_the_names_not_in_context_are_the_same_15_on_every_page(open_page):
     assert "15 unmatched odds names" in open_page("player_names").verdict
     assert "15 more have odds but are not in context" in open_page("missing_players").verdict
-    assert "15 more have odds but are not in context; an alias would resolve 7 of them" in open_page().text
+    assert "15 names with odds have no context row; 7 would match through an existing alias" in open_page().text
 
 
 def test_the_counts_of_odds_names_add_up(open_page):

@@ -63,9 +63,9 @@ def test_the_handoff_note_has_its_sections_and_figures(handoff_inputs, clients):
         "Quick commands",
     ):
         assert f"## {part}" in note
-    assert "\n\n**critical**: 90 of 158 players are missing: generated, but BigQuery rejected the write" in note
+    assert "\n\n**critical**: 90 of 158 players are missing: BigQuery rejected the write" in note
     assert "**68 of 158** eligible players are active (43.0 %); 352 are in context." in note
-    assert "90 missing: generated but rejected on write." in note
+    assert "90 missing: write rejected." in note
     assert "| 2025-12-29 | 11 | 352 | 158 | 68 | 43.0 % (critical) |" in note
     assert "| prediction-worker | 4 × 3 = 12 (emergency) | prediction-worker-00011-zw5" in note
     assert "same-day-predictions runs next at 30 Dec 11:30 ET." in note

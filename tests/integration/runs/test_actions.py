@@ -59,9 +59,9 @@ def in_memory_status(completed, status="in_progress"):
 def test_a_coordinator_without_single_player_support_plans_the_whole_date(module_clients, recorded_actions):
     with serve_app(CustomerCoordinator(accepted_response, lambda: in_memory_status(0)).application()) as url:
         plan = START_RUN.plan(with_coordinator(module_clients, url), NIGHT_ARGS)
-    assert plan.title == "Re-run all 158 players of Mon 29 Dec 2025"
-    assert "the smallest safe unit is the whole date" in " ".join(plan.warnings)
-    assert next(c for c in plan.changes if c.what == "rows replaced").after.startswith("1,700 of 68 players")
+    assert plan.title == "Re-run all 158 players · Mon 29 Dec 2025"
+    assert "the whole date will run" in " ".join(plan.warnings)
+    assert plan.figures[1].note.endswith("; 1,700 rows of 68 players updated where values differ")
     assert plan.confirmation_text == "2025-12-29"
     assert "players" not in plan.preconditions["body"]
 
@@ -155,12 +155,12 @@ def test_an_invalid_date_is_refused_with_a_message(module_clients, date):
 
 
 def test_an_empty_player_selection_is_an_error_and_never_means_all(module_clients):
-    with pytest.raises(InvalidInput, match="No player was chosen"):
+    with pytest.raises(InvalidInput, match="No players selected"):
         START_RUN.plan(module_clients, {**NIGHT_ARGS, "players": []})
 
 
 def test_a_player_that_a_run_cannot_repair_cannot_be_selected(module_clients, coordinator_url):
-    with pytest.raises(InvalidInput, match="Not among the players"):
+    with pytest.raises(InvalidInput, match="A run would not fix: nobody"):
         START_RUN.plan(with_coordinator(module_clients, coordinator_url), {**NIGHT_ARGS, "players": ["nobody"]})
 
 
@@ -172,7 +172,7 @@ def test_a_date_without_games_is_blocked(module_clients, coordinator_url):
 def test_leftover_staging_tables_block_a_run_and_name_their_batch(module_clients, coordinator_url):
     plan = START_RUN.plan(with_coordinator(module_clients, coordinator_url), {"game_date": "2025-12-25"})
     blocked = {guard.name: guard.message for guard in plan.failed_guards}
-    assert "9 staging tables of batch_2025-12-25_1766680200 still hold rows" in blocked["staging is clear"]
+    assert "9 staging tables of batch_2025-12-25_1766680200 still hold rows" in blocked["staging clear"]
 
 
 def test_a_batch_without_a_ledger_record_cannot_be_resumed(module_clients, coordinator_url):
@@ -193,16 +193,17 @@ def test_the_plan_of_29_december_lists_the_90_missing_players_their_reasons_and_
     module_clients = with_coordinator(module_clients, coordinator_url)
     assert "players" in read_coordinator(module_clients).supports
     plan = START_RUN.plan(module_clients, NIGHT_ARGS)
-    assert plan.title == "Re-run 90 lost players of Mon 29 Dec 2025"
+    assert plan.title == "Re-run 90 players · Mon 29 Dec 2025"
     assert not plan.failed_guards
     assert set(plan.preconditions["lost"].values()) == {str(LossReason.WRITE_REJECTED)}
     assert len(plan.preconditions["body"]["players"]) == 90
-    after_by_subject = {change.what: change.after for change in plan.changes}
-    assert (after_by_subject["players active"], after_by_subject["rows added"], after_by_subject["rows replaced"]) == (
-        "158 of 158",
-        "+2,250 (as generated before)",
-        "none",
-    )
+    assert [(figure.before, figure.after) for figure in plan.figures] == [
+        ("68", "158"),
+        ("1,700", "3,950"),
+        ("43.0%", "100.0%"),
+    ]
+    assert plan.figures[1].note == "+2,250 as generated before"
+    assert len(plan.changes) == 90
     assert '"players"' in plan.commands[0]
 
 
@@ -223,14 +224,14 @@ def test_an_outdated_plan_is_refused_with_its_differences(module_clients, coordi
     plan = replace(
         START_RUN.plan(module_clients, {**NIGHT_ARGS, "scope": "date"}), preconditions={"active players": 68}
     )
-    with pytest.raises(ActionRefused, match="active players was 68, is 69"):
+    with pytest.raises(ActionRefused, match=r"active players: 68 → 69; .*lost: 0 → 89"):
         execute(module_clients, OPERATOR, START_RUN, plan, "late", "2025-12-29")
 
 
 def test_a_night_that_has_not_run_is_started_in_full_without_force(module_clients, coordinator_url):
     module_clients = with_coordinator(module_clients, coordinator_url)
     plan = START_RUN.plan(module_clients, {"game_date": "2025-12-30"})
-    assert plan.title == "Start the run of Tue 30 Dec 2025 (28 players)"
+    assert plan.title == "Start run of 28 players · Tue 30 Dec 2025"
     assert plan.preconditions["body"] == {"game_date": "2025-12-30"}
     action = execute(module_clients, OPERATOR, START_RUN, plan)
     assert action.state is ActionState.DONE, action.message

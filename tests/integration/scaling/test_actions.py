@@ -216,7 +216,7 @@ def test_capacity_beyond_the_dml_limit_needs_a_reason_and_the_typed_service_name
     normal_capacity_clients, plan_and_execute
 ):
     plan_and_execute(SCALE_DOWN)
-    with pytest.raises(ActionRefused, match="a reason is needed"):
+    with pytest.raises(ActionRefused, match="a reason is required"):
         plan_and_execute(SET_CAPACITY, reason="", instances=10, requests=5)
     with pytest.raises(ActionRefused, match="has to be typed"):
         plan_and_execute(SET_CAPACITY, reason="because", typed="prediction-coordinator", instances=10, requests=5)

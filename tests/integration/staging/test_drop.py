@@ -119,7 +119,7 @@ def test_a_name_that_is_no_staging_table_is_never_planned(module_clients, name):
 
 def test_an_orphan_is_dropped_only_with_a_reason_and_its_typed_name(module_clients, plan_and_execute, unmerged_tables):
     name = unmerged_tables[0]
-    with pytest.raises(ActionRefused, match="a reason is needed"):
+    with pytest.raises(ActionRefused, match="a reason is required"):
         plan_and_execute(DROP_ORPHAN, reason=" ", typed=name, tables=[name])
     with pytest.raises(ActionRefused, match="has to be typed"):
         plan_and_execute(DROP_ORPHAN, typed=name[:-1], tables=[name])

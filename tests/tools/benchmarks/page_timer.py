@@ -12,7 +12,7 @@ TIMER_SCRIPT = """
 (() => {
   const seen = window.__seen = {from: 0, before: null, path: null, night: null, verdict: null, full: null, settled: false};
   const site = () => ({
-    root: '[data-testid=stApp]', links: '[data-testid=stSidebarNav] a', isQuiet: () => true, answer: () => {
+    root: '[data-testid=stApp]', links: '[data-testid=stSidebar] a', isQuiet: () => true, answer: () => {
       const head = document.querySelector('[data-testid=stMain] h2');
       return head && head.getBoundingClientRect().height ? head.textContent.trim() : '';
     }, ...window.__site,
@@ -29,7 +29,7 @@ TIMER_SCRIPT = """
   const complete = () => site().isQuiet() && document.querySelector(site().root) && Object.values(open()).every(count => !count);
   window.__why = () => JSON.stringify([seen, open()]);
   const title = () => document.querySelector('[data-testid=stMain] h5')?.textContent;
-  const isAnswered = () => !document.querySelector('[data-testid=stMain]').textContent.includes('has not answered');
+  const isAnswered = () => !document.querySelector('[data-testid=stMain]').textContent.includes('is slow to respond');
   const look = () => {
     const now = performance.now();
     if (!seen.settled) {

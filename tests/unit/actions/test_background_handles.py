@@ -86,8 +86,8 @@ def test_an_ended_action_is_forgotten_after_a_while_and_a_running_one_never(runn
     ("error", "message"),
     [
         (OnCallError("Refused.", "Look anew."), "Refused."),
-        (ZeroDivisionError("division"), "Act once: a fault of the dashboard (ZeroDivisionError)."),
-        (SystemExit(1), "Act once: a fault of the dashboard (SystemExit)."),
+        (ZeroDivisionError("division"), "Act once: dashboard bug (ZeroDivisionError)."),
+        (SystemExit(1), "Act once: dashboard bug (SystemExit)."),
     ],
 )
 def test_an_action_that_raises_has_an_error_in_words(runner, error, message, caplog):

@@ -45,12 +45,12 @@ def test_a_plan_made_later_from_the_same_state_is_the_same_plan(plan):
 def test_a_plan_on_changed_state_differs_and_lists_the_differences(plan):
     changed_plan = replace(plan, preconditions={"_staging_a": {"rows": 26, "etag": "x"}})
     assert changed_plan.hash != plan.hash
-    assert diff_plans(plan, changed_plan) == ("_staging_a rows was 25, is 26",)
+    assert diff_plans(plan, changed_plan) == ("_staging_a rows: 25 → 26",)
 
 
 def test_an_added_or_removed_value_is_reported_as_such(plan):
     changed_plan = replace(plan, preconditions={"_staging_a": {"rows": 25}})
-    assert diff_plans(plan, changed_plan) == ("_staging_a etag was x, is not there",)
+    assert diff_plans(plan, changed_plan) == ("_staging_a etag: x → none",)
 
 
 def test_a_plan_with_other_changes_reports_them(plan):

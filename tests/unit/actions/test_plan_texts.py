@@ -11,6 +11,7 @@ import pytest
 from services.actions.plan import (
     Change,
     Confirmation,
+    Figure,
     Guard,
     Plan,
     PlanNotReadable,
@@ -25,12 +26,12 @@ PLAN = Plan("runs.start", "2025-12-29", "Start", {"players": []}, {}, (), (), da
 @pytest.mark.parametrize(
     ("before", "after", "difference"),
     [
-        ({"tables": ["a", "b"]}, {"tables": ["a"]}, "tables was a, b, is a"),
-        ({"tables": ("a", 1)}, {"tables": ()}, "tables was a, 1, is "),
-        ({"batch": ""}, {"batch": "batch_1"}, "batch was not there, is batch_1"),
-        ({"batch": {}}, {"batch": {"rows": 3}}, "batch was not there, is not there"),
-        ({"rows": 0}, {"rows": None}, "rows was 0, is not there"),
-        ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, "a b c was 1, is 2"),
+        ({"tables": ["a", "b"]}, {"tables": ["a"]}, "tables: a, b → a"),
+        ({"tables": ("a", 1)}, {"tables": ()}, "tables: a, 1 → "),
+        ({"batch": ""}, {"batch": "batch_1"}, "batch: none → batch_1"),
+        ({"batch": {}}, {"batch": {"rows": 3}}, "batch: none → none"),
+        ({"rows": 0}, {"rows": None}, "rows: 0 → none"),
+        ({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, "a b c: 1 → 2"),
     ],
 )
 def test_a_changed_state_is_named_with_what_it_was_and_is(before, after, difference):
@@ -41,10 +42,20 @@ def test_a_changed_state_is_named_with_what_it_was_and_is(before, after, differe
 def test_every_difference_is_named_in_order_of_its_name():
     shown = replace(PLAN, preconditions={"b": 1, "a": 1, "c": 1})
     assert diff_plans(shown, replace(PLAN, preconditions={"b": 2, "a": 2, "c": 1})) == (
-        "a was 1, is 2",
-        "b was 1, is 2",
+        "a: 1 → 2",
+        "b: 1 → 2",
     )
     assert diff_plans(shown, shown) == ()
+
+
+def test_of_very_many_differences_only_the_number_is_named():
+    def with_players(*players, reason="write rejected"):
+        return replace(PLAN, preconditions={"lost": dict.fromkeys(players, reason)})
+
+    shown = with_players(*range(90))
+    assert diff_plans(shown, with_players(*range(80))) == ("lost: 90 → 80",)
+    assert diff_plans(shown, with_players(*range(90), reason="not generated")) == ("lost: 90 values changed",)
+    assert diff_plans(shown, with_players(*range(89))) == ("lost 89: write rejected → none",)
 
 
 def test_other_changes_on_the_same_state_are_listed():
@@ -53,6 +64,17 @@ def test_other_changes_on_the_same_state_are_listed():
         "it would now do: a: 1 row → dropped; b: 2 rows → dropped",
     )
     assert diff_plans(replace(PLAN, changes=changes), PLAN) == ("it would now do: nothing",)
+    assert diff_plans(PLAN, replace(PLAN, figures=(Figure("Rows", "1", "2", "about"),))) == (
+        "it would now do: Rows: 1 → 2",
+    )
+
+
+def test_figures_belong_to_the_plan_and_their_notes_may_change_by_themselves():
+    plan = replace(PLAN, figures=(Figure("Rows", "1", "2", "done 18:52 ET"),), item="player", evidence=("same team",))
+    assert plan.hash != PLAN.hash
+    assert replace(plan, figures=(Figure("Rows", "1", "2", "done 18:53 ET"),)).hash == plan.hash
+    assert replace(plan, figures=(Figure("Rows", "1", "3", "done 18:52 ET"),)).hash != plan.hash
+    assert plan_from_json(plan_to_json(plan)) == plan
 
 
 def test_a_plan_is_recorded_readably_with_dates_and_letters_as_they_are():

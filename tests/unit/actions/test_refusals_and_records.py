@@ -177,7 +177,7 @@ def test_another_error_than_a_lost_record_is_not_retried(clients, records, world
 
 def test_a_log_that_does_not_show_the_action_is_an_error(clients, world, monkeypatch):
     monkeypatch.setattr(log_reader, "read_action", lambda *_: None)
-    with pytest.raises(ActionNotRecorded, match="does not show what came of “Drop 1 table”"):
+    with pytest.raises(ActionNotRecorded, match="The result of “Drop 1 table” is not recorded yet"):
         execute(clients, OPERATOR, world.type, shown(world))
 
 
@@ -201,10 +201,10 @@ def test_a_plan_whose_state_changed_since_it_was_shown_is_refused_and_that_is_re
     plan = shown(world)
     world.rows = 26
     sentence = refuse(clients, world, plan)
-    assert sentence == "Refused, nothing was done: things changed since the plan was shown: rows was 25, is 26."
+    assert sentence == "Blocked, nothing was run: the state changed since the plan was built: rows: 25 → 26."
     (row,) = records.tables["actions"]
     assert (row["event"], row["state"], row["attempt"]) == ("outcome", "refused", -1)
-    assert row["sentence"] == "things changed since the plan was shown: rows was 25, is 26."
+    assert row["sentence"] == "the state changed since the plan was built: rows: 25 → 26."
     assert row["facts"] == "{}"
     refuse(clients, world, plan)
     assert len(records.tables["actions"]) == 2, "each refusal has a row of its own"
@@ -223,28 +223,29 @@ def test_a_plan_that_cannot_be_made_anew_is_refused(clients, world):
 
     plan, world.type = shown(world), replace(world.type, plan=fail)
     assert refuse(clients, world, plan) == (
-        "Refused, nothing was done: it could not be planned again: BigQuery did not answer."
+        "Blocked, nothing was run: the plan could not be built again: BigQuery did not answer."
     )
 
 
 @pytest.mark.parametrize("ok", [False, None])
 def test_a_guard_that_fails_or_is_not_known_stops_it(clients, world, ok):
     world.guard = Guard("proof", ok, "3 rows are not merged.")
-    assert refuse(clients, world, shown(world)) == "Refused, nothing was done: 3 rows are not merged."
+    assert refuse(clients, world, shown(world)) == "Blocked, nothing was run: 3 rows are not merged."
 
 
 @pytest.mark.parametrize(
     ("reason", "typed", "refusal"),
     [
-        ("", "_staging_a", "a reason is needed."),
-        ("  ", "_staging_a", "a reason is needed."),
-        ("cleaning", "", "“_staging_a” has to be typed, letter by letter."),
-        ("cleaning", "_STAGING_A", "“_staging_a” has to be typed, letter by letter."),
+        ("", "_staging_a", "a reason is required."),
+        ("  ", "_staging_a", "a reason is required."),
+        ("cleaning", "", "“_staging_a” must be typed exactly."),
+        ("cleaning", "_STAGING_A", "“_staging_a” must be typed exactly."),
+        ("x" * 301, "_staging_a", "the reason has 301 of 300 characters."),
     ],
 )
 def test_what_could_destroy_needs_a_reason_and_the_name_typed(clients, world, reason, typed, refusal):
     world.changes = {"confirmation": Confirmation.TYPED, "confirmation_text": "_staging_a"}
-    assert refuse(clients, world, shown(world), reason, typed) == f"Refused, nothing was done: {refusal}"
+    assert refuse(clients, world, shown(world), reason, typed) == f"Blocked, nothing was run: {refusal}"
 
 
 def test_with_reason_and_name_it_is_done(clients, world):
@@ -334,7 +335,7 @@ def test_of_two_processes_that_claim_at_once_the_loser_gets_the_winners_action(c
 
 def test_a_claim_whose_winner_is_not_in_the_log_is_an_error(clients, world, monkeypatch):
     monkeypatch.setattr(log_writer, "claim_attempt", lambda *_: False)
-    with pytest.raises(ActionNotRecorded, match="does not show what came of"):
+    with pytest.raises(ActionNotRecorded, match="is not recorded yet"):
         execute(clients, OPERATOR, world.type, shown(world))
 
 
@@ -354,7 +355,7 @@ def test_a_fault_of_ours_is_named_by_its_kind_and_the_state_is_read_all_the_same
     world.verification = Verification(ActionState.FAILED, "Nothing changed.")
     action = execute(clients, OPERATOR, replace(world.type, apply=break_down), shown(world))
     assert action.state is ActionState.FAILED
-    assert action.message == "A fault of the dashboard (ZeroDivisionError): report it with its log. Nothing changed."
+    assert action.message == "Dashboard bug (ZeroDivisionError): please report it with its log. Nothing changed."
     (line,) = caplog.records
     assert (line.name, line.message) == (executor.__name__, "Drop 1 table failed")
     assert "division by zero" in caplog.text
@@ -374,7 +375,7 @@ def test_a_state_that_cannot_be_read_again_is_unverified(clients, world):
 
     action = execute(clients, OPERATOR, replace(world.type, verify=fail), shown(world))
     assert action.state is ActionState.UNVERIFIED
-    assert action.message == "What came of it could not be read: BigQuery did not answer."
+    assert action.message == "The result could not be read: BigQuery did not answer."
 
 
 def test_what_still_goes_on_when_the_action_ends_is_unverified(clients, world):

@@ -13,12 +13,13 @@ from services.alerts.event_plan import plan_alert_events
 from services.alerts.findings import RuleResult
 from services.alerts.incidents import Incident, causes_without_data, group_by_cause
 from services.alerts.rules import RULES_BY_NAME
+from services.core.commands import curl_command
 from services.core.result import DataSource, Health
 from tests.support.alert_factories import BATCH, NIGHT, NOW, SETTINGS
 
 STALLED = RuleResult(RULES_BY_NAME["stalled"], Health.CRITICAL, "It has stalled.", "run", NIGHT, BATCH)
 ORPHANS = RuleResult(RULES_BY_NAME["staging_orphans"], Health.WARNING, "2 tables.", "staging")
-RESUME = f"curl -X POST $COORDINATOR_URL/resume -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{BATCH}\"}}'"
+RESUME = curl_command(SETTINGS, "/resume", {"batch_id": BATCH})
 FINDING = {
     "rule": "stalled",
     "health": "critical",

@@ -137,7 +137,7 @@ def test_writes_succeed_from_99_of_100_players_on(rejected, players, health):
 
 def test_the_sentence_of_lost_writes_counts_players_generated():
     night = ok_result(make_night(*make_players(68), *make_rejected_players(90)))
-    assert judge("write_success", night=night)[1] == "90 of 158 generated players were rejected on write"
+    assert judge("write_success", night=night)[1] == "90 of 158 generated players have rejected writes"
 
 
 # --- names ----------------------------------------------------------------------------------------------------------------
@@ -165,7 +165,8 @@ def test_the_sentence_of_unmatched_names_has_both_nights():
     night = ok_result(make_night(*make_players(75), *make_unmatched_names(94), *aliased))
     message = judge("names", night=night, usual=ok_result(make_names_before(3, of=150)))[1]
     assert message == (
-        "94 of 176 names with odds are not in context and without an alias, an alias would resolve 7 more; 3 of 150 the night before"
+        "94 of 176 odds names match no player in context, and no alias; 7 more would match through an alias;"
+        " 3 of 150 on the game date before"
     )
 
 
@@ -533,7 +534,7 @@ BEFORE_DEADLINE = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipof
 def test_missing_coverage_belongs_to_what_lost_most_players_and_names_it(missing, cause):
     health, message, found = judge("coverage", night=ok_result(make_night(*make_players(68), *missing)))
     assert (health, found) == (CRITICAL, cause)
-    assert message.startswith("68 of 158 eligible players are active (43.0 %): 90 missing, most ")
+    assert message.startswith("68 of 158 eligible players are active (43.0%): 90 missing, most ")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from google.api_core.exceptions import Forbidden
 from services.batches.staging_listing import list_staging_tables
 from services.core.errors import AccessDenied, SourceUnavailable
 from services.core.tables import PREDICTIONS_TABLE_NAME
+from services.gcp.read_cache import ReadCache
 
 
 class Page(list):
@@ -25,7 +26,7 @@ def make_clients(*pages, error=None):
         return SimpleNamespace(pages=pages)
 
     settings = SimpleNamespace(query_timeout_s=5.0)
-    return SimpleNamespace(settings=settings, bigquery=SimpleNamespace(list_tables=list_tables))
+    return SimpleNamespace(settings=settings, bigquery=SimpleNamespace(list_tables=list_tables), cache=ReadCache())
 
 
 NAMES = (PREDICTIONS_TABLE_NAME, "_staging_batch_2025_12_29_1_p_b", "_staging_batch_2025_12_28_1_p_a")

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from tests.support import image
+from tests.support.discovery import find_method
 from tests.support.paths import ROOT
 
 
@@ -62,3 +65,11 @@ def test_only_a_build_argument_adds_the_sandbox_and_its_packages():
 def test_the_image_contains_runtime_packages_and_no_development_packages():
     assert {"bqemulator", "duckdb", "playwright", "pytest", "yaml"} <= image.packages_not_in_image()
     assert not {"streamlit", "google", "jwt", "requests", "plotly"} & image.packages_not_in_image()
+
+
+def test_cloud_build_accepts_the_build_and_must_attest_it():
+    build = yaml.safe_load((ROOT / "deploy/cloudbuild.yaml").read_text(encoding="utf-8"))
+    method = find_method("POST", "/v1/projects/p/builds", ("cloudbuild.v1",))
+    assert method is not None
+    assert method.body_problems("request", build, enum_numbers=False) == []
+    assert build["options"]["requestedVerifyOption"] == "VERIFIED"

@@ -64,7 +64,7 @@ LOOK_AGAIN = "It may pass; look again in a minute."
         (
             google.BadRequest(QUEUE_FULL),
             SourceUnavailable(
-                "BigQuery refused: the table already has 2 running and 20 waiting DML statements.",
+                "BigQuery refused: DML queue full (2 running + 20 queued).",
                 "It usually passes; look again in a minute.",
             ),
         ),

@@ -167,6 +167,29 @@ def test_concurrent_readers_of_one_key_read_once():
     assert reader.cache._in_flight == {}
 
 
+@pytest.mark.parametrize(("reuse_answers", "reads"), [(True, 1), (False, 2)])
+def test_what_is_not_kept_is_read_once_for_all_who_ask_meanwhile(reuse_answers, reads):
+    """A plan reads for itself: what another reader began may be older."""
+    cache, started = ReadCache(reuse_answers=reuse_answers), threading.Barrier(3)
+    count: Counter[str] = Counter()
+
+    def read_slowly() -> None:
+        count["reads"] += 1
+        time.sleep(0.05)
+
+    def read() -> None:
+        started.wait()
+        cache.shared("tables", read_slowly)
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        started.wait()
+    assert [future.result() for future in readers] == [None, None]
+    assert count["reads"] == reads
+    cache.shared("tables", read_slowly)
+    assert count["reads"] == reads + 1
+
+
 def test_readers_of_a_dead_table_fail_together_after_one_timeout():
     cache, attempts, started = ReadCache(FakeMonotonic()), [], threading.Barrier(10)
 

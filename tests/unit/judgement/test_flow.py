@@ -38,7 +38,7 @@ def state_of(subject, **changes):
 
 def test_each_sum_of_the_newest_batch_holds():
     health, text = state_of(Subject.CONSERVATION)
-    assert (health, text) == (Health.OK, "all 5 sums of batch_2025-12-29_1767037620 hold")
+    assert (health, text) == (Health.OK, "all 5 counts of batch_2025-12-29_1767037620 add up")
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_a_number_that_is_not_known_yet_is_unknown_and_never_wrong_while_the_bat
 
 def test_an_earlier_version_that_counted_no_players_leaves_its_sums_of_rows():
     health, text = state_of(Subject.CONSERVATION, record=Result(make_batch_record(requested=158)))
-    assert (health, text.partition(" of ")[0]) == (Health.OK, "all 3 sums")
+    assert (health, text.partition(" of ")[0]) == (Health.OK, "all 3 counts")
 
 
 def test_without_a_ledger_the_sums_of_players_decide():
     health, text = state_of(Subject.CONSERVATION, record=Result(None))
-    assert (health, text) == (Health.OK, "the sums of players hold; those of rows are not recorded")
+    assert (health, text) == (Health.OK, "player counts add up; row counts are not recorded")
 
 
 @pytest.mark.parametrize("record", [UNREAD, replace(make_facts().record, outdated=OUTDATED)])
@@ -102,7 +102,7 @@ def test_the_sums_of_players_are_counted_on_both_sides(player, sum_text):
     if sum_text:
         night = Result(make_night(make_player(), player))
         health, text = state_of(Subject.CONSERVATION, night=night, record=Result(None))
-        assert (health, text) == (Health.CRITICAL, f"a sum of players does not hold: {sum_text}")
+        assert (health, text) == (Health.CRITICAL, f"player counts don't add up: {sum_text}")
 
 
 # --- writes -------------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_rejected_writes_whose_players_are_active_since_are_history():
     health, text = state_of(Subject.WRITES, writes=BURST, batches=make_batches(repair))
     assert (health, text) == (
         Health.OK,
-        "90 of 90 writes rejected (100.0 %), at most 0 of 22 at once; repaired at 01:52 ET (06:52 UTC)",
+        "90 of 90 writes rejected (100.0%); peak 0 concurrent, limit 22; repaired at 01:52 ET (06:52 UTC)",
     )
 
 
@@ -151,12 +151,12 @@ def test_generated_players_who_were_rejected_are_critical_whatever_the_job_histo
     health, text = state_of(Subject.WRITES, night=night)
     assert (health, text) == (
         Health.CRITICAL,
-        "0 of 1 writes rejected, at most 0 of 22 at once; 3 of 100 generated players were rejected on write",
+        "0 of 1 writes rejected; peak 0 concurrent, limit 22; 3 of 100 generated players have rejected writes",
     )
     health, text = state_of(Subject.WRITES, night=night, writes=UNREAD)
     assert (health, text.partition(",")[0]) == (
         Health.CRITICAL,
-        "3 of 100 generated players were rejected on write",
+        "3 of 100 generated players have rejected writes",
     )
     few = Result(make_night(*make_players(199), *make_rejected_players(1)))
     assert state_of(Subject.WRITES, night=few)[0] is Health.OK, "within WRITE_SUCCESS_PCT"
@@ -183,7 +183,7 @@ def test_rows_that_wait_in_staging_are_critical_with_their_button_and_unknown_wh
     assert (statement.health, statement.repair) == (Health.UNKNOWN, None)
     late = judge(night=night, batches=running).get(Subject.STAGING)
     assert (late.health, late.repair) == (Health.CRITICAL, None)
-    assert late.text.startswith("as of 01:45 ET (06:45 UTC), batch running; 58 players with rows in staging")
+    assert late.text.startswith("as of 01:45 ET (06:45 UTC), batch running; 58 players with unmerged rows in staging")
 
 
 def test_staging_tables_that_could_not_be_read_are_unknown():
@@ -252,7 +252,9 @@ def test_rejected_writes_are_no_history_while_a_player_is_rejected_or_unexplaine
 
 
 def test_a_night_without_writes_says_so():
-    assert state_of(Subject.WRITES, writes=Result(make_write_report()))[1].startswith("no DML against the predictions")
+    assert state_of(Subject.WRITES, writes=Result(make_write_report()))[1].startswith(
+        "no writes to the predictions table"
+    )
 
 
 @pytest.mark.parametrize(

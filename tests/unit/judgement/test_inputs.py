@@ -104,7 +104,7 @@ def test_the_first_week_of_an_installation_is_not_recorded_but_its_gaps_are_name
     first_week = [make_day(n, 9) for n in range(1, 5)]
     statement = judge(36, make_games(9), first_week)
     assert (statement.health, statement.recorded) == (Health.NONE_EXPECTED, False)
-    assert statement.text == "4 earlier nights to compare with, 5 needed"
+    assert statement.text == "4 earlier game dates to compare with, 5 required"
     night = make_night(*[make_player(player_lookup=f"p{n}") for n in range(126)], game_inputs=make_games(9))
     four = Settings.from_env({"INPUTS_MIN_NIGHTS": "4"})
     assert judge_inputs(make_facts(night, first_week), four).health is Health.OK
@@ -117,7 +117,7 @@ def test_without_the_history_they_are_unknown_and_a_gap_is_critical_all_the_same
     unread = replace(make_facts(night, USUAL), usual=Result(None, DOWN))
     statement = judge_inputs(unread, SETTINGS)
     assert (statement.health, statement.problems, statement.recorded) == (Health.UNKNOWN, (DOWN,), True)
-    assert statement.text == "126 eligible in 9 games; what is usual is unknown"
+    assert statement.text == "126 eligible in 9 games; the usual number is unknown"
     old = judge_inputs(replace(make_facts(night, USUAL), night=Result(night, outdated=DOWN)), SETTINGS)
     assert old.health is Health.UNKNOWN
     gap = Result(replace(night, game_inputs=(*make_games(8), GameInputs(("NYK", "NOP"), (0, 0), 12))))

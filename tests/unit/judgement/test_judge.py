@@ -49,7 +49,7 @@ def test_no_night_is_green_while_a_reading_is_missing_or_old(reading, state):
 def test_the_headline_names_the_worst_statement_with_its_repair():
     night = Result(make_night(*make_players(153), *make_unmerged_players(5)))
     judgement = judge(night=night)
-    assert judgement.headline.startswith("Staging tables: 5 players with rows in staging")
+    assert judgement.headline.startswith("Staging tables: 5 players with unmerged rows in staging")
     assert judgement.repairs[0] is Repair.CONSOLIDATE
     assert judgement.details[0] == judgement.get(Subject.PLAYERS).sentence, "what the headline leaves out"
 

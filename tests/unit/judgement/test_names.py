@@ -28,7 +28,7 @@ def test_as_many_unmatched_names_as_before_are_in_order_with_both_numbers():
     statement = judge()
     assert (statement.health, statement.part, statement.whole) == (Health.OK, 168, 176)
     assert statement.text == (
-        "8 of 176 names with odds are not in context and without an alias; 3 of 150 the night before"
+        "8 of 176 odds names match no player in context, and no alias; 3 of 150 on the game date before"
     )
 
 

@@ -64,11 +64,11 @@ def test_a_run_past_its_deadline_and_a_night_without_one_say_so():
     assert judged(night=Result(SHORT), batches=RUNNING, now=DEADLINE).text == text
     not_run = make_night(*make_unrequested_players(20), was_run=False)
     assert judged(night=Result(not_run), now=DEADLINE).text == (
-        "Not run yet: 20 players are eligible, none has been requested, and the first tip-off is at 19:00 ET (00:00 UTC)"
+        "Not run yet: 20 eligible players, first tip-off 19:00 ET (00:00 UTC)"
     )
 
 
 def test_active_players_of_a_night_that_nobody_was_requested_for_contradict_it_and_prove_nothing():
     statement = judged(night=Result(make_night(*make_players(158), was_run=False)))
     assert statement.health is Health.UNKNOWN
-    assert statement.text == "158 of 158 eligible players are active, though none has been requested"
+    assert statement.text == "158 of 158 eligible players are active, though none was requested"

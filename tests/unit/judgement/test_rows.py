@@ -52,7 +52,7 @@ def make_facts(night: Any, state: BatchState = BatchState.CONSOLIDATED, **change
 def test_a_whole_night_is_green_with_its_number():
     statement = judge_rows(make_facts(WHOLE), SETTINGS)
     assert (statement.health, statement.part, statement.whole) == (Health.OK, 3200, 3200)
-    assert statement.text == "all 3,200 rows expected of the active players are there, each key once"
+    assert statement.text == "all 3,200 expected rows of the active players are there, no duplicate keys"
 
 
 def test_four_of_five_systems_deleted_names_the_worst_system_and_the_rows():
@@ -73,7 +73,7 @@ def test_every_row_doubled_is_critical_and_is_repaired_by_removing_duplicates():
     doubled = tuple(SystemRows(s, 172, keys=860, active=1720, doubled=860) for s in SYSTEMS)
     night = replace(make_night_of(dict.fromkeys(SYSTEMS, 5), count=172), systems=doubled)
     statement = judge_rows(make_facts(night), SETTINGS)
-    assert (statement.health, statement.text) == (Health.CRITICAL, "4,300 keys doubled")
+    assert (statement.health, statement.text) == (Health.CRITICAL, "4,300 duplicate keys")
     assert (statement.repair, statement.part, statement.whole) == (Repair.REMOVE_DUPLICATES, 0, 4300)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import cast
 import pytest
 
 from services.batches.reader import Batches
+from services.core.clock import night_window
 from services.core.errors import SourceUnavailable
 from services.core.result import DataSource, Health, Problem, Result
 from services.gcp.clients import Clients
@@ -33,10 +35,11 @@ def fail(*_: object, **__: object) -> None:
 def read_night_writes(monkeypatch):
     """The report of the night, with what the sources answer."""
 
-    def read(batches=lambda *_: Batches((), ()), log=lambda *_, **__: ALL_LINES) -> DmlReport:
+    def read(batches=lambda *_: Batches((), ()), log=lambda *_, **__: ALL_LINES, preload=lambda *_: None) -> DmlReport:
         monkeypatch.setattr(night_writes, "read_batches", batches)
         monkeypatch.setattr(log_reader, "read_night_log", log)
         monkeypatch.setattr(night_writes, "read_writes", lambda *_: CLEAN)
+        monkeypatch.setattr(night_writes, "preload_job_history", preload)
         return night_writes.read_night_writes(CLIENTS, NIGHT)
 
     return read
@@ -54,6 +57,25 @@ def test_the_writes_since_the_newest_batch_are_unknown_too_while_its_runs_are_no
 
 def test_with_every_run_known_the_report_stands_as_it_is(read_night_writes):
     assert read_night_writes() == CLEAN
+
+
+def test_the_jobs_of_the_night_are_listed_while_its_batches_are_read(read_night_writes):
+    listed, windows = threading.Event(), []
+
+    def preload(_, *window):
+        windows.append(window)
+        listed.set()
+
+    def read_batches(*_):
+        assert listed.wait(5)
+        return Batches((), ())
+
+    assert read_night_writes(batches=read_batches, preload=preload) == CLEAN
+    assert windows == [night_window(NIGHT)]
+
+
+def test_jobs_that_cannot_be_listed_beforehand_change_nothing(read_night_writes):
+    assert read_night_writes(preload=fail) == CLEAN
 
 
 def test_without_the_batches_the_report_is_unknown(read_night_writes):

@@ -42,9 +42,9 @@ def signals_by_name(staging=None, capacities=CAPACITIES, schedule=None):
 
 def test_a_quiet_platform_is_ok_with_its_numbers():
     assert signals_by_name() == {
-        "Concurrency": (Health.OK, "prediction-worker emergency: 4 × 3 = 12 at once, the table admits 22"),
-        "All staging": (Health.OK, "no staging table left behind"),
-        "Scheduler": (Health.OK, "1 job, the next at 15:07 ET"),
+        "Worker capacity": (Health.OK, "prediction-worker: emergency limit, 12 concurrent (4 × 3), DML limit 22"),
+        "Staging, all dates": (Health.OK, "no leftover staging tables"),
+        "Scheduler": (Health.OK, "1 job, next run 15:07 ET"),
     }
 
 
@@ -58,20 +58,20 @@ def test_what_cannot_be_read_is_unknown_since_when():
 @pytest.mark.parametrize(("health", "shown"), [(Health.OK, Health.UNKNOWN), (Health.CRITICAL, Health.CRITICAL)])
 def test_an_old_reading_is_never_ok_and_a_critical_one_stays(health, shown):
     outdated = replace(make_inventory(health=health), outdated=Problem("x", NOW, "x did not answer."))
-    assert signals_by_name(outdated)["All staging"] == (
+    assert signals_by_name(outdated)["Staging, all dates"] == (
         shown,
-        "no staging table left behind" + (", but x did not answer." if health is Health.OK else ""),
+        "no leftover staging tables" + (", but x did not answer." if health is Health.OK else ""),
     )
 
 
 def test_rows_in_staging_are_counted_over_all_nights():
     inventory = make_inventory(TABLE, replace(TABLE, state=StagingTableState.MERGED), health=Health.WARNING)
-    assert signals_by_name(inventory)["All staging"] == (
+    assert signals_by_name(inventory)["Staging, all dates"] == (
         Health.WARNING,
-        "1 of 2 tables of 1 night hold 25 rows that are nowhere else",
+        "25 unmerged rows in 1 of 2 staging tables",
     )
     unknown_rows = make_inventory(replace(TABLE, unmerged_rows=None), health=Health.UNKNOWN)
-    assert "an unknown number of rows" in signals_by_name(unknown_rows)["All staging"][1]
+    assert "unknown number of unmerged rows" in signals_by_name(unknown_rows)["Staging, all dates"][1]
 
 
 def test_a_schedule_that_will_not_run_is_critical_and_comes_first():

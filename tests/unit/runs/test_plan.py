@@ -58,9 +58,7 @@ def test_games_that_have_begun_are_a_warning_with_what_it_means(plan):
 
 def test_games_whose_tip_off_is_not_known_are_not_taken_for_games_to_come(plan):
     night = make_night(rejected_player(), tip_offs=(LATER,), games=3)
-    assert plan(night).warnings == (
-        "When 2 of 3 games begin is not known: whether rows are made before tip-off is left open.",
-    )
+    assert plan(night).warnings == ("Tip-off of 2 of 3 games is unknown: their rows may be made after it.",)
 
 
 def test_before_every_tip_off_there_is_no_warning(plan):
@@ -86,7 +84,11 @@ def test_rows_of_a_game_that_a_requested_player_has_left_are_listed(plan, scope,
     listed = [change for change in plan(night, scope).changes if ", game " in change.what]
     assert [change.what for change in listed] == [f"{player}, game old" for player in named]
     assert listed[0].before == "25 active rows"
-    assert listed[0].after == "superseded: the player is in the context of another game now"
+    assert listed[0].after == "superseded: the context has the player in another game now"
+
+
+def figures_of(planned):
+    return [(figure.label, figure.before, figure.after, figure.note) for figure in planned.figures]
 
 
 def guard(planned):
@@ -106,33 +108,35 @@ def test_whether_a_batch_runs_is_unknown_while_the_ledger_cannot_be_read(plan):
 def test_players_who_are_only_partly_there_are_chosen_and_their_rows_are_named(plan):
     partly = make_player(player_lookup="ann", player_name="Ann", active_rows=1, written_rows=1)
     planned = plan(make_night(partly, make_player(player_lookup="bob"), tip_offs=(LATER,), games=1))
-    assert planned.title == "Re-run 1 incomplete player of Mon 29 Dec 2025"
+    assert planned.title == "Re-run 1 incomplete player · Mon 29 Dec 2025"
     assert planned.preconditions["lost"] == {"ann": "incomplete"}
     assert planned.preconditions["body"]["players"] == ["ann"]
     changes = {change.what: (change.before, change.after) for change in planned.changes}
-    assert changes["players active"] == ("2 of 2", "2 of 2")
-    assert changes["rows added"] == ("26 active now", "+24 (as generated before)")
-    assert changes["rows replaced"][1] == "1 of 1 player, each updated where its values differ"
-    assert changes["Ann"] == ("incomplete: 1 of 25 rows active", "asked for again")
+    assert figures_of(planned) == [
+        ("Active players", "2", "2", "+0, of 2 eligible"),
+        ("Active rows", "26", "50", "+24 as generated before; 1 row of 1 player updated where values differ"),
+        ("Coverage", "100.0%", "100.0%", "duration unknown"),
+    ]
+    assert changes["Ann"] == ("incomplete: 1 of 25 rows active", "re-requested")
 
 
 def test_lost_and_incomplete_players_are_counted_apart(plan):
     partly = make_player(player_lookup="ann", active_rows=1, written_rows=1)
     planned = plan(make_night(partly, rejected_player(player_lookup="bob"), tip_offs=(LATER,), games=1))
-    assert planned.title == "Re-run 1 lost and 1 incomplete player of Mon 29 Dec 2025"
-    assert next(change for change in planned.changes if change.what == "players active").after == "2 of 2"
+    assert planned.title == "Re-run 1 missing and 1 incomplete player · Mon 29 Dec 2025"
+    assert figures_of(planned)[0] == ("Active players", "1", "2", "+1, of 2 eligible")
 
 
 def test_running_everybody_again_names_the_rows_players_and_systems_that_are_overwritten(plan):
     players = [make_player(player_lookup="ann"), make_player(player_lookup="bob"), rejected_player()]
     night = make_night(*players, tip_offs=(LATER,), games=1)
-    [warning] = [text for text in plan(night, scope="date").warnings if "overwrites" in text]
+    [warning] = [text for text in plan(night, scope="date").warnings if "overwritten" in text]
     by_system = ", ".join(f"{system.system_id} {system.active}" for system in night.systems)
     assert sum(system.active for system in night.systems) == night.active_rows == 50
     assert warning == (
-        f"It overwrites what is there: 50 active rows of 2 players, where their values differ ({by_system})."
+        f"Existing rows are overwritten: 50 active rows of 2 players, where their values differ ({by_system})."
     )
-    assert not [text for text in plan(night).warnings if "overwrites" in text], "the lost players alone"
+    assert not [text for text in plan(night).warnings if "overwritten" in text], "the lost players alone"
 
 
 def make_lines(player: str, base: int, tip_off=LATER) -> PlayerLines:
@@ -145,12 +149,11 @@ def test_players_with_an_old_line_are_chosen_before_tip_off_and_their_rows_are_r
     ann, bob = make_player(player_lookup="ann", player_name="Ann"), make_player(player_lookup="bob")
     lines = (make_lines("ann", 22), make_lines("bob", 22, EARLIER))
     planned = plan(make_night(ann, bob, tip_offs=(LATER,), games=1, lines=lines))
-    assert planned.title == "Re-run 1 player with an old line of Mon 29 Dec 2025"
+    assert planned.title == "Re-run 1 player with an old line · Mon 29 Dec 2025"
     assert planned.preconditions["body"]["players"] == ["ann"]
     changes = {change.what: (change.before, change.after) for change in planned.changes}
-    assert changes["players active"] == ("2 of 2", "2 of 2")
-    assert changes["rows replaced"][1] == "25 of 1 player, each updated where its values differ"
-    assert changes["Ann"] == ("line moved: Predicted for 18.5–22.5, odds 22", "asked for again")
+    assert figures_of(planned)[1][3].endswith("; 25 rows of 1 player updated where values differ")
+    assert changes["Ann"] == ("line moved: Predicted for 18.5–22.5, odds 22", "re-requested")
 
 
 def test_lost_and_old_line_players_are_counted_apart_and_an_incomplete_one_once(plan):
@@ -158,4 +161,4 @@ def test_lost_and_old_line_players_are_counted_apart_and_an_incomplete_one_once(
     moved, lost = make_player(player_lookup="cid"), rejected_player(player_lookup="bob")
     lines = (make_lines("ann", 22), make_lines("cid", 22))
     planned = plan(make_night(partly, lost, moved, tip_offs=(LATER,), games=1, lines=lines))
-    assert planned.title == "Re-run 1 lost and 1 incomplete player, 1 player with an old line of Mon 29 Dec 2025"
+    assert planned.title == "Re-run 1 missing and 1 incomplete player, 1 player with an old line · Mon 29 Dec 2025"

@@ -77,7 +77,8 @@ def test_the_plan_says_what_stays_how_many_requests_remain_and_how_to_go_on(plat
     assert plan.warnings == ("98 of 158 requests remain; those under way are finished, the others are not sent.",)
     assert "Resume the batch" in plan.undo
     assert plan.commands == (
-        f"curl -X POST http://c/stop -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{BATCH}\"}}'",
+        'curl -X POST http://c/stop -H "Authorization: Bearer $(gcloud auth print-identity-token)"'
+        f" -H 'Content-Type: application/json' -d '{{\"batch_id\": \"{BATCH}\"}}'",
     )
 
 

@@ -44,6 +44,14 @@ def test_a_range_that_ends_later_is_not_taken_for_read_up_to_the_last_look(read_
     assert read_ranges[2:] == [(NOW - job_history.OVERLAP, NOW)]
 
 
+@pytest.mark.parametrize(("reuse_answers", "reads"), [(True, 1), (False, 0)])
+def test_a_range_is_read_beforehand_once_and_never_for_a_plan(read_ranges, reuse_answers, reads):
+    clients = cast(Clients, SimpleNamespace(cache=ReadCache(reuse_answers=reuse_answers)))
+    for _ in range(2):
+        job_history.preload_job_history(clients, START, NOW)
+    assert len(read_ranges) == reads
+
+
 def test_jobs_that_are_listed_without_their_kind_may_be_rejected_writes():
     connection = bigquery.Client("p", cast(Any, AnonymousCredentials()))
     listing: Any = SimpleNamespace(

@@ -31,7 +31,7 @@ from tests.support.processes import free_port, wait_for_server
 from tests.support.sandbox import dashboard_env, settings_as
 from tests.support.websocket_client import WebsocketClient, open_client
 
-PLAN_LABEL = "Plan: Re-run 90 lost players"
+PLAN_LABEL = "View plan: Re-run 90 players"
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ async def flood_reruns(dashboard: dict[str, Any], frames: int) -> tuple[int, flo
         listeners = [asyncio.create_task(client.listen()) for client in clients]
         await asyncio.gather(*(client.rerun() for client in clients for _ in range(frames)))
         operator = await stack.enter_async_context(open_client(dashboard["address"], dashboard["proxy"].sign(NORA)))
-        await operator.open_until_button("Re-run 90 lost players")
+        await operator.open_until_button("Re-run 90 players")
         allowed = RERUNS_AT_ONCE + RERUNS_PER_S * (time.monotonic() - began) + 1
         for listener in listeners:
             listener.cancel()
@@ -108,8 +108,8 @@ async def flood(dashboard: dict[str, Any]) -> dict[str, Any]:
         paths = ["/", "/coverage", "/_stcore/metrics", "/media/none.csv"] * 25
         responses = asyncio.gather(*(http_client.get(path, headers=signed) for path in paths))
         operator = await stack.enter_async_context(open_client(dashboard["address"], dashboard["proxy"].sign(NORA)))
-        await operator.open_until_button("Re-run 90 lost players")
-        await operator.rerun(button_label="Re-run 90 lost players")
+        await operator.open_until_button("Re-run 90 players")
+        await operator.rerun(button_label="Re-run 90 players")
         await operator.wait_for_text("Re-run all 158 players")  # no coordinator is there, so the plan is the whole date
         codes = {response.status_code for response in await responses}
         return {"let in": len(clients), "codes": codes}
@@ -118,7 +118,7 @@ async def flood(dashboard: dict[str, Any]) -> dict[str, Any]:
 async def refresh_overview(dashboard: dict[str, Any]) -> list[str]:
     """The kinds of the messages of a refresh after everything has been read."""
     async with open_client(dashboard["address"], dashboard["proxy"].sign(NORA)) as client:
-        await client.open_until_button("Re-run 90 lost players")
+        await client.open_until_button("Re-run 90 players")
         await client.refresh()
         return await client.refresh()
 

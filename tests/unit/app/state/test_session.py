@@ -30,39 +30,45 @@ def no_first_night(_requested: date) -> date | None:
 
 
 def test_a_stored_night_is_opened_as_requested():
-    choice = parse_night("2025-12-20", NOW, first_night)
+    choice = parse_night(["2025-12-20"], NOW, first_night)
     assert (choice.game_date, choice.notice) == (date(2025, 12, 20), "")
 
 
 def test_today_may_be_opened_before_its_run():
-    assert parse_night("2025-12-30", NOW, first_night).game_date == date(2025, 12, 30)
+    assert parse_night(["2025-12-30"], NOW, first_night).game_date == date(2025, 12, 30)
 
 
 @pytest.mark.parametrize(
-    "requested", ["", "yesterday", "2025-13-01", "29.12.2025", "2025-12-29; DROP TABLE x", "٢٠٢٥-١٢-٢٩"]
+    "requested",
+    ["", "yesterday", "2025-13-01", "29.12.2025", "2025-12-29; DROP TABLE x", "٢٠٢٥-١٢-٢٩", "2025-W01-1", "20251229"],
 )
 def test_a_malformed_date_falls_back_to_tonight_and_says_so(requested):
-    choice = parse_night(requested, NOW, first_night)
+    choice = parse_night([requested], NOW, first_night)
     assert choice.game_date == TONIGHT
-    assert choice.notice == (
-        "The date in the address is not written as 2025-12-29. Showing Mon 29 Dec 2025 instead."
-    ), "it does not repeat what the address says"
+    assert choice.notice == ("Invalid date in the URL (expected YYYY-MM-DD). Showing Mon 29 Dec 2025."), (
+        "it does not repeat what the address says"
+    )
+
+
+def test_an_address_with_two_dates_shows_neither():
+    choice = parse_night(["2025-12-20", "2025-12-21"], NOW, first_night)
+    assert (choice.game_date, choice.notice) == (TONIGHT, "The URL names 2 dates. Showing Mon 29 Dec 2025.")
 
 
 def test_a_future_date_falls_back_and_names_it():
-    choice = parse_night("2025-12-31", NOW, first_night)
+    choice = parse_night(["2025-12-31"], NOW, first_night)
     assert choice.game_date == TONIGHT
-    assert choice.notice == "Wed 31 Dec 2025 has not come yet. Showing Mon 29 Dec 2025 instead."
+    assert choice.notice == "Wed 31 Dec 2025 is in the future. Showing Mon 29 Dec 2025."
 
 
 def test_a_date_before_the_first_stored_night_falls_back_and_names_both():
-    choice = parse_night("2019-01-01", NOW, first_night)
+    choice = parse_night(["2019-01-01"], NOW, first_night)
     assert choice.game_date == TONIGHT
-    assert "Nothing is stored for Tue 1 Jan 2019: the first night is Tue 16 Dec 2025" in choice.notice
+    assert "No data for Tue 1 Jan 2019; the earliest game date is Tue 16 Dec 2025. " in choice.notice
 
 
 def test_an_old_date_is_opened_when_the_first_night_is_unknown():
-    assert parse_night("2019-01-01", NOW, no_first_night).game_date == date(2019, 1, 1)
+    assert parse_night(["2019-01-01"], NOW, no_first_night).game_date == date(2019, 1, 1)
 
 
 @pytest.fixture
@@ -125,9 +131,10 @@ def _night_of_tab() -> None:
     chosen = session.resolve_night(lambda _requested: None, hold=st.session_state.get("dialog open", False))
     st.text(f"{chosen.game_date}")
     st.text(f"{chosen.changed_from}")
-    st.button("The night before", on_click=session.set_night, args=(chosen.game_date - timedelta(days=1),))
+    st.text(chosen.notice)
+    st.button("Previous game date", on_click=session.set_night, args=(chosen.game_date - timedelta(days=1),))
     st.button("Dismiss", on_click=session.dismiss_night_change)
-    st.button("The night after", on_click=session.set_night, args=(chosen.game_date + timedelta(days=1),))
+    st.button("Next game date", on_click=session.set_night, args=(chosen.game_date + timedelta(days=1),))
 
 
 @pytest.fixture
@@ -193,6 +200,23 @@ def test_a_date_chosen_in_the_same_run_as_the_change_stays(clock):
     clock.advance(24 * 3600)
     was_tonight_until_now = tab.button[2].click().run()
     assert _shown(was_tonight_until_now) == ("2025-12-30", "None")
+
+
+@pytest.mark.parametrize("requested", ["yesterday", "2025-W01-1", "2026-12-29"])
+def test_an_invalid_date_leaves_the_address_at_once_and_its_notice_stays_until_another_date_is_chosen(clock, requested):
+    tab = _open_tab(requested)
+    assert tab.query_params["date"] == "2025-12-29"
+    assert tab.run().text[2].value.endswith("Showing Mon 29 Dec 2025."), "a refresh moves nothing"
+    assert tab.button[0].click().run().text[2].value == ""
+    assert tab.button[2].click().run().text[2].value == ""
+
+
+def test_a_url_with_two_dates_is_left_with_the_one_that_is_shown(clock):
+    tab = AppTest.from_function(_night_of_tab)
+    tab.query_params["date"] = ["2025-12-20", "2025-12-21"]
+    tab.run()
+    assert tab.query_params["date"] in ("2025-12-29", ["2025-12-29"])
+    assert tab.text[2].value == "The URL names 2 dates. Showing Mon 29 Dec 2025."
 
 
 @pytest.mark.parametrize("key", ["dialog open", session.PAUSED_KEY])
