@@ -60,11 +60,7 @@ def render_resolved(alerts: Alerts) -> None:
                 f":gray[{text_format.escape_markdown(resolved)}] {text_format.escape_markdown(alert.message)}",
                 width="stretch",
             )
-            st.page_link(
-                "../pages/alerts.py",
-                label=text_format.escape_markdown(alert.alert_id),
-                query_params={**session.link_params(), "alert": alert.alert_id},
-            )
+            st.markdown(alert_cards.alert_link(alert), width="content")
 
 
 def render_history(alerts: Alerts) -> None:
@@ -91,10 +87,11 @@ def render_history(alerts: Alerts) -> None:
 def render_list(alerts: Alerts) -> None:
     widgets.verdict(*headline(alerts), ["all dates"], list_outdated((reading,)))
     render_watchdog(heartbeat_reading)
-    for alert in sorted(
+    worst_first = sorted(
         alerts.open, key=lambda a: (a.state(now) is not AlertState.OPEN, SEVERITY_ORDER.index(a.severity))
-    ):
-        alert_cards.render_alert(alert, now)
+    )
+    for position, alert in enumerate(worst_first):
+        alert_cards.render_alert(alert, now, primary=position == 0)
     render_resolved(alerts)
     render_history(alerts)
     widgets.source_footer((alerts.source,), session.log_link_params("Errors of the prediction services"))

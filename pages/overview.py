@@ -35,7 +35,7 @@ def active_run() -> ActiveRun | None:
 def render_head() -> None:
     """A run under way, or else the state of the night."""
     if (run := active_run()) is not None:
-        run_panels.run_card(run, judgement.get(Subject.PLAYERS).text, judgement.health)
+        run_panels.run_card(run, judgement.get(Subject.PLAYERS).text, judgement.health, find_run=active_run)
     else:
         incident_header.render(build_incident(facts, judgement, platform.alerts, platform.schedule), facts, judgement)
 

@@ -15,7 +15,7 @@ APP_TITLE = "Prediction On-Call"
 # The keys of the help press the buttons that they stand for, in the page and while nothing is typed: Streamlit's own shortcuts take
 # no brackets and no `r`. The search of “Go to…” has the focus as soon as it is there.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
-# Escape leaves a filled field of a dialog before it closes the dialog: what is typed arrives, and the dialog asks.
+# Escape in a field of a dialog first sends what is typed, only then it closes the dialog, which asks.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
   const link = event.target.closest("[data-testid=stMain] a[href^='/']")
@@ -24,10 +24,14 @@ addEventListener("click", event => {
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
 })
+let unsent
+addEventListener("input", ({ target }) => unsent = target)
+addEventListener("blur", () => unsent = null, true)
 addEventListener("keydown", event => {
-  if (event.key !== "Escape" || !event.target.matches("[role=dialog] :is(input[type=text], textarea)") || !event.target.value) return
+  if (event.key !== "Escape" || event.target !== unsent || !unsent.closest("[role=dialog]")) return
   event.stopPropagation()
   event.target.blur()
+  event.target.focus()
 }, true)
 const buttons = {
   "[": ".st-key-Previous-game-date", "]": ".st-key-Next-game-date", "?": ".st-key-help",

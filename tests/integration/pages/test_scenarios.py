@@ -188,6 +188,6 @@ def test_the_staging_page_distinguishes_merged_from_unmerged_tables(open_page):
 
 def test_the_concurrency_page_compares_the_capacity_with_the_limit(open_page):
     screen = open_page("worker_capacity")
-    assert "prediction-worker is 4 × 3 = 12 wide (emergency), the table admits 22" in screen.verdict
+    assert "prediction-worker: 12 concurrent requests (4 × 3, emergency limit); limit 22" in screen.verdict
     for phrase in ("prediction-worker-00011-zw5", "prediction-coordinator-00005-b2r", "29 Dec 20:20 ET"):
         assert phrase in screen.text
