@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.components import filters, text_format, widgets
 from app.components.html_table import Cell, Column, Link, Mark, show_table
 from app.panels import action_page
@@ -66,11 +66,11 @@ def headline(log: ActionLog) -> tuple[Health, str]:
     if log.actions:
         running = sum(action.ended_at is None for action in log.actions)
         return Health.OK, f"{count_text}, {f'{running} in progress' if running else 'all completed'}"
-    return Health.NONE_EXPECTED, f"No actions in the last {status_strip.LOG_WINDOW.days} days"
+    return Health.NONE_EXPECTED, f"No actions in the last {action_feed.LOG_WINDOW.days} days"
 
 
 def render(log: ActionLog) -> None:
-    widgets.verdict(*headline(log), (f"Last {status_strip.LOG_WINDOW.days} days",), list_outdated((reading,)))
+    widgets.verdict(*headline(log), (f"Last {action_feed.LOG_WINDOW.days} days",), list_outdated((reading,)))
     if log.actions:
         found = filter_actions(log)
         rows = [to_table_row(action) for action in found[:MAX_SHOWN_ACTIONS]]
@@ -88,11 +88,11 @@ def render_chosen(log: ActionLog, action_id: str) -> None:
     if action is not None:
         action_page.show_action(action, log)
         return
-    st.warning(f"Action not found in the last {status_strip.LOG_WINDOW.days} days.", icon=":material/search_off:")
+    st.warning(f"Action not found in the last {action_feed.LOG_WINDOW.days} days.", icon=":material/search_off:")
     render(log)
 
 
-reading = status_strip.fetch_log()
+reading = action_feed.fetch_log()
 action_log = widgets.value_or_notice(reading, "The action log")
 if action_log is not None:
     if requested_id := st.query_params.get(ACTION_PARAM):

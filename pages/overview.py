@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.charts import figure_tiles, funnel_chart, night_timeline
 from app.components import widgets
 from app.panels import attention_list, incident_header, run_panels
@@ -27,15 +27,15 @@ signals = platform_signals(platform.staging, platform.capacities, platform.sched
 
 def active_run() -> ActiveRun | None:
     """The run of this date that is under way, also while its outcome is being verified."""
-    log = status_strip.fetch_log().value
-    handles = status_strip.session_handles().values()
+    log = action_feed.fetch_log().value
+    handles = action_feed.session_handles().values()
     return find_active_run(game_date, facts.batches.value, log.actions if log else (), handles, cloud.now())
 
 
 def render_head() -> None:
     """A run under way, or else the state of the night."""
     if (run := active_run()) is not None:
-        run_panels.run_card(run, judgement.get(Subject.PLAYERS).text, judgement.health)
+        run_panels.run_card(run, judgement.get(Subject.PLAYERS).text, judgement.health, find_run=active_run)
     else:
         incident_header.render(build_incident(facts, judgement, platform.alerts, platform.schedule), facts, judgement)
 

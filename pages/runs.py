@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.components import text_format, widgets
 from app.components.html_table import Cell, Column, Link, Mark, show_table
 from app.panels import batch_page, repair_buttons, run_panels
@@ -30,7 +30,7 @@ COLUMNS = (
     Column("Coordinator message", grows=True, minor=True),
 )
 cloud, game_date = session.cached_clients(), session.game_date()
-wait_for_log = status_strip.fetch_log_async()
+wait_for_log = action_feed.fetch_log_async()
 facts, judgement = reads.judgement(cloud, game_date)
 
 
@@ -100,7 +100,7 @@ def render_batch(batch_id: str, batches: Batches) -> None:
 
 batches = widgets.value_or_notice(facts.batches, "The batches")
 log = wait_for_log().value
-handles = status_strip.session_handles().values()
+handles = action_feed.session_handles().values()
 active_run = find_active_run(game_date, batches, log.actions if log else (), handles, cloud.now())
 if batches is None:
     repair_buttons.run_buttons(facts, active_run)

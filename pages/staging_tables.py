@@ -6,7 +6,7 @@ from collections import Counter
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.components import filters, tables, text_format, widgets
 from app.panels import repair_buttons, staging_panels, undo_buttons
 from app.state import reads, session
@@ -84,7 +84,7 @@ def render(inventory: StagingInventory) -> None:
     widgets.source_footer(inventory.sources, session.log_link_params("Consolidation"))
 
 
-wait_for_log = status_strip.fetch_log_async()
+wait_for_log = action_feed.fetch_log_async()
 reading = reads.staging(cloud)
 inventory = widgets.value_or_notice(reading, "The staging tables")
 if inventory is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.charts import bar_rows
 from app.components import tables, text_format, widgets
 from app.panels import capacity_panels, undo_buttons
@@ -83,7 +83,7 @@ def render(capacities: ServiceCapacities) -> None:
     widgets.source_footer(capacities.sources, session.log_link_params("DML errors"))
 
 
-wait_for_log = status_strip.fetch_log_async()
+wait_for_log = action_feed.fetch_log_async()
 reading = reads.service_capacities(cloud)
 capacities = widgets.value_or_notice(reading, "Service capacity")
 if capacities is not None:

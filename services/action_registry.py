@@ -13,6 +13,7 @@ from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE
 from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.aliases.identities.merge import MERGE_IDENTITIES
 from services.aliases.identities.split import UNDO_MERGE, UNDOABLE_STATES
+from services.aliases.reject import REJECT_MATCH
 from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.core.errors import InvalidInput
@@ -30,6 +31,7 @@ from services.staging.restore_duplicates import RESTORE_DUPLICATES
 _ANY_OUTCOME = (ActionState.DONE, ActionState.UNVERIFIED, ActionState.FAILED)
 _UNDO_ACTIONS = {  # which action undoes an ended one, and in which states there may be something to undo
     EDIT_ALIASES.name: (UNDO_EDIT, (ActionState.DONE,)),
+    REJECT_MATCH.name: (UNDO_EDIT, (ActionState.DONE,)),
     MERGE_IDENTITIES.name: (UNDO_MERGE, UNDOABLE_STATES),
     MOVE_TRAFFIC.name: (UNDO_MOVE_TRAFFIC, (ActionState.DONE, ActionState.UNVERIFIED)),
     REMOVE_DUPLICATES.name: (RESTORE_DUPLICATES, (ActionState.DONE, ActionState.UNVERIFIED)),
@@ -64,6 +66,7 @@ ACTION_TYPES = {
         MOVE_TRAFFIC,
         UNDO_MOVE_TRAFFIC,
         EDIT_ALIASES,
+        REJECT_MATCH,
         UNDO_EDIT,
         MERGE_IDENTITIES,
         UNDO_MERGE,

@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from app.actions import plan_view, status_strip
+from app.actions import action_feed, plan_view
 from app.charts.batch_stages import format_duration
 from app.components import text_format, widgets
 from app.panels import undo_buttons
@@ -74,7 +74,7 @@ def show_action(action: Action, log: ActionLog) -> None:
         if url := _job_url(action):
             st.link_button("Open MERGE job", url, icon=":material/open_in_new:", type="tertiary")
         if action.is_abandoned(now):
-            status_strip.render_action_line(action, now)
+            action_feed.render_action_line(action, now)
     if action.steps:
         st.subheader("Steps", anchor=False)
         for at, sentence in action.steps:

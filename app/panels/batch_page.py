@@ -9,7 +9,7 @@ from html import escape
 
 import streamlit as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.charts.batch_stages import format_duration, stages_html
 from app.components import filters, text_format, widgets
 from app.components.html_table import Column, Link, Mark, show_table
@@ -61,7 +61,7 @@ def follow_start(run: ActiveRun | None, batches: Batches) -> None:
 
     @st.fragment(run_every=None if session.paused_since() else "2s", key="await batch")
     def poll() -> None:
-        log = status_strip.fetch_log().value
+        log = action_feed.fetch_log().value
         accepted = find_active_run(session.game_date(), batches, log.actions if log else (), (), session.now())
         if accepted is not None and accepted.batch_id:
             st.rerun()
@@ -89,7 +89,7 @@ def show_batch(
     else:
         headline = headline[:1].upper() + headline[1:]
         widgets.verdict(health, headline, [batch.batch_id, batch.status_text], list_outdated((facts.batches,)))
-    action = find_action(batch.batch_id, status_strip.fetch_log().value)
+    action = find_action(batch.batch_id, action_feed.fetch_log().value)
     _show_facts(batch, action, now)
     _show_buttons(batch, action, is_running)
     details = widgets.value_or_notice(reading(), "The batch")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
 
 import streamlit as st
@@ -24,13 +24,19 @@ _ENDED_STATES = set(BatchState) - IN_PROGRESS_STATES
 _STAGES_TO_COME = ("answered", "staged", "consolidated")
 
 
-def run_card(run: ActiveRun, text: str, health: Health) -> None:
+def run_card(
+    run: ActiveRun,
+    text: str,
+    health: Health,
+    find_run: Callable[[], ActiveRun | None] = lambda: None,
+) -> None:
     """The head of a page while a run is under way: its stages, rate and end, refreshed every two seconds.
 
-    `text` and `health` are of the night meanwhile; a critical one keeps its word.
+    `text` and `health` are of the night meanwhile; a critical one keeps its word. `find_run` finds the batch of a run that is
+    only requested, for which the whole page is drawn anew: it has other buttons.
     """
     with st.container(key="incident-acc"):
-        _run_head(run, text, health)
+        _run_head(run, text, health, find_run)
         with st.container(horizontal=True, gap="small", key="head actions"):
             if run.stoppable:
                 dialog.action_button(STOP_RUN, "Stop", key=run.batch_id, batch_id=run.batch_id)
@@ -42,12 +48,13 @@ def run_card(run: ActiveRun, text: str, health: Health) -> None:
             st.button("Re-run: running…", icon=":material/play_circle:", disabled=True, key="re-run while running")
 
 
-def _run_head(run: ActiveRun, text: str, health: Health) -> None:
-    is_live = bool(run.batch_id) and not session.paused_since()
-
-    @st.fragment(run_every="2s" if is_live else None, key="run progress")
+def _run_head(run: ActiveRun, text: str, health: Health, find_run: Callable[[], ActiveRun | None]) -> None:
+    @st.fragment(run_every=None if session.paused_since() else "2s", key="run progress")
     def refresh() -> None:
         if not run.batch_id:
+            found = find_run()
+            if found is not None and found.batch_id and not dialog.is_dialog_open():
+                st.rerun()
             st.html(run_html(run, None, "Checking once more before it begins", text, health))
             return
         result = reads.run_progress(session.cached_clients(), run.batch_id, run.started)

@@ -77,6 +77,13 @@ def test_the_repair_can_be_planned_and_cancelled_by_keyboard_alone(environment, 
     assert environment.read_actions(since) == []
 
 
+def open_bell(page: Any) -> Any:
+    """What ended, what runs and what waits for a person."""
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Recent actions").click()
+    return page.get_by_test_id("stPopoverBody")
+
+
 def cut_and_wait_for_reconnect(page: Any, proxy: IapProxy) -> None:
     """Cut the page's websocket, and wait until it has a new one and has rendered again."""
     with page.expect_event("websocket"):
@@ -110,7 +117,7 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
             time.sleep(0.2)
         page.goto(f"{module_dashboard_url}/?date=2025-12-29")
         # A page whose log took longer than it waits shows the older one, and looks again after half a minute.
-        page.get_by_text("somebody else").first.wait_for(timeout=2 * PAGE_TIMEOUT_MS)
+        page.get_by_role("button", name="1 running").wait_for(timeout=2 * PAGE_TIMEOUT_MS)
         page.get_by_role("button", name="Re-run 90 players").click()
         field = page.get_by_role("dialog").get_by_role("textbox", name="Reason (optional)")
         field.press_sequentially("half a ")
@@ -166,7 +173,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "repaired.png")
     print(f"from opening to repaired: {time.monotonic() - started:.1f} s")
-    page.get_by_role("link", name="Record").first.click()
+    open_bell(page).get_by_role("link", name="View").first.click()
     page.get_by_text("68 → 158 of 158", exact=True).wait_for()
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
@@ -264,8 +271,9 @@ def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(e
     time.sleep(3)
     environment.clock.offset += timedelta(seconds=ABANDONED_AFTER_S + 1)
     page.goto(f"{environment.start_dashboard()}/overview")
-    page.get_by_text("no outcome is recorded").first.wait_for()
-    page.get_by_role("button", name="Check and finish").click()
+    bell = open_bell(page)
+    bell.get_by_text("no outcome is recorded").first.wait_for()
+    bell.get_by_role("button", name="Check and finish").click()
     actions = wait_for_actions(environment, since)
     assert [(a.state, a.facts.get("found_again")) for a in actions] == [(ActionState.DONE, True)]
     assert environment.count_changes() == before + 1

@@ -86,9 +86,9 @@ def test_system_health_is_served_under_its_path_and_its_former_ones(page, dashbo
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
-def test_a_health_check_links_to_its_page_on_the_same_date(page, dashboard_url):
+def test_a_figure_links_to_its_page_on_the_same_date(page, dashboard_url):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-21")
-    main.get_by_role("link", name="DML errors").click()
+    main.get_by_role("link", name="Rejected writes", exact=True).click()
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-21"))
     expect(page.get_by_test_id("stMain").get_by_text("Sun 21 Dec 2025").first).to_be_visible()
 

@@ -60,7 +60,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     assert [i.cause for i in check_result.incidents] == ["writes"]
     assert "coverage" in {f.rule.name for f in check_result.incidents[0].results}
     [alert] = read_alerts(incident_replay.clients).alerts
-    assert "90 writes rejected of 158" in alert.message, "the page tells what is known now"
+    assert "90 of 158 writes rejected" in alert.message, "the page tells what is known now"
     assert "coverage" in {f["rule"] for f in alert.rule_results}
     assert len(incident_replay.messages) == 1
     log = read_action_log(
@@ -219,11 +219,11 @@ def test_the_description_of_an_open_alert_is_updated_without_a_notification(slac
     run_check(slack_clients, CheckCache(), SELF_HEALING)
     [alert] = [a for a in read_alerts(slack_clients).alerts if a.cause == "writes"]
     older = alert.new_event(
-        "updated", slack_clients.now(), WATCHDOG, message="Writes rejected (DML limit): 5 writes rejected of 22"
+        "updated", slack_clients.now(), WATCHDOG, message="Writes rejected (DML limit): 5 of 22 writes rejected"
     )
     assert append_event(slack_clients, older)
     check_result = run_check(slack_clients, CheckCache(), SELF_HEALING)
     assert [e.event for e in check_result.recorded_events] == ["updated"]
     assert check_result.delivery is None
     [alert] = [a for a in read_alerts(slack_clients).alerts if a.cause == "writes"]
-    assert "90 writes rejected of 158" in alert.message
+    assert "90 of 158 writes rejected" in alert.message

@@ -39,6 +39,12 @@ def test_the_overview_shows_the_missing_players_their_stage_and_time(open_page):
     ):
         assert phrase in screen.text
     assert "Not used: direct writes" in " ".join(screen.html_bodies)
+    labels = {link.label for link in screen.app.sidebar.get("page_link")}
+    assert {
+        "Missing players :red-badge[90]",
+        "Staging tables :orange-badge[9]",
+        "Player names :orange-badge[15]",
+    } <= labels
     assert {"Players", "DML errors"} <= {name for name, badge in screen.health_badges().items() if "critical" in badge}
 
 

@@ -118,9 +118,9 @@ def test_rejections_are_counted_with_the_time_of_the_alarm():
     report = make_write_report(*make_rejection_burst(90))
     health, message, cause = judge("dml_rejections", writes=ok_result(report))
     assert (health, cause) == (CRITICAL, "writes")
-    assert message.startswith(f"90 writes rejected of {report.attempted}; {SETTINGS.dml_alert_errors} within ")
-    assert f" {SETTINGS.dml_alert_window_s} s at 14:4" in message
-    assert message.endswith(" ET")
+    assert message.startswith(f"90 of {report.attempted} writes rejected ({SETTINGS.dml_alert_errors} in ")
+    assert f" {SETTINGS.dml_alert_window_s} s by 14:4" in message
+    assert message.endswith(" ET)")
 
 
 @pytest.mark.parametrize(("rejected", "health"), [(0, OK), (4, OK), (None, UNKNOWN)])

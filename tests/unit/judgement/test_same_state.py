@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.components import widgets
 from app.panels import incident_header, run_panels
 from app.state import reads, session
@@ -74,13 +74,13 @@ def show_page() -> Iterator[Callable[[str, NightFacts], Health | None]]:
         patch.setattr(reads, "read_overview", lambda *_: (shown["facts"], platform))
         patch.setattr(reads, "handoff_inputs", lambda *_: make_inputs(shown["facts"]))
         patch.setattr(reads, "recent_history", lambda *_: UNREAD)
-        patch.setattr(status_strip, "fetch_log_async", lambda: lambda: UNREAD)
+        patch.setattr(action_feed, "fetch_log_async", lambda: lambda: UNREAD)
         patch.setattr(dialog, "action_button", lambda *_, **__: None)
         patch.setattr(widgets, "value_or_notice", lambda result, *_: result.value)
         patch.setattr(widgets, "verdict", show_verdict)
-        patch.setattr(status_strip, "fetch_log", lambda: UNREAD)
-        patch.setattr(status_strip, "session_handles", dict)
-        patch.setattr(run_panels, "run_card", lambda *args: show_verdict(args[-1]))
+        patch.setattr(action_feed, "fetch_log", lambda: UNREAD)
+        patch.setattr(action_feed, "session_handles", dict)
+        patch.setattr(run_panels, "run_card", lambda *args, **_: show_verdict(args[-1]))
         patch.setattr(incident_header, "render", lambda *args: show_verdict(args[-1].health))
 
         def show(page: str, facts: NightFacts) -> Health | None:

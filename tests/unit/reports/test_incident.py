@@ -17,6 +17,7 @@ from services.reports.incident import Fact, Incident, IncidentState, build_incid
 from tests.support.alert_factories import (
     STARTED,
     make_batch,
+    make_batch_record,
     make_players,
     make_rejected_players,
     make_rejection_burst,
@@ -25,7 +26,7 @@ from tests.support.alert_factories import (
     make_write_report,
 )
 from tests.support.factories import NIGHT, NOW, TIP_OFF, make_night
-from tests.support.night_facts import OUTDATED, SETTINGS, UNREAD, make_batches, make_facts
+from tests.support.night_facts import OUTDATED, SETTINGS, UNREAD, make_batches, make_counts, make_facts
 
 SOURCE = DataSource("alerts", NOW)
 NO_ALERTS = Result(Alerts((), SOURCE))
@@ -140,3 +141,24 @@ def test_a_run_of_another_coordinator_is_shown_as_running():
     batches = make_batches(make_batch(state=BatchState.RUNNING, ended=None, record_source="logs"))
     night = Result(make_night(*make_players(68), *make_unrequested_players(90)))
     assert build(night=night, batches=batches, now=TIP_OFF - timedelta(hours=4)).state is IncidentState.RUNNING
+
+
+def test_what_is_worse_than_the_players_leads_and_the_players_follow():
+    collapsed = make_batch_record(
+        requested=158, details=make_counts(), distinct_keys=3000, collapsed_rows=950, inserted=3000
+    )
+    incident = build(record=Result(collapsed))
+    assert (incident.state, incident.title) == (
+        IncidentState.CRITICAL,
+        "batch_2025-12-29_1767037620: 950 of 3,950 staged rows share a key",
+    )
+    assert incident.cause == "All 158 eligible players have active predictions · Conservation"
+
+
+def test_what_is_unknown_beside_complete_players_is_named_and_they_stay_the_headline():
+    incident = build(record=UNREAD)
+    assert (incident.state, incident.title) == (
+        IncidentState.UNKNOWN,
+        "All 158 eligible players have active predictions",
+    )
+    assert incident.cause == "Conservation unknown: x did not answer."

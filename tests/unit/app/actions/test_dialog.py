@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.state import session
 from services.actions.action_type import ActionType
 from services.actions.background import BACKGROUND
@@ -66,7 +66,7 @@ def world(monkeypatch):
     monkeypatch.setattr(session, "actor", lambda: Actor("nora", world.role))
     monkeypatch.setattr(dialog, "get_action_type", lambda _: world.type)
     monkeypatch.setattr(BACKGROUND, "submit", world.submit)
-    monkeypatch.setattr(status_strip, "session_handles", dict)
+    monkeypatch.setattr(action_feed, "session_handles", dict)
     return world
 
 

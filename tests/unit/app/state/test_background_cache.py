@@ -453,3 +453,18 @@ def test_only_a_result_that_is_not_recent_makes_the_page_look_again_early(
     background_cache.start_render()
     assert background_cache.fetch_async("a", "Cloud Run", fake_clock, hanging, ttl_s=8.0)() == Result("young")
     assert background_cache.rendered_stale() is early
+
+
+def test_what_was_read_lately_can_be_looked_at_without_reading_it(fake_clock, monkeypatch):
+    assert background_cache.peek("p") is None
+    answers = iter((4, 5))
+    background_cache.fetch_async("p", "Cloud Run", fake_clock, lambda: next(answers))()
+    assert (background_cache.peek("p"), list(answers)) == (4, [5])
+    monkeypatch.setattr(background_cache, "PEEK_MAX_AGE_S", -1.0)
+    assert background_cache.peek("p") is None
+
+
+def test_a_value_whose_source_failed_since_is_not_looked_at(fake_clock):
+    background_cache.fetch_async("p", "Cloud Run", fake_clock, lambda: 4)()
+    background_cache.fetch_async("p", "Cloud Run", fake_clock, failing_read)()
+    assert background_cache.peek("p") is None
