@@ -27,6 +27,9 @@ def test_with_pinned_traffic_the_page_shows_what_serves_and_that_it_is_pinned(op
     assert {"Move traffic to the latest revision", "Reduce to 2 × 5"} <= set(labels)
     set_button = next(button for button in screen.app.button if button.key == "offer scaling.set form")
     assert (set_button.label, set_button.disabled) == ("Already at 20 × 5", True)
+    screen.app.text_input(key="set instances").set_value("21").run()
+    set_button = next(button for button in screen.app.button if button.key == "offer scaling.set form")
+    assert (set_button.label, set_button.disabled) == ("Apply 21 × 5", False)
     screen.app.text_input(key="set instances").set_value("999")
     set_button.click().run()  # in the browser the text and the click arrive together
     set_button = next(button for button in screen.app.button if button.key == "offer scaling.set form")
