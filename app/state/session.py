@@ -22,7 +22,7 @@ FIRST_PAINT_DELAY_S = 0.1  # a browser on two cores takes some 60 ms from the an
 ROLE_KEY = "role"  # the sandbox's role switch
 PAUSED_KEY = "paused"  # the pause switch
 _PAUSED_SINCE_KEY = "paused since"
-_NIGHT_KEY = "night"  # the date picker's key
+_NIGHT_KEY = "night"
 _TONIGHT_KEY = "tonight"  # the night that was tonight when this session last looked
 _NOTICE_KEY = "date notice"  # why the address named another date than the one shown, and that one
 _NIGHT_CHANGE_KEY = "night change"  # from and to, when the page turned to tonight's by itself
@@ -179,9 +179,9 @@ def set_night(game_date: date) -> None:
     st.query_params[DATE_PARAM] = game_date.isoformat()
 
 
-def on_date_picked() -> None:
-    """The date picker changed."""
-    set_night(st.session_state[_NIGHT_KEY])
+def on_date_picked(key: str) -> None:
+    """The date picker of this key changed."""
+    set_night(st.session_state[key])
 
 
 def link_params() -> dict[str, str]:
