@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.components import tables, widgets
 from app.components.facts import fact_list
 from app.panels import alias_panels, name_rows, paste_aliases, undo_buttons
@@ -93,7 +93,7 @@ def render(names: NameResolutionReport, first: date, last: date) -> None:
         widgets.verdict(*headline(names), [missed_text, dates_text], list_outdated((reading,)))
     with facts_slot:
         fact_list(facts(names, (last - first).days + 1))
-    undo_buttons.undo_lines(status_strip.fetch_log().value, alias_panels.NAME_ACTIONS)
+    undo_buttons.undo_lines(action_feed.fetch_log().value, alias_panels.NAME_ACTIONS)
     if tab == "Duplicate players":
         alias_panels.duplicate_identities(names.registry)
         alias_panels.rejected_matches(names.registry)

@@ -65,12 +65,11 @@ def to_table_row(batch: Batch, newest: Batch | None) -> tuple[Cell, ...]:
 def render(batches: Batches) -> None:
     judged = judgement.get(Subject.BATCH)
     if active_run is not None:
-        run_panels.run_card(active_run, judged.text, judged.health)
+        run_panels.run_card(active_run, judged.sentence, judged.health)
     else:
         answer_col, button_col = widgets.answer_row()
         with answer_col:
-            details = [session.format_day(game_date), judged.sentence]
-            widgets.verdict(judged.health, headline(batches), details, facts.outdated)
+            widgets.verdict(judged.health, headline(batches), [judged.sentence], facts.outdated)
         with button_col:
             repair_buttons.run_buttons(facts, active_run)
     widgets.render_problems(batches.problems)
@@ -88,7 +87,7 @@ def render_batch(batch_id: str, batches: Batches) -> None:
     """The page of the batch in the URL; of one of another date, that date."""
     batch = next((batch for batch in batches.batches if batch.batch_id == batch_id), None)
     if batch is not None:
-        batch_page.show_batch(batch, batches, facts, judgement)
+        batch_page.show_batch(batch, batches, facts, judgement, active_run)
         return
     if (batch_date := read_batch_date(batch_id)) not in (None, game_date):
         session.set_night(batch_date)

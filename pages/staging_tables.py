@@ -66,6 +66,7 @@ def table_grid(inventory: StagingInventory) -> None:
         max_rows=MAX_SHOWN_TABLES,
         to_row=staging_panels.to_table_row,
         KiB=st.column_config.NumberColumn(format="%.1f"),
+        console=st.column_config.LinkColumn(display_text="open"),
     )
     repair_buttons.drop_one_table(staging_tables[:MAX_SHOWN_TABLES])
 
@@ -74,10 +75,11 @@ def render(inventory: StagingInventory) -> None:
     details = (counts_by_state(inventory), "all game dates")
     widgets.verdict(inventory.health, headline(inventory), details, list_outdated((reading,)))
     widgets.render_problems(inventory.problems)
-    undo_buttons.undo_lines(wait_for_log().value, UNDOABLE)
     if inventory.tables:
         staging_panels.batch_table(inventory, now)
         repair_buttons.staging_buttons(inventory)
+    undo_buttons.undo_lines(wait_for_log().value, UNDOABLE)
+    if inventory.tables:
         table_grid(inventory)
     widgets.source_footer(inventory.sources, session.log_link_params("Consolidation"))
 

@@ -14,7 +14,9 @@ from app.components import text_format, widgets
 from app.panels import undo_buttons
 from app.state import session
 from services.actions.log_reader import Action, ActionLog, ActionState
+from services.actions.plan import TITLE_SEPARATOR
 from services.core.clock import format_eastern
+from services.core.console_links import job_url
 from services.core.result import Health
 from services.core.text import to_printable
 
@@ -58,8 +60,9 @@ def show_action(action: Action, log: ActionLog) -> None:
         "../pages/action_log.py", label="All actions", icon=":material/arrow_back:", query_params=session.link_params()
     )
     state = "no result recorded" if action.is_abandoned(now) else action.state.word
+    operation, _, where = action.title.partition(TITLE_SEPARATOR)
     widgets.verdict(
-        action_health(action, now) or Health.NONE_EXPECTED, f"{action.title}: {state}", [result_text(action)]
+        action_health(action, now) or Health.NONE_EXPECTED, f"{operation}: {state}", [where, result_text(action)]
     )
     _show_facts(action)
     undo_buttons.undone_note(action, log)
@@ -68,6 +71,8 @@ def show_action(action: Action, log: ActionLog) -> None:
         if batch_id := action.facts.get("batch_id"):
             params = {**session.link_params(), "batch": str(batch_id)}
             st.page_link("../pages/runs.py", label="Open run", icon=":material/directions_run:", query_params=params)
+        if url := _job_url(action):
+            st.link_button("Open MERGE job", url, icon=":material/open_in_new:", type="tertiary")
         if action.is_abandoned(now):
             action_feed.render_action_line(action, now)
     if action.steps:
@@ -79,6 +84,12 @@ def show_action(action: Action, log: ActionLog) -> None:
         plan_view.show_plan(action.plan, key=action.action_id)
     with st.expander("Recorded facts"):
         st.json(dict(action.facts), expanded=False)
+
+
+def _job_url(action: Action) -> str:
+    """The MERGE of a consolidation in the console; "" for other actions and in the sandbox."""
+    settings, job_id = session.cached_clients().settings, action.facts.get("merge job")
+    return job_url(settings, str(job_id), settings.location) if job_id else ""
 
 
 def _show_facts(action: Action) -> None:

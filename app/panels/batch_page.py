@@ -16,9 +16,10 @@ from app.components.html_table import Column, Link, Mark, show_table
 from app.panels import run_panels
 from app.state import reads, session
 from services.actions.log_reader import Action
-from services.batches.reader import Batch, Batches
+from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES
 from services.core.clock import format_eastern
+from services.core.console_links import logs_url
 from services.core.result import Health, list_outdated
 from services.core.sources import BATCHES
 from services.core.text import to_printable
@@ -68,8 +69,10 @@ def follow_start(run: ActiveRun | None, batches: Batches) -> None:
     poll()
 
 
-def show_batch(batch: Batch, batches: Batches, facts: NightFacts, judgement: NightJudgement) -> None:
-    """The whole page of one batch of the chosen game date."""
+def show_batch(
+    batch: Batch, batches: Batches, facts: NightFacts, judgement: NightJudgement, active_run: ActiveRun | None
+) -> None:
+    """The whole page of one batch of the chosen game date; while it runs its progress stands where its verdict will be."""
     cloud, now = session.cached_clients(), session.now()
     later = [b.started for b in batches.batches if b.started and batch.started and b.started > batch.started]
     reading = reads.batch_details.fetch_async(cloud, batch, min(later, default=None))
@@ -80,16 +83,15 @@ def show_batch(batch: Batch, batches: Batches, facts: NightFacts, judgement: Nig
         query_params=session.link_params(),
     )
     health, headline = judge(batch, batches, judgement)
-    headline = headline[:1].upper() + headline[1:]
-    log = action_feed.fetch_log().value
-    run = find_active_run(batch.game_date, batches, log.actions if log else (), (), now)
-    if run is not None and run.batch_id == batch.batch_id:
-        run_panels.run_card(run, headline, health, buttons=False)
+    is_running = active_run is not None and active_run.batch_id == batch.batch_id
+    if active_run is not None and is_running:
+        run_panels.run_card(active_run, batch.batch_id, health)
     else:
+        headline = headline[:1].upper() + headline[1:]
         widgets.verdict(health, headline, [batch.batch_id, batch.status_text], list_outdated((facts.batches,)))
-    action = find_action(batch.batch_id, log)
+    action = find_action(batch.batch_id, action_feed.fetch_log().value)
     _show_facts(batch, action, now)
-    _show_buttons(batch, action)
+    _show_buttons(batch, action, is_running)
     details = widgets.value_or_notice(reading(), "The batch")
     stages = (
         details.stages if details is not None and details.stages else tuple(write_stages(batch, facts.writes.value))
@@ -101,7 +103,7 @@ def show_batch(batch: Batch, batches: Batches, facts: NightFacts, judgement: Nig
     with right:
         _show_verification(batch, batches, judgement)
     if details is not None:
-        _show_tabs(details)
+        _show_tabs(batch, details)
         widgets.source_footer(details.sources, session.log_link_params("Consolidation"))
 
 
@@ -141,9 +143,10 @@ def _show_facts(batch: Batch, action: Action | None, now: datetime) -> None:
     st.html(f'<dl class="batch-facts">{items}</dl>')
 
 
-def _show_buttons(batch: Batch, action: Action | None) -> None:
+def _show_buttons(batch: Batch, action: Action | None, is_running: bool) -> None:
+    """What can be done with the batch; while it runs, Stop is in its progress."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if batch.record_source == "ledger" and batch.state in STOPPABLE_STATES:
+        if batch.record_source == "ledger" and batch.state in STOPPABLE_STATES and not is_running:
             dialog.action_button(STOP_RUN, "Stop run", key=batch.batch_id, batch_id=batch.batch_id)
         if batch.record_source == "ledger" and batch.state in RESUMABLE_STATES:
             dialog.action_button(
@@ -166,12 +169,24 @@ def _show_verification(batch: Batch, batches: Batches, judgement: NightJudgement
         show_table(_CHECK_COLUMNS, rows, alt=f"Verification of {batch.batch_id}", empty="")
 
 
-def _show_tabs(details: BatchDetails) -> None:
+def _console_url(batch: Batch) -> str:
+    """The log of both services in the time of the batch; "" in the sandbox, or without its start."""
+    settings = session.cached_clients().settings
+    if batch.started is None:
+        return ""
+    names = f'"{settings.worker_service}" OR "{settings.coordinator_service}"'
+    end = (batch.ended or session.now()) + WINDOW_LAG
+    return logs_url(settings, f"resource.labels.service_name=({names})", batch.started - WINDOW_LEAD, end)
+
+
+def _show_tabs(batch: Batch, details: BatchDetails) -> None:
     players_tab, logs_tab = st.tabs([f"Players {len(details.players):,}", f"Logs {len(details.lines):,}"])
     with players_tab:
         _show_players(details.players)
     with logs_tab:
         _show_lines(details.lines)
+        if url := _console_url(batch):
+            st.link_button("Open in Cloud Logging", url, icon=":material/open_in_new:", type="tertiary")
 
 
 def _show_players(players: Sequence[BatchPlayer]) -> None:

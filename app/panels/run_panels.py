@@ -28,7 +28,6 @@ def run_card(
     run: ActiveRun,
     text: str,
     health: Health,
-    buttons: bool = True,
     find_run: Callable[[], ActiveRun | None] = lambda: None,
 ) -> None:
     """The head of a page while a run is under way: its stages, rate and end, refreshed every two seconds.
@@ -38,8 +37,6 @@ def run_card(
     """
     with st.container(key="incident-acc"):
         _run_head(run, text, health, find_run)
-        if not buttons:
-            return
         with st.container(horizontal=True, gap="small", key="head actions"):
             if run.stoppable:
                 dialog.action_button(STOP_RUN, "Stop", key=run.batch_id, batch_id=run.batch_id)
@@ -112,13 +109,6 @@ def _stage_html(name: str, players: int | None, requested: int | None) -> str:
     return (
         f'<div><div class="h"><span>{label}</span>{count}</div><div class="prog" role="progressbar" aria-label="{label}" {value}>'
         f'<i class="{color}" style="width:{percent(done)}"></i></div></div>'
-    )
-
-
-def run_progress(batch: Batch) -> None:
-    """The stages of a running batch."""
-    run_card(
-        ActiveRun(batch.batch_id, batch.started, batch.requested, False, repeats=False), "", batch.health, buttons=False
     )
 
 

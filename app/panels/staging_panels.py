@@ -8,6 +8,8 @@ import streamlit as st
 
 from app.components import text_format
 from app.components.html_table import Cell, Column, Link, Mark, show_table
+from app.state import session
+from services.core.console_links import table_url
 from services.staging.inventory import HEALTH_BY_TABLE_STATE, BatchTotal, StagingInventory, StagingTable
 
 _BATCH_COLUMNS = (
@@ -50,6 +52,7 @@ def _batch_link(batch: BatchTotal) -> Cell:
 
 def to_table_row(table: StagingTable) -> dict[str, object]:
     """One table; without its age, which would send the unchanged table again at every refresh."""
+    url = table_url(session.cached_clients().settings, table.table)
     return {
         "status": table.state.value,
         "worker": table.worker,
@@ -62,4 +65,5 @@ def to_table_row(table: StagingTable) -> dict[str, object]:
         "batch": table.batch_id,
         "table": table.table.rpartition(".")[2],
         "player names": ", ".join(table.players or ()),
+        **({"console": url} if url else {}),
     }

@@ -119,7 +119,7 @@ def first_row(page: Any) -> str:
 
 
 def test_a_table_stays_sorted_while_the_page_refreshes(page, dashboard_url):
-    main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}")
+    main = open_settled(page, f"{dashboard_url}/dml_errors{NIGHT_QUERY}")
     grid = main.get_by_test_id("stDataFrame").first
     before = first_row(page)
     grid.click(position={"x": 40, "y": 14})
@@ -172,7 +172,7 @@ def test_a_page_keeps_still_while_it_loads_in_a_browser_without_a_cache_and_refr
         open_settled(page, address)
         for _ in range(REFRESHES):
             received.clear()
-            page.keyboard.press("r")
+            page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")  # as Back does, without another page
             wait_until_idle(page)
             assert len(received) > 10, "the page refreshes"
         shifts = page.evaluate("window.shifts.map(entry => entry.value)")

@@ -314,7 +314,7 @@ def test_restoring_a_revision_without_a_maximum_ends_at_the_servers_default(
     plan_and_execute(SCALE_DOWN)
     restore = RESTORE_CAPACITY.plan(normal_capacity_clients, {})
     assert [guard.message for guard in restore.guards if not guard.ok] == [
-        "100 × 5 must lie within 1–100 instances, 1–80 requests each, and 300 requests at once."
+        "100 × 5: allowed are 1–100 instances, concurrency 1–80, at most 300 concurrent requests."
     ]
 
 
