@@ -91,7 +91,7 @@ def test_the_coverage_page_counts_every_denominator_and_system_of_29_december(op
         68,
         1700,
     ]
-    assert f"{night['of eligible']:.1f} {night['of in context']:.1f}" == "43.0 19.3"
+    assert f"{night['% of eligible']:.1f} {night['% of context']:.1f}" == "43.0 19.3"
     assert [night[name] for name in night if name.endswith(("_v1", "average"))] == [68] * 5
     assert night["state"] == "critical"
     assert rows[NO_GAMES]["state"] == "none expected"
