@@ -12,7 +12,7 @@ import streamlit as st
 
 from app.actions import action_feed, dialog
 from app.components import widgets
-from app.frame import outcomes, sidebar
+from app.frame import outcomes, palette, sidebar
 from app.frame.header import Header
 from app.frame.pages import ENTRIES, build_alternatives, build_pages
 from app.http.index_page import APP_TITLE
@@ -68,6 +68,7 @@ page_sources.start()
 wait_for_log = action_feed.fetch_log_async()
 first_stored_night = partial(reads.first_stored_night, session.cached_clients())
 chosen_night = session.resolve_night(first_stored_night, hold=dialog.is_dialog_open())
+palette.render_search_button()
 links = sidebar.Links(pages, page, chosen_night.game_date)
 links.render()
 header = Header(ENTRIES[page.title], chosen_night)
@@ -77,6 +78,7 @@ outcomes.render(wait_for_log, header.bell, page.title, dialog_open=dialog.is_dia
 header.fill()
 links.update_counts()
 sidebar.render_footer()
+palette.render_help_button()
 dialog.render_dialog()
 if not dialog.is_dialog_open():
     auto_refresh()

@@ -103,6 +103,7 @@ alerts = widgets.value_or_notice(reading, "The alerts")
 if alerts is not None and alert_id:
     chosen = next((alert for alert in alerts.alerts if alert.alert_id == alert_id), None)
     alert_page.render(chosen, now, list_outdated((reading,)))
+    widgets.source_footer((alerts.source,))
 elif alerts is not None:
     render_list(alerts)
 if not alert_id:

@@ -37,11 +37,13 @@ def render(alert: Alert | None, now: datetime, outdated: Sequence[Problem]) -> N
             "Since": text_format.format_day_time(alert.since),
             "Game date": session.format_day(alert.game_date) if alert.game_date else "all dates",
             "Notification": alert_cards.notification_text(alert),
-            "Fires when": rule.format_threshold(session.cached_clients().settings),
         }
     )
     alert_cards.render_related(alert)
-    st.markdown(text_format.escape_markdown(rule.description))
+    fires_when = rule.format_threshold(session.cached_clients().settings)
+    st.markdown(
+        f"{text_format.escape_markdown(rule.description)} :gray[Fires when: {text_format.escape_markdown(fires_when)}.]"
+    )
     alert_cards.render_remedy(alert)
     with st.container(horizontal=True, gap="medium"):
         alert_cards.evidence_links(alert)

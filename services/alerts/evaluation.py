@@ -98,7 +98,7 @@ def _coverage(context: NightContext) -> Outcome:
     missing_count = totals.expected - totals.active
     missing = [m for m in list_missing_players(night) if m.player.eligible]
     top_reason = Counter(m.reason for m in missing).most_common(1)[0][0]
-    share_text = f"{totals.active} of {totals.expected} eligible players are active ({100 * totals.active / totals.expected:.1f} %)"
+    share_text = f"{totals.active} of {totals.expected} eligible players are active ({100 * totals.active / totals.expected:.1f}%)"
     return Outcome(
         health,
         f"{share_text}: {missing_count} missing, most {top_reason}",

@@ -149,7 +149,7 @@ def test_two_identities_are_merged_and_split_again_from_the_log(environment, mod
     page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Duplicate players", exact=True).click()
     page.get_by_text("both on MIL in 2025-26").wait_for()
     page.get_by_role("button", name="Merge players…").first.click()
-    page.get_by_role("dialog").get_by_text("Against it: jersey 9 and 11").wait_for()
+    page.get_by_role("dialog").get_by_text("Evidence against: jersey 9 and 11").wait_for()
     fill_confirmation(page, "garytrentjr_001").click()
     (merge_action,) = wait_for_actions(environment, since)
     assert merge_action.state is ActionState.DONE, merge_action.message

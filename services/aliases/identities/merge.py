@@ -70,7 +70,7 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
         cost="Two statements on two small tables; the plan read them and counted rows elsewhere.",
         confirmation=Confirmation.TYPED,
         confirmation_text=merge_id,
-        warnings=tuple(f"Against it: {text}." for text in comparison.evidence_against),
+        warnings=tuple(f"Evidence against: {text}." for text in comparison.evidence_against),
         evidence=tuple(comparison.evidence_for),
         commands=_manual_commands(clients.settings, keep_id, merge_id, new_edits),
         sources=(*registry.sources, usage.source),

@@ -52,7 +52,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     assert len(incident_replay.messages) == 1
     assert "Scale the workers down to 4 × 3" in incident_replay.messages[0]["text"]
     assert "Auto-remediation started: Reduce prediction-worker" in incident_replay.messages[0]["text"]
-    assert "/dml_errors?date=2025-12-29" in incident_replay.messages[0]["text"]
+    assert "/alerts?alert=writes-2025-12-29&date=2025-12-29" in incident_replay.messages[0]["text"]
     incident_replay.load_rows(**incident_replay.later_rows)
     for _ in range(5):
         incident_replay.clock.advance(60)
@@ -210,7 +210,7 @@ def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clie
 
 
 def test_an_internal_error_in_one_check_is_logged_and_does_not_crash(slack_clients, monkeypatch, caplog):
-    monkeypatch.setattr("services.alerts.watchdog.evaluate_rules", lambda *_: 1 / 0)
+    monkeypatch.setattr("services.alerts.present.evaluate_rules", lambda *_: 1 / 0)
     assert run(slack_clients, None, {}) == 1
     assert "Watchdog can't read its sources: ZeroDivisionError" in caplog.text
 

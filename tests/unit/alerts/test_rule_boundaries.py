@@ -534,7 +534,7 @@ BEFORE_DEADLINE = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipof
 def test_missing_coverage_belongs_to_what_lost_most_players_and_names_it(missing, cause):
     health, message, found = judge("coverage", night=ok_result(make_night(*make_players(68), *missing)))
     assert (health, found) == (CRITICAL, cause)
-    assert message.startswith("68 of 158 eligible players are active (43.0 %): 90 missing, most ")
+    assert message.startswith("68 of 158 eligible players are active (43.0%): 90 missing, most ")
 
 
 @pytest.mark.parametrize(
