@@ -106,7 +106,7 @@ def render(night: NightStatus) -> None:
             alt="Players left out on purpose",
             empty="Nobody was left out on purpose.",
         )
-    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Failed players"))
 
 
 night = widgets.value_or_notice(facts.night, "The night's players")

@@ -40,7 +40,7 @@ def render_funnel(night: NightStatus) -> None:
     bar_rows.show_funnel(funnel(night, facts.writes.value), list_missing_players(night))
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
-    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Failed players"))
 
 
 def render_signals() -> None:
@@ -54,7 +54,7 @@ def render_signals() -> None:
         *(widgets.signal_row(s.health, s.name, s.text, s.page) for s in signals),
     )
     st.markdown("\n\n".join(blocks))
-    widgets.source_footer(judgement.sources, session.log_link_params("Errors of the prediction services"))
+    widgets.source_footer(judgement.sources, session.log_link_params("Service errors"))
     widgets.source_footer(platform.sources)
 
 

@@ -13,6 +13,7 @@ APP_TITLE = "Prediction On-Call"
 # While a websocket is cut Streamlit disables every field: the one that was typed in gets the focus back, or the keys typed
 # next would be taken for Streamlit's shortcuts.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
+# Before it is loaded anew the browser asks, while something is typed in a dialog or pasted into a box.
 # Escape leaves a filled field of a dialog before it closes the dialog: what is typed arrives, and the dialog asks.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
@@ -27,6 +28,10 @@ addEventListener("keydown", event => {
   event.stopPropagation()
   event.target.blur()
 }, true)
+addEventListener("beforeunload", event => {
+  const fields = document.querySelectorAll("[role=dialog] :is(input[type=text], textarea), [data-testid=stMain] textarea")
+  if ([...fields].some(field => field.value.trim())) event.preventDefault()
+})
 let field
 addEventListener("focusin", ({ target }) => {
   if (target.matches("input[type=text], textarea")) field = target

@@ -59,8 +59,10 @@ class Event:
     message: str = ""  # the mark's sentence, actor included
     health: Health = Health.NONE_EXPECTED
     count: int = 1  # rejected writes of that minute
-    kind: str = ""  # alert, message, action, scale change, batch, deploy
+    kind: str = ""  # alert, notification, action, config change, batch, deploy
     summary: str = ""  # the list's sentence, beside kind and actor
+    page: str = ""  # in pages/, where it is shown in full
+    params: Mapping[str, str] = field(default_factory=dict)  # of that page's address
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,8 @@ def _batch_events(batches: Batches | None, now: datetime) -> Iterator[Event]:
                 message=f"{batch.batch_id}: {batch.state}, {asked_text}",
                 health=batch.health,
                 kind="batch",
+                page="runs",
+                params={"batch": batch.batch_id},
                 summary=f"{batch.batch_id} began, {requested_text} players requested",
             )
         if batch.ended:
@@ -171,6 +175,8 @@ def _batch_events(batches: Batches | None, now: datetime) -> Iterator[Event]:
                 actor="coordinator",
                 health=batch.health,
                 kind="batch",
+                page="runs",
+                params={"batch": batch.batch_id},
                 summary=f"{batch.batch_id} ended: {batch.state}, {batch.status_text}",
             )
 
@@ -202,6 +208,7 @@ def _deploy_events(history: DeployHistory | None) -> Iterator[Event]:
             health=deploy.health,
             kind="deploy",
             summary=summary,
+            page="worker_capacity",
         )
 
 
@@ -217,8 +224,10 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
                 yield Event(
                     at=event.recorded_at,
                     actor=event.actor,
-                    kind="message",
-                    summary=f"{alert.alert_id} {event.event}: {delivery_text}{reason_text}",
+                    kind="notification",
+                    page="alerts",
+                    params={"alert": alert.alert_id},
+                    summary=f"{alert.alert_id} {EventType.label(event.event)}: {delivery_text}{reason_text}",
                 )
                 continue
             is_resolved = event.event == EventType.RESOLVED
@@ -227,11 +236,13 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
                 at=event.recorded_at,
                 actor=event.actor,
                 lane=ALERTS,
-                label=f"{alert.cause} {event.event}",
-                message=f"{event.event}: {event.message} ({event.actor})",
+                label=f"{alert.cause} {EventType.label(event.event)}",
+                message=f"{EventType.label(event.event)}: {event.message} ({event.actor})",
                 health=event.severity if event.event in _RAISING_EVENTS else calm_health,
                 kind="" if event.event == EventType.UPDATED else "alert",
-                summary=f"{alert.alert_id} {event.event}: {event.message}{reason_text}",
+                page="alerts",
+                params={"alert": alert.alert_id},
+                summary=f"{alert.alert_id} {EventType.label(event.event)}: {event.message}{reason_text}",
             )
 
 
@@ -240,8 +251,8 @@ def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Even
         if action.action_name.startswith("alerts."):
             continue  # it is among the alert's own events
         is_scaling = action.action_name.startswith("scaling.")
-        outcome_text = action.message if action.ended_at else "no outcome is recorded yet"
-        list_outcome_text = action.message if action.ended_at else "no outcome is recorded"
+        outcome_text = action.message if action.ended_at else "no result recorded yet"
+        list_outcome_text = action.message if action.ended_at else "no result recorded"
         yield Event(
             at=action.started_at,
             actor=action.actor,
@@ -249,6 +260,8 @@ def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Even
             label=f"{action.title}: {action.state}",
             message=f"{action.title}, by {action.actor}: {action.state}. {outcome_text}",
             health=Health.UNKNOWN if action.is_abandoned(now) else HEALTH_BY_ACTION_STATE[action.state],
-            kind="scale change" if is_scaling else "action",
+            kind="config change" if is_scaling else "action",
+            page="action_log",
+            params={"action": action.action_id},
             summary=f"{action.title}: {action.state}. {list_outcome_text}",
         )

@@ -40,5 +40,5 @@ def test_the_list_contains_alerts_messages_batches_and_deploys(checked_sandbox):
         start,
         end,
     )
-    assert {"alert", "message", "batch", "deploy"} <= set(count_by_kind(events))
+    assert {"alert", "notification", "batch", "deploy"} <= set(count_by_kind(events))
     assert [e.at for e in events] == sorted((e.at for e in events), reverse=True)

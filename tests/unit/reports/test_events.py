@@ -117,8 +117,8 @@ def test_the_list_has_the_notifications_and_the_timeline_the_updates():
     listed = recent_events(alerts, None, None, None, NOW - timedelta(hours=1), NOW)
     assert [(event.kind, event.summary.split(":")[0]) for event in listed] == [
         ("alert", "a resolved"),
-        ("message", "a not told"),
-        ("message", "a told"),
+        ("notification", "a notification failed"),
+        ("notification", "a notified"),
         ("alert", "a opened"),
     ]
     labels = [mark.label for mark in build_events(alerts=Result(alerts)).in_lane(ALERTS)]
