@@ -31,11 +31,11 @@ def systems_table(counts: RowCounts) -> None:
                 "players": _of_expected(system.found.players, system.players_expected),
                 "rows": _of_expected(system.found.active, system.rows_expected),
                 "rows missing": system.missing,
-                "keys doubled": system.found.doubled,
+                "duplicate keys": system.found.doubled,
                 "superseded": system.found.superseded,
             }
             for system in counts.systems
         ],
-        alt="Expected, active, missing, doubled and superseded rows by system",
-        empty="No system has a row for this night, and none is expected by the nights before.",
+        alt="Expected, active, missing, duplicate and superseded rows by system",
+        empty="No active rows from any model, and none expected by earlier game dates.",
     )
