@@ -103,7 +103,7 @@ def render_night(night: NightStatus) -> None:
     with panels.cell():
         st.subheader("By system", anchor=False)
         row_panels.systems_table(counts)
-    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Failed players"))
 
 
 night = widgets.value_or_notice(facts.night, "The night's players")

@@ -97,7 +97,7 @@ def render(night: NightStatus) -> None:
         st.caption("No missing players." if not entries else "No matches.")
     with st.expander(f"Ineligible players: {len(intentional):,} (low minutes, status, or not production-ready)"):
         loss_groups.render(intentional)
-    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Failed players"))
 
 
 night = widgets.value_or_notice(facts.night, "Players of this date")

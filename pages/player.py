@@ -57,7 +57,7 @@ def render(night: NightStatus, player_lookup: str) -> None:
     for player in players:
         render_player(player, night)
     widgets.render_problems(night.problems)
-    log_params = {**session.log_link_params("Lost players"), "log_find": player_lookup}
+    log_params = {**session.log_link_params("Failed players"), "log_find": player_lookup}
     widgets.source_footer(night.sources, log_params)
 
 

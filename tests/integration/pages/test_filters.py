@@ -14,7 +14,7 @@ import pytest
         ("staging_tables", {"staging_kind": "already merged"}, 6),
         ("dml_errors", {"dml_rejected": "false"}, 158),
         ("dml_errors", {"dml_rejected": "perhaps"}, 90),
-        ("logs", {"search": "Lost players"}, 90),
+        ("logs", {"search": "Failed players"}, 90),
     ],
 )
 def test_a_filter_link_opens_filtered_and_invalid_values_are_ignored(open_page, page, address, left):
