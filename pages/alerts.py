@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.charts import night_timeline
 from app.components import filters, tables, text_format, widgets
 from app.panels import alert_cards, alert_page, alert_rules
@@ -65,11 +65,11 @@ def render_resolved(alerts: Alerts) -> None:
 
 def render_history(alerts: Alerts) -> None:
     """Everything that happened in the last days: the timeline of the game date, and a list by kind."""
-    game_date, (start, end) = session.game_date(), status_strip.log_window(now)
+    game_date, (start, end) = session.game_date(), action_feed.log_window(now)
     batches, deploys = reads.batches(cloud, game_date), reads.deploys(cloud)
     night_timeline.render(game_date, batches, reads.writes(cloud, game_date))
-    st.subheader(f"Event history ({status_strip.LOG_WINDOW.days} days)", anchor=False)
-    events = recent_events(alerts, status_strip.fetch_log().value, batches.value, deploys.value, start, end)
+    st.subheader(f"Event history ({action_feed.LOG_WINDOW.days} days)", anchor=False)
+    events = recent_events(alerts, action_feed.fetch_log().value, batches.value, deploys.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")
     tables.data_grid(
         [event for event in events if not chosen_kinds or event.kind in chosen_kinds],

@@ -6,10 +6,10 @@ from datetime import date, timedelta
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.components import tables, widgets
 from app.components.facts import fact_list
-from app.panels import alias_panels, name_rows, paste_aliases
+from app.panels import alias_panels, name_rows, paste_aliases, undo_buttons
 from app.state import reads, session
 from services.aliases.unresolved import NameGroup, NameResolutionReport
 from services.core.result import Health, list_outdated
@@ -94,7 +94,7 @@ def render(names: NameResolutionReport, first: date, last: date) -> None:
         widgets.verdict(*headline(names), [missed_text, dates_text], list_outdated((reading,)))
     with facts_slot:
         fact_list(facts(names, (last - first).days + 1))
-    alias_panels.last_change(log.actions if (log := status_strip.fetch_log().value) else ())
+    undo_buttons.undo_lines(action_feed.fetch_log().value, alias_panels.NAME_ACTIONS)
     if tab == "Duplicate players":
         alias_panels.duplicate_identities(names.registry)
         alias_panels.rejected_matches(names.registry)

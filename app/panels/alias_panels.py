@@ -10,11 +10,10 @@ import streamlit as st
 from app.actions import dialog
 from app.components import tables, text_format, widgets
 from app.panels.name_rows import reject_button
-from services.action_registry import UNDO_ACTIONS
-from services.actions.log_reader import Action, ActionState
 from services.aliases.edits import Edit, EditKind, replace_canonical, reverse, to_params
 from services.aliases.identities.duplicates import find_duplicates
 from services.aliases.identities.merge import MERGE_IDENTITIES, partial_merges
+from services.aliases.reject import REJECT_MATCH
 from services.aliases.rejections import list_rejections, read_rejection
 from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
@@ -23,7 +22,7 @@ from services.aliases.validation import Severity, find_violations
 from services.core.result import Health
 from services.names.registry import NameRegistry
 
-_NAME_ACTIONS = (EDIT_ALIASES.name, MERGE_IDENTITIES.name)
+NAME_ACTIONS = (EDIT_ALIASES.name, REJECT_MATCH.name, MERGE_IDENTITIES.name)
 
 
 def review_button(edits: Sequence[Edit]) -> None:
@@ -34,20 +33,6 @@ def review_button(edits: Sequence[Edit]) -> None:
 
 def save_button(edits: Sequence[Edit], label: str, key: str, primary: bool = False) -> None:
     dialog.action_button(EDIT_ALIASES, label, key=key, primary=primary, edits=to_params(edits)["edits"])
-
-
-def last_change(actions: Sequence[Action]) -> None:
-    """The newest saved change of names that is not undone, with its Undo."""
-    undone = {action.target for action in actions if action.state is ActionState.DONE}
-    saved = [a for a in actions if a.action_name in _NAME_ACTIONS and a.state is ActionState.DONE]
-    newest = max(saved, key=lambda action: action.started_at, default=None)
-    if newest is None or newest.action_id in undone:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="last-change"):
-        summary = f"{newest.title} · {newest.actor}, {text_format.format_day_time(newest.started_at)}"
-        st.caption(f":material/check_circle: {text_format.escape_markdown(summary)}", width="stretch")
-        undo_action, _ = UNDO_ACTIONS[newest.action_name]
-        dialog.action_button(undo_action, "Undo", key=newest.action_id, action_id=newest.action_id)
 
 
 def edit_alias_form(registry: NameRegistry) -> None:

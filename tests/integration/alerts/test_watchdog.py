@@ -51,7 +51,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     assert [i.rule.name for i in incidents] == ["dml_rejections"]
     assert len(incident_replay.messages) == 1
     assert "Scale the workers down to 4 × 3" in incident_replay.messages[0]["text"]
-    assert "Auto-remediation started: Narrow prediction-worker" in incident_replay.messages[0]["text"]
+    assert "Auto-remediation started: Reduce prediction-worker" in incident_replay.messages[0]["text"]
     assert "/alerts?alert=writes-2025-12-29&date=2025-12-29" in incident_replay.messages[0]["text"]
     incident_replay.load_rows(**incident_replay.later_rows)
     for _ in range(5):
@@ -190,7 +190,7 @@ def test_the_automatic_scale_down_can_be_disabled(incident_replay):
     assert "dml_rejections" in {i.rule.name for i in check_result.incidents}
     assert check_result.started_actions == ()
     [started] = incident_replay.run_check().started_actions
-    assert started.title.startswith("Narrow prediction-worker"), "enabled, the same night starts it"
+    assert started.title.startswith("Reduce prediction-worker"), "enabled, the same night starts it"
 
 
 def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clients):

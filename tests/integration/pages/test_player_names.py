@@ -58,7 +58,7 @@ def test_the_names_not_in_context_are_the_same_15_on_every_page(open_page):
 
 
 def test_the_counts_of_odds_names_add_up(open_page):
-    (facts,) = [body for body in open_page("player_names").html_bodies if 'class="facts"' in body]
+    (facts,) = [body for body in open_page("player_names").html_bodies if 'class="fact-row"' in body]
     values = [int(value) for value in re.findall(r"<dd>([\d,]+)", facts)]
     assert values == [176, 161, 5, 6, 4]
     assert values[0] == sum(values[1:])
