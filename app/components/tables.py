@@ -81,22 +81,27 @@ def data_grid(
     if expands:
         _expanded(name, full_rows, expands)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.download_button(
-            f"CSV, {text_format.pluralize(len(items), 'row')}",
-            lambda: to_csv([to_row(item) for item in items]),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            key=f"download {name}",
-            on_click="ignore",
-        )
+        csv_button(items, name, to_row)
         if opens is not None or expands:
             st.caption("Select a row to open it.")
         if len(rows) < len(items):
             st.caption(
                 f"The first {len(rows):,} of {len(items):,} rows; search finds the others, the CSV has them all."
             )
+
+
+def csv_button(items: Sequence[Any], name: str, to_row: Callable[[Any], Row] = dict) -> None:
+    """The download of all items as a CSV, which is made when it is clicked."""
+    st.download_button(
+        f"CSV, {text_format.pluralize(len(items), 'row')}",
+        lambda: to_csv([to_row(item) for item in items]),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        type="tertiary",
+        key=f"download {name}",
+        on_click="ignore",
+    )
 
 
 def _selection(name: str, opens: bool, expands: bool) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from services.core.result import DataSource
 
 Params = Mapping[str, Any]  # the parameters of an action, from which it is planned
 TITLE_SEPARATOR = " · "
-MAX_DIFFERENCES = 5  # of one part of the state, that are named one by one
+MAX_DIFFERENCES = 8  # of one part of the state, that are named one by one
 MAX_REASON_LENGTH = 300  # characters of the reason that an operator gives
 
 

@@ -119,7 +119,7 @@ def first_row(page: Any) -> str:
 
 
 def test_a_table_stays_sorted_while_the_page_refreshes(page, dashboard_url):
-    main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}")
+    main = open_settled(page, f"{dashboard_url}/dml_errors{NIGHT_QUERY}")
     grid = main.get_by_test_id("stDataFrame").first
     before = first_row(page)
     grid.click(position={"x": 40, "y": 14})

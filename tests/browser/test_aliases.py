@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from playwright.sync_api import Dialog
 
 from services.actions.log_reader import ActionState
 from services.names.registry import read_registry
@@ -61,10 +62,16 @@ def test_a_bad_line_of_twenty_is_named_blocks_saving_and_stays(environment, modu
     page.get_by_text("Line 13: Canonical nobodyatall is not in the player registry").wait_for()
     page.get_by_text("Line 14: expected").wait_for()
     assert page.get_by_role("button", name="Review").count() == 0
-    with page.expect_event("dialog") as asked:
-        page.evaluate("setTimeout(() => location.reload())")
-    assert asked.value.type == "beforeunload"
-    asked.value.dismiss()
+    questions: list[str] = []
+
+    def refuse(question: Dialog) -> None:
+        questions.append(question.type)
+        question.dismiss()
+
+    page.on("dialog", refuse)
+    page.evaluate("setTimeout(() => location.reload())")
+    page.wait_for_timeout(1000)
+    assert questions == ["beforeunload"]
     page.get_by_role("link", name="Alerts").first.click()
     page.get_by_text("open alert").first.wait_for()
     page.go_back()
