@@ -36,6 +36,6 @@ def systems_table(counts: RowCounts) -> None:
             }
             for system in counts.systems
         ],
-        alt="Expected, active, missing, duplicate and superseded rows by model",
-        empty="No active rows from any model, and none expected.",
+        alt="Expected, active, missing, duplicate and superseded rows by system",
+        empty="No active rows from any system, and none expected.",
     )
