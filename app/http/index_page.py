@@ -18,6 +18,7 @@ _DESCRIPTION = '<meta name="description" content="On-call dashboard of the NBA p
 # A table or command that is wider than the screen can be moved by the arrow keys.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
 # Escape in a field of a dialog first sends what is typed, only then it closes the dialog, which asks.
+# Before it is loaded anew the browser asks, while something is typed in a dialog or pasted into a box.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
   const link = event.target.closest("[data-testid=stMain] a[href^='/']")
@@ -59,6 +60,10 @@ setInterval(() => {
   for (const box of document.querySelectorAll("[data-testid=stTable] > div, [data-testid=stMain] pre"))
     box.toggleAttribute("tabindex", box.scrollWidth > box.clientWidth) && (box.tabIndex = 0)
 }, 1000)
+addEventListener("beforeunload", event => {
+  const fields = document.querySelectorAll("[role=dialog] :is(input[type=text], textarea), [data-testid=stMain] textarea")
+  if ([...fields].some(field => field.value.trim())) event.preventDefault()
+})
 let field
 addEventListener("focusin", ({ target }) => {
   if (target.matches("input[type=text], textarea")) field = target
