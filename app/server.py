@@ -36,7 +36,7 @@ def build_application(settings: Settings) -> st.App:
     sign_in.check_configured(settings, oidc)
     if st.get_option("server.trustedUserHeaders"):
         raise SettingsError(
-            "Streamlit's server.trustedUserHeaders is set: whoever sends such a header would be whom it names.",
+            "Streamlit's server.trustedUserHeaders is set: any client could claim any identity by a header.",
             "Unset it: a signed header (IAP_AUDIENCE) or a sign-in ([auth]) says who somebody is.",
         )
     keys = sign_in.jwks_cache(settings.iap_keys_url)

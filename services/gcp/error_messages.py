@@ -61,7 +61,7 @@ def to_oncall_error(source: str, error: BaseException, sql: str = "") -> OnCallE
     known_error = find_known_error(str(error))
     if known_error is not None and known_error.key == "bytes_limit":
         return OverBytesLimit(
-            f"{source} would bill more than its limit: {message}", "Narrow the dates, or raise QUERY_LIMIT_MIB."
+            f"{source} would bill more than its limit: {message}", "Choose fewer dates, or raise QUERY_LIMIT_MIB."
         )
     if known_error is not None:
         return SourceUnavailable(

@@ -222,7 +222,7 @@ class ReadCache:
             if recent is not None:
                 return recent
             raise SourceUnavailable(
-                f"The log was read {MAX_LOG_READS_PER_MIN} times within a minute, which is the most that this desk asks.",
+                f"The log was read {MAX_LOG_READS_PER_MIN} times within a minute, the most that this dashboard allows itself.",
                 "It is read again within a minute; this page looks by itself.",
             )
 

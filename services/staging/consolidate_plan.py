@@ -69,7 +69,7 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
     game_date = read_batch_date(batch_id) or min(batch.rows_by_date or (), default=None)
     if game_date is None:
         raise InvalidInput(
-            f"{batch_id} has no game date in its id, and its rows do not tell one yet.", "Retry in a minute."
+            f"{batch_id} has no game date in its id, and its rows do not show one yet.", "Retry in a minute."
         )
     outdated = batch.total("outdated", "superseded")
     return Plan(

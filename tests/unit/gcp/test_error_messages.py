@@ -58,7 +58,7 @@ LOOK_AGAIN = "It may pass; look again in a minute."
             google.BadRequest("Query exceeded limit for bytes billed: 5. 10 or higher required."),
             OverBytesLimit(
                 "BigQuery would bill more than its limit: Query exceeded limit for bytes billed: 5. 10 or higher required.",
-                "Narrow the dates, or raise QUERY_LIMIT_MIB.",
+                "Choose fewer dates, or raise QUERY_LIMIT_MIB.",
             ),
         ),
         (
