@@ -52,11 +52,17 @@ def find_active_run(
         if action.action_name in _RUN_ACTIONS and action.target == target and _is_open(action, now, is_night_read):
             batch_id = str(action.facts.get("batch_id") or "")
             requested = next((b.requested for b in known if b.batch_id == batch_id), None)
-            return ActiveRun(batch_id, action.started_at, requested, False, any(b.batch_id != batch_id for b in known))
+            repeats = _is_rerun(action.title) or any(b.batch_id != batch_id for b in known)
+            return ActiveRun(batch_id, action.started_at, requested, False, repeats)
     for handle in pending:
         if handle.action_name in _RUN_ACTIONS and handle.target == target and not handle.ended:
-            return ActiveRun("", handle.started_at, None, False, bool(known))
+            return ActiveRun("", handle.started_at, None, False, _is_rerun(handle.title) or bool(known))
     return None
+
+
+def _is_rerun(title: str) -> bool:
+    """By the action's title, which is there while the list of batches is not."""
+    return title.startswith("Re-run")
 
 
 def _is_open(action: Action, now: datetime, is_night_read: bool) -> bool:
