@@ -35,7 +35,7 @@ def test_an_unreadable_log_is_reported_on_its_page(open_page, sandbox):
 
 
 LOG_LINKS_BY_PAGE = {
-    "overview": {"Log: Failed players", "Log: Service errors"},
+    "overview": {"Log: Failed players"},
     "coverage": {"Log: Failed players"},
     "missing_players": {"Log: Failed players"},
     "dml_errors": {"Log: DML errors"},
