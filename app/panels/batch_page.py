@@ -192,7 +192,7 @@ def _show_players(players: Sequence[BatchPlayer]) -> None:
     ]
     rows = [
         (
-            Link(p.name, "missing_players", {**session.link_params(), "missing_find": p.player_lookup}),
+            Link(p.name, "player", {**session.link_params(), "player": p.player_lookup}),
             p.matchup,
             Mark(p.state, p.health),
             p.generated_rows,

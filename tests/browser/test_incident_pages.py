@@ -88,7 +88,7 @@ def test_system_health_is_served_under_its_path_and_its_former_ones(page, dashbo
 
 def test_a_figure_links_to_its_page_on_the_same_date(page, dashboard_url):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-21")
-    main.get_by_role("link", name="Rejected writes", exact=True).click()
+    main.get_by_role("list", name="Key figures").get_by_role("link", name="Rejected writes").click()
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-21"))
     expect(page.get_by_test_id("stMain").get_by_text("Sun 21 Dec 2025").first).to_be_visible()
 
@@ -101,8 +101,8 @@ def test_the_menu_keeps_the_game_date(page, dashboard_url):
 
 def test_the_coverage_page_draws_all_dates_and_the_thresholds(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/coverage?date=2025-12-29")
-    chart = main.locator(".nights")
-    for label in ("warning 95 %", "critical 85 %", "no games"):
+    chart = main.locator(".by-date")
+    for label in ("warning 95%", "critical 85%", "no games"):
         expect(chart.get_by_text(label).first).to_be_visible()
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "coverage")

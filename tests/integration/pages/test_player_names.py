@@ -127,9 +127,9 @@ def test_violations_of_stored_aliases_and_duplicate_identities_are_shown(open_pa
 
 
 def test_the_coverage_of_each_date_counts_alias_matches_and_unmatched_names(open_page):
-    (table,) = [t for t in open_page("coverage").app.dataframe if "no alias" in t.value]
+    (table,) = [t for t in open_page("coverage").app.dataframe if "unmatched names" in t.value]
     night = table.value[table.value["game date"] == date(2025, 12, 29)].iloc[0]
-    assert (night["with odds"], night["by alias"], night["no alias"]) == (176, 7, 8)
+    assert (night["with odds"], night["matched via alias"], night["unmatched names"]) == (176, 7, 8)
 
 
 def test_names_that_cannot_be_read_have_a_headline_that_says_so(open_page, sandbox):

@@ -224,7 +224,7 @@ def test_an_outdated_plan_is_refused_with_its_differences(module_clients, coordi
     plan = replace(
         START_RUN.plan(module_clients, {**NIGHT_ARGS, "scope": "date"}), preconditions={"active players": 68}
     )
-    with pytest.raises(ActionRefused, match=r"active players: 68 → 69; .*lost: 0 → 89"):
+    with pytest.raises(ActionRefused, match=r"active players: 68 → 69; .*missing players: 0 → 89"):
         execute(module_clients, OPERATOR, START_RUN, plan, "late", "2025-12-29")
 
 
