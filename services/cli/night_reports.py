@@ -1,0 +1,313 @@
+"""Reports about one night: its judgement, its players, rows by system, batches and writes; and the nights before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from services.alerts.facts import fetch
+from services.batches.newest_record import read_newest_record
+from services.batches.reader import Batch, Batches, read_batches
+from services.cli.report import Report, Row, Table
+from services.core.errors import InvalidInput
+from services.core.result import Health, Problem, Result, worst
+from services.core.text import pluralize
+from services.gcp.clients import Clients
+from services.gcp.concurrent_reads import concurrent_reads
+from services.judgement.facts import NightFacts, nights_before
+from services.judgement.judge import NightJudgement, judge_night
+from services.judgement.statement import Subject, list_problems, list_sources
+from services.nights.balance import balance
+from services.nights.coverage import read_history
+from services.nights.missing_players import MissingPlayer, list_missing_players
+from services.nights.night_writes import read_night_writes
+from services.nights.player_stages import NightStatus, read_night
+from services.nights.row_counts import count_rows
+from services.runs.actions import read_batch
+from services.runs.progress import read_run_progress
+from services.runs.run_context import list_partly_there
+from services.runs.verification import read_run_verification
+
+MAX_NIGHTS = 200  # of one coverage report: a season
+_HEALTH_BY_OK = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
+
+
+@dataclass(frozen=True)
+class PlayerFilter:
+    """Which missing players are listed: of a reason, with a text in name, team, evidence or lookup; the ineligible ones on request."""
+
+    reason: str = ""
+    text: str = ""
+    ineligible: bool = False
+
+    def matches(self, entry: MissingPlayer, row: Row) -> bool:
+        """Whether the player is listed."""
+        wanted = self.ineligible or not entry.intentional
+        return (
+            wanted
+            and self.reason in ("", entry.reason)
+            and self.text.lower() in " ".join(map(str, row.values())).lower()
+        )
+
+
+def read_facts(clients: Clients, game_date: date) -> NightFacts:
+    """What a night is judged on, read concurrently; what cannot be read is unknown, with its problem."""
+    with concurrent_reads() as pool:
+        night = pool.submit(fetch, clients, "The warehouse", lambda: read_night(clients, game_date))
+        batches = pool.submit(fetch, clients, "The list of batches", lambda: read_batches(clients, game_date))
+        writes = pool.submit(fetch, clients, "The job history", lambda: read_night_writes(clients, game_date))
+        usual = pool.submit(
+            fetch, clients, "The coverage history", lambda: read_history(clients, *nights_before(game_date))
+        )
+        record = pool.submit(fetch, clients, "The ledger", lambda: read_newest_record(clients, game_date))
+    return NightFacts(
+        game_date,
+        clients.now(),
+        night.result(),
+        batches.result(),
+        writes.result(),
+        usual.result(),
+        record.result(),
+    )
+
+
+def _judge(clients: Clients, game_date: date) -> tuple[NightFacts, NightJudgement]:
+    facts = read_facts(clients, game_date)
+    return facts, judge_night(facts, clients.settings)
+
+
+def _problems(facts: NightFacts) -> tuple[Problem, ...]:
+    """Why something of the night is unknown, old or partial, each once."""
+    readings = (facts.night, facts.batches, facts.writes, facts.usual, facts.record)
+    partial = (problem for reading in readings for problem in getattr(reading.value, "problems", ()))
+    return tuple(dict.fromkeys((*list_problems(readings), *partial)))
+
+
+def night_report(clients: Clients, game_date: date) -> Report:
+    """The judgement of a night: the one of every page."""
+    facts, judgement = _judge(clients, game_date)
+    rows = tuple(
+        {
+            "subject": str(statement.subject),
+            "state": statement.health if statement.recorded else statement.state,
+            "count": statement.part,
+            "of": statement.whole,
+            "statement": statement.sentence,
+        }
+        for statement in judgement.statements
+    )
+    # Not every statement is a count: an empty cell is none, "unknown" is said by the statement.
+    rows = tuple({k: "" if v is None else v for k, v in row.items()} for row in rows)
+    repairs = [str(repair) for repair in judgement.repairs]
+    return Report(
+        f"Night of {game_date}",
+        judgement.health,
+        judgement.headline,
+        (*judgement.details, *((f"To repair: {'; '.join(repairs)}.",) if repairs else ())),
+        (Table("statements", rows, ""),),
+        _problems(facts),
+        judgement.sources,
+        facts={"game_date": game_date, "repairs": repairs},
+    )
+
+
+def missing_report(clients: Clients, game_date: date, players: PlayerFilter) -> Report:
+    """Who is missing or only partly there: the stage, the reason, the evidence and the fix of each."""
+    facts, judgement = _judge(clients, game_date)
+    title, night = f"Missing players, night of {game_date}", facts.night.value
+    if night is None:
+        return _unknown(title, facts.night)
+    counts = count_rows(night, facts.usual.value, clients.settings)
+    entries = (*list_missing_players(night), *list_partly_there(night, counts, clients.now()))
+    listed = [row for entry in entries if players.matches(entry, row := _missing_row(entry))]
+    totals = balance(night)
+    terms = [f"{totals.active:,} active", *(f"{count:,} {reason}" for reason, count in totals.classified)]
+    statement = judgement.get(Subject.PLAYERS)
+    return Report(
+        title,
+        worst(judgement.get(subject).health for subject in (Subject.PLAYERS, Subject.ROWS, Subject.LINES)),
+        statement.sentence,
+        (f"{totals.expected:,} expected = {' + '.join(terms)} + {totals.unexplained:,} unexplained.",),
+        (Table("players", tuple(listed), "No player matches." if entries else "Nobody is missing."),),
+        _problems(facts),
+        night.sources,
+        facts={
+            "game_date": game_date,
+            "expected": totals.expected,
+            "active": totals.active,
+            "missing": {str(reason): count for reason, count in totals.classified},
+            "unexplained": totals.unexplained,
+        },
+    )
+
+
+def _missing_row(entry: MissingPlayer) -> Row:
+    player = entry.player
+    return {
+        "player": player.player_name or player.player_lookup,
+        "team": player.team,
+        "opponent": player.opponent,
+        "dropped at": str(entry.dropped_at),
+        "reason": str(entry.reason),
+        "evidence": entry.evidence,
+        "fix": entry.repair,
+        "lookup": player.player_lookup,
+        "batch": player.batch_id,
+    }
+
+
+def _unknown(title: str, reading: Result[NightStatus] | Result[Batches]) -> Report:
+    """A report on what could not be read."""
+    problems = list_problems((reading,))
+    return Report(title, Health.UNKNOWN, problems[0].message if problems else "unknown", problems=problems)
+
+
+def systems_report(clients: Clients, game_date: date) -> Report:
+    """Players and rows of each system: active of those expected, missing, doubled, superseded."""
+    facts, judgement = _judge(clients, game_date)
+    title, night = f"Rows by system, night of {game_date}", facts.night.value
+    if night is None:
+        return _unknown(title, facts.night)
+    counts = count_rows(night, facts.usual.value, clients.settings)
+    rows = tuple(
+        {
+            "system": system.system_id,
+            "players": system.found.players,
+            "players expected": system.players_expected,
+            "rows active": system.found.active,
+            "rows expected": system.rows_expected,
+            "rows missing": system.missing,
+            "keys doubled": system.found.doubled,
+            "superseded": system.found.superseded,
+        }
+        for system in counts.systems
+    )
+    statement = judgement.get(Subject.ROWS)
+    table = Table("systems", rows, "No system has a row for this night.")
+    return Report(title, statement.health, statement.sentence, (), (table,), _problems(facts), night.sources)
+
+
+def coverage_report(clients: Clients, last: date, nights: int) -> Report:
+    """Players at each stage of the nights up to `last`, the newest first."""
+    if not 1 <= nights <= MAX_NIGHTS:
+        raise InvalidInput(f"{nights} nights cannot be read at once.", f"Ask for 1 to {MAX_NIGHTS}.")
+    first = last - timedelta(days=nights - 1)
+    history = read_history(clients, first, last)
+    days = tuple(reversed(history.days))
+    rows = tuple(
+        {
+            "game date": day.game_date,
+            "state": day.state if day.pending else day.health,
+            "games": day.games,
+            "with odds": day.with_odds,
+            "in context": day.in_context,
+            "eligible": day.eligible,
+            "active": day.active,
+            "% of eligible": "" if not day.eligible else day.active_pct(day.eligible),
+            "rows": day.active_rows,
+            "systems": len(day.by_system),
+        }
+        for day in days
+    )
+    played = [day for day in days if day.games]
+    below = [day for day in played if day.health in (Health.WARNING, Health.CRITICAL)]
+    health = worst(day.health for day in played) if played else Health.NONE_EXPECTED
+    headline = f"{len(below)} of {pluralize(len(played), 'night')} with games below the coverage threshold"
+    table = Table("nights", rows, "No night is stored in this window.")
+    return Report(f"Coverage, {first} to {last}", health, headline, (), (table,), (), history.sources)
+
+
+def runs_report(clients: Clients, game_date: date) -> Report:
+    """Every batch of a night, the newest first, each with its state and sums."""
+    facts, judgement = _judge(clients, game_date)
+    title, batches = f"Batches, night of {game_date}", facts.batches.value
+    if batches is None:
+        return _unknown(title, facts.batches)
+    statement = judgement.get(Subject.BATCH)
+    table = Table("batches", tuple(map(_batch_row, batches.batches)), "No batch of this night is recorded.")
+    problems = tuple(dict.fromkeys((*list_problems((facts.batches,)), *batches.problems)))
+    return Report(title, statement.health, statement.sentence, (), (table,), problems, batches.sources)
+
+
+def _batch_row(batch: Batch) -> Row:
+    return {
+        "batch": batch.batch_id,
+        "state": str(batch.state),
+        "health": batch.health,
+        "started": batch.started,
+        "ended": batch.ended,
+        "by": batch.started_by or None,
+        "requested": batch.requested,
+        "generated": batch.generated,
+        "rows staged": batch.staged_rows,
+        "rows written": batch.written_rows,
+        "status": batch.status_text,
+        "record": batch.record_source,
+    }
+
+
+def verification_report(clients: Clients, batch_id: str) -> Report:
+    """Each check of a batch that has ended, with its numbers."""
+    checks = read_run_verification(clients, read_batch(clients, {"batch_id": batch_id}))
+    rows = tuple({"check": check.name, "result": _HEALTH_BY_OK[check.ok], "detail": check.detail} for check in checks)
+    passed = sum(check.ok is True for check in checks)
+    return Report(
+        f"Verification of {batch_id}",
+        worst(_HEALTH_BY_OK[check.ok] for check in checks),
+        f"{passed} of {pluralize(len(checks), 'check')} passed",
+        tables=(Table("checks", rows, ""),),
+    )
+
+
+def progress_report(clients: Clients, batch_id: str) -> Report:
+    """How far a batch is, by its coordinator."""
+    batch = read_batch(clients, {"batch_id": batch_id})
+    progress = read_run_progress(clients, batch_id, batch.started)
+    title = f"Progress of {batch_id}"
+    if progress is None:
+        return Report(title, Health.UNKNOWN, f"The coordinator has no {batch_id}; it is recorded as {batch.state}.")
+    rows = tuple({"stage": name, "players": players, "of": progress.requested} for name, players in progress.stages)
+    health = Health.CRITICAL if progress.stalled else batch.health
+    details = (progress.message,) if progress.message else ()
+    return Report(title, health, progress.summary, details, (Table("stages", rows, ""),), (), (progress.source,))
+
+
+def writes_report(clients: Clients, game_date: date, with_attempts: bool) -> Report:
+    """The writes of a night's runs to the predictions table: how many were rejected, and why."""
+    facts, judgement = _judge(clients, game_date)
+    title, report, statement = f"DML errors, night of {game_date}", facts.writes.value, judgement.get(Subject.WRITES)
+    if report is None:
+        return Report(title, Health.UNKNOWN, statement.sentence, problems=list_problems((facts.writes,)))
+    figures: dict[str, object] = {
+        "attempted": report.attempted,
+        "rejected": report.rejected,
+        "rejected by the log": report.rejected_in_logs,
+        "most outstanding": report.peak_outstanding,
+        "last rejected at": report.last_rejected_at or ("" if report.rejected == 0 else None),
+    }
+    tables: list[Table] = [
+        Table("figures", (figures,), ""),
+        Table(
+            "reasons",
+            tuple({"reason": reason, "writes": count} for reason, count in report.by_reason),
+            "No write is known to be rejected." if report.rejected is None else "No write was rejected.",
+        ),
+    ]
+    if with_attempts:
+        attempts: Sequence[Row] = tuple(
+            {
+                "at": attempt.at,
+                "outcome": {True: "done", False: "rejected", None: "running"}[attempt.ok],
+                "statement": attempt.statement,
+                "reason": attempt.reason,
+                "message": attempt.message,
+                "job": attempt.job_id,
+                "as": attempt.user,
+            }
+            for attempt in report.attempts
+        )
+        tables.append(Table("writes", tuple(attempts), "No write was attempted."))
+    problems = tuple(dict.fromkeys((*list_problems((facts.writes,)), *report.problems)))
+    sources = list_sources((facts.writes,))
+    return Report(title, statement.health, statement.sentence, (), tuple(tables), problems, sources)
