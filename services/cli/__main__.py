@@ -18,6 +18,8 @@ from services.core.text import to_printable
 
 def run(arguments: Sequence[str], terminal: Terminal | None = None) -> int:
     """Carry out one command line; its exit code. No OnCallError leaves it: its sentence and hint go to standard error."""
+    terminal = terminal or Terminal()
+    terminal.arguments = tuple(arguments)
     try:
         code = cli.main(list(arguments), prog_name="oncall", standalone_mode=False, obj=terminal)
         return int(code or 0)

@@ -37,11 +37,8 @@ ReportCommand = Callable[..., Report]
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.pass_context
-def cli(context: click.Context) -> None:
+def cli() -> None:
     """Prediction On-Call from the terminal: the same readings, actions, records and roles as the dashboard."""
-    if context.obj is None:
-        context.obj = Terminal()
 
 
 def _reading(name: str, *, dated: bool = False) -> Callable[[ReportCommand], click.Command]:
@@ -72,12 +69,12 @@ def night(terminal: Terminal, game_date: date) -> Report:
 
 
 @_reading("missing", dated=True)
-@click.option("--reason", default="", type=click.Choice(["", *LossReason]), help="Only this reason.")
+@click.option("--reason", type=click.Choice([reason.value for reason in LossReason]), help="Only this reason.")
 @click.option("--find", "text", default="", metavar="TEXT", help="Only with this text: player, team, evidence, batch.")
 @click.option("--ineligible", is_flag=True, help="Also who is ineligible.")
-def missing(terminal: Terminal, game_date: date, reason: str, text: str, ineligible: bool) -> Report:
+def missing(terminal: Terminal, game_date: date, reason: str | None, text: str, ineligible: bool) -> Report:
     """Who is missing, at which stage each was dropped, on what evidence, and the fix."""
-    players = night_reports.PlayerFilter(reason, text, ineligible)
+    players = night_reports.PlayerFilter(reason or "", text, ineligible)
     return night_reports.missing_report(terminal.reading, game_date, players)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
@@ -83,14 +82,13 @@ def run_verb(terminal: Terminal, verb: Verb, typed: Mapping[str, Any], request: 
         raise InvalidInput(
             f"The reason has {length:,} of {MAX_REASON_LENGTH} characters.", "Shorten it; nothing was changed."
         )
-    shown = ShownPlans(terminal.settings)
-    said = typed if "why" in verb.keys else {**typed, "reason": ""}
-    if request.apply_hash:
-        plan = shown.find(request.apply_hash, said) or _plan_again(terminal, verb, typed, request.apply_hash)
-        return _apply(terminal, verb, plan, request)
+    shown, without_reason = ShownPlans(terminal.settings), {**typed, "reason": ""}
+    if given := request.apply_hash:
+        plan = shown.find(given, typed) or shown.find(given, without_reason)
+        return _apply(terminal, verb, plan or _plan_again(terminal, verb, typed, given), request)
     plan = verb.action_type.plan(terminal.planning, verb.to_args(terminal.planning, typed))
-    shown.keep(plan, said)
-    return plan_report(plan, _apply_command(plan, request), request.list_all)
+    shown.keep(plan, typed if "why" in verb.keys else without_reason)
+    return plan_report(plan, _apply_command(terminal, plan, request), request.list_all)
 
 
 def _plan_again(terminal: Terminal, verb: Verb, typed: Mapping[str, Any], plan_hash: str) -> Plan:
@@ -104,9 +102,9 @@ def _plan_again(terminal: Terminal, verb: Verb, typed: Mapping[str, Any], plan_h
     return plan
 
 
-def _apply_command(plan: Plan, request: Request) -> str:
+def _apply_command(terminal: Terminal, plan: Plan, request: Request) -> str:
     """The typed command with the hash, and with what the plan asks for in place of what is not typed yet."""
-    words = [*sys.argv[1:], "--apply", plan.hash]
+    words = [*terminal.arguments, "--apply", plan.hash]
     if plan.confirmation is Confirmation.TYPED:
         words += [] if request.reason else ["--reason", "…"]
         words += [] if request.confirmation else ["--confirm", plan.confirmation_text]

@@ -74,7 +74,7 @@ def _cell(column: str, value: object) -> Text:
 
 def _footer(report: Report) -> Iterator[str]:
     """What is unknown, old or partial, then when and from how many sources all was read."""
-    if report.tables:
+    if report.tables and (report.problems or report.sources):
         yield ""
     for problem in report.problems:
         text = f"{problem.source}, since {format_eastern(problem.since)}: {problem.message} {problem.hint}".rstrip()

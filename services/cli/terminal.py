@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -18,10 +18,16 @@ from services.gcp.read_cache import ReadCache
 
 @dataclass
 class Terminal:
-    """One run of the command line. `open_clients` is `connect`, or what a test has in its place."""
+    """One run of the command line, of these `arguments`. The other two are what a test has something else in place of."""
 
-    settings: Settings = field(default_factory=Settings.from_env)
+    arguments: Sequence[str] = ()
+    read_settings: Callable[[], Settings] = Settings.from_env
     open_clients: Callable[[Settings, bool], Clients] = connect
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the environment; raises SettingsError."""
+        return self.read_settings()
 
     @cached_property
     def reading(self) -> Clients:
