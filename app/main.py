@@ -10,9 +10,9 @@ from functools import partial
 
 import streamlit as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.components import widgets
-from app.frame import sidebar
+from app.frame import outcomes, palette, sidebar
 from app.frame.header import Header
 from app.frame.pages import ENTRIES, build_alternatives, build_pages
 from app.http.index_page import APP_TITLE
@@ -65,17 +65,20 @@ except OnCallError as error:
     st.stop()
 background_cache.start_render()
 page_sources.start()
-wait_for_log = status_strip.fetch_log_async()
+wait_for_log = action_feed.fetch_log_async()
 first_stored_night = partial(reads.first_stored_night, session.cached_clients())
 chosen_night = session.resolve_night(first_stored_night, hold=dialog.is_dialog_open())
+palette.render_search_button()
 links = sidebar.Links(pages, page, chosen_night.game_date)
 links.render()
 header = Header(ENTRIES[page.title], chosen_night)
-status_strip.render_strip(wait_for_log, dialog_open=dialog.is_dialog_open())
+background_cache.on_slow(header.show_waiting)
 page.run()
+outcomes.render(wait_for_log, header.bell, page.title, dialog_open=dialog.is_dialog_open())
 header.fill()
 links.update_counts()
 sidebar.render_footer()
+palette.render_help_button()
 dialog.render_dialog()
 if not dialog.is_dialog_open():
     auto_refresh()

@@ -64,7 +64,7 @@ def warm_up() -> None:
         reads.recent_history(clients, eastern_day(clients.now()))
     except OnCallError as error:  # the page will show it
         logging.getLogger(__name__).warning("Nothing was read ahead: %s", error.message)
-    import_module("app.charts.plotly_charts")  # Plotly and pandas come with it
+    import_module("pandas")  # of the tables
     # Streamlit collects garbage after every rerun, which blocks all sessions: frozen objects are not scanned.
     gc.collect()
     gc.freeze()

@@ -29,14 +29,14 @@ source deploy/monitoring/policies.sh
 apply_metrics
 
 say "Tables of our own; those of the customer are not touched"
-sql "CREATE SCHEMA IF NOT EXISTS \`$PROJECT.prediction_on_call\` OPTIONS (location = '$LOCATION', description = 'The on-call desk: batches, actions, alerts')"
+sql "CREATE SCHEMA IF NOT EXISTS \`$PROJECT.prediction_on_call\` OPTIONS (location = '$LOCATION', description = 'The on-call dashboard: batches, actions, alerts')"
 for file in queries/schema/*.sql; do sql "$file"; done
 
 say "Identities; deploy/PERMISSIONS.md says which feature needs which permission"
-account "$READ" "On-call desk: reads"
-account "$ACT" "On-call desk: acts"
-account "$TICK" "On-call desk: starts the watchdog"
-if [[ -n $PIPELINE ]]; then account "$PIPELINE" "On-call desk: worker and coordinator"; fi
+account "$READ" "On-call dashboard: reads"
+account "$ACT" "On-call dashboard: acts"
+account "$TICK" "On-call dashboard: starts the watchdog"
+if [[ -n $PIPELINE ]]; then account "$PIPELINE" "On-call dashboard: worker and coordinator"; fi
 grants grant project dataset account secret
 
 if [[ $WITH_WRITE_PATH == yes ]]; then

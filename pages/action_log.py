@@ -1,4 +1,4 @@
-"""The action log: who did what, why, what was planned, the outcome; and what can be undone."""
+"""Action log: every change made from this dashboard with its result, each with a page of its own that undoes it."""
 
 from __future__ import annotations
 
@@ -6,115 +6,96 @@ from collections import Counter
 
 import streamlit as st
 
-from app.actions import dialog, plan_view, status_strip
-from app.components import filters, tables, text_format, widgets
+from app.actions import action_feed
+from app.components import filters, text_format, widgets
+from app.components.html_table import Cell, Column, Link, Mark, show_table
+from app.panels import action_page
 from app.state import session
-from services.action_registry import UNDO_ACTIONS
-from services.actions.log_reader import Action, ActionLog, ActionState
-from services.auth.roles import Role
+from services.actions.log_reader import Action, ActionLog
 from services.core.result import Health, list_outdated
-from services.scaling.actions import RESTORE_CAPACITY
-from services.staging.restore_dropped import UNDO_DROP
 
 ACTION_PARAM = "action"  # the name in the URL: ?action=…
+MAX_SHOWN_ACTIONS = 50  # search finds the others
+COLUMNS = (
+    Column("Action"),
+    Column("Status"),
+    Column("Result", grows=True, minor=True),
+    Column("Time"),
+    Column("User", minor=True),
+    Column("Reason", minor=True),
+    Column("Coverage", minor=True),
+    Column("Duration", numeric=True, minor=True),
+)
 cloud, now = session.cached_clients(), session.now()
 
 
-def to_table_row(action: Action) -> dict[str, object]:
-    return {
-        "began": action.started_at,
-        "what": action.title,
-        "state": str(action.state),
-        "what came of it": action.message if action.ended_at else "no outcome is recorded",
-        "coverage": coverage_change(action),
-        "who": action.actor,
-        "as": action.role,
-        "why": action.reason,
-        "seconds": (action.ended_at - action.started_at).total_seconds() if action.ended_at else None,
-        "verb": action.action_name,
-        "target": action.target,
-        "id": action.action_id,
-    }
-
-
-def coverage_change(action: Action) -> str:
-    before, after = action.coverage_before, action.coverage_after
-    if before is None or after is None:
-        return ""
-    return f"{before.active} → {after.active} of {after.eligible}"
+def to_table_row(action: Action) -> tuple[Cell, ...]:
+    """What happened and the link to it first, then who and why."""
+    return (
+        Link(action.title, "action_log", {**session.link_params(), ACTION_PARAM: action.action_id}),
+        Mark(action.state.word, action_page.action_health(action, now)),
+        action_page.result_text(action),
+        text_format.format_day_time(action.started_at),
+        action.actor,
+        action.reason,
+        action_page.coverage_change(action),
+        action_page.duration_text(action),
+    )
 
 
 def filter_actions(log: ActionLog) -> list[Action]:
     """The actions that match the filters."""
-    counts = Counter(str(action.state) for action in log.actions)
-    states, terms = filters.filter_bar("State", counts, "Who, what, why…", "action")
+    counts = Counter(action.state.word for action in log.actions)
+    states, terms = filters.filter_bar("Status", counts, "Search actions…", "action")
     return [
         a
         for a in log.actions
-        if (not states or str(a.state) in states) and filters.matches_search(to_table_row(a), terms)
+        if (not states or a.state.word in states)
+        and filters.matches_search(
+            {"title": a.title, "result": a.message, "user": a.actor, "reason": a.reason, "target": a.target}, terms
+        )
     ]
 
 
-def render_action(action: Action) -> None:
-    """One action in full, with a link of its own."""
-    with st.container(border=True):
-        status_strip.render_action_line(action, now)
-        st.caption(
-            text_format.escape_markdown(
-                f"{action.action_name} on {action.target} · {action.actor} as {action.role} · began"
-                f" {text_format.format_clock_time(action.started_at)} · id {action.action_id} ·"
-                f" reason: {action.reason or 'none given'} · coverage {coverage_change(action) or 'not concerned'}"
-            )
-        )
-        for at, sentence in action.steps:
-            st.caption(f"{text_format.format_exact_time(at)} · {text_format.escape_markdown(sentence)}")
-        if "dropped_from_ms" in action.facts:
-            dialog.action_button(UNDO_DROP, "Bring the tables back", key=action.action_id, action_id=action.action_id)
-        undo, states = UNDO_ACTIONS.get(action.action_name, (None, ()))
-        if undo is not None and action.state in states:
-            dialog.action_button(undo, undo.label, key=action.action_id, action_id=action.action_id)
-        if (
-            action.action_name.startswith("scaling.")
-            and action.action_name != RESTORE_CAPACITY.name
-            and action.state is ActionState.DONE
-        ):
-            dialog.action_button(RESTORE_CAPACITY, "Restore the normal width", key=action.action_id)
-        with st.expander("The plan as it was shown, and the state after"):
-            plan_view.show_plan(action.plan, key=action.action_id)
-            st.json(dict(action.facts), expanded=False)
-
-
 def headline(log: ActionLog) -> tuple[Health, str]:
-    """How many actions there were, and whether each has its outcome."""
+    """How many actions there were, and whether each has its result."""
     unfinished = [action for action in log.actions if action.is_abandoned(now)]
-    count_text = f"{text_format.pluralize(len(log.actions), 'action')} in {status_strip.LOG_WINDOW.days} days"
+    count_text = text_format.pluralize(len(log.actions), "action")
     if unfinished:
-        return Health.UNKNOWN, f"{len(unfinished)} of {count_text} have no outcome"
+        return Health.UNKNOWN, f"{len(unfinished)} of {count_text} without a result"
     if log.actions:
-        return Health.OK, f"{count_text}, each with its outcome"
-    return Health.NONE_EXPECTED, f"Nothing was done in {status_strip.LOG_WINDOW.days} days"
+        running = sum(action.ended_at is None for action in log.actions)
+        return Health.OK, f"{count_text}, {f'{running} in progress' if running else 'all completed'}"
+    return Health.NONE_EXPECTED, f"No actions in the last {action_feed.LOG_WINDOW.days} days"
 
 
 def render(log: ActionLog) -> None:
-    widgets.verdict(*headline(log), outdated=list_outdated((reading,)))
-    if not log.actions:
-        st.caption(
-            f"What an {Role.OPERATOR} does with a button is kept here: who, why, before, after, what came of it."
-        )
-    requested_id = st.query_params.get(ACTION_PARAM)
-    chosen = next((action for action in log.actions if action.action_id == requested_id), None)
-    if requested_id and chosen is None:
-        st.caption("The action in the address is not in this log.")
-    if chosen is not None:
-        render_action(chosen)
+    widgets.verdict(*headline(log), (f"Last {action_feed.LOG_WINDOW.days} days",), list_outdated((reading,)))
     if log.actions:
-        rows = [{**to_table_row(action), "link": f"?action={action.action_id}"} for action in filter_actions(log)]
-        link_column = st.column_config.LinkColumn("record", display_text="open")
-        tables.data_grid(rows, name="actions", alt="Actions", empty="No action matches.", link=link_column)
+        found = filter_actions(log)
+        rows = [to_table_row(action) for action in found[:MAX_SHOWN_ACTIONS]]
+        show_table(COLUMNS, rows, alt="Actions", empty="No matches.")
+        if (more := len(found) - MAX_SHOWN_ACTIONS) > 0:
+            st.caption(f"{more:,} more: search finds them.")
+    else:
+        st.caption("Every change made from this dashboard is kept here: user, reason, plan, result.")
     widgets.source_footer((log.source,))
 
 
-reading = status_strip.fetch_log()
+def render_chosen(log: ActionLog, action_id: str) -> None:
+    """The page of the action in the URL, or the list with a sentence."""
+    action = next((action for action in log.actions if action.action_id == action_id), None)
+    if action is not None:
+        action_page.show_action(action, log)
+        return
+    st.warning(f"Action not found in the last {action_feed.LOG_WINDOW.days} days.", icon=":material/search_off:")
+    render(log)
+
+
+reading = action_feed.fetch_log()
 action_log = widgets.value_or_notice(reading, "The action log")
 if action_log is not None:
-    render(action_log)
+    if requested_id := st.query_params.get(ACTION_PARAM):
+        render_chosen(action_log, requested_id)
+    else:
+        render(action_log)

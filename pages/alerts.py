@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.charts import night_timeline
 from app.components import filters, tables, text_format, widgets
 from app.panels import alert_cards, alert_page, alert_rules
@@ -60,20 +60,16 @@ def render_resolved(alerts: Alerts) -> None:
                 f":gray[{text_format.escape_markdown(resolved)}] {text_format.escape_markdown(alert.message)}",
                 width="stretch",
             )
-            st.page_link(
-                "../pages/alerts.py",
-                label=text_format.escape_markdown(alert.alert_id),
-                query_params={**session.link_params(), "alert": alert.alert_id},
-            )
+            st.markdown(alert_cards.alert_link(alert), width="content")
 
 
 def render_history(alerts: Alerts) -> None:
     """Everything that happened in the last days: the timeline of the game date, and a list by kind."""
-    game_date, (start, end) = session.game_date(), status_strip.log_window(now)
+    game_date, (start, end) = session.game_date(), action_feed.log_window(now)
     batches, deploys = reads.batches(cloud, game_date), reads.deploys(cloud)
     night_timeline.render(game_date, batches, reads.writes(cloud, game_date))
-    st.subheader(f"Event history ({status_strip.LOG_WINDOW.days} days)", anchor=False)
-    events = recent_events(alerts, status_strip.fetch_log().value, batches.value, deploys.value, start, end)
+    st.subheader(f"Event history ({action_feed.LOG_WINDOW.days} days)", anchor=False)
+    events = recent_events(alerts, action_feed.fetch_log().value, batches.value, deploys.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")
     tables.data_grid(
         [
@@ -91,10 +87,11 @@ def render_history(alerts: Alerts) -> None:
 def render_list(alerts: Alerts) -> None:
     widgets.verdict(*headline(alerts), ["all dates"], list_outdated((reading,)))
     render_watchdog(heartbeat_reading)
-    for alert in sorted(
+    worst_first = sorted(
         alerts.open, key=lambda a: (a.state(now) is not AlertState.OPEN, SEVERITY_ORDER.index(a.severity))
-    ):
-        alert_cards.render_alert(alert, now)
+    )
+    for position, alert in enumerate(worst_first):
+        alert_cards.render_alert(alert, now, primary=position == 0)
     render_resolved(alerts)
     render_history(alerts)
     widgets.source_footer((alerts.source,), session.log_link_params("Errors of the prediction services"))
@@ -106,6 +103,7 @@ alerts = widgets.value_or_notice(reading, "The alerts")
 if alerts is not None and alert_id:
     chosen = next((alert for alert in alerts.alerts if alert.alert_id == alert_id), None)
     alert_page.render(chosen, now, list_outdated((reading,)))
+    widgets.source_footer((alerts.source,))
 elif alerts is not None:
     render_list(alerts)
 if not alert_id:

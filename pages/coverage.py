@@ -6,7 +6,7 @@ from itertools import dropwhile
 
 import streamlit as st
 
-from app.charts import bar_rows, coverage_by_night
+from app.charts import coverage_by_night, funnel_chart
 from app.components import tables, text_format, widgets
 from app.panels import repair_buttons, row_panels
 from app.state import reads, session
@@ -77,9 +77,8 @@ def headline(players: Statement) -> str:
     is_unproven = players.health is Health.UNKNOWN and not players.part
     if not players.whole or players.part is None or players.health is Health.NONE_EXPECTED or is_unproven:
         return players.sentence
-    return (
-        f"{players.part:,} of {players.whole:,} eligible players are active: {100 * players.part / players.whole:.1f} %"
-    )
+    pct = 100 * players.part / players.whole
+    return f"{pct:.1f}% coverage: {players.part:,} of {players.whole:,} eligible players"
 
 
 def render_night(night: NightStatus) -> None:
@@ -99,8 +98,8 @@ def render_night(night: NightStatus) -> None:
         return
     panels = st.grid(2, min_column_width=400, gap="medium")
     with panels.cell():
-        st.subheader("Where players were lost", anchor=False)
-        bar_rows.show_funnel(night_funnel, list_missing_players(night))
+        st.subheader("Pipeline funnel", anchor=False, help=funnel_chart.STAGE_HELP)
+        funnel_chart.render(night_funnel, list_missing_players(night))
     with panels.cell():
         st.subheader("By system", anchor=False)
         row_panels.systems_table(counts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.charts import plotly_charts
+from app.charts import dml_chart
 from app.components import tables, widgets
 from app.state import reads, session
-from services.core.clock import format_eastern
+from services.core.clock import format_eastern, night_window
 from services.judgement.statement import Subject
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.reports.events import ACTIONS, SCALED, night_events
 from services.telemetry.dml_jobs import DmlReport
 
 cloud, game_date = session.cached_clients(), session.game_date()
@@ -45,11 +46,21 @@ def alert_metric(report: DmlReport) -> tuple[str, str]:
 
 
 def chart(report: DmlReport) -> None:
-    st.subheader("Writes by minute", anchor=False)
-    peak_text = f"at most {report.peak_outstanding or 'an unknown number of'} statements stood at once, {MAX_OUTSTANDING_DML} are admitted"
-    plotly_charts.show_figure(
-        plotly_charts.dml_figure(report), "dml writes", f"Writes by minute: {judged.text}; {peak_text}"
-    )
+    """The writes at once; on request the same in a chart to zoom into, whose script is large."""
+    window = night_window(game_date)
+    deploys, log = reads.deploys.fetch_async(cloud), reads.action_log.fetch_async(cloud, *window)
+    timeline = night_events(game_date, cloud.now(), facts.batches, facts.writes, deploys(), reads.alerts(cloud), log())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Writes per minute and concurrent statements", anchor=False, width="stretch")
+        zoom = st.toggle("Zoom", key="dml_zoom", bind="query-params", help="An interactive chart of the same writes")
+    peak_text = f"peak {report.peak_outstanding or 'unknown'} concurrent, {dml_chart.LIMIT_TEXT}"
+    alt = f"Writes per minute: {judged.text}; {peak_text}"
+    if zoom:
+        from app.charts import plotly_charts
+
+        plotly_charts.show_figure(plotly_charts.dml_figure(report), "dml writes", alt)
+    else:
+        st.html(dml_chart.to_html(report, [*timeline.in_lane(SCALED), *timeline.in_lane(ACTIONS)], alt))
 
 
 def render(report: DmlReport) -> None:

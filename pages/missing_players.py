@@ -1,4 +1,4 @@
-"""Missing players: who is missing or only partly there, at which stage each was lost, on what evidence, and what repairs it."""
+"""Missing players: who has no active predictions or too few, which stage dropped them, on what evidence, and what fixes it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def to_table_row(entry: MissingPlayer) -> dict[str, str | None]:
     return {
         "player": player.player_name or player.player_lookup,
         "team": player.team,
-        "against": player.opponent,
-        "lost at": entry.dropped_at.value,
-        "why": entry.reason.value,
+        "opponent": player.opponent,
+        "failed stage": entry.dropped_at.value,
+        "reason": entry.reason.value,
         "evidence": entry.evidence,
-        "repair": entry.repair,
-        "player_lookup": player.player_lookup,
-        "batch": player.batch_id,
+        "suggested fix": entry.repair,
+        "lookup key": player.player_lookup,
+        "batch ID": player.batch_id,
     }
 
 
@@ -40,35 +40,33 @@ def headline(night: NightStatus, entries: list[MissingPlayer], counts: RowCounts
     """Players missing of those expected, those who lack rows or are for an old line, and those with odds who were never eligible."""
     totals = balance(night)
     if not totals.expected and not entries:
-        return "Nobody is expected" if night.games else "No games, so nobody is expected"
+        return "No eligible players" if night.games else "No games, no eligible players"
     missing_count = totals.expected - totals.active
     if missing_count and dict(totals.classified).get(LossReason.NOT_RUN_YET) == missing_count:
-        return f"Not run yet: {totals.expected:,} players are expected"
+        return f"Not run yet: {text_format.pluralize(totals.expected, 'eligible player')}"
     beyond_text = (
-        f"; {len(entries) - missing_count:,} more have odds but are not in context"
-        if len(entries) > missing_count
-        else ""
+        f"; {len(entries) - missing_count:,} more have odds but no context row" if len(entries) > missing_count else ""
     )
     partly_text = row_panels.describe_partly_there(counts, moved)
-    return f"{missing_count:,} of {totals.expected:,} expected players are missing{partly_text}{beyond_text}"
+    return f"{missing_count:,} of {totals.expected:,} eligible players are missing{partly_text}{beyond_text}"
 
 
 def render_balance(night: NightStatus) -> None:
-    """Expected = active + missing by reason + unexplained, as one line that can be checked."""
+    """Eligible = active + missing by reason + unexplained, as one line that can be checked."""
     totals = balance(night)
-    terms = [f"{totals.active:,} active", *(f"{count:,} {reason}" for reason, count in totals.classified)]
+    terms = [f"{totals.active:,} active", *(f"{count:,} {reason.outcome}" for reason, count in totals.classified)]
     st.markdown(
-        f"**{totals.expected:,} expected = {' + '.join(text_format.escape_markdown(term) for term in terms)}"
+        f"**{totals.expected:,} eligible = {' + '.join(text_format.escape_markdown(term) for term in terms)}"
         f" + {totals.unexplained:,} unexplained**"
     )
     if not totals.is_balanced:
-        st.error("This sum does not balance: the classification is wrong. Report it.", icon=":material/error:")
+        st.error("Counts don't add up: dashboard bug, please report.", icon=":material/error:")
 
 
 def filter_entries(entries: list[MissingPlayer]) -> list[MissingPlayer]:
     """The rows that match the filters."""
     counts = Counter(entry.reason.value for entry in entries)
-    reasons, terms = filters.filter_bar("Why", counts, "Player, team, evidence…", "missing")
+    reasons, terms = filters.filter_bar("Reason", counts, "Search players, teams, evidence…", "missing")
     return [
         entry
         for entry in entries
@@ -97,18 +95,18 @@ def render(night: NightStatus) -> None:
         name=f"missing-{game_date}",
         alt="Missing players",
         height_rows=20,
-        empty="Nobody is missing." if not entries else "No missing player matches.",
+        empty="No missing players." if not entries else "No matches.",
     )
-    with st.expander(f"Left out on purpose: {len(intentional):,} (minutes, status or not production-ready)"):
+    with st.expander(f"Ineligible players: {len(intentional):,} (low minutes, status, or not production-ready)"):
         tables.data_grid(
             [to_table_row(entry) for entry in intentional],
             name=f"left-out-{game_date}",
-            alt="Players left out on purpose",
-            empty="Nobody was left out on purpose.",
+            alt="Ineligible players",
+            empty="No ineligible players.",
         )
     widgets.source_footer(night.sources, session.log_link_params("Lost players"))
 
 
-night = widgets.value_or_notice(facts.night, "The night's players")
+night = widgets.value_or_notice(facts.night, "Players of this date")
 if night is not None:
     render(night)

@@ -1,4 +1,4 @@
-"""Aliases: which odds-feed names match no player, whom they mean, and duplicate players."""
+"""Player names: odds-feed names that match no player, the aliases that fix them, and duplicate players."""
 
 from __future__ import annotations
 
@@ -6,101 +6,114 @@ from datetime import date, timedelta
 
 import streamlit as st
 
+from app.actions import action_feed
 from app.components import tables, widgets
-from app.panels import alias_panels
+from app.components.facts import fact_list
+from app.panels import alias_panels, name_rows, paste_aliases, undo_buttons
 from app.state import reads, session
-from services.aliases.unresolved import NameResolutionReport
+from services.aliases.unresolved import NameGroup, NameResolutionReport
 from services.core.result import Health, list_outdated
 from services.core.text import pluralize
 
-SPANS = {"This night": 1, "7 nights": 7, "14 nights": 14}
-CUSTOM_SPAN = "Other nights"
+SPANS = {"This date": 1, "7 days": 7, "14 days": 14}
+CUSTOM_SPAN = "Custom…"
 MAX_DAYS = 190  # a season's half: beyond it the odds of a day cost more than they are worth
-TABS = ("Names", "Aliases", "Identities")
+TABS = ("Unmatched names", "Aliases", "Duplicate players")
 
 cloud, game_date = session.cached_clients(), session.game_date()
 
 
-def health(names: NameResolutionReport) -> Health:
-    if not names.unresolved:
-        return Health.OK
-    return Health.WARNING if any(name.nights_lost for name in names.unresolved) else Health.OK
-
-
-def headline(names: NameResolutionReport) -> str:
+def headline(names: NameResolutionReport) -> tuple[Health, str]:
     """The verdict on the odds names, in one line."""
     if not names.unresolved:
-        return "Every name with odds is in context"
-    with_alias = sum(bool(name.alias_canonical) for name in names.unresolved)
-    inactive = sum(not name.nights_lost for name in names.unresolved)
-    out_text = f"; {inactive} of them {'was' if inactive == 1 else 'were'} out" if inactive else ""
-    return (
-        f"{pluralize(len(names.unresolved), 'name')} with odds not in context: an alias would resolve {with_alias},"
-        f" {len(names.unresolved) - with_alias} without an alias{out_text}"
-    )
+        return Health.OK, "All odds-feed names match a player"
+    costs = any(name.nights_lost for name in names.unresolved)
+    return Health.WARNING if costs else Health.OK, pluralize(len(names.unresolved), "unmatched odds name")
+
+
+def facts(names: NameResolutionReport, days: int) -> dict[str, str]:
+    """How the odds names match, and what those that do not match cost, by what has to be done about them."""
+    counts = names.resolution_counts.total
+    unit = "" if days == 1 else ", all dates"
+    return {f"Odds names{unit}": f"{counts.name_count:,}", f"Exact match{unit}": f"{counts.exact:,}"} | {
+        str(group).capitalize(): f"{len(members)} · at most {sum(n.max_predictions_lost for n in members):,} rows"
+        for group in NameGroup
+        for members in (names.in_group(group),)
+    }
 
 
 def choose_date_range() -> tuple[date, date] | None:
-    """The first and the last night shown; None while only one of them is chosen."""
-    chosen = widgets.segmented_choice("Span", [*SPANS, CUSTOM_SPAN], "alias_span")
+    """The first and the last date shown; None while only one of them is chosen."""
+    chosen = widgets.segmented_choice("Dates", [*SPANS, CUSTOM_SPAN], "alias_span")
     if chosen != CUSTOM_SPAN:
         return game_date - timedelta(days=SPANS[chosen] - 1), game_date
-    picked = st.date_input("From and to", (game_date - timedelta(days=20), game_date), key="alias dates", width=280)
+    picked = st.date_input("Date range", (game_date - timedelta(days=20), game_date), key="alias dates", width=280)
     dates = tuple(picked) if isinstance(picked, tuple) else (picked,)
     if len(dates) < 2:
-        st.caption("Choose the last night too.")
+        st.caption("Select an end date.")
     elif (dates[1] - dates[0]).days >= MAX_DAYS:
-        st.warning(f"At most {MAX_DAYS} nights are read at once.", icon=":material/warning:")
+        st.warning(f"The longest range is {MAX_DAYS} days.", icon=":material/warning:")
     else:
         return dates[0], dates[1]
     return None
 
 
-def names_tab(names: NameResolutionReport) -> None:
-    alias_panels.resolution_summary(names)
-    tables.data_grid(
-        [alias_panels.to_table_row(unresolved) for unresolved in names.unresolved],
-        name=f"names-{first}-{last}",
-        alt="Names that do not resolve",
-        empty="Every name with odds is in context.",
-        height_rows=16,
-    )
-    alias_panels.alias_form(names)
-    with st.expander("Who resolves names, and what it costs"):
-        alias_panels.processor_table(names)
+def unmatched_tab(names: NameResolutionReport) -> None:
+    rows_column, paste_column = st.columns([2.5, 1], gap="small")
+    with paste_column:
+        changes = paste_aliases.paste_box(names.registry, name_rows.accepted_edits(names))
+        with st.container(border=True, gap="small"):
+            st.markdown("#### After saving")
+            st.markdown(
+                "Saving changes no prediction by itself: the next run takes these players' lines from the odds feed."
+                f" For {game_date:%-d %b}, re-run all players on [Runs]({widgets.page_href('runs')})."
+            )
+    with rows_column:
+        name_rows.suggestion_rows(names)
+        name_rows.other_groups(names)
+        alias_panels.rejected_matches(names.registry)
+        with st.expander("Which processors apply aliases"):
+            alias_panels.processor_table(names)
+    with review_slot:
+        alias_panels.review_button(changes)
 
 
 def aliases_tab(names: NameResolutionReport) -> None:
     alias_panels.validation_table(names.registry)
     alias_panels.edit_alias_form(names.registry)
-    tables.data_grid(
-        alias_panels.alias_rows(names.registry),
-        name="aliases",
-        alt="Every alias",
-        empty="There is no alias.",
-        height_rows=12,
-    )
+    rows = alias_panels.alias_rows(names.registry)
+    tables.data_grid(rows, name="aliases", alt="Every alias", empty="No aliases.", height_rows=12)
 
 
-def render(names: NameResolutionReport) -> None:
+def render(names: NameResolutionReport, first: date, last: date) -> None:
     dates_text = f"{last:%-d %b %Y}" if first == last else f"{first:%-d %b} to {last:%-d %b %Y}"
-    with answer_container:
-        details = [f"{dates_text}, odds against context"]
-        widgets.verdict(health(names), headline(names), details, list_outdated((reading,)))
-    tab = widgets.segmented_choice("Show", TABS, "alias_room")
-    if tab == "Identities":
+    missed = sum(bool(name.nights_lost) for name in names.unresolved)
+    missed_text = f"{pluralize(missed, 'player')} with odds may have been missed" if missed else ""
+    with verdict_slot:
+        widgets.verdict(*headline(names), [missed_text, dates_text], list_outdated((reading,)))
+    with facts_slot:
+        fact_list(facts(names, (last - first).days + 1))
+    undo_buttons.undo_lines(action_feed.fetch_log().value, alias_panels.NAME_ACTIONS)
+    if tab == "Duplicate players":
         alias_panels.duplicate_identities(names.registry)
+        alias_panels.rejected_matches(names.registry)
     elif tab == "Aliases":
         aliases_tab(names)
     else:
-        names_tab(names)
+        unmatched_tab(names)
     widgets.source_footer(names.sources)
 
 
-answer_container = st.container()
-if (nights := choose_date_range()) is not None:
-    first, last = nights
-    reading = reads.names(cloud, first, last)
+verdict_slot, review_slot = widgets.answer_row()
+facts_slot = st.container()
+with st.container(horizontal=True, horizontal_alignment="distribute", key="name-views"):
+    tab = widgets.segmented_choice("Show", TABS, "alias_room")
+    dates = choose_date_range()
+if dates is not None:
+    reading = reads.names(cloud, *dates)
+    if reading.value is None:
+        with verdict_slot:
+            widgets.verdict(Health.UNKNOWN, "Unmatched names unavailable")
     names = widgets.value_or_notice(reading, "The names")
     if names is not None:
-        render(names)
+        render(names, *dates)

@@ -1,110 +1,112 @@
-"""Runs: start, watch and stop one, resume one that stopped; every batch of the night with its sums, so that a success can be verified."""
+"""Runs: start, watch and stop one; every batch of the game date, each with a page of its own."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import dialog
-from app.components import tables, text_format, widgets
-from app.panels import run_panels
+from app.actions import action_feed
+from app.components import text_format, widgets
+from app.components.html_table import Cell, Column, Link, Mark, show_table
+from app.panels import batch_page, repair_buttons, run_panels
 from app.state import reads, session
+from services.batches.ids import read_batch_date
 from services.batches.reader import Batch, Batches
-from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES, STOPPABLE_STATES, BatchState
+from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.judgement.statement import Subject
-from services.runs.actions import RESUME_BATCH, START_RUN
-from services.runs.stop import STOP_RUN
+from services.runs.active_run import find_active_run
 
-NO_BATCH_TEXT, UNKNOWN_PREFIX = "No batch of this night is recorded", "One of the records cannot be read: whether"
+BATCH_PARAM = "batch"  # the name in the URL: ?batch=…
+NO_BATCH_TEXT, UNKNOWN_TEXT = "No batch is recorded for this date", "Batch history unavailable"
+COLUMNS = (
+    Column("Batch"),
+    Column("Status"),
+    Column("Started", minor=True),
+    Column("Duration", numeric=True, minor=True),
+    Column("Started by", minor=True),
+    Column("Requested", numeric=True, minor=True),
+    Column("Generated", numeric=True),
+    Column("Rows staged", numeric=True, minor=True),
+    Column("Rows written", numeric=True, minor=True),
+    Column("Coordinator message", grows=True, minor=True),
+)
 cloud, game_date = session.cached_clients(), session.game_date()
+wait_for_log = action_feed.fetch_log_async()
 facts, judgement = reads.judgement(cloud, game_date)
 
 
 def headline(batches: Batches) -> str:
-    """The newest batch in one line: a stuck one and one at 0 % are named."""
+    """The newest batch in one line: one that has stalled or made no progress is named."""
     newest = batches.newest
     if newest is None:
-        return f"{UNKNOWN_PREFIX} a batch ran is unknown" if batches.problems else NO_BATCH_TEXT
-    requested = "unknown" if newest.requested is None else f"{newest.requested:,}"
-    generated = "unknown" if newest.generated is None else f"{newest.generated:,}"
-    no_progress = (
-        ", at 0 %" if newest.state in IN_PROGRESS_STATES | {BatchState.STALLED} and newest.generated == 0 else ""
-    )
+        return UNKNOWN_TEXT if batches.problems else NO_BATCH_TEXT
+    requested, generated = map(text_format.count_or_unknown, (newest.requested, newest.generated))
+    stuck = newest.state in IN_PROGRESS_STATES | {BatchState.STALLED} and newest.generated == 0
+    no_progress = ", no progress" if stuck else ""
     return f"{newest.batch_id}: {newest.state}, {generated} of {requested} players generated{no_progress}"
 
 
-def duration_s(batch: Batch) -> int | str:
-    """How long it took, or has taken so far."""
-    end = batch.ended or (cloud.now() if batch.state in IN_PROGRESS_STATES else None)
-    if batch.started is None or end is None:
-        return "unknown"
-    return round((end - batch.started).total_seconds())
-
-
-def to_table_row(batch: Batch, newest: Batch | None) -> dict[str, object]:
-    """One batch; the newest has the state that the night's judgement gives it, as on every other page."""
-    return {
-        "batch": batch.batch_id,
-        "state": widgets.badge(judgement.get(Subject.BATCH).health if batch is newest else batch.health),
-        "stands": str(batch.state),
-        "started": text_format.format_day_time(batch.started),
-        "seconds": duration_s(batch),
-        "by": batch.started_by or "unknown",
-        "asked": text_format.count_or_unknown(batch.requested),
-        "generated": text_format.count_or_unknown(batch.generated),
-        "rows staged": text_format.count_or_unknown(batch.staged_rows),
-        "rows written": text_format.count_or_unknown(batch.written_rows),
-        "says": batch.status_text,
-    }
-
-
-def run_buttons(batches: Batches | None) -> None:
-    """Start or re-run the night; stop what asks players, resume what has stopped."""
-    ran = bool(batches and batches.batches)
-    with st.container(horizontal=True, gap="small"):
-        label = "Re-run the lost players" if ran else "Start the run"
-        dialog.action_button(START_RUN, label, primary=True, game_date=game_date.isoformat())
-        if ran:
-            dialog.action_button(
-                START_RUN, "Re-run everybody", key="date", game_date=game_date.isoformat(), scope="date"
-            )
-        for batch in batches.batches if batches else ():
-            for action_type, verb, states in (
-                (STOP_RUN, "Stop", STOPPABLE_STATES),
-                (RESUME_BATCH, "Resume", RESUMABLE_STATES),
-            ):
-                if batch.state in states and batch.record_source == "ledger":
-                    dialog.action_button(
-                        action_type, f"{verb} {batch.batch_id}", key=batch.batch_id, batch_id=batch.batch_id
-                    )
+def to_table_row(batch: Batch, newest: Batch | None) -> tuple[Cell, ...]:
+    """One batch; the newest has the state that the date's judgement gives it, as on every other page."""
+    health = judgement.get(Subject.BATCH).health if batch is newest else batch.health
+    return (
+        Link(batch.batch_id, "runs", batch_page.batch_params(batch.batch_id)),
+        Mark(str(batch.state), None if batch.state in IN_PROGRESS_STATES else health),
+        text_format.format_day_time(batch.started),
+        batch_page.duration_text(batch, cloud.now()),
+        batch.started_by or "unknown",
+        text_format.count_or_unknown(batch.requested),
+        text_format.count_or_unknown(batch.generated),
+        text_format.count_or_unknown(batch.staged_rows),
+        text_format.count_or_unknown(batch.written_rows),
+        batch.status_text,
+    )
 
 
 def render(batches: Batches) -> None:
     judged = judgement.get(Subject.BATCH)
-    answer_col, button_col = widgets.answer_row()
-    with answer_col:
-        widgets.verdict(
-            judged.health, headline(batches), [session.format_day(game_date), judged.sentence], facts.outdated
-        )
-    with button_col:
-        run_buttons(batches)
+    if active_run is not None:
+        run_panels.run_card(active_run, judged.sentence, judged.health)
+    else:
+        answer_col, button_col = widgets.answer_row()
+        with answer_col:
+            widgets.verdict(judged.health, headline(batches), [judged.sentence], facts.outdated)
+        with button_col:
+            repair_buttons.run_buttons(facts, active_run)
     widgets.render_problems(batches.problems)
     widgets.render_not_recorded(batches.not_recorded)
-    for batch in batches.batches[:1]:
-        if batch.state in IN_PROGRESS_STATES and batch.record_source == "ledger":
-            run_panels.run_progress(batch)
     if batches.batches or not batches.problems:
         rows = [to_table_row(batch, batches.newest) for batch in batches.batches]
-        tables.text_table(
-            rows, alt="Batches", empty="Start the run: its plan says first whom it asks, and nothing happens yet."
-        )
+        empty = "No batches yet. “Start run” shows a plan first; nothing runs until you confirm."
+        show_table(COLUMNS, rows, alt="Batches", empty=empty)
     widgets.source_footer(batches.sources, session.log_link_params("Consolidation"))
-    for batch in batches.batches[:1]:
-        if batch.state not in IN_PROGRESS_STATES and batch.record_source == "ledger":
-            run_panels.run_verification(batch)
+    if active_run is None and batches.newest is not None and batches.newest.record_source == "ledger":
+        run_panels.run_verification(batches.newest)
+
+
+def render_batch(batch_id: str, batches: Batches) -> None:
+    """The page of the batch in the URL; of one of another date, that date."""
+    batch = next((batch for batch in batches.batches if batch.batch_id == batch_id), None)
+    if batch is not None:
+        batch_page.show_batch(batch, batches, facts, judgement, active_run)
+        return
+    if (batch_date := read_batch_date(batch_id)) not in (None, game_date):
+        session.set_night(batch_date)
+        st.rerun()
+    st.warning(
+        f"Batch {text_format.escape_markdown(batch_id)} is not recorded for this date.", icon=":material/search_off:"
+    )
+    render(batches)
 
 
 batches = widgets.value_or_notice(facts.batches, "The batches")
-if batches is not None:
-    render(batches)
+log = wait_for_log().value
+handles = action_feed.session_handles().values()
+active_run = find_active_run(game_date, batches, log.actions if log else (), handles, cloud.now())
+if batches is None:
+    repair_buttons.run_buttons(facts, active_run)
 else:
-    run_buttons(None)
+    batch_page.follow_start(active_run, batches)
+    if batch_id := st.query_params.get(BATCH_PARAM):
+        render_batch(batch_id, batches)
+    else:
+        render(batches)

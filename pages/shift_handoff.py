@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.components import widgets
 from app.state import reads, session
 from services.judgement.judge import judge_night
 from services.reports.handoff_note import render_markdown
 
 cloud, game_date = session.cached_clients(), session.game_date()
-inputs = reads.handoff_inputs(cloud, game_date, status_strip.fetch_log_async())
+inputs = reads.handoff_inputs(cloud, game_date, action_feed.fetch_log_async())
 note_markdown = render_markdown(inputs, cloud.settings)
 facts = inputs.facts
 results = (

@@ -88,6 +88,11 @@ def _on_click(button_key: str) -> None:
     st.session_state[_CLICKED_BUTTON_KEY] = button_key
 
 
+def open_plan(action_type: ActionType, title: str, **args: Any) -> None:
+    """Open the plan of an action at the next run of the page, as its button does."""
+    _open_dialog(action_type.name, args, title)
+
+
 def _open_dialog(action_name: str, args: Mapping[str, Any], title: str = "") -> None:
     """Open the plan of an action in this run of the page, under the label of its button."""
     pending = st.session_state.get(_PENDING_KEY)

@@ -8,10 +8,12 @@ from html import escape
 
 import streamlit as st
 
-from app.components import tables, text_format
+from app.components import text_format
+from app.components.html_table import Column, show_table
 from services.actions.plan import Change, Figure, Guard, Plan
 from services.core.text import pluralize, to_printable
 
+_CHANGE_COLUMNS = (Column("Change"), Column("Now", grows=True), Column("After"))
 MAX_OPEN_CHANGES = 8  # changes of a list that are shown without opening it
 MAX_LISTED_CHANGES = 50  # rows of an opened list; search finds the others
 MAX_PASSED_CHECKS = 12
@@ -104,8 +106,8 @@ def _show_list(plan: Plan, key: str) -> None:
 
 
 def _show_rows(changes: Sequence[Change]) -> None:
-    rows = [{"Change": change.what, "Now": change.before, "After": change.after} for change in changes]
-    tables.text_table(rows, alt="Changes", empty="No matches.")
+    rows = [(change.what, change.before, change.after) for change in changes]
+    show_table(_CHANGE_COLUMNS, rows, alt="Changes", empty="No matches.")
 
 
 def _checks_html(guards: Sequence[Guard]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.actions import status_strip
+from app.actions import action_feed
 from app.state import reads, session
 from services.actions.action_type import ActionType
 from services.actions.background import BACKGROUND
@@ -22,10 +22,10 @@ def submit_plan(action_type: ActionType, plan: Plan, reason: str = "", confirmat
             reads.forget(viewer_clients, action_type.changes)  # whatever the outcome, earlier reads are stale
 
     handle = BACKGROUND.submit(plan, actor.role, clients.now(), act)
-    status_strip.session_handles()[handle.key] = handle
+    action_feed.session_handles()[handle.key] = handle
 
 
 def is_running(plan: Plan) -> bool:
     """Whether this session has submitted the plan and it has not ended."""
-    handles = status_strip.session_handles().values()
+    handles = action_feed.session_handles().values()
     return any(handle.key.startswith(plan.key) and not handle.ended for handle in handles)

@@ -8,7 +8,6 @@ from services.core.result import Health
 
 BLUE, RED, AMBER, GREEN, GREY, VIOLET = "#3a74a8", "#bd493b", "#a3690f", "#3d8259", "#70777d", "#7a5ca3"
 NEUTRAL_FILL = "rgba(138,146,152,0.18)"
-FUNNEL_BAND_FILL = "rgba(86,140,190,0.17)"
 TEXT_COLOR = {"light": "#4f565b", "dark": "#b4bcc1"}
 ALERT_TEXT_COLOR = {"light": "#b3372a", "dark": "#ee8d80"}
 COLOR_BY_HEALTH = {
@@ -23,11 +22,6 @@ COLOR_BY_HEALTH = {
 def text_color() -> str:
     """The text colour for a chart that does not follow the page's theme by itself."""
     return TEXT_COLOR.get(_theme(), GREY)
-
-
-def alert_text_color() -> str:
-    """The text colour of an alert."""
-    return ALERT_TEXT_COLOR.get(_theme(), RED)
 
 
 def _theme() -> str:

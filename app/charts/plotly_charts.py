@@ -1,29 +1,29 @@
-"""Charts with axes, by Plotly: when writes were rejected, how many statements were concurrent. Text takes the theme's colour."""
+"""The interactive chart of a night's writes, by Plotly: to zoom into what app/charts/dml_chart.py draws at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import accumulate
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from app.charts.dml_chart import LIMIT_TEXT, outstanding_over_time
 from app.charts.palette import AMBER, BLUE, NEUTRAL_FILL, RED, text_color
 from app.charts.time_axis import round_ticks, tick_label
 from services.core.clock import format_eastern
-from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_RUNNING_DML
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.job_history import WriteAttempt
 
 KEPT_FIGURES = 8  # nights and themes whose figure is kept; a refresh mostly shows the same writes
-_STATIC_CONFIG = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False, "responsive": True}
+_CONFIG = {"displaylogo": False, "scrollZoom": False, "doubleClick": "reset", "responsive": True}
 
 
 def show_figure(figure: go.Figure, key: str, alt: str) -> None:
     """Put a figure on the page, with its text alternative."""
-    st.plotly_chart(figure, key=key, alt=alt, config=_STATIC_CONFIG)
+    st.plotly_chart(figure, key=key, alt=alt, config=_CONFIG)
 
 
 def dml_figure(report: DmlReport) -> go.Figure:
@@ -102,22 +102,13 @@ def _add_outstanding(figure: go.Figure, attempts: Iterable[WriteAttempt], color:
         line={"shape": "hv", "color": BLUE, "width": 1.5},
         fill="tozeroy",
         fillcolor="rgba(61,122,176,0.22)",
-        name="running or waiting",
+        name="running or queued",
         showlegend=False,
         customdata=[format_eastern(at, "%H:%M:%S") for at in times],
-        hovertemplate="%{customdata}: %{y} running or waiting<extra></extra>",
+        hovertemplate="%{customdata}: %{y} running or queued<extra></extra>",
     )
     figure.update_layout(yaxis2_range=[0, max([MAX_OUTSTANDING_DML, *counts]) * 1.35])
-    limit_text = f"running or waiting at once; {MAX_RUNNING_DML} running + {MAX_QUEUED_DML} waiting = {MAX_OUTSTANDING_DML} are admitted"
-    _add_limit_line(figure, MAX_OUTSTANDING_DML, limit_text, color)
-
-
-def outstanding_over_time(attempts: Iterable[WriteAttempt]) -> tuple[list[datetime], list[int]]:
-    """Every instant at which the number of accepted, unfinished statements changed, and the number after it."""
-    accepted = [attempt for attempt in attempts if attempt.ok is not False]
-    changes = [(attempt.at, 1) for attempt in accepted] + [(a.ended, -1) for a in accepted if a.ended is not None]
-    changes.sort()
-    return [at for at, _ in changes], list(accumulate(change for _, change in changes))
+    _add_limit_line(figure, MAX_OUTSTANDING_DML, LIMIT_TEXT, color)
 
 
 def _add_limit_line(figure: go.Figure, limit: float, text: str, color: str) -> None:
@@ -153,16 +144,14 @@ def _base_figure(height: int, color: str) -> go.Figure:
         height=height,
         margin={"l": 8, "r": 8, "t": 12, "b": 8},
         showlegend=False,
-        dragmode=False,
+        dragmode="zoom",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         uniformtext={"minsize": 10, "mode": "show"},
         font={"size": 13, "color": color},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     )
-    figure.update_xaxes(
-        tickfont={"size": 12, "color": color}, fixedrange=True, showgrid=False, zeroline=False, automargin=True
-    )
+    figure.update_xaxes(tickfont={"size": 12, "color": color}, showgrid=False, zeroline=False, automargin=True)
     figure.update_yaxes(
         tickfont={"size": 12.5, "color": color},
         fixedrange=True,

@@ -49,6 +49,11 @@ def broken_axis(instants: Iterable[datetime]) -> tuple[AxisSegment, ...]:
     )
 
 
+def whole_axis(start: datetime, end: datetime) -> tuple[AxisSegment, ...]:
+    """One time from start to end, to scale."""
+    return (AxisSegment(start, end, 0.0, 1.0),)
+
+
 def tick_label(at: datetime, pattern: str = "%H:%M") -> str:
     """14:47; with its zone, 01:30 EDT, around a clock change."""
     return f"{at.astimezone(ET):{pattern}}" if eastern_zone(at) == "ET" else format_eastern(at, pattern)

@@ -11,4 +11,4 @@ import streamlit as st
 def fact_list(facts: Mapping[str, str]) -> None:
     """Each fact's label and value, side by side where there is room; both are shown as they are written."""
     items = "".join(f"<div><dt>{escape(label)}</dt><dd>{escape(value)}</dd></div>" for label, value in facts.items())
-    st.html(f'<dl class="facts">{items}</dl>')
+    st.html(f'<dl class="fact-row">{items}</dl>')

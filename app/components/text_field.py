@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 
-def over_limit(text: str, limit: int, unit: str = "characters") -> str:
-    """The sentence that says how much of a text is too much; "" where it is not."""
-    return "" if len(text) <= limit else f"{len(text):,} of at most {limit:,} {unit}: remove {len(text) - limit:,}."
+def over_limit(count: int, limit: int, unit: str = "characters") -> str:
+    """The sentence that says how much is too much; "" where nothing is."""
+    return "" if count <= limit else f"{count:,} of at most {limit:,} {unit}: remove {count - limit:,}."
 
 
 def limited_text_field(label: str, limit: int, key: str) -> tuple[str, str]:
     """What is typed, whole, and "" or the sentence that says why it is too long, which is shown under the field."""
     text = st.text_input(label, key=key) or ""
-    if problem := over_limit(text, limit):
+    if problem := over_limit(len(text), limit):
         st.markdown(f":red[:material/error: {problem}]")
     return text, problem

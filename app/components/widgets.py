@@ -70,17 +70,6 @@ def metric_of_total(
     metric_card(label, f"{value_text} {unit}".strip() if value is not None else value_text, description, page)
 
 
-def metric_percentage(
-    label: str, part: int | None, total: int | None, population: str, override: str = "", page: str = ""
-) -> None:
-    """A share with both its numbers: 43.0 % — 68 of 158 eligible; `override` replaces the percentage while there is none."""
-    if part is None or total is None:
-        metric_card(label, "unknown", f"of {population}", page)
-    else:
-        value_text = override or (f"{100 * part / total:.1f} %" if total else "none expected")
-        metric_card(label, value_text, f"{part:,} of {total:,} {population}", page)
-
-
 def metric_card(label: str, value: str, description: str, page: str = "") -> None:
     """A bordered figure; its label links to the page with its evidence, where there is one."""
     linked_label = f"[{label}]({page_href(page)})" if page else label

@@ -29,17 +29,23 @@ class Header:
         )
         bar.space("stretch")
         self._freshness = bar.container(width="content", key="freshness")
+        self._waiting = self._freshness.empty()
         self.bell = bar.container(width="content", key="bell")
         if chosen.changed_from:
             _render_night_change(chosen.game_date, chosen.changed_from)
         if chosen.notice:
             _render_notice(chosen.notice)
 
+    def show_waiting(self, source: str) -> None:
+        """Which source the page waits for, until it is filled."""
+        self._waiting.caption(f":material/hourglass_empty: Waiting for {text_format.escape_markdown(source)}…")
+
     def fill(self) -> None:
         """Draw the date picker and the sources, now that the page is there."""
         if self._entry.of_date:
             with self._dates:
                 _render_date_picker(self._chosen.game_date)
+        self._waiting.empty()
         with self._freshness:
             _render_freshness()
 

@@ -18,7 +18,7 @@ from services.nights.coverage import funnel
 from services.nights.player_stages import Stage
 
 
-def _count_missing_players(clients: Clients, day: date) -> int | None:
+def count_missing_players(clients: Clients, day: date) -> int | None:
     """Eligible players without active predictions; None while that is unknown, or the night was not run yet."""
     night = reads.night.peek(clients, day)
     if night is None or not night.was_run:
@@ -28,27 +28,30 @@ def _count_missing_players(clients: Clients, day: date) -> int | None:
     return None if eligible is None or active is None else eligible - active
 
 
-def _count_unmerged_tables(clients: Clients, _day: date) -> int | None:
+def count_unmerged_tables(clients: Clients, _day: date) -> int | None:
+    """Staging tables with rows that are nowhere else."""
     inventory = reads.staging.peek(clients)
     return None if inventory is None else sum(bool(t.unmerged_rows) and not t.is_copy for t in inventory.tables)
 
 
-def _count_unmatched_names(clients: Clients, day: date) -> int | None:
+def count_unmatched_names(clients: Clients, day: date) -> int | None:
+    """Names with odds that are not in context."""
     night = reads.night.peek(clients, day)
     return None if night is None else sum(bool(p.has_odds) and not p.in_context for p in night.players)
 
 
-def _count_open_alerts(clients: Clients, _day: date) -> int | None:
+def count_open_alerts(clients: Clients, _day: date) -> int | None:
+    """Alerts of any date that have not ended."""
     alerts = reads.alerts.peek(clients)
     return None if alerts is None else len(alerts.open)
 
 
 # What waits behind a page, and its badge's colour; red only where predictions are missing or an alert is open.
-_COUNTS: dict[str, tuple[Callable[[Clients, date], int | None], str]] = {
-    "missing_players": (_count_missing_players, "red"),
-    "staging_tables": (_count_unmerged_tables, "orange"),
-    "player_names": (_count_unmatched_names, "orange"),
-    "alerts": (_count_open_alerts, "red"),
+COUNTS: dict[str, tuple[Callable[[Clients, date], int | None], str]] = {
+    "missing_players": (count_missing_players, "red"),
+    "staging_tables": (count_unmerged_tables, "orange"),
+    "player_names": (count_unmatched_names, "orange"),
+    "alerts": (count_open_alerts, "red"),
 }
 
 
@@ -67,7 +70,7 @@ class Links:
                 if section:
                     st.caption(section)
                 for entry in entries:
-                    if entry.name in _COUNTS:
+                    if entry.name in COUNTS:
                         self._places[entry.name] = st.empty()
                     self._draw(entry)
 
@@ -75,7 +78,7 @@ class Links:
         """Draw again the links whose counts the page has changed."""
         for entries in NAVIGATION.values():
             for entry in entries:
-                if entry.name in _COUNTS:
+                if entry.name in COUNTS:
                     self._draw(entry)
 
     def _draw(self, entry: Entry) -> None:
@@ -91,9 +94,9 @@ class Links:
             )
 
     def _badge(self, name: str) -> str:
-        if name not in _COUNTS:
+        if name not in COUNTS:
             return ""
-        count_for, color = _COUNTS[name]
+        count_for, color = COUNTS[name]
         count = count_for(session.cached_clients(), self._day)
         return f" :{color}-badge[{count:,}]" if count else ""
 

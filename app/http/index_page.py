@@ -12,8 +12,10 @@ APP_TITLE = "Prediction On-Call"
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
 # While a websocket is cut Streamlit disables every field: the one that was typed in gets the focus back, or the keys typed
 # next would be taken for Streamlit's shortcuts.
+# The keys of the help press the buttons that they stand for, in the page and while nothing is typed: Streamlit's own shortcuts take
+# no brackets and no `r`. The search of “Go to…” has the focus as soon as it is there.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
-# Escape leaves a filled field of a dialog before it closes the dialog: what is typed arrives, and the dialog asks.
+# Escape in a field of a dialog first sends what is typed, only then it closes the dialog, which asks.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
   const link = event.target.closest("[data-testid=stMain] a[href^='/']")
@@ -22,11 +24,35 @@ addEventListener("click", event => {
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
 })
+let unsent
+addEventListener("input", ({ target }) => unsent = target)
+addEventListener("blur", () => unsent = null, true)
 addEventListener("keydown", event => {
-  if (event.key !== "Escape" || !event.target.matches("[role=dialog] :is(input[type=text], textarea)") || !event.target.value) return
+  if (event.key !== "Escape" || event.target !== unsent || !unsent.closest("[role=dialog]")) return
   event.stopPropagation()
   event.target.blur()
+  event.target.focus()
 }, true)
+const buttons = {
+  "[": ".st-key-Previous-game-date", "]": ".st-key-Next-game-date", "?": ".st-key-help",
+  r: "[data-testid=stMain] [class*=st-key-offer-run-start]"
+}
+addEventListener("keydown", event => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return
+  if (event.target.closest("input, textarea, select, canvas, [contenteditable=true], [role=dialog], [role=grid], [role=listbox]")) return
+  const button = document.querySelector(`${buttons[event.key] ?? "#none"} button:not(:disabled)`)
+  if (!button || document.querySelector("[role=dialog][aria-modal=true], [data-testid=stDialog]")) return
+  event.preventDefault()
+  event.stopImmediatePropagation()
+  button.click()
+}, true)
+function focusSearch(until = performance.now() + 4000) {
+  const search = document.querySelector("[role=dialog] .st-key-target input")
+  if (search) search.focus()
+  else if (performance.now() < until) requestAnimationFrame(() => focusSearch(until))
+}
+addEventListener("keydown", event => { if ((event.ctrlKey || event.metaKey) && event.key === "k") focusSearch() }, true)
+addEventListener("click", ({ target }) => { if (target.closest(".st-key-go-to")) focusSearch() }, true)
 let field
 addEventListener("focusin", ({ target }) => {
   if (target.matches("input[type=text], textarea")) field = target

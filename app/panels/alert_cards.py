@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import streamlit as st
 
 from app.actions import dialog
+from app.actions.reason_form import ReasonForm, form_button
 from app.actions.submit import is_running, submit_plan
 from app.components import text_format, widgets
-from app.panels import alert_forms
 from app.state import session
+from services.actions.action_type import ActionType
+from services.actions.plan import Params, Plan
 from services.alerts.actions import ACKNOWLEDGE, REOPEN, RESOLVE, SILENCE, plan_transition
 from services.alerts.alert_log import Alert, AlertState
 from services.alerts.deliveries import delivery_records
@@ -19,28 +22,30 @@ from services.alerts.rules import get_rule
 from services.auth.roles import has_role
 from services.staging.remove_duplicates import REMOVE_DUPLICATES
 
+_SILENCE_DURATIONS_MIN = {"15 min": 15, "1 h": 60, "4 h": 240, "24 h": 1440}
 _DELIVERED = {True: "notified", False: "not notified", None: "delivery not confirmed"}
 
 
-def render_alert(alert: Alert, now: datetime) -> None:
+def render_alert(alert: Alert, now: datetime, primary: bool = False) -> None:
     """An open alert as a card: worst facts first, its buttons beside them, its remedy and links below."""
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(widgets.badge(alert.severity), width="content")
             st.markdown(f"**{text_format.escape_markdown(alert.message)}**", width="stretch")
-            alert_buttons(alert, now)
+            alert_buttons(alert, now, primary)
         facts = [state_text(alert, now), f"since {text_format.format_day_time(alert.since)}", notification_text(alert)]
         st.caption(text_format.escape_markdown(" · ".join(facts)))
         render_related(alert)
         render_remedy(alert)
         with st.container(horizontal=True, gap="medium"):
-            st.page_link(
-                "../pages/alerts.py",
-                label=text_format.escape_markdown(alert.alert_id),
-                icon=":material/arrow_forward:",
-                query_params={**session.link_params(), "alert": alert.alert_id},
-            )
+            st.markdown(f":material/arrow_forward: {alert_link(alert)}", width="content")
             evidence_links(alert)
+
+
+def alert_link(alert: Alert) -> str:
+    """A link to an alert's page as Markdown; Streamlit's own would open the same page without a new address."""
+    address = widgets.page_href("alerts", {**session.link_params(), "alert": alert.alert_id})
+    return f"[{text_format.escape_markdown(alert.alert_id)}]({address})"
 
 
 def state_text(alert: Alert, now: datetime) -> str:
@@ -65,16 +70,27 @@ def notification_text(alert: Alert) -> str:
     return f"{last} · pages at {text_format.format_clock_time(due_at)} unless acknowledged"
 
 
-def alert_buttons(alert: Alert, now: datetime) -> None:
+def alert_buttons(alert: Alert, now: datetime, primary: bool) -> None:
     """What may be done with it in its state: acknowledge, silence, resolve, reopen, and what repairs its duplicates."""
     if alert.game_date and any(result["rule"] == "duplicates" for result in alert.rule_results):
         dialog.action_button(REMOVE_DUPLICATES, key=alert.alert_id, game_date=alert.game_date.isoformat())
-    acknowledge_button(alert, primary=True)
+    acknowledge_button(alert, primary)
     if not alert.ended:
-        alert_forms.form_button(SILENCE, alert)
-        alert_forms.form_button(RESOLVE, alert)
+        _form_button(SILENCE, alert, _SILENCE_DURATIONS_MIN)
+        _form_button(RESOLVE, alert)
     if alert.state(now) is not AlertState.OPEN:
         dialog.action_button(REOPEN, key=alert.alert_id, alert_id=alert.alert_id)
+
+
+def _form_button(action_type: ActionType, alert: Alert, durations: Mapping[str, int] | None = None) -> None:
+    """Silence or resolve, by a dialog that asks for the reason."""
+
+    def plan(args: Params) -> Plan:
+        return plan_transition(action_type.name, alert, session.now(), args)
+
+    title = f"{action_type.label} {alert.alert_id}"
+    form = ReasonForm(action_type, title, alert.message, plan, durations or {})
+    form_button(form, f"{action_type.label}…", key=title)
 
 
 def acknowledge_button(alert: Alert, primary: bool = False) -> None:

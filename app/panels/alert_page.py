@@ -12,7 +12,7 @@ from app.components.facts import fact_list
 from app.panels import alert_cards
 from app.state import session
 from services.alerts.alert_log import WATCHDOG, Alert, EventType
-from services.alerts.deliveries import delivery_records
+from services.alerts.deliveries import CLAIM_EVENTS, delivery_records
 from services.alerts.rules import get_rule
 from services.core.result import Health, Problem
 
@@ -21,9 +21,7 @@ _RESULTS = {True: "delivered", False: "failed", None: "not confirmed"}
 
 def render(alert: Alert | None, now: datetime, outdated: Sequence[Problem]) -> None:
     """The page of an alert; None: the address names one that is not kept."""
-    st.page_link(
-        "../pages/alerts.py", label="All alerts", icon=":material/arrow_back:", query_params=session.link_params()
-    )
+    st.markdown(f":material/arrow_back: [All alerts]({widgets.page_href('alerts')})")
     if alert is None:
         widgets.verdict(Health.NONE_EXPECTED, "Alert not found", ["It may have ended more than 14 days ago."])
         return
@@ -32,18 +30,20 @@ def render(alert: Alert | None, now: datetime, outdated: Sequence[Problem]) -> N
     with answer_column:
         widgets.verdict(_health(alert), alert.message, [alert.alert_id], outdated)
     with button_column:
-        alert_cards.alert_buttons(alert, now)
+        alert_cards.alert_buttons(alert, now, primary=True)
     fact_list(
         {
             "State": alert_cards.state_text(alert, now),
             "Since": text_format.format_day_time(alert.since),
             "Game date": session.format_day(alert.game_date) if alert.game_date else "all dates",
             "Notification": alert_cards.notification_text(alert),
-            "Fires when": rule.format_threshold(session.cached_clients().settings),
         }
     )
     alert_cards.render_related(alert)
-    st.markdown(text_format.escape_markdown(rule.description))
+    fires_when = rule.format_threshold(session.cached_clients().settings)
+    st.markdown(
+        f"{text_format.escape_markdown(rule.description)} :gray[Fires when: {text_format.escape_markdown(fires_when)}.]"
+    )
     alert_cards.render_remedy(alert)
     with st.container(horizontal=True, gap="medium"):
         alert_cards.evidence_links(alert)
@@ -75,13 +75,14 @@ def notification_rows(alert: Alert) -> list[dict[str, str]]:
 
 
 def event_rows(alert: Alert) -> list[dict[str, str]]:
-    """Everything that happened to it, the newest first."""
+    """Everything that happened to it, the newest first; a message that was only claimed is among the notifications."""
     return [
         {
             "time": text_format.format_day_time(event.recorded_at),
             "event": EventType.label(event.event),
             "user": event.actor,
-            "details": event.reason or event.message,
+            "details": str(event.facts.get("delivery") or event.reason or event.message),
         }
         for event in reversed(alert.events)
+        if event.event not in CLAIM_EVENTS
     ]

@@ -1,93 +1,34 @@
-"""The alias form and the panels beside it: add several aliases or paste them; change, reverse or deactivate an existing one."""
+"""The existing aliases with their issues and edits, duplicate players, and which processors apply aliases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import streamlit as st
 
 from app.actions import dialog
 from app.components import tables, text_format, widgets
-from services.aliases.edits import (
-    Edit,
-    EditKind,
-    parse_lines,
-    replace_canonical,
-    reverse,
-    reverse_conflicting,
-    to_params,
-)
+from app.panels.name_rows import reject_button
+from services.aliases.edits import Edit, EditKind, replace_canonical, reverse, to_params
 from services.aliases.identities.duplicates import find_duplicates
 from services.aliases.identities.merge import MERGE_IDENTITIES, partial_merges
-from services.aliases.save import EDIT_ALIASES, validate
-from services.aliases.unresolved import NameResolutionReport, UnresolvedNameDetails
-from services.aliases.validation import Severity, Violation, find_violations
-from services.core.errors import InvalidInput
+from services.aliases.reject import REJECT_MATCH
+from services.aliases.rejections import list_rejections, read_rejection
+from services.aliases.save import EDIT_ALIASES
+from services.aliases.undo import UNDO_EDIT
+from services.aliases.unresolved import NameResolutionReport
+from services.aliases.validation import Severity, find_violations
 from services.core.result import Health
 from services.names.registry import NameRegistry
 
-_VALIDATED_KEY = "validated edits"
+NAME_ACTIONS = (EDIT_ALIASES.name, REJECT_MATCH.name, MERGE_IDENTITIES.name)
 
 
-def prefilled_lines(unresolved: Sequence[UnresolvedNameDetails]) -> str:
-    """The likely suggestions as lines of the form; nothing else is pre-filled."""
-    without_alias = [name for name in unresolved if not name.alias_canonical]
-    return "\n".join(
-        f"{u.lookup},{u.suggestions[0].lookup}" for u in without_alias if u.suggestions and u.suggestions[0].is_likely
-    )
-
-
-def alias_form(names: NameResolutionReport) -> None:
-    """New aliases, one per line. Invalid lines are listed, and none of them is planned."""
-    prefilled = prefilled_lines(names.unresolved)
-    text = st.text_area(
-        "New aliases: `alias,canonical`, one a line",
-        value=prefilled,
-        key=f"alias lines {hash(prefilled)}",
-        height=150,
-        help="Filled with the likely ones; change what is wrong. The plan checks every line before anything is saved.",
-    )
-    try:
-        lines = parse_lines(text) if text.strip() else {}
-    except InvalidInput as error:
-        st.error(text_format.escape_markdown(str(error)), icon=":material/error:")
-        return
-    new_lines = {n: e for n, e in lines.items() if e.canonical not in names.registry.active.get(e.alias, ())}
-    _save_lines_button(names.registry, new_lines)
-    if len(new_lines) < len(lines):
-        st.caption(
-            f":material/check: {len(lines) - len(new_lines)} of {len(lines)} are active already and stay as they are."
-        )
-
-
-def _save_lines_button(registry: NameRegistry, lines: Mapping[int, Edit]) -> None:
-    """The button for these lines; if one of them is invalid, its error and no button: all lines are saved or none."""
-    edits = reverse_conflicting(lines.values(), registry.active)
-    for edit in (edit for edit in edits if edit.do is EditKind.DEACTIVATE):
-        names = text_format.escape_markdown(f"{edit.alias} → {edit.canonical}")
-        st.caption(f":material/swap_horiz: {names} points the other way: it is turned round.")
-    line_by_alias = {edit.alias: n for n, edit in reversed(list(lines.items()))}
-    errors = _validation_errors(registry, edits)
-    for violation in errors:
-        line = line_by_alias.get(violation.alias) or line_by_alias.get(violation.canonical)
-        prefix = f"Line {line}: " if line else ""
-        st.error(text_format.escape_markdown(f"{prefix}{violation.message}"), icon=":material/error:")
-    if errors:
-        st.caption("Nothing is saved while a line is wrong.")
-    elif edits:
-        save_button(edits, f"Check and save {len(lines)}", "form", primary=True)
-    else:
-        st.caption("Nothing new is written, so nothing would be saved.")
-
-
-def _validation_errors(registry: NameRegistry, edits: Sequence[Edit]) -> tuple[Violation, ...]:
-    """The errors of these lines; validated once for the same aliases and lines, however often the page reruns."""
-    cached = st.session_state.get(_VALIDATED_KEY)
-    if cached is None or cached[0] is not registry or cached[1] != edits:
-        st.session_state[_VALIDATED_KEY] = cached = (registry, edits, validate(registry, edits).errors)
-    errors: tuple[Violation, ...] = cached[2]
-    return errors
+def review_button(edits: Sequence[Edit]) -> None:
+    """The page's one primary button: the plan of everything accepted and pasted, by its number of changes."""
+    if edits:
+        save_button(edits, f"Review {text_format.pluralize(len(edits), 'change')}", "review", primary=True)
 
 
 def save_button(edits: Sequence[Edit], label: str, key: str, primary: bool = False) -> None:
@@ -96,118 +37,112 @@ def save_button(edits: Sequence[Edit], label: str, key: str, primary: bool = Fal
 
 def edit_alias_form(registry: NameRegistry) -> None:
     """Edit an existing alias: change its target, reverse, deactivate or reactivate it."""
-    aliases_by_label = {f"{row.alias} → {row.canonical}": row for row in registry.aliases}
-    chosen = st.selectbox("An alias that is there", list(aliases_by_label), index=None, key="alias chosen")
+    aliases_by_label = {f"{row.alias} → {row.canonical}": row for row in registry.aliases if not read_rejection(row)}
+    chosen = st.selectbox("Edit an existing alias", list(aliases_by_label), index=None, key="alias chosen")
     if chosen is None:
         return
     row = aliases_by_label[chosen]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if row.active:
             candidates = sorted(registry.lookups - {row.canonical, row.alias})
-            replacement = st.selectbox("It should lead to", candidates, index=None, key="alias right")
+            replacement = st.selectbox("Correct canonical name", candidates, index=None, key="alias right")
             if replacement:
-                save_button(replace_canonical(row.alias, row.canonical, replacement), "Correct", "correct")
-            save_button(reverse(row.alias, row.canonical), "Turn round", "turn")
+                save_button(replace_canonical(row.alias, row.canonical, replacement), "Change target", "correct")
+            save_button(reverse(row.alias, row.canonical), "Reverse direction", "turn")
             save_button([Edit(EditKind.DEACTIVATE, row.alias, row.canonical)], "Deactivate", "off")
         else:
-            save_button([Edit(EditKind.ADD, row.alias, row.canonical)], "Activate again", "on")
+            save_button([Edit(EditKind.ADD, row.alias, row.canonical)], "Reactivate", "on")
 
 
-def validation_table(registry: NameRegistry) -> tuple[Violation, ...]:
-    """The findings of the checks on existing aliases."""
-    violations = find_violations(registry)
+def validation_table(registry: NameRegistry) -> None:
+    """The issues of existing aliases."""
     health_by_severity = {Severity.ERROR: Health.CRITICAL, Severity.WARNING: Health.WARNING}
     tables.text_table(
         [
             {
-                "": widgets.badge(health_by_severity[violation.severity]),
+                "severity": widgets.badge(health_by_severity[violation.severity], violation.severity),
                 "alias": violation.alias,
-                "what is wrong": violation.message,
+                "issue": violation.message,
             }
-            for violation in violations
+            for violation in find_violations(registry)
         ],
-        alt="Faults of the aliases",
-        empty=f"The checks find nothing wrong with {len(registry.active):,} active aliases.",
+        alt="Issues of the aliases",
+        empty=f"{len(registry.active):,} active aliases, no issues.",
     )
-    return violations
 
 
 def duplicate_identities(registry: NameRegistry) -> None:
-    """Players under two ids: the evidence for and against each pair, and the button that merges it."""
+    """Players under two ids: the evidence for and against each pair, merged or rejected beside it."""
     for keep, other in partial_merges(registry):
         st.error(
-            f"Making {text_format.escape_markdown(other)} one with {text_format.escape_markdown(keep)} stopped halfway:"
-            " its alias is there, the registry still has two. Finish it here, or separate them again in the action log.",
+            f"Merge of {text_format.escape_markdown(other)} into {text_format.escape_markdown(keep)} is incomplete:"
+            " alias saved, registry not updated. Finish the merge or undo it from the action log.",
             icon=":material/error:",
         )
     candidates = find_duplicates(registry)
     if not candidates:
-        st.caption(f":material/check: No two of {len(registry.lookups):,} registered names look like one player.")
+        st.caption(f":material/check: No duplicate players found ({len(registry.lookups):,} checked).")
     for pair in candidates:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            evidence_for = text_format.escape_markdown("; ".join(pair.evidence_for) or "nothing")
-            evidence_against = text_format.escape_markdown("; ".join(pair.evidence_against) or "nothing")
+            evidence_for = text_format.escape_markdown("; ".join(pair.evidence_for) or "none")
+            evidence_against = text_format.escape_markdown("; ".join(pair.evidence_against) or "none")
             st.markdown(
                 f"**{text_format.escape_markdown(pair.keep)}** and **{text_format.escape_markdown(pair.merge)}**  \n"
-                f"for: {evidence_for} · against: {evidence_against}"
+                f"Evidence for: {evidence_for} · against: {evidence_against}",
+                width="stretch",
             )
-            dialog.action_button(MERGE_IDENTITIES, "Make them one", key=pair.merge, keep=pair.keep, merge=pair.merge)
+            dialog.action_button(MERGE_IDENTITIES, "Merge players…", key=pair.merge, keep=pair.keep, merge=pair.merge)
+            reject_button(registry, pair.merge, pair.keep, f"{pair.merge} is not {pair.keep}")
 
 
-def resolution_summary(names: NameResolutionReport) -> None:
-    """How the odds names resolve, as a sum: in context, only through an alias, without an alias."""
-    counts = names.resolution_counts.total
-    st.markdown(
-        f"**{counts.name_count:,} names with odds = {counts.exact:,} in context"
-        f" + {counts.by_alias:,} that an alias would resolve + {counts.unresolved:,} without an alias**"
-    )
+def rejected_matches(registry: NameRegistry) -> None:
+    """The matches that were rejected, with the reason, each to be suggested again by its Undo."""
+    rejections = list_rejections(registry)
+    if not rejections:
+        return
+    with st.expander(f"Rejected matches ({len(rejections)})"):
+        for rejection in rejections:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.markdown(
+                    f"**{text_format.escape_markdown(f'{rejection.alias} → {rejection.canonical}')}**  \n"
+                    f"{text_format.escape_markdown(rejection.reason)}"
+                    f" :gray[{text_format.escape_markdown(rejection.rejected_by)},"
+                    f" {text_format.format_day_time(rejection.at)}]",
+                    width="stretch",
+                )
+                key = f"rejection {rejection.action_id}"
+                dialog.action_button(UNDO_EDIT, "Undo", key=key, action_id=rejection.action_id)
 
 
 def processor_table(names: NameResolutionReport) -> None:
-    """Which of the customer's processors resolve names, and what it costs where the odds processor does not."""
+    """Which of the platform's processors apply aliases, and what it costs where the odds processor does not."""
     night_count = len(names.resolution_counts.by_date)
     lost_total = sum(unresolved.nights_lost for unresolved in names.unresolved)
     lost_with_alias = sum(unresolved.nights_lost for unresolved in names.unresolved if unresolved.alias_canonical)
-    cost_per_night = f"{lost_total / night_count:.1f} players a night" if night_count else "unknown: no night with odds"
     cost_text = (
-        f"{cost_per_night} ({lost_total:,} in {night_count} with odds; {lost_with_alias:,} of them have an alias that is not used)"
+        f"{lost_total / night_count:.1f} players/date ({lost_total:,} on"
+        f" {text_format.pluralize(night_count, 'date')} with odds; {lost_with_alias:,} have an alias that is not applied)"
         if night_count
-        else cost_per_night
+        else "unknown: no date with odds"
     )
-    not_measured = "not measured: its table is not read here"
     rows = [
         ("OddsApiPropsProcessor", "no", "high", cost_text),
-        ("BettingPropsProcessor", "no", "high", not_measured),
-        ("MLFeatureStoreProcessor", "no", "medium", not_measured),
-        ("PlayerGameSummary", "yes", "works", "none"),
-        ("UpcomingPlayerGameContext", "yes", "works", "none"),
-        ("This desk and its pipeline", "yes", "works", "none"),
+        ("BettingPropsProcessor", "no", "high", "not measured"),
+        ("MLFeatureStoreProcessor", "no", "medium", "not measured"),
+        ("PlayerGameSummary", "yes", "none", "none"),
+        ("UpcomingPlayerGameContext", "yes", "none", "none"),
+        ("Dashboard pipeline", "yes", "none", "none"),
     ]
-    columns = ("processor", "resolves names", "impact (handoff)", "measured cost")
+    columns = ("processor", "applies aliases", "impact", "measured cost")
     tables.text_table(
-        [dict(zip(columns, row, strict=True)) for row in rows], alt="Which processors resolve names", empty=""
+        [dict(zip(columns, row, strict=True)) for row in rows], alt="Which processors apply aliases", empty=""
     )
-
-
-def to_table_row(unresolved: UnresolvedNameDetails) -> dict[str, object]:
-    suggestion = unresolved.suggestions[0] if unresolved.suggestions else None
-    last_status = unresolved.status_by_date.get(unresolved.dates[-1])
-    return {
-        "name": unresolved.name,
-        "in the odds as": unresolved.lookup,
-        "nights": len(unresolved.dates),
-        "lost": unresolved.nights_lost,
-        "predictions lost, at most": unresolved.max_predictions_lost,
-        "since": unresolved.dates[0],
-        "likely": unresolved.likely_lookup or "nobody",
-        "because": "an active alias" if unresolved.alias_canonical else suggestion.reason if suggestion else "",
-        "comes down to": unresolved.summary,
-        "stood": last_status.description if last_status else "not known",
-        "teams of that game": "/".join(sorted(unresolved.teams)),
-        "rules disagree": "yes" if unresolved.has_normalization_mismatch else "",
-    }
 
 
 def alias_rows(registry: NameRegistry) -> list[dict[str, object]]:
-    """Every row of the alias table."""
-    return [{**asdict(row), "active": "active" if row.active else "inactive"} for row in registry.aliases]
+    """Every alias of the table; a rejected match is none."""
+    return [
+        {**asdict(row), "active": "active" if row.active else "inactive"}
+        for row in registry.aliases
+        if read_rejection(row) is None
+    ]

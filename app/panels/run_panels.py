@@ -2,43 +2,114 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from html import escape
+
 import streamlit as st
 
-from app.components import tables, text_format, widgets
+from app.actions import dialog
+from app.charts.html_parts import head_html, percent, section_html
+from app.components import text_format, widgets
+from app.components.html_table import Column, Mark, show_table
 from app.state import reads, session
 from services.batches.reader import Batch
+from services.batches.state import IN_PROGRESS_STATES, BatchState
+from services.core.clock import format_eastern
 from services.core.result import Health
+from services.runs.active_run import ActiveRun
+from services.runs.progress import RunProgress
+from services.runs.stop import STOP_RUN
+
+_ENDED_STATES = set(BatchState) - IN_PROGRESS_STATES
+_STAGES_TO_COME = ("answered", "staged", "consolidated")
 
 
-def run_progress(batch: Batch) -> None:
-    """The stages of a running batch, refreshed every two seconds."""
+def run_card(
+    run: ActiveRun,
+    text: str,
+    health: Health,
+    find_run: Callable[[], ActiveRun | None] = lambda: None,
+) -> None:
+    """The head of a page while a run is under way: its stages, rate and end, refreshed every two seconds.
 
+    `text` and `health` are of the night meanwhile; a critical one keeps its word. `find_run` finds the batch of a run that is
+    only requested, for which the whole page is drawn anew: it has other buttons.
+    """
+    with st.container(key="incident-acc"):
+        _run_head(run, text, health, find_run)
+        with st.container(horizontal=True, gap="small", key="head actions"):
+            if run.stoppable:
+                dialog.action_button(STOP_RUN, "Stop", key=run.batch_id, batch_id=run.batch_id)
+            if run.batch_id:
+                query_params = {**session.link_params(), "batch": run.batch_id}
+                st.page_link(
+                    "../pages/runs.py", label="Open run", icon=":material/arrow_forward:", query_params=query_params
+                )
+            st.button("Re-run: running…", icon=":material/play_circle:", disabled=True, key="re-run while running")
+
+
+def _run_head(run: ActiveRun, text: str, health: Health, find_run: Callable[[], ActiveRun | None]) -> None:
     @st.fragment(run_every=None if session.paused_since() else "2s", key="run progress")
     def refresh() -> None:
-        progress = widgets.value_or_notice(
-            reads.run_progress(session.cached_clients(), batch.batch_id, batch.started), "How far the batch is"
-        )
-        if progress is None:
+        if not run.batch_id:
+            found = find_run()
+            if found is not None and found.batch_id and not dialog.is_dialog_open():
+                st.rerun()
+            st.html(run_html(run, None, "Checking once more before it begins", text, health))
             return
-        with st.grid(5, min_column_width=110):
-            for name, players in progress.stages:
-                widgets.metric_of_total(
-                    name.capitalize(), players, total=progress.requested if name != "requested" else None
-                )
-        rate = f"{progress.per_minute:,.0f} players a minute" if progress.per_minute else "no rate yet"
-        eta = f", all asked by {text_format.format_clock_time(progress.ready_at)}" if progress.ready_at else ""
-        stalled_prefix = ":red[:material/hourglass_disabled:] stalled · " if progress.stalled else ""
-        not_staged = (
-            f" · :orange[:material/warning:] {text_format.escape_markdown(progress.not_staged)}"
-            if progress.not_staged
-            else ""
-        )
-        message = text_format.escape_markdown(progress.message)
-        state = text_format.escape_markdown(progress.state)
-        st.caption(f"{stalled_prefix}{state}{not_staged} · {rate}{eta} · {message}")
-        widgets.source_footer((progress.source,), session.log_link_params("Staging writes"))
+        result = reads.run_progress(session.cached_clients(), run.batch_id, run.started)
+        problem = result.problem.message if result.problem else "The coordinator does not report this batch."
+        st.html(run_html(run, result.value, f"Progress unknown: {problem}", text, health))
 
     refresh()
+
+
+def run_html(run: ActiveRun, progress: RunProgress | None, no_progress: str, text: str, health: Health) -> str:
+    """The head and the stages of a run; without `progress` the sentence `no_progress` instead of numbers. Pure."""
+    requested = progress.requested if progress is not None else run.requested
+    players = "players" if requested is None else text_format.pluralize(requested, "player")
+    if progress is None:
+        badge = ("progress_activity", "acc", "Running" if run.batch_id else "Starting")
+        sentence, stages = no_progress, (("requested", requested), *((name, None) for name in _STAGES_TO_COME))
+    else:
+        badge, sentence, stages = _badge(progress), " · ".join([*_describe(progress), text]), progress.stages[:4]
+    critical = [("error", "red", "Critical")] if health is Health.CRITICAL else []
+    head = head_html(f"{'Re-running' if run.repeats else 'Running'} {players}", sentence, badge, *critical)
+    bars = "".join(_stage_html(name, count, requested) for name, count in stages)
+    return section_html(f'{head}<div class="run-stages">{bars}</div>')
+
+
+def _badge(progress: RunProgress) -> tuple[str, str, str]:
+    if progress.stalled:
+        return "warning", "amb", "Stalled"
+    return "progress_activity", "acc", "Verifying" if progress.state in _ENDED_STATES else progress.state.capitalize()
+
+
+def _describe(progress: RunProgress) -> Iterator[str]:
+    """The rate and the end while it runs, and who was not staged."""
+    if progress.state not in _ENDED_STATES:
+        yield f"{progress.per_minute:,.0f} players/min" if progress.per_minute else "no rate yet"
+        if progress.ready_at is not None:
+            yield f"ETA {format_eastern(progress.ready_at, '%H:%M:%S')}"
+    yield from filter(None, (progress.not_staged, progress.message if progress.stalled else ""))
+
+
+def _stage_html(name: str, players: int | None, requested: int | None) -> str:
+    """One stage with its bar; without numbers the bar is empty and says so."""
+    label, known = escape(name.capitalize()), players is not None and requested
+    of_text = f"<small>of {requested:,}</small>" if requested is not None else ""
+    count = f"<b>{players:,} {of_text}</b>" if players is not None else "<b>unknown</b>"
+    done = min(1.0, (players or 0) / requested) if requested else 0.0
+    value = (
+        f'aria-valuemin="0" aria-valuemax="{requested}" aria-valuenow="{players}"'
+        if known
+        else 'aria-valuetext="unknown"'
+    )
+    color = "done" if done == 1.0 else ""
+    return (
+        f'<div><div class="h"><span>{label}</span>{count}</div><div class="prog" role="progressbar" aria-label="{label}" {value}>'
+        f'<i class="{color}" style="width:{percent(done)}"></i></div></div>'
+    )
 
 
 def run_verification(batch: Batch) -> None:
@@ -47,12 +118,6 @@ def run_verification(batch: Batch) -> None:
     if checks is None:
         return
     health_by_ok = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
-    st.subheader(f"Verification of {batch.batch_id}", anchor=False)
-    tables.text_table(
-        [
-            {"": widgets.badge(health_by_ok[check.ok]), "question": check.name, "answer": check.detail}
-            for check in checks
-        ],
-        alt="Verification of the newest batch",
-        empty="",
-    )
+    st.subheader("Verification", anchor=False)
+    rows = [(Mark(check.name, health_by_ok[check.ok]), check.detail) for check in checks]
+    show_table((Column("Check"), Column("Detail", grows=True)), rows, alt=f"Verification of {batch.batch_id}", empty="")

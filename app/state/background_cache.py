@@ -31,6 +31,7 @@ from services.core.freshness import (
     REVALIDATE_WAIT_S,
     SILENCE_KEPT_S,
     SILENT_WAIT_S,
+    SLOW_NOTICE_S,
     STALE_WITHOUT_RERUN_S,
 )
 from services.core.result import Problem, Result
@@ -107,6 +108,12 @@ def fetch_async(
 def start_render() -> None:
     """This thread begins to render a page."""
     _render_state.stale, _render_state.waited_s, _render_state.mentioned = False, 0.0, set()
+    _render_state.on_slow = None
+
+
+def on_slow(notify: Callable[[str], object]) -> None:
+    """`notify` is called once, with the source's name, when this thread's page has waited for SLOW_NOTICE_S."""
+    _render_state.on_slow = notify
 
 
 def rendered_stale() -> bool:
@@ -225,8 +232,17 @@ def _wait_limit_s(entry: _Entry, overdue: bool) -> float:
 def _await(flight: _Flight, limit_s: float) -> _Entry:
     """The outcome if it comes within the limit, which all reads of a page share: a dead source must not cost it once each."""
     started_s, waited_s = monotonic(), getattr(_render_state, "waited_s", 0.0)  # 0 where no page is rendered
+    timeout_s = max(0.0, limit_s - max(flight.age_s, waited_s))
     try:
-        return flight.outcome.result(timeout=max(0.0, limit_s - max(flight.age_s, waited_s)))
+        notify, quiet_s = getattr(_render_state, "on_slow", None), max(0.0, SLOW_NOTICE_S - waited_s)
+        if notify is not None and timeout_s > quiet_s:
+            try:
+                return flight.outcome.result(timeout=quiet_s)
+            except StillRunning:
+                _render_state.on_slow = None
+                notify(flight.source)
+                timeout_s -= quiet_s
+        return flight.outcome.result(timeout=timeout_s)
     finally:
         if hasattr(_render_state, "waited_s"):
             _render_state.waited_s = waited_s + monotonic() - started_s

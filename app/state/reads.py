@@ -52,6 +52,7 @@ from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.reports.handoff_note import HandoffInputs
+from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
 from services.runs.verification import VerificationCheck, read_run_verification
 from services.scaling.capacity import ServiceCapacities, WorkerCapacity, read_service_capacities, read_worker_capacity
@@ -125,6 +126,9 @@ batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, f
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
     "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN
 )
+batch_details: CachedRead[BatchDetails] = CachedRead(
+    "The batch", read_batch_details, freshness.RUN_VERIFICATION_TTL_S, *night.sources, BATCHES
+)
 run_verification: CachedRead[tuple[VerificationCheck, ...]] = CachedRead(
     "The ledger", read_run_verification, freshness.RUN_VERIFICATION_TTL_S, *night.sources, BATCHES, JOBS
 )
@@ -145,7 +149,9 @@ last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
 schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, freshness.SCHEDULE_TTL_S)
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 
-_forgotten_after: deque[str] = deque(maxlen=500)  # the ended actions whose changes are read again already
+_forgotten_after: deque[str] = deque(
+    maxlen=500
+)  # the ended actions, and other events, whose changes are read again already
 
 
 def night_facts_async(clients: Clients, game_date: date) -> Callable[[], NightFacts]:
@@ -171,27 +177,32 @@ class PlatformReadings:
     staging: Result[StagingInventory]
     capacities: Result[ServiceCapacities]
     schedule: Result[Schedule]
+    alerts: Result[Alerts]
+    deploys: Result[DeployHistory]
 
     @property
     def sources(self) -> tuple[DataSource, ...]:
         """The sources of these readings."""
-        tables, services, jobs = self.staging.value, self.capacities.value, self.schedule.value
+        tables, services = self.staging.value, self.capacities.value
+        single = (self.schedule.value, self.alerts.value, self.deploys.value)
         return (
             *(tables.sources if tables else ()),
             *(services.sources if services else ()),
-            *((jobs.source,) if jobs else ()),
+            *(reading.source for reading in single if reading is not None),
         )
 
 
 def read_overview(clients: Clients, game_date: date) -> tuple[NightFacts, PlatformReadings]:
     """Read all sources of the overview concurrently, so that it waits for the slowest and not for the sum."""
     facts = night_facts_async(clients, game_date)
-    tables, services, jobs = (
+    tables, services, jobs, open_alerts, revisions = (
         staging.fetch_async(clients),
         service_capacities.fetch_async(clients),
         schedule.fetch_async(clients),
+        alerts.fetch_async(clients),
+        deploys.fetch_async(clients),
     )
-    return facts(), PlatformReadings(tables(), services(), jobs())
+    return facts(), PlatformReadings(tables(), services(), jobs(), open_alerts(), revisions())
 
 
 def recent_history(clients: Clients, today: date) -> Result[CoverageHistory]:
@@ -236,6 +247,15 @@ def forget_after(clients: Clients, *actions: Action) -> None:
     new = [action for action in actions if action.action_id not in _forgotten_after]
     _forgotten_after.extend(action.action_id for action in new)
     forget(clients, frozenset[str]().union(*(changed_sources(action.action_name) for action in new)))
+
+
+def forget_once(clients: Clients, event: str, changed: Sources) -> bool:
+    """Read these sources again because of an event; False where this process has done so for it before."""
+    if event in _forgotten_after:
+        return False
+    _forgotten_after.append(event)
+    forget(clients, changed)
+    return True
 
 
 def forget(clients: Clients, changed: Sources) -> None:

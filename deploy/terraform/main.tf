@@ -50,7 +50,7 @@ resource "google_bigquery_dataset" "own" {
   project     = var.project
   dataset_id  = "prediction_on_call"
   location    = var.location
-  description = "The on-call desk: batches, actions, alerts"
+  description = "The on-call dashboard: batches, actions, alerts"
   depends_on  = [google_project_service.api]
   lifecycle {
     prevent_destroy = true # the record of what was done

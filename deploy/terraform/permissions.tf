@@ -45,7 +45,7 @@ resource "google_service_account" "account" {
   for_each     = local.accounts
   project      = var.project
   account_id   = "${var.name}-${lower(each.key)}"
-  display_name = "On-call desk: ${each.value}"
+  display_name = "On-call dashboard: ${each.value}"
 }
 
 resource "google_project_iam_member" "grant" {

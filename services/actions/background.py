@@ -21,6 +21,8 @@ class ActionHandle:
     """One action of this process. `future` holds the action as the log has it, once it has ended."""
 
     key: str
+    action_name: str  # the name of its ActionType
+    target: str
     title: str
     started_at: datetime
     future: Future[Action]
@@ -55,7 +57,7 @@ class BackgroundRunner:
             existing = self._handles.get(key)
             if existing is not None and (not existing.ended or existing.started_at >= plan.planned_at):
                 return existing
-            handle = self._handles[key] = ActionHandle(key, plan.title, now, Future())
+            handle = self._handles[key] = ActionHandle(key, plan.action_name, plan.target, plan.title, now, Future())
         threading.Thread(target=_run, args=(handle, task), name=f"action {key}", daemon=True).start()
         return handle
 

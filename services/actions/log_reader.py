@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict, cast
 
-from services.actions.plan import CoverageCount, Plan, plan_from_json
+from services.actions.plan import CoverageCount, Plan, PlanNotReadable, plan_from_json
 from services.core.result import DataSource
 from services.gcp import query_catalog
 from services.gcp.clients import Clients
@@ -89,6 +89,14 @@ class Action:
     def plan(self) -> Plan:
         """The recorded plan; raises PlanNotReadable when it cannot be read back."""
         return plan_from_json(self.plan_json)
+
+    @property
+    def undoes(self) -> str:
+        """The id of the action that this one undoes, by its recorded plan; "" when it undoes none."""
+        try:
+            return str(self.plan.args.get("action_id") or "") if self.plan_json else ""
+        except PlanNotReadable:
+            return ""
 
     def is_abandoned(self, now: datetime) -> bool:
         """Begun but not ended, and nothing has been recorded of it lately."""

@@ -19,7 +19,6 @@ from services.core.sources import ALERTS
 from services.gcp.clients import Clients
 
 MAX_SILENCE_MIN = 24 * 60
-MAX_REASON = 300  # characters
 EVENTS_NEEDING_REASON = {EventType.SILENCED, EventType.RESOLVED}
 
 

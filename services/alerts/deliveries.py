@@ -51,7 +51,7 @@ class DeliveryEvents:
 
 NOTIFICATION = DeliveryEvents(EventType.NOTIFYING, EventType.NOTIFIED, EventType.NOTIFY_FAILED)
 ESCALATION = DeliveryEvents(EventType.ESCALATING, EventType.ESCALATED, EventType.ESCALATION_FAILED)
-_CLAIMS = {NOTIFICATION.claim, ESCALATION.claim}
+CLAIM_EVENTS = frozenset((NOTIFICATION.claim, ESCALATION.claim))
 _OUTCOMES: dict[str, bool] = {
     **{events.delivered: True for events in (NOTIFICATION, ESCALATION)},
     **{events.failed: False for events in (NOTIFICATION, ESCALATION)},
@@ -96,7 +96,7 @@ def delivery_records(alert: Alert) -> tuple[DeliveryRecord, ...]:
             _delivery_text(event),
         )
         for event in alert.events
-        if event.event in _OUTCOMES or (event.event in _CLAIMS and event.notification_id not in with_outcome)
+        if event.event in _OUTCOMES or (event.event in CLAIM_EVENTS and event.notification_id not in with_outcome)
     )
 
 

@@ -78,8 +78,8 @@ def _dml_rejections(context: NightContext) -> Outcome:
     count_text = f"at least {writes.rejected_at_least}" if writes.rejected is None else f"{writes.rejected}"
     return Outcome(
         Health.CRITICAL,
-        f"{count_text} writes rejected{format_total(writes.attempted)}; {context.settings.dml_alert_errors} within"
-        f" {context.settings.dml_alert_window_s} s at {format_clock_time(writes.alert_at)}",
+        f"{count_text}{format_total(writes.attempted)} writes rejected ({context.settings.dml_alert_errors} in"
+        f" {context.settings.dml_alert_window_s} s by {format_clock_time(writes.alert_at)})",
         since=min((a.at for a in writes.attempts if a.ok is False), default=writes.alert_at),
     )
 
@@ -98,7 +98,7 @@ def _coverage(context: NightContext) -> Outcome:
     missing_count = totals.expected - totals.active
     missing = [m for m in list_missing_players(night) if m.player.eligible]
     top_reason = Counter(m.reason for m in missing).most_common(1)[0][0]
-    share_text = f"{totals.active} of {totals.expected} eligible players are active ({100 * totals.active / totals.expected:.1f} %)"
+    share_text = f"{totals.active} of {totals.expected} eligible players are active ({100 * totals.active / totals.expected:.1f}%)"
     return Outcome(
         health,
         f"{share_text}: {missing_count} missing, most {top_reason}",

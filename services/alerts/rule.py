@@ -28,7 +28,7 @@ class Rule:
         """The threshold with its present values."""
         values = {name: _format_value(value) for name, value in vars(settings).items()}
         by_system = ", ".join(
-            f"{system} {warning:g} % (critical {critical:g} %)"
+            f"{system} {warning:g}% (critical {critical:g}%)"
             for system, (warning, critical) in settings.rows_pct_by_system
         )
         values |= {"rows_by_system": f"; {by_system}" if by_system else ""}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -14,7 +15,10 @@ from services.names.normalization import normalize_registry_name
 
 MAX_EDITS = 200
 _CSV_HEADER = re.compile(r"\s*alias(_lookup)?\s*,\s*(nba_)?canonical(_lookup)?\s*$", re.IGNORECASE)
-_LOOKUP_PATTERN = re.compile(r"[a-z0-9]{2,80}$")
+MAX_NAME_LENGTH = 100  # characters of a name, as it is pasted and as it is saved
+_LOOKUP_PATTERN = re.compile(rf"[a-z0-9]{{2,{MAX_NAME_LENGTH}}}\Z")
+_NAME_SIGNS = frozenset(" .-'’‘`\N{NO-BREAK SPACE}\N{HYPHEN}\N{NON-BREAKING HYPHEN}")
+_QUOTED_LENGTH = 60
 
 
 class EditKind(StrEnum):
@@ -50,35 +54,56 @@ def reverse_conflicting(edits: Iterable[Edit], active: Mapping[str, Collection[s
     return tuple(dict.fromkeys(expanded))
 
 
-def parse_lines(text: str) -> Mapping[int, Edit]:
-    """Additions from pasted `alias,canonical` lines, by line number; a header and empty lines are skipped.
+@dataclass(frozen=True)
+class ParsedLines:
+    """Pasted lines: the addition or the problem of each, by line number; header and empty lines have neither."""
 
-    Raises InvalidInput naming the first line that is not one, or that repeats another.
-    """
+    edits: Mapping[int, Edit]
+    problems: Mapping[int, str]
+
+    @property
+    def count(self) -> int:
+        """How many lines say something."""
+        return len(self.edits) + len(self.problems)
+
+
+def parse_lines(text: str) -> ParsedLines:
+    """Additions from pasted `alias, canonical` lines. Names are read by the registry's rule; what is no name is refused."""
     edits: dict[int, Edit] = {}
+    problems: dict[int, str] = {}
+    numbers: dict[tuple[str, str], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or _CSV_HEADER.match(line):
             continue
-        parts = [part.strip() for part in line.replace("→", ",").replace("\t", ",").split(",")]
-        if len(parts) != 2 or not all(parts):
-            raise InvalidInput(
-                f"Line {number} is not `alias,canonical`: {line.strip()[:80]!r}.", "Nothing was taken over."
-            )
-        alias, canonical = (normalize_registry_name(part) for part in parts)
-        if not alias or not canonical:
-            raise InvalidInput(
-                f"Line {number} has a name without letters: {line.strip()[:80]!r}.", "Nothing was saved."
-            )
-        edit = Edit(EditKind.ADD, alias, canonical, parts[0] if parts[0] != alias else "")
-        first_line = next((n for n, e in edits.items() if (e.alias, e.canonical) == (alias, canonical)), None)
-        if first_line is not None:
-            raise InvalidInput(
-                f"Line {number} says the same as line {first_line}: {line.strip()[:80]!r}.", "Keep one of them."
-            )
-        edits[number] = edit
-    if not edits:
-        raise InvalidInput("No line names an alias.", "Paste lines like `herbjones,herbertjones`.")
-    return edits
+        edit = _parse_line(line)
+        if isinstance(edit, str):
+            problems[number] = edit
+        elif (first := numbers.setdefault((edit.alias, edit.canonical), number)) != number:
+            problems[number] = f"duplicates line {first}."
+        else:
+            edits[number] = edit
+    return ParsedLines(edits, problems)
+
+
+def _parse_line(line: str) -> Edit | str:
+    """The addition of a line, or why it has none."""
+    parts = [part.strip() for part in line.replace("→", ",").replace("\t", ",").split(",")]
+    if len(parts) != 2 or not all(parts):
+        return f"expected `alias, canonical`, not {_quote(line)}."
+    for part in parts:
+        if len(part) > MAX_NAME_LENGTH:
+            return f"{_quote(part)} has {len(part):,} characters; at most {MAX_NAME_LENGTH}."
+        if not all(letter.isalnum() or letter in _NAME_SIGNS or unicodedata.combining(letter) for letter in part):
+            return f"{_quote(part)} has signs that are in no name."
+    alias, canonical = (normalize_registry_name(part) for part in parts)
+    if not alias or not canonical:
+        return f"{_quote(line)} has a name without letters."
+    return Edit(EditKind.ADD, alias, canonical, parts[0] if parts[0] != alias else "")
+
+
+def _quote(text: str) -> str:
+    text = text.strip()
+    return f"“{text[:_QUOTED_LENGTH]}{'…' if len(text) > _QUOTED_LENGTH else ''}”"
 
 
 def to_params(edits: Iterable[Edit]) -> dict[str, Any]:
@@ -89,23 +114,24 @@ def to_params(edits: Iterable[Edit]) -> dict[str, Any]:
 def from_params(params: Params) -> tuple[Edit, ...]:
     items = params.get("edits")
     if not isinstance(items, list) or not items:
-        raise InvalidInput("No alias was chosen; nothing chosen never means all.", "Add at least one line.")
+        raise InvalidInput("Select at least one alias.", "Accept a suggestion or paste a line.")
     if len(items) > MAX_EDITS:
         raise InvalidInput(
-            f"{len(items)} edits at once; at most {MAX_EDITS} are saved together.", "Save them in parts."
+            f"{len(items)} changes at once; at most {MAX_EDITS} are saved together.", "Save them in parts."
         )
     try:
         edits = tuple(Edit(**{**item, "do": EditKind(item["do"])}) for item in items)
     except (TypeError, KeyError, ValueError):
-        raise InvalidInput("An edit is not written as this desk writes them.", "Use the form.") from None
+        raise InvalidInput("Invalid edit format.", "Use the form.") from None
     for edit in edits:
         if edit.do is EditKind.ADD and not (
             _LOOKUP_PATTERN.match(edit.alias) and _LOOKUP_PATTERN.match(edit.canonical)
         ):
             raise InvalidInput(
-                f"{edit.alias!r} → {edit.canonical!r} are not both lookups: a–z and 0–9 only.", "Nothing was saved."
+                f"{edit.alias!r} → {edit.canonical!r}: a lookup key has 2 to {MAX_NAME_LENGTH} of a–z and 0–9.",
+                "Nothing was saved.",
             )
     pairs = [(edit.alias, edit.canonical) for edit in edits]
     if duplicate := next((pair for pair in pairs if pairs.count(pair) > 1), None):
-        raise InvalidInput(f"{duplicate[0]} → {duplicate[1]} stands twice among the edits.", "Keep one of them.")
+        raise InvalidInput(f"Duplicate edit {duplicate[0]} → {duplicate[1]}.", "Keep one of them.")
     return edits

@@ -12,6 +12,7 @@ from services.aliases.unresolved import NameStatus, UnresolvedRow, read_player_s
 from services.core.clock import to_game_date
 from services.core.errors import OnCallError
 from services.core.result import DataSource
+from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.names.registry import NameRegistry
 from services.names.resolver import ResolutionMethod, resolve
@@ -45,7 +46,7 @@ def preview_coverage_gain(clients: Clients, before: NameRegistry, after: NameReg
         for row, canonical in newly_resolved
     ]
     matched = sum(status is not None for _, _, status in rows_with_status)
-    message = f"{matched} player-nights of the last {PREVIEW_WINDOW_DAYS} days would newly meet their odds."
+    message = f"Would match {pluralize(matched, 'more player-date')} in the last {PREVIEW_WINDOW_DAYS} days."
     if len(rows_with_status) > MAX_PREVIEW_ROWS:
         message += f" The first {MAX_PREVIEW_ROWS} of {len(rows_with_status):,} changes are listed."
     return CoverageGain(
@@ -73,10 +74,10 @@ def _newly_resolved(
 
 
 def _to_change(row: UnresolvedRow, canonical: str, status: NameStatus | None) -> Change:
-    outcome = f"{canonical} is not in the context of that date either"
+    outcome = f"{canonical}: not in the context of that date"
     if status:
-        outcome = f"meets {canonical}: {status.description}"
-    return Change(f"{row['player_lookup']} on {row['game_date']:%-d %b}", "odds without a player", outcome)
+        outcome = f"{canonical} ({status.description})"
+    return Change(f"{row['player_lookup']}, {row['game_date']:%-d %b}", "unmatched", outcome)
 
 
 def _wrong_team_warnings(
@@ -90,4 +91,4 @@ def _wrong_team_warnings(
             dates_by_mismatch[row["player_lookup"], canonical, "/".join(sorted(teams))].append(row["game_date"])
     for (name, canonical, player_teams), days in dates_by_mismatch.items():
         date_text = ", ".join(f"{day:%-d %b}" for day in days[:3])
-        yield f"{name} was offered for {date_text}, when {canonical} ({player_teams}) did not play."
+        yield f"{name} has odds for {date_text}, when {canonical} ({player_teams}) did not play."

@@ -41,19 +41,18 @@ def plan_edit(clients: Clients, args: Params) -> Plan:
     """What the edits would change, the result of validation, and which players of which dates would newly be covered."""
     edits, registry, now = from_params(args), read_registry(clients), clients.now()
     validation = validate(registry, edits)
-    count_text = pluralize(len(edits), "alias", "aliases")
     gain = preview_coverage_gain(clients, registry, validation.after, now)
     warnings = (*(violation.message for violation in validation.warnings), *gain.warnings)
     return Plan(
         action_name="aliases.edit",
-        target=edits[0].alias if len(edits) == 1 else count_text,
-        title=f"Save {count_text}",
+        target=edits[0].alias if len(edits) == 1 else pluralize(len(edits), "alias", "aliases"),
+        title=f"Save {pluralize(len(edits), 'alias change')}",
         args={"edits": [asdict(edit) for edit in edits]},
         preconditions=snapshot(registry, edits),
         changes=(*(_to_change(edit, registry) for edit in edits), *gain.changes),
         guards=(*validation.guards, *gain.guards),
         planned_at=now,
-        undo="Take back, in the action log: every row as it was before.",
+        undo="Undo on Player names or in the action log.",
         cost="One MERGE on player_aliases, a table of a few rows (10 MiB billed); the plan read four small tables.",
         confirmation=Confirmation.TYPED if warnings else Confirmation.ONE_CLICK,
         confirmation_text=edits[0].alias if warnings else "",
@@ -128,11 +127,9 @@ def _guards(edits: Sequence[Edit], registry: NameRegistry) -> Iterable[Guard]:
         rows = [row for row in registry.aliases if row.pair == pair]
         name = f"{edit.alias} → {edit.canonical}"
         if len(rows) > 1:
-            yield Guard(
-                name, False, f"{name} stands {len(rows)} times in the table: nobody could take that back exactly."
-            )
+            yield Guard(name, False, f"{name} appears {len(rows)} times in the table; can't be undone exactly.")
         elif not rows and edit.do is EditKind.DEACTIVATE:
-            yield Guard(name, False, f"{name} is not there, so it cannot be deactivated.")
+            yield Guard(name, False, f"{name} doesn't exist, so it can't be deactivated.")
         elif rows and rows[0].active is (edit.do is EditKind.ADD):
             yield Guard(name, False, f"{name} is {'active' if rows[0].active else 'inactive'} already.")
         else:
@@ -199,10 +196,10 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
         if row is None or row.active is not (edit.do is EditKind.ADD):
             unsaved.append(edit)
     if not unsaved:
-        return Verification(ActionState.DONE, f"{len(edits)} of {len(edits)} edits are in the table.", after)
+        return Verification(ActionState.DONE, f"{len(edits)} of {len(edits)} alias changes saved.", after)
     names = ", ".join(edit.alias for edit in unsaved)
     return Verification(
-        ActionState.FAILED, f"Not saved: {names}. Somebody changed them meanwhile; nothing was written.", after
+        ActionState.FAILED, f"Not saved: {names}. They changed since the plan; nothing was written.", after
     )
 
 

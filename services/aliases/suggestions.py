@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from rapidfuzz import process
 from rapidfuzz.distance import JaroWinkler
 
-from services.names.normalization import name_tokens, normalize_registry_name, strip_suffix, surname
+from services.aliases.rejections import rejected_pairs
+from services.names.normalization import name_tokens, normalize_registry_name, strip_suffix, surnames
 from services.names.registry import NameRegistry, RegistryRow
 
 MAX_SUGGESTIONS = 3
 MIN_SPELLING_SIMILARITY = 0.90  # Jaro-Winkler; below it, names of different players match too often
 MIN_LIKELY_SCORE = 80
 AMBIGUITY_MARGIN = 5  # points; a second player closer than this makes it ambiguous which one is meant
+_SPELLING_SCORE = 70  # of two names that are spelled alike throughout
 _SAME_TEAM_BONUS, _OTHER_TEAM_PENALTY = 15, 25
 
 
@@ -43,7 +45,10 @@ class Suggestion:
 
 
 def suggest(names: Sequence[UnresolvedName], registry: NameRegistry) -> Mapping[str, tuple[Suggestion, ...]]:
-    """For each name its likeliest players, best first: at most MAX_SUGGESTIONS, none where no evidence supports any."""
+    """For each name its likeliest players, best first: at most MAX_SUGGESTIONS, none where no evidence supports any.
+
+    A pair that a person has rejected is not suggested.
+    """
     index = _RegistryIndex(registry)
     similar_lookups = _find_similar(names, index)
     return {name.lookup: _rank(name, index, similar_lookups.get(name.lookup, {})) for name in names}
@@ -60,9 +65,11 @@ class _RegistryIndex:
         for row in registry.registered:
             self.rows_by_lookup[row.lookup].append(row)
             self.lookups_by_base[strip_suffix(row.lookup)].add(row.lookup)
-            self.lookups_by_surname[surname(row.name)].add(row.lookup)
+            for surname in surnames(row.name):
+                self.lookups_by_surname[surname].add(row.lookup)
             self.lookups_by_tokens[tuple(sorted(name_tokens(row.name)))].add(row.lookup)
         self.lookups = sorted(self.rows_by_lookup)
+        self.rejected = rejected_pairs(registry)
 
     def plays_for(self, lookup: str, teams: frozenset[str]) -> bool:
         """Whether a registered player is on one of these teams."""
@@ -89,7 +96,8 @@ def _rank(
 ) -> tuple[Suggestion, ...]:
     best: dict[str, tuple[int, str]] = {}
     for lookup, score, reason in _candidates(unresolved, index, similar_lookups):
-        if lookup != unresolved.lookup and score > best.get(lookup, (0, ""))[0]:
+        is_excluded = lookup == unresolved.lookup or (unresolved.lookup, lookup) in index.rejected
+        if not is_excluded and score > best.get(lookup, (0, ""))[0]:
             best[lookup] = (score, reason)
     suggestions = [
         _to_suggestion(unresolved, index, lookup, *score_and_reason) for lookup, score_and_reason in best.items()
@@ -121,37 +129,38 @@ def _candidates(
     tokens = name_tokens(unresolved.name)
     base_lookup = strip_suffix(unresolved.lookup)
     for lookup in index.lookups_by_base[base_lookup]:
-        yield lookup, 85, "differs only in the suffix"
+        yield lookup, 85, "suffix differs"
     for lookup in index.lookups_by_base[strip_suffix(normalize_registry_name(unresolved.name))]:
-        yield lookup, 85, "the same name by the registry's rule"
+        yield lookup, 85, "same normalized name"
     for lookup in index.lookups_by_tokens[tuple(sorted(tokens))]:
-        yield lookup, 80, "the same words in another order" if len(tokens) > 1 else "the same word"
-    if len(tokens) == 1:
-        yield from _bare_surname(base_lookup, index)
-    for lookup in index.lookups_by_surname[tokens[-1]] if len(tokens) > 1 else ():
-        yield _same_surname(lookup, tokens, index)
+        yield lookup, 80, "same words in another order" if len(tokens) > 1 else "same word"
+    yield from _bare_surname("".join(tokens), index)
+    for surname in surnames(unresolved.name) if len(tokens) > 1 else ():
+        for lookup in index.lookups_by_surname[surname]:
+            yield _same_surname(lookup, surname, tokens, index)
     for lookup, similarity in similar_lookups.items():
-        yield lookup, round(70 * similarity), f"spelled alike ({100 * similarity:.0f} %)"
+        yield lookup, round(_SPELLING_SCORE * similarity), f"{100 * similarity:.0f}% similar spelling"
 
 
 def _bare_surname(base_lookup: str, index: _RegistryIndex) -> Iterable[tuple[str, int, str]]:
     bearers = index.lookups_by_surname[base_lookup]
     for lookup in bearers:
-        reason = f"a bare surname that {len(bearers)} players share" if len(bearers) > 1 else "a bare surname"
+        reason = f"surname only, {len(bearers)} candidates" if len(bearers) > 1 else "surname only"
         yield lookup, 30 if len(bearers) > 1 else 50, reason
 
 
-def _same_surname(lookup: str, tokens: tuple[str, ...], index: _RegistryIndex) -> tuple[str, int, str]:
+def _same_surname(lookup: str, surname: str, tokens: tuple[str, ...], index: _RegistryIndex) -> tuple[str, int, str]:
     first_name = tokens[0]
     for row in index.rows_by_lookup[lookup]:
+        if surname not in surnames(row.name):  # another spelling of the same player has it
+            continue
         registered_first_name = name_tokens(row.name)[0]
-        is_short_form = first_name.startswith(registered_first_name) or registered_first_name.startswith(first_name)
-        if is_short_form and len(first_name) > 1 and len(registered_first_name) > 1:
-            reason = f"the same surname, and {first_name} is short for {registered_first_name} or the other way round"
-            return lookup, 75, reason
-        if len(first_name) <= 2 and registered_first_name.startswith(first_name[:1]):
-            return lookup, 60, "the same surname and initial"
-    return lookup, 50, "the same surname, another first name"
+        shorter, longer = sorted((first_name, registered_first_name), key=len)
+        if len(shorter) > 1 and longer.startswith(shorter):
+            return lookup, 75, f"nickname ({first_name} ~ {registered_first_name}), same surname"
+        if len(shorter) <= 2 and longer.startswith(shorter[:1]):
+            return lookup, 60, "same surname and initial"
+    return lookup, 50, "same surname, first name differs"
 
 
 def _to_suggestion(
@@ -162,7 +171,9 @@ def _to_suggestion(
     if not unresolved.teams:
         return Suggestion(lookup, name, score, reason)
     if index.plays_for(lookup, unresolved.teams):
-        score_with_team = min(score + _SAME_TEAM_BONUS, 99)
-        return Suggestion(lookup, name, score_with_team, f"{reason}; plays for {teams} in that game")
+        # Spelling alone finds other people of the same team: Nikola Jović and Nikola Jokić, Jalen and Jaylen Johnson.
+        most = 99 if score > _SPELLING_SCORE else MIN_LIKELY_SCORE - 1
+        score_with_team = min(score + _SAME_TEAM_BONUS, most)
+        return Suggestion(lookup, name, score_with_team, f"{reason}; team {teams} in that game")
     score_off_team = max(score - _OTHER_TEAM_PENALTY, 1)
-    return Suggestion(lookup, name, score_off_team, f"{reason}, but plays for {teams}, not in that game")
+    return Suggestion(lookup, name, score_off_team, f"{reason}; team {teams} not in that game")

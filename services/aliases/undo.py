@@ -8,7 +8,8 @@ from services.actions.action_type import ActionContext, ActionType, Details, Ver
 from services.actions.log_reader import ActionState, read_action
 from services.actions.plan import Change, Guard, Params, Plan
 from services.aliases.edits import from_params
-from services.aliases.save import format_row_state, snapshot, touched_names, write_rows
+from services.aliases.reject import REJECT_MATCH
+from services.aliases.save import EDIT_ALIASES, format_row_state, snapshot, touched_names, write_rows
 from services.aliases.validation import Severity, new_violations
 from services.core.errors import InvalidInput
 from services.core.sources import ALIASES
@@ -16,12 +17,14 @@ from services.core.text import pluralize
 from services.gcp.clients import Clients
 from services.names.registry import Alias, NameRegistry, read_registry
 
+UNDOABLE_ACTIONS = (EDIT_ALIASES.name, REJECT_MATCH.name)
+
 
 def plan_undo(clients: Clients, args: Params) -> Plan:
     """Every alias row that an edit changed, back to what it was; refused where it has been changed since."""
     action = read_action(clients, str(args.get("action_id") or ""))
-    if action is None or action.action_name != "aliases.edit" or action.state is not ActionState.DONE:
-        raise InvalidInput("That action has saved no alias that could be taken back.", "Open it in the action log.")
+    if action is None or action.action_name not in UNDOABLE_ACTIONS or action.state is not ActionState.DONE:
+        raise InvalidInput("That action saved no alias changes to undo.", "Open it in the action log.")
     edits, registry = from_params(action.plan.args), read_registry(clients)
     current_rows, rows_after_edit = snapshot(registry, edits), action.facts.get("after") or {}
     names = [f"{edit.alias} → {edit.canonical}" for edit in edits]
@@ -33,7 +36,7 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="aliases.undo",
         target=action.action_id,
-        title=f"Take back {pluralize(len(names), 'alias edit')}",
+        title=f"Undo {pluralize(len(names), 'alias change')}",
         args={"action_id": action.action_id},
         preconditions=current_rows,
         changes=tuple(
@@ -44,12 +47,12 @@ def plan_undo(clients: Clients, args: Params) -> Plan:
             Guard(
                 "unchanged since",
                 len(unchanged) == len(names),
-                f"{len(unchanged)} of {len(names)} are as that action left them.",
+                f"{len(unchanged)} of {len(names)} unchanged since that action.",
             ),
             *(Guard(v.check, False, v.message) for v in new_errors),
         ),
         planned_at=clients.now(),
-        undo="Save the same edits again.",
+        undo="Save the same changes again.",
         cost="One MERGE on player_aliases.",
         warnings=tuple(v.message for v in violations if v not in new_errors),
         sources=registry.sources,
@@ -72,7 +75,7 @@ def _undo(context: ActionContext) -> Details:
         for e in edits
     ]
     write_rows(context, rows, touched_names(edits))
-    return {"taken back": [change.what for change in context.plan.changes]}
+    return {"undone": [change.what for change in context.plan.changes]}
 
 
 def _verify_undo(clients: Clients, plan: Plan, _details: Details) -> Verification:
@@ -83,8 +86,8 @@ def _verify_undo(clients: Clients, plan: Plan, _details: Details) -> Verificatio
     restored = [name for name in names if current_rows.get(name) == previous_rows.get(name)]
     state = ActionState.DONE if len(restored) == len(names) else ActionState.FAILED
     return Verification(
-        state, f"{len(restored)} of {len(names)} rows are as they were before.", {n: current_rows.get(n) for n in names}
+        state, f"{len(restored)} of {len(names)} rows restored.", {n: current_rows.get(n) for n in names}
     )
 
 
-UNDO_EDIT = ActionType("aliases.undo", "Take back", plan_undo, _undo, _verify_undo, frozenset((ALIASES,)))
+UNDO_EDIT = ActionType("aliases.undo", "Undo", plan_undo, _undo, _verify_undo, frozenset((ALIASES,)))

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import TypedDict, cast
 
 from services.aliases.suggestions import Suggestion, UnresolvedName, suggest
@@ -49,9 +50,17 @@ class NameStatus:
 
     @property
     def description(self) -> str:
-        minutes = "minutes unknown" if self.minutes is None else f"{self.minutes:.1f} minutes"
+        minutes = "minutes unknown" if self.minutes is None else f"{self.minutes:.1f} min avg"
         ready = "" if self.ready else ", not production-ready"
         return f"{self.status or 'status unknown'}, {minutes}{ready}"
+
+
+class NameGroup(StrEnum):
+    """What has to be done about an unmatched name."""
+
+    NEEDS_ALIAS = "needs alias"
+    NOT_APPLIED = "alias exists, not applied"
+    OUT = "out, no impact"
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ class UnresolvedNameDetails:
 
     @property
     def nights_lost(self) -> int:
-        """Dates on which it cost predictions: those on which the likely player was not out."""
+        """Dates on which it may have cost predictions: those on which the likely player was not out."""
         return sum(not (day in self.status_by_date and self.status_by_date[day].is_out) for day in self.dates)
 
     @property
@@ -82,15 +91,11 @@ class UnresolvedNameDetails:
         return self.nights_lost * MAX_ROWS_PER_PLAYER_NIGHT
 
     @property
-    def summary(self) -> str:
-        """Its outcome, in words."""
+    def group(self) -> NameGroup:
+        """What has to be done about it."""
         if self.likely_lookup and self.dates and not self.nights_lost:
-            return f"{self.likely_lookup} was out: nothing lost"
-        if self.alias_canonical:
-            return f"an alias leads to {self.alias_canonical}; the odds do not use it"
-        if self.suggestions:
-            return f"no alias; likely {self.likely_lookup}"
-        return "no alias, and nobody in the registry is like it"
+            return NameGroup.OUT
+        return NameGroup.NOT_APPLIED if self.alias_canonical else NameGroup.NEEDS_ALIAS
 
     @property
     def has_normalization_mismatch(self) -> bool:
@@ -105,6 +110,10 @@ class NameResolutionReport:
     resolution_counts: CountsByDate
     registry: NameRegistry
     sources: tuple[DataSource, ...]
+
+    def in_group(self, group: NameGroup) -> tuple[UnresolvedNameDetails, ...]:
+        """The names of one group, the costliest first."""
+        return tuple(name for name in self.unresolved if name.group is group)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
-from services.names.normalization import normalize_registry_name, strip_suffix, surname
+from services.aliases.rejections import read_rejection
+from services.names.normalization import normalize_registry_name, strip_suffix, surnames
 from services.names.registry import Alias, NameRegistry
 
 
@@ -73,20 +74,20 @@ def _check_alias(
     for name in (alias, canonical):
         if not name or normalize_registry_name(name) != name:
             yield error(
-                "not a lookup", f"“{name}” is no lookup: write it as {normalize_registry_name(name) or 'letters'}."
+                "not a lookup", f"“{name}” isn't a valid lookup key; use {normalize_registry_name(name) or 'letters'}."
             )
     if alias == canonical:
-        yield error("self-map", f"{alias} leads to itself.")
+        yield error("self-map", f"{alias}: alias and canonical name are identical.")
         return
     if canonical not in registry.lookups:
-        yield error("canonical absent", f"{canonical} is not in the registry, so {alias} would lead nowhere.")
+        yield error("canonical absent", f"Canonical {canonical} is not in the player registry.")
     if alias in registry.active.get(canonical, ()):
-        yield error("both directions", f"{alias} leads to {canonical} and {canonical} back to {alias}: keep one.")
+        yield error("both directions", f"Circular alias {' ↔ '.join(sorted((alias, canonical)))}: keep one direction.")
     elif canonical in registry.active:
         onward = ", ".join(sorted(registry.active[canonical]))
-        yield error("chain", f"{canonical} is an alias itself ({onward}); only one hop is followed.")
+        yield error("chain", f"{canonical} is itself an alias of {onward}; chained aliases aren't resolved.")
     if len(registry.active[alias]) > 1:
-        yield error("two canonicals", f"{alias} leads to {' and to '.join(sorted(registry.active[alias]))}: keep one.")
+        yield error("two canonicals", f"{alias} maps to both {' and '.join(sorted(registry.active[alias]))}: keep one.")
     yield from _shadows_other_player(registry, alias, canonical)
     yield from _bare_surname_alias(registry, alias, canonical, by_surname)
     yield from _surname_differs(registry, alias, canonical)
@@ -104,10 +105,10 @@ def _shadows_other_player(registry: NameRegistry, alias: str, canonical: str) ->
     if strip_suffix(alias) == strip_suffix(canonical) and _team_seasons(registry, alias) & _team_seasons(
         registry, canonical
     ):
-        message = f"{alias} and {canonical} are registered as two players ({ids}) on one team: consolidate them too."
+        message = f"{alias} and {canonical} are registered twice on the same team ({ids}): merge them too."
         yield Violation(alias, Severity.WARNING, "twin", message, canonical)
     else:
-        message = f"{alias} is the name of another registered player ({ids})."
+        message = f"{alias} belongs to another registered player ({ids})."
         yield Violation(alias, Severity.ERROR, "another player's name", message, canonical)
 
 
@@ -119,19 +120,19 @@ def _bare_surname_alias(
         return
     if len(bearers) > 1:
         examples = ", ".join(sorted(bearers)[:3])
-        message = f"{alias} is a bare surname of {len(bearers)} players ({examples}): it cannot mean one."
+        message = f"{alias} is only a surname, of {len(bearers)} players ({examples}): ambiguous."
         yield Violation(alias, Severity.ERROR, "bare surname", message, canonical)
     else:
-        message = f"{alias} is a bare surname; only one player has it now, the next one would be taken for him."
+        message = f"{alias} is only a surname: ambiguous if another player with it joins."
         yield Violation(alias, Severity.WARNING, "bare surname", message, canonical)
 
 
 def _surname_differs(registry: NameRegistry, alias: str, canonical: str) -> Iterator[Violation]:
     """Names with nothing in common may be right (Bones is Nah'Shon), but a person should give a reason."""
-    surnames = {surname(row.name) for row in registry.by_lookup.get(canonical, ())} - {""}
+    names = {name for row in registry.by_lookup.get(canonical, ()) for name in surnames(row.name)}
     base_lookup = strip_suffix(alias)
-    if surnames and not any(base_lookup.endswith(name) or base_lookup.startswith(name) for name in surnames):
-        message = f"{alias} does not have the surname of {canonical}."
+    if names and not any(base_lookup.endswith(name) or base_lookup.startswith(name) for name in names):
+        message = f"{alias}: surname differs from {canonical}."
         yield Violation(alias, Severity.WARNING, "surname differs", message, canonical)
 
 
@@ -145,7 +146,7 @@ def _suffix_pairs_without_alias(registry: NameRegistry) -> Iterator[Violation]:
             joined = longer in registry.active.get(shorter, ()) or shorter in registry.active.get(longer, ())
             if not joined and _team_seasons(registry, shorter) & _team_seasons(registry, longer):
                 message = (
-                    f"{longer} and {shorter} differ only in the suffix and are on one team, and no alias joins them."
+                    f"{longer} and {shorter} differ only in the suffix, on one team, without an alias between them."
                 )
                 yield Violation(longer, Severity.WARNING, "suffix pair without alias", message, shorter)
 
@@ -153,7 +154,8 @@ def _suffix_pairs_without_alias(registry: NameRegistry) -> Iterator[Violation]:
 def _lookups_by_surname(registry: NameRegistry) -> dict[str, set[str]]:
     by_surname: dict[str, set[str]] = {}
     for row in registry.registered:
-        by_surname.setdefault(surname(row.name), set()).add(row.lookup)
+        for surname in surnames(row.name):
+            by_surname.setdefault(surname, set()).add(row.lookup)
     return by_surname
 
 
@@ -162,19 +164,25 @@ def _team_seasons(registry: NameRegistry, lookup: str) -> set[tuple[str, str]]:
 
 
 def previously_deactivated(before: NameRegistry, added: Iterable[tuple[str, str]]) -> tuple[Violation, ...]:
-    """A warning for each addition of an alias that was deactivated before, to this canonical name or to another."""
+    """A warning for each addition of an alias that was deactivated before, to this canonical name or to another.
+
+    A rejected match is one only where it is the match that is added.
+    """
+    pairs = tuple(added)
     return tuple(
-        Violation(
-            alias,
-            Severity.WARNING,
-            "inactive duplicate",
-            f"{alias} → {row.canonical} was switched off before{f', {row.processed_at:%-d %b %Y}' if row.processed_at else ''}.",
-            row.canonical,
-        )
-        for alias in dict.fromkeys(alias for alias, _ in added)
+        Violation(alias, Severity.WARNING, "inactive duplicate", _describe_inactive(row), row.canonical)
+        for alias in dict.fromkeys(alias for alias, _ in pairs)
         for row in before.aliases
-        if row.alias == alias and not row.active
+        if row.alias == alias and not row.active and (read_rejection(row) is None or row.pair in pairs)
     )
+
+
+def _describe_inactive(row: Alias) -> str:
+    date_text = f" on {row.processed_at:%-d %b %Y}" if row.processed_at else ""
+    rejection = read_rejection(row)
+    if rejection is None:
+        return f"{row.alias} → {row.canonical} was deactivated{date_text}."
+    return f"{row.alias} → {row.canonical} was rejected by {rejection.rejected_by}{date_text}: {rejection.reason}"
 
 
 def with_aliases(registry: NameRegistry, rows: Iterable[Alias]) -> NameRegistry:

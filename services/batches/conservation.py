@@ -39,20 +39,22 @@ def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
     unanswered = tuple(counts.get(outcome) for outcome in OUTCOMES if outcome in UNANSWERED_OUTCOMES)
     rejected = record.rejected_rows
     staged = (record.staged_rows,) if rejected is None else (record.staged_rows, rejected)
-    staged_name = "staged" if rejected is None else "staged + rejected on write"
+    staged_name = "staged" if rejected is None else "staged + rejected"
     distinct = (record.distinct_keys, record.collapsed_rows)
     merged = (record.inserted, record.updated, record.unchanged)
     return (
+        ConservationSum("One outcome per player", record.requested, "requested", players, " + ".join(counted), True),
+        ConservationSum("Every player answered", 0, "missing", unanswered, "internal error + no answer", True),
+        ConservationSum("Produced = staged", record.produced_rows, "produced", staged, staged_name),
         ConservationSum(
-            "each player has one outcome", record.requested, "requested", players, " + ".join(counted), True
-        ),
-        ConservationSum("each player has answered", 0, "missing", unanswered, "internal error + no answer", True),
-        ConservationSum("what was produced was staged", record.produced_rows, "produced", staged, staged_name),
-        ConservationSum(
-            "what was staged is distinct or collapsed", record.staged_rows, "staged", distinct, "distinct + collapsed"
+            "Staged = unique + duplicate keys", record.staged_rows, "staged", distinct, "unique + duplicate"
         ),
         ConservationSum(
-            "each distinct row was merged", record.distinct_keys, "distinct", merged, "inserted + updated + unchanged"
+            "Unique = inserted + updated + unchanged",
+            record.distinct_keys,
+            "unique",
+            merged,
+            "inserted + updated + unchanged",
         ),
     )
 

@@ -156,6 +156,11 @@ class Ledger:
         rows = self._state_rows(batch_id, game_date)
         return _to_record(rows[0], self._clients.now()) if rows else None
 
+    def states(self, batch_id: str, game_date: date) -> tuple[BatchRecord, ...]:
+        """Every state of a batch as it was recorded, oldest first."""
+        rows = reversed(self._state_rows(batch_id, game_date))
+        return tuple(_to_record(row, row["recorded_at"]) for row in rows)
+
     def batches_of(self, game_date: date) -> tuple[BatchRecord, ...]:
         """The state now of every batch of a date, without its details; raises when the ledger cannot be read."""
         rows = query_catalog.run_query(self._clients, "batches.states_by_date", game_date=game_date).rows

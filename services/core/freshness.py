@@ -38,6 +38,7 @@ FIRST_NIGHT_TTL_S = 3_600.0  # the earliest game date, which changes when old pa
 
 # Each is what a whole page waits, for all its sources together.
 FIRST_LOAD_TIMEOUT_S = 1.8  # before it reports that a source has not answered yet, and looks again 2 s later
+SLOW_NOTICE_S = 0.5  # before it says which source it waits for
 RETRY_TIMEOUT_S = 1.5  # the same for a source that failed the last time
 SILENT_WAIT_S = 0.3  # for a source that has been silent for longer than that, asked by anybody
 SILENCE_KEPT_S = 60.0  # how long its silence counts after the last read that failed of it

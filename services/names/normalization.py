@@ -47,9 +47,13 @@ def name_tokens(name: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=20_000)
-def surname(name: str) -> str:
+def surnames(name: str) -> tuple[str, ...]:
+    """What may be the surname of a name, the longest first: it may have several words, and two writers may join or part them.
+
+    Shai Gilgeous Alexander → gilgeousalexander, alexander; Nene → nene.
+    """
     tokens = name_tokens(name)
-    return tokens[-1] if tokens else ""
+    return tuple("".join(tokens[start:]) for start in range(min(1, len(tokens) - 1), len(tokens)) if tokens)
 
 
 def _strip_diacritics(text: str, form: str) -> str:

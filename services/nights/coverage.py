@@ -32,6 +32,7 @@ class Funnel:
     game_date: date
     players: dict[Stage, int | None]
     notes: Mapping[Stage, str] = field(default_factory=dict)  # why a stage has no count, or what it leaves out
+    rows: Mapping[Stage, int | None] = field(default_factory=dict)  # of all its players; None: not known
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def funnel(night: NightStatus, writes: DmlReport | None = None) -> Funnel:
         Stage.WRITTEN: _count_reached(eligible, [p.written_rows for p in eligible]),
         Stage.ACTIVE: _count_reached(eligible, [p.active_rows for p in eligible]),
     }
-    return Funnel(night.game_date, players, {Stage.STAGED: note} if note else {})
+    rows = {Stage.GENERATED: night.generated_rows, Stage.ACTIVE: night.active_rows}
+    return Funnel(night.game_date, players, {Stage.STAGED: note} if note else {}, rows)
 
 
 def _count_staged(night: NightStatus, writes: DmlReport | None) -> tuple[int | None, str]:
@@ -98,7 +100,7 @@ def _count_staged(night: NightStatus, writes: DmlReport | None) -> tuple[int | N
     unstaged = sum(bool(p.written_rows) and not p.staged_rows for p in players)
     direct = night.wrote_directly or (writes is not None and _is_a_statement_for_each(unstaged, writes))
     if not staged:
-        return None, "direct MERGE: not used" if direct else ""
+        return None, "not used: direct writes" if direct else ""
     if (unstaged and not direct) or any(p.staged_rows is None for p in players):
         return None, ""
     return staged, f"{unstaged:,} written directly" if unstaged else ""

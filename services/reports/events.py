@@ -1,4 +1,4 @@
-"""What happened and when: batches, rejected writes, scale changes, alerts and actions, for the timeline of a night and for the list."""
+"""What happened and when: batches, rejected writes, config changes, alerts and actions, for the timeline of a date and for the list."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from services.actions.log_reader import ActionLog, ActionState
 from services.alerts.alert_log import RETENTION, Alerts, EventType
+from services.alerts.rules import get_rule
 from services.batches.reader import Batches, run_window
 from services.batches.state import IN_PROGRESS_STATES
 from services.core.result import Health, Result
@@ -19,11 +20,11 @@ from services.telemetry.dml_jobs import DmlReport
 T = TypeVar("T")
 
 BATCHES, REJECTED, SCALED, ALERTS, ACTIONS = LANES = (
-    "batches",
-    "rejected writes",
-    "scale changes",
-    "alerts",
-    "actions",
+    "Batches",
+    "Rejected writes",
+    "Config changes",
+    "Alerts",
+    "Actions",
 )
 MINUTE = timedelta(minutes=1)
 HEALTH_BY_ACTION_STATE = {
@@ -59,7 +60,7 @@ class Event:
     message: str = ""  # the mark's sentence, actor included
     health: Health = Health.NONE_EXPECTED
     count: int = 1  # rejected writes of that minute
-    kind: str = ""  # alert, message, action, scale change, batch, deploy
+    kind: str = ""  # alert, notification, action, config change, batch, deploy
     summary: str = ""  # the list's sentence, beside kind and actor
 
 
@@ -148,8 +149,8 @@ def count_by_kind(events: Iterable[Event]) -> dict[str, int]:
 def _batch_events(batches: Batches | None, now: datetime) -> Iterator[Event]:
     for batch in batches.batches if batches else ():
         if batch.started:
-            requested_text = "an unknown number of" if batch.requested is None else f"{batch.requested:,}"
-            asked_text = f"{requested_text} players asked, by {batch.started_by or 'nobody known'}"
+            requested_text = "unknown number" if batch.requested is None else f"{batch.requested:,}"
+            started_text = f"{requested_text} requested, started by: {batch.started_by or 'unknown'}"
             # By the minute: a picture that changed at each refresh would take the focus from the mark that is being read.
             running_until = (
                 max(batch.started, now.replace(second=0, microsecond=0)) if batch.state in IN_PROGRESS_STATES else None
@@ -159,11 +160,11 @@ def _batch_events(batches: Batches | None, now: datetime) -> Iterator[Event]:
                 ended=batch.ended or running_until,
                 actor=batch.started_by,
                 lane=BATCHES,
-                label=f"{requested_text} asked, {batch.state}",
-                message=f"{batch.batch_id}: {batch.state}, {asked_text}",
+                label=f"{requested_text} requested · {batch.state}",
+                message=f"{batch.batch_id}: {batch.state}, {started_text}",
                 health=batch.health,
                 kind="batch",
-                summary=f"{batch.batch_id} began, {requested_text} players requested",
+                summary=f"{batch.batch_id} started, {requested_text} requested",
             )
         if batch.ended:
             yield Event(
@@ -191,14 +192,14 @@ def _rejection_events(report: DmlReport | None) -> Iterator[Event]:
 
 def _deploy_events(history: DeployHistory | None) -> Iterator[Event]:
     for deploy in history.deploys if history else ():
-        problem_text = f", which did not become ready: {deploy.problem}" if deploy.problem else ""
-        summary = f"{deploy.revision} deployed, {deploy.capacity_text}{problem_text}"
+        problem_text = f", did not become ready: {deploy.problem}" if deploy.problem else ""
+        summary = f"Revision {deploy.revision} deployed ({deploy.capacity_text}){problem_text}"
         yield Event(
             at=deploy.at,
             actor=deploy.by,
             lane=SCALED,
             label=f"{deploy.service.removeprefix('prediction-')} {deploy.capacity_text}",
-            message=f"{summary}, by {deploy.by or 'nobody known'}",
+            message=f"{summary}, by {deploy.by or 'unknown'}",
             health=deploy.health,
             kind="deploy",
             summary=summary,
@@ -217,21 +218,22 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
                 yield Event(
                     at=event.recorded_at,
                     actor=event.actor,
-                    kind="message",
-                    summary=f"{alert.alert_id} {event.event}: {delivery_text}{reason_text}",
+                    kind="notification",
+                    summary=f"{alert.alert_id} {EventType.label(event.event)}: {delivery_text}{reason_text}",
                 )
                 continue
+            word = EventType.label(event.event)
             is_resolved = event.event == EventType.RESOLVED
             calm_health = Health.OK if is_resolved else Health.NONE_EXPECTED
             yield Event(
                 at=event.recorded_at,
                 actor=event.actor,
                 lane=ALERTS,
-                label=f"{alert.cause} {event.event}",
-                message=f"{event.event}: {event.message} ({event.actor})",
+                label=f"{get_rule(event.rule).title.partition(' (')[0]} · {word}",
+                message=f"{get_rule(event.rule).title}, {word}: {event.message} ({event.actor})",
                 health=event.severity if event.event in _RAISING_EVENTS else calm_health,
                 kind="" if event.event == EventType.UPDATED else "alert",
-                summary=f"{alert.alert_id} {event.event}: {event.message}{reason_text}",
+                summary=f"{alert.alert_id} {word}: {event.message}{reason_text}",
             )
 
 
@@ -240,15 +242,15 @@ def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Even
         if action.action_name.startswith("alerts."):
             continue  # it is among the alert's own events
         is_scaling = action.action_name.startswith("scaling.")
-        outcome_text = action.message if action.ended_at else "no outcome is recorded yet"
-        list_outcome_text = action.message if action.ended_at else "no outcome is recorded"
+        outcome_text = action.message if action.ended_at else "no result recorded yet"
+        list_outcome_text = action.message if action.ended_at else "no result recorded"
         yield Event(
             at=action.started_at,
             actor=action.actor,
             lane=SCALED if is_scaling else ACTIONS,
-            label=f"{action.title}: {action.state}",
+            label=f"{action.title} · {action.state}",
             message=f"{action.title}, by {action.actor}: {action.state}. {outcome_text}",
             health=Health.UNKNOWN if action.is_abandoned(now) else HEALTH_BY_ACTION_STATE[action.state],
-            kind="scale change" if is_scaling else "action",
+            kind="config change" if is_scaling else "action",
             summary=f"{action.title}: {action.state}. {list_outcome_text}",
         )

@@ -97,7 +97,7 @@ def _coverage(facts: NightFacts, players: Statement) -> Figure:
     bars.append(Bar(f"{_short_day(facts.game_date)}: {pct:.1f}%", pct, players.health))
     compared = next((day for day in reversed(earlier) if _coverage_pct(day) is not None), None)
     delta = f" · {_format_delta(pct, compared)}" if compared is not None else ""
-    detail = f"{active:,} of {eligible:,} players{delta}"
+    detail = f"{active:,} of {eligible:,}{delta}"
     return Figure(label, f"{pct:.1f}%", "", detail, players.health, page, tuple(bars), text, 100.0)
 
 

@@ -16,7 +16,7 @@ from services.core.text import format_duration, pluralize
 from services.judgement.facts import NightFacts
 from services.judgement.judge import NightJudgement
 from services.judgement.players import LOSS_PHRASES
-from services.judgement.statement import Subject
+from services.judgement.statement import Statement, Subject
 from services.nights.balance import balance
 from services.nights.missing_players import LossReason
 from services.policy.dml_limits import MAX_OUTSTANDING_DML, MAX_QUEUED_DML, MAX_RUNNING_DML
@@ -92,32 +92,46 @@ def _state(facts: NightFacts, judgement: NightJudgement) -> IncidentState:
 
 
 def _title(judgement: NightJudgement) -> str:
-    lead = judgement.lead
-    if lead.subject is Subject.PLAYERS:
-        return "Coverage unknown: can't read the predictions table" if lead.part is None else lead.text
-    return f"{lead.subject}: {lead.text}"
+    """The players, unless something else is worse and known: then that, without its details."""
+    lead, players = judgement.lead, judgement.get(Subject.PLAYERS)
+    if lead is not players and lead.health is not Health.UNKNOWN:
+        clause = _first_clause(lead.text)
+        return clause if "_" in clause.partition(" ")[0] else f"{clause[0].upper()}{clause[1:]}"
+    return "Coverage unknown: can't read the predictions table" if players.part is None else players.text
+
+
+def _first_clause(text: str) -> str:
+    return text.partition("; ")[0].partition(" (")[0]
 
 
 def _cause(facts: NightFacts, judgement: NightJudgement) -> str:
     """Why its values may not be so now; else the cause of the headline, or what is behind a green one."""
     if facts.outdated:
         return " ".join(f"{problem.source}: {problem.message}" for problem in facts.outdated)
-    lead, writes = judgement.lead, facts.writes.value
-    if lead.subject is Subject.PLAYERS and lead.part is None and lead.problems:
-        return " ".join(filter(None, (lead.problems[0].message, lead.problems[0].hint)))
-    if lead.problems:
-        return f"{lead.cause}. {lead.problems[0].message}".lstrip(". ")
-    if lead.cause.endswith(LOSS_PHRASES[LossReason.WRITE_REJECTED]) and writes is not None and writes.rejected:
-        peak = writes.peak_outstanding
-        limit = f"limit {MAX_OUTSTANDING_DML} ({MAX_RUNNING_DML} running + {MAX_QUEUED_DML} queued)"
-        at_limit = f": {peak} DML statements outstanding, {limit}" if peak and peak >= MAX_OUTSTANDING_DML else ""
-        return f"BigQuery rejected {writes.rejected:,} of {writes.attempted:,} writes{at_limit}"
+    lead = judgement.lead
+    if lead.problems and lead.health is Health.UNKNOWN:
+        unknown = "" if lead.part is None and lead.subject is Subject.PLAYERS else f"{lead.subject} unknown: "
+        return f"{unknown}{lead.problems[0].message} {lead.problems[0].hint}".rstrip()
+    if lead.subject is not Subject.PLAYERS:
+        details = lead.sentence.removeprefix(_first_clause(lead.text)).strip("; ")
+        return f"{judgement.get(Subject.PLAYERS).sentence} · {lead.subject}{': ' if details else ''}{details}"
     if judgement.health is Health.OK:
-        proven = f"{len(judgement.statements)} of {len(judgement.statements)} checks passed"
+        count = len(judgement.statements)
         rows = facts.night.value.active_rows if facts.night.value else 0
-        return f"{pluralize(rows, 'active row')} · {proven}"
-    sentence = f"{lead.cause[:1].upper()}{lead.cause[1:]}"
-    return sentence or " · ".join(judgement.details)
+        return f"{pluralize(rows, 'active row')} · {count} of {count} checks passed"
+    return _write_cause(facts, lead) or f"{lead.cause[:1].upper()}{lead.cause[1:]}" or " · ".join(judgement.details)
+
+
+def _write_cause(facts: NightFacts, lead: Statement) -> str:
+    """Rejected writes with their number and the limit they met; "" where they are not the cause, or are not counted."""
+    writes = facts.writes.value
+    is_cause = lead.cause.endswith(LOSS_PHRASES[LossReason.WRITE_REJECTED])
+    if not is_cause or writes is None or not writes.rejected or writes.attempted is None:
+        return ""
+    peak = writes.peak_outstanding
+    limit = f"limit {MAX_OUTSTANDING_DML} ({MAX_RUNNING_DML} running + {MAX_QUEUED_DML} queued)"
+    at_limit = f": {peak} DML statements outstanding, {limit}" if peak and peak >= MAX_OUTSTANDING_DML else ""
+    return f"BigQuery rejected {writes.rejected:,} of {writes.attempted:,} writes{at_limit}"
 
 
 def _list_facts(

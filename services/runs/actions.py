@@ -8,7 +8,7 @@ from datetime import date
 
 from services.actions.action_type import ActionContext, ActionType, Details, ProgressReporter, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
 from services.batches.ids import parse_batch_date
 from services.batches.reader import Batch, read_batches
 from services.batches.state import IN_PROGRESS_STATES, RESUMABLE_STATES
@@ -41,7 +41,7 @@ def _start(context: ActionContext) -> Details:
     url = read_coordinator(context.clients).url
     origin = {"correlation_id": context.action_id, "parent_processor": context.actor.name}
     batch_id = start_run(context.clients, url, {**context.plan.preconditions["body"], **origin})
-    context.report_progress(f"Accepted as {batch_id}.", batch_id=batch_id)
+    context.report_progress(f"Started {batch_id}.", batch_id=batch_id)
     return {"batch_id": batch_id}
 
 
@@ -66,10 +66,8 @@ def wait_for_batch(clients: Clients, url: str, batch_id: str, report_progress: P
             report_progress(format_progress(progress))
             last_report_at = now
         if now - last_progress_at > PROGRESS_TIMEOUT_S:
-            detail = format_progress(progress) if progress else "the coordinator knows no such batch"
-            raise BatchNotProgressing(
-                f"{batch_id} was accepted, but for {PROGRESS_TIMEOUT_S:.0f} s nothing has moved: {detail}."
-            )
+            detail = format_progress(progress) if progress else "the coordinator has no such batch"
+            raise BatchNotProgressing(f"{batch_id} was accepted, no progress for {PROGRESS_TIMEOUT_S:.0f} s: {detail}.")
         time.sleep(POLL_INTERVAL_S)
 
 
@@ -85,7 +83,7 @@ def format_progress(progress: BatchProgress) -> str:
     """How far a batch is, in one line for the record."""
     total_text = f" of {progress.requested}" if progress.requested is not None else ""
     completed_text = "unknown" if progress.completed is None else progress.completed
-    return f"{progress.payload.get('state', progress.status)}: {completed_text}{total_text} players are done"
+    return f"{progress.payload.get('state', progress.status)}: {completed_text}{total_text} players done"
 
 
 def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
@@ -110,7 +108,7 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     coverage_text = format_coverage(coverage_count)
     if batch is None:
         return Verification(
-            ActionState.FAILED, f"No new batch of {game_date} is to be found; {coverage_text}.", after, coverage_count
+            ActionState.FAILED, f"No new batch of {game_date} was found; {coverage_text}.", after, coverage_count
         )
     if still_missing:
         names = ", ".join(still_missing[:5]) + (" …" if len(still_missing) > 5 else "")
@@ -154,15 +152,15 @@ def read_batch(clients: Clients, args: Params) -> Batch:
     try:
         game_date = parse_batch_date(batch_id)
     except ValueError:
-        raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the runs page.") from None
+        raise InvalidInput(f"{batch_id!r} is not a batch.", "Select one on the Runs page.") from None
     batch = _find_recorded(clients, game_date, lambda b: b.batch_id == batch_id)
     if batch is None:
-        raise InvalidInput(f"No batch {batch_id} is recorded.", "Choose one on the runs page.")
+        raise InvalidInput(f"No batch {batch_id} is recorded.", "Select one on the Runs page.")
     return batch
 
 
 def plan_resume(clients: Clients, args: Params) -> Plan:
-    """Resume `batch_id`: what is staged is adopted, what is missing is requested again, then one MERGE."""
+    """Resume `batch_id`: staged rows are reused, remaining players requested again, then one MERGE."""
     batch = read_batch(clients, args)
     batch_id, game_date = batch.batch_id, batch.game_date
     coordinator = read_coordinator(clients)
@@ -172,7 +170,7 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="run.resume",
         target=game_date.isoformat(),
-        title=f"Resume {batch_id}",
+        title=f"Resume batch{TITLE_SEPARATOR}{batch_id}",
         args={"batch_id": batch_id},
         preconditions={
             "state": str(batch.state),
@@ -185,22 +183,22 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
             Change(
                 "players",
                 f"{batch.generated if batch.generated is not None else 'unknown'} of {batch.requested} generated",
-                "the rest asked again, what is staged adopted",
+                "remaining players re-requested; staged rows reused",
             ),
         ),
         guards=(
             Guard(
-                "coordinator can",
+                "coordinator supports it",
                 can_resume,
-                "The coordinator can resume it."
+                "The coordinator supports resume."
                 if can_resume
-                else "This batch is not of a coordinator that can resume: re-run its lost players, or consolidate its staging tables.",
+                else "This batch's coordinator doesn't support resume: re-run its missing players, or consolidate its staging tables.",
             ),
             Guard("batch has stopped", stopped, f"{batch_id} is {batch.state}."),
         ),
         planned_at=clients.now(),
-        undo="Not by a button: it adds and updates rows, it deletes none.",
-        cost="One MERGE at the end.",
+        undo="No one-click undo. Nothing is deleted; BigQuery time travel keeps the previous state for 7 days.",
+        cost="1 MERGE at the end.",
         commands=(curl_command(clients.settings, "/resume", {"batch_id": batch_id}, coordinator.url),),
         coverage=coverage_count,
     )
@@ -209,9 +207,9 @@ def plan_resume(clients: Clients, args: Params) -> Plan:
 def _resume(context: ActionContext) -> Details:
     url, batch_id = read_coordinator(context.clients).url, context.plan.args["batch_id"]
     resume_batch(context.clients, url, {"batch_id": batch_id})
-    context.report_progress(f"{batch_id} is resumed.", batch_id=batch_id)
+    context.report_progress(f"{batch_id} resumed.", batch_id=batch_id)
     return {"batch_id": batch_id}
 
 
-START_RUN = ActionType("run.start", "Run", plan_start, _start, _verify, RUN, follow=follow_batch)
+START_RUN = ActionType("run.start", "Start run", plan_start, _start, _verify, RUN, follow=follow_batch)
 RESUME_BATCH = ActionType("run.resume", "Resume", plan_resume, _resume, _verify, RUN, follow=follow_batch)

@@ -73,9 +73,7 @@ def read_coordinator(clients: Clients) -> CoordinatorInfo:
     url = get_url(clients)
     status, payload = _request(clients, "GET", url, "/")
     if status != 200 or "service" not in payload:
-        raise UnexpectedResponse(
-            f"{url} does not answer as a coordinator does (HTTP {status}).", "Check COORDINATOR_URL."
-        )
+        raise UnexpectedResponse(f"{url} is not a coordinator endpoint (HTTP {status}).", "Check COORDINATOR_URL.")
     supports = payload.get("supports") or ()
     return CoordinatorInfo(
         url,
@@ -115,7 +113,7 @@ def read_progress(clients: Clients, url: str, batch_id: str) -> BatchProgress | 
     if status == 404 or payload.get("status") in ("no_active_batch", "not_found"):
         return None
     if status != 200 or "status" not in payload:
-        raise UnexpectedResponse(f"The coordinator's /status answered HTTP {status} with no status in it.")
+        raise UnexpectedResponse(f"The coordinator's /status returned HTTP {status} without a status.")
     return parse_progress(batch_id, payload)
 
 
@@ -163,16 +161,15 @@ def _request(
         )
     except requests.RequestException as error:
         raise SourceUnavailable(
-            f"The coordinator at {url} does not answer ({type(error).__name__}).", "See that it runs; then look again."
+            f"The coordinator at {url} does not respond ({type(error).__name__}).",
+            "Check that it is running, then retry.",
         ) from error
     try:
         payload = response.json()
     except ValueError:
         payload = None
     if not isinstance(payload, Mapping):
-        raise UnexpectedResponse(
-            f"The coordinator at {url} answered HTTP {response.status_code} with something that is not JSON."
-        )
+        raise UnexpectedResponse(f"The coordinator at {url} returned HTTP {response.status_code} with non-JSON.")
     return response.status_code, payload
 
 
@@ -182,8 +179,8 @@ def _to_refusal(status: int, payload: Mapping[str, Any], operation: str) -> OnCa
     )
     batch = f" (batch {payload['batch_id']})" if payload.get("batch_id") else ""
     if status in (200, 202):
-        return CoordinatorRefused(f"The coordinator did not {operation}: it answered “{reason}”{batch}.")
-    return CoordinatorRefused(f"The coordinator refused to {operation}: HTTP {status}, {reason}{batch}.")
+        return CoordinatorRefused(f"The coordinator did not {operation}: “{reason}”{batch}.")
+    return CoordinatorRefused(f"The coordinator rejected “{operation}”: HTTP {status}, {reason}{batch}.")
 
 
 def _int_or_none(value: object) -> int | None:

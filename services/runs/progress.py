@@ -34,8 +34,8 @@ class RunProgress:
     def summary(self) -> str:
         """In one line: its state, how far, how fast."""
         answered = dict(self.stages)["answered"]
-        progress_text = f": {answered} of {self.requested} players answered" if answered is not None else ""
-        rate_text = f", {self.per_minute:,.0f} a minute" if self.per_minute else ""
+        progress_text = f": {answered} of {self.requested} players done" if answered is not None else ""
+        rate_text = f", {self.per_minute:,.0f} players/min" if self.per_minute else ""
         not_staged_text = f", {self.not_staged}" if self.not_staged else ""
         stalled_text = ", stalled" if self.stalled else ""
         return f"{self.state}{progress_text}{not_staged_text}{rate_text}{stalled_text}"
@@ -77,7 +77,7 @@ def to_run_progress(progress: BatchProgress, started: datetime | None, now: date
         stalled=progress.stalled or no_progress,
         not_staged=_format_not_staged(progress.outcomes or {}),
         message=str(progress.payload.get("reason") or progress.payload.get("message") or ""),
-        source=DataSource("The coordinator, /status", now),
+        source=DataSource("Coordinator, /status", now),
     )
 
 

@@ -1,10 +1,10 @@
-"""Stop a run: no further player is asked, what is staged stays; done only when the ledger says that the batch is stopped."""
+"""Stop a run: no further player is requested, staged rows stay; done only when the ledger records the batch as stopped."""
 
 from __future__ import annotations
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
 from services.batches.state import STOPPABLE_STATES, BatchState
 from services.core.commands import curl_command
 from services.core.sources import RUN
@@ -14,7 +14,7 @@ from services.runs.coordinator_client import BatchProgress, read_coordinator, st
 
 
 def plan_stop(clients: Clients, args: Params) -> Plan:
-    """Stop `batch_id`: who has not been asked yet is not asked, what is staged stays, and the batch can be resumed."""
+    """Stop `batch_id`: no further player is requested, staged rows stay, and the batch can be resumed."""
     batch = read_batch(clients, args)
     batch_id, coordinator = batch.batch_id, read_coordinator(clients)
     can_stop = batch.record_source == "ledger" and "stop" in coordinator.supports
@@ -23,31 +23,30 @@ def plan_stop(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="run.stop",
         target=batch.game_date.isoformat(),
-        title=f"Stop {batch_id}",
+        title=f"Stop run{TITLE_SEPARATOR}{batch_id}",
         args={"batch_id": batch_id},
         preconditions={"asks players": asks_players, "coordinator": coordinator.url},
         changes=(
-            Change("batch", "players are being asked", "stopped; a new run of the date may start"),
-            Change("players not asked yet", "would be asked", "not asked until the batch is resumed"),
+            Change("batch", "requesting players", "stopped; a new run of the date may start"),
+            Change("players not requested yet", "would be requested", "not requested until the batch is resumed"),
             Change("rows staged", "would be consolidated at the end", "stay in staging until the batch is resumed"),
         ),
         guards=(
             Guard(
-                "coordinator can",
+                "coordinator supports it",
                 can_stop,
-                "The coordinator can stop it."
+                "The coordinator supports stop."
                 if can_stop
-                else f"{batch_id} cannot be stopped: its coordinator has no /stop.",
+                else f"{batch_id} can't be stopped: its coordinator has no /stop.",
             ),
             Guard(
-                "players are being asked",
+                "players being requested",
                 asks_players,
-                f"{batch_id} is {batch.state}"
-                + ("." if asks_players else ": it asks no player that could be stopped."),
+                f"{batch_id} is {batch.state}" + ("." if asks_players else ": no request is left to stop."),
             ),
         ),
         planned_at=clients.now(),
-        undo="Resume the batch: what is staged is adopted, and who was not asked is asked.",
+        undo="Resume the batch: staged rows are reused, remaining players requested.",
         cost="None.",
         warnings=_remaining_requests(progress),
         commands=(curl_command(clients.settings, "/stop", {"batch_id": batch_id}, coordinator.url),),
@@ -57,11 +56,9 @@ def plan_stop(clients: Clients, args: Params) -> Plan:
 def _remaining_requests(progress: BatchProgress | None) -> tuple[str, ...]:
     """How many players are without an outcome yet: no part of the plan's hash, because it changes every second."""
     if progress is None or progress.requested is None or progress.completed is None:
-        return ("How many requests remain is not known.",) if progress is not None else ()
+        return ("Remaining requests unknown.",) if progress is not None else ()
     remaining = progress.requested - progress.completed
-    return (
-        f"{remaining} of {progress.requested} requests remain; those under way are finished, the others are not sent.",
-    )
+    return (f"{remaining} of {progress.requested} requests remain; those in progress finish, the others are not sent.",)
 
 
 def _stop(context: ActionContext) -> Details:
@@ -72,7 +69,7 @@ def _stop(context: ActionContext) -> Details:
 
 
 def _verify_stop(clients: Clients, plan: Plan, _details: Details) -> Verification:
-    """Done when the ledger says that the batch is stopped."""
+    """Done when the ledger records the batch as stopped."""
     batch = read_batch(clients, plan.args)
     after = {"batch": batch.batch_id, "batch state": str(batch.state), "staged rows": batch.staged_rows}
     if batch.state is BatchState.STOPPED:

@@ -31,7 +31,7 @@ def read_run_verification(clients: Clients, batch: Batch) -> tuple[VerificationC
     """Every check of one batch of our ledger, read now; raises OnCallError when ledger or tables cannot be read."""
     record = Ledger(clients).latest(batch.batch_id, batch.game_date)
     if record is None or batch.started is None:
-        raise InvalidInput(f"The ledger has no batch {batch.batch_id}, so its sums are not known.")
+        raise InvalidInput(f"The batch log has no batch {batch.batch_id}, so its row counts are unknown.")
     writes = read_writes(clients, batch.started, (batch.ended or clients.now()) + timedelta(minutes=5))
     remaining_tables = list_staging_tables(clients, staging_prefix(batch.batch_id))
     return verify_run(record, read_night(clients, batch.game_date), writes, len(remaining_tables))
@@ -47,27 +47,27 @@ def verify_run(
     rejected = writes.rejected
     return (
         VerificationCheck(
-            "staging tables appeared",
+            "Staging tables created",
             None if staged is None else staged > 0,
             f"{_format_count(staged)} staging tables.",
         ),
         VerificationCheck(
-            "consolidation succeeded",
+            "Consolidation succeeded",
             record.state is BatchState.CONSOLIDATED,
             f"The batch is {record.state}. {record.reason}".strip(),
         ),
         VerificationCheck(
-            "everybody has predictions",
+            "All eligible players active",
             active == len(eligible),
             f"{active} of {len(eligible)} eligible players are active.",
         ),
         VerificationCheck(
-            "staging is clean", remaining_tables == 0, f"{remaining_tables} staging tables of the batch are left."
+            "Staging cleaned up", remaining_tables == 0, f"{remaining_tables} staging tables of the batch remain."
         ),
         VerificationCheck(
-            "no write was rejected",
+            "No rejected writes",
             None if rejected is None else rejected == 0,
-            f"{_format_count(rejected)} writes rejected since it began.",
+            f"{_format_count(rejected)} writes rejected since it started.",
         ),
         *conservation_checks(record),
     )
@@ -81,7 +81,7 @@ def conservation_checks(record: BatchRecord) -> Iterator[VerificationCheck]:
         yield VerificationCheck(entry.name, entry.holds, detail)
     if record.not_asked is not None:
         yield VerificationCheck(
-            "each player was requested", record.not_asked == 0, f"Stopped: {record.not_asked:,} not requested."
+            "Every player requested", record.not_asked == 0, f"Stopped: {record.not_asked:,} not requested."
         )
 
 

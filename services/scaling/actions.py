@@ -46,7 +46,7 @@ def _apply(context: ActionContext) -> Details:
     worker, etag = read_worker_capacity(clients), plan.preconditions["now"]["etag"]
     generation = _start_update(clients, worker, etag, target, _annotations(worker, plan, target, context.actor))
     if needs_new_revision(worker.actual, target):
-        context.report_progress("The new revision is being rolled out.")
+        context.report_progress("Rolling out the new revision.")
     wait_until_settled(clients, worker.service, generation)
     return {"etag before": etag}
 
@@ -86,25 +86,25 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     worker = read_worker_capacity(clients)
     target, after = _planned_setting(plan), {**to_display(worker.actual), "revision": worker.revision}
     if worker.rolling_out:
-        text = f"{worker.service} is set to {target}, but Cloud Run is still carrying that out."
+        text = f"{worker.service} is set to {target}; Cloud Run is still rolling it out."
         return Verification(ActionState.IN_PROGRESS, text, after)
     if worker.actual != target:
         problem = f" {worker.rollout_problem}" if worker.rollout_problem else ""
-        text = f"{worker.service} is {worker.actual}, not {target}: {worker.revision} serves.{problem}"
+        text = f"{worker.service} is {worker.actual}, not {target}: {worker.revision} is serving.{problem}"
         return Verification(ActionState.FAILED, text, after)
     return Verification(
         ActionState.DONE,
-        f"{worker.service} takes {target} = {target.capacity} requests at once; {worker.revision} serves.",
+        f"{worker.service} now allows {target.capacity} concurrent requests ({target}); {worker.revision} is serving.",
         after,
     )
 
 
 CHANGES = frozenset((CLOUD_RUN,))
 SCALE_DOWN = ActionType(
-    "scaling.narrow", f"Narrow to {EMERGENCY_CAPACITY_TEXT}", plan_scale_down, _apply, _verify, CHANGES
+    "scaling.narrow", f"Reduce to {EMERGENCY_CAPACITY_TEXT}", plan_scale_down, _apply, _verify, CHANGES
 )
-RESTORE_CAPACITY = ActionType("scaling.restore", "Restore", plan_restore, _apply, _verify, CHANGES)
-SET_CAPACITY = ActionType("scaling.set", "Set width", plan_set_capacity, _apply, _verify, CHANGES)
+RESTORE_CAPACITY = ActionType("scaling.restore", "Restore normal capacity", plan_restore, _apply, _verify, CHANGES)
+SET_CAPACITY = ActionType("scaling.set", "Apply capacity", plan_set_capacity, _apply, _verify, CHANGES)
 
 
 def apply_due_reverts(clients: Clients, actor: Actor) -> Action | None:
@@ -117,6 +117,6 @@ def apply_due_reverts(clients: Clients, actor: Actor) -> Action | None:
     if revert_at is None or clients.now() < revert_at or worker.drift:
         return None
     plan = plan_restore(clients, {})
-    reason = f"The time to revert, {format_time(revert_at)}, has come."
+    reason = f"Auto-revert time reached ({format_time(revert_at)})."
     # Nobody is there to type: whoever set the time has agreed to these values.
     return execute(clients, actor, RESTORE_CAPACITY, plan, reason, plan.confirmation_text)

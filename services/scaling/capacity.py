@@ -22,7 +22,7 @@ from services.gcp.concurrent_reads import concurrent_reads
 from services.gcp.error_messages import translate_errors
 from services.gcp.retry import read_options
 from services.policy.concurrency_config import WorkerConcurrencyConfig
-from services.policy.dml_limits import EMERGENCY_CAPACITY, NORMAL_COORDINATOR_CAPACITY
+from services.policy.dml_limits import NORMAL_COORDINATOR_CAPACITY, is_emergency_capacity
 from services.scaling.annotations import (
     DEFAULT_MAX_INSTANCES,
     NOT_SET,
@@ -110,10 +110,8 @@ class WorkerCapacity:
         expected = self.annotations.set_to
         if expected is None or expected == self.actual:
             return ""
-        return (
-            f"{self.annotations.set_by or 'Somebody'} set {self.service} to {expected}, but it is {self.actual}:"
-            f" a later deploy or command (revision {self.revision}) has changed it."
-        )
+        by = f" by {self.annotations.set_by}" if self.annotations.set_by else ""
+        return f"Drift: last set to {expected}{by}, now {self.actual} (changed by revision {self.revision})."
 
 
 def read_service_capacities(clients: Clients) -> ServiceCapacities:
@@ -136,7 +134,7 @@ def get_service(clients: Clients, name: str) -> run_v2.Service:
         options = read_options(clients.settings.query_timeout_s)
         service = clients.run.get_service(name=clients.service_name(name), **options)
     if not service.name:
-        raise SourceUnavailable("Cloud Run answered, but not with a service.", "It may pass; look again in a minute.")
+        raise SourceUnavailable("Unexpected response from Cloud Run: no service.", "Retry in a minute.")
     return service
 
 
@@ -236,7 +234,7 @@ def classify_capacity(actual: tuple[int | None, int], normal: tuple[int | None, 
     """How instances × concurrency compare with the normal ones. Pure."""
     if actual == normal:
         return CapacityState.NORMAL
-    return CapacityState.EMERGENCY if is_worker and actual == EMERGENCY_CAPACITY else CapacityState.DRIFTED
+    return CapacityState.EMERGENCY if is_worker and is_emergency_capacity(*actual) else CapacityState.DRIFTED
 
 
 def classify_health(actual: CapacitySetting, state: CapacityState, is_worker: bool) -> Health:
@@ -262,7 +260,7 @@ def normal_setting(worker: WorkerCapacity) -> CapacitySetting:
     """The normal numbers: annotated before a change; else the present ones; for an emergency recorded or configured ones."""
     if worker.annotations.normal is not None:
         return worker.annotations.normal
-    if (worker.actual.instances, worker.actual.concurrency) != EMERGENCY_CAPACITY:
+    if not is_emergency_capacity(worker.actual.instances, worker.actual.concurrency):
         return worker.actual
     instances, concurrency = worker.configured
     return worker.annotations.restored_to or CapacitySetting(None, instances, concurrency)

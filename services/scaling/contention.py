@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.actions.plan import Confirmation
+from services.core.text import pluralize
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 
 
@@ -19,15 +21,20 @@ class ContentionEstimate:
     @property
     def summary(self) -> str:
         """The estimate as one sentence."""
-        rejected_text = (
-            f"{self.direct_rejected} of {self.capacity} would be rejected"
-            if self.direct_rejected
-            else "none is rejected"
-        )
+        rejected_text = f"{self.direct_rejected} of {self.capacity}" if self.direct_rejected else "no"
         return (
-            f"{self.capacity} writes at once against {MAX_OUTSTANDING_DML} admitted: with direct MERGEs {rejected_text};"
-            f" with staging there is {self.staged_outstanding} MERGE a batch at any width."
+            f"{pluralize(self.capacity, 'concurrent writer')} vs. limit {MAX_OUTSTANDING_DML}: {rejected_text} rejections"
+            f" with direct MERGE; staging uses {self.staged_outstanding} MERGE per batch."
         )
+
+
+def confirmation_for(before: int | None, after: int | None, service: str) -> tuple[Confirmation, str]:
+    """How much confirmation a change of the concurrent requests needs, and what has to be typed: beyond the DML limit the service.
+
+    None: no maximum. A change downwards is never beyond it.
+    """
+    exceeds = before is not None and (after is None or after > max(MAX_OUTSTANDING_DML, before))
+    return (Confirmation.TYPED, service) if exceeds else (Confirmation.ONE_CLICK, "")
 
 
 def simulate_contention(instances: int, concurrency: int) -> ContentionEstimate:

@@ -11,7 +11,7 @@ from services.core.result import DataSource, Health
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.retry import read_options
-from services.policy.dml_limits import EMERGENCY_CAPACITY
+from services.policy.dml_limits import is_emergency_capacity
 from services.scaling.annotations import DEFAULT_MAX_INSTANCES, format_capacity
 from services.scaling.traffic import short_name
 
@@ -41,7 +41,7 @@ class Deploy:
         """Critical where it never became ready, a warning at the emergency limit; otherwise a deploy is neither good nor bad."""
         if self.problem:
             return Health.CRITICAL
-        return Health.WARNING if (self.max_instances, self.concurrency) == EMERGENCY_CAPACITY else Health.NONE_EXPECTED
+        return Health.WARNING if is_emergency_capacity(self.max_instances, self.concurrency) else Health.NONE_EXPECTED
 
 
 @dataclass(frozen=True)

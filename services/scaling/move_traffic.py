@@ -9,16 +9,15 @@ from google.cloud import run_v2
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState, read_action
-from services.actions.plan import Change, Confirmation, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
 from services.core.commands import gcloud_command
 from services.core.errors import InvalidInput, OnCallError
 from services.core.result import DataSource
 from services.core.sources import CLOUD_RUN
 from services.gcp.clients import Clients
-from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.scaling.annotations import CapacitySetting
 from services.scaling.capacity import get_revisions, get_service, is_settled, to_setting
-from services.scaling.contention import simulate_contention
+from services.scaling.contention import confirmation_for, simulate_contention
 from services.scaling.plan import MOVE_TRAFFIC_LABEL
 from services.scaling.service_update import start_update, wait_until_settled
 from services.scaling.traffic import Traffic, parse_targets, read_traffic, to_targets
@@ -30,7 +29,7 @@ def plan_move_traffic(clients: Clients, args: Params) -> Plan:
     """All traffic to the latest revision that is ready, whatever capacity that has; `args` are empty. Tags stay."""
     service = get_service(clients, clients.settings.worker_service)
     tags = [{**target, "percent": 0} for target in to_targets(service) if target["tag"] and target["revision"]]
-    title = f"Move the traffic of {clients.settings.worker_service} to its latest revision"
+    title = f"Move traffic to the latest revision{TITLE_SEPARATOR}{clients.settings.worker_service}"
     return _plan(clients, service, "scaling.move_traffic", args, title, [_LATEST, *tags])
 
 
@@ -38,9 +37,9 @@ def plan_undo_move(clients: Clients, args: Params) -> Plan:
     """The traffic as it was before the move with this `action_id`; raises InvalidInput when there was none."""
     action = read_action(clients, str(args.get("action_id") or ""))
     if action is None or action.action_name != MOVE_TRAFFIC.name:
-        raise InvalidInput("That action has moved no traffic.", "Open it in the action log.")
+        raise InvalidInput("That action moved no traffic.", "Open it in the action log.")
     service = get_service(clients, clients.settings.worker_service)
-    title = f"Move the traffic of {clients.settings.worker_service} back"
+    title = f"Move traffic back{TITLE_SEPARATOR}{clients.settings.worker_service}"
     return _plan(clients, service, "scaling.undo_move", args, title, action.plan.preconditions["traffic"])
 
 
@@ -54,7 +53,7 @@ def _plan(
     traffic, moved = read_traffic(service), parse_targets(service, targets)
     capacity = to_setting(service, get_revisions(clients, service, traffic))
     moved_capacity, problem = _read_capacity(clients, service, moved)
-    exceeds_limit = (moved_capacity.capacity or 0) > max(MAX_OUTSTANDING_DML, capacity.capacity or 0)
+    confirmation, typed = confirmation_for(capacity.capacity, moved_capacity.capacity, name)
     return Plan(
         action_name=action_name,
         target=name,
@@ -63,17 +62,19 @@ def _plan(
         preconditions={"etag": service.etag, "traffic": to_targets(service), "wanted": list(targets)},
         changes=(
             Change("traffic", _describe(traffic), _describe(moved)),
-            Change("width", str(capacity), str(moved_capacity)),
+            Change("capacity", str(capacity), str(moved_capacity)),
             Change(
-                "requests at once", str(capacity.capacity or "no limit"), str(moved_capacity.capacity or "no limit")
+                "max concurrent requests",
+                str(capacity.capacity or "no limit"),
+                str(moved_capacity.capacity or "no limit"),
             ),
         ),
         guards=tuple(_guards(name, service, traffic, moved, problem)),
         planned_at=now,
-        undo="The action log offers to move it back." if targets[0] == _LATEST else f"“{MOVE_TRAFFIC_LABEL}” again.",
-        cost="No query. One call to Cloud Run; no new revision.",
-        confirmation=Confirmation.TYPED if exceeds_limit else Confirmation.ONE_CLICK,
-        confirmation_text=name if exceeds_limit else "",
+        undo="Undo moves it back." if targets[0] == _LATEST else f"“{MOVE_TRAFFIC_LABEL}” again.",
+        cost="1 Cloud Run update, no new revision. No BigQuery cost.",
+        confirmation=confirmation,
+        confirmation_text=typed,
         warnings=tuple(_warnings(service, moved, moved_capacity)),
         commands=(gcloud_command(clients.settings, f"run services update-traffic {name} {_flags(targets)}"),),
         sources=(DataSource(f"Cloud Run, {name}", now),),
@@ -91,21 +92,21 @@ def _read_capacity(clients: Clients, service: run_v2.Service, traffic: Traffic) 
 def _guards(name: str, service: run_v2.Service, now: Traffic, moved: Traffic, problem: str) -> Iterator[Guard]:
     settled = is_settled(service, service.generation)
     yield Guard(
-        "no roll-out under way",
+        "no rollout in progress",
         settled,
-        "Nothing is being rolled out." if settled else f"{name} is rolling out another change.",
+        "No rollout in progress." if settled else f"{name} is rolling out another change.",
     )
-    yield Guard("something to move", now != moved, f"The traffic of {name} goes to {_describe(now)} now.")
+    yield Guard("change required", now != moved, f"Traffic goes to {_describe(now)} now.")
     readable = bool(moved.shares) and not problem
-    text = problem or (f"{moved} is there." if moved.shares else f"No revision of {name} is ready.")
-    yield Guard("the revision is there", readable, text)
+    text = problem or (f"{moved} exists." if moved.shares else f"No revision of {name} is ready.")
+    yield Guard("revision exists", readable, text)
 
 
 def _warnings(service: run_v2.Service, moved: Traffic, capacity: CapacitySetting) -> Iterator[str]:
     if moved.follows_latest and service.latest_created_revision != service.latest_ready_revision:
-        yield f"The newest revision is not ready: {moved} is the latest that is, until a newer one is."
+        yield f"The newest revision is not ready: {moved} is the latest ready one."
     if moved.follows_latest:
-        yield f"Traffic stays pinned after a rollback: make sure that the code of {moved} is meant to serve."
+        yield f"Traffic was pinned, as after a rollback: make sure that {moved} should serve."
     if capacity.instances:
         yield simulate_contention(capacity.instances, capacity.concurrency).summary
 
@@ -145,13 +146,15 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
     traffic, wanted = read_traffic(service), parse_targets(service, plan.preconditions["wanted"])
     after = {"traffic": str(traffic)}
     if not is_settled(service, service.generation):
-        text = f"The traffic of {plan.target} is still being moved: {traffic} serves."
+        text = f"Traffic of {plan.target} is still moving: {traffic} is serving."
         return Verification(ActionState.IN_PROGRESS, text, after)
     if traffic != wanted:
-        text = f"The traffic of {plan.target} goes to {_describe(traffic)}, not to {_describe(wanted)}."
+        text = f"Traffic of {plan.target} goes to {_describe(traffic)}, not to {_describe(wanted)}."
         return Verification(ActionState.FAILED, f"{text} {service.terminal_condition.message}".strip(), after)
     capacity = to_setting(service, get_revisions(clients, service, traffic))
-    text = f"{_describe(traffic)} serves: {plan.target} takes {capacity} = {capacity.capacity} requests at once."
+    text = (
+        f"{_describe(traffic)} is serving: {plan.target} allows {capacity.capacity} concurrent requests ({capacity})."
+    )
     return Verification(ActionState.DONE, text, after)
 
 
@@ -159,5 +162,5 @@ MOVE_TRAFFIC = ActionType(
     "scaling.move_traffic", MOVE_TRAFFIC_LABEL, plan_move_traffic, _move, _verify, frozenset((CLOUD_RUN,))
 )
 UNDO_MOVE_TRAFFIC = ActionType(
-    "scaling.undo_move", "Move the traffic back", plan_undo_move, _move, _verify, frozenset((CLOUD_RUN,))
+    "scaling.undo_move", "Move traffic back", plan_undo_move, _move, _verify, frozenset((CLOUD_RUN,))
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.actions.plan import Change, Confirmation, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Confirmation, Figure, Guard, Params, Plan
 from services.core.commands import gcloud_command
 from services.core.errors import InvalidInput
 from services.core.result import DataSource
@@ -28,7 +28,7 @@ from services.scaling.capacity import (
     target_setting,
     to_display,
 )
-from services.scaling.contention import simulate_contention
+from services.scaling.contention import ContentionEstimate, confirmation_for, simulate_contention
 
 MAX_REVERT_AFTER = timedelta(hours=24)
 MOVE_TRAFFIC_LABEL = "Move traffic to the latest revision"
@@ -49,7 +49,7 @@ def plan_scale_down(clients: Clients, args: Params) -> Plan:
     """Down to the emergency capacity, by the service's maximum alone where traffic is pinned; `args` may have an ISO time `revert_at`."""
     worker = read_worker_capacity(clients)
     capacity = emergency_capacity(worker)
-    title = f"Narrow {worker.service} to {format_capacity(*capacity)}"
+    title = f"Reduce {worker.service} to {format_capacity(*capacity)}"
     return _plan(
         clients, worker, args, _ScalingRequest("scaling.narrow", title, target_setting(worker, *capacity), capacity)
     )
@@ -95,17 +95,19 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
     revert_at, now = parse_revert_at(args), clients.now()
     before, after = to_display(worker.actual), to_display(request.target)
     creates_revision = needs_new_revision(worker.actual, request.target)
-    exceeds_limit = (request.target.capacity or 0) > max(MAX_OUTSTANDING_DML, worker.actual.capacity or 0)
+    confirmation, typed = confirmation_for(worker.actual.capacity, request.target.capacity, worker.service)
+    estimate = _estimate(request.target)
     return Plan(
         action_name=request.action_name,
         target=worker.service,
-        title=request.title + (f" until {format_time(revert_at)}" if revert_at else ""),
+        title=request.title + (f"{TITLE_SEPARATOR}until {format_time(revert_at)}" if revert_at else ""),
         args=dict(args),
         preconditions={
             "now": {**before, "etag": worker.etag},
             "noted": str(worker.annotations.normal),
             "wanted": after,
         },
+        figures=tuple(_figures(worker.actual, request.target)),
         changes=tuple(_changes(worker, request.target, revert_at, creates_revision)),
         guards=(
             *_limit_guards(request),
@@ -115,14 +117,16 @@ def _plan(clients: Clients, worker: WorkerCapacity, args: Params, request: _Scal
             _revert_guard(revert_at, now),
         ),
         planned_at=now,
-        undo="Restore puts the normal values back: they are noted on the service itself."
+        undo="Undo with Restore; the previous values are saved as annotations on the service."
         if not request.is_restore
-        else f"Narrow takes it to {EMERGENCY_CAPACITY_TEXT} again.",
-        cost="No query. One call to Cloud Run"
-        + (", and a new revision that takes over in about a minute." if creates_revision else "."),
-        confirmation=Confirmation.TYPED if exceeds_limit else Confirmation.ONE_CLICK,
-        confirmation_text=worker.service if exceeds_limit else "",
-        warnings=tuple(_warnings(worker, request, exceeds_limit)),
+        else f"Reduce to {EMERGENCY_CAPACITY_TEXT} again.",
+        cost="1 Cloud Run update"
+        + ("; a new revision takes traffic in about 1 min. " if creates_revision else ", effective immediately. ")
+        + "No BigQuery cost.",
+        confirmation=confirmation,
+        confirmation_text=typed,
+        warnings=tuple(_warnings(worker, request, estimate, confirmation)),
+        evidence=(estimate.summary,) if estimate is not None and not estimate.direct_rejected else (),
         commands=tuple(_commands(clients, worker, request, creates_revision)),
         sources=(DataSource(f"Cloud Run, {worker.service}", now),),
     )
@@ -133,49 +137,46 @@ def _changes(
 ) -> Iterator[Change]:
     before, after = to_display(worker.actual), to_display(target)
     takes_effect = {
-        "service maximum": "at once",
+        "service maximum": "immediately",
         "revision maximum": "new revision",
         "requests per instance": "new revision",
     }
     for name in before:
         if before[name] != after[name]:
             yield Change(f"{name} ({takes_effect[name]})", str(before[name]), str(after[name]))
-    yield Change("requests at once", str(worker.actual.capacity or "no limit"), str(target.capacity or "no limit"))
     if creates_revision:
-        yield Change("revision that serves", worker.revision, "a new one, as soon as it is ready")
+        yield Change("serving revision", worker.revision, "new revision when ready")
     if revert_at:
-        yield Change("reverts by itself", "no", f"at {format_time(revert_at)}")
+        yield Change("auto-revert", "no", f"at {format_time(revert_at)}")
 
 
 def _limit_guards(request: _ScalingRequest) -> Iterator[Guard]:
-    """Floor and cap, checked where the change is carried out and not only in the form."""
+    """The limits, checked where the change is carried out and not only in the form."""
     instances, concurrency = request.requested
     within_limits = instances is not None and MIN_INSTANCES <= instances <= MAX_INSTANCES
     within_limits = within_limits and MIN_CONCURRENCY <= concurrency <= MAX_CONCURRENCY
     yield Guard(
-        "floor and cap",
+        "within limits",
         within_limits and (instances or 0) * concurrency <= MAX_CAPACITY,
-        f"{instances} × {concurrency} must lie within {MIN_INSTANCES}–{MAX_INSTANCES} instances,"
-        f" {MIN_CONCURRENCY}–{MAX_CONCURRENCY} requests each, and {MAX_CAPACITY} requests at once.",
+        f"{instances} × {concurrency}: allowed are {MIN_INSTANCES}–{MAX_INSTANCES} instances,"
+        f" concurrency {MIN_CONCURRENCY}–{MAX_CONCURRENCY}, at most {MAX_CAPACITY} concurrent requests.",
     )
 
 
 def _state_guards(worker: WorkerCapacity, request: _ScalingRequest) -> Iterator[Guard]:
     yield Guard(
-        "no roll-out under way",
+        "no rollout in progress",
         not worker.rolling_out,
-        f"{worker.service} is rolling out another change."
-        if worker.rolling_out
-        else f"{worker.revision} serves, and nothing else is being rolled out.",
+        f"{worker.service} is rolling out another change." if worker.rolling_out else f"{worker.revision} is serving.",
     )
     at_target = (
         worker.actual.instances == request.target.instances and worker.actual.concurrency == request.target.concurrency
     )
     unchanged = worker.actual == request.target or (at_target and not request.is_restore)
     yield Guard(
-        "something to change",
+        "change required",
         not unchanged,
-        f"{worker.service} is {worker.actual} already." if unchanged else f"{worker.service} is {worker.actual} now.",
+        f"Already at {worker.actual} – no change." if unchanged else f"Now at {worker.actual}.",
     )
 
 
@@ -183,15 +184,15 @@ def _traffic_guard(clients: Clients, worker: WorkerCapacity, creates_revision: b
     """A new revision has to serve, or the change would change nothing: pinned and split traffic stays where it is."""
     name = "traffic follows the latest revision"
     if worker.traffic.follows_latest:
-        return Guard(name, True, f"A new revision of {worker.service} serves as soon as it is ready.")
+        return Guard(name, True, "A new revision serves when ready.")
     if not creates_revision:
-        return Guard(name, True, f"{worker.traffic} goes on serving: the service's maximum applies to it as well.")
+        return Guard(name, True, f"{worker.traffic} keeps serving; the service maximum applies to it too.")
     command = gcloud_command(clients.settings, f"run services update-traffic {worker.service} --to-latest")
     return Guard(
         name,
         False,
         f"The traffic of {worker.service} is pinned to {worker.traffic}: a new revision would not serve."
-        f" “{MOVE_TRAFFIC_LABEL}” first ({command}), or change only the instances, which applies at once.",
+        f" “{MOVE_TRAFFIC_LABEL}” first ({command}), or change only the instances, which applies immediately.",
     )
 
 
@@ -204,41 +205,54 @@ def _minimum_guard(clients: Clients, worker: WorkerCapacity, target: CapacitySet
     for level, minimum, maximum, flag in levels:
         if maximum is not None and minimum > maximum:
             command = f"{gcloud_command(clients.settings, f'run services update {worker.service}')} {flag}={maximum}"
-            text = f"The {level} keeps at least {minimum} instances, more than the {maximum} that would be its maximum."
+            text = f"The {level} keeps at least {minimum} instances, more than the new maximum {maximum}."
             return Guard("minimum within the maximum", False, f"{text} Lower its minimum first ({command}).")
-    return Guard("minimum within the maximum", True, "No minimum of instances is above the new maximum.")
+    return Guard("minimum within the maximum", True, "No minimum above the new maximum.")
 
 
 def _revert_guard(revert_at: datetime | None, now: datetime) -> Guard:
     if revert_at is None:
-        return Guard("time to revert", True, "It stays until somebody restores it.")
+        return Guard("auto-revert time", True, "None: stays until restored.")
     within_window = now < revert_at <= now + MAX_REVERT_AFTER
     return Guard(
-        "time to revert",
+        "auto-revert time",
         within_window,
-        f"It reverts by itself at {format_time(revert_at)}."
-        if within_window
-        else "The time to revert must lie within 24 hours from now.",
+        f"Reverts at {format_time(revert_at)}." if within_window else "The auto-revert time must be within 24 h.",
     )
 
 
-def _warnings(worker: WorkerCapacity, request: _ScalingRequest, exceeds_limit: bool) -> Iterator[str]:
-    if request.target.instances:
-        yield simulate_contention(request.target.instances, request.target.concurrency).summary
+def _estimate(target: CapacitySetting) -> ContentionEstimate | None:
+    return simulate_contention(target.instances, target.concurrency) if target.instances else None
+
+
+def _figures(before: CapacitySetting, after: CapacitySetting) -> Iterator[Figure]:
+    yield Figure(
+        "Max concurrent requests",
+        _number(before.capacity),
+        _number(after.capacity),
+        f"limit {MAX_OUTSTANDING_DML} with direct MERGE",
+    )
+    yield Figure("Max instances", _number(before.instances), _number(after.instances))
+    yield Figure("Concurrency per instance", str(before.concurrency), str(after.concurrency))
+
+
+def _number(value: int | None) -> str:
+    return "no limit" if value is None else f"{value:,}"
+
+
+def _warnings(
+    worker: WorkerCapacity, request: _ScalingRequest, estimate: ContentionEstimate | None, confirmation: Confirmation
+) -> Iterator[str]:
+    if estimate is None or estimate.direct_rejected:
+        yield estimate.summary if estimate is not None else "No maximum of instances: writers are unbounded."
     if request.is_restore and worker.annotations.recorded_normal is None:
-        yield (
-            "Nobody noted normal values on the service;"
-            f" {format_capacity(*worker.configured)} is what the configuration says."
-        )
+        yield f"No normal values saved on the service: restoring the configured default {format_capacity(*worker.configured)}."
     if worker.drift:
         yield worker.drift
     if not worker.traffic.follows_latest:
-        yield f"The traffic does not follow the latest revision: it is pinned to {worker.traffic}."
-    if exceeds_limit:
-        yield (
-            f"This is wider than the {MAX_OUTSTANDING_DML} writes that the predictions table admits:"
-            " safe only with staged writes."
-        )
+        yield f"Traffic is pinned to {worker.traffic}, not following the latest revision."
+    if confirmation is Confirmation.TYPED:
+        yield f"Above BigQuery's limit of {MAX_OUTSTANDING_DML} concurrent DML statements: safe only with staged writes."
 
 
 def _commands(
@@ -255,7 +269,7 @@ def _commands(
 def _require_int(args: Params, name: str) -> int:
     value = args.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidInput(f"{name} must be a whole number, not {value!r}.", "Type a whole number.")
+        raise InvalidInput(f"{name} must be a whole number, not {value!r}.", "Enter a whole number.")
     return value
 
 
@@ -265,7 +279,7 @@ def parse_revert_at(args: Params) -> datetime | None:
     try:
         revert_at = datetime.fromisoformat(text) if text else None
     except (TypeError, ValueError):
-        raise InvalidInput(f"{text!r} is not an instant.", "Give it as 2025-12-30T08:00:00+00:00.") from None
+        raise InvalidInput(f"{text!r} is not a valid time.", "Expected e.g. 2025-12-30T08:00:00+00:00.") from None
     if revert_at is not None and revert_at.tzinfo is None:
-        raise InvalidInput(f"{text!r} names no time zone.", "Give it as 2025-12-30T08:00:00+00:00.")
+        raise InvalidInput(f"{text!r} has no time zone.", "Expected e.g. 2025-12-30T08:00:00+00:00.")
     return revert_at

@@ -18,9 +18,9 @@ ROLLOUT_TIMEOUT_S, POLL_INTERVAL_S = 180, 1.0
 
 
 class ServiceChanged(OnCallError):
-    """Somebody changed the service since this plan."""
+    """The service was changed since this plan."""
 
-    hint = "Look again: the plan is made anew."
+    hint = "Retry: the plan is built again."
 
 
 def start_update(clients: Clients, service: run_v2.Service, etag: str, mask_paths: Sequence[str]) -> run_v2.Service:
@@ -37,7 +37,7 @@ def start_update(clients: Clients, service: run_v2.Service, etag: str, mask_path
     except SourceUnavailable as error:
         if isinstance(error.__cause__, google.Conflict):
             raise ServiceChanged(
-                f"Somebody changed {name} since this plan, so Cloud Run refused: nothing was changed."
+                f"{name} was changed since this plan; Cloud Run rejected the update, nothing was changed."
             ) from error
         wait_until_settled(clients, name, 0)
         raise

@@ -42,7 +42,9 @@ def _consolidate(context: ActionContext) -> Details:
     except OnCallError as error:
         left = list_batch_tables(context.clients, context.plan.target)
         if _misses_a_table(error) and (taken := planned - set(left)):  # by the customer's consolidator, or a sweep
-            context.report_progress(f"Another process took {pluralize(len(taken), 'staging table')}.", taken=len(taken))
+            context.report_progress(
+                f"Another process consolidated or dropped {pluralize(len(taken), 'staging table')}.", taken=len(taken)
+            )
         raise
     return {
         "taken": len(planned - {name.rpartition(".")[2] for name in result.tables}),
@@ -66,7 +68,7 @@ def _correct_ledger(context: ActionContext, result: ConsolidationResult) -> None
             Ledger(context.clients), result.batch_id, result.game_date, holder_id("desk"), sums, result.players
         )
     except OnCallError as error:
-        context.report_progress(f"The batch's state in the ledger could not be corrected: {error}")
+        context.report_progress(f"The batch log could not be updated: {error}")
 
 
 def _misses_a_table(error: OnCallError) -> bool:
@@ -80,23 +82,23 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     unmerged = [proof for proof in read_proofs(clients, remaining).proofs if not proof.merged]
     proven = "inserted" in details
     taken = int(details.get("taken") or 0)
-    parts = [f"Another process took {pluralize(taken, 'staging table')} meanwhile."] if taken else []
+    parts = [f"Another process consolidated or dropped {pluralize(taken, 'staging table')} meanwhile."] if taken else []
     if proven:
         parts.append(
             f"{details['inserted']} rows added, {details['updated']} updated, {details['unchanged']} unchanged."
         )
         if outdated := details.get("outdated"):  # records of older versions have none
-            parts.append(f"Of these {outdated} are older than what stands, which stays.")
+            parts.append(f"{outdated} of these are older than the active rows, which stay.")
     else:
-        parts.append("This action merged nothing that is proven.")
+        parts.append("No merge by this action is verified.")
     if unmerged:
         parts.append(
-            f"{pluralize(len(unmerged), 'staging table')} still hold rows of their own: {unmerged[0].table} {unmerged[0].summary}."
+            f"{pluralize(len(unmerged), 'staging table')} still hold unmerged rows: {unmerged[0].table} {unmerged[0].summary}."
         )
     elif remaining:
-        parts.append(f"Every row of the {pluralize(len(remaining), 'staging table')} left is in the predictions table.")
+        parts.append(f"All rows of the remaining {pluralize(len(remaining), 'staging table')} are merged.")
     else:
-        parts.append("No staging table of the batch is left.")
+        parts.append("No staging table of the batch remains.")
     parts.append(f"{format_coverage(count)}.")
     state = ActionState.FAILED
     if proven and not unmerged:
@@ -106,4 +108,4 @@ def _verify(clients: Clients, plan: Plan, details: Details) -> Verification:
     return Verification(state, " ".join(parts), {"left": remaining}, count)
 
 
-CONSOLIDATE_BATCH = ActionType("staging.consolidate", "Consolidate now", plan_consolidate, _consolidate, _verify, RUN)
+CONSOLIDATE_BATCH = ActionType("staging.consolidate", "Consolidate", plan_consolidate, _consolidate, _verify, RUN)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
-from services.actions.plan import Change, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Figure, Guard, Params, Plan
 from services.batches.ids import DATASET, is_batch_id, is_unit_table, read_batch_date, staging_prefix
 from services.batches.staged_rows import READ_THREADS, Contents, read_contents
 from services.batches.staging_listing import list_staging_tables
@@ -75,16 +75,17 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="staging.consolidate",
         target=batch_id,
-        title=f"Consolidate {batch_id}: {batch.rows:,} rows of {pluralize(len(batch.tables), 'staging table')}",
+        title=f"Consolidate {pluralize(batch.rows, 'row')} of {pluralize(len(batch.tables), 'staging table')}{TITLE_SEPARATOR}{batch_id}",
         args={"batch_id": batch_id, "game_date": str(game_date)},
         preconditions={t.table.rpartition(".")[2]: {"rows": t.rows, "version": t.version} for t in batch.tables},
+        figures=tuple(_figures(batch)),
         changes=tuple(_changes(batch)),
         guards=tuple(_guards(clients, game_date, batch)),
         planned_at=clients.now(),
-        undo="Not by a button. The predictions table can be read as it was for a week.",
+        undo="No one-click undo. BigQuery time travel keeps the previous state for 7 days.",
         cost=f"{pluralize(len(batch.rows_by_date or [game_date]), 'MERGE')}, each over the rows of one game date.",
         warnings=(
-            (f"{outdated:,} of {batch.rows:,} rows are older than what stands in the predictions table, which stays.",)
+            (f"{outdated:,} of {batch.rows:,} rows are older than the rows of the predictions table, which stay.",)
             if outdated
             else ()
         ),
@@ -104,10 +105,8 @@ def _read_batch(clients: Clients, batch_id: str) -> StagedBatch:
     units = [item for item in items if is_unit_table(item.table_id, batch_id)]
     if not units:
         if not is_batch_id(batch_id):
-            raise InvalidInput(f"{batch_id!r} is not a batch.", "Choose one on the staging page.")
-        raise InvalidInput(
-            f"{batch_id} has no staging table, so there is nothing to consolidate.", "Look at the list anew."
-        )
+            raise InvalidInput(f"{batch_id!r} is not a batch.", "Select one on the Staging tables page.")
+        raise InvalidInput(f"{batch_id} has no staging table, so there is nothing to consolidate.", "Refresh the list.")
     with translate_errors("BigQuery tables.get"):
         tables = BigQueryWarehouse(clients).describe_tables([f"{DATASET}.{item.table_id}" for item in units])
     contents = read_contents(clients, units)
@@ -156,21 +155,29 @@ def _read_shared_tables(warehouse: BigQueryWarehouse, contents: Iterable[Content
         return list(pool.map(lambda table: list(warehouse.read_rows(table)), shared))
 
 
+def _figures(batch: StagedBatch) -> Iterator[Figure]:
+    yield Figure("Staging tables", f"{len(batch.tables):,}", "0", "dropped after verification")
+    yield Figure("Staged rows", f"{batch.rows:,}", "0")
+    added, updated = batch.total("added"), batch.total("changed")
+    known = "unknown" if added is None else f"+{added:,}"
+    yield Figure("Prediction rows", known, known, "" if updated is None else f"{updated:,} updated")
+
+
 def _changes(batch: StagedBatch) -> Iterator[Change]:
     dates = batch.rows_by_date
     by_date = "unknown" if dates is None else "; ".join(f"{day}: {rows:,}" for day, rows in sorted(dates.items()))
-    yield Change("rows by game date", by_date, "merged, one MERGE for each date")
+    yield Change("rows by game date", by_date, "merged, 1 MERGE per date")
     outcomes = {
         "rows added": ("whose key has no active row", ("added",)),
         "rows updated": ("newer, with other values than the active row of their key", ("changed",)),
         "rows unchanged": ("with the values of the active row of their key", ("renewed", "same")),
         "rows outdated": (
-            "older than what stands: none of them becomes active, and nothing is replaced by them",
+            "older than the active row of their key: none becomes active, nothing is replaced",
             ("outdated", "superseded"),
         ),
         "rows collapsed": ("not the newest of their key in this batch", ("collapsed",)),
         "active rows retired": ("lines that the players' newer rows no longer have", ("retired",)),
-        "active rows of another game": ("under a game in whose context their player is not any more", ("moved",)),
+        "active rows of another game": ("in a game that the context has moved their player out of", ("moved",)),
         "active duplicates": ("beside a newer active row of their key", ("duplicate", "twin")),
     }
     for what, (description, names) in outcomes.items():
@@ -178,9 +185,9 @@ def _changes(batch: StagedBatch) -> Iterator[Change]:
         if count != 0 or what in ("rows added", "rows updated", "rows unchanged"):
             yield Change(what, "", f"unknown: {batch.reason}" if count is None else f"{count:,} {description}")
     if batch.replaced_rows:
-        text = f"{batch.replaced_rows:,} of players whom a newer table of the batch has again: left out"
+        text = f"{batch.replaced_rows:,} of players that a newer table of the batch has again: left out"
         yield Change("rows replaced", "", text)
-    yield Change("staging tables", f"{len(batch.tables)}", "dropped, after each row is proven to be in the table")
+    yield Change("staging tables", f"{len(batch.tables)}", "dropped after verification")
 
 
 def _guards(clients: Clients, game_date: date, batch: StagedBatch) -> Iterator[Guard]:
@@ -197,7 +204,7 @@ def _guards(clients: Clients, game_date: date, batch: StagedBatch) -> Iterator[G
     )
     yield Guard("columns agree", not drifted, drift_text if drifted else f"All {total} tables have the same columns.")
     if batch.counts is None and batch.is_countable:
-        text = f"What the MERGE will do to {batch.rows:,} rows is not known: {batch.reason}."
+        text = f"Effect of the MERGE on {batch.rows:,} rows unknown: {batch.reason}."
         yield Guard("rows compared", None, text)
     for day in sorted({game_date, *(batch.rows_by_date or ())}):
         yield guard_no_batch_runs(clients, day)

@@ -24,11 +24,20 @@ from services.gcp.clients import Clients
 class StagingTableState(StrEnum):
     """What a staging table is; worst first."""
 
-    ORPHAN = "orphan, older than 24 h"
+    ORPHAN = "orphaned (> 24 h)"
     WAITING = "waiting for consolidation"
     UNKNOWN = "unknown"
-    RUNNING = "batch running"
+    RUNNING = "in running batch"
     MERGED = "already merged"
+
+
+HEALTH_BY_TABLE_STATE = {
+    StagingTableState.ORPHAN: Health.WARNING,
+    StagingTableState.WAITING: Health.WARNING,
+    StagingTableState.UNKNOWN: Health.UNKNOWN,
+    StagingTableState.RUNNING: Health.OK,
+    StagingTableState.MERGED: Health.OK,
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,10 @@ def _read_contents(clients: Clients, items: Sequence[TableListItem]) -> tuple[di
     message = f"{unread:,} of {len(items):,} staging tables are not read yet."
     return contents, [
         Problem(
-            "staging tables", clients.now(), message, "Each look reads more of them; this page looks again by itself."
+            "staging tables",
+            clients.now(),
+            message,
+            "Each refresh reads more of them; this page refreshes automatically.",
         )
     ]
 
@@ -224,11 +236,4 @@ def _batch_total(batch_id: str, group: list[StagingTable]) -> BatchTotal:
 
 
 def _health(tables: tuple[StagingTable, ...]) -> Health:
-    health_by_state = {
-        StagingTableState.ORPHAN: Health.WARNING,
-        StagingTableState.WAITING: Health.WARNING,
-        StagingTableState.UNKNOWN: Health.UNKNOWN,
-        StagingTableState.RUNNING: Health.OK,
-        StagingTableState.MERGED: Health.OK,
-    }
-    return worst(health_by_state[table.state] for table in tables) if tables else Health.OK
+    return worst(HEALTH_BY_TABLE_STATE[table.state] for table in tables) if tables else Health.OK

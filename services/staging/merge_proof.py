@@ -66,9 +66,9 @@ class MergeProof:
     @property
     def summary(self) -> str:
         if not self.exists:
-            return "is not there"
+            return "does not exist"
         if self.error or self.unmerged_rows is None:
-            return f"is not proven to be merged: {self.error}"
+            return f"is not verified as merged: {self.error}"
         if self.merged:
             return f"all {self.rows} rows are in the predictions table"
         return f"{self.missing_rows} of {self.rows} rows are not in the predictions table, {self.changed_rows} differ"

@@ -20,6 +20,8 @@ from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.staging.merge_proof import get_tables, read_proofs, snapshot
 
+DEFAULT_TIME_TRAVEL_H = 168  # of a dataset that sets none
+
 
 def restore_command(project: str, table: str, at_ms: object) -> str:
     """The bq command that copies a staging table as it was at an instant, in ms since 1970."""
@@ -30,7 +32,7 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
     """Restore the tables that the action `action_id` dropped, as they were the moment before."""
     drop_action = read_action(clients, str(args.get("action_id") or ""))
     if drop_action is None or "dropped_from_ms" not in drop_action.facts:
-        raise InvalidInput("That action has dropped nothing that could be brought back.", "Open it in the action log.")
+        raise InvalidInput("That action dropped no table that can be restored.", "Open it in the action log.")
     names = list(drop_action.plan.args["tables"])
     exists = {name: table is not None for name, table in get_tables(clients, names).items()}
     to_restore = [name for name in names if not exists[name]]
@@ -38,7 +40,7 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="staging.undo_drop",
         target=drop_action.action_id,
-        title=f"Bring back {pluralize(len(to_restore), 'staging table')}",
+        title=f"Restore {pluralize(len(to_restore), 'staging table')}",
         args={"action_id": drop_action.action_id},
         preconditions={
             "there now": [name for name in names if exists[name]],
@@ -49,16 +51,17 @@ def plan_undo_drop(clients: Clients, args: Params) -> Plan:
             for name in to_restore
         ),
         guards=(
-            Guard("something to bring back", bool(to_restore), f"{len(to_restore)} of {len(names)} tables are gone."),
+            Guard("tables to restore", bool(to_restore), f"{len(to_restore)} of {len(names)} tables are dropped."),
             Guard(
-                "time travel reaches back",
+                "restore window",
                 remaining > timedelta(0),
-                f"{format_remaining(remaining)} to bring them back.",
+                format_remaining(remaining),
             ),
         ),
         planned_at=clients.now(),
-        undo="They can be dropped again.",
-        cost="One free copy job per table.",
+        item="staging table",
+        undo="The tables can be dropped again.",
+        cost="1 free copy job per table.",
         commands=tuple(
             restore_command(clients.settings.project, name, drop_action.facts["dropped_from_ms"]) for name in to_restore
         ),
@@ -101,18 +104,26 @@ def _verify_restored(clients: Clients, plan: Plan, _details: Details) -> Verific
     identical = [n for n in names if all(after[n][k] == expected[n].get(k) for k in kept)]
     if len(identical) == len(names):
         return Verification(
-            ActionState.DONE, f"{pluralize(len(identical), 'staging table')} brought back, each row as it was.", after
+            ActionState.DONE, f"{pluralize(len(identical), 'staging table')} restored and verified row by row.", after
         )
     different = ", ".join(name for name in names if name not in identical)
     return Verification(
-        ActionState.FAILED, f"{len(identical)} of {len(names)} are as they were; not so: {different}.", after
+        ActionState.FAILED, f"{len(identical)} of {len(names)} restored as they were; different: {different}.", after
     )
 
 
 def time_travel_h(clients: Clients) -> int:
     """For how many hours this dataset can be read as it was."""
     with translate_errors("BigQuery (dataset)"):
-        return int(clients.bigquery.get_dataset(DATASET, timeout=20).max_time_travel_hours or 168)
+        return int(clients.bigquery.get_dataset(DATASET, timeout=20).max_time_travel_hours or DEFAULT_TIME_TRAVEL_H)
+
+
+def is_restorable(facts: Mapping[str, Any], now: datetime) -> bool:
+    """Whether a drop with these recorded facts dropped something that time travel may still reach. Pure."""
+    if "dropped_from_ms" not in facts:
+        return False
+    dropped_at = datetime.fromtimestamp(facts["dropped_from_ms"] / 1000, UTC)
+    return now < dropped_at + timedelta(hours=facts.get("time_travel_h") or DEFAULT_TIME_TRAVEL_H)
 
 
 def restore_window(clients: Clients, dropped_from_ms: int) -> timedelta:
@@ -122,16 +133,14 @@ def restore_window(clients: Clients, dropped_from_ms: int) -> timedelta:
 
 
 def format_remaining(remaining: timedelta) -> str:
+    """How long dropped tables can still be restored, in a sentence."""
     if remaining <= timedelta(0):
-        return "The time"
+        return "Restore window expired."
     hours = int(remaining.total_seconds() // 3600)
-    return (
-        f"{hours // 24} d {hours % 24} h left"
-        if hours >= 24
-        else f"{hours} h {int(remaining.total_seconds() % 3600 // 60)} min left"
-    )
+    minutes = int(remaining.total_seconds() % 3600 // 60)
+    return f"Restore window: {f'{hours // 24} d {hours % 24} h' if hours >= 24 else f'{hours} h {minutes} min'} left."
 
 
 UNDO_DROP = ActionType(
-    "staging.undo_drop", "Bring back", plan_undo_drop, _restore, _verify_restored, frozenset((STAGING_TABLES,))
+    "staging.undo_drop", "Restore tables", plan_undo_drop, _restore, _verify_restored, frozenset((STAGING_TABLES,))
 )

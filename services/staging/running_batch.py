@@ -23,13 +23,13 @@ def check_no_batch_runs(batches: Batches, game_date: date, among: Collection[str
     """The same guard from batches that were read. A batch that is seen to run runs, whatever else was unreadable."""
     running = [b for b in batches.running if among is None or b.batch_id in among]
     if running:
-        return Guard("no batch runs", False, f"{running[0].batch_id} is {running[0].state}.")
+        return Guard("no running batch", False, f"{running[0].batch_id} is {running[0].state}.")
     if (problem := batches.ledger_problem) is not None:
         return unknown_whether_batch_runs(game_date, problem.message)
     tables_text = "" if among is None else " with these tables"
-    return Guard("no batch runs", True, f"No batch of {game_date}{tables_text} runs.")
+    return Guard("no running batch", True, f"No running batch of {game_date}{tables_text}.")
 
 
 def unknown_whether_batch_runs(game_date: date, message: str) -> Guard:
     """The guard where the batches could not be read, with the reason."""
-    return Guard("no batch runs", None, f"Whether a batch of {game_date} runs is not known: {message}")
+    return Guard("no running batch", None, f"Running batches of {game_date} unknown: {message}")

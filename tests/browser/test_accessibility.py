@@ -97,7 +97,7 @@ def test_a_timeline_mark_shows_its_tooltip_on_keyboard_focus(page, dashboard_url
 
 def test_a_timeline_lane_links_to_its_page(page, dashboard_url):
     main = open_settled(page, f"{dashboard_url}/{NIGHT_QUERY}")
-    lane, name = main.locator(".night .lane").nth(1), main.get_by_role("link", name="rejected writes")
+    lane, name = main.locator(".night .lane").nth(1), main.get_by_role("link", name="Rejected writes 90")
     middles = [box["y"] + box["height"] / 2 for box in (lane.bounding_box(), name.bounding_box())]
     assert abs(middles[0] - middles[1]) < 3, "a name stands before its lane"
     name.click()
@@ -172,7 +172,7 @@ def test_a_page_keeps_still_while_it_loads_in_a_browser_without_a_cache_and_refr
         open_settled(page, address)
         for _ in range(REFRESHES):
             received.clear()
-            page.keyboard.press("r")
+            page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")  # as Back does, without another page
             wait_until_idle(page)
             assert len(received) > 10, "the page refreshes"
         shifts = page.evaluate("window.shifts.map(entry => entry.value)")

@@ -68,10 +68,20 @@ def test_the_repair_can_be_planned_and_cancelled_by_keyboard_alone(environment, 
     dialog.get_by_text("7 checks passed").wait_for()
     tab_to(page, "Cancel")
     tab_to(page, button_label, max_tabs=2)
-    assert dialog.get_by_test_id("stBaseButton-primary").is_enabled()
+    confirm = dialog.get_by_test_id("stBaseButton-primary")
+    assert confirm.is_enabled()
+    page.set_viewport_size({"width": 720, "height": 450})  # 1440 × 900 at 200 % zoom
+    assert confirm.bounding_box()["y"] + confirm.bounding_box()["height"] <= 450
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert environment.read_actions(since) == []
+
+
+def open_bell(page: Any) -> Any:
+    """What ended, what runs and what waits for a person."""
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Recent actions").click()
+    return page.get_by_test_id("stPopoverBody")
 
 
 def cut_and_wait_for_reconnect(page: Any, proxy: IapProxy) -> None:
@@ -107,7 +117,7 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
             time.sleep(0.2)
         page.goto(f"{module_dashboard_url}/?date=2025-12-29")
         # A page whose log took longer than it waits shows the older one, and looks again after half a minute.
-        page.get_by_text("somebody else").first.wait_for(timeout=2 * PAGE_TIMEOUT_MS)
+        page.get_by_role("button", name="1 running").wait_for(timeout=2 * PAGE_TIMEOUT_MS)
         page.get_by_role("button", name="Re-run 90 players").click()
         field = page.get_by_role("dialog").get_by_role("textbox", name="Reason (optional)")
         field.press_sequentially("half a ")
@@ -116,7 +126,12 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
         page.wait_for_timeout(4000)  # the strip has refreshed twice since
         page.keyboard.type("reason")  # the focus has stayed as well
         assert field.input_value() == "half a reason"
+        page.keyboard.press("Escape")  # sends what is typed
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").get_by_role("button", name="Keep editing").click()
+        assert field.input_value() == "half a reason"
         page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        page.get_by_role("dialog").get_by_role("button", name="Discard").click()
         page.get_by_role("dialog").wait_for(state="detached")
     finally:
         gate.set()
@@ -151,25 +166,37 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.screenshot(path=screenshots_dir / "plan.png")
     dialog.get_by_role("textbox", name="Reason (optional)").fill(HOSTILE_REASON)
     confirm.click()
-    page.get_by_text("players answered").first.wait_for()
+    page.get_by_text("players done").first.wait_for()
     page.screenshot(path=screenshots_dir / "running.png")
     page.get_by_text("158 of 158 eligible players are active, 3,950 rows").first.wait_for(timeout=90_000)
     page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "repaired.png")
     print(f"from opening to repaired: {time.monotonic() - started:.1f} s")
-    page.get_by_role("link", name="Record").first.click()
-    page.get_by_text("coverage 68 → 158 of 158").wait_for()
+    open_bell(page).get_by_role("link", name="View").first.click()
+    page.get_by_text("68 → 158 of 158", exact=True).wait_for()
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
     assert_hostile_reason_is_plain(page)
     page.goto(f"{module_dashboard_url}/shift_handoff?date=2025-12-29")
     assert_hostile_reason_is_plain(page)
+    page.goto(f"{module_dashboard_url}/runs?date=2025-12-29")
+    page.get_by_role("link", name="batch_2025-12-29").first.press("Enter")
+    page.get_by_role("heading", name="Stages").wait_for()
+    page.get_by_text("2,250 inserted, 0 updated, 0 unchanged").wait_for()
+    page.get_by_role("tab", name="Players 90").wait_for()
+    assert_hostile_reason_is_plain(page)  # why it was started
+    page.go_back()
+    page.get_by_role("region", name="Batches").wait_for()
+    page.go_forward()
+    page.get_by_role("heading", name="Stages").wait_for()
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
+    page.wait_for_url("**/coverage?date=2025-12-29")  # without the batch
 
 
 def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment, module_dashboard_url, page):
     since, before = environment.clock.now(), environment.count_changes()
-    confirm = open_plan(page, module_dashboard_url, "worker_capacity", "Restore the normal width")
+    confirm = open_plan(page, module_dashboard_url, "worker_capacity", "Restore normal capacity")
     confirm_in_writing(page, "prediction-worker")
     confirm.evaluate("button => { button.click(); setTimeout(() => button.click(), 250) }")
     page.wait_for_timeout(400)
@@ -179,7 +206,7 @@ def test_a_double_click_is_one_action_and_leaves_no_disabled_button(environment,
     assert environment.count_changes() == before + 1
     page.get_by_text("Restore prediction-worker to 20 × 5").first.wait_for()
     page.get_by_test_id("stSidebar").get_by_text("operator", exact=True).click()
-    scale_down_button = page.get_by_role("button", name="Emergency: narrow to 4 × 3")
+    scale_down_button = page.get_by_role("button", name="Reduce to 4 × 3")
     scale_down_button.wait_for()
     assert scale_down_button.is_enabled()
 
@@ -188,7 +215,7 @@ def test_a_viewer_sees_the_plan_and_no_enabled_action_button(environment, module
     since = environment.clock.now()
     page.goto(f"{module_dashboard_url}/worker_capacity")
     page.get_by_test_id("stSidebar").get_by_text("viewer", exact=True).click()
-    page.get_by_role("button", name="View plan: Emergency: narrow to 4 × 3").click()
+    page.get_by_role("button", name="View plan: Reduce to 4 × 3").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("You have view-only access").wait_for()
     assert dialog.get_by_test_id("stBaseButton-primary").is_disabled()
@@ -200,7 +227,7 @@ def test_two_browsers_on_two_dashboards_start_one_action(environment, module_das
     other_url, since, before = environment.start_dashboard(), environment.clock.now(), environment.count_changes()
     second = browser.new_page()
     second.set_default_timeout(PAGE_TIMEOUT_MS)
-    scale_down_label = "Emergency: narrow to 4 × 3"
+    scale_down_label = "Reduce to 4 × 3"
     confirm_buttons = [
         open_plan(page, module_dashboard_url, "worker_capacity", scale_down_label),
         open_plan(second, other_url, "worker_capacity", scale_down_label),
@@ -209,7 +236,7 @@ def test_two_browsers_on_two_dashboards_start_one_action(environment, module_das
         confirm.evaluate("button => { setTimeout(() => button.click(), 500) }")
     actions = wait_for_actions(environment, since)
     for tab in (page, second):
-        tab.get_by_text("takes 4 × 3 = 12 requests at once").first.wait_for()
+        tab.get_by_text("now allows 12 concurrent requests (4 × 3)").first.wait_for()
     assert [(a.title, a.state) for a in environment.read_actions(since)] == [(actions[0].title, ActionState.DONE)]
     assert environment.count_changes() == before + 1
     second.close()
@@ -221,7 +248,7 @@ def test_an_action_of_a_closed_tab_completes_and_is_shown_to_the_next_viewer(
     since, before = environment.clock.now(), environment.count_changes()
     leaving = browser.new_page()
     leaving.set_default_timeout(PAGE_TIMEOUT_MS)
-    confirm = open_plan(leaving, module_dashboard_url, "worker_capacity", "Restore the normal width")
+    confirm = open_plan(leaving, module_dashboard_url, "worker_capacity", "Restore normal capacity")
     confirm_in_writing(leaving, "prediction-worker")
     confirm.click()
     leaving.wait_for_timeout(300)
@@ -235,7 +262,7 @@ def test_an_action_of_a_closed_tab_completes_and_is_shown_to_the_next_viewer(
 def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(environment, browser, page, monkeypatch):
     monkeypatch.setattr(environment.sandbox.state.cloud_run, "_rollout_s", 3.0)
     doomed_url, since, before = environment.start_dashboard(), environment.clock.now(), environment.count_changes()
-    confirm = open_plan(page, doomed_url, "worker_capacity", "Emergency: narrow to 4 × 3")
+    confirm = open_plan(page, doomed_url, "worker_capacity", "Reduce to 4 × 3")
     confirm.click()
     while environment.count_changes() == before:
         time.sleep(0.05)
@@ -244,8 +271,9 @@ def test_an_action_of_a_killed_dashboard_is_found_and_finished_by_the_next_one(e
     time.sleep(3)
     environment.clock.offset += timedelta(seconds=ABANDONED_AFTER_S + 1)
     page.goto(f"{environment.start_dashboard()}/overview")
-    page.get_by_text("no outcome is recorded").first.wait_for()
-    page.get_by_role("button", name="Check and finish").click()
+    bell = open_bell(page)
+    bell.get_by_text("no outcome is recorded").first.wait_for()
+    bell.get_by_role("button", name="Check and finish").click()
     actions = wait_for_actions(environment, since)
     assert [(a.state, a.facts.get("found_again")) for a in actions] == [(ActionState.DONE, True)]
     assert environment.count_changes() == before + 1
@@ -258,8 +286,8 @@ def test_after_a_cut_websocket_the_page_goes_on_where_it_was(environment, page, 
     since, before = environment.clock.now(), environment.count_changes()
     with run_proxy(proxy) as address:
         page.goto(f"{address}/worker_capacity?date=2025-12-28")
-        page.get_by_text("For 3 hours").click()
-        page.get_by_role("button", name="Restore the normal width", exact=True).click()
+        page.get_by_text("After 3 h").click()
+        page.get_by_role("button", name="Restore normal capacity", exact=True).click()
         dialog = page.get_by_role("dialog")
         field = dialog.get_by_role("textbox", name="Reason")
         field.press_sequentially("half a ")
@@ -271,10 +299,10 @@ def test_after_a_cut_websocket_the_page_goes_on_where_it_was(environment, page, 
         while environment.count_changes() == before:
             time.sleep(0.05)
         cut_and_wait_for_reconnect(page, proxy)
-        assert {"date=2025-12-28", "narrow_lasts=For+3+hours"} <= set(page.url.partition("?")[2].split("&"))
+        assert {"date=2025-12-28", "auto_revert=After+3+h"} <= set(page.url.partition("?")[2].split("&"))
         (action,) = wait_for_actions(environment, since)
         record = page.locator(f"a[href*='{action.action_id}']")  # earlier actions may be on the page, too
-        row = page.locator("div").filter(has=record).filter(has_text="takes 20 × 5 = 100 requests at once")
+        row = page.locator("div").filter(has=record).filter(has_text="now allows 100 concurrent requests (20 × 5)")
         row.last.wait_for()
         assert record.count() == 1
         assert page.get_by_role("dialog").count() == 0

@@ -32,9 +32,10 @@ def dashboard_and_clients():
     env = {"SANDBOX_URL": sandbox.url, "SLACK_WEBHOOK_URL": f"{sandbox.url}/slack/webhook"}
     clients = connect(Settings.from_env(env))
     run_check(clients, CheckCache(), SelfHealingConfig())
-    address = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", address.rpartition(":")[2]]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env})
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    env = {**os.environ, **env, "DASHBOARD_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "app.server"], cwd=ROOT, env=env)
     wait_for_server(f"{address}/_stcore/health", process)
     yield address, clients
     process.terminate()
@@ -67,8 +68,8 @@ def test_an_alert_is_acknowledged_silenced_and_reopened_by_buttons(dashboard_and
     page.get_by_role("button", name="Acknowledge").first.click()
     assert wait_for_state(clients, AlertState.ACKNOWLEDGED).last_state_change.actor == "on-call"
     page.get_by_text("2 open alerts, 1 unacknowledged, 1 acknowledged or silenced").wait_for()
-    page.get_by_role("link", name=WRITES_ALERT_ID).click()
-    page.get_by_role("heading", name="Event history").wait_for()
+    page.get_by_role("link", name=WRITES_ALERT_ID).last.click()
+    page.get_by_role("link", name="All alerts").wait_for()
     page.get_by_role("button", name="Silence").click()
     confirm(page, "Silence for 1 h", closes=False)
     page.get_by_text("Enter a reason.").wait_for()

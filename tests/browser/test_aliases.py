@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 
 import pytest
 
@@ -17,24 +16,33 @@ pytestmark = pytest.mark.browser
 
 def open_form(page, dashboard_url):
     page.goto(f"{dashboard_url}/player_names?date=2025-12-29")
-    page.get_by_text("15 names with odds not in context").wait_for()
-    return page.get_by_role("textbox", name="New aliases")
+    page.get_by_text("15 unmatched odds names").wait_for()
+    return page.get_by_role("textbox", name="One per line")
 
 
-def test_missing_aliases_are_saved_together_and_undone_from_the_log(environment, module_dashboard_url, page):
-    since, before = environment.clock.now(), read_registry(environment.clients).aliases
-    form = open_form(page, module_dashboard_url)
-    form.fill("kevinporterjr,kevinporter\nwendellcarterjr,wendellcarter\nrobertwilliams,robertwilliamsiii")
-    page.get_by_role("button", name="Check and save").click()  # what was just typed comes together with the click
+def review(page, count):
+    """Open the plan of everything accepted and pasted, by the button's number of changes."""
+    page.get_by_role("button", name=f"Review {count} changes").click()
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
     confirm.wait_for()
-    confirm.click()
-    (saved_action,) = wait_for_actions(environment, since)
-    assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 4 aliases"), saved_action.message
-    assert read_registry(environment.clients).active["robertwilliams"] == {"robertwilliamsiii"}
+    return confirm
 
-    page.goto(f"{module_dashboard_url}/action_log?action={saved_action.action_id}")
-    page.get_by_role("button", name="Take back", exact=True).click()
+
+def test_suggestions_are_accepted_saved_together_and_undone_where_they_were_saved(
+    environment, module_dashboard_url, page
+):
+    since, before = environment.clock.now(), read_registry(environment.clients).aliases
+    form = open_form(page, module_dashboard_url)
+    row = page.locator('[class*="st-key-suggestion-"]').filter(has_text="kevinporterjr")
+    row.get_by_role("button", name="Accept").click()
+    row.get_by_text("Accepted").wait_for()
+    form.fill("wendellcarterjr,wendellcarter\nrobertwilliams,robertwilliamsiii")
+    form.press("Control+Enter")
+    review(page, 4).click()
+    (saved_action,) = wait_for_actions(environment, since)
+    assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 4 alias changes"), saved_action.message
+    assert read_registry(environment.clients).active["robertwilliams"] == {"robertwilliamsiii"}
+    page.locator(".st-key-last-change").get_by_role("button", name="Undo").click()
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
     confirm.wait_for()
     confirm.click()
@@ -42,35 +50,42 @@ def test_missing_aliases_are_saved_together_and_undone_from_the_log(environment,
     assert read_registry(environment.clients).aliases == before
 
 
-def test_one_malformed_line_of_twenty_is_named_and_blocks_saving(environment, module_dashboard_url, page):
-    form = open_form(page, module_dashboard_url)
-    form.fill("\n".join([f"alias{n},kevinporter" for n in range(12)] + ["nocomma"] + ["herb,herbertjones"] * 7))
-    page.get_by_role("button", name="Check and save").click()  # gone when what was just typed is read
-    page.get_by_text("Line 13 is not").wait_for()
-    assert page.get_by_role("button", name="Check and save").count() == 0
-    page.wait_for_timeout(500)
-    assert page.get_by_role("dialog").count() == 0
-    assert not [
-        a
-        for a in environment.read_actions(environment.clock.now() - timedelta(seconds=5))
-        if a.action_name == "aliases.edit" and a.ended_at is None
-    ]
-
-
-def test_one_invalid_alias_of_twenty_is_named_and_blocks_saving(environment, module_dashboard_url, page):
+def test_a_bad_line_of_twenty_is_named_blocks_saving_and_stays(environment, module_dashboard_url, page):
     since, before = environment.clock.now(), read_registry(environment.clients).aliases
-    canonical_names = sorted(read_registry(environment.clients).lookups)[:19]
+    canonical_names = sorted(read_registry(environment.clients).lookups)[:18]
     valid_lines = [f"{name}junior,{name}" for name in canonical_names]
     form = open_form(page, module_dashboard_url)
-    form.fill("\n".join([*valid_lines[:12], "herb,nobodyatall", *valid_lines[12:]]))
+    pasted = "\n".join([*valid_lines[:12], "herb,nobodyatall", "nocomma", *valid_lines[12:]])
+    form.fill(pasted)
     form.press("Control+Enter")
-    page.get_by_text("Line 13: nobodyatall is not in the registry").wait_for()
-    assert page.get_by_role("button", name="Check and save").count() == 0
+    page.get_by_text("Line 13: Canonical nobodyatall is not in the player registry").wait_for()
+    page.get_by_text("Line 14: expected").wait_for()
+    assert page.get_by_role("button", name="Review").count() == 0
+    assert form.input_value() == pasted
     form.fill("\n".join(valid_lines))
     form.press("Control+Enter")
-    page.get_by_role("button", name="Check and save 19").wait_for()
+    page.get_by_role("button", name="Review 18 changes").wait_for()
     assert read_registry(environment.clients).aliases == before
     assert environment.read_actions(since) == []
+
+
+def test_a_match_is_rejected_with_its_reason_and_suggested_again_after_undo(environment, module_dashboard_url, page):
+    since, before = environment.clock.now(), read_registry(environment.clients).aliases
+    open_form(page, module_dashboard_url)
+    row = page.locator('[class*="st-key-suggestion-"]').filter(has_text="alexsarr")
+    row.get_by_role("button", name="Not the same").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Olivier Sarr is meant")
+    dialog.get_by_role("button", name="Not the same").click()  # what was just typed comes together with the click
+    assert [action.state for action in wait_for_actions(environment, since)] == [ActionState.DONE]
+    page.get_by_text("Rejected matches (1)").click()
+    page.get_by_text("Olivier Sarr is meant").wait_for()
+    page.get_by_test_id("stExpander").filter(has_text="Rejected").get_by_role("button", name="Undo").click()
+    confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
+    confirm.wait_for()
+    confirm.click()
+    assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
+    assert read_registry(environment.clients).aliases == before
 
 
 def select_option(page, label, option):
@@ -85,9 +100,9 @@ def open_correction(page, dashboard_url, alias, current, corrected):
     """Choose the right canonical name of an existing alias and open the plan, with a reason where one is required."""
     page.goto(f"{dashboard_url}/player_names?date=2025-12-29")
     page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Aliases", exact=True).click()
-    select_option(page, "An alias that is there", f"{alias} → {current}")
-    select_option(page, "It should lead to", corrected)
-    page.get_by_role("button", name="Correct", exact=True).click()
+    select_option(page, "Edit an existing alias", f"{alias} → {current}")
+    select_option(page, "Correct canonical name", corrected)
+    page.get_by_role("button", name="Change target", exact=True).click()
     return fill_confirmation(page, alias)
 
 
@@ -131,9 +146,9 @@ def test_of_two_concurrent_corrections_one_wins_and_the_other_is_reported(
 def test_two_identities_are_merged_and_split_again_from_the_log(environment, module_dashboard_url, page):
     since, before = environment.clock.now(), read_registry(environment.clients)
     page.goto(f"{module_dashboard_url}/player_names?date=2025-12-29")
-    page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Identities", exact=True).click()
-    page.get_by_text("both are on MIL in 2025-26").wait_for()
-    page.get_by_role("button", name="Make them one").first.click()
+    page.get_by_test_id("stMain").get_by_test_id("stButtonGroup").get_by_text("Duplicate players", exact=True).click()
+    page.get_by_text("both on MIL in 2025-26").wait_for()
+    page.get_by_role("button", name="Merge players…").first.click()
     page.get_by_role("dialog").get_by_text("Evidence against: jersey 9 and 11").wait_for()
     fill_confirmation(page, "garytrentjr_001").click()
     (merge_action,) = wait_for_actions(environment, since)
@@ -173,15 +188,16 @@ def test_the_handoffs_fourteen_are_entered_checked_and_corrected(environment, pa
     started = time.monotonic()
     form = open_form(page, dashboard_url)
     form.fill(HANDOFF_ALIASES)
-    page.get_by_role("button", name="Check and save").click()
+    form.press("Control+Enter")
+    page.get_by_role("button", name="Review 15 changes").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_text("nicolasclaxton does not have the surname of alexandresarr").wait_for()
+    dialog.get_by_text("nicolasclaxton: surname differs from alexandresarr").wait_for()
     button = fill_confirmation(page, "herbjones")
     page.screenshot(path=screenshots_dir / "fourteen-aliases.png")
     button.click()
     (saved_action,) = wait_for_actions(environment, since)
-    assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 15 aliases"), saved_action.message
-    page.get_by_text("15 of 15 edits are in the table").first.wait_for()
+    assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 15 alias changes"), saved_action.message
+    page.get_by_text("15 of 15 alias changes saved").first.wait_for()
     open_correction(page, dashboard_url, "nicolasclaxton", "alexandresarr", "nicclaxton").click()
     assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
     print(f"fourteen aliases entered, checked and corrected: {time.monotonic() - started:.1f} s")

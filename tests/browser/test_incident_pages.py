@@ -63,9 +63,9 @@ def find_truncated_text(page: Any) -> list[str]:
 def test_the_overview_shows_the_missing_players_and_the_denominators(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-29")
     expect(main.get_by_role("heading", level=2)).to_contain_text("90 of 158")
-    for figure in ("43.0 %", "68 of 158 eligible", "19.3 %", "68 of 352 in context", "1,700", "of 3,950 generated"):
+    for figure in ("43.0%", "57.0%", "225", "352 players · 19.3% active", "176 names · 38.6% active", "1,700 rows"):
         expect(main.get_by_text(figure, exact=True)).to_be_visible()
-    expect(main.locator(".rows").get_by_text("90 lost here")).to_be_visible()
+    expect(main.get_by_role("link", name="−90 rejected")).to_be_visible()
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "overview")
     assert page.faults == []
@@ -86,9 +86,9 @@ def test_system_health_is_served_under_its_path_and_its_former_ones(page, dashbo
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
-def test_a_health_check_links_to_its_page_on_the_same_date(page, dashboard_url):
+def test_a_figure_links_to_its_page_on_the_same_date(page, dashboard_url):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-21")
-    main.get_by_role("link", name="DML errors").click()
+    main.get_by_role("link", name="Rejected writes", exact=True).click()
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-21"))
     expect(page.get_by_test_id("stMain").get_by_text("Sun 21 Dec 2025").first).to_be_visible()
 
@@ -111,13 +111,13 @@ def test_the_coverage_page_draws_all_dates_and_the_thresholds(page, dashboard_ur
 
 def test_the_missing_players_add_up_and_can_be_downloaded(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/missing_players?date=2025-12-29")
-    expect(main.get_by_text("158 expected = 68 active + 90 rejected + 0 unexplained")).to_be_visible()
+    expect(main.get_by_text("158 eligible = 68 active + 90 rejected + 0 unexplained")).to_be_visible()
     expect(main.get_by_test_id("stDataFrame").first).to_be_visible()
     with page.expect_download(timeout=PAGE_TIMEOUT_MS) as download:
         main.get_by_role("button", name=re.compile("CSV, 105 rows")).click()
     lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 106
-    assert lines[0].startswith("player,team,against,lost at,why,evidence,repair")
+    assert lines[0].startswith("player,team,opponent,failed stage,reason,evidence,suggested fix")
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "missing_players")
     assert page.faults == []

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from services.names.normalization import strip_suffix, surname
+from services.aliases.rejections import rejected_pairs
+from services.names.normalization import strip_suffix, surnames
 from services.names.registry import NameRegistry, RegistryRow
 
 
@@ -29,6 +30,7 @@ def find_duplicates(registry: NameRegistry) -> tuple[DuplicateCandidate, ...]:
     """Pairs of identities that may be one player, the likeliest first.
 
     Their names differ only in a suffix, an active alias joins them, or one shirt of a team and season is worn by one surname twice.
+    A pair that a person has rejected is not among them.
     """
     rows: dict[str, list[RegistryRow]] = defaultdict(list)
     for row in registry.registered:
@@ -38,6 +40,8 @@ def find_duplicates(registry: NameRegistry) -> tuple[DuplicateCandidate, ...]:
         compare_identities(registry, rows[first_id], rows[second_id])
         for first_id, second_id in sorted(set(_candidate_pairs(registry, rows)))
     ]
+    rejected = rejected_pairs(registry)
+    candidates = [pair for pair in candidates if not {(pair.merge, pair.keep), (pair.keep, pair.merge)} & rejected]
     return tuple(sorted(candidates, key=lambda c: (len(c.evidence_against), -len(c.evidence_for), c.keep)))
 
 
@@ -47,7 +51,8 @@ def _candidate_pairs(registry: NameRegistry, rows: dict[str, list[RegistryRow]])
         for row in player_rows:
             ids_by_trait[strip_suffix(row.lookup)].add(player_id)
             if row.jersey is not None:
-                ids_by_trait[f"{surname(row.name)} {row.team} {row.season} {row.jersey}"].add(player_id)
+                for surname in surnames(row.name):
+                    ids_by_trait[f"{surname} {row.team} {row.season} {row.jersey}"].add(player_id)
     for ids in ids_by_trait.values():
         yield from ((first_id, second_id) for first_id, second_id in combinations(sorted(ids), 2))
     for alias, canonicals in registry.active.items():
@@ -72,11 +77,11 @@ def compare_identities(
     shared = {(r.team, r.season) for r in first_rows} & {(r.team, r.season) for r in second_rows}
     seasons = {r.season for r in first_rows} & {r.season for r in second_rows}
     if shared:
-        evidence_for += [f"both are on {team} in {season}" for team, season in sorted(shared)]
+        evidence_for += [f"both on {team} in {season}" for team, season in sorted(shared)]
     elif seasons:
-        evidence_against += [f"in {season} they are on different teams" for season in sorted(seasons)]
+        evidence_against += [f"on different teams in {season}" for season in sorted(seasons)]
     else:
-        evidence_against.append("they have no season in common, as a father and his son")
+        evidence_against.append("no season in common (could be father and son)")
     for attribute in ("jersey", "position"):
         first_values, second_values = (
             {getattr(r, attribute) for r in rows} - {None} for rows in (first_rows, second_rows)

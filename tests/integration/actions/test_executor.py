@@ -251,4 +251,4 @@ def test_a_second_client_with_the_sandbox_clock_reads_the_same_log(module_sandbo
 
 def test_scaling_down_at_the_emergency_limit_is_no_action(module_clients):
     execute(module_clients, OPERATOR, SCALE_DOWN, SCALE_DOWN.plan(module_clients, {}))
-    assert [guard.name for guard in SCALE_DOWN.plan(module_clients, {}).failed_guards] == ["something to change"]
+    assert [guard.name for guard in SCALE_DOWN.plan(module_clients, {}).failed_guards] == ["change required"]

@@ -62,7 +62,7 @@ def test_a_test_message_without_the_webhook_is_sent_once_by_the_watchdog(slack_c
     )
     nora = Actor("nora", Role.OPERATOR)
     assert (
-        "The watchdog sends it"
+        "the watchdog sends it"
         in execute(without_webhook, nora, TEST_NOTIFICATION, TEST_NOTIFICATION.plan(without_webhook, {})).message
     )
     run_check(slack_clients, CheckCache(), SELF_HEALING)

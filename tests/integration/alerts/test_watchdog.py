@@ -51,8 +51,8 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     assert [i.rule.name for i in incidents] == ["dml_rejections"]
     assert len(incident_replay.messages) == 1
     assert "Scale the workers down to 4 × 3" in incident_replay.messages[0]["text"]
-    assert "Auto-remediation started: Narrow prediction-worker" in incident_replay.messages[0]["text"]
-    assert "/dml_errors?date=2025-12-29" in incident_replay.messages[0]["text"]
+    assert "Auto-remediation started: Reduce prediction-worker" in incident_replay.messages[0]["text"]
+    assert "/alerts?alert=writes-2025-12-29&date=2025-12-29" in incident_replay.messages[0]["text"]
     incident_replay.load_rows(**incident_replay.later_rows)
     for _ in range(5):
         incident_replay.clock.advance(60)
@@ -60,7 +60,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     assert [i.cause for i in check_result.incidents] == ["writes"]
     assert "coverage" in {f.rule.name for f in check_result.incidents[0].results}
     [alert] = read_alerts(incident_replay.clients).alerts
-    assert "90 writes rejected of 158" in alert.message, "the page tells what is known now"
+    assert "90 of 158 writes rejected" in alert.message, "the page tells what is known now"
     assert "coverage" in {f["rule"] for f in alert.rule_results}
     assert len(incident_replay.messages) == 1
     log = read_action_log(
@@ -190,7 +190,7 @@ def test_the_automatic_scale_down_can_be_disabled(incident_replay):
     assert "dml_rejections" in {i.rule.name for i in check_result.incidents}
     assert check_result.started_actions == ()
     [started] = incident_replay.run_check().started_actions
-    assert started.title.startswith("Narrow prediction-worker"), "enabled, the same night starts it"
+    assert started.title.startswith("Reduce prediction-worker"), "enabled, the same night starts it"
 
 
 def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clients):
@@ -210,7 +210,7 @@ def test_two_concurrent_watchdog_processes_notify_once(fresh_sandbox, slack_clie
 
 
 def test_an_internal_error_in_one_check_is_logged_and_does_not_crash(slack_clients, monkeypatch, caplog):
-    monkeypatch.setattr("services.alerts.watchdog.evaluate_rules", lambda *_: 1 / 0)
+    monkeypatch.setattr("services.alerts.present.evaluate_rules", lambda *_: 1 / 0)
     assert run(slack_clients, None, {}) == 1
     assert "Watchdog can't read its sources: ZeroDivisionError" in caplog.text
 
@@ -219,11 +219,11 @@ def test_the_description_of_an_open_alert_is_updated_without_a_notification(slac
     run_check(slack_clients, CheckCache(), SELF_HEALING)
     [alert] = [a for a in read_alerts(slack_clients).alerts if a.cause == "writes"]
     older = alert.new_event(
-        "updated", slack_clients.now(), WATCHDOG, message="Writes rejected (DML limit): 5 writes rejected of 22"
+        "updated", slack_clients.now(), WATCHDOG, message="Writes rejected (DML limit): 5 of 22 writes rejected"
     )
     assert append_event(slack_clients, older)
     check_result = run_check(slack_clients, CheckCache(), SELF_HEALING)
     assert [e.event for e in check_result.recorded_events] == ["updated"]
     assert check_result.delivery is None
     [alert] = [a for a in read_alerts(slack_clients).alerts if a.cause == "writes"]
-    assert "90 writes rejected of 158" in alert.message
+    assert "90 of 158 writes rejected" in alert.message

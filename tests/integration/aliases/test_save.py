@@ -22,7 +22,7 @@ boneshyland,nahshonhyland"""
 
 def test_six_new_aliases_and_one_reversed_are_saved_together_and_undone_exactly(module_clients, plan_and_execute):
     before = read_aliases(module_clients)
-    edits = (*parse_lines(MISSING_ALIASES).values(), *reverse("robertwilliamsiii", "robertwilliams"))
+    edits = (*parse_lines(MISSING_ALIASES).edits.values(), *reverse("robertwilliamsiii", "robertwilliams"))
     plan = EDIT_ALIASES.plan(module_clients, to_params(edits))
     newly_covered = [change.what for change in plan.changes if change.before == "odds without a player"]
     assert [what for what in newly_covered if what.startswith(("kevinporterjr", "robertwilliams"))] == [

@@ -94,4 +94,6 @@ def test_the_outcome_says_when_their_consolidator_took_the_tables_during_our_act
     monkeypatch.setattr(BigQueryWarehouse, "copy", lose_all_then_copy)
     action = execute(customer_clients, OPERATOR, CONSOLIDATE_BATCH, plan)
     assert action.state is ActionState.UNVERIFIED
-    assert "Another process took 36 staging tables meanwhile. This action merged nothing" in action.message
+    assert (
+        "Another process consolidated or dropped 36 staging tables meanwhile. No merge by this action" in action.message
+    )

@@ -16,6 +16,14 @@ PAGES = ("overview", "coverage", "missing_players", "dml_errors", "staging_table
 GOOD_NIGHT, INCIDENT, NO_GAMES = "2025-12-26", "2025-12-29", "2025-12-24"
 
 
+COLORS = {"grn": ":green", "red": ":red", "amb": ":orange", "vio": ":violet", "acc": ":blue", "mute": ":gray"}
+
+
+def to_text(html_body: str) -> str:
+    """The text of HTML, without its tags."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html_body)).split())
+
+
 @dataclass
 class RenderedPage:
     """One page after a run."""
@@ -35,6 +43,7 @@ class RenderedPage:
         parts += [link.value for link in page.page_link]
         parts += [table.value.to_string() for table in (*page.table, *page.dataframe)]
         parts += [expander.label for expander in page.expander]
+        parts += [to_text(html_body) for html_body in self.html_bodies]
         return "\n".join(parts).replace("\\", "")
 
     @property
@@ -44,10 +53,24 @@ class RenderedPage:
 
     @property
     def verdict(self) -> str:
-        """The headline of the page."""
-        return next((element.value for element in self.app.markdown if element.value.startswith("## ")), "").replace(
-            "\\", ""
+        """The headline of the page with its icon; a head of our own HTML as a whole, its state before it."""
+        headlines = [element.value for element in self.app.markdown if element.value.startswith("## ")]
+        headlines += [
+            f"{COLORS[state]}: {to_text(html_body)}"
+            for html_body in self.html_bodies
+            for state in re.findall(r'<span class="badge (\w+)"', html_body)[:1]
+        ]
+        return next(iter(headlines), "").replace("\\", "")
+
+    def figure_of(self, label: str) -> tuple[str, str]:
+        """A figure of the overview: its value with its unit, and the text below."""
+        tiles = re.findall(r'<li class="tile">.*?</li>', "".join(self.html_bodies))
+        tile = next(tile for tile in tiles if f">{label}</a>" in tile)
+        value, detail = (
+            re.findall(r'<b class="\w*">(.*?)</b>', tile)[0],
+            re.findall(r'<div class="d">(.*?)</div>', tile)[0],
         )
+        return to_text(value), unescape(detail)
 
     @property
     def warnings(self) -> str:

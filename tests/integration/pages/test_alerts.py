@@ -20,7 +20,7 @@ def sandbox(checked_sandbox, monkeypatch):
 def test_the_page_lists_open_alerts_of_any_date_with_their_remedy(open_page):
     screen = open_page("alerts", date="2025-12-18")
     assert "2 open alerts" in screen.verdict
-    assert "Writes rejected (DML limit): 90 writes rejected of 158" in screen.text
+    assert "Writes rejected (DML limit): 90 of 158 writes rejected" in screen.text
     assert "Scale the workers down to 4 × 3" in screen.text
     assert "Slack notified" in screen.text
     assert "Watchdog hasn't run for 10 min" in screen.text, "its log is empty here, and that is said"

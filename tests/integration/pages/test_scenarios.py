@@ -22,32 +22,47 @@ def test_every_page_opens_on_every_kind_of_night_and_names_its_sources(open_page
 
 def test_the_overview_shows_the_missing_players_their_stage_and_time(open_page):
     screen = open_page()
-    assert ":material/error:" in screen.verdict
-    for phrase in ("90 of 158", "rejected the write", "14:47 ET"):
+    assert ":red" in screen.verdict
+    for phrase in ("90 of 158", "BigQuery rejected 90 of 158 writes: 22 DML statements outstanding", "14:47 ET"):
         assert phrase in screen.verdict
-    assert screen.metric_of("Coverage") == ("43.0 %", "68 of 158 eligible")
-    assert screen.metric_of("Of those in context") == ("19.3 %", "68 of 352 in context")
-    assert screen.metric_of("Of those with odds")[1] == "68 of 176 with odds"
-    assert screen.metric_of("Rows active") == ("1,700", "of 3,950 generated")
-    assert "direct MERGE: not used" in " ".join(screen.html_bodies)
+    assert screen.figure_of("Coverage") == ("43.0%", "68 of 158 · −49.1 pt vs 28 Dec")
+    assert screen.figure_of("Rejected writes") == ("57.0%", "90 of 158 writes")
+    assert screen.figure_of("Peak concurrent DML") == ("22 of 22", "At limit (2 running + 20 queued)")
+    assert screen.figure_of("Unmerged staged rows") == ("225", "25 Dec · 9 of 15 tables")
+    assert screen.figure_of("Worker capacity") == ("12 of 22", "Emergency limit 4 × 3")
+    for phrase in (
+        "352 players · 19.3% active",
+        "176 names · 38.6% active",
+        "−90 rejected",
+        "3,950 rows",
+        "1,700 rows",
+    ):
+        assert phrase in screen.text
+    assert "Not used: direct writes" in " ".join(screen.html_bodies)
+    labels = {link.label for link in screen.app.sidebar.get("page_link")}
+    assert {
+        "Missing players :red-badge[90]",
+        "Staging tables :orange-badge[9]",
+        "Player names :orange-badge[15]",
+    } <= labels
     assert {"Players", "DML errors"} <= {name for name, badge in screen.health_badges().items() if "critical" in badge}
 
 
 def test_the_overview_of_a_healthy_night_is_ok(open_page):
     screen = open_page(date=GOOD_NIGHT)
     assert ":green" in screen.verdict, screen.health_badges()
-    assert screen.metric_of("Coverage") == ("100.0 %", "128 of 128 eligible")
+    assert screen.figure_of("Coverage")[0] == "100.0%"
     assert "ok" in screen.health_badges()["Players"]
     assert "ok" in screen.health_badges()["DML errors"]
-    assert "direct MERGE: not used" in " ".join(screen.html_bodies), "128 statements for 128 players"
+    assert "Not used: direct writes" in " ".join(screen.html_bodies), "128 statements for 128 players"
     screen.app.switch_page("../pages/coverage.py").run()
-    assert "direct MERGE: not used" in " ".join(screen.html_bodies)
+    assert "Not used: direct writes" in " ".join(screen.html_bodies)
 
 
 def test_a_day_without_games_is_ok_and_shows_no_percentage(open_page):
     screen = open_page(date=NO_GAMES)
-    assert ":material/bedtime:" in screen.verdict
-    assert not screen.app.metric
+    assert ":gray" in screen.verdict
+    assert screen.figure_of("Coverage")[0] == "–"
     assert "none expected" in screen.health_badges()["Players"]
     screen.app.switch_page("../pages/dml_errors.py").run()
     assert screen.metric_of("Rejected") == ("0", "of 0 attempted")
@@ -58,7 +73,8 @@ def test_a_night_that_has_not_run_is_neither_ok_nor_critical(open_page):
     screen = open_page(date="2025-12-30")
     assert not any(health in screen.health_badges()["Players"] for health in ("ok", "critical"))
     assert "Not run yet" in screen.verdict
-    assert screen.metric_of("Coverage") == ("not run yet", "0 of 28 eligible")
+    assert ":gray" in screen.verdict
+    assert screen.figure_of("Coverage") == ("0 of 28", "not run yet")
     screen.app.switch_page("../pages/coverage.py").run()
     assert screen.table()[0]["state"] == "not run yet"
     assert ">not run yet<" in " ".join(screen.html_bodies)
@@ -92,20 +108,22 @@ def test_choosing_another_denominator_keeps_the_table(open_page):
 
 def test_the_balance_of_missing_players_is_shown_and_correct(open_page):
     text = open_page("missing_players").text
-    assert "158 expected = 68 active + 90 rejected + 0 unexplained" in text
+    assert "158 eligible = 68 active + 90 rejected + 0 unexplained" in text
 
 
 def test_every_missing_player_has_a_stage_a_reason_evidence_and_a_repair(open_page):
     rows = open_page("missing_players").table()
     assert len(rows) == 105  # 90 rejected on write and 15 with odds that never came into context
-    assert all(row[column] for row in rows for column in ("player", "lost at", "why", "evidence", "repair"))
-    rejected = [row for row in rows if row["why"] == "write rejected"]
+    assert all(
+        row[column] for row in rows for column in ("player", "failed stage", "reason", "evidence", "suggested fix")
+    )
+    rejected = [row for row in rows if row["reason"] == "write rejected"]
     assert len(rejected) == 90
     assert all("DML" in row["evidence"] for row in rejected)
 
 
 def test_players_without_context_are_distinguished_by_their_alias(open_page):
-    rows = {row["player_lookup"]: row["why"] for row in open_page("missing_players").table()}
+    rows = {row["lookup key"]: row["reason"] for row in open_page("missing_players").table()}
     assert rows["herbjones"] == "no context row, alias available"
     assert rows["kevinporterjr"] == "no context row, no alias"
 
@@ -113,23 +131,23 @@ def test_players_without_context_are_distinguished_by_their_alias(open_page):
 def test_search_and_reason_filters_reduce_the_missing_players(open_page):
     screen = open_page("missing_players")
     screen.app.text_input(key="missing_find").set_value("herb").run()
-    assert [row["player_lookup"] for row in screen.table()] == ["herbjones"]
+    assert [row["lookup key"] for row in screen.table()] == ["herbjones"]
     screen.app.text_input(key="missing_find").set_value("").run()
     screen.app.get_by_key("missing_kind").set_value(["write rejected"]).run()
     assert len(screen.table()) == 90
     screen.app.text_input(key="missing_find").set_value("no such player").run()
-    assert "No missing player matches." in screen.text
+    assert "No matches." in screen.text
 
 
 def test_ineligible_players_are_listed_separately(open_page):
     screen = open_page("missing_players")
-    assert "Left out on purpose: 194" in screen.text
-    assert {row["why"] for row in screen.table(1)} == {"ineligible"}
+    assert "Ineligible players: 194" in screen.text
+    assert {row["reason"] for row in screen.table(1)} == {"ineligible"}
 
 
 def test_a_healthy_night_has_no_missing_players(open_page):
     text = open_page("missing_players", GOOD_NIGHT).text
-    assert "128 expected = 128 active + 0 unexplained" in text
+    assert "128 eligible = 128 active + 0 unexplained" in text
 
 
 def test_the_newest_batch_has_the_state_of_the_judgement_in_its_row_too(open_page):
@@ -170,6 +188,6 @@ def test_the_staging_page_distinguishes_merged_from_unmerged_tables(open_page):
 
 def test_the_concurrency_page_compares_the_capacity_with_the_limit(open_page):
     screen = open_page("worker_capacity")
-    assert "prediction-worker is 4 × 3 = 12 wide (emergency), the table admits 22" in screen.verdict
+    assert "prediction-worker: 12 concurrent requests (4 × 3, emergency limit); limit 22" in screen.verdict
     for phrase in ("prediction-worker-00011-zw5", "prediction-coordinator-00005-b2r", "29 Dec 20:20 ET"):
         assert phrase in screen.text

@@ -25,7 +25,7 @@ def test_of_many_unmerged_batches_the_largest_have_buttons_and_the_rest_can_be_s
     monkeypatch.setattr(reads.staging, "read", lambda _: replace(inventory, tables=(table_state,)))
     app = open_page("staging_tables").app
     [grid] = app.dataframe
-    assert grid.value[["players", "names of the players"]].values.tolist() == [[2, "ann, bob"]]
+    assert grid.value[["players", "player names"]].values.tolist() == [[2, "ann, bob"]]
     buttons = [button for button in app.button if button.label.startswith("Consolidate")]
     assert [button.label.removeprefix("Consolidate batch_2025-12-") for button in buttons] == ["25_1", "19_1", "24_1"]
     selectbox = app.selectbox(key="batch to consolidate")
@@ -60,7 +60,7 @@ def test_a_season_of_tables_is_sent_in_40_kb_and_each_of_them_can_be_found(open_
     screen = open_page("staging_tables")
     assert sum(message.ByteSize() for message in sent_messages) < 40_000
     [grid] = screen.app.dataframe
-    assert set(grid.value["class"][:45]) == {StagingTableState.ORPHAN.value}, "the worst first"
+    assert set(grid.value["status"][:45]) == {StagingTableState.ORPHAN.value}, "the worst first"
     assert "2,000 rows" in screen.app.get("download_button")[0].label
     assert "of 2,000 rows" in screen.text
     screen = open_page("staging_tables", staging_find="player7-19")

@@ -25,7 +25,7 @@ def test_29_december_has_its_batch_its_90_rejections_and_its_revisions(clients):
     assert events.unknown_lanes == {}
     assert sum(mark.count for mark in events.in_lane(REJECTED)) == 90
     (batch,) = events.in_lane(BATCHES)
-    assert (batch.label, batch.health) == ("158 asked, reported success", Health.UNKNOWN)
+    assert (batch.label, batch.health) == ("158 requested · reported success", Health.UNKNOWN)
     assert [mark.label for mark in events.in_lane(SCALED)] == ["coordinator 1 × 8", "worker 4 × 3"]
 
 
@@ -40,5 +40,5 @@ def test_the_list_contains_alerts_messages_batches_and_deploys(checked_sandbox):
         start,
         end,
     )
-    assert {"alert", "message", "batch", "deploy"} <= set(count_by_kind(events))
+    assert {"alert", "notification", "batch", "deploy"} <= set(count_by_kind(events))
     assert [e.at for e in events] == sorted((e.at for e in events), reverse=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.action_registry import UNDO_ACTIONS
+from services.action_registry import find_undo
 from services.actions.executor import ActionRefused, execute
 from services.actions.log_reader import ActionState
 from services.actions.plan import Confirmation
@@ -58,7 +58,7 @@ def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_wa
     plan = RESTORE_CAPACITY.plan(module_clients, {})
     assert "Nobody noted normal values" in " ".join(plan.warnings)
     assert plan.confirmation is Confirmation.TYPED, "as much as Set 20 × 5 asks"
-    with pytest.raises(ActionRefused, match="has to be typed"):
+    with pytest.raises(ActionRefused, match="must be typed"):
         execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan, "calm again")
     restored = execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan, "calm again", "prediction-worker")
     assert restored.state is ActionState.DONE
@@ -218,7 +218,7 @@ def test_capacity_beyond_the_dml_limit_needs_a_reason_and_the_typed_service_name
     plan_and_execute(SCALE_DOWN)
     with pytest.raises(ActionRefused, match="a reason is required"):
         plan_and_execute(SET_CAPACITY, reason="", instances=10, requests=5)
-    with pytest.raises(ActionRefused, match="has to be typed"):
+    with pytest.raises(ActionRefused, match="must be typed"):
         plan_and_execute(SET_CAPACITY, reason="because", typed="prediction-coordinator", instances=10, requests=5)
 
 
@@ -264,9 +264,10 @@ def test_the_traffic_is_moved_recorded_and_moved_back(pinned_clients, plan_and_e
     revision, name = read_worker_capacity(pinned_clients).revision, pinned_clients.service_name("prediction-worker")
     moved = plan_and_execute(MOVE_TRAFFIC, typed="prediction-worker")
     assert (moved.state, module_sandbox.state.cloud_run.capacity(name)) == (ActionState.DONE, 320), moved.message
-    undo, states = UNDO_ACTIONS[moved.action_name]
-    assert moved.state in states
-    back = plan_and_execute(undo, action_id=moved.action_id)
+    undo = find_undo(moved, [moved], pinned_clients.now())
+    assert undo is not None
+    back = plan_and_execute(undo.action_type, **undo.args)
+    assert find_undo(moved, [back, moved], pinned_clients.now()) is None
     assert (back.state, read_worker_capacity(pinned_clients).revision) == (ActionState.DONE, revision), back.message
 
 
@@ -313,7 +314,7 @@ def test_restoring_a_revision_without_a_maximum_ends_at_the_servers_default(
     plan_and_execute(SCALE_DOWN)
     restore = RESTORE_CAPACITY.plan(normal_capacity_clients, {})
     assert [guard.message for guard in restore.guards if not guard.ok] == [
-        "100 × 5 must lie within 1–100 instances, 1–80 requests each, and 300 requests at once."
+        "100 × 5: allowed are 1–100 instances, concurrency 1–80, at most 300 concurrent requests."
     ]
 
 

@@ -21,7 +21,7 @@ def test_merged_tables_are_dropped_and_restored_identically(module_clients, plan
     before = {name: read_rows(module_clients, name) for name in merged_tables}
     dropped = plan_and_execute(DROP_MERGED, tables=merged_tables)
     assert dropped.state is ActionState.DONE
-    assert dropped.title == "Drop 6 staging tables (0 unmerged rows)"
+    assert dropped.title == "Drop 6 staging tables · all rows merged"
     assert list_staging_tables(module_clients, "batch_2025_12_23") == []
     restored = plan_and_execute(UNDO_DROP, action_id=dropped.action_id)
     assert restored.state is ActionState.DONE, restored.message
@@ -31,7 +31,7 @@ def test_merged_tables_are_dropped_and_restored_identically(module_clients, plan
 def test_no_table_of_a_batch_that_has_just_begun_is_dropped(module_clients, merged_tables, start_batch):
     start_batch("batch_2025-12-23_1766507400")
     guards = {guard.name: guard for guard in DROP_MERGED.plan(module_clients, {"tables": merged_tables[:1]}).guards}
-    assert (guards["no batch runs"].ok, guards["no batch runs"].message) == (
+    assert (guards["no running batch"].ok, guards["no running batch"].message) == (
         False,
         "batch_2025-12-23_1766507400 is running.",
     )
@@ -70,7 +70,7 @@ def test_an_unverifiable_table_is_kept_and_the_others_are_still_verified(
     proofs = {proof.table: proof for proof in read_proofs(module_clients, [malformed_table, merged_tables[0]]).proofs}
     assert proofs[malformed_table].unmerged_rows is None
     assert proofs[merged_tables[0]].unmerged_rows == 0
-    with pytest.raises(ActionRefused, match="not proven"):
+    with pytest.raises(ActionRefused, match="not verified"):
         plan_and_execute(DROP_MERGED, tables=[malformed_table, merged_tables[0]])
     assert {malformed_table, merged_tables[0]} <= set(list_staging_tables(module_clients, "batch_2025_12_23"))
     assert (
@@ -87,7 +87,7 @@ def test_a_staged_row_changed_between_plan_and_apply_is_refused_with_the_differe
         module_clients,
         f"UPDATE {DATASET}.{merged_tables[0]} SET prediction_id = 'another' WHERE system_id = 'ensemble_v1'",
     )
-    with pytest.raises(ActionRefused, match=r"content was -?\d+, is -?\d+"):
+    with pytest.raises(ActionRefused, match=r"content: -?\d+ → -?\d+"):
         execute(module_clients, OPERATOR, DROP_MERGED, plan)
     assert merged_tables[0] in list_staging_tables(module_clients, "batch_2025_12_23")
     assert [action.state for action in recorded_actions()] == [ActionState.REFUSED]
@@ -98,7 +98,7 @@ def test_a_table_dropped_after_the_plan_is_reported_and_not_counted_as_dropped(
 ):
     plan = DROP_MERGED.plan(module_clients, {"tables": merged_tables[:2]})
     dropped = plan_and_execute(DROP_MERGED, tables=merged_tables[:1])
-    with pytest.raises(ActionRefused, match="there was True, is False"):
+    with pytest.raises(ActionRefused, match="there: True → False"):
         execute(module_clients, OPERATOR, DROP_MERGED, plan)
     plan_and_execute(UNDO_DROP, action_id=dropped.action_id)
 
@@ -121,7 +121,7 @@ def test_an_orphan_is_dropped_only_with_a_reason_and_its_typed_name(module_clien
     name = unmerged_tables[0]
     with pytest.raises(ActionRefused, match="a reason is required"):
         plan_and_execute(DROP_ORPHAN, reason=" ", typed=name, tables=[name])
-    with pytest.raises(ActionRefused, match="has to be typed"):
+    with pytest.raises(ActionRefused, match="must be typed"):
         plan_and_execute(DROP_ORPHAN, typed=name[:-1], tables=[name])
     with pytest.raises(InvalidInput, match="one at a time"):
         plan_and_execute(DROP_ORPHAN, typed=name, tables=unmerged_tables[:2])

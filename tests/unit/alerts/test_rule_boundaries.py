@@ -118,9 +118,9 @@ def test_rejections_are_counted_with_the_time_of_the_alarm():
     report = make_write_report(*make_rejection_burst(90))
     health, message, cause = judge("dml_rejections", writes=ok_result(report))
     assert (health, cause) == (CRITICAL, "writes")
-    assert message.startswith(f"90 writes rejected of {report.attempted}; {SETTINGS.dml_alert_errors} within ")
-    assert f" {SETTINGS.dml_alert_window_s} s at 14:4" in message
-    assert message.endswith(" ET")
+    assert message.startswith(f"90 of {report.attempted} writes rejected ({SETTINGS.dml_alert_errors} in ")
+    assert f" {SETTINGS.dml_alert_window_s} s by 14:4" in message
+    assert message.endswith(" ET)")
 
 
 @pytest.mark.parametrize(("rejected", "health"), [(0, OK), (4, OK), (None, UNKNOWN)])
@@ -534,7 +534,7 @@ BEFORE_DEADLINE = TIP_OFF - timedelta(minutes=SETTINGS.run_deadline_before_tipof
 def test_missing_coverage_belongs_to_what_lost_most_players_and_names_it(missing, cause):
     health, message, found = judge("coverage", night=ok_result(make_night(*make_players(68), *missing)))
     assert (health, found) == (CRITICAL, cause)
-    assert message.startswith("68 of 158 eligible players are active (43.0 %): 90 missing, most ")
+    assert message.startswith("68 of 158 eligible players are active (43.0%): 90 missing, most ")
 
 
 @pytest.mark.parametrize(

@@ -28,5 +28,5 @@ def test_the_coverage_rule_names_the_thresholds_that_classify():
 def test_the_rows_rule_names_the_systems_with_thresholds_of_their_own():
     settings = Settings.from_env({"ROWS_WARNING_PCT_BY_SYSTEM": "xgboost_v1=90"})
     text = RULES_BY_NAME["rows_short"].format_threshold(settings)
-    assert text.endswith("expected of a system (critical 85 %); xgboost_v1 90 % (critical 85 %)")
-    assert RULES_BY_NAME["rows_short"].format_threshold(SETTINGS).endswith("of a system (critical 85 %)")
+    assert text.endswith("expected of a system (critical 85%); xgboost_v1 90% (critical 85%)")
+    assert RULES_BY_NAME["rows_short"].format_threshold(SETTINGS).endswith("of a system (critical 85%)")

@@ -204,7 +204,7 @@ def test_one_check_waits_for_what_it_began_also_when_it_fails_itself(clients, mo
     monkeypatch.setattr(watchdog, "ACTION_TIMEOUT_S", 0.02)
 
     def begin_and_end(*_: object) -> Any:
-        plan: Any = SimpleNamespace(key="k", title="Resume it", planned_at=NOW)
+        plan: Any = SimpleNamespace(key="k", action_name="run.resume", target="t", title="Resume it", planned_at=NOW)
         task: Any = ended.wait
         runner.submit(plan, "operator", NOW, task)
         if fails:

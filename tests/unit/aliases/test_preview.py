@@ -19,8 +19,8 @@ def test_the_preview_counts_matches_in_context_even_for_a_registered_odds_name(a
         "UPDATE nba_reference.player_aliases SET is_active = FALSE WHERE alias_lookup = 'garytrentjr'"
     ).result()
     activation_plan = EDIT_ALIASES.plan(alias_clients, to_params([Edit(EditKind.ADD, "garytrentjr", "garytrent")]))
-    assert [c.what for c in activation_plan.changes if c.before == "odds without a player"] == ["garytrentjr on 29 Dec"]
-    assert any("was switched off before" in caution for caution in activation_plan.warnings)
+    assert [c.what for c in activation_plan.changes if c.before == "unmatched"] == ["garytrentjr, 29 Dec"]
+    assert any("was deactivated on" in caution for caution in activation_plan.warnings)
 
 
 def test_changes_that_the_preview_does_not_list_are_counted(alias_clients, monkeypatch):
@@ -38,7 +38,7 @@ def test_a_canonical_player_without_that_game_gives_a_warning(alias_clients):
     plan = EDIT_ALIASES.plan(
         alias_clients, to_params([Edit(EditKind.ADD, "kevinporterjr", find_player_without_game(alias_clients))])
     )
-    assert any("was offered for 29 Dec, when" in caution and "did not play" in caution for caution in plan.warnings)
+    assert any("has odds for 29 Dec, when" in caution and "did not play" in caution for caution in plan.warnings)
 
 
 def find_player_without_game(clients):

@@ -50,7 +50,7 @@ def test_reactivating_a_deactivated_alias_gives_a_warning():
     deactivated = NameRegistry((Alias("herbjones", "lebronjames", active=False),), make_registry().registered)
     validated = validate(deactivated, [Edit(EditKind.ADD, "herbjones", "herbertjones")])
     assert is_accepted(validated)
-    assert "herbjones → lebronjames was switched off before." in {f.message for f in validated.warnings}
+    assert "herbjones → lebronjames was deactivated." in {f.message for f in validated.warnings}
 
 
 def test_a_suffix_pair_on_one_team_without_an_alias_is_a_warning():

@@ -31,8 +31,8 @@ boneshyland,nahshonhyland"""
 
 def test_one_bad_alias_among_several_saves_none_of_them(alias_clients, plan_and_execute, recorded_actions):
     before = read_aliases(alias_clients)
-    edits = tuple(parse_lines("kevinporterjr,kevinporter\nsomebody,nobodyatall").values())
-    with pytest.raises(ActionRefused, match="nobodyatall is not in the registry"):
+    edits = tuple(parse_lines("kevinporterjr,kevinporter\nsomebody,nobodyatall").edits.values())
+    with pytest.raises(ActionRefused, match="nobodyatall is not in the player registry"):
         plan_and_execute(EDIT_ALIASES, **to_params(edits))
     assert read_aliases(alias_clients) == before
     assert [action.state for action in recorded_actions()] == [ActionState.REFUSED]
@@ -43,7 +43,7 @@ def test_a_row_changed_later_is_not_undone(alias_clients, plan_and_execute):
         EDIT_ALIASES, typed="herbjones", **to_params([Edit(EditKind.DEACTIVATE, "herbjones", "herbertjones")])
     )
     plan_and_execute(EDIT_ALIASES, typed="herbjones", **to_params([Edit(EditKind.ADD, "herbjones", "herbertjones")]))
-    with pytest.raises(ActionRefused, match="0 of 1 are as that action left them"):
+    with pytest.raises(ActionRefused, match="0 of 1 unchanged since that action"):
         plan_and_execute(UNDO_EDIT, action_id=saved_action.action_id)
 
 
@@ -58,13 +58,13 @@ def test_a_deactivated_alias_can_be_added_again(alias_clients, plan_and_execute)
 
 
 def test_impossible_edits_are_refused_with_a_message(alias_clients, plan_and_execute):
-    with pytest.raises(ActionRefused, match="is not there, so it cannot be deactivated"):
+    with pytest.raises(ActionRefused, match="doesn't exist, so it can't be deactivated"):
         plan_and_execute(EDIT_ALIASES, **to_params([Edit(EditKind.DEACTIVATE, "nosuch", "alias")]))
     with pytest.raises(ActionRefused, match="is active already"):
         plan_and_execute(EDIT_ALIASES, **to_params([Edit(EditKind.ADD, "herbjones", "herbertjones")]))
-    with pytest.raises(ActionRefused, match="back to"):
+    with pytest.raises(ActionRefused, match="Circular alias herbertjones ↔ herbjones"):
         plan_and_execute(EDIT_ALIASES, **to_params([Edit(EditKind.ADD, "herbertjones", "herbjones")]))
-    with pytest.raises(InvalidInput, match="could be taken back"):
+    with pytest.raises(InvalidInput, match="no alias changes to undo"):
         UNDO_EDIT.plan(alias_clients, {"action_id": "nothing"})
     plan = EDIT_ALIASES.plan(alias_clients, to_params([Edit(EditKind.ADD, "kevinporterjr", "kevinporter")]))
     with pytest.raises(InsufficientRole):
@@ -102,7 +102,7 @@ def test_undo_never_creates_a_chain_from_two_valid_edits(alias_clients, plan_and
         EDIT_ALIASES, typed="kevinporterjr", **to_params([Edit(EditKind.ADD, "kevinporterjr", "kevinporter")])
     )
     assert [a.state for a in (first_edit, deactivation, second_edit)] == [ActionState.DONE] * 3
-    with pytest.raises(ActionRefused, match="only one hop is followed"):
+    with pytest.raises(ActionRefused, match="chained aliases aren't resolved"):
         plan_and_execute(UNDO_EDIT, action_id=deactivation.action_id)
     for action in (second_edit, deactivation, first_edit):
         assert plan_and_execute(UNDO_EDIT, action_id=action.action_id).state is ActionState.DONE

@@ -6,8 +6,10 @@ import random
 
 import pytest
 
+from services.aliases.rejections import rejection_note
 from services.aliases.suggestions import Suggestion, UnresolvedName, suggest
-from services.names.registry import NameRegistry
+from services.names.normalization import normalize_registry_name
+from services.names.registry import Alias, NameRegistry
 from tests.support.registry_factories import make_registry, make_registry_row
 from tests.tools.benchmarks import name_suggestions
 
@@ -69,23 +71,23 @@ def test_five_thousand_players_and_five_hundred_names_are_ranked():
     )
 
 
-SHORT_FORM = "the same surname, and {} is short for {} or the other way round"
+SHORT_FORM = "nickname ({} ~ {}), same surname"
 MIL, ELSEWHERE = frozenset({"MIL"}), frozenset({"BOS"})
 
 
 @pytest.mark.parametrize(
     ("lookup", "name", "person", "score", "reason"),
     [
-        ("garytrentjr", "Gary Trent Jr.", ("garytrent", "Gary Trent"), 85, "differs only in the suffix"),
-        ("gary.trent", "Gary Trent", ("garytrent", "Gary Trent"), 85, "the same name by the registry's rule"),
-        ("trentgary", "Trent Gary", ("garytrent", "Gary Trent"), 80, "the same words in another order"),
-        ("nen", "Nene", ("nenehilario", "Nene"), 80, "the same word"),
+        ("garytrentjr", "Gary Trent Jr.", ("garytrent", "Gary Trent"), 85, "suffix differs"),
+        ("gary.trent", "Gary Trent", ("garytrent", "Gary Trent"), 85, "same normalized name"),
+        ("trentgary", "Trent Gary", ("garytrent", "Gary Trent"), 80, "same words in another order"),
+        ("nen", "Nene", ("nenehilario", "Nene"), 80, "same word"),
         ("herbjones", "Herb Jones", ("herbertjones", "Herbert Jones"), 75, SHORT_FORM.format("herb", "herbert")),
         ("herbertjones", "Herbert Jones", ("herbjones", "Herb Jones"), 75, SHORT_FORM.format("herbert", "herb")),
-        ("gwilliams", "G Williams", ("grantwilliams", "Grant Williams"), 60, "the same surname and initial"),
-        ("xywilliams", "Xy Williams", ("grantwilliams", "Grant Williams"), 50, "the same surname, another first name"),
-        ("trent", "Trent", ("garytrent", "Gary Trent"), 50, "a bare surname"),
-        ("nikolajokik", "Nikolaj Okik", ("nikolajokic", "Nikola Jokic"), 67, "spelled alike (96 %)"),
+        ("gwilliams", "G Williams", ("grantwilliams", "Grant Williams"), 60, "same surname and initial"),
+        ("xywilliams", "Xy Williams", ("grantwilliams", "Grant Williams"), 50, "same surname, first name differs"),
+        ("trent", "Trent", ("garytrent", "Gary Trent"), 50, "surname only"),
+        ("nikolajokik", "Nikolaj Okik", ("nikolajokic", "Nikola Jokic"), 67, "96% similar spelling"),
     ],
 )  # fmt: skip
 def test_each_evidence_has_its_score_which_the_team_raises_or_lowers(lookup, name, person, score, reason):
@@ -96,20 +98,53 @@ def test_each_evidence_has_its_score_which_the_team_raises_or_lowers(lookup, nam
         return found
 
     assert best(frozenset()) == Suggestion(person[0], person[1], score, reason)
-    assert best(MIL) == Suggestion(
-        person[0], person[1], min(score + 15, 99), f"{reason}; plays for ATL/MIL in that game"
-    )
-    assert best(ELSEWHERE) == Suggestion(
-        person[0], person[1], score - 25, f"{reason}, but plays for ATL/MIL, not in that game"
-    )
+    most = 79 if "spelling" in reason else 99
+    in_game = Suggestion(person[0], person[1], min(score + 15, most), f"{reason}; team ATL/MIL in that game")
+    assert best(MIL) == in_game
+    assert best(ELSEWHERE) == Suggestion(person[0], person[1], score - 25, f"{reason}; team ATL/MIL not in that game")
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "team"), [("Nikola Jović", "Nikola Jokić", "MIA"), ("Jalen Johnson", "Jaylen Johnson", "ATL")]
+)
+def test_a_team_never_lifts_a_match_by_spelling_alone_to_a_likely_one(name, other, team):
+    lookup, other_lookup = normalize_registry_name(name), normalize_registry_name(other)
+    registry = NameRegistry((), (make_registry_row(other_lookup, other, team),))
+    (found,) = suggest([UnresolvedName(lookup, name, frozenset({team}))], registry)[lookup]
+    assert (found.lookup, found.score, found.is_likely) == (other_lookup, 79, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "registered", "reason"),
+    [
+        ("S Gilgeous Alexander", "Shai Gilgeous-Alexander", "same surname and initial"),
+        ("Shai Gilgeous-Alexander", "S. Gilgeous Alexander", "same surname and initial"),
+        ("Alex Van Exel", "Alexander Van Exel", "nickname (alex ~ alexander), same surname"),
+        ("Luc Richard Mbah a Moute", "Luc Mbah a Moute", "nickname (luc ~ luc), same surname"),
+        ("Van Exel", "Nick Van Exel", "surname only"),
+    ],
+)
+def test_a_surname_of_several_words_is_one(name, registered, reason):
+    lookup = normalize_registry_name(name)
+    registry = NameRegistry((), (make_registry_row(normalize_registry_name(registered), registered, "MIL"),))
+    (found,) = suggest([UnresolvedName(lookup, name)], registry)[lookup]
+    assert found.reason == reason
+
+
+def test_a_match_that_was_rejected_is_not_suggested_and_the_next_one_is():
+    rows = (make_registry_row("alexandresarr", "Alexandre Sarr"), make_registry_row("oliviersarr", "Olivier Sarr"))
+    rejected = Alias("alexsarr", "alexandresarr", False, notes=rejection_note("act1", "another Sarr"))
+    names = [UnresolvedName("alexsarr", "Alex Sarr")]
+    assert suggest(names, NameRegistry((), rows))["alexsarr"][0].lookup == "alexandresarr"
+    assert [s.lookup for s in suggest(names, NameRegistry((rejected,), rows))["alexsarr"]] == ["oliviersarr"]
 
 
 def test_a_bare_surname_of_several_players_ranks_below_that_of_one():
     rows = (make_registry_row("sethcurry", "Seth Curry"), make_registry_row("stephencurry", "Stephen Curry"))
     found = suggest([UnresolvedName("curry", "Curry")], NameRegistry((), rows))["curry"]
     assert [(s.lookup, s.score, s.reason) for s in found] == [
-        ("sethcurry", 30, "a bare surname that 2 players share"),
-        ("stephencurry", 30, "a bare surname that 2 players share"),
+        ("sethcurry", 30, "surname only, 2 candidates"),
+        ("stephencurry", 30, "surname only, 2 candidates"),
     ]
 
 

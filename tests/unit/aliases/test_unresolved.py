@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from services.aliases.unresolved import read_names
+from services.aliases.unresolved import NameGroup, read_names
 
 
 def test_the_15_names_of_29_december_are_ranked_and_injured_players_cost_nothing(alias_clients):
@@ -12,10 +12,10 @@ def test_the_15_names_of_29_december_are_ranked_and_injured_players_cost_nothing
     name_by_lookup = {unresolved_name.lookup: unresolved_name for unresolved_name in read.unresolved}
     assert len(name_by_lookup) == 15
     assert sum(bool(unresolved_name.alias_canonical) for unresolved_name in read.unresolved) == 7
-    assert (name_by_lookup["jimmybutler"].nights_lost, name_by_lookup["jimmybutler"].summary) == (
-        0,
-        "jimmybutleriii was out: nothing lost",
-    )
+    assert (name_by_lookup["jimmybutler"].nights_lost, name_by_lookup["jimmybutler"].group) == (0, NameGroup.OUT)
+    assert [len(read.in_group(group)) for group in NameGroup] == [5, 6, 4]
+    needed = [(name.lookup, name.max_predictions_lost) for name in read.in_group(NameGroup.NEEDS_ALIAS)]
+    assert ("boneshyland", 25) in needed
     assert read.unresolved[-1].nights_lost == 0
     expected = {
         "kevinporterjr": "kevinporter",

@@ -66,26 +66,27 @@ def messages(registry: NameRegistry) -> dict[str, str]:
 def test_each_violation_is_a_sentence_with_the_names_concerned():
     people = dict(PLAYERS)
     assert messages(make_registry(("h.jones", "herbertjones")))["not a lookup"] == (
-        "“h.jones” is no lookup: write it as hjones."
+        "“h.jones” isn't a valid lookup key; use hjones."
     )
     assert (
-        messages(make_registry(("...", "herbertjones")))["not a lookup"] == "“...” is no lookup: write it as letters."
+        messages(make_registry(("...", "herbertjones")))["not a lookup"]
+        == "“...” isn't a valid lookup key; use letters."
     )
     assert messages(make_registry(("herb", "herbjones"), ("herbjones", "herbertjones")))["chain"] == (
-        "herbjones is an alias itself (herbertjones); only one hop is followed."
+        "herbjones is itself an alias of herbertjones; chained aliases aren't resolved."
     )
     two = messages(make_registry(("herbjones", "lebronjames"), ("herbjones", "herbertjones")))["two canonicals"]
-    assert two == "herbjones leads to herbertjones and to lebronjames: keep one."
+    assert two == "herbjones maps to both herbertjones and lebronjames: keep one."
     bare = messages(make_registry(("curry", "stephencurry")))["bare surname"]
-    assert bare == "curry is a bare surname of 2 players (sethcurry, stephencurry): it cannot mean one."
+    assert bare == "curry is only a surname, of 2 players (sethcurry, stephencurry): ambiguous."
     people |= {f"curry{n}": f"{n.upper()} Curry" for n in "abcd"}
     bare = messages(make_registry(("curry", "stephencurry"), people=people))["bare surname"]
-    assert bare.startswith("curry is a bare surname of 6 players (currya, curryb, curryc):")
+    assert bare.startswith("curry is only a surname, of 6 players (currya, curryb, curryc):")
     other = messages(make_registry(("sethcurry", "stephencurry")))["another player's name"]
-    assert other == "sethcurry is the name of another registered player (sethcurry_001 and stephencurry_001)."
+    assert other == "sethcurry belongs to another registered player (sethcurry_001 and stephencurry_001)."
     twin = messages(make_registry(("garytrentjr", "garytrent")))["twin"]
     assert twin.startswith(
-        "garytrentjr and garytrent are registered as two players (garytrentjr_001 and garytrent_001)"
+        "garytrentjr and garytrent are registered twice on the same team (garytrentjr_001 and garytrent_001)"
     )
     pair = messages(make_registry())["suffix pair without alias"]
     assert pair.startswith("garytrentjr and garytrent differ only in the suffix")
@@ -133,7 +134,7 @@ def test_a_surname_may_begin_or_end_the_alias():
     for alias in ("jonesherb", "herbjones", "hjonesjr"):
         assert "surname differs" not in messages(make_registry((alias, "herbertjones")))
     assert messages(make_registry(("kingjamie", "lebronjames")))["surname differs"] == (
-        "kingjamie does not have the surname of lebronjames."
+        "kingjamie: surname differs from lebronjames."
     )
 
 
@@ -146,7 +147,7 @@ def test_an_alias_switched_off_before_is_named_with_the_day():
     )
     found = previously_deactivated(NameRegistry(rows, ()), [("herbjones", "a"), ("herbjones", "b"), ("new", "a")])
     assert [(v.message, v.severity, v.canonical) for v in found] == [
-        ("herbjones → lebronjames was switched off before, 3 Dec 2025.", Severity.WARNING, "lebronjames")
+        ("herbjones → lebronjames was deactivated on 3 Dec 2025.", Severity.WARNING, "lebronjames")
     ]
 
 

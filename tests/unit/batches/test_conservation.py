@@ -70,7 +70,7 @@ def test_a_player_counted_under_a_second_outcome_breaks_a_sum(outcome):
 def test_a_batch_with_a_player_who_gave_no_answer_is_not_conserved_though_everybody_is_counted(outcome):
     counts = {**CONSERVED.details["outcomes"], "staged": 1, outcome: 1}
     record = replace(CONSERVED, details={"outcomes": counts})
-    assert [entry.name for entry in conservation_sums(record) if entry.holds is False] == ["each player has answered"]
+    assert [entry.name for entry in conservation_sums(record) if entry.holds is False] == ["Every player answered"]
     assert is_conserved(record) is False
 
 
@@ -83,7 +83,7 @@ def test_whether_a_batch_of_an_earlier_version_without_counted_players_is_conser
 def test_rows_that_were_rejected_on_write_are_part_of_the_sum_where_they_were_counted():
     rejected = replace(CONSERVED, produced_rows=12, details={**CONSERVED.details, "rejected_rows": 2})
     produced = conservation_sums(rejected)[2]
-    assert (produced.parts, produced.parts_name) == ((10, 2), "staged + rejected on write")
+    assert (produced.parts, produced.parts_name) == ((10, 2), "staged + rejected")
     assert is_conserved(rejected) is True
     assert is_conserved(replace(rejected, produced_rows=13)) is False
 
@@ -92,15 +92,15 @@ def test_each_sum_says_what_it_counts():
     said = [(entry.name, entry.total_name, entry.parts, entry.parts_name) for entry in conservation_sums(CONSERVED)]
     assert said == [
         (
-            "each player has one outcome",
+            "One outcome per player",
             "requested",
             (2, 1, 1, 0, 0),
             "staged + not generated + write rejected + internal error + no answer",
         ),
-        ("each player has answered", "missing", (0, 0), "internal error + no answer"),
-        ("what was produced was staged", "produced", (10,), "staged"),
-        ("what was staged is distinct or collapsed", "staged", (9, 1), "distinct + collapsed"),
-        ("each distinct row was merged", "distinct", (4, 3, 2), "inserted + updated + unchanged"),
+        ("Every player answered", "missing", (0, 0), "internal error + no answer"),
+        ("Produced = staged", "produced", (10,), "staged"),
+        ("Staged = unique + duplicate keys", "staged", (9, 1), "unique + duplicate"),
+        ("Unique = inserted + updated + unchanged", "unique", (4, 3, 2), "inserted + updated + unchanged"),
     ]
 
 

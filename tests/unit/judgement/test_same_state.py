@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.actions import dialog, status_strip
+from app.actions import action_feed, dialog
 from app.components import widgets
+from app.panels import incident_header, run_panels
 from app.state import reads, session
 from services.alerts.evaluation import evaluate_rules
 from services.batches.state import BatchState
@@ -69,14 +70,18 @@ def show_page() -> Iterator[Callable[[str, NightFacts], Health | None]]:
         patch.setattr(session, "cached_clients", lambda: SimpleNamespace(settings=SETTINGS, now=lambda: NOW))
         patch.setattr(session, "game_date", lambda: NIGHT)
         patch.setattr(reads, "judgement", judge_shown)
-        platform = reads.PlatformReadings(UNREAD, UNREAD, UNREAD)
+        platform = reads.PlatformReadings(*[UNREAD] * 5)
         patch.setattr(reads, "read_overview", lambda *_: (shown["facts"], platform))
         patch.setattr(reads, "handoff_inputs", lambda *_: make_inputs(shown["facts"]))
         patch.setattr(reads, "recent_history", lambda *_: UNREAD)
-        patch.setattr(status_strip, "fetch_log_async", lambda: None)
+        patch.setattr(action_feed, "fetch_log_async", lambda: lambda: UNREAD)
         patch.setattr(dialog, "action_button", lambda *_, **__: None)
         patch.setattr(widgets, "value_or_notice", lambda result, *_: result.value)
         patch.setattr(widgets, "verdict", show_verdict)
+        patch.setattr(action_feed, "fetch_log", lambda: UNREAD)
+        patch.setattr(action_feed, "session_handles", dict)
+        patch.setattr(run_panels, "run_card", lambda *args, **_: show_verdict(args[-1]))
+        patch.setattr(incident_header, "render", lambda *args: show_verdict(args[-1].health))
 
         def show(page: str, facts: NightFacts) -> Health | None:
             shown.update(facts=facts, health=None)

@@ -10,7 +10,7 @@ from services.names.normalization import (
     normalize_odds_name,
     normalize_registry_name,
     strip_suffix,
-    surname,
+    surnames,
 )
 
 SAME_UNDER_BOTH_RULES = {
@@ -60,7 +60,22 @@ def test_an_empty_name_is_none_for_the_odds_and_empty_for_the_registry(nothing):
 def test_a_suffix_is_stripped_only_for_comparison():
     assert strip_suffix("garytrentjr") == "garytrent"
     assert strip_suffix("robertwilliamsiii") == "robertwilliams"
-    assert (surname("Robert Williams III"), surname("Nah'Shon Hyland")) == ("williams", "hyland")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Robert Williams III", ("williams",)),
+        ("Nah'Shon Hyland", ("hyland",)),
+        ("Shai Gilgeous Alexander", ("gilgeousalexander", "alexander")),
+        ("Shai Gilgeous-Alexander", ("gilgeousalexander",)),
+        ("Luc Mbah a Moute", ("mbahamoute", "amoute", "moute")),
+        ("Nene", ("nene",)),
+        ("", ()),
+    ],
+)
+def test_a_surname_may_have_several_words(name, expected):
+    assert surnames(name) == expected
 
 
 SHORT_NAMES = st.text("abcd", min_size=1, max_size=2)

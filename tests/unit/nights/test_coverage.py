@@ -43,7 +43,7 @@ def test_nobody_was_staged_before_the_run():
 
 def test_the_staged_stage_is_not_used_on_a_night_whose_log_shows_direct_writes():
     night = replace(make_night(make_player(), make_player()), wrote_directly=True)
-    assert funnel(night).notes == {Stage.STAGED: "direct MERGE: not used"}
+    assert funnel(night).notes == {Stage.STAGED: "not used: direct writes"}
 
 
 def test_a_night_that_a_staged_rerun_completed_counts_both_ways():

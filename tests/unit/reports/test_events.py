@@ -82,8 +82,8 @@ def test_an_alert_is_marked_at_its_start_and_end_but_not_for_each_message():
     ]
     marks = build_events(alerts=Result(Alerts(group_by_alert(events), SOURCE))).in_lane(ALERTS)
     assert [(mark.label, mark.health) for mark in marks] == [
-        ("writes opened", Health.CRITICAL),
-        ("writes resolved", Health.OK),
+        ("r · opened", Health.CRITICAL),
+        ("r · resolved", Health.OK),
     ]
 
 
@@ -117,12 +117,12 @@ def test_the_list_has_the_notifications_and_the_timeline_the_updates():
     listed = recent_events(alerts, None, None, None, NOW - timedelta(hours=1), NOW)
     assert [(event.kind, event.summary.split(":")[0]) for event in listed] == [
         ("alert", "a resolved"),
-        ("message", "a not told"),
-        ("message", "a told"),
+        ("notification", "a notification failed"),
+        ("notification", "a notified"),
         ("alert", "a opened"),
     ]
     labels = [mark.label for mark in build_events(alerts=Result(alerts)).in_lane(ALERTS)]
-    assert labels == ["writes opened", "writes updated", "writes resolved"]
+    assert labels == ["r · opened", "r · updated", "r · resolved"]
 
 
 def test_a_batch_is_one_bar_on_the_timeline_and_two_rows_in_the_list():
@@ -131,10 +131,10 @@ def test_a_batch_is_one_bar_on_the_timeline_and_two_rows_in_the_list():
     assert (bar.at, bar.ended, bar.label) == (
         NOW - timedelta(minutes=9),
         NOW - timedelta(minutes=2),
-        "158 asked, consolidated",
+        "158 requested · consolidated",
     )
     ended, began = recent_events(None, None, batches, None, NOW - timedelta(hours=1), NOW)
-    assert (began.summary, began.actor) == (f"{BATCH} began, 158 players requested", "scheduler")
+    assert (began.summary, began.actor) == (f"{BATCH} started, 158 requested", "scheduler")
     assert (ended.summary, ended.actor) == (f"{BATCH} ended: consolidated, consolidated", "coordinator")
 
 
@@ -160,11 +160,13 @@ def test_every_deploy_of_a_night_is_marked_whatever_serves_now():
         ("worker 4 × 3", Health.WARNING),
         ("worker 20 × 5", Health.NONE_EXPECTED),
     ]
-    assert events.in_lane(SCALED)[0].message == "prediction-worker-00011-zw5 deployed, 4 × 3, by nobody known"
+    assert events.in_lane(SCALED)[0].message == "Revision prediction-worker-00011-zw5 deployed (4 × 3), by unknown"
     assert SCALED not in events.unknown_lanes
     listed = recent_events(None, None, None, make_deploys(), NOW - timedelta(days=10), NOW)
     assert [event.kind for event in listed] == ["deploy"] * 3
-    assert listed[-1].summary == "prediction-worker-00010-k7d deployed, 20 × 5, which did not become ready: no image"
+    assert (
+        listed[-1].summary == "Revision prediction-worker-00010-k7d deployed (20 × 5), did not become ready: no image"
+    )
 
 
 def test_deploys_before_those_that_were_read_are_unknown():

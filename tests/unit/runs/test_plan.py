@@ -92,7 +92,7 @@ def figures_of(planned):
 
 
 def guard(planned):
-    return next(guard for guard in planned.guards if guard.name == "no batch runs")
+    return next(guard for guard in planned.guards if guard.name == "no running batch")
 
 
 def test_whether_a_batch_runs_is_unknown_while_the_ledger_cannot_be_read(plan):

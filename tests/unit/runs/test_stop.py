@@ -73,8 +73,8 @@ def plan_stop(clients):
 
 def test_the_plan_says_what_stays_how_many_requests_remain_and_how_to_go_on(platform, clients):
     plan = plan_stop(clients)
-    assert (plan.title, plan.failed_guards) == (f"Stop {BATCH}", ())
-    assert plan.warnings == ("98 of 158 requests remain; those under way are finished, the others are not sent.",)
+    assert (plan.title, plan.failed_guards) == (f"Stop run · {BATCH}", ())
+    assert plan.warnings == ("98 of 158 requests remain; those in progress finish, the others are not sent.",)
     assert "Resume the batch" in plan.undo
     assert plan.commands == (
         'curl -X POST http://c/stop -H "Authorization: Bearer $(gcloud auth print-identity-token)"'
@@ -91,7 +91,7 @@ def test_answers_that_come_in_meanwhile_do_not_make_the_plan_another_one(platfor
 
 def test_an_unknown_number_of_requests_is_said_to_be_unknown(platform, clients):
     platform.completed = None
-    assert plan_stop(clients).warnings == ("How many requests remain is not known.",)
+    assert plan_stop(clients).warnings == ("Remaining requests unknown.",)
 
 
 @pytest.mark.parametrize("record_source", ["ledger", "logs"])
@@ -102,8 +102,8 @@ def test_a_batch_of_a_coordinator_without_stop_cannot_be_stopped_and_the_guard_s
     platform.batch = make_batch(state=BatchState.RUNNING, record_source=record_source)
     plan = plan_stop(clients)
     (guard,) = plan.failed_guards
-    assert guard.message == f"{BATCH} cannot be stopped: its coordinator has no /stop."
-    with pytest.raises(ActionRefused, match="cannot be stopped"):
+    assert guard.message == f"{BATCH} can't be stopped: its coordinator has no /stop."
+    with pytest.raises(ActionRefused, match="can't be stopped"):
         execute(clients, OPERATOR, STOP_RUN, plan)
     assert platform.stop_requests == []
 
@@ -112,7 +112,7 @@ def test_a_batch_of_a_coordinator_without_stop_cannot_be_stopped_and_the_guard_s
 def test_a_batch_that_asks_no_players_cannot_be_stopped(platform, clients, state):
     platform.batch = make_batch(state=state)
     (guard,) = plan_stop(clients).failed_guards
-    assert guard.message == f"{BATCH} is {state}: it asks no player that could be stopped."
+    assert guard.message == f"{BATCH} is {state}: no request is left to stop."
 
 
 @pytest.mark.parametrize("batch_id", ["", None, "batch_2025-12-29_99999999", "x"])

@@ -23,6 +23,14 @@ def test_capacities_are_emergency_normal_or_drifted():
     assert classify_capacity(EMERGENCY_CAPACITY, NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.EMERGENCY
     assert classify_capacity((20, 5), NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.NORMAL
     assert classify_capacity((7, 5), NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.DRIFTED
+    pinned = (
+        2,
+        5,
+    )  # with pinned traffic the emergency limit needs no revision: fewer instances at the same concurrency
+    assert classify_capacity(pinned, NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.EMERGENCY
+    for other in ((3, 5), (1, 80), (1, 5), (None, 5)):
+        assert classify_capacity(other, NORMAL_WORKER_CAPACITY, is_worker=True) is CapacityState.DRIFTED
+    assert classify_capacity(pinned, (1, 8), is_worker=False) is CapacityState.DRIFTED
     assert classify_health(CapacitySetting(None, 100, 5), CapacityState.DRIFTED, is_worker=True) is Health.CRITICAL
 
 

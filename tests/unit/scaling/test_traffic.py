@@ -37,13 +37,13 @@ def execute(worker, action_type, plan):
 def test_the_emergency_with_pinned_traffic_limits_the_instances_alone_and_at_once(worker):
     worker.set_traffic(**{OLD: 100})
     plan = actions.SCALE_DOWN.plan(worker.clients, {})
-    assert plan.title == "Narrow prediction-worker to 2 × 5"
+    assert plan.title == "Reduce prediction-worker to 2 × 5"
     assert plan.failed_guards == ()
-    assert f"The traffic does not follow the latest revision: it is pinned to {OLD}." in plan.warnings
+    assert f"Traffic is pinned to {OLD}, not following the latest revision." in plan.warnings
     outcome = execute(worker, actions.SCALE_DOWN, plan)
     assert (outcome.state, outcome.message) == (
         ActionState.DONE,
-        f"prediction-worker takes 2 × 5 = 10 requests at once; {OLD} serves.",
+        f"prediction-worker now allows 10 concurrent requests (2 × 5); {OLD} is serving.",
     )
     assert worker.calls == [["annotations", "scaling.max_instance_count"]], "no revision, which would not serve"
     assert worker.run.capacity(worker.name) == 10
@@ -55,8 +55,8 @@ def test_the_emergency_with_pinned_traffic_limits_the_instances_alone_and_at_onc
 @pytest.mark.parametrize(
     ("instances", "concurrency", "title", "stopped"),
     [
-        (20, 80, "Narrow prediction-worker to 1 × 80", []),
-        (1, 5, "Narrow prediction-worker to 1 × 5", ["something to change"]),
+        (20, 80, "Reduce prediction-worker to 1 × 80", []),
+        (1, 5, "Reduce prediction-worker to 1 × 5", ["change required"]),
     ],
 )
 def test_the_emergency_with_pinned_traffic_never_widens_and_keeps_one_instance(
@@ -87,7 +87,9 @@ def test_moving_the_traffic_is_judged_by_what_serves_and_can_be_undone(worker, m
     assert "--to-latest" in plan.commands[0]
     assert plan.commands[0].endswith("--region=us-west2 --project=nba-props-platform")
     outcome = execute(worker, move_traffic.MOVE_TRAFFIC, plan)
-    assert outcome.message == f"{latest}, the latest serves: prediction-worker takes 4 × 3 = 12 requests at once."
+    assert (
+        outcome.message == f"{latest}, the latest is serving: prediction-worker allows 12 concurrent requests (4 × 3)."
+    )
     assert (outcome.state, worker.run.capacity(worker.name)) == (ActionState.DONE, 12)
 
     recorded = SimpleNamespace(
@@ -109,14 +111,14 @@ def test_a_move_of_traffic_beyond_the_dml_limit_is_typed_and_one_to_where_it_is_
     assert (plan.confirmation, plan.confirmation_text) == (Confirmation.TYPED, "prediction-worker")
     worker.set_traffic()
     again = move_traffic.MOVE_TRAFFIC.plan(worker.clients, {})
-    assert [guard.name for guard in again.failed_guards] == ["something to move"]
+    assert [guard.name for guard in again.failed_guards] == ["change required"]
 
 
 def test_a_move_stops_while_a_roll_out_is_under_way(worker):
     worker.set_traffic(**{OLD: 100})
     worker.run.patch(worker.name, {"scaling": {"maxInstanceCount": 9}}, "scaling", False)
     plan = move_traffic.MOVE_TRAFFIC.plan(worker.clients, {})
-    assert [guard.name for guard in plan.failed_guards] == ["no roll-out under way"]
+    assert [guard.name for guard in plan.failed_guards] == ["no rollout in progress"]
 
 
 def test_a_move_back_to_a_deleted_revision_stops(worker, monkeypatch):
@@ -129,7 +131,7 @@ def test_a_move_back_to_a_deleted_revision_stops(worker, monkeypatch):
     del worker.run.revisions[f"{worker.name}/revisions/{OLD}"]
     plan = move_traffic.UNDO_MOVE_TRAFFIC.plan(worker.clients, {"action_id": "a1"})
     (guard,) = plan.failed_guards
-    assert (guard.name, "does not exist" in guard.message) == ("the revision is there", True)
+    assert (guard.name, "does not exist" in guard.message) == ("revision exists", True)
     recorded.action_name = "scaling.set"
     with pytest.raises(InvalidInput, match="moved no traffic"):
         move_traffic.UNDO_MOVE_TRAFFIC.plan(worker.clients, {"action_id": "a1"})
@@ -155,8 +157,8 @@ def test_a_stale_etag_is_called_a_conflict_and_changes_nothing(worker, action_ty
     with pytest.raises(service_update.ServiceChanged) as conflict:
         execute(worker, action_type, plan)
     assert str(conflict.value) == (
-        "Somebody changed prediction-worker since this plan, so Cloud Run refused: nothing was changed."
-        " Look again: the plan is made anew."
+        "prediction-worker was changed since this plan; Cloud Run rejected the update, nothing was changed."
+        " Retry: the plan is built again."
     )
     assert read_worker_capacity(worker.clients).actual == CapacitySetting(None, 20, 5)
 
@@ -186,14 +188,14 @@ NORMAL_3_BY_5 = {"on-call/normal-revision-max-instances": "3", "on-call/normal-c
             {"scaling": {"minInstanceCount": 6}},
             "scaling.min_instance_count",
             actions.SCALE_DOWN,
-            r"The service keeps at least 6 instances, more than the 4 that would be its maximum\. .*"
+            r"The service keeps at least 6 instances, more than the new maximum 4\. .*"
             r" --project=nba-props-platform --min=4\)",
         ),
         (
             {"annotations": NORMAL_3_BY_5},
             "annotations",
             actions.RESTORE_CAPACITY,
-            r"The revision keeps at least 5 instances, more than the 3 that would be its maximum\. .* --min-instances=3\)",
+            r"The revision keeps at least 5 instances, more than the new maximum 3\. .* --min-instances=3\)",
         ),
     ],
 )

@@ -51,7 +51,7 @@ def test_a_batch_is_consolidated_and_its_coverage_recorded(project, clients, sta
     action = run(clients)
     assert action.state is ActionState.DONE
     assert action.message == (
-        "2 rows added, 0 updated, 0 unchanged. No staging table of the batch is left. 2 of 3 eligible players are active."
+        "2 rows added, 0 updated, 0 unchanged. No staging table of the batch remains. 2 of 3 eligible players are active."
     )
     assert not set(staged) & set(project.tables)
 
@@ -66,7 +66,7 @@ def test_a_proof_that_failed_is_never_recorded_as_done(project, clients, staged)
     clients.bigquery.hook = insert_by_hand
     action = run(clients)
     assert action.state is ActionState.FAILED
-    assert "Every row of the 2 staging tables left is in the predictions table" in action.message
+    assert "All rows of the remaining 2 staging tables are merged" in action.message
     assert set(staged) <= set(project.tables)
 
 
@@ -80,7 +80,8 @@ def test_tables_that_another_process_took_leave_the_outcome_unverified(project, 
     action = run(clients)
     assert action.state is ActionState.UNVERIFIED
     assert (
-        "Another process took 2 staging tables meanwhile. This action merged nothing that is proven." in action.message
+        "Another process consolidated or dropped 2 staging tables meanwhile. No merge by this action is verified."
+        in action.message
     )
 
 
@@ -120,7 +121,7 @@ def drifted(project):
 
 def test_tables_with_other_columns_say_how_many_rows_they_hold(project, clients, staged, drifted):
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
-    assert plan.title == f"Consolidate {BATCH}: 3 rows of 3 staging tables"
+    assert plan.title == f"Consolidate 3 rows of 3 staging tables · {BATCH}"
     assert failed_guards(plan)["columns agree"] == (
         False,
         "1 of 3 tables, with 1 of 3 rows, have other columns than the first.",
@@ -130,7 +131,7 @@ def test_tables_with_other_columns_say_how_many_rows_they_hold(project, clients,
 def test_what_cannot_be_compared_is_unknown_and_not_0(project, clients, drifted):
     project.clock.sleep(3600)
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
-    assert plan.title == f"Consolidate {BATCH}: 1 rows of 1 staging table"
+    assert plan.title == f"Consolidate 1 row of 1 staging table · {BATCH}"
     assert changes(plan)["rows added"].startswith("unknown: ")
     assert changes(plan)["rows outdated"].startswith("unknown: ")
     assert failed_guards(plan)["rows compared"][0] is None
@@ -149,19 +150,21 @@ def test_the_plan_says_what_will_become_of_each_row_as_the_merge_then_does(proje
     stage(project, "cid")
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
     assert changes(plan) == {
-        "rows by game date": "merged, one MERGE for each date",
+        "rows by game date": "merged, 1 MERGE per date",
         "rows added": "1 whose key has no active row",
         "rows updated": "1 newer, with other values than the active row of their key",
         "rows unchanged": "0 with the values of the active row of their key",
-        "rows outdated": "1 older than what stands: none of them becomes active, and nothing is replaced by them",
+        "rows outdated": "1 older than the active row of their key: none becomes active, nothing is replaced",
         "active rows retired": "1 lines that the players' newer rows no longer have",
-        "active rows of another game": "1 under a game in whose context their player is not any more",
-        "staging tables": "dropped, after each row is proven to be in the table",
+        "active rows of another game": "1 in a game that the context has moved their player out of",
+        "staging tables": "dropped after verification",
     }
-    assert plan.warnings == ("1 of 3 rows are older than what stands in the predictions table, which stays.",)
+    assert plan.warnings == ("1 of 3 rows are older than the rows of the predictions table, which stay.",)
     action = run(clients)
     assert action.state is ActionState.DONE, action.message
-    assert "1 rows added, 1 updated, 1 unchanged. Of these 1 are older than what stands, which stays." in action.message
+    assert (
+        "1 rows added, 1 updated, 1 unchanged. 1 of these are older than the active rows, which stay." in action.message
+    )
 
 
 def test_rows_of_several_game_dates_are_planned_and_merged_by_date(project, clients, staged):
@@ -188,7 +191,7 @@ def test_rows_that_a_newer_table_of_the_batch_replaces_are_planned_as_they_are_t
     project.clock.sleep(3600)
     planned = changes(CONSOLIDATE_BATCH.plan(clients, ARGS))
     assert planned["rows added"] == "5 whose key has no active row"
-    assert planned["rows replaced"] == "1 of players whom a newer table of the batch has again: left out"
+    assert planned["rows replaced"] == "1 of players that a newer table of the batch has again: left out"
     assert "rows collapsed" not in planned
     action = run(clients)
     assert (action.state, action.facts["staged rows"], action.facts["inserted"]) == (ActionState.DONE, 5, 5)
@@ -201,7 +204,7 @@ def test_a_batch_that_runs_on_any_of_the_dates_stops_the_consolidation(project, 
         BatchRecord("batch_2025-12-30_1767123000000", NEXT_DAY, BatchState.RUNNING, 1, "another")
     )
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
-    assert failed_guards(plan) == {"no batch runs": (False, "batch_2025-12-30_1767123000000 is running.")}
+    assert failed_guards(plan) == {"no running batch": (False, "batch_2025-12-30_1767123000000 is running.")}
 
 
 def test_a_table_that_is_streamed_into_is_not_merged_away(project, clients, staged):
@@ -231,7 +234,7 @@ def test_a_ledger_that_cannot_be_corrected_is_reported_and_the_rows_stay_merged(
     monkeypatch.setattr(consolidate, "record_consolidated", fail)
     action = run(clients)
     assert action.state is ActionState.DONE
-    assert any("could not be corrected: the ledger is down" in step for _, step in action.steps)
+    assert any("could not be updated: the ledger is down" in step for _, step in action.steps)
 
 
 @pytest.mark.parametrize("batch", ["", "batch_yesterday_1", "_staging_batch_2025_12_25_1766680200"])

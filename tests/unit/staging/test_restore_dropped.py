@@ -53,5 +53,5 @@ def test_a_table_without_its_age_is_not_called_restored_as_it_was(project, clien
             project.tables[f"nba_predictions.{NAME}"].labels = {}
 
     clients.bigquery.hook = lose_labels
-    with pytest.raises(AssertionError, match="not so"):
+    with pytest.raises(AssertionError, match="different"):
         drop_and_restore(project, clients)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
+
 from app.charts import night_timeline
+from app.charts.time_axis import broken_axis, whole_axis
 from services.core.result import Health
-from services.reports.events import ALERTS, LANES, REJECTED, Event, NightEvents
+from services.reports.events import ACTIONS, ALERTS, LANES, REJECTED, Event, NightEvents
 from tests.integration.pages.test_accessibility import EVERY_PAGE
 from tests.support.factories import NIGHT
 
@@ -56,22 +60,64 @@ def test_an_unreadable_lane_is_unknown_in_the_chart_and_in_its_text_alternative(
     assert "Alerts are unknown: The warehouse is down. Actions: none." in chart_html
 
 
-def test_labels_beside_marks_do_not_overlap():
-    times = [AT + timedelta(minutes=minutes) for minutes in (0, 7, 8, 20)]
+def shown_labels(chart_html: str) -> list[tuple[float, float, str]]:
+    """Where each label begins and ends on the narrowest axis, and its text."""
+    labels = []
+    for side, edge, x, text in re.findall(r'class="said (\w+)" style="(left|right):([\d.]+)%">([^<]*)', chart_html):
+        width = night_timeline._label_width(text)
+        start = float(x) / 100 if edge == "left" else 1 - float(x) / 100 - width
+        assert (side, edge) in {("after", "left"), ("before", "right")}
+        labels.append((start, start + width, text))
+    return sorted(labels)
+
+
+@pytest.mark.parametrize("minutes", [(0, 7, 8, 20), (0, 1, 2, 3), (0, 240, 241, 480), (0, 300)])
+def test_labels_neither_overlap_nor_cross_a_collapsed_gap(minutes):
     marks = tuple(
-        Event(lane=ALERTS, at=at_time, label=f"words of {n}", message="told", health=Health.WARNING)
-        for n, at_time in enumerate(times)
-    )
-    chart_html = night_timeline.to_html(NightEvents(NIGHT, marks))
-    spans = [
-        (float(x) if side == "left" else 100 - float(x) - float(width_pct), float(width_pct))
-        for side, x, width_pct in re.findall(
-            r'class="said \w+" style="(left|right):([\d.]+)%;max-width:([\d.]+)%">words', chart_html
+        Event(
+            lane=ALERTS,
+            at=AT + timedelta(minutes=at),
+            label=f"words of {at} · more",
+            message="m",
+            health=Health.WARNING,
         )
-    ]
-    assert spans
-    for (start_pct, width_pct), (following, _) in pairwise(sorted(spans)):
-        assert start_pct + width_pct <= following + 0.1
+        for at in minutes
+    )
+    timeline = NightEvents(NIGHT, marks)
+    labels = [label for label in shown_labels(night_timeline.to_html(timeline)) if label[2] != "None"]
+    assert labels
+    for (_, end, _), (start, _, _) in pairwise(labels):
+        assert end <= start + 0.001
+    segments = broken_axis([mark.at for mark in marks])
+    for start, end, _ in labels:
+        assert any(s.left - 0.001 <= start and end <= s.right + 0.001 for s in segments)
+
+
+def test_a_label_without_room_is_shortened_before_it_is_left_to_the_tooltip():
+    mark = Event(lane=ALERTS, at=AT, label="x" * 80 + " · opened", message="m")
+    assert shown_labels(night_timeline.to_html(NightEvents(NIGHT, (mark,))))[0][2] == "None"
+    long = Event(lane=ALERTS, at=AT, label="Writes rejected · " + "x" * 80, message="m")
+    assert "Writes rejected" in [text for *_, text in shown_labels(night_timeline.to_html(NightEvents(NIGHT, (long,))))]
+
+
+def test_a_zoom_shows_only_what_lies_within_it_to_scale():
+    late = replace(MALICIOUS_MARK, at=AT + timedelta(hours=5))
+    timeline = NightEvents(NIGHT, (REJECTIONS_MARK, late))
+    chart_html = night_timeline.to_html(timeline, whole_axis(AT - timedelta(minutes=1), AT + timedelta(minutes=3)))
+    assert chart_html.count('class="mark') == 1
+    assert 'class="fold"' not in chart_html
+    whole = night_timeline.to_html(timeline, whole_axis(AT - timedelta(hours=8), AT + timedelta(hours=8)))
+    assert whole.count('class="mark') == 2
+
+
+def test_the_list_has_every_event_once_and_the_rejections_as_one():
+    second = replace(REJECTIONS_MARK, at=AT + timedelta(minutes=1), count=29)
+    timeline = NightEvents(NIGHT, (REJECTIONS_MARK, second, MALICIOUS_MARK), {ACTIONS: "not read"})
+    rows = re.findall(r"<li>.*?</li>", night_timeline.list_html(timeline))
+    assert len(rows) == 3
+    assert sum("90 writes rejected, peak 61/min" in row for row in rows) == 1
+    assert "<b>all is well" not in "".join(rows)
+    assert "Actions are unknown: not read" in rows[-1]
 
 
 def test_many_minutes_of_rejections_are_merged_into_few_marks_without_loss():
@@ -91,7 +137,7 @@ def test_many_minutes_of_rejections_are_merged_into_few_marks_without_loss():
     assert chart_html.count('tabindex="0"') < 150
     rejected_counts = [
         int(count_text.replace(",", ""))
-        for count_text in re.findall(r'aria-label="[^"]*: ([\d,]+) writes rejected, at most', chart_html)
+        for count_text in re.findall(r'aria-label="[^"]*: ([\d,]+) writes rejected, peak', chart_html)
     ]
     assert sum(rejected_counts) == 1400
 

@@ -23,24 +23,6 @@ def make_attempt(start_s: float, seconds: float | None, ok: bool | None = True) 
     return WriteAttempt("job", started, ended, "MERGE", ok, "", "", "worker")
 
 
-def test_concurrent_statements_are_counted_by_overlap():
-    _, counts = plotly_charts.outstanding_over_time([make_attempt(0, 10), make_attempt(1, 10), make_attempt(2, 2)])
-    assert counts == [1, 2, 3, 2, 1, 0]
-
-
-def test_a_statement_that_ends_as_the_next_starts_is_not_counted_twice():
-    _, counts = plotly_charts.outstanding_over_time([make_attempt(0, 5), make_attempt(5, 5)])
-    assert max(counts) == 1
-
-
-def test_a_rejected_statement_is_never_outstanding():
-    assert plotly_charts.outstanding_over_time([make_attempt(0, 1, ok=False)]) == ([], [])
-
-
-def test_a_statement_still_running_stays_in_the_count():
-    assert plotly_charts.outstanding_over_time([make_attempt(0, None, ok=None)])[1] == [1]
-
-
 def test_the_chart_ends_with_the_last_statement_and_marks_the_alert():
     long_attempt, rejected_attempt = make_attempt(0, 1800), make_attempt(1, 0, ok=False)
     alert = AT + timedelta(seconds=9)

@@ -49,7 +49,6 @@ def test_events_of_earlier_versions_are_shown_in_todays_words():
         "paused",
         "notification failed",
         "notified",
-        "sending notification",
         "auto-remediation started",
         "opened",
     ]

@@ -147,6 +147,18 @@ def test_a_page_waits_for_all_its_silent_sources_together_as_long_as_for_one(fak
     assert waited() == FIRST_LOAD_TIMEOUT_S
 
 
+def test_a_page_says_once_what_it_waits_for_and_not_where_the_answer_is_in_time(fake_clock, monkeypatch, hanging):
+    notices: list[str] = []
+    monkeypatch.setattr(background_cache, "SLOW_NOTICE_S", 0.05)
+    background_cache.on_slow(notices.append)
+    assert background_cache.fetch_async("quick", "The log", fake_clock, lambda: 1)().value == 1
+    assert notices == []
+    monkeypatch.setattr(background_cache, "FIRST_LOAD_TIMEOUT_S", 0.2)
+    for name in ("The warehouse", "Cloud Run"):
+        background_cache.fetch_async(name, name, fake_clock, hanging)()
+    assert notices == ["The warehouse"]
+
+
 @pytest.fixture
 def warehouse(request) -> str:
     """A source of this test alone: reads of an earlier test may end during this one."""
@@ -441,3 +453,18 @@ def test_only_a_result_that_is_not_recent_makes_the_page_look_again_early(
     background_cache.start_render()
     assert background_cache.fetch_async("a", "Cloud Run", fake_clock, hanging, ttl_s=8.0)() == Result("young")
     assert background_cache.rendered_stale() is early
+
+
+def test_what_was_read_lately_can_be_looked_at_without_reading_it(fake_clock, monkeypatch):
+    assert background_cache.peek("p") is None
+    answers = iter((4, 5))
+    background_cache.fetch_async("p", "Cloud Run", fake_clock, lambda: next(answers))()
+    assert (background_cache.peek("p"), list(answers)) == (4, [5])
+    monkeypatch.setattr(background_cache, "PEEK_MAX_AGE_S", -1.0)
+    assert background_cache.peek("p") is None
+
+
+def test_a_value_whose_source_failed_since_is_not_looked_at(fake_clock):
+    background_cache.fetch_async("p", "Cloud Run", fake_clock, lambda: 4)()
+    background_cache.fetch_async("p", "Cloud Run", fake_clock, failing_read)()
+    assert background_cache.peek("p") is None

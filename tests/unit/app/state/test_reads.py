@@ -67,10 +67,10 @@ def look(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
     [
         (ACKNOWLEDGE, {"alerts"}),
         (SCALE_DOWN, {"service_capacities", "deploys", "worker_capacity", "run_progress"}),
-        (EDIT_ALIASES, {*NIGHTS, "names", "run_verification"}),
-        (DROP_MERGED, {*RUNS, "night", "staging"}),
-        (REMOVE_DUPLICATES, {*NIGHTS, "staging", "writes", "run_verification"}),
-        (START_RUN, {*NIGHTS, *RUNS, "staging", "run_progress"}),
+        (EDIT_ALIASES, {*NIGHTS, "names", "run_verification", "batch_details"}),
+        (DROP_MERGED, {*RUNS, "night", "staging", "batch_details"}),
+        (REMOVE_DUPLICATES, {*NIGHTS, "staging", "writes", "run_verification", "batch_details"}),
+        (START_RUN, {*NIGHTS, *RUNS, "staging", "run_progress", "batch_details"}),
     ],
 )
 def test_after_an_action_only_what_it_changes_is_read_again(

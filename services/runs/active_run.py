@@ -1,0 +1,58 @@
+"""The run of a game date that is under way, from its beginning until its outcome is recorded. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from services.actions.background import ActionHandle
+from services.actions.log_reader import Action
+from services.batches.reader import Batches
+from services.batches.state import STOPPABLE_STATES
+from services.runs.actions import RESUME_BATCH, START_RUN
+
+_RUN_ACTIONS = (START_RUN.name, RESUME_BATCH.name)
+
+
+@dataclass(frozen=True)
+class ActiveRun:
+    """`batch_id` is "" until a coordinator has accepted the run; `repeats` whether the date has been run before."""
+
+    batch_id: str
+    started: datetime | None
+    requested: int | None
+    stoppable: bool
+    repeats: bool
+
+
+def find_active_run(
+    game_date: date,
+    batches: Batches | None,
+    actions: Iterable[Action],
+    pending: Iterable[ActionHandle],
+    now: datetime,
+) -> ActiveRun | None:
+    """The newest batch of our own coordinator that is in progress, or the run that an open action has begun or follows.
+
+    While an action has no outcome the run counts as under way though its batch has ended: it is being verified.
+    """
+    known = batches.batches if batches else ()
+    running = next((b for b in (batches.running if batches else ()) if b.record_source == "ledger"), None)
+    if running is not None:
+        repeats = any(b is not running for b in known)
+        return ActiveRun(
+            running.batch_id, running.started, running.requested, running.state in STOPPABLE_STATES, repeats
+        )
+    target = game_date.isoformat()
+    for action in actions:
+        if action.action_name in _RUN_ACTIONS and action.target == target and not action.ended_at:
+            if action.is_abandoned(now):
+                continue
+            batch_id = str(action.facts.get("batch_id") or "")
+            requested = next((b.requested for b in known if b.batch_id == batch_id), None)
+            return ActiveRun(batch_id, action.started_at, requested, False, any(b.batch_id != batch_id for b in known))
+    for handle in pending:
+        if handle.action_name in _RUN_ACTIONS and handle.target == target and not handle.ended:
+            return ActiveRun("", handle.started_at, None, False, bool(known))
+    return None

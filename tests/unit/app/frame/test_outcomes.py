@@ -1,0 +1,148 @@
+"""The bell and the cards at the corner: what runs, what ended, what waits for a person, and for how long each is news."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.actions import action_feed
+from app.state import session
+from services.actions.background import ActionHandle
+from services.actions.log_reader import Action, ActionLog, ActionState
+from services.auth.roles import Actor, Role
+from services.core.errors import OnCallError
+from services.core.result import DataSource, Result
+
+NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+SAVED = Action(
+    action_id="a1",
+    key="k1",
+    attempt=1,
+    action_name="aliases.edit",
+    target="player_aliases",
+    title="Save 4 aliases",
+    actor="nora",
+    role="operator",
+    reason="",
+    state=ActionState.DONE,
+    message="4 aliases saved **bold**",
+    started_at=NOW - timedelta(seconds=20),
+    last_event_at=NOW - timedelta(seconds=10),
+    ended_at=NOW - timedelta(seconds=10),
+    recorded_by="test",
+    plan_json="",
+)
+RUNNING = replace(
+    SAVED, action_id="a2", key="k2", title="Re-run 90 players", state=ActionState.IN_PROGRESS, ended_at=None
+)
+ABANDONED = replace(RUNNING, action_id="a3", key="k3", title="Drop 6 tables", last_event_at=NOW - timedelta(hours=2))
+
+
+def _frame(world):
+    """A page with the bell and the cards."""
+    import streamlit as st
+
+    from app.frame import outcomes
+
+    outcomes.render(world.read, st.container(), world.page, world.dialog_open)
+
+
+class World:
+    """A page whose action log, clock and title are given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.actions: tuple[Action, ...] = ()
+        self.handles: dict[str, ActionHandle] = {}
+        self.now, self.page, self.dialog_open = NOW, "Overview", False
+        monkeypatch.setattr(session, "now", lambda: self.now)
+        monkeypatch.setattr(session, "cached_clients", lambda: SimpleNamespace(now=lambda: self.now))
+        monkeypatch.setattr(session, "actor", lambda: Actor("nora", Role.OPERATOR))
+        monkeypatch.setattr(action_feed, "fetch_log", self.read)
+        monkeypatch.setattr(action_feed, "session_handles", lambda: self.handles)
+        monkeypatch.setattr(action_feed, "progress_text", lambda action: action.message)
+        monkeypatch.setattr(action_feed, "link_to", lambda *_: None)
+        self.app = AppTest.from_function(_frame, kwargs={"world": self})
+
+    def read(self) -> Result[ActionLog]:
+        return Result(ActionLog(self.actions, DataSource("log", self.now)))
+
+    def cards(self) -> list[str]:
+        """What the cards say, after a run of the page."""
+        self.app.run()
+        assert not self.app.exception, self.app.exception
+        return [caption.value for caption in self.app.caption if not caption.value.startswith("No actions")]
+
+    def bell(self) -> str:
+        """The label of the bell and its rows, after a run of the page."""
+        self.cards()
+        (bell,) = self.app.get("popover")
+        return "\n".join([bell.proto.popover.label, *(text.value for text in bell.markdown)])
+
+
+@pytest.fixture
+def world(monkeypatch):
+    return World(monkeypatch)
+
+
+def test_an_outcome_is_a_card_with_its_undo_and_is_spoken(world):
+    world.actions = (SAVED,)
+    assert world.cards() == [r"4 aliases saved \*\*bold\*\*"]
+    assert [button.label for button in world.app.button] == ["Undo"]
+    (status,) = [html.proto.body for html in world.app.get("html")]
+    assert 'role="status"' in status
+    assert "Save 4 aliases: 4 aliases saved **bold**" in status
+
+
+def test_a_card_stays_where_it_was_first_shown_and_does_not_come_again_elsewhere(world):
+    world.actions = (SAVED,)
+    assert world.cards()
+    world.now += timedelta(seconds=5)
+    world.page = "Runs"
+    assert world.cards(), "its eight seconds are not over"
+    world.now += timedelta(seconds=5)
+    assert not world.cards()
+    world.page = "Overview"
+    assert world.cards(), "the pointer may be in it since"
+    world.now += timedelta(minutes=2)
+    assert not world.cards()
+    assert "Save 4 aliases" in world.bell(), "the bell keeps what ended"
+
+
+def test_what_ended_before_the_page_was_opened_is_no_news(world):
+    world.actions = (replace(SAVED, ended_at=NOW - timedelta(minutes=1)),)
+    assert not world.cards()
+    assert "Save 4 aliases" in world.bell()
+
+
+def test_the_bell_counts_what_runs_and_what_waits_for_a_person(world):
+    world.actions = (RUNNING, SAVED)
+    assert world.bell().startswith("Recent actions :blue-badge[1 running]")
+    world.actions = (ABANDONED, SAVED)
+    assert world.bell().startswith("Recent actions :orange-badge[1]")
+    assert "Check and finish" in [button.label for button in world.app.button]
+    world.actions = (SAVED,)
+    assert world.bell().startswith("Recent actions\n")
+
+
+def test_an_action_without_an_outcome_of_its_own_is_a_card_and_waits_in_the_bell(world):
+    failed: Future[Action] = Future()
+    failed.set_exception(OnCallError("Changed since: review the plan again."))
+    world.handles = {
+        "k": ActionHandle("k 1", "staging.drop", "6 tables", "Drop 6 tables", NOW - timedelta(minutes=5), failed)
+    }
+    assert world.cards() == ["Changed since: review the plan again."]
+    assert world.bell().startswith("Recent actions :orange-badge[1]")
+    dismiss = next(button for button in world.app.button if button.label == "Dismiss")
+    assert dismiss.key == "dismiss k 1"
+
+
+def test_an_open_plan_is_not_closed_by_the_end_of_another_action(world):
+    world.actions, world.dialog_open = (RUNNING,), True
+    world.cards()
+    world.actions = (SAVED, replace(RUNNING, ended_at=NOW, state=ActionState.DONE))
+    assert len(world.cards()) == 2

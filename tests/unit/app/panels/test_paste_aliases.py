@@ -1,0 +1,74 @@
+"""The box where aliases are pasted: every line is kept and counted, what is wrong is one list, and all are saved or none."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from services.aliases.edits import Edit, EditKind
+from tests.support.registry_factories import make_registry
+
+REGISTRY = make_registry(("garytrentjr", "garytrent"), ("herbjones", "herbertjones"))
+
+
+def page(registry, accepted):
+    import streamlit as st
+
+    from app.panels import paste_aliases
+
+    st.session_state["changes"] = paste_aliases.paste_box(registry, accepted)
+
+
+@pytest.fixture
+def paste():
+    """What is said of a pasted text, and the changes that would be saved."""
+
+    def run(text, accepted=()):
+        app = AppTest.from_function(page, args=(REGISTRY, accepted), default_timeout=20).run()
+        app.text_area[0].set_value(text).run()
+        assert app.text_area[0].value == text, "nothing that was pasted is thrown away"
+        said = "\n".join(element.value for element in (*app.markdown, *app.caption)).replace("\\", "")
+        return app.session_state["changes"], said
+
+    return run
+
+
+def test_five_hundred_bad_lines_are_one_list(paste):
+    changes, said = paste("nocomma\n" * 150)
+    assert changes == ()
+    assert "**0 of 150 lines valid**" in said
+    assert "**150 problems.**" in said
+    assert "- Line 20: expected" in said
+    assert "- Line 21" not in said
+    assert "- and 130 more" in said
+
+
+def test_more_lines_than_are_saved_together_are_counted(paste):
+    changes, said = paste("\n".join(f"alias{n},herbertjones" for n in range(500)))
+    assert changes == ()
+    assert "500 of at most 200 lines: remove 300." in said
+
+
+def test_what_is_accepted_and_what_is_pasted_are_saved_together_with_what_they_reverse(paste):
+    accepted = Edit(EditKind.ADD, "lebronj", "lebronjames")
+    changes, said = paste("garytrent,garytrentjr\nlebronj,lebronjames\nherbjones,herbertjones", (accepted,))
+    assert [(edit.do, edit.alias) for edit in changes] == [
+        (EditKind.ADD, "lebronj"),
+        (EditKind.DEACTIVATE, "garytrentjr"),
+        (EditKind.ADD, "garytrent"),
+    ]
+    assert "**3 of 3 lines valid**, 1 of them exist already" in said
+    assert "Reverses the existing alias garytrentjr → garytrent." in said
+
+
+def test_an_invalid_line_is_named_and_nothing_would_be_saved(paste):
+    changes, said = paste("lebronj,lebronjames\nsomeone,nobodyatall\n<b>x</b>,lebronjames")
+    assert changes == ()
+    assert "**1 of 3 lines valid**" in said
+    assert "- Line 2: Canonical nobodyatall is not in the player registry." in said
+    assert "- Line 3: “<b>x</b>” has signs that are in no name." in said
+
+
+def test_a_pasted_name_formats_nothing_in_what_is_said_about_it(paste):
+    _, said = paste("[x](http://evil.example),lebronjames")
+    assert "http://" not in said
