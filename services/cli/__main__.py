@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -44,7 +45,8 @@ def _exit_code(error: OnCallError) -> int:
 
 
 def main() -> None:
-    """The entry point of the command."""
+    """The entry point of the command. What libraries log is no part of an answer: only their errors are shown."""
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
     sys.exit(run(sys.argv[1:]))
 
 

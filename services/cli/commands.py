@@ -78,6 +78,13 @@ def missing(terminal: Terminal, game_date: date, reason: str | None, text: str, 
     return night_reports.missing_report(terminal.reading, game_date, players)
 
 
+@_reading("players", dated=True)
+@click.option("--find", "text", default="", metavar="TEXT", help="Only with this text: player, team, game.")
+def players(terminal: Terminal, game_date: date, text: str) -> Report:
+    """Every player with the stages he reached, and his rows at each."""
+    return night_reports.players_report(terminal.reading, game_date, text)
+
+
 @_reading("systems", dated=True)
 def systems(terminal: Terminal, game_date: date) -> Report:
     """Active, expected, missing, doubled and superseded rows of each system."""

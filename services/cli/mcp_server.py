@@ -5,7 +5,6 @@ The next on-call may be a person or a program: both get the same judgement, evid
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections import deque
@@ -156,6 +155,5 @@ def _to_printable(value: Any) -> Any:  # noqa: ANN401 - JSON of any shape
 def serve(terminal: Terminal, requested: str) -> None:
     """Serve until standard input ends. Raises OnCallError when nobody is proven to be at the terminal."""
     actor = terminal.actor(requested)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    logging.getLogger("services.cli").warning("Serving %s's readings of %s.", actor.name, terminal.settings.project)
+    print(f"Serving the readings of {terminal.settings.project} to {actor.name}.", file=sys.stderr)
     build_server(terminal, CallLimit()).run("stdio")

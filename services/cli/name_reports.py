@@ -32,7 +32,7 @@ def names_report(clients: Clients, last: date, nights: int) -> Report:
             "alias to": name.alias_canonical or "",
             "suggested": name.suggestions[0].lookup if name.suggestions else "",
             "score": name.suggestions[0].score if name.suggestions else "",
-            "outcome": name.summary,
+            "group": str(name.group),
         }
         for name in names.unresolved
     )

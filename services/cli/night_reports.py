@@ -22,7 +22,7 @@ from services.nights.balance import balance
 from services.nights.coverage import read_history
 from services.nights.missing_players import MissingPlayer, list_missing_players
 from services.nights.night_writes import read_night_writes
-from services.nights.player_stages import NightStatus, read_night
+from services.nights.player_stages import NightStatus, PlayerStatus, read_night
 from services.nights.row_counts import count_rows
 from services.runs.actions import read_batch
 from services.runs.progress import read_run_progress
@@ -161,6 +161,42 @@ def _unknown(title: str, reading: Result[NightStatus] | Result[Batches]) -> Repo
     """A report on what could not be read."""
     problems = list_problems((reading,))
     return Report(title, Health.UNKNOWN, problems[0].message if problems else "unknown", problems=problems)
+
+
+def players_report(clients: Clients, game_date: date, text: str) -> Report:
+    """Every player of a night with the stages he reached and his rows at each; `text` selects by name, team or game."""
+    facts, judgement = _judge(clients, game_date)
+    title, night = f"Players, night of {game_date}", facts.night.value
+    if night is None:
+        return _unknown(title, facts.night)
+    rows = tuple(
+        row
+        for player in night.players
+        if text.lower() in " ".join(map(str, (row := _player_row(player)).values())).lower()
+    )
+    statement = judgement.get(Subject.PLAYERS)
+    details = (f"{pluralize(night.written_rows, 'row')} of this date, {night.active_rows:,} of them active.",)
+    table = Table("players", rows, "No player matches.")
+    return Report(title, statement.health, statement.sentence, details, (table,), _problems(facts), night.sources)
+
+
+def _player_row(player: PlayerStatus) -> Row:
+    return {
+        "player": player.player_name or player.player_lookup,
+        "lookup": player.player_lookup,
+        "team": player.team,
+        "game": player.game_id or "",
+        "odds": player.has_odds,
+        "context": player.in_context,
+        "eligible": player.eligible,
+        "requested": player.requested,
+        "generated": player.generated_rows,
+        "staged": player.staged_rows,
+        "written": player.written_rows,
+        "active": player.active_rows,
+        "systems": len({system for system, _ in player.keys}),
+        "ineligible": player.not_eligible_reason,
+    }
 
 
 def systems_report(clients: Clients, game_date: date) -> Report:

@@ -18,13 +18,13 @@ from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.aliases.edits import Edit, EditKind, parse_lines, to_params
 from services.aliases.identities.merge import MERGE_IDENTITIES
 from services.aliases.identities.split import UNDO_MERGE
+from services.aliases.reject import REJECT_MATCH
 from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.cli.options import DATE
 from services.core.clock import ET
 from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
-from services.names.normalization import normalize_registry_name
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
@@ -127,20 +127,30 @@ def parse_revert_at(text: str, now: datetime) -> str:
 
 
 def _alias_args(_clients: Clients, typed: Typed) -> Params:
-    edits = [_parse_pair(EditKind.DEACTIVATE, text) for text in typed["deactivate"]]
-    edits += [_parse_pair(EditKind.ADD, text) for text in typed["add"]]
+    edits = [Edit(EditKind.DEACTIVATE, *_parse_pair(text)) for text in typed["deactivate"]]
+    edits += _parse_additions("--add", "\n".join(",".join(_parse_pair(text)) for text in typed["add"]))
     if typed["file"]:
-        edits += parse_lines(_read_text(typed["file"])).values()
+        edits += _parse_additions(typed["file"], _read_text(typed["file"]))
     return to_params(edits)
 
 
-def _parse_pair(kind: EditKind, text: str) -> Edit:
-    written, separator, canonical = text.partition("=")
-    pair = normalize_registry_name(written), normalize_registry_name(canonical)
-    if not separator or not all(pair):
+def _rejection_args(_clients: Clients, typed: Typed) -> Params:
+    return {**to_params([Edit(EditKind.DEACTIVATE, typed["alias"], typed["canonical"])]), "why": typed["reason"]}
+
+
+def _parse_additions(source: str, text: str) -> tuple[Edit, ...]:
+    """The additions of all lines; raises InvalidInput with the first line that is none."""
+    lines = parse_lines(text)
+    for number, problem in lines.problems.items():
+        raise InvalidInput(f"{source}, line {number}: {problem}", "Nothing was changed.")
+    return tuple(lines.edits.values())
+
+
+def _parse_pair(text: str) -> tuple[str, str]:
+    alias, _, canonical = (part.strip() for part in text.partition("="))
+    if not alias or not canonical:
         raise InvalidInput(f"{text[:80]!r} is not ALIAS=CANONICAL.", "Write it as herbjones=herbertjones.")
-    display = written.strip() if kind is EditKind.ADD and written.strip() != pair[0] else ""
-    return Edit(kind, *pair, display)
+    return alias, canonical
 
 
 def _read_text(name: str) -> str:
@@ -258,7 +268,15 @@ VERBS: Sequence[Verb] = (
         ),
         _alias_args,
     ),
-    _simple("undo-edit-aliases", UNDO_EDIT, "Undo saved alias edits.", _ACTION),
+    Verb(
+        "reject-match",
+        REJECT_MATCH,
+        "Record that two names are not one player, so that the match is not suggested again.",
+        ("edits", "why"),
+        (_argument("alias", "ALIAS"), _argument("canonical", "CANONICAL")),
+        _rejection_args,
+    ),
+    _simple("undo-edit-aliases", UNDO_EDIT, "Undo saved alias edits, or a rejected match.", _ACTION),
     _simple(
         "merge-identities",
         MERGE_IDENTITIES,

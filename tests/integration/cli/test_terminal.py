@@ -27,6 +27,7 @@ BATCH = "batch_2025-12-29_1767037620"
 READINGS: dict[tuple[str, ...], tuple[int, str, Any]] = {  # words → exit code, and a value of the JSON
     ("night", *NIGHT): (1, "health", "critical"),
     ("missing", *NIGHT): (1, "missing", {"write rejected": 90}),
+    ("players", *NIGHT, "--find", "lukadoncic"): (1, "health", "critical"),
     ("systems", *NIGHT): (0, "health", "ok"),
     ("runs", *NIGHT): (1, "health", "critical"),
     ("dml", *NIGHT, "--attempts"): (1, "health", "critical"),

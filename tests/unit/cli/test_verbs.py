@@ -126,9 +126,9 @@ def test_a_file_that_is_no_list_of_names_is_refused_in_a_sentence(tmp_path, cont
         verb("edit-aliases").to_args(CLIENTS, {"deactivate": [], "add": [], "file": str(file)})
 
 
-@pytest.mark.parametrize("text", ["herbjones", "=x", "x=", "–=–"])
+@pytest.mark.parametrize("text", ["herbjones", "=x", "x=", "–=–", "a,b=c", "x=" + "y" * 200])
 def test_a_pair_without_two_names_is_refused(text):
-    with pytest.raises(InvalidInput, match="ALIAS=CANONICAL"):
+    with pytest.raises(InvalidInput):
         verb("edit-aliases").to_args(CLIENTS, {"deactivate": [], "add": [text], "file": None})
 
 
