@@ -13,7 +13,7 @@ from services.action_registry import get_action_type
 from services.actions.executor import recover
 from services.actions.log_reader import read_action
 from services.auth.roles import Role, require_role
-from services.cli import name_reports, night_reports, platform_reports, record_reports
+from services.cli import name_reports, night_reports, platform_reports, record_reports, run_reports
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
 from services.cli.options import as_option, date_option, json_option
@@ -94,28 +94,28 @@ def systems(terminal: Terminal, game_date: date) -> Report:
 @_reading("runs", dated=True)
 def runs(terminal: Terminal, game_date: date) -> Report:
     """The batches of the night, with their states and sums."""
-    return night_reports.runs_report(terminal.reading, game_date)
+    return run_reports.runs_report(terminal.reading, game_date)
 
 
 @_reading("verify")
 @click.argument("batch_id", metavar="BATCH")
 def verify(terminal: Terminal, batch_id: str) -> Report:
     """Verify a batch: staged, consolidated, cleaned up, nothing rejected, and its sums."""
-    return night_reports.verification_report(terminal.reading, batch_id)
+    return run_reports.verification_report(terminal.reading, batch_id)
 
 
 @_reading("progress")
 @click.argument("batch_id", metavar="BATCH")
 def progress(terminal: Terminal, batch_id: str) -> Report:
     """How far a batch is, by its coordinator."""
-    return night_reports.progress_report(terminal.reading, batch_id)
+    return run_reports.progress_report(terminal.reading, batch_id)
 
 
 @_reading("dml", dated=True)
 @click.option("--attempts", is_flag=True, help="List every write.")
 def dml(terminal: Terminal, game_date: date, attempts: bool) -> Report:
     """Writes to the predictions table: how many were rejected, and why."""
-    return night_reports.writes_report(terminal.reading, game_date, attempts)
+    return run_reports.writes_report(terminal.reading, game_date, attempts)
 
 
 @_reading("coverage", dated=True)

@@ -18,7 +18,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
-from services.cli import night_reports, platform_reports, record_reports
+from services.cli import night_reports, platform_reports, record_reports, run_reports
 from services.cli.report import Report
 from services.cli.terminal import Terminal
 from services.core.errors import InvalidInput, OnCallError
@@ -87,11 +87,11 @@ class Readings:
 
     def batches(self, game_date: str = "") -> dict[str, Any]:
         """The batches of a night, with their states and sums."""
-        return self._answer(lambda clients: night_reports.runs_report(clients, self._night(game_date)))
+        return self._answer(lambda clients: run_reports.runs_report(clients, self._night(game_date)))
 
     def verify_batch(self, batch_id: str) -> dict[str, Any]:
         """The checks of a batch that has ended: staged, consolidated, cleaned up, nothing rejected, its sums."""
-        return self._answer(lambda clients: night_reports.verification_report(clients, batch_id))
+        return self._answer(lambda clients: run_reports.verification_report(clients, batch_id))
 
     def coverage(self, game_date: str = "", nights: int = 7) -> dict[str, Any]:
         """Players with odds, in context, eligible and active of the nights up to a date."""

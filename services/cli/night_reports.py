@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from services.alerts.facts import fetch
 from services.batches.newest_record import read_newest_record
-from services.batches.reader import Batch, Batches, read_batches
+from services.batches.reader import Batches, read_batches
 from services.cli.report import Report, Row, Table
 from services.core.errors import InvalidInput
 from services.core.result import Health, Problem, Result, worst
@@ -17,20 +16,16 @@ from services.gcp.clients import Clients
 from services.gcp.concurrent_reads import concurrent_reads
 from services.judgement.facts import NightFacts, nights_before
 from services.judgement.judge import NightJudgement, judge_night
-from services.judgement.statement import Subject, list_problems, list_sources
+from services.judgement.statement import Subject, list_problems
 from services.nights.balance import balance
 from services.nights.coverage import read_history
 from services.nights.missing_players import MissingPlayer, list_missing_players
 from services.nights.night_writes import read_night_writes
 from services.nights.player_stages import NightStatus, PlayerStatus, read_night
 from services.nights.row_counts import count_rows
-from services.runs.actions import read_batch
-from services.runs.progress import read_run_progress
 from services.runs.run_context import list_partly_there
-from services.runs.verification import read_run_verification
 
 MAX_NIGHTS = 200  # of one coverage report: a season
-_HEALTH_BY_OK = {True: Health.OK, False: Health.CRITICAL, None: Health.UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -72,12 +67,13 @@ def read_facts(clients: Clients, game_date: date) -> NightFacts:
     )
 
 
-def _judge(clients: Clients, game_date: date) -> tuple[NightFacts, NightJudgement]:
+def judge(clients: Clients, game_date: date) -> tuple[NightFacts, NightJudgement]:
+    """What a night is judged on, and its judgement."""
     facts = read_facts(clients, game_date)
     return facts, judge_night(facts, clients.settings)
 
 
-def _problems(facts: NightFacts) -> tuple[Problem, ...]:
+def list_night_problems(facts: NightFacts) -> tuple[Problem, ...]:
     """Why something of the night is unknown, old or partial, each once."""
     readings = (facts.night, facts.batches, facts.writes, facts.usual, facts.record)
     partial = (problem for reading in readings for problem in getattr(reading.value, "problems", ()))
@@ -86,7 +82,7 @@ def _problems(facts: NightFacts) -> tuple[Problem, ...]:
 
 def night_report(clients: Clients, game_date: date) -> Report:
     """The judgement of a night: the one of every page."""
-    facts, judgement = _judge(clients, game_date)
+    facts, judgement = judge(clients, game_date)
     rows = tuple(
         {
             "subject": str(statement.subject),
@@ -106,7 +102,7 @@ def night_report(clients: Clients, game_date: date) -> Report:
         judgement.headline,
         (*judgement.details, *((f"To repair: {'; '.join(repairs)}.",) if repairs else ())),
         (Table("statements", rows, ""),),
-        _problems(facts),
+        list_night_problems(facts),
         judgement.sources,
         facts={"game_date": game_date, "repairs": repairs},
     )
@@ -114,10 +110,10 @@ def night_report(clients: Clients, game_date: date) -> Report:
 
 def missing_report(clients: Clients, game_date: date, players: PlayerFilter) -> Report:
     """Who is missing or only partly there: the stage, the reason, the evidence and the fix of each."""
-    facts, judgement = _judge(clients, game_date)
+    facts, judgement = judge(clients, game_date)
     title, night = f"Missing players, night of {game_date}", facts.night.value
     if night is None:
-        return _unknown(title, facts.night)
+        return unknown_report(title, facts.night)
     counts = count_rows(night, facts.usual.value, clients.settings)
     entries = (*list_missing_players(night), *list_partly_there(night, counts, clients.now()))
     listed = [row for entry in entries if players.matches(entry, row := _missing_row(entry))]
@@ -130,7 +126,7 @@ def missing_report(clients: Clients, game_date: date, players: PlayerFilter) -> 
         statement.sentence,
         (f"{totals.expected:,} expected = {' + '.join(terms)} + {totals.unexplained:,} unexplained.",),
         (Table("players", tuple(listed), "No player matches." if entries else "Nobody is missing."),),
-        _problems(facts),
+        list_night_problems(facts),
         night.sources,
         facts={
             "game_date": game_date,
@@ -157,7 +153,7 @@ def _missing_row(entry: MissingPlayer) -> Row:
     }
 
 
-def _unknown(title: str, reading: Result[NightStatus] | Result[Batches]) -> Report:
+def unknown_report(title: str, reading: Result[NightStatus] | Result[Batches]) -> Report:
     """A report on what could not be read."""
     problems = list_problems((reading,))
     return Report(title, Health.UNKNOWN, problems[0].message if problems else "unknown", problems=problems)
@@ -165,10 +161,10 @@ def _unknown(title: str, reading: Result[NightStatus] | Result[Batches]) -> Repo
 
 def players_report(clients: Clients, game_date: date, text: str) -> Report:
     """Every player of a night with the stages he reached and his rows at each; `text` selects by name, team or game."""
-    facts, judgement = _judge(clients, game_date)
+    facts, judgement = judge(clients, game_date)
     title, night = f"Players, night of {game_date}", facts.night.value
     if night is None:
-        return _unknown(title, facts.night)
+        return unknown_report(title, facts.night)
     rows = tuple(
         row
         for player in night.players
@@ -177,7 +173,9 @@ def players_report(clients: Clients, game_date: date, text: str) -> Report:
     statement = judgement.get(Subject.PLAYERS)
     details = (f"{pluralize(night.written_rows, 'row')} of this date, {night.active_rows:,} of them active.",)
     table = Table("players", rows, "No player matches.")
-    return Report(title, statement.health, statement.sentence, details, (table,), _problems(facts), night.sources)
+    return Report(
+        title, statement.health, statement.sentence, details, (table,), list_night_problems(facts), night.sources
+    )
 
 
 def _player_row(player: PlayerStatus) -> Row:
@@ -201,10 +199,10 @@ def _player_row(player: PlayerStatus) -> Row:
 
 def systems_report(clients: Clients, game_date: date) -> Report:
     """Players and rows of each system: active of those expected, missing, doubled, superseded."""
-    facts, judgement = _judge(clients, game_date)
+    facts, judgement = judge(clients, game_date)
     title, night = f"Rows by system, night of {game_date}", facts.night.value
     if night is None:
-        return _unknown(title, facts.night)
+        return unknown_report(title, facts.night)
     counts = count_rows(night, facts.usual.value, clients.settings)
     rows = tuple(
         {
@@ -221,7 +219,7 @@ def systems_report(clients: Clients, game_date: date) -> Report:
     )
     statement = judgement.get(Subject.ROWS)
     table = Table("systems", rows, "No system has a row for this night.")
-    return Report(title, statement.health, statement.sentence, (), (table,), _problems(facts), night.sources)
+    return Report(title, statement.health, statement.sentence, (), (table,), list_night_problems(facts), night.sources)
 
 
 def coverage_report(clients: Clients, last: date, nights: int) -> Report:
@@ -252,98 +250,3 @@ def coverage_report(clients: Clients, last: date, nights: int) -> Report:
     headline = f"{len(below)} of {pluralize(len(played), 'night')} with games below the coverage threshold"
     table = Table("nights", rows, "No night is stored in this window.")
     return Report(f"Coverage, {first} to {last}", health, headline, (), (table,), (), history.sources)
-
-
-def runs_report(clients: Clients, game_date: date) -> Report:
-    """Every batch of a night, the newest first, each with its state and sums."""
-    facts, judgement = _judge(clients, game_date)
-    title, batches = f"Batches, night of {game_date}", facts.batches.value
-    if batches is None:
-        return _unknown(title, facts.batches)
-    statement = judgement.get(Subject.BATCH)
-    table = Table("batches", tuple(map(_batch_row, batches.batches)), "No batch of this night is recorded.")
-    problems = tuple(dict.fromkeys((*list_problems((facts.batches,)), *batches.problems)))
-    return Report(title, statement.health, statement.sentence, (), (table,), problems, batches.sources)
-
-
-def _batch_row(batch: Batch) -> Row:
-    return {
-        "batch": batch.batch_id,
-        "state": str(batch.state),
-        "health": batch.health,
-        "started": batch.started,
-        "ended": batch.ended,
-        "by": batch.started_by or None,
-        "requested": batch.requested,
-        "generated": batch.generated,
-        "rows staged": batch.staged_rows,
-        "rows written": batch.written_rows,
-        "status": batch.status_text,
-        "record": batch.record_source,
-    }
-
-
-def verification_report(clients: Clients, batch_id: str) -> Report:
-    """Each check of a batch that has ended, with its numbers."""
-    checks = read_run_verification(clients, read_batch(clients, {"batch_id": batch_id}))
-    rows = tuple({"check": check.name, "result": _HEALTH_BY_OK[check.ok], "detail": check.detail} for check in checks)
-    passed = sum(check.ok is True for check in checks)
-    return Report(
-        f"Verification of {batch_id}",
-        worst(_HEALTH_BY_OK[check.ok] for check in checks),
-        f"{passed} of {pluralize(len(checks), 'check')} passed",
-        tables=(Table("checks", rows, ""),),
-    )
-
-
-def progress_report(clients: Clients, batch_id: str) -> Report:
-    """How far a batch is, by its coordinator."""
-    batch = read_batch(clients, {"batch_id": batch_id})
-    progress = read_run_progress(clients, batch_id, batch.started)
-    title = f"Progress of {batch_id}"
-    if progress is None:
-        return Report(title, Health.UNKNOWN, f"The coordinator has no {batch_id}; it is recorded as {batch.state}.")
-    rows = tuple({"stage": name, "players": players, "of": progress.requested} for name, players in progress.stages)
-    health = Health.CRITICAL if progress.stalled else batch.health
-    details = (progress.message,) if progress.message else ()
-    return Report(title, health, progress.summary, details, (Table("stages", rows, ""),), (), (progress.source,))
-
-
-def writes_report(clients: Clients, game_date: date, with_attempts: bool) -> Report:
-    """The writes of a night's runs to the predictions table: how many were rejected, and why."""
-    facts, judgement = _judge(clients, game_date)
-    title, report, statement = f"DML errors, night of {game_date}", facts.writes.value, judgement.get(Subject.WRITES)
-    if report is None:
-        return Report(title, Health.UNKNOWN, statement.sentence, problems=list_problems((facts.writes,)))
-    figures: dict[str, object] = {
-        "attempted": report.attempted,
-        "rejected": report.rejected,
-        "rejected by the log": report.rejected_in_logs,
-        "most outstanding": report.peak_outstanding,
-        "last rejected at": report.last_rejected_at or ("" if report.rejected == 0 else None),
-    }
-    tables: list[Table] = [
-        Table("figures", (figures,), ""),
-        Table(
-            "reasons",
-            tuple({"reason": reason, "writes": count} for reason, count in report.by_reason),
-            "No write is known to be rejected." if report.rejected is None else "No write was rejected.",
-        ),
-    ]
-    if with_attempts:
-        attempts: Sequence[Row] = tuple(
-            {
-                "at": attempt.at,
-                "outcome": {True: "done", False: "rejected", None: "running"}[attempt.ok],
-                "statement": attempt.statement,
-                "reason": attempt.reason,
-                "message": attempt.message,
-                "job": attempt.job_id,
-                "as": attempt.user,
-            }
-            for attempt in report.attempts
-        )
-        tables.append(Table("writes", tuple(attempts), "No write was attempted."))
-    problems = tuple(dict.fromkeys((*list_problems((facts.writes,)), *report.problems)))
-    sources = list_sources((facts.writes,))
-    return Report(title, statement.health, statement.sentence, (), tuple(tables), problems, sources)

@@ -34,7 +34,7 @@ class HandCommand:
 
 COMMANDS = (
     HandCommand(
-        "bq: player_prop_predictions",
+        "bq: the predictions table",
         901,
         (("systems", *NIGHT), ("players", *NIGHT), ("coverage", *NIGHT, "--nights", "7"), ("missing", *NIGHT)),
     ),
