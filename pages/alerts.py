@@ -13,7 +13,7 @@ from services.alerts.alert_log import Alerts, AlertState
 from services.alerts.channel_tests import TEST_ESCALATION, TEST_NOTIFICATION
 from services.alerts.heartbeat import Heartbeat
 from services.core.result import SEVERITY_ORDER, Health, Result, list_outdated, worst
-from services.reports.events import count_by_kind, recent_events
+from services.reports.events import Event, count_by_kind, recent_events
 
 cloud, now = session.cached_clients(), session.now()
 
@@ -72,16 +72,20 @@ def render_history(alerts: Alerts) -> None:
     events = recent_events(alerts, action_feed.fetch_log().value, batches.value, deploys.value, start, end)
     chosen_kinds = filters.filter_pills("Kind", count_by_kind(events), "alert_kind")
     tables.data_grid(
-        [
-            {"time": event.at, "kind": event.kind, "event": event.summary, "user": event.actor}
-            for event in events
-            if not chosen_kinds or event.kind in chosen_kinds
-        ],
+        [event for event in events if not chosen_kinds or event.kind in chosen_kinds],
         name="timeline",
         alt="Event history, newest first",
         empty="No events.",
-        event=st.column_config.TextColumn(width="large"),
+        to_row=lambda event: {"time": event.at, "kind": event.kind, "event": event.summary, "user": event.actor},
+        opens=event_target,
+        expands="event",
+        event=st.column_config.TextColumn(width=640),
     )
+
+
+def event_target(event: Event) -> tables.Target:
+    """The page of what an event is about."""
+    return tables.Target("" if event.page == "alerts" else event.page, {**session.link_params(), **event.params})
 
 
 def render_list(alerts: Alerts) -> None:
@@ -94,12 +98,12 @@ def render_list(alerts: Alerts) -> None:
         alert_cards.render_alert(alert, now, primary=position == 0)
     render_resolved(alerts)
     render_history(alerts)
-    widgets.source_footer((alerts.source,), session.log_link_params("Errors of the prediction services"))
+    widgets.source_footer((alerts.source,), session.log_link_params("Service errors"))
 
 
 reading, heartbeat_reading = reads.alerts(cloud), reads.last_heartbeat(cloud)
 alert_id = st.query_params.get("alert", "")
-alerts = widgets.value_or_notice(reading, "The alerts")
+alerts = widgets.value_or_notice(reading, "Alert log")
 if alerts is not None and alert_id:
     chosen = next((alert for alert in alerts.alerts if alert.alert_id == alert_id), None)
     alert_page.render(chosen, now, list_outdated((reading,)))

@@ -1,4 +1,4 @@
-"""Coverage: where were players lost, by date? One night's funnel, and the nights before it."""
+"""Coverage: how many players are covered on this date and the dates before it, and which stage dropped the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import dropwhile
 import streamlit as st
 
 from app.charts import coverage_by_night, funnel_chart
-from app.components import tables, text_format, widgets
+from app.components import tables, widgets
 from app.panels import repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
@@ -21,7 +21,7 @@ from services.policy.coverage_thresholds import threshold_lines
 
 DENOMINATORS = {"eligible": "eligible", "in context": "in_context", "with odds": "with_odds"}
 
-COLUMN_CONFIG = {label: tables.percent_column() for label in ("of eligible", "of in context", "of with odds")}
+COLUMN_CONFIG = {label: tables.percent_column() for label in ("% of eligible", "% of context", "% of odds")}
 COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cached_clients(), session.game_date()
@@ -30,16 +30,14 @@ facts, judgement = reads.judgement(cloud, game_date)
 
 
 def render_history(history: CoverageHistory) -> None:
-    """One bar per night, coloured by its health, and all its figures in a table."""
+    """One bar per game date, coloured by its health, and all its figures in a table."""
     days = tuple(dropwhile(lambda day: not day.games, history.days))  # before the first game nothing is stored
-    dates_text = f" :gray[· {days[0].game_date:%-d %b} to {days[-1].game_date:%-d %b}]" if days else ""
+    dates_text = f", {days[0].game_date:%-d %b}–{days[-1].game_date:%-d %b}" if days else ""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="history heading"
     ):
-        st.subheader(f"The last {text_format.pluralize(len(days), 'night')}{dates_text}", anchor=False, width="content")
-        population = widgets.segmented_choice(
-            "Active players as a share of the players", list(DENOMINATORS), "coverage_share"
-        )
+        st.subheader(f"Coverage by game date{dates_text}", anchor=False, width="content")
+        population = widgets.segmented_choice("Denominator", list(DENOMINATORS), "coverage_share")
     coverage_by_night.render(
         days, DENOMINATORS[population], population, threshold_lines(settings) if population == "eligible" else ()
     )
@@ -50,22 +48,22 @@ def render_history(history: CoverageHistory) -> None:
                 "state": day.state,
                 "games": day.games,
                 "with odds": day.with_odds,
-                "by alias": day.resolution_counts and day.resolution_counts.by_alias,
-                "no alias": day.resolution_counts and day.resolution_counts.unresolved,
+                "matched via alias": day.resolution_counts and day.resolution_counts.by_alias,
+                "unmatched names": day.resolution_counts and day.resolution_counts.unresolved,
                 "in context": day.in_context,
                 "eligible": day.eligible,
                 "active": day.active,
-                "of eligible": coverage_by_night.coverage_pct(day, "eligible"),
-                "of in context": coverage_by_night.coverage_pct(day, "in_context"),
-                "of with odds": coverage_by_night.coverage_pct(day, "with_odds"),
+                "% of eligible": coverage_by_night.coverage_pct(day, "eligible"),
+                "% of context": coverage_by_night.coverage_pct(day, "in_context"),
+                "% of odds": coverage_by_night.coverage_pct(day, "with_odds"),
                 "rows": day.active_rows,
                 **{system: players for system, players, _ in day.by_system},
             }
             for day in reversed(days)
         ],
         name="coverage",
-        alt="Coverage by night",
-        empty="No night is stored in this window.",
+        alt="Coverage by game date",
+        empty="No game dates in this range.",
         **COLUMN_CONFIG,
         height_rows=8,
     )
@@ -82,7 +80,7 @@ def headline(players: Statement) -> str:
 
 
 def render_night(night: NightStatus) -> None:
-    """The chosen night: verdict, funnel and prediction systems."""
+    """The chosen date: verdict, funnel and prediction systems."""
     counts = count_rows(night, facts.usual.value, settings)
     night_funnel = funnel(night, facts.writes.value)
     answer_col, button_col = widgets.answer_row()
@@ -101,14 +99,14 @@ def render_night(night: NightStatus) -> None:
         st.subheader("Pipeline funnel", anchor=False, help=funnel_chart.STAGE_HELP)
         funnel_chart.render(night_funnel, list_missing_players(night))
     with panels.cell():
-        st.subheader("By system", anchor=False)
+        st.subheader("By model", anchor=False)
         row_panels.systems_table(counts)
-    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
+    widgets.source_footer(night.sources, session.log_link_params("Failed players"))
 
 
-night = widgets.value_or_notice(facts.night, "The night's players")
+night = widgets.value_or_notice(facts.night, "Players of this date")
 if night is not None:
     render_night(night)
-history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "The history")
+history = widgets.value_or_notice(reads.recent_history(cloud, eastern_day(cloud.now())), "Coverage history")
 if history is not None:
     render_history(history)

@@ -22,27 +22,31 @@ alert_rule_text = f"{cloud.settings.dml_alert_errors} in {cloud.settings.dml_ale
 def metrics(report: DmlReport) -> None:
     logged_count = report.rejected_in_logs
     agreement = (
-        "the log is unknown"
+        "logs unavailable"
         if logged_count is None
-        else "the log agrees"
+        else "matches the logs"
         if logged_count == report.rejected
-        else f"{logged_count:,} by the log"
+        else f"logs show {logged_count:,}"
     )
     with st.grid(4, min_column_width=125, key="figures"):
         widgets.metric_of_total("Rejected", report.rejected, report.attempted, note="attempted")
         if report.attempted == 0:
             widgets.metric_card("Rejection rate", "no writes", agreement)
         else:
-            widgets.metric_of_total("Rejection rate", report.rejected_pct, unit="%", note=agreement)
-        widgets.metric_of_total("Most at once", report.peak_outstanding, MAX_OUTSTANDING_DML, note="admitted")
-        widgets.metric_card("Threshold reached", *alert_metric(report))
+            widgets.metric_card("Rejection rate", _format_pct(report.rejected_pct), agreement)
+        widgets.metric_of_total("Peak concurrent DML", report.peak_outstanding, MAX_OUTSTANDING_DML, note="allowed")
+        widgets.metric_card("Alert threshold reached", *alert_metric(report))
+
+
+def _format_pct(pct: float | None) -> str:
+    return "unknown" if pct is None else f"{pct:.1f}%"
 
 
 def alert_metric(report: DmlReport) -> tuple[str, str]:
     """When the writes reached the alert rule's threshold, in ET, and beside it the rule and the same instant in UTC."""
     if report.alert_at is None:
-        return ("unknown" if report.rejected is None else "no"), f"at {alert_rule_text}"
-    return format_eastern(report.alert_at, "%H:%M:%S"), f"at {alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
+        return ("unknown" if report.rejected is None else "no"), f"≥{alert_rule_text}"
+    return format_eastern(report.alert_at, "%H:%M:%S"), f"≥{alert_rule_text}, {report.alert_at:%H:%M:%S} UTC"
 
 
 def chart(report: DmlReport) -> None:
@@ -64,16 +68,16 @@ def chart(report: DmlReport) -> None:
 
 
 def render(report: DmlReport) -> None:
-    scope = f"{session.format_day(game_date)}: the writes of its runs, whatever their hour"
+    scope = f"All writes of the runs of {session.format_day(game_date)}, 06:00 ET – 06:00 ET next day and later"
     widgets.verdict(judged.health, f"{judged.sentence[0].upper()}{judged.sentence[1:]}", [scope], facts.outdated)
     metrics(report)
     widgets.render_problems(report.problems)
     if report.attempts:
         chart(report)
         tables.text_table(
-            [{"why rejected": reason, "writes": count} for reason, count in report.by_reason],
+            [{"reason": reason, "rejected writes": count} for reason, count in report.by_reason],
             alt="Rejected writes by reason",
-            empty="No write was rejected.",
+            empty="No rejected writes.",
         )
         rejected_only = st.toggle(
             "Rejected only", value=bool(report.rejected_at_least), key="dml_rejected", bind="query-params"
@@ -81,25 +85,25 @@ def render(report: DmlReport) -> None:
         tables.data_grid(
             [
                 {
-                    "at": attempt.at,
+                    "time": attempt.at,
                     "outcome": {True: "done", False: "rejected", None: "running"}[attempt.ok],
-                    "seconds": (attempt.ended - attempt.at).total_seconds() if attempt.ended else None,
+                    "duration (s)": (attempt.ended - attempt.at).total_seconds() if attempt.ended else None,
                     "statement": attempt.statement,
                     "reason": attempt.reason,
                     "message": attempt.message,
-                    "job": attempt.job_id,
-                    "as": attempt.user,
+                    "job ID": attempt.job_id,
+                    "service account": attempt.user,
                 }
                 for attempt in report.attempts
                 if not rejected_only or attempt.ok is False
             ],
             name=f"writes-{game_date}",
-            alt="Writes of the night",
-            empty="No write was rejected.",
+            alt="Writes of this date",
+            empty="No rejected writes.",
         )
     widgets.source_footer(report.sources, session.log_link_params("DML errors"))
 
 
-report = widgets.value_or_notice(facts.writes, "Writes to the predictions table")
+report = widgets.value_or_notice(facts.writes, "Write failures")
 if report is not None:
     render(report)

@@ -7,7 +7,7 @@ from collections import Counter
 import streamlit as st
 
 from app.components import filters, tables, text_format, widgets
-from app.panels import repair_buttons, row_panels
+from app.panels import loss_groups, repair_buttons, row_panels
 from app.state import reads, session
 from services.core.result import worst
 from services.judgement.statement import Subject
@@ -90,21 +90,14 @@ def render(night: NightStatus) -> None:
     render_balance(night)
     filtered_entries = filter_entries(entries)
     repair_buttons.night_buttons(night, counts, None if len(filtered_entries) == len(entries) else filtered_entries)
-    tables.data_grid(
-        [to_table_row(entry) for entry in filtered_entries],
-        name=f"missing-{game_date}",
-        alt="Missing players",
-        height_rows=20,
-        empty="No missing players." if not entries else "No matches.",
-    )
+    if filtered_entries:
+        loss_groups.render(filtered_entries)
+        tables.csv_button(filtered_entries, f"missing-{game_date}", to_table_row)
+    else:
+        st.caption("No missing players." if not entries else "No matches.")
     with st.expander(f"Ineligible players: {len(intentional):,} (low minutes, status, or not production-ready)"):
-        tables.data_grid(
-            [to_table_row(entry) for entry in intentional],
-            name=f"left-out-{game_date}",
-            alt="Ineligible players",
-            empty="No ineligible players.",
-        )
-    widgets.source_footer(night.sources, session.log_link_params("Lost players"))
+        loss_groups.render(intentional)
+    widgets.source_footer(night.sources, session.log_link_params("Failed players"))
 
 
 night = widgets.value_or_notice(facts.night, "Players of this date")

@@ -60,4 +60,4 @@ with panels.cell(), st.container(border=True, key="card attention"):
 with st.container(border=True, key="card timeline"):
     night_timeline.render(game_date, facts.batches, facts.writes)
 sources = (*judgement.sources, *platform.sources)
-widgets.source_footer(sources, session.log_link_params("Lost players"))
+widgets.source_footer(sources, session.log_link_params("Failed players"))

@@ -59,7 +59,8 @@ def choose_date_range() -> tuple[date, date] | None:
 
 
 def unmatched_tab(names: NameResolutionReport) -> None:
-    rows_column, paste_column = st.columns([2.5, 1], gap="small")
+    with st.container(key="name-columns"):
+        rows_column, paste_column = st.columns([2.5, 1], gap="small")
     with paste_column:
         changes = paste_aliases.paste_box(names.registry, name_rows.accepted_edits(names))
         with st.container(border=True, gap="small"):
@@ -114,6 +115,6 @@ if dates is not None:
     if reading.value is None:
         with verdict_slot:
             widgets.verdict(Health.UNKNOWN, "Unmatched names unavailable")
-    names = widgets.value_or_notice(reading, "The names")
+    names = widgets.value_or_notice(reading, "Name registry")
     if names is not None:
         render(names, *dates)

@@ -1,4 +1,4 @@
-"""Handoff note: the shift in Markdown for the next person on call, from records only."""
+"""Shift handoff: the shift in Markdown for the next on-call engineer."""
 
 from __future__ import annotations
 
@@ -14,28 +14,13 @@ cloud, game_date = session.cached_clients(), session.game_date()
 inputs = reads.handoff_inputs(cloud, game_date, action_feed.fetch_log_async())
 note_markdown = render_markdown(inputs, cloud.settings)
 facts = inputs.facts
-results = (
-    facts.night,
-    facts.batches,
-    facts.writes,
-    facts.usual,
-    facts.record,
-    inputs.capacities,
-    inputs.deploys,
-    inputs.history,
-    inputs.alerts,
-    inputs.action_log,
-    inputs.schedule,
-)
-unreadable = sum(not part.ok for part in results)
-records_text = f"written from {len(results) - unreadable} of {len(results)} records, nothing in it is typed by hand"
 judgement = judge_night(facts, cloud.settings)
 answer_col, button_col = widgets.answer_row()
 with answer_col:
-    details = [session.format_day(game_date), records_text]
+    details = [f"generated from {inputs.source_count}"]
     widgets.verdict(judgement.health, judgement.headline, details, facts.outdated)
 button_col.download_button(
-    "Download the note",
+    "Download Markdown",
     note_markdown.encode(),
     file_name=f"handoff-{game_date}.md",
     mime="text/markdown",
@@ -43,9 +28,9 @@ button_col.download_button(
     type="primary",
     on_click="ignore",
 )
-preview_tab, markdown_tab = st.tabs(["As it reads", "Markdown"])
+preview_tab, markdown_tab = st.tabs(["Preview", "Markdown"])
 with preview_tab.container(border=True):
-    st.markdown(
-        note_markdown.replace("\n# ", "\n##### ").replace("# Handoff", "#### Handoff", 1).replace("\n## ", "\n##### ")
-    )
+    # The page's title is h1 and its headline h2; links stay in this tab.
+    preview = f"\n{note_markdown}".replace("\n## ", "\n#### ").replace("\n# ", "\n### ", 1)
+    st.markdown(preview.replace(f"]({cloud.settings.dashboard_url}/", "](/"))
 markdown_tab.code(note_markdown, language="markdown", wrap_lines=True)

@@ -1,6 +1,8 @@
-"""System health: does the dashboard reach everything it depends on, and which commands repair what it does not reach?"""
+"""System health: does the dashboard reach everything it depends on, and which commands fix what it does not reach?"""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import streamlit as st
 
@@ -14,34 +16,34 @@ cloud = session.cached_clients()
 
 
 def headline(report: ConnectionReport) -> str:
-    """How many checks passed, and the worst state."""
-    failing = [check for check in report.results if check.health not in (Health.OK, Health.NONE_EXPECTED)]
-    if not failing:
-        return f"All {len(report.results)} connections stand"
-    return f"{len(failing)} of {len(report.results)} connections need a look; first: {failing[0].subject}"
+    """How many checks passed; else how many failed or are unknown, and the worst."""
+    counts = Counter(check.health for check in report.results)
+    failed, unknown = counts[Health.CRITICAL] + counts[Health.WARNING], counts[Health.UNKNOWN]
+    if not failed and not unknown:
+        return f"{len(report.results)} of {len(report.results)} checks passed"
+    words = [f"{count} {word}" for count, word in ((failed, "failed"), (unknown, "unknown")) if count]
+    return f"{' and '.join(words)} of {len(report.results)} checks, first: {report.results[0].subject}"
 
 
 def to_table_row(check: CheckResult) -> dict[str, object]:
     """A check as a row of the table."""
-    return {"state": widgets.badge(check.health), "about": check.subject, "what was found": check.message}
+    return {"status": widgets.badge(check.health), "component": check.subject, "details": check.message}
 
 
 def render(report: ConnectionReport) -> None:
     """The report: headline, failures first, then every check."""
-    widgets.verdict(report.health, headline(report), ["Nothing is changed by looking"], list_outdated((reading,)))
+    widgets.verdict(report.health, headline(report), [], list_outdated((reading,)))
     if repair_commands := {check.repair_command: check for check in report.results if check.repair_command}:
-        with st.expander(f"{len(repair_commands)} commands that repair it", icon=":material/build:", expanded=True):
+        with st.expander(f"Fix commands ({len(repair_commands)})", icon=":material/build:", expanded=True):
             text = "\n".join(f"# {check.subject}\n{command}" for command, check in repair_commands.items())
             st.code(text, language="bash", wrap_lines=True)
     with st.container(key="connections"):
-        tables.text_table(
-            [to_table_row(check) for check in report.results], alt="Connections", empty="Nothing was looked at."
-        )
+        tables.text_table([to_table_row(check) for check in report.results], alt="Checks", empty="No checks.")
     widgets.source_footer(report.sources)
     widgets.render_query_cost()
 
 
 reading = reads.connection_checks(cloud)
-report = widgets.value_or_notice(reading, "The connections")
+report = widgets.value_or_notice(reading, "Checks")
 if report is not None:
     render(report)

@@ -28,8 +28,8 @@ SKELETON = (
 )
 
 
-def show_plan(plan: Plan, key: str = "", folded: bool = True) -> None:
-    """A plan in full. `key` sets the widgets of several plans on one page apart; without `folded` its list lies open."""
+def show_plan(plan: Plan, key: str = "") -> None:
+    """A plan in full. `key` sets the widgets of several plans on one page apart."""
     key = f"{plan.hash}{key}"
     st.html(_figures_html(plan.figures) or "<div></div>")
     for guard in plan.failed_guards:
@@ -38,7 +38,7 @@ def show_plan(plan: Plan, key: str = "", folded: bool = True) -> None:
         st.warning(_as_list(plan.warnings), icon=":material/warning:")
     if plan.evidence:
         st.markdown(f":green[:material/check:] {'; '.join(map(text_format.escape_markdown, plan.evidence))}")
-    _show_changes(plan, key, folded)
+    _show_changes(plan, key)
     st.html(_checks_html(plan.guards))
     _show_details(plan)
 
@@ -63,16 +63,13 @@ def _text(value: str) -> str:
     return escape(to_printable(value))
 
 
-def _show_changes(plan: Plan, key: str, folded: bool) -> None:
+def _show_changes(plan: Plan, key: str) -> None:
     if not plan.changes:
         if not plan.figures:
             st.caption("Nothing would change.")
         return
     if len(plan.changes) <= MAX_OPEN_CHANGES:
         _show_rows(plan.changes)
-        return
-    if not folded:
-        _show_list(plan, key)
         return
     with st.expander(_list_head(plan), key=f"plan list {key}"):
         _show_list(plan, key)

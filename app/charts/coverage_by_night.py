@@ -1,4 +1,4 @@
-"""One bar per night as HTML, with a link to that night below each."""
+"""Coverage by game date as HTML: a bar for each date, which leads to that date, over an axis in per cent."""
 
 from __future__ import annotations
 
@@ -8,66 +8,70 @@ from html import escape
 import streamlit as st
 
 from app.charts import palette
+from app.charts.html_parts import percent
+from app.components import widgets
 from app.state import session
 from services.core.result import Health
 from services.nights.coverage import NightCoverage
 
 _AXIS_MAX_PCT = 112.0  # per cent; leaves room above a full bar
+_AXIS_PCTS = (0, 50, 100)
 
 
 def coverage_pct(day: NightCoverage, denominator: str) -> float | None:
-    """A night's percentage of one denominator; None while the night has no classification (not run yet, not readable)."""
+    """A date's percentage of one denominator; None while it has no classification (not run yet, not readable)."""
     return None if day.health is Health.UNKNOWN else day.active_pct(getattr(day, denominator))
 
 
 def render(
     days: Sequence[NightCoverage], denominator: str, population: str, thresholds: Sequence[tuple[str, float]]
 ) -> None:
-    """Active players as a share of one denominator, a bar per night, with thresholds; a night's name sets the date of all pages."""
+    """Active players as a share of one denominator, a bar per date, with thresholds; a bar sets the date of all pages."""
     with st.container(key="coverage by night"):
         st.html(to_html(days, denominator, population, thresholds))
-    with st.container(horizontal=True, gap=None, key="every night"):
-        for day in days:
-            game_date = day.game_date
-            label = f"**{game_date.day}**" if game_date == session.game_date() else f"{game_date.day}"
-            st.button(
-                label,
-                key=f"to {game_date}",
-                on_click=session.set_night,
-                args=(game_date,),
-                type="tertiary",
-                width="stretch",
-            )
 
 
 def to_html(
     days: Sequence[NightCoverage], denominator: str, population: str, thresholds: Sequence[tuple[str, float]]
 ) -> str:
-    """A bar for each night in the colour of its health, and a line for each threshold in per cent."""
+    """A bar for each date in the colour of its health, and a line for each threshold in per cent."""
     bars = "".join(_bar(day, denominator) for day in days)
+    axis = "".join(f'<i class="axis" style="bottom:{_height(pct)}"><span>{pct}%</span></i>' for pct in _AXIS_PCTS)
     lines = "".join(
-        f'<div class="at" style="bottom:{100 * pct / _AXIS_MAX_PCT:.2f}%"><span>{escape(name)} {pct:g} %</span></div>'
+        f'<i class="at" style="bottom:{_height(pct)}"><span>{escape(name)} {pct:g}%</span></i>'
         for name, pct in thresholds
     )
-    titles = "; ".join(_bar_title(day, denominator) for day in days)
-    alt = escape(f"Active players by night as a share of the players {population}: {titles}.")
-    return f'<div class="nights" role="img" aria-label="{alt}">{bars}{lines}</div>'
+    alt = escape(f"Active players by game date as a share of the players {population}")
+    return f'<div class="by-date"><div class="scale" aria-hidden="true">{axis}{lines}</div><ol aria-label="{alt}">{bars}</ol></div>'
+
+
+def _height(pct: float) -> str:
+    return percent(pct / _AXIS_MAX_PCT)
 
 
 def _bar(day: NightCoverage, denominator: str) -> str:
     pct, title = coverage_pct(day, denominator), escape(_bar_title(day, denominator))
-    if pct is None:
-        return f'<span title="{title}"><em>{_no_value_label(day)}</em></span>'
-    style = f"height:{100 * pct / _AXIS_MAX_PCT:.2f}%;background:{palette.COLOR_BY_HEALTH[day.health]}"
-    return f'<span title="{title}"><i style="{style}">{pct:.0f}</i></span>'
+    href = escape(
+        widgets.page_href("coverage", {**session.link_params(), session.DATE_PARAM: day.game_date.isoformat()})
+    )
+    current = ' aria-current="date"' if day.game_date == session.game_date() else ""
+    mark = (
+        f"<em>{_no_value_label(day)}</em>"
+        if pct is None
+        else f'<i style="height:{_height(pct)};background:{palette.COLOR_BY_HEALTH[day.health]}">{pct:.0f}</i>'
+    )
+    label = f"<b>{day.game_date.day}<small>{day.game_date:%b}</small></b>"
+    return f'<li><a href="{href}" title="{title}" aria-label="{title}"{current}><span>{mark}</span>{label}</a></li>'
 
 
 def _bar_title(day: NightCoverage, denominator: str) -> str:
-    """Mon 29 Dec 2025 critical: 43.0 %, 68 of 158."""
+    """Mon 29 Dec 2025 critical: 43.0%, 68 of 158."""
     pct = coverage_pct(day, denominator)
     if pct is None:
         return f"{session.format_day(day.game_date)}: {_no_value_label(day)}"
-    return f"{session.format_day(day.game_date)} {day.health}: {pct:.1f} %, {day.active:,} of {getattr(day, denominator):,}"
+    return (
+        f"{session.format_day(day.game_date)} {day.health}: {pct:.1f}%, {day.active:,} of {getattr(day, denominator):,}"
+    )
 
 
 def _no_value_label(day: NightCoverage) -> str:

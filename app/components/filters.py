@@ -6,6 +6,10 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from app.components.text_field import over_limit
+
+MAX_QUERY = 100  # characters
+
 
 def filter_pills(label: str, counts: Mapping[str, int], name: str) -> list[str]:
     """The selected kinds, none meaning all; `name` is the key and the query parameter.
@@ -41,10 +45,16 @@ def _write_query_param(name: str, kinds: list[str]) -> None:
 
 
 def search_terms(placeholder: str, name: str) -> list[str]:
-    """The search terms, in lower case; a row must contain every one."""
+    """The search terms, in lower case; a row must contain every one.
+
+    A longer text than MAX_QUERY stays in its field and is counted; nothing is searched then, and that is said.
+    """
     query = st.text_input(
-        "Search", placeholder=placeholder, key=name, bind="query-params", max_chars=100, label_visibility="collapsed"
+        "Search", placeholder=placeholder, key=name, bind="query-params", label_visibility="collapsed"
     )
+    if problem := over_limit(len(query or ""), MAX_QUERY):
+        st.markdown(f":red[:material/error: {problem} All rows are shown.]")
+        return []
     return (query or "").lower().split()
 
 

@@ -84,7 +84,9 @@ NAVIGATION: Mapping[str, tuple[Entry, ...]] = {
         ),
     ),
 }
-DETAIL_PAGES: tuple[Entry, ...] = ()  # that rows lead to; they have no place in the sidebar
+DETAIL_PAGES = (
+    Entry("player", "Player", "person", "How far one player came through the pipeline, and what dropped the player."),
+)  # that rows lead to; they have no place in the sidebar
 ENTRIES = {entry.title: entry for entries in (*NAVIGATION.values(), DETAIL_PAGES) for entry in entries}
 _HOME_URL_PATH = "home"  # Streamlit serves its default page at /, whatever its path is called
 # Further addresses of pages: former ones, in bookmarks and old notes.

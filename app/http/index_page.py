@@ -16,6 +16,7 @@ APP_TITLE = "Prediction On-Call"
 # no brackets and no `r`. The search of “Go to…” has the focus as soon as it is there.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
 # Escape in a field of a dialog first sends what is typed, only then it closes the dialog, which asks.
+# Before it is loaded anew the browser asks, while something is typed in a dialog or pasted into a box.
 _SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
   const link = event.target.closest("[data-testid=stMain] a[href^='/']")
@@ -53,6 +54,10 @@ function focusSearch(until = performance.now() + 4000) {
 }
 addEventListener("keydown", event => { if ((event.ctrlKey || event.metaKey) && event.key === "k") focusSearch() }, true)
 addEventListener("click", ({ target }) => { if (target.closest(".st-key-go-to")) focusSearch() }, true)
+addEventListener("beforeunload", event => {
+  const fields = document.querySelectorAll("[role=dialog] :is(input[type=text], textarea), [data-testid=stMain] textarea")
+  if ([...fields].some(field => field.value.trim())) event.preventDefault()
+})
 let field
 addEventListener("focusin", ({ target }) => {
   if (target.matches("input[type=text], textarea")) field = target

@@ -27,7 +27,7 @@ from services.judgement.facts import NightFacts
 from services.judgement.judge import NightJudgement
 from services.judgement.statement import Subject
 from services.runs.actions import RESUME_BATCH
-from services.runs.active_run import ActiveRun, find_active_run
+from services.runs.active_run import ActiveRun
 from services.runs.batch_details import BatchDetails, BatchPlayer, write_stages
 from services.runs.stop import STOP_RUN
 from services.telemetry.log_reader import LogLine
@@ -54,19 +54,9 @@ def follow_start(run: ActiveRun | None, batches: Batches) -> None:
     """Show the batch of a run that was just confirmed as soon as its coordinator has accepted it."""
     if run is None or any(batch.batch_id == run.batch_id for batch in batches.batches):
         return
-    if run.batch_id:
-        if reads.forget_once(session.cached_clients(), f"accepted {run.batch_id}", frozenset((BATCHES,))):
-            st.rerun()
-        return
-
-    @st.fragment(run_every=None if session.paused_since() else "2s", key="await batch")
-    def poll() -> None:
-        log = action_feed.fetch_log().value
-        accepted = find_active_run(session.game_date(), batches, log.actions if log else (), (), session.now())
-        if accepted is not None and accepted.batch_id:
-            st.rerun()
-
-    poll()
+    event, clients = f"accepted {run.batch_id}", session.cached_clients()
+    if run.batch_id and reads.forget_once(clients, event, frozenset((BATCHES,))):
+        st.rerun()
 
 
 def show_batch(
@@ -202,7 +192,7 @@ def _show_players(players: Sequence[BatchPlayer]) -> None:
     ]
     rows = [
         (
-            Link(p.name, "missing_players", {**session.link_params(), "missing_find": p.player_lookup}),
+            Link(p.name, "player", {**session.link_params(), "player": p.player_lookup}),
             p.matchup,
             Mark(p.state, p.health),
             p.generated_rows,

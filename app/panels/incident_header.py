@@ -45,7 +45,7 @@ def to_html(incident: Incident) -> str:
     """The state of a night with its facts."""
     icon_name, css_class = _STYLES[incident.state]
     head = head_html(incident.title, incident.cause, (icon_name, css_class, str(incident.state)))
-    return section_html(f'{head}<dl class="facts">{"".join(map(_fact_html, incident.facts))}</dl>')
+    return section_html(f'{head}<dl class="head-facts">{"".join(map(_fact_html, incident.facts))}</dl>')
 
 
 def _fact_html(fact: Fact) -> str:

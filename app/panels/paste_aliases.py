@@ -27,6 +27,7 @@ def paste_box(registry: NameRegistry, accepted: Sequence[Edit]) -> tuple[Edit, .
             key=PASTE_KEY,
             height=140,
             placeholder="herbjones, herbertjones",
+            persist_state="session",
         )
         parsed = parse_lines(text or "")
         if too_many := over_limit(parsed.count, MAX_EDITS, "lines"):

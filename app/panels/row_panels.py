@@ -1,4 +1,4 @@
-"""A night's rows by system, beside those expected."""
+"""A date's rows by model, beside those expected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def describe_partly_there(counts: RowCounts, moved: int) -> str:
     parts = []
     if counts.incomplete:
         parts.append(
-            f"{len(counts.incomplete):,} are incomplete: {counts.missing:,} of {counts.expected:,} rows missing"
+            f"{len(counts.incomplete):,} are incomplete ({counts.missing:,} of {counts.expected:,} rows missing)"
         )
     if moved:
-        parts.append(f"{moved:,} are predicted for an old line")
+        parts.append(f"{moved:,} have predictions for an old line")
     return "".join(f"; {part}" for part in parts)
 
 
@@ -31,11 +31,11 @@ def systems_table(counts: RowCounts) -> None:
                 "players": _of_expected(system.found.players, system.players_expected),
                 "rows": _of_expected(system.found.active, system.rows_expected),
                 "rows missing": system.missing,
-                "keys doubled": system.found.doubled,
+                "duplicate keys": system.found.doubled,
                 "superseded": system.found.superseded,
             }
             for system in counts.systems
         ],
-        alt="Expected, active, missing, doubled and superseded rows by system",
-        empty="No system has a row for this night, and none is expected by the nights before.",
+        alt="Expected, active, missing, duplicate and superseded rows by system",
+        empty="No active rows from any system, and none expected.",
     )

@@ -133,15 +133,15 @@ run_verification: CachedRead[tuple[VerificationCheck, ...]] = CachedRead(
     "The ledger", read_run_verification, freshness.RUN_VERIFICATION_TTL_S, *night.sources, BATCHES, JOBS
 )
 names: CachedRead[NameResolutionReport] = CachedRead(
-    "The names", read_names, freshness.NAMES_TTL_S, CONTEXT, ODDS, ALIASES, REGISTRY
+    "The name registry", read_names, freshness.NAMES_TTL_S, CONTEXT, ODDS, ALIASES, REGISTRY
 )
 run_progress: CachedRead[RunProgress | None] = CachedRead(
     "The coordinator", read_run_progress, freshness.RUN_PROGRESS_TTL_S, COORDINATOR, CLOUD_RUN
 )
 connection_checks: CachedRead[ConnectionReport] = CachedRead(
-    "The connections", run_checks, freshness.CONNECTION_CHECKS_TTL_S
+    "The connection check", run_checks, freshness.CONNECTION_CHECKS_TTL_S
 )
-alerts: CachedRead[Alerts] = CachedRead("The alerts", read_alerts, freshness.ALERTS_TTL_S, ALERTS)
+alerts: CachedRead[Alerts] = CachedRead("The alert log", read_alerts, freshness.ALERTS_TTL_S, ALERTS)
 log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, freshness.LOG_LINES_TTL_S, *_BATCHES)
 last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
     "The watchdog's log", read_last_heartbeat, freshness.LAST_HEARTBEAT_TTL_S

@@ -17,7 +17,7 @@ from services.core.result import DataSource
 
 Params = Mapping[str, Any]  # the parameters of an action, from which it is planned
 TITLE_SEPARATOR = " · "
-MAX_DIFFERENCES = 5  # of one part of the state, that are named one by one
+MAX_DIFFERENCES = 8  # of one part of the state, that are named one by one
 MAX_REASON_LENGTH = 300  # characters of the reason that an operator gives
 
 
@@ -124,7 +124,9 @@ def diff_plans(shown: Plan, current: Plan) -> tuple[str, ...]:
     """What changed between the plan that was shown and the state now, each as "name: before → after"."""
     before, after = shown.preconditions, current.preconditions
     names = sorted(before.keys() | after.keys())
-    changed = [line for name in names for line in _differences(name, before.get(name), after.get(name))]
+    changed = [
+        line for name in names for line in _differences(_STATE_WORDS.get(name, name), before.get(name), after.get(name))
+    ]
     if not changed and shown.hash != current.hash:
         changed = [f"it would now do: {_format_changes(current)}"]
     return tuple(changed)
@@ -195,6 +197,14 @@ def _to_json_value(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
+
+
+_STATE_WORDS = {  # parts of the recorded state, where their names are not those that are shown
+    "lost": "missing players",
+    "left in staging": "unmerged staging tables",
+    "noted": "saved normal capacity",
+    "wanted": "requested",
+}
 
 
 def _differences(name: str, before: object, after: object) -> list[str]:

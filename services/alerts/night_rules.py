@@ -36,7 +36,7 @@ NIGHT_RULES = (
         page="missing_players",
         cause="writes",
         command=RERUN_COMMAND,
-        log_preset="Lost players",
+        log_preset="Failed players",
     ),
     Rule(
         name="stalled",
@@ -60,7 +60,7 @@ NIGHT_RULES = (
         page="runs",
         cause="run",
         command=RERUN_COMMAND,
-        log_preset="Errors of the prediction services",
+        log_preset="Service errors",
     ),
     Rule(
         name="unanswered",
@@ -72,7 +72,7 @@ NIGHT_RULES = (
         page="runs",
         cause="run",
         command=RESUME_COMMAND,
-        log_preset="Errors of the prediction services",
+        log_preset="Service errors",
     ),
     Rule(
         name="produced_nothing",
@@ -84,7 +84,7 @@ NIGHT_RULES = (
         page="runs",
         cause="run",
         command=RERUN_COMMAND,
-        log_preset="Errors of the prediction services",
+        log_preset="Service errors",
     ),
     Rule(
         name="consolidation",
@@ -108,7 +108,7 @@ NIGHT_RULES = (
         page="runs",
         cause="run",
         command=RERUN_COMMAND,
-        log_preset="Errors of the prediction services",
+        log_preset="Service errors",
     ),
     Rule(
         name="run_time",
@@ -121,7 +121,7 @@ NIGHT_RULES = (
         page="runs",
         cause="timing",
         command=LIST_JOBS_COMMAND,
-        log_preset="Errors of the prediction services",
+        log_preset="Service errors",
     ),
     Rule(
         name="duplicates",
@@ -153,7 +153,7 @@ NIGHT_RULES = (
         page="coverage",
         cause="rows",
         command=RERUN_COMMAND,
-        log_preset="Errors of the prediction services",
+        log_preset="Service errors",
     ),
     Rule(
         name="rows_short",
@@ -165,7 +165,7 @@ NIGHT_RULES = (
         page="missing_players",
         cause="rows",
         command=RERUN_COMMAND,
-        log_preset="Lost players",
+        log_preset="Failed players",
     ),
     Rule(
         name="coverage",
@@ -178,7 +178,7 @@ NIGHT_RULES = (
         page="missing_players",
         cause="generation",
         command=RERUN_COMMAND,
-        log_preset="Lost players",
+        log_preset="Failed players",
     ),
     Rule(
         name="inputs_shrunk",

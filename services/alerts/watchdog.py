@@ -151,7 +151,7 @@ def summary_line(check: CycleResult) -> str:
     deliveries = (*((check.delivery,) if check.delivery else ()), *check.pages)
     delivery_text = "".join(f", {delivery.detail}" for delivery in deliveries)
     return (
-        f"Watchdog looked: {len(check.incidents)} incidents, {counts[Health.OK]} rules quiet,"
+        f"Watchdog looked: {len(check.incidents)} incidents, {counts[Health.OK]} rules not firing,"
         f" {counts[Health.UNKNOWN]} unknown, {len(check.recorded_events)} changes{delivery_text},"
         f" thresholds {check.thresholds}"
     )

@@ -74,10 +74,10 @@ def _ending(entry: BatchRecord, outcomes: Mapping[str, PlayerOutcome], merged: b
     players = entry.players or tuple(outcomes)
     unanswered = sum(p not in outcomes or outcomes[p].outcome in UNANSWERED_OUTCOMES for p in players)
     rejected = sum(outcome.outcome == "write rejected" for outcome in outcomes.values())
-    done = "consolidated what was staged" if merged else "nothing was staged"
+    done = "consolidated staged rows" if merged else "nothing was staged"
     if unanswered and entry.state is BatchState.STOPPED:
         not_asked = sum(player not in outcomes for player in players)
-        return BatchState.STOPPED, f"{done}; {not_asked} of {len(players)} players were not asked"
+        return BatchState.STOPPED, f"{done}; {not_asked} of {len(players)} players were not requested"
     if unanswered:
         return BatchState.STALLED, f"{done}; {unanswered} of {len(players)} players gave no answer"
     if rejected and not merged:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.batches.ledger import NOT_ASKED, OUTCOMES, UNANSWERED_OUTCOMES, BatchRecord
+from services.batches.ledger import NOT_ASKED, OUTCOME_WORDS, OUTCOMES, UNANSWERED_OUTCOMES, BatchRecord
 from services.core.result import sum_or_unknown
 
 
@@ -43,7 +43,14 @@ def conservation_sums(record: BatchRecord) -> tuple[ConservationSum, ...]:
     distinct = (record.distinct_keys, record.collapsed_rows)
     merged = (record.inserted, record.updated, record.unchanged)
     return (
-        ConservationSum("One outcome per player", record.requested, "requested", players, " + ".join(counted), True),
+        ConservationSum(
+            "One outcome per player",
+            record.requested,
+            "requested",
+            players,
+            " + ".join(OUTCOME_WORDS.get(name, name) for name in counted),
+            True,
+        ),
         ConservationSum("Every player answered", 0, "missing", unanswered, "internal error + no answer", True),
         ConservationSum("Produced = staged", record.produced_rows, "produced", staged, staged_name),
         ConservationSum(

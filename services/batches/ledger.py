@@ -34,6 +34,7 @@ from services.gcp.retry import RetryPolicy, call_with_retry
 MAX_ROWS_PER_JOB = 2_000  # about 1 MB of parameters; a request may have 10
 OUTCOMES = ("staged", "not generated", "write rejected", "internal error", "no answer")
 NOT_ASKED = "not asked"  # beside the outcomes of a stopped batch: its players that no worker was asked for
+OUTCOME_WORDS = {NOT_ASKED: "not requested"}  # an outcome as it is shown, where that is not its recorded name
 UNANSWERED_OUTCOMES = {"internal error", "no answer"}  # nothing is known of these players' rows
 
 

@@ -18,6 +18,7 @@ from services.core.commands import gcloud_command
 from services.core.errors import AccessDenied, OnCallError, TableNotFound
 from services.core.result import SEVERITY_ORDER, DataSource, Health, worst
 from services.core.tables import PREDICTIONS_DATASET
+from services.core.text import pluralize
 from services.doctor.check_result import TIMEOUT_S, CheckResult, deploy_command, from_error, grant_command
 from services.doctor.permissions import acting_identity, reading_identity
 from services.doctor.required_tables import read_tables
@@ -81,19 +82,22 @@ def _run_check(check: Callable[[Clients], Iterator[CheckResult]], clients: Clien
 def _sign_in(clients: Clients) -> Iterator[CheckResult]:
     settings = clients.settings
     if settings.in_sandbox and not settings.iap_audience:
-        yield CheckResult(
-            "sign-in", Health.OK, "This is the sandbox: nobody signs in, and the role is chosen on the page."
-        )
+        yield CheckResult("sign-in", Health.OK, "Sandbox: sign-in disabled.")
         return
-    sign_in_text = "Identity-Aware Proxy signs who is looking." if settings.iap_audience else "IAP_AUDIENCE is not set."
+    sign_in_text = "IAP enabled" if settings.iap_audience else "IAP_AUDIENCE is not set"
     if settings.operators or settings.operator_groups:
-        operator_count = len(settings.operators) + len(settings.operator_groups)
-        yield CheckResult("sign-in", Health.OK, f"{sign_in_text} {operator_count} people or groups may act.")
+        count = len(settings.operators) + len(settings.operator_groups)
+        operators_text = pluralize(count, "operator or group", "operators and groups")
+        yield CheckResult(
+            "sign-in",
+            Health.OK,
+            f"{sign_in_text}; {operators_text}.",
+        )
     else:
         yield CheckResult(
             "sign-in",
             Health.WARNING,
-            f"{sign_in_text} OPERATORS is empty: everybody is a viewer, nobody may act.",
+            f"{sign_in_text}. OPERATORS is empty: all users are view-only.",
             _set_variable_command(clients, "--update-env-vars=OPERATORS=you@example.com"),
         )
 
@@ -103,9 +107,7 @@ def _location(clients: Clients) -> Iterator[CheckResult]:
     actual = read_dataset_location(clients.bigquery)
     configured = clients.settings.location or actual or ""
     if actual is None:
-        yield CheckResult(
-            "location", Health.UNKNOWN, f"{PREDICTIONS_DATASET} cannot be read, so its location is unknown."
-        )
+        yield CheckResult("location", Health.UNKNOWN, f"{PREDICTIONS_DATASET} cannot be read: location unknown.")
     elif actual.upper() == configured.upper():
         yield CheckResult("location", Health.OK, f"{PREDICTIONS_DATASET} is in {actual}, where the queries run.")
     else:
@@ -123,14 +125,19 @@ def _warehouse(clients: Clients) -> Iterator[CheckResult]:
     billed_mib = max(
         query_catalog.dry_run_bytes(clients, "nights.first_night") / query_catalog.MIB, query_catalog.MIN_BILLED_MIB
     )
-    bill_text = f"the calendar would bill {billed_mib:,.0f} of {limit_mib:,} MiB allowed a query"
-    summary = f"BigQuery plans our questions in {project}; {bill_text}."
+    size_text = f"{billed_mib:,.0f} MiB; per-query limit {limit_mib:,} MiB"
+    summary = f"Dry run OK in project {project} ({size_text})."
     if billed_mib <= limit_mib:
         yield CheckResult("warehouse", Health.OK, summary)
     else:
         sufficient_mib = max(1024, ceil(billed_mib))
         raise_limit_command = _set_variable_command(clients, f"--update-env-vars=QUERY_LIMIT_MIB={sufficient_mib}")
-        yield CheckResult("warehouse", Health.WARNING, f"{summary} BigQuery refuses it.", raise_limit_command)
+        yield CheckResult(
+            "warehouse",
+            Health.WARNING,
+            f"Dry run in project {project} exceeds the limit ({size_text}).",
+            raise_limit_command,
+        )
 
 
 def _job_history(clients: Clients) -> Iterator[CheckResult]:
@@ -141,13 +148,11 @@ def _job_history(clients: Clients) -> Iterator[CheckResult]:
         yield CheckResult(
             "job history",
             Health.WARNING,
-            f"{error.message} DML errors are then counted from the logs alone.",
+            f"{error.message} DML errors are counted from the logs alone.",
             grant_command(clients, "roles/bigquery.resourceViewer"),
         )
         return
-    yield CheckResult(
-        "job history", Health.OK, "The jobs of all users can be listed: DML errors are counted from them."
-    )
+    yield CheckResult("job history", Health.OK, "Can list all users' jobs.")
 
 
 def _logs(clients: Clients) -> Iterator[CheckResult]:
@@ -172,16 +177,18 @@ def _check_log_format(clients: Clients, service: str, entries: Sequence[LoggingE
         return CheckResult(
             subject,
             Health.WARNING,
-            f"{service} wrote no line in 36 h: either it is idle, or its name is not {service}.",
+            f"{service}: no logs in 36 h; idle or wrong service name.",
             gcloud_command(clients.settings, "run services list --format='value(metadata.name)'"),
         )
     lines = [parse_entry(entry) for entry in entries]
     json_count = sum(isinstance(entry.payload, dict) for entry in entries)
     without_message = sum(not line.message.strip() for line in lines)
     recognized = sum(KNOWN_LOG_PHRASES.search(line.message) is not None for line in lines)
-    summary = f"{len(lines)} newest lines read: {len(lines) - json_count} text, {json_count} JSON, {recognized} of a shape the desk knows"
+    summary = (
+        f"{len(lines)} recent lines parsed ({recognized} recognized; {len(lines) - json_count} text, {json_count} JSON)"
+    )
     if not recognized:
-        consequence = "why a player is missing is then known from the tables alone"
+        consequence = "the reason for a missing player comes from the tables alone"
         return CheckResult(
             subject,
             Health.WARNING,
@@ -189,9 +196,7 @@ def _check_log_format(clients: Clients, service: str, entries: Sequence[LoggingE
             gcloud_command(clients.settings, f"run services logs read {service} --limit=20"),
         )
     if without_message:
-        return CheckResult(
-            subject, Health.WARNING, f"{summary}; {without_message} of them have no message that the desk understands."
-        )
+        return CheckResult(subject, Health.WARNING, f"{summary}; {without_message} without a message.")
     return CheckResult(subject, Health.OK, f"{summary}.")
 
 
@@ -243,14 +248,14 @@ def _scheduler(clients: Clients) -> Iterator[CheckResult]:
             list_command = gcloud_command(clients.settings, "scheduler jobs list", "location")
             list_command += "   # then set EXPECTED_JOBS to those that start the runs"
             yield CheckResult(
-                name, Health.WARNING, "It is not in Cloud Scheduler: nothing starts that run.", list_command
+                name, Health.WARNING, "Missing from Cloud Scheduler: nothing starts this run.", list_command
             )
         elif problem := jobs[name].problem:
             subcommand = "resume" if "paused" in problem or "disabled" in problem else "describe"
             repair_command = gcloud_command(clients.settings, f"scheduler jobs {subcommand} {name}", "location")
             yield CheckResult(name, Health.WARNING, f"The scheduled run {problem}.", repair_command)
         else:
-            yield CheckResult(name, Health.OK, f"It is scheduled ({jobs[name].cron}, {jobs[name].time_zone}).")
+            yield CheckResult(name, Health.OK, f"Scheduled ({jobs[name].cron}, {jobs[name].time_zone}).")
 
 
 def _coordinator(clients: Clients) -> Iterator[CheckResult]:
@@ -260,7 +265,7 @@ def _coordinator(clients: Clients) -> Iterator[CheckResult]:
         yield CheckResult(
             "coordinator",
             Health.CRITICAL,
-            f"{error.message} {error.hint} Runs can be watched in the tables, but not started from here.".strip(),
+            f"{error.message} {error.hint} Runs can be followed in the tables, but not started from here.".strip(),
             gcloud_command(
                 clients.settings,
                 f"run services describe {clients.settings.coordinator_service} --format='value(status.url)'",
@@ -269,12 +274,8 @@ def _coordinator(clients: Clients) -> Iterator[CheckResult]:
         )
         return
     is_own = {"players", "resume"} <= info.supports
-    kind = (
-        "ours: it re-runs chosen players and resumes batches"
-        if is_own
-        else "of the customer's kind: a re-run is always the whole date, and a stopped batch cannot be resumed"
-    )
-    yield CheckResult("coordinator", Health.OK, f"{info.service} answers at {info.url}; it is {kind}.")
+    kind = "supports player re-runs and resume" if is_own else "legacy: whole-date re-runs only, no resume"
+    yield CheckResult("coordinator", Health.OK, f"{info.service} answers at {info.url} ({kind}).")
     if info.thresholds and info.thresholds != clients.settings.fingerprint:
         text = f"It uses other thresholds ({info.thresholds}) than this dashboard ({clients.settings.fingerprint})."
         repair_command = f"{deploy_command(clients)}   # gives deploy/thresholds.env to each part"

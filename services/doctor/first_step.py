@@ -22,7 +22,7 @@ def find_first_step(settings: Settings, results: Sequence[CheckResult]) -> str:
     if len(_THEIR_TABLES & {result.subject for result in critical}) == len(_THEIR_TABLES):
         return (
             f"None of the pipeline's tables can be read in {settings.project}. Check GOOGLE_CLOUD_PROJECT and the account"
-            " (gcloud auth list), then run this again: the rest may follow from it."
+            " (gcloud auth list), then run this again: the other failures may follow from this one."
         )
     commands = Counter(result.repair_command for result in critical if result.repair_command)
     if not commands:

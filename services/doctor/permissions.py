@@ -28,12 +28,10 @@ def reading_identity(clients: Clients) -> Iterator[CheckResult]:
     if "run.services.update" in _granted_on_worker(clients):
         writable.append(clients.settings.worker_service)
     if writable:
-        message = f"The identity that reads may also change {', '.join(writable)}: more than any page needs."
+        message = f"The read identity can also change {', '.join(writable)}: more than any page needs."
         yield CheckResult("reading identity", Health.WARNING, message, _list_roles_command(clients))
     else:
-        yield CheckResult(
-            "reading identity", Health.OK, "The identity that reads can change neither data nor services."
-        )
+        yield CheckResult("reading identity", Health.OK, "The read identity can't change data or services.")
 
 
 def acting_identity(clients: Clients) -> Iterator[CheckResult]:
@@ -47,21 +45,21 @@ def acting_identity(clients: Clients) -> Iterator[CheckResult]:
             if not _granted(operator_clients, table, WRITE_PERMISSIONS)
         ]
         if "run.services.update" not in _granted_on_worker(operator_clients):
-            missing.append(f"{clients.settings.worker_service}: it cannot be narrowed or restored")
+            missing.append(f"{clients.settings.worker_service}: its capacity cannot be changed")
     except OnCallError as error:
         yield from_error(clients, "acting identity", error, _impersonation_command(clients) if account else "")
         return
-    identity = account or "the identity that also reads"
+    identity = account or "the read identity"
     if missing:
         yield CheckResult(
             "acting identity",
             Health.CRITICAL,
-            f"{identity} may not change {'; '.join(missing)}.",
+            f"{identity} can't change {'; '.join(missing)}.",
             deploy_command(clients),
         )
     else:
         yield CheckResult(
-            "acting identity", Health.OK, f"Actions go out as {identity}, which may change what they change."
+            "acting identity", Health.OK, f"Actions use {identity}; it has the required write permissions."
         )
 
 

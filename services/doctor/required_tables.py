@@ -58,7 +58,7 @@ REQUIRED_TABLES = (
             " opponent_team_abbr STRING, avg_minutes_per_game_last_7 NUMERIC, player_status STRING,"
             " is_production_ready BOOL, current_points_line NUMERIC, created_at TIMESTAMP"
         ),
-        "nobody knows who is eligible, so nothing can be called missing",
+        "eligible players are unknown, so nothing can be called missing",
         partitioned_by="game_date",
         clustered_by="player_lookup",
     ),
@@ -76,7 +76,7 @@ REQUIRED_TABLES = (
     RequiredTable(
         "nba_reference.player_aliases",
         _parse_columns("alias_lookup STRING, nba_canonical_lookup STRING, is_active BOOL"),
-        "a name that an alias would resolve cannot be told from an unknown one",
+        "whether an alias would match a name is unknown",
     ),
     RequiredTable(
         "nba_predictions.prediction_worker_runs",
@@ -136,7 +136,7 @@ def _missing_table(clients: Clients, required_table: RequiredTable) -> CheckResu
     project = clients.settings.project
     repair_command = deploy_command(clients) if required_table.is_own else f"bq show {project}:{required_table.name}"
     health = Health.CRITICAL if required_table.required else Health.WARNING
-    return CheckResult(required_table.name, health, f"It is not there: {required_table.consequence}.", repair_command)
+    return CheckResult(required_table.name, health, f"Table missing: {required_table.consequence}.", repair_command)
 
 
 def _check_table(clients: Clients, required_table: RequiredTable) -> CheckResult:
@@ -149,7 +149,7 @@ def _check_table(clients: Clients, required_table: RequiredTable) -> CheckResult
         columns = ", ".join(
             f"ADD COLUMN IF NOT EXISTS {column} {required_table.columns[column]}" for column in missing_columns
         )
-        message = f"It has no column {', '.join(missing_columns)}: {required_table.consequence}."
+        message = f"Column missing: {', '.join(missing_columns)}; {required_table.consequence}."
         return CheckResult(
             required_table.name,
             health,
@@ -165,7 +165,10 @@ def _check_table(clients: Clients, required_table: RequiredTable) -> CheckResult
         health = Health.CRITICAL if required_table.required else Health.WARNING
         repair_command = f"bq show --schema --format=prettyjson {clients.settings.project}:{required_table.name}"
         return CheckResult(
-            required_table.name, health, f"Its {', '.join(mismatches)}: {required_table.consequence}.", repair_command
+            required_table.name,
+            health,
+            f"Column type: {', '.join(mismatches)}; {required_table.consequence}.",
+            repair_command,
         )
     return _check_partitioning(clients, required_table, table, actual_types, name)
 
@@ -178,15 +181,14 @@ def _check_partitioning(
     clients: Clients, required_table: RequiredTable, table: bigquery.Table, actual_types: Mapping[str, str], name: str
 ) -> CheckResult:
     """The result for a table whose columns fit; a warning where a query of one night scans the whole table."""
-    extra = len(set(actual_types) - set(required_table.columns))
-    summary = f"{len(actual_types)} columns ({extra} not needed here), {table.num_rows or 0:,} rows"
+    summary = f"{len(actual_types)} columns, {table.num_rows or 0:,} rows"
     if required_table.partitioned_by and table.time_partitioning is None:
         size_mb = (table.num_bytes or 0) / 1_000_000
         return CheckResult(
             required_table.name,
             Health.WARNING,
-            f"It is not partitioned: every question and every MERGE about one night reads the whole table"
-            f" ({size_mb:,.1f} MB). Everything works; it costs more. {summary}.",
+            f"Not partitioned: each query and MERGE scans the full table ({size_mb:,.1f} MB). Works, but costs more"
+            f" ({summary}).",
             bq_query_command(
                 clients.settings,
                 f"FROM `{name}`",
@@ -196,4 +198,6 @@ def _check_partitioning(
                 f"--destination_table={clients.settings.project}:{required_table.name}_partitioned",
             ),
         )
-    return CheckResult(required_table.name, Health.OK, f"Every needed column is there: {summary}.")
+    return CheckResult(
+        required_table.name, Health.OK, f"Schema OK ({len(actual_types)} columns), {table.num_rows or 0:,} rows."
+    )

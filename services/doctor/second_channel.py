@@ -19,22 +19,20 @@ def check_second_channel(clients: Clients) -> Iterator[CheckResult]:
     """One result; the address and the key may be the watchdog's alone, so what it recorded counts. Raises OnCallError."""
     minutes, is_set = clients.settings.escalate_after_min, pager_configured(clients.settings)
     if not minutes:
-        text = "ESCALATE_AFTER_MIN is 0: an alert that nobody acknowledges is sent to nobody else."
+        text = "ESCALATE_AFTER_MIN is 0: unacknowledged alerts are not escalated."
         yield CheckResult(SUBJECT, Health.WARNING if is_set else Health.OK, text)
         return
     calls = [event for alert in read_alerts(clients).alerts for event in alert.events if event.event in _OUTCOMES]
     last = max(calls, key=lambda event: event.recorded_at, default=None)
-    rule = f"An alert that nobody acknowledges within {minutes} min goes to it"
+    rule = f"Unacknowledged alerts are escalated after {minutes} min"
     if last is None:
-        where = "it is set here" if is_set else "it is not set here, which the watchdog's own settings may do"
-        yield CheckResult(
-            SUBJECT, Health.UNKNOWN, f"{rule}; {where}, and nothing was sent to it yet: send a test page from Alerts."
-        )
+        where = "set here" if is_set else "not set here (the watchdog may have its own setting)"
+        yield CheckResult(SUBJECT, Health.UNKNOWN, f"{rule}; {where}, nothing sent yet. Send a test page from Alerts.")
         return
     result = (
         f"{last.facts.get('delivery', last.message)} ({last.recorded_at:%-d %b} {format_eastern(last.recorded_at)})"
     )
     if last.event == EventType.ESCALATED:
-        yield CheckResult(SUBJECT, Health.OK, f"{rule}; the last call: {result}.")
+        yield CheckResult(SUBJECT, Health.OK, f"{rule}; last call: {result}.")
     else:
-        yield CheckResult(SUBJECT, Health.CRITICAL, f"{rule}; the last call failed: {result}.")
+        yield CheckResult(SUBJECT, Health.CRITICAL, f"{rule}; last call failed: {result}.")

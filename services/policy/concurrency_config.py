@@ -21,7 +21,7 @@ class WorkerConcurrencyConfig(EnvSettings):
     concurrency: PositiveInt = Field(
         NORMAL_WORKER_CAPACITY[1],
         validation_alias="WORKER_CONCURRENCY",
-        description="requests that one instance of the worker takes at once",
+        description="concurrent requests per instance of the worker",
     )
     emergency_mode: Flag = Field(
         False,

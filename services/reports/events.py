@@ -62,6 +62,8 @@ class Event:
     count: int = 1  # rejected writes of that minute
     kind: str = ""  # alert, notification, action, config change, batch, deploy
     summary: str = ""  # the list's sentence, beside kind and actor
+    page: str = ""  # in pages/, where it is shown in full
+    params: Mapping[str, str] = field(default_factory=dict)  # of that page's address
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,8 @@ def _batch_events(batches: Batches | None, now: datetime) -> Iterator[Event]:
                 message=f"{batch.batch_id}: {batch.state}, {started_text}",
                 health=batch.health,
                 kind="batch",
+                page="runs",
+                params={"batch": batch.batch_id},
                 summary=f"{batch.batch_id} started, {requested_text} requested",
             )
         if batch.ended:
@@ -172,6 +176,8 @@ def _batch_events(batches: Batches | None, now: datetime) -> Iterator[Event]:
                 actor="coordinator",
                 health=batch.health,
                 kind="batch",
+                page="runs",
+                params={"batch": batch.batch_id},
                 summary=f"{batch.batch_id} ended: {batch.state}, {batch.status_text}",
             )
 
@@ -203,6 +209,7 @@ def _deploy_events(history: DeployHistory | None) -> Iterator[Event]:
             health=deploy.health,
             kind="deploy",
             summary=summary,
+            page="worker_capacity",
         )
 
 
@@ -219,6 +226,8 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
                     at=event.recorded_at,
                     actor=event.actor,
                     kind="notification",
+                    page="alerts",
+                    params={"alert": alert.alert_id},
                     summary=f"{alert.alert_id} {EventType.label(event.event)}: {delivery_text}{reason_text}",
                 )
                 continue
@@ -233,6 +242,8 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
                 message=f"{get_rule(event.rule).title}, {word}: {event.message} ({event.actor})",
                 health=event.severity if event.event in _RAISING_EVENTS else calm_health,
                 kind="" if event.event == EventType.UPDATED else "alert",
+                page="alerts",
+                params={"alert": alert.alert_id},
                 summary=f"{alert.alert_id} {word}: {event.message}{reason_text}",
             )
 
@@ -252,5 +263,7 @@ def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Even
             message=f"{action.title}, by {action.actor}: {action.state}. {outcome_text}",
             health=Health.UNKNOWN if action.is_abandoned(now) else HEALTH_BY_ACTION_STATE[action.state],
             kind="config change" if is_scaling else "action",
+            page="action_log",
+            params={"action": action.action_id},
             summary=f"{action.title}: {action.state}. {list_outcome_text}",
         )

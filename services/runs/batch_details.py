@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import zip_longest
 
-from services.batches.ledger import BatchRecord, Ledger, PlayerOutcome
+from services.batches.ledger import OUTCOME_WORDS, BatchRecord, Ledger, PlayerOutcome
 from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch
 from services.batches.state import IN_PROGRESS_STATES, BatchState
 from services.core.clock import worker_run_days
@@ -29,7 +29,6 @@ _STAGE_NAMES = {
     BatchState.STAGED: "Staged",
     BatchState.CONSOLIDATING: "Consolidating",
 }
-_OUTCOME_WORDS = {"not asked": "not requested"}  # as the ledger records it: as it is shown
 _HEALTH_BY_STATE = {
     ACTIVE: Health.OK,
     STAGED: Health.NONE_EXPECTED,
@@ -167,7 +166,7 @@ def _ledger_player(
     if outcome is None:
         state = REQUESTED if batch.state in IN_PROGRESS_STATES else "no answer"
     elif not outcome.staged:
-        state = _OUTCOME_WORDS.get(outcome.outcome, outcome.outcome)
+        state = OUTCOME_WORDS.get(outcome.outcome, outcome.outcome)
     elif player is not None and player.active_rows:
         state = ACTIVE
     else:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.batches.ledger import OUTCOME_WORDS
 from services.core.result import DataSource
 from services.gcp.clients import Clients
 from services.runs.coordinator_client import BatchProgress, get_url, read_progress
@@ -94,7 +95,11 @@ def _staged_players(progress: BatchProgress) -> int | None:
 
 
 def _format_not_staged(outcomes: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items() if count and outcome != "staged")
+    return ", ".join(
+        f"{count} {OUTCOME_WORDS.get(outcome, outcome)}"
+        for outcome, count in outcomes.items()
+        if count and outcome != "staged"
+    )
 
 
 def _players_per_s(progress: BatchProgress, started: datetime | None, now: datetime) -> float | None:

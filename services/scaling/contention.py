@@ -21,9 +21,11 @@ class ContentionEstimate:
     @property
     def summary(self) -> str:
         """The estimate as one sentence."""
-        rejected_text = f"{self.direct_rejected} of {self.capacity}" if self.direct_rejected else "no"
+        rejected_text = (
+            f"{self.direct_rejected} of {self.capacity} rejected" if self.direct_rejected else "no rejections"
+        )
         return (
-            f"{pluralize(self.capacity, 'concurrent writer')} vs. limit {MAX_OUTSTANDING_DML}: {rejected_text} rejections"
+            f"{pluralize(self.capacity, 'concurrent writer')} vs. limit {MAX_OUTSTANDING_DML}: {rejected_text}"
             f" with direct MERGE; staging uses {self.staged_outstanding} MERGE per batch."
         )
 

@@ -69,7 +69,7 @@ def plan_consolidate(clients: Clients, args: Params) -> Plan:
     game_date = read_batch_date(batch_id) or min(batch.rows_by_date or (), default=None)
     if game_date is None:
         raise InvalidInput(
-            f"{batch_id} has no game date in its id, and its rows do not tell one yet.", "Look again in a minute."
+            f"{batch_id} has no game date in its id, and its rows do not tell one yet.", "Retry in a minute."
         )
     outdated = batch.total("outdated", "superseded")
     return Plan(
@@ -166,7 +166,7 @@ def _figures(batch: StagedBatch) -> Iterator[Figure]:
 def _changes(batch: StagedBatch) -> Iterator[Change]:
     dates = batch.rows_by_date
     by_date = "unknown" if dates is None else "; ".join(f"{day}: {rows:,}" for day, rows in sorted(dates.items()))
-    yield Change("rows by game date", by_date, "merged, 1 MERGE per date")
+    yield Change("rows by game date", by_date, "consolidated, 1 MERGE per date")
     outcomes = {
         "rows added": ("whose key has no active row", ("added",)),
         "rows updated": ("newer, with other values than the active row of their key", ("changed",)),

@@ -16,7 +16,7 @@ from google.cloud import bigquery
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import ActionState
-from services.actions.plan import Change, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
 from services.batches.business_key import BUSINESS_KEY_COLUMNS, LINE_COLUMN, BusinessKey, RowVersion
 from services.core.commands import bq_query_command
 from services.core.errors import InvalidInput, OnCallError
@@ -48,14 +48,15 @@ def plan_remove_duplicates(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="predictions.remove_duplicates",
         target=f"{game_date}",
-        title=f"Remove {pluralize(rows - len(duplicates), 'duplicate')} of {pluralize(len(duplicates), 'key')} of {game_date}",
+        title=f"Remove {pluralize(rows - len(duplicates), 'duplicate')} of {pluralize(len(duplicates), 'key')}"
+        f"{TITLE_SEPARATOR}{game_date}",
         args={"game_date": f"{game_date}"},
         preconditions={"rows before": active_rows.digest, "rows after": active_rows.digest_without_duplicates},
         changes=(
             Change(
                 "keys with several active rows",
                 f"{len(duplicates):,} of {len(active_rows.versions):,}, with {rows:,} rows",
-                f"none: the newest row of each stays active, {rows - len(duplicates):,} are superseded",
+                f"0; the newest row of each stays active, {rows - len(duplicates):,} superseded",
             ),
             *map(_example, sorted(duplicates.items())[:MAX_EXAMPLES]),
         ),
@@ -67,8 +68,8 @@ def plan_remove_duplicates(clients: Clients, args: Params) -> Plan:
             guard_no_batch_runs(clients, game_date),
         ),
         planned_at=clients.now(),
-        undo="Make them active again, from the action log, as long as no newer run has changed the date's active rows.",
-        cost=f"One MERGE over the rows of one date; the plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
+        undo="Undo makes them active again, until a newer run changes the active rows of the date.",
+        cost=f"1 MERGE over the rows of the date. This plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
         commands=(_manual_command(clients.settings, table, game_date, clients.now()),),
         sources=(active_rows.source,),
     )
@@ -79,7 +80,7 @@ def parse_game_date(args: Params) -> date:
     try:
         return date.fromisoformat(str(args.get("game_date")))
     except ValueError:
-        raise InvalidInput(f"{args.get('game_date')!r} is not a game date.", "Write it as 2025-12-29.") from None
+        raise InvalidInput(f"{args.get('game_date')!r} is not a game date.", "Expected YYYY-MM-DD.") from None
 
 
 def _example(duplicate: tuple[BusinessKey, tuple[RowVersion, ...]]) -> Change:
@@ -118,7 +119,7 @@ def _table_guard(table: bigquery.Table) -> Guard:
             False,
             "Rows are still being streamed into the predictions table: BigQuery cannot change those yet.",
         )
-    return Guard("table", True, "The predictions table can be changed.")
+    return Guard("table", True, "The predictions table can be updated.")
 
 
 def removal_reason(action_id: str) -> str:
@@ -171,8 +172,8 @@ def require_digest(active_rows: ActiveRows, digest: str) -> None:
     """Raises OnCallError when the active rows are not those of the digest any more."""
     if active_rows.digest != digest:
         raise OnCallError(
-            f"The active rows of {active_rows.game_date} changed after the plan was made; nothing was done.",
-            "Look at the plan anew.",
+            f"The active rows of {active_rows.game_date} changed after the plan was built; nothing was changed.",
+            "Review the new plan.",
         )
 
 

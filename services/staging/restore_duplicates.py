@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.actions.action_type import ActionContext, ActionType, Details, Verification
 from services.actions.log_reader import Action, ActionState, read_action
-from services.actions.plan import Change, Guard, Params, Plan
+from services.actions.plan import TITLE_SEPARATOR, Change, Guard, Params, Plan
 from services.core.errors import InvalidInput
 from services.core.sources import JOBS, PREDICTIONS
 from services.core.text import pluralize
@@ -32,24 +32,24 @@ def plan_restore_duplicates(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="predictions.restore_duplicates",
         target=removal.action_id,
-        title=f"Make {pluralize(rows, 'duplicate')} of {game_date} active again",
+        title=f"Restore {pluralize(rows, 'duplicate')}{TITLE_SEPARATOR}{game_date}",
         args={"action_id": removal.action_id},
         preconditions={"active rows": active_rows.digest, "superseded rows": rows},
         changes=(
             Change(f"duplicates of {game_date}", f"{rows:,} rows superseded", "active, beside the newest of their key"),
         ),
         guards=(
-            Guard("superseded rows", rows > 0, f"That action superseded {rows:,} rows that are still so."),
+            Guard("superseded rows", rows > 0, f"{pluralize(rows, 'row')} superseded by that action."),
             Guard(
                 "rows unchanged since",
                 unchanged,
-                f"The active rows of {game_date} {'are as it left them' if unchanged else 'have changed since'}.",
+                f"The active rows of {game_date} {'are unchanged' if unchanged else 'have changed'} since that action.",
             ),
             guard_no_batch_runs(clients, game_date),
         ),
         planned_at=clients.now(),
-        undo="Remove the duplicates once more.",
-        cost=f"One MERGE over the rows of one date; the plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
+        undo="Remove the duplicates again.",
+        cost=f"1 MERGE over the rows of the date. This plan billed {active_rows.source.bytes_billed / 2**20:,.0f} MiB.",
         commands=(
             bq_command(
                 clients.settings,
@@ -66,7 +66,7 @@ def plan_restore_duplicates(clients: Clients, args: Params) -> Plan:
 def _read_removal(clients: Clients, action_id: str) -> Action:
     action = read_action(clients, action_id)
     if action is None or action.action_name != REMOVE_DUPLICATES.name:
-        raise InvalidInput("That action has removed no duplicates.", "Open it in the action log.")
+        raise InvalidInput("That action removed no duplicates.", "Open it in the action log.")
     return action
 
 

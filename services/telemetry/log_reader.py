@@ -74,7 +74,7 @@ class LogLines:
             "Cloud Logging",
             self.source.read_at,
             "More lines match than a search reads; what the others say is unknown.",
-            "Search the log by hand, in a shorter window.",
+            "Search the log with gcloud, in a shorter window.",
         )
 
 
@@ -240,9 +240,9 @@ class Preset:
 
 
 PRESETS = (  # the worst first; the page opens with the first one
-    Preset("Errors of the prediction services", ERRORS_FILTER, "Error or worse, by severity or by the text"),
+    Preset("Service errors", ERRORS_FILTER, "Severity ERROR or worse, or error text"),
     Preset("DML errors", DML_FILTER, "Writes that BigQuery rejected"),
-    Preset("Lost players", FAILED_PLAYERS_FILTER, "A prediction or a write that failed, by player"),
-    Preset("Staging writes", STAGING_WRITES_FILTER, "What the workers staged"),
-    Preset("Consolidation", CONSOLIDATION_FILTER, "What the coordinator merged, in every spelling"),
+    Preset("Failed players", FAILED_PLAYERS_FILTER, "A prediction or a write that failed, by player"),
+    Preset("Staging writes", STAGING_WRITES_FILTER, "Worker staging writes"),
+    Preset("Consolidation", CONSOLIDATION_FILTER, "Coordinator merges"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from playwright.sync_api import Dialog
 
 from services.actions.log_reader import ActionState
 from services.names.registry import read_registry
@@ -61,6 +62,20 @@ def test_a_bad_line_of_twenty_is_named_blocks_saving_and_stays(environment, modu
     page.get_by_text("Line 13: Canonical nobodyatall is not in the player registry").wait_for()
     page.get_by_text("Line 14: expected").wait_for()
     assert page.get_by_role("button", name="Review").count() == 0
+    questions: list[str] = []
+
+    def refuse(question: Dialog) -> None:
+        questions.append(question.type)
+        question.dismiss()
+
+    page.on("dialog", refuse)
+    page.evaluate("setTimeout(() => location.reload())")
+    page.wait_for_timeout(1000)
+    assert questions == ["beforeunload"]
+    page.get_by_role("link", name="Alerts").first.click()
+    page.get_by_text("open alert").first.wait_for()
+    page.go_back()
+    page.get_by_text("Line 14: expected").wait_for()
     assert form.input_value() == pasted
     form.fill("\n".join(valid_lines))
     form.press("Control+Enter")
@@ -156,7 +171,7 @@ def test_two_identities_are_merged_and_split_again_from_the_log(environment, mod
     assert read_registry(environment.clients).player_ids("garytrentjr") == {"garytrent_001"}
 
     page.goto(f"{module_dashboard_url}/action_log?action={merge_action.action_id}")
-    page.get_by_role("button", name="Separate again", exact=True).click()
+    page.get_by_role("button", name="Undo merge", exact=True).click()
     fill_confirmation(page, "garytrentjr_001").click()
     assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
     assert read_registry(environment.clients) == before

@@ -88,7 +88,7 @@ def test_system_health_is_served_under_its_path_and_its_former_ones(page, dashbo
 
 def test_a_figure_links_to_its_page_on_the_same_date(page, dashboard_url):
     main = open_and_settle(page, f"{dashboard_url}/?date=2025-12-21")
-    main.get_by_role("link", name="Rejected writes", exact=True).click()
+    main.get_by_role("list", name="Key figures").get_by_role("link", name="Rejected writes").click()
     expect(page).to_have_url(re.compile(r"/dml_errors\?date=2025-12-21"))
     expect(page.get_by_test_id("stMain").get_by_text("Sun 21 Dec 2025").first).to_be_visible()
 
@@ -101,8 +101,8 @@ def test_the_menu_keeps_the_game_date(page, dashboard_url):
 
 def test_the_coverage_page_draws_all_dates_and_the_thresholds(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/coverage?date=2025-12-29")
-    chart = main.locator(".nights")
-    for label in ("warning 95 %", "critical 85 %", "no games"):
+    chart = main.locator(".by-date")
+    for label in ("warning 95%", "critical 85%", "no games"):
         expect(chart.get_by_text(label).first).to_be_visible()
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "coverage")
@@ -112,7 +112,7 @@ def test_the_coverage_page_draws_all_dates_and_the_thresholds(page, dashboard_ur
 def test_the_missing_players_add_up_and_can_be_downloaded(page, dashboard_url, screenshots_dir):
     main = open_and_settle(page, f"{dashboard_url}/missing_players?date=2025-12-29")
     expect(main.get_by_text("158 eligible = 68 active + 90 rejected + 0 unexplained")).to_be_visible()
-    expect(main.get_by_test_id("stDataFrame").first).to_be_visible()
+    expect(main.get_by_role("heading", name="90 players: write rejected")).to_be_visible()
     with page.expect_download(timeout=PAGE_TIMEOUT_MS) as download:
         main.get_by_role("button", name=re.compile("CSV, 105 rows")).click()
     lines = download.value.path().read_text(encoding="utf-8-sig").splitlines()
@@ -121,6 +121,18 @@ def test_the_missing_players_add_up_and_can_be_downloaded(page, dashboard_url, s
     assert find_truncated_text(page) == []
     save_screenshot(page, screenshots_dir, "missing_players")
     assert page.faults == []
+
+
+def test_a_row_leads_to_its_player_by_keyboard_and_back_leads_to_the_list(page, dashboard_url):
+    main = open_and_settle(page, f"{dashboard_url}/missing_players?date=2025-12-29&missing_find=doncic")
+    main.get_by_role("link", name="Luka Dončić").focus()
+    page.keyboard.press("Enter")
+    expect(main.get_by_role("heading", level=2)).to_contain_text("Luka Dončić has no active predictions")
+    expect(page).to_have_url(re.compile(r"/player\?date=2025-12-29&player=lukadoncic$"))
+    page.go_back()
+    expect(main.get_by_role("heading", level=2)).to_contain_text("90 of 158")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
+    expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-29$"))
 
 
 @pytest.mark.parametrize("name", ["dml_errors", "staging_tables", "worker_capacity"])

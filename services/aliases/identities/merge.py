@@ -39,7 +39,7 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
     }
     if keep_id == merge_id or not all(rows.values()):
         raise InvalidInput(
-            f"{keep_id or 'Nothing'} and {merge_id or 'nothing'} are not two identities of the registry.", "Choose two."
+            f"{keep_id or 'Nothing'} and {merge_id or 'nothing'} are not two registered player ids.", "Choose two."
         )
     comparison = compare_identities(registry, rows[keep_id], rows[merge_id])
     usage = query_catalog.run_query(clients, "registry.usage_counts", player_ids=[merge_id])
@@ -48,7 +48,7 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="registry.merge",
         target=merge_id,
-        title=f"Make {merge_id} one with {keep_id}",
+        title=f"Merge {merge_id} into {keep_id}",
         args={"keep": keep_id, "merge": merge_id},
         preconditions={
             "rows": registry_rows(registry, merge_id),
@@ -60,13 +60,13 @@ def plan_merge(clients: Clients, args: Params) -> Plan:
             *(Change(f"registry: {r.lookup}, {r.team} {r.season}", merge_id, keep_id) for r in rows[merge_id]),
             *(Change(f"alias {edit.alias} → {edit.canonical}", "not active", "active") for edit in new_edits),
             *(
-                Change(row["table_name"], f"{row['row_count']} rows say {merge_id}", "left as they are")
+                Change(row["table_name"], f"{row['row_count']} rows reference {merge_id}", "unchanged")
                 for row in usage.rows
             ),
         ),
         guards=tuple(_guards(registry, edits, new_edits, keep_id, merge_id)),
         planned_at=clients.now(),
-        undo="Separate them again, in the action log: each registry row gets its own id back.",
+        undo="Undo on Player names or in the action log restores the original ids.",
         cost="Two statements on two small tables; the plan read them and counted rows elsewhere.",
         confirmation=Confirmation.TYPED,
         confirmation_text=merge_id,
@@ -111,25 +111,25 @@ def _guards(
 
 def _other_direction_guard(reversed_edits: Sequence[Edit]) -> Guard:
     if not reversed_edits:
-        return Guard("other direction", True, "No alias leads the other way.")
+        return Guard("other direction", True, "No alias in the opposite direction.")
     edit = reversed_edits[0]
-    return Guard("other direction", False, f"{edit.canonical} → {edit.alias} is active: turn it round first.")
+    return Guard("other direction", False, f"{edit.canonical} → {edit.alias} is active: reverse it first.")
 
 
 def _alias_is_free_guard(conflicting_edits: Sequence[Edit], registry: NameRegistry) -> Guard:
     if not conflicting_edits:
-        return Guard("alias is free", True, "The names lead to nobody else.")
+        return Guard("alias is free", True, "The names map to no other player.")
     alias = conflicting_edits[0].alias
     canonicals = ", ".join(sorted(registry.active[alias]))
-    return Guard("alias is free", False, f"{alias} leads to {canonicals} too: deactivate that first.")
+    return Guard("alias is free", False, f"{alias} also maps to {canonicals}: deactivate that alias first.")
 
 
 def _rows_guard(ambiguous_rows: Sequence[str]) -> Guard:
     if not ambiguous_rows:
-        message = "No team and season stands under both identities with one name."
-        return Guard("rows can be told apart", True, message)
-    message = f"{ambiguous_rows[0]} stands under both identities: nobody could take that back exactly."
-    return Guard("rows can be told apart", False, message)
+        message = "No team and season is registered under both ids with one name."
+        return Guard("rows are distinct", True, message)
+    message = f"{ambiguous_rows[0]} is registered under both ids; can't be undone exactly."
+    return Guard("rows are distinct", False, message)
 
 
 def _manual_commands(settings: Settings, keep_id: str, merge_id: str, new_edits: Sequence[Edit]) -> tuple[str, ...]:
@@ -195,9 +195,9 @@ def _merge(context: ActionContext) -> Details:
         now_active = read_registry(context.clients).active
         if any(edit.canonical not in now_active.get(edit.alias, ()) for edit in edits):
             raise OnCallError(
-                "Somebody changed these aliases meanwhile, so the registry was not touched.", "Plan it again."
+                "These aliases changed since the plan; the registry was not changed.", "Review a new plan."
             )
-    context.report_progress("The aliases are there; the registry comes next.", merged=args["merge"])
+    context.report_progress("Aliases saved; updating the registry.", merged=args["merge"])
     reassign_player_id(context, list(preconditions["rows"]), args["merge"], args["keep"])
     return {}
 
@@ -220,17 +220,17 @@ def _verify(clients: Clients, plan: Plan, _details: Details) -> Verification:
         and kept_rows == sorted([*preconditions["rows"], *preconditions["kept rows"]])
     ):
         return Verification(
-            ActionState.DONE, f"{len(preconditions['rows'])} registry rows now say {plan.args['keep']}.", after
+            ActionState.DONE, f"{len(preconditions['rows'])} registry rows now reference {plan.args['keep']}.", after
         )
     untouched = remaining_rows == preconditions["rows"] and all(
         find_alias_row(registry, e) == preconditions.get(f"{e.alias} → {e.canonical}")
         for e in edits_from_plan(preconditions)
     )
     message = (
-        "Nothing was changed."
+        "Nothing changed."
         if untouched
-        else f"Half done: {len(remaining_rows)} registry rows still say {plan.args['merge']},"
-        f" {len(missing)} aliases are missing. Make them one again to finish it, or separate them again."
+        else f"Incomplete: {len(remaining_rows)} registry rows still reference {plan.args['merge']},"
+        f" {len(missing)} aliases are missing. Merge them again to finish, or undo the merge."
     )
     return Verification(ActionState.FAILED, message, after)
 
@@ -241,5 +241,5 @@ def find_alias_row(registry: NameRegistry, edit: Edit) -> AliasRecord | None:
 
 
 MERGE_IDENTITIES = ActionType(
-    "registry.merge", "Make them one", plan_merge, _merge, _verify, frozenset((REGISTRY, ALIASES))
+    "registry.merge", "Merge players", plan_merge, _merge, _verify, frozenset((REGISTRY, ALIASES))
 )

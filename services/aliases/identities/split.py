@@ -42,7 +42,7 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
     return Plan(
         action_name="registry.undo_merge",
         target=action.action_id,
-        title=f"Separate {merge_id} from {keep_id} again",
+        title=f"Undo merge of {merge_id} into {keep_id}",
         args={"action_id": action.action_id},
         preconditions={"rows": kept_rows, "other": merged_rows, **snapshot(registry, edits_from_plan(preconditions))},
         changes=(
@@ -63,13 +63,13 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
             Guard(
                 "aliases unchanged since",
                 not modified_since,
-                f"{modified_since[0]} was changed since: take that back first."
+                f"{modified_since[0]} changed since: undo that change first."
                 if modified_since
-                else "The aliases are as the merge left them.",
+                else "Aliases unchanged since the merge.",
             ),
         ),
         planned_at=clients.now(),
-        undo="Merge them once more.",
+        undo="Merge them again.",
         cost="Two statements on two small tables.",
         sources=registry.sources,
     )
@@ -78,9 +78,7 @@ def plan_undo_merge(clients: Clients, args: Params) -> Plan:
 def _find_merge(clients: Clients, args: Params) -> Action:
     action = read_action(clients, str(args.get("action_id") or ""))
     if action is None or action.action_name != MERGE_IDENTITIES.name or action.state not in UNDOABLE_STATES:
-        raise InvalidInput(
-            "That action has merged no identities that could be separated.", "Open it in the action log."
-        )
+        raise InvalidInput("That action merged no players to split.", "Open it in the action log.")
     return action
 
 
@@ -114,7 +112,7 @@ def _split(context: ActionContext) -> Details:
     alias_states = _read_alias_states(context.clients, read_registry(context.clients), action)
     changed = [state for state in alias_states.values() if state.original != state.current]
     context.report_progress(
-        "The registry comes first, then the aliases.",
+        "Restoring the registry, then the aliases.",
         before={name: state.original for name, state in alias_states.items()},
     )
     rows = [row for row in preconditions["rows"] if row not in context.plan.preconditions["other"]]
@@ -143,16 +141,16 @@ def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verificatio
     if registry_restored and not unrestored_aliases:
         return Verification(
             ActionState.DONE,
-            "The registry and the aliases are as they were before the merge.",
+            "Registry and aliases restored.",
             {"rows": preconditions["rows"]},
         )
     message = (
-        f"Half done: the registry is {'' if registry_restored else 'not '}as it was before,"
-        f" {len(unrestored_aliases)} aliases are not. Separate them again."
+        f"Incomplete: the registry is {'' if registry_restored else 'not '}restored,"
+        f" {len(unrestored_aliases)} aliases are not. Undo the merge again."
     )
     return Verification(ActionState.FAILED, message, {"rows": merged_rows})
 
 
 UNDO_MERGE = ActionType(
-    "registry.undo_merge", "Separate again", plan_undo_merge, _split, _verify_split, frozenset((REGISTRY, ALIASES))
+    "registry.undo_merge", "Undo merge", plan_undo_merge, _split, _verify_split, frozenset((REGISTRY, ALIASES))
 )

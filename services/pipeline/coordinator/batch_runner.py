@@ -210,7 +210,7 @@ class BatchRunner:
         dispatched = replace(
             tracker.entry,
             state=BatchState.STOPPED if stopped else BatchState.STAGED,
-            reason=f"stopped on request: {staged}, {not_asked} not asked" if stopped else staged,
+            reason=f"stopped on request: {staged}, {not_asked} not requested" if stopped else staged,
             details={**tracker.entry.details, "outcomes": counts | ({NOT_ASKED: not_asked} if stopped else {})},
         )
         tracker.advance(with_production(dispatched, outcomes.values()))

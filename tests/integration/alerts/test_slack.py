@@ -66,14 +66,14 @@ def test_a_test_message_without_the_webhook_is_sent_once_by_the_watchdog(slack_c
         in execute(without_webhook, nora, TEST_NOTIFICATION, TEST_NOTIFICATION.plan(without_webhook, {})).message
     )
     run_check(slack_clients, CheckCache(), SELF_HEALING)
-    assert sum("Test message" in m["text"] for m in fresh_sandbox.state.slack_messages) == 1
+    assert sum("Test notification" in m["text"] for m in fresh_sandbox.state.slack_messages) == 1
     assert (
         execute(slack_clients, nora, TEST_NOTIFICATION, TEST_NOTIFICATION.plan(slack_clients, {"again": 1})).message
         == "Delivered to Slack."
     )
     for _ in range(2):
         run_check(slack_clients, CheckCache(), SELF_HEALING)
-    assert sum("Test message" in m["text"] for m in fresh_sandbox.state.slack_messages) == 2, (
+    assert sum("Test notification" in m["text"] for m in fresh_sandbox.state.slack_messages) == 2, (
         "and nothing about their end"
     )
     assert not [a for a in read_alerts(slack_clients).alerts if a.cause == "test" and not a.ended]

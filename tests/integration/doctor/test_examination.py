@@ -91,13 +91,13 @@ def test_a_healthy_setup_passes_every_check_and_nothing_is_written(module_sandbo
     assert not {
         call for call in changed_calls if any(w in call.lower() for w in ("insert", "patch", "delete", "update"))
     } - {"bigquery.JobService.insertJob"}
-    assert "ours: it re-runs chosen players" in results["coordinator"].message
+    assert "supports player re-runs and resume" in results["coordinator"].message
 
 
 def test_a_bytes_limit_that_blocks_queries_is_reported_with_its_command(examine):
     results = examine(QUERY_LIMIT_MIB="5")
     assert results["warehouse"].health is Health.WARNING
-    assert "10 of 5 MiB allowed" in results["warehouse"].message
+    assert "10 MiB; per-query limit 5 MiB" in results["warehouse"].message
     assert results["warehouse"].repair_command.count("--update-env-vars=QUERY_LIMIT_MIB=1024 ")
 
 
@@ -116,17 +116,17 @@ def test_the_customers_tables_work_and_their_cost_is_reported(module_sandbox, ex
         results = examine(COORDINATOR_URL=customer_url)
     assert not_ok(results) == {PREDICTIONS_TABLE, optional}
     assert {results[subject].health for subject in not_ok(results)} == {Health.WARNING}
-    assert "reads the whole table" in results[PREDICTIONS_TABLE].message
+    assert "scans the full table" in results[PREDICTIONS_TABLE].message
     assert "time_partitioning_field=game_date" in results[PREDICTIONS_TABLE].repair_command
     assert "from the logs alone" in results[optional].message
-    assert "always the whole date" in results["coordinator"].message
+    assert "whole-date re-runs only" in results["coordinator"].message
 
 
 @pytest.mark.parametrize(
     ("table", "expected_message"),
     [
         (PREDICTIONS_TABLE, "coverage, missing players and every proof need it"),
-        ("nba_analytics.upcoming_player_game_context", "nobody knows who is eligible"),
+        ("nba_analytics.upcoming_player_game_context", "eligible players are unknown"),
         ("prediction_on_call.actions", "no action is carried out"),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_missing_own_table_is_repaired_by_the_deploy_script(module_sandbox, ex
 def test_a_missing_column_is_named_with_the_command_that_adds_it(module_sandbox, examine):
     with table_without(module_sandbox, PREDICTIONS_TABLE, "superseded"):
         result = examine()[PREDICTIONS_TABLE]
-    assert "has no column superseded" in result.message
+    assert "Column missing: superseded" in result.message
     assert "ADD COLUMN IF NOT EXISTS superseded BOOL" in result.repair_command
 
 
@@ -194,7 +194,7 @@ def test_a_column_of_another_type_is_named(module_sandbox, examine, column, kind
 def test_a_float_line_column_is_accepted_because_every_query_casts_it(module_sandbox, examine):
     field = bigquery.SchemaField("current_points_line", "FLOAT64")
     with table_without(module_sandbox, PREDICTIONS_TABLE, "current_points_line", more=[field]):
-        assert "not partitioned" in examine()[PREDICTIONS_TABLE].message
+        assert "Not partitioned" in examine()[PREDICTIONS_TABLE].message
 
 
 @pytest.mark.parametrize(("state", "verb"), [("PAUSED", "resume"), ("DISABLED", "resume"), ("gone", "list")])
@@ -216,7 +216,10 @@ def test_a_scheduler_job_that_starts_nothing_is_reported(module_sandbox, examine
 
 @pytest.mark.parametrize(
     ("permission", "expected_message"),
-    [("bigquery.tables.updateData", "nothing can be consolidated"), ("run.services.update", "cannot be narrowed")],
+    [
+        ("bigquery.tables.updateData", "nothing can be consolidated"),
+        ("run.services.update", "its capacity cannot be changed"),
+    ],
 )
 def test_a_missing_write_permission_is_reported_before_an_action_needs_it(
     module_sandbox, examine, permission, expected_message
@@ -249,7 +252,7 @@ def test_unknown_log_formats_are_reported(module_sandbox, examine):
     finally:
         module_sandbox.state.logs._entries[:] = original_entries
     assert result.health is Health.WARNING
-    assert "0 of a shape the desk knows" in result.message
+    assert "(0 recognized;" in result.message
 
 
 def test_another_project_is_reported(examine):

@@ -86,6 +86,19 @@ class RenderedPage:
         return rows
 
     @property
+    def losses(self) -> list[dict[str, str]]:
+        """The rows of the missing players' tables, each with the reason above its table."""
+        rows = []
+        for body in (body for body in self.html_bodies if 'class="losses"' in body):
+            reason = to_text(re.findall(r"<h3>(.*?)</h3>", body)[0]).partition(": ")[2]
+            about = to_text(re.findall(r"<p>(.*?)</p>", body)[0])
+            heads = [to_text(head) for head in re.findall(r"<th.*?</th>", body)]
+            for row in re.findall(r"<tr>(<td.*?)</tr>", body):
+                cells = [to_text(cell) for cell in re.findall(r"<td.*?</td>", row)]
+                rows.append({**dict(zip(heads, cells, strict=True)), "reason": reason, "about": about})
+        return rows
+
+    @property
     def links(self) -> dict[str, str]:
         """The links in its texts and pictures: text → address."""
         texts = [element.value for element in (*self.app.markdown, *self.app.caption)]

@@ -81,9 +81,10 @@ def test_rows_without_a_player_or_a_system_are_shown_and_count_for_no_player(ope
 
 def test_incomplete_alias_and_registry_rows_break_nothing(open_page):
     screen = open_page("player_names")
-    rows = {row["in the odds as"]: row for row in screen.table()}
-    assert rows["herbjones"]["comes down to"] == "an alias leads to herbertjones; the odds do not use it"
-    assert "onlyodds" in rows
+    tables = [table.value for table in screen.app.dataframe if "lookup key" in table.value]
+    rows = {row["lookup key"]: row for table in tables for row in table.to_dict("records")}
+    assert (rows["herbjones"]["status"], rows["herbjones"]["maps to"]) == ("alias exists, not applied", "herbertjones")
+    assert "onlyodds" in screen.text
 
 
 def test_the_night_is_repaired_and_columns_of_the_customer_stay_unchanged(customer_clients, sandbox, monkeypatch):

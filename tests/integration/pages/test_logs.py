@@ -9,22 +9,23 @@ from services.telemetry.log_reader import PRESETS
 
 def test_the_logs_page_deduplicates_lines_and_parses_the_severity(open_page):
     screen = open_page("logs")
-    screen.app.segmented_control(key="search").set_value("Errors of the prediction services").run()
-    assert "90 lines, 90 of them errors" in screen.verdict
-    assert "90 repeated lines folded" in screen.text
+    screen.app.segmented_control(key="search").set_value("Service errors").run()
+    assert "90 errors" in screen.verdict
+    assert "90 duplicates collapsed" in screen.text
     assert {row["severity"] for row in screen.table()} == {"ERROR"}
 
 
-def test_no_matching_line_is_unknown_and_never_ok(open_page):
+def test_no_matching_line_is_neutral_and_never_ok(open_page):
     screen = open_page("logs", date="2025-12-24")
-    assert "proves nothing" in screen.verdict
+    assert "No matching log lines" in screen.verdict
+    assert ":green" not in screen.verdict
 
 
 def test_lines_that_were_not_read_make_the_answer_unknown_and_never_ok(open_page, monkeypatch):
     monkeypatch.setattr(log_reader.read_lines, "__defaults__", (5, log_reader.SERVICE_FILTER))
     screen = open_page("logs", date="2025-12-23")
     screen.app.segmented_control(key="search").set_value("Staging writes").run()
-    assert "more lines match" in screen.text
+    assert "truncated: later lines were not read" in screen.text
     assert ":green" not in screen.verdict
 
 
@@ -34,9 +35,9 @@ def test_an_unreadable_log_is_reported_on_its_page(open_page, sandbox):
 
 
 LOG_LINKS_BY_PAGE = {
-    "overview": {"Log: Lost players", "Log: Errors of the prediction services"},
-    "coverage": {"Log: Lost players"},
-    "missing_players": {"Log: Lost players"},
+    "overview": {"Log: Failed players"},
+    "coverage": {"Log: Failed players"},
+    "missing_players": {"Log: Failed players"},
     "dml_errors": {"Log: DML errors"},
     "staging_tables": {"Log: Consolidation"},
     "worker_capacity": {"Log: DML errors"},

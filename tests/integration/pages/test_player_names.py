@@ -8,6 +8,7 @@ from datetime import date
 from app.panels import paste_aliases
 from app.state import background_cache
 from services.aliases.save import validate
+from services.sandbox.common.fault_injection import Fault
 
 
 def buttons(screen, label):
@@ -53,12 +54,12 @@ def test_a_suggestion_is_rejected_with_a_reason_in_its_own_dialog(open_page):
 
 def test_the_names_not_in_context_are_the_same_15_on_every_page(open_page):
     assert "15 unmatched odds names" in open_page("player_names").verdict
-    assert "15 more have odds but are not in context" in open_page("missing_players").verdict
+    assert "15 more have odds but no context row" in open_page("missing_players").verdict
     assert "15 names with odds have no context row; 7 would match through an existing alias" in open_page().text
 
 
 def test_the_counts_of_odds_names_add_up(open_page):
-    (facts,) = [body for body in open_page("player_names").html_bodies if 'class="facts"' in body]
+    (facts,) = [body for body in open_page("player_names").html_bodies if 'class="fact-row"' in body]
     values = [int(value) for value in re.findall(r"<dd>([\d,]+)", facts)]
     assert values == [176, 161, 5, 6, 4]
     assert values[0] == sum(values[1:])
@@ -127,6 +128,11 @@ def test_violations_of_stored_aliases_and_duplicate_identities_are_shown(open_pa
 
 
 def test_the_coverage_of_each_date_counts_alias_matches_and_unmatched_names(open_page):
-    (table,) = [t for t in open_page("coverage").app.dataframe if "no alias" in t.value]
+    (table,) = [t for t in open_page("coverage").app.dataframe if "unmatched names" in t.value]
     night = table.value[table.value["game date"] == date(2025, 12, 29)].iloc[0]
-    assert (night["with odds"], night["by alias"], night["no alias"]) == (176, 7, 8)
+    assert (night["with odds"], night["matched via alias"], night["unmatched names"]) == (176, 7, 8)
+
+
+def test_names_that_cannot_be_read_have_a_headline_that_says_so(open_page, sandbox):
+    sandbox.state.faults.set(Fault("bigquery", "status", status=403))
+    assert "Unmatched names unavailable" in open_page("player_names").verdict

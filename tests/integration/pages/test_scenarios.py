@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.integration.pages.helpers import GOOD_NIGHT, INCIDENT, NO_GAMES, PAGES
+from tests.integration.pages.helpers import GOOD_NIGHT, INCIDENT, NO_GAMES, PAGES, to_text
 
 
 @pytest.mark.parametrize("night", [GOOD_NIGHT, INCIDENT, NO_GAMES, "2025-12-30", "2025-12-21", "2025-12-25"])
@@ -66,7 +66,7 @@ def test_a_day_without_games_is_ok_and_shows_no_percentage(open_page):
     assert "none expected" in screen.health_badges()["Players"]
     screen.app.switch_page("../pages/dml_errors.py").run()
     assert screen.metric_of("Rejected") == ("0", "of 0 attempted")
-    assert screen.metric_of("Rejection rate") == ("no writes", "the log agrees")
+    assert screen.metric_of("Rejection rate") == ("no writes", "matches the logs")
 
 
 def test_a_night_that_has_not_run_is_neither_ok_nor_critical(open_page):
@@ -91,7 +91,7 @@ def test_the_coverage_page_counts_every_denominator_and_system_of_29_december(op
         68,
         1700,
     ]
-    assert f"{night['of eligible']:.1f} {night['of in context']:.1f}" == "43.0 19.3"
+    assert f"{night['% of eligible']:.1f} {night['% of context']:.1f}" == "43.0 19.3"
     assert [night[name] for name in night if name.endswith(("_v1", "average"))] == [68] * 5
     assert night["state"] == "critical"
     assert rows[NO_GAMES]["state"] == "none expected"
@@ -112,29 +112,31 @@ def test_the_balance_of_missing_players_is_shown_and_correct(open_page):
 
 
 def test_every_missing_player_has_a_stage_a_reason_evidence_and_a_repair(open_page):
-    rows = open_page("missing_players").table()
+    rows = [row for row in open_page("missing_players").losses if row["reason"] != "ineligible"]
     assert len(rows) == 105  # 90 rejected on write and 15 with odds that never came into context
-    assert all(
-        row[column] for row in rows for column in ("player", "failed stage", "reason", "evidence", "suggested fix")
-    )
+    assert all("Dropped at: " in row["about"] and "Suggested fix: " in row["about"] for row in rows)
     rejected = [row for row in rows if row["reason"] == "write rejected"]
     assert len(rejected) == 90
-    assert all("DML" in row["evidence"] for row in rejected)
+    assert all("DML queue full" in row["about"] and row["Evidence"].endswith(" ET") for row in rejected)
 
 
 def test_players_without_context_are_distinguished_by_their_alias(open_page):
-    rows = {row["lookup key"]: row["reason"] for row in open_page("missing_players").table()}
+    rows = {row["Lookup key"]: row["reason"] for row in open_page("missing_players").losses}
     assert rows["herbjones"] == "no context row, alias available"
     assert rows["kevinporterjr"] == "no context row, no alias"
 
 
 def test_search_and_reason_filters_reduce_the_missing_players(open_page):
     screen = open_page("missing_players")
+
+    def shown() -> list[str]:
+        return [row["Lookup key"] for row in screen.losses if row["reason"] != "ineligible"]
+
     screen.app.text_input(key="missing_find").set_value("herb").run()
-    assert [row["lookup key"] for row in screen.table()] == ["herbjones"]
+    assert shown() == ["herbjones"]
     screen.app.text_input(key="missing_find").set_value("").run()
     screen.app.get_by_key("missing_kind").set_value(["write rejected"]).run()
-    assert len(screen.table()) == 90
+    assert len(shown()) == 90
     screen.app.text_input(key="missing_find").set_value("no such player").run()
     assert "No matches." in screen.text
 
@@ -142,7 +144,18 @@ def test_search_and_reason_filters_reduce_the_missing_players(open_page):
 def test_ineligible_players_are_listed_separately(open_page):
     screen = open_page("missing_players")
     assert "Ineligible players: 194" in screen.text
-    assert {row["reason"] for row in screen.table(1)} == {"ineligible"}
+    assert sum(row["reason"] == "ineligible" for row in screen.losses) == 194
+
+
+def test_a_player_has_a_page_of_its_own_up_to_the_step_that_lost_it(open_page):
+    screen = open_page("player", player="lukadoncic")
+    for phrase in ("Luka Dončić has no active predictions", "Missing", "Write rejected · 89 other players"):
+        assert phrase in screen.verdict
+    (steps,) = [to_text(body) for body in screen.html_bodies if "Through the pipeline" in body]
+    assert "DML queue full (2 running + 20 queued) · 25 rows generated 400 Resources exceeded" in steps
+    assert "Re-run Luka Dončić" in [button.label for button in screen.app.button]
+    unknown = open_page("player", player="<b>nobody</b>")
+    assert "No player “<b>nobody</b>” on this date" in unknown.verdict
 
 
 def test_a_healthy_night_has_no_missing_players(open_page):
@@ -153,23 +166,23 @@ def test_a_healthy_night_has_no_missing_players(open_page):
 def test_the_newest_batch_has_the_state_of_the_judgement_in_its_row_too(open_page):
     screen = open_page("runs")
     assert "reported success 158/158, but only 68 players are active" in screen.text
-    (row,) = screen.app.table[0].value.to_dict("records")
-    assert "critical" in row["state"]
+    (table,) = [html for html in screen.html_bodies if "rows-table" in html]
+    assert '<span class="sr">critical: </span>reported success' in table
 
 
 def test_the_dml_page_counts_each_rejected_write_once(open_page):
     screen = open_page("dml_errors")
     assert screen.metric_of("Rejected") == ("90", "of 158 attempted")
-    assert screen.metric_of("Rejection rate") == ("57.0 %", "the log agrees")
-    assert screen.metric_of("Most at once")[1] == "of 22 admitted"
-    assert screen.metric_of("Threshold reached")[0].startswith("14:47:")
+    assert screen.metric_of("Rejection rate") == ("57.0%", "matches the logs")
+    assert screen.metric_of("Peak concurrent DML")[1] == "of 22 allowed"
+    assert screen.metric_of("Alert threshold reached")[0].startswith("14:47:")
     assert len(screen.table()) == 90
 
 
 def test_the_dml_page_of_a_healthy_night_has_no_rejections_and_no_alert(open_page):
     screen = open_page("dml_errors", GOOD_NIGHT)
     assert screen.metric_of("Rejected") == ("0", "of 128 attempted")
-    assert screen.metric_of("Threshold reached")[0] == "no"
+    assert screen.metric_of("Alert threshold reached")[0] == "no"
 
 
 def test_all_writes_can_be_shown_with_the_rejected_ones(open_page):
@@ -181,7 +194,7 @@ def test_all_writes_can_be_shown_with_the_rejected_ones(open_page):
 
 def test_the_staging_page_distinguishes_merged_from_unmerged_tables(open_page):
     rows = open_page("staging_tables").table()
-    classes = {(str(row["game date"])[:10], row["class"], row["not in predictions"] > 0) for row in rows}
+    classes = {(str(row["game date"])[:10], row["status"], row["unmerged rows"] > 0) for row in rows}
     assert ("2025-12-23", "already merged", False) in classes
     assert any(night == "2025-12-25" and has_unmerged_rows for night, _, has_unmerged_rows in classes)
 

@@ -155,7 +155,7 @@ def test_a_page_says_since_when_a_source_is_unavailable_and_why(open_page, injec
     inject_fault(api, "status", status=503)
     screen = open_page(page)
     assert UNAVAILABLE_SINCE.search(screen.text), screen.text
-    assert not [metric.value for metric in screen.app.metric if metric.value in ("0", "0.0 %", "100.0 %")]
+    assert not [metric.value for metric in screen.app.metric if metric.value in ("0", "0.0%", "100.0%")]
     assert ":green" not in screen.verdict
 
 

@@ -53,22 +53,22 @@ def handoff_inputs(clients):
 def test_the_handoff_note_has_its_sections_and_figures(handoff_inputs, clients):
     note = render_markdown(handoff_inputs, clients.settings)
     for part in (
-        "Key numbers",
-        "What happened",
-        "What was done, and by whom",
-        "Current settings",
-        "Data state",
+        "Coverage",
         "Open alerts",
         "Next steps",
-        "Quick commands",
+        "Actions taken",
+        "Timeline",
+        "Current settings",
+        "Coverage by date",
+        "Commands",
     ):
         assert f"## {part}" in note
     assert "\n\n**critical**: 90 of 158 players are missing: BigQuery rejected the write" in note
-    assert "**68 of 158** eligible players are active (43.0 %); 352 are in context." in note
-    assert "90 missing: write rejected." in note
-    assert "| 2025-12-29 | 11 | 352 | 158 | 68 | 43.0 % (critical) |" in note
+    assert "**68 of 158** eligible players are active (43.0%); 352 are in context" in note
+    assert "**90 players missing**: write rejected" in note
+    assert "| 2025-12-29 | 11 | 352 | 158 | 68 | 43.0% (critical) |" in note
     assert "| prediction-worker | 4 × 3 = 12 (emergency) | prediction-worker-00011-zw5" in note
-    assert "same-day-predictions runs next at 30 Dec 11:30 ET." in note
+    assert "Next run of same-day-predictions: 30 Dec 11:30 ET" in note
     assert render_markdown(handoff_inputs, clients.settings) == note
 
 
@@ -84,5 +84,5 @@ def test_events_that_the_note_has_no_room_for_are_counted(handoff_inputs, client
     many = Result(replace(batches, batches=batches.batches * 40))
     facts = replace(handoff_inputs.facts, batches=many)
     note = render_markdown(replace(handoff_inputs, facts=facts), clients.settings)
-    assert re.search(r"^- \d+ events before these are not in this note\.$", note, re.MULTILINE)
+    assert re.search(r"^- \d+ earlier events are not in this note · ", note, re.MULTILINE)
     assert "not in this note" not in render_markdown(handoff_inputs, clients.settings)

@@ -70,7 +70,7 @@ def test_an_unreachable_coordinator_blocks_the_plan_with_a_message(module_client
     module_clients = with_coordinator(module_clients, "http://127.0.0.1:9")
     plan = START_RUN.plan(module_clients, NIGHT_ARGS)
     assert [(guard.name, guard.ok) for guard in plan.failed_guards] == [("coordinator", None)]
-    with pytest.raises(ActionRefused, match="does not answer"):
+    with pytest.raises(ActionRefused, match="does not respond"):
         execute(module_clients, OPERATOR, START_RUN, plan, "try", "2025-12-29")
     assert [action.state for action in recorded_actions()] == [ActionState.REFUSED]
 
@@ -224,7 +224,7 @@ def test_an_outdated_plan_is_refused_with_its_differences(module_clients, coordi
     plan = replace(
         START_RUN.plan(module_clients, {**NIGHT_ARGS, "scope": "date"}), preconditions={"active players": 68}
     )
-    with pytest.raises(ActionRefused, match=r"active players: 68 → 69; .*lost: 0 → 89"):
+    with pytest.raises(ActionRefused, match=r"active players: 68 → 69; .*missing players: 0 → 89"):
         execute(module_clients, OPERATOR, START_RUN, plan, "late", "2025-12-29")
 
 

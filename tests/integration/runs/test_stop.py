@@ -39,7 +39,7 @@ def test_a_stopped_run_asks_nobody_else_and_is_completed_by_a_resume(module_sand
         assert plan.warnings[0].startswith("28 of 28 requests remain")
         stopped = execute(clients, OPERATOR, STOP_RUN, plan, "wrong lines")
         assert stopped.state is ActionState.DONE, stopped.message
-        assert "not asked" in stopped.message
+        assert "not requested" in stopped.message
         resumed = execute(clients, OPERATOR, RESUME_BATCH, RESUME_BATCH.plan(clients, args))
         assert resumed.state is ActionState.DONE, resumed.message
         assert "28 of 28 eligible players are active" in resumed.message

@@ -56,7 +56,7 @@ def test_the_emergency_limit_is_restored_to_the_configured_capacity_when_none_wa
     before = read_worker_capacity(module_clients)
     assert (before.actual, before.annotations.normal) == (CapacitySetting(None, 4, 3), None)
     plan = RESTORE_CAPACITY.plan(module_clients, {})
-    assert "Nobody noted normal values" in " ".join(plan.warnings)
+    assert "No normal values saved on the service" in " ".join(plan.warnings)
     assert plan.confirmation is Confirmation.TYPED, "as much as Set 20 × 5 asks"
     with pytest.raises(ActionRefused, match="must be typed"):
         execute(module_clients, OPERATOR, RESTORE_CAPACITY, plan, "calm again")
@@ -81,7 +81,7 @@ def test_scaling_down_changes_the_service_maximum_and_not_the_revision_maximum(
 def test_a_change_of_instances_alone_creates_no_revision(normal_capacity_clients, plan_and_execute):
     revision = read_worker_capacity(normal_capacity_clients).revision
     plan = SET_CAPACITY.plan(normal_capacity_clients, {"instances": 8, "requests": 5})
-    assert "No query. One call to Cloud Run." in plan.cost
+    assert "1 Cloud Run update, effective immediately." in plan.cost
     plan_and_execute(SET_CAPACITY, "fewer", "prediction-worker", instances=8, requests=5)
     assert (
         read_worker_capacity(normal_capacity_clients).revision,
@@ -96,7 +96,7 @@ def test_a_change_of_concurrency_waits_for_the_new_revision(normal_capacity_clie
     assert after.revision != revision
     assert not after.rolling_out
     assert scaled.state is ActionState.DONE
-    assert any("rolled out" in sentence for _, sentence in scaled.steps)
+    assert any("Rolling out" in sentence for _, sentence in scaled.steps)
 
 
 def test_restore_after_scaling_down_twice_returns_the_original_values(normal_capacity_clients, plan_and_execute):
@@ -136,7 +136,7 @@ def test_a_deploy_after_a_restore_is_drift_and_the_next_emergency_limit_saves_th
 def test_values_outside_the_limits_are_refused_by_the_server(
     normal_capacity_clients, plan_and_execute, recorded_actions, instances, requests
 ):
-    with pytest.raises(ActionRefused, match="must lie within"):
+    with pytest.raises(ActionRefused, match="allowed are 1–100 instances"):
         plan_and_execute(SET_CAPACITY, "I want to", "prediction-worker", instances=instances, requests=requests)
     assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 20, 5)
     assert [action.state for action in recorded_actions()] == [ActionState.REFUSED]
@@ -154,7 +154,7 @@ def test_an_etag_change_between_plan_and_apply_is_refused_with_the_difference(
     plan = SCALE_DOWN.plan(normal_capacity_clients, {})
     _deploy(module_sandbox, 15, 5)
     _wait_for_rollout(normal_capacity_clients)
-    with pytest.raises(ActionRefused, match="revision maximum was 20, is 15"):
+    with pytest.raises(ActionRefused, match="revision maximum: 20 → 15"):
         execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
     assert read_worker_capacity(normal_capacity_clients).actual == CapacitySetting(None, 15, 5)
     assert [(action.state, action.ended_at is not None) for action in recorded_actions()] == [
@@ -172,7 +172,7 @@ def test_a_last_moment_change_is_refused_by_cloud_run(normal_capacity_clients, m
     )
     action = execute(normal_capacity_clients, OPERATOR, SCALE_DOWN, plan)
     assert action.state is ActionState.FAILED
-    assert action.message.startswith("Somebody changed prediction-worker since this plan, so Cloud Run refused")
+    assert action.message.startswith("prediction-worker was changed since this plan; Cloud Run rejected")
     assert (
         read_worker_capacity(normal_capacity_clients).actual.capacity
         == plan.preconditions["now"]["revision maximum"] * 5
@@ -186,7 +186,7 @@ def test_a_later_deploy_that_resets_the_capacity_is_shown_as_drift(
     assert read_worker_capacity(normal_capacity_clients).drift == ""
     _deploy(module_sandbox, 20, 5)
     _wait_for_rollout(normal_capacity_clients)
-    assert "nora set prediction-worker to 4 × 3, but it is 4 × 5" in read_worker_capacity(normal_capacity_clients).drift
+    assert "last set to 4 × 3 by nora, now 4 × 5" in read_worker_capacity(normal_capacity_clients).drift
 
 
 def test_a_viewer_is_denied_and_that_is_recorded(normal_capacity_clients, recorded_actions):

@@ -23,7 +23,7 @@ def test_a_leftover_batch_is_consolidated_and_its_coverage_is_recorded(
     module_clients, plan_and_execute, unmerged_tables
 ):
     plan = CONSOLIDATE_BATCH.plan(module_clients, {"batch_id": LEFTOVER_BATCH})
-    assert plan.title == f"Consolidate {LEFTOVER_BATCH}: 225 rows of 9 staging tables"
+    assert plan.title == f"Consolidate 225 rows of 9 staging tables · {LEFTOVER_BATCH}"
     assert plan.changes[1].after == "225 whose key has no active row"
     action = execute(module_clients, OPERATOR, CONSOLIDATE_BATCH, plan)
     assert action.state is ActionState.DONE, action.message

@@ -55,7 +55,7 @@ def test_of_the_active_rows_of_a_key_the_newest_stays_and_the_removal_can_be_und
     count = {name: sum(k.player_lookup == p for k in active_before.duplicates) for name, p in doubled.items()}
     assert count == {"newer": 25, "no line": 5, "twins": 25, "stale": 0}
     plan = REMOVE_DUPLICATES.plan(module_clients, {"game_date": f"{NIGHT}"})
-    assert plan.title == f"Remove 70 duplicates of 55 keys of {NIGHT}"
+    assert plan.title == f"Remove 70 duplicates of 55 keys · {NIGHT}"
     removed = execute(module_clients, OPERATOR, REMOVE_DUPLICATES, plan)
     assert removed.state is ActionState.DONE, removed.message
     active, after = read_active_rows(module_clients, NIGHT), read_night(module_clients)

@@ -16,8 +16,8 @@ from tests.support.factories import NIGHT
         ("Staging writes", "2025-12-23", "Staging write complete: 25 rows"),
         ("Consolidation", "2025-12-23", "Consolidation SUCCESS"),
         ("DML errors", "2025-12-29", "DML rate limit hit"),
-        ("Errors of the prediction services", "2025-12-29", "Error writing to BigQuery for"),
-        ("Lost players", "2025-12-28", "PERMANENT failure for"),
+        ("Service errors", "2025-12-29", "Error writing to BigQuery for"),
+        ("Failed players", "2025-12-28", "PERMANENT failure for"),
     ],
 )
 def test_each_log_preset_finds_its_lines(clients, preset, day, expected_text):

@@ -12,6 +12,7 @@ NIGHT = "2025-12-29"
 SCHEMES = ("light", "dark")
 DESKTOP_WIDTH, SMALL_WIDTHS = 1440, {"tablet": 800, "phone": 390}
 MIN_HEIGHT, MAX_HEIGHT = 700, 1500
+PARAMS = {"player": "&player=lukadoncic"}  # of pages that are about one thing
 
 
 def take_screenshots(browser: Any, address: str) -> None:
@@ -22,7 +23,10 @@ def take_screenshots(browser: Any, address: str) -> None:
         page = context.new_page()
         for name in names:
             path = "" if name == "overview" else name
-            save_image(_screenshot_page(page, f"{address}/{path}?date={NIGHT}", DESKTOP_WIDTH), f"{name}-{scheme}")
+            save_image(
+                _screenshot_page(page, f"{address}/{path}?date={NIGHT}{PARAMS.get(name, '')}", DESKTOP_WIDTH),
+                f"{name}-{scheme}",
+            )
         for screen, width in SMALL_WIDTHS.items():
             save_image(_screenshot_page(page, f"{address}/?date={NIGHT}", width), f"overview-{screen}-{scheme}")
         context.close()

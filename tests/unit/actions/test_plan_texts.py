@@ -53,9 +53,11 @@ def test_of_very_many_differences_only_the_number_is_named():
         return replace(PLAN, preconditions={"lost": dict.fromkeys(players, reason)})
 
     shown = with_players(*range(90))
-    assert diff_plans(shown, with_players(*range(80))) == ("lost: 90 → 80",)
-    assert diff_plans(shown, with_players(*range(90), reason="not generated")) == ("lost: 90 values changed",)
-    assert diff_plans(shown, with_players(*range(89))) == ("lost 89: write rejected → none",)
+    assert diff_plans(shown, with_players(*range(80))) == ("missing players: 90 → 80",)
+    assert diff_plans(shown, with_players(*range(90), reason="not generated")) == (
+        "missing players: 90 values changed",
+    )
+    assert diff_plans(shown, with_players(*range(89))) == ("missing players 89: write rejected → none",)
 
 
 def test_other_changes_on_the_same_state_are_listed():

@@ -300,7 +300,7 @@ def test_a_check_logs_its_changes_and_that_it_looked(caplog):
         ("WARNING", "ALERT worsened critical run-x: Trouble"),
         (
             "INFO",
-            "Watchdog looked: 3 incidents, 2 rules quiet, 1 unknown, 3 changes, delivered to Slack, thresholds 1a2b3c4d",
+            "Watchdog looked: 3 incidents, 2 rules not firing, 1 unknown, 3 changes, delivered to Slack, thresholds 1a2b3c4d",
         ),
     ]
     assert watchdog.summary_line(make_result()).endswith("unknown, 3 changes, thresholds 1a2b3c4d")

@@ -44,12 +44,12 @@ def make_outcomes(**outcomes: str) -> dict[str, PlayerOutcome]:
         (
             {"ann": "staged", "bob": "no answer", "cid": "internal error"},
             BatchState.STALLED,
-            "consolidated what was staged; 2 of 3 players gave no answer",
+            "consolidated staged rows; 2 of 3 players gave no answer",
         ),
         (
             {"ann": "staged", "bob": "staged"},  # nothing is recorded of cid
             BatchState.STALLED,
-            "consolidated what was staged; 1 of 3 players gave no answer",
+            "consolidated staged rows; 1 of 3 players gave no answer",
         ),
         (
             dict.fromkeys(PLAYERS, "no answer"),
@@ -149,7 +149,7 @@ def test_a_batch_of_which_players_were_not_asked_stays_stopped(clients):
     assert closed is not None
     assert (closed.state, closed.reason) == (
         BatchState.STOPPED,
-        "consolidated what was staged; 2 of 3 players were not asked",
+        "consolidated staged rows; 2 of 3 players were not requested",
     )
     assert (closed.not_asked, closed.requested) == (2, 3)
     assert is_conserved(closed) is False

@@ -108,7 +108,7 @@ def test_a_stopped_batch_counts_the_players_that_were_not_asked_and_is_not_conse
     counts = {**CONSERVED.details["outcomes"], "staged": 1, "not asked": 1}
     stopped = replace(CONSERVED, state=BatchState.STOPPED, details={"outcomes": counts})
     players = conservation_sums(stopped)[0]
-    assert (players.holds, players.parts_name[-11:]) == (True, "+ not asked")
+    assert (players.holds, players.parts_name[-15:]) == (True, "+ not requested")
     assert is_conserved(stopped) is False
     assert [check.detail for check in conservation_checks(stopped) if check.ok is False] == [
         "Stopped: 1 not requested."

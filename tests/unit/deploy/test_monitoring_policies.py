@@ -58,7 +58,11 @@ EXPECTED_LINES = [
         log_and_job_history.WORKER,
         "Staging write complete: 25 rows to t in 1447.5ms (batch=b, worker=w)",
     ),
-    ("watchdog_looks", "prediction-watchdog", "Watchdog looked: 0 incidents, 17 rules quiet, 0 unknown, 0 changes"),
+    (
+        "watchdog_looks",
+        "prediction-watchdog",
+        "Watchdog looked: 0 incidents, 17 rules not firing, 0 unknown, 0 changes",
+    ),
     (
         "coverage_alerts",
         "prediction-watchdog",

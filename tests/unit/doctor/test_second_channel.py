@@ -16,12 +16,12 @@ MINUTES, PAGER = {"ESCALATE_AFTER_MIN": "15"}, {"ESCALATION_URL": "https://pager
 @pytest.mark.parametrize(
     ("env", "event", "health", "text"),
     [
-        ({}, "", Health.OK, "is sent to nobody else"),
+        ({}, "", Health.OK, "are not escalated"),
         (PAGER, "", Health.WARNING, "ESCALATE_AFTER_MIN is 0"),
-        (MINUTES, "", Health.UNKNOWN, "within 15 min goes to it; it is not set here"),
-        ({**MINUTES, **PAGER}, "", Health.UNKNOWN, "it is set here, and nothing was sent to it yet"),
-        (MINUTES, "escalated", Health.OK, "the last call: webhook answered (29 Dec 15:00 ET)."),
-        (MINUTES, "not escalated", Health.CRITICAL, "the last call failed: webhook answered (29 Dec 15:00 ET)."),
+        (MINUTES, "", Health.UNKNOWN, "are escalated after 15 min; not set here"),
+        ({**MINUTES, **PAGER}, "", Health.UNKNOWN, "; set here, nothing sent yet"),
+        (MINUTES, "escalated", Health.OK, "last call: webhook answered (29 Dec 15:00 ET)."),
+        (MINUTES, "not escalated", Health.CRITICAL, "last call failed: webhook answered (29 Dec 15:00 ET)."),
     ],
 )
 def test_the_second_channel_is_reported_by_its_settings_and_its_last_call(records, env, event, health, text):

@@ -32,14 +32,14 @@ def make_inputs(**changes: Any) -> HandoffInputs:
 
 def first_lines(**changes: Any) -> list[str]:
     """What the note says between its title and its key numbers."""
-    head = render_markdown(make_inputs(**changes), SETTINGS).partition("## Key numbers")[0]
+    head = render_markdown(make_inputs(**changes), SETTINGS).partition("## Coverage")[0]
     return [line for line in head.splitlines()[1:] if line]
 
 
 def test_the_note_of_a_proven_night_opens_with_its_health_and_headline():
     assert first_lines() == [
         "**ok**: All 158 eligible players have active predictions",
-        "Written 30 Dec 01:45 ET by Prediction On-Call from its records.",
+        "Generated 30 Dec 01:45 ET from 5 of 11 sources · [Open in dashboard](http://127.0.0.1:8501/?date=2025-12-29)",
     ]
 
 
@@ -48,7 +48,8 @@ def test_each_statement_that_is_not_proven_has_one_line_worst_first():
     judgement = judge_night(make_facts(night=ok_result(night), record=UNREAD), SETTINGS)
     lines = first_lines(night=ok_result(night), record=UNREAD)
     assert lines[0].startswith("**critical**: 90 of 158 players are missing: ")
-    unproven = [statement for statement in judgement.statements if not statement.is_proven]
+    assert lines[0] == f"**critical**: {judgement.headline}"
+    unproven = [s for s in judgement.statements if not s.is_proven and s.sentence != judgement.headline]
     assert len(unproven) > 1
     assert lines[1 : 1 + len(unproven)] == [
         f"- {statement.subject}, {statement.state}: {statement.sentence}" for statement in unproven
@@ -100,3 +101,42 @@ def test_no_text_of_others_formats_the_note_wherever_it_stands_in_it():
     for markup in ("**b**", "[l]", "![i]", " <img", "`c`", "://evil", "\u202e", "\x1b", "\n# Forged", ":red["):
         assert markup not in note
     assert len(re.findall(r"(?<!\\)\|", note)) == 3 * 5 + 1, "one table of four columns, and a command"
+
+
+def test_what_is_wrong_and_open_comes_first_and_each_line_has_its_source():
+    alert = make_alert(1, NOW - timedelta(minutes=9))
+    action = make_action()
+    inputs = replace(
+        make_inputs(night=ok_result(make_night(*make_players(68), *make_rejected_players(90)))),
+        start=NOW - timedelta(days=1),
+        alerts=ok_result(Alerts((alert,), SOURCE)),
+        action_log=ok_result(ActionLog((replace(action, started_at=NOW - timedelta(hours=1)),), SOURCE)),
+    )
+    note = render_markdown(inputs, SETTINGS)
+    heads = [line.removeprefix("## ") for line in note.splitlines() if line.startswith("## ")]
+    assert heads[:5] == ["Coverage", "Open alerts", "Next steps", "Actions taken", "Timeline"]
+    assert "- **90 players missing**: write rejected · [Missing players](http" in note
+    assert "not acknowledged, since" in note
+    assert f"[{alert.alert_id}](http://127.0.0.1:8501/alerts?date=2025-12-29&alert={alert.alert_id})" in note
+    assert f"/action_log?date=2025-12-29&action={action.action_id})" in note
+
+
+def test_what_was_done_with_an_alert_is_in_the_timeline_alone():
+    acknowledged = replace(make_action(), action_name="alerts.acknowledge", started_at=NOW - timedelta(hours=1))
+    inputs = replace(
+        make_inputs(),
+        start=NOW - timedelta(days=1),
+        action_log=ok_result(ActionLog((acknowledged,), SOURCE)),
+    )
+    assert "- No actions taken." in render_markdown(inputs, SETTINGS)
+
+
+def test_of_many_actions_the_newest_are_in_the_note_and_the_rest_are_counted():
+    actions = tuple(
+        replace(make_action(), action_id=f"act{n}", started_at=NOW - timedelta(minutes=n + 1)) for n in range(20)
+    )
+    inputs = replace(make_inputs(), start=NOW - timedelta(days=1), action_log=ok_result(ActionLog(actions, SOURCE)))
+    note = render_markdown(inputs, SETTINGS)
+    assert "- 5 earlier actions · [Action log](" in note
+    assert "action=act14)" in note
+    assert "action=act15)" not in note

@@ -36,7 +36,7 @@ def test_players_who_gave_no_answer_are_counted_as_such_and_never_as_answered_or
     assert (stages["answered"], stages["staged"]) == (63, 60)
     assert (
         progress.summary
-        == "running: 63 of 158 players done, 1 not generated, 2 internal error, 3 no answer, 7 not asked"
+        == "running: 63 of 158 players done, 1 not generated, 2 internal error, 3 no answer, 7 not requested"
     )
     assert stages["active on the date"] is None, "a night that ran before has active players already"
     unreported = to_run_progress(parse_progress(BATCH, in_memory_status(66)[1]), None, now)

@@ -36,7 +36,7 @@ def test_a_restore_beyond_the_dml_limit_asks_as_much_as_setting_the_same_capacit
         assert (plan.confirmation, plan.confirmation_text) == (Confirmation.TYPED, "prediction-worker")
         assert "safe only with staged writes" in plan.warnings[-1]
         assert (plan.warnings[0], plan.evidence) == (
-            "100 concurrent writers vs. limit 22: 78 of 100 rejections with direct MERGE; staging uses 1 MERGE per batch.",
+            "100 concurrent writers vs. limit 22: 78 of 100 rejected with direct MERGE; staging uses 1 MERGE per batch.",
             (),
         )
         assert [(figure.before, figure.after) for figure in plan.figures] == [("12", "100"), ("4", "20"), ("3", "5")]

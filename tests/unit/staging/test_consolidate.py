@@ -150,7 +150,7 @@ def test_the_plan_says_what_will_become_of_each_row_as_the_merge_then_does(proje
     stage(project, "cid")
     plan = CONSOLIDATE_BATCH.plan(clients, ARGS)
     assert changes(plan) == {
-        "rows by game date": "merged, 1 MERGE per date",
+        "rows by game date": "consolidated, 1 MERGE per date",
         "rows added": "1 whose key has no active row",
         "rows updated": "1 newer, with other values than the active row of their key",
         "rows unchanged": "0 with the values of the active row of their key",

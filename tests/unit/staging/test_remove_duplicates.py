@@ -131,7 +131,7 @@ def test_the_plan_of_an_undo_has_its_statement_as_a_command(project, clients, do
 
 def test_the_plan_counts_the_duplicates_and_names_examples(clients, doubled):
     plan = REMOVE_DUPLICATES.plan(clients, ARGS)
-    assert plan.title == f"Remove 6 duplicates of 5 keys of {NIGHT}"
+    assert plan.title == f"Remove 6 duplicates of 5 keys · {NIGHT}"
     assert plan.changes[0].before == "5 of 7, with 11 rows"
     assert {change.what: (change.before, change.after) for change in plan.changes[1:]} == {
         "ann, ensemble_v1, 20.5, 20251229_NYK_NOP": (
@@ -179,7 +179,7 @@ def test_a_removal_can_be_undone_row_by_row(project, clients, doubled):
     restored = run(clients, RESTORE_DUPLICATES, action_id=removed.action_id)
     assert restored.state is ActionState.DONE, restored.message
     assert read_rows(project) == doubled
-    with pytest.raises(ActionRefused, match="superseded 0 rows"):
+    with pytest.raises(ActionRefused, match="0 rows superseded by that action"):
         run(clients, RESTORE_DUPLICATES, action_id=removed.action_id)
 
 
@@ -210,7 +210,7 @@ def test_the_lease_is_released_and_nothing_changed_when_the_rows_changed_after_t
     outdated = replace(plan, preconditions=dict.fromkeys(plan.preconditions, "other rows"))
     failed = execute(clients, OPERATOR, replace(verb, plan=lambda *_: outdated), outdated)
     assert failed.state is ActionState.FAILED
-    assert "changed after the plan was made; nothing was done" in failed.message
+    assert "changed after the plan was built; nothing was changed" in failed.message
     assert read_rows(project) == before
     assert run(clients, verb, **args).state is ActionState.DONE, "the lease is free again"
 

@@ -48,7 +48,7 @@ def test_a_merge_adds_the_alias_and_its_undo_removes_it(alias_clients, plan_and_
 
 @pytest.mark.parametrize("args", [{}, {"keep": "garytrent_001"}, {"keep": "a", "merge": "b"}])
 def test_unknown_identities_are_refused(alias_clients, args):
-    with pytest.raises(InvalidInput, match="not two identities"):
+    with pytest.raises(InvalidInput, match="not two registered player ids"):
         MERGE_IDENTITIES.plan(alias_clients, args)
 
 
@@ -76,9 +76,13 @@ DUPLICATE_IDS = {"keep": "kevinporter_001", "merge": "kevinporterjr_001"}
 @pytest.mark.parametrize(
     ("step", "after", "expected_message"),
     [
-        ("write_rows", False, "Nothing was changed"),
-        ("reassign_player_id", False, "Half done: 1 registry rows still say kevinporterjr_001, 0 aliases are missing"),
-        ("reassign_player_id", True, "1 registry rows now say kevinporter_001"),
+        ("write_rows", False, "Nothing changed"),
+        (
+            "reassign_player_id",
+            False,
+            "Incomplete: 1 registry rows still reference kevinporterjr_001, 0 aliases are missing",
+        ),
+        ("reassign_player_id", True, "1 registry rows now reference kevinporter_001"),
     ],
 )
 def test_a_merge_killed_at_any_step_is_detected_completed_and_undone_exactly(
@@ -115,7 +119,7 @@ def test_a_partial_merge_can_be_undone_without_completing_it(
         patch.setattr(merge, "reassign_player_id", _raise_network_error)
         partial_merge = execute(alias_clients, OPERATOR, MERGE_IDENTITIES, plan, "one person", "kevinporterjr_001")
     assert partial_merge.state is ActionState.FAILED
-    assert "Half done" in partial_merge.message
+    assert "Incomplete" in partial_merge.message
     assert plan_and_execute(UNDO_MERGE, action_id=partial_merge.action_id).state is ActionState.DONE
     assert (read_registry_rows(alias_clients), read_aliases(alias_clients)) == duplicate_identities
     with pytest.raises(ActionRefused, match="0 registry rows and 0 aliases of it are there"):
@@ -147,7 +151,7 @@ def test_undoing_a_merge_does_not_overwrite_a_later_alias_edit(alias_clients, pl
     deactivation = plan_and_execute(
         EDIT_ALIASES, typed="kevinporterjr", **to_params([Edit(EditKind.DEACTIVATE, "kevinporterjr", "kevinporter")])
     )
-    with pytest.raises(ActionRefused, match="was changed since: take that back first"):
+    with pytest.raises(ActionRefused, match="changed since: undo that change first"):
         plan_and_execute(UNDO_MERGE, action_id=merge_action.action_id)
     assert plan_and_execute(UNDO_EDIT, action_id=deactivation.action_id).state is ActionState.DONE
     assert plan_and_execute(UNDO_MERGE, action_id=merge_action.action_id).state is ActionState.DONE
@@ -171,7 +175,7 @@ def test_a_merge_that_would_create_a_chain_or_ambiguous_rows_is_refused(
         " WHERE player_lookup = 'kevinporterjr'"
     ).result()
     plan = MERGE_IDENTITIES.plan(alias_clients, {"keep": "kevinporter_001", "merge": "kevinporter_002"})
-    assert any("stands under both identities" in guard.message for guard in plan.failed_guards)
+    assert any("is registered under both ids" in guard.message for guard in plan.failed_guards)
 
 
 def _raise_network_error(*_):

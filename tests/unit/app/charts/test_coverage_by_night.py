@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date
 
 from app.charts import coverage_by_night
+from app.state import session
 from services.core.result import Health
 from services.nights.coverage import NightCoverage
 
@@ -23,8 +25,10 @@ def test_a_night_without_classification_has_no_percentage():
     assert f"{coverage_by_night.coverage_pct(make_coverage(Health.CRITICAL), 'eligible'):.1f}" == "43.0"
 
 
-def test_a_night_without_classification_has_no_bar_and_a_reason():
+def test_a_night_without_classification_has_no_bar_and_a_reason(monkeypatch):
     no_games = make_coverage(Health.NONE_EXPECTED, active=0, eligible=0, games=0)
+    monkeypatch.setattr(session, "link_params", lambda: {"date": "2025-12-28"})
+    monkeypatch.setattr(session, "game_date", lambda: date(2025, 12, 29))
     chart_html = coverage_by_night.to_html(
         [
             make_coverage(Health.CRITICAL),
@@ -35,11 +39,23 @@ def test_a_night_without_classification_has_no_bar_and_a_reason():
         "eligible",
         [("low", 85)],
     )
-    assert chart_html.count("<i ") == 1
+    assert chart_html.count("<i style") == 1
     assert ">not run yet<" in chart_html
     assert ">no games<" in chart_html
-    assert (
-        "Mon 29 Dec 2025 critical: 43.0 %, 68 of 158; Mon 29 Dec 2025: not run yet; Mon 29 Dec 2025: no games."
-        in chart_html
-    )
-    assert "low 85 %" in chart_html
+    titles = re.findall(r'aria-label="(Mon[^"]*)"', chart_html)
+    assert titles == [
+        "Mon 29 Dec 2025 critical: 43.0%, 68 of 158",
+        "Mon 29 Dec 2025: not run yet",
+        "Mon 29 Dec 2025: no games",
+    ]
+    assert "low 85%" in chart_html
+
+
+def test_a_bar_leads_to_its_date_which_has_its_month_and_an_axis_with_numbers(monkeypatch):
+    monkeypatch.setattr(session, "link_params", lambda: {"date": "2025-12-28"})
+    monkeypatch.setattr(session, "game_date", lambda: date(2025, 12, 29))
+    chart_html = coverage_by_night.to_html([make_coverage(Health.CRITICAL)], "eligible", "eligible", ())
+    assert '<a href="/coverage?date=2025-12-29"' in chart_html
+    assert 'aria-current="date"' in chart_html
+    assert "<b>29<small>Dec</small></b>" in chart_html
+    assert re.findall(r"<span>(\d+%)</span>", chart_html) == ["0%", "50%", "100%"]

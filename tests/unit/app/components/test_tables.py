@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,3 +54,38 @@ def test_a_sign_that_acts_on_its_reader_is_shown_in_a_table(monkeypatch):
     monkeypatch.setattr(st, "dataframe", lambda rows, **_: shown.extend(rows))
     tables.data_grid([{"player": "nora\u202enora", "rows": 25}], "players", "Players", "None.")
     assert shown == [{"player": "nora\\u202enora", "rows": 25}]
+
+
+@pytest.fixture
+def selected(monkeypatch):
+    """A table of which one row was selected."""
+    state: dict[str, Any] = {"table t": {"selection": {"rows": [1], "columns": []}}}
+    monkeypatch.setattr(st, "session_state", state)
+    return state
+
+
+def test_a_selected_row_leads_to_what_it_named_when_it_was_selected(selected):
+    selected["targets t"] = [tables.Target("runs", {"batch": "a"}), tables.Target("runs", {"batch": "b"})]
+    tables._open_selected("t")
+    assert selected["open t"] == tables.Target("runs", {"batch": "b"})
+    selected["targets t"] = [tables.Target("runs", {"batch": "a"})]
+    del selected["open t"]
+    tables._open_selected("t")
+    assert "open t" not in selected, "the row is not there any more"
+
+
+def test_a_row_of_the_same_page_changes_its_address(selected, monkeypatch):
+    addresses: list[Any] = []
+    monkeypatch.setattr(st, "query_params", SimpleNamespace(from_dict=addresses.append))
+    selected["targets t"] = [tables.Target("", {}), tables.Target("", {"alert": "writes"})]
+    tables._open_selected("t")
+    assert addresses == [{"alert": "writes"}]
+
+
+def test_a_long_text_is_cut_with_a_sign_and_shown_whole_for_the_selected_row(selected, monkeypatch):
+    shown, texts = list[Any](), list[str]()
+    monkeypatch.setattr(st, "dataframe", lambda rows, **_: shown.extend(rows))
+    monkeypatch.setattr(st, "code", lambda text, **_: texts.append(text))
+    tables.data_grid([{"message": "short"}, {"message": "x" * 200}], "t", "Lines", "None.", expands="message")
+    assert [row["message"] for row in shown] == ["short", "x" * 110 + "…"]
+    assert texts == ["x" * 200]

@@ -174,7 +174,7 @@ def test_workers_that_are_away_leave_the_batch_open(night):
     entry = night.runner().run(started)
     assert (entry.state, entry.reason) == (
         BatchState.STALLED,
-        "consolidated what was staged; 2 of 3 players gave no answer",
+        "consolidated staged rows; 2 of 3 players gave no answer",
     )
     assert (entry.details["outcomes"], is_conserved(entry)) == (count(staged=1, no_answer=2), False)
     assert (entry.staged_rows, entry.inserted, night.active_players()) == (25, 25, {"ann": 25})
@@ -405,7 +405,7 @@ def test_a_stopped_run_asks_nobody_and_is_resumed(night):
     night.workers.before = stop_at_bob
     entry = night.runner().run(started)
     assert (entry.state, night.workers.asked_once) == (BatchState.STOPPED, ["ann", "bob"])
-    assert entry.reason == "stopped on request: 2 of 3 players staged, 1 not asked"
+    assert entry.reason == "stopped on request: 2 of 3 players staged, 1 not requested"
     assert (len(night.staging_tables()), night.active_players()) == (2, {}), "what is staged stays"
     assert not night.runner().is_stopping(entry)
     with pytest.raises(WrongBatchState, match="is stopped"):

@@ -412,7 +412,7 @@ def test_rows_of_a_player_without_an_answer_are_adopted_where_they_are_staged(wo
     }
     assert (entry.state, entry.reason) == (
         BatchState.STALLED,
-        "consolidated what was staged; 1 of 3 players gave no answer",
+        "consolidated staged rows; 1 of 3 players gave no answer",
     )
 
 
@@ -433,7 +433,7 @@ def test_a_run_that_is_told_to_stop_asks_no_more_and_consolidates_nothing(world)
     entry = world.run()
     assert (entry.state, entry.reason) == (
         BatchState.STOPPED,
-        "stopped on request: 1 of 3 players staged, 2 not asked",
+        "stopped on request: 1 of 3 players staged, 2 not requested",
     )
     assert (entry.outcome_counts, entry.staged_rows) == ({**count_outcomes([outcome("ann")]), "not asked": 2}, 25)
     assert conservation_sums(entry)[0].holds is True

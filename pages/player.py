@@ -1,0 +1,66 @@
+"""Player: how far one player came on this date, what dropped the player, and what fixes it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.actions import dialog
+from app.components import text_format, widgets
+from app.panels import player_steps
+from app.state import reads, session
+from services.core.result import Health
+from services.nights.player_stages import NightStatus, PlayerStatus
+from services.reports.player_story import build_story, find_players
+from services.runs.actions import START_RUN
+from services.runs.run_context import NOT_REPAIRABLE_BY_RUN
+
+PLAYER_PARAM = "player"  # the name in the URL: ?player=…
+cloud, game_date = session.cached_clients(), session.game_date()
+facts, judgement = reads.judgement(cloud, game_date)
+
+
+def render_player(player: PlayerStatus, night: NightStatus) -> None:
+    """The head with its button, the stages, and where to look next."""
+    story = build_story(player, night, facts.batches.value)
+    health = Health.UNKNOWN if facts.night.outdated else Health.OK
+    _, css_class, _ = player_steps.tone(story, health)
+    with st.container(key=f"incident-{css_class}"):
+        st.html(player_steps.head(story, health))
+        with st.container(horizontal=True, gap="small", key="head actions"):
+            if story.missing is not None and story.missing.reason not in NOT_REPAIRABLE_BY_RUN:
+                name = "Re-run: running…" if facts.is_running else f"Re-run {player_steps.display_name(player)}"
+                dialog.action_button(
+                    START_RUN,
+                    text_format.escape_markdown(name),
+                    primary=True,
+                    disabled=facts.is_running,
+                    game_date=game_date.isoformat(),
+                    players=[player.player_lookup],
+                )
+    with st.container(border=True, key="card steps"):
+        st.subheader("Through the pipeline :gray[:small[ET]]", anchor=False)
+        st.html(player_steps.steps_html(story))
+
+
+def render(night: NightStatus, player_lookup: str) -> None:
+    """Every player of the lookup key, or that there is none on this date."""
+    st.page_link(
+        "../pages/missing_players.py",
+        label=f"All missing players · {session.format_day(game_date)}",
+        icon=":material/arrow_back:",
+        query_params=session.link_params(),
+    )
+    players = find_players(night, player_lookup)
+    if not players:
+        widgets.verdict(Health.NONE_EXPECTED, f"No player “{player_lookup}” on this date", outdated=facts.outdated)
+        return
+    for player in players:
+        render_player(player, night)
+    widgets.render_problems(night.problems)
+    log_params = {**session.log_link_params("Failed players"), "log_find": player_lookup}
+    widgets.source_footer(night.sources, log_params)
+
+
+night = widgets.value_or_notice(facts.night, "Players of this date")
+if night is not None:
+    render(night, st.query_params.get(PLAYER_PARAM, ""))

@@ -1,0 +1,87 @@
+"""Buttons say what they do or why they do nothing, and nothing of a batch that runs is offered for drop or consolidation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import streamlit as st
+
+from app.actions import dialog
+from app.panels import repair_buttons
+from app.state import session
+from services.core.result import Health, Problem, Result
+from services.core.settings import Settings
+from services.runs.active_run import ActiveRun
+from services.staging.inventory import StagingInventory, StagingTable, StagingTableState, totals_by_batch
+from tests.support.factories import NOW, make_night, make_player, make_write_error, player_without_rows
+from tests.support.night_facts import make_facts
+
+RUN = ActiveRun("batch_1", NOW, 90, True, repeats=True)
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """The buttons that were drawn: label, and whether primary, disabled or neither."""
+    buttons: list[tuple[str, str]] = []
+
+    def record(action_type: Any, label: str = "", primary: bool = False, disabled: bool = False, **_: object) -> None:
+        kind = "disabled" if disabled else "primary" if primary else ""
+        buttons.append((label or action_type.label, kind))
+
+    clients = SimpleNamespace(settings=Settings.from_env({}), now=lambda: NOW)
+    monkeypatch.setattr(session, "cached_clients", lambda: clients)
+    monkeypatch.setattr(dialog, "action_button", record)
+    return buttons
+
+
+def facts_of(*players: Any, **changes: Any) -> Any:
+    return make_facts(night=Result(make_night(*players, **changes)))
+
+
+def test_missing_players_are_the_primary_button_and_all_players_another(offered):
+    rejected = player_without_rows(write_error=make_write_error())
+    repair_buttons.run_buttons(facts_of(make_player(player_lookup="ann"), rejected), None)
+    assert offered == [("Re-run 1 player", "primary"), ("Re-run all players…", "")]
+
+
+def test_with_nobody_missing_no_button_is_primary_and_its_label_says_why(offered):
+    repair_buttons.run_buttons(facts_of(make_player()), None)
+    assert offered == [("Re-run: no missing players", "disabled"), ("Re-run all players…", "")]
+
+
+def test_while_a_run_is_under_way_there_is_one_disabled_button_that_says_so(offered):
+    repair_buttons.run_buttons(facts_of(player_without_rows(write_error=make_write_error())), RUN)
+    assert offered == [("Re-run: a run is in progress", "disabled")]
+
+
+def test_while_the_players_are_unknown_a_run_can_still_be_planned(offered):
+    unread: Result[Any] = Result(None, Problem("the warehouse", NOW, "no answer"))
+    repair_buttons.run_buttons(make_facts(night=unread), None)
+    assert offered == [("Re-run missing players", ""), ("Re-run all players…", "")]
+
+
+def make_table(batch: str, state: StagingTableState, unmerged: int | None) -> StagingTable:
+    created = datetime(2025, 12, 29, tzinfo=NOW.tzinfo)
+    return StagingTable(f"d._staging_{batch}", batch, "w", date(2025, 12, 29), 25, 1, created, None, unmerged, state)
+
+
+def test_nothing_of_a_running_batch_is_offered(offered, monkeypatch):
+    states = StagingTableState
+    tables = (
+        make_table("b1", states.ORPHAN, 25),
+        make_table("b2", states.MERGED, 0),
+        make_table("b3", states.RUNNING, 25),
+        replace(make_table("b3", states.RUNNING, 0), table="d._staging_b3_merged"),
+    )
+    options: list[list[str]] = []
+    monkeypatch.setattr(st, "selectbox", lambda _, names, **__: options.append(list(names)))
+    repair_buttons.staging_buttons(StagingInventory(tables, totals_by_batch(tables), Health.WARNING, ()))
+    repair_buttons.drop_one_table(tables)
+    assert offered == [("Consolidate b1", "primary"), ("Drop 1 merged table", "")]
+    assert options == [["_staging_b1", "_staging_b2"]]
+    repair_buttons.drop_one_table(tables[2:])
+    assert len(options) == 1, "no list without a table to choose"
