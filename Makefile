@@ -1,6 +1,6 @@
 # Prediction On-Call: every command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor audit faults mutants bench bench-sandbox bench-pages bench-peers bench-cost bench-scale watching pictures apply-rehearsal lock chromium clean
+.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor oncall audit faults mutants bench bench-sandbox bench-pages bench-peers bench-cost bench-scale watching pictures apply-rehearsal lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -56,6 +56,11 @@ settings: $(READY) ## every setting with its value, its default and its meaning
 
 doctor: $(READY) ## which connections work, and the command that fixes each that does not; changes nothing
 	@$(BIN)/python -m services.doctor
+
+oncall: $(READY) ## write .venv/bin/oncall: every reading and action from the terminal (docs/cli.md)
+	@printf '%s\n' '#!/bin/sh' 'exec "$(abspath $(BIN))/python" -P -c "import sys; sys.path.insert(0, \"$(CURDIR)\"); from services.cli.__main__ import main; main()" "$$@"' > $(BIN)/oncall
+	@chmod +x $(BIN)/oncall
+	@echo 'Written: $(abspath $(BIN))/oncall. Completion: eval "$$($(abspath $(BIN))/oncall completion bash)"'
 
 audit: $(READY) ## known vulnerabilities in pinned packages; reports and passes where the advisory service is unreachable
 	@$(BIN)/python -m tests.tools.security_audit

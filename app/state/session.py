@@ -12,6 +12,7 @@ import streamlit as st
 
 from services.auth import sign_in
 from services.auth.roles import Actor, Role
+from services.core import console_links
 from services.core.clock import SystemClock, eastern_day, to_game_date
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
@@ -65,6 +66,14 @@ def operator_clients() -> Clients:
     """Clients of the account with write permissions, without cached answers; only actions use them."""
     settings = Settings.from_env()
     return _connect_once(settings, True) if settings.acting_account else uncached_clients()
+
+
+def job_url(job_id: str) -> str:
+    """A BigQuery job in the Google Cloud console; "" in the sandbox, and while the datasets' location is not known."""
+    clients = cached_clients()
+    if clients.settings.in_sandbox:
+        return ""
+    return console_links.job_url(clients.settings, job_id, clients.bigquery.location or "")
 
 
 def now() -> datetime:

@@ -1,0 +1,176 @@
+"""Reports that concern no single night: staging tables, capacity, revisions, scheduled jobs, connections, settings."""
+
+from __future__ import annotations
+
+from services.cli.report import Report, Table
+from services.core.env_settings import list_settings
+from services.core.result import SEVERITY_ORDER, Health, worst
+from services.core.text import pluralize
+from services.doctor.examination import run_checks
+from services.doctor.first_step import find_first_step
+from services.gcp.clients import Clients
+from services.policy.dml_limits import MAX_OUTSTANDING_DML
+from services.policy.settings_table import GROUPS
+from services.scaling.capacity import ServiceCapacity, read_service_capacities
+from services.scaling.deploys import read_deploy_history
+from services.staging.inventory import BatchTotal, StagingInventory, StagingTable, read_inventory
+from services.telemetry.scheduler import read_schedule
+
+
+def staging_report(clients: Clients, with_tables: bool) -> Report:
+    """What runs left in staging, by batch, and on request table by table; the rows that exist nowhere else first."""
+    inventory = read_inventory(clients)
+    tables = [Table("batches", tuple(map(_batch_row, inventory.batches)), "No batch has left a staging table.")]
+    if with_tables:
+        tables.append(Table("tables", tuple(map(_table_row, inventory.tables)), "There is no staging table."))
+    headline = _staging_headline(inventory)
+    return Report(
+        "Staging tables", inventory.health, headline, (), tuple(tables), inventory.problems, inventory.sources
+    )
+
+
+def _staging_headline(inventory: StagingInventory) -> str:
+    tables = [table for table in inventory.tables if not table.is_copy]
+    if not tables:
+        return "No staging table is left"
+    unmerged = [table.unmerged_rows for table in tables]
+    if unverified := sum(count is None for count in unmerged):
+        return f"Unmerged rows of {unverified:,} of {pluralize(len(tables), 'staging table')} are unknown"
+    rows, holding = sum(count or 0 for count in unmerged), sum(bool(count) for count in unmerged)
+    return f"{pluralize(rows, 'unmerged row')} in {holding:,} of {pluralize(len(tables), 'staging table')}"
+
+
+def _batch_row(batch: BatchTotal) -> dict[str, object]:
+    return {
+        "batch": batch.batch_id,
+        "game date": batch.game_date,
+        "state": str(batch.state),
+        "tables": batch.tables,
+        "players": batch.players,
+        "rows": batch.rows,
+        "unmerged": batch.unmerged_rows,
+        "bytes": batch.size_bytes,
+        "oldest": batch.oldest,
+    }
+
+
+def _table_row(table: StagingTable) -> dict[str, object]:
+    return {
+        "table": table.table.rpartition(".")[2],
+        "state": str(table.state),
+        "game date": table.game_date,
+        "rows": table.rows,
+        "unmerged": table.unmerged_rows,
+        "created": table.created,
+        "expires": table.expires or "",
+        "batch": table.batch_id,
+    }
+
+
+def capacity_report(clients: Clients) -> Report:
+    """Each service's instances × concurrency, its serving revision, and who changed it; the worker's against the DML limit."""
+    capacities = read_service_capacities(clients)
+    workers = [service for service in capacities.services if service.writes_predictions]
+    headline = "; ".join(map(_describe_worker, workers)) or "No service that writes predictions was found"
+    health = worst(service.health for service in capacities.services)
+    table = Table("services", tuple(map(_service_row, capacities.services)), "No service was found.")
+    return Report("Capacity", health, headline, (), (table,), (), capacities.sources)
+
+
+def _describe_worker(worker: ServiceCapacity) -> str:
+    size = f"{worker.max_instances or 'no maximum'} × {worker.concurrency}"
+    total = "no limit" if worker.capacity is None else f"{worker.capacity} concurrent"
+    return f"{worker.service}: {worker.state}, {total} ({size}), DML limit {MAX_OUTSTANDING_DML}"
+
+
+def _service_row(service: ServiceCapacity) -> dict[str, object]:
+    return {
+        "service": service.service,
+        "health": service.health,
+        "state": str(service.state),
+        "max instances": service.max_instances if service.max_instances is not None else "no maximum",
+        "of service": service.actual.max_service if service.actual.max_service is not None else "not set",
+        "of revision": service.actual.max_revision if service.actual.max_revision is not None else "not set",
+        "concurrency": service.concurrency,
+        "capacity": service.capacity if service.capacity is not None else "no limit",
+        "revision": service.revision,
+        "traffic": "latest revision" if service.follows_latest else "pinned",
+        "since": service.revision_since,
+        "changed by": service.changed_by or None,
+    }
+
+
+def deploys_report(clients: Clients) -> Report:
+    """The revisions of worker and coordinator, the newest first: when, by whom, with what capacity."""
+    history = read_deploy_history(clients)
+    rows = tuple(
+        {
+            "at": deploy.at,
+            "service": deploy.service,
+            "revision": deploy.revision,
+            "capacity": deploy.capacity_text,
+            "by": deploy.by or None,
+            "problem": deploy.problem,
+        }
+        for deploy in history.deploys
+    )
+    failed = [deploy for deploy in history.deploys if deploy.problem]
+    headline = f"{pluralize(len(rows), 'revision')}, {len(failed)} never became ready"
+    details = () if history.complete_since is None else (f"Complete since {history.complete_since:%-d %b %Y}.",)
+    newest = {deploy.service: deploy for deploy in reversed(history.deploys)}.values()
+    health = Health.CRITICAL if any(deploy.problem for deploy in newest) else Health.OK
+    table = Table("revisions", rows, "No revision is listed.")
+    return Report("Deployed revisions", health, headline, details, (table,), (), (history.source,))
+
+
+def schedule_report(clients: Clients) -> Report:
+    """Cloud Scheduler's jobs: when each ran and runs next, and what is wrong with it."""
+    schedule = read_schedule(clients)
+    rows = tuple(
+        {
+            "job": job.name,
+            "expected": job.name in schedule.expected,
+            "cron": job.cron,
+            "zone": job.time_zone,
+            "last attempt": job.last_at,
+            "next": job.next_at,
+            "problem": job.problem,
+        }
+        for job in schedule.jobs
+    )
+    problems = [*schedule.job_problems, *(f"{name} is not in Cloud Scheduler" for name in schedule.missing)]
+    problems = list(dict.fromkeys(problems))
+    health = Health.CRITICAL if problems else Health.OK if schedule.expected else Health.NONE_EXPECTED
+    headline = "; ".join(problems) or f"{pluralize(len(schedule.expected), 'expected job')} enabled"
+    table = Table("jobs", rows, "Cloud Scheduler has no job.")
+    return Report("Scheduled jobs", health, headline, (), (table,), (), (schedule.source,))
+
+
+def doctor_report(clients: Clients) -> Report:
+    """Which connections work, and the command that fixes each that does not."""
+    report = run_checks(clients)
+    ordered = sorted(report.results, key=lambda result: SEVERITY_ORDER.index(result.health))
+    rows = tuple(
+        {"check": r.subject, "health": r.health, "result": r.message, "fix": r.repair_command} for r in ordered
+    )
+    first_step = find_first_step(clients.settings, report.results)
+    passed = sum(result.health is Health.OK for result in report.results)
+    headline = f"{passed} of {pluralize(len(rows), 'connection check')} passed"
+    details = (f"First: {first_step}",) if first_step else ()
+    return Report("Connections", report.health, headline, details, (Table("checks", rows, ""),), (), report.sources)
+
+
+def settings_report() -> Report:
+    """Every setting with its value now, its default and its meaning; secrets are masked."""
+    rows: dict[str, dict[str, object]] = {}
+    for group in GROUPS:
+        for variable, value, default, meaning in list_settings(group.from_env(), group):
+            rows.setdefault(variable, {"variable": variable, "value": value, "default": default, "meaning": meaning})
+    changed = sum(row["value"] != row["default"] for row in rows.values())
+    table = Table("settings", tuple(rows.values()), "")
+    return Report(
+        "Settings",
+        Health.OK,
+        f"{changed} of {pluralize(len(rows), 'setting')} differ from the default",
+        tables=(table,),
+    )
