@@ -1,6 +1,6 @@
 # Prediction On-Call: every command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor oncall audit faults mutants bench bench-sandbox bench-pages bench-peers bench-cost bench-scale watching pictures apply-rehearsal lock chromium clean
+.PHONY: help run dashboard test test-fast coverage check hooks fix settings doctor oncall audit faults mutants bench bench-sandbox bench-pages bench-peers bench-cost bench-scale watching pictures lighthouse apply-rehearsal lock chromium clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -98,6 +98,10 @@ bench-cost: $(READY) ## what viewing costs by the sandbox's meter: a tour, again
 
 bench-scale: $(READY) ## every page on a season beside the fortnight, 20 viewers at once, an hour's refreshes (RUNS=5, REFRESHES=120)
 	@$(BIN)/python -m tests.tools.benchmarks.season
+
+lighthouse: ## accessibility and layout shift of a running dashboard by Lighthouse 12 (LIGHTHOUSE_URL; npx and Chromium)
+	CHROME_PATH=$${CHROMIUM:-/usr/bin/chromium} npx --yes lighthouse@12 "$${LIGHTHOUSE_URL:-http://127.0.0.1:8501/?date=2025-12-29}" --preset=desktop --quiet \
+	  --chrome-flags="--headless --no-sandbox" --only-categories=accessibility,performance --output=html --output-path=artifacts/lighthouse.html
 
 lock: ## write requirements*.txt anew from pyproject.toml (needs uv: pip install uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -o requirements.txt
