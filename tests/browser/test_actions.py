@@ -166,7 +166,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.screenshot(path=screenshots_dir / "plan.png")
     dialog.get_by_role("textbox", name="Reason (optional)").fill(HOSTILE_REASON)
     confirm.click()
-    page.get_by_text("players done").first.wait_for()
+    page.get_by_role("heading", name="Re-running 90 players").wait_for()
     page.screenshot(path=screenshots_dir / "running.png")
     page.get_by_text("158 of 158 eligible players are active, 3,950 rows").first.wait_for(timeout=90_000)
     page.get_by_text("All 158 eligible players have active predictions").first.wait_for(timeout=90_000)

@@ -50,7 +50,7 @@ def record(browser: Any, address: str) -> None:
     _hover_and_click(recorder, page.get_by_role("button", name="Re-run 90 players").first)
     save_image(recorder.capture_until("7 checks passed"), "plan")
     _hover_and_click(recorder, page.get_by_role("dialog").get_by_test_id("stBaseButton-primary"))
-    save_image(recorder.capture_until("players done"), "running")
+    save_image(recorder.capture_until("Re-running 90 players"), "running")
     recorder.capture_until("All 158 eligible players have active predictions", REPAIR_TIMEOUT_MS)
     wait_until_idle(page)
     save_image(recorder.capture(), "repaired")
