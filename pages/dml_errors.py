@@ -93,6 +93,7 @@ def render(report: DmlReport) -> None:
                     "message": attempt.message,
                     "job ID": attempt.job_id,
                     "service account": attempt.user,
+                    **({"console": url} if (url := session.job_url(attempt.job_id)) else {}),
                 }
                 for attempt in report.attempts
                 if not rejected_only or attempt.ok is False
@@ -100,6 +101,7 @@ def render(report: DmlReport) -> None:
             name=f"writes-{game_date}",
             alt="Writes of this date",
             empty="No rejected writes.",
+            console=st.column_config.LinkColumn(display_text="open"),
         )
     widgets.source_footer(report.sources, session.log_link_params("DML errors"))
 

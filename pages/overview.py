@@ -7,7 +7,7 @@ import streamlit as st
 from app.actions import action_feed
 from app.charts import figure_tiles, funnel_chart, night_timeline
 from app.components import widgets
-from app.panels import attention_list, incident_header, run_panels
+from app.panels import attention_list, batch_page, incident_header, run_panels
 from app.state import reads, session
 from services.judgement.judge import judge_night
 from services.judgement.statement import Subject
@@ -28,14 +28,17 @@ signals = platform_signals(platform.staging, platform.capacities, platform.sched
 def active_run() -> ActiveRun | None:
     """The run of this date that is under way, also while its outcome is being verified."""
     log = action_feed.fetch_log().value
-    handles = action_feed.session_handles().values()
-    return find_active_run(game_date, facts.batches.value, log.actions if log else (), handles, cloud.now())
+    actions, handles = log.actions if log else (), action_feed.session_handles().values()
+    is_read = facts.night.value is not None and facts.usual.value is not None
+    return find_active_run(game_date, facts.batches.value, actions, handles, cloud.now(), is_read)
 
 
 def render_head() -> None:
     """A run under way, or else the state of the night."""
     if (run := active_run()) is not None:
         run_panels.run_card(run, judgement.get(Subject.PLAYERS).text, judgement.health, find_run=active_run)
+        if facts.batches.value is not None:
+            batch_page.follow_start(run, facts.batches.value)
     else:
         incident_header.render(build_incident(facts, judgement, platform.alerts, platform.schedule), facts, judgement)
 

@@ -64,7 +64,7 @@ def unmatched_tab(names: NameResolutionReport) -> None:
     with paste_column:
         changes = paste_aliases.paste_box(names.registry, name_rows.accepted_edits(names))
         with st.container(border=True, gap="small"):
-            st.markdown("#### After saving")
+            st.markdown("### After saving")
             st.markdown(
                 "Saving changes no prediction by itself: the next run takes these players' lines from the odds feed."
                 f" For {game_date:%-d %b}, re-run all players on [Runs]({widgets.page_href('runs')})."

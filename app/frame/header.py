@@ -73,10 +73,14 @@ def _render_date_picker(day: date) -> None:
         first = reads.first_night.peek(session.cached_clients())
         st.date_input(
             "Game date",
-            key="night",
+            value=day,
+            key=(
+                key := f"date picker {day}"
+            ),  # else the browser's old date would count as picked after an interrupted run
             min_value=min(first or day, day) if first else None,
             max_value=max(today, day),
             on_change=session.on_date_picked,
+            args=(key,),
             label_visibility="collapsed",
             format="YYYY-MM-DD",
         )

@@ -9,11 +9,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 APP_TITLE = "Prediction On-Call"
+_DESCRIPTION = '<meta name="description" content="On-call dashboard of the NBA prediction platform: coverage, incidents and their repair.">'
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
 # While a websocket is cut Streamlit disables every field: the one that was typed in gets the focus back, or the keys typed
 # next would be taken for Streamlit's shortcuts.
 # The keys of the help press the buttons that they stand for, in the page and while nothing is typed: Streamlit's own shortcuts take
 # no brackets and no `r`. The search of “Go to…” has the focus as soon as it is there.
+# A table or command that is wider than the screen can be moved by the arrow keys.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
 # Escape in a field of a dialog first sends what is typed, only then it closes the dialog, which asks.
 # Before it is loaded anew the browser asks, while something is typed in a dialog or pasted into a box.
@@ -54,6 +56,10 @@ function focusSearch(until = performance.now() + 4000) {
 }
 addEventListener("keydown", event => { if ((event.ctrlKey || event.metaKey) && event.key === "k") focusSearch() }, true)
 addEventListener("click", ({ target }) => { if (target.closest(".st-key-go-to")) focusSearch() }, true)
+setInterval(() => {
+  for (const box of document.querySelectorAll("[data-testid=stTable] > div, [data-testid=stMain] pre"))
+    box.toggleAttribute("tabindex", box.scrollWidth > box.clientWidth) && (box.tabIndex = 0)
+}, 1000)
 addEventListener("beforeunload", event => {
   const fields = document.querySelectorAll("[role=dialog] :is(input[type=text], textarea), [data-testid=stMain] textarea")
   if ([...fields].some(field => field.value.trim())) event.preventDefault()
@@ -102,7 +108,7 @@ class IndexPageMiddleware:
 def render_index(page: str) -> str:
     """Streamlit's index page with our title, dark from the first paint where the browser prefers dark, and with our stylesheet."""
     style_tag = f"<style>{_background_css()}{_table_css()}{STYLESHEET.read_text(encoding='utf-8')}</style>"
-    titled = page.replace("<title>Streamlit</title>", f"<title>{APP_TITLE}</title>").replace(
+    titled = page.replace("<title>Streamlit</title>", f"<title>{APP_TITLE}</title>{_DESCRIPTION}").replace(
         "<head>", f"<head>{_SCRIPT}", 1
     )
     return titled.replace("</head>", f"{style_tag}</head>")

@@ -16,7 +16,6 @@ from app.state import session
 from services.actions.log_reader import Action, ActionLog, ActionState
 from services.actions.plan import TITLE_SEPARATOR
 from services.core.clock import format_eastern
-from services.core.console_links import job_url
 from services.core.result import Health
 from services.core.text import to_printable
 
@@ -88,8 +87,8 @@ def show_action(action: Action, log: ActionLog) -> None:
 
 def _job_url(action: Action) -> str:
     """The MERGE of a consolidation in the console; "" for other actions and in the sandbox."""
-    settings, job_id = session.cached_clients().settings, action.facts.get("merge job")
-    return job_url(settings, str(job_id), settings.location) if job_id else ""
+    job_id = action.facts.get("merge job")
+    return session.job_url(str(job_id)) if job_id else ""
 
 
 def _show_facts(action: Action) -> None:

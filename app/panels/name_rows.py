@@ -37,7 +37,7 @@ def suggestion_rows(names: NameResolutionReport) -> None:
     needed, accepted = names.in_group(NameGroup.NEEDS_ALIAS), accepted_edits(names)
     with st.container(border=True, gap="xsmall", key="suggestions"):
         st.markdown(
-            f"#### Needs an alias :gray[{text_format.pluralize(len(needed), 'name')}, worst loss first"
+            f"### Needs an alias :gray[{text_format.pluralize(len(needed), 'name')}, worst loss first"
             f"{f' · {len(accepted)} accepted' if accepted else ''}]"
         )
         if not needed:

@@ -21,7 +21,7 @@ _VALIDATED_KEY = "validated edits"
 def paste_box(registry: NameRegistry, accepted: Sequence[Edit]) -> tuple[Edit, ...]:
     """The box, and every change that its lines and the accepted suggestions make together; none while something is wrong."""
     with st.container(border=True, gap="small", key="paste"):
-        st.markdown("#### Paste aliases")
+        st.markdown("### Paste aliases")
         text = st.text_area(
             f"One per line: alias, canonical. Up to {MAX_EDITS} lines.",
             key=PASTE_KEY,

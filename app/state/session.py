@@ -12,6 +12,7 @@ import streamlit as st
 
 from services.auth import sign_in
 from services.auth.roles import Actor, Role
+from services.core import console_links
 from services.core.clock import SystemClock, eastern_day, to_game_date
 from services.core.settings import Settings
 from services.gcp.clients import Clients, connect
@@ -22,7 +23,7 @@ FIRST_PAINT_DELAY_S = 0.1  # a browser on two cores takes some 60 ms from the an
 ROLE_KEY = "role"  # the sandbox's role switch
 PAUSED_KEY = "paused"  # the pause switch
 _PAUSED_SINCE_KEY = "paused since"
-_NIGHT_KEY = "night"  # the date picker's key
+_NIGHT_KEY = "night"
 _TONIGHT_KEY = "tonight"  # the night that was tonight when this session last looked
 _NOTICE_KEY = "date notice"  # why the address named another date than the one shown, and that one
 _NIGHT_CHANGE_KEY = "night change"  # from and to, when the page turned to tonight's by itself
@@ -65,6 +66,14 @@ def operator_clients() -> Clients:
     """Clients of the account with write permissions, without cached answers; only actions use them."""
     settings = Settings.from_env()
     return _connect_once(settings, True) if settings.acting_account else uncached_clients()
+
+
+def job_url(job_id: str) -> str:
+    """A BigQuery job in the Google Cloud console; "" in the sandbox, and while the datasets' location is not known."""
+    clients = cached_clients()
+    if clients.settings.in_sandbox:
+        return ""
+    return console_links.job_url(clients.settings, job_id, clients.bigquery.location or "")
 
 
 def now() -> datetime:
@@ -179,9 +188,9 @@ def set_night(game_date: date) -> None:
     st.query_params[DATE_PARAM] = game_date.isoformat()
 
 
-def on_date_picked() -> None:
-    """The date picker changed."""
-    set_night(st.session_state[_NIGHT_KEY])
+def on_date_picked(key: str) -> None:
+    """The date picker of this key changed."""
+    set_night(st.session_state[key])
 
 
 def link_params() -> dict[str, str]:

@@ -90,4 +90,4 @@ def _verify_undo(clients: Clients, plan: Plan, _details: Details) -> Verificatio
     )
 
 
-UNDO_EDIT = ActionType("aliases.undo", "Undo", plan_undo, _undo, _verify_undo, frozenset((ALIASES,)))
+UNDO_EDIT = ActionType("aliases.undo", "Restore aliases", plan_undo, _undo, _verify_undo, frozenset((ALIASES,)))

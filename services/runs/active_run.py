@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from services.actions.background import ActionHandle
 from services.actions.log_reader import Action
@@ -12,6 +12,7 @@ from services.batches.reader import Batches
 from services.batches.state import STOPPABLE_STATES
 from services.runs.actions import RESUME_BATCH, START_RUN
 
+SETTLING = timedelta(seconds=20)  # for which the head waits for the night that a run has changed
 _RUN_ACTIONS = (START_RUN.name, RESUME_BATCH.name)
 
 
@@ -32,10 +33,12 @@ def find_active_run(
     actions: Iterable[Action],
     pending: Iterable[ActionHandle],
     now: datetime,
+    is_night_read: bool = True,
 ) -> ActiveRun | None:
     """The newest batch of our own coordinator that is in progress, or the run that an open action has begun or follows.
 
-    While an action has no outcome the run counts as under way though its batch has ended: it is being verified.
+    While an action has no outcome the run counts as under way though its batch has ended: it is being verified. So it does just
+    after its end while the night is not read anew, so that its outcome and the night's verdict change together.
     """
     known = batches.batches if batches else ()
     running = next((b for b in (batches.running if batches else ()) if b.record_source == "ledger"), None)
@@ -46,13 +49,23 @@ def find_active_run(
         )
     target = game_date.isoformat()
     for action in actions:
-        if action.action_name in _RUN_ACTIONS and action.target == target and not action.ended_at:
-            if action.is_abandoned(now):
-                continue
+        if action.action_name in _RUN_ACTIONS and action.target == target and _is_open(action, now, is_night_read):
             batch_id = str(action.facts.get("batch_id") or "")
             requested = next((b.requested for b in known if b.batch_id == batch_id), None)
-            return ActiveRun(batch_id, action.started_at, requested, False, any(b.batch_id != batch_id for b in known))
+            repeats = _is_rerun(action.title) or any(b.batch_id != batch_id for b in known)
+            return ActiveRun(batch_id, action.started_at, requested, False, repeats)
     for handle in pending:
         if handle.action_name in _RUN_ACTIONS and handle.target == target and not handle.ended:
-            return ActiveRun("", handle.started_at, None, False, bool(known))
+            return ActiveRun("", handle.started_at, None, False, _is_rerun(handle.title) or bool(known))
     return None
+
+
+def _is_rerun(title: str) -> bool:
+    """By the action's title, which is there while the list of batches is not."""
+    return title.startswith("Re-run")
+
+
+def _is_open(action: Action, now: datetime, is_night_read: bool) -> bool:
+    if action.ended_at is None:
+        return not action.is_abandoned(now)
+    return not is_night_read and now - action.ended_at < SETTLING

@@ -43,7 +43,7 @@ def test_suggestions_are_accepted_saved_together_and_undone_where_they_were_save
     (saved_action,) = wait_for_actions(environment, since)
     assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 4 alias changes"), saved_action.message
     assert read_registry(environment.clients).active["robertwilliams"] == {"robertwilliamsiii"}
-    page.locator(".st-key-last-change").get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo: restore aliases").first.click()
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
     confirm.wait_for()
     confirm.click()
@@ -171,7 +171,7 @@ def test_two_identities_are_merged_and_split_again_from_the_log(environment, mod
     assert read_registry(environment.clients).player_ids("garytrentjr") == {"garytrent_001"}
 
     page.goto(f"{module_dashboard_url}/action_log?action={merge_action.action_id}")
-    page.get_by_role("button", name="Undo merge", exact=True).click()
+    page.get_by_role("button", name="Undo: split players", exact=True).click()
     fill_confirmation(page, "garytrentjr_001").click()
     assert [action.state for action in wait_for_actions(environment, since, 2)] == [ActionState.DONE] * 2
     assert read_registry(environment.clients) == before

@@ -152,5 +152,5 @@ def _verify_split(clients: Clients, plan: Plan, details: Details) -> Verificatio
 
 
 UNDO_MERGE = ActionType(
-    "registry.undo_merge", "Undo merge", plan_undo_merge, _split, _verify_split, frozenset((REGISTRY, ALIASES))
+    "registry.undo_merge", "Split players", plan_undo_merge, _split, _verify_split, frozenset((REGISTRY, ALIASES))
 )

@@ -64,3 +64,19 @@ def test_a_click_counts_before_anything_is_recorded():
     assert find(OLD, pending=(handle,)) == ActiveRun("", NOW, None, stoppable=False, repeats=True)
     future.set_result(ACTION)
     assert find(OLD, pending=(handle,)) is None
+
+
+def test_just_after_its_end_a_run_is_under_way_until_the_night_is_read_again():
+    ended = replace(ACTION, facts={"batch_id": "batch_b"}, ended_at=NOW - timedelta(seconds=2))
+    assert find_active_run(NIGHT, Batches((OLD,), ()), (ended,), (), NOW, is_night_read=True) is None
+    held = find_active_run(NIGHT, Batches((OLD,), ()), (ended,), (), NOW, is_night_read=False)
+    assert held is not None
+    assert held.batch_id == "batch_b"
+    long_ago = replace(ended, ended_at=NOW - timedelta(minutes=1))
+    assert find_active_run(NIGHT, Batches((OLD,), ()), (long_ago,), (), NOW, is_night_read=False) is None
+
+
+def test_a_rerun_is_called_so_while_the_batches_are_not_read():
+    run = find_active_run(NIGHT, None, (ACTION,), (), NOW)
+    assert run is not None
+    assert run.repeats

@@ -42,7 +42,8 @@ def test_the_page_has_our_title_and_style_and_is_otherwise_streamlits(client):
     assert light != dark
     assert background_css in response.text
     page_html = re.sub("(<head>)<script>.*?</script>", r"\1", response.text, flags=re.DOTALL)
-    page_html = page_html.replace("<title>Prediction On-Call</title>", "<title>Streamlit</title>")
+    assert '<meta name="description" content="' in page_html
+    page_html = re.sub("<title>Prediction On-Call</title><meta [^>]*>", "<title>Streamlit</title>", page_html)
     assert (
         page_html[: page_html.index("<style>")] + page_html[page_html.index("</style>") + len("</style>") :]
         == STREAMLIT_INDEX

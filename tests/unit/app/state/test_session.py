@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -228,3 +229,21 @@ def test_an_open_dialog_and_a_paused_page_keep_their_night(clock, key):
     assert _shown(tab.run()) == ("2025-12-29", "None")
     tab.session_state[key] = False
     assert _shown(tab.run()) == ("2025-12-30", "2025-12-29")
+
+
+@pytest.mark.parametrize(
+    ("env", "location", "url"),
+    [
+        ({"SANDBOX_URL": "http://127.0.0.1:8090"}, "US", ""),
+        ({}, None, ""),
+        (
+            {"GOOGLE_CLOUD_PROJECT": "nba"},
+            "US",
+            "https://console.cloud.google.com/bigquery?j=bq%3AUS%3Aj1&page=queryresults&project=nba",
+        ),
+    ],
+)
+def test_a_job_has_an_address_in_the_console_where_its_location_is_known(monkeypatch, env, location, url):
+    clients = SimpleNamespace(settings=Settings.from_env(env), bigquery=SimpleNamespace(location=location))
+    monkeypatch.setattr(session, "cached_clients", lambda: clients)
+    assert session.job_url("j1") == url
