@@ -17,7 +17,7 @@ from services.core.settings import Settings
 from services.core.text import lower_ascii
 from services.gcp.clients import Clients
 
-TOKEN_INFO_URL = "https://oauth2.googleapis.com/tokeninfo"  # noqa: S105 - an address, no secret
+IDENTITY_URL = "https://oauth2.googleapis.com/tokeninfo"
 TIMEOUT_S = 10
 SANDBOX_ACTOR = Actor("on-call", Role.OPERATOR)  # the one of the dashboard in the sandbox
 _SIGN_IN_HINT = (
@@ -71,7 +71,7 @@ def fetch_verified_email(credentials: Credentials) -> str:
         if not credentials.valid:
             credentials.refresh(google.auth.transport.requests.Request())
         headers = {"Authorization": f"Bearer {credentials.token}"}
-        response = requests.post(TOKEN_INFO_URL, headers=headers, timeout=TIMEOUT_S)
+        response = requests.post(IDENTITY_URL, headers=headers, timeout=TIMEOUT_S)
         answer = response.json()
     except GoogleAuthError:
         raise Unauthenticated("Google does not accept these credentials.", _SIGN_IN_HINT) from None

@@ -171,4 +171,6 @@ def test_a_program_reads_the_night_over_stdio_with_the_sdks_own_client(environme
     judged, note = anyio.run(talk)
     assert judged.structured_content["missing"] == {"write rejected": 90}
     assert [row["lookup"] for row in judged.structured_content["players"]] == ["lukadoncic"]
-    assert note.structured_content["document"].startswith("# Handoff, night of 2025-12-29")
+    document = note.structured_content["document"]
+    assert document.startswith("# ")
+    assert "90 of 158 players are missing" in document

@@ -47,8 +47,8 @@ COMMANDS = (
         "gcloud logging read, other filters", 525, left_out="a filter of one's own, and logs of other services"
     ),
     HandCommand("gcloud logging read, coordinator", 134, (("logs", "consolidation", *CONSOLIDATED_NIGHT),)),
-    HandCommand("gcloud logging read, worker", 118, (("logs", "staging", *STAGED_NIGHT), ("logs", "lost", *NIGHT))),
-    HandCommand("gcloud logging read, severity>=ERROR", 110, (("logs", "errors", *NIGHT),)),
+    HandCommand("gcloud logging read, worker", 118, (("logs", "staging", *STAGED_NIGHT), ("logs", "failed", *NIGHT))),
+    HandCommand("gcloud logging read, severity>=ERROR", 110, (("logs", "service", *NIGHT),)),
     HandCommand("curl /health", 472, (("doctor",),)),
     HandCommand("gcloud run services describe", 394, (("capacity",),)),
     HandCommand("bq: ml_feature_store_v2", 376, left_out="features: the phases before a night are not read"),

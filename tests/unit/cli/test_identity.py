@@ -71,7 +71,7 @@ def test_the_verified_address_is_the_actor_and_the_token_stays_out_of_the_addres
     calls = google(as_body(**NORA))
     actor = identify(clients(Token(), ACTING_ACCOUNT=ACTING), clients(Token()))
     assert actor == Actor("nora@example.com", Role.OPERATOR)
-    assert calls == [(identity.TOKEN_INFO_URL, {"Authorization": "Bearer secret"})]
+    assert calls == [(identity.IDENTITY_URL, {"Authorization": "Bearer secret"})]
 
 
 def test_who_may_not_impersonate_the_acting_account_is_a_viewer_and_gets_the_grant_in_one_sentence(google):

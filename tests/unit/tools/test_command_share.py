@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.cli.commands import cli
+from services.cli.record_reports import find_preset
 from services.cli.verbs import VERBS
 from tests.tools.command_share.__main__ import check_report, drive, format_table
 from tests.tools.command_share.commands import COMMANDS, HandCommand
@@ -18,6 +19,7 @@ def test_every_command_is_answered_by_a_command_of_ours_or_left_out_with_its_rea
         for words in command.calls:
             assert words[0] in cli.commands
             assert words[0] != "do" or words[1] in {verb.name for verb in VERBS}
+            assert words[0] != "logs" or find_preset(words[1])
 
 
 @pytest.mark.parametrize(
