@@ -51,20 +51,22 @@ def alert_metric(report: DmlReport) -> tuple[str, str]:
 
 def chart(report: DmlReport) -> None:
     """The writes at once; on request the same in a chart to zoom into, whose script is large."""
-    window = night_window(game_date)
-    deploys, log = reads.deploys.fetch_async(cloud), reads.action_log.fetch_async(cloud, *window)
-    timeline = night_events(game_date, cloud.now(), facts.batches, facts.writes, deploys(), reads.alerts(cloud), log())
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", key="dml-heading"):
         st.subheader("Writes per minute and concurrent statements", anchor=False, width="stretch")
         zoom = st.toggle("Zoom", key="dml_zoom", bind="query-params", help="An interactive chart of the same writes")
     peak_text = f"peak {report.peak_outstanding or 'unknown'} concurrent, {dml_chart.LIMIT_TEXT}"
     alt = f"Writes per minute: {judged.text}; {peak_text}"
-    if zoom:
-        from app.charts import plotly_charts
+    chart_slot = st.container(key="dml-chart")
+    window = night_window(game_date)
+    deploys, log = reads.deploys.fetch_async(cloud), reads.action_log.fetch_async(cloud, *window)
+    timeline = night_events(game_date, cloud.now(), facts.batches, facts.writes, deploys(), reads.alerts(cloud), log())
+    with chart_slot:
+        if zoom:
+            from app.charts import plotly_charts
 
-        plotly_charts.show_figure(plotly_charts.dml_figure(report), "dml writes", alt)
-    else:
-        st.html(dml_chart.to_html(report, [*timeline.in_lane(SCALED), *timeline.in_lane(ACTIONS)], alt))
+            plotly_charts.show_figure(plotly_charts.dml_figure(report), "dml writes", alt)
+        else:
+            st.html(dml_chart.to_html(report, [*timeline.in_lane(SCALED), *timeline.in_lane(ACTIONS)], alt))
 
 
 def render(report: DmlReport) -> None:

@@ -17,7 +17,8 @@ _BAR_HEIGHT_PX, _MIN_BAR_PX = 28, 2
 
 def render(figures: Iterable[Figure]) -> None:
     """All figures, the first leftmost."""
-    st.html(f'<ul class="tiles" aria-label="Key figures">{"".join(map(to_html, figures))}</ul>')
+    with st.container(key="tiles"):  # their room, before they have come
+        st.html(f'<ul class="tiles" aria-label="Key figures">{"".join(map(to_html, figures))}</ul>')
 
 
 def to_html(figure: Figure) -> str:

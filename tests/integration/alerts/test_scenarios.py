@@ -61,4 +61,4 @@ def test_each_scenario_raises_its_expected_incident_and_no_other(scenario_sandbo
 def test_a_deploy_that_resets_the_emergency_limit_raises_only_that(scenario_sandbox, emergency_limit_overwritten):
     raised = find_incidents(scenario_sandbox, "2025-12-16")
     assert [(i.rule.name, i.cause) for i in raised] == [("width", "width")]
-    assert "nora set prediction-worker to" in raised[0].message
+    assert "by nora, now" in raised[0].message

@@ -138,7 +138,7 @@ def test_a_night_of_several_runs_without_all_their_rows_claims_nothing_that_no_s
 
 @pytest.mark.parametrize(("game_date", "errors"), [(INCOMPLETE, 8), (PERFECT, 0)])
 def test_the_errors_of_a_date_are_not_those_of_another_dates_run_in_its_hours(customer_clients, game_date, errors):
-    condition = next(preset for preset in PRESETS if preset.name.startswith("Errors")).condition
+    condition = next(preset for preset in PRESETS if preset.name == "Service errors").condition
     lines = read_night_lines(customer_clients, game_date, condition).lines
     assert len({line.message for line in lines}) == errors, [line.message for line in lines]
 
