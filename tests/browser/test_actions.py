@@ -127,6 +127,7 @@ def test_half_typed_input_in_a_plan_survives_the_end_of_another_action(environme
         page.keyboard.type("reason")  # the focus has stayed as well
         assert field.input_value() == "half a reason"
         page.keyboard.press("Escape")  # sends what is typed
+        page.wait_for_timeout(500)  # as a person presses it again
         page.keyboard.press("Escape")
         page.get_by_role("dialog").get_by_role("button", name="Keep editing").click()
         assert field.input_value() == "half a reason"

@@ -114,7 +114,7 @@ def test_an_operator_repairs_the_night_and_the_viewer_sees_their_name(environmen
     page.goto(f"{url}/overview")
     page.get_by_role("button", name="Recent actions").click()
     page.get_by_test_id("stPopoverBody").get_by_role("link", name="View").first.click()
-    page.get_by_text("coverage 68 → 158 of 158").wait_for()
+    page.get_by_text("68 → 158 of 158", exact=True).wait_for()
     page.get_by_test_id("stMain").get_by_text(NORA).first.wait_for()
     page.goto(f"{url}/missing_players?date=2025-12-29")
     with page.expect_download() as download:

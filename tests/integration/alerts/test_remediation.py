@@ -54,7 +54,7 @@ def test_the_watchdog_consolidates_a_leftover_batch_and_the_alert_closes(slack_c
     assert (action.actor, action.state) == ("watchdog", ActionState.DONE), action.message
     assert "72 of 72 eligible players are active" in action.message
     [message] = [m["text"] for m in fresh_sandbox.state.slack_messages]
-    assert "Auto-remediation started: Consolidate batch_2025-12-25" in message
+    assert "Auto-remediation started: Consolidate 225 rows of 9 staging tables · batch_2025-12-25_1766680200" in message
     run_check(at_time(slack_clients, 2025, 12, 25, 17, 40), CheckCache(), SELF_HEALING)
     alert = next(a for a in read_alerts(slack_clients).alerts if a.cause == "run")
     assert alert.ended

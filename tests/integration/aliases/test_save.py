@@ -24,10 +24,10 @@ def test_six_new_aliases_and_one_reversed_are_saved_together_and_undone_exactly(
     before = read_aliases(module_clients)
     edits = (*parse_lines(MISSING_ALIASES).edits.values(), *reverse("robertwilliamsiii", "robertwilliams"))
     plan = EDIT_ALIASES.plan(module_clients, to_params(edits))
-    newly_covered = [change.what for change in plan.changes if change.before == "odds without a player"]
+    newly_covered = [change.what for change in plan.changes if change.before == "unmatched"]
     assert [what for what in newly_covered if what.startswith(("kevinporterjr", "robertwilliams"))] == [
-        "kevinporterjr on 29 Dec",
-        "robertwilliams on 29 Dec",
+        "kevinporterjr, 29 Dec",
+        "robertwilliams, 29 Dec",
     ]
     assert not plan.failed_guards
     saved_action = execute(module_clients, OPERATOR, EDIT_ALIASES, plan, "names of 29 December", plan.confirmation_text)

@@ -17,5 +17,5 @@ def test_a_drop_cannot_be_undone_after_seven_days(module_clients):
 
 
 def test_an_unknown_action_dropped_nothing(module_clients):
-    with pytest.raises(InvalidInput, match="dropped nothing"):
+    with pytest.raises(InvalidInput, match="dropped no table that can be restored"):
         UNDO_DROP.plan(module_clients, {"action_id": "no such action"})

@@ -128,7 +128,7 @@ def test_after_an_action_only_the_sources_that_it_changes_are_asked_again(viewer
     look()
     assert not look()
     asked_again: dict[ActionType, set[str]] = {
-        ACKNOWLEDGE: set(),
+        ACKNOWLEDGE: {sources.ALERTS},
         EDIT_ALIASES: {sources.ALIASES, sources.STAGING_TABLES},
         DROP_MERGED: {sources.STAGING_TABLES, sources.JOBS},
         START_RUN: {*sources.RUN} - {sources.COORDINATOR},
