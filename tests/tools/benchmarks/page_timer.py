@@ -28,7 +28,7 @@ TIMER_SCRIPT = """
   });
   const complete = () => site().isQuiet() && document.querySelector(site().root) && Object.values(open()).every(count => !count);
   window.__why = () => JSON.stringify([seen, open()]);
-  const title = () => document.querySelector('[data-testid=stMain] h5')?.textContent;
+  const title = () => document.querySelector('.st-key-date .day')?.textContent;
   const isAnswered = () => !document.querySelector('[data-testid=stMain]').textContent.includes('is slow to respond');
   const look = () => {
     const now = performance.now();
@@ -54,7 +54,7 @@ TIMER_SCRIPT = """
   window.__turn = () => {
     Object.assign(seen, {from: performance.now(), before: null, path: null, night: title(),
                          verdict: null, full: null, settled: false});
-    document.querySelector('.st-key-The-night-before button').click();
+    document.querySelector('.st-key-Previous-game-date button').click();
   };
 })();
 """
@@ -90,7 +90,7 @@ def click(page: Any, path: str) -> PageTiming:
 
 def turn_to_night_before(page: Any) -> PageTiming:
     """Click the chevron to the night before and wait until all of that night stands."""
-    page.locator(".st-key-The-night-before button:enabled").first.wait_for(timeout=PAGE_TIMEOUT_MS)
+    page.locator(".st-key-Previous-game-date button:enabled").first.wait_for(timeout=PAGE_TIMEOUT_MS)
     page.evaluate("window.__turn()")
     return _wait_settled(page)
 

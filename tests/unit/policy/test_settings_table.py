@@ -12,6 +12,7 @@ from tests.support.paths import ROOT
 
 MAY_READ_THE_ENVIRONMENT = {
     "services/core/env_settings.py",  # the one reader
+    "services/cli/shown_plans.py",  # XDG_STATE_HOME: where a user keeps state, no setting of ours
     "services/sandbox/__main__.py",  # passes the whole environment on to its children
 }
 
