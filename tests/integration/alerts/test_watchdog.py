@@ -60,7 +60,7 @@ def test_29_december_is_one_incident_one_message_one_remediation_and_closes_afte
     assert [i.cause for i in check_result.incidents] == ["writes"]
     assert "coverage" in {f.rule.name for f in check_result.incidents[0].results}
     [alert] = read_alerts(incident_replay.clients).alerts
-    assert "90 of 158 writes rejected" in alert.message, "the page tells what is known now"
+    assert "90 of 158 writes rejected" in alert.message, "the page shows what is known now"
     assert "coverage" in {f["rule"] for f in alert.rule_results}
     assert len(incident_replay.messages) == 1
     log = read_action_log(
