@@ -36,6 +36,12 @@ READINGS: dict[tuple[str, ...], tuple[int, str, Any]] = {  # words → exit code
     ("names", *NIGHT): (1, "health", "warning"),
     ("logs", "dml", *NIGHT): (1, "health", "warning"),
     ("logs", "cons", *NIGHT, "--find", "no such text"): (3, "lines", []),
+    ("logs", "--source", "cloud functions", *NIGHT): (0, "health", "ok"),
+    ("logs", "dml", "--filter", 'textPayload:"ERROR"', "--from", "2025-12-29T14:00", "--to", "2025-12-29T15:00"): (
+        1,
+        "headline",
+        "90 lines, 90 errors",
+    ),
     ("handoff", *NIGHT): (1, "title", "Handoff, night of 2025-12-29"),
     ("staging", "--tables"): (1, "health", "warning"),
     ("capacity",): (1, "health", "warning"),
