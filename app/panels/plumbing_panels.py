@@ -46,8 +46,8 @@ def services(reading: Result[ServiceReport]) -> None:
     st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
     widgets.render_problems(report.problems)
     show_table(_SERVICE_COLUMNS, [_service_row(service) for service in report.services], "Services", "None was read.")
-    for service in report.services:
-        with st.expander(f"{text_format.escape_markdown(service.name)}: image, account, environment"):
+    with st.expander("Image, account and environment"):
+        for service in report.services:
             fact_list(_service_facts(service))
     widgets.source_footer((report.source,))
 
@@ -67,6 +67,7 @@ def _service_row(service: ServiceState) -> tuple[Cell, ...]:
 
 def _service_facts(service: ServiceState) -> dict[str, str]:
     return {
+        "service": service.name,
         "image": service.image or "unknown",
         "service account": service.service_account or "not set",
         "traffic": str(service.traffic) or "none",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from services.core.tables import PREDICTIONS_TABLE
 from services.sandbox.scenarios.log_and_job_history import PROJECT
 from services.sandbox.scenarios.rosters import all_players, scenario_config
 from services.sandbox.scenarios.slate import Slate
@@ -92,7 +93,7 @@ _COMMITS = {"00011-zw5": "98cb174a", "00010-k7d": "5c2f1b70", "00005-b2r": "98cb
 _ENVIRONMENT = {
     "prediction-worker": {
         "GCP_PROJECT_ID": PROJECT,
-        "PREDICTIONS_TABLE": "nba_predictions.player_prop_predictions",
+        "PREDICTIONS_TABLE": PREDICTIONS_TABLE,
         "PUBSUB_READY_TOPIC": "prediction-ready-prod",
     },
     "prediction-coordinator": {
