@@ -53,6 +53,7 @@ from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
+from services.plumbing.service_state import ServiceReport, read_service_report
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -151,6 +152,9 @@ last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
 schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, freshness.SCHEDULE_TTL_S, SCHEDULER)
 scheduled_jobs: CachedRead[JobReport] = CachedRead(
     "Cloud Scheduler", read_job_report, freshness.SCHEDULE_TTL_S, SCHEDULER
+)
+service_states: CachedRead[ServiceReport] = CachedRead(
+    "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 

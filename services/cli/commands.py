@@ -151,6 +151,12 @@ def deploys(terminal: Terminal) -> Report:
     return platform_reports.deploys_report(terminal.reading)
 
 
+@_reading("services")
+def services(terminal: Terminal) -> Report:
+    """What each service really is: revision, image, commit, traffic, environment against the manifest, last deploy."""
+    return platform_reports.services_report(terminal.reading)
+
+
 @_reading("schedule")
 def schedule(terminal: Terminal) -> Report:
     """Scheduled jobs: last attempt, next run, and what is wrong."""
