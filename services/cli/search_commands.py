@@ -150,6 +150,7 @@ def format_line(line: LogLine) -> str:
 @click.pass_obj
 def count(
     terminal: Terminal,
+    /,
     subject: str,
     by: str,
     first: date | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_every_subject_is_counted_by_each_of_its_dimensions(module_clients, subj
 
 
 def test_what_is_filtered_by_is_what_is_counted(module_clients):
-    night = {"first_date": NIGHT, "last_date": NIGHT, "by": ["date"], "player": ""}
+    night: dict[str, Any] = {"first_date": NIGHT, "last_date": NIGHT, "by": ["date"], "player": ""}
     run_times = worker_run_days(NIGHT)
     batch = "batch_2025-12-29_1767037620"
     rows = query_catalog.run_query(

@@ -10,10 +10,11 @@ import pytest
 from services.core.errors import OverBytesLimit
 from services.core.tables import PREDICTIONS_TABLE
 from services.explore import counts
-from services.explore.counts import MIB, Cost, read_counts
+from services.explore.counts import Cost, read_counts
 from services.explore.look import make_look
 from services.explore.subjects import SUBJECTS_BY_NAME
 from services.gcp import query_catalog
+from services.gcp.query_catalog import MIB
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, memory_clients
 
@@ -120,6 +121,7 @@ def test_more_groups_than_are_read_make_it_partial(clients, monkeypatch):
     monkeypatch.setattr(counts, "MAX_GROUPS", 1)
     found = read_counts(clients, make_look(PREDICTIONS, ("date",), BEFORE, NIGHT))
     assert found.truncated
+    assert found.problem is not None
     assert len(found.groups) == 1
     assert "There are more than 1 groups" in found.problem.message
 
