@@ -15,7 +15,7 @@ from services.auth.roles import Role, require_role
 from services.cli import name_reports, night_reports, platform_reports, record_reports, run_reports
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
-from services.cli.options import as_option
+from services.cli.options import DATE, as_option
 from services.cli.reading import reading_of
 from services.cli.report import Report
 from services.cli.search_commands import count, logs
@@ -105,6 +105,13 @@ def dml(terminal: Terminal, game_date: date, attempts: bool) -> Report:
 def coverage(terminal: Terminal, game_date: date, nights: int) -> Report:
     """Players with odds, in context, eligible and active of the nights up to a date."""
     return night_reports.coverage_report(terminal.reading, game_date, nights)
+
+
+@_reading("compare", dated=True)
+@click.argument("other_date", type=DATE, metavar="OTHER")
+def compare(terminal: Terminal, game_date: date, other_date: date) -> Report:
+    """The night beside another one: every figure that differs, worst first."""
+    return night_reports.compare_report(terminal.reading, game_date, terminal.game_date(other_date))
 
 
 @_reading("names", dated=True)

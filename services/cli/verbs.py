@@ -25,6 +25,7 @@ from services.cli.options import DATE
 from services.core.clock import ET
 from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
+from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
@@ -169,6 +170,7 @@ def _read_text(name: str) -> str:
 # --- the verbs --------------------------------------------------------------------------------------------------------
 
 _BATCH, _ALERT = _argument("batch_id", "BATCH"), _argument("alert_id", "ALERT")
+_JOB = _argument("job", "JOB")
 _ACTION = _argument("action_id", "ACTION")
 _NIGHT = _argument("game_date", "DATE", type=DATE)
 _REVERT = click.Option(["--revert-at"], metavar="TIME", help="When it reverts by itself: 08:00 (ET), or ISO 8601.")
@@ -294,6 +296,9 @@ VERBS: Sequence[Verb] = (
     ),
     _alert_verb("resolve", RESOLVE, "Resolve an alert."),
     _alert_verb("reopen", REOPEN, "Reopen an alert."),
+    _simple("run-job", RUN_JOB, "Run a job of Cloud Scheduler now.", _JOB),
+    _simple("pause-job", PAUSE_JOB, "Pause a job of Cloud Scheduler.", _JOB),
+    _simple("resume-job", RESUME_JOB, "Resume a paused job of Cloud Scheduler.", _JOB),
     _simple("test-notification", TEST_NOTIFICATION, "Send a test notification."),
     _simple("test-page", TEST_ESCALATION, "Send a test page to the second channel."),
 )

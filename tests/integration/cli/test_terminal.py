@@ -32,6 +32,7 @@ READINGS: dict[tuple[str, ...], tuple[int, str, Any]] = {  # words → exit code
     ("runs", *NIGHT): (1, "health", "critical"),
     ("dml", *NIGHT, "--attempts"): (1, "health", "critical"),
     ("coverage", *NIGHT, "--nights", "7"): (1, "health", "critical"),
+    ("compare", "2025-12-28", *NIGHT): (1, "other_date", "2025-12-28"),
     ("names", *NIGHT): (1, "health", "warning"),
     ("logs", "dml", *NIGHT): (1, "health", "warning"),
     ("logs", "cons", *NIGHT, "--find", "no such text"): (3, "lines", []),

@@ -79,7 +79,7 @@ COMMANDS = (
         (("logs", "--source", "Cloud Functions", "--service", "phase4-to-phase5-orchestrator", *NIGHT),),
         of_the_night=False,
     ),
-    HandCommand("gcloud scheduler jobs run", 190, left_out="a run is started with `do run`; other jobs cannot be"),
+    HandCommand("gcloud scheduler jobs run", 190, (("do", "run-job", "missing-prediction-check"),), applied=True),
     HandCommand("bq: upcoming_player_game_context", 188, (("players", *NIGHT), ("coverage", *NIGHT))),
     HandCommand("gcloud scheduler jobs list", 135, (("schedule",),)),
     HandCommand("bq: schedule", 135, (("coverage", *NIGHT),)),
