@@ -18,7 +18,7 @@ from services.cli.identity import grant_hint
 from services.cli.options import DATE, as_option
 from services.cli.reading import reading_of
 from services.cli.report import Report
-from services.cli.search_commands import logs
+from services.cli.search_commands import count, logs
 from services.cli.terminal import Terminal
 from services.cli.verbs import VERBS
 from services.core.clock import format_eastern
@@ -127,6 +127,7 @@ def handoff(terminal: Terminal, game_date: date) -> Report:
     return record_reports.handoff_report(terminal.reading, game_date)
 
 
+cli.add_command(count)
 cli.add_command(logs)
 
 # --- beside the nights ------------------------------------------------------------------------------------------------

@@ -36,7 +36,13 @@ COMMANDS = (
     HandCommand(
         "bq: the predictions table",
         901,
-        (("systems", *NIGHT), ("players", *NIGHT), ("coverage", *NIGHT, "--nights", "7"), ("missing", *NIGHT)),
+        (
+            ("systems", *NIGHT),
+            ("players", *NIGHT),
+            ("coverage", *NIGHT, "--nights", "7"),
+            ("missing", *NIGHT),
+            ("count", "--by", "date,system,active", "--from", "2025-12-23", "--to", "2025-12-29"),
+        ),
     ),
     HandCommand(
         "bq: player_game_summary", 618, left_out="box scores: the phases before and after a night are not read"
