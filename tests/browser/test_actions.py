@@ -18,6 +18,7 @@ from services.aliases.save import EDIT_ALIASES
 from services.auth.roles import Actor, Role
 from tests.browser.environment import PAGE_TIMEOUT_MS, environment, module_dashboard_url, page, wait_for_actions
 from tests.browser.iap_proxy import IapProxy, run_proxy
+from tests.support.axe import list_violations
 from tests.support.iap_signer import NORA, IapSigner
 
 __all__ = ["environment", "module_dashboard_url", "page"]  # fixtures
@@ -198,6 +199,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.wait_for_timeout(800)
     page.screenshot(path=screenshots_dir / "action-log.png")
     assert_hostile_reason_is_plain(page)
+    assert list_violations(page) == []  # of the action
     page.goto(f"{module_dashboard_url}/shift_handoff?date=2025-12-29")
     assert_hostile_reason_is_plain(page)
     page.goto(f"{module_dashboard_url}/runs?date=2025-12-29")
@@ -206,6 +208,7 @@ def test_29_december_is_repaired_from_68_to_158_players_and_logged(
     page.get_by_text("2,250 inserted, 0 updated, 0 unchanged").wait_for()
     page.get_by_role("tab", name="Players 90").wait_for()
     assert_hostile_reason_is_plain(page)  # why it was started
+    assert list_violations(page) == []
     page.go_back()
     page.get_by_role("region", name="Batches").wait_for()
     page.go_forward()
