@@ -51,6 +51,7 @@ from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
+from services.notes.note import notes_window
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -222,6 +223,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
+    notes = action_log.fetch_async(clients, *notes_window(game_date, clients.now()))
     read_facts = facts()
     return HandoffInputs(
         facts=read_facts,
@@ -232,6 +234,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         alerts=alert_log(),
         action_log=wait_for_log(),
         schedule=jobs(),
+        notes=notes(),
     )
 
 

@@ -143,6 +143,12 @@ def logs(terminal: Terminal, game_date: date, search: str, text: str) -> Report:
 logs.help = f"What the services logged this night.\n\nSEARCH, or how it begins: {SEARCHES}."
 
 
+@_reading("notes", dated=True)
+def notes(terminal: Terminal, game_date: date) -> Report:
+    """What was written about the night, its batches, players and alerts; `oncall do note` adds one."""
+    return record_reports.notes_report(terminal.reading, game_date)
+
+
 @_reading("handoff", dated=True)
 def handoff(terminal: Terminal, game_date: date) -> Report:
     """The handoff note of the night, in Markdown."""

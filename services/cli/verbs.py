@@ -25,6 +25,7 @@ from services.cli.options import DATE
 from services.core.clock import ET
 from services.core.errors import InvalidInput
 from services.gcp.clients import Clients
+from services.notes.add import ADD_NOTE, MAX_NOTE_LENGTH
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
@@ -294,6 +295,16 @@ VERBS: Sequence[Verb] = (
     ),
     _alert_verb("resolve", RESOLVE, "Resolve an alert."),
     _alert_verb("reopen", REOPEN, "Reopen an alert."),
+    _simple(
+        "note",
+        ADD_NOTE,
+        f"Add a note, of up to {MAX_NOTE_LENGTH:,} characters, about a night, batch, player or alert.",
+        _argument("text", "TEXT"),
+        click.Option(["--date", "game_date"], type=DATE, help="The night; with --player, of that night."),
+        click.Option(["--batch", "batch_id"], metavar="BATCH", help="About this batch."),
+        click.Option(["--player"], metavar="LOOKUP", help="About this player."),
+        click.Option(["--alert", "alert_id"], metavar="ALERT", help="About this alert."),
+    ),
     _simple("test-notification", TEST_NOTIFICATION, "Send a test notification."),
     _simple("test-page", TEST_ESCALATION, "Send a test page to the second channel."),
 )
