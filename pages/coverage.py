@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.charts import coverage_by_night, funnel_chart
 from app.components import tables, widgets
-from app.panels import repair_buttons, row_panels
+from app.panels import comparison, repair_buttons, row_panels
 from app.state import reads, session
 from services.core.clock import eastern_day
 from services.core.result import Health, worst
@@ -26,6 +26,7 @@ COLUMN_CONFIG["state"] = st.column_config.TextColumn(width=104)
 
 cloud, game_date = session.cached_clients(), session.game_date()
 settings = cloud.settings
+show_comparison = comparison.start(cloud, game_date)
 facts, judgement = reads.judgement(cloud, game_date)
 
 
@@ -90,6 +91,11 @@ def render_night(night: NightStatus) -> None:
         widgets.verdict(worst(s.health for s in statements), headline(statements[0]), details, facts.outdated)
     with button_col:
         repair_buttons.night_buttons(night, counts)
+        if show_comparison is None:
+            comparison.link(facts)
+    comparison.render_notice(game_date)
+    if show_comparison is not None:
+        show_comparison(facts, judgement)
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)
     if not night.players:

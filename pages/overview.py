@@ -7,7 +7,7 @@ import streamlit as st
 from app.actions import action_feed
 from app.charts import figure_tiles, funnel_chart, night_timeline
 from app.components import widgets
-from app.panels import attention_list, batch_page, incident_header, notes_panel, run_panels
+from app.panels import attention_list, batch_page, comparison, incident_header, notes_panel, run_panels
 from app.state import reads, session
 from services.judgement.judge import judge_night
 from services.judgement.statement import Subject
@@ -45,7 +45,9 @@ def render_head() -> None:
 
 def render_funnel(night: NightStatus) -> None:
     """The funnel, with the sources that it lacks."""
-    st.subheader("Pipeline funnel", anchor=False, help=funnel_chart.STAGE_HELP)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader("Pipeline funnel", anchor=False, width="stretch", help=funnel_chart.STAGE_HELP)
+        comparison.link(facts)
     funnel_chart.render(funnel(night, facts.writes.value), list_missing_players(night))
     widgets.render_problems(night.problems)
     widgets.render_not_recorded(night.not_recorded)

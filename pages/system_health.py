@@ -1,4 +1,4 @@
-"""System health: does the dashboard reach everything it depends on, and which commands fix what it does not reach?"""
+"""System health: does the dashboard reach everything, and is what the predictions run on as it is declared?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 import streamlit as st
 
 from app.components import tables, widgets
+from app.panels import plumbing_panels
 from app.state import reads, session
 from services.core.result import Health, list_outdated
 from services.doctor.check_result import CheckResult
@@ -43,7 +44,9 @@ def render(report: ConnectionReport) -> None:
     widgets.render_query_cost()
 
 
+wait_for_jobs = reads.scheduled_jobs.fetch_async(cloud)
 reading = reads.connection_checks(cloud)
 report = widgets.value_or_notice(reading, "Checks")
 if report is not None:
     render(report)
+plumbing_panels.scheduled_jobs(wait_for_jobs())

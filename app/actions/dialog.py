@@ -34,6 +34,7 @@ _TYPED_KEYS = (_REASON_KEY, _CONFIRMATION_KEY)
 QUICK_REASONS = {  # by the first part of an action's name
     "run": ("Rejected writes", "Late odds or lines", "Upstream fix deployed"),
     "staging": ("Failed consolidation", "Cleanup"),
+    "scheduler": ("Missed run", "Incident in progress", "Incident over"),
     "scaling": ("Rejected writes", "Incident over", "Planned change"),
 }
 

@@ -8,6 +8,8 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.aliases.edits import MAX_EDITS
+
 APP_TITLE = "Prediction On-Call"
 _DESCRIPTION = '<meta name="description" content="On-call dashboard of the NBA prediction platform: coverage, incidents and their repair.">'
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
@@ -17,9 +19,10 @@ _DESCRIPTION = '<meta name="description" content="On-call dashboard of the NBA p
 # no brackets and no `r`. The search of “Go to…” has the focus as soon as it is there.
 # A table or command that is wider than the screen can be moved by the arrow keys.
 # A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
-# Escape in a field of a dialog first sends what is typed, only then it closes the dialog, which asks.
+# Escape in a plan with typed text presses its own Cancel, which asks: Streamlit would close the dialog at once and ask its script after.
 # Before it is loaded anew the browser asks, while something is typed in a dialog or pasted into a box.
-_SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
+# The lines of the alias box are counted as they are typed, as the page counts them when it gets them: neither empty nor a header.
+_SCRIPT = r"""<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
   const link = event.target.closest("[data-testid=stMain] a[href^='/']")
   if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
@@ -27,15 +30,24 @@ addEventListener("click", event => {
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
 })
-let unsent
-addEventListener("input", ({ target }) => unsent = target)
-addEventListener("blur", () => unsent = null, true)
 addEventListener("keydown", event => {
-  if (event.key !== "Escape" || event.target !== unsent || !unsent.closest("[role=dialog]")) return
+  const fields = [...document.querySelectorAll(":is(.st-key-action-reason, .st-key-action-typed) input")]
+  if (event.key !== "Escape" || !fields.some(field => field.value.trim())) return
   event.stopPropagation()
-  event.target.blur()
-  event.target.focus()
+  const focused = document.activeElement
+  focused.blur()
+  document.querySelector(".st-key-action-cancel button")?.click()
+  focused.focus()
 }, true)
+function countLines() {
+  const box = document.querySelector(".st-key-pasted-aliases")
+  if (!box) return
+  const lines = box.querySelector("textarea").value.split(/[\n\r]/)
+  const count = lines.filter(line => line.trim() && !/^\s*alias(_lookup)?\s*,\s*(nba_)?canonical(_lookup)?\s*$/i.test(line)).length
+  box.dataset.lines = count ? `${count} of MAX_LINES lines` : ""
+  box.toggleAttribute("data-over", count > MAX_LINES)
+}
+addEventListener("input", countLines)
 const buttons = {
   "[": ".st-key-Previous-game-date", "]": ".st-key-Next-game-date", "?": ".st-key-help",
   r: "[data-testid=stMain] [class*=st-key-offer-run-start]"
@@ -59,6 +71,7 @@ addEventListener("click", ({ target }) => { if (target.closest(".st-key-go-to"))
 setInterval(() => {
   for (const box of document.querySelectorAll("[data-testid=stTable] > div, [data-testid=stMain] pre"))
     box.toggleAttribute("tabindex", box.scrollWidth > box.clientWidth) && (box.tabIndex = 0)
+  countLines()
 }, 1000)
 addEventListener("beforeunload", event => {
   const fields = document.querySelectorAll("[role=dialog] :is(input[type=text], textarea), [data-testid=stMain] textarea")
@@ -73,7 +86,7 @@ new MutationObserver(records => {
   if (!records.some(({ target }) => target === field) || field.disabled) return
   field.focus()
   field.setSelectionRange(field.value.length, field.value.length)
-}).observe(document, { attributeFilter: ["disabled"], subtree: true })</script>"""
+}).observe(document, { attributeFilter: ["disabled"], subtree: true })</script>""".replace("MAX_LINES", str(MAX_EDITS))
 TABLE_LINE_PX, MAX_TABLE_ROWS = 29, 24  # of text tables, which are short
 STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot express
 

@@ -32,16 +32,13 @@ def render(game_date: date, about: About = About.NIGHT, subject: str = "") -> No
     args = {About.NIGHT.value: game_date.isoformat(), **({about.value: subject} if subject else {})}
     log = reading().value
     notes = [note for note in list_notes(log.actions) if _belongs(note, game_date, about, subject)] if log else []
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="notes heading"):
-        count = f" :gray[{len(notes)}]" if notes else ""
-        st.subheader(f"Notes{count}", anchor=False, width="stretch")
-        title, _, of_what = plan_note(now, args).title.partition(TITLE_SEPARATOR)
-        form = ReasonForm(ADD_NOTE, title, f"About {of_what}", partial(_plan, args), is_note=True)
-        form_button(form, "Add note", key=f"note {about} {subject} {game_date}", type="tertiary")
     if log is None:
         st.caption("Notes unknown: the action log could not be read.")
     elif notes:
         st.html(to_html(notes, is_night=about is About.NIGHT))
+    title, _, of_what = plan_note(now, args).title.partition(TITLE_SEPARATOR)
+    form = ReasonForm(ADD_NOTE, title, f"About {of_what}", partial(_plan, args), is_note=True)
+    form_button(form, "Add note", key=f"note {about} {subject} {game_date}", type="tertiary")
 
 
 def _plan(about_args: dict[str, str], typed: Params) -> Plan:
@@ -56,8 +53,9 @@ def _belongs(note: Note, game_date: date, about: About, subject: str) -> bool:
 
 
 def to_html(notes: Sequence[Note], is_night: bool) -> str:
-    """The notes as a list; those of a night name what each is about, with a link to it."""
-    return f'<ul class="notes" aria-label="Notes">{"".join(_item_html(note, is_night) for note in notes)}</ul>'
+    """The notes as a list under its heading; those of a night name what each is about, with a link to it."""
+    items = "".join(_item_html(note, is_night) for note in notes)
+    return f'<div class="notes"><h3>Notes <small>{len(notes)}</small></h3><ul aria-label="Notes">{items}</ul></div>'
 
 
 def _item_html(note: Note, is_night: bool) -> str:

@@ -39,6 +39,7 @@ from services.core.sources import (
     ODDS,
     PREDICTIONS,
     REGISTRY,
+    SCHEDULER,
     STAGING_TABLES,
     WORKER_RUNS,
     Sources,
@@ -52,6 +53,7 @@ from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.notes.note import notes_window
+from services.plumbing.scheduled_jobs import JobReport, read_job_report
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -147,7 +149,10 @@ log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, freshn
 last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
     "The watchdog's log", read_last_heartbeat, freshness.LAST_HEARTBEAT_TTL_S
 )
-schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, freshness.SCHEDULE_TTL_S)
+schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, freshness.SCHEDULE_TTL_S, SCHEDULER)
+scheduled_jobs: CachedRead[JobReport] = CachedRead(
+    "Cloud Scheduler", read_job_report, freshness.SCHEDULE_TTL_S, SCHEDULER
+)
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 
 _forgotten_after: deque[str] = deque(

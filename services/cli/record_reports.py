@@ -12,6 +12,7 @@ from services.alerts.rules import get_rule
 from services.batches.reader import run_window
 from services.cli.night_reports import read_facts
 from services.cli.report import Report, Row, Table
+from services.core.clock import format_eastern
 from services.core.errors import InvalidInput
 from services.core.result import Health, worst
 from services.core.text import pluralize
@@ -24,7 +25,8 @@ from services.notes.note import list_notes, notes_of_night, notes_window
 from services.reports.handoff_note import MAX_DAYS, HandoffInputs, render_markdown
 from services.scaling.capacity import read_service_capacities
 from services.scaling.deploys import read_deploy_history
-from services.telemetry.log_reader import PRESETS, Preset
+from services.telemetry.log_reader import PRESETS, LogLines, Preset
+from services.telemetry.log_search import LogSearch, read_search
 from services.telemetry.scheduler import read_schedule
 
 MAX_ACTION_DAYS = 90
@@ -165,6 +167,19 @@ def logs_report(clients: Clients, game_date: date, search: str, text: str = "") 
     """The lines of a night's runs that a search finds, each once; none is no proof that all is well."""
     preset = find_preset(search)
     reading = read_night_lines(clients, game_date, preset.condition)
+    title = f"Log, {preset.name}, night of {game_date}"
+    return _lines_report(title, preset.description, reading, text, preset.command(clients, game_date))
+
+
+def search_report(clients: Clients, search: LogSearch, text: str = "") -> Report:
+    """The newest lines that a filter of one's own finds; raises InvalidInput for one that cannot be used."""
+    reading = read_search(clients, search)
+    times = f"{format_eastern(search.start, '%-d %b %H:%M')} – {format_eastern(search.end, '%-d %b %H:%M')}"
+    title = f"Log of {search.source.name}, {times}"
+    return _lines_report(title, search.text, reading, text, search.command(clients.settings))
+
+
+def _lines_report(title: str, description: str, reading: LogLines, text: str, command: str) -> Report:
     lines = [line for line in reading.lines if text.lower() in line.message.lower()]
     errors = sum(line.severity in ERROR_SEVERITIES for line in lines)
     rows = tuple(
@@ -181,19 +196,9 @@ def logs_report(clients: Clients, game_date: date, search: str, text: str = "") 
     health = Health.WARNING if errors else Health.UNKNOWN if not lines or reading.truncated else Health.OK
     headline = f"{pluralize(len(lines), 'line')}, {pluralize(errors, 'error')}" if lines else "No line was found"
     problems = (reading.problem,) if reading.problem is not None else ()
-    title = f"Log, {preset.name}, night of {game_date}"
-    command = preset.command(clients, game_date)
     table = Table("lines", rows, "No line was found: that proves nothing by itself.")
-    return Report(
-        title,
-        health,
-        headline,
-        (preset.description,),
-        (table,),
-        problems,
-        (reading.source,),
-        facts={"command": command},
-    )
+    details = (description,) if description else ()
+    return Report(title, health, headline, details, (table,), problems, (reading.source,), facts={"command": command})
 
 
 def handoff_report(clients: Clients, game_date: date) -> Report:

@@ -24,6 +24,7 @@ from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import requests
+from google.api_core.exceptions import BadRequest
 from google.cloud import run_v2, scheduler_v1
 from google.protobuf.timestamp_pb2 import Timestamp
 from requests.structures import CaseInsensitiveDict
@@ -37,6 +38,7 @@ from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.app import Worker, create_app
 from services.pipeline.worker.predictor import BaselinePredictor, Predictor
 from services.pipeline.worker.staging_writer import StagingWriter
+from services.sandbox.stand_ins.log_filter import FilterError
 from tests.support.memory_bigquery import PROJECT, Hook, MemoryClient, MemoryProject, no_hook
 
 P = ParamSpec("P")
@@ -84,7 +86,7 @@ class SimulatedClock:
 
 def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | None = None) -> Clients:
     """Real Clients of one process: BigQuery in memory, a worker and a coordinator in Cloud Run, their daily jobs."""
-    log_api = SimpleNamespace(api_request=lambda data, **_: project.log.list(data))
+    log_api = SimpleNamespace(api_request=lambda data, **_: _list_entries(project, data))
     return Clients(
         settings=_settings(),
         clock=clock or project.clock,
@@ -94,6 +96,13 @@ def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | 
         logging=cast(Any, SimpleNamespace(_connection=log_api, project=PROJECT)),
         scheduler=cast(Any, SimpleNamespace(list_jobs=lambda **_: _list_daily_jobs())),
     )
+
+
+def _list_entries(project: MemoryProject, data: Mapping[str, Any]) -> Any:
+    try:
+        return project.log.list(data)
+    except FilterError as error:
+        raise BadRequest(str(error)) from error
 
 
 @cache

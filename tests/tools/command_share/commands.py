@@ -44,7 +44,12 @@ COMMANDS = (
     HandCommand("/validate-daily", 613, (("night", *NIGHT),)),
     HandCommand("bq: prediction_accuracy", 523, left_out="grading: the phases before and after a night are not read"),
     HandCommand(
-        "gcloud logging read, other filters", 525, left_out="a filter of one's own, and logs of other services"
+        "gcloud logging read, other filters",
+        525,
+        (
+            ("logs", "--filter", 'textPayload=~"Published [0-9]+" OR textPayload:"STALLED"', *NIGHT),
+            ("logs", "--service", "prediction-coordinator", "--from", "2025-12-29T14:00", "--to", "2025-12-29T15:00"),
+        ),
     ),
     HandCommand("gcloud logging read, coordinator", 134, (("logs", "consolidation", *CONSOLIDATED_NIGHT),)),
     HandCommand("gcloud logging read, worker", 118, (("logs", "staging", *STAGED_NIGHT), ("logs", "failed", *NIGHT))),
@@ -62,8 +67,13 @@ COMMANDS = (
         (("do", "set-capacity", "--instances", "4", "--requests", "5"),),
         applied=True,
     ),
-    HandCommand("gcloud functions logs", 212, left_out="logs of other services", of_the_night=False),
-    HandCommand("gcloud scheduler jobs run", 190, left_out="a run is started with `do run`; other jobs cannot be"),
+    HandCommand(
+        "gcloud functions logs",
+        212,
+        (("logs", "--source", "Cloud Functions", "--service", "phase4-to-phase5-orchestrator", *NIGHT),),
+        of_the_night=False,
+    ),
+    HandCommand("gcloud scheduler jobs run", 190, (("do", "run-job", "missing-prediction-check"),), applied=True),
     HandCommand("bq: upcoming_player_game_context", 188, (("players", *NIGHT), ("coverage", *NIGHT))),
     HandCommand("gcloud scheduler jobs list", 135, (("schedule",),)),
     HandCommand("bq: schedule", 135, (("coverage", *NIGHT),)),

@@ -21,7 +21,7 @@ from tests.support.paths import ROOT
 NOW = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)  # 01:45 ET
 CLIENTS: Any = SimpleNamespace(now=lambda: NOW)
 ARGUMENT_NAMES = {"args", "params"}  # of plans, by which the code reads their arguments
-PACKAGES = ("actions", "alerts", "aliases", "notes", "runs", "scaling", "staging")
+PACKAGES = ("actions", "alerts", "aliases", "notes", "plumbing", "runs", "scaling", "staging")
 
 
 def read_keys(tree: ast.AST) -> set[str]:
