@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.charts import figure_tiles, funnel_chart, night_timeline
 from app.components import widgets
-from app.panels import attention_list, batch_page, comparison, incident_header, run_panels
+from app.panels import attention_list, batch_page, comparison, incident_header, notes_panel, run_panels
 from app.state import reads, session
 from services.judgement.judge import judge_night
 from services.judgement.statement import Subject
@@ -54,5 +54,6 @@ with panels.cell(), st.container(border=True, key="card attention"):
     attention_list.render(judgement, signals)
 with st.container(border=True, key="card timeline"):
     night_timeline.render(game_date, facts.batches, facts.writes)
+    notes_panel.render(game_date)
 sources = (*judgement.sources, *platform.sources)
 widgets.source_footer(sources, session.log_link_params("Failed players"))

@@ -52,6 +52,7 @@ from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
+from services.notes.note import notes_window
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
 from services.plumbing.service_state import ServiceReport, read_service_report
 from services.reports.handoff_note import HandoffInputs
@@ -231,6 +232,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
+    notes = action_log.fetch_async(clients, *notes_window(game_date, clients.now()))
     read_facts = facts()
     return HandoffInputs(
         facts=read_facts,
@@ -241,6 +243,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         alerts=alert_log(),
         action_log=wait_for_log(),
         schedule=jobs(),
+        notes=notes(),
     )
 
 

@@ -121,6 +121,12 @@ def names(terminal: Terminal, game_date: date, nights: int) -> Report:
     return name_reports.names_report(terminal.reading, game_date, nights)
 
 
+@_reading("notes", dated=True)
+def notes(terminal: Terminal, game_date: date) -> Report:
+    """What was written about the night, its batches, players and alerts; `oncall do note` adds one."""
+    return record_reports.notes_report(terminal.reading, game_date)
+
+
 @_reading("handoff", dated=True)
 def handoff(terminal: Terminal, game_date: date) -> Report:
     """The handoff note of the night, in Markdown."""

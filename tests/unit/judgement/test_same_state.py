@@ -51,7 +51,7 @@ class VerdictShownError(Exception):
 
 
 def make_inputs(facts: NightFacts) -> HandoffInputs:
-    return HandoffInputs(facts, NOW, *[UNREAD] * 6)
+    return HandoffInputs(facts, NOW, *[UNREAD] * 7)
 
 
 @pytest.fixture(scope="module")

@@ -225,3 +225,15 @@ def test_changes_stand_at_the_date_of_their_night_and_what_was_not_read_is_named
         "deploys before 24 Dec not read",
         "actions unknown: It does not answer.",
     )
+
+
+def test_a_note_is_marked_on_the_timeline_of_the_night_it_is_about_and_of_no_other():
+    from tests.unit.reports.test_handoff_note import make_note  # it makes its actions with this module's
+
+    notes = (make_note("Waiting for late lines of LAL and BOS until seven."), make_note("x", game_date="2025-12-28"))
+    log = ActionLog(notes, SOURCE)
+    [mark] = build_events(action_log=Result(log)).in_lane(ACTIONS)
+    assert mark.label == "note · Waiting for late lines of LAL and BOS…"
+    assert mark.message == "Note by nora, night 2025-12-29: Waiting for late lines of LAL and BOS until seven."
+    listed = recent_events(None, log, None, None, NOW - timedelta(days=1), NOW)
+    assert [event.kind for event in listed] == ["note", "note"]
