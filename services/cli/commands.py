@@ -13,7 +13,7 @@ from services.action_registry import get_action_type
 from services.actions.executor import recover
 from services.actions.log_reader import read_action
 from services.auth.roles import Role, require_role
-from services.cli import name_reports, night_reports, platform_reports, record_reports, run_reports
+from services.cli import name_reports, night_reports, pipeline_report, platform_reports, record_reports, run_reports
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
 from services.cli.options import as_option, date_option, json_option
@@ -123,6 +123,13 @@ def dml(terminal: Terminal, game_date: date, attempts: bool) -> Report:
 def coverage(terminal: Terminal, game_date: date, nights: int) -> Report:
     """Players with odds, in context, eligible and active of the nights up to a date."""
     return night_reports.coverage_report(terminal.reading, game_date, nights)
+
+
+@_reading("pipeline", dated=True)
+@click.option("--step", "name", default="", metavar="STEP", help="Only this step, with its last dates and its query.")
+def pipeline(terminal: Terminal, game_date: date, name: str) -> Report:
+    """The steps before and after the predictions: state, count, time, last error, owner and fix; and the runs behind them."""
+    return pipeline_report.pipeline_report(terminal.reading, game_date, name)
 
 
 @_reading("names", dated=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from statistics import median
@@ -56,11 +56,14 @@ class StepReport:
     missing: tuple[str, ...] = ()
     since: datetime | None = None
     run: ProcessorRuns | None = None
-    earlier: tuple[tuple[date, StepState, int | None], ...] = field(default=())
+    earlier: tuple[tuple[date, StepState, int | None], ...] = ()
+    judged: Health | None = None  # where another judgement decides
 
     @property
     def health(self) -> Health:
         """Before and after the predictions a trouble loses players; a quality step warns."""
+        if self.judged is not None:
+            return self.judged
         if self.state in TROUBLES:
             is_warning = self.step.phase is Phase.QUALITY or (self.state is StepState.SHORT and not self.missing)
             return Health.WARNING if is_warning else Health.CRITICAL
