@@ -53,6 +53,7 @@ from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.notes.note import notes_window
+from services.phases.reader import NightPhases, read_phases
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
 from services.plumbing.service_state import ServiceReport, read_service_report
 from services.reports.handoff_note import HandoffInputs
@@ -126,6 +127,7 @@ deploys: CachedRead[DeployHistory] = CachedRead(
 first_night: CachedRead[date | None] = CachedRead(
     "The calendar", read_first_night, freshness.FIRST_NIGHT_TTL_S, CONTEXT
 )
+phases: CachedRead[NightPhases] = CachedRead("The pipeline's steps", read_phases, freshness.PHASES_TTL_S, *_HISTORY)
 batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, freshness.BATCHES_TTL_S, *_BATCHES)
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
     "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN

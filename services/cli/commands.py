@@ -12,7 +12,7 @@ from services.action_registry import get_action_type
 from services.actions.executor import recover
 from services.actions.log_reader import read_action
 from services.auth.roles import Role, require_role
-from services.cli import name_reports, night_reports, platform_reports, record_reports, run_reports
+from services.cli import name_reports, night_reports, pipeline_report, platform_reports, record_reports, run_reports
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
 from services.cli.options import DATE, as_option
@@ -112,6 +112,13 @@ def coverage(terminal: Terminal, game_date: date, nights: int) -> Report:
 def compare(terminal: Terminal, game_date: date, other_date: date) -> Report:
     """The night beside another one: every figure that differs, worst first."""
     return night_reports.compare_report(terminal.reading, game_date, terminal.game_date(other_date))
+
+
+@_reading("pipeline", dated=True)
+@click.option("--step", "name", default="", metavar="STEP", help="Only this step, with its last dates and its query.")
+def pipeline(terminal: Terminal, game_date: date, name: str) -> Report:
+    """The steps before and after the predictions: state, count, time, last error, owner and fix; and the runs behind them."""
+    return pipeline_report.pipeline_report(terminal.reading, game_date, name)
 
 
 @_reading("names", dated=True)
