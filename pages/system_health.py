@@ -6,13 +6,15 @@ from collections import Counter
 
 import streamlit as st
 
-from app.components import tables, widgets
+from app.components import widgets
+from app.components.html_table import Cell, Column, Mark, show_table
 from app.panels import plumbing_panels
 from app.state import reads, session
 from services.core.result import Health, list_outdated
 from services.doctor.check_result import CheckResult
 from services.doctor.examination import ConnectionReport
 
+COLUMNS = (Column("Status"), Column("Component"), Column("Details", grows=True))
 cloud = session.cached_clients()
 
 
@@ -26,9 +28,9 @@ def headline(report: ConnectionReport) -> str:
     return f"{' and '.join(words)} of {len(report.results)} checks, first: {report.results[0].subject}"
 
 
-def to_table_row(check: CheckResult) -> dict[str, object]:
-    """A check as a row of the table."""
-    return {"status": widgets.badge(check.health), "component": check.subject, "details": check.message}
+def to_table_row(check: CheckResult) -> tuple[Cell, ...]:
+    """A check as a row of the table; as Markdown its accounts would become links to write to them."""
+    return Mark(str(check.health), check.health), check.subject, check.message
 
 
 def render(report: ConnectionReport) -> None:
@@ -38,8 +40,7 @@ def render(report: ConnectionReport) -> None:
         with st.expander(f"Fix commands ({len(repair_commands)})", icon=":material/build:", expanded=True):
             text = "\n".join(f"# {check.subject}\n{command}" for command, check in repair_commands.items())
             st.code(text, language="bash", wrap_lines=True)
-    with st.container(key="connections"):
-        tables.text_table([to_table_row(check) for check in report.results], alt="Checks", empty="No checks.")
+    show_table(COLUMNS, [to_table_row(check) for check in report.results], alt="Checks", empty="No checks.")
     widgets.source_footer(report.sources)
     widgets.render_query_cost()
 

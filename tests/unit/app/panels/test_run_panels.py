@@ -82,11 +82,12 @@ def _card(run):
     """A page with the card of a run."""
     import streamlit as st
 
+    from app.actions import dialog
     from app.panels import run_panels
     from services.core.result import Health
 
     run_panels.run_card(run, "", Health.CRITICAL)
-    st.caption("open" if run_panels.dialog.is_dialog_open() else "closed")
+    st.caption("open" if dialog.is_dialog_open() else "closed")
 
 
 @pytest.fixture
