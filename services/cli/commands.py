@@ -135,6 +135,13 @@ def handoff(terminal: Terminal, game_date: date) -> Report:
 
 cli.add_command(logs)
 
+
+@_reading("incident", dated=True)
+def incident(terminal: Terminal, game_date: date) -> Report:
+    """The incident of the night, in Markdown: cause, loss, times, repair, timeline and notes."""
+    return record_reports.incident_report(terminal.reading, game_date)
+
+
 # --- beside the nights ------------------------------------------------------------------------------------------------
 
 
