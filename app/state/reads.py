@@ -53,7 +53,9 @@ from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
 from services.notes.note import notes_window
+from services.phases.reader import NightPhases, read_phases
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
+from services.plumbing.service_state import ServiceReport, read_service_report
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -125,6 +127,7 @@ deploys: CachedRead[DeployHistory] = CachedRead(
 first_night: CachedRead[date | None] = CachedRead(
     "The calendar", read_first_night, freshness.FIRST_NIGHT_TTL_S, CONTEXT
 )
+phases: CachedRead[NightPhases] = CachedRead("The pipeline's steps", read_phases, freshness.PHASES_TTL_S, *_HISTORY)
 batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, freshness.BATCHES_TTL_S, *_BATCHES)
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
     "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN
@@ -152,6 +155,9 @@ last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
 schedule: CachedRead[Schedule] = CachedRead("Cloud Scheduler", read_schedule, freshness.SCHEDULE_TTL_S, SCHEDULER)
 scheduled_jobs: CachedRead[JobReport] = CachedRead(
     "Cloud Scheduler", read_job_report, freshness.SCHEDULE_TTL_S, SCHEDULER
+)
+service_states: CachedRead[ServiceReport] = CachedRead(
+    "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 

@@ -42,6 +42,9 @@ class DmlReport:
     sources: tuple[DataSource, ...]
     problems: tuple[Problem, ...] = ()
     last_rejected_at: datetime | None = None
+    queue: tuple[WriteAttempt, ...] | None = (
+        None  # not ended now, of any run, oldest first; None: the window is past, or unknown
+    )
 
     @property
     def rejected_pct(self) -> float | None:
@@ -75,10 +78,14 @@ def read_writes(
         jobs = pool.submit(read_job_history, clients, start, end)
         rejections = pool.submit(_read_rejection_lines, clients, start, end, belongs)
     history = note("job history", jobs.result)
+    queue = None
     if history is not None:
+        if history.problem is None and clients.now() < end:
+            queue = tuple(attempt for attempt in history.attempts if attempt.ok is None)
         history = replace(history, attempts=tuple(attempt for attempt in history.attempts if belongs(attempt.at)))
     log_lines = note("worker log", rejections.result)
-    return build_report(start, end, history, log_lines, clients.settings, tuple(sources), tuple(problems))
+    report = build_report(start, end, history, log_lines, clients.settings, tuple(sources), tuple(problems))
+    return replace(report, queue=queue)
 
 
 def _read_rejection_lines(
