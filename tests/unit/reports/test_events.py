@@ -237,3 +237,5 @@ def test_a_note_is_marked_on_the_timeline_of_the_night_it_is_about_and_of_no_oth
     assert mark.message == "Note by nora, night 2025-12-29: Waiting for late lines of LAL and BOS until seven."
     listed = recent_events(None, log, None, None, NOW - timedelta(days=1), NOW)
     assert [event.kind for event in listed] == ["note", "note"]
+    dated = changes_by_date(NIGHT, NOW, Result(DeployHistory((), SOURCE)), Result(log), NOW)
+    assert dated.by_date == {}, "a note changes nothing"
