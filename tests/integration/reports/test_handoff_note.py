@@ -14,6 +14,7 @@ from services.batches.newest_record import read_newest_record
 from services.batches.reader import read_batches
 from services.core.clock import night_window
 from services.core.result import Problem, Result
+from services.core.tables import PREDICTIONS_TABLE
 from services.judgement.facts import NightFacts, nights_before
 from services.nights.coverage import read_history
 from services.nights.night_writes import read_night_writes
@@ -94,7 +95,7 @@ def test_the_figures_of_the_incident_are_those_of_the_raw_rows(handoff_inputs, c
     """Recomputed from jobs and tables as they are, with none of the code that the file is written by."""
     jobs = clients.bigquery.list_jobs(all_users=True, min_creation_time=handoff_inputs.start)
     first_rejected = min(job.created for job in jobs if job.error_result and job.job_type == "query")
-    sql = """
+    sql = f"""
     WITH tip AS (SELECT MIN(game_start_time) AS at FROM nba_raw.odds_api_player_points_props WHERE game_date = '2025-12-29'),
     players AS (
       SELECT player_lookup FROM nba_analytics.upcoming_player_game_context
@@ -103,7 +104,7 @@ def test_the_figures_of_the_incident_are_those_of_the_raw_rows(handoff_inputs, c
       GROUP BY player_lookup
     ),
     made AS (
-      SELECT player_lookup, MIN(created_at) AS at FROM nba_predictions.player_prop_predictions
+      SELECT player_lookup, MIN(created_at) AS at FROM {PREDICTIONS_TABLE}
       WHERE game_date = '2025-12-29' AND is_active GROUP BY player_lookup
     )
     SELECT players.player_lookup, made.at AS made_at, tip.at AS tip_at
