@@ -10,6 +10,7 @@ from app.components.facts import fact_list
 from app.components.html_table import Cell, Column, Mark, show_table
 from services.core.result import Result
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
+from services.plumbing.refused_calls import RefusalReport
 from services.plumbing.scheduled_jobs import JobReport, JobStatus
 from services.plumbing.service_state import ServiceReport, ServiceState
 from services.telemetry.scheduler import ScheduledJob
@@ -74,6 +75,30 @@ def _service_facts(service: ServiceState) -> dict[str, str]:
         "variables changed by the last deploy": ", ".join(service.changed) or "none",
         "owner": service.owner,
     }
+
+
+_CALL_COLUMNS = (
+    Column("Service"),
+    Column("Status", numeric=True),
+    Column("Caller", grows=True),
+    Column("Calls", numeric=True),
+    Column("Last"),
+)
+
+
+def refused_calls(reading: Result[RefusalReport]) -> None:
+    """Calls between services that were refused, by service and caller."""
+    st.subheader("Refused calls between services", anchor=False)
+    report = widgets.value_or_notice(reading, "Refused calls")
+    if report is None:
+        return
+    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    if report.calls:
+        rows = [
+            (c.service, str(c.status), c.caller, c.count, text_format.format_day_time(c.last_at)) for c in report.calls
+        ]
+        show_table(_CALL_COLUMNS, rows, "Refused calls", "")
+    widgets.source_footer((report.source,))
 
 
 def scheduled_jobs(reading: Result[JobReport]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from services.cli.report import Report, Table
 from services.core.env_settings import list_settings
+from services.core.errors import InvalidInput
 from services.core.result import SEVERITY_ORDER, Health, worst
 from services.core.text import pluralize
 from services.doctor.examination import run_checks
 from services.doctor.first_step import find_first_step
 from services.gcp.clients import Clients
+from services.plumbing.refused_calls import MAX_HOURS, read_refusals
 from services.plumbing.scheduled_jobs import JobStatus, read_job_report
 from services.plumbing.service_state import read_service_report
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
@@ -125,6 +127,27 @@ def services_report(clients: Clients) -> Report:
     )
     table = Table("services", rows, "No service could be read.")
     return Report("Services", report.health, report.headline, (), (table,), report.problems, (report.source,))
+
+
+def refusals_report(clients: Clients, hours: int) -> Report:
+    """Calls between services that were refused with 401, 403 or 429, by service and caller."""
+    if not 1 <= hours <= MAX_HOURS:
+        raise InvalidInput(f"{hours} hours are out of range.", f"Choose 1 to {MAX_HOURS}.")
+    report = read_refusals(clients, hours)
+    rows = tuple(
+        {
+            "service": calls.service,
+            "status": calls.status,
+            "caller": calls.caller,
+            "calls": calls.count,
+            "first": calls.first_at,
+            "last": calls.last_at,
+        }
+        for calls in report.calls
+    )
+    details = ("Only the newest were read.",) if report.truncated else ()
+    table = Table("calls", rows, "No call was refused.")
+    return Report("Refused calls", report.health, report.headline, details, (table,), (), (report.source,))
 
 
 def deploys_report(clients: Clients) -> Report:
