@@ -6,10 +6,11 @@ import streamlit as st
 
 from app.actions import dialog
 from app.components import text_format, widgets
-from app.panels import player_steps
+from app.panels import notes_panel, player_steps
 from app.state import reads, session
 from services.core.result import Health
 from services.nights.player_stages import NightStatus, PlayerStatus
+from services.notes.note import About
 from services.reports.player_story import build_story, find_players
 from services.runs.actions import START_RUN
 from services.runs.run_context import NOT_REPAIRABLE_BY_RUN
@@ -56,6 +57,7 @@ def render(night: NightStatus, player_lookup: str) -> None:
         return
     for player in players:
         render_player(player, night)
+    notes_panel.render(game_date, About.PLAYER, player_lookup)
     widgets.render_problems(night.problems)
     log_params = {**session.log_link_params("Failed players"), "log_find": player_lookup}
     widgets.source_footer(night.sources, log_params)

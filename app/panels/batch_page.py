@@ -13,7 +13,7 @@ from app.actions import action_feed, dialog
 from app.charts.batch_stages import format_duration, stages_html
 from app.components import filters, text_format, widgets
 from app.components.html_table import Column, Link, Mark, show_table
-from app.panels import run_panels
+from app.panels import notes_panel, run_panels
 from app.state import reads, session
 from services.actions.log_reader import Action
 from services.batches.reader import WINDOW_LAG, WINDOW_LEAD, Batch, Batches
@@ -26,6 +26,7 @@ from services.core.text import to_printable
 from services.judgement.facts import NightFacts
 from services.judgement.judge import NightJudgement
 from services.judgement.statement import Subject
+from services.notes.note import About
 from services.runs.actions import RESUME_BATCH
 from services.runs.active_run import ActiveRun
 from services.runs.batch_details import BatchDetails, BatchPlayer, write_stages
@@ -92,6 +93,7 @@ def show_batch(
         st.html(stages_html(stages, now) or "<p>No stage is recorded.</p>")
     with right:
         _show_verification(batch, batches, judgement)
+    notes_panel.render(batch.game_date, About.BATCH, batch.batch_id)
     if details is not None:
         _show_tabs(batch, details)
         widgets.source_footer(details.sources, session.log_link_params("Consolidation"))

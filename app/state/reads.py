@@ -52,6 +52,8 @@ from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import NightStatus, read_night
+from services.notes.note import notes_window
+from services.phases.reader import NightPhases, read_phases
 from services.plumbing.refused_calls import RefusalReport, read_refusals
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
 from services.plumbing.service_state import ServiceReport, read_service_report
@@ -126,6 +128,7 @@ deploys: CachedRead[DeployHistory] = CachedRead(
 first_night: CachedRead[date | None] = CachedRead(
     "The calendar", read_first_night, freshness.FIRST_NIGHT_TTL_S, CONTEXT
 )
+phases: CachedRead[NightPhases] = CachedRead("The pipeline's steps", read_phases, freshness.PHASES_TTL_S, *_HISTORY)
 batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, freshness.BATCHES_TTL_S, *_BATCHES)
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
     "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN
@@ -233,6 +236,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
     services, revisions = service_capacities.fetch_async(clients), deploys.fetch_async(clients)
     days = history.fetch_async(clients, *_nights_up_to(last))
     alert_log, jobs = alerts.fetch_async(clients), schedule.fetch_async(clients)
+    notes = action_log.fetch_async(clients, *notes_window(game_date, clients.now()))
     read_facts = facts()
     return HandoffInputs(
         facts=read_facts,
@@ -243,6 +247,7 @@ def handoff_inputs(clients: Clients, game_date: date, wait_for_log: Callable[[],
         alerts=alert_log(),
         action_log=wait_for_log(),
         schedule=jobs(),
+        notes=notes(),
     )
 
 

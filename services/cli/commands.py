@@ -12,13 +12,13 @@ from services.action_registry import get_action_type
 from services.actions.executor import recover
 from services.actions.log_reader import read_action
 from services.auth.roles import Role, require_role
-from services.cli import name_reports, night_reports, platform_reports, record_reports, run_reports
+from services.cli import name_reports, night_reports, pipeline_report, platform_reports, record_reports, run_reports
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
 from services.cli.options import DATE, as_option
 from services.cli.reading import reading_of
 from services.cli.report import Report
-from services.cli.search_commands import logs
+from services.cli.search_commands import count, logs
 from services.cli.terminal import Terminal
 from services.cli.verbs import VERBS
 from services.core.clock import format_eastern
@@ -114,11 +114,24 @@ def compare(terminal: Terminal, game_date: date, other_date: date) -> Report:
     return night_reports.compare_report(terminal.reading, game_date, terminal.game_date(other_date))
 
 
+@_reading("pipeline", dated=True)
+@click.option("--step", "name", default="", metavar="STEP", help="Only this step, with its last dates and its query.")
+def pipeline(terminal: Terminal, game_date: date, name: str) -> Report:
+    """The steps before and after the predictions: state, count, time, last error, owner and fix; and the runs behind them."""
+    return pipeline_report.pipeline_report(terminal.reading, game_date, name)
+
+
 @_reading("names", dated=True)
 @click.option("--nights", default=1, show_default=True, help="How many nights up to the date.")
 def names(terminal: Terminal, game_date: date, nights: int) -> Report:
     """Odds names that are not in context, and whom they mean."""
     return name_reports.names_report(terminal.reading, game_date, nights)
+
+
+@_reading("notes", dated=True)
+def notes(terminal: Terminal, game_date: date) -> Report:
+    """What was written about the night, its batches, players and alerts; `oncall do note` adds one."""
+    return record_reports.notes_report(terminal.reading, game_date)
 
 
 @_reading("handoff", dated=True)
@@ -127,6 +140,7 @@ def handoff(terminal: Terminal, game_date: date) -> Report:
     return record_reports.handoff_report(terminal.reading, game_date)
 
 
+cli.add_command(count)
 cli.add_command(logs)
 
 # --- beside the nights ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`oncall logs`: the usual searches of a night's log, or a filter of one's own over any time, once or followed."""
+"""`oncall logs` and `oncall count`: a filter of one's own over the log, once or followed, and counts of the customer's tables."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from datetime import date, datetime, timedelta
 
 import click
 
-from services.cli import record_reports
-from services.cli.options import INSTANT, SPAN, date_option, json_option
+from services.cli import count_report, record_reports
+from services.cli.options import DATE, INSTANT, SPAN, date_option, json_option
 from services.cli.rendering import print_report
 from services.cli.terminal import Terminal
 from services.core.clock import format_eastern, night_window
 from services.core.errors import InvalidInput, SourceUnavailable
 from services.core.freshness import TAIL_TTL_S
 from services.core.text import to_printable
+from services.explore.look import DEFAULT_DAYS, make_look
+from services.explore.subjects import PREDICTION_ROWS, SUBJECTS, SUBJECTS_BY_NAME
 from services.gcp.clients import Clients
 from services.telemetry import log_search
 from services.telemetry.log_reader import PRESETS, LogLine
@@ -132,3 +134,42 @@ def format_line(line: LogLine) -> str:
     """One line for a terminal: when, how severe, whose, what."""
     at = format_eastern(line.at, "%-d %b %H:%M:%S")
     return to_printable(f"{at}  {line.severity:8}  {line.service}  {line.message}")
+
+
+@click.command("count")
+@click.argument("subject", type=click.Choice(list(SUBJECTS_BY_NAME)), default=PREDICTION_ROWS.name)
+@click.option("--by", default="date,system", show_default=True, metavar="NAMES", help="What to count by, with commas.")
+@click.option("--from", "first", type=DATE, metavar="DATE", help="First game date; default: a week before the last.")
+@click.option("--to", "last", type=DATE, metavar="DATE", help="Last game date; default: tonight.")
+@click.option("--player", default="", metavar="NAME", help="Only this player.")
+@click.option("--system", default="", metavar="NAME", help="Only this system.")
+@click.option("--batch", default="", metavar="ID", help="Only this batch.")
+@click.option("--active", default="", metavar="yes|no", help="Only active rows, or only others.")
+@click.option("--cost", "cost_only", is_flag=True, help="Only what it would read; free.")
+@json_option
+@click.pass_obj
+def count(
+    terminal: Terminal,
+    /,
+    subject: str,
+    by: str,
+    first: date | None,
+    last: date | None,
+    as_json: bool,
+    cost_only: bool,
+    **filters: str,
+) -> int:
+    """Rows, players, lines and duplicates over a range of dates."""
+    last = last or max(first or date.min, terminal.game_date(None))
+    first = first or last - timedelta(days=DEFAULT_DAYS - 1)
+    names = tuple(dict.fromkeys(filter(None, by.replace(" ", "").split(","))))
+    look = make_look(SUBJECTS_BY_NAME[subject], names, first, last, **filters)
+    report = count_report.count_report(terminal.reading, look, cost_only)
+    print_report(report, as_json)
+    return report.exit_code
+
+
+count.help = (
+    "Count rows, players, lines and duplicates over a range of dates, within the bytes that one query may read.\n\n"
+    + "".join(f"\b\n{subject.name}: by {', '.join(subject.dimensions)}\n" for subject in SUBJECTS)
+)

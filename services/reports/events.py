@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from textwrap import shorten
 from typing import TypeVar
 
 from services.actions.log_reader import ActionLog, ActionState
@@ -13,7 +14,9 @@ from services.alerts.alert_log import RETENTION, Alerts, EventType
 from services.alerts.rules import get_rule
 from services.batches.reader import Batches, run_window
 from services.batches.state import IN_PROGRESS_STATES
+from services.core.clock import night_window, to_game_date
 from services.core.result import Health, Result
+from services.notes.note import ADD_NOTE_NAME, list_notes
 from services.scaling.deploys import DeployHistory
 from services.telemetry.dml_jobs import DmlReport
 
@@ -27,6 +30,7 @@ BATCHES, REJECTED, SCALED, ALERTS, ACTIONS = LANES = (
     "Actions",
 )
 MINUTE = timedelta(minutes=1)
+MAX_LABEL = 40  # characters of a note beside its mark; the mark has it whole
 HEALTH_BY_ACTION_STATE = {
     ActionState.IN_PROGRESS: Health.NONE_EXPECTED,
     ActionState.DONE: Health.OK,
@@ -60,7 +64,7 @@ class Event:
     message: str = ""  # the mark's sentence, actor included
     health: Health = Health.NONE_EXPECTED
     count: int = 1  # rejected writes of that minute
-    kind: str = ""  # alert, notification, action, config change, batch, deploy
+    kind: str = ""  # alert, notification, action, note, config change, batch, deploy
     summary: str = ""  # the list's sentence, beside kind and actor
     page: str = ""  # in pages/, where it is shown in full
     params: Mapping[str, str] = field(default_factory=dict)  # of that page's address
@@ -95,7 +99,7 @@ def night_events(
         *_rejection_events(writes.value),
         *_deploy_events(deploys.value),
         *_alert_events(alerts.value),
-        *_action_events(action_log.value, now),
+        *_action_events(action_log.value, now, game_date),
     )
     in_window = [event for event in events if event.lane and event.at < end and (event.ended or event.at) >= start]
     problems = {
@@ -141,6 +145,40 @@ def recent_events(
     )
     in_window = (event for event in events if event.kind and start <= event.at < end)
     return tuple(sorted(in_window, key=lambda event: event.at, reverse=True))
+
+
+@dataclass(frozen=True)
+class DatedChanges:
+    """Deploys, config changes and actions by the date whose night they happened in, oldest first; `gaps` are what is not known."""
+
+    by_date: Mapping[date, tuple[Event, ...]]
+    gaps: tuple[str, ...]
+
+
+def changes_by_date(
+    first: date, now: datetime, deploys: Result[DeployHistory], action_log: Result[ActionLog], log_start: datetime
+) -> DatedChanges:
+    """What was changed from a date on, until now; the action log was read from `log_start` on."""
+    start, dated = night_window(first)[0], defaultdict[date, list[Event]](list)
+    for event in reversed(recent_events(None, action_log.value, None, deploys.value, start, now)):
+        dated[to_game_date(event.at)].append(event)
+    gaps = (
+        _gap("deploys", _problem_message(deploys), deploys.value.complete_since if deploys.value else None, start),
+        _gap("actions", _problem_message(action_log), log_start, start),
+    )
+    return DatedChanges({day: tuple(events) for day, events in dated.items()}, tuple(filter(None, gaps)))
+
+
+def _gap(name: str, problem: str | None, known_from: datetime | None, start: datetime) -> str:
+    """What of the changes is not known; "" where all are."""
+    if problem is not None:
+        return f"{name} unknown: {problem}"
+    if known_from is None or known_from <= start:
+        return ""
+    first = to_game_date(known_from - timedelta(seconds=1)) + timedelta(
+        days=1
+    )  # the first date that is known as a whole
+    return f"{name} before {first.day} {first:%b} not read"
 
 
 def count_by_kind(events: Iterable[Event]) -> dict[str, int]:
@@ -248,10 +286,26 @@ def _alert_events(alerts: Alerts | None) -> Iterator[Event]:
             )
 
 
-def _action_events(action_log: ActionLog | None, now: datetime) -> Iterator[Event]:
-    for action in action_log.actions if action_log else ():
-        if action.action_name.startswith("alerts."):
-            continue  # it is among the alert's own events
+def _action_events(action_log: ActionLog | None, now: datetime, game_date: date | None = None) -> Iterator[Event]:
+    """Actions, and notes: on the timeline of a night only those that are about it, or about no single night."""
+    actions = action_log.actions if action_log else ()
+    for note in list_notes(actions):
+        is_of_night = game_date is None or note.game_date in (None, game_date)
+        text = " ".join(note.text.split())
+        yield Event(
+            at=note.at,
+            actor=note.by,
+            lane=ACTIONS if is_of_night else "",
+            label=f"note · {shorten(text, MAX_LABEL, placeholder='…')}",
+            message=f"Note by {note.by}, {note.label}: {text}",
+            kind="note",
+            page="action_log",
+            params={"action": note.action_id},
+            summary=f"Note, {note.label}: {text}",
+        )
+    for action in actions:
+        if action.action_name.startswith(("alerts.", ADD_NOTE_NAME)):
+            continue  # it is among the alert's own events, or above
         is_scaling = action.action_name.startswith("scaling.")
         outcome_text = action.message if action.ended_at else "no result recorded yet"
         list_outcome_text = action.message if action.ended_at else "no result recorded"

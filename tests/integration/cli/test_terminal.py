@@ -36,6 +36,16 @@ READINGS: dict[tuple[str, ...], tuple[int, str, Any]] = {  # words → exit code
     ("names", *NIGHT): (1, "health", "warning"),
     ("logs", "dml", *NIGHT): (1, "health", "warning"),
     ("logs", "cons", *NIGHT, "--find", "no such text"): (3, "lines", []),
+    ("count", "--by", "date", "--from", "2025-12-28", "--to", "2025-12-29"): (
+        0,
+        "title",
+        "Predictions by date, 2025-12-28 – 2025-12-29",
+    ),
+    ("count", "worker runs", "--by", "batch,hour", "--from", "2025-12-29", "--to", "2025-12-29", "--cost"): (
+        0,
+        "health",
+        "ok",
+    ),
     ("logs", "--source", "cloud functions", *NIGHT): (0, "health", "ok"),
     ("logs", "dml", "--filter", 'textPayload:"ERROR"', "--from", "2025-12-29T14:00", "--to", "2025-12-29T15:00"): (
         1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,14 @@ from services.cli.__main__ import run
 from services.cli.search_commands import follow_lines, format_line
 from services.cli.terminal import Terminal
 from services.core.errors import SourceUnavailable
+from services.core.tables import PREDICTIONS_TABLE
+from services.gcp import query_catalog
+from services.gcp.query_catalog import MIB
 from services.telemetry import log_search
 from services.telemetry.log_search import SOURCES
 from tests.support.memory_bigquery import MemoryProject
 from tests.support.memory_clients import SimulatedClock, memory_clients
+from tests.unit.explore.test_counts import prediction
 from tests.unit.telemetry.test_log_search import make_entry
 
 NOW = datetime(2025, 12, 29, 20, 0, tzinfo=UTC)  # 15:00 ET
@@ -84,3 +89,23 @@ def test_what_is_followed_is_printed_once_and_goes_on_after_an_outage(project, m
     assert len(waits) == 2
     assert "did not answer" in capsys.readouterr().err
     assert format_line(lines[0]) == "29 Dec 14:59:00 ET  DEFAULT   cloud_function  of a function"
+
+
+def test_counts_are_printed_with_their_cost_and_it_can_be_asked_for_alone(project, monkeypatch, capsys):
+    clients = memory_clients(project)
+    monkeypatch.setattr(query_catalog, "dry_run_bytes", lambda *_args, **_params: 24 * MIB)
+    project.insert(PREDICTIONS_TABLE, [prediction("lukadoncic"), prediction("nikolajokic", "ensemble_v1")])
+
+    def read(*words: str) -> dict[str, Any]:
+        terminal = Terminal(read_settings=lambda: clients.settings, open_clients=lambda *_: clients)
+        assert run(["count", *words, "--json"], terminal) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert read("--cost")["headline"] == "It reads about 24 MiB"
+    report = read()
+    assert report["title"] == "Predictions by date, system, 2025-12-23 – 2025-12-29"
+    assert report["headline"] == f"2 rows in 2 groups of {PREDICTIONS_TABLE}"
+    assert {(row["system"], row["rows"]) for row in report["counts"]} == {("xgboost_v1", 1), ("ensemble_v1", 1)}
+    assert "Read: about 24 MiB." in report["details"]
+    assert read("--by", "hour", "--player", "Luka Doncic")["counts"][0]["hour"] == "2025-12-29 14:00 ET"
+    assert read("--to", "2025-12-20")["counts"] == []
