@@ -8,11 +8,12 @@ from app.actions import dialog
 from app.components import text_format, widgets
 from app.components.facts import fact_list
 from app.components.html_table import Cell, Column, Mark, show_table
-from services.core.result import Result
+from services.core.result import Health, Result
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.plumbing.refused_calls import RefusalReport
 from services.plumbing.scheduled_jobs import JobReport, JobStatus
 from services.plumbing.service_state import ServiceReport, ServiceState
+from services.plumbing.subscriptions import SubscriptionReport, SubscriptionState
 from services.telemetry.scheduler import ScheduledJob
 
 MAX_ROWS_WITH_BUTTONS = 5
@@ -75,6 +76,45 @@ def _service_facts(service: ServiceState) -> dict[str, str]:
         "variables changed by the last deploy": ", ".join(service.changed) or "none",
         "owner": service.owner,
     }
+
+
+_SUBSCRIPTION_COLUMNS = (
+    Column("Subscription"),
+    Column("Status", grows=True),
+    Column("Oldest unacked"),
+    Column("Undelivered", numeric=True),
+    Column("Dead letters", minor=True),
+    Column("Owner", minor=True),
+)
+
+
+def subscriptions(reading: Result[SubscriptionReport]) -> None:
+    """The subscriptions that carry the predictions, the ones that differ from the manifest first."""
+    st.subheader("Subscriptions", anchor=False)
+    report = widgets.value_or_notice(reading, "Subscriptions")
+    if report is None:
+        return
+    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    widgets.render_problems(report.problems)
+    if report.subscriptions:
+        rows = [_subscription_row(state) for state in report.subscriptions]
+        show_table(_SUBSCRIPTION_COLUMNS, rows, "Subscriptions", "")
+    if report.silent_topics:
+        names = ", ".join(report.silent_topics)
+        st.caption(text_format.escape_markdown(f"Topics without a subscription: {names}"))
+    widgets.source_footer((report.source,))
+
+
+def _subscription_row(state: SubscriptionState) -> tuple[Cell, ...]:
+    age, count = state.oldest_unacked_s, state.undelivered
+    return (
+        state.name,
+        Mark("; ".join(state.problems) or ("as declared" if state.health is Health.OK else "unknown"), state.health),
+        "unknown" if age is None else f"{age} s" if age < 120 else f"{age // 60} min",
+        "unknown" if count is None else count,
+        state.dead_letter_topic or "none",
+        state.declared.owner,
+    )
 
 
 _CALL_COLUMNS = (

@@ -13,6 +13,7 @@ from services.gcp.clients import Clients
 from services.plumbing.refused_calls import MAX_HOURS, read_refusals
 from services.plumbing.scheduled_jobs import JobStatus, read_job_report
 from services.plumbing.service_state import read_service_report
+from services.plumbing.subscriptions import read_subscription_report
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.policy.settings_table import GROUPS
 from services.scaling.capacity import ServiceCapacity, read_service_capacities
@@ -148,6 +149,29 @@ def refusals_report(clients: Clients, hours: int) -> Report:
     details = ("Only the newest were read.",) if report.truncated else ()
     table = Table("calls", rows, "No call was refused.")
     return Report("Refused calls", report.health, report.headline, details, (table,), (), (report.source,))
+
+
+def subscriptions_report(clients: Clients) -> Report:
+    """Pub/Sub subscriptions against the manifest: push address, dead letters, backlog; and topics without a subscription."""
+    report = read_subscription_report(clients)
+    rows = tuple(
+        {
+            "subscription": state.name,
+            "health": state.health,
+            "topic": state.declared.topic,
+            "oldest unacked (s)": state.oldest_unacked_s,
+            "undelivered": state.undelivered,
+            "problem": "; ".join(state.problems),
+            "dead letters": state.dead_letter_topic,
+            "owner": state.declared.owner,
+            "pushes to": state.endpoint,
+        }
+        for state in report.subscriptions
+    )
+    silent = f"Topics without a subscription: {', '.join(report.silent_topics)}." if report.silent_topics else ""
+    table = Table("subscriptions", rows, "No subscription is declared.")
+    details = (silent,) if silent else ()
+    return Report("Subscriptions", report.health, report.headline, details, (table,), report.problems, (report.source,))
 
 
 def deploys_report(clients: Clients) -> Report:

@@ -17,6 +17,7 @@ from services.sandbox.common.fault_injection import Faults
 from services.sandbox.common.identities import Identities, account_address
 from services.sandbox.stand_ins.cloud_logging import LogStore
 from services.sandbox.stand_ins.cloud_run import CloudRun
+from services.sandbox.stand_ins.pubsub import PubSub
 
 _load_certificates = cache(httpx.create_ssl_context)  # 25 ms
 
@@ -44,6 +45,7 @@ class SandboxState:
     slack_messages: list[dict[str, Any]] = field(default_factory=list)  # messages the webhook received
     pager_messages: list[dict[str, Any]] = field(default_factory=list)  # what the second channel received
     scheduler_jobs: list[dict[str, Any]] = field(default_factory=list)  # Cloud Scheduler's jobs
+    pubsub: PubSub = field(default_factory=PubSub)
     identities: Identities = field(init=False)
 
     def __post_init__(self) -> None:
