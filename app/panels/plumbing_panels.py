@@ -8,6 +8,8 @@ from app.actions import dialog
 from app.components import text_format, widgets
 from app.components.facts import fact_list
 from app.components.html_table import Cell, Column, Mark, show_table
+from app.panels import undo_buttons
+from services.actions.log_reader import ActionLog
 from services.core.result import Health, Result
 from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.plumbing.refused_calls import RefusalReport
@@ -141,8 +143,8 @@ def refused_calls(reading: Result[RefusalReport]) -> None:
     widgets.source_footer((report.source,))
 
 
-def scheduled_jobs(reading: Result[JobReport]) -> None:
-    """The jobs that are not as declared, each with what fixes it; all of them on request."""
+def scheduled_jobs(reading: Result[JobReport], log: ActionLog | None) -> None:
+    """The jobs that are not as declared, each with what fixes it; what was done to one; all of them on request."""
     st.subheader("Scheduled jobs", anchor=False)
     report = widgets.value_or_notice(reading, "Scheduled jobs")
     if report is None:
@@ -150,6 +152,7 @@ def scheduled_jobs(reading: Result[JobReport]) -> None:
     st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
     for status in report.failing[:MAX_ROWS_WITH_BUTTONS]:
         _failing_job(status)
+    undo_buttons.undo_lines(log, (PAUSE_JOB.name, RESUME_JOB.name))
     with st.expander(f"All jobs ({len(report.jobs) + len(report.undeclared)})"):
         show_table(_JOB_COLUMNS, [_job_row(status) for status in report.jobs], "Declared jobs", "None is declared.")
         if report.undeclared:
