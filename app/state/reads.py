@@ -51,6 +51,7 @@ from services.judgement.judge import NightJudgement, judge_night
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.first_night import read_first_night
 from services.nights.night_writes import read_night_lines, read_night_writes
+from services.nights.player_history import PlayerHistory, read_player_history
 from services.nights.player_stages import NightStatus, read_night
 from services.notes.note import notes_window
 from services.phases.reader import NightPhases, read_phases
@@ -107,6 +108,9 @@ night: CachedRead[NightStatus] = CachedRead(
 )
 history: CachedRead[CoverageHistory] = CachedRead(
     "The coverage history", read_history, freshness.HISTORY_TTL_S, *_HISTORY
+)
+player_history: CachedRead[PlayerHistory] = CachedRead(
+    "The player's history", read_player_history, freshness.HISTORY_TTL_S, CONTEXT, PREDICTIONS
 )
 usual_nights: CachedRead[CoverageHistory] = CachedRead(
     "The coverage history", read_history, freshness.USUAL_NIGHTS_TTL_S, *_HISTORY
