@@ -55,8 +55,10 @@ from services.nights.player_history import PlayerHistory, read_player_history
 from services.nights.player_stages import NightStatus, read_night
 from services.notes.note import notes_window
 from services.phases.reader import NightPhases, read_phases
+from services.plumbing.refused_calls import RefusalReport, read_refusals
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
 from services.plumbing.service_state import ServiceReport, read_service_report
+from services.plumbing.subscriptions import SubscriptionReport, read_subscription_report
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -162,6 +164,10 @@ scheduled_jobs: CachedRead[JobReport] = CachedRead(
 )
 service_states: CachedRead[ServiceReport] = CachedRead(
     "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
+)
+refused_calls: CachedRead[RefusalReport] = CachedRead("The request logs", read_refusals, freshness.LOG_LINES_TTL_S, LOG)
+subscriptions: CachedRead[SubscriptionReport] = CachedRead(
+    "Pub/Sub", read_subscription_report, freshness.SCHEDULE_TTL_S, CLOUD_RUN
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 

@@ -78,6 +78,7 @@ class Sources:
             "read_schedule": "the schedule",
             "compare_jobs": "the jobs",
             "read_service_report": "the services",
+            "read_subscription_report": "the subscriptions",
         }
 
     def reader(self, name: str) -> Callable[..., Any]:
@@ -105,6 +106,7 @@ def sources(monkeypatch):
         "read_schedule",
         "compare_jobs",
         "read_service_report",
+        "read_subscription_report",
     ):
         monkeypatch.setattr(facts, name, sources.reader(name))
     monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))
@@ -128,6 +130,7 @@ def test_a_snapshot_holds_what_each_source_answers(clients, sources):
     assert snapshot.staging.value == (StagingTableListing("_staging_a", STARTED, TIP_OFF),)
     assert (snapshot.worker.value, snapshot.schedule.value) == ("the worker", "the schedule")
     assert (snapshot.jobs.value, snapshot.services.value) == ("the jobs", "the services")
+    assert snapshot.subscriptions.value == "the subscriptions"
     assert (snapshot.channel, snapshot.open_dates.value, snapshot.problems) == (CHANNEL, frozenset(), ())
 
 
@@ -256,6 +259,7 @@ def test_writes_are_read_with_what_keeps_the_batches_unknown(clients, sources):
         ("read_schedule", "schedule", "Cloud Scheduler"),
         ("compare_jobs", "jobs", "The job manifest"),
         ("read_service_report", "services", "Cloud Run, the services"),
+        ("read_subscription_report", "subscriptions", "Pub/Sub"),
     ],
 )
 def test_a_source_that_fails_is_unknown_with_its_problem_and_no_other(clients, sources, reader, part, source):
