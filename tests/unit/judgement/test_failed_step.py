@@ -19,7 +19,7 @@ BECAUSE = "because context is missing for 1 team since 11:05 ET"
 def test_players_that_were_not_generated_are_missing_because_of_the_step():
     assert NIGHT == DAY
     missing = make_player(
-        player_lookup="a", generated_rows=0, active_rows=0, recorded_rows=0, skip_reason="no_features"
+        player_lookup="a", generated_rows=0, active_rows=0, recorded_rows=0, generation_error="no_features"
     )
     facts = make_facts(night=Result(make_night(missing, make_player(player_lookup="b"))), phases=FAILED)
     assert judge_players(facts, SETTINGS).sentence.endswith(BECAUSE)
