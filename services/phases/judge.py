@@ -151,6 +151,9 @@ def _judge(
     if reading.value is None:
         return StepReport(step, StepState.UNKNOWN, reading.problem.message if reading.problem else "unknown")
     counts = reading.value.by_date
+    if not counts:
+        table = query_catalog.load(step.query).source_tables[0]
+        return StepReport(step, StepState.NOT_CONNECTED, f"{table} has no row of this date and of those before")
     runs = phases.runs.value if phases.runs is not None else None
     is_scheduled = any(s.name == SCHEDULE and r and r.value and r.value.by_date for s, r in phases.counts.items())
 

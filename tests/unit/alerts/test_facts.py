@@ -33,6 +33,7 @@ from tests.support.alert_factories import (
 )
 from tests.support.clock import FixedClock
 from tests.support.factories import TIP_OFF
+from tests.support.phase_facts import make_phases
 
 NIGHT_START = datetime(2025, 12, 29, 11, 0, tzinfo=UTC)
 NIGHT_END = NIGHT_START + timedelta(days=1)
@@ -76,6 +77,7 @@ class Sources:
             "list_staging_tables": (SimpleNamespace(table_id="_staging_a", created=STARTED, expires=TIP_OFF),),
             "read_worker_capacity": "the worker",
             "read_schedule": "the schedule",
+            "read_phases": make_phases(),
         }
 
     def reader(self, name: str) -> Callable[..., Any]:
@@ -101,6 +103,7 @@ def sources(monkeypatch):
         "list_staging_tables",
         "read_worker_capacity",
         "read_schedule",
+        "read_phases",
     ):
         monkeypatch.setattr(facts, name, sources.reader(name))
     monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))

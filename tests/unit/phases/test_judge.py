@@ -97,6 +97,12 @@ def test_a_step_whose_table_is_not_there_is_not_connected():
     assert report.text.startswith("nba_analytics.upcoming_player_game_context is not there")
 
 
+def test_a_table_that_is_never_filled_is_not_connected_rather_than_late():
+    report = judge(make_phases(context=Result(Counts({}, SOURCE))))
+    assert (report.state, report.health) == (StepState.NOT_CONNECTED, Health.NONE_EXPECTED)
+    assert report.text == "nba_analytics.upcoming_player_game_context has no row of this date and of those before"
+
+
 def test_a_step_that_cannot_be_read_is_unknown_and_no_trouble():
     phases = make_phases(context=Result(None, Problem("Context", EVENING, "BigQuery refused.")))
     report = judge(phases)
