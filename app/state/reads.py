@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -133,7 +133,9 @@ deploys: CachedRead[DeployHistory] = CachedRead(
 first_night: CachedRead[date | None] = CachedRead(
     "The calendar", read_first_night, freshness.FIRST_NIGHT_TTL_S, CONTEXT
 )
-phases: CachedRead[NightPhases] = CachedRead("The pipeline's steps", read_phases, freshness.PHASES_TTL_S, *_HISTORY)
+phases: CachedRead[NightPhases] = CachedRead(
+    "The pipeline's steps", read_phases, freshness.PHASES_TTL_S, CONTEXT, ODDS, PREDICTIONS
+)
 batches: CachedRead[Batches] = CachedRead("The list of batches", read_batches, freshness.BATCHES_TTL_S, *_BATCHES)
 worker_capacity: CachedRead[WorkerCapacity] = CachedRead(
     "Cloud Run, the worker", read_worker_capacity, freshness.WORKER_CAPACITY_TTL_S, CLOUD_RUN
@@ -183,7 +185,22 @@ def night_facts_async(clients: Clients, game_date: date) -> Callable[[], NightFa
     jobs = writes.fetch_async(clients, game_date)
     usual = usual_nights.fetch_async(clients, *nights_before(game_date))
     record = newest_record.fetch_async(clients, game_date)
-    return lambda: NightFacts(game_date, clients.now(), players(), runs(), jobs(), usual(), record())
+    return lambda: _with_steps(
+        clients, NightFacts(game_date, clients.now(), players(), runs(), jobs(), usual(), record())
+    )
+
+
+def _with_steps(clients: Clients, facts: NightFacts) -> NightFacts:
+    """With the steps before the predictions where players or teams lack: as they were read lately, and read on, unwaited for."""
+    players = facts.night.value
+    is_short = players is not None and (
+        any(not player.active_rows for player in players.eligible_players)
+        or any(game.teams_without_context for game in players.game_inputs)
+    )
+    if not is_short:
+        return facts
+    phases.fetch_async(clients, facts.game_date)
+    return replace(facts, phases=phases.peek(clients, facts.game_date))
 
 
 def judgement(clients: Clients, game_date: date) -> tuple[NightFacts, NightJudgement]:
