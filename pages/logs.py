@@ -46,6 +46,7 @@ def render_own() -> None:
     if search is None:
         return
     if is_tail:
+        answer_container.markdown("## :blue[:material/article:] The newest log lines")
         st.fragment(render_tail, run_every=None if session.paused_since() else TAIL_TTL_S + 1)(search)
     else:
         render_search(search)

@@ -15,6 +15,7 @@ from services.telemetry.log_reader import LogLine
 MAX_COLUMNS = 60
 KINDS = {"ERROR": "error", "CRITICAL": "error", "ALERT": "error", "EMERGENCY": "error", "WARNING": "warning"}
 _ORDER = ("error", "warning", "other")
+_LAST_TICK = 0.96  # a label further right would leave the page
 
 
 def to_html(lines: Sequence[LogLine], start: datetime, end: datetime, partly: bool) -> str:
@@ -22,7 +23,7 @@ def to_html(lines: Sequence[LogLine], start: datetime, end: datetime, partly: bo
     step = _step(start, end)
     columns: dict[int, Counter[str]] = {}
     for line in lines:
-        columns.setdefault(int((line.at - start) / step), Counter())[KINDS.get(line.severity, "other")] += line.repeats
+        columns.setdefault(int((line.at - start) / step), Counter())[KINDS.get(line.severity, "other")] += 1
     highest = max((column.total() for column in columns.values()), default=0)
     axis = whole_axis(start, end)
     bars = "".join(
@@ -44,10 +45,11 @@ def to_html(lines: Sequence[LogLine], start: datetime, end: datetime, partly: bo
     ticks = "".join(
         f'<span style="left:{100 * position(axis, tick):.2f}%">{tick_label(tick, _pattern(start, end))}</span>'
         for tick in round_ticks(start, end)
+        if position(axis, tick) <= _LAST_TICK
     )
     totals = sum(columns.values(), Counter())
-    key = "".join(f'<span class="{kind}">{totals[kind]:,} {kind}</span>' for kind in _ORDER if totals[kind])
-    alt = escape(f"Log lines over time: {', '.join(f'{totals[kind]:,} {kind}' for kind in _ORDER)}")
+    key = "".join(f'<span class="{kind}">{_count(totals, kind)}</span>' for kind in _ORDER if totals[kind])
+    alt = escape(f"Log lines over time: {', '.join(_count(totals, kind) for kind in _ORDER)}")
     return (
         f'<div class="log-histogram" role="img" aria-label="{alt}"><div class="key">{key}</div>'
         f'<div class="plot"><span class="top">{highest:,}</span>{unread}{bars}</div><div class="ticks">{ticks}</div></div>'
@@ -58,9 +60,13 @@ def _column_html(at: datetime, step: timedelta, column: Counter[str], highest: i
     parts = "".join(
         f'<i class="{kind}" style="height:{100 * column[kind] / highest:.1f}%"></i>' for kind in _ORDER if column[kind]
     )
-    counted = ", ".join(pluralize(column[kind], f"{kind} line") for kind in _ORDER if column[kind])
+    counted = ", ".join(_count(column, kind) for kind in _ORDER if column[kind])
     title = f"{format_eastern(at, '%-d %b %H:%M')}, {step / timedelta(minutes=1):g} min: {counted}"
     return f'<span class="column" title="{escape(title)}" style="left:{left:.2f}%;width:max(2px,{0.9 * width:.2f}%)">{parts}</span>'
+
+
+def _count(column: Counter[str], kind: str) -> str:
+    return pluralize(column[kind], "other line" if kind == "other" else kind)
 
 
 def _step(start: datetime, end: datetime) -> timedelta:

@@ -75,14 +75,14 @@ def _choose_times(choice: str, now: datetime, game_date: date) -> tuple[datetime
         return minute - timedelta(hours=1), minute
     today = now.astimezone(ET).date()
     return (
-        _choose_instant("From", "log_from", today - timedelta(days=1), time_of_day(18), today),
-        _choose_instant("To", "log_to", today, time_of_day(6), today),
+        _choose_instant("Start", "log_from", today - timedelta(days=1), time_of_day(18), today),
+        _choose_instant("End", "log_to", today, time_of_day(6), today),
     )
 
 
 def _choose_instant(label: str, key: str, day: date, at: time_of_day, today: date) -> datetime:
-    chosen = st.date_input(label, day, max_value=today, key=key, bind="query-params", width=130)
-    clock = st.time_input(f"{label}, ET", at, key=f"{key}_at", bind="query-params", step=300, width=110)
+    chosen = st.date_input(f"{label} date", day, max_value=today, key=key, bind="query-params", width=130)
+    clock = st.time_input(f"{label} time (ET)", at, key=f"{key}_at", bind="query-params", step=300, width=120)
     return datetime.combine(chosen, clock, ET)
 
 

@@ -70,7 +70,7 @@ def open_own(open_page, filter_text, **params):
 def test_a_filter_of_ones_own_finds_lines_over_time_with_its_commands(open_page):
     screen = open_own(open_page, 'textPayload:"ERROR" -- of this night', log_of="Cloud Run services")
     assert "90 errors" in screen.verdict
-    assert any('class="log-histogram"' in body and "90 error" in body for body in screen.html_bodies)
+    assert any('class="log-histogram"' in body and "90 errors" in body for body in screen.html_bodies)
     assert {row["severity"] for row in screen.table()} == {"ERROR"}
     assert [row["service"] for row in open_own(open_page, "", log_of="Cloud Functions").table()] == [
         "phase4-to-phase5-orchestrator"
