@@ -22,6 +22,7 @@ COPY .streamlit .streamlit
 COPY app app
 COPY pages pages
 COPY queries queries
+COPY deploy/manifest deploy/manifest
 COPY services services
 RUN if [ "$SANDBOX" != yes ]; then rm -rf services/sandbox; fi
 

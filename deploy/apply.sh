@@ -37,6 +37,7 @@ account "$READ" "On-call dashboard: reads"
 account "$ACT" "On-call dashboard: acts"
 account "$TICK" "On-call dashboard: starts the watchdog"
 if [[ -n $PIPELINE ]]; then account "$PIPELINE" "On-call dashboard: worker and coordinator"; fi
+job_role
 grants grant project dataset account secret
 
 if [[ $WITH_WRITE_PATH == yes ]]; then

@@ -87,7 +87,7 @@ grants() { # every grant on resources of these kinds: VERB (grant or revoke) KIN
     [[ -z $who || $who == \#* || " $* " != *" $kind "* ]] && continue
     [[ $target =~ ^[A-Z_]+$ ]] && target=${!target}
     [[ $kind != project && -z $target ]] && continue
-    "$verb" "$role" "$kind" "$target" $(members "$who")
+    "$verb" "${role/#projects\/PROJECT/projects/$PROJECT}" "$kind" "$target" $(members "$who")
   done <deploy/permissions.txt
 }
 
@@ -136,6 +136,16 @@ gcloud scheduler jobs list --project=$PROJECT --location=$REGION --filter='name:
 gcloud alpha monitoring policies list --project=$PROJECT --filter='displayName:Predictions' --format='table[no-heading](displayName,notificationChannels.list())'
 bq ls --project_id=$PROJECT $PROJECT:prediction_on_call
 COMMANDS
+}
+
+job_role() { # a role of our own: run, pause and resume scheduled jobs, and nothing else
+  local verb=create
+  if [[ $DO == yes ]] && exists gcloud iam roles describe predictionOnCallJobs --project="$PROJECT"; then
+    verb=update
+    if [[ $OUTPUT == *"deleted: true"* ]]; then run gcloud iam roles undelete predictionOnCallJobs --project="$PROJECT" --quiet; fi
+  fi
+  run gcloud iam roles "$verb" predictionOnCallJobs --project="$PROJECT" --title="On-call dashboard: scheduled jobs" --stage=GA \
+    --permissions=cloudscheduler.jobs.run,cloudscheduler.jobs.pause,cloudscheduler.jobs.enable --quiet
 }
 
 account() { # ADDRESS TITLE

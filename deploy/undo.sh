@@ -22,6 +22,7 @@ remove_policies_and_metrics
 
 say "Permissions, then the identities that had them"
 grants revoke project dataset account secret service
+try gcloud iam roles delete predictionOnCallJobs --project="$PROJECT" --quiet
 for who in "$READ" "$ACT" "$TICK" "$PIPELINE"; do
   try gcloud iam service-accounts delete "$who" --project="$PROJECT" --quiet
 done

@@ -18,6 +18,8 @@ from services.aliases.save import EDIT_ALIASES
 from services.aliases.undo import UNDO_EDIT
 from services.core.errors import InvalidInput
 from services.core.sources import ALL, Sources
+from services.notes.add import ADD_NOTE
+from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
 from services.runs.actions import RESUME_BATCH, START_RUN
 from services.runs.stop import STOP_RUN
 from services.scaling.actions import RESTORE_CAPACITY, SCALE_DOWN, SET_CAPACITY
@@ -39,8 +41,11 @@ _UNDO_ACTIONS = {  # which action undoes an ended one, and in which states there
     DROP_ORPHAN.name: (UNDO_DROP, _ANY_OUTCOME),
     SCALE_DOWN.name: (RESTORE_CAPACITY, (ActionState.DONE,)),
     SET_CAPACITY.name: (RESTORE_CAPACITY, (ActionState.DONE,)),
+    PAUSE_JOB.name: (RESUME_JOB, (ActionState.DONE, ActionState.UNVERIFIED)),
+    RESUME_JOB.name: (PAUSE_JOB, (ActionState.DONE, ActionState.UNVERIFIED)),
 }
 _CAPACITY_ACTIONS = (SCALE_DOWN.name, SET_CAPACITY.name, RESTORE_CAPACITY.name)
+_JOB_ACTIONS = (PAUSE_JOB.name, RESUME_JOB.name)  # of one job, of which each undoes the other
 _DROP_ACTIONS = (DROP_MERGED.name, DROP_ORPHAN.name)
 ACTION_TYPES = {
     action_type.name: action_type
@@ -51,6 +56,7 @@ ACTION_TYPES = {
         REOPEN,
         TEST_NOTIFICATION,
         TEST_ESCALATION,
+        ADD_NOTE,
         START_RUN,
         RESUME_BATCH,
         STOP_RUN,
@@ -70,6 +76,9 @@ ACTION_TYPES = {
         UNDO_EDIT,
         MERGE_IDENTITIES,
         UNDO_MERGE,
+        RUN_JOB,
+        PAUSE_JOB,
+        RESUME_JOB,
     )
 }
 
@@ -98,6 +107,8 @@ def find_undo(action: Action, actions: Iterable[Action], now: datetime) -> Undo 
         return None
     if find_undone_by(action, actions) is not None:
         return None
+    if action.action_name in _JOB_ACTIONS:
+        return Undo(undo_type, {"job": action.target})
     return Undo(undo_type, {"action_id": action.action_id})
 
 
@@ -109,6 +120,8 @@ def find_undone_by(action: Action, actions: Iterable[Action]) -> Action | None:
     done = (a for a in actions if a.action_name == undo_type.name and a.state is ActionState.DONE)
     if action.action_name in _CAPACITY_ACTIONS:
         return next((a for a in done if a.started_at > action.started_at), None)
+    if action.action_name in _JOB_ACTIONS:
+        return next((a for a in done if a.target == action.target and a.started_at > action.started_at), None)
     return next((a for a in done if action.action_id in (a.target, a.undoes)), None)
 
 

@@ -107,12 +107,9 @@ ALTERNATIVE_URL_PATHS = {
 }
 
 
-def build_pages() -> dict[str, st.Page]:
-    """Streamlit's page of each entry, by title, under its own address; the first is the default page."""
-    return {
-        entry.title: _to_page(entry, _HOME_URL_PATH if entry.name == "overview" else entry.name)
-        for entry in ENTRIES.values()
-    }
+def build_pages() -> list[st.Page]:
+    """Streamlit's page of each entry under its own address; the first is the default page."""
+    return [_to_page(entry, _HOME_URL_PATH if entry.name == "overview" else entry.name) for entry in ENTRIES.values()]
 
 
 def build_alternatives() -> list[st.Page]:

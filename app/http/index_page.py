@@ -8,6 +8,8 @@ import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.aliases.edits import MAX_EDITS
+
 APP_TITLE = "Prediction On-Call"
 _DESCRIPTION = '<meta name="description" content="On-call dashboard of the NBA prediction platform: coverage, incidents and their repair.">'
 # Where the server is: below the page's own address Streamlit's script would look it up first, and wait in vain for an answer.
@@ -16,26 +18,43 @@ _DESCRIPTION = '<meta name="description" content="On-call dashboard of the NBA p
 # The keys of the help press the buttons that they stand for, in the page and while nothing is typed: Streamlit's own shortcuts take
 # no brackets and no `r`. The search of “Go to…” has the focus as soon as it is there.
 # A table or command that is wider than the screen can be moved by the arrow keys.
-# A link in a text opens its page as the sidebar does, by the browser's history, instead of loading everything anew.
-# Escape in a field of a dialog first sends what is typed, only then it closes the dialog, which asks.
+# A link to a page opens it by the browser's history, as Streamlit's own do, instead of loading everything anew. One of the sidebar
+# that has the focus has it again when the list is drawn anew with the next page.
+# Escape in a plan with typed text presses its own Cancel, which asks: Streamlit would close the dialog at once and ask its script after.
 # Before it is loaded anew the browser asks, while something is typed in a dialog or pasted into a box.
-_SCRIPT = """<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
+# The lines of the alias box are counted as they are typed, as the page counts them when it gets them: neither empty nor a header.
+_SCRIPT = r"""<script>window.__streamlit = { BACKEND_BASE_URL: location.origin }
 addEventListener("click", event => {
-  const link = event.target.closest("[data-testid=stMain] a[href^='/']")
+  const link = event.target.closest(":is([data-testid=stMain], [data-testid=stSidebar]) a[href^='/']")
   if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return
   event.preventDefault()
   history.pushState(null, "", link.href)
   dispatchEvent(new PopStateEvent("popstate"))
 })
-let unsent
-addEventListener("input", ({ target }) => unsent = target)
-addEventListener("blur", () => unsent = null, true)
+let pagePath
+addEventListener("pointerdown", () => pagePath = null, true)
+addEventListener("focusin", ({ target }) => pagePath = target.closest("nav.pages a")?.pathname)
+new MutationObserver(() => {
+  if (pagePath && document.activeElement === document.body) document.querySelector(`nav.pages a[href^="${pagePath}?"]`)?.focus()
+}).observe(document, { childList: true, subtree: true })
 addEventListener("keydown", event => {
-  if (event.key !== "Escape" || event.target !== unsent || !unsent.closest("[role=dialog]")) return
+  const fields = [...document.querySelectorAll(":is(.st-key-action-reason, .st-key-action-typed) input")]
+  if (event.key !== "Escape" || !fields.some(field => field.value.trim())) return
   event.stopPropagation()
-  event.target.blur()
-  event.target.focus()
+  const focused = document.activeElement
+  focused.blur()
+  document.querySelector(".st-key-action-cancel button")?.click()
+  focused.focus()
 }, true)
+function countLines() {
+  const box = document.querySelector(".st-key-pasted-aliases")
+  if (!box) return
+  const lines = box.querySelector("textarea").value.split(/[\n\r]/)
+  const count = lines.filter(line => line.trim() && !/^\s*alias(_lookup)?\s*,\s*(nba_)?canonical(_lookup)?\s*$/i.test(line)).length
+  box.dataset.lines = count ? `${count} of MAX_LINES lines` : ""
+  box.toggleAttribute("data-over", count > MAX_LINES)
+}
+addEventListener("input", countLines)
 const buttons = {
   "[": ".st-key-Previous-game-date", "]": ".st-key-Next-game-date", "?": ".st-key-help",
   r: "[data-testid=stMain] [class*=st-key-offer-run-start]"
@@ -59,6 +78,7 @@ addEventListener("click", ({ target }) => { if (target.closest(".st-key-go-to"))
 setInterval(() => {
   for (const box of document.querySelectorAll("[data-testid=stTable] > div, [data-testid=stMain] pre"))
     box.toggleAttribute("tabindex", box.scrollWidth > box.clientWidth) && (box.tabIndex = 0)
+  countLines()
 }, 1000)
 addEventListener("beforeunload", event => {
   const fields = document.querySelectorAll("[role=dialog] :is(input[type=text], textarea), [data-testid=stMain] textarea")
@@ -73,7 +93,7 @@ new MutationObserver(records => {
   if (!records.some(({ target }) => target === field) || field.disabled) return
   field.focus()
   field.setSelectionRange(field.value.length, field.value.length)
-}).observe(document, { attributeFilter: ["disabled"], subtree: true })</script>"""
+}).observe(document, { attributeFilter: ["disabled"], subtree: true })</script>""".replace("MAX_LINES", str(MAX_EDITS))
 TABLE_LINE_PX, MAX_TABLE_ROWS = 29, 24  # of text tables, which are short
 STYLESHEET = Path(__file__).with_name("style.css")  # what the theme cannot express
 

@@ -1,4 +1,7 @@
-"""The box where aliases are pasted, a line each: how many are valid, and what is wrong with the others. All are saved or none."""
+"""The box where aliases are pasted, a line each: how many are valid, and what is wrong with the others. All are saved or none.
+
+Lines that were saved leave the box.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,33 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from app.actions import action_feed
 from app.components import text_format
 from app.components.text_field import over_limit
-from services.aliases.edits import MAX_EDITS, Edit, EditKind, ParsedLines, parse_lines, reverse_conflicting
-from services.aliases.save import validate
+from services.actions.log_reader import ActionState
+from services.aliases.edits import MAX_EDITS, Edit, EditKind, ParsedLines, from_params, parse_lines, reverse_conflicting
+from services.aliases.save import EDIT_ALIASES, validate
 from services.aliases.validation import Violation
 from services.names.registry import NameRegistry
 
 MAX_LISTED = 20  # problems; the rest are counted
 PASTE_KEY = "pasted aliases"
 _VALIDATED_KEY = "validated edits"
+_REMOVED_KEY = "saves whose lines have left the box"
 
 
 def paste_box(registry: NameRegistry, accepted: Sequence[Edit]) -> tuple[Edit, ...]:
     """The box, and every change that its lines and the accepted suggestions make together; none while something is wrong."""
     with st.container(border=True, gap="small", key="paste"):
         st.markdown("### Paste aliases")
+        is_saving = _remove_saved_lines(registry)
         text = st.text_area(
             f"One per line: alias, canonical. Up to {MAX_EDITS} lines.",
             key=PASTE_KEY,
             height=140,
             placeholder="herbjones, herbertjones",
             persist_state="session",
+            disabled=is_saving,  # what is typed meanwhile would leave with the saved lines
         )
         parsed = parse_lines(text or "")
         if too_many := over_limit(parsed.count, MAX_EDITS, "lines"):
@@ -36,12 +44,37 @@ def paste_box(registry: NameRegistry, accepted: Sequence[Edit]) -> tuple[Edit, .
         return _validated(registry, accepted, parsed)
 
 
+def _remove_saved_lines(registry: NameRegistry) -> bool:
+    """Take the lines that the table has out of the box, once for each save of this session; whether one is under way."""
+    saves = [handle for handle in action_feed.session_handles().values() if handle.action_name == EDIT_ALIASES.name]
+    removed: set[str] = st.session_state.setdefault(_REMOVED_KEY, set())
+    for action in (save.future.result() for save in saves if save.ended and save.error is None):
+        if action.state is not ActionState.DONE or action.action_id in removed:
+            continue
+        saved = (edit for edit in from_params(action.plan.args) if edit.do is EditKind.ADD)
+        if all(_exists(edit, registry) for edit in saved):  # the table was read after the save
+            removed.add(action.action_id)
+            _keep_lines_without_alias(registry)
+    return any(not save.ended for save in saves)
+
+
+def _keep_lines_without_alias(registry: NameRegistry) -> None:
+    text: str = st.session_state.get(PASTE_KEY) or ""
+    edits = parse_lines(text).edits
+    kept = [
+        line
+        for number, line in enumerate(text.splitlines(), 1)
+        if number not in edits or not _exists(edits[number], registry)
+    ]
+    st.session_state[PASTE_KEY] = "\n".join(kept) if parse_lines("\n".join(kept)).count else ""
+
+
+def _exists(edit: Edit, registry: NameRegistry) -> bool:
+    return edit.canonical in registry.active.get(edit.alias, ())
+
+
 def _validated(registry: NameRegistry, accepted: Sequence[Edit], parsed: ParsedLines) -> tuple[Edit, ...]:
-    new_lines = {
-        number: edit
-        for number, edit in parsed.edits.items()
-        if edit.canonical not in registry.active.get(edit.alias, ())
-    }
+    new_lines = {number: edit for number, edit in parsed.edits.items() if not _exists(edit, registry)}
     wanted = {(edit.alias, edit.canonical): edit for edit in (*accepted, *new_lines.values())}
     changes = reverse_conflicting(wanted.values(), registry.active)
     line_by_name = {edit.alias: number for number, edit in reversed(list(new_lines.items()))}

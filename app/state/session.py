@@ -109,29 +109,35 @@ def oidc_configured() -> bool:
     return bool(st.secrets.load_if_toml_exists()) and "auth" in st.secrets
 
 
-def parse_night(
+def read_date(
     date_texts: Sequence[str], at: datetime, first_stored_night: Callable[[date], date | None]
-) -> ChosenNight:
-    """The night that the address names; malformed, several, future or unknown ones fall back to tonight, with a notice."""
-    tonight = to_game_date(at)
-    fallback_notice = f"Showing {format_day(tonight)}."
+) -> tuple[date | None, str]:
+    """The stored date that an address names; None for a malformed, future or unknown one and for several, and why."""
     if len(date_texts) > 1:
-        return ChosenNight(tonight, f"The URL names {len(date_texts)} dates. {fallback_notice}")
+        return None, f"The URL names {len(date_texts)} dates."
     try:
         requested = date.fromisoformat(date_texts[0])
     except ValueError:
         requested = None
     if requested is None or requested.isoformat() != date_texts[0]:  # 2025-W01-1 is a date, too
-        return ChosenNight(tonight, f"Invalid date in the URL (expected YYYY-MM-DD). {fallback_notice}")
+        return None, "Invalid date in the URL (expected YYYY-MM-DD)."
     if requested > eastern_day(at):
-        return ChosenNight(tonight, f"{format_day(requested)} is in the future. {fallback_notice}")
+        return None, f"{format_day(requested)} is in the future."
     first = first_stored_night(requested)
     if first is not None and requested < first:
-        return ChosenNight(
-            tonight,
-            f"No data for {format_day(requested)}; the earliest game date is {format_day(first)}. {fallback_notice}",
-        )
-    return ChosenNight(requested)
+        return None, f"No data for {format_day(requested)}; the earliest game date is {format_day(first)}."
+    return requested, ""
+
+
+def parse_night(
+    date_texts: Sequence[str], at: datetime, first_stored_night: Callable[[date], date | None]
+) -> ChosenNight:
+    """The night that the address names; where that cannot be shown tonight, with a notice."""
+    requested, reason = read_date(date_texts, at, first_stored_night)
+    if requested is not None:
+        return ChosenNight(requested)
+    tonight = to_game_date(at)
+    return ChosenNight(tonight, f"{reason} Showing {format_day(tonight)}.")
 
 
 def resolve_night(first_stored_night: Callable[[date], date | None], hold: bool = False) -> ChosenNight:

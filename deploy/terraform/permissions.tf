@@ -48,11 +48,20 @@ resource "google_service_account" "account" {
   display_name = "On-call dashboard: ${each.value}"
 }
 
+# Run, pause and resume scheduled jobs, and nothing else: the predefined role may delete jobs too.
+resource "google_project_iam_custom_role" "jobs" {
+  project     = var.project
+  role_id     = "predictionOnCallJobs"
+  title       = "On-call dashboard: scheduled jobs"
+  permissions = ["cloudscheduler.jobs.run", "cloudscheduler.jobs.pause", "cloudscheduler.jobs.enable"]
+}
+
 resource "google_project_iam_member" "grant" {
-  for_each = { for key, grant in local.grants : key => grant if grant.kind == "project" }
-  project  = var.project
-  role     = each.value.role
-  member   = google_service_account.account[each.value.account].member
+  for_each   = { for key, grant in local.grants : key => grant if grant.kind == "project" }
+  project    = var.project
+  role       = replace(each.value.role, "projects/PROJECT/", "projects/${var.project}/")
+  member     = google_service_account.account[each.value.account].member
+  depends_on = [google_project_iam_custom_role.jobs]
 }
 
 resource "google_bigquery_dataset_iam_member" "grant" {

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
-from functools import wraps
+from functools import partial
 
 import click
 from click.shell_completion import get_completion_class
@@ -16,24 +15,22 @@ from services.auth.roles import Role, require_role
 from services.cli import name_reports, night_reports, pipeline_report, platform_reports, record_reports, run_reports
 from services.cli.do import to_command
 from services.cli.identity import grant_hint
-from services.cli.options import as_option, date_option, json_option
-from services.cli.rendering import print_report
+from services.cli.options import DATE, as_option
+from services.cli.reading import reading_of
 from services.cli.report import Report
+from services.cli.search_commands import count, logs
 from services.cli.terminal import Terminal
 from services.cli.verbs import VERBS
 from services.core.clock import format_eastern
 from services.core.errors import InvalidInput
 from services.core.result import Health
 from services.nights.missing_players import LossReason
-from services.telemetry.log_reader import PRESETS
 
 COMPLETE_VARIABLE = "_ONCALL_COMPLETE"
 EPILOG = (
     "Exit code: 0 in order, or done; 1 a warning, critical, blocked, forbidden or failed; 2 a usage error; 3 unknown,"
     " or no outcome yet."
 )
-SEARCHES = "; ".join(preset.name for preset in PRESETS)
-ReportCommand = Callable[..., Report]
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -41,22 +38,7 @@ def cli() -> None:
     """Prediction On-Call from the terminal: the same readings, actions, records and roles as the dashboard."""
 
 
-def _reading(name: str, *, dated: bool = False) -> Callable[[ReportCommand], click.Command]:
-    """A command that prints the report its function returns; `dated` ones get the night, tonight by default."""
-
-    def decorate(build: ReportCommand) -> click.Command:
-        @wraps(build)
-        def run(terminal: Terminal, /, as_json: bool, game_date: date | None = None, **params: object) -> int:
-            if dated:
-                params["game_date"] = terminal.game_date(game_date)
-            report = build(terminal, **params)
-            print_report(report, as_json)
-            return report.exit_code
-
-        callback = json_option(click.pass_obj(run))
-        return cli.command(name)(date_option(callback) if dated else callback)
-
-    return decorate
+_reading = partial(reading_of, cli)
 
 
 # --- one night --------------------------------------------------------------------------------------------------------
@@ -125,6 +107,13 @@ def coverage(terminal: Terminal, game_date: date, nights: int) -> Report:
     return night_reports.coverage_report(terminal.reading, game_date, nights)
 
 
+@_reading("compare", dated=True)
+@click.argument("other_date", type=DATE, metavar="OTHER")
+def compare(terminal: Terminal, game_date: date, other_date: date) -> Report:
+    """The night beside another one: every figure that differs, worst first."""
+    return night_reports.compare_report(terminal.reading, game_date, terminal.game_date(other_date))
+
+
 @_reading("pipeline", dated=True)
 @click.option("--step", "name", default="", metavar="STEP", help="Only this step, with its last dates and its query.")
 def pipeline(terminal: Terminal, game_date: date, name: str) -> Report:
@@ -139,15 +128,10 @@ def names(terminal: Terminal, game_date: date, nights: int) -> Report:
     return name_reports.names_report(terminal.reading, game_date, nights)
 
 
-@_reading("logs", dated=True)
-@click.argument("search", default=PRESETS[0].name)
-@click.option("--find", "text", default="", metavar="TEXT", help="Only lines with this text.")
-def logs(terminal: Terminal, game_date: date, search: str, text: str) -> Report:
-    """What the services logged this night."""
-    return record_reports.logs_report(terminal.reading, game_date, search, text)
-
-
-logs.help = f"What the services logged this night.\n\nSEARCH, or how it begins: {SEARCHES}."
+@_reading("notes", dated=True)
+def notes(terminal: Terminal, game_date: date) -> Report:
+    """What was written about the night, its batches, players and alerts; `oncall do note` adds one."""
+    return record_reports.notes_report(terminal.reading, game_date)
 
 
 @_reading("handoff", dated=True)
@@ -155,6 +139,9 @@ def handoff(terminal: Terminal, game_date: date) -> Report:
     """The handoff note of the night, in Markdown."""
     return record_reports.handoff_report(terminal.reading, game_date)
 
+
+cli.add_command(count)
+cli.add_command(logs)
 
 # --- beside the nights ------------------------------------------------------------------------------------------------
 
@@ -176,6 +163,12 @@ def capacity(terminal: Terminal) -> Report:
 def deploys(terminal: Terminal) -> Report:
     """The revisions of worker and coordinator: when, by whom, with what capacity."""
     return platform_reports.deploys_report(terminal.reading)
+
+
+@_reading("services")
+def services(terminal: Terminal) -> Report:
+    """What each service really is: revision, image, commit, traffic, environment against the manifest, last deploy."""
+    return platform_reports.services_report(terminal.reading)
 
 
 @_reading("schedule")

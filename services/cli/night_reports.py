@@ -1,4 +1,4 @@
-"""Reports about one night: its judgement, its players, rows by system, batches and writes; and the nights before it."""
+"""Reports about one night: its judgement, its players, rows by system; the nights before it, and one of them beside it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from services.nights.missing_players import MissingPlayer, list_missing_players
 from services.nights.night_writes import read_night_writes
 from services.nights.player_stages import NightStatus, PlayerStatus, read_night
 from services.nights.row_counts import count_rows
+from services.reports.night_comparison import UNKNOWN, ComparedFigure, compare_nights, describe_night
 from services.runs.run_context import list_partly_there
+from services.scaling.deploys import read_deploy_history
 
 MAX_NIGHTS = 200  # of one coverage report: a season
 
@@ -250,3 +252,42 @@ def coverage_report(clients: Clients, last: date, nights: int) -> Report:
     headline = f"{len(below)} of {pluralize(len(played), 'night')} with games below the coverage threshold"
     table = Table("nights", rows, "No night is stored in this window.")
     return Report(f"Coverage, {first} to {last}", health, headline, (), (table,), (), history.sources)
+
+
+def compare_report(clients: Clients, game_date: date, other_date: date) -> Report:
+    """Every figure of a night beside that of another one: what differs, worst first, and what is equal."""
+    if other_date == game_date:
+        raise InvalidInput(f"{other_date} is the night itself.", "Name another one to compare it with.")
+    with concurrent_reads() as pool:
+        asked = [pool.submit(judge, clients, day) for day in (game_date, other_date)]
+        deploys = fetch(clients, "Cloud Run", lambda: read_deploy_history(clients))
+    judged = [night.result() for night in asked]
+    worker = clients.settings.worker_service
+    comparison = compare_nights(*(describe_night(*night, deploys.value, worker) for night in judged))
+    problems = [problem for facts, _ in judged for problem in list_night_problems(facts)]
+    problems += [deploys.problem] if deploys.problem is not None else []
+    sources = [source for _, judgement in judged for source in judgement.sources]
+    sources += [deploys.value.source] if deploys.value is not None else []
+    return Report(
+        f"Night of {game_date} against {other_date}",
+        judged[0][1].health,
+        comparison.headline,
+        (),
+        (
+            Table("differing", tuple(map(_compared_row, comparison.differing)), "No figure differs."),
+            Table("equal", tuple(map(_compared_row, comparison.equal)), "No figure is equal."),
+        ),
+        tuple(dict.fromkeys(problems)),
+        tuple(dict.fromkeys(sources)),
+        facts={"game_date": game_date, "other_date": other_date},
+    )
+
+
+def _compared_row(figure: ComparedFigure) -> Row:
+    return {
+        "figure": figure.label,
+        "night": None if figure.value == UNKNOWN else figure.value.text,
+        "other night": None if figure.other == UNKNOWN else figure.other.text,
+        "difference": figure.difference,
+        "state": figure.health,
+    }

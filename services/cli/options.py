@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
+
+from services.core.clock import ET
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +32,34 @@ class GameDateType(click.ParamType[date]):
         return parsed
 
 
-DATE = GameDateType()
+class InstantType(click.ParamType[datetime]):
+    """An instant on New York's clocks, as YYYY-MM-DDTHH:MM, or of any zone with its offset."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The instant; a usage error for anything else."""
+        try:
+            parsed = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{str(value)[:40]!r} is not a time: write it as 2025-12-29T14:00.", param, ctx)
+        return parsed if parsed.tzinfo else parsed.replace(tzinfo=ET)
+
+
+class SpanType(click.ParamType[timedelta]):
+    """Minutes, hours or days: 30m, 2h, 7d."""
+
+    name = "span"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The span; a usage error for anything else, 0h included."""
+        match = re.fullmatch(r"([1-9]\d{0,4})([mhd])", str(value))
+        if match is None:
+            self.fail(f"{str(value)[:40]!r} is not a span of time: write it as 30m, 2h or 7d.", param, ctx)
+        return int(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
+
+
+DATE, INSTANT, SPAN = GameDateType(), InstantType(), SpanType()
 
 
 def date_option(command: F) -> F:

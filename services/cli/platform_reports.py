@@ -9,12 +9,14 @@ from services.core.text import pluralize
 from services.doctor.examination import run_checks
 from services.doctor.first_step import find_first_step
 from services.gcp.clients import Clients
+from services.plumbing.scheduled_jobs import JobStatus, read_job_report
+from services.plumbing.service_state import read_service_report
 from services.policy.dml_limits import MAX_OUTSTANDING_DML
 from services.policy.settings_table import GROUPS
 from services.scaling.capacity import ServiceCapacity, read_service_capacities
 from services.scaling.deploys import read_deploy_history
 from services.staging.inventory import BatchTotal, StagingInventory, StagingTable, read_inventory
-from services.telemetry.scheduler import read_schedule
+from services.telemetry.scheduler import ScheduledJob
 
 
 def staging_report(clients: Clients, with_tables: bool) -> Report:
@@ -100,6 +102,31 @@ def _service_row(service: ServiceCapacity) -> dict[str, object]:
     }
 
 
+def services_report(clients: Clients) -> Report:
+    """Each declared service: serving revision, image, commit, traffic, account, last deploy, and its environment against the manifest."""
+    report = read_service_report(clients)
+    rows = tuple(
+        {
+            "service": service.name,
+            "health": service.health,
+            "revision": service.revision,
+            "commit": service.commit or "unknown",
+            "traffic": "latest revision" if service.traffic.follows_latest else f"pinned: {service.traffic}",
+            "variables": f"{service.variables_present} of {service.variables_declared} declared",
+            "last deploy changed": ", ".join(service.changed),
+            "deployed": service.deployed_at,
+            "by": service.deployed_by or None,
+            "problem": "; ".join(service.problems),
+            "owner": service.owner,
+            "service account": service.service_account or "not set",
+            "image": service.image or "unknown",
+        }
+        for service in report.services
+    )
+    table = Table("services", rows, "No service could be read.")
+    return Report("Services", report.health, report.headline, (), (table,), report.problems, (report.source,))
+
+
 def deploys_report(clients: Clients) -> Report:
     """The revisions of worker and coordinator, the newest first: when, by whom, with what capacity."""
     history = read_deploy_history(clients)
@@ -124,26 +151,28 @@ def deploys_report(clients: Clients) -> Report:
 
 
 def schedule_report(clients: Clients) -> Report:
-    """Cloud Scheduler's jobs: when each ran and runs next, and what is wrong with it."""
-    schedule = read_schedule(clients)
-    rows = tuple(
-        {
-            "job": job.name,
-            "expected": job.name in schedule.expected,
-            "cron": job.cron,
-            "zone": job.time_zone,
-            "last attempt": job.last_at,
-            "next": job.next_at,
-            "problem": job.problem,
-        }
-        for job in schedule.jobs
-    )
-    problems = [*schedule.job_problems, *(f"{name} is not in Cloud Scheduler" for name in schedule.missing)]
-    problems = list(dict.fromkeys(problems))
-    health = Health.CRITICAL if problems else Health.OK if schedule.expected else Health.NONE_EXPECTED
-    headline = "; ".join(problems) or f"{pluralize(len(schedule.expected), 'expected job')} enabled"
-    table = Table("jobs", rows, "Cloud Scheduler has no job.")
-    return Report("Scheduled jobs", health, headline, (), (table,), (), (schedule.source,))
+    """Cloud Scheduler's jobs against the manifest: when each ran and runs next, and what is wrong with it."""
+    report = read_job_report(clients)
+    rows = [_job_row(status.job, status) for status in report.jobs] + [_job_row(job, None) for job in report.undeclared]
+    details = (f"{pluralize(len(report.undeclared), 'job')} not in the manifest.",) if report.undeclared else ()
+    table = Table("jobs", tuple(rows), "Cloud Scheduler has no job.")
+    return Report("Scheduled jobs", report.health, report.headline, details, (table,), (), (report.source,))
+
+
+def _job_row(job: ScheduledJob | None, status: JobStatus | None) -> dict[str, object]:
+    """One job; without a status it is not declared."""
+    return {
+        "job": status.name if status else job.name if job else "",
+        "health": status.health if status else Health.NONE_EXPECTED,
+        "state": job.state.lower() if job else "missing",
+        "cron": job.cron if job else status.declared.schedule if status else "",
+        "zone": job.time_zone if job else status.declared.time_zone if status else "",
+        "last attempt": job.last_at if job else None,
+        "next": job.next_at if job else None,
+        "owner": status.declared.owner if status else "not declared",
+        "problem": "; ".join(status.problems) if status else "",
+        "target": job.target if job else status.declared.target if status else "",
+    }
 
 
 def doctor_report(clients: Clients) -> Report:

@@ -12,6 +12,7 @@ from services.alerts.rules import get_rule
 from services.batches.reader import run_window
 from services.cli.night_reports import read_facts
 from services.cli.report import Report, Row, Table
+from services.core.clock import format_eastern
 from services.core.errors import InvalidInput
 from services.core.result import Health, worst
 from services.core.text import pluralize
@@ -20,10 +21,12 @@ from services.gcp.concurrent_reads import concurrent_reads
 from services.judgement.judge import judge_night
 from services.nights.coverage import read_history
 from services.nights.night_writes import read_night_lines
+from services.notes.note import list_notes, notes_of_night, notes_window
 from services.reports.handoff_note import MAX_DAYS, HandoffInputs, render_markdown
 from services.scaling.capacity import read_service_capacities
 from services.scaling.deploys import read_deploy_history
-from services.telemetry.log_reader import PRESETS, Preset
+from services.telemetry.log_reader import PRESETS, LogLines, Preset
+from services.telemetry.log_search import LogSearch, read_search
 from services.telemetry.scheduler import read_schedule
 
 MAX_ACTION_DAYS = 90
@@ -116,6 +119,19 @@ def action_row(action: Action) -> Row:
     }
 
 
+def notes_report(clients: Clients, game_date: date) -> Report:
+    """What was written about a night, its batches, players and alerts; the newest first."""
+    log = read_action_log(clients, *notes_window(game_date, clients.now()))
+    notes = notes_of_night(list_notes(log.actions), game_date)
+    rows = tuple(
+        {"written": note.at, "by": note.by, "about": note.label, "note": note.text, "action": note.action_id}
+        for note in notes
+    )
+    table = Table("notes", rows, "No note was written about this night.")
+    headline = pluralize(len(notes), "note") if notes else "No note"
+    return Report(f"Notes, night of {game_date}", Health.OK, headline, (), (table,), (), (log.source,))
+
+
 def action_report(clients: Clients, action_id: str) -> Report:
     """One action: its record, its steps and its plan."""
     action = read_action(clients, action_id)
@@ -151,6 +167,19 @@ def logs_report(clients: Clients, game_date: date, search: str, text: str = "") 
     """The lines of a night's runs that a search finds, each once; none is no proof that all is well."""
     preset = find_preset(search)
     reading = read_night_lines(clients, game_date, preset.condition)
+    title = f"Log, {preset.name}, night of {game_date}"
+    return _lines_report(title, preset.description, reading, text, preset.command(clients, game_date))
+
+
+def search_report(clients: Clients, search: LogSearch, text: str = "") -> Report:
+    """The newest lines that a filter of one's own finds; raises InvalidInput for one that cannot be used."""
+    reading = read_search(clients, search)
+    times = f"{format_eastern(search.start, '%-d %b %H:%M')} – {format_eastern(search.end, '%-d %b %H:%M')}"
+    title = f"Log of {search.source.name}, {times}"
+    return _lines_report(title, search.text, reading, text, search.command(clients.settings))
+
+
+def _lines_report(title: str, description: str, reading: LogLines, text: str, command: str) -> Report:
     lines = [line for line in reading.lines if text.lower() in line.message.lower()]
     errors = sum(line.severity in ERROR_SEVERITIES for line in lines)
     rows = tuple(
@@ -167,19 +196,9 @@ def logs_report(clients: Clients, game_date: date, search: str, text: str = "") 
     health = Health.WARNING if errors else Health.UNKNOWN if not lines or reading.truncated else Health.OK
     headline = f"{pluralize(len(lines), 'line')}, {pluralize(errors, 'error')}" if lines else "No line was found"
     problems = (reading.problem,) if reading.problem is not None else ()
-    title = f"Log, {preset.name}, night of {game_date}"
-    command = preset.command(clients, game_date)
     table = Table("lines", rows, "No line was found: that proves nothing by itself.")
-    return Report(
-        title,
-        health,
-        headline,
-        (preset.description,),
-        (table,),
-        problems,
-        (reading.source,),
-        facts={"command": command},
-    )
+    details = (description,) if description else ()
+    return Report(title, health, headline, details, (table,), problems, (reading.source,), facts={"command": command})
 
 
 def handoff_report(clients: Clients, game_date: date) -> Report:
@@ -192,6 +211,8 @@ def handoff_report(clients: Clients, game_date: date) -> Report:
         history = pool.submit(fetch, clients, "The coverage history", lambda: read_history(clients, first, game_date))
         alerts = pool.submit(fetch, clients, "The alerts", lambda: read_alerts(clients))
         schedule = pool.submit(fetch, clients, "Cloud Scheduler", lambda: read_schedule(clients))
+        window = notes_window(game_date, now)
+        notes = pool.submit(fetch, clients, "The notes", lambda: read_action_log(clients, *window))
         facts = facts_read.result()
         start = run_window(game_date, facts.batches.value)[0]
         actions = pool.submit(
@@ -206,6 +227,7 @@ def handoff_report(clients: Clients, game_date: date) -> Report:
         alerts=alerts.result(),
         action_log=actions.result(),
         schedule=schedule.result(),
+        notes=notes.result(),
     )
     judgement = judge_night(facts, clients.settings)
     return Report(

@@ -59,6 +59,7 @@ UNTRACKED_TTL_S = 15.0  # views, external tables and a streaming buffer do not r
 # A table that is streamed into, without a buffer now: a new buffer shows within 12 s, the rows of an old one after some minutes.
 STREAMED_TTL_S = 300.0
 OPEN_WINDOW_TTL_S = 60.0  # log lines of a window to which more may come
+TAIL_TTL_S = 10.0  # the newest log lines, while somebody follows them
 FINAL_AFTER = timedelta(hours=1)  # a log line may arrive this late; older windows cannot change any more
 WATCHDOG_CACHE_MAX_AGE = timedelta(
     minutes=10

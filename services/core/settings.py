@@ -120,6 +120,11 @@ class Settings(Thresholds):
         validation_alias="EXPECTED_JOBS",
         description="Cloud Scheduler jobs that must be there and enabled, separated by commas",
     )
+    manifest_dir: str = Field(
+        "",
+        validation_alias="MANIFEST_DIR",
+        description="folder with what this installation should consist of; empty: deploy/manifest",
+    )
     dashboard_url: Url = Field(
         "http://127.0.0.1:8501",
         validation_alias="DASHBOARD_URL",

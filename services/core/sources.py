@@ -12,8 +12,8 @@ PREDICTIONS, WORKER_RUNS = PREDICTIONS_TABLE, "nba_predictions.prediction_worker
 BATCHES, BATCH_PLAYERS = f"{OWN_DATASET}.batches", f"{OWN_DATASET}.batch_players"
 ALERTS, ACTIONS = f"{OWN_DATASET}.alerts", f"{OWN_DATASET}.actions"
 STAGING_TABLES, JOBS = "staging tables", "BigQuery jobs"
-LOG, CLOUD_RUN, COORDINATOR = "Cloud Logging", "Cloud Run", "the coordinator"
+LOG, CLOUD_RUN, COORDINATOR, SCHEDULER = "Cloud Logging", "Cloud Run", "the coordinator", "Cloud Scheduler"
 
 # The traces of a run: what a run changes, and a consolidation too.
 RUN: Sources = frozenset((PREDICTIONS, WORKER_RUNS, BATCHES, BATCH_PLAYERS, STAGING_TABLES, JOBS, LOG, COORDINATOR))
-ALL: Sources = RUN | {CONTEXT, ODDS, ALIASES, REGISTRY, ALERTS, ACTIONS, CLOUD_RUN}
+ALL: Sources = RUN | {CONTEXT, ODDS, ALIASES, REGISTRY, ALERTS, ACTIONS, CLOUD_RUN, SCHEDULER}

@@ -26,6 +26,8 @@ from services.doctor.second_channel import check_second_channel
 from services.gcp import query_catalog
 from services.gcp.clients import Clients, read_dataset_location
 from services.gcp.error_messages import translate_errors
+from services.plumbing.manifest import read_declared_jobs
+from services.plumbing.scheduled_jobs import compare_jobs
 from services.runs import coordinator_client
 from services.scaling.traffic import read_traffic, short_name
 from services.telemetry.log_reader import LoggingEntry, parse_entry
@@ -256,6 +258,10 @@ def _scheduler(clients: Clients) -> Iterator[CheckResult]:
             yield CheckResult(name, Health.WARNING, f"The scheduled run {problem}.", repair_command)
         else:
             yield CheckResult(name, Health.OK, f"Scheduled ({jobs[name].cron}, {jobs[name].time_zone}).")
+    report = compare_jobs(read_declared_jobs(clients.settings), schedule)
+    list_command = gcloud_command(clients.settings, "scheduler jobs list", "location") if report.failing else ""
+    health = Health.WARNING if report.failing else report.health  # no connection is lost
+    yield CheckResult("job manifest", health, f"{report.headline}.", list_command)
 
 
 def _coordinator(clients: Clients) -> Iterator[CheckResult]:

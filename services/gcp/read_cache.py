@@ -4,6 +4,7 @@ BigQuery reports for free when a table was last changed; a result is valid as lo
 external tables and tables that are streamed into do not report every change, so their results expire by time. Log lines of a
 closed window never change; others expire by time. However many viewers there are, cached log searches are refreshed at most
 MAX_LOG_REFRESHES_PER_MIN times a minute and the log is read at most MAX_LOG_READS_PER_MIN times: half of what Cloud Logging allows.
+Of these, all log tails together get MAX_TAIL_READS_PER_MIN.
 The times are in services/core/freshness.py.
 """
 
@@ -29,6 +30,7 @@ T = TypeVar("T")
 
 _LOG = frozenset((LOG,))
 MAX_LOG_REFRESHES_PER_MIN, MAX_LOG_READS_PER_MIN, LOG_QUOTA_WINDOW_S = 6, 30, 60.0
+MAX_TAIL_READS_PER_MIN = 6
 NEVER_EXPIRES, EXPIRED = float("inf"), float("-inf")
 STORED_TABLE_TYPES = (None, "TABLE", "SNAPSHOT")  # views and external tables do not report when their rows change
 MAX_CACHED_ROWS = 200_000  # of all entries, about 140 MiB at 710 bytes a row; the least recently used go first
@@ -67,6 +69,7 @@ class UsageCounter:
     queries: int = 0
     bytes_billed: int = 0
     log_read_times: deque[float] = field(default_factory=deque)  # those of the last minute
+    tail_read_times: deque[float] = field(default_factory=deque)  # of these, what tails have read
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def record_query(self, bytes_billed: int) -> None:
@@ -221,10 +224,24 @@ class ReadCache:
                 return _Entry(value, (), now + ttl_s, count_rows(value), _LOG)
             if recent is not None:
                 return recent
-            raise SourceUnavailable(
-                f"The log was read {MAX_LOG_READS_PER_MIN} times within a minute, the most that this dashboard allows itself.",
-                "It is read again within a minute; this page looks by itself.",
-            )
+            raise _quota_used(MAX_LOG_READS_PER_MIN)
+
+        return self._get_or_read(key, (), read_within_quota)[0]
+
+    def tailed_log_lines(self, key: Hashable, ttl_s: float, read: Callable[[], T], count_rows: Callable[[T], int]) -> T:
+        """The newest log lines, read again after `ttl_s`. Beyond the reads that all tails are allowed, the last ones are returned.
+
+        Without any it raises SourceUnavailable then, as `cached_log_lines` does.
+        """
+
+        def read_within_quota() -> _Entry[T]:
+            now, cached = self._monotonic(), self._get_entry(key)
+            if self._within_log_quota(MAX_LOG_READS_PER_MIN, is_tail=True):
+                value = read()
+                return _Entry(value, (), now + ttl_s, count_rows(value), _LOG)
+            if cached is None:
+                raise _quota_used(MAX_TAIL_READS_PER_MIN)
+            return cached
 
         return self._get_or_read(key, (), read_within_quota)[0]
 
@@ -282,18 +299,20 @@ class ReadCache:
         with self._lock:
             self.usage.log_read_times.append(self._monotonic())
 
-    def _within_log_quota(self, max_reads: int) -> bool:
+    def _within_log_quota(self, max_reads: int, is_tail: bool = False) -> bool:
         with self._lock:
+            now, tails = self._monotonic(), self.usage.tail_read_times
             if self._count_recent_log_reads() >= max_reads:
                 return False
-            self.usage.log_read_times.append(self._monotonic())
+            if is_tail and _count_recent(tails, now) >= MAX_TAIL_READS_PER_MIN:
+                return False
+            self.usage.log_read_times.append(now)
+            if is_tail:
+                tails.append(now)
             return True
 
     def _count_recent_log_reads(self) -> int:
-        read_times, cutoff = self.usage.log_read_times, self._monotonic() - LOG_QUOTA_WINDOW_S
-        while read_times and read_times[0] <= cutoff:
-            read_times.popleft()
-        return len(read_times)
+        return _count_recent(self.usage.log_read_times, self._monotonic())
 
     def _share(self, key: Hashable, read: Callable[[int], T]) -> tuple[T, bool]:
         """What `read` returns or raises, and whether it was called: of concurrent readers of a key one reads, for all of them.
@@ -316,6 +335,20 @@ class ReadCache:
             with self._lock:
                 del self._in_flight[epoch, key]
         return own.result(), True
+
+
+def _count_recent(read_times: deque[float], now: float) -> int:
+    """How many of the read times are of the last minute; drops the others. Call under the lock."""
+    while read_times and read_times[0] <= now - LOG_QUOTA_WINDOW_S:
+        read_times.popleft()
+    return len(read_times)
+
+
+def _quota_used(max_reads: int) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"The log was read {max_reads} times within a minute, the most that this dashboard allows itself.",
+        "It is read again within a minute; this page looks by itself.",
+    )
 
 
 def make_version(table: bigquery.Table, *, streamed: bool = False) -> Version:

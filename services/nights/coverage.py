@@ -97,13 +97,24 @@ def _count_staged(night: NightStatus, writes: DmlReport | None) -> tuple[int | N
         return 0, ""
     players = night.eligible_players
     staged = sum(bool(p.staged_rows) for p in players)
-    unstaged = sum(bool(p.written_rows) and not p.staged_rows for p in players)
-    direct = night.wrote_directly or (writes is not None and _is_a_statement_for_each(unstaged, writes))
+    unstaged = _count_unstaged(players)
+    direct = wrote_directly(night, writes)
     if not staged:
         return None, "not used: direct writes" if direct else ""
     if (unstaged and not direct) or any(p.staged_rows is None for p in players):
         return None, ""
     return staged, f"{unstaged:,} written directly" if unstaged else ""
+
+
+def _count_unstaged(players: Sequence[PlayerStatus]) -> int:
+    return sum(bool(player.written_rows) and not player.staged_rows for player in players)
+
+
+def wrote_directly(night: NightStatus, writes: DmlReport | None) -> bool:
+    """Whether workers are known to have written without staging: by the log, or by as many statements as players."""
+    if night.wrote_directly:
+        return True
+    return writes is not None and _is_a_statement_for_each(_count_unstaged(night.eligible_players), writes)
 
 
 def _is_a_statement_for_each(players: int, writes: DmlReport) -> bool:

@@ -21,7 +21,7 @@ from services.sandbox.bigquery.time_travel import DroppedTableStore
 from services.sandbox.common.fault_injection import Faults
 from services.sandbox.http.connection_drops import ConnectionDropper
 from services.sandbox.http.gateway import create_app
-from services.sandbox.http.slack_and_scheduler_routes import december_scheduler_jobs
+from services.sandbox.http.scheduler_routes import december_scheduler_jobs
 from services.sandbox.seed import Seed
 from services.sandbox.seed_loader import load_tables
 from services.sandbox.stand_ins.cloud_logging import LogStore

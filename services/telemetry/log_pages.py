@@ -35,11 +35,11 @@ class _EntryListing(HTTPIterator):
 
 
 def read_entries(
-    clients: Clients, filter_text: str, limit: int, order_by: str = "timestamp asc"
+    clients: Clients, filter_text: str, limit: int, order_by: str = "timestamp asc", max_pages: int = MAX_PAGES
 ) -> tuple[list[ListedEntry], bool]:
     """The first `limit` entries of a search, and whether there may be more.
 
-    It ends at `limit` or after MAX_PAGES pages. Raises what Google's client raises.
+    It ends at `limit` or after `max_pages` pages. Raises what Google's client raises.
     """
     listing = _EntryListing(  # type: ignore[no-untyped-call]  # api_core has no types here
         clients.logging,
@@ -58,7 +58,7 @@ def read_entries(
     for page in listing.pages:
         # An entry of the same time, insertId and log is one entry that was sent twice.
         entries |= {(entry.timestamp, entry.insert_id, entry.log_name): entry for entry in page}
-        if len(entries) > limit or listing.page_number == MAX_PAGES:
+        if len(entries) > limit or listing.page_number == max_pages:
             break
         if listing.next_page_token:
             clients.cache.record_log_read()
@@ -69,10 +69,26 @@ def read_entries(
 def _to_entry(resource: Mapping[str, Any]) -> ListedEntry:
     source = resource.get("resource") or {}
     return ListedEntry(
-        payload=resource.get("textPayload", resource.get("jsonPayload")),
+        payload=resource.get("textPayload") or resource.get("jsonPayload") or _describe_event(resource),
         severity=resource.get("severity"),
         timestamp=datetime.fromisoformat(resource["timestamp"]),
         insert_id=resource.get("insertId"),
         resource=Resource(type=source.get("type", ""), labels=source.get("labels") or {}),
         log_name=resource.get("logName"),
     )
+
+
+def _describe_event(resource: Mapping[str, Any]) -> str:
+    """The text of an entry without one: a request that a service answered, or what an audit log records."""
+    request, audit = resource.get("httpRequest") or {}, resource.get("protoPayload") or {}
+    result = (audit.get("status") or {}).get("message", "")
+    parts = (
+        request.get("status"),
+        request.get("requestMethod"),
+        request.get("requestUrl"),
+        request.get("latency"),
+        audit.get("methodName"),
+        audit.get("resourceName"),
+        result,
+    )
+    return " ".join(str(part) for part in parts if part)

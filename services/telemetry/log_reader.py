@@ -20,7 +20,7 @@ from services.core.result import DataSource, Problem
 from services.gcp.clients import Clients
 from services.gcp.error_messages import translate_errors
 from services.gcp.read_cache import NEVER_EXPIRES
-from services.telemetry.log_pages import read_entries
+from services.telemetry.log_pages import MAX_PAGES, read_entries
 from services.telemetry.log_phrases import (
     CONSOLIDATION_FILTER,
     DML_FILTER,
@@ -37,6 +37,8 @@ SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICA
 SERVICE_OR_JOB_FILTER = 'resource.type=("cloud_run_revision" OR "cloud_run_job")'
 
 MAX_NIGHT_LINES = 10_000
+# Whose line it is: of a Cloud Run service or job, a function, a scheduled job, a topic or a subscription.
+NAME_LABELS = ("service_name", "job_name", "function_name", "job_id", "topic_id", "subscription_id")
 
 HOUR = timedelta(hours=1)
 _TWIN_DISTANCE = timedelta(seconds=1)
@@ -99,13 +101,20 @@ def read_lines(
     filter_text = (
         f'{resource_filter} AND ({expression}) AND timestamp>="{to_rfc3339(start)}" AND timestamp<"{to_rfc3339(end)}"'
     )
+    return read_filter(clients, filter_text, end, limit, newest_first=newest_first)
+
+
+def read_filter(
+    clients: Clients, filter_text: str, end: datetime, limit: int, *, newest_first: bool, max_pages: int = MAX_PAGES
+) -> LogLines:
+    """Lines matching a whole filter, whose window ends at `end`, as `read_lines` gives them; raises OnCallError."""
     if not clients.cache.reuse_answers:
-        return _fetch_lines(clients, filter_text, limit, newest_first)
+        return fetch_lines(clients, filter_text, limit, newest_first=newest_first, max_pages=max_pages)
     ttl_s = NEVER_EXPIRES if clients.now() - end > FINAL_AFTER else OPEN_WINDOW_TTL_S
     return clients.cache.cached_log_lines(
         ("log", filter_text, limit, newest_first),
         ttl_s,
-        lambda: _fetch_lines(clients, filter_text, limit, newest_first),
+        lambda: fetch_lines(clients, filter_text, limit, newest_first=newest_first, max_pages=max_pages),
         lambda log_lines: len(log_lines.lines),
     )
 
@@ -146,10 +155,13 @@ def _read_deciding_lines(clients: Clients, start: datetime, end: datetime, condi
     return LogLines(tuple(lines), parts[0].source, truncated=any(part.truncated for part in parts))
 
 
-def _fetch_lines(clients: Clients, filter_text: str, limit: int, newest_first: bool) -> LogLines:
+def fetch_lines(
+    clients: Clients, filter_text: str, limit: int, *, newest_first: bool, max_pages: int = MAX_PAGES
+) -> LogLines:
+    """The same from Cloud Logging, whatever was read before; raises OnCallError."""
     order_by = "timestamp desc" if newest_first else "timestamp asc"
     with translate_errors("Cloud Logging"):
-        entries, truncated = read_entries(clients, filter_text, limit, order_by)
+        entries, truncated = read_entries(clients, filter_text, limit, order_by, max_pages)
     lines = deduplicate(parse_entry(entry) for entry in (reversed(entries) if newest_first else entries))
     source = DataSource("Cloud Logging", clients.now(), detail=filter_text)
     return LogLines(lines, source, truncated)
@@ -179,7 +191,7 @@ def parse_entry(entry: LoggingEntry) -> LogLine:
     severity = str(entry.severity or "DEFAULT")
     return LogLine(
         at=entry.timestamp,
-        service=labels.get("service_name") or labels.get("job_name", ""),
+        service=next(filter(None, map(labels.get, NAME_LABELS)), ""),
         revision=labels.get("revision_name", ""),
         severity=level if severity == "DEFAULT" else severity,
         message=message,

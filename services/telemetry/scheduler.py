@@ -27,6 +27,14 @@ class ScheduledJob:
     next_at: datetime | None
     last_at: datetime | None
     problem: str
+    state: str = "ENABLED"
+    target: str = ""  # the address that it calls; "" where it publishes a message
+    attempt_error: str = ""  # what came of its last attempt, where that failed
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing starts it."""
+        return self.state != "ENABLED"
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,18 @@ def read_schedule(clients: Clients) -> Schedule:
     return Schedule(tuple(ordered), missing, expected, DataSource("Cloud Scheduler, jobs.list", clients.now()))
 
 
+def read_job(clients: Clients, name: str) -> ScheduledJob:
+    """One job by its short name; raises TableNotFound where there is none."""
+    with translate_errors("Cloud Scheduler"):
+        options = read_options(clients.settings.query_timeout_s)
+        return _to_scheduled_job(clients.scheduler.get_job(name=job_resource(clients, name), **options), clients.now())
+
+
+def job_resource(clients: Clients, name: str) -> str:
+    """Cloud Scheduler's full name of a job in this project and region."""
+    return f"projects/{clients.settings.project}/locations/{clients.settings.region}/jobs/{name}"
+
+
 def _to_scheduled_job(job: scheduler_v1.Job, now: datetime) -> ScheduledJob:
     return ScheduledJob(
         name=job.name.rsplit("/", 1)[-1],
@@ -77,19 +97,28 @@ def _to_scheduled_job(job: scheduler_v1.Job, now: datetime) -> ScheduledJob:
         next_at=_to_datetime(job, "schedule_time"),
         last_at=_to_datetime(job, "last_attempt_time"),
         problem=_find_problem(job, now),
+        state=job.state.name,
+        target=job.http_target.uri,
+        attempt_error=_find_attempt_error(job),
     )
 
 
 def _find_problem(job: scheduler_v1.Job, now: datetime) -> str:
     if job.state != scheduler_v1.Job.State.ENABLED:
         return f"is {job.state.name.lower().replace('_', ' ')}"
-    if job.status.code:
-        message_text = f": {job.status.message}" if job.status.message else ""
-        return f"failed at its last attempt (code {job.status.code}{message_text})"
+    if error := _find_attempt_error(job):
+        return error
     due = _to_datetime(job, "schedule_time")
     if due is not None and now - due > OVERDUE_AFTER:
         return f"was due at {format_eastern(due)} and has not been tried"
     return ""
+
+
+def _find_attempt_error(job: scheduler_v1.Job) -> str:
+    if not job.status.code:
+        return ""
+    message_text = f": {job.status.message}" if job.status.message else ""
+    return f"failed at its last attempt (code {job.status.code}{message_text})"
 
 
 def _to_datetime(job: scheduler_v1.Job, name: str) -> datetime | None:

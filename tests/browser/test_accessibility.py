@@ -7,32 +7,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import expect
 
+from tests.support.axe import LOOKS, find_violations, list_violations
 from tests.support.chromium import wait_until_idle
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.browser
 NIGHT_QUERY = "?date=2025-12-29"
 PAGES = sorted("" if page.stem == "overview" else page.stem for page in (ROOT / "pages").glob("*.py"))
+DETAILS = {"player": "&player=herbertjones", "coverage": "&compare=2025-12-28"}
 RERUN_LABEL = "Re-run 90 players"
-AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-LOOKS = [("light", 1440), ("dark", 1440), ("dark", 390), ("light", 390)]
 MAX_TABS = 12  # from the page's first stop to its main button, the link that skips the sidebar included
-
-
-def find_violations(page: Any) -> list[str]:
-    """What axe-core finds on the page as it is drawn: against WCAG 2.2 A and AA, and against its best practices."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE_SCRIPT)
-    options = {"runOnly": AXE_TAGS, "resultTypes": ["violations"]}
-    response = page.evaluate("options => axe.run(document, options)", options)
-    return [
-        f"{violation['id']}: {node['target'][0]} {node['html'][:160]} {node['any'][0]['message'] if node['any'] else ''}"
-        for violation in response["violations"]
-        for node in violation["nodes"]
-    ]
 
 
 @pytest.fixture
@@ -51,17 +37,8 @@ def open_settled(page: Any, address: str) -> Any:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_no_violation_in_either_theme_at_any_width(page, dashboard_url, name):
-    open_settled(page, f"{dashboard_url}/{name}{NIGHT_QUERY}")
-    violations = []
-    for scheme, width in LOOKS:
-        page.emulate_media(color_scheme=scheme)
-        is_resized = page.viewport_size["width"] != width
-        page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_timeout(
-            1100 if is_resized else 200
-        )  # what is wider than the screen becomes a stop of the keyboard
-        violations += [f"{scheme}, {width}: {violation}" for violation in find_violations(page)]
-    assert violations == []
+    open_settled(page, f"{dashboard_url}/{name}{NIGHT_QUERY}{DETAILS.get(name, '')}")
+    assert list_violations(page, LOOKS) == []
     assert page.get_by_role("heading", level=1).count() == 1
 
 
@@ -170,8 +147,22 @@ def test_a_filter_link_opens_filtered_and_the_menu_drops_the_filter(page, dashbo
     main = open_settled(page, f"{dashboard_url}/missing_players{NIGHT_QUERY}&missing_find=herb&missing_kind=nonsense")
     expect(main.get_by_text("CSV, 1 row")).to_be_visible()
     assert "nonsense" not in page.url
-    page.get_by_test_id("stSidebar").get_by_role("link", name="Coverage").click()
+    page.evaluate("window.isSameDocument = true")
+    links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    links.filter(has_text="Coverage").focus()
+    page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/coverage\?date=2025-12-29$"))
+    expect(page.locator("nav [aria-current=page]")).to_have_text(re.compile("Coverage"))
+    expect(links.filter(has_text="Coverage")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(links.filter(has_text="Overview")).to_be_focused()
+    with page.context.expect_page() as opened:
+        links.filter(has_text="Overview").click(button="middle")
+    expect(opened.value).to_have_url(re.compile(r"/\?date=2025-12-29$"))
+    opened.value.close()
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"missing_find=herb"))
+    assert page.evaluate("window.isSameDocument"), "a link does not load the app anew"
 
 
 MAX_LAYOUT_SHIFT = (

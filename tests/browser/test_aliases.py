@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from playwright.sync_api import Dialog
+from playwright.sync_api import Dialog, expect
 
 from services.actions.log_reader import ActionState
 from services.names.registry import read_registry
@@ -43,6 +43,7 @@ def test_suggestions_are_accepted_saved_together_and_undone_where_they_were_save
     (saved_action,) = wait_for_actions(environment, since)
     assert (saved_action.state, saved_action.title) == (ActionState.DONE, "Save 4 alias changes"), saved_action.message
     assert read_registry(environment.clients).active["robertwilliams"] == {"robertwilliamsiii"}
+    expect(form).to_have_value("")  # what was saved has left the box
     page.get_by_role("button", name="Undo: restore aliases").first.click()
     confirm = page.get_by_role("dialog").get_by_test_id("stBaseButton-primary")
     confirm.wait_for()
@@ -58,6 +59,9 @@ def test_a_bad_line_of_twenty_is_named_blocks_saving_and_stays(environment, modu
     form = open_form(page, module_dashboard_url)
     pasted = "\n".join([*valid_lines[:12], "herb,nobodyatall", "nocomma", *valid_lines[12:]])
     form.fill(pasted)
+    box = page.locator(".st-key-pasted-aliases")
+    counter = "box => getComputedStyle(box, '::after').content"
+    assert box.evaluate(counter) == '"20 of 200 lines"', "counted as it is typed, before the page has it"
     form.press("Control+Enter")
     page.get_by_text("Line 13: Canonical nobodyatall is not in the player registry").wait_for()
     page.get_by_text("Line 14: expected").wait_for()

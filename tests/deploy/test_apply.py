@@ -92,6 +92,16 @@ def test_an_upgrade_keeps_a_reduced_capacity_and_its_annotations(tools, cloud):
     assert "prediction-on-call/prediction-on-call" in worker["spec"]["template"]["spec"]["containers"][0]["image"]
 
 
+def test_our_own_role_is_made_updated_and_made_again_after_an_undo(tools, cloud):
+    name = f"projects/{cloud.project}/roles/predictionOnCallJobs"
+    delete = 'try gcloud iam roles delete predictionOnCallJobs --project="$PROJECT" --quiet'
+    code, output = run_part(tools, f"job_role; {delete}; job_role")
+    assert code == 0, output
+    jobs = {f"cloudscheduler.jobs.{verb}" for verb in ("run", "pause", "enable")}
+    assert set(cloud.custom_roles[name]["includedPermissions"]) == jobs
+    assert "deleted" not in cloud.custom_roles[name]
+
+
 def test_each_kind_of_grant_is_accepted(tools, cloud):
     for who in ("read", "act", "tick", "pipeline"):
         cloud.accounts[f"prediction-on-call-{who}@{cloud.project}.iam.gserviceaccount.com"] = {}

@@ -18,12 +18,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar, cast
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import requests
+from google.api_core.exceptions import BadRequest
 from google.cloud import run_v2, scheduler_v1
 from google.protobuf.timestamp_pb2 import Timestamp
 from requests.structures import CaseInsensitiveDict
@@ -37,6 +39,7 @@ from services.pipeline.warehouse import BigQueryWarehouse
 from services.pipeline.worker.app import Worker, create_app
 from services.pipeline.worker.predictor import BaselinePredictor, Predictor
 from services.pipeline.worker.staging_writer import StagingWriter
+from services.sandbox.stand_ins.log_filter import FilterError
 from tests.support.memory_bigquery import PROJECT, Hook, MemoryClient, MemoryProject, no_hook
 
 P = ParamSpec("P")
@@ -84,7 +87,7 @@ class SimulatedClock:
 
 def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | None = None) -> Clients:
     """Real Clients of one process: BigQuery in memory, a worker and a coordinator in Cloud Run, their daily jobs."""
-    log_api = SimpleNamespace(api_request=lambda data, **_: project.log.list(data))
+    log_api = SimpleNamespace(api_request=lambda data, **_: _list_entries(project, data))
     return Clients(
         settings=_settings(),
         clock=clock or project.clock,
@@ -96,9 +99,22 @@ def memory_clients(project: MemoryProject, hook: Hook = no_hook, clock: Clock | 
     )
 
 
+def _list_entries(project: MemoryProject, data: Mapping[str, Any]) -> Any:
+    try:
+        return project.log.list(data)
+    except FilterError as error:
+        raise BadRequest(str(error)) from error
+
+
 @cache
 def _settings() -> Settings:
-    return Settings.from_env({"GOOGLE_CLOUD_PROJECT": PROJECT, "BIGQUERY_LOCATION": "US"})
+    return Settings.from_env(
+        {
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "BIGQUERY_LOCATION": "US",
+            "MANIFEST_DIR": str(Path(__file__).parent / "manifest"),
+        }
+    )
 
 
 def _get_service(name: str, **_: object) -> run_v2.Service:

@@ -34,6 +34,9 @@ _RUN_VIEWER = frozenset(
         "operations.list",
     )
 )
+JOB_OPERATOR = (
+    "projects/PROJECT/roles/predictionOnCallJobs"  # a role of our own: the predefined one may delete jobs too
+)
 # https://docs.cloud.google.com/iam/docs/roles-permissions: of each role, the permissions that a method here asks for.
 PERMISSIONS_BY_ROLE: dict[str, frozenset[str]] = {
     "roles/bigquery.jobUser": frozenset({"bigquery.jobs.create"}),
@@ -44,6 +47,7 @@ PERMISSIONS_BY_ROLE: dict[str, frozenset[str]] = {
     "roles/logging.viewer": frozenset({"logging.logEntries.list"}),
     "roles/logging.logWriter": frozenset({"logging.logEntries.create"}),
     "roles/cloudscheduler.viewer": frozenset({"cloudscheduler.jobs.get", "cloudscheduler.jobs.list"}),
+    JOB_OPERATOR: frozenset({"cloudscheduler.jobs.run", "cloudscheduler.jobs.pause", "cloudscheduler.jobs.enable"}),
     "roles/run.viewer": _RUN_VIEWER,
     "roles/run.developer": _RUN_VIEWER | {"run.services.update", "run.services.create", "run.services.delete"},
     "roles/run.invoker": frozenset({"run.routes.invoke", "run.jobs.run"}),
@@ -73,6 +77,7 @@ act       artifactregistry.reader          project
 act       bigquery.resourceViewer          project
 act       logging.viewer                   project
 act       cloudscheduler.viewer            project
+act       projects/PROJECT/roles/predictionOnCallJobs project
 act       bigquery.dataViewer              dataset/nba_analytics dataset/nba_raw
 act       bigquery.dataEditor              dataset/nba_predictions dataset/nba_reference dataset/prediction_on_call
 act       run.viewer                       service/prediction-worker service/prediction-coordinator
@@ -137,7 +142,8 @@ def _parse_bindings(table: str, project: str) -> Iterator[Binding]:
         for resource in resources:
             kind, _, name = resource.partition("/")
             target = f"account/{account_address(name, project)}" if kind == "account" else resource
-            yield Binding(account_address(member, project), f"roles/{role}", target)
+            name = role if role == JOB_OPERATOR else f"roles/{role}"
+            yield Binding(account_address(member, project), name, target)
 
 
 @dataclass

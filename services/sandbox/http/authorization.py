@@ -126,17 +126,22 @@ def find_requirements(state: SandboxState, api: str, method: str, request: Reque
     if api == "balancer":
         return [Requirement("run.routes.invoke", f"service/{request.path_params['service']}", _NOT_AN_INVOKER)]
     if api == "scheduler":
-        parent = request.url.path.removeprefix("/v1/").removesuffix("/jobs")
-        message = (
-            'The principal (user or service account) lacks IAM permission "cloudscheduler.jobs.list" for the resource'
-            f' "{parent}" (or the resource may not exist).'
-        )
-        return [_project_requirement("cloudscheduler.jobs.list", message)]
+        return [_scheduler_requirement(method, request.url.path)]
     return []
 
 
 def _project_requirement(permission: str, message: str) -> Requirement:
     return Requirement(permission, PROJECT_RESOURCE, JSONResponse(error_body(403, message), 403))
+
+
+def _scheduler_requirement(method: str, path: str) -> Requirement:
+    permission = f"cloudscheduler.{method}".replace(".resume", ".enable")  # resuming a job enables it
+    resource = path.removeprefix("/v1/").removesuffix("/jobs").partition(":")[0]
+    message = (
+        f'The principal (user or service account) lacks IAM permission "{permission}" for the resource'
+        f' "{resource}" (or the resource may not exist).'
+    )
+    return _project_requirement(permission, message)
 
 
 # --- BigQuery -------------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ from services.sandbox.http import (
     iam_routes,
     pager_routes,
     run_and_logging_routes,
-    slack_and_scheduler_routes,
+    scheduler_routes,
+    slack_routes,
 )
 from services.sandbox.http.authorization import authenticate, authorize
 from services.sandbox.http.bigquery_routes import Handler
@@ -37,7 +38,8 @@ def create_app(state: SandboxState) -> Starlette:
         *iam_routes.routes(state, policy.wrap_handler),
         *bigquery_routes.routes(state, policy.wrap_handler),
         *run_and_logging_routes.routes(state, policy.wrap_handler),
-        *slack_and_scheduler_routes.routes(state, policy.wrap_handler),
+        *scheduler_routes.routes(state, policy.wrap_handler),
+        *slack_routes.routes(state, policy.wrap_handler),
         *pager_routes.routes(state, policy.wrap_handler),
         Route("/sandbox/{what}", policy.control_endpoint, methods=["GET", "PUT", "DELETE"]),
     ]

@@ -17,6 +17,7 @@ PROJECT = "nba-props-platform"
 PREDICTIONS_TABLE_ID = f"{PROJECT}:{PREDICTIONS_TABLE}"
 COORDINATOR_REVISION = "prediction-coordinator-00004-m2x"
 WORKER, COORDINATOR = "prediction-worker", "prediction-coordinator"
+FUNCTION, _FUNCTION_TOPIC = "phase4-to-phase5-orchestrator", "nba-predictions-trigger"
 LogEntry = dict[str, Any]
 
 
@@ -65,10 +66,30 @@ def log_entries(slate: Slate, outcomes: tuple[SimulatedOutcome, ...]) -> Iterato
     """Every log entry of a night's run."""
     if slate.run_at is None:
         return
+    yield from _function_entries(slate)
     yield from _batch_start_entries(slate, len(outcomes))
     for outcome in outcomes:
         yield from _worker_entries(slate, outcome)
     yield from _batch_end_entries(slate, outcomes)
+
+
+def _function_entries(slate: Slate) -> Iterator[LogEntry]:
+    """What the function before the predictions logged: that the phase before them has ended, and that it starts them."""
+    for seconds_before, text in (
+        (9, f"Phase 4 complete for {slate.game_date}, publishing to {_FUNCTION_TOPIC}"),
+        (5, f"Function execution took 3861 ms, finished with status: 'ok' (game_date={slate.game_date})"),
+    ):
+        at = slate.started_at - timedelta(seconds=seconds_before)
+        labels = {"project_id": PROJECT, "function_name": FUNCTION, "region": "us-west2"}
+        yield {
+            "insertId": seeded_id("log", FUNCTION, at, text)[:18],
+            "timestamp": to_rfc3339(at),
+            "receiveTimestamp": to_rfc3339(at + timedelta(seconds=1)),
+            "severity": "INFO",
+            "logName": f"projects/{PROJECT}/logs/cloudfunctions.googleapis.com%2Fcloud-functions",
+            "resource": {"type": "cloud_function", "labels": labels},
+            "textPayload": text,
+        }
 
 
 def _batch_start_entries(slate: Slate, requests: int) -> Iterator[LogEntry]:

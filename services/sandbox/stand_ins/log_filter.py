@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any
 
-LogEntry = Mapping[str, Any]
-Predicate = Callable[[LogEntry], bool]
-FieldPath = tuple[str, ...]
+from services.sandbox.stand_ins.log_functions import FUNCTIONS, FieldPath, Predicate, field_text, get_field
 
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 TIMESTAMP_FIELDS = {("timestamp",), ("receiveTimestamp",)}
-MAX_FILTER_CHARS = 20_000
+MAX_FILTER_CHARS, MAX_NESTING = 20_000, 100
 ALL_TIME = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -25,8 +24,10 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": operator.le,
 }
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<open>\()|(?P<close>\))|(?P<op>=~|!~|>=|<=|!=|=|:|>|<)|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()=!<>:~"]+))"""
+    r"""(?:\s|--[^\n]*(?:\n|$))*(?:(?P<open>\()|(?P<close>\))|(?P<op>=~|!~|>=|<=|!=|=|:|>|<)|(?P<comma>,)"""
+    r"""|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<word>[^\s()=!<>:~",']+)|(?P<end>$))"""
 )
+_UNKNOWN_TO_RE2 = re.compile(r"\(\?(?:=|!|<=|<!|>)|\\[1-9]|\(\?P=")  # what Python's expressions have besides
 
 
 class FilterError(ValueError):
@@ -40,6 +41,8 @@ def parse(text: str) -> Predicate:
     tokens = _tokenize(text)
     if not tokens:
         return lambda _: True
+    if max(accumulate({"open": 1, "close": -1}.get(kind, 0) for kind, _ in tokens)) > MAX_NESTING:
+        raise FilterError("Unparseable filter: it is nested too deeply.")
     parser = _Parser(tokens)
     predicate = parser.every()
     if parser.remaining():
@@ -67,12 +70,16 @@ def time_bounds(text: str) -> tuple[datetime, datetime]:
 
 
 def _tokenize(text: str) -> list[tuple[str, str]]:
-    tokens, position = [], 0
-    text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("--")).rstrip()
+    tokens: list[tuple[str, str]] = []
+    position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
-            raise FilterError(f"Unparseable filter: syntax error at character {position}.")
+            before = text[:position]
+            place = f"line {before.count(chr(10)) + 1}, column {position - before.rfind(chr(10))}"
+            raise FilterError(f"Unparseable filter: syntax error at {place}, token {text[position : position + 10]!r}.")
+        if match.lastgroup == "end":
+            break
         value = match[match.lastgroup]
         tokens.append((match.lastgroup, re.sub(r"\\(.)", r"\1", value) if match.lastgroup == "quoted" else value))
         position = match.end()
@@ -134,10 +141,31 @@ class _Parser:
             self._position -= 1
             negated = self.parse_term()
             return lambda entry: not negated(entry)
+        if kind == "word" and self.remaining() and self.remaining()[0][0] == "open":
+            return self._parse_function(value)
         path = self._parse_path(kind, value)
         if not self.remaining() or self.remaining()[0][0] != "op":
+            if kind == "word" and value in ("AND", "OR"):
+                raise FilterError(f"Unparseable filter: unexpected {value!r}.")
             return lambda entry: value.lower() in str(entry).lower()
         return self._parse_comparison(path, self._next()[1])
+
+    def _parse_function(self, name: str) -> Predicate:
+        """`name(arguments)`: only these functions are filters by themselves."""
+        self._next()
+        arguments = []
+        while (token := self._next())[0] != "close":
+            if token[0] in ("word", "quoted"):
+                arguments.append(token)
+            elif token[0] != "comma":
+                raise FilterError(f"Unparseable filter: unexpected {token[1]!r}.")
+        build = FUNCTIONS.get(name.lower())
+        if build is None:
+            raise FilterError(f"Unparseable filter: unrecognized function {name!r}.")
+        try:
+            return build(*arguments)
+        except (TypeError, ValueError) as error:
+            raise FilterError(f"Unparseable filter: invalid arguments of {name}: {error}.") from None
 
     def _parse_path(self, kind: str, value: str) -> FieldPath:
         """A field's names: `labels."a.b"` is two, `resource.labels.x` three."""
@@ -155,7 +183,9 @@ class _Parser:
             return self._parse_value_list(path, op)
         if kind not in ("word", "quoted"):
             raise FilterError(f"Unparseable filter: {'.'.join(path)} is compared with nothing.")
-        while kind == "word" and self.remaining() and self.remaining()[0] == ("op", ":"):  # an unquoted time of day
+        if kind == "word" and op in ("=~", "!~"):
+            raise FilterError("Unparseable filter: regular expressions must begin and end with '\"'.")
+        while path in TIMESTAMP_FIELDS and self.remaining() and self.remaining()[0] == ("op", ":"):  # a time of day
             value += self._next()[1] + self._next()[1]
         return _build_predicate(path, op, value)
 
@@ -167,6 +197,8 @@ class _Parser:
                 operators.add(token[1])
             elif token[0] in ("quoted", "word"):
                 predicates.append(_build_predicate(path, op, token[1]))
+            else:
+                raise FilterError(f"Unparseable filter: unexpected {token[1]!r}.")
         if len(operators) > 1:
             raise FilterError("Unparseable filter: AND and OR are mixed in one list of values.")
         if operators == {"AND"}:
@@ -177,19 +209,19 @@ class _Parser:
 def _build_predicate(path: FieldPath, op: str, value: str) -> Predicate:
     if op in ("=~", "!~"):
         pattern = _compile_pattern(value)
-        return lambda entry: bool(pattern.search(_field_text(entry, path))) == (op == "=~")
+        return lambda entry: bool(pattern.search(field_text(entry, path))) == (op == "=~")
     if op == ":":
         needle = value.lower()
         return lambda entry: (
-            (value == "*" and _get_field(entry, path) is not None) or needle in _field_text(entry, path).lower()
+            (value == "*" and get_field(entry, path) is not None) or needle in field_text(entry, path).lower()
         )
     if path in TIMESTAMP_FIELDS:
         instant = _parse_timestamp(value)
-        return lambda entry: _evaluate(op, _parse_timestamp(str(_get_field(entry, path))), instant)
+        return lambda entry: _evaluate(op, _parse_timestamp(str(get_field(entry, path))), instant)
     if path == ("severity",):
         severity_rank = _severity_rank(value)
-        return lambda entry: _evaluate(op, _severity_rank(_get_field(entry, path)), severity_rank)
-    return lambda entry: _compare_value(op, _get_field(entry, path), value)
+        return lambda entry: _evaluate(op, _severity_rank(get_field(entry, path)), severity_rank)
+    return lambda entry: _compare_value(op, get_field(entry, path), value)
 
 
 def _compare_value(op: str, actual: Any, expected: str) -> bool:
@@ -208,6 +240,8 @@ def _evaluate(op: str, left: Any, right: Any) -> bool:
 
 
 def _compile_pattern(value: str) -> re.Pattern[str]:
+    if _UNKNOWN_TO_RE2.search(value):
+        raise FilterError(f"Unparseable filter: invalid regular expression {value!r}: invalid perl operator.")
     try:
         return re.compile(value)
     except re.error as error:
@@ -225,17 +259,3 @@ def _parse_timestamp(value: str) -> datetime:
 def _severity_rank(value: Any) -> int:
     name = str(value or "DEFAULT").upper()
     return SEVERITIES.index(name) if name in SEVERITIES else 0
-
-
-def _get_field(entry: LogEntry, path: FieldPath) -> Any:
-    value: Any = entry
-    for name in path:
-        if not isinstance(value, Mapping) or name not in value:
-            return None
-        value = value[name]
-    return value
-
-
-def _field_text(entry: LogEntry, path: FieldPath) -> str:
-    value = _get_field(entry, path)
-    return "" if value is None else str(value)

@@ -201,7 +201,7 @@ def test_a_float_line_column_is_accepted_because_every_query_casts_it(module_san
 def test_a_scheduler_job_that_starts_nothing_is_reported(module_sandbox, examine, state, verb):
     jobs, name = module_sandbox.state.scheduler_jobs, "same-day-predictions"
     original_jobs = [dict(job) for job in jobs]
-    jobs[:] = [j for j in original_jobs if state != "gone" or not j["name"].endswith(name)]
+    jobs[:] = [dict(j) for j in original_jobs if state != "gone" or not j["name"].endswith(name)]
     for job in jobs:
         if job["name"].endswith(name):
             job["state"] = state

@@ -50,8 +50,27 @@ def test_the_date_picker_and_its_arrows_set_the_page_and_the_url(open_page):
     assert screen.app.query_params["date"] == "2025-12-21"
 
 
+def test_a_second_date_in_the_url_stands_beside_the_first_and_one_that_cannot_be_shown_leaves_the_url(open_page):
+    screen = open_page("coverage", compare="2025-12-28")
+    for text in ("29 Dec against 28 Dec", "158 direct writes", "94 direct writes", "4 × 3 from 20:20 ET", "90 of 158"):
+        assert text in screen.text
+    picker = next(picker for picker in screen.app.date_input if picker.label == "Compare with")
+    picker.set_value(date(2025, 12, 29)).run()
+    assert screen.warnings == "Mon 29 Dec 2025 is the date shown; choose another one to compare it with."
+    assert "compare" not in screen.app.query_params
+    assert "29 Dec against" not in screen.text
+    screen.app.button(key="compare").click().run()
+    assert screen.app.query_params["compare"] == "2025-12-28"
+    screen.app.query_params["compare"] = "2025-W01-1"
+    screen.app.run()
+    assert screen.warnings == "Invalid date in the URL (expected YYYY-MM-DD)."
+    assert "compare" not in screen.app.query_params
+
+
 def test_the_links_of_the_overview_keep_the_night(open_page):
-    links = open_page(date="2025-12-21").links
+    screen = open_page(date="2025-12-21")
+    assert "Compare with 20 Dec" in screen.text
+    links = screen.links
     assert len(links) >= 20
     assert all("date=2025-12-21" in re.split("[?&]", href) for href in links.values())
 

@@ -30,6 +30,9 @@ def test_stop_ends_the_gateway_and_the_emulator_and_frees_the_port():
         listener.bind(("127.0.0.1", port))
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning"
+)  # uvicorn ends its thread by SystemExit
 def test_a_sandbox_on_a_busy_port_is_refused_with_the_port():
     others = set(threading.enumerate())  # the gateways of other tests' sandboxes in this process
     with socket.socket() as listener:

@@ -70,6 +70,7 @@ class Cloud:
     metrics: dict[str, Resource] = field(default_factory=dict)
     alert_policies: dict[str, Resource] = field(default_factory=dict)
     channels: set[str] = field(default_factory=set)
+    custom_roles: dict[str, Resource] = field(default_factory=dict)
     timers: dict[str, Resource] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
     datasets: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # of each, (role, member)

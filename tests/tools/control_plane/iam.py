@@ -84,6 +84,43 @@ def _known_account(cloud: Cloud, call: Call) -> str:
     return address
 
 
+def create_role(cloud: Cloud, call: Call) -> Resource:
+    name = f"projects/{cloud.project}/roles/{call.body['roleId']}"
+    if name in cloud.custom_roles:
+        raise already_exists(f"A role named {call.body['roleId']} in {call.after('projects')}")
+    cloud.custom_roles[name] = {**call.body["role"], "name": name}
+    return cloud.custom_roles[name]
+
+
+def get_role(cloud: Cloud, call: Call) -> Resource:
+    return cloud.custom_roles[_known_role(cloud, call)]
+
+
+def change_role(cloud: Cloud, call: Call) -> Resource:
+    role = get_role(cloud, call)
+    if role.get("deleted"):
+        raise Refused(400, "FAILED_PRECONDITION", f"You can't update {role['name']} because it has been deleted.")
+    role.update(call.body)
+    return role
+
+
+def delete_role(cloud: Cloud, call: Call) -> Resource:
+    get_role(cloud, call)["deleted"] = True
+    return get_role(cloud, call)
+
+
+def undelete_role(cloud: Cloud, call: Call) -> Resource:
+    get_role(cloud, call).pop("deleted", None)
+    return get_role(cloud, call)
+
+
+def _known_role(cloud: Cloud, call: Call) -> str:
+    name = f"projects/{cloud.project}/roles/{call.after('roles')}"
+    if name not in cloud.custom_roles:
+        raise not_found(f"The role named {name}")
+    return name
+
+
 def resource_of(cloud: Cloud, call: Call) -> str:
     """The resource whose policy a call names; raises Refused where it is not there."""
     if call.api == "cloudresourcemanager":
@@ -134,6 +171,11 @@ HANDLERS: dict[str, Any] = {
     "iam.projects.serviceAccounts.create": create_account,
     "iam.projects.serviceAccounts.get": get_account,
     "iam.projects.serviceAccounts.delete": delete_account,
+    "iam.projects.roles.create": create_role,
+    "iam.projects.roles.get": get_role,
+    "iam.projects.roles.patch": change_role,
+    "iam.projects.roles.delete": delete_role,
+    "iam.projects.roles.undelete": undelete_role,
     **{
         f"{prefix}.{verb}IamPolicy": handler
         for prefix in (

@@ -78,6 +78,8 @@ class Sources:
             "read_worker_capacity": "the worker",
             "read_schedule": "the schedule",
             "read_phases": make_phases(),
+            "compare_jobs": "the jobs",
+            "read_service_report": "the services",
         }
 
     def reader(self, name: str) -> Callable[..., Any]:
@@ -104,6 +106,8 @@ def sources(monkeypatch):
         "read_worker_capacity",
         "read_schedule",
         "read_phases",
+        "compare_jobs",
+        "read_service_report",
     ):
         monkeypatch.setattr(facts, name, sources.reader(name))
     monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))
@@ -126,6 +130,7 @@ def test_a_snapshot_holds_what_each_source_answers(clients, sources):
     assert (snapshot.duplicates.value, snapshot.source_times.value) == ({NIGHT: 3}, ())
     assert snapshot.staging.value == (StagingTableListing("_staging_a", STARTED, TIP_OFF),)
     assert (snapshot.worker.value, snapshot.schedule.value) == ("the worker", "the schedule")
+    assert (snapshot.jobs.value, snapshot.services.value) == ("the jobs", "the services")
     assert (snapshot.channel, snapshot.open_dates.value, snapshot.problems) == (CHANNEL, frozenset(), ())
 
 
@@ -252,6 +257,8 @@ def test_writes_are_read_with_what_keeps_the_batches_unknown(clients, sources):
         ("list_staging_tables", "staging", "The list of staging tables"),
         ("read_worker_capacity", "worker", "Cloud Run"),
         ("read_schedule", "schedule", "Cloud Scheduler"),
+        ("compare_jobs", "jobs", "The job manifest"),
+        ("read_service_report", "services", "Cloud Run, the services"),
     ],
 )
 def test_a_source_that_fails_is_unknown_with_its_problem_and_no_other(clients, sources, reader, part, source):

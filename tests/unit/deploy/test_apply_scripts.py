@@ -116,6 +116,7 @@ def test_the_printed_commands_are_the_executed_ones(fake_cli_dir, name):
         "version",
         "bq show",
         "accounts create",
+        "iam roles",
         "scheduler jobs",
         "monitoring policies",
         "metrics",
@@ -331,6 +332,7 @@ def test_nothing_is_public_and_no_role_is_project_wide_admin(dry_run_output):
         "roles/bigquery.admin",
         "roles/run.admin",
         "roles/logging.admin",
+        "roles/cloudscheduler.admin",
     }
 
 
@@ -345,7 +347,9 @@ def test_the_reading_account_gets_no_write_role(dry_run_output):
     ]
     assert reader_grants
     assert not [
-        line for line in reader_grants if any(w in line for w in ("dataEditor", "run.developer", "secretAccessor"))
+        line
+        for line in reader_grants
+        if any(w in line for w in ("dataEditor", "run.developer", "secretAccessor", "predictionOnCallJobs"))
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 
 from services.core.clock import ET, to_rfc3339
 from services.core.tables import PREDICTIONS_DATASET, PREDICTIONS_TABLE
@@ -18,18 +19,30 @@ from services.sandbox.seed import Seed
 
 # The evening's run for the 31st has failed, its staging tables are not yet a day old, and the day's own run is still to come.
 CUSTOMER_START = datetime(2025, 12, 31, 8, 0, tzinfo=ET)
-# Cloud Scheduler in their December: name, description, cron, daily times (ET).
-SCHEDULE = (
-    ("same-day-phase3", "Morning Phase 3 for today's games", "30 10 * * *", ("10:30",)),
-    ("same-day-phase4", "Morning Phase 4 for today's games", "0 11 * * *", ("11:00",)),
-    ("same-day-predictions", "Morning predictions for today's games", "30 11 * * *", ("11:30",)),
-    ("self-heal-predictions", "Missing predictions", "45 12 * * *", ("12:45",)),
-    ("same-day-predictions-tomorrow", "Tomorrow's predictions", "0 17 * * *", ("17:00",)),
-    ("overnight-predictions", "Early predictions for today's games", "30 2 * * *", ("02:30",)),
+# Cloud Scheduler in their December: name, description, cron, daily times (ET), service, path and body of the call.
+_Call = tuple[str, str, dict[str, str]]
+_START: _Call = ("prediction-coordinator", "start", {"game_date": "TODAY"})
+SCHEDULE: tuple[tuple[str, str, str, tuple[str, ...], _Call], ...] = (
+    (
+        *("same-day-phase3", "Morning Phase 3 for today's games", "30 10 * * *", ("10:30",)),
+        ("analytics-processor", "process", {}),
+    ),
+    (
+        *("same-day-phase4", "Morning Phase 4 for today's games", "0 11 * * *", ("11:00",)),
+        ("precompute-processor", "process", {}),
+    ),
+    ("same-day-predictions", "Morning predictions for today's games", "30 11 * * *", ("11:30",), _START),
+    ("self-heal-predictions", "Missing predictions", "45 12 * * *", ("12:45",), ("self-heal-predictions", "", {})),
+    (
+        *("same-day-predictions-tomorrow", "Tomorrow's predictions", "0 17 * * *", ("17:00",)),
+        ("prediction-coordinator", "start", {"game_date": "TOMORROW"}),
+    ),
+    ("overnight-predictions", "Early predictions for today's games", "30 2 * * *", ("02:30",), _START),
 )
 # What their deployment of our dashboard would set.
 SETTINGS = {
     "BIGQUERY_LOCATION": log_entries.LOCATION,
+    "MANIFEST_DIR": str(Path(__file__).parent / "manifest"),
     "EXPECTED_JOBS": "overnight-predictions,same-day-predictions,same-day-predictions-tomorrow",
 }
 
@@ -75,6 +88,6 @@ def build_customer_seed() -> Seed:
 def _scheduler_jobs() -> list[Row]:
     common = {"timeZone": "America/New_York", "state": "ENABLED"}
     return [
-        {"name": name, "description": description, "schedule": cron, "times": times, **common}
-        for name, description, cron, times in SCHEDULE
+        {"name": name, "description": description, "schedule": cron, "times": times, "calls": calls, **common}
+        for name, description, cron, times, calls in SCHEDULE
     ]

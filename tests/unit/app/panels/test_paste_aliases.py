@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from services.aliases.edits import Edit, EditKind
+from services.actions.background import ActionHandle
+from services.actions.log_reader import ActionState
+from services.aliases.edits import Edit, EditKind, parse_lines, to_params
+from services.aliases.save import EDIT_ALIASES
 from tests.support.registry_factories import make_registry
 
 REGISTRY = make_registry(("garytrentjr", "garytrent"), ("herbjones", "herbertjones"))
@@ -72,3 +80,39 @@ def test_an_invalid_line_is_named_and_nothing_would_be_saved(paste):
 def test_a_pasted_name_formats_nothing_in_what_is_said_about_it(paste):
     _, said = paste("[x](http://evil.example),lebronjames")
     assert "http://" not in said
+
+
+def save_of(text, state=None):
+    """The handle of a save of pasted lines, as this session keeps it; without a state it runs."""
+    future: Future[Any] = Future()
+    if state is not None:
+        plan = SimpleNamespace(args=to_params(parse_lines(text).edits.values()))
+        future.set_result(SimpleNamespace(action_id="a1", state=state, plan=plan))
+    now = datetime(2025, 12, 30, 6, 45, tzinfo=UTC)
+    return {"k": ActionHandle("k", EDIT_ALIASES.name, "player_aliases", "Save", now, future)}
+
+
+@pytest.mark.parametrize(
+    ("text", "saved", "state", "kept"),
+    [
+        ("herbjones,herbertjones", "herbjones,herbertjones", ActionState.DONE, ""),
+        ("alias,canonical\nherbjones,herbertjones\n", "herbjones,herbertjones", ActionState.DONE, ""),
+        ("nocomma\nherbjones, herbertjones", "herbjones,herbertjones", ActionState.DONE, "nocomma"),
+        ("herbjones,herbertjones", "herbjones,herbertjones", ActionState.FAILED, "herbjones,herbertjones"),
+        ("herbjones,herbertjones", "lebronj,lebronjames", ActionState.DONE, "herbjones,herbertjones"),  # not read anew
+    ],
+)
+def test_lines_that_were_saved_leave_the_box_once(text, saved, state, kept):
+    app = AppTest.from_function(page, args=(REGISTRY, ()), default_timeout=20).run()
+    app.text_area[0].set_value(text).run()
+    app.session_state["action handles"] = save_of(saved)
+    app.run()
+    assert app.text_area[0].value == text
+    assert app.text_area[0].disabled
+    app.session_state["action handles"] = save_of(saved, state)
+    app.run()
+    assert app.text_area[0].value == kept
+    assert not app.text_area[0].disabled
+    if not kept:
+        app.text_area[0].set_value(text).run()
+        assert app.text_area[0].value == text, "pasted again it says that it exists"

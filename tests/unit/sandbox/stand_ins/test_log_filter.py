@@ -13,7 +13,7 @@ ENTRY = {
     "logName": "projects/nba-props-platform/logs/run.googleapis.com%2Fstderr",
     "textPayload": "2025-12-29 19:47:51 - worker - ERROR - Error writing: Too many DML statements outstanding",
     "resource": {"type": "cloud_run_revision", "labels": {"service_name": "prediction-worker"}},
-    "labels": {"instanceId": "00f"},
+    "labels": {"instanceId": "00f", "address": "10.1.2.3"},
 }
 STRUCTURED = {**ENTRY, "severity": "ERROR", "jsonPayload": {"message": "Staging write", "rows": 25, "ok": True}}
 del STRUCTURED["textPayload"]
@@ -41,6 +41,14 @@ del STRUCTURED["textPayload"]
         'labels."instanceId"="00f"',
         'resource.type="CLOUD_RUN_REVISION"',
         '"outstanding"',
+        'textPayload:"DML" -- written too often\nAND severity=DEFAULT',
+        'textPayload:" - ERROR - " OR textPayload:"--" -- the last word',
+        'log_id("run.googleapis.com/stderr")',
+        'SEARCH("dml statements")',
+        'SEARCH(textPayload, "dml") AND NOT SEARCH(textPayload, "dm")',
+        "sample(insertId, 1.0)",
+        "NOT sample(insertId, 0)",
+        'ip_in_net(labels.address, "10.0.0.0/8")',
         "insertId:*",
     ],
 )
@@ -77,7 +85,27 @@ def test_numbers_are_compared_as_numbers():
 
 
 @pytest.mark.parametrize(
-    "text", ['textPayload="', "(severity=ERROR", "severity=", 'textPayload=~"("', 'timestamp>="yesterday"', ") AND"]
+    "text",
+    [
+        'textPayload="',
+        "(severity=ERROR",
+        "severity=",
+        'textPayload=~"("',
+        'timestamp>="yesterday"',
+        ") AND",
+        "AND severity=ERROR",
+        "severity=ERROR AND OR",
+        "insertId = abc:def",
+        "textPayload=~DML",
+        'textPayload=~"a(?!b)"',
+        "textPayload:'DML'",
+        'near(textPayload, "DML")',
+        "sample(insertId, 2)",
+        'ip_in_net(labels.address, "no network")',
+        "SEARCH(DML)",
+        "severity=(ERROR (INFO))",
+        "(" * 5_000 + ")" * 5_000,
+    ],
 )
 def test_an_invalid_filter_is_refused(text):
     with pytest.raises(FilterError):

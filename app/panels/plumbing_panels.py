@@ -1,0 +1,139 @@
+"""What the predictions run on, as panels of System health: what is wrong first, everything in order folded into one line."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.actions import dialog
+from app.components import text_format, widgets
+from app.components.facts import fact_list
+from app.components.html_table import Cell, Column, Mark, show_table
+from services.core.result import Result
+from services.plumbing.job_actions import PAUSE_JOB, RESUME_JOB, RUN_JOB
+from services.plumbing.scheduled_jobs import JobReport, JobStatus
+from services.plumbing.service_state import ServiceReport, ServiceState
+from services.telemetry.scheduler import ScheduledJob
+
+MAX_ROWS_WITH_BUTTONS = 5
+_JOB_COLUMNS = (
+    Column("Job"),
+    Column("Status", grows=True),
+    Column("Schedule", minor=True),
+    Column("Last attempt", minor=True),
+    Column("Next run"),
+    Column("Owner", minor=True),
+)
+
+
+_SERVICE_COLUMNS = (
+    Column("Service"),
+    Column("Status", grows=True),
+    Column("Revision"),
+    Column("Commit"),
+    Column("Traffic", minor=True),
+    Column("Variables", minor=True),
+    Column("Deployed", minor=True),
+    Column("By", minor=True),
+)
+
+
+def services(reading: Result[ServiceReport]) -> None:
+    """Each service that the predictions run on as it really is, the ones that differ from the manifest first."""
+    st.subheader("Services", anchor=False)
+    report = widgets.value_or_notice(reading, "Services")
+    if report is None:
+        return
+    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    widgets.render_problems(report.problems)
+    show_table(_SERVICE_COLUMNS, [_service_row(service) for service in report.services], "Services", "None was read.")
+    with st.expander("Image, account and environment"):
+        for service in report.services:
+            fact_list(_service_facts(service))
+    widgets.source_footer((report.source,))
+
+
+def _service_row(service: ServiceState) -> tuple[Cell, ...]:
+    return (
+        service.name,
+        Mark("; ".join(service.problems) or "as declared", service.health),
+        service.revision or None,
+        service.commit[:12] or "unknown",
+        "latest revision" if service.traffic.follows_latest else f"pinned: {service.traffic}",
+        f"{service.variables_present} of {service.variables_declared}",
+        text_format.format_day_time(service.deployed_at),
+        service.deployed_by or "unknown",
+    )
+
+
+def _service_facts(service: ServiceState) -> dict[str, str]:
+    return {
+        "service": service.name,
+        "image": service.image or "unknown",
+        "service account": service.service_account or "not set",
+        "traffic": str(service.traffic) or "none",
+        "variables changed by the last deploy": ", ".join(service.changed) or "none",
+        "owner": service.owner,
+    }
+
+
+def scheduled_jobs(reading: Result[JobReport]) -> None:
+    """The jobs that are not as declared, each with what fixes it; all of them on request."""
+    st.subheader("Scheduled jobs", anchor=False)
+    report = widgets.value_or_notice(reading, "Scheduled jobs")
+    if report is None:
+        return
+    st.markdown(f"{widgets.badge(report.health)} {text_format.escape_markdown(report.headline)}")
+    for status in report.failing[:MAX_ROWS_WITH_BUTTONS]:
+        _failing_job(status)
+    with st.expander(f"All jobs ({len(report.jobs) + len(report.undeclared)})"):
+        show_table(_JOB_COLUMNS, [_job_row(status) for status in report.jobs], "Declared jobs", "None is declared.")
+        if report.undeclared:
+            names = ", ".join(job.name for job in report.undeclared)
+            st.caption(text_format.escape_markdown(f"Not in the manifest: {names}"))
+        _chosen_job([job.name for job in report.jobs if job.job is not None], report)
+    widgets.source_footer((report.source,))
+
+
+def _failing_job(status: JobStatus) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"job {status.name}"):
+        text = (
+            f"**{text_format.escape_markdown(status.name)}** {text_format.escape_markdown('; '.join(status.problems))}"
+        )
+        owner = text_format.escape_markdown(status.declared.owner)
+        st.markdown(f"{widgets.badge(status.health)} {text} :gray[owner {owner}]", width="stretch")
+        if status.job is not None:
+            _fix_button(status.job, declared_enabled=status.declared.enabled)
+
+
+def _fix_button(job: ScheduledJob, declared_enabled: bool) -> None:
+    if job.state == "PAUSED" and declared_enabled:
+        dialog.action_button(RESUME_JOB, key=f"fix {job.name}", job=job.name)
+    elif not job.paused and not declared_enabled:
+        dialog.action_button(PAUSE_JOB, key=f"fix {job.name}", job=job.name)
+    elif not job.paused and job.problem:
+        dialog.action_button(RUN_JOB, key=f"fix {job.name}", job=job.name)
+
+
+def _job_row(status: JobStatus) -> tuple[Cell, ...]:
+    job, declared = status.job, status.declared
+    return (
+        status.name,
+        Mark("; ".join(status.problems) or "as declared", status.health),
+        f"{job.cron if job else declared.schedule} {job.time_zone if job else declared.time_zone}",
+        text_format.format_day_time(job.last_at) if job else None,
+        text_format.format_day_time(job.next_at) if job else None,
+        declared.owner,
+    )
+
+
+def _chosen_job(names: list[str], report: JobReport) -> None:
+    """Run, pause or resume one of the jobs that are there, declared or not."""
+    names = [*names, *(job.name for job in report.undeclared)]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        name = st.selectbox("Job", names, key="scheduled job", index=None, placeholder="Select a job", width=320)
+        if name:
+            paused = {job.name: job.paused for job in (*(s.job for s in report.jobs if s.job), *report.undeclared)}[
+                name
+            ]
+            dialog.action_button(RUN_JOB, key="chosen", disabled=paused, job=name)
+            dialog.action_button(RESUME_JOB if paused else PAUSE_JOB, key="chosen", job=name)

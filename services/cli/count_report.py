@@ -1,0 +1,63 @@
+"""What `oncall count` prints: the groups of a look at a table, after what it would cost."""
+
+from __future__ import annotations
+
+from services.cli.report import Report, Row, Table
+from services.core.clock import format_eastern
+from services.core.result import Health
+from services.core.text import pluralize
+from services.explore.counts import Counts, Group, read_cost, read_counts
+from services.explore.look import Look
+from services.gcp.clients import Clients
+
+
+def count_report(clients: Clients, look: Look, cost_only: bool = False) -> Report:
+    """The counts of a look, or only what they would cost; raises OverBytesLimit with the number of days that fit."""
+    subject, cost = look.subject, read_cost(clients, look)
+    title = f"{subject.name.capitalize()} by {', '.join(look.by)}, {look.first} – {look.last}"
+    facts = {"cost_bytes": cost.billed_bytes, "limit_bytes": cost.limit_bytes}
+    if cost_only:
+        health = Health.WARNING if cost.refusal else Health.OK
+        return Report(title, health, cost.refusal or f"It reads {cost.text}", label="COST", facts=facts)
+    counts = read_counts(clients, look)
+    health = Health.UNKNOWN if counts.truncated else Health.OK
+    problems = (counts.problem,) if counts.problem is not None else ()
+    table = Table("counts", tuple(_to_row(counts, group) for group in counts.groups), "No row is in this range.")
+    details = (
+        subject.note,
+        f"Hours: when a row was {subject.hour_of}." if "hour" in look.by else "",
+        f"Read: {cost.text}.",
+    )
+    return Report(
+        title,
+        health,
+        headline(counts),
+        tuple(filter(None, details)),
+        (table,),
+        problems,
+        (counts.source,),
+        "COUNT",
+        facts=facts,
+    )
+
+
+def headline(counts: Counts) -> str:
+    """1,700 rows in 5 groups of the table."""
+    column, name = next(iter(counts.look.subject.measures.items()))
+    at_least = "at least " if counts.truncated else ""
+    total, groups = counts.total(column), pluralize(len(counts.groups), "group")
+    return f"{at_least}{pluralize(total, name.removesuffix('s'))} in {groups} of {counts.look.subject.table}"
+
+
+def _to_row(counts: Counts, group: Group) -> Row:
+    values = {name: format_value(name, value) for name, value in group.values.items()}
+    return {**values, **{name: group.measures[column] for column, name in counts.look.subject.measures.items()}}
+
+
+def format_value(dimension: str, value: object) -> object:
+    """A group's value as it is shown: an hour on New York's clocks, and what is not recorded as that."""
+    if value is None:
+        return "not recorded"
+    if dimension == "hour":
+        return format_eastern(value, "%Y-%m-%d %H:00")  # type: ignore[arg-type]  # a timestamp, by its column
+    return value
