@@ -121,6 +121,6 @@ def test_a_step_before_the_predictions_fires_with_its_owner_and_its_fix():
 def test_steps_that_are_done_are_ok_and_unread_ones_no_data():
     done = make_phases(context=make_counts(make_count()))
     assert evaluate(make_night_snapshot(phases=done)).health is Health.OK
-    unread = Result(None, Problem("Context", NOW, "BigQuery refused."))
+    unread: Result[Any] = Result(None, Problem("Context", NOW, "BigQuery refused."))
     for phases in (None, make_phases(schedule=unread, context=unread)):
         assert evaluate(make_night_snapshot(phases=phases)).health is Health.UNKNOWN
