@@ -45,6 +45,7 @@ from services.core.sources import (
     Sources,
 )
 from services.doctor.examination import ConnectionReport, run_checks
+from services.explore.counts import Cost, Counts, read_cost, read_counts
 from services.gcp.clients import Clients
 from services.judgement.facts import NightFacts, nights_before
 from services.judgement.judge import NightJudgement, judge_night
@@ -55,8 +56,10 @@ from services.nights.player_history import PlayerHistory, read_player_history
 from services.nights.player_stages import NightStatus, read_night
 from services.notes.note import notes_window
 from services.phases.reader import NightPhases, read_phases
+from services.plumbing.refused_calls import RefusalReport, read_refusals
 from services.plumbing.scheduled_jobs import JobReport, read_job_report
 from services.plumbing.service_state import ServiceReport, read_service_report
+from services.plumbing.subscriptions import SubscriptionReport, read_subscription_report
 from services.reports.handoff_note import HandoffInputs
 from services.runs.batch_details import BatchDetails, read_batch_details
 from services.runs.progress import RunProgress, read_run_progress
@@ -66,6 +69,7 @@ from services.scaling.deploys import DeployHistory, read_deploy_history
 from services.staging.inventory import StagingInventory, read_inventory
 from services.telemetry.dml_jobs import DmlReport
 from services.telemetry.log_reader import LogLines
+from services.telemetry.log_search import LogAnswer, answer_search, answer_tail
 from services.telemetry.scheduler import Schedule, read_schedule
 
 T = TypeVar("T")
@@ -155,6 +159,12 @@ connection_checks: CachedRead[ConnectionReport] = CachedRead(
 )
 alerts: CachedRead[Alerts] = CachedRead("The alert log", read_alerts, freshness.ALERTS_TTL_S, ALERTS)
 log_lines: CachedRead[LogLines] = CachedRead("The log", read_night_lines, freshness.LOG_LINES_TTL_S, *_BATCHES)
+own_log: CachedRead[LogAnswer] = CachedRead("The log", answer_search, freshness.LOG_LINES_TTL_S, LOG)
+log_tail: CachedRead[LogAnswer] = CachedRead("The log, newest lines", answer_tail, freshness.TAIL_TTL_S, LOG)
+explore_cost: CachedRead[Cost] = CachedRead("The estimate", read_cost, freshness.EXPLORE_COST_TTL_S)
+explore: CachedRead[Counts] = CachedRead(
+    "The warehouse, counts", read_counts, freshness.EXPLORE_TTL_S, *_HISTORY, WORKER_RUNS
+)
 last_heartbeat: CachedRead[Heartbeat | None] = CachedRead(
     "The watchdog's log", read_last_heartbeat, freshness.LAST_HEARTBEAT_TTL_S
 )
@@ -164,6 +174,10 @@ scheduled_jobs: CachedRead[JobReport] = CachedRead(
 )
 service_states: CachedRead[ServiceReport] = CachedRead(
     "Cloud Run, the services", read_service_report, freshness.DEPLOYS_TTL_S, CLOUD_RUN
+)
+refused_calls: CachedRead[RefusalReport] = CachedRead("The request logs", read_refusals, freshness.LOG_LINES_TTL_S, LOG)
+subscriptions: CachedRead[SubscriptionReport] = CachedRead(
+    "Pub/Sub", read_subscription_report, freshness.SCHEDULE_TTL_S, CLOUD_RUN
 )
 action_log: CachedRead[ActionLog] = CachedRead("The action log", read_action_log, freshness.ACTION_LOG_TTL_S, ACTIONS)
 

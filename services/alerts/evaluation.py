@@ -142,6 +142,7 @@ def _evaluate_platform(snapshot: Snapshot, settings: Settings, now: datetime) ->
         ("width", _capacity_drift(snapshot)),
         ("schedule", plumbing_rules.schedule(snapshot)),
         ("service_drift", plumbing_rules.service_drift(snapshot)),
+        ("subscription_drift", plumbing_rules.subscription_drift(snapshot)),
         ("channel", _channel(snapshot)),
         *_second_channel(snapshot),
         ("unreadable", _sources_down(snapshot)),

@@ -32,6 +32,7 @@ from services.phases.reader import NightPhases, read_phases
 from services.plumbing.manifest import read_declared_jobs
 from services.plumbing.scheduled_jobs import JobReport, compare_jobs
 from services.plumbing.service_state import ServiceReport, read_service_report
+from services.plumbing.subscriptions import SubscriptionReport, read_subscription_report
 from services.scaling.capacity import WorkerCapacity, read_worker_capacity
 from services.telemetry import log_reader
 from services.telemetry.dml_jobs import DmlReport
@@ -103,12 +104,13 @@ class Snapshot:
     source_times: Result[tuple[SourceTime, ...]]
     jobs: Result[JobReport]
     services: Result[ServiceReport]
+    subscriptions: Result[SubscriptionReport]
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every source that could not be read, each once."""
         results: list[Result[Any]] = [self.staging, self.worker, self.schedule, self.open_dates]
-        results += [self.duplicates, self.source_times, self.jobs, self.services]
+        results += [self.duplicates, self.source_times, self.jobs, self.services, self.subscriptions]
         for n in self.nights:
             results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
@@ -184,6 +186,7 @@ def read_snapshot(
         staging = pool.submit(fetch, clients, "The list of staging tables", lambda: _list_staging(clients))
         worker = pool.submit(fetch, clients, "Cloud Run", lambda: read_worker_capacity(clients))
         schedule = pool.submit(fetch, clients, "Cloud Scheduler", lambda: read_schedule(clients))
+        subscriptions = pool.submit(fetch, clients, "Pub/Sub", lambda: read_subscription_report(clients))
         services = pool.submit(fetch, clients, "Cloud Run, the services", lambda: read_service_report(clients))
         duplicates = pool.submit(fetch, clients, "The predictions table", lambda: _count_duplicate_keys(cached_clients))
         source_times = pool.submit(fetch, clients, "Odds and context", lambda: read_source_times(cached_clients, today))
@@ -198,6 +201,7 @@ def read_snapshot(
         source_times.result(),
         _compare_jobs(clients, schedule.result()),
         services.result(),
+        subscriptions.result(),
     )
 
 

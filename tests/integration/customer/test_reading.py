@@ -26,7 +26,8 @@ from services.nights.coverage import read_history
 from services.nights.missing_players import LossReason, list_missing_players
 from services.nights.night_writes import read_night_lines, read_night_writes
 from services.nights.player_stages import read_night
-from services.reports.events import BATCHES, night_events
+from services.reports.event import BATCHES
+from services.reports.events import night_events
 from services.telemetry.log_reader import PRESETS
 from tests.support.seeded_nights import make_facts
 

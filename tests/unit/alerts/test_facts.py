@@ -77,9 +77,10 @@ class Sources:
             "list_staging_tables": (SimpleNamespace(table_id="_staging_a", created=STARTED, expires=TIP_OFF),),
             "read_worker_capacity": "the worker",
             "read_schedule": "the schedule",
-            "read_phases": make_phases(),
             "compare_jobs": "the jobs",
             "read_service_report": "the services",
+            "read_subscription_report": "the subscriptions",
+            "read_phases": make_phases(),
         }
 
     def reader(self, name: str) -> Callable[..., Any]:
@@ -105,9 +106,10 @@ def sources(monkeypatch):
         "list_staging_tables",
         "read_worker_capacity",
         "read_schedule",
-        "read_phases",
         "compare_jobs",
         "read_service_report",
+        "read_subscription_report",
+        "read_phases",
     ):
         monkeypatch.setattr(facts, name, sources.reader(name))
     monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))
@@ -131,6 +133,7 @@ def test_a_snapshot_holds_what_each_source_answers(clients, sources):
     assert snapshot.staging.value == (StagingTableListing("_staging_a", STARTED, TIP_OFF),)
     assert (snapshot.worker.value, snapshot.schedule.value) == ("the worker", "the schedule")
     assert (snapshot.jobs.value, snapshot.services.value) == ("the jobs", "the services")
+    assert snapshot.subscriptions.value == "the subscriptions"
     assert (snapshot.channel, snapshot.open_dates.value, snapshot.problems) == (CHANNEL, frozenset(), ())
 
 
@@ -259,6 +262,7 @@ def test_writes_are_read_with_what_keeps_the_batches_unknown(clients, sources):
         ("read_schedule", "schedule", "Cloud Scheduler"),
         ("compare_jobs", "jobs", "The job manifest"),
         ("read_service_report", "services", "Cloud Run, the services"),
+        ("read_subscription_report", "subscriptions", "Pub/Sub"),
     ],
 )
 def test_a_source_that_fails_is_unknown_with_its_problem_and_no_other(clients, sources, reader, part, source):
