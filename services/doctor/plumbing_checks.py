@@ -14,7 +14,7 @@ from services.plumbing.subscriptions import read_subscription_report
 from services.telemetry.scheduler import read_schedule
 
 
-def scheduled_jobs(clients: Clients) -> Iterator[CheckResult]:
+def scheduler(clients: Clients) -> Iterator[CheckResult]:
     """The jobs that start the runs: present, enabled, and successful at their last attempt."""
     schedule = read_schedule(clients)
     jobs = {job.name: job for job in schedule.jobs}

@@ -84,7 +84,7 @@ def printed_commands() -> Iterator[str]:
     for line in handoff_note._quick_commands(note, SETTINGS):
         if line.startswith("gcloud"):
             yield line
-    yield from (check.repair_command for check in plumbing_checks.scheduled_jobs(clients))
+    yield from (check.repair_command for check in plumbing_checks.scheduler(clients))
 
 
 @pytest.mark.parametrize("command", list(printed_commands()), ids=lambda command: " ".join(command.split()[:4]))
