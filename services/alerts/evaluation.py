@@ -127,6 +127,7 @@ _NIGHT_RULES: dict[str, Callable[[NightContext], Outcome]] = {
     "system_absent": judgement_rules.system_absent,
     "rows_short": judgement_rules.rows_short,
     "coverage": _coverage,
+    "input_step": judgement_rules.input_step,
     "inputs_shrunk": lambda context: context.judged(Subject.INPUTS),
     "lines": lambda context: context.judged(Subject.LINES),
     "names": lambda context: context.judged(Subject.NAMES),

@@ -27,6 +27,8 @@ from services.judgement.facts import nights_before
 from services.nights.coverage import CoverageHistory, read_history
 from services.nights.night_writes import read_night_writes, read_writes_within
 from services.nights.player_stages import NightStatus, read_night
+from services.phases.declaration import Phase
+from services.phases.reader import NightPhases, read_phases
 from services.plumbing.manifest import read_declared_jobs
 from services.plumbing.scheduled_jobs import JobReport, compare_jobs
 from services.plumbing.service_state import ServiceReport, read_service_report
@@ -68,6 +70,7 @@ class NightSnapshot:
     usual: Result[CoverageHistory]
     lines: Result[int]
     night_writes: Result[DmlReport]
+    phases: NightPhases | None = None  # the steps before the predictions
 
     @property
     def newest_batch(self) -> Batch | None:
@@ -111,6 +114,7 @@ class Snapshot:
         for n in self.nights:
             results += [n.night, n.batches, n.writes, n.night_writes, n.ledger, n.lines, n.usual]
         problems = [p for r in results for p in (r.problem, *getattr(r.value, "problems", ())) if p is not None]
+        problems += [p for n in self.nights if n.phases is not None for p in n.phases.problems]
         return tuple({problem.source: problem for problem in reversed(problems)}.values())
 
     @property
@@ -226,6 +230,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         ledger = pool.submit(fetch, clients, "The ledger", lambda: read_newest_record(cached_clients, day))
         usual = pool.submit(cache.usual_nights, clients, cached_clients, day)
         batches = asked_batches.result()
+        phases = pool.submit(read_phases, cached_clients, day, frozenset({Phase.BEFORE}))
         newest_batch = batches.value.newest if batches.value else None
         start, end = _batch_window(day, newest_batch, now)
         window = (start, min(now, end))
@@ -248,6 +253,7 @@ def _read_night_snapshot(clients: Clients, cached_clients: Clients, cache: Check
         usual.result(),
         lines.result(),
         all_writes.result(),
+        phases.result(),
     )
 
 

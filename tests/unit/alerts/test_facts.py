@@ -33,6 +33,7 @@ from tests.support.alert_factories import (
 )
 from tests.support.clock import FixedClock
 from tests.support.factories import TIP_OFF
+from tests.support.phase_facts import make_phases
 
 NIGHT_START = datetime(2025, 12, 29, 11, 0, tzinfo=UTC)
 NIGHT_END = NIGHT_START + timedelta(days=1)
@@ -79,6 +80,7 @@ class Sources:
             "compare_jobs": "the jobs",
             "read_service_report": "the services",
             "read_subscription_report": "the subscriptions",
+            "read_phases": make_phases(),
         }
 
     def reader(self, name: str) -> Callable[..., Any]:
@@ -107,6 +109,7 @@ def sources(monkeypatch):
         "compare_jobs",
         "read_service_report",
         "read_subscription_report",
+        "read_phases",
     ):
         monkeypatch.setattr(facts, name, sources.reader(name))
     monkeypatch.setattr(log_reader, "read_lines", sources.reader("read_lines"))

@@ -69,8 +69,8 @@ def look(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[
         (SCALE_DOWN, {"service_capacities", "deploys", "service_states", "worker_capacity", "run_progress"}),
         (EDIT_ALIASES, {*NIGHTS, "names", "run_verification", "batch_details"}),
         (DROP_MERGED, {*RUNS, "night", "staging", "batch_details"}),
-        (REMOVE_DUPLICATES, {*NIGHTS, "staging", "writes", "run_verification", "batch_details"}),
-        (START_RUN, {*NIGHTS, *RUNS, "staging", "run_progress", "batch_details"}),
+        (REMOVE_DUPLICATES, {*NIGHTS, "phases", "staging", "writes", "run_verification", "batch_details"}),
+        (START_RUN, {*NIGHTS, "phases", *RUNS, "staging", "run_progress", "batch_details"}),
     ],
 )
 def test_after_an_action_only_what_it_changes_is_read_again(
